@@ -1,0 +1,144 @@
+"""What a launch would do, and what it would cost, before anything is started."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any, final
+
+from htsweep.ledger import Ledger, Store
+from htsweep.planning import Job, plan
+from htsweep.study import Study
+
+ALPHA = 0.05
+
+
+@final
+@dataclass(frozen=True)
+class Estimate:
+    """A study in numbers."""
+
+    study: str
+    sweeps: int
+    points: int
+    repetitions: int
+    trials: int
+    trials_done: int
+    trials_stopped: int
+    trials_failed: int
+    trials_to_run: int
+    stages: int
+    stages_done: int
+    stages_to_run: int
+    compute_hours: float | None
+    """Hours of one slot for what is to run; None where the ledger has nothing to go by."""
+    compute_hours_basis: str
+    gpu_hours: float | None
+    repetitions_for_significance: int
+    smallest_p: float
+    budget: Mapping[str, float]
+    """The caps that the study sets."""
+
+    def lines(self) -> list[str]:
+        """The estimate as a person reads it."""
+        hours = "unknown: " + self.compute_hours_basis if self.compute_hours is None else (
+            f"{self.compute_hours:.3g} h of one slot ({self.compute_hours_basis})")
+        gpu = f", {self.gpu_hours:.3g} GPU hours" if self.gpu_hours else ""
+        enough = self.repetitions >= self.repetitions_for_significance
+        test = (f"{self.repetitions} repetitions: a paired test can reach p = {self.smallest_p:.3g}"
+                + ("" if enough else f"; p < {ALPHA:g} takes at least {self.repetitions_for_significance}"))
+        caps = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in self.budget.items())
+        return [
+            f"study {self.study}: {self.sweeps} sweeps, {self.points} points, {self.repetitions} repetitions",
+            f"trials  {self.trials}: {self.trials_done} done, {self.trials_stopped} stopped early, "
+            f"{self.trials_failed} failed (run again), {self.trials_to_run} to run",
+            f"stages  {self.stages}, each once: {self.stages_done} done, {self.stages_to_run} to run",
+            f"cost    {hours}{gpu}",
+            f"test    {test}",
+            *([f"budget  {caps}"] if caps else []),
+        ]
+
+    def json(self) -> str:
+        """The estimate as JSON."""
+        return json.dumps(asdict(self), indent=2)
+
+
+def estimate(study: Study, results: str = "results") -> Estimate:
+    """What launching `study` onto `results` would do; touches nothing."""
+    planned = plan(study)
+    ledger = Ledger(Store(results))
+    columns = ["trial", "kind", "status", "sweep", "point", "task", "seconds", "config", "repetition"]
+    rows = ledger.trials(columns).to_pylist() if ledger.records() else []
+    past = {row["trial"]: row for row in rows}
+    listed = [(point, repetition, trial) for point, repetition, trial in planned.trials()]
+    counts = {"done": 0, "stopped": 0, "failed": 0}
+    todo = []
+    for point, repetition, trial in listed:
+        status = past[trial]["status"] if trial in past else None
+        if status is not None:
+            counts[status] += 1
+        if status in (None, "failed"):
+            todo.append((point, repetition))
+    if planned.adaptive:
+        _count_proposed(planned.sizes, rows, study.repetitions, counts)
+    to_run = planned.trial_count - counts["done"] - counts["stopped"]
+    # The stages of points that are not known yet are those of their sweep's base.
+    bases = [] if not planned.adaptive else [(planned.point(sweep, 0, {}), repetition) for sweep in planned.sweeps
+                                             for repetition in range(study.repetitions)]
+    stages = planned.stages([*((point, repetition) for point, repetition, _ in listed), *bases])
+    missing = {trial: job for trial, job in planned.stages([*todo, *bases]).items()
+               if past.get(trial, {}).get("status") != "done"}
+    hours, basis = _hours(rows, [(point.id, point.sweep, study.task) for point, _ in todo], list(missing.values()),
+                          to_run - len(todo), study.task)
+    return Estimate(
+        study.name, len(planned.sweeps), sum(planned.sizes.values()), study.repetitions, planned.trial_count,
+        counts["done"], counts["stopped"], counts["failed"], to_run, len(stages), len(stages) - len(missing),
+        len(missing), hours, basis, None if hours is None else hours * study.resources.gpu,
+        repetitions_for(ALPHA), 2.0 ** (1 - study.repetitions) if study.repetitions > 1 else 1.0,
+        {key: value for key, value in study.budget.model_dump().items() if value is not None},
+    )
+
+
+def repetitions_for(alpha: float) -> int:
+    """The fewest pairs with which an exact two-sided sign-flip test can give p < alpha: its smallest p is 2 / 2**n."""
+    pairs = 1
+    while 2.0 ** (1 - pairs) >= alpha:
+        pairs += 1
+    return pairs
+
+
+def _count_proposed(sizes: Mapping[str, int], rows: Sequence[Mapping[str, Any]], repetitions: int,
+                    counts: dict[str, int]) -> None:
+    for row in rows:
+        if row["sweep"] in sizes and row["kind"] == "trial" and row["repetition"] < repetitions:
+            counts[row["status"]] += 1
+
+
+def _hours(
+    rows: Sequence[Mapping[str, Any]], trials: Sequence[tuple[str, str, str]], stages: Sequence[Job], unknown: int, task: str,
+) -> tuple[float | None, str]:
+    """Hours of one slot, from the past trials that are most alike: the same point, the same sweep, the same task."""
+    seconds: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        if row["status"] == "done":
+            for key in (("point", row["point"]), ("sweep", row["sweep"]), (row["kind"], row["task"])):
+                seconds.setdefault(key, []).append(row["seconds"])
+    typical = {key: median(values) for key, values in seconds.items()}
+    total, guessed = 0.0, 0
+    wanted: list[tuple[tuple[str, str], ...]] = [
+        (("point", point), ("sweep", sweep), ("trial", name)) for point, sweep, name in trials]
+    wanted += [(("point", stage.point), ("stage", stage.task)) for stage in stages]
+    wanted += [(("trial", task),)] * unknown
+    for keys in wanted:
+        near = next((typical[key] for key in keys if key in typical), None)
+        if near is None:
+            guessed += 1
+        total += near or 0.0
+    if wanted and guessed == len(wanted):
+        return None, "no trial of this task was ever run on these results; launch one repetition to learn it"
+    basis = f"from {sum(len(values) for key, values in seconds.items() if key[0] in ('trial', 'stage'))} past runs"
+    return total / 3600, basis + (f"; {guessed} of {len(wanted)} have none like them and are not counted" if guessed else "")
+
+

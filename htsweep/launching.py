@@ -1,0 +1,263 @@
+"""Does what is missing of a study: the one place where plan, ledger, executor and mirror meet."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, final
+
+from htsweep.errors import StudyHeld
+from htsweep.execute import inline, machine
+from htsweep.execute.agenda import Agenda, Past
+from htsweep.execute.trial import SAVE_SECONDS, Terms
+from htsweep.execute.watch import Silent, Watch
+from htsweep.ledger import Lease, Ledger, Store
+from htsweep.ledger.tables import PARTS
+from htsweep.planning import Plan, plan
+from htsweep.study import Study
+
+MIRROR_PATIENCE_SECONDS = 60.0
+"""How long the end of a launch waits for the mirror; what it has not got by then, `htsweep mirror` gives it."""
+
+
+@final
+@dataclass(frozen=True)
+class Launched:
+    """What a launch did."""
+
+    agenda: Agenda
+    seconds: float
+    interrupted: bool
+    mirrored: bool | None
+    """Whether the mirror has all; None where there is none."""
+    paths: tuple[Path, ...] = ()
+    """The figures that were drawn."""
+    table: str = ""
+    """The study's results as Markdown."""
+
+    @property
+    def failed(self) -> int:
+        """Trials that failed at last, or could not run since their stage did."""
+        return sum(outcome.status == "failed" for outcome in self.agenda.failures) + len(self.agenda.blocked)
+
+
+def launch(
+    study: Study, results: str = "results", *, on: str = "ray", address: str | None = None, watch: Watch | None = None,
+    mirror: str | None = "", save_seconds: float = SAVE_SECONDS,
+) -> Launched:
+    """Runs what the ledger in `results` lacks of `study`, and returns what was done.
+
+    Args:
+        study: as `htsweep.read` gives it.
+        results: a folder or a URI.
+        on: `ray`, or `inline` for this process.
+        address: of a Ray cluster; None for a local Ray of its own.
+        watch: is told of every start and end.
+        mirror: the MLflow tracking URI; "" for the database beside the results, None for no mirror.
+        save_seconds: how often a trial's state is kept at most.
+
+    Raises:
+        StudyHeld: another launch holds the study.
+        ResourceError: no node has, or can get, what a trial takes.
+    """
+    watch = watch or Silent()
+    began = time.monotonic()
+    terms = terms_of(study, results, save_seconds)
+    store = Store(results)
+    if on == "ray":
+        from htsweep.execute import ray
+
+        ray.check(terms, address)
+    else:
+        inline.check(terms)
+    lease = Lease(store, f"study-{study.name}", about=f"htsweep launch {study.file}")
+    holder = lease.take()
+    if holder is not None:
+        raise StudyHeld(_held(study, holder, lease.folder))
+    interrupted = False
+    stages = _Stages(store)
+    try:
+        with _mirroring(study, store, mirror) as follower:
+            try:
+                if on == "ray":
+                    with ray.connected(terms, address) as slots:
+                        agenda = agenda_of(plan(study), store, slots, stages)
+                        ray.execute(agenda, terms, watch) if not agenda.finished else None
+                else:
+                    agenda = agenda_of(plan(study), store, 1, stages)
+                    inline.execute(agenda, terms, watch)
+            except KeyboardInterrupt:
+                interrupted = True
+                agenda.close("interrupted")
+            ledger = Ledger(store)
+            if len(ledger.records()) > 1:
+                ledger.compact()
+            paths, table = _told(study, results, agenda)
+        return Launched(agenda, time.monotonic() - began, interrupted, follower.caught_up, paths, table)
+    finally:
+        stages.release()
+        lease.release()
+
+
+def terms_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS) -> Terms:
+    """What all trials of a launch of `study` share."""
+    commit, dirty = machine.commit(study.file.resolve().parent)
+    try:
+        released = version("htsweep")
+    except PackageNotFoundError:
+        released = "unknown"
+    objectives = tuple((objective.metric, objective.direction) for objective in study.objectives)
+    return Terms(
+        results=Store(results).uri, cpu=study.resources.cpu, gpu=study.resources.gpu,
+        time_limit=study.resources.time_limit_seconds, save_seconds=save_seconds,
+        paths=(str(study.file.resolve().parent),), version=released, commit=commit, dirty=dirty,
+        first_rung=study.stop.first if study.stop else None, eta=study.stop.eta if study.stop else 3, objectives=objectives,
+    )
+
+
+def agenda_of(planned: Plan, store: Store, slots: int, stages: _Stages | None = None) -> Agenda:
+    """The plan less what the ledger has."""
+    ledger = Ledger(store)
+    if len(ledger.records()) > PARTS:
+        ledger.compact()
+    past = past_of(planned, ledger)
+    if stages is None:
+        return Agenda(planned, past, slots)
+    return Agenda(planned, past, slots, stages.hold, stages.look)
+
+
+def past_of(planned: Plan, ledger: Ledger) -> dict[str, Past]:
+    """What the ledger says of the plan's trials and of their stages."""
+    listed = list(planned.trials())
+    wanted = {trial for _, _, trial in listed} | set(planned.stages((point, repetition) for point, repetition, _ in listed))
+    sweeps = {sweep.id: sweep for sweep in planned.sweeps}
+    table = ledger.trials()
+    found: dict[str, Past] = {}
+    over = []
+    for row in table.to_pylist():
+        adaptive = planned.adaptive and (row["sweep"] in sweeps or row["kind"] == "stage")
+        if row["trial"] not in wanted and not adaptive:
+            continue
+        config = json.loads(row["config"]) if adaptive and row["sweep"] in sweeps else {}
+        space = sweeps[row["sweep"]].space if row["sweep"] in sweeps else ()
+        found[row["trial"]] = Past(
+            row["status"], row["seconds"], row["gpu"], row["attempt"],
+            json.loads(row["artifact"]) if row["artifact"] else {}, {}, row["sweep"], row["point_index"],
+            {dimension.key: config[dimension.key] for dimension in space if dimension.key in config})
+        over.append(row["status"] != "failed" and row["kind"] == "trial")
+    if planned.adaptive and any(over):
+        found = _with_values(planned, ledger, found)
+    return found
+
+
+def _with_values(planned: Plan, ledger: Ledger, past: Mapping[str, Past]) -> dict[str, Past]:
+    """The past with the objectives that each trial measured last: what an adaptive sampler is told."""
+    from dataclasses import replace
+
+    metrics = [objective.metric for objective in planned.study.objectives]
+    last: dict[str, dict[str, float]] = {}
+    for row in ledger.measurements(metrics).to_pylist():
+        values = {metric: row[metric] for metric in metrics if row.get(metric) is not None}
+        last.setdefault(row["trial"], {}).update(values)
+    return {trial: replace(one, values=last.get(trial, {})) for trial, one in past.items()}
+
+
+@final
+class _Stages:
+    """Stages as this launch and others beside it share them: each is made by one."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._leases: dict[str, Lease] = {}
+        self._next_try: dict[str, float] = {}
+
+    def hold(self, stage: str) -> bool:
+        """Takes the stage for this launch; False while another one makes it."""
+        if stage in self._leases:
+            return True
+        if time.monotonic() < self._next_try.get(stage, 0):
+            return False
+        lease = Lease(self._store, f"stage-{stage}")
+        if lease.take() is not None:
+            self._next_try[stage] = time.monotonic() + 1
+            return False
+        self._leases[stage] = lease
+        return True
+
+    def look(self, stage: str) -> Past | None:
+        """What the ledger has of the stage since another launch may have made it."""
+        if stage in self._leases or time.monotonic() < self._next_try.get(stage, 0):
+            return None
+        ledger = Ledger(self._store)
+        if not any(name.startswith(("all-", stage)) for name in ledger.records()):
+            return None
+        for row in ledger.trials(["trial", "status", "artifact"]).to_pylist():
+            if row["trial"] == stage and row["status"] == "done":
+                return Past("done", artifact=json.loads(row["artifact"]) if row["artifact"] else {})
+        return None
+
+    def release(self) -> None:
+        """Gives all back."""
+        for lease in self._leases.values():
+            lease.release()
+
+
+@final
+class _Follower:
+    """The mirror's own process: training never waits for it."""
+
+    def __init__(self, process: subprocess.Popen[bytes] | None) -> None:
+        self.process = process
+        self.caught_up: bool | None = None if process is None else False
+
+    def finish(self) -> None:
+        """Lets it copy what is left, for a while."""
+        if self.process is None:
+            return
+        assert self.process.stdin is not None
+        self.process.stdin.close()  # the end of its input tells it that nothing more will come
+        try:
+            self.caught_up = self.process.wait(MIRROR_PATIENCE_SECONDS) == 0
+        except subprocess.TimeoutExpired:
+            self.process.terminate()
+            self.caught_up = False
+
+
+@contextmanager
+def _mirroring(study: Study, store: Store, uri: str | None) -> Iterator[_Follower]:
+    from htsweep.results import mirror_uri
+
+    if uri is None:
+        yield _Follower(None)
+        return
+    words = [sys.executable, "-m", "htsweep.following", "--results", store.uri, "--uri", uri or mirror_uri(store)]
+    process = subprocess.Popen([*words, "--study", str(study.file)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, start_new_session=True)
+    follower = _Follower(process)
+    try:
+        yield follower
+    finally:
+        follower.finish()
+
+
+def _told(study: Study, results: str, agenda: Agenda) -> tuple[tuple[Path, ...], str]:
+    """The figures and the table of what there is by now; none of a study whose metrics they do not know."""
+    from htsweep import reporting
+
+    if not agenda.outcomes:
+        return (), ""
+    return tuple(reporting.draw(study, results, reporting.folder_of(study, results))), reporting.tell(study, results)
+
+
+def _held(study: Study, holder: Mapping[str, Any], folder: str) -> str:
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"]))
+    return (f"study '{study.name}' is being launched by process {holder['pid']} on {holder['host']} since {since} "
+            f"({holder['about'] or 'no word of what it does'}). Wait for it, watch it with `htsweep status --watch`, or end "
+            f"it; a launch that died without a word is let go of by itself (on another machine after 90 s: {folder})")

@@ -1,0 +1,151 @@
+"""What a launch shows while it runs: one live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, final
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from htsweep.execute.agenda import Agenda
+from htsweep.execute.trial import Outcome
+from htsweep.planning import Job
+
+LINE_SECONDS = 10.0
+"""Off a terminal, a line at most this often."""
+BEST = 8
+"""Rows of the frontier that the live table shows."""
+AXES = ("test/seen_accuracy", "test/missing_accuracy")
+
+
+@final
+class Progress:
+    """Watches a launch; a context manager, so that the terminal is left as it was."""
+
+    def __init__(self, name: str, console: Console | None = None) -> None:
+        self.first_start: float | None = None
+        self._name = name
+        self._console = console or Console(file=sys.stderr)
+        self._live: Live | None = None
+        self._began = time.monotonic()
+        self._said = 0.0
+        self._drawn = 0.0
+        self._sums: dict[str, dict[str, Mapping[str, float]]] = {}
+        self._labels: dict[str, str] = {}
+        self._seconds: list[float] = []
+
+    def __enter__(self) -> Progress:
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, auto_refresh=False, transient=False)
+            self._live.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self._live is not None:
+            self._live.__exit__(*error)
+
+    def started(self, agenda: Agenda, job: Job) -> None:
+        """The first start is told at once: it says that the waiting is over."""
+        if self.first_start is None:
+            self.first_start = time.monotonic() - self._began
+            self._said = time.monotonic()
+            if self._live is None:
+                self._console.print(f"first {job.kind} started after {self.first_start:.1f} s", highlight=False)
+        self.tick(agenda)
+
+    def ended(self, agenda: Agenda, job: Job, outcome: Outcome) -> None:
+        """Failures are told one by one, the rest in the next line."""
+        if job.kind == "trial" and outcome.status == "done":
+            self._seconds.append(outcome.seconds)
+            self._sums.setdefault(job.point, {})[job.trial] = outcome.values
+            self._labels[job.point] = _label(agenda, job)
+        if outcome.status == "failed":
+            self._console.print(f"{job.kind} {job.trial} failed (attempt {outcome.attempt}): {outcome.reason}",
+                                highlight=False, markup=False)
+        self.tick(agenda)
+
+    def tick(self, agenda: Agenda) -> None:
+        """Draws at most four times a second, or says a line every ten."""
+        now = time.monotonic()
+        if self._live is not None:
+            if now - self._drawn > 0.25:
+                self._drawn = now
+                self._live.update(self._table(agenda), refresh=True)
+        elif now - self._said > LINE_SECONDS:
+            self._said = now
+            self._console.print(self._line(agenda), highlight=False, markup=False)
+
+    def last(self, agenda: Agenda) -> None:
+        """The final state."""
+        if self._live is not None:
+            self._live.update(self._table(agenda), refresh=True)
+        else:
+            self._console.print(self._line(agenda), highlight=False, markup=False)
+
+    def frontier(self) -> list[tuple[str, int, float, float]]:
+        """(point, repetitions, seen, missing) of the points that no other beats on both, means so far."""
+        rows = []
+        for point, trials in self._sums.items():
+            values = [one for one in trials.values() if all(axis in one for axis in AXES)]
+            if values:
+                means = [sum(one[axis] for one in values) / len(values) for axis in AXES]
+                rows.append((self._labels[point], len(values), *means))
+        groups: dict[str, list[tuple[str, int, float, float]]] = {}
+        for row in rows:
+            groups.setdefault(row[0].rpartition(" | ")[0], []).append(row)  # type: ignore[arg-type]
+        front = [row for group in groups.values() for row in group
+                 if not any(other[2] >= row[2] and other[3] >= row[3] and other[2:] != row[2:] for other in group)]
+        return sorted(front, key=lambda row: (row[0].rpartition(" | ")[0], -row[2]))
+
+    def _remaining(self, agenda: Agenda) -> str:
+        if not self._seconds or not agenda.left:
+            return "-"
+        # Trials that end per second of the wall so far, warm-up excluded.
+        since = time.monotonic() - self._began - (self.first_start or 0)
+        seconds = agenda.left * since / len(self._seconds)
+        return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{seconds / 60:.1f} min" if seconds > 90 else f"{seconds:.0f} s"
+
+    def _counts(self, agenda: Agenda) -> dict[str, int]:
+        return {
+            "sweeps": len(agenda.plan.sweeps), "running": len(agenda.running),
+            "done": agenda.reused + agenda.done["trial done"] + agenda.done["trial stopped"],
+            "failed": agenda.done["trial failed"] + agenda.done["stage failed"] + len(agenda.blocked), "left": agenda.left,
+        }
+
+    def _line(self, agenda: Agenda) -> str:
+        counts = self._counts(agenda)
+        front = self.frontier()
+        best = f", best so far {front[0][0]}: seen {front[0][2]:.1%} missing {front[0][3]:.1%}" if front else ""
+        return (f"{self._name}: {counts['done']} of {agenda.total} trials done, {counts['running']} running, "
+                f"{counts['failed']} failed, {self._remaining(agenda)} left{best}")
+
+    def _table(self, agenda: Agenda) -> Group:
+        counts = self._counts(agenda)
+        head = Table(title=f"htsweep: {self._name}", expand=False)
+        for name in (*counts, "ETA"):
+            head.add_column(name, justify="right")
+        head.add_row(*map(str, counts.values()), self._remaining(agenda))
+        front = self.frontier()
+        if not front:
+            return Group(head, Text("no trial has ended yet"))
+        table = Table(title="best frontier so far (means over the repetitions that have ended)")
+        for name in ("point", "n", "seen %", "missing %"):
+            table.add_column(name, justify="left" if name == "point" else "right")
+        for label, count, seen, missing in front[:BEST]:
+            table.add_row(Text(label), str(count), f"{seen * 100:.1f}", f"{missing * 100:.1f}")
+        if len(front) > BEST:
+            table.add_row(f"and {len(front) - BEST} more", "", "", "")
+        return Group(head, table)
+
+
+def _label(agenda: Agenda, job: Job) -> str:
+    """`mnist-uci | 0.5 | lenet_bn | l2sp l2sp.backbone=0.1`: the cell, then what was searched."""
+    names = list(agenda.plan.study.grid)
+    cell = " | ".join(str(job.config[name]) for name in names if name in job.config)
+    searched = {dimension.key for sweep in agenda.plan.sweeps if sweep.id == job.sweep for dimension in sweep.space}
+    return cell + "".join(f" {key}={job.config[key]}" for key in sorted(searched) if key in job.config)

@@ -1,0 +1,265 @@
+"""The study file, validated: every mistake at once, each with its line and, where one is near, what was meant."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, final
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+
+from htsweep import document
+from htsweep.document import Document, Place
+from htsweep.errors import Problem, StudyError, did_you_mean
+
+Positive = Annotated[float, Field(gt=0)]
+Reason = Literal["raised", "out_of_memory", "diverged", "time_limit", "died"]
+
+
+class Section(BaseModel):
+    """A part of the study file: typed, closed, frozen."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+@final
+class Search(Section):
+    """How each sweep looks for its points."""
+
+    sampler: Literal["grid", "random", "qmc", "tpe", "nsga2"] = "grid"
+    trials: Annotated[int, Field(ge=1)] | None = None
+    """Points per sweep, each with all its repetitions; with `grid`, at most these."""
+    spaces: dict[str, dict[str, Any]] = {}
+    """Overrides by space name; the name `all` adds dimensions to every sweep."""
+
+
+@final
+class Objective(Section):
+    """A column that is made large or small; test columns only where `oracle` owns up to it."""
+
+    metric: str
+    direction: Literal["maximize", "minimize"] = "maximize"
+    oracle: bool = False
+
+
+@final
+class Stop(Section):
+    """Asynchronous successive halving inside each sweep and repetition."""
+
+    first: Annotated[int, Field(ge=1)]
+    """The step of the first rung; the next are `eta` times as far."""
+    eta: Annotated[int, Field(ge=2)] = 3
+
+
+@final
+class Resources(Section):
+    """What one trial takes."""
+
+    cpu: Positive = 1
+    gpu: Annotated[float, Field(ge=0)] = 0
+    time_limit_seconds: Positive | None = None
+
+
+@final
+class Budget(Section):
+    """Where a launch ends tidily; not part of any trial's identity, so raising it continues."""
+
+    trials: Annotated[int, Field(ge=0)] | None = None
+    """Trials of the study over all its launches."""
+    wall_hours: Annotated[float, Field(ge=0)] | None = None
+    """Hours of one launch."""
+    gpu_hours: Annotated[float, Field(ge=0)] | None = None
+    """GPU hours of the study over all its launches."""
+
+
+@final
+class Retry(Section):
+    """How often a trial that failed is tried in one launch, and for which reasons again."""
+
+    attempts: Annotated[int, Field(ge=1, le=100)] = 2
+    reasons: list[Reason] = ["died", "out_of_memory", "time_limit"]
+
+
+@final
+class Study(Section):
+    """A study as its file says it, checked; `read` makes one."""
+
+    study: str
+    task: str
+    grid: dict[str, list[Any]] = {}
+    repetitions: Annotated[int, Field(ge=1)] = 1
+    search: Search | None = None
+    objectives: list[Objective] = []
+    stop: Stop | None = None
+    select: str = "last"
+    fixed: dict[str, Any] = {}
+    resources: Resources = Resources()
+    budget: Budget = Budget()
+    retry: Retry = Retry()
+    _file: Path = PrivateAttr(default=Path())
+    _text: str = PrivateAttr(default="")
+
+    @property
+    def name(self) -> str:
+        """The study's name: the key `study`, or the file's name."""
+        return self.study
+
+    @property
+    def file(self) -> Path:
+        """The file it was read from."""
+        return self._file
+
+    @property
+    def text(self) -> str:
+        """The file's text as it was read; overrides of the command line follow as comments."""
+        return self._text
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """The objectives' directions, in order."""
+        return tuple(objective.direction for objective in self.objectives)
+
+
+def read(file: str | Path, overrides: Sequence[str] = ()) -> Study:
+    """The study in `file`, with `key=value` overrides applied.
+
+    Raises:
+        StudyError: lists every mistake, with lines; nothing has been started.
+    """
+    from htsweep.checks import check
+
+    path = Path(file)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise StudyError(str(file), [Problem("", f"the study file cannot be read: {reason}; give the path of a YAML "
+                                             "file, or write one with `htsweep new`")]) from None
+    parsed = document.parse(text)
+    problems = list(parsed.problems)
+    if not isinstance(parsed.value, dict):
+        what = "the file is empty" if parsed.value is None else f"a study is a mapping, but got {_kind(parsed.value)}"
+        raise StudyError(str(file), problems or [Problem("", f"{what}; `htsweep new FILE` writes one to start from")])
+    value = copy.deepcopy(parsed.value)
+    value.setdefault("study", path.stem)
+    overridden = _override(value, overrides, problems)
+    where = Located(parsed, overridden)
+    study, broken = _validated(value, where, problems)
+    if study is not None:
+        study._file = path
+        study._text = text + "".join(f"\n# --set {override}" for override in overrides)
+        problems += check(study, where, broken)
+    if problems or study is None:
+        raise StudyError(str(file), problems)
+    return study
+
+
+@final
+class Located:
+    """Where each key of the study stands: a line of the file, or an override."""
+
+    def __init__(self, parsed: Document, overridden: set[str]) -> None:
+        self._parsed = parsed
+        self._overridden = overridden
+
+    def problem(self, place: Place, message: str) -> Problem:
+        """The problem `message` at `place`."""
+        key = ".".join(map(str, place))
+        if any(key == name or key.startswith(f"{name}.") for name in self._overridden):
+            return Problem(f"--set {key}", message)
+        return Problem(key, message, self._parsed.line(place))
+
+
+def _override(value: dict[str, Any], overrides: Sequence[str], problems: list[Problem]) -> set[str]:
+    keys = set()
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            problems.append(Problem(f"--set {override}", "an override is key=value, such as repetitions=3"))
+            continue
+        # A task's own keys have dots (`l2sp.backbone`): below grid and fixed the rest is one key.
+        head, _, rest = key.partition(".")
+        parts = [head, rest] if head in ("grid", "fixed") and rest else key.split(".")
+        target = value
+        for part in parts[:-1]:
+            inner = target.setdefault(part, {})
+            if not isinstance(inner, dict):
+                problems.append(Problem(f"--set {key}", f"'{part}' is not a mapping"))
+                break
+            target = inner
+        else:
+            target[parts[-1]] = document.scalar(text)
+            keys.add(key)
+    return keys
+
+
+def _validated(value: dict[str, Any], where: Located, problems: list[Problem]) -> tuple[Study | None, set[str]]:
+    """The study without its broken parts, so that what stands can be checked as well; and the broken keys."""
+    broken: set[str] = set()
+    for _ in range(2):
+        try:
+            return Study.model_validate(value), broken
+        except ValidationError as error:
+            for entry in error.errors():
+                place: Place = tuple(part for part in entry["loc"])
+                problems.append(where.problem(_real(place, value), _said(dict(entry))))
+                broken.add(str(place[0]))
+        # A missing or broken task leaves nothing to check the rest against.
+        if "task" in broken:
+            return None, broken
+        value = {key: item for key, item in value.items() if key not in broken}
+        value.setdefault("study", "unnamed")
+    return None, broken
+
+
+def _real(place: Place, value: Any) -> Place:
+    """`place` without the parts that pydantic adds for unions."""
+    kept: list[str | int] = []
+    for index, part in enumerate(place):
+        inside = isinstance(value, dict) and part in value
+        inside = inside or (isinstance(value, list) and isinstance(part, int) and part < len(value))
+        if inside:
+            value = value[part]  # type: ignore[index]
+        elif index != len(place) - 1 or not isinstance(value, dict):
+            continue
+        kept.append(part)
+    return tuple(kept)
+
+
+_MODELS: Mapping[str, type[Section]] = {
+    "": Study, "search": Search, "objectives": Objective, "stop": Stop, "resources": Resources, "budget": Budget,
+    "retry": Retry,
+}
+
+
+def _said(entry: Mapping[str, Any]) -> str:
+    """The rule, then what came."""
+    kind, came, context = entry["type"], entry.get("input"), entry.get("ctx", {})
+    if kind == "extra_forbidden":
+        place = [part for part in entry["loc"] if isinstance(part, str)]
+        model = _MODELS.get(place[0] if len(place) > 1 else "", Study)
+        return f"unknown key; {did_you_mean(place[-1], model.model_fields)}"
+    if kind == "missing":
+        return "the key is required, but is not there"
+    if kind == "literal_error":
+        expected = re.findall(r"'([^']*)'", context.get("expected", ""))
+        return f"got {came!r}; {did_you_mean(str(came), expected)}"
+    rules = {
+        "greater_than": "must be greater than {gt}", "greater_than_equal": "must be at least {ge}",
+        "less_than_equal": "must be at most {le}", "int_type": "must be a whole number",
+        "float_type": "must be a number", "string_type": "must be text", "bool_type": "must be true or false",
+        "list_type": "must be a list, such as [a, b]", "dict_type": "must be a mapping of keys to values",
+        "model_type": "must be a mapping of keys to values",
+    }
+    rule = rules[kind].format(**context) if kind in rules else entry["msg"]
+    return f"{rule}, but got {_kind(came)}"
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return f"the text {value!r}" if isinstance(value, str) else document.dump(value)

@@ -1,0 +1,112 @@
+"""Tasks by name, and what the orchestrator may ask of one (docs/architecture.md, "What a task is")."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from htsweep.errors import did_you_mean
+
+Config = Mapping[str, Any]
+Measurement = Mapping[str, Any]
+
+
+class UnknownTask(LookupError):
+    """No task answers to the name; the text says which do."""
+
+
+@final
+@dataclass(frozen=True)
+class Task:
+    """A task by its name; every question has an answer also where the function carries none."""
+
+    name: str
+    run: Callable[[Config, Any], Iterator[Measurement]]
+
+    @property
+    def settings(self) -> Mapping[str, Any] | None:
+        """Every config key that the task reads, or None: any key is accepted."""
+        return getattr(self.run, "settings", None)
+
+    @property
+    def metrics(self) -> Sequence[str]:
+        """The columns that the task may yield; empty where it does not say."""
+        return tuple(getattr(self.run, "metrics", None) or ())
+
+    def resolve(self, config: Config) -> dict[str, Any]:
+        """The canonical config: two that mean the same are equal."""
+        return dict(self._ask("resolve", config, config))
+
+    def meaning(self, config: Config) -> dict[str, Any]:
+        """What the id of a trial is made of."""
+        return dict(self._ask("meaning", config, config))
+
+    def problems(self, config: Config) -> list[tuple[str, str]]:
+        """(key, what is wrong) for a resolved config."""
+        return list(self._ask("problems", config, ()))
+
+    def stages(self, config: Config) -> dict[str, tuple[str, dict[str, Any]]]:
+        """The stages that a resolved config needs: name -> (task, config)."""
+        return dict(self._ask("stages", config, {}))
+
+    def spaces(self, config: Config) -> list[str]:
+        """The search spaces whose parameters the config has."""
+        return list(self._ask("spaces", config, ()))
+
+    def _ask(self, question: str, config: Config, otherwise: Any) -> Any:
+        answer = getattr(self.run, question, None)
+        return otherwise if answer is None else answer(config)
+
+
+@functools.cache
+def find(name: str) -> Task:
+    """The task called `name`: `toy`, `holistic_transfer:source`, `my_lab.tasks:segment`.
+
+    Raises:
+        UnknownTask: nothing answers to the name.
+    """
+    module_name, _, function = name.partition(":")
+    module = _module(module_name)
+    function = function or module_name.rpartition(".")[2]
+    run = getattr(module, function, None)
+    if not callable(run):
+        found = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise UnknownTask(f"{module.__name__} has no task '{function}'; {did_you_mean(function, found)}")
+    return Task(name, run)
+
+
+def known() -> dict[str, str]:
+    """The tasks of the package `tasks`: name -> its first line."""
+    import tasks
+
+    found: dict[str, str] = {}
+    for entry in pkgutil.iter_modules(tasks.__path__):
+        run = getattr(importlib.import_module(f"tasks.{entry.name}"), entry.name, None) if not entry.ispkg else None
+        if callable(run) and hasattr(run, "settings"):
+            found[entry.name] = (getattr(run, "__doc__", None) or "").strip().partition("\n")[0]
+    return found
+
+
+def beside(folder: Path) -> None:
+    """Lets a study name the modules that lie beside it: its folder joins the import path."""
+    place = str(folder.resolve())
+    if place not in sys.path:
+        sys.path.append(place)
+
+
+def _module(name: str) -> Any:
+    for candidate in (f"tasks.{name}", name):
+        try:
+            spec = importlib.util.find_spec(candidate)
+        except (ImportError, ValueError):
+            spec = None
+        if spec is not None:
+            return importlib.import_module(candidate)
+    raise UnknownTask(f"no task '{name}'; {did_you_mean(name, known())} (or one's own as module:function)")

@@ -1,0 +1,51 @@
+"""`htsweep launch` as a person sees it: progress while it runs, then plots, a table, and what to do next."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from htsweep.launching import Launched, launch
+from htsweep.progress import Progress
+from htsweep.study import Study, read
+
+INTERRUPTED = 130
+FAILED = 3
+
+
+def launch_and_tell(
+    file: str, overrides: Sequence[str], results: str, on: str, address: str | None, mirror: str | None
+) -> int:
+    """Launches the study in `file` and returns the exit code: 0, 3 where a trial failed at last, 130 where interrupted."""
+    study = read(file, overrides)
+    with Progress(study.name) as progress:
+        done = launch(study, results, on=on, address=address, watch=progress, mirror=mirror)
+        progress.last(done.agenda)
+    for line in told(study, file, overrides, results, done):
+        print(line)  # noqa: T201
+    sys.stdout.flush()
+    return INTERRUPTED if done.interrupted else FAILED if done.failed else 0
+
+
+def told(study: Study, file: str, overrides: Sequence[str], results: str, done: Launched) -> list[str]:
+    """What the launch did, where its plots are, its table, and what to do next."""
+    agenda = done.agenda
+    again = " ".join(["htsweep launch", file, *(f"--set {one}" for one in overrides),
+                      *([] if results == "results" else ["--results", results])])
+    ran = agenda.done["trial done"] + agenda.done["trial stopped"]
+    lines = [""] if done.table else []
+    if done.table:
+        lines += [done.table, ""]
+    lines += [f"{path}" for path in done.paths]
+    stages = agenda.done["stage done"]
+    lines.append(f"{study.name}: {ran} trials and {stages} stages run in {done.seconds:.0f} s, {agenda.reused} trials were "
+                 f"there already, {done.failed} failed, {agenda.left} left")
+    if done.failed:
+        lines.append(f"reasons and logs: htsweep status {file}; once mended, {again} runs only what failed")
+    if done.interrupted:
+        lines.append(f"interrupted; nothing is lost: {again} goes on from here")
+    elif agenda.closed:
+        lines.append(f"ended by the {agenda.closed}; {agenda.left} trials are left: raise it and run {again}")
+    if done.mirrored is False:
+        lines.append(f"MLflow is behind (its store did not answer in time); htsweep mirror {file} brings it up to date")
+    return lines

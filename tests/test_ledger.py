@@ -1,0 +1,201 @@
+"""The ledger returns what it was given, whatever dies in between."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from htsweep.errors import LedgerError
+from htsweep.ledger import Lease, Ledger, Record, Store
+from htsweep.ledger import tables
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(Store(tmp_path))
+
+
+def record(trial: str, status: str = "done", attempt: int = 1, steps: int = 0, **more: object) -> Record:
+    return Record(trial, "trial", status, "toy", "{}", 0, attempt=attempt, steps=steps, **more)  # type: ignore[arg-type]
+
+
+def rows(ledger: Ledger) -> dict[str, list[dict[str, object]]]:
+    found: dict[str, list[dict[str, object]]] = {}
+    for row in ledger.measurements().to_pylist():
+        found.setdefault(str(row.pop("trial")), []).append({key: value for key, value in row.items() if value is not None})
+    return found
+
+
+NUMBERS = st.floats(allow_nan=False)
+ROW = st.dictionaries(st.sampled_from(["test/a", "b", "validation/c"]), NUMBERS)
+CURVES = st.dictionaries(st.just("curve"), st.lists(NUMBERS, max_size=4))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(st.tuples(ROW, CURVES), max_size=3), min_size=1, max_size=6), st.integers(0, 6))
+def test_it_returns_what_it_was_given(tmp_path_factory: pytest.TempPathFactory, trials: list, compact_after: int) -> None:
+    ledger = Ledger(Store(tmp_path_factory.mktemp("ledger")))
+    given_rows = {}
+    for index, measured in enumerate(trials):
+        steps = [{"step": step, **row, **curve} for step, (row, curve) in enumerate(measured)]
+        ledger.append(record(f"t{index}", steps=len(steps)), steps)
+        if steps:
+            given_rows[f"t{index}"] = steps
+        if index == compact_after:
+            ledger.compact()
+    assert rows(ledger) == given_rows
+    ledger.compact()
+    assert rows(ledger) == given_rows
+    assert ledger.trials().num_rows == len(trials)
+
+
+def test_the_end_that_counts_is_the_best_and_then_the_last(ledger: Ledger) -> None:
+    ledger.append(record("a", "failed", 1), [])
+    ledger.append(record("a", "done", 2, 1), [{"step": 0, "x": 2.0}])
+    ledger.append(record("a", "failed", 3), [])
+    ledger.append(record("b", "failed", 1), [])
+    ledger.append(record("b", "failed", 2, reason="again"), [])
+    found = {row["trial"]: row for row in ledger.trials().to_pylist()}
+    assert (found["a"]["status"], found["a"]["attempt"]) == ("done", 2)
+    assert (found["b"]["attempt"], found["b"]["reason"]) == (2, "again")
+    assert ledger.trials(every=True).num_rows == 5
+    assert rows(ledger) == {"a": [{"step": 0, "x": 2.0}]}
+
+
+def test_the_same_record_twice_is_one(ledger: Ledger) -> None:
+    one = record("a", steps=1)
+    assert ledger.append(one, [{"step": 0, "x": 1.0}]) == ledger.append(one, [{"step": 0, "x": 1.0}])
+    assert ledger.trials(every=True).num_rows == 1
+
+
+def test_measurements_without_their_trial_do_not_count(ledger: Ledger) -> None:
+    """A worker that dies between its two objects."""
+    name = ledger.append(record("a", steps=1), [{"step": 0, "x": 1.0}])
+    ledger.store.delete(f"trials/{name}.parquet")
+    assert ledger.trials().num_rows == 0
+    assert rows(ledger) == {}
+
+
+def test_an_object_that_was_half_written_does_not_count(ledger: Ledger) -> None:
+    name = ledger.append(record("a", steps=1), [{"step": 0, "x": 1.0}])
+    ledger.append(record("b"), [])
+    data = ledger.store.read(f"trials/{name}.parquet")
+    ledger.store.write(f"trials/{name}.parquet", data[: len(data) // 2])
+    assert ledger.trials(["trial"]).to_pylist() == [{"trial": "b"}]
+
+
+def test_lost_measurements_are_an_error_not_a_gap(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = ledger.append(record("a", steps=1), [{"step": 0, "x": 1.0}])
+    ledger.store.delete(f"measurements/{name}.parquet")
+    monkeypatch.setattr(tables.time, "sleep", lambda seconds: None)
+    with pytest.raises(LedgerError, match="only some"):
+        ledger.measurements()
+
+
+class Died(Exception):
+    pass
+
+
+@pytest.fixture
+def filled(ledger: Ledger) -> Ledger:
+    for index in range(5):
+        ledger.append(record(f"t{index}", steps=2), [{"step": step, "x": float(index + step)} for step in range(2)])
+    return ledger
+
+
+def deaths(limit: int = 14) -> Iterator[int]:
+    yield from range(limit)
+
+
+@pytest.mark.parametrize("operation", range(14))
+def test_compaction_may_die_at_any_operation(filled: Ledger, monkeypatch: pytest.MonkeyPatch, operation: int) -> None:
+    before, left = rows(filled), operation
+
+    def dying(name: str) -> object:
+        real = getattr(Store, name)
+
+        def call(self: Store, target: str, *rest: bytes) -> None:
+            nonlocal left
+            if "leases/" not in target:
+                if left == 0:
+                    if rest:  # dies half way through the bytes
+                        real(self, target, rest[0][: len(rest[0]) // 2])
+                    raise Died
+                left -= 1
+            real(self, target, *rest)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "write", dying("write"))
+        patch.setattr(Store, "delete", dying("delete"))
+        try:
+            filled.compact()
+        except Died:
+            pass
+        else:
+            assert operation >= 12, "5 trials compact in 2 writes and 10 deletions"
+    assert rows(filled) == before
+    filled.append(record("late", steps=1), [{"step": 0, "x": 9.0}])
+    filled.compact()
+    filled.compact()
+    assert rows(filled) == {**before, "late": [{"step": 0, "x": 9.0}]}
+    assert len(filled.records()) == 1
+
+
+def test_compaction_keeps_the_ledger_small(filled: Ledger) -> None:
+    assert filled.compact() == 5
+    assert len(filled.store.list("trials")) == len(filled.store.list("measurements")) == 1
+    assert filled.compact() == 0
+
+
+def test_columns_are_read_alone(filled: Ledger) -> None:
+    assert filled.measurements(["x", "absent"]).column_names == ["trial", "step", "x"]
+
+
+def test_a_store_by_uri_is_the_same_ledger(filled: Ledger) -> None:
+    """The way of an object store: no local path, only streams."""
+    far = Ledger(Store(f"file://{filled.store.uri}"))
+    far.append(record("far", steps=1), [{"step": 0, "x": 1.0}])
+    assert rows(far) == rows(filled)
+    far.compact()
+    assert rows(far) == rows(filled)
+
+
+class TestLease:
+    def test_one_holds_and_the_second_learns_who(self, tmp_path: Path) -> None:
+        first, second = Lease(Store(tmp_path), "study-a", "first"), Lease(Store(tmp_path), "study-a")
+        assert first.take() is None
+        holder = second.take()
+        assert holder is not None
+        assert (holder["pid"], holder["about"]) == (os.getpid(), "first")
+        assert Lease(Store(tmp_path), "study-b").take() is None
+        first.release()
+        assert second.take() is None
+        second.release()
+
+    def test_what_a_killed_process_held_is_free(self, tmp_path: Path) -> None:
+        code = ("import os, sys; from htsweep.ledger import *; print(Lease(Store(sys.argv[1]), 'x').take(), flush=True);"
+                "os.kill(os.getpid(), 9)")
+        done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+        assert done.returncode == -9
+        assert done.stdout.strip() == "None"
+        mine = Lease(Store(tmp_path), "x")
+        assert mine.take() is None
+        mine.release()
+
+    def test_many_at_once_never_hold_together(self, tmp_path: Path) -> None:
+        code = ("import sys, time; from htsweep.ledger import *; lease = Lease(Store(sys.argv[1]), 'x');"
+                "time.sleep(max(0, float(sys.argv[2]) - time.time()));"
+                "got = lease.take() is None; print(got, flush=True); time.sleep(3 if got else 0)")
+        at = str(time.time() + 1.5)
+        many = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), at], stdout=subprocess.PIPE, text=True)
+                for _ in range(4)]
+        held = [process.communicate()[0].strip() for process in many]
+        assert held.count("True") == 1
