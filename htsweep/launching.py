@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, final
 
-from htsweep.errors import StudyHeld
+from htsweep.errors import HtsweepError, StudyHeld, did_you_mean
 from htsweep.execute import inline, machine
 from htsweep.execute.agenda import Agenda, Past
 from htsweep.execute.trial import SAVE_SECONDS, Terms
@@ -71,12 +71,11 @@ def launch(
     began = time.monotonic()
     terms = terms_of(study, results, save_seconds)
     store = Store(results)
-    if on == "ray":
-        from htsweep.execute import ray
-
-        ray.check(terms, address)
-    else:
-        inline.check(terms)
+    if on not in ("ray", "inline"):
+        msg = f"--on {on}: {did_you_mean(on, ['ray', 'inline'])}"
+        raise HtsweepError(msg)
+    if on == "inline" or address is None:  # a cluster is asked what it has once it answers
+        machine.lacking(terms.cpu, terms.gpu, "launch with --address on a cluster that has more")
     lease = Lease(store, f"study-{study.name}", about=f"htsweep launch {study.file}")
     holder = lease.take()
     if holder is not None:
@@ -87,6 +86,8 @@ def launch(
         with _mirroring(study, store, mirror) as follower:
             try:
                 if on == "ray":
+                    from htsweep.execute import ray
+
                     with ray.connected(terms, address) as slots:
                         agenda = agenda_of(plan(study), store, slots, stages)
                         ray.execute(agenda, terms, watch) if not agenda.finished else None

@@ -38,6 +38,7 @@ class Progress:
         self._sums: dict[str, dict[str, Mapping[str, float]]] = {}
         self._labels: dict[str, str] = {}
         self._seconds: list[float] = []
+        self._running: set[str] = set()
 
     def __enter__(self) -> Progress:
         if self._console.is_terminal:
@@ -51,22 +52,24 @@ class Progress:
 
     def started(self, agenda: Agenda, job: Job) -> None:
         """The first start is told at once: it says that the waiting is over."""
+        self._running.add(job.trial)
         if self.first_start is None:
             self.first_start = time.monotonic() - self._began
             self._said = time.monotonic()
             if self._live is None:
-                self._console.print(f"first {job.kind} started after {self.first_start:.1f} s", highlight=False)
+                self._console.print(f"first {job.kind} started after {self.first_start:.1f} s", highlight=False, soft_wrap=True)
         self.tick(agenda)
 
     def ended(self, agenda: Agenda, job: Job, outcome: Outcome) -> None:
         """Failures are told one by one, the rest in the next line."""
+        self._running.discard(job.trial)
         if job.kind == "trial" and outcome.status == "done":
             self._seconds.append(outcome.seconds)
             self._sums.setdefault(job.point, {})[job.trial] = outcome.values
             self._labels[job.point] = _label(agenda, job)
         if outcome.status == "failed":
             self._console.print(f"{job.kind} {job.trial} failed (attempt {outcome.attempt}): {outcome.reason}",
-                                highlight=False, markup=False)
+                                highlight=False, markup=False, soft_wrap=True)
         self.tick(agenda)
 
     def tick(self, agenda: Agenda) -> None:
@@ -78,14 +81,14 @@ class Progress:
                 self._live.update(self._table(agenda), refresh=True)
         elif now - self._said > LINE_SECONDS:
             self._said = now
-            self._console.print(self._line(agenda), highlight=False, markup=False)
+            self._console.print(self._line(agenda), highlight=False, markup=False, soft_wrap=True)
 
     def last(self, agenda: Agenda) -> None:
         """The final state."""
         if self._live is not None:
             self._live.update(self._table(agenda), refresh=True)
         else:
-            self._console.print(self._line(agenda), highlight=False, markup=False)
+            self._console.print(self._line(agenda), highlight=False, markup=False, soft_wrap=True)
 
     def frontier(self) -> list[tuple[str, int, float, float]]:
         """(point, repetitions, seen, missing) of the points that no other beats on both, means so far."""
@@ -112,7 +115,7 @@ class Progress:
 
     def _counts(self, agenda: Agenda) -> dict[str, int]:
         return {
-            "sweeps": len(agenda.plan.sweeps), "running": len(agenda.running),
+            "sweeps": len(agenda.plan.sweeps), "running": len(self._running),
             "done": agenda.reused + agenda.done["trial done"] + agenda.done["trial stopped"],
             "failed": agenda.done["trial failed"] + agenda.done["stage failed"] + len(agenda.blocked), "left": agenda.left,
         }

@@ -16,3 +16,13 @@ def folder_of(study: Study, results: str) -> Path:
     """Where a launch leaves the study's figures: in the results, or here where those are far away."""
     base = Store(results).folder or Path("results")
     return base / "studies" / study.name
+
+
+def draw(study: Study, results: str, out: Path) -> list[Path]:
+    """Placeholder."""
+    return []
+
+
+def tell(study: Study, results: str, out: Path | None = None) -> str:
+    """Placeholder."""
+    return ""

@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import time
 
-from htsweep.errors import ResourceError
 from htsweep.execute import trial
 from htsweep.execute.agenda import Agenda
-from htsweep.execute.machine import gpus
 from htsweep.execute.trial import Terms
 from htsweep.execute.watch import Watch
 
 
-def check(terms: Terms) -> None:
-    """Raises ResourceError where this machine lacks what a trial takes."""
-    if terms.gpu > gpus():
-        msg = f"resources.gpu: a trial takes {terms.gpu:g} GPU, but this machine has {gpus()}; set gpu to 0, or launch " \
-              "with --on ray --address CLUSTER where there are GPUs"
-        raise ResourceError(msg)
-
-
 def execute(agenda: Agenda, terms: Terms, watch: Watch) -> None:
     """Runs until the agenda is finished; a KeyboardInterrupt ends it between two measurements."""
-    check(terms)
     while not agenda.finished:
         job = agenda.next()
         if job is None:

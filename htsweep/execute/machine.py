@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from htsweep.errors import ResourceError
+
 
 def cores() -> int:
     """Cores that this process may use."""
@@ -19,6 +21,14 @@ def gpus() -> int:
     if visible is not None:
         return len([one for one in visible.split(",") if one.strip() not in ("", "-1")])
     return len([path for path in Path("/dev").glob("nvidia[0-9]*") if path.name[6:].isdigit()])
+
+
+def lacking(cpu: float, gpu: float, remedy: str) -> None:
+    """Raises ResourceError where this machine has less than `cpu` cores or `gpu` GPUs."""
+    for what, wanted, there in (("cpu", cpu, cores()), ("gpu", gpu, gpus())):
+        if wanted > there:
+            msg = f"resources.{what}: a trial takes {wanted:g}, but this machine has {there}; lower it, or {remedy}"
+            raise ResourceError(msg)
 
 
 def commit(folder: Path) -> tuple[str | None, bool | None]:

@@ -16,12 +16,18 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from typing import Any, final
+from typing import Any
+
+import ray
+from ray import tune
+from ray._private import worker
+from ray._private.state import state
+from ray.tune.search import Searcher
 
 from htsweep.errors import HtsweepError, ResourceError
 from htsweep.execute import trial
 from htsweep.execute.agenda import Agenda
-from htsweep.execute.machine import cores, gpus
+from htsweep.execute.machine import cores
 from htsweep.execute.trial import Outcome, Terms
 from htsweep.execute.watch import Watch
 from htsweep.planning import Job
@@ -41,17 +47,6 @@ _QUIET = {
 }
 
 
-def check(terms: Terms, address: str | None) -> None:
-    """Raises ResourceError where a Ray of our own would lack what a trial takes; costs nothing."""
-    if address is not None:
-        return
-    for what, wanted, there in (("cpu", terms.cpu, cores()), ("gpu", terms.gpu, gpus())):
-        if wanted > there:
-            msg = f"resources.{what}: a trial takes {wanted:g}, but this machine has {there}; lower it, or launch on a " \
-                  "cluster that has more with --address"
-            raise ResourceError(msg)
-
-
 @contextlib.contextmanager
 def connected(terms: Terms, address: str | None) -> Iterator[int]:
     """A Ray to run on; yields how many trials it runs at once now.
@@ -61,8 +56,6 @@ def connected(terms: Terms, address: str | None) -> Iterator[int]:
         HtsweepError: the cluster cannot be reached.
     """
     os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
-    import ray
-
     logging.getLogger("ray").setLevel(logging.ERROR)
     folder = None
     if address is None:
@@ -80,6 +73,8 @@ def connected(terms: Terms, address: str | None) -> Iterator[int]:
         msg = f"--address {address}: no Ray cluster answers there ({error}); `ray status --address {address}` says what " \
               "is wrong. A cluster that asks for a token needs RAY_AUTH_MODE=token and its token on this machine"
         raise HtsweepError(msg) from None
+    # Ray 2.60 prints what its daemon says of a dead worker and has no switch for it; the trial's record says it better.
+    worker.print_to_stdstream = lambda *_, **__: None
     try:
         _feasible(terms)
         yield _slots(terms)
@@ -91,15 +86,13 @@ def connected(terms: Terms, address: str | None) -> Iterator[int]:
 
 def execute(agenda: Agenda, terms: Terms, watch: Watch) -> None:
     """Runs until the agenda is finished, or closed and drained; call inside `connected`."""
-    from ray import tune
-
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it calls every failed trial an error of its own
     storage = tempfile.mkdtemp(prefix="htsweep-tune-")
     # Tune asks for this many trials ahead of free slots, so that an autoscaler sees what is to come.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(2 * agenda.slots, min(200, agenda.slots + agenda.pending)))
-    feed = _feed(agenda, terms, watch)
-    bare = asdict(replace(terms, own_process=True))
-    trainable = tune.with_resources(_trainee(json.dumps(bare)), {"cpu": terms.cpu, "gpu": terms.gpu})
+    feed = Feed(agenda, terms, watch)
+    sent = json.dumps(asdict(replace(terms, own_process=True)))
+    trainable = tune.with_resources(tune.with_parameters(Trainee, terms=sent), {"cpu": terms.cpu, "gpu": terms.gpu})
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
@@ -107,16 +100,17 @@ def execute(agenda: Agenda, terms: Terms, watch: Watch) -> None:
             trial_name_creator=lambda one: one.trial_id, trial_dirname_creator=lambda one: one.trial_id,
         ),
         run_config=tune.RunConfig(
-            name="launch", storage_path=storage, verbose=0, log_to_file=False, callbacks=[_observer(feed)],
+            name="launch", storage_path=storage, verbose=0, log_to_file=False, callbacks=[Observer(feed)],
             failure_config=tune.FailureConfig(max_failures=0),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
     previous = {}
     interrupted: list[int] = []
 
     def interrupt(number: int, frame: Any) -> None:
-        """Ends Tune's loop tidily; the second time, at once."""
-        if interrupted:
+        """Ends Tune's loop tidily."""
+        if interrupted:  # the second time, at once
             signal.signal(number, previous[number])
             raise KeyboardInterrupt
         interrupted.append(number)
@@ -138,96 +132,98 @@ def execute(agenda: Agenda, terms: Terms, watch: Watch) -> None:
         raise KeyboardInterrupt
 
 
-def _trainee(terms: str) -> type:
+class Trainee(tune.Trainable):  # type: ignore[misc]
     """The Tune trainable: one step is one whole trial; its process goes on to the next."""
-    from ray import tune
 
-    class Trainee(tune.Trainable):  # type: ignore[misc]
-        def setup(self, config: dict[str, Any]) -> None:
-            self.job = config["job"]
+    def setup(self, config: dict[str, Any], terms: str = "") -> None:
+        """Takes the first job."""
+        self._job, self._terms = config["job"], terms
 
-        def reset_config(self, new_config: dict[str, Any]) -> bool:
-            self.job = new_config["job"]
-            return True
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Takes the next job; the trial itself resets what the last one may have left."""
+        self._job = new_config["job"]
+        return True
 
-        def step(self) -> dict[str, Any]:
-            sent = json.loads(self.job)
-            settings = json.loads(terms)
-            settings["paths"] = tuple(settings["paths"])
-            settings["objectives"] = tuple(tuple(one) for one in settings["objectives"])
-            outcome = trial.run(Job(**sent["job"]), Terms(**settings), sent["artifacts"], sent["attempt"])
-            return {"outcome": json.dumps(asdict(outcome)), "done": True}
-
-    return Trainee
+    def step(self) -> dict[str, Any]:
+        """Runs the job to its end."""
+        sent, terms = json.loads(self._job), json.loads(self._terms)
+        terms["paths"] = tuple(terms["paths"])
+        terms["objectives"] = tuple(tuple(one) for one in terms["objectives"])
+        outcome = trial.run(Job(**sent["job"]), Terms(**terms), sent["artifacts"], sent["attempt"])
+        return {"outcome": json.dumps(asdict(outcome)), "done": True}
 
 
-def _feed(agenda: Agenda, terms: Terms, watch: Watch) -> Any:
+class Feed(Searcher):  # type: ignore[misc]
     """The searcher that hands Tune the agenda's jobs."""
-    from ray.tune.search import Searcher
 
-    class Feed(Searcher):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__(metric=None, mode=None)
-            self.jobs: dict[str, tuple[Job, float]] = {}
+    def __init__(self, agenda: Agenda, terms: Terms, watch: Watch) -> None:
+        super().__init__(metric=None, mode=None)
+        self.agenda, self.terms, self.watch = agenda, terms, watch
+        self.jobs: dict[str, tuple[Job, float]] = {}
 
-        def suggest(self, trial_id: str) -> Any:
-            job = agenda.next()
-            if job is None:
-                return self.FINISHED if agenda.finished else None
-            self.jobs[trial_id] = (job, time.time())
-            sent = {"job": asdict(job), "artifacts": agenda.artifacts(job), "attempt": agenda.attempt(job)}
-            watch.started(agenda, job)
-            return {"job": json.dumps(sent, default=dict)}
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles what it is given, to restore from it; we never restore.
+        return {}
 
-        def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-            if error:  # why, the observer learns right after
-                return
-            job, _ = self.jobs.pop(trial_id)
-            if result and "outcome" in result:
-                self.ended(job, Outcome(**json.loads(result["outcome"])))
-            else:  # the launch was interrupted
-                agenda.withdraw(job)
+    def __deepcopy__(self, memo: dict[int, Any]) -> Feed:
+        return self
 
-        def died(self, trial_id: str, why: str) -> None:
-            """Takes in a trial whose process ended under it."""
-            job, started = self.jobs.pop(trial_id)
-            self.ended(job, trial.died(job, terms, agenda.attempt(job), why, started))
+    def suggest(self, trial_id: str) -> Any:
+        """The next job, FINISHED, or None: ask again."""
+        job = self.agenda.next()
+        if job is None:
+            return self.FINISHED if self.agenda.finished else None
+        self.jobs[trial_id] = (job, time.time())
+        sent = {"job": asdict(job), "artifacts": self.agenda.artifacts(job), "attempt": self.agenda.attempt(job)}
+        return {"job": json.dumps(sent, default=dict)}
 
-        def tick(self) -> None:
-            watch.tick(agenda)
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Takes in a trial that ended; of one whose process ended, the observer learns why right after."""
+        if error:
+            return
+        job, _ = self.jobs.pop(trial_id)
+        if result and "outcome" in result:
+            self._ended(job, Outcome(**json.loads(result["outcome"])))
+        else:  # the launch was interrupted
+            self.agenda.withdraw(job)
 
-        def ended(self, job: Job, outcome: Outcome) -> None:
-            agenda.end(job, outcome)
-            watch.ended(agenda, job, outcome)
+    def died(self, trial_id: str, why: str) -> None:
+        """Takes in a trial whose process ended under it."""
+        job, started = self.jobs.pop(trial_id)
+        self._ended(job, trial.died(job, self.terms, self.agenda.attempt(job), why, started))
 
-        def save(self, checkpoint_path: str) -> None:
-            """Nothing: the ledger is the record."""
+    def _ended(self, job: Job, outcome: Outcome) -> None:
+        self.agenda.end(job, outcome)
+        self.watch.ended(self.agenda, job, outcome)
 
-        def restore(self, checkpoint_path: str) -> None:
-            """Nothing: what is to do follows from the ledger."""
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger is the record."""
 
-    return Feed()
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: what is to do follows from the ledger."""
 
 
-def _observer(feed: Any) -> Any:
-    """The callback that tells the feed why a trial's process ended."""
-    from ray.tune import Callback
+class Observer(tune.Callback):  # type: ignore[misc]
+    """Tells of starts, of why a trial's process ended, and that time goes by."""
 
-    class Observer(Callback):  # type: ignore[misc]
-        def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            error = trial.get_pickled_error()
-            feed.died(trial.trial_id, f"{type(error).__name__}: {error}" if error else "the worker's process ended")
+    def __init__(self, feed: Feed) -> None:
+        self.feed = feed
 
-        def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-            feed.tick()
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Says that a slot took the trial."""
+        self.feed.watch.started(self.feed.agenda, self.feed.jobs[trial.trial_id][0])
 
-    return Observer()
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Passes the reason on."""
+        self.feed.died(trial.trial_id, str(trial.get_error() or "the worker's process ended"))
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Passes the time."""
+        self.feed.watch.tick(self.feed.agenda)
 
 
 def _feasible(terms: Terms) -> None:
     """Raises ResourceError where no node, and no node type of the autoscaler, has what a trial takes."""
-    import ray
-
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     wanted = {"CPU": terms.cpu, "GPU": terms.gpu}
 
@@ -246,8 +242,6 @@ def _feasible(terms: Terms) -> None:
 
 def _node_types() -> list[dict[str, float]]:
     """The resources of the node types that the cluster's autoscaler can start."""
-    from ray._private.state import state
-
     # Ray 2.60 offers no public call for this; without an autoscaler there is nothing to read.
     try:
         config = state.get_cluster_config()
@@ -258,8 +252,6 @@ def _node_types() -> list[dict[str, float]]:
 
 
 def _slots(terms: Terms) -> int:
-    import ray
-
     there = ray.cluster_resources()
     fits = [there.get(name, 0) / amount for name, amount in (("CPU", terms.cpu), ("GPU", terms.gpu)) if amount]
     return max(1, int(min(fits))) if fits else 1

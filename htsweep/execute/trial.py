@@ -231,13 +231,18 @@ def _record(
 
 
 def died(job: Job, terms: Terms, attempt: int, why: str, started: float) -> Outcome:
-    """Records a trial whose process ended under it: the driver writes what the worker could not."""
-    kind = "out_of_memory" if "OutOfMemory" in why or "out of memory" in why.lower() else "died"
+    """How a trial ended whose process ended under it: as the worker wrote, or else as the driver now writes."""
     store = Store(terms.results)
+    for row in Ledger(store).attempts(job.trial):
+        if row["attempt"] == attempt:  # the worker got as far as its record
+            artifact = json.loads(row["artifact"]) if row["artifact"] else {}
+            return Outcome(job.trial, row["status"], row["reason"], row["seconds"], row["started"], row["ended"], attempt,
+                           row["record"], {}, artifact)
+    kind = "out_of_memory" if "OutOfMemory" in why or "out of memory" in why.lower() else "died"
     log = Log(store, f"logs/{job.trial}-{attempt}.txt")
     log.write(why)
     device = "cuda:0" if terms.gpu > 0 else "cpu"
-    outcome = _record(job, terms, store, [], "failed", f"{kind}: {_first(why)}", why, started, attempt, {}, log, device)
+    outcome = _record(job, terms, store, [], "failed", f"{kind}: {_gist(why)}", why, started, attempt, {}, log, device)
     log.close()
     return outcome
 
@@ -251,3 +256,10 @@ def _reason(raised: Exception) -> str:
 def _first(text: str) -> str:
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     return (lines[0] if lines else "")[:300]
+
+
+def _gist(why: str) -> str:
+    """The line of Ray's account that names the error."""
+    lines = [line.strip() for line in why.strip().splitlines() if line.strip()]
+    named = [line for line in lines if "Error" in line.partition(":")[0]]
+    return (named or lines or ["the worker's process ended"])[-1][:300]

@@ -112,6 +112,12 @@ class Ledger:
             return pa.table({"trial": pa.array([], pa.string()), "step": pa.array([], pa.int64())})
         return found.drop_columns("record").sort_by([("trial", "ascending"), ("step", "ascending")])
 
+    def attempts(self, trial: str) -> list[dict[str, Any]]:
+        """All ends of one trial that are not yet compacted."""
+        names = [name for name in self.records() if name.startswith(f"{trial}-")]
+        tables = [table for table in map(self._object, names) if table is not None]
+        return [row for table in tables for row in table.to_pylist()]
+
     def records(self) -> set[str]:
         """The names of all records there are; cheaper than reading them."""
         return {entry.name.split("/")[1].removesuffix(".parquet") for entry in self.store.list("trials")}
