@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
-import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -86,12 +85,7 @@ def known() -> dict[str, str]:
     """The tasks of the package `tasks`: name -> its first line."""
     import tasks
 
-    found: dict[str, str] = {}
-    for entry in pkgutil.iter_modules(tasks.__path__):
-        run = getattr(importlib.import_module(f"tasks.{entry.name}"), entry.name, None) if not entry.ispkg else None
-        if callable(run) and hasattr(run, "settings"):
-            found[entry.name] = (getattr(run, "__doc__", None) or "").strip().partition("\n")[0]
-    return found
+    return {name: (find(name).run.__doc__ or "").strip().partition("\n")[0] for name in tasks.NAMES}
 
 
 def beside(folder: Path) -> None:

@@ -1,0 +1,30 @@
+"""What a paired test can tell from so many repetitions: the exact sign-flip test, two-sided."""
+
+from __future__ import annotations
+
+
+def least_p(repetitions: int) -> float:
+    """The smallest p that the test can reach: all differences of one sign, 2 of the 2^n sign patterns.
+
+    Raises:
+        ValueError: fewer than 0 repetitions.
+    """
+    if repetitions < 0:
+        msg = f"`repetitions >= 0` must hold, but got {repetitions}"
+        raise ValueError(msg)
+    return min(1.0, 2.0 / 2.0**repetitions)
+
+
+def repetitions_needed(alpha: float = 0.05) -> int:
+    """The fewest repetitions with which the test can come out at p < alpha: 6 for 0.05.
+
+    Raises:
+        ValueError: alpha is not in (0, 1].
+    """
+    if not 0 < alpha <= 1:
+        msg = f"`0 < alpha <= 1` must hold, but got {alpha}"
+        raise ValueError(msg)
+    count = 1
+    while least_p(count) >= alpha:
+        count += 1
+    return count

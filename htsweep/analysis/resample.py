@@ -1,0 +1,82 @@
+"""The bootstrap over repetitions: what would have come out with other draws of classes, data and seeds."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations_with_replacement
+
+import numpy as np
+
+_FEW = 64
+"""Up to so many points, comparing all pairs in numpy is faster than a call of moocore per sample."""
+DRAWS = 1000
+"""Samples where there are too many to take them all."""
+_ALL = 2000
+"""With at most so many distinct samples (seven repetitions) all are taken, each with its probability: nothing is random."""
+
+
+def samples(repetitions: int, draws: int = DRAWS) -> tuple[np.ndarray, np.ndarray]:
+    """How often each repetition stands in each bootstrap sample (samples x repetitions), and each sample's probability."""
+    if math.comb(2 * repetitions - 1, repetitions) <= _ALL:
+        picks = np.array(list(combinations_with_replacement(range(repetitions), repetitions)))
+        counts = (picks[:, :, None] == np.arange(repetitions)).sum(axis=1)
+        ways = [math.factorial(repetitions) / math.prod(map(math.factorial, row)) for row in counts.tolist()]
+        return counts, np.array(ways) / float(repetitions) ** repetitions
+    random = np.random.default_rng(0)
+    counts = random.multinomial(repetitions, np.full(repetitions, 1 / repetitions), size=draws)
+    return counts, np.full(draws, 1 / draws)
+
+
+def probability(x: np.ndarray, y: np.ndarray, maximise: tuple[bool, bool] = (True, True), draws: int = DRAWS) -> np.ndarray:
+    """The bootstrap probability of each point to be on the front of its group; NaN with fewer than two repetitions.
+
+    Repetitions are drawn for all points at once: a repetition has the same class split and data for every method, so
+    that what they share cancels in the comparison.
+
+    Args:
+        x: repetitions x points; NaN where a point lacks the repetition.
+        y: the same.
+        maximise: for x and y, whether more is better.
+        draws: samples where there are too many to take them all.
+    """
+    there = ~(np.isnan(x) & np.isnan(y)).all(axis=1)
+    x, y = x[there], y[there]
+    repetitions, count = x.shape
+    if repetitions < 2 or count == 0:
+        return np.full(count, np.nan)
+    counts, weight = samples(repetitions, draws)
+    # Decimals beyond the twelfth depend on the order of the sum; equal points shall stay equal.
+    along, up = _means(counts, x).round(12), _means(counts, y).round(12)
+    on_front = _few(along, up, maximise) if count <= _FEW else _many(along, up, maximise)
+    total: np.ndarray = np.minimum(weight @ on_front, 1.0)  # the shares add up to 1 but for rounding
+    return total
+
+
+def _few(x: np.ndarray, y: np.ndarray, maximise: tuple[bool, bool]) -> np.ndarray:
+    """Who is on the front in each sample (samples x points): all pairs of all samples at once."""
+    along, up = (axis if more else -axis for axis, more in zip((x, y), maximise, strict=True))
+    mine, other = (slice(None), slice(None), None), (slice(None), None, slice(None))
+    as_good = (along[other] >= along[mine]) & (up[other] >= up[mine])
+    better = (along[other] > along[mine]) | (up[other] > up[mine])
+    known: np.ndarray = ~(np.isnan(x) | np.isnan(y))
+    return known & ~(as_good & better).any(axis=2)
+
+
+def _many(x: np.ndarray, y: np.ndarray, maximise: tuple[bool, bool]) -> np.ndarray:
+    """The same, a sample at a time: a sort each instead of all pairs."""
+    import moocore
+
+    flags = np.zeros(x.shape, bool)
+    for flag, sample in zip(flags, np.stack([x, y], axis=-1), strict=True):
+        known = ~np.isnan(sample).any(axis=1)
+        if known.any():
+            flag[known] = moocore.is_nondominated(sample[known], maximise=list(maximise), keep_weakly=True)
+    return flags
+
+
+def _means(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Means of `values` (repetitions x points) over each sample; NaN where a sample has none of the point's repetitions."""
+    known = ~np.isnan(values)
+    size = counts @ known.astype(float)
+    total = counts @ np.where(known, values, 0.0)
+    return np.where(size > 0, total / np.where(size > 0, size, 1), np.nan)

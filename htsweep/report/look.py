@@ -1,0 +1,45 @@
+"""How methods look: a colour and a marker each, the same in every figure of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+import pandas as pd
+
+# Okabe and Ito's palette without its yellow, which is too pale on white; its black is for the source model. The colours
+# stay apart for the colour-blind; with the markers, each pair of the first 48 methods differs.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255")
+MARKERS = (("o", "circle"), ("s", "square"), ("^", "triangle-up"), ("D", "diamond"), ("v", "triangle-down"), ("P", "cross"),
+           ("X", "x"), ("p", "pentagon"), ("<", "triangle-left"), (">", "triangle-right"), ("h", "hexagon"), ("8", "octagon"))
+"""Names for matplotlib and for plotly."""
+
+
+@final
+@dataclass(frozen=True)
+class Look:
+    """Colour and marker (for matplotlib, for plotly) and the size of the marker against the others."""
+
+    colour: str
+    marker: str
+    symbol: str
+    size: float = 1.0
+
+
+ROLES = {"source": Look("#000000", "*", "star", 1.75), "bound": Look("#777777", "d", "diamond-tall", 1.25)}
+
+
+def looks(points: pd.DataFrame, compared: str) -> Mapping[str, Look]:
+    """Name (as in the table) -> look, in order of appearance, the source model first and bounds last."""
+    found: dict[str, Look] = {}
+    named = points[[compared, "role"]].drop_duplicates()
+    order = {"source": 0, "": 1, "bound": 2}
+    count = 0
+    for name, role in sorted(named.itertuples(index=False), key=lambda pair: order[pair[1]]):
+        if role in ROLES:
+            found[name] = ROLES[role]
+            continue
+        found[name] = Look(COLOURS[count % len(COLOURS)], *MARKERS[count % len(MARKERS)])
+        count += 1
+    return found

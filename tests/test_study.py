@@ -1,0 +1,120 @@
+"""The study file: every mistake at once, each with its line, the rule and the remedy."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from htsweep.errors import StudyError
+from htsweep.study import read
+
+TOY = "task: toy\ngrid: {x: [0.1, 0.9]}\n"
+
+
+def problems(path: Path, *overrides: str) -> dict[str, tuple[int | None, str]]:
+    with pytest.raises(StudyError) as caught:
+        read(path, overrides)
+    return {problem.key: (problem.line, problem.message) for problem in caught.value.problems}
+
+
+def test_a_small_study_is_read_with_its_defaults(study_file: Callable[..., Path]) -> None:
+    study = read(study_file(TOY, "small.yaml"))
+    assert (study.name, study.task, study.repetitions, study.select) == ("small", "toy", 1, "last")
+    assert study.resources.cpu == 1
+    assert study.grid == {"x": [0.1, 0.9]}
+
+
+def test_every_mistake_is_told_at_once(study_file: Callable[..., Path]) -> None:
+    found = problems(study_file("""\
+task: toy
+grid:
+  x: [0.1, 1.5, true]
+  stepz: [3]
+  y: []
+repetitions: 0
+repetitions: 3
+fixed: {x: 0.5, fail: rise}
+search: {sampler: tpee, trials: 2.5}
+objectives:
+  - {metric: validation/scoer}
+  - {metric: test/seen_accuracy}
+resources: {cpu: 0, gpu: -1}
+budget: {trails: 3}
+retry: {attempts: 2, reasons: [dead]}
+select: lats
+colour: red
+"""))
+    lines = {key: line for key, (line, _) in found.items()}
+    assert lines == {
+        "grid.x.1": 3, "grid.x.2": 3, "grid.stepz": 4, "grid.y": 5, "repetitions": 7, "fixed.x": 8, "fixed.fail": 8,
+        "search.sampler": 9, "search.trials": 9, "objectives.0.metric": 11, "objectives.1.metric": 12, "resources.cpu": 13,
+        "resources.gpu": 13, "budget.trails": 14, "retry.reasons.0": 15, "select": 16, "colour": 17,
+    }
+    for key, hint in {
+        "grid.stepz": "did you mean 'steps'?", "fixed.fail": "did you mean 'raise'?", "search.sampler": "did you mean 'tpe'?",
+        "objectives.0.metric": "did you mean 'validation/score'?", "budget.trails": "did you mean 'trials'?",
+        "retry.reasons.0": "did you mean 'died'?", "select": "did you mean 'last'?", "resources.cpu": "greater than 0",
+        "grid.x.1": "at most 1.0, but got 1.5", "grid.x.2": "must be a number, but got True", "repetitions": "stands twice",
+        "objectives.1.metric": "oracle: true",
+    }.items():
+        assert hint in found[key][1], key
+
+
+@pytest.mark.parametrize(("text", "hint"), [
+    ("", "empty"), ("- a\n", "a study is a mapping"), ("task: [toy\n", "not YAML"), ("grid: {x: [1]}\n", "required"),
+    ("task: toyy\n", "did you mean 'toy'?"), ("task: toy:absent\n", "no task 'absent'"), ("task: 3\n", "must be text"),
+    ("task: toy\ngrid: {x: 1}\n", "must be a list"), ("task: toy\nstudy: ../../etc\n", "a study's name"),
+    ("task: toy\nstudy: a/b\n", "a study's name"), ("task: toy\nstudy: ..\n", "a study's name"),
+    ("task: toy\ngrid: {x: [0.1, 0.1]}\n", "stands twice"), ("task: toy\nrepetitions: 2.5\n", "whole number"),
+    ("task: toy\nsearch: {sampler: tpe, trials: 3}\n", "needs `objectives`"),
+    ("task: toy\nstop: {first: 1}\n", "needs `objectives`"),
+    ("task: toy\nobjectives: [{metric: validation/score}]\nsearch: {sampler: tpe}\n", "needs `trials`"),
+    ("task: toy\nsearch: {spaces: {all: {x: {low: 1, high: 0}}}}\n", "low"),
+    ("task: toy\nsearch: {spaces: {all: {x: {low: 0.1, high: 0.9}}}}\n", "grid"),
+    ("task: toy\nsearch: {sampler: random, trials: 2, spaces: {all: {x: {low: 0.1, high: 9.0}}}}\n", "at most 1.0"),
+    ("task: toy\nsearch: {spaces: {l2sp: {backbone: [0.1]}}}\n", "no method of the grid has this space"),
+    ("task: holistic_transfer\ngrid: {method: [l2ps]}\n", "did you mean 'l2sp'?"),
+    ("task: holistic_transfer\ngrid: {dataset: [mnist-uic]}\n", "did you mean 'mnist-uci'?"),
+    ("task: holistic_transfer\ngrid: {method: [[linear_probe, frozen_classifier]]}\n", "linear_probe"),
+])
+def test_each_kind_of_mistake(study_file: Callable[..., Path], text: str, hint: str) -> None:
+    path = study_file(text)
+    with pytest.raises(StudyError) as caught:
+        read(path)
+    assert hint in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "nothing was started" in str(caught.value)
+
+
+def test_numbers_are_those_of_yaml_1_2(study_file: Callable[..., Path]) -> None:
+    assert read(study_file("task: toy\ngrid: {x: [1e-3, 5E-1]}\n")).grid["x"] == [0.001, 0.5]
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    assert "cannot be read" in problems(tmp_path / "absent.yaml")[""][1]
+
+
+def test_overrides(study_file: Callable[..., Path]) -> None:
+    study = read(study_file(TOY), ["repetitions=4", "grid.x=[0.2]", "fixed.steps=7", "resources.cpu=2", "search.trials=3"])
+    assert (study.repetitions, study.grid, study.fixed, study.resources.cpu) == (4, {"x": [0.2]}, {"steps": 7}, 2)
+    assert study.search is not None
+    assert "# --set repetitions=4" in study.text
+
+
+def test_an_override_that_is_wrong_names_itself(study_file: Callable[..., Path]) -> None:
+    found = problems(study_file(TOY), "repetitions=many", "nonsense", "grid.x=[7]")
+    assert found["--set repetitions"][0] is None
+    assert "key=value" in found["--set nonsense"][1]
+    assert "at most 1.0" in found["--set grid.x.0"][1]
+
+
+def test_a_user_s_own_task_beside_the_study(study_file: Callable[..., Path]) -> None:
+    study_file("def mine(config, workspace):\n    yield {'step': 0}\n", "my_own_module.py")
+    study = read(study_file("task: my_own_module:mine\ngrid: {anything: [1, [2, 3]]}\n"))
+    assert study.task == "my_own_module:mine"
+
+
+def test_a_user_s_module_that_does_not_import(study_file: Callable[..., Path]) -> None:
+    study_file("raise RuntimeError('no')\n", "my_broken_module.py")
+    found = problems(study_file("task: my_broken_module:mine\n"))
+    assert "RuntimeError: no" in found["task"][1]
