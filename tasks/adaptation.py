@@ -56,7 +56,8 @@ def adapt(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
         return measure(model, images, domain.labels, split, missing, workspace.device)
 
     if not method.adapts:
-        yield {"step": 0, "epoch": 0, **on_target(source.eval()), "peak_memory_bytes": process.peak_memory_bytes(workspace.device)}
+        row = {"step": 0, "epoch": 0, **on_target(source.eval())}
+        yield row | {"peak_memory_bytes": process.peak_memory_bytes(workspace.device)}
         return
     rows = torch.from_numpy(split.reference if method.all_classes else split.train)
     run = Run(copy.deepcopy(source), source, method, TrainingSet(images, labels, rows), missing,
@@ -126,8 +127,8 @@ def _missing(config: Mapping[str, Any], domain: Images, workspace: Any) -> list[
 
 def _recipe(config: Mapping[str, Any], prefix: str = "") -> Recipe:
     """The recipe that the config's keys with `prefix` spell; keys that it lacks keep their defaults."""
-    names = {field.name for field in dataclasses.fields(Recipe)}
-    return Recipe(amp=config["amp"], **{name: config[prefix + name] for name in names if prefix + name in config and name != "amp"})
+    names = {field.name for field in dataclasses.fields(Recipe)} - {"amp"}
+    return Recipe(amp=config["amp"], **{name: config[prefix + name] for name in names if prefix + name in config})
 
 
 def _seeds(workspace: Any, stage: str) -> Callable[..., int]:

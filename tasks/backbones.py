@@ -21,6 +21,7 @@ def known() -> dict[str, str]:
     }
 
 
+@functools.cache
 def problem(name: str) -> str | None:
     """What is wrong with a backbone's name, or None; imports neither torch nor timm."""
     if name == "lenet_bn":
@@ -39,9 +40,9 @@ def problem(name: str) -> str | None:
 def timm_names() -> frozenset[str]:
     """The names of all timm models, read from timm's source: importing it would cost a plan seconds."""
     spec = importlib.util.find_spec("timm")
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
     found: set[str] = set()
-    for file in (Path(spec.origin).parent / "models").glob("*.py"):
+    for file in (Path(str(spec.origin)).parent / "models").glob("*.py"):
         found.update(re.findall(r"^@register_model\s*\ndef (\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE))
     return frozenset(found)
 
@@ -51,9 +52,8 @@ def build(
 ) -> Model:
     """The backbone `name` with a linear head of `classes` outputs, freshly initialised from torch's seed.
 
-    Args:
-        pretrained: start the backbone from timm's weights, and give it images standardised as those expect.
-        to_be_loaded: the weights are loaded afterwards, so timm's need not be fetched.
+    With `pretrained` the backbone starts from timm's weights and standardises images as those expect; where a state is
+    `to_be_loaded` afterwards, they are not fetched.
     """
     from torch import channels_last, nn
 

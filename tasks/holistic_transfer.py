@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -25,14 +27,14 @@ TRAINING_SETTINGS = {
     "steps_per_epoch": Setting(int, 60, low=1, high=1_000_000, doc="steps that make an epoch, however large the set is"),
     "batch_size": Setting(int, 64, low=1, high=65_536, doc="images in a batch"),
     "learning_rate": Setting(float, 0.02, low=1e-8, high=10.0, doc="learning rate at the start of the cosine schedule"),
-    "head_learning_rate_factor": Setting(float, 1.0, low=0.0, high=1000.0, doc="learning rate of the head over the backbone's"),
+    "head_learning_rate_factor": Setting(float, 1.0, low=0.0, high=1e3, doc="the head's learning rate over the backbone's"),
     "momentum": Setting(float, 0.9, low=0.0, high=0.9999, doc="Nesterov momentum"),
     "weight_decay": Setting(float, 0.0, low=0.0, high=1.0, doc="decay towards zero; 0, since it pulls against l2sp"),
 }
 DATASET = "mnist-uci"
 BASE = {
     "dataset": Setting(str, DATASET, choices=data.NAMES, open=True, doc="mnist-uci, uci-mnist or folder:ROOT:SOURCE-TARGET"),
-    "missing_ratio": Setting(float, 0.5, low=0.0, high=0.99, doc="share of the classes that the target's training data lacks"),
+    "missing_ratio": Setting(float, 0.5, low=0.0, high=0.99, doc="share of the classes without target training images"),
     "missing_classes": Setting(list, None, doc="the missing classes by name or index, in place of a ratio"),
     "method": Setting(str, "plain", choices=methods.NAMES, open=True, doc="a method, or a chain of them: a+b"),
     **TRAINING_SETTINGS, **SOURCE_SETTINGS,
@@ -53,24 +55,24 @@ SOURCE_METRICS = ("train/loss", "train/accuracy", "epoch", "seconds", "peak_memo
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config: defaults filled in, the chain in its one order, without what cannot matter to it."""
     method = methods.canonical(config.get("method") or "plain")
-    members = method.split("+")
-    own = {key: setting for name in members if name in methods.NAMES or ":" in name
-           for key, setting in _parameters(name).items()}
-    full = filled({**BASE, **own}, dict(config)) | {"method": method, "dataset": data.canonical(config.get("dataset", DATASET))}
-    full = {key: value for key, value in full.items() if key.rpartition(".")[0] in ("", *members)}
+    own = _settings_of(method)
+    # A method's key outside its chain cannot matter; a key that nobody knows stays, for `problems` to judge.
+    full = {key: value for key, value in filled(own, config).items() if key in own or not (key in SETTINGS or "." in key)}
+    full["method"] = method
+    full["dataset"] = data.canonical(full["dataset"])
     if full["missing_classes"] is None:
         del full["missing_classes"]
     else:
         del full["missing_ratio"]
         full["missing_classes"] = _names(full["dataset"], full["missing_classes"])
-    if not methods.trains(method):
-        full = {key: value for key, value in full.items() if key not in TRAINING_SETTINGS}
-    return _without_idle(full, full["dataset"].startswith("folder:"))
+    return _without_idle(full, full["dataset"])
 
 
 def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What is wrong with a resolved config: (key, message)."""
-    found = [("dataset", text) for text in data.problems(config["dataset"])]
+    own = _settings_of(config["method"])
+    found = [(key, f"the task has no key '{key}'; it has {', '.join(own)}") for key in config if key not in own]
+    found += [("dataset", text) for text in data.problems(config["dataset"])]
     found += [("method", text) for text in methods.problems(config["method"])]
     found += [("backbone", text) for text in (backbones.problem(config["backbone"]),) if text]
     if config["backbone"] == "lenet_bn" and config.get("pretrained"):
@@ -94,18 +96,18 @@ def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
 def stages(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
     """The source model: the same for all targets, ratios and methods of a domain, backbone and repetition."""
     own = {key: config[key] for key in SOURCE_SETTINGS if key in config}
-    return {"source": ("holistic_transfer:source", {"domain": data.domains(config["dataset"])[0], **own})}
+    return {"source": ("holistic_transfer:source", {"domain": data.domains(config["dataset"])[0]} | own)}
 
 
 def spaces(config: Mapping[str, Any]) -> list[str]:
     """The members of the chain that have parameters."""
-    return methods.spaces(config["method"])
+    return list(methods.spaces(config["method"]))
 
 
 def resolve_source(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config of source training."""
-    full = filled(SOURCE_SETTINGS, dict(config))
-    return _without_idle(full, full["domain"].startswith("folder:"))
+    full = filled(SOURCE_SETTINGS, config)
+    return _without_idle(full, full["domain"])
 
 
 def meaning_of_source(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,7 +115,8 @@ def meaning_of_source(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**config, "domain": data.fingerprint(config["domain"])}
 
 
-@declare(settings=SETTINGS, resolve=resolve, meaning=meaning, problems=problems, stages=stages, spaces=spaces, metrics=METRICS)
+@declare(settings=SETTINGS, resolve=resolve, meaning=meaning, problems=problems, stages=stages, spaces=spaces,
+         metrics=METRICS)
 def holistic_transfer(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
     """Adapts a source model to a target domain where some classes have no image; measures seen and missing classes."""
     from tasks.adaptation import adapt
@@ -130,11 +133,14 @@ def source(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]
     yield from train_source(resolve_source(config), workspace)
 
 
-def _parameters(name: str) -> Mapping[str, Setting]:
-    try:
-        return methods.parameters(name)
-    except ValueError:  # an unknown name: `problems` says so
-        return {}
+@functools.cache
+def _settings_of(method: str) -> Mapping[str, Setting]:
+    """The settings that matter to a canonical chain."""
+    own = dict(BASE)
+    for name in method.split("+"):
+        with contextlib.suppress(ValueError):  # an unknown name, for `problems` to judge
+            own |= methods.parameters(name)
+    return own if methods.trains(method) else {key: own[key] for key in own if key not in TRAINING_SETTINGS}
 
 
 def _names(dataset: str, missing: list[str | int]) -> list[str]:
@@ -146,9 +152,10 @@ def _names(dataset: str, missing: list[str | int]) -> list[str]:
         return missing
 
 
-def _without_idle(config: dict[str, Any], of_any_size: bool) -> dict[str, Any]:
+def _without_idle(config: dict[str, Any], images: str) -> dict[str, Any]:
     """Without settings that change nothing: the size of images that have one, pretrained weights of what has none."""
-    idle = {"image_size"} if not of_any_size else set()
+    if not images.startswith("folder:"):
+        del config["image_size"]
     if config["backbone"] == "lenet_bn" and not config["pretrained"]:
-        idle.add("pretrained")
-    return {key: value for key, value in config.items() if key not in idle}
+        del config["pretrained"]
+    return config

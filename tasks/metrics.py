@@ -16,9 +16,10 @@ MAIN = ("overall_accuracy", "seen_accuracy", "missing_accuracy")
 
 
 def accuracies(scores: Array, labels: Array, missing: Sequence[int]) -> dict[str, float]:
-    """The five accuracies: `overall` Y/Y, `seen` S/Y, `missing` U/Y, `seen_within` S/S, `missing_within` U/U; and the harmonic mean.
+    """The five accuracies and the harmonic mean of seen and missing.
 
-    `seen` and `missing` take the largest score over all classes, `*_within` over the group's own.
+    `overall` Y/Y, `seen` S/Y and `missing` U/Y take the largest score over all classes, `seen_within` S/S and
+    `missing_within` U/U over the group's own.
     """
     is_missing = _mask(missing, scores.shape[1])
     of_missing = is_missing[labels]
@@ -38,14 +39,14 @@ def harmonic_mean(a: float, b: float) -> float:
 
 
 def curve(scores: Array, labels: Array, missing: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The seen and the missing accuracy for every constant that can be added to the missing classes' scores; exact, O(N log N).
+    """The seen and missing accuracies for all constants that can be added to the missing classes' scores; O(N log N).
 
     With gap_i = max over S - max over U, sample i goes to S iff gap_i >= t; the curve runs over all t from the highest
     seen accuracy, (S/S, 0), to (0, U/U), both ends included. Samples of equal gap move together. Repeated and collinear
     points are dropped, which changes no area. ("Fine-Tuning is Fine, if Calibrated", Mai et al., NeurIPS 2024.)
 
     Returns:
-        Two float64 arrays [K]: seen accuracy (falling) and missing accuracy (rising). Empty where either group has no sample.
+        Two float64 arrays [K]: seen accuracy (falling), missing accuracy (rising); empty where a group has no sample.
     """
     is_missing = _mask(missing, scores.shape[1])
     of_missing = is_missing[labels]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 @final
 class Model(nn.Module):
-    """Images [B, channels, H, W] to features [B, width] and logits [B, classes]; its parts are named `backbone` and `head`."""
+    """Images [B, channels, H, W] to features [B, width] and logits [B, classes]."""
 
     def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -19,6 +19,7 @@ class Model(nn.Module):
         self.head = head
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features and logits of a batch."""
         features = self.backbone(as_float(images))
         return features, self.head(features)
 
@@ -34,6 +35,7 @@ class Standardise(nn.Module):
         self.register_buffer("spread", torch.tensor(spread).view(-1, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
+        """(images - mean) / spread."""
         return (images - self.mean) / self.spread
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, final
 
@@ -26,7 +26,7 @@ class Setting:
 
 
 def declare(**answers: Any) -> Callable[[Function], Function]:
-    """Decorator that hangs a task's answers on it: `settings`, `resolve`, `meaning`, `problems`, `stages`, `spaces`, `metrics`.
+    """Decorator that hangs on a task what docs/architecture.md says one may answer: `settings`, `resolve` and so on.
 
     The task stays a plain generator function, so that it pickles by name and reads as one.
     """
@@ -41,14 +41,13 @@ def declare(**answers: Any) -> Callable[[Function], Function]:
     return hang
 
 
-def filled(settings: dict[str, Setting], config: dict[str, Any]) -> dict[str, Any]:
+def filled(settings: Mapping[str, Setting], config: Mapping[str, Any]) -> dict[str, Any]:
     """The config with defaults filled in and numbers in their setting's type, so that 1 and 1.0 mean the same.
 
     Keys that no setting knows stay as they are: whoever reads the config judges them.
     """
-    full = {key: setting.default for key, setting in settings.items()} | dict(config)
-    for key, value in full.items():
-        setting = settings.get(key)
-        if setting is not None and setting.type is float and type(value) is int:
-            full[key] = float(value)
+    full = {key: setting.default for key, setting in settings.items()}
+    for key, value in config.items():
+        whole = type(value) is int and key in settings and settings[key].type is float
+        full[key] = float(value) if whole else value
     return full

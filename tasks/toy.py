@@ -16,7 +16,7 @@ SETTINGS = {
     "steps": Setting(int, 3, low=0, high=1_000_000, doc="measurements after the one at step 0"),
     "seconds": Setting(float, 0.0, low=0.0, high=3600.0, doc="time that each step takes"),
     "noise": Setting(float, 0.01, low=0.0, high=1.0, doc="half-width of what the repetition adds to every number"),
-    "fail": Setting(str, "", choices=("", "raise", "nan", "exit", "hang", "memory"), doc="how the trial breaks after its first step"),
+    "fail": Setting(str, "", choices=("", "raise", "nan", "exit", "hang", "memory"), doc="how the trial breaks at step 1"),
 }
 METRICS = (
     "validation/score", "validation/seen_accuracy",
@@ -44,7 +44,7 @@ def answer(x: float, y: float, progress: float, noise: float = 0.0) -> dict[str,
 
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     """The config with its defaults."""
-    return filled(SETTINGS, dict(config))
+    return filled(SETTINGS, config)
 
 
 @declare(settings=SETTINGS, resolve=resolve, metrics=METRICS)

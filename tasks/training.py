@@ -79,7 +79,8 @@ class Run:
             getattr(student, part).requires_grad_(False)
         self.trained = [part for part in ("backbone", "head") if part not in method.frozen]
         self.optimiser = torch.optim.SGD(
-            [{"params": list(getattr(student, part).parameters()), "factor": _factor(part, recipe)} for part in self.trained],
+            [{"params": list(getattr(student, part).parameters()),
+              "factor": recipe.head_learning_rate_factor if part == "head" else 1.0} for part in self.trained],
             lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0,
             weight_decay=recipe.weight_decay, foreach=True,
         )
@@ -150,7 +151,3 @@ def sgd(run: Run, first: int, last: int) -> Tensor | None:
         # Summed where it is: to read it would make the device wait.
         total = loss if total is None else total + loss
     return None if total is None else total / (last - first)
-
-
-def _factor(part: str, recipe: Recipe) -> float:
-    return recipe.head_learning_rate_factor if part == "head" else 1.0

@@ -9,10 +9,11 @@ from typing import final
 import pandas as pd
 
 # Okabe and Ito's palette without its yellow, which is too pale on white; its black is for the source model. The colours
-# stay apart for the colour-blind; with the markers, each pair of the first 48 methods differs.
+# stay apart for the colour-blind; with the markers, the first 84 methods all differ.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255")
-MARKERS = (("o", "circle"), ("s", "square"), ("^", "triangle-up"), ("D", "diamond"), ("v", "triangle-down"), ("P", "cross"),
-           ("X", "x"), ("p", "pentagon"), ("<", "triangle-left"), (">", "triangle-right"), ("h", "hexagon"), ("8", "octagon"))
+MARKERS = (("o", "circle"), ("s", "square"), ("^", "triangle-up"), ("D", "diamond"), ("v", "triangle-down"),
+           ("P", "cross"), ("X", "x"), ("p", "pentagon"), ("<", "triangle-left"), (">", "triangle-right"),
+           ("h", "hexagon"), ("8", "octagon"))
 """Names for matplotlib and for plotly."""
 
 
@@ -33,7 +34,7 @@ ROLES = {"source": Look("#000000", "*", "star", 1.75), "bound": Look("#777777", 
 def looks(points: pd.DataFrame, compared: str) -> Mapping[str, Look]:
     """Name (as in the table) -> look, in order of appearance, the source model first and bounds last."""
     found: dict[str, Look] = {}
-    named = points[[compared, "role"]].drop_duplicates()
+    named = points[[compared, "role"]].astype(str).drop_duplicates()
     order = {"source": 0, "": 1, "bound": 2}
     count = 0
     for name, role in sorted(named.itertuples(index=False), key=lambda pair: order[pair[1]]):

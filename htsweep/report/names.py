@@ -60,6 +60,14 @@ def metric(name: str) -> str:
     return METRICS.get(name, name)
 
 
+def interval(row: Mapping[str, Any], name: str) -> str:
+    """A metric's mean with half its interval: `98.8 ± 0.4 %`; without one, `± –` says that a repetition alone gives none."""
+    half = (row[f"{name} high"] - row[name]) * scale(name)
+    if is_percent(name):
+        return f"{row[name] * scale(name):.1f} ± {'–' if half != half else f'{half:.1f}'} %"
+    return f"{row[name]:.4g} ± {'–' if half != half else f'{half:.2g}'}"
+
+
 def axis(name: str) -> str:
     """A metric as the title of an axis."""
     if name.endswith("_accuracy") and name in METRICS:

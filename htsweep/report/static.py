@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,19 +19,22 @@ from htsweep.report.look import Look, looks
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 FORMATS = ("png", "svg", "pdf")
 PANELS = 30
 """A figure holds so many panels; the rest is in the table and in the interactive page."""
 _FEW = 16
 """In a panel with more points than this, those that are neither chosen nor on the front are small and without intervals."""
-_STYLE: Mapping[str, Any] = {
+_STYLE: Any = {
     "pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "htsweep", "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"], "font.size": 8, "axes.titlesize": 8.5, "axes.labelsize": 8, "axes.linewidth": 0.6,
     "xtick.labelsize": 7, "ytick.labelsize": 7, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "legend.fontsize": 7.5,
-    "axes.axisbelow": True, "axes.edgecolor": "#555555", "savefig.dpi": 200,
+    "axes.axisbelow": True, "text.parse_math": False, "axes.edgecolor": "#555555", "savefig.dpi": 200,
 }
 _MARKER = 5.5
+_LETTER_INCHES, _SMALL_INCHES = 0.054, 0.050
+"""Widths of a letter of the legend and of the small print, on the wide side."""
 _FRONT = "#8c8c8c"
 
 
@@ -51,9 +55,12 @@ def render(
     """
     import matplotlib
 
-    with matplotlib.rc_context(dict(_STYLE)):
+    with matplotlib.rc_context(_STYLE):
         figure = draw(points, x, y, design, maximise=maximise, title=title, note=note)
         made = {}
+        # The layout costs more than the drawing: found once, it serves all formats.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
         for name in FORMATS:
             file = io.BytesIO()
             # Without dates, the same table gives the same bytes.
@@ -78,43 +85,59 @@ def draw(
     columns = min(len(shown), 2 if len(shown) in (2, 4) else 3)
     rows = math.ceil(len(shown) / columns)
     look = looks(points, design.compared)
-    figure = Figure(figsize=(max(3.1 * columns, 4.6), 2.6 * rows + 1.0), layout="constrained")
+    width = max(2.9 * columns + 0.3, 4.8)
+    handles = _handles(look)
+    fit = _fit([str(handle.get_label()) for handle in handles], width)
+    figure = Figure(figsize=(width, 2.45 * rows + 0.95 + 0.165 * math.ceil(len(handles) / fit)), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for panel, (key, inside) in zip(panels.flat, shown, strict=False):
         of_group = dict(zip(design.groups, key if isinstance(key, tuple) else (key,), strict=False))
         panel.set_title(names.group({name: of_group[name] for name in differ}), pad=4)
-        _scales(panel, points, x, y, maximise)
+        stretched = _scales(panel, points, x, y, maximise)
         _front(panel, inside, x, y, maximise)
         _points(panel, inside, x, y, design, look)
     for empty in list(panels.flat)[len(shown):]:
         empty.set_visible(False)
-    common = names.group({name: points[name].iloc[0] for name in same}) if len(points) else ""
-    _label(figure, x, y, "  ·  ".join(part for part in (title, common) if part))
-    _legend(figure, look, columns, note)
+    for index, panel in enumerate(list(panels.flat)[:len(shown)]):
+        if index + columns >= len(shown):  # nothing below it
+            panel.set_xlabel(names.axis(x))
+            panel.tick_params(labelbottom=True)
+        if index % columns == 0:
+            panel.set_ylabel(names.axis(y))
+    common = names.group({name: points[name].iloc[0] for name in same})
+    if title or common:
+        figure.suptitle("  ·  ".join(part for part in (title, common) if part), fontsize=9.5, fontweight="bold")
+    note = f"{note} The horizontal scale is stretched towards 100 %." if stretched else note
+    # Outside the panels, so that it covers no point.
+    small = "\n".join(textwrap.wrap(note, int(width / _SMALL_INCHES)))
+    figure.legend(handles=handles, loc="outside lower center", ncols=fit, frameon=False, columnspacing=1.4,
+                  handletextpad=0.3, title=small or None, title_fontsize=6.5)
     return figure
 
 
-def _scales(panel: Axes, points: pd.DataFrame, x: str, y: str, maximise: Directions) -> None:
-    """The same axes in all panels, wide enough for every point."""
-    for axis, name, more in (("x", x, maximise[0]), ("y", y, maximise[1])):
-        values = points[name].to_numpy(float) * names.scale(name)
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
-        if axis == "x" and names.is_percent(name) and more and stretch.is_crowded(values):
-            low = max(0.0, low - 0.12 * (stretch.HIGHEST - low))
-            panel.set_xscale("function", functions=(stretch.forward, stretch.inverse))
-            ticks = stretch.ticks(low, stretch.HIGHEST)
-            panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-            panel.set_xlim(low, stretch.HIGHEST + 0.35)
-            continue
-        margin = 0.06 * (high - low) or 0.06 * abs(high) or 1.0
-        if names.is_percent(name) and high - low > 40:
-            low, high = 0.0, stretch.HIGHEST
-            margin = 3.0
-        top = stretch.HIGHEST + margin / 2 if names.is_percent(name) else np.inf
-        panel.set(**{f"{axis}lim": (low - margin, min(high + margin, top))})
+def _scales(panel: Axes, points: pd.DataFrame, x: str, y: str, maximise: Directions) -> bool:
+    """The same axes in all panels, wide enough for every point; whether x is stretched towards 100."""
+    values = points[x].to_numpy(float) * names.scale(x)
+    stretched = names.is_percent(x) and maximise[0] and stretch.is_crowded(values)
+    if stretched:
+        low, high = stretch.limits(values)
+        panel.set_xscale("function", functions=(stretch.forward, stretch.inverse))
+        panel.set_xticks(stretch.ticks(low, high), [f"{tick:g}" for tick in stretch.ticks(low, high)])
+        panel.set_xlim(low, high)
+    else:
+        panel.set_xlim(*_limits(values, names.is_percent(x)))
+    panel.set_ylim(*_limits(points[y].to_numpy(float) * names.scale(y), names.is_percent(y)))
     panel.grid(color="#e6e6e6", linewidth=0.5)
-    for side in ("top", "right"):
-        panel.spines[side].set_visible(False)
+    panel.spines[["top", "right"]].set_visible(False)
+    return stretched
+
+
+def _limits(values: np.ndarray, percent: bool) -> tuple[float, float]:
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    if percent and high - low > 40:
+        low, high = 0.0, stretch.HIGHEST
+    margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - margin, high + margin
 
 
 def _front(panel: Axes, points: pd.DataFrame, x: str, y: str, maximise: Directions) -> None:
@@ -124,7 +147,7 @@ def _front(panel: Axes, points: pd.DataFrame, x: str, y: str, maximise: Directio
     left, right = panel.get_xlim()
     bottom, top = panel.get_ylim()
     ends = (left if maximise[0] else right, bottom if maximise[1] else top)
-    along, up = staircase(front[x] * names.scale(x), front[y] * names.scale(y), ends, maximise)
+    along, up = staircase(*(front[axis].to_numpy(float) * names.scale(axis) for axis in (x, y)), ends, maximise)
     panel.plot(along, up, color=_FRONT, linewidth=1.1, zorder=1.5, solid_joinstyle="miter")
     panel.fill_between(along, up, ends[1], color=_FRONT, alpha=0.09, linewidth=0, zorder=1)
 
@@ -134,18 +157,22 @@ def _points(
 ) -> None:
     """Filled where on the front, open where dominated; intervals as thin bars."""
     bold = points["front"] | points["chosen"] | (points["role"] != "") | (len(points) <= _FEW)
-    for name, inside in points.groupby(design.compared, sort=False, observed=True):
-        style = look[name]
+    for name, inside in points.groupby(design.compared, sort=False, observed=True, dropna=False):
+        style = look[str(name)]
         for (front, large), some in inside.groupby([inside["front"], bold[inside.index]]):
-            along, up = some[x] * names.scale(x), some[y] * names.scale(y)
+            along, up = (some[axis].to_numpy(float) * names.scale(axis) for axis in (x, y))
             if large:
-                for values, axis, metric in ((along, "xerr", x), (up, "yerr", y)):
-                    half = np.nan_to_num((some[f"{metric} high"] - some[metric]).to_numpy(float) * names.scale(metric))
-                    high = np.minimum(half, stretch.HIGHEST - values) if names.is_percent(metric) else half
-                    panel.errorbar(along, up, **{axis: np.stack([half, np.maximum(high, 0)])}, fmt="none", ecolor=style.colour,
-                                   elinewidth=0.8, alpha=0.55, zorder=2)
+                panel.errorbar(along, up, xerr=_bars(some, x), yerr=_bars(some, y), fmt="none", ecolor=style.colour,
+                               elinewidth=0.8, alpha=0.55, zorder=2)
             panel.plot(along, up, linestyle="none", zorder=4 if front else 3, alpha=1 if large else 0.5,
                        markersize=_MARKER * style.size * (1 if large else 0.6), **_marker(style, filled=bool(front)))
+
+
+def _bars(points: pd.DataFrame, metric: str) -> np.ndarray:
+    """Lengths of the bars below and above (2 x points): none for one repetition, and none past 100 %."""
+    half = np.nan_to_num((points[f"{metric} high"] - points[metric]).to_numpy(float) * names.scale(metric))
+    room = stretch.HIGHEST - points[metric].to_numpy(float) * names.scale(metric)
+    return np.stack([half, np.clip(half, 0, np.maximum(room, 0)) if names.is_percent(metric) else half])
 
 
 def _marker(style: Look, filled: bool) -> dict[str, Any]:
@@ -153,25 +180,25 @@ def _marker(style: Look, filled: bool) -> dict[str, Any]:
             "markerfacecolor": style.colour if filled else "white"}
 
 
-def _label(figure: Figure, x: str, y: str, title: str) -> None:
-    figure.supxlabel(names.axis(x), fontsize=8.5)
-    figure.supylabel(names.axis(y), fontsize=8.5)
-    if title:
-        figure.suptitle(title, fontsize=9.5, fontweight="bold")
-
-
-def _legend(figure: Figure, look: Mapping[str, Look], columns: int, note: str) -> None:
-    """Outside the panels, so that it covers no point."""
+def _handles(look: Mapping[str, Look]) -> list[Line2D]:
+    """What the legend explains: every method, the front, and what an open marker means."""
     from matplotlib.lines import Line2D
 
     handles = []
     for name, style in look.items():
-        text = {"*": "source model", "d": "upper bound"}.get(style.marker, "")
-        label = names.value(name)
-        handles.append(Line2D([], [], linestyle="none", markersize=_MARKER * style.size, **_marker(style, style.marker != "d"),
-                              label=f"{label} ({text})" if text and text != label else label))
+        label, role = names.value(name), {"*": "source model", "d": "upper bound"}.get(style.marker)
+        handles.append(Line2D([], [], linestyle="none", label=f"{label} ({role})" if role else label,
+                              markersize=_MARKER * style.size, **_marker(style, filled=style.marker != "d")))
     handles.append(Line2D([], [], color=_FRONT, linewidth=1.1, label="non-dominated"))
     handles.append(Line2D([], [], linestyle="none", marker="o", markersize=_MARKER, markeredgecolor=_FRONT,
                           markerfacecolor="white", label="open: dominated"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=2 * columns if columns > 1 else 3, frameon=False,
-                  columnspacing=1.4, handletextpad=0.3, title=note or None, title_fontsize=6.5)
+    return handles
+
+
+def _fit(labels: Sequence[str], inches: float) -> int:
+    """Columns of a legend with these labels on so much width: as few rows as fit, and no more columns than they need."""
+    lengths = [len(label) * _LETTER_INCHES + 0.42 for label in labels]
+    fitting = [count for count in range(1, len(labels) + 1)
+               if sum(float(column.max()) for column in np.array_split(lengths, count)) < inches - 0.2]
+    most = max(fitting, default=1)
+    return math.ceil(len(labels) / math.ceil(len(labels) / most))

@@ -17,7 +17,8 @@ HIGHEST = 100.0
 def forward(percent: np.ndarray) -> np.ndarray:
     """Where a value lies on the axis: minus the logarithm of its distance to (a little over) 100."""
     room: np.ndarray = np.maximum(HIGHEST + _ROOM - np.asarray(percent, float), 1e-3)
-    return -np.log10(room)
+    place: np.ndarray = -np.log10(room)
+    return place
 
 
 def inverse(place: np.ndarray) -> np.ndarray:
@@ -33,6 +34,14 @@ def is_crowded(percent: np.ndarray) -> bool:
         return False
     span = HIGHEST - known.min()
     return bool(span > 15 and HIGHEST - np.median(known) < span / 5)
+
+
+def limits(percent: np.ndarray) -> tuple[float, float]:
+    """Ends of an axis that shows all values and 100, with a margin of equal width on both sides."""
+    ends = forward(np.array([float(np.nanmin(percent)), HIGHEST]))
+    margin = 0.05 * float(ends[1] - ends[0])
+    low, high = inverse(np.array([ends[0] - margin, ends[1] + margin]))
+    return max(0.0, float(low)), float(high)
 
 
 def ticks(low: float, high: float) -> list[float]:

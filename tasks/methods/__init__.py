@@ -18,7 +18,10 @@ from typing import Any
 from tasks.methods.method import Method, Range, View, chain, contradictions
 from tasks.task import Setting
 
-__all__ = ["Method", "Range", "View", "build", "canonical", "chain", "find", "known", "parameters", "problems", "settings", "spaces", "trains"]
+__all__ = [
+    "Method", "Range", "View", "build", "canonical", "chain", "find", "known", "parameters", "problems", "settings",
+    "spaces", "trains",
+]
 
 NAMES = (
     "plain", "l2sp", "frozen_classifier", "linear_probe", "wise_ft", "lolsgd", "selective_distillation", "oracle", "source",
@@ -77,10 +80,11 @@ def canonical(method: str | Sequence[str]) -> str:
     return _canonical(method if isinstance(method, str) else "+".join(method))
 
 
-def problems(method: str) -> list[str]:
+@functools.cache
+def problems(method: str) -> tuple[str, ...]:
     """What is wrong with a canonical chain, each with the remedy."""
     names = method.split("+")
-    found = []
+    found: list[str] = []
     for name in dict.fromkeys(names):
         try:
             find(name)
@@ -88,14 +92,16 @@ def problems(method: str) -> list[str]:
             found.append(str(error))
         if names.count(name) > 1:
             found.append(f"'{name}' stands {names.count(name)} times in '{method}', with one set of parameters; keep one")
-    return found or contradictions({name: _default(name) for name in names})
+    return tuple(found or contradictions({name: _default(name) for name in names}))
 
 
-def spaces(method: str) -> list[str]:
+@functools.cache
+def spaces(method: str) -> tuple[str, ...]:
     """The members of a canonical chain that have parameters."""
-    return [name for name in method.split("+") if parameters(name)]
+    return tuple(name for name in method.split("+") if parameters(name))
 
 
+@functools.cache
 def trains(method: str) -> bool:
     """Whether a canonical chain trains at all, so that training settings matter to it; True where a name is unknown."""
     try:

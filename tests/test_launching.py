@@ -1,0 +1,277 @@
+"""A launch does what is missing, records every end, and goes on where it was stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from htsweep import results
+from htsweep.errors import HtsweepError, ResourceError, StudyHeld
+from htsweep.execute.agenda import Agenda
+from htsweep.execute.trial import Outcome
+from htsweep.launching import Launched, launch
+from htsweep.ledger import Lease, Ledger, Store
+from htsweep.planning import Job
+from htsweep.status import status
+from htsweep.study import Study, read
+
+TOY = "task: toy\ngrid: {x: [0.1, 0.5, 0.9]}\nrepetitions: 2\n"
+CHAIN = """\
+import json
+RUNS = []
+
+def source(config, workspace):
+    RUNS.append("source")
+    if config.get("broken"):
+        raise ValueError("no source today")
+    (workspace.output / "model.json").write_text(json.dumps(workspace.seed("source")))
+    yield {"step": 0, "train/loss": 1.0}
+
+def stages(config):
+    kept = {key: value for key, value in config.items() if key == "broken"}
+    return {"source": (__name__ + ":source", kept)}
+
+def adapt(config, workspace):
+    RUNS.append("adapt")
+    model = json.loads((workspace.artifact("source") / "model.json").read_text())
+    yield {"step": 0, "validation/score": model % 100 / 100 + config["x"], "test/curve": [0.5, 1.0]}
+
+adapt.stages = stages
+"""
+
+
+@pytest.fixture
+def run(study_file: Callable[..., Path], tmp_path: Path) -> Callable[..., tuple[Study, Launched]]:
+    def go(text: str = TOY, *overrides: str, folder: str = "results", **options: Any) -> tuple[Study, Launched]:
+        study = read(study_file(text), overrides)
+        return study, launch(study, str(tmp_path / folder), on="inline", mirror=None, **options)
+
+    return go
+
+
+def numbers(study: Study, folder: Path) -> list[dict[str, Any]]:
+    """What was measured, without what may differ between runs."""
+    frame = results.measurements(study, str(folder)).sort_values(["trial", "step"])
+    return frame.drop(columns=[name for name in frame if "seconds" in name or "memory" in name]).to_dict("records")
+
+
+def test_it_runs_all_then_only_what_is_new(run: Callable[..., tuple[Study, Launched]]) -> None:
+    _, first = run()
+    assert (first.agenda.done["trial done"], first.agenda.reused, first.failed) == (6, 0, 0)
+    _, again = run()
+    assert (again.agenda.done["trial done"], again.agenda.reused) == (0, 6)
+    _, more = run(TOY.replace("0.9]", "0.9, 1.0]"))
+    assert (more.agenda.done["trial done"], more.agenda.reused) == (2, 6)
+
+
+def test_two_parts_equal_the_whole(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+    study, _ = run(folder="whole")
+    _, part = run(TOY, "budget.trials=4", folder="parts")
+    assert part.agenda.closed == "budget of 4 trials"
+    assert (part.agenda.done["trial done"], part.agenda.left) == (4, 2)
+    run(folder="parts")
+    assert numbers(study, tmp_path / "parts") == numbers(study, tmp_path / "whole")
+
+
+@pytest.mark.parametrize(("how", "reason"), [
+    ("raise", "raised: RuntimeError: the toy was asked to fail"), ("memory", "out_of_memory: MemoryError"),
+    ("nan", "diverged: validation/score is NaN at step 1"), ("hang", "time_limit: ran longer than 0.3 s"),
+])
+def test_a_trial_that_fails_is_recorded_with_its_reason_and_log(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path, how: str, reason: str
+) -> None:
+    study, done = run(f"task: toy\ngrid: {{fail: ['', {how}]}}\nresources: {{time_limit_seconds: 0.3}}\n"
+                      "retry: {attempts: 2, reasons: [raised, diverged, time_limit, out_of_memory]}\n")
+    assert (done.failed, done.agenda.done["trial done"]) == (1, 1)
+    [failure] = status(study, str(tmp_path / "results")).failures
+    assert failure.reason.startswith(reason)
+    assert failure.attempts == 2
+    assert failure.log is not None
+    assert reason.split(":")[0] in Path(failure.log).read_text()
+    rows = Ledger(Store(tmp_path / "results")).trials(every=True).to_pylist()
+    assert sorted(row["attempt"] for row in rows if row["status"] == "failed") == [1, 2]
+
+
+def test_what_failed_is_run_again_by_the_next_launch(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+    flag = tmp_path / "mended"
+    module = tmp_path / "flaky_module.py"
+    module.write_text(f"import pathlib\ndef flaky(config, workspace):\n    if not pathlib.Path({str(flag)!r}).exists():\n"
+                      "        raise OSError('not yet')\n    yield {'step': 0, 'score': 1.0}\n")
+    _, first = run("task: flaky_module:flaky\n")
+    assert first.failed == 1
+    flag.touch()
+    study, second = run("task: flaky_module:flaky\n")
+    assert second.failed == 0
+    assert status(study, str(tmp_path / "results")).failures == ()
+
+
+def test_stages_are_made_once_and_shared(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+    (tmp_path / "chain_module.py").write_text(CHAIN)
+    text = "task: chain_module:adapt\ngrid: {x: [0, 1, 2]}\nrepetitions: 2\n"
+    study, done = run(text)
+    assert (done.agenda.done["stage done"], done.agenda.done["trial done"]) == (2, 6)
+    _, other = run(text.replace("[0, 1, 2]", "[5]").replace("task:", "study: other\ntask:"))
+    assert (other.agenda.done["stage done"], other.agenda.done["trial done"]) == (0, 2)
+    frame = results.measurements(study, str(tmp_path / "results"))
+    assert frame.groupby("repetition")["validation/score"].apply(lambda one: (one - one.min()).round(6).tolist()).tolist() \
+        == [[0, 1, 2]] * 2
+    assert frame["test/curve"].map(list).tolist() == [[0.5, 1.0]] * 6
+
+
+def test_a_stage_that_fails_blocks_its_trials_and_no_others(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+    (tmp_path / "chain_module.py").write_text(CHAIN)
+    sys.modules.pop("chain_module", None)
+    _, done = run("task: chain_module:adapt\ngrid: {x: [0, 1], broken: [true, false]}\n")
+    assert done.agenda.done["trial done"] == 2
+    assert len(done.agenda.blocked) == 2
+    assert done.failed == 3
+
+
+def test_a_user_s_bare_generator_may_yield_nonsense(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+    (tmp_path / "odd_module.py").write_text(
+        "def nothing(config, workspace):\n    return iter(())\n"
+        "def text(config, workspace):\n    yield {'step': 0, 'score': 'high'}\n"
+        "def bare(config, workspace):\n    yield 3\n")
+    assert run("task: odd_module:nothing\nstudy: a\n")[1].agenda.done["trial done"] == 1
+    for name in ("text", "bare"):
+        study, done = run(f"task: odd_module:{name}\nstudy: {name}\n")
+        assert done.failed == 1
+        assert "TypeError" in status(study, str(tmp_path / "results")).failures[0].reason
+
+
+class KilledAfter:
+    """Ends the process, as SIGKILL would, after so many ends."""
+
+    def __init__(self, ends: int) -> None:
+        self.ends = ends
+
+    def started(self, agenda: Agenda, job: Job) -> None: ...
+    def tick(self, agenda: Agenda) -> None: ...
+
+    def ended(self, agenda: Agenda, job: Job, outcome: Outcome) -> None:
+        self.ends -= 1
+        if self.ends == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_launch_goes_on_where_it_was(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+    study, _ = run(folder="whole")
+    code = ("import sys; sys.path.insert(0, sys.argv[3])\n"
+            "from test_launching import KilledAfter; from htsweep.launching import launch; from htsweep.study import read\n"
+            "launch(read(sys.argv[1]), sys.argv[2], on='inline', mirror=None, watch=KilledAfter(4))\n")
+    killed = tmp_path / "killed"
+    done = subprocess.run([sys.executable, "-c", code, str(study.file), str(killed), str(Path(__file__).parent)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert Ledger(Store(killed)).trials().num_rows == 4
+    _, rest = run(folder="killed")
+    assert (rest.agenda.reused, rest.agenda.done["trial done"]) == (4, 2)
+    assert numbers(study, killed) == numbers(study, tmp_path / "whole")
+
+
+def test_a_killed_trial_goes_on_from_its_state(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+    text = "task: toy\nfixed: {steps: 40, seconds: 0.05}\n"
+    study, _ = run(text, folder="whole")
+    folder = tmp_path / "killed"
+    process = subprocess.Popen([sys.executable, "-c", (
+        "import sys; from htsweep.launching import launch; from htsweep.study import read\n"
+        "launch(read(sys.argv[1]), sys.argv[2], on='inline', mirror=None, save_seconds=0)"), str(study.file), str(folder)])
+    deadline = time.time() + 30
+    while len(list(folder.glob("states/*/*"))) < 1 or time.time() < deadline - 29:
+        assert time.time() < deadline
+        time.sleep(0.02)
+    time.sleep(0.4)
+    process.kill()
+    process.wait()
+    begin = time.monotonic()
+    _, rest = run(text, folder="killed")
+    assert rest.agenda.done["trial done"] == 1
+    assert time.monotonic() - begin < 40 * 0.05 + 1
+    assert numbers(study, folder) == numbers(study, tmp_path / "whole")
+    assert not list(folder.glob("states/*/*"))
+
+
+def test_the_second_launch_is_told_who_holds_the_study(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+    lease = Lease(Store(tmp_path / "results"), "study-study", about="htsweep launch study.yaml")
+    assert lease.take() is None
+    with pytest.raises(StudyHeld, match=f"process {os.getpid()}"):
+        run()
+    lease.release()
+    run()
+
+
+def test_a_resource_that_is_not_there_is_named_before_anything_starts(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path
+) -> None:
+    with pytest.raises(ResourceError, match=r"resources\.cpu: a trial takes 4096"):
+        run(TOY, "resources.cpu=4096")
+    with pytest.raises(ResourceError, match=r"resources\.gpu: a trial takes 64"):
+        run(TOY, "resources.gpu=64")
+    assert not (tmp_path / "results").exists()
+    study = read(tmp_path / "study.yaml")
+    with pytest.raises(HtsweepError, match="did you mean 'ray'"):
+        launch(study, str(tmp_path / "results"), on="rya")
+
+
+def test_budgets(run: Callable[..., tuple[Study, Launched]]) -> None:
+    assert run(TOY, "budget.trials=0")[1].agenda.done["trial done"] == 0
+    _, some = run(TOY, "budget.wall_hours=0.0001", "fixed.seconds=0.1")
+    assert 0 < some.agenda.done["trial done"] < 6
+    assert some.agenda.closed == "budget of 0.0001 wall hours"
+    _, two = run("task: toy\nstudy: two\ngrid: {x: [0.2, 0.3, 0.4]}\nbudget: {trials: 2}\n")
+    assert two.agenda.done["trial done"] == 2
+    _, still = run("task: toy\nstudy: two\ngrid: {x: [0.2, 0.3, 0.4]}\nbudget: {trials: 2}\n")
+    assert still.agenda.done["trial done"] == 0
+    _, raised = run("task: toy\nstudy: two\ngrid: {x: [0.2, 0.3, 0.4]}\nbudget: {trials: 3}\n")
+    assert raised.agenda.done["trial done"] == 1
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+def test_adaptive_samplers_learn_and_go_on(run: Callable[..., tuple[Study, Launched]], tmp_path: Path, sampler: str) -> None:
+    text = (f"task: toy\nrepetitions: 2\nobjectives: [{{metric: validation/score}}]\n"
+            f"search: {{sampler: {sampler}, trials: 8, spaces: {{all: {{x: {{low: 0, high: 1}}, y: {{low: 0, high: 1}}}}}}}}\n")
+    study, whole = run(text, folder="whole")
+    assert whole.agenda.done["trial done"] == 16
+    _, part = run(text, "search.trials=4", folder="parts")
+    assert part.agenda.done["trial done"] == 8
+    _, rest = run(text, folder="parts")
+    assert (rest.agenda.done["trial done"], rest.agenda.reused) == (8, 8)
+    assert numbers(study, tmp_path / "parts") == numbers(study, tmp_path / "whole")
+    points = results.trials(study, str(tmp_path / "whole")).groupby("point")["x"].first()
+    assert points.nunique() == 8
+
+
+def test_stopping_early_is_inside_a_sweep_and_recorded(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+    study, done = run("task: toy\nfixed: {steps: 9, noise: 0}\nobjectives: [{metric: validation/score}]\n"
+                      "stop: {first: 3, eta: 3}\nsearch: {spaces: {all: {x: [0.7, 0.69, 0.1, 0.2, 0.0, 1.0]}}}\n")
+    assert done.agenda.done["trial stopped"] >= 2
+    ended = results.trials(study, str(tmp_path / "results")).set_index("x")
+    assert ended.loc[0.7, "status"] == "done"
+    assert set(ended.loc[[0.1, 0.0, 1.0], "status"]) == {"stopped"}
+    stopped = results.measurements(study, str(tmp_path / "results")).query("status == 'stopped'")
+    assert stopped["step"].max() == 3
+    _, again = run(study.text)
+    assert again.agenda.done["trial done"] + again.agenda.done["trial stopped"] == 0
+
+
+def test_logs_hold_what_a_trial_prints(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+    (tmp_path / "loud_module.py").write_text("def loud(config, workspace):\n    print('so it goes')\n    yield {'step': 0}\n")
+    study, _ = run("task: loud_module:loud\n")
+    [row] = results.trials(study, str(tmp_path / "results")).to_dict("records")
+    assert (tmp_path / "results" / row["log"]).read_text() == "so it goes\n"
+
+
+def test_a_record_says_what_ran_where(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+    study, _ = run("task: toy\ngrid: {x: [0.5]}\n")
+    [row] = Ledger(Store(tmp_path / "results")).trials().to_pylist()
+    assert json.loads(row["config"])["x"] == 0.5
+    assert (row["device"], row["cpu"], row["kind"], row["steps"]) == ("cpu", 1.0, "trial", 4)
+    assert row["ended"] - row["started"] == pytest.approx(row["seconds"])
+    assert row["version"]
+    assert study.name == "study"
