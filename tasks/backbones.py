@@ -14,11 +14,8 @@ if TYPE_CHECKING:
 
 
 def known() -> dict[str, str]:
-    """The backbones there are: name -> a line about it."""
-    return {
-        "lenet_bn": "two convolutions with batch norm and a hidden layer, 36 thousand parameters; for small images",
-        "any timm model": "by its timm name, as resnet18 or vit_tiny_patch16_224",
-    }
+    """The backbones of our own: name -> a line about it."""
+    return {"lenet_bn": "two convolutions with batch norm and a hidden layer, 36 thousand parameters; for small images"}
 
 
 @functools.cache

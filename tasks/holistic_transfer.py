@@ -11,7 +11,7 @@ from tasks import backbones, data, methods
 from tasks.task import Setting, declare, filled
 
 SOURCE_SETTINGS = {
-    "backbone": Setting(str, "lenet_bn", choices=("lenet_bn",), open=True, doc="lenet_bn, or any timm model by its name"),
+    "backbone": Setting(str, "lenet_bn", choices=backbones.known, open=True, doc="or any timm model by its timm name"),
     "pretrained": Setting(bool, False, doc="start the source training from timm's pretrained weights"),
     "image_size": Setting(int, 224, low=4, high=4096, doc="pixels a side, for folder datasets; digits have 16"),
     "source_epochs": Setting(int, 5, low=1, high=100_000, doc="epochs of source training"),
@@ -33,10 +33,11 @@ TRAINING_SETTINGS = {
 }
 DATASET = "mnist-uci"
 BASE = {
-    "dataset": Setting(str, DATASET, choices=data.NAMES, open=True, doc="mnist-uci, uci-mnist or folder:ROOT:SOURCE-TARGET"),
+    "dataset": Setting(str, DATASET, choices=data.known, open=True,
+                       doc="or folder:ROOT:SOURCE-TARGET, images in ROOT/DOMAIN/CLASS/IMAGE"),
     "missing_ratio": Setting(float, 0.5, low=0.0, high=0.99, doc="share of the classes without target training images"),
     "missing_classes": Setting(list, None, doc="the missing classes by name or index, in place of a ratio"),
-    "method": Setting(str, "plain", choices=methods.NAMES, open=True, doc="a method, or a chain of them: a+b"),
+    "method": Setting(str, "plain", choices=methods.known, open=True, doc="or a chain a+b, or one's own as module:function"),
     **TRAINING_SETTINGS, **SOURCE_SETTINGS,
 }
 SETTINGS = {**BASE, **methods.settings()}

@@ -18,8 +18,8 @@ class Setting:
     default: Any
     low: float | None = None
     high: float | None = None
-    choices: Callable[[], Sequence[str]] | Sequence[str] | None = None
-    """Known names, or a function that lists them."""
+    choices: Callable[[], Mapping[str, str]] | Sequence[str] | None = None
+    """Known names, or a function that gives them with a line about each."""
     open: bool = False
     """Whether names beside the `choices` may be right; then the task's `problems` judges them."""
     doc: str = ""

@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -64,15 +65,14 @@ def connected(terms: Terms, address: str | None) -> Iterator[int]:
         options: dict[str, Any] = {"num_cpus": cores(), "_temp_dir": folder, "include_dashboard": False}
     else:
         options = {}
+        _answers(address)
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, configure_logging=True,
                  **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         if address is None:
             raise
-        msg = f"--address {address}: no Ray cluster answers there ({error}); `ray status --address {address}` says what " \
-              "is wrong. A cluster that asks for a token needs RAY_AUTH_MODE=token and its token on this machine"
-        raise HtsweepError(msg) from None
+        raise HtsweepError(_unreachable(address, str(error))) from None
     # Ray 2.60 prints what its daemon says of a dead worker and has no switch for it; the trial's record says it better.
     worker.print_to_stdstream = lambda *_, **__: None
     try:
@@ -220,6 +220,22 @@ class Observer(tune.Callback):  # type: ignore[misc]
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Passes the time."""
         self.feed.watch.tick(self.feed.agenda)
+
+
+def _answers(address: str) -> None:
+    """Raises HtsweepError where nothing listens at HOST:PORT: Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon or "://" in address or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise HtsweepError(_unreachable(address, str(error))) from None
+
+
+def _unreachable(address: str, why: str) -> str:
+    return (f"--address {address}: no Ray cluster answers there ({why}); `ray status --address {address}` says what is wrong. "
+            "A cluster that asks for a token needs RAY_AUTH_MODE=token and its token on this machine")
 
 
 def _feasible(terms: Terms) -> None:

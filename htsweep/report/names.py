@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from htsweep.analysis.design import Design
@@ -55,17 +56,22 @@ def scale(metric: str) -> float:
     return PERCENT if is_percent(metric) else 1.0
 
 
+def shown(frame: pd.DataFrame, metric: str, bound: str = "") -> np.ndarray:
+    """The column of a metric, or of its `bound` (" low", " high"), in the unit that is shown."""
+    return frame[f"{metric}{bound}"].to_numpy(float) * scale(metric)
+
+
 def metric(name: str) -> str:
     """A metric's short title: `seen`, `AUSUC`, else its own name."""
     return METRICS.get(name, name)
 
 
 def interval(row: Mapping[str, Any], name: str) -> str:
-    """A metric's mean with half its interval: `98.8 ± 0.4 %`; without one, `± –` says that a repetition alone gives none."""
+    """A metric's mean with half its interval: `98.8 ± 0.4 %`; `± n/a`: one repetition gives none."""
     half = (row[f"{name} high"] - row[name]) * scale(name)
     if is_percent(name):
-        return f"{row[name] * scale(name):.1f} ± {'–' if half != half else f'{half:.1f}'} %"
-    return f"{row[name]:.4g} ± {'–' if half != half else f'{half:.2g}'}"
+        return f"{row[name] * scale(name):.1f} ± {'n/a' if half != half else f'{half:.1f}'} %"
+    return f"{row[name]:.4g} ± {'n/a' if half != half else f'{half:.2g}'}"
 
 
 def axis(name: str) -> str:

@@ -1,4 +1,4 @@
-"""An axis in percent that gives the values near 100 the room they need.
+"""The ends of an axis, and an axis in percent that gives the values near 100 the room they need.
 
 Seen accuracies lie between 97 and 100 for every method that adapts, and at 60 for the source model: on an even axis the
 methods would lie on top of each other. A front is the same on any increasing scale.
@@ -42,6 +42,15 @@ def limits(percent: np.ndarray) -> tuple[float, float]:
     margin = 0.05 * float(ends[1] - ends[0])
     low, high = inverse(np.array([ends[0] - margin, ends[1] + margin]))
     return max(0.0, float(low)), float(high)
+
+
+def even_limits(values: np.ndarray, percent: bool) -> tuple[float, float]:
+    """Ends of an even axis that shows all values with a margin; from 0 to 100 % where they span much of that."""
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    if percent and high - low > 40:
+        low, high = 0.0, HIGHEST
+    margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - margin, high + margin
 
 
 def ticks(low: float, high: float) -> list[float]:

@@ -29,11 +29,10 @@ class Images:
 
 
 def known() -> dict[str, str]:
-    """The datasets there are: name -> a line about it."""
+    """The datasets there are by name: name -> a line about it."""
     return {
         "mnist-uci": "MNIST digits (5,000 images) to UCI optical digits (1,797), ten classes, 1x16x16",
         "uci-mnist": "UCI optical digits to MNIST digits, ten classes, 1x16x16",
-        "folder:ROOT:SOURCE-TARGET": "images in ROOT/DOMAIN/CLASS/IMAGE; any two domains with the same classes",
     }
 
 
@@ -59,7 +58,7 @@ def domains(dataset: str) -> tuple[str, str]:
         return _folder().domains(dataset)
     near = difflib.get_close_matches(dataset, NAMES, n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    raise ValueError(f"no dataset '{dataset}'; {hint}known: {', '.join(known())}")
+    raise ValueError(f"no dataset '{dataset}'; {hint}known: {', '.join(known())} and folder:ROOT:SOURCE-TARGET")
 
 
 def classes(domain: str) -> tuple[str, ...]:

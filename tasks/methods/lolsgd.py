@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def lolsgd(
     subsets: Annotated[int, Range(1, 100)] = 10,
     left_out: Annotated[int, Range(0, 1000)] = 3,
-    local_steps: Annotated[int, Range(1, 1000)] = 1,
+    local_steps: Annotated[int, Range(1, 1000)] = 5,
     rounds: Annotated[int, Range(0, 100_000)] = 0,
     server_rate: Annotated[float, Range(0, 10)] = 1.0,
 ) -> Method:

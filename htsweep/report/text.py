@@ -1,0 +1,120 @@
+"""The report in words and tables: what each method came to, how that was found, and what is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from htsweep import selection
+from htsweep.analysis.design import Design
+from htsweep.analysis.design import design as design_of
+from htsweep.analysis.power import least_p, repetitions_needed
+from htsweep.analysis.summary import METRICS, metrics_of, summarise
+from htsweep.report import names, tables
+
+ALPHA = 0.05
+_LINES = 20
+"""Of what is not there, so many lines; the rest is counted."""
+_ENDS = ("stopped", "failed", "to_come")
+
+
+def columns(protocol: str) -> list[str] | None:
+    """The metrics that `report` reads; None: all, since the protocol does not say."""
+    reads = selection.columns(protocol)
+    return None if reads is None else list(dict.fromkeys([*METRICS, *reads]))
+
+
+def report(
+    trials: pd.DataFrame, measurements: pd.DataFrame, *, protocol: str = "last", repetitions: int | None = None,
+    factors: Sequence[str] | None = None, parameters: Sequence[str] = (), planned: pd.DataFrame | None = None,
+    title: str = "",
+) -> dict[str, str]:
+    """The report as text by file name: `report.md`, `report.tex`, `report.csv`.
+
+    Args:
+        trials: one row per ended trial; says what is left out.
+        measurements: one row per measurement, with at least the metrics of `columns(protocol)` that there are.
+        protocol: picks the point and step of each sweep.
+        repetitions: how many a point has when it is whole; None: as many as the fullest point has.
+        factors: the study's factors; None: found by their names.
+        parameters: the searched parameters.
+        planned: one row per sweep of the plan (`sweep` and the factors), so that those without any trial are missed as well.
+        title: of the report.
+    """
+    design = design_of(trials.columns, factors)
+    if repetitions is None:
+        repetitions = int(trials.groupby(["sweep", "point"], observed=True).size().max()) if len(trials) else 1
+    chosen = selection.choose(measurements, protocol, repetitions) if len(measurements) else measurements
+    metrics = metrics_of(name for name in measurements.columns if pd.api.types.is_numeric_dtype(measurements[name]))
+    summary = summarise(chosen, design, metrics)
+    found = tables.groups(summary, design, metrics, _configurations(chosen, parameters))
+    how = _how(metrics, protocol, repetitions)
+    absent = missing(trials, design, repetitions, sorted(set(chosen["sweep"])), planned)
+    parts = [f"# {title}" if title else "", how, tables.markdown(found, metrics, design.compared)
+             or "No sweep has a point of which all repetitions are done yet.", absent]
+    about = chosen[["sweep", "point", *(name for name in parameters if name in chosen)]].drop_duplicates("point")
+    return {
+        "report.md": "\n\n".join(part for part in parts if part) + "\n",
+        "report.tex": tables.latex(found, metrics, how.replace("`", "").replace("**", ""), design.compared),
+        "report.csv": summary.merge(about, on=["sweep", "point"], how="left").assign(protocol=protocol).to_csv(index=False),
+    }
+
+
+def missing(
+    trials: pd.DataFrame, design: Design, repetitions: int, chosen: Sequence[str], planned: pd.DataFrame | None = None,
+) -> str:
+    """What is not there, a line per sweep: which points are left out and why, and which sweeps have no result at all."""
+    left = selection.left_out(trials, repetitions)
+    points = trials.drop_duplicates("point").groupby("sweep", observed=True).size().to_dict()
+    counts = left.groupby("sweep", sort=False, observed=True).agg(
+        points=("point", "size"), stopped=("stopped", "sum"), failed=("failed", "sum"), to_come=("to_come", "sum"))
+    first = trials.drop_duplicates("sweep").set_index("sweep", drop=False).loc[counts.index[:_LINES]]
+    lines = []
+    for (sweep, count), (_, row) in zip(counts.head(_LINES).iterrows(), first.iterrows(), strict=True):
+        ends = ", ".join(f"{count[end]} {end.replace('_', ' ')}" for end in _ENDS if count[end])
+        result = "" if sweep in set(chosen) else "; no result"
+        lines.append(f"- {_sweep(row, design)}: {count['points']} of {points[sweep]} points left out "
+                     f"(trials: {ends}){result}")
+    unseen = trials.iloc[:0] if planned is None else planned[~planned["sweep"].isin(trials["sweep"])]
+    lines += [f"- {_sweep(row, design)}: not run; no result" for _, row in unseen.head(_LINES - len(lines)).iterrows()]
+    if not lines:
+        return f"Nothing is missing: every point has its {_repetitions(repetitions)}."
+    more = len(counts) + len(unseen) - len(lines)
+    rest = [f"- and {more} more sweeps"] if more else []
+    return "\n".join(["Not there (a point takes part when all its repetitions are done):", "", *lines, *rest])
+
+
+def _how(metrics: Sequence[str], protocol: str, repetitions: int) -> str:
+    percent = [name for name in metrics if names.is_percent(name)]
+    unit = "In percent; mean" if len(percent) == len(metrics) else "Mean"
+    parts = [f"{unit} ± half of the 95 % interval (Student's t) over {_repetitions(repetitions)}.",
+             f"Chosen by `{protocol}`: {selection.NAMES.get(protocol, 'a protocol of the study')}.",
+             "**Bold**: the highest mean of a group, upper bounds aside." if percent else ""]
+    if repetitions < 2:
+        parts.append("One repetition gives no interval.")
+    if least_p(repetitions) >= ALPHA:
+        parts.append(f"With {_repetitions(repetitions)} a paired sign-flip test cannot reach p < {ALPHA:g}; "
+                     f"that takes {repetitions_needed(ALPHA)}.")
+    return " ".join(part for part in parts if part)
+
+
+def _repetitions(count: int) -> str:
+    return f"{count} repetition{'s' if count != 1 else ''}"
+
+
+def _sweep(row: pd.Series, design: Design) -> str:
+    """A sweep by its factors."""
+    group = names.group({name: row[name] for name in design.groups if name in row.index})
+    compared = names.value(row[design.compared if design.compared in row.index else "sweep"])
+    return f"{group}, {compared}" if group else compared
+
+
+def _configurations(chosen: pd.DataFrame, parameters: Sequence[str]) -> dict[str, str]:
+    """Point -> its configuration in words."""
+    if not parameters or not len(chosen):
+        return {}
+    first = chosen.drop_duplicates("point")
+    rows = first[[name for name in parameters if name in first]].to_dict("records")
+    return {str(point): names.configuration({str(key): value for key, value in row.items()}, parameters)
+            for point, row in zip(first["point"], rows, strict=True)}

@@ -1,0 +1,228 @@
+"""Datasets: digits, folders of images, class splits, and what is kept of them."""
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from tasks import data
+from tasks.data import cached, contents, digits, folder, splits
+
+
+@pytest.mark.parametrize(("domain", "count"), [("mnist", 5000), ("uci", 1797)])
+def test_digits_are_whole(own_cache, domain, count):
+    images = data.load(domain, own_cache, 16)
+    assert images.pixels.shape == (count, 1, 16, 16)
+    assert images.pixels.dtype == np.float32
+    assert images.pixels.min() == 0
+    assert 0.9 < images.pixels.max() <= 1
+    assert sorted(set(images.labels.tolist())) == list(range(10))
+    assert images.classes == data.classes(domain)
+
+
+def test_uci_digits_are_scikit_learns(own_cache):
+    from sklearn.datasets import load_digits
+
+    given = load_digits()
+    images = data.load("uci", own_cache, 16)
+    assert (images.labels == given.target).all()
+    # Bilinear by two: each new pixel is 3/4 of its own old one and 1/4 of the neighbour on its side, whole at the edge.
+    weights = np.zeros((16, 8))
+    for new in range(16):
+        weights[new, new // 2] += 0.75
+        weights[new, np.clip(new // 2 + (1 if new % 2 else -1), 0, 7)] += 0.25
+    assert np.allclose(images.pixels[:, 0], weights @ (given.images / 16) @ weights.T, atol=1e-6)
+
+
+def test_mnist_keeps_its_margin(own_cache):
+    """Cropped, a source model would find the target twice as easy: the frame is part of the problem."""
+    pixels = data.load("mnist", own_cache, 16).pixels
+    assert pixels[:, 0, 0].max() == pixels[:, 0, :, 0].max() == 0
+    assert 0.12 < pixels.mean() < 0.15
+
+
+def test_a_damaged_cache_is_made_again(tmp_path):
+    path = tmp_path / "kept.npz"
+    make = lambda: {"a": np.arange(1000)}  # noqa: E731
+    cached.arrays(path, make)
+    whole = path.read_bytes()
+    for damaged in (whole[:500], whole[:700] + b"\x07" + whole[701:], b""):
+        path.write_bytes(damaged)
+        assert (cached.arrays(path, make)["a"] == np.arange(1000)).all()
+        assert path.read_bytes() == whole
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_cache_is_used_and_many_may_ask_at_once(tmp_path):
+    path = tmp_path / "kept.npz"
+    made = []
+
+    def make():
+        made.append(1)
+        time.sleep(0.02)
+        return {"a": np.ones(5)}
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all((found["a"] == 1).all() for found in pool.map(lambda _: cached.arrays(path, make), range(8)))
+    before = len(made)
+    cached.arrays(path, make)
+    assert len(made) == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_declarations_import_nothing_heavy():
+    """A plan reads them: fingerprints included, no package of data or training is touched."""
+    code = (
+        "import sys, tasks.holistic_transfer as h, tasks.methods, tasks.toy\n"
+        "c = h.resolve({'method': ['l2sp', 'wise_ft'], 'backbone': 'resnet18'})\n"
+        "h.problems(c), h.meaning(c), h.stages(c), h.spaces(c)\n"
+        "print([m for m in ('torch', 'timm', 'sklearn', 'pandas', 'mlxtend', 'PIL', 'ray', 'mlflow', 'htsweep') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    # digits' fingerprint finds the packages without importing them; numpy alone is there.
+    assert out.strip() == "[]"
+
+
+def test_fingerprints_tell_domains_apart():
+    assert digits.fingerprint("mnist") != digits.fingerprint("uci")
+    assert len(digits.fingerprint("mnist")) == 16
+
+
+@given(st.integers(2, 60), st.floats(0, 0.99), st.floats(0, 0.99), st.integers(0, 1000))
+def test_missing_classes_are_nested_in_the_ratio(classes, a, b, seed):
+    less, more = (set(splits.draw_missing(classes, ratio, seed)) for ratio in sorted((a, b)))
+    assert less <= more
+    assert len(more) < classes
+    for ratio, found in zip(sorted((a, b)), (less, more), strict=True):
+        assert len(found) == min(max(round(ratio * classes), int(ratio > 0)), classes - 1)
+
+
+@given(st.lists(st.integers(0, 3), min_size=12, max_size=80), st.integers(0, 99), st.sets(st.integers(0, 3), max_size=2))
+def test_splits_are_disjoint_stratified_and_blind_to_missing_classes(listed, seed, missing):
+    labels = np.array(listed)
+    found = splits.split(labels, sorted(missing), seed)
+    assert sorted([*found.reference, *splits.split(labels, [], seed).validation, *found.test]) == list(range(len(labels)))
+    assert not missing & set(labels[found.train].tolist())
+    assert not missing & set(labels[found.validation].tolist())
+    assert (found.test == splits.split(labels, [], seed).test).all()
+    for index in set(listed):
+        own = listed.count(index)
+        assert index in labels[found.reference]
+        if own >= 2:
+            assert max(1, round(0.3 * own)) == (labels[found.test] == index).sum()
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A root with the domains `art-old` and `photo`, classes cat and dog, three images each."""
+    rng = np.random.default_rng(0)
+    for domain in ("art-old", "photo"):
+        for name in ("cat", "dog"):
+            place = tmp_path / "root" / domain / name
+            place.mkdir(parents=True)
+            for number in range(3):
+                pixels = rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(place / f"{number}.png")
+            (place / "notes.txt").write_text("not an image")
+    return tmp_path / "root"
+
+
+def test_a_folder_is_a_dataset(pictures, tmp_path):
+    dataset = f"folder:{pictures}:art-old-photo"
+    assert data.problems(dataset) == []
+    source, target = data.domains(dataset)
+    assert (source, target) == (f"folder:{pictures}:art-old", f"folder:{pictures}:photo")
+    images = data.load(target, tmp_path / "cache", 16)
+    assert images.pixels.shape == (6, 3, 16, 16)
+    assert isinstance(images.pixels, np.memmap)
+    assert images.classes == ("cat", "dog")
+    assert images.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    with Image.open(pictures / "photo" / "dog" / "2.png") as image:
+        expected = np.asarray(image.resize((16, 16), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
+    assert (images.pixels[5] == expected).all()
+
+
+def test_a_folder_is_decoded_once(pictures, tmp_path, monkeypatch):
+    domain = f"folder:{pictures}:photo"
+    data.load(domain, tmp_path / "cache", 16)
+    monkeypatch.setattr(folder, "_decode", lambda *_: pytest.fail("decoded twice"))
+    data.load(domain, tmp_path / "cache", 16)
+
+
+def test_a_folders_name_is_its_content(pictures, tmp_path):
+    domain = f"folder:{pictures}:photo"
+    before = folder.fingerprint.__wrapped__(domain)
+    pictures.rename(tmp_path / "elsewhere")
+    moved = f"folder:{tmp_path / 'elsewhere'}:photo"
+    assert folder.fingerprint.__wrapped__(moved) == before
+    image = tmp_path / "elsewhere" / "photo" / "cat" / "0.png"
+    image.write_bytes((tmp_path / "elsewhere" / "photo" / "cat" / "1.png").read_bytes())
+    assert folder.fingerprint.__wrapped__(moved) != before
+
+
+def test_files_that_stay_the_same_are_not_read_again(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    os.utime(path, (1e9, 1e9))
+    first = contents.fingerprint([("file", path)])
+    monkeypatch.setattr(contents, "_digest", lambda _: pytest.fail("read twice"))
+    assert contents.fingerprint([("file", path)]) == first
+
+
+def test_a_file_just_written_is_not_trusted_to_its_clock(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    first = contents.fingerprint([("file", path)])
+    status = path.stat()
+    path.write_bytes(b"two")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert contents.fingerprint([("file", path)]) != first
+
+
+@pytest.mark.parametrize(("dataset", "said"), [
+    ("mnist-usi", "did you mean 'mnist-uci'"),
+    ("folder:ROOT", "must be folder:ROOT:SOURCE-TARGET"),
+    ("folder:ROOT:photo-paint", "no domain 'paint'; its folders are art-old, photo"),
+    ("folder:ROOT/none:a-b", "there is no folder"),
+])
+def test_a_wrong_dataset_is_named_with_its_remedy(pictures, dataset, said):
+    wrong = data.problems(dataset.replace("ROOT", str(pictures)))
+    assert len(wrong) == 1
+    assert said in wrong[0]
+
+
+def test_classes_that_differ_are_named(pictures):
+    (pictures / "photo" / "cow").mkdir()
+    wrong = folder.differences.__wrapped__(f"folder:{pictures}:art-old", f"folder:{pictures}:photo")
+    assert "art-old lacks cow" in wrong[0]
+    (pictures / "art-old" / "cow").mkdir()
+    folder.classes.__wrapped__(f"folder:{pictures}:photo")
+    contents_now = [path.parent.name for path in folder.files(f"folder:{pictures}:photo")]
+    assert "cow" not in contents_now
+
+
+def test_a_class_without_an_image_is_named(pictures):
+    for file in (pictures / "photo" / "cat").glob("*.png"):
+        file.unlink()
+    assert any("no image of cat" in text for text in data.problems(f"folder:{pictures}:art-old-photo"))
+
+
+def test_a_broken_image_is_named_by_its_path(pictures, tmp_path):
+    broken = pictures / "photo" / "dog" / "1.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    with pytest.raises(ValueError, match=r"dog.1\.png cannot be read as an image.*repair it or take it out"):
+        data.load(f"folder:{pictures}:photo", tmp_path / "cache", 16)
+    assert not list((tmp_path / "cache" / "folders").iterdir())
+
+
+def test_classes_are_found_by_name_and_index():
+    assert data.class_indices(["dog", 0], ("cat", "cow", "dog")) == [0, 2]
+    with pytest.raises(ValueError, match="no class 'dgo', 7; did you mean dog"):
+        data.class_indices(["dgo", 7], ("cat", "cow", "dog"))

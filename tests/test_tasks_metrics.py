@@ -1,0 +1,143 @@
+"""The seen/missing metrics: exact values, and their laws against brute force."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks import metrics
+
+CLASSES = 5
+
+
+@st.composite
+def scored(draw, distinct=False):
+    """Scores with many ties (or none), labels, missing classes: both groups have a class, not always a sample."""
+    count = draw(st.integers(1, 30))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    scores = rng.normal(size=(count, CLASSES)) if distinct else rng.integers(-3, 4, (count, CLASSES)).astype(float)
+    missing = draw(st.lists(st.integers(0, CLASSES - 1), unique=True, min_size=1, max_size=CLASSES - 1))
+    labels = rng.integers(0, CLASSES, count)
+    return scores, labels, missing
+
+
+def brute_force(scores, labels, missing):
+    """The curve by trying a constant between any two gaps: O(N^2 C)."""
+    seen = [index for index in range(CLASSES) if index not in missing]
+    gaps = sorted({row[seen].max() - row[missing].max() for row in scores})
+    middles = [(a + b) / 2 for a, b in zip(gaps, gaps[1:], strict=False)]
+    of_missing = np.isin(labels, missing)
+    points = []
+    for threshold in [gaps[0] - 1, *middles, gaps[-1] + 1]:
+        right = []
+        for row, label in zip(scores, labels, strict=True):
+            group = seen if row[seen].max() - row[missing].max() >= threshold else sorted(missing)
+            right.append(group[int(np.argmax(row[group]))] == label)
+        right = np.array(right)
+        points.append((right[~of_missing].mean(), right[of_missing].mean()))
+    return np.array(points)
+
+
+@settings(max_examples=150, deadline=None)
+@given(scored())
+def test_the_curve_has_the_area_of_the_brute_force_loop(case):
+    scores, labels, missing = case
+    seen, missed = metrics.curve(scores, labels, missing)
+    of_missing = np.isin(labels, missing)
+    if of_missing.all() or not of_missing.any():
+        assert len(seen) == len(missed) == 0
+        return
+    points = brute_force(scores, labels, missing)
+    assert metrics.area(seen, missed) == pytest.approx(metrics.area(points[:, 0], points[:, 1]), abs=1e-12)
+    for x, y in zip(seen, missed, strict=True):
+        assert np.isclose(points, (x, y), atol=1e-12).all(1).any()  # only points of the loop, ends included
+    assert np.allclose(points[0], (seen[0], missed[0]))
+    assert np.allclose(points[-1], (seen[-1], missed[-1]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(scored())
+def test_the_curve_falls_in_one_and_rises_in_the_other_without_needless_points(case):
+    seen, missed = metrics.curve(*case)
+    dx, dy = np.diff(seen), np.diff(missed)
+    assert (dx <= 0).all()
+    assert (dy >= 0).all()
+    assert ((dx != 0) | (dy != 0)).all()
+    if len(seen) > 2:
+        assert not np.isclose(dx[1:] * dy[:-1], dx[:-1] * dy[1:], atol=1e-15).any()
+
+
+@settings(max_examples=100, deadline=None)
+@given(scored())
+def test_the_five_accuracies_keep_their_laws(case):
+    scores, labels, missing = case
+    found = metrics.accuracies(scores, labels, missing)
+    of_missing = np.isin(labels, missing)
+    mix = sum(found[f"{name}_accuracy"] * rows.sum() for name, rows in (("seen", ~of_missing), ("missing", of_missing))
+              if rows.any())
+    assert found["overall_accuracy"] == pytest.approx(mix / len(labels))
+    for name in ("seen", "missing"):
+        if f"{name}_accuracy" in found:
+            assert found[f"{name}_within_accuracy"] >= found[f"{name}_accuracy"]
+    shifted = scores.copy()
+    shifted[:, missing] += 7.0
+    again = metrics.accuracies(shifted, labels, missing)
+    for name in ("seen_within_accuracy", "missing_within_accuracy"):
+        assert again.get(name) == found.get(name)
+    seen, missed = metrics.curve(scores, labels, missing)
+    if len(seen):
+        assert (seen[0], missed[0]) == (found["seen_within_accuracy"], 0)
+        assert (seen[-1], missed[-1]) == (0, found["missing_within_accuracy"])
+        assert metrics.area(seen, missed) <= found["seen_within_accuracy"] * found["missing_within_accuracy"] + 1e-12
+
+
+@settings(max_examples=50, deadline=None)
+@given(scored(distinct=True), st.floats(-5, 5))
+def test_the_curve_does_not_feel_a_constant_on_the_missing_classes(case, shift):
+    scores, labels, missing = case
+    shifted = scores.copy()
+    shifted[:, missing] += shift
+    assert metrics.area(*metrics.curve(scores, labels, missing)) == \
+        pytest.approx(metrics.area(*metrics.curve(shifted, labels, missing)))
+
+
+def test_accuracies_by_hand():
+    scores = np.array([[2.0, 1, 0], [0, 1, 2], [1, 0, 2], [3, 0, 2]])
+    labels = np.array([0, 1, 2, 2])
+    assert metrics.accuracies(scores, labels, [2]) == {
+        "overall_accuracy": 0.5, "seen_accuracy": 0.5, "missing_accuracy": 0.5, "seen_within_accuracy": 1.0,
+        "missing_within_accuracy": 1.0, "harmonic_mean": 0.5,
+    }
+
+
+def test_a_group_without_samples_is_left_out():
+    found = metrics.accuracies(np.eye(3), np.arange(3), [])
+    assert found == {"overall_accuracy": 1.0, "seen_accuracy": 1.0, "seen_within_accuracy": 1.0}
+    assert all(len(side) == 0 for side in metrics.curve(np.eye(3), np.arange(3), []))
+
+
+def test_a_perfect_model_has_area_one_and_a_useless_one_zero():
+    assert metrics.area(*metrics.curve(np.eye(4), np.arange(4), [2, 3])) == 1.0
+    assert metrics.area(*metrics.curve(np.eye(4)[[1, 0, 3, 2]], np.arange(4), [2, 3])) == 0.0
+
+
+@pytest.mark.parametrize(("a", "b", "expected"), [(0, 0, 0), (1, 1, 1), (1, 0, 0), (0.5, 1, 2 / 3)])
+def test_harmonic_mean(a, b, expected):
+    assert metrics.harmonic_mean(a, b) == pytest.approx(expected)
+
+
+def test_nearest_class_mean_ignores_a_class_without_an_image():
+    references = np.array([[1.0, 0], [3, 0.3], [0, 2]])
+    similarity = metrics.nearest_class_mean(references, np.array([0, 0, 2]), np.array([[5.0, 1], [0, 0.1]]), 3)
+    assert similarity.argmax(1).tolist() == [0, 2]
+    assert np.isneginf(similarity[:, 1]).all()
+    mean = np.array([1 + 3 / np.hypot(3, 0.3), 0.3 / np.hypot(3, 0.3)])
+    assert similarity[0, 0] == pytest.approx(np.array([5, 1]) / np.sqrt(26) @ mean / np.linalg.norm(mean))
+
+
+def test_a_hundred_thousand_samples_take_no_time():
+    rng = np.random.default_rng(0)
+    scores, labels = rng.normal(size=(100_000, 10)), rng.integers(0, 10, 100_000)
+    seen, missed = metrics.curve(scores, labels, [0, 1])
+    assert 0.1 < seen[0] <= 1  # quadratic work would not come back
+    assert metrics.area(seen, missed) == pytest.approx(seen[0] * missed[-1] / 2, rel=0.05)
