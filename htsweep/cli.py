@@ -96,13 +96,16 @@ def pareto(study: StudyFile, results: Results = "results", out: Output = Path("f
 @app.command()
 def report(
     study: StudyFile, results: Results = "results", overrides: Overrides = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Also write report.md and report.tex there.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Also write report.md, .tex and .csv there.")] = None,
+    as_latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX instead of Markdown.")] = False,
 ) -> None:
     """Tables of means and 95 % intervals over repetitions: Markdown and LaTeX."""
-    from htsweep.reporting import tell
+    from htsweep.reporting import latex, tell
     from htsweep.study import read
 
-    typer.echo(tell(read(study, overrides or []), results, out))
+    checked = read(study, overrides or [])
+    told = tell(checked, results, out)
+    typer.echo(latex(checked, results) if as_latex else told)
 
 
 @app.command()

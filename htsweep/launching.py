@@ -254,7 +254,9 @@ def _told(study: Study, results: str, agenda: Agenda) -> tuple[tuple[Path, ...],
 
     if not agenda.outcomes:
         return (), ""
-    return tuple(reporting.draw(study, results, reporting.folder_of(study, results))), reporting.tell(study, results)
+    out = reporting.folder_of(study, results)
+    table = reporting.tell(study, results, out)
+    return (*reporting.draw(study, results, out), out / "report.md", out / "report.tex"), table
 
 
 def _held(study: Study, holder: Mapping[str, Any], folder: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from htsweep.ledger import Ledger, Store
-from htsweep.planning import Plan, plan
+from htsweep.planning import Plan, plan, trial_id
 from htsweep.study import Study
 
 if TYPE_CHECKING:
@@ -28,14 +28,15 @@ def measurements(study: Study, results: str = "results", columns: Sequence[str] 
 
 def load(study: Study, results: str = "results", columns: Sequence[str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The tables of `trials` and `measurements` from one reading of the ledger."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     planned = plan(study)
     ledger = Ledger(Store(results))
     table = ledger.trials()
     ended = _trials(planned, table)
-    import pyarrow.compute as pc
-
-    wanted = table.filter(pc.is_in(table.column("trial"), ended["trial"].drop_duplicates().to_list() and _array(ended)))
-    measured = ledger.measurements(columns, wanted).to_pandas(strings_to_categorical=False)
+    wanted = table.filter(pc.is_in(table.column("trial"), pa.array(ended["trial"].unique())))
+    measured = ledger.measurements(columns, wanted).to_pandas()
     keys = ["trial", "sweep", "point", "point_index", "repetition", "status", *varied(planned)]
     return ended, ended[keys].merge(measured, on="trial", how="inner")
 
@@ -62,12 +63,6 @@ def mirror_uri(store: Store) -> str:
     return f"sqlite:///{folder / 'mlflow.db'}"
 
 
-def _array(ended: pd.DataFrame) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.array(ended["trial"].unique())
-
-
 def _trials(planned: Plan, table: pa.Table) -> pd.DataFrame:
     import pandas as pd
 
@@ -86,8 +81,6 @@ def _members(planned: Plan, table: pa.Table) -> list[tuple[Any, ...]]:
     rows = []
     ended = set(table.column("trial").to_pylist())
     factors_of = {sweep.id: sweep.factors for sweep in planned.sweeps}
-    from htsweep.planning import trial_id
-
     for point in planned.points:
         values = _values(point.config, factors_of[point.sweep], names)
         for repetition in range(planned.study.repetitions):

@@ -44,7 +44,7 @@ def test_uci_digits_are_scikit_learns(own_cache):
 def test_mnist_keeps_its_margin(own_cache):
     """Cropped, a source model would find the target twice as easy: the frame is part of the problem."""
     pixels = data.load("mnist", own_cache, 16).pixels
-    assert pixels[:, 0, 0].max() == pixels[:, 0, :, 0].max() == 0
+    assert max(pixels[:, 0, 0].mean(), pixels[:, 0, :, 0].mean()) < 0.005
     assert 0.12 < pixels.mean() < 0.15
 
 
@@ -202,10 +202,7 @@ def test_classes_that_differ_are_named(pictures):
     (pictures / "photo" / "cow").mkdir()
     wrong = folder.differences.__wrapped__(f"folder:{pictures}:art-old", f"folder:{pictures}:photo")
     assert "art-old lacks cow" in wrong[0]
-    (pictures / "art-old" / "cow").mkdir()
-    folder.classes.__wrapped__(f"folder:{pictures}:photo")
-    contents_now = [path.parent.name for path in folder.files(f"folder:{pictures}:photo")]
-    assert "cow" not in contents_now
+    assert "add the folders, or remove them from photo" in wrong[0]
 
 
 def test_a_class_without_an_image_is_named(pictures):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 PANELS = 30
 """A page holds so many panels: with more it takes long to open; the rest is in the CSV."""
 _FRONT = "#8c8c8c"
-_READING = ("Filled points are on the front, open ones are dominated.{scale} Click a method in the legend to hide it, twice to "
-            "see it alone; drag to zoom, click twice into a panel to zoom out.")
+_READING = ("Filled points are on the front, open ones are dominated.{scale} Click a method in the legend to hide it, twice "
+            "to see it alone; drag to zoom, click twice into a panel to zoom out.")
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>

@@ -1,0 +1,72 @@
+"""Runs through MLflow's client, wherever the tracking store is: three requests a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from mlflow.entities import Metric, Param, RunStatus, ViewType
+from mlflow.tracking import MlflowClient
+
+from htsweep.mirror.run import RECORD, TRIAL, Copy
+
+METRICS, PARAMETERS = 900, 100
+"""How much a request may carry: MLflow takes 1,000 metrics, 100 parameters, and 1,000 of both together."""
+PAGE = 1000
+
+
+@final
+@dataclass(frozen=True)
+class Kept:
+    """A run that is there already: its id, what it is a copy of, and whether it was written to its end."""
+
+    run: str
+    trial: str
+    record: str
+    whole: bool
+
+
+@final
+class Requests:
+    """The runs of one experiment in any tracking store."""
+
+    def __init__(self, client: MlflowClient, experiment: str) -> None:
+        self._client = client
+        self._experiment = experiment
+
+    def kept(self) -> list[Kept]:
+        """The copies that are there, the oldest first."""
+        found: list[Kept] = []
+        token: str | None = None
+        while True:
+            page = self._client.search_runs([self._experiment], f"tags.`{TRIAL}` != ''", ViewType.ACTIVE_ONLY, PAGE,
+                                            ["attributes.start_time"], token)
+            running = RunStatus.to_string(RunStatus.RUNNING)
+            for run in page:
+                tags = run.data.tags
+                found.append(Kept(run.info.run_id, tags[TRIAL], tags.get(RECORD, ""), run.info.status != running))
+            token = page.token
+            if not token:
+                return found
+
+    def add(self, copies: Sequence[Copy], added: Callable[[int], None]) -> None:
+        """Writes the copies; `added` is told of how many more are safe.
+
+        A run that dies between its first and its last request stays RUNNING, which is how `kept` knows it.
+        """
+        for copy in copies:
+            run = self._client.create_run(self._experiment, copy.started, copy.tags, copy.name).info.run_id
+            parameters = [Param(key, value) for key, value in copy.parameters.items()]
+            # A step has no time of its own: all became known when the trial ended.
+            metrics = [Metric(key, value, copy.ended, step) for key, value, step in copy.points]
+            while parameters or metrics:
+                self._client.log_batch(run, metrics[:METRICS], parameters[:PARAMETERS])
+                metrics, parameters = metrics[METRICS:], parameters[PARAMETERS:]
+            self._client.set_terminated(run, copy.status, copy.ended)
+            added(1)
+
+    def remove(self, runs: Sequence[str]) -> None:
+        """Moves runs that are torn or outdated to MLflow's bin."""
+        for run in runs:
+            self._client.delete_run(run)

@@ -1,0 +1,19 @@
+"""A colour for each method, the same in every chart and after every restart; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+COLOURS = (
+    # Okabe and Ito's palette, which colour-blind people can tell apart, without black; then darker shades of it.
+    "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#b8a900",
+    "#003f63", "#8a5f00", "#005c43", "#7d3700", "#7a3f62", "#2b6f94", "#6b6200",
+)
+
+
+def with_colour(held: Mapping[str, str], method: str) -> dict[str, str]:
+    """`held`, and a colour for `method` that no other has while there are enough."""
+    if method in held:
+        return dict(held)
+    free = [colour for colour in COLOURS if colour not in held.values()] or COLOURS
+    return {**held, method: free[len(held) % len(free)] if free is COLOURS else free[0]}

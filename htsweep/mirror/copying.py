@@ -1,0 +1,170 @@
+"""Mirror: which runs MLflow lacks, has torn or has outdated, and puts that right; idempotent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, final
+
+from mlflow.entities import Experiment
+from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.tracking import MlflowClient
+
+from htsweep.errors import HtsweepError
+from htsweep.mirror.client import Kept, Requests
+from htsweep.mirror.colours import with_colour
+from htsweep.mirror.rows import Rows
+from htsweep.mirror.run import NAME, Copy, Run, copy_of
+from htsweep.mirror.view import AXES, TAG, view
+
+SQLITE = "sqlite:///"
+COLOURS = "htsweep.colours"
+"""The experiment's tag with the colour of each method."""
+STUDY = "htsweep.study"
+"""The tag of the study's own run."""
+
+
+class Runs(Protocol):
+    """Where runs are kept: `Rows` or `Requests`."""
+
+    def kept(self) -> list[Kept]:
+        """The copies that are there."""
+
+    def add(self, copies: Sequence[Copy], added: Callable[[int], None]) -> None:
+        """Writes the copies; `added` is told of how many more are safe."""
+
+    def remove(self, runs: Sequence[str]) -> None:
+        """Removes runs."""
+
+
+@final
+class Mirror:
+    """The copy of one study in MLflow."""
+
+    def __init__(self, uri: str, study: str, axes: tuple[str, str] = AXES) -> None:
+        """Opens the experiment `study`, or makes it, and looks at what it has.
+
+        Args:
+            uri: MLflow's tracking URI; a SQLite database is made where there is none.
+            study: the experiment's name.
+            axes: the metrics across and up in the chart that the UI opens.
+
+        Raises:
+            HtsweepError: a SQLite database that this MLflow cannot use.
+            MlflowException: the tracking store does not answer.
+        """
+        uri = absolute(uri)
+        database = database_of(uri)
+        store = None if database is None else _opened(uri, database)
+        self._client = MlflowClient(uri)
+        experiment = _experiment(self._client, study, None if database is None else database.parent / "mlartifacts")
+        self.experiment: str = experiment.experiment_id
+        """The experiment's id, for links."""
+        self._study = study
+        self._runs: Runs = Requests(self._client, self.experiment) if store is None else Rows(store, self.experiment)
+        self._tags: Mapping[str, str] = dict(experiment.tags)
+        self._colours: dict[str, str] = json.loads(self._tags.get(COLOURS, "{}"))
+        self._tag(TAG, view(experiment.creation_time, axes))
+        self._index: dict[str, Kept] | None = None
+
+    def write(self, runs: Iterable[Run]) -> int:
+        """How many of `runs` were written: those that are there already, and whole, are left as they are.
+
+        A run of an older record of the same trial is replaced, and so is one that was never finished. Where this raises, call
+        it again with the same runs: what was written is not written twice.
+        """
+        wanted = {run.trial: run for run in runs}
+        index = self._looked() if self._index is None else self._index
+        missing = [run for run in wanted.values() if run.trial not in index or index[run.trial].record != run.record]
+        outdated = [index[run.trial].run for run in missing if run.trial in index]
+        written = 0
+
+        def added(count: int) -> None:
+            nonlocal written
+            written += count
+
+        self._index = None  # whatever breaks from here on: look again
+        self._paint(missing)
+        if outdated:
+            self._runs.remove(outdated)
+        if missing:
+            self._runs.add([copy_of(run, self._colours.get(run.tags.get("method", ""))) for run in missing], added)
+        # The ids of new runs do not matter until one of their trials is retried; then this says to look again.
+        self._index = {**index, **{run.trial: Kept("", run.trial, run.record, True) for run in missing}}
+        return written
+
+    def write_study(self, text: str, artifacts: Iterable[Path] = ()) -> None:
+        """Nothing; the study's own run then has its YAML as `study.yaml` and the files in `plots/`."""
+        found = self._client.search_runs([self.experiment], f"tags.`{STUDY}` = '{self._study}'", max_results=1)
+        if found:
+            run = found[0].info.run_id
+        else:
+            tags = {STUDY: self._study, "study": self._study, NAME: f"study {self._study}"}
+            run = self._client.create_run(self.experiment, tags=tags).info.run_id
+        self._client.log_text(run, text, "study.yaml")
+        for path in artifacts:
+            self._client.log_artifact(run, str(path), "plots")
+        if not found or found[0].info.end_time is None:
+            self._client.set_terminated(run)
+
+    def _looked(self) -> dict[str, Kept]:
+        """What is there, by trial; what is torn, or there twice, is removed."""
+        index: dict[str, Kept] = {}
+        surplus = []
+        for kept in self._runs.kept():
+            if kept.whole and kept.trial not in index:
+                index[kept.trial] = kept
+            else:
+                surplus.append(kept.run)
+        if surplus:
+            self._runs.remove(surplus)
+        return index
+
+    def _paint(self, runs: Iterable[Run]) -> None:
+        """Gives each method that is new a colour."""
+        for method in dict.fromkeys(run.tags["method"] for run in runs if "method" in run.tags):
+            self._colours = with_colour(self._colours, method)
+        if self._colours:
+            self._tag(COLOURS, json.dumps(self._colours))
+
+    def _tag(self, key: str, value: str) -> None:
+        if self._tags.get(key) != value:
+            self._client.set_experiment_tag(self.experiment, key, value)
+            self._tags = {**self._tags, key: value}
+
+
+def absolute(uri: str) -> str:
+    """`uri`, where a SQLite file is named by its whole path: a URI never depends on the working folder."""
+    database = database_of(uri)
+    return uri if database is None else f"{SQLITE}{database}"
+
+
+def database_of(uri: str) -> Path | None:
+    """The file of a SQLite database; None where `uri` is something else."""
+    return Path(uri.removeprefix(SQLITE)).absolute() if uri.startswith(SQLITE) else None
+
+
+def _opened(uri: str, database: Path) -> SqlAlchemyStore:
+    # Makes the tables where there are none. MLflow holds a lock of this machine meanwhile; nobody but the mirror writes.
+    try:
+        return SqlAlchemyStore(uri, str(database.parent / "mlartifacts"))
+    except MlflowException as error:
+        raise HtsweepError(f"{database} cannot be used as MLflow's database: {error}. It is a copy of the ledger: move it "
+                           f"away and run `htsweep mirror STUDY`, which makes a new one") from error
+
+
+def _experiment(client: MlflowClient, name: str, artifacts: Path | None) -> Experiment:
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            client.create_experiment(name, None if artifacts is None else str(artifacts / name))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was faster
+                raise
+        found = client.get_experiment_by_name(name)
+        assert found is not None
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return found

@@ -1,0 +1,116 @@
+"""Runs into a SQLite database in bulk, through MLflow's own tables: ten times cheaper than through its client.
+
+MLflow's client opens eleven sessions for a run of three measurements (15 to 25 ms of CPU and 70 ms of waiting for the
+disk); here a batch of runs is one transaction, so that there is no half run either. `tests/test_mirror.py` holds that both
+leave the same rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, final
+
+from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+from htsweep.mirror.client import Kept
+from htsweep.mirror.run import RECORD, TRIAL, Copy, Point, latest
+
+PARTS = (SqlTag, SqlParam, SqlMetric, SqlLatestMetric)
+BATCH = 50
+"""Runs a transaction: long enough to spread its cost, short enough for the UI to wait for."""
+
+
+@final
+class Rows:
+    """The runs of one experiment in a SQLite database."""
+
+    def __init__(self, store: SqlAlchemyStore, experiment: str) -> None:
+        found = store.get_experiment(experiment)
+        self._engine = store.engine
+        self._experiment = int(found.experiment_id)
+        self._artifacts = found.artifact_location
+
+    def kept(self) -> list[Kept]:
+        """The copies that are there, the oldest first."""
+        query = (
+            "SELECT trial.run_uuid, trial.value, record.value, runs.status FROM tags AS trial "
+            "JOIN runs ON runs.run_uuid = trial.run_uuid "
+            "LEFT JOIN tags AS record ON record.run_uuid = trial.run_uuid AND record.key = ? "
+            "WHERE trial.key = ? AND runs.experiment_id = ? AND runs.lifecycle_stage = 'active' ORDER BY runs.start_time"
+        )
+        with self._engine.connect() as connection:
+            rows = connection.exec_driver_sql(query, (RECORD, TRIAL, self._experiment)).fetchall()
+        return [Kept(run, trial, record or "", status != "RUNNING") for run, trial, record, status in rows]
+
+    def add(self, copies: Sequence[Copy], added: Callable[[int], None]) -> None:
+        """Writes the copies; `added` is told of how many more are safe."""
+        for at in range(0, len(copies), BATCH):
+            batch = copies[at : at + BATCH]
+            with self._transaction() as execute:
+                rows = [self._row(copy) for copy in batch]
+                ids = [row["run_uuid"] for row in rows]
+                _delete(execute, ids)  # another mirror may have been faster, or a person may have moved it to the bin
+                execute(SqlRun.__table__.insert(), rows)
+                for table, values in _parts(zip(ids, batch, strict=True)).items():
+                    if values:
+                        execute(table.__table__.insert(), values)
+            added(len(batch))
+
+    def remove(self, runs: Sequence[str]) -> None:
+        """Removes runs that are torn or outdated, for good: the ledger has what there is to know."""
+        with self._transaction() as execute:
+            _delete(execute, runs)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Callable[..., Any]]:
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA busy_timeout = 20000")
+            # At once, not at the first write: two mirrors then wait for one another, and neither fails half way.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection.execute
+                connection.commit()
+            except BaseException:
+                connection.rollback()
+                raise
+
+    def _row(self, copy: Copy) -> dict[str, Any]:
+        # The id follows from what is copied, so that a mirror rebuilt from nothing has the ids that links already name.
+        words = (str(self._experiment), copy.tags[TRIAL], copy.tags[RECORD])
+        run = hashlib.sha256("\n".join(words).encode()).hexdigest()[:32]
+        return {
+            "run_uuid": run, "name": copy.name, "source_type": "UNKNOWN", "source_name": "", "entry_point_name": "",
+            "user_id": "unknown", "status": copy.status, "start_time": copy.started, "end_time": copy.ended,
+            "source_version": "", "lifecycle_stage": "active", "experiment_id": self._experiment,
+            "artifact_uri": f"{self._artifacts}/{run}/artifacts",
+        }
+
+
+def _parts(runs: Any) -> Mapping[Any, list[dict[str, Any]]]:
+    """What belongs to each run, by table."""
+    tags, parameters, metrics, last = (rows for rows in ([], [], [], []))  # type: tuple[list[dict[str, Any]], ...]
+    for run, copy in runs:
+        tags += [{"run_uuid": run, "key": key, "value": value} for key, value in copy.tags.items()]
+        parameters += [{"run_uuid": run, "key": key, "value": value} for key, value in copy.parameters.items()]
+        metrics += [_metric(run, point, copy.ended) for point in copy.points]
+        last += [_metric(run, point, copy.ended) for point in latest(copy.points).values()]
+    return dict(zip(PARTS, (tags, parameters, metrics, last), strict=True))
+
+
+def _metric(run: str, point: Point, at: int) -> dict[str, Any]:
+    """A measurement's row; its time is the run's end, which is when it became known: a step has no time of its own."""
+    key, value, step = point
+    undefined = math.isnan(value)
+    return {"run_uuid": run, "key": key, "value": 0.0 if undefined else value, "timestamp": at, "step": step,
+            "is_nan": undefined}
+
+
+def _delete(execute: Callable[..., Any], runs: Sequence[str]) -> None:
+    there = SqlRun.__table__.select().with_only_columns(SqlRun.run_uuid).where(SqlRun.run_uuid.in_(runs))
+    for (run,) in execute(there).fetchall():
+        for table in (*PARTS, SqlRun):
+            execute(table.__table__.delete().where(table.run_uuid == run))

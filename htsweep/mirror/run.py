@@ -1,0 +1,147 @@
+"""One trial's end as the ledger holds it, and what MLflow will say of it; pure."""
+
+from __future__ import annotations
+
+import json
+import math
+import posixpath
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, final
+
+TRIAL = "htsweep.trial"
+"""The tag that says which trial a run is a copy of."""
+RECORD = "htsweep.record"
+"""The tag with the digest of the ledger's record that was copied: another digest, another run."""
+INFINITE = "htsweep.infinite"
+"""The tag that names the values that were infinite: MLflow would store them as 1.8e308, so they are left out."""
+NAME = "mlflow.runName"
+COLOUR = "mlflow.runColor"
+COMMIT = "mlflow.source.git.commit"
+
+STATUSES = {"done": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
+"""A stopped trial was healthy but has fewer steps than its neighbours: MLflow's KILLED keeps it out of `status = 'FINISHED'`,
+so that what is compared there was trained to the end; its tag `status` says `stopped`."""
+
+LONGEST_KEY, LONGEST_PARAMETER, LONGEST_TAG = 250, 6000, 8000
+"""MLflow's limits in characters."""
+
+NAMED = ("method", "dataset", "missing_ratio", "backbone")
+"""The tags that name a run; legends show nothing else."""
+
+Point = tuple[str, float, int]
+"""Metric, value, step."""
+
+
+@final
+@dataclass(frozen=True)
+class Run:
+    """One trial's end. `record` is a digest of the ledger's record; times are unix seconds."""
+
+    trial: str
+    record: str
+    status: str
+    tags: Mapping[str, str]
+    parameters: Mapping[str, Any]
+    measurements: Sequence[Mapping[str, Any]]
+    started: float
+    ended: float
+
+
+@final
+@dataclass(frozen=True)
+class Copy:
+    """What MLflow will say of a run: legal names, values within its limits, times in milliseconds."""
+
+    name: str
+    status: str
+    started: int
+    ended: int
+    tags: dict[str, str]
+    parameters: dict[str, str]
+    points: tuple[Point, ...]
+
+
+def copy_of(run: Run, colour: str | None = None) -> Copy:
+    """The copy of `run`, drawn in `colour` (`#rrggbb`) by MLflow's charts."""
+    points, infinite = points_of(run.measurements)
+    name = name_of(run)
+    tags = {"status": run.status, **run.tags, TRIAL: run.trial, RECORD: run.record, NAME: name}
+    if "commit" in run.tags:
+        tags[COMMIT] = run.tags["commit"]
+    if infinite:
+        tags[INFINITE] = ", ".join(infinite)
+    if colour:
+        tags[COLOUR] = colour
+    return Copy(
+        name=name, status=STATUSES[run.status], started=int(run.started * 1000), ended=int(run.ended * 1000),
+        tags={legal(key): cut(str(value), LONGEST_TAG) for key, value in tags.items()},
+        parameters={legal(key): cut(_written(value), LONGEST_PARAMETER) for key, value in run.parameters.items()},
+        points=points,
+    )
+
+
+def name_of(run: Run) -> str:
+    """`l2sp mnist-uci 0.5 lenet #2 3fa9c1`: what a person tells runs apart by, then the head of the trial's id."""
+    words = [run.tags[tag] for tag in NAMED if tag in run.tags]
+    if "repetition" in run.tags:
+        words.append(f"#{run.tags['repetition']}")
+    return cut(" ".join([*words, run.trial[:6]]), LONGEST_KEY)
+
+
+def points_of(measurements: Iterable[Mapping[str, Any]]) -> tuple[tuple[Point, ...], list[str]]:
+    """Every number as (metric, value, step), each once, and `metric@step=inf` for those that MLflow cannot hold.
+
+    Curves, texts and missing values are left out; NaN is kept, MLflow holds it as such.
+    """
+    points: dict[Point, None] = {}
+    infinite = []
+    for measurement in measurements:
+        step = int(measurement["step"])
+        for key, value in measurement.items():
+            if key == "step" or isinstance(value, bool) or not isinstance(value, Real):
+                continue
+            number = float(value)
+            if math.isinf(number):
+                infinite.append(f"{key}@{step}={number}")
+            else:
+                # NaN differs from itself: one object for all of them, so that a repeated one counts once.
+                points[legal(key), math.nan if math.isnan(number) else number, step] = None
+    return tuple(points), infinite
+
+
+def latest(points: Iterable[Point]) -> dict[str, Point]:
+    """The last point of each metric, as MLflow defines it: the greatest step, then the greatest value (NaN counts as 0)."""
+    last: dict[str, Point] = {}
+    for point in points:
+        held = last.get(point[0])
+        if held is None or _order(point) > _order(held):
+            last[point[0]] = point
+    return last
+
+
+def legal(key: str) -> str:
+    """A name that MLflow accepts for a metric, a parameter or a tag, and the same one where it does already."""
+    plain = re.sub(r"[^/\w.\- :]", "_", key)
+    path = posixpath.normpath(plain).lstrip("/")
+    # ".." is a path to MLflow, and one that leads out.
+    return cut("_" if path in ("", ".") else path.replace("..", "_"), LONGEST_KEY)
+
+
+def cut(text: str, length: int) -> str:
+    """At most `length` characters, the cut shown."""
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def _order(point: Point) -> tuple[int, float]:
+    return point[2], 0.0 if math.isnan(point[1]) else point[1]
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return str(int(value)) if isinstance(value, Integral) else repr(float(value))
+    return json.dumps(value, default=str)
