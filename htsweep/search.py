@@ -163,7 +163,8 @@ def _sobol(space: Space, number: int) -> dict[str, Any]:
     from scipy.stats import qmc
 
     sequence = qmc.Sobol(len(space), scramble=True, rng=20231107)
-    sequence.fast_forward(number)
+    if number:
+        sequence.fast_forward(number)
     [shares] = sequence.random(1)
     return {dimension.key: dimension.at(float(share)) for dimension, share in zip(space, shares, strict=True)}
 

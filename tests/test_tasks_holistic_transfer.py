@@ -1,0 +1,275 @@
+"""The task end to end on real digits, at a few steps a run: canonical configs, stages, measurements, continuation."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from workspace import Workspace, same, stage
+
+from tasks import data, process
+from tasks.holistic_transfer import METRICS, SETTINGS, holistic_transfer, source
+
+SHORT = {
+    "epochs": 2, "steps_per_epoch": 5, "batch_size": 32, "source_epochs": 1, "source_steps_per_epoch": 60,
+    "source_batch_size": 32,
+}
+
+
+@pytest.fixture(scope="module")
+def source_model(own_cache, tmp_path_factory):
+    """The artifact of a short source training, per dataset config and repetition."""
+    made = {}
+
+    def make(config, repetition=0):
+        name, given = holistic_transfer.stages(config)["source"]
+        assert name == "holistic_transfer:source"
+        key = repr((sorted(given.items()), repetition))
+        if key not in made:
+            made[key] = stage(source, source.resolve(given), tmp_path_factory.mktemp("source"), repetition, own_cache)
+        return made[key]
+
+    return make
+
+
+@pytest.fixture
+def prepared(source_model, own_cache, tmp_path):
+    """A resolved config and a workspace that has its source model."""
+
+    def make(repetition=0, **config):
+        resolved = holistic_transfer.resolve({**SHORT, **config})
+        assert holistic_transfer.problems(resolved) == []
+        workspace = Workspace(tmp_path / str(random.random()), repetition, cache=own_cache)
+        workspace.stages = {"source": source_model(resolved, repetition)}
+        return resolved, workspace
+
+    return make
+
+
+# What a config means
+
+
+def test_configs_that_mean_the_same_resolve_to_the_same():
+    resolve = holistic_transfer.resolve
+    assert resolve({}) == resolve({"method": "plain"}) == resolve({"method": []}) == resolve({"weight_decay": 0})
+    assert resolve({"method": ["wise_ft", "l2sp"]}) == resolve({"method": "l2sp + wise_ft"})
+    assert resolve({"l2sp.backbone": 0.3}) == resolve({})
+    assert resolve({"method": "source", "epochs": 9, "learning_rate": 1}) == resolve({"method": "source"})
+    assert resolve({"missing_classes": [3, "1"]}) == resolve({"missing_classes": ["1", "3"], "missing_ratio": 0.2})
+    assert resolve({"image_size": 64, "pretrained": False}) == resolve({})
+
+
+@pytest.mark.parametrize("config", [
+    {}, {"method": "source"}, {"method": "lolsgd+l2sp", "l2sp.head": 1}, {"missing_classes": [0]}, {"backbone": "resnet18"},
+])
+def test_resolving_twice_changes_nothing(config):
+    once = holistic_transfer.resolve(config)
+    assert holistic_transfer.resolve(once) == once
+
+
+def test_a_resolved_config_has_every_parameter_of_its_method_and_no_other():
+    config = holistic_transfer.resolve({"method": "l2sp", "l2sp.backbone": 1})
+    assert {key: value for key, value in config.items() if "." in key} == {"l2sp.backbone": 1.0, "l2sp.head": 0.1}
+    assert type(config["l2sp.backbone"]) is float
+    assert holistic_transfer.spaces(config) == ["l2sp"]
+
+
+def test_a_meaning_has_no_path(tmp_path, pictures):
+    config = holistic_transfer.resolve({"dataset": f"folder:{pictures}:a-b"})
+    assert str(tmp_path) not in repr(holistic_transfer.meaning(config))
+    _, given = holistic_transfer.stages(config)["source"]
+    assert str(tmp_path) not in repr(source.meaning(source.resolve(given)))
+
+
+def test_a_relative_root_becomes_absolute(tmp_path, pictures, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data.canonical.cache_clear()
+    assert holistic_transfer.resolve({"dataset": "folder:pictures:a-b"})["dataset"] == f"folder:{pictures}:a-b"
+
+
+def test_the_source_is_shared_by_what_does_not_matter_to_it():
+    stages = [holistic_transfer.stages(holistic_transfer.resolve(config)) for config in (
+        {}, {"method": "l2sp"}, {"missing_ratio": 0.3}, {"method": "source"}, {"learning_rate": 0.1}, {"missing_classes": [1]})]
+    assert all(found == stages[0] for found in stages)
+    other = holistic_transfer.stages(holistic_transfer.resolve({"source_epochs": 2}))
+    assert other != stages[0]
+    name, given = stages[0]["source"]
+    assert source.resolve(given) == given
+
+
+@pytest.mark.parametrize(("config", "key", "said"), [
+    ({"dataset": "mnist-usps"}, "dataset", "did you mean"),
+    ({"method": "l2ps"}, "method", "did you mean 'l2sp'"),
+    ({"method": "source+wise_ft"}, "method", "does not train"),
+    ({"backbone": "resnet181"}, "backbone", "did you mean"),
+    ({"missing_classes": [10]}, "missing_classes", "no class 10"),
+    ({"missing_classes": list(range(10))}, "missing_classes", "leave one at least"),
+    ({"pretrained": True}, "pretrained", "no pretrained weights"),
+    ({"lerning_rate": 1}, "lerning_rate", "no key"),
+])
+def test_what_is_wrong_is_said_with_its_key(config, key, said):
+    found = holistic_transfer.problems(holistic_transfer.resolve(config))
+    assert [where for where, _ in found] == [key]
+    assert said in found[0][1]
+
+
+def test_defaults_keep_their_own_limits():
+    for key, setting in SETTINGS.items():
+        if setting.default is not None and setting.type in (int, float):
+            assert type(setting.default) is setting.type, key
+            assert setting.low <= setting.default <= setting.high, key
+        assert setting.doc, key
+
+
+# What a trial measures
+
+
+def test_it_measures_at_step_zero_and_after_each_epoch(prepared):
+    rows = list(holistic_transfer(*prepared()))
+    assert [row["step"] for row in rows] == [0, 5, 10]
+    assert [row["epoch"] for row in rows] == [0, 1, 2]
+    assert {*rows[1]} - {"step"} == set(METRICS)
+    assert {*rows[1]} - {*rows[0]} == {"train/loss"}
+    for row in rows:
+        for key, value in row.items():
+            assert np.isfinite(value).all(), key
+            if "accuracy" in key or key == "test/ausuc":
+                assert 0 <= value <= 1
+        assert row["test/overall_accuracy"] == pytest.approx(
+            _share(rows) * row["test/missing_accuracy"] + (1 - _share(rows)) * row["test/seen_accuracy"])
+        assert row["test/curve_seen"][0] == row["test/seen_within_accuracy"]
+        assert row["test/curve_missing"][-1] == row["test/missing_within_accuracy"]
+    assert rows[-1]["test/seen_accuracy"] > rows[0]["test/seen_accuracy"]
+    assert rows[-1]["peak_memory_bytes"] > 2**20
+
+
+def _share(rows):
+    """The missing classes' share of the test images, from two of the accuracies of step 0."""
+    seen, missing, overall = (rows[0][f"test/{name}_accuracy"] for name in ("seen", "missing", "overall"))
+    return (overall - seen) / (missing - seen)
+
+
+def test_every_method_starts_from_the_same_source(prepared):
+    zeros = [next(holistic_transfer(*prepared(method=method))) for method in ("plain", "l2sp", "wise_ft", "oracle", "source")]
+    keys = [key for key in zeros[0] if key.startswith(("test/", "validation/"))]
+    assert all({key: row[key] for key in keys} == {key: zeros[0][key] for key in keys} for row in zeros)
+
+
+def test_the_source_method_measures_once(prepared):
+    rows = list(holistic_transfer(*prepared(method="source")))
+    assert [row["step"] for row in rows] == [0]
+
+
+def test_the_oracle_learns_the_missing_classes(prepared):
+    plain, oracle = (list(holistic_transfer(*prepared(method=method, epochs=2, steps_per_epoch=30)))[-1]
+                     for method in ("plain", "oracle"))
+    assert oracle["test/missing_accuracy"] > plain["test/missing_accuracy"] + 0.3
+
+
+def test_with_nothing_missing_undefined_numbers_are_left_out(prepared):
+    row = list(holistic_transfer(*prepared(missing_ratio=0.0)))[-1]
+    assert not [key for key in row if "missing" in key or key in ("test/ausuc", "test/harmonic_mean", "test/curve_seen")]
+    assert row["test/overall_accuracy"] == row["test/seen_accuracy"]
+
+
+def test_the_missing_classes_are_those_asked_for(prepared):
+    drawn = [next(holistic_transfer(*prepared(missing_classes=classes)))["test/missing_accuracy"] for classes in ([0], ["0"], [1])]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_repetitions_differ_and_runs_do_not(prepared):
+    first, again, other = (list(holistic_transfer(*prepared(repetition))) for repetition in (0, 0, 1))
+    assert same(first, again)
+    assert not same(first, other)
+
+
+def test_what_a_process_did_before_does_not_matter(prepared):
+    clean = list(holistic_transfer(*prepared(method="selective_distillation")))
+    torch.manual_seed(99)
+    random.seed(99)
+    torch.set_grad_enabled(False)
+    torch.set_default_dtype(torch.float64)
+    torch.set_autocast_enabled("cpu", True)
+    torch.use_deterministic_algorithms(False)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        after = list(holistic_transfer(*prepared(method="selective_distillation")))
+        assert torch.get_num_threads() == 1
+    finally:
+        process.reset(0, threads)
+    assert same(clean, after)
+
+
+@pytest.mark.parametrize("method", ["plain", "l2sp+wise_ft", "lolsgd+selective_distillation", "linear_probe"])
+@pytest.mark.parametrize("rows_before", [1, 2])
+def test_killed_and_continued_equals_undisturbed(prepared, method, rows_before):
+    config, workspace = prepared(method=method, epochs=3)
+    generator = holistic_transfer(config, workspace)
+    before = [next(generator) for _ in range(rows_before)]
+    next(generator)  # the row that is lost: its state was not kept yet
+    generator.close()
+    after = list(holistic_transfer(config, workspace))
+    assert after[0]["epoch"] == rows_before
+    assert same(before + after, holistic_transfer(*prepared(method=method, epochs=3)))
+
+
+def test_a_source_killed_and_continued_equals_undisturbed(own_cache, tmp_path):
+    config = source.resolve({"domain": "uci", "source_epochs": 3, "source_steps_per_epoch": 4})
+    workspace = Workspace(tmp_path / "killed", cache=own_cache)
+    generator = source(config, workspace)
+    before = [next(generator) for _ in range(3)]
+    generator.close()
+    after = list(source(config, workspace))
+    whole = Workspace(tmp_path / "whole", cache=own_cache)
+    assert same(before[:2] + after, source(config, whole))
+    weights = [torch.load(one.output / "model.pt", weights_only=True) for one in (workspace, whole)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
+
+
+def test_divergence_is_told_by_nan(prepared):
+    rows = list(holistic_transfer(*prepared(learning_rate=10.0, momentum=0.999, epochs=20, **{"method": "l2sp", "l2sp.backbone": 1e4})))
+    assert np.isnan(rows[-1]["train/loss"])
+    assert rows[-1]["epoch"] < 20
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Two domains of three classes, eight images each: colours that a small model can tell."""
+    rng = np.random.default_rng(0)
+    for domain, brightness in (("a", 150), ("b", 90)):
+        for index, name in enumerate(("blue", "green", "red")):
+            place = tmp_path / "pictures" / domain / name
+            place.mkdir(parents=True)
+            for number in range(8):
+                pixels = rng.integers(0, 90, (24, 24, 3))
+                pixels[..., 2 - index] += brightness
+                Image.fromarray(pixels.astype(np.uint8)).save(place / f"{number}.png")
+    return tmp_path / "pictures"
+
+
+@pytest.mark.parametrize("backbone", ["lenet_bn", "resnet10t"])
+def test_a_folder_of_images_is_learnt(prepared, pictures, backbone):
+    rows = list(holistic_transfer(*prepared(
+        dataset=f"folder:{pictures}:a-b", backbone=backbone, image_size=32, missing_classes=["red"], batch_size=8,
+        source_steps_per_epoch=15, source_batch_size=8, learning_rate=0.01, source_learning_rate=0.01)))
+    assert rows[-1]["test/seen_accuracy"] >= 0.5
+    assert "validation/seen_accuracy" in rows[-1]
+
+
+def test_the_digits_problem_is_the_one_that_was_measured(own_cache, tmp_path):
+    """Orientation, one repetition: plain fine-tuning sees the seen and loses the missing; L2-SP keeps a good part."""
+    last = {}
+    for method in ("plain", "l2sp"):
+        config = holistic_transfer.resolve({"method": method})
+        workspace = Workspace(tmp_path / method, cache=own_cache)
+        name, given = holistic_transfer.stages(config)["source"]
+        workspace.stages = {"source": tmp_path / "source" / "output"}
+        if not workspace.stages["source"].exists():
+            stage(source, given, tmp_path / "source", cache=own_cache)
+        last[method] = list(holistic_transfer(config, workspace))[-1]
+    assert last["plain"]["test/seen_accuracy"] > 0.97
+    assert last["plain"]["test/missing_accuracy"] < 0.15
+    assert last["l2sp"]["test/seen_accuracy"] > 0.95
+    assert last["l2sp"]["test/missing_accuracy"] > last["plain"]["test/missing_accuracy"] + 0.15
