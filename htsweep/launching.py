@@ -238,8 +238,8 @@ def _mirroring(study: Study, store: Store, uri: str | None) -> Iterator[_Followe
     if uri is None:
         yield _Follower(None)
         return
-    words = [sys.executable, "-m", "htsweep.following", "--results", store.uri, "--uri", uri or mirror_uri(store)]
-    process = subprocess.Popen([*words, "--study", str(study.file)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+    words = [sys.executable, "-m", "htsweep.following", "--results", store.uri, "--uri", uri or mirror_uri(store), str(study.file)]
+    process = subprocess.Popen([*words, *study.overrides], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL, start_new_session=True)
     follower = _Follower(process)
     try:

@@ -63,43 +63,44 @@ def mirror_uri(store: Store) -> str:
     return f"sqlite:///{folder / 'mlflow.db'}"
 
 
+class Members:
+    """Which trials are a study's, and what was varied in each."""
+
+    def __init__(self, planned: Plan) -> None:
+        self.names = varied(planned)
+        self._planned = planned
+        self._sweeps = {sweep.id: sweep for sweep in planned.sweeps}
+        self._places: dict[str, list[tuple[Any, ...]]] = {}
+        for point in planned.points:
+            values = _values(point.config, self._sweeps[point.sweep].factors, self.names)
+            for repetition in range(planned.study.repetitions):
+                place = (point.sweep, point.id, point.index, *values)
+                # A trial that two sweeps have in common is in both.
+                self._places.setdefault(trial_id(point.id, repetition), []).append(place)
+
+    def places(self, row: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """(sweep, point, index, what was varied...) of a row of the ledger's trials; empty where it is not the study's."""
+        if not self._planned.adaptive:
+            return self._places.get(row["trial"], [])
+        sweep = self._sweeps.get(row["sweep"])
+        if sweep is None or row["point_index"] >= self._planned.sizes[sweep.id]:
+            return []
+        if row["repetition"] >= self._planned.study.repetitions:
+            return []
+        values = _values(json.loads(row["config"]), sweep.factors, self.names)
+        return [(row["sweep"], row["point"], row["point_index"], *values)]
+
+
 def _trials(planned: Plan, table: pa.Table) -> pd.DataFrame:
     import pandas as pd
 
-    members = _members(planned, table)
-    ended = table.to_pandas()
-    ended = ended[ended["kind"] == "trial"].drop(columns=["sweep", "point", "point_index", "kind"])
-    frame = pd.DataFrame(members, columns=["trial", "sweep", "point", "point_index", *varied(planned)])
+    members = Members(planned)
+    keys = ["trial", "sweep", "point", "point_index", "config", "repetition", "kind"]
+    rows = [(row["trial"], *place) for row in table.select(keys).to_pylist() if row["kind"] == "trial"
+            for place in members.places(row)]
+    ended = table.to_pandas().drop(columns=["sweep", "point", "point_index", "kind"])
+    frame = pd.DataFrame(rows, columns=["trial", "sweep", "point", "point_index", *members.names])
     return frame.merge(ended, on="trial", how="inner")
-
-
-def _members(planned: Plan, table: pa.Table) -> list[tuple[Any, ...]]:
-    """(trial, sweep, point, index, what was varied) of every trial that is the study's."""
-    names = varied(planned)
-    if planned.adaptive:
-        return _proposed(planned, table, names)
-    rows = []
-    ended = set(table.column("trial").to_pylist())
-    factors_of = {sweep.id: sweep.factors for sweep in planned.sweeps}
-    for point in planned.points:
-        values = _values(point.config, factors_of[point.sweep], names)
-        for repetition in range(planned.study.repetitions):
-            trial = trial_id(point.id, repetition)
-            if trial in ended:
-                rows.append((trial, point.sweep, point.id, point.index, *values))
-    return rows
-
-
-def _proposed(planned: Plan, table: pa.Table, names: Sequence[str]) -> list[tuple[Any, ...]]:
-    rows = []
-    sweeps = {sweep.id: sweep for sweep in planned.sweeps}
-    for row in table.select(["trial", "sweep", "point", "point_index", "config", "repetition"]).to_pylist():
-        sweep = sweeps.get(row["sweep"])
-        inside = sweep is not None and row["point_index"] < planned.sizes[sweep.id]
-        if sweep is not None and inside and row["repetition"] < planned.study.repetitions:
-            values = _values(json.loads(row["config"]), sweep.factors, names)
-            rows.append((row["trial"], row["sweep"], row["point"], row["point_index"], *values))
-    return rows
 
 
 def _values(config: Mapping[str, Any], factors: Mapping[str, Any], names: Sequence[str]) -> list[Any]:

@@ -100,6 +100,7 @@ class Study(Section):
     retry: Retry = Retry()
     _file: Path = PrivateAttr(default=Path())
     _text: str = PrivateAttr(default="")
+    _overrides: tuple[str, ...] = PrivateAttr(default=())
 
     @property
     def name(self) -> str:
@@ -115,6 +116,11 @@ class Study(Section):
     def text(self) -> str:
         """The file's text as it was read; overrides of the command line follow as comments."""
         return self._text
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """The `key=value` overrides that it was read with."""
+        return self._overrides
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -149,6 +155,7 @@ def read(file: str | Path, overrides: Sequence[str] = ()) -> Study:
     study, broken = _validated(value, where, problems)
     if study is not None:
         study._file = path
+        study._overrides = tuple(overrides)
         study._text = text + "".join(f"\n# --set {override}" for override in overrides)
         problems += check(study, where, broken)
     if problems or study is None:

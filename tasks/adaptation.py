@@ -25,6 +25,7 @@ Measurement = dict[str, Any]
 
 def train_source(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
     """Trains on all classes of a domain; leaves the weights in `workspace.output / "model.pt"`."""
+    began = time.perf_counter()
     process.reset(workspace.seed("source"), workspace.threads, workspace.device)
     domain = _load(config, config["domain"], workspace)
     images, labels = _tensors(domain, workspace.device)
@@ -36,12 +37,13 @@ def train_source(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurem
         _, logits = outputs(model, images, workspace.device)
         return {"train/accuracy": float((logits.argmax(1) == domain.labels).mean())}
 
-    yield from _train(run, accuracy, workspace)
+    yield from _train(run, accuracy, workspace, began)
     torch.save(model.state_dict(), workspace.output / "model.pt")
 
 
 def adapt(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
     """Adapts the source model to the target domain with the config's method, and measures it at step 0 and each epoch."""
+    began = time.perf_counter()
     process.reset(workspace.seed("adaptation"), workspace.threads, workspace.device)
     domain = _load(config, data.domains(config["dataset"])[1], workspace)
     missing = _missing(config, domain, workspace)
@@ -56,18 +58,18 @@ def adapt(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
         return measure(model, images, domain.labels, split, missing, workspace.device)
 
     if not method.adapts:
-        row = {"step": 0, "epoch": 0, **on_target(source.eval())}
-        yield row | {"peak_memory_bytes": process.peak_memory_bytes(workspace.device)}
+        yield {"step": 0, "epoch": 0, **on_target(source.eval()), **_cost(workspace.device, began)}
         return
     rows = torch.from_numpy(split.reference if method.all_classes else split.train)
     run = Run(copy.deepcopy(source), source, method, TrainingSet(images, labels, rows), missing,
               _recipe(config), _seeds(workspace, "adaptation"), workspace.device)
-    yield from _train(run, on_target, workspace)
+    yield from _train(run, on_target, workspace, began)
 
 
-def _train(run: Run, measured: Callable[[Model], Measurement], workspace: Any) -> Iterator[Measurement]:
+def _train(
+    run: Run, measured: Callable[[Model], Measurement], workspace: Any, began: float
+) -> Iterator[Measurement]:
     """Trains epoch by epoch, from the state kept where there is one; yields a measurement at step 0 and after each."""
-    began = time.perf_counter()
     first, before = 0, 0.0
     kept = workspace.load()
     if kept is not None:
@@ -86,12 +88,15 @@ def _train(run: Run, measured: Callable[[Model], Measurement], workspace: Any) -
                 yield row | {"train/loss": math.nan}
                 return
         row |= measured(run.finished())
-        row["peak_memory_bytes"] = process.peak_memory_bytes(workspace.device)
-        row["seconds"] = before + time.perf_counter() - began
+        row |= _cost(workspace.device, began - before)
         yield row
         # After the yield: a state stands for an epoch whose measurement is out.
         if epoch < run.recipe.epochs:
             workspace.save(lambda row=row: _bytes({"run": run.state(), "epoch": row["epoch"], "seconds": row["seconds"]}))
+
+
+def _cost(device: str, began: float) -> Measurement:
+    return {"seconds": time.perf_counter() - began, "peak_memory_bytes": process.peak_memory_bytes(device)}
 
 
 def _bytes(state: Mapping[str, Any]) -> bytes:

@@ -17,8 +17,8 @@ def measured(
         for repetition, steps in enumerate(lists):
             for step in range(len(steps)):
                 rows.append({
-                    "trial": f"{sweep}{point}r{repetition}", "sweep": sweep, "point": f"{sweep}{point}", "point_index": point,
-                    "repetition": repetition, "status": "done", "step": step, "method": sweep,
+                    "trial": f"{sweep}{point}r{repetition}", "sweep": sweep, "point": f"{sweep}{point}",
+                    "point_index": point, "repetition": repetition, "status": "done", "step": step, "method": sweep,
                     **{name: table[sweep, point][repetition][step] for name, table in columns.items()}})
     return pd.DataFrame(rows)
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from frames import measured, trials_of
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frames import measured, trials_of
 from htsweep import selection
 from htsweep.errors import HtsweepError
 
@@ -96,6 +96,7 @@ def test_oracle_takes_the_best_test_mean() -> None:
     assert picked(frame, "oracle") == [("a", "a0", 1)]
 
 
+@settings(max_examples=25, deadline=None)
 @given(values=st.lists(st.integers(0, 8), min_size=24, max_size=24), order=st.permutations(range(24)))
 def test_shuffled_test_columns_change_no_choice_but_oracles(values: list[int], order: list[int]) -> None:
     numbers = [value / 8 for value in values]
@@ -107,6 +108,7 @@ def test_shuffled_test_columns_change_no_choice_but_oracles(values: list[int], o
         assert picked(frame, protocol) == picked(shuffled, protocol)
 
 
+@settings(max_examples=15, deadline=None)
 @given(order=st.permutations(range(12)))
 def test_choices_do_not_depend_on_the_order_of_rows(order: list[int]) -> None:
     table = {("a", 0): [[0.1, 0.5, 0.3], [0.3, 0.5, 0.1]], ("a", 1): [[0.5, 0.2, 0.2], [0.5, 0.1, 0.2]]}
@@ -156,7 +158,8 @@ def test_a_protocol_that_breaks_its_contract_is_told_so(
 
 
 @pytest.mark.parametrize(("name", "word"), [
-    ("lats", "did you mean 'last'"), ("no_such_module:f", "importing no_such_module"), ("json:nothing", "no function 'nothing'"),
+    ("lats", "did you mean 'last'"), ("no_such_module:f", "importing no_such_module"),
+    ("json:nothing", "no function 'nothing'"),
 ])
 def test_unknown_protocols_are_named(name: str, word: str) -> None:
     with pytest.raises(HtsweepError, match=word):

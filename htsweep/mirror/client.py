@@ -50,8 +50,8 @@ class Requests:
             if not token:
                 return found
 
-    def add(self, copies: Sequence[Copy], added: Callable[[int], None]) -> None:
-        """Writes the copies; `added` is told of how many more are safe.
+    def add(self, copies: Sequence[Copy], added: Callable[[Kept], None]) -> None:
+        """Writes the copies; `added` is told of each that is safe.
 
         A run that dies between its first and its last request stays RUNNING, which is how `kept` knows it.
         """
@@ -64,7 +64,7 @@ class Requests:
                 self._client.log_batch(run, metrics[:METRICS], parameters[:PARAMETERS])
                 metrics, parameters = metrics[METRICS:], parameters[PARAMETERS:]
             self._client.set_terminated(run, copy.status, copy.ended)
-            added(1)
+            added(Kept(run, copy.tags[TRIAL], copy.tags[RECORD], True))
 
     def remove(self, runs: Sequence[str]) -> None:
         """Moves runs that are torn or outdated to MLflow's bin."""

@@ -15,5 +15,5 @@ def with_colour(held: Mapping[str, str], method: str) -> dict[str, str]:
     """`held`, and a colour for `method` that no other has while there are enough."""
     if method in held:
         return dict(held)
-    free = [colour for colour in COLOURS if colour not in held.values()] or COLOURS
-    return {**held, method: free[len(held) % len(free)] if free is COLOURS else free[0]}
+    free = [colour for colour in COLOURS if colour not in held.values()]
+    return {**held, method: free[0] if free else COLOURS[len(held) % len(COLOURS)]}

@@ -32,8 +32,8 @@ class Runs(Protocol):
     def kept(self) -> list[Kept]:
         """The copies that are there."""
 
-    def add(self, copies: Sequence[Copy], added: Callable[[int], None]) -> None:
-        """Writes the copies; `added` is told of how many more are safe."""
+    def add(self, copies: Sequence[Copy], added: Callable[[Kept], None]) -> None:
+        """Writes the copies; `added` is told of each that is safe."""
 
     def remove(self, runs: Sequence[str]) -> None:
         """Removes runs."""
@@ -66,24 +66,25 @@ class Mirror:
         self._runs: Runs = Requests(self._client, self.experiment) if store is None else Rows(store, self.experiment)
         self._tags: Mapping[str, str] = dict(experiment.tags)
         self._colours: dict[str, str] = json.loads(self._tags.get(COLOURS, "{}"))
-        self._tag(TAG, view(experiment.creation_time, axes))
+        self._tag(TAG, view(experiment.creation_time or 0, axes))
         self._index: dict[str, Kept] | None = None
 
     def write(self, runs: Iterable[Run]) -> int:
         """How many of `runs` were written: those that are there already, and whole, are left as they are.
 
-        A run of an older record of the same trial is replaced, and so is one that was never finished. Where this raises, call
-        it again with the same runs: what was written is not written twice.
+        A run of an older record of the same trial is replaced, and so is one that was never finished. Where this raises,
+        call it again with the same runs: what was written is not written twice.
         """
         wanted = {run.trial: run for run in runs}
         index = self._looked() if self._index is None else self._index
         missing = [run for run in wanted.values() if run.trial not in index or index[run.trial].record != run.record]
-        outdated = [index[run.trial].run for run in missing if run.trial in index]
+        outdated = [index.pop(run.trial).run for run in missing if run.trial in index]
         written = 0
 
-        def added(count: int) -> None:
+        def added(kept: Kept) -> None:
             nonlocal written
-            written += count
+            index[kept.trial] = kept
+            written += 1
 
         self._index = None  # whatever breaks from here on: look again
         self._paint(missing)
@@ -91,13 +92,12 @@ class Mirror:
             self._runs.remove(outdated)
         if missing:
             self._runs.add([copy_of(run, self._colours.get(run.tags.get("method", ""))) for run in missing], added)
-        # The ids of new runs do not matter until one of their trials is retried; then this says to look again.
-        self._index = {**index, **{run.trial: Kept("", run.trial, run.record, True) for run in missing}}
+        self._index = index
         return written
 
     def write_study(self, text: str, artifacts: Iterable[Path] = ()) -> None:
         """Nothing; the study's own run then has its YAML as `study.yaml` and the files in `plots/`."""
-        found = self._client.search_runs([self.experiment], f"tags.`{STUDY}` = '{self._study}'", max_results=1)
+        found = self._client.search_runs([self.experiment], f"tags.`{STUDY}` != ''", max_results=1)
         if found:
             run = found[0].info.run_id
         else:
@@ -149,7 +149,7 @@ def database_of(uri: str) -> Path | None:
 def _opened(uri: str, database: Path) -> SqlAlchemyStore:
     # Makes the tables where there are none. MLflow holds a lock of this machine meanwhile; nobody but the mirror writes.
     try:
-        return SqlAlchemyStore(uri, str(database.parent / "mlartifacts"))
+        return SqlAlchemyStore(uri, str(database.parent / "mlartifacts"))  # type: ignore[no-untyped-call]
     except MlflowException as error:
         raise HtsweepError(f"{database} cannot be used as MLflow's database: {error}. It is a copy of the ledger: move it "
                            f"away and run `htsweep mirror STUDY`, which makes a new one") from error

@@ -29,7 +29,7 @@ class Rows:
     """The runs of one experiment in a SQLite database."""
 
     def __init__(self, store: SqlAlchemyStore, experiment: str) -> None:
-        found = store.get_experiment(experiment)
+        found = store.get_experiment(experiment)  # type: ignore[no-untyped-call]
         self._engine = store.engine
         self._experiment = int(found.experiment_id)
         self._artifacts = found.artifact_location
@@ -46,8 +46,8 @@ class Rows:
             rows = connection.exec_driver_sql(query, (RECORD, TRIAL, self._experiment)).fetchall()
         return [Kept(run, trial, record or "", status != "RUNNING") for run, trial, record, status in rows]
 
-    def add(self, copies: Sequence[Copy], added: Callable[[int], None]) -> None:
-        """Writes the copies; `added` is told of how many more are safe."""
+    def add(self, copies: Sequence[Copy], added: Callable[[Kept], None]) -> None:
+        """Writes the copies; `added` is told of each that is safe."""
         for at in range(0, len(copies), BATCH):
             batch = copies[at : at + BATCH]
             with self._transaction() as execute:
@@ -58,7 +58,8 @@ class Rows:
                 for table, values in _parts(zip(ids, batch, strict=True)).items():
                     if values:
                         execute(table.__table__.insert(), values)
-            added(len(batch))
+            for run, copy in zip(ids, batch, strict=True):
+                added(Kept(run, copy.tags[TRIAL], copy.tags[RECORD], True))
 
     def remove(self, runs: Sequence[str]) -> None:
         """Removes runs that are torn or outdated, for good: the ledger has what there is to know."""
@@ -92,13 +93,13 @@ class Rows:
 
 def _parts(runs: Any) -> Mapping[Any, list[dict[str, Any]]]:
     """What belongs to each run, by table."""
-    tags, parameters, metrics, last = (rows for rows in ([], [], [], []))  # type: tuple[list[dict[str, Any]], ...]
+    rows: dict[Any, list[dict[str, Any]]] = {table: [] for table in PARTS}
     for run, copy in runs:
-        tags += [{"run_uuid": run, "key": key, "value": value} for key, value in copy.tags.items()]
-        parameters += [{"run_uuid": run, "key": key, "value": value} for key, value in copy.parameters.items()]
-        metrics += [_metric(run, point, copy.ended) for point in copy.points]
-        last += [_metric(run, point, copy.ended) for point in latest(copy.points).values()]
-    return dict(zip(PARTS, (tags, parameters, metrics, last), strict=True))
+        rows[SqlTag] += [{"run_uuid": run, "key": key, "value": value} for key, value in copy.tags.items()]
+        rows[SqlParam] += [{"run_uuid": run, "key": key, "value": value} for key, value in copy.parameters.items()]
+        rows[SqlMetric] += [_metric(run, point, copy.ended) for point in copy.points]
+        rows[SqlLatestMetric] += [_metric(run, point, copy.ended) for point in latest(copy.points).values()]
+    return rows
 
 
 def _metric(run: str, point: Point, at: int) -> dict[str, Any]:

@@ -22,8 +22,8 @@ COLOUR = "mlflow.runColor"
 COMMIT = "mlflow.source.git.commit"
 
 STATUSES = {"done": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
-"""A stopped trial was healthy but has fewer steps than its neighbours: MLflow's KILLED keeps it out of `status = 'FINISHED'`,
-so that what is compared there was trained to the end; its tag `status` says `stopped`."""
+"""A stopped trial was healthy but has fewer steps than its neighbours: as KILLED it is out of `status = 'FINISHED'`, so that
+what is compared there was trained to the end; its tag `status` says `stopped`."""
 
 LONGEST_KEY, LONGEST_PARAMETER, LONGEST_TAG = 250, 6000, 8000
 """MLflow's limits in characters."""

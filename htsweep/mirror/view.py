@@ -1,7 +1,7 @@
 """The chart of seen against missing as MLflow's UI keeps it, and the link that opens it; pure.
 
-MLflow's UI keeps a view (charts, columns, filter) as a tag of the experiment and opens it by a key in the address. That is no
-public interface: `tests/test_mirror_ui.py` looks at it in a browser. MLflow 3.17 lists the tag under "Saved views" by the
+MLflow's UI keeps a view (charts, columns, filter) as a tag of the experiment and opens it by a key in the address. That is
+no public interface: `tests/test_mirror_ui.py` looks at it in a browser. MLflow 3.17 lists the tag under "Saved views" by the
 fields `name`, `createdAt` and `state`; before 3.15 or so the view stood in the tag itself, hence it is there twice.
 """
 

@@ -65,7 +65,8 @@ def _round(run: Run, number: int, subsets: int, left_out: int, local_steps: int,
         for step in range(local_steps):
             losses.append(run.gradient(run.batch((number * subsets + subset) * local_steps + step, kept)))
             for weight, rate in weights:
-                weight.data.add_(weight.grad, alpha=-rate)
+                if weight.grad is not None:  # a backbone may have weights that no output depends on
+                    weight.data.add_(weight.grad, alpha=-rate)
         for total, tensor in zip(mean, moving, strict=True):
             total.add_(tensor, alpha=1 / subsets)
     _copy(start[:len(weights)] + mean[len(weights):], moving)

@@ -1,0 +1,122 @@
+"""From the ledger to the mirror: all at once, or while a launch goes on, in a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from htsweep import reporting, results
+from htsweep.ledger import Ledger, Store
+from htsweep.planning import plan
+from htsweep.study import Study, read
+
+if TYPE_CHECKING:
+    from htsweep.mirror import Run
+
+LOOK_SECONDS = 1.0
+PATIENCE_SECONDS = 30.0
+
+
+def copy(study: Study, place: str, uri: str = "") -> str:
+    """Brings MLflow at `uri` up to date with the ledger, whatever it has, and says what was written."""
+    from htsweep.mirror import Mirror
+
+    store = Store(place)
+    members = results.Members(plan(study))
+    ledger = Ledger(store)
+    uri = uri or results.mirror_uri(store)
+    mirror = Mirror(uri, study.name)
+    best = {row["record"] for row in ledger.trials(["record"]).to_pylist()}
+    runs = [run for row, measured in ledger.fresh(set()) if row["record"] in best
+            for run in _runs(study, members, row, measured)]
+    written = mirror.write(runs)
+    mirror.write_study(study.text, _figures(study, place))
+    return f"{written} of {len(runs)} runs written to {uri}, the others were there already; htsweep ui shows them"
+
+
+def ui(place: str, port: int) -> int:
+    """Runs the MLflow UI on the results' database until Ctrl-C."""
+    from htsweep.mirror import ui
+
+    return ui(results.mirror_uri(Store(place)), port)
+
+
+def probe(folder: Path) -> None:
+    """Writes a run to a new database in `folder` and reads it back; raises where that fails."""
+    from htsweep.mirror import Mirror, Run
+
+    run = Run("probe", "probe", "done", {}, {}, [{"step": 0, "value": 1.0}], time.time(), time.time())
+    mirror = Mirror(f"sqlite:///{folder / 'probe.db'}", "doctor")
+    if mirror.write([run]) != 1 or Mirror(f"sqlite:///{folder / 'probe.db'}", "doctor").write([run]) != 0:
+        msg = "MLflow did not keep what was written"
+        raise OSError(msg)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Follows a launch until its standard input ends; 0 where MLflow then has all."""
+    parser = argparse.ArgumentParser(prog="htsweep.following")
+    parser.add_argument("--results", required=True)
+    parser.add_argument("--uri", required=True)
+    parser.add_argument("study")
+    parser.add_argument("overrides", nargs="*")
+    given = parser.parse_args(arguments)
+    os.nice(10)  # training comes first
+    over = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
+    study = read(given.study, given.overrides)
+    ledger = Ledger(Store(given.results))
+    before = ledger.records()
+    while not over.wait(LOOK_SECONDS) and ledger.records() == before:
+        pass  # MLflow is slow to import: not while the launch itself starts
+    return _follow(study, ledger, given.results, given.uri, over)
+
+
+def _follow(study: Study, ledger: Ledger, place: str, uri: str, over: threading.Event) -> int:
+    from htsweep.mirror import Mirror, follow
+
+    members = results.Members(plan(study))
+    seen: set[str] = set()
+
+    def read_new() -> Iterator[Run]:
+        for row, measured in ledger.fresh(seen):
+            yield from _runs(study, members, row, measured)
+
+    behind = follow(read_new, over.is_set, lambda: Mirror(uri, study.name), pause=LOOK_SECONDS, patience=PATIENCE_SECONDS)
+    if behind:
+        return 1
+    Mirror(uri, study.name).write_study(study.text, _figures(study, place))
+    return 0
+
+
+def _runs(
+    study: Study, members: results.Members, row: Mapping[str, Any], measured: Sequence[Mapping[str, Any]]
+) -> Iterator[Run]:
+    """The run of a ledger's row, if it is one of the study's."""
+    from htsweep.mirror import Run
+
+    for place in members.places(row)[:1]:
+        sweep, point, index, *values = place
+        varied = {name: value for name, value in zip(members.names, values, strict=True) if value is not None}
+        factors = {name: str(value) for name, value in varied.items() if name in study.grid}
+        about = {"study": study.name, "sweep": sweep, "point": point, "point_index": str(index), "task": row["task"],
+                 "repetition": str(row["repetition"]), "attempt": str(row["attempt"]), "reason": row["reason"],
+                 "commit": row["commit"], "dirty": None if row["dirty"] is None else str(row["dirty"]).lower(),
+                 "node": row["node"], "device": row["device"], "version": row["version"], "log": row["log"]}
+        tags = {**factors, **{name: value for name, value in about.items() if value}}
+        yield Run(row["trial"], row["record"], row["status"], tags, {**json.loads(row["config"]), **varied}, measured,
+                  row["started"], row["ended"])
+
+
+def _figures(study: Study, place: str) -> list[Path]:
+    return sorted(path for path in reporting.folder_of(study, place).glob("*") if path.is_file())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
