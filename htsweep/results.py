@@ -35,7 +35,7 @@ def load(study: Study, results: str = "results", columns: Sequence[str] | None =
     ledger = Ledger(Store(results))
     table = ledger.trials()
     ended = _trials(planned, table)
-    wanted = table.filter(pc.is_in(table.column("trial"), pa.array(ended["trial"].unique())))
+    wanted = table.filter(pc.is_in(table.column("trial"), pa.array(ended["trial"].unique(), pa.string())))
     measured = ledger.measurements(columns, wanted).to_pandas()
     keys = ["trial", "sweep", "point", "point_index", "repetition", "status", *varied(planned)]
     return ended, ended[keys].merge(measured, on="trial", how="inner")
@@ -100,7 +100,11 @@ def _trials(planned: Plan, table: pa.Table) -> pd.DataFrame:
             for place in members.places(row)]
     ended = table.to_pandas().drop(columns=["sweep", "point", "point_index", "kind"])
     frame = pd.DataFrame(rows, columns=["trial", "sweep", "point", "point_index", *members.names])
-    return frame.merge(ended, on="trial", how="inner")
+    # In the order of the study's file, whatever ended first.
+    order = {sweep.id: number for number, sweep in enumerate(planned.sweeps)}
+    found = frame.merge(ended, on="trial", how="inner").assign(order=lambda rows: rows["sweep"].map(order))
+    found = found.sort_values(["order", "point_index", "repetition"], kind="stable", ignore_index=True)
+    return found.drop(columns="order")
 
 
 def _values(config: Mapping[str, Any], factors: Mapping[str, Any], names: Sequence[str]) -> list[Any]:

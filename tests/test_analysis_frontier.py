@@ -188,13 +188,14 @@ def test_the_staircase_has_the_corners_drawn_by_hand(
     assert found[1].tolist() == up
 
 
-def test_a_large_study_is_quick_enough_to_be_vectorised() -> None:
+def test_a_study_of_thousands_of_trials() -> None:
     trials, steps = 3000, 40
     random = np.random.default_rng(0)
     trial = np.repeat(np.arange(trials), steps)
     frame = pd.DataFrame({
         "trial": trial.astype(str), "sweep": (trial // 30).astype(str), "point": (trial // 6).astype(str),
-        "repetition": trial % 6, "status": "done", "step": np.tile(np.arange(steps), trials), "method": (trial // 30 % 8).astype(str),
+        "repetition": trial % 6, "status": "done", "step": np.tile(np.arange(steps), trials),
+        "method": (trial // 30 % 8).astype(str),
         SEEN: random.random(len(trial)), MISSING: random.random(len(trial))})
     found = frontier.frontier(frame)
     assert len(found) == 500

@@ -96,7 +96,7 @@ def test_oracle_takes_the_best_test_mean() -> None:
     assert picked(frame, "oracle") == [("a", "a0", 1)]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(values=st.lists(st.integers(0, 8), min_size=24, max_size=24), order=st.permutations(range(24)))
 def test_shuffled_test_columns_change_no_choice_but_oracles(values: list[int], order: list[int]) -> None:
     numbers = [value / 8 for value in values]
@@ -108,7 +108,7 @@ def test_shuffled_test_columns_change_no_choice_but_oracles(values: list[int], o
         assert picked(frame, protocol) == picked(shuffled, protocol)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(order=st.permutations(range(12)))
 def test_choices_do_not_depend_on_the_order_of_rows(order: list[int]) -> None:
     table = {("a", 0): [[0.1, 0.5, 0.3], [0.3, 0.5, 0.1]], ("a", 1): [[0.5, 0.2, 0.2], [0.5, 0.1, 0.2]]}

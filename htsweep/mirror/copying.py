@@ -22,6 +22,8 @@ from htsweep.mirror.view import AXES, TAG, view
 SQLITE = "sqlite:///"
 COLOURS = "htsweep.colours"
 """The experiment's tag with the colour of each method."""
+KIND = ("mlflow.experimentKind", "custom_model_development")
+"""Says that there are training runs in it: otherwise the UI opens on its pages for language models."""
 STUDY = "htsweep.study"
 """The tag of the study's own run."""
 
@@ -66,6 +68,7 @@ class Mirror:
         self._runs: Runs = Requests(self._client, self.experiment) if store is None else Rows(store, self.experiment)
         self._tags: Mapping[str, str] = dict(experiment.tags)
         self._colours: dict[str, str] = json.loads(self._tags.get(COLOURS, "{}"))
+        self._tag(*KIND)
         self._tag(TAG, view(experiment.creation_time or 0, axes))
         self._index: dict[str, Kept] | None = None
 

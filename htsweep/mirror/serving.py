@@ -94,6 +94,7 @@ def told(uri: str, wanted: int, port: int) -> list[str]:
         if TAG in experiment.tags:
             lines.append(f"{experiment.name}, seen against missing: {link(server, experiment.experiment_id)}")
     lines += [
+        "A chart holds the runs that the list has loaded, 100 at first: `Load more` at its end fetches the rest.",
         f"From another machine: ssh -L {port}:{HOST}:{port} THIS-MACHINE, then the same address there.",
         "To serve others without ssh (nobody is asked for a password): mlflow server "
         f"--backend-store-uri {absolute(uri)} --host 0.0.0.0 --port {port} --allowed-hosts 'NAME:{port}', with the name "

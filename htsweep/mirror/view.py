@@ -1,8 +1,9 @@
 """The chart of seen against missing as MLflow's UI keeps it, and the link that opens it; pure.
 
 MLflow's UI keeps a view (charts, columns, filter) as a tag of the experiment and opens it by a key in the address. That is
-no public interface: `tests/test_mirror_ui.py` looks at it in a browser. MLflow 3.17 lists the tag under "Saved views" by the
-fields `name`, `createdAt` and `state`; before 3.15 or so the view stood in the tag itself, hence it is there twice.
+no public interface: `tests/test_mirror_ui.py` looks at it in a browser. MLflow 3.17 lists the tag among an
+experiment's "Views" by the fields `name`, `createdAt` and `state`; earlier versions read the tag as the state itself, hence
+it is there twice.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def _state(axes: tuple[str, str]) -> dict[str, Any]:
         }],
         "compareRunSections": [{
             "uuid": KEY, "name": f"{_words(up)} against {_words(across)}", "display": True, "isReordered": False,
-            "deleted": False, "isGenerated": False,
+            "deleted": False, "isGenerated": False, "columns": 1, "cardHeight": 520,
         }],
         "isAccordionReordered": True,  # otherwise sections that the UI makes by itself are sorted in front of it
     }

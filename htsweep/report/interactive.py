@@ -93,7 +93,7 @@ def figure(
         for trace in _front(inside, x, y, points, maximise, place):
             made.add_trace(trace, **cell)
         for name, some in inside.groupby(design.compared, sort=False, observed=True, dropna=False):
-            trace = _trace(some, x, y, names.value(name), look[str(name)], parameters, place)
+            trace = _trace(some, x, y, names.factor(design.compared, name), look[str(name)], parameters, place)
             made.add_trace(trace.update(showlegend=str(name) not in shown), **cell)
             shown.add(str(name))
         made.update_xaxes(**place.settings, **cell)

@@ -21,18 +21,27 @@ def value(given: Any) -> str:
         return "none"
     if isinstance(given, float):
         return f"{given:g}"
+    if isinstance(given, list | tuple):
+        return " + ".join(map(value, given))
     text = str(given)
     if text.startswith("["):
         try:
-            return " + ".join(value(part) for part in json.loads(text))
-        except (ValueError, TypeError):
+            return value(json.loads(text))
+        except ValueError:
             return text
     return text
 
 
+def factor(name: str, given: Any) -> str:
+    """A factor's value as it stands for itself: `mnist-uci`, `50 % missing`, `epochs 10`."""
+    if name == "missing_ratio" and isinstance(given, int | float):
+        return f"{PERCENT * given:g} % missing"
+    return value(given) if name in ("dataset", "backbone", "method", "sweep") else f"{name} {value(given)}"
+
+
 def group(values: Mapping[str, Any]) -> str:
     """A group by its factors: `mnist-uci, 50 % missing, lenet_bn`; other factors with their names."""
-    return ", ".join(_factor(name, given) for name, given in values.items())
+    return ", ".join(factor(name, given) for name, given in values.items())
 
 
 def split(frame: pd.DataFrame, design: Design) -> tuple[list[str], list[str]]:
@@ -79,9 +88,3 @@ def axis(name: str) -> str:
     if name.endswith("_accuracy") and name in METRICS:
         return f"accuracy on {METRICS[name]} classes (%)" if METRICS[name] != "overall" else "accuracy on all classes (%)"
     return f"{metric(name)} (%)" if is_percent(name) else name
-
-
-def _factor(name: str, given: Any) -> str:
-    if name == "missing_ratio" and isinstance(given, int | float):
-        return f"{PERCENT * given:g} % missing"
-    return value(given) if name in ("dataset", "backbone", "method") else f"{name} {value(given)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -14,10 +14,13 @@ from htsweep.report import interactive, static
 from htsweep.report.files import put
 
 
-def columns(protocol: str, x: str | None = None, y: str | None = None) -> list[str] | None:
-    """The metrics that `pareto` reads; None: all, since the protocol or the axes are not known by name."""
+def columns(
+    protocol: str, x: str | None = None, y: str | None = None, yields: Collection[str] = (frontier.SEEN, frontier.MISSING),
+) -> list[str] | None:
+    """The metrics that `pareto` reads of a task that `yields` these; None: all, for want of knowing better."""
     reads = selection.columns(protocol)
-    return None if reads is None else list(dict.fromkeys([x or frontier.SEEN, y or frontier.MISSING, *reads]))
+    axes = (x, y) if x and y else (frontier.SEEN, frontier.MISSING)
+    return None if reads is None or not set(axes) <= set(yields) else list(dict.fromkeys([*axes, *reads]))
 
 
 def pareto(

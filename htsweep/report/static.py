@@ -86,7 +86,7 @@ def draw(
     rows = math.ceil(len(shown) / columns)
     look = looks(points, design.compared)
     width = max(2.9 * columns + 0.3, 4.8)
-    handles = _handles(look)
+    handles = _handles(look, design.compared)
     fit = _fit([str(handle.get_label()) for handle in handles], width)
     figure = Figure(figsize=(width, 2.45 * rows + 0.95 + 0.165 * math.ceil(len(handles) / fit)), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
@@ -182,13 +182,13 @@ def _marker(style: Look, filled: bool) -> dict[str, Any]:
             "markerfacecolor": style.colour if filled else "white"}
 
 
-def _handles(look: Mapping[str, Look]) -> list[Line2D]:
+def _handles(look: Mapping[str, Look], compared: str) -> list[Line2D]:
     """What the legend explains: every method, the front, and what an open marker means."""
     from matplotlib.lines import Line2D
 
     handles = []
     for name, style in look.items():
-        label, role = names.value(name), {"*": "source model", "d": "upper bound"}.get(style.marker)
+        label, role = names.factor(compared, name), {"*": "source model", "d": "upper bound"}.get(style.marker)
         handles.append(Line2D([], [], linestyle="none", label=f"{label} ({role})" if role else label,
                               markersize=_MARKER * style.size, **_marker(style, filled=style.marker != "d")))
     handles.append(Line2D([], [], color=_FRONT, linewidth=1.1, label="non-dominated"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
@@ -19,10 +19,11 @@ _LINES = 20
 _ENDS = ("stopped", "failed", "to_come")
 
 
-def columns(protocol: str) -> list[str] | None:
-    """The metrics that `report` reads; None: all, since the protocol does not say."""
+def columns(protocol: str, yields: Collection[str] = tuple(METRICS)) -> list[str] | None:
+    """The metrics that `report` reads of a task that `yields` these; None: all, for want of knowing better."""
     reads = selection.columns(protocol)
-    return None if reads is None else list(dict.fromkeys([*METRICS, *reads]))
+    known = [name for name in METRICS if name in yields]
+    return None if reads is None or not known else list(dict.fromkeys([*known, *reads]))
 
 
 def report(

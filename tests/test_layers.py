@@ -1,0 +1,56 @@
+"""Who may import whom: each outside library has one home, and the two halves meet by name."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HOMES = {
+    "ruamel": ("htsweep/document.py",), "pydantic": ("htsweep/study.py",), "optuna": ("htsweep/search.py",),
+    "pyarrow": ("htsweep/ledger/", "htsweep/results.py", "htsweep/report/export.py"), "ray": ("htsweep/execute/ray.py",),
+    "mlflow": ("htsweep/mirror/",), "sqlalchemy": ("htsweep/mirror/",), "typer": ("htsweep/cli.py",),
+    "rich": ("htsweep/progress.py",), "matplotlib": ("htsweep/report/",), "plotly": ("htsweep/report/",),
+    "moocore": ("htsweep/analysis/",), "torch": ("tasks/",), "timm": ("tasks/",), "torchvision": ("tasks/",),
+    "sklearn": ("tasks/",), "mlxtend": ("tasks/",), "PIL": ("tasks/",),
+}
+FORBIDDEN = {"htsweep/": {"torch", "timm", "torchvision"}, "tasks/": {"htsweep", "ray", "mlflow", "optuna", "pyarrow", "typer"}}
+
+
+def imports() -> Iterator[tuple[str, str, int]]:
+    """(file, top-level package, line) of every import, those inside functions too."""
+    for path in sorted([*ROOT.glob("htsweep/**/*.py"), *ROOT.glob("tasks/**/*.py")]):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [one.name for one in node.names] if isinstance(node, ast.Import) else (
+                [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else [])
+            for name in names:
+                yield path.relative_to(ROOT).as_posix(), name.partition(".")[0], node.lineno
+
+
+def test_each_outside_library_has_one_home() -> None:
+    wrong = [f"{file}:{line} imports {name}; its home is {HOMES[name]}" for file, name, line in imports()
+             if name in HOMES and not file.startswith(HOMES[name])]
+    assert wrong == []
+
+
+def test_every_outside_library_is_known_here() -> None:
+    known = set(HOMES) | set(sys.stdlib_module_names) | {"htsweep", "tasks", "search_spaces", "numpy", "pandas", "scipy"}
+    assert {name for _, name, _ in imports()} <= known
+
+
+@pytest.mark.parametrize("half", FORBIDDEN)
+def test_the_halves_meet_by_name_alone(half: str) -> None:
+    wrong = [f"{file}:{line} imports {name}" for file, name, line in imports() if file.startswith(half) and name in FORBIDDEN[half]]
+    assert wrong == []
+
+
+def test_analysis_and_selection_know_no_ledger() -> None:
+    """Tables in, tables out."""
+    pure = ("htsweep/analysis/", "htsweep/selection.py", "htsweep/stopping.py", "htsweep/search.py")
+    for path in sorted(ROOT.glob("htsweep/**/*.py")):
+        name = path.relative_to(ROOT).as_posix()
+        if name.startswith(pure):
+            text = path.read_text(encoding="utf-8")
+            assert not any(f"htsweep.{other}" in text for other in ("ledger", "execute", "mirror", "results", "study")), name

@@ -1,0 +1,32 @@
+"""What users import, and how soon."""
+
+import subprocess
+import sys
+
+import htsweep
+
+VERBS = {"read", "plan", "launch", "trials", "measurements", "frontier"}
+
+
+def test_the_verbs_are_these_and_all_documented() -> None:
+    assert set(htsweep.__all__) == VERBS
+    for name in VERBS:
+        verb = getattr(htsweep, name)
+        assert callable(verb), name
+        assert verb.__doc__, name
+
+
+def test_importing_costs_nothing_heavy() -> None:
+    code = ("import sys, htsweep; from htsweep.cli import app, main\n"
+            "import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): main(['--help'])\n"
+            "print([name for name in ('torch', 'ray', 'mlflow', 'pandas', 'numpy', 'pyarrow', 'optuna') if name in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_planning_imports_no_torch_ray_mlflow_or_pandas() -> None:
+    code = ("import sys; from htsweep.estimate import estimate; from htsweep.study import read\n"
+            "estimate(read('studies/digits.yaml'), '/nonexistent/results')\n"
+            "print([name for name in ('torch', 'ray', 'mlflow', 'pandas', 'sklearn', 'timm') if name in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

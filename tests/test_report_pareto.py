@@ -1,0 +1,236 @@
+"""The frontier's files: that the methods and their numbers are in them, and that names stay inert."""
+
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from frames import METHODS, digits, measured, trials_of
+
+from htsweep import selection
+from htsweep.analysis import frontier
+from htsweep.analysis.design import design
+from htsweep.analysis.frontier import MISSING, SEEN
+from htsweep.report import interactive, names, static, stretch
+from htsweep.report.files import put
+from htsweep.report.look import looks
+from htsweep.report.pareto import columns, pareto
+
+NAMES = ["frontier.png", "frontier.svg", "frontier.pdf", "frontier.html", "frontier.csv"]
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a study with a name that would like to be a script."""
+    frame = digits({**METHODS, SCRIPT: (0.97, 0.4), "$a_b$": (0.96, 0.1)}, datasets=("mnist-uci", "uci-mnist"))
+    out = tmp_path_factory.mktemp("drawn")
+    paths = pareto(trials_of(frame), frame, out, parameters=["l2sp.backbone"], title=f"digits {SCRIPT}")
+    assert [path.name for path in paths] == NAMES
+    assert sorted(path.name for path in out.iterdir()) == sorted(NAMES)
+    return out
+
+
+def test_the_csv_has_every_point(drawn: Path) -> None:
+    found = pd.read_csv(drawn / "frontier.csv").set_index(["dataset", "method"])
+    assert len(found) == 14
+    assert found.loc[("uci-mnist", "l2sp"), SEEN] == pytest.approx(0.986)
+    assert found.loc[("uci-mnist", "l2sp"), f"{MISSING} low"] < 0.35 < found.loc[("uci-mnist", "l2sp"), f"{MISSING} high"]
+    assert bool(found.loc[("uci-mnist", "plain"), "front"])
+
+
+def test_the_svg_has_every_method_as_text(drawn: Path) -> None:
+    root = ElementTree.parse(drawn / "frontier.svg").getroot()
+    texts = {"".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"source (source model)", "plain", "l2sp", "selective_distillation", "oracle (upper bound)", SCRIPT, "$a_b$",
+            "mnist-uci", "uci-mnist", "accuracy on seen classes (%)", "accuracy on missing classes (%)"} <= texts
+    assert any("50 % missing, lenet_bn" in text for text in texts)
+
+
+def test_the_pdf_embeds_its_fonts(drawn: Path) -> None:
+    data = (drawn / "frontier.pdf").read_bytes()
+    assert data.startswith(b"%PDF")
+    assert b"/FontFile2" in data
+    assert b"/Type3" not in data
+
+
+def test_the_png_has_the_size_of_print(drawn: Path) -> None:
+    data = (drawn / "frontier.png").read_bytes()
+    assert data.startswith(b"\x89PNG")
+    assert int.from_bytes(data[16:20], "big") > 1000
+
+
+class Tags(HTMLParser):
+    """Collects what a browser would run or fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def test_the_page_is_self_contained_and_its_names_inert(drawn: Path) -> None:
+    text = (drawn / "frontier.html").read_text(encoding="utf-8")
+    parser = Tags()
+    parser.feed(text)
+    assert not [tag for tag, attributes in parser.tags if "src" in attributes or tag == "link"]
+    assert SCRIPT not in text
+    assert "alert(1)" in text
+    # In the labels, which plotly reads as HTML of a kind, its tags are letters too.
+    assert r"\u0026lt;script\u0026gt;alert(1)" in text or "&lt;script&gt;alert(1)" in text
+    assert len(text) < 5_500_000
+
+
+def test_the_page_has_every_method_and_what_hovering_tells() -> None:
+    frame = digits()
+    found = frontier.frontier(frame, choice=selection.choice(frame), parameters=["l2sp.backbone"])
+    figure = interactive.figure(found, SEEN, MISSING, design(frame.columns), parameters=["l2sp.backbone"])
+    traces = {trace.name: trace for trace in figure.data if trace.name}
+    assert list(traces) == list(METHODS)
+    assert traces["l2sp"].y == (35.0,)
+    assert traces["l2sp"].text == (
+        "<b>l2sp</b><br>l2sp.backbone=0.1<br>seen: 98.6 ± 1.0 %<br>missing: 35.0 ± 1.0 %<br>n = 3, step 1<br>"
+        "on the front in 100% of bootstrap samples<br>chosen by the protocol",)
+    assert "upper bound" in traces["oracle"].text[0]
+    assert traces["l2sp"].marker.symbol == ("square",)
+    assert traces["selective_distillation"].marker.symbol == ("triangle-up-open",)
+
+
+def test_bars_reach_from_the_mean_to_both_ends() -> None:
+    frame = digits()
+    found = frontier.frontier(frame)
+    figure = interactive.figure(found, SEEN, MISSING, design(frame.columns))
+    trace = next(trace for trace in figure.data if trace.name == "l2sp")
+    row = found.set_index("method").loc["l2sp"]
+    ends = stretch.inverse(np.array([trace.x[0] - trace.error_x.arrayminus[0], trace.x[0] + trace.error_x.array[0]]))
+    assert ends == pytest.approx([100 * row[f"{SEEN} low"], 100 * row[f"{SEEN} high"]])
+
+
+def test_the_printed_figure_draws_the_numbers_of_the_table() -> None:
+    frame = digits(datasets=("mnist-uci", "uci-mnist"))
+    found = frontier.frontier(frame)
+    figure = static.draw(found, SEEN, MISSING, design(frame.columns))
+    panels = figure.axes
+    assert [panel.get_title() for panel in panels] == ["mnist-uci", "uci-mnist"]
+    front, *markers = panels[0].lines
+    shown = {(round(float(x), 6), round(float(y), 6)) for line in markers
+             for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)}
+    assert shown == {(round(100 * seen, 6), round(100 * missing, 6)) for seen, missing in METHODS.values()}
+    along, up = np.asarray(front.get_xdata()), np.asarray(front.get_ydata())
+    assert along[1:].tolist() == pytest.approx([60, 60, 98.6, 98.6, 99.4, 99.4])
+    assert up[:-1].tolist() == pytest.approx([60, 60, 35, 35, 2, 2])
+    # Open markers are dominated, or out of competition.
+    filled = {line.get_marker(): line.get_markerfacecolor() != "white" for line in markers}
+    assert filled == {"*": True, "o": True, "s": True, "^": False, "d": False}
+
+
+def test_drawing_leaves_the_settings_of_others_alone_and_is_reproducible() -> None:
+    import matplotlib
+
+    pyplot = "matplotlib.pyplot" in sys.modules  # another test's doing
+    frame = digits()
+    found = frontier.frontier(frame)
+    # Looking at `backend` would make matplotlib choose one.
+    before = {name: matplotlib.rcParams[name] for name in matplotlib.rcParams if name != "backend"}
+    one = static.render(found, SEEN, MISSING, design(frame.columns))
+    assert {name: matplotlib.rcParams[name] for name in before} == before
+    assert "matplotlib.pyplot" not in sys.modules or pyplot
+    assert static.render(found, SEEN, MISSING, design(frame.columns)) == one
+
+
+def test_methods_look_different_and_alike_in_every_figure() -> None:
+    table = pd.DataFrame({"method": ["oracle", *(f"m{k}" for k in range(80)), "source"],
+                          "role": ["bound", *[""] * 80, "source"]})
+    found = looks(table, "method")
+    assert next(iter(found)) == "source"
+    assert list(found)[-1] == "oracle"
+    assert len({(look.colour, look.marker) for look in found.values()}) == 82
+    assert len({look.marker for name, look in list(found.items())[:13]}) == 13
+
+
+def test_more_groups_than_a_figure_holds_are_counted() -> None:
+    datasets = [f"d{k:02}" for k in range(static.PANELS + 1)]
+    frame = digits({"a": (0.9, 0.1), "b": (0.1, 0.9)}, datasets=datasets, repetitions=2)
+    found = frontier.frontier(frame)
+    figure = static.draw(found, SEEN, MISSING, design(frame.columns))
+    assert len([panel for panel in figure.axes if panel.get_visible()]) == static.PANELS
+    legend = figure.legends[0].get_title().get_text()
+    assert f"{static.PANELS} of {static.PANELS + 1} groups are drawn" in legend.replace("\n", " ")
+
+
+def test_the_smallest_study_is_drawn(tmp_path: Path) -> None:
+    frame = digits({"plain": (0.9, 0.1)}, repetitions=1)
+    assert len(pareto(trials_of(frame), frame, tmp_path)) == 5
+
+
+def test_tasks_of_other_kinds_are_drawn_by_the_axes_they_have(tmp_path: Path) -> None:
+    table = {("a", 0): [[3.0]] * 2, ("b", 0): [[5.0]] * 2}
+    frame = measured(table, "test/loss", test__seconds=table).drop(columns="method")
+    paths = pareto(trials_of(frame), frame, tmp_path, maximise=(False, False))
+    assert pd.read_csv(paths[-1])[["sweep", "front"]].to_numpy().tolist() == [["a", True], ["b", False]]
+
+
+def test_there_may_be_nothing_to_draw(tmp_path: Path) -> None:
+    frame = digits()
+    assert pareto(trials_of(frame), frame, tmp_path, repetitions=9) == []
+    assert pareto(trials_of(frame), frame.drop(columns=[n for n in frame if n.startswith("test/")]), tmp_path) == []
+    assert pareto(trials_of(frame).iloc[:0], frame.iloc[:0], tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_is_enough_to_read_what_is_declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(static, "render", lambda *_, **__: {})
+    monkeypatch.setattr(interactive, "page", lambda *_, **__: "")
+    frame = digits()
+    few = frame[[name for name in frame.columns if "/" not in name or name in (columns("seen_validation") or [])]]
+    csv = [pareto(trials_of(frame), some, tmp_path / str(len(some.columns)), protocol="seen_validation")[-1].read_text()
+           for some in (frame, few)]
+    assert csv[0] == csv[1]
+    assert columns("last", yields=["test/loss"]) is None
+    assert columns("last", "a", "b", yields=["a", "b"]) == ["a", "b"]
+
+
+def test_the_stretched_axis_goes_there_and_back() -> None:
+    values = np.array([0, 55.5, 90, 99, 100])
+    assert stretch.inverse(stretch.forward(values)) == pytest.approx(values)
+    assert (np.diff(stretch.forward(values)) > 0).all()
+    assert stretch.ticks(58, 100) == [60, 80, 90, 95, 98, 99, 100]
+    assert stretch.is_crowded(np.array([60, 97, 98, 99, 99.5]))
+    assert not stretch.is_crowded(np.array([60, 70, 80, 90, 99.0]))
+    assert not stretch.is_crowded(np.array([97, 98, 99.0]))
+
+
+@pytest.mark.parametrize(("given", "text"), [
+    (0.5, "0.5"), (1e-3, "0.001"), ("a_b", "a_b"),
+    ('["a", "b"]', "a + b"), (["a", "b"], "a + b"), ("[broken", "[broken"), (float("nan"), "none"),
+])
+def test_values_are_called(given: object, text: str) -> None:
+    assert names.value(given) == text
+
+
+def test_a_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = put(tmp_path / "new" / "file", "one")
+    assert path.read_text() == "one"
+    assert path.stat().st_mode & 0o400
+
+    def broken(self: Path, target: Path) -> None:
+        raise OSError("full")
+
+    monkeypatch.setattr(Path, "replace", broken)
+    with pytest.raises(OSError, match="full"):
+        put(path, "two")
+    assert path.read_text() == "one"
+    assert [entry.name for entry in path.parent.iterdir()] == ["file"]
+
+
+def test_the_palette_is_hexadecimal() -> None:
+    from htsweep.report.look import COLOURS
+
+    assert all(re.fullmatch("#[0-9A-F]{6}", colour) for colour in COLOURS)
+    assert len(set(COLOURS)) == len(COLOURS)
