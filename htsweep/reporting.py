@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from htsweep import results as tables
+from htsweep import task
 from htsweep.errors import LedgerError
 from htsweep.ledger import Store
 from htsweep.planning import plan
@@ -29,14 +30,16 @@ def frontier(study: Study, results: str = "results") -> pd.DataFrame:
     """
     from htsweep import selection
     from htsweep.analysis import frontier as analysis
+    from htsweep.analysis.design import design
 
-    ended, measured = _load(study, results, None)
+    measured = _load(study, results, None)[1]
     axes = analysis.axes([name for name in measured if name.startswith("test/")])
     if axes is None:
         msg = f"study '{study.name}' measured no two test columns to draw a frontier of"
         raise LedgerError(msg)
     return analysis.frontier(
-        measured, *axes, parameters=_parameters(study), repetitions=study.repetitions,
+        measured, *axes, design=design(measured.columns, tables.factors(study)), parameters=_parameters(study),
+        repetitions=study.repetitions,
         choice=selection.choice(measured, study.select, study.repetitions))
 
 
@@ -44,7 +47,7 @@ def draw(study: Study, results: str, out: Path) -> list[Path]:
     """Writes the frontier below `out` as PNG, SVG, PDF, HTML and CSV and returns the paths."""
     from htsweep.report import pareto
 
-    ended, measured = _load(study, results, pareto.columns(study.select))
+    ended, measured = _load(study, results, pareto.columns(study.select, yields=_yields(study)))
     return pareto.pareto(ended, measured, out, **_about(study))
 
 
@@ -76,7 +79,7 @@ def _texts(study: Study, results: str) -> dict[str, str]:
 
     from htsweep.report import text
 
-    ended, measured = _load(study, results, text.columns(study.select))
+    ended, measured = _load(study, results, text.columns(study.select, yields=_yields(study)))
     planned = pd.DataFrame([{"sweep": sweep.id, **sweep.factors} for sweep in plan(study).sweeps])
     return text.report(ended, measured, planned=planned, **_about(study))
 
@@ -84,6 +87,11 @@ def _texts(study: Study, results: str) -> dict[str, str]:
 def _about(study: Study) -> dict[str, Any]:
     return {"protocol": study.select, "repetitions": study.repetitions, "factors": tables.factors(study),
             "parameters": _parameters(study), "title": study.name}
+
+
+def _yields(study: Study) -> Sequence[str]:
+    """The columns that the study's task may yield; none where it does not say."""
+    return task.find(study.task).metrics
 
 
 def _parameters(study: Study) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import final
 
 from htsweep.estimate import estimate
-from htsweep.ledger import Ledger, Lease, Store
+from htsweep.ledger import Lease, Ledger, Store
 from htsweep.planning import plan
 from htsweep.study import Study
 

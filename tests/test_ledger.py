@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from htsweep.errors import LedgerError
-from htsweep.ledger import Lease, Ledger, Record, Store
-from htsweep.ledger import tables
+from htsweep.ledger import Lease, Ledger, Record, Store, tables
 
 
 @pytest.fixture

@@ -1,0 +1,50 @@
+"""What the documents say holds."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from htsweep.planning import plan
+from htsweep.study import read
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!http|#)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_study_that_the_readme_explains_is_one(study_file: Callable[..., Path]) -> None:
+    [text] = blocks(ROOT / "README.md", "yaml")
+    planned = plan(read(study_file(text)))
+    assert (len(planned.sweeps), planned.trial_count > 0) == (12, True)
+
+
+def test_the_readme_s_python_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(ROOT)
+    for block in blocks(ROOT / "README.md", "python"):
+        exec(block, {})
+    assert capsys.readouterr().out == "96\n"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("studies/*.yaml")), ids=lambda path: path.stem)
+def test_the_ready_studies_are_valid_and_open_with_their_command(path: Path) -> None:
+    assert plan(read(path)).trial_count > 0
+    assert f"htsweep launch studies/{path.name}" in path.read_text(encoding="utf-8").splitlines()[0]
+
+
+def test_every_module_is_on_the_map() -> None:
+    """docs/architecture.md names each file or folder of htsweep/."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for path in sorted((ROOT / "htsweep").iterdir()):
+        if path.name not in ("__init__.py", "__pycache__"):
+            assert f"htsweep/{path.name}" in text, path.name
