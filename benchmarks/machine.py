@@ -17,7 +17,8 @@ def said() -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in ("ray", "torch", "mlflow", "pyarrow"))
     with open("/proc/meminfo", encoding="utf-8") as file:
         memory = int(file.readline().split()[1]) / 2**20
-    return f"{os.cpu_count()} cores, {memory:.0f} GiB, no GPU, {platform.system()}, Python {platform.python_version()}, {packages}"
+    system = f"{platform.system()}, Python {platform.python_version()}"
+    return f"{os.cpu_count()} cores, {memory:.0f} GiB, no GPU, {system}, {packages}"
 
 
 def median_seconds(what: Callable[[], object], times: int = 3) -> float:

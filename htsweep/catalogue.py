@@ -16,7 +16,7 @@ def _choices(key: str) -> dict[str, str]:
         choices = getattr(setting, "choices", None)
         values = choices() if callable(choices) else choices or ()
         found.update(values if isinstance(values, Mapping) else dict.fromkeys(map(str, values), ""))
-        if getattr(setting, "open", False):
+        if setting is not None and getattr(setting, "open", False):
             found["..."] = setting.doc
     return found
 

@@ -16,8 +16,9 @@ from typing import Any, final
 from htsweep.errors import HtsweepError, StudyHeld, did_you_mean
 from htsweep.execute import inline, machine
 from htsweep.execute.agenda import Agenda, Past
-from htsweep.execute.trial import SAVE_SECONDS, Terms
+from htsweep.execute.trial import Terms
 from htsweep.execute.watch import Silent, Watch
+from htsweep.execute.workspace import SAVE_SECONDS
 from htsweep.ledger import Lease, Ledger, Store
 from htsweep.ledger.tables import PARTS
 from htsweep.planning import Plan, plan
@@ -261,6 +262,7 @@ def _told(study: Study, results: str, agenda: Agenda) -> tuple[tuple[Path, ...],
 
 def _held(study: Study, holder: Mapping[str, Any], folder: str) -> str:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"]))
-    return (f"study '{study.name}' is being launched by process {holder['pid']} on {holder['host']} since {since} "
-            f"({holder['about'] or 'no word of what it does'}). Wait for it, watch it with `htsweep status --watch`, or end "
-            f"it; a launch that died without a word is let go of by itself (on another machine after 90 s: {folder})")
+    about = holder["about"] or "no word of what it does"
+    return (f"study '{study.name}' is being launched by process {holder['pid']} on {holder['host']} since {since} ({about}). "
+            "Wait for it, watch it with `htsweep status --watch`, or end it; a launch that died without a word is let go of by "
+            f"itself (on another machine after 90 s: {folder})")

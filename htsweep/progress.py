@@ -20,6 +20,8 @@ LINE_SECONDS = 10.0
 """Off a terminal, a line at most this often."""
 BEST = 8
 """Rows of the frontier that the live table shows."""
+BOUND = "oracle"
+"""The method that is an upper bound, and no choice."""
 AXES = ("test/seen_accuracy", "test/missing_accuracy")
 
 
@@ -92,15 +94,13 @@ class Progress:
 
     def frontier(self) -> list[tuple[str, int, float, float]]:
         """(point, repetitions, seen, missing) of the points that no other beats on both, means so far."""
-        rows = []
+        groups: dict[str, list[tuple[str, int, float, float]]] = {}
         for point, trials in self._sums.items():
             values = [one for one in trials.values() if all(axis in one for axis in AXES)]
-            if values:
-                means = [sum(one[axis] for one in values) / len(values) for axis in AXES]
-                rows.append((self._labels[point], len(values), *means))
-        groups: dict[str, list[tuple[str, int, float, float]]] = {}
-        for row in rows:
-            groups.setdefault(row[0].rpartition(" | ")[0], []).append(row)  # type: ignore[arg-type]
+            label = self._labels[point]
+            if values and not label.endswith(f" | {BOUND}"):
+                seen, missing = (sum(one[axis] for one in values) / len(values) for axis in AXES)
+                groups.setdefault(label.rpartition(" | ")[0], []).append((label, len(values), seen, missing))
         front = [row for group in groups.values() for row in group
                  if not any(other[2] >= row[2] and other[3] >= row[3] and other[2:] != row[2:] for other in group)]
         return sorted(front, key=lambda row: (row[0].rpartition(" | ")[0], -row[2]))

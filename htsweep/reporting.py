@@ -33,7 +33,7 @@ def frontier(study: Study, results: str = "results") -> pd.DataFrame:
     from htsweep.analysis.design import design
 
     measured = _load(study, results, None)[1]
-    axes = analysis.axes([name for name in measured if name.startswith("test/")])
+    axes = analysis.axes([str(name) for name in measured.columns if str(name).startswith("test/")])
     if axes is None:
         msg = f"study '{study.name}' measured no two test columns to draw a frontier of"
         raise LedgerError(msg)

@@ -177,7 +177,8 @@ def _adaptive(
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     seed = int(_share(seed_name, sampler, index) * 2**31)
-    study = optuna.create_study(directions=list(directions), sampler=_sampler(sampler, seed))
+    wanted: list[Any] = list(directions)
+    study = optuna.create_study(directions=wanted, sampler=_sampler(sampler, seed))
     distributions = {dimension.key: _distribution(dimension) for dimension in space}
     state = optuna.trial.TrialState
     for parameters, values in history:
@@ -215,9 +216,9 @@ def _distribution(dimension: Dimension) -> Any:
     if dimension.choices is not None:
         # Optuna's choices are scalars; a list is one by its text.
         return of.CategoricalDistribution([_text(choice) for choice in dimension.choices])
+    assert dimension.low is not None
+    assert dimension.high is not None
     if dimension.integer:
-        assert dimension.low is not None
-        assert dimension.high is not None
         return of.IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
     return of.FloatDistribution(dimension.low, dimension.high, log=dimension.log)
 

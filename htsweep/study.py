@@ -228,7 +228,7 @@ def _real(place: Place, value: Any) -> Place:
         inside = isinstance(value, dict) and part in value
         inside = inside or (isinstance(value, list) and isinstance(part, int) and part < len(value))
         if inside:
-            value = value[part]  # type: ignore[index]
+            value = value[part]
         elif index != len(place) - 1 or not isinstance(value, dict):
             continue
         kept.append(part)

@@ -42,7 +42,8 @@ def test_every_outside_library_is_known_here() -> None:
 
 @pytest.mark.parametrize("half", FORBIDDEN)
 def test_the_halves_meet_by_name_alone(half: str) -> None:
-    wrong = [f"{file}:{line} imports {name}" for file, name, line in imports() if file.startswith(half) and name in FORBIDDEN[half]]
+    wrong = [f"{file}:{line} imports {name}" for file, name, line in imports()
+             if file.startswith(half) and name in FORBIDDEN[half]]
     assert wrong == []
 
 

@@ -18,7 +18,8 @@ def test_the_verbs_are_these_and_all_documented() -> None:
 
 def test_importing_costs_nothing_heavy() -> None:
     code = ("import sys, htsweep; from htsweep.cli import app, main\n"
-            "import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): main(['--help'])\n"
+            "import contextlib, io\n"
+            "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): main(['--help'])\n"
             "print([name for name in ('torch', 'ray', 'mlflow', 'pandas', 'numpy', 'pyarrow', 'optuna') if name in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -105,7 +105,7 @@ def execute(agenda: Agenda, terms: Terms, watch: Watch) -> None:
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
-    previous = {}
+    previous: dict[int, Any] = {}
     interrupted: list[int] = []
 
     def interrupt(number: int, frame: Any) -> None:
@@ -124,15 +124,15 @@ def execute(agenda: Agenda, terms: Terms, watch: Watch) -> None:
     try:
         tuner.fit()
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for caught, handler in previous.items():
+            signal.signal(caught, handler)
         signal.signal(signal.SIGUSR1, before)
         shutil.rmtree(storage, ignore_errors=True)
     if interrupted:
         raise KeyboardInterrupt
 
 
-class Trainee(tune.Trainable):  # type: ignore[misc]
+class Trainee(tune.Trainable):
     """The Tune trainable: one step is one whole trial; its process goes on to the next."""
 
     def setup(self, config: dict[str, Any], terms: str = "") -> None:
@@ -153,7 +153,7 @@ class Trainee(tune.Trainable):  # type: ignore[misc]
         return {"outcome": json.dumps(asdict(outcome)), "done": True}
 
 
-class Feed(Searcher):  # type: ignore[misc]
+class Feed(Searcher):
     """The searcher that hands Tune the agenda's jobs."""
 
     def __init__(self, agenda: Agenda, terms: Terms, watch: Watch) -> None:
@@ -203,7 +203,7 @@ class Feed(Searcher):  # type: ignore[misc]
         """Nothing: what is to do follows from the ledger."""
 
 
-class Observer(tune.Callback):  # type: ignore[misc]
+class Observer(tune.Callback):
     """Tells of starts, of why a trial's process ended, and that time goes by."""
 
     def __init__(self, feed: Feed) -> None:
@@ -240,7 +240,7 @@ def _unreachable(address: str, why: str) -> str:
 
 def _feasible(terms: Terms) -> None:
     """Raises ResourceError where no node, and no node type of the autoscaler, has what a trial takes."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     wanted = {"CPU": terms.cpu, "GPU": terms.gpu}
 
     def fits(resources: dict[str, float]) -> bool:
@@ -268,7 +268,7 @@ def _node_types() -> list[dict[str, float]]:
 
 
 def _slots(terms: Terms) -> int:
-    there = ray.cluster_resources()
+    there = ray.cluster_resources()  # type: ignore[no-untyped-call]
     fits = [there.get(name, 0) / amount for name, amount in (("CPU", terms.cpu), ("GPU", terms.gpu)) if amount]
     return max(1, int(min(fits))) if fits else 1
 

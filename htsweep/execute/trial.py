@@ -86,7 +86,8 @@ def run(job: Job, terms: Terms, artifacts: Mapping[str, Mapping[str, str]], atte
                       save_seconds=terms.save_seconds)
     log = Log(store, f"logs/{job.trial}-{attempt}.txt")
     started = time.time()
-    status, reason, error, artifact = "done", None, None, {}
+    status, reason, error = "done", None, None
+    artifact: dict[str, str] = {}
 
     def ended(status: str, reason: str | None, error: str | None) -> Outcome:
         return _record(job, terms, store, measured, status, reason, error, started, attempt, artifact, log, device)

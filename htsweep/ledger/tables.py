@@ -190,7 +190,7 @@ class Ledger:
             if record in sources:
                 objects.setdefault(sources[record], []).append(record)
         with ThreadPoolExecutor(8) as pool:
-            found = pool.map(lambda pair: self._measurements(*pair, columns), objects.items())
+            found = pool.map(lambda pair: self._measurements(pair[0], pair[1], columns), objects.items())
             tables = [table for table in found if table is not None and table.num_rows]
         return pa.concat_tables(tables, promote_options="permissive") if tables else None
 
