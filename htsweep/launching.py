@@ -85,16 +85,15 @@ def launch(
     stages = _Stages(store)
     try:
         with _mirroring(study, store, mirror) as follower:
+            agenda = agenda_of(plan(study), store, stages)
             try:
-                if on == "ray":
+                if on == "inline":
+                    inline.execute(agenda, terms, watch)
+                elif not agenda.finished:  # with nothing to do, no Ray is started
                     from htsweep.execute import ray
 
-                    with ray.connected(terms, address) as slots:
-                        agenda = agenda_of(plan(study), store, slots, stages)
-                        ray.execute(agenda, terms, watch) if not agenda.finished else None
-                else:
-                    agenda = agenda_of(plan(study), store, 1, stages)
-                    inline.execute(agenda, terms, watch)
+                    with ray.connected(terms, address) as agenda.slots:
+                        ray.execute(agenda, terms, watch)
             except KeyboardInterrupt:
                 interrupted = True
                 agenda.close("interrupted")
@@ -124,15 +123,12 @@ def terms_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS) -> 
     )
 
 
-def agenda_of(planned: Plan, store: Store, slots: int, stages: _Stages | None = None) -> Agenda:
+def agenda_of(planned: Plan, store: Store, stages: _Stages) -> Agenda:
     """The plan less what the ledger has."""
     ledger = Ledger(store)
     if len(ledger.records()) > PARTS:
         ledger.compact()
-    past = past_of(planned, ledger)
-    if stages is None:
-        return Agenda(planned, past, slots)
-    return Agenda(planned, past, slots, stages.hold, stages.look)
+    return Agenda(planned, past_of(planned, ledger), stages.hold, stages.look)
 
 
 def past_of(planned: Plan, ledger: Ledger) -> dict[str, Past]:
@@ -239,8 +235,8 @@ def _mirroring(study: Study, store: Store, uri: str | None) -> Iterator[_Followe
     if uri is None:
         yield _Follower(None)
         return
-    words = [sys.executable, "-m", "htsweep.following", "--results", store.uri, "--uri", uri or mirror_uri(store), str(study.file)]
-    process = subprocess.Popen([*words, *study.overrides], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+    words = [sys.executable, "-m", "htsweep.following", "--results", store.uri, "--uri", uri or mirror_uri(store)]
+    process = subprocess.Popen([*words, str(study.file), *study.overrides], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL, start_new_session=True)
     follower = _Follower(process)
     try:

@@ -1,15 +1,34 @@
 """Asynchronous successive halving: whether a trial goes on past a rung; pure.
 
-One objective: ASHA (Li et al., MLSys 2020, Algorithm 2), in its stopping form. Several: non-dominated rank in place of rank
-(MO-ASHA, Schmucker et al., arXiv 2106.12639), which neither Optuna nor Ray Tune offers.
+One objective: the stopping rule of ASHA (Li et al., MLSys 2020, arXiv:1810.05934), by rank. Several: by non-dominated rank, and
+inside the front that the cut goes through by an epsilon-net (MO-ASHA, Schmucker et al., arXiv:2106.12639), which neither Optuna
+nor Ray Tune offers. Unlike MO-ASHA, a trial that no other dominates is never stopped: it may be part of the frontier that the
+study is after. Where most trials are on the first front, hardly any stops.
+
+Only comparisons count, no distances: any increasing rescaling of an objective leaves every decision as it was.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 Values = Sequence[float]
+Losses = tuple[float, ...]
+"""Objectives turned so that less is better."""
+
+
+def rungs(first: int, eta: int, last: int) -> tuple[int, ...]:
+    """The steps at which trials are compared: first, first eta, first eta^2, ... before the step `last`.
+
+    None stands at `last` itself: a trial that is there has nothing left to save.
+    """
+    found = []
+    while first < last:
+        found.append(first)
+        first *= eta
+    return tuple(found)
 
 
 def survives(values: Values, others: Sequence[Values], directions: Sequence[str], eta: int) -> bool:
@@ -17,41 +36,63 @@ def survives(values: Values, others: Sequence[Values], directions: Sequence[str]
 
     Args:
         values: its objectives.
-        others: the objectives of the trials of its sweep and repetition that reached the rung before it.
+        others: the objectives of the trials of its sweep and repetition that reached the rung before it, in any order.
         directions: `maximize` or `minimize`, one per objective.
-        eta: one in so many goes on.
+        eta: one in so many goes on, at least one.
 
     Returns:
-        True also while fewer than `eta` trials are known, and for ties at the edge: nothing is stopped without evidence. A NaN
-        never goes on.
+        True also while fewer than `eta` trials are known, itself counted, and for all that tie at the cut: nothing is stopped
+        without evidence. A NaN never goes on, and among the others it counts for nothing.
     """
     if any(map(math.isnan, values)):
         return False
     mine = _losses(values, directions)
-    known = [_losses(other, directions) for other in others if not any(map(math.isnan, other))]
-    if len(known) + 1 < eta:
+    everyone = Counter([mine, *(_losses(other, directions) for other in others if not any(map(math.isnan, other)))])
+    count = everyone.total()
+    if count < eta:
         return True
-    kept = max(1, (len(known) + 1) // eta)
-    # With one objective the front of what beats it is its rank; with several, the fronts are peeled off.
-    return _ahead(mine, known) < kept
+    front = fronts(everyone)
+    if front[mine] == 0:
+        return True
+    ahead = sum(everyone[one] for one in everyone if front[one] < front[mine])
+    room = max(1, count // eta) - ahead
+    for one in _net([one for one in everyone if front[one] == front[mine]]):
+        if room <= 0 or one == mine:
+            break
+        room -= everyone[one]
+    return room > 0
 
 
-def _ahead(mine: Sequence[float], known: Sequence[Sequence[float]]) -> int:
-    """How many of `known` lie in fronts before the one that `mine` is in."""
-    left = list(known)
-    ahead = 0
+def fronts(losses: Iterable[Losses]) -> Mapping[Losses, int]:
+    """The non-dominated rank of each: 0 where nothing dominates it, and one more than the worst rank that does elsewhere."""
+    found: dict[Losses, int] = {}
+    # In lexicographic order whatever dominates a point comes before it.
+    for one in sorted(set(losses)):
+        found[one] = 1 + max((rank for other, rank in found.items() if _dominates(other, one)), default=-1)
+    return found
+
+
+def _net(front: Sequence[Losses]) -> list[Losses]:
+    """The front in the order of an epsilon-net: the best of the first objective, then always what is farthest from all before.
+
+    Far is far in ranks within the front, objective by objective, so that no scale matters.
+    """
+    ranks = [{value: rank for rank, value in enumerate(sorted(set(column)))} for column in zip(*front, strict=True)]
+    place = {one: [rank[value] for rank, value in zip(ranks, one, strict=True)] for one in front}
+    left = sorted(front)
+    net = [left.pop(0)]
+    distance = {one: math.dist(place[one], place[net[0]]) for one in left}
     while left:
-        if not any(_dominates(other, mine) for other in left):
-            return ahead
-        front = [one for one in left if not any(_dominates(other, one) for other in left)]
-        ahead += len(front)
-        left = [one for one in left if one not in front]
-    return ahead
+        net.append(max(left, key=distance.__getitem__))
+        left.remove(net[-1])
+        distance = {one: min(distance[one], math.dist(place[one], place[net[-1]])) for one in left}
+    return net
 
 
-def _dominates(first: Sequence[float], second: Sequence[float]) -> bool:
-    return all(a <= b for a, b in zip(first, second, strict=True)) and any(a < b for a, b in zip(first, second, strict=True))
+def _dominates(first: Losses, second: Losses) -> bool:
+    """Whether `first` is no worse in any objective; the two are known to differ."""
+    return all(a <= b for a, b in zip(first, second, strict=True))
 
 
-def _losses(values: Values, directions: Sequence[str]) -> tuple[float, ...]:
+def _losses(values: Values, directions: Sequence[str]) -> Losses:
     return tuple(-value if direction == "maximize" else value for value, direction in zip(values, directions, strict=True))

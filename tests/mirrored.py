@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from htsweep.mirror import Run
+from htsweep.mirror import Mirror, Run
+from htsweep.mirror.client import Requests
 
+STUDY = "digits"
 METHODS = ("none", "l2sp", "wise_ft", "lolsgd")
 TABLES = {"tags": "key, value", "params": "key, value", "metrics": "key, value, timestamp, step, is_nan",
           "latest_metrics": "key, value, timestamp, step, is_nan"}
-RUN = "name, source_type, source_name, entry_point_name, user_id, status, start_time, end_time, source_version, lifecycle_stage"
+RUN = "name, source_type, source_name, entry_point_name, user_id, status, start_time, end_time, lifecycle_stage"
 
 
 def run(number: int, record: str = "first", status: str = "done", **changes: Any) -> Run:
@@ -30,17 +34,45 @@ def run(number: int, record: str = "first", status: str = "done", **changes: Any
     return Run(**{**given, **changes})
 
 
+FEW = [run(number) for number in range(5)]
+
+
+def empty(path: Path) -> Path:
+    """A database at `path` with MLflow's tables and nothing in them."""
+    path.write_bytes(_tables())
+    return path
+
+
+def mirror_of(database: Path, through: str = "rows") -> Mirror:
+    """The mirror on `database`, writing in bulk (`rows`) or through MLflow's client (`requests`)."""
+    mirror = Mirror(f"sqlite:///{database}", STUDY)
+    if through == "requests":
+        mirror._runs = Requests(mirror._client, mirror.experiment)
+    return mirror
+
+
 def held(database: Path, active: bool = True) -> dict[str, Mapping[str, Any]]:
     """By run id: its row and the rows of each table that belong to it."""
     with sqlite3.connect(database) as connection:
         where = "WHERE lifecycle_stage = 'active'" if active else ""
         runs = connection.execute(f"SELECT run_uuid, {RUN} FROM runs {where}").fetchall()
         return {
-            run: {"run": row, **{table: sorted(connection.execute(f"SELECT {columns} FROM {table} WHERE run_uuid = ?", (run,)))
-                                 for table, columns in TABLES.items()}}
+            run: {"run": row} | {
+                table: sorted(connection.execute(f"SELECT {columns} FROM {table} WHERE run_uuid = ?", (run,)))
+                for table, columns in TABLES.items()
+            }
             for run, *row in runs
         }
 
 
 def tags(rows: Mapping[str, Any]) -> dict[str, str]:
     return dict(rows["tags"])
+
+
+@functools.cache
+def _tables() -> bytes:
+    # Once a session: MLflow takes two seconds to make them.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "mlflow.db"
+        Mirror(f"sqlite:///{path}", "nothing")
+        return path.read_bytes()

@@ -11,9 +11,9 @@ PLAIN = st.none() | st.booleans() | st.integers(-10**9, 10**9) | st.floats(allow
 
 
 @pytest.mark.parametrize(("text", "value"), [
-    ("1e-3", 0.001), ("1E3", 1000.0),
-    ("yes", "yes"), ("on", "on"), ("no", "no"), ("true", True), ("012", 12), ("0o17", 15),
-    ("12:30", "12:30"), ("2020-01-01", "2020-01-01"), ("null", None), ("~", None), ("'1'", "1"), (".5", 0.5), ("[1, a]", [1, "a"]),
+    ("1e-3", 0.001), ("1E3", 1000.0), ("yes", "yes"), ("on", "on"), ("no", "no"), ("true", True), ("012", 12),
+    ("0o17", 15), ("12:30", "12:30"), ("2020-01-01", "2020-01-01"), ("null", None), ("~", None), ("'1'", "1"),
+    (".5", 0.5), ("[1, a]", [1, "a"]),
 ])
 def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
     found = document.scalar(text)

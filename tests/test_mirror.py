@@ -3,42 +3,26 @@
 from __future__ import annotations
 
 import math
-import shutil
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mirrored import held, run, tags
+from mirrored import FEW, STUDY, empty, held, mirror_of, run, tags
 from mlflow.utils.validation import _validate_metric_name, _validate_param_name, _validate_tag_name
 
 from htsweep.errors import HtsweepError
-from htsweep.mirror import Mirror, Run, follow, serve
-from htsweep.mirror.client import Requests
+from htsweep.mirror import Mirror, Run
 from htsweep.mirror.colours import COLOURS, with_colour
 from htsweep.mirror.run import copy_of, latest, legal, points_of
-from htsweep.mirror.serving import free_port, told, wait_for
-from htsweep.mirror.view import TAG
-
-STUDY = "digits"
-FEW = [run(number) for number in range(5)]
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with tables and nothing in them: MLflow takes two seconds to make one."""
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    Mirror(f"sqlite:///{path}", "nothing")
-    return path
 
 
 @pytest.fixture
-def database(template: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copy(template, tmp_path / "mlflow.db"))
+def database(tmp_path: Path) -> Path:
+    return empty(tmp_path / "mlflow.db")
 
 
 @pytest.fixture(params=["rows", "requests"])
@@ -50,17 +34,10 @@ def opened(request: pytest.FixtureRequest, database: Path) -> Callable[[], Mirro
     return opened
 
 
-def mirror_of(database: Path, through: str = "rows") -> Mirror:
-    mirror = Mirror(f"sqlite:///{database}", STUDY)
-    if through == "requests":
-        mirror._runs = Requests(mirror._client, mirror.experiment)
-    return mirror
-
-
 def test_a_run_says_what_its_trial_says(opened: Callable[[], Mirror], database: Path) -> None:
     assert opened().write([run(7, status="stopped")]) == 1
     (there,) = held(database).values()
-    name, *_, status, started, ended, _, _ = there["run"]
+    name, *_, status, started, ended, _ = there["run"]
     assert (name, status, started, ended) == ("lolsgd mnist-uci 0.5 lenet #1 000007", "KILLED", 1600000070000, 1600000074500)
     assert tags(there).items() >= {
         "htsweep.trial": run(7).trial, "htsweep.record": "first", "status": "stopped", "method": "lolsgd", "repetition": "1",
@@ -81,8 +58,8 @@ def test_rebuilding_changes_nothing(opened: Callable[[], Mirror], database: Path
     assert held(database, active=False) == before
 
 
-def test_a_database_rebuilt_from_nothing_is_the_same(template: Path, tmp_path: Path) -> None:
-    databases = [Path(shutil.copy(template, tmp_path / name)) for name in ("one.db", "two.db")]
+def test_a_database_rebuilt_from_nothing_is_the_same(tmp_path: Path) -> None:
+    databases = [empty(tmp_path / name) for name in ("one.db", "two.db")]
     for database in databases:
         mirror_of(database).write(FEW)
     assert held(databases[0]) == held(databases[1])
@@ -91,19 +68,21 @@ def test_a_database_rebuilt_from_nothing_is_the_same(template: Path, tmp_path: P
 ODD = run(
     3, status="failed",
     tags={"method": "l2sp", "reason": "x" * 9000, "a b/c?": "odd", "": "empty"},
-    parameters={**{f"p{number}": number for number in range(250)}, "long": "y" * 7000, "..": None, "list": [1, "a"], "on": True},
-    measurements=[{"step": 1, "loss": math.nan}, {"step": 1, "loss": math.nan}, {"step": 1, "loss": 2.0}, {"step": 0, "loss": 9},
+    parameters={**{f"p{number}": number for number in range(250)}, "long": "y" * 7000, "..": None, "list": [1, "a"],
+                "on": True},
+    measurements=[{"step": 1, "loss": math.nan}, {"step": 1, "loss": math.nan}, {"step": 1, "loss": 2.0},
+                  {"step": 0, "loss": 9},
                   {"step": 2, "loss": math.inf, "text": "t", "none": None, "on": True, "what?": 1.5},
                   *({"step": step, "many": step % 7} for step in range(2500))],
 )
 
 
 @pytest.mark.parametrize("one", [*FEW[:2], ODD, run(9, measurements=[], parameters={}, tags={})])
-def test_both_ways_of_writing_leave_the_same_rows(one: Run, template: Path, tmp_path: Path) -> None:
+def test_both_ways_of_writing_leave_the_same_rows(one: Run, tmp_path: Path) -> None:
     """What holds the bulk writer to MLflow's own idea of its tables."""
     left = []
     for through in ("rows", "requests"):
-        database = Path(shutil.copy(template, tmp_path / f"{through}.db"))
+        database = empty(tmp_path / f"{through}.db")
         assert mirror_of(database, through).write([one]) == 1
         left += held(database).values()
     assert left[0] == left[1]
@@ -257,130 +236,6 @@ def test_a_method_keeps_its_colour(database: Path) -> None:
     colours = {tags(one)["method"]: tags(one)["mlflow.runColor"] for one in held(database).values()}
     assert colours["l2sp"] == COLOURS[0]
     assert len(set(colours.values())) == 4
-
-
-# Following
-
-
-class Trials:
-    """Trials that end one after the other: a source for `follow`."""
-
-    def __init__(self, *batches: list[Run]) -> None:
-        self.left = list(batches)
-
-    def __call__(self) -> list[Run]:
-        return self.left.pop(0) if self.left else []
-
-    def ended(self) -> bool:
-        return not self.left
-
-
-def test_follow_bears_an_outage(database: Path) -> None:
-    tries, said = [], []
-
-    def opens() -> Mirror:
-        tries.append(1)
-        if len(tries) < 4:
-            raise ConnectionError("down")
-        return mirror_of(database)
-
-    trials = Trials(FEW[:2], [], FEW[2:], [])
-    assert follow(trials, trials.ended, opens, pause=0.01, tell=said.append) == ""
-    assert len(held(database)) == 5
-    assert said == ["MLflow does not answer, trying on: ConnectionError: down", "MLflow answers again"]
-
-
-def test_follow_says_what_is_behind() -> None:
-    def opens() -> Mirror:
-        raise ConnectionError("down")
-
-    trials = Trials(FEW)
-    began = time.monotonic()
-    behind = follow(trials, trials.ended, opens, pause=0.01, patience=0.3)
-    assert behind == "5 runs or more behind: ConnectionError: down"
-    assert time.monotonic() - began < 3
-
-
-def test_follow_reads_what_ended_before_the_end(database: Path) -> None:
-    read: list[Run] = []
-
-    def stopped() -> bool:
-        read[:] = FEW  # a trial's last record arrives just before its launch ends
-        return True
-
-    def fresh() -> Iterator[Run]:
-        while read:
-            yield read.pop()
-
-    assert follow(fresh, stopped, lambda: mirror_of(database)) == ""
-    assert len(held(database)) == 5
-
-
-def test_follow_outlives_an_error_of_the_ledger(database: Path) -> None:
-    reads: list[int] = []
-
-    def fresh() -> list[Run]:
-        reads.append(1)
-        if len(reads) == 1:
-            raise OSError("stale file handle")
-        return FEW if len(reads) == 2 else []
-
-    assert follow(fresh, lambda: len(reads) > 2, lambda: mirror_of(database), pause=0.01) == ""
-    assert len(held(database)) == 5
-
-
-def test_a_server_that_comes_up_late_gets_everything(database: Path) -> None:
-    port = free_port(0)
-    uri = f"http://127.0.0.1:{port}"
-    said: list[str] = []
-    done = threading.Event()
-    trials = Trials(FEW[:3], FEW[3:], [])
-    behind: list[str] = []
-
-    def copies() -> None:
-        behind.append(follow(trials, done.is_set, lambda: Mirror(uri, STUDY), pause=0.2, tell=said.append))
-
-    thread = threading.Thread(target=copies)
-    thread.start()
-    while not said:
-        time.sleep(0.05)
-    with serve(f"sqlite:///{database}", port) as server:
-        try:
-            wait_for(server, port)
-            done.set()
-            thread.join(60)
-            assert behind == [""]
-            assert said[-1] == "MLflow answers again"
-            mirror = Mirror(uri, STUDY)
-            assert mirror.write(FEW) == 0
-            mirror.write_study("name: digits\n")
-            assert any(link.startswith("digits, seen against missing: http") for link in told(uri, port, port))
-        finally:
-            server.terminate()
-    assert len(held(database, active=False)) == 6
-    again = Trials([run(8)])
-    assert follow(again, again.ended, lambda: Mirror(uri, STUDY), pause=0.1, patience=0.5).startswith("1 runs or more behind")
-
-
-# Serving
-
-
-def test_a_taken_port_is_stepped_around_and_a_missing_database_is_named(database: Path, tmp_path: Path) -> None:
-    import socket
-
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        assert free_port(port) != port
-    with pytest.raises(HtsweepError, match="htsweep launch"):
-        serve(f"sqlite:///{tmp_path / 'none' / 'mlflow.db'}", port)
-    mirror = mirror_of(database)
-    lines = told(f"sqlite:///{database}", 5000, 5001)
-    assert "port 5000 is taken" in lines[0]
-    assert f"#/experiments/{mirror.experiment}/runs?viewStateShareKey=" in "\n".join(lines)
-    assert "--allowed-hosts" in lines[-1]
-    assert len(mirror._tags[TAG]) < 5000  # MLflow's limit in other databases
 
 
 def test_the_version_is_one_that_was_looked_at() -> None:

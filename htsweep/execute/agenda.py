@@ -45,21 +45,20 @@ class Agenda:
         self,
         plan: Plan,
         past: Mapping[str, Past],
-        slots: int,
         hold: Callable[[str], bool] = lambda stage: True,
         look: Callable[[str], Past | None] = lambda stage: None,
     ) -> None:
-        """An agenda for `slots` trials at a time.
+        """The work that is left.
 
         Args:
             plan: what the study means.
             past: what the ledger has, by trial.
-            slots: trials that run at once, as far as is known.
             hold: takes a stage for this launch; False while another launch makes it.
             look: what the ledger has of a stage now.
         """
         self.plan = plan
-        self.slots = slots
+        self.slots = 1
+        """How many trials run at once, as far as is known; the executor sets it."""
         self.running: dict[str, Job] = {}
         self.done: Counter[str] = Counter()
         """Ended in this launch, by `trial` or `stage` and status, such as `trial done`."""
@@ -81,7 +80,9 @@ class Agenda:
         self._waiting: dict[str, list[Job]] = {}
         self._needs: dict[str, set[str]] = {}
         self._known: set[str] = set()
-        self._began = time.monotonic()
+        wall_hours = plan.study.budget.wall_hours
+        self.deadline = None if wall_hours is None else time.time() + wall_hours * 3600
+        """When, in unix seconds, nothing more may start."""
         self._gpu_hours = sum(one.seconds * one.gpu for one in past.values()) / 3600
         self._counted = 0
         self._searches = [_Search(plan, sweep, self._points(sweep)) for sweep in plan.sweeps] if plan.adaptive else []
@@ -232,7 +233,7 @@ class Agenda:
         budget = self.plan.study.budget
         if budget.trials is not None and self.reused + self._counted >= budget.trials:
             self.close(f"budget of {budget.trials} trials")
-        if budget.wall_hours is not None and time.monotonic() - self._began >= budget.wall_hours * 3600:
+        if self.deadline is not None and time.time() >= self.deadline:
             self.close(f"budget of {budget.wall_hours:g} wall hours")
         if budget.gpu_hours is not None and self._gpu_hours >= budget.gpu_hours:
             self.close(f"budget of {budget.gpu_hours:g} GPU hours")

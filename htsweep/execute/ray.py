@@ -89,7 +89,9 @@ def execute(agenda: Agenda, terms: Terms, watch: Watch) -> None:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it calls every failed trial an error of its own
     storage = tempfile.mkdtemp(prefix="htsweep-tune-")
     # Tune asks for this many trials ahead of free slots, so that an autoscaler sees what is to come.
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(2 * agenda.slots, min(200, agenda.slots + agenda.pending)))
+    # What was handed out cannot be taken back, so that a budget of GPU hours, which only results use up, allows one.
+    ahead = 1 if agenda.plan.study.budget.gpu_hours is not None else max(2 * agenda.slots, min(200, agenda.left))
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(ahead)
     feed = Feed(agenda, terms, watch)
     sent = json.dumps(asdict(replace(terms, own_process=True)))
     trainable = tune.with_resources(tune.with_parameters(Trainee, terms=sent), {"cpu": terms.cpu, "gpu": terms.gpu})
@@ -118,9 +120,10 @@ def execute(agenda: Agenda, terms: Terms, watch: Watch) -> None:
         # Tune ends its loop, and its trials, on this signal.
         signal.raise_signal(signal.SIGUSR1)
 
+    # Until Tune has its own handler, the signal must not end the process.
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)
     for number in (signal.SIGINT, signal.SIGTERM):
         previous[number] = signal.signal(number, interrupt)
-    before = signal.getsignal(signal.SIGUSR1)
     try:
         tuner.fit()
     finally:
@@ -147,6 +150,8 @@ class Trainee(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Runs the job to its end."""
         sent, terms = json.loads(self._job), json.loads(self._terms)
+        if sent["deadline"] is not None and time.time() > sent["deadline"]:
+            return {"done": True}  # the budget ran out while it waited for a slot
         terms["paths"] = tuple(terms["paths"])
         terms["objectives"] = tuple(tuple(one) for one in terms["objectives"])
         outcome = trial.run(Job(**sent["job"]), Terms(**terms), sent["artifacts"], sent["attempt"])
@@ -174,7 +179,8 @@ class Feed(Searcher):
         if job is None:
             return self.FINISHED if self.agenda.finished else None
         self.jobs[trial_id] = (job, time.time())
-        sent = {"job": asdict(job), "artifacts": self.agenda.artifacts(job), "attempt": self.agenda.attempt(job)}
+        sent = {"job": asdict(job), "artifacts": self.agenda.artifacts(job), "attempt": self.agenda.attempt(job),
+                "deadline": self.agenda.deadline}
         return {"job": json.dumps(sent, default=dict)}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -184,7 +190,7 @@ class Feed(Searcher):
         job, _ = self.jobs.pop(trial_id)
         if result and "outcome" in result:
             self._ended(job, Outcome(**json.loads(result["outcome"])))
-        else:  # the launch was interrupted
+        else:  # the launch was interrupted, or out of budget
             self.agenda.withdraw(job)
 
     def died(self, trial_id: str, why: str) -> None:

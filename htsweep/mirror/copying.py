@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Protocol, final
 
@@ -20,6 +21,7 @@ from htsweep.mirror.run import NAME, Copy, Run, copy_of
 from htsweep.mirror.view import AXES, TAG, view
 
 SQLITE = "sqlite:///"
+BATCH = 1000
 COLOURS = "htsweep.colours"
 """The experiment's tag with the colour of each method."""
 KIND = ("mlflow.experimentKind", "custom_model_development")
@@ -75,19 +77,24 @@ class Mirror:
     def write(self, runs: Iterable[Run]) -> int:
         """How many of `runs` were written: those that are there already, and whole, are left as they are.
 
-        A run of an older record of the same trial is replaced, and so is one that was never finished. Where this raises,
+        A run of another record of the same trial is replaced, and so is one that was never finished. Where this raises,
         call it again with the same runs: what was written is not written twice.
+
+        Args:
+            runs: the last record of each trial; read a thousand at a time.
         """
-        wanted = {run.trial: run for run in runs}
+        coming, written = iter(runs), 0
+        while batch := list(islice(coming, BATCH)):
+            written += self._write({run.trial: run for run in batch})
+        return written
+
+    def _write(self, wanted: Mapping[str, Run]) -> int:
         index = self._looked() if self._index is None else self._index
         missing = [run for run in wanted.values() if run.trial not in index or index[run.trial].record != run.record]
         outdated = [index.pop(run.trial).run for run in missing if run.trial in index]
-        written = 0
 
         def added(kept: Kept) -> None:
-            nonlocal written
             index[kept.trial] = kept
-            written += 1
 
         self._index = None  # whatever breaks from here on: look again
         self._paint(missing)
@@ -96,7 +103,7 @@ class Mirror:
         if missing:
             self._runs.add([copy_of(run, self._colours.get(run.tags.get("method", ""))) for run in missing], added)
         self._index = index
-        return written
+        return len(missing)
 
     def write_study(self, text: str, artifacts: Iterable[Path] = ()) -> None:
         """Nothing; the study's own run then has its YAML as `study.yaml` and the files in `plots/`."""
@@ -153,9 +160,10 @@ def _opened(uri: str, database: Path) -> SqlAlchemyStore:
     # Makes the tables where there are none. MLflow holds a lock of this machine meanwhile; nobody but the mirror writes.
     try:
         return SqlAlchemyStore(uri, str(database.parent / "mlartifacts"))  # type: ignore[no-untyped-call]
-    except MlflowException as error:
-        raise HtsweepError(f"{database} cannot be used as MLflow's database: {error}. It is a copy of the ledger: move it "
-                           f"away and run `htsweep mirror STUDY`, which makes a new one") from error
+    except Exception as error:  # MLflow's, SQLAlchemy's, the file system's
+        what = str(error).partition("\n")[0]
+        raise HtsweepError(f"{database} cannot be used as MLflow's database: {what}. It is a copy of the ledger: move it away "
+                           f"and run `htsweep mirror STUDY`, which makes a new one") from error
 
 
 def _experiment(client: MlflowClient, name: str, artifacts: Path | None) -> Experiment:

@@ -43,9 +43,10 @@ def follow(
         all_read = False
         try:
             if len(behind) < MANY:
-                fresh = list(read_new())
-                behind += fresh
-                all_read = not fresh
+                all_read = True
+                for run in read_new():  # one by one: what came before an error of its own is not lost
+                    all_read = False
+                    behind.append(run)
             mirror = mirror or opened()
             mirror.write(behind)
             behind.clear()

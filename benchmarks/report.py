@@ -1,0 +1,82 @@
+"""Reports from 1,000,000 measurements, against pandas over one Parquet file a trial.
+
+    uv run python benchmarks/report.py
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+sys.path.insert(0, str(Path(__file__).parent))
+import machine
+
+TRIALS, STEPS = 10_000, 100
+METRICS = ("test/seen_accuracy", "test/missing_accuracy", "test/overall_accuracy", "test/harmonic_mean", "test/ausuc",
+           "test/loss", "validation/seen_accuracy", "validation/loss", "train/loss", "seconds", "peak_memory_bytes", "epoch")
+
+
+def filled(folder: Path) -> Path:
+    """A ledger with 10,000 trials of 100 measurements each, compacted, as a long study leaves it."""
+    import json
+
+    from htsweep import study
+    from htsweep.ledger import Ledger, Store, tables
+    from htsweep.planning import plan
+
+    file = folder / "large.yaml"
+    file.write_text(
+        "task: holistic_transfer\ngrid:\n  dataset: [mnist-uci, uci-mnist]\n  missing_ratio: [0.1, 0.2, 0.3, 0.4, 0.5]\n"
+        f"  method: [plain, frozen_classifier, linear_probe, oracle]\nrepetitions: 10\n"
+        f"search: {{spaces: {{all: {{learning_rate: {[round(0.001 * (index + 1), 4) for index in range(25)]}}}}}}}\n")
+    planned = plan(study.read(file))
+    random = np.random.default_rng(0)
+    listed = list(planned.trials())
+    assert planned.trial_count * STEPS >= 1_000_000, planned.trial_count
+    rows = [{**dict.fromkeys(tables.SCHEMA.names), "trial": trial, "kind": "trial", "status": "done", "task": "holistic_transfer",
+             "config": json.dumps(dict(point.config)), "repetition": repetition, "sweep": point.sweep, "point": point.id,
+             "point_index": point.index, "attempt": 1, "started": 0.0, "ended": 2.0, "seconds": 2.0, "steps": STEPS,
+             "record": trial} for point, repetition, trial in listed]
+    names = [trial for _, _, trial in listed]
+    count = len(names) * STEPS
+    columns = {"record": pa.array(names).take(np.repeat(np.arange(len(names)), STEPS)),
+               "trial": pa.array(names).take(np.repeat(np.arange(len(names)), STEPS)),
+               "step": pa.array(np.tile(np.arange(STEPS), len(names)))}
+    columns |= {metric: pa.array(random.random(count)) for metric in METRICS}
+    ledger = Ledger(Store(folder / "results"))
+    ledger._put("measurements", "all-0", pa.table(columns))
+    ledger._put("trials", "all-0", pa.Table.from_pylist(rows, schema=tables.SCHEMA))
+    print(f"{len(names)} trials, {count} measurements of {len(METRICS)} numbers")
+    return file
+
+
+def parts(folder: Path) -> float:
+    """What a user's script does: a CSV a trial, read and grouped; a sample of the trials, scaled up."""
+    import pandas as pd
+
+    sample = 200
+    random = np.random.default_rng(0)
+    for index in range(sample):
+        pd.DataFrame(random.random((STEPS, len(METRICS))), columns=list(METRICS)).to_csv(folder / f"trial{index}.csv")
+    begin = time.perf_counter()
+    frame = pd.concat([pd.read_csv(folder / f"trial{index}.csv").tail(1).assign(method=index % 4) for index in range(sample)])
+    frame.groupby("method")[list(METRICS[:5])].agg(["mean", "std"])
+    return (time.perf_counter() - begin) / sample * TRIALS
+
+
+if __name__ == "__main__":
+    print(machine.said())
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        study_file = filled(folder)
+        command = [str(Path(sys.executable).parent / "htsweep"), "report", str(study_file), "--results", str(folder / "results")]
+        seconds = machine.median_seconds(lambda: subprocess.run(command, check=True, capture_output=True), 5)
+        theirs = parts(folder)
+    print(f"htsweep report, start of Python included: {seconds:.2f} s; a script over one CSV a trial: {theirs:.1f} s; "
+          f"ratio: {theirs / seconds:.1f}")

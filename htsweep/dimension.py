@@ -1,0 +1,186 @@
+"""What a search space says of one parameter: a dimension, read from YAML, with every broken rule named; pure."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+from htsweep.errors import did_you_mean
+
+Number = int | float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """One parameter and the values that it may take: a range, or choices."""
+
+    key: str
+    low: Number | None = None
+    high: Number | None = None
+    log: bool = False
+    integer: bool = False
+    choices: tuple[Any, ...] | None = None
+    grid: tuple[Any, ...] | None = None
+    """What the sampler `grid` tries of a range."""
+    default: Any = None
+
+    def at(self, share: float) -> Any:
+        """The value at `share` in [0, 1) of the dimension, even in the logarithm where `log` is set."""
+        if self.choices is not None:
+            return self.choices[min(int(share * len(self.choices)), len(self.choices) - 1)]
+        low, high = self.ends
+        # Each whole number has an equal share of the (log) range.
+        start, stop = (low - 0.5, high + 0.5) if self.integer else (float(low), float(high))
+        if self.log:
+            start, stop = math.log(start), math.log(stop)
+        value = start * (1 - share) + stop * share
+        value = math.exp(value) if self.log else value
+        # Rounding may lead out of the range by a hair.
+        return min(max(round(value), int(low)), int(high)) if self.integer else min(max(value, float(low)), float(high))
+
+    def has(self, value: Any) -> bool:
+        """Whether `value` is one of the dimension's."""
+        if self.choices is not None:
+            return any(text_of(value) == text_of(choice) for choice in self.choices)
+        low, high = self.ends
+        return _is_number(value) and low <= value <= high and not (self.integer and value % 1)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether there is but one value."""
+        return self.values is not None and len(self.values) == 1
+
+    @property
+    def has_default(self) -> bool:
+        """Whether `default` is a value; None is one only among choices."""
+        return self.default is not None or (self.choices is not None and None in self.choices)
+
+    @property
+    def listed(self) -> tuple[Any, ...] | None:
+        """The values that the sampler `grid` tries, the default first; None for a range without `grid`."""
+        values = self.choices if self.choices is not None else self.grid
+        return None if values is None else tuple(sorted(values, key=lambda value: text_of(value) != text_of(self.default)))
+
+    @property
+    def values(self) -> Sequence[Any] | None:
+        """Every value; None where there is no end to them."""
+        if self.choices is not None:
+            return self.choices
+        low, high = self.ends
+        return range(int(low), int(high) + 1) if self.integer else None
+
+    @property
+    def ends(self) -> tuple[Number, Number]:
+        """The two ends of a range."""
+        assert self.low is not None
+        assert self.high is not None
+        return self.low, self.high
+
+
+Space = tuple[Dimension, ...]
+"""The dimensions of a sweep, sorted by key."""
+
+_KEYS = ("low", "high", "log", "integer", "choices", "grid", "default")
+
+
+def read_dimension(key: str, value: Any) -> Dimension:
+    """The dimension that `value` means: a scalar is fixed, a list gives choices, a mapping a range or choices.
+
+    Raises:
+        ValueError: lists every rule that is broken, each with what came.
+    """
+    if isinstance(value, list):
+        value = {"choices": value}
+    if not isinstance(value, Mapping):
+        return Dimension(key, choices=(value,), default=value)
+    wrong = list(_wrong(value))
+    if wrong:
+        raise ValueError("; ".join(wrong))
+    if "choices" in value:
+        choices = tuple(value["choices"])
+        # The first is the default: a list in a study begins with what the user holds for usual.
+        return Dimension(key, choices=choices, default=value.get("default", choices[0]))
+    integer = bool(value.get("integer"))
+    low, high, *listed = (int(one) if integer else one for one in (value["low"], value["high"], *value.get("grid", ())))
+    default = value.get("default")
+    return Dimension(key, low, high, bool(value.get("log")), integer, grid=tuple(listed) if listed else None,
+                     default=int(default) if integer and default is not None else default)
+
+
+def text_of(value: Any) -> str:
+    """One text for values that mean the same: 1 and 1.0 are one number, as in a trial's id; true is none."""
+    return json.dumps(_plain(value), sort_keys=True, default=str)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _wrong(value: Mapping[str, Any]) -> Iterator[str]:
+    """The rules that a mapping breaks, each with what came."""
+    for name in value:
+        if name not in _KEYS:
+            yield f"unknown key '{name}'; {did_you_mean(str(name), _KEYS)}"
+    for name in ("log", "integer"):
+        if not isinstance(value.get(name, False), bool):
+            yield f"`{name}` must be true or false, but got {value[name]!r}"
+    lists = True
+    for name in ("choices", "grid"):
+        if name in value:
+            broken = _wrong_list(name, value[name])
+            lists = lists and not broken
+            yield from broken
+    of_range = [name for name in ("low", "high", "log", "integer", "grid") if name in value]
+    if "choices" not in value:
+        if "low" in value or "high" in value:
+            yield from _wrong_range(value, value["grid"] if lists and "grid" in value else [])
+        else:
+            yield f"either `choices`, or `low` and `high`, must be given, but got {', '.join(map(str, value)) or 'nothing'}"
+    elif of_range:
+        yield f"either `choices`, or `low` and `high` with what belongs to a range, but got choices, {', '.join(of_range)}"
+    elif lists and "default" in value and text_of(value["default"]) not in map(text_of, value["choices"]):
+        yield f"`default` must be one of the choices, but got {value['default']!r}"
+
+
+def _wrong_list(name: str, values: Any) -> list[str]:
+    if not isinstance(values, list) or not values:
+        return [f"`{name}` must be a list with at least one value, but got {values!r}"]
+    texts = list(map(text_of, values))
+    twice = [value for place, value in enumerate(values) if texts[place] in texts[:place]]
+    return [f"the values of `{name}` must differ, but {twice[0]!r} stands twice"] if twice else []
+
+
+def _wrong_range(value: Mapping[str, Any], grid: Sequence[Any]) -> Iterator[str]:
+    ends = {name: value.get(name) for name in ("low", "high")}
+    unusable = [f"`{name}` must be a finite number, but got {end!r}" for name, end in ends.items() if not _is_number(end)]
+    yield from unusable
+    low, high = ends["low"], ends["high"]
+    if unusable or low is None or high is None:
+        return
+    if not low < high:
+        yield f"`low < high` must hold, but got low={low}, high={high}"
+    if value.get("log") and low <= 0:
+        yield f"`log` needs low > 0, but got low={low}"
+    if value.get("integer") and (low % 1 or high % 1):
+        yield f"`integer` needs whole ends, but got low={low}, high={high}"
+    if value.get("integer") and max(-low, high) > 2**53:  # beyond, floats skip whole numbers
+        yield f"`integer` needs ends of at most 2**53, but got low={low}, high={high}"
+    given = [*grid, *([value["default"]] if "default" in value else [])]
+    outside = [one for one in given if not _is_number(one) or not low <= one <= high]
+    if outside:
+        yield f"`grid` and `default` must lie in [{low}, {high}], but got {', '.join(map(repr, outside))}"
+    broken = [one for one in given if _is_number(one) and one % 1] if value.get("integer") else []
+    if broken:
+        yield f"`integer` needs whole numbers in `grid` and `default`, but got {', '.join(map(repr, broken))}"
