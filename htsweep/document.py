@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
@@ -78,8 +79,9 @@ def dump(value: Any) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if not isinstance(value, str):
         return repr(value)
-    plain = scalar(value) == value and not set(value) & set(",[]{}#&*!|>'\"%@`\n")
-    return value if plain and ": " not in value else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    # Plain where it means itself also inside a list, where commas and brackets have a meaning.
+    plain = parse(f"[{value}]").value == [value] if value.isprintable() else False
+    return value if plain else json.dumps(value)
 
 
 def _value(
