@@ -1,60 +1,107 @@
-"""cluster.yaml, against Ray's own schema."""
+"""`cluster.yaml` against Ray's own reading of it, without a cloud."""
 
 import json
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-import ray.autoscaler
-
-from htsweep import document
+import yaml
+from ray.autoscaler._private.util import hash_runtime_conf, prepare_config, validate_config
 
 FILE = Path(__file__).parent.parent / "cluster.yaml"
+TEXT = FILE.read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def cluster() -> dict[str, Any]:
-    found = document.read(FILE)
-    assert not found.problems
-    return dict(found.value)
+    """As `ray up` reads it: by PyYAML, with Ray's defaults of the provider, and the commands of all nodes merged."""
+    found: dict[str, Any] = prepare_config(yaml.safe_load(TEXT))
+    return found
 
 
-def schema() -> dict[str, Any]:
-    return dict(json.loads((Path(ray.autoscaler.__file__).parent / "ray-schema.json").read_text()))
+def types(cluster: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The head's node type, and those of the workers."""
+    named = cluster["available_node_types"]
+    return named[cluster["head_node_type"]], [one for name, one in named.items() if name != cluster["head_node_type"]]
 
 
-def test_it_fits_ray_s_schema(cluster: dict[str, Any]) -> None:
-    jsonschema.validate(cluster, schema())
+def test_ray_takes_it(cluster: dict[str, Any]) -> None:
+    validate_config(cluster)
+
+
+@pytest.mark.parametrize("broken", [{"max_wrokers": 3}, {"max_workers": "many"}, {"provider": {"region": "here"}}])
+def test_ray_would_say_what_is_wrong(cluster: dict[str, Any], broken: dict[str, Any]) -> None:
+    """Or else the test above says nothing."""
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({**cluster, "max_wrokers": 3}, schema())
+        validate_config({**cluster, **broken})
 
 
-def test_ray_s_own_check_takes_it(cluster: dict[str, Any]) -> None:
-    from ray.autoscaler._private.util import prepare_config, validate_config
-
-    prepared = prepare_config(cluster)
-    validate_config(prepared)
-    assert prepared["available_node_types"]["gpu"]["max_workers"] == 8
-
-
-def test_a_cpu_head_and_gpu_workers_from_none(cluster: dict[str, Any]) -> None:
-    kinds = cluster["available_node_types"]
-    assert "GPU" not in kinds["head"]["resources"]
-    assert kinds["gpu"]["resources"]["GPU"] >= 1
-    assert kinds["gpu"]["min_workers"] == 0
-    assert kinds["gpu"]["max_workers"] <= cluster["max_workers"]
+def test_a_head_without_gpu_and_workers_that_come_when_needed(cluster: dict[str, Any]) -> None:
+    head, workers = types(cluster)
+    assert head["resources"].get("GPU", 0) == 0
+    assert head["resources"]["CPU"] == 0  # it drives, and runs no trials
+    assert head["max_workers"] == 0
+    assert workers
+    for worker in workers:
+        assert worker["min_workers"] == 0
+        assert 0 < worker["max_workers"] <= cluster["max_workers"]
+        assert worker["resources"]["GPU"] >= 1
+    assert 0 < cluster["idle_timeout_minutes"] <= 15
 
 
-def test_every_node_asks_for_the_token_and_has_it(cluster: dict[str, Any]) -> None:
-    for commands in (cluster["head_start_ray_commands"], cluster["worker_start_ray_commands"]):
-        assert any(command.startswith("RAY_AUTH_MODE=token ray start") for command in commands)
-    assert "~/.ray/auth_token" in cluster["file_mounts"]
+@pytest.mark.parametrize("commands", ["head_start_ray_commands", "worker_start_ray_commands"])
+def test_every_node_asks_for_the_token(cluster: dict[str, Any], commands: str) -> None:
+    [start] = [command for command in cluster[commands] if "ray start" in command]
+    before, _, _ = start.partition("ray start")
+    assert "export RAY_AUTH_MODE=token;" in before
+    assert cluster["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
+    assert "disabled" not in json.dumps(cluster)
 
 
 def test_nothing_is_open_to_the_world(cluster: dict[str, Any]) -> None:
-    assert "0.0.0.0" not in json.dumps(cluster)
+    assert not re.search(r"0\.0\.0\.0|::/0", TEXT)
+    assert not re.search(r"0\.0\.0\.0|::/0", json.dumps(cluster))  # nor by a default of Ray's: its dashboard is open
+    [start] = [command for command in cluster["head_start_ray_commands"] if "ray start" in command]
+    assert "--dashboard-host=127.0.0.1" in start
     assert cluster["provider"]["use_internal_ips"] is True
-    assert any("--dashboard-host=127.0.0.1" in command for command in cluster["head_start_ray_commands"])
-    # Without a group of the user's, Ray makes one whose SSH port is open to all.
-    assert all(kind["node_config"]["SecurityGroupIds"] for kind in cluster["available_node_types"].values())
+    head, workers = types(cluster)
+    for node in (head, *workers):
+        # Where it is missing Ray makes a group that opens ssh to all.
+        assert node["node_config"]["SecurityGroupIds"]
+
+
+def test_what_it_copies_is_there(cluster: dict[str, Any]) -> None:
+    sources = [source for source in cluster["file_mounts"].values() if not source.startswith("~")]
+    missing = [source for source in sources if not (FILE.parent / source).exists()]
+    assert set(missing) <= {"uv.lock"}  # git ignores it; `uv run` writes it
+    for package in ("htsweep", "tasks", "search_spaces", "pyproject.toml"):
+        assert package in sources
+
+
+def test_ray_reads_little_to_see_what_changed(monkeypatch: pytest.MonkeyPatch, cluster: dict[str, Any]) -> None:
+    """It reads every file that is mounted, whatever rsync leaves out: no results, no environment."""
+    monkeypatch.chdir(FILE.parent)
+    mounts = {there: here for there, here in cluster["file_mounts"].items() if Path(here).exists()}
+    assert sum(file.stat().st_size for here in mounts.values() for file in Path(here).rglob("*") if file.is_file()) < 20e6
+    assert hash_runtime_conf(mounts, None, {})[0]
+
+
+def test_the_commands_are_shell(cluster: dict[str, Any]) -> None:
+    for name, commands in cluster.items():
+        for command in commands if name.endswith("_commands") else ():
+            subprocess.run(["bash", "-n", "-c", command], check=True)
+
+
+def test_the_shell_gets_mode_and_path_once(tmp_path: Path, cluster: dict[str, Any]) -> None:
+    [command] = [one for one in cluster["setup_commands"] if ".bashrc" in one]
+    (tmp_path / ".bashrc").touch()
+    for _ in range(2):
+        subprocess.run(["bash", "-c", command], check=True, env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"})
+    lines = (tmp_path / ".bashrc").read_text().splitlines()
+    assert len(lines) == 1
+    shown = subprocess.run(["bash", "-c", f"{lines[0]}; echo $RAY_AUTH_MODE $PATH"], check=True, text=True,
+                           capture_output=True, env={"HOME": "/home/u", "PATH": "/bin"}).stdout
+    assert shown.split() == ["token", "/home/u/htsweep/.venv/bin:/home/u/.local/bin:/bin"]
