@@ -28,12 +28,18 @@ def ours(trials: int, folder: Path) -> None:
     study_file.write_text(f"task: toy\ngrid: {{y: {[index / 100 for index in range(50)]}}}\nrepetitions: {trials // 50}\n")
     study = htsweep.read(study_file)
     grown: list[machine.Growth] = []
+    growth: list[float] = []
 
     class Watch(Progress):  # type: ignore[misc]
         def started(self, agenda, job):
             if self.first_start is None:
                 grown.append(machine.Growth(os.getpid()))
             super().started(agenda, job)
+
+        def ended(self, agenda, job, outcome):
+            super().ended(agenda, job, outcome)
+            if agenda.done["trial done"] == agenda.total:
+                growth.append(grown[0].end())
 
     results = folder / "results"
     begin = time.time()
@@ -43,8 +49,9 @@ def ours(trials: int, folder: Path) -> None:
     wall = frame["ended"].max() - frame["started"].min()
     print(f"htsweep: {len(frame)} trials, {wall:.1f} s from the first start to the last end = {wall / len(frame) * 1e3:.1f} ms a "
           f"trial; {time.time() - begin:.1f} s in all with starting Ray and the mirror's end (mirrored: {done.mirrored})")
-    print(f"  driver grew by {grown[0].end():.0f} MiB; on disk {machine.size_of(results) / len(frame):.0f} bytes a trial, of "
-          f"which MLflow {machine.size_of_file(results / 'mlflow.db') / len(frame):.0f}")
+    kept = {name: machine.size_of(results / name) for name in ("trials", "measurements", "logs", "states", "leases")}
+    print(f"  driver grew by {growth[0]:.0f} MiB from the first start to the last end; ledger {sum(kept.values()) / len(frame):.0f} "
+          f"bytes a trial on disk; MLflow's copy {machine.size_of_file(results / 'mlflow.db') / len(frame):.0f} bytes a trial")
     sys.stdout.flush()
     ours.per_trial = wall / len(frame)
 

@@ -22,6 +22,7 @@ from typing import Any
 import ray
 from ray import tune
 from ray._private import worker
+from ray.air._internal import usage
 from ray._private.state import state
 from ray.tune.search import Searcher
 
@@ -92,6 +93,8 @@ def execute(agenda: Agenda, terms: Terms, watch: Watch) -> None:
     # What was handed out cannot be taken back, so that a budget of GPU hours, which only results use up, allows one.
     ahead = 1 if agenda.plan.study.budget.gpu_hours is not None else max(2 * agenda.slots, min(200, agenda.left))
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(ahead)
+    # Ray 2.60 counts the callbacks for its usage statistics, and to do so imports MLflow: a second, and 100 MB.
+    usage.tag_callbacks = lambda callbacks: False
     feed = Feed(agenda, terms, watch)
     sent = json.dumps(asdict(replace(terms, own_process=True)))
     trainable = tune.with_resources(tune.with_parameters(Trainee, terms=sent), {"cpu": terms.cpu, "gpu": terms.gpu})
