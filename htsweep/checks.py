@@ -123,7 +123,8 @@ def _objectives(study: Study, found: Task, where: Located) -> Iterator[Problem]:
         yield where.problem(("search",) if adaptive else ("stop",), f"{what} needs `objectives`, a list of "
                             "{metric: ..., direction: maximize or minimize}")
     if study.search and study.search.sampler != "grid" and study.search.trials is None:
-        yield where.problem(("search",), f"sampler {study.search.sampler} has no end of its own: give `trials`, the points per sweep")
+        yield where.problem(("search",), f"sampler {study.search.sampler} has no end of its own: give `trials`, the "
+                            "points per sweep")
 
 
 def _protocol(study: Study, where: Located) -> Iterator[Problem]:

@@ -6,8 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,12 +15,12 @@ from typing import Any, final
 from htsweep.errors import HtsweepError, StudyHeld, did_you_mean
 from htsweep.execute import inline, machine
 from htsweep.execute.agenda import Agenda, Past
-from htsweep.execute.trial import Terms
+from htsweep.execute.trial import Outcome, Terms
 from htsweep.execute.watch import Silent, Watch
 from htsweep.execute.workspace import SAVE_SECONDS
 from htsweep.ledger import Lease, Ledger, Store
 from htsweep.ledger.tables import PARTS
-from htsweep.planning import Plan, plan
+from htsweep.planning import Job, Plan, plan
 from htsweep.study import Study
 
 MIRROR_PATIENCE_SECONDS = 60.0
@@ -83,28 +82,34 @@ def launch(
         raise StudyHeld(_held(study, holder, lease.folder))
     interrupted = False
     stages = _Stages(store)
+    follower = _Follower(study, store, mirror, watch)
     try:
-        with _mirroring(study, store, mirror) as follower:
-            agenda = agenda_of(plan(study), store, stages)
-            try:
-                if on == "inline":
-                    inline.execute(agenda, terms, watch)
-                elif not agenda.finished:  # with nothing to do, no Ray is started
-                    from htsweep.execute import ray
-
-                    with ray.connected(terms, address) as agenda.slots:
-                        ray.execute(agenda, terms, watch)
-            except KeyboardInterrupt:
-                interrupted = True
-                agenda.close("interrupted")
+        agenda = agenda_of(plan(study), store, stages)
+        try:
+            _run(agenda, terms, on, address, follower)
+        except KeyboardInterrupt:
+            interrupted = True
+            agenda.close("interrupted")
+        finally:
             ledger = Ledger(store)
             if len(ledger.records()) > 1:
                 ledger.compact()
-            paths, table = _told(study, results, agenda)
+        paths, table = _told(study, results, agenda)
+        follower.finish()
         return Launched(agenda, time.monotonic() - began, interrupted, follower.caught_up, paths, table)
     finally:
         stages.release()
         lease.release()
+
+
+def _run(agenda: Agenda, terms: Terms, on: str, address: str | None, watch: Watch) -> None:
+    if on == "inline":
+        inline.execute(agenda, terms, watch)
+    elif not agenda.finished:  # with nothing to do, no Ray is started
+        from htsweep.execute import ray
+
+        with ray.connected(terms, address) as agenda.slots:
+            ray.execute(agenda, terms, watch)
 
 
 def terms_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS) -> Terms:
@@ -209,40 +214,52 @@ class _Stages:
 
 @final
 class _Follower:
-    """The mirror's own process: training never waits for it."""
+    """The mirror's own process: training never waits for it.
 
-    def __init__(self, process: subprocess.Popen[bytes] | None) -> None:
-        self.process = process
-        self.caught_up: bool | None = None if process is None else False
+    It watches the launch to start at the first end: before that there is nothing to copy, and Ray needs the cores to start.
+    """
+
+    def __init__(self, study: Study, store: Store, uri: str | None, watch: Watch) -> None:
+        self.caught_up: bool | None = None
+        self._study, self._store, self._uri, self._watch = study, store, uri, watch
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def started(self, agenda: Agenda, job: Job) -> None:
+        """Passes it on."""
+        self._watch.started(agenda, job)
+
+    def ended(self, agenda: Agenda, job: Job, outcome: Outcome) -> None:
+        """Passes it on; from here on there is something to copy."""
+        self._start()
+        self._watch.ended(agenda, job, outcome)
+
+    def tick(self, agenda: Agenda) -> None:
+        """Passes it on."""
+        self._watch.tick(agenda)
 
     def finish(self) -> None:
         """Lets it copy what is left, for a while."""
-        if self.process is None:
+        self._start()
+        if self._process is None:
             return
-        assert self.process.stdin is not None
-        self.process.stdin.close()  # the end of its input tells it that nothing more will come
+        assert self._process.stdin is not None
+        self._process.stdin.close()  # the end of its input tells it that nothing more will come
         try:
-            self.caught_up = self.process.wait(MIRROR_PATIENCE_SECONDS) == 0
+            self.caught_up = self._process.wait(MIRROR_PATIENCE_SECONDS) == 0
         except subprocess.TimeoutExpired:
-            self.process.terminate()
+            self._process.terminate()
             self.caught_up = False
 
+    def _start(self) -> None:
+        from htsweep.results import mirror_uri
 
-@contextmanager
-def _mirroring(study: Study, store: Store, uri: str | None) -> Iterator[_Follower]:
-    from htsweep.results import mirror_uri
-
-    if uri is None:
-        yield _Follower(None)
-        return
-    words = [sys.executable, "-m", "htsweep.following", "--results", store.uri, "--uri", uri or mirror_uri(store)]
-    process = subprocess.Popen([*words, str(study.file), *study.overrides], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, start_new_session=True)
-    follower = _Follower(process)
-    try:
-        yield follower
-    finally:
-        follower.finish()
+        if self._uri is None or self._process is not None:
+            return
+        words = [sys.executable, "-m", "htsweep.following", "--results", self._store.uri,
+                 "--uri", self._uri or mirror_uri(self._store), str(self._study.file), *self._study.overrides]
+        # A session of its own: Ctrl-C is for the launch, which then lets it finish.
+        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                         stderr=subprocess.DEVNULL, start_new_session=True)
 
 
 def _told(study: Study, results: str, agenda: Agenda) -> tuple[tuple[Path, ...], str]:

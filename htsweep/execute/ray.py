@@ -22,8 +22,8 @@ from typing import Any
 import ray
 from ray import tune
 from ray._private import worker
-from ray.air._internal import usage
 from ray._private.state import state
+from ray.air._internal import usage
 from ray.tune.search import Searcher
 
 from htsweep.errors import HtsweepError, ResourceError
