@@ -49,9 +49,10 @@ def ours(trials: int, folder: Path) -> None:
     wall = frame["ended"].max() - frame["started"].min()
     print(f"htsweep: {len(frame)} trials, {wall:.1f} s from the first start to the last end = {wall / len(frame) * 1e3:.1f} ms a "
           f"trial; {time.time() - begin:.1f} s in all with starting Ray and the mirror's end (mirrored: {done.mirrored})")
-    kept = {name: machine.size_of(results / name) for name in ("trials", "measurements", "logs", "states", "leases")}
+    kept = sum(machine.size_of(results / name) for name in ("trials", "measurements", "logs", "states", "leases"))
+    copied = machine.size_of_file(results / "mlflow.db")
     print(f"  driver grew by {growth[0]:.0f} MiB from the first start to the last end; on disk the ledger takes "
-          f"{sum(kept.values()) / len(frame):.0f} bytes a trial, MLflow's copy {machine.size_of_file(results / 'mlflow.db') / len(frame):.0f} bytes a trial")
+          f"{kept / len(frame):.0f} bytes a trial, MLflow's copy {copied / len(frame):.0f}")
     sys.stdout.flush()
     ours.per_trial = wall / len(frame)
 
