@@ -4,15 +4,16 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import pyarrow.fs as fs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from htsweep.errors import LedgerError
-from htsweep.ledger import Lease, Ledger, Record, Store, tables
+from htsweep.ledger import Lease, Ledger, Record, Store, store, tables
 
 
 @pytest.fixture
@@ -108,10 +109,6 @@ def filled(ledger: Ledger) -> Ledger:
     return ledger
 
 
-def deaths(limit: int = 14) -> Iterator[int]:
-    yield from range(limit)
-
-
 @pytest.mark.parametrize("operation", range(14))
 def test_compaction_may_die_at_any_operation(filled: Ledger, monkeypatch: pytest.MonkeyPatch, operation: int) -> None:
     before, left = rows(filled), operation
@@ -154,13 +151,38 @@ def test_compaction_keeps_the_ledger_small(filled: Ledger) -> None:
     assert filled.compact() == 0
 
 
+def test_a_compaction_under_the_reading_hides_nothing(filled: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another launch compacts between the listing and the reading."""
+    other, real, left = Ledger(filled.store), Ledger._object, [1]
+
+    def slow(self: Ledger, name: str) -> object:
+        if self is filled and left:
+            left.pop()
+            other.compact()
+        return real(self, name)
+
+    before = rows(other)
+    monkeypatch.setattr(Ledger, "_object", slow)
+    assert filled.trials().num_rows == 5
+    assert rows(filled) == before
+
+
 def test_columns_are_read_alone(filled: Ledger) -> None:
     assert filled.measurements(["x", "absent"]).column_names == ["trial", "step", "x"]
 
 
-def test_a_store_by_uri_is_the_same_ledger(filled: Ledger) -> None:
-    """The way of an object store: no local path, only streams."""
-    far = Ledger(Store(f"file://{filled.store.uri}"))
+def test_a_store_that_is_no_local_folder(filled: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way of an object store: only streams and listings."""
+    streams = fs.SubTreeFileSystem(str(tmp_path.parent), fs.LocalFileSystem())
+    opened = SimpleNamespace(from_uri=lambda uri: (streams, tmp_path.name))
+    monkeypatch.setattr(store, "fs", SimpleNamespace(**{**vars(fs), "FileSystem": opened}))
+    far = Ledger(Store(f"far://{tmp_path.name}"))
+    assert far.store.folder is None
+    assert [entry[:2] for entry in far.store.list("trials")] == [entry[:2] for entry in filled.store.list("trials")]
+    lease, second = Lease(far.store, "x"), Lease(far.store, "x")
+    assert lease.take() is None
+    assert second.take() is not None
+    lease.release()
     far.append(record("far", steps=1), [{"step": 0, "x": 1.0}])
     assert rows(far) == rows(filled)
     far.compact()

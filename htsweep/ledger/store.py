@@ -54,8 +54,11 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
             return
-        with self._files.open_output_stream(path) as stream:
-            stream.write(data)
+        try:
+            self._stream(path, data)
+        except FileNotFoundError:  # a file system that has folders
+            self._files.create_dir(path.rpartition("/")[0], recursive=True)
+            self._stream(path, data)
 
     def read(self, name: str) -> bytes:
         """An object's bytes.
@@ -87,6 +90,10 @@ class Store:
     def open(self, name: str) -> object:
         """An object as a pyarrow file to read columns from."""
         return self._files.open_input_file(self._path(name))
+
+    def _stream(self, path: str, data: bytes) -> None:
+        with self._files.open_output_stream(path) as stream:
+            stream.write(data)
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"

@@ -196,14 +196,25 @@ class Ledger:
 
     def _trials(self) -> tuple[pa.Table, dict[str, str]]:
         """All records, each once, and for each the object that it is read from."""
-        names = sorted(self.records(), key=lambda name: (not name.startswith("all-"), name))
+        while True:
+            names = self.records()
+            found = self._admitted(sorted(names, key=lambda name: (not name.startswith("all-"), name)))
+            lost = names - set(found[2])
+            # What was listed but could not be read is torn, or was compacted under the reading: then look again.
+            if not lost or not (names - self.records()):
+                return found[0], found[1]
+
+    def _admitted(self, names: Sequence[str]) -> tuple[pa.Table, dict[str, str], list[str]]:
+        """The records of the objects `names`, merged ones first; where each is from; and which objects were read or spared."""
         merged = [name for name in names if name.startswith("all-")]
         tables: list[pa.Table] = []
         sources: dict[str, str] = {}
+        used: list[str] = []
 
         def admit(name: str, table: pa.Table | None) -> None:
             if table is None:
                 return
+            used.append(name)
             records = table.column("record").to_pylist()
             fresh = [record not in sources for record in records]
             for record in records:
@@ -212,11 +223,12 @@ class Ledger:
 
         for name in merged:
             admit(name, self._object(name))
+        spared = [name for name in names[len(merged):] if name in sources]
         parts = [name for name in names[len(merged):] if name not in sources]
         with ThreadPoolExecutor(8) as pool:
             for name, table in zip(parts, pool.map(self._object, parts), strict=True):
                 admit(name, table)
-        return (pa.concat_tables(tables) if tables else SCHEMA.empty_table()), sources
+        return (pa.concat_tables(tables) if tables else SCHEMA.empty_table()), sources, used + spared
 
     def _object(self, name: str) -> pa.Table | None:
         table = self._get(f"trials/{name}.parquet", None)
