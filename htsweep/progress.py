@@ -151,4 +151,8 @@ def _label(agenda: Agenda, job: Job) -> str:
     names = list(agenda.plan.study.grid)
     cell = " | ".join(str(job.config[name]) for name in names if name in job.config)
     searched = {dimension.key for sweep in agenda.plan.sweeps if sweep.id == job.sweep for dimension in sweep.space}
-    return cell + "".join(f" {key}={job.config[key]}" for key in sorted(searched) if key in job.config)
+    return cell + "".join(f" {key}={_short(job.config[key])}" for key in sorted(searched) if key in job.config)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -30,8 +31,8 @@ def launch_and_tell(
 def told(study: Study, file: str, overrides: Sequence[str], results: str, done: Launched) -> list[str]:
     """What the launch did, where its plots are, its table, and what to do next."""
     agenda = done.agenda
-    again = " ".join(["htsweep launch", file, *(f"--set {one}" for one in overrides),
-                      *([] if results == "results" else ["--results", results])])
+    again = shlex.join(["htsweep", "launch", file, *(word for one in overrides for word in ("--set", one)),
+                        *([] if results == "results" else ["--results", results])])
     ran = agenda.done["trial done"] + agenda.done["trial stopped"]
     lines = [""] if done.table else []
     if done.table:
