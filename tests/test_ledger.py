@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow.compute as pc
 import pyarrow.fs as fs
 import pytest
 from hypothesis import given, settings
@@ -149,6 +150,14 @@ def test_compaction_keeps_the_ledger_small(filled: Ledger) -> None:
     assert filled.compact() == 5
     assert len(filled.store.list("trials")) == len(filled.store.list("measurements")) == 1
     assert filled.compact() == 0
+
+
+def test_what_other_trials_measured_is_no_column(filled: Ledger) -> None:
+    filled.append(record("other", steps=1), [{"step": 0, "y": 1.0}])
+    filled.compact()
+    table = filled.trials()
+    mine = table.filter(pc.equal(table.column("trial"), "t0"))
+    assert filled.measurements(trials=mine).column_names == ["trial", "step", "x"]
 
 
 def test_a_compaction_under_the_reading_hides_nothing(filled: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,9 +20,10 @@ METRICS: Mapping[str, str] = {
 
 
 def metrics_of(columns: Iterable[str]) -> list[str]:
-    """The metrics to summarise of tables with these `columns`: those of `METRICS`; where there is none, all of `test/`."""
+    """The metrics to summarise of tables with these `columns`: those of `METRICS`; without any, `test/`; without, all `x/y`."""
     there = [str(name) for name in columns]
-    return [name for name in METRICS if name in there] or [name for name in there if name.startswith("test/")]
+    tested = [name for name in there if name.startswith("test/")]
+    return [name for name in METRICS if name in there] or tested or [name for name in there if "/" in name]
 
 
 def summarise(

@@ -110,7 +110,9 @@ class Ledger:
             raise LedgerError(msg)
         if found is None:
             return pa.table({"trial": pa.array([], pa.string()), "step": pa.array([], pa.int64())})
-        return found.drop_columns("record").sort_by([("trial", "ascending"), ("step", "ascending")])
+        # What other tasks measured stands beside it in a merged object.
+        foreign = [name for name in found.column_names if found.column(name).null_count == found.num_rows]
+        return found.drop_columns(["record", *foreign]).sort_by([("trial", "ascending"), ("step", "ascending")])
 
     def fresh(self, seen: set[str]) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
         """The (row, measurements) of the records that `seen` lacks, curves left out; `seen` then has them.

@@ -53,13 +53,19 @@ def report(
     how = _how(metrics, protocol, repetitions)
     absent = missing(trials, design, repetitions, sorted(set(chosen["sweep"])), planned)
     parts = [f"# {title}" if title else "", how, tables.markdown(found, metrics, design.compared)
-             or "No sweep has a point of which all repetitions are done yet.", absent]
+             or _nothing(metrics), absent]
     about = chosen[["sweep", "point", *(name for name in parameters if name in chosen)]].drop_duplicates("point")
     return {
         "report.md": "\n\n".join(part for part in parts if part) + "\n",
         "report.tex": tables.latex(found, metrics, how.replace("`", "").replace("**", ""), design.compared),
         "report.csv": summary.merge(about, on=["sweep", "point"], how="left").assign(protocol=protocol).to_csv(index=False),
     }
+
+
+def _nothing(metrics: Sequence[str]) -> str:
+    if not metrics:
+        return "The task names no measurement `test/...` or `validation/...`; `htsweep export` has all that it measured."
+    return "No sweep has a point of which all repetitions are done yet."
 
 
 def missing(
