@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, final
 
+from htsweep.analysis.power import least_p, repetitions_needed
 from htsweep.ledger import Ledger, Store
 from htsweep.planning import Job, plan
 from htsweep.study import Study
@@ -96,17 +97,9 @@ def estimate(study: Study, results: str = "results") -> Estimate:
         study.name, len(planned.sweeps), sum(planned.sizes.values()), study.repetitions, planned.trial_count,
         counts["done"], counts["stopped"], counts["failed"], to_run, len(stages), len(stages) - len(missing),
         len(missing), hours, basis, None if hours is None else hours * study.resources.gpu,
-        repetitions_for(ALPHA), 2.0 ** (1 - study.repetitions) if study.repetitions > 1 else 1.0,
+        repetitions_needed(ALPHA), least_p(study.repetitions),
         {key: value for key, value in study.budget.model_dump().items() if value is not None},
     )
-
-
-def repetitions_for(alpha: float) -> int:
-    """The fewest pairs with which an exact two-sided sign-flip test can give p < alpha: its smallest p is 2 / 2**n."""
-    pairs = 1
-    while 2.0 ** (1 - pairs) >= alpha:
-        pairs += 1
-    return pairs
 
 
 def _count_proposed(sizes: Mapping[str, int], rows: Sequence[Mapping[str, Any]], repetitions: int,

@@ -23,7 +23,7 @@ def launch_and_tell(
         done = launch(study, results, on=on, address=address, watch=progress, mirror=mirror)
         progress.last(done.agenda)
     for line in told(study, file, overrides, results, done):
-        print(line)  # noqa: T201
+        sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
     return INTERRUPTED if done.interrupted else FAILED if done.failed else 0
 

@@ -161,11 +161,6 @@ class Agenda:
         over = self.reused + self.done["trial done"] + self.done["trial stopped"] + self.done["trial failed"]
         return max(0, self.total - over - len(self.blocked))
 
-    @property
-    def pending(self) -> int:
-        """Jobs that could start at once if there were slots for them."""
-        return len(self._ready) + len(self._stages)
-
     # -- inside ----------------------------------------------------------------------------------------------------------
 
     def _add(self, trials: Iterable[tuple[Point, int]]) -> None:

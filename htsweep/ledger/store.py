@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import pyarrow.fs as fs
 
@@ -87,7 +87,7 @@ class Store:
         except FileNotFoundError:
             return
 
-    def open(self, name: str) -> object:
+    def open(self, name: str) -> Any:
         """An object as a pyarrow file to read columns from."""
         return self._files.open_input_file(self._path(name))
 

@@ -259,15 +259,14 @@ class Ledger:
 
     def _get(self, name: str, columns: Sequence[str] | None) -> pa.Table | None:
         try:
-            with self.store.open(name) as source:  # type: ignore[attr-defined]
+            with self.store.open(name) as source:
                 file = pq.ParquetFile(source)
                 there = set(file.schema_arrow.names)
                 return file.read(columns=None if columns is None else [one for one in columns if one in there])
         except FileNotFoundError:
             return None
         except (pa.ArrowInvalid, OSError) as error:
-            # A writer that was killed half way leaves an object without its end; whatever it held stands elsewhere or
-            # is measured again.
+            # A writer that was killed half way leaves such an object; what it held stands elsewhere, or is run again.
             _log.warning("%s cannot be read and is left out: %s", name, error)
             return None
 
