@@ -27,6 +27,10 @@ MIRROR_PATIENCE_SECONDS = 60.0
 """How long the end of a launch waits for the mirror; what it has not got by then, `htsweep mirror` gives it."""
 
 
+ORPHAN_SECONDS = 5.0
+"""After a launch was killed its workers live on for a moment, and what they end counts: it is not to be run again."""
+
+
 @final
 @dataclass(frozen=True)
 class Launched:
@@ -84,6 +88,8 @@ def launch(
     stages = _Stages(store)
     follower = _Follower(study, store, mirror, watch)
     try:
+        if lease.after_death:
+            time.sleep(ORPHAN_SECONDS)
         agenda = agenda_of(plan(study), store, stages)
         try:
             _run(agenda, terms, on, address, follower)

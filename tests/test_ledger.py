@@ -218,6 +218,7 @@ class TestLease:
         assert done.stdout.strip() == "None"
         mine = Lease(Store(tmp_path), "x")
         assert mine.take() is None
+        assert mine.after_death
         mine.release()
 
     def test_many_at_once_never_hold_together(self, tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ class Lease:
             "about": about,
         }).encode()
         self._over = threading.Event()
+        self.after_death = False
+        """Whether the name was held by a process that died."""
 
     def take(self) -> dict[str, Any] | None:
         """None where the name is now held by this lease, else what its holder says of itself."""
@@ -71,6 +73,7 @@ class Lease:
                 continue
             if _alive(holder, now - entry.modified):
                 return holder
+            self.after_death = True
             self._store.delete(entry.name)
         return None
 
