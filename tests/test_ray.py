@@ -51,7 +51,7 @@ def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
     found = []
     for one in psutil.Process(process.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            if "ResourceTrainable.train" in one.cmdline()[0]:
+            if "ResourceTrainable.train" in " ".join(one.cmdline()):
                 found.append(one)
     return found
 
