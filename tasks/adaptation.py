@@ -1,4 +1,4 @@
-"""Source training and adaptation, from resolved configs to measurements."""
+"""Source training, what methods learn beforehand, and adaptation: from resolved configs to measurements."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from tasks import backbones, data, methods, process
+from tasks import backbones, data, methods, metrics, process
 from tasks.data import Images, splits
-from tasks.evaluation import measure, outputs
+from tasks.data.splits import Split
+from tasks.evaluation import measure, measure_all, outputs
 from tasks.methods.method import Method
 from tasks.model import Model
-from tasks.training import Recipe, Run, TrainingSet
+from tasks.training import Recipe, Run
+from tasks.transfer import Transfer
 
 Measurement = dict[str, Any]
 
@@ -29,11 +32,16 @@ def train_source(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurem
     process.reset(workspace.seed("source"), workspace.threads, workspace.device)
     domain = _load(config, config["domain"], workspace)
     images, labels = _tensors(domain, workspace.device)
-    model = _model(config, domain).to(workspace.device)
-    run = Run(model, None, Method(), TrainingSet(images, labels, torch.arange(len(labels))), (),
-              _recipe(config, "source_"), _seeds(workspace, "source"), workspace.device)
+    model = _model(config, domain)
+    if config.get("weights"):
+        # The head is drawn by `_model`, so that it is the same with and without pretrained weights.
+        model = backbones.pretrained(config["backbone"], config.get("image_size", 0), config["weights"]).with_head(model.head)
+    rows = torch.arange(len(labels))
+    transfer = Transfer(None, images, labels, rows, rows[:0], len(domain.classes), (), new_head=True,
+                        device=workspace.device, seed=_seeds(workspace, "source"))
+    run = Run(model.to(workspace.device), transfer, Method(), _recipe(config, "source_"))
 
-    def accuracy(model: Model) -> Measurement:
+    def accuracy(model: Any) -> Measurement:
         _, logits = outputs(model, images, workspace.device)
         return {"train/accuracy": float((logits.argmax(1) == domain.labels).mean())}
 
@@ -45,30 +53,86 @@ def adapt(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
     """Adapts the source model to the target domain with the config's method, and measures it at step 0 and each epoch."""
     began = time.perf_counter()
     process.reset(workspace.seed("adaptation"), workspace.threads, workspace.device)
-    domain = _load(config, data.domains(config["dataset"])[1], workspace)
-    missing = _missing(config, domain, workspace)
-    split = splits.split(domain.labels, missing, workspace.seed("split"))
-    method = methods.build(config["method"], config)
-    images, labels = _tensors(domain, workspace.device)
-    source = _model(config, domain, to_be_loaded=True).to(workspace.device)
-    weights = workspace.artifact("source") / "model.pt"
-    source.load_state_dict(torch.load(weights, map_location=workspace.device, weights_only=True))
+    transfer, domain, split = _holistic(config, workspace)
+    missing = transfer.missing_classes
+    pseudo = [float(np.load(workspace.artifact(f"pseudo-{number}") / "gamma.npy")) for number in range(config.get("pcv", 0))]
 
-    def on_target(model: Model) -> Measurement:
-        return measure(model, images, domain.labels, split, missing, workspace.device)
+    def on_target(model: Any) -> Measurement:
+        return measure(model, transfer.images, domain.labels, split, missing, workspace.device, pseudo)
 
+    method = methods.build(config["method"], config, _learnt(config, workspace))
     if not method.adapts:
-        yield {"step": 0, "epoch": 0, **on_target(source.eval()), **_cost(workspace.device, began)}
+        yield {"step": 0, "epoch": 0, **on_target(transfer.source), **_cost(workspace.device, began)}
         return
-    rows = torch.from_numpy(split.reference if method.all_classes else split.train)
-    run = Run(copy.deepcopy(source), source, method, TrainingSet(images, labels, rows), missing,
-              _recipe(config), _seeds(workspace, "adaptation"), workspace.device)
-    yield from _train(run, on_target, workspace, began)
+    if method.all_classes:
+        transfer = dataclasses.replace(transfer, train=torch.from_numpy(split.reference))
+    yield from _train(Run(copy.deepcopy(transfer.source), transfer, method, _recipe(config)), on_target, workspace, began)
 
 
-def _train(
-    run: Run, measured: Callable[[Model], Measurement], workspace: Any, began: float
-) -> Iterator[Measurement]:
+def cross_validate(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
+    """One run of pseudo cross-validation: half of the seen classes stand for the missing ones.
+
+    Leaves the constant that balances the two halves on held-out images in `workspace.output / "gamma.npy"`. Only seen
+    classes are looked at: their images train and validate, their columns are compared (Mai et al., NeurIPS 2024).
+    """
+    began = time.perf_counter()
+    number = config["pseudo"]
+    process.reset(workspace.seed("pseudo", number), workspace.threads, workspace.device)
+    transfer, domain, split = _holistic(config, workspace)
+    seen = [index for index in range(transfer.classes) if index not in set(transfer.missing_classes)]
+    hidden = [seen[place] for place in splits.draw_missing(len(seen), 0.5, workspace.seed("pseudo classes", number))]
+    kept = split.train[~np.isin(domain.labels[split.train], hidden)]
+    transfer = dataclasses.replace(
+        transfer, train=torch.from_numpy(kept), missing_classes=sorted({*transfer.missing_classes, *hidden}),
+        seed=_seeds(workspace, f"pseudo {number}"),
+    )
+
+    def on_validation(model: Any) -> Measurement:
+        _, logits = outputs(model, transfer.images[transfer.validation], workspace.device)
+        labels = np.searchsorted(seen, domain.labels[split.validation])
+        gamma = metrics.balancing_gamma(logits[:, seen], labels, np.searchsorted(seen, hidden))
+        return {} if math.isnan(gamma) else {"validation/pseudo_gamma": gamma}
+
+    run = Run(copy.deepcopy(transfer.source), transfer, methods.build(config["method"], config), _recipe(config))
+    row: Measurement = {}
+    for row in _train(run, on_validation, workspace, began):
+        yield row
+    np.save(workspace.output / "gamma.npy", row.get("validation/pseudo_gamma", math.nan))
+
+
+def fine_tune(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
+    """Fits the source model under a new head to a target with classes of its own; measures it at step 0 and each epoch."""
+    began = time.perf_counter()
+    process.reset(workspace.seed("adaptation"), workspace.threads, workspace.device)
+    transfer, domain, split = _new_task(config, workspace)
+    told: Measurement = {}
+    for name in methods.learning(config["method"]):
+        told |= torch.load(workspace.artifact(name) / "told.pt", weights_only=True)
+    probe = transfer.train[:config["batch_size"]]
+
+    def on_target(model: Any) -> Measurement:
+        return measure_all(model, transfer.images, domain.labels, split, probe, workspace.device) | told
+
+    method = methods.build(config["method"], config, _learnt(config, workspace))
+    student = copy.deepcopy(transfer.source).with_head(_new_head(transfer, workspace))
+    yield from _train(Run(student, transfer, method, _recipe(config)), on_target, workspace, began)
+
+
+def learn(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
+    """What a method learns once from the source model and the adaptation data; leaves it in `learnt.pt`, and its numbers."""
+    began = time.perf_counter()
+    process.reset(workspace.seed("learn", config["method"]), workspace.threads, workspace.device)
+    transfer, _, _ = (_new_task if "fraction" in config else _holistic)(config, workspace)
+    method = methods.build(config["method"], config)
+    assert method.learn is not None
+    learnt, told = method.learn(dataclasses.replace(transfer, seed=_seeds(workspace, f"learn {config['method']}")))
+    torch.save({name: tensor.cpu() for name, tensor in learnt.items()}, workspace.output / "learnt.pt")
+    told = {f"{config['method']}/{name}": value for name, value in told.items()}
+    torch.save(told, workspace.output / "told.pt")
+    yield {"step": 0, "epoch": 0, **told, **_cost(workspace.device, began)}
+
+
+def _train(run: Run, measured: Callable[[Any], Measurement], workspace: Any, began: float) -> Iterator[Measurement]:
     """Trains epoch by epoch, from the state kept where there is one; yields a measurement at step 0 and after each."""
     first, before = 0, 0.0
     kept = workspace.load()
@@ -95,6 +159,59 @@ def _train(
             workspace.save(lambda row=row: _bytes({"run": run.state(), "epoch": row["epoch"], "seconds": row["seconds"]}))
 
 
+def _holistic(config: Mapping[str, Any], workspace: Any) -> tuple[Transfer, Images, Split]:
+    """A target with the source's classes, some of them missing."""
+    domain = _load(config, data.domains(config["dataset"])[1], workspace)
+    missing = _missing(config, domain, workspace)
+    split = splits.split(domain.labels, missing, workspace.seed("split"))
+    source = _restored(_model(config, domain), workspace)
+    return _transfer(source, domain, split, missing, False, workspace), domain, split
+
+
+def _new_task(config: Mapping[str, Any], workspace: Any) -> tuple[Transfer, Images, Split]:
+    """A target with classes of its own, of which a fraction of the training images is there."""
+    source_name, target_name = data.fine_tuning_domains(config["dataset"])
+    domain = _load(config, target_name, workspace)
+    split = splits.split(domain.labels, (), workspace.seed("split"), config["fraction"])
+    if source_name == data.PRETRAINED:
+        source = backbones.pretrained(config["backbone"], config.get("image_size", 0), config["weights"])
+    else:
+        channels, size = domain.pixels.shape[1:3]
+        classes = len(data.classes(source_name))
+        source = _restored(
+            backbones.build(config["backbone"], channels, size, classes, bool(config.get("weights"))), workspace)
+    return _transfer(source.to(workspace.device), domain, split, (), True, workspace), domain, split
+
+
+def _transfer(
+    source: Model, domain: Images, split: Split, missing: Any, new_head: bool, workspace: Any
+) -> Transfer:
+    images, labels = _tensors(domain, workspace.device)
+    return Transfer(source.requires_grad_(False).eval(), images, labels, torch.from_numpy(split.train),
+                    torch.from_numpy(split.validation), len(domain.classes), missing, new_head,
+                    workspace.device, _seeds(workspace, "adaptation"))
+
+
+def _restored(model: Model, workspace: Any) -> Model:
+    weights = workspace.artifact("source") / "model.pt"
+    model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    return model.to(workspace.device)
+
+
+def _new_head(transfer: Transfer, workspace: Any) -> nn.Linear:
+    """A head drawn from N(0, 0.01^2) with zero bias, as in the released code of Co-Tuning and BSS."""
+    head = nn.Linear(transfer.source.width, transfer.classes)
+    generator = torch.Generator().manual_seed(workspace.seed("head"))
+    nn.init.normal_(head.weight, std=0.01, generator=generator)
+    nn.init.zeros_(head.bias)
+    return head.to(workspace.device)
+
+
+def _learnt(config: Mapping[str, Any], workspace: Any) -> dict[str, Any]:
+    return {name: torch.load(workspace.artifact(name) / "learnt.pt", map_location=workspace.device, weights_only=True)
+            for name in methods.learning(config["method"])}
+
+
 def _cost(device: str, began: float) -> Measurement:
     return {"seconds": time.perf_counter() - began, "peak_memory_bytes": process.peak_memory_bytes(device)}
 
@@ -117,11 +234,9 @@ def _tensors(domain: Images, device: str) -> tuple[Tensor, Tensor]:
     return images, labels
 
 
-def _model(config: Mapping[str, Any], domain: Images, to_be_loaded: bool = False) -> Model:
+def _model(config: Mapping[str, Any], domain: Images) -> Model:
     channels, size = domain.pixels.shape[1:3]
-    return backbones.build(
-        config["backbone"], channels, size, len(domain.classes), config.get("pretrained", False), to_be_loaded
-    )
+    return backbones.build(config["backbone"], channels, size, len(domain.classes), bool(config.get("weights")))
 
 
 def _missing(config: Mapping[str, Any], domain: Images, workspace: Any) -> list[int]:
@@ -133,6 +248,8 @@ def _missing(config: Mapping[str, Any], domain: Images, workspace: Any) -> list[
 def _recipe(config: Mapping[str, Any], prefix: str = "") -> Recipe:
     """The recipe that the config's keys with `prefix` spell; keys that it lacks keep their defaults."""
     names = {field.name for field in dataclasses.fields(Recipe)} - {"amp"}
+    # A method with a decay of its own leaves the config without one.
+    config = {"weight_decay": 0.0, **config}
     return Recipe(amp=config["amp"], **{name: config[prefix + name] for name in names if prefix + name in config})
 
 

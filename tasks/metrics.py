@@ -6,7 +6,7 @@ sample means in [0, 1], as Holistic Transfer (Tu et al., NeurIPS 2023) reports t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +53,75 @@ def curve(scores: Array, labels: Array, missing: Sequence[int]) -> tuple[NDArray
     seen_count, missing_count = int((~of_missing).sum()), int(of_missing.sum())
     if not seen_count or not missing_count:
         return np.empty(0), np.empty(0)
+    _, seen, gained = _staircase(scores, labels, is_missing)
+    keep = _corners(seen, gained)
+    return seen[keep] / seen_count, gained[keep] / missing_count
+
+
+def oracle_gamma(scores: Array, labels: Array, missing: Sequence[int]) -> float:
+    """The constant for the missing classes' scores that gives the highest overall accuracy on these very labels.
+
+    An upper bound of what calibration can do where the labels are test labels. NaN where a group has no sample.
+    """
+    return _best_gamma(scores, labels, missing, lambda seen, gained, _: seen + gained)
+
+
+def balancing_gamma(scores: Array, labels: Array, missing: Sequence[int]) -> float:
+    """The constant for the missing classes' scores that gives the highest harmonic mean of the two accuracies.
+
+    With pseudo-missing classes in place of missing ones this is a run of pseudo cross-validation (Mai et al., NeurIPS
+    2024, whose words are that it balances them). NaN where a group has no sample.
+    """
+    def harmonic(seen: Array, gained: Array, counts: tuple[int, int]) -> Array:
+        a, b = seen / counts[0], gained / counts[1]
+        return np.where(a + b > 0, 2 * a * b / np.maximum(a + b, 1e-300), 0.0)
+
+    return _best_gamma(scores, labels, missing, harmonic)
+
+
+def average_logit_gap(scores: Array, labels: Array, missing: Sequence[int]) -> float:
+    """ALG: the mean score of seen classes other than the true one, less the mean score of missing classes.
+
+    The paper (Mai et al., NeurIPS 2024) takes it over target data of seen classes, its released code over whatever is
+    being evaluated, test labels of missing classes included. NaN where a group has no class.
+    """
+    is_missing = _mask(missing, scores.shape[1])
+    if not len(labels) or is_missing.all() or not is_missing.any():
+        return float("nan")
+    scores = scores.astype(np.float64)
+    others = np.tile(~is_missing, (len(labels), 1))
+    others[np.arange(len(labels)), labels] = False
+    rows = others.any(1)
+    if not rows.any():
+        return float("nan")
+    of_seen = np.where(others, scores, 0).sum(1)[rows] / others.sum(1)[rows]
+    return float(of_seen.mean() - scores[:, is_missing].mean())
+
+
+def calibrated(scores: Array, gamma: float, missing: Sequence[int]) -> NDArray[np.float64]:
+    """The scores with `gamma` added to those of the missing classes."""
+    return scores.astype(np.float64) + gamma * _mask(missing, scores.shape[1])
+
+
+def _best_gamma(scores: Array, labels: Array, missing: Sequence[int], value: Callable[..., Array]) -> float:
+    """The threshold of the staircase with the highest value, the one nearest to 0 among equals."""
+    is_missing = _mask(missing, scores.shape[1])
+    missing_count = int(is_missing[labels].sum())
+    counts = len(labels) - missing_count, missing_count
+    if not all(counts):
+        return float("nan")
+    gaps, seen, gained = _staircase(scores, labels, is_missing)
+    thresholds = np.concatenate([[gaps[0] - 1], (gaps[1:] + gaps[:-1]) / 2, [gaps[-1] + 1]])
+    values = value(seen, gained, counts)
+    best = thresholds[values == values.max()]
+    return float(best[np.abs(best).argmin()])
+
+
+def _staircase(scores: Array, labels: Array, is_missing: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
+    """The K distinct gaps, rising, and how many seen and missing samples are right at the K + 1 thresholds around them."""
     # float64: in float32 two different gaps may come out equal.
     scores = scores.astype(np.float64)
+    of_missing = is_missing[labels]
     to_seen, to_missing = np.where(is_missing, -np.inf, scores), np.where(is_missing, scores, -np.inf)
     gaps = to_seen.max(1) - to_missing.max(1)
     right_seen = ~of_missing & (to_seen.argmax(1) == labels)
@@ -62,13 +129,9 @@ def curve(scores: Array, labels: Array, missing: Sequence[int]) -> tuple[NDArray
 
     order = np.argsort(gaps, kind="stable")
     ends = np.flatnonzero(np.append(np.diff(gaps[order]) > 0, True))  # the last sample of each distinct gap
-    lost = np.cumsum(right_seen[order])[ends]
-    won = np.cumsum(right_missing[order])[ends]
-    # Counts stay whole numbers until the end, so that "collinear" is exact.
-    seen = np.append(0, lost) * -1 + right_seen.sum()
-    gained = np.append(0, won)
-    keep = _corners(seen, gained)
-    return seen[keep] / seen_count, gained[keep] / missing_count
+    # Counts stay whole numbers, so that "collinear" and "equal" are exact.
+    seen = right_seen.sum() - np.append(0, np.cumsum(right_seen[order])[ends])
+    return gaps[order][ends], seen, np.append(0, np.cumsum(right_missing[order])[ends])
 
 
 def area(seen: Array, missing: Array) -> float:

@@ -2,40 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+Tap = Callable[[nn.Module, Tensor], tuple[Tensor, list[Tensor]]]
+"""Gives a backbone's features and the feature maps of its stages in one forward pass."""
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.modules.instancenorm._InstanceNorm)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a model makes of a batch: features [B, width], logits [B, classes], maps [B, channels, h, w] a stage."""
+
+    features: Tensor
+    logits: Tensor
+    maps: Sequence[Tensor] = ()
+
+    def in_full_precision(self) -> Outputs:
+        """The same in float32."""
+        return Outputs(self.features.float(), self.logits.float(), [one.float() for one in self.maps])
 
 
 @final
 class Model(nn.Module):
     """Images [B, channels, H, W] to features [B, width] and logits [B, classes]."""
 
-    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+    def __init__(self, backbone: nn.Module, head: nn.Linear, tap: Tap | None = None) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self._tap = tap
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Features and logits of a batch."""
         features = self.backbone(as_float(images))
         return features, self.head(features)
 
+    def outputs(self, images: Tensor, *, maps: bool = False) -> Outputs:
+        """Features and logits of a batch; with `maps`, also the feature maps of the backbone's stages."""
+        if not maps:
+            return Outputs(*self(images))
+        assert self._tap is not None, "this backbone gives no feature maps"
+        features, stages = self._tap(self.backbone, as_float(images))
+        return Outputs(features, self.head(features), stages)
+
+    def with_head(self, head: nn.Linear) -> Model:
+        """The same backbone under another head."""
+        return Model(self.backbone, head, self._tap)
+
+    @property
+    def width(self) -> int:
+        """The number of features."""
+        return int(self.head.in_features)
+
+    def norms(self) -> list[nn.Module]:
+        """The backbone's norm layers."""
+        return [module for module in self.backbone.modules() if isinstance(module, NORMS)]
+
+    def parameters_of(self, part: str) -> list[nn.Parameter]:
+        """The parameters of a part: `head`; of the backbone `norms` and `weights`, which is all that no norm layer holds."""
+        if part == "head":
+            return list(self.head.parameters())
+        norms = [parameter for norm in self.norms() for parameter in norm.parameters(recurse=False)]
+        if part == "norms":
+            return norms
+        held = {id(parameter) for parameter in norms}
+        return [parameter for parameter in self.backbone.parameters() if id(parameter) not in held]
+
 
 @final
-class Standardise(nn.Module):
-    """Images with the mean and the spread per channel that a pretrained backbone was trained with."""
+class Fitted(nn.Module):
+    """Images as a pretrained backbone expects them: of its size, with its channels, mean and spread."""
 
-    def __init__(self, mean: Sequence[float], spread: Sequence[float]) -> None:
+    def __init__(self, mean: Sequence[float], spread: Sequence[float], size: int = 0) -> None:
         super().__init__()
+        self.size = size
         # Not persistent: constants are neither saved nor averaged between models.
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("spread", torch.tensor(spread).view(-1, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(images - mean) / spread."""
+        """(images - mean) / spread, a grey channel repeated, resized where a size is given."""
+        if self.size and images.shape[-1] != self.size:
+            images = interpolate(images, (self.size, self.size), mode="bilinear", antialias=images.shape[-1] > self.size)
         return (images - self.mean) / self.spread
 
 

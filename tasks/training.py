@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from tasks.batches import Batches
-from tasks.methods.method import Method, View
+from tasks.methods.method import BACKBONE, PARTS, Method, View, prepared
 from tasks.model import Model
+from tasks.transfer import Transfer
 
 
 @final
@@ -38,107 +39,136 @@ class Recipe:
 
 
 @final
-@dataclass(frozen=True, eq=False)
-class TrainingSet:
-    """Images [N, C, H, W] and labels [N], on the device where they fit, and the positions that may be trained on."""
-
-    images: Tensor
-    labels: Tensor
-    rows: Tensor
-
-
-@final
 class Run:
     """A student in training: what can be asked of it, and the steps that can be taken.
 
     Args:
         student: trains where `method` lets it.
-        source: the model that penalties compare with, left frozen; None where `method` needs none.
-        training: what it trains on.
-        missing: the classes that count as missing; oracle training has images of them all the same.
-        seed: gives a seed for names.
+        transfer: the source model that penalties compare with, and the data.
+        method: what is added to plain fine-tuning.
+        recipe: how long and how fast.
     """
 
-    def __init__(
-        self, student: Model, source: Model | None, method: Method, training: TrainingSet,
-        missing: Sequence[int], recipe: Recipe, seed: Callable[..., int], device: str,
-    ) -> None:
-        self.student, self.source, self.method = student, source, method
-        self.training = training
-        self.classes: list[int] = training.labels[training.rows].unique().tolist()
-        """The classes that the training set holds."""
+    def __init__(self, student: Model, transfer: Transfer, method: Method, recipe: Recipe) -> None:
+        self.student, self.transfer, self.method, self.recipe = student, transfer, method, recipe
+        self.seed, self.device = transfer.seed, transfer.device
         self.steps = recipe.steps
-        self.seed = seed
-        self.device = device
-        self.recipe = recipe
-        self.batch = Batches(training.labels, training.rows, recipe.batch_size, seed).batch
+        self.classes: list[int] = transfer.labels[transfer.train.to(transfer.labels.device)].unique().tolist()
+        """The classes that the training set holds."""
+        self.batch = Batches(transfer.labels, transfer.train, recipe.batch_size, transfer.seed).batch
         """The positions of a batch by its number, of some classes only where asked."""
-        if source is not None:
-            source.requires_grad_(False).eval()
-        for part in method.frozen:
-            getattr(student, part).requires_grad_(False)
-        self.trained = [part for part in ("backbone", "head") if part not in method.frozen]
+        if transfer.source is not None:
+            transfer.source.requires_grad_(False).eval()
+        if method.rebuild is not None:
+            method.rebuild(student)
+        self.freeze(method.frozen)
+        self.prepared = prepared(method, student, transfer)
+        self._kept = nn.ModuleList(_modules(self.prepared))
+        trained = [[one for part in sorted(BACKBONE - method.frozen, reverse=True) for one in student.parameters_of(part)],
+                   [] if "head" in method.frozen else student.parameters_of("head"),
+                   [one for one in self._kept.parameters() if one.requires_grad]]
+        factors = [1.0, recipe.head_learning_rate_factor, 1.0]
         self.optimiser = torch.optim.SGD(
-            [{"params": list(getattr(student, part).parameters()),
-              "factor": recipe.head_learning_rate_factor if part == "head" else 1.0} for part in self.trained],
+            [{"params": group, "factor": factor} for group, factor in zip(trained, factors, strict=True) if group]
+            or [{"params": [torch.zeros(())], "factor": 0.0}],
             lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0,
-            weight_decay=recipe.weight_decay, foreach=True,
+            weight_decay=0.0 if method.decays else recipe.weight_decay, foreach=True,
         )
-        known = range(student.head.out_features)
-        self._seen = torch.tensor([index for index in known if index not in set(missing)], device=device)
-        self._missing = torch.tensor(sorted(missing), dtype=torch.long, device=device)
-        self._prepared = method.prepare(source, missing) if method.prepare else None
+
+    def freeze(self, parts: Collection[str]) -> None:
+        """Holds `parts` as they are, and lets the others train.
+
+        A frozen part is in evaluation mode: without gradient alone its batch-norm statistics would move.
+        """
+        self.trained = [part for part in PARTS if part not in parts]
+        for part in PARTS:
+            for parameter in self.student.parameters_of(part):
+                parameter.requires_grad_(part in self.trained)
+        self._set_modes()
+
+    def _set_modes(self) -> None:
+        student = self.student.eval()
+        student.head.train("head" in self.trained)
+        student.backbone.train("weights" in self.trained)
+        for norm in student.norms():
+            norm.train("norms" in self.trained)
 
     @property
     def statistics(self) -> list[Tensor]:
         """The batch-norm means and variances that training moves."""
-        return [buffer for part in self.trained for buffer in getattr(self.student, part).buffers()
-                if buffer.is_floating_point()]
+        return [buffer for norm in self.student.norms() if "norms" in self.trained
+                for buffer in norm.buffers(recurse=False) if buffer.is_floating_point()]
 
     def set_rate(self, progress: float) -> None:
         """Sets the learning rates by the cosine schedule: whole at progress 0, zero at 1."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.learning_rate * group["factor"] * (1 + math.cos(math.pi * progress)) / 2
 
+    def view(self, positions: Tensor) -> View:
+        """The batch at `positions`, as a penalty sees it."""
+        return View(self.student, self.transfer, *self.transfer.take(positions), maps=self.method.maps, amp=self.recipe.amp)
+
     def gradient(self, positions: Tensor) -> Tensor:
         """Leaves the gradient of a batch's loss in the parameters' `.grad`; returns the loss, still on the device."""
-        positions = positions.to(self.training.images.device, non_blocking=True)
-        images = self.training.images[positions].to(self.device, non_blocking=True)
-        labels = self.training.labels[positions].to(self.device, non_blocking=True)
-        view = View(self.student, self.source, images, labels, self._seen, self._missing)
-        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.recipe.amp):
-            loss = cross_entropy(view.logits, labels)
-            if self.method.penalty is not None:
-                loss = loss + self.method.penalty(view, self._prepared)
+        view = self.view(positions)
+        loss = cross_entropy(view.logits, view.labels)
+        if self.method.penalty is not None:
+            loss = loss + self.method.penalty(view, self.prepared)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         return loss.detach()
 
+    def step(self) -> None:
+        """Moves the parameters along the gradient that they hold."""
+        self.optimiser.step()
+        if self.method.stepped is not None:
+            with torch.no_grad():
+                self.method.stepped(self, self.prepared)
+
     def advance(self, first: int, last: int) -> Tensor | None:
         """Trains from gradient evaluation `first` to `last`; returns the mean loss, None where no step was taken."""
-        self.student.eval()
-        for part in self.trained:
-            # A frozen part stays in evaluation mode: without gradient alone its batch-norm statistics would move.
-            getattr(self.student, part).train()
+        self._set_modes()
         return (self.method.optimise or sgd)(self, first, last)
 
-    def finished(self) -> Model:
+    def finished(self) -> Model | Combined:
         """The model to be measured, in evaluation mode: the student, or what the method makes of a copy of it."""
-        if self.method.finish is None:
-            return self.student.eval()
-        model = copy.deepcopy(self.student).eval()
-        with torch.no_grad():
-            self.method.finish(model, self.source)
-        return model
+        model, source = self.student.eval(), self.transfer.source
+        if self.method.finish is not None:
+            model = copy.deepcopy(model)
+            with torch.no_grad():
+                self.method.finish(model, source, self.prepared)
+        return model if self.method.output is None else Combined(model, source, self.method.output)
 
     def state(self) -> dict[str, Any]:
         """What the run needs to go on from here; all else follows from names."""
-        return {"student": self.student.state_dict(), "optimiser": self.optimiser.state_dict()}
+        return {"student": self.student.state_dict(), "optimiser": self.optimiser.state_dict(),
+                "prepared": self._kept.state_dict()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from what `state` gave."""
         self.student.load_state_dict(state["student"])
+        self._kept.load_state_dict(state["prepared"])
         self.optimiser.load_state_dict(state["optimiser"])
+
+
+@final
+class Combined:
+    """A trained model whose logits are made of its own and the source model's."""
+
+    def __init__(self, model: Model, source: Model, output: Callable[[Tensor, Tensor], Tensor]) -> None:
+        self._model, self._source, self._output = model, source, output
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The trained model's features, and the combined logits."""
+        features, logits = self._model(images)
+        return features, self._output(logits, self._source(images)[1])
+
+
+def _modules(value: Any) -> list[nn.Module]:
+    """The modules in what `prepare` returned."""
+    if isinstance(value, nn.Module):
+        return [value]
+    return [module for one in value for module in _modules(one)] if isinstance(value, tuple) else []
 
 
 def sgd(run: Run, first: int, last: int) -> Tensor | None:
@@ -147,7 +177,7 @@ def sgd(run: Run, first: int, last: int) -> Tensor | None:
     for step in range(first, last):
         run.set_rate(step / run.steps)
         loss = run.gradient(run.batch(step))
-        run.optimiser.step()
+        run.step()
         # Summed where it is: to read it would make the device wait.
         total = loss if total is None else total + loss
     return None if total is None else total / (last - first)

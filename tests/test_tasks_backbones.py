@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tasks import backbones
-from tasks.model import Standardise
+from tasks.model import Fitted
 
 
 @pytest.mark.parametrize(("channels", "size"), [(1, 16), (3, 16), (3, 32), (1, 20), (3, 224)])
@@ -66,7 +66,73 @@ def test_timms_names_are_read_without_timm():
     assert set(timm.list_models()) <= backbones.timm_names()
 
 
-def test_a_pretrained_model_is_built_without_fetching_where_a_state_follows():
-    model = backbones.build("test_vit", 3, 160, 5, pretrained=True, to_be_loaded=True)
-    assert isinstance(model.backbone[0], Standardise)
-    assert not any("mean" in name for name in model.state_dict())
+@pytest.mark.parametrize(("name", "channels", "size"), [
+    ("lenet_bn", 1, 16), ("resnet10t", 3, 64), ("test_vit", 3, 160), ("tf_efficientnet_lite0", 3, 64),
+])
+def test_maps_are_those_of_the_stages_and_change_no_output(name, channels, size):
+    model = backbones.build(name, channels, size, 5).eval()
+    images = torch.rand(2, channels, size, size)
+    features, logits = model(images)
+    outputs = model.outputs(images, maps=True)
+    assert torch.allclose(outputs.features, features, atol=1e-5)
+    assert torch.allclose(outputs.logits, logits, atol=1e-5)
+    assert len(outputs.maps) == backbones.traits(name).stages > 1
+    assert all(one.ndim == 4 and len(one) == 2 for one in outputs.maps)
+    sizes = [one.shape[-1] for one in outputs.maps]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_traits():
+    assert backbones.traits("resnet10t").batch_norm
+    assert not backbones.traits("test_vit").batch_norm
+    assert not backbones.traits("vit_small_patch14_dinov2").classifier
+
+
+def test_the_shipped_weights_are_imagenets():
+    """Mapped in order onto timm's model: every tensor is taken over, and the classifier tells a class for sure."""
+    name = "efficientnet-lite0"
+    model = backbones.pretrained("tf_efficientnet_lite0", 64, name).eval()
+    assert model.head.out_features == 1000
+    stored = torch.load(backbones.weights_file(name), weights_only=True)
+    ours = [tensor for key, tensor in model.state_dict().items()]
+    assert all(torch.equal(*pair) for pair in zip(ours, stored.values(), strict=True))
+    grey, coloured = torch.rand(3, 1, 16, 16), torch.rand(3, 3, 200, 200)
+    for images in (grey, grey.expand(-1, 3, -1, -1), coloured):
+        features, logits = model(images)
+        assert features.shape == (3, 1280)
+        assert torch.isfinite(logits).all()
+    assert torch.allclose(model(grey)[1], model(grey.expand(-1, 3, -1, -1))[1])
+
+
+@pytest.mark.parametrize(("backbone", "weights", "said"), [
+    ("resnet18", "", None), ("resnet18", "timm", None), ("tf_efficientnet_lite0", "efficientnet-lite0", None),
+    ("resnet18", "efficientnet-lite0", "fit the backbone tf_efficientnet_lite0"),
+    ("lenet_bn", "timm", "lenet_bn has no pretrained weights"),
+    ("resnet18", "efficientnet-lite", "did you mean 'efficientnet-lite0'"),
+    ("resnet18", "nowhere.pth", "or a file that exists"),
+])
+def test_weights_are_judged(backbone, weights, said):
+    found = backbones.weights_problem(backbone, weights)
+    assert found is None if said is None else said in found
+
+
+def test_weights_from_a_file(tmp_path):
+    import timm
+
+    original = timm.create_model("test_vit")
+    torch.save(original.state_dict(), tmp_path / "vit.pth")
+    loaded = backbones.pretrained("test_vit", 160, str(tmp_path / "vit.pth"))
+    assert torch.equal(loaded.head.weight, original.get_classifier().weight)
+    before = backbones.weights_meaning(str(tmp_path / "vit.pth"))
+    torch.save(timm.create_model("test_resnet").state_dict(), tmp_path / "other.pth")
+    assert backbones.weights_meaning(str(tmp_path / "other.pth")) != before
+    with pytest.raises(ValueError, match="not those of the backbone"):
+        backbones.pretrained("test_vit", 160, str(tmp_path / "other.pth"))
+
+
+def test_a_model_to_be_loaded_has_the_names_of_a_pretrained_one():
+    empty = backbones.build("tf_efficientnet_lite0", 1, 16, 5, pretrained=True)
+    full = backbones.pretrained("tf_efficientnet_lite0", 64, "efficientnet-lite0").with_head(torch.nn.Linear(1280, 5))
+    assert isinstance(empty.backbone[0], Fitted)
+    assert empty.state_dict().keys() == full.state_dict().keys()
+    assert not any(name.rpartition(".")[2] == "mean" for name in empty.state_dict())

@@ -1,6 +1,7 @@
 """One conformance suite for every method, ours or a user's, and each paper's formula against numpy."""
 
 import copy
+import dataclasses
 import io
 import itertools
 import os
@@ -17,7 +18,9 @@ from ruamel.yaml import YAML
 from tasks import backbones, methods, process
 from tasks.methods import Method, Range, View, chain
 from tasks.methods.lolsgd import _kept, lolsgd
-from tasks.training import Recipe, Run, TrainingSet, sgd
+from tasks.methods.method import PARTS
+from tasks.training import Recipe, Run, sgd
+from tasks.transfer import Transfer
 
 CLASSES, MISSING = 6, [1, 4]
 RECIPE = Recipe(epochs=2, steps_per_epoch=4, batch_size=16, learning_rate=0.05, momentum=0.9, weight_decay=0.0)
@@ -42,6 +45,10 @@ def seed(*names):
     return zlib.crc32(repr(names).encode()) % 2**31
 
 
+def transfer_of(images, labels, rows, missing=MISSING, source=None, new_head=False):
+    return Transfer(source, images, labels, rows, rows[:12], CLASSES, missing, new_head, "cpu", seed)
+
+
 @pytest.fixture(scope="module")
 def training():
     """120 random images of six classes, those of the missing ones included but not among the rows."""
@@ -49,7 +56,7 @@ def training():
     labels = np.arange(120) % CLASSES
     images = rng.random((120, 1, 16, 16), dtype=np.float32) + labels[:, None, None, None].astype(np.float32) / 6
     rows = np.flatnonzero(~np.isin(labels, MISSING))
-    return TrainingSet(torch.from_numpy(images), torch.from_numpy(labels), torch.from_numpy(rows))
+    return transfer_of(torch.from_numpy(images), torch.from_numpy(labels), torch.from_numpy(rows))
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +64,14 @@ def source(training):
     """A model that has learnt a little about all classes, so that its batch-norm statistics are not the initial ones."""
     process.reset(1)
     model = backbones.build("lenet_bn", 1, 16, CLASSES)
-    every = TrainingSet(training.images, training.labels, torch.arange(120))
-    Run(model, None, Method(), every, (), RECIPE, seed, "cpu").advance(0, 8)
+    every = transfer_of(training.images, training.labels, torch.arange(120), ())
+    Run(model, every, Method(), RECIPE).advance(0, 8)
     return model.eval()
 
 
 def run_of(method, source, training, recipe=RECIPE, student=None):
-    return Run(student or copy.deepcopy(source), copy.deepcopy(source), method, training, MISSING, recipe, seed, "cpu")
+    transfer = dataclasses.replace(training, source=copy.deepcopy(source))
+    return Run(student or copy.deepcopy(source), transfer, method, recipe)
 
 
 def trained(method, source, training, recipe=RECIPE):
@@ -102,10 +110,11 @@ def test_it_leaves_the_source_and_frozen_parts_alone(name, source, training):
     run = run_of(method, source, training)
     run.advance(0, 8)
     run.finished()
-    assert equal(run.source.state_dict(), source.state_dict())
-    assert not run.source.training
-    for part in ("backbone", "head"):
-        moved = not equal(getattr(run.student, part).state_dict(), getattr(source, part).state_dict())
+    assert equal(run.transfer.source.state_dict(), source.state_dict())
+    assert not run.transfer.source.training
+    for part in PARTS:
+        pairs = zip(run.student.parameters_of(part), source.parameters_of(part), strict=True)
+        moved = any(not torch.equal(now, before) for now, before in pairs)
         assert moved == (part not in method.frozen)
 
 
@@ -211,11 +220,11 @@ def test_a_source_that_nobody_looks_at_is_never_run(source, training):
 
     for name in ("plain", "l2sp", "wise_ft", "frozen_classifier", "lolsgd", "oracle"):
         run = run_of(methods.build(name, {}), source, training)
-        run.source.forward = refuse
+        run.transfer.source.forward = refuse
         run.advance(0, 2)
         run.finished()
     run = run_of(methods.build("selective_distillation", {}), source, training)
-    run.source.forward = refuse
+    run.transfer.source.forward = refuse
     with pytest.raises(AssertionError, match="the source was run"):
         run.advance(0, 1)
 
@@ -226,7 +235,7 @@ def test_a_view_computes_each_output_once(source, training):
     student.register_forward_hook(lambda *_: calls.append("student"))
     teacher = copy.deepcopy(source)
     teacher.register_forward_hook(lambda *_: calls.append("source"))
-    view = View(student, teacher, training.images[:4], training.labels[:4], torch.tensor([0]), torch.tensor(MISSING))
+    view = View(student, dataclasses.replace(training, source=teacher), training.images[:4], training.labels[:4])
     for _ in range(2):
         assert view.logits.shape == view.source_logits.shape == (4, CLASSES)
         assert view.features.shape == view.source_features.shape == (4, 64)
@@ -239,9 +248,10 @@ def test_a_view_computes_each_output_once(source, training):
 
 
 def penalty_of(method, source, training, student):
-    view = View(student, source, training.images[:8], training.labels[:8], torch.tensor([0, 2, 3, 5]), torch.tensor(MISSING))
-    prepared = method.prepare(source, MISSING) if method.prepare else None
-    return method.penalty(view, prepared).item(), view
+    transfer = dataclasses.replace(training, source=source)
+    view = View(student, transfer, training.images[:8], training.labels[:8])
+    ready = method.prepare(copy.deepcopy(source), transfer, None) if method.prepare else None
+    return method.penalty(view, ready).item(), view
 
 
 @pytest.fixture
@@ -275,7 +285,8 @@ def test_selective_distillation_formula(source, training, student, temperature):
 
 
 def test_selective_distillation_of_one_class_is_nothing(source, training, student):
-    view = View(student, source, training.images[:8], training.labels[:8], torch.arange(5), torch.tensor([5]))
+    transfer = dataclasses.replace(training, source=source, missing_classes=[5])
+    view = View(student, transfer, training.images[:8], training.labels[:8])
     assert methods.find("selective_distillation")().penalty(view, None).item() == 0
 
 
@@ -365,7 +376,7 @@ def test_a_step_is_nesterov_sgd(source, training):
 
 def test_batches_pass_through_the_rows_and_only_them(source, training):
     run = run_of(Method(), source, training)
-    rows = set(training.rows.tolist())
+    rows = set(training.train.tolist())
     passes = [torch.cat([run.batch(5 * which + place) for place in range(5)]) for which in range(2)]
     for one in passes:
         assert len(one) == 80 == len(set(one.tolist()))

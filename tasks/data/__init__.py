@@ -16,6 +16,8 @@ from typing import Any, final
 
 DIGITS = ("mnist", "uci")
 NAMES = ("mnist-uci", "uci-mnist")
+PRETRAINED = "pretrained"
+"""In place of a source domain: the source model is the backbone's pretrained weights."""
 
 
 @final
@@ -39,10 +41,9 @@ def known() -> dict[str, str]:
 @functools.cache
 def canonical(dataset: str) -> str:
     """The dataset's name with an absolute root: a worker has another current folder than the launch."""
-    if not dataset.startswith("folder:"):
-        return dataset
-    root, _, pair = dataset.removeprefix("folder:").rpartition(":")
-    return f"folder:{Path(root).expanduser().resolve()}:{pair}" if root else dataset
+    before, folder, after = dataset.partition("folder:")
+    root, _, pair = after.rpartition(":")
+    return f"{before}folder:{Path(root).expanduser().resolve()}:{pair}" if folder and root else dataset
 
 
 def domains(dataset: str) -> tuple[str, str]:
@@ -59,6 +60,40 @@ def domains(dataset: str) -> tuple[str, str]:
     near = difflib.get_close_matches(dataset, NAMES, n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""
     raise ValueError(f"no dataset '{dataset}'; {hint}known: {', '.join(known())} and folder:ROOT:SOURCE-TARGET")
+
+
+def fine_tuning_domains(dataset: str) -> tuple[str, str]:
+    """The names of the source and the target domain where their classes may differ: `pretrained-uci`, `mnist-uci`.
+
+    Raises:
+        ValueError: no such dataset; says what is wrong and what there is.
+    """
+    if not dataset.startswith(f"{PRETRAINED}-"):
+        return domains(dataset)
+    target = dataset.removeprefix(f"{PRETRAINED}-")
+    if target in DIGITS:
+        return PRETRAINED, target
+    if target.startswith("folder:"):
+        return PRETRAINED, target
+    raise ValueError(f"no domain '{target}' in '{dataset}'; known: {', '.join(DIGITS)} and folder:ROOT:DOMAIN")
+
+
+def known_for_fine_tuning() -> dict[str, str]:
+    """The datasets there are by name where the target has classes of its own."""
+    return known() | {
+        "pretrained-uci": "pretrained weights, ImageNet's say, to UCI optical digits",
+        "pretrained-mnist": "pretrained weights to MNIST digits (5,000 images)",
+    }
+
+
+def fine_tuning_problems(dataset: str) -> list[str]:
+    """What is wrong with a dataset whose domains may have different classes; no image is decoded."""
+    try:
+        found = [text for domain in fine_tuning_domains(dataset) if domain.startswith("folder:")
+                 for text in _folder().differences(domain, domain)]
+        return list(dict.fromkeys(found))
+    except (ValueError, OSError) as error:
+        return [str(error)]
 
 
 def classes(domain: str) -> tuple[str, ...]:

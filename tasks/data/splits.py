@@ -36,10 +36,11 @@ def draw_missing(classes: int, ratio: float, seed: int) -> list[int]:
     return sorted(int(index) for index in order[:count])
 
 
-def split(labels: NDArray[np.int64], missing: Sequence[int], seed: int) -> Split:
-    """The target's split, drawn within each class.
+def split(labels: NDArray[np.int64], missing: Sequence[int], seed: int, fraction: float = 1.0) -> Split:
+    """The target's split, drawn within each class; of what trains, only a fraction of each class, at least one image.
 
-    The cut of a class does not depend on which classes are missing: test sets of all ratios are the same images.
+    The cut of a class does not depend on which classes are missing: test sets of all ratios are the same images. What
+    trains at a small fraction trains at a larger one.
     """
     rng = np.random.default_rng(seed)
     train, validation, test = [], [], []
@@ -50,7 +51,8 @@ def split(labels: NDArray[np.int64], missing: Sequence[int], seed: int) -> Split
         validated = min(max(round(VALIDATION * len(own)), 1), max(len(own) - tested - 1, 0))
         test.append(own[:tested])
         validation.append(own[tested:tested + validated])
-        train.append(own[tested + validated:])
+        rest = own[tested + validated:]
+        train.append(rest[:max(round(fraction * len(rest)), min(1, len(rest)))])
     seen = [index for index in range(len(train)) if index not in set(missing)]
     return Split(
         train=_joined(train[index] for index in seen), validation=_joined(validation[index] for index in seen),

@@ -12,25 +12,38 @@ import importlib
 import inspect
 import re
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from tasks.methods.method import Method, Range, View, chain, contradictions
+from tasks.methods.method import (
+    NEEDS,
+    Choices,
+    Learnt,
+    Method,
+    Range,
+    Stages,
+    View,
+    chain,
+    contradictions,
+    stage_indices,
+)
 from tasks.task import Setting
 
 __all__ = [
-    "Method", "Range", "View", "build", "canonical", "chain", "find", "known", "parameters", "problems", "settings",
-    "spaces", "trains",
+    "Choices", "Learnt", "Method", "Range", "Stages", "View", "build", "canonical", "chain", "decays", "find", "known",
+    "learning", "learnt_keys", "needs", "parameters", "problems", "settings", "spaces", "stage_problems", "trains", "unmet",
 ]
 
 NAMES = (
-    "plain", "l2sp", "frozen_classifier", "linear_probe", "wise_ft", "lolsgd", "selective_distillation", "oracle", "source",
+    "plain", "source", "l2sp", "frozen_classifier", "linear_probe", "wise_ft", "lolsgd", "selective_distillation", "oracle",
 )
 
 
-def known() -> dict[str, str]:
-    """The methods there are: name -> a line about it."""
-    return {name: (find(name).__doc__ or "").strip().partition("\n")[0] for name in NAMES}
+def known(offers: Collection[str] = frozenset(NEEDS)) -> dict[str, str]:
+    """The methods that a task which offers these things can run: name -> a line about it."""
+    return {name: (find(name).__doc__ or "").strip().partition("\n")[0] for name in NAMES
+            if _default(name).needs <= frozenset(offers)}
 
 
 @functools.cache
@@ -53,15 +66,63 @@ def find(name: str) -> Callable[..., Method]:
 def parameters(name: str) -> Mapping[str, Setting]:
     """The settings of a method's parameters by config key: `l2sp.backbone`."""
     function = find(name)
-    kinds = typing.get_type_hints(function, include_extras=True)
     docs = dict(re.findall(r"^\s+(\w+): (.+)$", inspect.getdoc(function) or "", re.MULTILINE))
     found = {}
     for parameter in inspect.signature(function).parameters.values():
-        kind, *marks = typing.get_args(kinds.get(parameter.name)) or (kinds.get(parameter.name, float),)
-        limits = next((mark for mark in marks if isinstance(mark, Range)), Range(float("-inf"), float("inf")))
+        kind, marks = _marks(name)[parameter.name]
+        limits = next((mark for mark in marks if isinstance(mark, Range)), None)
+        choices = next((mark.names for mark in marks if isinstance(mark, Choices)), None)
         found[f"{name}.{parameter.name}"] = Setting(
-            kind, parameter.default, low=limits.low, high=limits.high, doc=docs.get(parameter.name, ""),
+            kind, parameter.default, low=limits and limits.low, high=limits and limits.high, choices=choices,
+            doc=docs.get(parameter.name, ""),
         )
+    return found
+
+
+@functools.cache
+def learnt_keys(name: str) -> tuple[str, ...]:
+    """The config keys of a method's parameters that what it learns beforehand depends on."""
+    return _marked(name, Learnt)
+
+
+@functools.cache
+def learning(method: str) -> tuple[str, ...]:
+    """The members of a canonical chain that learn something beforehand; none where a name is unknown."""
+    try:
+        return tuple(name for name in method.split("+") if _default(name).learn is not None)
+    except ValueError:
+        return ()
+
+
+@functools.cache
+def needs(method: str) -> frozenset[str]:
+    """What a canonical chain cannot do without, of `NEEDS`; nothing where a name is unknown."""
+    try:
+        return frozenset().union(*(_default(name).needs for name in method.split("+")))
+    except ValueError:
+        return frozenset()
+
+
+def unmet(method: str, offers: Collection[str]) -> list[str]:
+    """Why a task that offers these things cannot run a canonical chain, a reason for each member that cannot."""
+    return [f"'{name}' {NEEDS[need]}; leave it out" for name in method.split("+")
+            for need in sorted(needs(name) - frozenset(offers))]
+
+
+def stage_problems(config: Mapping[str, Any], count: Callable[[], int]) -> list[tuple[str, str]]:
+    """(key, what is wrong) for each parameter that names a stage the backbone lacks; `count` is asked only if one does."""
+    found = []
+    for name in str(config["method"]).split("+"):
+        for key in _marked(name, Stages) if name in NAMES or ":" in name else ():
+            try:
+                wrong = [number for number in stage_indices(config[key])
+                         if not -count() <= number < count()]
+            except ValueError as error:
+                found.append((key, str(error)))
+                continue
+            if wrong:
+                found.append((key, f"got {config[key]!r}, but the backbone '{config['backbone']}' has {count()} stages: "
+                              f"give numbers from 1 to {count()}, or -1 (the last) to -{count()}"))
     return found
 
 
@@ -110,20 +171,54 @@ def trains(method: str) -> bool:
         return True
 
 
-def build(method: str, config: Mapping[str, Any]) -> Method:
-    """The method that a canonical chain stands for, with the config's parameters."""
+@functools.cache
+def decays(method: str) -> bool:
+    """Whether a member of a canonical chain takes the place of weight decay; False where a name is unknown."""
+    try:
+        return any(_default(name).decays for name in method.split("+"))
+    except ValueError:
+        return False
+
+
+def build(method: str, config: Mapping[str, Any], learnt: Mapping[str, Any] | None = None) -> Method:
+    """The method that a canonical chain stands for, with the config's parameters and what its members have `learnt`."""
     members = []
     for name in method.split("+"):
         given = {key.removeprefix(f"{name}."): config[key] for key in parameters(name) if key in config}
-        members.append(find(name)(**given))
+        member = find(name)(**given)
+        members.append(_given(member, learnt[name]) if learnt and name in learnt else member)
     return chain(*members)
+
+
+def _given(method: Method, learnt: Any) -> Method:
+    """The method with what it has learnt already."""
+    prepare = method.prepare
+    assert prepare is not None, "a method that learns prepares with what it learnt"
+    return replace(method, learn=None, prepare=lambda student, transfer, _: prepare(student, transfer, learnt))
+
+
+@functools.cache
+def _marks(name: str) -> Mapping[str, tuple[type, tuple[Any, ...]]]:
+    """Each parameter's type and the marks of its annotation."""
+    function = find(name)
+    kinds = typing.get_type_hints(function, include_extras=True)
+    found = {}
+    for parameter in inspect.signature(function).parameters:
+        kind, *marks = typing.get_args(kinds.get(parameter)) or (kinds.get(parameter, float),)
+        found[parameter] = kind, tuple(marks)
+    return found
+
+
+def _marked(name: str, mark: type) -> tuple[str, ...]:
+    return tuple(f"{name}.{parameter}" for parameter, (_, marks) in _marks(name).items()
+                 if any(isinstance(one, mark) for one in marks))
 
 
 @functools.cache
 def _canonical(text: str) -> str:
     names = [name.strip() for name in text.split("+") if name.strip() not in ("", "plain")]
     try:
-        last = [name for name in names if _default(name).finish is not None]
+        last = [name for name in names if _default(name).finish is not None or _default(name).output is not None]
     except ValueError:
         return "+".join(names)
     return "+".join(sorted(name for name in names if name not in last) + last) or "plain"

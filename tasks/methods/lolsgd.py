@@ -72,7 +72,7 @@ def _round(run: Run, number: int, subsets: int, left_out: int, local_steps: int,
     _copy(start[:len(weights)] + mean[len(weights):], moving)
     for (weight, rate), origin, average in zip(weights, start, mean, strict=False):
         weight.grad = (origin - average).mul_(server_rate / max(rate, 1e-30))
-    run.optimiser.step()
+    run.step()
     return losses
 
 

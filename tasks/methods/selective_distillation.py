@@ -31,4 +31,4 @@ def selective_distillation(
         source = (view.source_logits[:, view.missing] / temperature).log_softmax(1)
         return weight * temperature**2 * (source.exp() * (source - student)).sum(1).mean()
 
-    return Method(penalty=penalty)
+    return Method(penalty=penalty, needs=frozenset({"missing", "same_head"}))

@@ -5,4 +5,4 @@ from tasks.methods.method import Method
 
 def source() -> Method:
     """The source model without adaptation: what every method starts from."""
-    return Method(adapts=False)
+    return Method(adapts=False, needs=frozenset({"same_head"}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tasks.methods.method import Method, Range
 
@@ -19,11 +19,11 @@ def wise_ft(alpha: Annotated[float, Range(0, 1)] = 0.5) -> Method:
         alpha: share of the source model.
     """
 
-    def finish(student: Model, source: Model) -> None:
+    def finish(student: Model, source: Model, _: Any) -> None:
         origin = source.state_dict()
         for name, value in student.state_dict().items():
             # Whole numbers count batches; their mean means nothing.
             if value.is_floating_point():
                 value.copy_(alpha * origin[name] + (1 - alpha) * value)
 
-    return Method(finish=finish)
+    return Method(finish=finish, needs=frozenset({"same_head"}))

@@ -1,0 +1,107 @@
+"""Fine-tuning to a target with classes of its own, under a new head: the setting of L2-SP, DELTA, BSS, Co-Tuning, TRED."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tasks import backbones, data, methods
+from tasks.settings import MODEL_SETTINGS, SOURCE_SETTINGS, fitting, learnt_stage, of_method, training_settings, without_idle
+from tasks.task import Setting, declare, filled
+
+TRAINING_SETTINGS = training_settings(
+    # Backbone 0.001, head 0.01, batch 48 and decay 5e-4 are those of Co-Tuning's and BSS's released code.
+    learning_rate=1e-3, head_learning_rate_factor=10.0, batch_size=48, weight_decay=5e-4
+)
+PROBLEM = {
+    "dataset": Setting(str, "mnist-uci", choices=data.known_for_fine_tuning, open=True,
+                       doc="or folder:ROOT:SOURCE-TARGET, or pretrained-folder:ROOT:DOMAIN; images in ROOT/DOMAIN/CLASS/IMAGE"),
+    "fraction": Setting(float, 1.0, low=0.001, high=1.0, doc="share of each class's training images; 0.15 to 1 in the papers"),
+}
+BASE = {
+    **PROBLEM,
+    "method": Setting(str, "plain", choices=lambda: methods.known({"source_head", "batch_norm"}), open=True,
+                      doc="or a chain a+b, or one's own as module:function"),
+    **TRAINING_SETTINGS, **MODEL_SETTINGS, **SOURCE_SETTINGS,
+}
+SETTINGS = {**BASE, **methods.settings()}
+METRICS = (
+    "test/overall_accuracy", "test/class_accuracy", "test/loss", "validation/seen_accuracy", "validation/loss", "train/loss",
+    "train/smallest_singular_value", "train/largest_singular_value", "tred/negative_norm", "tred/negative_accuracy",
+    "epoch", "seconds", "peak_memory_bytes",
+)
+
+
+def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The canonical config: defaults filled in, the chain in its one order, without what cannot matter to it."""
+    method = methods.canonical(config.get("method") or "plain")
+    own = _settings_of(method)
+    full = {key: value for key, value in filled(own, config).items() if key in own or not (key in SETTINGS or "." in key)}
+    full["method"] = method
+    full["dataset"] = data.canonical(full["dataset"])
+    if full["dataset"].startswith(f"{data.PRETRAINED}-"):
+        return {key: value for key, value in full.items() if key not in SOURCE_SETTINGS}
+    return without_idle(full, full["dataset"])
+
+
+def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is wrong with a resolved config: (key, message)."""
+    own = _settings_of(config["method"])
+    found = [(key, f"the task has no key '{key}'; it has {', '.join(own)}") for key in config if key not in own]
+    found += [("dataset", text) for text in data.fine_tuning_problems(config["dataset"])]
+    if config["dataset"].startswith(f"{data.PRETRAINED}-") and not config["weights"]:
+        found.append(("dataset", f"'{config['dataset']}' starts from pretrained weights, but `weights` is empty; give "
+                      f"weights: timm, {', '.join(backbones.SHIPPED)} or a file, and the backbone that they fit"))
+    return found + fitting(config, ())
+
+
+def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The resolved config with data and weights by what they hold, not by where they lie."""
+    source, target = data.fine_tuning_domains(config["dataset"])
+    held = [source if source == data.PRETRAINED else data.fingerprint(source), data.fingerprint(target)]
+    weights = {"weights": backbones.weights_meaning(config["weights"])} if config.get("weights") else {}
+    return {**config, "dataset": held, **weights}
+
+
+def stages(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """The source model, unless it is pretrained; and what methods learn beforehand."""
+    return stages_of_part(config) | learnt_stage(
+        "fine_tuning", config, {**PROBLEM, **MODEL_SETTINGS, **SOURCE_SETTINGS})
+
+
+def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """The source model alone: what a part of a trial needs."""
+    source = data.fine_tuning_domains(config["dataset"])[0]
+    if source == data.PRETRAINED:
+        return {}
+    own = {key: config[key] for key in {**MODEL_SETTINGS, **SOURCE_SETTINGS} if key in config}
+    return {"source": ("holistic_transfer:source", {"domain": source} | own)}
+
+
+def spaces(config: Mapping[str, Any]) -> list[str]:
+    """The members of the chain that have parameters."""
+    return list(methods.spaces(config["method"]))
+
+
+@declare(settings=SETTINGS, resolve=resolve, meaning=meaning, problems=problems, stages=stages, spaces=spaces,
+         metrics=METRICS)
+def fine_tuning(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
+    """Fine-tunes a source model under a new head to a target with classes of its own; measures overall accuracy."""
+    from tasks.adaptation import fine_tune
+
+    yield from fine_tune(resolve(config), workspace)
+
+
+@declare(meaning=meaning, stages=stages_of_part)
+def learnt(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
+    """What one method learns before training, from the source model and the target's training images."""
+    from tasks.adaptation import learn
+
+    yield from learn(config, workspace)
+
+
+@functools.cache
+def _settings_of(method: str) -> Mapping[str, Setting]:
+    """The settings that matter to a canonical chain."""
+    return of_method(BASE, TRAINING_SETTINGS, method)

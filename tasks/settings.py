@@ -1,0 +1,99 @@
+"""Settings that the tasks of this folder share, and what is wrong with them; imports no torch."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from tasks import backbones, methods
+from tasks.task import Setting
+
+MODEL_SETTINGS = {
+    "backbone": Setting(str, "lenet_bn", choices=backbones.known, open=True, doc="or any timm model by its timm name"),
+    "weights": Setting(str, "", doc="the backbone's pretrained weights: timm, efficientnet-lite0 or a file; empty: random"),
+    "image_size": Setting(int, 224, low=4, high=4096, doc="pixels a side that images are brought to; digits alone have 16"),
+    "amp": Setting(bool, False, doc="compute in bfloat16 where it is safe; faster on a GPU, other numbers"),
+}
+SOURCE_SETTINGS = {
+    "source_epochs": Setting(int, 5, low=1, high=100_000, doc="epochs of source training"),
+    "source_steps_per_epoch": Setting(int, 60, low=1, high=1_000_000, doc="steps that make an epoch of source training"),
+    "source_batch_size": Setting(int, 64, low=1, high=65_536, doc="images in a batch of source training"),
+    "source_learning_rate": Setting(float, 0.05, low=1e-8, high=10.0, doc="learning rate of source training"),
+    "source_momentum": Setting(float, 0.9, low=0.0, high=0.9999, doc="Nesterov momentum of source training"),
+    "source_weight_decay": Setting(float, 5e-4, low=0.0, high=1.0, doc="weight decay of source training"),
+}
+
+
+def training_settings(
+    learning_rate: float, head_learning_rate_factor: float, batch_size: int, weight_decay: float
+) -> dict[str, Setting]:
+    """The settings of adaptation, with a task's own defaults."""
+    return {
+        "epochs": Setting(int, 5, low=0, high=100_000, doc="epochs of adaptation; each ends with a measurement"),
+        "steps_per_epoch": Setting(int, 60, low=1, high=1_000_000, doc="steps that make an epoch, however large the set is"),
+        "batch_size": Setting(int, batch_size, low=1, high=65_536, doc="images in a batch"),
+        "learning_rate": Setting(float, learning_rate, low=1e-8, high=10.0,
+                                 doc="the backbone's learning rate at the start of the cosine schedule"),
+        "head_learning_rate_factor": Setting(float, head_learning_rate_factor, low=0.0, high=1e3,
+                                             doc="the head's learning rate over the backbone's"),
+        "momentum": Setting(float, 0.9, low=0.0, high=0.9999, doc="Nesterov momentum"),
+        "weight_decay": Setting(float, weight_decay, low=0.0, high=1.0,
+                                doc="decay towards zero; methods with a decay of their own do without"),
+    }
+
+
+def of_method(base: Mapping[str, Setting], training: Collection[str], method: str) -> dict[str, Setting]:
+    """The settings that matter to a canonical chain: its members' own, and `training` only where it trains."""
+    own = dict(base)
+    for name in method.split("+"):
+        with contextlib.suppress(ValueError):  # an unknown name, for `problems` to judge
+            own |= methods.parameters(name)
+    if not methods.trains(method):
+        return {key: own[key] for key in own if key not in training}
+    if methods.decays(method):
+        del own["weight_decay"]
+    return own
+
+
+def without_idle(config: dict[str, Any], images: str) -> dict[str, Any]:
+    """Without settings that change nothing: the size of images that have one, weights where there are none."""
+    if not config.get("weights"):
+        config.pop("weights", None)
+        if not images.startswith("folder:"):
+            config.pop("image_size", None)
+    return config
+
+
+def fitting(config: Mapping[str, Any], offers: Collection[str]) -> list[tuple[str, str]]:
+    """(key, what is wrong) with the method, the backbone and the weights of a resolved config.
+
+    Args:
+        config: a resolved config.
+        offers: what the task offers to methods, but for what depends on the backbone.
+    """
+    method, backbone = config["method"], config["backbone"]
+    found = [("method", text) for text in methods.problems(method)]
+    wrong = backbones.problem(backbone)
+    if wrong:
+        return [*found, ("backbone", wrong)]
+    misfit = backbones.weights_problem(backbone, config.get("weights", ""))
+    if misfit:
+        found.append(("weights", misfit))
+    if found:
+        return found
+    offered = set(offers)
+    # A timm model is looked into only where it matters: timm's import takes seconds.
+    if "batch_norm" in methods.needs(method) and backbones.traits(backbone).batch_norm:
+        offered.add("batch_norm")
+    if "source_head" in methods.needs(method) and backbones.traits(backbone).classifier:
+        offered.add("source_head")
+    found += [("method", text) for text in methods.unmet(method, offered)]
+    return found + methods.stage_problems(config, lambda: backbones.traits(backbone).stages)
+
+
+def learnt_stage(task: str, config: Mapping[str, Any], keys: Collection[str]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """The stages in which members of the config's chain learn beforehand: of the config, `keys` and their own matter."""
+    shared = {key: config[key] for key in keys if key in config}
+    return {name: (f"{task}:learnt", {**shared, "method": name, **{key: config[key] for key in methods.learnt_keys(name)}})
+            for name in methods.learning(config["method"])}
