@@ -169,9 +169,9 @@ def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         count = round(config["missing_ratio"] * len(names))
     seen = max(len(names) - count, 1)
     left_out = config.get("lolsgd.left_out", 0)
-    if left_out >= seen and left_out > 0:
+    if left_out > seen:
         return [("lolsgd.left_out", f"local runs leave out {left_out} classes, but only {seen} of {len(names)} are seen; "
-                 f"give {seen - 1} at most")]
+                 f"give {max(seen - 1, 0)} at most")]
     return []
 
 

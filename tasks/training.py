@@ -53,6 +53,8 @@ class Run:
         self.student, self.transfer, self.method, self.recipe = student, transfer, method, recipe
         self.seed, self.device = transfer.seed, transfer.device
         self.steps = recipe.steps
+        self.progress = 0.0
+        """How much of the run is done, in [0, 1]."""
         self.classes: list[int] = transfer.labels[transfer.train.to(transfer.labels.device)].unique().tolist()
         """The classes that the training set holds."""
         self.batch = Batches(transfer.labels, transfer.train, recipe.batch_size, transfer.seed).batch
@@ -101,6 +103,7 @@ class Run:
 
     def set_rate(self, progress: float) -> None:
         """Sets the learning rates by the cosine schedule: whole at progress 0, zero at 1."""
+        self.progress = progress
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.learning_rate * group["factor"] * (1 + math.cos(math.pi * progress)) / 2
 

@@ -9,7 +9,8 @@ from PIL import Image
 from workspace import Workspace, same, stage
 
 from tasks import data, process
-from tasks.holistic_transfer import METRICS, SETTINGS, holistic_transfer, source
+from tasks.data import splits
+from tasks.holistic_transfer import METRICS, SETTINGS, holistic_transfer, pseudo, source
 
 SHORT = {
     "epochs": 2, "steps_per_epoch": 5, "batch_size": 32, "source_epochs": 1, "source_steps_per_epoch": 60,
@@ -235,6 +236,90 @@ def test_divergence_is_told_by_nan(prepared):
     rows = list(holistic_transfer(*prepared(**wild)))
     assert np.isnan(rows[-1]["train/loss"])
     assert rows[-1]["epoch"] < 20
+
+
+# Calibration
+
+
+def test_calibrated_accuracies_stand_beside_the_others(prepared):
+    row = list(holistic_transfer(*prepared()))[-1]
+    for rule in ("alg", "alg_code", "oracle"):
+        for name in ("overall", "seen", "missing"):
+            assert 0 <= row[f"test/{rule}_{name}_accuracy"] <= 1
+    assert row["test/oracle_overall_accuracy"] >= max(
+        row["test/overall_accuracy"], row["test/alg_overall_accuracy"], row["test/alg_code_overall_accuracy"])
+    assert np.isfinite([row["validation/alg_gamma"], row["test/alg_code_gamma"], row["test/oracle_gamma"]]).all()
+    assert "validation/pcv_gamma" not in row
+
+
+def pseudo_stages(config):
+    return {name: given for name, given in holistic_transfer.stages(config).items() if name.startswith("pseudo")}
+
+
+def test_pseudo_cross_validation_is_stages_that_a_plan_can_count(prepared):
+    assert pseudo_stages(holistic_transfer.resolve({})) == {}
+    config = holistic_transfer.resolve({"pcv": 3, "method": "l2sp"})
+    asked = pseudo_stages(config)
+    assert list(asked) == ["pseudo-0", "pseudo-1", "pseudo-2"]
+    name, given = asked["pseudo-1"]
+    assert name == "holistic_transfer:pseudo"
+    assert given == {**{key: value for key, value in config.items() if key != "pcv"}, "pseudo": 1}
+    assert pseudo.stages(given).keys() == {"source"}
+    assert "pcv" not in holistic_transfer.resolve({"pcv": 3, "method": "source"})
+
+
+def gamma_of(config, workspace, tmp_path, cache, domain=None):
+    """The constant of one pseudo run; the domain's arrays may be replaced first."""
+    own = Workspace(tmp_path / str(random.random()), cache=cache)
+    own.stages = workspace.stages
+    rows = list(pseudo({key: value for key, value in config.items() if key != "pcv"} | {"pseudo": 0}, own))
+    return rows[-1]["validation/pseudo_gamma"], own.output
+
+
+def test_pseudo_cross_validation_sees_no_missing_class(prepared, own_cache, tmp_path, monkeypatch):
+    """The images of missing classes turned to noise, and their labels shuffled among them: the constant stays."""
+    config, workspace = prepared(pcv=1)
+    before, _ = gamma_of(config, workspace, tmp_path, own_cache)
+    original = data.load
+    drawn = splits.draw_missing(10, 0.5, workspace.seed("classes"))
+
+    def spoilt(*args):
+        domain = original(*args)
+        of_missing = np.isin(domain.labels, drawn)
+        pixels = domain.pixels.copy()
+        pixels[of_missing] = np.random.default_rng(0).random(pixels[of_missing].shape)
+        return data.Images(pixels, domain.labels, domain.classes)
+
+    monkeypatch.setattr(data, "load", spoilt)
+    assert gamma_of(config, workspace, tmp_path, own_cache)[0] == before
+
+
+def test_the_mean_constant_of_pseudo_runs_is_applied(prepared, own_cache, tmp_path):
+    config, workspace = prepared(pcv=2)
+    found = []
+    for number, gamma in enumerate((0.5, 1.5)):
+        folder = tmp_path / f"made-{number}"
+        folder.mkdir()
+        np.save(folder / "gamma.npy", gamma)
+        found.append(folder)
+    workspace.stages = {**workspace.stages, "pseudo-0": found[0], "pseudo-1": found[1]}
+    row = list(holistic_transfer(config, workspace))[-1]
+    assert row["validation/pcv_gamma"] == 1.0
+    assert row["test/pcv_missing_accuracy"] >= row["test/missing_accuracy"]
+    _, output = gamma_of(config, workspace, tmp_path, own_cache)
+    assert np.isfinite(np.load(output / "gamma.npy"))
+
+
+@pytest.mark.parametrize(("config", "key", "said"), [
+    ({"method": "lolsgd", "lolsgd.left_out": 6}, "lolsgd.left_out", "only 5 of 10 are seen"),
+    ({"method": "at", "at.stages": "-3"}, "at.stages", "has 2 stages"),
+    ({"method": "at", "at.stages": "last"}, "at.stages", "name stages by number"),
+    ({"method": "bn_statistics", "backbone": "test_vit"}, "method", "of which this backbone has none"),
+    ({"method": "plain", "weights": "timm"}, "weights", "lenet_bn has no pretrained weights"),
+])
+def test_what_does_not_fit_is_said_with_its_key(config, key, said):
+    assert any(where == key and said in text for where, text in
+               holistic_transfer.problems(holistic_transfer.resolve(config)))
 
 
 @pytest.fixture

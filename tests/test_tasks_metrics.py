@@ -143,3 +143,91 @@ def test_a_hundred_thousand_samples_take_no_time():
     seen, missed = metrics.curve(scores, labels, [0, 1])
     assert 0.1 < seen[0] <= 1  # quadratic work would not come back
     assert metrics.area(seen, missed) == pytest.approx(seen[0] * missed[-1] / 2, rel=0.05)
+
+
+# Calibration constants
+
+
+def shifted(scores, gamma, missing):
+    moved = scores.astype(float).copy()
+    moved[:, missing] += gamma
+    return moved
+
+
+def tried(scores, labels, missing):
+    """(gamma, seen accuracy, missing accuracy) for a constant between any two neighbouring gaps, by brute force."""
+    seen = [index for index in range(scores.shape[1]) if index not in missing]
+    gaps = np.unique(scores[:, seen].max(1).astype(float) - scores[:, missing].max(1))
+    rows = []
+    for gamma in [gaps[0] - 1, *(gaps[1:] + gaps[:-1]) / 2, gaps[-1] + 1]:
+        right = shifted(scores, gamma, missing).argmax(1) == labels
+        of_missing = np.isin(labels, missing)
+        rows.append((gamma, right[~of_missing].mean(), right[of_missing].mean(), right.mean()))
+    return np.array(rows)
+
+
+@given(scored())
+def test_the_oracle_constant_is_the_best_there_is(case):
+    scores, labels, missing = case
+    gamma = metrics.oracle_gamma(scores, labels, missing)
+    if np.isnan(gamma):
+        assert not {True, False} <= set(np.isin(labels, missing))
+        return
+    reached = (metrics.calibrated(scores, gamma, missing).argmax(1) == labels).mean()
+    assert reached >= tried(scores, labels, missing)[:, 3].max() - 1e-12
+
+
+@given(scored(distinct=True))
+def test_the_oracle_constant_is_no_worse_than_none(case):
+    scores, labels, missing = case
+    gamma = metrics.oracle_gamma(scores, labels, missing)
+    if not np.isnan(gamma):
+        reached = (metrics.calibrated(scores, gamma, missing).argmax(1) == labels).mean()
+        assert reached >= (scores.argmax(1) == labels).mean()
+
+
+@given(scored())
+def test_the_balancing_constant_has_the_highest_harmonic_mean(case):
+    scores, labels, missing = case
+    gamma = metrics.balancing_gamma(scores, labels, missing)
+    if np.isnan(gamma):
+        return
+    found = metrics.accuracies(metrics.calibrated(scores, gamma, missing), labels, missing)["harmonic_mean"]
+    rows = tried(scores, labels, missing)
+    with np.errstate(invalid="ignore"):
+        best = np.nan_to_num(2 * rows[:, 1] * rows[:, 2] / (rows[:, 1] + rows[:, 2])).max()
+    assert found == pytest.approx(best)
+
+
+@pytest.mark.parametrize("known", [-3.0, 0.5, 7.0])
+def test_a_known_constant_is_found(known):
+    """Every sample has its class's score 1 above the rest; then missing scores are lowered by `known`."""
+    labels, missing = np.repeat(np.arange(6), 5), [1, 4]
+    scores = shifted(np.eye(6)[labels], -known, missing)
+    for rule in (metrics.oracle_gamma, metrics.balancing_gamma):
+        gamma = rule(scores, labels, missing)
+        assert abs(gamma - known) < 1
+        assert (metrics.calibrated(scores, gamma, missing).argmax(1) == labels).all()
+
+
+@given(scored())
+def test_the_average_logit_gap_is_the_papers(case):
+    scores, labels, missing = case
+    classes = scores.shape[1]
+    of_seen, of_missing = [], []
+    for row, label in zip(scores.astype(float), labels, strict=True):
+        others = [row[index] for index in range(classes) if index not in missing and index != label]
+        if others:
+            of_seen.append(np.mean(others))
+        of_missing.append(np.mean([row[index] for index in missing]))
+    found = metrics.average_logit_gap(scores, labels, missing)
+    if of_seen:
+        assert found == pytest.approx(np.mean(of_seen) - np.mean(of_missing), abs=1e-6)
+    else:
+        assert np.isnan(found)
+
+
+def test_without_a_group_there_is_no_constant():
+    scores, labels = np.random.default_rng(0).normal(size=(9, 3)), np.arange(9) % 3
+    for rule in (metrics.oracle_gamma, metrics.balancing_gamma, metrics.average_logit_gap):
+        assert np.isnan(rule(scores, labels, []))

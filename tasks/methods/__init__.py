@@ -36,7 +36,9 @@ __all__ = [
 ]
 
 NAMES = (
-    "plain", "source", "l2sp", "frozen_classifier", "linear_probe", "wise_ft", "lolsgd", "selective_distillation", "oracle",
+    "plain", "source", "bn_statistics", "bn_affine", "linear_probe", "frozen_classifier", "lp_ft", "l2sp", "ewc",
+    "selective_distillation", "feature_distillation", "feature_rank", "lolsgd", "local_sgd", "swa", "wise_ft",
+    "source_ensemble", "oracle",
 )
 
 

@@ -1,0 +1,59 @@
+"""EWC: weights are held the more, the more the source model depends on them (Kirkpatrick et al., PNAS 2017)."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tasks.methods.method import Method, Range, View
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from tasks.model import Model
+    from tasks.transfer import Transfer
+
+
+def ewc(weight: Annotated[float, Range(0, 1e8)] = 1.0, samples: Annotated[int, Range(1, 1_000_000)] = 128) -> Method:
+    """Adds  weight/2 sum_i F_i (w_i - w0_i)^2  to the loss; F is the diagonal Fisher information of the source at w0.
+
+    F_i = E[(d log p(y|x) / d w_i)^2] with x from the target's training images and y drawn from the source model's own
+    p(y|x): the true Fisher information, without source data and without target labels. Over backbone and head; where the
+    head is new, over the backbone, seen through the source's head. The weight was not recovered from any paper here.
+
+    Args:
+        weight: factor of the term.
+        samples: images that F is estimated from, one by one.
+    """
+
+    def prepare(_: Model, transfer: Transfer, __: Any) -> tuple[Tensor, Tensor, bool]:
+        from torch import Generator, autograd, cat, multinomial, randperm, zeros_like
+
+        assert transfer.source is not None
+        source = copy.deepcopy(transfer.source).requires_grad_(True)
+        generator = Generator().manual_seed(transfer.seed("fisher"))
+        held = [source.backbone] if transfer.new_head else [source.backbone, source.head]
+        weights = [parameter for part in held for parameter in part.parameters()]
+        fisher = [zeros_like(parameter) for parameter in weights]
+        rows = transfer.train[randperm(len(transfer.train), generator=generator)[:samples]]
+        for row in rows:
+            log_p = source(transfer.take(row[None])[0])[1].log_softmax(1)[0]
+            label = multinomial(log_p.detach().float().exp().cpu(), 1, generator=generator)
+            gradients = autograd.grad(log_p[int(label)], weights, allow_unused=True)
+            for total, gradient in zip(fisher, gradients, strict=True):
+                if gradient is not None:
+                    total.add_(gradient.square(), alpha=1 / len(rows))
+        return cat([one.reshape(-1) for one in fisher]), _vector(held).detach(), transfer.new_head
+
+    def penalty(view: View, ready: tuple[Tensor, Tensor, bool]) -> Tensor:
+        fisher, start, new_head = ready
+        held = [view.student.backbone] if new_head else [view.student.backbone, view.student.head]
+        return weight / 2 * (fisher * (_vector(held) - start).square()).sum()
+
+    return Method(prepare=prepare, penalty=penalty, needs=frozenset({"source_head"}))
+
+
+def _vector(parts: list[nn.Module]) -> Tensor:
+    from torch import cat
+
+    return cat([parameter.reshape(-1) for part in parts for parameter in part.parameters()])

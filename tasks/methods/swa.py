@@ -1,0 +1,52 @@
+"""SWA: the average of the weights along the run (Izmailov et al., UAI 2018, arXiv:1803.05407)."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tasks.methods.method import Method, Range
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tasks.model import Model
+    from tasks.training import Run
+    from tasks.transfer import Transfer
+
+
+def swa(start: Annotated[float, Range(0, 1)] = 0.5) -> Method:
+    """Measures the mean of the weights after each step from `start` on, batch-norm statistics averaged along with them.
+
+    The paper averages once an epoch at a constant or cyclic rate; here it is the schedule of every method, a cosine, so
+    that methods stay comparable. Training itself is not changed.
+
+    Args:
+        start: share of the run after which averaging begins; 1 is plain fine-tuning.
+    """
+
+    def prepare(student: Model, _: Transfer, __: Any) -> nn.Module:
+        import torch
+
+        average = torch.nn.Module()
+        average.model = copy.deepcopy(student).requires_grad_(False)
+        average.register_buffer("count", torch.zeros((), dtype=torch.long))
+        return average
+
+    def stepped(run: Run, average: Any) -> None:
+        from torch import _foreach_lerp_
+
+        if run.progress < start:
+            return
+        average.count += 1
+        pairs = zip(average.model.state_dict().values(), run.student.state_dict().values(), strict=True)
+        means, latest = zip(*((mean, now) for mean, now in pairs if mean.is_floating_point()), strict=True)
+        _foreach_lerp_(means, latest, 1 / int(average.count))
+
+    def finish(student: Model, _: Model, average: Any) -> None:
+        if average.count:
+            for value, mean in zip(student.state_dict().values(), average.model.state_dict().values(), strict=True):
+                if value.is_floating_point():
+                    value.copy_(mean)
+
+    return Method(prepare=prepare, stepped=stepped, finish=finish)
