@@ -98,14 +98,17 @@ def report(
     study: StudyFile, results: Results = "results", overrides: Overrides = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Also write report.md, .tex and .csv there.")] = None,
     as_latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX instead of Markdown.")] = False,
+    columns: Annotated[str, typer.Option(
+        metavar="NAMES", help="Measurements to show, by commas; default: the accuracies.")] = "",
 ) -> None:
     """Tables of means and 95 % intervals over repetitions: Markdown and LaTeX."""
     from htsweep.reporting import latex, tell
     from htsweep.study import read
 
     checked = read(study, overrides or [])
-    told = tell(checked, results, out)
-    typer.echo(latex(checked, results) if as_latex else told)
+    metrics = [name.strip() for name in columns.split(",") if name.strip()]
+    told = tell(checked, results, out, metrics)
+    typer.echo(latex(checked, results, metrics) if as_latex else told)
 
 
 @app.command()

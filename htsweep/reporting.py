@@ -51,9 +51,9 @@ def draw(study: Study, results: str, out: Path) -> list[Path]:
     return pareto.pareto(ended, measured, out, **_about(study))
 
 
-def tell(study: Study, results: str, out: Path | None = None) -> str:
-    """The results as Markdown; with `out`, also as report.md, .tex and .csv there."""
-    texts = _texts(study, results)
+def tell(study: Study, results: str, out: Path | None = None, metrics: Sequence[str] = ()) -> str:
+    """The results as Markdown; with `out`, also as report.md, .tex and .csv there; `metrics`: what is shown."""
+    texts = _texts(study, results, metrics)
     if out is not None:
         from htsweep.report.files import put
 
@@ -62,9 +62,9 @@ def tell(study: Study, results: str, out: Path | None = None) -> str:
     return texts["report.md"]
 
 
-def latex(study: Study, results: str) -> str:
+def latex(study: Study, results: str, metrics: Sequence[str] = ()) -> str:
     """The results as LaTeX."""
-    return _texts(study, results)["report.tex"]
+    return _texts(study, results, metrics)["report.tex"]
 
 
 def export(study: Study, results: str, out: Path, formats: str) -> list[Path]:
@@ -74,14 +74,15 @@ def export(study: Study, results: str, out: Path, formats: str) -> list[Path]:
     return export(*_load(study, results, None), out, [name.strip() for name in formats.split(",") if name.strip()])
 
 
-def _texts(study: Study, results: str) -> dict[str, str]:
+def _texts(study: Study, results: str, metrics: Sequence[str]) -> dict[str, str]:
     import pandas as pd
 
     from htsweep.report import text
 
-    ended, measured = _load(study, results, text.columns(study.select, yields=_yields(study)))
+    columns = None if metrics else text.columns(study.select, yields=_yields(study))
+    ended, measured = _load(study, results, columns)
     planned = pd.DataFrame([{"sweep": sweep.id, **sweep.factors} for sweep in plan(study).sweeps])
-    return text.report(ended, measured, planned=planned, **_about(study))
+    return text.report(ended, measured, planned=planned, metrics=metrics, **_about(study))
 
 
 def _about(study: Study) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from frames import METHODS, digits, trials_of
 
+from htsweep.errors import HtsweepError
 from htsweep.report import tables
 from htsweep.report.text import columns, report
 
@@ -175,3 +176,12 @@ def test_bold_goes_by_what_is_shown() -> None:
 
 def test_escape_leaves_plain_text_alone() -> None:
     assert tables.escape("l2sp + wise-ft (0.5), é") == "l2sp + wise-ft (0.5), é"
+
+
+def test_any_measurement_can_be_shown() -> None:
+    frame = digits().assign(**{"validation/alg_gamma": 1.5})
+    found = report(trials_of(frame), frame, metrics=["validation/alg_gamma", "test/seen_accuracy"])["report.md"]
+    assert re.search(r"\| method +\| +n \| validation/alg_gamma \| +seen \|", found)
+    assert "|              1.5 ± 0 |" in found
+    with pytest.raises(HtsweepError, match=r"no measurement 'test/seen_acuracy'.* did you mean 'test/seen_accuracy'"):
+        report(trials_of(frame), frame, metrics=["test/seen_acuracy"])

@@ -11,6 +11,7 @@ from htsweep.analysis.design import Design
 from htsweep.analysis.design import design as design_of
 from htsweep.analysis.power import least_p, repetitions_needed
 from htsweep.analysis.summary import METRICS, metrics_of, summarise
+from htsweep.errors import HtsweepError, did_you_mean
 from htsweep.report import names, tables
 
 ALPHA = 0.05
@@ -29,7 +30,7 @@ def columns(protocol: str, yields: Collection[str] = tuple(METRICS)) -> list[str
 def report(
     trials: pd.DataFrame, measurements: pd.DataFrame, *, protocol: str = "last", repetitions: int | None = None,
     factors: Sequence[str] | None = None, parameters: Sequence[str] = (), planned: pd.DataFrame | None = None,
-    title: str = "",
+    title: str = "", metrics: Sequence[str] = (),
 ) -> dict[str, str]:
     """The report as text by file name: `report.md`, `report.tex`, `report.csv`.
 
@@ -42,12 +43,21 @@ def report(
         parameters: the searched parameters.
         planned: one row per sweep of the plan (`sweep` and the factors), so that those without any trial are missed as well.
         title: of the report.
+        metrics: what is shown; none: the summary's.
+
+    Raises:
+        HtsweepError: a metric that was not measured.
     """
     design = design_of(trials.columns, factors)
     if repetitions is None:
         repetitions = int(trials.groupby(["sweep", "point"], observed=True).size().max()) if len(trials) else 1
     chosen = selection.choose(measurements, protocol, repetitions) if len(measurements) else measurements
-    metrics = metrics_of(name for name in measurements.columns if pd.api.types.is_numeric_dtype(measurements[name]))
+    measured = [str(name) for name in measurements.columns if pd.api.types.is_numeric_dtype(measurements[name])]
+    unknown = [name for name in metrics if name not in measured]
+    if unknown:
+        there = [name for name in measured if "/" in name or name in ("seconds", "peak_memory_bytes")]
+        raise HtsweepError("\n".join(f"no measurement '{name}' in this study; {did_you_mean(name, there)}" for name in unknown))
+    metrics = list(metrics) or metrics_of(measured)
     summary = summarise(chosen, design, metrics)
     found = tables.groups(summary, design, metrics, _configurations(chosen, parameters))
     how = _how(metrics, protocol, repetitions)
