@@ -1,0 +1,160 @@
+"""Runs the ready studies (only what is missing of them) and writes this folder's tables: python docs/results/make.py."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+
+import htsweep
+from htsweep import reporting
+from htsweep.analysis.interval import half_width
+from htsweep.selection import choose
+from htsweep.study import Study
+
+HERE = Path(__file__).parent
+STUDIES = HERE.parent.parent / "studies"
+CALIBRATED = ("overall", "alg_overall", "pcv_overall", "alg_code_overall", "oracle_overall")
+TABLES: dict[str, list[tuple[str, ...]]] = {
+    "digits_methods": [
+        (),
+        ("test/seen_within_accuracy", "test/missing_within_accuracy", "test/ncm_overall_accuracy", "test/ncm_missing_accuracy"),
+        ("test/overall_accuracy", "test/alg_overall_accuracy", "test/alg_code_overall_accuracy",
+         "test/oracle_overall_accuracy", "validation/alg_gamma", "test/oracle_gamma"),
+    ],
+    "digits_ablation": [()],
+    "digits_calibration": [tuple(f"test/{name}_accuracy" for name in CALIBRATED),
+                           ("test/missing_accuracy", "test/alg_missing_accuracy", "test/pcv_missing_accuracy",
+                            "validation/alg_gamma", "validation/pcv_gamma", "test/oracle_gamma")],
+    "fine_tuning_fractions": [("test/overall_accuracy", "test/class_accuracy", "validation/seen_accuracy"),
+                              ("train/smallest_singular_value", "tred/negative_norm", "tred/negative_accuracy", "seconds")],
+}
+"""The tables of each study by their columns; none: the report's own."""
+Claim = tuple[str, str, pd.Series]
+"""What is claimed; where; the differences, which the claim says are above 0, one per repetition."""
+
+
+def main() -> None:
+    """Launches what is missing and writes a page per study, and one of the papers' claims."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", default="results", help="folder of the results")
+    parser.add_argument("--only", default=",".join(TABLES), help="studies, by commas")
+    parser.add_argument("--no-launch", action="store_true", help="take what is there")
+    given = parser.parse_args()
+    rows: list[str] = []
+    for name in given.only.split(","):
+        study = htsweep.read(STUDIES / f"{name}.yaml")
+        if not given.no_launch:
+            htsweep.launch(study, results=given.results)
+        parts = [reporting.tell(study, given.results, metrics=columns) for columns in TABLES[name]]
+        # Each table after the first leaves out the title.
+        page = [parts[0], *(part.partition("\n")[2].strip() + "\n" for part in parts[1:])]
+        (HERE / f"{name}.md").write_text("\n".join(page), encoding="utf-8")
+        rows += [_row(name, *claim) for claim in CLAIMS.get(name, lambda *_: iter(()))(study, given.results)]
+    if set(given.only.split(",")) == set(TABLES):
+        (HERE / "claims.md").write_text(_claims(rows), encoding="utf-8")
+    print("\n".join(rows))
+
+
+def on_digits(study: Study, results: str) -> Iterator[Claim]:
+    """What Holistic Transfer and its successor say, on each pair of domains; a difference is the mean over the ratios."""
+    ends = _chosen(study, results)
+
+    def of(method: str, column: str, dataset: str) -> pd.Series:
+        rows = ends[(ends["method"] == method) & (ends["dataset"] == dataset)]
+        return rows.groupby("repetition")[f"test/{column}"].mean()
+
+    for dataset in study.grid["dataset"]:
+        def gain(method: str, other: str, column: str, dataset: str = dataset) -> pd.Series:
+            return of(method, column, dataset) - of(other, column, dataset)
+
+        yield "plain fine-tuning raises seen accuracy", dataset, gain("plain", "source", "seen_accuracy")
+        yield "plain fine-tuning loses missing accuracy", dataset, -gain("plain", "source", "missing_accuracy")
+        yield "AUSUC(plain) > AUSUC(source)", dataset, gain("plain", "source", "ausuc")
+        yield "within-missing accuracy does not fall (plain - source, at least -2 points)", dataset, \
+            gain("plain", "source", "missing_within_accuracy") + 0.02
+        yield "nearest class means of missing classes improve (plain - source)", dataset, \
+            gain("plain", "source", "ncm_missing_accuracy")
+        lost = gain("oracle", "plain", "overall_accuracy")
+        recovered = of("plain", "oracle_overall_accuracy", dataset) - of("plain", "overall_accuracy", dataset)
+        yield "the oracle constant recovers most of what plain lacks to the oracle (share - 1/2)", dataset, \
+            recovered / lost - 0.5
+        yield "the average logit gap raises plain's overall accuracy", dataset, \
+            of("plain", "alg_overall_accuracy", dataset) - of("plain", "overall_accuracy", dataset)
+        yield "batch-norm statistics alone raise overall accuracy", dataset, gain("bn_statistics", "source", "overall_accuracy")
+        yield "batch-norm statistics alone do not cost missing accuracy (at least -2 points)", dataset, \
+            gain("bn_statistics", "source", "missing_accuracy") + 0.02
+        yield "AUSUC(plain) > AUSUC(linear_probe)", dataset, gain("plain", "linear_probe", "ausuc")
+        yield "AUSUC(plain) > AUSUC(frozen_classifier)", dataset, gain("plain", "frozen_classifier", "ausuc")
+        yield "AUSUC(plain) > AUSUC(lolsgd + selective_distillation)", dataset, \
+            gain("plain", "lolsgd+selective_distillation", "ausuc")
+        yield "leaving classes out helps: overall(lolsgd) > overall(local_sgd)", dataset, \
+            gain("lolsgd", "local_sgd", "overall_accuracy")
+        yield "overall(lolsgd + selective_distillation) > overall(plain)", dataset, \
+            gain("lolsgd+selective_distillation", "plain", "overall_accuracy")
+        yield "overall(wise_ft) > overall(plain)", dataset, gain("wise_ft", "plain", "overall_accuracy")
+        yield "overall(l2sp) > overall(plain)", dataset, gain("l2sp", "plain", "overall_accuracy")
+
+
+def on_calibration(study: Study, results: str) -> Iterator[Claim]:
+    """What calibration recovers of plain fine-tuning; a difference is the mean over the ratios."""
+    ends = _chosen(study, results)
+    plain = ends[ends["method"] == "plain"].groupby("repetition").mean(numeric_only=True)
+    overall = {name: plain[f"test/{name}_accuracy"] for name in CALIBRATED}
+    yield "pseudo cross-validation raises plain's overall accuracy", "mnist-uci", overall["pcv_overall"] - overall["overall"]
+    yield "pseudo cross-validation is better than the average logit gap", "mnist-uci", \
+        overall["pcv_overall"] - overall["alg_overall"]
+
+
+def on_fractions(study: Study, results: str) -> Iterator[Claim]:
+    """What the papers on new label spaces say, where they say it."""
+    ends = _chosen(study, results)
+
+    def gain(method: str, fraction: float, column: str = "test/overall_accuracy", other: str = "plain") -> pd.Series:
+        of_fraction = ends[ends["fraction"] == fraction]
+        wide = of_fraction.pivot_table(index="repetition", columns="method", values=column, observed=True)
+        return wide[method] - wide[other]
+
+    fractions = sorted(study.grid["fraction"])
+    low, high = fractions[0], fractions[-1]
+    for fraction in fractions:
+        yield "BSS raises the smallest singular value (bss - plain)", f"fraction {fraction:g}", \
+            gain("bss", fraction, "train/smallest_singular_value")
+    for method in sorted(set(ends["method"]) - {"plain"}):
+        yield f"overall({method}) > overall(plain)", f"fraction {low:g}", gain(method, low)
+    yield "Co-Tuning's gain shrinks as data grows", f"fraction {low:g} against {high:g}", \
+        gain("co_tuning", low) - gain("co_tuning", high)
+    yield "L2-SP is better than L2 where data is scarce", f"fraction {low:g}", gain("l2sp", low, other="l2")
+
+
+CLAIMS: dict[str, Callable[[Study, str], Iterator[Claim]]] = {
+    "digits_methods": on_digits, "digits_calibration": on_calibration, "fine_tuning_fractions": on_fractions,
+}
+
+
+def _chosen(study: Study, results: str) -> pd.DataFrame:
+    """A measurement per sweep and repetition: the one that the study's protocol picks."""
+    return choose(htsweep.measurements(study, results), study.select, study.repetitions)
+
+
+def _row(study: str, claim: str, where: str, differences: pd.Series) -> str:
+    found = differences.dropna()
+    mean = found.mean()
+    half = float(half_width(found.to_numpy().std(ddof=1, keepdims=True), [len(found)])[0]) if len(found) > 1 else float("nan")
+    verdict = "holds" if mean - half > 0 else "**does not hold**" if mean + half < 0 else "not shown"
+    return f"| {claim} | {study}, {where} | {mean:+.3f} ± {half:.3f} | {len(found)} | {verdict} |"
+
+
+def _claims(rows: list[str]) -> str:
+    return "\n".join([
+        "# What the papers claim, and what is seen here", "",
+        "Each claim is put as a difference that should be above 0, paired by repetition: its mean ± half of the 95 % interval",
+        "(Student's t) over n repetitions. *Holds*: the interval is above 0; **does not hold**: below; *not shown*: 0 is in it.",
+        "Accuracies are fractions, so that 0.010 is a point. No correction for the number of claims is made.", "",
+        "| claim | where | difference | n | verdict |", "| --- | --- | --: | --: | --- |", *rows, ""])
+
+
+if __name__ == "__main__":
+    main()
