@@ -106,7 +106,7 @@ def fine_tune(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement
     process.reset(workspace.seed("adaptation"), workspace.threads, workspace.device)
     transfer, domain, split = _new_task(config, workspace)
     told: Measurement = {}
-    for name in methods.learning(config["method"]):
+    for name in methods.learning(config["method"], config):
         told |= torch.load(workspace.artifact(name) / "told.pt", weights_only=True)
     probe = transfer.train[:config["batch_size"]]
 
@@ -209,7 +209,7 @@ def _new_head(transfer: Transfer, workspace: Any) -> nn.Linear:
 
 def _learnt(config: Mapping[str, Any], workspace: Any) -> dict[str, Any]:
     return {name: torch.load(workspace.artifact(name) / "learnt.pt", map_location=workspace.device, weights_only=True)
-            for name in methods.learning(config["method"])}
+            for name in methods.learning(config["method"], config)}
 
 
 def _cost(device: str, began: float) -> Measurement:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from tasks.model import Model, Tap
+    from tasks.model import Model, Stages, Tap
 
 SHIPPED = {
     "efficientnet-lite0": (
@@ -128,11 +128,11 @@ def build(name: str, channels: int, image_size: int, classes: int, pretrained: b
 
     from tasks.model import Model
 
-    trunk, width, tap = (
+    trunk, width, tap, stages = (
         _lenet_bn(channels, image_size) if name == "lenet_bn" else _timm(name, channels, image_size, pretrained)
     )
     # channels_last: a training step on small images takes about 60 % of the time on a CPU, pooling above all.
-    return Model(trunk, nn.Linear(width, classes), tap).to(memory_format=channels_last)
+    return Model(trunk, nn.Linear(width, classes), tap, stages).to(memory_format=channels_last)
 
 
 def pretrained(name: str, image_size: int, weights: str) -> Model:
@@ -164,7 +164,8 @@ def pretrained(name: str, image_size: int, weights: str) -> Model:
         raise ValueError(f"the classifier of '{name}' is {type(head).__name__}, not one linear layer; take another backbone")
     trunk.reset_classifier(0)
     mean, spread = (settings.mean, settings.std) if settings is not None else ((0.5,) * 3, (0.5,) * 3)
-    return Model(nn.Sequential(Fitted(mean, spread, image_size), trunk), head, _timm_tap).to(memory_format=channels_last)
+    trunk = nn.Sequential(Fitted(mean, spread, image_size), trunk)
+    return Model(trunk, head, _timm_tap, _timm_stages).to(memory_format=channels_last)
 
 
 def _load(model: nn.Module, file: Path) -> None:
@@ -189,7 +190,7 @@ def _content(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
 
 
-def _lenet_bn(channels: int, image_size: int) -> tuple[nn.Module, int, Tap]:
+def _lenet_bn(channels: int, image_size: int) -> tuple[nn.Module, int, Tap, Stages]:
     from torch import nn
 
     if image_size < 4:
@@ -201,7 +202,7 @@ def _lenet_bn(channels: int, image_size: int) -> tuple[nn.Module, int, Tap]:
     ]
     if image_size // 4 != 4:
         layers.append(nn.AdaptiveAvgPool2d(4))
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 4 * 4, 64), nn.ReLU()), 64, _lenet_tap
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 4 * 4, 64), nn.ReLU()), 64, _lenet_tap, _lenet_stages
 
 
 def _lenet_tap(trunk: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -210,7 +211,11 @@ def _lenet_tap(trunk: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
     return trunk[8:](second), [first, second]
 
 
-def _timm(name: str, channels: int, image_size: int, pretrained: bool) -> tuple[nn.Module, int, Tap]:
+def _lenet_stages(trunk: nn.Module) -> list[tuple[nn.Module, int]]:
+    return [(trunk[3], 1), (trunk[7], 1)]
+
+
+def _timm(name: str, channels: int, image_size: int, pretrained: bool) -> tuple[nn.Module, int, Tap, Stages]:
     import timm
     from torch import nn
 
@@ -221,18 +226,30 @@ def _timm(name: str, channels: int, image_size: int, pretrained: bool) -> tuple[
     size = {"img_size": image_size} if settings is not None and settings.fixed_input_size else {}
     if not pretrained:
         trunk = timm.create_model(name, num_classes=0, in_chans=channels, **size)
-        return trunk, trunk.num_features, _timm_tap
+        return trunk, trunk.num_features, _timm_tap, _timm_stages
     trunk = timm.create_model(name, num_classes=0, **size)
     fitted = Fitted(settings.mean, settings.std, image_size) if settings is not None else Fitted((0.5,) * 3, (0.5,) * 3)
-    return nn.Sequential(fitted, trunk), trunk.num_features, _timm_tap
+    return nn.Sequential(fitted, trunk), trunk.num_features, _timm_tap, _timm_stages
 
 
 def _timm_tap(backbone: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-    from torch import nn
-
-    trunk = backbone
-    if isinstance(backbone, nn.Sequential):
-        images, trunk = backbone[0](images), backbone[1]
+    trunk = _timm_trunk(backbone)
+    if trunk is not backbone:
+        images = backbone[0](images)
     # The features of the last layer and the output of each stage, as [B, channels, h, w] also for transformers.
     last, stages = trunk.forward_intermediates(images, output_fmt="NCHW")
     return trunk.forward_head(last, pre_logits=True), stages
+
+
+def _timm_stages(backbone: nn.Module) -> list[tuple[nn.Module, int]]:
+    trunk = _timm_trunk(backbone)
+    # Swin and its like keep channels last; their feature maps have them first all the same.
+    channels = 3 if getattr(trunk, "output_fmt", "NCHW") == "NHWC" else 1
+    return [(trunk.get_submodule(stage["module"]), channels) for stage in trunk.feature_info]
+
+
+def _timm_trunk(backbone: nn.Module) -> nn.Module:
+    """The timm model; where it has pretrained weights, what fits images to it stands before."""
+    from torch import nn
+
+    return backbone[1] if isinstance(backbone, nn.Sequential) else backbone

@@ -29,6 +29,8 @@ SETTINGS = {**BASE, **methods.settings()}
 METRICS = (
     "test/overall_accuracy", "test/class_accuracy", "test/loss", "validation/seen_accuracy", "validation/loss", "train/loss",
     "train/smallest_singular_value", "train/largest_singular_value", "tred/negative_norm", "tred/negative_accuracy",
+    "delta/head_accuracy", "delta/largest_factor", "co_tuning/classifier_c", "co_tuning/classifier_accuracy",
+    "co_tuning/scale",
     "epoch", "seconds", "peak_memory_bytes",
 )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import final
 
@@ -12,6 +13,8 @@ from torch.nn.functional import interpolate
 
 Tap = Callable[[nn.Module, Tensor], tuple[Tensor, list[Tensor]]]
 """Gives a backbone's features and the feature maps of its stages in one forward pass."""
+Stages = Callable[[nn.Module], list[tuple[nn.Module, int]]]
+"""Gives the modules whose outputs are a backbone's feature maps, each with the dimension that holds a map's channels."""
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.modules.instancenorm._InstanceNorm)
 
 
@@ -33,11 +36,12 @@ class Outputs:
 class Model(nn.Module):
     """Images [B, channels, H, W] to features [B, width] and logits [B, classes]."""
 
-    def __init__(self, backbone: nn.Module, head: nn.Linear, tap: Tap | None = None) -> None:
+    def __init__(self, backbone: nn.Module, head: nn.Linear, tap: Tap | None = None, stages: Stages | None = None) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
         self._tap = tap
+        self._stages = stages
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Features and logits of a batch."""
@@ -52,9 +56,25 @@ class Model(nn.Module):
         features, stages = self._tap(self.backbone, as_float(images))
         return Outputs(features, self.head(features), stages)
 
+    @contextmanager
+    def changed(self, stage: int, change: Callable[[Tensor, int], Tensor | None]) -> Iterator[None]:
+        """Within, the backbone goes on from what `change` makes of a stage's output and the dimension of its channels.
+
+        The output comes as the backbone has it, [B, channels, h, w], [B, h, w, channels] or [B, tokens, channels]; None
+        leaves it as it is.
+        """
+        assert self._stages is not None, "this backbone gives no feature maps"
+        module, channels = self._stages(self.backbone)[stage]
+        handle = module.register_forward_hook(
+            lambda _, __, output: change(output, channels if output.ndim == 4 else output.ndim - 1))
+        try:
+            yield
+        finally:
+            handle.remove()
+
     def with_head(self, head: nn.Linear) -> Model:
         """The same backbone under another head."""
-        return Model(self.backbone, head, self._tap)
+        return Model(self.backbone, head, self._tap, self._stages)
 
     @property
     def width(self) -> int:

@@ -96,4 +96,4 @@ def learnt_stage(task: str, config: Mapping[str, Any], keys: Collection[str]) ->
     """The stages in which members of the config's chain learn beforehand: of the config, `keys` and their own matter."""
     shared = {key: config[key] for key in keys if key in config}
     return {name: (f"{task}:learnt", {**shared, "method": name, **{key: config[key] for key in methods.learnt_keys(name)}})
-            for name in methods.learning(config["method"])}
+            for name in methods.learning(config["method"], config)}

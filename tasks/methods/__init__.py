@@ -38,7 +38,7 @@ __all__ = [
 NAMES = (
     "plain", "source", "bn_statistics", "bn_affine", "linear_probe", "frozen_classifier", "lp_ft", "l2sp", "ewc",
     "selective_distillation", "feature_distillation", "feature_rank", "lolsgd", "local_sgd", "swa", "wise_ft",
-    "source_ensemble", "oracle",
+    "source_ensemble", "oracle", "l2", "at", "delta", "bss", "stochnorm",
 )
 
 
@@ -87,11 +87,10 @@ def learnt_keys(name: str) -> tuple[str, ...]:
     return _marked(name, Learnt)
 
 
-@functools.cache
-def learning(method: str) -> tuple[str, ...]:
-    """The members of a canonical chain that learn something beforehand; none where a name is unknown."""
+def learning(method: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The members of a canonical chain that learn something beforehand with the config's parameters; none if one is unknown."""
     try:
-        return tuple(name for name in method.split("+") if _default(name).learn is not None)
+        return tuple(name for name in method.split("+") if _member(name, config).learn is not None)
     except ValueError:
         return ()
 
@@ -186,10 +185,14 @@ def build(method: str, config: Mapping[str, Any], learnt: Mapping[str, Any] | No
     """The method that a canonical chain stands for, with the config's parameters and what its members have `learnt`."""
     members = []
     for name in method.split("+"):
-        given = {key.removeprefix(f"{name}."): config[key] for key in parameters(name) if key in config}
-        member = find(name)(**given)
+        member = _member(name, config)
         members.append(_given(member, learnt[name]) if learnt and name in learnt else member)
     return chain(*members)
+
+
+def _member(name: str, config: Mapping[str, Any]) -> Method:
+    """The method called `name` with the config's parameters."""
+    return find(name)(**{key.removeprefix(f"{name}."): config[key] for key in parameters(name) if key in config})
 
 
 def _given(method: Method, learnt: Any) -> Method:

@@ -1,0 +1,153 @@
+"""DELTA: keep the feature maps that matter (Li et al., Deep Learning Transfer using Feature Map with Attention, ICLR 2019)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from tasks.methods.method import Choices, Learnt, Method, Range, Stages, View, stage_indices
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor, nn
+
+    from tasks.model import Model
+    from tasks.transfer import Transfer
+
+BATCH = 64
+"""Images in a batch of the stage that learns the attention."""
+MOMENTUM, DECAY, TENTH = 0.9, 1e-4, 6
+"""Its head's momentum and weight decay, and the epochs after which the learning rate is a tenth."""
+SPREAD = 5
+"""Standard scores are divided by it before the softmax."""
+
+
+def delta(
+    weight: Annotated[float, Range(0, 1e4)] = 0.01,
+    head: Annotated[float, Range(0, 1e4)] = 0.01,
+    attention: Annotated[str, Choices(("learnt", "uniform"))] = "learnt",
+    stages: Annotated[str, Stages(), Learnt()] = "-2,-1",
+    head_epochs: Annotated[int, Range(1, 10_000), Learnt()] = 10,
+    head_learning_rate: Annotated[float, Range(1e-8, 10), Learnt()] = 0.01,
+    batches: Annotated[int, Range(1, 10_000), Learnt()] = 4,
+) -> Method:
+    """Adds  weight sum_stages sum_images 1/2 sum_c C a_c |F_c - F0_c|^2 / (h w)  +  head/2 (|W|^2 + |b|^2) .
+
+    F [B, C, h, w] are a stage's feature maps, F0 the frozen source's; W and b are the head, which decays towards zero. The
+    sum over images is a sum, as in the released code: weight depends on the batch, 64 images there. The attention a sums
+    to 1, so that a uniform one gives each channel the factor 1. The optimiser's weight decay is none then. The paper takes the
+    last convolution of all four stages of a ResNet, before batch norm; here it is the outputs of stages, of which lenet_bn
+    has two.
+
+    The attention is learnt on the target's training images from the source's backbone in evaluation mode, which stays as
+    it is: a linear head is trained on its features by SGD from zero; each channel is set to zero, one at a time, and the
+    cross-entropy's increase noted; a = softmax(z / 5) over the channels of a stage, z the increases' standard scores.
+
+    Args:
+        weight: factor of the term.
+        head: decay of the head.
+        attention: learnt for each channel, or uniform over them.
+        stages: the stages that are compared, by number; -1 is the last.
+        head_epochs: epochs of the linear head that the attention is learnt with.
+        head_learning_rate: its learning rate at first.
+        batches: batches of 64 images that a channel's increase is averaged over.
+    """
+    indices = stage_indices(stages)
+
+    def learn(transfer: Transfer) -> tuple[dict[str, Tensor], dict[str, float]]:
+        from torch import arange, no_grad, stack
+
+        from tasks.batches import Batches
+
+        source = transfer.source
+        assert source is not None
+        assert not source.training, "a backbone in train mode would follow the batch's statistics"
+        labels = transfer.labels[transfer.train.to(transfer.labels.device)].to(transfer.device)
+        batch = Batches(labels, arange(len(labels)), BATCH, transfer.seed).batch
+        features = _features(source, transfer)
+        model = source.with_head(_head(features, labels, transfer.classes, batch, head_epochs, head_learning_rate))
+        with no_grad():
+            taken = [transfer.take(transfer.train[batch(number).to(transfer.train.device)]) for number in range(batches)]
+            increases = [stack([_increases(model, index, *one) for one in taken]).mean(0) for index in indices]
+            correct = (model.head(features).argmax(1) == labels).float().mean().item()
+        shares = [_shares(one) for one in increases]
+        told = {"head_accuracy": correct, "largest_factor": max(len(one) * one.max().item() for one in shares)}
+        return {f"attention {place}": one for place, one in enumerate(shares)}, told
+
+    def prepare(_: Model, __: Transfer, learnt: dict[str, Tensor] | None) -> tuple[Tensor | None, ...]:
+        if attention == "uniform":
+            return (None,) * len(indices)
+        assert learnt is not None
+        return tuple(len(one) * one for one in (learnt[f"attention {place}"] for place in range(len(indices))))
+
+    def penalty(view: View, factors: tuple[Tensor | None, ...]) -> Tensor:
+        squares = [parameter.square().sum() for parameter in view.student.head.parameters()]
+        total = head / 2 * sum(squares[1:], start=squares[0])
+        for index, factor in zip(indices, factors, strict=True):
+            away = (view.maps[index] - view.source_maps[index]).square().mean((2, 3))
+            total = total + weight / 2 * (away if factor is None else away * factor).sum()
+        return total
+
+    return Method(learn=learn if attention == "learnt" else None, prepare=prepare, penalty=penalty, maps=True, decays=True)
+
+
+def _features(source: Model, transfer: Transfer) -> Tensor:
+    """The source's features of the training images, [N, width]: its backbone is frozen, so that once is enough."""
+    from torch import cat, no_grad
+
+    with no_grad():
+        return cat([source(transfer.take(rows)[0])[0] for rows in transfer.train.split(BATCH)])
+
+
+def _head(
+    features: Tensor, labels: Tensor, classes: int, batch: Callable[[int], Tensor], epochs: int, rate: float
+) -> nn.Linear:
+    """A linear head trained on features; it starts at zero, since softmax regression has one minimum wherever it starts."""
+    from torch import nn, optim
+    from torch.nn.functional import cross_entropy
+
+    head = nn.utils.skip_init(nn.Linear, features.shape[1], classes, device=features.device, dtype=features.dtype)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    optimiser = optim.SGD(head.parameters(), lr=rate, momentum=MOMENTUM, weight_decay=DECAY)
+    steps = max(1, len(labels) // BATCH)
+    for step in range(epochs * steps):
+        optimiser.param_groups[0]["lr"] = rate * 0.1 ** (step // steps / TENTH)
+        rows = batch(step).to(features.device)
+        optimiser.zero_grad()
+        cross_entropy(head(features[rows]), labels[rows]).backward()
+        optimiser.step()
+    return head.requires_grad_(False)
+
+
+def _increases(model: Model, stage: int, images: Tensor, labels: Tensor) -> Tensor:
+    """By how much the cross-entropy grows when a channel of a stage is set to zero, [C]."""
+    from torch import allclose, stack
+    from torch.nn.functional import cross_entropy
+
+    kept: list[tuple[Tensor, int]] = []
+    # A copy: what follows a stage may work in place.
+    with model.changed(stage, lambda output, channels: kept.append((output.clone(), channels))):
+        logits = model(images)[1]
+    whole, channels = kept[0]
+
+    def logits_after(output: Tensor, images: Tensor) -> Tensor:
+        with model.changed(stage, lambda _, __: output.clone()):
+            return model(images)[1]
+
+    # What follows the stage sees the kept output only, so that one image through what is before it will do: a channel costs
+    # a fraction of a forward pass. Where a path leads past the stage, all images must go through.
+    again = logits_after(whole, images[:1])
+    few = images[:1] if again.shape == logits.shape and allclose(again, logits, atol=1e-5) else images
+    found = []
+    for channel in range(whole.shape[channels]):
+        without = whole.clone()
+        without.select(channels, channel).zero_()
+        found.append(cross_entropy(logits_after(without, few), labels) - cross_entropy(logits, labels))
+    return stack(found)
+
+
+def _shares(increases: Tensor) -> Tensor:
+    """softmax(z / 5) of the standard scores z of increases [C]; uniform where all are equal."""
+    spread = increases.std(correction=0)
+    return ((increases - increases.mean()) / (spread if spread > 0 else 1) / SPREAD).softmax(0)

@@ -1,0 +1,62 @@
+"""StochNorm: batch norm by the batch or by the source's statistics, at random (Kou et al., NeurIPS 2020)."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Annotated
+
+from tasks.methods.method import Method, Range
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from tasks.model import Model
+
+
+def stochnorm(p: Annotated[float, Range(0, 1)] = 0.5) -> Method:
+    """Trains with  s_c BN_batch(x)_c + (1 - s_c) BN_running(x)_c , s_c ~ Bernoulli(p) drawn anew for each channel and forward.
+
+    BN_batch normalises by the batch's mean and variance, which move the running ones as ever; BN_running by the running
+    ones as they were before the batch, without gradient through them. Both have the same weight and bias. Measured by
+    running statistics, as all batch norm. TLL's code keeps p at 0.5 whatever is asked for; here it is what is given.
+
+    Args:
+        p: chance of a channel to be normalised by the batch; 1 is plain batch norm.
+    """
+
+    def rebuild(student: Model) -> None:
+        for norm in student.norms():
+            if _has_running(norm):
+                # Its class alone changes, not the module: names in the state, parameters and hooks stay.
+                norm.__class__ = _stochastic(type(norm))
+                norm.p = p
+
+    return Method(rebuild=rebuild, needs=frozenset({"batch_norm"}))
+
+
+def _has_running(norm: nn.Module) -> bool:
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    return isinstance(norm, _BatchNorm) and norm.running_mean is not None
+
+
+@functools.cache
+def _stochastic(kind: type[nn.Module]) -> type[nn.Module]:
+    """The two-branch norm of a kind of batch norm; timm's, which drops and activates after norming, does so here too."""
+    from torch import rand, where
+    from torch.nn.functional import batch_norm
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    def forward(self: nn.Module, images: Tensor) -> Tensor:
+        if not self.training or self.p == 1:
+            return kind.forward(self, images)
+        # Copies: the backward pass reads them, and the other branch is about to move them.
+        running = batch_norm(images, self.running_mean.clone(), self.running_var.clone(), self.weight, self.bias, eps=self.eps)
+        batch = _BatchNorm.forward(self, images)
+        by_batch = rand(self.num_features, device=images.device) < self.p
+        mixed = where(by_batch.view(-1, *[1] * (images.ndim - 2)), batch, running)
+        for after in ("drop", "act"):
+            mixed = getattr(self, after)(mixed) if hasattr(self, after) else mixed
+        return mixed
+
+    return type(f"Stochastic{kind.__name__}", (kind,), {"forward": forward})
