@@ -39,6 +39,7 @@ NAMES = (
     "plain", "source", "bn_statistics", "bn_affine", "linear_probe", "frozen_classifier", "lp_ft", "l2sp", "ewc",
     "selective_distillation", "feature_distillation", "feature_rank", "lolsgd", "local_sgd", "swa", "wise_ft",
     "source_ensemble", "oracle", "l2", "at", "delta", "bss", "stochnorm",
+    "lwf", "bi_tuning", "co_tuning", "tred",
 )
 
 

@@ -1,0 +1,156 @@
+"""Co-Tuning: the source's head is trained too, on what its classes have to do with the labels (You et al., NeurIPS 2020)."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import TYPE_CHECKING, Annotated
+
+from tasks.methods.method import Choices, Learnt, Method, Range, View
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+    from torch import Tensor, nn
+
+    from tasks.model import Model
+    from tasks.transfer import Transfer
+
+INVERSE_PENALTIES = (1e4, 3e3, 1e3, 3e2, 1e2, 3e1, 1e1, 3.0, 1.0, 0.3, 0.1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4)
+"""What the released code tries as C of the logistic regression, in its order."""
+SCALES = (1e-2, 1e2)
+"""Where the target's calibration is looked for: on images that are told apart without error it has no finite optimum."""
+CHUNK = 256
+
+
+def co_tuning(
+    weight: Annotated[float, Range(0, 1e4)] = 2.3,
+    relationship: Annotated[str, Choices(("reverse", "direct")), Learnt()] = "reverse",
+    calibration: Annotated[float, Range(1e-2, 1e2), Learnt()] = 1.0,
+) -> Method:
+    """Adds  -weight mean_i sum_j R[y_i, j] log softmax(head_s(z_i))_j  for the student's features z_i, [B, width].
+
+    head_s is a copy of the source's head that trains with the student, at the backbone's rate; only the student's own head
+    is measured. R [target classes, source classes] is learnt beforehand from the source's probabilities
+    q(x) = softmax(calibration g0(x)) on the target's training and validation images:
+
+    direct:   R[t] = mean of q over the images with label t.
+    reverse:  R[t, j] = p(t|j) p(j) / sum_j p(t|j) p(j);  p(j) = mean of q;  p(t|j) = softmax over t of s V[t, j].
+        V is a logistic regression of the label on q without intercept; its C is the first of the grid with the highest
+        validation accuracy, and s minimises the validation likelihood's negative logarithm.
+
+    Weight 2.3 and both relationships are those of the released code. Its calibration 0.884 belongs to torchvision's
+    ResNet-50; it is to be found on source validation data, which a target does not bring, so the default 1 is none.
+    A target class without images has a row of zeros, which adds nothing; in reverse also one with validation images alone.
+    Without validation images the training images stand for them: C and s are then too large.
+
+    Args:
+        weight: factor of the term.
+        relationship: how the source's classes given a label are found: by Bayes' rule, or as a mean.
+        calibration: inverse temperature of the source's probabilities; 0.884 for torchvision's ResNet-50.
+    """
+
+    def learn(transfer: Transfer) -> tuple[dict[str, Tensor], dict[str, float]]:
+        import numpy as np
+        from torch import from_numpy
+
+        (train, labels), (held, held_labels) = (_probabilities(transfer, rows, calibration)
+                                                for rows in (transfer.train, transfer.validation))
+        if relationship == "reverse":
+            found, told = reverse(train, labels, held, held_labels, transfer.classes)
+        else:
+            found = direct(np.concatenate([train, held]), np.concatenate([labels, held_labels]), transfer.classes)
+            told = {}
+        return {"relationship": from_numpy(found).float()}, told
+
+    def prepare(student: Model, transfer: Transfer, learnt: dict[str, Tensor]) -> tuple[Tensor, nn.Module]:
+        assert transfer.source is not None
+        head = copy.deepcopy(transfer.source.head).requires_grad_(True)
+        found, expected = tuple(learnt["relationship"].shape), (transfer.classes, head.out_features)
+        if found != expected:
+            raise ValueError(f"the relationship has the shape {found}, but it must be {expected}: a row for each of the target's "
+                             f"{expected[0]} classes, a column for each of the source's {expected[1]}")
+        return learnt["relationship"].to(head.weight), head
+
+    def penalty(view: View, ready: tuple[Tensor, nn.Module]) -> Tensor:
+        related, head = ready
+        return -weight * (related[view.labels] * head(view.features).log_softmax(1)).sum(1).mean()
+
+    return Method(learn=learn, prepare=prepare, penalty=penalty, needs=frozenset({"source_head"}))
+
+
+def direct(probabilities: ndarray, labels: ndarray, classes: int) -> ndarray:
+    """R [classes, source classes]: the mean of the `probabilities` [N, source classes] of each label; zeros without any."""
+    import numpy as np
+
+    found = np.zeros((classes, probabilities.shape[1]))
+    for index in np.unique(labels):
+        found[index] = probabilities[labels == index].mean(0)
+    return found
+
+
+def reverse(
+    train: ndarray, labels: ndarray, held: ndarray, held_labels: ndarray, classes: int
+) -> tuple[ndarray, dict[str, float]]:
+    """R [classes, source classes] by way of p(label | source class), and what was chosen on the held-out images.
+
+    Args:
+        train: the source's probabilities on the training images, [N, source classes].
+        labels: their labels, [N].
+        held: the same on held-out images; there may be none.
+        held_labels: their labels.
+        classes: classes of the target.
+    """
+    import numpy as np
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax, softmax
+
+    marginal = np.concatenate([train, held]).mean(0)
+    present = np.unique(labels)
+    known = np.isin(held_labels, present)  # of other classes the regression knows nothing
+    held, held_labels = (held[known], held_labels[known]) if known.any() else (train, labels)
+    answers = np.searchsorted(present, held_labels)
+    chosen, accuracy, votes = 0.0, -1.0, np.zeros((1, train.shape[1]))
+    for inverse_penalty in INVERSE_PENALTIES if len(present) > 1 else ():
+        found = _regression(train, labels, inverse_penalty)
+        right = float(((held @ found.T).argmax(1) == answers).mean())
+        if right > accuracy:
+            chosen, accuracy, votes = inverse_penalty, right, found
+    logits = held @ votes.T
+
+    def surprise(exponent: float) -> float:
+        return -float(log_softmax(np.exp(exponent) * logits, axis=1)[np.arange(len(answers)), answers].mean())
+
+    scale = float(np.exp(minimize_scalar(surprise, bounds=np.log(SCALES), method="bounded").x)) if chosen else 1.0
+    with np.errstate(divide="ignore"):  # a source class that is never likely is never related
+        joint = log_softmax(scale * votes, axis=0) + np.log(marginal)
+    related = np.zeros((classes, train.shape[1]))
+    related[present] = softmax(joint, axis=1)
+    told = {"classifier_c": chosen, "classifier_accuracy": accuracy, "scale": scale} if chosen else {}
+    return related, told
+
+
+def _regression(train: ndarray, labels: ndarray, inverse_penalty: float) -> ndarray:
+    """The weights of a logistic regression without intercept, [classes among the labels, source classes]."""
+    import numpy as np
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    regression = LogisticRegression(C=inverse_penalty, fit_intercept=False)
+    with warnings.catch_warnings():
+        # After the solver's 100 steps it ends, as in the released code: with little penalty the weights may grow on and on.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        weights = regression.fit(train, labels).coef_
+    return weights if len(weights) > 1 else np.concatenate([0 * weights, weights])  # of two classes it gives the second's
+
+
+def _probabilities(transfer: Transfer, rows: Tensor, calibration: float) -> tuple[ndarray, ndarray]:
+    """softmax(calibration g0) of the source at `rows`, [N, source classes] in float64, and the labels, [N]."""
+    from torch import cat, no_grad
+
+    assert transfer.source is not None
+    assert not transfer.source.training, "in train mode the probabilities would follow the batches"
+    with no_grad():
+        logits = [transfer.source.head.weight.new_zeros(0, transfer.source.head.out_features)]  # there may be no rows
+        logits += [transfer.source(transfer.take(rows[start:start + CHUNK])[0])[1] for start in range(0, len(rows), CHUNK)]
+        probabilities = (calibration * cat(logits).double()).softmax(1)
+    return probabilities.cpu().numpy(), transfer.labels[rows.to(transfer.labels.device)].cpu().numpy()
