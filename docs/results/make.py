@@ -98,6 +98,22 @@ def on_digits(study: Study, results: str) -> Iterator[Claim]:
         yield "overall(l2sp) > overall(plain)", dataset, gain("l2sp", "plain", "overall_accuracy")
 
 
+def on_ablation(study: Study, results: str) -> Iterator[Claim]:
+    """What each component adds to the full chain."""
+    ends = _chosen(study, results)
+    for dataset in study.grid["dataset"]:
+        wide = ends[ends["dataset"] == dataset].pivot_table(
+            index="repetition", columns="method", values="test/overall_accuracy", observed=True)
+        full = max((name for name in wide.columns if "local_sgd" not in name), key=lambda name: name.count("+"))
+        for component in str(full).split("+"):
+            without = "+".join(name for name in str(full).split("+") if name != component)
+            yield f"{component} raises the full chain's overall accuracy", dataset, wide[full] - wide[without]
+        control = str(full).replace("lolsgd", "local_sgd")
+        yield "leaving classes out raises the full chain's overall accuracy (lolsgd - local_sgd)", dataset, \
+            wide[full] - wide[control]
+        yield "overall(full chain) > overall(plain)", dataset, wide[full] - wide["plain"]
+
+
 def on_calibration(study: Study, results: str) -> Iterator[Claim]:
     """What calibration recovers of plain fine-tuning; a difference is the mean over the ratios."""
     ends = _chosen(study, results)
@@ -131,7 +147,8 @@ def on_fractions(study: Study, results: str) -> Iterator[Claim]:
 
 
 CLAIMS: dict[str, Callable[[Study, str], Iterator[Claim]]] = {
-    "digits_methods": on_digits, "digits_calibration": on_calibration, "fine_tuning_fractions": on_fractions,
+    "digits_methods": on_digits, "digits_ablation": on_ablation, "digits_calibration": on_calibration,
+    "fine_tuning_fractions": on_fractions,
 }
 
 
