@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 import htsweep
@@ -160,7 +161,7 @@ def _chosen(study: Study, results: str) -> pd.DataFrame:
 def _row(study: str, claim: str, where: str, differences: pd.Series) -> str:
     found = differences.dropna()
     mean = found.mean()
-    half = float(half_width(found.to_numpy().std(ddof=1, keepdims=True), [len(found)])[0]) if len(found) > 1 else float("nan")
+    half = float(half_width(np.array([found.std()]), np.array([len(found)]))[0])
     verdict = "holds" if mean - half > 0 else "**does not hold**" if mean + half < 0 else "not shown"
     return f"| {claim} | {study}, {where} | {mean:+.3f} ± {half:.3f} | {len(found)} | {verdict} |"
 
