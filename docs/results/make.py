@@ -21,9 +21,8 @@ CALIBRATED = ("overall", "alg_overall", "pcv_overall", "alg_code_overall", "orac
 TABLES: dict[str, list[tuple[str, ...]]] = {
     "digits_methods": [
         (),
-        ("test/seen_within_accuracy", "test/missing_within_accuracy", "test/ncm_overall_accuracy", "test/ncm_missing_accuracy"),
-        ("test/overall_accuracy", "test/alg_overall_accuracy", "test/alg_code_overall_accuracy",
-         "test/oracle_overall_accuracy", "validation/alg_gamma", "test/oracle_gamma"),
+        ("test/missing_within_accuracy", "test/ncm_missing_accuracy", "test/alg_overall_accuracy",
+         "test/oracle_overall_accuracy", "validation/alg_gamma"),
     ],
     "digits_ablation": [()],
     "digits_calibration": [tuple(f"test/{name}_accuracy" for name in CALIBRATED),
