@@ -52,10 +52,12 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     own = _settings_of(config["method"])
     found = [(key, f"the task has no key '{key}'; it has {', '.join(own)}") for key in config if key not in own]
     found += [("dataset", text) for text in data.fine_tuning_problems(config["dataset"])]
-    if config["dataset"].startswith(f"{data.PRETRAINED}-") and not config["weights"]:
+    pretrained = config["dataset"].startswith(f"{data.PRETRAINED}-")
+    if pretrained and not config["weights"]:
         found.append(("dataset", f"'{config['dataset']}' starts from pretrained weights, but `weights` is empty; give "
                       f"weights: timm, {', '.join(backbones.SHIPPED)} or a file, and the backbone that they fit"))
-    return found + fitting(config, ())
+    # A source that is trained here has a classifier, whether or not the backbone's pretrained weights come with one.
+    return found + fitting(config, () if pretrained else ("source_head",))
 
 
 def meaning(config: Mapping[str, Any]) -> dict[str, Any]:

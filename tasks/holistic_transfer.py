@@ -11,7 +11,7 @@ from tasks.methods.method import NEEDS
 from tasks.settings import MODEL_SETTINGS, SOURCE_SETTINGS, fitting, learnt_stage, of_method, training_settings, without_idle
 from tasks.task import Setting, declare, filled
 
-OFFERS = frozenset(NEEDS) - {"batch_norm", "source_head"}
+OFFERS = frozenset(NEEDS) - {"batch_norm"}
 TRAINING_SETTINGS = training_settings(
     learning_rate=0.02, head_learning_rate_factor=1.0, batch_size=64, weight_decay=0.0
 )
