@@ -1,9 +1,11 @@
 """What the documents say holds."""
 
 import re
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from htsweep.planning import plan
@@ -48,3 +50,18 @@ def test_every_module_is_on_the_map() -> None:
     for path in sorted((ROOT / "htsweep").iterdir()):
         if path.name not in ("__init__.py", "__pycache__"):
             assert f"htsweep/{path.name}" in text, path.name
+
+
+@pytest.mark.parametrize(("differences", "verdict"), [
+    ([0.1, 0.11, 0.12], "holds"), ([-0.1, -0.11, -0.12], "**does not hold**"), ([-0.1, 0.2, 0.1], "not shown"),
+    ([0.1], "not shown"), ([0.1, float("nan"), 0.11, 0.12], "holds"),
+])
+def test_a_claim_holds_where_its_interval_lies_above_zero(differences: list[float], verdict: str) -> None:
+    row = runpy.run_path(str(ROOT / "docs" / "results" / "make.py"))["_row"]
+    assert row("study", "a claim", "here", pd.Series(differences)).endswith(f"| {verdict} |")
+
+
+def test_every_ready_study_has_its_tables() -> None:
+    tables = runpy.run_path(str(ROOT / "docs" / "results" / "make.py"))["TABLES"]
+    assert set(tables) == {path.stem for path in ROOT.glob("studies/*.yaml")} - {"digits"}
+    assert {path.stem for path in ROOT.glob("docs/results/*.md")} == {*tables, "claims"}
