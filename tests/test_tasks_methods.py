@@ -1,8 +1,7 @@
-"""One conformance suite for every method, ours or a user's, and each paper's formula against numpy."""
+"""The catalogue of methods and their chains, the papers' formulas against numpy, and the loop that trains."""
 
 import copy
 import dataclasses
-import io
 import itertools
 import os
 import subprocess
@@ -18,17 +17,11 @@ from ruamel.yaml import YAML
 from tasks import backbones, methods, process
 from tasks.methods import Method, Range, View, chain
 from tasks.methods.lolsgd import _kept, lolsgd
-from tasks.methods.method import PARTS
 from tasks.training import Recipe, Run, sgd
 from tasks.transfer import Transfer
 
 CLASSES, MISSING = 6, [1, 4]
 RECIPE = Recipe(epochs=2, steps_per_epoch=4, batch_size=16, learning_rate=0.05, momentum=0.9, weight_decay=0.0)
-CHAINS = [
-    *methods.NAMES, "l2sp+selective_distillation", "frozen_classifier+lolsgd", "l2sp+linear_probe+lolsgd+wise_ft",
-    "test_tasks_methods:entropy",
-]
-ADAPTING = [name for name in CHAINS if name != "source"]
 
 
 def entropy(weight=0.1) -> Method:
@@ -89,7 +82,7 @@ def close(left, right, **tolerance):
     return all(torch.allclose(left[name].double(), right[name].double(), **tolerance) for name in right)
 
 
-# Every method
+# The catalogue and its chains
 
 
 def test_the_catalogue_has_a_line_on_each():
@@ -98,58 +91,10 @@ def test_the_catalogue_has_a_line_on_each():
     assert all(setting.doc for setting in methods.settings().values())
 
 
-@pytest.mark.parametrize("name", ADAPTING)
-def test_it_is_deterministic(name, source, training):
-    method = methods.build(name, {})
-    assert equal(trained(method, source, training)[0], trained(method, source, training)[0])
-
-
-@pytest.mark.parametrize("name", ADAPTING)
-def test_it_leaves_the_source_and_frozen_parts_alone(name, source, training):
-    method = methods.build(name, {})
-    run = run_of(method, source, training)
-    run.advance(0, 8)
-    run.finished()
-    assert equal(run.transfer.source.state_dict(), source.state_dict())
-    assert not run.transfer.source.training
-    for part in PARTS:
-        pairs = zip(run.student.parameters_of(part), source.parameters_of(part), strict=True)
-        moved = any(not torch.equal(now, before) for now, before in pairs)
-        assert moved == (part not in method.frozen)
-
-
-@pytest.mark.parametrize("name", ADAPTING)
-def test_continued_it_equals_undisturbed(name, source, training):
-    method = methods.build(name, {})
-    whole, _ = trained(method, source, training)
-    first = run_of(method, source, training)
-    first.advance(0, 4)
-    kept = io.BytesIO()
-    torch.save(first.state(), kept)
-    kept.seek(0)
-    second = run_of(method, source, training)
-    second.restore(torch.load(kept, weights_only=True))
-    second.advance(4, 8)
-    assert equal(second.finished().state_dict(), whole)
-
-
-@pytest.mark.parametrize("name", CHAINS)
+@pytest.mark.parametrize("name", methods.NAMES)
 def test_a_chain_of_one_is_itself(name):
     method = methods.build(name, {})
     assert chain(method) is method
-
-
-ZERO = {
-    "l2sp": {"l2sp.backbone": 0.0, "l2sp.head": 0.0},
-    "selective_distillation": {"selective_distillation.weight": 0.0},
-    "wise_ft": {"wise_ft.alpha": 0.0},
-    "l2sp+selective_distillation": {"l2sp.backbone": 0.0, "l2sp.head": 0.0, "selective_distillation.weight": 0.0},
-}
-
-
-@pytest.mark.parametrize("name", ZERO)
-def test_with_zero_weight_it_is_plain(name, source, training):
-    assert equal(trained(methods.build(name, ZERO[name]), source, training)[0], trained(Method(), source, training)[0])
 
 
 def test_the_empty_chain_is_plain(source, training):
@@ -157,12 +102,9 @@ def test_the_empty_chain_is_plain(source, training):
     assert methods.canonical([]) == methods.canonical("") == methods.canonical("plain") == "plain"
 
 
-@pytest.mark.parametrize("names", itertools.combinations(["l2sp", "selective_distillation", CHAINS[-1]], 2))
-def test_penalties_commute(names, source, training):
-    one, other = (methods.find(name)() for name in names)
-    left, right = (trained(chain(*order), source, training)[0] for order in ((one, other), (other, one)))
-    assert close(left, right, rtol=1e-4, atol=1e-6)
-    assert methods.canonical(names) == methods.canonical("+".join(reversed(names)))
+def test_penalties_in_any_order_have_one_name():
+    names = ["test_tasks_methods:entropy", "l2sp", "selective_distillation"]
+    assert {methods.canonical(order) for order in itertools.permutations(names)} == {"+".join(sorted(names))}
 
 
 def test_chains_nest(source, training):
@@ -204,29 +146,16 @@ def test_its_search_space_fits_its_parameters(name):
         values = [dimension[end] for end in ("low", "high", "default") if end in dimension]
         values += dimension.get("grid", []) + dimension.get("choices", [])
         assert dimension["default"] == setting.default
-        assert all(setting.low <= value <= setting.high for value in values)
-        assert dimension.get("integer", "choices" in dimension) == (setting.type is int)
+        assert all(isinstance(value, (setting.type, int) if setting.type is float else setting.type) for value in values)
+        assert all(setting.choices is None or value in setting.choices for value in values)
+        assert all(setting.low is None or setting.low <= value <= setting.high for value in values)
+        assert "low" not in dimension or dimension.get("integer", False) == (setting.type is int)
         assert "grid" in dimension or "choices" in dimension
         assert "low" not in dimension or all(dimension["low"] <= value <= dimension["high"] for value in values)
     assert path.read_text().startswith("# ")
 
 
 # The view
-
-
-def test_a_source_that_nobody_looks_at_is_never_run(source, training):
-    def refuse(*_):
-        raise AssertionError("the source was run")
-
-    for name in ("plain", "l2sp", "wise_ft", "frozen_classifier", "lolsgd", "oracle"):
-        run = run_of(methods.build(name, {}), source, training)
-        run.transfer.source.forward = refuse
-        run.advance(0, 2)
-        run.finished()
-    run = run_of(methods.build("selective_distillation", {}), source, training)
-    run.transfer.source.forward = refuse
-    with pytest.raises(AssertionError, match="the source was run"):
-        run.advance(0, 1)
 
 
 def test_a_view_computes_each_output_once(source, training):

@@ -1,0 +1,180 @@
+"""Runs of a few steps on a small model, and what can be seen of them: what `conformance` checks methods with."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import itertools
+import zlib
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tasks import backbones, process
+from tasks.methods.method import NEEDS, Method, View
+from tasks.model import Model
+from tasks.training import Recipe, Run
+from tasks.transfer import Transfer
+
+SETTINGS = {"same head": frozenset(NEEDS), "new head": frozenset({"source_head", "batch_norm"})}
+"""The source's classes of which some are missing, or classes of its own under a new head; and what each offers to methods."""
+CLASSES, MISSING, SOURCE_CLASSES, PIXELS = 6, (1, 4), 4, 8
+RECIPE = Recipe(epochs=2, steps_per_epoch=2, batch_size=8, learning_rate=0.05, momentum=0.9, weight_decay=5e-4)
+STEP = 1e-6
+"""How far finite differences go, in float64: an error of about 1e-10, and hardly a kink of the network on the way."""
+
+State = dict[str, Tensor]
+_elsewhere = itertools.count(1)
+
+
+def run_of(
+    method: Method, setting: str, recipe: Recipe = RECIPE, *, seed: int = 0, without: Collection[int] = (),
+    dtype: torch.dtype = torch.float32,
+) -> Run:
+    """A run that is about to begin, in a process whose own generators stand elsewhere each time.
+
+    Args:
+        method: what is added to plain fine-tuning.
+        setting: one of `SETTINGS`.
+        recipe: how long and how fast.
+        seed: what all names' seeds follow from.
+        without: seen classes that have no image.
+        dtype: of images and weights.
+    """
+    new_head = setting == "new head"
+    source, (images, labels) = copy.deepcopy(source_of(setting)).to(dtype), _images(CLASSES)
+    process.reset(next(_elsewhere))
+    torch.set_default_dtype(dtype)
+    left_out = {*without, *(() if new_head or method.all_classes else MISSING)}
+    rows = torch.tensor([row for row, label in enumerate(labels.tolist()) if label not in left_out])
+    transfer = Transfer(source, images.to(dtype), labels, rows, rows[:8], CLASSES, () if new_head else MISSING, new_head, "cpu",
+                        functools.partial(_seed, seed))
+    student = copy.deepcopy(source)
+    if new_head:
+        head = nn.Linear(source.width, CLASSES)
+        nn.init.normal_(head.weight, std=0.01, generator=torch.Generator().manual_seed(3))
+        nn.init.zeros_(head.bias)
+        student = student.with_head(head)
+    return Run(student, transfer, method, recipe)
+
+
+@functools.cache
+def source_of(setting: str) -> Model:
+    """A model that has learnt a little, so that its batch-norm statistics are not the initial ones; not to be changed."""
+    process.reset(1)
+    classes = SOURCE_CLASSES if setting == "new head" else CLASSES
+    model = backbones.build("lenet_bn", 1, PIXELS, classes)
+    images, labels = _images(classes)
+    rows = torch.arange(len(labels))
+    transfer = Transfer(None, images, labels, rows, rows[:0], classes, (), True, "cpu", functools.partial(_seed, 2))
+    Run(model, transfer, Method(), RECIPE).advance(0, RECIPE.steps)
+    model.zero_grad(set_to_none=True)
+    return model.requires_grad_(False).eval()
+
+
+@functools.cache
+def _images(classes: int) -> tuple[Tensor, Tensor]:
+    """Sixty grey images, the lighter the higher their class, and their labels."""
+    labels = torch.arange(60) % classes
+    noise = torch.rand(60, 1, PIXELS, PIXELS, generator=torch.Generator().manual_seed(classes), dtype=torch.float32)
+    return noise + labels.view(-1, 1, 1, 1) / classes, labels
+
+
+def _seed(seed: int, *names: object) -> int:
+    return zlib.crc32(repr((seed, *names)).encode()) % 2**31
+
+
+def trained(run: Run, first: int = 0, last: int = RECIPE.epochs) -> Run:
+    """The run after epochs `first` to `last`, as the tasks train them."""
+    for epoch in range(first, min(last, run.recipe.epochs)):
+        torch.manual_seed(run.seed("epoch", epoch + 1))
+        run.advance(epoch * run.recipe.steps_per_epoch, (epoch + 1) * run.recipe.steps_per_epoch)
+    return run
+
+
+@torch.no_grad()
+def outcome(run: Run) -> State:
+    """All that a run leaves: the student's and the kept modules' state, and what the measured model says."""
+    features, logits = run.finished()(run.transfer.images)
+    kept = {f"prepared.{name}": value for name, value in run.state()["prepared"].items()}
+    return {**run.student.state_dict(), **kept, "measured features": features, "measured logits": logits}
+
+
+def differing(found: State, expected: State) -> list[str]:
+    """The names in `expected` whose tensors are not the same bit for bit."""
+    return [name for name in expected if not torch.equal(found[name], expected[name])]
+
+
+def near() -> Method:
+    """A penalty to chain others with; it looks at the source."""
+
+    def penalty(view: View, _: Any) -> Tensor:
+        return 0.3 * (view.features - view.source_features).square().mean()
+
+    return Method(penalty=penalty)
+
+
+def tensors_of(model: Model, part: str) -> tuple[list[Tensor], list[Tensor]]:
+    """The weights and the buffers of a part."""
+    norms = {id(buffer) for norm in model.norms() for buffer in norm.buffers(recurse=False)}
+    held = model.head.buffers() if part == "head" else (
+        buffer for buffer in model.backbone.buffers() if (id(buffer) in norms) == (part == "norms"))
+    return list(model.parameters_of(part)), list(held)
+
+
+def weights_of(run: Run) -> list[Tensor]:
+    """What trains, that of the kept modules included."""
+    return [one for group in run.optimiser.param_groups for one in group["params"] if one.requires_grad]
+
+
+def first_layer(model: nn.Module) -> nn.Module:
+    """A layer that every forward pass of a model or a backbone goes through once, with feature maps or without."""
+    return next(module for module in model.modules() if next(module.parameters(recurse=False), None) is not None)
+
+
+def source_passes(run: Run) -> tuple[int, int]:
+    """Forward passes of the source model while the run trains, and the most in one gradient evaluation."""
+    passes: list[int] = []
+    most, gradient = [0], run.gradient
+    first_layer(run.transfer.source).register_forward_pre_hook(lambda *_: passes.append(1))
+
+    def counted(positions: Tensor) -> Tensor:
+        before = len(passes)
+        loss = gradient(positions)
+        most.append(len(passes) - before)
+        return loss
+
+    run.gradient = counted
+    trained(run)
+    return len(passes), max(most)
+
+
+def slopes(run: Run, positions: Tensor, number: int) -> tuple[float, float]:
+    """The slope of a batch's loss along random direction `number`: by the gradient, and by central differences."""
+    generator = torch.Generator().manual_seed(number)
+    direction = [torch.randn(one.shape, dtype=one.dtype, generator=generator) for one in weights_of(run)]
+    length = float(sum(one.square().sum() for one in direction)) ** 0.5
+
+    def at(distance: float) -> tuple[float, list[Tensor]]:
+        probe = copy.deepcopy(run)  # a penalty may have a state, such as a queue
+        with torch.no_grad():
+            for weight, way in zip(weights_of(probe), direction, strict=True):
+                weight.add_(way, alpha=distance / length)
+        torch.manual_seed(7)
+        return float(probe.gradient(positions)), weights_of(probe)
+
+    _, weights = at(0.0)
+    slope = sum((one.grad * way).sum() for one, way in zip(weights, direction, strict=True) if one.grad is not None)
+    return float(slope) / length, (at(STEP)[0] - at(-STEP)[0]) / (2 * STEP)
+
+
+@contextlib.contextmanager
+def in_double() -> Iterator[None]:
+    """Within it `run_of` may make float64 the default; afterwards it is float32 again."""
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
