@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from workspace import Workspace, same, stage
 
-from tasks import data, process
+from tasks import backbones, data, process
 from tasks.data import splits
 from tasks.holistic_transfer import METRICS, SETTINGS, holistic_transfer, pseudo, source
 
@@ -344,6 +344,18 @@ def test_a_folder_of_images_is_learnt(prepared, pictures, backbone):
         source_steps_per_epoch=15, source_batch_size=8, learning_rate=0.01, source_learning_rate=0.01)))
     assert rows[-1]["test/seen_accuracy"] >= 0.5
     assert "validation/seen_accuracy" in rows[-1]
+
+
+def test_a_source_may_start_from_pretrained_weights(prepared):
+    """ImageNet's weights, on grey digits brought to 32 pixels; the student has the same names, and starts where it ended."""
+    pretrained = {"backbone": "tf_efficientnet_lite0", "weights": "efficientnet-lite0", "image_size": 32}
+    rows = list(holistic_transfer(*prepared(
+        **pretrained, epochs=1, steps_per_epoch=1, batch_size=8, source_steps_per_epoch=2, source_batch_size=8)))
+    assert [row["epoch"] for row in rows] == [0, 1]
+    assert "weights" not in holistic_transfer.resolve({"backbone": "tf_efficientnet_lite0"})
+    described = [holistic_transfer.meaning(holistic_transfer.resolve({**pretrained, "weights": weights}))["weights"]
+                 for weights in ("efficientnet-lite0", str(backbones.weights_file("efficientnet-lite0")))]
+    assert described[0] == described[1] != "efficientnet-lite0"
 
 
 def test_the_digits_problem_is_the_one_that_was_measured(own_cache, tmp_path):
