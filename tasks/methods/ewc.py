@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Annotated, Any
 
+from tasks.methods.l2sp import squared_distance
 from tasks.methods.method import Method, Range, View
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from tasks.model import Model
     from tasks.transfer import Transfer
@@ -26,8 +27,8 @@ def ewc(weight: Annotated[float, Range(0, 1e8)] = 1.0, samples: Annotated[int, R
         samples: images that F is estimated from, one by one.
     """
 
-    def prepare(_: Model, transfer: Transfer, __: Any) -> tuple[Tensor, Tensor, bool]:
-        from torch import Generator, autograd, cat, multinomial, randperm, zeros_like
+    def prepare(_: Model, transfer: Transfer, __: Any) -> tuple[list[Tensor], list[Tensor], bool]:
+        from torch import Generator, autograd, multinomial, randperm, zeros_like
 
         assert transfer.source is not None
         source = copy.deepcopy(transfer.source).requires_grad_(True)
@@ -43,17 +44,13 @@ def ewc(weight: Annotated[float, Range(0, 1e8)] = 1.0, samples: Annotated[int, R
             for total, gradient in zip(fisher, gradients, strict=True):
                 if gradient is not None:
                     total.add_(gradient.square(), alpha=1 / len(rows))
-        return cat([one.reshape(-1) for one in fisher]), _vector(held).detach(), transfer.new_head
+        return [one.sqrt() for one in fisher], [one.detach() for one in weights], transfer.new_head
 
-    def penalty(view: View, ready: tuple[Tensor, Tensor, bool]) -> Tensor:
-        fisher, start, new_head = ready
+    def penalty(view: View, ready: tuple[list[Tensor], list[Tensor], bool]) -> Tensor:
+        roots, start, new_head = ready
         held = [view.student.backbone] if new_head else [view.student.backbone, view.student.head]
-        return weight / 2 * (fisher * (_vector(held) - start).square()).sum()
+        now = [parameter for part in held for parameter in part.parameters()]
+        return weight / 2 * squared_distance(now, start, roots)
 
     return Method(prepare=prepare, penalty=penalty, needs=frozenset({"source_head"}))
 
-
-def _vector(parts: list[nn.Module]) -> Tensor:
-    from torch import cat
-
-    return cat([parameter.reshape(-1) for part in parts for parameter in part.parameters()])

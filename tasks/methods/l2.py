@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from tasks.methods.l2sp import _weights
 from tasks.methods.method import Method, Range, View
 
 if TYPE_CHECKING:
@@ -23,7 +22,10 @@ def l2(backbone: Annotated[float, Range(0, 1e4)] = 1e-4, head: Annotated[float, 
     """
 
     def penalty(view: View, _: Any) -> Tensor:
-        squares = [_weights(part).square().sum() for part in (view.student.backbone, view.student.head)]
+        from torch import _foreach_norm, stack
+
+        squares = [stack(_foreach_norm(list(part.parameters()))).square().sum()
+                   for part in (view.student.backbone, view.student.head)]
         return backbone / 2 * squares[0] + head / 2 * squares[1]
 
     return Method(penalty=penalty, decays=True)

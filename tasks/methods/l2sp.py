@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tasks.methods.method import Method, Range, View
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from tasks.model import Model
     from tasks.transfer import Transfer
@@ -25,21 +25,26 @@ def l2sp(backbone: Annotated[float, Range(0, 1e4)] = 0.1, head: Annotated[float,
         head: pull of the source's head.
     """
 
-    def prepare(student: Model, transfer: Transfer, _: Any) -> tuple[Tensor, Tensor]:
-        origin = _weights(student.head).detach().clone()
+    def prepare(student: Model, transfer: Transfer, _: Any) -> tuple[list[Tensor], list[Tensor]]:
+        assert transfer.source is not None
         # A new head knows nothing worth keeping: it is decayed towards zero, as in the paper.
-        return _weights(transfer.source.backbone), origin * 0 if transfer.new_head else origin
+        heads = [one.detach().clone() * (not transfer.new_head) for one in student.head.parameters()]
+        return list(transfer.source.backbone.parameters()), heads
 
-    def penalty(view: View, start: tuple[Tensor, Tensor]) -> Tensor:
-        away = [(_weights(part) - origin).square().sum()
+    def penalty(view: View, start: tuple[list[Tensor], list[Tensor]]) -> Tensor:
+        away = [squared_distance(list(part.parameters()), origin)
                 for part, origin in zip((view.student.backbone, view.student.head), start, strict=True)]
         return backbone / 2 * away[0] + head / 2 * away[1]
 
     return Method(prepare=prepare, penalty=penalty, decays=True)
 
 
-def _weights(part: nn.Module) -> Tensor:
-    """All parameters of a part as one vector: a few large operations in place of three per layer."""
-    from torch import cat
+def squared_distance(weights: list[Tensor], origins: list[Tensor], factors: list[Tensor] | None = None) -> Tensor:
+    """sum_i (f_i (w_i - o_i))^2 over all tensors of two lists; without factors f = 1.
 
-    return cat([parameter.reshape(-1) for parameter in part.parameters()])
+    By torch's fused operations on lists: a vector of all weights would be memory that is asked for afresh in each step.
+    """
+    from torch import _foreach_mul, _foreach_norm, _foreach_sub, stack
+
+    away = _foreach_sub(weights, origins)
+    return stack(_foreach_norm(away if factors is None else _foreach_mul(away, factors))).square().sum()
