@@ -1,0 +1,78 @@
+"""What a study's measurements say, as tables: everything that a report draws, and nothing that it has to compute.
+
+Columns of all tables: the group's factors (`design.groups`) and the compared factor (`design.compared`, usually `method`)
+stand under their own names; `low` and `high` are the ends of a 95 % interval (NaN where one repetition gives none); a metric
+is named by its column (`test/seen_accuracy`), accuracies are fractions in [0, 1]. In wide tables a metric M has the columns
+M, `M low` and `M high`. A table without rows says that there is nothing to tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import final
+
+import pandas as pd
+
+from htsweep.analysis.design import Design
+
+
+def _none() -> pd.DataFrame:
+    return pd.DataFrame()
+
+
+@final
+@dataclass(frozen=True)
+class Findings:
+    """The tables of a report; each is described by the function that makes it."""
+
+    title: str
+    design: Design
+    axes: tuple[str, str] | None
+    """The metrics on the frontier's axes; None: there are no two."""
+    metrics: Sequence[str]
+    """What is summarised."""
+    protocol: str
+    repetitions: int
+    baseline: str
+    """The value of the compared factor that the others are compared with."""
+    trials: int = 0
+    parameters: Sequence[str] = ()
+    """The searched parameters: columns of `points`."""
+    summary: pd.DataFrame = field(default_factory=_none)
+    """groups, compared, sweep, point, step, metric, n, mean, low, high, iqm, role: the protocol's choice of each sweep."""
+    effects: pd.DataFrame = field(default_factory=_none)
+    """groups, compared, metric, baseline, n, difference, low, high, improvement, p, p_holm, least_p, verdict."""
+    ranks: pd.DataFrame = field(default_factory=_none)
+    """metric, compared, rank, blocks, friedman_p, critical_difference: mean ranks over the groups, 1 is best."""
+    points: pd.DataFrame = field(default_factory=_none)
+    """groups, compared, sweep, point, parameters, step, n, x, y (with low, high), front, own_front, probability, role,
+    chosen, disrupts."""
+    attainment: pd.DataFrame = field(default_factory=_none)
+    """groups, compared, share (0.25, 0.5, 0.75), x, y: corners, in the order of drawing, of the edge of what so large a share
+    of the repetitions attains; x and y under those very names."""
+    volumes: pd.DataFrame = field(default_factory=_none)
+    """groups, compared, reference (`source`, `origin`), n, volume, low, high, contribution, contribution low,
+    contribution high: area that the method's front dominates above the reference; what the joint front loses without it."""
+    curves: pd.DataFrame = field(default_factory=_none)
+    """groups, compared, seen, missing, low, high: the mean seen/missing curve over repetitions on a common grid of seen."""
+    costs: pd.DataFrame = field(default_factory=_none)
+    """groups, compared, sweep, point, cost (`seconds`, `gpu_hours`, ...), value, value low, value high, metric, mean, low,
+    high, front: what a point costs, and what it gives; front: nothing in its group is cheaper and better."""
+    protocols: pd.DataFrame = field(default_factory=_none)
+    """groups, compared, protocol, metric, n, mean, low, high, gap, gap low, gap high; gap = oracle's choice - the protocol's."""
+    ablation: pd.DataFrame = field(default_factory=_none)
+    """groups, component, kind (`left out`, `alone`, `main effect`, `interaction`), metric, n, effect, low, high, p, p_holm,
+    verdict; effect > 0: the component raises the metric; an interaction's component is `a x b`."""
+    importance: pd.DataFrame = field(default_factory=_none)
+    """compared, objective, parameter, evaluator (`PED-ANOVA`, `fANOVA`), importance (share), points."""
+    sensitivity: pd.DataFrame = field(default_factory=_none)
+    """groups, compared, parameter, value, metric, n, mean, low, high: marginal over the other parameters."""
+    failures: pd.DataFrame = field(default_factory=_none)
+    """groups, compared, status (`failed`, `stopped`, `to come`), reason, trials, log (an example's)."""
+    missing: str = ""
+    """What is not there, in words (Markdown)."""
+    warnings: Sequence[str] = ()
+    """What the reader must know before believing a table: biased samplers, too few repetitions."""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    """Name -> what it was: the study file, versions, commits, dates, nodes, devices."""
