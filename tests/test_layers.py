@@ -9,12 +9,14 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 HOMES = {
-    "ruamel": ("htsweep/document.py",), "pydantic": ("htsweep/study.py",), "optuna": ("htsweep/search.py", "htsweep/analysis/importance.py"),
+    "ruamel": ("htsweep/document.py",), "pydantic": ("htsweep/study.py",),
+    "optuna": ("htsweep/search.py", "htsweep/analysis/importance.py"),
     "pyarrow": ("htsweep/ledger/", "htsweep/results.py", "htsweep/report/export.py"), "ray": ("htsweep/execute/ray.py",),
     "mlflow": ("htsweep/mirror/",), "sqlalchemy": ("htsweep/mirror/",), "typer": ("htsweep/cli.py",),
     "rich": ("htsweep/progress.py",), "matplotlib": ("htsweep/report/",), "plotly": ("htsweep/report/",),
-    "moocore": ("htsweep/analysis/",), "statsmodels": ("htsweep/analysis/",), "duckdb": ("htsweep/query.py",), "torch": ("tasks/",), "timm": ("tasks/",), "torchvision": ("tasks/",),
-    "sklearn": ("tasks/",), "mlxtend": ("tasks/",), "PIL": ("tasks/",),
+    "moocore": ("htsweep/analysis/",), "statsmodels": ("htsweep/analysis/",), "duckdb": ("htsweep/query.py",),
+    "torch": ("tasks/",), "timm": ("tasks/",), "torchvision": ("tasks/",), "sklearn": ("tasks/",), "mlxtend": ("tasks/",),
+    "PIL": ("tasks/",),
 }
 FORBIDDEN = {"htsweep/": {"torch", "timm", "torchvision"}, "tasks/": {"htsweep", "ray", "mlflow", "optuna", "pyarrow", "typer"}}
 
