@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 import io
+import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,16 @@ from tasks.training import Recipe, Run
 from tasks.transfer import Transfer
 
 Measurement = dict[str, Any]
+PSEUDO_GAMMA = "validation/pseudo_gamma"
+STAND_INS = ("seen_accuracy", "missing_accuracy")
+"""What runs of pseudo cross-validation measure of classes that stand for the seen and the missing ones."""
 
 
 def train_source(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
-    """Trains on all classes of a domain; leaves the weights in `workspace.output / "model.pt"`."""
+    """Trains on all classes of a domain, but for what is held out.
+
+    Leaves the weights in `workspace.output / "model.pt"`, and the positions held out in `validation.npy`.
+    """
     began = time.perf_counter()
     process.reset(workspace.seed("source"), workspace.threads, workspace.device)
     domain = _load(config, config["domain"], workspace)
@@ -36,17 +43,20 @@ def train_source(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurem
     if config.get("weights"):
         # The head is drawn by `_model`, so that it is the same with and without pretrained weights.
         model = backbones.pretrained(config["backbone"], config.get("image_size", 0), config["weights"]).with_head(model.head)
-    rows = torch.arange(len(labels))
-    transfer = Transfer(None, images, labels, rows, rows[:0], len(domain.classes), (), new_head=True,
+    held = splits.hold_out(domain.labels, config["source_validation"], workspace.seed("source validation"))
+    train, validation = torch.from_numpy(np.setdiff1d(np.arange(len(labels)), held)), torch.from_numpy(held)
+    transfer = Transfer(None, images, labels, train, validation, len(domain.classes), (), new_head=True,
                         device=workspace.device, seed=_seeds(workspace, "source"))
     run = Run(model.to(workspace.device), transfer, Method(), _recipe(config, "source_"))
 
     def accuracy(model: Any) -> Measurement:
-        _, logits = outputs(model, images, workspace.device)
-        return {"train/accuracy": float((logits.argmax(1) == domain.labels).mean())}
+        right = outputs(model, images, workspace.device)[1].argmax(1) == domain.labels
+        told = {"train/accuracy": right[train.numpy()], "validation/accuracy": right[held]}
+        return {name: float(of.mean()) for name, of in told.items() if len(of)}
 
     yield from _train(run, accuracy, workspace, began)
     torch.save(model.state_dict(), workspace.output / "model.pt")
+    np.save(workspace.output / "validation.npy", held)
 
 
 def adapt(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
@@ -55,25 +65,33 @@ def adapt(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
     process.reset(workspace.seed("adaptation"), workspace.threads, workspace.device)
     transfer, domain, split = _holistic(config, workspace)
     missing = transfer.missing_classes
-    pseudo = [float(np.load(workspace.artifact(f"pseudo-{number}") / "gamma.npy")) for number in range(config.get("pcv", 0))]
+    pseudo = [json.loads((workspace.artifact(f"pseudo-{number}") / "told.json").read_text(encoding="utf-8"))
+              for number in range(config.get("pcv", 0))]
+    gammas = [run[-1][PSEUDO_GAMMA] for run in pseudo if PSEUDO_GAMMA in run[-1]]
+    on_source = _on_source(config, missing, workspace)
 
     def on_target(model: Any) -> Measurement:
-        return measure(model, transfer.images, domain.labels, split, missing, workspace.device, pseudo)
+        measured = measure(model, transfer.images, domain.labels, split, missing, workspace.device, gammas)
+        return measured | on_source(model)
 
     method = methods.build(config["method"], config, _learnt(config, workspace))
     if not method.adapts:
-        yield {"step": 0, "epoch": 0, **on_target(transfer.source), **_cost(workspace.device, began)}
+        yield {"step": 0, "epoch": 0, "trainable_parameters": 0, **on_target(transfer.source),
+               **_cost(workspace.device, began)}
         return
     if method.all_classes:
         transfer = dataclasses.replace(transfer, train=torch.from_numpy(split.reference))
-    yield from _train(Run(copy.deepcopy(transfer.source), transfer, method, _recipe(config)), on_target, workspace, began)
+    run = Run(copy.deepcopy(transfer.source), transfer, method, _recipe(config))
+    for row in _train(run, on_target, workspace, began):
+        yield row | _stand_ins([run[row["epoch"]] for run in pseudo])
 
 
 def cross_validate(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
     """One run of pseudo cross-validation: half of the seen classes stand for the missing ones.
 
-    Leaves the constant that balances the two halves on held-out images in `workspace.output / "gamma.npy"`. Only seen
-    classes are looked at: their images train and validate, their columns are compared (Mai et al., NeurIPS 2024).
+    Leaves in `workspace.output / "told.json"`, a mapping per epoch, what held-out images of seen classes say: the constant
+    that balances the two halves (only their columns are compared: Mai et al., NeurIPS 2024), and the accuracies on classes
+    that were hidden and on those that were kept, among all classes, as missing and seen accuracy are measured.
     """
     began = time.perf_counter()
     number = config["pseudo"]
@@ -89,15 +107,16 @@ def cross_validate(config: Mapping[str, Any], workspace: Any) -> Iterator[Measur
 
     def on_validation(model: Any) -> Measurement:
         _, logits = outputs(model, transfer.images[transfer.validation], workspace.device)
-        labels = np.searchsorted(seen, domain.labels[split.validation])
-        gamma = metrics.balancing_gamma(logits[:, seen], labels, np.searchsorted(seen, hidden))
-        return {} if math.isnan(gamma) else {"validation/pseudo_gamma": gamma}
+        labels = domain.labels[split.validation]
+        gamma = metrics.balancing_gamma(logits[:, seen], np.searchsorted(seen, labels), np.searchsorted(seen, hidden))
+        reached = metrics.accuracies(logits, labels, hidden)
+        found = {PSEUDO_GAMMA: gamma, **{f"validation/pseudo_{name}": reached.get(name, math.nan) for name in STAND_INS}}
+        return {name: value for name, value in found.items() if not math.isnan(value)}
 
     run = Run(copy.deepcopy(transfer.source), transfer, methods.build(config["method"], config), _recipe(config))
-    row: Measurement = {}
-    for row in _train(run, on_validation, workspace, began):
-        yield row
-    np.save(workspace.output / "gamma.npy", row.get("validation/pseudo_gamma", math.nan))
+    told: list[Measurement] = []
+    yield from _train(run, on_validation, workspace, began, told)
+    (workspace.output / "told.json").write_text(json.dumps(told), encoding="utf-8")
 
 
 def fine_tune(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
@@ -132,14 +151,21 @@ def learn(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
     yield {"step": 0, "epoch": 0, **told, **_cost(workspace.device, began)}
 
 
-def _train(run: Run, measured: Callable[[Any], Measurement], workspace: Any, began: float) -> Iterator[Measurement]:
-    """Trains epoch by epoch, from the state kept where there is one; yields a measurement at step 0 and after each."""
+def _train(
+    run: Run, measured: Callable[[Any], Measurement], workspace: Any, began: float, told: list[Measurement] | None = None,
+) -> Iterator[Measurement]:
+    """Trains epoch by epoch, from the state kept where there is one; yields a measurement at step 0 and after each.
+
+    What was `measured` is also collected in `told`, that of epochs before a restart too.
+    """
+    told = [] if told is None else told
     first, before = 0, 0.0
     kept = workspace.load()
     if kept is not None:
         state = torch.load(io.BytesIO(kept), map_location=workspace.device, weights_only=True)
         run.restore(state["run"])
         first, before = state["epoch"] + 1, state["seconds"]
+        told.extend(state["told"])
     for epoch in range(first, run.recipe.epochs + 1):
         step = epoch * run.recipe.steps_per_epoch
         row: Measurement = {"step": step, "epoch": epoch}
@@ -151,12 +177,36 @@ def _train(run: Run, measured: Callable[[Any], Measurement], workspace: Any, beg
             if loss is not None and not math.isfinite(row["train/loss"]):
                 yield row | {"train/loss": math.nan}
                 return
-        row |= measured(run.finished())
+        told.append(measured(run.finished()))
+        row |= told[-1] | {"trainable_parameters": run.trainable_parameters}
         row |= _cost(workspace.device, began - before)
         yield row
         # After the yield: a state stands for an epoch whose measurement is out.
         if epoch < run.recipe.epochs:
-            workspace.save(lambda row=row: _bytes({"run": run.state(), "epoch": row["epoch"], "seconds": row["seconds"]}))
+            workspace.save(lambda row=row: _bytes(
+                {"run": run.state(), "epoch": row["epoch"], "seconds": row["seconds"], "told": told}))
+
+
+def _on_source(config: Mapping[str, Any], missing: Any, workspace: Any) -> Callable[[Any], Measurement]:
+    """Measures a model on what source training held out: what is left of the missing classes where they have images."""
+    held = np.load(workspace.artifact("source") / "validation.npy")
+    domain = _load(config, data.domains(config["dataset"])[0], workspace)
+    labels, images = domain.labels[held], torch.from_numpy(np.ascontiguousarray(domain.pixels[held]))
+
+    def measured(model: Any) -> Measurement:
+        if not len(held):
+            return {}
+        reached = metrics.accuracies(outputs(model, images, workspace.device)[1], labels, missing)
+        return {f"validation/source_{name}": reached[name] for name in metrics.MAIN if name in reached}
+
+    return measured
+
+
+def _stand_ins(rows: Sequence[Measurement]) -> Measurement:
+    """The means over runs of pseudo cross-validation, of those that have the number."""
+    names = [f"validation/pseudo_{name}" for name in STAND_INS]
+    known = {name: [row[name] for row in rows if name in row] for name in names}
+    return {name: float(np.mean(values)) for name, values in known.items() if values}
 
 
 def _holistic(config: Mapping[str, Any], workspace: Any) -> tuple[Transfer, Images, Split]:

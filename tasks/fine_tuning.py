@@ -31,7 +31,7 @@ METRICS = (
     "train/smallest_singular_value", "train/largest_singular_value", "tred/negative_norm", "tred/negative_accuracy",
     "delta/head_accuracy", "delta/largest_factor", "co_tuning/classifier_c", "co_tuning/classifier_accuracy",
     "co_tuning/scale",
-    "epoch", "seconds", "peak_memory_bytes",
+    "epoch", "seconds", "peak_memory_bytes", "trainable_parameters",
 )
 
 

@@ -25,10 +25,12 @@ PROBLEM = {
 BASE = {
     **PROBLEM,
     "method": Setting(str, "plain", choices=methods.known, open=True, doc="or a chain a+b, or one's own as module:function"),
-    "pcv": Setting(int, 0, low=0, high=20, doc="runs of pseudo cross-validation, a training each; the paper has 3"),
+    "pcv": Setting(int, 0, low=0, high=20, doc="runs of pseudo cross-validation, a training each (the paper: 3), for its "
+                                 "calibration and for protocol pseudo_missing"),
     **TRAINING_SETTINGS, **SOURCE,
 }
 SETTINGS = {**BASE, **methods.settings()}
+COSTS = ("seconds", "peak_memory_bytes", "trainable_parameters")
 CALIBRATIONS = ("alg", "alg_code", "oracle", "pcv")
 METRICS = (
     *(f"test/{name}" for name in (
@@ -38,9 +40,14 @@ METRICS = (
     *(f"test/{rule}_{name}" for rule in CALIBRATIONS for name in (
         "overall_accuracy", "seen_accuracy", "missing_accuracy", "harmonic_mean")),
     "validation/alg_gamma", "validation/pcv_gamma", "test/alg_code_gamma", "test/oracle_gamma",
-    "validation/seen_accuracy", "validation/loss", "train/loss", "epoch", "seconds", "peak_memory_bytes",
+    "validation/seen_accuracy", "validation/loss",
+    *(f"validation/source_{name}_accuracy" for name in ("overall", "seen", "missing")),
+    *(f"validation/pseudo_{name}_accuracy" for name in ("seen", "missing")),
+    "train/loss", "epoch", *COSTS,
 )
-SOURCE_METRICS = ("train/loss", "train/accuracy", "epoch", "seconds", "peak_memory_bytes")
+SOURCE_METRICS = ("train/loss", "train/accuracy", "validation/accuracy", "epoch", *COSTS)
+PSEUDO_METRICS = ("validation/pseudo_gamma", "validation/pseudo_seen_accuracy", "validation/pseudo_missing_accuracy",
+                  "train/loss", "epoch", *COSTS)
 
 
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,7 +142,7 @@ def learnt(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]
     yield from learn(config, workspace)
 
 
-@declare(meaning=meaning, stages=stages_of_part, metrics=("validation/pseudo_gamma", "train/loss", "epoch", "seconds"))
+@declare(meaning=meaning, stages=stages_of_part, metrics=PSEUDO_METRICS)
 def pseudo(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
     """One training of pseudo cross-validation, on half of the seen classes."""
     from tasks.adaptation import cross_validate

@@ -22,6 +22,7 @@ SOURCE_SETTINGS = {
     "source_learning_rate": Setting(float, 0.05, low=1e-8, high=10.0, doc="learning rate of source training"),
     "source_momentum": Setting(float, 0.9, low=0.0, high=0.9999, doc="Nesterov momentum of source training"),
     "source_weight_decay": Setting(float, 5e-4, low=0.0, high=1.0, doc="weight decay of source training"),
+    "source_validation": Setting(float, 0.1, low=0.0, high=0.9, doc="share of each class held out of source training"),
 }
 
 

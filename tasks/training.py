@@ -77,6 +77,13 @@ class Run:
             weight_decay=0.0 if method.decays else recipe.weight_decay, foreach=True,
         )
 
+    @property
+    def trainable_parameters(self) -> int:
+        """How many numbers the optimiser moves."""
+        if not self.method.gradient:
+            return 0
+        return sum(one.numel() for group in self.optimiser.param_groups for one in group["params"] if group["factor"])
+
     def freeze(self, parts: Collection[str]) -> None:
         """Holds `parts` as they are, and lets the others train.
 

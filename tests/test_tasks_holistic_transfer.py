@@ -1,5 +1,6 @@
 """The task end to end on real digits, at a few steps a run: canonical configs, stages, measurements, continuation."""
 
+import json
 import random
 
 import numpy as np
@@ -131,7 +132,7 @@ def test_it_measures_at_step_zero_and_after_each_epoch(prepared):
     rows = list(holistic_transfer(*prepared()))
     assert [row["step"] for row in rows] == [0, 5, 10]
     assert [row["epoch"] for row in rows] == [0, 1, 2]
-    assert {*rows[1]} - {"step"} == {name for name in METRICS if "pcv" not in name}
+    assert {*rows[1]} - {"step"} == {name for name in METRICS if "pcv" not in name and "pseudo" not in name}
     assert {*rows[1]} - {*rows[0]} == {"train/loss"}
     for row in rows:
         for key, value in row.items():
@@ -231,6 +232,50 @@ def test_a_source_killed_and_continued_equals_undisturbed(own_cache, tmp_path):
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
 
 
+def test_what_source_training_held_out_is_measured_after_adaptation(prepared, own_cache):
+    """By hand: the held-out images of the missing classes, run through the source model as step 0 measures it."""
+    config, workspace = prepared()
+    folder = workspace.artifact("source")
+    held = np.load(folder / "validation.npy")
+    domain = data.load("mnist", own_cache, 0)
+    counts = np.bincount(domain.labels[held]) / np.bincount(domain.labels)
+    assert np.abs(counts - 0.1).max() < 0.01
+    model = backbones.build("lenet_bn", 1, domain.pixels.shape[-1], 10)
+    model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
+    with torch.inference_mode():
+        right = model.eval()(torch.from_numpy(domain.pixels[held]))[1].argmax(1).numpy() == domain.labels[held]
+    missing = np.isin(domain.labels[held], splits.draw_missing(10, 0.5, workspace.seed("classes")))
+    row = next(holistic_transfer(config, workspace))
+    assert row["validation/source_missing_accuracy"] == pytest.approx(right[missing].mean())
+    assert row["validation/source_overall_accuracy"] == pytest.approx(right.mean())
+    without = next(holistic_transfer(*prepared(source_validation=0.0)))
+    assert not [name for name in without if name.startswith("validation/source")]
+
+
+def test_the_trainable_parameters_are_counted(prepared):
+    whole, head, none = (list(holistic_transfer(*prepared(method=method)))[-1]["trainable_parameters"]
+                         for method in ("plain", "linear_probe", "bn_statistics"))
+    model = backbones.build("lenet_bn", 1, 16, 10)
+    assert whole == sum(one.numel() for one in model.parameters())
+    assert head == sum(one.numel() for one in model.head.parameters())
+    assert none == 0
+
+
+def test_pseudo_cross_validation_killed_and_continued_tells_the_same(prepared, own_cache, tmp_path):
+    config, workspace = prepared()
+    told = []
+    for kills in (0, 1):
+        own = Workspace(tmp_path / f"kills-{kills}", cache=own_cache)
+        own.stages = workspace.stages
+        if kills:
+            generator = pseudo({**config, "pseudo": 0}, own)
+            assert [next(generator)["epoch"], next(generator)["epoch"]] == [0, 1]
+            generator.close()
+        list(pseudo({**config, "pseudo": 0}, own))
+        told.append((own.output / "told.json").read_text(encoding="utf-8"))
+    assert told[0] == told[1]
+
+
 def test_divergence_is_told_by_nan(prepared):
     wild = {"learning_rate": 10.0, "momentum": 0.999, "epochs": 20, "method": "l2sp", "l2sp.backbone": 1e4}
     rows = list(holistic_transfer(*prepared(**wild)))
@@ -300,14 +345,20 @@ def test_the_mean_constant_of_pseudo_runs_is_applied(prepared, own_cache, tmp_pa
     for number, gamma in enumerate((0.5, 1.5)):
         folder = tmp_path / f"made-{number}"
         folder.mkdir()
-        np.save(folder / "gamma.npy", gamma)
+        told = {"validation/pseudo_gamma": gamma, "validation/pseudo_missing_accuracy": gamma / 2}
+        (folder / "told.json").write_text(json.dumps([told] * (config["epochs"] + 1)), encoding="utf-8")
         found.append(folder)
     workspace.stages = {**workspace.stages, "pseudo-0": found[0], "pseudo-1": found[1]}
     row = list(holistic_transfer(config, workspace))[-1]
     assert row["validation/pcv_gamma"] == 1.0
     assert row["test/pcv_missing_accuracy"] >= row["test/missing_accuracy"]
-    _, output = gamma_of(config, workspace, tmp_path, own_cache)
-    assert np.isfinite(np.load(output / "gamma.npy"))
+    assert row["validation/pseudo_missing_accuracy"] == 0.5
+    assert "validation/pseudo_seen_accuracy" not in row, "no run told it"
+    gamma, output = gamma_of(config, workspace, tmp_path, own_cache)
+    told = json.loads((output / "told.json").read_text(encoding="utf-8"))
+    assert len(told) == config["epochs"] + 1
+    assert told[-1]["validation/pseudo_gamma"] == gamma
+    assert 0 <= told[-1]["validation/pseudo_missing_accuracy"] <= 1
 
 
 @pytest.mark.parametrize(("config", "key", "said"), [

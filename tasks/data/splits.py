@@ -60,5 +60,15 @@ def split(labels: NDArray[np.int64], missing: Sequence[int], seed: int, fraction
     )
 
 
+def hold_out(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.intp]:
+    """Sorted positions of a share of each class's images: at least one where share > 0, and never a class's last."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for index in range(int(labels.max()) + 1):
+        own = rng.permutation(np.flatnonzero(labels == index))
+        parts.append(own[:min(max(round(share * len(own)), 1), max(len(own) - 1, 0)) if share else 0])
+    return _joined(parts)
+
+
 def _joined(parts) -> NDArray[np.intp]:
     return np.sort(np.concatenate([np.empty(0, np.intp), *parts]))
