@@ -9,32 +9,21 @@ means over their repetitions; a point of which any repetition stopped early, fai
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from htsweep.errors import HtsweepError, did_you_mean
+from htsweep.protocols import CHOICE, NAMES, NEEDS, PROTOCOLS, READS, front, last_steps
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    Protocol = Callable[[pd.DataFrame], pd.DataFrame]
+    from htsweep.protocols import Protocol
 
+__all__ = ["CHOICE", "NAMES", "TEST", "at", "choice", "choose", "columns", "find", "last_steps", "left_out", "needs", "possible",
+           "submitted", "whole"]
 TEST = "test/"
 """What the names of columns that only `oracle` may read begin with."""
-SEEN = "validation/seen_accuracy"
-LOSS = "validation/loss"
-OVERALL = "test/overall_accuracy"
-CHOICE = ["sweep", "point", "step"]
-"""What a protocol returns: these columns, one row per sweep."""
-NAMES: Mapping[str, str] = {
-    "last": "the first configuration of each sweep (its defaults) at its last step",
-    "seen_validation": "the highest mean accuracy on held-out target data of the seen classes",
-    "oracle": "the highest mean accuracy on the test data: an upper bound, no result",
-}
-"""The protocols that come with htsweep, a line on each; any other is `module:function`."""
-_READS: Mapping[str, Sequence[str]] = {"last": (), "seen_validation": (SEEN, LOSS), "oracle": (OVERALL,)}
-_DIGITS = 12
-"""Means are compared to so many decimals: beyond, they depend on the order of the sum, and ties would be broken by it."""
 
 
 def choose(measurements: pd.DataFrame, protocol: str = "last", repetitions: int | None = None) -> pd.DataFrame:
@@ -54,16 +43,30 @@ def choose(measurements: pd.DataFrame, protocol: str = "last", repetitions: int 
 def choice(measurements: pd.DataFrame, protocol: str = "last", repetitions: int | None = None) -> pd.DataFrame:
     """What `protocol` picks: (sweep, point, step), at most one row per sweep; a sweep without a whole point has none."""
     ask = find(protocol)
-    handed = whole(_numbered(measurements), repetitions).reset_index(drop=True)
-    if protocol != "oracle":
-        handed = handed.drop(columns=[name for name in handed.columns if str(name).startswith(TEST)])
+    handed = _handed(measurements, repetitions, TEST if protocol != "oracle" else "")
     return _checked(ask(handed), handed, protocol)
 
 
 def columns(protocol: str) -> list[str] | None:
     """The metrics that `protocol` reads; None: it does not say (a user's may carry them as its attribute `columns`)."""
-    reads = _READS.get(protocol) if protocol in _READS else getattr(find(protocol), "columns", None)
+    reads = READS.get(protocol) if protocol in READS else getattr(find(protocol), "columns", None)
     return None if reads is None else list(reads)
+
+
+def needs(protocol: str) -> Sequence[Sequence[str]]:
+    """The columns without which `protocol` has no answer: all of one of these; a user's protocol is asked to have none."""
+    return NEEDS.get(protocol, ((),))
+
+
+def possible(measured: Iterable[str]) -> list[str]:
+    """Those of `NAMES` that tables with the columns `measured` can answer."""
+    there = set(measured)
+    return [name for name in NAMES if any(there.issuperset(columns) for columns in needs(name))]
+
+
+def submitted(measurements: pd.DataFrame, repetitions: int | None = None) -> pd.DataFrame:
+    """The fronts that the sweeps would submit, as `protocols.front` says; like any protocol it is handed no test column."""
+    return front(_handed(measurements, repetitions, TEST))
 
 
 def find(protocol: str) -> Protocol:
@@ -72,8 +75,8 @@ def find(protocol: str) -> Protocol:
     Raises:
         HtsweepError: nothing answers to the name.
     """
-    if protocol in _PROTOCOLS:
-        return _PROTOCOLS[protocol]
+    if protocol in PROTOCOLS:
+        return PROTOCOLS[protocol]
     module, colon, function = protocol.partition(":")
     if not colon:
         raise HtsweepError(f"no protocol '{protocol}'; {did_you_mean(protocol, NAMES)} (or one's own as module:function)")
@@ -112,65 +115,10 @@ def at(measurements: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
     return near[joined["_here"].notna().to_numpy()].reset_index(drop=True)
 
 
-def last_steps(measurements: pd.DataFrame) -> pd.DataFrame:
-    """(sweep, point, step): the last step of each point that all its repetitions reached."""
-    reached = _reached(measurements, [])
-    latest = reached.sort_values("step", kind="stable").drop_duplicates(["sweep", "point"], keep="last")
-    return latest.sort_index()[CHOICE].reset_index(drop=True)
-
-
-def last(measurements: pd.DataFrame) -> pd.DataFrame:
-    """The first point of each sweep at its last step; a sweep whose first point is not whole has no choice."""
-    return last_steps(measurements[measurements["point_index"] == 0])
-
-
-def seen_validation(measurements: pd.DataFrame) -> pd.DataFrame:
-    """The point and step with the highest mean validation accuracy on seen classes.
-
-    Ties go to the lower mean validation loss (where it is measured), the earlier step, the smaller point id.
-    """
-    ties = [LOSS] if LOSS in measurements.columns else []
-    return _best(measurements, SEEN, ties)
-
-
-def oracle(measurements: pd.DataFrame) -> pd.DataFrame:
-    """The point and step with the highest mean test accuracy over all classes; ties to the earlier step, the smaller id."""
-    return _best(measurements, OVERALL, [])
-
-
-_PROTOCOLS: Mapping[str, Protocol] = {"last": last, "seen_validation": seen_validation, "oracle": oracle}
-
-
-def _best(measurements: pd.DataFrame, metric: str, lower: Sequence[str]) -> pd.DataFrame:
-    """The (sweep, point, step) of the highest mean of `metric`; ties to lower means of `lower`, step, point id."""
-    if metric not in measurements.columns:
-        known = [str(name) for name in measurements.columns if "/" in str(name)]
-        raise HtsweepError(f"the protocol reads '{metric}', which no trial measured; {did_you_mean(metric, known)}")
-    means = _reached(measurements, [metric, *lower])
-    means = means[means[metric].notna()]
-    order = ["sweep", metric, *lower, "step", "point"]
-    ranked = means.sort_values(order, ascending=[True, False, *[True] * (len(lower) + 2)], kind="stable")
-    return ranked.drop_duplicates("sweep")[CHOICE].reset_index(drop=True)
-
-
-def _reached(measurements: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """(sweep, point, step) that all repetitions of the point reached, with the means of `metrics`.
-
-    A mean is NaN where a repetition lacks the metric: over fewer repetitions it would be a lucky mean.
-    """
-    # Integer codes: grouping a million rows by strings costs ten times as much.
-    point = measurements.groupby(["sweep", "point"], sort=False, observed=True, dropna=False).ngroup().to_numpy()
-    coded = measurements[["step", *metrics]].assign(_point=point)
-    grouped = coded.groupby(["_point", "step"], sort=True)
-    found: pd.DataFrame = grouped.size().rename("_size").to_frame()
-    for metric in metrics:
-        told = grouped[metric].agg(["mean", "count"])
-        found[metric] = told["mean"].where(told["count"] == found["_size"]).round(_DIGITS)
-    found = found.reset_index()
-    names = measurements[["sweep", "point", "trial"]].assign(_point=point).drop_duplicates("trial")
-    about = names.groupby("_point").agg(sweep=("sweep", "first"), point=("point", "first"), _trials=("trial", "size"))
-    found = found.join(about, on="_point")
-    return found.loc[found["_size"] == found["_trials"], [*CHOICE, *metrics]].reset_index(drop=True)
+def _handed(measurements: pd.DataFrame, repetitions: int | None, without: str) -> pd.DataFrame:
+    """The whole points, without the columns whose names begin with `without`."""
+    handed = whole(_numbered(measurements), repetitions).reset_index(drop=True)
+    return handed.drop(columns=[name for name in handed.columns if without and str(name).startswith(without)])
 
 
 def _counts(trials: pd.DataFrame) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from htsweep import selection
 from htsweep.errors import HtsweepError
 
 SEEN, LOSS, OVERALL = "validation/seen_accuracy", "validation/loss", "test/overall_accuracy"
+SOURCE, PSEUDO = "validation/source_missing_accuracy", "validation/pseudo_missing_accuracy"
 
 
 def picked(measurements: pd.DataFrame, protocol: str, repetitions: int | None = None) -> list[tuple[str, str, int]]:
@@ -96,23 +97,67 @@ def test_oracle_takes_the_best_test_mean() -> None:
     assert picked(frame, "oracle") == [("a", "a0", 1)]
 
 
+SEEN_BY_POINT = {("a", 0): [[0.9, 0.8]] * 2, ("a", 1): [[0.6, 0.7]] * 2, ("b", 0): [[0.5]] * 2}
+MISSING_BY_POINT = {("a", 0): [[0.1, 0.3]] * 2, ("a", 1): [[0.5, 0.0]] * 2, ("b", 0): [[np.nan]] * 2}
+"""Means of both: 0.5 and 0.55 for a0, 0.55 and 0.35 for a1; products: 0.09, 0.24; 0.30, 0. b has one candidate, unmeasured."""
+
+
+@pytest.mark.parametrize(("protocol", "metric"), [("source_validation", SOURCE), ("pseudo_missing", PSEUDO)])
+def test_a_stand_in_for_missing_accuracy_weighs_as_much_as_seen_accuracy(protocol: str, metric: str) -> None:
+    frame = measured(SEEN_BY_POINT, **{metric.replace("/", "__"): MISSING_BY_POINT})
+    # The means tie at 0.55: the higher seen accuracy decides.
+    assert picked(frame, protocol) == [("a", "a0", 1), ("b", "b0", 0)]
+
+
+@pytest.mark.parametrize("metric", [SOURCE, PSEUDO])
+def test_hypervolume_takes_the_largest_product_and_submits_the_front(metric: str) -> None:
+    frame = measured(SEEN_BY_POINT, **{metric.replace("/", "__"): MISSING_BY_POINT})
+    assert picked(frame, "hypervolume") == [("a", "a1", 0), ("b", "b0", 0)]
+    # Each point at its best product; (0.8, 0.3) and (0.6, 0.5) do not beat each other.
+    front = selection.submitted(frame)
+    assert sorted(front.itertuples(index=False, name=None)) == [("a", "a0", 1), ("a", "a1", 0), ("b", "b0", 0)]
+
+
+def test_proxy_runs_come_before_source_data_as_a_stand_in() -> None:
+    upside_down = {("a", 0): [[0.9, 0.9]] * 2, ("a", 1): [[0.1, 0.1]] * 2, ("b", 0): [[0.1]] * 2}
+    frame = measured(SEEN_BY_POINT, validation__source_missing_accuracy=upside_down,
+                     validation__pseudo_missing_accuracy=MISSING_BY_POINT)
+    assert picked(frame, "hypervolume")[0] == ("a", "a1", 0)
+    assert picked(frame.drop(columns=PSEUDO), "hypervolume")[0] == ("a", "a0", 0)
+
+
+def test_what_tables_can_answer_is_told() -> None:
+    assert selection.possible(["step", SEEN]) == ["last", "seen_validation"]
+    assert selection.possible([SEEN, SOURCE]) == ["last", "seen_validation", "source_validation", "hypervolume"]
+    assert set(selection.possible([SEEN, SOURCE, PSEUDO, OVERALL])) == set(selection.NAMES)
+
+
+def test_a_stand_in_that_nobody_measured_is_named() -> None:
+    with pytest.raises(HtsweepError, match="'validation/pseudo_missing_accuracy', which no trial measured"):
+        selection.choice(measured({("a", 0): [[0.1]]}), "pseudo_missing")
+
+
 @settings(max_examples=15, deadline=None)
 @given(values=st.lists(st.integers(0, 8), min_size=24, max_size=24), order=st.permutations(range(24)))
 def test_shuffled_test_columns_change_no_choice_but_oracles(values: list[int], order: list[int]) -> None:
     numbers = [value / 8 for value in values]
     table = {("ab"[k // 2], k % 2): [numbers[6 * k:6 * k + 3], numbers[6 * k + 3:6 * k + 6]] for k in range(4)}
-    frame = measured(table, test__overall_accuracy=table, test__seen_accuracy=table)
+    other = {key: [[1 - value for value in one] for one in lists] for key, lists in table.items()}
+    frame = measured(table, test__overall_accuracy=table, test__seen_accuracy=table,
+                     validation__source_missing_accuracy=other, validation__pseudo_missing_accuracy=other)
     test = [name for name in frame.columns if name.startswith("test/")]
     shuffled = frame.assign(**{name: frame[name].to_numpy()[order] for name in test})
-    for protocol in ("last", "seen_validation"):
+    for protocol in set(selection.NAMES) - {"oracle"}:
         assert picked(frame, protocol) == picked(shuffled, protocol)
+    assert selection.submitted(frame).equals(selection.submitted(shuffled))
 
 
 @settings(max_examples=8, deadline=None)
 @given(order=st.permutations(range(12)))
 def test_choices_do_not_depend_on_the_order_of_rows(order: list[int]) -> None:
     table = {("a", 0): [[0.1, 0.5, 0.3], [0.3, 0.5, 0.1]], ("a", 1): [[0.5, 0.2, 0.2], [0.5, 0.1, 0.2]]}
-    frame = measured(table, test__overall_accuracy=table)
+    frame = measured(table, test__overall_accuracy=table, validation__source_missing_accuracy=table,
+                     validation__pseudo_missing_accuracy=table)
     for protocol in selection.NAMES:
         assert picked(frame, protocol) == picked(frame.iloc[order], protocol)
 
@@ -173,13 +218,15 @@ def test_a_missing_metric_is_named() -> None:
 
 def test_what_a_protocol_reads_is_declared(own: Callable[..., str]) -> None:
     assert {name: selection.columns(name) for name in selection.NAMES} == {
-        "last": [], "seen_validation": [SEEN, LOSS], "oracle": [OVERALL]}
+        "last": [], "seen_validation": [SEEN, LOSS], "source_validation": [SEEN, SOURCE], "pseudo_missing": [SEEN, PSEUDO],
+        "hypervolume": [SEEN, SOURCE, PSEUDO], "oracle": [OVERALL]}
     assert selection.columns(own(lambda frame: frame)) is None
 
 
 def test_it_is_enough_to_read_what_is_declared() -> None:
     table = {("a", 0): [[0.1, 0.4]] * 2, ("a", 1): [[0.3, 0.2]] * 2}
-    frame = measured(table, validation__loss=table, test__overall_accuracy=table, train__loss=table)
+    frame = measured(table, validation__loss=table, test__overall_accuracy=table, train__loss=table,
+                     validation__source_missing_accuracy=table, validation__pseudo_missing_accuracy=table)
     for protocol in selection.NAMES:
         reads = selection.columns(protocol) or []
         few = frame[[name for name in frame.columns if "/" not in name or name in reads]]
