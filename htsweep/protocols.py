@@ -175,7 +175,7 @@ def reached(measurements: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
         told = grouped[metric].agg(["mean", "count"])
         found[metric] = told["mean"].where(told["count"] == found["_size"]).round(_DIGITS)
     found = found.reset_index()
-    names = measurements[["sweep", "point", "trial"]].assign(_point=point).drop_duplicates("trial")
+    names = measurements[["sweep", "point", "trial"]].assign(_point=point).drop_duplicates(["trial", "_point"])
     about = names.groupby("_point").agg(sweep=("sweep", "first"), point=("point", "first"), _trials=("trial", "size"))
     found = found.join(about, on="_point")
     return found.loc[found["_size"] == found["_trials"], [*CHOICE, *metrics]].reset_index(drop=True)

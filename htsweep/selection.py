@@ -91,7 +91,7 @@ def find(protocol: str) -> Protocol:
 
 def whole(measurements: pd.DataFrame, repetitions: int | None = None) -> pd.DataFrame:
     """The rows of the points of which every repetition is done."""
-    trials = measurements[["trial", "sweep", "point", "status"]].drop_duplicates("trial")
+    trials = measurements[["trial", "sweep", "point", "status"]].drop_duplicates(["trial", "sweep"])
     counts = _counts(trials)
     expected = _expected(counts, repetitions)
     kept = counts[(counts["done"] >= max(expected, 1)) & (counts["done"] == counts["ended"])]

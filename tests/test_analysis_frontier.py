@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from htsweep import selection
-from htsweep.analysis import frontier, resample
+from htsweep.analysis import frontier, interval, resample
 from htsweep.analysis.design import Design, design
 from htsweep.analysis.frontier import MISSING, SEEN
 
 PAIRS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=25)
+NUMBER = st.one_of(st.integers(0, 4), st.just(math.nan))
 DIRECTIONS = st.tuples(st.booleans(), st.booleans())
 
 
@@ -60,16 +61,15 @@ def test_what_is_not_a_number_is_on_no_front_and_beats_nobody() -> None:
     assert flags([(math.nan, 9), (1, math.nan), (0, 0)]) == [False, False, True]
 
 
-def test_points_are_means_with_students_interval() -> None:
+def test_points_are_means_with_the_interval_of_means() -> None:
     table = {("a", 0): [[0.0, 0.5], [0.0, 0.7], [0.0, 0.6]]}
     frame = measured(table, SEEN, test__missing_accuracy=table)
     row = frontier.points(frame).iloc[0]
-    # t(2) at 97.5 % is 4.302653; the standard deviation of 0.5, 0.6, 0.7 is 0.1.
-    half = 4.302652729911275 * 0.1 / math.sqrt(3)
+    low, high = interval.bca(np.array([[0.5, 0.7, 0.6]]))
     assert (row["step"], row["n"]) == (1, 3)
     assert row[SEEN] == pytest.approx(0.6)
-    assert row[f"{SEEN} low"] == pytest.approx(0.6 - half)
-    assert row[f"{MISSING} high"] == pytest.approx(0.6 + half)
+    assert row[[f"{SEEN} low", f"{SEEN} high"]].tolist() == [low[0], high[0]]
+    assert row[[f"{MISSING} low", f"{MISSING} high"]].tolist() == [low[0], high[0]]
 
 
 def test_one_repetition_gives_no_interval_and_no_probability() -> None:
@@ -201,3 +201,73 @@ def test_a_study_of_thousands_of_trials() -> None:
     assert len(found) == 500
     expected = brute(list(zip(found[SEEN], found[MISSING], strict=True)))
     assert found["front"].tolist() == expected
+
+
+def test_each_method_has_a_front_of_its_own() -> None:
+    # b is beaten by a throughout, and the worse of its points by its other.
+    values = {("a", 0): (0.9, 0.9), ("b", 0): (0.5, 0.2), ("b", 1): (0.4, 0.3), ("b", 2): (0.3, 0.1), ("oracle", 0): (1, 1)}
+    found = frontier.frontier(little(values)).set_index("point")
+    assert found["front"].to_dict() == {"a0": True, "b0": False, "b1": False, "b2": False, "oracle0": False}
+    assert found["own_front"].to_dict() == {"a0": True, "b0": True, "b1": True, "b2": False, "oracle0": True}
+
+
+def little(values: dict[tuple[str, int], tuple[float, float]], spread: tuple[float, ...] = (0.0, 0.0)) -> pd.DataFrame:
+    """Measurements of {(method, point): (seen, missing)}; each repetition adds a number of `spread` to both."""
+    x, y = ({key: [[pair[axis] + more] for more in spread] for key, pair in values.items()} for axis in (0, 1))
+    return measured(x, SEEN, test__missing_accuracy=y)
+
+
+def test_a_point_disrupts_that_loses_more_than_is_allowed() -> None:
+    # 0.6 - 0.05 is less than 0.55 in floating point: a loss of just what is allowed is none.
+    values = {("source", 0): (0.6, 0.6), ("a", 0): (0.9, 0.55), ("b", 0): (0.9, 0.5499), ("c", 0): (0.1, 0.7)}
+    found = frontier.frontier(little(values, (-0.1, 0.1)), non_disruption=0.05).set_index("method")
+    assert found["disrupts"].to_dict() == {"source": False, "a": False, "b": True, "c": False}
+    # All repetitions shift alike, so that each sample of them says the same.
+    assert found["disruption"].to_dict() == {"source": 0, "a": 0, "b": 1, "c": 0}
+
+
+@pytest.mark.parametrize(("y", "expected"), [((True, True), ["a"]), ((True, False), ["b"])])
+def test_worse_is_what_the_axis_says(y: tuple[bool, bool], expected: list[str]) -> None:
+    values = {("source", 0): (0.5, 0.5), ("a", 0): (0.5, 0.4), ("b", 0): (0.5, 0.6)}
+    found = frontier.frontier(little(values), maximise=y, non_disruption=0)
+    assert found["method"][found["disrupts"]].tolist() == expected
+
+
+def test_nothing_is_marked_without_a_source_or_a_limit() -> None:
+    values = {("source", 0): (0.6, 0.6), ("a", 0): (0.9, 0.1)}
+    assert not frontier.frontier(little(values))["disrupts"].any()
+    alone = frontier.frontier(little({("a", 0): (0.9, 0.1)}), non_disruption=0.0)
+    assert not alone["disrupts"].any()
+    assert alone["disruption"].isna().all()
+    # Nor does the source of one group judge another.
+    two = digits(datasets=("mnist-uci", "uci-mnist"))
+    two = two[(two["dataset"] == "mnist-uci") | (two["method"] != "source")]
+    marked = frontier.frontier(two, non_disruption=0.1)
+    assert set(marked["dataset"][marked["disrupts"]]) == {"mnist-uci"}
+
+
+@settings(max_examples=50, deadline=None)
+@given(values=st.lists(st.one_of(st.integers(0, 4), st.just(math.nan)), min_size=12, max_size=12), margin=st.integers(0, 2))
+def test_the_probability_to_lie_below_is_that_of_all_ordered_samples(values: list[float], margin: int) -> None:
+    table, limit = np.array(values[:9], float).reshape(3, 3), np.array(values[9:], float)
+    found = resample.probability_below(table, limit, margin)
+    known = np.flatnonzero(~np.isnan(limit))
+    for column in range(3):
+        differences = [table[row, column] - limit[row] for row in known]
+        if sum(not math.isnan(one) for one in differences) < 2:
+            assert math.isnan(found[column])
+            continue
+        samples = [[d for d in picks if not math.isnan(d)] for picks in itertools.product(differences, repeat=len(known))]
+        hits = sum(bool(picks) and round(sum(picks) / len(picks), 9) < -margin for picks in samples)
+        assert found[column] == pytest.approx(hits / len(samples))
+
+
+@pytest.mark.parametrize("more", [PAIRS, st.lists(st.tuples(NUMBER, NUMBER), min_size=1, max_size=12)])
+def test_repeated_points_and_gaps_change_no_front(more: st.SearchStrategy) -> None:
+    @given(pairs=more)
+    def check(pairs: list[tuple[float, float]]) -> None:
+        known = [pair for pair in pairs if not any(map(math.isnan, pair))]
+        expected = dict(zip(known, brute(known), strict=True))
+        assert flags([*pairs, *pairs]) == [expected.get(pair, False) for pair in [*pairs, *pairs]]
+
+    check()

@@ -84,6 +84,12 @@ def test_points_with_a_repetition_that_is_not_done_are_left_out_and_named() -> N
     assert picked(frame, "seen_validation", repetitions=3) == []
 
 
+def test_a_trial_that_two_sweeps_share_counts_in_both() -> None:
+    frame = measured({("a", 0): [[0.5, 0.6]] * 2})
+    both = pd.concat([frame, frame.assign(sweep="b", method="b")])
+    assert picked(both, "last") == [("a", "a0", 1), ("b", "a0", 1)]
+
+
 def test_choose_gives_all_repetitions_of_what_was_picked() -> None:
     frame = measured({("a", 0): [[0.9, 0.1]] * 3, ("a", 1): [[0.2, 0.3]] * 3, ("b", 0): [[0.4]] * 3})
     chosen = selection.choose(frame, "seen_validation")

@@ -47,18 +47,19 @@ class Findings:
     """metric, compared, rank, blocks, friedman_p, critical_difference: mean ranks over the groups, 1 is best."""
     points: pd.DataFrame = field(default_factory=_none)
     """groups, compared, sweep, point, parameters, step, n, x, y (with low, high), front, own_front, probability, role,
-    chosen, disrupts."""
+    chosen, disrupts, disruption."""
     attainment: pd.DataFrame = field(default_factory=_none)
     """groups, compared, share (0.25, 0.5, 0.75), x, y: corners, in the order of drawing, of the edge of what so large a share
     of the repetitions attains; x and y under those very names."""
     volumes: pd.DataFrame = field(default_factory=_none)
     """groups, compared, reference (`source`, `origin`), n, volume, low, high, contribution, contribution low,
-    contribution high: area that the method's front dominates above the reference; what the joint front loses without it."""
+    contribution high, volume of means, role: area that the method's points dominate above the reference; what the joint front
+    loses without it (NaN of bounds)."""
     curves: pd.DataFrame = field(default_factory=_none)
-    """groups, compared, seen, missing, low, high: the mean seen/missing curve over repetitions on a common grid of seen."""
+    """groups, compared, sweep, n, seen, missing, low, high: the mean seen/missing curve over repetitions on a common grid of seen."""
     costs: pd.DataFrame = field(default_factory=_none)
     """groups, compared, sweep, point, cost (`seconds`, `gpu_hours`, ...), value, value low, value high, metric, mean, low,
-    high, front: what a point costs, and what it gives; front: nothing in its group is cheaper and better."""
+    high, front, n, role, chosen, parameters: what a point costs, and what it gives; front: nothing in its group is cheaper and better."""
     protocols: pd.DataFrame = field(default_factory=_none)
     """groups, compared, protocol, metric, n, mean, low, high, gap, gap low, gap high; gap = oracle's choice - the protocol's."""
     ablation: pd.DataFrame = field(default_factory=_none)

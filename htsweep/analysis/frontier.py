@@ -14,10 +14,12 @@ from htsweep import selection
 from htsweep.analysis.design import Design
 from htsweep.analysis.design import design as design_of
 from htsweep.analysis.interval import LEVEL, means
-from htsweep.analysis.resample import probability
+from htsweep.analysis.resample import probability, probability_below
 
 SEEN = "test/seen_accuracy"
 MISSING = "test/missing_accuracy"
+_DIGITS = 12
+"""Differences are compared to so many decimals: a loss of just what is allowed is no loss."""
 Directions = tuple[bool, bool]
 """For x and y: whether more is better."""
 ROLES = {"source": "source", "oracle": "bound"}
@@ -39,25 +41,35 @@ def axes(columns: Iterable[str]) -> tuple[str, str] | None:
 def frontier(
     measurements: pd.DataFrame, x: str = SEEN, y: str = MISSING, *, maximise: Directions = (True, True),
     design: Design | None = None, parameters: Sequence[str] = (), choice: pd.DataFrame | None = None,
-    repetitions: int | None = None, level: float = LEVEL,
+    repetitions: int | None = None, level: float = LEVEL, non_disruption: float | None = None,
 ) -> pd.DataFrame:
-    """The points of `points`, with `front` (nothing in its group beats it on both) and `probability` of that.
+    """The points of `points`, with what they are worth beside the others of their group.
 
-    The probability is over bootstrap samples of the repetitions, the same for all methods of a group; NaN where there is
-    only one repetition. Arguments as for `points`.
+    `front`: nothing in the group beats it on both; `own_front`: no other point of its method does; `probability`: of
+    `front`, over bootstrap samples of the repetitions, the same for all methods of a group. `disrupts`: its mean of y is
+    worse than the source model's in the same group by more than `non_disruption`, and `disruption` is the bootstrap
+    probability of that, over the repetitions that both have. Both probabilities are NaN where there is only one
+    repetition; a group without a source marks nothing.
+
+    Adapting to the seen classes shall not disrupt what the source model knew of the missing ones (Holistic Transfer, Tu et
+    al., NeurIPS 2023). `non_disruption` is the loss on y that is still allowed, in y's unit; None: nothing is marked.
+    `maximise` says for x and y whether more is better; other arguments as for `points`.
     """
     design = design or design_of(measurements.columns)
-    rows = _rows(measurements, x, y, choice, repetitions)
-    found = _points(rows, x, y, design, parameters, choice, level)
+    rows = rows_at(measurements, (x, y), choice, repetitions)
+    found = points_of(rows, (x, y), design, parameters, choice, level)
     competes = (found["role"] != "bound").to_numpy()
-    group = _codes(found, design.groups)
+    group = codes(found, design.groups)
     flags, sure = np.zeros(len(found), bool), np.full(len(found), np.nan)
     flags[competes] = non_dominated(found[x][competes], found[y][competes], group[competes], maximise)
     along, up = _single(rows, found, x), _single(rows, found, y)
     for code in np.unique(group[competes]):
         mine = competes & (group == code)
         sure[mine] = probability(along[:, mine], up[:, mine], maximise)
-    return found.assign(front=flags, probability=sure)
+    own = non_dominated(found[x], found[y], codes(found, design.factors), maximise)
+    found = found.assign(front=flags, own_front=own, probability=sure)
+    disrupts, likely = _disruption(found, up if maximise[1] else -up, group, non_disruption)
+    return found.assign(disrupts=disrupts, disruption=likely)
 
 
 def points(
@@ -79,8 +91,8 @@ def points(
         repetitions: how many a point has when it is whole; None: as many as the fullest point has.
         level: of the intervals.
     """
-    rows = _rows(measurements, x, y, choice, repetitions)
-    return _points(rows, x, y, design or design_of(measurements.columns), parameters, choice, level)
+    rows = rows_at(measurements, (x, y), choice, repetitions)
+    return points_of(rows, (x, y), design or design_of(measurements.columns), parameters, choice, level)
 
 
 def non_dominated(
@@ -115,13 +127,17 @@ def staircase(
             np.concatenate([np.repeat(up, 2), [ends[1]]]))
 
 
-def _rows(
-    measurements: pd.DataFrame, x: str, y: str, choice: pd.DataFrame | None, repetitions: int | None,
+def rows_at(
+    measurements: pd.DataFrame, metrics: Sequence[str], choice: pd.DataFrame | None = None, repetitions: int | None = None,
 ) -> pd.DataFrame:
-    """The rows of whole points at the step that counts: the last one that has both metrics, or the choice's."""
+    """The rows, one per repetition, of whole points at the step that counts.
+
+    That is the last one that has all of `metrics`, or the choice's. Arguments as for `points`.
+    """
     known = selection.whole(measurements, repetitions)
-    if known[x].isna().any() or known[y].isna().any():
-        known = known[known[x].notna() & known[y].notna()]
+    there = known[list(metrics)].notna().all(axis=1)
+    if not there.all():
+        known = known[there]
     steps = selection.last_steps(known)
     if choice is not None:
         # Stacked, the choice's rows come last: they are what stays of a point that stands twice.
@@ -129,17 +145,52 @@ def _rows(
     return selection.at(known, steps)
 
 
-def _points(
-    rows: pd.DataFrame, x: str, y: str, design: Design, parameters: Sequence[str], choice: pd.DataFrame | None, level: float,
+def points_of(
+    rows: pd.DataFrame, metrics: Sequence[str], design: Design, parameters: Sequence[str] = (),
+    choice: pd.DataFrame | None = None, level: float = LEVEL,
 ) -> pd.DataFrame:
+    """The table of `points`, from the rows of `rows_at`, with any metrics; `n` is the first one's."""
     carried = [name for name in parameters if name in rows.columns and name not in design.factors]
     keys = list(dict.fromkeys([*design.factors, "sweep", "point", *carried, "step"]))
-    found = means(rows, keys, [x, y], level)
-    found.insert(len(keys), "n", found.pop(f"{x} n"))
+    wanted = list(dict.fromkeys(metrics))
+    found = means(rows, keys, wanted, level)
+    counts = found[[f"{metric} n" for metric in wanted]]
+    found = found.drop(columns=counts.columns)
+    found.insert(len(keys), "n", counts.iloc[:, 0])
     chosen = set() if choice is None else set(zip(choice["sweep"], choice["point"], strict=True))
-    return found.drop(columns=f"{y} n").assign(
-        role=found[design.compared].astype(object).map(ROLES).fillna("").astype(str),
+    return found.assign(
+        role=roles(found, design),
         chosen=[key in chosen for key in zip(found["sweep"], found["point"], strict=True)])
+
+
+def roles(table: pd.DataFrame, design: Design) -> pd.Series:
+    """`source`, `bound` or empty, for each row of a table that has the compared factor."""
+    return table[design.compared].astype(object).map(ROLES).fillna("").astype(str)
+
+
+def codes(table: pd.DataFrame, factors: Sequence[str]) -> np.ndarray:
+    """A number per row of a table, the same for equal values of `factors`, in order of appearance."""
+    if not factors:
+        return np.zeros(len(table), int)
+    return table.groupby(list(factors), sort=False, observed=True, dropna=False).ngroup().to_numpy()
+
+
+def _disruption(
+    found: pd.DataFrame, up: np.ndarray, group: np.ndarray, allowed: float | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which points lose more than `allowed` to the source of their group, and how probable that is; more of `up` is better."""
+    flags, likely = np.zeros(len(found), bool), np.full(len(found), np.nan)
+    source = (found["role"] == "source").to_numpy()
+    if allowed is None or not source.any():
+        return flags, likely
+    mean = np.nanmean(up, axis=0)
+    for code in np.unique(group[source]):
+        inside = group == code
+        # Where the source was itself searched, its best point is what must be kept.
+        best = max(np.flatnonzero(inside & source), key=lambda place: mean[place])
+        flags[inside] = (mean[inside] - mean[best]).round(_DIGITS) < -allowed
+        likely[inside] = probability_below(up[:, inside], up[:, best], allowed)
+    return flags, likely
 
 
 def _single(rows: pd.DataFrame, found: pd.DataFrame, metric: str) -> np.ndarray:
@@ -151,9 +202,3 @@ def _single(rows: pd.DataFrame, found: pd.DataFrame, metric: str) -> np.ndarray:
     table[repetition, column] = rows[metric].to_numpy(float)
     return table
 
-
-def _codes(found: pd.DataFrame, groups: Sequence[str]) -> np.ndarray:
-    """A number per row that names its group."""
-    if not groups:
-        return np.zeros(len(found), int)
-    return found.groupby(list(groups), sort=False, observed=True, dropna=False).ngroup().to_numpy()

@@ -7,6 +7,8 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
+_DIGITS = 12
+"""Decimals of means beyond depend on the order of the sum; equal points shall stay equal."""
 _FEW = 64
 """Up to so many points, comparing all pairs in numpy is faster than a call of moocore per sample."""
 DRAWS = 1000
@@ -45,11 +47,34 @@ def probability(x: np.ndarray, y: np.ndarray, maximise: tuple[bool, bool] = (Tru
     if repetitions < 2 or count == 0:
         return np.full(count, np.nan)
     counts, weight = samples(repetitions, draws)
-    # Decimals beyond the twelfth depend on the order of the sum; equal points shall stay equal.
-    along, up = _means(counts, x).round(12), _means(counts, y).round(12)
+    along, up = _means(counts, x).round(_DIGITS), _means(counts, y).round(_DIGITS)
     on_front = _few(along, up, maximise) if count <= _FEW else _many(along, up, maximise)
     total: np.ndarray = np.minimum(weight @ on_front, 1.0)  # the shares add up to 1 but for rounding
     return total
+
+
+def probability_below(values: np.ndarray, limit: np.ndarray, margin: float = 0.0, draws: int = DRAWS) -> np.ndarray:
+    """The bootstrap probability that a mean lies below the mean of `limit` by more than `margin`.
+
+    Both are drawn in the same repetitions; a sample without a repetition that both have counts as not below.
+
+    Args:
+        values: repetitions x points; NaN where a point lacks the repetition.
+        limit: one number per repetition.
+        margin: at least 0.
+        draws: samples where there are too many to take them all.
+
+    Returns:
+        One probability per point; NaN where fewer than two repetitions have both numbers.
+    """
+    there = ~np.isnan(limit)
+    differences = (values - limit[:, None])[there]
+    if len(differences) < 2:
+        return np.full(values.shape[1], np.nan)
+    counts, weight = samples(len(differences), draws)
+    below = _means(counts, differences).round(_DIGITS) < -margin
+    enough = (~np.isnan(differences)).sum(axis=0) > 1
+    return np.where(enough, np.minimum(weight @ below, 1.0), np.nan)
 
 
 def _few(x: np.ndarray, y: np.ndarray, maximise: tuple[bool, bool]) -> np.ndarray:

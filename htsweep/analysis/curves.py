@@ -1,0 +1,66 @@
+"""The seen/missing curve of each method: what it would have with any constant added to the missing classes' scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from htsweep.analysis.design import Design
+from htsweep.analysis.frontier import codes
+from htsweep.analysis.interval import LEVEL, means
+
+CURVE = ("test/curve_seen", "test/curve_missing")
+"""List columns: the corners of a curve, seen accuracy falling while missing accuracy rises."""
+
+
+def curves(chosen: pd.DataFrame, design: Design, level: float = LEVEL, grid: int = 101) -> pd.DataFrame:
+    """The mean curve over repetitions, at `grid` evenly spaced seen accuracies from 0 to the highest of the sweep.
+
+    Between its corners a curve is straight, as in the trapezoid rule of AUSUC (Chao et al., ECCV 2016), so that the area
+    under the mean curve is the mean AUSUC but for the grid: at most half a step of it. Where seen accuracy is more than a
+    repetition can have, its missing accuracy counts as 0, as AUSUC counts it. The band is the interval of the mean at each
+    seen accuracy for itself.
+
+    Args:
+        chosen: what `selection.choose` returns, with the columns of `CURVE`.
+        design: which columns are the factors.
+        level: of the band.
+        grid: how many seen accuracies.
+
+    Returns:
+        The design's factors, `seen`, `missing`, `low`, `high`, `n` and `sweep`, seen accuracy rising in each sweep; no rows
+        where no repetition has a curve.
+    """
+    names = list(dict.fromkeys([*design.factors, "sweep"]))
+    columns = [*design.factors, "seen", "missing", "low", "high", "n", *(["sweep"] if "sweep" not in design.factors else [])]
+    if not set(CURVE) <= set(chosen.columns):
+        return pd.DataFrame(columns=columns)
+    drawn = chosen[chosen[CURVE[0]].map(_has_corners) & chosen[CURVE[1]].map(_has_corners)]
+    if drawn.empty:
+        return pd.DataFrame(columns=columns)
+    parts = []
+    for _, rows in drawn.groupby(codes(drawn, names), sort=False):
+        corners = [(np.asarray(seen, float), np.asarray(missing, float))
+                   for seen, missing in zip(rows[CURVE[0]], rows[CURVE[1]], strict=True)]
+        at = np.linspace(0.0, max(float(seen.max()) for seen, _ in corners), grid)
+        factors = {name: rows[name].iloc[0] for name in names}
+        parts += [pd.DataFrame({**factors, "seen": at, "missing": along(*one, at)}) for one in corners]
+    found = means(pd.concat(parts, ignore_index=True), [*names, "seen"], ["missing"], level)
+    return found.rename(columns={"missing low": "low", "missing high": "high", "missing n": "n"})[columns]
+
+
+def along(seen: np.ndarray, missing: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """The missing accuracy of a curve at the seen accuracies `at`: the highest one there, 0 beyond its end.
+
+    Args:
+        seen: seen accuracy of the corners, falling or equal.
+        missing: missing accuracy of the corners, rising or equal.
+        at: m seen accuracies.
+    """
+    # Of corners with equal x, np.interp goes on from the last: turned round, that is the one with most missing accuracy.
+    found: np.ndarray = np.interp(-at, -seen, missing, left=0.0)
+    return found
+
+
+def _has_corners(values: object) -> bool:
+    return isinstance(values, list | tuple | np.ndarray) and len(values) > 0
