@@ -8,10 +8,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from htsweep import selection, spaces, task
+from htsweep import ablating, selection, spaces, task
+from htsweep.ablating import cells_of
+from htsweep.dimension import text_of
 from htsweep.document import Place
 from htsweep.errors import Problem, did_you_mean
-from htsweep.study import Located, Study
+from htsweep.study import Ablation, Located, Study
 from htsweep.task import Task
 
 MOST_CELLS = 20_000
@@ -28,12 +30,14 @@ def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
         return [*problems, where.problem(("task",), str(error))]
     except Exception as error:  # a user's module may raise anything at import
         return [*problems, where.problem(("task",), f"importing it raised {type(error).__name__}: {error}")]
-    wrong = list(_settings(study, found, where))
+    wrong = [*_ablation(study, where), *_settings(study, found, where)]
     problems += wrong
     problems += _objectives(study, found, where)
-    problems += _protocol(study, where)
-    if not wrong and not {"grid", "fixed", "search"} & set(broken):
+    problems += _protocol(study, found, where)
+    if not wrong and not {"grid", "fixed", "search", "ablate"} & set(broken):
         problems += _cells(study, found, where)
+    if not problems and not broken:
+        problems = [*_without_effect(study, found, where), *_baseline(study, found, where)]
     return problems
 
 
@@ -59,18 +63,20 @@ def _settings(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     places: list[tuple[str, Place, Any]] = [(key, ("fixed", key), value) for key, value in study.fixed.items()]
     places += [(key, ("grid", key, index), value)
                for key, values in study.grid.items() for index, value in enumerate(values)]
+    places += _ablated(study)
     unknown: set[str] = set()
     for key, place, value in places:
         if key not in settings:
             # `my_lab.methods:entropy.weight` is the parameter of a user's own: the task judges it.
             if key not in unknown and ":" not in key:
                 unknown.add(key)
-                yield where.problem(place[:2], f"task '{study.task}' has no such key; {did_you_mean(key, settings)}")
+                at = place[:2] if place[0] == "grid" else place
+                yield where.problem(at, f"task '{study.task}' has no such key; {did_you_mean(key, settings)}")
             continue
         wrong = refused(settings[key], value)
         if wrong:
             yield where.problem(place, wrong)
-    given = {*study.fixed, *study.grid}
+    given = {*study.fixed, *study.grid, *(study.ablate.full if study.ablate else ())}
     for key, setting in settings.items():
         if key not in given and getattr(setting, "required", False):
             yield where.problem(("grid",), f"task '{study.task}' needs the key '{key}'; give it in grid or fixed")
@@ -127,9 +133,34 @@ def _objectives(study: Study, found: Task, where: Located) -> Iterator[Problem]:
                             "points per sweep")
 
 
-def _protocol(study: Study, where: Located) -> Iterator[Problem]:
+def _protocol(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     if study.select not in selection.NAMES and ":" not in study.select:
         yield where.problem(("select",), f"no protocol '{study.select}'; {did_you_mean(study.select, selection.NAMES)}")
+    elif found.metrics and not any(set(needed) <= set(found.metrics) for needed in selection.needs(study.select)):
+        needed = ", ".join(selection.needs(study.select)[-1])
+        yield where.problem(("select",), f"protocol {study.select} reads {needed}, but task {study.task} does not measure that; "
+                            f"it can have {', '.join(selection.possible(found.metrics))}")
+    elif found.metrics:
+        yield from _unmeasured(study, found, where)
+
+
+def _unmeasured(study: Study, found: Task, where: Located) -> Iterator[Problem]:
+    """Columns that the protocol reads, and that the task measures only with a key which no cell has."""
+    asked = {name: key for name, key in found.measured_with.items()
+             if all(name in needed for needed in selection.needs(study.select))}
+    for name, key in asked.items():
+        configs = (_resolved(study, found, cell) for cell in itertools.islice(cells_of(study), MOST_CELLS))
+        if not any(config.get(key) for config in configs):
+            setting = (found.settings or {})[key]
+            yield where.problem(("select",), f"protocol {study.select} reads {name}, which {study.task} measures with `{key}` "
+                                f"above 0 only ({setting.doc}); set it, under `fixed` say")
+
+
+def _resolved(study: Study, found: Task, cell: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        return found.resolve({**study.fixed, **cell})
+    except (ValueError, LookupError, OSError):
+        return {}
 
 
 def _cells(study: Study, found: Task, where: Located) -> Iterator[Problem]:
@@ -146,7 +177,7 @@ def _cells(study: Study, found: Task, where: Located) -> Iterator[Problem]:
         for key, message in wrong:
             if message not in said:
                 said.add(message)
-                yield where.problem(_place(study, key), message)
+                yield where.problem(_place(study, key, cell), message)
         if config is not None and study.search is not None and not wrong:
             names = found.spaces(config)
             fresh = [name for name in names if name not in asked]
@@ -156,14 +187,118 @@ def _cells(study: Study, found: Task, where: Located) -> Iterator[Problem]:
         yield from spaces.unknown(study.search, asked, found.settings, where)
 
 
-def _place(study: Study, key: str) -> Place:
-    if key in study.grid:
+def _place(study: Study, key: str, cell: Mapping[str, Any]) -> Place:
+    if key in study.grid and (study.ablate is None or cell[key] in study.grid[key]):
         return ("grid", key)
+    if study.ablate is not None and key in ablating.keys_of(study.ablate):
+        return _place_in_ablation(study.ablate, key, cell)
     return ("fixed", key) if key in study.fixed else ("grid",)
 
 
-def cells_of(study: Study) -> Iterator[Mapping[str, Any]]:
-    """The cells of the study's grid in the order of the file, the last factor fastest."""
-    for values in itertools.product(*study.grid.values()):
-        yield dict(zip(study.grid, values, strict=True))
+def _place_in_ablation(ablate: Ablation, key: str, cell: Mapping[str, Any]) -> Place:
+    for name, stand_in in ablate.controls.items() if key == ablating.CHAIN else ():
+        if stand_in in ablating.members(cell[key]) and stand_in not in ablating.members(ablate.full.get(key)):
+            return ("ablate", "controls", name)
+    for name, without in ablating.components_of(ablate).items():
+        if without and key in without and (key not in ablate.full or cell[key] != ablate.full[key]):
+            return ("ablate", "components", name, key)
+    return ("ablate", "full", key)
 
+
+def _ablated(study: Study) -> list[tuple[str, Place, Any]]:
+    """The keys that the ablation sets: (key, place, value)."""
+    if study.ablate is None:
+        return []
+    found: list[tuple[str, Place, Any]] = [(key, ("ablate", "full", key), value) for key, value in study.ablate.full.items()]
+    found += [(ablating.CHAIN, ("ablate", "controls", name), value) for name, value in study.ablate.controls.items()]
+    return found + [(key, ("ablate", "components", name, key), value)
+                    for name, without in ablating.components_of(study.ablate).items() for key, value in (without or {}).items()]
+
+
+def _ablation(study: Study, where: Located) -> Iterator[Problem]:
+    """What does not hold together in `ablate`, whatever the task."""
+    ablate = study.ablate
+    if ablate is None:
+        return
+    chain = ablating.members(ablate.full.get(ablating.CHAIN))
+    parts = ablating.components_of(ablate)
+    if not parts:
+        yield where.problem(("ablate",), "an ablation needs a component: give `full: {method: [a, b]}`, or `components: "
+                            "{name: {key: its value without it}}`")
+    for place, name in _members(ablate.components):
+        if name not in chain:
+            hint = did_you_mean(name, chain) if chain else "give `full: {method: [a, b]}`"
+            yield where.problem(place, f"'{name}' is no member of the chain `full.method`; {hint} "
+                                "(or say what is different without it: {name: {key: value}})")
+        elif isinstance(ablate.components, list) and name in ablate.components[:int(place[-1])]:
+            yield where.problem(place, f"the component '{name}' stands twice; keep one")
+    for name in ablate.controls:
+        if name not in parts or parts[name] is not None:
+            known = [one for one, without in parts.items() if without is None]
+            yield where.problem(("ablate", "controls", name), f"only a component that is a member of the chain has a control; "
+                                f"{did_you_mean(name, known)}")
+    for key in ablate.full:
+        if key in study.fixed:
+            yield where.problem(("fixed", key), "stands in `ablate.full` as well; keep one of them")
+    yield from _together(study, where)
+
+
+def _members(components: Any) -> list[tuple[Place, str]]:
+    """Where components are named that must be members of the chain, and their names."""
+    if isinstance(components, list):
+        return [(("ablate", "components", index), name) for index, name in enumerate(components)]
+    return [(("ablate", "components", name), name) for name, without in (components or {}).items() if without is None]
+
+
+def _together(study: Study, where: Located) -> Iterator[Problem]:
+    """What `alone` and `factorial` need besides: components that can be left out together, and not too many."""
+    ablate = study.ablate
+    assert ablate is not None
+    parts = ablating.components_of(ablate)
+    if ablate.factorial and len(parts) > ablating.MOST:
+        cells = sum(1 for _ in itertools.islice(ablating.rests_of(study), MOST_CELLS))
+        count = 2 ** len(parts)
+        yield where.problem(("ablate", "factorial"), f"{len(parts)} components make {count:,} variants, here "
+                            f"{count * cells * study.repetitions:,} trials or more; a factorial is of at most "
+                            f"{ablating.MOST} components: name fewer, or leave it out")
+    taken: dict[str, str] = {}
+    for name, without in parts.items():
+        for key in without or {}:
+            # Leaving the same key to two components would let the later one decide.
+            other = taken.setdefault(key, name)
+            if other != name and (ablate.alone or ablate.factorial):
+                yield where.problem(("ablate", "components", name, key), f"'{other}' sets this key as well, so the two cannot be "
+                                    "left out together, as `alone` and `factorial` do; make them one, or leave those out")
+
+
+def _without_effect(study: Study, found: Task, where: Located) -> Iterator[Problem]:
+    """Components without which the config is the same in every cell. What is searched may differ all the same."""
+    if study.ablate is None or study.search is not None:
+        return
+    full, *others = ablating.variants_of(study.ablate)
+    for variant in others:
+        if variant.kind not in (ablating.LEFT_OUT, ablating.REPLACED):
+            continue
+        cells = itertools.islice(ablating.rests_of(study), MOST_CELLS)
+        if all(found.resolve({**study.fixed, **cell, **full.changes}) == found.resolve({**study.fixed, **cell, **variant.changes})
+               for cell in cells):
+            name = variant.control.partition(" over ")[0] or next(iter(full.components - variant.components))
+            where_said = "controls" if variant.control else "components"
+            yield where.problem(("ablate", where_said, name), f"without '{name}' the config is the same as `full`: nothing would "
+                                "be learnt of it; give another value, or leave the component out")
+
+
+def _baseline(study: Study, found: Task, where: Located) -> Iterator[Problem]:
+    if study.baseline is None:
+        return
+    compared = study.compared
+    if compared is None:
+        yield where.problem(("baseline",), "is a value of the factor that is compared, but the grid has no factor")
+        return
+    values = [cell[compared] for cell in itertools.islice(cells_of(study), MOST_CELLS) if compared in cell]
+    known = list({text_of(value): value for value in values}.values())
+    meant = {text_of(found.resolve({**study.fixed, compared: value}).get(compared, value)) for value in known}
+    if text_of(found.resolve({**study.fixed, compared: study.baseline}).get(compared, study.baseline)) not in meant:
+        names = ["+".join(map(str, value)) if isinstance(value, list) else str(value) for value in known]
+        yield where.problem(("baseline",), f"no {compared} of the study is {study.baseline!r}; "
+                            f"{did_you_mean(str(study.baseline), names)}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, final
 
+from htsweep.ablating import variants_of
 from htsweep.analysis.power import least_p, repetitions_needed
 from htsweep.ledger import Ledger, Store
 from htsweep.planning import Job, plan
@@ -41,6 +43,8 @@ class Estimate:
     smallest_p: float
     budget: Mapping[str, float]
     """The caps that the study sets."""
+    ablation: Mapping[str, int] = field(default_factory=dict)
+    """Variants by kind (htsweep/ablating.py), the same in each cell; each is counted once."""
 
     def lines(self) -> list[str]:
         """The estimate as a person reads it."""
@@ -51,8 +55,11 @@ class Estimate:
         test = (f"{self.repetitions} repetitions: a paired test can reach p = {self.smallest_p:.3g}"
                 + ("" if enough else f"; p < {ALPHA:g} takes at least {self.repetitions_for_significance}"))
         caps = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in self.budget.items())
+        variants = ", ".join(kind if count == 1 and kind in ("full", "none") else f"{count} {kind}"
+                             for kind, count in self.ablation.items())
         return [
             f"study {self.study}: {self.sweeps} sweeps, {self.points} points, {self.repetitions} repetitions",
+            *([f"ablate  {variants}"] if variants else []),
             f"trials  {self.trials}: {self.trials_done} done, {self.trials_stopped} stopped early, "
             f"{self.trials_failed} failed (run again), {self.trials_to_run} to run",
             f"stages  {self.stages}, each once: {self.stages_done} done, {self.stages_to_run} to run",
@@ -99,6 +106,7 @@ def estimate(study: Study, results: str = "results") -> Estimate:
         len(missing), hours, basis, None if hours is None else hours * study.resources.gpu,
         repetitions_needed(ALPHA), least_p(study.repetitions),
         {key: value for key, value in study.budget.model_dump().items() if value is not None},
+        Counter(variant.kind for variant in variants_of(study.ablate)) if study.ablate else {},
     )
 
 

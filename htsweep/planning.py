@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, final
 
 from htsweep import spaces, task
-from htsweep.checks import cells_of
+from htsweep.ablating import cells_of
 from htsweep.search import Space, propose, size
 from htsweep.study import Study
 from htsweep.task import Task
@@ -79,6 +79,12 @@ class Plan:
     def adaptive(self) -> bool:
         """Whether points are not known before the earlier ones are measured."""
         return self.sampler in ADAPTIVE
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """The columns that tell cells apart: the study's factors, but for what the ablation fixes in some and others search."""
+        searched = {dimension.key for sweep in self.sweeps for dimension in sweep.space}
+        return tuple(name for name in self.study.factors if name in self.study.grid or name not in searched)
 
     @cached_property
     def points(self) -> tuple[Point, ...]:
@@ -159,24 +165,24 @@ class Plan:
 def plan(study: Study) -> Plan:
     """The plan of `study`; the same study gives the same plan, and a study that grows only adds to it."""
     found = task.find(study.task)
-    sampler = study.search.sampler if study.search else "grid"
-    limit = study.search.trials if study.search else 1
     sweeps: dict[str, Sweep] = {}
     for cell in cells_of(study):
-        base = found.resolve({**study.fixed, **cell})
-        space = spaces.space_of(study.search, found.spaces(base))
-        # What the cell fixes by a factor is not searched in it.
-        space = tuple(dimension for dimension in space if dimension.key not in cell)
-        searched = {dimension.key for dimension in space}
-        meaning = {key: value for key, value in found.meaning(base).items() if key not in searched}
-        identity = digest([study.task, meaning])
-        if identity not in sweeps:
-            # A factor that the config no longer has did not matter in this cell.
-            factors = {key: base.get(key, value) for key, value in cell.items() if key in base or found.settings is None}
-            most = limit if space else 1
-            sweeps[identity] = Sweep(identity, factors, base, space, most)
-    assert sampler
+        sweep = sweep_of(study, found, cell)
+        sweeps.setdefault(sweep.id, sweep)
     return Plan(study, found, tuple(sweeps.values()))
+
+
+def sweep_of(study: Study, found: Task, cell: Mapping[str, Any]) -> Sweep:
+    """The sweep of a cell of `study`, whose task is `found`; cells that mean the same have sweeps of one id."""
+    base = found.resolve({**study.fixed, **cell})
+    # What the cell fixes by a factor is not searched in it.
+    space = tuple(dimension for dimension in spaces.space_of(study.search, found.spaces(base)) if dimension.key not in cell)
+    searched = {dimension.key for dimension in space}
+    meaning = {key: value for key, value in found.meaning(base).items() if key not in searched}
+    # A factor that the config no longer has did not matter in this cell.
+    factors = {key: base.get(key, value) for key, value in cell.items() if key in base or found.settings is None}
+    limit = study.search.trials if study.search else 1
+    return Sweep(digest([study.task, meaning]), factors, base, space, limit if space else 1)
 
 
 def _collect(stage: _Stage, repetition: int, found: dict[str, Job]) -> None:

@@ -148,7 +148,7 @@ class Progress:
 
 def _label(agenda: Agenda, job: Job) -> str:
     """`mnist-uci | 0.5 | lenet_bn | l2sp l2sp.backbone=0.1`: the cell, then what was searched."""
-    names = list(agenda.plan.study.grid)
+    names = agenda.plan.factors
     cell = " | ".join(str(job.config[name]) for name in names if name in job.config)
     searched = {dimension.key for sweep in agenda.plan.sweeps if sweep.id == job.sweep for dimension in sweep.space}
     return cell + "".join(f" {key}={_short(job.config[key])}" for key in sorted(searched) if key in job.config)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from htsweep import task
 from htsweep.ledger import Ledger, Store
 from htsweep.planning import Plan, plan, trial_id
 from htsweep.study import Study
@@ -41,14 +42,40 @@ def load(study: Study, results: str = "results", columns: Sequence[str] | None =
     return ended, ended[keys].merge(measured, on="trial", how="inner")
 
 
+def lists(study: Study, results: str, columns: Sequence[str], trials: Sequence[str]) -> pd.DataFrame:
+    """`trial`, `step` and `columns` of some trials: for lists, of which all together may not fit in memory."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    ledger = Ledger(Store(results))
+    table = ledger.trials()
+    wanted = table.filter(pc.is_in(table.column("trial"), pa.array(list(trials), pa.string())))
+    found: pd.DataFrame = ledger.measurements(columns, wanted).to_pandas()
+    return found
+
+
 def factors(study: Study) -> list[str]:
-    """The columns that say which cell of the grid a row is from."""
-    return list(study.grid)
+    """The columns that say which cell of the grid, or which variant of an ablation, a row is from."""
+    return list(study.grid) if study.ablate is None else list(plan(study).factors)
+
+
+def parameters(study: Study) -> list[str]:
+    """The parameters that are searched in any sweep, and are no factors."""
+    own = factors(study)
+    return [name for name in varied(plan(study)) if name not in own]
+
+
+def baseline(study: Study) -> Any:
+    """The study's `baseline` as the tables have it (a chain by its one name); None where the study names none."""
+    if study.baseline is None or study.compared is None:
+        return None
+    found = task.find(study.task).resolve({**study.fixed, study.compared: study.baseline}).get(study.compared, study.baseline)
+    return json.dumps(found) if isinstance(found, list | dict) else found
 
 
 def varied(planned: Plan) -> list[str]:
     """The factors, and the parameters that are searched in any sweep."""
-    names = dict.fromkeys(planned.study.grid)
+    names = dict.fromkeys(planned.factors)
     for sweep in planned.sweeps:
         names.update(dict.fromkeys(dimension.key for dimension in sweep.space))
     return list(names)
@@ -98,7 +125,8 @@ def _trials(planned: Plan, table: pa.Table) -> pd.DataFrame:
     keys = ["trial", "sweep", "point", "point_index", "config", "repetition", "kind"]
     rows = [(row["trial"], *place) for row in table.select(keys).to_pylist() if row["kind"] == "trial"
             for place in members.places(row)]
-    ended = table.to_pandas().drop(columns=["sweep", "point", "point_index", "kind"])
+    # A factor that is called like a column of the ledger (`steps`) is what tells the rows apart: it takes the name.
+    ended = table.to_pandas().drop(columns=["sweep", "point", "point_index", "kind", *members.names], errors="ignore")
     frame = pd.DataFrame(rows, columns=["trial", "sweep", "point", "point_index", *members.names])
     # In the order of the study's file, whatever ended first.
     order = {sweep.id: number for number, sweep in enumerate(planned.sweeps)}

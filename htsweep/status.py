@@ -75,7 +75,7 @@ def status(study: Study, results: str = "results") -> Status:
     for row in Ledger(store).trials().to_pylist():
         if row["status"] == "failed" and (row["trial"] in wanted or row["sweep"] in sweeps):
             config = json.loads(row["config"])
-            what = ", ".join(f"{key}={config[key]}" for key in study.grid if key in config)
+            what = ", ".join(f"{key}={config[key]}" for key in study.factors if key in config)
             log = f"{store.uri}/{row['log']}" if row["log"] else None
             failures.append(Failure(row["trial"], row["kind"], f"{what}, repetition {row['repetition']}".lstrip(", "),
                                     row["attempt"], row["reason"] or "", log))

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, final
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag, ValidationError
 
-from htsweep import document
+from htsweep import ablating, document
 from htsweep.document import Document, Place
 from htsweep.errors import Problem, StudyError, did_you_mean
 
@@ -83,6 +83,22 @@ class Retry(Section):
 
 
 @final
+class Ablation(Section):
+    """A full config, and what it is without each of its components (htsweep/ablating.py)."""
+
+    full: dict[str, Any]
+    components: Annotated[
+        Annotated[list[str], Tag("list")] | Annotated[dict[str, dict[str, Any] | None], Tag("mapping")],
+        Discriminator(lambda value: "mapping" if isinstance(value, dict) else "list"),
+    ] | None = None
+    """Members of the chain `full.method`; or name -> the keys as they are without it. None: all members."""
+    controls: dict[str, str] = {}
+    """Member -> the method that takes its place in a variant of its own."""
+    alone: bool = False
+    factorial: bool = False
+
+
+@final
 class Study(Section):
     """A study as its file says it, checked; `read` makes one."""
 
@@ -94,6 +110,11 @@ class Study(Section):
     objectives: list[Objective] = []
     stop: Stop | None = None
     select: str = "last"
+    baseline: Any = None
+    """The value of `compared` that the others are compared with; None: the report decides."""
+    non_disruption: Annotated[float, Field(ge=0, le=1)] | None = None
+    """How much missing accuracy a point may lose against the source model before it is marked, as a fraction."""
+    ablate: Ablation | None = None
     fixed: dict[str, Any] = {}
     resources: Resources = Resources()
     budget: Budget = Budget()
@@ -123,6 +144,16 @@ class Study(Section):
         return self._overrides
 
     @property
+    def factors(self) -> tuple[str, ...]:
+        """What differs between cells: the grid's keys, then those that only the ablation has."""
+        return tuple(dict.fromkeys([*self.grid, *(ablating.keys_of(self.ablate) if self.ablate else ())]))
+
+    @property
+    def compared(self) -> str | None:
+        """The factor whose values are compared: `method`, else the last; None where nothing varies."""
+        return "method" if "method" in self.factors else next(reversed(self.factors), None)
+
+    @property
     def directions(self) -> tuple[str, ...]:
         """The objectives' directions, in order."""
         return tuple(objective.direction for objective in self.objectives)
@@ -141,8 +172,8 @@ def read(file: str | Path, overrides: Sequence[str] = ()) -> Study:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise StudyError(str(file), [Problem("", f"the study file cannot be read: {reason}; give the path of a YAML "
-                                             "file, or write one with `htsweep new`")]) from None
+        message = f"the study file cannot be read: {reason}; give the path of a YAML file, or write one with `htsweep new`"
+        raise StudyError(str(file), [Problem("", message)]) from None
     parsed = document.parse(text)
     problems = list(parsed.problems)
     if not isinstance(parsed.value, dict):
@@ -150,8 +181,7 @@ def read(file: str | Path, overrides: Sequence[str] = ()) -> Study:
         raise StudyError(str(file), problems or [Problem("", f"{what}; `htsweep new FILE` writes one to start from")])
     value = copy.deepcopy(parsed.value)
     value.setdefault("study", path.stem)
-    overridden = _override(value, overrides, problems)
-    where = Located(parsed, overridden)
+    where = Located(parsed, _override(value, overrides, problems))
     study, broken = _validated(value, where, problems)
     if study is not None:
         study._file = path
@@ -213,8 +243,7 @@ def _validated(value: dict[str, Any], where: Located, problems: list[Problem]) -
                 place: Place = tuple(part for part in entry["loc"])
                 problems.append(where.problem(_real(place, value), _said(dict(entry))))
                 broken.add(str(place[0]))
-        # A missing or broken task leaves nothing to check the rest against.
-        if "task" in broken:
+        if "task" in broken:  # it leaves nothing to check the rest against
             return None, broken
         value = {key: item for key, item in value.items() if key not in broken}
         value.setdefault("study", "unnamed")
@@ -225,9 +254,8 @@ def _real(place: Place, value: Any) -> Place:
     """`place` without the parts that pydantic adds for unions."""
     kept: list[str | int] = []
     for index, part in enumerate(place):
-        inside = isinstance(value, dict) and part in value
-        inside = inside or (isinstance(value, list) and isinstance(part, int) and part < len(value))
-        if inside:
+        numbered = isinstance(value, list) and isinstance(part, int) and part < len(value)
+        if numbered or (isinstance(value, dict) and part in value):
             value = value[part]
         elif index != len(place) - 1 or not isinstance(value, dict):
             continue
@@ -237,7 +265,7 @@ def _real(place: Place, value: Any) -> Place:
 
 _MODELS: Mapping[str, type[Section]] = {
     "": Study, "search": Search, "objectives": Objective, "stop": Stop, "resources": Resources, "budget": Budget,
-    "retry": Retry,
+    "retry": Retry, "ablate": Ablation,
 }
 
 
@@ -265,8 +293,6 @@ def _said(entry: Mapping[str, Any]) -> str:
 
 
 def _kind(value: Any) -> str:
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return f"a list of {len(value)}"
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else f"a list of {len(value)}"
     return f"the text {value!r}" if isinstance(value, str) else document.dump(value)

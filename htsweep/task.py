@@ -39,6 +39,11 @@ class Task:
         """The columns that the task may yield; empty where it does not say."""
         return tuple(getattr(self.run, "metrics", None) or ())
 
+    @property
+    def measured_with(self) -> Mapping[str, str]:
+        """Column -> the config key without which (0, or not there) it is not measured."""
+        return dict(getattr(self.run, "measured_with", None) or {})
+
     def resolve(self, config: Config) -> dict[str, Any]:
         """The canonical config: two that mean the same are equal."""
         return dict(self._ask("resolve", config, config))

@@ -45,6 +45,8 @@ METRICS = (
     *(f"validation/pseudo_{name}_accuracy" for name in ("seen", "missing")),
     "train/loss", "epoch", *COSTS,
 )
+MEASURED_WITH = {"validation/pseudo_missing_accuracy": "pcv", "validation/source_missing_accuracy": "source_validation"}
+"""What is measured only where a setting is above 0."""
 SOURCE_METRICS = ("train/loss", "train/accuracy", "validation/accuracy", "epoch", *COSTS)
 PSEUDO_METRICS = ("validation/pseudo_gamma", "validation/pseudo_seen_accuracy", "validation/pseudo_missing_accuracy",
                   "train/loss", "epoch", *COSTS)
@@ -117,7 +119,7 @@ def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, 
 
 
 @declare(settings=SETTINGS, resolve=resolve, meaning=meaning, problems=problems, stages=stages, spaces=spaces,
-         metrics=METRICS)
+         metrics=METRICS, measured_with=MEASURED_WITH)
 def holistic_transfer(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
     """Adapts a source model to a target domain where some classes have no image; measures seen and missing classes."""
     from tasks.adaptation import adapt

@@ -119,3 +119,16 @@ def test_a_user_s_module_that_does_not_import(study_file: Callable[..., Path]) -
     study_file("raise RuntimeError('no')\n", "my_broken_module.py")
     found = problems(study_file("task: my_broken_module:mine\n"))
     assert "RuntimeError: no" in found["task"][1]
+
+
+def test_a_protocol_that_the_task_cannot_answer_is_told_before_anything_runs(study_file: Callable[..., Path]) -> None:
+    text = "task: holistic_transfer\ngrid: {method: [plain, l2sp]}\nselect: pseudo_missing\n"
+    line, said = problems(study_file(text))["select"]
+    assert line == 3
+    assert "with `pcv` above 0 only" in said
+    assert read(study_file(text), ["fixed.pcv=2"]).select == "pseudo_missing"
+    without = text.replace("pseudo_missing", "source_validation") + "fixed: {source_validation: 0}\n"
+    _, said = problems(study_file(without))["select"]
+    assert "with `source_validation` above 0" in said
+    _, said = problems(study_file("task: fine_tuning\ngrid: {method: [plain]}\nselect: source_validation\n"))["select"]
+    assert "task fine_tuning does not measure that; it can have last, seen_validation, oracle" in said

@@ -56,10 +56,12 @@ class Findings:
     contribution high, volume of means, role: area that the method's points dominate above the reference; what the joint front
     loses without it (NaN of bounds)."""
     curves: pd.DataFrame = field(default_factory=_none)
-    """groups, compared, sweep, n, seen, missing, low, high: the mean seen/missing curve over repetitions on a common grid of seen."""
+    """groups, compared, sweep, n, seen, missing, low, high: the mean seen/missing curve over repetitions on a common grid of
+    seen."""
     costs: pd.DataFrame = field(default_factory=_none)
     """groups, compared, sweep, point, cost (`seconds`, `gpu_hours`, ...), value, value low, value high, metric, mean, low,
-    high, front, n, role, chosen, parameters: what a point costs, and what it gives; front: nothing in its group is cheaper and better."""
+    high, front, n, role, chosen, parameters: what a point costs, and what it gives; front: nothing in its group is cheaper and
+    better."""
     protocols: pd.DataFrame = field(default_factory=_none)
     """groups, compared, protocol, metric, n, mean, low, high, gap, gap low, gap high; gap = oracle's choice - the protocol's."""
     ablation: pd.DataFrame = field(default_factory=_none)

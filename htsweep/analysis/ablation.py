@@ -1,0 +1,151 @@
+"""What each component of an ablation adds: paired effects, with intervals and exact tests.
+
+Effects are computed per repetition and then tested over repetitions: a repetition has the same class split, data and seeds
+for every variant, so that what it adds to all of them cancels.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import pandas as pd
+
+from htsweep.analysis.design import Design
+from htsweep.analysis.effects import holm, least_holm, sign_flip, verdict
+from htsweep.analysis.frontier import codes
+from htsweep.analysis.interval import LEVEL, interval_of
+
+LEFT_OUT, ALONE, MAIN, INTERACTION = "left out", "alone", "main effect", "interaction"
+KINDS = (LEFT_OUT, ALONE, MAIN, INTERACTION)
+"""In the order of the table."""
+_VARIANT = ["sweep", "kind", "components", "control"]
+_COLUMNS = ["component", "kind", "metric", "n", "effect", "low", "high", "p", "p_holm", "verdict"]
+Values = Mapping[tuple[frozenset[str], str], np.ndarray]
+"""(components, control) of a variant -> one number per repetition; NaN where there is none."""
+
+
+@final
+@dataclass(frozen=True)
+class Contrast:
+    """A component's effect in each repetition; above 0 where it raises the metric."""
+
+    component: str
+    kind: str
+    values: np.ndarray
+
+
+def ablation(
+    chosen: pd.DataFrame, design: Design, variants: pd.DataFrame, metrics: Sequence[str], level: float = LEVEL,
+) -> pd.DataFrame:
+    """One row per cell, kind, component and metric: the groups, `component`, `kind`, `metric`, `n`, `effect`, `low`, ...
+
+    Kinds: `left out`, full - without (for `a over b`: full - with b in a's place); `alone`, with it alone - with none of
+    the components, where there are more than one; of a full factorial, `main effect` and `interaction` (`a x b`) as
+    `factorial` has them. `p` is the sign-flip test's over `n` repetitions, `p_holm` corrected for the components of one
+    cell, kind and metric, the interval BCa. Repetitions that a variant lacks do not count. Without variants, no rows.
+
+    The groups are those of `design`, those that are ablated with the value of the full config; the compared factor
+    follows at the end: what is taken apart.
+
+    Args:
+        chosen: what `selection.choose` returns: one row per sweep and repetition.
+        design: which columns are the factors.
+        variants: which sweep has which components in which cell (htsweep/ablating.py, `variants`).
+        metrics: columns of `chosen`.
+        level: of the intervals.
+    """
+    cell = [name for name in variants.columns if name not in _VARIANT]
+    ends = [name for name in [design.compared] if name in cell]
+    groups = [name for name in design.groups if name in cell]
+    there = [metric for metric in metrics if metric in chosen.columns and pd.api.types.is_numeric_dtype(chosen[metric])]
+    measured = {metric: _measured(chosen, metric) for metric in there}
+    rows: list[dict[str, Any]] = []
+    # A cell's full config may lack a factor (NaN): cells are grouped by codes, not by values.
+    for _, listed in variants.groupby(codes(variants, cell), sort=False):
+        about = {name: listed[name].iloc[0] for name in [*groups, *ends]}
+        names = list(dict.fromkeys(_order(listed)))
+        for metric, of in measured.items():
+            values = {(had, control): of[sweep] for sweep, had, control
+                      in zip(listed["sweep"], listed["components"], listed["control"], strict=True) if sweep in of}
+            found = list(contrasts(values, names))
+            for kind in KINDS:
+                rows += [{**about, "metric": metric, **row} for row in _tested([one for one in found if one.kind == kind], level)]
+    return pd.DataFrame(rows, columns=[*groups, *_COLUMNS, *ends])
+
+
+def contrasts(values: Values, components: Sequence[str]) -> Iterator[Contrast]:
+    """Every effect that the variants at hand can show, the left-out ones first.
+
+    Args:
+        values: (components, control) -> one number per repetition.
+        components: all of them, in the order of the table.
+    """
+    full = frozenset(components)
+    whole, none = values.get((full, "")), values.get((frozenset(), ""))
+    for name in components:
+        for (had, control), without in values.items():
+            if whole is not None and had == full - {name}:
+                yield Contrast(control or name, LEFT_OUT, whole - without)
+    if len(components) < 2:
+        return
+    for name in components:
+        alone = values.get((frozenset({name}), ""))
+        if alone is not None and none is not None:
+            yield Contrast(name, ALONE, alone - none)
+    settings = [frozenset(some) for size in range(len(components) + 1) for some in itertools.combinations(components, size)]
+    if all((setting, "") in values for setting in settings):
+        yield from factorial({setting: values[setting, ""] for setting in settings}, components)
+
+
+def factorial(values: Mapping[frozenset[str], np.ndarray], components: Sequence[str]) -> Iterator[Contrast]:
+    """Main effects and two-way interactions of a full 2^k factorial, per repetition.
+
+    A main effect is the mean, over all settings of the others, of with - without; the interaction a x b is half the
+    difference between a's effect with b and without it, so that both are the standard contrasts, sum(+-y) / 2^(k-1)
+    (Montgomery, Design and Analysis of Experiments, section 6.3), twice the coefficients of a regression on -1 and 1.
+    """
+    half = 2 ** (len(components) - 1)
+    for name in components:
+        yield Contrast(name, MAIN, np.sum([_sign(name, had) * y for had, y in values.items()], axis=0) / half)
+    for one, other in itertools.combinations(components, 2):
+        signed = [_sign(one, had) * _sign(other, had) * y for had, y in values.items()]
+        yield Contrast(f"{one} x {other}", INTERACTION, np.sum(signed, axis=0) / half)
+
+
+def _sign(name: str, had: frozenset[str]) -> int:
+    return 1 if name in had else -1
+
+
+def _tested(family: Sequence[Contrast], level: float) -> Iterator[dict[str, Any]]:
+    """The rows of one family of contrasts; Holm's correction is over them."""
+    known = [one.values[~np.isnan(one.values)] for one in family]
+    p = np.array([sign_flip(values) for values in known])
+    adjusted, least = holm(p), least_holm(np.array([len(values) for values in known], int))
+    for place, (one, values) in enumerate(zip(family, known, strict=True)):
+        if len(values):
+            low, high = interval_of(values, level)
+            yield {"component": one.component, "kind": one.kind, "n": len(values), "effect": float(values.mean().round(12)),
+                   "low": low, "high": high, "p": p[place], "p_holm": adjusted[place],
+                   "verdict": verdict(adjusted[place], low, high, least[place])}
+
+
+def _measured(chosen: pd.DataFrame, metric: str) -> dict[str, np.ndarray]:
+    """Each sweep's numbers in the order of all repetitions; NaN where it lacks one."""
+    repetition, names = pd.factorize(chosen["repetition"], sort=True)
+    sweep, sweeps = pd.factorize(chosen["sweep"])
+    table = np.full((len(sweeps), len(names)), np.nan)
+    table[sweep, repetition] = chosen[metric].to_numpy(float)
+    return dict(zip(sweeps, table, strict=True))
+
+
+def _order(listed: pd.DataFrame) -> Iterator[str]:
+    """The components in the order in which the variants leave them out."""
+    full = max(listed["components"], key=len)
+    for had, control in zip(listed["components"], listed["control"], strict=True):
+        if not control and len(had) == len(full) - 1:
+            yield from full - had
+
