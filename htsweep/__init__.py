@@ -6,6 +6,9 @@ The verbs of the command line, for scripts and notebooks:
     htsweep.plan(study).trial_count
     htsweep.launch(study)
     htsweep.frontier(study)             # pandas tables: trials, measurements, frontier
+    htsweep.query(study, 'SELECT method, avg("test/ausuc") FROM chosen GROUP BY method')
+    htsweep.compare(study, results_b="after").table
+    htsweep.open("studies/digits.yaml").curves()    # shows itself in a notebook
 """
 
 from __future__ import annotations
@@ -13,16 +16,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from htsweep.comparing import compare
     from htsweep.launching import launch
+    from htsweep.notebook import open
     from htsweep.planning import plan
+    from htsweep.querying import query
     from htsweep.reporting import frontier
     from htsweep.results import measurements, trials
     from htsweep.study import read
 
-__all__ = ["frontier", "launch", "measurements", "plan", "read", "trials"]
+__all__ = ["compare", "frontier", "launch", "measurements", "open", "plan", "query", "read", "trials"]
 
 _HOMES = {"read": "study", "plan": "planning", "launch": "launching", "trials": "results", "measurements": "results",
-          "frontier": "reporting"}
+          "frontier": "reporting", "compare": "comparing", "query": "querying", "open": "notebook"}
 
 
 def __getattr__(name: str) -> Any:

@@ -96,19 +96,61 @@ def pareto(study: StudyFile, results: Results = "results", out: Output = Path("f
 @app.command()
 def report(
     study: StudyFile, results: Results = "results", overrides: Overrides = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Also write report.md, .tex and .csv there.")] = None,
+    out: Annotated[Path | None, typer.Option(
+        metavar="DIR", help="Write report.html there, with its tables (.md, .tex, .csv) and figures (PNG, SVG, PDF).")] = None,
     as_latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX instead of Markdown.")] = False,
     columns: Annotated[str, typer.Option(
         metavar="NAMES", help="Measurements to show, by commas; default: the accuracies.")] = "",
 ) -> None:
-    """Tables of means and 95 % intervals over repetitions: Markdown and LaTeX."""
-    from htsweep.reporting import latex, tell
+    """Say what came out: a table of means and intervals; with --out a page that opens in any browser."""
+    from htsweep import reporting
     from htsweep.study import read
 
     checked = read(study, overrides or [])
     metrics = [name.strip() for name in columns.split(",") if name.strip()]
-    told = tell(checked, results, out, metrics)
-    typer.echo(latex(checked, results, metrics) if as_latex else told)
+    if out is not None:
+        typer.echo("\n".join(reporting.written(checked, results, out, metrics)))
+    else:
+        typer.echo((reporting.latex if as_latex else reporting.tell)(checked, results, metrics=metrics))
+
+
+@app.command()
+def compare(
+    a: StudyFile,
+    b: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="Another study; none: the same.")] = None,
+    results: Results = "results",
+    results_b: Annotated[str | None, typer.Option(metavar="DIR", help="Folder or URI of the second's results.")] = None,
+    before: Annotated[str | None, typer.Option(metavar="TIME", help="What ended before, against what ended since.")] = None,
+    commit: Annotated[str | None, typer.Option(metavar="ID", help="What ran at this commit, against the rest.")] = None,
+    columns: Annotated[str, typer.Option(metavar="NAMES", help="Metrics, by commas; default: the accuracies.")] = "",
+    overrides: Overrides = None, json: AsJson = False,
+) -> None:
+    """Set two studies, or two states of one, against each other: equal trials, paired differences."""
+    from htsweep.comparing import compare
+    from htsweep.study import read
+
+    metrics = [name.strip() for name in columns.split(",") if name.strip()]
+    other = read(b, overrides or []) if b else None
+    found = compare(read(a, overrides or []), other, results, results_b, before=before, commit=commit, columns=metrics)
+    typer.echo(found.json() if json else "\n".join(found.lines()))
+
+
+@app.command()
+def query(
+    study: StudyFile,
+    sql: Annotated[str, typer.Argument(metavar="[SQL]", help="One SELECT; none: what there is to ask.")] = "",
+    results: Results = "results", overrides: Overrides = None,
+    format: Annotated[str, typer.Option(help="table (50 rows), csv or json (all).")] = "table",
+) -> None:
+    """Ask the tables trials, measurements, points and chosen in SQL (DuckDB's), read-only.
+
+    A name with a slash needs double quotes:
+    htsweep query STUDY 'SELECT method, avg("test/seen_accuracy") FROM chosen GROUP BY method'
+    """
+    from htsweep.querying import tell
+    from htsweep.study import read
+
+    typer.echo(tell(read(study, overrides or []), sql, results, format))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -13,19 +14,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from htsweep import reporting, results
+from htsweep.errors import HtsweepError, LedgerError
 from htsweep.ledger import Ledger, Store
 from htsweep.planning import plan
 from htsweep.study import Study, read
 
 if TYPE_CHECKING:
-    from htsweep.mirror import Run
+    from htsweep.mirror import Mirror, Run
 
 LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 30.0
 
 
 def copy(study: Study, place: str, uri: str = "") -> str:
-    """Brings MLflow at `uri` up to date with the ledger, whatever it has, and says what was written."""
+    """Brings MLflow at `uri` up to date with the ledger, whatever it has, and says what was written.
+
+    The study's run has its report and figures, and each trial that a protocol selects says so in a tag.
+    """
     from htsweep.mirror import Mirror
 
     store = Store(place)
@@ -37,7 +42,8 @@ def copy(study: Study, place: str, uri: str = "") -> str:
     runs = [run for row, measured in ledger.fresh(set()) if row["record"] in best
             for run in _runs(study, members, row, measured)]
     written = mirror.write(runs)
-    mirror.write_study(study.text, _figures(study, place))
+    _tell(study, place)
+    _conclude(mirror, study, place)
     return f"{written} of {len(runs)} runs written to {uri}, the others were there already; htsweep ui shows them"
 
 
@@ -96,7 +102,7 @@ def _follow(study: Study, ledger: Ledger, place: str, uri: str, over: threading.
     behind = follow(read_new, over.is_set, lambda: Mirror(uri, study.name), pause=LOOK_SECONDS, patience=PATIENCE_SECONDS)
     if behind:
         return 1
-    Mirror(uri, study.name).write_study(study.text, _figures(study, place))
+    _conclude(Mirror(uri, study.name), study, place)
     return 0
 
 
@@ -109,7 +115,7 @@ def _runs(
     for place in members.places(row)[:1]:
         sweep, point, index, *values = place
         varied = {name: value for name, value in zip(members.names, values, strict=True) if value is not None}
-        factors = {name: str(value) for name, value in varied.items() if name in study.grid}
+        factors = {name: str(value) for name, value in varied.items() if name in study.factors}
         about = {"study": study.name, "sweep": sweep, "point": point, "point_index": str(index), "task": row["task"],
                  "repetition": str(row["repetition"]), "attempt": str(row["attempt"]), "reason": row["reason"],
                  "commit": row["commit"], "dirty": None if row["dirty"] is None else str(row["dirty"]).lower(),
@@ -119,8 +125,45 @@ def _runs(
                   row["started"], row["ended"])
 
 
-def _figures(study: Study, place: str) -> list[Path]:
-    return sorted(path for path in reporting.folder_of(study, place).glob("*") if path.is_file())
+def _conclude(mirror: Mirror, study: Study, place: str) -> None:
+    """What can be said once all trials are there: the study's report and figures, and who is selected."""
+    mirror.write_study(study.text, _artifacts(study, place))
+    mirror.select(selected(study, place))
+
+
+def selected(study: Study, place: str) -> dict[str, list[str]]:
+    """The protocols that pick a trial's point, by trial: of those with a name, all that what was measured can answer."""
+    from htsweep import selection
+
+    reads = {name: selection.columns(name) or [] for name in selection.NAMES}
+    measured = results.measurements(study, place, sorted({column for columns in reads.values() for column in columns}))
+    found: dict[str, list[str]] = {}
+    if measured.empty:
+        return found
+    trials = measured[["trial", "sweep", "point"]].drop_duplicates()
+    for name in selection.possible(measured.columns):
+        try:
+            choice = selection.choice(measured, name, study.repetitions)
+        except HtsweepError:
+            continue  # it has no answer for this study, such as proxy runs that were not asked for
+        for trial in trials.merge(choice, on=["sweep", "point"])["trial"].unique():
+            found.setdefault(trial, []).append(name)
+    return found
+
+
+def _artifacts(study: Study, place: str) -> dict[str, Path]:
+    """What the study's folder has, by its path in there."""
+    folder = reporting.folder_of(study, place)
+    return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def _tell(study: Study, place: str) -> None:
+    """Nothing; the study's folder then has a report, as a launch leaves one, unless there is nothing to report yet."""
+    folder = reporting.folder_of(study, place)
+    if (folder / "report.html").exists():
+        return
+    with contextlib.suppress(LedgerError):
+        reporting.write(study, place, folder)
 
 
 if __name__ == "__main__":

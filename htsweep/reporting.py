@@ -16,6 +16,8 @@ from htsweep.study import Study
 if TYPE_CHECKING:
     import pandas as pd
 
+    from htsweep.analysis.findings import Findings
+
 
 def folder_of(study: Study, results: str) -> Path:
     """Where a launch leaves the study's figures: in the results, or here where those are far away."""
@@ -38,9 +40,96 @@ def frontier(study: Study, results: str = "results") -> pd.DataFrame:
         msg = f"study '{study.name}' measured no two test columns to draw a frontier of"
         raise LedgerError(msg)
     return analysis.frontier(
-        measured, *axes, design=design(measured.columns, tables.factors(study)), parameters=_parameters(study),
+        measured, *axes, design=design(measured.columns, tables.factors(study)), parameters=tables.parameters(study),
         repetitions=study.repetitions,
         choice=selection.choice(measured, study.select, study.repetitions))
+
+
+def findings(study: Study, results: str = "results", metrics: Sequence[str] = ()) -> Findings:
+    """Every table of the study's report; `metrics`: what is summarised, none: the accuracies."""
+    import pandas as pd
+
+    from htsweep import ablating, selection
+    from htsweep.analysis import conclusions
+    from htsweep.analysis.design import design
+    from htsweep.report import text
+
+    yields = _yields(study)
+    reads = selection.columns(study.select)
+    known = [name for name in conclusions.READS if name in yields]
+    columns = None if reads is None or not known else list(dict.fromkeys([*known, *reads, *metrics]))
+    ended, measured = _load(study, results, columns)
+    planned = plan(study)
+    sweeps = pd.DataFrame([{"sweep": sweep.id, **sweep.factors} for sweep in planned.sweeps])
+    cells = design(measured.columns, tables.factors(study), study.compared)
+    chosen = selection.choice(measured, study.select, study.repetitions)
+    about = conclusions.About(
+        title=study.name, design=cells, protocol=study.select, repetitions=study.repetitions,
+        parameters=tables.parameters(study), baseline=tables.baseline(study), non_disruption=study.non_disruption,
+        gpus=study.resources.gpu, sampler=planned.sampler, objectives=[one.metric for one in study.objectives], planned=sweeps,
+        variants=ablating.variants(study), missing=text.missing(ended, cells, study.repetitions, sorted(chosen["sweep"]), sweeps),
+        provenance=provenance(study, ended, results))
+    trials = ended[ended["point"].isin(chosen["point"])]["trial"].tolist()
+    lists = tables.lists(study, results, conclusions.CURVES, trials) if set(conclusions.CURVES) <= set(yields) else None
+    return conclusions.conclude(ended, measured, about, metrics, lists)
+
+
+def provenance(study: Study, ended: pd.DataFrame, results: str) -> dict[str, str]:
+    """Where the numbers come from, by name: the study, code, machines and dates."""
+    import datetime
+
+    def listed(column: str) -> str:
+        counts = ended[column].dropna().astype(str).value_counts()
+        some = [f"{name} ({count} trials)" for name, count in counts.head(5).items() if name]
+        return ", ".join(some) + (f" and {len(counts) - 5} more" if len(counts) > 5 else "")
+
+    def day(seconds: float) -> str:
+        return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+    dirty = int(ended["dirty"].fillna(False).astype(bool).sum())
+    told = {
+        "study file": Path(str(study.file)).name, "task": study.task, "results": results,
+        "trials": f"{ended['trial'].nunique()} ended, {int((ended['status'] == 'done').sum())} done",
+        "compute": f"{ended['seconds'].sum() / 3600:.2f} hours of trials, stages not counted",
+        "run": f"{day(ended['started'].min())} to {day(ended['ended'].max())}",
+        "htsweep": listed("version"), "commits": listed("commit"),
+        "uncommitted changes": f"in {dirty} trials" if dirty else "none", "nodes": listed("node"), "devices": listed("device"),
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def write(study: Study, results: str, out: Path, metrics: Sequence[str] = ()) -> tuple[Findings, list[Path]]:
+    """Writes the whole report below `out`; returns what was found and the paths.
+
+    `report.html` (one page, needs no network), `report.md`, `report.tex`, a CSV per table, and the figures in one and in two
+    columns' width under `figures/`.
+    """
+    from htsweep.report import document, figures
+    from htsweep.report.files import put
+
+    found = findings(study, results, metrics)
+    made: dict[str, str | bytes] = {"report.html": page(found), **document.document(found)}
+    for width in ("two", "one"):
+        made |= {f"figures/{width}_column/{name}": content for name, content in figures.figures(found, width).items()}
+    return found, [put(out / name, content) for name, content in made.items()]
+
+
+def written(study: Study, results: str, out: Path, metrics: Sequence[str] = ()) -> list[str]:
+    """What `write` did, in lines: the answers, and where everything is."""
+    from htsweep.report import answers
+
+    found, paths = write(study, results, out, metrics)
+    drawn = [path for path in paths if path.parent != out]
+    told = [*answers.answers(found), "", *(str(path) for path in paths if path.parent == out)]
+    return [*told, f"{out / 'figures'}: {len(drawn)} files"] if drawn else told
+
+
+def page(found: Findings) -> str:
+    """The report's page as HTML."""
+    from htsweep.report import answers
+    from htsweep.report import page as drawn
+
+    return drawn.page(found, question=answers.question(found), answers=answers.answers(found))
 
 
 def draw(study: Study, results: str, out: Path) -> list[Path]:
@@ -87,16 +176,12 @@ def _texts(study: Study, results: str, metrics: Sequence[str]) -> dict[str, str]
 
 def _about(study: Study) -> dict[str, Any]:
     return {"protocol": study.select, "repetitions": study.repetitions, "factors": tables.factors(study),
-            "parameters": _parameters(study), "title": study.name}
+            "parameters": tables.parameters(study), "title": study.name}
 
 
 def _yields(study: Study) -> Sequence[str]:
     """The columns that the study's task may yield; none where it does not say."""
     return task.find(study.task).metrics
-
-
-def _parameters(study: Study) -> list[str]:
-    return [name for name in tables.varied(plan(study)) if name not in study.grid]
 
 
 def _load(study: Study, results: str, columns: Sequence[str] | None) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -1,7 +1,8 @@
-"""Means, intervals and power against scipy and against numbers worked by hand."""
+"""Summaries, aggregates and power against scipy and against numbers worked by hand."""
 
 import itertools
 import math
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -12,36 +13,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from htsweep import selection
-from htsweep.analysis.design import design
-from htsweep.analysis.interval import means
+from htsweep.analysis.design import Design, design
+from htsweep.analysis.effects import least_holm
 from htsweep.analysis.power import least_p, repetitions_needed
-from htsweep.analysis.summary import METRICS, metrics_of, summarise
+from htsweep.analysis.summary import METRICS, aggregate, iqm, metrics_of, summarise
 
-
-@settings(max_examples=40, deadline=None)
-@given(values=st.lists(st.floats(0, 1), min_size=2, max_size=9), level=st.sampled_from([0.9, 0.95, 0.99]))
-def test_intervals_are_scipys(values: list[float], level: float) -> None:
-    row = means(pd.DataFrame({"k": 1, "m": values}), ["k"], ["m"], level).iloc[0]
-    with np.errstate(all="ignore"):
-        low, high = stats.t.interval(level, len(values) - 1, np.mean(values), stats.sem(values))
-    if np.std(values) > 1e-9:  # without spread scipy gives NaN, and the interval is the point
-        assert (row["m low"], row["m high"]) == pytest.approx((low, high), abs=1e-9)
-    assert row["m"] == pytest.approx(np.mean(values), abs=1e-11)
-
-
-def test_equal_numbers_have_an_interval_of_no_width() -> None:
-    row = means(pd.DataFrame({"k": 1, "m": [0.5] * 3}), ["k"], ["m"]).iloc[0]
-    assert (row["m low"], row["m"], row["m high"], row["m n"]) == (0.5, 0.5, 0.5, 3)
-
-
-def test_a_number_that_is_not_there_does_not_count() -> None:
-    row = means(pd.DataFrame({"k": 1, "m": [0.5, np.nan, 0.7]}), ["k"], ["m"]).iloc[0]
-    assert (row["m"], row["m n"]) == (pytest.approx(0.6), 2)
-
-
-def test_keys_keep_their_order_and_may_be_missing() -> None:
-    rows = means(pd.DataFrame({"k": ["b", None, "a", "b"], "m": [1.0, 2.0, 3.0, 3.0]}), ["k"], ["m"])
-    assert rows["m"].tolist() == [2, 2, 3]
+GROUPED = Design(("dataset",), "method")
 
 
 def test_the_summary_of_the_little_study() -> None:
@@ -49,10 +26,13 @@ def test_the_summary_of_the_little_study() -> None:
     found = summarise(selection.choose(frame, "last"), design(frame.columns))
     assert found["metric"].unique().tolist() == list(METRICS)
     row = found[(found["method"] == "l2sp") & (found["metric"] == "test/seen_accuracy")].iloc[0]
-    # Values 0.982, 0.990, 0.986: standard deviation 0.004; t(2) = 4.302653.
-    assert (row["n"], row["step"]) == (3, 1)
-    assert row["mean"] == pytest.approx(0.986)
-    assert row["high"] - row["mean"] == pytest.approx(4.302652729911275 * 0.004 / math.sqrt(3))
+    # Values 0.982, 0.990, 0.986, without skewness: of the 27 samples' means one is 0.982 and three are 0.98333, so that 2.5 %
+    # from below is 0.982; 0.990 from above in the same way.
+    assert (row["n"], row["step"], row["role"]) == (3, 1, "")
+    assert (row["mean"], row["iqm"]) == (pytest.approx(0.986), pytest.approx(0.986))
+    assert (row["low"], row["high"]) == (pytest.approx(0.982), pytest.approx(0.990))
+    assert found.groupby("method")["role"].first().to_dict() == {
+        "source": "source", "plain": "", "l2sp": "", "selective_distillation": "", "oracle": "bound"}
 
 
 def test_one_repetition_has_a_mean_and_no_interval() -> None:
@@ -82,7 +62,86 @@ def test_no_choice_gives_an_empty_summary() -> None:
     frame = digits()
     found = summarise(selection.choose(frame, "last", repetitions=9), design(frame.columns))
     assert len(found) == 0
-    assert {"method", "metric", "n", "mean", "low", "high"} <= set(found.columns)
+    assert {"method", "metric", "n", "mean", "low", "high", "iqm", "role"} <= set(found.columns)
+    nothing = summarise(selection.choose(frame, "last"), design(frame.columns), ["no such"])
+    assert len(nothing) == 0
+    assert {"method", "metric", "n", "mean", "low", "high", "iqm", "role"} <= set(nothing.columns)
+
+
+def test_a_summary_has_the_interquartile_mean_of_what_there_is() -> None:
+    values = [0.1, 0.9, 0.3, 0.4, 0.2, 0.35, math.nan, 0.5, 0.0]
+    frame = pd.DataFrame({"method": "a", "sweep": "s", "point": "p", "step": 1, "repetition": range(9), "test/m": values})
+    row = summarise(frame, Design((), "method")).iloc[0]
+    # Of eight numbers two fall at either end.
+    assert (row["n"], row["iqm"]) == (8, pytest.approx((0.2 + 0.3 + 0.35 + 0.4) / 4))
+
+
+@given(values=st.lists(st.floats(-10, 10), min_size=1, max_size=30))
+def test_the_interquartile_mean_is_scipys_trimmed_mean(values: list[float]) -> None:
+    """Which is how rliable defines it."""
+    assert iqm(np.array(values)) == pytest.approx(stats.trim_mean(values, 0.25), abs=1e-12)
+
+
+def scores(sizes: Mapping[str, int], method: str = "a", seed: int = 0) -> pd.DataFrame:
+    """Random accuracies of so many repetitions in each dataset."""
+    random = np.random.default_rng(seed)
+    return pd.DataFrame([
+        {"dataset": dataset, "method": method, "repetition": repetition, "test/m": random.beta(8, 2) - 0.3 * (dataset == "y")}
+        for dataset, size in sizes.items() for repetition in range(size)])
+
+
+def test_an_aggregate_is_scipys_stratified_bootstrap() -> None:
+    frame = scores({"x": 6, "y": 5, "z": 9})
+    row = aggregate(frame, GROUPED).iloc[0]
+    strata = [rows["test/m"].to_numpy() for _, rows in frame.groupby("dataset")]
+    assert (row["groups"], row["n"]) == (3, 20)
+    for name, of in (("mean", np.mean), ("iqm", lambda x, axis: stats.trim_mean(x, 0.25, axis=axis))):
+        def statistic(*samples: np.ndarray, axis: int, of: Callable[..., np.ndarray] = of) -> np.ndarray:
+            return of(np.concatenate(samples, axis=axis), axis=axis)
+
+        theirs = stats.bootstrap(strata, statistic, method="percentile", n_resamples=20_000, vectorized=True,
+                                 rng=np.random.default_rng(1)).confidence_interval
+        assert row[name] == pytest.approx(statistic(*strata, axis=0))
+        # 2,000 samples put an end of it within about 3 % of the width.
+        width = theirs.high - theirs.low
+        assert (row[f"{name} low"], row[f"{name} high"]) == pytest.approx((theirs.low, theirs.high), abs=0.06 * width)
+
+
+def test_runs_are_drawn_within_their_group() -> None:
+    """Groups far apart add nothing to the interval; drawn from all runs alike, it would be wide."""
+    frame = pd.DataFrame([{"dataset": dataset, "method": "a", "repetition": r, "test/m": value}
+                          for dataset, value in (("x", 0.1), ("y", 0.9)) for r in range(4)])
+    row = aggregate(frame, GROUPED).iloc[0]
+    assert (row["mean low"], row["mean"], row["mean high"]) == (0.5, 0.5, 0.5)
+    assert (row["iqm low"], row["iqm high"]) == (row["iqm"], row["iqm"])
+
+
+def test_a_group_of_one_run_leaves_an_aggregate_without_interval() -> None:
+    row = aggregate(scores({"x": 6, "y": 1}), GROUPED).iloc[0]
+    assert (row["groups"], row["n"]) == (2, 7)
+    assert row[["mean low", "mean high", "iqm low", "iqm high"]].isna().all()
+    assert row["mean"] == row["mean"]
+
+
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_an_aggregate_depends_on_neither_order_nor_other_methods(data: st.DataObject) -> None:
+    mine = scores({"x": 4, "y": 3})
+    frame = pd.concat([mine, scores({"x": 5}, "b", 1)], ignore_index=True)
+    frame.loc[len(frame)] = ["x", "a", 9, math.nan]
+    found = aggregate(frame.iloc[data.draw(st.permutations(range(len(frame))))], GROUPED)
+    pd.testing.assert_frame_equal(
+        found[found["method"] == "a"].reset_index(drop=True), aggregate(mine, GROUPED), check_exact=True)
+
+
+def test_an_aggregate_without_groups_or_rows() -> None:
+    frame = scores({"x": 6})
+    alone = aggregate(frame.drop(columns="dataset"), Design((), "method"))
+    pd.testing.assert_frame_equal(alone, aggregate(frame, GROUPED))
+    nothing = aggregate(frame.iloc[:0], GROUPED)
+    assert len(nothing) == 0
+    assert nothing.columns.tolist() == [
+        "method", "metric", "groups", "n", "mean", "mean low", "mean high", "iqm", "iqm low", "iqm high"]
 
 
 def sign_flip(differences: list[float]) -> float:
@@ -102,6 +161,14 @@ def test_no_differences_reach_a_smaller_p(count: int) -> None:
 def test_how_many_repetitions_a_paired_test_needs(alpha: float, needed: int) -> None:
     assert repetitions_needed(alpha) == needed
     assert least_p(needed) < alpha <= least_p(needed - 1)
+
+
+@pytest.mark.parametrize(("comparisons", "needed"), [(1, 6), (2, 7), (3, 7), (4, 8), (18, 10)])
+def test_a_family_needs_more_repetitions(comparisons: int, needed: int) -> None:
+    assert repetitions_needed(0.05, comparisons) == needed
+    assert least_holm(np.full(comparisons, needed)).max() < 0.05 <= least_holm(np.full(comparisons, needed - 1)).min()
+    with pytest.raises(ValueError, match="comparisons >= 1"):
+        repetitions_needed(0.05, 0)
 
 
 @pytest.mark.parametrize("alpha", [0, -1, 1.5])

@@ -17,7 +17,7 @@ from mlflow.utils.validation import _validate_metric_name, _validate_param_name,
 from htsweep.errors import HtsweepError
 from htsweep.mirror import Mirror, Run
 from htsweep.mirror.colours import COLOURS, with_colour
-from htsweep.mirror.run import copy_of, latest, legal, points_of
+from htsweep.mirror.run import SELECTED, copy_of, latest, legal, points_of
 
 
 @pytest.fixture
@@ -166,14 +166,62 @@ def test_the_study_has_a_run_of_its_own(database: Path, tmp_path: Path) -> None:
     plot.write_bytes(b"png")
     for text in ("name: digits\n", "name: digits\nrepetitions: 5\n"):
         mirror = mirror_of(database)
-        mirror.write_study(text, [plot])
+        mirror.write_study(text, {"figures/frontier.png": plot, "frontier.png": plot})
         mirror.write(FEW)
     (study,) = [one for one, rows in held(database).items() if tags(rows).get("htsweep.study") == STUDY]
     found = mirror._client.list_artifacts(study)
-    assert {one.path for one in found} == {"study.yaml", "plots"}
+    assert {one.path for one in found} == {"study.yaml", "figures", "frontier.png"}
+    assert [one.path for one in mirror._client.list_artifacts(study, "figures")] == ["figures/frontier.png"]
     assert len(held(database)) == 6
     local = next(tmp_path.glob(f"mlartifacts/{STUDY}/{study}/artifacts/study.yaml"))
     assert local.read_text() == "name: digits\nrepetitions: 5\n"
+
+
+def test_selected_trials_say_by_which_protocols(opened: Callable[[], Mirror], database: Path) -> None:
+    """Twice changes nothing, another choice moves the tag, and nothing else of the runs is touched."""
+    mirror = opened()
+    mirror.write(FEW)
+    plain = held(database)
+    first = {run(0).trial: ["last", "oracle"], run(2).trial: ["oracle"], "of no trial": ["last"]}
+    assert opened().select(first) == 2
+    assert selected(database) == {run(0).trial: "last,oracle", run(2).trial: "oracle"}
+    found = mirror._client.search_runs([mirror.experiment], f"tags.`{SELECTED}` LIKE '%last%'")  # as docs/mlflow.md says
+    assert [one.data.tags["htsweep.trial"] for one in found] == [run(0).trial]
+    before = held(database, active=False)
+    assert mirror.select(first) == 0
+    assert opened().write(FEW) == 0
+    assert opened().select(first) == 0
+    assert held(database, active=False) == before
+    assert opened().select({run(0).trial: ["oracle"], run(1).trial: ["last"], run(2).trial: []}) == 3
+    assert selected(database) == {run(0).trial: "oracle", run(1).trial: "last"}
+    assert opened().select({}) == 2
+    assert held(database) == plain
+
+
+def test_both_ways_of_tagging_leave_the_same_rows(tmp_path: Path) -> None:
+    left = []
+    for through in ("rows", "requests"):
+        database = empty(tmp_path / f"{through}.db")
+        mirror = mirror_of(database, through)
+        mirror.write(FEW)
+        mirror.select({one.trial: ["last", "x" * 9000] for one in FEW[:3]})
+        mirror.select({one.trial: ["seen_validation"] for one in FEW[1:3]})
+        left.append(sorted(map(str, held(database).values())))
+    assert left[0] == left[1]
+
+
+def test_a_trial_that_is_run_again_is_selected_again(opened: Callable[[], Mirror], database: Path) -> None:
+    mirror = opened()
+    mirror.write([run(0, status="failed"), run(1)])
+    mirror.select({run(0).trial: ["last"]})
+    mirror.write([run(0, record="second"), run(1)])
+    assert mirror.select({run(0).trial: ["last"]}) == 1
+    assert selected(database) == {run(0).trial: "last"}
+
+
+def selected(database: Path) -> dict[str, str]:
+    told = [tags(rows) for rows in held(database).values()]
+    return {one["htsweep.trial"]: one[SELECTED] for one in told if SELECTED in one}
 
 
 def test_a_new_database_is_made_quietly_and_leaves_the_working_folder_alone(

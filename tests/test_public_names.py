@@ -5,7 +5,7 @@ import sys
 
 import htsweep
 
-VERBS = {"read", "plan", "launch", "trials", "measurements", "frontier"}
+VERBS = {"read", "plan", "launch", "trials", "measurements", "frontier", "query", "compare", "open"}
 
 
 def test_the_verbs_are_these_and_all_documented() -> None:
@@ -16,11 +16,20 @@ def test_the_verbs_are_these_and_all_documented() -> None:
         assert verb.__doc__, name
 
 
+def test_a_verb_stays_a_function_once_its_module_is_there() -> None:
+    code = ("import htsweep\n"
+            "for name in htsweep.__all__: getattr(htsweep, name)\n"
+            "print([name for name in htsweep.__all__ if not callable(getattr(htsweep, name))])")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_importing_costs_nothing_heavy() -> None:
+    heavy = ("torch", "ray", "mlflow", "pandas", "numpy", "pyarrow", "optuna", "duckdb")
     code = ("import sys, htsweep; from htsweep.cli import app, main\n"
             "import contextlib, io\n"
             "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): main(['--help'])\n"
-            "print([name for name in ('torch', 'ray', 'mlflow', 'pandas', 'numpy', 'pyarrow', 'optuna') if name in sys.modules])")
+            f"print([name for name in {heavy} if name in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -1,39 +1,154 @@
-"""Means over repetitions with Student's t intervals."""
+"""Means over repetitions with bootstrap intervals (BCa), and what such intervals are worth where repetitions are few."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
+from htsweep.analysis.resample import samples
+
 LEVEL = 0.95
 _DIGITS = 12
 """Means are kept to so many decimals: beyond, they depend on the order of the sum, and equal points would not be equal."""
+_DRAWS = 2000
+"""Bootstrap samples where there are too many to take them all."""
+_AT_ONCE = 2_000_000
+"""So many bootstrap means are held at a time: 16 MB an array."""
+COVERAGE = {2: 0.50, 3: 0.73, 4: 0.81, 5: 0.84, 6: 0.86, 8: 0.88, 10: 0.90, 20: 0.92, 40: 0.935}
+"""How often a 95 % BCa interval of so many numbers holds the true mean, by simulation of 20,000 normal samples.
+
+Accuracies on 100 test images that differ between repetitions give the same within 2 points, those of one model on 200 images
+1 to 6 points more, exponential numbers 1 to 6 points less; Student's t gives 95, 95 and 88 to 92 %.
+The bootstrap knows no spread but the one it sees: its intervals of few repetitions are too narrow
+(36 % of the width of Student's t for 3, 65 % for 5, 71 % for 6, 83 % for 10).
+"""
+_TIE = 1e-9
+"""What differs by less, as a share of the cell's spread, is equal."""
 
 
 def means(rows: pd.DataFrame, keys: Sequence[str], columns: Sequence[str], level: float = LEVEL) -> pd.DataFrame:
     """One row per value of `keys`, in order of appearance: for each column C its mean C, `C low`, `C high` and `C n`.
 
-    The interval is mean +- t(n-1) s / sqrt(n); one repetition gives none: `C low` and `C high` are NaN. Repetitions that
-    lack the number do not count.
+    The interval is the one of `bca`; one repetition gives none: `C low` and `C high` are NaN. Repetitions that lack the
+    number do not count.
     """
-    grouped = rows.groupby(list(keys), sort=False, observed=True, dropna=False)[list(columns)]
-    mean, deviation, count = grouped.mean(), grouped.std(), grouped.count()
+    grouped = rows.groupby(list(keys), sort=False, observed=True, dropna=False)
+    mean, count = grouped[list(columns)].mean(), grouped[list(columns)].count()
+    cell = grouped.ngroup().to_numpy()
     found = pd.DataFrame(index=mean.index)
     for column in columns:
-        half = half_width(deviation[column].to_numpy(float), count[column].to_numpy(), level)
+        ends = np.full((2, len(mean)), np.nan)
+        for which, numbers in stacked(rows[column].to_numpy(float), cell):
+            ends[:, which] = bca(numbers, level)
         found[column] = mean[column].round(_DIGITS)
-        found[f"{column} low"] = found[column] - half
-        found[f"{column} high"] = found[column] + half
+        found[f"{column} low"], found[f"{column} high"] = ends
         found[f"{column} n"] = count[column]
     return found.reset_index()
 
 
+def stacked(values: np.ndarray, cell: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Cells of equal size together: which they are, and their numbers (cells x n); number k is of cell `cell[k]`.
+
+    NaNs do not count, and a cell without a number does not appear.
+    """
+    known = ~np.isnan(values)
+    values, cell = values[known], cell[known]
+    values = values[np.argsort(cell, kind="stable")]
+    count = np.bincount(cell)
+    first = np.cumsum(count) - count
+    for size in np.unique(count[count > 0]):
+        which = np.flatnonzero(count == size)
+        yield which, values[first[which][:, None] + np.arange(size)]
+
+
+def interval_of(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    """Ends of the interval of one mean, by `bca`; NaNs do not count."""
+    known = np.asarray(values, float)
+    low, high = bca(known[~np.isnan(known)][None, :], level)
+    return float(low[0]), float(high[0])
+
+
+def bca(values: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the interval of each row's mean (cells x n -> twice cells), by the BCa bootstrap (Efron 1987, section 3).
+
+    Up to seven numbers all bootstrap samples are taken, each with its probability (Efron's ideal bootstrap), beyond 2,000
+    at random with a fixed seed. A cell's interval depends on its own numbers alone, on neither their order nor other
+    cells. Equal numbers have an interval of no width; fewer than two numbers have none: NaN. Of few numbers
+    the interval is too narrow: `COVERAGE` says by how much.
+    """
+    cells, count = values.shape
+    ends = np.full((2, cells), np.nan)
+    if count > 1:
+        picks, share = _samples(count)
+        ordered = np.sort(values, axis=1)
+        size = max(1, _AT_ONCE // len(picks))
+        for start in range(0, cells, size):
+            ends[:, start:start + size] = _bca(ordered[start:start + size], picks / count, share, level)
+    return ends[0], ends[1]
+
+
+def caution(repetitions: int) -> str:
+    """A sentence on what a 95 % interval of so many repetitions is worth; empty where there is none, or from 40 on."""
+    if not 2 <= repetitions < max(COVERAGE):
+        return ""
+    share = float(np.interp(repetitions, list(COVERAGE), list(COVERAGE.values())))
+    return (f"Bootstrap intervals of few repetitions are too narrow: with {repetitions}, one that is meant to hold the true "
+            f"mean 95 % of the time holds it about {100 * share:.0f} % of the time. Claims rest on the exact test.")
+
+
 def half_width(deviation: np.ndarray, count: np.ndarray, level: float = LEVEL) -> np.ndarray:
-    """Half the interval of a mean of `count` numbers with the standard deviation `deviation` (n-1); NaN for n < 2."""
+    """Half the interval of a mean of `count` numbers with the standard deviation `deviation` (n-1), by Student's t.
+
+    NaN for n < 2.
+    """
     from scipy.special import stdtrit  # a tenth of the import of scipy.stats
 
     enough = np.where(count > 1, count, 2)
     width: np.ndarray = stdtrit(enough - 1.0, (1 + level) / 2) * deviation / np.sqrt(enough)
     return np.where(count > 1, width, np.nan)
+
+
+@lru_cache(maxsize=16)
+def _samples(count: int) -> tuple[np.ndarray, np.ndarray]:
+    return samples(count, _DRAWS)
+
+
+def _bca(values: np.ndarray, picks: np.ndarray, share: np.ndarray, level: float) -> np.ndarray:
+    """The ends (2 x cells) from sorted `values` (cells x n), what share each has in each sample, and the samples' own."""
+    from scipy.special import ndtr, ndtri
+
+    mean = values.mean(axis=1)
+    away = values - mean[:, None]
+    spread = np.abs(away).max(axis=1)
+    # What is left of equal numbers is rounding.
+    away[spread <= 1e-12 * np.abs(values).max(axis=1)] = 0.0
+    found = away @ picks.T
+    if np.ptp(share) == 0:
+        found.sort(axis=1)
+        reached = np.broadcast_to(np.cumsum(share), found.shape)
+    else:
+        order = np.argsort(found, axis=1)
+        reached = np.cumsum(share[order], axis=1)
+        found = np.take_along_axis(found, order, axis=1)
+    # Means of few numbers tie with the mean: half of what is equal counts as below, as in scipy.
+    tie = _TIE * spread[:, None]
+    below = _up_to(reached, (found < -tie).sum(axis=1)), _up_to(reached, (found <= tie).sum(axis=1))
+    bias = ndtri(np.clip(sum(below) / 2, 0.0, 1.0))
+    square = (away**2).sum(axis=1)
+    # The jackknife's estimate; for a mean it is a sixth of the skewness of the numbers over the root of n.
+    acceleration = (away**3).sum(axis=1) / (6 * np.where(square > 0, square, 1.0)**1.5)
+    ends = []
+    for z in ndtri([(1 - level) / 2, (1 + level) / 2]):
+        at = ndtr(bias + (bias + z) / (1 - acceleration * (bias + z)))
+        place = np.minimum((reached < at[:, None] - 1e-12).sum(axis=1), len(share) - 1)
+        ends.append(mean + found[np.arange(len(values)), place])
+    return np.round(ends, _DIGITS)
+
+
+def _up_to(reached: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """The share of the `count` lowest samples of each cell."""
+    place: np.ndarray = reached[np.arange(len(reached)), np.maximum(count - 1, 0)]
+    return np.where(count > 0, place, 0.0)

@@ -1,13 +1,21 @@
-"""What each sweep came to after selection: means over repetitions with intervals."""
+"""What each sweep came to after selection: means over repetitions with intervals, and aggregates over groups."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from htsweep.analysis.design import Design
-from htsweep.analysis.interval import LEVEL, means
+from htsweep.analysis.frontier import roles
+from htsweep.analysis.interval import LEVEL, means, stacked
+
+_TRIMMED = 0.25
+"""Share of the runs that the interquartile mean leaves out at either end (Agarwal et al., NeurIPS 2021)."""
+_DIGITS = 12
+_DRAWS = 2000
+_AGGREGATE = ("groups", "n", "mean", "mean low", "mean high", "iqm", "iqm low", "iqm high")
 
 METRICS: Mapping[str, str] = {
     "test/seen_accuracy": "seen",
@@ -29,7 +37,10 @@ def metrics_of(columns: Iterable[str]) -> list[str]:
 def summarise(
     chosen: pd.DataFrame, design: Design, metrics: Sequence[str] | None = None, level: float = LEVEL,
 ) -> pd.DataFrame:
-    """One row per sweep and metric: the factors, `sweep`, `point`, `step`, `metric`, `n`, `mean`, `low`, `high`.
+    """One row per sweep and metric: the factors, `sweep`, `point`, `step`, `metric`, `n`, `mean`, `low`, `high`, `iqm`, `role`.
+
+    The interval is of the mean (`interval.bca`); `iqm` is the interquartile mean of the repetitions; `role` is `source`,
+    `bound` or empty.
 
     Args:
         chosen: what `selection.choose` returns.
@@ -37,15 +48,78 @@ def summarise(
         metrics: the columns to summarise; those that hold no numbers are left out. None: what `metrics_of` says.
         level: of the intervals.
     """
-    wanted = metrics if metrics is not None else metrics_of(chosen.columns)
-    numeric = [name for name in wanted if name in chosen.columns and pd.api.types.is_numeric_dtype(chosen[name])]
+    numeric = _numeric(chosen, metrics)
     keys = list(dict.fromkeys([*design.factors, "sweep", "point", "step"]))
     wide = means(chosen, keys, numeric, level)
+    cell = chosen.groupby(keys, sort=False, observed=True, dropna=False).ngroup().to_numpy()
+    middle = np.full((len(numeric), len(wide)), np.nan)
+    for row, name in zip(middle, numeric, strict=True):
+        for which, runs in stacked(chosen[name].to_numpy(float), cell):
+            row[which] = _middle(runs).round(_DIGITS)
     parts = [
         wide[keys].assign(metric=name, n=wide[f"{name} n"], mean=wide[name], low=wide[f"{name} low"],
-                          high=wide[f"{name} high"])
-        for name in numeric
+                          high=wide[f"{name} high"], iqm=iqm_of)
+        for name, iqm_of in zip(numeric, middle, strict=True)
     ]
     if not parts:
-        return wide[keys].assign(metric="", n=0, mean=0.0, low=0.0, high=0.0).iloc[:0]
-    return pd.concat(parts, ignore_index=True)
+        parts = [wide[keys].assign(metric="", n=0, mean=0.0, low=0.0, high=0.0, iqm=0.0).iloc[:0]]
+    found = pd.concat(parts, ignore_index=True)
+    return found.assign(role=roles(found, design))
+
+
+def aggregate(
+    chosen: pd.DataFrame, design: Design, metrics: Sequence[str] | None = None, level: float = LEVEL,
+) -> pd.DataFrame:
+    """One row per compared value and metric, over all its groups and repetitions, as rliable does over tasks and runs.
+
+    The compared factor, `metric`, `groups` and `n` runs in all, `mean` and `iqm` (the mean of the middle half of the runs)
+    with the ends of their stratified percentile bootstrap intervals (`mean low`, `iqm high`, ...): runs are drawn within
+    each group (Agarwal et al., NeurIPS 2021; fixed seed). A group of one run has no spread to draw from, and the interval
+    would hide that: its ends are NaN. Values that are not in the same groups are not to be compared by these numbers.
+
+    Args:
+        chosen: what `selection.choose` returns.
+        design: which columns make a group, and which is compared.
+        metrics: the columns to aggregate; those that hold no numbers are left out. None: what `metrics_of` says.
+        level: of the intervals.
+    """
+    rows = []
+    for name in _numeric(chosen, metrics):
+        known = chosen[chosen[name].notna()]
+        for value, inside in known.groupby(design.compared, sort=False, observed=True, dropna=False):
+            strata = [inside] if not design.groups else [
+                one for _, one in inside.groupby(list(design.groups), sort=False, observed=True, dropna=False)]
+            # Sorted, neither the order of runs nor that of groups matters to what is drawn.
+            runs = sorted((np.sort(one[name].to_numpy(float)) for one in strata), key=lambda of: (len(of), *of))
+            rows.append((value, name, *_stratified(runs, level)))
+    return pd.DataFrame(rows, columns=[design.compared, "metric", *_AGGREGATE])
+
+
+def iqm(values: np.ndarray) -> float:
+    """The interquartile mean: the mean of what is left without the lowest and highest quarter, both rounded down."""
+    return float(_middle(np.asarray(values, float)))
+
+
+def _numeric(chosen: pd.DataFrame, metrics: Sequence[str] | None) -> list[str]:
+    wanted = metrics if metrics is not None else metrics_of(chosen.columns)
+    return [name for name in wanted if name in chosen.columns and pd.api.types.is_numeric_dtype(chosen[name])]
+
+
+def _middle(values: np.ndarray) -> np.ndarray:
+    """The interquartile means along the last axis, as scipy.stats.trim_mean has them."""
+    cut = int(_TRIMMED * values.shape[-1])
+    kept: np.ndarray = np.sort(values, axis=-1)[..., cut:values.shape[-1] - cut].mean(axis=-1)
+    return kept
+
+
+def _stratified(runs: Sequence[np.ndarray], level: float) -> tuple[float, ...]:
+    """The numbers of `aggregate` from each group's runs."""
+    every = np.concatenate(runs)
+    numbers = [float(every.mean()), float(_middle(every))]
+    ends = np.full((2, 2), np.nan)
+    if min(map(len, runs)) > 1:
+        random = np.random.default_rng(0)
+        drawn = np.concatenate([one[random.integers(0, len(one), (_DRAWS, len(one)))] for one in runs], axis=1)
+        ends = np.quantile([drawn.mean(axis=1), _middle(drawn)], [(1 - level) / 2, (1 + level) / 2], axis=1).T
+    mean, middle = ([number, *pair] for number, pair in zip(numbers, ends.tolist(), strict=True))
+    return len(runs), len(every), *np.round([*mean, *middle], _DIGITS).tolist()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -65,6 +65,25 @@ class Requests:
                 metrics, parameters = metrics[METRICS:], parameters[PARAMETERS:]
             self._client.set_terminated(run, copy.status, copy.ended)
             added(Kept(run, copy.tags[TRIAL], copy.tags[RECORD], True))
+
+    def tagged(self, key: str) -> dict[str, str]:
+        """The value of tag `key` of each run that has it."""
+        found: dict[str, str] = {}
+        token: str | None = None
+        while True:
+            page = self._client.search_runs([self._experiment], f"tags.`{key}` != ''", ViewType.ACTIVE_ONLY, PAGE, None, token)
+            found |= {run.info.run_id: run.data.tags[key] for run in page}
+            token = page.token
+            if not token:
+                return found
+
+    def tag(self, key: str, values: Mapping[str, str | None]) -> None:
+        """Gives each run its value of tag `key`; None takes the tag away."""
+        for run, value in values.items():
+            if value is None:
+                self._client.delete_tag(run, key)
+            else:
+                self._client.set_tag(run, key, value)
 
     def remove(self, runs: Sequence[str]) -> None:
         """Moves runs that are torn or outdated to MLflow's bin."""

@@ -17,7 +17,7 @@ from htsweep.errors import HtsweepError
 from htsweep.mirror.client import Kept, Requests
 from htsweep.mirror.colours import with_colour
 from htsweep.mirror.rows import Rows
-from htsweep.mirror.run import NAME, Copy, Run, copy_of
+from htsweep.mirror.run import LONGEST_TAG, NAME, SELECTED, Copy, Run, copy_of, cut
 from htsweep.mirror.view import AXES, TAG, view
 
 SQLITE = "sqlite:///"
@@ -38,6 +38,12 @@ class Runs(Protocol):
 
     def add(self, copies: Sequence[Copy], added: Callable[[Kept], None]) -> None:
         """Writes the copies; `added` is told of each that is safe."""
+
+    def tagged(self, key: str) -> dict[str, str]:
+        """The value of tag `key` of each run that has it."""
+
+    def tag(self, key: str, values: Mapping[str, str | None]) -> None:
+        """Gives each run its value of tag `key`; None takes the tag away."""
 
     def remove(self, runs: Sequence[str]) -> None:
         """Removes runs."""
@@ -105,8 +111,29 @@ class Mirror:
         self._index = index
         return len(missing)
 
-    def write_study(self, text: str, artifacts: Iterable[Path] = ()) -> None:
-        """Nothing; the study's own run then has its YAML as `study.yaml` and the files in `plots/`."""
+    def select(self, selected: Mapping[str, Sequence[str]]) -> int:
+        """How many runs' tag `SELECTED` was given, changed or taken away: those that are right are left as they are.
+
+        Args:
+            selected: the protocols that pick a trial's point, by trial; every other trial has no tag.
+        """
+        index = self._looked() if self._index is None else self._index
+        self._index = index
+        wanted = {kept.run: cut(",".join(selected[trial]), LONGEST_TAG) for trial, kept in index.items() if selected.get(trial)}
+        there = self._runs.tagged(SELECTED)
+        changed: dict[str, str | None] = {run: value for run, value in wanted.items() if there.get(run) != value}
+        changed |= dict.fromkeys(run for run in there if run not in wanted)
+        if changed:
+            self._runs.tag(SELECTED, changed)
+        return len(changed)
+
+    def write_study(self, text: str, artifacts: Mapping[str, Path] | None = None) -> None:
+        """Nothing; the study's own run then has its YAML as `study.yaml`, and the files under the names that `artifacts` gives.
+
+        Args:
+            text: the study's YAML.
+            artifacts: `figures/frontier.png` -> the file; its last part is the file's own name.
+        """
         found = self._client.search_runs([self.experiment], f"tags.`{STUDY}` != ''", max_results=1)
         if found:
             run = found[0].info.run_id
@@ -114,8 +141,8 @@ class Mirror:
             tags = {STUDY: self._study, "study": self._study, NAME: f"study {self._study}"}
             run = self._client.create_run(self.experiment, tags=tags).info.run_id
         self._client.log_text(run, text, "study.yaml")
-        for path in artifacts:
-            self._client.log_artifact(run, str(path), "plots")
+        for name, path in (artifacts or {}).items():
+            self._client.log_artifact(run, str(path), name.rpartition("/")[0] or None)
         if not found or found[0].info.end_time is None:
             self._client.set_terminated(run)
 

@@ -61,6 +61,23 @@ class Rows:
             for run, copy in zip(ids, batch, strict=True):
                 added(Kept(run, copy.tags[TRIAL], copy.tags[RECORD], True))
 
+    def tagged(self, key: str) -> dict[str, str]:
+        """The value of tag `key` of each run that has it."""
+        query = ("SELECT tags.run_uuid, tags.value FROM tags JOIN runs ON runs.run_uuid = tags.run_uuid "
+                 "WHERE tags.key = ? AND runs.experiment_id = ? AND runs.lifecycle_stage = 'active'")
+        with self._engine.connect() as connection:
+            rows = connection.exec_driver_sql(query, (key, self._experiment)).fetchall()
+        return {str(run): str(value) for run, value in rows}
+
+    def tag(self, key: str, values: Mapping[str, str | None]) -> None:
+        """Gives each run its value of tag `key`; None takes the tag away."""
+        runs, rows = list(values), [{"run_uuid": run, "key": key, "value": value} for run, value in values.items() if value]
+        with self._transaction() as execute:
+            for at in range(0, len(runs), BATCH):
+                execute(SqlTag.__table__.delete().where(SqlTag.key == key, SqlTag.run_uuid.in_(runs[at : at + BATCH])))
+            if rows:
+                execute(SqlTag.__table__.insert(), rows)
+
     def remove(self, runs: Sequence[str]) -> None:
         """Removes runs that are torn or outdated, for good: the ledger has what there is to know."""
         with self._transaction() as execute:

@@ -12,10 +12,12 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+from htsweep.mirror.run import SELECTED
+
 KEY = "seen-against-missing"
 TAG = f"mlflow.sharedViewState.{KEY}"
 AXES = ("test/seen_accuracy", "test/missing_accuracy")
-COLUMNS = ("dataset", "missing_ratio", "backbone", "method", "repetition")
+COLUMNS = ("dataset", "missing_ratio", "backbone", "method", "repetition", SELECTED)
 
 
 def view(created: int, axes: tuple[str, str] = AXES) -> str:

@@ -1,0 +1,152 @@
+"""From the tables of a study to everything that its report draws."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import pandas as pd
+
+from htsweep import selection
+from htsweep.analysis import curves, frontier, interval
+from htsweep.analysis.ablation import ablation
+from htsweep.analysis.attainment import attainment
+from htsweep.analysis.costs import costs
+from htsweep.analysis.design import Design
+from htsweep.analysis.effects import effects
+from htsweep.analysis.findings import Findings
+from htsweep.analysis.frontier import ROLES
+from htsweep.analysis.importance import importance
+from htsweep.analysis.power import least_p, repetitions_needed
+from htsweep.analysis.protocols import caution, protocols
+from htsweep.analysis.ranks import ranks
+from htsweep.analysis.sensitivity import sensitivity
+from htsweep.analysis.summary import METRICS, metrics_of, summarise
+from htsweep.analysis.volumes import volumes
+
+OVERALL = "test/overall_accuracy"
+CURVES = ("test/curve_seen", "test/curve_missing")
+"""Columns of lists: they are read for what the protocol chose alone."""
+ALPHA = 0.05
+READS = (*METRICS, "validation/seen_accuracy", "validation/loss", "validation/source_missing_accuracy",
+         "validation/pseudo_missing_accuracy", "seconds", "peak_memory_bytes", "trainable_parameters")
+"""The metrics that `conclude` reads where a task measures them."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What the tables do not say of their study."""
+
+    title: str
+    design: Design
+    protocol: str
+    repetitions: int
+    parameters: Sequence[str] = ()
+    baseline: Any = None
+    """Value of the compared factor; None: `plain`, else the first that is no source and no bound."""
+    non_disruption: float | None = None
+    gpus: float = 1.0
+    """GPUs of a trial."""
+    sampler: str = "grid"
+    objectives: Sequence[str] = ()
+    variants: pd.DataFrame | None = None
+    """Of an ablation, as `ablating.variants` gives them."""
+    planned: pd.DataFrame | None = None
+    """One row per sweep of the plan: `sweep` and the factors."""
+    missing: str = ""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+def conclude(
+    trials: pd.DataFrame, measurements: pd.DataFrame, about: About, metrics: Sequence[str] = (),
+    lists: pd.DataFrame | None = None,
+) -> Findings:
+    """The findings of a study.
+
+    Args:
+        trials: one row per ended trial.
+        measurements: one row per measurement, with those of `READS` that there are; all of them for another kind of task.
+        about: what the tables do not say.
+        metrics: what is summarised; none: the accuracies, else what is measured under `test/`.
+        lists: `trial`, `step` and the `CURVES` of at least the rows that the protocol chose; None: there are no curves.
+    """
+    design, repetitions = about.design, about.repetitions
+    choice = selection.choice(measurements, about.protocol, repetitions) if len(measurements) else None
+    chosen = measurements if choice is None else selection.at(selection.whole(measurements, repetitions), choice)
+    numeric = [str(name) for name in measurements.columns if pd.api.types.is_numeric_dtype(measurements[name])]
+    told = list(metrics) or metrics_of(numeric)
+    baseline = about.baseline if about.baseline is not None else _baseline(chosen, design)
+    of = Findings(about.title, design, frontier.axes(numeric), told, about.protocol, repetitions, str(baseline),
+                  trials=trials["trial"].nunique(), parameters=about.parameters)
+    shared: dict[str, Any] = {"choice": choice, "repetitions": repetitions}
+    made: dict[str, Any] = {
+        "summary": summarise(chosen, design, told), "effects": effects(chosen, design, told, baseline),
+        "ranks": ranks(chosen, design, told), "protocols": protocols(measurements, design, told, repetitions=repetitions),
+        "failures": failures(trials, about), "missing": about.missing, "provenance": about.provenance}
+    if of.axes is not None and choice is not None:
+        x, y = of.axes
+        made |= {
+            "points": frontier.frontier(measurements, x, y, design=design, parameters=about.parameters,
+                                        non_disruption=about.non_disruption, **shared),
+            "attainment": attainment(measurements, x, y, design=design, **shared),
+            "volumes": volumes(measurements, x, y, design=design, **shared)}
+    searched = [name for name in dict.fromkeys([*(of.axes or ()), OVERALL, "test/ausuc"]) if name in numeric] or told
+    if about.parameters and choice is not None:
+        made |= {"sensitivity": sensitivity(measurements, design, about.parameters, searched, **shared),
+                 "importance": importance(measurements, design, about.parameters, searched, **shared)}
+    bought = OVERALL if OVERALL in numeric else next(iter(told), None)
+    if bought is not None and choice is not None:
+        made["costs"] = costs(measurements, design, bought, parameters=about.parameters, trials=trials,
+                              gpus=about.gpus, **shared)
+    if lists is not None and set(CURVES) <= set(lists.columns):
+        made["curves"] = curves.curves(chosen.drop(columns=list(CURVES), errors="ignore").merge(
+            lists[["trial", "step", *CURVES]], on=["trial", "step"]), design)
+    if about.variants is not None and len(about.variants):
+        made["ablation"] = ablation(chosen, design, about.variants, told)
+    return dataclasses.replace(of, **{**made, "warnings": _warnings(about, made["summary"], made["effects"], made["protocols"])})
+
+
+def failures(trials: pd.DataFrame, about: About) -> pd.DataFrame:
+    """One row per sweep, status and reason: how many trials failed, stopped early or are to come, and an example's log."""
+    keys = about.design.factors
+    columns = [*keys, "status", "reason", "trials", "log"]
+    bad = trials[trials["status"] != "done"]
+    parts = []
+    if len(bad):
+        named = bad.assign(reason=bad["reason"].fillna(""), log=bad["log"].fillna("") if "log" in bad else "")
+        parts.append(named.groupby([*keys, "status", "reason"], sort=False, observed=True, dropna=False).agg(
+            trials=("trial", "nunique"), log=("log", "first")).reset_index())
+    left = selection.left_out(trials, about.repetitions)
+    counts = left[left["to_come"] > 0].groupby("sweep", sort=False, observed=True)["to_come"].sum().to_dict()
+    begun = trials[trials["sweep"].isin(counts)].drop_duplicates("sweep")
+    waiting = [{**{key: row.get(key) for key in keys}, "status": "to come", "reason": "not all repetitions ended",
+                "trials": counts[row["sweep"]], "log": ""} for row in begun.to_dict("records")]
+    unseen = trials.iloc[:0] if about.planned is None else about.planned[~about.planned["sweep"].isin(trials["sweep"])]
+    waiting += [{**{key: row.get(key) for key in keys}, "status": "to come", "reason": "not run", "trials": about.repetitions,
+                 "log": ""} for row in unseen.to_dict("records")]
+    parts += [pd.DataFrame(waiting)] if waiting else []
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def _baseline(chosen: pd.DataFrame, design: Design) -> Any:
+    """`plain` where it is compared, else the first value that is neither the source model nor an upper bound."""
+    there = list(dict.fromkeys(chosen[design.compared])) if design.compared in chosen else []
+    return next((one for one in there if one == "plain"), next((one for one in there if str(one) not in ROLES),
+                                                              there[0] if there else ""))
+
+
+def _warnings(about: About, summary: pd.DataFrame, found: pd.DataFrame, compared: pd.DataFrame) -> list[str]:
+    """What the reader must know before believing a table."""
+    told = [interval.caution(about.repetitions)] if len(summary) else []
+    if len(summary) and about.repetitions < 2:
+        told.append("One repetition: there is no interval, and no difference can be tested.")
+    elif len(found) and least_p(about.repetitions) >= ALPHA:
+        told.append(f"With {about.repetitions} repetitions the exact paired test cannot reach p < {ALPHA:g}, whatever the "
+                    f"numbers are; that takes {repetitions_needed(ALPHA)}, and more where several methods are compared.")
+    told += [caution(about.sampler, about.objectives)] if len(compared) else []
+    if about.protocol == "oracle":
+        told.append("Configurations were chosen on test data (protocol `oracle`): every number is an upper bound, no result.")
+    return [one for one in told if one]

@@ -1,0 +1,234 @@
+"""What a method changes against a baseline: paired differences, how sure they are, and what may be said of them.
+
+Pairs are repetitions of one group: a repetition has the same class split, data order and seeds for every method, so that
+what it adds to both cancels in the difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from htsweep.analysis.design import Design
+from htsweep.analysis.frontier import ROLES
+from htsweep.analysis.interval import LEVEL, bca, stacked
+from htsweep.analysis.power import least_p
+
+ALPHA = 0.05
+_EXACT = 16
+"""Up to so many pairs all sign patterns are counted."""
+_DRAWS = 99_999
+"""Random sign patterns beyond that."""
+_DIGITS = 12
+"""Numbers are compared to so many decimals: equal ones stay equal whatever was added up in which order."""
+_TIE = 1e-9
+"""Sums that differ by less, as a share of the sum of sizes, are equal: rounding must not decide what is as extreme."""
+_COLUMNS = ("n", "difference", "low", "high", "improvement", "p", "p_holm", "least_p", "verdict", "wilcoxon")
+
+
+def effects(
+    chosen: pd.DataFrame, design: Design, metrics: Sequence[str], baseline: str, level: float = LEVEL,
+) -> pd.DataFrame:
+    """One row per group, compared value (but the baseline) and metric: what it changes against the baseline.
+
+    The groups' factors, the compared one, `metric`, `baseline`; `n` pairs (repetitions that both have); `difference`, the
+    mean of value - baseline over them, and its BCa interval `low`, `high`; `improvement`, the probability that a run of it
+    is above a run of the baseline (Agarwal et al., NeurIPS 2021: over all pairs of runs, a tie counts half); `p` of the
+    exact two-sided sign-flip test; `p_holm`, corrected for the family; `least_p` that n pairs can reach before that;
+    `verdict`; `wilcoxon`, p of the signed-rank test, exact with ties too (zeros dropped).
+
+    A family is all compared values of one group and metric. A bound (`oracle`: nobody can choose it) takes no part in it:
+    its `p_holm` is NaN and its verdict `bound`. `better` and `worse` say that the metric is shown to be higher or lower:
+    p_holm < 0.05, and the interval excludes 0. `too few`: even differences that are all of one sign, for the whole family,
+    would leave p_holm >= 0.05 (n < 6 for one value, n < 10 for 18). Values that share no repetition with the baseline have
+    n = 0 and NaNs; a group without the baseline, or a value without the metric, has no row. Sweeps that no factor tells
+    apart are averaged within a repetition.
+
+    Args:
+        chosen: what `selection.choose` returns.
+        design: which columns make a group, and which is compared.
+        metrics: the columns to compare; those that are not there, or hold no numbers, are left out.
+        baseline: the value of the compared factor that the others are compared with.
+        level: of the intervals.
+    """
+    families = []
+    for group, runs in _groups(chosen, design, metrics):
+        for metric in runs.columns:
+            told = {**group, "metric": metric, "baseline": baseline}
+            families.append([{**told, **row} for row in _against(_wide(runs[metric]), design.compared, baseline)])
+    return pd.DataFrame(_judged(families, design.compared, level), columns=[*design.factors, "metric", "baseline", *_COLUMNS])
+
+
+def pooled(
+    chosen: pd.DataFrame, design: Design, metrics: Sequence[str], baseline: str, level: float = LEVEL,
+) -> pd.DataFrame:
+    """One row per compared value and metric: what it changes against the baseline over all its `groups` (how many).
+
+    The unit is the repetition: its difference is the mean over the groups. Groups share a repetition's seeds, and datasets
+    its class splits, so that differences of one repetition are no independent evidence; over repetitions they are. What is
+    shown is shown of these groups, not of others (for that, `ranks`). Every group that has a pair counts, and a repetition
+    that lacks one of them does not, so that no dataset weighs more in one repetition than in another. `improvement` is the
+    mean over groups, as rliable defines it over tasks. A family is all compared values of a metric; else as `effects`,
+    columns and arguments too.
+    """
+    by_group = list(_groups(chosen, design, metrics))
+    families = []
+    for metric in dict.fromkeys(name for _, runs in by_group for name in runs.columns):
+        rows = [row for _, runs in by_group for row in _against(_wide(runs[metric]), design.compared, baseline)]
+        values = dict.fromkeys(row[design.compared] for row in rows)
+        families.append([
+            {design.compared: value, "metric": metric, "baseline": baseline,
+             **_over_groups([row for row in rows if row[design.compared] == value])} for value in values])
+    columns = [design.compared, "metric", "baseline", "groups", *_COLUMNS]
+    return pd.DataFrame(_judged(families, design.compared, level), columns=columns)
+
+
+def improvement(x: np.ndarray, y: np.ndarray) -> float:
+    """The probability that a run of x is above a run of y: over all pairs, a tie counts half (Agarwal et al. 2021)."""
+    return float(((x[:, None] > y) + 0.5 * (x[:, None] == y)).mean())
+
+
+def sign_flip(differences: np.ndarray) -> float:
+    """The two-sided p of the paired sign-flip (permutation) test that the mean difference is 0 (Fisher 1935, section 21).
+
+    It is the share of sign patterns whose sum is at least as far from 0: of all 2^n up to 16 differences, beyond of 99,999
+    random ones and the given one (fixed seed). NaNs do not count; no differences give NaN, and only zeros 1.
+    """
+    sizes = np.asarray(differences, float)
+    sizes = sizes[~np.isnan(sizes)]
+    if len(sizes) == 0:
+        return float("nan")
+    seen, total = abs(sizes.sum()), np.abs(sizes).sum()
+    # The sums are the same whatever signs the differences have: sorted by size, neither order nor direction matters.
+    sums = np.abs(_signs(len(sizes)) @ np.sort(np.abs(sizes)))
+    extreme = int((sums >= seen - _TIE * total).sum())
+    return extreme / len(sums) if len(sizes) <= _EXACT else (extreme + 1) / (len(sums) + 1)
+
+
+def signed_rank(differences: np.ndarray) -> float:
+    """The two-sided p of Wilcoxon's signed-rank test (1945), zeros dropped; NaNs do not count.
+
+    The sign-flip test of the signed ranks, thus exact with ties too, where scipy's tables are not.
+    """
+    known = np.asarray(differences, float)
+    known = known[~np.isnan(known)]
+    if len(known) == 0:
+        return float("nan")
+    known = known[known != 0]
+    sizes = np.abs(known)
+    # Ties share the mean of their ranks (scipy's rankdata, at a tenth of its cost for so few numbers).
+    rank = ((sizes[:, None] > sizes).sum(axis=1) + (sizes[:, None] >= sizes).sum(axis=1) + 1) / 2
+    return sign_flip(np.sign(known) * rank) if len(known) else 1.0
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """The p of one family, adjusted so that any false claim in it is as rare as p says (Holm 1979); a NaN takes no part."""
+    # statsmodels has it too, but its multipletests collects garbage at each call: half a minute for a large study.
+    adjusted = np.array(p, float)
+    order = np.argsort(adjusted, kind="stable")[:int((~np.isnan(adjusted)).sum())]  # NaNs sort last
+    step = np.arange(len(order), 0, -1) * adjusted[order]
+    adjusted[order] = np.minimum(np.maximum.accumulate(step), 1.0)
+    return adjusted
+
+
+def verdict(p_holm: float, low: float, high: float, least: float, alpha: float = ALPHA) -> str:
+    """What may be said of a difference: `better`, `worse`, `not shown`, or `too few` to show anything.
+
+    Args:
+        p_holm: its p after Holm's correction.
+        low: lower end of its interval.
+        high: upper end.
+        least: the smallest p_holm that could have come out (`least_holm`); from `alpha` on, nothing can be shown.
+        alpha: p_holm must be below.
+    """
+    if not least < alpha:
+        return "too few"
+    if p_holm < alpha and (low > 0 or high < 0):
+        return "better" if low > 0 else "worse"
+    return "not shown"
+
+
+def least_holm(counts: np.ndarray) -> np.ndarray:
+    """The smallest adjusted p that each test of a family can reach, given how many pairs each test has; NaN for no pair.
+
+    Adjusted p rise with every p of the family, so the least is where all tests are at their least: with as many pairs for
+    all of them, `least_p` times the size of the family.
+    """
+    return holm(np.array([least_p(int(count)) if count > 0 else np.nan for count in counts]))
+
+
+def _groups(chosen: pd.DataFrame, design: Design, metrics: Sequence[str]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Each group's factors, and its metrics by compared value and repetition."""
+    numeric = [name for name in metrics if name in chosen.columns and pd.api.types.is_numeric_dtype(chosen[name])]
+    if chosen.empty or not numeric:
+        return
+    group = chosen.groupby(list(design.groups), sort=False, observed=True, dropna=False) if design.groups else [((), chosen)]
+    for key, rows in group:
+        runs = rows.groupby([design.compared, "repetition"], sort=False, observed=True, dropna=False)[numeric].mean()
+        yield dict(zip(design.groups, key, strict=True)), runs.astype(float).round(_DIGITS)
+
+
+def _wide(runs: pd.Series) -> pd.DataFrame:
+    """Runs as repetitions x compared values; values without a number are left out."""
+    table: pd.DataFrame = runs.unstack(level=0, sort=False).dropna(axis=1, how="all")
+    return table
+
+
+def _against(table: pd.DataFrame, compared: str, baseline: str) -> list[dict[str, Any]]:
+    """A row per compared value of one group's metric: its paired `differences` by repetition, its `improvement`."""
+    # A compared value need not be text; the baseline's name is.
+    base = next((table[name].to_numpy() for name in table.columns if str(name) == baseline), None)
+    if base is None:
+        return []
+    known = base[~np.isnan(base)]
+    return [{compared: value, "differences": pd.Series(runs - base, table.index),
+             "improvement": improvement(runs[~np.isnan(runs)], known)}
+            for value, runs in zip(table.columns, table.to_numpy().T, strict=True) if str(value) != baseline]
+
+
+def _over_groups(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """One compared value's rows of several groups as one."""
+    paired = [change for row in rows if (change := row["differences"].dropna()).size]
+    # Repetitions that are not in every group drop out with the NaN that alignment leaves.
+    change = pd.concat(paired, axis=1).mean(axis=1, skipna=False) if paired else pd.Series(dtype=float)
+    return {"groups": len(paired), "differences": change, "improvement": float(np.mean([row["improvement"] for row in rows]))}
+
+
+def _judged(families: list[list[dict[str, Any]]], compared: str, level: float) -> list[dict[str, Any]]:
+    """All rows with what their differences say, and with `p_holm` and `verdict` inside their family."""
+    rows = [row for family in families for row in family]
+    _test(rows, level)
+    for family in families:
+        bound = np.array([ROLES.get(str(row[compared])) == "bound" for row in family], bool)
+        adjusted = holm(np.array([np.nan if out else row["p"] for row, out in zip(family, bound, strict=True)], float))
+        least = least_holm(np.array([0 if out else row["n"] for row, out in zip(family, bound, strict=True)], int))
+        for row, out, p, reachable in zip(family, bound, adjusted, least, strict=True):
+            row["p_holm"] = p
+            row["verdict"] = "bound" if out else verdict(p, row["low"], row["high"], reachable)
+    return rows
+
+
+def _test(rows: list[dict[str, Any]], level: float) -> None:
+    """Adds what each row's differences say by themselves; NaNs do not count."""
+    known = [np.sort(one[~np.isnan(one)]).round(_DIGITS) for row in rows for one in [row["differences"].to_numpy(float)]]
+    ends = np.full((2, len(rows)), np.nan)
+    cell = np.repeat(np.arange(len(rows)), [len(one) for one in known])
+    for which, numbers in stacked(np.concatenate([np.array([]), *known]), cell):
+        ends[:, which] = bca(numbers, level)
+    for row, one, low, high in zip(rows, known, *ends, strict=True):
+        mean = round(float(one.mean()), _DIGITS) if len(one) else np.nan
+        row.update(n=len(one), difference=mean, low=low, high=high, p=sign_flip(one), least_p=least_p(len(one)),
+                   wilcoxon=signed_rank(one))
+
+
+@lru_cache(maxsize=32)
+def _signs(count: int) -> np.ndarray:
+    """Sign patterns (patterns x count): one of each pair of opposites where all are counted, else random ones."""
+    if count > _EXACT:
+        return np.random.default_rng(0).choice([-1.0, 1.0], size=(_DRAWS, count))
+    bits = np.arange(2 ** (count - 1))[:, None] >> np.arange(count)
+    return np.where(bits & 1, -1.0, 1.0)

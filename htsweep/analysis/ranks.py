@@ -1,0 +1,96 @@
+"""Which methods stand where over many groups: mean ranks, and how far apart ranks must be (Demsar, JMLR 7, 2006)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from htsweep.analysis.design import Design
+from htsweep.analysis.frontier import ROLES
+
+ALPHA = 0.05
+_DIGITS = 12
+"""Blocks' values are compared to so many decimals: equal ones tie whatever order they were added up in."""
+
+
+def ranks(chosen: pd.DataFrame, design: Design, metrics: Sequence[str]) -> pd.DataFrame:
+    """One row per metric and compared value, best first: its mean `rank` over the groups; 1 is the highest, ties share.
+
+    `blocks`: how many groups; `friedman_p`: that all have the same rank, by Friedman's chi-square (1937), rough for few
+    blocks and NaN for two values, which it is not made for; `critical_difference`: ranks less than this apart do not differ
+    by Nemenyi's test at 5 %.
+
+    A block is a group, its value the mean over repetitions. Bounds (`oracle`) take no part; nor does a value that some
+    group has no number of, since ranks among different rivals say nothing. Fewer than two blocks or values give no row.
+
+    Args:
+        chosen: what `selection.choose` returns.
+        design: which columns make a group, and which is compared.
+        metrics: the columns to rank by; those that are not there, or hold no numbers, are left out.
+    """
+    numeric = [name for name in metrics if name in chosen.columns and pd.api.types.is_numeric_dtype(chosen[name])]
+    competing = chosen[~chosen[design.compared].map(lambda value: ROLES.get(str(value)) == "bound").astype(bool)]
+    parts = [_ranks(_blocks(competing, design, metric), design.compared, metric) for metric in numeric] if design.groups else []
+    parts = [part for part in parts if len(part)]
+    columns = ["metric", design.compared, "rank", "blocks", "friedman_p", "critical_difference"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def critical_difference(count: int, blocks: int, alpha: float = ALPHA) -> float:
+    """How far mean ranks of `count` methods over `blocks` blocks must be apart to differ: q sqrt(k (k+1) / (6 N)).
+
+    q is the studentized range's quantile over sqrt(2) (Nemenyi 1963; Demsar 2006, equation 6 and table 5). NaN for fewer
+    than two methods or no block.
+    """
+    from scipy.stats import studentized_range
+
+    if count < 2 or blocks < 1:
+        return math.nan
+    q = float(studentized_range.ppf(1 - alpha, count, math.inf)) / math.sqrt(2)
+    return q * math.sqrt(count * (count + 1) / (6 * blocks))
+
+
+def cliques(ranks_of_metric: pd.DataFrame, compared: str = "method") -> list[list[str]]:
+    """The largest runs of two or more methods, best first, whose ranks are all less than the critical difference apart.
+
+    `ranks_of_metric` holds the rows of `ranks` of one metric. No run lies inside another: they are the bars of the diagram.
+    """
+    ordered = ranks_of_metric.sort_values("rank", kind="stable")
+    values, names = ordered["rank"].to_numpy(float), ordered[compared].astype(str).tolist()
+    if not names:
+        return []
+    ends = np.searchsorted(values, values + float(ordered["critical_difference"].iloc[0]), side="left")
+    return [names[first:end] for first, end in enumerate(ends)
+            if end - first > 1 and (first == 0 or end > ends[first - 1])]
+
+
+def _blocks(chosen: pd.DataFrame, design: Design, metric: str) -> pd.DataFrame:
+    """The metric as groups x compared values, of the values that all groups have."""
+    means = chosen[chosen[metric].notna()].groupby(design.factors, sort=False, observed=True, dropna=False)[metric].mean()
+    table: pd.DataFrame = means.astype(float).round(_DIGITS).unstack(sort=False)
+    return table.dropna(axis=1)
+
+
+def _ranks(table: pd.DataFrame, compared: str, metric: str) -> pd.DataFrame:
+    blocks, count = table.shape
+    if blocks < 2 or count < 2:
+        return pd.DataFrame()
+    ranked = table.rank(axis=1, ascending=False)
+    mean = ranked.mean().sort_values(kind="stable")
+    return pd.DataFrame({compared: mean.index.to_numpy(), "rank": mean.to_numpy(float)}).assign(
+        metric=metric, blocks=blocks, friedman_p=_friedman(ranked.to_numpy(float)),
+        critical_difference=critical_difference(count, blocks))
+
+
+def _friedman(ranked: np.ndarray) -> float:
+    """Friedman's p (blocks x methods); 1 where every block is one tie, for which the statistic is 0/0."""
+    from scipy.stats import friedmanchisquare
+
+    if ranked.shape[1] < 3:
+        return math.nan
+    if np.ptp(ranked) == 0:
+        return 1.0
+    return float(friedmanchisquare(*ranked.T).pvalue)
