@@ -95,7 +95,7 @@ def test_the_page_has_every_method_and_what_hovering_tells() -> None:
     assert list(traces) == list(METHODS)
     assert traces["l2sp"].y == (35.0,)
     assert traces["l2sp"].text == (
-        "<b>l2sp</b><br>l2sp.backbone=0.1<br>seen: 98.6 ± 1.0 %<br>missing: 35.0 ± 1.0 %<br>n = 3, step 1<br>"
+        "<b>l2sp</b><br>l2sp.backbone=0.1<br>seen: 98.6 [98.2, 99.0] %<br>missing: 35.0 [34.6, 35.4] %<br>n = 3, step 1<br>"
         "on the front in 100% of bootstrap samples<br>chosen by the protocol",)
     assert "upper bound" in traces["oracle"].text[0]
     assert traces["l2sp"].marker.symbol == ("square",)

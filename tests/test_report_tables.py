@@ -8,43 +8,45 @@ import pytest
 from frames import METHODS, digits, trials_of
 
 from htsweep.errors import HtsweepError
-from htsweep.report import tables
+from htsweep.report import typeset
 from htsweep.report.text import columns, report
 
-HOW = ("In percent; mean ± half of the 95 % interval (Student's t) over 3 repetitions. Chosen by `last`: the first "
-       "configuration of each sweep (its defaults) at its last step. **Bold**: the highest mean of a group, upper bounds "
-       "aside. With 3 repetitions a paired sign-flip test cannot reach p < 0.05; that takes 6.")
+HOW = ("In percent; mean [low, high]: 95 % interval (BCa bootstrap) over 3 repetitions. Bootstrap intervals of few repetitions"
+       " are too narrow: with 3, one that is meant to hold the true mean 95 % of the time holds it about 73 % of the time. "
+       "Claims rest on the exact test. Chosen by `last`: the first configuration of each sweep (its defaults) at its last "
+       "step. **Bold**: the highest mean of a group, upper bounds aside. With 3 repetitions a paired sign-flip test cannot "
+       "reach p < 0.05; that takes 6.")
 MARKDOWN = f"""# digits
 
 {HOW}
 
 ### mnist-uci, 50 % missing, lenet_bn
 
-| method                 |   n |           seen |        missing |        overall |  harmonic mean |          AUSUC |
-| ---------------------- | --: | -------------: | -------------: | -------------: | -------------: | -------------: |
-| source                 |   3 |     60.0 ± 1.0 | **60.0** ± 1.0 |     60.0 ± 1.0 | **60.0** ± 1.0 | **36.0** ± 1.2 |
-| plain                  |   3 | **99.4** ± 1.0 |      2.0 ± 1.0 |     50.7 ± 1.0 |      3.9 ± 1.9 |      2.0 ± 1.0 |
-| l2sp                   |   3 |     98.6 ± 1.0 |     35.0 ± 1.0 | **66.8** ± 1.0 |     51.7 ± 1.2 |     34.5 ± 1.3 |
-| selective_distillation |   3 |     98.0 ± 1.0 |     30.0 ± 1.0 |     64.0 ± 1.0 |     45.9 ± 1.3 |     29.4 ± 1.3 |
-| oracle                 |   3 |     98.0 ± 1.0 |     98.0 ± 1.0 |     98.0 ± 1.0 |     98.0 ± 1.0 |     96.0 ± 1.9 |
+| method                 |   n |                  seen |               missing |               overall |         harmonic mean |                 AUSUC |
+| ---------------------- | --: | --------------------: | --------------------: | --------------------: | --------------------: | --------------------: |
+| source                 |   3 |     60.0 [59.6, 60.4] | **60.0** [59.6, 60.4] |     60.0 [59.6, 60.4] | **60.0** [59.6, 60.4] | **36.0** [35.5, 36.5] |
+| plain                  |   3 | **99.4** [99.0, 99.8] |        2.0 [1.6, 2.4] |     50.7 [50.3, 51.1] |        3.9 [3.1, 4.7] |        2.0 [1.6, 2.4] |
+| l2sp                   |   3 |     98.6 [98.2, 99.0] |     35.0 [34.6, 35.4] | **66.8** [66.4, 67.2] |     51.7 [51.2, 52.2] |     34.5 [34.0, 35.0] |
+| selective_distillation |   3 |     98.0 [97.6, 98.4] |     30.0 [29.6, 30.4] |     64.0 [63.6, 64.4] |     45.9 [45.4, 46.4] |     29.4 [28.9, 29.9] |
+| oracle                 |   3 |     98.0 [97.6, 98.4] |     98.0 [97.6, 98.4] |     98.0 [97.6, 98.4] |     98.0 [97.6, 98.4] |     96.0 [95.3, 96.8] |
 
 Nothing is missing: every point has its 3 repetitions.
-"""
+"""  # noqa: E501
 LATEX = r"""% \usepackage{booktabs}
 \begin{table}[t]
 \centering
 \small
-\caption{In percent; mean $\pm$ half of the 95 \% interval (Student's t) over 3 repetitions. Chosen by last: the first configuration of each sweep (its defaults) at its last step. Bold: the highest mean of a group, upper bounds aside. With 3 repetitions a paired sign-flip test cannot reach p \textless{} 0.05; that takes 6.}
+\caption{In percent; mean [low, high]: 95 \% interval (BCa bootstrap) over 3 repetitions. Bootstrap intervals of few repetitions are too narrow: with 3, one that is meant to hold the true mean 95 \% of the time holds it about 73 \% of the time. Claims rest on the exact test. Chosen by last: the first configuration of each sweep (its defaults) at its last step. Bold: the highest mean of a group, upper bounds aside. With 3 repetitions a paired sign-flip test cannot reach p \textless{} 0.05; that takes 6.}
 \begin{tabular}{lrrrrrr}
 \toprule
 method & $n$ & seen & missing & overall & harmonic mean & AUSUC \\
 \midrule
 \multicolumn{7}{l}{\emph{mnist-uci, 50 \% missing, lenet\_bn}} \\
-source & 3 & 60.0 $\pm$ 1.0 & \textbf{60.0} $\pm$ 1.0 & 60.0 $\pm$ 1.0 & \textbf{60.0} $\pm$ 1.0 & \textbf{36.0} $\pm$ 1.2 \\
-plain & 3 & \textbf{99.4} $\pm$ 1.0 & 2.0 $\pm$ 1.0 & 50.7 $\pm$ 1.0 & 3.9 $\pm$ 1.9 & 2.0 $\pm$ 1.0 \\
-l2sp & 3 & 98.6 $\pm$ 1.0 & 35.0 $\pm$ 1.0 & \textbf{66.8} $\pm$ 1.0 & 51.7 $\pm$ 1.2 & 34.5 $\pm$ 1.3 \\
-selective\_distillation & 3 & 98.0 $\pm$ 1.0 & 30.0 $\pm$ 1.0 & 64.0 $\pm$ 1.0 & 45.9 $\pm$ 1.3 & 29.4 $\pm$ 1.3 \\
-oracle & 3 & 98.0 $\pm$ 1.0 & 98.0 $\pm$ 1.0 & 98.0 $\pm$ 1.0 & 98.0 $\pm$ 1.0 & 96.0 $\pm$ 1.9 \\
+source & 3 & 60.0 {\scriptsize [59.6, 60.4]} & \textbf{60.0} {\scriptsize [59.6, 60.4]} & 60.0 {\scriptsize [59.6, 60.4]} & \textbf{60.0} {\scriptsize [59.6, 60.4]} & \textbf{36.0} {\scriptsize [35.5, 36.5]} \\
+plain & 3 & \textbf{99.4} {\scriptsize [99.0, 99.8]} & 2.0 {\scriptsize [1.6, 2.4]} & 50.7 {\scriptsize [50.3, 51.1]} & 3.9 {\scriptsize [3.1, 4.7]} & 2.0 {\scriptsize [1.6, 2.4]} \\
+l2sp & 3 & 98.6 {\scriptsize [98.2, 99.0]} & 35.0 {\scriptsize [34.6, 35.4]} & \textbf{66.8} {\scriptsize [66.4, 67.2]} & 51.7 {\scriptsize [51.2, 52.2]} & 34.5 {\scriptsize [34.0, 35.0]} \\
+selective\_distillation & 3 & 98.0 {\scriptsize [97.6, 98.4]} & 30.0 {\scriptsize [29.6, 30.4]} & 64.0 {\scriptsize [63.6, 64.4]} & 45.9 {\scriptsize [45.4, 46.4]} & 29.4 {\scriptsize [28.9, 29.9]} \\
+oracle & 3 & 98.0 {\scriptsize [97.6, 98.4]} & 98.0 {\scriptsize [97.6, 98.4]} & 98.0 {\scriptsize [97.6, 98.4]} & 98.0 {\scriptsize [97.6, 98.4]} & 96.0 {\scriptsize [95.3, 96.8]} \\
 \bottomrule
 \end{tabular}
 \end{table}
@@ -113,7 +115,7 @@ def test_a_long_list_of_what_is_not_there_is_cut() -> None:
 def test_one_repetition_shows_that_it_has_no_interval() -> None:
     frame = digits(repetitions=1)
     text = report(trials_of(frame), frame)["report.md"]
-    assert "59.6 ± n/a" in text
+    assert "59.6 [n/a]" in text
     assert "One repetition gives no interval." in text
 
 
@@ -128,15 +130,15 @@ def test_a_metric_that_some_repetitions_lack_says_over_how_many_it_is() -> None:
     frame.loc[frame["trial"] == "mnist-uci/plain/0", "test/ausuc"] = None
     frame.loc[frame["method"] == "l2sp", "test/ausuc"] = None
     text = report(trials_of(frame), frame)["report.md"]
-    assert re.search(r"\| plain .* \(n=2\) \|", text)
+    assert re.search(r"\| plain .* \[[\d., ]+\] \(n=2\) \|", text)
     assert re.search(r"\| l2sp .* n/a \|", text)
 
 
 def test_numbers_that_are_no_fractions_are_shown_as_they_are() -> None:
     frame = digits()[["trial", "sweep", "point", "repetition", "status", "step", "method"]].assign(**{"test/loss": 12.5})
     text = report(trials_of(frame), frame)["report.md"]
-    assert "Mean ± half of the 95 % interval" in text
-    assert "12.5 ± 0" in text
+    assert "Mean [low, high]: 95 % interval" in text
+    assert "12.5 [12.5, 12.5]" in text
     assert "**12.5**" not in text
 
 
@@ -175,13 +177,13 @@ def test_bold_goes_by_what_is_shown() -> None:
 
 
 def test_escape_leaves_plain_text_alone() -> None:
-    assert tables.escape("l2sp + wise-ft (0.5), é") == "l2sp + wise-ft (0.5), é"
+    assert typeset.escape("l2sp + wise-ft (0.5), é") == "l2sp + wise-ft (0.5), é"
 
 
 def test_any_measurement_can_be_shown() -> None:
     frame = digits().assign(**{"validation/alg_gamma": 1.5})
     found = report(trials_of(frame), frame, metrics=["validation/alg_gamma", "test/seen_accuracy"])["report.md"]
     assert re.search(r"\| method +\| +n \| validation/alg_gamma \| +seen \|", found)
-    assert "|              1.5 ± 0 |" in found
+    assert "|       1.5 [1.5, 1.5] |" in found
     with pytest.raises(HtsweepError, match=r"no measurement 'test/seen_acuracy'.* did you mean 'test/seen_accuracy'"):
         report(trials_of(frame), frame, metrics=["test/seen_acuracy"])

@@ -75,12 +75,40 @@ def metric(name: str) -> str:
     return METRICS.get(name, name)
 
 
+def number(given: float, name: str, sign: bool = False) -> str:
+    """A value of the metric `name`, in the unit that is shown: `98.8`, `12.34`; with `sign`, `+15.8`: a difference."""
+    text = format(given * scale(name), f"{'+' if sign else ''}{'.1f' if is_percent(name) else '.4g'}")
+    return text if text.strip("+-0.") else text.lstrip("+-")  # no minus zero
+
+
+def bracket(low: float, high: float, name: str, sign: bool = False) -> str:
+    """The ends of an interval: `[98.1, 99.2]`; `[n/a]`: one repetition gives none."""
+    if low != low or high != high:
+        return "[n/a]"
+    return f"[{number(low, name, sign)}, {number(high, name, sign)}]"
+
+
 def interval(row: Mapping[str, Any], name: str) -> str:
-    """A metric's mean with half its interval: `98.8 ± 0.4 %`; `± n/a`: one repetition gives none."""
-    half = (row[f"{name} high"] - row[name]) * scale(name)
-    if is_percent(name):
-        return f"{row[name] * scale(name):.1f} ± {'n/a' if half != half else f'{half:.1f}'} %"
-    return f"{row[name]:.4g} ± {'n/a' if half != half else f'{half:.2g}'}"
+    """A metric's mean with the ends of its interval: `98.8 [98.1, 99.2] %`; `[n/a]`: one repetition gives none."""
+    text = f"{number(row[name], name)} {bracket(row[f'{name} low'], row[f'{name} high'], name)}"
+    return f"{text} %" if is_percent(name) else text
+
+
+def amount(given: float, name: str) -> str:
+    """A value of the metric with its unit: `98.8 %`, `12.34`."""
+    return f"{number(given, name)} %" if is_percent(name) else number(given, name)
+
+
+def distance(given: float, name: str) -> str:
+    """How far two values of the metric lie apart: `15.8 points`, `12.34`."""
+    return f"{number(abs(given), name)} points" if is_percent(name) else number(abs(given), name)
+
+
+def probability(given: float) -> str:
+    """A p value: `0.031`, `< 0.001`, `n/a`."""
+    if given != given:
+        return "n/a"
+    return "< 0.001" if given < 0.001 else f"{given:.2g}" if given < 0.995 else "1"
 
 
 def axis(name: str) -> str:
@@ -88,3 +116,12 @@ def axis(name: str) -> str:
     if name.endswith("_accuracy") and name in METRICS:
         return f"accuracy on {METRICS[name]} classes (%)" if METRICS[name] != "overall" else "accuracy on all classes (%)"
     return f"{metric(name)} (%)" if is_percent(name) else name
+
+
+_COSTS = {"seconds": "seconds of training", "gpu_hours": "GPU hours", "peak_memory_bytes": "peak memory (bytes)",
+          "trainable_parameters": "trainable parameters"}
+
+
+def cost(name: str) -> str:
+    """A cost as the title of an axis: `GPU hours`."""
+    return _COSTS.get(name, name)

@@ -9,12 +9,14 @@ import pandas as pd
 from htsweep import selection
 from htsweep.analysis.design import Design
 from htsweep.analysis.design import design as design_of
+from htsweep.analysis.interval import caution
 from htsweep.analysis.power import least_p, repetitions_needed
 from htsweep.analysis.summary import METRICS, metrics_of, summarise
 from htsweep.errors import HtsweepError, did_you_mean
-from htsweep.report import names, tables
+from htsweep.report import names, tables, typeset
 
-ALPHA = 0.05
+ALPHA = tables.REACHABLE
+BOOKTABS = "% \\usepackage{booktabs}\n"
 _LINES = 20
 """Of what is not there, so many lines; the rest is counted."""
 _ENDS = ("stopped", "failed", "to_come")
@@ -59,15 +61,14 @@ def report(
         raise HtsweepError("\n".join(f"no measurement '{name}' in this study; {did_you_mean(name, there)}" for name in unknown))
     metrics = list(metrics) or metrics_of(measured)
     summary = summarise(chosen, design, metrics)
-    found = tables.groups(summary, design, metrics, _configurations(chosen, parameters))
-    how = _how(metrics, protocol, repetitions)
+    found = tables.summary(summary, design, metrics, _configurations(chosen, parameters))
+    how = explain(metrics, protocol, repetitions)
     absent = missing(trials, design, repetitions, sorted(set(chosen["sweep"])), planned)
-    parts = [f"# {title}" if title else "", how, tables.markdown(found, metrics, design.compared)
-             or _nothing(metrics), absent]
+    parts = [f"# {typeset.plain(title)}" if title else "", how, typeset.markdown(found) or _nothing(metrics), absent]
     about = chosen[["sweep", "point", *(name for name in parameters if name in chosen)]].drop_duplicates("point")
     return {
         "report.md": "\n\n".join(part for part in parts if part) + "\n",
-        "report.tex": tables.latex(found, metrics, how.replace("`", "").replace("**", ""), design.compared),
+        "report.tex": BOOKTABS + typeset.latex(found, how.replace("`", "").replace("**", "")) + "\n",
         "report.csv": summary.merge(about, on=["sweep", "point"], how="left").assign(protocol=protocol).to_csv(index=False),
     }
 
@@ -102,10 +103,12 @@ def missing(
     return "\n".join(["Not there (a point takes part when all its repetitions are done):", "", *lines, *rest])
 
 
-def _how(metrics: Sequence[str], protocol: str, repetitions: int) -> str:
+def explain(metrics: Sequence[str], protocol: str, repetitions: int, cautious: bool = True) -> str:
+    """How the numbers of the summary were found and what they can show, in Markdown; `cautious`: and how good intervals are."""
     percent = [name for name in metrics if names.is_percent(name)]
     unit = "In percent; mean" if len(percent) == len(metrics) else "Mean"
-    parts = [f"{unit} ± half of the 95 % interval (Student's t) over {_repetitions(repetitions)}.",
+    parts = [f"{unit} [low, high]: 95 % interval (BCa bootstrap) over {_repetitions(repetitions)}.",
+             caution(repetitions) if cautious else "",
              f"Chosen by `{protocol}`: {selection.NAMES.get(protocol, 'a protocol of the study')}.",
              "**Bold**: the highest mean of a group, upper bounds aside." if percent else ""]
     if repetitions < 2:

@@ -1,0 +1,161 @@
+"""The question and its answer in a sentence per group; nothing is claimed that no test has shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from htsweep.analysis.findings import Findings
+from htsweep.analysis.frontier import ROLES
+from htsweep.report import names, tables
+
+HEADLINES = ("test/overall_accuracy", "test/harmonic_mean", "test/ausuc")
+"""What a method is said to win on: the first of these that was measured, else the first metric there is."""
+_NAMED = 6
+"""Of a list of names, so many are written out."""
+
+
+def question(findings: Findings) -> str:
+    """What was asked, in a line or two: what is compared, in which groups, on what, over how many trials."""
+    compared, summary = findings.design.compared, findings.summary
+    if summary.empty:
+        return f"{_count(findings.trials, 'trial')}: no point has all its repetitions yet."
+    values = list(dict.fromkeys(summary[compared]))
+    groups = [name for name, _ in tables.groups(summary, findings.design) if name]
+    metrics = [names.metric(name) for name in findings.metrics]
+    where = f" in {_count(len(groups), 'group')} ({_listed(groups, '; ')})" if len(groups) > 1 else (
+        f" on {groups[0]}" if groups else "")
+    parts = [f"Which of {_count(len(values), compared)} ({_listed([names.value(one) for one in values])}) does best{where}, "
+             f"by {_listed(metrics)}?",
+             f"{_count(findings.trials, 'trial')}, {_count(findings.repetitions, 'repetition')} of each point; configuration "
+             f"and step chosen by {findings.protocol}."]
+    if not findings.effects.empty:
+        parts.append(f"Differences are to {names.value(findings.baseline)}, paired by repetition.")
+    return " ".join(parts)
+
+
+def answers(findings: Findings) -> list[str]:
+    """A sentence per group, in the summary's order: who is highest on what, by how much, how sure, and who is on the front.
+
+    Upper bounds take no part. `shown` and `not shown` are the verdicts of `findings.effects`, nothing else; who is highest
+    without a test is only said to be highest. No rows give no sentences.
+    """
+    made = []
+    for title, inside in tables.groups(findings.summary, findings.design):
+        competing = inside[(inside["n"] > 0) & ~inside[findings.design.compared].map(_is_bound)]
+        there = [name for name in findings.metrics if name in set(competing["metric"])]
+        if not there:
+            continue
+        headline = next((name for name in HEADLINES if name in there), there[0])
+        key = inside.iloc[0]
+        parts = [_winner(competing[competing["metric"] == headline], headline, findings, key),
+                 _verdicts(_of_group(findings.effects, findings, key), headline, findings),
+                 _others(competing, [name for name in there if name != headline], findings.design.compared),
+                 _front(_of_group(findings.points, findings, key), findings.design.compared)]
+        made.append(f"{title}: " * bool(title) + "; ".join(part for part in parts if part) + ".")
+    return made
+
+
+def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Series) -> str:
+    """`l2sp has the highest overall accuracy, 66.4 % [64.9, 68.0], 15.8 points above plain (p = 0.03 ..., shown)`."""
+    compared = findings.design.compared
+    order = competing.sort_values("mean", ascending=False, kind="stable")
+    best = order.iloc[0]
+    ends = names.bracket(best["low"], best["high"], metric)
+    text = f"{names.value(best[compared])} has the highest {_noun(metric)}, {names.amount(best['mean'], metric)}"
+    text += f" {ends}" if ends != "[n/a]" else " (one repetition: no interval)"
+    ties = int((order["mean"].round(12) == round(float(best["mean"]), 12)).sum()) - 1
+    text += f", and so {'has' if ties == 1 else 'have'} {_count(ties, 'other')}" if ties else ""
+    effects = _of_group(findings.effects, findings, key)
+    if effects.empty or str(best[compared]) == findings.baseline:
+        return text
+    effects = effects[effects["metric"] == metric]
+    mine = effects[effects[compared].astype(str) == str(best[compared])]
+    if mine.empty:
+        return text
+    row, family = mine.iloc[0], int((effects["p_holm"].notna() & ~effects[compared].map(_is_bound)).sum())
+    side = "above" if row["difference"] >= 0 else "below"
+    text += f", {names.distance(row['difference'], metric)} {side} {names.value(findings.baseline)}"
+    if row["verdict"] == "too few":
+        return text  # what cannot be shown is said once, for all
+    p = names.probability(row["p_holm"])
+    over = f" after Holm over {family} {_plural(compared, family)}" if family > 1 else ""
+    shown = "shown" if row["verdict"] in ("better", "worse") else "not shown"
+    return f"{text} (p {p if p.startswith('<') else f'= {p}'}{over}: {shown})"
+
+
+def _verdicts(effects: pd.DataFrame, metric: str, findings: Findings) -> str:
+    """Which compared values are shown to be better or worse than the baseline, or that so few repetitions cannot show it."""
+    if len(effects):
+        effects = effects[(effects["metric"] == metric) & ~effects[findings.design.compared].map(_is_bound)]
+    if effects.empty:
+        return ""
+    compared, baseline = findings.design.compared, names.value(findings.baseline)
+    few = tables.unreachable(effects)
+    by = {verdict: [names.value(one) for one in effects[effects["verdict"] == verdict][compared]]
+          for verdict in ("better", "worse")}
+    if few and not any(by.values()):
+        family = int(effects["p_holm"].notna().sum())
+        over = f" after Holm over {family} {_plural(compared, family)}" if few.endswith("Holm") else ""
+        return (f"nothing is shown against {baseline}: {_count(int(effects['n'].max()), 'repetition')} cannot reach "
+                f"p < {tables.REACHABLE:g}{over} ({few})")
+    # Which way is up is known of accuracies alone.
+    words = ("better", "worse") if names.is_percent(metric) else ("higher", "lower")
+    lists = [f"shown to be {word} than {baseline}: {_listed(by[verdict])}"
+             for word, verdict in zip(words, ("better", "worse"), strict=True) if by[verdict]]
+    if not by["better"]:
+        lists.insert(0, f"no {compared} is shown to be {words[0]} than {baseline}")
+    return "; ".join(lists)
+
+
+def _others(competing: pd.DataFrame, metrics: Sequence[str], compared: str) -> str:
+    """`highest seen: plain (99.3 %); highest missing: source (52.3 %)`."""
+    parts = []
+    for metric in metrics:
+        of = competing[competing["metric"] == metric]
+        best = of.sort_values("mean", ascending=False, kind="stable").iloc[0]
+        parts.append(f"{names.metric(metric)} {names.value(best[compared])} ({names.amount(best['mean'], metric)})")
+    return f"highest on the others: {', '.join(parts)}" if parts else ""
+
+
+def _front(points: pd.DataFrame, compared: str) -> str:
+    """`3 of 7 methods are on the front: plain, l2sp, source`."""
+    if points.empty:
+        return ""
+    points = points[points["role"] != "bound"]
+    on = [names.value(one) for one in dict.fromkeys(points[points["front"].astype(bool)][compared])]
+    total = points[compared].nunique(dropna=False)
+    return f"{len(on)} of {_count(total, compared)} {'is' if len(on) == 1 else 'are'} on the front: {_listed(on)}" if on else ""
+
+
+def _of_group(frame: pd.DataFrame, findings: Findings, key: pd.Series) -> pd.DataFrame:
+    """The rows of the group that `key` belongs to."""
+    if frame.empty:
+        return frame
+    same = pd.Series(True, index=frame.index)
+    for name in findings.design.groups:
+        same &= frame[name].isna() if pd.isna(key[name]) else frame[name] == key[name]
+    return frame[same]
+
+
+def _is_bound(value: object) -> bool:
+    return ROLES.get(str(value)) == "bound"
+
+
+def _noun(metric: str) -> str:
+    title = names.metric(metric)
+    return f"{title} accuracy" if metric.endswith("_accuracy") and title != metric else title
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {_plural(what, number)}"
+
+
+def _plural(what: str, number: int) -> str:
+    return what if number == 1 else f"{what}s"
+
+
+def _listed(texts: Sequence[str], between: str = ", ") -> str:
+    shown = between.join(texts[:_NAMED])
+    return f"{shown}{between}and {len(texts) - _NAMED} more" if len(texts) > _NAMED else shown

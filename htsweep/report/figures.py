@@ -1,0 +1,98 @@
+"""All figures of a report on paper: PNG, SVG and PDF at the width of one or two columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from htsweep.analysis.findings import Findings
+from htsweep.analysis.frontier import ROLES
+from htsweep.errors import HtsweepError, did_you_mean
+from htsweep.report import figure_forest, figure_lines, figure_ranks, paper, static
+from htsweep.report.look import Look, looks
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    Draw = Callable[[Findings, float, Mapping[str, Look]], list[Figure]]
+
+NAMES = ("frontier", "curves", "effects", "ranks", "ablation", "sensitivity", "importance", "costs", "ratios", "volumes")
+
+
+def figures(
+    findings: Findings, width: str = "two", only: Collection[str] = NAMES, formats: Collection[str] = paper.FORMATS,
+) -> dict[str, bytes]:
+    """Each figure in each format by file name: `frontier.png`, `frontier.svg`, ...; a table without rows gives none.
+
+    What does not fit a page goes on in `effects_2.png`; of costs, the first there is gives `costs`, others `costs_NAME`.
+    The same table gives the same bytes.
+
+    Args:
+        findings: what the measurements say.
+        width: `one` or `two` columns of a page (3.35 or 6.9 inches).
+        only: of `NAMES`, those to draw.
+        formats: of `png`, `svg`, `pdf`.
+
+    Raises:
+        HtsweepError: a width, name or format that there is none of.
+    """
+    import matplotlib
+
+    for given, known, what in (([width], paper.WIDTHS, "width"), (only, NAMES, "figure"), (formats, paper.FORMATS, "format")):
+        for name in given:
+            if name not in known:
+                msg = f"no {what} '{name}'; {did_you_mean(name, known)}"
+                raise HtsweepError(msg)
+    made: dict[str, bytes] = {}
+    with matplotlib.rc_context(paper.style(small=True)):
+        for name, figure in draw(findings, width, only).items():
+            made |= {f"{name}.{ending}": content for ending, content in paper.save(figure, formats).items()}
+    return made
+
+
+def draw(findings: Findings, width: str = "two", only: Collection[str] = NAMES) -> dict[str, Figure]:
+    """The figures themselves by name; drawn under the settings of matplotlib that are in force."""
+    look = look_of(findings)
+    made: dict[str, Figure] = {}
+    for name, make in _drawings(findings).items():
+        if name.partition("_")[0] in only:
+            for index, figure in enumerate(make(findings, paper.WIDTHS[width], look), 1):
+                made[name if index == 1 else f"{name}_{index}"] = figure
+    return made
+
+
+def look_of(findings: Findings) -> Mapping[str, Look]:
+    """How each compared value looks: the same in all figures, whichever table has it."""
+    compared = findings.design.compared
+    parts = [frame[[compared]].drop_duplicates() for frame in (
+        findings.points, findings.summary, findings.curves, findings.costs, findings.effects, findings.ranks, findings.volumes,
+        findings.attainment) if compared in frame]
+    if not parts:
+        return {}
+    named = pd.concat(parts).drop_duplicates()
+    return looks(named.assign(role=named[compared].astype(object).map(ROLES).fillna("")), compared)
+
+
+def _drawings(findings: Findings) -> dict[str, Draw]:
+    """What can be drawn of the tables that have rows."""
+    found: dict[str, Draw] = {
+        "frontier": _frontier, "curves": figure_lines.curves, "effects": figure_forest.effects, "ranks": figure_ranks.ranks,
+        "ablation": figure_forest.ablation, "sensitivity": figure_lines.sensitivity, "importance": figure_forest.importance,
+        "ratios": figure_lines.ratios, "volumes": figure_forest.volumes}
+    tables = {name: findings.points if name == "frontier" else findings.summary if name == "ratios" else getattr(findings, name)
+              for name in found}
+    found = {name: make for name, make in found.items() if len(tables[name])}
+    costs = list(dict.fromkeys(findings.costs["cost"])) if len(findings.costs) else []
+    return found | {"costs" if index == 0 else f"costs_{cost}": partial(figure_lines.costs, cost=str(cost))
+                    for index, cost in enumerate(costs)}
+
+
+def _frontier(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
+    if findings.axes is None:
+        return []
+    return [static.draw(findings.points, *findings.axes, findings.design, attainment=findings.attainment, width=width,
+                        look=look, note=f"Means over {findings.repetitions} repetitions with 95 % intervals."
+                        if findings.repetitions > 1 else "Single repetitions, without intervals.")]

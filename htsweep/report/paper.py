@@ -1,0 +1,174 @@
+"""The page that figures are drawn for: widths of one and two columns, letters, panels, legends, and the files' bytes."""
+
+from __future__ import annotations
+
+import io
+import math
+import textwrap
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from htsweep.analysis.design import Design
+from htsweep.report import names
+from htsweep.report.look import Look
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+FORMATS = ("png", "svg", "pdf")
+WIDTHS: Mapping[str, float] = {"one": 3.35, "two": 6.9}
+"""Inches of one and of two columns of a page."""
+HEIGHT = 9.0
+"""Inches of a page that a figure may fill."""
+PANELS = 12
+"""A figure holds so many panels, about a page; the rest is in the CSV and, up to its own limit, in the interactive page."""
+STYLE: Any = {
+    "pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "htsweep", "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"], "font.size": 8, "axes.titlesize": 8.5, "axes.labelsize": 8, "axes.linewidth": 0.6,
+    "xtick.labelsize": 7, "ytick.labelsize": 7, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "legend.fontsize": 7.5,
+    "axes.axisbelow": True, "text.parse_math": False, "text.hinting": "none", "axes.edgecolor": "#555555", "savefig.dpi": 200,
+}
+SMALLER: Any = {"font.size": 7, "axes.titlesize": 7, "axes.labelsize": 7, "xtick.labelsize": 6, "ytick.labelsize": 6,
+                "legend.fontsize": 6, "xtick.major.size": 2.5, "ytick.major.size": 2.5, "savefig.dpi": 300}
+"""What differs where a figure is printed at its own size."""
+MARKER = 5.5
+GREY = "#8c8c8c"
+_LETTER, _SMALL = 0.0072, 0.0077
+"""Width of a letter, on the wide side, in inches per point of the legend's type and of the small print's."""
+_NOTE = 6.5
+"""Points of the small print."""
+
+
+def style(small: bool) -> Any:
+    """Matplotlib's settings; `small`: for a figure at the size of a column."""
+    return {**STYLE, **(SMALLER if small else {})}
+
+
+def save(figure: Figure, formats: Collection[str] = FORMATS) -> dict[str, bytes]:
+    """The figure in each format; without dates, so that the same table gives the same bytes."""
+    import matplotlib
+
+    made = {}
+    figure.set_dpi(float(matplotlib.rcParams["savefig.dpi"]))  # small letters are wider at the screen's resolution
+    # The layout costs more than the drawing: found once, it serves all formats.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for name in formats:
+        file = io.BytesIO()
+        dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(name)
+        figure.savefig(file, format=name, metadata=dated)
+        made[name] = file.getvalue()
+    return made
+
+
+def grouped(frame: pd.DataFrame, design: Design, by: Sequence[str] = ()) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each group (and of each value of `by`), under a title of the factors that differ between groups."""
+    keys = [*design.groups, *by]
+    if not keys:
+        return [("", frame)]
+    differ = names.split(frame, design)[1]
+    found = []
+    for key, inside in frame.groupby(keys, sort=False, observed=True, dropna=False):
+        of = dict(zip(keys, key, strict=True))
+        found.append((", ".join([*(names.factor(name, of[name]) for name in differ), *(names.value(of[name]) for name in by)]),
+                      inside))
+    return found
+
+
+def common(frame: pd.DataFrame, design: Design) -> str:
+    """The factors that all groups share."""
+    return names.group({name: frame[name].iloc[0] for name in names.split(frame, design)[0]})
+
+
+def headline(figure: Figure, *parts: str, size: float = 9.5) -> None:
+    """A title above all panels, of the parts that say something, on as many lines as it takes."""
+    text = "  ·  ".join(part for part in parts if part)
+    if text:
+        wide = int(figure.get_figwidth() / (size * _SMALL * 1.15))
+        figure.suptitle("\n".join(textwrap.wrap(text, wide)), fontsize=size, fontweight="bold")
+
+
+def legend(figure: Figure, handles: Sequence[Line2D], note: str = "") -> float:
+    """A legend below all panels, outside of them so that it covers no point, with the note in small print; its height."""
+    import matplotlib
+    from matplotlib.font_manager import FontProperties
+
+    width = float(figure.get_figwidth())
+    points = float(FontProperties(size=matplotlib.rcParams["legend.fontsize"]).get_size_in_points())
+    labels = [str(handle.get_label()) for handle in handles]
+    fit = _fit(labels, width, points) if labels else 1
+    note_points = min(_NOTE, points)
+    small = textwrap.wrap(note, int(width / (_SMALL * note_points)))
+    figure.legend(handles=list(handles), loc="outside lower center", ncols=fit, frameon=False, columnspacing=1.4,
+                  handletextpad=0.3, title="\n".join(small) or None, title_fontsize=note_points)
+    return 0.022 * points * math.ceil(len(labels) / fit) + 0.02 * note_points * len(small)
+
+
+def grow(figure: Figure, inches: float) -> None:
+    """Makes the figure higher, by what its legend takes."""
+    figure.set_figheight(figure.get_figheight() + inches)
+
+
+def marker(look: Look, filled: bool = True, scale: float = 1.0) -> dict[str, Any]:
+    """A method's marker: filled, or open."""
+    return {"marker": look.marker, "markeredgecolor": look.colour, "markeredgewidth": 1.0 * scale**0.5,
+            "markersize": MARKER * look.size * scale, "markerfacecolor": look.colour if filled else "white"}
+
+
+def clean(panel: Axes, grid: str = "both") -> None:
+    """A panel without what says nothing: no frame above and right, a light grid behind."""
+    panel.grid(axis=grid, color="#e6e6e6", linewidth=0.5)  # type: ignore[arg-type]
+    panel.spines[["top", "right"]].set_visible(False)
+
+
+def columns(count: int, width: float, least: float) -> int:
+    """Panels beside each other, each at least so many inches wide: 2 x 2 rather than 3 + 1, 2 x 3 rather than 3 + 3."""
+    most = max(1, min(count, int(width / least)))
+    return next((tried for tried in range(most, most // 2, -1) if count % tried == 0), most)
+
+
+def decades(values: np.ndarray) -> bool:
+    """Whether positive values span so much that only a logarithmic axis shows them: two decades."""
+    known = values[~np.isnan(values)]
+    return len(known) > 1 and known.min() > 0 and known.max() / known.min() >= 100
+
+
+def label(panels: np.ndarray, count: int, x: str, y: str) -> None:
+    """Titles at the outer axes of the first `count` panels alone; panels that hold nothing are hidden."""
+    across = panels.shape[1]
+    for index, panel in enumerate(panels.flat):
+        panel.set_visible(index < count)
+        if index < count <= index + across:  # nothing below it
+            panel.set_xlabel(x)
+            panel.tick_params(labelbottom=True)
+        if index % across == 0:
+            panel.set_ylabel(y)
+
+
+def logarithmic(panel: Axes) -> None:
+    """A logarithmic horizontal axis whose ticks are numbers: powers would be markup, which names may not have."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(LogLocator(numticks=5))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+
+
+def scaled(frame: pd.DataFrame, metric: str, *columns_of: str) -> list[np.ndarray]:
+    """The columns in the unit in which the metric is shown."""
+    return [frame[name].to_numpy(float) * names.scale(metric) for name in columns_of]
+
+
+def _fit(labels: Sequence[str], inches: float, points: float) -> int:
+    """Columns of a legend with these labels on so much width: as few rows as fit, and no more columns than they need."""
+    lengths = [len(label) * _LETTER * points + 0.056 * points for label in labels]
+    fitting = [count for count in range(1, len(labels) + 1)
+               if sum(float(column.max()) for column in np.array_split(lengths, count)) < inches - 0.2]
+    most = max(fitting, default=1)
+    return math.ceil(len(labels) / math.ceil(len(labels) / most))
