@@ -14,7 +14,7 @@ HOMES = {
     "pyarrow": ("htsweep/ledger/", "htsweep/results.py", "htsweep/report/export.py"), "ray": ("htsweep/execute/ray.py",),
     "mlflow": ("htsweep/mirror/",), "sqlalchemy": ("htsweep/mirror/",), "typer": ("htsweep/cli.py",),
     "rich": ("htsweep/progress.py",), "matplotlib": ("htsweep/report/",), "plotly": ("htsweep/report/",),
-    "moocore": ("htsweep/analysis/",), "statsmodels": ("htsweep/analysis/",), "duckdb": ("htsweep/querying.py",),
+    "moocore": ("htsweep/analysis/",), "duckdb": ("htsweep/querying.py",),
     "torch": ("tasks/",), "timm": ("tasks/",), "torchvision": ("tasks/",), "sklearn": ("tasks/",), "mlxtend": ("tasks/",),
     "PIL": ("tasks/",),
 }

@@ -15,7 +15,7 @@ from htsweep.analysis.ablation import ablation
 from htsweep.analysis.attainment import attainment
 from htsweep.analysis.costs import costs
 from htsweep.analysis.design import Design
-from htsweep.analysis.effects import effects
+from htsweep.analysis.effects import effects, pooled
 from htsweep.analysis.findings import Findings
 from htsweep.analysis.frontier import ROLES
 from htsweep.analysis.importance import importance
@@ -23,7 +23,7 @@ from htsweep.analysis.power import least_p, repetitions_needed
 from htsweep.analysis.protocols import caution, protocols
 from htsweep.analysis.ranks import ranks
 from htsweep.analysis.sensitivity import sensitivity
-from htsweep.analysis.summary import METRICS, metrics_of, summarise
+from htsweep.analysis.summary import METRICS, aggregate, metrics_of, summarise
 from htsweep.analysis.volumes import volumes
 
 OVERALL = "test/overall_accuracy"
@@ -86,6 +86,8 @@ def conclude(
         "summary": summarise(chosen, design, told), "effects": effects(chosen, design, told, baseline),
         "ranks": ranks(chosen, design, told), "protocols": protocols(measurements, design, told, repetitions=repetitions),
         "failures": failures(trials, about), "missing": about.missing, "provenance": about.provenance}
+    if len(chosen) and design.groups and len(chosen[list(design.groups)].drop_duplicates()) > 1:
+        made |= {"pooled": pooled(chosen, design, told, baseline), "aggregate": aggregate(chosen, design, told)}
     if of.axes is not None and choice is not None:
         x, y = of.axes
         made |= {

@@ -42,15 +42,21 @@ class Findings:
     summary: pd.DataFrame = field(default_factory=_none)
     """groups, compared, sweep, point, step, metric, n, mean, low, high, iqm, role: the protocol's choice of each sweep."""
     effects: pd.DataFrame = field(default_factory=_none)
-    """groups, compared, metric, baseline, n, difference, low, high, improvement, p, p_holm, least_p, verdict."""
+    """groups, compared, metric, baseline, n, difference, low, high, improvement, p, p_holm, least_p, verdict, wilcoxon; verdict:
+    `better`, `worse`, `not shown`, `too few` repetitions to show anything, `bound` (takes no part)."""
+    pooled: pd.DataFrame = field(default_factory=_none)
+    """compared, metric, baseline, groups, n, difference, ... as of `effects`: over all groups, a repetition's mean of them a
+    pair; empty where there is one group."""
+    aggregate: pd.DataFrame = field(default_factory=_none)
+    """compared, metric, groups, n, mean, mean low, mean high, iqm, iqm low, iqm high: over all groups and repetitions."""
     ranks: pd.DataFrame = field(default_factory=_none)
     """metric, compared, rank, blocks, friedman_p, critical_difference: mean ranks over the groups, 1 is best."""
     points: pd.DataFrame = field(default_factory=_none)
     """groups, compared, sweep, point, parameters, step, n, x, y (with low, high), front, own_front, probability, role,
     chosen, disrupts, disruption."""
     attainment: pd.DataFrame = field(default_factory=_none)
-    """groups, compared, share (0.25, 0.5, 0.75), x, y: corners, in the order of drawing, of the edge of what so large a share
-    of the repetitions attains; x and y under those very names."""
+    """groups, compared, share (0.25, 0.5, 0.75), the two axes under their own names, n: corners, in the order of drawing, of
+    the edge of what so large a share of the repetitions attains."""
     volumes: pd.DataFrame = field(default_factory=_none)
     """groups, compared, reference (`source`, `origin`), n, volume, low, high, contribution, contribution low,
     contribution high, volume of means, role: area that the method's points dominate above the reference; what the joint front

@@ -12,7 +12,7 @@ import pandas as pd
 
 from htsweep.analysis.design import Design
 from htsweep.analysis.frontier import Directions, staircase
-from htsweep.report import names, stretch
+from htsweep.report import names, script, stretch
 from htsweep.report.look import Look, looks
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
@@ -40,7 +41,18 @@ p {{ margin: .3rem 0; max-width: 60rem }}
 <h1>{title}</h1>
 <p>{note}</p>
 <p>{reading}</p>
+<div id="frontier"></div>
+<p id="trouble" role="alert"></p>
 {figure}
+{plotly}
+<script>
+window.plotly.then(plotly => {{
+  const {{data, layout}} = JSON.parse(document.getElementById("figure").textContent)
+  // plotly's own menu has a button that sends the data of a plot to a server.
+  return plotly.newPlot("frontier", data, layout,
+    {{displaylogo: false, responsive: true, showSendToCloud: false, plotlyServerURL: ""}})
+}}).catch(error => {{ document.getElementById("trouble").textContent = `No figure: ${{error.message}}` }})
+</script>
 </body>
 </html>
 """
@@ -55,19 +67,17 @@ def page(
     Arguments as for `report.static.render`; `parameters` are the columns that make a configuration. Names are shown as they
     are: none is read as HTML.
     """
-    from plotly.io import to_html
-
     same, _ = names.split(points, design)
     count = len(points[list(design.groups)].drop_duplicates()) if design.groups else 1
     if count > PANELS:
         note = f"{PANELS} of {count} groups are drawn. {note}"
     common = names.group({name: points[name].iloc[0] for name in same})
     heading = ", ".join(part for part in (title, common) if part) or "Frontier"
-    made = to_html(figure(points, x, y, design, maximise=maximise, parameters=parameters), include_plotlyjs=True,
-                   full_html=False, config={"displaylogo": False, "responsive": True}, div_id="frontier")
+    made = script.data("figure", figure(points, x, y, design, maximise=maximise, parameters=parameters).to_plotly_json())
     stretched = _Axis(names.shown(points, x), names.is_percent(x), maximise[0]).stretched
     reading = _READING.format(scale=" The horizontal scale is stretched towards 100 %." if stretched else "")
-    return _PAGE.format(title=html.escape(heading), note=html.escape(note), reading=reading, figure=made)
+    return _PAGE.format(title=html.escape(heading), note=html.escape(note), reading=reading, figure=made,
+                        plotly=script.plotly(), policy=script.POLICY)
 
 
 def figure(

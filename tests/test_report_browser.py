@@ -1,0 +1,311 @@
+"""The report's page in a real browser: opened from disk, filtered, sorted, in the dark, on a phone, on paper."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from frames import digits
+from test_report_page import HOSTILE, METHODS, synthetic
+
+from htsweep.analysis import frontier
+from htsweep.analysis.design import design
+from htsweep.analysis.findings import Findings
+from htsweep.analysis.frontier import MISSING, SEEN
+from htsweep.report import interactive
+from htsweep.report.page import page
+
+pytestmark = pytest.mark.browser
+
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync")
+PLOTS = "[data-chart=frontiers] .js-plotly-plot"
+TRACES = f"""() => [...document.querySelectorAll('{PLOTS}')].map(plot => ({{
+    names: plot.data.map(trace => trace.name), dots: plot.querySelectorAll('.scatterlayer path.point').length}}))"""
+PLOTLY_READS = "<b>bold</b><br><a href='https://example.com'>a &amp; b</a>"
+"""HTML of the kind that plotly makes something of in a label."""
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.fail("no Chromium: `apt-get install chromium`, or leave these tests out with `-m 'not browser'`")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        try:
+            yield started
+        finally:
+            started.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, tmp_path: Path) -> Iterator[Open]:
+    """Opens HTML from disk; whatever it complains of, fetches or asks fails the test at its end."""
+    complaints: list[str] = []
+    contexts = []
+
+    def opened(html: str, *, wait: str = f"{PLOTS} .main-svg", anchor: str = "", script: str = "", **settings: Any) -> Any:
+        path = tmp_path / "page.html"
+        path.write_text(html, encoding="utf-8")
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **settings})
+        contexts.append(context)
+        made = context.new_page()
+        made.on("console", lambda message: complaints.append(f"console: {message.text}"))
+        made.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        made.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        made.on("request", lambda request: None if request.url.startswith(("file:", "data:", "blob:"))
+                else complaints.append(f"request: {request.url}"))
+        if script:
+            made.add_init_script(script)
+        made.goto(path.as_uri() + anchor)
+        if wait:
+            made.wait_for_selector(wait, timeout=60_000)
+        return made
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    return page(synthetic(), question="Does it help?", answers=["It does."])
+
+
+def see(made: Any, section: str) -> None:
+    """Scrolls to a section, and waits for its chart."""
+    made.evaluate("name => document.getElementById(name).scrollIntoView({behavior: 'instant'})", section)
+    made.wait_for_selector(f"#{section} .main-svg", timeout=30_000)
+
+
+def test_it_opens_from_disk_and_draws_every_chart(open_page: Open, html: str) -> None:
+    made = open_page(html)
+    sections = made.eval_on_selector_all(".chart", "charts => charts.map(chart => chart.closest('section').id)")
+    assert len(sections) == 9
+    for section in sections:
+        see(made, section)
+        assert made.locator(f"#{section} .js-plotly-plot").count() >= 1
+        assert made.locator(f"#{section} :is(.scatterlayer path.point, .barlayer path, .scatterlayer path.js-line)").count() > 1
+    assert made.locator("#trouble").inner_text() == ""
+
+
+def test_a_method_that_is_filtered_out_leaves_the_plots_and_tables_and_comes_back(open_page: Open, html: str) -> None:
+    made = open_page(html)
+    before, rows = made.evaluate(TRACES), made.locator("#methods tbody tr:visible").count()
+    assert len(before) == 3
+    made.locator("#filters summary", has_text="method").click()
+    made.get_by_role("group", name="method").get_by_label("l2sp").uncheck()
+    after = made.evaluate(TRACES)
+    for old, new in zip(before, after, strict=True):
+        assert set(old["names"]) - set(new["names"]) == {"l2sp"}
+        assert new["dots"] < old["dots"]
+    assert made.locator("#methods tbody tr:visible").count() == rows - 6  # of both tables, in three groups
+    assert "without l2sp" in made.locator("#filtered").inner_text()
+    made.get_by_role("button", name="Show all").click()
+    assert made.evaluate(TRACES) == before
+    assert made.locator("#methods tbody tr:visible").count() == rows
+
+
+def test_a_dataset_that_is_filtered_out_takes_its_panels_along(open_page: Open, html: str) -> None:
+    made = open_page(html)
+    made.locator("#filters summary", has_text="dataset").click()
+    made.get_by_role("group", name="dataset").get_by_label("mnist-uci").uncheck()
+    assert made.locator(PLOTS).count() == 1
+    assert made.locator("#frontiers figcaption").inner_text() == "uci-mnist, 50 % missing"
+    see(made, "curves")
+    assert made.locator("#curves .js-plotly-plot").count() == 1
+    cells = made.locator("#methods table").first.locator("tbody tr:visible td:nth-child(2)")
+    assert set(cells.all_inner_texts()) == {"uci-mnist"}
+    # The address says what is shown, and a link to a section keeps it.
+    made.get_by_role("link", name="Provenance").click()
+    made.wait_for_function("() => location.hash === '#provenance&f0=0'")
+    again = open_page(html, anchor=made.evaluate("() => location.hash"), wait="")
+    again.wait_for_selector("#filtered:has-text('without mnist-uci')")
+
+
+def test_hiding_the_front_shows_the_front_of_the_others(open_page: Open) -> None:
+    """Of three methods one beats the others; without it both are on the front."""
+    table = frontier.frontier(digits({"best": (0.9, 0.9), "a": (0.8, 0.2), "b": (0.2, 0.8)}))
+    table = table.assign(own_front=True, disrupts=False)
+    made = open_page(page(Findings("t", design(table.columns), (SEEN, MISSING), [], "last", 3, "a", points=table)))
+    symbols = f"""() => document.querySelector('{PLOTS}').data.filter(trace => trace.mode === 'markers')
+        .map(trace => [trace.name, trace.marker.symbol[0]])"""
+    opens = {name: symbol.endswith("-open") for name, symbol in made.evaluate(symbols)}
+    assert opens == {"best": False, "a": True, "b": True}
+    made.locator("#frontiers .legend button", has_text="best").click()
+    assert {name: symbol.endswith("-open") for name, symbol in made.evaluate(symbols)} == {"a": False, "b": False}
+    assert made.locator("#frontiers .legend button", has_text="best").get_attribute("aria-pressed") == "false"
+
+
+def test_hovering_tells_the_configuration_and_how_sure_it_is(open_page: Open, html: str) -> None:
+    made = open_page(html)
+    made.locator(f"{PLOTS} .scatterlayer path.point").nth(4).hover(force=True)
+    made.wait_for_selector(f"{PLOTS} .hoverlayer .hovertext")
+    told = made.locator(f"{PLOTS} .hoverlayer .hovertext").first.text_content()
+    assert "l2sp.backbone=" in told
+    assert "seen: " in told
+    assert "[" in told
+    assert "n = 6" in told
+    assert "of bootstrap samples" in told
+
+
+def test_no_button_sends_data_away(open_page: Open, html: str) -> None:
+    """plotly.js 4 has one, which opens a window at a server of its makers'; no policy of the page would stop it."""
+    table = frontier.frontier(digits())
+    for made, plot in ((open_page(html), PLOTS), (open_page(
+            interactive.page(table, SEEN, MISSING, design(table.columns)), wait="#frontier .main-svg"), "#frontier")):
+        made.locator(f"{plot} .nsewdrag").first.hover()
+        made.wait_for_selector(f"{plot} .modebar-btn", state="attached")
+        titles = made.eval_on_selector_all(f"{plot} .modebar-btn", "buttons => buttons.map(button => button.dataset.title)")
+        assert {"Zoom", "Reset axes"} <= set(titles) <= {
+            "Download plot as a PNG", "Zoom", "Pan", "Box Select", "Lasso Select", "Zoom in", "Zoom out", "Autoscale",
+            "Reset axes"}
+
+
+def test_options_of_the_frontiers_draw_more(open_page: Open, html: str) -> None:
+    made = open_page(html)
+    count = len(made.evaluate(TRACES)[0]["names"])
+    made.get_by_label("attained by").check()
+    attained = made.evaluate(TRACES)[0]["names"]
+    assert len(attained) == count + 2 * len(METHODS)
+    assert "median of l2sp" in attained
+    made.get_by_label("each method's front").check()
+    assert "front of l2sp" in made.evaluate(TRACES)[0]["names"]
+
+
+def test_the_table_sorts_by_click_and_by_keyboard(open_page: Open, html: str) -> None:
+    made = open_page(html)
+    table = made.locator("#methods table").first
+    head = table.locator("thead th", has_text="seen (%)")
+
+    def values() -> list[float]:
+        return [float(text.split()[0]) for text in table.locator("tbody tr td:nth-child(5)").all_inner_texts()]
+
+    unsorted = values()
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert values() == sorted(unsorted) != unsorted
+    head.locator("button").focus()
+    made.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert values() == sorted(unsorted, reverse=True)
+    other = table.locator("thead th", has_text="method")
+    other.locator("button").focus()
+    made.keyboard.press("Space")
+    assert (other.get_attribute("aria-sort"), head.get_attribute("aria-sort")) == ("ascending", None)
+    names = [text.split(" source model")[0].split(" upper bound")[0] for text in table.locator("tbody th").all_inner_texts()]
+    assert names == sorted(names)
+
+
+def test_the_keyboard_reaches_the_filters_and_leaves_them(open_page: Open, html: str) -> None:
+    made = open_page(html)
+    made.keyboard.press("Tab")
+    assert made.evaluate("() => document.activeElement.className") == "skip"
+    summary = made.locator("#filters summary", has_text="method")
+    summary.focus()
+    made.keyboard.press("Enter")
+    made.keyboard.press("Tab")
+    made.keyboard.press("Tab")
+    made.keyboard.press("Tab")
+    made.keyboard.press("Space")
+    assert "without source" in made.locator("#filtered").inner_text()
+    made.keyboard.press("Escape")
+    assert not made.get_by_role("group", name="method").is_visible()
+    assert summary.evaluate("summary => summary === document.activeElement")
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, PLOTLY_READS])
+def test_names_are_letters(open_page: Open, name: str) -> None:
+    findings = synthetic((*METHODS[:3], name, "oracle"), [(name, 0.5, name), ("b", 0.3, "c")], parameter=name, component=name)
+    findings = replace(findings, title=name, baseline=name, provenance={name: name}, missing=name, warnings=[name])
+    made = open_page(page(findings, question=name, answers=[name], tables={name: name}))
+    for section in made.eval_on_selector_all(".chart", "charts => charts.map(chart => chart.closest('section').id)"):
+        see(made, section)
+    assert made.locator("h1").inner_text() == name
+    assert made.locator("img").count() == 0
+    scripts = made.evaluate("() => [...document.scripts].filter(script => script.textContent.startsWith('alert')).length")
+    assert scripts == 0
+    assert name in made.locator("#methods tbody th").all_inner_texts()
+    assert name in [text.strip() for text in made.locator("#frontiers .legend button").all_inner_texts()]
+    # In the labels of plots, which plotly reads as HTML of a kind.
+    labels = made.locator("#ablation .ytick text, #hypervolume .ytick text").all_text_contents()
+    assert sum(text.startswith(name[:8]) for text in labels) >= 2
+    for place in range(made.locator(f"{PLOTS} .scatterlayer path.point").count()):
+        made.locator(f"{PLOTS} .scatterlayer path.point").nth(place).hover(force=True)
+        told = made.locator(f"{PLOTS} .hoverlayer").first.text_content() or ""
+        if told.startswith(name):
+            break
+    else:
+        pytest.fail("no hover told the name")
+
+
+def test_the_dark_changes_the_charts_at_once(open_page: Open, html: str) -> None:
+    made = open_page(html, color_scheme="light")
+    paper = f"() => getComputedStyle(document.querySelector('{PLOTS} .main-svg')).backgroundColor"
+    page_paper = "() => getComputedStyle(document.body).backgroundColor"
+    assert made.evaluate(paper) == made.evaluate(page_paper) == "rgb(255, 255, 255)"
+    source = f"() => document.querySelector('{PLOTS}').data.find(trace => trace.name === 'source').marker.color"
+    assert made.evaluate(source) == "#000000"
+    made.emulate_media(color_scheme="dark")
+    made.wait_for_function(f"() => ({paper})() !== 'rgb(255, 255, 255)'")
+    assert made.evaluate(paper) == made.evaluate(page_paper)
+    assert made.evaluate(source) == "#F5F5F5"
+
+
+def test_a_phone_scrolls_no_page_sideways(open_page: Open, html: str) -> None:
+    made = open_page(html, viewport={"width": 360, "height": 740})
+    for section in made.eval_on_selector_all("section", "sections => sections.map(section => section.id)"):
+        made.evaluate("name => document.getElementById(name).scrollIntoView({behavior: 'instant'})", section)
+        made.wait_for_timeout(50)
+        assert made.evaluate("() => document.documentElement.scrollWidth") <= 360
+    assert made.evaluate("() => document.querySelector('#methods .box').scrollWidth") > 360  # tables scroll in their box
+    assert made.evaluate(f"() => document.querySelector('{PLOTS}').getBoundingClientRect().width") > 300
+    made.locator("#filters summary", has_text="missing ratio").click()
+    assert made.evaluate("() => document.documentElement.scrollWidth") <= 360
+
+
+def test_paper_has_no_controls_and_all_charts_in_white(open_page: Open, html: str) -> None:
+    made = open_page(html, color_scheme="dark")
+    made.emulate_media(media="print")
+    made.wait_for_function("() => [...document.querySelectorAll('.chart')].every(chart => chart.querySelector('.main-svg'))")
+    for hidden in ("#filters", "nav", ".controls >> nth=0", ".skip"):
+        assert not made.locator(hidden).is_visible()
+    backgrounds = made.evaluate("() => [...document.querySelectorAll('.main-svg:first-child')].map(svg => svg.style.background)")
+    assert set(backgrounds) == {"rgb(255, 255, 255)"}
+    widths = made.evaluate("() => [...document.querySelectorAll('.plot')].map(plot => plot.getBoundingClientRect().width)")
+    assert max(widths) <= 500
+    # Rows of all metrics are printed, not those of the chosen one alone.
+    assert made.locator("#methods table").nth(1).locator("tbody tr:visible").count() == 75
+    made.emulate_media(media="screen")
+    made.wait_for_function(f"() => document.querySelector('{PLOTS} .main-svg').style.background !== 'rgb(255, 255, 255)'")
+    assert made.locator("#methods table").nth(1).locator("tbody tr:visible").count() == 15
+
+
+def test_without_unpacking_or_scripts_the_tables_are_there(open_page: Open, html: str) -> None:
+    made = open_page(html, wait="", script="delete window.DecompressionStream")
+    made.wait_for_selector("#trouble:has-text('No charts')")
+    assert made.locator("#methods tbody tr:visible").count() > 18
+    made.locator("#methods thead button").first.click()
+    bare = open_page(html, wait="", java_script_enabled=False)
+    assert bare.get_by_text("Charts, filters and sorting need scripts").is_visible()
+    assert made.locator("#scriptless").count() == 0
+    assert bare.locator("#methods tbody tr:visible").count() == 18 + 75
+
+
+def test_the_frontier_alone_opens_too(open_page: Open) -> None:
+    frame = digits({**dict.fromkeys(HOSTILE, (0.9, 0.1)), "plain": (0.95, 0.05)})
+    table = frontier.frontier(frame)
+    html = interactive.page(table, SEEN, MISSING, design(frame.columns))
+    assert len(html) < 2_500_000
+    made = open_page(html, wait="#frontier .main-svg")
+    assert made.locator("#frontier .scatterlayer path.point").count() == 4
+    assert set(HOSTILE) <= set(made.locator("#frontier .legendtext").all_text_contents())
