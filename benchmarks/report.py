@@ -1,10 +1,11 @@
-"""Reports from 1,000,000 measurements, against pandas over one Parquet file a trial.
+"""Reports from 1,000,000 measurements, against pandas over one CSV a trial; and the whole report of 10,000 trials.
 
     uv run python benchmarks/report.py
 """
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import tempfile
@@ -18,12 +19,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 import machine
 
 TRIALS, STEPS = 10_000, 100
+FEW_STEPS, CORNERS = 20, 100
+"""Of the study whose whole report is written: measurements of a trial, corners of its curves."""
 METRICS = ("test/seen_accuracy", "test/missing_accuracy", "test/overall_accuracy", "test/harmonic_mean", "test/ausuc",
            "test/loss", "validation/seen_accuracy", "validation/loss", "train/loss", "seconds", "peak_memory_bytes", "epoch")
 
 
-def filled(folder: Path) -> Path:
-    """A ledger with 10,000 trials of 100 measurements each, compacted, as a long study leaves it."""
+def filled(folder: Path, steps: int, corners: int = 0) -> Path:
+    """A ledger with 10,000 trials of `steps` measurements each, compacted, as a long study leaves it."""
     import json
 
     from htsweep import study
@@ -38,17 +41,21 @@ def filled(folder: Path) -> Path:
     planned = plan(study.read(file))
     random = np.random.default_rng(0)
     listed = list(planned.trials())
-    assert planned.trial_count * STEPS >= 1_000_000, planned.trial_count
+    assert planned.trial_count >= TRIALS, planned.trial_count
     rows = [{**dict.fromkeys(tables.SCHEMA.names), "trial": trial, "kind": "trial", "status": "done", "task": "holistic_transfer",
              "config": json.dumps(dict(point.config)), "repetition": repetition, "sweep": point.sweep, "point": point.id,
-             "point_index": point.index, "attempt": 1, "started": 0.0, "ended": 2.0, "seconds": 2.0, "steps": STEPS,
+             "point_index": point.index, "attempt": 1, "started": 0.0, "ended": 2.0, "seconds": 2.0, "steps": steps,
              "record": trial} for point, repetition, trial in listed]
     names = [trial for _, _, trial in listed]
-    count = len(names) * STEPS
-    columns = {"record": pa.array(names).take(np.repeat(np.arange(len(names)), STEPS)),
-               "trial": pa.array(names).take(np.repeat(np.arange(len(names)), STEPS)),
-               "step": pa.array(np.tile(np.arange(STEPS), len(names)))}
+    count = len(names) * steps
+    columns = {"record": pa.array(names).take(np.repeat(np.arange(len(names)), steps)),
+               "trial": pa.array(names).take(np.repeat(np.arange(len(names)), steps)),
+               "step": pa.array(np.tile(np.arange(steps), len(names)))}
     columns |= {metric: pa.array(random.random(count)) for metric in METRICS}
+    if corners:
+        seen = np.sort(random.random((count, corners)), axis=1)
+        for name, values in (("test/curve_seen", seen[:, ::-1]), ("test/curve_missing", seen)):
+            columns[name] = pa.ListArray.from_arrays(np.arange(count + 1, dtype=np.int32) * corners, values.ravel())
     ledger = Ledger(Store(folder / "results"))
     ledger._put("measurements", "all-0", pa.table(columns))
     ledger._put("trials", "all-0", pa.Table.from_pylist(rows, schema=tables.SCHEMA))
@@ -70,11 +77,27 @@ def parts(folder: Path) -> float:
     return (time.perf_counter() - begin) / sample * TRIALS
 
 
-if __name__ == "__main__":
-    print(machine.said())
+def whole() -> None:
+    """Writes the whole report of 10,000 trials of 20 measurements, and tells seconds and memory."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        study_file = filled(folder)
+        study_file = filled(folder, FEW_STEPS, CORNERS)
+        for figures in ("", "two"):
+            command = [str(Path(sys.executable).parent / "htsweep"), "report", str(study_file), "--results",
+                       str(folder / "results"), "--out", str(folder / "out"), "--figures", figures]
+            seconds = machine.median_seconds(lambda command=command: subprocess.run(command, check=True, capture_output=True), 3)
+            size = (folder / "out" / "report.html").stat().st_size / 1e6
+            print(f"whole report, figures {figures or 'none'}: {seconds:.1f} s; page {size:.1f} MB")
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    print(f"most memory of any report: {peak:.2f} GiB")
+
+
+if __name__ == "__main__":
+    print(machine.said())
+    whole()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        study_file = filled(folder, STEPS)
         command = [str(Path(sys.executable).parent / "htsweep"), "report", str(study_file), "--results", str(folder / "results")]
         seconds = machine.median_seconds(lambda: subprocess.run(command, check=True, capture_output=True), 5)
         theirs = parts(folder)

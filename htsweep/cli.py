@@ -101,6 +101,8 @@ def report(
     as_latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX instead of Markdown.")] = False,
     columns: Annotated[str, typer.Option(
         metavar="NAMES", help="Measurements to show, by commas; default: the accuracies.")] = "",
+    figures: Annotated[str, typer.Option(
+        help="Also draw all figures for print, in widths of one or two columns of a page: one, two, by commas.")] = "",
 ) -> None:
     """Say what came out: a table of means and intervals; with --out a page that opens in any browser."""
     from htsweep import reporting
@@ -109,7 +111,8 @@ def report(
     checked = read(study, overrides or [])
     metrics = [name.strip() for name in columns.split(",") if name.strip()]
     if out is not None:
-        typer.echo("\n".join(reporting.written(checked, results, out, metrics)))
+        widths = [name.strip() for name in figures.split(",") if name.strip()]
+        typer.echo("\n".join(reporting.written(checked, results, out, metrics, widths)))
     else:
         typer.echo((reporting.latex if as_latex else reporting.tell)(checked, results, metrics=metrics))
 

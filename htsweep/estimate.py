@@ -10,9 +10,10 @@ from statistics import median
 from typing import Any, final
 
 from htsweep.ablating import variants_of
+from htsweep.analysis.design import ROLES
 from htsweep.analysis.power import least_p, repetitions_needed
 from htsweep.ledger import Ledger, Store
-from htsweep.planning import Job, plan
+from htsweep.planning import Job, Plan, plan
 from htsweep.study import Study
 
 ALPHA = 0.05
@@ -41,6 +42,10 @@ class Estimate:
     gpu_hours: float | None
     repetitions_for_significance: int
     smallest_p: float
+    comparisons: int
+    """Values of the compared factor that a report tests against the baseline, in each group."""
+    repetitions_for_all: int
+    """With which all of these can be shown, after Holm's correction."""
     budget: Mapping[str, float]
     """The caps that the study sets."""
     ablation: Mapping[str, int] = field(default_factory=dict)
@@ -54,6 +59,8 @@ class Estimate:
         enough = self.repetitions >= self.repetitions_for_significance
         test = (f"{self.repetitions} repetitions: a paired test can reach p = {self.smallest_p:.3g}"
                 + ("" if enough else f"; p < {ALPHA:g} takes at least {self.repetitions_for_significance}"))
+        if self.repetitions < self.repetitions_for_all and self.comparisons > 1:
+            test += f"; corrected for {self.comparisons} comparisons (Holm), p < {ALPHA:g} takes {self.repetitions_for_all}"
         caps = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in self.budget.items())
         variants = ", ".join(kind if count == 1 and kind in ("full", "none") else f"{count} {kind}"
                              for kind, count in self.ablation.items())
@@ -100,14 +107,24 @@ def estimate(study: Study, results: str = "results") -> Estimate:
                if past.get(trial, {}).get("status") != "done"}
     hours, basis = _hours(rows, [(point.id, point.sweep, study.task) for point, _ in todo], list(missing.values()),
                           to_run - len(todo), study.task)
+    compared = _comparisons(planned)
     return Estimate(
         study.name, len(planned.sweeps), sum(planned.sizes.values()), study.repetitions, planned.trial_count,
         counts["done"], counts["stopped"], counts["failed"], to_run, len(stages), len(stages) - len(missing),
         len(missing), hours, basis, None if hours is None else hours * study.resources.gpu,
-        repetitions_needed(ALPHA), least_p(study.repetitions),
+        repetitions_needed(ALPHA), least_p(study.repetitions), compared, repetitions_needed(ALPHA, max(compared, 1)),
         {key: value for key, value in study.budget.model_dump().items() if value is not None},
         Counter(variant.kind for variant in variants_of(study.ablate)) if study.ablate else {},
     )
+
+
+def _comparisons(planned: Plan) -> int:
+    """The values of the compared factor, less the baseline and what is no competitor, where there are most of them."""
+    compared, groups = planned.study.compared, Counter[str]()
+    for sweep in planned.sweeps:
+        if compared is not None and compared in sweep.factors and ROLES.get(str(sweep.factors[compared])) != "bound":
+            groups[str([value for name, value in sweep.factors.items() if name != compared])] += 1
+    return max(groups.values(), default=1) - 1
 
 
 def _count_proposed(sizes: Mapping[str, int], rows: Sequence[Mapping[str, Any]], repetitions: int,

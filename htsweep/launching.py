@@ -275,8 +275,9 @@ def _told(study: Study, results: str, agenda: Agenda) -> tuple[tuple[Path, ...],
     if not agenda.outcomes:
         return (), ""
     out = reporting.folder_of(study, results)
-    table = reporting.tell(study, results, out)
-    return (*reporting.draw(study, results, out), out / "report.md", out / "report.tex"), table
+    _, written = reporting.write(study, results, out)
+    told = [path for path in written if path.name in ("report.html", "report.md", "report.tex")]
+    return (*reporting.draw(study, results, out), *told), reporting.tell(study, results)
 
 
 def _held(study: Study, holder: Mapping[str, Any], folder: str) -> str:

@@ -98,30 +98,34 @@ def provenance(study: Study, ended: pd.DataFrame, results: str) -> dict[str, str
     return {name: value for name, value in told.items() if value}
 
 
-def write(study: Study, results: str, out: Path, metrics: Sequence[str] = ()) -> tuple[Findings, list[Path]]:
+def write(
+    study: Study, results: str, out: Path, metrics: Sequence[str] = (), widths: Sequence[str] = (),
+) -> tuple[Findings, list[Path]]:
     """Writes the whole report below `out`; returns what was found and the paths.
 
-    `report.html` (one page, needs no network), `report.md`, `report.tex`, a CSV per table, and the figures in one and in two
-    columns' width under `figures/`.
+    `report.html` (one page, needs no network), `report.md`, `report.tex`, a CSV per table, and the figures under
+    `figures/two_column/` or `figures/one_column/`, as `widths` says.
     """
     from htsweep.report import document, figures
     from htsweep.report.files import put
 
     found = findings(study, results, metrics)
     made: dict[str, str | bytes] = {"report.html": page(found), **document.document(found)}
-    for width in ("two", "one"):
+    for width in widths:
         made |= {f"figures/{width}_column/{name}": content for name, content in figures.figures(found, width).items()}
     return found, [put(out / name, content) for name, content in made.items()]
 
 
-def written(study: Study, results: str, out: Path, metrics: Sequence[str] = ()) -> list[str]:
+def written(
+    study: Study, results: str, out: Path, metrics: Sequence[str] = (), widths: Sequence[str] = (),
+) -> list[str]:
     """What `write` did, in lines: the answers, and where everything is."""
     from htsweep.report import answers
 
-    found, paths = write(study, results, out, metrics)
+    found, paths = write(study, results, out, metrics, widths)
     drawn = [path for path in paths if path.parent != out]
     told = [*answers.answers(found), "", *(str(path) for path in paths if path.parent == out)]
-    return [*told, f"{out / 'figures'}: {len(drawn)} files"] if drawn else told
+    return [*told, f"{out / 'figures'}: {len(drawn)} files" if drawn else "figures for print: --figures one,two"]
 
 
 def page(found: Findings) -> str:

@@ -37,13 +37,14 @@ def done(call: Call, study_file: Callable[..., Path]) -> str:
 def test_help_lists_every_command(call: Call) -> None:
     code, said, _ = call("--help")
     assert code == 0
-    for command in ("new", "plan", "launch", "status", "pareto", "report", "export", "ui", "mirror", "list", "doctor"):
+    for command in ("new", "plan", "launch", "status", "pareto", "report", "export", "ui", "mirror", "list", "doctor",
+                    "compare", "query"):
         assert f" {command} " in said
 
 
 def test_a_wrong_study_exits_with_2_and_no_traceback(call: Call, study_file: Callable[..., Path], tmp_path: Path) -> None:
     path = str(study_file("task: toy\ngrid: {z: [1]}\nselect: lst\n"))
-    for command in ("plan", "launch", "status", "pareto", "report", "export", "mirror"):
+    for command in ("plan", "launch", "status", "pareto", "report", "export", "mirror", "query"):
         code, _, said = call(command, path)
         assert code == 2
         assert "line 2: grid.z" in said
@@ -98,9 +99,13 @@ def test_a_trial_that_failed_makes_3(call: Call, study_file: Callable[..., Path]
 
 
 def test_reports_and_exports(call: Call, done: str, tmp_path: Path) -> None:
-    code, said, _ = call("report", done, "--out", "told")
+    assert "| 0.1" in call("report", done)[1]
+    code, said, _ = call("report", done, "--out", "told", "--figures", "two")
     assert code == 0
-    assert "| " in said
+    assert "has the highest overall accuracy" in said
+    assert (tmp_path / "told" / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    drawn = {path.name for path in (tmp_path / "told" / "figures" / "two_column").iterdir()}
+    assert {"frontier.png", "frontier.svg", "frontier.pdf", "effects.pdf"} <= drawn
     assert r"\toprule" in (tmp_path / "told" / "report.tex").read_text()
     assert r"\toprule" in call("report", done, "--latex")[1]
     code, said, _ = call("pareto", done, "--out", "drawn")

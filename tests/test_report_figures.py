@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from htsweep.analysis.design import Design
+from htsweep.analysis.design import ROLES, Design
 from htsweep.analysis.findings import Findings
-from htsweep.analysis.frontier import ROLES, non_dominated
+from htsweep.analysis.frontier import non_dominated
 from htsweep.analysis.summary import METRICS
 from htsweep.errors import HtsweepError
 from htsweep.report import figure_ranks, figures, paper

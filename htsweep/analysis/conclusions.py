@@ -14,10 +14,9 @@ from htsweep.analysis import curves, frontier, interval
 from htsweep.analysis.ablation import ablation
 from htsweep.analysis.attainment import attainment
 from htsweep.analysis.costs import costs
-from htsweep.analysis.design import Design
+from htsweep.analysis.design import ROLES, Design
 from htsweep.analysis.effects import effects, pooled
 from htsweep.analysis.findings import Findings
-from htsweep.analysis.frontier import ROLES
 from htsweep.analysis.importance import importance
 from htsweep.analysis.power import least_p, repetitions_needed
 from htsweep.analysis.protocols import caution, protocols
@@ -145,6 +144,10 @@ def _warnings(about: About, summary: pd.DataFrame, found: pd.DataFrame, compared
     told = [interval.caution(about.repetitions)] if len(summary) else []
     if len(summary) and about.repetitions < 2:
         told.append("One repetition: there is no interval, and no difference can be tested.")
+    elif len(found) and least_p(about.repetitions) < ALPHA and set(found["verdict"]) <= {"too few", "bound"}:
+        most = int(found[found["verdict"] != "bound"].groupby([*about.design.groups, "metric"], observed=True).size().max())
+        told.append(f"{about.repetitions} repetitions cannot show a difference among {most} comparisons (Holm's correction), "
+                    f"whatever the numbers are; that takes {repetitions_needed(ALPHA, most)}.")
     elif len(found) and least_p(about.repetitions) >= ALPHA:
         told.append(f"With {about.repetitions} repetitions the exact paired test cannot reach p < {ALPHA:g}, whatever the "
                     f"numbers are; that takes {repetitions_needed(ALPHA)}, and more where several methods are compared.")

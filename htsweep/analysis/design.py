@@ -9,6 +9,11 @@ from typing import final
 KNOWN = ("dataset", "missing_ratio", "backbone")
 """Factors that make groups where nobody says which do."""
 COMPARED = "method"
+ROLES = {"source": "source", "oracle": "bound"}
+"""Methods that are no competitors like the others: the model before adaptation, and the one that saw all classes' data.
+
+`source` is on the front like any other choice; a `bound` is drawn beside it, since nobody can choose it.
+"""
 
 
 @final

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from htsweep.analysis.design import Design
-from htsweep.analysis.frontier import ROLES
+from htsweep.analysis.design import ROLES, Design
 from htsweep.analysis.interval import LEVEL, bca, stacked
 from htsweep.analysis.power import least_p
 

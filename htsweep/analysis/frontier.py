@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from htsweep import selection
-from htsweep.analysis.design import Design
+from htsweep.analysis.design import ROLES, Design
 from htsweep.analysis.design import design as design_of
 from htsweep.analysis.interval import LEVEL, means
 from htsweep.analysis.resample import probability, probability_below
@@ -22,11 +22,6 @@ _DIGITS = 12
 """Differences are compared to so many decimals: a loss of just what is allowed is no loss."""
 Directions = tuple[bool, bool]
 """For x and y: whether more is better."""
-ROLES = {"source": "source", "oracle": "bound"}
-"""Methods that are no competitors like the others: the model before adaptation, and the one that saw all classes' data.
-
-`source` is on the front like any other choice; a `bound` is drawn beside it, since nobody can choose it.
-"""
 
 
 def axes(columns: Iterable[str]) -> tuple[str, str] | None:

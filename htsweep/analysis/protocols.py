@@ -38,7 +38,7 @@ def protocols(
     """
     measured = [str(name) for name in measurements.columns]
     asked = selection.possible(measured) if names is None else list(names)
-    keys = [*design.factors, "sweep", "protocol"]
+    keys = list(dict.fromkeys([*design.factors, "sweep", "protocol"]))
     rows = [_rows(measurements, name, design, metrics, repetitions) for name in asked]
     every = pd.concat([one for one in rows if len(one)] or [pd.DataFrame(columns=[*keys, "metric", "repetition", "value"])],
                       ignore_index=True)

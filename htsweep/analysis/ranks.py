@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from htsweep.analysis.design import Design
-from htsweep.analysis.frontier import ROLES
+from htsweep.analysis.design import ROLES, Design
 
 ALPHA = 0.05
 _DIGITS = 12

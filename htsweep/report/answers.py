@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from htsweep.analysis.design import ROLES
 from htsweep.analysis.findings import Findings
-from htsweep.analysis.frontier import ROLES
 from htsweep.report import names, tables
 
 HEADLINES = ("test/overall_accuracy", "test/harmonic_mean", "test/ausuc")

@@ -14,8 +14,8 @@ from htsweep.report import answers, names, tables, typeset
 from htsweep.report.text import BOOKTABS, explain
 from htsweep.report.typeset import Table
 
-FRAMES = ("summary", "effects", "ranks", "points", "attainment", "volumes", "curves", "costs", "protocols", "ablation",
-          "importance", "sensitivity", "failures")
+FRAMES = ("summary", "effects", "pooled", "aggregate", "ranks", "points", "attainment", "volumes", "curves", "costs",
+          "protocols", "ablation", "importance", "sensitivity", "failures")
 """The tables of `Findings`: each that has rows is a CSV, numbers in full."""
 
 
@@ -74,6 +74,8 @@ def _sections(findings: Findings, configurations: Mapping[str, str]) -> list[Sec
         ("Summary", explain(metrics, findings.protocol, findings.repetitions, cautious=not findings.warnings), findings.summary,
          lambda frame: tables.summary(frame, design, metrics, configurations)),
         ("Differences", _EFFECTS, findings.effects, lambda frame: tables.effects(frame, design, metrics)),
+        ("Over all groups", _TOGETHER, findings.aggregate,
+         lambda frame: tables.together(frame, findings.pooled, design)),
         ("Ranks", _RANKS, findings.ranks, lambda frame: tables.ranks(frame, design)),
         ("Hypervolume", _VOLUMES, findings.volumes, lambda frame: tables.volumes(frame, design, findings.axes)),
         ("Protocols", f"What each protocol's choice comes to: {typeset.plain(names.metric(headline))}, {unit}{_PROTOCOLS}",
@@ -105,6 +107,9 @@ _EFFECTS = ("Paired differences to the baseline: mean [low, high], the 95 % inte
             "that both have; p is the exact sign-flip test's after Holm's correction over the rows of a block, one family per "
             "metric. **Bold**: shown, that is p < 0.05 and the interval leaves out 0. Where so few repetitions cannot reach "
             "p < 0.05, the last column says so and there is no p.")
+_TOGETHER = ("Over all groups and repetitions: mean and interquartile mean (the middle half of all runs; Agarwal et al., NeurIPS "
+             "2021) with stratified bootstrap intervals. The difference to the baseline is paired: a pair is a repetition's "
+             "mean over the groups, which share its class split and seeds; p after Holm's correction over a block.")
 _RANKS = ("Mean rank over the groups, 1 is best, upper bounds aside. Two whose ranks differ by less than the critical difference "
           "(Nemenyi, 5 %) are not shown to differ, and where Friedman's p is above 0.05 none are (Demsar 2006).")
 _VOLUMES = ("Area between a front and its reference (the source model's accuracies, or the origin), accuracies in percent of "

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from htsweep.analysis.design import ROLES
 from htsweep.analysis.findings import Findings
-from htsweep.analysis.frontier import ROLES
 from htsweep.errors import HtsweepError, did_you_mean
 from htsweep.report import figure_forest, figure_lines, figure_ranks, paper, static
 from htsweep.report.look import Look, looks

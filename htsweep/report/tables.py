@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from htsweep.analysis.design import Design
-from htsweep.analysis.frontier import ROLES
+from htsweep.analysis.design import ROLES, Design
 from htsweep.report import names
 from htsweep.report.typeset import Block, Cell, Table, cells
 
@@ -55,6 +54,25 @@ def effects(frame: pd.DataFrame, design: Design, metrics: Sequence[str]) -> Tabl
                          *(_effect(by[metric], metric) if metric in by else Cell("n/a") for metric in there), _reach(of)])
         blocks.append(Block(f"{key}: difference to {against}" if key else f"difference to {against}", rows))
     return Table([design.compared, "n", *map(names.metric, there), "too few"], blocks)
+
+
+def together(aggregate: pd.DataFrame, pooled: pd.DataFrame, design: Design) -> Table:
+    """Means and interquartile means over all groups, and the differences to the baseline: a block per metric."""
+    against = {(row[design.compared], row["metric"]): row for row in pooled.to_dict("records")}
+    blocks = []
+    for metric, inside in aggregate.groupby("metric", sort=False, observed=True):
+        name, rows = str(metric), []
+        for row in inside.to_dict("records"):
+            ours = against.get((row[design.compared], metric))
+            rows.append([
+                Cell(names.value(row[design.compared])), *(_between(row, which, name) for which in ("mean", "iqm")),
+                *([Cell(""), Cell("")] if ours is None else [_effect(ours, name), Cell(str(ours["verdict"]))])])
+        blocks.append(Block(f"{names.metric(name)}, {inside['groups'].iloc[0]} groups", rows))
+    return Table([design.compared, "mean", "interquartile mean", "difference", "verdict"], blocks)
+
+
+def _between(row: Mapping[Any, Any], which: str, metric: str) -> Cell:
+    return Cell(names.number(row[which], metric), names.bracket(row[f"{which} low"], row[f"{which} high"], metric))
 
 
 def ranks(frame: pd.DataFrame, design: Design) -> Table:

@@ -79,6 +79,7 @@ def _sections(findings: Findings, found: Key, tables: Mapping[str, str]) -> list
             drawn("frontiers", _FRONTIERS, has_axes), folded("The points as a table", made.fronts(findings, found)))),
         Section("methods", f"Every {compared}", _join(
             made.methods(findings, found), f'<p class="note">{_COMPARED}</p>' if effects else "", effects)),
+        Section("together", "Over all groups", made.together(findings, found)),
         Section("curves", "Curves", drawn(
             "curves", "Accuracy on missing against seen classes as the bias between them moves: mean over repetitions with its "
             "95 % band.", not findings.curves.empty)),

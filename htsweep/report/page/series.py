@@ -106,9 +106,10 @@ def _attainment(findings: Findings, key: Key, notes: dict[str, str]) -> list[dic
     """The edges' corners, as x and y."""
     if findings.axes is None or findings.attainment.empty:
         return []
-    renamed = findings.attainment.rename(columns=dict(zip(findings.axes, ("x", "y"), strict=True)))
-    scales = dict(zip(("x", "y"), map(names.scale, findings.axes), strict=True))
-    return _lines(renamed, key, ("share",), scales, "frontiers", notes)
+    scales = {name: names.scale(name) for name in findings.axes}
+    short = dict(zip(findings.axes, ("x", "y"), strict=True))  # renamed at last: a factor may be called x
+    return [{short.get(name, name): value for name, value in line.items()}
+            for line in _lines(findings.attainment, key, ("share",), scales, "frontiers", notes)]
 
 
 def _lines(

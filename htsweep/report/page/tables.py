@@ -54,6 +54,27 @@ def effects(findings: Findings, key: Key) -> str:
     return table(paired, head, rows, "metric")
 
 
+def together(findings: Findings, key: Key) -> str:
+    """Each method over all groups: mean and interquartile mean, and the difference to the baseline."""
+    against = {(record[key.design.compared], record["metric"]): record
+               for record, _, _ in _records(findings.pooled, key)}
+    rows = []
+    for record, _, method in _records(findings.aggregate, key):
+        metric = str(record["metric"])
+        ours = against.get((record[key.design.compared], metric))
+        compared = [Cell("", float("nan"))] * 4 if ours is None else [
+            _interval(ours, "difference", metric, sign=True), _share(ours["improvement"]), _p(ours["p_holm"]), _verdict(ours)]
+        rows.append(Row([
+            Cell(names.value(record[key.design.compared])), Cell(_title(metric)),
+            Cell(str(record["groups"]), float(record["groups"])),
+            _interval(record, "mean", metric, ends=("mean low", "mean high")),
+            _interval(record, "iqm", metric, ends=("iqm low", "iqm high")), *compared], -1, method, _title(metric)))
+    head = [key.design.compared, "metric", "groups", "mean", "interquartile mean",
+            f"difference to {names.value(findings.baseline)}", "probability of improvement", "p (Holm)", "verdict"]
+    return table("Over all groups, mean [95 % interval]; a pair of a difference is a repetition's means over the groups", head,
+                 rows, "metric")
+
+
 def volumes(findings: Findings, key: Key) -> str:
     """Hypervolume of each method's front, and what the joint front loses without it."""
     rows = [Row([Cell(names.value(record[key.design.compared])), *_groups(record, key), Cell(str(record["reference"])),
