@@ -70,7 +70,11 @@ def findings(study: Study, results: str = "results", metrics: Sequence[str] = ()
         variants=ablating.variants(study), missing=text.missing(ended, cells, study.repetitions, sorted(chosen["sweep"]), sweeps),
         provenance=provenance(study, ended, results))
     trials = ended[ended["point"].isin(chosen["point"])]["trial"].tolist()
-    lists = tables.lists(study, results, conclusions.CURVES, trials) if set(conclusions.CURVES) <= set(yields) else None
+    lists = None
+    if set(conclusions.CURVES) <= set(yields):
+        lists = tables.lists(results, conclusions.CURVES, trials)
+    elif set(conclusions.CURVES) <= set(measured.columns):  # a task that does not say what it yields: all was read
+        lists = measured[["trial", "step", *conclusions.CURVES]].drop_duplicates(["trial", "step"])
     return conclusions.conclude(ended, measured, about, metrics, lists)
 
 

@@ -42,7 +42,7 @@ def load(study: Study, results: str = "results", columns: Sequence[str] | None =
     return ended, ended[keys].merge(measured, on="trial", how="inner")
 
 
-def lists(study: Study, results: str, columns: Sequence[str], trials: Sequence[str]) -> pd.DataFrame:
+def lists(results: str, columns: Sequence[str], trials: Sequence[str]) -> pd.DataFrame:
     """`trial`, `step` and `columns` of some trials: for lists, of which all together may not fit in memory."""
     import pyarrow as pa
     import pyarrow.compute as pc

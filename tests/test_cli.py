@@ -105,7 +105,7 @@ def test_reports_and_exports(call: Call, done: str, tmp_path: Path) -> None:
     assert "has the highest overall accuracy" in said
     assert (tmp_path / "told" / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     drawn = {path.name for path in (tmp_path / "told" / "figures" / "two_column").iterdir()}
-    assert {"frontier.png", "frontier.svg", "frontier.pdf", "effects.pdf"} <= drawn
+    assert {"frontier.png", "frontier.svg", "frontier.pdf", "costs.pdf"} <= drawn
     assert r"\toprule" in (tmp_path / "told" / "report.tex").read_text()
     assert r"\toprule" in call("report", done, "--latex")[1]
     code, said, _ = call("pareto", done, "--out", "drawn")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ import pandas as pd
 import htsweep
 from htsweep import reporting
 from htsweep.analysis.interval import half_width
+from htsweep.report.document import document
+from htsweep.report.figures import figures
 from htsweep.selection import choose
 from htsweep.study import Study
 
@@ -25,6 +27,7 @@ TABLES: dict[str, list[tuple[str, ...]]] = {
          "test/oracle_overall_accuracy", "validation/alg_gamma"),
     ],
     "digits_ablation": [()],
+    "digits_protocols": [()],
     "digits_calibration": [tuple(f"test/{name}_accuracy" for name in CALIBRATED),
                            ("test/missing_accuracy", "test/alg_missing_accuracy", "test/pcv_missing_accuracy",
                             "validation/alg_gamma", "validation/pcv_gamma", "test/oracle_gamma")],
@@ -34,6 +37,15 @@ TABLES: dict[str, list[tuple[str, ...]]] = {
                               ("train/smallest_singular_value", "tred/negative_norm", "tred/negative_accuracy")],
 }
 """The tables of each study by their columns; none: the report's own."""
+CONCLUSIONS = {
+    "digits_methods": ("Over all groups", "Ranks", "Hypervolume"), "digits_ablation": ("Ablation",),
+    "digits_protocols": ("Protocols",),
+}
+"""What else of the report is kept: its sections."""
+FIGURES = {
+    "digits_methods": ("frontier", "ranks", "ratios"), "digits_ablation": ("ablation",), "digits_protocols": ("sensitivity",),
+}
+"""And its figures, at the width of two columns."""
 Claim = tuple[str, str, pd.Series]
 """What is claimed; where; the differences, which the claim says are above 0, one per repetition."""
 
@@ -53,11 +65,24 @@ def main() -> None:
         parts = [reporting.tell(study, given.results, metrics=columns) for columns in TABLES[name]]
         # Each table after the first leaves out the title.
         page = [parts[0], *(part.partition("\n")[2].strip() + "\n" for part in parts[1:])]
+        if name in CONCLUSIONS:
+            found = reporting.findings(study, given.results)
+            page += list(sections(document(found)["report.md"], CONCLUSIONS[name]))
+            for file, content in figures(found, only=FIGURES[name], formats=["svg"]).items():
+                (HERE / f"{name}_{file}").write_bytes(content)
+                page.append(f"![{file.partition('.')[0]}]({name}_{file})\n")
         (HERE / f"{name}.md").write_text("\n".join(page), encoding="utf-8")
         rows += [_row(name, *claim) for claim in CLAIMS.get(name, lambda *_: iter(()))(study, given.results)]
     if set(given.only.split(",")) == set(TABLES):
         (HERE / "claims.md").write_text(_claims(rows), encoding="utf-8")
     print("\n".join(rows))
+
+
+def sections(report: str, names: Collection[str]) -> Iterator[str]:
+    """Those of the sections of a report that are called so."""
+    for part in report.split("\n## ")[1:]:
+        if part.partition("\n")[0] in names:
+            yield f"## {part.strip()}\n"
 
 
 def on_digits(study: Study, results: str) -> Iterator[Claim]:
