@@ -11,7 +11,7 @@ import pandas as pd
 from htsweep.analysis.findings import Findings
 from htsweep.report import names
 from htsweep.report.page.key import Key
-from htsweep.report.page.markup import Cell, Row, table
+from htsweep.report.page.markup import ROWS, Cell, Row, table
 
 Record = Mapping[str, Any]
 
@@ -103,10 +103,25 @@ def protocols(findings: Findings, key: Key) -> str:
                  _interval(record, "mean", str(record["metric"])),
                  _interval(record, "gap", str(record["metric"]), sign=True, ends=("gap low", "gap high"))],
                 group, method, _title(record["metric"]))
-            for record, group, method in _records(findings.protocols, key)]
+            for record, group, method in _records(_fitting(findings.protocols), key)]
     head = [key.design.compared, *_group_heads(key), "protocol", "metric", "n", "test result", "gap to oracle"]
     return table("Test result of what each protocol chooses, and what it lacks to the oracle's choice, mean [95 % interval]",
                  head, rows, "metric")
+
+
+def _fitting(found: pd.DataFrame) -> pd.DataFrame:
+    """All metrics where the table holds their rows; else as many whole metrics as it holds, the telling ones first."""
+    if len(found) <= ROWS:
+        return found
+    first = ("test/overall_accuracy", "hypervolume", "test/missing_accuracy", "test/ausuc")
+    counts = found["metric"].value_counts(sort=False)
+    order = sorted(counts.index, key=lambda name: first.index(name) if name in first else len(first))
+    kept: list[str] = []
+    total = 0
+    for name in order:
+        total += int(counts[name])
+        kept += [name] if total <= ROWS or not kept else []
+    return found[found["metric"].isin(kept)]
 
 
 def failures(findings: Findings, key: Key) -> str:
