@@ -27,7 +27,7 @@ NAMES: Mapping[str, str] = {
     "last": "the first configuration of each sweep (its defaults) at its last step",
     "seen_validation": "the highest mean accuracy on held-out target data of the seen classes",
     "source_validation": "the highest mean of seen accuracy on target data and missing accuracy on source data, both held out",
-    "pseudo_missing": "the same with seen classes that proxy runs hide in place of the missing ones",
+    "pseudo_missing": "the highest mean of seen accuracy and the accuracy of seen classes that proxy runs hide, both held out",
     "hypervolume": "of the front on seen accuracy and its stand-in for missing accuracy, the point with the largest product",
     "oracle": "the highest mean accuracy on the test data: an upper bound, no result",
 }
