@@ -81,6 +81,7 @@ def made(
     return Findings(
         title="digits", design=design, axes=(SEEN, MISSING), metrics=list(METRICS), protocol="last", repetitions=n,
         baseline="plain", trials=len(methods) * len(groups) * n, parameters=["l2sp.backbone"], summary=summary, effects=effects,
+        pooled=effects.drop_duplicates(["method", "metric"]).assign(groups=len(groups)), aggregate=_aggregate(summary),
         ranks=_ranks(summary, methods, len(groups)), points=points, attainment=pd.DataFrame(tables["attainment"]),
         volumes=pd.DataFrame(tables["volumes"]), curves=pd.DataFrame(tables["curves"]), costs=costs,
         protocols=pd.DataFrame(tables["protocols"]), ablation=_ablation(groups, n), importance=_importance(),
@@ -89,6 +90,12 @@ def made(
              "trials": 2, "log": "a.log"}]),
         missing="Nothing is missing.", warnings=["Six repetitions are few."],
         provenance={"study": "digits.yaml", "commit": "abc"})
+
+
+def _aggregate(summary: pd.DataFrame) -> pd.DataFrame:
+    means = summary.groupby(["method", "metric"], sort=False)["mean"].agg(["mean", "size"]).reset_index()
+    ends = {f"{which}{end}": means["mean"] + off for which in ("mean", "iqm") for end, off in ((" low", -0.02), (" high", 0.01))}
+    return means.rename(columns={"size": "groups"}).assign(n=12, iqm=means["mean"] + 0.001, **ends)
 
 
 def _effects(summary: pd.DataFrame, methods: Sequence[str], n: int, verdict: str | None) -> pd.DataFrame:
