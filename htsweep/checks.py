@@ -48,7 +48,28 @@ def _name(study: Study, where: Located) -> Iterator[Problem]:
                             f"begins with a letter or digit, but got {study.study!r}")
 
 
+RESERVED = frozenset({
+    "trial", "sweep", "point", "point_index", "repetition", "status", "step", "n", "mean", "low", "high", "iqm", "metric",
+    "value", "role", "chosen", "front", "own_front", "probability", "disrupts", "disruption", "difference", "improvement",
+    "p", "p_holm", "least_p", "verdict", "baseline", "groups", "protocol", "gap", "cost", "reference", "volume",
+    "contribution", "seen", "missing", "rank", "blocks", "component", "components", "control", "kind", "parameter",
+    "objective", "evaluator", "importance", "points", "trials", "reason", "log",
+})
+"""Columns of the tables that results are told in: a factor or a searched parameter of such a name would be taken for one."""
+
+
+def _reserved(study: Study, where: Located) -> Iterator[Problem]:
+    places: list[tuple[str, Place]] = [(key, ("grid", key)) for key in study.grid]
+    places += [(key, ("search", "spaces", space, key)) for space, keys in (study.search.spaces if study.search else {}).items()
+               if space == "all" for key in keys]
+    places += [(key, place) for key, place, _ in _ablated(study)]
+    for key, place in places:
+        if key in RESERVED:
+            yield where.problem(place, f"'{key}' is the name of a column of the results' tables; give the setting another name")
+
+
 def _settings(study: Study, found: Task, where: Located) -> Iterator[Problem]:
+    yield from _reserved(study, where)
     for key, values in study.grid.items():
         if not values:
             yield where.problem(("grid", key), "a factor needs at least one value, but its list is empty")

@@ -97,7 +97,7 @@ def pareto(study: StudyFile, results: Results = "results", out: Output = Path("f
 def report(
     study: StudyFile, results: Results = "results", overrides: Overrides = None,
     out: Annotated[Path | None, typer.Option(
-        metavar="DIR", help="Write report.html there, with its tables (.md, .tex, .csv) and figures (PNG, SVG, PDF).")] = None,
+        metavar="DIR", help="Write report.html there, and its tables (.md, .tex, .csv); figures for print: --figures.")] = None,
     as_latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX instead of Markdown.")] = False,
     columns: Annotated[str, typer.Option(
         metavar="NAMES", help="Measurements to show, by commas; default: the accuracies.")] = "",

@@ -128,7 +128,7 @@ def written(
 
     found, paths = write(study, results, out, metrics, widths)
     drawn = [path for path in paths if path.parent != out]
-    told = [*answers.answers(found), "", *(str(path) for path in paths if path.parent == out)]
+    told = [*(answers.answers(found) or [answers.question(found)]), "", *(str(path) for path in paths if path.parent == out)]
     return [*told, f"{out / 'figures'}: {len(drawn)} files" if drawn else "figures for print: --figures one,two"]
 
 

@@ -122,7 +122,9 @@ def test_one_repetition_shows_that_it_has_no_interval() -> None:
 def test_nothing_at_all_is_said_too() -> None:
     frame = digits()
     found = report(trials_of(frame).iloc[:0], frame.iloc[:0], repetitions=3)
-    assert "No sweep has a point of which all repetitions are done yet." in found["report.md"]
+    assert "No trial has a measurement." in found["report.md"]
+    partial = frame[frame["repetition"] == 0]
+    assert "No sweep has a point of which all" in report(trials_of(partial), partial, repetitions=3)["report.md"]
 
 
 def test_a_metric_that_some_repetitions_lack_says_over_how_many_it_is() -> None:

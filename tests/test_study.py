@@ -121,6 +121,15 @@ def test_a_user_s_module_that_does_not_import(study_file: Callable[..., Path]) -
     assert "RuntimeError: no" in found["task"][1]
 
 
+def test_a_factor_may_not_be_called_like_a_column_of_the_results(study_file: Callable[..., Path]) -> None:
+    path = study_file("task: bare_task:bare\ngrid: {x: [0.1], metric: [1]}\nsearch: {spaces: {all: {n: [1, 2]}}}\n")
+    (path.parent / "bare_task.py").write_text("def bare(config, workspace):\n    yield {'step': 0, 'test/score': 1.0}\n")
+    found = problems(path)
+    assert found["grid.metric"][0] == 2
+    assert "name of a column of the results' tables" in found["grid.metric"][1]
+    assert "name of a column" in found["search.spaces.all.n"][1]
+
+
 def test_a_protocol_that_the_task_cannot_answer_is_told_before_anything_runs(study_file: Callable[..., Path]) -> None:
     text = "task: holistic_transfer\ngrid: {method: [plain, l2sp]}\nselect: pseudo_missing\n"
     line, said = problems(study_file(text))["select"]

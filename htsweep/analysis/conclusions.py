@@ -77,8 +77,8 @@ def conclude(
     chosen = measurements if choice is None else selection.at(selection.whole(measurements, repetitions), choice)
     numeric = [str(name) for name in measurements.columns if pd.api.types.is_numeric_dtype(measurements[name])]
     told = list(metrics) or metrics_of(numeric)
-    baseline = about.baseline if about.baseline is not None else _baseline(chosen, design)
-    of = Findings(about.title, design, frontier.axes(numeric), told, about.protocol, repetitions, str(baseline),
+    baseline = _baseline(chosen, design, about.baseline)
+    of = Findings(about.title, design, frontier.axes(numeric), told, about.protocol, repetitions, baseline,
                   trials=trials["trial"].nunique(), parameters=about.parameters)
     shared: dict[str, Any] = {"choice": choice, "repetitions": repetitions}
     made: dict[str, Any] = {
@@ -96,8 +96,9 @@ def conclude(
             "volumes": volumes(measurements, x, y, design=design, **shared)}
     searched = [name for name in dict.fromkeys([*(of.axes or ()), OVERALL, "test/ausuc"]) if name in numeric] or told
     if about.parameters and choice is not None:
-        made |= {"sensitivity": sensitivity(measurements, design, about.parameters, searched, **shared),
-                 "importance": importance(measurements, design, about.parameters, searched, **shared)}
+        # Every point at its last step: a protocol may pick step 0, where no parameter has done anything.
+        made |= {"sensitivity": sensitivity(measurements, design, about.parameters, searched, repetitions=repetitions),
+                 "importance": importance(measurements, design, about.parameters, searched, repetitions=repetitions)}
     bought = OVERALL if OVERALL in numeric else next(iter(told), None)
     if bought is not None and choice is not None:
         made["costs"] = costs(measurements, design, bought, parameters=about.parameters, trials=trials,
@@ -132,11 +133,14 @@ def failures(trials: pd.DataFrame, about: About) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def _baseline(chosen: pd.DataFrame, design: Design) -> Any:
-    """`plain` where it is compared, else the first value that is neither the source model nor an upper bound."""
+def _baseline(chosen: pd.DataFrame, design: Design, asked: Any) -> str:
+    """What the table calls the value `asked` for; None: `plain`, else the first that is no source model and no upper bound."""
     there = list(dict.fromkeys(chosen[design.compared])) if design.compared in chosen else []
-    return next((one for one in there if one == "plain"), next((one for one in there if str(one) not in ROLES),
-                                                              there[0] if there else ""))
+    wanted = "plain" if asked is None else asked
+    # A study's 0 is 0.0 in a table that has fractions too.
+    found = [one for one in there if one == wanted or str(one) == str(wanted)]
+    rest = [one for one in there if str(one) not in ROLES] if asked is None else [asked]
+    return str(next(iter([*found, *rest, *there]), ""))
 
 
 def _warnings(about: About, summary: pd.DataFrame, found: pd.DataFrame, compared: pd.DataFrame) -> list[str]:

@@ -46,7 +46,7 @@ def costs(
         `front`, then `n`, `role`, `chosen` and the parameters. Costs in seconds, hours, numbers of parameters, bytes.
     """
     spent = _spent(measurements, trials, gpus)
-    there = [name for name in COSTS if name in spent and name != metric]
+    there = [name for name in COSTS if name in spent and name not in (metric, *design.factors, *parameters)]
     rows = rows_at(measurements, [metric], choice, repetitions)
     rows = rows.drop(columns=[name for name in there if name in rows.columns]).merge(
         spent[there], left_on="trial", right_index=True, how="left")

@@ -20,8 +20,9 @@ def question(findings: Findings) -> str:
     """What was asked, in a line or two: what is compared, in which groups, on what, over how many trials."""
     compared, summary = findings.design.compared, findings.summary
     if summary.empty:
-        return f"{_count(findings.trials, 'trial')}: no point has all its repetitions yet."
-    values = list(dict.fromkeys(summary[compared]))
+        return (f"{_count(findings.trials, 'trial')}, and no point that has all its repetitions done: the report says what "
+                "failed and what is to come.")
+    values = [one for one in dict.fromkeys(summary[compared]) if not _is_bound(one)]
     groups = [name for name, _ in tables.groups(summary, findings.design) if name]
     metrics = [names.metric(name) for name in findings.metrics]
     where = f" in {_count(len(groups), 'group')} ({_listed(groups, '; ')})" if len(groups) > 1 else (
@@ -30,6 +31,9 @@ def question(findings: Findings) -> str:
              f"by {_listed(metrics)}?",
              f"{_count(findings.trials, 'trial')}, {_count(findings.repetitions, 'repetition')} of each point; configuration "
              f"and step chosen by {findings.protocol}."]
+    bounds = [names.value(one) for one in dict.fromkeys(summary[compared]) if _is_bound(one)]
+    if bounds:
+        parts.append(f"{_listed(bounds)} is an upper bound.")
     if not findings.effects.empty:
         parts.append(f"Differences are to {names.value(findings.baseline)}, paired by repetition.")
     return " ".join(parts)

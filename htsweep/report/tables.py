@@ -83,7 +83,8 @@ def ranks(frame: pd.DataFrame, design: Design) -> Table:
         distance = first["critical_difference"]
         about = (f"{names.metric(str(metric))} ({first['blocks']:.0f} groups; Friedman p "
                  f"{_equal(names.probability(float(first['friedman_p'])))}; critical difference "
-                 f"{'n/a' if distance != distance else f'{distance:.2f}'})")
+                 f"{'n/a' if distance != distance else f'{distance:.2f}'}"
+                 f"{': more than ranks can differ by, so few groups show nothing' if distance >= len(inside) - 1 else ''})")
         rows = [cells(names.value(row[design.compared]), f"{row['rank']:.2f}")
                 for row in inside.sort_values("rank", kind="stable").to_dict("records")]
         blocks.append(Block(about, rows))

@@ -64,7 +64,8 @@ def report(
     found = tables.summary(summary, design, metrics, _configurations(chosen, parameters))
     how = explain(metrics, protocol, repetitions)
     absent = missing(trials, design, repetitions, sorted(set(chosen["sweep"])), planned)
-    parts = [f"# {typeset.plain(title)}" if title else "", how, typeset.markdown(found) or _nothing(metrics), absent]
+    told = typeset.markdown(found) or _nothing(metrics, measurements)
+    parts = [f"# {typeset.plain(title)}" if title else "", how if found.blocks else "", told, absent]
     about = chosen[["sweep", "point", *(name for name in parameters if name in chosen)]].drop_duplicates("point")
     return {
         "report.md": "\n\n".join(part for part in parts if part) + "\n",
@@ -73,7 +74,9 @@ def report(
     }
 
 
-def _nothing(metrics: Sequence[str]) -> str:
+def _nothing(metrics: Sequence[str], measurements: pd.DataFrame) -> str:
+    if measurements.empty:
+        return "No trial has a measurement."
     if not metrics:
         return "The task names no measurement `test/...` or `validation/...`; `htsweep export` has all that it measured."
     return "No sweep has a point of which all repetitions are done yet."
