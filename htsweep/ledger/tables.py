@@ -20,6 +20,8 @@ from htsweep.ledger.lease import Lease
 from htsweep.ledger.store import Store
 
 _log = logging.getLogger(__name__)
+_ROWS = 16_384
+"""Measurements that are decoded at a time."""
 PARTS = 200
 """More single-trial objects than this are worth compacting."""
 RANK = {"done": 0, "stopped": 1, "failed": 2}
@@ -243,26 +245,25 @@ class Ledger:
 
     def _measurements(self, source: str, records: list[str], columns: Sequence[str] | None) -> pa.Table | None:
         wanted = None if columns is None else ["record", "trial", "step", *columns]
-        table = self._get(f"measurements/{source}.parquet", wanted)
-        if table is None:
-            return None
-        if source.startswith("all-"):
-            present = pc.is_in(table.column("record"), pa.array(records))
-            if not pc.all(present).as_py():
-                table = table.filter(present)
-        return table
+        return self._get(f"measurements/{source}.parquet", wanted, records if source.startswith("all-") else None)
 
     def _put(self, kind: str, name: str, table: pa.Table) -> None:
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
         self.store.write(f"{kind}/{name}.parquet", sink.getvalue().to_pybytes())
 
-    def _get(self, name: str, columns: Sequence[str] | None) -> pa.Table | None:
+    def _get(self, name: str, columns: Sequence[str] | None, records: Sequence[str] | None = None) -> pa.Table | None:
         try:
             with self.store.open(name) as source:
                 file = pq.ParquetFile(source)
                 there = set(file.schema_arrow.names)
-                return file.read(columns=None if columns is None else [one for one in columns if one in there])
+                kept = None if columns is None else [one for one in columns if one in there]
+                if records is None:
+                    return file.read(columns=kept)
+                # Part by part: of a large study's curves few are wanted, and all of them may not fit in memory.
+                of = pa.array(records, pa.string())
+                parts = [part.filter(pc.is_in(part.column("record"), of)) for part in file.iter_batches(_ROWS, columns=kept)]
+                return pa.Table.from_batches(parts) if parts else file.read(columns=kept)
         except FileNotFoundError:
             return None
         except (pa.ArrowInvalid, OSError) as error:
