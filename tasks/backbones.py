@@ -161,7 +161,7 @@ def pretrained(name: str, image_size: int, weights: str) -> Model:
     head = trunk.get_classifier()
     if isinstance(head, nn.Identity):
         # Self-supervised weights have no classifier; what needs one has been told so when the study was planned.
-        head = nn.utils.skip_init(nn.Linear, trunk.num_features, 0)
+        head = nn.utils.skip_init(nn.Linear, _width(trunk), 0)
     if not isinstance(head, nn.Linear):
         raise ValueError(f"the classifier of '{name}' is {type(head).__name__}, not one linear layer; take another backbone")
     trunk.reset_classifier(0)
@@ -232,10 +232,15 @@ def _timm(name: str, channels: int, image_size: int, pretrained: bool) -> tuple[
     size = {"img_size": image_size} if settings is not None and settings.fixed_input_size else {}
     if not pretrained:
         trunk = timm.create_model(name, num_classes=0, in_chans=channels, **size)
-        return trunk, trunk.num_features, _timm_tap, _timm_stages
+        return trunk, _width(trunk), _timm_tap, _timm_stages
     trunk = timm.create_model(name, num_classes=0, **size)
     fitted = Fitted(settings.mean, settings.std, image_size) if settings is not None else Fitted((0.5,) * 3, (0.5,) * 3)
-    return nn.Sequential(fitted, trunk), trunk.num_features, _timm_tap, _timm_stages
+    return nn.Sequential(fitted, trunk), _width(trunk), _timm_tap, _timm_stages
+
+
+def _width(trunk: Any) -> int:
+    """Features that the head is given: models with a convolution or layer between pooling and head have their own number."""
+    return getattr(trunk, "head_hidden_size", None) or trunk.num_features
 
 
 def _timm_tap(backbone: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
