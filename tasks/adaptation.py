@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tasks import backbones, data, methods, metrics, process
 from tasks.data import Images, splits
 from tasks.data.splits import Split
 from tasks.evaluation import measure, measure_all, outputs
+from tasks.loading import fresh_model, images_of, source_model, target_of, tensors
 from tasks.methods.method import Method
 from tasks.model import Model
 from tasks.training import Recipe, Run
@@ -37,11 +38,11 @@ def train_source(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurem
     """
     began = time.perf_counter()
     process.reset(workspace.seed("source"), workspace.threads, workspace.device)
-    domain = _load(config, config["domain"], workspace)
-    images, labels = _tensors(domain, workspace.device)
-    model = _model(config, domain)
+    domain = images_of(config, config["domain"], workspace)
+    images, labels = tensors(domain, workspace.device)
+    model = fresh_model(config, domain, len(domain.classes))
     if config.get("weights"):
-        # The head is drawn by `_model`, so that it is the same with and without pretrained weights.
+        # The head is drawn by `fresh_model`, so that it is the same with and without pretrained weights.
         model = backbones.pretrained(config["backbone"], config.get("image_size", 0), config["weights"]).with_head(model.head)
     held = splits.hold_out(domain.labels, config["source_validation"], workspace.seed("source validation"))
     train, validation = torch.from_numpy(np.setdiff1d(np.arange(len(labels)), held)), torch.from_numpy(held)
@@ -77,7 +78,7 @@ def adapt(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
     method = methods.build(config["method"], config, _learnt(config, workspace))
     if not method.adapts:
         yield {"step": 0, "epoch": 0, "trainable_parameters": 0, **on_target(transfer.source),
-               **_cost(workspace.device, began)}
+               **process.cost(workspace.device, began)}
         return
     if method.all_classes:
         transfer = dataclasses.replace(transfer, train=torch.from_numpy(split.reference))
@@ -148,7 +149,7 @@ def learn(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
     torch.save({name: tensor.cpu() for name, tensor in learnt.items()}, workspace.output / "learnt.pt")
     told = {f"{config['method']}/{name}": value for name, value in told.items()}
     torch.save(told, workspace.output / "told.pt")
-    yield {"step": 0, "epoch": 0, **told, **_cost(workspace.device, began)}
+    yield {"step": 0, "epoch": 0, **told, **process.cost(workspace.device, began)}
 
 
 def _train(
@@ -179,7 +180,7 @@ def _train(
                 return
         told.append(measured(run.finished()))
         row |= told[-1] | {"trainable_parameters": run.trainable_parameters}
-        row |= _cost(workspace.device, began - before)
+        row |= process.cost(workspace.device, began - before)
         yield row
         # After the yield: a state stands for an epoch whose measurement is out.
         if epoch < run.recipe.epochs:
@@ -190,7 +191,7 @@ def _train(
 def _on_source(config: Mapping[str, Any], missing: Any, workspace: Any) -> Callable[[Any], Measurement]:
     """Measures a model on what source training held out: what is left of the missing classes where they have images."""
     held = np.load(workspace.artifact("source") / "validation.npy")
-    domain = _load(config, data.domains(config["dataset"])[0], workspace)
+    domain = images_of(config, data.domains(config["dataset"])[0], workspace)
     labels, images = domain.labels[held], torch.from_numpy(np.ascontiguousarray(domain.pixels[held]))
 
     def measured(model: Any) -> Measurement:
@@ -211,41 +212,29 @@ def _stand_ins(rows: Sequence[Measurement]) -> Measurement:
 
 def _holistic(config: Mapping[str, Any], workspace: Any) -> tuple[Transfer, Images, Split]:
     """A target with the source's classes, some of them missing."""
-    domain = _load(config, data.domains(config["dataset"])[1], workspace)
-    missing = _missing(config, domain, workspace)
-    split = splits.split(domain.labels, missing, workspace.seed("split"))
-    source = _restored(_model(config, domain), workspace)
+    source_name, target_name = data.domains(config["dataset"])
+    domain = images_of(config, target_name, workspace)
+    missing, split = target_of(config, domain.labels, domain.classes, workspace)
+    source = source_model(config, source_name, domain, workspace)
     return _transfer(source, domain, split, missing, False, workspace), domain, split
 
 
 def _new_task(config: Mapping[str, Any], workspace: Any) -> tuple[Transfer, Images, Split]:
     """A target with classes of its own, of which a fraction of the training images is there."""
     source_name, target_name = data.fine_tuning_domains(config["dataset"])
-    domain = _load(config, target_name, workspace)
-    split = splits.split(domain.labels, (), workspace.seed("split"), config["fraction"])
-    if source_name == data.PRETRAINED:
-        source = backbones.pretrained(config["backbone"], config.get("image_size", 0), config["weights"])
-    else:
-        channels, size = domain.pixels.shape[1:3]
-        classes = len(data.classes(source_name))
-        source = _restored(
-            backbones.build(config["backbone"], channels, size, classes, bool(config.get("weights"))), workspace)
-    return _transfer(source.to(workspace.device), domain, split, (), True, workspace), domain, split
+    domain = images_of(config, target_name, workspace)
+    missing, split = target_of(config, domain.labels, domain.classes, workspace)
+    source = source_model(config, source_name, domain, workspace)
+    return _transfer(source, domain, split, missing, True, workspace), domain, split
 
 
 def _transfer(
     source: Model, domain: Images, split: Split, missing: Any, new_head: bool, workspace: Any
 ) -> Transfer:
-    images, labels = _tensors(domain, workspace.device)
+    images, labels = tensors(domain, workspace.device)
     return Transfer(source.requires_grad_(False).eval(), images, labels, torch.from_numpy(split.train),
                     torch.from_numpy(split.validation), len(domain.classes), missing, new_head,
                     workspace.device, _seeds(workspace, "adaptation"))
-
-
-def _restored(model: Model, workspace: Any) -> Model:
-    weights = workspace.artifact("source") / "model.pt"
-    model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    return model.to(workspace.device)
 
 
 def _new_head(transfer: Transfer, workspace: Any) -> nn.Linear:
@@ -262,37 +251,10 @@ def _learnt(config: Mapping[str, Any], workspace: Any) -> dict[str, Any]:
             for name in methods.learning(config["method"], config)}
 
 
-def _cost(device: str, began: float) -> Measurement:
-    return {"seconds": time.perf_counter() - began, "peak_memory_bytes": process.peak_memory_bytes(device)}
-
-
 def _bytes(state: Mapping[str, Any]) -> bytes:
     file = io.BytesIO()
     torch.save(state, file)
     return file.getvalue()
-
-
-def _load(config: Mapping[str, Any], domain: str, workspace: Any) -> Images:
-    return data.load(domain, workspace.cache, config.get("image_size", 0))
-
-
-def _tensors(domain: Images, device: str) -> tuple[Tensor, Tensor]:
-    """The domain as tensors: on the device where they take less than half of what is free there, else on the host."""
-    images, labels = torch.from_numpy(domain.pixels), torch.from_numpy(domain.labels)
-    if device.startswith("cuda") and images.nbytes < torch.cuda.mem_get_info(device)[0] / 2:
-        return images.to(device), labels.to(device)
-    return images, labels
-
-
-def _model(config: Mapping[str, Any], domain: Images) -> Model:
-    channels, size = domain.pixels.shape[1:3]
-    return backbones.build(config["backbone"], channels, size, len(domain.classes), bool(config.get("weights")))
-
-
-def _missing(config: Mapping[str, Any], domain: Images, workspace: Any) -> list[int]:
-    if "missing_classes" in config:
-        return data.class_indices(config["missing_classes"], domain.classes)
-    return splits.draw_missing(len(domain.classes), config["missing_ratio"], workspace.seed("classes"))
 
 
 def _recipe(config: Mapping[str, Any], prefix: str = "") -> Recipe:

@@ -7,7 +7,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tasks import backbones, data, methods
-from tasks.settings import MODEL_SETTINGS, SOURCE_SETTINGS, fitting, learnt_stage, of_method, training_settings, without_idle
+from tasks.settings import (
+    MODEL_SETTINGS,
+    SOURCE_SETTINGS,
+    fitting,
+    learnt_stage,
+    of_method,
+    training_settings,
+    weightless,
+    without_idle,
+)
 from tasks.task import Setting, declare, filled
 
 TRAINING_SETTINGS = training_settings(
@@ -52,10 +61,8 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     own = _settings_of(config["method"])
     found = [(key, f"the task has no key '{key}'; it has {', '.join(own)}") for key in config if key not in own]
     found += [("dataset", text) for text in data.fine_tuning_problems(config["dataset"])]
+    found += weightless(config)
     pretrained = config["dataset"].startswith(f"{data.PRETRAINED}-")
-    if pretrained and not config["weights"]:
-        found.append(("dataset", f"'{config['dataset']}' starts from pretrained weights, but `weights` is empty; give "
-                      f"weights: timm, {', '.join(backbones.SHIPPED)} or a file, and the backbone that they fit"))
     # A source that is trained here has a classifier, whether or not the backbone's pretrained weights come with one.
     return found + fitting(config, () if pretrained else ("source_head",))
 

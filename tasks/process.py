@@ -7,6 +7,7 @@ import os
 import random
 import resource
 import sys
+import time
 from pathlib import Path
 
 
@@ -44,6 +45,11 @@ def reset(seed: int, threads: int = 1, device: str = "cpu") -> None:
     with contextlib.suppress(OSError):
         # Linux: 5 resets the peak resident size, so that it is this trial's and not the worker's.
         Path("/proc/self/clear_refs").write_text("5")
+
+
+def cost(device: str, began: float) -> dict[str, float]:
+    """What was spent since `began`, a moment of `time.perf_counter`, and since `reset`: `seconds`, `peak_memory_bytes`."""
+    return {"seconds": time.perf_counter() - began, "peak_memory_bytes": peak_memory_bytes(device)}
 
 
 def peak_memory_bytes(device: str = "cpu") -> int:

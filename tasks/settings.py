@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from tasks import backbones, methods
+from tasks import backbones, data, methods
 from tasks.task import Setting
 
 MODEL_SETTINGS = {
@@ -74,13 +74,7 @@ def fitting(config: Mapping[str, Any], offers: Collection[str]) -> list[tuple[st
         offers: what the task offers to methods, but for what depends on the backbone.
     """
     method, backbone = config["method"], config["backbone"]
-    found = [("method", text) for text in methods.problems(method)]
-    wrong = backbones.problem(backbone)
-    if wrong:
-        return [*found, ("backbone", wrong)]
-    misfit = backbones.weights_problem(backbone, config.get("weights", ""))
-    if misfit:
-        found.append(("weights", misfit))
+    found = [("method", text) for text in methods.problems(method)] + model_problems(config)
     if found:
         return found
     offered = set(offers)
@@ -91,6 +85,23 @@ def fitting(config: Mapping[str, Any], offers: Collection[str]) -> list[tuple[st
         offered.add("source_head")
     found += [("method", text) for text in methods.unmet(method, offered)]
     return found + methods.stage_problems(config, lambda: backbones.traits(backbone).stages)
+
+
+def model_problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(key, what is wrong) with the backbone of a resolved config, or with its weights."""
+    wrong = backbones.problem(config["backbone"])
+    if wrong:
+        return [("backbone", wrong)]
+    misfit = backbones.weights_problem(config["backbone"], config.get("weights", ""))
+    return [("weights", misfit)] if misfit else []
+
+
+def weightless(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """("dataset", what is wrong) where a resolved config starts from pretrained weights and names none."""
+    if not config["dataset"].startswith(f"{data.PRETRAINED}-") or config.get("weights"):
+        return []
+    return [("dataset", f"'{config['dataset']}' starts from pretrained weights, but `weights` is empty; give "
+             f"weights: timm, {', '.join(backbones.SHIPPED)} or a file, and the backbone that they fit")]
 
 
 def learnt_stage(task: str, config: Mapping[str, Any], keys: Collection[str]) -> dict[str, tuple[str, dict[str, Any]]]:

@@ -1,6 +1,7 @@
 """Datasets by name: `mnist-uci`, `uci-mnist`, and `folder:ROOT:SOURCE-TARGET` for images of one's own.
 
-A dataset is a source and a target domain with the same classes. A domain's name is `mnist`, `uci` or `folder:ROOT:DOMAIN`.
+A dataset is a source and a target domain with the same classes. A domain's name is `mnist`, `uci` or `folder:ROOT:DOMAIN`,
+or one of them corrupted: `uci@blur`, `uci@noise5` (`corruptions.py`).
 Nothing here decodes an image until `load` is called.
 """
 
@@ -13,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
+
+from tasks.data import corruptions
 
 DIGITS = ("mnist", "uci")
 NAMES = ("mnist-uci", "uci-mnist")
@@ -35,6 +38,8 @@ def known() -> dict[str, str]:
     return {
         "mnist-uci": "MNIST digits (5,000 images) to UCI optical digits (1,797), ten classes, 1x16x16",
         "uci-mnist": "UCI optical digits to MNIST digits, ten classes, 1x16x16",
+        "mnist-uci@blur3": "a domain corrupted, as either may be, a folder's too: " + ", ".join(
+            f"@{kind}" for kind in corruptions.KINDS) + "; severity 1 to 5",
     }
 
 
@@ -43,7 +48,9 @@ def canonical(dataset: str) -> str:
     """The dataset's name with an absolute root: a worker has another current folder than the launch."""
     before, folder, after = dataset.partition("folder:")
     root, _, pair = after.rpartition(":")
-    return f"{before}folder:{Path(root).expanduser().resolve()}:{pair}" if folder and root else dataset
+    if folder and root:
+        dataset = f"{before}folder:{Path(root).expanduser().resolve()}:{pair}"
+    return _with_severities(dataset) if "@" in dataset else dataset
 
 
 def domains(dataset: str) -> tuple[str, str]:
@@ -52,12 +59,16 @@ def domains(dataset: str) -> tuple[str, str]:
     Raises:
         ValueError: no such dataset; says what is wrong and what there is.
     """
-    if dataset in NAMES:
-        source, target = dataset.split("-")
-        return source, target
     if dataset.startswith("folder:"):
         return _folder().domains(dataset)
-    near = difflib.get_close_matches(dataset, NAMES, n=1)
+    parts = dataset.split("-")
+    decoded = [part.partition("@")[0] for part in parts]
+    if "-".join(decoded) in NAMES:
+        source, target = map(corruptions.canonical, parts)
+        return source, target
+    if len(parts) == 2 and decoded[0] == decoded[1] and decoded[0] in DIGITS:
+        raise ValueError(corruptions.SAME_IMAGES.format(dataset=dataset))
+    near = difflib.get_close_matches("-".join(decoded), NAMES, n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""
     raise ValueError(f"no dataset '{dataset}'; {hint}known: {', '.join(known())} and folder:ROOT:SOURCE-TARGET")
 
@@ -71,10 +82,8 @@ def fine_tuning_domains(dataset: str) -> tuple[str, str]:
     if not dataset.startswith(f"{PRETRAINED}-"):
         return domains(dataset)
     target = dataset.removeprefix(f"{PRETRAINED}-")
-    if target in DIGITS:
-        return PRETRAINED, target
-    if target.startswith("folder:"):
-        return PRETRAINED, target
+    if target.partition("@")[0] in DIGITS or target.startswith("folder:"):
+        return PRETRAINED, corruptions.canonical(target)
     raise ValueError(f"no domain '{target}' in '{dataset}'; known: {', '.join(DIGITS)} and folder:ROOT:DOMAIN")
 
 
@@ -89,8 +98,8 @@ def known_for_fine_tuning() -> dict[str, str]:
 def fine_tuning_problems(dataset: str) -> list[str]:
     """What is wrong with a dataset whose domains may have different classes; no image is decoded."""
     try:
-        found = [text for domain in fine_tuning_domains(dataset) if domain.startswith("folder:")
-                 for text in _folder().differences(domain, domain)]
+        decoded = map(corruptions.base, fine_tuning_domains(dataset))
+        found = [text for domain in decoded if domain.startswith("folder:") for text in _folder().differences(domain, domain)]
         return list(dict.fromkeys(found))
     except (ValueError, OSError) as error:
         return [str(error)]
@@ -98,18 +107,19 @@ def fine_tuning_problems(dataset: str) -> list[str]:
 
 def classes(domain: str) -> tuple[str, ...]:
     """The names of the domain's classes in the order of their indices; looks at folder names only."""
-    return tuple("0123456789") if domain in DIGITS else _folder().classes(domain)
+    decoded = corruptions.base(domain)
+    return tuple("0123456789") if decoded in DIGITS else _folder().classes(decoded)
 
 
 def channels(domain: str) -> int:
     """Channels of the domain's images."""
-    return 1 if domain in DIGITS else 3
+    return 1 if corruptions.base(domain) in DIGITS else 3
 
 
 def problems(dataset: str) -> list[str]:
     """What is wrong with the dataset, each with the remedy; no image is decoded."""
     try:
-        source, target = domains(dataset)
+        source, target = map(corruptions.base, domains(dataset))
         return [] if source in DIGITS else _folder().differences(source, target)
     except (ValueError, OSError) as error:
         return [str(error)]
@@ -117,12 +127,19 @@ def problems(dataset: str) -> list[str]:
 
 def fingerprint(domain: str) -> str:
     """A name for what the domain holds, from its content alone: 16 hexadecimal digits; no image is decoded."""
-    return _digits().fingerprint(domain) if domain in DIGITS else _folder().fingerprint(domain)
+    decoded, corruption = corruptions.parts(domain)
+    content = _digits().fingerprint(decoded) if decoded in DIGITS else _folder().fingerprint(decoded)
+    return content if corruption is None else corruptions.fingerprint(content, corruption)
 
 
 def load(domain: str, cache: Path, image_size: int) -> Images:
-    """The domain's images, decoded once per node into `cache`."""
-    return _digits().load(domain, cache) if domain in DIGITS else _folder().load(domain, cache, image_size)
+    """The domain's images, decoded, and corrupted where its name says so, once per node into `cache`."""
+    decoded, corruption = corruptions.parts(domain)
+    images = _digits().load(decoded, cache) if decoded in DIGITS else _folder().load(decoded, cache, image_size)
+    if corruption is None:
+        return images
+    kept = cache / "corrupted" / f"{fingerprint(domain)}-{images.pixels.shape[-1]}.npy"
+    return corruptions.corrupted(images, corruption, kept)
 
 
 def class_indices(names: Sequence[str | int], classes: Sequence[str]) -> list[int]:
@@ -138,6 +155,15 @@ def class_indices(names: Sequence[str | int], classes: Sequence[str]) -> list[in
         raise ValueError(f"no class {', '.join(map(repr, wrong))}; {hint}the {len(classes)} classes are "
                          f"{', '.join(classes[:20])}{', ...' if len(classes) > 20 else ''} (or their indices from 0)")
     return sorted({classes.index(name) if name in classes else int(name) for name in names})
+
+
+def _with_severities(dataset: str) -> str:
+    """The name with the severity of each corruption written out; as given where it is wrong, for `problems` to judge."""
+    try:
+        source, target = fine_tuning_domains(dataset)
+    except (ValueError, OSError):
+        return dataset
+    return f"{source}-{target if source == PRETRAINED else target.rpartition(':')[2]}"
 
 
 def _digits() -> Any:

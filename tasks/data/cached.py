@@ -8,9 +8,10 @@ import os
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -32,6 +33,25 @@ def arrays(path: Path, make: Callable[[], Arrays]) -> Arrays:
     return made
 
 
+def mapped(
+    path: Path, shape: tuple[int, ...], dtype: DTypeLike, write: Callable[[NDArray[Any]], None],
+) -> NDArray[Any]:
+    """The array in the .npy file `path`, mapped; written to it first where it is missing, cut short or of another kind.
+
+    Several processes may ask at once: each writes, and the last to finish replaces equal content.
+    """
+    found = _opened(path, shape, dtype)
+    if found is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomically(path) as partial:
+            target = np.lib.format.open_memmap(partial, mode="w+", dtype=dtype, shape=shape)
+            write(target)
+            target.flush()
+        found = _opened(path, shape, dtype)
+        assert found is not None, f"{path} was written and cannot be read"
+    return found
+
+
 def digest(named: Arrays) -> str:
     """SHA-256 over names, shapes, types and values."""
     total = hashlib.sha256()
@@ -51,3 +71,13 @@ def atomically(path: Path):
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _opened(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any] | None:
+    """The array in `path`, or None where it is missing, cut short or of another shape or type."""
+    try:
+        # Copy on write: torch asks for memory that it may write to; nothing ever is.
+        found = np.load(path, mmap_mode="c")
+    except (OSError, ValueError, EOFError):
+        return None
+    return found if found.shape == shape and found.dtype == dtype else None

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tasks.data import Images, cached, contents
+from tasks.data import Images, cached, contents, corruptions
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 
 
 @contents.for_a_moment
 def domains(dataset: str) -> tuple[str, str]:
-    """The two domains of `folder:ROOT:SOURCE-TARGET`; a domain's name may hold a '-' itself.
+    """The two domains of `folder:ROOT:SOURCE-TARGET`; a domain's name may hold a '-' itself, or end in a corruption.
 
     Raises:
         ValueError: the text has another form, or a folder is missing; lists those there are.
@@ -24,13 +25,18 @@ def domains(dataset: str) -> tuple[str, str]:
     there = {entry.name for entry in _folders(Path(root))}
     parts = pair.split("-")
     ways = [("-".join(parts[:cut]), "-".join(parts[cut:])) for cut in range(1, len(parts))]
-    fitting = [way for way in ways if set(way) <= there]
+    fitting = [way for way in ways if {_decoded(root, name) for name in way} <= there]
     if not fitting:
-        absent = sorted(set(ways[0]) - there)
+        for name in dict.fromkeys(name for way in ways for name in way):
+            corruptions.canonical(f"folder:{root}:{name}")  # says so where a folder is there and its corruption is not
+        # Of the ways to cut the text, the one that lacks the fewest folders is likely what was meant.
+        absent = sorted(min(({_decoded(root, name) for name in way} - there for way in ways), key=len))
         raise ValueError(f"{root} has no domain {' and no domain '.join(map(repr, absent))}; "
                          f"its folders are {', '.join(sorted(there)) or 'none'}")
     source, target = fitting[0]
-    return f"folder:{root}:{source}", f"folder:{root}:{target}"
+    if source != target and _decoded(root, source) == _decoded(root, target):
+        raise ValueError(corruptions.SAME_IMAGES.format(dataset=pair))
+    return corruptions.canonical(f"folder:{root}:{source}"), corruptions.canonical(f"folder:{root}:{target}")
 
 
 @contents.for_a_moment
@@ -84,34 +90,16 @@ def load(domain: str, cache: Path, image_size: int) -> Images:
     names = tuple(sorted(entry.name for entry in _folders(_place(domain))))
     kept = cache / "folders" / f"{_fingerprint(domain, listed)}-{image_size}.npy"
     shape = (len(listed), 3, image_size, image_size)
-    pixels = _mapped(kept, shape)
-    if pixels is None:
-        _decode(listed, kept, shape)
-        pixels = _mapped(kept, shape)
-        assert pixels is not None, f"{kept} was written and cannot be read"
+    pixels = cached.mapped(kept, shape, np.uint8, lambda target: _decode(listed, target))
     index = {name: position for position, name in enumerate(names)}
     labels = np.array([index[path.parent.name] for path in listed], dtype=np.int64)
     return Images(pixels, labels, names)
 
 
-def _mapped(path: Path, shape: tuple[int, ...]):
-    """The array in `path`, or None where it is missing, cut short or of another shape."""
-    try:
-        # Copy on write: torch asks for memory that it may write to; nothing ever is.
-        pixels = np.load(path, mmap_mode="c")
-    except (OSError, ValueError, EOFError):
-        return None
-    return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
-
-
-def _decode(listed: list[Path], kept: Path, shape: tuple[int, ...]) -> None:
-    """Writes the decoded images to `kept`, there whole or not at all; several processes may do it at once."""
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with cached.atomically(kept) as partial:
-        target = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
-        for row, path in enumerate(listed):
-            target[row] = _image(path, shape[-1])
-        target.flush()
+def _decode(listed: list[Path], target: NDArray[np.uint8]) -> None:
+    """Fills `target` [N, 3, size, size] with the decoded images."""
+    for row, path in enumerate(listed):
+        target[row] = _image(path, target.shape[-1])
 
 
 def _image(path: Path, size: int):
@@ -128,6 +116,11 @@ def _image(path: Path, size: int):
 def _fingerprint(domain: str, listed: list[Path]) -> str:
     place = _place(domain)
     return contents.fingerprint([(path.relative_to(place).as_posix(), path) for path in listed])
+
+
+def _decoded(root: str, name: str) -> str:
+    """The folder that holds the images of a domain, by name."""
+    return corruptions.base(f"folder:{root}:{name}").rpartition(":")[2]
 
 
 def _place(domain: str) -> Path:

@@ -1,0 +1,189 @@
+"""Corrupted variants of a domain: `uci@blur`, `mnist@noise4`, `folder:ROOT:DOMAIN@rotate`.
+
+`DOMAIN@KIND` holds the same images in the same order with the same labels, each changed by a corruption of severity 1 to 5
+(3 where none is said): its steps are in the spirit of ImageNet-C (Hendrycks and Dietterich, ICLR 2019, arXiv:1903.12261),
+chosen for images of any size, so lengths are shares of an image's side. What is drawn follows from the kind and the
+image's position alone, never from the severity: a higher one goes further the same way.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tasks.data import Images
+
+    Floats = NDArray[np.float32]
+
+VERSION = "1"
+"""Changes when a corruption gives other pixels: part of the fingerprint."""
+DEFAULT = 3
+SEVERITIES = range(1, 6)
+SAME_IMAGES = ("the target of '{dataset}' would hold the images that its source is trained on, test images too; take two "
+               "domains, as in mnist-uci@blur")
+CHUNK = 256
+"""Images that are changed at once."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Corruption:
+    """A kind of corruption and how far it goes."""
+
+    kind: str
+    severity: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}{self.severity}"
+
+
+def base(domain: str) -> str:
+    """The name of the domain whose images are corrupted; the domain itself where none are."""
+    return parts(domain)[0]
+
+
+def parts(domain: str) -> tuple[str, Corruption | None]:
+    """A domain's name without its corruption, and the corruption; None where there is none or no such one."""
+    whole, _, text = domain.rpartition("@")
+    found = re.fullmatch(rf"({'|'.join(KINDS)})([1-5]?)", text) if whole else None
+    if found is None or _is_folder(domain):
+        return domain, None
+    return whole, Corruption(found[1], int(found[2] or DEFAULT))
+
+
+def canonical(domain: str) -> str:
+    """The domain's name with its severity written out.
+
+    Raises:
+        ValueError: what stands behind the '@' is no corruption; says what is.
+    """
+    whole, corruption = parts(domain)
+    if corruption is not None:
+        return f"{whole}@{corruption}"
+    bare, _, text = domain.rpartition("@")
+    if bare and not _is_folder(domain) and (not bare.startswith("folder:") or _is_folder(bare)):
+        raise ValueError(f"'{domain.rpartition(':')[2]}' is no corrupted domain: " + _hint(text))
+    return domain
+
+
+def fingerprint(content: str, corruption: Corruption) -> str:
+    """16 hexadecimal digits from the fingerprint of what is corrupted, and the corruption."""
+    return hashlib.sha256(f"{content} {corruption} {VERSION}".encode()).hexdigest()[:16]
+
+
+def corrupted(images: Images, corruption: Corruption, kept: Path) -> Images:
+    """The images corrupted, mapped from the file `kept`, where they are written to once; shape, type and range stay."""
+    from tasks.data import Images, cached
+
+    def write(target: Any) -> None:
+        for start in range(0, len(target), CHUNK):
+            target[start:start + CHUNK] = changed(images.pixels[start:start + CHUNK], corruption, start)
+
+    pixels = cached.mapped(kept, images.pixels.shape, images.pixels.dtype, write)
+    return Images(pixels, images.labels, images.classes)
+
+
+def changed(pixels: Any, corruption: Corruption, first: int = 0) -> Any:
+    """Images [N, channels, H, W] after the corruption, in the type that they came in: uint8, or float32 in [0, 1].
+
+    Args:
+        pixels: the images.
+        corruption: what is done to them.
+        first: the position in the domain of the first of them.
+    """
+    import numpy as np
+
+    whole = pixels.dtype == np.uint8
+    given = pixels.astype(np.float32) / 255 if whole else np.asarray(pixels, np.float32)
+    kind = zlib.crc32(corruption.kind.encode())
+    generators = [np.random.default_rng((kind, first + place)) for place in range(len(given))]
+    found = np.clip(KINDS[corruption.kind](given, corruption.severity, generators), 0, 1)
+    return np.rint(found * 255).astype(np.uint8) if whole else found.astype(np.float32)
+
+
+def _blur(images: Floats, severity: int, _: list[Any]) -> Floats:
+    """Out of focus: a Gaussian filter of 4 % (severity 1) to 10 % (5) of the side."""
+    from scipy.ndimage import gaussian_filter
+
+    spread = (0.025 + 0.015 * severity) * images.shape[-1]
+    return gaussian_filter(images, (0, 0, spread, spread), mode="nearest")
+
+
+def _noise(images: Floats, severity: int, generators: list[Any]) -> Floats:
+    """Grain: Gaussian noise of standard deviation 0.08 to 0.4."""
+    import numpy as np
+
+    drawn = np.stack([one.standard_normal(images.shape[1:], np.float32) for one in generators])
+    return images + np.float32(0.08 * severity) * drawn
+
+
+def _rotate(images: Floats, severity: int, _: list[Any]) -> Floats:
+    """Turned by 10 to 50 degrees, all images the same way; black where nothing was."""
+    from scipy.ndimage import rotate
+
+    return rotate(images, 10 * severity, axes=(-1, -2), reshape=False, order=1, mode="constant")
+
+
+def _invert(images: Floats, severity: int, _: list[Any]) -> Floats:
+    """Light and dark exchanged, with 40 % (severity 1) to 100 % (5) of the contrast."""
+    return 0.5 - (0.25 + 0.15 * severity) * (images - 0.5)
+
+
+def _contrast(images: Floats, severity: int, _: list[Any]) -> Floats:
+    """Faint: 80 % to 10 % of each image's contrast is left."""
+    middle = images.mean(axis=(1, 2, 3), keepdims=True)
+    return middle + (0.975 - 0.175 * severity) * (images - middle)
+
+
+def _occlude(images: Floats, severity: int, generators: list[Any]) -> Floats:
+    """A grey square somewhere, with a side of 20 % to 60 % of the image's."""
+    changed = images.copy()
+    height, width = images.shape[-2:]
+    side = max(round((0.1 + 0.1 * severity) * min(height, width)), 1)
+    for image, generator in zip(changed, generators, strict=True):
+        y, x = (generator.random(2) * (height, width)).astype(int) - side // 2
+        image[:, max(y, 0):y + side, max(x, 0):x + side] = 0.5
+    return changed
+
+
+def _shift(images: Floats, severity: int, generators: list[Any]) -> Floats:
+    """Moved by 6 % to 31 % of the side, each image in a direction of its own; black where nothing was."""
+    import numpy as np
+
+    height, width = images.shape[-2:]
+    moved = np.zeros_like(images)
+    for after, before, generator in zip(moved, images, generators, strict=True):
+        angle = 2 * np.pi * generator.random()
+        down, right = (round(severity / 16 * side * way) for side, way in ((height, np.sin(angle)), (width, np.cos(angle))))
+        rows, columns = (slice(max(step, 0), side + min(step, 0)) for step, side in ((down, height), (right, width)))
+        from_rows, from_columns = (slice(max(-step, 0), side - max(step, 0)) for step, side in ((down, height), (right, width)))
+        after[:, rows, columns] = before[:, from_rows, from_columns]
+    return moved
+
+
+KINDS: Mapping[str, Callable[[Any, int, list[Any]], Any]] = {
+    "blur": _blur, "noise": _noise, "rotate": _rotate, "invert": _invert, "contrast": _contrast, "occlude": _occlude,
+    "shift": _shift,
+}
+
+
+def _hint(text: str) -> str:
+    near = difflib.get_close_matches(text.rstrip("0123456789"), KINDS, n=1)
+    return (f"{f'did you mean @{near[0]}? ' if near else ''}known: {', '.join(f'@{kind}' for kind in KINDS)}, "
+            f"with a severity of 1 to 5 behind it if not {DEFAULT}, as in @blur4")
+
+
+def _is_folder(domain: str) -> bool:
+    """Whether the name is a folder's own, however it looks."""
+    root, _, name = domain.removeprefix("folder:").rpartition(":")
+    return domain.startswith("folder:") and (Path(root) / name).is_dir()

@@ -1,0 +1,131 @@
+"""What a score has to beat: the source's accuracy, nearest class means, and a cheap linear probe."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tasks.scores.inputs import indices, matrix, numbered, one_hot, same_width
+
+
+def accuracy(head: tuple[ArrayLike, ArrayLike], features: ArrayLike, labels: ArrayLike) -> float:
+    """The share of images that a linear head tells right among all its classes; higher is better.
+
+    Args:
+        head: weight [K, d] and bias [K].
+        features: [N, d].
+        labels: [N] in 0..K-1.
+    """
+    weight, bias, found = linear(head, features)
+    answers = indices("labels", labels, len(found), len(weight))
+    return float(((found @ weight.T + bias).argmax(1) == answers).mean())
+
+
+def linear(
+    head: tuple[ArrayLike, ArrayLike], features: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Weight [K, d], bias [K] and features [N, d] in float64, checked to fit.
+
+    Raises:
+        ValueError: they do not fit, or are not finite.
+    """
+    weight, found = matrix("the head's weight", head[0]), matrix("features", features)
+    same_width(head=weight, features=found)
+    bias = matrix("the head's bias", np.reshape(head[1], (1, -1)))[0]
+    if len(bias) != len(weight):
+        raise ValueError(f"the head must have a bias for each of its {len(weight)} classes, but got {len(bias)}")
+    return weight, bias, found
+
+
+def nearest_class_mean(features: ArrayLike, labels: ArrayLike) -> float:
+    """Leave-one-out accuracy of the nearest class mean by cosine, in [0, 1]; higher is better.
+
+    Features, class means and the image asked about are L2-normalised as in `tasks.metrics.nearest_class_mean`; its own image is
+    taken out of its class's mean first, so that no image is held out and none is judged by itself. The one image of its class
+    leaves no mean, and counts as wrong. Of equal cosines the true class's must be the largest alone: constant features give 0.
+
+    Args:
+        features: [N, d].
+        labels: [N].
+    """
+    found = matrix("features", features)
+    answers, counts = numbered("labels", labels, len(found))
+    if len(counts) == 1:
+        return float(counts[0] > 1)
+    unit = _unit(found)
+    sums = one_hot(answers, len(counts)).T @ unit
+    cosines = unit @ _unit(sums).T
+    without = sums[answers] - unit
+    rows = np.arange(len(found))
+    # What is left of a class of one is rounding.
+    own = np.where(counts[answers] > 1, (unit * _unit(without)).sum(1), -np.inf)
+    cosines[rows, answers] = -np.inf
+    return float((own > cosines.max(1) + 1e-12).mean())
+
+
+def linear_probe(
+    features: ArrayLike, labels: ArrayLike, held: float, penalty: float, steps: int, seed: int
+) -> tuple[float, float]:
+    """Accuracy on held-out and on fitted images of a logistic regression from features, each in [0, 1]; higher is better.
+
+    Both parts are of the images given (a target's training images); of each class a share is held out, one image at least and
+    never the last one. Features are centred, and divided by one number, their root mean square: a backbone's scale does not
+    matter, and rotating features changes nothing.
+
+    Args:
+        features: [N, d].
+        labels: [N].
+        held: share of each class that is held out.
+        penalty: factor of |w|^2 / 2 beside the mean cross-entropy.
+        steps: steps of L-BFGS at most.
+        seed: which images are held out.
+
+    Raises:
+        ValueError: no class has two images, so that none can be held out.
+    """
+    found = matrix("features", features)
+    answers, counts = numbered("labels", labels, len(found))
+    if counts.max() < 2:
+        raise ValueError(f"none of the {len(counts)} classes has two images, so that no image can be held out of a probe; "
+                         "give more images, or use another score")
+    if len(counts) == 1:
+        return 1.0, 1.0
+    kept = _kept(answers, counts, held, np.random.default_rng(seed))
+    centred = found - found[kept].mean(0)
+    size = np.sqrt((centred[kept] ** 2).sum(1).mean())
+    if size <= 1e-6 * np.sqrt((found[kept] ** 2).sum(1).mean()):  # float32's rounding of constant features
+        centred, size = np.zeros_like(found), 1.0
+    return _regressed((centred / size).astype(np.float32), answers, kept, penalty, steps)
+
+
+def _regressed(
+    features: NDArray[np.float32], answers: NDArray[np.int64], kept: NDArray[np.bool_], penalty: float, steps: int
+) -> tuple[float, float]:
+    """Accuracy on the rows that are not `kept`, and on those that are, of a regression fitted to these."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    probe = LogisticRegression(C=1 / (penalty * kept.sum()), max_iter=steps, tol=1e-3)
+    with warnings.catch_warnings():
+        # After its steps it ends: a probe is to be cheap, and its accuracy settles long before its weights.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        right = probe.fit(features[kept], answers[kept]).predict(features) == answers
+    return float(right[~kept].mean()), float(right[kept].mean())
+
+
+def _kept(
+    answers: NDArray[np.int64], counts: NDArray[np.int64], held: float, random: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Which rows [N] are fitted: of each class all but a share, which is one row at least where there are two."""
+    kept = np.ones(len(answers), bool)
+    for index, count in enumerate(counts):
+        if count > 1:
+            out = min(max(round(held * count), 1), count - 1)
+            kept[random.choice(np.flatnonzero(answers == index), out, replace=False)] = False
+    return kept
+
+
+def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

@@ -1,0 +1,86 @@
+"""What every score asks of its input, and what it says where that does not hold."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+SUM_TOLERANCE = 1e-3
+"""How far from 1 a row of probabilities may sum: half precision has steps of 5e-4 there."""
+
+
+def matrix(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """The values as a float64 matrix [rows, columns] of finite numbers with a row and a column at least.
+
+    Raises:
+        ValueError: another shape, or a number that is not finite; says where.
+    """
+    found = np.asarray(values)
+    if found.ndim != 2 or not found.size:
+        raise ValueError(f"{name} must be a matrix with a row an image, but got the shape {found.shape}")
+    wrong = np.argwhere(~np.isfinite(found))
+    if len(wrong):
+        row, column = wrong[0]
+        raise ValueError(f"{name} must be finite, but row {row}, column {column} is {found[row, column]} ({len(wrong)} such "
+                         "values); the model that made them has diverged, or the images are broken")
+    return found.astype(np.float64, copy=False)
+
+
+def indices(name: str, values: ArrayLike, rows: int, below: int | None = None) -> NDArray[np.int64]:
+    """Class indices [rows] as whole numbers from 0 up, and below `below` where that is given.
+
+    Raises:
+        ValueError: another shape or length, or what is no class index; says which.
+    """
+    found = np.asarray(values)
+    if found.shape != (rows,):
+        raise ValueError(f"{name} must be a class index for each of the {rows} rows, but got the shape {found.shape}")
+    # Written so that NaN is wrong too.
+    right = (found >= 0) & (found == np.floor(found)) & (found < (np.inf if below is None else below))
+    if not right.all():
+        row = int(np.flatnonzero(~right)[0])
+        limit = "" if below is None else f" below {below}"
+        raise ValueError(f"{name} must be class indices from 0 up{limit}, but row {row} has {found[row]}")
+    return found.astype(np.int64)
+
+
+def numbered(name: str, values: ArrayLike, rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Labels [rows] numbered anew without gaps, 0..K-1 in their order, and the images of each class, [K]; none is 0."""
+    _, found, counts = np.unique(indices(name, values, rows), return_inverse=True, return_counts=True)
+    return found, counts
+
+
+def one_hot(labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+    """[N, classes], 1 where a row's label is the column."""
+    return np.asarray(labels[:, None] == np.arange(classes), np.float64)
+
+
+def distributions(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Probabilities [N, K] whose rows sum to one, in float64; rounding of lower precision is divided out.
+
+    Raises:
+        ValueError: a negative or non-finite number, or a row with another sum; says which.
+    """
+    found = matrix(name, values)
+    negative = np.argwhere(found < 0)
+    if len(negative):
+        row, column = negative[0]
+        raise ValueError(f"{name} must not be negative, but row {row}, column {column} is {found[row, column]:g}; "
+                         "give probabilities, not logits")
+    sums = found.sum(1)
+    off = np.flatnonzero(np.abs(sums - 1) > SUM_TOLERANCE)
+    if len(off):
+        raise ValueError(f"rows of {name} must sum to 1, but row {off[0]} sums to {sums[off[0]]:g} ({len(off)} such rows); "
+                         "give the softmax over all of the source's classes")
+    return found / sums[:, None]
+
+
+def same_width(**named: NDArray[np.float64]) -> None:
+    """Nothing where matrices have equally many columns.
+
+    Raises:
+        ValueError: they have not; says how many each has.
+    """
+    if len({one.shape[1] for one in named.values()}) > 1:
+        widths = ", ".join(f"{name.replace('_', ' ')} {one.shape[1]}" for name, one in named.items())
+        raise ValueError(f"all must come from one backbone and be equally wide, but the columns are: {widths}")

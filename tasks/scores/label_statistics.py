@@ -1,0 +1,98 @@
+"""Scores that read how the source's classes go with the target's labels: NCE, LEEP, and LEEP on Gaussian clusters."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import xlogy
+
+from tasks.scores.inputs import distributions, matrix, numbered, one_hot
+from tasks.scores.spectra import principal
+
+ENERGY = 0.8
+"""The share of the variance that N-LEEP's principal components keep, as in the paper."""
+
+
+def nce(probabilities: ArrayLike, labels: ArrayLike) -> float:
+    """Negative conditional entropy  -H(Y|Z) = sum_z,y P(y, z) log P(y|z),  in nats, at most 0; higher is better.
+
+    (Tran, Nguyen and Hassner, "Transferability and Hardness of Supervised Classification Tasks", ICCV 2019, equation 5.)
+    Y are the target's labels; Z is the source's label of each image, for which the head's most likely class stands,
+    as in released code. P are shares of the images; 0 log 0 is 0, where released code adds 1e-20.
+
+    Args:
+        probabilities: [N, K_s] of the source's head.
+        labels: [N] of the target.
+    """
+    found = distributions("probabilities", probabilities)
+    answers, counts = numbered("labels", labels, len(found))
+    joint = np.zeros((found.shape[1], len(counts)))
+    np.add.at(joint, (found.argmax(1), answers), 1 / len(found))
+    return float(xlogy(joint, joint).sum() - xlogy(joint.sum(1), joint.sum(1)).sum())
+
+
+def leep(probabilities: ArrayLike, labels: ArrayLike) -> float:
+    """Mean log likelihood  (1/N) sum_i log sum_z P(y_i|z) q_iz,  in nats, at most 0; higher is better.
+
+    P(y, z) = (1/N) sum over i with y_i = y of q_iz, and P(y|z) = P(y, z) / P(z), for the source's probabilities q.
+    (Nguyen, Hassner, Seeger and Archambeau, "LEEP: A New Measure to Evaluate Transferability of Learned Representations",
+    ICML 2020, equations 1 and 2.) The images that P is counted on are those that are judged, as in the paper. A source class
+    that no image gets any probability of adds nothing; released code divides by its zero.
+
+    Args:
+        probabilities: [N, K_s] of the source's head.
+        labels: [N] of the target.
+    """
+    found = distributions("probabilities", probabilities)
+    answers, counts = numbered("labels", labels, len(found))
+    joint = one_hot(answers, len(counts)).T @ found  # times N, as the totals are
+    totals = found.sum(0)
+    conditional = np.divide(joint, totals, out=np.zeros_like(joint), where=totals > 0)
+    likelihood = np.einsum("ij,ij->i", found, conditional[answers])
+    return float(np.log(np.minimum(likelihood, 1.0)).mean())  # at most 1, but for rounding
+
+
+def n_leep(
+    features: ArrayLike, labels: ArrayLike, dimension: int, components: int, covariance: str, steps: int, seed: int
+) -> float:
+    """LEEP with the clusters of a Gaussian mixture in place of source classes: for a model without a head; in nats, at most 0.
+
+    (Li et al., "Ranking Neural Checkpoints", CVPR 2021, section 4.2: N-LEEP.) The features are brought to the principal
+    components that keep 80 % of their variance, the mixture is fitted to them, and its posteriors are the q of LEEP.
+    Released code has 5 components for each class with full covariances, and no limit on the dimension. Here the number of
+    each is a parameter, and covariances are diagonal by default: with fewer images in a cluster than dimensions a full one
+    is singular, and its posteriors are one-hot.
+
+    Args:
+        features: [N, d].
+        labels: [N].
+        dimension: principal components at most.
+        components: Gaussians for each class; never more than there are different rows.
+        covariance: `diag`, `full`, `tied` or `spherical`, as in scikit-learn.
+        steps: steps of expectation maximisation at most.
+        seed: where the clusters start.
+    """
+    found = matrix("features", features)
+    answers, counts = numbered("labels", labels, len(found))
+    points = principal(found, ENERGY, dimension)
+    different = len(np.unique(points, axis=0)) if points.shape[1] else 1
+    if different == 1:  # one cluster
+        return leep(np.ones((len(found), 1)), answers)
+    return leep(_posteriors(points, min(components * len(counts), different), covariance, steps, seed), answers)
+
+
+def _posteriors(
+    points: NDArray[np.float64], components: int, covariance: str, steps: int, seed: int
+) -> NDArray[np.float64]:
+    """[N, components] of a Gaussian mixture fitted to the points [N, k]."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    points = points / points.std()  # the mixture's floor of a variance is absolute
+    mixture = GaussianMixture(components, covariance_type=covariance, max_iter=steps, random_state=seed)
+    with warnings.catch_warnings():
+        # It ends after its steps, converged or not: what is wanted is clusters, not the optimum.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return np.asarray(mixture.fit(points).predict_proba(points))

@@ -1,0 +1,66 @@
+"""The spectrum of a feature matrix, by way of its smaller Gram matrix: what LogME, H-scores and N-LEEP come from.
+
+In float64 that loses what lies below 1e-8 of the largest singular value; float32 features are rounded above it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+
+Array = NDArray[np.float64]
+
+
+def decompose(features: Array, targets: Array, scale: float = 0.0) -> tuple[Array, Array]:
+    """Squared singular values [r] of the features, and U^T targets [r, K] for the left singular vectors U [N, r].
+
+    Singular values that may be rounding are left out, so that r is the rank.
+
+    Args:
+        features: [N, d].
+        targets: [N, K].
+        scale: the squared Frobenius norm that rounding is measured by, where features have been centred; default: their own.
+    """
+    values, vectors = eigh(_gram(features), driver="evd", overwrite_a=True)
+    kept = values > _rounding(features, max(values[-1], scale))
+    values, vectors = values[kept], vectors[:, kept]
+    if _wide(features):
+        return values, vectors.T @ targets
+    return values, (vectors.T @ (features.T @ targets)) / np.sqrt(values)[:, None]
+
+
+def principal(features: Array, energy: float, most: int) -> Array:
+    """The first principal components of the rows, [N, k]: as many as have the share `energy` of the variance, `most` at most.
+
+    None ([N, 0]) where the rows differ by rounding alone.
+    """
+    centred = features - features.mean(0)
+    gram = _gram(centred)
+    variance, size = float(np.trace(gram)), len(gram)
+    if variance <= _rounding(features, float((features**2).sum())):
+        return np.empty((len(features), 0))
+    values, vectors = eigh(gram, subset_by_index=[max(size - most, 0), size - 1], overwrite_a=True)
+    values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
+    enough = int(np.searchsorted(np.cumsum(values), energy * variance)) + 1
+    vectors = vectors[:, :enough]
+    return np.asarray(vectors * np.sqrt(values[:enough]) if _wide(features) else centred @ vectors)
+
+
+def squared_norm(features: Array) -> float:
+    """The largest squared singular value."""
+    gram = _gram(features)
+    return float(eigh(gram, eigvals_only=True, subset_by_index=[len(gram) - 1, len(gram) - 1], overwrite_a=True)[0])
+
+
+def _wide(features: Array) -> bool:
+    return features.shape[1] > features.shape[0]
+
+
+def _gram(features: Array) -> Array:
+    return features @ features.T if _wide(features) else features.T @ features
+
+
+def _rounding(features: Array, scale: float) -> float:
+    """Squared singular values up to this may be rounding."""
+    return float(max(np.finfo(np.float64).eps * max(features.shape) * scale, np.finfo(np.float64).tiny))
