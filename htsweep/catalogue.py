@@ -24,6 +24,7 @@ def _choices(key: str) -> dict[str, str]:
 KINDS: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "datasets": lambda: _choices("dataset"),
     "methods": lambda: _choices("method"),
+    "scores": lambda: _choices("score"),
     "backbones": lambda: _choices("backbone"),
     "tasks": task.known,
     "spaces": spaces.known,

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from htsweep import ablating, selection, spaces, task
+from htsweep import ablating, checks_ablation, checks_screen, selection, spaces, task
 from htsweep.ablating import cells_of
+from htsweep.checks_ablation import MOST_CELLS
 from htsweep.dimension import text_of
 from htsweep.document import Place
 from htsweep.errors import Problem, did_you_mean
-from htsweep.study import Ablation, Located, Study
+from htsweep.settings import refused
+from htsweep.study import Located, Study
 from htsweep.task import Task
-
-MOST_CELLS = 20_000
-"""More cells than this are not asked one by one whether their keys go together."""
 
 
 def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
@@ -30,14 +28,16 @@ def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
         return [*problems, where.problem(("task",), str(error))]
     except Exception as error:  # a user's module may raise anything at import
         return [*problems, where.problem(("task",), f"importing it raised {type(error).__name__}: {error}")]
-    wrong = [*_ablation(study, where), *_settings(study, found, where)]
+    wrong = [*checks_ablation.problems(study, where), *_settings(study, found, where)]
     problems += wrong
     problems += _objectives(study, found, where)
     problems += _protocol(study, found, where)
+    problems += checks_screen.problems(study, found, where)
     if not wrong and not {"grid", "fixed", "search", "ablate"} & set(broken):
         problems += _cells(study, found, where)
     if not problems and not broken:
-        problems = [*_without_effect(study, found, where), *_baseline(study, found, where)]
+        problems = [*checks_ablation.without_effect(study, found, where), *_baseline(study, found, where),
+                    *checks_screen.of_pairs(study, found, where)]
     return problems
 
 
@@ -62,7 +62,7 @@ def _reserved(study: Study, where: Located) -> Iterator[Problem]:
     places: list[tuple[str, Place]] = [(key, ("grid", key)) for key in study.grid]
     places += [(key, ("search", "spaces", space, key)) for space, keys in (study.search.spaces if study.search else {}).items()
                if space == "all" for key in keys]
-    places += [(key, place) for key, place, _ in _ablated(study)]
+    places += [(key, place) for key, place, _ in checks_ablation.given(study)]
     for key, place in places:
         if key in RESERVED:
             yield where.problem(place, f"'{key}' is the name of a column of the results' tables; give the setting another name")
@@ -84,7 +84,7 @@ def _settings(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     places: list[tuple[str, Place, Any]] = [(key, ("fixed", key), value) for key, value in study.fixed.items()]
     places += [(key, ("grid", key, index), value)
                for key, values in study.grid.items() for index, value in enumerate(values)]
-    places += _ablated(study)
+    places += checks_ablation.given(study)
     unknown: set[str] = set()
     for key, place, value in places:
         if key not in settings:
@@ -101,38 +101,6 @@ def _settings(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     for key, setting in settings.items():
         if key not in given and getattr(setting, "required", False):
             yield where.problem(("grid",), f"task '{study.task}' needs the key '{key}'; give it in grid or fixed")
-
-
-def refused(setting: Any, value: Any) -> str | None:
-    """Why `setting` does not take `value`, or None."""
-    kinds = {int: "a whole number", float: "a number", str: "text", bool: "true or false", list: "a list"}
-    wanted = setting.type
-    right = isinstance(value, (int, float) if wanted is float else wanted) and (wanted is bool or not isinstance(value, bool))
-    if wanted in (str, list) and isinstance(value, str | list):
-        right = right or bool(setting.choices)  # a chain of names may be one name, and a name a chain of one
-    if value is None and setting.default is None:
-        return None
-    if not right:
-        return f"must be {kinds.get(wanted, wanted)}, but got {value!r}"
-    if wanted in (int, float) and not math.isfinite(value):
-        return f"must be finite, but got {value!r}"
-    if setting.low is not None and wanted in (int, float) and value < setting.low:
-        return f"must be at least {setting.low}, but got {value!r}"
-    if setting.high is not None and wanted in (int, float) and value > setting.high:
-        return f"must be at most {setting.high}, but got {value!r}"
-    return _unknown_name(setting, value)
-
-
-def _unknown_name(setting: Any, value: Any) -> str | None:
-    if setting.choices is None or setting.open:
-        return None
-    names = [str(name) for name in (setting.choices() if callable(setting.choices) else setting.choices)]
-    parts = value if isinstance(value, list) else re.split(r"\s*\+\s*", str(value))
-    for part in parts:
-        # `module:function` and `folder:ROOT:A-B` are judged by the task, which sees the whole config.
-        if str(part) not in names and ":" not in str(part):
-            return f"got {part!r}; {did_you_mean(str(part), names)}"
-    return None
 
 
 def _objectives(study: Study, found: Task, where: Located) -> Iterator[Problem]:
@@ -212,101 +180,8 @@ def _place(study: Study, key: str, cell: Mapping[str, Any]) -> Place:
     if key in study.grid and (study.ablate is None or cell[key] in study.grid[key]):
         return ("grid", key)
     if study.ablate is not None and key in ablating.keys_of(study.ablate):
-        return _place_in_ablation(study.ablate, key, cell)
+        return checks_ablation.place(study.ablate, key, cell)
     return ("fixed", key) if key in study.fixed else ("grid",)
-
-
-def _place_in_ablation(ablate: Ablation, key: str, cell: Mapping[str, Any]) -> Place:
-    for name, stand_in in ablate.controls.items() if key == ablating.CHAIN else ():
-        if stand_in in ablating.members(cell[key]) and stand_in not in ablating.members(ablate.full.get(key)):
-            return ("ablate", "controls", name)
-    for name, without in ablating.components_of(ablate).items():
-        if without and key in without and (key not in ablate.full or cell[key] != ablate.full[key]):
-            return ("ablate", "components", name, key)
-    return ("ablate", "full", key)
-
-
-def _ablated(study: Study) -> list[tuple[str, Place, Any]]:
-    """The keys that the ablation sets: (key, place, value)."""
-    if study.ablate is None:
-        return []
-    found: list[tuple[str, Place, Any]] = [(key, ("ablate", "full", key), value) for key, value in study.ablate.full.items()]
-    found += [(ablating.CHAIN, ("ablate", "controls", name), value) for name, value in study.ablate.controls.items()]
-    return found + [(key, ("ablate", "components", name, key), value)
-                    for name, without in ablating.components_of(study.ablate).items() for key, value in (without or {}).items()]
-
-
-def _ablation(study: Study, where: Located) -> Iterator[Problem]:
-    """What does not hold together in `ablate`, whatever the task."""
-    ablate = study.ablate
-    if ablate is None:
-        return
-    chain = ablating.members(ablate.full.get(ablating.CHAIN))
-    parts = ablating.components_of(ablate)
-    if not parts:
-        yield where.problem(("ablate",), "an ablation needs a component: give `full: {method: [a, b]}`, or `components: "
-                            "{name: {key: its value without it}}`")
-    for place, name in _members(ablate.components):
-        if name not in chain:
-            hint = did_you_mean(name, chain) if chain else "give `full: {method: [a, b]}`"
-            yield where.problem(place, f"'{name}' is no member of the chain `full.method`; {hint} "
-                                "(or say what is different without it: {name: {key: value}})")
-        elif isinstance(ablate.components, list) and name in ablate.components[:int(place[-1])]:
-            yield where.problem(place, f"the component '{name}' stands twice; keep one")
-    for name in ablate.controls:
-        if name not in parts or parts[name] is not None:
-            known = [one for one, without in parts.items() if without is None]
-            yield where.problem(("ablate", "controls", name), f"only a component that is a member of the chain has a control; "
-                                f"{did_you_mean(name, known)}")
-    for key in ablate.full:
-        if key in study.fixed:
-            yield where.problem(("fixed", key), "stands in `ablate.full` as well; keep one of them")
-    yield from _together(study, where)
-
-
-def _members(components: Any) -> list[tuple[Place, str]]:
-    """Where components are named that must be members of the chain, and their names."""
-    if isinstance(components, list):
-        return [(("ablate", "components", index), name) for index, name in enumerate(components)]
-    return [(("ablate", "components", name), name) for name, without in (components or {}).items() if without is None]
-
-
-def _together(study: Study, where: Located) -> Iterator[Problem]:
-    """What `alone` and `factorial` need besides: components that can be left out together, and not too many."""
-    ablate = study.ablate
-    assert ablate is not None
-    parts = ablating.components_of(ablate)
-    if ablate.factorial and len(parts) > ablating.MOST:
-        cells = sum(1 for _ in itertools.islice(ablating.rests_of(study), MOST_CELLS))
-        count = 2 ** len(parts)
-        yield where.problem(("ablate", "factorial"), f"{len(parts)} components make {count:,} variants, here "
-                            f"{count * cells * study.repetitions:,} trials or more; a factorial is of at most "
-                            f"{ablating.MOST} components: name fewer, or leave it out")
-    taken: dict[str, str] = {}
-    for name, without in parts.items():
-        for key in without or {}:
-            # Leaving the same key to two components would let the later one decide.
-            other = taken.setdefault(key, name)
-            if other != name and (ablate.alone or ablate.factorial):
-                yield where.problem(("ablate", "components", name, key), f"'{other}' sets this key as well, so the two cannot be "
-                                    "left out together, as `alone` and `factorial` do; make them one, or leave those out")
-
-
-def _without_effect(study: Study, found: Task, where: Located) -> Iterator[Problem]:
-    """Components without which the config is the same in every cell. What is searched may differ all the same."""
-    if study.ablate is None or study.search is not None:
-        return
-    full, *others = ablating.variants_of(study.ablate)
-    for variant in others:
-        if variant.kind not in (ablating.LEFT_OUT, ablating.REPLACED):
-            continue
-        cells = itertools.islice(ablating.rests_of(study), MOST_CELLS)
-        if all(found.resolve({**study.fixed, **cell, **full.changes}) == found.resolve({**study.fixed, **cell, **variant.changes})
-               for cell in cells):
-            name = variant.control.partition(" over ")[0] or next(iter(full.components - variant.components))
-            where_said = "controls" if variant.control else "components"
-            yield where.problem(("ablate", where_said, name), f"without '{name}' the config is the same as `full`: nothing would "
-                                "be learnt of it; give another value, or leave the component out")
 
 
 def _baseline(study: Study, found: Task, where: Located) -> Iterator[Problem]:

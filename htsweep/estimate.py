@@ -9,11 +9,13 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, final
 
+from htsweep import screening
 from htsweep.ablating import variants_of
 from htsweep.analysis.design import ROLES
 from htsweep.analysis.power import least_p, repetitions_needed
 from htsweep.ledger import Ledger, Store
-from htsweep.planning import Job, Plan, plan
+from htsweep.planning import Job, Plan, Point, plan
+from htsweep.spared import Screened, screened
 from htsweep.study import Study
 
 ALPHA = 0.05
@@ -50,6 +52,8 @@ class Estimate:
     """The caps that the study sets."""
     ablation: Mapping[str, int] = field(default_factory=dict)
     """Variants by kind (htsweep/ablating.py), the same in each cell; each is counted once."""
+    screen: Screened | None = None
+    """What the scores of its screen take and spare; the stages and the hours are those of both."""
 
     def lines(self) -> list[str]:
         """The estimate as a person reads it."""
@@ -67,6 +71,7 @@ class Estimate:
         return [
             f"study {self.study}: {self.sweeps} sweeps, {self.points} points, {self.repetitions} repetitions",
             *([f"ablate  {variants}"] if variants else []),
+            *(self.screen.lines() if self.screen else []),
             f"trials  {self.trials}: {self.trials_done} done, {self.trials_stopped} stopped early, "
             f"{self.trials_failed} failed (run again), {self.trials_to_run} to run",
             f"stages  {self.stages}, each once: {self.stages_done} done, {self.stages_to_run} to run",
@@ -82,31 +87,30 @@ class Estimate:
 
 def estimate(study: Study, results: str = "results") -> Estimate:
     """What launching `study` onto `results` would do; touches nothing."""
-    planned = plan(study)
     ledger = Ledger(Store(results))
+    whole = plan(study)
+    verdicts = screening.judge(whole, ledger)
+    planned, scored = screening.less(whole, verdicts), screening.plan_of(whole)
     columns = ["trial", "kind", "status", "sweep", "point", "task", "seconds", "config", "repetition"]
     rows = ledger.trials(columns).to_pylist() if ledger.records() else []
     past = {row["trial"]: row for row in rows}
-    listed = [(point, repetition, trial) for point, repetition, trial in planned.trials()]
-    counts = {"done": 0, "stopped": 0, "failed": 0}
-    todo = []
-    for point, repetition, trial in listed:
-        status = past[trial]["status"] if trial in past else None
-        if status is not None:
-            counts[status] += 1
-        if status in (None, "failed"):
-            todo.append((point, repetition))
+    counts, todo = _counted(planned, past)
+    scores, scores_todo = _counted(scored, past) if scored else (counts, [])
     if planned.adaptive:
         _count_proposed(planned.sizes, rows, study.repetitions, counts)
     to_run = planned.trial_count - counts["done"] - counts["stopped"]
     # The stages of points that are not known yet are those of their sweep's base.
     bases = [] if not planned.adaptive else [(planned.point(sweep, 0, {}), repetition) for sweep in planned.sweeps
                                              for repetition in range(study.repetitions)]
-    stages = planned.stages([*((point, repetition) for point, repetition, _ in listed), *bases])
-    missing = {trial: job for trial, job in planned.stages([*todo, *bases]).items()
-               if past.get(trial, {}).get("status") != "done"}
-    hours, basis = _hours(rows, [(point.id, point.sweep, study.task) for point, _ in todo], list(missing.values()),
-                          to_run - len(todo), study.task)
+    stages = planned.stages([*((point, repetition) for point, repetition, _ in planned.trials()), *bases])
+    missing = planned.stages([*todo, *bases])
+    trials = [(point.id, point.sweep, study.task) for point, _ in todo]
+    if scored:
+        stages |= scored.stages((point, repetition) for point, repetition, _ in scored.trials())
+        missing |= scored.stages(scores_todo)
+        trials += [(point.id, point.sweep, scored.study.task) for point, _ in scores_todo]
+    missing = {trial: job for trial, job in missing.items() if past.get(trial, {}).get("status") != "done"}
+    hours, basis = _hours(rows, trials, list(missing.values()), to_run - len(todo), study.task)
     compared = _comparisons(planned)
     return Estimate(
         study.name, len(planned.sweeps), sum(planned.sizes.values()), study.repetitions, planned.trial_count,
@@ -115,7 +119,20 @@ def estimate(study: Study, results: str = "results") -> Estimate:
         repetitions_needed(ALPHA), least_p(study.repetitions), compared, repetitions_needed(ALPHA, max(compared, 1)),
         {key: value for key, value in study.budget.model_dump().items() if value is not None},
         Counter(variant.kind for variant in variants_of(study.ablate)) if study.ablate else {},
+        screened(whole, scored, verdicts, scores) if scored else None,
     )
+
+
+def _counted(planned: Plan, past: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, int], list[tuple[Point, int]]]:
+    """How many of the trials that are known beforehand ended in which way, and those that are to run."""
+    counts, todo = {"done": 0, "stopped": 0, "failed": 0}, []
+    for point, repetition, trial in planned.trials():
+        status = past[trial]["status"] if trial in past else None
+        if status is not None:
+            counts[status] += 1
+        if status in (None, "failed"):
+            todo.append((point, repetition))
+    return counts, todo
 
 
 def _comparisons(planned: Plan) -> int:

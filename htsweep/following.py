@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from htsweep import reporting, results
+from htsweep import reporting, results, screening
 from htsweep.errors import HtsweepError, LedgerError
 from htsweep.ledger import Ledger, Store
 from htsweep.planning import plan
@@ -34,13 +34,13 @@ def copy(study: Study, place: str, uri: str = "") -> str:
     from htsweep.mirror import Mirror
 
     store = Store(place)
-    members = results.Members(plan(study))
+    members = _members(study)
     ledger = Ledger(store)
     uri = uri or results.mirror_uri(store)
     mirror = Mirror(uri, study.name)
     best = {row["record"] for row in ledger.trials(["record"]).to_pylist()}
     runs = [run for row, measured in ledger.fresh(set()) if row["record"] in best
-            for run in _runs(study, members, row, measured)]
+            for run in _runs(members, row, measured)]
     written = mirror.write(runs)
     _tell(study, place)
     _conclude(mirror, study, place)
@@ -92,12 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _follow(study: Study, ledger: Ledger, place: str, uri: str, over: threading.Event) -> int:
     from htsweep.mirror import Mirror, follow
 
-    members = results.Members(plan(study))
+    members = _members(study)
     seen: set[str] = set()
 
     def read_new() -> Iterator[Run]:
         for row, measured in ledger.fresh(seen):
-            yield from _runs(study, members, row, measured)
+            yield from _runs(members, row, measured)
 
     behind = follow(read_new, over.is_set, lambda: Mirror(uri, study.name), pause=LOOK_SECONDS, patience=PATIENCE_SECONDS)
     if behind:
@@ -106,13 +106,20 @@ def _follow(study: Study, ledger: Ledger, place: str, uri: str, over: threading.
     return 0
 
 
+def _members(study: Study) -> list[tuple[Study, results.Members]]:
+    """The study's trials, and the scores of its screen."""
+    whole = plan(study)
+    scored = screening.plan_of(whole)
+    return [(one.study, results.Members(one)) for one in (whole, scored) if one is not None]
+
+
 def _runs(
-    study: Study, members: results.Members, row: Mapping[str, Any], measured: Sequence[Mapping[str, Any]]
+    listed: Sequence[tuple[Study, results.Members]], row: Mapping[str, Any], measured: Sequence[Mapping[str, Any]]
 ) -> Iterator[Run]:
-    """The run of a ledger's row, if it is one of the study's."""
+    """The run of a ledger's row, if it is one of the study's, or of its screen's."""
     from htsweep.mirror import Run
 
-    for place in members.places(row)[:1]:
+    for study, members, place in [(*one, place) for one in listed for place in one[1].places(row)][:1]:
         sweep, point, index, *values = place
         varied = {name: value for name, value in zip(members.names, values, strict=True) if value is not None}
         factors = {name: str(value) for name, value in varied.items() if name in study.factors}

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import subprocess
-import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, final
 
+from htsweep import screening
 from htsweep.errors import HtsweepError, StudyHeld, did_you_mean
 from htsweep.execute import inline, machine
 from htsweep.execute.agenda import Agenda, Past
-from htsweep.execute.trial import Outcome, Terms
+from htsweep.execute.trial import Terms
 from htsweep.execute.watch import Silent, Watch
 from htsweep.execute.workspace import SAVE_SECONDS
 from htsweep.ledger import Lease, Ledger, Store
 from htsweep.ledger.tables import PARTS
-from htsweep.planning import Job, Plan, plan
+from htsweep.mirroring import Follower
+from htsweep.planning import Plan, plan
+from htsweep.screening import Verdict
 from htsweep.study import Study
-
-MIRROR_PATIENCE_SECONDS = 60.0
-"""How long the end of a launch waits for the mirror; what it has not got by then, `htsweep mirror` gives it."""
-
 
 ORPHAN_SECONDS = 5.0
 """After a launch was killed its workers live on for a moment, and what they end counts: it is not to be run again."""
@@ -45,11 +43,18 @@ class Launched:
     """The figures that were drawn."""
     table: str = ""
     """The study's results as Markdown."""
+    scores: Agenda | None = None
+    """The work on the scores of the study's screen; None where it has none."""
+    verdicts: tuple[Verdict, ...] = ()
+    """What became of each pair of the screen."""
+    spared: int = 0
+    """Trials of the pairs that it dropped."""
 
     @property
     def failed(self) -> int:
-        """Trials that failed at last, or could not run since their stage did."""
-        return sum(outcome.status == "failed" for outcome in self.agenda.failures) + len(self.agenda.blocked)
+        """Trials that failed at last, or could not run since their stage did; scores count as well."""
+        agendas = [self.agenda] if self.scores is None else [self.agenda, self.scores]
+        return sum(sum(outcome.status == "failed" for outcome in one.failures) + len(one.blocked) for one in agendas)
 
 
 def launch(
@@ -84,38 +89,63 @@ def launch(
     holder = lease.take()
     if holder is not None:
         raise StudyHeld(_held(study, holder, lease.folder))
-    interrupted = False
     stages = _Stages(store)
-    follower = _Follower(study, store, mirror, watch)
+    follower = Follower(study, store, mirror, watch)
     try:
         if lease.after_death:
             time.sleep(ORPHAN_SECONDS)
-        agenda = agenda_of(plan(study), store, stages)
         try:
-            _run(agenda, terms, on, address, follower)
-        except KeyboardInterrupt:
-            interrupted = True
-            agenda.close("interrupted")
+            with _executor(on, address, follower) as run:
+                done = _both(plan(study), store, stages, lambda agenda: run(agenda, replace(terms, **_own(agenda.plan.study))))
         finally:
             ledger = Ledger(store)
             if len(ledger.records()) > 1:
                 ledger.compact()
-        paths, table = _told(study, results, agenda)
+        paths, table = _told(study, results, done.agenda)
         follower.finish()
-        return Launched(agenda, time.monotonic() - began, interrupted, follower.caught_up, paths, table)
+        return replace(done, seconds=time.monotonic() - began, mirrored=follower.caught_up, paths=paths, table=table)
     finally:
         stages.release()
         lease.release()
 
 
-def _run(agenda: Agenda, terms: Terms, on: str, address: str | None, watch: Watch) -> None:
-    if on == "inline":
-        inline.execute(agenda, terms, watch)
-    elif not agenda.finished:  # with nothing to do, no Ray is started
-        from htsweep.execute import ray
+def _both(whole: Plan, store: Store, stages: _Stages, run: Callable[[Agenda], bool]) -> Launched:
+    """Runs the scores of the study's screen, where it has one, then what they keep of the plan; `run` as `_executor` gives it."""
+    scored = screening.plan_of(whole)
+    beside = () if scored is None else (whole, scored)
+    scores = None if scored is None else agenda_of(scored, store, stages, beside)
+    interrupted = scores is not None and run(scores)
+    verdicts = screening.judge(whole, Ledger(store))
+    agenda = agenda_of(screening.less(whole, verdicts), store, stages, beside)
+    if scores is not None:
+        agenda.closed, agenda.deadline = scores.closed, scores.deadline
+    interrupted = interrupted or run(agenda)
+    return Launched(agenda, 0.0, interrupted, None, scores=scores, verdicts=verdicts, spared=whole.trial_count - agenda.total)
 
-        with ray.connected(terms, address) as agenda.slots:
-            ray.execute(agenda, terms, watch)
+
+@contextlib.contextmanager
+def _executor(on: str, address: str | None, watch: Watch) -> Iterator[Callable[[Agenda, Terms], bool]]:
+    """What runs an agenda, and says whether it was interrupted; all that it runs share a Ray, which starts when it is needed."""
+    slots: list[int] = []
+    with contextlib.ExitStack() as connection:
+
+        def run(agenda: Agenda, terms: Terms) -> bool:
+            try:
+                if on == "inline":
+                    inline.execute(agenda, terms, watch)
+                elif not agenda.finished:  # with nothing to do, no Ray is started
+                    from htsweep.execute import ray
+
+                    if not slots:
+                        slots.append(connection.enter_context(ray.connected(terms, address)))
+                    agenda.slots = slots[0]
+                    ray.execute(agenda, terms, watch)
+            except KeyboardInterrupt:
+                agenda.close("interrupted")
+                return True
+            return False
+
+        yield run
 
 
 def terms_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS) -> Terms:
@@ -125,21 +155,27 @@ def terms_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS) -> 
         released = version("htsweep")
     except PackageNotFoundError:
         released = "unknown"
-    objectives = tuple((objective.metric, objective.direction) for objective in study.objectives)
     return Terms(
         results=Store(results).uri, cpu=study.resources.cpu, gpu=study.resources.gpu,
         time_limit=study.resources.time_limit_seconds, save_seconds=save_seconds,
-        paths=(str(study.file.resolve().parent),), version=released, commit=commit, dirty=dirty,
-        first_rung=study.stop.first if study.stop else None, eta=study.stop.eta if study.stop else 3, objectives=objectives,
+        paths=(str(study.file.resolve().parent),), version=released, commit=commit, dirty=dirty, **_own(study),
     )
 
 
-def agenda_of(planned: Plan, store: Store, stages: _Stages) -> Agenda:
-    """The plan less what the ledger has."""
+def _own(study: Study) -> dict[str, Any]:
+    """The terms by which trials of a study are stopped early: scores of a screen never are."""
+    objectives = tuple((objective.metric, objective.direction) for objective in study.objectives)
+    return {"first_rung": study.stop.first if study.stop else None, "eta": study.stop.eta if study.stop else 3,
+            "objectives": objectives}
+
+
+def agenda_of(planned: Plan, store: Store, stages: _Stages, beside: Sequence[Plan] = ()) -> Agenda:
+    """The plan less what the ledger has; what the plans `beside` have used up counts against the budget of hours as well."""
     ledger = Ledger(store)
     if len(ledger.records()) > PARTS:
         ledger.compact()
-    return Agenda(planned, past_of(planned, ledger), stages.hold, stages.look)
+    past = {trial: one for other in (*beside, planned) for trial, one in past_of(other, ledger).items()}
+    return Agenda(planned, past, stages.hold, stages.look)
 
 
 def past_of(planned: Plan, ledger: Ledger) -> dict[str, Past]:
@@ -168,8 +204,6 @@ def past_of(planned: Plan, ledger: Ledger) -> dict[str, Past]:
 
 def _with_values(planned: Plan, ledger: Ledger, past: Mapping[str, Past]) -> dict[str, Past]:
     """The past with the objectives that each trial measured last: what an adaptive sampler is told."""
-    from dataclasses import replace
-
     metrics = [objective.metric for objective in planned.study.objectives]
     last: dict[str, dict[str, float]] = {}
     for row in ledger.measurements(metrics).to_pylist():
@@ -216,56 +250,6 @@ class _Stages:
         """Gives all back."""
         for lease in self._leases.values():
             lease.release()
-
-
-@final
-class _Follower:
-    """The mirror's own process: training never waits for it.
-
-    It watches the launch to start at the first end: before that there is nothing to copy, and Ray needs the cores to start.
-    """
-
-    def __init__(self, study: Study, store: Store, uri: str | None, watch: Watch) -> None:
-        self.caught_up: bool | None = None
-        self._study, self._store, self._uri, self._watch = study, store, uri, watch
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def started(self, agenda: Agenda, job: Job) -> None:
-        """Passes it on."""
-        self._watch.started(agenda, job)
-
-    def ended(self, agenda: Agenda, job: Job, outcome: Outcome) -> None:
-        """Passes it on; from here on there is something to copy."""
-        self._start()
-        self._watch.ended(agenda, job, outcome)
-
-    def tick(self, agenda: Agenda) -> None:
-        """Passes it on."""
-        self._watch.tick(agenda)
-
-    def finish(self) -> None:
-        """Lets it copy what is left, for a while."""
-        self._start()
-        if self._process is None:
-            return
-        assert self._process.stdin is not None
-        self._process.stdin.close()  # the end of its input tells it that nothing more will come
-        try:
-            self.caught_up = self._process.wait(MIRROR_PATIENCE_SECONDS) == 0
-        except subprocess.TimeoutExpired:
-            self._process.terminate()
-            self.caught_up = False
-
-    def _start(self) -> None:
-        from htsweep.results import mirror_uri
-
-        if self._uri is None or self._process is not None:
-            return
-        words = [sys.executable, "-m", "htsweep.following", "--results", self._store.uri,
-                 "--uri", self._uri or mirror_uri(self._store), str(self._study.file), *self._study.overrides]
-        # A session of its own: Ctrl-C is for the launch, which then lets it finish.
-        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                                         stderr=subprocess.DEVNULL, start_new_session=True)
 
 
 def _told(study: Study, results: str, agenda: Agenda) -> tuple[tuple[Path, ...], str]:

@@ -147,6 +147,18 @@ class View:
         """The area that each method's front dominates."""
         return self._figure("volumes", self.findings.volumes)
 
+    def scores(self) -> Figure:
+        """Transferability scores against what trials then achieved."""
+        return self._figure("scores", self.findings.predicted)
+
+    def regret(self) -> Figure:
+        """What a screen by each score costs, by how many pairs it keeps."""
+        return self._figure("regret", self.findings.regret)
+
+    def bounds(self) -> Figure:
+        """The bound of Task Transfer Analysis in its terms, and the loss that it bounds."""
+        return self._figure("bounds", self.findings.bounds)
+
     def query(self, sql: str) -> pd.DataFrame:
         """The answer to SQL over the study's tables (`htsweep.query`)."""
         from htsweep.querying import query

@@ -41,6 +41,9 @@ class Progress:
         self._labels: dict[str, str] = {}
         self._seconds: list[float] = []
         self._running: set[str] = set()
+        self._of: Agenda | None = None
+        self._since = self._began
+        """When the first job of the agenda started: a launch with a screen has two, one after the other."""
 
     def __enter__(self) -> Progress:
         if self._console.is_terminal:
@@ -55,6 +58,8 @@ class Progress:
     def started(self, agenda: Agenda, job: Job) -> None:
         """The first start is told at once: it says that the waiting is over."""
         self._running.add(job.trial)
+        if self._of is not agenda:
+            self._of, self._since, self._seconds = agenda, time.monotonic(), []
         if self.first_start is None:
             self.first_start = time.monotonic() - self._began
             self._said = time.monotonic()
@@ -106,11 +111,10 @@ class Progress:
         return sorted(front, key=lambda row: (row[0].rpartition(" | ")[0], -row[2]))
 
     def _remaining(self, agenda: Agenda) -> str:
-        if not self._seconds or not agenda.left:
+        if self._of is not agenda or not self._seconds or not agenda.left:
             return "-"
         # Trials that end per second of the wall so far, warm-up excluded.
-        since = time.monotonic() - self._began - (self.first_start or 0)
-        seconds = agenda.left * since / len(self._seconds)
+        seconds = agenda.left * (time.monotonic() - self._since) / len(self._seconds)
         return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{seconds / 60:.1f} min" if seconds > 90 else f"{seconds:.0f} s"
 
     def _counts(self, agenda: Agenda) -> dict[str, int]:
@@ -124,12 +128,13 @@ class Progress:
         counts = self._counts(agenda)
         front = self.frontier()
         best = f", best so far {front[0][0]}: seen {front[0][2]:.1%} missing {front[0][3]:.1%}" if front else ""
-        return (f"{self._name}: {counts['done']} of {agenda.total} trials done, {counts['running']} running, "
+        what = "scores" if agenda.plan.task.predicts else "trials"
+        return (f"{self._name}: {counts['done']} of {agenda.total} {what} done, {counts['running']} running, "
                 f"{counts['failed']} failed, {self._remaining(agenda)} left{best}")
 
     def _table(self, agenda: Agenda) -> Group:
         counts = self._counts(agenda)
-        head = Table(title=f"htsweep: {self._name}", expand=False)
+        head = Table(title=f"htsweep: {self._name}{', scores' if agenda.plan.task.predicts else ''}", expand=False)
         for name in (*counts, "ETA"):
             head.add_column(name, justify="right")
         head.add_row(*map(str, counts.values()), self._remaining(agenda))

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from htsweep import results as tables
-from htsweep import task
+from htsweep import screening, task
 from htsweep.errors import LedgerError
 from htsweep.ledger import Store
-from htsweep.planning import plan
 from htsweep.study import Study
 
 if TYPE_CHECKING:
@@ -49,23 +48,26 @@ def findings(study: Study, results: str = "results", metrics: Sequence[str] = ()
     """Every table of the study's report; `metrics`: what is summarised, none: the accuracies."""
     import pandas as pd
 
-    from htsweep import ablating, selection
+    from htsweep import ablating, scored, selection
     from htsweep.analysis import conclusions
     from htsweep.analysis.design import design
     from htsweep.report import text
 
+    if task.find(study.task).predicts:
+        return _of_scores(study, results)
     yields = _yields(study)
     reads = selection.columns(study.select)
     known = [name for name in conclusions.READS if name in yields]
     columns = None if reads is None or not known else list(dict.fromkeys([*known, *reads, *metrics]))
     ended, measured = _load(study, results, columns)
-    planned = plan(study)
+    planned = screening.planned(study, results)
     sweeps = pd.DataFrame([{"sweep": sweep.id, **sweep.factors} for sweep in planned.sweeps])
     cells = design(measured.columns, tables.factors(study), study.compared)
     chosen = selection.choice(measured, study.select, study.repetitions)
     about = conclusions.About(
         title=study.name, design=cells, protocol=study.select, repetitions=study.repetitions,
         parameters=tables.parameters(study), baseline=tables.baseline(study), non_disruption=study.non_disruption,
+        by=study.screen.decisive if study.screen else "",
         gpus=study.resources.gpu, sampler=planned.sampler, objectives=[one.metric for one in study.objectives], planned=sweeps,
         variants=ablating.variants(study), missing=text.missing(ended, cells, study.repetitions, sorted(chosen["sweep"]), sweeps),
         provenance=provenance(study, ended, results))
@@ -75,7 +77,28 @@ def findings(study: Study, results: str = "results", metrics: Sequence[str] = ()
         lists = tables.lists(results, conclusions.CURVES, trials)
     elif set(conclusions.CURVES) <= set(measured.columns):  # a task that does not say what it yields: all was read
         lists = measured[["trial", "step", *conclusions.CURVES]].drop_duplicates(["trial", "step"])
-    return conclusions.conclude(ended, measured, about, metrics, lists)
+    return conclusions.conclude(ended, measured, about, metrics, lists, scored.foretold(study, results, columns))
+
+
+def _of_scores(study: Study, results: str) -> Findings:
+    """The tables of a study of scores: what they say of each pair."""
+    import pandas as pd
+
+    from htsweep import scored
+    from htsweep.analysis import conclusions
+    from htsweep.analysis.design import Design
+    from htsweep.report import text
+
+    ended, measured = _load(study, results, None)
+    ended, said = scored.configured(ended), scored.scores_of(study, ended, measured)
+    cells = Design(tuple(name for name in tables.factors(study) if name != "score" and "." not in name), "score")
+    sweeps = pd.DataFrame([{"score": sweep.base.get("score"), **sweep.factors, "sweep": sweep.id}
+                           for sweep in screening.planned(study, results).sweeps])
+    about = conclusions.About(
+        title=study.name, design=cells, protocol=study.select, repetitions=study.repetitions, planned=sweeps,
+        missing=text.missing(ended, cells, study.repetitions, sorted(set(said["sweep"])), sweeps),
+        provenance=provenance(study, ended, results))
+    return conclusions.conclude_scores(ended, said, about)
 
 
 def provenance(study: Study, ended: pd.DataFrame, results: str) -> dict[str, str]:
@@ -176,9 +199,11 @@ def _texts(study: Study, results: str, metrics: Sequence[str]) -> dict[str, str]
 
     from htsweep.report import text
 
+    predicts = task.find(study.task).predicts
+    metrics = metrics or ([predicts] if predicts else [])
     columns = None if metrics else text.columns(study.select, yields=_yields(study))
     ended, measured = _load(study, results, columns)
-    planned = pd.DataFrame([{"sweep": sweep.id, **sweep.factors} for sweep in plan(study).sweeps])
+    planned = pd.DataFrame([{"sweep": sweep.id, **sweep.factors} for sweep in screening.planned(study, results).sweeps])
     return text.report(ended, measured, planned=planned, metrics=metrics, **_about(study))
 
 

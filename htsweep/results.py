@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from htsweep import task
+from htsweep import screening, task
 from htsweep.ledger import Ledger, Store
 from htsweep.planning import Plan, plan, trial_id
 from htsweep.study import Study
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 def trials(study: Study, results: str = "results") -> pd.DataFrame:
     """One row per ended trial of the study: how it ended, its sweep and point, a column per factor and parameter."""
-    planned = plan(study)
-    return _trials(planned, Ledger(Store(results)).trials())
+    planned, ledger = plan(study), Ledger(Store(results))
+    return _trials(screening.kept(planned, ledger), ledger.trials(), varied(planned))
 
 
 def measurements(study: Study, results: str = "results", columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -27,15 +27,24 @@ def measurements(study: Study, results: str = "results", columns: Sequence[str] 
     return load(study, results, columns)[1]
 
 
-def load(study: Study, results: str = "results", columns: Sequence[str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The tables of `trials` and `measurements` from one reading of the ledger."""
+def load(
+    study: Study, results: str = "results", columns: Sequence[str] | None = None, *, everything: bool = False,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables of `trials` and `measurements` from one reading of the ledger.
+
+    Args:
+        study: whose trials they hold; of a screened one, those of the pairs that are kept.
+        results: a folder or a URI.
+        columns: of the measurements; None: all.
+        everything: also the trials of dropped pairs, as far as the ledger has them.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     planned = plan(study)
     ledger = Ledger(Store(results))
     table = ledger.trials()
-    ended = _trials(planned, table)
+    ended = _trials(planned if everything else screening.kept(planned, ledger), table, varied(planned))
     wanted = table.filter(pc.is_in(table.column("trial"), pa.array(ended["trial"].unique(), pa.string())))
     measured = ledger.measurements(columns, wanted).to_pandas()
     keys = ["trial", "sweep", "point", "point_index", "repetition", "status", *varied(planned)]
@@ -93,8 +102,9 @@ def mirror_uri(store: Store) -> str:
 class Members:
     """Which trials are a study's, and what was varied in each."""
 
-    def __init__(self, planned: Plan) -> None:
-        self.names = varied(planned)
+    def __init__(self, planned: Plan, names: Sequence[str] | None = None) -> None:
+        """The members of `planned`; `names`: what is told of each, None: all that varies in the plan."""
+        self.names = varied(planned) if names is None else list(names)
         self._planned = planned
         self._sweeps = {sweep.id: sweep for sweep in planned.sweeps}
         self._places: dict[str, list[tuple[Any, ...]]] = {}
@@ -118,10 +128,10 @@ class Members:
         return [(row["sweep"], row["point"], row["point_index"], *values)]
 
 
-def _trials(planned: Plan, table: pa.Table) -> pd.DataFrame:
+def _trials(planned: Plan, table: pa.Table, names: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
-    members = Members(planned)
+    members = Members(planned, names)
     keys = ["trial", "sweep", "point", "point_index", "config", "repetition", "kind"]
     rows = [(row["trial"], *place) for row in table.select(keys).to_pylist() if row["kind"] == "trial"
             for place in members.places(row)]

@@ -11,6 +11,7 @@ from htsweep import document
 from htsweep.document import Place
 from htsweep.errors import LedgerError, Problem, did_you_mean
 from htsweep.search import Dimension, Space, read_dimension, size
+from htsweep.settings import refused
 from htsweep.study import Located, Search
 
 EVERY = "all"
@@ -72,8 +73,6 @@ def _wrong(
 
 
 def _outside(dimension: Dimension, setting: Any, where: Located, place: Place) -> Iterator[Problem]:
-    from htsweep.checks import refused
-
     if setting is None:
         return
     ends = [dimension.low, dimension.high, *(dimension.choices or ()), *(dimension.grid or ())]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import final
+from typing import Any, final
 
+from htsweep import screening
 from htsweep.estimate import estimate
 from htsweep.ledger import Lease, Ledger, Store
-from htsweep.planning import plan
+from htsweep.planning import Plan, plan
+from htsweep.spared import Screened
 from htsweep.study import Study
 
 
@@ -42,12 +45,20 @@ class Status:
     stages_done: int
     held_by: str | None
     failures: tuple[Failure, ...]
+    screen: Screened | None = None
+    """The scores of its screen, which `trials`, `done`, `failed` and `left` do not count; `stages` are those of both."""
+
+    @property
+    def unfinished(self) -> int:
+        """Trials and scores that a launch would run, those that failed at last not counted."""
+        return self.left + (self.screen.trials_to_run - self.screen.trials_failed if self.screen else 0)
 
     def lines(self) -> list[str]:
         """The status as a person reads it."""
         by = f"; being launched by {self.held_by}" if self.held_by else ""
         lines = [
             f"study {self.study}{by}",
+            *(self.screen.lines() if self.screen else []),
             f"trials  {self.trials}: {self.done} done, {self.stopped} stopped early, {self.failed} failed, {self.left} to run",
             f"stages  {self.stages}: {self.stages_done} done",
         ]
@@ -67,23 +78,31 @@ def status(study: Study, results: str = "results") -> Status:
     """Where `study` stands on `results`."""
     store = Store(results)
     found = estimate(study, results)
-    planned = plan(study)
-    listed = [(point, repetition, trial) for point, repetition, trial in planned.trials()]
-    wanted = {trial for _, _, trial in listed} | set(planned.stages((point, rep) for point, rep, _ in listed))
-    sweeps = {sweep.id for sweep in planned.sweeps} if planned.adaptive else set()
-    failures = []
-    for row in Ledger(store).trials().to_pylist():
-        if row["status"] == "failed" and (row["trial"] in wanted or row["sweep"] in sweeps):
-            config = json.loads(row["config"])
-            what = ", ".join(f"{key}={config[key]}" for key in study.factors if key in config)
-            log = f"{store.uri}/{row['log']}" if row["log"] else None
-            failures.append(Failure(row["trial"], row["kind"], f"{what}, repetition {row['repetition']}".lstrip(", "),
-                                    row["attempt"], row["reason"] or "", log))
+    whole, ledger = plan(study), Ledger(store)
+    planned, scored = screening.kept(whole, ledger), screening.plan_of(whole)
+    rows = [row for row in ledger.trials().to_pylist() if row["status"] == "failed"]
+    failures = [*(_failures(scored, rows, store) if scored else []), *_failures(planned, rows, store)]
     holder = Lease(store, f"study-{study.name}").holder()
     by = f"process {holder['pid']} on {holder['host']}" if holder else None
     left = found.trials_to_run - found.trials_failed
     return Status(study.name, found.trials, found.trials_done, found.trials_stopped, found.trials_failed, left,
-                  found.stages, found.stages_done, by, tuple(failures))
+                  found.stages, found.stages_done, by, tuple({one.trial: one for one in failures}.values()), found.screen)
+
+
+def _failures(planned: Plan, rows: Sequence[Mapping[str, Any]], store: Store) -> list[Failure]:
+    """Those of the failed `rows` of the ledger that are the plan's trials and stages."""
+    listed = list(planned.trials())
+    wanted = {trial for _, _, trial in listed} | set(planned.stages((point, rep) for point, rep, _ in listed))
+    sweeps = {sweep.id for sweep in planned.sweeps} if planned.adaptive else set()
+    found = []
+    for row in rows:
+        if row["trial"] in wanted or row["sweep"] in sweeps:
+            config = json.loads(row["config"])
+            what = ", ".join(f"{key}={config[key]}" for key in planned.study.factors if key in config)
+            log = f"{store.uri}/{row['log']}" if row["log"] else None
+            found.append(Failure(row["trial"], row["kind"], f"{what}, repetition {row['repetition']}".lstrip(", "),
+                                 row["attempt"], row["reason"] or "", log))
+    return found
 
 
 def follow(study: Study, results: str, as_json: bool, every_seconds: float = 2.0) -> None:
@@ -96,7 +115,7 @@ def follow(study: Study, results: str, as_json: bool, every_seconds: float = 2.0
                 sys.stdout.write((now.json() if as_json else "\n".join(now.lines())) + "\n")
                 sys.stdout.flush()
                 last = now
-            if not now.left and not now.held_by:
+            if not now.unfinished and not now.held_by:
                 return
             time.sleep(every_seconds)
     except KeyboardInterrupt:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, final
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag, ValidationError
 
-from htsweep import ablating, document
+from htsweep import ablating, document, wording
 from htsweep.document import Document, Place
-from htsweep.errors import Problem, StudyError, did_you_mean
+from htsweep.errors import Problem, StudyError
 
 Positive = Annotated[float, Field(gt=0)]
 Reason = Literal["raised", "out_of_memory", "diverged", "time_limit", "died"]
@@ -99,6 +98,33 @@ class Ablation(Section):
 
 
 @final
+class Screen(Section):
+    """Scores that predict the outcome of each pair of source model and target data, and which pairs are kept for them."""
+
+    scores: Annotated[list[str], Field(min_length=1)]
+    """Computed for every pair of the study; higher predicts better."""
+    by: str | None = None
+    """The score that decides; None: the first."""
+    keep: Annotated[
+        Annotated[int, Field(ge=1), Tag("number")] | Annotated[Literal["all"], Tag("word")],
+        Discriminator(lambda value: "word" if isinstance(value, str) else "number"),
+    ] | None = None
+    """Pairs that are kept of each target data, the best; `all` drops none."""
+    margin: Annotated[float, Field(ge=0)] | None = None
+    """In place of `keep`: all pairs within this of the best, in the score's own unit."""
+    repetitions: Annotated[int, Field(ge=1)] | None = None
+    """Of each score; None: the study's."""
+    fixed: dict[str, Any] = {}
+    """Settings of the scoring task."""
+    task: str = "transferability"
+
+    @property
+    def decisive(self) -> str:
+        """The score that decides."""
+        return self.by or self.scores[0]
+
+
+@final
 class Study(Section):
     """A study as its file says it, checked; `read` makes one."""
 
@@ -115,6 +141,7 @@ class Study(Section):
     non_disruption: Annotated[float, Field(ge=0, le=1)] | None = None
     """How much missing accuracy a point may lose against the source model before it is marked, as a fraction."""
     ablate: Ablation | None = None
+    screen: Screen | None = None
     fixed: dict[str, Any] = {}
     resources: Resources = Resources()
     budget: Budget = Budget()
@@ -177,7 +204,7 @@ def read(file: str | Path, overrides: Sequence[str] = ()) -> Study:
     parsed = document.parse(text)
     problems = list(parsed.problems)
     if not isinstance(parsed.value, dict):
-        what = "the file is empty" if parsed.value is None else f"a study is a mapping, but got {_kind(parsed.value)}"
+        what = "the file is empty" if parsed.value is None else f"a study is a mapping, but got {wording.shown(parsed.value)}"
         raise StudyError(str(file), problems or [Problem("", f"{what}; `htsweep new FILE` writes one to start from")])
     value = copy.deepcopy(parsed.value)
     value.setdefault("study", path.stem)
@@ -216,9 +243,7 @@ def _override(value: dict[str, Any], overrides: Sequence[str], problems: list[Pr
         if not equals or not key:
             problems.append(Problem(f"--set {override}", "an override is key=value, such as repetitions=3"))
             continue
-        # A task's own keys have dots (`l2sp.backbone`): below grid and fixed the rest is one key.
-        head, _, rest = key.partition(".")
-        parts = [head, rest] if head in ("grid", "fixed") and rest else key.split(".")
+        parts = _parts(key)
         target = value
         for part in parts[:-1]:
             inner = target.setdefault(part, {})
@@ -232,6 +257,14 @@ def _override(value: dict[str, Any], overrides: Sequence[str], problems: list[Pr
     return keys
 
 
+def _parts(key: str) -> list[str]:
+    """The keys on the way to `key`. A task's own keys have dots (`l2sp.backbone`): below these sections the rest is one."""
+    for section in ("grid", "fixed", "screen.fixed"):
+        if key.startswith(f"{section}."):
+            return [*section.split("."), key.removeprefix(f"{section}.")]
+    return key.split(".")
+
+
 def _validated(value: dict[str, Any], where: Located, problems: list[Problem]) -> tuple[Study | None, set[str]]:
     """The study without its broken parts, so that what stands can be checked as well; and the broken keys."""
     broken: set[str] = set()
@@ -241,7 +274,7 @@ def _validated(value: dict[str, Any], where: Located, problems: list[Problem]) -
         except ValidationError as error:
             for entry in error.errors():
                 place: Place = tuple(part for part in entry["loc"])
-                problems.append(where.problem(_real(place, value), _said(dict(entry))))
+                problems.append(where.problem(wording.real(place, value), wording.said(dict(entry), _MODELS)))
                 broken.add(str(place[0]))
         if "task" in broken:  # it leaves nothing to check the rest against
             return None, broken
@@ -250,49 +283,7 @@ def _validated(value: dict[str, Any], where: Located, problems: list[Problem]) -
     return None, broken
 
 
-def _real(place: Place, value: Any) -> Place:
-    """`place` without the parts that pydantic adds for unions."""
-    kept: list[str | int] = []
-    for index, part in enumerate(place):
-        numbered = isinstance(value, list) and isinstance(part, int) and part < len(value)
-        if numbered or (isinstance(value, dict) and part in value):
-            value = value[part]
-        elif index != len(place) - 1 or not isinstance(value, dict):
-            continue
-        kept.append(part)
-    return tuple(kept)
-
-
 _MODELS: Mapping[str, type[Section]] = {
     "": Study, "search": Search, "objectives": Objective, "stop": Stop, "resources": Resources, "budget": Budget,
-    "retry": Retry, "ablate": Ablation,
+    "retry": Retry, "ablate": Ablation, "screen": Screen,
 }
-
-
-def _said(entry: Mapping[str, Any]) -> str:
-    """The rule, then what came."""
-    kind, came, context = entry["type"], entry.get("input"), entry.get("ctx", {})
-    if kind == "extra_forbidden":
-        place = [part for part in entry["loc"] if isinstance(part, str)]
-        model = _MODELS.get(place[0] if len(place) > 1 else "", Study)
-        return f"unknown key; {did_you_mean(place[-1], model.model_fields)}"
-    if kind == "missing":
-        return "the key is required, but is not there"
-    if kind == "literal_error":
-        expected = re.findall(r"'([^']*)'", context.get("expected", ""))
-        return f"got {came!r}; {did_you_mean(str(came), expected)}"
-    rules = {
-        "greater_than": "must be greater than {gt}", "greater_than_equal": "must be at least {ge}",
-        "less_than_equal": "must be at most {le}", "int_type": "must be a whole number",
-        "float_type": "must be a number", "string_type": "must be text", "bool_type": "must be true or false",
-        "list_type": "must be a list, such as [a, b]", "dict_type": "must be a mapping of keys to values",
-        "model_type": "must be a mapping of keys to values",
-    }
-    rule = rules[kind].format(**context) if kind in rules else entry["msg"]
-    return f"{rule}, but got {_kind(came)}"
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, dict | list):
-        return "a mapping" if isinstance(value, dict) else f"a list of {len(value)}"
-    return f"the text {value!r}" if isinstance(value, str) else document.dump(value)

@@ -44,6 +44,15 @@ class Task:
         """Column -> the config key without which (0, or not there) it is not measured."""
         return dict(getattr(self.run, "measured_with", None) or {})
 
+    @property
+    def predicts(self) -> str | None:
+        """The column by which it predicts how well a transfer will go, higher being better; None: it predicts nothing."""
+        return getattr(self.run, "predicts", None)
+
+    def comparable(self, config: Config) -> dict[str, Any]:
+        """What two resolved configs must share for what they predict to be comparable; what a person knows it by first."""
+        return dict(self._ask("comparable", config, config))
+
     def resolve(self, config: Config) -> dict[str, Any]:
         """The canonical config: two that mean the same are equal."""
         return dict(self._ask("resolve", config, config))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from htsweep.launching import Launched, launch
 from htsweep.progress import Progress
+from htsweep.screening import told as told_of_pairs
 from htsweep.study import Study, read
 
 INTERRUPTED = 130
@@ -38,7 +39,8 @@ def told(study: Study, file: str, overrides: Sequence[str], results: str, done: 
     if done.table:
         lines += [done.table, ""]
     lines += [f"{path}" for path in done.paths]
-    stages = agenda.done["stage done"]
+    stages = agenda.done["stage done"] + (done.scores.done["stage done"] if done.scores else 0)
+    lines += screened(study, done)
     lines.append(f"{study.name}: {ran} trials and {stages} stages run in {done.seconds:.0f} s, {agenda.reused} trials were "
                  f"there already, {done.failed} failed, {agenda.left} left")
     if done.failed:
@@ -50,3 +52,15 @@ def told(study: Study, file: str, overrides: Sequence[str], results: str, done: 
     if done.mirrored is False:
         lines.append(f"MLflow is behind (its store did not answer in time); htsweep mirror {file} brings it up to date")
     return lines
+
+
+def screened(study: Study, done: Launched) -> list[str]:
+    """What the study's screen ran and spared; nothing where it has none."""
+    if study.screen is None or done.scores is None:
+        return []
+    scores, dropped = done.scores, sum(not one.kept for one in done.verdicts)
+    ran = scores.done["trial done"] + scores.done["trial stopped"]
+    by = study.screen.decisive
+    return [f"screen: {ran} scores run, {scores.reused} were there already, {scores.left} left; by {by} {dropped} of "
+            f"{len(done.verdicts)} pairs are dropped, which spares {done.spared} of {done.spared + done.agenda.total} trials",
+            *(f"  {line}" for line in told_of_pairs(done.verdicts, by))]

@@ -28,7 +28,7 @@ def blocks(page: Path, language: str) -> list[str]:
 def test_the_study_that_the_readme_explains_is_one(study_file: Callable[..., Path]) -> None:
     [text] = blocks(ROOT / "README.md", "yaml")
     planned = plan(read(study_file(text)))
-    assert (len(planned.sweeps), planned.trial_count > 0) == (24, True)
+    assert (len(planned.sweeps), planned.trial_count > 0) == (48, True)
 
 
 def test_the_readme_s_python_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,8 +15,8 @@ HOMES = {
     "mlflow": ("htsweep/mirror/",), "sqlalchemy": ("htsweep/mirror/",), "typer": ("htsweep/cli.py",),
     "rich": ("htsweep/progress.py",), "matplotlib": ("htsweep/report/",), "plotly": ("htsweep/report/",),
     "moocore": ("htsweep/analysis/",), "duckdb": ("htsweep/querying.py",),
-    "torch": ("tasks/",), "timm": ("tasks/",), "torchvision": ("tasks/",), "sklearn": ("tasks/",), "ot": ("tasks/",), "mlxtend": ("tasks/",),
-    "PIL": ("tasks/",),
+    "torch": ("tasks/",), "timm": ("tasks/",), "torchvision": ("tasks/",), "sklearn": ("tasks/",), "ot": ("tasks/",),
+    "mlxtend": ("tasks/",), "PIL": ("tasks/",),
 }
 FORBIDDEN = {"htsweep/": {"torch", "timm", "torchvision"}, "tasks/": {"htsweep", "ray", "mlflow", "optuna", "pyarrow", "typer"}}
 

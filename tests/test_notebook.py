@@ -21,7 +21,8 @@ from htsweep.errors import HtsweepError, StudyError
 from htsweep.notebook import ROWS, Figure, View
 from htsweep.report import figures
 
-FIGURES = ("frontier", "curves", "effects", "ranks", "ablation", "sensitivity", "importance", "costs", "ratios", "volumes")
+FIGURES = ("frontier", "curves", "effects", "ranks", "ablation", "sensitivity", "importance", "costs", "ratios", "volumes",
+           "scores", "regret", "bounds")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 

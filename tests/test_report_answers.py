@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pairs as foretold
 import pandas as pd
 import pytest
 from test_report_figures import HOSTILE, OVERALL, SIX, made
@@ -109,10 +110,10 @@ def test_nothing_measured_gives_no_answer() -> None:
 
 
 def test_the_document_has_every_table() -> None:
-    texts = document(made())
+    texts = document(replace(made(), **foretold.told()))
     assert re.findall("^## (.*)", texts["report.md"], re.MULTILINE) == [
         "Summary", "Differences", "Over all groups", "Ranks", "Hypervolume", "Protocols", "Ablation", "Importance", "Costs",
-        "Failures", "Provenance", "What is not there"]
+        "Scores", "Predictions", "Regret of screening", "Bounds", "Failures", "Provenance", "What is not there"]
     assert {f"{name}.csv" for name in FRAMES} == set(texts) - {"report.md", "report.tex"}
     first = made().aggregate.iloc[0]
     assert f"{100 * first['mean']:.1f} [{100 * first['mean low']:.1f}, {100 * first['mean high']:.1f}]" in texts["report.md"]

@@ -90,7 +90,7 @@ def see(made: Any, section: str) -> None:
 def test_it_opens_from_disk_and_draws_every_chart(open_page: Open, html: str) -> None:
     made = open_page(html)
     sections = made.eval_on_selector_all(".chart", "charts => charts.map(chart => chart.closest('section').id)")
-    assert len(sections) == 9
+    assert len(sections) == 12
     for section in sections:
         see(made, section)
         assert made.locator(f"#{section} .js-plotly-plot").count() >= 1

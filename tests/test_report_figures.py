@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pairs as foretold
 import pandas as pd
 import pytest
 
@@ -170,7 +171,8 @@ def of(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
 
 
 def test_every_table_with_rows_has_its_figure(found: Findings) -> None:
-    assert set(figures.draw(found)) == {*figures.NAMES, "costs_peak_memory_bytes"}
+    every = figures.draw(replace(found, **foretold.told()))
+    assert set(every) == {*figures.NAMES, "costs_peak_memory_bytes", "scores_2"}
 
 
 @pytest.mark.parametrize(("name", "table"), [

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
+import pairs as foretold
 import pandas as pd
 import pytest
 
@@ -111,7 +112,8 @@ def synthetic(
         failures=rows({"status": "failed", "reason": "CUDA out of memory", "trials": 2, "log": "logs/a.txt"}).head(2),
         missing="Not there:\n\n- mnist-uci, l2sp: 1 of 4 points left out",
         warnings=["TPE looks at the objective of one protocol."],
-        provenance={"study": "studies/digits_methods.yaml", "htsweep": "0.1.0", "commit": "abc"})
+        provenance={"study": "studies/digits_methods.yaml", "htsweep": "0.1.0", "commit": "abc"},
+        **foretold.told_of(tuple(groups), tuple(methods)))
 
 
 class Read(HTMLParser):
@@ -152,7 +154,8 @@ def test_the_question_and_the_answer_come_first(html: str) -> None:
     places = [html.index(text) for text in ("<h1>digits_methods</h1>", "Does it help?", "It does.", "Not there.",
                                             "TPE looks at the objective", 'id="frontiers"', 'id="methods"', 'id="curves"',
                                             'id="hypervolume"', 'id="ablation"', 'section id="protocols"', 'id="importance"',
-                                            'section id="sensitivity"', 'id="cost"', 'id="ranks"', 'id="ratios"', 'id="failures"',
+                                            'section id="sensitivity"', 'id="cost"', 'id="ranks"', 'id="ratios"',
+                                            'section id="transferability"', 'id="failures"',
                                             'section id="provenance"')]
     assert places == sorted(places)
 
@@ -162,7 +165,7 @@ def test_every_section_is_in_the_navigation(html: str) -> None:
     sections = [attributes["id"] for tag, attributes in tags if tag == "section"]
     links = [(attributes["href"] or "")[1:] for tag, attributes in tags if tag == "a" and attributes["href"] != "#content"]
     assert sections == links
-    assert len(sections) == 14
+    assert len(sections) == 15
 
 
 def test_nothing_can_reach_the_network(html: str) -> None:
@@ -292,6 +295,7 @@ def test_nothing_at_all_is_a_page_too() -> None:
     ("curves", {"curves"}, {"curves"}), ("costs", {"cost"}, {"cost"}), ("protocols", {"protocols"}, {"protocols"}),
     ("ablation", {"ablation"}, {"ablation"}), ("importance", {"importance"}, {"importance"}),
     ("sensitivity", {"sensitivity"}, {"sensitivity"}), ("failures", set(), {"failures"}),
+    *((table, set(), {"transferability"}) for table in ("transferability", "predicted", "predictions", "regret", "bounds")),
 ])
 def test_any_table_may_be_empty_or_all_there_is(name: str, lost: set[str], kept: set[str]) -> None:
     def sections(findings: Findings) -> set[str]:
@@ -299,7 +303,7 @@ def test_any_table_may_be_empty_or_all_there_is(name: str, lost: set[str], kept:
 
     findings = synthetic()
     whole = sections(findings)
-    assert len(whole) == 13
+    assert len(whole) == 14
     for none in (pd.DataFrame(), getattr(findings, name).iloc[:0]):
         assert whole - sections(replace(findings, **{name: none})) == lost
     alone = Findings("t", DESIGN, (SEEN, MISSING), METRICS, "last", 6, "plain", **{name: getattr(findings, name)})

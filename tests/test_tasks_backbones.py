@@ -51,7 +51,8 @@ def test_a_name_is_judged(name, said):
     assert found is None if said is None else said in found
 
 
-@pytest.mark.parametrize(("name", "channels", "size"), [("resnet10t", 1, 32), ("test_vit", 3, 64), ("mobilenetv3_small_050", 1, 16)])
+@pytest.mark.parametrize(("name", "channels", "size"), [
+    ("resnet10t", 1, 32), ("test_vit", 3, 64), ("mobilenetv3_small_050", 1, 16)])
 def test_a_timm_model_has_features_and_a_head(name, channels, size):
     model = backbones.build(name, channels, size, 7).eval()
     features, logits = model(torch.rand(2, channels, size, size))

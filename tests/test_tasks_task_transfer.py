@@ -87,13 +87,13 @@ class TestMadeData:
     def test_the_same_features_with_permuted_labels_give_the_permutation_and_the_identity(self, found, seed):
         _, evidence = made(seed)
         order = np.random.default_rng(seed).permutation(4)  # source class k is target class order[k]
-        same = replace(evidence, features=evidence.source_features, labels=order[evidence.source_labels],
-                       test_features=evidence.held_features, test_labels=order[evidence.held_labels])
-        numbers = score("tta", same)
+        images, labels = evidence.source_features, order[evidence.source_labels]
+        same = replace(evidence, features=images, labels=labels, test_features=images, test_labels=labels, held_features=None,
+                       held_labels=None)
+        numbers = score("tta", same, samples=160)
         np.testing.assert_array_equal(found[-1].log_labels.argmax(0), order)
         np.testing.assert_allclose(found[-1].matrix, np.eye(8), atol=0.05)
-        assert numbers["tta/wasserstein"] < 0.2
-        assert numbers["tta/bound"] == pytest.approx(numbers["tta/target_loss"], abs=0.05)
+        assert numbers["tta/bound"] == pytest.approx(numbers["tta/target_loss"], abs=0.01)
 
     def test_a_permutation_survives_where_there_are_more_source_classes(self, found):
         order, evidence = made(1, extra=3, spread=4.0, images=210)

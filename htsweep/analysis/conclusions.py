@@ -10,7 +10,7 @@ from typing import Any, final
 import pandas as pd
 
 from htsweep import selection
-from htsweep.analysis import curves, frontier, interval
+from htsweep.analysis import curves, frontier, interval, prediction
 from htsweep.analysis.ablation import ablation
 from htsweep.analysis.attainment import attainment
 from htsweep.analysis.costs import costs
@@ -21,6 +21,7 @@ from htsweep.analysis.importance import importance
 from htsweep.analysis.power import least_p, repetitions_needed
 from htsweep.analysis.protocols import caution, protocols
 from htsweep.analysis.ranks import ranks
+from htsweep.analysis.regret import regret
 from htsweep.analysis.sensitivity import sensitivity
 from htsweep.analysis.summary import METRICS, aggregate, metrics_of, summarise
 from htsweep.analysis.volumes import volumes
@@ -55,13 +56,26 @@ class About:
     """Of an ablation, as `ablating.variants` gives them."""
     planned: pd.DataFrame | None = None
     """One row per sweep of the plan: `sweep` and the factors."""
+    by: str = ""
+    """The score that the study screens by; empty: it screens nothing."""
     missing: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class Foretold:
+    """What scores said of the pairs of a study, and what all trials of those pairs measured, dropped ones too."""
+
+    scored: pd.DataFrame
+    """As `analysis.prediction` describes it."""
+    measured: pd.DataFrame
+    """One row per measurement, with its `pair`, the metrics that are told and those that the protocol reads."""
+
+
 def conclude(
     trials: pd.DataFrame, measurements: pd.DataFrame, about: About, metrics: Sequence[str] = (),
-    lists: pd.DataFrame | None = None,
+    lists: pd.DataFrame | None = None, foretold: Foretold | None = None,
 ) -> Findings:
     """The findings of a study.
 
@@ -71,6 +85,7 @@ def conclude(
         about: what the tables do not say.
         metrics: what is summarised; none: the accuracies, else what is measured under `test/`.
         lists: `trial`, `step` and the `CURVES` of at least the rows that the protocol chose; None: there are no curves.
+        foretold: scores of transferability; None: there are none.
     """
     design, repetitions = about.design, about.repetitions
     choice = selection.choice(measurements, about.protocol, repetitions) if len(measurements) else None
@@ -108,7 +123,25 @@ def conclude(
             lists[["trial", "step", *CURVES]], on=["trial", "step"]), design)
     if about.variants is not None and len(about.variants):
         made["ablation"] = ablation(chosen, design, about.variants, told)
+    if foretold is not None:
+        made |= _foretold(foretold, about, told)
     return dataclasses.replace(of, **{**made, "warnings": _warnings(about, made["summary"], made["effects"], made["protocols"])})
+
+
+def conclude_scores(trials: pd.DataFrame, scored: pd.DataFrame, about: About) -> Findings:
+    """The findings of a study of scores: what they say of each pair; there is nothing to compare with.
+
+    Args:
+        trials: one row per ended trial.
+        scored: as `analysis.prediction` describes it.
+        about: what the tables do not say; `score` is compared.
+    """
+    factors = _pair_factors(scored, about.design)
+    few = interval.caution(about.repetitions).removesuffix(" Claims rest on the exact test.")  # there is none
+    return Findings(
+        about.title, about.design, None, [], about.protocol, about.repetitions, "", trials=trials["trial"].nunique(),
+        transferability=prediction.transferability(scored, factors), bounds=prediction.bounds(scored, factors),
+        failures=failures(trials, about), missing=about.missing, provenance=about.provenance, warnings=[few] if few else [])
 
 
 def failures(trials: pd.DataFrame, about: About) -> pd.DataFrame:
@@ -131,6 +164,23 @@ def failures(trials: pd.DataFrame, about: About) -> pd.DataFrame:
                  "log": ""} for row in unseen.to_dict("records")]
     parts += [pd.DataFrame(waiting)] if waiting else []
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def _foretold(foretold: Foretold, about: About, metrics: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """The tables of scores, and of what they were worth."""
+    scored, design = foretold.scored, about.design
+    factors = _pair_factors(scored, design)
+    scores = prediction.transferability(scored, factors)
+    achieved = prediction.outcomes(foretold.measured, design, metrics, factors=factors, protocol=about.protocol,
+                                   repetitions=about.repetitions)
+    both = prediction.predicted(scores, achieved, design, factors)
+    return {"transferability": scores, "predicted": both, "predictions": prediction.predictions(both, design, factors),
+            "regret": regret(scores, both, achieved, design, factors, about.by), "bounds": prediction.bounds(scored, factors)}
+
+
+def _pair_factors(scored: pd.DataFrame, design: Design) -> list[str]:
+    """The study's factors that tell pairs apart: those that the table of scores has, too."""
+    return [name for name in design.factors if name in scored.columns and name not in ("score", "sweep")]
 
 
 def _baseline(chosen: pd.DataFrame, design: Design, asked: Any) -> str:

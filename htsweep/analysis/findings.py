@@ -79,6 +79,21 @@ class Findings:
     """groups, compared, parameter, value, metric, n, mean, low, high: marginal over the other parameters."""
     failures: pd.DataFrame = field(default_factory=_none)
     """groups, compared, status (`failed`, `stopped`, `to come`), reason, trials, log (an example's)."""
+    transferability: pd.DataFrame = field(default_factory=_none)
+    """A pair's factors, target, pair, score, n, value, low, high, rank (within target and score, 1 is best), kept, seconds: what
+    scores said of each pair of source model and target data before any training."""
+    predicted: pd.DataFrame = field(default_factory=_none)
+    """A pair's factors, target, pair, score, value, compared, metric, n, mean, low, high: what a score said beside what the
+    protocol's choice of the pair then achieved."""
+    predictions: pd.DataFrame = field(default_factory=_none)
+    """score, compared, metric, target (empty: all pairs pooled; `within targets`), pairs, pearson, kendall, weighted_kendall
+    (each with low and high), why (there is none)."""
+    regret: pd.DataFrame = field(default_factory=_none)
+    """target, compared, metric, score, keep, pairs, of, best, kept_best, regret, low, high, random, spared, chosen: what
+    keeping the best `keep` pairs by a score would have cost; chosen: the study's own screen did."""
+    bounds: pd.DataFrame = field(default_factory=_none)
+    """A pair's factors, target, pair, score, n, reweighted_source_loss, conditional_entropy, lipschitz, wasserstein,
+    distribution, bound, tighter_bound, target_loss, target_accuracy, ...: the terms of Task Transfer Analysis."""
     missing: str = ""
     """What is not there, in words (Markdown)."""
     warnings: Sequence[str] = ()

@@ -8,32 +8,33 @@ import pandas as pd
 
 from htsweep.analysis.design import ROLES
 from htsweep.analysis.findings import Findings
-from htsweep.report import names, tables
+from htsweep.report import answers_scores, names, tables
+from htsweep.report.words import count, listed, noun, plural
 
 HEADLINES = ("test/overall_accuracy", "test/harmonic_mean", "test/ausuc")
 """What a method is said to win on: the first of these that was measured, else the first metric there is."""
-_NAMED = 6
-"""Of a list of names, so many are written out."""
 
 
 def question(findings: Findings) -> str:
     """What was asked, in a line or two: what is compared, in which groups, on what, over how many trials."""
     compared, summary = findings.design.compared, findings.summary
+    if compared == "score" and len(findings.transferability):
+        return answers_scores.question(findings)
     if summary.empty:
-        return (f"{_count(findings.trials, 'trial')}, and no point that has all its repetitions done: the report says what "
+        return (f"{count(findings.trials, 'trial')}, and no point that has all its repetitions done: the report says what "
                 "failed and what is to come.")
     values = [one for one in dict.fromkeys(summary[compared]) if not _is_bound(one)]
     groups = [name for name, _ in tables.groups(summary, findings.design) if name]
     metrics = [names.metric(name) for name in findings.metrics]
-    where = f" in {_count(len(groups), 'group')} ({_listed(groups, '; ')})" if len(groups) > 1 else (
+    where = f" in {count(len(groups), 'group')} ({listed(groups, '; ')})" if len(groups) > 1 else (
         f" on {groups[0]}" if groups else "")
-    parts = [f"Which of {_count(len(values), compared)} ({_listed([names.value(one) for one in values])}) does best{where}, "
-             f"by {_listed(metrics)}?",
-             f"{_count(findings.trials, 'trial')}, {_count(findings.repetitions, 'repetition')} of each point; configuration "
+    parts = [f"Which of {count(len(values), compared)} ({listed([names.value(one) for one in values])}) does best{where}, "
+             f"by {listed(metrics)}?",
+             f"{count(findings.trials, 'trial')}, {count(findings.repetitions, 'repetition')} of each point; configuration "
              f"and step chosen by {findings.protocol}."]
     bounds = [names.value(one) for one in dict.fromkeys(summary[compared]) if _is_bound(one)]
     if bounds:
-        parts.append(f"{_listed(bounds)} is an upper bound.")
+        parts.append(f"{listed(bounds)} is an upper bound.")
     if not findings.effects.empty:
         parts.append(f"Differences are to {names.value(findings.baseline)}, paired by repetition.")
     return " ".join(parts)
@@ -43,7 +44,7 @@ def answers(findings: Findings) -> list[str]:
     """A sentence per group, in the summary's order: who is highest on what, by how much, how sure, and who is on the front.
 
     Upper bounds take no part. `shown` and `not shown` are the verdicts of `findings.effects`, nothing else; who is highest
-    without a test is only said to be highest. No rows give no sentences.
+    without a test is only said to be highest. No rows give no sentences. What scores were worth comes last.
     """
     made = []
     for title, inside in tables.groups(findings.summary, findings.design):
@@ -58,7 +59,7 @@ def answers(findings: Findings) -> list[str]:
                  _others(competing, [name for name in there if name != headline], findings.design.compared),
                  _front(_of_group(findings.points, findings, key), findings.design.compared)]
         made.append(f"{title}: " * bool(title) + "; ".join(part for part in parts if part) + ".")
-    return made
+    return [*made, *answers_scores.answers(findings)]
 
 
 def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Series) -> str:
@@ -67,10 +68,10 @@ def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Se
     order = competing.sort_values("mean", ascending=False, kind="stable")
     best = order.iloc[0]
     ends = names.bracket(best["low"], best["high"], metric)
-    text = f"{names.value(best[compared])} has the highest {_noun(metric)}, {names.amount(best['mean'], metric)}"
+    text = f"{names.value(best[compared])} has the highest {noun(metric)}, {names.amount(best['mean'], metric)}"
     text += f" {ends}" if ends != "[n/a]" else " (one repetition: no interval)"
     ties = int((order["mean"].round(12) == round(float(best["mean"]), 12)).sum()) - 1
-    text += f", and so {'has' if ties == 1 else 'have'} {_count(ties, 'other')}" if ties else ""
+    text += f", and so {'has' if ties == 1 else 'have'} {count(ties, 'other')}" if ties else ""
     effects = _of_group(findings.effects, findings, key)
     if effects.empty or str(best[compared]) == findings.baseline:
         return text
@@ -84,7 +85,7 @@ def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Se
     if row["verdict"] == "too few":
         return text  # what cannot be shown is said once, for all
     p = names.probability(row["p_holm"])
-    over = f" after Holm over {family} {_plural(compared, family)}" if family > 1 else ""
+    over = f" after Holm over {family} {plural(compared, family)}" if family > 1 else ""
     shown = "shown" if row["verdict"] in ("better", "worse") else "not shown"
     return f"{text} (p {p if p.startswith('<') else f'= {p}'}{over}: {shown})"
 
@@ -101,12 +102,12 @@ def _verdicts(effects: pd.DataFrame, metric: str, findings: Findings) -> str:
           for verdict in ("better", "worse")}
     if few and not any(by.values()):
         family = int(effects["p_holm"].notna().sum())
-        over = f" after Holm over {family} {_plural(compared, family)}" if few.endswith("Holm") else ""
-        return (f"nothing is shown against {baseline}: {_count(int(effects['n'].max()), 'repetition')} cannot reach "
+        over = f" after Holm over {family} {plural(compared, family)}" if few.endswith("Holm") else ""
+        return (f"nothing is shown against {baseline}: {count(int(effects['n'].max()), 'repetition')} cannot reach "
                 f"p < {tables.REACHABLE:g}{over} ({few})")
     # Which way is up is known of accuracies alone.
     words = ("better", "worse") if names.is_percent(metric) else ("higher", "lower")
-    lists = [f"shown to be {word} than {baseline}: {_listed(by[verdict])}"
+    lists = [f"shown to be {word} than {baseline}: {listed(by[verdict])}"
              for word, verdict in zip(words, ("better", "worse"), strict=True) if by[verdict]]
     if not by["better"]:
         lists.insert(0, f"no {compared} is shown to be {words[0]} than {baseline}")
@@ -130,7 +131,7 @@ def _front(points: pd.DataFrame, compared: str) -> str:
     points = points[points["role"] != "bound"]
     on = [names.value(one) for one in dict.fromkeys(points[points["front"].astype(bool)][compared])]
     total = points[compared].nunique(dropna=False)
-    return f"{len(on)} of {_count(total, compared)} {'is' if len(on) == 1 else 'are'} on the front: {_listed(on)}" if on else ""
+    return f"{len(on)} of {count(total, compared)} {'is' if len(on) == 1 else 'are'} on the front: {listed(on)}" if on else ""
 
 
 def _of_group(frame: pd.DataFrame, findings: Findings, key: pd.Series) -> pd.DataFrame:
@@ -145,21 +146,3 @@ def _of_group(frame: pd.DataFrame, findings: Findings, key: pd.Series) -> pd.Dat
 
 def _is_bound(value: object) -> bool:
     return ROLES.get(str(value)) == "bound"
-
-
-def _noun(metric: str) -> str:
-    title = names.metric(metric)
-    return f"{title} accuracy" if metric.endswith("_accuracy") and title != metric else title
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {_plural(what, number)}"
-
-
-def _plural(what: str, number: int) -> str:
-    return what if number == 1 else f"{what}s"
-
-
-def _listed(texts: Sequence[str], between: str = ", ") -> str:
-    shown = between.join(texts[:_NAMED])
-    return f"{shown}{between}and {len(texts) - _NAMED} more" if len(texts) > _NAMED else shown

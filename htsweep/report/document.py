@@ -10,12 +10,13 @@ from typing import final
 import pandas as pd
 
 from htsweep.analysis.findings import Findings
-from htsweep.report import answers, names, tables, typeset
+from htsweep.report import answers, names, tables, tables_scores, typeset
 from htsweep.report.text import BOOKTABS, explain
 from htsweep.report.typeset import Table
 
 FRAMES = ("summary", "effects", "pooled", "aggregate", "ranks", "points", "attainment", "volumes", "curves", "costs",
-          "protocols", "ablation", "importance", "sensitivity", "failures")
+          "protocols", "ablation", "importance", "sensitivity", "failures", "transferability", "predicted", "predictions",
+          "regret", "bounds")
 """The tables of `Findings`: each that has rows is a CSV, numbers in full."""
 
 
@@ -83,9 +84,18 @@ def _sections(findings: Findings, configurations: Mapping[str, str]) -> list[Sec
         ("Ablation", _ABLATION, findings.ablation, lambda frame: tables.ablation(frame, design, metrics)),
         ("Importance", _IMPORTANCE, findings.importance, lambda frame: tables.importance(frame, design)),
         ("Costs", _COSTS, findings.costs, lambda frame: tables.costs(frame, design)),
+        ("Predictions", PREDICTIONS, findings.predictions, lambda frame: tables_scores.predictions(frame, design, metrics)),
+        ("Regret of screening", REGRET, findings.regret, lambda frame: tables_scores.regret(frame, design)),
+        ("Bounds", BOUNDS, findings.bounds, tables_scores.bounds),
         ("Failures", "Trials without a result, and why.", findings.failures, lambda frame: tables.failures(frame, design)),
     ]
-    return [*(Section(heading, how, make(frame)) for heading, how, frame, make in made if len(frame)),
+    told = [Section(heading, how, make(frame)) for heading, how, frame, make in made if len(frame)]
+    scores = tables_scores.scores(findings.transferability) if len(findings.transferability) else []
+    said = [Section("Scores" if place == 0 else "Scores (continued)", SCORES if place == 0 else "", table)
+            for place, table in enumerate(scores)]
+    # Before what the scores were worth.
+    place = next((place for place, one in enumerate(told) if one.heading in _AFTER_SCORES), len(told))
+    return [*told[:place], *said, *told[place:],
             Section("Provenance", "What the results come from.", tables.provenance(findings.provenance))]
 
 
@@ -103,6 +113,22 @@ def _configurations(findings: Findings) -> dict[str, str]:
             for row in rows}
 
 
+_AFTER_SCORES = ("Predictions", "Regret of screening", "Bounds", "Failures")
+SCORES = ("What each score said of each pair of source model and target data before any training, mean over repetitions; higher "
+          "predicts a better transfer. **Bold**: the highest of its target. Scores are in units of their own: compare inside a "
+          "column, and inside a target.")
+PREDICTIONS = ("Kendall's tau-b of each score with what the protocol's choice then achieved, with its 95 % interval (percentile "
+               "bootstrap over pairs): 1 is the same order of pairs, -1 the reverse, 0 no relation. With several targets, only "
+               "pairs of the same target are compared, since scores of different targets need not be comparable. **Bold**: the "
+               "interval leaves out 0; of many such numbers one in twenty does so by chance. Intervals take pairs as drawn "
+               "independently, which pairs that share a source or a target are not, and an order without a fault has an interval "
+               "of no width, however few the pairs. Pearson's r, the weighted tau, and all pairs "
+               "pooled are in `predictions.csv`.")
+REGRET = ("What screening costs: the best pair's result less that of the best pair that is kept, with the 95 % interval over "
+          "repetitions, and what as many pairs drawn by chance would cost. Only pairs whose result is known count.")
+BOUNDS = ("Task Transfer Analysis: source loss (re-weighted), label mismatch (conditional entropy) and distribution (Lipschitz "
+          "constant times Wasserstein distance) bound the loss of a linear classifier on the target's test images; means over "
+          "repetitions.")
 _EFFECTS = ("Paired differences to the baseline: mean [low, high], the 95 % interval (BCa bootstrap), pairs are the repetitions "
             "that both have; p is the exact sign-flip test's after Holm's correction over the rows of a block, one family per "
             "metric. **Bold**: shown, that is p < 0.05 and the interval leaves out 0. Where so few repetitions cannot reach "

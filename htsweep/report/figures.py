@@ -11,7 +11,7 @@ import pandas as pd
 from htsweep.analysis.design import ROLES
 from htsweep.analysis.findings import Findings
 from htsweep.errors import HtsweepError, did_you_mean
-from htsweep.report import figure_forest, figure_lines, figure_ranks, paper, static
+from htsweep.report import figure_forest, figure_lines, figure_ranks, figure_scores, paper, static
 from htsweep.report.look import Look, looks
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     Draw = Callable[[Findings, float, Mapping[str, Look]], list[Figure]]
 
-NAMES = ("frontier", "curves", "effects", "ranks", "ablation", "sensitivity", "importance", "costs", "ratios", "volumes")
+NAMES = ("frontier", "curves", "effects", "ranks", "ablation", "sensitivity", "importance", "costs", "ratios", "volumes",
+         "scores", "bounds", "regret")
 
 
 def figures(
@@ -69,7 +70,7 @@ def look_of(findings: Findings) -> Mapping[str, Look]:
     compared = findings.design.compared
     parts = [frame[[compared]].drop_duplicates() for frame in (
         findings.points, findings.summary, findings.curves, findings.costs, findings.effects, findings.ranks, findings.volumes,
-        findings.attainment) if compared in frame]
+        findings.attainment, findings.predicted) if compared in frame]
     if not parts:
         return {}
     named = pd.concat(parts).drop_duplicates()
@@ -81,9 +82,10 @@ def _drawings(findings: Findings) -> dict[str, Draw]:
     found: dict[str, Draw] = {
         "frontier": _frontier, "curves": figure_lines.curves, "effects": figure_forest.effects, "ranks": figure_ranks.ranks,
         "ablation": figure_forest.ablation, "sensitivity": figure_lines.sensitivity, "importance": figure_forest.importance,
-        "ratios": figure_lines.ratios, "volumes": figure_forest.volumes}
-    tables = {name: findings.points if name == "frontier" else findings.summary if name == "ratios" else getattr(findings, name)
-              for name in found}
+        "ratios": figure_lines.ratios, "volumes": figure_forest.volumes,
+        "scores": figure_scores.scores, "bounds": figure_scores.bounds, "regret": figure_scores.regret}
+    elsewhere = {"frontier": findings.points, "ratios": findings.summary, "scores": findings.predicted}
+    tables = {name: elsewhere[name] if name in elsewhere else getattr(findings, name) for name in found}
     found = {name: make for name, make in found.items() if len(tables[name])}
     costs = list(dict.fromkeys(findings.costs["cost"])) if len(findings.costs) else []
     return found | {"costs" if index == 0 else f"costs_{cost}": partial(figure_lines.costs, cost=str(cost))

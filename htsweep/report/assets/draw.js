@@ -90,12 +90,12 @@ class Chart {
 
   draw() {
     this.stale = false
-    const all = this.make.panels(this.options), shown = all.slice(0, PANELS)
+    const all = this.make.panels(this.options), most = this.make.most ?? PANELS, shown = all.slice(0, most)
     const focus = [...this.legend.querySelectorAll("button")].indexOf(document.activeElement)
     this.legend.replaceChildren(...legendOf(this.make.methods?.() ?? [], this.make.keys?.(this.options) ?? []))
     this.legend.querySelectorAll("button")[focus]?.focus()
     this.note.textContent = [data.notes[this.container.dataset.chart],
-      all.length > PANELS ? `${PANELS} of ${all.length} panels are drawn; filter to see the others.` : "",
+      all.length > most ? `${most} of ${all.length} panels are drawn; filter to see the others.` : "",
       all.length ? "" : "Nothing is left of this chart: all is filtered out."].filter(Boolean).join(" ")
     this.panels.className = `panels ${["", "one", "two"][all.length] ?? ""}`
     while (this.panels.children.length > shown.length) {

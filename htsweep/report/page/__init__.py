@@ -8,16 +8,32 @@ from htsweep import selection
 from htsweep.analysis.findings import Findings
 from htsweep.report import names, script
 from htsweep.report.page import tables as made
+from htsweep.report.page import tables_scores
 from htsweep.report.page.key import Key, key
 from htsweep.report.page.markup import Section, chart, folded, items, prose, text
 from htsweep.report.page.series import series, varied
 
-_SCRIPTS = ("state.js", "draw.js", "charts.js", "more_charts.js", "page.js")
+_SCRIPTS = ("state.js", "draw.js", "charts.js", "more_charts.js", "score_charts.js", "page.js")
 _FRONTIERS = (
     "Points are configurations: means over repetitions. Filled: on the front of what is shown; open: dominated; crossed: breaks "
     "the non-disruption constraint. Hover over a point to see what it is, drag to zoom, click twice to zoom out.")
 _COMPARED = ("“p (Holm)” is corrected for the number of comparisons. The probability of improvement is that of "
              "beating the baseline in a repetition drawn by chance.")
+
+_SCATTER = (
+    "What a score said of a pair of source model and target data before any training, against what the chosen configuration of "
+    "the pair then achieved, with its 95 % interval. A score that predicts well rises from left to right. A panel per score.")
+PREDICTIONS = (
+    "Intervals are from the bootstrap over pairs, as if pairs were drawn independently; an order without a fault has an "
+    "interval of no width, however few the pairs. Of many such numbers one in twenty leaves out 0 by chance. All pairs pooled: "
+    "scores of different targets need not be comparable, and such a number may be about the targets; “within targets” compares "
+    "only pairs of the same target. The weighted τ counts exchanges among the best pairs more.")
+_REGRET = (
+    "What is lost by training only the pairs that a score ranks highest: the best pair's result less the best of those that "
+    "are kept. 0 is no loss. A panel per target; only pairs whose result is known count.")
+_BOUNDS = (
+    "Task Transfer Analysis: the loss that a linear classifier on the target can have at most (the bar) by its terms, against "
+    "the loss that it has (the diamond). A bound that holds ends right of its diamond.")
 
 
 def page(
@@ -58,7 +74,7 @@ def _lead(findings: Findings, found: Key, question: str, answers: Sequence[str])
     warnings = f'<div class="warnings" role="note"><h2>Beware</h2>{items(findings.warnings)}</div>' if findings.warnings else ""
     protocol = selection.NAMES.get(findings.protocol, "a protocol of the study")
     facts = [f"{findings.trials:,} trials, {findings.repetitions} repetition{'s' if findings.repetitions != 1 else ''}",
-             f"chosen by '{findings.protocol}': {protocol}"]
+             *([f"chosen by '{findings.protocol}': {protocol}"] if findings.design.compared != "score" else [])]
     facts += [f"compared with {names.value(findings.baseline)}"] if findings.baseline else []
     facts += [found.common] if found.common else []
     asked = f'<p class="question">{text(question)}</p>' if question else ""
@@ -104,12 +120,25 @@ def _sections(findings: Findings, found: Key, tables: Mapping[str, str]) -> list
         Section("ratios", "Missing ratio", drawn(
             "ratios", "What the protocol chose, against the share of classes that the target data lacks, with 95 % intervals.",
             not varied(findings).empty)),
+        Section("transferability", "Transferability", _transferability(findings, found)),
         Section("failures", "Failures and what is missing", _join(
             prose(findings.missing), made.failures(findings, found))),
         Section("tables", "Tables as text", "\n".join(
             folded(title, f'<pre tabindex="0">{text(content)}</pre>') for title, content in tables.items())),
         Section("provenance", "Provenance", made.provenance(findings)),
     ]
+
+
+def _transferability(findings: Findings, found: Key) -> str:
+    """What scores said before the training, and what that was worth."""
+    parts = [(_SCATTER, "scores", findings.predicted), (_REGRET, "regret", findings.regret), (_BOUNDS, "bounds", findings.bounds)]
+    scatter, regret, bounds = (chart(name, about) if len(table) else "" for about, name, table in parts)
+    said, correlations = tables_scores.scores(findings, found), tables_scores.predictions(findings, found)
+    return _join(
+        scatter, f'<p class="note">{text(PREDICTIONS)}</p>' if correlations else "", correlations, regret,
+        folded("Regret as a table", tables_scores.regret(findings, found)), bounds,
+        folded("Bounds as a table", tables_scores.bounds(findings, found)),
+        folded("What the scores said of each pair, and what was dropped", said) if correlations else said)
 
 
 def _join(*parts: str) -> str:

@@ -56,7 +56,8 @@ def key(findings: Findings) -> Key:
     design = findings.design
     tables = [table for table in (findings.points, findings.summary, findings.effects, findings.curves, findings.volumes,
                                   findings.costs, findings.protocols, findings.ablation, findings.sensitivity,
-                                  findings.failures) if len(table) and set(design.groups) <= set(table.columns)]
+                                  findings.failures, findings.transferability, findings.bounds)
+              if len(table) and set(design.groups) <= set(table.columns)]
     rows: dict[tuple[str, ...], dict[str, Any]] = {}
     for table in tables:
         for texts, given in zip(_texts(table, design.groups), _raw(table, design.groups), strict=True):
@@ -94,7 +95,8 @@ def _compared(findings: Findings) -> pd.DataFrame:
     compared = findings.design.compared
     tables = [table for table in (findings.points, findings.summary, findings.curves, findings.volumes, findings.costs,
                                   findings.effects, findings.protocols, findings.importance, findings.sensitivity,
-                                  findings.ranks, findings.failures) if len(table) and compared in table.columns]
+                                  findings.ranks, findings.failures, findings.transferability, findings.predicted,
+                                  findings.bounds) if len(table) and compared in table.columns]
     parts = [pd.DataFrame({compared: table[compared].astype(str), "shown": table[compared].map(names.value),
                            "role": table["role"].astype(str) if "role" in table.columns else ""}) for table in tables]
     none = pd.DataFrame({name: pd.Series(dtype=str) for name in (compared, "shown", "role")})

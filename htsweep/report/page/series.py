@@ -10,6 +10,7 @@ import pandas as pd
 
 from htsweep.analysis.findings import Findings
 from htsweep.report import names, stretch
+from htsweep.report.page import series_scores
 from htsweep.report.page.key import Key, dark
 
 POINTS = 1000
@@ -24,7 +25,8 @@ Columns = dict[str, list[Any]]
 def series(findings: Findings, key: Key) -> dict[str, Any]:
     """All that the charts draw, for `script.data`; `notes` says of which chart something is left out."""
     notes: dict[str, str] = {}
-    metrics = {str(name) for table in (findings.summary, findings.ablation, findings.costs, findings.sensitivity, findings.ranks)
+    metrics = {str(name) for table in (findings.summary, findings.ablation, findings.costs, findings.sensitivity, findings.ranks,
+                                            findings.predicted, findings.regret)
                if "metric" in table for name in table["metric"]}
     metrics |= {str(name) for name in findings.importance.get("objective", ())}
     return {
@@ -47,6 +49,8 @@ def series(findings: Findings, key: Key) -> dict[str, Any]:
         "sensitivity": _measured(findings.sensitivity, key, ("parameter", "value", "metric"), ("mean", "low", "high")),
         "ranks": _table(findings.ranks, key, ("metric", "rank", "blocks", "friedman_p", "critical_difference")),
         "ratios": _ratios(findings, key),
+        "scores": series_scores.scores(findings, key), "regret": series_scores.regret(findings, key),
+        "bounds": series_scores.bounds(findings, key),
         "notes": notes,
     }
 

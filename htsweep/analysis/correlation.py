@@ -1,0 +1,149 @@
+"""How well one number per pair ranks another: Pearson's r, Kendall's tau-b, weighted tau, with bootstrap intervals over pairs.
+
+A bootstrap sample is a count for each pair, and all three statistics are sums over pairs of pairs, so that a thousand samples
+are a few products of matrices; the first row of the counts is all ones: the statistic itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import final
+
+import numpy as np
+
+from htsweep.analysis.resample import samples
+
+NAMES = ("pearson", "kendall", "weighted_kendall")
+FEWEST = 4
+"""Of fewer pairs no correlation is told: three points are in order by chance once in six."""
+_DISTINCT = 3
+"""A bootstrap sample of fewer distinct pairs is left out: two points are always on a line."""
+_TAIL = 0.025
+_DIGITS = 12
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Side:
+    """A number per pair, and what a correlation needs of it in every bootstrap sample (a row each, the first: all pairs once)."""
+
+    values: np.ndarray
+    block: np.ndarray
+    """Only pairs of the same block are compared with each other."""
+    signs: np.ndarray
+    """The sign of value i - value j; 0 between blocks."""
+    untied: np.ndarray
+    """Samples x pairs: how many drawn pairs differ from the pair."""
+    centred: np.ndarray
+    """Samples x pairs: the values less the sample's mean in the block."""
+    square: np.ndarray
+    """Per sample: the sum of their squares."""
+    weight: np.ndarray | None
+    """Samples x pairs: what a pair's ranks weigh; None: values are equal, and who comes first is the other side's to say."""
+
+
+def why_not(score: np.ndarray, achieved: np.ndarray, block: np.ndarray) -> str:
+    """Why the numbers have no correlation, in words; empty: they have one."""
+    if len(score) < FEWEST:
+        return f"fewer than {FEWEST} pairs"
+    for values, name in ((score, "score"), (achieved, "outcome")):
+        if all(len(np.unique(values[block == one])) == 1 for one in np.unique(block)):
+            return f"the {name} is the same for all pairs"
+    return ""
+
+
+def side(values: np.ndarray, block: np.ndarray) -> Side:
+    """What all correlations with `values` have in common; `block`: which pairs are compared with each other, by number."""
+    counts = _samples(len(values))[0]
+    same = block[:, None] == block[None, :]
+    signs = np.sign(values[:, None] - values[None, :]) * same
+    member = (block[:, None] == np.unique(block)[None, :]).astype(float)
+    size = counts @ member
+    mean = (counts * values) @ member / np.where(size > 0, size, 1.0)
+    centred = values - mean @ member.T
+    tied = int((signs == 0).sum() - (~same).sum()) > len(values)
+    return Side(values, block, signs, counts @ np.abs(signs), centred, _dot(counts, centred**2),
+                None if tied else _weight(np.argsort(-values, kind="stable"), block))
+
+
+def correlate(score: Side, achieved: Side) -> Mapping[str, float]:
+    """Each statistic of `NAMES` with the ends of its 95 % interval: `kendall`, `kendall low`, `kendall high`, ...
+
+    Kendall's tau-b and the weighted tau as scipy.stats has them; the weighted one, weightedtau(score, achieved), weighs an
+    exchange of the pairs at the ranks r and s (0 is best) by 1/(r+1) + 1/(s+1) and is the mean of ranking by the score and by
+    what was achieved (Vigna, WWW 2015). With several blocks, numerators and denominators are summed over them, ranks are those
+    inside the block, and Pearson's r is of the deviations from the block's mean. Percentile bootstrap over pairs (all samples
+    up to seven pairs, else 1,000 with a fixed seed); samples of fewer than three distinct pairs, or in which a side is
+    constant, are left out.
+    """
+    counts, share, distinct = _samples(len(score.values))
+    differ = _dot(score.untied, counts) * _dot(achieved.untied, counts)
+    agree = counts @ (score.signs * achieved.signs)
+    square = score.square * achieved.square
+    with np.errstate(divide="ignore", invalid="ignore"):  # of a constant side: left out below
+        found = np.stack([
+            np.clip(_dot(counts * score.centred, achieved.centred) / np.sqrt(square), -1.0, 1.0),
+            _dot(agree, counts) / np.sqrt(differ),
+            (_weighted(agree, score, achieved) + _weighted(agree, achieved, score)) / 2])
+    found[:, (differ == 0) | (square == 0)] = np.nan
+    kept = distinct & ~np.isnan(found).any(axis=0)
+    low, high = ends(found[:, kept].T, share[kept])
+    told: dict[str, float] = {}
+    for name, *numbers in zip(NAMES, found[:, 0], low, high, strict=True):
+        told |= dict(zip((name, f"{name} low", f"{name} high"), np.round(numbers, _DIGITS).tolist(), strict=True))
+    return told
+
+
+def ends(found: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the percentile interval of each column (samples x columns), `share`: each sample's probability; NaN of none."""
+    if not len(found):
+        return np.full(found.shape[1], np.nan), np.full(found.shape[1], np.nan)
+    order = np.argsort(found, axis=0, kind="stable")
+    reached = np.cumsum(share[order], axis=0) / share.sum()
+    ordered = np.take_along_axis(found, order, axis=0)
+    # Sums of probabilities are rounded: a sample that reaches the tail exactly is in it.
+    low, high = ((reached < at - 1e-12).sum(axis=0) for at in (_TAIL, 1 - _TAIL))
+    columns = np.arange(found.shape[1])
+    last = len(found) - 1
+    return ordered[np.minimum(low, last), columns], ordered[np.minimum(high, last), columns]
+
+
+def _weighted(agree: np.ndarray, first: Side, second: Side) -> np.ndarray:
+    """The weighted tau by the decreasing ranks of `first`, ties by `second`."""
+    weight = first.weight
+    if weight is None:
+        weight = _weight(np.lexsort((second.values, first.values))[::-1], first.block)
+    total: np.ndarray = _dot(agree, weight) / np.sqrt(_dot(first.untied, weight) * _dot(second.untied, weight))
+    return total
+
+
+def _weight(order: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """Samples x pairs: the weight of all copies of a pair, of which the first of `order` in its block has rank 0.
+
+    c copies stand at the ranks r ... r+c-1, and together weigh 1/(r+1) + ... + 1/(r+c).
+    """
+    counts = _samples(len(order))[0]
+    place = np.argsort(order)
+    before = (place[:, None] < place[None, :]) & (block[:, None] == block[None, :])
+    rank = (counts @ before.astype(float)).astype(int)
+    harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, counts.shape[1] + 1))])
+    weight: np.ndarray = harmonic[rank + counts.astype(int)] - harmonic[rank]
+    return weight
+
+
+def _dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The inner product of each row of the one with the same row of the other."""
+    total: np.ndarray = np.einsum("sp,sp->s", first, second)
+    return total
+
+
+@lru_cache(maxsize=64)
+def _samples(pairs: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How often each sample has each pair (the first: each once, with no probability), its probability, whether it counts."""
+    counts, share = samples(pairs)
+    counts = np.concatenate([np.ones((1, pairs)), counts])
+    distinct = (counts > 0).sum(axis=1) >= _DISTINCT
+    distinct[0] = False
+    return counts, np.concatenate([[0.0], share]), distinct

@@ -1,0 +1,137 @@
+"""What score_charts.js draws, as JSON: scores against what came, what screening costs, bounds with their terms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from htsweep.analysis.findings import Findings
+from htsweep.analysis.prediction import FITTED
+from htsweep.report import names, pairs
+from htsweep.report.look import looks
+from htsweep.report.page.key import Key, dark
+
+_LINES = 1500
+"""With more lines of regret than this, their intervals are in the CSV alone."""
+TERMS = ("reweighted_source_loss", "conditional_entropy", "distribution")
+"""What is stacked to a bound."""
+
+
+def scores(findings: Findings, key: Key) -> dict[str, Any] | None:
+    """Pairs, the value of each score of each, and what each compared value achieved; pairs and scores by number."""
+    found = findings.predicted
+    if found.empty:
+        return None
+    compared = key.design.compared
+    first = found.drop_duplicates("pair")
+    place = {pair: number for number, pair in enumerate(first["pair"])}
+    named, called = _scores(findings), pairs.called(first)
+    targets = list(dict.fromkeys(map(str, first["target"])))
+    value: dict[str, list[float | None]] = {name: [None] * len(place) for name in named}
+    said = found[found["score"] != FITTED].drop_duplicates(["score", "pair"])
+    for score, pair, given in zip(said["score"], said["pair"], said["value"], strict=True):
+        value[str(score)][place[pair]] = _number(given)
+    own = list(dict.fromkeys([compared, "pair", "metric"]))
+    achieved = found[[*own, "mean", "low", "high"]].drop_duplicates(own)
+    fitted = found[found["score"] == FITTED].set_index(own)["value"].to_dict()
+    scale = achieved["metric"].astype(str).map(names.scale).to_numpy(float)
+    lines = _lines(findings, key)
+    return {
+        "names": _styled(named), "targets": _styled(targets), "lines": lines, "value": value,
+        "pairs": {"g": key.group_of(first), "target": [targets.index(str(one)) for one in first["target"]],
+                  "name": [called[str(pair)] for pair in first["pair"]]},
+        "achieved": {
+            "pair": [place[pair] for pair in achieved["pair"]], "line": _line(achieved, compared, lines),
+            "metric": achieved["metric"].tolist(),
+            **{name: [_number(one) for one in achieved[name].to_numpy(float) * scale] for name in ("mean", "low", "high")},
+            "fitted": [_number(fitted.get(tuple(row), np.nan)) for row in achieved[own].to_numpy(object).tolist()]},
+        "correlations": _correlations(findings, lines), "fitted": FITTED,
+    }
+
+
+def regret(findings: Findings, key: Key) -> dict[str, Any] | None:
+    """A line per target, compared value, metric and score: its regret where 1, 2, ... pairs are kept, in the unit shown."""
+    found = findings.regret
+    if found.empty:
+        return None
+    compared = key.design.compared
+    named, lines = _scores(findings), _lines(findings, key)
+    targets = list(dict.fromkeys(map(str, found["target"])))
+    made = []
+    grouped = found.groupby(["target", compared, "metric", "score"], sort=False, observed=True, dropna=False)
+    for (target, name, metric, score), inside in grouped:
+        scale = names.scale(str(metric))
+        ends = ("low", "high") if grouped.ngroups <= _LINES else ()
+        made.append({
+            "target": targets.index(str(target)), "line": _place(lines, name), "metric": str(metric),
+            "score": named.index(str(score)), "pairs": int(inside["pairs"].iloc[0]), "of": int(inside["of"].iloc[0]),
+            "keep": inside["keep"].tolist(), "chosen": np.flatnonzero(inside["chosen"].to_numpy(bool)).tolist(),
+            **{column: [_number(one) for one in inside[column].to_numpy(float) * scale]
+               for column in ("regret", "random", *ends)}})
+    return {"names": _styled(named), "targets": targets, "lines": lines, "curves": made}
+
+
+def bounds(findings: Findings, key: Key) -> dict[str, Any] | None:
+    """The terms of each bound, what they leave of it, and the loss that it bounds; a row per pair and score."""
+    found = findings.bounds
+    if found.empty:
+        return None
+    called = pairs.called(found)
+    terms = found[list(TERMS)].to_numpy(float)
+    rest = found["bound"].to_numpy(float) - terms.sum(axis=1)
+    rest = np.where(rest > 1e-3 * np.abs(found["bound"].to_numpy(float)), rest, 0.0)
+    columns = {name: found[name].to_numpy(float) for name in (*TERMS, "bound", "tighter_bound", "target_loss", "target_accuracy")}
+    return {"g": key.group_of(found), "m": key.method_of(found), "pair": [called[str(pair)] for pair in found["pair"]],
+            "target": list(map(str, found["target"])), "score": list(map(str, found["score"])),
+            **{name: [_number(one) for one in given] for name, given in {**columns, "rest": rest}.items()}}
+
+
+def _scores(findings: Findings) -> list[str]:
+    """All scores that any table has, in order of appearance: each looks the same in all charts."""
+    tables = (findings.transferability, findings.predicted, findings.regret)
+    return list(dict.fromkeys(str(name) for table in tables if "score" in table for name in dict.fromkeys(table["score"])))
+
+
+def _styled(texts: Sequence[str]) -> list[dict[str, Any]]:
+    found = looks(pd.DataFrame({"name": list(texts), "role": ""}), "name")
+    return [{"name": name, "colour": found[name].colour, "dark": dark(found[name].colour), "symbol": found[name].symbol}
+            for name in texts]
+
+
+def _lines(findings: Findings, key: Key) -> list[dict[str, Any]]:
+    """The compared values that were foretold, with their numbers among the page's methods (-1: none)."""
+    table = next(one for one in (findings.predictions, findings.regret, findings.predicted) if len(one))
+    first = table.drop_duplicates(key.design.compared)
+    return [{"name": names.value(one), "m": number}
+            for one, number in zip(first[key.design.compared], key.method_of(first), strict=True)]
+
+
+def _line(achieved: pd.DataFrame, compared: str, lines: Sequence[dict[str, Any]]) -> list[int]:
+    """The line of each row; where the compared factor tells pairs apart, there is one for all."""
+    return [_place(lines, one) for one in achieved[compared]]
+
+
+def _place(lines: Sequence[dict[str, Any]], name: Any) -> int:
+    return next((number for number, line in enumerate(lines) if line["name"] == names.value(name)), 0)
+
+
+def _correlations(findings: Findings, lines: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Kendall's tau by score, line, metric and target; the target is empty for what speaks for all pairs."""
+    every = findings.predictions
+    if every.empty:
+        return {}
+    shown = pairs.view(every)
+    found = pd.concat([shown.assign(target=""), every[every["target"].isin(set(findings.predicted["target"]))]])
+    return {"score": list(map(str, found["score"])),
+            "line": [_place(lines, one) for one in found[findings.design.compared]],
+            "metric": list(map(str, found["metric"])), "target": list(map(str, found["target"])),
+            "pairs": found["pairs"].tolist(),
+            **{short: [_number(one) for one in found[name].to_numpy(float)] for short, name in (
+                ("tau", "kendall"), ("low", "kendall low"), ("high", "kendall high"))}}
+
+
+def _number(given: Any) -> float | None:
+    return float(f"{given:.5g}") if given is not None and np.isfinite(given) else None

@@ -1,0 +1,50 @@
+"""How pairs of source model and target data are called, and which of their numbers are told first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from htsweep.analysis.prediction import POOLED, WITHIN
+from htsweep.report import names
+
+TOLD = ("test/overall_accuracy", "test/missing_accuracy", "test/ausuc")
+"""What predictions are judged by first, where it was measured."""
+
+
+def factors(frame: pd.DataFrame) -> list[str]:
+    """The factors that tell pairs apart: the table's columns before `target`."""
+    there = [str(name) for name in frame.columns]
+    return there[:there.index("target")]
+
+
+def called(frame: pd.DataFrame) -> dict[str, str]:
+    """Pair -> the factors that differ between pairs, in words."""
+    own = factors(frame)
+    first = frame.drop_duplicates("pair")
+    differ = [name for name in own if first[name].astype(str).nunique(dropna=False) > 1] or own
+    return {str(row["pair"]): names.group({name: row[name] for name in differ}) or str(row["pair"])
+            for row in first.to_dict("records")}
+
+
+def told(there: Sequence[str]) -> list[str]:
+    """Of these metrics the ones that are told first; else the first."""
+    return [name for name in TOLD if name in there] or list(there)[:1]
+
+
+def view(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The rows that speak for all pairs: pairs of one target compared where there are several targets, else all pooled."""
+    within = predictions[predictions["target"] == WITHIN]
+    return within if len(within) else predictions[predictions["target"] == POOLED]
+
+
+def target(given: str) -> str:
+    """A value of `target` in words: `all pairs` for those that are pooled."""
+    return "all pairs" if given == POOLED else given
+
+
+def screened(regret: pd.DataFrame) -> pd.DataFrame:
+    """What the study's own screen kept; where there are no such rows, keeping the best pair of each score."""
+    own = regret[regret["chosen"].astype(bool)]
+    return own if len(own) else regret[regret["keep"] == 1]

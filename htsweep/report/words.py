@@ -1,0 +1,32 @@
+"""Numbers and lists in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from htsweep.report import names
+
+_NAMED = 6
+"""Of a list of names, so many are written out."""
+
+
+def noun(metric: str) -> str:
+    """A metric in a sentence: `overall accuracy`, `AUSUC`."""
+    title = names.metric(metric)
+    return f"{title} accuracy" if metric.endswith("_accuracy") and title != metric else title
+
+
+def count(number: int, what: str) -> str:
+    """`1 trial`, `1,200 trials`."""
+    return f"{number:,} {plural(what, number)}"
+
+
+def plural(what: str, number: int) -> str:
+    """The word for so many."""
+    return what if number == 1 else f"{what}s"
+
+
+def listed(texts: Sequence[str], between: str = ", ") -> str:
+    """The texts one after the other; of long lists the first, and how many more there are."""
+    shown = between.join(texts[:_NAMED])
+    return f"{shown}{between}and {len(texts) - _NAMED} more" if len(texts) > _NAMED else shown

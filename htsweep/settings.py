@@ -1,0 +1,41 @@
+"""Whether a setting of a task takes a value."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from htsweep.errors import did_you_mean
+
+
+def refused(setting: Any, value: Any) -> str | None:
+    """Why `setting` does not take `value`, or None."""
+    kinds = {int: "a whole number", float: "a number", str: "text", bool: "true or false", list: "a list"}
+    wanted = setting.type
+    right = isinstance(value, (int, float) if wanted is float else wanted) and (wanted is bool or not isinstance(value, bool))
+    if wanted in (str, list) and isinstance(value, str | list):
+        right = right or bool(setting.choices)  # a chain of names may be one name, and a name a chain of one
+    if value is None and setting.default is None:
+        return None
+    if not right:
+        return f"must be {kinds.get(wanted, wanted)}, but got {value!r}"
+    if wanted in (int, float) and not math.isfinite(value):
+        return f"must be finite, but got {value!r}"
+    if setting.low is not None and wanted in (int, float) and value < setting.low:
+        return f"must be at least {setting.low}, but got {value!r}"
+    if setting.high is not None and wanted in (int, float) and value > setting.high:
+        return f"must be at most {setting.high}, but got {value!r}"
+    return _unknown_name(setting, value)
+
+
+def _unknown_name(setting: Any, value: Any) -> str | None:
+    if setting.choices is None or setting.open:
+        return None
+    names = [str(name) for name in (setting.choices() if callable(setting.choices) else setting.choices)]
+    parts = value if isinstance(value, list) else re.split(r"\s*\+\s*", str(value))
+    for part in parts:
+        # `module:function` and `folder:ROOT:A-B` are judged by the task, which sees the whole config.
+        if str(part) not in names and ":" not in str(part):
+            return f"got {part!r}; {did_you_mean(str(part), names)}"
+    return None
