@@ -28,6 +28,7 @@ TABLES: dict[str, list[tuple[str, ...]]] = {
     ],
     "digits_ablation": [()],
     "digits_protocols": [()],
+    "transferability": [()],
     "digits_calibration": [tuple(f"test/{name}_accuracy" for name in CALIBRATED),
                            ("test/missing_accuracy", "test/alg_missing_accuracy", "test/pcv_missing_accuracy",
                             "validation/alg_gamma", "validation/pcv_gamma", "test/oracle_gamma")],
@@ -39,11 +40,12 @@ TABLES: dict[str, list[tuple[str, ...]]] = {
 """The tables of each study by their columns; none: the report's own."""
 CONCLUSIONS = {
     "digits_methods": ("Over all groups", "Ranks", "Hypervolume"), "digits_ablation": ("Ablation",),
-    "digits_protocols": ("Protocols",),
+    "digits_protocols": ("Protocols",), "transferability": ("Predictions", "Regret of screening", "Bounds"),
 }
 """What else of the report is kept: its sections."""
 FIGURES = {
     "digits_methods": ("frontier", "ranks", "ratios"), "digits_ablation": ("ablation",), "digits_protocols": ("sensitivity",),
+    "transferability": ("scores", "regret", "bounds"),
 }
 """And its figures, at the width of two columns."""
 Claim = tuple[str, str, pd.Series]

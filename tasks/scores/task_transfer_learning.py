@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
@@ -165,9 +166,11 @@ def candidates(start: Transform, found: Transform) -> Iterator[Transform]:
         yield replace(found, log_labels=labels)
     for share in SHARES:
         matrix = start.matrix + share * (found.matrix - start.matrix)
-        if np.linalg.cond(matrix) < WORST:
-            yield replace(found, matrix=matrix, inverse=np.linalg.inv(matrix), log_labels=labels,
-                          shift=start.shift + share * (found.shift - start.shift))
+        with contextlib.suppress(np.linalg.LinAlgError):
+            inverse = np.linalg.inv(matrix)
+            if np.linalg.norm(matrix, 1) * np.linalg.norm(inverse, 1) < WORST:
+                yield replace(found, matrix=matrix, inverse=inverse, log_labels=labels,
+                              shift=start.shift + share * (found.shift - start.shift))
 
 
 @final
