@@ -202,7 +202,7 @@ def _state(study: Study, results: str, words: str, ends: Ends, names: Sequence[s
     import pandas as pd
 
     from htsweep.ledger import Ledger, Store
-    from htsweep.ledger.tables import RANK
+    from htsweep.ledger.record import RANK
     from htsweep.planning import plan
     from htsweep.results import Members
 

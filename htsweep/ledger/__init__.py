@@ -13,7 +13,8 @@ NAME is `TRIAL-DIGEST` where a worker wrote one trial, `all-DIGEST` where compac
 """
 
 from htsweep.ledger.lease import Lease
+from htsweep.ledger.record import Record
 from htsweep.ledger.store import Store
-from htsweep.ledger.tables import Ledger, Record
+from htsweep.ledger.tables import Ledger
 
 __all__ = ["Lease", "Ledger", "Record", "Store"]

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from htsweep.errors import LedgerError
 from htsweep.ledger.lease import Lease
+from htsweep.ledger.record import RANK, SCHEMA, Record
 from htsweep.ledger.store import Store
 
 _log = logging.getLogger(__name__)
@@ -24,46 +25,23 @@ _ROWS = 16_384
 """Measurements that are decoded at a time."""
 PARTS = 200
 """More single-trial objects than this are worth compacting."""
-RANK = {"done": 0, "stopped": 1, "failed": 2}
-"""Which of a trial's ends counts: the lowest, and of those the last attempt."""
 
 
 @final
-@dataclass(frozen=True)
-class Record:
-    """One end of one trial: what it was, how it ended, where and with what."""
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """The records of some objects."""
 
-    trial: str
-    kind: str
-    status: str
-    task: str
-    config: str
-    repetition: int
-    sweep: str = ""
-    point: str = ""
-    point_index: int = 0
-    reason: str | None = None
-    error: str | None = None
-    attempt: int = 1
-    started: float = 0.0
-    ended: float = 0.0
-    seconds: float = 0.0
-    node: str = ""
-    device: str = ""
-    cpu: float = 1.0
-    gpu: float = 0.0
-    log: str | None = None
-    version: str = ""
-    commit: str | None = None
-    dirty: bool | None = None
-    artifact: str | None = None
-    stages: str = "{}"
-    steps: int = 0
+    table: pa.Table
+    sources: Mapping[str, str]
+    """Record -> the object that it is read from."""
+    objects: frozenset[str]
+    """Which objects were read, or hold nothing new."""
 
 
-_TYPES = {"str": pa.string(), "str | None": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool | None": pa.bool_()}
-SCHEMA = pa.schema([pa.field(entry.name, _TYPES[str(entry.type)]) for entry in fields(Record)]
-                   + [pa.field("record", pa.string())])
+_NOTHING = _Read(SCHEMA.empty_table(), {}, frozenset())
+_LATEST: dict[str, _Read] = {}
+"""What was read last, by the store's URI: objects never change, so that only new ones need be read."""
 
 
 @final
@@ -198,27 +176,29 @@ class Ledger:
             tables = [table for table in found if table is not None and table.num_rows]
         return pa.concat_tables(tables, promote_options="permissive") if tables else None
 
-    def _trials(self) -> tuple[pa.Table, dict[str, str]]:
+    def _trials(self) -> tuple[pa.Table, Mapping[str, str]]:
         """All records, each once, and for each the object that it is read from."""
         while True:
             names = self.records()
-            found = self._admitted(sorted(names, key=lambda name: (not name.startswith("all-"), name)))
-            lost = names - set(found[2])
+            known = _LATEST.get(self.store.uri, _NOTHING)
+            known = known if known.objects <= names else _NOTHING  # some were merged and deleted
+            found = self._admitted(known, sorted(names - known.objects, key=lambda name: (not name.startswith("all-"), name)))
+            lost = names - found.objects
             # What was listed but could not be read is torn, or was compacted under the reading: then look again.
             if not lost or not (names - self.records()):
-                return found[0], found[1]
+                _LATEST.clear()
+                _LATEST[self.store.uri] = found
+                return found.table, found.sources
 
-    def _admitted(self, names: Sequence[str]) -> tuple[pa.Table, dict[str, str], list[str]]:
-        """The records of the objects `names`, merged ones first; where each is from; and which objects were read or spared."""
+    def _admitted(self, known: _Read, names: Sequence[str]) -> _Read:
+        """What is `known`, and the records of the objects `names`, merged ones first."""
         merged = [name for name in names if name.startswith("all-")]
-        tables: list[pa.Table] = []
-        sources: dict[str, str] = {}
-        used: list[str] = []
+        tables, sources, used = [known.table], dict(known.sources), set(known.objects)
 
         def admit(name: str, table: pa.Table | None) -> None:
             if table is None:
                 return
-            used.append(name)
+            used.add(name)
             records = table.column("record").to_pylist()
             fresh = [record not in sources for record in records]
             for record in records:
@@ -232,7 +212,7 @@ class Ledger:
         with ThreadPoolExecutor(8) as pool:
             for name, table in zip(parts, pool.map(self._object, parts), strict=True):
                 admit(name, table)
-        return (pa.concat_tables(tables) if tables else SCHEMA.empty_table()), sources, used + spared
+        return _Read(pa.concat_tables(tables), sources, frozenset({*used, *spared}))
 
     def _object(self, name: str) -> pa.Table | None:
         table = self._get(f"trials/{name}.parquet", None)
