@@ -56,7 +56,7 @@ def test_what_was_dropped_is_told_and_its_cost_where_another_study_knows_it(stud
     before = reporting.findings(made, results)
     assert before.transferability.drop_duplicates("pair")["kept"].tolist() == [True, False, False] * 2
     assert before.regret.empty
-    assert "dropped 4 of 6 pairs; what they would have given is not known" in answers(before)[-1]
+    assert "dropped 4 of 6 pairs; what they would have given is not known" in "\n".join(answers(before))
     study(screened=False)
     after = reporting.findings(made, results)
     pd.testing.assert_frame_equal(after.summary, before.summary)  # of what the screen kept, whatever else is known
@@ -68,7 +68,7 @@ def test_what_was_dropped_is_told_and_its_cost_where_another_study_knows_it(stud
     assert told.set_index(["score", "metric"])["kendall"].to_dict() == {
         (score, f"test/{metric}_accuracy"): value for score, value in (("worth", 1), ("contrary", -1))
         for metric in ("seen", "missing")}
-    assert "that cost nothing" in answers(after)[-1]
+    assert "that cost nothing" in "\n".join(answers(after))
 
 
 def test_a_study_of_scores_has_a_table_of_scores_and_none_of_differences(study: Callable[..., Study], tmp_path: Path) -> None:

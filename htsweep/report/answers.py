@@ -59,7 +59,8 @@ def answers(findings: Findings) -> list[str]:
                  _others(competing, [name for name in there if name != headline], findings.design.compared),
                  _front(_of_group(findings.points, findings, key), findings.design.compared)]
         made.append(f"{title}: " * bool(title) + "; ".join(part for part in parts if part) + ".")
-    return [*made, *answers_scores.answers(findings)]
+    # What scores were worth is few sentences: not after those of dozens of pairs.
+    return [*answers_scores.answers(findings), *made]
 
 
 def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Series) -> str:
