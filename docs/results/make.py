@@ -28,7 +28,7 @@ TABLES: dict[str, list[tuple[str, ...]]] = {
     ],
     "digits_ablation": [()],
     "digits_protocols": [()],
-    "transferability": [()],
+    "transferability": [],
     "digits_calibration": [tuple(f"test/{name}_accuracy" for name in CALIBRATED),
                            ("test/missing_accuracy", "test/alg_missing_accuracy", "test/pcv_missing_accuracy",
                             "validation/alg_gamma", "validation/pcv_gamma", "test/oracle_gamma")],
@@ -37,15 +37,15 @@ TABLES: dict[str, list[tuple[str, ...]]] = {
     "fine_tuning_fractions": [("test/overall_accuracy", "test/class_accuracy", "validation/seen_accuracy"),
                               ("train/smallest_singular_value", "tred/negative_norm", "tred/negative_accuracy")],
 }
-"""The tables of each study by their columns; none: the report's own."""
+"""The tables of each study by their columns; no columns: the report's own."""
 CONCLUSIONS = {
     "digits_methods": ("Over all groups", "Ranks", "Hypervolume"), "digits_ablation": ("Ablation",),
-    "digits_protocols": ("Protocols",), "transferability": ("Predictions", "Regret of screening", "Bounds"),
+    "digits_protocols": ("Protocols",), "transferability": ("Predictions", "Bounds"),
 }
 """What else of the report is kept: its sections."""
 FIGURES = {
     "digits_methods": ("frontier", "ranks", "ratios"), "digits_ablation": ("ablation",), "digits_protocols": ("sensitivity",),
-    "transferability": ("scores", "regret", "bounds"),
+    "transferability": ("scores", "scores_2", "bounds"),
 }
 """And its figures, at the width of two columns."""
 Claim = tuple[str, str, pd.Series]
@@ -66,11 +66,15 @@ def main() -> None:
             htsweep.launch(study, results=given.results)
         parts = [reporting.tell(study, given.results, metrics=columns) for columns in TABLES[name]]
         # Each table after the first leaves out the title.
-        page = [parts[0], *(part.partition("\n")[2].strip() + "\n" for part in parts[1:])]
+        page = [*(parts[:1] or [f"# {name}\n"]), *(part.partition("\n")[2].strip() + "\n" for part in parts[1:])]
         if name in CONCLUSIONS:
             found = reporting.findings(study, given.results)
             page += list(sections(document(found)["report.md"], CONCLUSIONS[name]))
-            for file, content in figures(found, only=FIGURES[name], formats=["svg"]).items():
+            page += [regrets(found.regret)] if len(found.regret) else []
+            wanted = {figure.partition("_")[0] for figure in FIGURES[name]}
+            for file, content in figures(found, only=wanted, formats=["svg"]).items():
+                if file.partition(".")[0] not in FIGURES[name]:
+                    continue
                 (HERE / f"{name}_{file}").write_bytes(content)
                 page.append(f"![{file.partition('.')[0]}]({name}_{file})\n")
         (HERE / f"{name}.md").write_text("\n".join(page), encoding="utf-8")
@@ -85,6 +89,24 @@ def sections(report: str, names: Collection[str]) -> Iterator[str]:
     for part in report.split("\n## ")[1:]:
         if part.partition("\n")[0] in names:
             yield f"## {part.strip()}\n"
+
+
+def regrets(found: pd.DataFrame, metric: str = "test/overall_accuracy") -> str:
+    """What a screen by each score would cost of a metric, in points, with 1, 2 or half of the pairs kept: means over targets."""
+    of = found[found["metric"] == metric].rename(columns={"keep": "kept"})
+    kept = [1, 2, int(of["pairs"].max()) // 2]
+    wide = (of[of["kept"].isin(kept)].assign(regret=of["regret"] * 100).pivot_table(
+        index="score", columns=["method", "kept"], values="regret", observed=True, sort=False))
+    chance = of[of["kept"].isin(kept)].groupby(["method", "kept"], sort=False, observed=True)["random"].mean() * 100
+    wide.loc["*drawn by chance*"] = chance
+    head = [f"{method}, {count} kept" for method, count in wide.columns]
+    rows = [f"| {name} | " + " | ".join(f"{value:.1f}" for value in row) + " |"
+            for name, row in zip(wide.index, wide.to_numpy(), strict=True)]
+    return "\n".join([
+        "## Regret of screening", "",
+        f"Points of overall accuracy by which the best pair of a target is better than the best that is kept, of "
+        f"{of['pairs'].max()} pairs; means over {of['target'].nunique()} targets.", "",
+        f"| score | {' | '.join(head)} |", f"| --- |{' --: |' * len(head)}", *rows, ""])
 
 
 def on_digits(study: Study, results: str) -> Iterator[Claim]:
