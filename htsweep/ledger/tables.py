@@ -32,14 +32,15 @@ PARTS = 200
 class _Read:
     """The records of some objects."""
 
-    table: pa.Table
+    tables: Sequence[pa.Table]
+    """One, or none where there is nothing."""
     sources: Mapping[str, str]
     """Record -> the object that it is read from."""
     objects: frozenset[str]
     """Which objects were read, or hold nothing new."""
 
 
-_NOTHING = _Read(SCHEMA.empty_table(), {}, frozenset())
+_NOTHING = _Read((), {}, frozenset())
 _LATEST: dict[str, _Read] = {}
 """What was read last, by the store's URI: objects never change, so that only new ones need be read."""
 
@@ -188,12 +189,13 @@ class Ledger:
             if not lost or not (names - self.records()):
                 _LATEST.clear()
                 _LATEST[self.store.uri] = found
-                return found.table, found.sources
+                # An empty table is made here: making one imports pandas, which a plan can do without.
+                return (found.tables[0] if found.tables else SCHEMA.empty_table()), found.sources
 
     def _admitted(self, known: _Read, names: Sequence[str]) -> _Read:
         """What is `known`, and the records of the objects `names`, merged ones first."""
         merged = [name for name in names if name.startswith("all-")]
-        tables, sources, used = [known.table], dict(known.sources), set(known.objects)
+        tables, sources, used = list(known.tables), dict(known.sources), set(known.objects)
 
         def admit(name: str, table: pa.Table | None) -> None:
             if table is None:
@@ -212,7 +214,7 @@ class Ledger:
         with ThreadPoolExecutor(8) as pool:
             for name, table in zip(parts, pool.map(self._object, parts), strict=True):
                 admit(name, table)
-        return _Read(pa.concat_tables(tables), sources, frozenset({*used, *spared}))
+        return _Read([pa.concat_tables(tables)] if tables else [], sources, frozenset({*used, *spared}))
 
     def _object(self, name: str) -> pa.Table | None:
         table = self._get(f"trials/{name}.parquet", None)
