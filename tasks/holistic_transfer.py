@@ -64,7 +64,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
         del full["missing_classes"]
     else:
         del full["missing_ratio"]
-        full["missing_classes"] = _names(full["dataset"], full["missing_classes"])
+        full["missing_classes"] = data.missing_names(full["dataset"], full["missing_classes"])
     if not full.get("pcv") or not methods.trains(method):
         full.pop("pcv", None)
     return without_idle(full, full["dataset"])
@@ -182,12 +182,3 @@ def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         return [("lolsgd.left_out", f"local runs leave out {left_out} classes, but only {seen} of {len(names)} are seen; "
                  f"give {max(seen - 1, 0)} at most")]
     return []
-
-
-def _names(dataset: str, missing: list[str | int]) -> list[str]:
-    """The missing classes by name in the order of their indices; as given where they are wrong, for `problems` to judge."""
-    try:
-        names = data.classes(data.domains(dataset)[1])
-        return [names[index] for index in data.class_indices(missing, names)]
-    except (ValueError, OSError):
-        return missing

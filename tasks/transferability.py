@@ -45,7 +45,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     if missing is not None:
         del full["missing_ratio"]
         # None missing by name is none missing by ratio.
-        full |= {"missing_classes": _names(full["dataset"], missing)} if missing != [] else {"missing_ratio": 0.0}
+        full |= {"missing_classes": data.missing_names(full["dataset"], missing)} if missing != [] else {"missing_ratio": 0.0}
     return _without_idle(full)
 
 
@@ -128,15 +128,6 @@ def _without_idle(config: dict[str, Any]) -> dict[str, Any]:
     if config["dataset"].startswith(f"{data.PRETRAINED}-"):
         return {key: value for key, value in config.items() if key not in SOURCE_SETTINGS and key != "amp"}
     return without_idle(config, config["dataset"])
-
-
-def _names(dataset: str, missing: list[str | int]) -> list[str]:
-    """The missing classes by name in the order of their indices; as given where they are wrong, for `problems` to judge."""
-    try:
-        names = data.classes(data.fine_tuning_domains(dataset)[1])
-        return [names[index] for index in data.class_indices(missing, names)]
-    except (ValueError, OSError):
-        return missing
 
 
 def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:

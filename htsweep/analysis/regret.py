@@ -81,7 +81,7 @@ def expected_best(values: Sequence[float], drawn: int) -> float:
 
 def _curve(
     score: np.ndarray, achieved: np.ndarray, screened: np.ndarray | None,
-) -> list[tuple[int, int, float, float, float, float, float, float, int, bool]]:
+) -> list[tuple[float, ...]]:
     """The rows of one score: keep, pairs, best, kept_best, regret, low, high, random, spared, chosen.
 
     Args:
@@ -96,7 +96,7 @@ def _curve(
     size = [int((score >= score[order[keep - 1]]).sum()) for keep in range(1, count)]
     reached = np.maximum.accumulate(mean[order])
     low, high = _ends(achieved[:, order])
-    rows = []
+    rows: list[tuple[float, ...]] = []
     told = False
     for keep, held in enumerate(size, 1):
         place = held - 1
@@ -106,7 +106,7 @@ def _curve(
         by_chance = float(mean.max()) - expected_best(mean.tolist(), held)
         numbers = np.round([mean.max(), reached[place], mean.max() - reached[place], low[place], high[place], by_chance], _DIGITS)
         rows.append((keep, count, *map(float, numbers), count - held, is_chosen))
-    return rows  # type: ignore[return-value]
+    return rows
 
 
 def _ends(achieved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -85,7 +85,7 @@ def bounds(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
     handles = [*(Patch(color=colour, label=title) for title, colour in zip(_TERMS.values(), COLOURS, strict=False)),
                _mark("D", "target loss"), _mark("|", "bound")]
     note = f"{len(order)} of {len(called)} pairs are drawn. " if len(order) < len(called) else ""
-    paper.grow(figure, paper.legend(figure, handles, f"{note}Means over repetitions, on test images."))  # type: ignore[arg-type]
+    paper.grow(figure, paper.legend(figure, handles, f"{note}Means over repetitions, on test images."))
     return [figure]
 
 

@@ -16,9 +16,9 @@ from htsweep.report import names
 from htsweep.report.look import Look
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
 
 FORMATS = ("png", "svg", "pdf")
 WIDTHS: Mapping[str, float] = {"one": 3.35, "two": 6.9}
@@ -93,7 +93,7 @@ def headline(figure: Figure, *parts: str, size: float = 9.5) -> None:
         figure.suptitle("\n".join(textwrap.wrap(text, wide)), fontsize=size, fontweight="bold")
 
 
-def legend(figure: Figure, handles: Sequence[Line2D], note: str = "") -> float:
+def legend(figure: Figure, handles: Sequence[Artist], note: str = "") -> float:
     """A legend below all panels, outside of them so that it covers no point, with the note in small print; its height."""
     import matplotlib
     from matplotlib.font_manager import FontProperties

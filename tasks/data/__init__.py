@@ -166,6 +166,15 @@ def _with_severities(dataset: str) -> str:
     return f"{source}-{target if source == PRETRAINED else target.rpartition(':')[2]}"
 
 
+def missing_names(dataset: str, missing: list[str | int]) -> list[str]:
+    """The missing classes by name in the order of their indices; as given where they or the dataset are wrong."""
+    try:
+        names = classes(fine_tuning_domains(dataset)[1])
+        return [names[index] for index in class_indices(missing, names)]
+    except (ValueError, OSError):
+        return missing
+
+
 def _digits() -> Any:
     return importlib.import_module("tasks.data.digits")
 

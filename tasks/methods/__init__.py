@@ -10,7 +10,6 @@ import difflib
 import functools
 import importlib
 import inspect
-import re
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -28,6 +27,7 @@ from tasks.methods.method import (
     contradictions,
     stage_indices,
 )
+from tasks.parameters import settings_of
 from tasks.task import Setting
 
 __all__ = [
@@ -69,17 +69,8 @@ def find(name: str) -> Callable[..., Method]:
 def parameters(name: str) -> Mapping[str, Setting]:
     """The settings of a method's parameters by config key: `l2sp.backbone`."""
     function = find(name)
-    docs = dict(re.findall(r"^\s+(\w+): (.+)$", inspect.getdoc(function) or "", re.MULTILINE))
-    found = {}
-    for parameter in inspect.signature(function).parameters.values():
-        kind, marks = _marks(name)[parameter.name]
-        limits = next((mark for mark in marks if isinstance(mark, Range)), None)
-        choices = next((mark.names for mark in marks if isinstance(mark, Choices)), None)
-        found[f"{name}.{parameter.name}"] = Setting(
-            kind, parameter.default, low=limits and limits.low, high=limits and limits.high, choices=choices,
-            doc=docs.get(parameter.name, ""),
-        )
-    return found
+    parameters = inspect.signature(function).parameters.values()
+    return settings_of(function, name, [(one, *_marks(name)[one.name]) for one in parameters])
 
 
 @functools.cache

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
 
+# Named here too: what a method's file needs comes from one place.
+from tasks.parameters import Choices as Choices
+from tasks.parameters import Range as Range
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -24,23 +28,6 @@ NEEDS = {
     "batch_norm": "works on batch norm, of which this backbone has none",
 }
 """What a method may need, and what is said where it is not there."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The values that a method's parameter takes: `Annotated[float, Range(0, 1)]`."""
-
-    low: float
-    high: float
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """The names that a method's parameter takes: `Annotated[str, Choices(("reverse", "direct"))]`."""
-
-    names: tuple[str, ...]
 
 
 @final

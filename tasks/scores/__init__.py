@@ -12,14 +12,13 @@ import functools
 import importlib
 import inspect
 import math
-import re
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
-from tasks.methods.method import Choices, Range
+from tasks.parameters import Choices, Range, settings_of
 from tasks.scores.evidence import NEEDS, Evidence
 from tasks.task import Setting
 
@@ -113,16 +112,7 @@ def group(name: str) -> str:
 def parameters(name: str) -> Mapping[str, Setting]:
     """The settings of a score's parameters by config key: `otce.samples`."""
     function = find(name)
-    docs = dict(re.findall(r"^\s+(\w+): (.+)$", inspect.getdoc(function) or "", re.MULTILINE))
-    found = {}
-    for parameter, kind, marks in _marks(function):
-        limits = next((mark for mark in marks if isinstance(mark, Range)), None)
-        choices = next((mark.names for mark in marks if isinstance(mark, Choices)), None)
-        found[f"{group(name)}.{parameter.name}"] = Setting(
-            kind, parameter.default, low=limits and limits.low, high=limits and limits.high, choices=choices,
-            doc=docs.get(parameter.name, ""),
-        )
-    return found
+    return settings_of(function, group(name), _marks(function))
 
 
 @functools.cache

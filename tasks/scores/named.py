@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from tasks.methods.method import Choices, Range
+from tasks.parameters import Choices, Range
 from tasks.scores import controls, label_statistics, missing, separation, transport
 from tasks.scores import logme as evidence_maximisation
 from tasks.scores.evidence import Evidence

@@ -18,7 +18,7 @@ from typing import Annotated, final
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.methods.method import Choices, Range
+from tasks.parameters import Choices, Range
 from tasks.scores.evidence import Evidence
 from tasks.scores.task_transfer_learning import Settings, class_counts, drawn, learned
 from tasks.scores.task_transfer_probe import constrained_probe
