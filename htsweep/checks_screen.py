@@ -14,6 +14,7 @@ from htsweep.document import Place
 from htsweep.errors import Problem, did_you_mean
 from htsweep.planning import Sweep, sweep_of
 from htsweep.settings import refused
+from htsweep.spaces import Spaces
 from htsweep.study import Located, Screen, Study
 from htsweep.task import Task
 
@@ -51,7 +52,8 @@ def of_pairs(study: Study, found: Task, where: Located) -> Iterator[Problem]:
         return
     scoring = task.find(screen.task)
     cells = itertools.islice(cells_of(study), MOST_CELLS)
-    sweeps = {sweep.id: sweep for sweep in (sweep_of(study, found, cell) for cell in cells)}
+    spaces = Spaces(study.search)
+    sweeps = {sweep.id: sweep for sweep in (sweep_of(study, found, cell, spaces) for cell in cells)}
     wrong = [*_searched(study, scoring, sweeps, where), *_against(screen, scoring, sweeps, where)]
     yield from wrong
     if wrong or screen.keep == "all":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, final
@@ -13,12 +13,16 @@ from htsweep import screening
 from htsweep.ablating import variants_of
 from htsweep.analysis.design import ROLES
 from htsweep.analysis.power import least_p, repetitions_needed
+from htsweep.jobs import Stage, with_inner
 from htsweep.ledger import Ledger, Store
-from htsweep.planning import Job, Plan, Point, plan
+from htsweep.planning import MOST_LISTED, Plan, plan
+from htsweep.roster import COLUMNS, Roster, rows
 from htsweep.spared import Screened, screened
 from htsweep.study import Study
 
 ALPHA = 0.05
+LEAST_SHOWN = 1e-300
+"""Of a smaller p it is only said that it is smaller: a float does not hold it."""
 
 
 @final
@@ -54,6 +58,8 @@ class Estimate:
     """Variants by kind (htsweep/ablating.py), the same in each cell; each is counted once."""
     screen: Screened | None = None
     """What the scores of its screen take and spare; the stages and the hours are those of both."""
+    exact: bool = True
+    """Whether all is counted; else points, trials and those to run are at most so many, and stages at least."""
 
     def lines(self) -> list[str]:
         """The estimate as a person reads it."""
@@ -61,20 +67,24 @@ class Estimate:
             f"{self.compute_hours:.3g} h of one slot ({self.compute_hours_basis})")
         gpu = f", {self.gpu_hours:.3g} GPU hours" if self.gpu_hours else ""
         enough = self.repetitions >= self.repetitions_for_significance
-        test = (f"{self.repetitions} repetitions: a paired test can reach p = {self.smallest_p:.3g}"
+        reach = f"p = {self.smallest_p:.3g}" if self.smallest_p >= LEAST_SHOWN else f"p < {LEAST_SHOWN:g}"
+        test = (f"{self.repetitions} repetitions: a paired test can reach {reach}"
                 + ("" if enough else f"; p < {ALPHA:g} takes at least {self.repetitions_for_significance}"))
         if self.repetitions < self.repetitions_for_all and self.comparisons > 1:
             test += f"; corrected for {self.comparisons} comparisons (Holm), p < {ALPHA:g} takes {self.repetitions_for_all}"
         caps = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in self.budget.items())
         variants = ", ".join(kind if count == 1 and kind in ("full", "none") else f"{count} {kind}"
                              for kind, count in self.ablation.items())
+        most, least = ("", "") if self.exact else ("at most ", "at least ")
         return [
-            f"study {self.study}: {self.sweeps} sweeps, {self.points} points, {self.repetitions} repetitions",
+            f"study {self.study}: {self.sweeps} sweeps, {most}{self.points} points, {self.repetitions} repetitions",
             *([f"ablate  {variants}"] if variants else []),
             *(self.screen.lines() if self.screen else []),
-            f"trials  {self.trials}: {self.trials_done} done, {self.trials_stopped} stopped early, "
-            f"{self.trials_failed} failed (run again), {self.trials_to_run} to run",
-            f"stages  {self.stages}, each once: {self.stages_done} done, {self.stages_to_run} to run",
+            f"trials  {most}{self.trials}: {self.trials_done} done, {self.trials_stopped} stopped early, "
+            f"{self.trials_failed} failed (run again), {most}{self.trials_to_run} to run",
+            *([] if self.exact else [f"        more than {MOST_LISTED} points are counted, not listed: those that turn out to "
+                                     "mean the same are run once"]),
+            f"stages  {least}{self.stages}, each once: {self.stages_done} done, {least}{self.stages_to_run} to run",
             f"cost    {hours}{gpu}",
             f"test    {test}",
             *([f"budget  {caps}"] if caps else []),
@@ -91,48 +101,126 @@ def estimate(study: Study, results: str = "results") -> Estimate:
     whole = plan(study)
     verdicts = screening.judge(whole, ledger)
     planned, scored = screening.less(whole, verdicts), screening.plan_of(whole)
-    columns = ["trial", "kind", "status", "sweep", "point", "task", "seconds", "config", "repetition"]
-    rows = ledger.trials(columns).to_pylist() if ledger.records() else []
-    past = {row["trial"]: row for row in rows}
-    counts, todo = _counted(planned, past)
-    scores, scores_todo = _counted(scored, past) if scored else (counts, [])
-    if planned.adaptive:
-        _count_proposed(planned.sizes, rows, study.repetitions, counts)
-    to_run = planned.trial_count - counts["done"] - counts["stopped"]
-    # The stages of points that are not known yet are those of their sweep's base.
-    bases = [] if not planned.adaptive else [(planned.point(sweep, 0, {}), repetition) for sweep in planned.sweeps
-                                             for repetition in range(study.repetitions)]
-    stages = planned.stages([*((point, repetition) for point, repetition, _ in planned.trials()), *bases])
-    missing = planned.stages([*todo, *bases])
-    trials = [(point.id, point.sweep, study.task) for point, _ in todo]
-    if scored:
-        stages |= scored.stages((point, repetition) for point, repetition, _ in scored.trials())
-        missing |= scored.stages(scores_todo)
-        trials += [(point.id, point.sweep, scored.study.task) for point, _ in scores_todo]
-    missing = {trial: job for trial, job in missing.items() if past.get(trial, {}).get("status") != "done"}
-    hours, basis = _hours(rows, trials, list(missing.values()), to_run - len(todo), study.task)
+    table = ledger.trials([*COLUMNS, "seconds"]) if ledger.records() else None
+
+    def recorded() -> Iterator[dict[str, Any]]:
+        return iter(()) if table is None else rows(table, table.column_names)
+
+    ended = _Ended.of(planned, recorded())
+    scores = _Ended.of(scored, recorded()) if scored else None
+    both = [(planned, ended), *([(scored, scores)] if scored and scores else [])]
+    to_run = planned.trial_count - ended.over
+    stages = _stages(both)
+    hours, basis = _hours(recorded(), [*_trials_to_run(both), *((_like(one.stage), one.to_run) for one in stages)])
     compared = _comparisons(planned)
+    all_stages, missing = sum(one.count for one in stages), sum(one.to_run for one in stages)
     return Estimate(
         study.name, len(planned.sweeps), sum(planned.sizes.values()), study.repetitions, planned.trial_count,
-        counts["done"], counts["stopped"], counts["failed"], to_run, len(stages), len(stages) - len(missing),
-        len(missing), hours, basis, None if hours is None else hours * study.resources.gpu,
+        ended.counts["done"], ended.counts["stopped"], ended.counts["failed"], to_run, all_stages, all_stages - missing,
+        missing, hours, basis, None if hours is None else hours * study.resources.gpu,
         repetitions_needed(ALPHA), least_p(study.repetitions), compared, repetitions_needed(ALPHA, max(compared, 1)),
         {key: value for key, value in study.budget.model_dump().items() if value is not None},
         Counter(variant.kind for variant in variants_of(study.ablate)) if study.ablate else {},
-        screened(whole, scored, verdicts, scores) if scored else None,
+        screened(whole, scored, verdicts, scores.counts) if scored and scores else None, planned.exact,
     )
 
 
-def _counted(planned: Plan, past: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, int], list[tuple[Point, int]]]:
-    """How many of the trials that are known beforehand ended in which way, and those that are to run."""
-    counts, todo = {"done": 0, "stopped": 0, "failed": 0}, []
-    for point, repetition, trial in planned.trials():
-        status = past[trial]["status"] if trial in past else None
-        if status is not None:
-            counts[status] += 1
-        if status in (None, "failed"):
-            todo.append((point, repetition))
-    return counts, todo
+@final
+@dataclass(frozen=True)
+class _Ended:
+    """What the ledger has of a plan."""
+
+    counts: Mapping[str, int]
+    """Trials by status."""
+    repetitions: Mapping[str, frozenset[int]]
+    """Point -> the repetitions in which its trial needs no further run."""
+    sweeps: Mapping[str, str]
+    """Point -> the first of its sweeps."""
+    stages: Mapping[str, frozenset[int]]
+    """Stage -> the repetitions in which it is done."""
+
+    @property
+    def over(self) -> int:
+        """Trials that need no further run."""
+        return self.counts["done"] + self.counts["stopped"]
+
+    @classmethod
+    def of(cls, planned: Plan, recorded: Iterable[Mapping[str, Any]]) -> _Ended:
+        """What the rows `recorded` say of the plan."""
+        counts = {"done": 0, "stopped": 0, "failed": 0}
+        over: dict[str, set[int]] = {}
+        stages: dict[str, set[int]] = {}
+        sweeps: dict[str, str] = {}
+        for row, points in Roster(planned).own(recorded):
+            if points:
+                counts[row["status"]] += 1
+                sweeps.setdefault(row["point"], points[0].sweep)
+            if row["status"] != "failed":
+                (over if points else stages).setdefault(row["point"], set()).add(row["repetition"])
+        return cls(counts, {point: frozenset(those) for point, those in over.items()}, sweeps,
+                   {stage: frozenset(those) for stage, those in stages.items()})
+
+
+@final
+@dataclass(frozen=True)
+class _Staged:
+    """A stage that plans need, in all their repetitions."""
+
+    stage: Stage
+    count: int
+    to_run: int
+
+
+def _stages(plans: Sequence[tuple[Plan, _Ended]]) -> list[_Staged]:
+    """The stages of plans, each once, and in how many repetitions a trial that is to run waits for it."""
+    known: dict[str, Stage] = {}
+    # Of each plan: in how many repetitions it needs the stage, and in which of them no longer, since all its trials are over.
+    needs: dict[str, list[tuple[int, frozenset[int]]]] = {}
+    for planned, ended in plans:
+        known |= planned.known_stages
+        idle: dict[str, frozenset[int]] = {}
+        for point in planned.distinct() if planned.exact else ():
+            over = ended.repetitions.get(point.id, frozenset())
+            for stage in with_inner(planned.needs(point).values()):
+                idle[stage.point] = idle.get(stage.point, over) & over
+        for name in planned.known_stages:
+            needs.setdefault(name, []).append((planned.study.repetitions, idle.get(name, frozenset())))
+    found = []
+    for name, stage in known.items():
+        count = max(repetitions for repetitions, _ in needs[name])
+        done = frozenset[int]().union(*(ended.stages.get(name, frozenset()) for _, ended in plans))
+        looked_at = done.union(*(idle for _, idle in needs[name]))
+        spared = sum(one in done or all(one >= repetitions or one in idle for repetitions, idle in needs[name])
+                     for one in looked_at if one < count)
+        found.append(_Staged(stage, count, count - spared))
+    return found
+
+
+_Like = tuple[tuple[str, str], ...]
+"""What a run is like, the nearest first: the same point, the same sweep, the same task."""
+
+
+def _like(stage: Stage) -> _Like:
+    return ("point", stage.point), ("stage", stage.task)
+
+
+def _trials_to_run(plans: Sequence[tuple[Plan, _Ended]]) -> Iterator[tuple[_Like, int]]:
+    """What the trials that are to run are like, and how many they are."""
+    for planned, ended in plans:
+        task, repetitions = ("trial", planned.study.task), planned.study.repetitions
+        if planned.adaptive:
+            yield (task,), planned.trial_count - ended.over
+        elif planned.exact:
+            for point in planned.distinct():
+                over = ended.repetitions.get(point.id, frozenset())
+                yield (("point", point.id), ("sweep", point.sweep), task), repetitions - len(over)
+        else:
+            seen: Counter[str] = Counter(ended.sweeps.values())
+            for name, sweep in ended.sweeps.items():
+                over = ended.repetitions.get(name, frozenset())
+                yield (("point", name), ("sweep", sweep), task), repetitions - len(over)
+            for sweep, size in planned.sizes.items():
+                yield (("sweep", sweep), task), (size - seen[sweep]) * repetitions
 
 
 def _comparisons(planned: Plan) -> int:
@@ -144,36 +232,23 @@ def _comparisons(planned: Plan) -> int:
     return max(groups.values(), default=1) - 1
 
 
-def _count_proposed(sizes: Mapping[str, int], rows: Sequence[Mapping[str, Any]], repetitions: int,
-                    counts: dict[str, int]) -> None:
-    for row in rows:
-        if row["sweep"] in sizes and row["kind"] == "trial" and row["repetition"] < repetitions:
-            counts[row["status"]] += 1
-
-
-def _hours(
-    rows: Sequence[Mapping[str, Any]], trials: Sequence[tuple[str, str, str]], stages: Sequence[Job], unknown: int, task: str,
-) -> tuple[float | None, str]:
-    """Hours of one slot, from the past trials that are most alike: the same point, the same sweep, the same task."""
+def _hours(recorded: Iterable[Mapping[str, Any]], wanted: Sequence[tuple[_Like, int]]) -> tuple[float | None, str]:
+    """Hours of one slot for so many runs of each kind, from the past runs that are most alike; None: there are none."""
     seconds: dict[tuple[str, str], list[float]] = {}
-    for row in rows:
+    runs = 0
+    for row in recorded:
         if row["status"] == "done":
+            runs += 1
             for key in (("point", row["point"]), ("sweep", row["sweep"]), (row["kind"], row["task"])):
                 seconds.setdefault(key, []).append(row["seconds"])
     typical = {key: median(values) for key, values in seconds.items()}
-    total, guessed = 0.0, 0
-    wanted: list[tuple[tuple[str, str], ...]] = [
-        (("point", point), ("sweep", sweep), ("trial", name)) for point, sweep, name in trials]
-    wanted += [(("point", stage.point), ("stage", stage.task)) for stage in stages]
-    wanted += [(("trial", task),)] * unknown
-    for keys in wanted:
-        near = next((typical[key] for key in keys if key in typical), None)
-        if near is None:
-            guessed += 1
-        total += near or 0.0
-    if wanted and guessed == len(wanted):
+    total, guessed, count = 0.0, 0, 0
+    for like, many in wanted:
+        near = next((typical[key] for key in like if key in typical), None)
+        count += many
+        guessed += many if near is None else 0
+        total += (near or 0.0) * many
+    if count and guessed == count:
         return None, "no trial of this task was ever run on these results; launch one repetition to learn it"
-    basis = f"from {sum(len(values) for key, values in seconds.items() if key[0] in ('trial', 'stage'))} past runs"
-    return total / 3600, basis + (f"; {guessed} of {len(wanted)} have none like them and are not counted" if guessed else "")
-
-
+    basis = f"from {runs} past runs"
+    return total / 3600, basis + (f"; {guessed} of {count} have none like them and are not counted" if guessed else "")

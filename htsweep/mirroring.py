@@ -9,8 +9,8 @@ from typing import final
 from htsweep.execute.agenda import Agenda
 from htsweep.execute.trial import Outcome
 from htsweep.execute.watch import Watch
+from htsweep.jobs import Job
 from htsweep.ledger import Store
-from htsweep.planning import Job
 from htsweep.study import Study
 
 MIRROR_PATIENCE_SECONDS = 60.0

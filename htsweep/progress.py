@@ -14,7 +14,7 @@ from rich.text import Text
 
 from htsweep.execute.agenda import Agenda
 from htsweep.execute.trial import Outcome
-from htsweep.planning import Job
+from htsweep.jobs import Job
 
 LINE_SECONDS = 10.0
 """Off a terminal, a line at most this often."""

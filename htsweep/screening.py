@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from htsweep import task
+from htsweep.jobs import digest, point_id, trial_id
 from htsweep.ledger import Ledger, Store
-from htsweep.planning import Plan, Sweep, digest, plan, point_id, trial_id
+from htsweep.planning import Plan, Sweep, plan
 from htsweep.study import Study
 from htsweep.task import Task
 

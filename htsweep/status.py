@@ -13,6 +13,7 @@ from htsweep import screening
 from htsweep.estimate import estimate
 from htsweep.ledger import Lease, Ledger, Store
 from htsweep.planning import Plan, plan
+from htsweep.roster import COLUMNS, Roster, rows
 from htsweep.spared import Screened
 from htsweep.study import Study
 
@@ -80,8 +81,8 @@ def status(study: Study, results: str = "results") -> Status:
     found = estimate(study, results)
     whole, ledger = plan(study), Ledger(store)
     planned, scored = screening.kept(whole, ledger), screening.plan_of(whole)
-    rows = [row for row in ledger.trials().to_pylist() if row["status"] == "failed"]
-    failures = [*(_failures(scored, rows, store) if scored else []), *_failures(planned, rows, store)]
+    failed = [row for row in rows(ledger.trials(), [*COLUMNS, "attempt", "reason", "log"]) if row["status"] == "failed"]
+    failures = [*(_failures(scored, failed, store) if scored else []), *_failures(planned, failed, store)]
     holder = Lease(store, f"study-{study.name}").holder()
     by = f"process {holder['pid']} on {holder['host']}" if holder else None
     left = found.trials_to_run - found.trials_failed
@@ -89,19 +90,15 @@ def status(study: Study, results: str = "results") -> Status:
                   found.stages, found.stages_done, by, tuple({one.trial: one for one in failures}.values()), found.screen)
 
 
-def _failures(planned: Plan, rows: Sequence[Mapping[str, Any]], store: Store) -> list[Failure]:
-    """Those of the failed `rows` of the ledger that are the plan's trials and stages."""
-    listed = list(planned.trials())
-    wanted = {trial for _, _, trial in listed} | set(planned.stages((point, rep) for point, rep, _ in listed))
-    sweeps = {sweep.id for sweep in planned.sweeps} if planned.adaptive else set()
+def _failures(planned: Plan, failed: Sequence[Mapping[str, Any]], store: Store) -> list[Failure]:
+    """Those of the `failed` rows of the ledger that are the plan's trials and stages."""
     found = []
-    for row in rows:
-        if row["trial"] in wanted or row["sweep"] in sweeps:
-            config = json.loads(row["config"])
-            what = ", ".join(f"{key}={config[key]}" for key in planned.study.factors if key in config)
-            log = f"{store.uri}/{row['log']}" if row["log"] else None
-            found.append(Failure(row["trial"], row["kind"], f"{what}, repetition {row['repetition']}".lstrip(", "),
-                                 row["attempt"], row["reason"] or "", log))
+    for row, _ in Roster(planned).own(failed):
+        config = json.loads(row["config"])
+        what = ", ".join(f"{key}={config[key]}" for key in planned.study.factors if key in config)
+        log = f"{store.uri}/{row['log']}" if row["log"] else None
+        found.append(Failure(row["trial"], row["kind"], f"{what}, repetition {row['repetition']}".lstrip(", "),
+                             row["attempt"], row["reason"] or "", log))
     return found
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from htsweep.planning import Plan, digest, plan, seed_for
+from htsweep.jobs import digest, seed_for
+from htsweep.planning import Plan, plan
 from htsweep.study import Study, read
 
 HOLISTIC = """\

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 
 def least_p(repetitions: int) -> float:
     """The smallest p that the test can reach: all differences of one sign, 2 of the 2^n sign patterns.
+
+    From 1,076 repetitions on it is too small for a float, and comes out as 0.
 
     Raises:
         ValueError: fewer than 0 repetitions.
@@ -12,7 +16,8 @@ def least_p(repetitions: int) -> float:
     if repetitions < 0:
         msg = f"`repetitions >= 0` must hold, but got {repetitions}"
         raise ValueError(msg)
-    return min(1.0, 2.0 / 2.0**repetitions)
+    # 2^n itself is more than a float holds from 1,024 repetitions on.
+    return 1.0 if repetitions == 0 else math.ldexp(1.0, 1 - repetitions)
 
 
 def repetitions_needed(alpha: float = 0.05, comparisons: int = 1) -> int:

@@ -32,7 +32,7 @@ from htsweep.execute.agenda import Agenda
 from htsweep.execute.machine import cores
 from htsweep.execute.trial import Outcome, Terms
 from htsweep.execute.watch import Watch
-from htsweep.planning import Job
+from htsweep.jobs import Job
 
 _QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
+from htsweep.jobs import Job, seed_for
 from htsweep.ledger import Store
-from htsweep.planning import Job, seed_for
 
 SAVE_SECONDS = 30.0
 """A state is kept at most this often: a trial shorter than this never pays for one."""

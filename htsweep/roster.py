@@ -1,0 +1,127 @@
+"""Which rows of a ledger are a plan's: its trials, each with the points that it is of, and the stages that they need.
+
+A plan that can be listed is looked up. Of a larger one a row says itself where to look: it has the sweep, the index and the
+config under which it ran. The point that stands there is made, and is the row's if it has the row's id.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, final
+
+from htsweep import sequences
+from htsweep.dimension import text_of
+from htsweep.jobs import trial_id
+from htsweep.planning import Plan, Point, Sweep
+
+Row = Mapping[str, Any]
+"""A row of the ledger's table of trials."""
+COLUMNS = ("trial", "kind", "task", "status", "sweep", "point", "point_index", "repetition", "config", "stages")
+"""What a roster looks at, and `status`."""
+_AT_A_TIME = 4096
+
+
+def rows(table: Any, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The rows of one of the ledger's tables, a few thousand of them in memory at a time."""
+    for batch in table.select(list(dict.fromkeys(columns))).to_batches(max_chunksize=_AT_A_TIME):
+        yield from batch.to_pylist()
+
+
+@final
+class Roster:
+    """The trials and stages of one plan, as rows of a ledger name them."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._found: dict[str, tuple[Point, ...]] = {}
+
+    def points(self, row: Row) -> tuple[Point, ...]:
+        """The points of the plan that the row is a trial of: one in each sweep that has it; none where it is not the plan's."""
+        point, repetition = row["point"], row["repetition"]
+        if row["kind"] != "trial" or row["task"] != self._plan.study.task or not self._repeated(repetition):
+            return ()
+        if trial_id(point, repetition) != row["trial"]:
+            return ()
+        if self._plan.adaptive:
+            return self._proposed(row)
+        if self._plan.listed is not None:
+            return self._listed.get(point, ())
+        if point not in self._found:
+            self._found[point] = tuple(self._looked_for(row))
+        return self._found[point]
+
+    def own(self, rows: Iterable[Row]) -> Iterator[tuple[Row, tuple[Point, ...]]]:
+        """The rows that are the plan's: its trials with their points; then the stages that these need, or others will, with none.
+
+        Of a plan that is not listed, stages are known from the rows and from some of its points (`Plan.known_stages`).
+        """
+        stages: dict[str, Row] = {}
+        used: list[str] = []
+        for row in rows:
+            if row["kind"] == "stage":
+                stages[row["trial"]] = row
+                continue
+            points = self.points(row)
+            if points:
+                used += json.loads(row["stages"] or "{}").values()
+                yield row, points
+        used += [trial for trial, row in stages.items()
+                 if row["point"] in self._plan.known_stages and self._repeated(row["repetition"])]
+        while used:
+            stage = stages.pop(used.pop(), None)
+            if stage is not None:
+                used += json.loads(stage["stages"] or "{}").values()
+                yield stage, ()
+
+    def _repeated(self, repetition: int | None) -> bool:
+        return repetition is not None and repetition < self._plan.study.repetitions
+
+    @cached_property
+    def _listed(self) -> Mapping[str, tuple[Point, ...]]:
+        found: dict[str, tuple[Point, ...]] = {}
+        for point in self._plan.listed or ():
+            # A trial that two sweeps have in common is in both.
+            found[point.id] = (*found.get(point.id, ()), point)
+        return found
+
+    def _proposed(self, row: Row) -> tuple[Point, ...]:
+        """The point that an adaptive sampler proposed."""
+        sweep = self._plan.by_id.get(row["sweep"])
+        if sweep is None or row["point_index"] >= self._plan.sizes[sweep.id]:
+            return ()
+        config = json.loads(row["config"])
+        parameters = {dimension.key: config[dimension.key] for dimension in sweep.space if dimension.key in config}
+        return (Point(row["point"], sweep.id, row["point_index"], parameters, config),)
+
+    def _looked_for(self, row: Row) -> Iterator[Point]:
+        config = json.loads(row["config"])
+        for sweep in self._candidates(row, config):
+            for index in sequences.indices(sweep.space, self._plan.sampler, config, row["point_index"]):
+                point = self._plan.at(sweep, index)
+                if point is not None and point.id == row["point"]:
+                    yield point
+                    break
+
+    def _candidates(self, row: Row, config: Mapping[str, Any]) -> list[Sweep]:
+        """The sweeps that may have the row's point, in their order: the one that it ran in, those whose factors it has."""
+        near = [self._plan.by_id.get(row["sweep"]), self._plan.by_id.get(row["point"])]
+        for names, sweeps in self._by_factors.items():
+            if all(name in config for name in names):
+                near += sweeps.get(tuple(text_of(config[name]) for name in names), ())
+        known = {sweep.id: sweep for sweep in near if sweep is not None}
+        return sorted(known.values(), key=lambda sweep: self._order[sweep.id])
+
+    @cached_property
+    def _order(self) -> Mapping[str, int]:
+        return {sweep.id: number for number, sweep in enumerate(self._plan.sweeps)}
+
+    @cached_property
+    def _by_factors(self) -> Mapping[tuple[str, ...], Mapping[tuple[str, ...], list[Sweep]]]:
+        """Names of factors -> their values as texts -> the sweeps that have them."""
+        found: dict[tuple[str, ...], dict[tuple[str, ...], list[Sweep]]] = {}
+        for sweep in self._plan.sweeps:
+            values = tuple(map(text_of, sweep.factors.values()))
+            found.setdefault(tuple(sweep.factors), {}).setdefault(values, []).append(sweep)
+        return found
