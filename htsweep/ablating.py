@@ -76,7 +76,7 @@ def variants_of(ablate: Ablation) -> tuple[Variant, ...]:
     if ablate.alone:
         found += [_variant(ablate, ALONE, frozenset({part})) for part in parts]
         found.append(_variant(ablate, NONE, frozenset()))
-    if ablate.factorial:
+    if ablate.factorial and len(parts) <= MOST:  # of more, there would be more than any check could go through
         found += [_variant(ablate, FACTORIAL, frozenset(chosen))
                   for size in range(len(parts), -1, -1) for chosen in itertools.combinations(parts, size)]
     once: dict[tuple[frozenset[str], str], Variant] = {}

@@ -27,6 +27,11 @@ def bound(space: Space, sampler: str, limit: int | None) -> int:
     return min(end for end in (limit, size(space, sampler)) if end is not None)
 
 
+def weight(space: Space) -> int:
+    """What it takes to make one point of the space, in terms of a point of a few parameters."""
+    return 1 + len(space) // 16
+
+
 def draws(space: Space, sampler: str, limit: int | None) -> int:
     """How many points a walk draws until it ends, likely: of a small space the last new points come late."""
     most = bound(space, sampler, limit)
@@ -37,12 +42,13 @@ def draws(space: Space, sampler: str, limit: int | None) -> int:
 
 
 def at_most(space: Space, sampler: str, limit: int | None, name: Name, effort: int) -> int:
-    """How many different points a search has at most, for the names of about `effort` points.
+    """How many different points a search has at most, for the names of about `effort` points (of a few parameters each).
 
     A search that is small enough is counted. Else each parameter is varied by itself; where a sample of points shows that
     parameters act each by itself, what makes no difference is taken out of the product of their values.
     """
     most = bound(space, sampler, limit)
+    effort //= weight(space)
     if draws(space, sampler, limit) <= effort:
         return len({name(parameters) for _, parameters in walk(space, sampler, limit)})
     lists = [values_of(dimension, sampler) for dimension in space]

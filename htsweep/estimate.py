@@ -59,7 +59,7 @@ class Estimate:
     screen: Screened | None = None
     """What the scores of its screen take and spare; the stages and the hours are those of both."""
     exact: bool = True
-    """Whether all is counted; else points, trials and those to run are at most so many, and stages at least."""
+    """Whether points were listed; else points, trials and those to run are at most so many, and stages at least."""
 
     def lines(self) -> list[str]:
         """The estimate as a person reads it."""
@@ -75,16 +75,17 @@ class Estimate:
         caps = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in self.budget.items())
         variants = ", ".join(kind if count == 1 and kind in ("full", "none") else f"{count} {kind}"
                              for kind, count in self.ablation.items())
-        most, least = ("", "") if self.exact else ("at most ", "at least ")
+        most = "" if self.exact else "at most "
         return [
             f"study {self.study}: {self.sweeps} sweeps, {most}{self.points} points, {self.repetitions} repetitions",
             *([f"ablate  {variants}"] if variants else []),
             *(self.screen.lines() if self.screen else []),
             f"trials  {most}{self.trials}: {self.trials_done} done, {self.trials_stopped} stopped early, "
             f"{self.trials_failed} failed (run again), {most}{self.trials_to_run} to run",
-            *([] if self.exact else [f"        more than {MOST_LISTED} points are counted, not listed: those that turn out to "
-                                     "mean the same are run once"]),
-            f"stages  {least}{self.stages}, each once: {self.stages_done} done, {least}{self.stages_to_run} to run",
+            *([] if self.exact else [f"        more than {MOST_LISTED} points are not listed, but counted from the values of "
+                                     "each parameter: of those that turn out to mean the same, one is run"]),
+            f"stages  {self.stages}, each once: {self.stages_done} done, {self.stages_to_run} to run"
+            + ("" if self.exact else "; points that are not listed may need more"),
             f"cost    {hours}{gpu}",
             f"test    {test}",
             *([f"budget  {caps}"] if caps else []),
@@ -152,11 +153,12 @@ class _Ended:
         stages: dict[str, set[int]] = {}
         sweeps: dict[str, str] = {}
         for row, points in Roster(planned).own(recorded):
+            name = points[0].id if points else row["point"]
             if points:
                 counts[row["status"]] += 1
-                sweeps.setdefault(row["point"], points[0].sweep)
+                sweeps.setdefault(name, points[0].sweep)
             if row["status"] != "failed":
-                (over if points else stages).setdefault(row["point"], set()).add(row["repetition"])
+                (over if points else stages).setdefault(name, set()).add(row["repetition"])
         return cls(counts, {point: frozenset(those) for point, those in over.items()}, sweeps,
                    {stage: frozenset(those) for stage, those in stages.items()})
 

@@ -99,9 +99,10 @@ class Plan:
         if self.adaptive:
             return ()
         searched = [sweep for sweep in self.sweeps if sweep.space]
-        if sum(self._bounds[sweep.id] for sweep in searched) > MOST_LISTED:
+        if sum(self._bounds[sweep.id] * counting.weight(sweep.space) for sweep in searched) > MOST_LISTED:
             return None
-        if sum(counting.draws(sweep.space, self.sampler, sweep.limit) for sweep in searched) > 5 * MOST_LISTED:
+        draws = (counting.draws(sweep.space, self.sampler, sweep.limit) * counting.weight(sweep.space) for sweep in searched)
+        if sum(draws) > 5 * MOST_LISTED:
             return None
         return tuple(point for sweep in self.sweeps for point in self.points_of(sweep))
 
@@ -220,7 +221,8 @@ class Plan:
         varied = ((sweep, parameters) for sweep in self.sweeps for parameters in counting.variations(sweep.space, self.sampler))
         drawn = ((sweep, parameters) for sweep in self.sweeps
                  for _, parameters in sequences.walk(sweep.space, self.sampler, sweep.limit))
-        chosen = itertools.chain(*(itertools.islice(some, MOST_SAMPLED) for some in (firsts, varied, drawn)))
+        most = MOST_SAMPLED // max(counting.weight(sweep.space) for sweep in self.sweeps)
+        chosen = itertools.chain(*(itertools.islice(some, most) for some in (firsts, varied, drawn)))
         return (self.point(sweep, 0, parameters or {}) for sweep, parameters in chosen)
 
     def needs(self, point: Point) -> Mapping[str, Stage]:

@@ -112,11 +112,12 @@ class Members:
         A row needs the columns `trial`, `kind`, `task`, `sweep`, `point`, `point_index`, `repetition` and `config`.
         """
         points = self._roster.points(row)
-        if self._planned.adaptive:
+        if not points or self._planned.adaptive:
             return [self._place(point) for point in points]
-        if points and row["point"] not in self._places:
-            self._places[row["point"]] = [self._place(point) for point in points]
-        return self._places[row["point"]] if points else []
+        name = points[0].id
+        if name not in self._places:
+            self._places[name] = [self._place(point) for point in points]
+        return self._places[name]
 
     def _place(self, point: Point) -> tuple[Any, ...]:
         return (point.sweep, point.id, point.index,

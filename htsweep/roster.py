@@ -13,7 +13,7 @@ from typing import Any, final
 
 from htsweep import sequences
 from htsweep.dimension import text_of
-from htsweep.jobs import trial_id
+from htsweep.jobs import point_id, trial_id
 from htsweep.planning import Plan, Point, Sweep
 
 Row = Mapping[str, Any]
@@ -39,18 +39,26 @@ class Roster:
 
     def points(self, row: Row) -> tuple[Point, ...]:
         """The points of the plan that the row is a trial of: one in each sweep that has it; none where it is not the plan's."""
-        point, repetition = row["point"], row["repetition"]
-        if row["kind"] != "trial" or row["task"] != self._plan.study.task or not self._repeated(repetition):
-            return ()
-        if trial_id(point, repetition) != row["trial"]:
+        if row["kind"] != "trial" or row["task"] != self._plan.study.task or not self._repeated(row["repetition"]):
             return ()
         if self._plan.adaptive:
             return self._proposed(row)
+        point = self.point_of(row)
         if self._plan.listed is not None:
             return self._listed.get(point, ())
-        if point not in self._found:
-            self._found[point] = tuple(self._looked_for(row))
-        return self._found[point]
+        if point and point not in self._found:
+            self._found[point] = tuple(self._looked_for(row, point))
+        return self._found.get(point, ())
+
+    def point_of(self, row: Row) -> str:
+        """The id of the point that a row is a trial of: what it says itself, where that agrees with the trial's id."""
+        if trial_id(row["point"], row["repetition"]) == row["trial"]:
+            return str(row["point"])
+        try:
+            point = point_id(self._plan.task, self._plan.task.resolve(json.loads(row["config"])))
+        except (ValueError, LookupError, OSError):
+            return ""
+        return point if trial_id(point, row["repetition"]) == row["trial"] else ""
 
     def own(self, rows: Iterable[Row]) -> Iterator[tuple[Row, tuple[Point, ...]]]:
         """The rows that are the plan's: its trials with their points; then the stages that these need, or others will, with none.
@@ -95,13 +103,13 @@ class Roster:
         parameters = {dimension.key: config[dimension.key] for dimension in sweep.space if dimension.key in config}
         return (Point(row["point"], sweep.id, row["point_index"], parameters, config),)
 
-    def _looked_for(self, row: Row) -> Iterator[Point]:
+    def _looked_for(self, row: Row, point: str) -> Iterator[Point]:
         config = json.loads(row["config"])
         for sweep in self._candidates(row, config):
             for index in sequences.indices(sweep.space, self._plan.sampler, config, row["point_index"]):
-                point = self._plan.at(sweep, index)
-                if point is not None and point.id == row["point"]:
-                    yield point
+                found = self._plan.at(sweep, index)
+                if found is not None and found.id == point:
+                    yield found
                     break
 
     def _candidates(self, row: Row, config: Mapping[str, Any]) -> list[Sweep]:

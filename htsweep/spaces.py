@@ -54,21 +54,18 @@ def known() -> dict[str, str]:
 
 
 def check(search: Search, names: Iterable[str], settings: Mapping[str, Any] | None, where: Located) -> Iterator[Problem]:
-    """What is wrong with the spaces `names` as the study has them."""
+    """What is wrong with the spaces `names` as the study has them; `EVERY` is the name of what all sweeps have."""
     for name in names:
-        yield from _wrong(search, [name], settings, where, name)
+        yield from _wrong(search, [] if name == EVERY else [name], settings, where, name)
 
 
-def unknown(
-    search: Search, used: Iterable[str], settings: Mapping[str, Any] | None, where: Located
-) -> Iterator[Problem]:
-    """Overrides of spaces that no sweep has, and what is wrong with the dimensions of every sweep."""
+def unknown(search: Search, used: Iterable[str], where: Located) -> Iterator[Problem]:
+    """Overrides of spaces that no sweep has."""
     names = set(used)
     for name in search.spaces:
         if name not in names and name != EVERY:
             yield where.problem(("search", "spaces", name), f"no method of the grid has this space; "
                                 f"{did_you_mean(name, names | {EVERY})}")
-    yield from _wrong(search, [], settings, where, EVERY)
 
 
 def _wrong(

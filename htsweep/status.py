@@ -48,6 +48,8 @@ class Status:
     failures: tuple[Failure, ...]
     screen: Screened | None = None
     """The scores of its screen, which `trials`, `done`, `failed` and `left` do not count; `stages` are those of both."""
+    exact: bool = True
+    """Whether `trials` and `left` are counted; else they are at most so many."""
 
     @property
     def unfinished(self) -> int:
@@ -57,10 +59,12 @@ class Status:
     def lines(self) -> list[str]:
         """The status as a person reads it."""
         by = f"; being launched by {self.held_by}" if self.held_by else ""
+        most = "" if self.exact else "at most "
         lines = [
             f"study {self.study}{by}",
             *(self.screen.lines() if self.screen else []),
-            f"trials  {self.trials}: {self.done} done, {self.stopped} stopped early, {self.failed} failed, {self.left} to run",
+            f"trials  {most}{self.trials}: {self.done} done, {self.stopped} stopped early, {self.failed} failed, "
+            f"{most}{self.left} to run",
             f"stages  {self.stages}: {self.stages_done} done",
         ]
         for failure in self.failures:
@@ -87,7 +91,8 @@ def status(study: Study, results: str = "results") -> Status:
     by = f"process {holder['pid']} on {holder['host']}" if holder else None
     left = found.trials_to_run - found.trials_failed
     return Status(study.name, found.trials, found.trials_done, found.trials_stopped, found.trials_failed, left,
-                  found.stages, found.stages_done, by, tuple({one.trial: one for one in failures}.values()), found.screen)
+                  found.stages, found.stages_done, by, tuple({one.trial: one for one in failures}.values()), found.screen,
+                  found.exact)
 
 
 def _failures(planned: Plan, failed: Sequence[Mapping[str, Any]], store: Store) -> list[Failure]:

@@ -35,6 +35,7 @@ def told(study: Study, file: str, overrides: Sequence[str], results: str, done: 
     again = shlex.join(["htsweep", "launch", file, *(word for one in overrides for word in ("--set", one)),
                         *([] if results == "results" else ["--results", results])])
     ran = agenda.done["trial done"] + agenda.done["trial stopped"]
+    most = "" if agenda.exact else "at most "
     lines = [""] if done.table else []
     if done.table:
         lines += [done.table, ""]
@@ -42,13 +43,13 @@ def told(study: Study, file: str, overrides: Sequence[str], results: str, done: 
     stages = agenda.done["stage done"] + (done.scores.done["stage done"] if done.scores else 0)
     lines += screened(study, done)
     lines.append(f"{study.name}: {ran} trials and {stages} stages run in {done.seconds:.0f} s, {agenda.reused} trials were "
-                 f"there already, {done.failed} failed, {agenda.left} left")
+                 f"there already, {done.failed} failed, {most}{agenda.left} left")
     if done.failed:
         lines.append(f"reasons and logs: htsweep status {file}; once mended, {again} runs only what failed")
     if done.interrupted:
         lines.append(f"interrupted; nothing is lost: {again} goes on from here")
     elif agenda.closed:
-        lines.append(f"ended by the {agenda.closed}; {agenda.left} trials are left: raise it and run {again}")
+        lines.append(f"ended by the {agenda.closed}; {most}{agenda.left} trials are left: raise it and run {again}")
     if done.mirrored is False:
         lines.append(f"MLflow is behind (its store did not answer in time); htsweep mirror {file} brings it up to date")
     return lines
