@@ -13,7 +13,6 @@ from pathlib import Path
 
 from htsweep.errors import HtsweepError
 from htsweep.execute.machine import cores, gpus
-from htsweep.execute.trial import Terms
 from htsweep.execute.workspace import cache_folder
 from htsweep.ledger import Lease, Ledger, Record, Store
 

@@ -174,7 +174,8 @@ def terms_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS) -> 
     return Terms(
         results=Store(results).uri, cpu=study.resources.cpu, gpu=study.resources.gpu,
         time_limit=study.resources.time_limit_seconds, save_seconds=save_seconds,
-        paths=(str(study.file.resolve().parent), *_own_paths()), folder=os.getcwd(), version=released, commit=commit, dirty=dirty, **_own(study),
+        paths=(str(study.file.resolve().parent), *_own_paths()), folder=os.getcwd(), version=released,
+        commit=commit, dirty=dirty, **_own(study),
     )
 
 

@@ -65,17 +65,20 @@ def fresh(seed: int, threads: int, device: str, own: Sequence[str] = ()) -> Iter
     children = _children()
     files = _open_files()
     modules = _Modules(own)
+    idle = [timer for timer in _TIMERS if not signal.getitimer(timer)[0]]
     _reset(seed, threads, device)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), decimal.localcontext():
             yield lasting
     finally:
-        lasting += modules.changes()
+        for timer in idle:
+            signal.setitimer(timer, 0)
         lasting += _left_threads(running)
         lasting += [f"the process {child} still runs" for child in sorted(_children() - children)]
         lasting += _changed_files(files)
         for part, value in values.items():
             lasting += part.put_back(value)
+        lasting += modules.changes()
         _lasting.extend(lasting)
         _reset(seed, threads, device)
 
@@ -131,6 +134,7 @@ def _read_umask() -> int:
     return mask
 
 
+_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
 
 
@@ -203,10 +207,6 @@ def _read_blocked() -> set[int]:
     return set(signal.pthread_sigmask(signal.SIG_BLOCK, []))
 
 
-def _stop_timer(_: Any) -> None:
-    signal.setitimer(signal.ITIMER_REAL, 0)
-
-
 _PARTS: tuple[_Part, ...] = (
     _Part("signals that are blocked", _read_blocked, lambda value: signal.pthread_sigmask(signal.SIG_SETMASK, value), lasts=True),
     _Part("working folder", os.getcwd, os.chdir),
@@ -220,16 +220,14 @@ _PARTS: tuple[_Part, ...] = (
     _Part("recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
     _Part("switch interval", sys.getswitchinterval, sys.setswitchinterval),
     _Part("garbage collection", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
-    _Part("decimal context", lambda: decimal.getcontext().copy().__reduce__(), None),
     _Part("hooks", _read_hooks, _write_hooks),
+    _Part("signal handlers", _read_handlers, _write_handlers),
     _Part("logging", _read_logging, _write_logging),
     _Part("numpy settings", _read_numpy, _write_numpy),
     _Part("standard streams", _read_streams, _write_streams),
 )
 if hasattr(os, "sched_setaffinity"):
     _PARTS += (_Part("CPU affinity", lambda: os.sched_getaffinity(0), lambda value: os.sched_setaffinity(0, value)),)
-if threading.current_thread() is threading.main_thread():
-    _PARTS += (_Part("signal handlers", _read_handlers, _write_handlers),)
 
 
 # -- threads, processes, files -----------------------------------------------------------------------------------------------
@@ -253,19 +251,27 @@ def _children() -> set[int]:
     return children
 
 
-def _open_files() -> set[int]:
+def _open_files() -> tuple[list[tuple[int, int] | None], int]:
+    """Which files the three standard descriptors are, and how many descriptors are open (0 where the system does not tell)."""
+    standard: list[tuple[int, int] | None] = []
+    for descriptor in range(3):
+        try:
+            status = os.fstat(descriptor)
+            standard.append((status.st_dev, status.st_ino))
+        except OSError:
+            standard.append(None)
     try:
-        return {int(name) for name in os.listdir("/proc/self/fd")}
+        return standard, len(os.listdir("/proc/self/fd"))
     except OSError:
-        return set()
+        return standard, 0
 
 
-def _changed_files(before: set[int]) -> list[str]:
-    now = _open_files()
-    changes = [f"{name} was closed" for number, name in enumerate(("standard input", "standard output", "standard error"))
-               if number in before and number not in now]
-    if len(now) - len(before) > LEAKED_FILES:
-        changes.append(f"{len(now) - len(before)} files were left open")
+def _changed_files(before: tuple[list[tuple[int, int] | None], int]) -> list[str]:
+    now, count = _open_files()
+    names = ("standard input", "standard output", "standard error")
+    changes = [f"{name} was closed or replaced" for name, old, new in zip(names, before[0], now, strict=True) if old != new]
+    if count - before[1] > LEAKED_FILES:
+        changes.append(f"{count - before[1]} files were left open")
     return changes
 
 
@@ -274,8 +280,6 @@ def _changed_files(before: set[int]) -> list[str]:
 _STANDARD = frozenset(sys.stdlib_module_names) | {"builtins"}
 _INSTALLED = tuple({*site.getsitepackages(), site.getusersitepackages()})
 _CALLABLE = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type)
-_known: dict[str, tuple[types.ModuleType, dict[str, Any]]] = {}
-"""Module or class by its name -> its functions and classes, as they were when it was first seen."""
 
 
 @final
@@ -285,23 +289,33 @@ class _Modules:
     def __init__(self, own: Sequence[str]) -> None:
         self._own = tuple(f"{folder.rstrip('/')}/" for folder in own)
         self._values: dict[types.ModuleType, dict[str, Any]] = {}
+        self._functions: dict[str, tuple[Any, dict[str, Any]]] = {}
         for name, module in list(sys.modules.items()):
             if name.partition(".")[0] in _STANDARD:
-                if name not in _known:
-                    _known[name] = module, _functions(module)
-                    for key, value in _known[name][1].items():
-                        if isinstance(value, type) and value.__module__ == name:
-                            _known[f"{name}.{key}"] = value, _functions(value)  # type: ignore[assignment]
+                functions = self._keep(name, module)
+                for key, value in functions.items():
+                    if isinstance(value, type) and value.__module__ == name:
+                        self._keep(f"{name}.{key}", value)
             elif self._is_own(module):
                 self._values[module] = dict(vars(module))
 
+    def _keep(self, name: str, holder: Any) -> dict[str, Any]:
+        functions = {key: value for key, value in vars(holder).items() if isinstance(value, _CALLABLE)}
+        self._functions[name] = holder, functions
+        return functions
+
     def changes(self) -> list[str]:
-        """What was replaced in the standard library; what was rebound in the user's own modules is put back."""
+        """What was replaced in the standard library; that is put back too, but others may have imported it meanwhile."""
         for module, values in self._values.items():
             self._put_back(module, values)
-        return [f"{holder}.{name} of the standard library was replaced"
-                for holder, (module, functions) in _known.items() for name, value in functions.items()
-                if (now := vars(module).get(name)) is not value and not _by_a_library(now)]
+        changes = []
+        for name, (holder, functions) in self._functions.items():
+            for key, value in functions.items():
+                now = vars(holder).get(key)
+                if now is not value and not _by_a_library(now):
+                    setattr(holder, key, value)
+                    changes.append(f"{name}.{key} of the standard library was replaced")
+        return changes
 
     def _is_own(self, module: types.ModuleType) -> bool:
         file = getattr(module, "__file__", None)
@@ -314,10 +328,6 @@ class _Modules:
         for name, value in values.items():
             if vars(module).get(name) is not value:
                 setattr(module, name, value)
-
-
-def _functions(holder: Any) -> dict[str, Any]:
-    return {name: value for name, value in vars(holder).items() if isinstance(value, _CALLABLE)}
 
 
 def _by_a_library(value: Any) -> bool:

@@ -43,6 +43,8 @@ AHEAD = 200
 """The most jobs that wait inside Ray for a slot: what an autoscaler can see."""
 SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 """The longest path under Ray's folder to which it binds a socket."""
+PROGRAM = "import sys; from htsweep.execute.tune import main; sys.exit(main())"
+"""Not by `-m`: Ray finds what it sends to its workers by the name of the module, which would be __main__."""
 _QUIET = {
     # A local worker has the launch's interpreter, files and packages. Under `uv run`, Ray would pack the working folder and
     # start each worker by `uv run` in a copy of it.
@@ -180,8 +182,8 @@ class Ray:
             msg = (f"{where} was lost {self._losses} times in a row: {why}. Nothing that has ended is lost, and the next launch "
                    f"goes on from here; logs: {self._driver.logs}")
             raise ExecutorLost(msg)
-        yield Notice(f"{where} was lost: {why}. Starting {'another' if self._address is None else 'over'}; what has ended counts, "
-                     f"and {len(unfinished)} trials are submitted again")
+        yield Notice(f"{where} was lost: {why}. Starting {'another' if self._address is None else 'over'}; what has ended "
+                     f"counts, and {len(unfinished)} trials are submitted again")
         self._driver.close()
         time.sleep(ORPHAN_SECONDS)
         self._slots = None
@@ -206,9 +208,7 @@ class _Driver:
         hears, events = os.pipe()
         self._sends: BinaryIO = os.fdopen(sends, "wb")
         self._hears: BinaryIO = os.fdopen(hears, "rb", buffering=0)
-        # Not by `-m`: Ray finds what it sends to its workers by the module's name, which then would be __main__.
-        words = [sys.executable, "-c", "import sys; from htsweep.execute.tune import main; sys.exit(main())",
-                 str(commands), str(events)]
+        words = [sys.executable, "-c", PROGRAM, str(commands), str(events)]
         with self._log.open("wb") as log:
             # A session of its own: Ctrl-C is for the launch, which then has Ray end its trials.
             self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
@@ -273,7 +273,7 @@ class _Driver:
             yield {"event": "notice", "text": f"Ray has not started after {now - self._spoke:.0f} s; its logs are below "
                    f"{self._scratch.path}, and {self._log} has what it printed"}
         if now - self._spoke > SILENT_SECONDS:
-            self.lost = f"its process has not answered for {SILENT_SECONDS:.0f} s"
+            self.lost = f"its process has not answered for {SILENT_SECONDS:g} s"
 
     def _ending(self) -> str:
         """Why the process ended, as far as it is known."""

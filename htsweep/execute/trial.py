@@ -48,6 +48,7 @@ class Terms:
     first_rung: int | None = None
     eta: int = 3
     objectives: tuple[tuple[str, str], ...] = ()
+    grace: float = GRACE_SECONDS
     own_process: bool = False
     """Whether the process may be ended to end a trial that hangs."""
 
@@ -205,7 +206,7 @@ def _limited(terms: Terms, overdue: Any) -> Iterator[None]:
     def ring(_: int, __: Any) -> None:
         raise TimeLimit
 
-    watch = threading.Timer(terms.time_limit + GRACE_SECONDS, overdue) if terms.own_process else None
+    watch = threading.Timer(terms.time_limit + terms.grace, overdue) if terms.own_process else None
     main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGALRM, ring) if main else None
     if watch is not None:

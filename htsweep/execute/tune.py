@@ -1,8 +1,9 @@
 """The process between a launch and Ray: it starts Ray, or joins a cluster, and has Tune place the work; the home of Ray.
 
-It reads commands from one pipe and writes events to another, a line of JSON each (htsweep/execute/ray.py is the other end). Ray ends the process that uses it when its control store or its node is lost; so that
-process is not the launch. Tune places the work and nothing else: its searcher hands out what came, its trainable
-runs a whole trial in one step and is reused, its snapshots and loggers are off. The ledger is the record.
+It reads commands from one pipe and writes events to another, a line of JSON each (htsweep/execute/ray.py is the other end).
+Ray ends the process that uses it when its control store or its node is lost; so that process is not the launch. Tune places
+the work and nothing else: its searcher hands out what came, its trainable runs a whole trial in one step and is reused, its
+snapshots and loggers are off. The ledger is the record.
 """
 
 from __future__ import annotations
@@ -230,8 +231,8 @@ class Observer(tune.Callback):
 
 def _waits_for() -> str:
     """What a launch without workers waits for, and where to look."""
-    free = ray.available_resources()
-    nodes = sum(node["Alive"] for node in ray.nodes())
+    free = ray.available_resources()  # type: ignore[no-untyped-call]
+    nodes = len(_nodes())
     offer = ", ".join(f"{name} {amount:g}" for name, amount in sorted(free.items()) if name in ("CPU", "GPU")) or "no CPU"
     return (f"Ray has {nodes} node{'s' if nodes != 1 else ''} with {offer} free, and its workers have not started; their logs "
             f"are in {_logs()}")
@@ -239,16 +240,20 @@ def _waits_for() -> str:
 
 def _logs() -> str:
     """The folder that Ray's processes on this machine write their logs to."""
+    return str(_own_node().get_logs_dir_path())
+
+
+def _own_node() -> Any:
+    """Ray's object for the node that this process is on."""
+    # Ray 2.60 has no public call for its logs' folder, nor for its daemons.
     from ray._private import worker
 
-    return str(worker._global_node.get_logs_dir_path())
+    return worker._global_node
 
 
 def _watch_daemons(channel: Channel) -> None:
     """Ends this process as soon as a daemon of the Ray that it started has ended: Ray would try for a minute first."""
-    from ray._private import worker
-
-    processes = worker._global_node.all_processes
+    processes = _own_node().all_processes
     started = [(name, info.process) for name in _DAEMONS for info in processes.get(name, [])]
     while True:
         time.sleep(0.5)
@@ -286,7 +291,7 @@ def _unreachable(address: str, why: str) -> str:
 
 def _feasible(options: Mapping[str, Any]) -> None:
     """Raises ResourceError where no node, and no node type of the autoscaler, has what a trial takes."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = _nodes()
     wanted = {"CPU": options["cpu"], "GPU": options["gpu"]}
 
     def fits(resources: Mapping[str, float]) -> bool:
@@ -300,6 +305,11 @@ def _feasible(options: Mapping[str, Any]) -> None:
     msg = f"resources: a trial takes {' and '.join(lacking) or wanted}; no node of this Ray has that at once, and none can " \
           "be had; lower it in the study, or launch on a cluster that has it"
     raise ResourceError(msg)
+
+
+def _nodes() -> list[dict[str, float]]:
+    """The resources of the nodes that live."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
 def _node_types() -> list[dict[str, float]]:
@@ -316,7 +326,7 @@ def _node_types() -> list[dict[str, float]]:
 
 
 def _slots(options: Mapping[str, Any]) -> int:
-    resources = ray.cluster_resources()
+    resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
     fits = [resources.get(name, 0) / options[name.lower()] for name in ("CPU", "GPU") if options[name.lower()]]
     return max(1, int(min(fits))) if fits else 1
 

@@ -26,7 +26,7 @@ import htsweep
 from htsweep.execute import isolation, trial
 from htsweep.execute.executor import Work
 from htsweep.execute.scratch import Scratch
-from htsweep.execute.trial import GRACE_SECONDS, Outcome, Terms
+from htsweep.execute.trial import Outcome, Terms
 from htsweep.planning import Job
 
 START_SECONDS = 300.0
@@ -56,7 +56,7 @@ class Worker:
             self._output.write_bytes(b"")
             self._send(work)
             # The process ends itself when it is overdue, if it still can.
-            answer = self._hear(None if limit is None else limit + 2 * GRACE_SECONDS)
+            answer = self._hear(None if limit is None else limit + 2 * work.terms.grace)
             if answer is not None and answer:
                 if not answer["again"]:
                     self._end()
@@ -193,7 +193,7 @@ def _run(work: Work) -> Outcome:
     if limit is not None:
         # Where even the thread that waits for the limit gets no turn, since the trial holds the interpreter's lock: this
         # is a thread without Python, which writes where every thread is and ends the process.
-        faulthandler.dump_traceback_later(limit + 1.5 * GRACE_SECONDS, exit=True)
+        faulthandler.dump_traceback_later(limit + 1.5 * work.terms.grace, exit=True)
     try:
         return trial.run(work.job, replace(work.terms, own_process=True), work.artifacts, work.attempt)
     finally:
