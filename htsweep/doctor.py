@@ -13,7 +13,6 @@ from pathlib import Path
 
 from htsweep.errors import HtsweepError
 from htsweep.execute.machine import cores, gpus
-from htsweep.execute.trial import Terms
 from htsweep.execute.workspace import cache_folder
 from htsweep.ledger import Lease, Ledger, Record, Store
 
@@ -111,10 +110,11 @@ def _cache() -> Finding:
 
 
 def _ray() -> Finding:
-    from htsweep.execute import ray
+    from htsweep.execute.ray import Ray
 
     begin = time.perf_counter()
-    with ray.connected(Terms(results="", cpu=1), None) as slots:
+    with Ray(cpu=1, gpu=0) as executor:
+        slots = executor.started()
         return f"a local Ray started in {time.perf_counter() - begin:.0f} s, {slots} trials at a time", ""
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,8 +17,11 @@ from typing import Any, final
 
 from htsweep import screening
 from htsweep.errors import HtsweepError, StudyHeld, did_you_mean
-from htsweep.execute import inline, machine
+from htsweep.execute import machine
 from htsweep.execute.agenda import NOTHING, Agenda, Past
+from htsweep.execute.executor import Executor, work
+from htsweep.execute.inline import Inline
+from htsweep.execute.ray import Ray
 from htsweep.execute.trial import Terms
 from htsweep.execute.watch import Silent, Watch
 from htsweep.execute.workspace import SAVE_SECONDS
@@ -24,7 +31,7 @@ from htsweep.mirroring import Follower
 from htsweep.planning import Plan, plan
 from htsweep.roster import COLUMNS, Roster, rows
 from htsweep.screening import Verdict
-from htsweep.study import Study
+from htsweep.study import Resources, Study
 
 ORPHAN_SECONDS = 5.0
 """After a launch was killed its workers live on for a moment, and what they end counts: it is not to be run again."""
@@ -96,7 +103,7 @@ def launch(
         if lease.after_death:
             time.sleep(ORPHAN_SECONDS)
         try:
-            with _executor(on, address, follower) as run:
+            with _ended_by_sigterm(), _executor(on, address, study.resources, follower) as run:
                 done = _both(plan(study), store, stages, lambda agenda: run(agenda, replace(terms, **_own(agenda.plan.study))))
         finally:
             ledger = Ledger(store)
@@ -126,28 +133,37 @@ def _both(whole: Plan, store: Store, stages: _Stages, run: Callable[[Agenda], bo
 
 
 @contextlib.contextmanager
-def _executor(on: str, address: str | None, watch: Watch) -> Iterator[Callable[[Agenda, Terms], bool]]:
-    """What runs an agenda, and says whether it was interrupted; all that it runs share a Ray, which starts when it is needed."""
-    slots: list[int] = []
-    with contextlib.ExitStack() as connection:
+def _executor(on: str, address: str | None, resources: Resources, watch: Watch) -> Iterator[Callable[[Agenda, Terms], bool]]:
+    """What runs an agenda, and says whether it was interrupted; all that it runs share an executor, opened when it is needed."""
+    opened: list[Executor] = []
+    with contextlib.ExitStack() as stack:
 
         def run(agenda: Agenda, terms: Terms) -> bool:
-            try:
-                if on == "inline":
-                    inline.execute(agenda, terms, watch)
-                elif not agenda.finished:  # with nothing to do, no Ray is started
-                    from htsweep.execute import ray
-
-                    if not slots:
-                        slots.append(connection.enter_context(ray.connected(terms, address)))
-                    agenda.slots = slots[0]
-                    ray.execute(agenda, terms, watch)
-            except KeyboardInterrupt:
-                agenda.close("interrupted")
-                return True
-            return False
+            if agenda.finished:  # with nothing to do, no Ray is started
+                return False
+            if not opened:
+                place = Inline() if on == "inline" else stack.enter_context(Ray(resources.cpu, resources.gpu, address))
+                opened.append(place)
+            return work(agenda, opened[0], terms, watch)
 
         yield run
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM, as a batch system or a container's end sends it, ends the launch as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():  # only there may signals be caught
+        yield
+        return
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def terms_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS) -> Terms:
@@ -160,8 +176,16 @@ def terms_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS) -> 
     return Terms(
         results=Store(results).uri, cpu=study.resources.cpu, gpu=study.resources.gpu,
         time_limit=study.resources.time_limit_seconds, save_seconds=save_seconds,
-        paths=(str(study.file.resolve().parent),), version=released, commit=commit, dirty=dirty, **_own(study),
+        paths=(str(study.file.resolve().parent), *_own_paths()), folder=os.getcwd(), version=released,
+        commit=commit, dirty=dirty, **_own(study),
     )
+
+
+def _own_paths() -> list[str]:
+    """Where this process finds modules, and another one with its interpreter would not look: a notebook's folder, say."""
+    prefixes = (sys.prefix, sys.base_prefix)
+    absolute = [str(Path(entry or ".").resolve()) for entry in sys.path]
+    return [entry for entry in absolute if not entry.startswith(prefixes) and Path(entry).is_dir()]
 
 
 def _own(study: Study) -> dict[str, Any]:

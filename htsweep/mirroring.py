@@ -42,6 +42,10 @@ class Follower:
         """Passes it on."""
         self._watch.tick(agenda)
 
+    def note(self, text: str) -> None:
+        """Passes it on."""
+        self._watch.note(text)
+
     def finish(self) -> None:
         """Lets it copy what is left, for a while."""
         self._start()
