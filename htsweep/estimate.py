@@ -21,8 +21,6 @@ from htsweep.spared import Screened, screened
 from htsweep.study import Study
 
 ALPHA = 0.05
-LEAST_SHOWN = 1e-300
-"""Of a smaller p it is only said that it is smaller: a float does not hold it."""
 
 
 @final
@@ -46,12 +44,12 @@ class Estimate:
     """Hours of one slot for what is to run; None where the ledger has nothing to go by."""
     compute_hours_basis: str
     gpu_hours: float | None
-    repetitions_for_significance: int
+    repetitions_for_significance: int | None
     smallest_p: float
     comparisons: int
     """Values of the compared factor that a report tests against the baseline, in each group."""
-    repetitions_for_all: int
-    """With which all of these can be shown, after Holm's correction."""
+    repetitions_for_all: int | None
+    """With which all of these can be shown, after Holm's correction; None: with no number of them."""
     budget: Mapping[str, float]
     """The caps that the study sets."""
     ablation: Mapping[str, int] = field(default_factory=dict)
@@ -66,11 +64,12 @@ class Estimate:
         hours = "unknown: " + self.compute_hours_basis if self.compute_hours is None else (
             f"{self.compute_hours:.3g} h of one slot ({self.compute_hours_basis})")
         gpu = f", {self.gpu_hours:.3g} GPU hours" if self.gpu_hours else ""
-        enough = self.repetitions >= self.repetitions_for_significance
-        reach = f"p = {self.smallest_p:.3g}" if self.smallest_p >= LEAST_SHOWN else f"p < {LEAST_SHOWN:g}"
-        test = (f"{self.repetitions} repetitions: a paired test can reach {reach}"
+        enough = self.repetitions_for_significance is not None and self.repetitions >= self.repetitions_for_significance
+        test = (f"{self.repetitions} repetitions: a paired test can reach p = {self.smallest_p:.3g}"
                 + ("" if enough else f"; p < {ALPHA:g} takes at least {self.repetitions_for_significance}"))
-        if self.repetitions < self.repetitions_for_all and self.comparisons > 1:
+        if self.repetitions_for_all is None:
+            test += f"; corrected for {self.comparisons} comparisons (Holm), no number of repetitions reaches p < {ALPHA:g}"
+        elif self.repetitions < self.repetitions_for_all and self.comparisons > 1:
             test += f"; corrected for {self.comparisons} comparisons (Holm), p < {ALPHA:g} takes {self.repetitions_for_all}"
         caps = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in self.budget.items())
         variants = ", ".join(kind if count == 1 and kind in ("full", "none") else f"{count} {kind}"
