@@ -18,8 +18,8 @@ from htsweep.analysis.interval import LEVEL, bca, stacked
 from htsweep.analysis.power import DRAWS, EXACT, least_p
 
 ALPHA = 0.05
-_KEPT = 1_000
-"""The sign patterns of up to so many pairs are kept for the next test: at most 100 MB."""
+_KEPT = 100
+"""The sign patterns of up to so many pairs are kept for the next test: at most 10 MB each."""
 _BLOCK = 4_000_000
 """Signs that are multiplied at a time."""
 _DIGITS = 12
