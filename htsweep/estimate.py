@@ -109,19 +109,23 @@ def estimate(study: Study, results: str = "results") -> Estimate:
     ended = _Ended.of(planned, recorded())
     scores = _Ended.of(scored, recorded()) if scored else None
     both = [(planned, ended), *([(scored, scores)] if scored and scores else [])]
-    to_run = planned.trial_count - ended.over
+    # Where much of a long search is done, to count it takes no longer than to read what is done.
+    known = None if planned.exact else planned.counted(MOST_LISTED + 2 * len(ended.sweeps))
+    trials = planned.trial_count if known is None else known * study.repetitions
+    to_run = trials - ended.over
     stages = _stages(both)
     hours, basis = _hours(recorded(), [*_trials_to_run(both), *((_like(one.stage), one.to_run) for one in stages)])
     compared = _comparisons(planned)
     all_stages, missing = sum(one.count for one in stages), sum(one.to_run for one in stages)
     return Estimate(
-        study.name, len(planned.sweeps), sum(planned.sizes.values()), study.repetitions, planned.trial_count,
+        study.name, len(planned.sweeps), sum(planned.sizes.values()) if known is None else known, study.repetitions, trials,
         ended.counts["done"], ended.counts["stopped"], ended.counts["failed"], to_run, all_stages, all_stages - missing,
         missing, hours, basis, None if hours is None else hours * study.resources.gpu,
         repetitions_needed(ALPHA), least_p(study.repetitions), compared, repetitions_needed(ALPHA, max(compared, 1)),
         {key: value for key, value in study.budget.model_dump().items() if value is not None},
         Counter(variant.kind for variant in variants_of(study.ablate)) if study.ablate else {},
-        screened(whole, scored, verdicts, scores.counts) if scored and scores else None, planned.exact,
+        screened(whole, scored, verdicts, scores.counts) if scored and scores else None,
+        planned.exact or known is not None,
     )
 
 

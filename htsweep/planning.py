@@ -101,8 +101,7 @@ class Plan:
         searched = [sweep for sweep in self.sweeps if sweep.space]
         if sum(self._bounds[sweep.id] * counting.weight(sweep.space) for sweep in searched) > MOST_LISTED:
             return None
-        draws = (counting.draws(sweep.space, self.sampler, sweep.limit) * counting.weight(sweep.space) for sweep in searched)
-        if sum(draws) > 5 * MOST_LISTED:
+        if self._effort > 5 * MOST_LISTED:
             return None
         return tuple(point for sweep in self.sweeps for point in self.points_of(sweep))
 
@@ -172,6 +171,18 @@ class Plan:
 
     def _name(self, sweep: Sweep) -> Callable[[Mapping[str, Any]], str]:
         return lambda parameters: self.point(sweep, 0, parameters).id
+
+    def counted(self, most: int) -> int | None:
+        """How many points there are, each once in the whole study; None where it takes more effort than `most`."""
+        if self.listed is not None:
+            return len(self._once)
+        return sum(1 for _ in self.distinct()) if self._effort <= most else None
+
+    @property
+    def _effort(self) -> int:
+        """What a walk through all searches takes, in terms of points of a few parameters."""
+        return sum(counting.draws(sweep.space, self.sampler, sweep.limit) * counting.weight(sweep.space)
+                   for sweep in self.sweeps if sweep.space)
 
     # -- trials and stages -----------------------------------------------------------------------------------------------
 

@@ -12,15 +12,18 @@ from functools import cached_property
 from typing import Any, final
 
 from htsweep import sequences
-from htsweep.dimension import text_of
+from htsweep.dimension import Dimension, text_of
 from htsweep.jobs import point_id, trial_id
-from htsweep.planning import Plan, Point, Sweep
+from htsweep.planning import Plan, Point, Sweep, sweep_of
+from htsweep.spaces import Spaces
 
 Row = Mapping[str, Any]
 """A row of the ledger's table of trials."""
 COLUMNS = ("trial", "kind", "task", "status", "sweep", "point", "point_index", "repetition", "config", "stages")
 """What a roster looks at, and `status`."""
 _AT_A_TIME = 4096
+MOST_COMPARED = 1_000
+"""In a longer list, no number is looked for that means the same as another one."""
 
 
 def rows(table: Any, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -36,6 +39,10 @@ class Roster:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._found: dict[str, tuple[Point, ...]] = {}
+        self._missed: set[tuple[str, str, int]] = set()
+        self._cells: dict[str, Sweep | None] = {}
+        self._alike: dict[tuple[str, str], dict[str, Any]] = {}
+        self._spaces = Spaces(plan.study.search)
 
     def points(self, row: Row) -> tuple[Point, ...]:
         """The points of the plan that the row is a trial of: one in each sweep that has it; none where it is not the plan's."""
@@ -46,8 +53,12 @@ class Roster:
         point = self.point_of(row)
         if self._plan.listed is not None:
             return self._listed.get(point, ())
-        if point and point not in self._found:
-            self._found[point] = tuple(self._looked_for(row, point))
+        where = (point, row["sweep"], row["point_index"])
+        if point and point not in self._found and where not in self._missed:
+            points = tuple(self._looked_for(row, point))
+            # Another row may know the way to a point that this one does not find.
+            self._found |= {point: points} if points else {}
+            self._missed |= set() if points else {where}
         return self._found.get(point, ())
 
     def point_of(self, row: Row) -> str:
@@ -105,31 +116,60 @@ class Roster:
 
     def _looked_for(self, row: Row, point: str) -> Iterator[Point]:
         config = json.loads(row["config"])
-        for sweep in self._candidates(row, config):
-            for index in sequences.indices(sweep.space, self._plan.sampler, config, row["point_index"]):
+        near = (self._plan.by_id.get(row["sweep"]), self._plan.by_id.get(point), self._sweep_of(config))
+        sweeps = {sweep.id: sweep for sweep in near if sweep is not None}
+        for sweep in sorted(sweeps.values(), key=lambda sweep: self._order[sweep.id]):
+            parameters = {key.key: self._spelt(sweep, key, config[key.key]) for key in sweep.space if key.key in config}
+            for index in sequences.indices(sweep.space, self._plan.sampler, parameters, row["point_index"]):
                 found = self._plan.at(sweep, index)
                 if found is not None and found.id == point:
                     yield found
                     break
 
-    def _candidates(self, row: Row, config: Mapping[str, Any]) -> list[Sweep]:
-        """The sweeps that may have the row's point, in their order: the one that it ran in, those whose factors it has."""
-        near = [self._plan.by_id.get(row["sweep"]), self._plan.by_id.get(row["point"])]
-        for names, sweeps in self._by_factors.items():
-            if all(name in config for name in names):
-                near += sweeps.get(tuple(text_of(config[name]) for name in names), ())
-        known = {sweep.id: sweep for sweep in near if sweep is not None}
-        return sorted(known.values(), key=lambda sweep: self._order[sweep.id])
+    def _sweep_of(self, config: Mapping[str, Any]) -> Sweep | None:
+        """The sweep of the cell that a config of another search is of, if the plan has it."""
+        cell = {name: config[name] for name in self._plan.study.factors if name in config}
+        name = text_of(cell)
+        if name not in self._cells:
+            # Numbers that are no value of a factor may mean one; names do not, and to ask may take the data of another study.
+            strange = any(text_of(value) not in self._values[key] for key, value in cell.items() if not _is_number(value))
+            self._cells[name] = None if strange else self._plan.by_id.get(self._meant(cell))
+        return self._cells[name]
+
+    def _meant(self, cell: Mapping[str, Any]) -> str:
+        try:
+            return sweep_of(self._plan.study, self._plan.task, cell, self._spaces).id
+        except (ValueError, LookupError, OSError):
+            return ""
+
+    def _spelt(self, sweep: Sweep, dimension: Dimension, value: Any) -> Any:
+        """A number of a config as the sweep's list has it, where one in there means the same: 0.25 and 0.3 of four classes."""
+        listed = dimension.listed or ()
+        if not _is_number(value) or not 0 < len(listed) <= MOST_COMPARED or text_of(value) in dimension.places:
+            return value
+        usual = {one.key: one.default for one in sweep.space if one.has_default}
+
+        def name(other: Any) -> str:
+            return self._plan.point(sweep, 0, {**usual, dimension.key: other}).id
+
+        place = (sweep.id, dimension.key)
+        if place not in self._alike:
+            self._alike[place] = {name(other): other for other in reversed(listed) if _is_number(other)}
+        return self._alike[place].get(name(value), value)
 
     @cached_property
     def _order(self) -> Mapping[str, int]:
         return {sweep.id: number for number, sweep in enumerate(self._plan.sweeps)}
 
     @cached_property
-    def _by_factors(self) -> Mapping[tuple[str, ...], Mapping[tuple[str, ...], list[Sweep]]]:
-        """Names of factors -> their values as texts -> the sweeps that have them."""
-        found: dict[tuple[str, ...], dict[tuple[str, ...], list[Sweep]]] = {}
+    def _values(self) -> Mapping[str, set[str]]:
+        """The values of each factor, as texts."""
+        found: dict[str, set[str]] = {name: set() for name in self._plan.study.factors}
         for sweep in self._plan.sweeps:
-            values = tuple(map(text_of, sweep.factors.values()))
-            found.setdefault(tuple(sweep.factors), {}).setdefault(values, []).append(sweep)
+            for name, value in sweep.factors.items():
+                found.setdefault(name, set()).add(text_of(value))
         return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
