@@ -111,14 +111,14 @@ def estimate(study: Study, results: str = "results") -> Estimate:
     both = [(planned, ended), *([(scored, scores)] if scored and scores else [])]
     # Where much of a long search is done, to count it takes no longer than to read what is done.
     known = None if planned.exact else planned.counted(MOST_LISTED + 2 * len(ended.sweeps))
-    trials = planned.trial_count if known is None else known * study.repetitions
+    trials = planned.trial_count if known is None else sum(known.values()) * study.repetitions
     to_run = trials - ended.over
     stages = _stages(both)
-    hours, basis = _hours(recorded(), [*_trials_to_run(both), *((_like(one.stage), one.to_run) for one in stages)])
+    hours, basis = _hours(recorded(), [*_trials_to_run(both, known), *((_like(one.stage), one.to_run) for one in stages)])
     compared = _comparisons(planned)
     all_stages, missing = sum(one.count for one in stages), sum(one.to_run for one in stages)
     return Estimate(
-        study.name, len(planned.sweeps), sum(planned.sizes.values()) if known is None else known, study.repetitions, trials,
+        study.name, len(planned.sweeps), sum((known or planned.sizes).values()), study.repetitions, trials,
         ended.counts["done"], ended.counts["stopped"], ended.counts["failed"], to_run, all_stages, all_stages - missing,
         missing, hours, basis, None if hours is None else hours * study.resources.gpu,
         repetitions_needed(ALPHA), least_p(study.repetitions), compared, repetitions_needed(ALPHA, max(compared, 1)),
@@ -209,8 +209,8 @@ def _like(stage: Stage) -> _Like:
     return ("point", stage.point), ("stage", stage.task)
 
 
-def _trials_to_run(plans: Sequence[tuple[Plan, _Ended]]) -> Iterator[tuple[_Like, int]]:
-    """What the trials that are to run are like, and how many they are."""
+def _trials_to_run(plans: Sequence[tuple[Plan, _Ended]], known: Mapping[str, int] | None) -> Iterator[tuple[_Like, int]]:
+    """What the trials that are to run are like, and how many they are; `known`: points per sweep of a plan not listed."""
     for planned, ended in plans:
         task, repetitions = ("trial", planned.study.task), planned.study.repetitions
         if planned.adaptive:
@@ -224,7 +224,7 @@ def _trials_to_run(plans: Sequence[tuple[Plan, _Ended]]) -> Iterator[tuple[_Like
             for name, sweep in ended.sweeps.items():
                 over = ended.repetitions.get(name, frozenset())
                 yield (("point", name), ("sweep", sweep), task), repetitions - len(over)
-            for sweep, size in planned.sizes.items():
+            for sweep, size in (known or planned.sizes).items():
                 yield (("sweep", sweep), task), (size - seen[sweep]) * repetitions
 
 

@@ -6,6 +6,7 @@ A plan is counted by arithmetic and walked point by point, so that its size is n
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -172,11 +173,9 @@ class Plan:
     def _name(self, sweep: Sweep) -> Callable[[Mapping[str, Any]], str]:
         return lambda parameters: self.point(sweep, 0, parameters).id
 
-    def counted(self, most: int) -> int | None:
-        """How many points there are, each once in the whole study; None where it takes more effort than `most`."""
-        if self.listed is not None:
-            return len(self._once)
-        return sum(1 for _ in self.distinct()) if self._effort <= most else None
+    def counted(self, most: int) -> Mapping[str, int] | None:
+        """Points per sweep, each counted once in the whole study; None where it takes more effort than `most`."""
+        return Counter(point.sweep for point in self.distinct()) if self.exact or self._effort <= most else None
 
     @property
     def _effort(self) -> int:
