@@ -89,7 +89,10 @@ _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def _canonical(value: Any) -> Any:
-    if isinstance(value, str):
+    kind = type(value)
+    if kind is float:
+        return int(value) if value.is_integer() else value
+    if kind is str or kind is int or kind is bool or value is None:  # most values; to ask for a Mapping takes longest
         return value
     if isinstance(value, float) and value.is_integer():
         return int(value)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from large import BILLION, MERGED, MILLION, TASKS, Built
 
-from htsweep import results
+from htsweep import reporting, results
 from htsweep.estimate import estimate
 from htsweep.launching import launch
 from htsweep.status import status
@@ -113,3 +113,17 @@ def test_what_no_repetitions_can_show_is_said(study: Callable[..., Study], tmp_p
     assert (found.comparisons, found.repetitions_for_all, found.smallest_p) == (5_999, None, 1e-5)
     assert found.lines()[-1] == ("test    2000 repetitions: a paired test can reach p = 1e-05; corrected for 5999 comparisons "
                                  "(Holm), no number of repetitions reaches p < 0.05")
+
+
+def test_a_report_says_how_much_of_a_search_has_not_begun(study: Callable[..., Study], tmp_path: Path) -> None:
+    """Each point that has begun is whole, and yet not all is there."""
+    folder = str(tmp_path / "results")
+    few = "task: toy\nsearch: {sampler: random, trials: 9, spaces: {all: {x: {low: 0, high: 1}}}}\n"
+    for text, said in ((few, "- 4 more points of the searches: not run"),
+                       (BILLION, "- at most 999999995 more points of the searches: not run")):
+        launch(study(text, "budget.trials=5"), folder, on="inline", mirror=None)
+        assert said in reporting.tell(study(text), folder)
+        found = reporting.findings(study(text), folder)
+        assert said in found.missing
+    launch(study(few), folder, on="inline", mirror=None)
+    assert "Nothing is missing" in reporting.tell(study(few), folder)
