@@ -6,10 +6,12 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks import backbones, data, methods
+from tasks import data, methods
 from tasks.settings import (
     MODEL_SETTINGS,
     SOURCE_SETTINGS,
+    by_content,
+    canonical_model,
     fitting,
     learnt_stage,
     of_method,
@@ -50,6 +52,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     own = _settings_of(method)
     full = {key: value for key, value in filled(own, config).items() if key in own or not (key in SETTINGS or "." in key)}
     full["method"] = method
+    full |= canonical_model(full)
     full["dataset"] = data.canonical(full["dataset"])
     if full["dataset"].startswith(f"{data.PRETRAINED}-"):
         return {key: value for key, value in full.items() if key not in SOURCE_SETTINGS}
@@ -71,8 +74,7 @@ def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
     """The resolved config with data and weights by what they hold, not by where they lie."""
     source, target = data.fine_tuning_domains(config["dataset"])
     held = [source if source == data.PRETRAINED else data.fingerprint(source), data.fingerprint(target)]
-    weights = {"weights": backbones.weights_meaning(config["weights"])} if config.get("weights") else {}
-    return {**config, "dataset": held, **weights}
+    return {**config, "dataset": held, **by_content(config)}
 
 
 def stages(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:

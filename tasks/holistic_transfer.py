@@ -7,8 +7,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tasks import data, methods
+from tasks.data import splits
 from tasks.methods.method import NEEDS
-from tasks.settings import MODEL_SETTINGS, SOURCE_SETTINGS, fitting, learnt_stage, of_method, training_settings, without_idle
+from tasks.settings import (
+    MODEL_SETTINGS,
+    SOURCE_SETTINGS,
+    by_content,
+    canonical_model,
+    fitting,
+    learnt_stage,
+    of_method,
+    training_settings,
+    without_idle,
+)
 from tasks.task import Setting, declare, filled
 
 OFFERS = frozenset(NEEDS) - {"batch_norm"}
@@ -59,9 +70,11 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     # A method's key outside its chain cannot matter; a key that nobody knows stays, for `problems` to judge.
     full = {key: value for key, value in filled(own, config).items() if key in own or not (key in SETTINGS or "." in key)}
     full["method"] = method
+    full |= canonical_model(full)
     full["dataset"] = data.canonical(full["dataset"])
     if full["missing_classes"] is None:
         del full["missing_classes"]
+        full["missing_ratio"] = data.missing_ratio(full["dataset"], full["missing_ratio"])
     else:
         del full["missing_ratio"]
         full["missing_classes"] = data.missing_names(full["dataset"], full["missing_classes"])
@@ -84,7 +97,7 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
 def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
     """The resolved config with data and weights by what they hold, not by where they lie."""
     source, target = data.domains(config["dataset"])
-    return _by_content({**config, "dataset": [data.fingerprint(source), data.fingerprint(target)]})
+    return {**config, "dataset": [data.fingerprint(source), data.fingerprint(target)], **by_content(config)}
 
 
 def stages(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -105,12 +118,12 @@ def spaces(config: Mapping[str, Any]) -> list[str]:
 def resolve_source(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config of source training."""
     full = filled(SOURCE, config)
-    return without_idle(full, full["domain"])
+    return without_idle(full | canonical_model(full), full["domain"])
 
 
 def meaning_of_source(config: Mapping[str, Any]) -> dict[str, Any]:
     """The source's config with domain and weights by what they hold."""
-    return _by_content({**config, "domain": data.fingerprint(config["domain"])})
+    return {**config, "domain": data.fingerprint(config["domain"]), **by_content(config)}
 
 
 def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -158,12 +171,6 @@ def _settings_of(method: str) -> Mapping[str, Setting]:
     return of_method(BASE, TRAINING_SETTINGS, method)
 
 
-def _by_content(config: dict[str, Any]) -> dict[str, Any]:
-    from tasks import backbones
-
-    return config | {"weights": backbones.weights_meaning(config["weights"])} if "weights" in config else config
-
-
 def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Missing classes that are none or too many, and more classes left out of a local run than there are seen ones."""
     names = data.classes(data.domains(config["dataset"])[1])
@@ -175,8 +182,8 @@ def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         if count == len(names):
             return [("missing_classes", f"all {len(names)} classes are missing; leave one at least to be seen")]
     else:
-        count = round(config["missing_ratio"] * len(names))
-    seen = max(len(names) - count, 1)
+        count = splits.missing_count(len(names), config["missing_ratio"])
+    seen = len(names) - count
     left_out = config.get("lolsgd.left_out", 0)
     if left_out > seen:
         return [("lolsgd.left_out", f"local runs leave out {left_out} classes, but only {seen} of {len(names)} are seen; "

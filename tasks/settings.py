@@ -6,12 +6,13 @@ import contextlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from tasks import backbones, data, methods
+from tasks import backbones, data, methods, weights
 from tasks.task import Setting
 
 MODEL_SETTINGS = {
     "backbone": Setting(str, "lenet_bn", choices=backbones.known, open=True, doc="or any timm model by its timm name"),
-    "weights": Setting(str, "", doc="the backbone's pretrained weights: timm, efficientnet-lite0 or a file; empty: random"),
+    "weights": Setting(str, "", doc="the backbone's pretrained weights: timm, efficientnet-lite0, or a file by its path from the "
+                       "working folder; empty: random"),
     "image_size": Setting(int, 224, low=4, high=4096, doc="pixels a side that images are brought to; digits alone have 16"),
     "amp": Setting(bool, False, doc="compute in bfloat16 where it is safe; faster on a GPU, other numbers"),
 }
@@ -66,6 +67,17 @@ def without_idle(config: dict[str, Any], images: str) -> dict[str, Any]:
     return config
 
 
+def canonical_model(config: Mapping[str, Any]) -> dict[str, str]:
+    """The backbone by timm's name of today, and weights in a file by their absolute path."""
+    ways = {"backbone": backbones.canonical, "weights": weights.canonical}
+    return {key: way(config[key]) for key, way in ways.items() if isinstance(config.get(key), str)}
+
+
+def by_content(config: Mapping[str, Any]) -> dict[str, str]:
+    """The weights of a resolved config by what they hold; nothing where it has none."""
+    return {"weights": weights.meaning(config["weights"])} if config.get("weights") else {}
+
+
 def fitting(config: Mapping[str, Any], offers: Collection[str]) -> list[tuple[str, str]]:
     """(key, what is wrong) with the method, the backbone and the weights of a resolved config.
 
@@ -81,7 +93,8 @@ def fitting(config: Mapping[str, Any], offers: Collection[str]) -> list[tuple[st
     # A timm model is looked into only where it matters: timm's import takes seconds.
     if "batch_norm" in methods.needs(method) and backbones.traits(backbone).batch_norm:
         offered.add("batch_norm")
-    if "source_head" in methods.needs(method) and backbones.traits(backbone).classifier:
+    if "source_head" in methods.needs(method) and backbones.classifier(
+            backbone, config.get("weights", ""), config.get("image_size", 0)):
         offered.add("source_head")
     found += [("method", text) for text in methods.unmet(method, offered)]
     return found + methods.stage_problems(config, lambda: backbones.traits(backbone).stages)
@@ -92,7 +105,7 @@ def model_problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     wrong = backbones.problem(config["backbone"])
     if wrong:
         return [("backbone", wrong)]
-    misfit = backbones.weights_problem(config["backbone"], config.get("weights", ""))
+    misfit = weights.problem(config["backbone"], config.get("weights", ""), config.get("image_size", 0))
     return [("weights", misfit)] if misfit else []
 
 
@@ -101,7 +114,7 @@ def weightless(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not config["dataset"].startswith(f"{data.PRETRAINED}-") or config.get("weights"):
         return []
     return [("dataset", f"'{config['dataset']}' starts from pretrained weights, but `weights` is empty; give "
-             f"weights: timm, {', '.join(backbones.SHIPPED)} or a file, and the backbone that they fit")]
+             f"weights: timm, {', '.join(weights.SHIPPED)} or a file, and the backbone that they fit")]
 
 
 def learnt_stage(task: str, config: Mapping[str, Any], keys: Collection[str]) -> dict[str, tuple[str, dict[str, Any]]]:

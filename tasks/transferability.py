@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tasks import backbones, data, scores
-from tasks.settings import MODEL_SETTINGS, SOURCE_SETTINGS, model_problems, weightless, without_idle
+from tasks.data import splits
+from tasks.settings import MODEL_SETTINGS, SOURCE_SETTINGS, by_content, canonical_model, model_problems, weightless, without_idle
 from tasks.task import Setting, declare, filled
 
 SOURCE = {**MODEL_SETTINGS, **SOURCE_SETTINGS}
@@ -40,12 +41,15 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     # A key that nobody knows stays, for `problems` to judge.
     full = {key: value for key, value in filled(own, config).items() if key in own or not (key in SETTINGS or "." in key)}
     full["score"] = full["score"] or BASE["score"].default
+    full |= canonical_model(full)
     full["dataset"] = data.canonical(full["dataset"])
     missing = full.pop("missing_classes")
     if missing is not None:
         del full["missing_ratio"]
         # None missing by name is none missing by ratio.
         full |= {"missing_classes": data.missing_names(full["dataset"], missing)} if missing != [] else {"missing_ratio": 0.0}
+    else:
+        full["missing_ratio"] = data.missing_ratio(full["dataset"], full["missing_ratio"])
     return _without_idle(full)
 
 
@@ -53,8 +57,7 @@ def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
     """The resolved config with data and weights by what they hold, not by where they lie."""
     source, target = data.fine_tuning_domains(config["dataset"])
     held = [source if source == data.PRETRAINED else data.fingerprint(source), data.fingerprint(target)]
-    weights = {"weights": backbones.weights_meaning(config["weights"])} if config.get("weights") else {}
-    return {**config, "dataset": held, **weights}
+    return {**config, "dataset": held, **by_content(config)}
 
 
 def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -88,6 +91,7 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
 def resolve_features(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config of the features of a source model and a target domain."""
     full = filled({"dataset": BASE["dataset"], **SOURCE}, config)
+    full |= canonical_model(full)
     full["dataset"] = data.canonical(full["dataset"])
     return _without_idle(full)
 
@@ -147,13 +151,12 @@ def _unmet(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     score = config["score"]
     source, target = data.fine_tuning_domains(config["dataset"])
     names = data.classes(target)
-    # The same count as `splits.draw_missing` draws: whichever classes they are.
-    ratio = config.get("missing_ratio", 0.0)
-    missing = len(config.get("missing_classes", ())) or min(max(round(ratio * len(names)), int(ratio > 0)), len(names) - 1)
+    missing = len(config.get("missing_classes", ())) or splits.missing_count(len(names), config.get("missing_ratio", 0.0))
     offers = {"missing_classes"} if missing else set()
     if source == data.PRETRAINED:
         # A timm model is looked into only where it matters: timm's import takes seconds.
-        if "head" in scores.needs(score) and backbones.traits(config["backbone"]).classifier:
+        if "head" in scores.needs(score) and backbones.classifier(
+                config["backbone"], config["weights"], config["image_size"]):
             offers.add("head")
         return [("score", text) for text in scores.unmet(score, offers)]
     known = data.classes(source)
