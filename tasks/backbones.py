@@ -67,23 +67,18 @@ def classifier(backbone: str, source: str, image_size: int = 0) -> bool:
     return traits(backbone).classifier and not weights.headless(backbone, source, image_size)
 
 
-def training_problem(backbone: str, channels: int, size: int, fitted: bool, images: int) -> str | None:
-    """Why a backbone cannot train on batches of `images` images [channels, size, size], or None.
+def size_problem(name: str, channels: int, size: int, fitted: bool) -> str | None:
+    """Why a backbone cannot take images [channels, size, size], or None; `fitted`: whether it has pretrained weights."""
+    wrong = _probed(name, channels, size, fitted)["error"]
+    return f"'{name}' takes no images of {size} x {size} pixels: {wrong}; give it another image_size" if wrong else None
 
-    Args:
-        backbone: one that there is.
-        channels: of the images.
-        size: pixels a side.
-        fitted: whether it has pretrained weights, so that images are given the channels that those expect.
-        images: in a batch.
-    """
-    found = _probed(backbone, channels, size, fitted)
-    if found["error"]:
-        return f"the backbone '{backbone}' cannot take images of {size} x {size} pixels: {found['error']}"
-    if images * (found["values"] or 2) < 2:
-        return (f"a batch of one image gives some batch norm of '{backbone}' one value a channel on images of {size} x {size} "
-                "pixels, and one value has no spread; give 2 at least")
-    return None
+
+def batch_problem(name: str, channels: int, size: int, fitted: bool) -> str | None:
+    """Why a backbone cannot train on batches of one image [channels, size, size], or None."""
+    if _probed(name, channels, size, fitted)["values"] != 1:
+        return None
+    return (f"on images of {size} x {size} pixels a batch norm of '{name}' has one value a channel from each image, and the one "
+            "value of a batch of one image has no spread")
 
 
 def _no_tag(model: str, tag: str, known: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tasks import data, methods
+from tasks.data import splits
 from tasks.settings import (
     MODEL_SETTINGS,
     SOURCE_SETTINGS,
@@ -15,6 +16,9 @@ from tasks.settings import (
     fitting,
     learnt_stage,
     of_method,
+    set_notes,
+    set_problems,
+    training_problems,
     training_settings,
     weightless,
     without_idle,
@@ -67,7 +71,26 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     found += weightless(config)
     pretrained = config["dataset"].startswith(f"{data.PRETRAINED}-")
     # A source that is trained here has a classifier, whether or not the backbone's pretrained weights come with one.
-    return found + fitting(config, () if pretrained else ("source_head",))
+    found += fitting(config, () if pretrained else ("source_head",))
+    if not found:
+        source, target = data.fine_tuning_domains(config["dataset"])
+        found += set_problems(target) + training_problems(
+            config, source, target if methods.moves_norms(config["method"]) else None)
+    return found
+
+
+def notes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a person should know of the data and the weights of a resolved config."""
+    return set_notes(config, data.fine_tuning_domains(config["dataset"])[1])
+
+
+def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
+    """Columns that no trial of a resolved config can measure, each with the reason."""
+    counts = data.counts(data.fine_tuning_domains(config["dataset"])[1])
+    if not counts or any(splits.sizes(count)[1] for count in counts.values()):
+        return {}
+    return dict.fromkeys(("validation/seen_accuracy", "validation/loss"),
+                         "no class has an image to validate with: that takes three images of a class")
 
 
 def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,7 +121,7 @@ def spaces(config: Mapping[str, Any]) -> list[str]:
 
 
 @declare(settings=SETTINGS, resolve=resolve, meaning=meaning, problems=problems, stages=stages, spaces=spaces,
-         metrics=METRICS)
+         metrics=METRICS, unmeasured=unmeasured, notes=notes)
 def fine_tuning(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
     """Fine-tunes a source model under a new head to a target with classes of its own; measures overall accuracy."""
     from tasks.adaptation import fine_tune

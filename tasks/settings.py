@@ -7,7 +7,11 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from tasks import backbones, data, methods, weights
+from tasks.data import listing, splits
 from tasks.task import Setting
+
+MANY = 1 << 30
+"""Images enough for any batch."""
 
 MODEL_SETTINGS = {
     "backbone": Setting(str, "lenet_bn", choices=backbones.known, open=True, doc="or any timm model by its timm name"),
@@ -107,6 +111,57 @@ def model_problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         return [("backbone", wrong)]
     misfit = weights.problem(config["backbone"], config.get("weights", ""), config.get("image_size", 0))
     return [("weights", misfit)] if misfit else []
+
+
+def set_problems(target: str) -> list[tuple[str, str]]:
+    """("dataset", what is wrong) where no image of a target is left to test with."""
+    counts = data.counts(target)
+    if not counts or any(splits.sizes(count)[0] for count in counts.values()):
+        return []
+    return [("dataset", f"no class of {_place(target)} has a test image: each has one image, which trains; give two at least, "
+             "and three to have one that validates")]
+
+
+def set_notes(config: Mapping[str, Any], target: str) -> list[tuple[str, str]]:
+    """(key, text) on the data of a resolved config without problems, and on its weights."""
+    untested = [name for name, count in data.counts(target).items() if not splits.sizes(count)[0]]
+    found = [("dataset", text) for text in data.notes(config["dataset"])]
+    if untested:
+        found.append(("dataset", f"{_place(target)}: classes of one image, which trains, so that they are never tested: "
+                      f"{listing.some(map(listing.shown, untested), 10)}"))
+    told = weights.notes(config["backbone"], config.get("weights", ""), config.get("image_size", 0))
+    return found + [("weights", text) for text in told]
+
+
+def training_problems(config: Mapping[str, Any], source: str, target: str | None, rows: int = MANY) -> list[tuple[str, str]]:
+    """(key, what is wrong) where the backbone of a resolved config cannot train on its images or in its batches.
+
+    Args:
+        config: a resolved config whose backbone and data are right.
+        source: the domain that a source model is trained on, or `data.PRETRAINED`.
+        target: the domain that is trained on in turn with batch norm learning; None where none is.
+        rows: the fewest images that may train there.
+    """
+    backbone, fitted = config["backbone"], bool(config.get("weights"))
+    size = config.get("image_size", data.DIGITS_SIZE)
+    runs = [] if source == data.PRETRAINED else [("source_batch_size", source, MANY)]
+    runs += [] if target is None else [("batch_size", target, rows)]
+    found: list[tuple[str, str]] = []
+    for key, domain, images in runs:
+        shape = (data.channels(domain), size)
+        # A timm model is looked into only where it matters: sizes that most models take are not asked about.
+        odd = "image_size" in config and (size < 64 or size % 32)
+        wrong = backbones.size_problem(backbone, *shape, fitted) if odd else None
+        found += [("image_size", wrong)] if wrong else []
+        if min(config[key], images) == 1 and not wrong:
+            one = backbones.batch_problem(backbone, *shape, fitted)
+            remedy = f"{key} must be 2 at least" if config[key] == 1 else "one image alone may be left to train with; give more"
+            found += [(key if config[key] == 1 else "dataset", f"{one}: {remedy}")] if one else []
+    return list(dict.fromkeys(found))
+
+
+def _place(domain: str) -> str:
+    return listing.shown(domain.rpartition(":")[2])
 
 
 def weightless(config: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -13,7 +13,17 @@ from typing import Any
 
 from tasks import backbones, data, scores
 from tasks.data import splits
-from tasks.settings import MODEL_SETTINGS, SOURCE_SETTINGS, by_content, canonical_model, model_problems, weightless, without_idle
+from tasks.settings import (
+    MODEL_SETTINGS,
+    SOURCE_SETTINGS,
+    by_content,
+    canonical_model,
+    model_problems,
+    set_notes,
+    training_problems,
+    weightless,
+    without_idle,
+)
 from tasks.task import Setting, declare, filled
 
 SOURCE = {**MODEL_SETTINGS, **SOURCE_SETTINGS}
@@ -69,7 +79,13 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     wrong = scores.problem(config["score"])
     found += [("score", wrong)] if wrong else []
     # What a score needs can only be asked of a score, a dataset and a backbone that there are.
-    return found or _wrong_classes(config) or _unmet(config)
+    return found or _wrong_classes(config) or _unmet(config) or training_problems(
+        config, data.fine_tuning_domains(config["dataset"])[0], None)
+
+
+def notes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a person should know of the data and the weights of a resolved config."""
+    return set_notes(config, data.fine_tuning_domains(config["dataset"])[1])
 
 
 def stages(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -105,7 +121,7 @@ def stages_of_features(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[s
 
 
 @declare(settings=SETTINGS, resolve=resolve, meaning=meaning, problems=problems, stages=stages, metrics=METRICS,
-         predicts=PREDICTS, comparable=comparable)
+         predicts=PREDICTS, comparable=comparable, notes=notes)
 def transferability(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
     """Scores how well a source model will transfer to a target, before anything is adapted; the higher the better."""
     from tasks.scoring import score
@@ -156,7 +172,7 @@ def _unmet(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     if source == data.PRETRAINED:
         # A timm model is looked into only where it matters: timm's import takes seconds.
         if "head" in scores.needs(score) and backbones.classifier(
-                config["backbone"], config["weights"], config["image_size"]):
+                config["backbone"], config.get("weights", ""), config.get("image_size", 0)):
             offers.add("head")
         return [("score", text) for text in scores.unmet(score, offers)]
     known = data.classes(source)

@@ -20,6 +20,8 @@ from typing import Any, final
 from tasks.data import corruptions, splits
 
 DIGITS = ("mnist", "uci")
+DIGITS_SIZE = 16
+"""Pixels a side of digits, which need no `image_size`."""
 NAMES = ("mnist-uci", "uci-mnist")
 PRETRAINED = "pretrained"
 """In place of a source domain: the source model is the backbone's pretrained weights."""
@@ -131,7 +133,7 @@ def notes(dataset: str) -> list[str]:
     """What is used of a dataset's folders and what is left out; nothing of digits, of which all is used."""
     own = _folders_of(dataset)
     told = [text for domain in own for text in _folder().notes(domain)]
-    return told + (_folder().notes_of_pair(*own) if len(own) == 2 else [])
+    return told + (_folder().shared(*own) if len(own) == 2 else [])
 
 
 def counts(domain: str) -> Mapping[str, int]:
@@ -146,8 +148,7 @@ def _problems(dataset: str, parts: Callable[[str], tuple[str, str]]) -> list[str
         parts(dataset)
         dataset.encode()
         own = _folders_of(dataset)
-        found = [text for domain in own for text in _folder().problems(domain)]
-        return found + (_folder().same_images(*own) if len(own) == 2 else [])
+        return [text for domain in own for text in _folder().problems(domain)]
     except UnicodeEncodeError:
         return [f"the path of '{_folder().shown(dataset)}' is not UTF-8; rename its folders"]
     except (ValueError, OSError) as error:

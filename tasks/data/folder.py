@@ -14,8 +14,6 @@ from tasks.data.listing import Listing, shown, some
 
 NAMED = 20
 """Files that are named where they cannot be read."""
-MOST_SHARED = 0.5
-"""Of a target's images, as many may be the source's at most; more of them, and the two are one domain."""
 DONE = {
     pixels.TURNED: "turned upright, as the EXIF orientation says",
     pixels.TRANSPARENT: "transparent parts are read as white",
@@ -113,16 +111,6 @@ def differing(source: str, target: str) -> list[str]:
     return found
 
 
-def same_images(source: str, target: str) -> list[str]:
-    """A sentence where most images of the target are the source's."""
-    count, whole, example = _shared(source, target)
-    if count <= MOST_SHARED * whole:
-        return []
-    place, of = shown(_place(target)), shown(_place(source))
-    return [f"{count:,} of the {whole:,} images in {place} are in {of} too, such as {example}: "
-            "the target would be tested on images that the source model is trained on; take two domains"]
-
-
 @contents.for_a_moment
 def notes(domain: str) -> list[str]:
     """What is used of a domain without problems, what is left out and why, and what is done to its images."""
@@ -140,11 +128,15 @@ def notes(domain: str) -> list[str]:
     return said + [f"{name}: {what}: {_counted(held, paths)}" for what, paths in groups.items() if paths]
 
 
-def notes_of_pair(source: str, target: str) -> list[str]:
-    """A sentence where the target holds images of its source."""
-    count, _, example = _shared(source, target)
-    name, of = shown(_place(target).name), shown(_place(source).name)
-    return [f"{name}: images that are in {of} too, which the source model is trained on: {count:,} ({example})"] if count else []
+@contents.for_a_moment
+def shared(source: str, target: str) -> list[str]:
+    """A sentence where images of the target are the source's too, byte for byte."""
+    ours = {content.digest for content in _contents(source)}
+    held = listed(target)
+    both = [path for path, content in zip(held.paths, _contents(target), strict=True) if content.digest in ours]
+    name, of = shown(held.place.name), shown(_place(source).name)
+    return [f"{name}: images that are in {of} too, so that the source model is trained on what the target is tested on: "
+            f"{_counted(held, both)}"] if both else []
 
 
 @contents.for_a_moment
@@ -201,15 +193,6 @@ def _fingerprint(held: Listing, kept: Sequence[Content]) -> str:
              for path, content, mark in zip(held.paths, kept, marks, strict=True)]
     # The order of classes is that of their composed names.
     return contents.named(pairs if held.composed else [("composed", ""), *pairs])
-
-
-@contents.for_a_moment
-def _shared(source: str, target: str) -> tuple[int, int, str]:
-    """How many images of the target are the source's too, byte for byte; of how many; and one of them, as `ant/1.png`."""
-    ours = {content.digest for content in _contents(source) if content.digest}
-    held = listed(target)
-    both = [path for path, content in zip(held.paths, _contents(target), strict=True) if content.digest in ours]
-    return len(both), len(held.files), held.relative(both[0]) if both else ""
 
 
 def _left_out(held: Listing) -> str:

@@ -73,12 +73,18 @@ def split(labels: NDArray[np.int64], missing: Sequence[int], seed: int, fraction
         test.append(own[:tested])
         validation.append(own[tested:tested + validated])
         rest = own[tested + validated:]
-        train.append(rest[:max(round(fraction * len(rest)), min(1, len(rest)))])
+        train.append(rest[:trained(len(own), fraction)])
     seen = [index for index in range(len(train)) if index not in set(missing)]
     return Split(
         train=_joined(train[index] for index in seen), validation=_joined(validation[index] for index in seen),
         test=_joined(test), reference=_joined(train),
     )
+
+
+def trained(images: int, fraction: float = 1.0) -> int:
+    """How many images of a class train: of what neither tests nor validates a fraction, at least one."""
+    rest = images - sum(sizes(images))
+    return max(round(fraction * rest), min(1, rest))
 
 
 def held_out(images: int, share: float) -> int:
