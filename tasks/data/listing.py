@@ -92,9 +92,13 @@ def folders(place: Path) -> list[str]:
     """The names of the folders in a place, as they are on the disk, but for hidden ones.
 
     Raises:
-        ValueError: there is no such place.
+        ValueError: there is no such place, or it cannot be opened.
     """
-    return [entry.name for entry in _entries(_there(place), {}) if not hidden(entry.name) and _is_folder(entry)]
+    broken: Broken = {}
+    found = [entry.name for entry in _entries(_there(place), broken) if not hidden(entry.name) and _is_folder(entry)]
+    if broken:
+        raise ValueError(f"the folder {shown(place)} cannot be opened: {next(iter(broken))[2]}")
+    return found
 
 
 def classes(place: Path) -> tuple[str, ...]:

@@ -157,7 +157,7 @@ def _guess(file: BinaryIO) -> str:
             return said
     if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
         return "is a HEIC image, which is not read; save it as JPEG or PNG"
-    return f"is no image that is read (it begins with {start[:12]!r}); it must be one of {', '.join(FORMATS)}"
+    return f"is no image that is read, or cut short (it begins with {start[:12]!r}); it must be one of {', '.join(FORMATS)}"
 
 
 def _refuse(image: Image) -> None:

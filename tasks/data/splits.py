@@ -41,7 +41,8 @@ def canonical_ratio(classes: int, ratio: float) -> float:
     share = count / classes
     if classes < 10 and round(share, 2) == share:
         return share
-    return next(near for digits in range(1, 17) if missing_count(classes, near := round(share, digits)) == count)
+    near = (round(share, digits) for digits in range(1, 17))
+    return next(ratio for ratio in near if ratio < 1 and missing_count(classes, ratio) == count)
 
 
 def draw_missing(classes: int, ratio: float, seed: int) -> list[int]:
