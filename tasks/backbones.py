@@ -189,13 +189,23 @@ def pretrained(name: str, image_size: int, source: str) -> Model:
         head = nn.Identity() if fit.headless else head
     if isinstance(head, nn.Identity):
         # Self-supervised weights have no classifier; what needs one has been told so when the study was planned.
-        head = nn.utils.skip_init(nn.Linear, timm_models.width(trunk), 0)
+        head = _no_head(timm_models.width(trunk))
     if not isinstance(head, nn.Linear):
         raise ValueError(f"the classifier of '{name}' is {type(head).__name__}, not one linear layer; take another backbone")
     trunk.reset_classifier(0)
     mean, spread = (settings.mean, settings.std) if settings is not None else ((0.5,) * 3, (0.5,) * 3)
     trunk = nn.Sequential(Fitted(mean, spread, image_size), trunk)
     return Model(trunk, head, timm_models.tap, timm_models.stages).to(memory_format=channels_last)
+
+
+def _no_head(width: int) -> nn.Linear:
+    """A head without an output; nothing is drawn for it."""
+    from torch import nn
+
+    head = nn.utils.skip_init(nn.Linear, width, 1)  # torch warns of initialising a layer that is empty
+    head.out_features = 0
+    head.weight, head.bias = (nn.Parameter(one.detach()[:0]) for one in (head.weight, head.bias))
+    return head
 
 
 def _lenet_bn(channels: int, image_size: int) -> tuple[nn.Module, int, Tap, Stages]:
