@@ -21,7 +21,9 @@ def notes(study: Study) -> list[str]:
     found = task.find(study.task)
     cells: Cells = [(cell, found.resolve({**study.fixed, **cell})) for cell in itertools.islice(cells_of(study), MOST_CELLS)]
     told = [f"{key:7} {text}" for _, config in cells for key, text in found.notes(config)]
-    return list(dict.fromkeys([*told, *(line for key in study.grid for line in _alike(key, cells))]))
+    # Values become one where some are given another form than they came in.
+    changed = [key for key in study.grid if any(key in config and config[key] != cell.get(key) for cell, config in cells)]
+    return list(dict.fromkeys([*told, *(line for key in changed for line in _alike(key, cells))]))
 
 
 def _alike(key: str, cells: Cells) -> Iterator[str]:

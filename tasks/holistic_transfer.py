@@ -122,9 +122,10 @@ def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
         found |= dict.fromkeys(OF_MISSING, "no missing class has a test image: a class of one image trains with it")
     if target and not any(splits.sizes(target[name])[1] for name in seen):
         found |= dict.fromkeys(OF_VALIDATION, "no seen class has an image to validate with: that takes three images of a class")
-    if source and not any(splits.held_out(count, config["source_validation"]) for count in source.values()):
-        found |= dict.fromkeys((f"validation/source_{name}_accuracy" for name in ("overall", "seen", "missing")),
-                               "no class of the source has an image to hold out: that takes two images of a class")
+    groups = {"overall": list(source), "seen": seen, "missing": missing}
+    found |= {f"validation/source_{name}_accuracy": "the source holds out no image of these classes: that takes two of a class"
+              for name, classes in groups.items()
+              if source and not any(splits.held_out(source[one], config["source_validation"]) for one in classes)}
     return found
 
 

@@ -8,31 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pictures import domains, picture
 from PIL import Image
 
 from tasks import data
 from tasks.data import contents, folder, listing
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
-RNG = np.random.default_rng(0)
-
-
-def picture(path: Path) -> Path:
-    """An image like no other."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    kind = None if path.suffix.lower() in Image.registered_extensions() else "PNG"
-    Image.fromarray(RNG.integers(0, 256, (8, 9, 3), dtype=np.uint8)).save(path, kind)
-    return path
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Domains `art` and `photo` with three images each of ant and bee."""
-    for domain in ("art", "photo"):
-        for name in ("ant", "bee"):
-            for number in range(3):
-                picture(tmp_path / domain / name / f"{number}.png")
-    contents.forget()
+    domains(tmp_path, {"ant": 3, "bee": 3})
     return tmp_path
 
 

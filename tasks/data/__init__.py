@@ -11,6 +11,7 @@ import contextlib
 import difflib
 import functools
 import importlib
+import os
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,16 +50,18 @@ def known() -> dict[str, str]:
 
 def canonical(dataset: str) -> str:
     """The dataset's name with an absolute root, from the working folder: a worker has another one than the launch."""
-    return _canonical(dataset, Path.cwd())
+    if "folder:" not in dataset:
+        return _canonical(dataset, "")
+    return _canonical(dataset, os.getcwd())
 
 
 @functools.cache
-def _canonical(dataset: str, working: Path) -> str:
+def _canonical(dataset: str, working: str) -> str:
     before, folder, after = dataset.partition("folder:")
     root, _, pair = after.rpartition(":")
     if folder and root:
         with contextlib.suppress(RuntimeError, OSError, ValueError):  # no such user, a link in a circle: for `problems` to judge
-            dataset = f"{before}folder:{(working / Path(root).expanduser()).resolve()}:{pair}"
+            dataset = f"{before}folder:{(Path(working) / Path(root).expanduser()).resolve()}:{pair}"
     return _with_severities(dataset) if "@" in dataset else dataset
 
 
@@ -68,8 +71,11 @@ def domains(dataset: str) -> tuple[str, str]:
     Raises:
         ValueError: no such dataset; says what is wrong and what there is.
     """
-    if dataset.startswith("folder:"):
-        return _folder().domains(dataset)
+    return _folder().domains(dataset) if dataset.startswith("folder:") else _domains_of_digits(dataset)
+
+
+@functools.cache
+def _domains_of_digits(dataset: str) -> tuple[str, str]:
     parts = dataset.split("-")
     decoded = [part.partition("@")[0] for part in parts]
     if "-".join(decoded) in NAMES:
@@ -124,8 +130,8 @@ def problems(dataset: str) -> list[str]:
     """What is wrong with the dataset, each with the remedy; each image of a folder is looked at once."""
     found = _problems(dataset, domains)
     with contextlib.suppress(ValueError, OSError):  # told by the above
-        source, target = map(corruptions.base, domains(dataset))
-        found += [] if source in DIGITS else _folder().differing(source, target)
+        own = _folders_of(dataset)
+        found += _folder().differing(*own) if len(own) == 2 else []
     return found
 
 
@@ -147,8 +153,7 @@ def _problems(dataset: str, parts: Callable[[str], tuple[str, str]]) -> list[str
     try:
         parts(dataset)
         dataset.encode()
-        own = _folders_of(dataset)
-        return [text for domain in own for text in _folder().problems(domain)]
+        return [text for domain in _folders_of(dataset) for text in _folder().problems(domain)]
     except UnicodeEncodeError:
         return [f"the path of '{_folder().shown(dataset)}' is not UTF-8; rename its folders"]
     except (ValueError, OSError) as error:
@@ -157,6 +162,8 @@ def _problems(dataset: str, parts: Callable[[str], tuple[str, str]]) -> list[str
 
 def _folders_of(dataset: str) -> list[str]:
     """The domains of a dataset that are folders, without their corruptions, each once."""
+    if "folder:" not in dataset:
+        return []
     own = map(corruptions.base, fine_tuning_domains(dataset))
     return [domain for domain in dict.fromkeys(own) if domain.startswith("folder:")]
 
@@ -240,7 +247,10 @@ def missing_ratio(dataset: str, ratio: float) -> float:
         count = len(classes(fine_tuning_domains(dataset)[1]))
     except (ValueError, OSError):
         return ratio
-    return splits.canonical_ratio(count, ratio) if count > 1 and 0 <= ratio < 1 else ratio
+    return _ratio(count, ratio) if count > 1 and isinstance(ratio, int | float) and 0 <= ratio < 1 else ratio
+
+
+_ratio = functools.cache(splits.canonical_ratio)
 
 
 def _digits() -> Any:
