@@ -12,10 +12,12 @@ import pathlib
 import pickle
 import re
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
+
+from tasks import foreign_names
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -70,23 +72,81 @@ def fit(model: nn.Module, file: Path) -> Fit:
     Raises:
         Misfit: says what the file has, what was expected, and the first names that differ.
     """
-    own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    head = _head_names(model)
+    wanted = _Wanted.by(model)
     found = _flat(read(file))
     if not found:
         raise Misfit(f"{file} holds no tensors by name; save a model's state_dict()")
-    places = [prefix for prefix in _prefixes(found, own, head) if not _lacking(_below(found, prefix), own, head)]
-    misfits: list[str] = []
-    fits = {prefix: state for prefix in places
-            if not (wrong := _wrong(state := _below(found, prefix), own, head)) or misfits.append(wrong)}
+    states = {prefix: _below(found, prefix) for prefix in wanted.prefixes(found)}
+    misfits = {prefix: wanted.misfit(state) for prefix, state in states.items() if not wanted.lacking(state)}
+    fits = {prefix: states[prefix] for prefix, misfit in misfits.items() if not misfit}
     if fits:
-        return _fitted(file, fits, own, head)
-    for convert in (_efficientnet, _renamed_by_timm):
+        prefix, said = _meant(file, fits, wanted)
+        return _checked(file, fits[prefix], wanted, said)
+    for convert in foreign_names.CONVERSIONS:
         for prefix in _wrappers(found):
             state = convert(_below(found, prefix), model)
-            if state and not _lacking(state, own, head) and not _wrong(state, own, head):
-                return _checked(file, state, own, head, f"names of another make, turned into timm's{_under(prefix)}")
-    raise Misfit(f"{file} does not fit {_name(model)}: {misfits[0] if misfits else _names(found, own)}")
+            if state and not wanted.lacking(state) and not wanted.misfit(state):
+                place = f", taken from {prefix.rstrip('.')!r} in the file" if prefix else ""
+                return _checked(file, state, wanted, f"names of another make, turned into timm's{place}")
+    why = next(iter(misfits.values()), "") or _names(found, wanted)
+    raise Misfit(f"{file} does not fit {wanted.name}: {why}")
+
+
+@final
+@dataclass(frozen=True)
+class _Wanted:
+    """What a backbone's state is made of."""
+
+    name: str
+    shapes: Mapping[str, tuple[int, ...]]
+    head: frozenset[str]
+    """The names of the classifier's tensors."""
+
+    @classmethod
+    def by(cls, model: nn.Module) -> _Wanted:
+        """What `model` wants."""
+        shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+        classifier: Any = model.get_classifier()  # type: ignore[operator]
+        heads = {id(one) for one in (classifier if isinstance(classifier, tuple) else (classifier,))}
+        places = tuple(f"{name}." for name, module in model.named_modules() if id(module) in heads)
+        name = getattr(model, "pretrained_cfg", {}).get("architecture", type(model).__name__)
+        return cls(name, shapes, frozenset(name for name in shapes if name.startswith(places)) if places else frozenset())
+
+    def prefixes(self, found: Iterable[str]) -> list[str]:
+        """What may come before the backbone's names in a file."""
+        anchor = next(name for name in self.shapes if name not in self.head)
+        return [name.removesuffix(anchor) for name in found if name == anchor or name.endswith(f".{anchor}")]
+
+    def headless(self, state: Collection[str]) -> bool:
+        """Whether a state has nothing of the classifier that the backbone has."""
+        return bool(self.head) and self.head.isdisjoint(state)
+
+    def lacking(self, state: Collection[str]) -> list[str]:
+        """Names of the backbone that a state lacks; all of the classifier's may be absent."""
+        optional = self.head if self.headless(state) else frozenset()
+        return [name for name in self.shapes if name not in state and name not in optional and not name.endswith(COUNTERS)]
+
+    def misfit(self, state: Mapping[str, Tensor]) -> str:
+        """What is wrong with a state that has all of the backbone's names; empty where nothing is."""
+        has = {name: tuple(state[name].shape) for name in self.shapes if name in state}
+        odd = [name for name, shape in has.items() if shape != self.shapes[name]]
+        if odd:
+            told = ", ".join(f"{name} is {list(has[name])} in the file, and {list(self.shapes[name])} was expected"
+                             for name in odd[:NAMED])
+            more = f", and {len(odd) - NAMED} more" if len(odd) > NAMED else ""
+            return f"{told}{more}; {self._remedy(odd)}"
+        # Parts that the backbone has, with more in them: another model, which happens to begin alike.
+        modules = {name.partition(".")[0] for name in self.shapes}
+        longer = [name for name in state if name not in self.shapes and name.partition(".")[0] in modules]
+        return (f"the file has {len(longer)} tensors more in parts that the backbone has, such as {', '.join(longer[:NAMED])}; "
+                "give the weights of this very model") if longer else ""
+
+    def _remedy(self, odd: Sequence[str]) -> str:
+        if self.head.issuperset(odd):
+            return "its classifier is for another number of classes: take these tensors out of the file to start from the rest"
+        if any(name.endswith("pos_embed") for name in odd):
+            return "give the `image_size` that the weights were trained with"
+        return "give the weights of this very model"
 
 
 def read(file: Path) -> Any:
@@ -101,11 +161,10 @@ def read(file: Path) -> Any:
     try:
         return _safetensors(file) if file.suffix == ".safetensors" else _torch(file)
     except pickle.UnpicklingError as error:
-        asked = re.search(r"GLOBAL (\S+)|(?:global|class) (\S+)", str(error))
-        name = (asked[1] or asked[2]) if asked else ""
-        if not name:
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        if asked is None:
             raise Misfit(f"{file} is no checkpoint that torch can read: {str(error).splitlines()[0]}") from None
-        raise Misfit(f"{file} asks Python to run {name}, which a file of weights need not and might do harm; save "
+        raise Misfit(f"{file} asks Python to run {asked[1]}, which a file of weights need not do and which might do harm; save "
                      "model.state_dict() alone") from None
     except Exception as error:  # a damaged archive may raise anything
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -147,12 +206,6 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Tensor]:
     return found
 
 
-def _prefixes(found: Mapping[str, Tensor], own: Mapping[str, Any], head: frozenset[str]) -> list[str]:
-    """What may come before the backbone's names in the file."""
-    anchor = next((name for name in own if name not in head), "")
-    return [name.removesuffix(anchor) for name in found if name == anchor or name.endswith(f".{anchor}")]
-
-
 def _wrappers(found: Mapping[str, Tensor]) -> list[str]:
     """What comes before the names of most tensors of a checkpoint: nothing, or one of `PREFERRED`; and `module.` behind it."""
     places = ["", *(f"{name}." for name in PREFERRED)]
@@ -164,137 +217,44 @@ def _below(found: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in found.items() if name.startswith(prefix)}
 
 
-def _lacking(state: Mapping[str, Tensor], own: Mapping[str, Any], head: frozenset[str]) -> list[str]:
-    """Names of the backbone that the state lacks; all of the classifier's may be absent."""
-    optional = frozenset[str]() if head & state.keys() else head
-    return [name for name in own if name not in state and name not in optional and not name.endswith(COUNTERS)]
+def _meant(file: Path, fits: Mapping[str, Mapping[str, Tensor]], wanted: _Wanted) -> tuple[str, str]:
+    """Which of the copies of the weights is meant, by what comes before its names; and what to say of it."""
+    def rank(prefix: str) -> int:
+        first = prefix.partition(".")[0]
+        return PREFERRED.index(first) if first in PREFERRED else len(PREFERRED)
 
-
-def _wrong(state: Mapping[str, Tensor], own: Mapping[str, Any], head: frozenset[str]) -> str:
-    """What is wrong with a state that has all of the backbone's names; empty where nothing is."""
-    has = {name: tuple(state[name].shape) for name in own if name in state}
-    shapes = [(name, shape) for name, shape in has.items() if shape != own[name]]
-    if shapes:
-        told = ", ".join(f"{name} is {list(shape)} in the file, and {list(own[name])} was expected"
-                         for name, shape in shapes[:NAMED])
-        more = f", and {len(shapes) - NAMED} more" if len(shapes) > NAMED else ""
-        hint = ("; its classifier is for another number of classes: take these tensors out of the file to start from the rest"
-                if {name for name, _ in shapes} <= head else "; give `image_size` as the weights had it"
-                if any(name.endswith("pos_embed") for name, _ in shapes) else "; give the weights of this very model")
-        return told + more + hint
-    # Parts that the backbone has, with more in them: another model, which happens to begin alike.
-    modules = {name.partition(".")[0] for name in own}
-    more_of = [name for name in state if name not in own and name.partition(".")[0] in modules]
-    return (f"the file has {len(more_of)} tensors more in parts that the backbone has, such as {', '.join(more_of[:NAMED])}; "
-            "give the weights of this very model") if more_of else ""
-
-
-def _fitted(
-    file: Path, fits: Mapping[str, Mapping[str, Tensor]], own: Mapping[str, Any], head: frozenset[str],
-) -> Fit:
-    """The state of the one prefix that is meant."""
-    ranks = {prefix: PREFERRED.index(first) if (first := prefix.partition(".")[0]) in PREFERRED else len(PREFERRED)
-             for prefix in fits}
-    first = [prefix for prefix, rank in ranks.items() if rank == min(ranks.values())]
+    best = min(map(rank, fits))
+    first = [prefix for prefix in fits if rank(prefix) == best]
     if len(first) > 1:
         raise Misfit(f"{file} holds the backbone {len(first)} times, under {' and '.join(map(repr, first))}; save one of them")
     prefix = first[0]
-    rest = [name for name in fits[prefix] if name not in own]
-    told = [f"taken from {prefix.rstrip('.')!r} in the file" if prefix else "",
-            f"rather than {', '.join(repr(other.rstrip('.')) for other in fits if other != prefix)}" if len(fits) > 1 else "",
+    others = ", ".join(repr(other.rstrip(".")) for other in fits if other != prefix)
+    rest = [name for name in fits[prefix] if name not in wanted.shapes]
+    told = [f"taken from {prefix.rstrip('.')!r} in the file" if prefix else "", f"rather than {others}" if others else "",
             f"not used: {len(rest)} tensors such as {', '.join(rest[:NAMED])}" if rest and prefix else ""]
-    return _checked(file, fits[prefix], own, head, ", ".join(part for part in told if part))
+    return prefix, ", ".join(part for part in told if part)
 
 
-def _checked(file: Path, state: Mapping[str, Tensor], own: Mapping[str, Any], head: frozenset[str], said: str) -> Fit:
+def _checked(file: Path, state: Mapping[str, Tensor], wanted: _Wanted, said: str) -> Fit:
+    """The fit, if its values are numbers."""
     import torch
 
-    kept = {name: state[name] for name in own if name in state}
+    kept = {name: state[name] for name in wanted.shapes if name in state}
     odd = [name for name, tensor in kept.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()]
     if odd:
         raise Misfit(f"{file} holds values that are no numbers (NaN or infinity) in {len(odd)} tensors, such as "
                      f"{', '.join(odd[:NAMED])}; it was saved from a training that diverged")
-    headless = bool(head) and not head & state.keys()
+    headless = wanted.headless(kept)
     return Fit(kept, headless, "; ".join(part for part in (said, "the file has no classifier" if headless else "") if part))
 
 
-def _names(found: Mapping[str, Tensor], own: Mapping[str, Any]) -> str:
+def _names(found: Mapping[str, Tensor], wanted: _Wanted) -> str:
     """What the file has and what was expected, where names disagree."""
-    shared = max(_prefixed(found), key=lambda names: len(names & own.keys()))
-    lacking, more = [name for name in own if name not in shared], [name for name in sorted(shared) if name not in own]
-    told = [f"it has {len(found)} tensors, {len(own)} were expected"]
-    told += [f"it lacks {', '.join(lacking[:NAMED])}{' and more' if len(lacking) > NAMED else ''}"] if lacking else []
-    told += [f"it has {', '.join(more[:NAMED])}{' and more' if len(more) > NAMED else ''} instead"] if more else []
+    prefixes = {"", *(".".join(name.split(".")[:depth]) + "." for name in found for depth in (1, 2))}
+    nearest = max((_below(found, prefix).keys() for prefix in sorted(prefixes)),
+                  key=lambda names: len(names & wanted.shapes.keys()))
+    told = [f"it has {len(found)} tensors, {len(wanted.shapes)} were expected"]
+    for what, names in (("it lacks", [name for name in wanted.shapes if name not in nearest]),
+                        ("it has others:", [name for name in nearest if name not in wanted.shapes])):
+        told += [f"{what} {', '.join(names[:NAMED])}{' and more' if len(names) > NAMED else ''}"] if names else []
     return "; ".join(told) + "; give the weights of this very model, by timm's names"
-
-
-def _prefixed(found: Mapping[str, Tensor]) -> Iterator[frozenset[str]]:
-    """The names in the file without each thing that comes before them."""
-    prefixes = {""} | {".".join(name.split(".")[:depth]) + "." for name in found for depth in (1, 2)}
-    for prefix in sorted(prefixes):
-        yield frozenset(_below(found, prefix))
-
-
-def _under(prefix: str) -> str:
-    return f", taken from {prefix.rstrip('.')!r} in the file" if prefix else ""
-
-
-def _head_names(model: nn.Module) -> frozenset[str]:
-    """The names of the classifier's tensors."""
-    head: Any = model.get_classifier()  # type: ignore[operator]
-    heads = {id(one) for one in (head if isinstance(head, tuple) else (head,))}
-    places = [name for name, module in model.named_modules() if id(module) in heads]
-    return frozenset(name for name in model.state_dict() if any(name.startswith(f"{place}.") for place in places))
-
-
-def _name(model: nn.Module) -> str:
-    return str(getattr(model, "pretrained_cfg", {}).get("architecture", type(model).__name__))
-
-
-def _renamed_by_timm(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor] | None:
-    """The state by timm's own rules for models of its authors, where these give names alone and change no tensor."""
-    import sys
-
-    module = sys.modules[type(model).__module__]
-    convert: Callable[..., Mapping[str, Tensor]] | None = getattr(module, "checkpoint_filter_fn", None)
-    if convert is None:
-        return None
-    try:
-        renamed = dict(convert(dict(state), model))
-    except Exception:  # rules for names that are not there
-        return None
-    given = {id(tensor) for tensor in state.values()}
-    return renamed if all(id(tensor) in given for tensor in renamed.values()) else None
-
-
-_OUTER = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
-_EXPANDED = {"_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2", "_project_conv": "conv_pwl",
-             "_bn2": "bn3", "_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
-_PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2",
-          "_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
-
-
-def _efficientnet(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor] | None:
-    """The state of an EfficientNet as its PyTorch port of 2019 names it, by timm's names.
-
-    The port counts all blocks in one row, timm within stages; a block that expands has a convolution and a norm before the
-    depthwise one, which the port calls 0 and timm 1.
-    """
-    if "_conv_stem.weight" not in state:
-        return None
-    places = sorted({(int(found[1]), int(found[2])) for name in model.state_dict()
-                     if (found := re.match(r"blocks\.(\d+)\.(\d+)\.", name))})
-    renamed: dict[str, Tensor] = {}
-    for name, tensor in state.items():
-        block = re.match(r"_blocks\.(\d+)\.(\w+)\.(\w+)$", name)
-        if block is None:
-            module, _, rest = name.rpartition(".")
-            renamed[f"{_OUTER.get(module, module)}.{rest}"] = tensor
-            continue
-        number, module, rest = int(block[1]), block[2], block[3]
-        parts = _EXPANDED if f"_blocks.{number}._expand_conv.weight" in state else _PLAIN
-        if number >= len(places) or module not in parts:
-            return None
-        stage, place = places[number]
-        renamed[f"blocks.{stage}.{place}.{parts[module]}.{rest}"] = tensor
-    return renamed

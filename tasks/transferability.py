@@ -178,12 +178,21 @@ def _unmet(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     known = data.classes(source)
     offers |= {"head", "source_data"} | ({"shared_classes"} if known == names else set())
     found = [("score", text) for text in scores.unmet(score, offers)]
+    counts = data.counts(source).values()
     if score in HELD_OUT and not config["source_validation"]:
         found.append(("source_validation", f"'{score}' looks at source images held out of source training, but none are; "
                       "give source_validation above 0, or leave the score out"))
+    elif score in HELD_OUT and counts and not any(splits.held_out(count, config["source_validation"]) for count in counts):
+        found.append(("dataset", f"'{score}' looks at source images held out of source training, which takes a class of two "
+                      "images; give more images, or leave the score out"))
     if scores.group(score) == "tta" and len(names) - missing > len(known):
         found.append(("score", f"'{score}' maps each class of the source to one of the target, and {len(known)} source classes "
                       f"cannot cover the {len(names) - missing} of the target; take a source of more classes, or leave it out"))
+    tested = sorted(splits.sizes(count)[0] for name, count in data.counts(target).items()
+                    if name not in config.get("missing_classes", ()))
+    if scores.group(score) == "tta" and tested and not sum(tested[:len(names) - missing]):
+        found.append(("dataset", f"'{score}' judges its bound by test images of seen classes, and in some repetition there may "
+                      "be none, since a class of one image trains with it; give more images, or leave the score out"))
     if config.get("tta.label_map") == "same" and known != names:
         found.append(("tta.label_map", "'same' maps each class of the source to itself, but the target has other classes; "
                       "give 'random'"))

@@ -46,6 +46,17 @@ def test_classes_that_are_never_tested_are_named(tmp_path):
         holistic_transfer.notes(config))
 
 
+@pytest.mark.parametrize(("score", "counts", "wrong"), [
+    ("tta", {"a": 1, "b": 1}, "dataset"), ("tta", {"a": 1, "b": 2}, None), ("tta", {"a": 1, "b": 1, "c": 2}, "dataset"),
+    ("source_accuracy", {"a": 1, "b": 1}, "dataset"), ("source_accuracy", {"a": 1, "b": 2}, None),
+    ("logme", {"a": 1, "b": 1}, None)])
+def test_a_score_needs_the_images_that_it_looks_at(tmp_path, score, counts, wrong):
+    config = {"dataset": domains(tmp_path, counts), "score": score, "image_size": 8}
+    config |= {"missing_ratio": 0.3} if len(counts) > 2 else {}
+    found = transferability.problems(transferability.resolve(config))
+    assert [key for key, _ in found] == ([] if wrong is None else [wrong])
+
+
 def test_what_is_not_defined_is_left_out_and_nothing_is_nan(tmp_path):
     """The missing class has one image: no test image of missing classes, and none that validates."""
     rows = run(tmp_path, dataset=domains(tmp_path / "data", {"a": 1, "b": 2, "c": 2}), missing_classes=["a"])

@@ -1,4 +1,4 @@
-"""Many files named by what they hold, read once: a file whose size and time of change stay the same is not read again."""
+"""Many files named by what they hold, read once: a file whose size and times of change stay the same is not read again."""
 
 from __future__ import annotations
 
@@ -65,16 +65,16 @@ def of(paths: Sequence[Path], examine: Examine | None = None, version: int = 0) 
     for path in paths:
         kept = known.get(str(path))
         stamp = _stamp(path)
-        if kept is None or stamp is None or kept[:2] != stamp or (examine is not None and kept[3:4] != [version]):
+        if kept is None or stamp is None or kept[:3] != stamp or (examine is not None and kept[4:5] != [version]):
             unknown.append(path)
         else:
-            given[path] = Content(kept[2], *kept[4:5])
+            given[path] = Content(kept[3], *kept[5:6])
             fresh[str(path)] = kept
     if len(unknown) >= SAID_FROM:
         sys.stderr.write(f"reading {len(unknown):,} files once, to know what they hold\n")
     for path, stamp, content in _read(unknown, examine):
         given[path] = content
-        if stamp is not None and not content.problem and stamp[1] < (time.time() - SETTLED_SECONDS) * 1e9:
+        if stamp is not None and not content.problem and max(stamp[1:]) < (time.time() - SETTLED_SECONDS) * 1e9:
             fresh[str(path)] = [*stamp, content.digest, *([] if examine is None else [version, content.answer])]
     if memory is not None and fresh != known:
         # Only a shortcut: where it cannot be written, the files are read again the next time.
@@ -153,12 +153,15 @@ def _content(path: Path, examine: Examine | None) -> tuple[list[int] | None, Con
 
 
 def _stamp(path: Path) -> list[int] | None:
-    """Size and time of change; None where the file cannot be asked."""
+    """Size, time of change, and the time of the last change of any kind; None where the file cannot be asked.
+
+    Copies keep the second if they are told to, so that another file of the same size would be taken for the one it replaced.
+    """
     try:
         status = path.stat()
     except OSError:
         return None
-    return [status.st_size, status.st_mtime_ns]
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
 def _remembered(memory: Path | None) -> dict[str, list[Any]]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -30,6 +31,9 @@ FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "DIB", "PPM", "AVIF", "J
 """What is read, whatever a file's suffix says: others run programs of their own (EPS), or hold no image."""
 MOST_PIXELS = 2 * 89_478_485
 """Pillow's own limit: an image of so many pixels takes 0.5 GB while it is read."""
+ONE_AT_A_TIME = 16_000_000
+"""Images of more pixels are decoded one after the other: a transparent one takes 15 bytes a pixel meanwhile."""
+_LARGE = threading.Lock()
 PREVIEW = 64
 """A JPEG that is only examined is decoded at an eighth of its size, but never smaller than this: all of its data is read."""
 
@@ -89,10 +93,16 @@ def rgb(image: Image) -> tuple[Image, set[str]]:
     Raises:
         Unreadable: what its values mean is not said.
     """
+    _refuse(image)
+    with _LARGE if image.width * image.height > ONE_AT_A_TIME else contextlib.nullcontext():
+        return _rgb(image)
+
+
+def _rgb(image: Image) -> tuple[Image, set[str]]:
+    """The same of an image whose values are known."""
     from PIL import Image as images
     from PIL.Image import Transpose
 
-    _refuse(image)
     marks: set[str] = set()
     grey_bits = _grey_key_factor(image)
     image.load()
