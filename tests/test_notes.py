@@ -33,6 +33,12 @@ def test_values_that_mean_the_same_are_said_and_planned_once(study_file):
     assert {sweep.factors["missing_ratio"] for sweep in plan(study).sweeps} == {0.3, 0.5}
 
 
+@pytest.mark.parametrize("section", ["fixed: {missing_ratio: 0.28}", "grid: {missing_ratio: [0.28, 0.5]}"])
+def test_a_value_that_is_planned_as_another_is_said(study_file, section):
+    study = read(study_file(f"task: holistic_transfer\n{section}\n"))
+    assert notes(study) == ["missing_ratio 0.28 means the same as 0.3, and is planned as it"]
+
+
 def test_they_are_said_where_they_do(study_file, tmp_path):
     """Of four classes a quarter is one, as a third is; of ten they differ."""
     dataset = domains(tmp_path / "data", dict.fromkeys("abcd", 3))
