@@ -50,6 +50,8 @@ def folder() -> Path:
     """
     where = place()
     with usable(where):
+        if where.exists() and not where.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         where.mkdir(parents=True, exist_ok=True)
         if not os.access(where, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

@@ -129,6 +129,10 @@ def set_notes(config: Mapping[str, Any], target: str) -> list[tuple[str, str]]:
     if untested:
         found.append(("dataset", f"{_place(target)}: classes of one image, which trains, so that they are never tested: "
                       f"{listing.some(map(listing.shown, untested), 10)}"))
+    ratio, classes = config.get("missing_ratio", 0.0), len(data.classes(target))
+    count = splits.missing_count(classes, ratio)
+    if abs(ratio * classes - count) > 1e-9:
+        found.append(("missing_ratio", f"{ratio:g}: {count} of {classes} classes are missing"))
     told = weights.notes(config["backbone"], config.get("weights", ""), config.get("image_size", 0))
     return found + [("weights", text) for text in told]
 

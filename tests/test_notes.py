@@ -48,6 +48,15 @@ def test_they_are_said_where_they_do(study_file, tmp_path):
     assert plan(study).trial_count == 3
 
 
+def test_how_many_classes_a_ratio_is_is_said_where_it_does_not_say_so_itself(study_file, tmp_path):
+    dataset = domains(tmp_path / "data", dict.fromkeys("abc", 3))
+    study = read(study_file(text_of(dataset, missing_ratio=[0.5, 0.1])))
+    assert notes(study)[-4:] == [
+        "missing_ratio 0.7: 2 of 3 classes are missing", "missing_ratio 0.3: 1 of 3 classes are missing",
+        "missing_ratio 0.5 means the same as 0.7, and is planned as it",
+        "missing_ratio 0.1 means the same as 0.3, and is planned as it"]
+
+
 def test_an_old_name_and_its_new_one_are_one(study_file):
     study = read(study_file("task: holistic_transfer\ngrid: {backbone: [tv_resnet50, resnet50.tv_in1k]}\n"))
     (said,) = notes(study)
