@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from htsweep import ablating, checks_ablation, checks_size, spaces
+from htsweep import ablating, checks_ablation, checks_size, selection, spaces
 from htsweep.ablating import cells_of
 from htsweep.dimension import Dimension, Space
 from htsweep.document import Place
@@ -33,7 +33,11 @@ def problems(study: Study, found: Task, where: Located) -> list[Problem]:
         config, wrong = _judged(found, {**study.fixed, **cell})
         for key, message in wrong:
             said.add(_place(study, key, cell), message)
-        if config is None or wrong or study.search is None:
+        if config is None or wrong:
+            continue
+        for place, message in _empty(study, found.unmeasured(config)):
+            said.add(place, message)
+        if study.search is None:
             continue
         names = found.spaces(config)
         fresh = [name for name in names if name not in asked]
@@ -57,6 +61,16 @@ def _judged(found: Task, config: Mapping[str, Any]) -> tuple[Mapping[str, Any] |
         return resolved, [(key, message) for key, message in found.problems(resolved)]
     except (ValueError, LookupError, OSError) as error:
         return None, [("", str(error))]
+
+
+def _empty(study: Study, unmeasured: Mapping[str, str]) -> Iterator[tuple[Place, str]]:
+    """What the study decides by and a cell cannot measure."""
+    for index, objective in enumerate(study.objectives):
+        if objective.metric in unmeasured:
+            yield ("objectives", index, "metric"), f"{objective.metric} is not measured: {unmeasured[objective.metric]}"
+    ways = [[name for name in needed if name in unmeasured] for needed in selection.needs(study.select)]
+    if all(ways):
+        yield ("select",), f"protocol {study.select} reads {ways[-1][0]}, which is not measured: {unmeasured[ways[-1][0]]}"
 
 
 def _values(

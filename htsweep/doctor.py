@@ -102,7 +102,10 @@ def _storage(results: str) -> Finding:
 
 
 def _cache() -> Finding:
-    folder = cache_folder()
+    try:
+        folder = cache_folder()
+    except HtsweepError as error:
+        return str(error).partition(";")[0], "set HTSWEEP_CACHE to a folder that can be written"
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     with tempfile.TemporaryFile(dir=folder) as probe:
         probe.write(b"x")

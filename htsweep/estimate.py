@@ -15,6 +15,7 @@ from htsweep.analysis.design import ROLES
 from htsweep.analysis.power import least_p, repetitions_needed
 from htsweep.jobs import Stage, with_inner
 from htsweep.ledger import Ledger, Store
+from htsweep.notes import notes
 from htsweep.planning import MOST_LISTED, Plan, plan
 from htsweep.roster import COLUMNS, Roster, rows
 from htsweep.spared import Screened, screened
@@ -56,6 +57,8 @@ class Estimate:
     """Variants by kind (htsweep/ablating.py), the same in each cell; each is counted once."""
     screen: Screened | None = None
     """What the scores of its screen take and spare; the stages and the hours are those of both."""
+    notes: Sequence[str] = ()
+    """What a person should know of its data and values (htsweep/notes.py)."""
     exact: bool = True
     """Whether points were listed; else points, trials and those to run are at most so many, and stages at least."""
 
@@ -77,6 +80,7 @@ class Estimate:
         most = "" if self.exact else "at most "
         return [
             f"study {self.study}: {self.sweeps} sweeps, {most}{self.points} points, {self.repetitions} repetitions",
+            *self.notes,
             *([f"ablate  {variants}"] if variants else []),
             *(self.screen.lines() if self.screen else []),
             f"trials  {most}{self.trials}: {self.trials_done} done, {self.trials_stopped} stopped early, "
@@ -124,7 +128,7 @@ def estimate(study: Study, results: str = "results") -> Estimate:
         repetitions_needed(ALPHA), least_p(study.repetitions), compared, repetitions_needed(ALPHA, max(compared, 1)),
         {key: value for key, value in study.budget.model_dump().items() if value is not None},
         Counter(variant.kind for variant in variants_of(study.ablate)) if study.ablate else {},
-        screened(whole, scored, verdicts, scores.counts) if scored and scores else None,
+        screened(whole, scored, verdicts, scores.counts) if scored and scores else None, notes(study),
         planned.exact or known is not None,
     )
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from htsweep.launching import Launched, launch
+from htsweep.notes import notes
 from htsweep.progress import Progress
 from htsweep.screening import told as told_of_pairs
 from htsweep.study import Study, read
@@ -20,6 +21,9 @@ def launch_and_tell(
 ) -> int:
     """Launches the study in `file` and returns the exit code: 0, 3 where a trial failed at last, 130 where interrupted."""
     study = read(file, overrides)
+    for line in notes(study):
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
     with Progress(study.name) as progress:
         done = launch(study, results, on=on, address=address, watch=progress, mirror=mirror)
         progress.last(done.agenda)
