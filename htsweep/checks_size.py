@@ -14,7 +14,7 @@ from htsweep.errors import Problem
 from htsweep.sequences import MOST_DIMENSIONS, MOST_ELEMENTS, has_default
 from htsweep.study import Located, Study
 
-MOST_CELLS = 30_000
+MOST_CELLS = 20_000
 """Cells of a grid: each is a sweep, which every table has a line for."""
 MOST_TRIALS = 10**18
 """Trials of a study: the numbers of the ledger have 64 bits."""

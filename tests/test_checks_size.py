@@ -31,7 +31,7 @@ def parameters(count: int, values: str) -> str:
 
 
 @pytest.mark.parametrize(("text", "key", "line", "hint"), [
-    (f"{TOY}grid: {{x: [{LISTED}], y: [{LISTED}]}}\n", "grid.x", 2, "at most 30,000 cells, since each is a sweep with a line in "
+    (f"{TOY}grid: {{x: [{LISTED}], y: [{LISTED}]}}\n", "grid.x", 2, "at most 20,000 cells, since each is a sweep with a line in "
      "every table, but got 1,000,000. Search over long lists instead, as in `search: {spaces: {all: {x: [...]}}}`"),
     (f"{OPEN}grid: {{{parameters(300, '[1, 2]')}}}\n", "grid", 2, "but got about 2.0e+90"),
     (f"{OPEN}search: {{spaces: {{all: {{{parameters(64, '[1, 2]')}}}}}}}\n", "search", 2,
@@ -52,7 +52,7 @@ def parameters(count: int, values: str) -> str:
      "at most 1,000 components, but got 1,001"),
     ("task: holistic_transfer\ngrid: {dataset: [mnist-uci, uci-mnist], method: [plain], source_epochs: "
      f"{list(range(1, 6001))}}}\nscreen: {{scores: [logme, leep, nce], keep: 1}}\n", "screen.scores", 3,
-     "12,000 pairs with 3 scores are 36,000 sweeps, but a screen has at most 30,000"),
+     "12,000 pairs with 3 scores are 36,000 sweeps, but a screen has at most 20,000"),
 ])
 def test_what_is_too_large_is_refused_with_the_limit(
     study: Callable[..., Study], text: str, key: str, line: int, hint: str
