@@ -40,7 +40,7 @@ def parameters(count: int, values: str) -> str:
     (f"{TOY}repetitions: 2\nsearch: {{sampler: random, trials: 1000000000000000000, spaces: {{all: {{x: {UNIT}}}}}}}\n",
      "search", 3, "are about 2.0e+18; give fewer"),
     (f"{TOY}grid: {{x: [0.1, 0.2]}}\nrepetitions: {10**18}\n", "repetitions", 3, "2 points in about 1.0e+18 repetitions"),
-    (f"{TOY}repetitions: {'9' * 400}\n", "repetitions", 2, "about 9.9e+399 repetitions"),
+    (f"{TOY}repetitions: {2**63 - 1}\n", "repetitions", 2, "1 points in about 9.2e+18 repetitions are about 9.2e+18; give fewer"),
     (f"{TOY}search: {{sampler: qmc, trials: {2**30 + 2}, spaces: {{all: {{x: {{low: 0, high: 1, default: 0.5}}}}}}}}\n",
      "search.trials", 2, "the sampler qmc has at most 1,073,741,824 points, but got 1,073,741,826"),
     (f"{TOY}search: {{sampler: random, trials: 1.5e9, spaces: {{all: {{x: {{low: 0, high: 1}}}}}}}}\n",
@@ -88,8 +88,8 @@ def test_more_parameters_than_a_quasi_random_sequence_has(
     (f"{TOY}search: {{sampler: random, trials: 1000000000}}\n", 1), (f"{TOY}search: {{sampler: tpe, trials: 9}}\n"
      "objectives: [{metric: validation/score}]\n", 1),
     (f"{TOY}search: {{sampler: random, trials: 1000000000, spaces: {{all: {{steps: {WHOLE}}}}}}}\n", 1_000_001),
-    (f"{TOY}objectives: [{{metric: validation/score}}]\nstop: {{first: {10**30}, eta: {10**20}}}\n", 1),
-    (f"{TOY}budget: {{trials: {10**30}, wall_hours: 1.0e+300, gpu_hours: 1.0e+300}}\nfixed: {{steps: 1000000}}\n", 1),
+    (f"{TOY}objectives: [{{metric: validation/score}}]\nstop: {{first: {2**63 - 1}, eta: {2**62}}}\n", 1),
+    (f"{TOY}budget: {{trials: {2**63 - 1}, wall_hours: 1.0e+300, gpu_hours: 1.0e+300}}\nfixed: {{steps: 1000000}}\n", 1),
     ("task: holistic_transfer\ngrid: {dataset: [mnist-uci, uci-mnist], method: [plain], source_epochs: [1, 5]}\n"
      "repetitions: 100000000\nscreen: {scores: [logme], keep: 1}\n", 4 * 10**8),
 ])
