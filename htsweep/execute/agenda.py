@@ -14,6 +14,7 @@ from typing import Any, final
 
 from htsweep.execute.proposing import Proposals
 from htsweep.execute.trial import Outcome
+from htsweep.execute.waiting import Waiting
 from htsweep.jobs import Job, trial_id, with_inner
 from htsweep.planning import Plan, Point
 
@@ -77,8 +78,6 @@ class Agenda:
         """Ended in this launch, by `trial` or `stage` and status, such as `trial done`."""
         self.reused = sum(one.kind == "trial" and one.over for one in past.values())
         self.failures: list[Outcome] = []
-        self.blocked: dict[str, str] = {}
-        """Trials that cannot run, and the stage that failed under them."""
         self.closed: str | None = None
         """Why no more is handed out, or None."""
         self.total = plan.trial_count
@@ -87,16 +86,8 @@ class Agenda:
         self._hold, self._look = hold, look
         self._past = past
         self._tries: Counter[str] = Counter()
-        self._artifacts = {trial: one.artifact for trial, one in past.items() if one.kind == "stage" and one.status == "done"}
-        self._ready: deque[Job] = deque()
-        self._stages: deque[Job] = deque()
-        self._waiting: dict[str, list[Job]] = {}
-        """Stage -> what cannot run before it is made."""
-        self._needs: dict[str, set[str]] = {}
-        """What waits, or is a stage -> the stages that it lacks."""
-        self._waiting_trials = 0
-        self._dead: set[str] = set()
-        """Stages that failed at last, or cannot run."""
+        self._waiting = Waiting(
+            {trial: one.artifact for trial, one in past.items() if one.kind == "stage" and one.status == "done"})
         wall_hours = plan.study.budget.wall_hours
         self.deadline = None if wall_hours is None else time.time() + wall_hours * 3600
         """When, in unix seconds, nothing more may start."""
@@ -119,10 +110,10 @@ class Agenda:
             return None
         self._take_in()
         job = self._next_stage()
-        if job is None and not self._ready:
+        if job is None and not self._waiting.trials:
             self._propose()
-        if job is None and self._ready:
-            job = self._ready.popleft()
+        if job is None and self._waiting.trials:
+            job = self._waiting.trials.popleft()
         if job is not None:
             self.running[job.trial] = job
             self._tries[job.trial] += 1
@@ -136,23 +127,23 @@ class Agenda:
 
     def artifacts(self, job: Job) -> dict[str, Mapping[str, str]]:
         """The artifacts of the job's stages, by the names that the task calls them."""
-        return {name: self._artifacts[stage] for name, stage in job.stages.items()}
+        return {name: self._waiting.artifacts[stage] for name, stage in job.stages.items()}
 
     def end(self, job: Job, outcome: Outcome) -> None:
         """Takes in how a job ended: releases what waited for it, retries it, tells its search."""
         self.running.pop(job.trial, None)
         self._gpu_hours += outcome.seconds * self.plan.study.resources.gpu / 3600
         if outcome.status == "failed" and self._again(job, outcome):
-            (self._stages if job.kind == "stage" else self._ready).append(job)
+            self._waiting.put(job)
             return
         self._tries.pop(job.trial, None)
         self.done[f"{job.kind} {outcome.status}"] += 1
         if outcome.status == "failed":
             self.failures.append(outcome)
         if job.kind == "stage" and outcome.status == "failed":
-            self._block(job.trial)
+            self._waiting.failed(job.trial)
         elif job.kind == "stage":
-            self._release(job.trial, outcome.artifact)
+            self._waiting.made(job.trial, outcome.artifact)
         elif self._proposals:
             self._proposals.tell(job.point, job.repetition, None if outcome.status == "failed" else outcome.values)
 
@@ -165,7 +156,7 @@ class Agenda:
         self.running.pop(job.trial, None)
         self._tries[job.trial] -= 1
         self._counted -= job.kind == "trial" and self._tries[job.trial] == 0
-        (self._stages if job.kind == "stage" else self._ready).appendleft(job)
+        self._waiting.put_first(job)
 
     def close(self, why: str) -> None:
         """Hands out nothing more; what runs may end."""
@@ -178,7 +169,13 @@ class Agenda:
             return False
         if self.closed:
             return True
-        return not (self._ready or self._stages or self._sources or (self._proposals and self._proposals.open))
+        more = self._sources or (self._proposals and self._proposals.open)
+        return not (self._waiting.trials or self._waiting.stages or more)
+
+    @property
+    def blocked(self) -> Mapping[str, str]:
+        """Trials that cannot run, and the stage that failed under them."""
+        return self._waiting.blocked
 
     @property
     def over(self) -> int:
@@ -205,8 +202,8 @@ class Agenda:
         """Takes in the trials that come next, until `AHEAD` are at hand, or for so many steps as can be waited for."""
         # In a list each step is short. Of what must be made first, a few are enough as long as there is work.
         steps = 0
-        while self._sources and len(self._ready) + self._waiting_trials < AHEAD:
-            if not self.plan.exact and steps >= (STEPS // 40 if self._ready else STEPS):
+        while self._sources and len(self._waiting.trials) + self._waiting.count < AHEAD:
+            if not self.plan.exact and steps >= (STEPS // 40 if self._waiting.trials else STEPS):
                 return
             steps += 1
             found = next(self._sources[0], None)
@@ -220,7 +217,7 @@ class Agenda:
     @property
     def _hopeless(self) -> bool:
         """Whether the walk meets only trials whose stage failed: in a plan that is not listed it may meet a billion of them."""
-        at_hand = self._ready or self._waiting_trials or self.running
+        at_hand = self._waiting.trials or self._waiting.count or self.running
         return not self.plan.exact and not at_hand and len(self.blocked) >= AHEAD
 
     def _add(self, point: Point, repetition: int) -> None:
@@ -234,69 +231,22 @@ class Agenda:
             return
         needs = self.plan.needs(point)
         for stage in with_inner(needs.values()):
-            name = trial_id(stage.point, repetition)
-            if name not in self._artifacts and name not in self._needs and name not in self._dead:
-                self._wait(stage.job(repetition))
-        self._wait(self.plan.job(point, repetition))
-
-    def _wait(self, job: Job) -> None:
-        """Queues a job, or has it wait for the stages that it lacks."""
-        needs = {stage for stage in job.stages.values() if stage not in self._artifacts}
-        dead = next((stage for stage in job.stages.values() if stage in self._dead), None)
-        if dead is not None:
-            self._cannot_run(job, dead)
-            return
-        if needs or job.kind == "stage":
-            self._needs[job.trial] = needs
-        for stage in needs:
-            self._waiting.setdefault(stage, []).append(job)
-        self._waiting_trials += bool(needs) and job.kind == "trial"
-        if not needs:
-            self._queue(job)
-
-    def _queue(self, job: Job) -> None:
-        (self._stages if job.kind == "stage" else self._ready).append(job)
+            if not self._waiting.knows(trial_id(stage.point, repetition)):
+                self._waiting.add(stage.job(repetition))
+        self._waiting.add(self.plan.job(point, repetition))
 
     def _next_stage(self) -> Job | None:
         """The next stage that no other launch is making: stages are what most other work waits for."""
-        for _ in range(len(self._stages)):
-            stage = self._stages.popleft()
+        for _ in range(len(self._waiting.stages)):
+            stage = self._waiting.stages.popleft()
             there = self._look(stage.trial)
             if there is not None and there.status == "done":
-                self._release(stage.trial, there.artifact)
+                self._waiting.made(stage.trial, there.artifact)
             elif self._hold(stage.trial):
                 return stage
             else:
-                self._stages.append(stage)
+                self._waiting.put(stage)
         return None
-
-    def _release(self, stage: str, artifact: Mapping[str, str]) -> None:
-        self._artifacts[stage] = artifact
-        self._needs.pop(stage, None)
-        for job in self._waiting.pop(stage, ()):
-            needs = self._needs.get(job.trial)
-            if needs is None:  # another of its stages failed
-                continue
-            needs.discard(stage)
-            if not needs:
-                if job.kind == "trial":
-                    del self._needs[job.trial]
-                    self._waiting_trials -= 1
-                self._queue(job)
-
-    def _block(self, stage: str) -> None:
-        self._dead.add(stage)
-        for job in self._waiting.pop(stage, ()):
-            if job.trial in self._needs:
-                del self._needs[job.trial]
-                self._waiting_trials -= job.kind == "trial"
-                self._cannot_run(job, stage)
-
-    def _cannot_run(self, job: Job, stage: str) -> None:
-        if job.kind == "stage":
-            self._block(job.trial)
-        else:
-            self.blocked[job.trial] = stage
 
     def _again(self, job: Job, outcome: Outcome) -> bool:
         retry = self.plan.study.retry
@@ -324,9 +274,9 @@ class Agenda:
         """
         if self._proposals is None:
             return
-        idle = len(self.running) < self.slots and not self._waiting_trials
+        idle = len(self.running) < self.slots and not self._waiting.count
         for point in self._proposals.next(idle):
             self._open(point)
             self._take_in()
-            if self._ready or self._stages:
+            if self._waiting.trials or self._waiting.stages:
                 return
