@@ -148,7 +148,7 @@ def _unmeasured(study: Study, found: Task, where: Located) -> Iterator[Problem]:
 def _resolved(study: Study, found: Task, cell: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         return found.resolve({**study.fixed, **cell})
-    except (ValueError, LookupError, OSError):
+    except Exception:  # what is wrong with the cell is said elsewhere; a value of a wrong type may raise anything
         return {}
 
 

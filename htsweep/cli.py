@@ -61,9 +61,11 @@ def launch(
     mirror: Annotated[bool, typer.Option(help="Mirror to MLflow.")] = True,
 ) -> None:
     """Run what is missing of a study."""
+    from htsweep.commands import Given
     from htsweep.telling import launch_and_tell
 
-    sys.exit(launch_and_tell(study, overrides or [], results, on, address, tracking_uri if mirror else None))
+    given = Given(study, tuple(overrides or ()), results, on, address, tracking_uri if mirror else None)
+    sys.exit(launch_and_tell(given))
 
 
 @app.command()

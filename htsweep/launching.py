@@ -20,7 +20,7 @@ from htsweep.execute.watch import Silent, Watch
 from htsweep.execute.workspace import SAVE_SECONDS
 from htsweep.ledger import Lease, Ledger, Store
 from htsweep.ledger.tables import PARTS
-from htsweep.mirroring import Follower
+from htsweep.mirroring import Follower, Mirrored
 from htsweep.planning import Plan, plan
 from htsweep.screening import Verdict
 from htsweep.study import Study
@@ -37,8 +37,8 @@ class Launched:
     agenda: Agenda
     seconds: float
     interrupted: bool
-    mirrored: bool | None
-    """Whether the mirror has all; None where there is none."""
+    mirrored: Mirrored | None
+    """How much MLflow has of the study; None where there is no mirror."""
     paths: tuple[Path, ...] = ()
     """The figures that were drawn."""
     table: str = ""
@@ -103,8 +103,9 @@ def launch(
                 ledger.compact()
         paths, table = _told(study, results, done.agenda)
         follower.finish()
-        return replace(done, seconds=time.monotonic() - began, mirrored=follower.caught_up, paths=paths, table=table)
+        return replace(done, seconds=time.monotonic() - began, mirrored=follower.mirrored, paths=paths, table=table)
     finally:
+        follower.leave()
         stages.release()
         lease.release()
 

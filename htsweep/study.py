@@ -10,11 +10,15 @@ from typing import Annotated, Any, Literal, final
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag, ValidationError
 
 from htsweep import ablating, document, wording
+from htsweep.commands import quoted
 from htsweep.document import Document, Place
 from htsweep.errors import Problem, StudyError
 
 Positive = Annotated[float, Field(gt=0)]
 Reason = Literal["raised", "out_of_memory", "diverged", "time_limit", "died"]
+OWN = "x-"
+"""How the top-level keys begin that are the user's own: nothing reads them but aliases and merge keys."""
+_WRITE_ONE = f"To write one to start from: {quoted(['htsweep', 'new', 'study.yaml'])}"
 
 
 class Section(BaseModel):
@@ -147,6 +151,7 @@ class Study(Section):
     budget: Budget = Budget()
     retry: Retry = Retry()
     _file: Path = PrivateAttr(default=Path())
+    _source: str = PrivateAttr(default="")
     _text: str = PrivateAttr(default="")
     _overrides: tuple[str, ...] = PrivateAttr(default=())
 
@@ -159,6 +164,11 @@ class Study(Section):
     def file(self) -> Path:
         """The file it was read from."""
         return self._file
+
+    @property
+    def source(self) -> str:
+        """The file's text as it was read."""
+        return self._source
 
     @property
     def text(self) -> str:
@@ -186,8 +196,15 @@ class Study(Section):
         return tuple(objective.direction for objective in self.objectives)
 
 
-def read(file: str | Path, overrides: Sequence[str] = ()) -> Study:
+def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = None) -> Study:
     """The study in `file`, with `key=value` overrides applied.
+
+    Top-level keys that begin with `x-` are the user's own, a place for settings that merge keys and aliases share.
+
+    Args:
+        file: its path; the modules that lie beside it can be named by the study.
+        overrides: `key=value`, as after `--set`.
+        text: what the file held at an earlier time, to be read in place of what it holds now.
 
     Raises:
         StudyError: lists every mistake, with lines; nothing has been started.
@@ -195,29 +212,40 @@ def read(file: str | Path, overrides: Sequence[str] = ()) -> Study:
     from htsweep.checks import check
 
     path = Path(file)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        message = f"the study file cannot be read: {reason}; give the path of a YAML file, or write one with `htsweep new`"
-        raise StudyError(str(file), [Problem("", message)]) from None
+    text = _text_of(path) if text is None else text
     parsed = document.parse(text)
     problems = list(parsed.problems)
     if not isinstance(parsed.value, dict):
         what = "the file is empty" if parsed.value is None else f"a study is a mapping, but got {wording.shown(parsed.value)}"
-        raise StudyError(str(file), problems or [Problem("", f"{what}; `htsweep new FILE` writes one to start from")])
+        raise StudyError(str(file), problems or [Problem("", f"{what}. {_WRITE_ONE}")])
     value = copy.deepcopy(parsed.value)
     value.setdefault("study", path.stem)
     where = Located(parsed, _override(value, overrides, problems))
+    value = {key: item for key, item in value.items() if not key.startswith(OWN)}
     study, broken = _validated(value, where, problems)
     if study is not None:
         study._file = path
         study._overrides = tuple(overrides)
-        study._text = text + "".join(f"\n# --set {override}" for override in overrides)
+        study._source = text
+        study._text = text + "".join(f"\n# --set {' '.join(override.splitlines())}" for override in overrides)
         problems += check(study, where, broken)
     if problems or study is None:
-        raise StudyError(str(file), problems)
+        # A value that could not be read stands for nothing: what else is wrong with it follows from that.
+        unread = {problem.key for problem in parsed.problems}
+        raise StudyError(str(file), [*parsed.problems, *(problem for problem in problems[len(parsed.problems):]
+                                                         if problem.key not in unread)])
     return study
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return document.text_in(path)
+    except document.Unreadable as error:
+        raise StudyError(str(path), [error.problem]) from None
+    except (OSError, ValueError) as error:  # a path with a null character is a ValueError
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        message = f"the study file cannot be read: {reason}. Give the path of a YAML file. {_WRITE_ONE}"
+        raise StudyError(str(path), [Problem("", message)]) from None
 
 
 @final
@@ -241,18 +269,24 @@ def _override(value: dict[str, Any], overrides: Sequence[str], problems: list[Pr
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key:
-            problems.append(Problem(f"--set {override}", "an override is key=value, such as repetitions=3"))
+            problems.append(Problem(f"--set {override}", "an override is KEY=VALUE, such as repetitions=3"))
             continue
+        if key.startswith(OWN):
+            problems.append(Problem(f"--set {key}", f"changes nothing, since only aliases and merge keys read what stands under "
+                                    f"`{OWN}...`, and they were followed before; override the key in which the value is used"))
+            continue
+        found, wrong = document.override(text)
+        problems += [Problem(f"--set {key}", problem.message) for problem in wrong]
         parts = _parts(key)
         target = value
         for part in parts[:-1]:
             inner = target.setdefault(part, {})
             if not isinstance(inner, dict):
-                problems.append(Problem(f"--set {key}", f"'{part}' is not a mapping"))
+                problems.append(Problem(f"--set {key}", f"'{part}' holds no keys, but {wording.shown(inner)}"))
                 break
             target = inner
         else:
-            target[parts[-1]] = document.scalar(text)
+            target[parts[-1]] = found
             keys.add(key)
     return keys
 

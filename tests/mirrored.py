@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from htsweep.mirror import Mirror, Run
 from htsweep.mirror.client import Requests
+from htsweep.mirror.copying import Mirror
+from htsweep.mirror.run import Run
 
 STUDY = "digits"
 METHODS = ("none", "l2sp", "wise_ft", "lolsgd")

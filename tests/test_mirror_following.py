@@ -12,8 +12,10 @@ import pytest
 from mirrored import FEW, STUDY, empty, held, mirror_of, run
 
 from htsweep.errors import HtsweepError
-from htsweep.mirror import Mirror, Run, follow, serve
-from htsweep.mirror.serving import free_port, told, wait_for
+from htsweep.mirror.copying import Mirror
+from htsweep.mirror.following import follow
+from htsweep.mirror.run import Run
+from htsweep.mirror.serving import free_port, serve, told, ui, wait_for
 from htsweep.mirror.view import TAG
 
 
@@ -130,7 +132,7 @@ def test_a_taken_port_is_stepped_around_and_a_missing_database_is_named(database
         port = taken.getsockname()[1]
         assert free_port(port) != port
     with pytest.raises(HtsweepError, match="htsweep launch"):
-        serve(f"sqlite:///{tmp_path / 'none' / 'mlflow.db'}", port)
+        ui(tmp_path / "none" / "mlflow.db", "none", port)
     mirror = mirror_of(database)
     lines = told(f"sqlite:///{database}", 5000, 5001)
     assert "port 5000 is taken" in lines[0]

@@ -54,7 +54,8 @@ colour: red
         "grid.stepz": "did you mean 'steps'?", "fixed.fail": "did you mean 'raise'?", "search.sampler": "did you mean 'tpe'?",
         "objectives.0.metric": "did you mean 'validation/score'?", "budget.trails": "did you mean 'trials'?",
         "retry.reasons.0": "did you mean 'died'?", "select": "did you mean 'last'?", "resources.cpu": "greater than 0",
-        "grid.x.1": "at most 1.0, but got 1.5", "grid.x.2": "must be a number, but got True", "repetitions": "stands twice",
+        "grid.x.1": "at most 1.0, but got 1.5", "grid.x.2": "must be a number, but got True",
+        "repetitions": "listed twice, first in line 6",
         "objectives.1.metric": "oracle: true",
     }.items():
         assert hint in found[key][1], key
@@ -105,7 +106,7 @@ def test_overrides(study_file: Callable[..., Path]) -> None:
 def test_an_override_that_is_wrong_names_itself(study_file: Callable[..., Path]) -> None:
     found = problems(study_file(TOY), "repetitions=many", "nonsense", "grid.x=[7]")
     assert found["--set repetitions"][0] is None
-    assert "key=value" in found["--set nonsense"][1]
+    assert "KEY=VALUE" in found["--set nonsense"][1]
     assert "at most 1.0" in found["--set grid.x.0"][1]
 
 
