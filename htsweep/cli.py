@@ -211,6 +211,10 @@ def doctor(results: Results = "results") -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """The entry point: users' mistakes are told in a line or two and exit with 2."""
+    if arguments is None:  # a process of its own: nobody else writes to its terminal
+        from htsweep.terminal import hush
+
+        hush()
     try:
         return app(arguments)
     except HtsweepError as error:

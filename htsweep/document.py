@@ -303,7 +303,7 @@ class _Reading:
             self._problem(place, f"{_shortened(text)} does not fit 64 bits; write it in quotes if it is a name", line)
             return None
         if isinstance(value, float) and _lost(value, text):
-            self._problem(place, f"{_shortened(text)} would become {dump(value)}; write a number between 5e-324 and 1.8e308, or .inf",
+            self._problem(place, f"{_shortened(text)} would become {dump(value)}; write a number from 5e-324 to 1.8e308, or .inf",
                           line)
             return None
         return value if isinstance(value, int | float | bool | None) else str(value)

@@ -13,6 +13,7 @@ from typing import Any, final
 
 from htsweep import screening
 from htsweep.errors import HtsweepError, StudyHeld, did_you_mean
+from htsweep.estimate import estimate
 from htsweep.execute import inline, machine
 from htsweep.execute.agenda import Agenda, Past
 from htsweep.execute.trial import Terms
@@ -49,12 +50,10 @@ class Launched:
     """What became of each pair of the screen."""
     spared: int = 0
     """Trials of the pairs that it dropped."""
-
-    @property
-    def failed(self) -> int:
-        """Trials that failed at last, or could not run since their stage did; scores count as well."""
-        agendas = [self.agenda] if self.scores is None else [self.agenda, self.scores]
-        return sum(sum(outcome.status == "failed" for outcome in one.failures) + len(one.blocked) for one in agendas)
+    failed: int = 0
+    """Trials, and scores of the screen, that have failed, in this launch or in an earlier one (htsweep/tally.py)."""
+    left: int = 0
+    """Trials that have no result yet, those that failed not counted."""
 
 
 def launch(
@@ -103,7 +102,9 @@ def launch(
                 ledger.compact()
         paths, table = _told(study, results, done.agenda)
         follower.finish()
-        return replace(done, seconds=time.monotonic() - began, mirrored=follower.mirrored, paths=paths, table=table)
+        stands = estimate(study, results)
+        return replace(done, seconds=time.monotonic() - began, mirrored=follower.mirrored, paths=paths, table=table,
+                       failed=stands.failed, left=stands.left)
     finally:
         follower.leave()
         stages.release()

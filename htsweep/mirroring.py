@@ -75,7 +75,7 @@ class Members:
 
     def wanted(self, ledger: Ledger) -> dict[str, str]:
         """The trials that ended, each with the record that counts."""
-        columns = ["trial", "record", "sweep", "point", "point_index", "repetition", "config"]
+        columns = ["trial", "record", "kind", "task", "sweep", "point", "point_index", "repetition", "config"]
         return {row["trial"]: row["record"] for row in ledger.trials(columns).to_pylist() if self.place(row) is not None}
 
 

@@ -35,14 +35,14 @@ def told(study: Study, given: Given, done: Launched) -> list[str]:
     ran = agenda.done["trial done"] + agenda.done["trial stopped"]
     stages = agenda.done["stage done"] + (done.scores.done["stage done"] if done.scores else 0)
     lines.append(f"{study.name}: ran {counted(ran, 'trial')} and {counted(stages, 'stage')} in {done.seconds:.0f} s "
-                 f"({agenda.reused} reused, {done.failed} failed, {agenda.left} remaining)")
+                 f"({agenda.reused} reused, {done.failed} failed, {done.left} remaining)")
     if done.failed:
         lines += [f"Reasons and log files: {given.verb('status')}",
                   f"Once the cause is fixed, this runs only what failed: {given.launch()}"]
     if done.interrupted:
         lines.append(f"Interrupted; nothing is lost. To continue: {given.launch()}")
     elif agenda.closed:
-        lines.append(f"Ended by the {agenda.closed}, with {counted(agenda.left, 'trial')} remaining. Raise it, then continue: "
+        lines.append(f"Ended by the {agenda.closed}, with {counted(done.left, 'trial')} remaining. Raise it, then continue: "
                      f"{given.launch()}")
     if done.mirrored is not None:
         lines += [*done.mirrored.notes, *done.mirrored.lacking(given)]
