@@ -31,7 +31,7 @@ MOST_BYTES = 2**20
 """The size of the largest file that is read: parsing takes about 10 s a megabyte."""
 DEEPEST = 50
 """The most lists and mappings that may stand inside one another."""
-MOST_REPEATED = 100_000
+MOST_REPEATED = 50_000
 """The most values that aliases and merge keys together may stand for."""
 
 TAG = "tag:yaml.org,2002:"
@@ -186,11 +186,10 @@ class _Reading:
         self._visited: set[int] = set()
         self._merged: dict[int, dict[str, tuple[Node, int]]] = {}
         self._repeated = 0
+        self._too_deep = False
 
     def document(self, root: Node) -> Document:
         value = self._value(root, (), frozenset())
-        if self._repeated > MOST_REPEATED:
-            self._problems.append(Problem("", f"aliases and merge keys stand for more than {MOST_REPEATED:,} values; use fewer"))
         return Document(value, self._lines, tuple(self._problems))
 
     def _value(self, node: Node, place: Place, above: frozenset[int]) -> Any:
@@ -200,12 +199,13 @@ class _Reading:
             self._problem(place, "an alias may not stand inside what it stands for", line)
             return None
         if len(place) > DEEPEST:
-            self._problem(place[:3], f"nested deeper than {DEEPEST} levels", line)
+            if not self._too_deep:  # once is enough: with aliases it is easily thousands of times
+                self._problem(place[:3], f"nested deeper than {DEEPEST} levels", line)
+            self._too_deep = True
             return None
-        self._repeated += id(node) in self._visited
+        if self._is_too_much(id(node) in self._visited, place, line):
+            return None
         self._visited.add(id(node))
-        if self._repeated > MOST_REPEATED:
-            return None
         within = above | {id(node)}
         if isinstance(node, MappingNode):
             self._collection(node, "map", place)
@@ -220,6 +220,14 @@ class _Reading:
             return [self._value(item, (*place, index), within) for index, item in enumerate(node.value)]
         assert isinstance(node, ScalarNode)
         return self._scalar(node, place)
+
+    def _is_too_much(self, repeated: int, place: Place, line: int) -> bool:
+        """Whether aliases and merge keys stand for too many values by now, `repeated` more than before."""
+        was_too_much = self._repeated > MOST_REPEATED
+        self._repeated += repeated
+        if self._repeated > MOST_REPEATED and not was_too_much:
+            self._problem(place[:3], f"aliases and merge keys stand for more than {MOST_REPEATED:,} values; use fewer", line)
+        return self._repeated > MOST_REPEATED
 
     def _pairs(self, node: MappingNode, place: Place, above: frozenset[int]) -> dict[str, tuple[Node, int]]:
         """The keys of a mapping, each with its value's node and its line, what is merged into it included."""
@@ -252,8 +260,7 @@ class _Reading:
                 self._problem((*place, "<<"), "a mapping may not be merged into itself", merge_line)
                 continue
             brought = self._pairs(mapping, place, above | {id(mapping)})
-            self._repeated += len(brought)
-            if self._repeated > MOST_REPEATED:
+            if self._is_too_much(len(brought), place, merge_line):
                 break
             for name, value in brought.items():
                 found.setdefault(name, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, final
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, T
 from htsweep import ablating, document, wording
 from htsweep.commands import quoted
 from htsweep.document import Document, Place
-from htsweep.errors import Problem, StudyError
+from htsweep.errors import HtsweepError, Problem, StudyError
 
 Positive = Annotated[float, Field(gt=0)]
 Reason = Literal["raised", "out_of_memory", "diverged", "time_limit", "died"]
@@ -209,8 +210,6 @@ def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = 
     Raises:
         StudyError: lists every mistake, with lines; nothing has been started.
     """
-    from htsweep.checks import check
-
     path = Path(file)
     text = _text_of(path) if text is None else text
     parsed = document.parse(text)
@@ -228,13 +227,26 @@ def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = 
         study._overrides = tuple(overrides)
         study._source = text
         study._text = text + "".join(f"\n# --set {' '.join(override.splitlines())}" for override in overrides)
-        problems += check(study, where, broken)
+        problems += _checked(study, where, broken)
     if problems or study is None:
         # A value that could not be read stands for nothing: what else is wrong with it follows from that.
         unread = {problem.key for problem in parsed.problems}
         raise StudyError(str(file), [*parsed.problems, *(problem for problem in problems[len(parsed.problems):]
                                                          if problem.key not in unread)])
     return study
+
+
+def _checked(study: Study, where: Located, broken: set[str]) -> list[Problem]:
+    from htsweep.checks import check
+
+    try:
+        return check(study, where, broken)
+    except HtsweepError:
+        raise
+    except Exception as error:  # what a user's own task answers may raise anything
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        return [Problem("", f"checking the study raised {type(error).__name__}: {error} ({last.filename}, line {last.lineno}); "
+                        "correct the task that raises it, or report it if the file is one of htsweep's")]
 
 
 def _text_of(path: Path) -> str:
