@@ -84,12 +84,12 @@ def launch(
         raise HtsweepError(msg)
     if on == "inline" or address is None:  # a cluster is asked what it has once it answers
         machine.lacking(terms.cpu, terms.gpu, "launch with --address on a cluster that has more")
+    follower = Follower(study, store, mirror, watch)
     lease = Lease(store, f"study-{study.name}", about=f"htsweep launch {study.file}")
     holder = lease.take()
     if holder is not None:
         raise StudyHeld(_held(study, holder, lease.folder))
     stages = _Stages(store)
-    follower = Follower(study, store, mirror, watch)
     try:
         if lease.after_death:
             time.sleep(ORPHAN_SECONDS)

@@ -115,6 +115,17 @@ class Follower:
     """
 
     def __init__(self, study: Study, store: Store, uri: str | None, watch: Watch) -> None:
+        """Starts nothing yet.
+
+        Args:
+            study: whose trials are copied, as it was read.
+            store: where the ledger is.
+            uri: the tracking URI; "" for the database beside the results, None for no mirror.
+            watch: is told what this is told.
+
+        Raises:
+            HtsweepError: MLflow has no such tracking store.
+        """
         self.mirrored: Mirrored | None = None
         """What MLflow has at the end; None before, and where there is no mirror."""
         self._study, self._store, self._uri, self._watch = study, store, uri, watch
@@ -143,12 +154,15 @@ class Follower:
             return
         self._start()
         answer = self._answer()
+        # Whatever it says, or if it died and says nothing: what it has written is whole, and the database is asked itself.
+        there = look(Members.of(self._study), self._store, self._uri)
+        runs, notes = there.runs, tuple[str, ...]()
+        trouble = "" if runs == there.of else self._trouble or there.trouble
         if answer is not None:
-            self.mirrored = answer
-        else:
-            # It died, or takes too long. Whatever it has written is whole: the database says how much there is.
-            there = look(Members.of(self._study), self._store, self._uri)
-            self.mirrored = Mirrored(there.runs, there.of, "" if there.runs == there.of else self._trouble or there.trouble)
+            runs = answer.runs if runs is None else runs
+            late = "" if runs == there.of else "the others ended too late to be copied"
+            trouble, notes = answer.trouble or late, answer.notes
+        self.mirrored = Mirrored(runs, there.of, trouble, notes)
 
     def leave(self) -> None:
         """Tells it that nothing more will come, and leaves it to copy the rest by itself."""

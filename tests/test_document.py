@@ -106,11 +106,12 @@ def test_a_quoted_merge_key_is_a_key() -> None:
 
 
 # PyYAML 6.0.4 is no measure: of `k1: &m1 {<<: *m0, a: 1}` and `{<<: *m1}` it gives the second the `a` of m0.
-MAPPINGS = st.recursive(st.integers(0, 9), lambda inner: st.dictionaries(st.sampled_from("abcd"), inner, max_size=3), max_leaves=6)
+KEYS = st.sampled_from("abcd")
+MAPPINGS = st.recursive(st.integers(0, 9), lambda inner: st.dictionaries(KEYS, inner, max_size=3), max_leaves=6)
 
 
 @settings(max_examples=100)
-@given(st.lists(st.dictionaries(st.sampled_from("abcd"), MAPPINGS, min_size=1, max_size=3), min_size=2, max_size=4), st.data())
+@given(st.lists(st.dictionaries(KEYS, MAPPINGS, min_size=1, max_size=3), min_size=2, max_size=4), st.data())
 def test_merging_is_what_ruamel_makes_of_it(parts: list[dict[str, object]], data: st.DataObject) -> None:
     lines = []
     for number, part in enumerate(parts):

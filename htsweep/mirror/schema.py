@@ -26,6 +26,8 @@ from htsweep.mirror import address, database
 
 UNFINISHED = ".htsweep-unfinished-"
 """How the names begin of databases that are being made."""
+TABLES = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)
+"""What SQLite says of statements that do not fit the tables."""
 ABANDONED_SECONDS = 3600.0
 """After so long a database that is being made is one whose maker was killed."""
 
@@ -59,21 +61,21 @@ def prepared(path: Path, ours: bool) -> list[str]:
         if found and not _is_older(found):
             raise HtsweepError(f"{unusable}: it is of a newer MLflow than the installed {installed}. Install the newer one, "
                                f"or {aside}")
-        notes.append(_finished(path, ours, bool(found)))
+        notes.append(_finished(path, ours))
     count = database.relocate(path)
     if count:
         notes.append(f"{path} was copied or moved: {count} experiments and runs now name the artifacts beside it")
     return notes
 
 
-def _finished(path: Path, ours: bool, has_version: bool) -> str:
+def _finished(path: Path, ours: bool) -> str:
     """What was done so that the tables are those of the installed MLflow."""
     try:
         _upgrade(path)
     except Exception as error:
-        if not ours or has_version:
+        if not ours or not _is_of_tables(error):
             raise
-        # Its maker was killed while MLflow made the tables in their place: what is there cannot be finished.
+        # Its maker was killed while MLflow made or changed the tables in their place: what is there cannot be finished.
         aside = database.set_aside(path)
         _make(path)
         why = database.said(cause(error), path)
@@ -142,6 +144,14 @@ def _is_older(version: str) -> bool:
 
 def _move(path: Path) -> str:
     return quoted(["mv", operand(path), operand(path.with_name(f"{path.stem}-old{path.suffix}"))])
+
+
+def _is_of_tables(error: BaseException) -> bool:
+    """Whether the tables are not what they should be, and not the disk, its permissions, or another process in the way."""
+    inner = cause(error)
+    if isinstance(inner, sqlite3.Error):
+        return (getattr(inner, "sqlite_errorcode", 0) or 0) & 0xFF in TABLES
+    return not isinstance(inner, OSError)
 
 
 def cause(error: BaseException) -> BaseException:
