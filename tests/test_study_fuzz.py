@@ -46,8 +46,8 @@ SEEDS = [TOY, ALL, *(path.read_text(encoding="utf-8") for path in sorted((ROOT /
 WORDS = (
     "~", "{}", "[]", "-1", "0", "2", "0.5", "1e400", "1e308", "true", "''", "'x'", "[[]]", "[~]", "[true]", "[{}]", "[[~]]",
     "[[1]]", "{a: b}", "null", ".nan", ".inf", "99999999999999999999", "a:b", "*c", "*shared", "<<", "<<: *shared", "!x y",
-    "!!set {a}", "&z 3", "? a", "all", "last", "l2sp", "a+b", "../..", '"\\ud800"', '"\\0"', "---", "%YAML 1.1", "2020-01-01", "0x1F",
-    "folder:x:y-z",
+    "!!set {a}", "&z 3", "? a", "all", "last", "l2sp", "a+b", "../..", '"\\ud800"', '"\\0"', "---", "%YAML 1.1", "2020-01-01",
+    "0x1F", "folder:x:y-z",
     "mnist-uci@blur9", "toy", "toy:toy", "json:dumps", "x", "method", "dataset", "fixed", "grid",
 )
 LETTERS = "[]{},:-?&*!|>'\"%@`#~ \t\n\r\0\x07\x85é\u2028\ufeff\U0001f600"

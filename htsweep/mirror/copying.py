@@ -26,6 +26,7 @@ from htsweep.mirror.colours import with_colour
 from htsweep.mirror.rows import Rows
 from htsweep.mirror.run import LONGEST_TAG, NAME, SELECTED, Copy, Run, copy_of, cut
 from htsweep.mirror.view import AXES, TAG, view
+from htsweep.report.files import put
 
 BATCH = 1000
 OUTAGES = (MlflowException, SQLAlchemyError, sqlite3.Error, OSError)
@@ -166,11 +167,23 @@ class Mirror:
         """
         with self._guarded():
             run = self._own_run()
-            self._client.log_text(run.info.run_id, text, "study.yaml")
-            for name, path in (artifacts or {}).items():
-                self._client.log_artifact(run.info.run_id, str(path), name.rpartition("/")[0] or None)
+            self._keep(run, text, artifacts or {})
             if run.info.end_time is None:
                 self._client.set_terminated(run.info.run_id)
+
+    def _keep(self, run: MlflowRun, text: str, artifacts: Mapping[str, Path]) -> None:
+        """Keeps the study's YAML and its files as artifacts of `run`."""
+        folder = address.path_of(run.info.artifact_uri or "") if self._database is not None else None
+        if folder is not None:
+            # Not through MLflow 3.17's client: it remembers where each run's artifacts lie by the run's id, which a run of
+            # results that were copied shares with the original, and would write there.
+            put(folder / "study.yaml", text)
+            for name, path in artifacts.items():
+                put(folder / name, path.read_bytes())
+            return
+        self._client.log_text(run.info.run_id, text, "study.yaml")
+        for name, path in artifacts.items():
+            self._client.log_artifact(run.info.run_id, str(path), name.rpartition("/")[0] or None)
 
     def _own_run(self) -> MlflowRun:
         """The study's own run; one of two that two mirrors made at once is moved to MLflow's bin."""

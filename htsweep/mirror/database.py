@@ -21,6 +21,10 @@ ARTIFACTS = "mlartifacts"
 """The folder beside the database that holds the artifacts."""
 LONGEST = 504
 """SQLite opens no file whose path has more bytes: it allows 512, and 8 of them are for the name of its journal."""
+UNFINISHED = ".htsweep-unfinished-"
+"""How the names begin of databases that are being made (htsweep/mirror/schema.py)."""
+MOST_BYTES = LONGEST - len(UNFINISHED)
+"""The longest path of a database: the name under which it is made is longer by so much."""
 BUSY_SECONDS = 20.0
 """How long a writer waits for another one."""
 PARTS = ("", "-journal", "-wal", "-shm")
@@ -128,8 +132,8 @@ def relocate(database: Path) -> int:
 def said(error: BaseException, database: Path) -> str:
     """What SQLite says, and what it means where that does not tell."""
     text = str(error).partition("\n")[0]
-    if "unable to open database file" in text and len(os.fsencode(database)) > LONGEST:
-        return (f"its path has {len(os.fsencode(database))} bytes, and SQLite opens no path of more than {LONGEST}; use results "
+    if "unable to open database file" in text and len(os.fsencode(database)) > MOST_BYTES:
+        return (f"its path has {len(os.fsencode(database))} bytes, and SQLite opens none of more than {MOST_BYTES}; use results "
                 "with a shorter path, or give --tracking-uri")
     remedies = {
         "readonly database": "make the file and its folder writable",
@@ -148,7 +152,7 @@ def check_length(database: Path) -> None:
     Raises:
         HtsweepError: SQLite cannot open a file of such a long path.
     """
-    if len(os.fsencode(database)) > LONGEST:
+    if len(os.fsencode(database)) > MOST_BYTES:
         raise HtsweepError(f"MLflow cannot keep a database at {database}: "
                            f"{said(sqlite3.OperationalError('unable to open database file'), database)}")
 

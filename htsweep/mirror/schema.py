@@ -24,8 +24,6 @@ from htsweep.commands import operand, quoted
 from htsweep.errors import HtsweepError
 from htsweep.mirror import address, database
 
-UNFINISHED = ".htsweep-unfinished-"
-"""How the names begin of databases that are being made."""
 TABLES = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)
 """What SQLite says of statements that do not fit the tables."""
 ABANDONED_SECONDS = 3600.0
@@ -85,6 +83,10 @@ def _finished(path: Path, ours: bool) -> str:
 
 def _make(path: Path) -> None:
     with _unfinished(path) as new:
+        with contextlib.closing(sqlite3.connect(new)) as connection:
+            # A disk that takes no file says so here; MLflow would try again for 100 s.
+            connection.execute("CREATE TABLE probe (x)")
+            connection.execute("DROP TABLE probe")
         # The constructor makes all tables; what it notes of artifacts must be where they will be.
         store = SqlAlchemyStore(  # type: ignore[no-untyped-call]
             address.of_database(new), address.location(path.parent / database.ARTIFACTS))
@@ -116,7 +118,8 @@ def _upgrade(path: Path) -> None:
 
 @contextlib.contextmanager
 def _unfinished(path: Path) -> Iterator[Path]:
-    new = path.with_name(f"{UNFINISHED}{uuid.uuid4().hex[:12]}.db")
+    # No longer than its own name and what is put in front: see database.MOST_BYTES.
+    new = path.with_name(f"{database.UNFINISHED}{uuid.uuid4().hex[:6]}.db")
     try:
         yield new
     finally:
@@ -126,7 +129,7 @@ def _unfinished(path: Path) -> Iterator[Path]:
 
 def _sweep(folder: Path) -> None:
     """Removes databases whose makers were killed."""
-    for left in folder.glob(f"{UNFINISHED}*"):
+    for left in folder.glob(f"{database.UNFINISHED}*"):
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
                 left.unlink()
