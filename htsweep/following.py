@@ -170,7 +170,10 @@ def _concluded(mirror: Mirror, members: Members, store: Store, notes: tuple[str,
     wanted = members.wanted(Ledger(store))
     lacking = mirror.lacking(wanted)
     unread = f"what {len(lacking)} of them measured cannot be read from the ledger" if lacking else ""
-    _conclude(mirror, members.study, store.uri)
+    try:
+        _conclude(mirror, members.study, store.uri)
+    except LedgerError as error:
+        unread = unread or str(error)
     return Mirrored(len(wanted) - len(lacking), len(wanted), unread, notes)
 
 

@@ -178,7 +178,7 @@ class Follower:
         try:
             said, _ = self._process.communicate(timeout=PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.terminate()
+            self._process.kill()  # what it writes is whole at any moment
             self._process.wait()
             self._trouble = f"it was not done after {PATIENCE_SECONDS:.0f} s"
             return None

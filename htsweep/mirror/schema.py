@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ from htsweep.mirror import address, database
 
 TABLES = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)
 """What SQLite says of statements that do not fit the tables."""
+_ONE_AT_A_TIME = threading.Lock()
+"""Alembic, which changes the tables for MLflow, keeps what it works on in variables of its module."""
 ABANDONED_SECONDS = 3600.0
 """After so long a database that is being made is one whose maker was killed."""
 
@@ -82,7 +85,7 @@ def _finished(path: Path, ours: bool) -> str:
 
 
 def _make(path: Path) -> None:
-    with _unfinished(path) as new:
+    with _ONE_AT_A_TIME, _unfinished(path) as new:
         with contextlib.closing(sqlite3.connect(new)) as connection:
             # A disk that takes no file says so here; MLflow would try again for 100 s.
             connection.execute("CREATE TABLE probe (x)")
@@ -103,7 +106,7 @@ def _make(path: Path) -> None:
 
 
 def _upgrade(path: Path) -> None:
-    with _unfinished(path) as new:
+    with _ONE_AT_A_TIME, _unfinished(path) as new:
         database.copy(path, new)
         engine = utils.create_sqlalchemy_engine(address.of_database(new))  # type: ignore[no-untyped-call]
         try:
