@@ -16,7 +16,6 @@ from pathlib import Path
 
 from htsweep.errors import HtsweepError
 from htsweep.execute.machine import cores, gpus
-from htsweep.execute.trial import Terms
 from htsweep.execute.workspace import cache_folder
 from htsweep.ledger import Lease, Ledger, Record, Store
 
@@ -26,10 +25,6 @@ Finding = tuple[str, str]
 PACKAGES = ("ray", "torch", "timm", "optuna", "mlflow", "pyarrow", "typer", "pandas", "moocore")
 FREE_GIB = 5
 TORCH_SECONDS = 120
-SOCKET_BYTES = 107
-"""The longest path of a socket that Linux takes."""
-RAY_SOCKET = "/htsweep-ray-12345678/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store"
-"""What a local Ray adds to the folder for temporary files."""
 
 
 def examine(results: str, say: Callable[[str], object]) -> int:
@@ -120,10 +115,6 @@ def _temporary() -> Finding:
     with tempfile.NamedTemporaryFile(dir=folder) as probe:
         probe.write(b"x" * 4096)
         probe.flush()
-    length = len(os.fsencode(folder + RAY_SOCKET))
-    if length > SOCKET_BYTES:
-        return (f"{folder} is writable, but its path is {length - SOCKET_BYTES} bytes too long for the sockets of a local Ray",
-                "set the environment variable TMPDIR to a folder with a shorter path, such as /tmp")
     return f"{folder} is writable", ""
 
 
@@ -188,10 +179,11 @@ def _cache() -> Finding:
 
 
 def _ray() -> Finding:
-    from htsweep.execute import ray
+    from htsweep.execute.ray import Ray
 
     begin = time.perf_counter()
-    with ray.connected(Terms(results="", cpu=1), None) as slots:
+    with Ray(cpu=1, gpu=0) as executor:
+        slots = executor.started()
         return f"a local Ray started in {time.perf_counter() - begin:.0f} s, {slots} trials at a time", ""
 
 

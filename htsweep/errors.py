@@ -3,6 +3,7 @@
 HtsweepError            exit code 2 unless said otherwise; shown without a traceback
   StudyError            the study is wrong, nothing has run: every problem, with file, line and key
   ResourceError         no node has, or can get, what a trial asks for
+  ExecutorLost          what trials ran on is gone, and could not be had again
   StudyHeld             another launch holds this study
   LedgerError           the results folder cannot be used, or does not hold what was asked for
 """
@@ -48,6 +49,11 @@ class StudyError(HtsweepError):
 @final
 class ResourceError(HtsweepError):
     """No node has, or can get, what a trial asks for."""
+
+
+@final
+class ExecutorLost(HtsweepError):
+    """What trials ran on is gone, and could not be had again; what has ended counts, and the next launch goes on."""
 
 
 @final

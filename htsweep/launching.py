@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,10 +16,14 @@ from pathlib import Path
 from typing import Any, final
 
 from htsweep import screening
+from htsweep.commands import given
 from htsweep.errors import HtsweepError, StudyHeld, did_you_mean
 from htsweep.estimate import estimate
-from htsweep.execute import inline, machine
+from htsweep.execute import machine
 from htsweep.execute.agenda import Agenda, Past
+from htsweep.execute.executor import Executor, work
+from htsweep.execute.inline import Inline
+from htsweep.execute.ray import Ray
 from htsweep.execute.trial import Terms
 from htsweep.execute.watch import Silent, Watch
 from htsweep.execute.workspace import SAVE_SECONDS
@@ -24,7 +32,7 @@ from htsweep.ledger.tables import PARTS
 from htsweep.mirroring import Follower, Mirrored
 from htsweep.planning import Plan, plan
 from htsweep.screening import Verdict
-from htsweep.study import Study
+from htsweep.study import Resources, Study
 
 ORPHAN_SECONDS = 5.0
 """After a launch was killed its workers live on for a moment, and what they end counts: it is not to be run again."""
@@ -85,16 +93,16 @@ def launch(
     if on == "inline" or address is None:  # a cluster is asked what it has once it answers
         machine.lacking(terms.cpu, terms.gpu, "launch with --address on a cluster that has more")
     follower = Follower(study, store, mirror, watch)
-    lease = Lease(store, f"study-{study.name}", about=f"htsweep launch {study.file}")
+    lease = Lease(store, f"study-{study.name}", about=given(study, results).launch())
     holder = lease.take()
     if holder is not None:
-        raise StudyHeld(_held(study, holder, lease.folder))
+        raise StudyHeld(_held(study, holder, lease.folder, results))
     stages = _Stages(store)
     try:
         if lease.after_death:
             time.sleep(ORPHAN_SECONDS)
         try:
-            with _executor(on, address, follower) as run:
+            with _ended_by_sigterm(), _executor(on, address, study.resources, follower) as run:
                 done = _both(plan(study), store, stages, lambda agenda: run(agenda, replace(terms, **_own(agenda.plan.study))))
         finally:
             ledger = Ledger(store)
@@ -126,28 +134,37 @@ def _both(whole: Plan, store: Store, stages: _Stages, run: Callable[[Agenda], bo
 
 
 @contextlib.contextmanager
-def _executor(on: str, address: str | None, watch: Watch) -> Iterator[Callable[[Agenda, Terms], bool]]:
-    """What runs an agenda, and says whether it was interrupted; all that it runs share a Ray, which starts when it is needed."""
-    slots: list[int] = []
-    with contextlib.ExitStack() as connection:
+def _executor(on: str, address: str | None, resources: Resources, watch: Watch) -> Iterator[Callable[[Agenda, Terms], bool]]:
+    """What runs an agenda, and says whether it was interrupted; all that it runs share an executor, opened when it is needed."""
+    opened: list[Executor] = []
+    with contextlib.ExitStack() as stack:
 
         def run(agenda: Agenda, terms: Terms) -> bool:
-            try:
-                if on == "inline":
-                    inline.execute(agenda, terms, watch)
-                elif not agenda.finished:  # with nothing to do, no Ray is started
-                    from htsweep.execute import ray
-
-                    if not slots:
-                        slots.append(connection.enter_context(ray.connected(terms, address)))
-                    agenda.slots = slots[0]
-                    ray.execute(agenda, terms, watch)
-            except KeyboardInterrupt:
-                agenda.close("interrupted")
-                return True
-            return False
+            if agenda.finished:  # with nothing to do, no Ray is started
+                return False
+            if not opened:
+                place = Inline() if on == "inline" else stack.enter_context(Ray(resources.cpu, resources.gpu, address))
+                opened.append(place)
+            return work(agenda, opened[0], terms, watch)
 
         yield run
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM, as a batch system or a container's end sends it, ends the launch as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():  # only there may signals be caught
+        yield
+        return
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def terms_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS) -> Terms:
@@ -160,8 +177,16 @@ def terms_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS) -> 
     return Terms(
         results=Store(results).uri, cpu=study.resources.cpu, gpu=study.resources.gpu,
         time_limit=study.resources.time_limit_seconds, save_seconds=save_seconds,
-        paths=(str(study.file.resolve().parent),), version=released, commit=commit, dirty=dirty, **_own(study),
+        paths=(str(study.file.resolve().parent), *_own_paths()), folder=os.getcwd(), version=released,
+        commit=commit, dirty=dirty, **_own(study),
     )
+
+
+def _own_paths() -> list[str]:
+    """Where this process finds modules, and another one with its interpreter would not look: a notebook's folder, say."""
+    prefixes = (sys.prefix, sys.base_prefix)
+    absolute = [str(Path(entry or ".").resolve()) for entry in sys.path]
+    return [entry for entry in absolute if not entry.startswith(prefixes) and Path(entry).is_dir()]
 
 
 def _own(study: Study) -> dict[str, Any]:
@@ -266,9 +291,9 @@ def _told(study: Study, results: str, agenda: Agenda) -> tuple[tuple[Path, ...],
     return (*reporting.draw(study, results, out), *told), reporting.tell(study, results)
 
 
-def _held(study: Study, holder: Mapping[str, Any], folder: str) -> str:
+def _held(study: Study, holder: Mapping[str, Any], folder: str, results: str) -> str:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"]))
-    about = holder["about"] or "no word of what it does"
-    return (f"study '{study.name}' is being launched by process {holder['pid']} on {holder['host']} since {since} ({about}). "
-            "Wait for it, watch it with `htsweep status --watch`, or end it; a launch that died without a word is let go of by "
-            f"itself (on another machine after 90 s: {folder})")
+    about = f" ({holder['about']})" if holder["about"] else ""
+    return (f"study '{study.name}' is being launched by process {holder['pid']} on {holder['host']} since {since}{about}. "
+            "Wait for it, or end it. A crashed launch releases its lock automatically, one on another machine after 90 s "
+            f"(the lock is {folder} in the results).\nTo watch it: {given(study, results).verb('status', '--watch')}")

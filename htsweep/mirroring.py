@@ -148,6 +148,10 @@ class Follower:
         """Passes it on."""
         self._watch.tick(agenda)
 
+    def note(self, text: str) -> None:
+        """Passes it on."""
+        self._watch.note(text)
+
     def finish(self) -> None:
         """Lets it copy what is left, for a while; `mirrored` says how far it came, whatever became of it."""
         if self._uri is None:

@@ -90,6 +90,10 @@ class Progress:
             self._said = now
             self._console.print(self._line(agenda), highlight=False, markup=False, soft_wrap=True)
 
+    def note(self, text: str) -> None:
+        """Says it at once, on a line of its own."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     def last(self, agenda: Agenda) -> None:
         """The final state."""
         if self._live is not None:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 HOMES = {
     "ruamel": ("htsweep/document.py",), "pydantic": ("htsweep/study.py",),
     "optuna": ("htsweep/search.py", "htsweep/analysis/importance.py"),
-    "pyarrow": ("htsweep/ledger/", "htsweep/results.py", "htsweep/report/export.py"), "ray": ("htsweep/execute/ray.py",),
+    "pyarrow": ("htsweep/ledger/", "htsweep/results.py", "htsweep/report/export.py"), "ray": ("htsweep/execute/tune.py",),
     "mlflow": ("htsweep/mirror/",), "sqlalchemy": ("htsweep/mirror/",), "alembic": ("htsweep/mirror/",),
     "typer": ("htsweep/cli.py",),
     "rich": ("htsweep/progress.py",), "matplotlib": ("htsweep/report/",), "plotly": ("htsweep/report/",),

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,6 +101,80 @@ def test_a_killed_worker_s_trial_is_tried_again(study_file: Callable[..., Path],
     assert sorted(row["status"] for row in rows) == ["done", "done", "failed"]
     [died] = [row for row in rows if row["status"] == "failed"]
     assert died["reason"].startswith("died:")
+
+
+def daemon(process: subprocess.Popen[str], words: str) -> psutil.Process:
+    """The process of a launch's Ray whose command line has the words."""
+    [one] = [child for child in psutil.Process(process.pid).children(recursive=True)
+             if words in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE]
+    return one
+
+
+def test_a_launch_survives_the_loss_of_its_ray(study_file: Callable[..., Path], tmp_path: Path) -> None:
+    """Ray's control store is killed, then the process that uses Ray."""
+    path, folder = study_file(SLOW.replace("0.15", "0.4")), tmp_path / "results"
+    process = start(path, folder)
+    for count, words in ((2, "gcs_server"), (7, "htsweep.execute.tune")):
+        wait_for_ends(folder, count, process)
+        daemon(process, words).kill()
+    said, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, said
+    assert said.count("the local Ray was lost: ") == 2, said
+    assert "Ray's control store (GCS) ended" in said
+    assert "its process ended with code -9" in said
+    assert "Traceback" not in said
+    study = read(path)
+    launch(study, str(tmp_path / "whole"), on="inline", mirror=None)
+    assert numbers(study, folder) == numbers(study, tmp_path / "whole")
+    assert [row["status"] for row in ends(folder)] == ["done"] * 12
+
+
+def test_sigterm_ends_a_launch_as_ctrl_c_does(study_file: Callable[..., Path], tmp_path: Path) -> None:
+    path, folder = study_file(SLOW), tmp_path / "results"
+    process = start(path, folder)
+    time.sleep(3)  # Ray is starting
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert psutil.wait_procs(family, timeout=10)[1] == []
+
+
+def test_from_a_thread(study_file: Callable[..., Path], tmp_path: Path) -> None:
+    """As a notebook server or a web application launches."""
+    study, launched = read(study_file("task: toy\ngrid: {x: [0.1]}\n")), []
+    thread = threading.Thread(target=lambda: launched.append(launch(study, str(tmp_path / "results"), mirror=None)))
+    thread.start()
+    thread.join(120)
+    assert launched[0].agenda.done["trial done"] == 1
+
+
+def test_trials_run_where_the_launch_does(
+    study_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same interpreter, working folder, modules and relative paths, under `uv run` too; nothing is written to the home."""
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "data.txt").write_text("4.5")
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / "only_on_the_path.py").write_text("VALUE = 2.0\n")
+    home = tmp_path / "home"
+    home.mkdir(mode=0o500)
+    (tmp_path / "own_task.py").write_text(
+        "import os, sys\ndef read(config, workspace):\n    import only_on_the_path\n"
+        "    yield {'step': 0, 'data': float(open('data.txt').read()), 'value': only_on_the_path.VALUE,\n"
+        f"           'same': float(sys.executable == {sys.executable!r})}}\n")
+    path = study_file("task: own_task:read\n")
+    monkeypatch.chdir(tmp_path / "lab")
+    monkeypatch.syspath_prepend(str(tmp_path / "library"))
+    monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
+    monkeypatch.setenv("HOME", str(home))
+    study = read(path)
+    done = launch(study, str(tmp_path / "results"), mirror=None)
+    assert done.failed == 0
+    [row] = numbers(study, tmp_path / "results")
+    assert (row["data"], row["value"], row["same"]) == (4.5, 2.0, 1.0)
+    assert list(home.iterdir()) == []
 
 
 def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(study_file: Callable[..., Path], tmp_path: Path) -> None:

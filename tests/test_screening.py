@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from screened import lay
 
-from htsweep import results, screening
+from htsweep import launching, results, screening
 from htsweep.commands import Given
 from htsweep.estimate import estimate
 from htsweep.execute.agenda import Agenda
+from htsweep.execute.ray import Ray
 from htsweep.execute.trial import Outcome
 from htsweep.launching import Launched, launch
 from htsweep.ledger import Ledger, Record, Store
@@ -304,11 +305,8 @@ def test_hours_that_scores_used_up_are_used_up(run: Callable[..., Launched], stu
 def test_ray_and_inline_agree(
     run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from htsweep.execute import ray
-
     connections = []
-    connected = ray.connected
-    monkeypatch.setattr(ray, "connected", lambda *words: connections.append(words) or connected(*words))
+    monkeypatch.setattr(launching, "Ray", lambda *words: connections.append(words) or Ray(*words))
     run(folder="inline")
     done = launch(study(), str(tmp_path / "ray"), mirror=None)
     launch(study(), str(tmp_path / "ray"), mirror=None)

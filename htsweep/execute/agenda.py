@@ -142,6 +142,14 @@ class Agenda:
         """Takes a job back that was handed out but did not run."""
         self.running.pop(job.trial, None)
 
+    def requeue(self, job: Job) -> None:
+        """Takes a job back that did not run through no fault of its own; it is handed out again, as the same attempt."""
+        self.running.pop(job.trial, None)
+        self._tries[job.trial] -= 1
+        self._attempts[job.trial] -= 1
+        self._counted -= job.kind == "trial" and self._tries[job.trial] == 0
+        (self._stages if job.kind == "stage" else self._ready).appendleft(job)
+
     def close(self, why: str) -> None:
         """Hands out nothing more; what runs may end."""
         self.closed = self.closed or why

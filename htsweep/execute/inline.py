@@ -1,26 +1,61 @@
-"""Runs an agenda in this process, one trial after another: for tests, debugging and machines without Ray."""
+"""Runs trials in this process, one after another: for tests, debugging and machines without Ray."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from typing import final
 
-from htsweep.execute import trial
+from htsweep.execute import isolation, trial
 from htsweep.execute.agenda import Agenda
-from htsweep.execute.trial import Terms
-from htsweep.execute.watch import Watch
+from htsweep.execute.executor import Ended, Event, Notice, Returned, Started, Work
 
 
-def execute(agenda: Agenda, terms: Terms, watch: Watch) -> None:
-    """Runs until the agenda is finished; a KeyboardInterrupt ends it between two measurements."""
-    while not agenda.finished:
-        job = agenda.next()
-        if job is None:
-            if agenda.finished:
-                return
-            time.sleep(0.2)  # another launch makes the stage that all else waits for
-            watch.tick(agenda)
-            continue
-        watch.started(agenda, job)
-        outcome = trial.run(job, terms, agenda.artifacts(job), agenda.attempt(job))
-        agenda.end(job, outcome)
-        watch.ended(agenda, job, outcome)
+@final
+class Inline:
+    """An executor with one slot: this thread. A KeyboardInterrupt ends a trial between two of its instructions."""
+
+    slots = 1
+
+    def __init__(self) -> None:
+        self._work: Work | None = None
+        self._running: str | None = None
+        self._warned: set[str] = set()
+
+    def room(self, agenda: Agenda) -> int:
+        """One, while nothing waits: what is handed out later knows the results of what ran before."""
+        return 0 if self._work else 1
+
+    def submit(self, work: Work) -> None:
+        """Keeps the work until `events` is called."""
+        self._work = work
+
+    def events(self, seconds: float) -> Iterator[Event]:
+        """Runs the work that waits, if any."""
+        if self._running is not None:  # an interrupt ended the trial half way
+            yield Returned(self._running, again=False)
+            self._running = None
+            return
+        work, self._work = self._work, None
+        if work is None:
+            time.sleep(seconds)  # another launch makes the stage that all else waits for
+            return
+        if work.deadline is not None and time.time() > work.deadline:
+            yield Returned(work.job.trial, again=False)
+            return
+        yield Started(work.job.trial)
+        self._running = work.job.trial
+        outcome = trial.run(work.job, work.terms, work.artifacts, work.attempt)
+        self._running = None
+        for change in isolation.take_lasting():
+            if change not in self._warned:
+                self._warned.add(change)
+                yield Notice(f"trial {work.job.trial} changed this process for good ({change}); trials that run after it here "
+                             "may be affected. `--on ray` gives each of them a fresh process")
+        yield Ended(work.job.trial, outcome)
+
+    def stop(self) -> None:
+        """Gives back the work that waits, and what ran when the interrupt came."""
+        if self._work is not None:
+            self._running = self._work.job.trial
+            self._work = None

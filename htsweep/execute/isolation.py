@@ -1,35 +1,85 @@
-"""A process that runs one trial after another, each as if it were the first."""
+"""A process that runs one trial after another, each as if it were the first.
+
+What a trial changes for the whole process is put back after it. What cannot be put back (a thread that still runs, a function of
+the standard library that was replaced and may have been imported under another name since, a lowered limit) is told by
+`take_lasting`: whoever owns the process then ends it, so that the next trial starts in a fresh one.
+
+Not noticed: what a trial changes inside an object that outlives it, such as an entry added to a module's dictionary.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import decimal
+import gc
 import importlib
+import locale
 import logging
 import os
 import random
+import resource
+import signal
+import site
 import sys
+import threading
+import time
+import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+JOIN_SECONDS = 0.5
+"""A thread that ends so soon after its trial is not left behind."""
+LEAKED_FILES = 100
+"""So many files that a trial leaves open are too many for a process that is to run hundreds."""
+
+_lasting: list[str] = []
+
+
+def take_lasting() -> list[str]:
+    """What trials have changed in this process since the last call that could not be put back, each in words."""
+    changes = _lasting[:]
+    _lasting.clear()
+    return changes
 
 
 @contextmanager
-def fresh(seed: int, threads: int, device: str) -> Iterator[None]:
-    """Global state as a new process has it, seeded; what the trial changes is put back after it."""
-    folder, environment, arguments = os.getcwd(), dict(os.environ), list(sys.argv)
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+def fresh(seed: int, threads: int, device: str, own: Sequence[str] = ()) -> Iterator[list[str]]:
+    """Global state as a new process has it, seeded; what the trial changes is put back after it.
+
+    Args:
+        seed: of every global random generator.
+        threads: of torch.
+        device: that torch computes on.
+        own: the folders of the user's own modules; what a trial rebinds in these is put back.
+
+    Yields:
+        A list that holds, after the block, what could not be put back.
+    """
+    lasting: list[str] = []
+    values = {part: part.read() for part in _PARTS}
+    running = set(threading.enumerate())
+    children = _children()
+    files = _open_files()
+    modules = _Modules(own)
+    idle = [timer for timer in _TIMERS if not signal.getitimer(timer)[0]]
     _reset(seed, threads, device)
     try:
-        with warnings.catch_warnings():
-            yield
+        with warnings.catch_warnings(), decimal.localcontext():
+            yield lasting
     finally:
-        os.chdir(folder)
-        if dict(os.environ) != environment:
-            os.environ.clear()
-            os.environ.update(environment)
-        sys.argv[:] = arguments
-        root.handlers[:] = handlers
-        root.setLevel(level)
+        for timer in idle:
+            signal.setitimer(timer, 0)
+        lasting += _left_threads(running)
+        lasting += [f"the process {child} still runs" for child in sorted(_children() - children)]
+        lasting += _changed_files(files)
+        for part, value in values.items():
+            lasting += part.put_back(value)
+        lasting += modules.changes()
+        _lasting.extend(lasting)
         _reset(seed, threads, device)
 
 
@@ -40,3 +90,247 @@ def _reset(seed: int, threads: int, device: str) -> None:
     # The orchestrator does not know torch; the tasks do, and only where one of them has loaded it there is a state.
     if "torch" in sys.modules:
         importlib.import_module("tasks.process").reset(seed, threads, device)
+
+
+# -- values that belong to the process -------------------------------------------------------------------------------------
+
+
+@final
+@dataclass(frozen=True)
+class _Part:
+    """One thing that all code of a process shares."""
+
+    name: str
+    read: Callable[[], Any]
+    write: Callable[[Any], object] | None = None
+    """Puts a value back; None: that cannot be done."""
+    lasts: bool = False
+    """Whether a change counts as lasting although the value is put back: threads may have taken it over."""
+
+    def put_back(self, value: Any) -> list[str]:
+        """What lasts of a change since `value` was read: nothing where it was put back."""
+        now = self.read()
+        if now == value:
+            return []
+        change = f"the {self.name} changed"
+        if self.write is None:
+            return [change]
+        try:
+            self.write(value)
+        except (OSError, ValueError) as error:
+            return [f"{change} and cannot be put back: {error}"]
+        return [change] if self.lasts or self.read() != value else []
+
+
+def _write_environment(value: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(value)
+    time.tzset()  # reads TZ
+
+
+def _read_umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+_LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
+
+
+def _read_limits() -> dict[int, tuple[int, int]]:
+    return {limit: resource.getrlimit(limit) for limit in _LIMITS}
+
+
+def _write_limits(value: dict[int, tuple[int, int]]) -> None:
+    for limit, ends in value.items():
+        if resource.getrlimit(limit) != ends:
+            resource.setrlimit(limit, ends)
+
+
+def _read_handlers() -> dict[int, Any]:
+    return {number: signal.getsignal(number) for number in signal.valid_signals()}
+
+
+def _write_handlers(value: dict[int, Any]) -> None:
+    for number, handler in value.items():
+        if signal.getsignal(number) != handler and handler is not None:
+            signal.signal(number, handler)
+
+
+def _read_logging() -> tuple[Any, ...]:
+    root = logging.getLogger()
+    return list(root.handlers), list(root.filters), root.level, logging.root.manager.disable, logging.getLoggerClass()
+
+
+def _write_logging(value: tuple[Any, ...]) -> None:
+    root = logging.getLogger()
+    root.handlers[:], root.filters[:] = value[0], value[1]
+    root.setLevel(value[2])
+    logging.disable(value[3])
+    logging.setLoggerClass(value[4])
+
+
+def _read_streams() -> tuple[Any, ...]:
+    return sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__
+
+
+def _write_streams(value: tuple[Any, ...]) -> None:
+    sys.stdin, sys.stdout, sys.stderr = value[:3]
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = value[3:]  # type: ignore[misc]
+
+
+def _read_hooks() -> tuple[Any, ...]:
+    return sys.excepthook, sys.displayhook, threading.excepthook, sys.gettrace(), sys.getprofile()
+
+
+def _write_hooks(value: tuple[Any, ...]) -> None:
+    sys.excepthook, sys.displayhook, threading.excepthook = value[:3]
+    sys.settrace(value[3])
+    sys.setprofile(value[4])
+
+
+def _read_numpy() -> Any:
+    numpy = sys.modules.get("numpy")
+    return None if numpy is None else (numpy.geterr(), numpy.geterrcall(), numpy.get_printoptions())
+
+
+def _write_numpy(value: Any) -> None:
+    numpy = sys.modules["numpy"]
+    if value is not None:
+        numpy.seterr(**value[0])
+        numpy.seterrcall(value[1])
+        numpy.set_printoptions(**value[2])
+
+
+def _read_blocked() -> set[int]:
+    return set(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+
+
+_PARTS: tuple[_Part, ...] = (
+    _Part("signals that are blocked", _read_blocked, lambda value: signal.pthread_sigmask(signal.SIG_SETMASK, value), lasts=True),
+    _Part("working folder", os.getcwd, os.chdir),
+    _Part("environment", lambda: dict(os.environ), _write_environment),
+    _Part("arguments", lambda: list(sys.argv), lambda value: sys.argv.__setitem__(slice(None), value)),
+    _Part("search path of modules", lambda: list(sys.path), lambda value: sys.path.__setitem__(slice(None), value)),
+    _Part("mask of new files' rights", _read_umask, os.umask),
+    _Part("resource limits", _read_limits, _write_limits),
+    _Part("scheduling priority", lambda: os.nice(0)),
+    _Part("locale", lambda: locale.setlocale(locale.LC_ALL), lambda value: locale.setlocale(locale.LC_ALL, value)),
+    _Part("recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
+    _Part("switch interval", sys.getswitchinterval, sys.setswitchinterval),
+    _Part("garbage collection", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
+    _Part("hooks", _read_hooks, _write_hooks),
+    _Part("signal handlers", _read_handlers, _write_handlers),
+    _Part("logging", _read_logging, _write_logging),
+    _Part("numpy settings", _read_numpy, _write_numpy),
+    _Part("standard streams", _read_streams, _write_streams),
+)
+if hasattr(os, "sched_setaffinity"):
+    _PARTS += (_Part("CPU affinity", lambda: os.sched_getaffinity(0), lambda value: os.sched_setaffinity(0, value)),)
+
+
+# -- threads, processes, files -----------------------------------------------------------------------------------------------
+
+
+def _left_threads(before: set[threading.Thread]) -> list[str]:
+    over = time.monotonic() + JOIN_SECONDS
+    new = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in new:
+        with contextlib.suppress(RuntimeError):
+            thread.join(max(0.0, over - time.monotonic()))
+    return [f"the thread {thread.name} still runs" for thread in new if thread.is_alive()]
+
+
+def _children() -> set[int]:
+    """The processes that this one has started and that have not ended; none where the system does not tell."""
+    children: set[int] = set()
+    for path in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            children.update(map(int, path.read_text().split()))
+    return children
+
+
+def _open_files() -> tuple[list[tuple[int, int] | None], int]:
+    """Which files the three standard descriptors are, and how many descriptors are open (0 where the system does not tell)."""
+    standard: list[tuple[int, int] | None] = []
+    for descriptor in range(3):
+        try:
+            status = os.fstat(descriptor)
+            standard.append((status.st_dev, status.st_ino))
+        except OSError:
+            standard.append(None)
+    try:
+        return standard, len(os.listdir("/proc/self/fd"))
+    except OSError:
+        return standard, 0
+
+
+def _changed_files(before: tuple[list[tuple[int, int] | None], int]) -> list[str]:
+    now, count = _open_files()
+    names = ("standard input", "standard output", "standard error")
+    changes = [f"{name} was closed or replaced" for name, old, new in zip(names, before[0], now, strict=True) if old != new]
+    if count - before[1] > LEAKED_FILES:
+        changes.append(f"{count - before[1]} files were left open")
+    return changes
+
+
+# -- modules -----------------------------------------------------------------------------------------------------------------
+
+_STANDARD = frozenset(sys.stdlib_module_names) | {"builtins"}
+_INSTALLED = tuple({*site.getsitepackages(), site.getusersitepackages()})
+_CALLABLE = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type)
+
+
+@final
+class _Modules:
+    """What modules hold when a trial begins."""
+
+    def __init__(self, own: Sequence[str]) -> None:
+        self._own = tuple(f"{folder.rstrip('/')}/" for folder in own)
+        self._values: dict[types.ModuleType, dict[str, Any]] = {}
+        self._functions: dict[str, tuple[Any, dict[str, Any]]] = {}
+        for name, module in list(sys.modules.items()):
+            if name.partition(".")[0] in _STANDARD:
+                functions = self._keep(name, module)
+                for key, value in functions.items():
+                    if isinstance(value, type) and value.__module__ == name:
+                        self._keep(f"{name}.{key}", value)
+            elif self._is_own(module):
+                self._values[module] = dict(vars(module))
+
+    def _keep(self, name: str, holder: Any) -> dict[str, Any]:
+        functions = {key: value for key, value in vars(holder).items() if isinstance(value, _CALLABLE)}
+        self._functions[name] = holder, functions
+        return functions
+
+    def changes(self) -> list[str]:
+        """What was replaced in the standard library; that is put back too, but others may have imported it meanwhile."""
+        for module, values in self._values.items():
+            self._put_back(module, values)
+        changes = []
+        for name, (holder, functions) in self._functions.items():
+            for key, value in functions.items():
+                now = vars(holder).get(key)
+                if now is not value and not _by_a_library(now):
+                    setattr(holder, key, value)
+                    changes.append(f"{name}.{key} of the standard library was replaced")
+        return changes
+
+    def _is_own(self, module: types.ModuleType) -> bool:
+        file = getattr(module, "__file__", None)
+        return isinstance(file, str) and file.startswith(self._own) and not file.startswith(_INSTALLED)
+
+    def _put_back(self, module: types.ModuleType, values: dict[str, Any]) -> None:
+        for name, value in list(vars(module).items()):
+            if name not in values and not isinstance(value, types.ModuleType):
+                delattr(module, name)
+        for name, value in values.items():
+            if vars(module).get(name) is not value:
+                setattr(module, name, value)
+
+
+def _by_a_library(value: Any) -> bool:
+    """Whether what replaces a function of the standard library is an installed library's, which does so when imported."""
+    module = sys.modules.get(getattr(value, "__module__", None) or "")
+    return str(getattr(module, "__file__", None) or "").startswith(_INSTALLED)

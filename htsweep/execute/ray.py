@@ -1,40 +1,55 @@
-"""Runs an agenda under Ray Tune, on a local Ray of its own or on a cluster; the home of Ray.
+"""Runs trials on Ray: on a local one of its own, or on a cluster. The launch's side; Ray itself is in htsweep/execute/tune.py.
 
-Tune places the work and nothing else. Its searcher asks our agenda, its trainable runs a whole trial in one step and is
-reused, its snapshots and loggers are off: the ledger is the record.
+The process that uses Ray is a child of the launch. Where it is lost, with Ray's control store say, the launch says so, starts
+another, and submits again what had not ended.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
-import shutil
+import secrets
+import select
 import signal
-import socket
-import tempfile
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, replace
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self, final
 
-import ray
-from ray import tune
-from ray._private import worker
-from ray._private.state import state
-from ray.air._internal import usage
-from ray.tune.search import Searcher
-
-from htsweep.errors import HtsweepError, ResourceError
-from htsweep.execute import trial
+from htsweep import errors
+from htsweep.errors import ExecutorLost, HtsweepError
+from htsweep.execute import scratch
 from htsweep.execute.agenda import Agenda
-from htsweep.execute.machine import cores
-from htsweep.execute.trial import Outcome, Terms
-from htsweep.execute.watch import Watch
-from htsweep.planning import Job
+from htsweep.execute.executor import Died, Ended, Event, Notice, Returned, Started, Work
+from htsweep.execute.machine import cores, gpus
+from htsweep.execute.scratch import Scratch
+from htsweep.execute.trial import Outcome
+from htsweep.execute.worker import environment
 
+SILENT_SECONDS = 300.0
+"""Ray's process tells every second that it lives; after so long a silence it counts as lost."""
+START_SECONDS = 60.0
+"""After so long without Ray the user is told what is waited for; and again after each such time."""
+ORPHAN_SECONDS = 5.0
+"""Workers outlive a Ray that is lost for a moment, and what they end counts: it is not to be run again."""
+LOSSES = 3
+"""So often in a row, without a trial that ends in between, Ray is started anew."""
+AHEAD = 200
+"""The most jobs that wait inside Ray for a slot: what an autoscaler can see."""
+SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+"""The longest path under Ray's folder to which it binds a socket."""
+PROGRAM = "import sys; from htsweep.execute.tune import main; sys.exit(main())"
+"""Not by `-m`: Ray finds what it sends to its workers by the name of the module, which would be __main__."""
 _QUIET = {
+    # A local worker has the launch's interpreter, files and packages. Under `uv run`, Ray would pack the working folder and
+    # start each worker by `uv run` in a copy of it.
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     # A snapshot of Tune's own state would be rewritten whole, 10 KB a trial, for nothing.
     "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),
@@ -42,6 +57,7 @@ _QUIET = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_WARN_THRESHOLD_S": "1000",
+    "TUNE_MAX_PENDING_TRIALS_PG": str(2 * AHEAD),
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -49,235 +65,236 @@ _QUIET = {
 }
 
 
-@contextlib.contextmanager
-def connected(terms: Terms, address: str | None) -> Iterator[int]:
-    """A Ray to run on; yields how many trials it runs at once now.
+@final
+class Ray:
+    """An executor whose trials are placed by Ray Tune."""
 
-    Raises:
-        ResourceError: no node has, or can get, what a trial takes.
-        HtsweepError: the cluster cannot be reached.
-    """
-    os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    folder = None
-    if address is None:
-        # A Ray of our own: beside any other on this machine, with its own folder, gone with this launch.
-        folder = tempfile.mkdtemp(prefix="htsweep-ray-")
-        options: dict[str, Any] = {"num_cpus": cores(), "_temp_dir": folder, "include_dashboard": False}
-    else:
-        options = {}
-        _answers(address)
-    try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, configure_logging=True,
-                 **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        if address is None:
-            raise
-        raise HtsweepError(_unreachable(address, str(error))) from None
-    # Ray 2.60 prints what its daemon says of a dead worker and has no switch for it; the trial's record says it better.
-    worker.print_to_stdstream = lambda *_, **__: None
-    try:
-        _feasible(terms)
-        yield _slots(terms)
-    finally:
-        ray.shutdown()
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+    def __init__(self, cpu: float, gpu: float, address: str | None = None) -> None:
+        """An executor for trials that take `cpu` cores and `gpu` GPUs; Ray starts when the context is entered.
 
+        Args:
+            cpu: cores of a trial.
+            gpu: GPUs of a trial, or a fraction of one.
+            address: of a cluster, as `ray.init` takes it; None: a local Ray of its own, gone with this executor.
+        """
+        self._resources = {"cpu": cpu, "gpu": gpu}
+        self._address = address
+        self._slots: int | None = None
+        self._waiting: dict[str, Work] = {}
+        self._running: dict[str, Work] = {}
+        self._losses = 0
+        self._stopped = False
+        self._driver: _Driver | None = None
 
-def execute(agenda: Agenda, terms: Terms, watch: Watch) -> None:
-    """Runs until the agenda is finished, or closed and drained; call inside `connected`."""
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it calls every failed trial an error of its own
-    storage = tempfile.mkdtemp(prefix="htsweep-tune-")
-    # Tune asks for this many trials ahead of free slots, so that an autoscaler sees what is to come.
-    # What was handed out cannot be taken back, so that a budget of GPU hours, which only results use up, allows one.
-    ahead = 1 if agenda.plan.study.budget.gpu_hours is not None else max(2 * agenda.slots, min(200, agenda.left))
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(ahead)
-    # Ray 2.60 counts the callbacks for its usage statistics, and to do so imports MLflow: a second, and 100 MB.
-    usage.tag_callbacks = lambda callbacks: False
-    feed = Feed(agenda, terms, watch)
-    sent = json.dumps(asdict(replace(terms, own_process=True)))
-    trainable = tune.with_resources(tune.with_parameters(Trainee, terms=sent), {"cpu": terms.cpu, "gpu": terms.gpu})
-    tuner = tune.Tuner(
-        trainable,
-        tune_config=tune.TuneConfig(
-            search_alg=feed, num_samples=-1, reuse_actors=True,
-            trial_name_creator=lambda one: one.trial_id, trial_dirname_creator=lambda one: one.trial_id,
-        ),
-        run_config=tune.RunConfig(
-            name="launch", storage_path=storage, verbose=0, log_to_file=False, callbacks=[Observer(feed)],
-            failure_config=tune.FailureConfig(max_failures=0),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-        ),
-    )
-    previous: dict[int, Any] = {}
-    interrupted: list[int] = []
-
-    def interrupt(number: int, frame: Any) -> None:
-        """Ends Tune's loop tidily."""
-        if interrupted:  # the second time, at once
-            signal.signal(number, previous[number])
-            raise KeyboardInterrupt
-        interrupted.append(number)
-        agenda.close("interrupted")
-        # Tune ends its loop, and its trials, on this signal.
-        signal.raise_signal(signal.SIGUSR1)
-
-    # Until Tune has its own handler, the signal must not end the process.
-    before = signal.signal(signal.SIGUSR1, lambda *_: None)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        previous[number] = signal.signal(number, interrupt)
-    try:
-        tuner.fit()
-    finally:
-        for caught, handler in previous.items():
-            signal.signal(caught, handler)
-        signal.signal(signal.SIGUSR1, before)
-        shutil.rmtree(storage, ignore_errors=True)
-    if interrupted:
-        raise KeyboardInterrupt
-
-
-class Trainee(tune.Trainable):
-    """The Tune trainable: one step is one whole trial; its process goes on to the next."""
-
-    def setup(self, config: dict[str, Any], terms: str = "") -> None:
-        """Takes the first job."""
-        self._job, self._terms = config["job"], terms
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Takes the next job; the trial itself resets what the last one may have left."""
-        self._job = new_config["job"]
-        return True
-
-    def step(self) -> dict[str, Any]:
-        """Runs the job to its end."""
-        sent, terms = json.loads(self._job), json.loads(self._terms)
-        if sent["deadline"] is not None and time.time() > sent["deadline"]:
-            return {"done": True}  # the budget ran out while it waited for a slot
-        terms["paths"] = tuple(terms["paths"])
-        terms["objectives"] = tuple(tuple(one) for one in terms["objectives"])
-        outcome = trial.run(Job(**sent["job"]), Terms(**terms), sent["artifacts"], sent["attempt"])
-        return {"outcome": json.dumps(asdict(outcome)), "done": True}
-
-
-class Feed(Searcher):
-    """The searcher that hands Tune the agenda's jobs."""
-
-    def __init__(self, agenda: Agenda, terms: Terms, watch: Watch) -> None:
-        super().__init__(metric=None, mode=None)
-        self.agenda, self.terms, self.watch = agenda, terms, watch
-        self.jobs: dict[str, tuple[Job, float]] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Tune pickles what it is given, to restore from it; we never restore.
-        return {}
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Feed:
+    def __enter__(self) -> Self:
+        scratch.remove_abandoned()
+        self._driver = _Driver(self._resources, self._address)
         return self
 
-    def suggest(self, trial_id: str) -> Any:
-        """The next job, FINISHED, or None: ask again."""
-        job = self.agenda.next()
-        if job is None:
-            return self.FINISHED if self.agenda.finished else None
-        self.jobs[trial_id] = (job, time.time())
-        sent = {"job": asdict(job), "artifacts": self.agenda.artifacts(job), "attempt": self.agenda.attempt(job),
-                "deadline": self.agenda.deadline}
-        return {"job": json.dumps(sent, default=dict)}
-
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Takes in a trial that ended; of one whose process ended, the observer learns why right after."""
-        if error:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._driver is None:
             return
-        job, _ = self.jobs.pop(trial_id)
-        if result and "outcome" in result:
-            self._ended(job, Outcome(**json.loads(result["outcome"])))
-        else:  # the launch was interrupted, or out of budget
-            self.agenda.withdraw(job)
+        if self._running or self._waiting:  # an error of the launch's own
+            self.stop()
+        self._driver.close(keep=isinstance(error, ExecutorLost))
 
-    def died(self, trial_id: str, why: str) -> None:
-        """Takes in a trial whose process ended under it."""
-        job, started = self.jobs.pop(trial_id)
-        self._ended(job, trial.died(job, self.terms, self.agenda.attempt(job), why, started))
+    @property
+    def slots(self) -> int:
+        """How many trials run at once; 1 until Ray has started."""
+        return self._slots or 1
 
-    def _ended(self, job: Job, outcome: Outcome) -> None:
-        self.agenda.end(job, outcome)
-        self.watch.ended(self.agenda, job, outcome)
+    def room(self, agenda: Agenda) -> int:
+        """How many more jobs may wait inside Ray, so that no slot is left idle and an autoscaler sees what is to come."""
+        if self._slots is None or self._stopped:
+            return 0
+        # What was submitted cannot be taken back, so that a budget of GPU hours, which only results use up, allows one.
+        ahead = 1 if agenda.plan.study.budget.gpu_hours is not None else max(2 * self._slots, AHEAD)
+        return ahead - len(self._waiting)
 
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: the ledger is the record."""
+    def submit(self, work: Work) -> None:
+        """Hands the work to Ray."""
+        assert self._driver is not None, "an executor runs inside its context"
+        self._waiting[work.job.trial] = work
+        self._driver.send({"do": "run", "work": asdict(work)})
 
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing: what is to do follows from the ledger."""
+    def events(self, seconds: float) -> Iterator[Event]:
+        """What Ray's process told since the last call."""
+        assert self._driver is not None, "an executor runs inside its context"
+        for message in self._driver.messages(seconds):
+            yield from self._event(message)
+        if self._driver.lost:
+            yield from self._recover(self._driver.lost)
+
+    def started(self) -> int:
+        """Waits until Ray has started, and returns how many trials it runs at once.
+
+        Raises:
+            HtsweepError: it does not start, or has not what a trial takes.
+        """
+        assert self._driver is not None, "an executor runs inside its context"
+        while self._slots is None:
+            for message in self._driver.messages(1.0):
+                for _ in self._event(message):
+                    pass
+            if self._driver.lost:
+                msg = f"Ray did not start: {self._driver.lost}"
+                raise ExecutorLost(msg)
+        return self._slots
+
+    def stop(self) -> None:
+        """Ends all trials, and Ray."""
+        self._stopped = True
+        if self._driver is not None and self._slots is not None:
+            self._driver.send({"do": "stop"})
+
+    def _event(self, message: Mapping[str, Any]) -> Iterator[Event]:
+        kind, trial = message["event"], message.get("trial", "")
+        if kind == "slots":
+            self._slots = message["slots"]
+        elif kind == "started":
+            if trial in self._waiting:
+                self._running[trial] = self._waiting.pop(trial)
+                yield Started(trial)
+        elif kind in ("ended", "died", "returned"):
+            self._running.pop(trial, self._waiting.pop(trial, None))
+            if kind == "ended":
+                self._losses = 0
+                yield Ended(trial, Outcome(**message["outcome"]))
+            else:
+                yield Died(trial, message["why"]) if kind == "died" else Returned(trial, message["again"])
+        elif kind == "notice":
+            yield Notice(message["text"])
+        elif kind == "refused":
+            raise getattr(errors, message["kind"], HtsweepError)(message["text"])
+
+    def _recover(self, why: str) -> Iterator[Event]:
+        """Another Ray in place of the one that is lost; what had not ended is returned, to be submitted again."""
+        assert self._driver is not None
+        unfinished = [*self._running, *self._waiting]
+        self._running, self._waiting = {}, {}
+        if self._stopped:
+            for trial in unfinished:
+                yield Returned(trial, again=False)
+            return
+        self._losses += 1
+        where = "the local Ray" if self._address is None else f"the Ray cluster at {self._address}"
+        if self._losses > LOSSES:
+            msg = (f"{where} was lost {self._losses} times in a row: {why}. Nothing that has ended is lost, and the next launch "
+                   f"goes on from here; logs: {self._driver.logs}")
+            raise ExecutorLost(msg)
+        yield Notice(f"{where} was lost: {why}. Starting {'another' if self._address is None else 'over'}; what has ended "
+                     f"counts, and {len(unfinished)} trials are submitted again")
+        self._driver.close()
+        time.sleep(ORPHAN_SECONDS)
+        self._slots = None
+        self._driver = _Driver(self._resources, self._address)
+        for trial in unfinished:
+            yield Returned(trial, again=True)
 
 
-class Observer(tune.Callback):
-    """Tells of starts, of why a trial's process ended, and that time goes by."""
+@final
+class _Driver:
+    """Ray's process, its pipes, and the folder that it writes to."""
 
-    def __init__(self, feed: Feed) -> None:
-        self.feed = feed
+    def __init__(self, resources: Mapping[str, float], address: str | None) -> None:
+        self.lost = ""
+        """Why the process is of no more use; "" while it is."""
+        self._scratch = Scratch(scratch.with_room_for(SOCKET))
+        self._log = self._scratch.path / "driver.log"
+        self._ray_logs = ""
+        self._heard = b""
+        self._spoke = self._noticed = time.monotonic()
+        commands, sends = os.pipe()
+        hears, events = os.pipe()
+        self._sends: BinaryIO = os.fdopen(sends, "wb")
+        self._hears: BinaryIO = os.fdopen(hears, "rb", buffering=0)
+        words = [sys.executable, "-c", PROGRAM, str(commands), str(events)]
+        with self._log.open("wb") as log:
+            # A session of its own: Ctrl-C is for the launch, which then has Ray end its trials.
+            self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                                             pass_fds=(commands, events), env=self._environment(resources, address))
+        os.close(commands)
+        os.close(events)
 
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Says that a slot took the trial."""
-        self.feed.watch.started(self.feed.agenda, self.feed.jobs[trial.trial_id][0])
+    @property
+    def logs(self) -> str:
+        """Where Ray's logs are, and those of the process itself."""
+        return ", ".join(filter(None, [self._ray_logs, str(self._log)]))
 
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Passes the reason on."""
-        self.feed.died(trial.trial_id, str(trial.get_error() or "the worker's process ended"))
+    def send(self, command: Mapping[str, Any]) -> None:
+        """Tells the process what to do."""
+        with contextlib.suppress(BrokenPipeError):  # it has just ended, as `messages` will tell
+            self._sends.write(json.dumps(command, default=dict).encode() + b"\n")
+            self._sends.flush()
 
-    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Passes the time."""
-        self.feed.watch.tick(self.feed.agenda)
+    def messages(self, seconds: float) -> Iterator[dict[str, Any]]:
+        """What the process told; waits up to `seconds` for the first line."""
+        if self.lost:
+            time.sleep(seconds)
+            return
+        while select.select([self._hears], [], [], seconds)[0]:
+            piece = self._hears.read(65_536)
+            if not piece:
+                self.lost = self.lost or self._ending()
+                return
+            seconds = 0.0
+            self._spoke = time.monotonic()
+            self._heard += piece
+            *lines, self._heard = self._heard.split(b"\n")
+            for message in map(json.loads, lines):
+                if message["event"] == "lost":
+                    self.lost = message["why"]
+                elif message["event"] == "slots":
+                    self._ray_logs = message["logs"]
+                if message["event"] != "alive":
+                    yield message
+        yield from self._silence()
+
+    def close(self, keep: bool = False) -> None:
+        """Ends the process, and Ray with it; with `keep`, the logs stay until the next launch."""
+        self.send({"do": "finish"})
+        with contextlib.suppress(BrokenPipeError):
+            self._sends.close()
+        try:
+            self._process.wait(0 if self.lost else 15)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._hears.close()
+        if not keep:
+            self._scratch.close()
+
+    def _silence(self) -> Iterator[dict[str, Any]]:
+        """What a silence of the process means."""
+        now = time.monotonic()
+        if not self._ray_logs and now - self._noticed > START_SECONDS:
+            self._noticed = now
+            yield {"event": "notice", "text": f"Ray has not started after {now - self._spoke:.0f} s; its logs are below "
+                   f"{self._scratch.path}, and {self._log} has what it printed"}
+        if now - self._spoke > SILENT_SECONDS:
+            self.lost = f"its process has not answered for {SILENT_SECONDS:g} s"
+
+    def _ending(self) -> str:
+        """Why the process ended, as far as it is known."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(10)
+        lines = [line.strip() for line in self._log.read_text(errors="replace").splitlines() if line.strip()]
+        said = f": {lines[-1][:300]}" if lines else ""
+        return f"its process ended with code {self._process.poll()}{said}"
+
+    def _environment(self, resources: Mapping[str, float], address: str | None) -> dict[str, str]:
+        folder = self._scratch.path
+        (folder / "tune").mkdir()
+        options = {**resources, "address": address, "cores": cores(), "gpus": gpus(), "folder": str(folder),
+                   "storage": str(folder / "tune")}
+        quiet = {name: value for name, value in _QUIET.items() if address is None or name not in os.environ}
+        return {**environment(), **quiet, **({} if address else _token(folder)), "HTSWEEP_RAY": json.dumps(options)}
 
 
-def _answers(address: str) -> None:
-    """Raises HtsweepError where nothing listens at HOST:PORT: Ray itself would try for minutes."""
-    host, colon, port = address.rpartition(":")
-    if not colon or "://" in address or not port.isdigit():
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
-        raise HtsweepError(_unreachable(address, str(error))) from None
-
-
-def _unreachable(address: str, why: str) -> str:
-    return (f"--address {address}: no Ray cluster answers there ({why}); `ray status --address {address}` says what is wrong. "
-            "A cluster that asks for a token needs RAY_AUTH_MODE=token and its token on this machine")
-
-
-def _feasible(terms: Terms) -> None:
-    """Raises ResourceError where no node, and no node type of the autoscaler, has what a trial takes."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    wanted = {"CPU": terms.cpu, "GPU": terms.gpu}
-
-    def fits(resources: dict[str, float]) -> bool:
-        return all(resources.get(name, 0) >= amount for name, amount in wanted.items())
-
-    if any(map(fits, nodes)) or any(map(fits, _node_types())):
-        return
-    best = {name: max((node.get(name, 0) for node in nodes), default=0) for name in wanted}
-    lacking = [f"{name.lower()} {amount:g} (the largest node has {best[name]:g})"
-               for name, amount in wanted.items() if amount > best[name]]
-    msg = f"resources: a trial takes {' and '.join(lacking) or wanted}; no node of this Ray has that at once, and none can " \
-          "be had; lower it in the study, or launch on a cluster that has it"
-    raise ResourceError(msg)
-
-
-def _node_types() -> list[dict[str, float]]:
-    """The resources of the node types that the cluster's autoscaler can start."""
-    # Ray 2.60 offers no public call for this; without an autoscaler there is nothing to read.
-    try:
-        config = state.get_cluster_config()
-    except Exception:
-        return []
-    return [dict(group.resources) for group in getattr(config, "node_group_configs", ())
-            if getattr(group, "max_count", 0) != 0]
-
-
-def _slots(terms: Terms) -> int:
-    there = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    fits = [there.get(name, 0) / amount for name, amount in (("CPU", terms.cpu), ("GPU", terms.gpu)) if amount]
-    return max(1, int(min(fits))) if fits else 1
-
+def _token(folder: Path) -> dict[str, str]:
+    """What makes a local Ray ask for a token of its own; Ray's own choice is to write one to the home folder."""
+    token = folder / "token"
+    token.touch(mode=0o600)
+    token.write_text(secrets.token_hex(32))
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -38,12 +39,16 @@ class Terms:
     time_limit: float | None = None
     save_seconds: float = SAVE_SECONDS
     paths: tuple[str, ...] = ()
+    """Where a user's own modules are looked for, beside where Python looks anyway."""
+    folder: str = ""
+    """The working folder of the launch: relative paths mean the same in every trial, if its node has the folder."""
     version: str = ""
     commit: str | None = None
     dirty: bool | None = None
     first_rung: int | None = None
     eta: int = 3
     objectives: tuple[tuple[str, str], ...] = ()
+    grace: float = GRACE_SECONDS
     own_process: bool = False
     """Whether the process may be ended to end a trial that hangs."""
 
@@ -97,9 +102,13 @@ def run(job: Job, terms: Terms, artifacts: Mapping[str, Mapping[str, str]], atte
         log.close()
         os._exit(17)
 
+    lasting: list[str] = []
+    # Here, so that what a trial changes in the module of its task is seen against the module as it was imported.
+    with contextlib.suppress(Exception):
+        task.find(job.task)
     try:
         with _limited(terms, overdue), redirect_stdout(log), redirect_stderr(log), \
-                fresh(seed_for(job.repetition, "process"), threads, device):
+                fresh(seed_for(job.repetition, "process"), threads, device, terms.paths) as lasting:
             measured += space.measured_before()
             if not _drive(job, terms, store, space, measured):
                 status = "stopped"
@@ -112,6 +121,8 @@ def run(job: Job, terms: Terms, artifacts: Mapping[str, Mapping[str, str]], atte
         status, reason, error = "failed", _reason(raised), traceback.format_exc()
     if reason:
         log.write(f"{error or ''}{reason}\n")
+    for change in lasting:
+        log.write(f"the trial changed its process for good: {change}\n")
     outcome = ended(status, reason, error)
     space.close(ended=status != "failed" or not reason or not reason.startswith("time_limit"))
     log.close()
@@ -195,7 +206,7 @@ def _limited(terms: Terms, overdue: Any) -> Iterator[None]:
     def ring(_: int, __: Any) -> None:
         raise TimeLimit
 
-    watch = threading.Timer(terms.time_limit + GRACE_SECONDS, overdue) if terms.own_process else None
+    watch = threading.Timer(terms.time_limit + terms.grace, overdue) if terms.own_process else None
     main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGALRM, ring) if main else None
     if watch is not None:
@@ -231,19 +242,37 @@ def _record(
     return Outcome(job.trial, status, reason, ended - started, started, ended, attempt, name, last, artifact)
 
 
-def died(job: Job, terms: Terms, attempt: int, why: str, started: float) -> Outcome:
-    """How a trial ended whose process ended under it: as the worker wrote, or else as the driver now writes."""
-    store = Store(terms.results)
-    for row in Ledger(store).attempts(job.trial):
-        if row["attempt"] == attempt:  # the worker got as far as its record
+def recorded(job: Job, terms: Terms, attempt: int) -> Outcome | None:
+    """How the attempt at the job ended by the record that its worker wrote; None where there is none."""
+    for row in Ledger(Store(terms.results)).attempts(job.trial):
+        if row["attempt"] == attempt:
             artifact = json.loads(row["artifact"]) if row["artifact"] else {}
             return Outcome(job.trial, row["status"], row["reason"], row["seconds"], row["started"], row["ended"], attempt,
                            row["record"], {}, artifact)
+    return None
+
+
+def died(job: Job, terms: Terms, attempt: int, why: str, started: float, reason: str = "") -> Outcome:
+    """How a trial ended whose process ended under it: as its worker recorded it, else as this records it now.
+
+    Args:
+        job: what the process ran.
+        terms: of the launch.
+        attempt: at the job.
+        why: all that is known of the end, for the log.
+        started: when the attempt began, in unix seconds.
+        reason: what the record says; "": what follows from `why`.
+    """
+    outcome = recorded(job, terms, attempt)
+    if outcome is not None:
+        return outcome
+    store = Store(terms.results)
     kind = "out_of_memory" if "OutOfMemory" in why or "out of memory" in why.lower() else "died"
     log = Log(store, f"logs/{job.trial}-{attempt}.txt")
-    log.write(why)
+    log.write(f"{why}\n")
     device = "cuda:0" if terms.gpu > 0 else "cpu"
-    outcome = _record(job, terms, store, [], "failed", f"{kind}: {_gist(why)}", why, started, attempt, {}, log, device)
+    outcome = _record(job, terms, store, [], "failed", reason or f"{kind}: {_gist(why)}", why, started, attempt, {}, log,
+                      device)
     log.close()
     return outcome
 

@@ -21,6 +21,9 @@ class Watch(Protocol):
     def tick(self, agenda: Agenda) -> None:
         """Time went by."""
 
+    def note(self, text: str) -> None:
+        """Something that the user should know, such as what the launch waits for."""
+
 
 class Silent:
     """Sees all and says nothing."""
@@ -32,4 +35,7 @@ class Silent:
         """Nothing."""
 
     def tick(self, agenda: Agenda) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
         """Nothing."""

@@ -1,0 +1,134 @@
+"""Kills processes of a launch at random moments, launches again until all is done, and compares with an undisturbed run.
+
+    uv run python benchmarks/kills.py --rounds 20 --seed 1
+
+Each round kills one to three processes: the launch itself, the process that uses Ray, Ray's control store or node manager, a
+worker, or a trial's own process. It fails where a trial is lost, is done twice or has other numbers, where something of a killed
+launch is left behind, or where a launch says something in Python's words rather than ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+import htsweep
+from htsweep.ledger import Ledger, Store
+from htsweep.study import Study
+
+TASK = """
+import json, time
+
+def source(config, workspace):
+    time.sleep(0.3)
+    (workspace.output / "model.json").write_text(json.dumps(workspace.seed("source") % 1000))
+    yield {"step": 0, "train/loss": 1.0}
+
+def adapt(config, workspace):
+    model = json.loads((workspace.artifact("source") / "model.json").read_text())
+    kept = workspace.load()
+    first = json.loads(kept) + 1 if kept else 0
+    for step in range(first, 4):
+        time.sleep(0.1)
+        workspace.save(lambda: json.dumps(step).encode())
+        yield {"step": step, "test/overall_accuracy": (model + step * config["x"]) / 1000}
+
+adapt.stages = lambda config: {"source": (__name__ + ":source", {})}
+"""
+STUDY = "study: kills\ntask: kills_task:adapt\ngrid: {x: [1, 2, 3, 4]}\nrepetitions: 4\n"
+VICTIMS = {
+    "launch": "bin/htsweep launch", "Ray's user": "htsweep.execute.tune", "control store": "gcs_server",
+    "node manager": "raylet/raylet", "worker": "Trainable", "trial": "htsweep.execute.worker",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    draw = random.Random(given.seed)
+    with tempfile.TemporaryDirectory(prefix="kills-") as name:
+        folder = Path(name)
+        (folder / "kills_task.py").write_text(TASK)
+        (folder / "study.yaml").write_text(STUDY)
+        study = htsweep.read(folder / "study.yaml")
+        htsweep.launch(study, str(folder / "whole"), on="inline", mirror=None)
+        expected = numbers(study, folder / "whole")
+        seconds = []
+        for number in range(given.rounds):
+            began = time.monotonic()
+            told = play(draw, folder / "study.yaml", folder / f"round{number}")
+            problems = wrong(study, folder / f"round{number}", expected)
+            seconds.append(time.monotonic() - began)
+            print(f"round {number}: {told}: {seconds[-1]:.0f} s, {problems or 'right'}", flush=True)
+            if problems:
+                sys.exit(1)
+    print(f"{given.rounds} rounds, median {statistics.median(seconds):.0f} s: no trial lost, none done twice, numbers equal")
+
+
+def play(draw: random.Random, study: Path, results: Path) -> str:
+    """Kills in one launch, then launches until all is done; tells what was killed when."""
+    killed = []
+    process = launch(study, results)
+    for _ in range(draw.randint(1, 3)):
+        victim, delay = draw.choice(list(VICTIMS)), draw.uniform(0.5, 10)
+        time.sleep(delay)
+        if kill(process, victim):
+            killed.append(f"{victim} after {delay:.1f} s")
+    said, _ = process.communicate(timeout=300)
+    for _ in range(6):
+        assert "Traceback" not in said, said
+        if process.returncode == 0:
+            return ", ".join(killed) or "nothing"
+        process = launch(study, results)
+        said, _ = process.communicate(timeout=300)
+    raise SystemExit(f"not done after six more launches: {said}")
+
+
+def launch(study: Path, results: Path) -> subprocess.Popen[str]:
+    words = [str(Path(sys.executable).parent / "htsweep"), "launch", str(study), "--results", str(results), "--no-mirror"]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def kill(process: subprocess.Popen[str], victim: str) -> bool:
+    """Whether there was such a process to kill."""
+    with contextlib.suppress(psutil.Error):
+        for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):
+                if VICTIMS[victim] in " ".join(one.cmdline()) and one.status() != psutil.STATUS_ZOMBIE:
+                    one.send_signal(signal.SIGKILL)
+                    return True
+    return False
+
+
+def numbers(study: Study, results: Path) -> list[dict[str, object]]:
+    frame = htsweep.measurements(study, str(results)).sort_values(["trial", "step"])
+    return frame.to_dict("records")
+
+
+def wrong(study: Study, results: Path, expected: list[dict[str, object]]) -> str:
+    """What does not hold after a round; empty where all does."""
+    rows = Ledger(Store(results)).trials(every=True).to_pylist()
+    done = [row["trial"] for row in rows if row["status"] == "done"]
+    if len(done) != len(set(done)):
+        return "a trial was done twice"
+    if numbers(study, results) != expected:
+        return "numbers differ"
+    left = [path.name for path in (results / "leases").rglob("*.json")] + [path.name for path in (results / "states").rglob("*")
+                                                                          if path.is_file()]
+    return f"left behind: {left}" if left else ""
+
+
+if __name__ == "__main__":
+    main()
