@@ -163,6 +163,8 @@ def _cells(study: Study, found: Task, where: Located) -> Iterator[Problem]:
             wrong = [(key, message) for key, message in found.problems(config)]
         except (ValueError, LookupError, OSError) as error:
             wrong, config = [("", str(error))], None
+        except Exception as error:  # a value of a type that the task does not expect may raise anything
+            wrong, config = [("", f"the task cannot read a value: {type(error).__name__}: {error}")], None
         for key, message in wrong:
             if message not in said:
                 said.add(message)

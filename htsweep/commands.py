@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -50,9 +50,10 @@ class Given:
         """The command `htsweep VERB FILE ... OPTIONS`."""
         return quoted([*self._words(verb), *options])
 
-    def at(self, results: str) -> Given:
-        """The same on other results."""
-        return replace(self, results=results)
+    @property
+    def secret(self) -> str:
+        """What must be said before a command that shows no password, but needs one; "" where there is none."""
+        return f" (with the password in place of {PASSWORD})" if self.mirror and shown(self.mirror) != self.mirror else ""
 
     def _words(self, verb: str) -> list[str]:
         return ["htsweep", verb, operand(self.file), *(word for override in self.overrides for word in ("--set", override)),

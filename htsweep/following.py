@@ -114,10 +114,10 @@ def _followed(study: Study, store: Store, uri: str, over: threading.Event) -> Mi
         for row, measured in ledger.fresh(seen):
             yield from _runs(members, row, measured)
 
-    follow(read_new, over.is_set, lambda: Mirror(uri_of(store, uri), study.name, ours=not uri), pause=LOOK_SECONDS,
-           patience=PATIENCE_SECONDS)
+    behind = follow(read_new, over.is_set, lambda: Mirror(uri_of(store, uri), study.name, ours=not uri), pause=LOOK_SECONDS,
+                    patience=PATIENCE_SECONDS)
     over.wait()
-    return _settle(members, store, uri, PATIENCE_SECONDS)[1]
+    return _settle(members, store, uri, 0.0 if behind else PATIENCE_SECONDS)[1]
 
 
 def _settle(members: Members, store: Store, uri: str, patience: float) -> tuple[int, Mirrored]:

@@ -293,7 +293,7 @@ def _told(study: Study, results: str, agenda: Agenda) -> tuple[tuple[Path, ...],
 
 def _held(study: Study, holder: Mapping[str, Any], folder: str, results: str) -> str:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"]))
-    about = f" ({holder['about']})" if holder["about"] else ""
-    return (f"study '{study.name}' is being launched by process {holder['pid']} on {holder['host']} since {since}{about}. "
-            "Wait for it, or end it. A crashed launch releases its lock automatically, one on another machine after 90 s "
-            f"(the lock is {folder} in the results).\nTo watch it: {given(study, results).verb('status', '--watch')}")
+    about = f"\nWhat it runs: {holder['about']}" if holder["about"] else ""
+    return (f"study '{study.name}' is being launched by process {holder['pid']} on {holder['host']} since {since}. "
+            "Wait for it, or end that process. A crashed launch releases its lock automatically, one on another machine after "
+            f"90 s (the lock is {folder} in the results).{about}\nTo watch it: {given(study, results).verb('status', '--watch')}")

@@ -50,7 +50,7 @@ class Mirrored:
             return []
         count = "an unknown number" if self.runs is None else str(self.runs)
         head = f"MLflow has {count} of {self.of} ended trials" + (f": {self.trouble}" if self.trouble else "")
-        return [head, f"To bring it up to date: {given.mirror_it()}"]
+        return [head, f"To bring it up to date{given.secret}: {given.mirror_it()}"]
 
 
 class Members:

@@ -38,12 +38,12 @@ def told(study: Study, given: Given, done: Launched) -> list[str]:
                  f"({agenda.reused} reused, {done.failed} failed, {done.left} remaining)")
     if done.failed:
         lines += [f"Reasons and log files: {given.verb('status')}",
-                  f"Once the cause is fixed, this runs only what failed: {given.launch()}"]
+                  f"Once the cause is fixed, this runs only what failed{given.secret}: {given.launch()}"]
     if done.interrupted:
-        lines.append(f"Interrupted; nothing is lost. To continue: {given.launch()}")
+        lines.append(f"Interrupted; nothing is lost. To continue{given.secret}: {given.launch()}")
     elif agenda.closed:
-        lines.append(f"Ended by the {agenda.closed}, with {counted(done.left, 'trial')} remaining. Raise it, then continue: "
-                     f"{given.launch()}")
+        lines.append(f"Ended by the {agenda.closed}, with {counted(done.left, 'trial')} remaining. Raise it, then "
+                     f"continue{given.secret}: {given.launch()}")
     if done.mirrored is not None:
         lines += [*done.mirrored.notes, *done.mirrored.lacking(given)]
     return lines

@@ -164,7 +164,7 @@ def test_a_database_of_a_newer_mlflow_is_left_alone_and_the_remedy_works(mirrore
     before = runs(path)
     execute(path, "UPDATE alembic_version SET version_num = 'ffffffffffff'")
     content = path.read_bytes()
-    with pytest.raises(HtsweepError, match=f"{path} cannot be used") as caught:
+    with pytest.raises(HtsweepError, match="it is of a newer MLflow than the installed") as caught:
         copy(study, str(path.parent))
     assert path.read_bytes() == content
     [remedy] = [line.partition("makes a new one: ")[2] for line in str(caught.value).splitlines() if "makes a new one" in line]
@@ -174,9 +174,7 @@ def test_a_database_of_a_newer_mlflow_is_left_alone_and_the_remedy_works(mirrore
     assert path.with_name("mlflow-old.db").read_bytes() == content
 
 
-def test_a_database_that_another_process_holds_is_named_and_waited_for(
-    mirrored: tuple[Study, Path], monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_database_that_another_process_holds_is_named_and_healed_later(mirrored: tuple[Study, Path]) -> None:
     study, path = mirrored
     fill(study.model_copy(update={"repetitions": 3}), path.parent, [2])
     more = toy(path.parent.parent, study.source.replace("repetitions: 2", "repetitions: 3"))
@@ -185,13 +183,10 @@ def test_a_database_that_another_process_holds_is_named_and_waited_for(
     there = looked(more, path.parent)
     assert (there.runs, there.of) == (0, 12)
     assert "database is locked (another process holds it" in there.trouble
-    with pytest.raises(HtsweepError, match="MLflow has 0 of 12 ended trials: .*database is locked"):
+    with pytest.raises(HtsweepError, match=r"MLflow has 0 of 12 ended trials: .*database is locked"):
         copy(more, str(path.parent))
-    waits = threading.Timer(3.0, lambda: None)
-    waits.start()
     held.execute("COMMIT")
     held.close()
-    waits.cancel()
     assert "has all 12 ended trials" in copy(more, str(path.parent))
 
 

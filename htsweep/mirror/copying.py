@@ -239,6 +239,8 @@ def explained(error: BaseException, uri: str) -> str:
     path = None if isinstance(error, HtsweepError) else address.database_of(uri)
     if isinstance(error, HtsweepError):
         text = str(error)
+    elif isinstance(error, ModuleNotFoundError):
+        text = f"MLflow needs the package {error.name} for this tracking URI, which is not installed: uv pip install {error.name}"
     elif not isinstance(error, OUTAGES):
         text = _first_line(error)
     elif path is not None:
