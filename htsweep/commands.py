@@ -86,5 +86,6 @@ def on_results(results: str) -> list[str]:
 
 def shown(uri: str) -> str:
     """A tracking URI without the password that it holds."""
-    uri = re.sub(r"(?<=://)([^/@:]*):[^/@]*@", rf"\1:{PASSWORD}@", uri)
+    # USER:PASSWORD@ at the start, where a password may hold anything; HOST:5000/a@b has none.
+    uri = re.sub(r"^([\w+.-]+://|(?!\w+://))([^/@:?]*):(?!\d+/)(?!//)([^?]*)@", rf"\1\2:{PASSWORD}@", uri)
     return re.sub(r"([?&][^=&]*(?:pass|pwd|token|secret|key)[^=&]*=)[^&]*", rf"\1{PASSWORD}", uri, flags=re.IGNORECASE)

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlparse
 from urllib.request import url2pathname
 
+from htsweep.commands import shown
 from htsweep.errors import HtsweepError, did_you_mean
 
 SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "file")
@@ -39,8 +40,8 @@ def database_of(uri: str) -> Path | None:
         return None
     name = unquote(rest.partition("?")[0].removeprefix("/"))
     if name in ("", ":memory:"):
-        raise HtsweepError(f"the tracking URI {uri} names a database in memory, which is gone when the command ends; give a "
-                           "file, such as sqlite:///mlflow.db")
+        raise HtsweepError(f"the tracking URI {shown(uri)} names a database in memory, which is gone when the command ends; "
+                           "give a file, such as sqlite:///mlflow.db")
     return Path(name).absolute()
 
 
@@ -81,5 +82,5 @@ def path_of(location: str) -> Path | None:
 def _of_path(path: Path, came: str) -> str:
     if path.is_file() or (path.suffix in ENDINGS and not path.is_dir()):
         return of_database(path)
-    raise HtsweepError(f"the tracking URI {came} is no database, and MLflow keeps no runs in folders any more; give a SQLite "
-                       f"file, such as {of_database(path / 'mlflow.db')}, or a server, such as http://HOST:5000")
+    raise HtsweepError(f"the tracking URI {shown(came)} is no database, and MLflow keeps no runs in folders any more; give a "
+                       "SQLite file, such as sqlite:////FOLDER/mlflow.db, or a server, such as http://HOST:5000")
