@@ -114,7 +114,10 @@ def _failures(planned: Plan, rows: Sequence[Mapping[str, Any]], store: Store) ->
         wanted = {row["trial"] for row in tally.proposed(planned, rows)} | set(planned.stages(bases))
     else:
         listed = list(planned.trials())
-        wanted = {trial for _, _, trial in listed} | set(planned.stages((point, rep) for point, rep, _ in listed))
+        over = {row["trial"] for row in rows if row["status"] != "failed"}
+        # A stage that nothing waits for any more is not run again, however it ended.
+        waiting = planned.stages((point, repetition) for point, repetition, trial in listed if trial not in over)
+        wanted = {trial for _, _, trial in listed} | set(waiting)
     found = []
     for row in rows:
         if row["status"] == "failed" and row["trial"] in wanted:
