@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import shutil
 import subprocess
 import sys
@@ -77,9 +76,6 @@ def _failed(error: Exception, setting: str) -> Finding:
     if isinstance(error, subprocess.TimeoutExpired):
         return f"no answer within {error.timeout:.0f} s", "the disk that holds the packages may be slow; run this again"
     if isinstance(error, OSError):
-        home = os.environ.get("HOME")
-        if home and str(error.filename).startswith(home):
-            setting = "the environment variable HOME"
         return f"{error.strerror or error}: {error.filename}" if error.filename else str(error), remedy_of(error, setting)
     remedy = "reinstall the packages (uv sync), then run this again; if that does not help, report it"
     return f"{type(error).__name__}: {error}", remedy

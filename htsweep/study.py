@@ -221,6 +221,7 @@ def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = 
     value.setdefault("study", path.stem)
     where = Located(parsed, _override(value, overrides, problems))
     value = {key: item for key, item in value.items() if not key.startswith(OWN)}
+    unread = list(problems)
     study, broken = _validated(value, where, problems)
     if study is not None:
         study._file = path
@@ -230,9 +231,8 @@ def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = 
         problems += _checked(study, where, broken)
     if problems or study is None:
         # A value that could not be read stands for nothing: what else is wrong with it follows from that.
-        unread = {problem.key for problem in parsed.problems}
-        raise StudyError(str(file), [*parsed.problems, *(problem for problem in problems[len(parsed.problems):]
-                                                         if problem.key not in unread)])
+        said = {problem.key for problem in unread}
+        raise StudyError(str(file), [*unread, *(problem for problem in problems[len(unread):] if problem.key not in said)])
     return study
 
 
