@@ -193,6 +193,11 @@ def _baseline(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     if compared is None:
         yield where.problem(("baseline",), "is a value of the factor that is compared, but the grid has no factor")
         return
+    setting = (found.settings or {}).get(compared)
+    wrong = None if setting is None else refused(setting, study.baseline)
+    if wrong:
+        yield where.problem(("baseline",), wrong)
+        return
     values = [cell[compared] for cell in itertools.islice(cells_of(study), MOST_CELLS) if compared in cell]
     known = list({text_of(value): value for value in values}.values())
     meant = {text_of(found.resolve({**study.fixed, compared: value}).get(compared, value)) for value in known}
