@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from htsweep.errors import HtsweepError
+from htsweep.errors import HtsweepError, is_of_the_disk, remedy_of
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -243,4 +243,10 @@ def main(arguments: list[str] | None = None) -> Any:
         return app(arguments)
     except HtsweepError as error:
         typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if not is_of_the_disk(error):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"error: {where}{error.strerror}; {remedy_of(error)}", err=True)
         sys.exit(2)

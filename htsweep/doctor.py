@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from htsweep.errors import HtsweepError
+from htsweep.errors import HtsweepError, remedy_of
 from htsweep.execute.machine import cores, gpus
 from htsweep.execute.workspace import cache_folder
 from htsweep.ledger import Lease, Ledger, Record, Store
@@ -46,27 +45,6 @@ def examine(results: str, say: Callable[[str], object]) -> int:
             say(f"      {'':9} remedy: {remedy}")
             worst = 1
     return worst
-
-
-def remedy_of(error: OSError, setting: str) -> str:
-    """What to do where a file or folder cannot be used.
-
-    Args:
-        error: what the file system says.
-        setting: what names the folder, such as `--results`.
-    """
-    where = f" {error.filename}" if error.filename else ""
-    other = f", or give {setting} another folder" if setting else ""
-    remedies = {
-        errno.ENOSPC: f"free some space on its disk{other}", errno.EDQUOT: f"free some of your quota on its disk{other}",
-        errno.EROFS: f"that disk can only be read: give {setting or 'it'} a folder on another one",
-        errno.EACCES: f"ask for the permission to write to{where or ' it'}{other}",
-        errno.EPERM: f"ask for the permission to write to{where or ' it'}{other}",
-        errno.ENAMETOOLONG: f"give {setting or 'it'} a folder with a shorter path",
-        errno.ENOTDIR: f"part of the path{where} is a file: give {setting or 'it'} a path of folders",
-        errno.ENOENT: f"the path{where} does not exist and cannot be made: give {setting or 'it'} a folder that exists",
-    }
-    return remedies.get(error.errno or 0, f"look at{where or ' what the message names'}{other}; then run this again")
 
 
 def _failed(error: Exception, setting: str) -> Finding:

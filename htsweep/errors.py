@@ -11,6 +11,7 @@ HtsweepError            exit code 2 unless said otherwise; shown without a trace
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
@@ -73,3 +74,30 @@ def did_you_mean(came: str, known: Iterable[str]) -> str:
     hint = f"did you mean '{near[0]}'? " if near else ""
     listed = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
     return f"{hint}known: {listed}" if names else hint.strip()
+
+
+def remedy_of(error: OSError, setting: str = "") -> str:
+    """What to do where a file or folder cannot be used.
+
+    Args:
+        error: what the file system says.
+        setting: by what the user names the folder, such as `--results`; "" where that is plain.
+    """
+    by = f" by {setting}" if setting else ""
+    it = error.filename or "it"
+    permission = f"get the permission to write to {it}, or give another folder{by}"
+    remedies = {
+        errno.ENOSPC: f"free some space on its disk, or give another folder{by}",
+        errno.EDQUOT: f"free some of your quota on its disk, or give another folder{by}",
+        errno.EROFS: f"that disk can only be read, so give a folder on another one{by}",
+        errno.EACCES: permission, errno.EPERM: permission,
+        errno.ENAMETOOLONG: f"give a folder with a shorter path{by}",
+        errno.ENOTDIR: f"part of its path is a file, so give another folder{by}",
+        errno.ENOENT: f"its path does not exist and cannot be made, so give another folder{by}",
+    }
+    return remedies.get(error.errno or 0, f"look at {it}, or give another folder{by}; then run this again")
+
+
+def is_of_the_disk(error: OSError) -> bool:
+    """Whether the file system refuses: a full disk, one that can only be read, or a permission that is lacking."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)

@@ -234,7 +234,7 @@ def _tell(study: Study, place: str) -> None:
     folder = reporting.folder_of(study, place)
     if (folder / "report.html").exists():
         return
-    with contextlib.suppress(LedgerError, OSError):
+    with contextlib.suppress(HtsweepError, OSError):
         reporting.write(study, place, folder)
 
 

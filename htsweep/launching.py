@@ -62,6 +62,8 @@ class Launched:
     """Trials, and scores of the screen, that have failed, in this launch or in an earlier one (htsweep/tally.py)."""
     left: int = 0
     """Trials that have no result yet, those that failed not counted."""
+    unreported: str = ""
+    """Why the report could not be written; "" where it was."""
 
 
 def launch(
@@ -108,11 +110,15 @@ def launch(
             ledger = Ledger(store)
             if len(ledger.records()) > 1:
                 ledger.compact()
-        paths, table = _told(study, results, done.agenda)
+        unreported, paths, table = "", tuple[Path, ...](), ""
+        try:
+            paths, table = _told(study, results, done.agenda)
+        except HtsweepError as error:  # the trials are done and recorded, whatever becomes of their report
+            unreported = str(error)
         follower.finish()
         stands = estimate(study, results)
         return replace(done, seconds=time.monotonic() - began, mirrored=follower.mirrored, paths=paths, table=table,
-                       failed=stands.failed, left=stands.left)
+                       failed=stands.failed, left=stands.left, unreported=unreported)
     finally:
         follower.leave()
         stages.release()

@@ -65,11 +65,7 @@ def write(file: Path, grid: Mapping[str, str], weights: Sequence[str], repetitio
         raise HtsweepError(f"{file} exists already; give another name, or --force to overwrite it")
     text = _text(file, grid, weights, repetitions)
     read(file, text=text)  # a flag's mistake is the flag's: it is said now, and not by the launch
-    try:
-        put(file, text)
-    except OSError as error:
-        message = f"{file} cannot be written: {error.strerror or error}; give a path in a folder that you may write to"
-        raise HtsweepError(message) from None
+    put(file, text)
     given = Given(str(file))
     return f"wrote {file}\nTo see what it would run: {given.verb('plan')}\nTo run it: {given.launch()}"
 

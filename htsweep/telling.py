@@ -12,10 +12,14 @@ from htsweep.study import Study, read
 
 INTERRUPTED = 130
 FAILED = 3
+UNREPORTED = 2
 
 
 def launch_and_tell(given: Given) -> int:
-    """Launches the study and returns the exit code: 0, 3 if a trial still failed after retries, 130 where interrupted."""
+    """Launches the study and returns the exit code.
+
+    0; 2 if the report could not be written; 3 if a trial still failed after retries; 130 if it was interrupted.
+    """
     study = read(given.file, given.overrides)
     with Progress(study.name) as progress:
         done = launch(study, given.results, on=given.on, address=given.address, watch=progress, mirror=given.mirror)
@@ -23,7 +27,7 @@ def launch_and_tell(given: Given) -> int:
     for line in told(study, given, done):
         sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
-    return INTERRUPTED if done.interrupted else FAILED if done.failed else 0
+    return INTERRUPTED if done.interrupted else UNREPORTED if done.unreported else FAILED if done.failed else 0
 
 
 def told(study: Study, given: Given, done: Launched) -> list[str]:
@@ -36,6 +40,9 @@ def told(study: Study, given: Given, done: Launched) -> list[str]:
     stages = agenda.done["stage done"] + (done.scores.done["stage done"] if done.scores else 0)
     lines.append(f"{study.name}: ran {counted(ran, 'trial')} and {counted(stages, 'stage')} in {done.seconds:.0f} s "
                  f"({agenda.reused} reused, {done.failed} failed, {done.left} remaining)")
+    if done.unreported:
+        lines += [f"The trials are recorded, but their report is not written: {done.unreported}",
+                  f"To write it once that is fixed: {given.verb('report', '--out', 'report')}"]
     if done.failed:
         lines += [f"Reasons and log files: {given.verb('status')}",
                   f"Once the cause is fixed, this runs only what failed{given.secret}: {given.launch()}"]

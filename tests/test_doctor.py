@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from htsweep import doctor
-from htsweep.doctor import examine, remedy_of
-from htsweep.errors import ResourceError
+from htsweep.doctor import examine
+from htsweep.errors import ResourceError, remedy_of
 from htsweep.ledger import Store
 
 NOWHERE = "/proc/htsweep-cannot-write-here"
@@ -53,7 +53,7 @@ def test_results_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None
     assert code == 1
     assert set(failed) == {"storage"}
     assert NOWHERE in failed["storage"][0]
-    assert "give --results a folder that exists" in failed["storage"][1]
+    assert "so give another folder by --results" in failed["storage"][1]
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc, in which nobody may write")
@@ -64,7 +64,7 @@ def test_a_home_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     code, failed = examined(str(tmp_path))
     assert (code, set(failed)) == (1, {"cache"})
-    assert "the environment variable HTSWEEP_CACHE a folder that exists" in failed["cache"][1]
+    assert failed["cache"][1].endswith("so give another folder by the environment variable HTSWEEP_CACHE")
 
 
 def test_a_results_path_that_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +72,7 @@ def test_a_results_path_that_is_a_file(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "results").write_text("")
     code, failed = examined(str(tmp_path / "results"))
     assert (code, set(failed)) == (1, {"storage"})
-    assert failed["storage"][1].endswith("is a file: give --results a path of folders")
+    assert failed["storage"][1] == "part of its path is a file, so give another folder by --results"
 
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (code, set(failed)) == (1, {"disk", "storage"})
     assert failed["disk"][1] == "free at least 1000000000 GiB there, or give --results a folder on another disk"
     assert failed["storage"] == (f"{tmp_path} cannot be written: No space left on device",
-                                 "free some space on its disk, or give --results another folder")
+                                 "free some space on its disk, or give another folder by --results")
 
 
 def test_no_folder_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_whatever_a_check_raises_has_a_remedy_of_its_own(tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize(("number", "hint"), [
     (errno.ENOSPC, "free some space"), (errno.EDQUOT, "your quota"), (errno.EROFS, "on another one"),
-    (errno.EACCES, "ask for the permission to write to /x"), (errno.EPERM, "ask for the permission"),
+    (errno.EACCES, "get the permission to write to /x"), (errno.EPERM, "get the permission"),
     (errno.ENAMETOOLONG, "shorter path"), (errno.EIO, "look at /x"),
 ])
 def test_each_error_of_a_file_system_has_a_remedy(number: int, hint: str) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -139,3 +142,21 @@ def test_a_taken_port_is_stepped_around_and_a_missing_database_is_named(database
     assert f"#/experiments/{mirror.experiment}/runs?viewStateShareKey=" in "\n".join(lines)
     assert "--allowed-hosts" in lines[-1]
     assert len(mirror._tags[TAG]) < 5000  # MLflow's limit in other databases
+
+
+def test_a_ui_that_is_ended_takes_its_server_along(database: Path) -> None:
+    mirror_of(database)
+    code = "import sys; from htsweep.cli import main; main(['ui', '--results', sys.argv[1], '--port', '0'])"
+    process = subprocess.Popen([sys.executable, "-P", "-c", code, str(database.parent)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    address = process.stdout.readline().split()[2].rstrip(",")
+    process.terminate()
+    assert process.wait(30) == 0
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{address}/health", timeout=5).close()
+        except OSError:
+            return
+        time.sleep(0.2)
+    pytest.fail(f"{address} still answers")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mlflow.tracking import MlflowClient
@@ -51,7 +54,7 @@ def ui(database: Path, results: str, port: int = 5000, tell: Callable[[str], Non
             raise HtsweepError(f"MLflow's database cannot be used: {explained(error, uri)}") from error
         tell(f"{explained(error, uri)}. It is shown as it is")  # on a disk that may be read, but not written
     chosen = free_port(port)
-    with serve(uri, chosen) as server:
+    with _ended_by_sigterm(), serve(uri, chosen) as server:
         try:
             wait_for(server, chosen)
             for line in told(uri, port, chosen):
@@ -116,7 +119,7 @@ def free_port(wanted: int) -> int:
 def told(uri: str, wanted: int, port: int) -> list[str]:
     """What a person needs to know: the address, each study's chart, and how to look from another machine."""
     server = f"http://{HOST}:{port}"
-    lines = [f"MLflow UI: {server}" + (f" (port {wanted} is taken)" if port != wanted else "") + ", Ctrl-C ends it"]
+    lines = [f"MLflow UI: {server}" + (f" (port {wanted} is taken)" if wanted not in (0, port) else "") + ", Ctrl-C ends it"]
     for experiment in MlflowClient(uri).search_experiments():
         if TAG in experiment.tags:
             lines.append(f"{experiment.name}, seen against missing: {link(server, experiment.experiment_id)}")
@@ -128,6 +131,23 @@ def told(uri: str, wanted: int, port: int) -> list[str]:
         f"since MLflow refuses every other one with `403 Invalid Host header`: {shared}",
     ]
     return lines
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM is as Ctrl-C: without it the server would outlive the command."""
+    if threading.current_thread() is not threading.main_thread():  # only there may signals be caught
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _is_usable(uri: str) -> bool:

@@ -6,9 +6,23 @@ import os
 import tempfile
 from pathlib import Path
 
+from htsweep.errors import HtsweepError, remedy_of
+
 
 def put(path: Path, content: str | bytes) -> Path:
-    """Writes `content` to `path`, over what was there, and returns the path; who reads meanwhile sees the old or the new."""
+    """Writes `content` to `path`, over what was there, and returns the path; who reads meanwhile sees the old or the new.
+
+    Raises:
+        HtsweepError: it cannot be written; what was there still is.
+    """
+    try:
+        return _put(path, content)
+    except OSError as error:
+        why = f"{error.strerror or error}; {remedy_of(error)}"
+        raise HtsweepError(f"{path} cannot be written: {why}") from error
+
+
+def _put(path: Path, content: str | bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
