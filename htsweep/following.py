@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,15 +109,21 @@ def _followed(study: Study, store: Store, uri: str, over: threading.Event) -> Mi
     from htsweep.mirror.following import follow
 
     seen: set[str] = set()
+    notes: list[str] = []
+
+    def opened() -> Mirror:
+        mirror = Mirror(uri_of(store, uri), study.name, ours=not uri)
+        notes.extend(mirror.notes)
+        return mirror
 
     def read_new() -> Iterator[Run]:
         for row, measured in ledger.fresh(seen):
             yield from _runs(members, row, measured)
 
-    behind = follow(read_new, over.is_set, lambda: Mirror(uri_of(store, uri), study.name, ours=not uri), pause=LOOK_SECONDS,
-                    patience=PATIENCE_SECONDS)
+    behind = follow(read_new, over.is_set, opened, pause=LOOK_SECONDS, patience=PATIENCE_SECONDS)
     over.wait()
-    return _settle(members, store, uri, 0.0 if behind else PATIENCE_SECONDS)[1]
+    mirrored = _settle(members, store, uri, 0.0 if behind else PATIENCE_SECONDS)[1]
+    return replace(mirrored, notes=(*notes, *mirrored.notes))
 
 
 def _settle(members: Members, store: Store, uri: str, patience: float) -> tuple[int, Mirrored]:

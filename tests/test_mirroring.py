@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,6 +88,22 @@ def test_a_launch_mirrors_all_and_says_nothing_of_it(run: Callable[..., Launched
     (tmp_path / "results" / "mlflow.db").unlink()
     assert run().mirrored == Mirrored(TRIALS, TRIALS)
     assert looked(study, tmp_path / "results").whole
+
+
+def test_a_launch_on_a_copy_says_so_and_leaves_the_original_alone(
+    run: Callable[..., Launched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    study = toy(tmp_path, TEXT)
+    run()
+    before = {path: path.read_bytes() for path in (tmp_path / "results").rglob("*") if path.is_file()}
+    shutil.copytree(tmp_path / "results", tmp_path / "copy")
+    done = launch(study, str(tmp_path / "copy"), on="inline")
+    assert done.mirrored is not None
+    assert done.mirrored.whole
+    [note] = done.mirrored.notes
+    assert note.startswith(f"{tmp_path}/copy/mlflow.db was copied or moved: ")
+    assert note in lines(study, tmp_path / "copy", done)
+    assert {path: path.read_bytes() for path in (tmp_path / "results").rglob("*") if path.is_file()} == before
 
 
 def test_a_follower_that_is_killed_is_told_with_counts_and_the_command_works(
