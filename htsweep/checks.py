@@ -169,6 +169,11 @@ def _cells(study: Study, found: Task, where: Located) -> Iterator[Problem]:
             if message not in said:
                 said.add(message)
                 yield where.problem(_place(study, key, cell), message)
+        if config is not None and not wrong:
+            for place, message in _empty(study, found.unmeasured(config)):
+                if message not in said:
+                    said.add(message)
+                    yield where.problem(place, message)
         if config is not None and study.search is not None and not wrong:
             names = found.spaces(config)
             fresh = [name for name in names if name not in asked]
@@ -176,6 +181,16 @@ def _cells(study: Study, found: Task, where: Located) -> Iterator[Problem]:
             yield from spaces.check(study.search, fresh, found.settings, where)
     if study.search is not None:
         yield from spaces.unknown(study.search, asked, found.settings, where)
+
+
+def _empty(study: Study, unmeasured: Mapping[str, str]) -> Iterator[tuple[Place, str]]:
+    """What the study decides by and a cell cannot measure."""
+    for index, objective in enumerate(study.objectives):
+        if objective.metric in unmeasured:
+            yield ("objectives", index, "metric"), f"{objective.metric} is not measured: {unmeasured[objective.metric]}"
+    ways = [[name for name in needed if name in unmeasured] for needed in selection.needs(study.select)]
+    if all(ways):
+        yield ("select",), f"protocol {study.select} reads {ways[-1][0]}, which is not measured: {unmeasured[ways[-1][0]]}"
 
 
 def _place(study: Study, key: str, cell: Mapping[str, Any]) -> Place:

@@ -141,7 +141,10 @@ def _first_missing(folder: Path) -> Path:
 
 
 def _cache() -> Finding:
-    folder = cache_folder()
+    try:
+        folder = cache_folder()
+    except HtsweepError as error:
+        return str(error).partition(";")[0], "set HTSWEEP_CACHE to a folder that can be written"
     size = 0
     for path in folder.rglob("*"):
         with contextlib.suppress(OSError):  # a trial that runs may remove it

@@ -14,6 +14,7 @@ from htsweep.ablating import variants_of
 from htsweep.analysis.design import ROLES
 from htsweep.analysis.power import least_p, repetitions_needed
 from htsweep.ledger import Ledger, Store
+from htsweep.notes import notes
 from htsweep.planning import Job, Plan, Point, plan
 from htsweep.spared import Screened, screened
 from htsweep.study import Study
@@ -58,6 +59,8 @@ class Estimate:
     """Variants by kind (htsweep/ablating.py), the same in each cell; each is counted once."""
     screen: Screened | None = None
     """What the scores of its screen take and spare; the stages and the hours are those of both."""
+    notes: Sequence[str] = ()
+    """What a person should know of its data and values (htsweep/notes.py)."""
 
     def lines(self) -> list[str]:
         """The estimate as a person reads it."""
@@ -74,6 +77,7 @@ class Estimate:
                              for kind, count in self.ablation.items())
         return [
             f"study {self.study}: {self.sweeps} sweeps, {self.points} points, {self.repetitions} repetitions",
+            *self.notes,
             *([f"ablate  {variants}"] if variants else []),
             *(self.screen.lines() if self.screen else []),
             f"trials  {self.trials}: {self.trials_done} done, {self.trials_stopped} stopped early, "
@@ -139,7 +143,7 @@ def estimate(study: Study, results: str = "results") -> Estimate:
         {key: value for key, value in study.budget.model_dump().items() if value is not None}, blocked,
         len(tally.failed_stages(rows) & missing.keys()),
         Counter(variant.kind for variant in variants_of(study.ablate)) if study.ablate else {},
-        screened(whole, scored, verdicts, scores) if scored else None,
+        screened(whole, scored, verdicts, scores) if scored else None, notes(study),
     )
 
 

@@ -26,7 +26,7 @@ from htsweep.execute.inline import Inline
 from htsweep.execute.ray import Ray
 from htsweep.execute.trial import Terms
 from htsweep.execute.watch import Silent, Watch
-from htsweep.execute.workspace import SAVE_SECONDS
+from htsweep.execute.workspace import SAVE_SECONDS, cache_folder
 from htsweep.ledger import Lease, Ledger, Store
 from htsweep.ledger.tables import PARTS
 from htsweep.mirroring import Follower, Mirrored
@@ -94,6 +94,7 @@ def launch(
         raise HtsweepError(msg)
     if on == "inline" or address is None:  # a cluster is asked what it has once it answers
         machine.lacking(terms.cpu, terms.gpu, "launch with --address on a cluster that has more")
+        cache_folder()  # trials of this machine would each fail without one
     follower = Follower(study, store, mirror, watch)
     lease = Lease(store, f"study-{study.name}", about=given(study, results).launch())
     holder = lease.take()

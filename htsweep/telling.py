@@ -6,6 +6,7 @@ import sys
 
 from htsweep.commands import Given
 from htsweep.launching import Launched, launch
+from htsweep.notes import notes
 from htsweep.progress import Progress
 from htsweep.screening import told as told_of_pairs
 from htsweep.study import Study, read
@@ -21,6 +22,9 @@ def launch_and_tell(given: Given) -> int:
     0; 2 if the report could not be written; 3 if a trial still failed after retries; 130 if it was interrupted.
     """
     study = read(given.file, given.overrides)
+    for line in notes(study):
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
     with Progress(study.name) as progress:
         done = launch(study, given.results, on=given.on, address=given.address, watch=progress, mirror=given.mirror)
         progress.last(done.agenda)

@@ -64,7 +64,7 @@ def test_a_home_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     code, failed = examined(str(tmp_path))
     assert (code, set(failed)) == (1, {"cache"})
-    assert failed["cache"][1].endswith("so give another folder by the environment variable HTSWEEP_CACHE")
+    assert failed["cache"][1] == "set HTSWEEP_CACHE to a folder that can be written"
 
 
 def test_a_results_path_that_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ HOMES = {
     "rich": ("htsweep/progress.py",), "matplotlib": ("htsweep/report/",), "plotly": ("htsweep/report/",),
     "moocore": ("htsweep/analysis/",), "duckdb": ("htsweep/querying.py",),
     "torch": ("tasks/",), "timm": ("tasks/",), "torchvision": ("tasks/",), "sklearn": ("tasks/",), "ot": ("tasks/",),
-    "mlxtend": ("tasks/",), "PIL": ("tasks/",),
+    "mlxtend": ("tasks/",), "PIL": ("tasks/",), "safetensors": ("tasks/",),
 }
 FORBIDDEN = {"htsweep/": {"torch", "timm", "torchvision"}, "tasks/": {"htsweep", "ray", "mlflow", "optuna", "pyarrow", "typer"}}
 

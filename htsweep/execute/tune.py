@@ -57,15 +57,18 @@ def main(arguments: list[str] | None = None) -> int:
     commands, events = map(int, sys.argv[1:] if arguments is None else arguments)
     channel, options = Channel(events), json.loads(os.environ["HTSWEEP_RAY"])
     work: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+    ending = threading.Event()
     threading.Thread(target=_listen, args=[commands, work], daemon=True).start()
+    threading.Thread(target=_watch_daemons, args=[channel, ending], daemon=True).start()
     try:
         _connect(options)
-        threading.Thread(target=_watch_daemons, args=[channel], daemon=True).start()
         channel.tell("slots", slots=_slots(options), logs=_logs())
         _place(work, channel, options)
     except HtsweepError as error:
         channel.tell("refused", kind=type(error).__name__, text=str(error))
         return 2
+    finally:
+        ending.set()
     ray.shutdown()
     return 0
 
@@ -251,16 +254,15 @@ def _own_node() -> Any:
     return worker._global_node
 
 
-def _watch_daemons(channel: Channel) -> None:
+def _watch_daemons(channel: Channel, ending: threading.Event) -> None:
     """Ends this process as soon as a daemon of the Ray that it started has ended: Ray would try for a minute first."""
-    processes = _own_node().all_processes
-    started = [(name, info.process) for name in _DAEMONS for info in processes.get(name, [])]
-    while True:
-        time.sleep(0.5)
-        for name, process in started:
-            if process.poll() is not None and ray.is_initialized():
-                channel.tell("lost", why=f"Ray's {_DAEMONS[name]} ended")
-                os._exit(LOST_EXIT)
+    while not ending.wait(0.5):
+        node = _own_node()  # None until its daemons have been started
+        for name, title in _DAEMONS.items() if node is not None else ():
+            for daemon in node.all_processes.get(name, []):
+                if daemon.process.poll() is not None and not ending.is_set():
+                    channel.tell("lost", why=f"Ray's {title} ended")
+                    os._exit(LOST_EXIT)
 
 
 def _spare_the_callback_statistics() -> None:
