@@ -14,11 +14,10 @@ from htsweep import ablating, document, wording
 from htsweep.commands import quoted
 from htsweep.document import Document, Place
 from htsweep.errors import HtsweepError, Problem, StudyError
+from htsweep.overrides import OWN, apply
 
 Positive = Annotated[float, Field(gt=0)]
 Reason = Literal["raised", "out_of_memory", "diverged", "time_limit", "died"]
-OWN = "x-"
-"""How the top-level keys begin that are the user's own: nothing reads them but aliases and merge keys."""
 _WRITE_ONE = f"To write one to start from: {quoted(['htsweep', 'new', 'study.yaml'])}"
 
 
@@ -219,7 +218,7 @@ def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = 
         raise StudyError(str(file), problems or [Problem("", f"{what}. {_WRITE_ONE}")])
     value = copy.deepcopy(parsed.value)
     value.setdefault("study", path.stem)
-    where = Located(parsed, _override(value, overrides, problems))
+    where = Located(parsed, apply(value, overrides, problems))
     value = {key: item for key, item in value.items() if not key.startswith(OWN)}
     unread = list(problems)
     study, broken = _validated(value, where, problems)
@@ -274,41 +273,6 @@ class Located:
         if any(key == name or key.startswith(f"{name}.") for name in self._overridden):
             return Problem(f"--set {key}", message)
         return Problem(key, message, self._parsed.line(place))
-
-
-def _override(value: dict[str, Any], overrides: Sequence[str], problems: list[Problem]) -> set[str]:
-    keys = set()
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals or not key:
-            problems.append(Problem(f"--set {override}", "an override is KEY=VALUE, such as repetitions=3"))
-            continue
-        if key.startswith(OWN):
-            problems.append(Problem(f"--set {key}", f"changes nothing, since only aliases and merge keys read what stands under "
-                                    f"`{OWN}...`, and they were followed before; override the key in which the value is used"))
-            continue
-        found, wrong = document.override(text)
-        problems += [Problem(f"--set {key}", problem.message) for problem in wrong]
-        parts = _parts(key)
-        target = value
-        for part in parts[:-1]:
-            inner = target.setdefault(part, {})
-            if not isinstance(inner, dict):
-                problems.append(Problem(f"--set {key}", f"'{part}' holds no keys, but {wording.shown(inner)}"))
-                break
-            target = inner
-        else:
-            target[parts[-1]] = found
-            keys.add(key)
-    return keys
-
-
-def _parts(key: str) -> list[str]:
-    """The keys on the way to `key`. A task's own keys have dots (`l2sp.backbone`): below these sections the rest is one."""
-    for section in ("grid", "fixed", "screen.fixed"):
-        if key.startswith(f"{section}."):
-            return [*section.split("."), key.removeprefix(f"{section}.")]
-    return key.split(".")
 
 
 def _validated(value: dict[str, Any], where: Located, problems: list[Problem]) -> tuple[Study | None, set[str]]:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from htsweep import document
-from htsweep.document import DEEPEST, MOST_BYTES
+from htsweep.document import MOST_BYTES
+from htsweep.document_values import DEEPEST
 
 PLAIN = st.none() | st.booleans() | st.integers(-10**9, 10**9) | st.floats(allow_nan=False) | st.text()
 
@@ -154,6 +155,11 @@ def test_a_character_that_yaml_forbids_is_named_with_its_line() -> None:
     [(_, line, message)] = told("a: 1\nb: x\x07y\n")
     assert line == 2
     assert "U+0007" in message
+
+
+def test_keys_are_text_whatever_they_look_like() -> None:
+    assert document.parse("1: a\ntrue: b\nnull: c\n2020-01-01: d\n1.0: e\n").value == {
+        "1": "a", "true": "b", "null": "c", "2020-01-01": "d", "1.0": "e"}
 
 
 def test_no_tag_makes_an_object() -> None:
