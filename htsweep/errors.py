@@ -67,10 +67,14 @@ class LedgerError(HtsweepError):
     """The results folder cannot be used, or does not hold what was asked for."""
 
 
+MOST_COMPARED = 2_000
+"""Of more known names than this, none is said to be near: to compare them all would take seconds."""
+
+
 def did_you_mean(came: str, known: Iterable[str]) -> str:
     """`Did you mean 'l2sp'? Known: ...`, as far as anything is near enough."""
     names = sorted(set(known))
-    near = difflib.get_close_matches(came, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(came, names, n=1, cutoff=0.5) if len(names) <= MOST_COMPARED else []
     hint = f"did you mean '{near[0]}'? " if near else ""
     listed = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
     return f"{hint}known: {listed}" if names else hint.strip()

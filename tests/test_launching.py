@@ -17,9 +17,9 @@ from htsweep import results
 from htsweep.errors import HtsweepError, ResourceError, StudyHeld
 from htsweep.execute.agenda import Agenda
 from htsweep.execute.trial import Outcome
+from htsweep.jobs import Job
 from htsweep.launching import Launched, launch
 from htsweep.ledger import Lease, Ledger, Store
-from htsweep.planning import Job
 from htsweep.status import status
 from htsweep.study import Study, read
 

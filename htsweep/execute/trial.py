@@ -21,8 +21,8 @@ from htsweep import stopping, task
 from htsweep.execute.isolation import fresh
 from htsweep.execute.log import Log
 from htsweep.execute.workspace import SAVE_SECONDS, Workspace
+from htsweep.jobs import Job, seed_for
 from htsweep.ledger import Ledger, Record, Store
-from htsweep.planning import Job, seed_for
 
 GRACE_SECONDS = 10.0
 """A trial that does not heed its time limit is ended with its process after this."""
