@@ -25,7 +25,7 @@ ADAPTIVE = ("tpe", "nsga2")
 MOST_LISTED = 20_000
 """A plan whose searches have more points than this is not listed: they are counted by arithmetic, as "at most"."""
 
-MOST_SAMPLED = 2_000
+MOST_SAMPLED = 1_000
 """So many points of a plan that is not listed are asked for the stages that they need."""
 
 
@@ -158,7 +158,7 @@ class Plan:
         if self.adaptive:
             return self._bounds
         if self.listed is None:
-            effort = MOST_LISTED // len(self.sweeps)
+            effort = MOST_LISTED // 2 // len(self.sweeps)
             return {sweep.id: counting.at_most(sweep.space, self.sampler, sweep.limit, self._name(sweep), effort)
                     for sweep in self.sweeps}
         counts = dict.fromkeys(self._bounds, 0)

@@ -66,7 +66,7 @@ class Roster:
         if trial_id(row["point"], row["repetition"]) == row["trial"]:
             return str(row["point"])
         try:
-            point = point_id(self._plan.task, self._plan.task.resolve(json.loads(row["config"])))
+            point = point_id(self._plan.task, self._plan.task.resolve(json.loads(row["config"] or "{}")))
         except (ValueError, LookupError, OSError):
             return ""
         return point if trial_id(point, row["repetition"]) == row["trial"] else ""
@@ -107,20 +107,20 @@ class Roster:
 
     def _proposed(self, row: Row) -> tuple[Point, ...]:
         """The point that an adaptive sampler proposed."""
-        sweep = self._plan.by_id.get(row["sweep"])
-        if sweep is None or row["point_index"] >= self._plan.sizes[sweep.id]:
+        sweep, index = self._plan.by_id.get(row["sweep"]), row["point_index"]
+        if sweep is None or index is None or index >= self._plan.sizes[sweep.id]:
             return ()
-        config = json.loads(row["config"])
+        config = json.loads(row["config"] or "{}")
         parameters = {dimension.key: config[dimension.key] for dimension in sweep.space if dimension.key in config}
-        return (Point(row["point"], sweep.id, row["point_index"], parameters, config),)
+        return (Point(row["point"], sweep.id, index, parameters, config),)
 
     def _looked_for(self, row: Row, point: str) -> Iterator[Point]:
-        config = json.loads(row["config"])
+        config = json.loads(row["config"] or "{}")
         near = (self._plan.by_id.get(row["sweep"]), self._plan.by_id.get(point), self._sweep_of(config))
         sweeps = {sweep.id: sweep for sweep in near if sweep is not None}
         for sweep in sorted(sweeps.values(), key=lambda sweep: self._order[sweep.id]):
             parameters = {key.key: self._spelt(sweep, key, config[key.key]) for key in sweep.space if key.key in config}
-            for index in sequences.indices(sweep.space, self._plan.sampler, parameters, row["point_index"]):
+            for index in sequences.indices(sweep.space, self._plan.sampler, parameters, row["point_index"] or 0):
                 found = self._plan.at(sweep, index)
                 if found is not None and found.id == point:
                     yield found

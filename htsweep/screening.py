@@ -236,7 +236,7 @@ def _done(ledger: Ledger, points: Iterable[str], repetitions: int) -> dict[str, 
     known, found = set(points), dict[str, list[tuple[int, int]]]()
     columns = (table.column(name).to_pylist() for name in table.column_names)
     for row, (trial, status, point, repetition) in enumerate(zip(*columns, strict=True)):
-        if status == "done" and point in known and repetition < repetitions and trial == trial_id(point, repetition):
+        if status == "done" and point in known and trial == trial_id(point, repetition) and repetition < repetitions:
             found.setdefault(point, []).append((repetition, row))
     return found
 

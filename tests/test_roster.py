@@ -99,7 +99,8 @@ def test_other_rows_are_nobody_s(planned: Callable[..., Plan], monkeypatch: pyte
                       {"point": "0" * 16, "config": "{}"}):
             assert roster.points({**first, **other}) == (), other
         # A row that does not name its point has it in its config.
-        assert roster.points({**first, "point": None, "sweep": None}) == roster.points(first)
+        assert roster.points({**first, "point": None, "sweep": None, "point_index": None}) == roster.points(first)
+        assert roster.points({**first, "point": None, "config": None}) == ()
         assert roster.points({**first, "point": "", "config": '{"x": "none of this"}'}) == ()
 
 
