@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_a_file_that_cannot_be_written_is_named_and_what_was_there_stays(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("htsweep.report.files.os.fdopen", full)
-    with pytest.raises(HtsweepError, match=r"a\.txt cannot be written: No space left on device; free some space on its disk"):
+    with pytest.raises(HtsweepError, match=r"a\.txt cannot be written: No space left on device; make room there"):
         put(path, "after")
     monkeypatch.undo()
     assert path.read_text() == "before"
@@ -91,4 +92,4 @@ def test_a_disk_that_refuses_is_no_traceback_whichever_verb_meets_it(
         with pytest.raises(SystemExit) as caught:
             main([verb, str(study.file), "--results", str(tmp_path / "results")])
         assert caught.value.code == 2
-        assert f"{tmp_path}/trials: no; " in capsys.readouterr().err
+        assert f"{tmp_path}/trials: {os.strerror(number)}; " in capsys.readouterr().err
