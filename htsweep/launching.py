@@ -222,15 +222,16 @@ def past_of(planned: Plan, ledger: Ledger) -> dict[str, Past]:
             {dimension.key: config[dimension.key] for dimension in space if dimension.key in config})
         over.append(row["status"] != "failed" and row["kind"] == "trial")
     if planned.adaptive and any(over):
-        found = _with_values(planned, ledger, found)
+        found = _with_values(planned, ledger, found, table)
     return found
 
 
-def _with_values(planned: Plan, ledger: Ledger, past: Mapping[str, Past]) -> dict[str, Past]:
+def _with_values(planned: Plan, ledger: Ledger, past: Mapping[str, Past], table: Any) -> dict[str, Past]:
     """The past with the objectives that each trial measured last: what an adaptive sampler is told."""
     metrics = [objective.metric for objective in planned.study.objectives]
     last: dict[str, dict[str, float]] = {}
-    for row in ledger.measurements(metrics).to_pylist():
+    mine = [row for row, trial in enumerate(table.column("trial").to_pylist()) if trial in past]
+    for row in ledger.measurements(metrics, table.take(mine), "numbers").to_pylist():
         values = {metric: row[metric] for metric in metrics if row.get(metric) is not None}
         last.setdefault(row["trial"], {}).update(values)
     return {trial: replace(one, values=last.get(trial, {})) for trial, one in past.items()}

@@ -232,7 +232,7 @@ def _values(ledger: Ledger, column: str, trials: set[str]) -> dict[str, float]:
     done = [row for row, (trial, end) in enumerate(zip(names, ends, strict=True)) if trial in trials and end == "done"]
     if not done:
         return {}
-    rows = ledger.measurements([column], table.take(done)).to_pylist()
+    rows = ledger.measurements([column], table.take(done), "numbers").to_pylist()
     return {row["trial"]: row[column] for row in rows if row.get(column) is not None and math.isfinite(row[column])}
 
 
@@ -241,7 +241,7 @@ def _with_measured(rows: pd.DataFrame, ledger: Ledger, column: str) -> pd.DataFr
     table = ledger.trials()
     ended = table.select(["trial", "status", "seconds"]).to_pandas()
     wanted = ended["trial"].isin(rows["trial"]) & (ended["status"] == "done")
-    measured = ledger.measurements(None, table.take(wanted[wanted].index.tolist())).to_pandas()
+    measured = ledger.measurements(None, table.take(wanted[wanted].index.tolist()), "numbers").to_pandas()
     own = [name for name in measured.select_dtypes("number").columns if name not in rows]
     numbers = measured[["trial", *own]].groupby("trial", sort=False).last().reset_index()
     if "seconds" not in numbers:
