@@ -11,6 +11,7 @@ HtsweepError            exit code 2 unless said otherwise; shown without a trace
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
@@ -64,6 +65,25 @@ class StudyHeld(HtsweepError):
 @final
 class LedgerError(HtsweepError):
     """The results folder cannot be used, or does not hold what was asked for."""
+
+
+_REMEDIES = (
+    ((errno.EACCES, errno.EPERM), "ask its owner for access, or name a folder of your own (--results, --out)"),
+    ((errno.EROFS,), "its file system is read-only: name a folder that can be written (--results, --out)"),
+    ((errno.ENOSPC, errno.EDQUOT), "make room there and run the same command again; what is recorded is kept"),
+    ((errno.ENOTDIR, errno.EEXIST), "a file stands where a folder belongs: move it away, or name another folder"),
+    ((errno.EISDIR,), "a folder stands where a file belongs: move it away"),
+    ((errno.ENAMETOOLONG,), "name a folder with a shorter path"),
+    ((errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ETIMEDOUT, errno.EHOSTDOWN),
+     "its file system does not answer: see that it is mounted and whole, then run the same command again"),
+)
+
+
+def why(error: Exception) -> str:
+    """What a file system said when it refused something, and the remedy."""
+    said = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+    known = (remedy for numbers, remedy in _REMEDIES if getattr(error, "errno", None) in numbers)
+    return f"{said}; {next(known, 'see that the place can be reached and used, then run the same command again')}"
 
 
 def did_you_mean(came: str, known: Iterable[str]) -> str:

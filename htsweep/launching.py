@@ -25,7 +25,7 @@ from htsweep.execute.ray import Ray
 from htsweep.execute.trial import Terms
 from htsweep.execute.watch import Silent, Watch
 from htsweep.execute.workspace import SAVE_SECONDS
-from htsweep.ledger import Lease, Ledger, Store
+from htsweep.ledger import Lease, Ledger, Store, clear
 from htsweep.ledger.tables import PARTS
 from htsweep.mirroring import Follower
 from htsweep.planning import Plan, plan
@@ -82,6 +82,7 @@ def launch(
     Raises:
         StudyHeld: another launch holds the study.
         ResourceError: no node has, or can get, what a trial takes.
+        LedgerError: the results cannot be read or written; what is recorded is kept.
     """
     watch = watch or Silent()
     began = time.monotonic()
@@ -101,19 +102,27 @@ def launch(
     try:
         if lease.after_death:
             time.sleep(ORPHAN_SECONDS)
+        clear(store, "stage-")  # what killed launches held
         try:
             with _ended_by_sigterm(), _executor(on, address, study.resources, follower) as run:
                 done = _both(plan(study), store, stages, lambda agenda: run(agenda, replace(terms, **_own(agenda.plan.study))))
-        finally:
-            ledger = Ledger(store)
-            if len(ledger.records()) > 1:
-                ledger.compact()
+        except BaseException:
+            with contextlib.suppress(HtsweepError):  # what came first is what the user is told
+                _compact(store)
+            raise
+        _compact(store)
         paths, table = _told(study, results, done.agenda)
         follower.finish()
         return replace(done, seconds=time.monotonic() - began, mirrored=follower.caught_up, paths=paths, table=table)
     finally:
         stages.release()
         lease.release()
+
+
+def _compact(store: Store) -> None:
+    ledger = Ledger(store)
+    if len(ledger.records()) > 1:
+        ledger.compact()
 
 
 def _both(whole: Plan, store: Store, stages: _Stages, run: Callable[[Agenda], bool]) -> Launched:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, final
 
 import pyarrow.fs as fs
 
-from htsweep.errors import LedgerError
+from htsweep.errors import LedgerError, why
 
 
 @final
@@ -43,7 +43,7 @@ class Store:
             if self.folder is not None and self.folder.exists() and not self.folder.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self._root)
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
-            raise LedgerError(f"the results folder {uri} cannot be opened: {_reason(error)}; {_remedy(error)}") from None
+            raise LedgerError(f"the results folder {uri} cannot be opened: {why(error)}") from None
 
     def __reduce__(self) -> tuple[type[Store], tuple[str]]:
         return Store, (self.uri,)
@@ -122,7 +122,7 @@ class Store:
             raise LedgerError(self._words(doing, name, error)) from error
 
     def _words(self, doing: str, name: str, error: OSError) -> str:
-        return f"{self.uri.rstrip('/')}/{name} cannot be {doing}: {_reason(error)}; {_remedy(error)}"
+        return f"{self.uri.rstrip('/')}/{name} cannot be {doing}: {why(error)}"
 
     def _stream(self, path: str, data: bytes) -> None:
         with self._files.open_output_stream(path) as stream:
@@ -130,28 +130,6 @@ class Store:
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"
-
-
-_REMEDIES = (
-    ((errno.EACCES, errno.EPERM), "ask its owner for access, or give --results a folder of your own"),
-    ((errno.EROFS,), "its file system is read-only: give --results a folder that can be written"),
-    ((errno.ENOSPC, errno.EDQUOT), "make room there and run the same command again: what is recorded is kept"),
-    ((errno.ENOTDIR, errno.EEXIST), "a file stands where a folder belongs: move it away, or give --results another folder"),
-    ((errno.EISDIR,), "a folder stands where a file belongs: move it away"),
-    ((errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ETIMEDOUT, errno.EHOSTDOWN),
-     "its file system does not answer: see that it is mounted and whole, then run the same command again"),
-)
-
-
-def _remedy(error: Exception) -> str:
-    for numbers, remedy in _REMEDIES:
-        if getattr(error, "errno", None) in numbers:
-            return remedy
-    return "see that the place can be reached and used, then run the same command again"
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error).partition("\n")[0]
 
 
 def _place(target: Path, data: bytes) -> None:

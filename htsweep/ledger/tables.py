@@ -134,11 +134,13 @@ class Ledger:
             for step in [] if inside is None else inside.table.drop_columns(_lists(inside.table)).to_pylist():
                 record = step.pop("record")
                 steps.setdefault(record, []).append({key: value for key, value in step.items() if value is not None})
-            if any(len(steps.get(row["record"], ())) != row["steps"] for row in rows):
-                continue  # compacted under the reading: the merged object has them
-            seen.add(name)
-            seen.update(row["record"] for row in rows)
-            found += [(row, steps.get(row["record"], [])) for row in rows]
+            # One whose measurements are not all there was compacted under the reading, and stands in the merged object, or it
+            # is damaged: then it holds up no other one of its object.
+            whole = [row for row in rows if len(steps.get(row["record"], ())) == row["steps"]]
+            if len(whole) == len(rows):
+                seen.add(name)
+            seen.update(row["record"] for row in whole)
+            found += [(row, steps.get(row["record"], [])) for row in whole]
         return found
 
     def attempts(self, trial: str) -> list[dict[str, Any]]:
