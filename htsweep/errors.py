@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
@@ -81,8 +82,9 @@ _REMEDIES = (
 
 def why(error: Exception) -> str:
     """What a file system said when it refused something, and the remedy."""
-    said = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-    known = (remedy for numbers, remedy in _REMEDIES if getattr(error, "errno", None) in numbers)
+    number = getattr(error, "errno", None)
+    said = os.strerror(number) if number else str(error).partition("\n")[0]
+    known = (remedy for numbers, remedy in _REMEDIES if number in numbers)
     return f"{said}; {next(known, 'see that the place can be reached and used, then run the same command again')}"
 
 

@@ -110,6 +110,7 @@ def launch(
             with contextlib.suppress(HtsweepError):  # what came first is what the user is told
                 _compact(store)
             raise
+        lease.check()
         _compact(store)
         paths, table = _told(study, results, done.agenda)
         follower.finish()

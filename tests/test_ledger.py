@@ -1,9 +1,5 @@
 """The ledger returns what it was given, whatever dies in between."""
 
-import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -198,37 +194,3 @@ def test_a_store_that_is_no_local_folder(filled: Ledger, tmp_path: Path, monkeyp
     assert rows(far) == rows(filled)
     far.compact()
     assert rows(far) == rows(filled)
-
-
-class TestLease:
-    def test_one_holds_and_the_second_learns_who(self, tmp_path: Path) -> None:
-        first, second = Lease(Store(tmp_path), "study-a", "first"), Lease(Store(tmp_path), "study-a")
-        assert first.take() is None
-        holder = second.take()
-        assert holder is not None
-        assert (holder["pid"], holder["about"]) == (os.getpid(), "first")
-        assert Lease(Store(tmp_path), "study-b").take() is None
-        first.release()
-        assert second.take() is None
-        second.release()
-
-    def test_what_a_killed_process_held_is_free(self, tmp_path: Path) -> None:
-        code = ("import os, sys; from htsweep.ledger import *; print(Lease(Store(sys.argv[1]), 'x').take(), flush=True);"
-                "os.kill(os.getpid(), 9)")
-        done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
-        assert done.returncode == -9
-        assert done.stdout.strip() == "None"
-        mine = Lease(Store(tmp_path), "x")
-        assert mine.take() is None
-        assert mine.after_death
-        mine.release()
-
-    def test_many_at_once_never_hold_together(self, tmp_path: Path) -> None:
-        code = ("import sys, time; from htsweep.ledger import *; lease = Lease(Store(sys.argv[1]), 'x');"
-                "time.sleep(max(0, float(sys.argv[2]) - time.time()));"
-                "got = lease.take() is None; print(got, flush=True); time.sleep(3 if got else 0)")
-        at = str(time.time() + 1.5)
-        many = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), at], stdout=subprocess.PIPE, text=True)
-                for _ in range(4)]
-        held = [process.communicate()[0].strip() for process in many]
-        assert held.count("True") == 1

@@ -101,7 +101,11 @@ def _records(read: Read) -> Records:
 
 def _footer(ledger: Ledger, name: str) -> Part | None:
     """A merged object, of which no more than the footer is read; None where it is not to be merged."""
-    footer = objects.footer(ledger.store, name)
+    try:
+        footer = objects.footer(ledger.store, name)
+    except LedgerError as error:  # another user's: of what other studies have recorded, a launch needs nothing
+        _log.warning("%s (it is not merged with others)", error)
+        return None
     if footer is None:  # none of its trials measured anything
         return Part((name,), frozenset(), 0, 0)
     return Part((name,), frozenset(footer.columns), footer.rows, footer.filled) if footer.known else None
@@ -109,7 +113,11 @@ def _footer(ledger: Ledger, name: str) -> Part | None:
 
 def _whole(ledger: Ledger, name: str, records: Mapping[str, tuple[str, int]]) -> pa.Table | None:
     """What the records of an object measured; None where not all of it can be read, so that it is left as it is."""
-    held = objects.measured(ledger.store, name, {record: trial for record, (trial, _) in records.items()})
+    try:
+        held = objects.measured(ledger.store, name, {record: trial for record, (trial, _) in records.items()})
+    except LedgerError as error:
+        _log.warning("%s (it is not merged with others)", error)
+        return None
     table = objects.NOTHING if held is None else held.table
     lacking = objects.short(table, {record: steps for record, (_, steps) in records.items()})
     if lacking:

@@ -76,6 +76,17 @@ class Lease:
                 return holder
         return None
 
+    def check(self) -> None:
+        """Nothing, while the name is still held by this lease.
+
+        Raises:
+            LedgerError: it is not: another process took this one for dead, or the store was emptied under it.
+        """
+        if not any(entry.name == self._object for entry in self._store.list(self.folder)):
+            raise LedgerError(f"{self._store.uri}/{self._object} is gone: another launch took this one for dead after "
+                              f"{STALE_SECONDS:g} s of silence, or the results were removed or unmounted. What `htsweep status` "
+                              "counts is recorded; the same command runs the rest")
+
     def release(self) -> None:
         """Gives the name back; where the store cannot be reached, silence does."""
         self._over.set()
@@ -101,11 +112,10 @@ class Lease:
     def _beat(self) -> None:
         while not self._over.wait(BEAT_SECONDS):
             try:
-                if not any(entry.name == self._object for entry in self._store.list(self.folder)):
-                    return  # taken for dead, or removed by a person: the name is another's by now
+                self.check()
                 self._store.write(self._object, self._content)
             except LedgerError:
-                continue  # the next beat may get through; a long silence counts as death
+                continue  # the next beat may get through; a long silence counts as death, and a lost lease stays lost
             if self._over.is_set():
                 with contextlib.suppress(LedgerError):
                     self._store.delete(self._object)
@@ -131,7 +141,7 @@ def clear(store: Store, kind: str) -> int:
 
 def _holder(store: Store, entry: Entry) -> dict[str, Any] | None:
     """What the holder says of itself; None where it has just given the name back."""
-    unknown = {"host": "?", "pid": 0, "since": entry.modified, "about": ""}
+    unknown = {"host": "an unknown host", "pid": "(unknown)", "since": entry.modified, "about": ""}
     try:
         said = json.loads(store.read(entry.name))
         return {**unknown, **said, "since": float(said["since"])}

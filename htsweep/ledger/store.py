@@ -40,7 +40,7 @@ class Store:
             else:
                 self.uri = str(Path(self.uri).resolve())
                 self._files, self._root = fs.LocalFileSystem(), self.uri
-            if self.folder is not None and self.folder.exists() and not self.folder.is_dir():
+            if self.folder is not None and not _nearest(self.folder).is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self._root)
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
             raise LedgerError(f"the results folder {uri} cannot be opened: {why(error)}") from None
@@ -130,6 +130,11 @@ class Store:
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or the nearest above it that is there."""
+    return next(one for one in (path, *path.parents) if one.exists())
 
 
 def _place(target: Path, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
@@ -73,7 +74,12 @@ class Ledger:
         if measurements:
             self.put("measurements", name, _rows(name, record.trial, measurements))
         # The trial's row comes last: it is what commits the measurements.
-        self.put("trials", name, pa.Table.from_pylist([{**row, "record": name}], schema=SCHEMA))
+        try:
+            self.put("trials", name, pa.Table.from_pylist([{**row, "record": name}], schema=SCHEMA))
+        except LedgerError:
+            with contextlib.suppress(LedgerError):  # they would take room on a full disk, and count for nothing
+                self.store.delete(f"measurements/{name}.parquet")
+            raise
         return name
 
     def trials(self, columns: Sequence[str] | None = None, every: bool = False) -> pa.Table:
