@@ -162,7 +162,10 @@ def _tables(study: Study, results: str, asked: _Asked) -> dict[str, pd.DataFrame
     wanted = None if asked.columns is None or reads is None else sorted({*asked.columns, *reads})
     ended, measured = ledger.load(study, results, wanted)
     found = {"trials": ended, "measurements": measured}
-    if asked.names("points", "chosen") and not measured.empty:
+    if asked.names("points", "chosen") and measured.empty:  # nothing to choose from
+        about = measured.drop(columns=["trial", "repetition", "status"])
+        return {**found, "points": about.assign(n=0, chosen=False), "chosen": measured}
+    if asked.names("points", "chosen"):
         choice = selection.choice(measured, study.select, study.repetitions)
         found["points"] = _points(measured, choice, study.repetitions)
         found["chosen"] = selection.at(measured, choice)

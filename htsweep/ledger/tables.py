@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from htsweep.errors import LedgerError
@@ -37,6 +38,8 @@ class Read:
     """One, or none where there is nothing."""
     sources: Mapping[str, str]
     """Record -> the object that it is read from."""
+    copies: Mapping[str, Sequence[str]]
+    """Record -> other objects that hold it as well: what a compaction left that died, or somebody copied."""
     objects: frozenset[str]
     """Which objects were read, or hold nothing new."""
     alone: frozenset[str]
@@ -49,7 +52,7 @@ class Read:
         return self.tables[0] if self.tables else SCHEMA.empty_table()
 
 
-_NOTHING = Read((), {}, frozenset(), frozenset())
+_NOTHING = Read((), {}, {}, frozenset(), frozenset())
 _LATEST: dict[str, Read] = {}
 """What was read last, by the store's URI: objects never change, so that only new ones need be read."""
 
@@ -114,9 +117,7 @@ class Ledger:
         for attempt in range(4):
             read = self.read()
             counting = _counting(read.table) if trials is None else trials
-            steps = dict(zip(counting.column("record").to_pylist(), counting.column("steps").to_pylist(), strict=True))
-            found = self._of(counting, read.sources, columns)
-            lacking = objects.short(found, steps)
+            found, lacking = self._of(counting, read, columns)
             if not lacking:
                 break
             time.sleep(0.2 * (attempt + 1))  # objects moved under the reading: another launch compacts
@@ -203,16 +204,31 @@ class Ledger:
         pq.write_table(content, sink, compression="zstd")
         self.store.write(f"{table}/{name}.parquet", sink.getvalue().to_pybytes())
 
-    def _of(self, trials: pa.Table, sources: Mapping[str, str], columns: Sequence[str] | None) -> pa.Table:
-        of: dict[str, dict[str, str]] = {}
-        for record, trial, steps in zip(*(trials.column(name).to_pylist() for name in ("record", "trial", "steps")), strict=True):
-            if record in sources and steps:
-                of.setdefault(sources[record], {})[record] = trial
-        return self.measured(of, columns)
+    def _of(self, trials: pa.Table, read: Read, columns: Sequence[str] | None) -> tuple[pa.Table, list[str]]:
+        """The measurements of trials, and the records of which some cannot be read."""
+        steps = dict(zip(trials.column("record").to_pylist(), trials.column("steps").to_pylist(), strict=True))
+        names_ = dict(zip(trials.column("record").to_pylist(), trials.column("trial").to_pylist(), strict=True))
+        places = {record: [read.sources[record], *read.copies.get(record, ())]
+                  for record, count in steps.items() if count and record in read.sources}
+        found, lacking = objects.NOTHING, list(steps)
+        for turn in range(max(map(len, places.values()), default=1)):
+            of: dict[str, dict[str, str]] = {}
+            for record in lacking:
+                if turn < len(places.get(record, ())):
+                    of.setdefault(places[record][turn], {})[record] = names_[record]
+            if turn:
+                found = found.filter(pc.invert(pc.is_in(found.column("record"), pa.array(lacking, pa.string()))))
+            more = self.measured(of, columns)
+            found = pa.concat_tables([found, more], promote_options="default") if turn else more
+            lacking = objects.short(found, steps)
+            if not lacking:
+                break
+        return found, lacking
 
     def _admitted(self, known: Read, listed: Sequence[str]) -> Read:
         """What is `known`, and the records of the objects `listed`, merged ones first."""
         tables, sources, used, alone = list(known.tables), dict(known.sources), set(known.objects), set(known.alone)
+        copies = {record: list(others) for record, others in known.copies.items()}
 
         def admit(name: str, held: objects.Held | None) -> None:
             if held is None:
@@ -222,6 +238,9 @@ class Ledger:
                 alone.add(name)
             records = held.table.column("record").to_pylist()
             fresh = [sources.setdefault(record, name) == name for record in records]
+            for record, new in zip(records, fresh, strict=True):
+                if not new:
+                    copies.setdefault(record, []).append(name)
             if len(set(records)) < len(records):
                 first = {record: row for row, record in reversed(list(enumerate(records)))}
                 fresh = [new and first[record] == row for row, (record, new) in enumerate(zip(records, fresh, strict=True))]
@@ -231,11 +250,15 @@ class Ledger:
         for name in large:
             admit(name, objects.ends(self.store, name))
         spared = [name for name in listed[len(large):] if name in sources]
+        for name in spared:
+            copies.setdefault(name, []).append(name)
         parts = [name for name in listed[len(large):] if name not in sources]
         with ThreadPoolExecutor(8) as pool:
-            for name, held in zip(parts, pool.map(lambda part: objects.ends(self.store, part), parts), strict=True):
-                admit(name, held)
-        return Read([pa.concat_tables(tables)] if tables else [], sources, frozenset({*used, *spared}), frozenset(alone))
+            single = list(zip(parts, pool.map(lambda part: objects.ends(self.store, part), parts), strict=True))
+        # An object bears the name of its record; one that does not is somebody's copy of it.
+        for name, held in sorted(single, key=lambda pair: pair[1] is None or pair[1].table["record"].to_pylist() != [pair[0]]):
+            admit(name, held)
+        return Read([pa.concat_tables(tables)] if tables else [], sources, copies, frozenset({*used, *spared}), frozenset(alone))
 
     def _lost(self, records: Sequence[str]) -> str:
         sources = self.read().sources
