@@ -148,7 +148,7 @@ def _unmeasured(study: Study, found: Task, where: Located) -> Iterator[Problem]:
 def _resolved(study: Study, found: Task, cell: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         return found.resolve({**study.fixed, **cell})
-    except (ValueError, LookupError, OSError):
+    except Exception:  # what is wrong with the cell is said elsewhere; a value of a wrong type may raise anything
         return {}
 
 
@@ -163,10 +163,17 @@ def _cells(study: Study, found: Task, where: Located) -> Iterator[Problem]:
             wrong = [(key, message) for key, message in found.problems(config)]
         except (ValueError, LookupError, OSError) as error:
             wrong, config = [("", str(error))], None
+        except Exception as error:  # a value of a type that the task does not expect may raise anything
+            wrong, config = [("", f"the task cannot read a value: {type(error).__name__}: {error}")], None
         for key, message in wrong:
             if message not in said:
                 said.add(message)
                 yield where.problem(_place(study, key, cell), message)
+        if config is not None and not wrong:
+            for place, message in _empty(study, found.unmeasured(config)):
+                if message not in said:
+                    said.add(message)
+                    yield where.problem(place, message)
         if config is not None and study.search is not None and not wrong:
             names = found.spaces(config)
             fresh = [name for name in names if name not in asked]
@@ -174,6 +181,16 @@ def _cells(study: Study, found: Task, where: Located) -> Iterator[Problem]:
             yield from spaces.check(study.search, fresh, found.settings, where)
     if study.search is not None:
         yield from spaces.unknown(study.search, asked, found.settings, where)
+
+
+def _empty(study: Study, unmeasured: Mapping[str, str]) -> Iterator[tuple[Place, str]]:
+    """What the study decides by and a cell cannot measure."""
+    for index, objective in enumerate(study.objectives):
+        if objective.metric in unmeasured:
+            yield ("objectives", index, "metric"), f"{objective.metric} is not measured: {unmeasured[objective.metric]}"
+    ways = [[name for name in needed if name in unmeasured] for needed in selection.needs(study.select)]
+    if all(ways):
+        yield ("select",), f"protocol {study.select} reads {ways[-1][0]}, which is not measured: {unmeasured[ways[-1][0]]}"
 
 
 def _place(study: Study, key: str, cell: Mapping[str, Any]) -> Place:
@@ -190,6 +207,11 @@ def _baseline(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     compared = study.compared
     if compared is None:
         yield where.problem(("baseline",), "is a value of the factor that is compared, but the grid has no factor")
+        return
+    setting = (found.settings or {}).get(compared)
+    wrong = None if setting is None else refused(setting, study.baseline)
+    if wrong:
+        yield where.problem(("baseline",), wrong)
         return
     values = [cell[compared] for cell in itertools.islice(cells_of(study), MOST_CELLS) if compared in cell]
     known = list({text_of(value): value for value in values}.values())

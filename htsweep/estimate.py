@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, final
 
-from htsweep import screening
+from htsweep import screening, tally
 from htsweep.ablating import variants_of
 from htsweep.analysis.design import ROLES
 from htsweep.analysis.power import least_p, repetitions_needed
 from htsweep.ledger import Ledger, Store
+from htsweep.notes import notes
 from htsweep.planning import Job, Plan, Point, plan
 from htsweep.spared import Screened, screened
 from htsweep.study import Study
@@ -50,10 +51,16 @@ class Estimate:
     """With which all of these can be shown, after Holm's correction."""
     budget: Mapping[str, float]
     """The caps that the study sets."""
+    trials_blocked: int = 0
+    """Of those that failed, the ones that could not run since a stage failed that they need."""
+    stages_failed: int = 0
+    """Of those to run, the ones that failed."""
     ablation: Mapping[str, int] = field(default_factory=dict)
     """Variants by kind (htsweep/ablating.py), the same in each cell; each is counted once."""
     screen: Screened | None = None
     """What the scores of its screen take and spare; the stages and the hours are those of both."""
+    notes: Sequence[str] = ()
+    """What a person should know of its data and values (htsweep/notes.py)."""
 
     def lines(self) -> list[str]:
         """The estimate as a person reads it."""
@@ -70,15 +77,27 @@ class Estimate:
                              for kind, count in self.ablation.items())
         return [
             f"study {self.study}: {self.sweeps} sweeps, {self.points} points, {self.repetitions} repetitions",
+            *self.notes,
             *([f"ablate  {variants}"] if variants else []),
             *(self.screen.lines() if self.screen else []),
             f"trials  {self.trials}: {self.trials_done} done, {self.trials_stopped} stopped early, "
-            f"{self.trials_failed} failed (run again), {self.trials_to_run} to run",
-            f"stages  {self.stages}, each once: {self.stages_done} done, {self.stages_to_run} to run",
+            f"{self.trials_failed} failed (run again{_blocked(self.trials_blocked)}), {self.trials_to_run} to run",
+            f"stages  {self.stages}, each once: {self.stages_done} done, "
+            f"{f'{self.stages_failed} failed (run again), ' if self.stages_failed else ''}{self.stages_to_run} to run",
             f"cost    {hours}{gpu}",
             f"test    {test}",
             *([f"budget  {caps}"] if caps else []),
         ]
+
+    @property
+    def failed(self) -> int:
+        """Trials, and scores of the screen, that have failed (htsweep/tally.py)."""
+        return self.trials_failed + (self.screen.trials_failed if self.screen else 0)
+
+    @property
+    def left(self) -> int:
+        """Trials that a launch would run, those that failed not counted."""
+        return self.trials_to_run - self.trials_failed
 
     def json(self) -> str:
         """The estimate as JSON."""
@@ -91,13 +110,17 @@ def estimate(study: Study, results: str = "results") -> Estimate:
     whole = plan(study)
     verdicts = screening.judge(whole, ledger)
     planned, scored = screening.less(whole, verdicts), screening.plan_of(whole)
-    columns = ["trial", "kind", "status", "sweep", "point", "task", "seconds", "config", "repetition"]
+    columns = ["trial", "kind", "status", "sweep", "point", "point_index", "task", "seconds", "config", "repetition"]
     rows = ledger.trials(columns).to_pylist() if ledger.records() else []
     past = {row["trial"]: row for row in rows}
     counts, todo = _counted(planned, past)
     scores, scores_todo = _counted(scored, past) if scored else (counts, [])
-    if planned.adaptive:
-        _count_proposed(planned.sizes, rows, study.repetitions, counts)
+    for row in tally.proposed(planned, rows) if planned.adaptive else ():
+        counts[row["status"]] += 1
+    blocked = tally.blocked(planned, rows)
+    counts["failed"] += blocked
+    if scored:
+        scores["failed"] += tally.blocked(scored, rows)
     to_run = planned.trial_count - counts["done"] - counts["stopped"]
     # The stages of points that are not known yet are those of their sweep's base.
     bases = [] if not planned.adaptive else [(planned.point(sweep, 0, {}), repetition) for sweep in planned.sweeps
@@ -117,9 +140,10 @@ def estimate(study: Study, results: str = "results") -> Estimate:
         counts["done"], counts["stopped"], counts["failed"], to_run, len(stages), len(stages) - len(missing),
         len(missing), hours, basis, None if hours is None else hours * study.resources.gpu,
         repetitions_needed(ALPHA), least_p(study.repetitions), compared, repetitions_needed(ALPHA, max(compared, 1)),
-        {key: value for key, value in study.budget.model_dump().items() if value is not None},
+        {key: value for key, value in study.budget.model_dump().items() if value is not None}, blocked,
+        len(tally.failed_stages(rows) & missing.keys()),
         Counter(variant.kind for variant in variants_of(study.ablate)) if study.ablate else {},
-        screened(whole, scored, verdicts, scores) if scored else None,
+        screened(whole, scored, verdicts, scores) if scored else None, notes(study),
     )
 
 
@@ -135,6 +159,10 @@ def _counted(planned: Plan, past: Mapping[str, Mapping[str, Any]]) -> tuple[dict
     return counts, todo
 
 
+def _blocked(count: int) -> str:
+    return f"; {count} of them could not run, since a stage failed" if count else ""
+
+
 def _comparisons(planned: Plan) -> int:
     """The values of the compared factor, less the baseline and what is no competitor, where there are most of them."""
     compared, groups = planned.study.compared, Counter[str]()
@@ -142,13 +170,6 @@ def _comparisons(planned: Plan) -> int:
         if compared is not None and compared in sweep.factors and ROLES.get(str(sweep.factors[compared])) != "bound":
             groups[str([value for name, value in sweep.factors.items() if name != compared])] += 1
     return max(groups.values(), default=1) - 1
-
-
-def _count_proposed(sizes: Mapping[str, int], rows: Sequence[Mapping[str, Any]], repetitions: int,
-                    counts: dict[str, int]) -> None:
-    for row in rows:
-        if row["sweep"] in sizes and row["kind"] == "trial" and row["repetition"] < repetitions:
-            counts[row["status"]] += 1
 
 
 def _hours(

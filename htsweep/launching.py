@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, final
 
 from htsweep import screening
+from htsweep.commands import given
 from htsweep.errors import HtsweepError, StudyHeld, did_you_mean
+from htsweep.estimate import estimate
 from htsweep.execute import machine
 from htsweep.execute.agenda import Agenda, Past
 from htsweep.execute.executor import Executor, work
@@ -24,10 +26,10 @@ from htsweep.execute.inline import Inline
 from htsweep.execute.ray import Ray
 from htsweep.execute.trial import Terms
 from htsweep.execute.watch import Silent, Watch
-from htsweep.execute.workspace import SAVE_SECONDS
+from htsweep.execute.workspace import SAVE_SECONDS, cache_folder
 from htsweep.ledger import Lease, Ledger, Store, clear
 from htsweep.ledger.tables import PARTS
-from htsweep.mirroring import Follower
+from htsweep.mirroring import Follower, Mirrored
 from htsweep.planning import Plan, plan
 from htsweep.screening import Verdict
 from htsweep.study import Resources, Study
@@ -44,8 +46,8 @@ class Launched:
     agenda: Agenda
     seconds: float
     interrupted: bool
-    mirrored: bool | None
-    """Whether the mirror has all; None where there is none."""
+    mirrored: Mirrored | None
+    """How much MLflow has of the study; None where there is no mirror."""
     paths: tuple[Path, ...] = ()
     """The figures that were drawn."""
     table: str = ""
@@ -56,12 +58,12 @@ class Launched:
     """What became of each pair of the screen."""
     spared: int = 0
     """Trials of the pairs that it dropped."""
-
-    @property
-    def failed(self) -> int:
-        """Trials that failed at last, or could not run since their stage did; scores count as well."""
-        agendas = [self.agenda] if self.scores is None else [self.agenda, self.scores]
-        return sum(sum(outcome.status == "failed" for outcome in one.failures) + len(one.blocked) for one in agendas)
+    failed: int = 0
+    """Trials, and scores of the screen, that have failed, in this launch or in an earlier one (htsweep/tally.py)."""
+    left: int = 0
+    """Trials that have no result yet, those that failed not counted."""
+    unreported: str = ""
+    """Why the report could not be written; "" where it was."""
 
 
 def launch(
@@ -93,12 +95,13 @@ def launch(
         raise HtsweepError(msg)
     if on == "inline" or address is None:  # a cluster is asked what it has once it answers
         machine.lacking(terms.cpu, terms.gpu, "launch with --address on a cluster that has more")
-    lease = Lease(store, f"study-{study.name}", about=f"htsweep launch {study.file}")
+        cache_folder()  # trials of this machine would each fail without one
+    follower = Follower(study, store, mirror, watch)
+    lease = Lease(store, f"study-{study.name}", about=given(study, results).launch())
     holder = lease.take()
     if holder is not None:
-        raise StudyHeld(_held(study, holder, lease.folder))
+        raise StudyHeld(_held(study, holder, lease.folder, results))
     stages = _Stages(store)
-    follower = Follower(study, store, mirror, watch)
     try:
         if lease.after_death:
             time.sleep(ORPHAN_SECONDS)
@@ -112,10 +115,17 @@ def launch(
             raise
         lease.check()
         _compact(store)
-        paths, table = _told(study, results, done.agenda)
+        unreported, paths, table = "", tuple[Path, ...](), ""
+        try:
+            paths, table = _told(study, results, done.agenda)
+        except HtsweepError as error:  # the trials are done and recorded, whatever becomes of their report
+            unreported = str(error)
         follower.finish()
-        return replace(done, seconds=time.monotonic() - began, mirrored=follower.caught_up, paths=paths, table=table)
+        stands = estimate(study, results)
+        return replace(done, seconds=time.monotonic() - began, mirrored=follower.mirrored, paths=paths, table=table,
+                       failed=stands.failed, left=stands.left, unreported=unreported)
     finally:
+        follower.leave()
         stages.release()
         lease.release()
 
@@ -299,9 +309,9 @@ def _told(study: Study, results: str, agenda: Agenda) -> tuple[tuple[Path, ...],
     return (*reporting.draw(study, results, out), *told), reporting.tell(study, results)
 
 
-def _held(study: Study, holder: Mapping[str, Any], folder: str) -> str:
+def _held(study: Study, holder: Mapping[str, Any], folder: str, results: str) -> str:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"]))
-    about = holder["about"] or "no word of what it does"
-    return (f"study '{study.name}' is being launched by process {holder['pid']} on {holder['host']} since {since} ({about}). "
-            "Wait for it, watch it with `htsweep status --watch`, or end it; a launch that died without a word is let go of by "
-            f"itself (on another machine after 90 s: {folder})")
+    about = f"\nWhat it runs: {holder['about']}" if holder["about"] else ""
+    return (f"study '{study.name}' is being launched by process {holder['pid']} on {holder['host']} since {since}. "
+            "Wait for it, or end that process. A crashed launch releases its lock automatically, one on another machine after "
+            f"90 s (the lock is {folder} in the results).{about}\nTo watch it: {given(study, results).verb('status', '--watch')}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from htsweep import results as tables
 from htsweep import screening, task
+from htsweep.commands import given
 from htsweep.errors import LedgerError
 from htsweep.ledger import Store
 from htsweep.study import Study
@@ -221,6 +222,6 @@ def _load(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     found = tables.load(study, results, columns, kind=kind)
     if found[0].empty:
-        msg = f"{results} has no trial of study '{study.name}' yet; htsweep launch {study.file} runs them"
+        msg = f"{results} has no trial of study '{study.name}' yet. To run them: {given(study, results).launch()}"
         raise LedgerError(msg)
     return found

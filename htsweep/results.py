@@ -98,15 +98,6 @@ def varied(planned: Plan) -> list[str]:
     return list(names)
 
 
-def mirror_uri(store: Store) -> str:
-    """The tracking URI of the MLflow database beside the results; where those are far away, in the working folder."""
-    from pathlib import Path
-
-    folder = store.folder or Path("results").resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{folder / 'mlflow.db'}"
-
-
 class Members:
     """Which trials are a study's, and what was varied in each."""
 

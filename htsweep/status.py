@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, final
 
-from htsweep import screening
+from htsweep import screening, tally
+from htsweep.commands import given
 from htsweep.estimate import estimate
 from htsweep.ledger import Lease, Ledger, Store
+from htsweep.mirroring import Members, Mirrored, look
 from htsweep.planning import Plan, plan
 from htsweep.spared import Screened
 from htsweep.study import Study
@@ -20,7 +22,7 @@ from htsweep.study import Study
 @final
 @dataclass(frozen=True)
 class Failure:
-    """A trial or stage that failed at last."""
+    """A trial or stage that failed: how it ended last."""
 
     trial: str
     kind: str
@@ -47,31 +49,42 @@ class Status:
     failures: tuple[Failure, ...]
     screen: Screened | None = None
     """The scores of its screen, which `trials`, `done`, `failed` and `left` do not count; `stages` are those of both."""
+    blocked: int = 0
+    """Of those that failed, the ones that could not run since a stage failed that they need (htsweep/tally.py)."""
+    stages_failed: int = 0
+    mlflow: Mirrored | None = None
+    """How much the MLflow database beside the results has; None as long as nothing has ended."""
+    offered: tuple[str, ...] = ()
+    """What MLflow lacks, and the command that brings it up to date."""
 
     @property
     def unfinished(self) -> int:
-        """Trials and scores that a launch would run, those that failed at last not counted."""
+        """Trials and scores that a launch would run, those that failed not counted."""
         return self.left + (self.screen.trials_to_run - self.screen.trials_failed if self.screen else 0)
 
     def lines(self) -> list[str]:
         """The status as a person reads it."""
         by = f"; being launched by {self.held_by}" if self.held_by else ""
+        blocked = f" ({self.blocked} of them could not run, since a stage failed)" if self.blocked else ""
         lines = [
             f"study {self.study}{by}",
             *(self.screen.lines() if self.screen else []),
-            f"trials  {self.trials}: {self.done} done, {self.stopped} stopped early, {self.failed} failed, {self.left} to run",
-            f"stages  {self.stages}: {self.stages_done} done",
+            f"trials  {self.trials}: {self.done} done, {self.stopped} stopped early, {self.failed} failed{blocked}, "
+            f"{self.left} to run",
+            f"stages  {self.stages}: {self.stages_done} done" + (f", {self.stages_failed} failed" if self.stages_failed else ""),
         ]
         for failure in self.failures:
             lines.append(f"failed  {failure.kind} {failure.trial} ({failure.what}) after {failure.attempts} "
                          f"attempt{'s' if failure.attempts != 1 else ''}: {failure.reason}")
             if failure.log:
                 lines.append(f"        log: {failure.log}")
-        return lines
+        if self.mlflow is not None and self.mlflow.whole:
+            lines.append(f"mlflow  has all {self.mlflow.of} ended trials")
+        return [*lines, *self.offered]
 
     def json(self) -> str:
         """The status as JSON."""
-        return json.dumps(asdict(self), indent=2)
+        return json.dumps({name: value for name, value in asdict(self).items() if name != "offered"}, indent=2)
 
 
 def status(study: Study, results: str = "results") -> Status:
@@ -80,23 +93,34 @@ def status(study: Study, results: str = "results") -> Status:
     found = estimate(study, results)
     whole, ledger = plan(study), Ledger(store)
     planned, scored = screening.kept(whole, ledger), screening.plan_of(whole)
-    rows = [row for row in ledger.trials().to_pylist() if row["status"] == "failed"]
+    rows = ledger.trials().to_pylist()
     failures = [*(_failures(scored, rows, store) if scored else []), *_failures(planned, rows, store)]
     holder = Lease(store, f"study-{study.name}").holder()
     by = f"process {holder['pid']} on {holder['host']}" if holder else None
-    left = found.trials_to_run - found.trials_failed
-    return Status(study.name, found.trials, found.trials_done, found.trials_stopped, found.trials_failed, left,
-                  found.stages, found.stages_done, by, tuple({one.trial: one for one in failures}.values()), found.screen)
+    copied = look(Members(whole, scored), store)
+    # While a launch runs, MLflow is behind for a moment, and the launch says what it lacks in the end.
+    offered = () if holder or not copied.of else tuple(copied.lacking(given(study, results)))
+    return Status(
+        study.name, found.trials, found.trials_done, found.trials_stopped, found.trials_failed, found.left, found.stages,
+        found.stages_done, by, tuple({one.trial: one for one in failures}.values()), found.screen, found.trials_blocked,
+        found.stages_failed, copied if copied.of else None, offered)
 
 
 def _failures(planned: Plan, rows: Sequence[Mapping[str, Any]], store: Store) -> list[Failure]:
-    """Those of the failed `rows` of the ledger that are the plan's trials and stages."""
-    listed = list(planned.trials())
-    wanted = {trial for _, _, trial in listed} | set(planned.stages((point, rep) for point, rep, _ in listed))
-    sweeps = {sweep.id for sweep in planned.sweeps} if planned.adaptive else set()
+    """Those of the `rows` of the ledger that failed and are the plan's trials and stages."""
+    if planned.adaptive:
+        bases = [(planned.point(sweep, 0, {}), repetition) for sweep in planned.sweeps
+                 for repetition in range(planned.study.repetitions)]
+        wanted = {row["trial"] for row in tally.proposed(planned, rows)} | set(planned.stages(bases))
+    else:
+        listed = list(planned.trials())
+        over = {row["trial"] for row in rows if row["status"] != "failed"}
+        # A stage that nothing waits for any more is not run again, however it ended.
+        waiting = planned.stages((point, repetition) for point, repetition, trial in listed if trial not in over)
+        wanted = {trial for _, _, trial in listed} | set(waiting)
     found = []
     for row in rows:
-        if row["trial"] in wanted or row["sweep"] in sweeps:
+        if row["status"] == "failed" and row["trial"] in wanted:
             config = json.loads(row["config"])
             what = ", ".join(f"{key}={config[key]}" for key in planned.study.factors if key in config)
             log = f"{store.uri}/{row['log']}" if row["log"] else None

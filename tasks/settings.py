@@ -6,12 +6,17 @@ import contextlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from tasks import backbones, data, methods
+from tasks import backbones, data, methods, weights
+from tasks.data import listing, splits
 from tasks.task import Setting
+
+MANY = 1 << 30
+"""Images enough for any batch."""
 
 MODEL_SETTINGS = {
     "backbone": Setting(str, "lenet_bn", choices=backbones.known, open=True, doc="or any timm model by its timm name"),
-    "weights": Setting(str, "", doc="the backbone's pretrained weights: timm, efficientnet-lite0 or a file; empty: random"),
+    "weights": Setting(str, "", doc="the backbone's pretrained weights: timm, efficientnet-lite0, or a file by its path from the "
+                       "working folder; empty: random"),
     "image_size": Setting(int, 224, low=4, high=4096, doc="pixels a side that images are brought to; digits alone have 16"),
     "amp": Setting(bool, False, doc="compute in bfloat16 where it is safe; faster on a GPU, other numbers"),
 }
@@ -66,6 +71,17 @@ def without_idle(config: dict[str, Any], images: str) -> dict[str, Any]:
     return config
 
 
+def canonical_model(config: Mapping[str, Any]) -> dict[str, str]:
+    """The backbone by timm's name of today, and weights in a file by their absolute path."""
+    ways = {"backbone": backbones.canonical, "weights": weights.canonical}
+    return {key: way(config[key]) for key, way in ways.items() if isinstance(config.get(key), str)}
+
+
+def by_content(config: Mapping[str, Any]) -> dict[str, str]:
+    """The weights of a resolved config by what they hold; nothing where it has none."""
+    return {"weights": weights.meaning(config["weights"])} if config.get("weights") else {}
+
+
 def fitting(config: Mapping[str, Any], offers: Collection[str]) -> list[tuple[str, str]]:
     """(key, what is wrong) with the method, the backbone and the weights of a resolved config.
 
@@ -81,7 +97,8 @@ def fitting(config: Mapping[str, Any], offers: Collection[str]) -> list[tuple[st
     # A timm model is looked into only where it matters: timm's import takes seconds.
     if "batch_norm" in methods.needs(method) and backbones.traits(backbone).batch_norm:
         offered.add("batch_norm")
-    if "source_head" in methods.needs(method) and backbones.traits(backbone).classifier:
+    if "source_head" in methods.needs(method) and backbones.classifier(
+            backbone, config.get("weights", ""), config.get("image_size", 0)):
         offered.add("source_head")
     found += [("method", text) for text in methods.unmet(method, offered)]
     return found + methods.stage_problems(config, lambda: backbones.traits(backbone).stages)
@@ -92,8 +109,63 @@ def model_problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     wrong = backbones.problem(config["backbone"])
     if wrong:
         return [("backbone", wrong)]
-    misfit = backbones.weights_problem(config["backbone"], config.get("weights", ""))
+    misfit = weights.problem(config["backbone"], config.get("weights", ""), config.get("image_size", 0))
     return [("weights", misfit)] if misfit else []
+
+
+def set_problems(target: str) -> list[tuple[str, str]]:
+    """("dataset", what is wrong) where no image of a target is left to test with."""
+    counts = data.counts(target)
+    if not counts or any(splits.sizes(count)[0] for count in counts.values()):
+        return []
+    return [("dataset", f"no class of {_place(target)} has a test image: each has one image, which trains; give two at least, "
+             "and three to have one that validates")]
+
+
+def set_notes(config: Mapping[str, Any], target: str) -> list[tuple[str, str]]:
+    """(key, text) on the data of a resolved config without problems, and on its weights."""
+    untested = [name for name, count in data.counts(target).items() if not splits.sizes(count)[0]]
+    found = [("dataset", text) for text in data.notes(config["dataset"])]
+    if untested:
+        found.append(("dataset", f"{_place(target)}: classes of one image, which trains, so that they are never tested: "
+                      f"{listing.some(map(listing.shown, untested), 10)}"))
+    ratio, classes = config.get("missing_ratio", 0.0), len(data.classes(target))
+    count = splits.missing_count(classes, ratio)
+    if abs(ratio * classes - count) > 1e-9:
+        found.append(("missing_ratio", f"{ratio:g}: {count} of {classes} classes are missing"))
+    told = weights.notes(config["backbone"], config.get("weights", ""), config.get("image_size", 0))
+    return found + [("weights", text) for text in told]
+
+
+def training_problems(config: Mapping[str, Any], source: str, target: str | None, rows: int = MANY) -> list[tuple[str, str]]:
+    """(key, what is wrong) where the backbone of a resolved config cannot train on its images or in its batches.
+
+    Args:
+        config: a resolved config whose backbone and data are right.
+        source: the domain that a source model is trained on, or `data.PRETRAINED`.
+        target: the domain that is trained on in turn with batch norm learning; None where none is.
+        rows: the fewest images that may train there.
+    """
+    backbone, fitted = config["backbone"], bool(config.get("weights"))
+    size = config.get("image_size", data.DIGITS_SIZE)
+    runs = [] if source == data.PRETRAINED else [("source_batch_size", source, MANY)]
+    runs += [] if target is None else [("batch_size", target, rows)]
+    found: list[tuple[str, str]] = []
+    for key, domain, images in runs:
+        shape = (data.channels(domain), size)
+        # A timm model is looked into only where it matters: sizes that most models take are not asked about.
+        odd = "image_size" in config and (size < 64 or size % 32)
+        wrong = backbones.size_problem(backbone, *shape, fitted) if odd else None
+        found += [("image_size", wrong)] if wrong else []
+        if min(config[key], images) == 1 and not wrong:
+            one = backbones.batch_problem(backbone, *shape, fitted)
+            remedy = f"{key} must be 2 at least" if config[key] == 1 else "one image alone may be left to train with; give more"
+            found += [(key if config[key] == 1 else "dataset", f"{one}: {remedy}")] if one else []
+    return list(dict.fromkeys(found))
+
+
+def _place(domain: str) -> str:
+    return listing.shown(domain.rpartition(":")[2])
 
 
 def weightless(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -101,7 +173,7 @@ def weightless(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not config["dataset"].startswith(f"{data.PRETRAINED}-") or config.get("weights"):
         return []
     return [("dataset", f"'{config['dataset']}' starts from pretrained weights, but `weights` is empty; give "
-             f"weights: timm, {', '.join(backbones.SHIPPED)} or a file, and the backbone that they fit")]
+             f"weights: timm, {', '.join(weights.SHIPPED)} or a file, and the backbone that they fit")]
 
 
 def learnt_stage(task: str, config: Mapping[str, Any], keys: Collection[str]) -> dict[str, tuple[str, dict[str, Any]]]:

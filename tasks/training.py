@@ -138,7 +138,13 @@ class Run:
     def advance(self, first: int, last: int) -> Tensor | None:
         """Trains from gradient evaluation `first` to `last`; returns the mean loss, None where no step was taken."""
         self._set_modes()
-        return (self.method.optimise or sgd)(self, first, last)
+        try:
+            return (self.method.optimise or sgd)(self, first, last)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ValueError("a batch of one image gave a batch norm one value a channel, which has no spread: give a batch_size "
+                             "of 2 at least, and two training images") from error
 
     def finished(self) -> Model | Combined:
         """The model to be measured, in evaluation mode: the student, or what the method makes of a copy of it."""

@@ -12,7 +12,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tasks import backbones, data, scores
-from tasks.settings import MODEL_SETTINGS, SOURCE_SETTINGS, model_problems, weightless, without_idle
+from tasks.data import splits
+from tasks.settings import (
+    MODEL_SETTINGS,
+    SOURCE_SETTINGS,
+    by_content,
+    canonical_model,
+    model_problems,
+    set_notes,
+    training_problems,
+    weightless,
+    without_idle,
+)
 from tasks.task import Setting, declare, filled
 
 SOURCE = {**MODEL_SETTINGS, **SOURCE_SETTINGS}
@@ -40,12 +51,15 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     # A key that nobody knows stays, for `problems` to judge.
     full = {key: value for key, value in filled(own, config).items() if key in own or not (key in SETTINGS or "." in key)}
     full["score"] = full["score"] or BASE["score"].default
+    full |= canonical_model(full)
     full["dataset"] = data.canonical(full["dataset"])
     missing = full.pop("missing_classes")
     if missing is not None:
         del full["missing_ratio"]
         # None missing by name is none missing by ratio.
         full |= {"missing_classes": data.missing_names(full["dataset"], missing)} if missing != [] else {"missing_ratio": 0.0}
+    else:
+        full["missing_ratio"] = data.missing_ratio(full["dataset"], full["missing_ratio"])
     return _without_idle(full)
 
 
@@ -53,8 +67,7 @@ def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
     """The resolved config with data and weights by what they hold, not by where they lie."""
     source, target = data.fine_tuning_domains(config["dataset"])
     held = [source if source == data.PRETRAINED else data.fingerprint(source), data.fingerprint(target)]
-    weights = {"weights": backbones.weights_meaning(config["weights"])} if config.get("weights") else {}
-    return {**config, "dataset": held, **weights}
+    return {**config, "dataset": held, **by_content(config)}
 
 
 def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -66,7 +79,13 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     wrong = scores.problem(config["score"])
     found += [("score", wrong)] if wrong else []
     # What a score needs can only be asked of a score, a dataset and a backbone that there are.
-    return found or _wrong_classes(config) or _unmet(config)
+    return found or _wrong_classes(config) or _unmet(config) or training_problems(
+        config, data.fine_tuning_domains(config["dataset"])[0], None)
+
+
+def notes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a person should know of the data and the weights of a resolved config."""
+    return set_notes(config, data.fine_tuning_domains(config["dataset"])[1])
 
 
 def stages(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -88,6 +107,7 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
 def resolve_features(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config of the features of a source model and a target domain."""
     full = filled({"dataset": BASE["dataset"], **SOURCE}, config)
+    full |= canonical_model(full)
     full["dataset"] = data.canonical(full["dataset"])
     return _without_idle(full)
 
@@ -101,7 +121,7 @@ def stages_of_features(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[s
 
 
 @declare(settings=SETTINGS, resolve=resolve, meaning=meaning, problems=problems, stages=stages, metrics=METRICS,
-         predicts=PREDICTS, comparable=comparable)
+         predicts=PREDICTS, comparable=comparable, notes=notes)
 def transferability(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
     """Scores how well a source model will transfer to a target, before anything is adapted; the higher the better."""
     from tasks.scoring import score
@@ -147,24 +167,32 @@ def _unmet(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     score = config["score"]
     source, target = data.fine_tuning_domains(config["dataset"])
     names = data.classes(target)
-    # The same count as `splits.draw_missing` draws: whichever classes they are.
-    ratio = config.get("missing_ratio", 0.0)
-    missing = len(config.get("missing_classes", ())) or min(max(round(ratio * len(names)), int(ratio > 0)), len(names) - 1)
+    missing = len(config.get("missing_classes", ())) or splits.missing_count(len(names), config.get("missing_ratio", 0.0))
     offers = {"missing_classes"} if missing else set()
     if source == data.PRETRAINED:
         # A timm model is looked into only where it matters: timm's import takes seconds.
-        if "head" in scores.needs(score) and backbones.traits(config["backbone"]).classifier:
+        if "head" in scores.needs(score) and backbones.classifier(
+                config["backbone"], config.get("weights", ""), config.get("image_size", 0)):
             offers.add("head")
         return [("score", text) for text in scores.unmet(score, offers)]
     known = data.classes(source)
     offers |= {"head", "source_data"} | ({"shared_classes"} if known == names else set())
     found = [("score", text) for text in scores.unmet(score, offers)]
+    counts = data.counts(source).values()
     if score in HELD_OUT and not config["source_validation"]:
         found.append(("source_validation", f"'{score}' looks at source images held out of source training, but none are; "
                       "give source_validation above 0, or leave the score out"))
+    elif score in HELD_OUT and counts and not any(splits.held_out(count, config["source_validation"]) for count in counts):
+        found.append(("dataset", f"'{score}' looks at source images held out of source training, which takes a class of two "
+                      "images; give more images, or leave the score out"))
     if scores.group(score) == "tta" and len(names) - missing > len(known):
         found.append(("score", f"'{score}' maps each class of the source to one of the target, and {len(known)} source classes "
                       f"cannot cover the {len(names) - missing} of the target; take a source of more classes, or leave it out"))
+    tested = sorted(splits.sizes(count)[0] for name, count in data.counts(target).items()
+                    if name not in config.get("missing_classes", ()))
+    if scores.group(score) == "tta" and tested and not sum(tested[:len(names) - missing]):
+        found.append(("dataset", f"'{score}' judges its bound by test images of seen classes, and in some repetition there may "
+                      "be none, since a class of one image trains with it; give more images, or leave the score out"))
     if config.get("tta.label_map") == "same" and known != names:
         found.append(("tta.label_map", "'same' maps each class of the source to itself, but the target has other classes; "
                       "give 'random'"))

@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from tasks import backbones
+from tasks import backbones, weights
 from tasks.model import Fitted
 
 
@@ -44,7 +44,9 @@ def test_the_small_one_needs_no_timm(monkeypatch):
 
 @pytest.mark.parametrize(("name", "said"), [
     ("lenet_bn", None), ("resnet18", None), ("resnet50.a1_in1k", None), ("lenet", "did you mean lenet_bn"),
-    ("resnet1818", "did you mean"),
+    ("resnet1818", "did you mean"), ("resnet18.nope", "timm's resnet18 has no weights named 'nope'; it has resnet18."),
+    ("resnet18.tv_in1", "it has resnet18.tv_in1k, "), ("lenet_bn.a1_in1k", "no backbone"), ("resnet50.", "no weights named ''"),
+    ("samvit_base_patch16_224.sa1b", "it has none by name"), ("vit_base_patch16_clip_quickgelu_224.openai", None),
 ])
 def test_a_name_is_judged(name, said):
     found = backbones.problem(name)
@@ -59,12 +61,6 @@ def test_a_timm_model_has_features_and_a_head(name, channels, size):
     assert features.ndim == 2
     assert logits.shape == (2, 7)
     assert torch.allclose(model.head(features), logits)
-
-
-def test_timms_names_are_read_without_timm():
-    import timm
-
-    assert set(timm.list_models()) <= backbones.timm_names()
 
 
 @pytest.mark.parametrize(("name", "channels", "size"), [
@@ -94,7 +90,7 @@ def test_the_shipped_weights_are_imagenets():
     name = "efficientnet-lite0"
     model = backbones.pretrained("tf_efficientnet_lite0", 64, name).eval()
     assert model.head.out_features == 1000
-    stored = torch.load(backbones.weights_file(name), weights_only=True)
+    stored = torch.load(weights.file_of(name), weights_only=True)
     ours = [tensor for key, tensor in model.state_dict().items()]
     assert all(torch.equal(*pair) for pair in zip(ours, stored.values(), strict=True))
     grey, coloured = torch.rand(3, 1, 16, 16), torch.rand(3, 3, 200, 200)
@@ -105,15 +101,15 @@ def test_the_shipped_weights_are_imagenets():
     assert torch.allclose(model(grey)[1], model(grey.expand(-1, 3, -1, -1))[1])
 
 
-@pytest.mark.parametrize(("backbone", "weights", "said"), [
+@pytest.mark.parametrize(("backbone", "name", "said"), [
     ("resnet18", "", None), ("resnet18", "timm", None), ("tf_efficientnet_lite0", "efficientnet-lite0", None),
     ("resnet18", "efficientnet-lite0", "fit the backbone tf_efficientnet_lite0"),
     ("lenet_bn", "timm", "lenet_bn has no pretrained weights"),
     ("resnet18", "efficientnet-lite", "did you mean 'efficientnet-lite0'"),
     ("resnet18", "nowhere.pth", "or a file that exists"),
 ])
-def test_weights_are_judged(backbone, weights, said):
-    found = backbones.weights_problem(backbone, weights)
+def test_weights_are_judged(backbone, name, said):
+    found = weights.problem(backbone, name)
     assert found is None if said is None else said in found
 
 
@@ -124,10 +120,10 @@ def test_weights_from_a_file(tmp_path):
     torch.save(original.state_dict(), tmp_path / "vit.pth")
     loaded = backbones.pretrained("test_vit", 160, str(tmp_path / "vit.pth"))
     assert torch.equal(loaded.head.weight, original.get_classifier().weight)
-    before = backbones.weights_meaning(str(tmp_path / "vit.pth"))
+    before = weights.meaning(str(tmp_path / "vit.pth"))
     torch.save(timm.create_model("test_resnet").state_dict(), tmp_path / "other.pth")
-    assert backbones.weights_meaning(str(tmp_path / "other.pth")) != before
-    with pytest.raises(ValueError, match="not those of the backbone"):
+    assert weights.meaning(str(tmp_path / "other.pth")) != before
+    with pytest.raises(ValueError, match=r"does not fit test_vit: it has .* tensors, .* were expected"):
         backbones.pretrained("test_vit", 160, str(tmp_path / "other.pth"))
 
 

@@ -157,32 +157,83 @@ def test_a_folder_is_decoded_once(pictures, tmp_path, monkeypatch):
 
 def test_a_folders_name_is_its_content(pictures, tmp_path):
     domain = f"folder:{pictures}:photo"
-    before = folder.fingerprint.__wrapped__(domain)
+    before = folder.fingerprint(domain)
     pictures.rename(tmp_path / "elsewhere")
     moved = f"folder:{tmp_path / 'elsewhere'}:photo"
-    assert folder.fingerprint.__wrapped__(moved) == before
+    assert folder.fingerprint(moved) == before
+    contents.forget()
     image = tmp_path / "elsewhere" / "photo" / "cat" / "0.png"
     image.write_bytes((tmp_path / "elsewhere" / "photo" / "cat" / "1.png").read_bytes())
-    assert folder.fingerprint.__wrapped__(moved) != before
+    assert folder.fingerprint(moved) != before
 
 
 def test_files_that_stay_the_same_are_not_read_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(contents, "SETTLED_SECONDS", 0)
     path = tmp_path / "file"
     path.write_bytes(b"content")
-    os.utime(path, (1e9, 1e9))
-    first = contents.fingerprint([("file", path)])
-    monkeypatch.setattr(contents, "_digest", lambda _: pytest.fail("read twice"))
-    assert contents.fingerprint([("file", path)]) == first
+    first = contents.digest(path)
+    monkeypatch.setattr(contents, "_content", lambda *_: pytest.fail("read twice"))
+    assert contents.digest(path) == first
 
 
-def test_a_file_just_written_is_not_trusted_to_its_clock(tmp_path):
+@pytest.mark.parametrize("settled", [0, 2])
+def test_a_file_in_another_ones_place_is_read(tmp_path, monkeypatch, settled):
+    """As copies are that keep the time of change: the same size, the same time."""
+    monkeypatch.setattr(contents, "SETTLED_SECONDS", settled)
     path = tmp_path / "file"
     path.write_bytes(b"one")
-    first = contents.fingerprint([("file", path)])
+    first = contents.digest(path)
     status = path.stat()
+    time.sleep(0.02)  # a clock of files ticks every 4 ms
     path.write_bytes(b"two")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert contents.fingerprint([("file", path)]) != first
+    assert contents.digest(path) != first
+
+
+def test_a_file_just_written_is_not_trusted_to_its_clock(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    first = contents.digest(path)
+    monkeypatch.setattr(contents, "_stamp", lambda _: [3, 0, time.time_ns()])
+    path.write_bytes(b"two")
+    assert contents.digest(path) != first
+
+
+def test_what_another_version_answered_is_asked_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(contents, "SETTLED_SECONDS", 0)
+    paths = [tmp_path / name for name in "ab"]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    asked = []
+
+    def examine(file):
+        asked.append(file.read().decode())
+        return asked[-1]
+
+    for version, answers in ((1, 2), (1, 2), (2, 4)):
+        assert [content.answer for content in contents.of(paths, examine, version)] == ["a", "b"]
+        assert len(asked) == answers
+    assert [content.digest for content in contents.of(paths)] == [content.digest for content in contents.of(paths, examine, 2)]
+    assert len(asked) == 4
+
+
+def test_answers_are_remembered_for_a_moment(monkeypatch):
+    """Two seconds, or ten times as long as the answer took."""
+    now = [100.0]
+    monkeypatch.setattr(contents.time, "monotonic", lambda: now[0])
+    asked = []
+
+    @contents.for_a_moment
+    def slow(name):
+        asked.append(name)
+        now[0] += 1.0
+        return len(asked)
+
+    assert [slow("a"), slow("a"), slow("b")] == [1, 1, 2]
+    now[0] += 8.5
+    assert [slow("a"), slow("b")] == [1, 2]
+    now[0] += 1.1
+    assert slow("a") == 3
 
 
 @pytest.mark.parametrize(("dataset", "said"), [
@@ -199,7 +250,7 @@ def test_a_wrong_dataset_is_named_with_its_remedy(pictures, dataset, said):
 
 def test_classes_that_differ_are_named(pictures):
     (pictures / "photo" / "cow").mkdir()
-    wrong = folder.differences.__wrapped__(f"folder:{pictures}:art-old", f"folder:{pictures}:photo")
+    wrong = folder.differing(f"folder:{pictures}:art-old", f"folder:{pictures}:photo")
     assert "art-old lacks cow" in wrong[0]
     assert "add the folders, or remove them from photo" in wrong[0]
 
@@ -222,3 +273,61 @@ def test_classes_are_found_by_name_and_index():
     assert data.class_indices(["dog", 0], ("cat", "cow", "dog")) == [0, 2]
     with pytest.raises(ValueError, match="no class 'dgo', 7; did you mean dog"):
         data.class_indices(["dgo", 7], ("cat", "cow", "dog"))
+
+
+NUMBERS = ("0", "1", "10", "11", "2")
+
+
+@pytest.mark.parametrize(("given", "found"), [(0, 0), (1, 1), ("2", 4), ("10", 2), (10, 2), (11, 3)])
+def test_a_number_is_a_name_first(given, found):
+    """As text, folders 0 to 11 have other indices than their names say."""
+    assert data.class_indices([given], NUMBERS) == [found]
+
+
+@pytest.mark.parametrize(("given", "classes", "said"), [
+    (2, NUMBERS, "2 could be '10' or '2'.*quotes"), (2, ("01", "02", "03"), "2 could be '02' or '03'.*quotes"),
+    (1, ("1", "01", "a"), "1 could be '1' or '01'"), (1.0, NUMBERS, "no class 1.0"), (True, NUMBERS, "no class True"),
+    (None, NUMBERS, "no class None"), (-1, NUMBERS, "no class -1"), (5, NUMBERS, "no class 5"),
+    (False, ("false", "true"), "no class False; a name that YAML does not read as text takes quotes: 'false'"),
+    (1.5, ("1.5", "2"), "takes quotes: '1.5'"), ([0], NUMBERS, r"no class \[0\]"),
+])
+def test_what_is_no_class_or_could_be_two_is_refused(given, classes, said):
+    with pytest.raises(ValueError, match=said):
+        data.class_indices([given], classes)
+
+
+def test_digits_have_their_names_for_indices():
+    assert data.class_indices(list(range(10)), data.classes("uci")) == list(range(10))
+
+
+@given(st.integers(2, 400), st.floats(0, 0.99))
+def test_one_ratio_stands_for_all_that_leave_out_as_many_classes(classes, ratio):
+    meant = splits.canonical_ratio(classes, ratio)
+    assert splits.missing_count(classes, meant) == splits.missing_count(classes, ratio)
+    assert splits.canonical_ratio(classes, meant) == meant
+    assert 0 <= meant <= max(ratio, 0.99)
+    assert abs(meant - splits.missing_count(classes, ratio) / classes) <= 0.5 / classes + 1e-12
+
+
+@given(st.integers(10, 2000), st.integers(0, 9))
+def test_ratios_of_one_digit_stand_for_themselves(classes, tenths):
+    """So that trials that were run with them keep their ids."""
+    assert splits.canonical_ratio(classes, tenths / 10) == tenths / 10
+
+
+@pytest.mark.parametrize(("classes", "ratios", "meant"), [
+    (4, (0.1, 0.2, 0.25, 0.3), 0.25), (2, (0.01, 0.5, 0.99), 0.5), (10, (0.26, 0.3, 0.34), 0.3), (65, (0.5,), 0.5),
+    (3, (0.2, 0.3, 1 / 3), 0.3), (20, (0.25,), 0.25), (100, (0.335, 0.34), 0.34), (4, (0,), 0)])
+def test_equal_ratios_are_one(classes, ratios, meant):
+    assert {splits.canonical_ratio(classes, ratio) for ratio in ratios} == {meant}
+
+
+@pytest.mark.parametrize(("images", "sets"), [(0, (0, 0, 0)), (1, (1, 0, 0)), (2, (1, 0, 1)), (3, (1, 1, 1)), (10, (6, 1, 3)),
+                                              (100, (60, 10, 30))])
+def test_a_class_of_few_images_trains_then_tests_then_validates(images, sets):
+    """(train, validation, test)"""
+    found = splits.split(np.zeros(images, np.int64) if images else np.array([1]), [], 0)
+    tested, validated = splits.sizes(images)
+    assert (splits.trained(images), validated, tested) == sets
+    if images:
+        assert (len(found.train), len(found.validation), len(found.test)) == sets

@@ -12,6 +12,7 @@ from workspace import Workspace, same, stage
 from tasks import backbones, data, process
 from tasks.data import splits
 from tasks.holistic_transfer import METRICS, SETTINGS, holistic_transfer, pseudo, source
+from tasks.weights import file_of
 
 SHORT = {
     "epochs": 2, "steps_per_epoch": 5, "batch_size": 32, "source_epochs": 1, "source_steps_per_epoch": 60,
@@ -86,7 +87,6 @@ def test_a_meaning_has_no_path(tmp_path, pictures):
 
 def test_a_relative_root_becomes_absolute(tmp_path, pictures, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    data.canonical.cache_clear()
     assert holistic_transfer.resolve({"dataset": "folder:pictures:a-b"})["dataset"] == f"folder:{pictures}:a-b"
 
 
@@ -405,7 +405,7 @@ def test_a_source_may_start_from_pretrained_weights(prepared):
     assert [row["epoch"] for row in rows] == [0, 1]
     assert "weights" not in holistic_transfer.resolve({"backbone": "tf_efficientnet_lite0"})
     described = [holistic_transfer.meaning(holistic_transfer.resolve({**pretrained, "weights": weights}))["weights"]
-                 for weights in ("efficientnet-lite0", str(backbones.weights_file("efficientnet-lite0")))]
+                 for weights in ("efficientnet-lite0", str(file_of("efficientnet-lite0")))]
     assert described[0] == described[1] != "efficientnet-lite0"
 
 

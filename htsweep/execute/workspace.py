@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
+from htsweep.errors import HtsweepError
 from htsweep.ledger import Store
 from htsweep.planning import Job, seed_for
+from tasks import cache
 
 SAVE_SECONDS = 30.0
 """A state is kept at most this often: a trial shorter than this never pays for one."""
@@ -133,20 +134,23 @@ class Workspace:
 
 
 def cache_folder() -> Path:
-    """The node-local cache: `$HTSWEEP_CACHE`, or a folder of the user's own cache."""
-    given = os.environ.get("HTSWEEP_CACHE")
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = Path(given) if given else base / "htsweep"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    """The node-local cache (tasks/cache.py), there and writable.
+
+    Raises:
+        HtsweepError: it is not; the text names the folder and the variable that moves it.
+    """
+    try:
+        return cache.folder()
+    except cache.CacheUnusable as error:
+        raise HtsweepError(str(error)) from error
 
 
 def _place(path: Path, data: bytes) -> None:
     """Writes a file of the local cache so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.{time.time_ns()}")
-    partial.write_bytes(data)
-    partial.replace(path)
+    with cache.usable(path.parent, len(data)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with cache.atomically(path) as partial:
+            partial.write_bytes(data)
 
 
 def _verified(data: bytes, name: str) -> bytes:

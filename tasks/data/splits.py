@@ -26,14 +26,38 @@ class Split:
     """The training images of all classes: what nearest class means and oracle training may see."""
 
 
+def missing_count(classes: int, ratio: float) -> int:
+    """How many of the classes are missing: round(ratio * classes), one at least where ratio > 0, and one at least is seen."""
+    return min(max(round(ratio * classes), 1 if ratio > 0 else 0), classes - 1)
+
+
+def canonical_ratio(classes: int, ratio: float) -> float:
+    """The one ratio that stands for all those with which equally many classes are missing.
+
+    It is the decimal with the fewest digits that gives the count and lies next to the share, so that with ten classes or more
+    0.1, 0.2, ... 0.9 are themselves; of fewer classes it is the share, where two digits write it: 0.25 of four.
+    """
+    count = missing_count(classes, ratio)
+    share = count / classes
+    if classes < 10 and round(share, 2) == share:
+        return share
+    near = (round(share, digits) for digits in range(1, 17))
+    return next(ratio for ratio in near if ratio < 1 and missing_count(classes, ratio) == count)
+
+
 def draw_missing(classes: int, ratio: float, seed: int) -> list[int]:
-    """Sorted indices of round(ratio * classes) classes, at least one seen and, where ratio > 0, at least one missing.
+    """Sorted indices of `missing_count` classes.
 
     One order of the classes is drawn per seed and cut by the ratio, so that what is missing at 0.3 is missing at 0.5.
     """
     order = np.random.default_rng(seed).permutation(classes)
-    count = min(max(round(ratio * classes), 1 if ratio > 0 else 0), classes - 1)
-    return sorted(int(index) for index in order[:count])
+    return sorted(int(index) for index in order[:missing_count(classes, ratio)])
+
+
+def sizes(images: int) -> tuple[int, int]:
+    """How many images of a class test and validate; a class of few still trains with one, then tests with one, then validates."""
+    tested = min(max(round(TEST * images), 1), max(images - 1, 0))
+    return tested, min(max(round(VALIDATION * images), 1), max(images - tested - 1, 0))
 
 
 def split(labels: NDArray[np.int64], missing: Sequence[int], seed: int, fraction: float = 1.0) -> Split:
@@ -46,13 +70,11 @@ def split(labels: NDArray[np.int64], missing: Sequence[int], seed: int, fraction
     train, validation, test = [], [], []
     for index in range(int(labels.max()) + 1):
         own = rng.permutation(np.flatnonzero(labels == index))
-        # A class of few images still trains with one, then tests with one, then validates.
-        tested = min(max(round(TEST * len(own)), 1), max(len(own) - 1, 0))
-        validated = min(max(round(VALIDATION * len(own)), 1), max(len(own) - tested - 1, 0))
+        tested, validated = sizes(len(own))
         test.append(own[:tested])
         validation.append(own[tested:tested + validated])
         rest = own[tested + validated:]
-        train.append(rest[:max(round(fraction * len(rest)), min(1, len(rest)))])
+        train.append(rest[:trained(len(own), fraction)])
     seen = [index for index in range(len(train)) if index not in set(missing)]
     return Split(
         train=_joined(train[index] for index in seen), validation=_joined(validation[index] for index in seen),
@@ -60,13 +82,24 @@ def split(labels: NDArray[np.int64], missing: Sequence[int], seed: int, fraction
     )
 
 
+def trained(images: int, fraction: float = 1.0) -> int:
+    """How many images of a class train: of what neither tests nor validates a fraction, at least one."""
+    rest = images - sum(sizes(images))
+    return max(round(fraction * rest), min(1, rest))
+
+
+def held_out(images: int, share: float) -> int:
+    """How many images of a class are held out: at least one where share > 0, and never the last."""
+    return min(max(round(share * images), 1), max(images - 1, 0)) if share else 0
+
+
 def hold_out(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.intp]:
-    """Sorted positions of a share of each class's images: at least one where share > 0, and never a class's last."""
+    """Sorted positions of a share of each class's images, as many as `held_out` says."""
     rng = np.random.default_rng(seed)
     parts = []
     for index in range(int(labels.max()) + 1):
         own = rng.permutation(np.flatnonzero(labels == index))
-        parts.append(own[:min(max(round(share * len(own)), 1), max(len(own) - 1, 0)) if share else 0])
+        parts.append(own[:held_out(len(own), share)])
     return _joined(parts)
 
 

@@ -32,7 +32,8 @@ from tasks.task import Setting
 
 __all__ = [
     "Choices", "Learnt", "Method", "Range", "Stages", "View", "build", "canonical", "chain", "decays", "find", "known",
-    "learning", "learnt_keys", "needs", "parameters", "problems", "settings", "spaces", "stage_problems", "trains", "unmet",
+    "learning", "learnt_keys", "moves_norms", "needs", "parameters", "problems", "settings", "spaces", "stage_problems", "trains",
+    "unmet",
 ]
 
 NAMES = (
@@ -131,7 +132,7 @@ def canonical(method: str | Sequence[str]) -> str:
     Only what happens after training has an order; such methods keep theirs and stand last. A chain with an unknown name
     is only joined, for `problems` to judge.
     """
-    return _canonical(method if isinstance(method, str) else "+".join(method))
+    return _canonical(method if isinstance(method, str) else "+".join(map(str, method)))
 
 
 @functools.cache
@@ -171,6 +172,15 @@ def decays(method: str) -> bool:
         return any(_default(name).decays for name in method.split("+"))
     except ValueError:
         return False
+
+
+@functools.cache
+def moves_norms(method: str) -> bool:
+    """Whether batch norm learns from batches in a canonical chain's training; True where a name is unknown."""
+    try:
+        return trains(method) and not any("norms" in _default(name).frozen for name in method.split("+"))
+    except ValueError:
+        return True
 
 
 def build(method: str, config: Mapping[str, Any], learnt: Mapping[str, Any] | None = None) -> Method:

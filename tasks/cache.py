@@ -1,0 +1,135 @@
+"""The folder in which this machine keeps what is slow to make: decoded images, digests of files, what backbones are like."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+VARIABLE = "HTSWEEP_CACHE"
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class CacheUnusable(OSError):
+    """The cache cannot be written; the text names the place, the reason and the remedy."""
+
+
+def place() -> Path:
+    """The folder: `$HTSWEEP_CACHE`, or else `htsweep` in the user's own cache. Nothing is made.
+
+    Raises:
+        CacheUnusable: no home folder is known, and the variable is not set.
+    """
+    given = os.environ.get(VARIABLE)
+    if given:
+        try:
+            return Path(given).expanduser().absolute()
+        except RuntimeError as error:
+            raise CacheUnusable(f"{VARIABLE} is {given!r}, which is no path here: {error}; {_remedy()}") from error
+    users = Path(os.environ.get("XDG_CACHE_HOME") or "")
+    if users.is_absolute():  # the XDG standard: a relative path is not valid and is ignored
+        return users / "htsweep"
+    home = _home()
+    if home is None:
+        raise CacheUnusable(f"this user has no home folder to keep decoded data in; {_remedy()}")
+    return home / ".cache" / "htsweep"
+
+
+def folder() -> Path:
+    """The same folder, made where it was missing, and writable.
+
+    Raises:
+        CacheUnusable: it cannot be made or written.
+    """
+    where = place()
+    with usable(where):
+        if where.exists() and not where.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        where.mkdir(parents=True, exist_ok=True)
+        if not os.access(where, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return where
+
+
+@contextlib.contextmanager
+def usable(where: Path, needed: int = 0) -> Iterator[None]:
+    """Tells an error of the file system within as one of the cache, at `where`; `needed` are the bytes to be written there."""
+    try:
+        yield
+    except CacheUnusable:
+        raise
+    except OSError as error:
+        if error.errno in FULL:
+            size = f" for {needed / 2**20:,.1f} MiB" if needed else ""
+            reason = f"there is no space{size} ({_free(where)}): free some, or set {VARIABLE} to a folder on another disk"
+        else:
+            reason = f"{error.strerror or error}; {_remedy()}"
+        raise CacheUnusable(f"decoded data cannot be kept at {where}: {reason}") from error
+
+
+@contextlib.contextmanager
+def atomically(path: Path) -> Iterator[Path]:
+    """A path to write to; it becomes `path` when the block ends, and vanishes where the block raises."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def remembered(question: Any, answer: Callable[[], Any]) -> Any:
+    """The answer to a question (JSON-able, as the answer is), asked once on this machine.
+
+    The question holds everything that the answer depends on, versions too. Only a shortcut: where the cache cannot be read or
+    written, the question is asked again.
+    """
+    text = json.dumps(question, sort_keys=True)
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        kept = json.loads(_answer_file(text).read_text(encoding="utf-8"))
+        if kept["question"] == text:
+            return kept["answer"]
+    given = answer()
+    with contextlib.suppress(OSError):
+        path = _answer_file(text)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomically(path) as partial:
+            partial.write_text(json.dumps({"question": text, "answer": given}), encoding="utf-8")
+    return given
+
+
+def _answer_file(text: str) -> Path:
+    return place() / "answers" / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.json"
+
+
+def _home() -> Path | None:
+    """The user's home: `$HOME` where it is a path, or else the user database's."""
+    given = Path(os.environ.get("HOME") or "")
+    if given.is_absolute():
+        return given
+    import pwd
+
+    try:
+        known = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:  # a container's user who is in no database
+        return None
+    return known if known.is_absolute() else None
+
+
+def _remedy() -> str:
+    return f"set {VARIABLE} to a folder that can be written"
+
+
+def _free(where: Path) -> str:
+    """`12 MiB are free` of the disk that holds `where`, or would."""
+    for folder in (where, *where.parents):
+        with contextlib.suppress(OSError):
+            return f"{shutil.disk_usage(folder).free / 2**20:,.1f} MiB are free"
+    return "free space unknown"

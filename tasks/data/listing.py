@@ -1,0 +1,229 @@
+"""What lies in ROOT/DOMAIN: class folders and their images, and what is left out, with the reason; no file is opened."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import final
+
+SUFFIXES = frozenset({
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".webp", ".avif", ".tif", ".tiff",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".jp2",
+})
+"""Of the files that are read as images, in lower or upper case."""
+SYSTEM = frozenset({
+    "@eadir", "@tmp", "#recycle", "@recycle", "#snapshot", "@__thumb", "__macosx", "__pycache__", "lost+found", "$recycle.bin",
+    "recycler", "system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r",
+})
+"""Names, in lower case, that operating systems and network drives leave among a user's own; hidden ones begin with a dot."""
+HIDDEN, DEEPER, BESIDE, FOLDER = "hidden or of the system", "images one folder deeper", "images beside the class folders", (
+    "folders with the name of an image")
+NOWHERE = ("a link that leads nowhere", "links that lead nowhere")
+LOCKED = ("a folder that cannot be opened", "folders that cannot be opened")
+NAMED = 3
+"""Files that are named for each reason."""
+Broken = dict[tuple[str, str, str], list[Path]]
+"""(what, what in the plural, why) -> paths."""
+
+
+@final
+@dataclass(frozen=True)
+class Listing:
+    """The images of a domain, and what else lies there."""
+
+    place: Path
+    classes: tuple[str, ...]
+    """Names of the class folders, in Unicode's composed form (NFC), sorted."""
+    files: tuple[tuple[str, Path], ...]
+    """Each image with its class, sorted by the names of folder and file as they are on the disk."""
+    left_out: dict[str, list[Path]] = field(default_factory=dict)
+    """Reason -> what is not used because of it."""
+    wrong: tuple[str, ...] = ()
+    """What must be mended before the folder is a domain."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        """The number of images of each class."""
+        found = Counter(dict.fromkeys(self.classes, 0))
+        found.update(name for name, _ in self.files)
+        return found
+
+    @property
+    def composed(self) -> bool:
+        """Whether all class folders carry their names in NFC on the disk."""
+        return all(path.parent.name == name for name, path in self.files)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The image files."""
+        return [path for _, path in self.files]
+
+    def relative(self, path: Path) -> str:
+        """The path below the domain's folder, as it can be printed."""
+        return shown(path.relative_to(self.place).as_posix())
+
+
+def of(place: Path) -> Listing:
+    """What lies in a domain's folder.
+
+    Raises:
+        ValueError: there is no such folder.
+    """
+    left_out: dict[str, list[Path]] = {}
+    broken: Broken = {}
+    own: list[Path] = []
+    for entry in _entries(_there(place), broken):
+        path = Path(entry.path)
+        if hidden(entry.name):
+            left_out.setdefault(HIDDEN, []).append(path)
+        elif _is_folder(entry):
+            own.append(path)
+        elif not _leads_nowhere(entry, broken):
+            left_out.setdefault(BESIDE if path.suffix.lower() in SUFFIXES else _kind(path), []).append(path)
+    files = [(composed(one.name), path) for one in own for path in _images(one, left_out, broken)]
+    return Listing(place, _names(one.name for one in own), tuple(files), left_out, tuple(_wrong(place, own, broken)))
+
+
+def folders(place: Path) -> list[str]:
+    """The names of the folders in a place, as they are on the disk, but for hidden ones.
+
+    Raises:
+        ValueError: there is no such place, or it cannot be opened.
+    """
+    broken: Broken = {}
+    found = [entry.name for entry in _entries(_there(place), broken) if not hidden(entry.name) and _is_folder(entry)]
+    if broken:
+        raise ValueError(f"the folder {shown(place)} cannot be opened: {next(iter(broken))[2]}")
+    return found
+
+
+def classes(place: Path) -> tuple[str, ...]:
+    """The names of a domain's class folders, as in its listing; looks into none of them.
+
+    Raises:
+        ValueError: there is no such folder.
+    """
+    return _names(folders(place))
+
+
+def composed(name: str) -> str:
+    """The name in Unicode's composed form: archives made on a Mac hold the same name decomposed."""
+    return unicodedata.normalize("NFC", name)
+
+
+def hidden(name: str) -> bool:
+    """Whether a name is hidden, or one of those that a system leaves behind."""
+    return name.startswith(".") or name.lower() in SYSTEM
+
+
+def shown(path: str | Path) -> str:
+    """The path as it can be printed: bytes that are no UTF-8, and control characters, are spelt out."""
+    text = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def some(names: Iterable[str], most: int = NAMED) -> str:
+    """`a, b, c, and 4 more`."""
+    listed = list(names)
+    rest = f", and {len(listed) - most:,} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + rest
+
+
+def _there(place: Path) -> Path:
+    if not place.is_dir():
+        raise ValueError(f"there is no folder {shown(place)}; images lie at ROOT/DOMAIN/CLASS/IMAGE")
+    return place
+
+
+def _names(folders: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(map(composed, folders))))
+
+
+def _images(folder: Path, left_out: dict[str, list[Path]], broken: Broken) -> Iterator[Path]:
+    """The image files of a class folder; what else lies there is added to `left_out` and `broken`."""
+    for entry in _entries(folder, broken):
+        path = Path(entry.path)
+        image = path.suffix.lower() in SUFFIXES
+        if hidden(entry.name):
+            left_out.setdefault(HIDDEN, []).append(path)
+        elif _is_folder(entry):
+            inner = list(_below(path))
+            if inner:
+                left_out.setdefault(DEEPER, []).extend(inner)
+            elif image:
+                left_out.setdefault(FOLDER, []).append(path)
+        elif _leads_nowhere(entry, broken):
+            continue
+        elif image:
+            yield path
+        else:
+            left_out.setdefault(_kind(path), []).append(path)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The image files at any depth below a folder; links to folders are not followed."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not hidden(name))
+        yield from (Path(place, name) for name in sorted(names)
+                    if Path(name).suffix.lower() in SUFFIXES and not hidden(name))
+
+
+def _entries(folder: Path, broken: Broken) -> list[os.DirEntry[str]]:
+    """What lies in a folder, by name; one that cannot be listed is added to `broken`."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        broken.setdefault((*LOCKED, error.strerror or ""), []).append(folder)
+        return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle, say
+        return False
+
+
+def _leads_nowhere(entry: os.DirEntry[str], broken: Broken) -> bool:
+    """Whether an entry is a link to what is not there; it is added to `broken`."""
+    if not entry.is_symlink():
+        return False
+    try:
+        entry.stat()
+    except OSError as error:
+        broken.setdefault((*NOWHERE, error.strerror or ""), []).append(Path(entry.path))
+        return True
+    return False
+
+
+def _kind(path: Path) -> str:
+    return f"{shown(path.suffix.lower())} files" if path.suffix else "files without a suffix"
+
+
+def _wrong(place: Path, folders: Iterable[Path], broken: Broken) -> Iterator[str]:
+    """What must be mended: what cannot be reached, and names that cannot be told apart or written down."""
+    for (one, many, reason), paths in broken.items():
+        yield (f"{shown(place)} holds {one if len(paths) == 1 else f'{len(paths):,} {many}'} ({reason}): "
+               f"{some(shown(path.relative_to(place).as_posix()) for path in paths)}; mend what it names, or take it out")
+    names: dict[str, list[Path]] = {}
+    for folder in folders:
+        names.setdefault(composed(folder.name), []).append(folder)
+    for name, alike in names.items():
+        if len(alike) > 1:
+            yield (f"{shown(place)} holds {len(alike)} folders named {shown(name)}, which look alike and differ in their Unicode "
+                   "form (NFC, NFD); keep one")
+        if not _is_utf8(name):
+            yield f"{shown(alike[0])} is a class whose name is not UTF-8; rename the folder"
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

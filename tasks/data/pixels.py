@@ -1,0 +1,235 @@
+"""What an image file holds, as 8-bit RGB: read right, or refused with the reason.
+
+| in the file | is read as |
+| --- | --- |
+| 8 bits and less: grey, palette, RGB, YCbCr, CMYK, LAB, HSV | Pillow's conversion to sRGB; colour profiles are not applied |
+| 16 bits, grey | round(255 v / 65535), and v / 4095 of TIFF's 12 bits; TIFF's "white is zero" is turned round |
+| 16 bits a channel of a colour | the upper 8 of them, as Pillow gives them |
+| transparency, of whatever kind | over white |
+| EXIF or XMP orientation | turned upright |
+| several frames or pages | the first |
+| 32-bit, signed and float values; CMYK in a JPEG that does not say whether it is inverted; over `MOST_PIXELS` | refused |
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+VERSION = 1
+"""Changes when `rgb` gives other pixels for some files: part of the marks of these files."""
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "DIB", "PPM", "AVIF", "JPEG2000")
+"""What is read, whatever a file's suffix says: others run programs of their own (EPS), or hold no image."""
+MOST_PIXELS = 2 * 89_478_485
+"""Pillow's own limit: an image of so many pixels takes 0.5 GB while it is read."""
+ONE_AT_A_TIME = 16_000_000
+"""Images of more pixels are decoded one after the other: a transparent one takes 15 bytes a pixel meanwhile."""
+_LARGE = threading.Lock()
+PREVIEW = 64
+"""A JPEG that is only examined is decoded at an eighth of its size, but never smaller than this: all of its data is read."""
+
+TURNED, TRANSPARENT, DEEP = "turned", "transparent", "16 bits"
+"""Marks: what was done to an image that plain `convert("RGB")` does not do."""
+
+_STARTS = (
+    (b"version https://git-lfs", "is a git-lfs pointer, not the file that it stands for; run `git lfs pull`"),
+    (b"/annex/objects/", "is a git-annex pointer, not the file that it stands for; run `git annex get`"),
+    (b"<!doctype html", "is an HTML page, not an image"), (b"<html", "is an HTML page, not an image"),
+    (b"<svg", "is an SVG drawing; save it as PNG"), (b"<?xml", "is an XML text, not an image"),
+    (b"%pdf", "is a PDF document; save its image as PNG"), (b"8bps", "is a Photoshop document; save it as PNG"),
+)
+
+
+class Unreadable(ValueError):
+    """The file holds no image that can be read right; the text says why, and follows the file's name."""
+
+
+def examine(file: BinaryIO) -> tuple[list[str], bool]:
+    """The marks of an image that can be read to its end, and whether it has several frames, of which the first is read.
+
+    Raises:
+        Unreadable: it cannot.
+    """
+    with _opened(file) as image:
+        several = image.format != "MPO" and bool(getattr(image, "is_animated", False))
+        if image.format in ("JPEG", "MPO"):
+            image.draft(None, (PREVIEW, PREVIEW))
+        return sorted(rgb(image)[1]), several
+
+
+def read(file: BinaryIO, size: int) -> NDArray[np.uint8]:
+    """The image as [3, size, size], resized without keeping the aspect.
+
+    Raises:
+        Unreadable: it cannot be read.
+    """
+    import numpy as np
+    from PIL.Image import Resampling
+
+    with _opened(file) as image:
+        return np.asarray(rgb(image)[0].resize((size, size), Resampling.BILINEAR)).transpose(2, 0, 1)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silences Pillow's warnings, of large images and odd metadata; for a whole run, since filters belong to the process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def rgb(image: Image) -> tuple[Image, set[str]]:
+    """An opened image as 8-bit RGB, upright and over white, and the marks of what was done to it.
+
+    Raises:
+        Unreadable: what its values mean is not said.
+    """
+    _refuse(image)
+    with _LARGE if image.width * image.height > ONE_AT_A_TIME else contextlib.nullcontext():
+        return _rgb(image)
+
+
+def _rgb(image: Image) -> tuple[Image, set[str]]:
+    """The same of an image whose values are known."""
+    from PIL import Image as images
+    from PIL.Image import Transpose
+
+    marks: set[str] = set()
+    grey_bits = _grey_key_factor(image)
+    image.load()
+    way = _orientation(image)
+    if image.mode.startswith("I"):
+        colours, holes = _deep(image)
+        marks |= {DEEP, TRANSPARENT} if holes else {DEEP}
+    elif _may_be_transparent(image):
+        if isinstance(image.info.get("transparency"), int) and grey_bits != 1:
+            image.info["transparency"] *= grey_bits
+        layers = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
+        if layers.getchannel("A").getextrema() != (255, 255):
+            marks.add(TRANSPARENT)
+            layers = images.alpha_composite(images.new("RGBA", layers.size, "white"), layers)
+        colours = layers.convert("RGB")
+    else:
+        colours = image.convert("RGB")
+    if way is not None:
+        marks.add(TURNED)
+        colours = colours.transpose(Transpose(way))
+    return colours, marks
+
+
+@contextlib.contextmanager
+def _opened(file: BinaryIO) -> Iterator[Image]:
+    """The image in the file; whatever goes wrong with it within is told in words."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(file, formats=_formats()) as image:
+            yield image
+    except Unreadable:
+        raise
+    except UnidentifiedImageError:
+        raise Unreadable(_guess(file)) from None
+    except Image.DecompressionBombError:
+        raise Unreadable(f"has more than {MOST_PIXELS:,} pixels; make it smaller") from None
+    except MemoryError as error:
+        raise Unreadable("takes more memory to read than there is; make it smaller") from error
+    except Exception as error:  # a decoder may raise anything on a damaged file
+        raise Unreadable(f"cannot be read as an image: {error or type(error).__name__}") from error
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this build of Pillow knows."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _guess(file: BinaryIO) -> str:
+    """What a file that is no image seems to be."""
+    file.seek(0)
+    start = file.read(512)
+    if not start:
+        return "is empty (0 bytes)"
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    for begin, said in _STARTS:
+        if text.startswith(begin):
+            return said
+    if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
+        return "is a HEIC image, which is not read; save it as JPEG or PNG"
+    return f"is no image that is read, or cut short (it begins with {start[:12]!r}); it must be one of {', '.join(FORMATS)}"
+
+
+def _refuse(image: Image) -> None:
+    """Raises where the values of an image cannot be known from its file."""
+    tags: Any = getattr(image, "tag_v2", {})
+    if image.width * image.height > MOST_PIXELS:
+        raise Unreadable(f"has {image.width:,} x {image.height:,} pixels, more than {MOST_PIXELS:,}; make it smaller")
+    if 2 in _numbers(tags.get(339)) or (image.mode == "I" and image.format == "TIFF"):
+        raise Unreadable(f"holds {'signed' if 2 in _numbers(tags.get(339)) else '32-bit'} values, and does not say which is "
+                         "black and which is white; save it with 8 or 16 bits")
+    if image.mode == "F":
+        raise Unreadable("holds float values, and does not say which is black and which is white; save it with 8 or 16 bits")
+    if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
+        raise Unreadable("holds CMYK and lacks the Adobe marker that says whether it is inverted; save it as RGB")
+    key = image.info.get("transparency")
+    if isinstance(key, tuple) and max(key) > 255:
+        raise Unreadable("names a transparent colour of 16 bits a channel; save it with an alpha channel")
+
+
+def _orientation(image: Image) -> int | None:
+    """The transposition that turns the image upright; None where it stands upright, or says nothing that can be read."""
+    from PIL.ExifTags import Base
+    from PIL.Image import Transpose
+
+    try:
+        way = image.getexif().get(Base.Orientation)
+    except Exception:  # a damaged tag says nothing
+        return None
+    return {2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM, 5: Transpose.TRANSPOSE,
+            6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90}.get(way) if isinstance(way, int) else None
+
+
+def _may_be_transparent(image: Image) -> bool:
+    """Whether the image has alpha of any kind: a channel, a palette's, or a colour that stands for nothing."""
+    palette = image.palette.mode if image.mode == "P" and image.palette is not None else ""
+    return image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "A" in palette or "transparency" in image.info
+
+
+def _grey_key_factor(image: Image) -> int:
+    """What a PNG's transparent grey is to be multiplied by: it counts 2 or 4 bits, and the pixels are scaled to 8."""
+    rawmode = image.tile[0].args if image.tile else ""
+    return {"L;2": 85, "L;4": 17}.get(rawmode if isinstance(rawmode, str) else "", 1)
+
+
+def _deep(image: Image) -> tuple[Image, bool]:
+    """A grey image of up to 16 bits as RGB, over white where a grey stands for nothing; and whether one does."""
+    import numpy as np
+    from PIL import Image as images
+
+    tags: Any = getattr(image, "tag_v2", {})
+    top = 4095 if _numbers(tags.get(258)) == (12,) else 65535
+    values = np.asarray(image).astype(np.uint32)
+    grey = ((values * 510 + top) // (2 * top)).astype(np.uint8)  # round(255 v / top)
+    if tags.get(262) == 0:  # TIFF: white is zero; Pillow turns 8 bits round, not 16
+        grey = 255 - grey
+    holes = np.zeros(1, bool)
+    if isinstance(image.info.get("transparency"), int):
+        holes = values == image.info["transparency"]
+        grey[holes] = 255
+    return images.fromarray(grey).convert("RGB"), bool(holes.any())
+
+
+def _numbers(value: Any) -> tuple[int, ...]:
+    """A TIFF tag's numbers; none where it is not there."""
+    return () if value is None else tuple(value) if isinstance(value, tuple) else (value,)

