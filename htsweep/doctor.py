@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from htsweep.errors import HtsweepError
+from htsweep.errors import HtsweepError, remedy_of
 from htsweep.execute.machine import cores, gpus
 from htsweep.execute.workspace import cache_folder
 from htsweep.ledger import Lease, Ledger, Record, Store
@@ -46,28 +45,6 @@ def examine(results: str, say: Callable[[str], object]) -> int:
             say(f"      {'':9} remedy: {remedy}")
             worst = 1
     return worst
-
-
-def remedy_of(error: OSError, setting: str = "") -> str:
-    """What to do where a file or folder cannot be used.
-
-    Args:
-        error: what the file system says.
-        setting: by what the user names the folder, such as `--results`; "" where that is plain.
-    """
-    by = f" by {setting}" if setting else ""
-    it = error.filename or "it"
-    permission = f"get the permission to write to {it}, or give another folder{by}"
-    remedies = {
-        errno.ENOSPC: f"free some space on its disk, or give another folder{by}",
-        errno.EDQUOT: f"free some of your quota on its disk, or give another folder{by}",
-        errno.EROFS: f"that disk can only be read, so give a folder on another one{by}",
-        errno.EACCES: permission, errno.EPERM: permission,
-        errno.ENAMETOOLONG: f"give a folder with a shorter path{by}",
-        errno.ENOTDIR: f"part of its path is a file, so give another folder{by}",
-        errno.ENOENT: f"its path does not exist and cannot be made, so give another folder{by}",
-    }
-    return remedies.get(error.errno or 0, f"look at {it}, or give another folder{by}; then run this again")
 
 
 def _failed(error: Exception, setting: str) -> Finding:

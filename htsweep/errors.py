@@ -71,24 +71,39 @@ class LedgerError(HtsweepError):
 MOST_COMPARED = 2_000
 """Of more known names than this, none is said to be near: to compare them all would take seconds."""
 
-_REMEDIES = (
-    ((errno.EACCES, errno.EPERM), "ask its owner for access, or name a folder of your own (--results, --out)"),
-    ((errno.EROFS,), "its file system is read-only: name a folder that can be written (--results, --out)"),
-    ((errno.ENOSPC, errno.EDQUOT), "make room there and run the same command again; what is recorded is kept"),
-    ((errno.ENOTDIR, errno.EEXIST), "a file stands where a folder belongs: move it away, or name another folder"),
-    ((errno.EISDIR,), "a folder stands where a file belongs: move it away"),
-    ((errno.ENAMETOOLONG,), "name a folder with a shorter path"),
-    ((errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ETIMEDOUT, errno.EHOSTDOWN),
-     "its file system does not answer: see that it is mounted and whole, then run the same command again"),
-)
 
-
-def why(error: Exception) -> str:
-    """What a file system said when it refused something, and the remedy."""
+def why(error: Exception, setting: str = "", path: str = "") -> str:
+    """What a file system said when it refused something, and the remedy, as `remedy_of` gives it."""
     number = getattr(error, "errno", None)
     said = os.strerror(number) if number else str(error).partition("\n")[0]
-    known = (remedy for numbers, remedy in _REMEDIES if number in numbers)
-    return f"{said}; {next(known, 'see that the place can be reached and used, then run the same command again')}"
+    return f"{said}; {remedy_of(error, setting, path)}"
+
+
+def remedy_of(error: Exception, setting: str = "", path: str = "") -> str:
+    """What to do where a file or folder cannot be used.
+
+    Args:
+        error: what the file system says.
+        setting: by what the user names the folder, such as `--results`; "" where that is plain.
+        path: of the file or folder; "": the one that the error names, if it does.
+    """
+    by = f" by {setting}" if setting else ""
+    it = path or getattr(error, "filename", None) or "it"
+    # What may not be read has another owner as well; where files are made in a folder, reading alone does not help.
+    permission = f"get the permission to write to {it}, or give another folder{by}"
+    mounted = f"see that its file system is mounted and whole, or give another folder{by}; then run this again"
+    remedies: dict[int, str] = {
+        errno.ENOSPC: f"free some space on its disk, or give another folder{by}",
+        errno.EDQUOT: f"free some of your quota on its disk, or give another folder{by}",
+        errno.EROFS: f"that disk can only be read, so give a folder on another one{by}",
+        errno.EACCES: permission, errno.EPERM: permission,
+        errno.ENAMETOOLONG: f"give a folder with a shorter path{by}",
+        errno.ENOTDIR: f"part of its path is a file, so give another folder{by}",
+        errno.EISDIR: f"a folder stands in its place: move that away, or give another folder{by}",
+        **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ETIMEDOUT, errno.EHOSTDOWN), mounted),
+        errno.ENOENT: f"its path does not exist and cannot be made, so give another folder{by}",
+    }
+    return remedies.get(getattr(error, "errno", None) or 0, f"look at {it}, or give another folder{by}; then run this again")
 
 
 def did_you_mean(came: str, known: Iterable[str]) -> str:

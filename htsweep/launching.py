@@ -27,7 +27,7 @@ from htsweep.execute.ray import Ray
 from htsweep.execute.trial import Terms
 from htsweep.execute.watch import Silent, Watch
 from htsweep.execute.workspace import SAVE_SECONDS, cache_folder
-from htsweep.ledger import Lease, Ledger, Store
+from htsweep.ledger import Lease, Ledger, Store, clear
 from htsweep.ledger.tables import PARTS
 from htsweep.mirroring import Follower, Mirrored
 from htsweep.planning import Plan, plan
@@ -85,6 +85,7 @@ def launch(
     Raises:
         StudyHeld: another launch holds the study.
         ResourceError: no node has, or can get, what a trial takes.
+        LedgerError: the results cannot be read or written; what is recorded is kept.
     """
     watch = watch or Silent()
     began = time.monotonic()
@@ -105,13 +106,16 @@ def launch(
     try:
         if lease.after_death:
             time.sleep(ORPHAN_SECONDS)
+        clear(store, "stage-")  # what killed launches held
         try:
             with _ended_by_sigterm(), _executor(on, address, study.resources, follower) as run:
                 done = _both(plan(study), store, stages, lambda agenda: run(agenda, replace(terms, **_own(agenda.plan.study))))
-        finally:
-            ledger = Ledger(store)
-            if len(ledger.records()) > 1:
-                ledger.compact()
+        except BaseException:
+            with contextlib.suppress(HtsweepError):  # what came first is what the user is told
+                _compact(store)
+            raise
+        lease.check()
+        _compact(store)
         unreported, paths, table = "", tuple[Path, ...](), ""
         try:
             paths, table = _told(study, results, done.agenda)
@@ -125,6 +129,12 @@ def launch(
         follower.leave()
         stages.release()
         lease.release()
+
+
+def _compact(store: Store) -> None:
+    ledger = Ledger(store)
+    if len(ledger.records()) > 1:
+        ledger.compact()
 
 
 def _both(whole: Plan, store: Store, stages: _Stages, run: Callable[[Agenda], bool]) -> Launched:
@@ -234,7 +244,7 @@ def _values(planned: Plan, ledger: Ledger, table: Any) -> Mapping[str, Mapping[s
     sweeps, ends = table.column("sweep").to_pylist(), table.column("status").to_pylist()
     own = [row for row, (sweep, end) in enumerate(zip(sweeps, ends, strict=True)) if sweep in planned.by_id and end != "failed"]
     last: dict[str, dict[str, float]] = {}
-    for row in ledger.measurements(metrics, table.take(own)).to_pylist() if own else ():
+    for row in ledger.measurements(metrics, table.take(own), "numbers").to_pylist() if own else ():
         values = {metric: row[metric] for metric in metrics if row.get(metric) is not None}
         last.setdefault(row["trial"], {}).update(values)
     return last

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from htsweep import doctor
-from htsweep.doctor import examine, remedy_of
-from htsweep.errors import ResourceError
+from htsweep.doctor import examine
+from htsweep.errors import ResourceError, remedy_of
 from htsweep.ledger import Store
 
 NOWHERE = "/proc/htsweep-cannot-write-here"

@@ -69,7 +69,7 @@ def test_a_file_that_cannot_be_written_is_named_and_what_was_there_stays(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("htsweep.report.files.os.fdopen", full)
-    with pytest.raises(HtsweepError, match=r"a\.txt cannot be written: No space left on device; make room there"):
+    with pytest.raises(HtsweepError, match=r"a\.txt cannot be written: No space left on device; free some space on its disk"):
         put(path, "after")
     monkeypatch.undo()
     assert path.read_text() == "before"
