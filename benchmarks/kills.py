@@ -3,8 +3,9 @@
     uv run python benchmarks/kills.py --rounds 20 --seed 1
 
 Each round kills one to three processes: the launch itself, the process that uses Ray, Ray's control store or node manager, a
-worker, or a trial's own process. It fails where a trial is lost, is done twice or has other numbers, where something of a killed
-launch is left behind, or where a launch says something in Python's words rather than ours.
+worker, a trial's own process, or the one that copies to MLflow. It fails where a trial is lost, is done twice or has other
+numbers, where MLflow lacks a trial and the last launch did not say so, where something of a killed launch is left behind, or
+where a launch says something in Python's words rather than ours.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from pathlib import Path
 import psutil
 
 import htsweep
+from htsweep.following import copy
 from htsweep.ledger import Ledger, Store
+from htsweep.mirroring import Members, look
 from htsweep.study import Study
 
 TASK = """
@@ -48,7 +51,7 @@ adapt.stages = lambda config: {"source": (__name__ + ":source", {})}
 STUDY = "study: kills\ntask: kills_task:adapt\ngrid: {x: [1, 2, 3, 4]}\nrepetitions: 4\n"
 VICTIMS = {
     "launch": "bin/htsweep launch", "Ray's user": "htsweep.execute.tune", "control store": "gcs_server",
-    "node manager": "raylet/raylet", "worker": "Trainable", "trial": "htsweep.execute.worker",
+    "node manager": "raylet/raylet", "worker": "Trainable", "trial": "htsweep.execute.worker", "mirror": "htsweep.following",
 }
 
 
@@ -58,7 +61,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     draw = random.Random(given.seed)
-    with tempfile.TemporaryDirectory(prefix="kills-") as name:
+    with tempfile.TemporaryDirectory(prefix="kills-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         (folder / "kills_task.py").write_text(TASK)
         (folder / "study.yaml").write_text(STUDY)
@@ -68,8 +71,8 @@ def main() -> None:
         seconds = []
         for number in range(given.rounds):
             began = time.monotonic()
-            told = play(draw, folder / "study.yaml", folder / f"round{number}")
-            problems = wrong(study, folder / f"round{number}", expected)
+            told, said = play(draw, folder / "study.yaml", folder / f"round{number}")
+            problems = wrong(study, folder / f"round{number}", expected) or unmirrored(study, folder / f"round{number}", said)
             seconds.append(time.monotonic() - began)
             print(f"round {number}: {told}: {seconds[-1]:.0f} s, {problems or 'right'}", flush=True)
             if problems:
@@ -77,8 +80,8 @@ def main() -> None:
     print(f"{given.rounds} rounds, median {statistics.median(seconds):.0f} s: no trial lost, none done twice, numbers equal")
 
 
-def play(draw: random.Random, study: Path, results: Path) -> str:
-    """Kills in one launch, then launches until all is done; tells what was killed when."""
+def play(draw: random.Random, study: Path, results: Path) -> tuple[str, str]:
+    """Kills in one launch, then launches until all is done; tells what was killed when, and what the last launch said."""
     killed = []
     process = launch(study, results)
     for _ in range(draw.randint(1, 3)):
@@ -90,14 +93,14 @@ def play(draw: random.Random, study: Path, results: Path) -> str:
     for _ in range(6):
         assert "Traceback" not in said, said
         if process.returncode == 0:
-            return ", ".join(killed) or "nothing"
+            return ", ".join(killed) or "nothing", said
         process = launch(study, results)
         said, _ = process.communicate(timeout=300)
     raise SystemExit(f"not done after six more launches: {said}")
 
 
 def launch(study: Path, results: Path) -> subprocess.Popen[str]:
-    words = [str(Path(sys.executable).parent / "htsweep"), "launch", str(study), "--results", str(results), "--no-mirror"]
+    words = [str(Path(sys.executable).parent / "htsweep"), "launch", str(study), "--results", str(results)]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -128,6 +131,17 @@ def wrong(study: Study, results: Path, expected: list[dict[str, object]]) -> str
     left = [path.name for path in (results / "leases").rglob("*.json")] + [path.name for path in (results / "states").rglob("*")
                                                                           if path.is_file()]
     return f"left behind: {left}" if left else ""
+
+
+def unmirrored(study: Study, results: Path, said: str) -> str:
+    """What does not hold of MLflow after a round: it has all, or the launch says what it lacks and the next one brings it."""
+    there = look(Members.of(study), Store(results))
+    if there.whole:
+        return ""
+    if f"MLflow has {there.runs} of {there.of} ended trials" not in said:
+        return f"MLflow has {there.runs} of {there.of} trials, and the launch did not say so"
+    copy(study, str(results))
+    return "" if look(Members.of(study), Store(results)).whole else "htsweep mirror did not bring the rest"
 
 
 if __name__ == "__main__":

@@ -157,7 +157,7 @@ def _unmeasured(study: Study, found: Task, where: Located) -> Iterator[Problem]:
 def _resolved(study: Study, found: Task, cell: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         return found.resolve({**study.fixed, **cell})
-    except (ValueError, LookupError, OSError):
+    except Exception:  # what is wrong with the cell is said elsewhere; a value of a wrong type may raise anything
         return {}
 
 
@@ -167,6 +167,11 @@ def _baseline(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     compared = study.compared
     if compared is None:
         yield where.problem(("baseline",), "is a value of the factor that is compared, but the grid has no factor")
+        return
+    setting = (found.settings or {}).get(compared)
+    wrong = None if setting is None else refused(setting, study.baseline)
+    if wrong:
+        yield where.problem(("baseline",), wrong)
         return
     known = list({text_of(cell[compared]): cell[compared] for cell in cells_of(study) if compared in cell}.values())
     meant = {text_of(found.resolve({**study.fixed, compared: value}).get(compared, value)) for value in known}

@@ -61,6 +61,8 @@ def _judged(found: Task, config: Mapping[str, Any]) -> tuple[Mapping[str, Any] |
         return resolved, [(key, message) for key, message in found.problems(resolved)]
     except (ValueError, LookupError, OSError) as error:
         return None, [("", str(error))]
+    except Exception as error:  # a value of a type that the task does not expect may raise anything
+        return None, [("", f"the task cannot read a value: {type(error).__name__}: {error}")]
 
 
 def _empty(study: Study, unmeasured: Mapping[str, str]) -> Iterator[tuple[Place, str]]:

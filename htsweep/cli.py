@@ -8,32 +8,34 @@ from typing import Annotated, Any
 
 import typer
 
-from htsweep.errors import HtsweepError
+from htsweep.errors import HtsweepError, is_of_the_disk, why
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="Studies of transfer learning when the target data covers only some of the classes.",
 )
 
-StudyFile = Annotated[str, typer.Argument(metavar="STUDY", help="The study's YAML file.")]
-Results = Annotated[str, typer.Option(metavar="DIR", help="Folder or URI (s3://...) of the results.")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study.")]
+StudyFile = Annotated[str, typer.Argument(metavar="STUDY", help="The study file (YAML).")]
+Results = Annotated[str, typer.Option(metavar="DIR", help="Folder or URI (such as s3://bucket/results) of the results.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Output = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write.")]
+Output = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write to.")]
 
 
 @app.command()
 def new(
     file: Annotated[Path, typer.Argument(help="The study file to write.")],
-    dataset: Annotated[str, typer.Option(help="Datasets, by commas.")] = "mnist-uci",
-    missing_ratio: Annotated[str, typer.Option(help="Shares of the classes that are missing.")] = "0.5",
-    backbone: Annotated[str, typer.Option(help="Backbones.")] = "lenet_bn",
-    method: Annotated[str, typer.Option(help="Methods; a+b is a chain.")] = "source,plain,l2sp,wise_ft,oracle",
-    weight: Annotated[list[str] | None, typer.Option(help="METHOD.PARAMETER=VALUES, such as l2sp.backbone=0.01,0.1.")] = None,
-    repetitions: Annotated[int, typer.Option(help="Repetitions of each point.")] = 6,
-    force: Annotated[bool, typer.Option(help="Overwrite the file.")] = False,
+    dataset: Annotated[str, typer.Option(help="Datasets, separated by commas.")] = "mnist-uci",
+    missing_ratio: Annotated[str, typer.Option(help="Shares of the classes that are missing, separated by commas.")] = "0.5",
+    backbone: Annotated[str, typer.Option(help="Backbones, separated by commas.")] = "lenet_bn",
+    method: Annotated[str, typer.Option(
+        help="Methods, separated by commas; a+b is a chain.")] = "source,plain,l2sp,wise_ft,oracle",
+    weight: Annotated[list[str] | None, typer.Option(
+        help="Values of a method's parameter, such as l2sp.backbone=0.01,0.1.")] = None,
+    repetitions: Annotated[int, typer.Option(help="Number of repetitions of each point.")] = 6,
+    force: Annotated[bool, typer.Option(help="Overwrite the file if it exists.")] = False,
 ) -> None:
-    """Write a commented study file from flags: the grid by command line."""
+    """Write a commented study file from these options."""
     from htsweep.new import write
 
     grid = {"dataset": dataset, "missing_ratio": missing_ratio, "backbone": backbone, "method": method}
@@ -42,7 +44,7 @@ def new(
 
 @app.command()
 def plan(study: StudyFile, results: Results = "results", overrides: Overrides = None, json: AsJson = False) -> None:
-    """Say what a launch would run and cost; touches nothing."""
+    """Show what a launch would run and cost, without starting anything."""
     from htsweep.estimate import estimate
     from htsweep.study import read
 
@@ -53,25 +55,28 @@ def plan(study: StudyFile, results: Results = "results", overrides: Overrides = 
 @app.command()
 def launch(
     study: StudyFile,
-    on: Annotated[str, typer.Option(help="ray, or inline: in this process.")] = "ray",
-    address: Annotated[str | None, typer.Option(help="An existing Ray cluster, such as HOST:6379 or auto.")] = None,
+    on: Annotated[str, typer.Option(help="Executor: ray, or inline (in this process).")] = "ray",
+    address: Annotated[str | None, typer.Option(help="Address of an existing Ray cluster, such as HOST:6379 or auto.")] = None,
     results: Results = "results",
     overrides: Overrides = None,
-    tracking_uri: Annotated[str, typer.Option(help="MLflow tracking URI; default: a database beside the results.")] = "",
-    mirror: Annotated[bool, typer.Option(help="Mirror to MLflow.")] = True,
+    tracking_uri: Annotated[str, typer.Option(help="MLflow tracking URI (default: a database in the results).")] = "",
+    mirror: Annotated[bool, typer.Option(help="Copy the results to MLflow.")] = True,
 ) -> None:
-    """Run what is missing of a study."""
+    """Run the trials of a study that have no result yet."""
+    from htsweep.commands import Given
     from htsweep.telling import launch_and_tell
 
-    sys.exit(launch_and_tell(study, overrides or [], results, on, address, tracking_uri if mirror else None))
+    given = Given(study, tuple(overrides or ()), results, on, address, tracking_uri if mirror else None)
+    sys.exit(launch_and_tell(given))
 
 
 @app.command()
 def status(
     study: StudyFile, results: Results = "results", overrides: Overrides = None, json: AsJson = False,
-    watch: Annotated[bool, typer.Option(help="Go on telling until interrupted.")] = False,
+    watch: Annotated[bool, typer.Option(
+        help="Print the status again whenever it changes, until nothing is left to run.")] = False,
 ) -> None:
-    """Count what is done, running and failed, with reasons and log files."""
+    """Show what is done, failed and left, with reasons and log files."""
     from htsweep.status import follow, status
     from htsweep.study import read
 
@@ -85,7 +90,10 @@ def status(
 
 @app.command()
 def pareto(study: StudyFile, results: Results = "results", out: Output = Path("frontier"), overrides: Overrides = None) -> None:
-    """Draw the seen/missing frontier: PNG, SVG, PDF, interactive HTML, CSV."""
+    """Draw the frontier of seen against missing accuracy.
+
+    As PNG, SVG, PDF, interactive HTML and CSV.
+    """
     from htsweep.reporting import draw
     from htsweep.study import read
 
@@ -97,14 +105,17 @@ def pareto(study: StudyFile, results: Results = "results", out: Output = Path("f
 def report(
     study: StudyFile, results: Results = "results", overrides: Overrides = None,
     out: Annotated[Path | None, typer.Option(
-        metavar="DIR", help="Write report.html there, and its tables (.md, .tex, .csv); figures for print: --figures.")] = None,
+        metavar="DIR", help="Write report.html and its tables (.md, .tex, .csv) to this folder.")] = None,
     as_latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX instead of Markdown.")] = False,
     columns: Annotated[str, typer.Option(
-        metavar="NAMES", help="Measurements to show, by commas; default: the accuracies.")] = "",
+        metavar="NAMES", help="Measurements to show, separated by commas (default: the accuracies).")] = "",
     figures: Annotated[str, typer.Option(
-        help="Also draw all figures for print, in widths of one or two columns of a page: one, two, by commas.")] = "",
+        help="Also draw all figures for print, as wide as one or two columns of a page: one, two, or one,two.")] = "",
 ) -> None:
-    """Say what came out: a table of means and intervals; with --out a page that opens in any browser."""
+    """Summarize the results in a table, or with --out as a page.
+
+    The table has means and intervals; the page opens in any browser, and needs no network.
+    """
     from htsweep import reporting
     from htsweep.study import read
 
@@ -120,15 +131,19 @@ def report(
 @app.command()
 def compare(
     a: StudyFile,
-    b: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="Another study; none: the same.")] = None,
+    b: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="Another study file (default: the same).")] = None,
     results: Results = "results",
-    results_b: Annotated[str | None, typer.Option(metavar="DIR", help="Folder or URI of the second's results.")] = None,
-    before: Annotated[str | None, typer.Option(metavar="TIME", help="What ended before, against what ended since.")] = None,
-    commit: Annotated[str | None, typer.Option(metavar="ID", help="What ran at this commit, against the rest.")] = None,
-    columns: Annotated[str, typer.Option(metavar="NAMES", help="Metrics, by commas; default: the accuracies.")] = "",
+    results_b: Annotated[str | None, typer.Option(metavar="DIR", help="Folder or URI of the second study's results.")] = None,
+    before: Annotated[str | None, typer.Option(
+        metavar="TIME", help="Compare what ended before this time with what ended later.")] = None,
+    commit: Annotated[str | None, typer.Option(metavar="ID", help="Compare what ran at this commit with the rest.")] = None,
+    columns: Annotated[str, typer.Option(metavar="NAMES", help="Metrics, separated by commas (default: the accuracies).")] = "",
     overrides: Overrides = None, json: AsJson = False,
 ) -> None:
-    """Set two studies, or two states of one, against each other: equal trials, paired differences."""
+    """Compare two studies, or two states of one study.
+
+    Shows equal trials and paired differences.
+    """
     from htsweep.comparing import compare
     from htsweep.study import read
 
@@ -141,11 +156,14 @@ def compare(
 @app.command()
 def query(
     study: StudyFile,
-    sql: Annotated[str, typer.Argument(metavar="[SQL]", help="One SELECT; none: what there is to ask.")] = "",
+    sql: Annotated[str, typer.Argument(
+        metavar="[SQL]", help="One SELECT statement (default: list the tables and columns).")] = "",
     results: Results = "results", overrides: Overrides = None,
-    format: Annotated[str, typer.Option(help="table (50 rows), csv or json (all).")] = "table",
+    format: Annotated[str, typer.Option(help="table (50 rows), csv or json (all rows).")] = "table",
 ) -> None:
-    """Ask the tables trials, measurements, points and chosen in SQL (DuckDB's), read-only.
+    """Query the results with SQL (DuckDB), read-only.
+
+    The tables are trials, measurements, points and chosen.
 
     A name with a slash needs double quotes:
     htsweep query STUDY 'SELECT method, avg("test/seen_accuracy") FROM chosen GROUP BY method'
@@ -159,9 +177,9 @@ def query(
 @app.command()
 def export(
     study: StudyFile, results: Results = "results", out: Output = Path("export"), overrides: Overrides = None,
-    format: Annotated[str, typer.Option(help="parquet, csv, json, by commas.")] = "parquet,csv,json",
+    format: Annotated[str, typer.Option(help="parquet, csv and json, separated by commas.")] = "parquet,csv,json",
 ) -> None:
-    """Write the tidy tables of trials and measurements."""
+    """Write the tables of trials and measurements to files."""
     from htsweep.reporting import export
     from htsweep.study import read
 
@@ -170,8 +188,9 @@ def export(
 
 
 @app.command()
-def ui(results: Results = "results", port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000) -> None:
-    """Open the MLflow UI on the results' database, on 127.0.0.1."""
+def ui(results: Results = "results", port: Annotated[int, typer.Option(
+    min=0, max=65535, help="Port on 127.0.0.1; 0 takes any.")] = 5000) -> None:
+    """Serve the MLflow UI for these results on 127.0.0.1, until Ctrl-C."""
     from htsweep.following import ui
 
     sys.exit(ui(results, port))
@@ -180,9 +199,12 @@ def ui(results: Results = "results", port: Annotated[int, typer.Option(help="Por
 @app.command()
 def mirror(
     study: StudyFile, results: Results = "results", overrides: Overrides = None,
-    tracking_uri: Annotated[str, typer.Option(help="MLflow tracking URI; default: a database beside the results.")] = "",
+    tracking_uri: Annotated[str, typer.Option(help="MLflow tracking URI (default: a database in the results).")] = "",
 ) -> None:
-    """Rebuild MLflow from the ledger; any time, any number of times."""
+    """Copy the results to MLflow, or bring the copy up to date.
+
+    This may be done at any time, any number of times.
+    """
     from htsweep.following import copy
     from htsweep.study import read
 
@@ -191,9 +213,10 @@ def mirror(
 
 @app.command(name="list")
 def list_(
-    what: Annotated[str, typer.Argument(help="datasets, methods, backbones, tasks, spaces, protocols; by commas.")] = "",
+    what: Annotated[str, typer.Argument(
+        help="datasets, methods, scores, backbones, tasks, spaces, protocols (default: all).")] = "",
 ) -> None:
-    """Say what there is, a line each."""
+    """List available datasets, methods, scores, backbones, and more."""
     from htsweep.catalogue import lines
 
     typer.echo("\n".join(lines(what)))
@@ -201,16 +224,29 @@ def list_(
 
 @app.command()
 def doctor(results: Results = "results") -> None:
-    """Check versions, devices, disk, storage, Ray and MLflow; each failure with a remedy."""
+    """Check this machine; each failure comes with a remedy.
+
+    Checks packages, devices, disks, Ray and MLflow.
+    """
     from htsweep.doctor import examine
 
     sys.exit(examine(results, typer.echo))
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """The entry point: users' mistakes are told in a line or two and exit with 2."""
+    """The entry point: a user's mistake is a message and exit code 2, never a traceback."""
+    if arguments is None:  # a process of its own: nobody else writes to its terminal
+        from htsweep.terminal import hush
+
+        hush()
     try:
         return app(arguments)
     except HtsweepError as error:
         typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if not is_of_the_disk(error):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"error: {where}{why(error)}", err=True)
         sys.exit(2)

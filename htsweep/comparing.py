@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, final
 
+from htsweep.commands import given
 from htsweep.errors import HtsweepError, LedgerError, did_you_mean
 from htsweep.study import Study
 
@@ -135,7 +136,7 @@ def compare(
                      f"{', '.join((*matched.keys, 'repetition'))}, but they differ in more")
     if pairs.empty and (before or commit):
         notes.append("no trial ended on both sides: a launch never runs again what is done. To see what a change does, launch "
-                     "into another folder and compare the two: htsweep compare STUDY --results-b DIR")
+                     f"into another folder DIR, and compare the two: {given(a, results).verb('compare', '--results-b', 'DIR')}")
     return Comparison(one.words, other.words, table, pairs, matched.only_a, matched.only_b, notes)
 
 

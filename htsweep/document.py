@@ -1,9 +1,17 @@
-"""A YAML 1.2 text whose every value knows its line; the home of YAML."""
+"""A YAML 1.2 text whose every value knows its line; the home of YAML.
+
+Whatever the text is, `parse` answers soon, with a value or with problems: what an alias or a merge stands for is counted, and
+nesting is limited, so that neither a few lines that expand to millions of values nor a file of opening brackets takes the
+memory or the time of the machine.
+"""
 
 from __future__ import annotations
 
+import codecs
 import json
-from collections.abc import Iterator, Mapping
+import math
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -11,12 +19,18 @@ from typing import Any, final
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
+from htsweep.document_values import DEEPEST, Place, Reading
 from htsweep.errors import Problem
 
-Place = tuple[str | int, ...]
-"""Where a value stands: the keys and positions that lead to it."""
+__all__ = ["Document", "Place", "Unreadable", "dump", "override", "parse", "read", "scalar", "text_in"]
+
+MOST_BYTES = 2**20
+"""The size of the largest file that is read: parsing takes about 10 s a megabyte."""
+ENCODINGS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
+             (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+"""Byte-order mark -> encoding; the mark of UTF-16-LE begins that of UTF-32-LE, so the longer one comes first."""
 
 
 @final
@@ -27,6 +41,8 @@ class Document:
     value: Any
     lines: Mapping[Place, int] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    is_yaml: bool = True
+    """Whether the text has the form of YAML; where it has and there are problems, they are about single values."""
 
     def line(self, place: Place) -> int | None:
         """The line of the value at `place`, or of the nearest value around it."""
@@ -36,37 +52,91 @@ class Document:
         return None
 
 
-def parse(text: str) -> Document:
-    """The document that `text` is; syntax errors and duplicate keys are its problems.
+@final
+class Unreadable(Exception):
+    """The bytes of a file are no text; `problem` says where and what to do."""
 
-    YAML 1.2: `1e-3` is a number; `yes`, `no`, `on` and `off` are text.
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+def parse(text: str) -> Document:
+    """The document that `text` is.
+
+    YAML 1.2: `1e-3` is a number; `yes`, `no`, `on` and `off` are text. Merge keys work as in YAML 1.1: `<<: *name` or
+    `<<: [*first, *second]` brings the keys of a mapping, a key of the mapping itself wins over what is merged, and the first
+    of several merged mappings over the later ones. The line of a merged value is where the value stands.
+
+    Its problems are errors of syntax, duplicate keys, and values that a study cannot hold: tags, numbers that no 64 bits
+    hold, text that no encoding holds, keys that are no text.
     """
+    if len(text) > MOST_BYTES:
+        return _broken(f"the text has {len(text)} characters, but a study file has {MOST_BYTES} at most")
     yaml = YAML(typ="safe", pure=True)
+    yaml.max_depth = DEEPEST
     try:
-        root = yaml.compose(StringIO(text))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about anchors that are defined again, which YAML allows
+            root = yaml.compose(StringIO(text))
+            return Document(None) if root is None else Document(*Reading(yaml).read(root))
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        return _broken(f"not YAML: the character U+{_code(error.character):04X} may not stand in it; remove it", line)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else None
-        return Document(None, problems=(Problem("", f"not YAML: {error.problem or error.context}", line),))
+        why = f"nested deeper than {DEEPEST} levels" if type(error).__name__ == "MaxDepthExceededError" else (
+            error.problem or error.context)
+        return _broken(f"not YAML: {why}", mark.line + 1 if mark else None)
     except YAMLError as error:
-        return Document(None, problems=(Problem("", f"not YAML: {error}"),))
-    if root is None:
-        return Document(None)
-    lines: dict[Place, int] = {}
-    problems: list[Problem] = []
-    value = _value(yaml, root, (), lines, problems, frozenset())
-    return Document(value, lines, tuple(problems))
+        return _broken(f"not YAML: {error}")
+    except RecursionError:
+        return _broken(f"nested deeper than {DEEPEST} levels")
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        # ruamel.yaml 0.19 answers some texts that are no YAML in this way, such as `%YAML 1.x`.
+        return _broken(f"not YAML: {type(error).__name__}: {error}")
 
 
 def read(path: Path) -> Document:
-    """The document in the file `path`."""
-    return parse(path.read_text(encoding="utf-8"))
+    """The document in the file `path`.
+
+    Raises:
+        Unreadable: the file holds no text.
+        OSError: it cannot be opened.
+    """
+    return parse(text_in(path))
+
+
+def text_in(path: Path) -> str:
+    """The text of the file `path`; a byte-order mark says which encoding it has, without one it is UTF-8.
+
+    Raises:
+        Unreadable: it is too large, or its bytes are not of that encoding.
+        OSError: it cannot be opened.
+    """
+    with path.open("rb") as file:
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise Unreadable(Problem("", f"the file is larger than {MOST_BYTES // 2**20} MiB, and a study file is not"))
+    mark, encoding = next(((mark, name) for mark, name in ENCODINGS if data.startswith(mark)), (b"", "utf-8"))
+    body = data.removeprefix(mark)
+    try:
+        return body.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        message = f"byte 0x{body[error.start]:02x} is not {encoding.upper()}; save the file as UTF-8"
+        raise Unreadable(Problem("", message, line)) from None
 
 
 def scalar(text: str) -> Any:
-    """What `text` means as a YAML value; text that is not YAML is itself."""
+    """What `text` means as a YAML value; text that has not the form of YAML is itself."""
+    return _meaning(parse(text), text)
+
+
+def override(text: str) -> tuple[Any, tuple[Problem, ...]]:
+    """What `text` means as a YAML value, as `scalar` gives it, and what is wrong with it."""
     document = parse(text)
-    return text if document.problems else document.value
+    return _meaning(document, text), document.problems if document.is_yaml else ()
 
 
 def dump(value: Any) -> str:
@@ -77,6 +147,8 @@ def dump(value: Any) -> str:
         return "[" + ", ".join(map(dump, value)) + "]"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     if not isinstance(value, str):
         return repr(value)
     # Plain where it means itself also inside a list, where commas and brackets have a meaning.
@@ -84,47 +156,13 @@ def dump(value: Any) -> str:
     return value if plain else json.dumps(value)
 
 
-def _value(
-    yaml: YAML, node: Node, place: Place, lines: dict[Place, int], problems: list[Problem], above: frozenset[int]
-) -> Any:
-    line = node.start_mark.line + 1
-    lines.setdefault(place, line)
-    if id(node) in above:
-        problems.append(Problem(_dotted(place), "an alias may not hold itself", line))
-        return None
-    within = above | {id(node)}
-    if isinstance(node, MappingNode):
-        found: dict[Any, Any] = {}
-        for key, item, key_line in _pairs(yaml, node):
-            inner = (*place, key)
-            if key in found:
-                first = lines[inner]
-                problems.append(Problem(_dotted(inner), f"the key stands twice, first in line {first}; keep one", key_line))
-                continue
-            lines[inner] = key_line
-            found[key] = _value(yaml, item, inner, lines, problems, within)
-        return found
-    if isinstance(node, SequenceNode):
-        return [_value(yaml, item, (*place, index), lines, problems, within) for index, item in enumerate(node.value)]
-    assert isinstance(node, ScalarNode)
-    return _scalar(yaml, node, place, problems)
+def _meaning(document: Document, text: str) -> Any:
+    return document.value if document.is_yaml else text
 
 
-def _pairs(yaml: YAML, node: MappingNode) -> Iterator[tuple[str, Node, int]]:
-    for key, item in node.value:
-        name = key.value if isinstance(key, ScalarNode) else str(key.value)
-        yield name, item, key.start_mark.line + 1
+def _broken(message: str, line: int | None = None) -> Document:
+    return Document(None, problems=(Problem("", message, line),), is_yaml=False)
 
 
-def _scalar(yaml: YAML, node: ScalarNode, place: Place, problems: list[Problem]) -> Any:
-    try:
-        value = yaml.constructor.construct_object(node)
-    except (YAMLError, ValueError) as error:
-        problems.append(Problem(_dotted(place), f"cannot be read: {error}", node.start_mark.line + 1))
-        return None
-    # Dates are text to a study: no key of one is a date.
-    return value if isinstance(value, str | int | float | bool | None) else str(node.value)
-
-
-def _dotted(place: Place) -> str:
-    return ".".join(map(str, place))
+def _code(character: Any) -> int:
+    return character if isinstance(character, int) else ord(character)

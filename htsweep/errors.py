@@ -11,6 +11,8 @@ HtsweepError            exit code 2 unless said otherwise; shown without a trace
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
@@ -70,6 +72,40 @@ MOST_COMPARED = 2_000
 """Of more known names than this, none is said to be near: to compare them all would take seconds."""
 
 
+def why(error: Exception, setting: str = "", path: str = "") -> str:
+    """What a file system said when it refused something, and the remedy, as `remedy_of` gives it."""
+    number = getattr(error, "errno", None)
+    said = os.strerror(number) if number else str(error).partition("\n")[0]
+    return f"{said}; {remedy_of(error, setting, path)}"
+
+
+def remedy_of(error: Exception, setting: str = "", path: str = "") -> str:
+    """What to do where a file or folder cannot be used.
+
+    Args:
+        error: what the file system says.
+        setting: by what the user names the folder, such as `--results`; "" where that is plain.
+        path: of the file or folder; "": the one that the error names, if it does.
+    """
+    by = f" by {setting}" if setting else ""
+    it = path or getattr(error, "filename", None) or "it"
+    # What may not be read has another owner as well; where files are made in a folder, reading alone does not help.
+    permission = f"get the permission to write to {it}, or give another folder{by}"
+    mounted = f"see that its file system is mounted and whole, or give another folder{by}; then run this again"
+    remedies: dict[int, str] = {
+        errno.ENOSPC: f"free some space on its disk, or give another folder{by}",
+        errno.EDQUOT: f"free some of your quota on its disk, or give another folder{by}",
+        errno.EROFS: f"that disk can only be read, so give a folder on another one{by}",
+        errno.EACCES: permission, errno.EPERM: permission,
+        errno.ENAMETOOLONG: f"give a folder with a shorter path{by}",
+        errno.ENOTDIR: f"part of its path is a file, so give another folder{by}",
+        errno.EISDIR: f"a folder stands in its place: move that away, or give another folder{by}",
+        **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ETIMEDOUT, errno.EHOSTDOWN), mounted),
+        errno.ENOENT: f"its path does not exist and cannot be made, so give another folder{by}",
+    }
+    return remedies.get(getattr(error, "errno", None) or 0, f"look at {it}, or give another folder{by}; then run this again")
+
+
 def did_you_mean(came: str, known: Iterable[str]) -> str:
     """`Did you mean 'l2sp'? Known: ...`, as far as anything is near enough."""
     names = sorted(set(known))
@@ -77,3 +113,8 @@ def did_you_mean(came: str, known: Iterable[str]) -> str:
     hint = f"did you mean '{near[0]}'? " if near else ""
     listed = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
     return f"{hint}known: {listed}" if names else hint.strip()
+
+
+def is_of_the_disk(error: OSError) -> bool:
+    """Whether the file system refuses: a full disk, one that can only be read, or a permission that is lacking."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)

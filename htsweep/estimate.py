@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, final
 
-from htsweep import screening
+from htsweep import screening, tally
 from htsweep.ablating import variants_of
 from htsweep.analysis.design import ROLES
 from htsweep.analysis.power import least_p, repetitions_needed
@@ -17,7 +17,7 @@ from htsweep.jobs import Stage, with_inner
 from htsweep.ledger import Ledger, Store
 from htsweep.notes import notes
 from htsweep.planning import MOST_LISTED, Plan, plan
-from htsweep.roster import COLUMNS, Roster, rows
+from htsweep.roster import COLUMNS, rows
 from htsweep.spared import Screened, screened
 from htsweep.study import Study
 
@@ -53,6 +53,10 @@ class Estimate:
     """With which all of these can be shown, after Holm's correction; None: with no number of them."""
     budget: Mapping[str, float]
     """The caps that the study sets."""
+    trials_blocked: int = 0
+    """Of those that failed, the ones that could not run since a stage failed that they need."""
+    stages_failed: int = 0
+    """Of those to run, the ones that failed."""
     ablation: Mapping[str, int] = field(default_factory=dict)
     """Variants by kind (htsweep/ablating.py), the same in each cell; each is counted once."""
     screen: Screened | None = None
@@ -84,15 +88,26 @@ class Estimate:
             *([f"ablate  {variants}"] if variants else []),
             *(self.screen.lines() if self.screen else []),
             f"trials  {most}{self.trials}: {self.trials_done} done, {self.trials_stopped} stopped early, "
-            f"{self.trials_failed} failed (run again), {most}{self.trials_to_run} to run",
+            f"{self.trials_failed} failed (run again{_blocked(self.trials_blocked)}), {most}{self.trials_to_run} to run",
             *([] if self.exact else [f"        more than {MOST_LISTED} points are not listed, but counted from the values of "
                                      "each parameter: of those that turn out to mean the same, one is run"]),
-            f"stages  {self.stages}, each once: {self.stages_done} done, {self.stages_to_run} to run"
+            f"stages  {self.stages}, each once: {self.stages_done} done, "
+            f"{f'{self.stages_failed} failed (run again), ' if self.stages_failed else ''}{self.stages_to_run} to run"
             + ("" if self.exact else "; points that are not listed may need more"),
             f"cost    {hours}{gpu}",
             f"test    {test}",
             *([f"budget  {caps}"] if caps else []),
         ]
+
+    @property
+    def failed(self) -> int:
+        """Trials, and scores of the screen, that have failed (htsweep/tally.py)."""
+        return self.trials_failed + (self.screen.trials_failed if self.screen else 0)
+
+    @property
+    def left(self) -> int:
+        """Trials that a launch would run, those that failed not counted."""
+        return self.trials_to_run - self.trials_failed
 
     def json(self) -> str:
         """The estimate as JSON."""
@@ -110,8 +125,8 @@ def estimate(study: Study, results: str = "results") -> Estimate:
     def recorded() -> Iterator[dict[str, Any]]:
         return iter(()) if table is None else rows(table, table.column_names)
 
-    ended = _Ended.of(planned, recorded())
-    scores = _Ended.of(scored, recorded()) if scored else None
+    ended = tally.Ended.of(planned, recorded())
+    scores = tally.Ended.of(scored, recorded()) if scored else None
     both = [(planned, ended), *([(scored, scores)] if scored and scores else [])]
     # Where much of a long search is done, to count it takes no longer than to read what is done.
     known = None if planned.exact else planned.counted(MOST_LISTED + 2 * len(ended.sweeps))
@@ -123,51 +138,15 @@ def estimate(study: Study, results: str = "results") -> Estimate:
     all_stages, missing = sum(one.count for one in stages), sum(one.to_run for one in stages)
     return Estimate(
         study.name, len(planned.sweeps), sum((known or planned.sizes).values()), study.repetitions, trials,
-        ended.counts["done"], ended.counts["stopped"], ended.counts["failed"], to_run, all_stages, all_stages - missing,
+        ended.counts["done"], ended.counts["stopped"], ended.failed, to_run, all_stages, all_stages - missing,
         missing, hours, basis, None if hours is None else hours * study.resources.gpu,
         repetitions_needed(ALPHA), least_p(study.repetitions), compared, repetitions_needed(ALPHA, max(compared, 1)),
-        {key: value for key, value in study.budget.model_dump().items() if value is not None},
+        {key: value for key, value in study.budget.model_dump().items() if value is not None}, ended.blocked,
+        sum(one.failed for one in stages),
         Counter(variant.kind for variant in variants_of(study.ablate)) if study.ablate else {},
-        screened(whole, scored, verdicts, scores.counts) if scored and scores else None, notes(study),
-        planned.exact or known is not None,
+        screened(whole, scored, verdicts, {**scores.counts, "failed": scores.failed}) if scored and scores else None,
+        notes(study), planned.exact or known is not None,
     )
-
-
-@final
-@dataclass(frozen=True)
-class _Ended:
-    """What the ledger has of a plan."""
-
-    counts: Mapping[str, int]
-    """Trials by status."""
-    repetitions: Mapping[str, frozenset[int]]
-    """Point -> the repetitions in which its trial needs no further run."""
-    sweeps: Mapping[str, str]
-    """Point -> the first of its sweeps."""
-    stages: Mapping[str, frozenset[int]]
-    """Stage -> the repetitions in which it is done."""
-
-    @property
-    def over(self) -> int:
-        """Trials that need no further run."""
-        return self.counts["done"] + self.counts["stopped"]
-
-    @classmethod
-    def of(cls, planned: Plan, recorded: Iterable[Mapping[str, Any]]) -> _Ended:
-        """What the rows `recorded` say of the plan."""
-        counts = {"done": 0, "stopped": 0, "failed": 0}
-        over: dict[str, set[int]] = {}
-        stages: dict[str, set[int]] = {}
-        sweeps: dict[str, str] = {}
-        for row, points in Roster(planned).own(recorded):
-            name = points[0].id if points else row["point"]
-            if points:
-                counts[row["status"]] += 1
-                sweeps.setdefault(name, points[0].sweep)
-            if row["status"] != "failed":
-                (over if points else stages).setdefault(name, set()).add(row["repetition"])
-        return cls(counts, {point: frozenset(those) for point, those in over.items()}, sweeps,
-                   {stage: frozenset(those) for stage, those in stages.items()})
 
 
 @final
@@ -178,9 +157,11 @@ class _Staged:
     stage: Stage
     count: int
     to_run: int
+    failed: int
+    """Of those to run."""
 
 
-def _stages(plans: Sequence[tuple[Plan, _Ended]]) -> list[_Staged]:
+def _stages(plans: Sequence[tuple[Plan, tally.Ended]]) -> list[_Staged]:
     """The stages of plans, each once, and in how many repetitions a trial that is to run waits for it."""
     known: dict[str, Stage] = {}
     # Of each plan: in how many repetitions it needs the stage, and in which of them no longer, since all its trials are over.
@@ -201,7 +182,9 @@ def _stages(plans: Sequence[tuple[Plan, _Ended]]) -> list[_Staged]:
         looked_at = done.union(*(idle for _, idle in needs[name]))
         spared = sum(one in done or all(one >= repetitions or one in idle for repetitions, idle in needs[name])
                      for one in looked_at if one < count)
-        found.append(_Staged(stage, count, count - spared))
+        failed = frozenset[int]().union(*(ended.failed_stages.get(name, frozenset()) for _, ended in plans)) - done
+        waited_for = sum(any(one < repetitions and one not in idle for repetitions, idle in needs[name]) for one in failed)
+        found.append(_Staged(stage, count, count - spared, waited_for))
     return found
 
 
@@ -213,7 +196,7 @@ def _like(stage: Stage) -> _Like:
     return ("point", stage.point), ("stage", stage.task)
 
 
-def _trials_to_run(plans: Sequence[tuple[Plan, _Ended]], known: Mapping[str, int] | None) -> Iterator[tuple[_Like, int]]:
+def _trials_to_run(plans: Sequence[tuple[Plan, tally.Ended]], known: Mapping[str, int] | None) -> Iterator[tuple[_Like, int]]:
     """What the trials that are to run are like, and how many they are; `known`: points per sweep of a plan not listed."""
     for planned, ended in plans:
         task, repetitions = ("trial", planned.study.task), planned.study.repetitions
@@ -230,6 +213,10 @@ def _trials_to_run(plans: Sequence[tuple[Plan, _Ended]], known: Mapping[str, int
                 yield (("point", name), ("sweep", sweep), task), repetitions - len(over)
             for sweep, size in (known or planned.sizes).items():
                 yield (("sweep", sweep), task), (size - seen[sweep]) * repetitions
+
+
+def _blocked(count: int) -> str:
+    return f"; {count} of them could not run, since a stage failed" if count else ""
 
 
 def _comparisons(planned: Plan) -> int:

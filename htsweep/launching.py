@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, final
 
 from htsweep import screening
+from htsweep.commands import given
 from htsweep.errors import HtsweepError, StudyHeld, did_you_mean
+from htsweep.estimate import estimate
 from htsweep.execute import machine
 from htsweep.execute.agenda import NOTHING, Agenda, Past
 from htsweep.execute.executor import Executor, work
@@ -25,9 +27,9 @@ from htsweep.execute.ray import Ray
 from htsweep.execute.trial import Terms
 from htsweep.execute.watch import Silent, Watch
 from htsweep.execute.workspace import SAVE_SECONDS, cache_folder
-from htsweep.ledger import Lease, Ledger, Store
+from htsweep.ledger import Lease, Ledger, Store, clear
 from htsweep.ledger.tables import PARTS
-from htsweep.mirroring import Follower
+from htsweep.mirroring import Follower, Mirrored
 from htsweep.planning import Plan, plan
 from htsweep.roster import COLUMNS, Roster, rows
 from htsweep.screening import Verdict
@@ -45,8 +47,8 @@ class Launched:
     agenda: Agenda
     seconds: float
     interrupted: bool
-    mirrored: bool | None
-    """Whether the mirror has all; None where there is none."""
+    mirrored: Mirrored | None
+    """How much MLflow has of the study; None where there is no mirror."""
     paths: tuple[Path, ...] = ()
     """The figures that were drawn."""
     table: str = ""
@@ -57,12 +59,12 @@ class Launched:
     """What became of each pair of the screen."""
     spared: int = 0
     """Trials of the pairs that it dropped."""
-
-    @property
-    def failed(self) -> int:
-        """Trials that failed at last, or could not run since their stage did; scores count as well."""
-        agendas = [self.agenda] if self.scores is None else [self.agenda, self.scores]
-        return sum(sum(outcome.status == "failed" for outcome in one.failures) + len(one.blocked) for one in agendas)
+    failed: int = 0
+    """Trials, and scores of the screen, that have failed, in this launch or in an earlier one (htsweep/tally.py)."""
+    left: int = 0
+    """Trials that have no result yet, those that failed not counted."""
+    unreported: str = ""
+    """Why the report could not be written; "" where it was."""
 
 
 def launch(
@@ -83,6 +85,7 @@ def launch(
     Raises:
         StudyHeld: another launch holds the study.
         ResourceError: no node has, or can get, what a trial takes.
+        LedgerError: the results cannot be read or written; what is recorded is kept.
     """
     watch = watch or Silent()
     began = time.monotonic()
@@ -94,28 +97,44 @@ def launch(
     if on == "inline" or address is None:  # a cluster is asked what it has once it answers
         machine.lacking(terms.cpu, terms.gpu, "launch with --address on a cluster that has more")
         cache_folder()  # trials of this machine would each fail without one
-    lease = Lease(store, f"study-{study.name}", about=f"htsweep launch {study.file}")
+    follower = Follower(study, store, mirror, watch)
+    lease = Lease(store, f"study-{study.name}", about=given(study, results).launch())
     holder = lease.take()
     if holder is not None:
-        raise StudyHeld(_held(study, holder, lease.folder))
+        raise StudyHeld(_held(study, holder, lease.folder, results))
     stages = _Stages(store)
-    follower = Follower(study, store, mirror, watch)
     try:
         if lease.after_death:
             time.sleep(ORPHAN_SECONDS)
+        clear(store, "stage-")  # what killed launches held
         try:
             with _ended_by_sigterm(), _executor(on, address, study.resources, follower) as run:
                 done = _both(plan(study), store, stages, lambda agenda: run(agenda, replace(terms, **_own(agenda.plan.study))))
-        finally:
-            ledger = Ledger(store)
-            if len(ledger.records()) > 1:
-                ledger.compact()
-        paths, table = _told(study, results, done.agenda)
+        except BaseException:
+            with contextlib.suppress(HtsweepError):  # what came first is what the user is told
+                _compact(store)
+            raise
+        lease.check()
+        _compact(store)
+        unreported, paths, table = "", tuple[Path, ...](), ""
+        try:
+            paths, table = _told(study, results, done.agenda)
+        except HtsweepError as error:  # the trials are done and recorded, whatever becomes of their report
+            unreported = str(error)
         follower.finish()
-        return replace(done, seconds=time.monotonic() - began, mirrored=follower.caught_up, paths=paths, table=table)
+        stands = estimate(study, results)
+        return replace(done, seconds=time.monotonic() - began, mirrored=follower.mirrored, paths=paths, table=table,
+                       failed=stands.failed, left=stands.left, unreported=unreported)
     finally:
+        follower.leave()
         stages.release()
         lease.release()
+
+
+def _compact(store: Store) -> None:
+    ledger = Ledger(store)
+    if len(ledger.records()) > 1:
+        ledger.compact()
 
 
 def _both(whole: Plan, store: Store, stages: _Stages, run: Callable[[Agenda], bool]) -> Launched:
@@ -225,7 +244,7 @@ def _values(planned: Plan, ledger: Ledger, table: Any) -> Mapping[str, Mapping[s
     sweeps, ends = table.column("sweep").to_pylist(), table.column("status").to_pylist()
     own = [row for row, (sweep, end) in enumerate(zip(sweeps, ends, strict=True)) if sweep in planned.by_id and end != "failed"]
     last: dict[str, dict[str, float]] = {}
-    for row in ledger.measurements(metrics, table.take(own)).to_pylist() if own else ():
+    for row in ledger.measurements(metrics, table.take(own), "numbers").to_pylist() if own else ():
         values = {metric: row[metric] for metric in metrics if row.get(metric) is not None}
         last.setdefault(row["trial"], {}).update(values)
     return last
@@ -283,9 +302,9 @@ def _told(study: Study, results: str, agenda: Agenda) -> tuple[tuple[Path, ...],
     return (*reporting.draw(study, results, out), *told), reporting.tell(study, results)
 
 
-def _held(study: Study, holder: Mapping[str, Any], folder: str) -> str:
+def _held(study: Study, holder: Mapping[str, Any], folder: str, results: str) -> str:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"]))
-    about = holder["about"] or "no word of what it does"
-    return (f"study '{study.name}' is being launched by process {holder['pid']} on {holder['host']} since {since} ({about}). "
-            "Wait for it, watch it with `htsweep status --watch`, or end it; a launch that died without a word is let go of by "
-            f"itself (on another machine after 90 s: {folder})")
+    about = f"\nWhat it runs: {holder['about']}" if holder["about"] else ""
+    return (f"study '{study.name}' is being launched by process {holder['pid']} on {holder['host']} since {since}. "
+            "Wait for it, or end that process. A crashed launch releases its lock automatically, one on another machine after "
+            f"90 s (the lock is {folder} in the results).{about}\nTo watch it: {given(study, results).verb('status', '--watch')}")

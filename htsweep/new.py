@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from htsweep import document
+from htsweep.commands import Given
 from htsweep.errors import HtsweepError, Problem, StudyError
 
 _TEMPLATE = """\
-# {title}: htsweep launch {file}
+# {title}: {command}
 #
 # A study holds sweeps (one per cell of the grid), a sweep holds points (configurations), a point holds trials (its
 # repetitions), a trial leaves measurements. Launching does what is missing: edit, launch again, and only the new trials run.
@@ -54,12 +55,22 @@ def write(file: Path, grid: Mapping[str, str], weights: Sequence[str], repetitio
     """Writes the study file and returns what to do next.
 
     Raises:
-        HtsweepError: the file is there already.
+        HtsweepError: the file exists already, or cannot be written.
         StudyError: the flags do not make a valid study; nothing is written.
     """
+    from htsweep.report.files import put
+    from htsweep.study import read
+
     if file.exists() and not force:
-        msg = f"{file} is there already; give another name, or --force to overwrite it"
-        raise HtsweepError(msg)
+        raise HtsweepError(f"{file} exists already; give another name, or --force to overwrite it")
+    text = _text(file, grid, weights, repetitions)
+    read(file, text=text)  # a flag's mistake is the flag's: it is said now, and not by the launch
+    put(file, text)
+    given = Given(str(file))
+    return f"wrote {file}\nTo see what it would run: {given.verb('plan')}\nTo run it: {given.launch()}"
+
+
+def _text(file: Path, grid: Mapping[str, str], weights: Sequence[str], repetitions: int) -> str:
     factors = {key: [document.scalar(part.strip()) for part in text.split(",") if part.strip()] for key, text in grid.items()}
     for weight in weights:
         key, equals, text = weight.partition("=")
@@ -67,27 +78,10 @@ def write(file: Path, grid: Mapping[str, str], weights: Sequence[str], repetitio
             raise StudyError(str(file), [Problem(f"--weight {weight}", "a weight is METHOD.PARAMETER=VALUES, such as "
                                                  "l2sp.backbone=0.01,0.1")])
         factors[key.strip()] = [document.scalar(part.strip()) for part in text.split(",")]
-    text = _TEMPLATE.format(
-        title=file.stem, file=file, name=file.stem if file.stem[:1].isalnum() else json.dumps(file.stem),
-        task="holistic_transfer", repetitions=repetitions,
+    # The file's name as a study may be called; a line break in it would end the comment.
+    name = re.sub(r"[^A-Za-z0-9._ -]", "_", file.stem).lstrip("._ -") or "study"
+    return _TEMPLATE.format(
+        title=name, command=" ".join(Given(str(file)).launch().split("\n")), name=document.dump(name), task="holistic_transfer",
+        repetitions=repetitions,
         grid="\n".join(f"  {document.dump(key)}: {document.dump(values)}" for key, values in factors.items()),
     )
-    _validate(file, text)
-    return f"wrote {file}\nnext: htsweep plan {file}, then htsweep launch {file}"
-
-
-def _validate(file: Path, text: str) -> None:
-    """Writes the file only if it is a valid study: a flag's mistake is told as the flag's, not found at launch."""
-    from htsweep.study import read
-
-    file.parent.mkdir(parents=True, exist_ok=True)
-    before = file.read_text(encoding="utf-8") if file.exists() else None
-    file.write_text(text, encoding="utf-8")
-    try:
-        read(file)
-    except StudyError:
-        if before is None:
-            file.unlink()
-        else:
-            file.write_text(before, encoding="utf-8")
-        raise

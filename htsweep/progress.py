@@ -124,7 +124,7 @@ class Progress:
         return {
             "sweeps": len(agenda.plan.sweeps), "running": len(self._running),
             "done": agenda.reused + agenda.done["trial done"] + agenda.done["trial stopped"],
-            "failed": agenda.done["trial failed"] + agenda.done["stage failed"] + len(agenda.blocked), "left": agenda.left,
+            "failed": agenda.done["trial failed"] + len(agenda.blocked), "left": agenda.left,
         }
 
     def _line(self, agenda: Agenda) -> str:

@@ -61,7 +61,7 @@ def seen_validation(measurements: pd.DataFrame) -> pd.DataFrame:
 
     Ties go to the lower mean validation loss (where it is measured), the earlier step, the smaller point id.
     """
-    ties = [LOSS] if LOSS in measurements.columns else []
+    ties = [LOSS] if LOSS in measurements.columns and measurements[LOSS].dtype != object else []
     return _best(measurements, SEEN, ties)
 
 
@@ -120,9 +120,11 @@ def _judged(measurements: pd.DataFrame, *metrics: str) -> pd.DataFrame:
     """The measurements, if trials measured `metrics`.
 
     Raises:
-        HtsweepError: no trial measured one of them.
+        HtsweepError: no trial measured one of them, or some measured it as a list.
     """
     for metric in metrics:
+        if metric in measurements.columns and measurements[metric].dtype == object:
+            raise HtsweepError(f"the protocol reads '{metric}' as a number, but the trials measured lists of that name")
         if metric not in measurements.columns:
             known = [str(name) for name in measurements.columns if "/" in str(name)]
             raise HtsweepError(f"the protocol reads '{metric}', which no trial measured; {did_you_mean(metric, known)}")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
 from htsweep.errors import HtsweepError, did_you_mean
+from htsweep.ledger.names import alike
 from htsweep.study import Study
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ TABLES: Mapping[str, str] = {
 SHOWN = 50
 """A printed table has so many rows; CSV and JSON have all."""
 FORMATS = ("table", "csv", "json")
+_OF_POINTS = ("n", "chosen")
+"""What the table of points says of each beside what was measured."""
 
 
 @final
@@ -158,7 +162,10 @@ def _tables(study: Study, results: str, asked: _Asked) -> dict[str, pd.DataFrame
     wanted = None if asked.columns is None or reads is None else sorted({*asked.columns, *reads})
     ended, measured = ledger.load(study, results, wanted)
     found = {"trials": ended, "measurements": measured}
-    if asked.names("points", "chosen") and not measured.empty:
+    if asked.names("points", "chosen") and measured.empty:  # nothing to choose from
+        about = measured.drop(columns=["trial", "repetition", "status"])
+        return {**found, "points": about.assign(n=0, chosen=False), "chosen": measured}
+    if asked.names("points", "chosen"):
         choice = selection.choice(measured, study.select, study.repetitions)
         found["points"] = _points(measured, choice, study.repetitions)
         found["chosen"] = selection.at(measured, choice)
@@ -177,11 +184,14 @@ def _points(measured: pd.DataFrame, choice: pd.DataFrame, repetitions: int) -> p
     names = [str(name) for name in last.columns]
     keys, rest = names[:names.index("step") + 1], names[names.index("step") + 1:]
     about = [name for name in keys if name not in ("trial", "repetition", "status")]
-    numbers = [name for name in rest if pd.api.types.is_numeric_dtype(last[name])]
+    numbers = [name for name in rest if pd.api.types.is_numeric_dtype(last[name]) and name not in _OF_POINTS]
     grouped = last.groupby(["sweep", "point"], sort=False)
-    found = grouped[about].first().reset_index(drop=True).assign(n=grouped.size().to_numpy())
-    found[numbers] = grouped[numbers].mean().to_numpy()
-    return found.assign(chosen=found["point"].isin(choice["point"]))
+    found = grouped[about].first().reset_index(drop=True)
+    found["n"] = grouped.size().to_numpy()
+    means = grouped[numbers].mean().reset_index(drop=True)
+    whole = pd.concat([found, means], axis=1)
+    whole["chosen"] = found["point"].isin(choice["point"])
+    return whole.copy()  # of a thousand columns each was a block of its own
 
 
 def _answer(tables: Mapping[str, pd.DataFrame], sql: str) -> pd.DataFrame:
@@ -190,17 +200,30 @@ def _answer(tables: Mapping[str, pd.DataFrame], sql: str) -> pd.DataFrame:
 
     with duckdb.connect(":memory:", config={"enable_external_access": "false", "python_enable_replacements": "false"}) as one:
         for name, table in tables.items():
-            one.register(name, _typed(table))
+            one.register(name, _typed(_told_apart(table)))
         one.execute("SET lock_configuration = true")
         found: pd.DataFrame = one.execute(sql).df()
         return found
+
+
+def _told_apart(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with names that SQL tells apart: of measurements whose names differ in capitals alone, each is numbered.
+
+    DuckDB would call the second `loss_1`, and answer a question for "loss" with the first.
+    """
+    columns = [str(name) for name in table.columns]
+    keys = columns[:columns.index("step") + 1] if "step" in columns else []
+    renamed = {name: f"{name}~{number}" for group in alike(columns) for number, name in enumerate(group, 1) if name not in keys}
+    return table.rename(columns=renamed) if renamed else table
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
     """The table with one type a column: DuckDB takes a column's type from its values, and factors may be of several."""
     import pandas as pd
 
-    made = {}
+    from htsweep.report.export import with_columns
+
+    made: dict[str, pd.Series] = {}
     for name in table.columns:
         values = table[name]
         if values.dtype != object:
@@ -212,7 +235,7 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
             texts = [None if value is None or value != value else value if isinstance(value, str) else json.dumps(value)
                      for value in values]
             made[name] = pd.Series(texts, index=table.index, dtype="string")
-    return table.assign(**made)
+    return with_columns(table, made)
 
 
 def _columns(study: Study, results: str) -> list[str]:
@@ -233,10 +256,14 @@ def _told(error: duckdb.Error, known: Sequence[str] | Mapping[str, str]) -> str:
 
 def _written(frame: pd.DataFrame, format: str) -> str:
     """The table as text."""
-    from htsweep.report.export import FORMATS as WRITERS
+    import pandas as pd
 
-    plain = frame.assign(**{name: [value.tolist() if hasattr(value, "tolist") else value for value in frame[name]]
-                            for name in frame.columns if frame[name].dtype == object})
+    from htsweep.report.export import FORMATS as WRITERS
+    from htsweep.report.export import with_columns
+
+    texts = [name for name in frame.columns if frame[name].dtype == object]
+    values = {name: [value.tolist() if hasattr(value, "tolist") else value for value in frame[name]] for name in texts}
+    plain = with_columns(frame, {name: pd.Series(values[name], index=frame.index, dtype=object) for name in texts})
     if format != "table":
         return WRITERS[format](plain).decode().rstrip("\n")
     if frame.empty:
@@ -247,7 +274,19 @@ def _written(frame: pd.DataFrame, format: str) -> str:
 
 
 def _quoted(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z_]\w*", name) else f'"{name}"'
+    """A name as SQL takes it."""
+    bare = re.fullmatch(r"[A-Za-z_]\w*", name) and name.lower() not in _keywords()
+    return name if bare else '"' + name.replace('"', '""') + '"'
+
+
+@functools.cache
+def _keywords() -> frozenset[str]:
+    """The words that SQL keeps for itself."""
+    import duckdb
+
+    with duckdb.connect(":memory:") as connection:
+        rows = connection.execute("SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category = 'reserved'").fetchall()
+    return frozenset(word for (word,) in rows)
 
 
 def _short(sql: str) -> str:

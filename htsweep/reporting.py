@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from htsweep import results as tables
 from htsweep import screening, task
+from htsweep.commands import given
 from htsweep.errors import LedgerError
 from htsweep.ledger import Store
 from htsweep.study import Study
@@ -75,10 +76,9 @@ def findings(study: Study, results: str = "results", metrics: Sequence[str] = ()
         provenance=provenance(study, ended, results))
     trials = ended[ended["point"].isin(chosen["point"])]["trial"].tolist()
     lists = None
-    if set(conclusions.CURVES) <= set(yields):
+    if columns is None or set(conclusions.CURVES) <= set(yields):  # or a task that does not say what it yields
         lists = tables.lists(results, conclusions.CURVES, trials)
-    elif set(conclusions.CURVES) <= set(measured.columns):  # a task that does not say what it yields: all was read
-        lists = measured[["trial", "step", *conclusions.CURVES]].drop_duplicates(["trial", "step"])
+        lists = lists if set(conclusions.CURVES) <= set(lists.columns) else None
     return conclusions.conclude(ended, measured, about, metrics, lists, scored.foretold(study, results, columns))
 
 
@@ -193,7 +193,7 @@ def export(study: Study, results: str, out: Path, formats: str) -> list[Path]:
     """Writes the tidy tables of trials and measurements below `out`, in `formats` (by commas)."""
     from htsweep.report.export import export
 
-    return export(*_load(study, results, None), out, [name.strip() for name in formats.split(",") if name.strip()])
+    return export(*_load(study, results, None, "any"), out, [name.strip() for name in formats.split(",") if name.strip()])
 
 
 def _texts(study: Study, results: str, metrics: Sequence[str]) -> dict[str, str]:
@@ -228,9 +228,11 @@ def _yields(study: Study) -> Sequence[str]:
     return task.find(study.task).metrics
 
 
-def _load(study: Study, results: str, columns: Sequence[str] | None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    found = tables.load(study, results, columns)
+def _load(
+    study: Study, results: str, columns: Sequence[str] | None, kind: Literal["any", "numbers"] = "numbers",
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    found = tables.load(study, results, columns, kind=kind)
     if found[0].empty:
-        msg = f"{results} has no trial of study '{study.name}' yet; htsweep launch {study.file} runs them"
+        msg = f"{results} has no trial of study '{study.name}' yet. To run them: {given(study, results).launch()}"
         raise LedgerError(msg)
     return found

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from htsweep import screening, task
 from htsweep.ledger import Ledger, Store
+from htsweep.ledger.objects import set_aside
+from htsweep.ledger.tables import Kind
 from htsweep.planning import Plan, Point, plan
 from htsweep.roster import COLUMNS, Roster, rows
 from htsweep.study import Study
@@ -29,7 +31,7 @@ def measurements(study: Study, results: str = "results", columns: Sequence[str] 
 
 
 def load(
-    study: Study, results: str = "results", columns: Sequence[str] | None = None, *, everything: bool = False,
+    study: Study, results: str = "results", columns: Sequence[str] | None = None, *, everything: bool = False, kind: Kind = "any",
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The tables of `trials` and `measurements` from one reading of the ledger.
 
@@ -38,6 +40,8 @@ def load(
         results: a folder or a URI.
         columns: of the measurements; None: all.
         everything: also the trials of dropped pairs, as far as the ledger has them.
+        kind: `numbers` or `lists` alone; `any`: both, and where trials measured numbers and lists under one name, the lists
+            under the name followed by `[]`.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -47,9 +51,13 @@ def load(
     table = ledger.trials()
     ended = _trials(planned if everything else screening.kept(planned, ledger), table, varied(planned))
     wanted = table.filter(pc.is_in(table.column("trial"), pa.array(ended["trial"].unique(), pa.string())))
-    measured = ledger.measurements(columns, wanted).to_pandas()
+    measured = ledger.measurements(columns, wanted, kind).to_pandas()
     keys = ["trial", "sweep", "point", "point_index", "repetition", "status", *varied(planned)]
-    return ended, ended[keys].merge(measured, on="trial", how="inner")
+    # Tasks of an earlier version could measure something called like a column that says which trial it is of.
+    clash = [name for name in measured.columns if name in keys[1:]]
+    for name in clash:
+        set_aside(f"the measurement '{name}' of study '{study.name}'", "the study's tables have a column of that name")
+    return ended, ended[keys].merge(measured.drop(columns=clash), on="trial", how="inner")
 
 
 def lists(results: str, columns: Sequence[str], trials: Sequence[str]) -> pd.DataFrame:
@@ -60,7 +68,7 @@ def lists(results: str, columns: Sequence[str], trials: Sequence[str]) -> pd.Dat
     ledger = Ledger(Store(results))
     table = ledger.trials()
     wanted = table.filter(pc.is_in(table.column("trial"), pa.array(list(trials), pa.string())))
-    found: pd.DataFrame = ledger.measurements(columns, wanted).to_pandas()
+    found: pd.DataFrame = ledger.measurements(columns, wanted, "lists").to_pandas()
     return found
 
 
@@ -86,15 +94,6 @@ def baseline(study: Study) -> Any:
 def varied(planned: Plan) -> list[str]:
     """The factors, and the parameters that are searched in any sweep."""
     return list(dict.fromkeys([*planned.factors, *planned.searched]))
-
-
-def mirror_uri(store: Store) -> str:
-    """The tracking URI of the MLflow database beside the results; where those are far away, in the working folder."""
-    from pathlib import Path
-
-    folder = store.folder or Path("results").resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{folder / 'mlflow.db'}"
 
 
 class Members:
@@ -134,9 +133,9 @@ def _trials(planned: Plan, table: pa.Table, names: Sequence[str]) -> pd.DataFram
     frame = pd.DataFrame(listed, columns=["trial", "sweep", "point", "point_index", *members.names])
     # In the order of the study's file, whatever ended first.
     order = {sweep.id: number for number, sweep in enumerate(planned.sweeps)}
-    found = frame.merge(ended, on="trial", how="inner").assign(order=lambda rows: rows["sweep"].map(order))
-    found = found.sort_values(["order", "point_index", "repetition"], kind="stable", ignore_index=True)
-    return found.drop(columns="order")
+    found = frame.merge(ended, on="trial", how="inner")
+    places = pd.DataFrame({"sweep": found["sweep"].map(order), "point": found["point_index"], "repetition": found["repetition"]})
+    return found.loc[places.sort_values([*places], kind="stable").index].reset_index(drop=True)
 
 
 def _values(config: Mapping[str, Any], factors: Mapping[str, Any], names: Sequence[str]) -> list[Any]:

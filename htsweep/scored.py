@@ -28,7 +28,7 @@ def foretold(study: Study, results: str, columns: Sequence[str] | None = None) -
         return None
     pairs = screening.pairs_of(study, plan(study).sweeps)
     place = {sweep: pair.id for pair in pairs for sweep in pair.sweeps}
-    measured = tables.load(study, results, columns, everything=True)[1]
+    measured = tables.load(study, results, columns, everything=True, kind="numbers")[1]
     return Foretold(screening.scores(study, results), measured.assign(pair=measured["sweep"].map(place)))
 
 

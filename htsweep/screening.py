@@ -247,7 +247,7 @@ def _values(ledger: Ledger, column: str, points: Iterable[str], repetitions: int
     if not done:
         return {}
     ended = ledger.trials().take([row for those in done.values() for _, row in those])
-    rows = ledger.measurements([column], ended).to_pylist()
+    rows = ledger.measurements([column], ended, "numbers").to_pylist()
     last = {row["trial"]: row[column] for row in rows if row.get(column) is not None and math.isfinite(row[column])}
     trials = {point: [trial_id(point, repetition) for repetition, _ in sorted(those)] for point, those in done.items()}
     return {point: [last[trial] for trial in those if trial in last] for point, those in trials.items()}
@@ -258,7 +258,7 @@ def _with_measured(rows: pd.DataFrame, ledger: Ledger, column: str) -> pd.DataFr
     table = ledger.trials()
     ended = table.select(["trial", "status", "seconds"]).to_pandas()
     wanted = ended["trial"].isin(rows["trial"]) & (ended["status"] == "done")
-    measured = ledger.measurements(None, table.take(wanted[wanted].index.tolist())).to_pandas()
+    measured = ledger.measurements(None, table.take(wanted[wanted].index.tolist()), "numbers").to_pandas()
     own = [name for name in measured.select_dtypes("number").columns if name not in rows]
     numbers = measured[["trial", *own]].groupby("trial", sort=False).last().reset_index()
     if "seconds" not in numbers:

@@ -15,7 +15,9 @@ def refused(setting: Any, value: Any) -> str | None:
     wanted = setting.type
     right = isinstance(value, (int, float) if wanted is float else wanted) and (wanted is bool or not isinstance(value, bool))
     if wanted in (str, list) and isinstance(value, str | list):
-        right = right or bool(setting.choices)  # a chain of names may be one name, and a name a chain of one
+        # A chain of names may be one name, and a name a chain of one.
+        names = value if isinstance(value, list) else [value]
+        right = right or (bool(setting.choices) and bool(names) and all(isinstance(name, str) and name for name in names))
     if value is None and setting.default is None:
         return None
     if not right:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, final
@@ -10,11 +11,14 @@ from typing import Annotated, Any, Literal, final
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag, ValidationError
 
 from htsweep import ablating, document, wording
+from htsweep.commands import quoted
 from htsweep.document import Document, Place
-from htsweep.errors import Problem, StudyError
+from htsweep.errors import HtsweepError, Problem, StudyError
+from htsweep.overrides import OWN, apply
 
 Positive = Annotated[float, Field(gt=0)]
 Reason = Literal["raised", "out_of_memory", "diverged", "time_limit", "died"]
+_WRITE_ONE = f"To write one to start from: {quoted(['htsweep', 'new', 'study.yaml'])}"
 
 
 class Section(BaseModel):
@@ -147,6 +151,7 @@ class Study(Section):
     budget: Budget = Budget()
     retry: Retry = Retry()
     _file: Path = PrivateAttr(default=Path())
+    _source: str = PrivateAttr(default="")
     _text: str = PrivateAttr(default="")
     _overrides: tuple[str, ...] = PrivateAttr(default=())
 
@@ -159,6 +164,11 @@ class Study(Section):
     def file(self) -> Path:
         """The file it was read from."""
         return self._file
+
+    @property
+    def source(self) -> str:
+        """The file's text as it was read."""
+        return self._source
 
     @property
     def text(self) -> str:
@@ -186,38 +196,67 @@ class Study(Section):
         return tuple(objective.direction for objective in self.objectives)
 
 
-def read(file: str | Path, overrides: Sequence[str] = ()) -> Study:
+def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = None) -> Study:
     """The study in `file`, with `key=value` overrides applied.
+
+    Top-level keys that begin with `x-` are the user's own, a place for settings that merge keys and aliases share.
+
+    Args:
+        file: its path; the modules that lie beside it can be named by the study.
+        overrides: `key=value`, as after `--set`.
+        text: what the file held at an earlier time, to be read in place of what it holds now.
 
     Raises:
         StudyError: lists every mistake, with lines; nothing has been started.
     """
-    from htsweep.checks import check
-
     path = Path(file)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        message = f"the study file cannot be read: {reason}; give the path of a YAML file, or write one with `htsweep new`"
-        raise StudyError(str(file), [Problem("", message)]) from None
+    text = _text_of(path) if text is None else text
     parsed = document.parse(text)
     problems = list(parsed.problems)
     if not isinstance(parsed.value, dict):
         what = "the file is empty" if parsed.value is None else f"a study is a mapping, but got {wording.shown(parsed.value)}"
-        raise StudyError(str(file), problems or [Problem("", f"{what}; `htsweep new FILE` writes one to start from")])
+        raise StudyError(str(file), problems or [Problem("", f"{what}. {_WRITE_ONE}")])
     value = copy.deepcopy(parsed.value)
     value.setdefault("study", path.stem)
-    where = Located(parsed, _override(value, overrides, problems))
+    where = Located(parsed, apply(value, overrides, problems))
+    value = {key: item for key, item in value.items() if not key.startswith(OWN)}
+    unread = list(problems)
     study, broken = _validated(value, where, problems)
     if study is not None:
         study._file = path
         study._overrides = tuple(overrides)
-        study._text = text + "".join(f"\n# --set {override}" for override in overrides)
-        problems += check(study, where, broken)
+        study._source = text
+        study._text = text + "".join(f"\n# --set {' '.join(override.splitlines())}" for override in overrides)
+        problems += _checked(study, where, broken)
     if problems or study is None:
-        raise StudyError(str(file), problems)
+        # A value that could not be read stands for nothing: what else is wrong with it follows from that.
+        said = {problem.key for problem in unread}
+        raise StudyError(str(file), [*unread, *(problem for problem in problems[len(unread):] if problem.key not in said)])
     return study
+
+
+def _checked(study: Study, where: Located, broken: set[str]) -> list[Problem]:
+    from htsweep.checks import check
+
+    try:
+        return check(study, where, broken)
+    except HtsweepError:
+        raise
+    except Exception as error:  # what a user's own task answers may raise anything
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        return [Problem("", f"checking the study raised {type(error).__name__}: {error} ({last.filename}, line {last.lineno}); "
+                        "correct the task that raises it, or report it if the file is one of htsweep's")]
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return document.text_in(path)
+    except document.Unreadable as error:
+        raise StudyError(str(path), [error.problem]) from None
+    except (OSError, ValueError) as error:  # a path with a null character is a ValueError
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        message = f"the study file cannot be read: {reason}. Give the path of a YAML file. {_WRITE_ONE}"
+        raise StudyError(str(path), [Problem("", message)]) from None
 
 
 @final
@@ -234,35 +273,6 @@ class Located:
         if any(key == name or key.startswith(f"{name}.") for name in self._overridden):
             return Problem(f"--set {key}", message)
         return Problem(key, message, self._parsed.line(place))
-
-
-def _override(value: dict[str, Any], overrides: Sequence[str], problems: list[Problem]) -> set[str]:
-    keys = set()
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals or not key:
-            problems.append(Problem(f"--set {override}", "an override is key=value, such as repetitions=3"))
-            continue
-        parts = _parts(key)
-        target = value
-        for part in parts[:-1]:
-            inner = target.setdefault(part, {})
-            if not isinstance(inner, dict):
-                problems.append(Problem(f"--set {key}", f"'{part}' is not a mapping"))
-                break
-            target = inner
-        else:
-            target[parts[-1]] = document.scalar(text)
-            keys.add(key)
-    return keys
-
-
-def _parts(key: str) -> list[str]:
-    """The keys on the way to `key`. A task's own keys have dots (`l2sp.backbone`): below these sections the rest is one."""
-    for section in ("grid", "fixed", "screen.fixed"):
-        if key.startswith(f"{section}."):
-            return [*section.split("."), key.removeprefix(f"{section}.")]
-    return key.split(".")
 
 
 def _validated(value: dict[str, Any], where: Located, problems: list[Problem]) -> tuple[Study | None, set[str]]:

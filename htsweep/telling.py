@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from collections.abc import Sequence
 
+from htsweep.commands import Given
 from htsweep.launching import Launched, launch
 from htsweep.notes import notes
 from htsweep.progress import Progress
@@ -14,49 +13,57 @@ from htsweep.study import Study, read
 
 INTERRUPTED = 130
 FAILED = 3
+UNREPORTED = 2
 
 
-def launch_and_tell(
-    file: str, overrides: Sequence[str], results: str, on: str, address: str | None, mirror: str | None
-) -> int:
-    """Launches the study in `file` and returns the exit code: 0, 3 where a trial failed at last, 130 where interrupted."""
-    study = read(file, overrides)
+def launch_and_tell(given: Given) -> int:
+    """Launches the study and returns the exit code.
+
+    0; 2 if the report could not be written; 3 if a trial still failed after retries; 130 if it was interrupted.
+    """
+    study = read(given.file, given.overrides)
     for line in notes(study):
         sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
     with Progress(study.name) as progress:
-        done = launch(study, results, on=on, address=address, watch=progress, mirror=mirror)
+        done = launch(study, given.results, on=given.on, address=given.address, watch=progress, mirror=given.mirror)
         progress.last(done.agenda)
-    for line in told(study, file, overrides, results, done):
+    for line in told(study, given, done):
         sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
-    return INTERRUPTED if done.interrupted else FAILED if done.failed else 0
+    return INTERRUPTED if done.interrupted else UNREPORTED if done.unreported else FAILED if done.failed else 0
 
 
-def told(study: Study, file: str, overrides: Sequence[str], results: str, done: Launched) -> list[str]:
+def told(study: Study, given: Given, done: Launched) -> list[str]:
     """What the launch did, where its plots are, its table, and what to do next."""
     agenda = done.agenda
-    again = shlex.join(["htsweep", "launch", file, *(word for one in overrides for word in ("--set", one)),
-                        *([] if results == "results" else ["--results", results])])
-    ran = agenda.done["trial done"] + agenda.done["trial stopped"]
-    most = "" if agenda.exact else "at most "
-    lines = [""] if done.table else []
-    if done.table:
-        lines += [done.table, ""]
+    lines = ["", done.table, ""] if done.table else []
     lines += [f"{path}" for path in done.paths]
-    stages = agenda.done["stage done"] + (done.scores.done["stage done"] if done.scores else 0)
     lines += screened(study, done)
-    lines.append(f"{study.name}: {ran} trials and {stages} stages run in {done.seconds:.0f} s, {agenda.reused} trials were "
-                 f"there already, {done.failed} failed, {most}{agenda.left} left")
+    ran = agenda.done["trial done"] + agenda.done["trial stopped"]
+    stages = agenda.done["stage done"] + (done.scores.done["stage done"] if done.scores else 0)
+    most = "" if agenda.exact else "at most "
+    lines.append(f"{study.name}: ran {counted(ran, 'trial')} and {counted(stages, 'stage')} in {done.seconds:.0f} s "
+                 f"({agenda.reused} reused, {done.failed} failed, {most}{done.left} remaining)")
+    if done.unreported:
+        lines += [f"The trials are recorded, but their report is not written: {done.unreported}",
+                  f"To write it once that is fixed: {given.verb('report', '--out', 'report')}"]
     if done.failed:
-        lines.append(f"reasons and logs: htsweep status {file}; once mended, {again} runs only what failed")
+        lines += [f"Reasons and log files: {given.verb('status')}",
+                  f"Once the cause is fixed, this runs only what failed{given.secret}: {given.launch()}"]
     if done.interrupted:
-        lines.append(f"interrupted; nothing is lost: {again} goes on from here")
+        lines.append(f"Interrupted; nothing is lost. To continue{given.secret}: {given.launch()}")
     elif agenda.closed:
-        lines.append(f"ended by the {agenda.closed}; {most}{agenda.left} trials are left: raise it and run {again}")
-    if done.mirrored is False:
-        lines.append(f"MLflow is behind (its store did not answer in time); htsweep mirror {file} brings it up to date")
+        lines.append(f"Ended by the {agenda.closed}, with {most}{counted(done.left, 'trial')} remaining. Raise it, then "
+                     f"continue{given.secret}: {given.launch()}")
+    if done.mirrored is not None:
+        lines += [*done.mirrored.notes, *done.mirrored.lacking(given)]
     return lines
+
+
+def counted(number: int, what: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def screened(study: Study, done: Launched) -> list[str]:
@@ -66,6 +73,6 @@ def screened(study: Study, done: Launched) -> list[str]:
     scores, dropped = done.scores, sum(not one.kept for one in done.verdicts)
     ran = scores.done["trial done"] + scores.done["trial stopped"]
     by = study.screen.decisive
-    return [f"screen: {ran} scores run, {scores.reused} were there already, {scores.left} left; by {by} {dropped} of "
-            f"{len(done.verdicts)} pairs are dropped, which spares {done.spared} of {done.spared + done.agenda.total} trials",
+    return [f"screen: ran {counted(ran, 'score')} ({scores.reused} reused, {scores.left} remaining); {by} drops {dropped} of "
+            f"{counted(len(done.verdicts), 'pair')}, which spares {done.spared} of {done.spared + done.agenda.total} trials",
             *(f"  {line}" for line in told_of_pairs(done.verdicts, by))]

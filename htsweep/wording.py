@@ -35,7 +35,8 @@ def said(entry: Mapping[str, Any], sections: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         place = [part for part in entry["loc"] if isinstance(part, str)]
         model = sections.get(place[0] if len(place) > 1 else "", sections[""])
-        return f"unknown key; {did_you_mean(place[-1], model.model_fields)}"
+        own = "; a key of your own for settings that others share begins with `x-`" if len(place) == 1 else ""
+        return f"unknown key; {did_you_mean(place[-1], model.model_fields)}{own}"
     if kind == "missing":
         return "the key is required, but is not there"
     if kind == "literal_error":

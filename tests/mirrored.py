@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from htsweep.mirror import Mirror, Run
 from htsweep.mirror.client import Requests
+from htsweep.mirror.copying import Mirror
+from htsweep.mirror.run import Run
+from htsweep.mirror.schema import prepared
 
 STUDY = "digits"
 METHODS = ("none", "l2sp", "wise_ft", "lolsgd")
@@ -74,5 +76,5 @@ def _tables() -> bytes:
     # Once a session: MLflow takes two seconds to make them.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "mlflow.db"
-        Mirror(f"sqlite:///{path}", "nothing")
+        prepared(path, ours=True)
         return path.read_bytes()

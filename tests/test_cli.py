@@ -73,10 +73,10 @@ def test_a_launch_ends_with_a_table_and_paths(call: Call, study_file: Callable[.
         file = tmp_path / "results" / "studies" / "study" / f"frontier.{ending}"
         assert str(file) in said
         assert file.stat().st_size > 200
-    assert "6 trials and 0 stages run" in said
+    assert "ran 6 trials and 0 stages" in said
     code, said, _ = call("launch", path, "--on", "inline", "--no-mirror")
-    assert "0 trials and 0 stages run" in said
-    assert "6 trials were there already" in said
+    assert "ran 0 trials and 0 stages" in said
+    assert "(6 reused, 0 failed, 0 remaining)" in said
 
 
 def test_what_is_done_makes_the_estimate(call: Call, done: str) -> None:
@@ -158,4 +158,4 @@ def test_interrupted_inline(call: Call, study_file: Callable[..., Path], tmp_pat
     path = str(study_file("task: stopping_module:stops\n"))
     code, said, _ = call("launch", path, "--on", "inline", "--no-mirror")
     assert code == 130
-    assert "goes on from here" in said
+    assert "To continue: htsweep launch " in said

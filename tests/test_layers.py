@@ -9,10 +9,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 HOMES = {
-    "ruamel": ("htsweep/document.py",), "pydantic": ("htsweep/study.py",),
+    "ruamel": ("htsweep/document",), "pydantic": ("htsweep/study.py",),
     "optuna": ("htsweep/search.py", "htsweep/analysis/importance.py"),
     "pyarrow": ("htsweep/ledger/", "htsweep/results.py", "htsweep/report/export.py"), "ray": ("htsweep/execute/tune.py",),
-    "mlflow": ("htsweep/mirror/",), "sqlalchemy": ("htsweep/mirror/",), "typer": ("htsweep/cli.py",),
+    "mlflow": ("htsweep/mirror/",), "sqlalchemy": ("htsweep/mirror/",), "alembic": ("htsweep/mirror/",),
+    "typer": ("htsweep/cli.py",),
     "rich": ("htsweep/progress.py",), "matplotlib": ("htsweep/report/",), "plotly": ("htsweep/report/",),
     "moocore": ("htsweep/analysis/",), "duckdb": ("htsweep/querying.py",),
     "torch": ("tasks/",), "timm": ("tasks/",), "torchvision": ("tasks/",), "sklearn": ("tasks/",), "ot": ("tasks/",),

@@ -15,9 +15,9 @@ from mirrored import FEW, STUDY, empty, held, mirror_of, run, tags
 from mlflow.utils.validation import _validate_metric_name, _validate_param_name, _validate_tag_name
 
 from htsweep.errors import HtsweepError
-from htsweep.mirror import Mirror, Run
 from htsweep.mirror.colours import COLOURS, with_colour
-from htsweep.mirror.run import SELECTED, copy_of, latest, legal, points_of
+from htsweep.mirror.copying import Mirror
+from htsweep.mirror.run import SELECTED, Run, copy_of, latest, legal, points_of
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ def test_a_new_database_is_made_quietly_and_leaves_the_working_folder_alone(
 
 def test_a_file_that_is_no_database_is_named_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("no database")
-    with pytest.raises(HtsweepError, match=r"mlflow\.db cannot be used.*htsweep mirror"):
+    with pytest.raises(HtsweepError, match=r"mlflow\.db cannot be used.* mv .*/mlflow\.db .*/mlflow-old\.db$"):
         Mirror(f"sqlite:///{tmp_path / 'mlflow.db'}", STUDY)
 
 

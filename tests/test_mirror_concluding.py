@@ -16,7 +16,7 @@ from htsweep.analysis.design import Design
 from htsweep.analysis.findings import Findings
 from htsweep.following import copy, selected
 from htsweep.ledger import Ledger, Record, Store
-from htsweep.mirror import Mirror
+from htsweep.mirror.copying import Mirror
 from htsweep.mirror.run import SELECTED
 from htsweep.planning import plan
 from htsweep.study import Study, read

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +15,10 @@ import pytest
 from mirrored import FEW, STUDY, empty, held, mirror_of, run
 
 from htsweep.errors import HtsweepError
-from htsweep.mirror import Mirror, Run, follow, serve
-from htsweep.mirror.serving import free_port, told, wait_for
+from htsweep.mirror.copying import Mirror
+from htsweep.mirror.following import follow
+from htsweep.mirror.run import Run
+from htsweep.mirror.serving import free_port, serve, told, ui, wait_for
 from htsweep.mirror.view import TAG
 
 
@@ -130,10 +135,28 @@ def test_a_taken_port_is_stepped_around_and_a_missing_database_is_named(database
         port = taken.getsockname()[1]
         assert free_port(port) != port
     with pytest.raises(HtsweepError, match="htsweep launch"):
-        serve(f"sqlite:///{tmp_path / 'none' / 'mlflow.db'}", port)
+        ui(tmp_path / "none" / "mlflow.db", "none", port)
     mirror = mirror_of(database)
     lines = told(f"sqlite:///{database}", 5000, 5001)
     assert "port 5000 is taken" in lines[0]
     assert f"#/experiments/{mirror.experiment}/runs?viewStateShareKey=" in "\n".join(lines)
     assert "--allowed-hosts" in lines[-1]
     assert len(mirror._tags[TAG]) < 5000  # MLflow's limit in other databases
+
+
+def test_a_ui_that_is_ended_takes_its_server_along(database: Path) -> None:
+    mirror_of(database)
+    code = "import sys; from htsweep.cli import main; main(['ui', '--results', sys.argv[1], '--port', '0'])"
+    process = subprocess.Popen([sys.executable, "-P", "-c", code, str(database.parent)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    address = process.stdout.readline().split()[2].rstrip(",")
+    process.terminate()
+    assert process.wait(30) == 0
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{address}/health", timeout=5).close()
+        except OSError:
+            return
+        time.sleep(0.2)
+    pytest.fail(f"{address} still answers")

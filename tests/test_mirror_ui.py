@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from mirrored import METHODS, run
 
-from htsweep.mirror import Mirror, serve
-from htsweep.mirror.serving import free_port, wait_for
+from htsweep.mirror.copying import Mirror
+from htsweep.mirror.serving import free_port, serve, wait_for
 from htsweep.mirror.view import AXES, link
 
 pytestmark = pytest.mark.browser

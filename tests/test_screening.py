@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from screened import lay
 
 from htsweep import launching, results, screening
+from htsweep.commands import Given
 from htsweep.estimate import estimate
 from htsweep.execute.agenda import Agenda
 from htsweep.execute.ray import Ray
@@ -227,7 +228,7 @@ def test_a_pair_whose_score_fails_is_kept_and_told(
     assert done.failed == 4
     assert {verdict.pair.label for verdict in done.verdicts if verdict.value is None and verdict.kept} == {
         "domain=uci, source=mid", "domain=usps, source=mid"}
-    said = told(study("screen.scores=[shaky]"), "study.yaml", [], "results", done)
+    said = told(study("screen.scores=[shaky]"), Given("study.yaml"), done)
     assert "  kept    domain=uci, source=mid: its shaky is not known, 0 of 2 repetitions have it" in said
     assert len(status(study("screen.scores=[shaky]"), str(tmp_path / "results")).failures) == 4
     (tmp_path / "mended").touch()
@@ -274,7 +275,7 @@ def test_an_interrupt_among_the_scores_ends_the_launch(
     assert (done.interrupted, done.agenda.closed, ran(done)[1]) == (True, "interrupted", 0)
     assert done.scores is not None
     assert done.scores.left > 0
-    assert "interrupted; nothing is lost" in "\n".join(told(study(), "study.yaml", [], "results", done))
+    assert "Interrupted; nothing is lost" in "\n".join(told(study(), Given("study.yaml"), done))
     assert ran(run())[1] == 2 * PER_PAIR
 
 
@@ -351,9 +352,10 @@ def test_scores_go_to_the_mirror_with_the_trials(
     run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path
 ) -> None:
     from htsweep import following
+    from htsweep.mirroring import Members
 
     run()
-    members = following._members(study())
+    members = Members.of(study())
     rows = Ledger(Store(tmp_path / "results")).fresh(set())
     tags = [one.tags for row, measured in rows for one in following._runs(members, row, measured)]
     assert len(tags) == SCORES + 2 * PER_PAIR

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from screened import lay
 
+from htsweep.commands import Given
 from htsweep.estimate import Estimate, estimate
 from htsweep.launching import Launched, launch
 from htsweep.status import status
@@ -76,9 +77,9 @@ def test_a_status_counts_the_scores(run: Callable[..., Launched], study: Callabl
 
 
 def test_a_launch_says_what_it_spared(run: Callable[..., Launched], study: Callable[..., Study]) -> None:
-    said = told(study(), "study.yaml", [], "results", run())
+    said = told(study(), Given("study.yaml"), run())
     [at] = [number for number, line in enumerate(said) if line.startswith("screen: ")]
     assert said[at:at + 2] == [
-        "screen: 24 scores run, 0 were there already, 0 left; by worth 4 of 6 pairs are dropped, which spares 16 of 24 trials",
+        "screen: ran 24 scores (0 reused, 0 remaining); worth drops 4 of 6 pairs, which spares 16 of 24 trials",
         "  dropped domain=uci, source=mid: worth 0.6005, the best of uci has 0.9005"]
-    assert "8 trials and 6 stages run" in said[at + 5]
+    assert "ran 8 trials and 6 stages" in said[at + 5]

@@ -54,7 +54,8 @@ colour: red
         "grid.stepz": "did you mean 'steps'?", "fixed.fail": "did you mean 'raise'?", "search.sampler": "did you mean 'tpe'?",
         "objectives.0.metric": "did you mean 'validation/score'?", "budget.trails": "did you mean 'trials'?",
         "retry.reasons.0": "did you mean 'died'?", "select": "did you mean 'last'?", "resources.cpu": "greater than 0",
-        "grid.x.1": "at most 1.0, but got 1.5", "grid.x.2": "must be a number, but got True", "repetitions": "stands twice",
+        "grid.x.1": "at most 1.0, but got 1.5", "grid.x.2": "must be a number, but got True",
+        "repetitions": "listed twice, first in line 6",
         "objectives.1.metric": "oracle: true",
     }.items():
         assert hint in found[key][1], key
@@ -105,7 +106,7 @@ def test_overrides(study_file: Callable[..., Path]) -> None:
 def test_an_override_that_is_wrong_names_itself(study_file: Callable[..., Path]) -> None:
     found = problems(study_file(TOY), "repetitions=many", "nonsense", "grid.x=[7]")
     assert found["--set repetitions"][0] is None
-    assert "key=value" in found["--set nonsense"][1]
+    assert "KEY=VALUE" in found["--set nonsense"][1]
     assert "at most 1.0" in found["--set grid.x.0"][1]
 
 
@@ -141,3 +142,91 @@ def test_a_protocol_that_the_task_cannot_answer_is_told_before_anything_runs(stu
     assert "with `source_validation` above 0" in said
     _, said = problems(study_file("task: fine_tuning\ngrid: {method: [plain]}\nselect: source_validation\n"))["select"]
     assert "task fine_tuning does not measure that; it can have last, seen_validation, oracle" in said
+
+
+SHARED = """\
+task: toy
+x-short: &short {steps: 1, noise: 0.0}
+x-values: &values [0.1, 0.9]
+grid: {x: *values}
+fixed:
+  <<: *short
+  steps: 2
+"""
+
+
+def test_settings_that_several_places_share(study_file: Callable[..., Path]) -> None:
+    """Keys that begin with `x-` are the user's own; merge keys and aliases read them, and nothing else does."""
+    study = read(study_file(SHARED))
+    assert (study.grid, study.fixed) == ({"x": [0.1, 0.9]}, {"steps": 2, "noise": 0.0})
+    assert read(study_file(SHARED), ["fixed.steps=3"]).fixed["steps"] == 3
+
+
+def test_a_mistake_in_what_is_shared_is_told_where_it_stands(study_file: Callable[..., Path]) -> None:
+    found = problems(study_file(SHARED.replace("noise: 0.0", "noise: 7").replace("0.9]", "9]")))
+    assert found["fixed.noise"][0] == 2
+    assert found["grid.x.1"] == (3, "must be at most 1.0, but got 9")
+    assert set(found) == {"fixed.noise", "grid.x.1"}
+
+
+def test_an_override_of_what_is_shared_would_change_nothing_and_is_refused(study_file: Callable[..., Path]) -> None:
+    [(key, (_, message))] = problems(study_file(SHARED), "x-short.steps=3").items()
+    assert key == "--set x-short.steps"
+    assert "override the key in which the value is used" in message
+
+
+def test_an_unknown_key_says_how_one_s_own_begin(study_file: Callable[..., Path]) -> None:
+    assert "begins with `x-`" in problems(study_file("task: toy\n.common: {steps: 1}\n"))[".common"][1]
+    assert "begins with `x-`" not in problems(study_file("task: toy\nresources: {cpus: 1}\n"))["resources.cpus"][1]
+
+
+def test_an_override_that_no_study_can_hold(study_file: Callable[..., Path]) -> None:
+    found = problems(study_file(TOY), "fixed.noise=1e400", "fixed.steps=99999999999999999999", "fixed.y=!!set {a}")
+    assert "would become .inf" in found["--set fixed.noise"][1]
+    assert "64 bits" in found["--set fixed.steps"][1]
+    assert "!!set" in found["--set fixed.y"][1]
+    assert len(found) == 3  # what follows from them is not told as well
+
+
+def test_an_override_over_several_lines_stays_a_comment_of_the_text(study_file: Callable[..., Path]) -> None:
+    study = read(study_file(TOY), ["fixed.steps=7", "grid.x=[0.1,\n 0.2]"])
+    assert study.text.endswith("\n# --set fixed.steps=7\n# --set grid.x=[0.1,  0.2]")
+    assert study.source == TOY
+
+
+@pytest.mark.parametrize(("data", "hint"), [
+    (b"task: toy\ngrid: {x: [0.1]}\n# caf\xe9\n", "line 3: byte 0xe9 is not UTF-8; save the file as UTF-8"),
+    (b"\xff\xfet\0", "a study is a mapping, but got the text 't'"),
+    (b"task: toy\0\n", "U+0000"), (b"task: toy\n---\ntask: toy\n", "line 2: not YAML: "),
+])
+def test_files_of_any_bytes(tmp_path: Path, data: bytes, hint: str) -> None:
+    (tmp_path / "study.yaml").write_bytes(data)
+    with pytest.raises(StudyError) as caught:
+        read(tmp_path / "study.yaml")
+    assert hint in str(caught.value)
+
+
+def test_a_study_may_be_utf_16(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_bytes((TOY + "# caf\u00e9\n").encode("utf-16"))
+    assert read(tmp_path / "study.yaml").grid == {"x": [0.1, 0.9]}
+
+
+def test_paths_that_are_no_file(tmp_path: Path) -> None:
+    for path in (tmp_path, Path("/dev/zero"), tmp_path / "a\0b", tmp_path / ("x" * 300)):
+        with pytest.raises(StudyError):
+            read(path)
+
+
+def test_a_task_that_raises_while_it_is_asked_is_named(study_file: Callable[..., Path]) -> None:
+    study_file("def odd(config, workspace):\n    yield {'step': 0}\n\ndef problems(config):\n    raise KeyError('gone')\n\n"
+               "odd.problems = problems\n", "my_odd_module.py")
+    message = str(problems(study_file("task: my_odd_module:odd\n")))
+    assert "KeyError: 'gone'" in message or "gone" in message
+
+
+def test_what_was_read_is_read_again_from_its_text(study_file: Callable[..., Path]) -> None:
+    """As the mirror's process does: the file may be another one by then."""
+    path = study_file(TOY)
+    study = read(path, ["repetitions=3"])
+    path.write_text("nonsense")
+    assert read(path, study.overrides, text=study.source) == study

@@ -20,6 +20,7 @@ class Inline:
     def __init__(self) -> None:
         self._work: Work | None = None
         self._running: str | None = None
+        self._given_back: list[str] = []
         self._warned: set[str] = set()
 
     def room(self, agenda: Agenda) -> int:
@@ -32,9 +33,9 @@ class Inline:
 
     def events(self, seconds: float) -> Iterator[Event]:
         """Runs the work that waits, if any."""
-        if self._running is not None:  # an interrupt ended the trial half way
-            yield Returned(self._running, again=False)
-            self._running = None
+        if self._given_back:
+            given_back, self._given_back = self._given_back, []
+            yield from (Returned(name, again=False) for name in given_back)
             return
         work, self._work = self._work, None
         if work is None:
@@ -56,6 +57,5 @@ class Inline:
 
     def stop(self) -> None:
         """Gives back the work that waits, and what ran when the interrupt came."""
-        if self._work is not None:
-            self._running = self._work.job.trial
-            self._work = None
+        self._given_back = [name for name in (self._running, self._work and self._work.job.trial) if name]
+        self._running = self._work = None

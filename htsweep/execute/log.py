@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
 import traceback
 from pathlib import Path
 from typing import final
 
+from htsweep.errors import LedgerError
 from htsweep.ledger import Store
+
+_log = logging.getLogger(__name__)
 
 
 @final
 class Log(io.TextIOBase):
     """A text stream whose file comes to be with the first word; most trials say nothing.
 
-    On a local disk each line is there at once, also when the process is killed; elsewhere it is put at the end.
+    On a local disk each line is there at once, also when the process is killed; elsewhere it is put at the end. A log that
+    cannot be kept is no reason for a trial to fail: its numbers are what counts.
     """
+
+    encoding: str = "utf-8"
 
     def __init__(self, store: Store, name: str) -> None:
         self.name = name
         self._store = store
         self._file: io.TextIOBase | None = None
+        self._lost = False
         self.empty = True
 
     def writable(self) -> bool:
@@ -30,18 +38,16 @@ class Log(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Keeps `text`."""
-        if not text:
-            return 0
-        if self._file is None:
-            folder = self._store.folder
-            if folder is None:
-                self._file = io.StringIO()
-            else:
-                path = Path(folder, self.name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = path.open("a", buffering=1, encoding="utf-8", errors="backslashreplace")
-        self.empty = False
-        return self._file.write(text)
+        if not isinstance(text, str):
+            msg = f"a log takes text, not {type(text).__name__}"
+            raise TypeError(msg)
+        if text and not self._lost:
+            try:
+                self._opened().write(text)
+                self.empty = False
+            except OSError as error:
+                self._lose(error)
+        return len(text)
 
     def stacks(self) -> str:
         """Where each thread of the process is now: what a trial that hangs is doing."""
@@ -50,10 +56,31 @@ class Log(io.TextIOBase):
         return text
 
     def close(self) -> None:
+        """Nothing: a trial that closes its standard output shall not cut its own log short."""
+
+    def end(self) -> None:
         """Ends the log."""
+        file, self._file = self._file, None
+        try:
+            if isinstance(file, io.StringIO):
+                self._store.write(self.name, file.getvalue().encode("utf-8", "backslashreplace"))
+            if file is not None:
+                file.close()
+        except (OSError, LedgerError) as error:
+            self._lose(error)
+
+    def _opened(self) -> io.TextIOBase:
         if self._file is None:
-            return
-        if isinstance(self._file, io.StringIO):
-            self._store.write(self.name, self._file.getvalue().encode())
-        self._file.close()
-        self._file = None
+            folder = self._store.folder
+            if folder is None:
+                self._file = io.StringIO()
+            else:
+                path = Path(folder, self.name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = path.open("a", buffering=1, encoding="utf-8", errors="backslashreplace")
+        return self._file
+
+    def _lose(self, error: Exception) -> None:
+        if not self._lost:
+            self._lost = True
+            _log.warning("the log %s/%s cannot be kept: %s", self._store.uri, self.name, error)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import math
 import os
 import platform
 import signal
@@ -12,17 +10,21 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 from htsweep import stopping, task
+from htsweep.errors import LedgerError
 from htsweep.execute.isolation import fresh
 from htsweep.execute.log import Log
+from htsweep.execute.measured import Measured, last_values, undefined
+from htsweep.execute.raised import account, cut
 from htsweep.execute.workspace import SAVE_SECONDS, Workspace
 from htsweep.jobs import Job, seed_for
 from htsweep.ledger import Ledger, Record, Store
+from htsweep.ledger.names import plain
 
 GRACE_SECONDS = 10.0
 """A trial that does not heed its time limit is ended with its process after this."""
@@ -70,8 +72,17 @@ class Outcome:
     artifact: Mapping[str, str] = field(default_factory=dict)
 
 
-class TimeLimit(Exception):
-    """The trial ran longer than it may."""
+@final
+class End(NamedTuple):
+    """How a trial ended: its status, why, and the whole account of it."""
+
+    status: str
+    reason: str | None = None
+    error: str | None = None
+
+
+class TimeLimit(BaseException):
+    """The trial ran longer than it may; no `Exception`, which a task may catch to go on."""
 
 
 class Diverged(Exception):
@@ -79,75 +90,118 @@ class Diverged(Exception):
 
 
 def run(job: Job, terms: Terms, artifacts: Mapping[str, Mapping[str, str]], attempt: int) -> Outcome:
-    """Trains the job's trial, writes its record, and returns how it ended; raises nothing that the trial raises."""
+    """Trains the job's trial, writes its record, and returns how it ended; raises nothing that the trial raises.
+
+    Raises:
+        LedgerError: the record cannot be written, so that the trial does not count.
+        KeyboardInterrupt: somebody wants the launch to end.
+    """
     for path in terms.paths:
         if path not in sys.path:
             sys.path.append(path)
     store = Store(terms.results)
-    measured: list[dict[str, Any]] = []
+    measured = Measured(job.config)
     threads = max(1, int(terms.cpu))
     device = "cuda:0" if terms.gpu > 0 else "cpu"
-    space = Workspace(job, store, artifacts, lambda: measured, device=device, threads=threads,
+    space = Workspace(job, store, artifacts, lambda: measured.rows, device=device, threads=threads,
                       save_seconds=terms.save_seconds)
     log = Log(store, f"logs/{job.trial}-{attempt}.txt")
     started = time.time()
-    status, reason, error = "done", None, None
     artifact: dict[str, str] = {}
 
-    def ended(status: str, reason: str | None, error: str | None) -> Outcome:
-        return _record(job, terms, store, measured, status, reason, error, started, attempt, artifact, log, device)
+    def ended(end: End) -> Outcome:
+        return _record(job, terms, store, measured.rows, end, started, attempt, artifact, log, device)
 
     def overdue() -> None:
-        ended("failed", f"time_limit: ran longer than {terms.time_limit:g} s and did not answer", log.stacks())
-        log.close()
-        os._exit(17)
+        try:
+            ended(End("failed", f"time_limit: ran longer than {terms.time_limit:g} s and did not answer", log.stacks()))
+            log.end()
+        finally:
+            os._exit(17)
 
     lasting: list[str] = []
     # Here, so that what a trial changes in the module of its task is seen against the module as it was imported.
-    with contextlib.suppress(Exception):
+    with suppress(Exception):
         task.find(job.task)
     try:
-        with _limited(terms, overdue), redirect_stdout(log), redirect_stderr(log), \
+        with redirect_stdout(log), redirect_stderr(log), \
                 fresh(seed_for(job.repetition, "process"), threads, device, terms.paths) as lasting:
-            measured += space.measured_before()
-            if not _drive(job, terms, store, space, measured):
-                status = "stopped"
-            artifact = space.publish() if job.kind == "stage" else {}
-    except TimeLimit:
-        status, reason = "failed", f"time_limit: ran longer than {terms.time_limit:g} s"
-    except Diverged as stop:
-        status, reason = "failed", f"diverged: {stop}"
-    except Exception as raised:
-        status, reason, error = "failed", _reason(raised), traceback.format_exc()
-    if reason:
-        log.write(f"{error or ''}{reason}\n")
+            end = _end(job, terms, store, space, measured, artifact, overdue)
+    except Exception as raised:  # what the trial has changed could not be put back
+        end = failure(raised)
+    if end.reason:
+        log.write(f"{end.error or ''}{end.reason}\n")
     for change in lasting:
         log.write(f"the trial changed its process for good: {change}\n")
-    outcome = ended(status, reason, error)
-    space.close(ended=status != "failed" or not reason or not reason.startswith("time_limit"))
-    log.close()
+    try:
+        outcome = ended(end)
+    except LedgerError:
+        space.close(ended=False)
+        raise
+    finally:
+        log.end()
+    with suppress(LedgerError):  # a state that is left over takes some room, no more
+        space.close(ended=end.status != "failed" or not (end.reason or "").startswith("time_limit"))
     return outcome
 
 
-def _drive(job: Job, terms: Terms, store: Store, space: Workspace, measured: list[dict[str, Any]]) -> bool:
-    """Runs the task to its end, or until it falls behind at a rung: then False."""
-    rungs = _rungs(job, terms)
-    generator = task.find(job.task).run(job.config, space)
+def _end(
+    job: Job, terms: Terms, store: Store, space: Workspace, measured: Measured, artifact: dict[str, str],
+    overdue: Callable[[], None],
+) -> End:
+    """Runs the trial, and says how it ended, whatever it raises; fills `artifact`."""
     try:
-        for raw in generator:
-            row = _row(raw)
-            # A continued trial may come by the step of its last state again.
-            while measured and measured[-1]["step"] >= row["step"]:
-                measured.pop()
-            measured.append(row)
-            bad = [name for name, value in row.items() if isinstance(value, float) and math.isnan(value)]
-            if bad:
-                raise Diverged(f"{', '.join(bad)} is NaN at step {row['step']}")
-            while rungs and row["step"] >= rungs[0]:
-                if not _survives(job, terms, store, rungs.pop(0), row):
-                    return False
-    finally:
-        getattr(generator, "close", lambda: None)()
+        with _limited(terms, overdue):
+            measured.resume(space.measured_before())
+            survived = _drive(job, terms, store, space, measured)
+            artifact.update(space.publish() if job.kind == "stage" else {})
+            return End("done" if survived else "stopped")
+    except TimeLimit:
+        return End("failed", f"time_limit: ran longer than {terms.time_limit:g} s")
+    except Diverged as stop:
+        return End("failed", f"diverged: {stop}")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as raised:
+        return failure(raised)
+
+
+def _drive(job: Job, terms: Terms, store: Store, space: Workspace, measured: Measured) -> bool:
+    """Runs the task to its end, or until it falls behind at a rung: then False."""
+    yielded = task.find(job.task).run(job.config, space)
+    close = getattr(yielded, "close", lambda: None)
+    try:
+        survived = _survived(yielded, job, terms, store, measured)
+    except BaseException:
+        try:
+            close()
+        except Exception:  # what came first is why the trial failed
+            traceback.print_exc()
+        raise
+    close()
+    return survived
+
+
+def _survived(yielded: Iterable[Any], job: Job, terms: Terms, store: Store, measured: Measured) -> bool:
+    """Whether the task ended by itself, and not since it fell behind at a rung."""
+    rungs, waiting = _rungs(job, terms), -1
+    for raw in yielded:
+        row = measured.take(raw)
+        bad = undefined(row)
+        if bad:
+            raise Diverged(f"{', '.join(map(plain, bad))} is NaN at step {row['step']}")
+        rungs = [rung for rung in rungs if rung > measured.passed]  # those of an earlier process are behind it
+        if -1 < waiting < row["step"]:
+            break
+        # What is compared may come in a later row of the step.
+        waiting = row["step"] if rungs and row["step"] >= rungs[0] and _lacking(terms, row) else -1
+        while waiting < 0 and rungs and row["step"] >= rungs[0]:
+            if not _survives(job, terms, store, rungs.pop(0), row):
+                return False
+    if waiting >= 0:
+        row = next(row for row in measured.rows if row["step"] == waiting)
+        msg = f"the objective {_lacking(terms, row)[0]} was not measured at step {waiting}; it measured {', '.join(row)}"
+        raise ValueError(msg)
     return True
 
 
@@ -167,10 +221,6 @@ def _survives(job: Job, terms: Terms, store: Store, rung: int, row: Mapping[str,
     for entry in store.list(folder):
         trial, _, text = entry.name.rpartition("/")[2].partition("~")
         others[trial] = tuple(map(float, text.split(",")))
-    missing = [metric for metric, _ in terms.objectives if metric not in row]
-    if missing:
-        msg = f"the objective {missing[0]} was not measured at step {row['step']}; it measured {', '.join(row)}"
-        raise ValueError(msg)
     values = tuple(float(row[metric]) for metric, _ in terms.objectives)
     others.pop(job.trial, None)
     store.write(f"{folder}/{job.trial}~{','.join(map(repr, values))}", b"")
@@ -178,22 +228,9 @@ def _survives(job: Job, terms: Terms, store: Store, rung: int, row: Mapping[str,
     return stopping.survives(values, list(others.values()), directions, terms.eta)
 
 
-def _row(raw: Any) -> dict[str, Any]:
-    """A measurement as the ledger takes it: int `step`, floats, lists of floats."""
-    if not isinstance(raw, Mapping) or "step" not in raw:
-        msg = f"a task yields mappings with a 'step', but this one yielded {raw!r:.200}"
-        raise TypeError(msg)
-    row: dict[str, Any] = {"step": int(raw["step"])}
-    for name, value in raw.items():
-        if name == "step" or value is None:
-            continue
-        many = isinstance(value, list | tuple) or getattr(value, "ndim", 0) == 1
-        try:
-            row[str(name)] = [float(one) for one in value] if many else float(value)
-        except (TypeError, ValueError):
-            msg = f"the measurement '{name}' is a number or a list of numbers, but got {value!r:.200}"
-            raise TypeError(msg) from None
-    return row
+def _lacking(terms: Terms, row: Mapping[str, Any]) -> list[str]:
+    """The objectives that a row has no number for."""
+    return [metric for metric, _ in terms.objectives if not isinstance(row.get(metric), float)]
 
 
 @contextmanager
@@ -225,21 +262,27 @@ def _limited(terms: Terms, overdue: Any) -> Iterator[None]:
 
 
 def _record(
-    job: Job, terms: Terms, store: Store, measured: Sequence[Mapping[str, Any]], status: str, reason: str | None,
-    error: str | None, started: float, attempt: int, artifact: Mapping[str, str], log: Log, device: str,
+    job: Job, terms: Terms, store: Store, measured: Sequence[Mapping[str, Any]], end: End, started: float, attempt: int,
+    artifact: Mapping[str, str], log: Log, device: str,
 ) -> Outcome:
     ended = time.time()
     record = Record(
-        trial=job.trial, kind=job.kind, status=status, task=job.task, config=json.dumps(dict(job.config), sort_keys=True),
-        repetition=job.repetition, sweep=job.sweep, point=job.point, point_index=job.index, reason=reason, error=error,
+        trial=job.trial, kind=job.kind, status=end.status, task=job.task, config=json.dumps(dict(job.config), sort_keys=True),
+        repetition=job.repetition, sweep=job.sweep, point=job.point, point_index=job.index, reason=end.reason, error=end.error,
         attempt=attempt, started=started, ended=ended, seconds=ended - started, node=platform.node(), device=device,
         cpu=terms.cpu, gpu=terms.gpu, log=None if log.empty else log.name, version=terms.version,
         commit=terms.commit, dirty=terms.dirty, artifact=json.dumps(dict(artifact)) if artifact else None,
         stages=json.dumps(dict(job.stages)), steps=len(measured),
     )
     name = Ledger(store).append(record, measured)
-    last = {key: value for key, value in (measured[-1] if measured else {}).items() if isinstance(value, int | float)}
-    return Outcome(job.trial, status, reason, ended - started, started, ended, attempt, name, last, artifact)
+    return Outcome(job.trial, end.status, end.reason, ended - started, started, ended, attempt, name, last_values(measured),
+                   artifact)
+
+
+def failure(raised: BaseException) -> End:
+    """The end of a trial that raised."""
+    reason, error = account(raised)
+    return End("failed", reason, error)
 
 
 def recorded(job: Job, terms: Terms, attempt: int) -> Outcome | None:
@@ -271,21 +314,11 @@ def died(job: Job, terms: Terms, attempt: int, why: str, started: float, reason:
     log = Log(store, f"logs/{job.trial}-{attempt}.txt")
     log.write(f"{why}\n")
     device = "cuda:0" if terms.gpu > 0 else "cpu"
-    outcome = _record(job, terms, store, [], "failed", reason or f"{kind}: {_gist(why)}", why, started, attempt, {}, log,
-                      device)
-    log.close()
-    return outcome
-
-
-def _reason(raised: Exception) -> str:
-    # torch raises an OutOfMemoryError of its own, which this side does not know by type.
-    kind = "out_of_memory" if type(raised).__name__ in ("OutOfMemoryError", "MemoryError") else "raised"
-    return f"{kind}: {type(raised).__name__}: {_first(str(raised))}"
-
-
-def _first(text: str) -> str:
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    return (lines[0] if lines else "")[:300]
+    end = End("failed", reason or f"{kind}: {plain(_gist(why))}", cut(why))
+    try:
+        return _record(job, terms, store, [], end, started, attempt, {}, log, device)
+    finally:
+        log.end()
 
 
 def _gist(why: str) -> str:

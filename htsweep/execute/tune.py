@@ -25,7 +25,7 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from htsweep.errors import HtsweepError, ResourceError
+from htsweep.errors import HtsweepError, LedgerError, ResourceError
 from htsweep.execute.worker import Worker, work_of
 
 WAIT_SECONDS = 60.0
@@ -144,7 +144,10 @@ class Trainee(tune.Trainable):
         work = work_of(json.loads(self._work))
         if work.deadline is not None and time.time() > work.deadline:
             return {"done": True}  # the budget ran out while it waited for a slot
-        return {"outcome": json.dumps(asdict(self._worker.run(work))), "done": True}
+        try:
+            return {"outcome": json.dumps(asdict(self._worker.run(work))), "done": True}
+        except LedgerError as error:
+            return {"refused": str(error), "done": True}
 
     def cleanup(self) -> None:
         """Ends the process beside this one."""
@@ -185,7 +188,9 @@ class Feed(Searcher):
         if error:
             return
         trial = self.running.pop(trial_id)
-        if result and "outcome" in result:
+        if result and "refused" in result:  # the ledger takes no record: nothing that runs would count
+            self._channel.tell("refused", kind=LedgerError.__name__, text=result["refused"])
+        elif result and "outcome" in result:
             self._channel.tell("ended", trial=trial, outcome=json.loads(result["outcome"]))
         else:  # the launch was interrupted, or out of budget
             self._channel.tell("returned", trial=trial, again=False)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO, final
 
 import htsweep
+from htsweep.errors import LedgerError
 from htsweep.execute import isolation, trial
 from htsweep.execute.executor import Work
 from htsweep.execute.scratch import Scratch
@@ -48,7 +49,11 @@ class Worker:
         self._heard = b""
 
     def run(self, work: Work) -> Outcome:
-        """How the trial ended; its record is in the ledger, whatever the trial did to its process."""
+        """How the trial ended; its record is in the ledger, whatever the trial did to its process.
+
+        Raises:
+            LedgerError: the record cannot be written.
+        """
         started = time.time()
         limit = work.terms.time_limit
         problem = self._ready(work.terms)
@@ -60,6 +65,8 @@ class Worker:
             if answer is not None and answer:
                 if not answer["again"]:
                     self._end()
+                if "refused" in answer:
+                    raise LedgerError(answer["refused"])
                 return Outcome(**answer["outcome"])
             problem = self._why(answer)
         self._end()
@@ -171,7 +178,11 @@ def main(arguments: list[str] | None = None) -> int:
     with os.fdopen(answers, "w", encoding="utf-8") as replies, os.fdopen(commands, encoding="utf-8") as lines:
         _answer(replies, {"ready": True})
         for line in lines:
-            outcome = _run(work_of(json.loads(line)))
+            try:
+                outcome = _run(work_of(json.loads(line)))
+            except LedgerError as error:
+                _answer(replies, {"refused": str(error), "again": False})
+                break
             lasting = isolation.take_lasting()
             _answer(replies, {"outcome": asdict(outcome), "again": not lasting})
             if lasting:

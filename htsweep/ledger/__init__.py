@@ -12,9 +12,9 @@ No rename, append or lock is needed, so that a laptop's disk, a network file sys
 NAME is `TRIAL-DIGEST` where a worker wrote one trial, `all-DIGEST` where compaction wrote many.
 """
 
-from htsweep.ledger.lease import Lease
+from htsweep.ledger.lease import Lease, clear
 from htsweep.ledger.record import Record
 from htsweep.ledger.store import Store
 from htsweep.ledger.tables import Ledger
 
-__all__ = ["Lease", "Ledger", "Record", "Store"]
+__all__ = ["Lease", "Ledger", "Record", "Store", "clear"]

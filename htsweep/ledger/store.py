@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
 import pyarrow.fs as fs
 
-from htsweep.errors import LedgerError
+from htsweep.errors import LedgerError, why
 
 
 @final
@@ -22,7 +26,11 @@ class Entry(NamedTuple):
 
 @final
 class Store:
-    """A folder of objects: `results`, `/data/results`, `s3://bucket/results`."""
+    """A folder of objects: `results`, `/data/results`, `s3://bucket/results`.
+
+    Whatever the file system refuses is a `LedgerError` with the path and the remedy; that an object is not there is a
+    `FileNotFoundError`.
+    """
 
     def __init__(self, uri: str | Path) -> None:
         self.uri = str(uri)
@@ -32,8 +40,10 @@ class Store:
             else:
                 self.uri = str(Path(self.uri).resolve())
                 self._files, self._root = fs.LocalFileSystem(), self.uri
-        except (OSError, ValueError) as error:
-            raise LedgerError(f"the results folder {uri} cannot be opened: {error}") from None
+            if self.folder is not None and not _nearest(self.folder).is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self._root)
+        except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
+            raise LedgerError(f"the results folder {uri} cannot be opened: {why(error, '--results', self.uri)}") from None
 
     def __reduce__(self) -> tuple[type[Store], tuple[str]]:
         return Store, (self.uri,)
@@ -44,21 +54,17 @@ class Store:
         return Path(self._root) if isinstance(self._files, fs.LocalFileSystem) else None
 
     def write(self, name: str, data: bytes) -> None:
-        """Puts an object; when this returns, it outlives the process and, on a local disk, the power."""
+        """Puts an object, whole or not at all; when this returns, it outlives the process and, on a local disk, the power."""
         path = self._path(name)
-        if self.folder is not None:
-            target = Path(path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            return
-        try:
-            self._stream(path, data)
-        except FileNotFoundError:  # a file system that has folders
-            self._files.create_dir(path.rpartition("/")[0], recursive=True)
-            self._stream(path, data)
+        with self._refused("written", name):
+            if self.folder is not None:
+                _place(Path(path), data)
+                return
+            try:
+                self._stream(path, data)
+            except FileNotFoundError:  # a file system that has folders
+                self._files.create_dir(path.rpartition("/")[0], recursive=True)
+                self._stream(path, data)
 
     def read(self, name: str) -> bytes:
         """An object's bytes.
@@ -66,30 +72,59 @@ class Store:
         Raises:
             FileNotFoundError: there is none of that name.
         """
-        if self.folder is not None:
-            return Path(self._path(name)).read_bytes()
-        with self._files.open_input_stream(self._path(name)) as stream:
-            return bytes(stream.read())
+        with self._refused("read", name):
+            if self.folder is not None:
+                return Path(self._path(name)).read_bytes()
+            with self._files.open_input_stream(self._path(name)) as stream:
+                return bytes(stream.read())
 
     def list(self, prefix: str) -> list[Entry]:
-        """The objects below the folder `prefix`, by name."""
-        if self.folder is not None:
-            return sorted(_walk(self._path(prefix), prefix))
-        selector = fs.FileSelector(self._path(prefix), recursive=True, allow_not_found=True)
-        start = len(self._root.rstrip("/")) + 1
-        return sorted(Entry(info.path[start:], info.size, info.mtime_ns / 1e9)
-                      for info in self._files.get_file_info(selector) if info.type == fs.FileType.File)
+        """The objects below the folder `prefix`, by name; what a writer has not finished is none."""
+        with self._refused("listed", prefix):
+            if self.folder is not None:
+                return sorted(_walk(self._path(prefix), prefix))
+            selector = fs.FileSelector(self._path(prefix), recursive=True, allow_not_found=True)
+            start = len(self._root.rstrip("/")) + 1
+            return sorted(Entry(info.path[start:], info.size, info.mtime_ns / 1e9)
+                          for info in self._files.get_file_info(selector) if info.type == fs.FileType.File)
 
     def delete(self, name: str) -> None:
         """Removes an object; that it is gone already is no error."""
-        try:
-            self._files.delete_file(self._path(name))
-        except FileNotFoundError:
-            return
+        with self._refused("deleted", name):
+            try:
+                self._files.delete_file(self._path(name))
+            except FileNotFoundError:
+                return
+        if self.folder is not None and name.count("/") > 1:
+            # A folder of a lease or of states; where another process has just put something into it, it stays.
+            with contextlib.suppress(OSError):
+                Path(self._path(name)).parent.rmdir()
 
     def open(self, name: str) -> Any:
-        """An object as a pyarrow file to read columns from."""
-        return self._files.open_input_file(self._path(name))
+        """An object as a pyarrow file to read columns from.
+
+        Raises:
+            FileNotFoundError: there is none of that name.
+        """
+        with self._refused("read", name):
+            return self._files.open_input_file(self._path(name))
+
+    @contextlib.contextmanager
+    def _refused(self, doing: str, name: str) -> Iterator[None]:
+        """Turns what the file system refuses into a `LedgerError`; a file that is not there stays what it is."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            if doing != "written":
+                raise
+            raise LedgerError(self._words(doing, name, error)) from error
+        except OSError as error:
+            raise LedgerError(self._words(doing, name, error)) from error
+
+    def _words(self, doing: str, name: str, error: OSError) -> str:
+        path = f"{self.uri.rstrip('/')}/{name}"
+        # Not by the name that the error bears: that of a file that is written beside its place.
+        return f"{path} cannot be {doing}: {why(error, '--results', path)}"
 
     def _stream(self, path: str, data: bytes) -> None:
         with self._files.open_output_stream(path) as stream:
@@ -99,20 +134,65 @@ class Store:
         return f"{self._root.rstrip('/')}/{name}"
 
 
+def _nearest(path: Path) -> Path:
+    """The path, or the nearest above it that is there."""
+    return next(one for one in (path, *path.parents) if one.exists())
+
+
+def _place(target: Path, data: bytes) -> None:
+    """Writes a file beside its place and then moves it there, so that nobody ever sees half of it."""
+    # Hidden, so that it is no object; not by `tempfile`, whose files others may not read.
+    partial = target.parent / f".{uuid.uuid4().hex}.part"
+    try:
+        with _created(partial) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
+    with contextlib.suppress(OSError):  # not every file system can
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _created(path: Path) -> Any:
+    for attempt in range(5):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return path.open("xb")
+        except FileNotFoundError:  # another process removed the folder, which was empty
+            if attempt == 4:
+                raise
+    raise AssertionError
+
+
 def _walk(folder: str, prefix: str) -> list[Entry]:
     found: list[Entry] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
+                if entry.name.startswith("."):
+                    continue
                 name = f"{prefix}/{entry.name}"
-                if entry.is_dir():
-                    found += _walk(entry.path, name)
+                if entry.is_dir(follow_symlinks=False):
+                    with contextlib.suppress(PermissionError):  # another user's, and of no concern to this one
+                        found += _walk(entry.path, name)
                     continue
                 try:
-                    about = entry.stat()
-                except FileNotFoundError:  # another process compacted it away
+                    about = entry.stat() if entry.is_file() else None
+                except OSError as error:
+                    # Another process compacted it away, or it is a link in a circle.
+                    if error.errno not in (errno.ENOENT, errno.ELOOP):
+                        raise
                     continue
-                found.append(Entry(name, about.st_size, about.st_mtime))
-    except (FileNotFoundError, NotADirectoryError):
+                if about is not None:
+                    found.append(Entry(name, about.st_size, about.st_mtime))
+    except FileNotFoundError:
         return []
     return found

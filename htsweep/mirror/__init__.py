@@ -7,19 +7,15 @@
     view.py      the chart of seen against missing, as MLflow's UI keeps it; pure
     following.py copies while trials end, and bears outages
     serving.py   the MLflow UI on the results' database
+    address.py   tracking URIs and artifact locations of paths with any characters; pure
+    database.py  the SQLite database as a file: what it holds, whether it is broken, where it was moved from
+    schema.py    makes the database, or brings an older one up to date
     colours.py   a colour for each method, kept
-    quiet.py     MLflow without banners; imported before MLflow is
+    quiet.py     MLflow without banners, and without a proxy for this machine; imported before MLflow is
 
 MLflow is a viewer here and never a source: it stores infinities altered, appends duplicate steps and is slow to search.
-Nothing reads it but people, and this package to see what it has written.
+Nothing reads it but people, and this package to see what it has written. Neither `address` nor `database` imports MLflow, so
+that `htsweep status` can ask what the mirror lacks.
 """
 
 import htsweep.mirror.quiet  # noqa: F401  (first: part of what it sets is read while MLflow is imported)
-
-# isort: split
-from htsweep.mirror.copying import Mirror
-from htsweep.mirror.following import follow
-from htsweep.mirror.run import Run
-from htsweep.mirror.serving import serve, ui
-
-__all__ = ["Mirror", "Run", "follow", "serve", "ui"]

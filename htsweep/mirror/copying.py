@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Protocol, final
 
-from mlflow.entities import Experiment
+from mlflow.entities import Experiment, ViewType
+from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
 
+from htsweep.commands import shown
 from htsweep.errors import HtsweepError
+from htsweep.mirror import address, database, schema
 from htsweep.mirror.client import Kept, Requests
 from htsweep.mirror.colours import with_colour
 from htsweep.mirror.rows import Rows
 from htsweep.mirror.run import LONGEST_TAG, NAME, SELECTED, Copy, Run, copy_of, cut
 from htsweep.mirror.view import AXES, TAG, view
+from htsweep.report.files import put
 
-SQLITE = "sqlite:///"
 BATCH = 1000
+OUTAGES = (MlflowException, SQLAlchemyError, sqlite3.Error, OSError)
+"""What is raised where a tracking store, its database or its disk does not do what it should."""
+PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR)
+LASTING = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG)
 COLOURS = "htsweep.colours"
 """The experiment's tag with the colour of each method."""
 KIND = ("mlflow.experimentKind", "custom_model_development")
@@ -53,23 +64,31 @@ class Runs(Protocol):
 class Mirror:
     """The copy of one study in MLflow."""
 
-    def __init__(self, uri: str, study: str, axes: tuple[str, str] = AXES) -> None:
+    def __init__(self, uri: str, study: str, axes: tuple[str, str] = AXES, *, ours: bool = False) -> None:
         """Opens the experiment `study`, or makes it, and looks at what it has.
 
         Args:
             uri: MLflow's tracking URI; a SQLite database is made where there is none.
             study: the experiment's name.
             axes: the metrics across and up in the chart that the UI opens.
+            ours: whether nobody but htsweep has chosen the database: then one that is broken is renamed, and made anew.
 
         Raises:
-            HtsweepError: a SQLite database that this MLflow cannot use.
-            MlflowException: the tracking store does not answer.
+            HtsweepError: a SQLite database that cannot be used as it is; or a URI that MLflow does not know.
+            Exception: one of `OUTAGES`; the tracking store does not answer.
         """
-        uri = absolute(uri)
-        database = database_of(uri)
-        store = None if database is None else _opened(uri, database)
+        uri = address.resolved(uri)
+        self._database = address.database_of(uri)
+        self._ours = ours
+        self.notes: list[str] = []
+        """What was wrong with the database, and was put right."""
+        store, root = None, None
+        if self._database is not None:
+            self.notes += schema.prepared(self._database, ours)
+            root = self._database.parent / database.ARTIFACTS
+            store = SqlAlchemyStore(uri, address.location(root))  # type: ignore[no-untyped-call]
         self._client = MlflowClient(uri)
-        experiment = _experiment(self._client, study, None if database is None else database.parent / "mlartifacts")
+        experiment = _experiment(self._client, study, root)
         self.experiment: str = experiment.experiment_id
         """The experiment's id, for links."""
         self._study = study
@@ -79,6 +98,13 @@ class Mirror:
         self._tag(*KIND)
         self._tag(TAG, view(experiment.creation_time or 0, axes))
         self._index: dict[str, Kept] | None = None
+
+    def lacking(self, wanted: Mapping[str, str]) -> set[str]:
+        """The trials of `wanted`, each with the record that counts, of which there is no whole run; looks afresh."""
+        with self._guarded():
+            self._index = self._looked()
+            return {trial for trial, record in wanted.items()
+                    if trial not in self._index or self._index[trial].record != record}
 
     def write(self, runs: Iterable[Run]) -> int:
         """How many of `runs` were written: those that are there already, and whole, are left as they are.
@@ -91,7 +117,8 @@ class Mirror:
         """
         coming, written = iter(runs), 0
         while batch := list(islice(coming, BATCH)):
-            written += self._write({run.trial: run for run in batch})
+            with self._guarded():
+                written += self._write({run.trial: run for run in batch})
         return written
 
     def _write(self, wanted: Mapping[str, Run]) -> int:
@@ -117,6 +144,10 @@ class Mirror:
         Args:
             selected: the protocols that pick a trial's point, by trial; every other trial has no tag.
         """
+        with self._guarded():
+            return self._select(selected)
+
+    def _select(self, selected: Mapping[str, Sequence[str]]) -> int:
         index = self._looked() if self._index is None else self._index
         self._index = index
         wanted = {kept.run: cut(",".join(selected[trial]), LONGEST_TAG) for trial, kept in index.items() if selected.get(trial)}
@@ -134,17 +165,47 @@ class Mirror:
             text: the study's YAML.
             artifacts: `figures/frontier.png` -> the file; its last part is the file's own name.
         """
-        found = self._client.search_runs([self.experiment], f"tags.`{STUDY}` != ''", max_results=1)
+        with self._guarded():
+            run = self._own_run()
+            self._keep(run, text, artifacts or {})
+            if run.info.end_time is None:
+                self._client.set_terminated(run.info.run_id)
+
+    def _keep(self, run: MlflowRun, text: str, artifacts: Mapping[str, Path]) -> None:
+        """Keeps the study's YAML and its files as artifacts of `run`."""
+        folder = address.path_of(run.info.artifact_uri or "") if self._database is not None else None
+        if folder is not None:
+            # Not through MLflow 3.17's client: it remembers where each run's artifacts lie by the run's id, which a run of
+            # results that were copied shares with the original, and would write there.
+            put(folder / "study.yaml", text)
+            for name, path in artifacts.items():
+                put(folder / name, path.read_bytes())
+            return
+        self._client.log_text(run.info.run_id, text, "study.yaml")
+        for name, path in artifacts.items():
+            self._client.log_artifact(run.info.run_id, str(path), name.rpartition("/")[0] or None)
+
+    def _own_run(self) -> MlflowRun:
+        """The study's own run; one of two that two mirrors made at once is moved to MLflow's bin."""
+        found = self._client.search_runs([self.experiment], f"tags.`{STUDY}` != ''", ViewType.ACTIVE_ONLY,
+                                         order_by=["attributes.start_time", "attributes.run_id"])
+        for surplus in found[1:]:
+            self._client.delete_run(surplus.info.run_id)
         if found:
-            run = found[0].info.run_id
-        else:
-            tags = {STUDY: self._study, "study": self._study, NAME: f"study {self._study}"}
-            run = self._client.create_run(self.experiment, tags=tags).info.run_id
-        self._client.log_text(run, text, "study.yaml")
-        for name, path in (artifacts or {}).items():
-            self._client.log_artifact(run, str(path), name.rpartition("/")[0] or None)
-        if not found or found[0].info.end_time is None:
-            self._client.set_terminated(run)
+            return found[0]
+        tags = {STUDY: self._study, "study": self._study, NAME: f"study {self._study}"}
+        return self._client.create_run(self.experiment, tags=tags)
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Where something is raised inside: a database that turns out broken is renamed, so that the next mirror makes one."""
+        try:
+            yield
+        except Exception:
+            self._index = None
+            if self._ours and self._database is not None and database.is_broken(self._database):
+                database.set_aside(self._database)
+            raise
 
     def _looked(self) -> dict[str, Kept]:
         """What is there, by trial; what is torn, or there twice, is removed."""
@@ -172,32 +233,46 @@ class Mirror:
             self._tags = {**self._tags, key: value}
 
 
-def absolute(uri: str) -> str:
-    """`uri`, where a SQLite file is named by its whole path: a URI never depends on the working folder."""
-    database = database_of(uri)
-    return uri if database is None else f"{SQLITE}{database}"
+def explained(error: BaseException, uri: str) -> str:
+    """Why a mirror at `uri` did not work, in words: what came, and what to do where that is known; without passwords."""
+    inner = schema.cause(error)
+    path = None if isinstance(error, HtsweepError) else address.database_of(uri)
+    if isinstance(error, HtsweepError):
+        text = str(error)
+    elif isinstance(error, ModuleNotFoundError):
+        text = f"MLflow needs the package {error.name} for this tracking URI, which is not installed: uv pip install {error.name}"
+    elif not isinstance(error, OUTAGES):
+        text = _first_line(error)
+    elif path is not None:
+        text = f"{path}: {database.said(inner, path)}"
+    elif isinstance(inner, OSError):
+        text = f"MLflow at {shown(uri)} does not answer: {_first_line(inner)}"
+    else:
+        text = f"MLflow at {shown(uri)} refuses: {_first_line(error)}"
+    return text.replace(uri, shown(uri)) if uri else text
 
 
-def database_of(uri: str) -> Path | None:
-    """The file of a SQLite database; None where `uri` is something else."""
-    return Path(uri.removeprefix(SQLITE)).absolute() if uri.startswith(SQLITE) else None
+def may_pass(error: BaseException) -> bool:
+    """Whether it may help to wait: an outage, or another writer; not a full disk, or a file that may not be written."""
+    inner = schema.cause(error)
+    if isinstance(error, HtsweepError):
+        return False
+    if isinstance(inner, sqlite3.Error):
+        return (getattr(inner, "sqlite_errorcode", 0) or 0) & 0xFF in PASSING
+    if isinstance(inner, OSError):
+        return inner.errno not in LASTING
+    return not isinstance(error, MlflowException) or int(error.get_http_status_code()) >= 500  # type: ignore[no-untyped-call]
 
 
-def _opened(uri: str, database: Path) -> SqlAlchemyStore:
-    # Makes the tables where there are none. MLflow holds a lock of this machine meanwhile; nobody but the mirror writes.
-    try:
-        return SqlAlchemyStore(uri, str(database.parent / "mlartifacts"))  # type: ignore[no-untyped-call]
-    except Exception as error:  # MLflow's, SQLAlchemy's, the file system's
-        what = str(error).partition("\n")[0]
-        raise HtsweepError(f"{database} cannot be used as MLflow's database: {what}. It is a copy of the ledger: move it away "
-                           f"and run `htsweep mirror STUDY`, which makes a new one") from error
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"[:300]
 
 
 def _experiment(client: MlflowClient, name: str, artifacts: Path | None) -> Experiment:
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            client.create_experiment(name, None if artifacts is None else str(artifacts / name))
+            client.create_experiment(name, None if artifacts is None else address.location(artifacts / name))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was faster
                 raise

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 
-from htsweep.mirror.copying import Mirror
+from htsweep.mirror.copying import Mirror, may_pass
 from htsweep.mirror.run import Run
 
 LONGEST_SECONDS = 30.0
@@ -14,6 +14,8 @@ LONGEST_SECONDS = 30.0
 MANY = 2000
 """Runs that wait in memory during an outage; more are left where they are read from."""
 LOOK_SECONDS = 0.1
+TRIES = 2
+"""So often what waiting does not help is tried at the end."""
 
 
 def follow(
@@ -35,7 +37,7 @@ def follow(
     tell = tell or (lambda line: None)
     behind: list[Run] = []
     mirror: Mirror | None = None
-    wait, trouble, deadline = pause, "", math.inf
+    wait, trouble, deadline, tries = pause, "", math.inf, 0
     while True:
         ending = stopped()
         if ending:
@@ -52,12 +54,15 @@ def follow(
             behind.clear()
             if trouble:
                 tell("MLflow answers again")
-            wait, trouble = pause, ""
+            wait, trouble, tries = pause, "", 0
         except Exception as error:
             mirror = None
             if not trouble:
                 tell(f"MLflow does not answer, trying on: {_short(error)}")
             wait, trouble = min(2 * wait, LONGEST_SECONDS), _short(error)
+            tries = 0 if may_pass(error) else tries + 1
+            if tries >= TRIES:  # waiting does not help
+                deadline = min(deadline, time.monotonic()) if ending else deadline
         if ending and all_read and not trouble:
             return ""
         if trouble and time.monotonic() >= deadline:

@@ -15,19 +15,38 @@ SETTINGS = {
     # has a back-off of its own.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    # A database that was deleted and made again has its old path: a connection that is kept would write to the deleted one,
+    # and nobody would ever see what it wrote.
+    "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
 }
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""This machine's own addresses, to which no proxy leads."""
 
 
 def hush() -> None:
     """Nothing; MLflow's settings and logs are quiet from here on."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+    past_the_proxy()
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # Logs a traceback of what it raises as well: who catches it says it better.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     # "Retrying (...) after connection broken": an outage is told once, by `follow`.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+
+def past_the_proxy() -> None:
+    """Nothing; from here on neither this process nor the ones that it starts asks a proxy for this machine's own addresses.
+
+    MLflow's client and server read the environment: `http_proxy`, and what `no_proxy` excepts from it.
+    """
+    excepted = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    names = [name.strip() for name in excepted.split(",") if name.strip()]
+    if "*" in names:
+        return
+    value = ",".join([*names, *(name for name in LOOPBACK if name not in names)])
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = value
 
 
 hush()

@@ -15,6 +15,7 @@ from typing import Any, final
 
 from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from sqlalchemy.exc import IntegrityError
 
 from htsweep.mirror.client import Kept
 from htsweep.mirror.run import RECORD, TRIAL, Copy, Point, latest
@@ -50,16 +51,24 @@ class Rows:
         """Writes the copies; `added` is told of each that is safe."""
         for at in range(0, len(copies), BATCH):
             batch = copies[at : at + BATCH]
-            with self._transaction() as execute:
-                rows = [self._row(copy) for copy in batch]
-                ids = [row["run_uuid"] for row in rows]
-                _delete(execute, ids)  # another mirror may have been faster, or a person may have moved it to the bin
-                execute(SqlRun.__table__.insert(), rows)
-                for table, values in _parts(zip(ids, batch, strict=True)).items():
-                    if values:
-                        execute(table.__table__.insert(), values)
-            for run, copy in zip(ids, batch, strict=True):
-                added(Kept(run, copy.tags[TRIAL], copy.tags[RECORD], True))
+            rows = [self._row(copy) for copy in batch]
+            try:
+                self._insert(rows, batch, _delete)
+            except IntegrityError:  # somebody has deleted runs, and left what belongs to them
+                self._insert(rows, batch, _delete_parts)
+            for row, copy in zip(rows, batch, strict=True):
+                added(Kept(row["run_uuid"], copy.tags[TRIAL], copy.tags[RECORD], True))
+
+    def _insert(
+        self, rows: Sequence[dict[str, Any]], batch: Sequence[Copy], delete: Callable[[Callable[..., Any], Sequence[str]], None],
+    ) -> None:
+        ids = [row["run_uuid"] for row in rows]
+        with self._transaction() as execute:
+            delete(execute, ids)  # another mirror may have been faster, or a person may have moved it to the bin
+            execute(SqlRun.__table__.insert(), rows)
+            for table, values in _parts(zip(ids, batch, strict=True)).items():
+                if values:
+                    execute(table.__table__.insert(), values)
 
     def tagged(self, key: str) -> dict[str, str]:
         """The value of tag `key` of each run that has it."""
@@ -128,7 +137,11 @@ def _metric(run: str, point: Point, at: int) -> dict[str, Any]:
 
 
 def _delete(execute: Callable[..., Any], runs: Sequence[str]) -> None:
+    # Those that are there alone: MLflow has no index by which it finds all tags of a run.
     there = SqlRun.__table__.select().with_only_columns(SqlRun.run_uuid).where(SqlRun.run_uuid.in_(runs))
-    for (run,) in execute(there).fetchall():
-        for table in (*PARTS, SqlRun):
-            execute(table.__table__.delete().where(table.run_uuid == run))
+    _delete_parts(execute, [run for (run,) in execute(there).fetchall()])
+
+
+def _delete_parts(execute: Callable[..., Any], runs: Sequence[str]) -> None:
+    for table in (*PARTS, SqlRun) if runs else ():
+        execute(table.__table__.delete().where(table.run_uuid.in_(runs)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 import math
 import posixpath
@@ -19,6 +21,8 @@ SELECTED = "htsweep.selected"
 """The tag that names the protocols which pick the run's point, by commas; the mirror moves it as their choice changes."""
 INFINITE = "htsweep.infinite"
 """The tag that names the values that were infinite: MLflow would store them as 1.8e308, so they are left out."""
+RENAMED = "htsweep.renamed"
+"""The tag that says, as JSON, what those metrics were called whose names MLflow does not take."""
 NAME = "mlflow.runName"
 COLOUR = "mlflow.runColor"
 COMMIT = "mlflow.source.git.commit"
@@ -75,6 +79,9 @@ def copy_of(run: Run, colour: str | None = None) -> Copy:
         tags[COMMIT] = run.tags["commit"]
     if infinite:
         tags[INFINITE] = ", ".join(infinite)
+    renamed = {legal(key): key for one in run.measurements for key in one if legal(key) != key}
+    if renamed:
+        tags[RENAMED] = json.dumps(renamed, ensure_ascii=False)
     if colour:
         tags[COLOUR] = colour
     return Copy(
@@ -124,12 +131,20 @@ def latest(points: Iterable[Point]) -> dict[str, Point]:
     return last
 
 
+@functools.lru_cache(10_000)
 def legal(key: str) -> str:
-    """A name that MLflow accepts for a metric, a parameter or a tag, and the same one where it does already."""
+    """A name that MLflow accepts for a metric, a parameter or a tag, and the same one where it does already.
+
+    A name that it does not take gets a digest of what was given, so that no two names become one, in this run or another.
+    """
     plain = re.sub(r"[^/\w.\- :]", "_", key)
     path = posixpath.normpath(plain).lstrip("/")
     # ".." is a path to MLflow, and one that leads out.
-    return cut("_" if path in ("", ".") else path.replace("..", "_"), LONGEST_KEY)
+    name = "_" if path in ("", ".") else path.replace("..", "_")
+    if name == key and len(key) <= LONGEST_KEY:
+        return key
+    mark = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    return f"{name[:LONGEST_KEY - len(mark) - 1]}-{mark}"
 
 
 def cut(text: str, length: int) -> str:

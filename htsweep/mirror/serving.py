@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from mlflow.tracking import MlflowClient
 
+from htsweep.commands import Given, quoted, shown
 from htsweep.errors import HtsweepError
-from htsweep.mirror.copying import absolute, database_of
+from htsweep.mirror import address, schema
+from htsweep.mirror.copying import OUTAGES, explained
+from htsweep.mirror.database import ARTIFACTS
 from htsweep.mirror.view import TAG, link
 
 HOST = "127.0.0.1"
 START_SECONDS = 90.0
 
 
-def ui(uri: str, port: int = 5000, tell: Callable[[str], None] = print) -> int:
-    """The exit code of an MLflow UI that runs until Ctrl-C; tells its address, and each study's chart, once it answers."""
+def ui(database: Path, results: str, port: int = 5000, tell: Callable[[str], None] = print) -> int:
+    """The exit code of an MLflow UI on `database` that runs until Ctrl-C.
+
+    Tells its address, and each study's chart, once it answers.
+
+    Args:
+        database: the file of the results' SQLite database.
+        results: as the user named them, for what is offered where there is none.
+        port: on 127.0.0.1; another one where it is taken.
+        tell: is told each line.
+
+    Raises:
+        HtsweepError: there is no database, it cannot be used, or the server does not start.
+    """
+    if not database.exists():
+        launch, mirror = (Given(results=results).verb(verb) for verb in ("launch", "mirror"))
+        raise HtsweepError(f"there is no MLflow database at {database}. A launch makes one: {launch}\n"
+                           f"So does a mirror of what was launched before: {mirror}")
+    uri = address.of_database(database)
+    try:
+        for note in schema.prepared(database, ours=True):
+            tell(note)
+    except OUTAGES as error:
+        if isinstance(error, HtsweepError) or not _is_usable(uri):
+            raise HtsweepError(f"MLflow's database cannot be used: {explained(error, uri)}") from error
+        tell(f"{explained(error, uri)}. It is shown as it is")  # on a disk that may be read, but not written
     chosen = free_port(port)
-    with serve(uri, chosen) as server:
+    with _ended_by_sigterm(), serve(uri, chosen) as server:
         try:
             wait_for(server, chosen)
             for line in told(uri, port, chosen):
@@ -37,23 +67,21 @@ def ui(uri: str, port: int = 5000, tell: Callable[[str], None] = print) -> int:
 
 
 def serve(uri: str, port: int) -> subprocess.Popen[bytes]:
-    """The server's process, on 127.0.0.1; it answers after some seconds, see `wait_for`.
-
-    Raises:
-        HtsweepError: there is no database at `uri` yet.
-    """
-    uri, database = absolute(uri), database_of(uri)
-    words = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", HOST, "--port", str(port),
-             "--workers", "1"]
-    if database is not None:
-        if not database.exists():
-            raise HtsweepError(f"there is no MLflow database at {database}: `htsweep launch STUDY` makes one, and so does "
-                               f"`htsweep mirror STUDY`; --results names another folder")
-        words += ["--artifacts-destination", str(database.parent / "mlartifacts")]
+    """The server's process, on 127.0.0.1; it answers after some seconds, see `wait_for`."""
+    database = address.database_of(uri)
+    # -P: nothing in the results' folder, where the server runs, stands in for a module.
+    words = [sys.executable, "-P", "-m", "mlflow", *server_words(uri), "--host", HOST, "--port", str(port), "--workers", "1"]
     # No job runner: it is for judging language models, starts processes of its own, and writes where it likes.
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     return subprocess.Popen(words, env=environment, cwd=None if database is None else database.parent,
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def server_words(uri: str) -> list[str]:
+    """`server --backend-store-uri ...`: what MLflow is told of the database and of its artifacts."""
+    path = address.database_of(uri)
+    artifacts = [] if path is None else ["--artifacts-destination", address.location(path.parent / ARTIFACTS)]
+    return ["server", "--backend-store-uri", shown(uri), *artifacts]
 
 
 def wait_for(server: subprocess.Popen[bytes], port: int) -> None:
@@ -62,15 +90,17 @@ def wait_for(server: subprocess.Popen[bytes], port: int) -> None:
     Raises:
         HtsweepError: it ended, or did not answer in time.
     """
+    # A proxy has no way to this machine's 127.0.0.1, whatever the environment says of proxies.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            with urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=5):
+            with opener.open(f"http://{HOST}:{port}/health", timeout=5):
                 return
-        except (urllib.error.URLError, OSError):
+        except OSError:  # URLError is one
             time.sleep(0.2)
-    how = "did not answer in time" if server.poll() is None else f"ended with code {server.returncode}"
-    raise HtsweepError(f"the MLflow server {how}; `{' '.join(map(str, _words(server)))}` says why")
+    how = f"did not answer within {START_SECONDS:.0f} s" if server.poll() is None else f"ended with code {server.returncode}"
+    raise HtsweepError(f"the MLflow server {how}. To see why, start it by hand: {quoted(list(map(str, _words(server))))}")
 
 
 def free_port(wanted: int) -> int:
@@ -89,18 +119,44 @@ def free_port(wanted: int) -> int:
 def told(uri: str, wanted: int, port: int) -> list[str]:
     """What a person needs to know: the address, each study's chart, and how to look from another machine."""
     server = f"http://{HOST}:{port}"
-    lines = [f"MLflow UI: {server}" + (f" (port {wanted} is taken)" if port != wanted else "") + ", Ctrl-C ends it"]
-    for experiment in MlflowClient(absolute(uri)).search_experiments():
+    lines = [f"MLflow UI: {server}" + (f" (port {wanted} is taken)" if wanted not in (0, port) else "") + ", Ctrl-C ends it"]
+    for experiment in MlflowClient(uri).search_experiments():
         if TAG in experiment.tags:
             lines.append(f"{experiment.name}, seen against missing: {link(server, experiment.experiment_id)}")
+    shared = quoted(["mlflow", *server_words(uri), "--host", "0.0.0.0", "--port", str(port), "--allowed-hosts", f"NAME:{port}"])
     lines += [
         "A chart holds the runs that the list has loaded, 100 at first: `Load more` at its end fetches the rest.",
-        f"From another machine: ssh -L {port}:{HOST}:{port} THIS-MACHINE, then the same address there.",
-        "To serve others without ssh (nobody is asked for a password): mlflow server "
-        f"--backend-store-uri {absolute(uri)} --host 0.0.0.0 --port {port} --allowed-hosts 'NAME:{port}', with the name "
-        "that their browsers use; MLflow refuses every other with 403 Invalid Host header.",
+        f"To look from another machine, type this there and open the same address: ssh -L {port}:{HOST}:{port} THIS-MACHINE",
+        "To serve others without ssh (MLflow asks nobody for a password), put the name that their browsers use in place of NAME, "
+        f"since MLflow refuses every other one with `403 Invalid Host header`: {shared}",
     ]
     return lines
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM is as Ctrl-C: without it the server would outlive the command."""
+    if threading.current_thread() is not threading.main_thread():  # only there may signals be caught
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _is_usable(uri: str) -> bool:
+    """Whether MLflow can read the database."""
+    try:
+        MlflowClient(uri).search_experiments(max_results=1)
+    except OUTAGES:
+        return False
+    return True
 
 
 def _words(server: subprocess.Popen[bytes]) -> Sequence[str]:

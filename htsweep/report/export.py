@@ -42,7 +42,7 @@ def _parquet(table: pd.DataFrame) -> bytes:
 def _csv(table: pd.DataFrame) -> bytes:
     lists = {name: table[name].map(lambda value: json.dumps(_value(value)) if isinstance(value, list) else value)
              for name in table.columns if _has_lists(table[name])}
-    return table.assign(**lists).to_csv(index=False).encode()
+    return with_columns(table, lists).to_csv(index=False).encode()
 
 
 def _json(table: pd.DataFrame) -> bytes:
@@ -66,7 +66,15 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
             values = [value if value is None or _is_nan(value) or isinstance(value, str) else json.dumps(value)
                       for value in values]
         made[name] = pd.Series(values, index=table.index, dtype=object)
-    return table.assign(**made)
+    return with_columns(table, made)
+
+
+def with_columns(table: pd.DataFrame, made: Mapping[str, pd.Series]) -> pd.DataFrame:
+    """The table with columns in place of its own; their names may be anything, `self` as well, which `assign` would not take."""
+    found = table.copy(deep=False)
+    for name, column in made.items():
+        found[name] = column
+    return found
 
 
 def _has_lists(column: pd.Series) -> bool:

@@ -6,11 +6,24 @@ import os
 import tempfile
 from pathlib import Path
 
+from htsweep.errors import HtsweepError, why
+
 
 def put(path: Path, content: str | bytes) -> Path:
-    """Writes `content` to `path`, over what was there, and returns the path; who reads meanwhile sees the old or the new."""
+    """Writes `content` to `path`, over what was there, and returns the path; who reads meanwhile sees the old or the new.
+
+    Raises:
+        HtsweepError: the file system refuses it.
+    """
+    try:
+        _put(path, content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
+    except OSError as error:
+        raise HtsweepError(f"{path} cannot be written: {why(error)}") from error
+    return path
+
+
+def _put(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = content.encode() if isinstance(content, str) else content
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -20,7 +33,6 @@ def put(path: Path, content: str | bytes) -> Path:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    return path
 
 
 def _umask() -> int:

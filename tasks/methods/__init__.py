@@ -132,7 +132,7 @@ def canonical(method: str | Sequence[str]) -> str:
     Only what happens after training has an order; such methods keep theirs and stand last. A chain with an unknown name
     is only joined, for `problems` to judge.
     """
-    return _canonical(method if isinstance(method, str) else "+".join(method))
+    return _canonical(method if isinstance(method, str) else "+".join(map(str, method)))
 
 
 @functools.cache

@@ -1,0 +1,91 @@
+"""The commands that messages offer: quoted, so that they can be pasted, and with the options that the user gave.
+
+A message ends with its command, or gives it a line of its own: `To run it again: htsweep launch 'my study.yaml'`.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+if TYPE_CHECKING:
+    from htsweep.study import Study
+
+RESULTS = "results"
+"""The folder of the results where the user names none."""
+STUDY = "STUDY.yaml"
+"""What stands for the study's file where a message knows none."""
+PASSWORD = "PASSWORD"
+"""What stands for a password: no message shows one."""
+
+
+@final
+@dataclass(frozen=True)
+class Given:
+    """What the user gave on the command line: every command that is offered has it as well."""
+
+    file: str = STUDY
+    overrides: tuple[str, ...] = ()
+    results: str = RESULTS
+    on: str = "ray"
+    address: str | None = None
+    mirror: str | None = ""
+    """The tracking URI; "" is the database beside the results, and None is no mirror."""
+
+    def launch(self) -> str:
+        """The command that launches the study again."""
+        words = [*self._words("launch"), *([] if self.on == "ray" else ["--on", self.on])]
+        words += [] if self.address is None else ["--address", self.address]
+        return quoted([*words, *(["--no-mirror"] if self.mirror is None else self._tracking())])
+
+    def mirror_it(self) -> str:
+        """The command that brings MLflow up to date."""
+        return quoted([*self._words("mirror"), *self._tracking()])
+
+    def verb(self, verb: str, *options: str) -> str:
+        """The command `htsweep VERB FILE ... OPTIONS`."""
+        return quoted([*self._words(verb), *options])
+
+    @property
+    def secret(self) -> str:
+        """What must be said before a command that shows no password, but needs one; "" where there is none."""
+        return f" (with the password in place of {PASSWORD})" if self.mirror and shown(self.mirror) != self.mirror else ""
+
+    def _words(self, verb: str) -> list[str]:
+        return ["htsweep", verb, operand(self.file), *(word for override in self.overrides for word in ("--set", override)),
+                *on_results(self.results)]
+
+    def _tracking(self) -> list[str]:
+        return ["--tracking-uri", shown(self.mirror)] if self.mirror else []
+
+
+def given(study: Study, results: str = RESULTS) -> Given:
+    """What the user gave to have `study`, as far as the study knows it."""
+    return Given(str(study.file), tuple(study.overrides), results)
+
+
+def quoted(words: Sequence[str]) -> str:
+    """The words as a shell takes them."""
+    return shlex.join(words)
+
+
+def operand(path: str | Path) -> str:
+    """A path that no command takes for an option."""
+    text = str(path)
+    return f"./{text}" if text.startswith("-") else text
+
+
+def on_results(results: str) -> list[str]:
+    """The option that names the results, where they are not the ones that every command takes by itself."""
+    return [] if results == RESULTS else ["--results", results]
+
+
+def shown(uri: str) -> str:
+    """A tracking URI without the password that it holds."""
+    # USER:PASSWORD@ at the start, where a password may hold anything; HOST:5000/a@b has none.
+    uri = re.sub(r"^([\w+.-]+://|(?!\w+://))([^/@:?]*):(?!\d+/)(?!//)([^?]*)@", rf"\1\2:{PASSWORD}@", uri)
+    return re.sub(r"([?&][^=&]*(?:pass|pwd|token|secret|key)[^=&]*=)[^&]*", rf"\1{PASSWORD}", uri, flags=re.IGNORECASE)

@@ -1,0 +1,70 @@
+"""An exception in words, whatever it is made of: its text may be a gigabyte, no Unicode, or raise an exception of its own."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+
+from htsweep.ledger.names import plain
+
+LONGEST_REASON, LONGEST_ACCOUNT, LONGEST_TEXT = 300, 100_000, 20_000
+"""Characters of what is kept of an exception: of its one line, of its traceback, of any text in that."""
+_LONGEST_CHAIN = 50
+
+
+def account(raised: BaseException) -> tuple[str, str]:
+    """(`raised: ValueError: what it says first`, the traceback)."""
+    name = _name(raised)
+    # torch raises an OutOfMemoryError of its own, which this side does not know by type.
+    kind = "out_of_memory" if name in ("OutOfMemoryError", "MemoryError") else "raised"
+    lines = [line.strip() for line in _text(raised).splitlines() if line.strip()]
+    reason = plain(f"{kind}: {name}: {lines[0] if lines else ''}")[:LONGEST_REASON]
+    return reason, cut(_traceback(raised, reason))
+
+
+def cut(text: str) -> str:
+    """The text, without its middle where it is too long to keep."""
+    half = LONGEST_ACCOUNT // 2
+    left_out = len(text) - 2 * half
+    return text if left_out <= 0 else f"{text[:half]}\n... {left_out} characters are left out ...\n{text[-half:]}"
+
+
+def _traceback(raised: BaseException, reason: str) -> str:
+    chain = list(_chain(raised))
+    if len(chain) < _LONGEST_CHAIN and all(len(_text(one)) < LONGEST_TEXT for one in chain):
+        try:
+            return "".join(traceback.format_exception(raised))
+        except Exception:  # what the exception is made of raises when it is looked at
+            pass
+    return f"Traceback (most recent call last):\n{''.join(traceback.format_tb(raised.__traceback__))}{reason}\n"
+
+
+def _chain(raised: BaseException) -> Iterator[BaseException]:
+    """The exception and those that led to it, or that it holds; no more than so many."""
+    seen: dict[int, BaseException] = {}
+    left: list[BaseException | None] = [raised]
+    while left and len(seen) < _LONGEST_CHAIN:
+        one = left.pop()
+        if one is not None and id(one) not in seen:
+            seen[id(one)] = one
+            yield one
+            inside = one.exceptions if isinstance(one, BaseExceptionGroup) else ()
+            left += [one.__cause__, one.__context__, *inside]
+
+
+def _name(raised: BaseException) -> str:
+    try:
+        return str(type(raised).__name__)[:100]
+    except Exception:  # a metaclass of its own
+        return "BaseException"
+
+
+def _text(raised: BaseException) -> str:
+    """What the exception says; of a long text the beginning."""
+    try:
+        text = str(raised)
+        return str.__str__(text)[:LONGEST_TEXT]
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        return f"(its text cannot be had: it raises {_name(error)})"

@@ -1,0 +1,60 @@
+"""Which names a measurement may have, so that every table, format and tool that it passes through gives it back as it was."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+LISTS = "[]"
+"""How the name of a column of lists ends where it is stored, and where numbers bear the same name: types are never mixed."""
+RESERVED = frozenset({
+    "record", "trial", "step", "kind", "status", "task", "config", "repetition", "sweep", "point", "point_index", "n", "chosen",
+})
+"""What the tables say of a measurement beside its numbers. SQL does not tell capitals apart, so neither does this."""
+LONGEST = 250
+"""Characters of a name; MLflow takes no more."""
+MOST = 10_000
+"""Names that one trial may measure."""
+
+
+def problem(name: Any) -> str | None:
+    """What is wrong with a name of a measurement, and the remedy; None where it can be kept."""
+    if not isinstance(name, str):
+        return f"the name of a measurement is text, but got {shown(name)}"
+    if not name:
+        return "a measurement has the empty name; give it one that says what it is, such as 'train/loss'"
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
+        return (f"the name {shown(name)} of a measurement holds a control character or half of a surrogate pair, which no table "
+                "can show; use letters, digits and signs")
+    if len(name) > LONGEST:
+        return f"the name {shown(name)} of a measurement has {len(name)} characters; {LONGEST} are the most that MLflow takes"
+    if name.endswith(LISTS):
+        return f"the name {shown(name)} of a measurement ends in {LISTS}, which marks columns of lists; leave it out"
+    if name.lower() in RESERVED:
+        return (f"the measurement {shown(name)} has the name of a column that says which measurement it is; give it another, "
+                f"such as 'train/{name}'")
+    return None
+
+
+def alike(names: Sequence[str]) -> list[list[str]]:
+    """The names that differ in capitals alone, group by group: SQL cannot tell them apart."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name.lower(), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def shown(value: Any, longest: int = 200) -> str:
+    """A value as a message may show it: on one line, cut, and whatever its own `repr` does."""
+    try:
+        text = repr(value)
+    except Exception as error:
+        text = f"<a {type(value).__name__} whose repr raises {type(error).__name__}>"
+    return plain(text if len(text) <= longest else text[:longest] + "...")
+
+
+def plain(text: str) -> str:
+    """Text that any file, database and terminal takes: surrogates and control characters are escaped."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text)

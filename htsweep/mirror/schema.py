@@ -1,0 +1,171 @@
+"""Makes the mirror's SQLite database, and brings one of an older MLflow up to date; never half.
+
+MLflow makes its tables by some dozens of steps, and SQLite does not undo those of a process that is killed in between: a
+database that is made in its place can stay unusable for good. Here it is made, or brought up to date, under another name,
+and takes its own when it is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from alembic.script import ScriptDirectory
+from mlflow import __version__ as installed
+from mlflow.store.db import utils
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+from htsweep.commands import operand, quoted
+from htsweep.errors import HtsweepError
+from htsweep.mirror import address, database
+
+TABLES = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)
+"""What SQLite says of statements that do not fit the tables."""
+_ONE_AT_A_TIME = threading.Lock()
+"""Alembic, which changes the tables for MLflow, keeps what it works on in variables of its module."""
+ABANDONED_SECONDS = 3600.0
+"""After so long a database that is being made is one whose maker was killed."""
+
+
+def prepared(path: Path, ours: bool) -> list[str]:
+    """What had to be done so that the database at `path` is there, whole, of the installed MLflow's version, and in its place.
+
+    Args:
+        path: the database's file.
+        ours: whether nobody but htsweep has chosen it: only then an unusable file is renamed, and a new database made.
+
+    Raises:
+        HtsweepError: it cannot be used as it is, and waiting does not help; the text says what to do.
+        Exception: MLflow's, SQLAlchemy's, SQLite's or the file system's; `copying.explained` says them in words.
+    """
+    database.check_length(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    notes = []
+    unusable = f"{path} cannot be used as MLflow's database"
+    aside = f"move it away, and the next launch or mirror makes a new one: {_move(path)}"
+    if database.is_broken(path):
+        if not ours:
+            raise HtsweepError(f"{unusable}: SQLite cannot read it, or finds it damaged. To go on, {aside}")
+        notes.append(f"{path} could not be read by SQLite; it is now {database.set_aside(path).name}, and a new one was made")
+    _sweep(path.parent)
+    if database.is_empty(path):
+        _make(path)
+        return notes
+    found, wanted = database.version(path), _wanted()
+    if found != wanted:
+        if found and not _is_older(found):
+            raise HtsweepError(f"{unusable}: it is of a newer MLflow than the installed {installed}. Install the newer one, "
+                               f"or {aside}")
+        notes.append(_finished(path, ours))
+    count = database.relocate(path)
+    if count:
+        notes.append(f"{path} was copied or moved: {count} experiments and runs now name the artifacts beside it")
+    return notes
+
+
+def _finished(path: Path, ours: bool) -> str:
+    """What was done so that the tables are those of the installed MLflow."""
+    try:
+        _upgrade(path)
+    except Exception as error:
+        if not ours or not _is_of_tables(error):
+            raise
+        # Its maker was killed while MLflow made or changed the tables in their place: what is there cannot be finished.
+        aside = database.set_aside(path)
+        _make(path)
+        why = database.said(cause(error), path)
+        return f"{path} had been left unfinished ({why}); it is now {aside.name}, and a new one was made"
+    return f"{path} was brought up to date for MLflow {installed}"
+
+
+def _make(path: Path) -> None:
+    with _ONE_AT_A_TIME, _unfinished(path) as new:
+        with contextlib.closing(sqlite3.connect(new)) as connection:
+            # A disk that takes no file says so here; MLflow would try again for 100 s.
+            connection.execute("CREATE TABLE probe (x)")
+            connection.execute("DROP TABLE probe")
+        # The constructor makes all tables; what it notes of artifacts must be where they will be.
+        store = SqlAlchemyStore(  # type: ignore[no-untyped-call]
+            address.of_database(new), address.location(path.parent / database.ARTIFACTS))
+        store.engine.dispose()
+        if path.exists() and database.is_empty(path):
+            new.replace(path)
+            return
+        try:
+            os.link(new, path)  # fails where another process was faster, which is as well
+        except FileExistsError:
+            return
+        except OSError:  # a file system without links
+            new.replace(path)
+
+
+def _upgrade(path: Path) -> None:
+    with _ONE_AT_A_TIME, _unfinished(path) as new:
+        database.copy(path, new)
+        engine = utils.create_sqlalchemy_engine(address.of_database(new))  # type: ignore[no-untyped-call]
+        try:
+            if not utils._all_tables_exist(engine) and not database.version(new):  # type: ignore[no-untyped-call]
+                utils._initialize_tables(engine)  # type: ignore[no-untyped-call]
+            else:
+                utils._upgrade_db(engine)  # type: ignore[no-untyped-call]
+        finally:
+            engine.dispose()
+        new.replace(path)
+
+
+@contextlib.contextmanager
+def _unfinished(path: Path) -> Iterator[Path]:
+    # No longer than its own name and what is put in front: see database.MOST_BYTES.
+    new = path.with_name(f"{database.UNFINISHED}{uuid.uuid4().hex[:6]}.db")
+    try:
+        yield new
+    finally:
+        for part in database.PARTS:
+            Path(f"{new}{part}").unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Removes databases whose makers were killed."""
+    for left in folder.glob(f"{database.UNFINISHED}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
+                left.unlink()
+
+
+def _wanted() -> str:
+    return str(utils._get_latest_schema_revision())  # type: ignore[no-untyped-call]
+
+
+def _is_older(version: str) -> bool:
+    """Whether the installed MLflow knows the version, and so can go on from it."""
+    script = ScriptDirectory.from_config(utils._get_alembic_config(""))  # type: ignore[no-untyped-call]
+    return version in {revision.revision for revision in script.walk_revisions()}
+
+
+def _move(path: Path) -> str:
+    return quoted(["mv", operand(path), operand(path.with_name(f"{path.stem}-old{path.suffix}"))])
+
+
+def _is_of_tables(error: BaseException) -> bool:
+    """Whether the tables are not what they should be, and not the disk, its permissions, or another process in the way."""
+    inner = cause(error)
+    if isinstance(inner, sqlite3.Error):
+        return (getattr(inner, "sqlite_errorcode", 0) or 0) & 0xFF in TABLES
+    return not isinstance(inner, OSError)
+
+
+def cause(error: BaseException) -> BaseException:
+    """The innermost error of SQLite's or of the file system's: what MLflow and SQLAlchemy add says less."""
+    found: BaseException = error
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, sqlite3.Error | OSError):
+            found = inner
+        inner = inner.__cause__ or inner.__context__
+    return found
