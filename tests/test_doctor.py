@@ -71,8 +71,9 @@ def test_a_results_path_that_is_a_file(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(doctor, "FREE_GIB", 0)
     (tmp_path / "results").write_text("")
     code, failed = examined(str(tmp_path / "results"))
-    assert (code, set(failed)) == (1, {"storage"})
-    assert failed["storage"][1] == "part of its path is a file, so give another folder by --results"
+    assert (code, set(failed)) == (1, {"disk", "storage"})
+    for name in failed:
+        assert failed[name][1] == "part of its path is a file, so give another folder by --results"
 
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +123,7 @@ def test_whatever_a_check_raises_has_a_remedy_of_its_own(tmp_path: Path, monkeyp
 @pytest.mark.parametrize(("number", "hint"), [
     (errno.ENOSPC, "free some space"), (errno.EDQUOT, "your quota"), (errno.EROFS, "on another one"),
     (errno.EACCES, "get the permission to write to /x"), (errno.EPERM, "get the permission"),
-    (errno.ENAMETOOLONG, "shorter path"), (errno.EIO, "look at /x"),
+    (errno.ENAMETOOLONG, "shorter path"), (errno.EIO, "mounted and whole"), (errno.EMFILE, "look at /x"),
 ])
 def test_each_error_of_a_file_system_has_a_remedy(number: int, hint: str) -> None:
     remedy = remedy_of(OSError(number, "why", "/x"), "--results")

@@ -10,7 +10,9 @@ import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 from ledgers import TRIALS, asked, fill, looked, toy
 from mirrored import FEW, STUDY, empty
@@ -21,7 +23,7 @@ from htsweep.analysis.design import Design
 from htsweep.analysis.findings import Findings
 from htsweep.errors import HtsweepError
 from htsweep.following import copy
-from htsweep.ledger import Ledger, Store
+from htsweep.ledger import Ledger, Store, objects
 from htsweep.mirror import address, database, schema
 from htsweep.mirror.copying import Mirror, explained, may_pass
 from htsweep.status import status
@@ -295,17 +297,15 @@ def test_measurements_that_cannot_be_read_hold_up_no_others(mirrored: tuple[Stud
     ledger = Ledger(Store(path.parent))
     ledger.compact()
     path.unlink()
-    whole = ledger._measurements
+    whole = objects.measured
     bad = ledger.trials(["record"]).column("record")[0].as_py()
 
-    def without(self: Ledger, source: str, records: list[str], columns: object) -> object:
-        table = whole(source, records, columns)  # type: ignore[arg-type]
-        import pyarrow.compute as pc
-
-        return table if table is None else table.filter(pc.not_equal(table.column("record"), bad))
+    def without(*arguments: Any, **more: Any) -> Any:
+        inside = whole(*arguments, **more)
+        return inside and inside._replace(table=inside.table.filter(pc.not_equal(inside.table.column("record"), bad)))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Ledger, "_measurements", without)
+        patch.setattr(objects, "measured", without)
         written, found = following._settle(following.Members.of(study), Store(path.parent), "", 0.0)
     assert written == TRIALS - 1
     assert (found.runs, found.of) == (TRIALS - 1, TRIALS)
