@@ -15,6 +15,7 @@ from htsweep import selection
 from htsweep.analysis import frontier
 from htsweep.analysis.design import design
 from htsweep.analysis.frontier import MISSING, SEEN
+from htsweep.errors import HtsweepError
 from htsweep.report import interactive, names, static, stretch
 from htsweep.report.files import put
 from htsweep.report.look import looks
@@ -223,7 +224,7 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
         raise OSError("full")
 
     monkeypatch.setattr(Path, "replace", broken)
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(HtsweepError, match="cannot be written: full"):
         put(path, "two")
     assert path.read_text() == "one"
     assert [entry.name for entry in path.parent.iterdir()] == ["file"]

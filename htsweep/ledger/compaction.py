@@ -118,7 +118,7 @@ def _whole(ledger: Ledger, name: str, records: Mapping[str, tuple[str, int]]) ->
     except LedgerError as error:
         _log.warning("%s (it is not merged with others)", error)
         return None
-    table = objects.NOTHING if held is None else held.table
+    table = objects.nothing() if held is None else held.table
     lacking = objects.short(table, {record: steps for record, (_, steps) in records.items()})
     if lacking:
         objects.set_aside(f"{ledger.store.uri}/measurements/{name}.parquet",

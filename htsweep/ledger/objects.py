@@ -7,6 +7,7 @@ one of them left may stand in another's way, so that every column has one type h
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, final
@@ -55,8 +56,10 @@ class Footer(NamedTuple):
     """As `Held` has it."""
 
 
-NOTHING = pa.table({"record": pa.array([], pa.string()), "trial": pa.array([], pa.string()), "step": pa.array([], pa.int64())})
-"""No measurements."""
+@functools.cache
+def nothing() -> pa.Table:
+    """No measurements. Made when asked for: making a table imports pandas, which a plan can do without."""
+    return pa.schema([("record", pa.string()), ("trial", pa.string()), ("step", pa.int64())]).empty_table()
 
 
 def ends(store: Store, name: str) -> Held | None:

@@ -196,7 +196,7 @@ class Ledger:
         with ThreadPoolExecutor(8) as pool:
             found = pool.map(lambda pair: objects.measured(self.store, pair[0], pair[1], columns), of.items())
             tables = [held.table for held in found if held is not None and held.table.num_rows]
-        return pa.concat_tables(tables, promote_options="default") if tables else objects.NOTHING
+        return pa.concat_tables(tables, promote_options="default") if tables else objects.nothing()
 
     def put(self, table: str, name: str, content: pa.Table) -> None:
         """Writes an object of `trials` or `measurements`."""
@@ -210,7 +210,7 @@ class Ledger:
         names_ = dict(zip(trials.column("record").to_pylist(), trials.column("trial").to_pylist(), strict=True))
         places = {record: [read.sources[record], *read.copies.get(record, ())]
                   for record, count in steps.items() if count and record in read.sources}
-        found, lacking = objects.NOTHING, list(steps)
+        found, lacking = objects.nothing(), list(steps)
         for turn in range(max(map(len, places.values()), default=1)):
             of: dict[str, dict[str, str]] = {}
             for record in lacking:

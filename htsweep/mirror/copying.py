@@ -228,9 +228,16 @@ class Mirror:
             self._tag(COLOURS, json.dumps(self._colours))
 
     def _tag(self, key: str, value: str) -> None:
-        if self._tags.get(key) != value:
+        if self._tags.get(key) == value:
+            return
+        try:
             self._client.set_experiment_tag(self.experiment, key, value)
-            self._tags = {**self._tags, key: value}
+        except MlflowException as error:
+            if "UNIQUE" not in str(error):
+                raise
+            # MLflow 3.17 looks whether the tag is there, then adds it: another mirror added it in between.
+            self._client.set_experiment_tag(self.experiment, key, value)
+        self._tags = {**self._tags, key: value}
 
 
 def explained(error: BaseException, uri: str) -> str:
