@@ -118,7 +118,7 @@ def kept(study: Study, folder: Path) -> dict[str, dict[int, dict[str, Any]]]:
 
 def plain(found: dict[int, dict[str, Any]]) -> str:
     """To compare: NaN equals itself, numbers that are not there are left out, lists are told from numbers by their name."""
-    return repr({step: {name: value for name, value in sorted(row.items())
+    return repr({step: {name: value for name, value in sorted(row.items(), key=str)
                         if not (isinstance(value, float) and math.isnan(value))} for step, row in found.items()})
 
 

@@ -123,6 +123,9 @@ class Store:
 
     def _words(self, doing: str, name: str, error: OSError) -> str:
         path = f"{self.uri.rstrip('/')}/{name}"
+        if doing in ("read", "listed") and getattr(error, "errno", None) in (errno.EACCES, errno.EPERM):
+            return (f"{path} cannot be {doing}: {os.strerror(errno.EACCES)}; get the permission to read it from its owner, or "
+                    "give another folder by --results")
         return f"{path} cannot be {doing}: {_why(error, path)}"
 
     def _stream(self, path: str, data: bytes) -> None:
