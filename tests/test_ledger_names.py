@@ -191,7 +191,8 @@ def test_what_a_table_has_anyway_is_set_aside_and_said(
     """As a study sees it that varies what another one measured."""
     study = read(study_file("task: toy\ngrid: {x: [0.1]}\n"))
     [(point, repetition, trial)] = plan(study).trials()
-    record = Record(trial, "trial", "done", "toy", json.dumps(point.config), repetition, sweep=point.sweep, point=point.id, steps=1)
+    record = Record(trial, "trial", "done", "toy", json.dumps(point.config), repetition, sweep=point.sweep, point=point.id,
+                    steps=1)
     Ledger(Store(tmp_path / "r")).append(record, [{"step": 0, "x": 7.0, "score": 1.0}])
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
