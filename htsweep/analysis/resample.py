@@ -105,5 +105,5 @@ def _means(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
     size = counts @ known.astype(float)
     total = counts @ np.where(np.isfinite(values), values, 0.0)
     for infinite in (np.inf, -np.inf):  # not in the product above, since a sample may leave it out, and 0 inf is not a number
-        total = np.where(counts @ (values == infinite).astype(float) > 0, total + infinite, total)
+        np.add(total, infinite, out=total, where=counts @ (values == infinite).astype(float) > 0)
     return np.where(size > 0, total / np.where(size > 0, size, 1), np.nan)
