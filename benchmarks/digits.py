@@ -46,8 +46,8 @@ def trained(config: dict[str, object], report: object) -> None:
     """The plain script's trial: a source model of its own, then the adaptation."""
     from htsweep import task
     from htsweep.execute.workspace import Workspace
+    from htsweep.jobs import Job
     from htsweep.ledger import Store
-    from htsweep.planning import Job
 
     with tempfile.TemporaryDirectory() as temporary:
         repetition = config.pop("repetition")

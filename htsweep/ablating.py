@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def variants_of(ablate: Ablation) -> tuple[Variant, ...]:
     if ablate.alone:
         found += [_variant(ablate, ALONE, frozenset({part})) for part in parts]
         found.append(_variant(ablate, NONE, frozenset()))
-    if ablate.factorial:
+    if ablate.factorial and len(parts) <= MOST:  # of more, there would be more than any check could go through
         found += [_variant(ablate, FACTORIAL, frozenset(chosen))
                   for size in range(len(parts), -1, -1) for chosen in itertools.combinations(parts, size)]
     once: dict[tuple[frozenset[str], str], Variant] = {}
@@ -89,17 +90,28 @@ def cells_of(study: Study) -> Iterator[Mapping[str, Any]]:
 
     The grid's values of a key that the ablation has as well (`method: [plain]`) stand beside the variants, as they are.
     """
+    listed = variants_of(study.ablate) if study.ablate else ()
     for rest in rests_of(study):
         if study.ablate is None:
             yield rest
             continue
-        for variant in variants_of(study.ablate):
+        for variant in listed:
             yield {**rest, **variant.changes}
         beside = {key: values for key, values in study.grid.items() if key not in rest}
         if beside:
             for cell in _product(beside):
                 both = {**rest, **cell}
                 yield {key: both[key] for key in study.grid}
+
+
+def cell_count(study: Study) -> int:
+    """How many cells `cells_of` gives, by arithmetic."""
+    own = keys_of(study.ablate) if study.ablate else []
+    rests = math.prod(len(values) for key, values in study.grid.items() if key not in own)
+    if study.ablate is None:
+        return rests
+    beside = [len(values) for key, values in study.grid.items() if key in own]
+    return rests * (len(variants_of(study.ablate)) + (math.prod(beside) if beside else 0))
 
 
 def rests_of(study: Study) -> Iterator[Mapping[str, Any]]:
@@ -119,6 +131,7 @@ def variants(study: Study) -> pd.DataFrame:
 
     from htsweep import task
     from htsweep.planning import plan, sweep_of
+    from htsweep.spaces import Spaces
 
     columns = ["sweep", "kind", "components", "control"]
     if study.ablate is None:
@@ -128,9 +141,9 @@ def variants(study: Study) -> pd.DataFrame:
     listed = list(variants_of(study.ablate))
     if all(variant.components for variant in listed):
         listed.append(_variant(study.ablate, NONE, frozenset()))
-    found, rows = task.find(study.task), []
+    found, spaces, rows = task.find(study.task), Spaces(study.search), []
     for rest in rests_of(study):
-        sweeps = [sweep_of(study, found, {**rest, **variant.changes}) for variant in listed]
+        sweeps = [sweep_of(study, found, {**rest, **variant.changes}, spaces) for variant in listed]
         full = {**rest, **listed[0].changes, **sweeps[0].base}
         about = {name: _cell(full.get(name)) for name in planned.factors}
         rows += [{**about, "sweep": sweep.id, "kind": variant.kind, "components": variant.components,

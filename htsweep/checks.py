@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from htsweep import ablating, checks_ablation, checks_screen, selection, spaces, task
+from htsweep import checks_ablation, checks_cells, checks_screen, checks_size, selection, task
 from htsweep.ablating import cells_of
-from htsweep.checks_ablation import MOST_CELLS
-from htsweep.dimension import text_of
+from htsweep.checks_cells import MOST_SAID
+from htsweep.dimension import repeated, text_of
 from htsweep.document import Place
 from htsweep.errors import Problem, did_you_mean
 from htsweep.settings import refused
@@ -34,7 +34,8 @@ def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
     problems += _protocol(study, found, where)
     problems += checks_screen.problems(study, found, where)
     if not wrong and not {"grid", "fixed", "search", "ablate"} & set(broken):
-        problems += _cells(study, found, where)
+        large = list(checks_size.of_grid(study, where))
+        problems += large or [*checks_cells.problems(study, found, where), *_unmeasured(study, found, where)]
     if not problems and not broken:
         problems = [*checks_ablation.without_effect(study, found, where), *_baseline(study, found, where),
                     *checks_screen.of_pairs(study, found, where)]
@@ -73,9 +74,11 @@ def _settings(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     for key, values in study.grid.items():
         if not values:
             yield where.problem(("grid", key), "a factor needs at least one value, but its list is empty")
-        for index, value in enumerate(values):
-            if value in values[:index]:
-                yield where.problem(("grid", key, index), f"the value {value!r} stands twice; keep one")
+        twice = repeated(values)
+        for index in twice[:MOST_SAID]:
+            yield where.problem(("grid", key, index), f"the value {values[index]!r} stands twice; keep one")
+        if len(twice) > MOST_SAID:
+            yield where.problem(("grid", key), f"{len(twice) - MOST_SAID:,} more of its values stand twice")
         if key in study.fixed:
             yield where.problem(("fixed", key), "stands in `grid` as well; keep one of them")
     settings = found.settings
@@ -86,6 +89,7 @@ def _settings(study: Study, found: Task, where: Located) -> Iterator[Problem]:
                for key, values in study.grid.items() for index, value in enumerate(values)]
     places += checks_ablation.given(study)
     unknown: set[str] = set()
+    refusals: Counter[str] = Counter()
     for key, place, value in places:
         if key not in settings:
             # `my_lab.methods:entropy.weight` is the parameter of a user's own: the task judges it.
@@ -96,7 +100,12 @@ def _settings(study: Study, found: Task, where: Located) -> Iterator[Problem]:
             continue
         wrong = refused(settings[key], value)
         if wrong:
-            yield where.problem(place, wrong)
+            refusals[key] += 1
+            if refusals[key] <= MOST_SAID:
+                yield where.problem(place, wrong)
+    for key, count in refusals.items():
+        if count > MOST_SAID:
+            yield where.problem(("grid", key), f"{count - MOST_SAID:,} more of its values are refused")
     given = {*study.fixed, *study.grid, *(study.ablate.full if study.ablate else ())}
     for key, setting in settings.items():
         if key not in given and getattr(setting, "required", False):
@@ -129,16 +138,16 @@ def _protocol(study: Study, found: Task, where: Located) -> Iterator[Problem]:
         needed = ", ".join(selection.needs(study.select)[-1])
         yield where.problem(("select",), f"protocol {study.select} reads {needed}, but task {study.task} does not measure that; "
                             f"it can have {', '.join(selection.possible(found.metrics))}")
-    elif found.metrics:
-        yield from _unmeasured(study, found, where)
 
 
 def _unmeasured(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     """Columns that the protocol reads, and that the task measures only with a key which no cell has."""
+    if not found.metrics or any(_protocol(study, found, where)):
+        return
     asked = {name: key for name, key in found.measured_with.items()
              if all(name in needed for needed in selection.needs(study.select))}
     for name, key in asked.items():
-        configs = (_resolved(study, found, cell) for cell in itertools.islice(cells_of(study), MOST_CELLS))
+        configs = (_resolved(study, found, cell) for cell in cells_of(study))
         if not any(config.get(key) for config in configs):
             setting = (found.settings or {})[key]
             yield where.problem(("select",), f"protocol {study.select} reads {name}, which {study.task} measures with `{key}` "
@@ -150,55 +159,6 @@ def _resolved(study: Study, found: Task, cell: Mapping[str, Any]) -> Mapping[str
         return found.resolve({**study.fixed, **cell})
     except Exception:  # what is wrong with the cell is said elsewhere; a value of a wrong type may raise anything
         return {}
-
-
-def _cells(study: Study, found: Task, where: Located) -> Iterator[Problem]:
-    """Keys that do not go together, and spaces that cannot hold, each said once."""
-    said: set[str] = set()
-    asked: set[str] = set()
-    cells = itertools.islice(cells_of(study), MOST_CELLS)
-    for cell in cells:
-        try:
-            config = found.resolve({**study.fixed, **cell})
-            wrong = [(key, message) for key, message in found.problems(config)]
-        except (ValueError, LookupError, OSError) as error:
-            wrong, config = [("", str(error))], None
-        except Exception as error:  # a value of a type that the task does not expect may raise anything
-            wrong, config = [("", f"the task cannot read a value: {type(error).__name__}: {error}")], None
-        for key, message in wrong:
-            if message not in said:
-                said.add(message)
-                yield where.problem(_place(study, key, cell), message)
-        if config is not None and not wrong:
-            for place, message in _empty(study, found.unmeasured(config)):
-                if message not in said:
-                    said.add(message)
-                    yield where.problem(place, message)
-        if config is not None and study.search is not None and not wrong:
-            names = found.spaces(config)
-            fresh = [name for name in names if name not in asked]
-            asked.update(fresh)
-            yield from spaces.check(study.search, fresh, found.settings, where)
-    if study.search is not None:
-        yield from spaces.unknown(study.search, asked, found.settings, where)
-
-
-def _empty(study: Study, unmeasured: Mapping[str, str]) -> Iterator[tuple[Place, str]]:
-    """What the study decides by and a cell cannot measure."""
-    for index, objective in enumerate(study.objectives):
-        if objective.metric in unmeasured:
-            yield ("objectives", index, "metric"), f"{objective.metric} is not measured: {unmeasured[objective.metric]}"
-    ways = [[name for name in needed if name in unmeasured] for needed in selection.needs(study.select)]
-    if all(ways):
-        yield ("select",), f"protocol {study.select} reads {ways[-1][0]}, which is not measured: {unmeasured[ways[-1][0]]}"
-
-
-def _place(study: Study, key: str, cell: Mapping[str, Any]) -> Place:
-    if key in study.grid and (study.ablate is None or cell[key] in study.grid[key]):
-        return ("grid", key)
-    if study.ablate is not None and key in ablating.keys_of(study.ablate):
-        return checks_ablation.place(study.ablate, key, cell)
-    return ("fixed", key) if key in study.fixed else ("grid",)
 
 
 def _baseline(study: Study, found: Task, where: Located) -> Iterator[Problem]:
@@ -213,8 +173,7 @@ def _baseline(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     if wrong:
         yield where.problem(("baseline",), wrong)
         return
-    values = [cell[compared] for cell in itertools.islice(cells_of(study), MOST_CELLS) if compared in cell]
-    known = list({text_of(value): value for value in values}.values())
+    known = list({text_of(cell[compared]): cell[compared] for cell in cells_of(study) if compared in cell}.values())
     meant = {text_of(found.resolve({**study.fixed, compared: value}).get(compared, value)) for value in known}
     if text_of(found.resolve({**study.fixed, compared: study.baseline}).get(compared, study.baseline)) not in meant:
         names = ["+".join(map(str, value)) if isinstance(value, list) else str(value) for value in known]

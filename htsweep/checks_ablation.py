@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from htsweep import ablating
+from htsweep.dimension import repeated
 from htsweep.document import Place
 from htsweep.errors import Problem, did_you_mean
 from htsweep.study import Ablation, Located, Study
 from htsweep.task import Task
 
-MOST_CELLS = 20_000
-"""More cells than this are not asked one by one whether their keys go together."""
+MOST_COMPONENTS = 1_000
+"""Components of an ablation."""
 
 
 def problems(study: Study, where: Located) -> Iterator[Problem]:
@@ -26,12 +27,17 @@ def problems(study: Study, where: Located) -> Iterator[Problem]:
     if not parts:
         yield where.problem(("ablate",), "an ablation needs a component: give `full: {method: [a, b]}`, or `components: "
                             "{name: {key: its value without it}}`")
+    if len(parts) > MOST_COMPONENTS:
+        yield where.problem(("ablate",), f"an ablation has at most {MOST_COMPONENTS:,} components, but got {len(parts):,}; name "
+                            "fewer")
+        return
+    twice = set(repeated(ablate.components)) if isinstance(ablate.components, list) else set()
     for place, name in _members(ablate.components):
         if name not in chain:
             hint = did_you_mean(name, chain) if chain else "give `full: {method: [a, b]}`"
             yield where.problem(place, f"'{name}' is no member of the chain `full.method`; {hint} "
                                 "(or say what is different without it: {name: {key: value}})")
-        elif isinstance(ablate.components, list) and name in ablate.components[:int(place[-1])]:
+        elif place[-1] in twice:
             yield where.problem(place, f"the component '{name}' stands twice; keep one")
     for name in ablate.controls:
         if name not in parts or parts[name] is not None:
@@ -57,7 +63,8 @@ def _together(study: Study, where: Located) -> Iterator[Problem]:
     assert ablate is not None
     parts = ablating.components_of(ablate)
     if ablate.factorial and len(parts) > ablating.MOST:
-        cells = sum(1 for _ in itertools.islice(ablating.rests_of(study), MOST_CELLS))
+        own = ablating.keys_of(ablate)
+        cells = math.prod(len(values) for key, values in study.grid.items() if key not in own)
         count = 2 ** len(parts)
         yield where.problem(("ablate", "factorial"), f"{len(parts)} components make {count:,} variants, here "
                             f"{count * cells * study.repetitions:,} trials or more; a factorial is of at most "
@@ -80,7 +87,7 @@ def without_effect(study: Study, found: Task, where: Located) -> Iterator[Proble
     for variant in others:
         if variant.kind not in (ablating.LEFT_OUT, ablating.REPLACED):
             continue
-        cells = itertools.islice(ablating.rests_of(study), MOST_CELLS)
+        cells = ablating.rests_of(study)
         if all(found.resolve({**study.fixed, **cell, **full.changes}) == found.resolve({**study.fixed, **cell, **variant.changes})
                for cell in cells):
             name = variant.control.partition(" over ")[0] or next(iter(full.components - variant.components))

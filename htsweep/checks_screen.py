@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from htsweep import ablating, screening, task
 from htsweep.ablating import cells_of
-from htsweep.checks_ablation import MOST_CELLS
+from htsweep.checks_size import MOST_CELLS
+from htsweep.dimension import repeated
 from htsweep.document import Place
 from htsweep.errors import Problem, did_you_mean
 from htsweep.planning import Sweep, sweep_of
 from htsweep.settings import refused
+from htsweep.spaces import Spaces
 from htsweep.study import Located, Screen, Study
 from htsweep.task import Task
 
@@ -50,9 +52,15 @@ def of_pairs(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     if screen is None:
         return
     scoring = task.find(screen.task)
-    cells = itertools.islice(cells_of(study), MOST_CELLS)
-    sweeps = {sweep.id: sweep for sweep in (sweep_of(study, found, cell) for cell in cells)}
-    wrong = [*_searched(study, scoring, sweeps, where), *_against(screen, scoring, sweeps, where)]
+    spaces = Spaces(study.search)
+    sweeps = {sweep.id: sweep for sweep in (sweep_of(study, found, cell, spaces) for cell in cells_of(study))}
+    starts = list({repr(given): given for given in (screening.given_of(scoring, one.base) for one in sweeps.values())}.values())
+    count = len(starts) * len(screen.scores)
+    if count > MOST_CELLS:
+        yield where.problem(("screen", "scores"), f"{len(starts):,} pairs with {len(screen.scores):,} scores are {count:,} "
+                            f"sweeps, but a screen has at most {MOST_CELLS:,}; give fewer scores, or vary less under `grid`")
+        return
+    wrong = [*_searched(study, scoring, sweeps, where), *_against(screen, scoring, starts, where)]
     yield from wrong
     if wrong or screen.keep == "all":
         return
@@ -75,8 +83,9 @@ def _rule(screen: Screen, where: Located) -> Iterator[Problem]:
 
 def _scores(screen: Screen, scoring: Task, where: Located) -> Iterator[Problem]:
     setting = (scoring.settings or {})[screening.SCORE]
+    twice = set(repeated(screen.scores))
     for index, score in enumerate(screen.scores):
-        wrong = f"the score '{score}' stands twice; keep one" if score in screen.scores[:index] else refused(setting, score)
+        wrong = f"the score '{score}' stands twice; keep one" if index in twice else refused(setting, score)
         if wrong:
             yield where.problem(("screen", "scores", index), wrong)
 
@@ -129,11 +138,10 @@ def _searched(study: Study, scoring: Task, sweeps: Mapping[str, Sweep], where: L
                             "factor under `grid`")
 
 
-def _against(screen: Screen, scoring: Task, sweeps: Mapping[str, Sweep], where: Located) -> Iterator[Problem]:
+def _against(screen: Screen, scoring: Task, starts: Sequence[Mapping[str, Any]], where: Located) -> Iterator[Problem]:
     """What the scoring task finds wrong with a pair and a score, each said once."""
     said: set[tuple[str, str]] = set()
-    starts = {repr(given): given for given in (screening.given_of(scoring, sweep.base) for sweep in sweeps.values())}
-    for given, (index, score) in itertools.product(starts.values(), enumerate(screen.scores)):
+    for given, (index, score) in itertools.product(starts, enumerate(screen.scores)):
         try:
             config: Mapping[str, Any] = scoring.resolve({**given, **screen.fixed, screening.SCORE: score})
             wrong = list(scoring.problems(config))

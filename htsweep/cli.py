@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from htsweep.errors import HtsweepError, is_of_the_disk, remedy_of
+from htsweep.errors import HtsweepError, is_of_the_disk, why
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -248,5 +248,5 @@ def main(arguments: list[str] | None = None) -> Any:
         if not is_of_the_disk(error):
             raise
         where = f"{error.filename}: " if error.filename else ""
-        typer.echo(f"error: {where}{error.strerror}; {remedy_of(error)}", err=True)
+        typer.echo(f"error: {where}{why(error)}", err=True)
         sys.exit(2)

@@ -6,17 +6,23 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, final
 
 from htsweep.errors import did_you_mean
 
 Number = int | float
+SHOWN = 3
+"""A message quotes so many values at most, and counts the rest."""
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Dimension:
-    """One parameter and the values that it may take: a range, or choices."""
+    """One parameter and the values that it may take: a range, or choices.
+
+    What follows from its values is worked out once: a search asks for it at every point, and lists may be long.
+    """
 
     key: str
     low: Number | None = None
@@ -31,7 +37,7 @@ class Dimension:
     def at(self, share: float) -> Any:
         """The value at `share` in [0, 1) of the dimension, even in the logarithm where `log` is set."""
         if self.choices is not None:
-            return self.choices[min(int(share * len(self.choices)), len(self.choices) - 1)]
+            return self.choices[self.place_at(share)]
         low, high = self.ends
         # Each whole number has an equal share of the (log) range.
         start, stop = (low - 0.5, high + 0.5) if self.integer else (float(low), float(high))
@@ -42,14 +48,25 @@ class Dimension:
         # Rounding may lead out of the range by a hair.
         return min(max(round(value), int(low)), int(high)) if self.integer else min(max(value, float(low)), float(high))
 
+    def place_at(self, share: float) -> int:
+        """Which of the `values`, of which there must be an end, is the one at `share`: a number that stands for it."""
+        if self.choices is not None:
+            return min(int(share * len(self.choices)), len(self.choices) - 1)
+        return int(self.at(share))
+
     def has(self, value: Any) -> bool:
         """Whether `value` is one of the dimension's."""
         if self.choices is not None:
-            return any(text_of(value) == text_of(choice) for choice in self.choices)
+            return text_of(value) in self.chosen
         low, high = self.ends
         return _is_number(value) and low <= value <= high and not (self.integer and value % 1)
 
-    @property
+    @cached_property
+    def chosen(self) -> Mapping[str, int]:
+        """The place of each choice, by its text; empty for a range."""
+        return {text_of(choice): place for place, choice in enumerate(self.choices or ())}
+
+    @cached_property
     def fixed(self) -> bool:
         """Whether there is but one value."""
         return self.values is not None and len(self.values) == 1
@@ -59,11 +76,16 @@ class Dimension:
         """Whether `default` is a value; None is one only among choices."""
         return self.default is not None or (self.choices is not None and None in self.choices)
 
-    @property
+    @cached_property
     def listed(self) -> tuple[Any, ...] | None:
         """The values that the sampler `grid` tries, the default first; None for a range without `grid`."""
-        values = self.choices if self.choices is not None else self.grid
-        return None if values is None else tuple(sorted(values, key=lambda value: text_of(value) != text_of(self.default)))
+        values, default = self.choices if self.choices is not None else self.grid, text_of(self.default)
+        return None if values is None else tuple(sorted(values, key=lambda value: text_of(value) != default))
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """The place of each of the `listed` values, by its text."""
+        return {text_of(value): place for place, value in enumerate(self.listed or ())}
 
     @property
     def values(self) -> Sequence[Any] | None:
@@ -113,7 +135,16 @@ def read_dimension(key: str, value: Any) -> Dimension:
 
 def text_of(value: Any) -> str:
     """One text for values that mean the same: 1 and 1.0 are one number, as in a trial's id; true is none."""
-    return json.dumps(_plain(value), sort_keys=True, default=str)
+    return _encode(_plain(value))
+
+
+_encode = json.JSONEncoder(sort_keys=True, default=str).encode
+
+
+def quoted(values: Sequence[Any]) -> str:
+    """The values as a message quotes them: `1, 'a', None and 97 more`."""
+    more = f" and {len(values) - SHOWN} more" if len(values) > SHOWN else ""
+    return ", ".join(map(repr, values[:SHOWN])) + more
 
 
 def _plain(value: Any) -> Any:
@@ -157,9 +188,14 @@ def _wrong(value: Mapping[str, Any]) -> Iterator[str]:
 def _wrong_list(name: str, values: Any) -> list[str]:
     if not isinstance(values, list) or not values:
         return [f"`{name}` must be a list with at least one value, but got {values!r}"]
-    texts = list(map(text_of, values))
-    twice = [value for place, value in enumerate(values) if texts[place] in texts[:place]]
+    twice = [values[place] for place in repeated(values)]
     return [f"the values of `{name}` must differ, but {twice[0]!r} stands twice"] if twice else []
+
+
+def repeated(values: Sequence[Any]) -> list[int]:
+    """The places of values that mean the same as an earlier one."""
+    first: dict[str, int] = {}
+    return [place for place, value in enumerate(values) if first.setdefault(text_of(value), place) != place]
 
 
 def _wrong_range(value: Mapping[str, Any], grid: Sequence[Any]) -> Iterator[str]:
@@ -180,7 +216,7 @@ def _wrong_range(value: Mapping[str, Any], grid: Sequence[Any]) -> Iterator[str]
     given = [*grid, *([value["default"]] if "default" in value else [])]
     outside = [one for one in given if not _is_number(one) or not low <= one <= high]
     if outside:
-        yield f"`grid` and `default` must lie in [{low}, {high}], but got {', '.join(map(repr, outside))}"
+        yield f"`grid` and `default` must lie in [{low}, {high}], but got {quoted(outside)}"
     broken = [one for one in given if _is_number(one) and one % 1] if value.get("integer") else []
     if broken:
-        yield f"`integer` needs whole numbers in `grid` and `default`, but got {', '.join(map(repr, broken))}"
+        yield f"`integer` needs whole numbers in `grid` and `default`, but got {quoted(broken)}"

@@ -52,7 +52,7 @@ def _failed(error: Exception, setting: str) -> Finding:
         problem, _, remedy = str(error).partition("; ")
         return problem, remedy
     if isinstance(error, HtsweepError):  # its text says what to do
-        head, _, rest = str(error).partition("\n")
+        head, _, rest = str(error).partition("\n" if "\n" in str(error) else "; ")
         return head, rest.strip() or "do what the message says, then run this again"
     if isinstance(error, subprocess.TimeoutExpired):
         return f"no answer within {error.timeout:.0f} s", "the disk that holds the packages may be slow; run this again"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
@@ -67,24 +68,27 @@ class LedgerError(HtsweepError):
     """The results folder cannot be used, or does not hold what was asked for."""
 
 
-def did_you_mean(came: str, known: Iterable[str]) -> str:
-    """`Did you mean 'l2sp'? Known: ...`, as far as anything is near enough."""
-    names = sorted(set(known))
-    near = difflib.get_close_matches(came, names, n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'? " if near else ""
-    listed = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
-    return f"{hint}known: {listed}" if names else hint.strip()
+MOST_COMPARED = 2_000
+"""Of more known names than this, none is said to be near: to compare them all would take seconds."""
 
 
-def remedy_of(error: OSError, setting: str = "") -> str:
+def why(error: Exception, setting: str = "", path: str = "") -> str:
+    """What a file system said when it refused something, and the remedy, as `remedy_of` gives it."""
+    number = getattr(error, "errno", None)
+    said = os.strerror(number) if number else str(error).partition("\n")[0]
+    return f"{said}; {remedy_of(error, setting, path)}"
+
+
+def remedy_of(error: Exception, setting: str = "", path: str = "") -> str:
     """What to do where a file or folder cannot be used.
 
     Args:
         error: what the file system says.
         setting: by what the user names the folder, such as `--results`; "" where that is plain.
+        path: of the file or folder; "": the one that the error names, if it does.
     """
     by = f" by {setting}" if setting else ""
-    it = error.filename or "it"
+    it = path or getattr(error, "filename", None) or "it"
     permission = f"get the permission to write to {it}, or give another folder{by}"
     mounted = f"look at {it}, whose file system does not answer, or give another folder{by}; then run this again"
     remedies: dict[int, str] = {
@@ -98,7 +102,16 @@ def remedy_of(error: OSError, setting: str = "") -> str:
         **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ETIMEDOUT, errno.EHOSTDOWN), mounted),
         errno.ENOENT: f"its path does not exist and cannot be made, so give another folder{by}",
     }
-    return remedies.get(error.errno or 0, f"look at {it}, or give another folder{by}; then run this again")
+    return remedies.get(getattr(error, "errno", None) or 0, f"look at {it}, or give another folder{by}; then run this again")
+
+
+def did_you_mean(came: str, known: Iterable[str]) -> str:
+    """`Did you mean 'l2sp'? Known: ...`, as far as anything is near enough."""
+    names = sorted(set(known))
+    near = difflib.get_close_matches(came, names, n=1, cutoff=0.5) if len(names) <= MOST_COMPARED else []
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    listed = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
+    return f"{hint}known: {listed}" if names else hint.strip()
 
 
 def is_of_the_disk(error: OSError) -> bool:

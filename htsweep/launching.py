@@ -20,7 +20,7 @@ from htsweep.commands import given
 from htsweep.errors import HtsweepError, StudyHeld, did_you_mean
 from htsweep.estimate import estimate
 from htsweep.execute import machine
-from htsweep.execute.agenda import Agenda, Past
+from htsweep.execute.agenda import NOTHING, Agenda, Past
 from htsweep.execute.executor import Executor, work
 from htsweep.execute.inline import Inline
 from htsweep.execute.ray import Ray
@@ -31,6 +31,7 @@ from htsweep.ledger import Lease, Ledger, Store, clear
 from htsweep.ledger.tables import PARTS
 from htsweep.mirroring import Follower, Mirrored
 from htsweep.planning import Plan, plan
+from htsweep.roster import COLUMNS, Roster, rows
 from htsweep.screening import Verdict
 from htsweep.study import Resources, Study
 
@@ -147,7 +148,8 @@ def _both(whole: Plan, store: Store, stages: _Stages, run: Callable[[Agenda], bo
     if scores is not None:
         agenda.closed, agenda.deadline = scores.closed, scores.deadline
     interrupted = interrupted or run(agenda)
-    return Launched(agenda, 0.0, interrupted, None, scores=scores, verdicts=verdicts, spared=whole.trial_count - agenda.total)
+    spared = whole.trial_count - agenda.plan.trial_count
+    return Launched(agenda, 0.0, interrupted, None, scores=scores, verdicts=verdicts, spared=spared)
 
 
 @contextlib.contextmanager
@@ -218,43 +220,34 @@ def agenda_of(planned: Plan, store: Store, stages: _Stages, beside: Sequence[Pla
     ledger = Ledger(store)
     if len(ledger.records()) > PARTS:
         ledger.compact()
-    past = {trial: one for other in (*beside, planned) for trial, one in past_of(other, ledger).items()}
-    return Agenda(planned, past, stages.hold, stages.look)
+    past = past_of(planned, ledger)
+    used = {trial: one for other in beside for trial, one in past_of(other, ledger).items()} | past
+    return Agenda(planned, past, stages.hold, stages.look, sum(one.seconds * one.gpu for one in used.values()) / 3600)
 
 
 def past_of(planned: Plan, ledger: Ledger) -> dict[str, Past]:
     """What the ledger says of the plan's trials and of their stages."""
-    listed = list(planned.trials())
-    wanted = {trial for _, _, trial in listed} | set(planned.stages((point, repetition) for point, repetition, _ in listed))
-    sweeps = {sweep.id: sweep for sweep in planned.sweeps}
     table = ledger.trials()
+    values = _values(planned, ledger, table) if planned.adaptive else {}
     found: dict[str, Past] = {}
-    over = []
-    for row in table.to_pylist():
-        adaptive = planned.adaptive and (row["sweep"] in sweeps or row["kind"] == "stage")
-        if row["trial"] not in wanted and not adaptive:
-            continue
-        config = json.loads(row["config"]) if adaptive and row["sweep"] in sweeps else {}
-        space = sweeps[row["sweep"]].space if row["sweep"] in sweeps else ()
+    for row, points in Roster(planned).own(rows(table, [*COLUMNS, "seconds", "gpu", "attempt", "artifact"])):
         found[row["trial"]] = Past(
             row["status"], row["seconds"], row["gpu"], row["attempt"],
-            json.loads(row["artifact"]) if row["artifact"] else {}, {}, row["sweep"], row["point_index"],
-            {dimension.key: config[dimension.key] for dimension in space if dimension.key in config})
-        over.append(row["status"] != "failed" and row["kind"] == "trial")
-    if planned.adaptive and any(over):
-        found = _with_values(planned, ledger, found, table)
+            json.loads(row["artifact"]) if row["artifact"] else NOTHING, values.get(row["trial"], NOTHING), row["kind"],
+            points[0] if points and planned.adaptive else None)
     return found
 
 
-def _with_values(planned: Plan, ledger: Ledger, past: Mapping[str, Past], table: Any) -> dict[str, Past]:
-    """The past with the objectives that each trial measured last: what an adaptive sampler is told."""
+def _values(planned: Plan, ledger: Ledger, table: Any) -> Mapping[str, Mapping[str, float]]:
+    """The objectives that each trial of the plan measured last: what an adaptive sampler is told."""
     metrics = [objective.metric for objective in planned.study.objectives]
+    sweeps, ends = table.column("sweep").to_pylist(), table.column("status").to_pylist()
+    own = [row for row, (sweep, end) in enumerate(zip(sweeps, ends, strict=True)) if sweep in planned.by_id and end != "failed"]
     last: dict[str, dict[str, float]] = {}
-    mine = [row for row, trial in enumerate(table.column("trial").to_pylist()) if trial in past]
-    for row in ledger.measurements(metrics, table.take(mine), "numbers").to_pylist():
+    for row in ledger.measurements(metrics, table.take(own), "numbers").to_pylist() if own else ():
         values = {metric: row[metric] for metric in metrics if row.get(metric) is not None}
         last.setdefault(row["trial"], {}).update(values)
-    return {trial: replace(one, values=last.get(trial, {})) for trial, one in past.items()}
+    return last
 
 
 @final
@@ -301,7 +294,7 @@ def _told(study: Study, results: str, agenda: Agenda) -> tuple[tuple[Path, ...],
     """The figures and the table of what there is by now; none of a study whose metrics they do not know."""
     from htsweep import reporting
 
-    if not agenda.outcomes:
+    if not agenda.over:
         return (), ""
     out = reporting.folder_of(study, results)
     _, written = reporting.write(study, results, out)

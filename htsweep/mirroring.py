@@ -17,8 +17,9 @@ from htsweep.commands import Given, shown
 from htsweep.execute.agenda import Agenda
 from htsweep.execute.trial import Outcome
 from htsweep.execute.watch import Watch
+from htsweep.jobs import Job
 from htsweep.ledger import Ledger, Store
-from htsweep.planning import Job, Plan, plan
+from htsweep.planning import Plan, plan
 from htsweep.study import Study
 
 PATIENCE_SECONDS = 60.0

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from htsweep import task
 from htsweep.ablating import cells_of
-from htsweep.checks_ablation import MOST_CELLS
 from htsweep.dimension import text_of
 from htsweep.study import Study
 
@@ -20,7 +18,7 @@ def notes(study: Study) -> list[str]:
     """A line for each thing that its task says of its cells, and for each set of values that are one."""
     found = task.find(study.task)
     cells: Cells = []
-    for cell in itertools.islice(cells_of(study), MOST_CELLS):
+    for cell in cells_of(study):
         given = {**study.fixed, **cell}
         cells.append((cell, given, found.resolve(given)))
     told = [f"{key:7} {text}" for _, _, config in cells for key, text in found.notes(config)]

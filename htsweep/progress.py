@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
 from typing import Any, final
 
 from rich.console import Console, Group
@@ -14,7 +13,7 @@ from rich.text import Text
 
 from htsweep.execute.agenda import Agenda
 from htsweep.execute.trial import Outcome
-from htsweep.planning import Job
+from htsweep.jobs import Job
 
 LINE_SECONDS = 10.0
 """Off a terminal, a line at most this often."""
@@ -37,9 +36,11 @@ class Progress:
         self._began = time.monotonic()
         self._said = 0.0
         self._drawn = 0.0
-        self._sums: dict[str, dict[str, Mapping[str, float]]] = {}
-        self._labels: dict[str, str] = {}
-        self._seconds: list[float] = []
+        self._pause = 0.25
+        """Seconds between two drawings: many points take a while to compare."""
+        self._points: dict[str, tuple[str, int, float, float]] = {}
+        """Point -> its label, how many trials measured both axes, and the sums of what they measured."""
+        self._ended = 0
         self._running: set[str] = set()
         self._of: Agenda | None = None
         self._since = self._began
@@ -59,7 +60,7 @@ class Progress:
         """The first start is told at once: it says that the waiting is over."""
         self._running.add(job.trial)
         if self._of is not agenda:
-            self._of, self._since, self._seconds = agenda, time.monotonic(), []
+            self._of, self._since, self._ended = agenda, time.monotonic(), 0
         if self.first_start is None:
             self.first_start = time.monotonic() - self._began
             self._said = time.monotonic()
@@ -71,21 +72,24 @@ class Progress:
         """Failures are told one by one, the rest in the next line."""
         self._running.discard(job.trial)
         if job.kind == "trial" and outcome.status == "done":
-            self._seconds.append(outcome.seconds)
-            self._sums.setdefault(job.point, {})[job.trial] = outcome.values
-            self._labels[job.point] = _label(agenda, job)
+            self._ended += 1
+            if all(axis in outcome.values for axis in AXES):
+                label, count, *sums = self._points.get(job.point) or (_label(agenda, job), 0, 0.0, 0.0)
+                seen, missing = (total + outcome.values[axis] for total, axis in zip(sums, AXES, strict=True))
+                self._points[job.point] = label, count + 1, seen, missing
         if outcome.status == "failed":
             self._console.print(f"{job.kind} {job.trial} failed (attempt {outcome.attempt}): {outcome.reason}",
                                 highlight=False, markup=False, soft_wrap=True)
         self.tick(agenda)
 
     def tick(self, agenda: Agenda) -> None:
-        """Draws at most four times a second, or says a line every ten."""
+        """Draws at most four times a second, or says a line every ten seconds."""
         now = time.monotonic()
         if self._live is not None:
-            if now - self._drawn > 0.25:
-                self._drawn = now
+            if now - self._drawn > self._pause:
                 self._live.update(self._table(agenda), refresh=True)
+                self._drawn = time.monotonic()
+                self._pause = max(0.25, 20 * (self._drawn - now))
         elif now - self._said > LINE_SECONDS:
             self._said = now
             self._console.print(self._line(agenda), highlight=False, markup=False, soft_wrap=True)
@@ -104,21 +108,16 @@ class Progress:
     def frontier(self) -> list[tuple[str, int, float, float]]:
         """(point, repetitions, seen, missing) of the points that no other beats on both, means so far."""
         groups: dict[str, list[tuple[str, int, float, float]]] = {}
-        for point, trials in self._sums.items():
-            values = [one for one in trials.values() if all(axis in one for axis in AXES)]
-            label = self._labels[point]
-            if values and not label.endswith(f" | {BOUND}"):
-                seen, missing = (sum(one[axis] for one in values) / len(values) for axis in AXES)
-                groups.setdefault(label.rpartition(" | ")[0], []).append((label, len(values), seen, missing))
-        front = [row for group in groups.values() for row in group
-                 if not any(other[2] >= row[2] and other[3] >= row[3] and other[2:] != row[2:] for other in group)]
-        return sorted(front, key=lambda row: (row[0].rpartition(" | ")[0], -row[2]))
+        for label, count, seen, missing in self._points.values():
+            if not label.endswith(f" | {BOUND}"):
+                groups.setdefault(label.rpartition(" | ")[0], []).append((label, count, seen / count, missing / count))
+        return [row for name in sorted(groups) for row in _front(groups[name])]
 
     def _remaining(self, agenda: Agenda) -> str:
-        if self._of is not agenda or not self._seconds or not agenda.left:
+        if self._of is not agenda or not self._ended or not agenda.left:
             return "-"
         # Trials that end per second of the wall so far, warm-up excluded.
-        seconds = agenda.left * (time.monotonic() - self._since) / len(self._seconds)
+        seconds = agenda.left * (time.monotonic() - self._since) / self._ended
         return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{seconds / 60:.1f} min" if seconds > 90 else f"{seconds:.0f} s"
 
     def _counts(self, agenda: Agenda) -> dict[str, int]:
@@ -133,7 +132,8 @@ class Progress:
         front = self.frontier()
         best = f", best so far {front[0][0]}: seen {front[0][2]:.1%} missing {front[0][3]:.1%}" if front else ""
         what = "scores" if agenda.plan.task.predicts else "trials"
-        return (f"{self._name}: {counts['done']} of {agenda.total} {what} done, {counts['running']} running, "
+        total = f"{agenda.total}" if agenda.exact else f"at most {agenda.total}"
+        return (f"{self._name}: {counts['done']} of {total} {what} done, {counts['running']} running, "
                 f"{counts['failed']} failed, {self._remaining(agenda)} left{best}")
 
     def _table(self, agenda: Agenda) -> Group:
@@ -155,12 +155,21 @@ class Progress:
         return Group(head, table)
 
 
+def _front(rows: list[tuple[str, int, float, float]]) -> list[tuple[str, int, float, float]]:
+    """The rows that no other beats on both of their last two numbers, the highest of the first one first."""
+    found: list[tuple[str, int, float, float]] = []
+    for row in sorted(rows, key=lambda row: (-row[2], -row[3])):
+        if not found or row[3] > found[-1][3] or row[2:] == found[-1][2:]:
+            found.append(row)
+    return found
+
+
 def _label(agenda: Agenda, job: Job) -> str:
     """`mnist-uci | 0.5 | lenet_bn | l2sp l2sp.backbone=0.1`: the cell, then what was searched."""
     names = agenda.plan.factors
     cell = " | ".join(str(job.config[name]) for name in names if name in job.config)
-    searched = {dimension.key for sweep in agenda.plan.sweeps if sweep.id == job.sweep for dimension in sweep.space}
-    return cell + "".join(f" {key}={_short(job.config[key])}" for key in sorted(searched) if key in job.config)
+    searched = sorted(dimension.key for dimension in agenda.plan.by_id[job.sweep].space)
+    return cell + "".join(f" {key}={_short(job.config[key])}" for key in searched if key in job.config)
 
 
 def _short(value: Any) -> str:

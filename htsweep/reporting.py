@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from htsweep.analysis.findings import Findings
+    from htsweep.planning import Plan
 
 
 def folder_of(study: Study, results: str) -> Path:
@@ -73,7 +74,8 @@ def findings(study: Study, results: str = "results", metrics: Sequence[str] = ()
         parameters=tables.parameters(study), baseline=tables.baseline(study), non_disruption=study.non_disruption,
         by=study.screen.decisive if study.screen else "",
         gpus=study.resources.gpu, sampler=planned.sampler, objectives=[one.metric for one in study.objectives], planned=sweeps,
-        variants=ablating.variants(study), missing=text.missing(ended, cells, study.repetitions, sorted(chosen["sweep"]), sweeps),
+        variants=ablating.variants(study),
+        missing=text.missing(ended, cells, study.repetitions, sorted(chosen["sweep"]), sweeps, _to_come(planned, ended)),
         provenance=provenance(study, ended, results))
     trials = ended[ended["point"].isin(chosen["point"])]["trial"].tolist()
     lists = None
@@ -95,11 +97,11 @@ def _of_scores(study: Study, results: str) -> Findings:
     ended, measured = _load(study, results, None)
     ended, said = scored.configured(ended), scored.scores_of(study, ended, measured)
     cells = Design(tuple(name for name in tables.factors(study) if name != "score" and "." not in name), "score")
-    sweeps = pd.DataFrame([{"score": sweep.base.get("score"), **sweep.factors, "sweep": sweep.id}
-                           for sweep in screening.planned(study, results).sweeps])
+    planned = screening.planned(study, results)
+    sweeps = pd.DataFrame([{"score": sweep.base.get("score"), **sweep.factors, "sweep": sweep.id} for sweep in planned.sweeps])
     about = conclusions.About(
         title=study.name, design=cells, protocol=study.select, repetitions=study.repetitions, planned=sweeps,
-        missing=text.missing(ended, cells, study.repetitions, sorted(set(said["sweep"])), sweeps),
+        missing=text.missing(ended, cells, study.repetitions, sorted(set(said["sweep"])), sweeps, _to_come(planned, ended)),
         provenance=provenance(study, ended, results))
     return conclusions.conclude_scores(ended, said, about)
 
@@ -210,8 +212,17 @@ def _texts(study: Study, results: str, metrics: Sequence[str]) -> dict[str, str]
     metrics = metrics or ([predicts] if predicts else [])
     columns = None if metrics else text.columns(study.select, yields=_yields(study))
     ended, measured = _load(study, results, columns)
-    planned = pd.DataFrame([{"sweep": sweep.id, **sweep.factors} for sweep in screening.planned(study, results).sweeps])
-    return text.report(ended, measured, planned=planned, metrics=metrics, **_about(study))
+    planned = screening.planned(study, results)
+    sweeps = pd.DataFrame([{"sweep": sweep.id, **sweep.factors} for sweep in planned.sweeps])
+    to_come = _to_come(planned, ended)
+    return text.report(ended, measured, planned=sweeps, to_come=to_come, metrics=metrics, **_about(study))
+
+
+def _to_come(planned: Plan, ended: pd.DataFrame) -> str:
+    """How many points have no trial yet of the sweeps that have begun, in words; "" for none."""
+    begun = ended.groupby("sweep")["point"].nunique()
+    count = sum(max(0, planned.sizes[str(sweep)] - int(points)) for sweep, points in begun.items())
+    return f"{'' if planned.exact else 'at most '}{count} more point{'s' if count != 1 else ''}" if count else ""
 
 
 def _about(study: Study) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from htsweep import screening, task
 from htsweep.ledger import Ledger, Store
 from htsweep.ledger.objects import set_aside
 from htsweep.ledger.tables import Kind
-from htsweep.planning import Plan, plan, trial_id
+from htsweep.planning import Plan, Point, plan
+from htsweep.roster import COLUMNS, Roster, rows
 from htsweep.study import Study
 
 if TYPE_CHECKING:
@@ -92,10 +93,7 @@ def baseline(study: Study) -> Any:
 
 def varied(planned: Plan) -> list[str]:
     """The factors, and the parameters that are searched in any sweep."""
-    names = dict.fromkeys(planned.factors)
-    for sweep in planned.sweeps:
-        names.update(dict.fromkeys(dimension.key for dimension in sweep.space))
-    return list(names)
+    return list(dict.fromkeys([*planned.factors, *planned.searched]))
 
 
 class Members:
@@ -104,39 +102,35 @@ class Members:
     def __init__(self, planned: Plan, names: Sequence[str] | None = None) -> None:
         """The members of `planned`; `names`: what is told of each, None: all that varies in the plan."""
         self.names = varied(planned) if names is None else list(names)
-        self._planned = planned
-        self._sweeps = {sweep.id: sweep for sweep in planned.sweeps}
+        self._planned, self._roster = planned, Roster(planned)
         self._places: dict[str, list[tuple[Any, ...]]] = {}
-        for point in planned.points:
-            values = _values(point.config, self._sweeps[point.sweep].factors, self.names)
-            for repetition in range(planned.study.repetitions):
-                place = (point.sweep, point.id, point.index, *values)
-                # A trial that two sweeps have in common is in both.
-                self._places.setdefault(trial_id(point.id, repetition), []).append(place)
 
     def places(self, row: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """(sweep, point, index, what was varied...) of a row of the ledger's trials; empty where it is not the study's."""
-        if not self._planned.adaptive:
-            return self._places.get(row["trial"], [])
-        sweep = self._sweeps.get(row["sweep"])
-        if sweep is None or row["point_index"] >= self._planned.sizes[sweep.id]:
-            return []
-        if row["repetition"] >= self._planned.study.repetitions:
-            return []
-        values = _values(json.loads(row["config"]), sweep.factors, self.names)
-        return [(row["sweep"], row["point"], row["point_index"], *values)]
+        """(sweep, point, index, what was varied...) of a row of the ledger's trials; empty where it is not the study's.
+
+        A row needs the columns `trial`, `kind`, `task`, `sweep`, `point`, `point_index`, `repetition` and `config`.
+        """
+        points = self._roster.points(row)
+        if not points or self._planned.adaptive:
+            return [self._place(point) for point in points]
+        name = points[0].id
+        if name not in self._places:
+            self._places[name] = [self._place(point) for point in points]
+        return self._places[name]
+
+    def _place(self, point: Point) -> tuple[Any, ...]:
+        return (point.sweep, point.id, point.index,
+                *_values(point.config, self._planned.by_id[point.sweep].factors, self.names))
 
 
 def _trials(planned: Plan, table: pa.Table, names: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
     members = Members(planned, names)
-    keys = ["trial", "sweep", "point", "point_index", "config", "repetition", "kind"]
-    rows = [(row["trial"], *place) for row in table.select(keys).to_pylist() if row["kind"] == "trial"
-            for place in members.places(row)]
+    listed = [(row["trial"], *place) for row in rows(table, COLUMNS) for place in members.places(row)]
     # A factor that is called like a column of the ledger (`steps`) is what tells the rows apart: it takes the name.
     ended = table.to_pandas().drop(columns=["sweep", "point", "point_index", "kind", *members.names], errors="ignore")
-    frame = pd.DataFrame(rows, columns=["trial", "sweep", "point", "point_index", *members.names])
+    frame = pd.DataFrame(listed, columns=["trial", "sweep", "point", "point_index", *members.names])
     # In the order of the study's file, whatever ended first.
     order = {sweep.id: number for number, sweep in enumerate(planned.sweeps)}
     found = frame.merge(ended, on="trial", how="inner")

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from htsweep import task
+from htsweep.jobs import digest, point_id, trial_id
 from htsweep.ledger import Ledger, Store
-from htsweep.planning import Plan, Sweep, digest, plan, point_id, trial_id
+from htsweep.planning import Plan, Sweep, plan
 from htsweep.study import Study
 from htsweep.task import Task
 
@@ -162,10 +163,9 @@ def judge(planned: Plan, ledger: Ledger) -> tuple[Verdict, ...]:
         return ()
     scoring, pairs = task.find(screen.task), pairs_of(planned.study, planned.sweeps)
     repetitions = screen.repetitions or planned.study.repetitions
-    wanted = {pair.id: [trial_id(point_id(scoring, pair.configs[screen.decisive]), one) for one in range(repetitions)]
-              for pair in pairs}
-    there = _values(ledger, scoring.predicts or "", {trial for trials in wanted.values() for trial in trials})
-    scored = {pair: [there[trial] for trial in trials if trial in there] for pair, trials in wanted.items()}
+    wanted = {pair.id: point_id(scoring, pair.configs[screen.decisive]) for pair in pairs}
+    there = _values(ledger, scoring.predicts or "", wanted.values(), repetitions)
+    scored = {pair: there.get(point, []) for pair, point in wanted.items()}
     # Means over different repetitions are not compared: class splits differ between them.
     values = {pair: sum(one) / repetitions if len(one) == repetitions else None for pair, one in scored.items()}
     kept = decide(values, {pair.id: pair.target for pair in pairs}, screen.keep, screen.margin)
@@ -199,14 +199,19 @@ def scores(study: Study, results: str = "results") -> pd.DataFrame:
     scored = plan_of(whole)
     if scored is None:
         return pd.DataFrame(columns=list(COLUMNS))
+    verdicts = judge(whole, ledger)
+    points = {(verdict.pair.id, score): point_id(scored.task, config)
+              for verdict in verdicts for score, config in verdict.pair.configs.items()}
+    done = {point: dict(sorted(those)) for point, those in _done(ledger, points.values(), scored.study.repetitions).items()}
     rows = []
-    for verdict in judge(whole, ledger):
+    for verdict in verdicts:
         pair = verdict.pair
         factors = {name: json.dumps(value) if isinstance(value, list | dict) else value for name, value in pair.factors.items()}
-        for score, config in pair.configs.items():
-            point = point_id(scored.task, config)
-            rows += [{"trial": trial_id(point, one), **factors, "pair": pair.id, "target": pair.target, SCORE: score,
-                      "repetition": one, "kept": verdict.kept} for one in range(scored.study.repetitions)]
+        for score in pair.configs:
+            rows += [{"trial": trial_id(points[pair.id, score], one), **factors, "pair": pair.id, "target": pair.target,
+                      SCORE: score, "repetition": one, "kept": verdict.kept} for one in done.get(points[pair.id, score], ())]
+    if not rows:
+        return pd.DataFrame(columns=["trial", *scored.factors, *COLUMNS])
     return _with_measured(pd.DataFrame(rows), ledger, scored.task.predicts or "")
 
 
@@ -225,15 +230,27 @@ def told(verdicts: Sequence[Verdict], by: str, most: int = 12) -> list[str]:
             for line in [*lines[:most], *([f"        and {len(lines) - most} more"] if len(lines) > most else [])]]
 
 
-def _values(ledger: Ledger, column: str, trials: set[str]) -> dict[str, float]:
-    """The last finite value of `column` of those of `trials` that are done."""
-    table = ledger.trials()
-    names, ends = table.column("trial").to_pylist(), table.column("status").to_pylist()
-    done = [row for row, (trial, end) in enumerate(zip(names, ends, strict=True)) if trial in trials and end == "done"]
+def _done(ledger: Ledger, points: Iterable[str], repetitions: int) -> dict[str, list[tuple[int, int]]]:
+    """Point -> (repetition, the row of the ledger's table) of each of its trials that is done."""
+    table = ledger.trials(["trial", "status", "point", "repetition"])
+    known, found = set(points), dict[str, list[tuple[int, int]]]()
+    columns = (table.column(name).to_pylist() for name in table.column_names)
+    for row, (trial, status, point, repetition) in enumerate(zip(*columns, strict=True)):
+        if status == "done" and point in known and trial == trial_id(point, repetition) and repetition < repetitions:
+            found.setdefault(point, []).append((repetition, row))
+    return found
+
+
+def _values(ledger: Ledger, column: str, points: Iterable[str], repetitions: int) -> dict[str, list[float]]:
+    """Point -> the last finite value of `column` in each repetition that is done, in their order."""
+    done = _done(ledger, points, repetitions)
     if not done:
         return {}
-    rows = ledger.measurements([column], table.take(done), "numbers").to_pylist()
-    return {row["trial"]: row[column] for row in rows if row.get(column) is not None and math.isfinite(row[column])}
+    ended = ledger.trials().take([row for those in done.values() for _, row in those])
+    rows = ledger.measurements([column], ended, "numbers").to_pylist()
+    last = {row["trial"]: row[column] for row in rows if row.get(column) is not None and math.isfinite(row[column])}
+    trials = {point: [trial_id(point, repetition) for repetition, _ in sorted(those)] for point, those in done.items()}
+    return {point: [last[trial] for trial in those if trial in last] for point, those in trials.items()}
 
 
 def _with_measured(rows: pd.DataFrame, ledger: Ledger, column: str) -> pd.DataFrame:

@@ -1,41 +1,22 @@
-"""Spaces, and the next point to try: pure functions of space, index and history; the home of Optuna.
+"""The next point to try: a pure function of space, index and history; the home of Optuna.
 
-Points of `grid`, `random` and `qmc` depend on the space and the index alone, so that methods which share a space get the same
-points and their differences are paired. The first point is the default configuration wherever every dimension has a default:
-a sweep always holds the paper's constants.
+Points of `grid`, `random` and `qmc` depend on the space and the index alone (htsweep/sequences.py). The first point is the
+default configuration wherever every dimension has a default: a sweep always holds the paper's constants.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from htsweep.dimension import Dimension, Space, read_dimension, text_of
-
-__all__ = ["Dimension", "Space", "propose", "read_dimension", "size"]
+from htsweep import sequences
+from htsweep.dimension import Dimension, Space, text_of
+from htsweep.sequences import drawn, nth, share_of, size
 
 History = Sequence[tuple[Mapping[str, Any], Sequence[float] | None]]
 """(parameters, objective values) of the points so far; None: not measured, or failed."""
-
-
-def size(space: Space, sampler: str) -> int | None:
-    """How many different points the sampler can give; None: no end.
-
-    Raises:
-        ValueError: the sampler is `grid`, and a range has no `grid` values.
-    """
-    lists = [dimension.listed if sampler == "grid" else dimension.values for dimension in space]
-    unlisted = [dimension.key for dimension, values in zip(space, lists, strict=True) if values is None]
-    if unlisted and sampler == "grid":
-        msg = f"a grid does not know which values of a range to try ({', '.join(unlisted)}): give `grid: [...]` values, or a " \
-              "list of choices, or take the sampler random, qmc or tpe"
-        raise ValueError(msg)
-    return None if unlisted else math.prod(len(values) for values in lists if values is not None)
 
 
 def propose(
@@ -59,56 +40,11 @@ def propose(
     """
     if not space:
         return {} if index == 0 else None
-    if sampler == "grid":
-        whole = size(space, "grid")
-        assert whole is not None
-        return _nth(space, [dimension.listed or () for dimension in space], index) if index < whole else None
-    has_default = all(dimension.has_default for dimension in space)
-    if index == 0 and has_default:
+    if sampler in ("grid", "random", "qmc"):
+        return sequences.point(space, sampler, index)
+    if index == 0 and sequences.has_default(space):
         return {dimension.key: dimension.default for dimension in space}
-    if sampler == "random":
-        return _random(space, index)
-    if sampler == "qmc":
-        # From element 0 on: without its first element a Sobol sequence is less even.
-        return _sobol(space, index - has_default)
     return _adaptive(space, sampler, directions, history, index, seed_name)
-
-
-def _nth(space: Space, lists: Sequence[Sequence[Any]], index: int) -> dict[str, Any]:
-    """Element `index` of the product of the lists, the last one fastest, without walking there."""
-    point = {}
-    for dimension, values in zip(reversed(space), reversed(lists), strict=True):
-        index, place = divmod(index, len(values))
-        point[dimension.key] = values[place]
-    return {dimension.key: point[dimension.key] for dimension in space}
-
-
-def _random(space: Space, *names: object) -> dict[str, Any]:
-    """Each dimension has a stream of its own: one that is added leaves the draws of the others as they were."""
-    return {dimension.key: dimension.at(_share("random", dimension.key, *names)) for dimension in space}
-
-
-def _sobol(space: Space, element: int) -> dict[str, Any]:
-    # What is fixed takes no dimension of the sequence: to fix another parameter moves no point.
-    free = [dimension.key for dimension in space if not dimension.fixed]
-    row = _sobol_block(len(free), element // _BLOCK)[element % _BLOCK] if free else ()
-    shares = dict(zip(free, row, strict=True))
-    return {dimension.key: dimension.at(shares.get(dimension.key, 0.0)) for dimension in space}
-
-
-_BLOCK = 256
-
-
-@functools.lru_cache(maxsize=64)
-def _sobol_block(width: int, block: int) -> list[list[float]]:
-    """Elements [256 block, 256 (block + 1)) of the scrambled sequence."""
-    from scipy.stats import qmc
-
-    sequence = qmc.Sobol(width, scramble=True, rng=20231107)
-    if block:  # SciPy 1.17: to go forward by 0 raises
-        sequence.fast_forward(block * _BLOCK)
-    rows: list[list[float]] = sequence.random(_BLOCK).tolist()
-    return rows
 
 
 def _adaptive(
@@ -121,15 +57,15 @@ def _adaptive(
     whole = size(space, sampler)
     if whole is not None and len(known) >= whole:
         return None
-    point = _ask(space, sampler, directions, inside, int(_share(seed_name, sampler, index) * 2**31))
+    point = _ask(space, sampler, directions, inside, int(share_of(seed_name, sampler, index) * 2**31))
     if text_of(point) not in known:
         return point
     # The sampler came back to a point that is known: any other teaches more.
     if whole is not None:
         lists = [dimension.values or () for dimension in space]
-        start = int(_share("again", seed_name, index) * whole)
-        return next(one for step in range(whole) if text_of(one := _nth(space, lists, (start + step) % whole)) not in known)
-    others = (_random(space, "again", index, attempt) for attempt in range(1000))
+        start = _part(share_of("again", seed_name, index), whole)
+        return next(one for step in range(whole) if text_of(one := nth(space, lists, (start + step) % whole)) not in known)
+    others = (drawn(space, "again", index, attempt) for attempt in range(1000))
     return next((one for one in others if text_of(one) not in known), None)
 
 
@@ -214,11 +150,9 @@ def _coded(value: Any, dimension: Dimension) -> Any:
 def _decoded(value: Any, dimension: Dimension) -> Any:
     if dimension.choices is None:
         return value
-    return next(choice for choice in dimension.choices if text_of(choice) == value)
+    return dimension.choices[dimension.chosen[value]]
 
 
-def _share(*names: object) -> float:
-    """A number in [0, 1) that the names alone give."""
-    digest = hashlib.sha256(json.dumps(list(map(str, names))).encode()).digest()
-    # 53 bits are what a float holds; more could round up to 1.
-    return (int.from_bytes(digest[:7]) >> 3) / 2**53
+def _part(share: float, whole: int) -> int:
+    """`share` of `whole`, rounded down; a float would not hold the size of a space of a thousand dimensions."""
+    return int(share * whole) if whole.bit_length() < 1000 else int(share * 2**53) * whole >> 53

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 from htsweep import document
+from htsweep.dimension import Dimension, Space, read_dimension
 from htsweep.document import Place
 from htsweep.errors import LedgerError, Problem, did_you_mean
-from htsweep.search import Dimension, Space, read_dimension, size
+from htsweep.sequences import size
 from htsweep.settings import refused
 from htsweep.study import Located, Search
 
@@ -18,12 +19,28 @@ EVERY = "all"
 """The name in `search.spaces` whose dimensions every sweep has."""
 
 
-def space_of(search: Search | None, names: Sequence[str]) -> Space:
-    """The space of a sweep whose config has the parameters of the spaces `names`, sorted by key."""
-    if search is None:
-        return ()
-    found = [read_dimension(key, value) for key, value, _ in _entries(search, names)]
-    return tuple(sorted(found, key=lambda dimension: dimension.key))
+@final
+class Spaces:
+    """The spaces of the sweeps of a search, each read once: sweeps are many, and so may be the values of a list."""
+
+    def __init__(self, search: Search | None) -> None:
+        self._search = search
+        self._read: dict[tuple[str, ...], Space] = {}
+        self._without: dict[tuple[tuple[str, ...], tuple[str, ...]], Space] = {}
+
+    def of(self, names: Sequence[str], fixed: Collection[str] = ()) -> Space:
+        """The space of a sweep whose config has the parameters of the spaces `names`, but for `fixed` ones; sorted by key."""
+        if self._search is None:
+            return ()
+        known = tuple(names)
+        if known not in self._read:
+            found = [read_dimension(key, value) for key, value, _ in _entries(self._search, names)]
+            self._read[known] = tuple(sorted(found, key=lambda dimension: dimension.key))
+        space = self._read[known]
+        gone = tuple(dimension.key for dimension in space if dimension.key in fixed)
+        if gone and (known, gone) not in self._without:
+            self._without[known, gone] = tuple(dimension for dimension in space if dimension.key not in gone)
+        return self._without[known, gone] if gone else space
 
 
 def known() -> dict[str, str]:
@@ -37,21 +54,18 @@ def known() -> dict[str, str]:
 
 
 def check(search: Search, names: Iterable[str], settings: Mapping[str, Any] | None, where: Located) -> Iterator[Problem]:
-    """What is wrong with the spaces `names` as the study has them."""
+    """What is wrong with the spaces `names` as the study has them; `EVERY` is the name of what all sweeps have."""
     for name in names:
-        yield from _wrong(search, [name], settings, where, name)
+        yield from _wrong(search, [] if name == EVERY else [name], settings, where, name)
 
 
-def unknown(
-    search: Search, used: Iterable[str], settings: Mapping[str, Any] | None, where: Located
-) -> Iterator[Problem]:
-    """Overrides of spaces that no sweep has, and what is wrong with the dimensions of every sweep."""
+def unknown(search: Search, used: Iterable[str], where: Located) -> Iterator[Problem]:
+    """Overrides of spaces that no sweep has."""
     names = set(used)
     for name in search.spaces:
         if name not in names and name != EVERY:
             yield where.problem(("search", "spaces", name), f"no method of the grid has this space; "
                                 f"{did_you_mean(name, names | {EVERY})}")
-    yield from _wrong(search, [], settings, where, EVERY)
 
 
 def _wrong(

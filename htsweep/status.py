@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, final
 
-from htsweep import screening, tally
+from htsweep import screening
 from htsweep.commands import given
 from htsweep.estimate import estimate
 from htsweep.ledger import Lease, Ledger, Store
 from htsweep.mirroring import Members, Mirrored, look
 from htsweep.planning import Plan, plan
+from htsweep.roster import COLUMNS, Roster, rows
 from htsweep.spared import Screened
 from htsweep.study import Study
 
@@ -56,6 +57,8 @@ class Status:
     """How much the MLflow database beside the results has; None as long as nothing has ended."""
     offered: tuple[str, ...] = ()
     """What MLflow lacks, and the command that brings it up to date."""
+    exact: bool = True
+    """Whether `trials` and `left` are counted; else they are at most so many."""
 
     @property
     def unfinished(self) -> int:
@@ -66,11 +69,12 @@ class Status:
         """The status as a person reads it."""
         by = f"; being launched by {self.held_by}" if self.held_by else ""
         blocked = f" ({self.blocked} of them could not run, since a stage failed)" if self.blocked else ""
+        most = "" if self.exact else "at most "
         lines = [
             f"study {self.study}{by}",
             *(self.screen.lines() if self.screen else []),
-            f"trials  {self.trials}: {self.done} done, {self.stopped} stopped early, {self.failed} failed{blocked}, "
-            f"{self.left} to run",
+            f"trials  {most}{self.trials}: {self.done} done, {self.stopped} stopped early, {self.failed} failed{blocked}, "
+            f"{most}{self.left} to run",
             f"stages  {self.stages}: {self.stages_done} done" + (f", {self.stages_failed} failed" if self.stages_failed else ""),
         ]
         for failure in self.failures:
@@ -93,8 +97,8 @@ def status(study: Study, results: str = "results") -> Status:
     found = estimate(study, results)
     whole, ledger = plan(study), Ledger(store)
     planned, scored = screening.kept(whole, ledger), screening.plan_of(whole)
-    rows = ledger.trials().to_pylist()
-    failures = [*(_failures(scored, rows, store) if scored else []), *_failures(planned, rows, store)]
+    ended = list(rows(ledger.trials(), [*COLUMNS, "attempt", "reason", "log"]))
+    failures = [*(_failures(scored, ended, store) if scored else []), *_failures(planned, ended, store)]
     holder = Lease(store, f"study-{study.name}").holder()
     by = f"process {holder['pid']} on {holder['host']}" if holder else None
     copied = look(Members(whole, scored), store)
@@ -103,30 +107,35 @@ def status(study: Study, results: str = "results") -> Status:
     return Status(
         study.name, found.trials, found.trials_done, found.trials_stopped, found.trials_failed, found.left, found.stages,
         found.stages_done, by, tuple({one.trial: one for one in failures}.values()), found.screen, found.trials_blocked,
-        found.stages_failed, copied if copied.of else None, offered)
+        found.stages_failed, copied if copied.of else None, offered, found.exact)
 
 
-def _failures(planned: Plan, rows: Sequence[Mapping[str, Any]], store: Store) -> list[Failure]:
-    """Those of the `rows` of the ledger that failed and are the plan's trials and stages."""
-    if planned.adaptive:
-        bases = [(planned.point(sweep, 0, {}), repetition) for sweep in planned.sweeps
-                 for repetition in range(planned.study.repetitions)]
-        wanted = {row["trial"] for row in tally.proposed(planned, rows)} | set(planned.stages(bases))
-    else:
-        listed = list(planned.trials())
-        over = {row["trial"] for row in rows if row["status"] != "failed"}
-        # A stage that nothing waits for any more is not run again, however it ended.
-        waiting = planned.stages((point, repetition) for point, repetition, trial in listed if trial not in over)
-        wanted = {trial for _, _, trial in listed} | set(waiting)
+def _failures(planned: Plan, ended: Sequence[Mapping[str, Any]], store: Store) -> list[Failure]:
+    """Those of the `ended` rows of the ledger that failed and are the plan's trials and stages."""
+    own = list(Roster(planned).own(ended))
+    over = {row["trial"] for row, _ in own if row["status"] != "failed"}
+    # A stage that nothing waits for any more is not run again, however it ended.
+    waited_for = _waited_for(planned, over) if any(not points and row["status"] == "failed" for row, points in own) else None
     found = []
-    for row in rows:
-        if row["status"] == "failed" and row["trial"] in wanted:
-            config = json.loads(row["config"])
-            what = ", ".join(f"{key}={config[key]}" for key in planned.study.factors if key in config)
-            log = f"{store.uri}/{row['log']}" if row["log"] else None
-            found.append(Failure(row["trial"], row["kind"], f"{what}, repetition {row['repetition']}".lstrip(", "),
-                                 row["attempt"], row["reason"] or "", log))
+    for row, points in own:
+        if row["status"] != "failed" or (not points and waited_for is not None and row["trial"] not in waited_for):
+            continue
+        config = json.loads(row["config"])
+        what = ", ".join(f"{key}={config[key]}" for key in planned.study.factors if key in config)
+        log = f"{store.uri}/{row['log']}" if row["log"] else None
+        found.append(Failure(row["trial"], row["kind"], f"{what}, repetition {row['repetition']}".lstrip(", "),
+                             row["attempt"], row["reason"] or "", log))
     return found
+
+
+def _waited_for(planned: Plan, over: set[str]) -> set[str] | None:
+    """The stages that trials need which are not `over`; None: the plan is too large to say."""
+    if not planned.exact:
+        return None
+    if planned.adaptive:
+        points = [planned.point(sweep, 0, {}) for sweep in planned.sweeps]
+        return set(planned.stages((point, one) for point in points for one in range(planned.study.repetitions)))
+    return set(planned.stages((point, one) for point, one, trial in planned.trials() if trial not in over))
 
 
 def follow(study: Study, results: str, as_json: bool, every_seconds: float = 2.0) -> None:

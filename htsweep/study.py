@@ -62,7 +62,7 @@ class Resources(Section):
 
     cpu: Positive = 1
     gpu: Annotated[float, Field(ge=0)] = 0
-    time_limit_seconds: Positive | None = None
+    time_limit_seconds: Annotated[float, Field(gt=0, le=1e8)] | None = None
 
 
 @final

@@ -42,8 +42,9 @@ def told(study: Study, given: Given, done: Launched) -> list[str]:
     lines += screened(study, done)
     ran = agenda.done["trial done"] + agenda.done["trial stopped"]
     stages = agenda.done["stage done"] + (done.scores.done["stage done"] if done.scores else 0)
+    most = "" if agenda.exact else "at most "
     lines.append(f"{study.name}: ran {counted(ran, 'trial')} and {counted(stages, 'stage')} in {done.seconds:.0f} s "
-                 f"({agenda.reused} reused, {done.failed} failed, {done.left} remaining)")
+                 f"({agenda.reused} reused, {done.failed} failed, {most}{done.left} remaining)")
     if done.unreported:
         lines += [f"The trials are recorded, but their report is not written: {done.unreported}",
                   f"To write it once that is fixed: {given.verb('report', '--out', 'report')}"]
@@ -53,7 +54,7 @@ def told(study: Study, given: Given, done: Launched) -> list[str]:
     if done.interrupted:
         lines.append(f"Interrupted; nothing is lost. To continue{given.secret}: {given.launch()}")
     elif agenda.closed:
-        lines.append(f"Ended by the {agenda.closed}, with {counted(done.left, 'trial')} remaining. Raise it, then "
+        lines.append(f"Ended by the {agenda.closed}, with {most}{counted(done.left, 'trial')} remaining. Raise it, then "
                      f"continue{given.secret}: {given.launch()}")
     if done.mirrored is not None:
         lines += [*done.mirrored.notes, *done.mirrored.lacking(given)]

@@ -3,9 +3,13 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from large import Built
+
+from htsweep.planning import Plan
 
 settings.register_profile("htsweep", max_examples=50, deadline=None)
 settings.load_profile("htsweep")
@@ -36,3 +40,16 @@ def study_file(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> Built:
+    """Counts the points that plans make from here on."""
+    count, make = Built(), Plan.point
+
+    def counted(self: Plan, *given: Any) -> Any:
+        count.points += 1
+        return make(self, *given)
+
+    monkeypatch.setattr(Plan, "point", counted)
+    return count

@@ -13,9 +13,10 @@ from htsweep.execute.agenda import Agenda
 from htsweep.execute.executor import Died, Ended, Event, Notice, Returned, Started, Work, work
 from htsweep.execute.inline import Inline
 from htsweep.execute.trial import Outcome, Terms
+from htsweep.jobs import Job
 from htsweep.launching import agenda_of, terms_of
 from htsweep.ledger import Ledger, Store
-from htsweep.planning import Job, plan
+from htsweep.planning import plan
 from htsweep.study import read
 
 Fate = Callable[[Work], Iterable[Event]]

@@ -10,7 +10,7 @@ from htsweep.execute import ray
 from htsweep.execute.executor import Ended, Event, Notice, Returned, Started, Work
 from htsweep.execute.ray import Ray
 from htsweep.execute.trial import Terms
-from htsweep.planning import Job
+from htsweep.jobs import Job
 
 SPEAKS = """
 import json, os, sys, time

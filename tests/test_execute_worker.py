@@ -8,8 +8,8 @@ import pytest
 from htsweep.execute.executor import Work
 from htsweep.execute.trial import Outcome, Terms
 from htsweep.execute.worker import Worker
+from htsweep.jobs import Job
 from htsweep.ledger import Ledger, Store
-from htsweep.planning import Job
 
 TASKS = '''
 import ctypes, json, os, signal, sys, threading, time

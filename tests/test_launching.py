@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +18,9 @@ from htsweep import results
 from htsweep.errors import HtsweepError, ResourceError, StudyHeld
 from htsweep.execute.agenda import Agenda
 from htsweep.execute.trial import Outcome
+from htsweep.jobs import Job
 from htsweep.launching import Launched, launch
 from htsweep.ledger import Lease, Ledger, Store
-from htsweep.planning import Job
 from htsweep.status import status
 from htsweep.study import Study, read
 
@@ -335,3 +336,16 @@ def test_a_record_says_what_ran_where(run: Callable[..., tuple[Study, Launched]]
     assert row["ended"] - row["started"] == pytest.approx(row["seconds"])
     assert row["version"]
     assert study.name == "study"
+
+
+def test_a_time_limit_holds_in_a_thread_too(study_file: Callable[..., Path], tmp_path: Path) -> None:
+    """Inline, in a notebook server say, where no signal reaches the thread."""
+    (tmp_path / "spins_module.py").write_text(
+        "import time\ndef spins(config, workspace):\n    over = time.monotonic() + 30\n"
+        "    while time.monotonic() < over:\n        pass\n    yield {'step': 0}\n")
+    study = read(study_file("task: spins_module:spins\nresources: {time_limit_seconds: 0.5}\nretry: {attempts: 1}\n"))
+    thread = threading.Thread(target=launch, args=[study, str(tmp_path / "results")], kwargs={"on": "inline", "mirror": None})
+    thread.start()
+    thread.join(25)
+    [row] = Ledger(Store(tmp_path / "results")).trials().to_pylist()
+    assert row["reason"] == "time_limit: ran longer than 0.5 s"

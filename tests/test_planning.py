@@ -1,13 +1,20 @@
-"""A plan is a function, and only grows when a study grows."""
+"""A plan is a function, only grows when a study grows, and may be of any size."""
 
+import hashlib
+import itertools
+import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from large import BILLION, MERGED, MILLION, TASKS, Built
 
-from htsweep.planning import Plan, digest, plan, seed_for
+from htsweep import screening
+from htsweep.jobs import digest, seed_for
+from htsweep.planning import Plan, plan
 from htsweep.study import Study, read
 
 HOLISTIC = """\
@@ -128,3 +135,87 @@ def test_seeds_come_from_names(repetition: int, names: list[str]) -> None:
 def test_seeds_are_pinned() -> None:
     """Another value would silently change every study's numbers."""
     assert seed_for(0, "class split", "mnist-uci") == 1039211318
+
+
+# -- ids that are kept ------------------------------------------------------------------------------------------------------
+
+STUDIES = Path(__file__).parent.parent / "studies"
+GOLDEN = Path(__file__).parent / "golden" / "ids.json"
+"""Of each ready study: how many trials and stages it has, and a digest of their ids in their order, scores of its screen too."""
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in STUDIES.glob("*.yaml")))
+def test_the_ready_studies_have_the_trials_that_they_always_had(name: str) -> None:
+    """What was run of them stays theirs. A study that is new, or changed on purpose, is written into tests/golden/ids.json."""
+    whole = plan(read(STUDIES / f"{name}.yaml"))
+    scored = screening.plan_of(whole)
+    found = {}
+    for part, one in (("study", whole), ("scores", scored)):
+        if one is not None:
+            trials = [trial for *_, trial in one.trials()]
+            stages = list(one.stages((point, repetition) for point, repetition, _ in one.trials()))
+            found[part] = {"trials": len(trials), "stages": len(stages),
+                           "digest": hashlib.sha256("\n".join([*trials, *stages]).encode()).hexdigest()[:16]}
+    assert json.loads(GOLDEN.read_text())[name] == found
+
+
+# -- any size ---------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("text", "count"), [
+    (BILLION, 10**9), (MILLION, 3_840_000), (BILLION + "repetitions: 1000000\n", 10**15), (MERGED, 600),
+    ("task: toy\ngrid: {x: [0.1, 0.2]}\nrepetitions: 500000000000000000\n", 10**18),
+    ("task: toy\nsearch: {sampler: qmc, trials: 1073741824, spaces: {all: {x: {low: 0, high: 1}}}}\n", 2**30),
+    ("task: toy\nsearch: {sampler: random, trials: 1000000000, spaces: {all: {x: 0.5}}}\n", 1),
+    ("task: toy\nsearch: {sampler: random, trials: 1000000000, spaces: {all: {x: [0.1, 0.2], steps: [1, 2]}}}\n", 4),
+    ("task: toy\nobjectives: [{metric: validation/score}]\n"
+     "search: {sampler: tpe, trials: 1000000000, spaces: {all: {x: {low: 0, high: 1}}}}\n", 10**9),
+])
+def test_a_plan_of_any_size_is_counted_for_few_points(
+    planned: Callable[..., Plan], study_file: Callable[..., Path], built: Built, text: str, count: int
+) -> None:
+    study_file(TASKS, "large_tasks.py")
+    found = planned(text)
+    assert found.trial_count == count
+    assert sum(found.sizes.values()) * found.study.repetitions == count
+    assert built.points <= 25_000
+    few = list(itertools.islice(found.trials(), 50))
+    assert len({trial for *_, trial in few}) == len(few)
+    assert len(found.known_stages) <= 3
+
+
+@pytest.mark.parametrize("text", [
+    "task: large_tasks:merging\ngrid: {b: [1, 2]}\nrepetitions: 3\n"
+    "search: {spaces: {all: {a: [0.1, 0.2, 0.9, 1.1, 2.6], c: [x, y]}}}\n",
+    "task: large_tasks:merging\ngrid: {a: [0.1, 0.2, 0.9, 1.1, 2.6], b: [1, 2]}\nrepetitions: 3\n",
+    "task: large_tasks:dropping\ngrid: {a: [0, 1, 2]}\nsearch: {sampler: random, trials: 20, spaces: {all: {b: [1, 2, 3]}}}\n",
+    "task: toy\ngrid: {steps: [1, 2]}\nsearch: {sampler: qmc, trials: 20, spaces: {all: {x: {low: 0, high: 1, default: 0.5}}}}\n",
+    HOLISTIC.replace("l2sp.backbone: [0.01, 0.1]", "epochs: [1, 2]")
+    + "search: {trials: 5, spaces: {all: {learning_rate: [0.1, 1]}}}\n",
+])
+def test_what_is_walked_is_what_is_listed(
+    planned: Callable[..., Plan], study_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """The same trials in the same order, and at least as many are counted."""
+    study_file(TASKS, "large_tasks.py")
+    listed = planned(text)
+    assert listed.exact
+    expected = [(point, repetition, trial) for point, repetition, trial in listed.trials()]
+    monkeypatch.setattr("htsweep.planning.MOST_LISTED", 0)
+    walked = planned(text)
+    searched = any(sweep.space for sweep in walked.sweeps)
+    assert walked.exact == (not searched)
+    assert list(walked.trials()) == expected
+    assert [step for step in walked.steps() if step is not None] == list(walked.distinct())
+    assert walked.trial_count >= listed.trial_count
+    assert all(walked.sizes[sweep] >= size for sweep, size in listed.sizes.items())
+    assert walked.counted(10**6) == Counter(point.sweep for point in listed.distinct())
+    assert walked.known_stages.keys() >= listed.known_stages.keys()
+    for sweep in walked.sweeps:
+        for point in walked.points_of(sweep):
+            assert walked.at(sweep, point.index) == point
+
+
+def test_many_repetitions_take_no_time(planned: Callable[..., Plan]) -> None:
+    found = planned("task: toy\ngrid: {x: [0.1, 0.2]}\nrepetitions: 1000000000\n")
+    assert [(point.index, repetition) for point, repetition, _ in itertools.islice(found.trials(), 5)] \
+        == [(0, 0), (0, 0), (0, 1), (0, 1), (0, 2)]

@@ -20,9 +20,10 @@ from htsweep.estimate import estimate
 from htsweep.execute.agenda import Agenda
 from htsweep.execute.ray import Ray
 from htsweep.execute.trial import Outcome
+from htsweep.jobs import Job
 from htsweep.launching import Launched, launch
 from htsweep.ledger import Ledger, Record, Store
-from htsweep.planning import Job, Plan, plan
+from htsweep.planning import Plan, plan
 from htsweep.status import status
 from htsweep.study import Study, read
 from htsweep.telling import told

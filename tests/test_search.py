@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from ranges import CHOICES, ranges
 from scipy.stats import qmc
 
-from htsweep.search import Space, propose, read_dimension, size
+from htsweep.dimension import Space, read_dimension
+from htsweep.search import propose
+from htsweep.sequences import size
 
 MAX = ("maximize",)
 SAMPLERS = ("grid", "random", "qmc", "tpe", "nsga2")

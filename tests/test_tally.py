@@ -14,6 +14,7 @@ from ledgers import toy
 
 from htsweep import launching
 from htsweep.estimate import Estimate, estimate
+from htsweep.jobs import Job
 from htsweep.launching import launch
 from htsweep.ledger import Ledger, Record, Store
 from htsweep.planning import Plan, plan
@@ -53,10 +54,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def record(ledger: Ledger, trial: str, kind: str, ends: Sequence[str], config: object = None, **more: object) -> None:
+def record(ledger: Ledger, job: Job, ends: Sequence[str]) -> None:
+    """Records ends of a job, one attempt each, as a worker does."""
     for attempt, end in enumerate(ends, 1):
-        ledger.append(Record(trial, kind, end, "t", json.dumps(config or {}), more.pop("repetition", 0), attempt=attempt,  # type: ignore[arg-type]
-                             reason="raised: x" if end == "failed" else None, **more), [])  # type: ignore[arg-type]
+        ledger.append(Record(
+            job.trial, job.kind, end, job.task, json.dumps(dict(job.config)), job.repetition, job.sweep, job.point, job.index,
+            attempt=attempt, reason="raised: x" if end == "failed" else None, stages=json.dumps(dict(job.stages))), [])
 
 
 def expected(planned: Plan, ends: dict[str, Sequence[str]]) -> dict[str, int]:
@@ -91,11 +94,11 @@ def test_plan_and_status_count_as_one_would_by_hand(folder: Path, data: st.DataO
     ledger = Ledger(Store(results))
     ends: dict[str, Sequence[str]] = {}
     stages = planned.stages((point, repetition) for point, repetition, _ in planned.trials())
-    for trial, kind in [*((trial, "trial") for _, _, trial in planned.trials()), *((stage, "stage") for stage in stages)]:
-        ends[trial] = data.draw(ENDS)
-        record(ledger, trial, kind, ends[trial])
-    record(ledger, "another study's", "trial", ("failed",))
-    record(ledger, "another study's stage", "stage", ("failed",))
+    for job in [*(planned.job(point, repetition) for point, repetition, _ in planned.trials()), *stages.values()]:
+        ends[job.trial] = data.draw(ENDS)
+        record(ledger, job, ends[job.trial])
+    record(ledger, Job("another study's", "trial", "toy", {}, 0, point="p"), ("failed",))
+    record(ledger, Job("another study's stage", "stage", "toy", {}, 0, point="s"), ("failed",))
     wanted = expected(planned, ends)
     found, stands = estimate(study, str(results)), status(study, str(results))
     assert of_plan(found) == of_status(stands) == wanted

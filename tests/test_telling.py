@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -91,4 +92,4 @@ def test_a_disk_that_refuses_is_no_traceback_whichever_verb_meets_it(
         with pytest.raises(SystemExit) as caught:
             main([verb, str(study.file), "--results", str(tmp_path / "results")])
         assert caught.value.code == 2
-        assert f"{tmp_path}/trials: no; " in capsys.readouterr().err
+        assert f"{tmp_path}/trials: {os.strerror(number)}; " in capsys.readouterr().err

@@ -200,8 +200,9 @@ def _warnings(about: About, summary: pd.DataFrame, found: pd.DataFrame, compared
         told.append("One repetition: there is no interval, and no difference can be tested.")
     elif len(found) and least_p(about.repetitions) < ALPHA and set(found["verdict"]) <= {"too few", "bound"}:
         most = int(found[found["verdict"] != "bound"].groupby([*about.design.groups, "metric"], observed=True).size().max())
+        needed = repetitions_needed(ALPHA, most)
         told.append(f"{about.repetitions} repetitions cannot show a difference among {most} comparisons (Holm's correction), "
-                    f"whatever the numbers are; that takes {repetitions_needed(ALPHA, most)}.")
+                    f"whatever the numbers are; {'no number of them can' if needed is None else f'that takes {needed}'}.")
     elif len(found) and least_p(about.repetitions) >= ALPHA:
         told.append(f"With {about.repetitions} repetitions the exact paired test cannot reach p < {ALPHA:g}, whatever the "
                     f"numbers are; that takes {repetitions_needed(ALPHA)}, and more where several methods are compared.")

@@ -15,13 +15,13 @@ import pandas as pd
 
 from htsweep.analysis.design import ROLES, Design
 from htsweep.analysis.interval import LEVEL, bca, stacked
-from htsweep.analysis.power import least_p
+from htsweep.analysis.power import DRAWS, EXACT, least_p
 
 ALPHA = 0.05
-_EXACT = 16
-"""Up to so many pairs all sign patterns are counted."""
-_DRAWS = 99_999
-"""Random sign patterns beyond that."""
+_KEPT = 100
+"""The sign patterns of up to so many pairs are kept for the next test: at most 10 MB each."""
+_BLOCK = 4_000_000
+"""Signs that are multiplied at a time."""
 _DIGITS = 12
 """Numbers are compared to so many decimals: equal ones stay equal whatever was added up in which order."""
 _TIE = 1e-9
@@ -103,9 +103,10 @@ def sign_flip(differences: np.ndarray) -> float:
         return float("nan")
     seen, total = abs(sizes.sum()), np.abs(sizes).sum()
     # The sums are the same whatever signs the differences have: sorted by size, neither order nor direction matters.
-    sums = np.abs(_signs(len(sizes)) @ np.sort(np.abs(sizes)))
-    extreme = int((sums >= seen - _TIE * total).sum())
-    return extreme / len(sums) if len(sizes) <= _EXACT else (extreme + 1) / (len(sums) + 1)
+    ordered, extreme = np.sort(np.abs(sizes)), 0
+    for signs in _blocks(len(sizes)):
+        extreme += int((np.abs(signs @ ordered) >= seen - _TIE * total).sum())
+    return extreme / 2 ** (len(sizes) - 1) if len(sizes) <= EXACT else (extreme + 1) / (DRAWS + 1)
 
 
 def signed_rank(differences: np.ndarray) -> float:
@@ -224,10 +225,25 @@ def _test(rows: list[dict[str, Any]], level: float) -> None:
                    wilcoxon=signed_rank(one))
 
 
-@lru_cache(maxsize=32)
+def _blocks(count: int) -> Iterator[np.ndarray]:
+    """Sign patterns (patterns x count), block by block: all of them at once may not fit in memory."""
+    rows = max(1, _BLOCK // count)
+    if count <= _KEPT:
+        kept = _signs(count)
+        yield from (kept[start:start + rows].astype(float) for start in range(0, len(kept), rows))
+        return
+    random = np.random.default_rng(0)
+    yield from (_drawn(random, min(rows, DRAWS - start), count) for start in range(0, DRAWS, rows))
+
+
+@lru_cache(maxsize=4)
 def _signs(count: int) -> np.ndarray:
     """Sign patterns (patterns x count): one of each pair of opposites where all are counted, else random ones."""
-    if count > _EXACT:
-        return np.random.default_rng(0).choice([-1.0, 1.0], size=(_DRAWS, count))
+    if count > EXACT:
+        return _drawn(np.random.default_rng(0), DRAWS, count).astype(np.int8)
     bits = np.arange(2 ** (count - 1))[:, None] >> np.arange(count)
-    return np.where(bits & 1, -1.0, 1.0)
+    return np.where(bits & 1, np.int8(-1), np.int8(1))
+
+
+def _drawn(random: np.random.Generator, rows: int, count: int) -> np.ndarray:
+    return random.choice([-1.0, 1.0], size=(rows, count))

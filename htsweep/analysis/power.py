@@ -1,10 +1,17 @@
-"""What a paired test can tell from so many repetitions: the exact sign-flip test, two-sided."""
+"""What a paired test can tell from so many repetitions: the sign-flip test, two-sided."""
 
 from __future__ import annotations
 
+EXACT = 16
+"""Up to so many pairs the test counts all sign patterns."""
+DRAWS = 99_999
+"""Of more pairs it draws so many patterns at random."""
+
 
 def least_p(repetitions: int) -> float:
-    """The smallest p that the test can reach: all differences of one sign, 2 of the 2^n sign patterns.
+    """The smallest p that the test can reach, where all differences have one sign.
+
+    2 of the 2^n sign patterns are as extreme. Of patterns that are drawn, none need be; but the given one always counts.
 
     Raises:
         ValueError: fewer than 0 repetitions.
@@ -12,11 +19,13 @@ def least_p(repetitions: int) -> float:
     if repetitions < 0:
         msg = f"`repetitions >= 0` must hold, but got {repetitions}"
         raise ValueError(msg)
-    return min(1.0, 2.0 / 2.0**repetitions)
+    # Not 2.0 / 2.0**n: from 1,024 repetitions on, 2^n is more than a float holds.
+    exact = min(1.0, 2.0 ** (1 - repetitions))
+    return exact if repetitions <= EXACT else max(exact, 1 / (DRAWS + 1))
 
 
-def repetitions_needed(alpha: float = 0.05, comparisons: int = 1) -> int:
-    """The fewest repetitions with which the test can come out at p < alpha: 6 for 0.05.
+def repetitions_needed(alpha: float = 0.05, comparisons: int = 1) -> int | None:
+    """The fewest repetitions with which the test can come out at p < alpha: 6 for 0.05; None: no number is enough.
 
     Holm's correction multiplies the smallest p of a family by its size, so that a family of `comparisons` needs more: 10
     for 18 methods against a baseline.
@@ -30,7 +39,4 @@ def repetitions_needed(alpha: float = 0.05, comparisons: int = 1) -> int:
     if not 0 < alpha <= 1:
         msg = f"`0 < alpha <= 1` must hold, but got {alpha}"
         raise ValueError(msg)
-    count = 1
-    while comparisons * least_p(count) >= alpha:
-        count += 1
-    return count
+    return next((count for count in range(1, EXACT + 3) if comparisons * least_p(count) < alpha), None)

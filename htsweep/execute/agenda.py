@@ -1,36 +1,48 @@
-"""What to run next: the plan less what the ledger has, stages before the trials that need them."""
+"""What to run next: the plan less what the ledger has, stages before the trials that need them.
+
+The plan is walked only a little ahead of what runs: it may have more trials than memory holds.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, final
 
 from htsweep.execute.proposing import Proposals
 from htsweep.execute.trial import Outcome
-from htsweep.planning import Job, Plan, Point, Sweep, trial_id
+from htsweep.execute.waiting import Waiting
+from htsweep.jobs import Job, trial_id, with_inner
+from htsweep.planning import Plan, Point
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+AHEAD = 10_000
+"""Trials that stand ready, or wait for their stages, at most: stages are found early enough to be made first."""
+STEPS = 20_000
+"""Steps of the walk through a plan that one call takes at most: it shall answer within a second."""
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Past:
-    """What the ledger says of one trial."""
+    """What the ledger says of one trial, or of one stage."""
 
     status: str
     seconds: float = 0.0
     gpu: float = 0.0
     attempt: int = 1
-    artifact: Mapping[str, str] = field(default_factory=dict)
-    values: Mapping[str, float] = field(default_factory=dict)
-    sweep: str = ""
-    index: int = 0
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    artifact: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    values: Mapping[str, float] = field(default_factory=lambda: NOTHING)
+    kind: str = "stage"
+    point: Point | None = None
+    """What an adaptive sampler proposed."""
 
     @property
     def over(self) -> bool:
-        """Whether the trial needs no further run."""
+        """Whether it needs no further run."""
         return self.status in ("done", "stopped")
 
 
@@ -47,14 +59,16 @@ class Agenda:
         past: Mapping[str, Past],
         hold: Callable[[str], bool] = lambda stage: True,
         look: Callable[[str], Past | None] = lambda stage: None,
+        gpu_hours: float = 0.0,
     ) -> None:
         """The work that is left.
 
         Args:
             plan: what the study means.
-            past: what the ledger has, by trial.
+            past: what the ledger has of the plan's trials and stages, by trial.
             hold: takes a stage for this launch; False while another launch makes it.
             look: what the ledger has of a stage now.
+            gpu_hours: what the study has used up of its budget.
         """
         self.plan = plan
         self.slots = 1
@@ -62,35 +76,30 @@ class Agenda:
         self.running: dict[str, Job] = {}
         self.done: Counter[str] = Counter()
         """Ended in this launch, by `trial` or `stage` and status, such as `trial done`."""
-        self.reused = 0
+        self.reused = sum(one.kind == "trial" and one.over for one in past.values())
         self.failures: list[Outcome] = []
-        self.blocked: dict[str, str] = {}
-        """Trials that cannot run, and the stage that failed under them."""
         self.closed: str | None = None
         """Why no more is handed out, or None."""
-        self.outcomes: dict[str, Mapping[str, float]] = {}
-        """The last measured numbers of every trial that is over."""
+        self.total = plan.trial_count
+        """Trials of the study; at most so many until `exact`."""
+        self.exact = plan.exact
         self._hold, self._look = hold, look
         self._past = past
-        self._attempts: Counter[str] = Counter({trial: one.attempt for trial, one in past.items()})
         self._tries: Counter[str] = Counter()
-        self._artifacts = {trial: one.artifact for trial, one in past.items() if one.status == "done"}
-        self._ready: deque[Job] = deque()
-        self._stages: deque[Job] = deque()
-        self._waiting: dict[str, list[Job]] = {}
-        self._needs: dict[str, set[str]] = {}
-        self._known: set[str] = set()
+        self._waiting = Waiting(
+            {trial: one.artifact for trial, one in past.items() if one.kind == "stage" and one.status == "done"})
         wall_hours = plan.study.budget.wall_hours
         self.deadline = None if wall_hours is None else time.time() + wall_hours * 3600
         """When, in unix seconds, nothing more may start."""
-        self._gpu_hours = sum(one.seconds * one.gpu for one in past.values()) / 3600
+        self._gpu_hours = gpu_hours
         self._counted = 0
-        self._searches = [Proposals(plan, sweep, self._points(sweep)) for sweep in plan.sweeps] if plan.adaptive else []
-        self._add([(point, repetition) for point, repetition, _ in plan.trials()])
-        for search in self._searches:
-            for point in search.points:
+        self._proposals = Proposals(plan, [one.point for one in past.values() if one.point]) if plan.adaptive else None
+        self._sources: deque[Iterator[tuple[Point | None, int]]] = deque([] if plan.adaptive else [self._walk()])
+        """What is still to be taken in: (point, repetition); None for a point that means the same as one before."""
+        if self._proposals:
+            for point in self._proposals.points:
                 self._open(point)
-        self.total = plan.trial_count
+        self._take_in()
 
     # -- what an executor calls ------------------------------------------------------------------------------------------
 
@@ -99,44 +108,44 @@ class Agenda:
         self._check_budget()
         if self.closed:
             return None
+        self._take_in()
         job = self._next_stage()
-        if job is None and not self._ready:
+        if job is None and not self._waiting.trials:
             self._propose()
-        if job is None and self._ready:
-            job = self._ready.popleft()
+        if job is None and self._waiting.trials:
+            job = self._waiting.trials.popleft()
         if job is not None:
             self.running[job.trial] = job
             self._tries[job.trial] += 1
-            self._attempts[job.trial] += 1
             self._counted += job.kind == "trial" and self._tries[job.trial] == 1
         return job
 
     def attempt(self, job: Job) -> int:
         """Which attempt at the job this is, over all launches."""
-        return self._attempts[job.trial]
+        past = self._past.get(job.trial)
+        return self._tries[job.trial] + (past.attempt if past else 0)
 
     def artifacts(self, job: Job) -> dict[str, Mapping[str, str]]:
         """The artifacts of the job's stages, by the names that the task calls them."""
-        return {name: self._artifacts[stage] for name, stage in job.stages.items()}
+        return {name: self._waiting.artifacts[stage] for name, stage in job.stages.items()}
 
     def end(self, job: Job, outcome: Outcome) -> None:
         """Takes in how a job ended: releases what waited for it, retries it, tells its search."""
         self.running.pop(job.trial, None)
         self._gpu_hours += outcome.seconds * self.plan.study.resources.gpu / 3600
         if outcome.status == "failed" and self._again(job, outcome):
-            (self._stages if job.kind == "stage" else self._ready).append(job)
+            self._waiting.put(job)
             return
+        self._tries.pop(job.trial, None)
         self.done[f"{job.kind} {outcome.status}"] += 1
         if outcome.status == "failed":
             self.failures.append(outcome)
-            if job.kind == "stage":
-                self._block(job.trial)
+        if job.kind == "stage" and outcome.status == "failed":
+            self._waiting.failed(job.trial)
         elif job.kind == "stage":
-            self._release(job.trial, outcome.artifact)
-        else:
-            self.outcomes[job.trial] = outcome.values
-        for search in self._searches:
-            search.tell(job, outcome)
+            self._waiting.made(job.trial, outcome.artifact)
+        elif self._proposals:
+            self._proposals.tell(job.point, job.repetition, None if outcome.status == "failed" else outcome.values)
 
     def withdraw(self, job: Job) -> None:
         """Takes a job back that was handed out but did not run."""
@@ -146,9 +155,8 @@ class Agenda:
         """Takes a job back that did not run through no fault of its own; it is handed out again, as the same attempt."""
         self.running.pop(job.trial, None)
         self._tries[job.trial] -= 1
-        self._attempts[job.trial] -= 1
         self._counted -= job.kind == "trial" and self._tries[job.trial] == 0
-        (self._stages if job.kind == "stage" else self._ready).appendleft(job)
+        self._waiting.put_first(job)
 
     def close(self, why: str) -> None:
         """Hands out nothing more; what runs may end."""
@@ -161,71 +169,84 @@ class Agenda:
             return False
         if self.closed:
             return True
-        return not (self._ready or self._stages or any(search.open for search in self._searches))
+        more = self._sources or (self._proposals and self._proposals.open)
+        return not (self._waiting.trials or self._waiting.stages or more)
+
+    @property
+    def blocked(self) -> Mapping[str, str]:
+        """Trials that cannot run, and the stage that failed under them."""
+        return self._waiting.blocked
+
+    @property
+    def over(self) -> int:
+        """Trials of the study that have a result."""
+        return self.reused + self.done["trial done"] + self.done["trial stopped"]
 
     @property
     def left(self) -> int:
-        """Trials of the study that have no result yet, failed ones not counted."""
-        over = self.reused + self.done["trial done"] + self.done["trial stopped"] + self.done["trial failed"]
-        return max(0, self.total - over - len(self.blocked))
+        """Trials of the study that have no result yet, failed ones not counted; at most so many until `exact`."""
+        return max(0, self.total - self.over - self.done["trial failed"] - len(self.blocked))
 
     # -- inside ----------------------------------------------------------------------------------------------------------
 
-    def _add(self, trials: Iterable[tuple[Point, int]]) -> None:
-        todo: list[tuple[Point, int]] = []
-        for point, repetition in trials:
-            trial = trial_id(point.id, repetition)
-            past = self._past.get(trial)
-            if trial in self._known:
-                continue
-            self._known.add(trial)
-            if past is not None and past.over:
-                self.reused += 1
-                self.outcomes[trial] = past.values
-            else:
-                todo.append((point, repetition))
-        stages = self.plan.stages(todo)
-        jobs = [self.plan.job(point, repetition) for point, repetition in todo]
-        for job in [*stages.values(), *jobs]:
-            if job.kind == "stage" and (job.trial in self._artifacts or job.trial in self._needs):
-                continue
-            needs = {stage for stage in job.stages.values() if stage not in self._artifacts}
-            self._needs[job.trial] = needs
-            for stage in needs:
-                self._waiting.setdefault(stage, []).append(job)
-            if not needs:
-                self._queue(job)
+    def _walk(self) -> Iterator[tuple[Point | None, int]]:
+        """The plan's trials in its order; after the first repetition it is known how many they are."""
+        points = 0
+        for repetition in range(self.plan.study.repetitions if self.plan.sweeps else 0):
+            for point in self.plan.steps():
+                points += point is not None and repetition == 0
+                yield point, repetition
+            self.total, self.exact = points * self.plan.study.repetitions, True
 
-    def _queue(self, job: Job) -> None:
-        (self._stages if job.kind == "stage" else self._ready).append(job)
+    def _take_in(self) -> None:
+        """Takes in the trials that come next, until `AHEAD` are at hand, or for so many steps as can be waited for."""
+        # In a list each step is short. Of what must be made first, a few are enough as long as there is work.
+        steps = 0
+        while self._sources and len(self._waiting.trials) + self._waiting.count < AHEAD:
+            if not self.plan.exact and steps >= (STEPS // 40 if self._waiting.trials else STEPS):
+                return
+            steps += 1
+            found = next(self._sources[0], None)
+            if found is None:
+                self._sources.popleft()
+            elif found[0] is not None:
+                self._add(found[0], found[1])
+                if self._hopeless:
+                    self._sources.clear()
+
+    @property
+    def _hopeless(self) -> bool:
+        """Whether the walk meets only trials whose stage failed: in a plan that is not listed it may meet a billion of them."""
+        at_hand = self._waiting.trials or self._waiting.count or self.running
+        return not self.plan.exact and not at_hand and len(self.blocked) >= AHEAD
+
+    def _add(self, point: Point, repetition: int) -> None:
+        trial = trial_id(point.id, repetition)
+        past = self._past.get(trial)
+        if self._proposals and not self._proposals.begin(point, repetition):
+            return
+        if past is not None and past.over:
+            if self._proposals:
+                self._proposals.tell(point.id, repetition, past.values)
+            return
+        needs = self.plan.needs(point)
+        for stage in with_inner(needs.values()):
+            if not self._waiting.knows(trial_id(stage.point, repetition)):
+                self._waiting.add(stage.job(repetition))
+        self._waiting.add(self.plan.job(point, repetition))
 
     def _next_stage(self) -> Job | None:
         """The next stage that no other launch is making: stages are what most other work waits for."""
-        for _ in range(len(self._stages)):
-            stage = self._stages.popleft()
+        for _ in range(len(self._waiting.stages)):
+            stage = self._waiting.stages.popleft()
             there = self._look(stage.trial)
             if there is not None and there.status == "done":
-                self._release(stage.trial, there.artifact)
+                self._waiting.made(stage.trial, there.artifact)
             elif self._hold(stage.trial):
                 return stage
             else:
-                self._stages.append(stage)
+                self._waiting.put(stage)
         return None
-
-    def _release(self, stage: str, artifact: Mapping[str, str]) -> None:
-        self._artifacts[stage] = artifact
-        for job in self._waiting.pop(stage, ()):
-            needs = self._needs[job.trial]
-            needs.discard(stage)
-            if not needs:
-                self._queue(job)
-
-    def _block(self, stage: str) -> None:
-        for job in self._waiting.pop(stage, ()):
-            if job.kind == "stage":
-                self._block(job.trial)
-            else:
-                self.blocked[job.trial] = stage
 
     def _again(self, job: Job, outcome: Outcome) -> bool:
         retry = self.plan.study.retry
@@ -243,28 +264,19 @@ class Agenda:
 
     # -- adaptive samplers -----------------------------------------------------------------------------------------------
 
-    def _points(self, sweep: Sweep) -> dict[int, Point]:
-        """The points of a sweep that earlier launches proposed, by their index."""
-        found = {}
-        for one in self._past.values():
-            if one.sweep == sweep.id and one.index not in found:
-                found[one.index] = self.plan.point(sweep, one.index, one.parameters)
-        return dict(sorted(found.items()))
-
     def _open(self, point: Point) -> None:
-        self._add([(point, repetition) for repetition in range(self.plan.study.repetitions)])
+        self._sources.append((point, repetition) for repetition in range(self.plan.study.repetitions))
 
     def _propose(self) -> None:
-        """Opens one more point of the search that has the fewest open ones.
+        """Opens the points that come next, until one can run.
 
-        A search is not asked for more points at once than a quarter of its size, since what it proposes without results is
-        a guess; but a slot is never left idle for that.
+        A slot is never left idle for want of results; but what waits for a stage will keep it busy.
         """
-        idle = len(self.running) < self.slots
-        for search in sorted((one for one in self._searches if one.open), key=lambda one: one.pending(self.outcomes)):
-            if idle or search.pending(self.outcomes) < max(1, search.size // 4):
-                point = search.propose()
-                if point is not None:
-                    self._open(point)
-                    if self._ready or self._stages:
-                        return
+        if self._proposals is None:
+            return
+        idle = len(self.running) < self.slots and not self._waiting.count
+        for point in self._proposals.next(idle):
+            self._open(point)
+            self._take_in()
+            if self._waiting.trials or self._waiting.stages:
+                return

@@ -14,7 +14,7 @@ from typing import Protocol, final
 from htsweep.execute.agenda import Agenda
 from htsweep.execute.trial import Outcome, Terms, died, recorded
 from htsweep.execute.watch import Watch
-from htsweep.planning import Job
+from htsweep.jobs import Job
 
 POLL_SECONDS = 0.2
 """How long an executor waits for something to happen before time is told to go by."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import platform
@@ -22,9 +23,9 @@ from htsweep.execute.log import Log
 from htsweep.execute.measured import Measured, last_values, undefined
 from htsweep.execute.raised import account, cut
 from htsweep.execute.workspace import SAVE_SECONDS, Workspace
+from htsweep.jobs import Job, seed_for
 from htsweep.ledger import Ledger, Record, Store
 from htsweep.ledger.names import plain
-from htsweep.planning import Job, seed_for
 
 GRACE_SECONDS = 10.0
 """A trial that does not heed its time limit is ended with its process after this."""
@@ -243,12 +244,14 @@ def _limited(terms: Terms, overdue: Any) -> Iterator[None]:
     def ring(_: int, __: Any) -> None:
         raise TimeLimit
 
-    watch = threading.Timer(terms.time_limit + terms.grace, overdue) if terms.own_process else None
     main = threading.current_thread() is threading.main_thread()
+    timers = [threading.Timer(terms.time_limit + terms.grace, overdue)] if terms.own_process else []
+    if not main:  # a notebook server's thread, say, where no signal arrives: between two of its instructions
+        timers.append(threading.Timer(terms.time_limit, _raise_in, [threading.get_ident(), TimeLimit]))
     before = signal.signal(signal.SIGALRM, ring) if main else None
-    if watch is not None:
-        watch.daemon = True
-        watch.start()
+    for timer in timers:
+        timer.daemon = True
+        timer.start()
     if main:
         signal.setitimer(signal.ITIMER_REAL, terms.time_limit)
     try:
@@ -257,8 +260,13 @@ def _limited(terms: Terms, overdue: Any) -> Iterator[None]:
         if main:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
-        if watch is not None:
-            watch.cancel()
+        for timer in timers:
+            timer.cancel()
+
+
+def _raise_in(thread: int, kind: type[BaseException]) -> None:
+    """Has a thread raise before its next instruction of Python."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))
 
 
 def _record(

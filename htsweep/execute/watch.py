@@ -6,7 +6,7 @@ from typing import Protocol
 
 from htsweep.execute.agenda import Agenda
 from htsweep.execute.trial import Outcome
-from htsweep.planning import Job
+from htsweep.jobs import Job
 
 
 class Watch(Protocol):

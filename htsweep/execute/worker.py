@@ -28,7 +28,7 @@ from htsweep.execute import isolation, trial
 from htsweep.execute.executor import Work
 from htsweep.execute.scratch import Scratch
 from htsweep.execute.trial import Outcome, Terms
-from htsweep.planning import Job
+from htsweep.jobs import Job
 
 START_SECONDS = 300.0
 """How long a process may take to import what it needs: minutes on a busy network file system."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, final
 
 from htsweep.errors import HtsweepError
+from htsweep.jobs import Job, seed_for
 from htsweep.ledger import Store
-from htsweep.planning import Job, seed_for
 from tasks import cache
 
 SAVE_SECONDS = 30.0

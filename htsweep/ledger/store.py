@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, final
 
 import pyarrow.fs as fs
 
-from htsweep.errors import LedgerError, remedy_of
+from htsweep.errors import LedgerError, why
 
 
 @final
@@ -43,7 +43,7 @@ class Store:
             if self.folder is not None and not _nearest(self.folder).is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self._root)
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
-            raise LedgerError(f"the results folder {uri} cannot be opened: {_why(error, self.uri)}") from None
+            raise LedgerError(f"the results folder {uri} cannot be opened: {why(error, '--results', self.uri)}") from None
 
     def __reduce__(self) -> tuple[type[Store], tuple[str]]:
         return Store, (self.uri,)
@@ -123,10 +123,11 @@ class Store:
 
     def _words(self, doing: str, name: str, error: OSError) -> str:
         path = f"{self.uri.rstrip('/')}/{name}"
-        if doing in ("read", "listed") and getattr(error, "errno", None) in (errno.EACCES, errno.EPERM):
+        if doing in ("read", "listed") and error.errno in (errno.EACCES, errno.EPERM):
             return (f"{path} cannot be {doing}: {os.strerror(errno.EACCES)}; get the permission to read it from its owner, or "
                     "give another folder by --results")
-        return f"{path} cannot be {doing}: {_why(error, path)}"
+        # Not by the name that the error bears: that of a file that is written beside its place.
+        return f"{path} cannot be {doing}: {why(error, '--results', path)}"
 
     def _stream(self, path: str, data: bytes) -> None:
         with self._files.open_output_stream(path) as stream:
@@ -134,14 +135,6 @@ class Store:
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"
-
-
-def _why(error: Exception, path: str) -> str:
-    """What the file system said, and the remedy."""
-    number = getattr(error, "errno", None)
-    said = os.strerror(number) if number else str(error).partition("\n")[0]
-    # Not by the name that the error bears: that of a file that is written beside its place.
-    return f"{said}; {remedy_of(OSError(number or 0, said, path), '--results')}"
 
 
 def _nearest(path: Path) -> Path:

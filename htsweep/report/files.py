@@ -6,25 +6,24 @@ import os
 import tempfile
 from pathlib import Path
 
-from htsweep.errors import HtsweepError, remedy_of
+from htsweep.errors import HtsweepError, why
 
 
 def put(path: Path, content: str | bytes) -> Path:
     """Writes `content` to `path`, over what was there, and returns the path; who reads meanwhile sees the old or the new.
 
     Raises:
-        HtsweepError: it cannot be written; what was there still is.
+        HtsweepError: the file system refuses it.
     """
     try:
-        return _put(path, content)
+        _put(path, content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
     except OSError as error:
-        why = f"{error.strerror or error}; {remedy_of(error)}"
-        raise HtsweepError(f"{path} cannot be written: {why}") from error
+        raise HtsweepError(f"{path} cannot be written: {why(error)}") from error
+    return path
 
 
-def _put(path: Path, content: str | bytes) -> Path:
+def _put(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -34,7 +33,6 @@ def _put(path: Path, content: str | bytes) -> Path:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    return path
 
 
 def _umask() -> int:

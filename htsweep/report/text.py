@@ -31,7 +31,7 @@ def columns(protocol: str, yields: Collection[str] = tuple(METRICS)) -> list[str
 
 def report(
     trials: pd.DataFrame, measurements: pd.DataFrame, *, protocol: str = "last", repetitions: int | None = None,
-    factors: Sequence[str] | None = None, parameters: Sequence[str] = (), planned: pd.DataFrame | None = None,
+    factors: Sequence[str] | None = None, parameters: Sequence[str] = (), planned: pd.DataFrame | None = None, to_come: str = "",
     title: str = "", metrics: Sequence[str] = (),
 ) -> dict[str, str]:
     """The report as text by file name: `report.md`, `report.tex`, `report.csv`.
@@ -44,6 +44,7 @@ def report(
         factors: the study's factors; None: found by their names.
         parameters: the searched parameters.
         planned: one row per sweep of the plan (`sweep` and the factors), so that those without any trial are missed as well.
+        to_come: how many points of the searches have no trial yet, in words; "" for none.
         title: of the report.
         metrics: what is shown; none: the summary's.
 
@@ -63,7 +64,7 @@ def report(
     summary = summarise(chosen, design, metrics)
     found = tables.summary(summary, design, metrics, _configurations(chosen, parameters))
     how = explain(metrics, protocol, repetitions)
-    absent = missing(trials, design, repetitions, sorted(set(chosen["sweep"])), planned)
+    absent = missing(trials, design, repetitions, sorted(set(chosen["sweep"])), planned, to_come)
     told = typeset.markdown(found) or _nothing(metrics, measurements)
     parts = [f"# {typeset.plain(title)}" if title else "", how if found.blocks else "", told, absent]
     about = chosen[["sweep", "point", *(name for name in parameters if name in chosen)]].drop_duplicates("point")
@@ -84,8 +85,12 @@ def _nothing(metrics: Sequence[str], measurements: pd.DataFrame) -> str:
 
 def missing(
     trials: pd.DataFrame, design: Design, repetitions: int, chosen: Sequence[str], planned: pd.DataFrame | None = None,
+    to_come: str = "",
 ) -> str:
-    """What is not there, a line per sweep: which points are left out and why, and which sweeps have no result at all."""
+    """What is not there, a line per sweep: which points are left out and why, and which sweeps have no result at all.
+
+    `to_come`: how many points of the searches have no trial yet, in words.
+    """
     left = selection.left_out(trials, repetitions)
     points = trials.drop_duplicates("point").groupby("sweep", observed=True).size().to_dict()
     counts = left.groupby("sweep", sort=False, observed=True).agg(
@@ -99,10 +104,10 @@ def missing(
                      f"(trials: {ends}){result}")
     unseen = trials.iloc[:0] if planned is None else planned[~planned["sweep"].isin(trials["sweep"])]
     lines += [f"- {_sweep(row, design)}: not run; no result" for _, row in unseen.head(_LINES - len(lines)).iterrows()]
-    if not lines:
+    if not lines and not to_come:
         return f"Nothing is missing: every point has its {_repetitions(repetitions)}."
     more = len(counts) + len(unseen) - len(lines)
-    rest = [f"- and {more} more sweeps"] if more else []
+    rest = [*([f"- and {more} more sweeps"] if more else []), *([f"- {to_come} of the searches: not run"] if to_come else [])]
     return "\n".join(["Not there (a point takes part when all its repetitions are done):", "", *lines, *rest])
 
 
