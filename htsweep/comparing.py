@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, final
 
+from htsweep.analysis.infinities import with_infinities
 from htsweep.commands import given
 from htsweep.errors import HtsweepError, LedgerError, did_you_mean
 from htsweep.study import Study
@@ -95,6 +96,7 @@ class _State:
     measured: pd.DataFrame
 
 
+@with_infinities
 def compare(
     a: Study, b: Study | None = None, results: str = "results", results_b: str | None = None, *,
     before: str | None = None, commit: str | None = None, columns: Sequence[str] = (),

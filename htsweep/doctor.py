@@ -12,7 +12,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from htsweep.errors import HtsweepError, remedy_of
+from htsweep.errors import HtsweepError, LedgerError, remedy_of
 from htsweep.execute.machine import cores, gpus
 from htsweep.execute.workspace import cache_folder
 from htsweep.ledger import Lease, Ledger, Record, Store
@@ -48,6 +48,9 @@ def examine(results: str, say: Callable[[str], object]) -> int:
 
 
 def _failed(error: Exception, setting: str) -> Finding:
+    if isinstance(error, LedgerError):
+        problem, _, remedy = str(error).partition("; ")
+        return problem, remedy
     if isinstance(error, HtsweepError):  # its text says what to do
         head, _, rest = str(error).partition("\n" if "\n" in str(error) else "; ")
         return head, rest.strip() or "do what the message says, then run this again"
@@ -93,7 +96,10 @@ def _temporary() -> Finding:
 
 
 def _disk(results: str) -> Finding:
-    folder = Store(results).folder
+    try:
+        folder = Store(results).folder
+    except LedgerError:  # as the check of the storage says
+        return f"{results} is no folder", ""
     if folder is None:
         return f"{results} is not on this machine", ""
     while not folder.exists():

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
+from htsweep.analysis.infinities import with_infinities
 from htsweep.errors import HtsweepError, did_you_mean
 from htsweep.ledger.names import alike
 from htsweep.study import Study
@@ -172,6 +173,7 @@ def _tables(study: Study, results: str, asked: _Asked) -> dict[str, pd.DataFrame
     return found
 
 
+@with_infinities
 def _points(measured: pd.DataFrame, choice: pd.DataFrame, repetitions: int) -> pd.DataFrame:
     """One row per whole point: what was varied, its last step, `n` repetitions, means of all numbers, `chosen`."""
     import pandas as pd

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from htsweep import results as tables
 from htsweep import screening, task
+from htsweep.analysis.infinities import with_infinities
 from htsweep.commands import given
 from htsweep.errors import LedgerError
 from htsweep.ledger import Store
@@ -26,6 +27,7 @@ def folder_of(study: Study, results: str) -> Path:
     return base / "studies" / study.name
 
 
+@with_infinities
 def frontier(study: Study, results: str = "results") -> pd.DataFrame:
     """One row per whole point: its factors, means over repetitions with 95 % intervals, and whether it is on the front.
 
@@ -46,6 +48,7 @@ def frontier(study: Study, results: str = "results") -> pd.DataFrame:
         choice=selection.choice(measured, study.select, study.repetitions))
 
 
+@with_infinities
 def findings(study: Study, results: str = "results", metrics: Sequence[str] = ()) -> Findings:
     """Every table of the study's report; `metrics`: what is summarised, none: the accuracies."""
     import pandas as pd
@@ -127,6 +130,7 @@ def provenance(study: Study, ended: pd.DataFrame, results: str) -> dict[str, str
     return {name: value for name, value in told.items() if value}
 
 
+@with_infinities
 def write(
     study: Study, results: str, out: Path, metrics: Sequence[str] = (), widths: Sequence[str] = (),
 ) -> tuple[Findings, list[Path]]:
@@ -157,6 +161,7 @@ def written(
     return [*told, f"{out / 'figures'}: {len(drawn)} files" if drawn else "figures for print: --figures one,two"]
 
 
+@with_infinities
 def page(found: Findings) -> str:
     """The report's page as HTML."""
     from htsweep.report import answers
@@ -165,6 +170,7 @@ def page(found: Findings) -> str:
     return drawn.page(found, question=answers.question(found), answers=answers.answers(found))
 
 
+@with_infinities
 def draw(study: Study, results: str, out: Path) -> list[Path]:
     """Writes the frontier below `out` as PNG, SVG, PDF, HTML and CSV and returns the paths."""
     from htsweep.report import pareto
@@ -196,6 +202,7 @@ def export(study: Study, results: str, out: Path, formats: str) -> list[Path]:
     return export(*_load(study, results, None, "any"), out, [name.strip() for name in formats.split(",") if name.strip()])
 
 
+@with_infinities
 def _texts(study: Study, results: str, metrics: Sequence[str]) -> dict[str, str]:
     import pandas as pd
 

@@ -12,6 +12,7 @@ import importlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from htsweep.analysis.infinities import with_infinities
 from htsweep.errors import HtsweepError, did_you_mean
 from htsweep.protocols import CHOICE, NAMES, NEEDS, PROTOCOLS, READS, front, last_steps
 
@@ -40,6 +41,7 @@ def choose(measurements: pd.DataFrame, protocol: str = "last", repetitions: int 
     return at(measurements, choice(measurements, protocol, repetitions))
 
 
+@with_infinities
 def choice(measurements: pd.DataFrame, protocol: str = "last", repetitions: int | None = None) -> pd.DataFrame:
     """What `protocol` picks: (sweep, point, step), at most one row per sweep; a sweep without a whole point has none."""
     ask = find(protocol)
@@ -64,6 +66,7 @@ def possible(measured: Iterable[str]) -> list[str]:
     return [name for name in NAMES if any(there.issuperset(columns) for columns in needs(name))]
 
 
+@with_infinities
 def submitted(measurements: pd.DataFrame, repetitions: int | None = None) -> pd.DataFrame:
     """The fronts that the sweeps would submit, as `protocols.front` says; like any protocol it is handed no test column."""
     return front(_handed(measurements, repetitions, TEST))

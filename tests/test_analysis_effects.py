@@ -15,6 +15,7 @@ from statsmodels.stats.multitest import multipletests
 from htsweep import selection
 from htsweep.analysis.design import Design, design
 from htsweep.analysis.effects import effects, holm, improvement, least_holm, pooled, sign_flip, signed_rank, verdict
+from htsweep.analysis.infinities import with_infinities
 from htsweep.analysis.power import least_p
 
 DESIGN = Design(("dataset",), "method")
@@ -311,3 +312,17 @@ def test_pooled_over_one_group_is_the_effect() -> None:
     table = planted(1, 3, 6, 0.03)
     one, all_of = effects(table, DESIGN, [METRIC], "plain"), pooled(table, DESIGN, [METRIC], "plain")
     pd.testing.assert_frame_equal(all_of.drop(columns="groups"), one.drop(columns="dataset"))
+
+
+@pytest.mark.parametrize("odd", [math.inf, -math.inf, 1e308])
+def test_nothing_is_claimed_of_infinite_differences(odd: float) -> None:
+    """p would be 0: infinity is at least as far as anything, and inf - inf is nothing."""
+    assert math.isnan(with_infinities(sign_flip)(np.array([odd] * 8)))
+    assert signed_rank(np.array([odd] * 8)) == 2 / 2**8
+    runs = digits({"plain": (0.9, 0.1), "l2sp": (0.8, 0.2)}, repetitions=8)
+    metric = "test/missing_accuracy"
+    runs.loc[runs["method"] == "l2sp", metric] = odd
+    [row] = with_infinities(effects)(runs, design(runs.columns), [metric], "plain").to_dict("records")
+    assert row["verdict"] == "not shown"
+    assert math.isnan(row["p"])
+    assert math.isnan(row["low"])

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from htsweep.analysis.infinities import with_infinities
 from htsweep.analysis.interval import COVERAGE, bca, caution, half_width, interval_of, means
 
 NUMBERS = st.lists(st.integers(0, 1000).map(lambda one: one / 1000), min_size=2, max_size=9)
@@ -142,3 +143,16 @@ def test_few_repetitions_come_with_a_warning() -> None:
     assert "84 %" in caution(5)
     assert "89 %" in caution(9)
     assert (caution(1), caution(40)) == ("", "")
+
+
+@pytest.mark.parametrize("odd", [math.inf, -math.inf, 1e200, -1e308])
+def test_what_is_infinite_or_beyond_all_measure_has_no_interval(odd: float) -> None:
+    """And leaves its neighbours theirs, without a warning, of which pytest would make an error."""
+    rows = np.array([[0.1, 0.2, 0.4], [0.1, odd, 0.4], [odd, odd, odd]])
+    low, high = bca(rows)
+    assert (low[0], high[0]) == interval_of(rows[0])
+    assert np.isnan([low[1:], high[1:]]).all()
+    frame = pd.DataFrame({"cell": [0] * 3 + [1] * 3, "a": rows[:2].ravel()})
+    found = with_infinities(means)(frame, ["cell"], ["a"])
+    assert found["a low"].notna().tolist() == [True, False]
+    assert found["a n"].tolist() == [3, 3]

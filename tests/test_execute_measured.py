@@ -170,7 +170,8 @@ def test_names_of_settings_are_refused() -> None:
     ("", "the empty name"), ("a\nb", r"the name 'a\\nb' of a measurement holds a control character"), ("\0", "control character"),
     ("\ud800", r"'\\ud800' of a measurement holds a control character or half of a surrogate"), ("x\x7f", "control"),
     ("a" * 251, "has 251 characters; 250 are the most"), ("x[]", r"ends in \[\]"), (3, "is text, but got 3"), (None, "is text"),
-    (b"a", "is text, but got b'a'"),
+    (b"a", "is text, but got b'a'"), ("loss n", "ends in ' n', as the tables of means .* write 'loss_n'"),
+    ("a low", "ends in ' low'"),
 ])
 def test_names_that_some_table_could_not_give_back_are_refused(name: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):

@@ -10,9 +10,14 @@ from typing import Any
 import pytest
 
 from htsweep import results
-from htsweep.execute import raised
+from htsweep.execute import raised, trial
+from htsweep.execute.executor import Work
+from htsweep.execute.trial import Terms
+from htsweep.execute.worker import Worker
+from htsweep.execute.workspace import Workspace
 from htsweep.launching import launch
 from htsweep.ledger import Ledger, Store
+from htsweep.planning import plan
 from htsweep.status import status
 from htsweep.study import Study, read
 
@@ -266,3 +271,49 @@ def test_an_objective_may_come_in_a_later_row_of_its_step(run: Callable[..., Any
     assert done.failed == 6
     assert {row["reason"] for row in ends(study, tmp_path, "x").values()} == {
         "raised: ValueError: the objective score was not measured at step 3; it measured step, loss"}
+
+
+def test_a_trial_that_goes_on_is_not_compared_again_where_it_was_before(
+    study_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its values at a rung are those that it had there, as if it had never been interrupted."""
+    (tmp_path / "resumed_module.py").write_text(
+        "def resumed(config, workspace):\n    for step in range(int(workspace.load() or b'0'), 12):\n"
+        "        yield {'step': step, 'score': step / 10}\n        workspace.save(lambda: str(step + 1).encode())\n")
+    study = read(study_file("task: resumed_module:resumed\ngrid: {x: [1]}\nobjectives: [{metric: score, direction: maximize}]\n"
+                            "stop: {first: 2, eta: 2}\n"))
+    monkeypatch.syspath_prepend(tmp_path)
+    planned = plan(study)
+    point, repetition, name = next(iter(planned.trials()))
+    job = planned.job(point, repetition)
+
+    def terms(folder: str) -> Terms:
+        return Terms(str(tmp_path / folder), save_seconds=0, first_rung=2, eta=2, objectives=(("score", "maximize"),))
+
+    assert trial.run(job, terms("whole"), {}, 1).status == "done"
+    interrupted = Workspace(job, Store(tmp_path / "r"), {}, lambda: [{"step": step, "score": step / 10} for step in range(6)],
+                            save_seconds=0)
+    interrupted.save(lambda: b"6")
+    Store(tmp_path / "r").write(f"rungs/{job.sweep}/0/2/{name}~0.2", b"")
+    Store(tmp_path / "r").write(f"rungs/{job.sweep}/0/4/{name}~0.4", b"")
+    assert trial.run(job, terms("r"), {}, 1).status == "done"
+    for folder in ("whole", "r"):
+        rungs = [entry.name.removeprefix(f"rungs/{job.sweep}/0/") for entry in Store(tmp_path / folder).list("rungs")]
+        assert rungs == [f"2/{name}~0.2", f"4/{name}~0.4", f"8/{name}~0.8"]
+        rows = Ledger(Store(tmp_path / folder)).measurements()["score"].to_pylist()
+        assert rows == [step / 10 for step in range(12)]
+
+
+def test_a_trial_s_own_process_records_what_it_raises(study_file: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "failing_module.py").write_text(MODULE, encoding="utf-8")
+    study = read(study_file("task: failing_module:raising\ngrid: {how: [exit, surrogate, generator, shut]}\n"))
+    planned, worker = plan(study), Worker()
+    terms = Terms(str(tmp_path / "r"), paths=(str(tmp_path),), folder=str(tmp_path))
+    try:
+        reasons = [worker.run(Work(planned.job(point, repetition), terms, {}, 1)).reason
+                   for point, repetition, _ in planned.trials()]
+    finally:
+        worker.close()
+    assert reasons == ["raised: SystemExit: 3", "raised: ValueError: a \\ud800 b", "raised: GeneratorExit: of its own",
+                       "raised: Shut: (its text cannot be had: it raises SystemExit)"]
+    assert sorted(Ledger(Store(tmp_path / "r")).trials()["reason"].to_pylist()) == sorted(reasons)

@@ -95,11 +95,11 @@ def sign_flip(differences: np.ndarray) -> float:
     """The two-sided p of the paired sign-flip (permutation) test that the mean difference is 0 (Fisher 1935, section 21).
 
     It is the share of sign patterns whose sum is at least as far from 0: of all 2^n up to 16 differences, beyond of 99,999
-    random ones and the given one (fixed seed). NaNs do not count; no differences give NaN, and only zeros 1.
+    random ones and the given one (fixed seed). NaNs do not count; no differences, or infinite ones, give NaN, and only zeros 1.
     """
     sizes = np.asarray(differences, float)
     sizes = sizes[~np.isnan(sizes)]
-    if len(sizes) == 0:
+    if len(sizes) == 0 or not np.isfinite(np.abs(sizes).sum()):
         return float("nan")
     seen, total = abs(sizes.sum()), np.abs(sizes).sum()
     # The sums are the same whatever signs the differences have: sorted by size, neither order nor direction matters.

@@ -103,5 +103,7 @@ def _means(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Means of `values` (repetitions x points) over each sample; NaN where a sample has none of the point's repetitions."""
     known = ~np.isnan(values)
     size = counts @ known.astype(float)
-    total = counts @ np.where(known, values, 0.0)
+    total = counts @ np.where(np.isfinite(values), values, 0.0)
+    for infinite in (np.inf, -np.inf):  # not in the product above, since a sample may leave it out, and 0 inf is not a number
+        np.add(total, infinite, out=total, where=counts @ (values == infinite).astype(float) > 0)
     return np.where(size > 0, total / np.where(size > 0, size, 1), np.nan)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SMALL = 10_000_000
 """Cells of a merged object, rows times columns, that may be as empty as they like."""
-SPARSE = 4
+SPARSE = 2
 """Beyond that at least one cell in so many holds something: tasks that measure other things make no one wide table."""
 _TRIED = 4
 """So many of the last groups are tried for what comes next."""

@@ -12,6 +12,8 @@ RESERVED = frozenset({
     "record", "trial", "step", "kind", "status", "task", "config", "repetition", "sweep", "point", "point_index", "n", "chosen",
 })
 """What the tables say of a measurement beside its numbers. SQL does not tell capitals apart, so neither does this."""
+ENDS = (" n", " low", " high")
+"""How tables of means call what they say beside a mean: how many numbers it is of, and the ends of its interval."""
 LONGEST = 250
 """Characters of a name; MLflow takes no more."""
 MOST = 10_000
@@ -31,6 +33,11 @@ def problem(name: Any) -> str | None:
         return f"the name {shown(name)} of a measurement has {len(name)} characters; {LONGEST} are the most that MLflow takes"
     if name.endswith(LISTS):
         return f"the name {shown(name)} of a measurement ends in {LISTS}, which marks columns of lists; leave it out"
+    for end in ENDS:
+        if name.endswith(end):
+            plainly = name.removesuffix(end)
+            return (f"the name {shown(name)} of a measurement ends in '{end}', as the tables of means call what belongs to the "
+                    f"mean of {shown(plainly)}; write '{plainly}_{end.strip()}'")
     if name.lower() in RESERVED:
         return (f"the measurement {shown(name)} has the name of a column that says which measurement it is; give it another, "
                 f"such as 'train/{name}'")

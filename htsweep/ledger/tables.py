@@ -71,6 +71,9 @@ class Ledger:
             LedgerError: the store cannot be written; nothing counts then.
             ValueError: a measurement has a name that no table can hold.
         """
+        for measured in dict.fromkeys(name for one in measurements for name in one if name != "step"):
+            if wrong := names.problem(measured):
+                raise ValueError(wrong)
         row = {entry.name: _kept(getattr(record, entry.name)) for entry in fields(Record)}
         body = json.dumps([row, [dict(one) for one in measurements]], sort_keys=True, default=str)
         name = f"{record.trial}-{hashlib.sha256(body.encode()).hexdigest()[:12]}"
@@ -293,8 +296,6 @@ def _rows(record: str, trial: str, measurements: Iterable[Mapping[str, Any]]) ->
         "step": pa.array([int(row["step"]) for row in rows], pa.int64()),
     }
     for name in dict.fromkeys(name for row in rows for name in row if name != "step"):
-        if wrong := names.problem(name):
-            raise ValueError(wrong)
         values = [row.get(name) for row in rows]
         listed = [isinstance(value, list | tuple) for value in values]
         if any(value is not None and not many for value, many in zip(values, listed, strict=True)):

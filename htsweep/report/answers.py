@@ -70,7 +70,7 @@ def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Se
     best = order.iloc[0]
     ends = names.bracket(best["low"], best["high"], metric)
     text = f"{names.value(best[compared])} has the highest {noun(metric)}, {names.amount(best['mean'], metric)}"
-    text += f" {ends}" if ends != "[n/a]" else " (one repetition: no interval)"
+    text += f" {ends}" if ends != "[n/a]" else f" ({'one repetition' if best['n'] == 1 else 'not finite'}: no interval)"
     ties = int((order["mean"].round(12) == round(float(best["mean"]), 12)).sum()) - 1
     text += f", and so {'has' if ties == 1 else 'have'} {count(ties, 'other')}" if ties else ""
     effects = _of_group(findings.effects, findings, key)
