@@ -96,10 +96,7 @@ def _temporary() -> Finding:
 
 
 def _disk(results: str) -> Finding:
-    try:
-        folder = Store(results).folder
-    except LedgerError:  # as the check of the storage says
-        return f"{results} is no folder", ""
+    folder = Store(results).folder
     if folder is None:
         return f"{results} is not on this machine", ""
     while not folder.exists():

@@ -90,7 +90,7 @@ def remedy_of(error: Exception, setting: str = "", path: str = "") -> str:
     by = f" by {setting}" if setting else ""
     it = path or getattr(error, "filename", None) or "it"
     permission = f"get the permission to write to {it}, or give another folder{by}"
-    mounted = f"look at {it}, whose file system does not answer, or give another folder{by}; then run this again"
+    mounted = f"see that the file system of {it} is mounted and whole, or give another folder{by}; then run this again"
     remedies: dict[int, str] = {
         errno.ENOSPC: f"free some space on its disk, or give another folder{by}",
         errno.EDQUOT: f"free some of your quota on its disk, or give another folder{by}",

@@ -67,7 +67,7 @@ def refusing(monkeypatch: pytest.MonkeyPatch, number: int, when: Callable[[Path]
 
 @pytest.mark.parametrize(("number", "remedy"), [
     (errno.ENOSPC, "free some space"), (errno.EDQUOT, "free some of your quota"), (errno.EROFS, "can only be read"),
-    (errno.EACCES, "get the permission"), (errno.ESTALE, "whose file system does not answer"), (errno.EIO, "does not answer"),
+    (errno.EACCES, "get the permission"), (errno.ESTALE, "mounted and whole"), (errno.EIO, "mounted and whole"),
 ])
 def test_what_cannot_be_written_is_told_with_the_remedy_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
