@@ -23,8 +23,8 @@ ROOT = Path(__file__).parent.parent
 
 def ours(folder: Path) -> float:
     import htsweep
+    from htsweep.cli.progress import Progress
     from htsweep.ledger import Ledger, Store
-    from htsweep.progress import Progress
 
     study = htsweep.read(ROOT / "studies" / "digits.yaml")
     results = folder / "results"
@@ -44,10 +44,10 @@ def ours(folder: Path) -> float:
 
 def trained(config: dict[str, object], report: object) -> None:
     """The plain script's trial: a source model of its own, then the adaptation."""
-    from htsweep import task
-    from htsweep.execute.workspace import Workspace
-    from htsweep.jobs import Job
+    from htsweep.execution.workspace import Workspace
     from htsweep.ledger import Store
+    from htsweep.planning import task
+    from htsweep.planning.jobs import Job
 
     with tempfile.TemporaryDirectory() as temporary:
         repetition = config.pop("repetition")

@@ -24,10 +24,10 @@ from pathlib import Path
 import psutil
 
 import htsweep
-from htsweep.following import copy
 from htsweep.ledger import Ledger, Store
-from htsweep.mirroring import Members, look
-from htsweep.study import Study
+from htsweep.mirror.beside import Members, look
+from htsweep.mirror.process import copy
+from htsweep.study.schema import Study
 
 TASK = """
 import json, time
@@ -50,8 +50,9 @@ adapt.stages = lambda config: {"source": (__name__ + ":source", {})}
 """
 STUDY = "study: kills\ntask: kills_task:adapt\ngrid: {x: [1, 2, 3, 4]}\nrepetitions: 4\n"
 VICTIMS = {
-    "launch": "bin/htsweep launch", "Ray's user": "htsweep.execute.tune", "control store": "gcs_server",
-    "node manager": "raylet/raylet", "worker": "Trainable", "trial": "htsweep.execute.worker", "mirror": "htsweep.following",
+    "launch": "bin/htsweep launch", "Ray's user": "htsweep.execution.tune", "control store": "gcs_server",
+    "node manager": "raylet/raylet", "worker": "Trainable", "trial": "htsweep.execution.worker",
+    "mirror": "htsweep.mirror.process",
 }
 
 

@@ -22,7 +22,7 @@ PLAIN = 24
 
 def ours(trials: int, folder: Path) -> None:
     import htsweep
-    from htsweep.progress import Progress
+    from htsweep.cli.progress import Progress
 
     study_file = folder / "overhead.yaml"
     study_file.write_text(f"task: toy\ngrid: {{y: {[index / 100 for index in range(50)]}}}\nrepetitions: {trials // 50}\n")

@@ -29,16 +29,16 @@ def filled(folder: Path, steps: int, corners: int = 0) -> Path:
     """A ledger with 10,000 trials of `steps` measurements each, compacted, as a long study leaves it."""
     import json
 
-    from htsweep import study
     from htsweep.ledger import Ledger, Store, tables
-    from htsweep.planning import plan
+    from htsweep.planning.plan import plan
+    from htsweep.study import schema
 
     file = folder / "large.yaml"
     file.write_text(
         "task: holistic_transfer\ngrid:\n  dataset: [mnist-uci, uci-mnist]\n  missing_ratio: [0.1, 0.2, 0.3, 0.4, 0.5]\n"
         f"  method: [plain, frozen_classifier, linear_probe, oracle]\nrepetitions: 10\n"
         f"search: {{spaces: {{all: {{learning_rate: {[round(0.001 * (index + 1), 4) for index in range(25)]}}}}}}}\n")
-    planned = plan(study.read(file))
+    planned = plan(schema.read(file))
     random = np.random.default_rng(0)
     listed = list(planned.trials())
     assert planned.trial_count >= TRIALS, planned.trial_count

@@ -23,7 +23,7 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
 
 def imported() -> list[str]:
     """Which of the heavy packages `htsweep --help` imports."""
-    code = "import sys, contextlib, io\nfrom htsweep.cli import main\nwith contextlib.redirect_stdout(io.StringIO()), " \
+    code = "import sys, contextlib, io\nfrom htsweep.cli.app import main\nwith contextlib.redirect_stdout(io.StringIO()), " \
            f"contextlib.suppress(SystemExit):\n    main(['--help'])\nprint([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return eval(done.stdout)

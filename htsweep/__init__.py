@@ -16,19 +16,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from htsweep.comparing import compare
     from htsweep.launching import launch
-    from htsweep.notebook import open
-    from htsweep.planning import plan
-    from htsweep.querying import query
-    from htsweep.reporting import frontier
-    from htsweep.results import measurements, trials
-    from htsweep.study import read
+    from htsweep.planning.plan import plan
+    from htsweep.report.build import frontier
+    from htsweep.report.notebook import open
+    from htsweep.results.compare import compare
+    from htsweep.results.query import query
+    from htsweep.results.tables import measurements, trials
+    from htsweep.study.schema import read
 
 __all__ = ["compare", "frontier", "launch", "measurements", "open", "plan", "query", "read", "trials"]
 
-_HOMES = {"read": "study", "plan": "planning", "launch": "launching", "trials": "results", "measurements": "results",
-          "frontier": "reporting", "compare": "comparing", "query": "querying", "open": "notebook"}
+_HOMES = {"read": "study.schema", "plan": "planning.plan", "launch": "launching", "trials": "results.tables",
+          "measurements": "results.tables", "frontier": "report.build", "compare": "results.compare", "query": "results.query",
+          "open": "report.notebook"}
 
 
 def __getattr__(name: str) -> Any:

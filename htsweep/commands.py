@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
-    from htsweep.study import Study
+    from htsweep.study.schema import Study
 
 RESULTS = "results"
 """The folder of the results where the user names none."""

@@ -15,25 +15,25 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, final
 
-from htsweep import screening
 from htsweep.commands import given
 from htsweep.errors import HtsweepError, StudyHeld, did_you_mean
-from htsweep.estimate import estimate
-from htsweep.execute import machine
-from htsweep.execute.agenda import NOTHING, Agenda, Past
-from htsweep.execute.executor import Executor, work
-from htsweep.execute.inline import Inline
-from htsweep.execute.ray import Ray
-from htsweep.execute.trial import Terms
-from htsweep.execute.watch import Silent, Watch
-from htsweep.execute.workspace import SAVE_SECONDS, cache_folder
+from htsweep.execution import machine
+from htsweep.execution.agenda import NOTHING, Agenda, Past
+from htsweep.execution.executor import Executor, work
+from htsweep.execution.inline import Inline
+from htsweep.execution.ray import Ray
+from htsweep.execution.trial import Terms
+from htsweep.execution.watch import Silent, Watch
+from htsweep.execution.workspace import SAVE_SECONDS, cache_folder
 from htsweep.ledger import Lease, Ledger, Store, clear
 from htsweep.ledger.tables import PARTS
-from htsweep.mirroring import Follower, Mirrored
-from htsweep.planning import Plan, plan
-from htsweep.roster import COLUMNS, Roster, rows
-from htsweep.screening import Verdict
-from htsweep.study import Resources, Study
+from htsweep.mirror.beside import Follower, Mirrored
+from htsweep.planning.plan import Plan, plan
+from htsweep.planning.roster import COLUMNS, Roster, rows
+from htsweep.results import screen
+from htsweep.results.estimate import estimate
+from htsweep.results.screen import Verdict
+from htsweep.study.schema import Resources, Study
 
 ORPHAN_SECONDS = 5.0
 """After a launch was killed its workers live on for a moment, and what they end counts: it is not to be run again."""
@@ -60,7 +60,7 @@ class Launched:
     spared: int = 0
     """Trials of the pairs that it dropped."""
     failed: int = 0
-    """Trials, and scores of the screen, that have failed, in this launch or in an earlier one (htsweep/tally.py)."""
+    """Trials, and scores of the screen, that have failed, in this launch or in an earlier one (htsweep/results/tally.py)."""
     left: int = 0
     """Trials that have no result yet, those that failed not counted."""
     unreported: str = ""
@@ -139,12 +139,12 @@ def _compact(store: Store) -> None:
 
 def _both(whole: Plan, store: Store, stages: _Stages, run: Callable[[Agenda], bool]) -> Launched:
     """Runs the scores of the study's screen, where it has one, then what they keep of the plan; `run` as `_executor` gives it."""
-    scored = screening.plan_of(whole)
+    scored = screen.plan_of(whole)
     beside = () if scored is None else (whole, scored)
     scores = None if scored is None else agenda_of(scored, store, stages, beside)
     interrupted = scores is not None and run(scores)
-    verdicts = screening.judge(whole, Ledger(store))
-    agenda = agenda_of(screening.less(whole, verdicts), store, stages, beside)
+    verdicts = screen.judge(whole, Ledger(store))
+    agenda = agenda_of(screen.less(whole, verdicts), store, stages, beside)
     if scores is not None:
         agenda.closed, agenda.deadline = scores.closed, scores.deadline
     interrupted = interrupted or run(agenda)
@@ -292,14 +292,14 @@ class _Stages:
 
 def _told(study: Study, results: str, agenda: Agenda) -> tuple[tuple[Path, ...], str]:
     """The figures and the table of what there is by now; none of a study whose metrics they do not know."""
-    from htsweep import reporting
+    from htsweep.report import build
 
     if not agenda.over:
         return (), ""
-    out = reporting.folder_of(study, results)
-    _, written = reporting.write(study, results, out)
+    out = build.folder_of(study, results)
+    _, written = build.write(study, results, out)
     told = [path for path in written if path.name in ("report.html", "report.md", "report.tex")]
-    return (*reporting.draw(study, results, out), *told), reporting.tell(study, results)
+    return (*build.draw(study, results, out), *told), build.tell(study, results)
 
 
 def _held(study: Study, holder: Mapping[str, Any], folder: str, results: str) -> str:

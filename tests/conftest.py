@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 from large import Built
 
-from htsweep.planning import Plan
+from htsweep.planning.plan import Plan
 
 settings.register_profile("htsweep", max_examples=50, deadline=None)
 settings.load_profile("htsweep")

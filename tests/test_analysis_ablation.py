@@ -9,9 +9,9 @@ import pytest
 from scipy import stats
 from statsmodels.regression.linear_model import OLS
 
-from htsweep.ablating import FACTORIAL
 from htsweep.analysis.ablation import ablation, factorial
 from htsweep.analysis.design import Design
+from htsweep.planning.ablation import FACTORIAL
 
 SEEN, MISSING = "test/seen_accuracy", "test/missing_accuracy"
 DESIGN = Design(("dataset",), "method")

@@ -15,8 +15,8 @@ from statsmodels.stats.multitest import multipletests
 from htsweep import selection
 from htsweep.analysis.design import Design, design
 from htsweep.analysis.effects import effects, holm, improvement, least_holm, pooled, sign_flip, signed_rank, verdict
-from htsweep.analysis.infinities import with_infinities
-from htsweep.analysis.power import least_p
+from htsweep.planning.power import least_p
+from htsweep.selection.infinities import with_infinities
 
 DESIGN = Design(("dataset",), "method")
 METRIC = "test/seen_accuracy"

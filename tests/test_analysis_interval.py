@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from htsweep.analysis.infinities import with_infinities
 from htsweep.analysis.interval import COVERAGE, bca, caution, half_width, interval_of, means
+from htsweep.selection.infinities import with_infinities
 
 NUMBERS = st.lists(st.integers(0, 1000).map(lambda one: one / 1000), min_size=2, max_size=9)
 

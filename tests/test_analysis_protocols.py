@@ -60,7 +60,8 @@ def test_without_test_accuracy_there_is_no_gap() -> None:
 def test_groups_and_users_protocols_stand_in_rows_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = pd.concat([little().assign(dataset=name, sweep=f"{name}/a", point=lambda rows, name=name: name + rows["point"],
                                        trial=lambda rows, name=name: name + rows["trial"]) for name in ("x", "y")])
-    found = protocols(frame, Design(("dataset",), "method"), [OVERALL], names=["last", "htsweep.protocols:seen_validation"])
+    found = protocols(frame, Design(("dataset",), "method"), [OVERALL],
+                      names=["last", "htsweep.selection.protocols:seen_validation"])
     assert len(found) == 2 * 2 * 2
     assert list(found.columns[:4]) == ["dataset", "method", "sweep", "protocol"]
 

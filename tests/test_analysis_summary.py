@@ -16,8 +16,8 @@ from htsweep import selection
 from htsweep.analysis import effects
 from htsweep.analysis.design import Design, design
 from htsweep.analysis.effects import least_holm
-from htsweep.analysis.power import least_p, repetitions_needed
 from htsweep.analysis.summary import METRICS, aggregate, iqm, metrics_of, summarise
+from htsweep.planning.power import least_p, repetitions_needed
 
 GROUPED = Design(("dataset",), "method")
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from htsweep import reporting
 from htsweep.analysis.findings import Findings
+from htsweep.report import build
 from htsweep.report.document import document
-from htsweep.study import read
+from htsweep.study.schema import read
 
 GOLDEN = Path(__file__).parent / "golden"
 SEEN, MISSING, OVERALL = "test/seen_accuracy", "test/missing_accuracy", "test/overall_accuracy"
@@ -19,7 +19,7 @@ SEEN, MISSING, OVERALL = "test/seen_accuracy", "test/missing_accuracy", "test/ov
 def found() -> Findings:
     # Where it lies and what version read it is not what the tables say.
     study = read(str(GOLDEN / "golden.yaml"))
-    return dataclasses.replace(reporting.findings(study, str(GOLDEN / "ledger")), provenance={})
+    return dataclasses.replace(build.findings(study, str(GOLDEN / "ledger")), provenance={})
 
 
 def test_the_report_is_the_one_that_was_read(found: Findings) -> None:

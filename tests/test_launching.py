@@ -15,14 +15,14 @@ import pytest
 
 import htsweep
 from htsweep import results
+from htsweep.cli.status import status
 from htsweep.errors import HtsweepError, ResourceError, StudyHeld
-from htsweep.execute.agenda import Agenda
-from htsweep.execute.trial import Outcome
-from htsweep.jobs import Job
+from htsweep.execution.agenda import Agenda
+from htsweep.execution.trial import Outcome
 from htsweep.launching import Launched, launch
 from htsweep.ledger import Lease, Ledger, Store
-from htsweep.status import status
-from htsweep.study import Study, read
+from htsweep.planning.jobs import Job
+from htsweep.study.schema import Study, read
 
 TOY = "task: toy\ngrid: {x: [0.1, 0.5, 0.9]}\nrepetitions: 2\n"
 CHAIN = """\

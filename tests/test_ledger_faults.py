@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from htsweep.cli.app import main
 
-from htsweep import reporting, results
-from htsweep.cli import main
+from htsweep import results
+from htsweep.cli.status import status
 from htsweep.errors import HtsweepError, LedgerError
-from htsweep.execute.executor import Work
-from htsweep.execute.trial import Terms
-from htsweep.execute.worker import Worker
+from htsweep.execution.executor import Work
+from htsweep.execution.trial import Terms
+from htsweep.execution.worker import Worker
 from htsweep.launching import launch
 from htsweep.ledger import Ledger, Record, Store, store
-from htsweep.planning import plan
-from htsweep.status import status
-from htsweep.study import Study, read
+from htsweep.planning.plan import plan
+from htsweep.report import build
+from htsweep.study.schema import Study, read
 
 HTSWEEP = str(Path(sys.executable).parent / "htsweep")
 TOY = "task: toy\ngrid: {x: [0.1, 0.5, 0.9]}\n"
@@ -264,7 +265,7 @@ def test_results_that_can_only_be_read(toy: Study, tmp_path: Path) -> None:
 def test_a_report_that_cannot_be_written(toy: Study, tmp_path: Path) -> None:
     launch(toy, str(tmp_path / "r"), on="inline", mirror=None)
     (tmp_path / "out").write_text("a file")
-    for act in (lambda: reporting.write(toy, str(tmp_path / "r"), tmp_path / "out"),
-                lambda: reporting.export(toy, str(tmp_path / "r"), tmp_path / "out", "csv")):
+    for act in (lambda: build.write(toy, str(tmp_path / "r"), tmp_path / "out"),
+                lambda: build.export(toy, str(tmp_path / "r"), tmp_path / "out", "csv")):
         with pytest.raises(HtsweepError, match=r"out/\w+\.\w+ cannot be written: "):
             act()

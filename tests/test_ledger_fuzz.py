@@ -24,14 +24,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import htsweep
-from htsweep import reporting, results
-from htsweep.estimate import estimate
+from htsweep import results
+from htsweep.cli.status import status
 from htsweep.launching import launch
 from htsweep.ledger import Ledger, Record, Store, names, objects, tables
 from htsweep.ledger.objects import KEYS
 from htsweep.ledger.record import SCHEMA
-from htsweep.status import status
-from htsweep.study import Study, read
+from htsweep.report import build
+from htsweep.results.estimate import estimate
+from htsweep.study.schema import Study, read
 
 MORE = int(os.environ.get("HTSWEEP_FUZZ", "1"))
 FUZZ = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -196,12 +197,12 @@ def verbs(one: Study, folder: Path) -> None:
     launch(one, place, on="inline", mirror=None)
     assert estimate(one, place).trials == 4
     assert status(one, place).left == 0
-    assert reporting.tell(one, place)
+    assert build.tell(one, place)
     assert set(htsweep.query(one, "SELECT lr FROM trials", place)["lr"]) == {1, 2}
     measured = htsweep.query(one, "SELECT * FROM measurements", place)
     assert len(measured) == len(results.measurements(one, place))
     htsweep.query(one, "SELECT * FROM points, chosen", place)
-    reporting.export(one, place, folder / "out", "parquet,csv,json")
+    build.export(one, place, folder / "out", "parquet,csv,json")
     exported = pd.read_parquet(folder / "out" / "measurements.parquet")
     frame = results.measurements(one, place)
     assert exported.columns.tolist() == frame.columns.tolist()

@@ -15,14 +15,15 @@ import pandas as pd
 import pytest
 
 import htsweep
-from htsweep import reporting, results
+from htsweep import results
 from htsweep.errors import HtsweepError
-from htsweep.following import copy
 from htsweep.launching import launch
 from htsweep.ledger import Ledger, Record, Store, names
-from htsweep.planning import plan
-from htsweep.querying import tell
-from htsweep.study import Study, read
+from htsweep.mirror.process import copy
+from htsweep.planning.plan import plan
+from htsweep.report import build
+from htsweep.results.query import tell
+from htsweep.study.schema import Study, read
 
 ODD = ['q"uote', "it's", "a.b", "a", "a b ", " b", "é", "e\u0301", "日本", "🎉", "../up", "/top", "a//b", "a\\b", "%s", "{0}",
        "self", "order", "select", "Loss", "null", "nan", "1", "a,b", "a;b", "#c", "=1+1", "x" * 250, "test/seen_accuracy", "a?",
@@ -80,7 +81,7 @@ def test_the_list_of_columns_can_be_pasted(odd: tuple[Study, str]) -> None:
 
 
 def test_files_have_them(odd: tuple[Study, str], tmp_path: Path) -> None:
-    reporting.export(*odd, tmp_path, "parquet,csv,json")
+    build.export(*odd, tmp_path, "parquet,csv,json")
     frame = results.measurements(*odd)
     parquet = pd.read_parquet(tmp_path / "measurements.parquet")
     csv = pd.read_csv(io.StringIO((tmp_path / "measurements.csv").read_text(encoding="utf-8")))
@@ -113,7 +114,7 @@ def test_five_thousand_names(tmp_path: Path) -> None:
     frame = results.measurements(study, place)
     assert frame[MANY].to_numpy().tolist() == [[float(index) for index in range(5000)]] * 2
     assert htsweep.query(study, "SELECT m4999 FROM points", place)["m4999"].tolist() == [4999.0] * 2
-    reporting.export(study, place, tmp_path / "out", "parquet,csv,json")
+    build.export(study, place, tmp_path / "out", "parquet,csv,json")
     assert pd.read_csv(tmp_path / "out" / "measurements.csv")[MANY].equals(frame[MANY])
     assert time.monotonic() - began < 120
 
@@ -182,7 +183,7 @@ class TestKinds:
         with pytest.raises(HtsweepError, match="reads 'validation/seen_accuracy' as a number, but the trials measured lists"):
             htsweep.query(study, "SELECT * FROM chosen", str(tmp_path / "r"))
         with pytest.raises(HtsweepError, match="reads 'validation/seen_accuracy'"):
-            reporting.tell(study, str(tmp_path / "r"))
+            build.tell(study, str(tmp_path / "r"))
 
 
 def test_what_a_table_has_anyway_is_set_aside_and_said(

@@ -13,13 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 import htsweep
-from htsweep import reporting, results
+from htsweep import results
 from htsweep.errors import LedgerError
-from htsweep.estimate import estimate
 from htsweep.launching import launch
 from htsweep.ledger import Ledger, Record, Store, compaction, objects, tables
 from htsweep.ledger.compaction import Part, grouped
-from htsweep.study import Study, read
+from htsweep.report import build
+from htsweep.results.estimate import estimate
+from htsweep.study.schema import Study, read
 
 OLDER = Path(__file__).parent / "golden" / "older"
 """What an earlier version left of tasks that measured what it should have refused (older_task.py)."""
@@ -85,7 +86,7 @@ def test_what_an_earlier_version_kept_opens_and_says_what_is_set_aside(
     assert [entry.getMessage() for entry in caplog.records] == (
         [ASIDE[name].format(place, record)] if name in ASIDE else [])
     assert estimate(study, str(place)).trials_done == 1
-    assert reporting.tell(study, str(place))
+    assert build.tell(study, str(place))
     assert htsweep.query(study, "SELECT count(*) AS n FROM measurements", str(place))["n"].tolist() == [len(KEPT[name])]
 
 
@@ -106,7 +107,7 @@ def test_every_study_can_be_launched_on_it_and_nothing_is_lost(older: Callable[.
 def test_what_an_earlier_version_has_merged_opens_too(older: Callable[..., Study], tmp_path: Path, name: str) -> None:
     study = older(name, "[1, 2]")
     assert measured(study, OLDER / f"merged_{name}") == KEPT[name] * 2
-    assert reporting.tell(study, str(OLDER / f"merged_{name}"))
+    assert build.tell(study, str(OLDER / f"merged_{name}"))
 
 
 # -- other objects ---------------------------------------------------------------------------------------------------------------

@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 from mirrored import held, tags
 
-from htsweep import reporting, results, selection
+from htsweep import results, selection
 from htsweep.analysis.design import Design
 from htsweep.analysis.findings import Findings
-from htsweep.following import copy, selected
 from htsweep.ledger import Ledger, Record, Store
 from htsweep.mirror.copying import Mirror
+from htsweep.mirror.process import copy, selected
 from htsweep.mirror.run import SELECTED
-from htsweep.planning import plan
-from htsweep.study import Study, read
+from htsweep.planning.plan import plan
+from htsweep.report import build
+from htsweep.study.schema import Study, read
 
 TEXT = "task: toy\ngrid: {y: [0.2, 0.5]}\nsearch: {spaces: {all: {x: [0.1, 0.9]}}}\nrepetitions: 2\n"
 
@@ -44,7 +45,7 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         (out / "figures" / "two_column" / "frontier.png").write_bytes(b"png")
         return Findings(study.name, Design((), "y"), None, [], "last", 2, ""), []
 
-    monkeypatch.setattr(reporting, "write", write)
+    monkeypatch.setattr(build, "write", write)
     return folders
 
 

@@ -146,7 +146,7 @@ def test_a_taken_port_is_stepped_around_and_a_missing_database_is_named(database
 
 def test_a_ui_that_is_ended_takes_its_server_along(database: Path) -> None:
     mirror_of(database)
-    code = "import sys; from htsweep.cli import main; main(['ui', '--results', sys.argv[1], '--port', '0'])"
+    code = "import sys; from htsweep.cli.app import main; main(['ui', '--results', sys.argv[1], '--port', '0'])"
     process = subprocess.Popen([sys.executable, "-P", "-c", code, str(database.parent)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     address = process.stdout.readline().split()[2].rstrip(",")

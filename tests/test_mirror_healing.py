@@ -18,16 +18,16 @@ from ledgers import TRIALS, asked, fill, looked, toy
 from mirrored import FEW, STUDY, empty
 
 import htsweep.mirror.quiet  # noqa: F401  (before MLflow)
-from htsweep import following, reporting
 from htsweep.analysis.design import Design
 from htsweep.analysis.findings import Findings
+from htsweep.cli.status import status
 from htsweep.errors import HtsweepError
-from htsweep.following import copy
 from htsweep.ledger import Ledger, Store, objects
-from htsweep.mirror import address, database, schema
+from htsweep.mirror import address, database, process, schema
 from htsweep.mirror.copying import Mirror, explained, may_pass
-from htsweep.status import status
-from htsweep.study import Study
+from htsweep.mirror.process import copy
+from htsweep.report import build
+from htsweep.study.schema import Study
 
 # isort: split
 from alembic import command
@@ -43,7 +43,7 @@ def mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Study, Pa
         (out / "report.html").write_text("<html></html>")
         return Findings(study.name, Design((), "y"), None, [], "last", 2, ""), []
 
-    monkeypatch.setattr(reporting, "write", write)
+    monkeypatch.setattr(build, "write", write)
     study = toy(tmp_path)
     fill(study, tmp_path / "results")
     empty(tmp_path / "results" / "mlflow.db")
@@ -306,7 +306,7 @@ def test_measurements_that_cannot_be_read_hold_up_no_others(mirrored: tuple[Stud
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(objects, "measured", without)
-        written, found = following._settle(following.Members.of(study), Store(path.parent), "", 0.0)
+        written, found = process._settle(process.Members.of(study), Store(path.parent), "", 0.0)
     assert written == TRIALS - 1
     assert (found.runs, found.of) == (TRIALS - 1, TRIALS)
     assert "what 1 of them measured cannot be read" in found.trouble

@@ -14,15 +14,15 @@ from ledgers import TRIALS, asked, fill, looked, toy
 from mirrored import empty
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from htsweep import reporting
 from htsweep.analysis.design import Design
 from htsweep.analysis.findings import Findings
 from htsweep.errors import HtsweepError
-from htsweep.following import copy
 from htsweep.mirror import address, database
 from htsweep.mirror.copying import Mirror
+from htsweep.mirror.process import copy
 from htsweep.mirror.serving import free_port, serve, ui, wait_for
-from htsweep.study import Study
+from htsweep.report import build
+from htsweep.study.schema import Study
 
 ODD = ["100%", "a?b", "a#b", "a b", "a&b;c", "it's", 'say "x"', "é漢\U0001f600", "a\nb", "~", "dot.", "-x", "a+b", "a:b"]
 ALL_ODD = "%2F 100% ?x=1 #y & ; ' \" é漢 \n ~ [z] dot."
@@ -36,7 +36,7 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> None:
         (out / "report.html").write_text(f"<html>{place}</html>", encoding="utf-8")
         return Findings(study.name, Design((), "y"), None, [], "last", 2, ""), []
 
-    monkeypatch.setattr(reporting, "write", write)
+    monkeypatch.setattr(build, "write", write)
 
 
 def content(folder: Path) -> dict[str, str]:

@@ -26,7 +26,7 @@ def test_a_verb_stays_a_function_once_its_module_is_there() -> None:
 
 def test_importing_costs_nothing_heavy() -> None:
     heavy = ("torch", "ray", "mlflow", "pandas", "numpy", "pyarrow", "optuna", "duckdb")
-    code = ("import sys, htsweep; from htsweep.cli import app, main\n"
+    code = ("import sys, htsweep; from htsweep.cli.app import app, main\n"
             "import contextlib, io\n"
             "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): main(['--help'])\n"
             f"print([name for name in {heavy} if name in sys.modules])")
@@ -35,7 +35,7 @@ def test_importing_costs_nothing_heavy() -> None:
 
 
 def test_planning_imports_no_torch_ray_mlflow_or_pandas() -> None:
-    code = ("import sys; from htsweep.estimate import estimate; from htsweep.study import read\n"
+    code = ("import sys; from htsweep.results.estimate import estimate; from htsweep.study import read\n"
             "estimate(read('studies/digits.yaml'), '/nonexistent/results')\n"
             "print([name for name in ('torch', 'ray', 'mlflow', 'pandas', 'sklearn', 'timm') if name in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -15,10 +15,10 @@ import psutil
 import pytest
 
 from htsweep import results
+from htsweep.cli.status import status
 from htsweep.launching import launch
 from htsweep.ledger import Ledger, Store
-from htsweep.status import status
-from htsweep.study import Study, read
+from htsweep.study.schema import Study, read
 
 pytestmark = pytest.mark.ray
 HTSWEEP = str(Path(sys.executable).parent / "htsweep")
@@ -114,7 +114,7 @@ def test_a_launch_survives_the_loss_of_its_ray(study_file: Callable[..., Path], 
     """Ray's control store is killed, then the process that uses Ray."""
     path, folder = study_file(SLOW.replace("0.15", "0.4")), tmp_path / "results"
     process = start(path, folder)
-    for count, words in ((2, "gcs_server"), (7, "htsweep.execute.tune")):
+    for count, words in ((2, "gcs_server"), (7, "htsweep.execution.tune")):
         wait_for_ends(folder, count, process)
         daemon(process, words).kill()
     said, _ = process.communicate(timeout=200)

@@ -14,15 +14,14 @@ import pytest
 from screened import lay
 from test_report_page import HOSTILE, Read, drawn
 
-from htsweep import reporting
 from htsweep.analysis.design import Design
 from htsweep.analysis.findings import Findings
 from htsweep.launching import launch
-from htsweep.report import figures, names
+from htsweep.report import build, figures, names
 from htsweep.report.answers import answers, question
 from htsweep.report.document import document
 from htsweep.report.page import page
-from htsweep.study import Study, read
+from htsweep.study.schema import Study, read
 
 DROPPED = ("uci/0", "uci/4")
 OVERALL, MISSING = pairs.METRICS
@@ -53,12 +52,12 @@ def study(study_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.M
 
 def test_what_was_dropped_is_told_and_its_cost_where_another_study_knows_it(study: Callable[..., Study], tmp_path: Path) -> None:
     made, results = study(), str(tmp_path / "results")
-    before = reporting.findings(made, results)
+    before = build.findings(made, results)
     assert before.transferability.drop_duplicates("pair")["kept"].tolist() == [True, False, False] * 2
     assert before.regret.empty
     assert "dropped 4 of 6 pairs; what they would have given is not known" in "\n".join(answers(before))
     study(screened=False)
-    after = reporting.findings(made, results)
+    after = build.findings(made, results)
     pd.testing.assert_frame_equal(after.summary, before.summary)  # of what the screen kept, whatever else is known
     own = after.regret[after.regret["chosen"]]
     assert own[["score", "keep", "pairs", "regret"]].drop_duplicates().to_numpy().tolist() == [["worth", 1, 3, 0]]
@@ -75,7 +74,7 @@ def test_a_study_of_scores_has_a_table_of_scores_and_none_of_differences(study: 
     made = study("grid:\n  domain: [uci, usps]\n  source: [big, mid]\n  score: [worth, contrary]\n"
                  "  contrary.scale: [1.0, 2.0]\n")
     results = str(tmp_path / "results")
-    found = reporting.findings(made, results)
+    found = build.findings(made, results)
     table = found.transferability.pivot(index="pair", columns="score", values="value")
     assert table.shape == (4, 3)
     assert table["contrary, contrary.scale 2"].to_numpy() == pytest.approx(2 * table["contrary, contrary.scale 1"].to_numpy())
@@ -85,14 +84,14 @@ def test_a_study_of_scores_has_a_table_of_scores_and_none_of_differences(study: 
     assert headings == ["Scores", "Provenance", "What is not there"]
     assert question(found).startswith("Which of 4 pairs of source model and target data will transfer best, for 2 targets")
     assert answers(found)[0].startswith("uci: highest by worth")
-    sections = re.findall(r'<section id="(\w+)"', reporting.page(found))
+    sections = re.findall(r'<section id="(\w+)"', build.page(found))
     assert sections == ["transferability", "failures", "provenance"]
-    assert "transferability" in reporting.tell(made, results)
+    assert "transferability" in build.tell(made, results)
 
 
 def test_a_score_that_the_study_fixes_is_known_too(study: Callable[..., Study], tmp_path: Path) -> None:
     made = study("grid:\n  source: [big, mid]\nfixed: {score: contrary}\n")
-    found = reporting.findings(made, str(tmp_path / "results"))
+    found = build.findings(made, str(tmp_path / "results"))
     told = found.transferability[["source", "score", "rank"]].to_numpy().tolist()
     assert told == [["big", "contrary", 2], ["mid", "contrary", 1]]
 

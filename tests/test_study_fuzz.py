@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from htsweep.errors import StudyError
-from htsweep.study import Study, read
+from htsweep.study.schema import Study, read
 
 ROOT = Path(__file__).parent.parent
 TOY = """\

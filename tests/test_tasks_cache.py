@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from htsweep.errors import HtsweepError
-from htsweep.execute.workspace import cache_folder
+from htsweep.execution.workspace import cache_folder
 from tasks import cache
 from tasks.data import cached
 

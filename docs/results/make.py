@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 import htsweep
-from htsweep import reporting
 from htsweep.analysis.interval import half_width
+from htsweep.report import build
 from htsweep.report.document import document
 from htsweep.report.figures import figures
-from htsweep.selection import choose
-from htsweep.study import Study
+from htsweep.selection.choose import choose
+from htsweep.study.schema import Study
 
 HERE = Path(__file__).parent
 STUDIES = HERE.parent.parent / "studies"
@@ -64,11 +64,11 @@ def main() -> None:
         study = htsweep.read(STUDIES / f"{name}.yaml")
         if not given.no_launch:
             htsweep.launch(study, results=given.results)
-        parts = [reporting.tell(study, given.results, metrics=columns) for columns in TABLES[name]]
+        parts = [build.tell(study, given.results, metrics=columns) for columns in TABLES[name]]
         # Each table after the first leaves out the title.
         page = [*(parts[:1] or [f"# {name}\n"]), *(part.partition("\n")[2].strip() + "\n" for part in parts[1:])]
         if name in CONCLUSIONS:
-            found = reporting.findings(study, given.results)
+            found = build.findings(study, given.results)
             page += list(sections(document(found)["report.md"], CONCLUSIONS[name]))
             page += [regrets(found.regret)] if len(found.regret) else []
             wanted = {figure.partition("_")[0] for figure in FIGURES[name]}

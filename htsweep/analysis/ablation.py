@@ -54,7 +54,7 @@ def ablation(
     Args:
         chosen: what `selection.choose` returns: one row per sweep and repetition.
         design: which columns are the factors.
-        variants: which sweep has which components in which cell (htsweep/ablating.py, `variants`).
+        variants: which sweep has which components in which cell (htsweep/planning/ablation.py, `variants`).
         metrics: columns of `chosen`.
         level: of the intervals.
     """

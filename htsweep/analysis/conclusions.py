@@ -18,13 +18,13 @@ from htsweep.analysis.design import ROLES, Design
 from htsweep.analysis.effects import effects, pooled
 from htsweep.analysis.findings import Findings
 from htsweep.analysis.importance import importance
-from htsweep.analysis.power import least_p, repetitions_needed
 from htsweep.analysis.protocols import caution, protocols
 from htsweep.analysis.ranks import ranks
 from htsweep.analysis.regret import regret
 from htsweep.analysis.sensitivity import sensitivity
 from htsweep.analysis.summary import METRICS, aggregate, metrics_of, summarise
 from htsweep.analysis.volumes import volumes
+from htsweep.planning.power import least_p, repetitions_needed
 
 OVERALL = "test/overall_accuracy"
 CURVES = ("test/curve_seen", "test/curve_missing")

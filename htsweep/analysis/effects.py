@@ -15,7 +15,7 @@ import pandas as pd
 
 from htsweep.analysis.design import ROLES, Design
 from htsweep.analysis.interval import LEVEL, bca, stacked
-from htsweep.analysis.power import DRAWS, EXACT, least_p
+from htsweep.planning.power import DRAWS, EXACT, least_p
 
 ALPHA = 0.05
 _KEPT = 100

@@ -101,7 +101,7 @@ def _areas(rows: pd.DataFrame, about: Sequence[str]) -> pd.DataFrame:
 
 def _best_front(measurements: pd.DataFrame, repetitions: int | None) -> pd.DataFrame:
     """The rows of each sweep's points and steps whose mean seen and missing test accuracies no other of it beats on both."""
-    from htsweep.protocols import reached
+    from htsweep.selection.protocols import reached
 
     found = reached(selection.whole(measurements, repetitions), [SEEN, MISSING])
     kept = non_dominated(found[SEEN], found[MISSING], found["sweep"].to_numpy())

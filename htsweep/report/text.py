@@ -10,9 +10,9 @@ from htsweep import selection
 from htsweep.analysis.design import Design
 from htsweep.analysis.design import design as design_of
 from htsweep.analysis.interval import caution
-from htsweep.analysis.power import least_p, repetitions_needed
 from htsweep.analysis.summary import METRICS, metrics_of, summarise
 from htsweep.errors import HtsweepError, did_you_mean
+from htsweep.planning.power import least_p, repetitions_needed
 from htsweep.report import names, tables, typeset
 
 ALPHA = tables.REACHABLE

@@ -1,0 +1,1 @@
+"""The command line: words come in, what a person reads goes out."""

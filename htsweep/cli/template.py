@@ -1,0 +1,87 @@
+"""A commented study file from flags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from htsweep.commands import Given
+from htsweep.errors import HtsweepError, Problem, StudyError
+from htsweep.study import document
+
+_TEMPLATE = """\
+# {title}: {command}
+#
+# A study holds sweeps (one per cell of the grid), a sweep holds points (configurations), a point holds trials (its
+# repetitions), a trial leaves measurements. Launching does what is missing: edit, launch again, and only the new trials run.
+study: {name}
+task: {task}
+
+# Each factor is a list; every combination is a sweep. Any key of the task's config may be a factor.
+grid:
+{grid}
+
+# Replicates: each has its own class split, data split and initialisation, the same for every method.
+# A paired test can reach p < 0.05 from 6 on.
+repetitions: {repetitions}
+
+# Keys of the task's config that are the same everywhere, such as epochs or learning_rate.
+fixed: {{}}
+
+# Search inside each sweep over the parameters of its methods (search_spaces/METHOD.yaml). Without it each method runs once
+# with its paper's constants. sampler: grid, random, qmc, tpe or nsga2; trials: points per sweep.
+# search: {{sampler: grid, trials: 5, spaces: {{l2sp: {{backbone: [0.01, 0.1, 1.0]}}}}}}
+
+# What adaptive samplers and early stopping look at. Test columns only with `oracle: true`.
+# objectives:
+#   - {{metric: validation/seen_accuracy, direction: maximize}}
+
+# Stop the trials that are behind, inside each sweep and repetition; the first rung is at this step.
+# stop: {{first: 60, eta: 3}}
+
+# The rule that picks a point of each sweep: last, seen_validation, or oracle (looks at the test set, and says so).
+select: last
+
+# What one trial takes; gpu may be a fraction.
+resources: {{cpu: 1, gpu: 0}}
+
+# Where a launch ends tidily: trials, wall_hours, gpu_hours.
+# budget: {{wall_hours: 8}}
+"""
+
+
+def write(file: Path, grid: Mapping[str, str], weights: Sequence[str], repetitions: int, force: bool = False) -> str:
+    """Writes the study file and returns what to do next.
+
+    Raises:
+        HtsweepError: the file exists already, or cannot be written.
+        StudyError: the flags do not make a valid study; nothing is written.
+    """
+    from htsweep.report.files import put
+    from htsweep.study.schema import read
+
+    if file.exists() and not force:
+        raise HtsweepError(f"{file} exists already; give another name, or --force to overwrite it")
+    text = _text(file, grid, weights, repetitions)
+    read(file, text=text)  # a flag's mistake is the flag's: it is said now, and not by the launch
+    put(file, text)
+    given = Given(str(file))
+    return f"wrote {file}\nTo see what it would run: {given.verb('plan')}\nTo run it: {given.launch()}"
+
+
+def _text(file: Path, grid: Mapping[str, str], weights: Sequence[str], repetitions: int) -> str:
+    factors = {key: [document.scalar(part.strip()) for part in text.split(",") if part.strip()] for key, text in grid.items()}
+    for weight in weights:
+        key, equals, text = weight.partition("=")
+        if not equals or not text:
+            raise StudyError(str(file), [Problem(f"--weight {weight}", "a weight is METHOD.PARAMETER=VALUES, such as "
+                                                 "l2sp.backbone=0.01,0.1")])
+        factors[key.strip()] = [document.scalar(part.strip()) for part in text.split(",")]
+    # The file's name as a study may be called; a line break in it would end the comment.
+    name = re.sub(r"[^A-Za-z0-9._ -]", "_", file.stem).lstrip("._ -") or "study"
+    return _TEMPLATE.format(
+        title=name, command=" ".join(Given(str(file)).launch().split("\n")), name=document.dump(name), task="holistic_transfer",
+        repetitions=repetitions,
+        grid="\n".join(f"  {document.dump(key)}: {document.dump(values)}" for key, values in factors.items()),
+    )

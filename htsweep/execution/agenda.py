@@ -1,0 +1,282 @@
+"""What to run next: the plan less what the ledger has, stages before the trials that need them.
+
+The plan is walked only a little ahead of what runs: it may have more trials than memory holds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, final
+
+from htsweep.execution.proposing import Proposals
+from htsweep.execution.trial import Outcome
+from htsweep.execution.waiting import Waiting
+from htsweep.planning.jobs import Job, trial_id, with_inner
+from htsweep.planning.plan import Plan, Point
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+AHEAD = 10_000
+"""Trials that stand ready, or wait for their stages, at most: stages are found early enough to be made first."""
+STEPS = 20_000
+"""Steps of the walk through a plan that one call takes at most: it shall answer within a second."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the ledger says of one trial, or of one stage."""
+
+    status: str
+    seconds: float = 0.0
+    gpu: float = 0.0
+    attempt: int = 1
+    artifact: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    values: Mapping[str, float] = field(default_factory=lambda: NOTHING)
+    kind: str = "stage"
+    point: Point | None = None
+    """What an adaptive sampler proposed."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it needs no further run."""
+        return self.status in ("done", "stopped")
+
+
+@final
+class Agenda:
+    """The work of one launch: `next` hands it out, `end` takes what became of it.
+
+    Both executors drive it from one thread, so it holds no lock.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        past: Mapping[str, Past],
+        hold: Callable[[str], bool] = lambda stage: True,
+        look: Callable[[str], Past | None] = lambda stage: None,
+        gpu_hours: float = 0.0,
+    ) -> None:
+        """The work that is left.
+
+        Args:
+            plan: what the study means.
+            past: what the ledger has of the plan's trials and stages, by trial.
+            hold: takes a stage for this launch; False while another launch makes it.
+            look: what the ledger has of a stage now.
+            gpu_hours: what the study has used up of its budget.
+        """
+        self.plan = plan
+        self.slots = 1
+        """How many trials run at once, as far as is known; the executor sets it."""
+        self.running: dict[str, Job] = {}
+        self.done: Counter[str] = Counter()
+        """Ended in this launch, by `trial` or `stage` and status, such as `trial done`."""
+        self.reused = sum(one.kind == "trial" and one.over for one in past.values())
+        self.failures: list[Outcome] = []
+        self.closed: str | None = None
+        """Why no more is handed out, or None."""
+        self.total = plan.trial_count
+        """Trials of the study; at most so many until `exact`."""
+        self.exact = plan.exact
+        self._hold, self._look = hold, look
+        self._past = past
+        self._tries: Counter[str] = Counter()
+        self._waiting = Waiting(
+            {trial: one.artifact for trial, one in past.items() if one.kind == "stage" and one.status == "done"})
+        wall_hours = plan.study.budget.wall_hours
+        self.deadline = None if wall_hours is None else time.time() + wall_hours * 3600
+        """When, in unix seconds, nothing more may start."""
+        self._gpu_hours = gpu_hours
+        self._counted = 0
+        self._proposals = Proposals(plan, [one.point for one in past.values() if one.point]) if plan.adaptive else None
+        self._sources: deque[Iterator[tuple[Point | None, int]]] = deque([] if plan.adaptive else [self._walk()])
+        """What is still to be taken in: (point, repetition); None for a point that means the same as one before."""
+        if self._proposals:
+            for point in self._proposals.points:
+                self._open(point)
+        self._take_in()
+
+    # -- what an executor calls ------------------------------------------------------------------------------------------
+
+    def next(self) -> Job | None:
+        """The next job, or None where nothing can start now."""
+        self._check_budget()
+        if self.closed:
+            return None
+        self._take_in()
+        job = self._next_stage()
+        if job is None and not self._waiting.trials:
+            self._propose()
+        if job is None and self._waiting.trials:
+            job = self._waiting.trials.popleft()
+        if job is not None:
+            self.running[job.trial] = job
+            self._tries[job.trial] += 1
+            self._counted += job.kind == "trial" and self._tries[job.trial] == 1
+        return job
+
+    def attempt(self, job: Job) -> int:
+        """Which attempt at the job this is, over all launches."""
+        past = self._past.get(job.trial)
+        return self._tries[job.trial] + (past.attempt if past else 0)
+
+    def artifacts(self, job: Job) -> dict[str, Mapping[str, str]]:
+        """The artifacts of the job's stages, by the names that the task calls them."""
+        return {name: self._waiting.artifacts[stage] for name, stage in job.stages.items()}
+
+    def end(self, job: Job, outcome: Outcome) -> None:
+        """Takes in how a job ended: releases what waited for it, retries it, tells its search."""
+        self.running.pop(job.trial, None)
+        self._gpu_hours += outcome.seconds * self.plan.study.resources.gpu / 3600
+        if outcome.status == "failed" and self._again(job, outcome):
+            self._waiting.put(job)
+            return
+        self._tries.pop(job.trial, None)
+        self.done[f"{job.kind} {outcome.status}"] += 1
+        if outcome.status == "failed":
+            self.failures.append(outcome)
+        if job.kind == "stage" and outcome.status == "failed":
+            self._waiting.failed(job.trial)
+        elif job.kind == "stage":
+            self._waiting.made(job.trial, outcome.artifact)
+        elif self._proposals:
+            self._proposals.tell(job.point, job.repetition, None if outcome.status == "failed" else outcome.values)
+
+    def withdraw(self, job: Job) -> None:
+        """Takes a job back that was handed out but did not run."""
+        self.running.pop(job.trial, None)
+
+    def requeue(self, job: Job) -> None:
+        """Takes a job back that did not run through no fault of its own; it is handed out again, as the same attempt."""
+        self.running.pop(job.trial, None)
+        self._tries[job.trial] -= 1
+        self._counted -= job.kind == "trial" and self._tries[job.trial] == 0
+        self._waiting.put_first(job)
+
+    def close(self, why: str) -> None:
+        """Hands out nothing more; what runs may end."""
+        self.closed = self.closed or why
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing runs and nothing more will be handed out."""
+        if self.running:
+            return False
+        if self.closed:
+            return True
+        more = self._sources or (self._proposals and self._proposals.open)
+        return not (self._waiting.trials or self._waiting.stages or more)
+
+    @property
+    def blocked(self) -> Mapping[str, str]:
+        """Trials that cannot run, and the stage that failed under them."""
+        return self._waiting.blocked
+
+    @property
+    def over(self) -> int:
+        """Trials of the study that have a result."""
+        return self.reused + self.done["trial done"] + self.done["trial stopped"]
+
+    @property
+    def left(self) -> int:
+        """Trials of the study that have no result yet, failed ones not counted; at most so many until `exact`."""
+        return max(0, self.total - self.over - self.done["trial failed"] - len(self.blocked))
+
+    # -- inside ----------------------------------------------------------------------------------------------------------
+
+    def _walk(self) -> Iterator[tuple[Point | None, int]]:
+        """The plan's trials in its order; after the first repetition it is known how many they are."""
+        points = 0
+        for repetition in range(self.plan.study.repetitions if self.plan.sweeps else 0):
+            for point in self.plan.steps():
+                points += point is not None and repetition == 0
+                yield point, repetition
+            self.total, self.exact = points * self.plan.study.repetitions, True
+
+    def _take_in(self) -> None:
+        """Takes in the trials that come next, until `AHEAD` are at hand, or for so many steps as can be waited for."""
+        # In a list each step is short. Of what must be made first, a few are enough as long as there is work.
+        steps = 0
+        while self._sources and len(self._waiting.trials) + self._waiting.count < AHEAD:
+            if not self.plan.exact and steps >= (STEPS // 40 if self._waiting.trials else STEPS):
+                return
+            steps += 1
+            found = next(self._sources[0], None)
+            if found is None:
+                self._sources.popleft()
+            elif found[0] is not None:
+                self._add(found[0], found[1])
+                if self._hopeless:
+                    self._sources.clear()
+
+    @property
+    def _hopeless(self) -> bool:
+        """Whether the walk meets only trials whose stage failed: in a plan that is not listed it may meet a billion of them."""
+        at_hand = self._waiting.trials or self._waiting.count or self.running
+        return not self.plan.exact and not at_hand and len(self.blocked) >= AHEAD
+
+    def _add(self, point: Point, repetition: int) -> None:
+        trial = trial_id(point.id, repetition)
+        past = self._past.get(trial)
+        if self._proposals and not self._proposals.begin(point, repetition):
+            return
+        if past is not None and past.over:
+            if self._proposals:
+                self._proposals.tell(point.id, repetition, past.values)
+            return
+        needs = self.plan.needs(point)
+        for stage in with_inner(needs.values()):
+            if not self._waiting.knows(trial_id(stage.point, repetition)):
+                self._waiting.add(stage.job(repetition))
+        self._waiting.add(self.plan.job(point, repetition))
+
+    def _next_stage(self) -> Job | None:
+        """The next stage that no other launch is making: stages are what most other work waits for."""
+        for _ in range(len(self._waiting.stages)):
+            stage = self._waiting.stages.popleft()
+            there = self._look(stage.trial)
+            if there is not None and there.status == "done":
+                self._waiting.made(stage.trial, there.artifact)
+            elif self._hold(stage.trial):
+                return stage
+            else:
+                self._waiting.put(stage)
+        return None
+
+    def _again(self, job: Job, outcome: Outcome) -> bool:
+        retry = self.plan.study.retry
+        kind = (outcome.reason or "").partition(":")[0]
+        return self.closed is None and kind in retry.reasons and self._tries[job.trial] < retry.attempts
+
+    def _check_budget(self) -> None:
+        budget = self.plan.study.budget
+        if budget.trials is not None and self.reused + self._counted >= budget.trials:
+            self.close(f"budget of {budget.trials} trials")
+        if self.deadline is not None and time.time() >= self.deadline:
+            self.close(f"budget of {budget.wall_hours:g} wall hours")
+        if budget.gpu_hours is not None and self._gpu_hours >= budget.gpu_hours:
+            self.close(f"budget of {budget.gpu_hours:g} GPU hours")
+
+    # -- adaptive samplers -----------------------------------------------------------------------------------------------
+
+    def _open(self, point: Point) -> None:
+        self._sources.append((point, repetition) for repetition in range(self.plan.study.repetitions))
+
+    def _propose(self) -> None:
+        """Opens the points that come next, until one can run.
+
+        A slot is never left idle for want of results; but what waits for a stage will keep it busy.
+        """
+        if self._proposals is None:
+            return
+        idle = len(self.running) < self.slots and not self._waiting.count
+        for point in self._proposals.next(idle):
+            self._open(point)
+            self._take_in()
+            if self._waiting.trials or self._waiting.stages:
+                return

@@ -1,0 +1,118 @@
+"""The searches of an adaptive sampler: which points are open, what they gave, which comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
+from typing import final
+
+from htsweep.planning.plan import Plan, Point, Sweep
+from htsweep.planning.search import propose
+
+Told = dict[int, tuple[float, ...] | None]
+"""Repetition -> the objectives that a point's trial measured last; None: it failed, or did not measure them."""
+
+
+@final
+class Proposals:
+    """The searches of a plan under an adaptive sampler, one in each sweep."""
+
+    def __init__(self, plan: Plan, points: Iterable[Point]) -> None:
+        """Searches that go on from the `points` that earlier launches proposed."""
+        self._plan = plan
+        self._metrics = [objective.metric for objective in plan.study.objectives]
+        self._searches = {sweep.id: _Search(plan, sweep) for sweep in plan.sweeps}
+        self._of: dict[str, list[_Search]] = {}
+        """Point -> the searches that have it: two sweeps may have a point in common."""
+        self._told: dict[str, Told] = {}
+        self._begun: dict[str, set[int]] = {}
+        for point in sorted(points, key=attrgetter("index")):
+            search = self._searches[point.sweep]
+            if search.open and not (search.points and search.points[-1].index == point.index):
+                self._have(search, plan.point(search.sweep, point.index, point.parameters))
+
+    @property
+    def points(self) -> list[Point]:
+        """The points that were proposed so far, sweep by sweep."""
+        return [point for search in self._searches.values() for point in search.points]
+
+    @property
+    def open(self) -> bool:
+        """Whether there is another point to propose."""
+        return any(search.open for search in self._searches.values())
+
+    def begin(self, point: Point, repetition: int) -> bool:
+        """Whether nobody has asked for this trial before."""
+        begun = self._begun.setdefault(point.id, set())
+        if repetition in begun:
+            return False
+        begun.add(repetition)
+        return True
+
+    def tell(self, point: str, repetition: int, values: Mapping[str, float] | None) -> None:
+        """Takes in what a trial measured last; None: it failed."""
+        told = self._told.setdefault(point, {})
+        more = repetition not in told
+        known = values is not None and all(metric in values for metric in self._metrics)
+        told[repetition] = tuple(values[metric] for metric in self._metrics) if known and values is not None else None
+        if more and self._whole(point):
+            for search in self._of.get(point, ()):
+                search.pending -= 1
+
+    def next(self, idle: bool) -> Iterator[Point]:
+        """The next point of each search, of the one that has the fewest open points first.
+
+        A search is not asked for more points at once than a quarter of its size, since what it proposes without results is
+        a guess; unless a slot is `idle`.
+        """
+        for search in sorted((one for one in self._searches.values() if one.open), key=attrgetter("pending")):
+            if idle or search.pending < max(1, search.size // 4):
+                point = search.propose([(one.parameters, self._mean(one)) for one in search.points])
+                if point is not None:
+                    self._have(search, point)
+                    yield point
+
+    def _have(self, search: _Search, point: Point) -> None:
+        search.points.append(point)
+        self._of.setdefault(point.id, []).append(search)
+        search.pending += not self._whole(point.id)
+
+    def _whole(self, point: str) -> bool:
+        """Whether the point's trial has ended in every repetition."""
+        return len(self._told.get(point, ())) == self._plan.study.repetitions
+
+    def _mean(self, point: Point) -> tuple[float, ...] | None:
+        """The mean of a point over its repetitions, once all have ended."""
+        values = [one for one in self._told.get(point.id, {}).values() if one is not None]
+        if not self._whole(point.id) or not values:
+            return None
+        return tuple(sum(column) / len(values) for column in zip(*values, strict=True))
+
+
+@final
+class _Search:
+    """One sweep: its points so far."""
+
+    def __init__(self, plan: Plan, sweep: Sweep) -> None:
+        self.sweep = sweep
+        self.size = plan.sizes[sweep.id]
+        self.points: list[Point] = []
+        self.pending = 0
+        """Points that are proposed but not yet measured in every repetition."""
+        self._plan = plan
+        self._exhausted = False
+
+    @property
+    def open(self) -> bool:
+        """Whether there is another point to propose."""
+        return not self._exhausted and len(self.points) < self.size
+
+    def propose(self, history: list[tuple[Mapping[str, object], tuple[float, ...] | None]]) -> Point | None:
+        """The next point, told the mean of each earlier one over its repetitions."""
+        index = max((point.index for point in self.points), default=-1) + 1
+        parameters = propose(self.sweep.space, self._plan.sampler, self._plan.study.directions, history, index,
+                             seed_name=self.sweep.id)
+        if parameters is None:
+            self._exhausted = True
+            return None
+        return self._plan.point(self.sweep, index, parameters)

@@ -1,0 +1,339 @@
+"""The process between a launch and Ray: it starts Ray, or joins a cluster, and has Tune place the work; the home of Ray.
+
+It reads commands from one pipe and writes events to another, a line of JSON each (htsweep/execution/ray.py is the other end).
+Ray ends the process that uses it when its control store or its node is lost; so that process is not the launch. Tune places
+the work and nothing else: its searcher hands out what came, its trainable runs a whole trial in one step and is reused, its
+snapshots and loggers are off. The ledger is the record.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, final
+
+import ray
+from ray import tune
+from ray.tune.search import Searcher
+
+from htsweep.errors import HtsweepError, LedgerError, ResourceError
+from htsweep.execution.worker import Worker, work_of
+
+WAIT_SECONDS = 60.0
+"""After so long without a worker the user is told what is waited for; and again after each such time."""
+LOST_EXIT = 70
+_DAEMONS = {"gcs_server": "control store (GCS)", "raylet": "node manager (raylet)"}
+
+
+@final
+class Channel:
+    """The pipe to the launch: one line of JSON an event, from any thread."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = os.fdopen(descriptor, "w", encoding="utf-8")
+        self._lock = threading.Lock()
+
+    def tell(self, event: str, **about: Any) -> None:
+        """Sends an event; a launch that is gone is not told."""
+        with self._lock:
+            try:
+                self._file.write(json.dumps({"event": event, **about}) + "\n")
+                self._file.flush()
+            except BrokenPipeError:
+                os._exit(1)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Places the work that comes until there is no more."""
+    commands, events = map(int, sys.argv[1:] if arguments is None else arguments)
+    channel, options = Channel(events), json.loads(os.environ["HTSWEEP_RAY"])
+    work: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+    ending = threading.Event()
+    threading.Thread(target=_listen, args=[commands, work], daemon=True).start()
+    threading.Thread(target=_watch_daemons, args=[channel, ending], daemon=True).start()
+    try:
+        _connect(options)
+        channel.tell("slots", slots=_slots(options), logs=_logs())
+        _place(work, channel, options)
+    except HtsweepError as error:
+        channel.tell("refused", kind=type(error).__name__, text=str(error))
+        return 2
+    finally:
+        ending.set()
+    ray.shutdown()
+    return 0
+
+
+def _listen(commands: int, work: queue.SimpleQueue[dict[str, Any] | None]) -> None:
+    """Passes commands on; where the launch is gone, so is this process, and Ray with it."""
+    with os.fdopen(commands, encoding="utf-8") as lines:
+        for line in lines:
+            command = json.loads(line)
+            if command["do"] == "run":
+                work.put(command["work"])
+            elif command["do"] == "stop":
+                os.kill(os.getpid(), signal.SIGUSR1)  # Tune ends its loop, and its trials, on this signal
+            else:
+                work.put(None)
+                return
+    os._exit(1)
+
+
+def _connect(options: Mapping[str, Any]) -> None:
+    """Starts a Ray, or joins the cluster at the address."""
+    # Until Tune has its own handler, a signal to stop must not leave Ray half started.
+    signal.signal(signal.SIGUSR1, lambda *_: sys.exit(1))
+    address = options["address"]
+    if address is None:
+        # Trials use no objects of Ray's: the smallest store will do.
+        ray.init(address="local", num_cpus=options["cores"], num_gpus=options["gpus"], _temp_dir=options["folder"],
+                 include_dashboard=False, object_store_memory=128 * 2**20, log_to_driver=False, logging_level=logging.ERROR)
+    else:
+        _answers(address)
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise HtsweepError(_unreachable(address, str(error))) from None
+    _feasible(options)
+
+
+def _place(work: queue.SimpleQueue[dict[str, Any] | None], channel: Channel, options: Mapping[str, Any]) -> None:
+    """Runs Tune until the launch says that no more work comes, or to stop."""
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it calls every failed trial an error of its own
+    _spare_the_callback_statistics()
+    feed = Feed(work, channel)
+    tune.Tuner(
+        tune.with_resources(Trainee, {"cpu": options["cpu"], "gpu": options["gpu"]}),
+        tune_config=tune.TuneConfig(
+            search_alg=feed, num_samples=-1, reuse_actors=True,
+            trial_name_creator=lambda trial: trial.trial_id, trial_dirname_creator=lambda trial: trial.trial_id,
+        ),
+        run_config=tune.RunConfig(
+            name="launch", storage_path=options["storage"], verbose=0, log_to_file=False, callbacks=[Observer(feed, channel)],
+            failure_config=tune.FailureConfig(max_failures=0),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    ).fit()
+    for trial in feed.running.values():
+        channel.tell("returned", trial=trial, again=False)
+
+
+class Trainee(tune.Trainable):
+    """The Tune trainable: one step is one whole trial, run by a process beside this one; then it goes on to the next."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Takes the first work."""
+        self._work, self._worker = config["work"], Worker()
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Takes the next work."""
+        self._work = new_config["work"]
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Runs the work to its end."""
+        work = work_of(json.loads(self._work))
+        if work.deadline is not None and time.time() > work.deadline:
+            return {"done": True}  # the budget ran out while it waited for a slot
+        try:
+            return {"outcome": json.dumps(asdict(self._worker.run(work))), "done": True}
+        except LedgerError as error:
+            return {"refused": str(error), "done": True}
+
+    def cleanup(self) -> None:
+        """Ends the process beside this one."""
+        self._worker.close()
+
+
+class Feed(Searcher):
+    """The searcher that hands Tune the work that came."""
+
+    def __init__(self, work: queue.SimpleQueue[dict[str, Any] | None], channel: Channel) -> None:
+        super().__init__(metric=None, mode=None)
+        self.running: dict[str, str] = {}
+        """Tune's id of a trial -> the trial's own, of all that are handed out."""
+        self._work, self._channel = work, channel
+        self._over = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles what it is given, to restore from it; we never restore.
+        return {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Feed:
+        return self
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next work, FINISHED, or None: ask again."""
+        try:
+            work = None if self._over else self._work.get_nowait()
+        except queue.Empty:
+            return None
+        if work is None:
+            self._over = True
+            return self.FINISHED
+        self.running[trial_id] = work["job"]["trial"]
+        return {"work": json.dumps(work)}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Tells of a trial that ended; of one whose actor ended, the observer tells why right after."""
+        if error:
+            return
+        trial = self.running.pop(trial_id)
+        if result and "refused" in result:  # the ledger takes no record: nothing that runs would count
+            self._channel.tell("refused", kind=LedgerError.__name__, text=result["refused"])
+        elif result and "outcome" in result:
+            self._channel.tell("ended", trial=trial, outcome=json.loads(result["outcome"]))
+        else:  # the launch was interrupted, or out of budget
+            self._channel.tell("returned", trial=trial, again=False)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger is the record."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: what is to do follows from the ledger."""
+
+
+class Observer(tune.Callback):
+    """Tells of starts, of why a trial's actor ended, that Tune's loop lives, and for what it waits."""
+
+    def __init__(self, feed: Feed, channel: Channel) -> None:
+        self._feed, self._channel = feed, channel
+        self._started: set[str] = set()
+        self._told = self._busy = time.monotonic()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A slot took the trial."""
+        self._started.add(trial.trial_id)
+        self._channel.tell("started", trial=self._feed.running[trial.trial_id])
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """The actor that ran the trial ended."""
+        why = str(trial.get_error() or "the worker's process ended")
+        self._channel.tell("died", trial=self._feed.running.pop(trial.trial_id), why=why)
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Once a second, that time goes by; once a minute without a worker, what is waited for."""
+        now = time.monotonic()
+        if now - self._told >= 1:
+            self._told = now
+            self._channel.tell("alive")
+        self._started &= self._feed.running.keys()
+        if self._started or not self._feed.running:
+            self._busy = now
+        elif now - self._busy >= WAIT_SECONDS:
+            self._busy = now
+            self._channel.tell("notice", text=f"no trial has a worker yet after {WAIT_SECONDS:.0f} s: {_waits_for()}")
+
+
+def _waits_for() -> str:
+    """What a launch without workers waits for, and where to look."""
+    free = ray.available_resources()  # type: ignore[no-untyped-call]
+    nodes = len(_nodes())
+    offer = ", ".join(f"{name} {amount:g}" for name, amount in sorted(free.items()) if name in ("CPU", "GPU")) or "no CPU"
+    return (f"Ray has {nodes} node{'s' if nodes != 1 else ''} with {offer} free, and its workers have not started; their logs "
+            f"are in {_logs()}")
+
+
+def _logs() -> str:
+    """The folder that Ray's processes on this machine write their logs to."""
+    return str(_own_node().get_logs_dir_path())
+
+
+def _own_node() -> Any:
+    """Ray's object for the node that this process is on."""
+    # Ray 2.60 has no public call for its logs' folder, nor for its daemons.
+    from ray._private import worker
+
+    return worker._global_node
+
+
+def _watch_daemons(channel: Channel, ending: threading.Event) -> None:
+    """Ends this process as soon as a daemon of the Ray that it started has ended: Ray would try for a minute first."""
+    while not ending.wait(0.5):
+        node = _own_node()  # None until its daemons have been started
+        for name, title in _DAEMONS.items() if node is not None else ():
+            for daemon in node.all_processes.get(name, []):
+                if daemon.process.poll() is not None and not ending.is_set():
+                    channel.tell("lost", why=f"Ray's {title} ended")
+                    os._exit(LOST_EXIT)
+
+
+def _spare_the_callback_statistics() -> None:
+    """Ray 2.60 counts callbacks for its usage statistics, and to do so imports MLflow: a second, and 100 MB."""
+    try:
+        from ray.air._internal import usage
+
+        usage.tag_callbacks = lambda callbacks: False
+    except ImportError:  # a later Ray: then it takes a second
+        pass
+
+
+def _answers(address: str) -> None:
+    """Raises HtsweepError where nothing listens at HOST:PORT: Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon or "://" in address or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise HtsweepError(_unreachable(address, str(error))) from None
+
+
+def _unreachable(address: str, why: str) -> str:
+    return (f"--address {address}: no Ray cluster answers there ({why}); `ray status --address {address}` says what is wrong. "
+            "A cluster that asks for a token needs RAY_AUTH_MODE=token and its token on this machine")
+
+
+def _feasible(options: Mapping[str, Any]) -> None:
+    """Raises ResourceError where no node, and no node type of the autoscaler, has what a trial takes."""
+    nodes = _nodes()
+    wanted = {"CPU": options["cpu"], "GPU": options["gpu"]}
+
+    def fits(resources: Mapping[str, float]) -> bool:
+        return all(resources.get(name, 0) >= amount for name, amount in wanted.items())
+
+    if any(map(fits, nodes)) or any(map(fits, _node_types())):
+        return
+    best = {name: max((node.get(name, 0) for node in nodes), default=0) for name in wanted}
+    lacking = [f"{name.lower()} {amount:g} (the largest node has {best[name]:g})"
+               for name, amount in wanted.items() if amount > best[name]]
+    msg = f"resources: a trial takes {' and '.join(lacking) or wanted}; no node of this Ray has that at once, and none can " \
+          "be had; lower it in the study, or launch on a cluster that has it"
+    raise ResourceError(msg)
+
+
+def _nodes() -> list[dict[str, float]]:
+    """The resources of the nodes that live."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+
+
+def _node_types() -> list[dict[str, float]]:
+    """The resources of the node types that the cluster's autoscaler can start."""
+    # Ray 2.60 offers no public call for this; without an autoscaler there is nothing to read.
+    try:
+        from ray._private.state import state
+
+        config = state.get_cluster_config()
+    except Exception:
+        return []
+    return [dict(group.resources) for group in getattr(config, "node_group_configs", ())
+            if getattr(group, "max_count", 0) != 0]
+
+
+def _slots(options: Mapping[str, Any]) -> int:
+    resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    fits = [resources.get(name, 0) / options[name.lower()] for name in ("CPU", "GPU") if options[name.lower()]]
+    return max(1, int(min(fits))) if fits else 1
+

@@ -1,0 +1,89 @@
+"""Jobs that can run, and jobs that wait for the stages that they need."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import final
+
+from htsweep.planning.jobs import Job
+
+
+@final
+class Waiting:
+    """Trials and stages that were taken in: each is ready, or waits for stages, or cannot run since one failed."""
+
+    def __init__(self, artifacts: dict[str, Mapping[str, str]]) -> None:
+        """Nothing yet; `artifacts`: those of the stages that are made."""
+        self.artifacts = artifacts
+        self.trials: deque[Job] = deque()
+        """Trials that can run."""
+        self.stages: deque[Job] = deque()
+        """Stages that can run."""
+        self.count = 0
+        """Trials that wait."""
+        self.blocked: dict[str, str] = {}
+        """Trials that cannot run, and the stage that failed under them."""
+        self._behind: dict[str, list[Job]] = {}
+        """Stage -> what cannot run before it is made."""
+        self._lacks: dict[str, set[str]] = {}
+        """What waits, or is a stage that is to be made -> the stages that it lacks."""
+        self._dead: set[str] = set()
+        """Stages that failed at last, or cannot run."""
+
+    def knows(self, stage: str) -> bool:
+        """Whether the stage is made, or was taken in."""
+        return stage in self.artifacts or stage in self._lacks or stage in self._dead
+
+    def add(self, job: Job) -> None:
+        """Takes in a job, after the stages that it needs."""
+        lacks = {stage for stage in job.stages.values() if stage not in self.artifacts}
+        dead = next((stage for stage in lacks if stage in self._dead), None)
+        if dead is not None:
+            self._cannot_run(job, dead)
+            return
+        if lacks or job.kind == "stage":
+            self._lacks[job.trial] = lacks
+        for stage in lacks:
+            self._behind.setdefault(stage, []).append(job)
+        self.count += bool(lacks) and job.kind == "trial"
+        if not lacks:
+            self.put(job)
+
+    def put(self, job: Job) -> None:
+        """Queues a job that can run."""
+        (self.stages if job.kind == "stage" else self.trials).append(job)
+
+    def put_first(self, job: Job) -> None:
+        """Queues a job that was handed out, to be the next."""
+        (self.stages if job.kind == "stage" else self.trials).appendleft(job)
+
+    def made(self, stage: str, artifact: Mapping[str, str]) -> None:
+        """Takes in that a stage is made: what lacks no other one can run."""
+        self.artifacts[stage] = artifact
+        self._lacks.pop(stage, None)
+        for job in self._behind.pop(stage, ()):
+            lacks = self._lacks.get(job.trial)
+            if lacks is None:  # another of its stages failed
+                continue
+            lacks.discard(stage)
+            if not lacks:
+                if job.kind == "trial":
+                    del self._lacks[job.trial]
+                    self.count -= 1
+                self.put(job)
+
+    def failed(self, stage: str) -> None:
+        """Takes in that a stage failed at last: nothing that needs it can run."""
+        self._dead.add(stage)
+        for job in self._behind.pop(stage, ()):
+            if job.trial in self._lacks:
+                del self._lacks[job.trial]
+                self.count -= job.kind == "trial"
+                self._cannot_run(job, stage)
+
+    def _cannot_run(self, job: Job, stage: str) -> None:
+        if job.kind == "stage":
+            self.failed(job.trial)
+        else:
+            self.blocked[job.trial] = stage

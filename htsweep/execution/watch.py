@@ -1,0 +1,41 @@
+"""What a launch is told while it runs."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from htsweep.execution.agenda import Agenda
+from htsweep.execution.trial import Outcome
+from htsweep.planning.jobs import Job
+
+
+class Watch(Protocol):
+    """Sees every start and end; called from the executor's thread."""
+
+    def started(self, agenda: Agenda, job: Job) -> None:
+        """A job was handed to a slot."""
+
+    def ended(self, agenda: Agenda, job: Job, outcome: Outcome) -> None:
+        """A job ended; its record is in the ledger."""
+
+    def tick(self, agenda: Agenda) -> None:
+        """Time went by."""
+
+    def note(self, text: str) -> None:
+        """Something that the user should know, such as what the launch waits for."""
+
+
+class Silent:
+    """Sees all and says nothing."""
+
+    def started(self, agenda: Agenda, job: Job) -> None:
+        """Nothing."""
+
+    def ended(self, agenda: Agenda, job: Job, outcome: Outcome) -> None:
+        """Nothing."""
+
+    def tick(self, agenda: Agenda) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""

@@ -1,0 +1,236 @@
+"""A process that runs one trial after another for whoever places trials: `python -m htsweep.execution.worker`.
+
+It is not the process that Ray knows: a trial that hangs, crashes or runs out of memory ends this one alone, and the next
+trial gets a fresh one at once. `Worker` is the other end: it starts the process, sends it work, and outlives it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO, final
+
+import htsweep
+from htsweep.errors import LedgerError
+from htsweep.execution import isolation, trial
+from htsweep.execution.executor import Work
+from htsweep.execution.scratch import Scratch
+from htsweep.execution.trial import Outcome, Terms
+from htsweep.planning.jobs import Job
+
+START_SECONDS = 300.0
+"""How long a process may take to import what it needs: minutes on a busy network file system."""
+TAIL_BYTES = 20_000
+"""How much of what a process printed past Python is kept when it dies."""
+
+
+@final
+class Worker:
+    """One process at a time that runs trials; a new one where the last has ended or cannot be used again."""
+
+    def __init__(self) -> None:
+        self._scratch = Scratch()
+        self._output = self._scratch.path / "output"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._sends: BinaryIO | None = None
+        self._hears: BinaryIO | None = None
+        self._heard = b""
+
+    def run(self, work: Work) -> Outcome:
+        """How the trial ended; its record is in the ledger, whatever the trial did to its process.
+
+        Raises:
+            LedgerError: the record cannot be written.
+        """
+        started = time.time()
+        limit = work.terms.time_limit
+        problem = self._ready(work.terms)
+        if problem is None:
+            self._output.write_bytes(b"")
+            self._send(work)
+            # The process ends itself when it is overdue, if it still can.
+            answer = self._hear(None if limit is None else limit + 2 * work.terms.grace)
+            if answer is not None and answer:
+                if not answer["again"]:
+                    self._end()
+                if "refused" in answer:
+                    raise LedgerError(answer["refused"])
+                return Outcome(**answer["outcome"])
+            problem = self._why(answer)
+        self._end()
+        late = limit is not None and time.time() - started > limit
+        reason = f"time_limit: ran longer than {limit:g} s and did not answer" if late else ""
+        return trial.died(work.job, work.terms, work.attempt, problem, started, reason)
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._end()
+        self._scratch.close()
+
+    def _ready(self, terms: Terms) -> str | None:
+        """None when a process waits for work; else why none could be started."""
+        if self._process is not None and self._process.poll() is None:
+            return None
+        self._end()
+        commands, sends = os.pipe()
+        hears, answers = os.pipe()
+        self._sends, self._hears = os.fdopen(sends, "wb"), os.fdopen(hears, "rb", buffering=0)
+        words = [sys.executable, "-m", "htsweep.execution.worker", str(commands), str(answers), str(os.getpid())]
+        with self._output.open("wb") as output:
+            # A session of its own: whatever the trial starts is ended with it, and Ctrl-C is for the launch.
+            self._process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=(commands, answers),
+                start_new_session=True, env=environment(), cwd=terms.folder if Path(terms.folder or ".").is_dir() else None)
+        os.close(commands)
+        os.close(answers)
+        answer = self._hear(START_SECONDS)
+        return None if answer == {"ready": True} else f"the process for the trial did not start: {self._why(answer)}"
+
+    def _send(self, work: Work) -> None:
+        assert self._sends is not None
+        with contextlib.suppress(BrokenPipeError):  # the process has just died, as reading its answer will tell
+            self._sends.write(json.dumps(asdict(work), default=dict).encode() + b"\n")
+            self._sends.flush()
+
+    def _hear(self, seconds: float | None) -> dict[str, Any] | None:
+        """The next answer; empty where the process ended, None where none came in time."""
+        assert self._hears is not None
+        over = None if seconds is None else time.monotonic() + seconds
+        while b"\n" not in self._heard:
+            left = None if over is None else max(0.0, over - time.monotonic())
+            if not select.select([self._hears], [], [], left)[0]:
+                return None
+            piece = self._hears.read(65_536)
+            if not piece:
+                return {}
+            self._heard += piece
+        line, _, self._heard = self._heard.partition(b"\n")
+        return dict(json.loads(line))
+
+    def _why(self, answer: Mapping[str, Any] | None) -> str:
+        """What is known of a process that did not answer: how it ended, and the last that it printed."""
+        assert self._process is not None
+        if answer is None:
+            how = "its process did not answer and was killed"
+        else:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(10)
+            how = _ending(self._process.poll())
+        with self._output.open("rb") as output:
+            output.seek(max(0, self._output.stat().st_size - TAIL_BYTES))
+            tail = output.read().decode(errors="replace").strip()
+        return f"{tail}\n{how}" if tail else how
+
+    def _end(self) -> None:
+        """Kills the process and all that it started."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+        for pipe in (self._sends, self._hears):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        self._sends = self._hears = None
+        self._heard = b""
+
+
+def environment() -> dict[str, str]:
+    """This process's environment for another one, in which it also finds a htsweep that is not installed."""
+    home = str(Path(htsweep.__file__).resolve().parent.parent)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), home]))}
+
+
+def _ending(code: int | None) -> str:
+    """How a process ended, in words."""
+    if code is None:
+        return "its process closed its pipe"
+    if code >= 0:
+        return f"its process ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hint = ", as the kernel does when memory runs out" if -code == signal.SIGKILL else ""
+    return f"its process was ended by {name}{hint}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the work that comes, one line each, until there is no more or the process cannot be used again."""
+    commands, answers, parent = map(int, sys.argv[1:] if arguments is None else arguments)
+    _end_with(parent)
+    os.set_inheritable(commands, False)
+    os.set_inheritable(answers, False)
+    faulthandler.enable()
+    with os.fdopen(answers, "w", encoding="utf-8") as replies, os.fdopen(commands, encoding="utf-8") as lines:
+        _answer(replies, {"ready": True})
+        for line in lines:
+            try:
+                outcome = _run(work_of(json.loads(line)))
+            except LedgerError as error:
+                _answer(replies, {"refused": str(error), "again": False})
+                break
+            lasting = isolation.take_lasting()
+            _answer(replies, {"outcome": asdict(outcome), "again": not lasting})
+            if lasting:
+                break
+    # Not by way of Python's own end: a thread that a trial left behind would keep the process.
+    os._exit(0)
+
+
+def work_of(sent: Mapping[str, Any]) -> Work:
+    """The work that JSON holds."""
+    terms = dict(sent["terms"])
+    terms["paths"] = tuple(terms["paths"])
+    terms["objectives"] = tuple(tuple(objective) for objective in terms["objectives"])
+    return Work(Job(**sent["job"]), Terms(**terms), sent["artifacts"], sent["attempt"], sent["deadline"])
+
+
+def _run(work: Work) -> Outcome:
+    limit = work.terms.time_limit
+    if limit is not None:
+        # Where even the thread that waits for the limit gets no turn, since the trial holds the interpreter's lock: this
+        # is a thread without Python, which writes where every thread is and ends the process.
+        faulthandler.dump_traceback_later(limit + 1.5 * work.terms.grace, exit=True)
+    try:
+        return trial.run(work.job, replace(work.terms, own_process=True), work.artifacts, work.attempt)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _answer(replies: TextIO, message: Mapping[str, Any]) -> None:
+    replies.write(json.dumps(message, default=dict) + "\n")
+    replies.flush()
+
+
+def _end_with(parent: int) -> None:
+    """This process ends when its parent does, however that ends."""
+    if sys.platform == "linux":
+        kill_when_parent_ends = 1  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(kill_when_parent_ends, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before this
+        os._exit(1)
+    threading.Thread(target=_watch_parent, args=[parent], daemon=True).start()
+
+
+def _watch_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""What a task is given beside its config: seeds, artifacts, a place for its state."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+from htsweep.errors import HtsweepError
+from htsweep.ledger import Store
+from htsweep.planning.jobs import Job, seed_for
+from tasks import cache
+
+SAVE_SECONDS = 30.0
+"""A state is kept at most this often: a trial shorter than this never pays for one."""
+
+
+@final
+class Workspace:
+    """A trial's own view of the world (docs/architecture.md, "What a task is")."""
+
+    def __init__(
+        self,
+        job: Job,
+        store: Store,
+        artifacts: Mapping[str, Mapping[str, str]],
+        measured: Callable[[], Sequence[Mapping[str, Any]]],
+        *,
+        device: str = "cpu",
+        threads: int = 1,
+        save_seconds: float = SAVE_SECONDS,
+    ) -> None:
+        self.repetition = job.repetition
+        self.device = device
+        self.threads = threads
+        self._job = job
+        self._store = store
+        self._artifacts = artifacts
+        self._measured = measured
+        self._save_seconds = save_seconds
+        self._saved = time.monotonic()
+        self._output: tempfile.TemporaryDirectory[str] | None = None
+
+    def seed(self, *names: object) -> int:
+        """A seed in [0, 2**31) from the names and the repetition, and from nothing else."""
+        return seed_for(self.repetition, *names)
+
+    @property
+    def cache(self) -> Path:
+        """A folder that all trials of this node share."""
+        return cache_folder()
+
+    @property
+    def output(self) -> Path:
+        """A folder; what a stage leaves in it becomes its artifact."""
+        if self._output is None:
+            self._output = tempfile.TemporaryDirectory(prefix="htsweep-")
+        return Path(self._output.name)
+
+    def artifact(self, stage: str) -> Path:
+        """The folder with the files that the stage made, fetched to this node once."""
+        files = self._artifacts[stage]
+        content = hashlib.sha256(json.dumps(dict(files), sort_keys=True).encode()).hexdigest()[:16]
+        folder = self.cache / "artifacts" / content
+        for name, source in files.items():
+            if not (folder / name).exists():
+                _place(folder / name, _verified(self._store.read(source), source))
+        return folder
+
+    def save(self, make: Callable[[], bytes]) -> None:
+        """Keeps a state, with what was measured so far; calls `make` only when a save is due."""
+        if time.monotonic() - self._saved < self._save_seconds:
+            return
+        header = json.dumps([dict(row) for row in self._measured()]).encode()
+        data = len(header).to_bytes(8) + header + make()
+        digest = hashlib.sha256(data).hexdigest()[:16]
+        older = self._states()
+        self._store.write(f"{self._states_folder}/{time.time_ns():020d}-{digest}", data)
+        for name in older:
+            self._store.delete(name)
+        self._saved = time.monotonic()
+
+    def load(self) -> bytes | None:
+        """The last state kept, or None."""
+        kept = self._last()
+        return None if kept is None else kept[1]
+
+    def measured_before(self) -> list[dict[str, Any]]:
+        """What the trial had measured when its last state was kept."""
+        kept = self._last()
+        return [] if kept is None else kept[0]
+
+    def publish(self) -> dict[str, str]:
+        """Puts the files of `output` into the store: file -> object, named by what it holds."""
+        if self._output is None:
+            return {}
+        published = {}
+        for path in sorted(self.output.rglob("*")):
+            if path.is_file():
+                data = path.read_bytes()
+                name = path.relative_to(self.output).as_posix()
+                digest = hashlib.sha256(data).hexdigest()[:16]
+                published[name] = f"artifacts/{self._job.trial}/{digest}-{path.name}"
+                self._store.write(published[name], data)
+        return published
+
+    def close(self, ended: bool) -> None:
+        """Cleans up; the state of a trial that ended is not needed any more."""
+        if self._output is not None:
+            self._output.cleanup()
+        if ended:
+            for name in self._states():
+                self._store.delete(name)
+
+    @property
+    def _states_folder(self) -> str:
+        return f"states/{self._job.trial}"
+
+    def _states(self) -> list[str]:
+        return [entry.name for entry in self._store.list(self._states_folder)]
+
+    def _last(self) -> tuple[list[dict[str, Any]], bytes] | None:
+        for name in reversed(self._states()):
+            data = self._store.read(name)
+            # A writer that was killed leaves a state that does not hold what its name says.
+            if hashlib.sha256(data).hexdigest()[:16] == name.rpartition("-")[2]:
+                end = 8 + int.from_bytes(data[:8])
+                return json.loads(data[8:end]), data[end:]
+        return None
+
+
+def cache_folder() -> Path:
+    """The node-local cache (tasks/cache.py), there and writable.
+
+    Raises:
+        HtsweepError: it is not; the text names the folder and the variable that moves it.
+    """
+    try:
+        return cache.folder()
+    except cache.CacheUnusable as error:
+        raise HtsweepError(str(error)) from error
+
+
+def _place(path: Path, data: bytes) -> None:
+    """Writes a file of the local cache so that it is there whole or not at all."""
+    with cache.usable(path.parent, len(data)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with cache.atomically(path) as partial:
+            partial.write_bytes(data)
+
+
+def _verified(data: bytes, name: str) -> bytes:
+    digest = name.rpartition("/")[2].partition("-")[0]
+    if hashlib.sha256(data).hexdigest()[:16] != digest:
+        msg = f"{name} does not hold what its name says; delete it and launch again"
+        raise OSError(msg)
+    return data

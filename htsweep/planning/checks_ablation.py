@@ -1,0 +1,117 @@
+"""What an ablation says against itself and against what there is: its part of checks.py."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from htsweep.errors import Problem, did_you_mean
+from htsweep.planning import ablation
+from htsweep.planning.dimension import repeated
+from htsweep.planning.task import Task
+from htsweep.study.document import Place
+from htsweep.study.schema import Ablation, Located, Study
+
+MOST_COMPONENTS = 1_000
+"""Components of an ablation."""
+
+
+def problems(study: Study, where: Located) -> Iterator[Problem]:
+    """What does not hold together in `ablate`, whatever the task."""
+    ablate = study.ablate
+    if ablate is None:
+        return
+    chain = ablation.members(ablate.full.get(ablation.CHAIN))
+    parts = ablation.components_of(ablate)
+    if not parts:
+        yield where.problem(("ablate",), "an ablation needs a component: give `full: {method: [a, b]}`, or `components: "
+                            "{name: {key: its value without it}}`")
+    if len(parts) > MOST_COMPONENTS:
+        yield where.problem(("ablate",), f"an ablation has at most {MOST_COMPONENTS:,} components, but got {len(parts):,}; name "
+                            "fewer")
+        return
+    twice = set(repeated(ablate.components)) if isinstance(ablate.components, list) else set()
+    for place, name in _members(ablate.components):
+        if name not in chain:
+            hint = did_you_mean(name, chain) if chain else "give `full: {method: [a, b]}`"
+            yield where.problem(place, f"'{name}' is no member of the chain `full.method`; {hint} "
+                                "(or say what is different without it: {name: {key: value}})")
+        elif place[-1] in twice:
+            yield where.problem(place, f"the component '{name}' stands twice; keep one")
+    for name in ablate.controls:
+        if name not in parts or parts[name] is not None:
+            known = [one for one, without in parts.items() if without is None]
+            yield where.problem(("ablate", "controls", name), f"only a component that is a member of the chain has a control; "
+                                f"{did_you_mean(name, known)}")
+    for key in ablate.full:
+        if key in study.fixed:
+            yield where.problem(("fixed", key), "stands in `ablate.full` as well; keep one of them")
+    yield from _together(study, where)
+
+
+def _members(components: Any) -> list[tuple[Place, str]]:
+    """Where components are named that must be members of the chain, and their names."""
+    if isinstance(components, list):
+        return [(("ablate", "components", index), name) for index, name in enumerate(components)]
+    return [(("ablate", "components", name), name) for name, without in (components or {}).items() if without is None]
+
+
+def _together(study: Study, where: Located) -> Iterator[Problem]:
+    """What `alone` and `factorial` need besides: components that can be left out together, and not too many."""
+    ablate = study.ablate
+    assert ablate is not None
+    parts = ablation.components_of(ablate)
+    if ablate.factorial and len(parts) > ablation.MOST:
+        own = ablation.keys_of(ablate)
+        cells = math.prod(len(values) for key, values in study.grid.items() if key not in own)
+        count = 2 ** len(parts)
+        yield where.problem(("ablate", "factorial"), f"{len(parts)} components make {count:,} variants, here "
+                            f"{count * cells * study.repetitions:,} trials or more; a factorial is of at most "
+                            f"{ablation.MOST} components: name fewer, or leave it out")
+    taken: dict[str, str] = {}
+    for name, without in parts.items():
+        for key in without or {}:
+            # Leaving the same key to two components would let the later one decide.
+            other = taken.setdefault(key, name)
+            if other != name and (ablate.alone or ablate.factorial):
+                yield where.problem(("ablate", "components", name, key), f"'{other}' sets this key as well, so the two cannot be "
+                                    "left out together, as `alone` and `factorial` do; make them one, or leave those out")
+
+
+def without_effect(study: Study, found: Task, where: Located) -> Iterator[Problem]:
+    """Components without which the config is the same in every cell. What is searched may differ all the same."""
+    if study.ablate is None or study.search is not None:
+        return
+    full, *others = ablation.variants_of(study.ablate)
+    for variant in others:
+        if variant.kind not in (ablation.LEFT_OUT, ablation.REPLACED):
+            continue
+        cells = ablation.rests_of(study)
+        if all(found.resolve({**study.fixed, **cell, **full.changes}) == found.resolve({**study.fixed, **cell, **variant.changes})
+               for cell in cells):
+            name = variant.control.partition(" over ")[0] or next(iter(full.components - variant.components))
+            where_said = "controls" if variant.control else "components"
+            yield where.problem(("ablate", where_said, name), f"without '{name}' the config is the same as `full`: nothing would "
+                                "be learnt of it; give another value, or leave the component out")
+
+
+def given(study: Study) -> list[tuple[str, Place, Any]]:
+    """The keys that the ablation sets: (key, place, value)."""
+    if study.ablate is None:
+        return []
+    found: list[tuple[str, Place, Any]] = [(key, ("ablate", "full", key), value) for key, value in study.ablate.full.items()]
+    found += [(ablation.CHAIN, ("ablate", "controls", name), value) for name, value in study.ablate.controls.items()]
+    return found + [(key, ("ablate", "components", name, key), value)
+                    for name, without in ablation.components_of(study.ablate).items() for key, value in (without or {}).items()]
+
+
+def place(ablate: Ablation, key: str, cell: Mapping[str, Any]) -> Place:
+    """Where in `ablate` the value stands that `cell` has for `key`."""
+    for name, stand_in in ablate.controls.items() if key == ablation.CHAIN else ():
+        if stand_in in ablation.members(cell[key]) and stand_in not in ablation.members(ablate.full.get(key)):
+            return ("ablate", "controls", name)
+    for name, without in ablation.components_of(ablate).items():
+        if without and key in without and (key not in ablate.full or cell[key] != ablate.full[key]):
+            return ("ablate", "components", name, key)
+    return ("ablate", "full", key)

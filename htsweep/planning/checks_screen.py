@@ -1,0 +1,155 @@
+"""What a screen says against itself, its scoring task and its study: its part of checks.py."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from htsweep.errors import Problem, did_you_mean
+from htsweep.planning import ablation, task
+from htsweep.planning.ablation import cells_of
+from htsweep.planning.checks_size import MOST_CELLS
+from htsweep.planning.dimension import repeated
+from htsweep.planning.plan import Sweep, sweep_of
+from htsweep.planning.settings import refused
+from htsweep.planning.spaces import Spaces
+from htsweep.planning.task import Task
+from htsweep.results import screen as screening
+from htsweep.study.document import Place
+from htsweep.study.schema import Located, Screen, Study
+
+
+def problems(study: Study, found: Task, where: Located) -> Iterator[Problem]:
+    """What does not hold together in `screen`, whatever the pairs."""
+    screen = study.screen
+    if screen is None:
+        return
+    if found.predicts:
+        yield where.problem(("screen",), f"task '{study.task}' computes scores itself, so there is nothing to spare; leave the "
+                            "screen out, or give the study the task that the scores are to predict")
+    yield from _rule(screen, where)
+    try:
+        scoring = task.find(screen.task)
+    except task.UnknownTask as error:
+        yield where.problem(("screen", "task"), str(error))
+        return
+    except Exception as error:  # a user's module may raise anything at import
+        yield where.problem(("screen", "task"), f"importing it raised {type(error).__name__}: {error}")
+        return
+    if not scoring.predicts or screening.SCORE not in (scoring.settings or {}):
+        yield where.problem(("screen", "task"), f"task '{screen.task}' predicts nothing: one that does carries `predicts` (a "
+                            "column) and `settings` with the key 'score'; give such a task, or leave the key out")
+        return
+    yield from _scores(screen, scoring, where)
+    yield from _fixed(study, screen, scoring, where)
+    yield from _factors(study, scoring, where)
+
+
+def of_pairs(study: Study, found: Task, where: Located) -> Iterator[Problem]:
+    """What the scoring task has against the pairs of a study that is right otherwise, and what would spare nothing."""
+    screen = study.screen
+    if screen is None:
+        return
+    scoring = task.find(screen.task)
+    spaces = Spaces(study.search)
+    sweeps = {sweep.id: sweep for sweep in (sweep_of(study, found, cell, spaces) for cell in cells_of(study))}
+    starts = list({repr(given): given for given in (screening.given_of(scoring, one.base) for one in sweeps.values())}.values())
+    count = len(starts) * len(screen.scores)
+    if count > MOST_CELLS:
+        yield where.problem(("screen", "scores"), f"{len(starts):,} pairs with {len(screen.scores):,} scores are {count:,} "
+                            f"sweeps, but a screen has at most {MOST_CELLS:,}; give fewer scores, or vary less under `grid`")
+        return
+    wrong = [*_searched(study, scoring, sweeps, where), *_against(screen, scoring, starts, where)]
+    yield from wrong
+    if wrong or screen.keep == "all":
+        return
+    pairs = screening.pairs_of(study, sweeps.values())
+    if max(Counter(pair.target for pair in pairs).values()) == 1:
+        shared = [name for name in scoring.settings or {} if name in (found.settings or {})]
+        yield where.problem(("screen",), f"each target data has one pair of the study, so that nothing can be spared: vary the "
+                            f"source under `grid` ({', '.join(shared)} tell pairs apart), or give `keep: all` to have the "
+                            "scores alone")
+
+
+def _rule(screen: Screen, where: Located) -> Iterator[Problem]:
+    if screen.by is not None and screen.by not in screen.scores:
+        yield where.problem(("screen", "by"), f"'{screen.by}' is none of `scores`; {did_you_mean(screen.by, screen.scores)}")
+    if (screen.keep is None) == (screen.margin is None):
+        came = "neither is there" if screen.keep is None else "both are there"
+        yield where.problem(("screen",), f"a screen needs one of `keep` (how many pairs of each target data, or all) and "
+                            f"`margin` (how far below the best), but {came}")
+
+
+def _scores(screen: Screen, scoring: Task, where: Located) -> Iterator[Problem]:
+    setting = (scoring.settings or {})[screening.SCORE]
+    twice = set(repeated(screen.scores))
+    for index, score in enumerate(screen.scores):
+        wrong = f"the score '{score}' stands twice; keep one" if index in twice else refused(setting, score)
+        if wrong:
+            yield where.problem(("screen", "scores", index), wrong)
+
+
+def _fixed(study: Study, screen: Screen, scoring: Task, where: Located) -> Iterator[Problem]:
+    settings = scoring.settings or {}
+    for key, value in screen.fixed.items():
+        place: Place = ("screen", "fixed", key)
+        if key == screening.SCORE:
+            yield where.problem(place, "the scores are named by `scores`; leave the key out")
+        elif key in study.factors:
+            yield where.problem(place, "is a factor of the study, which tells pairs apart; leave it out here")
+        elif key not in settings:
+            # `my_lab.scores:entropy.weight` is the parameter of a user's own: the task judges it.
+            if ":" not in key:
+                yield where.problem(place, f"task '{screen.task}' has no such key; {did_you_mean(key, settings)}")
+        else:
+            wrong = refused(settings[key], value)
+            if wrong:
+                yield where.problem(place, wrong)
+
+
+def _factors(study: Study, scoring: Task, where: Located) -> Iterator[Problem]:
+    """Factors that the tables of scores have no room for, and variants of an ablation that are pairs of their own."""
+    screen, settings = study.screen, scoring.settings or {}
+    assert screen is not None
+    for key in study.factors:
+        if key in settings and key in screening.COLUMNS:
+            at: Place = ("grid", key) if key in study.grid else ("ablate",)
+            yield where.problem(at, f"'{key}' is the name of a column of the tables of scores; a study with a screen cannot "
+                                "vary it")
+    if study.ablate is None or screen.keep == "all":
+        return
+    changed = [{key: value for key, value in variant.changes.items() if key in settings}
+               for variant in ablation.variants_of(study.ablate)]
+    if any(one != changed[0] for one in changed):
+        keys = sorted({key for one in changed for key in one})
+        yield where.problem(("screen",), f"the ablation changes {', '.join(keys)}, which makes its variants pairs of their own: "
+                            "dropping some would leave it with holes; screen the sources in a study of its own, or give "
+                            "`keep: all`")
+
+
+def _searched(study: Study, scoring: Task, sweeps: Mapping[str, Sweep], where: Located) -> Iterator[Problem]:
+    """Searched parameters that would make another pair of each point."""
+    keys = {dimension.key for sweep in sweeps.values() for dimension in sweep.space} & set(scoring.settings or {})
+    for key in sorted(keys):
+        spaces = study.search.spaces if study.search else {}
+        at: Place = ("search", "spaces", "all", key) if key in spaces.get("all", {}) else ("search",)
+        yield where.problem(at, f"'{key}' tells pairs apart, so that a pair is not known before its points are; make it a "
+                            "factor under `grid`")
+
+
+def _against(screen: Screen, scoring: Task, starts: Sequence[Mapping[str, Any]], where: Located) -> Iterator[Problem]:
+    """What the scoring task finds wrong with a pair and a score, each said once."""
+    said: set[tuple[str, str]] = set()
+    for given, (index, score) in itertools.product(starts, enumerate(screen.scores)):
+        try:
+            config: Mapping[str, Any] = scoring.resolve({**given, **screen.fixed, screening.SCORE: score})
+            wrong = list(scoring.problems(config))
+        except (ValueError, LookupError, OSError) as error:
+            wrong = [("", str(error))]
+        for key, message in wrong:
+            place: Place = ("screen", "fixed", key) if key in screen.fixed else ("screen", "scores", index)
+            if (message, str(place)) not in said:
+                said.add((message, str(place)))
+                yield where.problem(place, f"score {score}: {message}")

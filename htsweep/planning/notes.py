@@ -1,0 +1,52 @@
+"""What a person should know of a study before it runs, though nothing is wrong: its data, and values that mean the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from htsweep.planning import task
+from htsweep.planning.ablation import cells_of
+from htsweep.planning.dimension import text_of
+from htsweep.study.schema import Study
+
+Cells = list[tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]]
+"""Cells of the grid, each with its config as it is given, and resolved."""
+
+
+def notes(study: Study) -> list[str]:
+    """A line for each thing that its task says of its cells, and for each set of values that are one."""
+    found = task.find(study.task)
+    cells: Cells = []
+    for cell in cells_of(study):
+        given = {**study.fixed, **cell}
+        cells.append((cell, given, found.resolve(given)))
+    told = [f"{key:7} {text}" for _, _, config in cells for key, text in found.notes(config)]
+    # Values become one where some are given another form than they came in.
+    changed = [key for key in (*study.grid, *study.fixed)
+               if any(key in config and config[key] != given.get(key) for _, given, config in cells)]
+    return list(dict.fromkeys([*told, *(line for key in changed for line in _alike(key, cells))]))
+
+
+def _alike(key: str, cells: Cells) -> Iterator[str]:
+    """`missing_ratio 0.2, 0.25 mean the same and are planned once, as 0.25`; and where, if not everywhere."""
+    rests: dict[str, Mapping[str, Any]] = {}
+    came: dict[tuple[str, str], list[Any]] = {}
+    for cell, given, config in cells:
+        if key in given and key in config:
+            rest = {name: text_of(value) for name, value in cell.items() if name != key}
+            place = text_of(list(rest.items()))
+            rests[place] = rest
+            came.setdefault((place, text_of(config[key])), []).append(given[key])
+    where: dict[str, list[str]] = {}
+    for (place, meant), values in came.items():
+        texts = list(dict.fromkeys(map(text_of, values)))
+        if len(texts) > 1:
+            where.setdefault(f"{key} {', '.join(texts)} mean the same and are planned once, as {meant}", []).append(place)
+        elif texts != [meant] and isinstance(values[0], int | float):
+            where.setdefault(f"{key} {texts[0]} means the same as {meant}, and is planned as it", []).append(place)
+    for line, places in where.items():
+        some = [f"{name} {', '.join(own)}" for name in (rests[places[0]] if len(places) < len(rests) else {})
+                if len(own := list(dict.fromkeys(rests[place][name] for place in places)))
+                < len({rest[name] for rest in rests.values()})]
+        yield line + (f" (where {' and '.join(some)})" if some else "")

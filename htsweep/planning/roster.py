@@ -1,0 +1,175 @@
+"""Which rows of a ledger are a plan's: its trials, each with the points that it is of, and the stages that they need.
+
+A plan that can be listed is looked up. Of a larger one a row says itself where to look: it has the sweep, the index and the
+config under which it ran. The point that stands there is made, and is the row's if it has the row's id.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, final
+
+from htsweep.planning import sequences
+from htsweep.planning.dimension import Dimension, text_of
+from htsweep.planning.jobs import point_id, trial_id
+from htsweep.planning.plan import Plan, Point, Sweep, sweep_of
+from htsweep.planning.spaces import Spaces
+
+Row = Mapping[str, Any]
+"""A row of the ledger's table of trials."""
+COLUMNS = ("trial", "kind", "task", "status", "sweep", "point", "point_index", "repetition", "config", "stages")
+"""What a roster looks at, and `status`."""
+_AT_A_TIME = 4096
+MOST_COMPARED = 1_000
+"""In a longer list, no number is looked for that means the same as another one."""
+
+
+def rows(table: Any, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The rows of one of the ledger's tables, a few thousand of them in memory at a time."""
+    for batch in table.select(list(dict.fromkeys(columns))).to_batches(max_chunksize=_AT_A_TIME):
+        yield from batch.to_pylist()
+
+
+@final
+class Roster:
+    """The trials and stages of one plan, as rows of a ledger name them."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._found: dict[str, tuple[Point, ...]] = {}
+        self._missed: set[tuple[str, str, int]] = set()
+        self._cells: dict[str, Sweep | None] = {}
+        self._alike: dict[tuple[str, str], dict[str, Any]] = {}
+        self._spaces = Spaces(plan.study.search)
+
+    def points(self, row: Row) -> tuple[Point, ...]:
+        """The points of the plan that the row is a trial of: one in each sweep that has it; none where it is not the plan's."""
+        if row["kind"] != "trial" or row["task"] != self._plan.study.task or not self._repeated(row["repetition"]):
+            return ()
+        if self._plan.adaptive:
+            return self._proposed(row)
+        point = self.point_of(row)
+        if self._plan.listed is not None:
+            return self._listed.get(point, ())
+        where = (point, row["sweep"], row["point_index"])
+        if point and point not in self._found and where not in self._missed:
+            points = tuple(self._looked_for(row, point))
+            # Another row may know the way to a point that this one does not find.
+            self._found |= {point: points} if points else {}
+            self._missed |= set() if points else {where}
+        return self._found.get(point, ())
+
+    def point_of(self, row: Row) -> str:
+        """The id of the point that a row is a trial of: what it says itself, where that agrees with the trial's id."""
+        if trial_id(row["point"], row["repetition"]) == row["trial"]:
+            return str(row["point"])
+        try:
+            point = point_id(self._plan.task, self._plan.task.resolve(json.loads(row["config"] or "{}")))
+        except (ValueError, LookupError, OSError):
+            return ""
+        return point if trial_id(point, row["repetition"]) == row["trial"] else ""
+
+    def own(self, rows: Iterable[Row]) -> Iterator[tuple[Row, tuple[Point, ...]]]:
+        """The rows that are the plan's: its trials with their points; then the stages that these need, or others will, with none.
+
+        Of a plan that is not listed, stages are known from the rows and from some of its points (`Plan.known_stages`).
+        """
+        stages: dict[str, Row] = {}
+        used: list[str] = []
+        for row in rows:
+            if row["kind"] == "stage":
+                stages[row["trial"]] = row
+                continue
+            points = self.points(row)
+            if points:
+                used += json.loads(row["stages"] or "{}").values()
+                yield row, points
+        used += [trial for trial, row in stages.items()
+                 if row["point"] in self._plan.known_stages and self._repeated(row["repetition"])]
+        while used:
+            stage = stages.pop(used.pop(), None)
+            if stage is not None:
+                used += json.loads(stage["stages"] or "{}").values()
+                yield stage, ()
+
+    def _repeated(self, repetition: int | None) -> bool:
+        return repetition is not None and repetition < self._plan.study.repetitions
+
+    @cached_property
+    def _listed(self) -> Mapping[str, tuple[Point, ...]]:
+        found: dict[str, tuple[Point, ...]] = {}
+        for point in self._plan.listed or ():
+            # A trial that two sweeps have in common is in both.
+            found[point.id] = (*found.get(point.id, ()), point)
+        return found
+
+    def _proposed(self, row: Row) -> tuple[Point, ...]:
+        """The point that an adaptive sampler proposed."""
+        sweep, index = self._plan.by_id.get(row["sweep"]), row["point_index"]
+        if sweep is None or index is None or index >= self._plan.sizes[sweep.id]:
+            return ()
+        config = json.loads(row["config"] or "{}")
+        parameters = {dimension.key: config[dimension.key] for dimension in sweep.space if dimension.key in config}
+        return (Point(row["point"], sweep.id, index, parameters, config),)
+
+    def _looked_for(self, row: Row, point: str) -> Iterator[Point]:
+        config = json.loads(row["config"] or "{}")
+        near = (self._plan.by_id.get(row["sweep"]), self._plan.by_id.get(point), self._sweep_of(config))
+        sweeps = {sweep.id: sweep for sweep in near if sweep is not None}
+        for sweep in sorted(sweeps.values(), key=lambda sweep: self._order[sweep.id]):
+            parameters = {key.key: self._spelt(sweep, key, config[key.key]) for key in sweep.space if key.key in config}
+            for index in sequences.indices(sweep.space, self._plan.sampler, parameters, row["point_index"] or 0):
+                found = self._plan.at(sweep, index)
+                if found is not None and found.id == point:
+                    yield found
+                    break
+
+    def _sweep_of(self, config: Mapping[str, Any]) -> Sweep | None:
+        """The sweep of the cell that a config of another search is of, if the plan has it."""
+        cell = {name: config[name] for name in self._plan.study.factors if name in config}
+        name = text_of(cell)
+        if name not in self._cells:
+            # Numbers that are no value of a factor may mean one; names do not, and to ask may take the data of another study.
+            strange = any(text_of(value) not in self._values[key] for key, value in cell.items() if not _is_number(value))
+            self._cells[name] = None if strange else self._plan.by_id.get(self._meant(cell))
+        return self._cells[name]
+
+    def _meant(self, cell: Mapping[str, Any]) -> str:
+        try:
+            return sweep_of(self._plan.study, self._plan.task, cell, self._spaces).id
+        except (ValueError, LookupError, OSError):
+            return ""
+
+    def _spelt(self, sweep: Sweep, dimension: Dimension, value: Any) -> Any:
+        """A number of a config as the sweep's list has it, where one in there means the same: 0.25 and 0.3 of four classes."""
+        listed = dimension.listed or ()
+        if not _is_number(value) or not 0 < len(listed) <= MOST_COMPARED or text_of(value) in dimension.places:
+            return value
+        usual = {one.key: one.default for one in sweep.space if one.has_default}
+
+        def name(other: Any) -> str:
+            return self._plan.point(sweep, 0, {**usual, dimension.key: other}).id
+
+        place = (sweep.id, dimension.key)
+        if place not in self._alike:
+            self._alike[place] = {name(other): other for other in reversed(listed) if _is_number(other)}
+        return self._alike[place].get(name(value), value)
+
+    @cached_property
+    def _order(self) -> Mapping[str, int]:
+        return {sweep.id: number for number, sweep in enumerate(self._plan.sweeps)}
+
+    @cached_property
+    def _values(self) -> Mapping[str, set[str]]:
+        """The values of each factor, as texts."""
+        found: dict[str, set[str]] = {name: set() for name in self._plan.study.factors}
+        for sweep in self._plan.sweeps:
+            for name, value in sweep.factors.items():
+                found.setdefault(name, set()).add(text_of(value))
+        return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,124 @@
+"""The search space of a sweep: the YAML files of `search_spaces/`, with what the study overrides."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+from htsweep.errors import LedgerError, Problem, did_you_mean
+from htsweep.planning.dimension import Dimension, Space, read_dimension
+from htsweep.planning.sequences import size
+from htsweep.planning.settings import refused
+from htsweep.study import document
+from htsweep.study.document import Place
+from htsweep.study.schema import Located, Search
+
+EVERY = "all"
+"""The name in `search.spaces` whose dimensions every sweep has."""
+
+
+@final
+class Spaces:
+    """The spaces of the sweeps of a search, each read once: sweeps are many, and so may be the values of a list."""
+
+    def __init__(self, search: Search | None) -> None:
+        self._search = search
+        self._read: dict[tuple[str, ...], Space] = {}
+        self._without: dict[tuple[tuple[str, ...], tuple[str, ...]], Space] = {}
+
+    def of(self, names: Sequence[str], fixed: Collection[str] = ()) -> Space:
+        """The space of a sweep whose config has the parameters of the spaces `names`, but for `fixed` ones; sorted by key."""
+        if self._search is None:
+            return ()
+        known = tuple(names)
+        if known not in self._read:
+            found = [read_dimension(key, value) for key, value, _ in _entries(self._search, names)]
+            self._read[known] = tuple(sorted(found, key=lambda dimension: dimension.key))
+        space = self._read[known]
+        gone = tuple(dimension.key for dimension in space if dimension.key in fixed)
+        if gone and (known, gone) not in self._without:
+            self._without[known, gone] = tuple(dimension for dimension in space if dimension.key not in gone)
+        return self._without[known, gone] if gone else space
+
+
+def known() -> dict[str, str]:
+    """The space files there are: name -> its first comment."""
+    found = {}
+    for folder in _folders():
+        for path in sorted(folder.glob("*.yaml")):
+            first = path.read_text(encoding="utf-8").partition("\n")[0]
+            found[path.stem] = first.lstrip("# ").strip()
+    return found
+
+
+def check(search: Search, names: Iterable[str], settings: Mapping[str, Any] | None, where: Located) -> Iterator[Problem]:
+    """What is wrong with the spaces `names` as the study has them; `EVERY` is the name of what all sweeps have."""
+    for name in names:
+        yield from _wrong(search, [] if name == EVERY else [name], settings, where, name)
+
+
+def unknown(search: Search, used: Iterable[str], where: Located) -> Iterator[Problem]:
+    """Overrides of spaces that no sweep has."""
+    names = set(used)
+    for name in search.spaces:
+        if name not in names and name != EVERY:
+            yield where.problem(("search", "spaces", name), f"no method of the grid has this space; "
+                                f"{did_you_mean(name, names | {EVERY})}")
+
+
+def _wrong(
+    search: Search, names: Sequence[str], settings: Mapping[str, Any] | None, where: Located, only: str
+) -> Iterator[Problem]:
+    for key, value, place in _entries(search, names):
+        if place[2] != only:
+            continue
+        if settings is not None and key not in settings and ":" not in key:
+            yield where.problem(place, f"the task has no key '{key}'; {did_you_mean(key, settings)}")
+            continue
+        try:
+            dimension = read_dimension(key, value)
+            size((dimension,), search.sampler)
+        except ValueError as error:
+            yield where.problem(place, str(error))
+            continue
+        yield from _outside(dimension, (settings or {}).get(key), where, place)
+
+
+def _outside(dimension: Dimension, setting: Any, where: Located, place: Place) -> Iterator[Problem]:
+    if setting is None:
+        return
+    ends = [dimension.low, dimension.high, *(dimension.choices or ()), *(dimension.grid or ())]
+    for value in ends:
+        wrong = refused(setting, value) if value is not None else None
+        if wrong:
+            yield where.problem(place, wrong)
+            return
+
+
+def _entries(search: Search, names: Sequence[str]) -> Iterator[tuple[str, Any, Place]]:
+    for name in names:
+        merged = {**_file(name), **search.spaces.get(name, {})}
+        for parameter, value in merged.items():
+            yield f"{name}.{parameter}", value, ("search", "spaces", name, parameter)
+    for key, value in search.spaces.get(EVERY, {}).items():
+        yield key, value, ("search", "spaces", EVERY, key)
+
+
+@functools.cache
+def _file(name: str) -> Mapping[str, Any]:
+    for folder in _folders():
+        path = folder / f"{name}.yaml"
+        if path.name == f"{name}.yaml" and path.is_file():
+            found = document.read(path)
+            if found.problems:
+                raise LedgerError("\n".join(f"{path}: {problem}" for problem in found.problems))
+            return found.value or {}
+    return {}
+
+
+def _folders() -> list[Path]:
+    import search_spaces
+
+    return [Path(folder) for folder in search_spaces.__path__]

@@ -1,0 +1,204 @@
+"""A study in a notebook: tables, and figures that show themselves."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, final
+
+from htsweep.study.schema import Study, read
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from htsweep.analysis.findings import Findings
+
+ROWS = 200
+"""So many rows of a figure's table are shown under it; `table` has all."""
+_SHOWN = ("png", "svg")
+
+
+@final
+@dataclass(frozen=True)
+class Figure:
+    """A figure and the table that it draws; shows itself in a notebook."""
+
+    name: str
+    table: pd.DataFrame
+    """The numbers behind it."""
+    findings: Findings = field(repr=False)
+
+    def images(self, format: str = "png") -> list[bytes]:
+        """The pictures as `png`, `svg` or `pdf`, as the report has them: one a page; none where there is nothing to draw.
+
+        Raises:
+            HtsweepError: there is no such format.
+        """
+        from htsweep.report.figures import figures
+
+        made = self._shown if format in _SHOWN else figures(self.findings, "two", [self.name], [format])
+        return [content for file, content in made.items() if file.endswith(f".{format}")]
+
+    @cached_property
+    def _shown(self) -> dict[str, bytes]:
+        """The pages by file name, drawn once: a notebook asks for every format that it may show."""
+        from htsweep.report.figures import figures
+
+        return figures(self.findings, "two", [self.name], _SHOWN)
+
+    def _repr_png_(self) -> bytes | None:
+        return next(iter(self.images("png")), None)
+
+    def _repr_svg_(self) -> str | None:
+        return next((content.decode() for content in self.images("svg")), None)
+
+    def _repr_html_(self) -> str:
+        title = html.escape(f"{self.findings.title}: {self.name}")
+        pictures = [base64.b64encode(content).decode() for content in self.images("png")]
+        if not pictures:
+            return f"<p>{title}: nothing to draw</p>{_table(self.table)}"
+        shown = "".join(f'<figure><img alt="{title}" style="max-width: 100%" src="data:image/png;base64,{picture}"></figure>'
+                        for picture in pictures)
+        return f"{shown}<details><summary>{len(self.table)} rows</summary>{_table(self.table)}</details>"
+
+
+@final
+@dataclass(frozen=True)
+class Report:
+    """The report's page; shows itself in a notebook."""
+
+    page: str
+    """HTML, in one piece."""
+
+    def _repr_html_(self) -> str:
+        # In a frame of its own: the page's styles and scripts are not the notebook's.
+        return f'<iframe style="width: 100%; height: 80vh; border: 0" srcdoc="{html.escape(self.page, quote=True)}"></iframe>'
+
+
+@final
+@dataclass(frozen=True)
+class View:
+    """A study and its results as they were when each was first asked for; `open` makes a fresh one."""
+
+    study: Study
+    results: str = "results"
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row per ended trial (`htsweep.trials`)."""
+        from htsweep.results.tables import trials
+
+        return trials(self.study, self.results)
+
+    @cached_property
+    def measurements(self) -> pd.DataFrame:
+        """One row per measurement (`htsweep.measurements`)."""
+        from htsweep.results.tables import measurements
+
+        return measurements(self.study, self.results)
+
+    @cached_property
+    def findings(self) -> Findings:
+        """Every table of the report."""
+        from htsweep.report.build import findings
+
+        return findings(self.study, self.results)
+
+    def frontier(self) -> Figure:
+        """Points (means over repetitions) on the two axes, and each group's front."""
+        return self._figure("frontier", self.findings.points)
+
+    def curves(self) -> Figure:
+        """Mean seen/missing curves over repetitions with their bands."""
+        return self._figure("curves", self.findings.curves)
+
+    def effects(self) -> Figure:
+        """Paired differences to the baseline with intervals."""
+        return self._figure("effects", self.findings.effects)
+
+    def ranks(self) -> Figure:
+        """Mean ranks over the groups, and the difference that is critical."""
+        return self._figure("ranks", self.findings.ranks)
+
+    def ablation(self) -> Figure:
+        """What each component of the ablated chain adds."""
+        return self._figure("ablation", self.findings.ablation)
+
+    def sensitivity(self) -> Figure:
+        """Metrics against each searched parameter."""
+        return self._figure("sensitivity", self.findings.sensitivity)
+
+    def importance(self) -> Figure:
+        """Which searched parameters matter for which objective."""
+        return self._figure("importance", self.findings.importance)
+
+    def costs(self) -> Figure:
+        """What a point costs, and what it gives."""
+        return self._figure("costs", self.findings.costs)
+
+    def ratios(self) -> Figure:
+        """The metrics against the missing ratio, where there are several."""
+        return self._figure("ratios", self.findings.summary)
+
+    def volumes(self) -> Figure:
+        """The area that each method's front dominates."""
+        return self._figure("volumes", self.findings.volumes)
+
+    def scores(self) -> Figure:
+        """Transferability scores against what trials then achieved."""
+        return self._figure("scores", self.findings.predicted)
+
+    def regret(self) -> Figure:
+        """What a screen by each score costs, by how many pairs it keeps."""
+        return self._figure("regret", self.findings.regret)
+
+    def bounds(self) -> Figure:
+        """The bound of Task Transfer Analysis in its terms, and the loss that it bounds."""
+        return self._figure("bounds", self.findings.bounds)
+
+    def query(self, sql: str) -> pd.DataFrame:
+        """The answer to SQL over the study's tables (`htsweep.query`)."""
+        from htsweep.results.query import query
+
+        return query(self.study, sql, self.results)
+
+    def report(self) -> Report:
+        """The report's page, from the same findings."""
+        from htsweep.report.build import page
+
+        return Report(page(self.findings))
+
+    def _repr_html_(self) -> str:
+        trials = self.trials
+        counts = ", ".join(f"{count} {status}" for status, count in trials["status"].value_counts().items())
+        return (f"<p><b>{html.escape(self.study.name)}</b> in {html.escape(self.results)}: {len(trials)} trials"
+                f"{f' ({counts})' if counts else ''}</p>")
+
+    def _figure(self, name: str, table: pd.DataFrame) -> Figure:
+        return Figure(name, table, self.findings)
+
+
+def open(  # noqa: A001 (as users say it: htsweep.open)
+    file: str, overrides: Sequence[str] = (), *, results: str = "results",
+) -> View:
+    """The study in `file` and what `results` has of it, to look at: `open(...).frontier()` shows the frontier.
+
+    Args:
+        file: the study's YAML.
+        overrides: `key=value` of its keys.
+        results: folder or URI of the results.
+
+    Raises:
+        StudyError: the study is wrong.
+    """
+    return View(read(file, list(overrides)), results)
+
+
+def _table(table: pd.DataFrame) -> str:
+    # pandas escapes what stands in the cells.
+    more = f"<p>{ROWS} of {len(table)} rows</p>" if len(table) > ROWS else ""
+    shown: str = table.head(ROWS).to_html(index=False, na_rep="")
+    return shown + more

@@ -1,0 +1,302 @@
+"""Two studies, or two states of one, set against each other: are the numbers the same, and if not, by how much."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, final
+
+from htsweep.commands import given
+from htsweep.errors import HtsweepError, LedgerError, did_you_mean
+from htsweep.selection.infinities import with_infinities
+from htsweep.study.schema import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAMED = 5
+"""So many trials are named where there are more."""
+Ends = Callable[[Mapping[str, Any]], bool]
+"""Whether an end of a trial, a row of the ledger's trials, belongs to a state."""
+
+
+@final
+@dataclass(frozen=True)
+class Comparison:
+    """What came of comparing A and B."""
+
+    a: str
+    """What A is, in words."""
+    b: str
+    table: pd.DataFrame
+    """The factors, `metric`, `trials`, `n`, `a`, `b`, `difference` (B - A), `low`, `high`, `p`, `p_holm`, `verdict`."""
+    trials: pd.DataFrame
+    """A row per pair: `trial_a`, `trial_b`, what both vary, `repetition`, `status_a`, `status_b`, `equal`, `first`."""
+    only_a: pd.DataFrame
+    """The trials of A that nothing in B answers to."""
+    only_b: pd.DataFrame
+    notes: Sequence[str]
+    """What else the two differ in: code, factors, columns."""
+
+    @property
+    def matched(self) -> int:
+        """Pairs of trials."""
+        return len(self.trials)
+
+    @property
+    def equal(self) -> int:
+        """Pairs whose status, steps and numbers are bit for bit the same."""
+        return int(self.trials["equal"].sum())
+
+    def lines(self) -> list[str]:
+        """What a person reads: first whether anything differs at all."""
+        found = [f"{self.matched} trials matched, {self.equal} bit for bit equal (time and memory aside)"
+                 + ("" if self.equal == self.matched else f", {self.matched - self.equal} differ"),
+                 f"A: {self.a}", f"B: {self.b}", *self.notes]
+        found += [line for line in (_only("A", self.only_a), _only("B", self.only_b), self._ended()) if line]
+        if self.table.empty:
+            return found
+        shown = self.table.rename(columns={"a": "A", "b": "B", "difference": "B - A"})
+        told = shown.to_string(index=False, float_format=lambda number: f"{number:.4g}", na_rep="")
+        return [*found, "", told, "", "n: repetitions, the unit of pairing (means over their trials, each at its last step); "
+                "low, high: 95 % BCa bootstrap; p: exact sign-flip test; p_holm: of a group and metric"]
+
+    def json(self) -> str:
+        """The same for programs."""
+        return json.dumps({
+            "a": self.a, "b": self.b, "matched": self.matched, "equal": self.equal, "notes": list(self.notes),
+            "table": _rows(self.table), "differing": _rows(self.trials[~self.trials["equal"]]),
+            "only_a": _rows(self.only_a), "only_b": _rows(self.only_b)}, indent=2)
+
+    def _repr_html_(self) -> str:
+        import html
+
+        return f"<pre>{html.escape(self.lines()[0])}</pre>{self.table.to_html(index=False)}"
+
+    def _ended(self) -> str:
+        """Trials that ended otherwise than their counterpart."""
+        other = self.trials[self.trials["status_a"] != self.trials["status_b"]]
+        if other.empty:
+            return ""
+        counts = Counter(zip(other["status_a"], other["status_b"], strict=True))
+        told = ", ".join(f"{count} {a} in A and {b} in B" for (a, b), count in counts.items())
+        return f"ended otherwise: {told} ({_listed(other['trial_a'].tolist())})"
+
+
+@final
+@dataclass(frozen=True)
+class _State:
+    """Trials and measurements of a study: all that count now, or as of a state."""
+
+    words: str
+    trials: pd.DataFrame
+    measured: pd.DataFrame
+
+
+@with_infinities
+def compare(
+    a: Study, b: Study | None = None, results: str = "results", results_b: str | None = None, *,
+    before: str | None = None, commit: str | None = None, columns: Sequence[str] = (),
+) -> Comparison:
+    """What B has otherwise than A, trial by trial and as paired differences (`.table`).
+
+    A and B are two studies; one study in two results folders (`results_b`); or two states of one: what ended `before` a time
+    against what ended since, or what ran at `commit` against what ran at others. A launch never runs again what is done, so a
+    ledger holds both ends of a trial only where it was copied together from two; to see what a change of the code does, launch
+    into a folder of its own and compare the folders.
+
+    Args:
+        a: a study.
+        b: another; None: the same.
+        results: folder or URI of A's results.
+        results_b: of B's; None: the same.
+        before: a date or time (ISO 8601, local where it names no zone).
+        commit: the head of a commit's id.
+        columns: the metrics to compare; none: the accuracies.
+
+    Raises:
+        HtsweepError: nothing to compare with, or a state or column that is not there.
+    """
+    from htsweep import results as results_of
+    from htsweep.analysis import matching
+    from htsweep.analysis.design import design
+
+    one, other, varied = _states(a, b, results, results_b, before, commit)
+    matched = matching.match(one.trials, other.trials, varied)
+    metrics = _metrics(one, other, columns)
+    factors = [name for name in dict.fromkeys([*results_of.factors(a), *results_of.factors(b or a)]) if name in matched.keys]
+    compared = a.compared if a.compared in factors else None
+    table = matching.differences(matched.pairs, one.measured, other.measured, design(factors, factors, compared), metrics)
+    same = matching.equal(matched.pairs, one.measured, other.measured)
+    pairs = matched.pairs.drop_duplicates(["trial_a", "trial_b"]).merge(same, on=["trial_a", "trial_b"])
+    notes = [*_differ(matched.differ), *_columns_of_one(one, other)]
+    if matched.ambiguous:
+        notes.append(f"{matched.ambiguous} trials answer to several on the other side and are left out: matched by "
+                     f"{', '.join((*matched.keys, 'repetition'))}, but they differ in more")
+    if pairs.empty and (before or commit):
+        notes.append("no trial ended on both sides: a launch never runs again what is done. To see what a change does, launch "
+                     f"into another folder DIR, and compare the two: {given(a, results).verb('compare', '--results-b', 'DIR')}")
+    return Comparison(one.words, other.words, table, pairs, matched.only_a, matched.only_b, notes)
+
+
+def _states(
+    a: Study, b: Study | None, results: str, results_b: str | None, before: str | None, commit: str | None,
+) -> tuple[_State, _State, list[str]]:
+    """A, B, and the factors and parameters that either varies."""
+    from htsweep.ledger import Store
+    from htsweep.planning.plan import plan
+    from htsweep.results.tables import varied
+
+    second = b or a
+    names = list(dict.fromkeys([*varied(plan(a)), *varied(plan(second))]))
+    if before and commit:
+        raise HtsweepError("--before and --commit each divide a study's trials in two: give one of them")
+    if before or commit:
+        if b is not None or results_b is not None:
+            raise HtsweepError("--before and --commit compare two states of one study in one folder: leave out the other study "
+                               "and --results-b")
+        words, ends = _until(before) if before else _at(a, results, commit or "")
+        kept, rest = (_state(a, results, name, of, names) for name, of in zip(words, ends, strict=True))
+        return kept, rest, names
+    if b is None and Store(results).uri == Store(results_b or results).uri:
+        raise HtsweepError(f"nothing to compare '{a.name}' with: give a second study, another folder of results (--results-b), a "
+                           "date (--before) or a commit (--commit)")
+    here = _state(a, results, "", _any, names)
+    return here, _state(second, results_b or results, "", _any, names), names
+
+
+def _any(end: Mapping[str, Any]) -> bool:
+    return True
+
+
+def _until(before: str) -> tuple[tuple[str, str], tuple[Ends, Ends]]:
+    """What ended before a time, and what ended since, with words for each."""
+    try:
+        moment = datetime.fromisoformat(before).astimezone()
+    except ValueError:
+        raise HtsweepError(f"--before {before}: no date or time; write it as 2026-11-01 or 2026-11-01T14:30") from None
+    at, told = moment.timestamp(), moment.isoformat(sep=" ", timespec="minutes")
+    return (f"ended before {told}", f"ended since {told}"), (lambda end: end["ended"] < at, lambda end: end["ended"] >= at)
+
+
+def _at(study: Study, results: str, commit: str) -> tuple[tuple[str, str], tuple[Ends, Ends]]:
+    """What ran at a commit, and what ran at others, with words for each."""
+    from htsweep.ledger import Ledger, Store
+
+    known = {str(one)[:12] for one in Ledger(Store(results)).trials(["commit"], every=True).column("commit").to_pylist() if one}
+    heads = {one for one in known if one.startswith(commit.lower()[:12])}
+    if not commit or len(heads) != 1:
+        what = f"{len(heads)} commits begin so" if heads else "no trial ran at it"
+        raise HtsweepError(f"--commit {commit}: {what} ({study.name} in {results}); "
+                           f"{did_you_mean(commit, known) or 'no trial there has its commit recorded'}")
+    [head] = heads
+
+    def ran_at(end: Mapping[str, Any]) -> bool:
+        return str(end["commit"] or "").startswith(head)
+
+    return (f"ran at commit {head}", f"ran at other commits than {head}"), (ran_at, lambda end: not ran_at(end))
+
+
+def _state(study: Study, results: str, words: str, ends: Ends, names: Sequence[str]) -> _State:
+    """The study's trials that have an end of this state, each with the one that counts, and what these measured."""
+    import pandas as pd
+
+    from htsweep.ledger import Ledger, Store
+    from htsweep.ledger.record import RANK
+    from htsweep.planning.plan import plan
+    from htsweep.results.tables import Members
+
+    planned = plan(study)
+    members, ledger = Members(planned), Ledger(Store(results))
+    table = ledger.trials(every=True)
+    best: dict[str, tuple[tuple[int, int, str], int]] = {}
+    rows: list[dict[str, Any]] = table.to_pylist()
+    for number, row in enumerate(rows):
+        if row["kind"] == "trial" and ends(row) and members.places(row):
+            key = (RANK.get(row["status"], 9), -(row["attempt"] or 0), row["record"])
+            best[row["trial"]] = min(best.get(row["trial"], (key, number)), (key, number))
+    counting = sorted(number for _, number in best.values())
+    # In the order of the study's file, whatever ended first.
+    order = {sweep.id: number for number, sweep in enumerate(planned.sweeps)}
+    placed = sorted(((order[sweep], index, rows[number]["repetition"], number, values)
+                     for number in counting for sweep, _, index, *values in members.places(rows[number])),
+                    key=lambda place: place[:4])
+    told = [_row(rows[number], dict(zip(members.names, values, strict=True)), names) for *_, number, values in placed]
+    if not told:
+        raise LedgerError(f"{results} has no trial of study '{study.name}'{f' that {words}' if words else ''}")
+    measured = ledger.measurements(trials=table.take(counting)).to_pandas()
+    about = ", ".join(part for part in (f"{study.name} in {results}", words, _code([rows[one] for one in counting])) if part)
+    return _State(f"{about}: {len(counting)} trials", pd.DataFrame(told), measured)
+
+
+def _row(end: Mapping[str, Any], place: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """A trial with what either study varies: what this one does not vary stands in its config."""
+    config = json.loads(end["config"])
+    values = {name: place[name] if name in place else config.get(name) for name in names}
+    told = {name: json.dumps(value) if isinstance(value, list | dict) else value for name, value in values.items()}
+    return {"trial": end["trial"], "repetition": end["repetition"], "status": end["status"], **told}
+
+
+def _code(ends: Sequence[Mapping[str, Any]]) -> str:
+    """`code 1a2b3c4 (60, 2 with uncommitted changes), 5d6e7f8`."""
+    told = []
+    for commit in dict.fromkeys(end["commit"] for end in ends if end["commit"]):
+        mine = [end for end in ends if end["commit"] == commit]
+        dirty = sum(bool(end["dirty"]) for end in mine)
+        told.append(f"{commit[:7]} ({len(mine)}{f', {dirty} with uncommitted changes' if dirty else ''})")
+    return f"code {', '.join(told)}" if told else ""
+
+
+def _metrics(one: _State, other: _State, columns: Sequence[str]) -> list[str]:
+    """The metrics to compare.
+
+    Raises:
+        HtsweepError: one that is asked for is not on both sides, or is no number.
+    """
+    import pandas as pd
+
+    from htsweep.analysis.matching import shared_numbers
+    from htsweep.analysis.summary import metrics_of
+
+    numbers = [name for name in shared_numbers(one.measured, other.measured)
+               if all(pd.api.types.is_numeric_dtype(state.measured[name]) for state in (one, other))]
+    wrong = [name for name in columns if name not in numbers]
+    if wrong:
+        raise HtsweepError("; ".join(f"--columns: no number '{name}' on both sides; {did_you_mean(name, numbers)}"
+                                     for name in wrong))
+    return list(columns) or metrics_of(numbers)
+
+
+def _differ(differ: Mapping[str, tuple[tuple[Any, ...], tuple[Any, ...]]]) -> list[str]:
+    return [f"A and B differ in {name}: {_listed(in_a)} against {_listed(in_b)}" for name, (in_a, in_b) in differ.items()]
+
+
+def _columns_of_one(one: _State, other: _State) -> list[str]:
+    found = []
+    for name, mine, its in (("A", one, other), ("B", other, one)):
+        alone = [str(column) for column in mine.measured.columns if column not in its.measured.columns]
+        if alone:
+            found.append(f"measured in {name} alone, and not compared: {_listed(alone)}")
+    return found
+
+
+def _only(name: str, trials: pd.DataFrame) -> str:
+    """`only in A: 3 trials (method=l2sp repetition=0, ...)`."""
+    if trials.empty:
+        return ""
+    keys = [column for column in trials.columns if column not in ("trial", "status", "repetition")]
+    told = [" ".join(f"{key}={row[key]}" for key in (*keys, "repetition") if row[key] is not None and row[key] == row[key])
+            for row in trials.to_dict("records")]
+    return f"only in {name}: {len(trials)} trials ({_listed(told)})"
+
+
+def _listed(values: Sequence[Any]) -> str:
+    return ", ".join(map(str, values[:NAMED])) + (f", and {len(values) - NAMED} more" if len(values) > NAMED else "")
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(table.to_json(orient="records", double_precision=15))
+    return rows

@@ -1,0 +1,85 @@
+"""What scores said of the pairs of a study, and what their trials measured, as the analysis reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from htsweep import results as tables
+from htsweep.planning import task
+from htsweep.planning.plan import plan
+from htsweep.results import screen
+from htsweep.study.schema import Screen, Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from htsweep.analysis.conclusions import Foretold
+
+
+def foretold(study: Study, results: str, columns: Sequence[str] | None = None) -> Foretold | None:
+    """What the screen of a study said, and what the trials of all its pairs measured, dropped ones too; None: no screen.
+
+    `columns`: those of the measurements that are read; None: all.
+    """
+    from htsweep.analysis.conclusions import Foretold
+
+    if study.screen is None:
+        return None
+    pairs = screen.pairs_of(study, plan(study).sweeps)
+    place = {sweep: pair.id for pair in pairs for sweep in pair.sweeps}
+    measured = tables.load(study, results, columns, everything=True, kind="numbers")[1]
+    return Foretold(screen.scores(study, results), measured.assign(pair=measured["sweep"].map(place)))
+
+
+def scores_of(study: Study, ended: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
+    """The scores of a study whose task `predicts`, as `screening.scores` gives those of a screen.
+
+    A pair has the same name for all scores. Where parameters of a score differ (`tta.steps`), they are part of its name:
+    `tta, tta.steps 400`.
+
+    Args:
+        study: a study of scores.
+        ended: its trials.
+        measured: its measurements, all columns.
+    """
+    column = task.find(study.task).predicts or ""
+    varied = [name for name in tables.varied(plan(study)) if "." in name]
+    last = measured[measured["status"] == "done"].groupby("trial", sort=False).tail(1)
+    places = _places(study)
+    found = last.assign(
+        pair=[places[sweep][0] for sweep in last["sweep"]], target=[places[sweep][1] for sweep in last["sweep"]],
+        score=[_named(places[row["sweep"]][2], {name: row[name] for name in varied}) for row in last.to_dict("records")],
+        value=last[column] if column in last else float("nan"), kept=True)
+    took = ended.drop_duplicates("trial").set_index("trial")["seconds"]
+    return found if "seconds" in found else found.assign(seconds=found["trial"].map(took))
+
+
+def _places(study: Study) -> dict[str, tuple[str, str, str]]:
+    """Sweep -> its pair, the pair's target, and the score."""
+    sweeps = plan(study).sweeps
+    places: dict[str, tuple[str, str, str]] = {}
+    for score in dict.fromkeys(str(sweep.base[screen.SCORE]) for sweep in sweeps):
+        # The same study without what tells scores apart, as if it had a screen: who is compared with whom is decided there.
+        grid = {name: values for name, values in study.grid.items() if name != screen.SCORE and "." not in name}
+        alike = study.model_copy(update={"grid": grid, "ablate": None, "screen": Screen(
+            scores=[score], keep="all", task=study.task)})
+        mine = [sweep for sweep in sweeps if sweep.base[screen.SCORE] == score]
+        for pair in screen.pairs_of(alike, mine):
+            places |= dict.fromkeys(pair.sweeps, (pair.label, pair.target, score))
+    return places
+
+
+def _named(score: str, parameters: dict[str, object]) -> str:
+    """A score with the parameters of its own that the study varies."""
+    own = [f"{name} {value if not isinstance(value, float) else format(value, 'g')}" for name, value in parameters.items()
+           if value is not None and value == value]
+    return ", ".join([score, *own])
+
+
+def configured(ended: pd.DataFrame) -> pd.DataFrame:
+    """Trials with the column `score`: from their configs, where the study fixes it."""
+    if screen.SCORE in ended:
+        return ended
+    return ended.assign(**{screen.SCORE: [json.loads(text).get(screen.SCORE, "") for text in ended["config"]]})

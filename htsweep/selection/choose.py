@@ -1,0 +1,161 @@
+"""Selection protocols: which point of a sweep, at which step, speaks for it.
+
+A protocol is a pure function: measurements in, one (sweep, point, step) per sweep out. All but `oracle` are handed tables
+that have no `test/` column, so that none of them can look at one, whatever it is written like. Choices are over points, as
+means over their repetitions; a point of which any repetition stopped early, failed or is still to come takes no part
+(`left_out` says which these are, and why).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from htsweep.errors import HtsweepError, did_you_mean
+from htsweep.selection.infinities import with_infinities
+from htsweep.selection.protocols import CHOICE, NAMES, NEEDS, PROTOCOLS, READS, front, last_steps
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from htsweep.selection.protocols import Protocol
+
+__all__ = ["CHOICE", "NAMES", "TEST", "at", "choice", "choose", "columns", "find", "last_steps", "left_out", "needs", "possible",
+           "submitted", "whole"]
+TEST = "test/"
+"""What the names of columns that only `oracle` may read begin with."""
+
+
+def choose(measurements: pd.DataFrame, protocol: str = "last", repetitions: int | None = None) -> pd.DataFrame:
+    """The measurements, of all repetitions, of the point and step that `protocol` picks in each sweep.
+
+    Args:
+        measurements: one row per measurement (docs/architecture.md).
+        protocol: a name of `NAMES`, or `module:function`.
+        repetitions: how many a point has when it is whole; None: as many as the fullest point has.
+
+    Raises:
+        HtsweepError: nothing answers to the name, or the protocol lacks a column or breaks its contract.
+    """
+    return at(measurements, choice(measurements, protocol, repetitions))
+
+
+@with_infinities
+def choice(measurements: pd.DataFrame, protocol: str = "last", repetitions: int | None = None) -> pd.DataFrame:
+    """What `protocol` picks: (sweep, point, step), at most one row per sweep; a sweep without a whole point has none."""
+    ask = find(protocol)
+    handed = _handed(measurements, repetitions, TEST if protocol != "oracle" else "")
+    return _checked(ask(handed), handed, protocol)
+
+
+def columns(protocol: str) -> list[str] | None:
+    """The metrics that `protocol` reads; None: it does not say (a user's may carry them as its attribute `columns`)."""
+    reads = READS.get(protocol) if protocol in READS else getattr(find(protocol), "columns", None)
+    return None if reads is None else list(reads)
+
+
+def needs(protocol: str) -> Sequence[Sequence[str]]:
+    """The columns without which `protocol` has no answer: all of one of these; a user's protocol is asked to have none."""
+    return NEEDS.get(protocol, ((),))
+
+
+def possible(measured: Iterable[str]) -> list[str]:
+    """Those of `NAMES` that tables with the columns `measured` can answer."""
+    there = set(measured)
+    return [name for name in NAMES if any(there.issuperset(columns) for columns in needs(name))]
+
+
+@with_infinities
+def submitted(measurements: pd.DataFrame, repetitions: int | None = None) -> pd.DataFrame:
+    """The fronts that the sweeps would submit, as `protocols.front` says; like any protocol it is handed no test column."""
+    return front(_handed(measurements, repetitions, TEST))
+
+
+def find(protocol: str) -> Protocol:
+    """The protocol called `protocol`.
+
+    Raises:
+        HtsweepError: nothing answers to the name.
+    """
+    if protocol in PROTOCOLS:
+        return PROTOCOLS[protocol]
+    module, colon, function = protocol.partition(":")
+    if not colon:
+        raise HtsweepError(f"no protocol '{protocol}'; {did_you_mean(protocol, NAMES)} (or one's own as module:function)")
+    try:
+        found = getattr(importlib.import_module(module), function, None)
+    except Exception as error:  # a user's module may raise anything at import
+        raise HtsweepError(f"protocol '{protocol}': importing {module} raised {type(error).__name__}: {error}") from None
+    if not callable(found):
+        raise HtsweepError(f"protocol '{protocol}': {module} has no function '{function}'")
+    return found  # type: ignore[no-any-return]
+
+
+def whole(measurements: pd.DataFrame, repetitions: int | None = None) -> pd.DataFrame:
+    """The rows of the points of which every repetition is done."""
+    trials = measurements[["trial", "sweep", "point", "status"]].drop_duplicates(["trial", "sweep"])
+    counts = _counts(trials)
+    expected = _expected(counts, repetitions)
+    kept = counts[(counts["done"] >= max(expected, 1)) & (counts["done"] == counts["ended"])]
+    inside = trials.merge(kept.reset_index()[["sweep", "point"]], on=["sweep", "point"])["trial"]
+    return measurements if len(inside) == len(trials) else measurements[measurements["trial"].isin(inside)]
+
+
+def left_out(trials: pd.DataFrame, repetitions: int | None = None) -> pd.DataFrame:
+    """The points that no protocol may pick: (sweep, point), how many trials are `done`, `stopped`, `failed`, `to_come`."""
+    counts = _counts(trials)
+    counts["to_come"] = (_expected(counts, repetitions, "ended") - counts["ended"]).clip(lower=0)
+    partial = counts[(counts["done"] < counts["ended"]) | (counts["to_come"] > 0)]
+    return partial.reset_index()[["sweep", "point", "done", "stopped", "failed", "to_come"]]
+
+
+def at(measurements: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `measurements` at the (sweep, point, step) of `steps`, in their own order."""
+    # A point has one step, so a look-up by point is enough, and cheaper than a join on three keys.
+    near = measurements[measurements["point"].isin(steps["point"])]
+    joined = near[CHOICE].merge(steps[CHOICE].assign(_here=True), on=CHOICE, how="left")
+    return near[joined["_here"].notna().to_numpy()].reset_index(drop=True)
+
+
+def _handed(measurements: pd.DataFrame, repetitions: int | None, without: str) -> pd.DataFrame:
+    """The whole points, without the columns whose names begin with `without`."""
+    handed = whole(_numbered(measurements), repetitions).reset_index(drop=True)
+    return handed.drop(columns=[name for name in handed.columns if without and str(name).startswith(without)])
+
+
+def _counts(trials: pd.DataFrame) -> pd.DataFrame:
+    """Per (sweep, point), in order of appearance: how many trials ended, and how."""
+    ended = trials[["sweep", "point"]].assign(
+        ended=1, **{status: (trials["status"] == status).astype(int) for status in ("done", "stopped", "failed")})
+    return ended.groupby(["sweep", "point"], sort=False, observed=True).sum()
+
+
+def _expected(counts: pd.DataFrame, repetitions: int | None, column: str = "done") -> int:
+    return repetitions if repetitions is not None else int(counts[column].max() if len(counts) else 0)
+
+
+def _numbered(measurements: pd.DataFrame) -> pd.DataFrame:
+    """The measurements with `point_index`; where they lack it, points count in order of appearance in their sweep."""
+    if "point_index" in measurements.columns:
+        return measurements
+    points = measurements[["sweep", "point"]].drop_duplicates()
+    points = points.assign(point_index=points.groupby("sweep", sort=False, observed=True).cumcount())
+    return measurements.merge(points, on=["sweep", "point"], how="left")
+
+
+def _checked(picked: Any, handed: pd.DataFrame, protocol: str) -> pd.DataFrame:
+    """What a protocol returned, if it is what a protocol returns."""
+    missing = [name for name in CHOICE if name not in getattr(picked, "columns", ())]
+    if missing:
+        raise HtsweepError(f"protocol '{protocol}' must return a table with the columns {', '.join(CHOICE)}, "
+                           f"but it lacks {', '.join(missing)}")
+    found: pd.DataFrame = picked[CHOICE].reset_index(drop=True)
+    twice = found["sweep"].duplicated()
+    if twice.any():
+        raise HtsweepError(f"protocol '{protocol}' must return one row per sweep, but sweep "
+                           f"'{found['sweep'][twice].iloc[0]}' has more")
+    known = found.merge(last_steps(handed)[["sweep", "point"]], on=["sweep", "point"])
+    if len(known) < len(found):
+        raise HtsweepError(f"protocol '{protocol}' picked a point that its sweep does not have, or that is not whole")
+    return found

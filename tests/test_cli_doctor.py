@@ -1,0 +1,131 @@
+"""The doctor names what is wrong with a machine, says what to do, and never breaks itself."""
+
+from __future__ import annotations
+
+import errno
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from htsweep.cli.app import doctor
+from htsweep.cli.doctor import examine
+from htsweep.errors import ResourceError, remedy_of
+from htsweep.ledger import Store
+
+NOWHERE = "/proc/htsweep-cannot-write-here"
+"""Where nobody may make a folder, not even root."""
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither Ray nor torch nor MLflow, which take seconds."""
+    for name in ("_ray", "_devices", "_mlflow"):
+        monkeypatch.setattr(doctor, name, lambda: ("is there", ""))
+
+
+def examined(results: str) -> tuple[int, dict[str, tuple[str, str]]]:
+    """The exit code, and what was found and the remedy by the checks that failed."""
+    said: list[str] = []
+    code = examine(results, said.append)
+    failed = {}
+    for line, after in zip(said, [*said[1:], ""], strict=True):
+        if line.startswith("FAIL"):
+            name, found = re.fullmatch(r"FAIL  (\S+) +(.*)", line).groups()  # type: ignore[union-attr]
+            failed[name] = (found, after.partition("remedy: ")[2])
+    return code, failed
+
+
+def test_all_well_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "FREE_GIB", 0)
+    assert examined(str(tmp_path / "a" / "b" / "results")) == (0, {})
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "there").mkdir()
+    assert examined(str(tmp_path / "there"))[0] == 0
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc, in which nobody may write")
+def test_results_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "FREE_GIB", 0)
+    code, failed = examined(NOWHERE)
+    assert code == 1
+    assert set(failed) == {"storage"}
+    assert NOWHERE in failed["storage"][0]
+    assert "so give another folder by --results" in failed["storage"][1]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc, in which nobody may write")
+def test_a_home_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "FREE_GIB", 0)
+    monkeypatch.setenv("HOME", NOWHERE)
+    monkeypatch.delenv("HTSWEEP_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    code, failed = examined(str(tmp_path))
+    assert (code, set(failed)) == (1, {"cache"})
+    assert failed["cache"][1] == "set HTSWEEP_CACHE to a folder that can be written"
+
+
+def test_a_results_path_that_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "FREE_GIB", 0)
+    (tmp_path / "results").write_text("")
+    code, failed = examined(str(tmp_path / "results"))
+    assert (code, set(failed)) == (1, {"disk", "storage"})
+    for name in failed:
+        assert failed[name][1] == "part of its path is a file, so give another folder by --results"
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Store, name: str, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", f"{tmp_path}/{name}")
+
+    monkeypatch.setattr(Store, "write", full)
+    monkeypatch.setattr(doctor, "FREE_GIB", 10**9)
+    code, failed = examined(str(tmp_path))
+    assert (code, set(failed)) == (1, {"disk", "storage"})
+    assert failed["disk"][1] == "free at least 1000000000 GiB there, or give --results a folder on another disk"
+    assert failed["storage"] == (f"{tmp_path} cannot be written: No space left on device",
+                                 "free some space on its disk, or give another folder by --results")
+
+
+def test_no_folder_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tempfile
+
+    def none() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(doctor, "FREE_GIB", 0)
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    _, failed = examined(str(tmp_path))
+    assert "set the environment variable TMPDIR" in failed["temporary"][1]
+
+
+def test_whatever_a_check_raises_has_a_remedy_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "FREE_GIB", 0)
+    raised = {
+        "_ray": ResourceError("no folder is short enough for Ray's sockets\nset TMPDIR to a folder with a shorter path"),
+        "_devices": subprocess.TimeoutExpired(["python"], 120), "_mlflow": KeyError("tables"),
+    }
+    for name, error in raised.items():
+        def check(error: Exception = error) -> doctor.Finding:
+            raise error
+
+        monkeypatch.setattr(doctor, name, check)
+    code, failed = examined(str(tmp_path))
+    assert code == 1
+    assert failed["ray"] == ("no folder is short enough for Ray's sockets", "set TMPDIR to a folder with a shorter path")
+    assert failed["devices"] == ("no answer within 120 s", "the disk that holds the packages may be slow; run this again")
+    assert failed["mlflow"][0] == "KeyError: 'tables'"
+    assert failed["mlflow"][1].startswith("reinstall the packages (uv sync)")
+
+
+@pytest.mark.parametrize(("number", "hint"), [
+    (errno.ENOSPC, "free some space"), (errno.EDQUOT, "your quota"), (errno.EROFS, "on another one"),
+    (errno.EACCES, "get the permission to write to /x"), (errno.EPERM, "get the permission"),
+    (errno.ENAMETOOLONG, "shorter path"), (errno.EIO, "mounted and whole"), (errno.EMFILE, "look at /x"),
+])
+def test_each_error_of_a_file_system_has_a_remedy(number: int, hint: str) -> None:
+    remedy = remedy_of(OSError(number, "why", "/x"), "--results")
+    assert hint in remedy
+    assert "--results" in remedy

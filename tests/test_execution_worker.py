@@ -1,0 +1,113 @@
+"""A process for trials: whatever a trial does to it, that is recorded, and the next trial runs as if it were the first."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from htsweep.execution.executor import Work
+from htsweep.execution.trial import Outcome, Terms
+from htsweep.execution.worker import Worker
+from htsweep.ledger import Ledger, Store
+from htsweep.planning.jobs import Job
+
+TASKS = '''
+import ctypes, json, os, signal, sys, threading, time
+
+def fine(config, workspace):
+    yield {"step": 0, "process": os.getpid(), "folder": float(open("mark").read()), "read": float(len(sys.stdin.read()))}
+
+def leaves(config, workspace):
+    os.open("/dev/null", os.O_RDONLY)
+    print("printed before the end", flush=True)
+    os.write(2, b"past Python\\n")
+    exec(config["code"], globals())
+    yield {"step": 0, "process": os.getpid()}
+'''
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    worker = Worker()
+    yield worker
+    worker.close()
+
+
+@pytest.fixture
+def terms(tmp_path: Path) -> Terms:
+    (tmp_path / "worker_tasks.py").write_text(TASKS)
+    (tmp_path / "mark").write_text("7")
+    return Terms(str(tmp_path / "results"), time_limit=2.0, grace=0.5, paths=(str(tmp_path),), folder=str(tmp_path))
+
+
+def run(worker: Worker, terms: Terms, code: str = "", attempt: int = 1) -> Outcome:
+    task = "worker_tasks:leaves" if code else "worker_tasks:fine"
+    job = Job(f"trial{attempt}", "trial", task, {"code": code}, 0)
+    return worker.run(Work(job, terms, {}, attempt))
+
+
+def test_trials_share_a_process_in_the_launch_s_folder(worker: Worker, terms: Terms) -> None:
+    first, second = run(worker, terms, attempt=1), run(worker, terms, attempt=2)
+    assert (first.status, first.values["folder"], first.values["read"]) == ("done", 7.0, 0.0)
+    assert first.values["process"] == second.values["process"]
+
+
+@pytest.mark.parametrize(("code", "reason"), [
+    ("os._exit(3)", "died: its process ended with exit code 3"),
+    ("os.kill(os.getpid(), signal.SIGKILL)", "died: its process was ended by SIGKILL, as the kernel does when memory runs out"),
+    ("ctypes.string_at(0)", "died: its process was ended by SIGSEGV"),
+    # The interpreter's lock is held, so that no handler and no other thread of Python gets a turn.
+    ("sum(range(10**13))", "time_limit: ran longer than 2 s and did not answer"),
+    ("signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()); time.sleep(60)",
+     "time_limit: ran longer than 2 s and did not answer"),
+    ("os.kill(os.getpid(), signal.SIGSTOP)", "time_limit: ran longer than 2 s and did not answer"),
+    ("time.sleep(60)", "time_limit: ran longer than 2 s"),
+])
+def test_what_ends_the_process_is_the_trial_s_reason(worker: Worker, terms: Terms, code: str, reason: str) -> None:
+    outcome = run(worker, terms, code)
+    assert (outcome.status, outcome.reason) == ("failed", reason)
+    [row] = Ledger(Store(terms.results)).trials().to_pylist()
+    assert (row["status"], row["reason"], row["trial"]) == ("failed", reason, "trial1")
+    log = (Path(terms.results) / row["log"]).read_text()
+    assert "printed before the end" in log
+    assert run(worker, terms, attempt=2).status == "done"
+
+
+def test_a_crash_leaves_where_it_was_in_the_log(worker: Worker, terms: Terms) -> None:
+    run(worker, terms, "ctypes.string_at(0)")
+    [row] = Ledger(Store(terms.results)).trials().to_pylist()
+    log = (Path(terms.results) / row["log"]).read_text()
+    assert "past Python" in log
+    assert "Segmentation fault" in log
+
+
+@pytest.mark.parametrize(("code", "change"), [
+    ("threading.Thread(target=time.sleep, args=[60]).start()", "still runs"),
+    ("json.dumps = str", "json.dumps of the standard library was replaced"),
+    ("signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])", "the signals that are blocked changed"),
+    ("os.close(1)", "standard output was closed"),
+    ("os.nice(1)", "the scheduling priority changed"),
+])
+def test_a_process_that_a_trial_changed_for_good_runs_no_other(worker: Worker, terms: Terms, code: str, change: str) -> None:
+    outcome = run(worker, terms, code)
+    assert outcome.status == "done"
+    [row] = Ledger(Store(terms.results)).trials().to_pylist()
+    assert change in (Path(terms.results) / row["log"]).read_text()
+    after = run(worker, terms, attempt=2)
+    assert after.status == "done"
+    assert after.values["process"] != outcome.values["process"]
+
+
+def test_a_record_that_was_written_before_the_death_counts(worker: Worker, terms: Terms) -> None:
+    # With defaults: what a trial adds to its own module is gone when the record is written.
+    code = ("from htsweep.execution import trial\ndef record(*words, keep=trial._record, end=os._exit):\n"
+            "    keep(*words)\n    end(9)\ntrial._record = record")
+    outcome = run(worker, terms, code)
+    assert outcome.status == "done"
+    assert [row["status"] for row in Ledger(Store(terms.results)).trials(every=True).to_pylist()] == ["done"]
+
+
+def test_an_interpreter_that_cannot_start_is_told(worker: Worker, terms: Terms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    outcome = run(worker, terms)
+    assert outcome.reason == "died: the process for the trial did not start: its process ended with exit code 1"

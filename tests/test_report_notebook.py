@@ -1,0 +1,143 @@
+"""A study in a notebook: each figure shows itself, from findings that are made once."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from frames import digits
+
+import htsweep
+from htsweep.analysis.design import Design
+from htsweep.analysis.findings import Findings
+from htsweep.analysis.summary import summarise
+from htsweep.errors import HtsweepError, StudyError
+from htsweep.report import build, figures
+from htsweep.report.notebook import ROWS, Figure, View
+
+FIGURES = ("frontier", "curves", "effects", "ranks", "ablation", "sensitivity", "importance", "costs", "ratios", "volumes",
+           "scores", "regret", "bounds")
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture
+def view(study_file: Callable[..., Path], tmp_path: Path) -> View:
+    file = study_file("task: toy\ngrid: {x: [0.1, 0.5]}\nrepetitions: 2\n")
+    return htsweep.open(str(file), ["repetitions=3"], results=str(tmp_path / "results"))
+
+
+@pytest.fixture
+def counted(view: View, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was made, in order: findings of a stand-in, and pictures of what they have."""
+    made: list[str] = []
+    frame = digits()
+    frame = frame[frame["step"] == 1]
+    design = Design(("dataset",), "method")
+
+    def findings(study: object, results: str) -> Findings:
+        made.append("findings")
+        return Findings("<digits>", design, None, ["test/seen_accuracy"], "last", 3, "plain",
+                        effects=summarise(frame, design).assign(method="<script>alert(1)</script>"))
+
+    def pictures(found: Findings, width: str, only: list[str], formats: list[str]) -> dict[str, bytes]:
+        made.append(f"{only} as {list(formats)}")
+        starts = {"png": PNG, "svg": b"<svg></svg>", "pdf": b"%PDF"}
+        pages = ("effects", "effects_2") if "effects" in only else ()
+        return {f"{page}.{ending}": starts[ending] for page in pages for ending in formats}
+
+    monkeypatch.setattr(build, "findings", findings)
+    monkeypatch.setattr(figures, "figures", pictures)
+    return made
+
+
+def test_open_reads_the_study_with_its_overrides(view: View, tmp_path: Path) -> None:
+    assert view.study.repetitions == 3
+    assert view.results == str(tmp_path / "results")
+    with pytest.raises(FrozenInstanceError):
+        view.results = "elsewhere"  # type: ignore[misc]
+    with pytest.raises(StudyError):
+        htsweep.open(str(view.study.file), ["repetitions=0"])
+
+
+def test_a_figure_shows_its_picture_and_its_table(view: View, counted: list[str]) -> None:
+    figure = view.effects()
+    assert figure.table is view.findings.effects
+    assert figure._repr_png_() == PNG
+    assert figure._repr_svg_() == "<svg></svg>"
+    assert figure.images("pdf") == [b"%PDF"] * 2
+    shown = figure._repr_html_()
+    pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', shown)
+    assert [base64.b64decode(picture) for picture in pictures] == [PNG] * 2
+    assert f"{len(figure.table)} rows" in shown
+
+
+def test_there_are_figures_of_these_names_alone(view: View) -> None:
+    assert set(figures.NAMES) == set(FIGURES)
+    with pytest.raises(HtsweepError, match="no format 'gif'"):
+        Figure("effects", pd.DataFrame(), Findings("t", Design((), "method"), None, [], "last", 1, "plain")).images("gif")
+
+
+def test_names_are_inert(view: View, counted: list[str]) -> None:
+    shown = view.effects()._repr_html_()
+    assert "<script" not in shown
+    assert "&lt;script&gt;" in shown
+    assert "&lt;digits&gt;" in shown
+
+
+def test_findings_and_pictures_are_made_once(view: View, counted: list[str]) -> None:
+    for name in FIGURES:
+        figure = getattr(view, name)()
+        assert isinstance(figure, Figure)
+        assert figure.name == name
+        figure._repr_html_()
+        figure._repr_png_()
+        figure.images("svg")
+    assert counted == ["findings", *(f"['{name}'] as ['png', 'svg']" for name in FIGURES)]
+
+
+def test_what_has_nothing_to_draw_says_so(view: View, counted: list[str]) -> None:
+    figure = view.ablation()
+    assert figure.table.empty
+    assert figure._repr_png_() is None
+    assert figure._repr_svg_() is None
+    assert "nothing to draw" in figure._repr_html_()
+    assert figure.images("pdf") == []
+
+
+def test_a_long_table_is_cut_where_it_is_shown(counted: list[str], view: View) -> None:
+    long = Figure("effects", pd.DataFrame({"a": range(ROWS + 1)}), view.findings)
+    assert f"{ROWS} of {ROWS + 1} rows" in long._repr_html_()
+    assert len(long.table) == ROWS + 1
+
+
+def test_the_report_is_a_page_in_a_frame(view: View, counted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "page", lambda found: f'<html><script>"{found.title}"</script></html>')
+    report = view.report()
+    assert report.page.startswith("<html>")
+    shown = report._repr_html_()
+    assert "<script" not in shown
+    assert "srcdoc=" in shown
+
+
+def test_tables_and_sql_and_figures_of_a_real_study(study_file: Callable[..., Path], tmp_path: Path) -> None:
+    """Through the whole of it: a launch, its findings, its pictures."""
+    file = study_file("task: toy\ngrid: {x: [0.1, 0.5, 0.9]}\nrepetitions: 3\n")
+    place = str(tmp_path / "results")
+    htsweep.launch(htsweep.read(str(file)), place, on="inline", mirror=None)
+    view = htsweep.open(str(file), results=place)
+    assert len(view.trials) == 9
+    assert view.measurements is view.measurements
+    assert view.query("SELECT count(*) AS n FROM measurements")["n"].tolist() == [len(view.measurements)]
+    assert "9 trials (9 done)" in view._repr_html_()
+    frontier = view.frontier()
+    assert len(frontier.table) == 3
+    picture = frontier._repr_png_()
+    assert picture is not None
+    assert picture.startswith(PNG)
+    assert "<svg" in (frontier._repr_svg_() or "")
+    assert "<html" in view.report().page
