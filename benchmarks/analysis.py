@@ -15,8 +15,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 import machine
 
-from htsweep.analysis.frontier import non_dominated
 from htsweep.analysis.volumes import above
+from htsweep.selection.fronts import non_dominated
 from tasks import metrics
 
 POINTS, PAIRS = 100_000, 5_000

@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from htsweep.launching import launch
     from htsweep.planning.plan import plan
+    from htsweep.planning.reading import read
     from htsweep.report.build import frontier
     from htsweep.report.notebook import open
     from htsweep.results.compare import compare
     from htsweep.results.query import query
     from htsweep.results.tables import measurements, trials
-    from htsweep.study.schema import read
 
 __all__ = ["compare", "frontier", "launch", "measurements", "open", "plan", "query", "read", "trials"]
 
-_HOMES = {"read": "study.schema", "plan": "planning.plan", "launch": "launching", "trials": "results.tables",
+_HOMES = {"read": "planning.reading", "plan": "planning.plan", "launch": "launching", "trials": "results.tables",
           "measurements": "results.tables", "frontier": "report.build", "compare": "results.compare", "query": "results.query",
           "open": "report.notebook"}
 

@@ -30,9 +30,9 @@ from htsweep.ledger.tables import PARTS
 from htsweep.mirror.beside import Follower, Mirrored
 from htsweep.planning.plan import Plan, plan
 from htsweep.planning.roster import COLUMNS, Roster, rows
-from htsweep.results import screen
+from htsweep.planning.screen import Verdict, less, plan_of
 from htsweep.results.estimate import estimate
-from htsweep.results.screen import Verdict
+from htsweep.results.screen import judge
 from htsweep.study.schema import Resources, Study
 
 ORPHAN_SECONDS = 5.0
@@ -139,12 +139,12 @@ def _compact(store: Store) -> None:
 
 def _both(whole: Plan, store: Store, stages: _Stages, run: Callable[[Agenda], bool]) -> Launched:
     """Runs the scores of the study's screen, where it has one, then what they keep of the plan; `run` as `_executor` gives it."""
-    scored = screen.plan_of(whole)
+    scored = plan_of(whole)
     beside = () if scored is None else (whole, scored)
     scores = None if scored is None else agenda_of(scored, store, stages, beside)
     interrupted = scores is not None and run(scores)
-    verdicts = screen.judge(whole, Ledger(store))
-    agenda = agenda_of(screen.less(whole, verdicts), store, stages, beside)
+    verdicts = judge(whole, Ledger(store))
+    agenda = agenda_of(less(whole, verdicts), store, stages, beside)
     if scores is not None:
         agenda.closed, agenda.deadline = scores.closed, scores.deadline
     interrupted = interrupted or run(agenda)

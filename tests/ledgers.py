@@ -10,7 +10,8 @@ from pathlib import Path
 from htsweep.ledger import Ledger, Record, Store
 from htsweep.mirror.beside import Members, Mirrored, look
 from htsweep.planning.plan import plan
-from htsweep.study.schema import Study, read
+from htsweep.planning.reading import read
+from htsweep.study.schema import Study
 
 TEXT = "task: toy\ngrid: {y: [0.2, 0.5]}\nsearch: {spaces: {all: {x: [0.1, 0.9]}}}\nrepetitions: 2\n"
 TRIALS = 8

@@ -6,15 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
-from htsweep.cli.app import main
 from ledgers import toy
 
 from htsweep import launching
+from htsweep.cli.app import main
 from htsweep.cli.launch import counted, launch_and_tell, told
 from htsweep.commands import Given
 from htsweep.errors import HtsweepError
+from htsweep.files import put
 from htsweep.launching import launch
-from htsweep.report.files import put
 
 TEXT = "task: toy\ngrid: {x: [0.1, 0.9]}\n"
 
@@ -68,7 +68,7 @@ def test_a_file_that_cannot_be_written_is_named_and_what_was_there_stays(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("htsweep.report.files.os.fdopen", full)
+    monkeypatch.setattr("htsweep.files.os.fdopen", full)
     with pytest.raises(HtsweepError, match=r"a\.txt cannot be written: No space left on device; free some space on its disk"):
         put(path, "after")
     monkeypatch.undo()

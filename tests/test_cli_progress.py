@@ -13,7 +13,8 @@ from htsweep.cli.progress import Progress
 from htsweep.execution.agenda import Agenda
 from htsweep.execution.trial import Outcome
 from htsweep.planning.plan import Plan, plan
-from htsweep.study.schema import Study, read
+from htsweep.planning.reading import read
+from htsweep.study.schema import Study
 
 ACCURACY = st.sampled_from([0.1, 0.2, 0.3, 0.4, 0.5])
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from htsweep.cli.app import main
 from hypothesis import given as examples
 from hypothesis import strategies as st
 from ledgers import fill
@@ -17,15 +16,16 @@ from mirrored import empty
 from htsweep import launching
 from htsweep.analysis.design import Design
 from htsweep.analysis.findings import Findings
+from htsweep.cli.app import main
 from htsweep.commands import PASSWORD, Given, operand, shown
 from htsweep.errors import HtsweepError, LedgerError, StudyHeld
 from htsweep.launching import launch
 from htsweep.ledger import Lease, Store
 from htsweep.mirror import address
 from htsweep.mirror.serving import told as told_of_ui
+from htsweep.planning.reading import read
 from htsweep.report import build
 from htsweep.report.build import tell
-from htsweep.study.schema import read
 
 Call = Callable[..., tuple[int, str]]
 FOLDERS = ["plain", "my studies", "it's", 'the "best"', "-x", "a\nb", "a;b&c", "$HOME `id`", "é漢", "100% #1 ?"]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from htsweep.planning.plan import plan
-from htsweep.study.schema import read
+from htsweep.planning.reading import read
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])

@@ -12,7 +12,7 @@ from htsweep.execution.agenda import AHEAD, Agenda, Past
 from htsweep.execution.trial import Outcome
 from htsweep.planning.jobs import Job
 from htsweep.planning.plan import Plan, plan
-from htsweep.study.schema import read
+from htsweep.planning.reading import read
 
 STAGED = ("task: large_tasks:merging\ngrid: {b: [1, 2]}\nrepetitions: 3\n"
           "search: {spaces: {all: {a: [0.1, 0.2, 0.9, 1.1, 2.6], c: [x, y]}}}\n")

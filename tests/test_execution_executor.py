@@ -17,7 +17,7 @@ from htsweep.launching import agenda_of, terms_of
 from htsweep.ledger import Ledger, Store
 from htsweep.planning.jobs import Job
 from htsweep.planning.plan import plan
-from htsweep.study.schema import read
+from htsweep.planning.reading import read
 
 Fate = Callable[[Work], Iterable[Event]]
 

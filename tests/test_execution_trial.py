@@ -19,7 +19,8 @@ from htsweep.execution.workspace import Workspace
 from htsweep.launching import launch
 from htsweep.ledger import Ledger, Store
 from htsweep.planning.plan import plan
-from htsweep.study.schema import Study, read
+from htsweep.planning.reading import read
+from htsweep.study.schema import Study
 
 MODULE = r'''
 import asyncio

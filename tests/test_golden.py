@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from htsweep.analysis.findings import Findings
+from htsweep.planning.reading import read
 from htsweep.report import build
 from htsweep.report.document import document
-from htsweep.study.schema import read
 
 GOLDEN = Path(__file__).parent / "golden"
 SEEN, MISSING, OVERALL = "test/seen_accuracy", "test/missing_accuracy", "test/overall_accuracy"

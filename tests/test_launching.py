@@ -22,7 +22,8 @@ from htsweep.execution.trial import Outcome
 from htsweep.launching import Launched, launch
 from htsweep.ledger import Lease, Ledger, Store
 from htsweep.planning.jobs import Job
-from htsweep.study.schema import Study, read
+from htsweep.planning.reading import read
+from htsweep.study.schema import Study
 
 TOY = "task: toy\ngrid: {x: [0.1, 0.5, 0.9]}\nrepetitions: 2\n"
 CHAIN = """\
@@ -166,7 +167,8 @@ class KilledAfter:
 def test_a_killed_launch_goes_on_where_it_was(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
     study, _ = run(folder="whole")
     code = ("import sys; sys.path.insert(0, sys.argv[3])\n"
-            "from test_launching import KilledAfter; from htsweep.launching import launch; from htsweep.study import read\n"
+            "from test_launching import KilledAfter; from htsweep.launching import launch\n"
+            "from htsweep.planning.reading import read\n"
             "launch(read(sys.argv[1]), sys.argv[2], on='inline', mirror=None, watch=KilledAfter(4))\n")
     killed = tmp_path / "killed"
     done = subprocess.run([sys.executable, "-c", code, str(study.file), str(killed), str(Path(__file__).parent)], check=False)
@@ -196,7 +198,8 @@ def test_a_killed_trial_goes_on_from_its_state(run: Callable[..., tuple[Study, L
     study, _ = run(text, folder="whole")
     folder = tmp_path / "killed"
     process = subprocess.Popen([sys.executable, "-c", (
-        "import sys; from htsweep.launching import launch; from htsweep.study import read\n"
+        "import sys; from htsweep.launching import launch\n"
+            "from htsweep.planning.reading import read\n"
         "launch(read(sys.argv[1]), sys.argv[2], on='inline', mirror=None, save_seconds=0)"), str(study.file), str(folder)])
     deadline = time.monotonic() + 30
     while not list(folder.glob("states/*/*")):

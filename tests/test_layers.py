@@ -3,20 +3,22 @@
 import ast
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 HOMES = {
-    "ruamel": ("htsweep/study/document.py", "htsweep/study/values.py"), "pydantic": ("htsweep/study/schema.py",),
+    "ruamel": ("htsweep/study/document.py", "htsweep/study/values.py"),
+    "pydantic": ("htsweep/study/schema.py", "htsweep/planning/reading.py"),
     "optuna": ("htsweep/planning/search.py", "htsweep/analysis/importance.py"),
     "pyarrow": ("htsweep/ledger/", "htsweep/results/tables.py", "htsweep/results/export.py"),
     "ray": ("htsweep/execution/tune.py",),
     "mlflow": ("htsweep/mirror/",), "sqlalchemy": ("htsweep/mirror/",), "alembic": ("htsweep/mirror/",),
     "typer": ("htsweep/cli/app.py",),
     "rich": ("htsweep/cli/progress.py",), "matplotlib": ("htsweep/report/",), "plotly": ("htsweep/report/",),
-    "moocore": ("htsweep/analysis/",), "duckdb": ("htsweep/results/query.py",),
+    "moocore": ("htsweep/selection/fronts.py", "htsweep/analysis/"), "duckdb": ("htsweep/results/query.py",),
     "torch": ("tasks/",), "timm": ("tasks/",), "torchvision": ("tasks/",), "sklearn": ("tasks/",), "ot": ("tasks/",),
     "mlxtend": ("tasks/",), "PIL": ("tasks/",), "safetensors": ("tasks/",),
 }
@@ -51,11 +53,45 @@ def test_the_halves_meet_by_name_alone(half: str) -> None:
     assert wrong == []
 
 
-def test_analysis_and_selection_know_no_ledger() -> None:
-    """Tables in, tables out."""
-    pure = ("htsweep/analysis/", "htsweep/selection/", "htsweep/planning/halving.py", "htsweep/planning/search.py")
-    for path in sorted(ROOT.glob("htsweep/**/*.py")):
-        name = path.relative_to(ROOT).as_posix()
-        if name.startswith(pure):
-            text = path.read_text(encoding="utf-8")
-            assert not any(f"htsweep.{other}" in text for other in ("ledger", "execute", "mirror", "results", "study")), name
+ORDER = ("cli", "launching", "mirror", "report", "results", "analysis", "execution", "ledger", "planning", "selection",
+         "commands", "study", "files", "errors")
+"""The folders and modules of htsweep: each imports only what stands after it."""
+
+
+def own_imports(types: bool = True) -> Iterator[tuple[str, str, str]]:
+    """(module, module that it imports, file:line) within htsweep; `types`: also what only type checkers import."""
+    paths = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+             for path in sorted(ROOT.glob("htsweep/**/*.py"))}
+    for module, path in paths.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        guarded = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+        for_types = {id(inner) for node in guarded for inner in ast.walk(node)}
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Import | ast.ImportFrom) or (id(node) in for_types and not types):
+                continue
+            for one in node.names:
+                names = [one.name] if isinstance(node, ast.Import) else [f"{node.module}.{one.name}", str(node.module)]
+                imported = next((name for name in names if name in paths), None)
+                if imported and imported != module:
+                    yield module, imported, f"{path.relative_to(ROOT).as_posix()}:{node.lineno}"
+
+
+def test_every_module_has_its_place_in_the_order() -> None:
+    there = {path.stem for path in ROOT.glob("htsweep/*") if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert there == {"__init__", *ORDER}
+
+
+def test_imports_run_one_way() -> None:
+    def place(module: str) -> int:
+        return ORDER.index(module.split(".")[1])
+
+    wrong = [f"{where}: {module} imports {imported}" for module, imported, where in own_imports()
+             if module != "htsweep" and (imported == "htsweep" or place(imported) < place(module))]
+    assert wrong == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for module, imported, _ in own_imports(types=False):
+        graph.setdefault(module, set()).add(imported)
+    TopologicalSorter(graph).prepare()  # raises CycleError with the circle

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from htsweep.cli.app import main
 
 from htsweep import results
+from htsweep.cli.app import main
 from htsweep.cli.status import status
 from htsweep.errors import HtsweepError, LedgerError
 from htsweep.execution.executor import Work
@@ -23,8 +23,9 @@ from htsweep.execution.worker import Worker
 from htsweep.launching import launch
 from htsweep.ledger import Ledger, Record, Store, store
 from htsweep.planning.plan import plan
+from htsweep.planning.reading import read
 from htsweep.report import build
-from htsweep.study.schema import Study, read
+from htsweep.study.schema import Study
 
 HTSWEEP = str(Path(sys.executable).parent / "htsweep")
 TOY = "task: toy\ngrid: {x: [0.1, 0.5, 0.9]}\n"

@@ -30,9 +30,10 @@ from htsweep.launching import launch
 from htsweep.ledger import Ledger, Record, Store, names, objects, tables
 from htsweep.ledger.objects import KEYS
 from htsweep.ledger.record import SCHEMA
+from htsweep.planning.reading import read
 from htsweep.report import build
 from htsweep.results.estimate import estimate
-from htsweep.study.schema import Study, read
+from htsweep.study.schema import Study
 
 MORE = int(os.environ.get("HTSWEEP_FUZZ", "1"))
 FUZZ = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

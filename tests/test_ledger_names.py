@@ -21,9 +21,10 @@ from htsweep.launching import launch
 from htsweep.ledger import Ledger, Record, Store, names
 from htsweep.mirror.process import copy
 from htsweep.planning.plan import plan
+from htsweep.planning.reading import read
 from htsweep.report import build
 from htsweep.results.query import tell
-from htsweep.study.schema import Study, read
+from htsweep.study.schema import Study
 
 ODD = ['q"uote', "it's", "a.b", "a", "a b ", " b", "é", "e\u0301", "日本", "🎉", "../up", "/top", "a//b", "a\\b", "%s", "{0}",
        "self", "order", "select", "Loss", "null", "nan", "1", "a,b", "a;b", "#c", "=1+1", "x" * 250, "test/seen_accuracy", "a?",

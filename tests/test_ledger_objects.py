@@ -18,9 +18,10 @@ from htsweep.errors import LedgerError
 from htsweep.launching import launch
 from htsweep.ledger import Ledger, Record, Store, compaction, objects, tables
 from htsweep.ledger.compaction import Part, grouped
+from htsweep.planning.reading import read
 from htsweep.report import build
 from htsweep.results.estimate import estimate
-from htsweep.study.schema import Study, read
+from htsweep.study.schema import Study
 
 OLDER = Path(__file__).parent / "golden" / "older"
 """What an earlier version left of tasks that measured what it should have refused (older_task.py)."""

@@ -19,8 +19,9 @@ from htsweep.mirror.copying import Mirror
 from htsweep.mirror.process import copy, selected
 from htsweep.mirror.run import SELECTED
 from htsweep.planning.plan import plan
+from htsweep.planning.reading import read
 from htsweep.report import build
-from htsweep.study.schema import Study, read
+from htsweep.study.schema import Study
 
 TEXT = "task: toy\ngrid: {y: [0.2, 0.5]}\nsearch: {spaces: {all: {x: [0.1, 0.9]}}}\nrepetitions: 2\n"
 

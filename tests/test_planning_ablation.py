@@ -11,11 +11,13 @@ from htsweep.analysis.ablation import ablation
 from htsweep.analysis.design import design
 from htsweep.errors import StudyError
 from htsweep.launching import launch
-from htsweep.planning.ablation import members, variants, variants_of
+from htsweep.planning.ablation import variants_of
 from htsweep.planning.plan import Plan, plan
+from htsweep.planning.reading import read
 from htsweep.results.estimate import estimate
+from htsweep.results.variants import variants
 from htsweep.selection.choose import choose
-from htsweep.study.schema import Ablation, Study, read
+from htsweep.study.schema import Ablation, Study, members
 
 STUDIES = Path(__file__).parent.parent / "studies"
 HEAD = "task: holistic_transfer\nrepetitions: 2\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from htsweep.errors import Problem, StudyError
-from htsweep.study.schema import read
+from htsweep.planning.reading import read
 
 PICKY = '''\
 from tasks.task import Setting, filled

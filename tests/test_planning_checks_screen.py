@@ -7,7 +7,8 @@ import pytest
 from screened import lay
 
 from htsweep.errors import StudyError
-from htsweep.study.schema import Study, read
+from htsweep.planning.reading import read
+from htsweep.study.schema import Study
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from large import Built
 
 from htsweep.errors import StudyError
 from htsweep.planning.ablation import cell_count, cells_of
+from htsweep.planning.reading import read
 from htsweep.results.estimate import estimate
-from htsweep.study.schema import Ablation, Study, read
+from htsweep.study.schema import Ablation, Study
 
 TOY = "task: toy\n"
 OPEN = "task: open_task:anything\n"

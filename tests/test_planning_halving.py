@@ -8,7 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from htsweep.planning.halving import fronts, rungs, survives
+from htsweep.planning.halving import rungs, survives
+from htsweep.selection.fronts import ranks
 
 UP, BOTH = ["maximize"], ["maximize", "maximize"]
 VALUES = st.tuples(*[st.integers(0, 5).map(float)] * 2)
@@ -58,14 +59,14 @@ def test_the_front_that_the_cut_goes_through_is_thinned_evenly() -> None:
 
 
 def test_fronts_peel_off() -> None:
-    assert fronts([(0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (2.0, 1.0), (0.0, 1.0)]) == {
+    assert ranks([(0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (2.0, 1.0), (0.0, 1.0)]) == {
         (0.0, 1.0): 0, (1.0, 0.0): 0, (1.0, 1.0): 1, (2.0, 1.0): 2}
 
 
 @given(MANY)
 def test_fronts_are_those_of_the_definition(losses: list[tuple[float, ...]]) -> None:
     """Straight from NSGA-II: take off what nothing dominates, and again."""
-    found, left, rank = fronts(losses), set(losses), 0
+    found, left, rank = ranks(losses), set(losses), 0
     while left:
         front = {one for one in left if not any(other != one and all(map(operator.le, other, one)) for other in left)}
         assert front == {one for one in left if found[one] == rank}
@@ -108,7 +109,7 @@ def test_equals_share_their_fate(all_of_them: list[tuple[float, ...]], eta: int)
     stopped = {one for place, one in enumerate(all_of_them)
                if not survives(one, all_of_them[:place] + all_of_them[place + 1:], BOTH, eta)}
     assert not on & stopped
-    rank = fronts([tuple(-value for value in one) for one in all_of_them])
+    rank = ranks([tuple(-value for value in one) for one in all_of_them])
     first = {one for one in on if rank[tuple(-value for value in one)] == 0}
     if len(all_of_them) >= eta:
         assert on == first or len(on) <= max(1, len(all_of_them) // eta)

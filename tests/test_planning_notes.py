@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from htsweep.cli.app import main
 from pictures import domains
 
 from htsweep import read
+from htsweep.cli.app import main
 from htsweep.errors import StudyError
 from htsweep.planning.notes import notes
 from htsweep.planning.plan import plan

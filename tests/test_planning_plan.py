@@ -14,8 +14,9 @@ from large import BILLION, MERGED, MILLION, TASKS, Built
 
 from htsweep.planning.jobs import digest, seed_for
 from htsweep.planning.plan import Plan, plan
-from htsweep.results import screen
-from htsweep.study.schema import Study, read
+from htsweep.planning.reading import read
+from htsweep.planning.screen import plan_of
+from htsweep.study.schema import Study
 
 HOLISTIC = """\
 task: holistic_transfer
@@ -148,7 +149,7 @@ GOLDEN = Path(__file__).parent / "golden" / "ids.json"
 def test_the_ready_studies_have_the_trials_that_they_always_had(name: str) -> None:
     """What was run of them stays theirs. A study that is new, or changed on purpose, is written into tests/golden/ids.json."""
     whole = plan(read(STUDIES / f"{name}.yaml"))
-    scored = screen.plan_of(whole)
+    scored = plan_of(whole)
     found = {}
     for part, one in (("study", whole), ("scores", scored)):
         if one is not None:

@@ -11,8 +11,8 @@ from large import BILLION, MILLION, TASKS, Built
 
 from htsweep.ledger import Ledger, Record, Store
 from htsweep.planning.plan import Plan, Point, plan
+from htsweep.planning.reading import read
 from htsweep.planning.roster import COLUMNS, Roster, rows
-from htsweep.study.schema import read
 
 GRID = "task: toy\ngrid: {noise: [0.0, 0.01]}\nrepetitions: 2\nsearch: {spaces: {all: {x: [0.1, 0.2, 0.3], steps: [1, 2]}}}\n"
 QMC = ("task: toy\ngrid: {steps: [1, 2]}\nsearch: {sampler: qmc, trials: 20, spaces: {all: {x: {low: 0, high: 1, default: 0.5}, "

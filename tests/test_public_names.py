@@ -35,7 +35,7 @@ def test_importing_costs_nothing_heavy() -> None:
 
 
 def test_planning_imports_no_torch_ray_mlflow_or_pandas() -> None:
-    code = ("import sys; from htsweep.results.estimate import estimate; from htsweep.study import read\n"
+    code = ("import sys; from htsweep.results.estimate import estimate; from htsweep.planning.reading import read\n"
             "estimate(read('studies/digits.yaml'), '/nonexistent/results')\n"
             "print([name for name in ('torch', 'ray', 'mlflow', 'pandas', 'sklearn', 'timm') if name in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

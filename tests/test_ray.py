@@ -18,7 +18,8 @@ from htsweep import results
 from htsweep.cli.status import status
 from htsweep.launching import launch
 from htsweep.ledger import Ledger, Store
-from htsweep.study.schema import Study, read
+from htsweep.planning.reading import read
+from htsweep.study.schema import Study
 
 pytestmark = pytest.mark.ray
 HTSWEEP = str(Path(sys.executable).parent / "htsweep")

@@ -13,10 +13,10 @@ import pytest
 
 from htsweep.analysis.design import ROLES, Design
 from htsweep.analysis.findings import Findings
-from htsweep.analysis.frontier import non_dominated
 from htsweep.analysis.summary import METRICS
 from htsweep.errors import HtsweepError
 from htsweep.report import figure_ranks, figures, paper
+from htsweep.selection.fronts import non_dominated
 
 SIX = ("source", "plain", "l2sp", "lwf", "lolsgd+wise_ft", "oracle")
 GROUPS = (("mnist-uci", 0.5), ("uci-mnist", 0.3))

@@ -16,12 +16,13 @@ import pytest
 
 from htsweep.analysis.design import Design
 from htsweep.analysis.findings import Findings
-from htsweep.analysis.frontier import MISSING, SEEN, non_dominated
+from htsweep.analysis.frontier import MISSING, SEEN
 from htsweep.report import script
 from htsweep.report.page import page
 from htsweep.report.page.key import dark, key
 from htsweep.report.page.markup import Cell, Row, table
 from htsweep.report.page.series import POINTS, series, thin
+from htsweep.selection.fronts import non_dominated
 
 HOSTILE = ("<script>alert(1)</script>", "</script>", '"><img src=x onerror=alert(2)>')
 METHODS = ("source", "plain", "l2sp", "lolsgd + wise_ft", "frozen_classifier", "oracle")

@@ -16,8 +16,8 @@ from htsweep.analysis import frontier
 from htsweep.analysis.design import design
 from htsweep.analysis.frontier import MISSING, SEEN
 from htsweep.errors import HtsweepError
+from htsweep.files import put
 from htsweep.report import interactive, names, static, stretch
-from htsweep.report.files import put
 from htsweep.report.look import looks
 from htsweep.report.pareto import columns, pareto
 

@@ -17,11 +17,12 @@ from test_report_page import HOSTILE, Read, drawn
 from htsweep.analysis.design import Design
 from htsweep.analysis.findings import Findings
 from htsweep.launching import launch
+from htsweep.planning.reading import read
 from htsweep.report import build, figures, names
 from htsweep.report.answers import answers, question
 from htsweep.report.document import document
 from htsweep.report.page import page
-from htsweep.study.schema import Study, read
+from htsweep.study.schema import Study
 
 DROPPED = ("uci/0", "uci/4")
 OVERALL, MISSING = pairs.METRICS

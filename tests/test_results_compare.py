@@ -11,17 +11,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from frames import digits, trials_of
-from htsweep.cli.app import main
 from hypothesis import given
 from hypothesis import strategies as st
 
 from htsweep.analysis.design import Design, design
 from htsweep.analysis.matching import differences, equal, match
+from htsweep.cli.app import main
 from htsweep.errors import HtsweepError, LedgerError
 from htsweep.ledger import Ledger, Record, Store
 from htsweep.planning.plan import plan
+from htsweep.planning.reading import read
 from htsweep.results.compare import Comparison, compare
-from htsweep.study.schema import Study, read
+from htsweep.study.schema import Study
 
 VARIED = ["dataset", "missing_ratio", "method", "l2sp.backbone"]
 MISSING, SEEN = "test/missing_accuracy", "test/seen_accuracy"

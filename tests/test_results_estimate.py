@@ -10,9 +10,10 @@ from large import BILLION, MERGED, MILLION, TASKS, Built
 from htsweep import results
 from htsweep.cli.status import status
 from htsweep.launching import launch
+from htsweep.planning.reading import read
 from htsweep.report import build
 from htsweep.results.estimate import estimate
-from htsweep.study.schema import Study, read
+from htsweep.study.schema import Study
 
 STAGED = ("task: large_tasks:merging\ngrid: {b: [1, 2]}\nrepetitions: 3\n"
           "search: {spaces: {all: {a: [0.1, 0.2, 0.9, 1.1, 2.6], c: [x, y]}}}\n")

@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from htsweep.cli.app import main
 
 import htsweep
 from htsweep import results, selection
+from htsweep.cli.app import main
 from htsweep.errors import HtsweepError
 from htsweep.ledger import Ledger, Record, Store
 from htsweep.planning.plan import plan
+from htsweep.planning.reading import read
 from htsweep.results.query import SHOWN, columns, query, tell
-from htsweep.study.schema import Study, read
+from htsweep.study.schema import Study
 
 SEEN, MISSING, CURVE = "test/seen_accuracy", "test/missing_accuracy", "test/curve_seen"
 TEXT = """\

@@ -25,9 +25,11 @@ from htsweep.launching import Launched, launch
 from htsweep.ledger import Ledger, Record, Store
 from htsweep.planning.jobs import Job
 from htsweep.planning.plan import Plan, plan
+from htsweep.planning.reading import read
+from htsweep.planning.screen import decide, pairs_of, plan_of
 from htsweep.results import screen
 from htsweep.results.estimate import estimate
-from htsweep.study.schema import Study, read
+from htsweep.study.schema import Study
 
 ALL, PER_PAIR, SCORES = 24, 4, 24
 """Trials of the study, those of each of its six pairs, and those of its two scores."""
@@ -89,23 +91,23 @@ def test_the_best_of_each_target_are_kept_with_ties_and_whatever_is_unknown(
     drawn: dict[str, tuple[float | None, str]], keep: int
 ) -> None:
     values, targets = split(drawn)
-    kept = screen.decide(values, targets, keep, None)
+    kept = decide(values, targets, keep, None)
     for pair, value in values.items():
         better = [other for other, its in values.items()
                   if targets[other] == targets[pair] and value is not None and its is not None and its > value]
         assert (pair in kept) == (value is None or len(better) < keep)
-    assert kept <= screen.decide(values, targets, keep + 1, None) <= screen.decide(values, targets, "all", None)
-    assert screen.decide(values, targets, "all", None) == set(values)
+    assert kept <= decide(values, targets, keep + 1, None) <= decide(values, targets, "all", None)
+    assert decide(values, targets, "all", None) == set(values)
 
 
 @given(VALUES, st.floats(0, 5), st.floats(0, 5))
 def test_a_margin_keeps_what_is_near_the_best(drawn: dict[str, tuple[float | None, str]], margin: float, more: float) -> None:
     values, targets = split(drawn)
-    kept = screen.decide(values, targets, None, margin)
+    kept = decide(values, targets, None, margin)
     for pair, value in values.items():
         best = max((its for other, its in values.items() if its is not None and targets[other] == targets[pair]), default=None)
         assert (pair in kept) == (value is None or best is None or best - value <= margin)
-    assert kept <= screen.decide(values, targets, None, margin + more)
+    assert kept <= decide(values, targets, None, margin + more)
 
 
 @given(VALUES, st.one_of(st.tuples(st.integers(1, 5), st.none()), st.tuples(st.none(), st.floats(0, 5))), st.data())
@@ -115,14 +117,14 @@ def test_what_is_dropped_stays_dropped_when_more_is_known(
     values, targets = split(drawn)
     hidden = data.draw(st.sets(st.sampled_from(sorted(values)))) if values else set()
     before = {pair: None if pair in hidden else value for pair, value in values.items()}
-    assert screen.decide(values, targets, *rule) <= screen.decide(before, targets, *rule)
+    assert decide(values, targets, *rule) <= decide(before, targets, *rule)
 
 
 # -- pairs and the plan of their scores ----------------------------------------------------------------------------------
 
 def test_a_pair_is_what_the_scoring_task_is_told_whatever_the_method(study: Callable[..., Study]) -> None:
     planned = plan(study())
-    pairs = screen.pairs_of(study(), planned.sweeps)
+    pairs = pairs_of(study(), planned.sweeps)
     assert [pair.label for pair in pairs] == [f"domain={domain}, source={source}" for domain in ("uci", "usps")
                                               for source in ("big", "mid", "small")]
     assert [pair.target for pair in pairs] == ["uci"] * 3 + ["usps"] * 3
@@ -135,7 +137,7 @@ def test_a_pair_is_what_the_scoring_task_is_told_whatever_the_method(study: Call
 def test_pairs_have_names_of_their_own_whatever_scores_are_asked_for(study: Callable[..., Study]) -> None:
     def names(*overrides: str) -> list[str]:
         one = study(*overrides)
-        return [pair.id for pair in screen.pairs_of(one, plan(one).sweeps)]
+        return [pair.id for pair in pairs_of(one, plan(one).sweeps)]
 
     assert len(set(names())) == 6
     assert names() == names("screen.scores=[contrary, worth, shaky]") == names("screen.fixed.contrary.scale=2.0")
@@ -145,14 +147,14 @@ def test_pairs_have_names_of_their_own_whatever_scores_are_asked_for(study: Call
 def test_variants_of_an_ablation_are_one_pair(study: Callable[..., Study]) -> None:
     ablate = "ablate={full: {method: l2sp}, components: {pull: {method: plain}}}"
     one = study(ablate, "grid={domain: [uci], source: [big, small]}")
-    assert [len(pair.sweeps) for pair in screen.pairs_of(one, plan(one).sweeps)] == [2, 2]
+    assert [len(pair.sweeps) for pair in pairs_of(one, plan(one).sweeps)] == [2, 2]
 
 
 def test_scores_are_the_trials_of_a_study_of_the_scoring_task(
     study: Callable[..., Study], study_file: Callable[..., Path]
 ) -> None:
     one = study("screen.fixed.contrary.scale=2.0")
-    scored = screen.plan_of(plan(one))
+    scored = plan_of(plan(one))
     assert scored is not None
     assert one.screen is not None
     assert scored.trial_count == SCORES
@@ -163,14 +165,14 @@ def test_scores_are_the_trials_of_a_study_of_the_scoring_task(
     # The source models are those of the study's own trials.
     stages = scored.stages((point, repetition) for point, repetition, _ in scored.trials())
     assert stages.keys() == plan(one).stages((point, repetition) for point, repetition, _ in plan(one).trials()).keys()
-    more = screen.plan_of(plan(study("screen.repetitions=5")))
+    more = plan_of(plan(study("screen.repetitions=5")))
     assert more is not None
     assert more.trial_count == 60
 
 
 def test_a_study_without_a_screen_has_none(study: Callable[..., Study], tmp_path: Path) -> None:
     one = study(without=True)
-    assert screen.plan_of(plan(one)) is None
+    assert plan_of(plan(one)) is None
     assert screen.kept(plan(one), Ledger(Store(tmp_path))).sweeps == plan(one).sweeps
     assert list(screen.scores(one, str(tmp_path)).columns) == list(screen.COLUMNS)
 
@@ -260,7 +262,8 @@ def test_a_killed_launch_goes_on_where_it_was(
     """In the middle of the scores, and of the trials; six of the ends are of source models."""
     run(folder="whole")
     code = ("import sys; sys.path.insert(0, sys.argv[3])\n"
-            "from test_results_screen import KilledAfter; from htsweep.launching import launch; from htsweep.study import read\n"
+            "from test_results_screen import KilledAfter; from htsweep.launching import launch\n"
+            "from htsweep.planning.reading import read\n"
             f"launch(read(sys.argv[1]), sys.argv[2], on='inline', mirror=None, watch=KilledAfter({ends}))\n")
     words = [sys.executable, "-c", code, str(study().file), str(tmp_path / "killed"), str(Path(__file__).parent)]
     assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
@@ -290,7 +293,7 @@ def test_budgets_hold_over_both_and_that_of_trials_counts_the_study_s_own(run: C
 
 def test_hours_that_scores_used_up_are_used_up(run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path) -> None:
     """As if the scores had been computed on a GPU, in two hours each."""
-    scored = screen.plan_of(plan(study()))
+    scored = plan_of(plan(study()))
     assert scored is not None
     ledger = Ledger(Store(tmp_path / "results"))
     for point, repetition, trial in scored.trials():

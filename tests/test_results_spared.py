@@ -12,8 +12,9 @@ from htsweep.cli.launch import told
 from htsweep.cli.status import status
 from htsweep.commands import Given
 from htsweep.launching import Launched, launch
+from htsweep.planning.reading import read
 from htsweep.results.estimate import Estimate, estimate
-from htsweep.study.schema import Study, read
+from htsweep.study.schema import Study
 
 ALL, PER_PAIR, SCORES = 24, 4, 24
 """Trials of the study, those of each of its six pairs, and those of its two scores."""

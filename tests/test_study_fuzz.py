@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from htsweep.errors import StudyError
-from htsweep.study.schema import Study, read
+from htsweep.planning.reading import read
+from htsweep.study.schema import Study
 
 ROOT = Path(__file__).parent.parent
 TOY = """\

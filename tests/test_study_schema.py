@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from htsweep.errors import StudyError
-from htsweep.study.schema import read
+from htsweep.planning.reading import read
 
 TOY = "task: toy\ngrid: {x: [0.1, 0.9]}\n"
 

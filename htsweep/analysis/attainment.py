@@ -14,7 +14,8 @@ import pandas as pd
 
 from htsweep.analysis.design import Design
 from htsweep.analysis.design import design as design_of
-from htsweep.analysis.frontier import MISSING, SEEN, Directions, codes, rows_at, staircase
+from htsweep.analysis.frontier import MISSING, SEEN, codes, rows_at
+from htsweep.selection.fronts import Directions, staircase
 
 SHARES = (0.25, 0.5, 0.75)
 """The median and its quartiles."""

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from htsweep.analysis.design import Design
-from htsweep.analysis.frontier import codes, non_dominated, points_of, rows_at
+from htsweep.analysis.frontier import codes, points_of, rows_at
 from htsweep.analysis.interval import LEVEL
+from htsweep.selection.fronts import non_dominated
 
 MEASURED = ("seconds", "trainable_parameters", "peak_memory_bytes")
 """Columns of measurements that are costs; none ever falls within a trial, so the last value is the whole trial's."""

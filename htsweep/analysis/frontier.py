@@ -15,13 +15,12 @@ from htsweep.analysis.design import ROLES, Design
 from htsweep.analysis.design import design as design_of
 from htsweep.analysis.interval import LEVEL, means
 from htsweep.analysis.resample import probability, probability_below
+from htsweep.selection.fronts import Directions, non_dominated
 
 SEEN = "test/seen_accuracy"
 MISSING = "test/missing_accuracy"
 _DIGITS = 12
 """Differences are compared to so many decimals: a loss of just what is allowed is no loss."""
-Directions = tuple[bool, bool]
-"""For x and y: whether more is better."""
 
 
 def axes(columns: Iterable[str]) -> tuple[str, str] | None:
@@ -88,38 +87,6 @@ def points(
     """
     rows = rows_at(measurements, (x, y), choice, repetitions)
     return points_of(rows, (x, y), design or design_of(measurements.columns), parameters, choice, level)
-
-
-def non_dominated(
-    x: Sequence[float] | pd.Series | np.ndarray, y: Sequence[float] | pd.Series | np.ndarray,
-    group: Sequence[object] | np.ndarray | None = None, maximise: Directions = (True, True),
-) -> np.ndarray:
-    """Flags, in the order given: True where no other point of the group is as good on both and better on one.
-
-    Equal points do not beat each other; a NaN is on no front and beats nobody.
-    """
-    import moocore
-
-    both = np.column_stack([np.asarray(x, float), np.asarray(y, float)])
-    sets = np.zeros(len(both), int) if group is None else pd.factorize(np.asarray(group))[0]
-    flags = np.zeros(len(both), bool)
-    known = ~np.isnan(both).any(axis=1)
-    if known.any():
-        flags[known] = moocore.is_nondominated_within_sets(
-            both[known], sets[known], maximise=list(maximise), keep_weakly=True)
-    return flags
-
-
-def staircase(
-    x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray, ends: tuple[float, float],
-    maximise: Directions = (True, True),
-) -> tuple[np.ndarray, np.ndarray]:
-    """Corners of the edge between what the points of a front reach and what none does, from `ends` on both axes."""
-    order = np.argsort(np.asarray(x, float) * (1 if maximise[0] else -1), kind="stable")
-    along, up = np.asarray(x, float)[order], np.asarray(y, float)[order]
-    # At each point: along to it at its height, then straight to the height of the next.
-    return (np.concatenate([[ends[0]], np.repeat(along, 2)]),
-            np.concatenate([np.repeat(up, 2), [ends[1]]]))
 
 
 def rows_at(

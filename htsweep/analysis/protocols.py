@@ -9,8 +9,9 @@ import pandas as pd
 
 from htsweep import selection
 from htsweep.analysis.design import Design
-from htsweep.analysis.frontier import MISSING, SEEN, non_dominated
+from htsweep.analysis.frontier import MISSING, SEEN
 from htsweep.analysis.interval import LEVEL, means
+from htsweep.selection.fronts import non_dominated
 
 VOLUME = "hypervolume"
 """The area above the origin that what a protocol submits dominates: a point's own, the front's for protocol `hypervolume`."""

@@ -7,10 +7,10 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
+from htsweep.selection.fronts import non_dominated_in_samples
+
 _DIGITS = 12
 """Decimals of means beyond depend on the order of the sum; equal points shall stay equal."""
-_FEW = 64
-"""Up to so many points, comparing all pairs in numpy is faster than a call of moocore per sample."""
 DRAWS = 1000
 """Samples where there are too many to take them all."""
 _ALL = 2000
@@ -48,7 +48,7 @@ def probability(x: np.ndarray, y: np.ndarray, maximise: tuple[bool, bool] = (Tru
         return np.full(count, np.nan)
     counts, weight = samples(repetitions, draws)
     along, up = _means(counts, x).round(_DIGITS), _means(counts, y).round(_DIGITS)
-    on_front = _few(along, up, maximise) if count <= _FEW else _many(along, up, maximise)
+    on_front = non_dominated_in_samples(along, up, maximise)
     total: np.ndarray = np.minimum(weight @ on_front, 1.0)  # the shares add up to 1 but for rounding
     return total
 
@@ -75,28 +75,6 @@ def probability_below(values: np.ndarray, limit: np.ndarray, margin: float = 0.0
     below = _means(counts, differences).round(_DIGITS) < -margin
     enough = (~np.isnan(differences)).sum(axis=0) > 1
     return np.where(enough, np.minimum(weight @ below, 1.0), np.nan)
-
-
-def _few(x: np.ndarray, y: np.ndarray, maximise: tuple[bool, bool]) -> np.ndarray:
-    """Who is on the front in each sample (samples x points): all pairs of all samples at once."""
-    along, up = (axis if more else -axis for axis, more in zip((x, y), maximise, strict=True))
-    mine, other = (slice(None), slice(None), None), (slice(None), None, slice(None))
-    as_good = (along[other] >= along[mine]) & (up[other] >= up[mine])
-    better = (along[other] > along[mine]) | (up[other] > up[mine])
-    known: np.ndarray = ~(np.isnan(x) | np.isnan(y))
-    return known & ~(as_good & better).any(axis=2)
-
-
-def _many(x: np.ndarray, y: np.ndarray, maximise: tuple[bool, bool]) -> np.ndarray:
-    """The same, a sample at a time: a sort each instead of all pairs."""
-    import moocore
-
-    flags = np.zeros(x.shape, bool)
-    for flag, sample in zip(flags, np.stack([x, y], axis=-1), strict=True):
-        known = ~np.isnan(sample).any(axis=1)
-        if known.any():
-            flag[known] = moocore.is_nondominated(sample[known], maximise=list(maximise), keep_weakly=True)
-    return flags
 
 
 def _means(counts: np.ndarray, values: np.ndarray) -> np.ndarray:

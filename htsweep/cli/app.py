@@ -45,8 +45,8 @@ def new(
 @app.command()
 def plan(study: StudyFile, results: Results = "results", overrides: Overrides = None, json: AsJson = False) -> None:
     """Show what a launch would run and cost, without starting anything."""
+    from htsweep.planning.reading import read
     from htsweep.results.estimate import estimate
-    from htsweep.study.schema import read
 
     found = estimate(read(study, overrides or []), results)
     typer.echo(found.json() if json else "\n".join(found.lines()))
@@ -78,7 +78,7 @@ def status(
 ) -> None:
     """Show what is done, failed and left, with reasons and log files."""
     from htsweep.cli.status import follow, status
-    from htsweep.study.schema import read
+    from htsweep.planning.reading import read
 
     checked = read(study, overrides or [])
     if watch:
@@ -94,8 +94,8 @@ def pareto(study: StudyFile, results: Results = "results", out: Output = Path("f
 
     As PNG, SVG, PDF, interactive HTML and CSV.
     """
+    from htsweep.planning.reading import read
     from htsweep.report.build import draw
-    from htsweep.study.schema import read
 
     for path in draw(read(study, overrides or []), results, out):
         typer.echo(path)
@@ -116,8 +116,8 @@ def report(
 
     The table has means and intervals; the page opens in any browser, and needs no network.
     """
+    from htsweep.planning.reading import read
     from htsweep.report import build
-    from htsweep.study.schema import read
 
     checked = read(study, overrides or [])
     metrics = [name.strip() for name in columns.split(",") if name.strip()]
@@ -144,8 +144,8 @@ def compare(
 
     Shows equal trials and paired differences.
     """
+    from htsweep.planning.reading import read
     from htsweep.results.compare import compare
-    from htsweep.study.schema import read
 
     metrics = [name.strip() for name in columns.split(",") if name.strip()]
     other = read(b, overrides or []) if b else None
@@ -168,8 +168,8 @@ def query(
     A name with a slash needs double quotes:
     htsweep query STUDY 'SELECT method, avg("test/seen_accuracy") FROM chosen GROUP BY method'
     """
+    from htsweep.planning.reading import read
     from htsweep.results.query import tell
-    from htsweep.study.schema import read
 
     typer.echo(tell(read(study, overrides or []), sql, results, format))
 
@@ -180,8 +180,8 @@ def export(
     format: Annotated[str, typer.Option(help="parquet, csv and json, separated by commas.")] = "parquet,csv,json",
 ) -> None:
     """Write the tables of trials and measurements to files."""
+    from htsweep.planning.reading import read
     from htsweep.report.build import export
-    from htsweep.study.schema import read
 
     for path in export(read(study, overrides or []), results, out, format):
         typer.echo(path)
@@ -206,7 +206,7 @@ def mirror(
     This may be done at any time, any number of times.
     """
     from htsweep.mirror.process import copy
-    from htsweep.study.schema import read
+    from htsweep.planning.reading import read
 
     typer.echo(copy(read(study, overrides or []), results, tracking_uri))
 

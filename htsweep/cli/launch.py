@@ -8,8 +8,9 @@ from htsweep.cli.progress import Progress
 from htsweep.commands import Given
 from htsweep.launching import Launched, launch
 from htsweep.planning.notes import notes
+from htsweep.planning.reading import read
 from htsweep.results.screen import told as told_of_pairs
-from htsweep.study.schema import Study, read
+from htsweep.study.schema import Study
 
 INTERRUPTED = 130
 FAILED = 3

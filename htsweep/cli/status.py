@@ -14,8 +14,9 @@ from htsweep.ledger import Lease, Ledger, Store
 from htsweep.mirror.beside import Members, Mirrored, look
 from htsweep.planning.plan import Plan, plan
 from htsweep.planning.roster import COLUMNS, Roster, rows
-from htsweep.results import screen as screening
+from htsweep.planning.screen import plan_of
 from htsweep.results.estimate import estimate
+from htsweep.results.screen import kept
 from htsweep.results.spared import Screened
 from htsweep.study.schema import Study
 
@@ -96,7 +97,7 @@ def status(study: Study, results: str = "results") -> Status:
     store = Store(results)
     found = estimate(study, results)
     whole, ledger = plan(study), Ledger(store)
-    planned, scored = screening.kept(whole, ledger), screening.plan_of(whole)
+    planned, scored = kept(whole, ledger), plan_of(whole)
     ended = list(rows(ledger.trials(), [*COLUMNS, "attempt", "reason", "log"]))
     failures = [*(_failures(scored, ended, store) if scored else []), *_failures(planned, ended, store)]
     holder = Lease(store, f"study-{study.name}").holder()

@@ -58,8 +58,8 @@ def write(file: Path, grid: Mapping[str, str], weights: Sequence[str], repetitio
         HtsweepError: the file exists already, or cannot be written.
         StudyError: the flags do not make a valid study; nothing is written.
     """
-    from htsweep.report.files import put
-    from htsweep.study.schema import read
+    from htsweep.files import put
+    from htsweep.planning.reading import read
 
     if file.exists() and not force:
         raise HtsweepError(f"{file} exists already; give another name, or --force to overwrite it")

@@ -22,7 +22,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, final
 
-import htsweep
 from htsweep.errors import LedgerError
 from htsweep.execution import isolation, trial
 from htsweep.execution.executor import Work
@@ -150,7 +149,7 @@ class Worker:
 
 def environment() -> dict[str, str]:
     """This process's environment for another one, in which it also finds a htsweep that is not installed."""
-    home = str(Path(htsweep.__file__).resolve().parent.parent)
+    home = str(Path(__file__).resolve().parents[2])
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), home]))}
 
 

@@ -20,7 +20,7 @@ from htsweep.execution.watch import Watch
 from htsweep.ledger import Ledger, Store
 from htsweep.planning.jobs import Job
 from htsweep.planning.plan import Plan, plan
-from htsweep.results import screen
+from htsweep.planning.screen import plan_of
 from htsweep.study.schema import Study
 
 PATIENCE_SECONDS = 60.0
@@ -69,7 +69,7 @@ class Members:
     def of(cls, study: Study) -> Members:
         """Those of `study`; the trials that its screen drops count as well, as far as they ended."""
         whole = plan(study)
-        return cls(whole, screen.plan_of(whole))
+        return cls(whole, plan_of(whole))
 
     def place(self, row: Mapping[str, Any]) -> tuple[Study, Sequence[str], tuple[Any, ...]] | None:
         """The study of a ledger's row, the names of what is varied in it, and the row's place; None: it is nobody's."""

@@ -20,13 +20,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from htsweep.commands import shown
 from htsweep.errors import HtsweepError
+from htsweep.files import put
 from htsweep.mirror import address, database, schema
 from htsweep.mirror.client import Kept, Requests
 from htsweep.mirror.colours import with_colour
 from htsweep.mirror.rows import Rows
 from htsweep.mirror.run import LONGEST_TAG, NAME, SELECTED, Copy, Run, copy_of, cut
 from htsweep.mirror.view import AXES, TAG, view
-from htsweep.report.files import put
 
 BATCH = 1000
 OUTAGES = (MlflowException, SQLAlchemyError, sqlite3.Error, OSError)

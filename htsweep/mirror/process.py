@@ -18,8 +18,9 @@ from htsweep.commands import Given, on_results, quoted, shown
 from htsweep.errors import HtsweepError, LedgerError
 from htsweep.ledger import Ledger, Store
 from htsweep.mirror.beside import Members, Mirrored, database_beside, look, uri_of
+from htsweep.planning.reading import read
 from htsweep.report import build
-from htsweep.study.schema import Study, read
+from htsweep.study.schema import Study
 
 if TYPE_CHECKING:
     from htsweep.mirror.copying import Mirror

@@ -7,20 +7,16 @@ the grid like any other: it has the same trials as if it had been written there.
 from __future__ import annotations
 
 import itertools
-import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
-if TYPE_CHECKING:
-    import pandas as pd
+from htsweep.study.schema import CHAIN, members
 
+if TYPE_CHECKING:
     from htsweep.study.schema import Ablation, Study
 
-CHAIN = "method"
-"""The key whose value may be a chain: a list of names, or `a+b`."""
 EMPTY = "plain"
 """The chain that has no member."""
 FULL, LEFT_OUT, REPLACED, ALONE, NONE, FACTORIAL = "full", "left out", "replaced", "alone", "none", "factorial"
@@ -43,41 +39,20 @@ class Variant:
     """Its keys: those of `full`, with what is different."""
 
 
-def members(chain: Any) -> list[str]:
-    """The names of a chain, written as a list or as `a+b`; none for what is no chain."""
-    if isinstance(chain, list):
-        return [str(name) for name in chain]
-    return re.split(r"\s*\+\s*", chain.strip()) if isinstance(chain, str) and chain.strip() else []
-
-
-def components_of(ablate: Ablation) -> dict[str, Mapping[str, Any] | None]:
-    """Component -> the keys as they are without it; None: a member of the chain. Where none are named: all members."""
-    named = ablate.components
-    if isinstance(named, dict):
-        return dict(named)
-    return dict.fromkeys(members(ablate.full.get(CHAIN)) if named is None else named)
-
-
-def keys_of(ablate: Ablation) -> list[str]:
-    """The keys that tell the variants apart, or the variants from the grid's other cells: `full`'s and what is changed."""
-    changed = [key for keys in components_of(ablate).values() for key in keys or ()]
-    return list(dict.fromkeys([*ablate.full, *changed]))
-
-
 def variants_of(ablate: Ablation) -> tuple[Variant, ...]:
     """The variants in the order of the table that shows them, each once: full, those without, alone, the factorial's."""
-    parts = list(components_of(ablate))
+    parts = list(ablate.parts)
     whole = frozenset(parts)
-    found = [_variant(ablate, FULL, whole)]
+    found = [variant_with(ablate, FULL, whole)]
     for part in parts:
-        found.append(_variant(ablate, LEFT_OUT, whole - {part}))
+        found.append(variant_with(ablate, LEFT_OUT, whole - {part}))
         if part in ablate.controls:
-            found.append(_variant(ablate, REPLACED, whole - {part}, part))
+            found.append(variant_with(ablate, REPLACED, whole - {part}, part))
     if ablate.alone:
-        found += [_variant(ablate, ALONE, frozenset({part})) for part in parts]
-        found.append(_variant(ablate, NONE, frozenset()))
+        found += [variant_with(ablate, ALONE, frozenset({part})) for part in parts]
+        found.append(variant_with(ablate, NONE, frozenset()))
     if ablate.factorial and len(parts) <= MOST:  # of more, there would be more than any check could go through
-        found += [_variant(ablate, FACTORIAL, frozenset(chosen))
+        found += [variant_with(ablate, FACTORIAL, frozenset(chosen))
                   for size in range(len(parts), -1, -1) for chosen in itertools.combinations(parts, size)]
     once: dict[tuple[frozenset[str], str], Variant] = {}
     for variant in found:
@@ -106,7 +81,7 @@ def cells_of(study: Study) -> Iterator[Mapping[str, Any]]:
 
 def cell_count(study: Study) -> int:
     """How many cells `cells_of` gives, by arithmetic."""
-    own = keys_of(study.ablate) if study.ablate else []
+    own = study.ablate.keys if study.ablate else []
     rests = math.prod(len(values) for key, values in study.grid.items() if key not in own)
     if study.ablate is None:
         return rests
@@ -116,43 +91,13 @@ def cell_count(study: Study) -> int:
 
 def rests_of(study: Study) -> Iterator[Mapping[str, Any]]:
     """The cells of the grid without the keys of the ablation: each has all its variants."""
-    own = keys_of(study.ablate) if study.ablate else []
+    own = study.ablate.keys if study.ablate else []
     return _product({key: values for key, values in study.grid.items() if key not in own})
 
 
-def variants(study: Study) -> pd.DataFrame:
-    """What the analysis of an ablation must know: one row per variant of each cell; none without `ablate:`.
-
-    A column per factor of the study, with the values of the cell's full config; `sweep`, the id of the variant's; and
-    `components` (a frozenset of what it has), `control` (`a over b` where b stands in for a), `kind`. The variant that has
-    no component is there wherever the study plans it, be it as `plain` in the grid.
-    """
-    import pandas as pd
-
-    from htsweep.planning import task
-    from htsweep.planning.plan import plan, sweep_of
-    from htsweep.planning.spaces import Spaces
-
-    columns = ["sweep", "kind", "components", "control"]
-    if study.ablate is None:
-        return pd.DataFrame(columns=columns)
-    planned = plan(study)
-    ids = {sweep.id for sweep in planned.sweeps}
-    listed = list(variants_of(study.ablate))
-    if all(variant.components for variant in listed):
-        listed.append(_variant(study.ablate, NONE, frozenset()))
-    found, spaces, rows = task.find(study.task), Spaces(study.search), []
-    for rest in rests_of(study):
-        sweeps = [sweep_of(study, found, {**rest, **variant.changes}, spaces) for variant in listed]
-        full = {**rest, **listed[0].changes, **sweeps[0].base}
-        about = {name: _cell(full.get(name)) for name in planned.factors}
-        rows += [{**about, "sweep": sweep.id, "kind": variant.kind, "components": variant.components,
-                  "control": variant.control} for variant, sweep in zip(listed, sweeps, strict=True) if sweep.id in ids]
-    return pd.DataFrame(rows, columns=[*planned.factors, *columns])
-
-
-def _variant(ablate: Ablation, kind: str, chosen: frozenset[str], replaced: str = "") -> Variant:
-    parts = components_of(ablate)
+def variant_with(ablate: Ablation, kind: str, chosen: frozenset[str], replaced: str = "") -> Variant:
+    """The variant that has the components `chosen`; `replaced`: the one of the others whose control stands in for it."""
+    parts = ablate.parts
     changes = dict(ablate.full)
     stand_in = ablate.controls.get(replaced)
     if CHAIN in changes and None in parts.values():
@@ -176,8 +121,3 @@ def _chain(names: Sequence[str], like: Any) -> Any:
 def _product(grid: Mapping[str, Sequence[Any]]) -> Iterator[Mapping[str, Any]]:
     for values in itertools.product(*grid.values()):
         yield dict(zip(grid, values, strict=True))
-
-
-def _cell(value: Any) -> Any:
-    """`value` as the tables of results hold it."""
-    return json.dumps(value) if isinstance(value, list | dict) else value

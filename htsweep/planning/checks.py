@@ -15,8 +15,8 @@ from htsweep.planning.checks_cells import MOST_SAID
 from htsweep.planning.dimension import repeated, text_of
 from htsweep.planning.settings import refused
 from htsweep.planning.task import Task
-from htsweep.study.document import Place
-from htsweep.study.schema import Located, Study
+from htsweep.study.document import Located, Place
+from htsweep.study.schema import Study
 
 
 def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:

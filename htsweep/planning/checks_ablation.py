@@ -10,8 +10,8 @@ from htsweep.errors import Problem, did_you_mean
 from htsweep.planning import ablation
 from htsweep.planning.dimension import repeated
 from htsweep.planning.task import Task
-from htsweep.study.document import Place
-from htsweep.study.schema import Ablation, Located, Study
+from htsweep.study.document import Located, Place
+from htsweep.study.schema import CHAIN, Ablation, Study, members
 
 MOST_COMPONENTS = 1_000
 """Components of an ablation."""
@@ -22,8 +22,8 @@ def problems(study: Study, where: Located) -> Iterator[Problem]:
     ablate = study.ablate
     if ablate is None:
         return
-    chain = ablation.members(ablate.full.get(ablation.CHAIN))
-    parts = ablation.components_of(ablate)
+    chain = members(ablate.full.get(CHAIN))
+    parts = ablate.parts
     if not parts:
         yield where.problem(("ablate",), "an ablation needs a component: give `full: {method: [a, b]}`, or `components: "
                             "{name: {key: its value without it}}`")
@@ -61,9 +61,9 @@ def _together(study: Study, where: Located) -> Iterator[Problem]:
     """What `alone` and `factorial` need besides: components that can be left out together, and not too many."""
     ablate = study.ablate
     assert ablate is not None
-    parts = ablation.components_of(ablate)
+    parts = ablate.parts
     if ablate.factorial and len(parts) > ablation.MOST:
-        own = ablation.keys_of(ablate)
+        own = ablate.keys
         cells = math.prod(len(values) for key, values in study.grid.items() if key not in own)
         count = 2 ** len(parts)
         yield where.problem(("ablate", "factorial"), f"{len(parts)} components make {count:,} variants, here "
@@ -101,17 +101,17 @@ def given(study: Study) -> list[tuple[str, Place, Any]]:
     if study.ablate is None:
         return []
     found: list[tuple[str, Place, Any]] = [(key, ("ablate", "full", key), value) for key, value in study.ablate.full.items()]
-    found += [(ablation.CHAIN, ("ablate", "controls", name), value) for name, value in study.ablate.controls.items()]
+    found += [(CHAIN, ("ablate", "controls", name), value) for name, value in study.ablate.controls.items()]
     return found + [(key, ("ablate", "components", name, key), value)
-                    for name, without in ablation.components_of(study.ablate).items() for key, value in (without or {}).items()]
+                    for name, without in study.ablate.parts.items() for key, value in (without or {}).items()]
 
 
 def place(ablate: Ablation, key: str, cell: Mapping[str, Any]) -> Place:
     """Where in `ablate` the value stands that `cell` has for `key`."""
-    for name, stand_in in ablate.controls.items() if key == ablation.CHAIN else ():
-        if stand_in in ablation.members(cell[key]) and stand_in not in ablation.members(ablate.full.get(key)):
+    for name, stand_in in ablate.controls.items() if key == CHAIN else ():
+        if stand_in in members(cell[key]) and stand_in not in members(ablate.full.get(key)):
             return ("ablate", "controls", name)
-    for name, without in ablation.components_of(ablate).items():
+    for name, without in ablate.parts.items():
         if without and key in without and (key not in ablate.full or cell[key] != ablate.full[key]):
             return ("ablate", "components", name, key)
     return ("ablate", "full", key)

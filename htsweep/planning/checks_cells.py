@@ -7,13 +7,13 @@ from typing import Any
 
 from htsweep import selection
 from htsweep.errors import Problem
-from htsweep.planning import ablation, checks_ablation, checks_size, spaces
+from htsweep.planning import checks_ablation, checks_size, spaces
 from htsweep.planning.ablation import cells_of
 from htsweep.planning.dimension import Dimension, Space
 from htsweep.planning.spaces import Spaces
 from htsweep.planning.task import Task
-from htsweep.study.document import Place
-from htsweep.study.schema import Located, Study
+from htsweep.study.document import Located, Place
+from htsweep.study.schema import Study
 
 MOST_CONFIGS = 20_000
 """Configs of searched values that a task is asked about at most; all cells are, since a grid has limits of its own."""
@@ -123,7 +123,7 @@ def _searched_place(study: Study, key: str) -> Place | None:
 def _place(study: Study, key: str, cell: Mapping[str, Any]) -> Place:
     if key in study.grid and (study.ablate is None or cell[key] in study.grid[key]):
         return ("grid", key)
-    if study.ablate is not None and key in ablation.keys_of(study.ablate):
+    if study.ablate is not None and key in study.ablate.keys:
         return checks_ablation.place(study.ablate, key, cell)
     return ("fixed", key) if key in study.fixed else ("grid",)
 

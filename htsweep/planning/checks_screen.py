@@ -13,12 +13,12 @@ from htsweep.planning.ablation import cells_of
 from htsweep.planning.checks_size import MOST_CELLS
 from htsweep.planning.dimension import repeated
 from htsweep.planning.plan import Sweep, sweep_of
+from htsweep.planning.screen import COLUMNS, SCORE, given_of, pairs_of
 from htsweep.planning.settings import refused
 from htsweep.planning.spaces import Spaces
 from htsweep.planning.task import Task
-from htsweep.results import screen as screening
-from htsweep.study.document import Place
-from htsweep.study.schema import Located, Screen, Study
+from htsweep.study.document import Located, Place
+from htsweep.study.schema import Screen, Study
 
 
 def problems(study: Study, found: Task, where: Located) -> Iterator[Problem]:
@@ -38,7 +38,7 @@ def problems(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     except Exception as error:  # a user's module may raise anything at import
         yield where.problem(("screen", "task"), f"importing it raised {type(error).__name__}: {error}")
         return
-    if not scoring.predicts or screening.SCORE not in (scoring.settings or {}):
+    if not scoring.predicts or SCORE not in (scoring.settings or {}):
         yield where.problem(("screen", "task"), f"task '{screen.task}' predicts nothing: one that does carries `predicts` (a "
                             "column) and `settings` with the key 'score'; give such a task, or leave the key out")
         return
@@ -55,7 +55,7 @@ def of_pairs(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     scoring = task.find(screen.task)
     spaces = Spaces(study.search)
     sweeps = {sweep.id: sweep for sweep in (sweep_of(study, found, cell, spaces) for cell in cells_of(study))}
-    starts = list({repr(given): given for given in (screening.given_of(scoring, one.base) for one in sweeps.values())}.values())
+    starts = list({repr(given): given for given in (given_of(scoring, one.base) for one in sweeps.values())}.values())
     count = len(starts) * len(screen.scores)
     if count > MOST_CELLS:
         yield where.problem(("screen", "scores"), f"{len(starts):,} pairs with {len(screen.scores):,} scores are {count:,} "
@@ -65,7 +65,7 @@ def of_pairs(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     yield from wrong
     if wrong or screen.keep == "all":
         return
-    pairs = screening.pairs_of(study, sweeps.values())
+    pairs = pairs_of(study, sweeps.values())
     if max(Counter(pair.target for pair in pairs).values()) == 1:
         shared = [name for name in scoring.settings or {} if name in (found.settings or {})]
         yield where.problem(("screen",), f"each target data has one pair of the study, so that nothing can be spared: vary the "
@@ -83,7 +83,7 @@ def _rule(screen: Screen, where: Located) -> Iterator[Problem]:
 
 
 def _scores(screen: Screen, scoring: Task, where: Located) -> Iterator[Problem]:
-    setting = (scoring.settings or {})[screening.SCORE]
+    setting = (scoring.settings or {})[SCORE]
     twice = set(repeated(screen.scores))
     for index, score in enumerate(screen.scores):
         wrong = f"the score '{score}' stands twice; keep one" if index in twice else refused(setting, score)
@@ -95,7 +95,7 @@ def _fixed(study: Study, screen: Screen, scoring: Task, where: Located) -> Itera
     settings = scoring.settings or {}
     for key, value in screen.fixed.items():
         place: Place = ("screen", "fixed", key)
-        if key == screening.SCORE:
+        if key == SCORE:
             yield where.problem(place, "the scores are named by `scores`; leave the key out")
         elif key in study.factors:
             yield where.problem(place, "is a factor of the study, which tells pairs apart; leave it out here")
@@ -114,7 +114,7 @@ def _factors(study: Study, scoring: Task, where: Located) -> Iterator[Problem]:
     screen, settings = study.screen, scoring.settings or {}
     assert screen is not None
     for key in study.factors:
-        if key in settings and key in screening.COLUMNS:
+        if key in settings and key in COLUMNS:
             at: Place = ("grid", key) if key in study.grid else ("ablate",)
             yield where.problem(at, f"'{key}' is the name of a column of the tables of scores; a study with a screen cannot "
                                 "vary it")
@@ -144,7 +144,7 @@ def _against(screen: Screen, scoring: Task, starts: Sequence[Mapping[str, Any]],
     said: set[tuple[str, str]] = set()
     for given, (index, score) in itertools.product(starts, enumerate(screen.scores)):
         try:
-            config: Mapping[str, Any] = scoring.resolve({**given, **screen.fixed, screening.SCORE: score})
+            config: Mapping[str, Any] = scoring.resolve({**given, **screen.fixed, SCORE: score})
             wrong = list(scoring.problems(config))
         except (ValueError, LookupError, OSError) as error:
             wrong = [("", str(error))]

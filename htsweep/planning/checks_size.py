@@ -11,8 +11,8 @@ from htsweep.errors import Problem
 from htsweep.planning import ablation, counting
 from htsweep.planning.dimension import Space
 from htsweep.planning.sequences import MOST_DIMENSIONS, MOST_ELEMENTS, has_default
-from htsweep.study.document import Place
-from htsweep.study.schema import Located, Study
+from htsweep.study.document import Located, Place
+from htsweep.study.schema import Study
 
 MOST_CELLS = 20_000
 """Cells of a grid: each is a sweep, which every table has a line for."""

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
+
+from htsweep.selection.fronts import Losses, ranks
 
 Values = Sequence[float]
-Losses = tuple[float, ...]
-"""Objectives turned so that less is better."""
 
 
 def rungs(first: int, eta: int, last: int) -> tuple[int, ...]:
@@ -51,7 +51,7 @@ def survives(values: Values, others: Sequence[Values], directions: Sequence[str]
     count = everyone.total()
     if count < eta:
         return True
-    front = fronts(everyone)
+    front = ranks(everyone)
     if front[mine] == 0:
         return True
     ahead = sum(everyone[one] for one in everyone if front[one] < front[mine])
@@ -63,22 +63,13 @@ def survives(values: Values, others: Sequence[Values], directions: Sequence[str]
     return room > 0
 
 
-def fronts(losses: Iterable[Losses]) -> Mapping[Losses, int]:
-    """The non-dominated rank of each: 0 where nothing dominates it, and one more than the worst rank that does elsewhere."""
-    found: dict[Losses, int] = {}
-    # In lexicographic order whatever dominates a point comes before it.
-    for one in sorted(set(losses)):
-        found[one] = 1 + max((rank for other, rank in found.items() if _dominates(other, one)), default=-1)
-    return found
-
-
 def _net(front: Sequence[Losses]) -> list[Losses]:
     """The front in the order of an epsilon-net: the best of the first objective, then always what is farthest from all before.
 
     Far is far in ranks within the front, objective by objective, so that no scale matters.
     """
-    ranks = [{value: rank for rank, value in enumerate(sorted(set(column)))} for column in zip(*front, strict=True)]
-    place = {one: [rank[value] for rank, value in zip(ranks, one, strict=True)] for one in front}
+    places = [{value: rank for rank, value in enumerate(sorted(set(column)))} for column in zip(*front, strict=True)]
+    place = {one: [rank[value] for rank, value in zip(places, one, strict=True)] for one in front}
     left = sorted(front)
     net = [left.pop(0)]
     distance = {one: math.dist(place[one], place[net[0]]) for one in left}
@@ -87,11 +78,6 @@ def _net(front: Sequence[Losses]) -> list[Losses]:
         left.remove(net[-1])
         distance = {one: min(distance[one], math.dist(place[one], place[net[-1]])) for one in left}
     return net
-
-
-def _dominates(first: Losses, second: Losses) -> bool:
-    """Whether `first` is no worse in any objective; the two are known to differ."""
-    return all(a <= b for a, b in zip(first, second, strict=True))
 
 
 def _losses(values: Values, directions: Sequence[str]) -> Losses:

@@ -12,8 +12,8 @@ from htsweep.planning.dimension import Dimension, Space, read_dimension
 from htsweep.planning.sequences import size
 from htsweep.planning.settings import refused
 from htsweep.study import document
-from htsweep.study.document import Place
-from htsweep.study.schema import Located, Search
+from htsweep.study.document import Located, Place
+from htsweep.study.schema import Search
 
 EVERY = "all"
 """The name in `search.spaces` whose dimensions every sweep has."""

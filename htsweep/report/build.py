@@ -57,9 +57,9 @@ def findings(study: Study, results: str = "results", metrics: Sequence[str] = ()
     from htsweep import selection
     from htsweep.analysis import conclusions
     from htsweep.analysis.design import design
-    from htsweep.planning import ablation
     from htsweep.report import text
     from htsweep.results import scores
+    from htsweep.results.variants import variants
 
     if task.find(study.task).predicts:
         return _of_scores(study, results)
@@ -77,7 +77,7 @@ def findings(study: Study, results: str = "results", metrics: Sequence[str] = ()
         parameters=tables.parameters(study), baseline=tables.baseline(study), non_disruption=study.non_disruption,
         by=study.screen.decisive if study.screen else "",
         gpus=study.resources.gpu, sampler=planned.sampler, objectives=[one.metric for one in study.objectives], planned=sweeps,
-        variants=ablation.variants(study),
+        variants=variants(study),
         missing=text.missing(ended, cells, study.repetitions, sorted(chosen["sweep"]), sweeps, _to_come(planned, ended)),
         provenance=provenance(study, ended, results))
     trials = ended[ended["point"].isin(chosen["point"])]["trial"].tolist()
@@ -142,8 +142,8 @@ def write(
     `report.html` (one page, needs no network), `report.md`, `report.tex`, a CSV per table, and the figures under
     `figures/two_column/` or `figures/one_column/`, as `widths` says.
     """
+    from htsweep.files import put
     from htsweep.report import document, figures
-    from htsweep.report.files import put
 
     found = findings(study, results, metrics)
     made: dict[str, str | bytes] = {"report.html": page(found), **document.document(found)}
@@ -186,7 +186,7 @@ def tell(study: Study, results: str, out: Path | None = None, metrics: Sequence[
     """The results as Markdown; with `out`, also as report.md, .tex and .csv there; `metrics`: what is shown."""
     texts = _texts(study, results, metrics)
     if out is not None:
-        from htsweep.report.files import put
+        from htsweep.files import put
 
         for name, content in texts.items():
             put(out / name, content)

@@ -12,9 +12,10 @@ import pandas as pd
 
 from htsweep.analysis.design import Design
 from htsweep.analysis.findings import Findings
-from htsweep.analysis.frontier import MISSING, SEEN, staircase
+from htsweep.analysis.frontier import MISSING, SEEN
 from htsweep.report import names, paper
 from htsweep.report.look import COLOURS, MARKERS, Look
+from htsweep.selection.fronts import staircase
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

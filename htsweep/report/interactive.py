@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from htsweep.analysis.design import Design
-from htsweep.analysis.frontier import Directions, staircase
 from htsweep.report import names, script, stretch
 from htsweep.report.look import Look, looks
+from htsweep.selection.fronts import Directions, staircase
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, final
 
-from htsweep.study.schema import Study, read
+from htsweep.planning.reading import read
+from htsweep.study.schema import Study
 
 if TYPE_CHECKING:
     import pandas as pd

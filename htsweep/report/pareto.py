@@ -10,8 +10,9 @@ import pandas as pd
 from htsweep import selection
 from htsweep.analysis import frontier
 from htsweep.analysis.design import design as design_of
+from htsweep.files import put
 from htsweep.report import interactive, static
-from htsweep.report.files import put
+from htsweep.selection.fronts import Directions
 
 
 def columns(
@@ -25,7 +26,7 @@ def columns(
 
 def pareto(
     trials: pd.DataFrame, measurements: pd.DataFrame, out: Path, *, x: str | None = None, y: str | None = None,
-    maximise: frontier.Directions = (True, True), protocol: str = "last", repetitions: int | None = None,
+    maximise: Directions = (True, True), protocol: str = "last", repetitions: int | None = None,
     factors: Sequence[str] | None = None, parameters: Sequence[str] = (), title: str = "",
 ) -> list[Path]:
     """Writes frontier.png, .svg, .pdf, .html and .csv below `out`, each whole or not at all, and returns their paths.

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from htsweep.analysis.design import Design
-from htsweep.analysis.frontier import Directions, staircase
 from htsweep.report import names, paper, stretch
 from htsweep.report.look import Look, looks
+from htsweep.selection.fronts import Directions, staircase
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

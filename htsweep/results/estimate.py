@@ -17,8 +17,9 @@ from htsweep.planning.notes import notes
 from htsweep.planning.plan import MOST_LISTED, Plan, plan
 from htsweep.planning.power import least_p, repetitions_needed
 from htsweep.planning.roster import COLUMNS, rows
-from htsweep.results import screen as screening
+from htsweep.planning.screen import less, plan_of
 from htsweep.results import tally
+from htsweep.results.screen import judge
 from htsweep.results.spared import Screened, screened
 from htsweep.study.schema import Study
 
@@ -119,8 +120,8 @@ def estimate(study: Study, results: str = "results") -> Estimate:
     """What launching `study` onto `results` would do; touches nothing."""
     ledger = Ledger(Store(results))
     whole = plan(study)
-    verdicts = screening.judge(whole, ledger)
-    planned, scored = screening.less(whole, verdicts), screening.plan_of(whole)
+    verdicts = judge(whole, ledger)
+    planned, scored = less(whole, verdicts), plan_of(whole)
     table = ledger.trials([*COLUMNS, "seconds"]) if ledger.records() else None
 
     def recorded() -> Iterator[dict[str, Any]]:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from htsweep.errors import HtsweepError, did_you_mean
-from htsweep.report.files import put
+from htsweep.files import put
 
 
 def export(trials: pd.DataFrame, measurements: pd.DataFrame, out: Path, formats: Sequence[str]) -> list[Path]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from htsweep import results as tables
 from htsweep.planning import task
 from htsweep.planning.plan import plan
+from htsweep.planning.screen import SCORE, pairs_of
 from htsweep.results import screen
 from htsweep.study.schema import Screen, Study
 
@@ -27,7 +28,7 @@ def foretold(study: Study, results: str, columns: Sequence[str] | None = None) -
 
     if study.screen is None:
         return None
-    pairs = screen.pairs_of(study, plan(study).sweeps)
+    pairs = pairs_of(study, plan(study).sweeps)
     place = {sweep: pair.id for pair in pairs for sweep in pair.sweeps}
     measured = tables.load(study, results, columns, everything=True, kind="numbers")[1]
     return Foretold(screen.scores(study, results), measured.assign(pair=measured["sweep"].map(place)))
@@ -60,13 +61,13 @@ def _places(study: Study) -> dict[str, tuple[str, str, str]]:
     """Sweep -> its pair, the pair's target, and the score."""
     sweeps = plan(study).sweeps
     places: dict[str, tuple[str, str, str]] = {}
-    for score in dict.fromkeys(str(sweep.base[screen.SCORE]) for sweep in sweeps):
+    for score in dict.fromkeys(str(sweep.base[SCORE]) for sweep in sweeps):
         # The same study without what tells scores apart, as if it had a screen: who is compared with whom is decided there.
-        grid = {name: values for name, values in study.grid.items() if name != screen.SCORE and "." not in name}
+        grid = {name: values for name, values in study.grid.items() if name != SCORE and "." not in name}
         alike = study.model_copy(update={"grid": grid, "ablate": None, "screen": Screen(
             scores=[score], keep="all", task=study.task)})
-        mine = [sweep for sweep in sweeps if sweep.base[screen.SCORE] == score]
-        for pair in screen.pairs_of(alike, mine):
+        mine = [sweep for sweep in sweeps if sweep.base[SCORE] == score]
+        for pair in pairs_of(alike, mine):
             places |= dict.fromkeys(pair.sweeps, (pair.label, pair.target, score))
     return places
 
@@ -80,6 +81,6 @@ def _named(score: str, parameters: dict[str, object]) -> str:
 
 def configured(ended: pd.DataFrame) -> pd.DataFrame:
     """Trials with the column `score`: from their configs, where the study fixes it."""
-    if screen.SCORE in ended:
+    if SCORE in ended:
         return ended
-    return ended.assign(**{screen.SCORE: [json.loads(text).get(screen.SCORE, "") for text in ended["config"]]})
+    return ended.assign(**{SCORE: [json.loads(text).get(SCORE, "") for text in ended["config"]]})

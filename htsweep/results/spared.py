@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from htsweep.planning.plan import Plan
-from htsweep.results.screen import Verdict, less, told
+from htsweep.planning.screen import Verdict, less
+from htsweep.results.screen import told
 
 
 @final

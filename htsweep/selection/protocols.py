@@ -97,7 +97,7 @@ def front(measurements: pd.DataFrame) -> pd.DataFrame:
     Non-dominated on the mean seen accuracy and the mean of its stand-in for missing accuracy (of proxy runs where there are
     any, else on source data), each point at the step with the largest product.
     """
-    from htsweep.analysis.frontier import non_dominated
+    from htsweep.selection.fronts import non_dominated
 
     means = _areas(measurements).sort_values(
         ["sweep", "point", "_area", "step"], ascending=[True, True, False, True], kind="stable")

@@ -24,7 +24,7 @@ from ruamel.yaml.reader import ReaderError
 from htsweep.errors import Problem
 from htsweep.study.values import DEEPEST, Place, Reading
 
-__all__ = ["Document", "Place", "Unreadable", "dump", "override", "parse", "read", "scalar", "text_in"]
+__all__ = ["Document", "Located", "Place", "Unreadable", "dump", "override", "parse", "read", "scalar", "text_in"]
 
 MOST_BYTES = 2**20
 """The size of the largest file that is read: parsing takes about 10 s a megabyte."""
@@ -50,6 +50,22 @@ class Document:
             if place[:length] in self.lines:
                 return self.lines[place[:length]]
         return None
+
+
+@final
+class Located:
+    """Where each key of the study stands: a line of the file, or an override."""
+
+    def __init__(self, parsed: Document, overridden: set[str]) -> None:
+        self._parsed = parsed
+        self._overridden = overridden
+
+    def problem(self, place: Place, message: str) -> Problem:
+        """The problem `message` at `place`."""
+        key = ".".join(map(str, place))
+        if any(key == name or key.startswith(f"{name}.") for name in self._overridden):
+            return Problem(f"--set {key}", message)
+        return Problem(key, message, self._parsed.line(place))
 
 
 @final

@@ -1,25 +1,27 @@
-"""The study file, validated: every mistake at once, each with its line and, where one is near, what was meant."""
+"""What a study file may say: its keys and their types."""
 
 from __future__ import annotations
 
-import copy
-import traceback
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, final
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag, ValidationError
-
-from htsweep.commands import quoted
-from htsweep.errors import HtsweepError, Problem, StudyError
-from htsweep.planning import ablation
-from htsweep.study import document, messages
-from htsweep.study.document import Document, Place
-from htsweep.study.overrides import OWN, apply
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag
 
 Positive = Annotated[float, Field(gt=0)]
 Reason = Literal["raised", "out_of_memory", "diverged", "time_limit", "died"]
-_WRITE_ONE = f"To write one to start from: {quoted(['htsweep', 'new', 'study.yaml'])}"
+
+
+CHAIN = "method"
+"""The key whose value may be a chain: a list of names, or `a+b`."""
+
+
+def members(chain: Any) -> list[str]:
+    """The names of a chain, written as a list or as `a+b`; none for what is no chain."""
+    if isinstance(chain, list):
+        return [str(name) for name in chain]
+    return re.split(r"\s*\+\s*", chain.strip()) if isinstance(chain, str) and chain.strip() else []
 
 
 class Section(BaseModel):
@@ -100,6 +102,19 @@ class Ablation(Section):
     """Member -> the method that takes its place in a variant of its own."""
     alone: bool = False
     factorial: bool = False
+
+    @property
+    def parts(self) -> dict[str, Mapping[str, Any] | None]:
+        """Component -> the keys as they are without it; None: a member of the chain. Where none are named: all members."""
+        if isinstance(self.components, dict):
+            return dict(self.components)
+        return dict.fromkeys(members(self.full.get(CHAIN)) if self.components is None else self.components)
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys that tell the variants apart, or the variants from the grid's other cells: `full`'s and what is changed."""
+        changed = [key for keys in self.parts.values() for key in keys or ()]
+        return list(dict.fromkeys([*self.full, *changed]))
 
 
 @final
@@ -184,7 +199,7 @@ class Study(Section):
     @property
     def factors(self) -> tuple[str, ...]:
         """What differs between cells: the grid's keys, then those that only the ablation has."""
-        return tuple(dict.fromkeys([*self.grid, *(ablation.keys_of(self.ablate) if self.ablate else ())]))
+        return tuple(dict.fromkeys([*self.grid, *(self.ablate.keys if self.ablate else ())]))
 
     @property
     def compared(self) -> str | None:
@@ -197,104 +212,8 @@ class Study(Section):
         return tuple(objective.direction for objective in self.objectives)
 
 
-def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = None) -> Study:
-    """The study in `file`, with `key=value` overrides applied.
-
-    Top-level keys that begin with `x-` are the user's own, a place for settings that merge keys and aliases share.
-
-    Args:
-        file: its path; the modules that lie beside it can be named by the study.
-        overrides: `key=value`, as after `--set`.
-        text: what the file held at an earlier time, to be read in place of what it holds now.
-
-    Raises:
-        StudyError: lists every mistake, with lines; nothing has been started.
-    """
-    path = Path(file)
-    text = _text_of(path) if text is None else text
-    parsed = document.parse(text)
-    problems = list(parsed.problems)
-    if not isinstance(parsed.value, dict):
-        what = "the file is empty" if parsed.value is None else f"a study is a mapping, but got {messages.shown(parsed.value)}"
-        raise StudyError(str(file), problems or [Problem("", f"{what}. {_WRITE_ONE}")])
-    value = copy.deepcopy(parsed.value)
-    value.setdefault("study", path.stem)
-    where = Located(parsed, apply(value, overrides, problems))
-    value = {key: item for key, item in value.items() if not key.startswith(OWN)}
-    unread = list(problems)
-    study, broken = _validated(value, where, problems)
-    if study is not None:
-        study._file = path
-        study._overrides = tuple(overrides)
-        study._source = text
-        study._text = text + "".join(f"\n# --set {' '.join(override.splitlines())}" for override in overrides)
-        problems += _checked(study, where, broken)
-    if problems or study is None:
-        # A value that could not be read stands for nothing: what else is wrong with it follows from that.
-        said = {problem.key for problem in unread}
-        raise StudyError(str(file), [*unread, *(problem for problem in problems[len(unread):] if problem.key not in said)])
-    return study
-
-
-def _checked(study: Study, where: Located, broken: set[str]) -> list[Problem]:
-    from htsweep.planning.checks import check
-
-    try:
-        return check(study, where, broken)
-    except HtsweepError:
-        raise
-    except Exception as error:  # what a user's own task answers may raise anything
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        return [Problem("", f"checking the study raised {type(error).__name__}: {error} ({last.filename}, line {last.lineno}); "
-                        "correct the task that raises it, or report it if the file is one of htsweep's")]
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return document.text_in(path)
-    except document.Unreadable as error:
-        raise StudyError(str(path), [error.problem]) from None
-    except (OSError, ValueError) as error:  # a path with a null character is a ValueError
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        message = f"the study file cannot be read: {reason}. Give the path of a YAML file. {_WRITE_ONE}"
-        raise StudyError(str(path), [Problem("", message)]) from None
-
-
-@final
-class Located:
-    """Where each key of the study stands: a line of the file, or an override."""
-
-    def __init__(self, parsed: Document, overridden: set[str]) -> None:
-        self._parsed = parsed
-        self._overridden = overridden
-
-    def problem(self, place: Place, message: str) -> Problem:
-        """The problem `message` at `place`."""
-        key = ".".join(map(str, place))
-        if any(key == name or key.startswith(f"{name}.") for name in self._overridden):
-            return Problem(f"--set {key}", message)
-        return Problem(key, message, self._parsed.line(place))
-
-
-def _validated(value: dict[str, Any], where: Located, problems: list[Problem]) -> tuple[Study | None, set[str]]:
-    """The study without its broken parts, so that what stands can be checked as well; and the broken keys."""
-    broken: set[str] = set()
-    for _ in range(2):
-        try:
-            return Study.model_validate(value), broken
-        except ValidationError as error:
-            for entry in error.errors():
-                place: Place = tuple(part for part in entry["loc"])
-                problems.append(where.problem(messages.real(place, value), messages.said(dict(entry), _MODELS)))
-                broken.add(str(place[0]))
-        if "task" in broken:  # it leaves nothing to check the rest against
-            return None, broken
-        value = {key: item for key, item in value.items() if key not in broken}
-        value.setdefault("study", "unnamed")
-    return None, broken
-
-
-_MODELS: Mapping[str, type[Section]] = {
+SECTIONS: Mapping[str, type[Section]] = {
     "": Study, "search": Search, "objectives": Objective, "stop": Stop, "resources": Resources, "budget": Budget,
     "retry": Retry, "ablate": Ablation, "screen": Screen,
 }
+"""The key of the study file -> what may stand under it; "": the file itself."""

@@ -1,0 +1,100 @@
+"""From a study file to a `Study`: every mistake at once, each with its line and, where one is near, what was meant."""
+
+from __future__ import annotations
+
+import copy
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from htsweep.commands import quoted
+from htsweep.errors import HtsweepError, Problem, StudyError
+from htsweep.planning.checks import check
+from htsweep.study import document, messages
+from htsweep.study.document import Located, Place
+from htsweep.study.overrides import OWN, apply
+from htsweep.study.schema import SECTIONS, Study
+
+_WRITE_ONE = f"To write one to start from: {quoted(['htsweep', 'new', 'study.yaml'])}"
+
+
+def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = None) -> Study:
+    """The study in `file`, with `key=value` overrides applied.
+
+    Top-level keys that begin with `x-` are the user's own, a place for settings that merge keys and aliases share.
+
+    Args:
+        file: its path; the modules that lie beside it can be named by the study.
+        overrides: `key=value`, as after `--set`.
+        text: what the file held at an earlier time, to be read in place of what it holds now.
+
+    Raises:
+        StudyError: lists every mistake, with lines; nothing has been started.
+    """
+    path = Path(file)
+    text = _text_of(path) if text is None else text
+    parsed = document.parse(text)
+    problems = list(parsed.problems)
+    if not isinstance(parsed.value, dict):
+        what = "the file is empty" if parsed.value is None else f"a study is a mapping, but got {messages.shown(parsed.value)}"
+        raise StudyError(str(file), problems or [Problem("", f"{what}. {_WRITE_ONE}")])
+    value = copy.deepcopy(parsed.value)
+    value.setdefault("study", path.stem)
+    where = Located(parsed, apply(value, overrides, problems))
+    value = {key: item for key, item in value.items() if not key.startswith(OWN)}
+    unread = list(problems)
+    study, broken = _validated(value, where, problems)
+    if study is not None:
+        study._file = path
+        study._overrides = tuple(overrides)
+        study._source = text
+        study._text = text + "".join(f"\n# --set {' '.join(override.splitlines())}" for override in overrides)
+        problems += _checked(study, where, broken)
+    if problems or study is None:
+        # A value that could not be read stands for nothing: what else is wrong with it follows from that.
+        said = {problem.key for problem in unread}
+        raise StudyError(str(file), [*unread, *(problem for problem in problems[len(unread):] if problem.key not in said)])
+    return study
+
+
+def _checked(study: Study, where: Located, broken: set[str]) -> list[Problem]:
+    try:
+        return check(study, where, broken)
+    except HtsweepError:
+        raise
+    except Exception as error:  # what a user's own task answers may raise anything
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        return [Problem("", f"checking the study raised {type(error).__name__}: {error} ({last.filename}, line {last.lineno}); "
+                        "correct the task that raises it, or report it if the file is one of htsweep's")]
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return document.text_in(path)
+    except document.Unreadable as error:
+        raise StudyError(str(path), [error.problem]) from None
+    except (OSError, ValueError) as error:  # a path with a null character is a ValueError
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        message = f"the study file cannot be read: {reason}. Give the path of a YAML file. {_WRITE_ONE}"
+        raise StudyError(str(path), [Problem("", message)]) from None
+
+
+def _validated(value: dict[str, Any], where: Located, problems: list[Problem]) -> tuple[Study | None, set[str]]:
+    """The study without its broken parts, so that what stands can be checked as well; and the broken keys."""
+    broken: set[str] = set()
+    for _ in range(2):
+        try:
+            return Study.model_validate(value), broken
+        except ValidationError as error:
+            for entry in error.errors():
+                place: Place = tuple(part for part in entry["loc"])
+                problems.append(where.problem(messages.real(place, value), messages.said(dict(entry), SECTIONS)))
+                broken.add(str(place[0]))
+        if "task" in broken:  # it leaves nothing to check the rest against
+            return None, broken
+        value = {key: item for key, item in value.items() if key not in broken}
+        value.setdefault("study", "unnamed")
+    return None, broken

@@ -1,0 +1,181 @@
+"""Which pairs of source model and target data a study has, and the plan of the scores that a screen judges them by; pure.
+
+A pair has a score before any of its trials has run, from a task that `predicts`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, final
+
+from htsweep.planning import task
+from htsweep.planning.jobs import digest
+from htsweep.planning.plan import Plan, Sweep
+from htsweep.planning.task import Task
+from htsweep.study.schema import Study
+
+SCORE = "score"
+"""The scoring task's setting that names the score."""
+COLUMNS = ("pair", "target", SCORE, "repetition", "value", "seconds", "kept")
+"""What a table of scores has besides the factors of the pairs and what else the scores measured."""
+
+
+@final
+@dataclass(frozen=True)
+class Pair:
+    """A source model and target data, and the sweeps of a study that start from them."""
+
+    id: str
+    factors: Mapping[str, Any]
+    """The study's factors that it is a combination of."""
+    given: Mapping[str, Any]
+    """All that the scoring task is told of it."""
+    target: str
+    """A label of its target data; only pairs of one label are compared."""
+    sweeps: frozenset[str]
+    configs: Mapping[str, Mapping[str, Any]]
+    """Score -> the scoring task's config."""
+
+    @property
+    def label(self) -> str:
+        """`dataset=mnist-uci, backbone=lenet_bn`."""
+        return ", ".join(f"{name}={value}" for name, value in self.factors.items()) or self.id
+
+
+@final
+@dataclass(frozen=True)
+class Verdict:
+    """What is known of a pair, and whether its trials are to run."""
+
+    pair: Pair
+    value: float | None
+    """The mean over repetitions of the score that decides; None: not all of them have it."""
+    scored: int
+    """Repetitions that have it."""
+    repetitions: int
+    """Repetitions that are to have it."""
+    kept: bool
+
+
+def pairs_of(study: Study, sweeps: Iterable[Sweep]) -> tuple[Pair, ...]:
+    """The pairs that `sweeps` of `study` start from, which has a screen; in their order."""
+    screen = study.screen
+    assert screen is not None
+    scoring = task.find(screen.task)
+    starts: dict[str, list[Sweep]] = {}
+    for sweep in sweeps:
+        starts.setdefault(json.dumps(given_of(scoring, sweep.base), sort_keys=True), []).append(sweep)
+    found: dict[str, Pair] = {}
+    shared: dict[str, Mapping[str, Any]] = {}
+    for text, members in starts.items():
+        given = json.loads(text)
+        configs = {score: scoring.resolve({**given, **screen.fixed, SCORE: score}) for score in screen.scores}
+        # What one score does not look at tells no pairs apart, unless another score does.
+        looks = {digest({key: value for key, value in scoring.meaning(config).items() if key in given})
+                 for config in configs.values()}
+        name = digest(sorted(looks))
+        shared[name] = scoring.comparable(configs[screen.decisive])
+        factors = {key: members[0].base.get(key, members[0].factors.get(key)) for key in study.factors if key in given}
+        ids = frozenset(sweep.id for sweep in members)
+        before = found.get(name)
+        found[name] = Pair(name, factors, given, "", ids, configs) if before is None else replace(
+            before, sweeps=before.sweeps | ids)
+    labels = _labels(shared)
+    return tuple(replace(pair, target=labels[pair.id]) for pair in found.values())
+
+
+def given_of(scoring: Task, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What `scoring` is told of a trial of this resolved config: the settings that both have."""
+    return {key: config[key] for key in scoring.settings or {} if key in config}
+
+
+def study_of(study: Study, pairs: Sequence[Pair]) -> Study | None:
+    """The study of the scores of `pairs`, of which `plan_of` is the plan; None where `study` has no screen.
+
+    The budget of hours holds for both; that of trials counts the study's own.
+    """
+    screen = study.screen
+    if screen is None:
+        return None
+    names = dict.fromkeys(name for pair in pairs for name in pair.factors)
+    grid = {name: _distinct([pair.factors[name] for pair in pairs if name in pair.factors]) for name in names}
+    return study.model_copy(update={
+        "task": screen.task, "grid": {**grid, SCORE: screen.scores}, "repetitions": screen.repetitions or study.repetitions,
+        "search": None, "objectives": [], "stop": None, "select": "last", "baseline": None, "non_disruption": None,
+        "ablate": None, "screen": None, "fixed": screen.fixed, "budget": study.budget.model_copy(update={"trials": None})})
+
+
+def plan_of(planned: Plan) -> Plan | None:
+    """The plan of the scores, a sweep per score and pair; None where the study has no screen.
+
+    Its trials are those of a study of the scoring task: what one has computed the other need not.
+    """
+    if planned.study.screen is None:
+        return None
+    pairs = pairs_of(planned.study, planned.sweeps)
+    study = study_of(planned.study, pairs)
+    assert study is not None
+    scoring = task.find(study.task)
+    sweeps: dict[str, Sweep] = {}
+    for score in planned.study.screen.scores:
+        for pair in pairs:
+            config = pair.configs[score]
+            sweep = Sweep(digest([study.task, scoring.meaning(config)]), {**pair.factors, SCORE: score}, config, (), 1)
+            sweeps.setdefault(sweep.id, sweep)
+    return Plan(study, scoring, tuple(sweeps.values()))
+
+
+def decide(
+    values: Mapping[str, float | None], targets: Mapping[str, str], keep: int | Literal["all"] | None, margin: float | None
+) -> frozenset[str]:
+    """The pairs that are kept: of each target the best, ties with the last of them, and every pair without a value.
+
+    What is dropped stays dropped when more values become known.
+
+    Args:
+        values: of each pair, higher is better; None where it is not known.
+        targets: of each pair; values are compared within one.
+        keep: how many are kept of each target, or `all`.
+        margin: in its place, how far below the best of its target a pair may be.
+    """
+    dropped: set[str] = set()
+    for target in set(targets.values()):
+        known = {pair: value for pair, value in values.items() if targets[pair] == target and value is not None}
+        best = sorted(known.values(), reverse=True)
+        if margin is not None:
+            dropped |= {pair for pair, value in known.items() if best[0] - value > margin}
+        elif isinstance(keep, int) and keep < len(best):
+            dropped |= {pair for pair, value in known.items() if value < best[keep - 1]}
+    return frozenset(values) - dropped
+
+
+def less(planned: Plan, verdicts: Sequence[Verdict]) -> Plan:
+    """The plan without the sweeps of dropped pairs."""
+    dropped = frozenset[str]().union(*(verdict.pair.sweeps for verdict in verdicts if not verdict.kept))
+    return replace(planned, sweeps=tuple(sweep for sweep in planned.sweeps if sweep.id not in dropped)) if dropped else planned
+
+
+def _labels(shared: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Pair -> a text for its target, from what `comparable` says of each pair: the entries that tell targets apart."""
+    keys = list(dict.fromkeys(key for one in shared.values() for key in one))
+    telling: list[str] = []
+    targets = 1
+    for key in keys:
+        count = len({digest([one.get(name) for name in (*telling, key)]) for one in shared.values()})
+        if count > targets:
+            telling.append(key)
+            targets = count
+    named = telling or keys[:1]
+    texts = {pair: [_said(key, one[key]) for key in named if one.get(key) is not None] for pair, one in shared.items()}
+    return {pair: ", ".join(parts) or "all pairs" for pair, parts in texts.items()}
+
+
+def _said(name: str, value: Any) -> str:
+    """`uci`, `missing_ratio 0.5`."""
+    return value if isinstance(value, str) else f"{name} {json.dumps(value)}"
+
+
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    return list({json.dumps(value, sort_keys=True): value for value in values}.values())

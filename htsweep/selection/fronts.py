@@ -1,0 +1,97 @@
+"""Which points no other point beats on all objectives: the one home of "non-dominated"; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+Directions = tuple[bool, bool]
+"""For x and y: whether more is better."""
+Losses = tuple[float, ...]
+"""Objectives turned so that less is better."""
+_FEW = 64
+"""Up to so many points, comparing all pairs in numpy is faster than a call of moocore per sample."""
+
+
+def non_dominated(
+    x: Sequence[float] | pd.Series | np.ndarray, y: Sequence[float] | pd.Series | np.ndarray,
+    group: Sequence[object] | np.ndarray | None = None, maximise: Directions = (True, True),
+) -> np.ndarray:
+    """Flags, in the order given: True where no other point of the group is as good on both and better on one.
+
+    Equal points do not beat each other; a NaN is on no front and beats nobody.
+    """
+    import moocore
+    import numpy as np
+    import pandas as pd
+
+    both = np.column_stack([np.asarray(x, float), np.asarray(y, float)])
+    sets = np.zeros(len(both), int) if group is None else pd.factorize(np.asarray(group))[0]
+    flags = np.zeros(len(both), bool)
+    known = ~np.isnan(both).any(axis=1)
+    if known.any():
+        flags[known] = moocore.is_nondominated_within_sets(
+            both[known], sets[known], maximise=list(maximise), keep_weakly=True)
+    return flags
+
+
+def staircase(
+    x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray, ends: tuple[float, float],
+    maximise: Directions = (True, True),
+) -> tuple[np.ndarray, np.ndarray]:
+    """Corners of the edge between what the points of a front reach and what none does, from `ends` on both axes."""
+    import numpy as np
+
+    order = np.argsort(np.asarray(x, float) * (1 if maximise[0] else -1), kind="stable")
+    along, up = np.asarray(x, float)[order], np.asarray(y, float)[order]
+    # At each point: along to it at its height, then straight to the height of the next.
+    return (np.concatenate([[ends[0]], np.repeat(along, 2)]),
+            np.concatenate([np.repeat(up, 2), [ends[1]]]))
+
+
+def non_dominated_in_samples(x: np.ndarray, y: np.ndarray, maximise: Directions = (True, True)) -> np.ndarray:
+    """Flags as `non_dominated` gives them, of the points (columns) in each sample (row)."""
+    return (_few_points if x.shape[1] <= _FEW else _many_points)(x, y, maximise)
+
+
+def _few_points(x: np.ndarray, y: np.ndarray, maximise: Directions) -> np.ndarray:
+    """Who is on the front in each sample (samples x points): all pairs of all samples at once."""
+    import numpy as np
+
+    along, up = (axis if more else -axis for axis, more in zip((x, y), maximise, strict=True))
+    mine, other = (slice(None), slice(None), None), (slice(None), None, slice(None))
+    as_good = (along[other] >= along[mine]) & (up[other] >= up[mine])
+    better = (along[other] > along[mine]) | (up[other] > up[mine])
+    known: np.ndarray = ~(np.isnan(x) | np.isnan(y))
+    return known & ~(as_good & better).any(axis=2)
+
+
+def _many_points(x: np.ndarray, y: np.ndarray, maximise: Directions) -> np.ndarray:
+    """The same, a sample at a time: a sort each instead of all pairs."""
+    import moocore
+    import numpy as np
+
+    flags = np.zeros(x.shape, bool)
+    for flag, sample in zip(flags, np.stack([x, y], axis=-1), strict=True):
+        known = ~np.isnan(sample).any(axis=1)
+        if known.any():
+            flag[known] = moocore.is_nondominated(sample[known], maximise=list(maximise), keep_weakly=True)
+    return flags
+
+
+def ranks(losses: Iterable[Losses]) -> Mapping[Losses, int]:
+    """The non-dominated rank of each: 0 where nothing dominates it, and one more than the worst rank that does elsewhere."""
+    found: dict[Losses, int] = {}
+    # In lexicographic order whatever dominates a point comes before it.
+    for one in sorted(set(losses)):
+        found[one] = 1 + max((rank for other, rank in found.items() if _dominates(other, one)), default=-1)
+    return found
+
+
+def _dominates(first: Losses, second: Losses) -> bool:
+    """Whether `first` is no worse in any objective; the two are known to differ."""
+    return all(a <= b for a, b in zip(first, second, strict=True))
