@@ -1,6 +1,6 @@
 """Fronts and hypervolumes of 100,000 points, and AUSUC of 30,000 x 200 logits, beside what a user would write.
 
-    uv run python benchmarks/analysis.py
+uv run python benchmarks/analysis.py
 """
 
 from __future__ import annotations
@@ -25,14 +25,18 @@ SAMPLES, CLASSES, STEPS = 30_000, 200, 30
 
 def all_pairs(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The front as scripts find it: each point against all others, in numpy."""
-    return np.array([not ((x >= a) & (y >= b) & ((x > a) | (y > b))).any() for a, b in zip(x, y, strict=True)])
+    return np.array(
+        [not ((x >= a) & (y >= b) & ((x > a) | (y > b))).any() for a, b in zip(x, y, strict=True)]
+    )
 
 
 def strip_by_strip(x: np.ndarray, y: np.ndarray) -> float:
     """The area above (0, 0) as scripts find it: strips between neighbouring x, in plain Python."""
     front = sorted(zip(x.tolist(), y.tolist(), strict=True))
     area, height = 0.0, 0.0
-    for (right, up), (left, _) in zip(reversed(front), [*reversed(front[:-1]), (0.0, 0.0)], strict=True):
+    for (right, up), (left, _) in zip(
+        reversed(front), [*reversed(front[:-1]), (0.0, 0.0)], strict=True
+    ):
         height = max(height, up)
         area += (right - left) * height
     return area
@@ -43,16 +47,24 @@ def fronts(name: str, x: np.ndarray, y: np.ndarray) -> None:
     assert abs(area - other) < 1e-9, (area, other)
     some, more = x[:PAIRS], y[:PAIRS]
     assert (all_pairs(some, more) == non_dominated(some, more)).all()
-    ours = machine.median_seconds(lambda: (non_dominated(x, y), above(np.column_stack([x, y]), (0.0, 0.0))), 7)
+    ours = machine.median_seconds(
+        lambda: (non_dominated(x, y), above(np.column_stack([x, y]), (0.0, 0.0))), 7
+    )
     pairs = machine.median_seconds(lambda: all_pairs(some, more))
     strips = machine.median_seconds(lambda: strip_by_strip(x, y))
     theirs = pairs * (POINTS / PAIRS) ** 2 + strips
-    print(f"front and hypervolume of {POINTS} points, {name}: {ours:.3f} s; all pairs in numpy and strips in Python: "
-          f"{theirs:.0f} s (pairs of {PAIRS} points in {pairs:.2f} s, scaled up; strips in {strips:.2f} s); "
-          f"ratio: {theirs / ours:.0f}")
+    print(
+        f"front and hypervolume of {POINTS} points, {name}: {ours:.3f} s; all pairs in numpy and "
+        "strips in Python: "
+        f"{theirs:.0f} s (pairs of {PAIRS} points in {pairs:.2f} s, scaled up; strips in "
+        f"{strips:.2f} s); "
+        f"ratio: {theirs / ours:.0f}"
+    )
 
 
-def quadratic(scores: np.ndarray, labels: np.ndarray, missing: np.ndarray, steps: int) -> tuple[list[float], list[float]]:
+def quadratic(
+    scores: np.ndarray, labels: np.ndarray, missing: np.ndarray, steps: int
+) -> tuple[list[float], list[float]]:
     """The curve as official code has it: for every sample one constant, and each time all accuracies again."""
     seen = np.setdiff1d(np.arange(scores.shape[1]), missing)
     gaps = np.sort(scores[:, seen].max(1) - scores[:, missing].max(1))
@@ -78,14 +90,20 @@ def ausuc() -> None:
     begin = time.perf_counter()
     quadratic(scores, labels, missing, STEPS)
     theirs = (time.perf_counter() - begin) / STEPS * SAMPLES
-    print(f"AUSUC of {SAMPLES} x {CLASSES} logits: {ours:.3f} s; the quadratic loop: {theirs:.0f} s ({STEPS} of its {SAMPLES} "
-          f"steps, scaled up); ratio: {theirs / ours:.0f}")
+    print(
+        f"AUSUC of {SAMPLES} x {CLASSES} logits: {ours:.3f} s; the quadratic loop: {theirs:.0f} s "
+        f"({STEPS} of its {SAMPLES} "
+        f"steps, scaled up); ratio: {theirs / ours:.0f}"
+    )
 
 
 def agree(scores: np.ndarray, labels: np.ndarray, missing: np.ndarray) -> None:
     """The loop runs to its end on few samples, and its area is ours but for the curve's two ends, which it lacks."""
     seen, gained = quadratic(scores, labels, missing, len(scores))
-    first, last = metrics.curve(scores, labels, missing), metrics.area(*metrics.curve(scores, labels, missing))
+    first, last = (
+        metrics.curve(scores, labels, missing),
+        metrics.area(*metrics.curve(scores, labels, missing)),
+    )
     # Its constants rise, so that it begins with most seen accuracy as ours does.
     loop = metrics.area(np.array([first[0][0], *seen, 0.0]), np.array([0.0, *gained, first[1][-1]]))
     assert abs(loop - last) < 2 / len(scores), (loop, last)

@@ -2,10 +2,10 @@
 
     uv run python benchmarks/digits.py
 
-The plain script is what a user would write: a function trainable under Tune with its MLflow callback, in which each trial
-trains its own source model and then adapts it, with the very same training functions. It is given a sample of the trials, one of
-each method, since the whole would take it long.
-"""
+The plain script is what a user would write: a function trainable under Tune with its MLflow
+callback, in which each trial trains its own source model and then adapts it, with the very same
+training functions. It is given a sample of the trials, one of each method, since the whole would
+take it long."""
 
 from __future__ import annotations
 
@@ -35,10 +35,17 @@ def ours(folder: Path) -> float:
     ended = Ledger(Store(results)).trials().to_pandas()
     wall = ended["ended"].max() - ended["started"].min()
     trials = ended[ended["kind"] == "trial"]
-    print(f"htsweep: {len(trials)} trials and {len(ended) - len(trials)} stages; {wall:.0f} s from first start to last end, "
-          f"{whole:.0f} s in all; first start after {watch.first_start:.1f} s; mirrored: {done.mirrored}")
-    print(f"  a trial takes {trials['seconds'].median():.2f} s (median); training seconds / (2 slots x wall) = "
-          f"{ended['seconds'].sum() / 2 / wall:.2f}")
+    print(
+        f"htsweep: {len(trials)} trials and {len(ended) - len(trials)} stages; {wall:.0f} s from "
+        "first start to last end, "
+        f"{whole:.0f} s in all; first start after {watch.first_start:.1f} s; mirrored: "
+        f"{done.mirrored}"
+    )
+    print(
+        f"  a trial takes {trials['seconds'].median():.2f} s (median); training seconds / (2 slots "
+        "x wall) = "
+        f"{ended['seconds'].sum() / 2 / wall:.2f}"
+    )
     return whole / len(trials)
 
 
@@ -61,7 +68,9 @@ def trained(config: dict[str, object], report: object) -> None:
         for _ in stage.run(job.config, source):
             pass
         artifacts = {name: source.publish() for name in holistic.stages(resolved)}
-        trial = Workspace(Job("trial", "trial", "holistic_transfer", resolved, repetition), store, artifacts, list)
+        trial = Workspace(
+            Job("trial", "trial", "holistic_transfer", resolved, repetition), store, artifacts, list
+        )
         for measured in holistic.run(resolved, trial):
             report({name: value for name, value in measured.items() if not isinstance(value, list)})
 
@@ -75,7 +84,9 @@ def plain(folder: Path, count: int) -> float:
 
     planned = htsweep.plan(htsweep.read(ROOT / "studies" / "digits.yaml"))
     listed = list(planned.trials())[:: max(1, planned.trial_count // count)]
-    texts = [json.dumps({**point.config, "repetition": repetition}) for point, repetition, _ in listed]
+    texts = [
+        json.dumps({**point.config, "repetition": repetition}) for point, repetition, _ in listed
+    ]
 
     def trainable(config):
         trained(json.loads(config["text"]), tune.report)
@@ -83,9 +94,17 @@ def plain(folder: Path, count: int) -> float:
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     begin = time.time()
     found = tune.Tuner(
-        trainable, param_space={"text": tune.grid_search(texts)},
-        run_config=tune.RunConfig(storage_path=str(folder / "plain"), verbose=0, callbacks=[
-            MLflowLoggerCallback(tracking_uri=f"sqlite:///{folder / 'plain.db'}", experiment_name="plain")]),
+        trainable,
+        param_space={"text": tune.grid_search(texts)},
+        run_config=tune.RunConfig(
+            storage_path=str(folder / "plain"),
+            verbose=0,
+            callbacks=[
+                MLflowLoggerCallback(
+                    tracking_uri=f"sqlite:///{folder / 'plain.db'}", experiment_name="plain"
+                )
+            ],
+        ),
     ).fit()
     wall = time.time() - begin
     assert not found.errors, found.errors
@@ -99,4 +118,6 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
         mine = ours(Path(temporary))
         theirs = plain(Path(temporary), 16)
-    print(f"htsweep {mine:.2f} s a trial, starting and drawing included; ratio: {theirs / mine:.1f}")
+    print(
+        f"htsweep {mine:.2f} s a trial, starting and drawing included; ratio: {theirs / mine:.1f}"
+    )

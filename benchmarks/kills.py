@@ -2,11 +2,11 @@
 
     uv run python benchmarks/kills.py --rounds 20 --seed 1
 
-Each round kills one to three processes: the launch itself, the process that uses Ray, Ray's control store or node manager, a
-worker, a trial's own process, or the one that copies to MLflow. It fails where a trial is lost, is done twice or has other
-numbers, where MLflow lacks a trial and the last launch did not say so, where something of a killed launch is left behind, or
-where a launch says something in Python's words rather than ours.
-"""
+Each round kills one to three processes: the launch itself, the process that uses Ray, Ray's control
+store or node manager, a worker, a trial's own process, or the one that copies to MLflow. It fails
+where a trial is lost, is done twice or has other numbers, where MLflow lacks a trial and the last
+launch did not say so, where something of a killed launch is left behind, or where a launch says
+something in Python's words rather than ours."""
 
 from __future__ import annotations
 
@@ -50,14 +50,20 @@ adapt.stages = lambda config: {"source": (__name__ + ":source", {})}
 """
 STUDY = "study: kills\ntask: kills_task:adapt\ngrid: {x: [1, 2, 3, 4]}\nrepetitions: 4\n"
 VICTIMS = {
-    "launch": "bin/htsweep launch", "Ray's user": "htsweep.execution.tune", "control store": "gcs_server",
-    "node manager": "raylet/raylet", "worker": "Trainable", "trial": "htsweep.execution.worker",
+    "launch": "bin/htsweep launch",
+    "Ray's user": "htsweep.execution.tune",
+    "control store": "gcs_server",
+    "node manager": "raylet/raylet",
+    "worker": "Trainable",
+    "trial": "htsweep.execution.worker",
     "mirror": "htsweep.mirror.process",
 }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
@@ -73,12 +79,17 @@ def main() -> None:
         for number in range(given.rounds):
             began = time.monotonic()
             told, said = play(draw, folder / "study.yaml", folder / f"round{number}")
-            problems = wrong(study, folder / f"round{number}", expected) or unmirrored(study, folder / f"round{number}", said)
+            problems = wrong(study, folder / f"round{number}", expected) or unmirrored(
+                study, folder / f"round{number}", said
+            )
             seconds.append(time.monotonic() - began)
             print(f"round {number}: {told}: {seconds[-1]:.0f} s, {problems or 'right'}", flush=True)
             if problems:
                 sys.exit(1)
-    print(f"{given.rounds} rounds, median {statistics.median(seconds):.0f} s: no trial lost, none done twice, numbers equal")
+    print(
+        f"{given.rounds} rounds, median {statistics.median(seconds):.0f} s: no trial lost, none "
+        "done twice, numbers equal"
+    )
 
 
 def play(draw: random.Random, study: Path, results: Path) -> tuple[str, str]:
@@ -101,16 +112,28 @@ def play(draw: random.Random, study: Path, results: Path) -> tuple[str, str]:
 
 
 def launch(study: Path, results: Path) -> subprocess.Popen[str]:
-    words = [str(Path(sys.executable).parent / "htsweep"), "launch", str(study), "--results", str(results)]
+    words = [
+        str(Path(sys.executable).parent / "htsweep"),
+        "launch",
+        str(study),
+        "--results",
+        str(results),
+    ]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def kill(process: subprocess.Popen[str], victim: str) -> bool:
     """Whether there was such a process to kill."""
     with contextlib.suppress(psutil.Error):
-        for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+        for one in [
+            psutil.Process(process.pid),
+            *psutil.Process(process.pid).children(recursive=True),
+        ]:
             with contextlib.suppress(psutil.Error):
-                if VICTIMS[victim] in " ".join(one.cmdline()) and one.status() != psutil.STATUS_ZOMBIE:
+                if (
+                    VICTIMS[victim] in " ".join(one.cmdline())
+                    and one.status() != psutil.STATUS_ZOMBIE
+                ):
                     one.send_signal(signal.SIGKILL)
                     return True
     return False
@@ -129,8 +152,9 @@ def wrong(study: Study, results: Path, expected: list[dict[str, object]]) -> str
         return "a trial was done twice"
     if numbers(study, results) != expected:
         return "numbers differ"
-    left = [path.name for path in (results / "leases").rglob("*.json")] + [path.name for path in (results / "states").rglob("*")
-                                                                          if path.is_file()]
+    left = [path.name for path in (results / "leases").rglob("*.json")] + [
+        path.name for path in (results / "states").rglob("*") if path.is_file()
+    ]
     return f"left behind: {left}" if left else ""
 
 
@@ -142,7 +166,11 @@ def unmirrored(study: Study, results: Path, said: str) -> str:
     if f"MLflow has {there.runs} of {there.of} ended trials" not in said:
         return f"MLflow has {there.runs} of {there.of} trials, and the launch did not say so"
     copy(study, str(results))
-    return "" if look(Members.of(study), Store(results)).whole else "htsweep mirror did not bring the rest"
+    return (
+        ""
+        if look(Members.of(study), Store(results)).whole
+        else "htsweep mirror did not bring the rest"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What the ledger costs: to append a trial, to read and to compact 10,000 trials of 20 measurements, and 1,000,000 measurements.
 
-    uv run python benchmarks/ledger.py [TRIALS]
+uv run python benchmarks/ledger.py [TRIALS]
 """
 
 from __future__ import annotations
@@ -16,14 +16,32 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 import machine
 
-METRICS = ("test/seen_accuracy", "test/missing_accuracy", "test/overall_accuracy", "test/harmonic_mean", "test/ausuc",
-           "test/loss", "validation/seen_accuracy", "validation/loss", "train/loss", "seconds", "peak_memory_bytes", "epoch")
+METRICS = (
+    "test/seen_accuracy",
+    "test/missing_accuracy",
+    "test/overall_accuracy",
+    "test/harmonic_mean",
+    "test/ausuc",
+    "test/loss",
+    "validation/seen_accuracy",
+    "validation/loss",
+    "train/loss",
+    "seconds",
+    "peak_memory_bytes",
+    "epoch",
+)
 STEPS, MANY_STEPS = 20, 100
 
 
 def rows(steps: int) -> list[dict[str, Any]]:
-    return [{"step": step, **{name: random.random() for name in METRICS}, "test/curve_seen": [random.random()] * 5}
-            for step in range(steps)]
+    return [
+        {
+            "step": step,
+            **{name: random.random() for name in METRICS},
+            "test/curve_seen": [random.random()] * 5,
+        }
+        for step in range(steps)
+    ]
 
 
 def timed(what: str, act: Callable[[], Any], repeats: int = 1) -> Any:
@@ -46,9 +64,36 @@ def fill(folder: Path, trials: int, steps: int, first: int = 0) -> Any:
     ledger = Ledger(Store(folder))
     for index in range(first, first + trials):
         measured = rows(steps)
-        ledger.append(Record(f"t{index:06d}", "trial", "done", "toy", '{"x": 0.5}', index % 6, sweep="s", point=f"p{index // 6}",
-                             steps=len(measured)), measured)
+        ledger.append(
+            Record(
+                f"t{index:06d}",
+                "trial",
+                "done",
+                "toy",
+                '{"x": 0.5}',
+                index % 6,
+                sweep="s",
+                point=f"p{index // 6}",
+                steps=len(measured),
+            ),
+            measured,
+        )
     return ledger
+
+
+def measure(folder: Path, trials: int, steps: int) -> None:
+    """Times what is done to a ledger of so many trials of so many measurements each."""
+    what = f"append {trials} trials of {steps} measurements"
+    ledger = timed(what, lambda: fill(folder, trials, steps))
+    timed("read the trials, an object each", lambda: ledger.trials(), 3)
+    if steps == STEPS:
+        timed("read the measurements, an object each", lambda: ledger.measurements(), 3)
+    timed("compact", lambda: ledger.compact())
+    timed("read the trials, compacted", lambda: ledger.trials(), 5)
+    timed("read the measurements, compacted", lambda: ledger.measurements(), 5)
+    timed("read one column", lambda: ledger.measurements(["test/seen_accuracy"]), 5)
+    fill(folder, 10, steps, trials)
+    timed("compact with 10 more", lambda: ledger.compact())
 
 
 if __name__ == "__main__":
@@ -57,14 +102,4 @@ if __name__ == "__main__":
     random.seed(0)
     for steps in (STEPS, MANY_STEPS):
         with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
-            ledger = timed(f"append {trials} trials of {steps} measurements", lambda: fill(folder, trials, steps))  # noqa: B023
-            timed("read the trials, an object each", lambda: ledger.trials(), 3)  # noqa: B023
-            if steps == STEPS:
-                timed("read the measurements, an object each", lambda: ledger.measurements(), 3)  # noqa: B023
-            timed("compact", lambda: ledger.compact())  # noqa: B023
-            timed("read the trials, compacted", lambda: ledger.trials(), 5)  # noqa: B023
-            timed("read the measurements, compacted", lambda: ledger.measurements(), 5)  # noqa: B023
-            timed("read one column", lambda: ledger.measurements(["test/seen_accuracy"]), 5)  # noqa: B023
-            fill(folder, 10, steps, trials)
-            timed("compact with 10 more", lambda: ledger.compact())  # noqa: B023
+            measure(Path(temporary), trials, steps)

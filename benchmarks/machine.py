@@ -14,7 +14,9 @@ from pathlib import Path
 
 def said() -> str:
     """The machine and the versions, in a line."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("ray", "torch", "mlflow", "pyarrow"))
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in ("ray", "torch", "mlflow", "pyarrow")
+    )
     with open("/proc/meminfo", encoding="utf-8") as file:
         memory = int(file.readline().split()[1]) / 2**20
     system = f"{platform.system()}, Python {platform.python_version()}"

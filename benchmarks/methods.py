@@ -2,11 +2,12 @@
 
     uv run python benchmarks/methods.py [--methods l2sp,lolsgd] [--rounds 15] [--quick]
 
-A step is batch, forward, penalty, backward and optimiser; what a method learns or prepares beforehand is not part of it. Passes
-of the student, the source and other models that a method keeps are counted by hooks, and what each takes is measured in the same
-run: plain training with the same parts frozen, and each further pass. Machines are noisy: times are this process's own on the
-CPU, with one torch thread; methods take turns, each right after plain fine-tuning; figures and ratios are medians over rounds.
-"""
+A step is batch, forward, penalty, backward and optimiser; what a method learns or prepares
+beforehand is not part of it. Passes of the student, the source and other models that a method keeps
+are counted by hooks, and what each takes is measured in the same run: plain training with the same
+parts frozen, and each further pass. Machines are noisy: times are this process's own on the CPU,
+with one torch thread; methods take turns, each right after plain fine-tuning; figures and ratios
+are medians over rounds."""
 
 from __future__ import annotations
 
@@ -64,7 +65,11 @@ class Bench:
     def __init__(self, case: Case) -> None:
         self.case = case
         process.reset(0)
-        self.source = backbones.build(case.backbone, case.channels, case.pixels, CLASSES).requires_grad_(False).eval()
+        self.source = (
+            backbones.build(case.backbone, case.channels, case.pixels, CLASSES)
+            .requires_grad_(False)
+            .eval()
+        )
         self.images = torch.rand(8 * case.batch, case.channels, case.pixels, case.pixels)
         self.labels = torch.arange(len(self.images)) % CLASSES
         self.plain = functools.cache(lambda frozen: self.run(Method(frozen=frozen)))
@@ -74,16 +79,32 @@ class Bench:
         rows = torch.arange(len(self.labels))
         if not method.all_classes:
             rows = rows[~torch.isin(self.labels, torch.tensor(MISSING))]
-        transfer = Transfer(self.source, self.images, self.labels, rows, rows[:0], CLASSES, MISSING, False, "cpu",
-                            lambda *names: zlib.crc32(repr(names).encode()))
+        transfer = Transfer(
+            self.source,
+            self.images,
+            self.labels,
+            rows,
+            rows[:0],
+            CLASSES,
+            MISSING,
+            False,
+            "cpu",
+            lambda *names: zlib.crc32(repr(names).encode()),
+        )
         steps = 10 if method.optimise else self.case.steps
-        recipe = Recipe(epochs=1, steps_per_epoch=steps, batch_size=self.case.batch, learning_rate=1e-3, momentum=0.9,
-                        weight_decay=5e-4)
+        recipe = Recipe(
+            epochs=1,
+            steps_per_epoch=steps,
+            batch_size=self.case.batch,
+            learning_rate=1e-3,
+            momentum=0.9,
+            weight_decay=5e-4,
+        )
         return Run(copy.deepcopy(self.source), transfer, method, recipe)
 
     def passes(self) -> dict[str, Callable[[], float]]:
         """What times each kind of pass, in seconds."""
-        images, labels = self.images[:self.case.batch], self.labels[:self.case.batch]
+        images, labels = self.images[: self.case.batch], self.labels[: self.case.batch]
 
         def forward() -> float:
             return timed(lambda: self.student.train()(images))
@@ -123,11 +144,21 @@ def counted(run: Run) -> Counter[object]:
         if place.requires_grad:
             place.register_hook(lambda _: found.update(["backward"]))
 
-    kept = [next((layer for layer in one.modules() if isinstance(layer, torch.nn.Conv2d)), None) for one in run._kept]
+    kept = [
+        next((layer for layer in one.modules() if isinstance(layer, torch.nn.Conv2d)), None)
+        for one in run._kept
+    ]
     hooks = [run.student.head.register_forward_hook(backward)]
-    for layer, kinds in ((first_layer(run.student), ("forward", "blind")), (first_layer(run.transfer.source), ("other", "other")),
-                         *((layer, ("other", "other")) for layer in kept if layer is not None)):
-        hooks.append(layer.register_forward_pre_hook(lambda *_, kinds=kinds: found.update([kinds[not torch.is_grad_enabled()]])))
+    for layer, kinds in (
+        (first_layer(run.student), ("forward", "blind")),
+        (first_layer(run.transfer.source), ("other", "other")),
+        *((layer, ("other", "other")) for layer in kept if layer is not None),
+    ):
+        hooks.append(
+            layer.register_forward_pre_hook(
+                lambda *_, kinds=kinds: found.update([kinds[not torch.is_grad_enabled()]])
+            )
+        )
     run.gradient = evaluated
     run.advance(0, run.steps)
     del run.gradient
@@ -142,7 +173,9 @@ def measure(case: Case, names: list[str], rounds: int) -> None:
     bench = Bench(case)
     runs = {name: bench.run(methods.build(methods.canonical(name), SHORT_ROUNDS)) for name in names}
     made = {name: counted(run) for name, run in runs.items()}
-    frozen = {kind for kinds in made.values() for kind in kinds if isinstance(kind, frozenset)} | {frozenset()}
+    frozen = {kind for kinds in made.values() for kind in kinds if isinstance(kind, frozenset)} | {
+        frozenset()
+    }
     pieces: dict[object, Callable[[], float]] = dict(bench.passes())
     for kind in frozen:
         pieces[kind] = functools.partial(per_step, bench.plain(kind))
@@ -158,14 +191,18 @@ def measure(case: Case, names: list[str], rounds: int) -> None:
                 ratios[piece].append(taken / before)
     typical = {piece: statistics.median(seconds[piece]) for piece in pieces}
     ratio = {piece: statistics.median(ratios[piece]) for piece in pieces} | {frozenset(): 1.0}
-    print(f"\n{case.name}: a step of plain fine-tuning {typical[frozenset()]:.2f} ms; passes: "
-          + ", ".join(f"{piece} {typical[piece]:.2f}" for piece in bench.passes()))
+    print(
+        f"\n{case.name}: a step of plain fine-tuning {typical[frozenset()]:.2f} ms; passes: "
+        + ", ".join(f"{piece} {typical[piece]:.2f}" for piece in bench.passes())
+    )
     print(f"{'method':<28}{'step ms':>9}{'ratio':>8}{'accounted':>11}{'excess':>8}")
     for name, run in runs.items():
         accounted = sum(count * ratio[kind] for kind, count in made[name].items()) / run.steps
         excess = ratio[name] / accounted
-        print(f"{name:<28}{typical[name]:>9.2f}{ratio[name]:>8.2f}{accounted:>11.2f}{excess:>8.2f}"
-              + ("  defect" if excess > DEFECT else ""))
+        print(
+            f"{name:<28}{typical[name]:>9.2f}{ratio[name]:>8.2f}{accounted:>11.2f}{excess:>8.2f}"
+            + ("  defect" if excess > DEFECT else "")
+        )
 
 
 def per_step(run: Run) -> float:
@@ -174,7 +211,9 @@ def per_step(run: Run) -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--methods", default=",".join(name for name in methods.NAMES if methods.trains(name)))
+    parser.add_argument(
+        "--methods", default=",".join(name for name in methods.NAMES if methods.trains(name))
+    )
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--quick", action="store_true", help="the digits CNN alone")
     chosen = parser.parse_args()

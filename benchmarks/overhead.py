@@ -2,9 +2,8 @@
 
     uv run python benchmarks/overhead.py [TRIALS]
 
-The plain script is what a user would write: a function trainable, Tune's MLflow callback, default settings. It is given few
-trials, since each costs it a second.
-"""
+The plain script is what a user would write: a function trainable, Tune's MLflow callback, default
+settings. It is given few trials, since each costs it a second."""
 
 from __future__ import annotations
 
@@ -25,7 +24,10 @@ def ours(trials: int, folder: Path) -> None:
     from htsweep.cli.progress import Progress
 
     study_file = folder / "overhead.yaml"
-    study_file.write_text(f"task: toy\ngrid: {{y: {[index / 100 for index in range(50)]}}}\nrepetitions: {trials // 50}\n")
+    study_file.write_text(
+        f"task: toy\ngrid: {{y: {[index / 100 for index in range(50)]}}}\nrepetitions: "
+        f"{trials // 50}\n"
+    )
     study = htsweep.read(study_file)
     grown: list[machine.Growth] = []
     growth: list[float] = []
@@ -47,12 +49,22 @@ def ours(trials: int, folder: Path) -> None:
         done = htsweep.launch(study, str(results), watch=watch)
     frame = htsweep.trials(study, str(results))
     wall = frame["ended"].max() - frame["started"].min()
-    print(f"htsweep: {len(frame)} trials, {wall:.1f} s from the first start to the last end = {wall / len(frame) * 1e3:.1f} ms a "
-          f"trial; {time.time() - begin:.1f} s in all with starting Ray and the mirror's end (mirrored: {done.mirrored})")
-    kept = sum(machine.size_of(results / name) for name in ("trials", "measurements", "logs", "states", "leases"))
+    print(
+        f"htsweep: {len(frame)} trials, {wall:.1f} s from the first start to the last end = "
+        f"{wall / len(frame) * 1e3:.1f} ms a "
+        f"trial; {time.time() - begin:.1f} s in all with starting Ray and the mirror's end "
+        f"(mirrored: {done.mirrored})"
+    )
+    kept = sum(
+        machine.size_of(results / name)
+        for name in ("trials", "measurements", "logs", "states", "leases")
+    )
     copied = machine.size_of_file(results / "mlflow.db")
-    print(f"  driver grew by {growth[0]:.0f} MiB from the first start to the last end; on disk the ledger takes "
-          f"{kept / len(frame):.0f} bytes a trial, MLflow's copy {copied / len(frame):.0f}")
+    print(
+        f"  driver grew by {growth[0]:.0f} MiB from the first start to the last end; on disk the "
+        "ledger takes "
+        f"{kept / len(frame):.0f} bytes a trial, MLflow's copy {copied / len(frame):.0f}"
+    )
     sys.stdout.flush()
     ours.per_trial = wall / len(frame)
 
@@ -69,9 +81,17 @@ def plain(folder: Path) -> float:
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     begin = time.time()
     tune.Tuner(
-        trainable, param_space={"y": tune.grid_search([index / 100 for index in range(PLAIN)])},
-        run_config=tune.RunConfig(storage_path=str(folder / "plain"), verbose=0, callbacks=[
-            MLflowLoggerCallback(tracking_uri=f"sqlite:///{folder / 'plain.db'}", experiment_name="plain")]),
+        trainable,
+        param_space={"y": tune.grid_search([index / 100 for index in range(PLAIN)])},
+        run_config=tune.RunConfig(
+            storage_path=str(folder / "plain"),
+            verbose=0,
+            callbacks=[
+                MLflowLoggerCallback(
+                    tracking_uri=f"sqlite:///{folder / 'plain.db'}", experiment_name="plain"
+                )
+            ],
+        ),
     ).fit()
     wall = time.time() - begin
     ray.shutdown()

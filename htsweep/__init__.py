@@ -25,11 +25,29 @@ if TYPE_CHECKING:
     from htsweep.results.query import query
     from htsweep.results.tables import measurements, trials
 
-__all__ = ["compare", "frontier", "launch", "measurements", "open", "plan", "query", "read", "trials"]
+__all__ = [
+    "compare",
+    "frontier",
+    "launch",
+    "measurements",
+    "open",
+    "plan",
+    "query",
+    "read",
+    "trials",
+]
 
-_HOMES = {"read": "planning.reading", "plan": "planning.plan", "launch": "launching", "trials": "results.tables",
-          "measurements": "results.tables", "frontier": "report.build", "compare": "results.compare", "query": "results.query",
-          "open": "report.notebook"}
+_HOMES = {
+    "read": "planning.reading",
+    "plan": "planning.plan",
+    "launch": "launching",
+    "trials": "results.tables",
+    "measurements": "results.tables",
+    "frontier": "report.build",
+    "compare": "results.compare",
+    "query": "results.query",
+    "open": "report.notebook",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,7 @@
 """The commands that messages offer: quoted, so that they can be pasted, and with the options that the user gave.
 
-A message ends with its command, or gives it a line of its own: `To run it again: htsweep launch 'my study.yaml'`.
+A message ends with its command, or gives it a line of its own: `To run it again: htsweep launch 'my
+study.yaml'`.
 """
 
 from __future__ import annotations
@@ -53,11 +54,20 @@ class Given:
     @property
     def secret(self) -> str:
         """What must be said before a command that shows no password, but needs one; "" where there is none."""
-        return f" (with the password in place of {PASSWORD})" if self.mirror and shown(self.mirror) != self.mirror else ""
+        return (
+            f" (with the password in place of {PASSWORD})"
+            if self.mirror and shown(self.mirror) != self.mirror
+            else ""
+        )
 
     def _words(self, verb: str) -> list[str]:
-        return ["htsweep", verb, operand(self.file), *(word for override in self.overrides for word in ("--set", override)),
-                *on_results(self.results)]
+        return [
+            "htsweep",
+            verb,
+            operand(self.file),
+            *(word for override in self.overrides for word in ("--set", override)),
+            *on_results(self.results),
+        ]
 
     def _tracking(self) -> list[str]:
         return ["--tracking-uri", shown(self.mirror)] if self.mirror else []
@@ -87,5 +97,12 @@ def on_results(results: str) -> list[str]:
 def shown(uri: str) -> str:
     """A tracking URI without the password that it holds."""
     # USER:PASSWORD@ at the start, where a password may hold anything; HOST:5000/a@b has none.
-    uri = re.sub(r"^([\w+.-]+://|(?!\w+://))([^/@:?]*):(?!\d+/)(?!//)([^?]*)@", rf"\1\2:{PASSWORD}@", uri)
-    return re.sub(r"([?&][^=&]*(?:pass|pwd|token|secret|key)[^=&]*=)[^&]*", rf"\1{PASSWORD}", uri, flags=re.IGNORECASE)
+    uri = re.sub(
+        r"^([\w+.-]+://|(?!\w+://))([^/@:?]*):(?!\d+/)(?!//)([^?]*)@", rf"\1\2:{PASSWORD}@", uri
+    )
+    return re.sub(
+        r"([?&][^=&]*(?:pass|pwd|token|secret|key)[^=&]*=)[^&]*",
+        rf"\1{PASSWORD}",
+        uri,
+        flags=re.IGNORECASE,
+    )

@@ -69,7 +69,8 @@ class LedgerError(HtsweepError):
 
 
 MOST_COMPARED = 2_000
-"""Of more known names than this, none is said to be near: to compare them all would take seconds."""
+"""Of more known names than this, none is said to be near: to compare them all would take seconds.
+"""
 
 
 def why(error: Exception, setting: str = "", path: str = "") -> str:
@@ -95,20 +96,38 @@ def remedy_of(error: Exception, setting: str = "", path: str = "") -> str:
         errno.ENOSPC: f"free some space on its disk, or give another folder{by}",
         errno.EDQUOT: f"free some of your quota on its disk, or give another folder{by}",
         errno.EROFS: f"that disk can only be read, so give a folder on another one{by}",
-        errno.EACCES: permission, errno.EPERM: permission,
+        errno.EACCES: permission,
+        errno.EPERM: permission,
         errno.ENAMETOOLONG: f"give a folder with a shorter path{by}",
         errno.ENOTDIR: f"part of its path is a file, so give another folder{by}",
         errno.EISDIR: f"a folder stands in its place: move that away, or give another folder{by}",
-        **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ETIMEDOUT, errno.EHOSTDOWN), mounted),
+        **dict.fromkeys(
+            (
+                errno.EIO,
+                errno.ESTALE,
+                errno.ENOTCONN,
+                errno.ENODEV,
+                errno.ETIMEDOUT,
+                errno.EHOSTDOWN,
+            ),
+            mounted,
+        ),
         errno.ENOENT: f"its path does not exist and cannot be made, so give another folder{by}",
     }
-    return remedies.get(getattr(error, "errno", None) or 0, f"look at {it}, or give another folder{by}; then run this again")
+    return remedies.get(
+        getattr(error, "errno", None) or 0,
+        f"look at {it}, or give another folder{by}; then run this again",
+    )
 
 
 def did_you_mean(came: str, known: Iterable[str]) -> str:
     """`Did you mean 'l2sp'? Known: ...`, as far as anything is near enough."""
     names = sorted(set(known))
-    near = difflib.get_close_matches(came, names, n=1, cutoff=0.5) if len(names) <= MOST_COMPARED else []
+    near = (
+        difflib.get_close_matches(came, names, n=1, cutoff=0.5)
+        if len(names) <= MOST_COMPARED
+        else []
+    )
     hint = f"did you mean '{near[0]}'? " if near else ""
     listed = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
     return f"{hint}known: {listed}" if names else hint.strip()
@@ -116,4 +135,11 @@ def did_you_mean(came: str, known: Iterable[str]) -> str:
 
 def is_of_the_disk(error: OSError) -> bool:
     """Whether the file system refuses: a full disk, one that can only be read, or a permission that is lacking."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
+    return error.errno in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EPERM,
+        errno.ENAMETOOLONG,
+    )

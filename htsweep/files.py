@@ -16,7 +16,10 @@ def put(path: Path, content: str | bytes) -> Path:
         HtsweepError: the file system refuses it.
     """
     try:
-        _put(path, content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
+        _put(
+            path,
+            content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content,
+        )
     except OSError as error:
         raise HtsweepError(f"{path} cannot be written: {why(error)}") from error
     return path

@@ -36,7 +36,9 @@ from htsweep.results.screen import judge
 from htsweep.study.schema import Resources, Study
 
 ORPHAN_SECONDS = 5.0
-"""After a launch was killed its workers live on for a moment, and what they end counts: it is not to be run again."""
+"""After a launch was killed its workers live on for a moment, and what they end counts: it is not
+to be run again.
+"""
 
 
 @final
@@ -60,7 +62,9 @@ class Launched:
     spared: int = 0
     """Trials of the pairs that it dropped."""
     failed: int = 0
-    """Trials, and scores of the screen, that have failed, in this launch or in an earlier one (htsweep/results/tally.py)."""
+    """Trials, and scores of the screen, that have failed, in this launch or in an earlier one
+    (htsweep/results/tally.py).
+    """
     left: int = 0
     """Trials that have no result yet, those that failed not counted."""
     unreported: str = ""
@@ -68,8 +72,14 @@ class Launched:
 
 
 def launch(
-    study: Study, results: str = "results", *, on: str = "ray", address: str | None = None, watch: Watch | None = None,
-    mirror: str | None = "", save_seconds: float = SAVE_SECONDS,
+    study: Study,
+    results: str = "results",
+    *,
+    on: str = "ray",
+    address: str | None = None,
+    watch: Watch | None = None,
+    mirror: str | None = "",
+    save_seconds: float = SAVE_SECONDS,
 ) -> Launched:
     """Runs what the ledger in `results` lacks of `study`, and returns what was done.
 
@@ -109,7 +119,12 @@ def launch(
         clear(store, "stage-")  # what killed launches held
         try:
             with _ended_by_sigterm(), _executor(on, address, study.resources, follower) as run:
-                done = _both(plan(study), store, stages, lambda agenda: run(agenda, replace(terms, **_own(agenda.plan.study))))
+                done = _both(
+                    plan(study),
+                    store,
+                    stages,
+                    lambda agenda: run(agenda, replace(terms, **_own(agenda.plan.study))),
+                )
         except BaseException:
             with contextlib.suppress(HtsweepError):  # what came first is what the user is told
                 _compact(store)
@@ -119,12 +134,22 @@ def launch(
         unreported, paths, table = "", tuple[Path, ...](), ""
         try:
             paths, table = _told(study, results, done.agenda)
-        except HtsweepError as error:  # the trials are done and recorded, whatever becomes of their report
+        except (
+            HtsweepError
+        ) as error:  # the trials are done and recorded, whatever becomes of their report
             unreported = str(error)
         follower.finish()
         stands = estimate(study, results)
-        return replace(done, seconds=time.monotonic() - began, mirrored=follower.mirrored, paths=paths, table=table,
-                       failed=stands.failed, left=stands.left, unreported=unreported)
+        return replace(
+            done,
+            seconds=time.monotonic() - began,
+            mirrored=follower.mirrored,
+            paths=paths,
+            table=table,
+            failed=stands.failed,
+            left=stands.left,
+            unreported=unreported,
+        )
     finally:
         follower.leave()
         stages.release()
@@ -153,7 +178,9 @@ def _both(whole: Plan, store: Store, stages: _Stages, run: Callable[[Agenda], bo
 
 
 @contextlib.contextmanager
-def _executor(on: str, address: str | None, resources: Resources, watch: Watch) -> Iterator[Callable[[Agenda, Terms], bool]]:
+def _executor(
+    on: str, address: str | None, resources: Resources, watch: Watch
+) -> Iterator[Callable[[Agenda, Terms], bool]]:
     """What runs an agenda, and says whether it was interrupted; all that it runs share an executor, opened when it is needed."""
     opened: list[Executor] = []
     with contextlib.ExitStack() as stack:
@@ -162,7 +189,11 @@ def _executor(on: str, address: str | None, resources: Resources, watch: Watch) 
             if agenda.finished:  # with nothing to do, no Ray is started
                 return False
             if not opened:
-                place = Inline() if on == "inline" else stack.enter_context(Ray(resources.cpu, resources.gpu, address))
+                place = (
+                    Inline()
+                    if on == "inline"
+                    else stack.enter_context(Ray(resources.cpu, resources.gpu, address))
+                )
                 opened.append(place)
             return work(agenda, opened[0], terms, watch)
 
@@ -172,7 +203,8 @@ def _executor(on: str, address: str | None, resources: Resources, watch: Watch) 
 @contextlib.contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
     """SIGTERM, as a batch system or a container's end sends it, ends the launch as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():  # only there may signals be caught
+    # Only there may signals be caught
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
 
@@ -194,10 +226,17 @@ def terms_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS) -> 
     except PackageNotFoundError:
         released = "unknown"
     return Terms(
-        results=Store(results).uri, cpu=study.resources.cpu, gpu=study.resources.gpu,
-        time_limit=study.resources.time_limit_seconds, save_seconds=save_seconds,
-        paths=(str(study.file.resolve().parent), *_own_paths()), folder=os.getcwd(), version=released,
-        commit=commit, dirty=dirty, **_own(study),
+        results=Store(results).uri,
+        cpu=study.resources.cpu,
+        gpu=study.resources.gpu,
+        time_limit=study.resources.time_limit_seconds,
+        save_seconds=save_seconds,
+        paths=(str(study.file.resolve().parent), *_own_paths()),
+        folder=os.getcwd(),
+        version=released,
+        commit=commit,
+        dirty=dirty,
+        **_own(study),
     )
 
 
@@ -211,8 +250,11 @@ def _own_paths() -> list[str]:
 def _own(study: Study) -> dict[str, Any]:
     """The terms by which trials of a study are stopped early: scores of a screen never are."""
     objectives = tuple((objective.metric, objective.direction) for objective in study.objectives)
-    return {"first_rung": study.stop.first if study.stop else None, "eta": study.stop.eta if study.stop else 3,
-            "objectives": objectives}
+    return {
+        "first_rung": study.stop.first if study.stop else None,
+        "eta": study.stop.eta if study.stop else 3,
+        "objectives": objectives,
+    }
 
 
 def agenda_of(planned: Plan, store: Store, stages: _Stages, beside: Sequence[Plan] = ()) -> Agenda:
@@ -222,7 +264,13 @@ def agenda_of(planned: Plan, store: Store, stages: _Stages, beside: Sequence[Pla
         ledger.compact()
     past = past_of(planned, ledger)
     used = {trial: one for other in beside for trial, one in past_of(other, ledger).items()} | past
-    return Agenda(planned, past, stages.hold, stages.look, sum(one.seconds * one.gpu for one in used.values()) / 3600)
+    return Agenda(
+        planned,
+        past,
+        stages.hold,
+        stages.look,
+        sum(one.seconds * one.gpu for one in used.values()) / 3600,
+    )
 
 
 def past_of(planned: Plan, ledger: Ledger) -> dict[str, Past]:
@@ -230,11 +278,19 @@ def past_of(planned: Plan, ledger: Ledger) -> dict[str, Past]:
     table = ledger.trials()
     values = _values(planned, ledger, table) if planned.adaptive else {}
     found: dict[str, Past] = {}
-    for row, points in Roster(planned).own(rows(table, [*COLUMNS, "seconds", "gpu", "attempt", "artifact"])):
+    for row, points in Roster(planned).own(
+        rows(table, [*COLUMNS, "seconds", "gpu", "attempt", "artifact"])
+    ):
         found[row["trial"]] = Past(
-            row["status"], row["seconds"], row["gpu"], row["attempt"],
-            json.loads(row["artifact"]) if row["artifact"] else NOTHING, values.get(row["trial"], NOTHING), row["kind"],
-            points[0] if points and planned.adaptive else None)
+            row["status"],
+            row["seconds"],
+            row["gpu"],
+            row["attempt"],
+            json.loads(row["artifact"]) if row["artifact"] else NOTHING,
+            values.get(row["trial"], NOTHING),
+            row["kind"],
+            points[0] if points and planned.adaptive else None,
+        )
     return found
 
 
@@ -242,7 +298,11 @@ def _values(planned: Plan, ledger: Ledger, table: Any) -> Mapping[str, Mapping[s
     """The objectives that each trial of the plan measured last: what an adaptive sampler is told."""
     metrics = [objective.metric for objective in planned.study.objectives]
     sweeps, ends = table.column("sweep").to_pylist(), table.column("status").to_pylist()
-    own = [row for row, (sweep, end) in enumerate(zip(sweeps, ends, strict=True)) if sweep in planned.by_id and end != "failed"]
+    own = [
+        row
+        for row, (sweep, end) in enumerate(zip(sweeps, ends, strict=True))
+        if sweep in planned.by_id and end != "failed"
+    ]
     last: dict[str, dict[str, float]] = {}
     for row in ledger.measurements(metrics, table.take(own), "numbers").to_pylist() if own else ():
         values = {metric: row[metric] for metric in metrics if row.get(metric) is not None}
@@ -305,6 +365,11 @@ def _told(study: Study, results: str, agenda: Agenda) -> tuple[tuple[Path, ...],
 def _held(study: Study, holder: Mapping[str, Any], folder: str, results: str) -> str:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"]))
     about = f"\nWhat it runs: {holder['about']}" if holder["about"] else ""
-    return (f"study '{study.name}' is being launched by process {holder['pid']} on {holder['host']} since {since}. "
-            "Wait for it, or end that process. A crashed launch releases its lock automatically, one on another machine after "
-            f"90 s (the lock is {folder} in the results).{about}\nTo watch it: {given(study, results).verb('status', '--watch')}")
+    return (
+        f"study '{study.name}' is being launched by process {holder['pid']} on {holder['host']} "
+        f"since {since}. "
+        "Wait for it, or end that process. A crashed launch releases its lock automatically, one "
+        "on another machine after "
+        f"90 s (the lock is {folder} in the results).{about}\nTo watch it: "
+        f"{given(study, results).verb('status', '--watch')}"
+    )

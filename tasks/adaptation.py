@@ -28,13 +28,16 @@ from tasks.transfer import Transfer
 Measurement = dict[str, Any]
 PSEUDO_GAMMA = "validation/pseudo_gamma"
 STAND_INS = ("seen_accuracy", "missing_accuracy")
-"""What runs of pseudo cross-validation measure of classes that stand for the seen and the missing ones."""
+"""What runs of pseudo cross-validation measure of classes that stand for the seen and the missing
+ones.
+"""
 
 
 def train_source(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
     """Trains on all classes of a domain, but for what is held out.
 
-    Leaves the weights in `workspace.output / "model.pt"`, and the positions held out in `validation.npy`.
+    Leaves the weights in `workspace.output / "model.pt"`, and the positions held out in
+    `validation.npy`.
     """
     began = time.perf_counter()
     process.reset(workspace.seed("source"), workspace.threads, workspace.device)
@@ -42,12 +45,30 @@ def train_source(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurem
     images, labels = tensors(domain, workspace.device)
     model = fresh_model(config, domain, len(domain.classes))
     if config.get("weights"):
-        # The head is drawn by `fresh_model`, so that it is the same with and without pretrained weights.
-        model = backbones.pretrained(config["backbone"], config.get("image_size", 0), config["weights"]).with_head(model.head)
-    held = splits.hold_out(domain.labels, config["source_validation"], workspace.seed("source validation"))
-    train, validation = torch.from_numpy(np.setdiff1d(np.arange(len(labels)), held)), torch.from_numpy(held)
-    transfer = Transfer(None, images, labels, train, validation, len(domain.classes), (), new_head=True,
-                        device=workspace.device, seed=_seeds(workspace, "source"))
+        # The head is drawn by `fresh_model`, so that it is the same with and without pretrained
+        # weights.
+        model = backbones.pretrained(
+            config["backbone"], config.get("image_size", 0), config["weights"]
+        ).with_head(model.head)
+    held = splits.hold_out(
+        domain.labels, config["source_validation"], workspace.seed("source validation")
+    )
+    train, validation = (
+        torch.from_numpy(np.setdiff1d(np.arange(len(labels)), held)),
+        torch.from_numpy(held),
+    )
+    transfer = Transfer(
+        None,
+        images,
+        labels,
+        train,
+        validation,
+        len(domain.classes),
+        (),
+        new_head=True,
+        device=workspace.device,
+        seed=_seeds(workspace, "source"),
+    )
     run = Run(model.to(workspace.device), transfer, Method(), _recipe(config, "source_"))
 
     def accuracy(model: Any) -> Measurement:
@@ -66,19 +87,30 @@ def adapt(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
     process.reset(workspace.seed("adaptation"), workspace.threads, workspace.device)
     transfer, domain, split = _holistic(config, workspace)
     missing = transfer.missing_classes
-    pseudo = [json.loads((workspace.artifact(f"pseudo-{number}") / "told.json").read_text(encoding="utf-8"))
-              for number in range(config.get("pcv", 0))]
+    pseudo = [
+        json.loads(
+            (workspace.artifact(f"pseudo-{number}") / "told.json").read_text(encoding="utf-8")
+        )
+        for number in range(config.get("pcv", 0))
+    ]
     gammas = [run[-1][PSEUDO_GAMMA] for run in pseudo if PSEUDO_GAMMA in run[-1]]
     on_source = _on_source(config, missing, workspace)
 
     def on_target(model: Any) -> Measurement:
-        measured = measure(model, transfer.images, domain.labels, split, missing, workspace.device, gammas)
+        measured = measure(
+            model, transfer.images, domain.labels, split, missing, workspace.device, gammas
+        )
         return measured | on_source(model)
 
     method = methods.build(config["method"], config, _learnt(config, workspace))
     if not method.adapts:
-        yield {"step": 0, "epoch": 0, "trainable_parameters": 0, **on_target(transfer.source),
-               **process.cost(workspace.device, began)}
+        yield {
+            "step": 0,
+            "epoch": 0,
+            "trainable_parameters": 0,
+            **on_target(transfer.source),
+            **process.cost(workspace.device, began),
+        }
         return
     if method.all_classes:
         transfer = dataclasses.replace(transfer, train=torch.from_numpy(split.reference))
@@ -90,33 +122,52 @@ def adapt(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
 def cross_validate(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
     """One run of pseudo cross-validation: half of the seen classes stand for the missing ones.
 
-    Leaves in `workspace.output / "told.json"`, a mapping per epoch, what held-out images of seen classes say: the constant
-    that balances the two halves (only their columns are compared: Mai et al., NeurIPS 2024), and the accuracies on classes
-    that were hidden and on those that were kept, among all classes, as missing and seen accuracy are measured.
+    Leaves in `workspace.output / "told.json"`, a mapping per epoch, what held-out images of seen
+    classes say: the constant that balances the two halves (only their columns are compared: Mai et
+    al., NeurIPS 2024), and the accuracies on classes that were hidden and on those that were kept,
+    among all classes, as missing and seen accuracy are measured.
     """
     began = time.perf_counter()
     number = config["pseudo"]
     process.reset(workspace.seed("pseudo", number), workspace.threads, workspace.device)
     transfer, domain, split = _holistic(config, workspace)
-    seen = [index for index in range(transfer.classes) if index not in set(transfer.missing_classes)]
-    hidden = [seen[place] for place in splits.draw_missing(len(seen), 0.5, workspace.seed("pseudo classes", number))]
+    seen = [
+        index for index in range(transfer.classes) if index not in set(transfer.missing_classes)
+    ]
+    hidden = [
+        seen[place]
+        for place in splits.draw_missing(len(seen), 0.5, workspace.seed("pseudo classes", number))
+    ]
     kept = split.train[~np.isin(domain.labels[split.train], hidden)]
     transfer = dataclasses.replace(
-        transfer, train=torch.from_numpy(kept), missing_classes=sorted({*transfer.missing_classes, *hidden}),
+        transfer,
+        train=torch.from_numpy(kept),
+        missing_classes=sorted({*transfer.missing_classes, *hidden}),
         seed=_seeds(workspace, f"pseudo {number}"),
     )
 
     def on_validation(model: Any) -> Measurement:
-        if not len(split.validation):  # classes that have few images, all seen ones of this repetition
+        # Classes that have few images, all seen ones of this repetition
+        if not len(split.validation):
             return {}
         _, logits = outputs(model, transfer.images[transfer.validation], workspace.device)
         labels = domain.labels[split.validation]
-        gamma = metrics.balancing_gamma(logits[:, seen], np.searchsorted(seen, labels), np.searchsorted(seen, hidden))
+        gamma = metrics.balancing_gamma(
+            logits[:, seen], np.searchsorted(seen, labels), np.searchsorted(seen, hidden)
+        )
         reached = metrics.accuracies(logits, labels, hidden)
-        found = {PSEUDO_GAMMA: gamma, **{f"validation/pseudo_{name}": reached.get(name, math.nan) for name in STAND_INS}}
+        found = {
+            PSEUDO_GAMMA: gamma,
+            **{f"validation/pseudo_{name}": reached.get(name, math.nan) for name in STAND_INS},
+        }
         return {name: value for name, value in found.items() if not math.isnan(value)}
 
-    run = Run(copy.deepcopy(transfer.source), transfer, methods.build(config["method"], config), _recipe(config))
+    run = Run(
+        copy.deepcopy(transfer.source),
+        transfer,
+        methods.build(config["method"], config),
+        _recipe(config),
+    )
     told: list[Measurement] = []
     yield from _train(run, on_validation, workspace, began, told)
     (workspace.output / "told.json").write_text(json.dumps(told), encoding="utf-8")
@@ -130,10 +181,13 @@ def fine_tune(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement
     told: Measurement = {}
     for name in methods.learning(config["method"], config):
         told |= torch.load(workspace.artifact(name) / "told.pt", weights_only=True)
-    probe = transfer.train[:config["batch_size"]]
+    probe = transfer.train[: config["batch_size"]]
 
     def on_target(model: Any) -> Measurement:
-        return measure_all(model, transfer.images, domain.labels, split, probe, workspace.device) | told
+        return (
+            measure_all(model, transfer.images, domain.labels, split, probe, workspace.device)
+            | told
+        )
 
     method = methods.build(config["method"], config, _learnt(config, workspace))
     student = copy.deepcopy(transfer.source).with_head(_new_head(transfer, workspace))
@@ -147,15 +201,23 @@ def learn(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
     transfer, _, _ = (_new_task if "fraction" in config else _holistic)(config, workspace)
     method = methods.build(config["method"], config)
     assert method.learn is not None
-    learnt, told = method.learn(dataclasses.replace(transfer, seed=_seeds(workspace, f"learn {config['method']}")))
-    torch.save({name: tensor.cpu() for name, tensor in learnt.items()}, workspace.output / "learnt.pt")
+    learnt, told = method.learn(
+        dataclasses.replace(transfer, seed=_seeds(workspace, f"learn {config['method']}"))
+    )
+    torch.save(
+        {name: tensor.cpu() for name, tensor in learnt.items()}, workspace.output / "learnt.pt"
+    )
     told = {f"{config['method']}/{name}": value for name, value in told.items()}
     torch.save(told, workspace.output / "told.pt")
     yield {"step": 0, "epoch": 0, **told, **process.cost(workspace.device, began)}
 
 
 def _train(
-    run: Run, measured: Callable[[Any], Measurement], workspace: Any, began: float, told: list[Measurement] | None = None,
+    run: Run,
+    measured: Callable[[Any], Measurement],
+    workspace: Any,
+    began: float,
+    told: list[Measurement] | None = None,
 ) -> Iterator[Measurement]:
     """Trains epoch by epoch, from the state kept where there is one; yields a measurement at step 0 and after each.
 
@@ -173,7 +235,8 @@ def _train(
         step = epoch * run.recipe.steps_per_epoch
         row: Measurement = {"step": step, "epoch": epoch}
         if epoch:
-            # Whatever an epoch draws (dropout, say) follows from its name, so no generator's state need be kept.
+            # Whatever an epoch draws (dropout, say) follows from its name, so no generator's state
+            # need be kept.
             torch.manual_seed(run.seed("epoch", epoch))
             loss = run.advance(step - run.recipe.steps_per_epoch, step)
             row |= {} if loss is None else {"train/loss": float(loss)}
@@ -186,21 +249,36 @@ def _train(
         yield row
         # After the yield: a state stands for an epoch whose measurement is out.
         if epoch < run.recipe.epochs:
-            workspace.save(lambda row=row: _bytes(
-                {"run": run.state(), "epoch": row["epoch"], "seconds": row["seconds"], "told": told}))
+            workspace.save(
+                lambda row=row: _bytes(
+                    {
+                        "run": run.state(),
+                        "epoch": row["epoch"],
+                        "seconds": row["seconds"],
+                        "told": told,
+                    }
+                )
+            )
 
 
-def _on_source(config: Mapping[str, Any], missing: Any, workspace: Any) -> Callable[[Any], Measurement]:
+def _on_source(
+    config: Mapping[str, Any], missing: Any, workspace: Any
+) -> Callable[[Any], Measurement]:
     """Measures a model on what source training held out: what is left of the missing classes where they have images."""
     held = np.load(workspace.artifact("source") / "validation.npy")
     domain = images_of(config, data.domains(config["dataset"])[0], workspace)
-    labels, images = domain.labels[held], torch.from_numpy(np.ascontiguousarray(domain.pixels[held]))
+    labels, images = (
+        domain.labels[held],
+        torch.from_numpy(np.ascontiguousarray(domain.pixels[held])),
+    )
 
     def measured(model: Any) -> Measurement:
         if not len(held):
             return {}
         reached = metrics.accuracies(outputs(model, images, workspace.device)[1], labels, missing)
-        return {f"validation/source_{name}": reached[name] for name in metrics.MAIN if name in reached}
+        return {
+            f"validation/source_{name}": reached[name] for name in metrics.MAIN if name in reached
+        }
 
     return measured
 
@@ -234,9 +312,18 @@ def _transfer(
     source: Model, domain: Images, split: Split, missing: Any, new_head: bool, workspace: Any
 ) -> Transfer:
     images, labels = tensors(domain, workspace.device)
-    return Transfer(source.requires_grad_(False).eval(), images, labels, torch.from_numpy(split.train),
-                    torch.from_numpy(split.validation), len(domain.classes), missing, new_head,
-                    workspace.device, _seeds(workspace, "adaptation"))
+    return Transfer(
+        source.requires_grad_(False).eval(),
+        images,
+        labels,
+        torch.from_numpy(split.train),
+        torch.from_numpy(split.validation),
+        len(domain.classes),
+        missing,
+        new_head,
+        workspace.device,
+        _seeds(workspace, "adaptation"),
+    )
 
 
 def _new_head(transfer: Transfer, workspace: Any) -> nn.Linear:
@@ -249,8 +336,12 @@ def _new_head(transfer: Transfer, workspace: Any) -> nn.Linear:
 
 
 def _learnt(config: Mapping[str, Any], workspace: Any) -> dict[str, Any]:
-    return {name: torch.load(workspace.artifact(name) / "learnt.pt", map_location=workspace.device, weights_only=True)
-            for name in methods.learning(config["method"], config)}
+    return {
+        name: torch.load(
+            workspace.artifact(name) / "learnt.pt", map_location=workspace.device, weights_only=True
+        )
+        for name in methods.learning(config["method"], config)
+    }
 
 
 def _bytes(state: Mapping[str, Any]) -> bytes:
@@ -264,7 +355,10 @@ def _recipe(config: Mapping[str, Any], prefix: str = "") -> Recipe:
     names = {field.name for field in dataclasses.fields(Recipe)} - {"amp"}
     # A method with a decay of its own leaves the config without one.
     config = {"weight_decay": 0.0, **config}
-    return Recipe(amp=config["amp"], **{name: config[prefix + name] for name in names if prefix + name in config})
+    return Recipe(
+        amp=config["amp"],
+        **{name: config[prefix + name] for name in names if prefix + name in config},
+    )
 
 
 def _seeds(workspace: Any, stage: str) -> Callable[..., int]:

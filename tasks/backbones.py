@@ -33,7 +33,9 @@ class Traits:
 
 def known() -> dict[str, str]:
     """The backbones of our own: name -> a line about it."""
-    return {"lenet_bn": "two convolutions with batch norm and a hidden layer, 36 thousand parameters; for small images"}
+    return {
+        "lenet_bn": "two convolutions with batch norm and a hidden layer, 36 thousand parameters; for small images"
+    }
 
 
 def canonical(name: str) -> str:
@@ -54,7 +56,11 @@ def problem(name: str) -> str | None:
     model, dot, tag = name.partition(".")
     if model in names:
         known = timm_names.tags().get(model, ()) if dot else (tag,)
-        return None if tag in known or tag in (known := _tags_of(model)) else _no_tag(model, tag, known)
+        return (
+            None
+            if tag in known or tag in (known := _tags_of(model))
+            else _no_tag(model, tag, known)
+        )
     if name in timm_names.renamed():
         return f"timm has removed the backbone '{name}'; take another"
     near = " or ".join(difflib.get_close_matches(name, ["lenet_bn", *names], n=3))
@@ -70,15 +76,22 @@ def classifier(backbone: str, source: str, image_size: int = 0) -> bool:
 def size_problem(name: str, channels: int, size: int, fitted: bool) -> str | None:
     """Why a backbone cannot take images [channels, size, size], or None; `fitted`: whether it has pretrained weights."""
     wrong = _probed(name, channels, size, fitted)["error"]
-    return f"'{name}' takes no images of {size} x {size} pixels: {wrong}; give it another image_size" if wrong else None
+    return (
+        f"'{name}' takes no images of {size} x {size} pixels: {wrong}; give it another image_size"
+        if wrong
+        else None
+    )
 
 
 def batch_problem(name: str, channels: int, size: int, fitted: bool) -> str | None:
     """Why a backbone cannot train on batches of one image [channels, size, size], or None."""
     if _probed(name, channels, size, fitted)["values"] != 1:
         return None
-    return (f"on images of {size} x {size} pixels a batch norm of '{name}' has one value a channel from each image, and the one "
-            "value of a batch of one image has no spread")
+    return (
+        f"on images of {size} x {size} pixels a batch norm of '{name}' has one value a channel "
+        "from each image, and the one "
+        "value of a batch of one image has no spread"
+    )
 
 
 def _no_tag(model: str, tag: str, known: Sequence[str]) -> str:
@@ -105,8 +118,10 @@ def _probed(name: str, channels: int, size: int, fitted: bool) -> dict[str, Any]
     """What comes of images in training: `values`, the fewest an image gives a channel of a batch norm (or None); `error`."""
     if name == "lenet_bn":
         return {"values": (size // 4) ** 2, "error": None}
-    return cache.remembered(["probe", *timm_models.versions(), name, channels, size, fitted],
-                            lambda: _probe(name, channels, size, fitted))
+    return cache.remembered(
+        ["probe", *timm_models.versions(), name, channels, size, fitted],
+        lambda: _probe(name, channels, size, fitted),
+    )
 
 
 def _probe(name: str, channels: int, size: int, fitted: bool) -> dict[str, Any]:
@@ -121,10 +136,18 @@ def _probe(name: str, channels: int, size: int, fitted: bool) -> dict[str, Any]:
             for module in trunk.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.register_forward_pre_hook(
-                        lambda module, given: seen.append(given[0].numel() // (given[0].shape[0] * module.num_features)))
+                        lambda module, given: seen.append(
+                            given[0].numel() // (given[0].shape[0] * module.num_features)
+                        )
+                    )
             trunk.train()(torch.empty(2, 3 if fitted else channels, size, size))
-    except Exception as error:  # timm's models say in many ways that images are too small, or of a wrong size
-        return {"values": None, "error": (str(error).strip() or type(error).__name__).splitlines()[0]}
+    except (
+        Exception
+    ) as error:  # timm's models say in many ways that images are too small, or of a wrong size
+        return {
+            "values": None,
+            "error": (str(error).strip() or type(error).__name__).splitlines()[0],
+        }
     return {"values": min(seen, default=None), "error": None}
 
 
@@ -142,25 +165,34 @@ def traits(name: str) -> Traits:
         with torch.device("meta"):
             trunk = timm.create_model(name, num_classes=0)
         settings = timm.get_pretrained_cfg(name)
-        return [len(getattr(trunk, "feature_info", ())), any(isinstance(one, _BatchNorm) for one in trunk.modules()),
-                settings is None or settings.num_classes > 0]
+        return [
+            len(getattr(trunk, "feature_info", ())),
+            any(isinstance(one, _BatchNorm) for one in trunk.modules()),
+            settings is None or settings.num_classes > 0,
+        ]
 
     return Traits(*cache.remembered(["traits", *timm_models.versions(), name], ask))
 
 
-def build(name: str, channels: int, image_size: int, classes: int, pretrained: bool = False) -> Model:
+def build(
+    name: str, channels: int, image_size: int, classes: int, pretrained: bool = False
+) -> Model:
     """The backbone `name` with a linear head of `classes` outputs, freshly initialised from torch's seed.
 
-    Where it is going to have `pretrained` weights, images are brought to the size and the spread that those expect.
+    Where it is going to have `pretrained` weights, images are brought to the size and the spread
+    that those expect.
     """
     from torch import channels_last, nn
 
     from tasks.model import Model
 
     trunk, width, tap, stages = (
-        _lenet_bn(channels, image_size) if name == "lenet_bn" else timm_models.headless(name, channels, image_size, pretrained)
+        _lenet_bn(channels, image_size)
+        if name == "lenet_bn"
+        else timm_models.headless(name, channels, image_size, pretrained)
     )
-    # channels_last: a training step on small images takes about 60 % of the time on a CPU, pooling above all.
+    # channels_last: a training step on small images takes about 60 % of the time on a CPU, pooling
+    # above all.
     return Model(trunk, nn.Linear(width, classes), tap, stages).to(memory_format=channels_last)
 
 
@@ -170,7 +202,8 @@ def pretrained(name: str, image_size: int, source: str) -> Model:
     Args:
         name: the timm model.
         image_size: pixels a side that images are brought to; 0 leaves them.
-        source: of the weights: `timm` for those of timm's name, a name of `weights.SHIPPED`, or a file.
+        source: of the weights: `timm` for those of timm's name, a name of `weights.SHIPPED`, or a
+            file.
 
     Raises:
         ValueError: the weights are not the model's, or its classifier is not one linear layer.
@@ -185,15 +218,22 @@ def pretrained(name: str, image_size: int, source: str) -> Model:
     head = trunk.get_classifier()
     if source != "timm":
         fit = checkpoints.fit(trunk, weights.file_of(source))
-        trunk.load_state_dict(fit.state, strict=False)  # what it lacks, `fit` has allowed: a classifier, batch norm's counts
+        # What it lacks, `fit` has allowed: a classifier, batch norm's counts
+        trunk.load_state_dict(fit.state, strict=False)
         head = nn.Identity() if fit.headless else head
     if isinstance(head, nn.Identity):
-        # Self-supervised weights have no classifier; what needs one has been told so when the study was planned.
+        # Self-supervised weights have no classifier; what needs one has been told so when the study
+        # was planned.
         head = _no_head(timm_models.width(trunk))
     if not isinstance(head, nn.Linear):
-        raise ValueError(f"the classifier of '{name}' is {type(head).__name__}, not one linear layer; take another backbone")
+        raise ValueError(
+            f"the classifier of '{name}' is {type(head).__name__}, not one linear layer; take "
+            "another backbone"
+        )
     trunk.reset_classifier(0)
-    mean, spread = (settings.mean, settings.std) if settings is not None else ((0.5,) * 3, (0.5,) * 3)
+    mean, spread = (
+        (settings.mean, settings.std) if settings is not None else ((0.5,) * 3, (0.5,) * 3)
+    )
     trunk = nn.Sequential(Fitted(mean, spread, image_size), trunk)
     return Model(trunk, head, timm_models.tap, timm_models.stages).to(memory_format=channels_last)
 
@@ -202,7 +242,8 @@ def _no_head(width: int) -> nn.Linear:
     """A head without an output; nothing is drawn for it."""
     from torch import nn
 
-    head = nn.utils.skip_init(nn.Linear, width, 1)  # torch warns of initialising a layer that is empty
+    # Torch warns of initialising a layer that is empty
+    head = nn.utils.skip_init(nn.Linear, width, 1)
     head.out_features = 0
     head.weight, head.bias = (nn.Parameter(one.detach()[:0]) for one in (head.weight, head.bias))
     return head
@@ -212,20 +253,35 @@ def _lenet_bn(channels: int, image_size: int) -> tuple[nn.Module, int, Tap, Stag
     from torch import nn
 
     if image_size < 4:
-        raise ValueError(f"lenet_bn takes images of 4 pixels or more, but got image_size={image_size}")
-    # Pooling comes before batch norm, which then sees a quarter of the values: a step takes three quarters of the time.
+        raise ValueError(
+            f"lenet_bn takes images of 4 pixels or more, but got image_size={image_size}"
+        )
+    # Pooling comes before batch norm, which then sees a quarter of the values: a step takes three
+    # quarters of the time.
     layers = [
-        nn.Conv2d(channels, 8, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(8), nn.ReLU(),
-        nn.Conv2d(8, 32, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(32), nn.ReLU(),
+        nn.Conv2d(channels, 8, 3, padding=1, bias=False),
+        nn.MaxPool2d(2),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Conv2d(8, 32, 3, padding=1, bias=False),
+        nn.MaxPool2d(2),
+        nn.BatchNorm2d(32),
+        nn.ReLU(),
     ]
     if image_size // 4 != 4:
         layers.append(nn.AdaptiveAvgPool2d(4))
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 4 * 4, 64), nn.ReLU()), 64, _lenet_tap, _lenet_stages
+    return (
+        nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 4 * 4, 64), nn.ReLU()),
+        64,
+        _lenet_tap,
+        _lenet_stages,
+    )
 
 
 def _lenet_tap(trunk: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
     stages = []
-    # Layer by layer: slices of a Sequential would be made anew each time, which counts on small images.
+    # Layer by layer: slices of a Sequential would be made anew each time, which counts on small
+    # images.
     for number, layer in enumerate(trunk):
         images = layer(images)
         if number in LENET_STAGES:

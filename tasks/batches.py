@@ -13,8 +13,8 @@ from torch import Tensor
 class Batches:
     """An endless row of batches of the positions `rows`, whose labels are `labels[rows]`.
 
-    The rows are passed through again and again, in a fresh order each time; what is left of a pass is dropped, and fewer
-    rows than a batch holds are one batch.
+    The rows are passed through again and again, in a fresh order each time; what is left of a pass
+    is dropped, and fewer rows than a batch holds are one batch.
     """
 
     def __init__(self, labels: Tensor, rows: Tensor, size: int, seed: Callable[..., int]) -> None:
@@ -27,12 +27,14 @@ class Batches:
 
     def batch(self, number: int, classes: Sequence[int] | None = None) -> Tensor:
         """The positions in batch `number`; with `classes`, in a row of batches of these classes only."""
-        count = len(self._rows) if classes is None else sum(self._counts[index] for index in classes)
+        count = (
+            len(self._rows) if classes is None else sum(self._counts[index] for index in classes)
+        )
         which, place = divmod(number, max(1, count // self._size))
         order = self._order(which)
         if classes is not None:
             order = order[torch.isin(self._labels[order], torch.tensor(classes))]
-        return order[place * self._size:(place + 1) * self._size]
+        return order[place * self._size : (place + 1) * self._size]
 
     def _order(self, which: int) -> Tensor:
         if self._latest is None or self._latest[0] != which:

@@ -32,7 +32,9 @@ def place() -> Path:
         try:
             return Path(given).expanduser().absolute()
         except RuntimeError as error:
-            raise CacheUnusable(f"{VARIABLE} is {given!r}, which is no path here: {error}; {_remedy()}") from error
+            raise CacheUnusable(
+                f"{VARIABLE} is {given!r}, which is no path here: {error}; {_remedy()}"
+            ) from error
     users = Path(os.environ.get("XDG_CACHE_HOME") or "")
     if users.is_absolute():  # the XDG standard: a relative path is not valid and is ignored
         return users / "htsweep"
@@ -88,8 +90,8 @@ def atomically(path: Path) -> Iterator[Path]:
 def remembered(question: Any, answer: Callable[[], Any]) -> Any:
     """The answer to a question (JSON-able, as the answer is), asked once on this machine.
 
-    The question holds everything that the answer depends on, versions too. Only a shortcut: where the cache cannot be read or
-    written, the question is asked again.
+    The question holds everything that the answer depends on, versions too. Only a shortcut: where
+    the cache cannot be read or written, the question is asked again.
     """
     text = json.dumps(question, sort_keys=True)
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):

@@ -1,8 +1,9 @@
 """Pretrained weights in files: which tensors of a checkpoint are a backbone's, by their names, and what is wrong with a file.
 
-A checkpoint is read by torch with `weights_only`, or by safetensors; nothing in it is run. Its tensors are found wherever they
-lie in it, under `model`, `state_dict_ema`, `module.` or whatever else comes before their names, if every name and every shape of
-the backbone is there. Order decides nothing.
+A checkpoint is read by torch with `weights_only`, or by safetensors; nothing in it is run. Its
+tensors are found wherever they lie in it, under `model`, `state_dict_ema`, `module.` or whatever
+else comes before their names, if every name and every shape of the backbone is there. Order decides
+nothing.
 """
 
 from __future__ import annotations
@@ -25,15 +26,20 @@ if TYPE_CHECKING:
 VERSION = 1
 """Changes when another file, or other tensors of one, would be taken."""
 PREFERRED = ("state_dict_ema", "model_ema", "state_dict", "model", "teacher")
-"""Of several copies of the weights in a file, the first of these is taken: averaged ones before others, as timm does."""
+"""Of several copies of the weights in a file, the first of these is taken: averaged ones before
+others, as timm does.
+"""
 COUNTERS = "num_batches_tracked"
 """Batch norm's count of batches: old checkpoints lack it, and nothing here depends on it."""
 NAMED = 4
 
 _STARTS = (
-    (b"version https://git-lfs", "is a git-lfs pointer, not the file that it stands for; run `git lfs pull`"),
-    (b"<!doctype html", "is an HTML page, not a checkpoint; download it again"), (b"<html", "is an HTML page, not a checkpoint; "
-                                                                                  "download it again"),
+    (
+        b"version https://git-lfs",
+        "is a git-lfs pointer, not the file that it stands for; run `git lfs pull`",
+    ),
+    (b"<!doctype html", "is an HTML page, not a checkpoint; download it again"),
+    (b"<html", "is an HTML page, not a checkpoint; download it again"),
 )
 
 
@@ -63,7 +69,10 @@ def file_problem(file: Path) -> str | None:
         return f"{file} cannot be read: {error.strerror}"
     if not start:
         return f"{file} is empty (0 bytes)"
-    return next((f"{file} {said}" for begin, said in _STARTS if start.lstrip().lower().startswith(begin)), None)
+    return next(
+        (f"{file} {said}" for begin, said in _STARTS if start.lstrip().lower().startswith(begin)),
+        None,
+    )
 
 
 def fit(model: nn.Module, file: Path) -> Fit:
@@ -77,7 +86,11 @@ def fit(model: nn.Module, file: Path) -> Fit:
     if not found:
         raise Misfit(f"{file} holds no tensors by name; save a model's state_dict()")
     states = {prefix: _below(found, prefix) for prefix in wanted.prefixes(found)}
-    misfits = {prefix: wanted.misfit(state) for prefix, state in states.items() if not wanted.lacking(state)}
+    misfits = {
+        prefix: wanted.misfit(state)
+        for prefix, state in states.items()
+        if not wanted.lacking(state)
+    }
     fits = {prefix: states[prefix] for prefix, misfit in misfits.items() if not misfit}
     if fits:
         prefix, said = _meant(file, fits, wanted)
@@ -87,7 +100,9 @@ def fit(model: nn.Module, file: Path) -> Fit:
             state = convert(_below(found, prefix), model)
             if state and not wanted.lacking(state) and not wanted.misfit(state):
                 place = f", taken from {prefix.rstrip('.')!r} in the file" if prefix else ""
-                return _checked(file, state, wanted, f"names of another make, turned into timm's{place}")
+                return _checked(
+                    file, state, wanted, f"names of another make, turned into timm's{place}"
+                )
     why = next(iter(misfits.values()), "") or _names(found, wanted)
     raise Misfit(f"{file} does not fit {wanted.name}: {why}")
 
@@ -107,15 +122,27 @@ class _Wanted:
         """What `model` wants."""
         shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
         classifier: Any = model.get_classifier()  # type: ignore[operator]
-        heads = {id(one) for one in (classifier if isinstance(classifier, tuple) else (classifier,))}
+        heads = {
+            id(one) for one in (classifier if isinstance(classifier, tuple) else (classifier,))
+        }
         places = tuple(f"{name}." for name, module in model.named_modules() if id(module) in heads)
         name = getattr(model, "pretrained_cfg", {}).get("architecture", type(model).__name__)
-        return cls(name, shapes, frozenset(name for name in shapes if name.startswith(places)) if places else frozenset())
+        return cls(
+            name,
+            shapes,
+            frozenset(name for name in shapes if name.startswith(places))
+            if places
+            else frozenset(),
+        )
 
     def prefixes(self, found: Iterable[str]) -> list[str]:
         """What may come before the backbone's names in a file."""
         anchor = next(name for name in self.shapes if name not in self.head)
-        return [name.removesuffix(anchor) for name in found if name == anchor or name.endswith(f".{anchor}")]
+        return [
+            name.removesuffix(anchor)
+            for name in found
+            if name == anchor or name.endswith(f".{anchor}")
+        ]
 
     def headless(self, state: Collection[str]) -> bool:
         """Whether a state has nothing of the classifier that the backbone has."""
@@ -124,22 +151,39 @@ class _Wanted:
     def lacking(self, state: Collection[str]) -> list[str]:
         """Names of the backbone that a state lacks; all of the classifier's may be absent."""
         optional = self.head if self.headless(state) else frozenset()
-        return [name for name in self.shapes if name not in state and name not in optional and not name.endswith(COUNTERS)]
+        return [
+            name
+            for name in self.shapes
+            if name not in state and name not in optional and not name.endswith(COUNTERS)
+        ]
 
     def misfit(self, state: Mapping[str, Tensor]) -> str:
         """What is wrong with a state that has all of the backbone's names; empty where nothing is."""
         has = {name: tuple(state[name].shape) for name in self.shapes if name in state}
         odd = [name for name, shape in has.items() if shape != self.shapes[name]]
         if odd:
-            told = ", ".join(f"{name} is {list(has[name])} in the file, and {list(self.shapes[name])} was expected"
-                             for name in odd[:NAMED])
+            told = ", ".join(
+                f"{name} is {list(has[name])} in the file, and {list(self.shapes[name])} was "
+                "expected"
+                for name in odd[:NAMED]
+            )
             more = f", and {len(odd) - NAMED} more" if len(odd) > NAMED else ""
             return f"{told}{more}; {self._remedy(odd)}"
-        # Parts that the backbone has, with more in them: another model, which happens to begin alike.
+        # Parts that the backbone has, with more in them: another model, which happens to begin
+        # alike.
         modules = {name.partition(".")[0] for name in self.shapes}
-        longer = [name for name in state if name not in self.shapes and name.partition(".")[0] in modules]
-        return (f"the file has {len(longer)} tensors more in parts that the backbone has, such as {', '.join(longer[:NAMED])}; "
-                "give the weights of this very model") if longer else ""
+        longer = [
+            name for name in state if name not in self.shapes and name.partition(".")[0] in modules
+        ]
+        return (
+            (
+                f"the file has {len(longer)} tensors more in parts that the backbone has, such as "
+                f"{', '.join(longer[:NAMED])}; "
+                "give the weights of this very model"
+            )
+            if longer
+            else ""
+        )
 
     def _remedy(self, odd: Sequence[str]) -> str:
         if self.head.issuperset(odd):
@@ -163,9 +207,14 @@ def read(file: Path) -> Any:
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
         if asked is None:
-            raise Misfit(f"{file} is no checkpoint that torch can read: {str(error).splitlines()[0]}") from None
-        raise Misfit(f"{file} asks Python to run {asked[1]}, which a file of weights need not do and which might do harm; save "
-                     "model.state_dict() alone") from None
+            raise Misfit(
+                f"{file} is no checkpoint that torch can read: {str(error).splitlines()[0]}"
+            ) from None
+        raise Misfit(
+            f"{file} asks Python to run {asked[1]}, which a file of weights need not do and which "
+            "might do harm; save "
+            "model.state_dict() alone"
+        ) from None
     except Exception as error:  # a damaged archive may raise anything
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise Misfit(f"{file} is cut short or no checkpoint: {first}") from error
@@ -176,8 +225,14 @@ def _torch(file: Path) -> Any:
     import torch
 
     # What training scripts keep beside the weights, and what holds data alone.
-    harmless: list[Any] = [argparse.Namespace, types.SimpleNamespace, pathlib.PosixPath, pathlib.PurePosixPath, np.dtype,
-                           *{type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")}]
+    harmless: list[Any] = [
+        argparse.Namespace,
+        types.SimpleNamespace,
+        pathlib.PosixPath,
+        pathlib.PurePosixPath,
+        np.dtype,
+        *{type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")},
+    ]
     scalar = np.float64(0).__reduce__()[0]
     harmless += [scalar, (scalar, "numpy.core.multiarray.scalar")]  # its name before numpy 2
     with torch.serialization.safe_globals(harmless):
@@ -209,16 +264,27 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Tensor]:
 def _wrappers(found: Mapping[str, Tensor]) -> list[str]:
     """What comes before the names of most tensors of a checkpoint: nothing, or one of `PREFERRED`; and `module.` behind it."""
     places = ["", *(f"{name}." for name in PREFERRED)]
-    return [f"{place}{module}" for place in places for module in ("", "module.")
-            if any(name.startswith(f"{place}{module}") for name in found)]
+    return [
+        f"{place}{module}"
+        for place in places
+        for module in ("", "module.")
+        if any(name.startswith(f"{place}{module}") for name in found)
+    ]
 
 
 def _below(found: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in found.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in found.items()
+        if name.startswith(prefix)
+    }
 
 
-def _meant(file: Path, fits: Mapping[str, Mapping[str, Tensor]], wanted: _Wanted) -> tuple[str, str]:
+def _meant(
+    file: Path, fits: Mapping[str, Mapping[str, Tensor]], wanted: _Wanted
+) -> tuple[str, str]:
     """Which of the copies of the weights is meant, by what comes before its names; and what to say of it."""
+
     def rank(prefix: str) -> int:
         first = prefix.partition(".")[0]
         return PREFERRED.index(first) if first in PREFERRED else len(PREFERRED)
@@ -226,12 +292,20 @@ def _meant(file: Path, fits: Mapping[str, Mapping[str, Tensor]], wanted: _Wanted
     best = min(map(rank, fits))
     first = [prefix for prefix in fits if rank(prefix) == best]
     if len(first) > 1:
-        raise Misfit(f"{file} holds the backbone {len(first)} times, under {' and '.join(map(repr, first))}; save one of them")
+        raise Misfit(
+            f"{file} holds the backbone {len(first)} times, under "
+            f"{' and '.join(map(repr, first))}; save one of them"
+        )
     prefix = first[0]
     others = ", ".join(repr(other.rstrip(".")) for other in fits if other != prefix)
     rest = [name for name in fits[prefix] if name not in wanted.shapes]
-    told = [f"taken from {prefix.rstrip('.')!r} in the file" if prefix else "", f"rather than {others}" if others else "",
-            f"not used: {len(rest)} tensors such as {', '.join(rest[:NAMED])}" if rest and prefix else ""]
+    told = [
+        f"taken from {prefix.rstrip('.')!r} in the file" if prefix else "",
+        f"rather than {others}" if others else "",
+        f"not used: {len(rest)} tensors such as {', '.join(rest[:NAMED])}"
+        if rest and prefix
+        else "",
+    ]
     return prefix, ", ".join(part for part in told if part)
 
 
@@ -240,21 +314,45 @@ def _checked(file: Path, state: Mapping[str, Tensor], wanted: _Wanted, said: str
     import torch
 
     kept = {name: state[name] for name in wanted.shapes if name in state}
-    odd = [name for name, tensor in kept.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()]
+    odd = [
+        name
+        for name, tensor in kept.items()
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all()
+    ]
     if odd:
-        raise Misfit(f"{file} holds values that are no numbers (NaN or infinity) in {len(odd)} tensors, such as "
-                     f"{', '.join(odd[:NAMED])}; it was saved from a training that diverged")
+        raise Misfit(
+            f"{file} holds values that are no numbers (NaN or infinity) in {len(odd)} tensors, "
+            "such as "
+            f"{', '.join(odd[:NAMED])}; it was saved from a training that diverged"
+        )
     headless = wanted.headless(kept)
-    return Fit(kept, headless, "; ".join(part for part in (said, "the file has no classifier" if headless else "") if part))
+    return Fit(
+        kept,
+        headless,
+        "; ".join(
+            part for part in (said, "the file has no classifier" if headless else "") if part
+        ),
+    )
 
 
 def _names(found: Mapping[str, Tensor], wanted: _Wanted) -> str:
     """What the file has and what was expected, where names disagree."""
-    prefixes = {"", *(".".join(name.split(".")[:depth]) + "." for name in found for depth in (1, 2))}
-    nearest = max((_below(found, prefix).keys() for prefix in sorted(prefixes)),
-                  key=lambda names: len(names & wanted.shapes.keys()))
+    prefixes = {
+        "",
+        *(".".join(name.split(".")[:depth]) + "." for name in found for depth in (1, 2)),
+    }
+    nearest = max(
+        (_below(found, prefix).keys() for prefix in sorted(prefixes)),
+        key=lambda names: len(names & wanted.shapes.keys()),
+    )
     told = [f"it has {len(found)} tensors, {len(wanted.shapes)} were expected"]
-    for what, names in (("it lacks", [name for name in wanted.shapes if name not in nearest]),
-                        ("it has others:", [name for name in nearest if name not in wanted.shapes])):
-        told += [f"{what} {', '.join(names[:NAMED])}{' and more' if len(names) > NAMED else ''}"] if names else []
+    for what, names in (
+        ("it lacks", [name for name in wanted.shapes if name not in nearest]),
+        ("it has others:", [name for name in nearest if name not in wanted.shapes]),
+    ):
+        told += (
+            [f"{what} {', '.join(names[:NAMED])}{' and more' if len(names) > NAMED else ''}"]
+            if names
+            else []
+        )
     return "; ".join(told) + "; give the weights of this very model, by timm's names"

@@ -6,8 +6,9 @@
         method = "my_methods:entropy"
         zero = {"my_methods:entropy.weight": 0.0}
 
-pytest collects the subclass. Each check trains a small model for a few steps in both settings, as far as the method's
-`needs` allow: a target with the source's classes, some of them missing, and one with classes of its own under a new head.
+pytest collects the subclass. Each check trains a small model for a few steps in both settings, as
+far as the method's `needs` allow: a target with the source's classes, some of them missing, and one
+with classes of its own under a new head.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ class MethodConformance:
     runs_source: bool | None = None
     """Whether its training steps run the source model; None is not checked."""
     stops_gradient: str = ""
-    """What its loss holds constant on purpose, so that the gradient is not the derivative; empty where it is."""
+    """What its loss holds constant on purpose, so that the gradient is not the derivative; empty
+    where it is.
+    """
 
     def test_zero_parameters_are_plain_training(self) -> None:
         """The same weights, bit for bit."""
@@ -67,10 +70,15 @@ class MethodConformance:
             off = self._build(setting, **self.zero)
             recipe = replace(RECIPE, weight_decay=0.0) if off.decays else RECIPE
             plain = Method(frozen=off.frozen, all_classes=off.all_classes)
-            wrong = differing(*(outcome(trained(run_of(one, setting, recipe))) for one in (off, plain)))
+            wrong = differing(
+                *(outcome(trained(run_of(one, setting, recipe))) for one in (off, plain))
+            )
             assert not wrong, self._said(
-                setting, f"with {dict(self.zero)} it is not plain training, bit for bit: {wrong} differ",
-                "a weight of zero must multiply the whole term, and nothing else may change; or let `zero` hold what does so")
+                setting,
+                f"with {dict(self.zero)} it is not plain training, bit for bit: {wrong} differ",
+                "a weight of zero must multiply the whole term, and nothing else may change; or "
+                "let `zero` hold what does so",
+            )
 
     def test_the_gradient_is_the_derivative_of_the_loss(self) -> None:
         """Against finite differences, in float64."""
@@ -83,21 +91,33 @@ class MethodConformance:
                 pairs = [slopes(run, run.batch(run.steps), direction) for direction in range(3)]
             found, expected = min(pairs, key=lambda pair: abs(pair[0] / pair[1] - 1))
             assert abs(found / expected - 1) <= 1e-5, self._said(
-                setting, f"along a random direction the loss rises by {found:.9g} after its gradient, by {expected:.9g} in fact",
-                "look for a detach, a no_grad, an .item() or a cast to float32 on the way to the loss; where a constant is "
-                "meant, say which in `stops_gradient`")
+                setting,
+                f"along a random direction the loss rises by {found:.9g} after its gradient, by "
+                f"{expected:.9g} in fact",
+                "look for a detach, a no_grad, an .item() or a cast to float32 on the way to the "
+                "loss; where a constant is "
+                "meant, say which in `stops_gradient`",
+            )
 
     def test_names_seed_everything(self) -> None:
         """One seed gives one result, another seed other batches and so another result."""
         for setting in self._settings():
-            one, again, other = (trained(run_of(self._build(), setting, seed=seed)) for seed in (0, 0, 1))
+            one, again, other = (
+                trained(run_of(self._build(), setting, seed=seed)) for seed in (0, 0, 1)
+            )
             wrong = differing(outcome(one), outcome(again))
             assert not wrong, self._said(
-                setting, f"two runs with one seed are not the same: {wrong} differ",
-                "draw from a generator seeded by `transfer.seed(name)` or `run.seed(name)`; of the process's own generators only "
-                "torch's is seeded, before each epoch")
+                setting,
+                f"two runs with one seed are not the same: {wrong} differ",
+                "draw from a generator seeded by `transfer.seed(name)` or `run.seed(name)`; of the "
+                "process's own generators only "
+                "torch's is seeded, before each epoch",
+            )
             assert differing(outcome(one), outcome(other)), self._said(
-                setting, "another seed gives the same result", "train on `run.batch(number)`, which follows from the seed")
+                setting,
+                "another seed gives the same result",
+                "train on `run.batch(number)`, which follows from the seed",
+            )
 
     def test_resumed_it_equals_undisturbed(self) -> None:
         """A fresh run that takes a checkpoint's state ends where the undisturbed run ends, bit for bit."""
@@ -110,21 +130,31 @@ class MethodConformance:
             resumed.restore(torch.load(kept, weights_only=True))
             wrong = differing(outcome(trained(resumed, first=1)), expected)
             assert not wrong, self._said(
-                setting, f"a run that goes on from a checkpoint ends elsewhere than an undisturbed one: {wrong} differ",
-                "keep what changes during training as parameters or buffers of a module that `prepare` returns, alone or in a "
-                "tuple: only modules are in checkpoints")
+                setting,
+                "a run that goes on from a checkpoint ends elsewhere than an undisturbed one: "
+                f"{wrong} differ",
+                "keep what changes during training as parameters or buffers of a module that "
+                "`prepare` returns, alone or in a "
+                "tuple: only modules are in checkpoints",
+            )
 
     def test_what_it_learns_may_come_from_a_stage(self) -> None:
         """Tensors in a file; with those it trains as if it learns by itself."""
         if not methods.learning(methods.canonical(self.method), self.parameters):
             raise SkipTest("it learns nothing beforehand")
         for setting in self._settings():
-            given, by_itself = (outcome(trained(run_of(one, setting))) for one in (self._build(setting), self._build()))
+            given, by_itself = (
+                outcome(trained(run_of(one, setting)))
+                for one in (self._build(setting), self._build())
+            )
             wrong = differing(given, by_itself)
             assert not wrong, self._said(
-                setting, f"with what a stage has learnt it trains otherwise than by itself: {wrong} differ",
-                "let `learn` depend on the transfer and on parameters marked `Learnt()`, and `prepare` on the student, the "
-                "transfer and the tensors of `learn`")
+                setting,
+                f"with what a stage has learnt it trains otherwise than by itself: {wrong} differ",
+                "let `learn` depend on the transfer and on parameters marked `Learnt()`, and "
+                "`prepare` on the student, the "
+                "transfer and the tensors of `learn`",
+            )
 
     def test_it_works_at_half_precision(self) -> None:
         """With amp, on the CPU."""
@@ -132,11 +162,15 @@ class MethodConformance:
 
     def test_it_works_with_batches_of_one(self) -> None:
         """A batch of one image has no spread."""
-        self._stays_finite("with batches of one image", recipe=replace(RECIPE, epochs=1, batch_size=1))
+        self._stays_finite(
+            "with batches of one image", recipe=replace(RECIPE, epochs=1, batch_size=1)
+        )
 
     def test_it_works_with_a_class_without_images(self) -> None:
         """A seen class may have none, and a missing class has none."""
-        self._stays_finite("with a seen class that has no image", recipe=replace(RECIPE, epochs=1), without=(0,))
+        self._stays_finite(
+            "with a seen class that has no image", recipe=replace(RECIPE, epochs=1), without=(0,)
+        )
 
     def test_only_what_is_not_frozen_moves(self) -> None:
         """Frozen weights and buffers stay, others move, and measuring changes nothing."""
@@ -146,21 +180,35 @@ class MethodConformance:
             before = {part: copy.deepcopy(tensors_of(run.student, part)) for part in PARTS}
             trained(run)
             for part in sorted(PARTS):
-                weights, buffers = (any(not torch.equal(*pair) for pair in zip(*kind, strict=True))
-                                    for kind in zip(before[part], tensors_of(run.student, part), strict=True))
+                weights, buffers = (
+                    any(not torch.equal(*pair) for pair in zip(*kind, strict=True))
+                    for kind in zip(before[part], tensors_of(run.student, part), strict=True)
+                )
                 assert not (part in frozen and (weights or buffers)), self._said(
-                    setting, f"'{part}' is frozen, but its {'weights' if weights else 'buffers'} moved",
-                    "change nothing frozen in `optimise` and `stepped`, and leave the modules' modes to the loop")
+                    setting,
+                    f"'{part}' is frozen, but its {'weights' if weights else 'buffers'} moved",
+                    "change nothing frozen in `optimise` and `stepped`, and leave the modules' "
+                    "modes to the loop",
+                )
                 assert part in frozen or weights == gradient, self._said(
-                    setting, f"'{part}' is not frozen and `gradient` is {gradient}, but it {'moves' if weights else 'stays'}",
-                    "name the parts that stay in `frozen`, and set `gradient` to False where no weight follows it")
+                    setting,
+                    f"'{part}' is not frozen and `gradient` is {gradient}, but it "
+                    f"{'moves' if weights else 'stays'}",
+                    "name the parts that stay in `frozen`, and set `gradient` to False where no "
+                    "weight follows it",
+                )
                 assert part in frozen or part != "norms" or buffers, self._said(
-                    setting, "'norms' is not frozen, but batch norm's statistics did not move",
-                    "leave the modes of the student's modules to the loop")
+                    setting,
+                    "'norms' is not frozen, but batch norm's statistics did not move",
+                    "leave the modes of the student's modules to the loop",
+                )
             then = copy.deepcopy(run.student.state_dict())
             run.finished()
             assert not differing(run.student.state_dict(), then), self._said(
-                setting, "measuring changed the model in training", "let `finish` change only the copy that it is given")
+                setting,
+                "measuring changed the model in training",
+                "let `finish` change only the copy that it is given",
+            )
 
     def test_the_source_stays_as_it_is(self) -> None:
         """Neither its state nor its evaluation mode changes."""
@@ -168,44 +216,64 @@ class MethodConformance:
             run = run_of(self._build(setting), setting)
             source = run.transfer.source
             modes = []
-            first_layer(source).register_forward_pre_hook(lambda layer, _, modes=modes: modes.append(layer.training))
+            first_layer(source).register_forward_pre_hook(
+                lambda layer, _, modes=modes: modes.append(layer.training)
+            )
             outcome(trained(run))
             modes += [module.training for module in source.modules()]
             assert not any(modes), self._said(
-                setting, "the source model was put in train mode, in which it follows the batch's statistics",
-                "leave it in evaluation mode, and look at `view.source_features`, `view.source_logits`, `view.source_maps`")
+                setting,
+                "the source model was put in train mode, in which it follows the batch's statistics",
+                "leave it in evaluation mode, and look at `view.source_features`, "
+                "`view.source_logits`, `view.source_maps`",
+            )
             wrong = differing(source.state_dict(), source_of(setting).state_dict())
-            assert not wrong, self._said(setting, f"the source model changed: {wrong}", "work on a deepcopy of it")
+            assert not wrong, self._said(
+                setting, f"the source model changed: {wrong}", "work on a deepcopy of it"
+            )
 
     def test_the_source_runs_only_where_it_is_looked_at(self) -> None:
         """And at most once for each gradient evaluation, whoever looks."""
         for setting in self._settings():
             total, _ = source_passes(run_of(self._build(setting), setting))
             assert self.runs_source in (None, total > 0), self._said(
-                setting, f"training ran the source model {total} times, but `runs_source` is {self.runs_source}",
-                "a forward pass is a third of a step: look at `view.source_...` only where it is used; or mend `runs_source`")
+                setting,
+                f"training ran the source model {total} times, but `runs_source` is "
+                f"{self.runs_source}",
+                "a forward pass is a third of a step: look at `view.source_...` only where it is "
+                "used; or mend `runs_source`",
+            )
             looking = [near()] if self._build().gradient else []
             _, most = source_passes(run_of(chain(self._build(setting), *looking), setting))
             assert most <= 1, self._said(
-                setting, f"one gradient evaluation ran the source model {most} times",
-                "look at `view.source_features`, `view.source_logits`, `view.source_maps` in place of calling `view.source`: all "
-                "members of a chain share one forward pass then")
+                setting,
+                f"one gradient evaluation ran the source model {most} times",
+                "look at `view.source_features`, `view.source_logits`, `view.source_maps` in place "
+                "of calling `view.source`: all "
+                "members of a chain share one forward pass then",
+            )
 
     def test_memory_is_given_back(self) -> None:
         """No tensor outlives a run, though the method does."""
         for setting in self._settings():
             method = self._build(setting)
-            outcome(trained(run_of(method, setting)))  # constants that a method keeps once are made here
+            # Constants that a method keeps once are made here
+            outcome(trained(run_of(method, setting)))
             gc.freeze()
             try:
                 outcome(trained(run_of(method, setting)))
                 gc.collect()
-                left = [tuple(one.shape) for one in gc.get_objects() if issubclass(type(one), Tensor)]
+                left = [
+                    tuple(one.shape) for one in gc.get_objects() if issubclass(type(one), Tensor)
+                ]
             finally:
                 gc.unfreeze()
             assert not left, self._said(
-                setting, f"{len(left)} tensors outlive the run, of shapes {left[:5]}",
-                "a method outlives its runs: let it hold no tensor of theirs in a closure, a cache or a module's variable")
+                setting,
+                f"{len(left)} tensors outlive the run, of shapes {left[:5]}",
+                "a method outlives its runs: let it hold no tensor of theirs in a closure, a cache "
+                "or a module's variable",
+            )
 
     def test_the_penalty_is_a_finite_scalar(self) -> None:
         """Also at the start, where student and source are the same."""
@@ -215,12 +283,23 @@ class MethodConformance:
             run = run_of(self._build(setting), setting)
             term = run.method.penalty(run.view(run.batch(0)), run.prepared)
             assert term.shape == (), self._said(
-                setting, f"its penalty has the shape {tuple(term.shape)}", "return a scalar: a mean or a sum over the batch")
+                setting,
+                f"its penalty has the shape {tuple(term.shape)}",
+                "return a scalar: a mean or a sum over the batch",
+            )
             loss = run.gradient(run.batch(0))
-            wrong = [value for value in (loss, *(one.grad for one in weights_of(run))) if not _is_finite(value)]
+            wrong = [
+                value
+                for value in (loss, *(one.grad for one in weights_of(run)))
+                if not _is_finite(value)
+            ]
             assert not wrong, self._said(
-                setting, f"at the start, where student and source are alike, the loss is {loss}, or its gradient is not finite",
-                "look for a square root, a logarithm or a division at zero, and add a small number there")
+                setting,
+                f"at the start, where student and source are alike, the loss is {loss}, or its "
+                "gradient is not finite",
+                "look for a square root, a logarithm or a division at zero, and add a small number "
+                "there",
+            )
 
     def test_it_commutes_with_another_penalty(self) -> None:
         """The order of a chain's members does not matter to training."""
@@ -229,19 +308,38 @@ class MethodConformance:
         for setting in self._settings():
             with in_double():
                 left, right = (
-                    outcome(trained(run_of(chain(*order), setting, replace(RECIPE, epochs=1), dtype=torch.float64)))
+                    outcome(
+                        trained(
+                            run_of(
+                                chain(*order),
+                                setting,
+                                replace(RECIPE, epochs=1),
+                                dtype=torch.float64,
+                            )
+                        )
+                    )
                     for order in ((self._build(), near()), (near(), self._build()))
                 )
-            wrong = [name for name in left if not name.startswith("prepared") and not torch.allclose(left[name], right[name])]
+            wrong = [
+                name
+                for name in left
+                if not name.startswith("prepared") and not torch.allclose(left[name], right[name])
+            ]
             assert not wrong, self._said(
-                setting, f"chained with another penalty, the order of the two matters to {wrong}",
-                "let it depend on nothing that another member changes, such as the position of a generator")
+                setting,
+                f"chained with another penalty, the order of the two matters to {wrong}",
+                "let it depend on nothing that another member changes, such as the position of a "
+                "generator",
+            )
 
     def _settings(self) -> Iterator[str]:
         """The settings that the method can run in."""
         needs = self._build().needs
         found = [setting for setting, offers in SETTINGS.items() if needs <= offers]
-        assert found, f"{self.method} needs {sorted(needs)}, which no setting offers; known: {', '.join(NEEDS)}"
+        assert found, (
+            f"{self.method} needs {sorted(needs)}, which no setting offers; known: "
+            f"{', '.join(NEEDS)}"
+        )
         return iter(found)
 
     def _build(self, setting: str = "", **changed: Any) -> Method:
@@ -249,10 +347,23 @@ class MethodConformance:
         name, given = methods.canonical(self.method), {**self.parameters, **changed}
         known = [key for member in name.split("+") for key in methods.parameters(member)]
         unknown = sorted(given.keys() - known)
-        assert not unknown, f"{name} has no parameter {', '.join(unknown)}; known: {', '.join(known) or 'none'}"
-        stages = [(member, tuple((key, given[key]) for key in methods.learnt_keys(member) if key in given))
-                  for member in methods.learning(name, given)] if setting else []
-        return methods.build(name, given, {member: _learnt(member, config, setting) for member, config in stages})
+        assert not unknown, (
+            f"{name} has no parameter {', '.join(unknown)}; known: {', '.join(known) or 'none'}"
+        )
+        stages = (
+            [
+                (
+                    member,
+                    tuple((key, given[key]) for key in methods.learnt_keys(member) if key in given),
+                )
+                for member in methods.learning(name, given)
+            ]
+            if setting
+            else []
+        )
+        return methods.build(
+            name, given, {member: _learnt(member, config, setting) for member, config in stages}
+        )
 
     def _stays_finite(self, when: str, **how: Any) -> None:
         for setting in self._settings():
@@ -261,8 +372,11 @@ class MethodConformance:
             left = outcome(run) | ({} if loss is None else {"loss": loss})
             wrong = [name for name, value in left.items() if not _is_finite(value)]
             assert not wrong, self._said(
-                setting, f"{when} the loss is {loss}, and not finite are {wrong}",
-                "look for a mean over nothing, a variance of one value, a logarithm or a division at zero")
+                setting,
+                f"{when} the loss is {loss}, and not finite are {wrong}",
+                "look for a mean over nothing, a variance of one value, a logarithm or a division "
+                "at zero",
+            )
 
     def _said(self, setting: str, wrong: str, remedy: str) -> str:
         return f"{self.method}, {setting}: {wrong}.\nRemedy: {remedy}."

@@ -20,14 +20,19 @@ CHUNK = 256
 
 
 def measure(
-    model: Any, images: Tensor, labels: np.ndarray, split: Split, missing: Sequence[int], device: str,
+    model: Any,
+    images: Tensor,
+    labels: np.ndarray,
+    split: Split,
+    missing: Sequence[int],
+    device: str,
     pseudo_gammas: Sequence[float] = (),
 ) -> dict[str, Any]:
     """Everything that is measured of a model in evaluation mode; `images` [N, C, H, W] is the whole target domain.
 
-    `test/...` reads test labels of all classes; `validation/...` seen classes only. The nearest-class-mean accuracies
-    compare with training images of all classes, so they stand under `test/` too. `pseudo_gammas` are those of the runs of
-    pseudo cross-validation.
+    `test/...` reads test labels of all classes; `validation/...` seen classes only. The
+    nearest-class-mean accuracies compare with training images of all classes, so they stand under
+    `test/` too. `pseudo_gammas` are those of the runs of pseudo cross-validation.
     """
     features, logits = outputs(model, images, device)
     test, validation = split.test, split.validation
@@ -36,15 +41,23 @@ def measure(
         features[split.reference], labels[split.reference], features[test], logits.shape[1]
     )
     near = metrics.accuracies(similarity, labels[test], missing)
-    measured = {f"test/{name}": value for name, value in metrics.accuracies(logits[test], labels[test], missing).items()}
+    measured = {
+        f"test/{name}": value
+        for name, value in metrics.accuracies(logits[test], labels[test], missing).items()
+    }
     measured |= {f"test/ncm_{name}": near[name] for name in metrics.MAIN if name in near}
     measured |= _loss("test", logits[test], labels[test])
     if len(curve_seen):
         measured["test/ausuc"] = metrics.area(curve_seen, curve_missing)
-        measured |= {"test/curve_seen": curve_seen.tolist(), "test/curve_missing": curve_missing.tolist()}
+        measured |= {
+            "test/curve_seen": curve_seen.tolist(),
+            "test/curve_missing": curve_missing.tolist(),
+        }
         known = [gamma for gamma in pseudo_gammas if np.isfinite(gamma)]
         gammas = {
-            "validation/alg_gamma": metrics.average_logit_gap(logits[validation], labels[validation], missing),
+            "validation/alg_gamma": metrics.average_logit_gap(
+                logits[validation], labels[validation], missing
+            ),
             "test/alg_code_gamma": metrics.average_logit_gap(logits[test], labels[test], missing),
             "validation/pcv_gamma": float(np.mean(known)) if known else float("nan"),
             "test/oracle_gamma": metrics.oracle_gamma(logits[test], labels[test], missing),
@@ -52,8 +65,13 @@ def measure(
         for name, gamma in gammas.items():
             if np.isfinite(gamma):
                 rule = name.partition("/")[2].removesuffix("_gamma")
-                after = metrics.accuracies(metrics.calibrated(logits[test], gamma, missing), labels[test], missing)
-                measured |= {name: gamma, **{f"test/{rule}_{key}": after[key] for key in CALIBRATED}}
+                after = metrics.accuracies(
+                    metrics.calibrated(logits[test], gamma, missing), labels[test], missing
+                )
+                measured |= {
+                    name: gamma,
+                    **{f"test/{rule}_{key}": after[key] for key in CALIBRATED},
+                }
     return measured | _validation(logits[validation], labels[validation])
 
 
@@ -62,19 +80,30 @@ def measure_all(
 ) -> dict[str, Any]:
     """What is measured where every class has images; of the domain, only what is looked at is run.
 
-    `probe` are training positions: the smallest and the largest singular value of their features [probe, width] say how
-    far features have collapsed (Chen et al., BSS, NeurIPS 2019).
+    `probe` are training positions: the smallest and the largest singular value of their features
+    [probe, width] say how far features have collapsed (Chen et al., BSS, NeurIPS 2019).
     """
     rows = np.concatenate([split.test, split.validation, probe.numpy()])
     features, logits = outputs(model, images[torch.from_numpy(rows)], device)
     tested, held = len(split.test), len(split.test) + len(split.validation)
     right = logits[:tested].argmax(1) == labels[split.test]
-    of_class = [right[labels[split.test] == index].mean() for index in np.unique(labels[split.test])]
+    of_class = [
+        right[labels[split.test] == index].mean() for index in np.unique(labels[split.test])
+    ]
     values = np.linalg.svd(features[held:].astype(np.float64), compute_uv=False)
-    accuracy = {"test/overall_accuracy": float(right.mean()), "test/class_accuracy": float(np.mean(of_class))} if tested else {}
+    accuracy = (
+        {
+            "test/overall_accuracy": float(right.mean()),
+            "test/class_accuracy": float(np.mean(of_class)),
+        }
+        if tested
+        else {}
+    )
     return {
-        **accuracy, **_loss("test", logits[:tested], labels[split.test]),
-        "train/smallest_singular_value": float(values[-1]), "train/largest_singular_value": float(values[0]),
+        **accuracy,
+        **_loss("test", logits[:tested], labels[split.test]),
+        "train/smallest_singular_value": float(values[-1]),
+        "train/largest_singular_value": float(values[0]),
         **_validation(logits[tested:held], labels[split.validation]),
     }
 
@@ -82,14 +111,22 @@ def measure_all(
 def _validation(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     if not len(labels):
         return {}
-    return {"validation/seen_accuracy": float((logits.argmax(1) == labels).mean()), **_loss("validation", logits, labels)}
+    return {
+        "validation/seen_accuracy": float((logits.argmax(1) == labels).mean()),
+        **_loss("validation", logits, labels),
+    }
 
 
 def outputs(model: Any, images: Tensor, device: str) -> tuple[np.ndarray, np.ndarray]:
     """Features [N, width] and logits [N, classes] in float32."""
     with torch.inference_mode():
-        parts = [model(images[start:start + CHUNK].to(device, non_blocking=True)) for start in range(0, len(images), CHUNK)]
-        features, logits = (torch.cat(side).float().cpu().numpy() for side in zip(*parts, strict=True))
+        parts = [
+            model(images[start : start + CHUNK].to(device, non_blocking=True))
+            for start in range(0, len(images), CHUNK)
+        ]
+        features, logits = (
+            torch.cat(side).float().cpu().numpy() for side in zip(*parts, strict=True)
+        )
     return features, logits
 
 
@@ -97,4 +134,8 @@ def _loss(group: str, logits: np.ndarray, labels: np.ndarray) -> dict[str, float
     """`GROUP/loss`; nothing where there is no image: NaN means that a training has diverged."""
     if not len(labels):
         return {}
-    return {f"{group}/loss": float(cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels)))}
+    return {
+        f"{group}/loss": float(
+            cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels))
+        )
+    }

@@ -26,27 +26,63 @@ from tasks.settings import (
 from tasks.task import Setting, declare, filled
 
 TRAINING_SETTINGS = training_settings(
-    # Backbone 0.001, head 0.01, batch 48 and decay 5e-4 are those of Co-Tuning's and BSS's released code.
-    learning_rate=1e-3, head_learning_rate_factor=10.0, batch_size=48, weight_decay=5e-4
+    # Backbone 0.001, head 0.01, batch 48 and decay 5e-4 are those of Co-Tuning's and BSS's released
+    # code.
+    learning_rate=1e-3,
+    head_learning_rate_factor=10.0,
+    batch_size=48,
+    weight_decay=5e-4,
 )
 PROBLEM = {
-    "dataset": Setting(str, "mnist-uci", choices=data.known_for_fine_tuning, open=True,
-                       doc="or folder:ROOT:SOURCE-TARGET, or pretrained-folder:ROOT:DOMAIN; images in ROOT/DOMAIN/CLASS/IMAGE"),
-    "fraction": Setting(float, 1.0, low=0.001, high=1.0, doc="share of each class's training images; 0.15 to 1 in the papers"),
+    "dataset": Setting(
+        str,
+        "mnist-uci",
+        choices=data.known_for_fine_tuning,
+        open=True,
+        doc="or folder:ROOT:SOURCE-TARGET, or pretrained-folder:ROOT:DOMAIN; images in ROOT/DOMAIN/CLASS/IMAGE",
+    ),
+    "fraction": Setting(
+        float,
+        1.0,
+        low=0.001,
+        high=1.0,
+        doc="share of each class's training images; 0.15 to 1 in the papers",
+    ),
 }
 BASE = {
     **PROBLEM,
-    "method": Setting(str, "plain", choices=lambda: methods.known({"source_head", "batch_norm"}), open=True,
-                      doc="or a chain a+b, or one's own as module:function"),
-    **TRAINING_SETTINGS, **MODEL_SETTINGS, **SOURCE_SETTINGS,
+    "method": Setting(
+        str,
+        "plain",
+        choices=lambda: methods.known({"source_head", "batch_norm"}),
+        open=True,
+        doc="or a chain a+b, or one's own as module:function",
+    ),
+    **TRAINING_SETTINGS,
+    **MODEL_SETTINGS,
+    **SOURCE_SETTINGS,
 }
 SETTINGS = {**BASE, **methods.settings()}
 METRICS = (
-    "test/overall_accuracy", "test/class_accuracy", "test/loss", "validation/seen_accuracy", "validation/loss", "train/loss",
-    "train/smallest_singular_value", "train/largest_singular_value", "tred/negative_norm", "tred/negative_accuracy",
-    "delta/head_accuracy", "delta/largest_factor", "co_tuning/classifier_c", "co_tuning/classifier_accuracy",
+    "test/overall_accuracy",
+    "test/class_accuracy",
+    "test/loss",
+    "validation/seen_accuracy",
+    "validation/loss",
+    "train/loss",
+    "train/smallest_singular_value",
+    "train/largest_singular_value",
+    "tred/negative_norm",
+    "tred/negative_accuracy",
+    "delta/head_accuracy",
+    "delta/largest_factor",
+    "co_tuning/classifier_c",
+    "co_tuning/classifier_accuracy",
     "co_tuning/scale",
-    "epoch", "seconds", "peak_memory_bytes", "trainable_parameters",
+    "epoch",
+    "seconds",
+    "peak_memory_bytes",
+    "trainable_parameters",
 )
 
 
@@ -54,7 +90,11 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config: defaults filled in, the chain in its one order, without what cannot matter to it."""
     method = methods.canonical(config.get("method") or "plain")
     own = _settings_of(method)
-    full = {key: value for key, value in filled(own, config).items() if key in own or not (key in SETTINGS or "." in key)}
+    full = {
+        key: value
+        for key, value in filled(own, config).items()
+        if key in own or not (key in SETTINGS or "." in key)
+    }
     full["method"] = method
     full |= canonical_model(full)
     full["dataset"] = data.canonical(full["dataset"])
@@ -66,16 +106,22 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
 def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What is wrong with a resolved config: (key, message)."""
     own = _settings_of(config["method"])
-    found = [(key, f"the task has no key '{key}'; it has {', '.join(own)}") for key in config if key not in own]
+    found = [
+        (key, f"the task has no key '{key}'; it has {', '.join(own)}")
+        for key in config
+        if key not in own
+    ]
     found += [("dataset", text) for text in data.fine_tuning_problems(config["dataset"])]
     found += weightless(config)
     pretrained = config["dataset"].startswith(f"{data.PRETRAINED}-")
-    # A source that is trained here has a classifier, whether or not the backbone's pretrained weights come with one.
+    # A source that is trained here has a classifier, whether or not the backbone's pretrained
+    # weights come with one.
     found += fitting(config, () if pretrained else ("source_head",))
     if not found:
         source, target = data.fine_tuning_domains(config["dataset"])
         found += set_problems(target) + training_problems(
-            config, source, target if methods.moves_norms(config["method"]) else None)
+            config, source, target if methods.moves_norms(config["method"]) else None
+        )
     return found
 
 
@@ -89,21 +135,27 @@ def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
     counts = data.counts(data.fine_tuning_domains(config["dataset"])[1])
     if not counts or any(splits.sizes(count)[1] for count in counts.values()):
         return {}
-    return dict.fromkeys(("validation/seen_accuracy", "validation/loss"),
-                         "no class has an image to validate with: that takes three images of a class")
+    return dict.fromkeys(
+        ("validation/seen_accuracy", "validation/loss"),
+        "no class has an image to validate with: that takes three images of a class",
+    )
 
 
 def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
     """The resolved config with data and weights by what they hold, not by where they lie."""
     source, target = data.fine_tuning_domains(config["dataset"])
-    held = [source if source == data.PRETRAINED else data.fingerprint(source), data.fingerprint(target)]
+    held = [
+        source if source == data.PRETRAINED else data.fingerprint(source),
+        data.fingerprint(target),
+    ]
     return {**config, "dataset": held, **by_content(config)}
 
 
 def stages(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
     """The source model, unless it is pretrained; and what methods learn beforehand."""
     return stages_of_part(config) | learnt_stage(
-        "fine_tuning", config, {**PROBLEM, **MODEL_SETTINGS, **SOURCE_SETTINGS})
+        "fine_tuning", config, {**PROBLEM, **MODEL_SETTINGS, **SOURCE_SETTINGS}
+    )
 
 
 def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -120,8 +172,17 @@ def spaces(config: Mapping[str, Any]) -> list[str]:
     return list(methods.spaces(config["method"]))
 
 
-@declare(settings=SETTINGS, resolve=resolve, meaning=meaning, problems=problems, stages=stages, spaces=spaces,
-         metrics=METRICS, unmeasured=unmeasured, notes=notes)
+@declare(
+    settings=SETTINGS,
+    resolve=resolve,
+    meaning=meaning,
+    problems=problems,
+    stages=stages,
+    spaces=spaces,
+    metrics=METRICS,
+    unmeasured=unmeasured,
+    notes=notes,
+)
 def fine_tuning(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
     """Fine-tunes a source model under a new head to a target with classes of its own; measures overall accuracy."""
     from tasks.adaptation import fine_tune

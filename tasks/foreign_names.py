@@ -17,7 +17,9 @@ Conversion = Callable[[Mapping[str, "Tensor"], "nn.Module"], "dict[str, Tensor] 
 def by_timm(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor] | None:
     """The state by timm's own rules for models of its authors, where these give names alone and change no tensor."""
     module = sys.modules[type(model).__module__]
-    convert: Callable[..., Mapping[str, Tensor]] | None = getattr(module, "checkpoint_filter_fn", None)
+    convert: Callable[..., Mapping[str, Tensor]] | None = getattr(
+        module, "checkpoint_filter_fn", None
+    )
     if convert is None:
         return None
     try:
@@ -28,23 +30,48 @@ def by_timm(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor] 
     return renamed if all(id(tensor) in given for tensor in renamed.values()) else None
 
 
-_OUTER = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
-_EXPANDED = {"_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2", "_project_conv": "conv_pwl",
-             "_bn2": "bn3", "_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
-_PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2",
-          "_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
+_OUTER = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
+_EXPANDED = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+    "_se_reduce": "se.conv_reduce",
+    "_se_expand": "se.conv_expand",
+}
+_PLAIN = {
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn1",
+    "_project_conv": "conv_pw",
+    "_bn2": "bn2",
+    "_se_reduce": "se.conv_reduce",
+    "_se_expand": "se.conv_expand",
+}
 
 
 def by_efficientnet(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor] | None:
     """The state of an EfficientNet as its PyTorch port of 2019 names it, by timm's names.
 
-    The port counts all blocks in one row, timm within stages; a block that expands has a convolution and a norm before the
-    depthwise one, which the port calls 0 and timm 1.
+    The port counts all blocks in one row, timm within stages; a block that expands has a
+    convolution and a norm before the depthwise one, which the port calls 0 and timm 1.
     """
     if "_conv_stem.weight" not in state:
         return None
-    places = sorted({(int(found[1]), int(found[2])) for name in model.state_dict()
-                     if (found := re.match(r"blocks\.(\d+)\.(\d+)\.", name))})
+    places = sorted(
+        {
+            (int(found[1]), int(found[2]))
+            for name in model.state_dict()
+            if (found := re.match(r"blocks\.(\d+)\.(\d+)\.", name))
+        }
+    )
     renamed: dict[str, Tensor] = {}
     for name, tensor in state.items():
         block = re.match(r"_blocks\.(\d+)\.(\w+)\.(\w+)$", name)

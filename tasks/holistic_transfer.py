@@ -32,54 +32,122 @@ TRAINING_SETTINGS = training_settings(
 )
 SOURCE = {**MODEL_SETTINGS, **SOURCE_SETTINGS}
 PROBLEM = {
-    "dataset": Setting(str, "mnist-uci", choices=data.known, open=True,
-                       doc="or folder:ROOT:SOURCE-TARGET, images in ROOT/DOMAIN/CLASS/IMAGE"),
-    "missing_ratio": Setting(float, 0.5, low=0.0, high=0.99, doc="share of the classes without target training images"),
-    "missing_classes": Setting(list, None, doc="the missing classes by name or index, in place of a ratio"),
+    "dataset": Setting(
+        str,
+        "mnist-uci",
+        choices=data.known,
+        open=True,
+        doc="or folder:ROOT:SOURCE-TARGET, images in ROOT/DOMAIN/CLASS/IMAGE",
+    ),
+    "missing_ratio": Setting(
+        float, 0.5, low=0.0, high=0.99, doc="share of the classes without target training images"
+    ),
+    "missing_classes": Setting(
+        list, None, doc="the missing classes by name or index, in place of a ratio"
+    ),
 }
 BASE = {
     **PROBLEM,
-    "method": Setting(str, "plain", choices=methods.known, open=True, doc="or a chain a+b, or one's own as module:function"),
-    "pcv": Setting(int, 0, low=0, high=20, doc="runs of pseudo cross-validation, a training each (the paper: 3), for its "
-                                 "calibration and for protocol pseudo_missing"),
-    **TRAINING_SETTINGS, **SOURCE,
+    "method": Setting(
+        str,
+        "plain",
+        choices=methods.known,
+        open=True,
+        doc="or a chain a+b, or one's own as module:function",
+    ),
+    "pcv": Setting(
+        int,
+        0,
+        low=0,
+        high=20,
+        doc="runs of pseudo cross-validation, a training each (the paper: 3), for its "
+        "calibration and for protocol pseudo_missing",
+    ),
+    **TRAINING_SETTINGS,
+    **SOURCE,
 }
 SETTINGS = {**BASE, **methods.settings()}
 COSTS = ("seconds", "peak_memory_bytes", "trainable_parameters")
 CALIBRATIONS = ("alg", "alg_code", "oracle", "pcv")
 METRICS = (
-    *(f"test/{name}" for name in (
-        "overall_accuracy", "seen_accuracy", "missing_accuracy", "seen_within_accuracy", "missing_within_accuracy",
-        "harmonic_mean", "ausuc", "curve_seen", "curve_missing", "ncm_overall_accuracy", "ncm_seen_accuracy",
-        "ncm_missing_accuracy", "loss")),
-    *(f"test/{rule}_{name}" for rule in CALIBRATIONS for name in (
-        "overall_accuracy", "seen_accuracy", "missing_accuracy", "harmonic_mean")),
-    "validation/alg_gamma", "validation/pcv_gamma", "test/alg_code_gamma", "test/oracle_gamma",
-    "validation/seen_accuracy", "validation/loss",
+    *(
+        f"test/{name}"
+        for name in (
+            "overall_accuracy",
+            "seen_accuracy",
+            "missing_accuracy",
+            "seen_within_accuracy",
+            "missing_within_accuracy",
+            "harmonic_mean",
+            "ausuc",
+            "curve_seen",
+            "curve_missing",
+            "ncm_overall_accuracy",
+            "ncm_seen_accuracy",
+            "ncm_missing_accuracy",
+            "loss",
+        )
+    ),
+    *(
+        f"test/{rule}_{name}"
+        for rule in CALIBRATIONS
+        for name in ("overall_accuracy", "seen_accuracy", "missing_accuracy", "harmonic_mean")
+    ),
+    "validation/alg_gamma",
+    "validation/pcv_gamma",
+    "test/alg_code_gamma",
+    "test/oracle_gamma",
+    "validation/seen_accuracy",
+    "validation/loss",
     *(f"validation/source_{name}_accuracy" for name in ("overall", "seen", "missing")),
     *(f"validation/pseudo_{name}_accuracy" for name in ("seen", "missing")),
-    "train/loss", "epoch", *COSTS,
+    "train/loss",
+    "epoch",
+    *COSTS,
 )
-MEASURED_WITH = {"validation/pseudo_missing_accuracy": "pcv", "validation/source_missing_accuracy": "source_validation"}
+MEASURED_WITH = {
+    "validation/pseudo_missing_accuracy": "pcv",
+    "validation/source_missing_accuracy": "source_validation",
+}
 """What is measured only where a setting is above 0."""
-OF_MISSING = ("test/harmonic_mean", "test/ausuc", "test/curve_seen",
-              *(name for name in METRICS if name.startswith("test/") and "missing" in name),
-              *(name for name in METRICS if name.partition("/")[2].startswith(CALIBRATIONS)))
+OF_MISSING = (
+    "test/harmonic_mean",
+    "test/ausuc",
+    "test/curve_seen",
+    *(name for name in METRICS if name.startswith("test/") and "missing" in name),
+    *(name for name in METRICS if name.partition("/")[2].startswith(CALIBRATIONS)),
+)
 """What only trials with test images of missing classes measure."""
-OF_VALIDATION = ("validation/seen_accuracy", "validation/loss", "validation/alg_gamma", "validation/pcv_gamma",
-                 *(f"validation/pseudo_{name}_accuracy" for name in ("seen", "missing")))
+OF_VALIDATION = (
+    "validation/seen_accuracy",
+    "validation/loss",
+    "validation/alg_gamma",
+    "validation/pcv_gamma",
+    *(f"validation/pseudo_{name}_accuracy" for name in ("seen", "missing")),
+)
 """What only trials with validation images measure."""
 SOURCE_METRICS = ("train/loss", "train/accuracy", "validation/accuracy", "epoch", *COSTS)
-PSEUDO_METRICS = ("validation/pseudo_gamma", "validation/pseudo_seen_accuracy", "validation/pseudo_missing_accuracy",
-                  "train/loss", "epoch", *COSTS)
+PSEUDO_METRICS = (
+    "validation/pseudo_gamma",
+    "validation/pseudo_seen_accuracy",
+    "validation/pseudo_missing_accuracy",
+    "train/loss",
+    "epoch",
+    *COSTS,
+)
 
 
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config: defaults filled in, the chain in its one order, without what cannot matter to it."""
     method = methods.canonical(config.get("method") or "plain")
     own = _settings_of(method)
-    # A method's key outside its chain cannot matter; a key that nobody knows stays, for `problems` to judge.
-    full = {key: value for key, value in filled(own, config).items() if key in own or not (key in SETTINGS or "." in key)}
+    # A method's key outside its chain cannot matter; a key that nobody knows stays, for `problems`
+    # to judge.
+    full = {
+        key: value
+        for key, value in filled(own, config).items()
+        if key in own or not (key in SETTINGS or "." in key)
+    }
     full["method"] = method
     full |= canonical_model(full)
     full["dataset"] = data.canonical(full["dataset"])
@@ -97,7 +165,11 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
 def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What is wrong with a resolved config: (key, message)."""
     own = {**_settings_of(config["method"]), "pseudo": None}
-    found = [(key, f"the task has no key '{key}'; it has {', '.join(own)}") for key in config if key not in own]
+    found = [
+        (key, f"the task has no key '{key}'; it has {', '.join(own)}")
+        for key in config
+        if key not in own
+    ]
     found += [("dataset", text) for text in data.problems(config["dataset"])]
     found += fitting(config, OFFERS)
     if not any(key == "dataset" for key, _ in found):
@@ -119,30 +191,46 @@ def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
     if not missing:
         found |= dict.fromkeys(OF_MISSING, "no class is missing")
     elif target and not any(splits.sizes(target[name])[0] for name in missing):
-        found |= dict.fromkeys(OF_MISSING, "no missing class has a test image: a class of one image trains with it")
+        found |= dict.fromkeys(
+            OF_MISSING, "no missing class has a test image: a class of one image trains with it"
+        )
     if target and not any(splits.sizes(target[name])[1] for name in seen):
-        found |= dict.fromkeys(OF_VALIDATION, "no seen class has an image to validate with: that takes three images of a class")
+        found |= dict.fromkeys(
+            OF_VALIDATION,
+            "no seen class has an image to validate with: that takes three images of a class",
+        )
     groups = {"overall": list(source), "seen": seen, "missing": missing}
-    found |= {f"validation/source_{name}_accuracy": "the source holds out no image of these classes: that takes two of a class"
-              for name, classes in groups.items()
-              if source and not any(splits.held_out(source[one], config["source_validation"]) for one in classes)}
+    found |= {
+        f"validation/source_{name}_accuracy": "the source holds out no image of these classes: that takes two of a class"
+        for name, classes in groups.items()
+        if source
+        and not any(splits.held_out(source[one], config["source_validation"]) for one in classes)
+    }
     return found
 
 
 def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
     """The resolved config with data and weights by what they hold, not by where they lie."""
     source, target = data.domains(config["dataset"])
-    return {**config, "dataset": [data.fingerprint(source), data.fingerprint(target)], **by_content(config)}
+    return {
+        **config,
+        "dataset": [data.fingerprint(source), data.fingerprint(target)],
+        **by_content(config),
+    }
 
 
 def stages(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
     """The source model, the same for all targets, ratios and methods; what methods learn; pseudo cross-validation."""
     own = {key: config[key] for key in SOURCE if key in config}
-    found = {"source": ("holistic_transfer:source", {"domain": data.domains(config["dataset"])[0]} | own)}
+    found = {
+        "source": ("holistic_transfer:source", {"domain": data.domains(config["dataset"])[0]} | own)
+    }
     found |= learnt_stage("holistic_transfer", config, {**PROBLEM, **SOURCE})
     alone = {key: value for key, value in config.items() if key != "pcv"}
-    return found | {f"pseudo-{number}": ("holistic_transfer:pseudo", {**alone, "pseudo": number})
-                    for number in range(config.get("pcv", 0))}
+    return found | {
+        f"pseudo-{number}": ("holistic_transfer:pseudo", {**alone, "pseudo": number})
+        for number in range(config.get("pcv", 0))
+    }
 
 
 def spaces(config: Mapping[str, Any]) -> list[str]:
@@ -166,8 +254,18 @@ def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, 
     return {"source": stages(config)["source"]}
 
 
-@declare(settings=SETTINGS, resolve=resolve, meaning=meaning, problems=problems, stages=stages, spaces=spaces,
-         metrics=METRICS, measured_with=MEASURED_WITH, unmeasured=unmeasured, notes=notes)
+@declare(
+    settings=SETTINGS,
+    resolve=resolve,
+    meaning=meaning,
+    problems=problems,
+    stages=stages,
+    spaces=spaces,
+    metrics=METRICS,
+    measured_with=MEASURED_WITH,
+    unmeasured=unmeasured,
+    notes=notes,
+)
 def holistic_transfer(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
     """Adapts a source model to a target domain where some classes have no image; measures seen and missing classes."""
     from tasks.adaptation import adapt
@@ -175,8 +273,12 @@ def holistic_transfer(config: Mapping[str, Any], workspace: Any) -> Iterator[dic
     yield from adapt(resolve(config), workspace)
 
 
-@declare(settings={"domain": Setting(str, "mnist", doc="the domain to train on"), **SOURCE},
-         resolve=resolve_source, meaning=meaning_of_source, metrics=SOURCE_METRICS)
+@declare(
+    settings={"domain": Setting(str, "mnist", doc="the domain to train on"), **SOURCE},
+    resolve=resolve_source,
+    meaning=meaning_of_source,
+    metrics=SOURCE_METRICS,
+)
 def source(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
     """Trains the source model on all classes of a domain."""
     from tasks.adaptation import train_source
@@ -222,10 +324,20 @@ def _untrainable(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     _, seen = _possible(config)
     found: list[tuple[str, str]] = []
     if counts and config.get("pcv") and not any(splits.sizes(counts[name])[1] for name in seen):
-        found.append(("pcv", "pseudo cross-validation needs images of seen classes that validate, which takes three images of a "
-                      "class; give more images, or leave `pcv` out"))
+        found.append(
+            (
+                "pcv",
+                "pseudo cross-validation needs images of seen classes that validate, which takes "
+                "three images of a "
+                "class; give more images, or leave `pcv` out",
+            )
+        )
     fewest = sorted(splits.trained(counts[name]) for name in seen) if counts else []
-    own = len(seen) if "missing_classes" in config else len(seen) - splits.missing_count(len(seen), config["missing_ratio"])
+    own = (
+        len(seen)
+        if "missing_classes" in config
+        else len(seen) - splits.missing_count(len(seen), config["missing_ratio"])
+    )
     target = target if methods.moves_norms(config["method"]) else None
     return found + training_problems(config, source, target, sum(fewest[:own]) or MANY)
 
@@ -239,12 +351,23 @@ def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         except ValueError as error:
             return [("missing_classes", str(error))]
         if count == len(names):
-            return [("missing_classes", f"all {len(names)} classes are missing; leave one at least to be seen")]
+            return [
+                (
+                    "missing_classes",
+                    f"all {len(names)} classes are missing; leave one at least to be seen",
+                )
+            ]
     else:
         count = splits.missing_count(len(names), config["missing_ratio"])
     seen = len(names) - count
     left_out = config.get("lolsgd.left_out", 0)
     if left_out > seen:
-        return [("lolsgd.left_out", f"local runs leave out {left_out} classes, but only {seen} of {len(names)} are seen; "
-                 f"give {max(seen - 1, 0)} at most")]
+        return [
+            (
+                "lolsgd.left_out",
+                f"local runs leave out {left_out} classes, but only {seen} of {len(names)} are "
+                "seen; "
+                f"give {max(seen - 1, 0)} at most",
+            )
+        ]
     return []

@@ -45,7 +45,9 @@ def source_model(config: Mapping[str, Any], source: str, domain: Images, workspa
         workspace: the trial's.
     """
     if source == data.PRETRAINED:
-        pretrained = backbones.pretrained(config["backbone"], config.get("image_size", 0), config["weights"])
+        pretrained = backbones.pretrained(
+            config["backbone"], config.get("image_size", 0), config["weights"]
+        )
         return pretrained.to(workspace.device)
     model = fresh_model(config, domain, len(data.classes(source)))
     weights = workspace.artifact("source") / "model.pt"
@@ -61,5 +63,9 @@ def target_of(
     if "missing_classes" in config:
         missing = data.class_indices(config["missing_classes"], classes)
     elif "missing_ratio" in config:
-        missing = splits.draw_missing(len(classes), config["missing_ratio"], workspace.seed("classes"))
-    return missing, splits.split(labels, missing, workspace.seed("split"), config.get("fraction", 1.0))
+        missing = splits.draw_missing(
+            len(classes), config["missing_ratio"], workspace.seed("classes")
+        )
+    return missing, splits.split(
+        labels, missing, workspace.seed("split"), config.get("fraction", 1.0)
+    )

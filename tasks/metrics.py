@@ -1,7 +1,8 @@
 """Accuracies on seen and missing classes, and the curve between them; numpy only.
 
-Scores are [N, C] logits, labels are [N] class indices, `missing` the indices of the missing classes. Accuracies are
-sample means in [0, 1], as Holistic Transfer (Tu et al., NeurIPS 2023) reports them. What has no sample is left out.
+Scores are [N, C] logits, labels are [N] class indices, `missing` the indices of the missing
+classes. Accuracies are sample means in [0, 1], as Holistic Transfer (Tu et al., NeurIPS 2023)
+reports them. What has no sample is left out.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ MAIN = ("overall_accuracy", "seen_accuracy", "missing_accuracy")
 def accuracies(scores: Array, labels: Array, missing: Sequence[int]) -> dict[str, float]:
     """The five accuracies and the harmonic mean of seen and missing.
 
-    `overall` Y/Y, `seen` S/Y and `missing` U/Y take the largest score over all classes, `seen_within` S/S and
-    `missing_within` U/U over the group's own.
+    `overall` Y/Y, `seen` S/Y and `missing` U/Y take the largest score over all classes,
+    `seen_within` S/S and `missing_within` U/U over the group's own.
     """
     is_missing = _mask(missing, scores.shape[1])
     of_missing = is_missing[labels]
     right = scores.argmax(1) == labels
     found = {"overall_accuracy": _mean(right)}
-    for name, rows, columns in (("seen", ~of_missing, ~is_missing), ("missing", of_missing, is_missing)):
+    for name, rows, columns in (
+        ("seen", ~of_missing, ~is_missing),
+        ("missing", of_missing, is_missing),
+    ):
         found[f"{name}_accuracy"] = _mean(right[rows])
         within = np.where(columns, scores[rows], -np.inf).argmax(1) == labels[rows]
         found[f"{name}_within_accuracy"] = _mean(within)
@@ -38,15 +42,19 @@ def harmonic_mean(a: float, b: float) -> float:
     return 0.0 if a == 0 and b == 0 else 2 * a * b / (a + b)
 
 
-def curve(scores: Array, labels: Array, missing: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def curve(
+    scores: Array, labels: Array, missing: Sequence[int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The seen and missing accuracies for all constants that can be added to the missing classes' scores; O(N log N).
 
-    With gap_i = max over S - max over U, sample i goes to S iff gap_i >= t; the curve runs over all t from the highest
-    seen accuracy, (S/S, 0), to (0, U/U), both ends included. Samples of equal gap move together. Repeated and collinear
-    points are dropped, which changes no area. ("Fine-Tuning is Fine, if Calibrated", Mai et al., NeurIPS 2024.)
+    With gap_i = max over S - max over U, sample i goes to S iff gap_i >= t; the curve runs over all
+    t from the highest seen accuracy, (S/S, 0), to (0, U/U), both ends included. Samples of equal
+    gap move together. Repeated and collinear points are dropped, which changes no area.
+    ("Fine-Tuning is Fine, if Calibrated", Mai et al., NeurIPS 2024.)
 
     Returns:
-        Two float64 arrays [K]: seen accuracy (falling), missing accuracy (rising); empty where a group has no sample.
+        Two float64 arrays [K]: seen accuracy (falling), missing accuracy (rising); empty where a
+        group has no sample.
     """
     is_missing = _mask(missing, scores.shape[1])
     of_missing = is_missing[labels]
@@ -61,7 +69,8 @@ def curve(scores: Array, labels: Array, missing: Sequence[int]) -> tuple[NDArray
 def oracle_gamma(scores: Array, labels: Array, missing: Sequence[int]) -> float:
     """The constant for the missing classes' scores that gives the highest overall accuracy on these very labels.
 
-    An upper bound of what calibration can do where the labels are test labels. NaN where a group has no sample.
+    An upper bound of what calibration can do where the labels are test labels. NaN where a group
+    has no sample.
     """
     return _best_gamma(scores, labels, missing, lambda seen, gained, _: seen + gained)
 
@@ -69,9 +78,11 @@ def oracle_gamma(scores: Array, labels: Array, missing: Sequence[int]) -> float:
 def balancing_gamma(scores: Array, labels: Array, missing: Sequence[int]) -> float:
     """The constant for the missing classes' scores that gives the highest harmonic mean of the two accuracies.
 
-    With pseudo-missing classes in place of missing ones this is a run of pseudo cross-validation (Mai et al., NeurIPS
-    2024, whose words are that it balances them). NaN where a group has no sample.
+    With pseudo-missing classes in place of missing ones this is a run of pseudo cross-validation
+    (Mai et al., NeurIPS 2024, whose words are that it balances them). NaN where a group has no
+    sample.
     """
+
     def harmonic(seen: Array, gained: Array, counts: tuple[int, int]) -> Array:
         a, b = seen / counts[0], gained / counts[1]
         return np.where(a + b > 0, 2 * a * b / np.maximum(a + b, 1e-300), 0.0)
@@ -82,8 +93,9 @@ def balancing_gamma(scores: Array, labels: Array, missing: Sequence[int]) -> flo
 def average_logit_gap(scores: Array, labels: Array, missing: Sequence[int]) -> float:
     """ALG: the mean score of seen classes other than the true one, less the mean score of missing classes.
 
-    The paper (Mai et al., NeurIPS 2024) takes it over target data of seen classes, its released code over whatever is
-    being evaluated, test labels of missing classes included. NaN where a group has no class.
+    The paper (Mai et al., NeurIPS 2024) takes it over target data of seen classes, its released
+    code over whatever is being evaluated, test labels of missing classes included. NaN where a
+    group has no class.
     """
     is_missing = _mask(missing, scores.shape[1])
     if not len(labels) or is_missing.all() or not is_missing.any():
@@ -103,7 +115,9 @@ def calibrated(scores: Array, gamma: float, missing: Sequence[int]) -> NDArray[n
     return scores.astype(np.float64) + gamma * _mask(missing, scores.shape[1])
 
 
-def _best_gamma(scores: Array, labels: Array, missing: Sequence[int], value: Callable[..., Array]) -> float:
+def _best_gamma(
+    scores: Array, labels: Array, missing: Sequence[int], value: Callable[..., Array]
+) -> float:
     """The threshold of the staircase with the highest value, the one nearest to 0 among equals."""
     is_missing = _mask(missing, scores.shape[1])
     missing_count = int(is_missing[labels].sum())
@@ -117,18 +131,24 @@ def _best_gamma(scores: Array, labels: Array, missing: Sequence[int], value: Cal
     return float(best[np.abs(best).argmin()])
 
 
-def _staircase(scores: Array, labels: Array, is_missing: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
+def _staircase(
+    scores: Array, labels: Array, is_missing: NDArray[np.bool_]
+) -> tuple[Array, Array, Array]:
     """The K distinct gaps, rising, and how many seen and missing samples are right at the K + 1 thresholds around them."""
     # float64: in float32 two different gaps may come out equal.
     scores = scores.astype(np.float64)
     of_missing = is_missing[labels]
-    to_seen, to_missing = np.where(is_missing, -np.inf, scores), np.where(is_missing, scores, -np.inf)
+    to_seen, to_missing = (
+        np.where(is_missing, -np.inf, scores),
+        np.where(is_missing, scores, -np.inf),
+    )
     gaps = to_seen.max(1) - to_missing.max(1)
     right_seen = ~of_missing & (to_seen.argmax(1) == labels)
     right_missing = of_missing & (to_missing.argmax(1) == labels)
 
     order = np.argsort(gaps, kind="stable")
-    ends = np.flatnonzero(np.append(np.diff(gaps[order]) > 0, True))  # the last sample of each distinct gap
+    # The last sample of each distinct gap
+    ends = np.flatnonzero(np.append(np.diff(gaps[order]) > 0, True))
     # Counts stay whole numbers, so that "collinear" and "equal" are exact.
     seen = right_seen.sum() - np.append(0, np.cumsum(right_seen[order])[ends])
     return gaps[order][ends], seen, np.append(0, np.cumsum(right_missing[order])[ends])
@@ -144,8 +164,8 @@ def nearest_class_mean(
 ) -> NDArray[np.float64]:
     """Cosine similarity [N, classes] of features to the class means of the references; -inf for a class without one.
 
-    References, means and features are L2-normalised, in this order, as in the official evaluator; there a class
-    without an image became NaN and won every comparison.
+    References, means and features are L2-normalised, in this order, as in the official evaluator;
+    there a class without an image became NaN and won every comparison.
     """
     of_class = np.arange(classes)[:, None] == reference_labels  # [classes, references]
     sums = of_class.astype(np.float64) @ _unit(references)

@@ -14,8 +14,15 @@ from torch.nn.functional import interpolate
 Tap = Callable[[nn.Module, Tensor], tuple[Tensor, list[Tensor]]]
 """Gives a backbone's features and the feature maps of its stages in one forward pass."""
 Stages = Callable[[nn.Module], list[tuple[nn.Module, int]]]
-"""Gives the modules whose outputs are a backbone's feature maps, each with the dimension that holds a map's channels."""
-NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.modules.instancenorm._InstanceNorm)
+"""Gives the modules whose outputs are a backbone's feature maps, each with the dimension that holds
+a map's channels.
+"""
+NORMS = (
+    nn.modules.batchnorm._BatchNorm,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.modules.instancenorm._InstanceNorm,
+)
 
 
 @final
@@ -29,14 +36,22 @@ class Outputs:
 
     def in_full_precision(self) -> Outputs:
         """The same in float32."""
-        return Outputs(self.features.float(), self.logits.float(), [one.float() for one in self.maps])
+        return Outputs(
+            self.features.float(), self.logits.float(), [one.float() for one in self.maps]
+        )
 
 
 @final
 class Model(nn.Module):
     """Images [B, channels, H, W] to features [B, width] and logits [B, classes]."""
 
-    def __init__(self, backbone: nn.Module, head: nn.Linear, tap: Tap | None = None, stages: Stages | None = None) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        head: nn.Linear,
+        tap: Tap | None = None,
+        stages: Stages | None = None,
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
@@ -60,13 +75,14 @@ class Model(nn.Module):
     def changed(self, stage: int, change: Callable[[Tensor, int], Tensor | None]) -> Iterator[None]:
         """Within, the backbone goes on from what `change` makes of a stage's output and the dimension of its channels.
 
-        The output comes as the backbone has it, [B, channels, h, w], [B, h, w, channels] or [B, tokens, channels]; None
-        leaves it as it is.
+        The output comes as the backbone has it, [B, channels, h, w], [B, h, w, channels] or [B,
+        tokens, channels]; None leaves it as it is.
         """
         assert self._stages is not None, "this backbone gives no feature maps"
         module, channels = self._stages(self.backbone)[stage]
         handle = module.register_forward_hook(
-            lambda _, __, output: change(output, channels if output.ndim == 4 else output.ndim - 1))
+            lambda _, __, output: change(output, channels if output.ndim == 4 else output.ndim - 1)
+        )
         try:
             yield
         finally:
@@ -110,7 +126,12 @@ class Fitted(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(images - mean) / spread, a grey channel repeated, resized where a size is given."""
         if self.size and images.shape[-1] != self.size:
-            images = interpolate(images, (self.size, self.size), mode="bilinear", antialias=images.shape[-1] > self.size)
+            images = interpolate(
+                images,
+                (self.size, self.size),
+                mode="bilinear",
+                antialias=images.shape[-1] > self.size,
+            )
         return (images - self.mean) / self.spread
 
 

@@ -29,7 +29,9 @@ class Choices:
 
 
 def settings_of(
-    function: Callable[..., Any], start: str, marked: Iterable[tuple[inspect.Parameter, type, Sequence[Any]]],
+    function: Callable[..., Any],
+    start: str,
+    marked: Iterable[tuple[inspect.Parameter, type, Sequence[Any]]],
 ) -> Mapping[str, Setting]:
     """The settings of a function's parameters by config key `START.PARAMETER`, each with its line of the docstring.
 
@@ -44,7 +46,11 @@ def settings_of(
         limits = next((mark for mark in marks if isinstance(mark, Range)), None)
         choices = next((mark.names for mark in marks if isinstance(mark, Choices)), None)
         found[f"{start}.{parameter.name}"] = Setting(
-            kind, parameter.default, low=limits and limits.low, high=limits and limits.high, choices=choices,
+            kind,
+            parameter.default,
+            low=limits and limits.low,
+            high=limits and limits.high,
+            choices=choices,
             doc=docs.get(parameter.name, ""),
         )
     return found

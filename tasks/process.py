@@ -30,7 +30,8 @@ def reset(seed: int, threads: int = 1, device: str = "cpu") -> None:
         torch.set_num_threads(threads)
     # Warn only: a backbone with one operation that has no repeatable kernel should still run.
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # Deterministic mode fills each new tensor with NaN to catch reads of unset memory: a pass over memory per tensor.
+    # Deterministic mode fills each new tensor with NaN to catch reads of unset memory: a pass over
+    # memory per tensor.
     torch.utils.deterministic.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True

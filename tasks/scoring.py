@@ -20,10 +20,12 @@ from tasks.scores.evidence import Evidence
 def extract(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
     """Runs the source model, in evaluation mode, over all images of the target domain and, where there are any, of its own.
 
-    Leaves float32 arrays of each domain's images in their order in `workspace.output`: `target_features.npy` [N, d],
-    `target_logits.npy` [N, K_s], `target_labels.npy` [N]; `head_weight.npy` [K_s, d] and `head_bias.npy` [K_s]; and
-    `source_features.npy`, `source_labels.npy`, and `held.npy`, the positions held out of source training. There are neither
-    logits nor a head where pretrained weights come without a classifier, and no source arrays of a pretrained source.
+    Leaves float32 arrays of each domain's images in their order in `workspace.output`:
+    `target_features.npy` [N, d], `target_logits.npy` [N, K_s], `target_labels.npy` [N];
+    `head_weight.npy` [K_s, d] and `head_bias.npy` [K_s]; and `source_features.npy`,
+    `source_labels.npy`, and `held.npy`, the positions held out of source training. There are
+    neither logits nor a head where pretrained weights come without a classifier, and no source
+    arrays of a pretrained source.
     """
     began = time.perf_counter()
     process.reset(workspace.seed("features"), workspace.threads, workspace.device)
@@ -41,11 +43,19 @@ def extract(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any
     if headed:
         weight, bias = model.head.weight, model.head.bias
         none = np.zeros(len(weight), np.float32)
-        keep(target_logits=logits, head_weight=weight.cpu().numpy(), head_bias=none if bias is None else bias.cpu().numpy())
+        keep(
+            target_logits=logits,
+            head_weight=weight.cpu().numpy(),
+            head_bias=none if bias is None else bias.cpu().numpy(),
+        )
     if source != data.PRETRAINED:
         own = images_of(config, source, workspace)
         features, _ = outputs(model, tensors(own, workspace.device)[0], workspace.device)
-        keep(source_features=features, source_labels=own.labels, held=np.load(workspace.artifact("source") / "validation.npy"))
+        keep(
+            source_features=features,
+            source_labels=own.labels,
+            held=np.load(workspace.artifact("source") / "validation.npy"),
+        )
     yield {"step": 0, "epoch": 0, **process.cost(workspace.device, began)}
 
 
@@ -60,7 +70,8 @@ def score(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]
 def evidence_of(config: Mapping[str, Any], workspace: Any) -> Evidence:
     """What a trial's score may look at: the images that adaptation would train on in this repetition, and the source's.
 
-    Only the rows that are asked for are read from disk; labels are counted anew among the classes that have images.
+    Only the rows that are asked for are read from disk; labels are counted anew among the classes
+    that have images.
     """
     made = workspace.artifact("features")
     source, target = data.fine_tuning_domains(config["dataset"])
@@ -70,17 +81,28 @@ def evidence_of(config: Mapping[str, Any], workspace: Any) -> Evidence:
     seen = np.unique(labels[split.train])
     test = split.test[np.isin(labels[split.test], seen)]
     headed = (made / "head_weight.npy").exists()
-    own: dict[str, Any] = dict.fromkeys(("source_features", "source_labels", "held_features", "held_labels"))
+    own: dict[str, Any] = dict.fromkeys(
+        ("source_features", "source_labels", "held_features", "held_labels")
+    )
     if source != data.PRETRAINED:
         own = _source_rows(made)
     return Evidence(
-        features=_rows(made, "target_features", split.train), labels=np.searchsorted(seen, labels[split.train]),
-        target_classes=tuple(seen.tolist()), missing_classes=tuple(missing),
+        features=_rows(made, "target_features", split.train),
+        labels=np.searchsorted(seen, labels[split.train]),
+        target_classes=tuple(seen.tolist()),
+        missing_classes=tuple(missing),
         shared_classes=source != data.PRETRAINED and data.classes(source) == classes,
-        probabilities=softmax(_rows(made, "target_logits", split.train).astype(np.float64), axis=1) if headed else None,
-        head=(np.load(made / "head_weight.npy"), np.load(made / "head_bias.npy")) if headed else None,
-        test_features=_rows(made, "target_features", test), test_labels=np.searchsorted(seen, labels[test]),
-        seed=lambda *names: workspace.seed("transferability", *names), device=workspace.device, **own,
+        probabilities=softmax(_rows(made, "target_logits", split.train).astype(np.float64), axis=1)
+        if headed
+        else None,
+        head=(np.load(made / "head_weight.npy"), np.load(made / "head_bias.npy"))
+        if headed
+        else None,
+        test_features=_rows(made, "target_features", test),
+        test_labels=np.searchsorted(seen, labels[test]),
+        seed=lambda *names: workspace.seed("transferability", *names),
+        device=workspace.device,
+        **own,
     )
 
 
@@ -89,8 +111,12 @@ def _source_rows(made: Path) -> dict[str, NDArray[Any]]:
     held = np.load(made / "held.npy")
     labels = np.load(made / "source_labels.npy")
     trained = np.setdiff1d(np.arange(len(labels)), held)
-    return {"source_features": _rows(made, "source_features", trained), "source_labels": labels[trained],
-            "held_features": _rows(made, "source_features", held), "held_labels": labels[held]}
+    return {
+        "source_features": _rows(made, "source_features", trained),
+        "source_labels": labels[trained],
+        "held_features": _rows(made, "source_features", held),
+        "held_labels": labels[held],
+    }
 
 
 def _rows(made: Path, name: str, rows: NDArray[np.intp]) -> NDArray[Any]:

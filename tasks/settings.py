@@ -14,20 +14,50 @@ MANY = 1 << 30
 """Images enough for any batch."""
 
 MODEL_SETTINGS = {
-    "backbone": Setting(str, "lenet_bn", choices=backbones.known, open=True, doc="or any timm model by its timm name"),
-    "weights": Setting(str, "", doc="the backbone's pretrained weights: timm, efficientnet-lite0, or a file by its path from the "
-                       "working folder; empty: random"),
-    "image_size": Setting(int, 224, low=4, high=4096, doc="pixels a side that images are brought to; digits alone have 16"),
-    "amp": Setting(bool, False, doc="compute in bfloat16 where it is safe; faster on a GPU, other numbers"),
+    "backbone": Setting(
+        str,
+        "lenet_bn",
+        choices=backbones.known,
+        open=True,
+        doc="or any timm model by its timm name",
+    ),
+    "weights": Setting(
+        str,
+        "",
+        doc="the backbone's pretrained weights: timm, efficientnet-lite0, or a file by its path from the "
+        "working folder; empty: random",
+    ),
+    "image_size": Setting(
+        int,
+        224,
+        low=4,
+        high=4096,
+        doc="pixels a side that images are brought to; digits alone have 16",
+    ),
+    "amp": Setting(
+        bool, False, doc="compute in bfloat16 where it is safe; faster on a GPU, other numbers"
+    ),
 }
 SOURCE_SETTINGS = {
     "source_epochs": Setting(int, 5, low=1, high=100_000, doc="epochs of source training"),
-    "source_steps_per_epoch": Setting(int, 60, low=1, high=1_000_000, doc="steps that make an epoch of source training"),
-    "source_batch_size": Setting(int, 64, low=1, high=65_536, doc="images in a batch of source training"),
-    "source_learning_rate": Setting(float, 0.05, low=1e-8, high=10.0, doc="learning rate of source training"),
-    "source_momentum": Setting(float, 0.9, low=0.0, high=0.9999, doc="Nesterov momentum of source training"),
-    "source_weight_decay": Setting(float, 5e-4, low=0.0, high=1.0, doc="weight decay of source training"),
-    "source_validation": Setting(float, 0.1, low=0.0, high=0.9, doc="share of each class held out of source training"),
+    "source_steps_per_epoch": Setting(
+        int, 60, low=1, high=1_000_000, doc="steps that make an epoch of source training"
+    ),
+    "source_batch_size": Setting(
+        int, 64, low=1, high=65_536, doc="images in a batch of source training"
+    ),
+    "source_learning_rate": Setting(
+        float, 0.05, low=1e-8, high=10.0, doc="learning rate of source training"
+    ),
+    "source_momentum": Setting(
+        float, 0.9, low=0.0, high=0.9999, doc="Nesterov momentum of source training"
+    ),
+    "source_weight_decay": Setting(
+        float, 5e-4, low=0.0, high=1.0, doc="weight decay of source training"
+    ),
+    "source_validation": Setting(
+        float, 0.1, low=0.0, high=0.9, doc="share of each class held out of source training"
+    ),
 }
 
 
@@ -36,20 +66,41 @@ def training_settings(
 ) -> dict[str, Setting]:
     """The settings of adaptation, with a task's own defaults."""
     return {
-        "epochs": Setting(int, 5, low=0, high=100_000, doc="epochs of adaptation; each ends with a measurement"),
-        "steps_per_epoch": Setting(int, 60, low=1, high=1_000_000, doc="steps that make an epoch, however large the set is"),
+        "epochs": Setting(
+            int, 5, low=0, high=100_000, doc="epochs of adaptation; each ends with a measurement"
+        ),
+        "steps_per_epoch": Setting(
+            int, 60, low=1, high=1_000_000, doc="steps that make an epoch, however large the set is"
+        ),
         "batch_size": Setting(int, batch_size, low=1, high=65_536, doc="images in a batch"),
-        "learning_rate": Setting(float, learning_rate, low=1e-8, high=10.0,
-                                 doc="the backbone's learning rate at the start of the cosine schedule"),
-        "head_learning_rate_factor": Setting(float, head_learning_rate_factor, low=0.0, high=1e3,
-                                             doc="the head's learning rate over the backbone's"),
+        "learning_rate": Setting(
+            float,
+            learning_rate,
+            low=1e-8,
+            high=10.0,
+            doc="the backbone's learning rate at the start of the cosine schedule",
+        ),
+        "head_learning_rate_factor": Setting(
+            float,
+            head_learning_rate_factor,
+            low=0.0,
+            high=1e3,
+            doc="the head's learning rate over the backbone's",
+        ),
         "momentum": Setting(float, 0.9, low=0.0, high=0.9999, doc="Nesterov momentum"),
-        "weight_decay": Setting(float, weight_decay, low=0.0, high=1.0,
-                                doc="decay towards zero; methods with a decay of their own do without"),
+        "weight_decay": Setting(
+            float,
+            weight_decay,
+            low=0.0,
+            high=1.0,
+            doc="decay towards zero; methods with a decay of their own do without",
+        ),
     }
 
 
-def of_method(base: Mapping[str, Setting], training: Collection[str], method: str) -> dict[str, Setting]:
+def of_method(
+    base: Mapping[str, Setting], training: Collection[str], method: str
+) -> dict[str, Setting]:
     """The settings that matter to a canonical chain: its members' own, and `training` only where it trains."""
     own = dict(base)
     for name in method.split("+"):
@@ -98,7 +149,8 @@ def fitting(config: Mapping[str, Any], offers: Collection[str]) -> list[tuple[st
     if "batch_norm" in methods.needs(method) and backbones.traits(backbone).batch_norm:
         offered.add("batch_norm")
     if "source_head" in methods.needs(method) and backbones.classifier(
-            backbone, config.get("weights", ""), config.get("image_size", 0)):
+        backbone, config.get("weights", ""), config.get("image_size", 0)
+    ):
         offered.add("source_head")
     found += [("method", text) for text in methods.unmet(method, offered)]
     return found + methods.stage_problems(config, lambda: backbones.traits(backbone).stages)
@@ -109,7 +161,9 @@ def model_problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     wrong = backbones.problem(config["backbone"])
     if wrong:
         return [("backbone", wrong)]
-    misfit = weights.problem(config["backbone"], config.get("weights", ""), config.get("image_size", 0))
+    misfit = weights.problem(
+        config["backbone"], config.get("weights", ""), config.get("image_size", 0)
+    )
     return [("weights", misfit)] if misfit else []
 
 
@@ -118,8 +172,14 @@ def set_problems(target: str) -> list[tuple[str, str]]:
     counts = data.counts(target)
     if not counts or any(splits.sizes(count)[0] for count in counts.values()):
         return []
-    return [("dataset", f"no class of {_place(target)} has a test image: each has one image, which trains; give two at least, "
-             "and three to have one that validates")]
+    return [
+        (
+            "dataset",
+            f"no class of {_place(target)} has a test image: each has one image, which trains; "
+            "give two at least, "
+            "and three to have one that validates",
+        )
+    ]
 
 
 def set_notes(config: Mapping[str, Any], target: str) -> list[tuple[str, str]]:
@@ -127,8 +187,14 @@ def set_notes(config: Mapping[str, Any], target: str) -> list[tuple[str, str]]:
     untested = [name for name, count in data.counts(target).items() if not splits.sizes(count)[0]]
     found = [("dataset", text) for text in data.notes(config["dataset"])]
     if untested:
-        found.append(("dataset", f"{_place(target)}: classes of one image, which trains, so that they are never tested: "
-                      f"{listing.some(map(listing.shown, untested), 10)}"))
+        found.append(
+            (
+                "dataset",
+                f"{_place(target)}: classes of one image, which trains, so that they are never "
+                "tested: "
+                f"{listing.some(map(listing.shown, untested), 10)}",
+            )
+        )
     ratio, classes = config.get("missing_ratio", 0.0), len(data.classes(target))
     count = splits.missing_count(classes, ratio)
     if abs(ratio * classes - count) > 1e-9:
@@ -137,7 +203,9 @@ def set_notes(config: Mapping[str, Any], target: str) -> list[tuple[str, str]]:
     return found + [("weights", text) for text in told]
 
 
-def training_problems(config: Mapping[str, Any], source: str, target: str | None, rows: int = MANY) -> list[tuple[str, str]]:
+def training_problems(
+    config: Mapping[str, Any], source: str, target: str | None, rows: int = MANY
+) -> list[tuple[str, str]]:
     """(key, what is wrong) where the backbone of a resolved config cannot train on its images or in its batches.
 
     Args:
@@ -153,13 +221,18 @@ def training_problems(config: Mapping[str, Any], source: str, target: str | None
     found: list[tuple[str, str]] = []
     for key, domain, images in runs:
         shape = (data.channels(domain), size)
-        # A timm model is looked into only where it matters: sizes that most models take are not asked about.
+        # A timm model is looked into only where it matters: sizes that most models take are not
+        # asked about.
         odd = "image_size" in config and (size < 64 or size % 32)
         wrong = backbones.size_problem(backbone, *shape, fitted) if odd else None
         found += [("image_size", wrong)] if wrong else []
         if min(config[key], images) == 1 and not wrong:
             one = backbones.batch_problem(backbone, *shape, fitted)
-            remedy = f"{key} must be 2 at least" if config[key] == 1 else "one image alone may be left to train with; give more"
+            remedy = (
+                f"{key} must be 2 at least"
+                if config[key] == 1
+                else "one image alone may be left to train with; give more"
+            )
             found += [(key if config[key] == 1 else "dataset", f"{one}: {remedy}")] if one else []
     return list(dict.fromkeys(found))
 
@@ -172,12 +245,24 @@ def weightless(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """("dataset", what is wrong) where a resolved config starts from pretrained weights and names none."""
     if not config["dataset"].startswith(f"{data.PRETRAINED}-") or config.get("weights"):
         return []
-    return [("dataset", f"'{config['dataset']}' starts from pretrained weights, but `weights` is empty; give "
-             f"weights: timm, {', '.join(weights.SHIPPED)} or a file, and the backbone that they fit")]
+    return [
+        (
+            "dataset",
+            f"'{config['dataset']}' starts from pretrained weights, but `weights` is empty; give "
+            f"weights: timm, {', '.join(weights.SHIPPED)} or a file, and the backbone that they fit",
+        )
+    ]
 
 
-def learnt_stage(task: str, config: Mapping[str, Any], keys: Collection[str]) -> dict[str, tuple[str, dict[str, Any]]]:
+def learnt_stage(
+    task: str, config: Mapping[str, Any], keys: Collection[str]
+) -> dict[str, tuple[str, dict[str, Any]]]:
     """The stages in which members of the config's chain learn beforehand: of the config, `keys` and their own matter."""
     shared = {key: config[key] for key in keys if key in config}
-    return {name: (f"{task}:learnt", {**shared, "method": name, **{key: config[key] for key in methods.learnt_keys(name)}})
-            for name in methods.learning(config["method"], config)}
+    return {
+        name: (
+            f"{task}:learnt",
+            {**shared, "method": name, **{key: config[key] for key in methods.learnt_keys(name)}},
+        )
+        for name in methods.learning(config["method"], config)
+    }

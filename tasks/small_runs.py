@@ -20,18 +20,29 @@ from tasks.training import Recipe, Run
 from tasks.transfer import Transfer
 
 SETTINGS = {"same head": frozenset(NEEDS), "new head": frozenset({"source_head", "batch_norm"})}
-"""The source's classes of which some are missing, or classes of its own under a new head; and what each offers to methods."""
+"""The source's classes of which some are missing, or classes of its own under a new head; and what
+each offers to methods.
+"""
 CLASSES, MISSING, SOURCE_CLASSES, PIXELS = 6, (1, 4), 4, 8
-RECIPE = Recipe(epochs=2, steps_per_epoch=2, batch_size=8, learning_rate=0.05, momentum=0.9, weight_decay=5e-4)
+RECIPE = Recipe(
+    epochs=2, steps_per_epoch=2, batch_size=8, learning_rate=0.05, momentum=0.9, weight_decay=5e-4
+)
 STEP = 1e-6
-"""How far finite differences go, in float64: an error of about 1e-10, and hardly a kink of the network on the way."""
+"""How far finite differences go, in float64: an error of about 1e-10, and hardly a kink of the
+network on the way.
+"""
 
 State = dict[str, Tensor]
 _elsewhere = itertools.count(1)
 
 
 def run_of(
-    method: Method, setting: str, recipe: Recipe = RECIPE, *, seed: int = 0, without: Collection[int] = (),
+    method: Method,
+    setting: str,
+    recipe: Recipe = RECIPE,
+    *,
+    seed: int = 0,
+    without: Collection[int] = (),
     dtype: torch.dtype = torch.float32,
 ) -> Run:
     """A run that is about to begin, in a process whose own generators stand elsewhere each time.
@@ -50,8 +61,18 @@ def run_of(
     torch.set_default_dtype(dtype)
     left_out = {*without, *(() if new_head or method.all_classes else MISSING)}
     rows = torch.tensor([row for row, label in enumerate(labels.tolist()) if label not in left_out])
-    transfer = Transfer(source, images.to(dtype), labels, rows, rows[:8], CLASSES, () if new_head else MISSING, new_head, "cpu",
-                        functools.partial(_seed, seed))
+    transfer = Transfer(
+        source,
+        images.to(dtype),
+        labels,
+        rows,
+        rows[:8],
+        CLASSES,
+        () if new_head else MISSING,
+        new_head,
+        "cpu",
+        functools.partial(_seed, seed),
+    )
     student = copy.deepcopy(source)
     if new_head:
         head = nn.Linear(source.width, CLASSES)
@@ -69,7 +90,9 @@ def source_of(setting: str) -> Model:
     model = backbones.build("lenet_bn", 1, PIXELS, classes)
     images, labels = _images(classes)
     rows = torch.arange(len(labels))
-    transfer = Transfer(None, images, labels, rows, rows[:0], classes, (), True, "cpu", functools.partial(_seed, 2))
+    transfer = Transfer(
+        None, images, labels, rows, rows[:0], classes, (), True, "cpu", functools.partial(_seed, 2)
+    )
     Run(model, transfer, Method(), RECIPE).advance(0, RECIPE.steps)
     model.zero_grad(set_to_none=True)
     return model.requires_grad_(False).eval()
@@ -79,7 +102,9 @@ def source_of(setting: str) -> Model:
 def _images(classes: int) -> tuple[Tensor, Tensor]:
     """Sixty grey images, the lighter the higher their class, and their labels."""
     labels = torch.arange(60) % classes
-    noise = torch.rand(60, 1, PIXELS, PIXELS, generator=torch.Generator().manual_seed(classes), dtype=torch.float32)
+    noise = torch.rand(
+        60, 1, PIXELS, PIXELS, generator=torch.Generator().manual_seed(classes), dtype=torch.float32
+    )
     return noise + labels.view(-1, 1, 1, 1) / classes, labels
 
 
@@ -100,7 +125,12 @@ def outcome(run: Run) -> State:
     """All that a run leaves: the student's and the kept modules' state, and what the measured model says."""
     features, logits = run.finished()(run.transfer.images)
     kept = {f"prepared.{name}": value for name, value in run.state()["prepared"].items()}
-    return {**run.student.state_dict(), **kept, "measured features": features, "measured logits": logits}
+    return {
+        **run.student.state_dict(),
+        **kept,
+        "measured features": features,
+        "measured logits": logits,
+    }
 
 
 def differing(found: State, expected: State) -> list[str]:
@@ -120,19 +150,32 @@ def near() -> Method:
 def tensors_of(model: Model, part: str) -> tuple[list[Tensor], list[Tensor]]:
     """The weights and the buffers of a part."""
     norms = {id(buffer) for norm in model.norms() for buffer in norm.buffers(recurse=False)}
-    held = model.head.buffers() if part == "head" else (
-        buffer for buffer in model.backbone.buffers() if (id(buffer) in norms) == (part == "norms"))
+    held = (
+        model.head.buffers()
+        if part == "head"
+        else (
+            buffer
+            for buffer in model.backbone.buffers()
+            if (id(buffer) in norms) == (part == "norms")
+        )
+    )
     return list(model.parameters_of(part)), list(held)
 
 
 def weights_of(run: Run) -> list[Tensor]:
     """What trains, that of the kept modules included."""
-    return [one for group in run.optimiser.param_groups for one in group["params"] if one.requires_grad]
+    return [
+        one for group in run.optimiser.param_groups for one in group["params"] if one.requires_grad
+    ]
 
 
 def first_layer(model: nn.Module) -> nn.Module:
     """A layer that every forward pass of a model or a backbone goes through once, with feature maps or without."""
-    return next(module for module in model.modules() if next(module.parameters(recurse=False), None) is not None)
+    return next(
+        module
+        for module in model.modules()
+        if next(module.parameters(recurse=False), None) is not None
+    )
 
 
 def source_passes(run: Run) -> tuple[int, int]:
@@ -155,7 +198,9 @@ def source_passes(run: Run) -> tuple[int, int]:
 def slopes(run: Run, positions: Tensor, number: int) -> tuple[float, float]:
     """The slope of a batch's loss along random direction `number`: by the gradient, and by central differences."""
     generator = torch.Generator().manual_seed(number)
-    direction = [torch.randn(one.shape, dtype=one.dtype, generator=generator) for one in weights_of(run)]
+    direction = [
+        torch.randn(one.shape, dtype=one.dtype, generator=generator) for one in weights_of(run)
+    ]
     length = float(sum(one.square().sum() for one in direction)) ** 0.5
 
     def at(distance: float) -> tuple[float, list[Tensor]]:
@@ -167,7 +212,11 @@ def slopes(run: Run, positions: Tensor, number: int) -> tuple[float, float]:
         return float(probe.gradient(positions)), weights_of(probe)
 
     _, weights = at(0.0)
-    slope = sum((one.grad * way).sum() for one, way in zip(weights, direction, strict=True) if one.grad is not None)
+    slope = sum(
+        (one.grad * way).sum()
+        for one, way in zip(weights, direction, strict=True)
+        if one.grad is not None
+    )
     return float(slope) / length, (at(STEP)[0] - at(-STEP)[0]) / (2 * STEP)
 
 

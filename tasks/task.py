@@ -30,8 +30,20 @@ def declare(**answers: Any) -> Callable[[Function], Function]:
 
     The task stays a plain generator function, so that it pickles by name and reads as one.
     """
-    unknown = set(answers) - {"settings", "resolve", "meaning", "problems", "stages", "spaces", "metrics",
-                              "measured_with", "unmeasured", "notes", "predicts", "comparable"}
+    unknown = set(answers) - {
+        "settings",
+        "resolve",
+        "meaning",
+        "problems",
+        "stages",
+        "spaces",
+        "metrics",
+        "measured_with",
+        "unmeasured",
+        "notes",
+        "predicts",
+        "comparable",
+    }
     assert not unknown, f"nobody asks a task for {sorted(unknown)}"
 
     def hang(function: Function) -> Function:

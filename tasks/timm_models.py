@@ -23,7 +23,11 @@ def whole(name: str, image_size: int, pretrained: bool = False) -> nn.Module:
     import timm
 
     settings = timm.get_pretrained_cfg(name)
-    size = {"img_size": image_size} if settings is not None and settings.fixed_input_size and image_size else {}
+    size = (
+        {"img_size": image_size}
+        if settings is not None and settings.fixed_input_size and image_size
+        else {}
+    )
     return timm.create_model(name, pretrained=pretrained, **size)
 
 
@@ -39,7 +43,9 @@ def has_weights(name: str) -> bool:
     return bool(cache.remembered(["has weights", *versions(), name], ask))
 
 
-def headless(name: str, channels: int, image_size: int, pretrained: bool) -> tuple[nn.Module, int, Tap, Stages]:
+def headless(
+    name: str, channels: int, image_size: int, pretrained: bool
+) -> tuple[nn.Module, int, Tap, Stages]:
     """The timm model without its classifier, its features, and what gives its maps.
 
     Where it is going to have `pretrained` weights, what fits images to these stands before it.
@@ -50,13 +56,18 @@ def headless(name: str, channels: int, image_size: int, pretrained: bool) -> tup
     from tasks.model import Fitted
 
     settings = timm.get_pretrained_cfg(name)
-    # Transformers of a fixed input size must be told of another one; convolutional models take no such argument.
+    # Transformers of a fixed input size must be told of another one; convolutional models take no
+    # such argument.
     size = {"img_size": image_size} if settings is not None and settings.fixed_input_size else {}
     if not pretrained:
         trunk = timm.create_model(name, num_classes=0, in_chans=channels, **size)
         return trunk, width(trunk), tap, stages
     trunk = timm.create_model(name, num_classes=0, **size)
-    fitted = Fitted(settings.mean, settings.std, image_size) if settings is not None else Fitted((0.5,) * 3, (0.5,) * 3)
+    fitted = (
+        Fitted(settings.mean, settings.std, image_size)
+        if settings is not None
+        else Fitted((0.5,) * 3, (0.5,) * 3)
+    )
     return nn.Sequential(fitted, trunk), width(trunk), tap, stages
 
 
@@ -70,7 +81,8 @@ def tap(backbone: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
     trunk = trunk_of(backbone)
     if trunk is not backbone:
         images = backbone[0](images)
-    # The features of the last layer and the output of each stage, as [B, channels, h, w] also for transformers.
+    # The features of the last layer and the output of each stage, as [B, channels, h, w] also for
+    # transformers.
     last, stages = trunk.forward_intermediates(images, output_fmt="NCHW")
     return trunk.forward_head(last, pre_logits=True), stages
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 _MODEL = re.compile(r"^@register_model\s*\ndef (\w+)\(", re.MULTILINE)
 _TAG = re.compile(r"""^\s*['"](\w+)\.([\w.-]+)\*?['"]\s*:""", re.MULTILINE)
-_RENAMED = re.compile(r"^register_model_deprecations\(__name__, (\{.*?^\})\)", re.MULTILINE | re.DOTALL)
+_RENAMED = re.compile(
+    r"^register_model_deprecations\(__name__, (\{.*?^\})\)", re.MULTILINE | re.DOTALL
+)
 
 
 @functools.cache

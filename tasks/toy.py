@@ -11,16 +11,32 @@ from typing import Any
 from tasks.task import Setting, declare, filled
 
 SETTINGS = {
-    "x": Setting(float, 0.5, low=0.0, high=1.0, doc="how far the model adapts: seen accuracy rises with it, missing falls"),
+    "x": Setting(
+        float,
+        0.5,
+        low=0.0,
+        high=1.0,
+        doc="how far the model adapts: seen accuracy rises with it, missing falls",
+    ),
     "y": Setting(float, 0.5, low=0.0, high=1.0, doc="a nuisance parameter whose best value is 0.5"),
     "steps": Setting(int, 3, low=0, high=1_000_000, doc="measurements after the one at step 0"),
     "seconds": Setting(float, 0.0, low=0.0, high=3600.0, doc="time that each step takes"),
-    "noise": Setting(float, 0.01, low=0.0, high=1.0, doc="half-width of what the repetition adds to every number"),
-    "fail": Setting(str, "", choices=("", "raise", "nan", "exit", "hang", "memory"), doc="how the trial breaks at step 1"),
+    "noise": Setting(
+        float, 0.01, low=0.0, high=1.0, doc="half-width of what the repetition adds to every number"
+    ),
+    "fail": Setting(
+        str,
+        "",
+        choices=("", "raise", "nan", "exit", "hang", "memory"),
+        doc="how the trial breaks at step 1",
+    ),
 }
 METRICS = (
-    "validation/score", "validation/seen_accuracy",
-    "test/seen_accuracy", "test/missing_accuracy", "test/overall_accuracy",
+    "validation/score",
+    "validation/seen_accuracy",
+    "test/seen_accuracy",
+    "test/missing_accuracy",
+    "test/overall_accuracy",
 )
 
 

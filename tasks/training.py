@@ -55,9 +55,13 @@ class Run:
         self.steps = recipe.steps
         self.progress = 0.0
         """How much of the run is done, in [0, 1]."""
-        self.classes: list[int] = transfer.labels[transfer.train.to(transfer.labels.device)].unique().tolist()
+        self.classes: list[int] = (
+            transfer.labels[transfer.train.to(transfer.labels.device)].unique().tolist()
+        )
         """The classes that the training set holds."""
-        self.batch = Batches(transfer.labels, transfer.train, recipe.batch_size, transfer.seed).batch
+        self.batch = Batches(
+            transfer.labels, transfer.train, recipe.batch_size, transfer.seed
+        ).batch
         """The positions of a batch by its number, of some classes only where asked."""
         if transfer.source is not None:
             transfer.source.requires_grad_(False).eval()
@@ -66,15 +70,28 @@ class Run:
         self.freeze(method.frozen)
         self.prepared = prepared(method, student, transfer)
         self._kept = nn.ModuleList(_modules(self.prepared))
-        trained = [[one for part in sorted(BACKBONE - method.frozen, reverse=True) for one in student.parameters_of(part)],
-                   [] if "head" in method.frozen else student.parameters_of("head"),
-                   [one for one in self._kept.parameters() if one.requires_grad]]
+        trained = [
+            [
+                one
+                for part in sorted(BACKBONE - method.frozen, reverse=True)
+                for one in student.parameters_of(part)
+            ],
+            [] if "head" in method.frozen else student.parameters_of("head"),
+            [one for one in self._kept.parameters() if one.requires_grad],
+        ]
         factors = [1.0, recipe.head_learning_rate_factor, 1.0]
         self.optimiser = torch.optim.SGD(
-            [{"params": group, "factor": factor} for group, factor in zip(trained, factors, strict=True) if group]
+            [
+                {"params": group, "factor": factor}
+                for group, factor in zip(trained, factors, strict=True)
+                if group
+            ]
             or [{"params": [torch.zeros(())], "factor": 0.0}],
-            lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0,
-            weight_decay=0.0 if method.decays else recipe.weight_decay, foreach=True,
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            nesterov=recipe.momentum > 0,
+            weight_decay=0.0 if method.decays else recipe.weight_decay,
+            foreach=True,
         )
 
     @property
@@ -82,12 +99,18 @@ class Run:
         """How many numbers the optimiser moves."""
         if not self.method.gradient:
             return 0
-        return sum(one.numel() for group in self.optimiser.param_groups for one in group["params"] if group["factor"])
+        return sum(
+            one.numel()
+            for group in self.optimiser.param_groups
+            for one in group["params"]
+            if group["factor"]
+        )
 
     def freeze(self, parts: Collection[str]) -> None:
         """Holds `parts` as they are, and lets the others train.
 
-        A frozen part is in evaluation mode: without gradient alone its batch-norm statistics would move.
+        A frozen part is in evaluation mode: without gradient alone its batch-norm statistics would
+        move.
         """
         self.trained = [part for part in PARTS if part not in parts]
         for part in PARTS:
@@ -105,18 +128,31 @@ class Run:
     @property
     def statistics(self) -> list[Tensor]:
         """The batch-norm means and variances that training moves."""
-        return [buffer for norm in self.student.norms() if "norms" in self.trained
-                for buffer in norm.buffers(recurse=False) if buffer.is_floating_point()]
+        return [
+            buffer
+            for norm in self.student.norms()
+            if "norms" in self.trained
+            for buffer in norm.buffers(recurse=False)
+            if buffer.is_floating_point()
+        ]
 
     def set_rate(self, progress: float) -> None:
         """Sets the learning rates by the cosine schedule: whole at progress 0, zero at 1."""
         self.progress = progress
         for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.learning_rate * group["factor"] * (1 + math.cos(math.pi * progress)) / 2
+            group["lr"] = (
+                self.recipe.learning_rate * group["factor"] * (1 + math.cos(math.pi * progress)) / 2
+            )
 
     def view(self, positions: Tensor) -> View:
         """The batch at `positions`, as a penalty sees it."""
-        return View(self.student, self.transfer, *self.transfer.take(positions), maps=self.method.maps, amp=self.recipe.amp)
+        return View(
+            self.student,
+            self.transfer,
+            *self.transfer.take(positions),
+            maps=self.method.maps,
+            amp=self.recipe.amp,
+        )
 
     def gradient(self, positions: Tensor) -> Tensor:
         """Leaves the gradient of a batch's loss in the parameters' `.grad`; returns the loss, still on the device."""
@@ -143,8 +179,11 @@ class Run:
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
-            raise ValueError("a batch of one image gave a batch norm one value a channel, which has no spread: give a batch_size "
-                             "of 2 at least, and two training images") from error
+            raise ValueError(
+                "a batch of one image gave a batch norm one value a channel, which has no spread: "
+                "give a batch_size "
+                "of 2 at least, and two training images"
+            ) from error
 
     def finished(self) -> Model | Combined:
         """The model to be measured, in evaluation mode: the student, or what the method makes of a copy of it."""
@@ -157,8 +196,11 @@ class Run:
 
     def state(self) -> dict[str, Any]:
         """What the run needs to go on from here; all else follows from names."""
-        return {"student": self.student.state_dict(), "optimiser": self.optimiser.state_dict(),
-                "prepared": self._kept.state_dict()}
+        return {
+            "student": self.student.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "prepared": self._kept.state_dict(),
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from what `state` gave."""
@@ -171,7 +213,9 @@ class Run:
 class Combined:
     """A trained model whose logits are made of its own and the source model's."""
 
-    def __init__(self, model: Model, source: Model, output: Callable[[Tensor, Tensor], Tensor]) -> None:
+    def __init__(
+        self, model: Model, source: Model, output: Callable[[Tensor, Tensor], Tensor]
+    ) -> None:
         self._model, self._source, self._output = model, source, output
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -52,4 +52,6 @@ class Transfer:
     def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The images and labels at `rows`, on the device."""
         rows = rows.to(self.images.device, non_blocking=True)
-        return self.images[rows].to(self.device, non_blocking=True), self.labels[rows].to(self.device, non_blocking=True)
+        return self.images[rows].to(self.device, non_blocking=True), self.labels[rows].to(
+            self.device, non_blocking=True
+        )

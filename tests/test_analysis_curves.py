@@ -25,20 +25,33 @@ def corners(draw: st.DrawFn) -> tuple[list[float], list[float]]:
 
 
 def chosen(pairs: list[tuple[list[float], list[float]]], method: str = "a") -> pd.DataFrame:
-    return pd.DataFrame([
-        {"sweep": method, "method": method, "repetition": number, "test/curve_seen": np.array(seen),
-         "test/curve_missing": missing}
-        for number, (seen, missing) in enumerate(pairs)])
+    return pd.DataFrame(
+        [
+            {
+                "sweep": method,
+                "method": method,
+                "repetition": number,
+                "test/curve_seen": np.array(seen),
+                "test/curve_missing": missing,
+            }
+            for number, (seen, missing) in enumerate(pairs)
+        ]
+    )
 
 
 @settings(max_examples=50, deadline=None)
 @given(pairs=st.lists(corners(), min_size=1, max_size=4), grid=st.sampled_from([11, 101]))
-def test_the_area_under_the_mean_curve_is_the_mean_ausuc(pairs: list[tuple[list[float], list[float]]], grid: int) -> None:
+def test_the_area_under_the_mean_curve_is_the_mean_ausuc(
+    pairs: list[tuple[list[float], list[float]]], grid: int
+) -> None:
     found = curves.curves(chosen(pairs), METHOD, grid=grid)
     area = np.trapezoid(found["missing"], found["seen"])
     ausuc = np.mean([metrics.area(np.array(seen), np.array(missing)) for seen, missing in pairs])
     # A falling curve and its trapezoids differ by at most half a step times its fall.
-    step, fall = max(seen[0] for seen, _ in pairs) / (grid - 1), np.mean([missing[-1] for _, missing in pairs])
+    step, fall = (
+        max(seen[0] for seen, _ in pairs) / (grid - 1),
+        np.mean([missing[-1] for _, missing in pairs]),
+    )
     assert area == pytest.approx(ausuc, abs=step * fall / 2 + 1e-12)
 
 
@@ -60,13 +73,17 @@ def test_curves_of_real_scores_agree_with_their_ausuc() -> None:
 
 def test_two_curves_worked_by_hand() -> None:
     # The second has no seen accuracy above 0.4: from there on it counts as 0.
-    found = curves.curves(chosen([([0.8, 0.4, 0.0], [0.0, 0.6, 0.8]), ([0.4, 0.0], [0.0, 0.4])]), METHOD, grid=5)
+    found = curves.curves(
+        chosen([([0.8, 0.4, 0.0], [0.0, 0.6, 0.8]), ([0.4, 0.0], [0.0, 0.4])]), METHOD, grid=5
+    )
     assert found.columns.tolist() == ["method", "seen", "missing", "low", "high", "n", "sweep"]
     assert found["seen"].to_numpy() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8])
     assert found["missing"].to_numpy() == pytest.approx([0.6, 0.45, 0.3, 0.15, 0])
     assert found["n"].tolist() == [2] * 5
     expected = interval.means(pd.DataFrame({"k": 0, "v": [0.7, 0.2]}), ["k"], ["v"]).iloc[0]
-    assert found.loc[1, ["low", "high"]].tolist() == pytest.approx(expected[["v low", "v high"]].tolist())
+    assert found.loc[1, ["low", "high"]].tolist() == pytest.approx(
+        expected[["v low", "v high"]].tolist()
+    )
 
 
 def test_where_a_curve_stands_upright_its_best_counts() -> None:
@@ -82,7 +99,9 @@ def test_one_repetition_has_a_curve_and_no_band() -> None:
 
 
 def test_repetitions_without_a_curve_do_not_count() -> None:
-    frame = pd.concat([chosen([([1.0, 0.0], [0.0, 1.0])]), chosen([([], [])], "b")], ignore_index=True)
+    frame = pd.concat(
+        [chosen([([1.0, 0.0], [0.0, 1.0])]), chosen([([], [])], "b")], ignore_index=True
+    )
     extra = frame.iloc[[0]].assign(repetition=1)
     extra["test/curve_seen"] = math.nan
     found = curves.curves(pd.concat([frame, extra]), METHOD, grid=3)

@@ -20,23 +20,36 @@ NUMBER = st.one_of(st.integers(0, 4), st.just(math.nan))
 DIRECTIONS = st.tuples(st.booleans(), st.booleans())
 
 
-def brute(pairs: list[tuple[float, float]], maximise: tuple[bool, bool] = (True, True)) -> list[bool]:
+def brute(
+    pairs: list[tuple[float, float]], maximise: tuple[bool, bool] = (True, True)
+) -> list[bool]:
     """Nobody is as good on both and better on one: two loops."""
-    turned = [tuple(value if more else -value for value, more in zip(pair, maximise, strict=True)) for pair in pairs]
+    turned = [
+        tuple(value if more else -value for value, more in zip(pair, maximise, strict=True))
+        for pair in pairs
+    ]
     return [not any(b[0] >= a[0] and b[1] >= a[1] and b != a for b in turned) for a in turned]
 
 
-def flags(pairs: list[tuple[float, float]], maximise: tuple[bool, bool] = (True, True)) -> list[bool]:
-    return frontier.non_dominated([x for x, _ in pairs], [y for _, y in pairs], maximise=maximise).tolist()
+def flags(
+    pairs: list[tuple[float, float]], maximise: tuple[bool, bool] = (True, True)
+) -> list[bool]:
+    return frontier.non_dominated(
+        [x for x, _ in pairs], [y for _, y in pairs], maximise=maximise
+    ).tolist()
 
 
 @given(pairs=PAIRS, maximise=DIRECTIONS)
-def test_a_front_is_what_brute_force_finds(pairs: list[tuple[int, int]], maximise: tuple[bool, bool]) -> None:
+def test_a_front_is_what_brute_force_finds(
+    pairs: list[tuple[int, int]], maximise: tuple[bool, bool]
+) -> None:
     assert flags(pairs, maximise) == brute(pairs, maximise)
 
 
 @given(data=st.data(), pairs=PAIRS)
-def test_a_front_does_not_depend_on_order(data: st.DataObject, pairs: list[tuple[int, int]]) -> None:
+def test_a_front_does_not_depend_on_order(
+    data: st.DataObject, pairs: list[tuple[int, int]]
+) -> None:
     order = data.draw(st.permutations(range(len(pairs))))
     found = flags(pairs)
     assert flags([pairs[k] for k in order]) == [found[k] for k in order]
@@ -50,7 +63,7 @@ def test_a_front_does_not_depend_on_monotone_rescaling(pairs: list[tuple[int, in
 
 @given(pairs=PAIRS, groups=st.lists(st.sampled_from("ab"), min_size=25, max_size=25))
 def test_groups_have_fronts_of_their_own(pairs: list[tuple[int, int]], groups: list[str]) -> None:
-    names = groups[:len(pairs)]
+    names = groups[: len(pairs)]
     found = frontier.non_dominated([x for x, _ in pairs], [y for _, y in pairs], names)
     for name in set(names):
         inside = [k for k, group in enumerate(names) if group == name]
@@ -80,11 +93,20 @@ def test_one_repetition_gives_no_interval_and_no_probability() -> None:
 
 
 def test_the_front_of_the_little_study() -> None:
-    found = frontier.frontier(digits(datasets=("mnist-uci", "uci-mnist"))).set_index(["dataset", "method"])
-    front = {"source": True, "plain": True, "l2sp": True, "selective_distillation": False, "oracle": False}
+    found = frontier.frontier(digits(datasets=("mnist-uci", "uci-mnist"))).set_index(
+        ["dataset", "method"]
+    )
+    front = {
+        "source": True,
+        "plain": True,
+        "l2sp": True,
+        "selective_distillation": False,
+        "oracle": False,
+    }
     for (_, method), row in found.iterrows():
         assert row["front"] == front[method]
-    # The bound beats l2sp on missing classes, but nobody can choose it: it has no place on the front and takes none.
+    # The bound beats l2sp on missing classes, but nobody can choose it: it has no place on the
+    # front and takes none.
     assert found.loc[("mnist-uci", "oracle"), "role"] == "bound"
     assert found.loc[("mnist-uci", "source"), "role"] == "source"
 
@@ -99,7 +121,10 @@ def test_a_protocol_says_which_step_counts() -> None:
     table = {("a", 0): [[0.9, 0.1]] * 2, ("a", 1): [[0.2, 0.3]] * 2}
     frame = measured(table, test__seen_accuracy=table, test__missing_accuracy=table)
     found = frontier.points(frame, choice=selection.choice(frame, "seen_validation"))
-    assert found[["point", "step", SEEN, "chosen"]].to_numpy().tolist() == [["a0", 0, 0.9, True], ["a1", 1, 0.3, False]]
+    assert found[["point", "step", SEEN, "chosen"]].to_numpy().tolist() == [
+        ["a0", 0, 0.9, True],
+        ["a1", 1, 0.3, False],
+    ]
 
 
 def test_the_last_step_that_has_both_metrics_counts() -> None:
@@ -136,7 +161,9 @@ def test_parameters_are_carried_along() -> None:
 @given(repetitions=st.integers(1, 7))
 def test_the_samples_are_all_that_there_are(repetitions: int) -> None:
     counts, share = resample.samples(repetitions)
-    assert counts.sum(axis=1).tolist() == [repetitions] * math.comb(2 * repetitions - 1, repetitions)
+    assert counts.sum(axis=1).tolist() == [repetitions] * math.comb(
+        2 * repetitions - 1, repetitions
+    )
     assert share.sum() == pytest.approx(1)
 
 
@@ -149,11 +176,16 @@ def test_many_repetitions_are_sampled_and_always_alike() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(values=st.lists(st.integers(0, 4), min_size=24, max_size=24), maximise=DIRECTIONS)
-def test_the_probability_is_that_of_all_ordered_samples(values: list[int], maximise: tuple[bool, bool]) -> None:
+def test_the_probability_is_that_of_all_ordered_samples(
+    values: list[int], maximise: tuple[bool, bool]
+) -> None:
     x, y = np.array(values[:12], float).reshape(3, 4), np.array(values[12:], float).reshape(3, 4)
     hits = np.zeros(4)
     for picks in itertools.product(range(3), repeat=3):
-        means = [(round(a, 9), round(b, 9)) for a, b in zip(x[list(picks)].mean(0), y[list(picks)].mean(0), strict=True)]
+        means = [
+            (round(a, 9), round(b, 9))
+            for a, b in zip(x[list(picks)].mean(0), y[list(picks)].mean(0), strict=True)
+        ]
         hits += brute(means, maximise)
     assert resample.probability(x, y, maximise) == pytest.approx(hits / 27)
 
@@ -168,20 +200,29 @@ def test_both_ways_to_find_the_fronts_of_all_samples_agree(monkeypatch: pytest.M
 
 
 def test_repetitions_are_drawn_for_all_methods_at_once() -> None:
-    # b is always 0.01 better than a, in repetitions that differ by 0.3: a pair tells, two means with intervals do not.
+    # b is always 0.01 better than a, in repetitions that differ by 0.3: a pair tells, two means
+    # with intervals do not.
     shared = [0.2, 0.5, 0.8]
     a, b = [[v] for v in shared], [[v + 0.01] for v in shared]
-    frame = measured({("a", 0): a, ("b", 0): b}, SEEN, test__missing_accuracy={("a", 0): a, ("b", 0): b})
+    frame = measured(
+        {("a", 0): a, ("b", 0): b}, SEEN, test__missing_accuracy={("a", 0): a, ("b", 0): b}
+    )
     found = frontier.frontier(frame, design=Design((), "method"))
     assert found["probability"].tolist() == [0, 1]
 
 
-@pytest.mark.parametrize(("maximise", "ends", "along", "up"), [
-    ((True, True), (0, 0), [0, 1, 1, 3, 3], [5, 5, 2, 2, 0]),
-    ((False, True), (9, 0), [9, 3, 3, 1, 1], [2, 2, 5, 5, 0]),
-])
+@pytest.mark.parametrize(
+    ("maximise", "ends", "along", "up"),
+    [
+        ((True, True), (0, 0), [0, 1, 1, 3, 3], [5, 5, 2, 2, 0]),
+        ((False, True), (9, 0), [9, 3, 3, 1, 1], [2, 2, 5, 5, 0]),
+    ],
+)
 def test_the_staircase_has_the_corners_drawn_by_hand(
-    maximise: tuple[bool, bool], ends: tuple[float, float], along: list[float], up: list[float],
+    maximise: tuple[bool, bool],
+    ends: tuple[float, float],
+    along: list[float],
+    up: list[float],
 ) -> None:
     found = frontier.staircase([3, 1], [2, 5], ends, maximise)
     assert found[0].tolist() == along
@@ -192,11 +233,19 @@ def test_a_study_of_thousands_of_trials() -> None:
     trials, steps = 3000, 40
     random = np.random.default_rng(0)
     trial = np.repeat(np.arange(trials), steps)
-    frame = pd.DataFrame({
-        "trial": trial.astype(str), "sweep": (trial // 30).astype(str), "point": (trial // 6).astype(str),
-        "repetition": trial % 6, "status": "done", "step": np.tile(np.arange(steps), trials),
-        "method": (trial // 30 % 8).astype(str),
-        SEEN: random.random(len(trial)), MISSING: random.random(len(trial))})
+    frame = pd.DataFrame(
+        {
+            "trial": trial.astype(str),
+            "sweep": (trial // 30).astype(str),
+            "point": (trial // 6).astype(str),
+            "repetition": trial % 6,
+            "status": "done",
+            "step": np.tile(np.arange(steps), trials),
+            "method": (trial // 30 % 8).astype(str),
+            SEEN: random.random(len(trial)),
+            MISSING: random.random(len(trial)),
+        }
+    )
     found = frontier.frontier(frame)
     assert len(found) == 500
     expected = brute(list(zip(found[SEEN], found[MISSING], strict=True)))
@@ -205,21 +254,49 @@ def test_a_study_of_thousands_of_trials() -> None:
 
 def test_each_method_has_a_front_of_its_own() -> None:
     # b is beaten by a throughout, and the worse of its points by its other.
-    values = {("a", 0): (0.9, 0.9), ("b", 0): (0.5, 0.2), ("b", 1): (0.4, 0.3), ("b", 2): (0.3, 0.1), ("oracle", 0): (1, 1)}
+    values = {
+        ("a", 0): (0.9, 0.9),
+        ("b", 0): (0.5, 0.2),
+        ("b", 1): (0.4, 0.3),
+        ("b", 2): (0.3, 0.1),
+        ("oracle", 0): (1, 1),
+    }
     found = frontier.frontier(little(values)).set_index("point")
-    assert found["front"].to_dict() == {"a0": True, "b0": False, "b1": False, "b2": False, "oracle0": False}
-    assert found["own_front"].to_dict() == {"a0": True, "b0": True, "b1": True, "b2": False, "oracle0": True}
+    assert found["front"].to_dict() == {
+        "a0": True,
+        "b0": False,
+        "b1": False,
+        "b2": False,
+        "oracle0": False,
+    }
+    assert found["own_front"].to_dict() == {
+        "a0": True,
+        "b0": True,
+        "b1": True,
+        "b2": False,
+        "oracle0": True,
+    }
 
 
-def little(values: dict[tuple[str, int], tuple[float, float]], spread: tuple[float, ...] = (0.0, 0.0)) -> pd.DataFrame:
+def little(
+    values: dict[tuple[str, int], tuple[float, float]], spread: tuple[float, ...] = (0.0, 0.0)
+) -> pd.DataFrame:
     """Measurements of {(method, point): (seen, missing)}; each repetition adds a number of `spread` to both."""
-    x, y = ({key: [[pair[axis] + more] for more in spread] for key, pair in values.items()} for axis in (0, 1))
+    x, y = (
+        {key: [[pair[axis] + more] for more in spread] for key, pair in values.items()}
+        for axis in (0, 1)
+    )
     return measured(x, SEEN, test__missing_accuracy=y)
 
 
 def test_a_point_disrupts_that_loses_more_than_is_allowed() -> None:
     # 0.6 - 0.05 is less than 0.55 in floating point: a loss of just what is allowed is none.
-    values = {("source", 0): (0.6, 0.6), ("a", 0): (0.9, 0.55), ("b", 0): (0.9, 0.5499), ("c", 0): (0.1, 0.7)}
+    values = {
+        ("source", 0): (0.6, 0.6),
+        ("a", 0): (0.9, 0.55),
+        ("b", 0): (0.9, 0.5499),
+        ("c", 0): (0.1, 0.7),
+    }
     found = frontier.frontier(little(values, (-0.1, 0.1)), non_disruption=0.05).set_index("method")
     assert found["disrupts"].to_dict() == {"source": False, "a": False, "b": True, "c": False}
     # All repetitions shift alike, so that each sample of them says the same.
@@ -247,8 +324,13 @@ def test_nothing_is_marked_without_a_source_or_a_limit() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(values=st.lists(st.one_of(st.integers(0, 4), st.just(math.nan)), min_size=12, max_size=12), margin=st.integers(0, 2))
-def test_the_probability_to_lie_below_is_that_of_all_ordered_samples(values: list[float], margin: int) -> None:
+@given(
+    values=st.lists(st.one_of(st.integers(0, 4), st.just(math.nan)), min_size=12, max_size=12),
+    margin=st.integers(0, 2),
+)
+def test_the_probability_to_lie_below_is_that_of_all_ordered_samples(
+    values: list[float], margin: int
+) -> None:
     table, limit = np.array(values[:9], float).reshape(3, 3), np.array(values[9:], float)
     found = resample.probability_below(table, limit, margin)
     known = np.flatnonzero(~np.isnan(limit))
@@ -257,12 +339,17 @@ def test_the_probability_to_lie_below_is_that_of_all_ordered_samples(values: lis
         if sum(not math.isnan(one) for one in differences) < 2:
             assert math.isnan(found[column])
             continue
-        samples = [[d for d in picks if not math.isnan(d)] for picks in itertools.product(differences, repeat=len(known))]
+        samples = [
+            [d for d in picks if not math.isnan(d)]
+            for picks in itertools.product(differences, repeat=len(known))
+        ]
         hits = sum(bool(picks) and round(sum(picks) / len(picks), 9) < -margin for picks in samples)
         assert found[column] == pytest.approx(hits / len(samples))
 
 
-@pytest.mark.parametrize("more", [PAIRS, st.lists(st.tuples(NUMBER, NUMBER), min_size=1, max_size=12)])
+@pytest.mark.parametrize(
+    "more", [PAIRS, st.lists(st.tuples(NUMBER, NUMBER), min_size=1, max_size=12)]
+)
 def test_repeated_points_and_gaps_change_no_front(more: st.SearchStrategy) -> None:
     @given(pairs=more)
     def check(pairs: list[tuple[float, float]]) -> None:

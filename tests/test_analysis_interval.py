@@ -26,13 +26,21 @@ def efron(values: list[float], level: float = 0.95) -> tuple[float, float]:
     skew = sum(one**3 for one in away) / (6 * sum(one**2 for one in away) ** 1.5)
     bias = stats.norm.ppf(below)
     z = [bias + stats.norm.ppf(tail) for tail in ((1 - level) / 2, (1 + level) / 2)]
-    low, high = (np.quantile(sums, stats.norm.cdf(bias + one / (1 - skew * one)), method="inverted_cdf") / count for one in z)
+    low, high = (
+        np.quantile(sums, stats.norm.cdf(bias + one / (1 - skew * one)), method="inverted_cdf")
+        / count
+        for one in z
+    )
     return float(low), float(high)
 
 
 @settings(max_examples=60, deadline=None)
-@given(values=st.lists(st.integers(0, 1023).map(lambda one: one / 1024), min_size=2, max_size=5, unique=True),
-       level=st.sampled_from([0.5, 0.8, 0.95, 0.99]))
+@given(
+    values=st.lists(
+        st.integers(0, 1023).map(lambda one: one / 1024), min_size=2, max_size=5, unique=True
+    ),
+    level=st.sampled_from([0.5, 0.8, 0.95, 0.99]),
+)
 def test_an_interval_is_efrons(values: list[float], level: float) -> None:
     assert interval_of(np.array(values), level) == pytest.approx(efron(values, level), abs=1e-11)
 
@@ -41,10 +49,18 @@ def test_an_interval_is_efrons(values: list[float], level: float) -> None:
 def test_intervals_are_scipys_but_for_its_randomness(count: int) -> None:
     values = np.random.default_rng(count).integers(0, 1024, (30, count)) / 1024
     low, high = bca(values)
-    theirs = stats.bootstrap((values,), np.mean, axis=-1, method="BCa", n_resamples=20_000, batch=1000,
-                             rng=np.random.default_rng(0)).confidence_interval
+    theirs = stats.bootstrap(
+        (values,),
+        np.mean,
+        axis=-1,
+        method="BCa",
+        n_resamples=20_000,
+        batch=1000,
+        rng=np.random.default_rng(0),
+    ).confidence_interval
     width = theirs.high - theirs.low
-    # A jump of the bootstrap distribution may be right at an end: a cell or two are a step apart, not most.
+    # A jump of the bootstrap distribution may be right at an end: a cell or two are a step apart,
+    # not most.
     assert np.mean(np.abs(low - theirs.low) / width) < 0.04
     assert np.mean(np.abs(high - theirs.high) / width) < 0.04
 
@@ -61,10 +77,14 @@ def test_what_is_said_of_coverage_is_so(count: int) -> None:
 @settings(max_examples=40, deadline=None)
 @given(data=st.data(), values=NUMBERS, others=st.lists(NUMBERS, max_size=4))
 def test_a_cells_interval_depends_on_its_own_numbers_alone(
-    data: st.DataObject, values: list[float], others: list[list[float]],
+    data: st.DataObject,
+    values: list[float],
+    others: list[list[float]],
 ) -> None:
     alone = means(pd.DataFrame({"k": 0, "m": values}), ["k"], ["m"])
-    cells = [(0, value) for value in values] + [(k, value) for k, many in enumerate(others, 1) for value in many]
+    cells = [(0, value) for value in values] + [
+        (k, value) for k, many in enumerate(others, 1) for value in many
+    ]
     order = data.draw(st.permutations(cells))
     among = means(pd.DataFrame(order, columns=["k", "m"]), ["k"], ["m"])
     pd.testing.assert_frame_equal(among[among["k"] == 0].reset_index(drop=True), alone)
@@ -72,7 +92,9 @@ def test_a_cells_interval_depends_on_its_own_numbers_alone(
 
 @settings(max_examples=40, deadline=None)
 @given(values=NUMBERS, shift=st.integers(-3, 3), scale=st.sampled_from([0.01, 2.0, 1000.0]))
-def test_an_interval_moves_and_stretches_with_the_numbers(values: list[float], shift: int, scale: float) -> None:
+def test_an_interval_moves_and_stretches_with_the_numbers(
+    values: list[float], shift: int, scale: float
+) -> None:
     low, high = interval_of(np.array(values))
     moved = interval_of(np.array(values) * scale + shift)
     assert moved == pytest.approx((low * scale + shift, high * scale + shift), abs=1e-9 * scale)
@@ -111,7 +133,9 @@ def test_one_number_has_no_interval() -> None:
 
 
 def test_keys_keep_their_order_and_may_be_missing() -> None:
-    rows = means(pd.DataFrame({"k": ["b", None, "a", "b"], "m": [1.0, 2.0, 3.0, 3.0]}), ["k"], ["m"])
+    rows = means(
+        pd.DataFrame({"k": ["b", None, "a", "b"], "m": [1.0, 2.0, 3.0, 3.0]}), ["k"], ["m"]
+    )
     assert rows["m"].tolist() == [2, 2, 3]
     assert rows["m low"].tolist() == pytest.approx([1, math.nan, math.nan], nan_ok=True)
 
@@ -130,7 +154,10 @@ def test_more_cells_than_are_held_at_a_time_come_out_alike() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(values=st.lists(st.floats(0, 1), min_size=2, max_size=9), level=st.sampled_from([0.9, 0.95, 0.99]))
+@given(
+    values=st.lists(st.floats(0, 1), min_size=2, max_size=9),
+    level=st.sampled_from([0.9, 0.95, 0.99]),
+)
 def test_half_of_students_interval_is_scipys(values: list[float], level: float) -> None:
     half = half_width(np.array([np.std(values, ddof=1)]), np.array([len(values)]), level)[0]
     if np.std(values) > 1e-9:  # without spread scipy gives NaN, and the interval is the point

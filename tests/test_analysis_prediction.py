@@ -16,10 +16,24 @@ from htsweep.analysis import correlation
 from htsweep.analysis.conclusions import About, Foretold, conclude, conclude_scores
 from htsweep.analysis.correlation import correlate, side, why_not
 from htsweep.analysis.design import Design
-from htsweep.analysis.prediction import ALL, FITTED, POOLED, WITHIN, bounds, outcomes, predicted, predictions, transferability
+from htsweep.analysis.prediction import (
+    ALL,
+    FITTED,
+    POOLED,
+    WITHIN,
+    bounds,
+    outcomes,
+    predicted,
+    predictions,
+    transferability,
+)
 from htsweep.analysis.regret import expected_best, regret
 
-SCIPY = {"pearson": stats.pearsonr, "kendall": stats.kendalltau, "weighted_kendall": stats.weightedtau}
+SCIPY = {
+    "pearson": stats.pearsonr,
+    "kendall": stats.kendalltau,
+    "weighted_kendall": stats.weightedtau,
+}
 NUMBERS = st.integers(-4, 4).map(float)
 LISTS = st.lists(st.tuples(NUMBERS, NUMBERS), min_size=4, max_size=12)
 OVERALL, MISSING = pairs.METRICS
@@ -31,7 +45,9 @@ def told(x: Any, y: Any, block: Any = None) -> dict[str, float]:
     return dict(correlate(side(x, of), side(y, of)))
 
 
-# -- correlations --------------------------------------------------------------------------------------------------------
+# -- correlations
+# --------------------------------------------------------------------------------------------------------
+
 
 @given(LISTS)
 def test_each_statistic_is_scipys_ties_or_not(points: list[tuple[float, float]]) -> None:
@@ -61,12 +77,17 @@ def test_the_interval_is_that_of_scipy_on_every_resample(pairs_of: int) -> None:
         order = np.argsort(values)
         reached = np.cumsum(np.array(weights)[order]) / sum(weights)
         low, high = (values[order][np.argmax(reached >= at - 1e-9)] for at in (0.025, 0.975))
-        assert (found[f"{name} low"], found[f"{name} high"]) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
+        assert (found[f"{name} low"], found[f"{name} high"]) == (
+            pytest.approx(low, abs=1e-9),
+            pytest.approx(high, abs=1e-9),
+        )
 
 
 @given(LISTS)
 @settings(max_examples=25)
-def test_the_order_of_pairs_and_the_scale_of_numbers_do_not_matter(points: list[tuple[float, float]]) -> None:
+def test_the_order_of_pairs_and_the_scale_of_numbers_do_not_matter(
+    points: list[tuple[float, float]],
+) -> None:
     x, y = (np.array(one) for one in zip(*points, strict=True))
     assume(len(set(x)) > 1 and len(set(y)) > 1)
     found, scaled = told(x, y), told(2.5 * x - 7, 0.1 * y)
@@ -80,7 +101,11 @@ def test_the_order_of_pairs_and_the_scale_of_numbers_do_not_matter(points: list[
 
 def test_within_targets_only_pairs_of_one_target_are_compared() -> None:
     """Two targets at other levels, each in reverse order: pooled the score looks right, inside a target it is wrong."""
-    x, y, block = np.array([1, 2, 3, 11, 12, 13.0]), np.array([3, 2, 1, 13, 12, 11.0]), np.array([0, 0, 0, 1, 1, 1])
+    x, y, block = (
+        np.array([1, 2, 3, 11, 12, 13.0]),
+        np.array([3, 2, 1, 13, 12, 11.0]),
+        np.array([0, 0, 0, 1, 1, 1]),
+    )
     assert told(x, y)["kendall"] == pytest.approx(3 / 15)
     assert told(x, y)["pearson"] > 0.9
     found = told(x, y, block)
@@ -88,7 +113,9 @@ def test_within_targets_only_pairs_of_one_target_are_compared() -> None:
 
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS, st.integers(0, 2)), min_size=5, max_size=10))
-def test_kendalls_tau_within_targets_counts_pairs_of_pairs(points: list[tuple[float, float, int]]) -> None:
+def test_kendalls_tau_within_targets_counts_pairs_of_pairs(
+    points: list[tuple[float, float, int]],
+) -> None:
     x, y, block = (np.array(one) for one in zip(*points, strict=True))
     same = [(i, j) for i, j in combinations(range(len(x)), 2) if block[i] == block[j]]
     score = [np.sign(x[i] - x[j]) for i, j in same]
@@ -107,7 +134,9 @@ def test_why_there_is_no_correlation() -> None:
     assert why_not(rising, rising, zeros) == ""
 
 
-# -- tables --------------------------------------------------------------------------------------------------------------
+# -- tables
+# --------------------------------------------------------------------------------------------------------------
+
 
 def test_a_score_has_its_mean_its_rank_in_its_target_and_whether_it_is_kept() -> None:
     scored = pairs.scored(pairs.truth(), dropped=("uci/0",))
@@ -115,7 +144,11 @@ def test_a_score_has_its_mean_its_rank_in_its_target_and_whether_it_is_kept() ->
     assert len(found) == 2 * 5 * len(pairs.SCORES)
     for row in found.sample(12, random_state=0).to_dict("records"):
         mine = scored[(scored["pair"] == row["pair"]) & (scored["score"] == row["score"])]["value"]
-        rivals = scored[(scored["target"] == row["target"]) & (scored["score"] == row["score"])].groupby("pair")["value"].mean()
+        rivals = (
+            scored[(scored["target"] == row["target"]) & (scored["score"] == row["score"])]
+            .groupby("pair")["value"]
+            .mean()
+        )
         assert (row["n"], row["value"]) == (3, pytest.approx(mine.mean()))
         assert row["low"] <= row["value"] <= row["high"]
         assert row["rank"] == 1 + (rivals > mine.mean() + 1e-12).sum()
@@ -134,11 +167,17 @@ def test_what_came_is_the_protocols_choice_and_a_pair_that_lacks_trials_is_not_k
     rows = pairs.achieved(pairs.truth())
     rows = pd.concat([rows, rows.assign(step=0, **{OVERALL: -1.0})])
     half = rows[(rows["pair"] != "uci/0") | (rows["repetition"] > 0)]
-    found = outcomes(half, pairs.DESIGN, pairs.METRICS, factors=pairs.FACTORS, protocol="last", repetitions=3)
+    found = outcomes(
+        half, pairs.DESIGN, pairs.METRICS, factors=pairs.FACTORS, protocol="last", repetitions=3
+    )
     assert set(found["pair"]) == set(rows["pair"]) - {"uci/0"}
-    mine = found[(found["pair"] == "uci/1") & (found["method"] == "l2sp") & (found["metric"] == OVERALL)]
+    mine = found[
+        (found["pair"] == "uci/1") & (found["method"] == "l2sp") & (found["metric"] == OVERALL)
+    ]
     truth = pairs.truth().set_index("pair")["truth"]["uci/1"]
-    assert mine["value"].to_numpy() == pytest.approx([truth + 0.02 + 0.001 * number for number in range(3)])
+    assert mine["value"].to_numpy() == pytest.approx(
+        [truth + 0.02 + 0.001 * number for number in range(3)]
+    )
 
 
 def test_other_factors_are_averaged_over_and_must_all_be_there() -> None:
@@ -150,7 +189,9 @@ def test_other_factors_are_averaged_over_and_must_all_be_there() -> None:
     design = Design((*pairs.FACTORS, "epochs"), "method")
     found = outcomes(rows, design, [OVERALL], factors=pairs.FACTORS, protocol="last", repetitions=3)
     assert set(found["pair"]) == set(truth["pair"]) - {"uci/0"}
-    alone = outcomes(few, pairs.DESIGN, [OVERALL], factors=pairs.FACTORS, protocol="last", repetitions=3)
+    alone = outcomes(
+        few, pairs.DESIGN, [OVERALL], factors=pairs.FACTORS, protocol="last", repetitions=3
+    )
     both = found.merge(alone, on=["pair", "method", "metric", "repetition"])
     assert both["value_x"].to_numpy() == pytest.approx(both["value_y"].to_numpy() + 0.05)
 
@@ -160,7 +201,11 @@ def test_every_target_has_its_correlations_and_all_together() -> None:
     table, both = found["predictions"], found["predicted"]
     assert list(dict.fromkeys(table["target"])) == [POOLED, WITHIN, *pairs.TARGETS]
     for row in table[table["target"] != WITHIN].sample(10, random_state=0).to_dict("records"):
-        mine = both[(both["score"] == row["score"]) & (both["method"] == row["method"]) & (both["metric"] == row["metric"])]
+        mine = both[
+            (both["score"] == row["score"])
+            & (both["method"] == row["method"])
+            & (both["metric"] == row["metric"])
+        ]
         mine = mine if row["target"] == POOLED else mine[mine["target"] == row["target"]]
         assert row["pairs"] == len(mine)
         for name, reference in SCIPY.items():
@@ -178,24 +223,36 @@ def test_three_pairs_have_no_correlation_and_the_table_says_why() -> None:
 def test_a_factor_that_is_compared_and_tells_pairs_apart_leaves_one_line() -> None:
     design = Design(("dataset", "missing_ratio"), "backbone")
     scores = transferability(pairs.scored(pairs.truth()), pairs.FACTORS)
-    came = outcomes(pairs.achieved(pairs.truth(), methods=("plain",)), design, [OVERALL], factors=pairs.FACTORS, protocol="last",
-                    repetitions=3)
+    came = outcomes(
+        pairs.achieved(pairs.truth(), methods=("plain",)),
+        design,
+        [OVERALL],
+        factors=pairs.FACTORS,
+        protocol="last",
+        repetitions=3,
+    )
     both = predicted(scores, came, design, pairs.FACTORS)
     table = predictions(both, design, pairs.FACTORS)
     assert set(table["backbone"]) == {ALL}
-    assert table[(table["target"] == POOLED) & (table["score"] == "logme")]["pairs"].tolist() == [10]
+    assert table[(table["target"] == POOLED) & (table["score"] == "logme")]["pairs"].tolist() == [
+        10
+    ]
     costs = regret(scores, both, came, design, pairs.FACTORS)
     assert set(costs["backbone"]) == {ALL}
     assert FITTED in set(costs["score"])
 
 
-# -- OTCE ----------------------------------------------------------------------------------------------------------------
+# -- OTCE
+# ----------------------------------------------------------------------------------------------------------------
+
 
 def test_otce_is_fitted_on_the_other_targets_alone() -> None:
     found = pairs.told()["predicted"]
     of = found[(found["method"] == "plain") & (found["metric"] == OVERALL)]
     first = of.drop_duplicates("pair").set_index("pair")
-    wide = of.pivot(index="pair", columns="score", values="value").assign(outcome=first["mean"], target=first["target"])
+    wide = of.pivot(index="pair", columns="score", values="value").assign(
+        outcome=first["mean"], target=first["target"]
+    )
     for target in pairs.TARGETS:
         others, mine = wide[wide["target"] != target], wide[wide["target"] == target]
         inputs = np.column_stack([others["otce_w"], others["otce_ce"], np.ones(len(others))])
@@ -204,26 +261,46 @@ def test_otce_is_fitted_on_the_other_targets_alone() -> None:
         assert mine[FITTED].to_numpy() == pytest.approx(expected.to_numpy())
 
 
-@pytest.mark.parametrize("case", ["one target", "three pairs each", "always the same", "without ce"])
+@pytest.mark.parametrize(
+    "case", ["one target", "three pairs each", "always the same", "without ce"]
+)
 def test_otce_is_not_fitted_on_too_little(case: str) -> None:
-    truth = pairs.truth(targets=["uci"]) if case == "one target" else pairs.truth(
-        backbones=["a", "b", "c"] if case == "three pairs each" else pairs.BACKBONES)
+    truth = (
+        pairs.truth(targets=["uci"])
+        if case == "one target"
+        else pairs.truth(
+            backbones=["a", "b", "c"] if case == "three pairs each" else pairs.BACKBONES
+        )
+    )
     scored = pairs.scored(truth)
     if case == "always the same":
         scored.loc[scored["score"] == "otce_w", "value"] = 2.0
     if case == "without ce":
         scored = scored[scored["score"] != "otce_ce"]
     scores = transferability(scored, pairs.FACTORS)
-    came = outcomes(pairs.achieved(truth), pairs.DESIGN, [OVERALL], factors=pairs.FACTORS, protocol="last", repetitions=3)
+    came = outcomes(
+        pairs.achieved(truth),
+        pairs.DESIGN,
+        [OVERALL],
+        factors=pairs.FACTORS,
+        protocol="last",
+        repetitions=3,
+    )
     assert FITTED not in set(predicted(scores, came, pairs.DESIGN, pairs.FACTORS)["score"])
 
 
-# -- regret --------------------------------------------------------------------------------------------------------------
+# -- regret
+# --------------------------------------------------------------------------------------------------------------
+
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=7), st.data())
-def test_the_best_of_some_drawn_by_chance_is_the_mean_over_all_draws(values: list[float], data: st.DataObject) -> None:
+def test_the_best_of_some_drawn_by_chance_is_the_mean_over_all_draws(
+    values: list[float], data: st.DataObject
+) -> None:
     drawn = data.draw(st.integers(1, len(values)))
-    assert expected_best(values, drawn) == pytest.approx(np.mean([max(some) for some in combinations(values, drawn)]))
+    assert expected_best(values, drawn) == pytest.approx(
+        np.mean([max(some) for some in combinations(values, drawn)])
+    )
 
 
 def test_regret_is_the_best_less_the_best_that_is_kept() -> None:
@@ -232,11 +309,20 @@ def test_regret_is_the_best_less_the_best_that_is_kept() -> None:
     assert (costs["regret"] >= 0).all()
     assert (costs["spared"] + costs["keep"] == costs["pairs"]).all()
     for row in costs.sample(20, random_state=0).to_dict("records"):
-        mine = both[(both["target"] == row["target"]) & (both["method"] == row["method"]) & (both["metric"] == row["metric"])
-                    & (both["score"] == row["score"])].sort_values("value", ascending=False)
-        assert row["regret"] == pytest.approx(mine["mean"].max() - mine["mean"].head(row["keep"]).max(), abs=1e-9)
-        assert row["random"] == pytest.approx(mine["mean"].max() - np.mean(
-            [max(some) for some in combinations(mine["mean"], row["keep"])]), abs=1e-9)
+        mine = both[
+            (both["target"] == row["target"])
+            & (both["method"] == row["method"])
+            & (both["metric"] == row["metric"])
+            & (both["score"] == row["score"])
+        ].sort_values("value", ascending=False)
+        assert row["regret"] == pytest.approx(
+            mine["mean"].max() - mine["mean"].head(row["keep"]).max(), abs=1e-9
+        )
+        assert row["random"] == pytest.approx(
+            mine["mean"].max()
+            - np.mean([max(some) for some in combinations(mine["mean"], row["keep"])]),
+            abs=1e-9,
+        )
         assert row["low"] <= row["regret"] + 1e-9
     kept = costs.groupby(["target", "method", "metric", "score"])["regret"]
     assert (kept.diff().dropna() <= 1e-12).all()
@@ -251,19 +337,35 @@ def test_the_interval_of_regret_draws_repetitions_for_all_pairs_at_once() -> Non
     scored = pairs.scored(truth, names=("logme",))
     scored["value"] = np.where(scored["pair"] == "uci/0", 0.0, 1.0)
     scores = transferability(scored, pairs.FACTORS)
-    came = outcomes(rows, pairs.DESIGN, [OVERALL], factors=pairs.FACTORS, protocol="last", repetitions=5)
+    came = outcomes(
+        rows, pairs.DESIGN, [OVERALL], factors=pairs.FACTORS, protocol="last", repetitions=5
+    )
     both = predicted(scores, came, pairs.DESIGN, pairs.FACTORS)
-    row, = regret(scores, both, came, pairs.DESIGN, pairs.FACTORS).to_dict("records")
-    assert [row[name] for name in ("regret", "low", "high", "random")] == pytest.approx([0.1, 0.1, 0.1, 0.05])
+    (row,) = regret(scores, both, came, pairs.DESIGN, pairs.FACTORS).to_dict("records")
+    assert [row[name] for name in ("regret", "low", "high", "random")] == pytest.approx(
+        [0.1, 0.1, 0.1, 0.05]
+    )
 
 
 def test_equal_scores_are_kept_together() -> None:
     truth = pairs.truth(targets=["uci"], backbones=["a", "b", "c"])
     scored = pairs.scored(truth, names=("flat",), repetitions=1).assign(value=[1.0, 1.0, 0.0])
     scores = transferability(scored, pairs.FACTORS)
-    came = outcomes(pairs.achieved(truth, methods=("plain",)), pairs.DESIGN, [OVERALL], factors=pairs.FACTORS, protocol="last",
-                    repetitions=3)
-    found = regret(scores, predicted(scores, came, pairs.DESIGN, pairs.FACTORS), came, pairs.DESIGN, pairs.FACTORS)
+    came = outcomes(
+        pairs.achieved(truth, methods=("plain",)),
+        pairs.DESIGN,
+        [OVERALL],
+        factors=pairs.FACTORS,
+        protocol="last",
+        repetitions=3,
+    )
+    found = regret(
+        scores,
+        predicted(scores, came, pairs.DESIGN, pairs.FACTORS),
+        came,
+        pairs.DESIGN,
+        pairs.FACTORS,
+    )
     assert found[["keep", "spared"]].to_numpy().tolist() == [[1, 1], [2, 1]]
 
 
@@ -282,15 +384,29 @@ def test_only_known_pairs_count_and_losses_have_no_regret() -> None:
     truth = pairs.truth(targets=["uci"])
     scores = transferability(pairs.scored(truth, names=("logme",)), pairs.FACTORS)
     rows = pairs.achieved(truth, metrics=[OVERALL, "test/loss"])
-    came = outcomes(rows[rows["pair"] != "uci/2"], pairs.DESIGN, [OVERALL, "test/loss"], factors=pairs.FACTORS, protocol="last",
-                    repetitions=3)
-    found = regret(scores, predicted(scores, came, pairs.DESIGN, pairs.FACTORS), came, pairs.DESIGN, pairs.FACTORS)
+    came = outcomes(
+        rows[rows["pair"] != "uci/2"],
+        pairs.DESIGN,
+        [OVERALL, "test/loss"],
+        factors=pairs.FACTORS,
+        protocol="last",
+        repetitions=3,
+    )
+    found = regret(
+        scores,
+        predicted(scores, came, pairs.DESIGN, pairs.FACTORS),
+        came,
+        pairs.DESIGN,
+        pairs.FACTORS,
+    )
     assert set(found["metric"]) == {OVERALL}
     assert set(found["pairs"]) == {4}
     assert set(found["of"]) == {5}
 
 
-# -- bounds, and all together --------------------------------------------------------------------------------------------
+# -- bounds, and all together
+# --------------------------------------------------------------------------------------------
+
 
 def test_terms_of_a_bound_are_means_over_repetitions() -> None:
     scored = pairs.scored(pairs.truth())
@@ -300,9 +416,13 @@ def test_terms_of_a_bound_are_means_over_repetitions() -> None:
     mine = scored[(scored["pair"] == "uci/1") & (scored["score"] == "tta")]
     row = found[found["pair"] == "uci/1"].iloc[0]
     assert row["n"] == 3
-    assert row["distribution"] == pytest.approx((mine["tta/lipschitz"] * mine["tta/wasserstein"]).mean())
+    assert row["distribution"] == pytest.approx(
+        (mine["tta/lipschitz"] * mine["tta/wasserstein"]).mean()
+    )
     assert row["target_loss"] == pytest.approx(mine["tta/target_loss"].mean())
-    assert bounds(scored.drop(columns=[name for name in scored if name.startswith("tta/")]), pairs.FACTORS).empty
+    assert bounds(
+        scored.drop(columns=[name for name in scored if name.startswith("tta/")]), pairs.FACTORS
+    ).empty
 
 
 def test_conclusions_have_the_tables_and_leave_the_others_as_they_are() -> None:
@@ -322,7 +442,9 @@ def test_a_study_of_scores_has_scores_and_bounds_and_nothing_to_compare() -> Non
     scored = pairs.scored(pairs.truth())
     name = scored["pair"] + scored["score"]
     trials = scored.assign(trial=range(len(scored)), sweep=name, point=name, status="done")
-    about = About(title="t", design=replace(pairs.DESIGN, compared="score"), protocol="last", repetitions=3)
+    about = About(
+        title="t", design=replace(pairs.DESIGN, compared="score"), protocol="last", repetitions=3
+    )
     found = conclude_scores(trials, scored, about)
     assert len(found.transferability) == 50
     assert len(found.bounds) == 10
@@ -333,9 +455,20 @@ def test_a_study_of_scores_has_scores_and_bounds_and_nothing_to_compare() -> Non
 def test_nothing_known_gives_empty_tables_with_their_columns() -> None:
     scored = pairs.scored(pairs.truth())
     scores = transferability(scored, pairs.FACTORS)
-    came = outcomes(pairs.achieved(pairs.truth()).iloc[:0], pairs.DESIGN, pairs.METRICS, factors=pairs.FACTORS, protocol="last")
+    came = outcomes(
+        pairs.achieved(pairs.truth()).iloc[:0],
+        pairs.DESIGN,
+        pairs.METRICS,
+        factors=pairs.FACTORS,
+        protocol="last",
+    )
     both = predicted(scores, came, pairs.DESIGN, pairs.FACTORS)
-    for table in (came, both, predictions(both, pairs.DESIGN, pairs.FACTORS),
-                  regret(scores, both, came, pairs.DESIGN, pairs.FACTORS), transferability(scored.iloc[:0], pairs.FACTORS)):
+    for table in (
+        came,
+        both,
+        predictions(both, pairs.DESIGN, pairs.FACTORS),
+        regret(scores, both, came, pairs.DESIGN, pairs.FACTORS),
+        transferability(scored.iloc[:0], pairs.FACTORS),
+    ):
         assert table.empty
         assert len(table.columns) > 3

@@ -19,7 +19,8 @@ def little() -> pd.DataFrame:
         test__overall_accuracy={("a", 0): [[0.5], [0.6]], ("a", 1): [[0.7], [0.9]]},
         test__seen_accuracy={("a", 0): [[0.9], [1.0]], ("a", 1): [[0.8], [0.9]]},
         test__missing_accuracy={("a", 0): [[0.1], [0.2]], ("a", 1): [[0.6], [0.9]]},
-        validation__source_missing_accuracy={("a", 0): [[0.1], [0.1]], ("a", 1): [[0.3], [0.3]]})
+        validation__source_missing_accuracy={("a", 0): [[0.1], [0.1]], ("a", 1): [[0.3], [0.3]]},
+    )
 
 
 def row(found: pd.DataFrame, protocol: str, metric: str) -> pd.Series:
@@ -30,7 +31,13 @@ def row(found: pd.DataFrame, protocol: str, metric: str) -> pd.Series:
 
 def test_the_gap_is_what_the_oracle_has_more() -> None:
     found = protocols(little(), DESIGN, [OVERALL, SEEN])
-    assert set(found["protocol"]) == {"last", "seen_validation", "source_validation", "hypervolume", "oracle"}
+    assert set(found["protocol"]) == {
+        "last",
+        "seen_validation",
+        "source_validation",
+        "hypervolume",
+        "oracle",
+    }
     blind = row(found, "seen_validation", OVERALL)
     assert (blind["n"], blind["mean"]) == (2, pytest.approx(0.55))
     assert blind["gap"] == pytest.approx(0.25)
@@ -42,12 +49,16 @@ def test_the_gap_is_what_the_oracle_has_more() -> None:
 
 def test_hypervolume_is_that_of_what_is_submitted() -> None:
     found = protocols(little(), DESIGN, [OVERALL])
-    assert row(found, "seen_validation", "hypervolume")["mean"] == pytest.approx((0.9 * 0.1 + 1.0 * 0.2) / 2)
+    assert row(found, "seen_validation", "hypervolume")["mean"] == pytest.approx(
+        (0.9 * 0.1 + 1.0 * 0.2) / 2
+    )
     # Both points: (0.9, 0.1) and (0.8, 0.6); (1.0, 0.2) and (0.9, 0.9).
     both = ((0.8 * 0.6 + 0.1 * 0.1) + (0.9 * 0.9 + 0.1 * 0.2)) / 2
     assert row(found, "hypervolume", "hypervolume")["mean"] == pytest.approx(both)
     assert row(found, "oracle", "hypervolume")["mean"] == pytest.approx(both)
-    assert row(found, "source_validation", "hypervolume")["gap"] == pytest.approx(both - (0.8 * 0.6 + 0.9 * 0.9) / 2)
+    assert row(found, "source_validation", "hypervolume")["gap"] == pytest.approx(
+        both - (0.8 * 0.6 + 0.9 * 0.9) / 2
+    )
 
 
 def test_without_test_accuracy_there_is_no_gap() -> None:
@@ -57,11 +68,26 @@ def test_without_test_accuracy_there_is_no_gap() -> None:
     assert np.isnan(found["gap"]).all()
 
 
-def test_groups_and_users_protocols_stand_in_rows_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    frame = pd.concat([little().assign(dataset=name, sweep=f"{name}/a", point=lambda rows, name=name: name + rows["point"],
-                                       trial=lambda rows, name=name: name + rows["trial"]) for name in ("x", "y")])
-    found = protocols(frame, Design(("dataset",), "method"), [OVERALL],
-                      names=["last", "htsweep.selection.protocols:seen_validation"])
+def test_groups_and_users_protocols_stand_in_rows_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frame = pd.concat(
+        [
+            little().assign(
+                dataset=name,
+                sweep=f"{name}/a",
+                point=lambda rows, name=name: name + rows["point"],
+                trial=lambda rows, name=name: name + rows["trial"],
+            )
+            for name in ("x", "y")
+        ]
+    )
+    found = protocols(
+        frame,
+        Design(("dataset",), "method"),
+        [OVERALL],
+        names=["last", "htsweep.selection.protocols:seen_validation"],
+    )
     assert len(found) == 2 * 2 * 2
     assert list(found.columns[:4]) == ["dataset", "method", "sweep", "protocol"]
 

@@ -16,27 +16,41 @@ from htsweep.analysis.ranks import cliques, critical_difference, ranks
 
 DESIGN = Design(("dataset",), "method")
 TREES = {
-    "adult": (0.763, 0.768, 0.771, 0.798), "breast cancer": (0.599, 0.591, 0.590, 0.569),
-    "breast cancer wisconsin": (0.954, 0.971, 0.968, 0.967), "cmc": (0.628, 0.661, 0.654, 0.657),
-    "ionosphere": (0.882, 0.888, 0.886, 0.898), "iris": (0.936, 0.931, 0.916, 0.931),
-    "liver disorders": (0.661, 0.668, 0.609, 0.685), "lung cancer": (0.583, 0.583, 0.563, 0.625),
-    "lymphography": (0.775, 0.838, 0.866, 0.875), "mushroom": (1.000, 1.000, 1.000, 1.000),
-    "primary tumor": (0.940, 0.962, 0.965, 0.962), "rheum": (0.619, 0.666, 0.614, 0.669),
-    "voting": (0.972, 0.981, 0.9751, 0.975), "wine": (0.957, 0.978, 0.946, 0.970),
+    "adult": (0.763, 0.768, 0.771, 0.798),
+    "breast cancer": (0.599, 0.591, 0.590, 0.569),
+    "breast cancer wisconsin": (0.954, 0.971, 0.968, 0.967),
+    "cmc": (0.628, 0.661, 0.654, 0.657),
+    "ionosphere": (0.882, 0.888, 0.886, 0.898),
+    "iris": (0.936, 0.931, 0.916, 0.931),
+    "liver disorders": (0.661, 0.668, 0.609, 0.685),
+    "lung cancer": (0.583, 0.583, 0.563, 0.625),
+    "lymphography": (0.775, 0.838, 0.866, 0.875),
+    "mushroom": (1.000, 1.000, 1.000, 1.000),
+    "primary tumor": (0.940, 0.962, 0.965, 0.962),
+    "rheum": (0.619, 0.666, 0.614, 0.669),
+    "voting": (0.972, 0.981, 0.9751, 0.975),
+    "wine": (0.957, 0.978, 0.946, 0.970),
 }
-"""AUC of C4.5 and three variants on 14 data sets: Demsar 2006, table 6, which ranks `voting` by more than three decimals."""
+"""AUC of C4.5 and three variants on 14 data sets: Demsar 2006, table 6, which ranks `voting` by
+more than three decimals.
+"""
 NAMES = ("C4.5", "C4.5+m", "C4.5+cf", "C4.5+m+cf")
 
 
 def scores(table: dict[str, tuple[float, ...]], names: tuple[str, ...] = NAMES) -> pd.DataFrame:
-    return pd.DataFrame([
-        {"dataset": dataset, "method": name, "repetition": 0, "auc": value}
-        for dataset, values in table.items() for name, value in zip(names, values, strict=True)])
+    return pd.DataFrame(
+        [
+            {"dataset": dataset, "method": name, "repetition": 0, "auc": value}
+            for dataset, values in table.items()
+            for name, value in zip(names, values, strict=True)
+        ]
+    )
 
 
 def test_demsars_worked_example() -> None:
     found = ranks(scores(TREES), DESIGN, ["auc"]).set_index("method")
-    printed = {"C4.5": 3.143, "C4.5+m": 2.000, "C4.5+cf": 2.893, "C4.5+m+cf": 1.964}  # the last line of his table 6
+    # The last line of his table 6
+    printed = {"C4.5": 3.143, "C4.5+m": 2.000, "C4.5+cf": 2.893, "C4.5+m+cf": 1.964}
     assert {name: round(rank, 3) for name, rank in found["rank"].items()} == printed
     assert set(found["blocks"]) == {14}
     assert round(found["critical_difference"].iloc[0], 2) == 1.25  # his section 3.2.2
@@ -52,7 +66,9 @@ def test_demsars_worked_example() -> None:
 def test_demsars_critical_values() -> None:
     """His table 5 at 5 %: q for 2 to 10 classifiers."""
     q = [critical_difference(k, 1) / math.sqrt(k * (k + 1) / 6) for k in range(2, 11)]
-    assert q == pytest.approx([1.960, 2.343, 2.569, 2.728, 2.850, 2.949, 3.031, 3.102, 3.164], abs=0.0011)
+    assert q == pytest.approx(
+        [1.960, 2.343, 2.569, 2.728, 2.850, 2.949, 3.031, 3.102, 3.164], abs=0.0011
+    )
 
 
 def test_ranks_worked_by_hand() -> None:
@@ -63,8 +79,12 @@ def test_ranks_worked_by_hand() -> None:
 
 
 def test_a_block_is_the_mean_over_repetitions() -> None:
-    table = pd.concat([scores({"a": (0.9, 0.5), "b": (0.9, 0.5)}, ("x", "y")),
-                       scores({"a": (0.1, 0.9), "b": (0.1, 0.2)}, ("x", "y")).assign(repetition=1)])
+    table = pd.concat(
+        [
+            scores({"a": (0.9, 0.5), "b": (0.9, 0.5)}, ("x", "y")),
+            scores({"a": (0.1, 0.9), "b": (0.1, 0.2)}, ("x", "y")).assign(repetition=1),
+        ]
+    )
     found = ranks(table, DESIGN, ["auc"]).set_index("method")
     assert found["rank"].to_dict() == {"x": 1.5, "y": 1.5}
     assert math.isnan(found["friedman_p"].iloc[0])  # two methods
@@ -83,13 +103,25 @@ def test_who_is_not_in_all_groups_is_not_ranked() -> None:
     assert found["rank"].tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("table", [
-    scores({"a": (0.9, 0.8)}, ("x", "y")), scores({"a": (0.9,), "b": (0.8,)}, ("x",)), scores({}, ()).reindex(columns=[
-        "dataset", "method", "repetition", "auc"])])
+@pytest.mark.parametrize(
+    "table",
+    [
+        scores({"a": (0.9, 0.8)}, ("x", "y")),
+        scores({"a": (0.9,), "b": (0.8,)}, ("x",)),
+        scores({}, ()).reindex(columns=["dataset", "method", "repetition", "auc"]),
+    ],
+)
 def test_one_group_or_one_method_has_no_ranks(table: pd.DataFrame) -> None:
     found = ranks(table, DESIGN, ["auc"])
     assert len(found) == 0
-    assert found.columns.tolist() == ["metric", "method", "rank", "blocks", "friedman_p", "critical_difference"]
+    assert found.columns.tolist() == [
+        "metric",
+        "method",
+        "rank",
+        "blocks",
+        "friedman_p",
+        "critical_difference",
+    ]
 
 
 def test_without_groups_there_are_no_ranks() -> None:
@@ -110,15 +142,30 @@ def test_the_bars_of_demsars_diagram() -> None:
     at_10 = critical_difference(4, 14, 0.10)
     assert round(at_10, 2) == 1.12
     # His figure 1(a).
-    assert cliques(found.assign(critical_difference=at_10)) == [["C4.5+m+cf", "C4.5+m", "C4.5+cf"], ["C4.5+cf", "C4.5"]]
+    assert cliques(found.assign(critical_difference=at_10)) == [
+        ["C4.5+m+cf", "C4.5+m", "C4.5+cf"],
+        ["C4.5+cf", "C4.5"],
+    ]
     assert cliques(found.iloc[:0]) == []
 
 
 @given(places=st.lists(st.integers(2, 20), min_size=1, max_size=9), apart=st.integers(1, 8))
-def test_bars_are_the_largest_runs_within_the_critical_difference(places: list[int], apart: int) -> None:
-    table = pd.DataFrame({"method": [str(k) for k in range(len(places))], "rank": places, "critical_difference": apart})
+def test_bars_are_the_largest_runs_within_the_critical_difference(
+    places: list[int], apart: int
+) -> None:
+    table = pd.DataFrame(
+        {
+            "method": [str(k) for k in range(len(places))],
+            "rank": places,
+            "critical_difference": apart,
+        }
+    )
     order = sorted(range(len(places)), key=lambda k: places[k])
-    runs = [order[first:last] for first, last in itertools.combinations(range(len(order) + 1), 2) if last - first > 1]
+    runs = [
+        order[first:last]
+        for first, last in itertools.combinations(range(len(order) + 1), 2)
+        if last - first > 1
+    ]
     near = [set(run) for run in runs if places[run[-1]] - places[run[0]] < apart]
     largest = [run for run in near if not any(run < other for other in near)]
     assert [set(map(int, bar)) for bar in cliques(table)] == largest

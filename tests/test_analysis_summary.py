@@ -27,13 +27,18 @@ def test_the_summary_of_the_little_study() -> None:
     found = summarise(selection.choose(frame, "last"), design(frame.columns))
     assert found["metric"].unique().tolist() == list(METRICS)
     row = found[(found["method"] == "l2sp") & (found["metric"] == "test/seen_accuracy")].iloc[0]
-    # Values 0.982, 0.990, 0.986, without skewness: of the 27 samples' means one is 0.982 and three are 0.98333, so that 2.5 %
-    # from below is 0.982; 0.990 from above in the same way.
+    # Values 0.982, 0.990, 0.986, without skewness: of the 27 samples' means one is 0.982 and three
+    # are 0.98333, so that 2.5 % from below is 0.982; 0.990 from above in the same way.
     assert (row["n"], row["step"], row["role"]) == (3, 1, "")
     assert (row["mean"], row["iqm"]) == (pytest.approx(0.986), pytest.approx(0.986))
     assert (row["low"], row["high"]) == (pytest.approx(0.982), pytest.approx(0.990))
     assert found.groupby("method")["role"].first().to_dict() == {
-        "source": "source", "plain": "", "l2sp": "", "selective_distillation": "", "oracle": "bound"}
+        "source": "source",
+        "plain": "",
+        "l2sp": "",
+        "selective_distillation": "",
+        "oracle": "bound",
+    }
 
 
 def test_one_repetition_has_a_mean_and_no_interval() -> None:
@@ -45,9 +50,13 @@ def test_one_repetition_has_a_mean_and_no_interval() -> None:
 
 
 def test_sweeps_that_no_factor_tells_apart_are_not_mixed() -> None:
-    frame = pd.concat([digits({"l2sp": (0.9, 0.1)}), digits({"l2sp": (0.5, 0.5)}, datasets=("other",))])
+    frame = pd.concat(
+        [digits({"l2sp": (0.9, 0.1)}), digits({"l2sp": (0.5, 0.5)}, datasets=("other",))]
+    )
     frame = frame.assign(dataset="same")
-    found = summarise(selection.choose(frame, "last"), design(frame.columns), ["test/seen_accuracy"])
+    found = summarise(
+        selection.choose(frame, "last"), design(frame.columns), ["test/seen_accuracy"]
+    )
     assert found["mean"].tolist() == pytest.approx([0.9, 0.5])
 
 
@@ -71,7 +80,16 @@ def test_no_choice_gives_an_empty_summary() -> None:
 
 def test_a_summary_has_the_interquartile_mean_of_what_there_is() -> None:
     values = [0.1, 0.9, 0.3, 0.4, 0.2, 0.35, math.nan, 0.5, 0.0]
-    frame = pd.DataFrame({"method": "a", "sweep": "s", "point": "p", "step": 1, "repetition": range(9), "test/m": values})
+    frame = pd.DataFrame(
+        {
+            "method": "a",
+            "sweep": "s",
+            "point": "p",
+            "step": 1,
+            "repetition": range(9),
+            "test/m": values,
+        }
+    )
     row = summarise(frame, Design((), "method")).iloc[0]
     # Of eight numbers two fall at either end.
     assert (row["n"], row["iqm"]) == (8, pytest.approx((0.2 + 0.3 + 0.35 + 0.4) / 4))
@@ -86,9 +104,18 @@ def test_the_interquartile_mean_is_scipys_trimmed_mean(values: list[float]) -> N
 def scores(sizes: Mapping[str, int], method: str = "a", seed: int = 0) -> pd.DataFrame:
     """Random accuracies of so many repetitions in each dataset."""
     random = np.random.default_rng(seed)
-    return pd.DataFrame([
-        {"dataset": dataset, "method": method, "repetition": repetition, "test/m": random.beta(8, 2) - 0.3 * (dataset == "y")}
-        for dataset, size in sizes.items() for repetition in range(size)])
+    return pd.DataFrame(
+        [
+            {
+                "dataset": dataset,
+                "method": method,
+                "repetition": repetition,
+                "test/m": random.beta(8, 2) - 0.3 * (dataset == "y"),
+            }
+            for dataset, size in sizes.items()
+            for repetition in range(size)
+        ]
+    )
 
 
 def test_an_aggregate_is_scipys_stratified_bootstrap() -> None:
@@ -96,22 +123,41 @@ def test_an_aggregate_is_scipys_stratified_bootstrap() -> None:
     row = aggregate(frame, GROUPED).iloc[0]
     strata = [rows["test/m"].to_numpy() for _, rows in frame.groupby("dataset")]
     assert (row["groups"], row["n"]) == (3, 20)
-    for name, of in (("mean", np.mean), ("iqm", lambda x, axis: stats.trim_mean(x, 0.25, axis=axis))):
-        def statistic(*samples: np.ndarray, axis: int, of: Callable[..., np.ndarray] = of) -> np.ndarray:
+    for name, of in (
+        ("mean", np.mean),
+        ("iqm", lambda x, axis: stats.trim_mean(x, 0.25, axis=axis)),
+    ):
+
+        def statistic(
+            *samples: np.ndarray, axis: int, of: Callable[..., np.ndarray] = of
+        ) -> np.ndarray:
             return of(np.concatenate(samples, axis=axis), axis=axis)
 
-        theirs = stats.bootstrap(strata, statistic, method="percentile", n_resamples=20_000, vectorized=True,
-                                 rng=np.random.default_rng(1)).confidence_interval
+        theirs = stats.bootstrap(
+            strata,
+            statistic,
+            method="percentile",
+            n_resamples=20_000,
+            vectorized=True,
+            rng=np.random.default_rng(1),
+        ).confidence_interval
         assert row[name] == pytest.approx(statistic(*strata, axis=0))
         # 2,000 samples put an end of it within about 3 % of the width.
         width = theirs.high - theirs.low
-        assert (row[f"{name} low"], row[f"{name} high"]) == pytest.approx((theirs.low, theirs.high), abs=0.06 * width)
+        assert (row[f"{name} low"], row[f"{name} high"]) == pytest.approx(
+            (theirs.low, theirs.high), abs=0.06 * width
+        )
 
 
 def test_runs_are_drawn_within_their_group() -> None:
     """Groups far apart add nothing to the interval; drawn from all runs alike, it would be wide."""
-    frame = pd.DataFrame([{"dataset": dataset, "method": "a", "repetition": r, "test/m": value}
-                          for dataset, value in (("x", 0.1), ("y", 0.9)) for r in range(4)])
+    frame = pd.DataFrame(
+        [
+            {"dataset": dataset, "method": "a", "repetition": r, "test/m": value}
+            for dataset, value in (("x", 0.1), ("y", 0.9))
+            for r in range(4)
+        ]
+    )
     row = aggregate(frame, GROUPED).iloc[0]
     assert (row["mean low"], row["mean"], row["mean high"]) == (0.5, 0.5, 0.5)
     assert (row["iqm low"], row["iqm high"]) == (row["iqm"], row["iqm"])
@@ -132,7 +178,10 @@ def test_an_aggregate_depends_on_neither_order_nor_other_methods(data: st.DataOb
     frame.loc[len(frame)] = ["x", "a", 9, math.nan]
     found = aggregate(frame.iloc[data.draw(st.permutations(range(len(frame))))], GROUPED)
     pd.testing.assert_frame_equal(
-        found[found["method"] == "a"].reset_index(drop=True), aggregate(mine, GROUPED), check_exact=True)
+        found[found["method"] == "a"].reset_index(drop=True),
+        aggregate(mine, GROUPED),
+        check_exact=True,
+    )
 
 
 def test_an_aggregate_without_groups_or_rows() -> None:
@@ -142,14 +191,26 @@ def test_an_aggregate_without_groups_or_rows() -> None:
     nothing = aggregate(frame.iloc[:0], GROUPED)
     assert len(nothing) == 0
     assert nothing.columns.tolist() == [
-        "method", "metric", "groups", "n", "mean", "mean low", "mean high", "iqm", "iqm low", "iqm high"]
+        "method",
+        "metric",
+        "groups",
+        "n",
+        "mean",
+        "mean low",
+        "mean high",
+        "iqm",
+        "iqm low",
+        "iqm high",
+    ]
 
 
 def sign_flip(differences: list[float]) -> float:
     """The exact two-sided p: the share of sign patterns whose sum is at least as far from 0."""
     seen = abs(sum(differences))
-    sums = [abs(sum(sign * one for sign, one in zip(signs, differences, strict=True)))
-            for signs in itertools.product((1, -1), repeat=len(differences))]
+    sums = [
+        abs(sum(sign * one for sign, one in zip(signs, differences, strict=True)))
+        for signs in itertools.product((1, -1), repeat=len(differences))
+    ]
     return sum(total >= seen - 1e-12 for total in sums) / len(sums)
 
 
@@ -167,7 +228,11 @@ def test_how_many_repetitions_a_paired_test_needs(alpha: float, needed: int) -> 
 @pytest.mark.parametrize(("comparisons", "needed"), [(1, 6), (2, 7), (3, 7), (4, 8), (18, 10)])
 def test_a_family_needs_more_repetitions(comparisons: int, needed: int) -> None:
     assert repetitions_needed(0.05, comparisons) == needed
-    assert least_holm(np.full(comparisons, needed)).max() < 0.05 <= least_holm(np.full(comparisons, needed - 1)).min()
+    assert (
+        least_holm(np.full(comparisons, needed)).max()
+        < 0.05
+        <= least_holm(np.full(comparisons, needed - 1)).min()
+    )
     with pytest.raises(ValueError, match="comparisons >= 1"):
         repetitions_needed(0.05, 0)
 

@@ -22,8 +22,10 @@ METHOD = Design((), "method")
 
 def cells(points: list[tuple[float, float]], reference: tuple[int, int]) -> int:
     """Unit cells above the reference whose upper corner some point is as good as; a NaN is as good as nothing."""
-    return sum(any(x >= a + 1 and y >= b + 1 for x, y in points)
-               for a, b in itertools.product(range(reference[0], 6), range(reference[1], 6)))
+    return sum(
+        any(x >= a + 1 and y >= b + 1 for x, y in points)
+        for a, b in itertools.product(range(reference[0], 6), range(reference[1], 6))
+    )
 
 
 def array(points: list[tuple[float, float]]) -> np.ndarray:
@@ -31,14 +33,17 @@ def array(points: list[tuple[float, float]]) -> np.ndarray:
 
 
 @given(points=POINTS, reference=REFERENCE)
-def test_an_area_is_the_number_of_its_cells(points: list[tuple[float, float]], reference: tuple[int, int]) -> None:
+def test_an_area_is_the_number_of_its_cells(
+    points: list[tuple[float, float]], reference: tuple[int, int]
+) -> None:
     assert volumes.above(array(points), reference) == cells(points, reference)
     assert volumes.above(array(points + points[:3]), reference) == cells(points, reference)
 
 
 @given(sets=st.lists(POINTS, min_size=1, max_size=5), reference=REFERENCE)
 def test_a_contribution_is_what_only_that_set_covers(
-    sets: list[list[tuple[float, float]]], reference: tuple[int, int],
+    sets: list[list[tuple[float, float]]],
+    reference: tuple[int, int],
 ) -> None:
     found = volumes.contributions([array(one) for one in sets], reference)
     for mine, contribution in enumerate(found):
@@ -48,8 +53,16 @@ def test_a_contribution_is_what_only_that_set_covers(
 
 def study(**methods: list[list[tuple[float, float]]]) -> pd.DataFrame:
     """Measurements of methods: for each, per point, (seen, missing) of each repetition."""
-    seen = {(name, k): [[pair[0]] for pair in point] for name, points in methods.items() for k, point in enumerate(points)}
-    missing = {(name, k): [[pair[1]] for pair in point] for name, points in methods.items() for k, point in enumerate(points)}
+    seen = {
+        (name, k): [[pair[0]] for pair in point]
+        for name, points in methods.items()
+        for k, point in enumerate(points)
+    }
+    missing = {
+        (name, k): [[pair[1]] for pair in point]
+        for name, points in methods.items()
+        for k, point in enumerate(points)
+    }
     return measured(seen, SEEN, test__missing_accuracy=missing)
 
 
@@ -58,8 +71,9 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_a_study_worked_by_hand() -> None:
-    # Repetition 0: a covers 4x1 + 2x3 - 2x1 = 8, b covers 3x2 = 6, both 9, of which only a 3 and only b 1 (3x2 less 2x2, 3x1).
-    # Repetition 1: a covers 4x2 = 8 with either point, b covers 2x5 = 10, both 14: only a 4, only b 6.
+    # Repetition 0: a covers 4x1 + 2x3 - 2x1 = 8, b covers 3x2 = 6, both 9, of which only a 3 and
+    # only b 1 (3x2 less 2x2, 3x1). Repetition 1: a covers 4x2 = 8 with either point, b covers 2x5 =
+    # 10, both 14: only a 4, only b 6.
     found = table(study(a=[[(4, 1), (4, 2)], [(2, 3), (4, 2)]], b=[[(3, 2), (2, 5)]]))
     assert found.loc[("a", "origin"), ["n", "volume", "contribution"]].tolist() == [2, 8, 3.5]
     assert found.loc[("b", "origin"), ["n", "volume", "contribution"]].tolist() == [2, 8, 3.5]
@@ -69,9 +83,14 @@ def test_a_study_worked_by_hand() -> None:
 
 
 def test_the_source_is_the_reference_of_its_own_repetition() -> None:
-    # Above (1, 1) a point (3, 2) covers 2x1, above (2, 0) it covers 1x2; above the mean source (1.5, 0.5) it covers 1.5x1.5.
+    # Above (1, 1) a point (3, 2) covers 2x1, above (2, 0) it covers 1x2; above the mean source
+    # (1.5, 0.5) it covers 1.5x1.5.
     found = table(study(source=[[(1, 1), (2, 0)]], a=[[(3, 2), (3, 2)]]))
-    assert found.loc[("a", "source"), ["volume", "contribution", "volume of means"]].tolist() == [2, 2, 2.25]
+    assert found.loc[("a", "source"), ["volume", "contribution", "volume of means"]].tolist() == [
+        2,
+        2,
+        2.25,
+    ]
     assert found.loc[("source", "source"), "volume"] == 0
     assert found.loc["source", "role"].tolist() == ["source", "source"]
 
@@ -107,7 +126,8 @@ def test_a_contribution_counts_only_repetitions_that_all_have() -> None:
     frame.loc[(frame["method"] == "b") & (frame["repetition"] == 1), SEEN] = math.nan
     found = table(frame)
     assert found.loc[("a", "origin"), "volume"] == 10
-    # In repetition 0 both cover 5 and b alone 3; in repetition 1 there is no b, and a would be given all of its 16.
+    # In repetition 0 both cover 5 and b alone 3; in repetition 1 there is no b, and a would be
+    # given all of its 16.
     assert found.loc[("a", "origin"), "contribution"] == 2
 
 

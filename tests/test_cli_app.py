@@ -14,7 +14,9 @@ Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
+def call(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Call:
     monkeypatch.chdir(tmp_path)
 
     def run(*words: str) -> tuple[int, str, str]:
@@ -37,12 +39,27 @@ def done(call: Call, study_file: Callable[..., Path]) -> str:
 def test_help_lists_every_command(call: Call) -> None:
     code, said, _ = call("--help")
     assert code == 0
-    for command in ("new", "plan", "launch", "status", "pareto", "report", "export", "ui", "mirror", "list", "doctor",
-                    "compare", "query"):
+    for command in (
+        "new",
+        "plan",
+        "launch",
+        "status",
+        "pareto",
+        "report",
+        "export",
+        "ui",
+        "mirror",
+        "list",
+        "doctor",
+        "compare",
+        "query",
+    ):
         assert f" {command} " in said
 
 
-def test_a_wrong_study_exits_with_2_and_no_traceback(call: Call, study_file: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_wrong_study_exits_with_2_and_no_traceback(
+    call: Call, study_file: Callable[..., Path], tmp_path: Path
+) -> None:
     path = str(study_file("task: toy\ngrid: {z: [1]}\nselect: lst\n"))
     for command in ("plan", "launch", "status", "pareto", "report", "export", "mirror", "query"):
         code, _, said = call(command, path)
@@ -65,7 +82,9 @@ def test_plan_touches_nothing(call: Call, study_file: Callable[..., Path], tmp_p
     assert sorted(tmp_path.rglob("*")) == sorted([*before, Path(path)])
 
 
-def test_a_launch_ends_with_a_table_and_paths(call: Call, study_file: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_launch_ends_with_a_table_and_paths(
+    call: Call, study_file: Callable[..., Path], tmp_path: Path
+) -> None:
     path = str(study_file(TOY))
     code, said, _ = call("launch", path, "--on", "inline", "--no-mirror")
     assert code == 0
@@ -103,7 +122,11 @@ def test_reports_and_exports(call: Call, done: str, tmp_path: Path) -> None:
     code, said, _ = call("report", done, "--out", "told", "--figures", "two")
     assert code == 0
     assert "has the highest overall accuracy" in said
-    assert (tmp_path / "told" / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert (
+        (tmp_path / "told" / "report.html")
+        .read_text(encoding="utf-8")
+        .startswith("<!DOCTYPE html>")
+    )
     drawn = {path.name for path in (tmp_path / "told" / "figures" / "two_column").iterdir()}
     assert {"frontier.png", "frontier.svg", "frontier.pdf", "costs.pdf"} <= drawn
     assert r"\toprule" in (tmp_path / "told" / "report.tex").read_text()
@@ -137,8 +160,18 @@ def test_list(call: Call) -> None:
 
 
 def test_new_writes_a_study_that_reads(call: Call, tmp_path: Path) -> None:
-    words = ["new", "mine.yaml", "--missing-ratio", "0.3,0.5", "--method", "plain,l2sp", "--weight", "l2sp.backbone=0.01,0.1",
-             "--repetitions", "5"]
+    words = [
+        "new",
+        "mine.yaml",
+        "--missing-ratio",
+        "0.3,0.5",
+        "--method",
+        "plain,l2sp",
+        "--weight",
+        "l2sp.backbone=0.01,0.1",
+        "--repetitions",
+        "5",
+    ]
     code, said, _ = call(*words)
     assert code == 0
     assert "htsweep plan mine.yaml" in said
@@ -154,7 +187,9 @@ def test_new_writes_a_study_that_reads(call: Call, tmp_path: Path) -> None:
 
 def test_interrupted_inline(call: Call, study_file: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "stopping_module.py").write_text(
-        "def stops(config, workspace):\n    yield {'step': 0, 'a': 1.0}\n    raise KeyboardInterrupt\n")
+        "def stops(config, workspace):\n    yield {'step': 0, 'a': 1.0}\n    raise "
+        "KeyboardInterrupt\n"
+    )
     path = str(study_file("task: stopping_module:stops\n"))
     code, said, _ = call("launch", path, "--on", "inline", "--no-mirror")
     assert code == 130

@@ -84,9 +84,14 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "FREE_GIB", 10**9)
     code, failed = examined(str(tmp_path))
     assert (code, set(failed)) == (1, {"disk", "storage"})
-    assert failed["disk"][1] == "free at least 1000000000 GiB there, or give --results a folder on another disk"
-    assert failed["storage"] == (f"{tmp_path} cannot be written: No space left on device",
-                                 "free some space on its disk, or give another folder by --results")
+    assert (
+        failed["disk"][1]
+        == "free at least 1000000000 GiB there, or give --results a folder on another disk"
+    )
+    assert failed["storage"] == (
+        f"{tmp_path} cannot be written: No space left on device",
+        "free some space on its disk, or give another folder by --results",
+    )
 
 
 def test_no_folder_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,30 +106,51 @@ def test_no_folder_for_temporary_files(tmp_path: Path, monkeypatch: pytest.Monke
     assert "set the environment variable TMPDIR" in failed["temporary"][1]
 
 
-def test_whatever_a_check_raises_has_a_remedy_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whatever_a_check_raises_has_a_remedy_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(doctor, "FREE_GIB", 0)
     raised = {
-        "_ray": ResourceError("no folder is short enough for Ray's sockets\nset TMPDIR to a folder with a shorter path"),
-        "_devices": subprocess.TimeoutExpired(["python"], 120), "_mlflow": KeyError("tables"),
+        "_ray": ResourceError(
+            "no folder is short enough for Ray's sockets\nset TMPDIR to a folder with a shorter "
+            "path"
+        ),
+        "_devices": subprocess.TimeoutExpired(["python"], 120),
+        "_mlflow": KeyError("tables"),
     }
     for name, error in raised.items():
+
         def check(error: Exception = error) -> doctor.Finding:
             raise error
 
         monkeypatch.setattr(doctor, name, check)
     code, failed = examined(str(tmp_path))
     assert code == 1
-    assert failed["ray"] == ("no folder is short enough for Ray's sockets", "set TMPDIR to a folder with a shorter path")
-    assert failed["devices"] == ("no answer within 120 s", "the disk that holds the packages may be slow; run this again")
+    assert failed["ray"] == (
+        "no folder is short enough for Ray's sockets",
+        "set TMPDIR to a folder with a shorter path",
+    )
+    assert failed["devices"] == (
+        "no answer within 120 s",
+        "the disk that holds the packages may be slow; run this again",
+    )
     assert failed["mlflow"][0] == "KeyError: 'tables'"
     assert failed["mlflow"][1].startswith("reinstall the packages (uv sync)")
 
 
-@pytest.mark.parametrize(("number", "hint"), [
-    (errno.ENOSPC, "free some space"), (errno.EDQUOT, "your quota"), (errno.EROFS, "on another one"),
-    (errno.EACCES, "get the permission to write to /x"), (errno.EPERM, "get the permission"),
-    (errno.ENAMETOOLONG, "shorter path"), (errno.EIO, "mounted and whole"), (errno.EMFILE, "look at /x"),
-])
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.EDQUOT, "your quota"),
+        (errno.EROFS, "on another one"),
+        (errno.EACCES, "get the permission to write to /x"),
+        (errno.EPERM, "get the permission"),
+        (errno.ENAMETOOLONG, "shorter path"),
+        (errno.EIO, "mounted and whole"),
+        (errno.EMFILE, "look at /x"),
+    ],
+)
 def test_each_error_of_a_file_system_has_a_remedy(number: int, hint: str) -> None:
     remedy = remedy_of(OSError(number, "why", "/x"), "--results")
     assert hint in remedy

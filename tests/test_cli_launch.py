@@ -24,7 +24,9 @@ def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launching, "_told", lambda *_: ((), ""))
 
 
-def test_a_launch_says_what_it_ran_and_what_was_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_launch_says_what_it_ran_and_what_was_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     study = toy(tmp_path, TEXT)
     given = Given(str(study.file), (), str(tmp_path / "results"), "inline", mirror=None)
     assert launch_and_tell(given) == 0
@@ -35,7 +37,9 @@ def test_a_launch_says_what_it_ran_and_what_was_there(tmp_path: Path, capsys: py
 
 
 def test_a_report_that_cannot_be_written_is_told_and_loses_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def full(*_: object) -> None:
         put(Path("/proc/nowhere/report.html"), "x")
@@ -46,7 +50,10 @@ def test_a_report_that_cannot_be_written_is_told_and_loses_nothing(
     assert launch_and_tell(Given(str(study.file), (), results, "inline", mirror=None)) == 2
     said = capsys.readouterr().out
     assert "ran 2 trials" in said
-    assert "The trials are recorded, but their report is not written: /proc/nowhere/report.html cannot be written: " in said
+    assert (
+        "The trials are recorded, but their report is not written: /proc/nowhere/report.html "
+        "cannot be written: " in said
+    )
     assert f"htsweep report {study.file} --results {results} --out report" in said
     done = launch(study, results, on="inline", mirror=None)
     assert done.agenda.reused == 2
@@ -57,11 +64,14 @@ def test_the_end_of_a_budget_and_an_interrupt_say_how_to_go_on(tmp_path: Path) -
     given = Given(str(study.file), (), str(tmp_path / "results"), "inline")
     done = launch(study, given.results, on="inline", mirror=None)
     assert told(study, given, done)[-1] == (
-        f"Ended by the budget of 1 trials, with 1 trial remaining. Raise it, then continue: {given.launch()}")
+        "Ended by the budget of 1 trials, with 1 trial remaining. Raise it, then continue: "
+        f"{given.launch()}"
+    )
 
 
 def test_a_file_that_cannot_be_written_is_named_and_what_was_there_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = put(tmp_path / "a.txt", "before")
 
@@ -69,7 +79,10 @@ def test_a_file_that_cannot_be_written_is_named_and_what_was_there_stays(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("htsweep.files.os.fdopen", full)
-    with pytest.raises(HtsweepError, match=r"a\.txt cannot be written: No space left on device; free some space on its disk"):
+    with pytest.raises(
+        HtsweepError,
+        match=r"a\.txt cannot be written: No space left on device; free some space on its disk",
+    ):
         put(path, "after")
     monkeypatch.undo()
     assert path.read_text() == "before"
@@ -78,7 +91,10 @@ def test_a_file_that_cannot_be_written_is_named_and_what_was_there_stays(
 
 @pytest.mark.parametrize("number", [28, 30, 13])
 def test_a_disk_that_refuses_is_no_traceback_whichever_verb_meets_it(
-    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    number: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from htsweep.ledger import Ledger
 

@@ -21,7 +21,9 @@ ACCURACY = st.sampled_from([0.1, 0.2, 0.3, 0.4, 0.5])
 
 def grid() -> Plan:
     values = [round(0.05 * number, 2) for number in range(8)]
-    return plan(Study(study="s", task="toy", grid={"noise": [0.0, 0.1], "x": values}, repetitions=2))
+    return plan(
+        Study(study="s", task="toy", grid={"noise": [0.0, 0.1], "x": values}, repetitions=2)
+    )
 
 
 @given(st.lists(st.tuples(ACCURACY, ACCURACY), min_size=32, max_size=32), st.integers(0, 32))
@@ -31,21 +33,40 @@ def test_the_frontier_so_far_is_of_means(measured: list[tuple[float, float]], en
     for seen, missing in measured[:ended]:
         job = agenda.next()
         assert job is not None
-        outcome = Outcome(job.trial, "done", values={"test/seen_accuracy": seen, "test/missing_accuracy": missing})
+        outcome = Outcome(
+            job.trial, "done", values={"test/seen_accuracy": seen, "test/missing_accuracy": missing}
+        )
         agenda.end(job, outcome)
         shown.ended(agenda, job, outcome)
         means.setdefault(f"{job.config['noise']} | {job.config['x']}", []).append((seen, missing))
-    points = {label: (len(each), *(sum(axis) / len(each) for axis in zip(*each, strict=True))) for label, each in means.items()}
-    beaten = {label for label, (_, seen, missing) in points.items() for other, (_, more, rest) in points.items()
-              if label.partition(" | ")[0] == other.partition(" | ")[0] and more >= seen and rest >= missing
-              and (more, rest) != (seen, missing)}
-    assert {row[0]: row[1:] for row in shown.frontier()} == {label: one for label, one in points.items() if label not in beaten}
+    points = {
+        label: (len(each), *(sum(axis) / len(each) for axis in zip(*each, strict=True)))
+        for label, each in means.items()
+    }
+    beaten = {
+        label
+        for label, (_, seen, missing) in points.items()
+        for other, (_, more, rest) in points.items()
+        if label.partition(" | ")[0] == other.partition(" | ")[0]
+        and more >= seen
+        and rest >= missing
+        and (more, rest) != (seen, missing)
+    }
+    assert {row[0]: row[1:] for row in shown.frontier()} == {
+        label: one for label, one in points.items() if label not in beaten
+    }
     groups = [row[0].partition(" | ")[0] for row in shown.frontier()]
     assert groups == sorted(groups)
 
 
 def test_of_a_search_without_end_it_says_at_most(study_file: Callable[..., Path]) -> None:
     said = io.StringIO()
-    agenda, shown = Agenda(plan(read(study_file(BILLION))), {}), Progress("large", Console(file=said))
+    agenda, shown = (
+        Agenda(plan(read(study_file(BILLION))), {}),
+        Progress("large", Console(file=said)),
+    )
     shown.last(agenda)
-    assert said.getvalue() == "large: 0 of at most 1000000000 trials done, 0 running, 0 failed, - left\n"
+    assert (
+        said.getvalue()
+        == "large: 0 of at most 1000000000 trials done, 0 running, 0 failed, - left\n"
+    )

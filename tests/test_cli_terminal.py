@@ -17,8 +17,13 @@ logging.getLogger("other").error("an error")
 
 
 def said(code: str, *flags: str, **environment: str) -> str:
-    done = subprocess.run([sys.executable, *flags, "-c", code], capture_output=True, text=True, check=True,
-                          env={**os.environ, **environment})
+    done = subprocess.run(
+        [sys.executable, *flags, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **environment},
+    )
     return done.stdout + done.stderr
 
 
@@ -32,8 +37,12 @@ def test_warnings_are_shown_where_they_are_asked_for() -> None:
 
 
 def test_what_a_trial_says_goes_to_its_log_in_whole() -> None:
-    code = (START + "import contextlib, io\nlog = io.StringIO()\nwith contextlib.redirect_stderr(log):\n"
-            + "".join(f"    {line}\n" for line in SAYS.splitlines()) + "print(sorted(log.getvalue().split()))")
+    code = (
+        START
+        + "import contextlib, io\nlog = io.StringIO()\nwith contextlib.redirect_stderr(log):\n"
+        + "".join(f"    {line}\n" for line in SAYS.splitlines())
+        + "print(sorted(log.getvalue().split()))"
+    )
     text = said(code)
     for word in ("slice", "findfont", "'left'", "error"):
         assert word in text
@@ -46,7 +55,9 @@ def test_a_name_in_no_encoding_is_shown_with_escapes() -> None:
 def test_a_study_whose_path_is_in_no_encoding_is_named(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/caf\xe9.yaml"
     code = "from htsweep.cli.app import main; import sys; sys.argv[0] = 'htsweep'; main()"
-    done = subprocess.run([sys.executable, "-c", code, "plan", path], capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "plan", path], capture_output=True, check=False
+    )
     assert done.returncode == 2
     assert b"Traceback" not in done.stderr
     assert b"caf" in done.stderr

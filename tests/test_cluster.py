@@ -25,14 +25,18 @@ def cluster() -> dict[str, Any]:
 def types(cluster: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The head's node type, and those of the workers."""
     named = cluster["available_node_types"]
-    return named[cluster["head_node_type"]], [one for name, one in named.items() if name != cluster["head_node_type"]]
+    return named[cluster["head_node_type"]], [
+        one for name, one in named.items() if name != cluster["head_node_type"]
+    ]
 
 
 def test_ray_takes_it(cluster: dict[str, Any]) -> None:
     validate_config(cluster)
 
 
-@pytest.mark.parametrize("broken", [{"max_wrokers": 3}, {"max_workers": "many"}, {"provider": {"region": "here"}}])
+@pytest.mark.parametrize(
+    "broken", [{"max_wrokers": 3}, {"max_workers": "many"}, {"provider": {"region": "here"}}]
+)
 def test_ray_would_say_what_is_wrong(cluster: dict[str, Any], broken: dict[str, Any]) -> None:
     """Or else the test above says nothing."""
     with pytest.raises(jsonschema.ValidationError):
@@ -63,7 +67,8 @@ def test_every_node_asks_for_the_token(cluster: dict[str, Any], commands: str) -
 
 def test_nothing_is_open_to_the_world(cluster: dict[str, Any]) -> None:
     assert not re.search(r"0\.0\.0\.0|::/0", TEXT)
-    assert not re.search(r"0\.0\.0\.0|::/0", json.dumps(cluster))  # nor by a default of Ray's: its dashboard is open
+    # Nor by a default of Ray's: its dashboard is open
+    assert not re.search(r"0\.0\.0\.0|::/0", json.dumps(cluster))
     [start] = [command for command in cluster["head_start_ray_commands"] if "ray start" in command]
     assert "--dashboard-host=127.0.0.1" in start
     assert cluster["provider"]["use_internal_ips"] is True
@@ -81,11 +86,21 @@ def test_what_it_copies_is_there(cluster: dict[str, Any]) -> None:
         assert package in sources
 
 
-def test_ray_reads_little_to_see_what_changed(monkeypatch: pytest.MonkeyPatch, cluster: dict[str, Any]) -> None:
+def test_ray_reads_little_to_see_what_changed(
+    monkeypatch: pytest.MonkeyPatch, cluster: dict[str, Any]
+) -> None:
     """It reads every file that is mounted, whatever rsync leaves out: no results, no environment."""
     monkeypatch.chdir(FILE.parent)
     mounts = {there: here for there, here in cluster["file_mounts"].items() if Path(here).exists()}
-    assert sum(file.stat().st_size for here in mounts.values() for file in Path(here).rglob("*") if file.is_file()) < 20e6
+    assert (
+        sum(
+            file.stat().st_size
+            for here in mounts.values()
+            for file in Path(here).rglob("*")
+            if file.is_file()
+        )
+        < 20e6
+    )
     assert hash_runtime_conf(mounts, None, {})[0]
 
 
@@ -99,9 +114,18 @@ def test_the_shell_gets_mode_and_path_once(tmp_path: Path, cluster: dict[str, An
     [command] = [one for one in cluster["setup_commands"] if ".bashrc" in one]
     (tmp_path / ".bashrc").touch()
     for _ in range(2):
-        subprocess.run(["bash", "-c", command], check=True, env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"})
+        subprocess.run(
+            ["bash", "-c", command],
+            check=True,
+            env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        )
     lines = (tmp_path / ".bashrc").read_text().splitlines()
     assert len(lines) == 1
-    shown = subprocess.run(["bash", "-c", f"{lines[0]}; echo $RAY_AUTH_MODE $PATH"], check=True, text=True,
-                           capture_output=True, env={"HOME": "/home/u", "PATH": "/bin"}).stdout
+    shown = subprocess.run(
+        ["bash", "-c", f"{lines[0]}; echo $RAY_AUTH_MODE $PATH"],
+        check=True,
+        text=True,
+        capture_output=True,
+        env={"HOME": "/home/u", "PATH": "/bin"},
+    ).stdout
     assert shown.split() == ["token", "/home/u/htsweep/.venv/bin:/home/u/.local/bin:/bin"]

@@ -28,7 +28,18 @@ from htsweep.report import build
 from htsweep.report.build import tell
 
 Call = Callable[..., tuple[int, str]]
-FOLDERS = ["plain", "my studies", "it's", 'the "best"', "-x", "a\nb", "a;b&c", "$HOME `id`", "é漢", "100% #1 ?"]
+FOLDERS = [
+    "plain",
+    "my studies",
+    "it's",
+    'the "best"',
+    "-x",
+    "a\nb",
+    "a;b&c",
+    "$HOME `id`",
+    "é漢",
+    "100% #1 ?",
+]
 TOY = "study: toy\ntask: toy\ngrid: {x: [0.1, 0.5], fail: ['', raise]}\n"
 
 
@@ -36,7 +47,7 @@ def offered(text: str) -> list[list[str]]:
     """The commands in `text`, as a shell would take them: each ends its line, unless a line break is part of a name."""
     found = []
     for start in re.finditer(r"(?:^|: )(?=(?:htsweep|mlflow|mv|ssh) )", text, re.MULTILINE):
-        lines = text[start.end():].split("\n")
+        lines = text[start.end() :].split("\n")
         for count in range(1, len(lines) + 1):
             try:
                 found.append(shlex.split("\n".join(lines[:count])))
@@ -44,14 +55,19 @@ def offered(text: str) -> list[list[str]]:
                 continue
             break
         else:
-            pytest.fail(f"no shell can read {text[start.end():]!r}")
+            pytest.fail(f"no shell can read {text[start.end() :]!r}")
     return found
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
+def call(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Call:
     """Runs a command line in this process: its exit code, and what it says; reports are not drawn."""
-    def write(study: object, place: str, out: Path, metrics: object = ()) -> tuple[Findings, list[Path]]:
+
+    def write(
+        study: object, place: str, out: Path, metrics: object = ()
+    ) -> tuple[Findings, list[Path]]:
         return Findings("toy", Design((), "x"), None, [], "last", 1, ""), []
 
     monkeypatch.chdir(tmp_path)
@@ -84,7 +100,8 @@ def test_what_a_launch_offers_works_as_it_stands(folder: str, call: Call, tmp_pa
     assert again == ["htsweep", "launch", *given, "--on", "inline", "--no-mirror"]
     code, said = call(*status[1:])
     assert code == 0
-    assert "4: 2 done, 0 stopped early, 2 failed, 0 to run" in said  # the trials of this override, on these results
+    # The trials of this override, on these results
+    assert "4: 2 done, 0 stopped early, 2 failed, 0 to run" in said
     [mirror] = offered(said)
     assert mirror == ["htsweep", "mirror", *given]
     code, said = call(*again[1:])
@@ -112,7 +129,9 @@ def test_what_is_offered_where_there_is_nothing_yet(call: Call, tmp_path: Path) 
     assert offered(str(caught.value)) == [["htsweep", "launch", file, "--results", results]]
     code, said = call("ui", "--results", results)
     assert code == 2
-    assert offered(said) == [["htsweep", verb, "STUDY.yaml", "--results", results] for verb in ("launch", "mirror")]
+    assert offered(said) == [
+        ["htsweep", verb, "STUDY.yaml", "--results", results] for verb in ("launch", "mirror")
+    ]
     code, said = call("plan", "absent.yaml")
     assert code == 2
     [new] = offered(said)
@@ -142,8 +161,10 @@ def test_what_is_offered_where_another_launch_holds_the_study(call: Call, tmp_pa
             launch(read(file), results, on="inline", mirror=None)
     finally:
         lease.release()
-    assert offered(str(caught.value)) == [["htsweep", "launch", str(file), "--results", results],
-                                          ["htsweep", "status", str(file), "--results", results, "--watch"]]
+    assert offered(str(caught.value)) == [
+        ["htsweep", "launch", str(file), "--results", results],
+        ["htsweep", "status", str(file), "--results", results, "--watch"],
+    ]
 
 
 def test_the_server_that_the_ui_offers_is_named_in_whole(tmp_path: Path) -> None:
@@ -157,28 +178,59 @@ def test_the_server_that_the_ui_offers_is_named_in_whole(tmp_path: Path) -> None
     [ssh, server] = offered("\n".join(told_of_ui(uri, 5000, 5001)))
     assert ssh == ["ssh", "-L", "5001:127.0.0.1:5001", "THIS-MACHINE"]
     assert server[:2] == ["mlflow", "server"]
-    assert address.database_of(server[server.index("--backend-store-uri") + 1]) == folder / "mlflow.db"
-    assert address.path_of(server[server.index("--artifacts-destination") + 1]) == folder / "mlartifacts"
+    assert (
+        address.database_of(server[server.index("--backend-store-uri") + 1]) == folder / "mlflow.db"
+    )
+    assert (
+        address.path_of(server[server.index("--artifacts-destination") + 1])
+        == folder / "mlartifacts"
+    )
 
 
-def test_a_budget_that_ended_a_launch_is_continued_as_it_was_given(call: Call, tmp_path: Path) -> None:
+def test_a_budget_that_ended_a_launch_is_continued_as_it_was_given(
+    call: Call, tmp_path: Path
+) -> None:
     file = str(lay(tmp_path / "my studies", "study: toy\ntask: toy\ngrid: {x: [0.1, 0.2, 0.3]}\n"))
     code, said = call("launch", file, "--on", "inline", "--no-mirror", "--set", "budget.trials=1")
     assert code == 0
     [again] = offered(said)
-    assert again == ["htsweep", "launch", file, "--set", "budget.trials=1", "--on", "inline", "--no-mirror"]
+    assert again == [
+        "htsweep",
+        "launch",
+        file,
+        "--set",
+        "budget.trials=1",
+        "--on",
+        "inline",
+        "--no-mirror",
+    ]
     code, said = call(*again[1:], "--set", "budget.trials=3")
     assert "ran 2 trials" in said
 
 
-# -- the words themselves -----------------------------------------------------------------------------------------------
+# -- the words themselves
+# -----------------------------------------------------------------------------------------------
 
-TEXTS = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), min_size=1, max_size=20)
+TEXTS = st.text(
+    st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), min_size=1, max_size=20
+)
 
 
-@examples(TEXTS, st.lists(TEXTS, max_size=3), TEXTS, st.sampled_from(["ray", "inline"]), st.none() | TEXTS, st.none() | TEXTS)
+@examples(
+    TEXTS,
+    st.lists(TEXTS, max_size=3),
+    TEXTS,
+    st.sampled_from(["ray", "inline"]),
+    st.none() | TEXTS,
+    st.none() | TEXTS,
+)
 def test_what_is_offered_has_what_was_given(
-    file: str, overrides: list[str], results: str, on: str, address: str | None, mirror: str | None,
+    file: str,
+    overrides: list[str],
+    results: str,
+    on: str,
+    address: str | None,
+    mirror: str | None,
 ) -> None:
     given = Given(file, tuple(overrides), results, on, address, mirror)
     words = shlex.split(given.launch())
@@ -196,15 +248,24 @@ def test_what_is_offered_has_what_was_given(
     assert rest == expected
 
 
-@pytest.mark.parametrize(("uri", "visible"), [
-    ("https://me:s3cret@host/x", f"https://me:{PASSWORD}@host/x"),
-    ("postgresql+psycopg2://me:s3:cr@et@host:5432/db", f"postgresql+psycopg2://me:{PASSWORD}@host:5432/db"),
-    ("https://host/x?token=s3cret&a=1", f"https://host/x?token={PASSWORD}&a=1"),
-    ("mysql://host/db?ssl_password=s3cret", f"mysql://host/db?ssl_password={PASSWORD}"),
-    ("https://me:s3/cr@et@host/x", f"https://me:{PASSWORD}@host/x"), ("https://host:5000/a@b", "https://host:5000/a@b"),
-    ("me:s3cret@host", f"me:{PASSWORD}@host"), ("https://token@host", "https://token@host"),
-    ("http://127.0.0.1:5000", "http://127.0.0.1:5000"), ("sqlite:////a@b/c:d@e/mlflow.db", "sqlite:////a@b/c:d@e/mlflow.db"),
-])
+@pytest.mark.parametrize(
+    ("uri", "visible"),
+    [
+        ("https://me:s3cret@host/x", f"https://me:{PASSWORD}@host/x"),
+        (
+            "postgresql+psycopg2://me:s3:cr@et@host:5432/db",
+            f"postgresql+psycopg2://me:{PASSWORD}@host:5432/db",
+        ),
+        ("https://host/x?token=s3cret&a=1", f"https://host/x?token={PASSWORD}&a=1"),
+        ("mysql://host/db?ssl_password=s3cret", f"mysql://host/db?ssl_password={PASSWORD}"),
+        ("https://me:s3/cr@et@host/x", f"https://me:{PASSWORD}@host/x"),
+        ("https://host:5000/a@b", "https://host:5000/a@b"),
+        ("me:s3cret@host", f"me:{PASSWORD}@host"),
+        ("https://token@host", "https://token@host"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("sqlite:////a@b/c:d@e/mlflow.db", "sqlite:////a@b/c:d@e/mlflow.db"),
+    ],
+)
 def test_no_password_is_shown(uri: str, visible: str) -> None:
     assert shown(uri) == visible
     assert ("with the password in place of" in Given(mirror=uri).secret) == (visible != uri)

@@ -31,7 +31,9 @@ def test_the_study_that_the_readme_explains_is_one(study_file: Callable[..., Pat
     assert (len(planned.sweeps), planned.trial_count > 0) == (48, True)
 
 
-def test_the_readme_s_python_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_readme_s_python_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(ROOT)
     for block in blocks(ROOT / "README.md", "python"):
         exec(block, {})
@@ -52,11 +54,19 @@ def test_every_module_is_on_the_map() -> None:
             assert f"htsweep/{path.name}" in text, path.name
 
 
-@pytest.mark.parametrize(("differences", "verdict"), [
-    ([0.1, 0.11, 0.12], "holds"), ([-0.1, -0.11, -0.12], "**does not hold**"), ([-0.1, 0.2, 0.1], "not shown"),
-    ([0.1], "not shown"), ([0.1, float("nan"), 0.11, 0.12], "holds"),
-])
-def test_a_claim_holds_where_its_interval_lies_above_zero(differences: list[float], verdict: str) -> None:
+@pytest.mark.parametrize(
+    ("differences", "verdict"),
+    [
+        ([0.1, 0.11, 0.12], "holds"),
+        ([-0.1, -0.11, -0.12], "**does not hold**"),
+        ([-0.1, 0.2, 0.1], "not shown"),
+        ([0.1], "not shown"),
+        ([0.1, float("nan"), 0.11, 0.12], "holds"),
+    ],
+)
+def test_a_claim_holds_where_its_interval_lies_above_zero(
+    differences: list[float], verdict: str
+) -> None:
     row = runpy.run_path(str(ROOT / "docs" / "results" / "make.py"))["_row"]
     assert row("study", "a claim", "here", pd.Series(differences)).endswith(f"| {verdict} |")
 

@@ -14,12 +14,16 @@ from htsweep.planning.jobs import Job
 from htsweep.planning.plan import Plan, plan
 from htsweep.planning.reading import read
 
-STAGED = ("task: large_tasks:merging\ngrid: {b: [1, 2]}\nrepetitions: 3\n"
-          "search: {spaces: {all: {a: [0.1, 0.2, 0.9, 1.1, 2.6], c: [x, y]}}}\n")
+STAGED = (
+    "task: large_tasks:merging\ngrid: {b: [1, 2]}\nrepetitions: 3\n"
+    "search: {spaces: {all: {a: [0.1, 0.2, 0.9, 1.1, 2.6], c: [x, y]}}}\n"
+)
 THOUSAND = list(range(1000))
 ENDLESS = f"task: large_tasks:merging\ngrid: {{b: [1, 2]}}\nsearch: {{spaces: {{all: {{a: {THOUSAND}, c: {THOUSAND}}}}}}}\n"
-ADAPTIVE = ("task: toy\nobjectives: [{metric: validation/score}]\nrepetitions: 2\n"
-            "search: {sampler: tpe, trials: 8, spaces: {all: {x: {low: 0, high: 1}}}}\n")
+ADAPTIVE = (
+    "task: toy\nobjectives: [{metric: validation/score}]\nrepetitions: 2\n"
+    "search: {sampler: tpe, trials: 8, spaces: {all: {x: {low: 0, high: 1}}}}\n"
+)
 
 
 @pytest.fixture
@@ -30,11 +34,22 @@ def planned(study_file: Callable[..., Path]) -> Callable[..., Plan]:
 
 def outcome(job: Job, status: str = "done") -> Outcome:
     score = int(job.trial[:6], 16) / 2**24
-    return Outcome(job.trial, status, "raised: no" if status == "failed" else None, 1.0, values={"validation/score": score},
-                   artifact={"made": "here"} if job.kind == "stage" else {})
+    return Outcome(
+        job.trial,
+        status,
+        "raised: no" if status == "failed" else None,
+        1.0,
+        values={"validation/score": score},
+        artifact={"made": "here"} if job.kind == "stage" else {},
+    )
 
 
-def run(agenda: Agenda, fails: Callable[[Job], bool] = lambda job: False, slots: int = 1, most: int = 10**6) -> list[Job]:
+def run(
+    agenda: Agenda,
+    fails: Callable[[Job], bool] = lambda job: False,
+    slots: int = 1,
+    most: int = 10**6,
+) -> list[Job]:
     """Runs up to `most` jobs of the agenda, `slots` at once, which end in any order; what was handed out."""
     agenda.slots, chance = slots, random.Random(slots)
     handed: list[Job] = []
@@ -53,12 +68,16 @@ def past(jobs: list[Job]) -> Mapping[str, Past]:
     return {job.trial: Past("done", artifact={"made": "here"}, kind=job.kind) for job in jobs}
 
 
-def test_trials_come_in_the_plan_s_order_and_stages_before_them(planned: Callable[..., Plan]) -> None:
+def test_trials_come_in_the_plan_s_order_and_stages_before_them(
+    planned: Callable[..., Plan],
+) -> None:
     found = planned(STAGED)
     handed = run(Agenda(found, {}))
-    assert [job.trial for job in handed if job.kind == "trial"] == [trial for *_, trial in found.trials()]
+    assert [job.trial for job in handed if job.kind == "trial"] == [
+        trial for *_, trial in found.trials()
+    ]
     stages = list(found.stages((point, repetition) for point, repetition, _ in found.trials()))
-    assert {job.trial for job in handed[:len(stages)]} == set(stages)
+    assert {job.trial for job in handed[: len(stages)]} == set(stages)
     made: set[str] = set()
     for job in handed:
         assert made.issuperset(job.stages.values())
@@ -83,7 +102,12 @@ def test_what_is_not_listed_is_handed_out_alike(
                 found = Agenda(large, done)
                 assert (large.exact, found.total >= agenda.total) == (False, True)
                 assert run(found, fails, slots) == expected
-            assert (found.total, found.exact, found.left, found.reused) == (agenda.total, True, agenda.left, agenda.reused)
+            assert (found.total, found.exact, found.left, found.reused) == (
+                agenda.total,
+                True,
+                agenda.left,
+                agenda.reused,
+            )
             assert (found.done, found.blocked) == (agenda.done, agenda.blocked)
             assert agenda.left == 0
 
@@ -101,7 +125,9 @@ def test_a_launch_of_a_billion_makes_few_points(planned: Callable[..., Plan], bu
     assert again.closed == "budget of 103 trials"
 
 
-def test_points_that_mean_the_same_are_run_once_and_counted_once(planned: Callable[..., Plan]) -> None:
+def test_points_that_mean_the_same_are_run_once_and_counted_once(
+    planned: Callable[..., Plan],
+) -> None:
     """The arithmetic says 600 of 90,000: no point is left when they have ended."""
     agenda = Agenda(planned(MERGED), {})
     assert (agenda.total, agenda.left) == (600, 600)
@@ -116,7 +142,9 @@ def test_a_billion_repetitions(planned: Callable[..., Plan]) -> None:
     assert (agenda.total, agenda.left) == (10**9, 10**9 - 6)
 
 
-def test_a_stage_that_fails_under_a_million_trials_ends_the_launch(planned: Callable[..., Plan], built: Built) -> None:
+def test_a_stage_that_fails_under_a_million_trials_ends_the_launch(
+    planned: Callable[..., Plan], built: Built
+) -> None:
     """Only so many are looked at: the rest would want the same stage."""
     agenda = Agenda(planned(ENDLESS), {})
     handed = run(agenda, lambda job: job.kind == "stage")
@@ -127,7 +155,9 @@ def test_a_stage_that_fails_under_a_million_trials_ends_the_launch(planned: Call
     assert agenda.left > 10**6
 
 
-def test_trials_that_wait_for_a_stage_are_no_more_than_are_needed(planned: Callable[..., Plan], built: Built) -> None:
+def test_trials_that_wait_for_a_stage_are_no_more_than_are_needed(
+    planned: Callable[..., Plan], built: Built
+) -> None:
     agenda = Agenda(planned(ENDLESS), {})
     stage = agenda.next()
     assert stage is not None
@@ -143,17 +173,24 @@ def test_trials_that_wait_for_a_stage_are_no_more_than_are_needed(planned: Calla
 def test_an_adaptive_search_is_told_each_trial_once(planned: Callable[..., Plan]) -> None:
     whole = Agenda(planned(ADAPTIVE), {})
     handed = run(whole)
-    assert [(job.index, job.repetition) for job in handed] == [(index, repetition) for index in range(8) for repetition in (0, 1)]
+    assert [(job.index, job.repetition) for job in handed] == [
+        (index, repetition) for index in range(8) for repetition in (0, 1)
+    ]
     assert (whole.left, whole.finished) == (0, True)
     # Half of it was run before: the other half is the same.
     found = planned(ADAPTIVE)
     points = {point.id: point for point in whole._proposals.points}  # type: ignore[union-attr]
-    before = {job.trial: Past("done", values=outcome(job).values, kind="trial", point=points[job.point]) for job in handed[:9]}
+    before = {
+        job.trial: Past("done", values=outcome(job).values, kind="trial", point=points[job.point])
+        for job in handed[:9]
+    }
     rest = run(Agenda(found, before))
     assert [job.trial for job in rest] == [job.trial for job in handed[9:]]
 
 
-def test_an_adaptive_search_without_end_is_proposed_as_far_as_it_is_run(planned: Callable[..., Plan], built: Built) -> None:
+def test_an_adaptive_search_without_end_is_proposed_as_far_as_it_is_run(
+    planned: Callable[..., Plan], built: Built
+) -> None:
     text = ADAPTIVE.replace("trials: 8", "trials: 1000000000")
     agenda = Agenda(planned(text), {})
     assert len(run(agenda, most=12)) == 12

@@ -88,7 +88,9 @@ class Heard:
 
 @pytest.fixture
 def setting(study_file: Callable[..., Path], tmp_path: Path) -> tuple[Agenda, Terms]:
-    study = read(study_file("task: toy\ngrid: {x: [0.1, 0.5]}\nretry: {attempts: 2, reasons: [died]}\n"))
+    study = read(
+        study_file("task: toy\ngrid: {x: [0.1, 0.5]}\nretry: {attempts: 2, reasons: [died]}\n")
+    )
     store = Store(tmp_path / "results")
 
     class Stages:
@@ -106,7 +108,9 @@ def ends(terms: Terms) -> list[tuple[str, int]]:
     return sorted((row["status"], row["attempt"]) for row in rows)
 
 
-def test_work_that_was_lost_is_submitted_again_as_the_same_attempt(setting: tuple[Agenda, Terms]) -> None:
+def test_work_that_was_lost_is_submitted_again_as_the_same_attempt(
+    setting: tuple[Agenda, Terms],
+) -> None:
     agenda, terms = setting
     place, heard = Scripted(lost, lost, lost), Heard()
     assert work(agenda, place, terms, heard) is False
@@ -116,7 +120,9 @@ def test_work_that_was_lost_is_submitted_again_as_the_same_attempt(setting: tupl
     assert heard.words.count("done") == 2
 
 
-def test_a_record_that_was_written_before_the_loss_counts_once(setting: tuple[Agenda, Terms]) -> None:
+def test_a_record_that_was_written_before_the_loss_counts_once(
+    setting: tuple[Agenda, Terms],
+) -> None:
     agenda, terms = setting
     place = Scripted(recorded_then_lost)
     work(agenda, place, terms, Heard())
@@ -140,8 +146,9 @@ def test_a_notice_reaches_the_watch(setting: tuple[Agenda, Terms]) -> None:
     assert "waiting for a node" in heard.words
 
 
-def test_an_interrupt_stops_the_executor_and_keeps_what_ended(setting: tuple[Agenda, Terms],
-                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_stops_the_executor_and_keeps_what_ended(
+    setting: tuple[Agenda, Terms], monkeypatch: pytest.MonkeyPatch
+) -> None:
     agenda, terms = setting
     monkeypatch.setattr(executor, "STOP_SECONDS", 0.1)
 
@@ -173,11 +180,15 @@ def test_work_after_its_deadline_is_not_begun_inline(setting: tuple[Agenda, Term
     assert ends(terms) == []
 
 
-def test_inline_says_that_a_trial_changed_the_process(setting: tuple[Agenda, Terms], tmp_path: Path) -> None:
+def test_inline_says_that_a_trial_changed_the_process(
+    setting: tuple[Agenda, Terms], tmp_path: Path
+) -> None:
     agenda, terms = setting
     (tmp_path / "thread_task.py").write_text(
         "import threading, time\ndef leaves(config, workspace):\n"
-        "    threading.Thread(target=time.sleep, args=[2], name='left').start()\n    yield {'step': 0}\n")
+        "    threading.Thread(target=time.sleep, args=[2], name='left').start()\n    yield "
+        "{'step': 0}\n"
+    )
     job = agenda.next()
     assert job is not None
     place = Inline()

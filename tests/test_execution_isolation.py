@@ -52,24 +52,49 @@ def basic_logging() -> None:
 
 STATES: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "folder": (lambda: os.chdir("/"), os.getcwd),
-    "environment": (lambda: os.environ.update(TZ="Asia/Tokyo", A="1"), lambda: (dict(os.environ), time.localtime().tm_zone)),
+    "environment": (
+        lambda: os.environ.update(TZ="Asia/Tokyo", A="1"),
+        lambda: (dict(os.environ), time.localtime().tm_zone),
+    ),
     "arguments": (lambda: sys.argv.append("x"), lambda: list(sys.argv)),
     "module path": (lambda: sys.path.insert(0, "/nowhere"), lambda: list(sys.path)),
     "umask": (lambda: os.umask(0o7), isolation._read_umask),
     "recursion": (lambda: sys.setrecursionlimit(5000), sys.getrecursionlimit),
     "switches": (lambda: sys.setswitchinterval(0.5), sys.getswitchinterval),
     "garbage": (gc.disable, gc.isenabled),
-    "soft limit": (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1])),
-                   lambda: resource.getrlimit(resource.RLIMIT_NOFILE)),
-    "locale": (lambda: locale.setlocale(locale.LC_NUMERIC, "C.UTF-8"), lambda: locale.setlocale(locale.LC_ALL)),
-    "decimals": (lambda: setattr(decimal.getcontext(), "prec", 3), lambda: decimal.getcontext().prec),
-    "handler": (lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN), lambda: signal.getsignal(signal.SIGTERM)),
-    "timer": (lambda: signal.setitimer(signal.ITIMER_VIRTUAL, 100), lambda: signal.getitimer(signal.ITIMER_VIRTUAL)[0]),
-    "logging": (basic_logging, lambda: (list(logging.root.handlers), logging.root.level, logging.root.manager.disable)),
+    "soft limit": (
+        lambda: resource.setrlimit(
+            resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+        ),
+        lambda: resource.getrlimit(resource.RLIMIT_NOFILE),
+    ),
+    "locale": (
+        lambda: locale.setlocale(locale.LC_NUMERIC, "C.UTF-8"),
+        lambda: locale.setlocale(locale.LC_ALL),
+    ),
+    "decimals": (
+        lambda: setattr(decimal.getcontext(), "prec", 3),
+        lambda: decimal.getcontext().prec,
+    ),
+    "handler": (
+        lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
+        lambda: signal.getsignal(signal.SIGTERM),
+    ),
+    "timer": (
+        lambda: signal.setitimer(signal.ITIMER_VIRTUAL, 100),
+        lambda: signal.getitimer(signal.ITIMER_VIRTUAL)[0],
+    ),
+    "logging": (
+        basic_logging,
+        lambda: (list(logging.root.handlers), logging.root.level, logging.root.manager.disable),
+    ),
     "warnings": (ignore_warnings, lambda: list(warnings.filters)),
     "numpy errors": (lambda: np.seterr(all="raise"), np.geterr),
     "numpy prints": (lambda: np.set_printoptions(precision=2), np.get_printoptions),
-    "affinity": (lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}), lambda: os.sched_getaffinity(0)),
+    "affinity": (
+        lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
+        lambda: os.sched_getaffinity(0),
+    ),
     "stdout": (lambda: setattr(sys, "stdout", None), lambda: sys.stdout),
     "stderr closed": (lambda: setattr(sys, "__stderr__", None), lambda: sys.__stderr__),
     "excepthook": (lambda: setattr(sys, "excepthook", print), lambda: sys.excepthook),
@@ -117,23 +142,45 @@ def open_files() -> None:
 FILES: list[Any] = []
 
 
-@pytest.mark.parametrize(("change", "told"), [
-    (leave_thread, "the thread prefetch still runs"),
-    (leave_process, "still runs"),
-    (block_alarm, "the signals that are blocked changed"),
-    (open_files, "files were left open"),
-    (lambda: setattr(json, "dumps", lambda *_, **__: "{}"), "json.dumps of the standard library was replaced"),
-    (lambda: setattr(json.JSONEncoder, "default", lambda *_: None), "json.encoder.JSONEncoder.default of the standard library"),
-    (lambda: setattr(time, "time", lambda: 0.0), "time.time of the standard library was replaced"),
-    (lambda: setattr(random, "shuffle", None), "random.shuffle of the standard library was replaced"),
-])
-def test_what_cannot_be_put_back_is_told(change: Callable[[], Any], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (leave_thread, "the thread prefetch still runs"),
+        (leave_process, "still runs"),
+        (block_alarm, "the signals that are blocked changed"),
+        (open_files, "files were left open"),
+        (
+            lambda: setattr(json, "dumps", lambda *_, **__: "{}"),
+            "json.dumps of the standard library was replaced",
+        ),
+        (
+            lambda: setattr(json.JSONEncoder, "default", lambda *_: None),
+            "json.encoder.JSONEncoder.default of the standard library",
+        ),
+        (
+            lambda: setattr(time, "time", lambda: 0.0),
+            "time.time of the standard library was replaced",
+        ),
+        (
+            lambda: setattr(random, "shuffle", None),
+            "random.shuffle of the standard library was replaced",
+        ),
+    ],
+)
+def test_what_cannot_be_put_back_is_told(
+    change: Callable[[], Any], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(isolation, "JOIN_SECONDS", 0.05)
     dumps, default, clock, shuffle = json.dumps, json.JSONEncoder.default, time.time, random.shuffle
     try:
         lasting = after(change)
     finally:
-        json.dumps, json.JSONEncoder.default, time.time, random.shuffle = dumps, default, clock, shuffle
+        json.dumps, json.JSONEncoder.default, time.time, random.shuffle = (
+            dumps,
+            default,
+            clock,
+            shuffle,
+        )
         RELEASE.set()
         for process in PROCESSES:
             process.kill()
@@ -171,7 +218,10 @@ os._exit(0)
 
 def test_what_a_trial_rebinds_in_the_user_s_own_module_is_put_back(tmp_path: Path) -> None:
     path = tmp_path / "own_lab_module.py"
-    path.write_text("COUNT = 0\ndef measure():\n    global COUNT, EXTRA\n    COUNT += 1\n    EXTRA = 1\n    return COUNT\n")
+    path.write_text(
+        "COUNT = 0\ndef measure():\n    global COUNT, EXTRA\n    COUNT += 1\n    EXTRA = 1\n    "
+        "return COUNT\n"
+    )
     spec = importlib.util.spec_from_file_location("own_lab_module", path)
     assert spec is not None
     assert spec.loader is not None
@@ -181,7 +231,9 @@ def test_what_a_trial_rebinds_in_the_user_s_own_module_is_put_back(tmp_path: Pat
         spec.loader.exec_module(module)
         for _ in range(3):
             counts: list[int] = []
-            assert after(lambda counts=counts: counts.append(module.measure()), (str(tmp_path),)) == []
+            assert (
+                after(lambda counts=counts: counts.append(module.measure()), (str(tmp_path),)) == []
+            )
             assert counts == [1]
         assert not hasattr(module, "EXTRA")
     finally:

@@ -21,7 +21,9 @@ lines = os.fdopen(commands)
 """
 READY = SPEAKS + 'say(event="slots", slots=2, logs="/ray/logs")\n'
 OUTCOME = '{"trial": work["job"]["trial"], "status": "done", "values": {"a": 1.0}}'
-WORKS = READY + f"""
+WORKS = (
+    READY
+    + f"""
 for line in lines:
     command = json.loads(line)
     if command["do"] != "run": break
@@ -29,6 +31,7 @@ for line in lines:
     say(event="started", trial=work["job"]["trial"])
     say(event="ended", trial=work["job"]["trial"], outcome={OUTCOME})
 """
+)
 WORK = Work(Job("t1", "trial", "toy", {}, 0), Terms(""), {}, 1)
 
 
@@ -63,30 +66,52 @@ def test_work_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (ended.outcome.status, ended.outcome.values) == ("done", {"a": 1.0})
 
 
-def test_a_process_that_ends_is_replaced_and_its_work_returned(monkeypatch: pytest.MonkeyPatch) -> None:
-    use(monkeypatch, READY + 'lines.readline(); say(event="started", trial="t1"); sys.exit("no more memory")')
+def test_a_process_that_ends_is_replaced_and_its_work_returned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use(
+        monkeypatch,
+        READY + 'lines.readline(); say(event="started", trial="t1"); sys.exit("no more memory")',
+    )
     with Ray(1, 0) as executor:
         executor.started()
         executor.submit(WORK)
         started, notice, returned = events(executor, Returned)
         assert (started, returned) == (Started("t1"), Returned("t1", again=True))
         assert isinstance(notice, Notice)
-        assert "the local Ray was lost: its process ended with code 1: no more memory" in notice.text
+        assert (
+            "the local Ray was lost: its process ended with code 1: no more memory" in notice.text
+        )
         use(monkeypatch, WORKS)
         assert executor.started() == 2
 
 
-def test_a_ray_that_is_lost_again_and_again_ends_the_launch_in_our_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    use(monkeypatch, READY + 'say(event="lost", why="Ray\'s control store (GCS) ended"); os._exit(70)')
-    with pytest.raises(ExecutorLost, match=r"lost 4 times in a row: Ray's control store .* the next launch goes on") as error, \
-            Ray(1, 0, "head:6379") as executor:
+def test_a_ray_that_is_lost_again_and_again_ends_the_launch_in_our_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use(
+        monkeypatch,
+        READY + 'say(event="lost", why="Ray\'s control store (GCS) ended"); os._exit(70)',
+    )
+    with (
+        pytest.raises(
+            ExecutorLost,
+            match=r"lost 4 times in a row: Ray's control store .* the next launch goes on",
+        ) as error,
+        Ray(1, 0, "head:6379") as executor,
+    ):
         events(executor, Ended)
     assert "the Ray cluster at head:6379" in str(error.value)
     assert "/ray/logs" in str(error.value)
 
 
-def test_what_cannot_be_placed_is_told_as_the_error_that_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    use(monkeypatch, SPEAKS + 'say(event="refused", kind="ResourceError", text="gpu 8: no node has that")')
+def test_what_cannot_be_placed_is_told_as_the_error_that_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use(
+        monkeypatch,
+        SPEAKS + 'say(event="refused", kind="ResourceError", text="gpu 8: no node has that")',
+    )
     with pytest.raises(ResourceError, match="gpu 8"), Ray(1, 8) as executor:
         events(executor, Ended)
 

@@ -65,7 +65,9 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(own_tmp: Path) -
         alive.wait()
 
 
-def test_a_socket_has_room_where_tmpdir_is_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socket_has_room_where_tmpdir_is_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     long = tmp_path / ("a-slurm-job-" * 6)
     long.mkdir()
     monkeypatch.setenv("TMPDIR", str(long))

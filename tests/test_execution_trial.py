@@ -166,37 +166,75 @@ def run(study_file: Callable[..., Path], tmp_path: Path) -> Callable[..., tuple[
 
 
 def ends(study: Study, folder: Path, by: str) -> dict[Any, dict[str, Any]]:
-    return {row[by]: row for row in results.trials(study, str(folder / "results")).to_dict("records")}
+    return {
+        row[by]: row for row in results.trials(study, str(folder / "results")).to_dict("records")
+    }
 
 
-HOWS = ["exit", "exit well", "exit with words", "generator", "own", "cancelled", "mute", "shut", "no text", "nameless",
-        "surrogate", "control", "empty", "lines", "chained", "circular", "group", "notes", "memory", "unicode"]
+HOWS = [
+    "exit",
+    "exit well",
+    "exit with words",
+    "generator",
+    "own",
+    "cancelled",
+    "mute",
+    "shut",
+    "no text",
+    "nameless",
+    "surrogate",
+    "control",
+    "empty",
+    "lines",
+    "chained",
+    "circular",
+    "group",
+    "notes",
+    "memory",
+    "unicode",
+]
 
 
-def test_whatever_is_raised_is_that_trial_s_failure(run: Callable[..., Any], tmp_path: Path) -> None:
-    study, done = run(f"task: failing_module:raising\ngrid: {{how: ['', {', '.join(HOWS)}]}}\nretry: {{attempts: 1}}\n")
+def test_whatever_is_raised_is_that_trial_s_failure(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
+    study, done = run(
+        f"task: failing_module:raising\ngrid: {{how: ['', {', '.join(HOWS)}]}}\nretry: {{attempts: "
+        f"1}}\n"
+    )
     assert (done.agenda.done["trial done"], done.failed) == (1, len(HOWS))
     found = ends(study, tmp_path, "how")
     assert {how: found[how]["reason"] for how in HOWS} == {
-        "exit": "raised: SystemExit: 3", "exit well": "raised: SystemExit: 0",
+        "exit": "raised: SystemExit: 3",
+        "exit well": "raised: SystemExit: 0",
         "exit with words": "raised: SystemExit: that was it",
-        "generator": "raised: GeneratorExit: of its own", "own": "raised: Own: mine", "cancelled": "raised: CancelledError: ",
+        "generator": "raised: GeneratorExit: of its own",
+        "own": "raised: Own: mine",
+        "cancelled": "raised: CancelledError: ",
         "mute": "raised: Mute: (its text cannot be had: it raises RuntimeError)",
         "shut": "raised: Shut: (its text cannot be had: it raises SystemExit)",
         "no text": "raised: NoText: (its text cannot be had: it raises TypeError)",
-        "nameless": "raised: BaseException: but with text", "surrogate": "raised: ValueError: a \\ud800 b",
-        "control": "raised: ValueError: a\\x00b\\x1b[31m\\tc", "empty": "raised: ValueError: ",
+        "nameless": "raised: BaseException: but with text",
+        "surrogate": "raised: ValueError: a \\ud800 b",
+        "control": "raised: ValueError: a\\x00b\\x1b[31m\\tc",
+        "empty": "raised: ValueError: ",
         "lines": "raised: ValueError: first",
-        "chained": "raised: ValueError: link 4999", "circular": "raised: ValueError: one",
-        "group": "raised: BaseExceptionGroup: both (2 sub-exceptions)", "notes": "raised: ValueError: with notes",
-        "memory": "out_of_memory: MemoryError: ", "unicode": "raised: ValueError: größer als ∞ 🎉"}
+        "chained": "raised: ValueError: link 4999",
+        "circular": "raised: ValueError: one",
+        "group": "raised: BaseExceptionGroup: both (2 sub-exceptions)",
+        "notes": "raised: ValueError: with notes",
+        "memory": "out_of_memory: MemoryError: ",
+        "unicode": "raised: ValueError: größer als ∞ 🎉",
+    }
     for how in HOWS:
         assert "raising" in found[how]["error"], how
         log = (tmp_path / "results" / found[how]["log"]).read_text(encoding="utf-8")
         assert found[how]["reason"] in log
     measured = results.measurements(study, str(tmp_path / "results"))
     assert len(measured) == len(HOWS) + 2  # what was measured before is kept
-    assert {one.reason for one in status(study, str(tmp_path / "results")).failures} == {found[how]["reason"] for how in HOWS}
+    assert {one.reason for one in status(study, str(tmp_path / "results")).failures} == {
+        found[how]["reason"] for how in HOWS
+    }
 
 
 def test_a_text_of_any_length_is_cut(run: Callable[..., Any], tmp_path: Path) -> None:
@@ -211,27 +249,44 @@ def test_a_text_of_any_length_is_cut(run: Callable[..., Any], tmp_path: Path) ->
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2 * 300_000
 
 
-def test_a_generator_that_does_not_heed_close_fails_where_it_was_to_stop(run: Callable[..., Any], tmp_path: Path) -> None:
-    study, done = run("task: failing_module:ignoring\nobjectives: [{metric: score, direction: maximize}]\n"
-                      "stop: {first: 3, eta: 3}\nsearch: {spaces: {all: {x: [0.7, 0.69, 0.1]}}}\nretry: {attempts: 1}\n")
+def test_a_generator_that_does_not_heed_close_fails_where_it_was_to_stop(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
+    study, done = run(
+        "task: failing_module:ignoring\nobjectives: [{metric: score, direction: maximize}]\n"
+        "stop: {first: 3, eta: 3}\nsearch: {spaces: {all: {x: [0.7, 0.69, 0.1]}}}\nretry: "
+        "{attempts: 1}\n"
+    )
     found = ends(study, tmp_path, "x")
-    assert {x: row["status"] for x, row in found.items()} == {0.7: "done", 0.69: "done", 0.1: "failed"}
+    assert {x: row["status"] for x, row in found.items()} == {
+        0.7: "done",
+        0.69: "done",
+        0.1: "failed",
+    }
     assert found[0.1]["reason"] == "raised: RuntimeError: generator ignored GeneratorExit"
     assert done.failed == 1
 
 
-def test_what_came_first_is_the_reason_and_the_rest_is_in_the_log(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_what_came_first_is_the_reason_and_the_rest_is_in_the_log(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
     study, _ = run("task: failing_module:clinging\ngrid: {x: [1]}\nretry: {attempts: 1}\n")
     [row] = ends(study, tmp_path, "x").values()
     assert row["reason"].startswith("raised: ValueError: step 0.5 is no whole number")
     assert "in the end" in (tmp_path / "results" / row["log"]).read_text()
 
 
-@pytest.mark.parametrize(("task", "reason", "rows"), [
-    ("closed", None, 1), ("rows", "raised: SystemExit: from close", 1),
-    ("none", "raised: TypeError: 'NoneType' object is not", 0),
-])
-def test_other_iterators(run: Callable[..., Any], tmp_path: Path, task: str, reason: str | None, rows: int) -> None:
+@pytest.mark.parametrize(
+    ("task", "reason", "rows"),
+    [
+        ("closed", None, 1),
+        ("rows", "raised: SystemExit: from close", 1),
+        ("none", "raised: TypeError: 'NoneType' object is not", 0),
+    ],
+)
+def test_other_iterators(
+    run: Callable[..., Any], tmp_path: Path, task: str, reason: str | None, rows: int
+) -> None:
     study, _ = run(f"task: failing_module:{task}\ngrid: {{x: [1]}}\nretry: {{attempts: 1}}\n")
     [row] = ends(study, tmp_path, "x").values()
     assert row["status"] == ("failed" if reason else "done")
@@ -243,7 +298,9 @@ def test_a_keyboard_interrupt_ends_the_study(run: Callable[..., Any], tmp_path: 
     _, done = run("task: failing_module:interrupting\ngrid: {x: [1, 2, 3]}\n")
     assert done.interrupted
     assert done.seconds < 10  # neither what ran nor what was to come next is waited for
-    assert Ledger(Store(tmp_path / "results")).trials(["status"]).to_pylist() == [{"status": "done"}]
+    assert Ledger(Store(tmp_path / "results")).trials(["status"]).to_pylist() == [
+        {"status": "done"}
+    ]
 
 
 def test_logs_of_odd_text_and_closed_streams(run: Callable[..., Any], tmp_path: Path) -> None:
@@ -251,17 +308,26 @@ def test_logs_of_odd_text_and_closed_streams(run: Callable[..., Any], tmp_path: 
     [row] = ends(study, tmp_path, "x").values()
     assert row["status"] == "done", row["reason"]
     assert (tmp_path / "results" / row["log"]).read_text(encoding="utf-8") == (
-        "a \\ud800 b \x00 c \x1b[1m d größer 🎉\nno newline\nafter closing\na log takes text, not bytes\n")
+        "a \\ud800 b \x00 c \x1b[1m d größer 🎉\nno newline\nafter closing\na log takes text, not "
+        "bytes\n"
+    )
 
 
-def test_an_objective_may_come_in_a_later_row_of_its_step(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_an_objective_may_come_in_a_later_row_of_its_step(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
     """Early stopping waits for it, and no longer than the step lasts."""
     (tmp_path / "rung_module.py").write_text(
-        "def late(config, workspace):\n    for step in range(10):\n        yield {'step': step, 'loss': 1.0}\n"
+        "def late(config, workspace):\n    for step in range(10):\n        yield {'step': step, "
+        "'loss': 1.0}\n"
         "        yield {'step': step, 'score': config['x']}\n"
-        "def absent(config, workspace):\n    for step in range(5):\n        yield {'step': step, 'loss': 1.0}\n")
-    text = ("objectives: [{metric: score, direction: maximize}]\nstop: {first: 3, eta: 3}\n"
-            "search: {spaces: {all: {x: [0.7, 0.69, 0.1, 0.2, 0.0, 1.0]}}}\nretry: {attempts: 1}\n")
+        "def absent(config, workspace):\n    for step in range(5):\n        yield {'step': step, "
+        "'loss': 1.0}\n"
+    )
+    text = (
+        "objectives: [{metric: score, direction: maximize}]\nstop: {first: 3, eta: 3}\n"
+        "search: {spaces: {all: {x: [0.7, 0.69, 0.1, 0.2, 0.0, 1.0]}}}\nretry: {attempts: 1}\n"
+    )
     study, _ = run(f"task: rung_module:late\n{text}")
     found = ends(study, tmp_path, "x")
     assert {found[x]["status"] for x in (0.1, 0.0)} == {"stopped"}
@@ -271,7 +337,8 @@ def test_an_objective_may_come_in_a_later_row_of_its_step(run: Callable[..., Any
     study, done = run(f"study: absent\ntask: rung_module:absent\n{text}")
     assert done.failed == 6
     assert {row["reason"] for row in ends(study, tmp_path, "x").values()} == {
-        "raised: ValueError: the objective score was not measured at step 3; it measured step, loss"}
+        "raised: ValueError: the objective score was not measured at step 3; it measured step, loss"
+    }
 
 
 def test_a_trial_that_goes_on_is_not_compared_again_where_it_was_before(
@@ -279,42 +346,76 @@ def test_a_trial_that_goes_on_is_not_compared_again_where_it_was_before(
 ) -> None:
     """Its values at a rung are those that it had there, as if it had never been interrupted."""
     (tmp_path / "resumed_module.py").write_text(
-        "def resumed(config, workspace):\n    for step in range(int(workspace.load() or b'0'), 12):\n"
-        "        yield {'step': step, 'score': step / 10}\n        workspace.save(lambda: str(step + 1).encode())\n")
-    study = read(study_file("task: resumed_module:resumed\ngrid: {x: [1]}\nobjectives: [{metric: score, direction: maximize}]\n"
-                            "stop: {first: 2, eta: 2}\n"))
+        "def resumed(config, workspace):\n    for step in range(int(workspace.load() or b'0'), "
+        "12):\n"
+        "        yield {'step': step, 'score': step / 10}\n        workspace.save(lambda: str(step "
+        "+ 1).encode())\n"
+    )
+    study = read(
+        study_file(
+            "task: resumed_module:resumed\ngrid: {x: [1]}\nobjectives: [{metric: score, direction: "
+            "maximize}]\n"
+            "stop: {first: 2, eta: 2}\n"
+        )
+    )
     monkeypatch.syspath_prepend(tmp_path)
     planned = plan(study)
     point, repetition, name = next(iter(planned.trials()))
     job = planned.job(point, repetition)
 
     def terms(folder: str) -> Terms:
-        return Terms(str(tmp_path / folder), save_seconds=0, first_rung=2, eta=2, objectives=(("score", "maximize"),))
+        return Terms(
+            str(tmp_path / folder),
+            save_seconds=0,
+            first_rung=2,
+            eta=2,
+            objectives=(("score", "maximize"),),
+        )
 
     assert trial.run(job, terms("whole"), {}, 1).status == "done"
-    interrupted = Workspace(job, Store(tmp_path / "r"), {}, lambda: [{"step": step, "score": step / 10} for step in range(6)],
-                            save_seconds=0)
+    interrupted = Workspace(
+        job,
+        Store(tmp_path / "r"),
+        {},
+        lambda: [{"step": step, "score": step / 10} for step in range(6)],
+        save_seconds=0,
+    )
     interrupted.save(lambda: b"6")
     Store(tmp_path / "r").write(f"rungs/{job.sweep}/0/2/{name}~0.2", b"")
     Store(tmp_path / "r").write(f"rungs/{job.sweep}/0/4/{name}~0.4", b"")
     assert trial.run(job, terms("r"), {}, 1).status == "done"
     for folder in ("whole", "r"):
-        rungs = [entry.name.removeprefix(f"rungs/{job.sweep}/0/") for entry in Store(tmp_path / folder).list("rungs")]
+        rungs = [
+            entry.name.removeprefix(f"rungs/{job.sweep}/0/")
+            for entry in Store(tmp_path / folder).list("rungs")
+        ]
         assert rungs == [f"2/{name}~0.2", f"4/{name}~0.4", f"8/{name}~0.8"]
         rows = Ledger(Store(tmp_path / folder)).measurements()["score"].to_pylist()
         assert rows == [step / 10 for step in range(12)]
 
 
-def test_a_trial_s_own_process_records_what_it_raises(study_file: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_trial_s_own_process_records_what_it_raises(
+    study_file: Callable[..., Path], tmp_path: Path
+) -> None:
     (tmp_path / "failing_module.py").write_text(MODULE, encoding="utf-8")
-    study = read(study_file("task: failing_module:raising\ngrid: {how: [exit, surrogate, generator, shut]}\n"))
+    study = read(
+        study_file(
+            "task: failing_module:raising\ngrid: {how: [exit, surrogate, generator, shut]}\n"
+        )
+    )
     planned, worker = plan(study), Worker()
     terms = Terms(str(tmp_path / "r"), paths=(str(tmp_path),), folder=str(tmp_path))
     try:
-        reasons = [worker.run(Work(planned.job(point, repetition), terms, {}, 1)).reason
-                   for point, repetition, _ in planned.trials()]
+        reasons = [
+            worker.run(Work(planned.job(point, repetition), terms, {}, 1)).reason
+            for point, repetition, _ in planned.trials()
+        ]
     finally:
         worker.close()
-    assert reasons == ["raised: SystemExit: 3", "raised: ValueError: a \\ud800 b", "raised: GeneratorExit: of its own",
-                       "raised: Shut: (its text cannot be had: it raises SystemExit)"]
+    assert reasons == [
+        "raised: SystemExit: 3",
+        "raised: ValueError: a \\ud800 b",
+        "raised: GeneratorExit: of its own",
+        "raised: Shut: (its text cannot be had: it raises SystemExit)",
+    ]
     assert sorted(Ledger(Store(tmp_path / "r")).trials()["reason"].to_pylist()) == sorted(reasons)

@@ -11,7 +11,7 @@ from htsweep.execution.worker import Worker
 from htsweep.ledger import Ledger, Store
 from htsweep.planning.jobs import Job
 
-TASKS = '''
+TASKS = """
 import ctypes, json, os, signal, sys, threading, time
 
 def fine(config, workspace):
@@ -23,7 +23,7 @@ def leaves(config, workspace):
     os.write(2, b"past Python\\n")
     exec(config["code"], globals())
     yield {"step": 0, "process": os.getpid()}
-'''
+"""
 
 
 @pytest.fixture
@@ -37,7 +37,13 @@ def worker() -> Iterator[Worker]:
 def terms(tmp_path: Path) -> Terms:
     (tmp_path / "worker_tasks.py").write_text(TASKS)
     (tmp_path / "mark").write_text("7")
-    return Terms(str(tmp_path / "results"), time_limit=2.0, grace=0.5, paths=(str(tmp_path),), folder=str(tmp_path))
+    return Terms(
+        str(tmp_path / "results"),
+        time_limit=2.0,
+        grace=0.5,
+        paths=(str(tmp_path),),
+        folder=str(tmp_path),
+    )
 
 
 def run(worker: Worker, terms: Terms, code: str = "", attempt: int = 1) -> Outcome:
@@ -52,18 +58,32 @@ def test_trials_share_a_process_in_the_launch_s_folder(worker: Worker, terms: Te
     assert first.values["process"] == second.values["process"]
 
 
-@pytest.mark.parametrize(("code", "reason"), [
-    ("os._exit(3)", "died: its process ended with exit code 3"),
-    ("os.kill(os.getpid(), signal.SIGKILL)", "died: its process was ended by SIGKILL, as the kernel does when memory runs out"),
-    ("ctypes.string_at(0)", "died: its process was ended by SIGSEGV"),
-    # The interpreter's lock is held, so that no handler and no other thread of Python gets a turn.
-    ("sum(range(10**13))", "time_limit: ran longer than 2 s and did not answer"),
-    ("signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()); time.sleep(60)",
-     "time_limit: ran longer than 2 s and did not answer"),
-    ("os.kill(os.getpid(), signal.SIGSTOP)", "time_limit: ran longer than 2 s and did not answer"),
-    ("time.sleep(60)", "time_limit: ran longer than 2 s"),
-])
-def test_what_ends_the_process_is_the_trial_s_reason(worker: Worker, terms: Terms, code: str, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("os._exit(3)", "died: its process ended with exit code 3"),
+        (
+            "os.kill(os.getpid(), signal.SIGKILL)",
+            "died: its process was ended by SIGKILL, as the kernel does when memory runs out",
+        ),
+        ("ctypes.string_at(0)", "died: its process was ended by SIGSEGV"),
+        # The interpreter's lock is held, so that no handler and no other thread of Python gets a
+        # turn.
+        ("sum(range(10**13))", "time_limit: ran longer than 2 s and did not answer"),
+        (
+            "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()); time.sleep(60)",
+            "time_limit: ran longer than 2 s and did not answer",
+        ),
+        (
+            "os.kill(os.getpid(), signal.SIGSTOP)",
+            "time_limit: ran longer than 2 s and did not answer",
+        ),
+        ("time.sleep(60)", "time_limit: ran longer than 2 s"),
+    ],
+)
+def test_what_ends_the_process_is_the_trial_s_reason(
+    worker: Worker, terms: Terms, code: str, reason: str
+) -> None:
     outcome = run(worker, terms, code)
     assert (outcome.status, outcome.reason) == ("failed", reason)
     [row] = Ledger(Store(terms.results)).trials().to_pylist()
@@ -81,14 +101,22 @@ def test_a_crash_leaves_where_it_was_in_the_log(worker: Worker, terms: Terms) ->
     assert "Segmentation fault" in log
 
 
-@pytest.mark.parametrize(("code", "change"), [
-    ("threading.Thread(target=time.sleep, args=[60]).start()", "still runs"),
-    ("json.dumps = str", "json.dumps of the standard library was replaced"),
-    ("signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])", "the signals that are blocked changed"),
-    ("os.close(1)", "standard output was closed"),
-    ("os.nice(1)", "the scheduling priority changed"),
-])
-def test_a_process_that_a_trial_changed_for_good_runs_no_other(worker: Worker, terms: Terms, code: str, change: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "change"),
+    [
+        ("threading.Thread(target=time.sleep, args=[60]).start()", "still runs"),
+        ("json.dumps = str", "json.dumps of the standard library was replaced"),
+        (
+            "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])",
+            "the signals that are blocked changed",
+        ),
+        ("os.close(1)", "standard output was closed"),
+        ("os.nice(1)", "the scheduling priority changed"),
+    ],
+)
+def test_a_process_that_a_trial_changed_for_good_runs_no_other(
+    worker: Worker, terms: Terms, code: str, change: str
+) -> None:
     outcome = run(worker, terms, code)
     assert outcome.status == "done"
     [row] = Ledger(Store(terms.results)).trials().to_pylist()
@@ -100,14 +128,24 @@ def test_a_process_that_a_trial_changed_for_good_runs_no_other(worker: Worker, t
 
 def test_a_record_that_was_written_before_the_death_counts(worker: Worker, terms: Terms) -> None:
     # With defaults: what a trial adds to its own module is gone when the record is written.
-    code = ("from htsweep.execution import trial\ndef record(*words, keep=trial._record, end=os._exit):\n"
-            "    keep(*words)\n    end(9)\ntrial._record = record")
+    code = (
+        "from htsweep.execution import trial\ndef record(*words, keep=trial._record, "
+        "end=os._exit):\n"
+        "    keep(*words)\n    end(9)\ntrial._record = record"
+    )
     outcome = run(worker, terms, code)
     assert outcome.status == "done"
-    assert [row["status"] for row in Ledger(Store(terms.results)).trials(every=True).to_pylist()] == ["done"]
+    assert [
+        row["status"] for row in Ledger(Store(terms.results)).trials(every=True).to_pylist()
+    ] == ["done"]
 
 
-def test_an_interpreter_that_cannot_start_is_told(worker: Worker, terms: Terms, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interpreter_that_cannot_start_is_told(
+    worker: Worker, terms: Terms, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
     outcome = run(worker, terms)
-    assert outcome.reason == "died: the process for the trial did not start: its process ended with exit code 1"
+    assert (
+        outcome.reason
+        == "died: the process for the trial did not start: its process ended with exit code 1"
+    )

@@ -40,16 +40,36 @@ def test_the_summary_is_the_mean_of_what_was_measured(found: Findings) -> None:
 def test_what_failed_is_told_and_takes_no_part(found: Findings) -> None:
     failed = found.failures[found.failures["status"] == "failed"]
     assert failed[["dataset", "method", "reason", "trials"]].to_numpy().tolist() == [
-        ["b-a", "wise_ft", "raised: RuntimeError: no such luck", 6]]
+        ["b-a", "wise_ft", "raised: RuntimeError: no such luck", 6]
+    ]
     assert len(found.points) == 2 * 5 * 3 - 1
     assert found.trials == 180
 
 
 def test_every_table_that_has_something_to_tell_has_rows(found: Findings) -> None:
-    for table in ("summary", "effects", "pooled", "aggregate", "ranks", "points", "attainment", "volumes", "curves", "costs",
-                  "protocols", "sensitivity", "failures"):
+    for table in (
+        "summary",
+        "effects",
+        "pooled",
+        "aggregate",
+        "ranks",
+        "points",
+        "attainment",
+        "volumes",
+        "curves",
+        "costs",
+        "protocols",
+        "sensitivity",
+        "failures",
+    ):
         assert len(getattr(found, table)), table
-    assert set(found.protocols["protocol"]) == {"last", "seen_validation", "source_validation", "hypervolume", "oracle"}
+    assert set(found.protocols["protocol"]) == {
+        "last",
+        "seen_validation",
+        "source_validation",
+        "hypervolume",
+        "oracle",
+    }
     # One searched parameter: there is nothing to share importance with.
     assert found.importance.empty
 

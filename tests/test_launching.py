@@ -52,7 +52,9 @@ adapt.stages = stages
 
 @pytest.fixture
 def run(study_file: Callable[..., Path], tmp_path: Path) -> Callable[..., tuple[Study, Launched]]:
-    def go(text: str = TOY, *overrides: str, folder: str = "results", **options: Any) -> tuple[Study, Launched]:
+    def go(
+        text: str = TOY, *overrides: str, folder: str = "results", **options: Any
+    ) -> tuple[Study, Launched]:
         study = read(study_file(text), overrides)
         return study, launch(study, str(tmp_path / folder), on="inline", mirror=None, **options)
 
@@ -62,7 +64,9 @@ def run(study_file: Callable[..., Path], tmp_path: Path) -> Callable[..., tuple[
 def numbers(study: Study, folder: Path) -> list[dict[str, Any]]:
     """What was measured, without what may differ between runs."""
     frame = results.measurements(study, str(folder)).sort_values(["trial", "step"])
-    return frame.drop(columns=[name for name in frame if "seconds" in name or "memory" in name]).to_dict("records")
+    return frame.drop(
+        columns=[name for name in frame if "seconds" in name or "memory" in name]
+    ).to_dict("records")
 
 
 def test_it_runs_all_then_only_what_is_new(run: Callable[..., tuple[Study, Launched]]) -> None:
@@ -74,7 +78,9 @@ def test_it_runs_all_then_only_what_is_new(run: Callable[..., tuple[Study, Launc
     assert (more.agenda.done["trial done"], more.agenda.reused) == (2, 6)
 
 
-def test_two_parts_equal_the_whole(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+def test_two_parts_equal_the_whole(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path
+) -> None:
     study, _ = run(folder="whole")
     _, part = run(TOY, "budget.trials=4", folder="parts")
     assert part.agenda.closed == "budget of 4 trials"
@@ -83,15 +89,22 @@ def test_two_parts_equal_the_whole(run: Callable[..., tuple[Study, Launched]], t
     assert numbers(study, tmp_path / "parts") == numbers(study, tmp_path / "whole")
 
 
-@pytest.mark.parametrize(("how", "reason"), [
-    ("raise", "raised: RuntimeError: the toy was asked to fail"), ("memory", "out_of_memory: MemoryError"),
-    ("nan", "diverged: validation/score is NaN at step 1"), ("hang", "time_limit: ran longer than 0.3 s"),
-])
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("raise", "raised: RuntimeError: the toy was asked to fail"),
+        ("memory", "out_of_memory: MemoryError"),
+        ("nan", "diverged: validation/score is NaN at step 1"),
+        ("hang", "time_limit: ran longer than 0.3 s"),
+    ],
+)
 def test_a_trial_that_fails_is_recorded_with_its_reason_and_log(
     run: Callable[..., tuple[Study, Launched]], tmp_path: Path, how: str, reason: str
 ) -> None:
-    study, done = run(f"task: toy\ngrid: {{fail: ['', {how}]}}\nresources: {{time_limit_seconds: 0.3}}\n"
-                      "retry: {attempts: 2, reasons: [raised, diverged, time_limit, out_of_memory]}\n")
+    study, done = run(
+        f"task: toy\ngrid: {{fail: ['', {how}]}}\nresources: {{time_limit_seconds: 0.3}}\n"
+        "retry: {attempts: 2, reasons: [raised, diverged, time_limit, out_of_memory]}\n"
+    )
     assert (done.failed, done.agenda.done["trial done"]) == (1, 1)
     [failure] = status(study, str(tmp_path / "results")).failures
     assert failure.reason.startswith(reason)
@@ -102,11 +115,16 @@ def test_a_trial_that_fails_is_recorded_with_its_reason_and_log(
     assert sorted(row["attempt"] for row in rows if row["status"] == "failed") == [1, 2]
 
 
-def test_what_failed_is_run_again_by_the_next_launch(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+def test_what_failed_is_run_again_by_the_next_launch(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path
+) -> None:
     flag = tmp_path / "mended"
     module = tmp_path / "flaky_module.py"
-    module.write_text(f"import pathlib\ndef flaky(config, workspace):\n    if not pathlib.Path({str(flag)!r}).exists():\n"
-                      "        raise OSError('not yet')\n    yield {'step': 0, 'score': 1.0}\n")
+    module.write_text(
+        "import pathlib\ndef flaky(config, workspace):\n    if not "
+        f"pathlib.Path({str(flag)!r}).exists():\n"
+        "        raise OSError('not yet')\n    yield {'step': 0, 'score': 1.0}\n"
+    )
     _, first = run("task: flaky_module:flaky\n")
     assert first.failed == 1
     flag.touch()
@@ -115,7 +133,9 @@ def test_what_failed_is_run_again_by_the_next_launch(run: Callable[..., tuple[St
     assert status(study, str(tmp_path / "results")).failures == ()
 
 
-def test_stages_are_made_once_and_shared(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+def test_stages_are_made_once_and_shared(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path
+) -> None:
     (tmp_path / "chain_module.py").write_text(CHAIN)
     text = "task: chain_module:adapt\ngrid: {x: [0, 1, 2]}\nrepetitions: 2\n"
     study, done = run(text)
@@ -123,12 +143,18 @@ def test_stages_are_made_once_and_shared(run: Callable[..., tuple[Study, Launche
     _, other = run(text.replace("[0, 1, 2]", "[5]").replace("task:", "study: other\ntask:"))
     assert (other.agenda.done["stage done"], other.agenda.done["trial done"]) == (0, 2)
     frame = results.measurements(study, str(tmp_path / "results"))
-    assert frame.groupby("repetition")["validation/score"].apply(lambda one: (one - one.min()).round(6).tolist()).tolist() \
+    assert (
+        frame.groupby("repetition")["validation/score"]
+        .apply(lambda one: (one - one.min()).round(6).tolist())
+        .tolist()
         == [[0, 1, 2]] * 2
+    )
     assert frame["test/curve"].map(list).tolist() == [[0.5, 1.0]] * 6
 
 
-def test_a_stage_that_fails_blocks_its_trials_and_no_others(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+def test_a_stage_that_fails_blocks_its_trials_and_no_others(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path
+) -> None:
     (tmp_path / "chain_module.py").write_text(CHAIN)
     sys.modules.pop("chain_module", None)
     _, done = run("task: chain_module:adapt\ngrid: {x: [0, 1], broken: [true, false]}\n")
@@ -137,11 +163,14 @@ def test_a_stage_that_fails_blocks_its_trials_and_no_others(run: Callable[..., t
     assert (done.failed, done.left) == (2, 0)  # those that could not run, and not the stage as well
 
 
-def test_a_user_s_bare_generator_may_yield_nonsense(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+def test_a_user_s_bare_generator_may_yield_nonsense(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path
+) -> None:
     (tmp_path / "odd_module.py").write_text(
         "def nothing(config, workspace):\n    return iter(())\n"
         "def text(config, workspace):\n    yield {'step': 0, 'score': 'high'}\n"
-        "def bare(config, workspace):\n    yield 3\n")
+        "def bare(config, workspace):\n    yield 3\n"
+    )
     assert run("task: odd_module:nothing\nstudy: a\n")[1].agenda.done["trial done"] == 1
     for name in ("text", "bare"):
         study, done = run(f"task: odd_module:{name}\nstudy: {name}\n")
@@ -164,14 +193,21 @@ class KilledAfter:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_killed_launch_goes_on_where_it_was(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+def test_a_killed_launch_goes_on_where_it_was(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path
+) -> None:
     study, _ = run(folder="whole")
-    code = ("import sys; sys.path.insert(0, sys.argv[3])\n"
-            "from test_launching import KilledAfter; from htsweep.launching import launch\n"
-            "from htsweep.planning.reading import read\n"
-            "launch(read(sys.argv[1]), sys.argv[2], on='inline', mirror=None, watch=KilledAfter(4))\n")
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[3])\n"
+        "from test_launching import KilledAfter; from htsweep.launching import launch\n"
+        "from htsweep.planning.reading import read\n"
+        "launch(read(sys.argv[1]), sys.argv[2], on='inline', mirror=None, watch=KilledAfter(4))\n"
+    )
     killed = tmp_path / "killed"
-    done = subprocess.run([sys.executable, "-c", code, str(study.file), str(killed), str(Path(__file__).parent)], check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(study.file), str(killed), str(Path(__file__).parent)],
+        check=False,
+    )
     assert done.returncode == -signal.SIGKILL
     assert Ledger(Store(killed)).trials().num_rows == 4
     _, rest = run(folder="killed")
@@ -192,15 +228,26 @@ def stepwise(config, workspace):
 """
 
 
-def test_a_killed_trial_goes_on_from_its_state(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+def test_a_killed_trial_goes_on_from_its_state(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path
+) -> None:
     (tmp_path / "stepwise_module.py").write_text(STEPWISE)
     text = "task: stepwise_module:stepwise\n"
     study, _ = run(text, folder="whole")
     folder = tmp_path / "killed"
-    process = subprocess.Popen([sys.executable, "-c", (
-        "import sys; from htsweep.launching import launch\n"
-            "from htsweep.planning.reading import read\n"
-        "launch(read(sys.argv[1]), sys.argv[2], on='inline', mirror=None, save_seconds=0)"), str(study.file), str(folder)])
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            (
+                "import sys; from htsweep.launching import launch\n"
+                "from htsweep.planning.reading import read\n"
+                "launch(read(sys.argv[1]), sys.argv[2], on='inline', mirror=None, save_seconds=0)"
+            ),
+            str(study.file),
+            str(folder),
+        ]
+    )
     deadline = time.monotonic() + 30
     while not list(folder.glob("states/*/*")):
         assert time.monotonic() < deadline
@@ -210,12 +257,16 @@ def test_a_killed_trial_goes_on_from_its_state(run: Callable[..., tuple[Study, L
     process.wait()
     run(text, folder="killed")
     assert numbers(study, folder) == numbers(study, tmp_path / "whole")
-    [log] = [Path(folder, name).read_text().split() for name in results.trials(study, str(folder))["log"]]
+    [log] = [
+        Path(folder, name).read_text().split() for name in results.trials(study, str(folder))["log"]
+    ]
     assert 0 < int(log[-1]) < 40
     assert not list(folder.glob("states/*/*"))
 
 
-def test_the_second_launch_is_told_who_holds_the_study(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+def test_the_second_launch_is_told_who_holds_the_study(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path
+) -> None:
     lease = Lease(Store(tmp_path / "results"), "study-study", about="htsweep launch study.yaml")
     assert lease.take() is None
     with pytest.raises(StudyHeld, match=f"process {os.getpid()}"):
@@ -251,9 +302,14 @@ def test_budgets(run: Callable[..., tuple[Study, Launched]]) -> None:
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
-def test_adaptive_samplers_learn_and_go_on(run: Callable[..., tuple[Study, Launched]], tmp_path: Path, sampler: str) -> None:
-    text = (f"task: toy\nrepetitions: 2\nobjectives: [{{metric: validation/score}}]\n"
-            f"search: {{sampler: {sampler}, trials: 8, spaces: {{all: {{x: {{low: 0, high: 1}}, y: {{low: 0, high: 1}}}}}}}}\n")
+def test_adaptive_samplers_learn_and_go_on(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path, sampler: str
+) -> None:
+    text = (
+        f"task: toy\nrepetitions: 2\nobjectives: [{{metric: validation/score}}]\n"
+        f"search: {{sampler: {sampler}, trials: 8, spaces: {{all: {{x: {{low: 0, high: 1}}, y: "
+        f"{{low: 0, high: 1}}}}}}}}\n"
+    )
     study, whole = run(text, folder="whole")
     assert whole.agenda.done["trial done"] == 16
     _, part = run(text, "search.trials=4", folder="parts")
@@ -265,9 +321,13 @@ def test_adaptive_samplers_learn_and_go_on(run: Callable[..., tuple[Study, Launc
     assert points.nunique() == 8
 
 
-def test_stopping_early_is_inside_a_sweep_and_recorded(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
-    study, done = run("task: toy\nfixed: {steps: 9, noise: 0}\nobjectives: [{metric: validation/score}]\n"
-                      "stop: {first: 3, eta: 3}\nsearch: {spaces: {all: {x: [0.7, 0.69, 0.1, 0.2, 0.0, 1.0]}}}\n")
+def test_stopping_early_is_inside_a_sweep_and_recorded(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path
+) -> None:
+    study, done = run(
+        "task: toy\nfixed: {steps: 9, noise: 0}\nobjectives: [{metric: validation/score}]\n"
+        "stop: {first: 3, eta: 3}\nsearch: {spaces: {all: {x: [0.7, 0.69, 0.1, 0.2, 0.0, 1.0]}}}\n"
+    )
     assert done.agenda.done["trial stopped"] >= 2
     ended = results.trials(study, str(tmp_path / "results")).set_index("x")
     assert ended.loc[0.7, "status"] == "done"
@@ -278,8 +338,12 @@ def test_stopping_early_is_inside_a_sweep_and_recorded(run: Callable[..., tuple[
     assert again.agenda.done["trial done"] + again.agenda.done["trial stopped"] == 0
 
 
-def test_logs_hold_what_a_trial_prints(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
-    (tmp_path / "loud_module.py").write_text("def loud(config, workspace):\n    print('so it goes')\n    yield {'step': 0}\n")
+def test_logs_hold_what_a_trial_prints(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path
+) -> None:
+    (tmp_path / "loud_module.py").write_text(
+        "def loud(config, workspace):\n    print('so it goes')\n    yield {'step': 0}\n"
+    )
     study, _ = run("task: loud_module:loud\n")
     [row] = results.trials(study, str(tmp_path / "results")).to_dict("records")
     assert (tmp_path / "results" / row["log"]).read_text() == "so it goes\n"
@@ -302,36 +366,54 @@ def leaky(config, workspace):
 """
 
 
-def test_a_process_is_as_new_for_each_trial(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+def test_a_process_is_as_new_for_each_trial(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path
+) -> None:
     (tmp_path / "leaky_module.py").write_text(LEAKY)
     study, _ = run("task: leaky_module:leaky\ngrid: {x: [1, 2, 3]}\n")
-    logs = [(tmp_path / "results" / log).read_text() for log in results.trials(study, str(tmp_path / "results"))["log"]]
+    logs = [
+        (tmp_path / "results" / log).read_text()
+        for log in results.trials(study, str(tmp_path / "results"))["log"]
+    ]
     assert len(logs) == 3
     assert len(set(logs)) == 1
 
 
-def test_torch_is_as_new_for_each_trial(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+def test_torch_is_as_new_for_each_trial(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path
+) -> None:
     (tmp_path / "torchy_module.py").write_text(
         "import torch\n"
         "def torchy(config, workspace):\n"
-        "    print(torch.is_grad_enabled(), torch.get_num_threads(), torch.get_default_dtype(), torch.rand(1).item())\n"
-        "    torch.set_grad_enabled(False)\n    torch.set_num_threads(2)\n    torch.set_default_dtype(torch.float64)\n"
-        "    torch.manual_seed(config['x'])\n    yield {'step': 0}\n")
+        "    print(torch.is_grad_enabled(), torch.get_num_threads(), torch.get_default_dtype(), "
+        "torch.rand(1).item())\n"
+        "    torch.set_grad_enabled(False)\n    torch.set_num_threads(2)\n    "
+        "torch.set_default_dtype(torch.float64)\n"
+        "    torch.manual_seed(config['x'])\n    yield {'step': 0}\n"
+    )
     study, _ = run("task: torchy_module:torchy\ngrid: {x: [1, 2, 3]}\n")
-    logs = [(tmp_path / "results" / log).read_text() for log in results.trials(study, str(tmp_path / "results"))["log"]]
-    # The first trial imports torch itself, after the reset: from the second on the process is told what torch is to be.
+    logs = [
+        (tmp_path / "results" / log).read_text()
+        for log in results.trials(study, str(tmp_path / "results"))["log"]
+    ]
+    # The first trial imports torch itself, after the reset: from the second on the process is told
+    # what torch is to be.
     assert logs[1] == logs[2]
     assert logs[1].startswith("True 1 torch.float32")
 
 
-def test_the_frontier_as_a_table(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+def test_the_frontier_as_a_table(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path
+) -> None:
     study, _ = run()
     table = htsweep.frontier(study, str(tmp_path / "results"))
     assert table["n"].tolist() == [2, 2, 2]
     assert table["front"].all()  # the toy's x trades one accuracy for the other
 
 
-def test_a_record_says_what_ran_where(run: Callable[..., tuple[Study, Launched]], tmp_path: Path) -> None:
+def test_a_record_says_what_ran_where(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path
+) -> None:
     study, _ = run("task: toy\ngrid: {x: [0.5]}\n")
     [row] = Ledger(Store(tmp_path / "results")).trials().to_pylist()
     assert json.loads(row["config"])["x"] == 0.5
@@ -341,13 +423,24 @@ def test_a_record_says_what_ran_where(run: Callable[..., tuple[Study, Launched]]
     assert study.name == "study"
 
 
-def test_a_time_limit_holds_in_a_thread_too(study_file: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_time_limit_holds_in_a_thread_too(
+    study_file: Callable[..., Path], tmp_path: Path
+) -> None:
     """Inline, in a notebook server say, where no signal reaches the thread."""
     (tmp_path / "spins_module.py").write_text(
         "import time\ndef spins(config, workspace):\n    over = time.monotonic() + 30\n"
-        "    while time.monotonic() < over:\n        pass\n    yield {'step': 0}\n")
-    study = read(study_file("task: spins_module:spins\nresources: {time_limit_seconds: 0.5}\nretry: {attempts: 1}\n"))
-    thread = threading.Thread(target=launch, args=[study, str(tmp_path / "results")], kwargs={"on": "inline", "mirror": None})
+        "    while time.monotonic() < over:\n        pass\n    yield {'step': 0}\n"
+    )
+    study = read(
+        study_file(
+            "task: spins_module:spins\nresources: {time_limit_seconds: 0.5}\nretry: {attempts: 1}\n"
+        )
+    )
+    thread = threading.Thread(
+        target=launch,
+        args=[study, str(tmp_path / "results")],
+        kwargs={"on": "inline", "mirror": None},
+    )
     thread.start()
     thread.join(25)
     [row] = Ledger(Store(tmp_path / "results")).trials().to_pylist()

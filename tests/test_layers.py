@@ -15,69 +15,130 @@ HOMES = {
     "optuna": ("htsweep/planning/search.py", "htsweep/analysis/importance.py"),
     "pyarrow": ("htsweep/ledger/", "htsweep/results/tables.py", "htsweep/results/export.py"),
     "ray": ("htsweep/execution/tune.py",),
-    "mlflow": ("htsweep/mirror/",), "sqlalchemy": ("htsweep/mirror/",), "alembic": ("htsweep/mirror/",),
+    "mlflow": ("htsweep/mirror/",),
+    "sqlalchemy": ("htsweep/mirror/",),
+    "alembic": ("htsweep/mirror/",),
     "typer": ("htsweep/cli/app.py",),
-    "rich": ("htsweep/cli/progress.py",), "matplotlib": ("htsweep/report/",), "plotly": ("htsweep/report/",),
-    "moocore": ("htsweep/selection/fronts.py", "htsweep/analysis/"), "duckdb": ("htsweep/results/query.py",),
-    "torch": ("tasks/",), "timm": ("tasks/",), "torchvision": ("tasks/",), "sklearn": ("tasks/",), "ot": ("tasks/",),
-    "mlxtend": ("tasks/",), "PIL": ("tasks/",), "safetensors": ("tasks/",),
+    "rich": ("htsweep/cli/progress.py",),
+    "matplotlib": ("htsweep/report/",),
+    "plotly": ("htsweep/report/",),
+    "moocore": ("htsweep/selection/fronts.py", "htsweep/analysis/"),
+    "duckdb": ("htsweep/results/query.py",),
+    "torch": ("tasks/",),
+    "timm": ("tasks/",),
+    "torchvision": ("tasks/",),
+    "sklearn": ("tasks/",),
+    "ot": ("tasks/",),
+    "mlxtend": ("tasks/",),
+    "PIL": ("tasks/",),
+    "safetensors": ("tasks/",),
 }
-FORBIDDEN = {"htsweep/": {"torch", "timm", "torchvision"}, "tasks/": {"htsweep", "ray", "mlflow", "optuna", "pyarrow", "typer"}}
+FORBIDDEN = {
+    "htsweep/": {"torch", "timm", "torchvision"},
+    "tasks/": {"htsweep", "ray", "mlflow", "optuna", "pyarrow", "typer"},
+}
 
 
 def imports() -> Iterator[tuple[str, str, int]]:
     """(file, top-level package, line) of every import, those inside functions too."""
     for path in sorted([*ROOT.glob("htsweep/**/*.py"), *ROOT.glob("tasks/**/*.py")]):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [one.name for one in node.names] if isinstance(node, ast.Import) else (
-                [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else [])
+            names = (
+                [one.name for one in node.names]
+                if isinstance(node, ast.Import)
+                else (
+                    [node.module or ""]
+                    if isinstance(node, ast.ImportFrom) and not node.level
+                    else []
+                )
+            )
             for name in names:
                 yield path.relative_to(ROOT).as_posix(), name.partition(".")[0], node.lineno
 
 
 def test_each_outside_library_has_one_home() -> None:
-    wrong = [f"{file}:{line} imports {name}; its home is {HOMES[name]}" for file, name, line in imports()
-             if name in HOMES and not file.startswith(HOMES[name])]
+    wrong = [
+        f"{file}:{line} imports {name}; its home is {HOMES[name]}"
+        for file, name, line in imports()
+        if name in HOMES and not file.startswith(HOMES[name])
+    ]
     assert wrong == []
 
 
 def test_every_outside_library_is_known_here() -> None:
-    known = set(HOMES) | set(sys.stdlib_module_names) | {"htsweep", "tasks", "search_spaces", "numpy", "pandas", "scipy"}
+    known = (
+        set(HOMES)
+        | set(sys.stdlib_module_names)
+        | {"htsweep", "tasks", "search_spaces", "numpy", "pandas", "scipy"}
+    )
     assert {name for _, name, _ in imports()} <= known
 
 
 @pytest.mark.parametrize("half", FORBIDDEN)
 def test_the_halves_meet_by_name_alone(half: str) -> None:
-    wrong = [f"{file}:{line} imports {name}" for file, name, line in imports()
-             if file.startswith(half) and name in FORBIDDEN[half]]
+    wrong = [
+        f"{file}:{line} imports {name}"
+        for file, name, line in imports()
+        if file.startswith(half) and name in FORBIDDEN[half]
+    ]
     assert wrong == []
 
 
-ORDER = ("cli", "launching", "mirror", "report", "results", "analysis", "execution", "ledger", "planning", "selection",
-         "commands", "study", "files", "errors")
+ORDER = (
+    "cli",
+    "launching",
+    "mirror",
+    "report",
+    "results",
+    "analysis",
+    "execution",
+    "ledger",
+    "planning",
+    "selection",
+    "commands",
+    "study",
+    "files",
+    "errors",
+)
 """The folders and modules of htsweep: each imports only what stands after it."""
 
 
 def own_imports(types: bool = True) -> Iterator[tuple[str, str, str]]:
     """(module, module that it imports, file:line) within htsweep; `types`: also what only type checkers import."""
-    paths = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-             for path in sorted(ROOT.glob("htsweep/**/*.py"))}
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in sorted(ROOT.glob("htsweep/**/*.py"))
+    }
     for module, path in paths.items():
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        guarded = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+        guarded = [
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        ]
         for_types = {id(inner) for node in guarded for inner in ast.walk(node)}
         for node in ast.walk(tree):
-            if not isinstance(node, ast.Import | ast.ImportFrom) or (id(node) in for_types and not types):
+            if not isinstance(node, ast.Import | ast.ImportFrom) or (
+                id(node) in for_types and not types
+            ):
                 continue
             for one in node.names:
-                names = [one.name] if isinstance(node, ast.Import) else [f"{node.module}.{one.name}", str(node.module)]
+                names = (
+                    [one.name]
+                    if isinstance(node, ast.Import)
+                    else [f"{node.module}.{one.name}", str(node.module)]
+                )
                 imported = next((name for name in names if name in paths), None)
                 if imported and imported != module:
                     yield module, imported, f"{path.relative_to(ROOT).as_posix()}:{node.lineno}"
 
 
 def test_every_module_has_its_place_in_the_order() -> None:
-    there = {path.stem for path in ROOT.glob("htsweep/*") if path.suffix == ".py" or (path / "__init__.py").exists()}
+    there = {
+        path.stem
+        for path in ROOT.glob("htsweep/*")
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
     assert there == {"__init__", *ORDER}
 
 
@@ -85,8 +146,11 @@ def test_imports_run_one_way() -> None:
     def place(module: str) -> int:
         return ORDER.index(module.split(".")[1])
 
-    wrong = [f"{where}: {module} imports {imported}" for module, imported, where in own_imports()
-             if module != "htsweep" and (imported == "htsweep" or place(imported) < place(module))]
+    wrong = [
+        f"{where}: {module} imports {imported}"
+        for module, imported, where in own_imports()
+        if module != "htsweep" and (imported == "htsweep" or place(imported) < place(module))
+    ]
     assert wrong == []
 
 

@@ -18,14 +18,18 @@ def ledger(tmp_path: Path) -> Ledger:
     return Ledger(Store(tmp_path))
 
 
-def record(trial: str, status: str = "done", attempt: int = 1, steps: int = 0, **more: object) -> Record:
+def record(
+    trial: str, status: str = "done", attempt: int = 1, steps: int = 0, **more: object
+) -> Record:
     return Record(trial, "trial", status, "toy", "{}", 0, attempt=attempt, steps=steps, **more)  # type: ignore[arg-type]
 
 
 def rows(ledger: Ledger) -> dict[str, list[dict[str, object]]]:
     found: dict[str, list[dict[str, object]]] = {}
     for row in ledger.measurements().to_pylist():
-        found.setdefault(str(row.pop("trial")), []).append({key: value for key, value in row.items() if value is not None})
+        found.setdefault(str(row.pop("trial")), []).append(
+            {key: value for key, value in row.items() if value is not None}
+        )
     return found
 
 
@@ -35,8 +39,13 @@ CURVES = st.dictionaries(st.just("curve"), st.lists(NUMBERS, max_size=4))
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.lists(st.tuples(ROW, CURVES), max_size=3), min_size=1, max_size=6), st.integers(0, 6))
-def test_it_returns_what_it_was_given(tmp_path_factory: pytest.TempPathFactory, trials: list, compact_after: int) -> None:
+@given(
+    st.lists(st.lists(st.tuples(ROW, CURVES), max_size=3), min_size=1, max_size=6),
+    st.integers(0, 6),
+)
+def test_it_returns_what_it_was_given(
+    tmp_path_factory: pytest.TempPathFactory, trials: list, compact_after: int
+) -> None:
     ledger = Ledger(Store(tmp_path_factory.mktemp("ledger")))
     given_rows = {}
     for index, measured in enumerate(trials):
@@ -67,7 +76,9 @@ def test_the_end_that_counts_is_the_best_and_then_the_last(ledger: Ledger) -> No
 
 def test_the_same_record_twice_is_one(ledger: Ledger) -> None:
     one = record("a", steps=1)
-    assert ledger.append(one, [{"step": 0, "x": 1.0}]) == ledger.append(one, [{"step": 0, "x": 1.0}])
+    assert ledger.append(one, [{"step": 0, "x": 1.0}]) == ledger.append(
+        one, [{"step": 0, "x": 1.0}]
+    )
     assert ledger.trials(every=True).num_rows == 1
 
 
@@ -87,7 +98,9 @@ def test_an_object_that_was_half_written_does_not_count(ledger: Ledger) -> None:
     assert ledger.trials(["trial"]).to_pylist() == [{"trial": "b"}]
 
 
-def test_lost_measurements_are_an_error_not_a_gap(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_measurements_are_an_error_not_a_gap(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = ledger.append(record("a", steps=1), [{"step": 0, "x": 1.0}])
     ledger.store.delete(f"measurements/{name}.parquet")
     monkeypatch.setattr(tables.time, "sleep", lambda seconds: None)
@@ -102,12 +115,17 @@ class Died(Exception):
 @pytest.fixture
 def filled(ledger: Ledger) -> Ledger:
     for index in range(5):
-        ledger.append(record(f"t{index}", steps=2), [{"step": step, "x": float(index + step)} for step in range(2)])
+        ledger.append(
+            record(f"t{index}", steps=2),
+            [{"step": step, "x": float(index + step)} for step in range(2)],
+        )
     return ledger
 
 
 @pytest.mark.parametrize("operation", range(14))
-def test_compaction_may_die_at_any_operation(filled: Ledger, monkeypatch: pytest.MonkeyPatch, operation: int) -> None:
+def test_compaction_may_die_at_any_operation(
+    filled: Ledger, monkeypatch: pytest.MonkeyPatch, operation: int
+) -> None:
     before, left = rows(filled), operation
 
     def dying(name: str) -> object:
@@ -157,7 +175,9 @@ def test_what_other_trials_measured_is_no_column(filled: Ledger) -> None:
     assert filled.measurements(trials=mine).column_names == ["trial", "step", "x"]
 
 
-def test_a_compaction_under_the_reading_hides_nothing(filled: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compaction_under_the_reading_hides_nothing(
+    filled: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another launch compacts between the listing and the reading."""
     other, real, left = Ledger(filled.store), objects.ends, [1]
     before = rows(other)
@@ -178,14 +198,18 @@ def test_columns_are_read_alone(filled: Ledger) -> None:
     assert filled.measurements(["x", "absent"]).column_names == ["trial", "step", "x"]
 
 
-def test_a_store_that_is_no_local_folder(filled: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_is_no_local_folder(
+    filled: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The way of an object store: only streams and listings."""
     streams = fs.SubTreeFileSystem(str(tmp_path.parent), fs.LocalFileSystem())
     opened = SimpleNamespace(from_uri=lambda uri: (streams, tmp_path.name))
     monkeypatch.setattr(store, "fs", SimpleNamespace(**{**vars(fs), "FileSystem": opened}))
     far = Ledger(Store(f"far://{tmp_path.name}"))
     assert far.store.folder is None
-    assert [entry[:2] for entry in far.store.list("trials")] == [entry[:2] for entry in filled.store.list("trials")]
+    assert [entry[:2] for entry in far.store.list("trials")] == [
+        entry[:2] for entry in filled.store.list("trials")
+    ]
     lease, second = Lease(far.store, "x"), Lease(far.store, "x")
     assert lease.take() is None
     assert second.take() is not None

@@ -1,7 +1,7 @@
 """Whatever tasks yield, and whatever else lies in the results: every verb works, and gives back what was given.
 
-The tasks' rows, and the objects beside the ledger's own, are drawn by Hypothesis; HTSWEEP_FUZZ=10 draws ten times as many.
-"""
+The tasks' rows, and the objects beside the ledger's own, are drawn by Hypothesis; HTSWEEP_FUZZ=10
+draws ten times as many."""
 
 from __future__ import annotations
 
@@ -36,9 +36,14 @@ from htsweep.results.estimate import estimate
 from htsweep.study.schema import Study
 
 MORE = int(os.environ.get("HTSWEEP_FUZZ", "1"))
-FUZZ = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-                phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False)
-"""What fails is not made smaller, which would take minutes: rows and acts are few, and are printed."""
+FUZZ = settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.generate],
+    report_multiple_bugs=False,
+)
+"""What fails is not made smaller, which would take minutes: rows and acts are few, and are printed.
+"""
 
 
 class Mute:
@@ -53,28 +58,131 @@ class Mute:
         raise RuntimeError(msg)
 
 
-WORDS = ["test/seen_accuracy", "test/missing_accuracy", "validation/seen_accuracy", "validation/loss", "test/curve_seen",
-         "test/curve_missing", "seconds", "epoch", "train/loss", "Train/loss", "score", "value", "self", "order", "mean", "low",
-         "front", "pair", "a n", "a", "q\"uote", "a.b", "a b", "x[]", "\u00e9", "e\u0301", "a\\b", "../up", "/", "%s", "{0}",
-         "null"]
+WORDS = [
+    "test/seen_accuracy",
+    "test/missing_accuracy",
+    "validation/seen_accuracy",
+    "validation/loss",
+    "test/curve_seen",
+    "test/curve_missing",
+    "seconds",
+    "epoch",
+    "train/loss",
+    "Train/loss",
+    "score",
+    "value",
+    "self",
+    "order",
+    "mean",
+    "low",
+    "front",
+    "pair",
+    "a n",
+    "a",
+    'q"uote',
+    "a.b",
+    "a b",
+    "x[]",
+    "\u00e9",
+    "e\u0301",
+    "a\\b",
+    "../up",
+    "/",
+    "%s",
+    "{0}",
+    "null",
+]
 KEPT = sorted({*names.RESERVED, *SCHEMA.names, "Status", "lr", "LR"})
 NAMES = st.sampled_from(WORDS) | st.sampled_from(KEPT) | st.text(max_size=8)
-NUMBERS = (st.floats() | st.integers() | st.integers(-10**400, 10**400) | st.booleans() | st.decimals(allow_nan=False)
-           | st.fractions() | st.sampled_from([np.float32(0.1), np.int64(3), np.bool_(True), np.array(0.5), np.float64("inf")]))
-VALUES = (NUMBERS | st.lists(st.floats() | st.integers(), max_size=3) | st.lists(st.lists(st.floats(), max_size=2), max_size=2)
-          | st.sampled_from([None, "high", "0.5", b"1", 1 + 2j, np.complex64(1j), np.ones(2), np.ones((1, 1)), {}, set(), Mute(),
-                             pd.NA, pd.NaT, np.datetime64("2026-01-01"), [None], ["1"], (1, 2), range(2)]))
-STEPS = st.integers(0, 4) | st.sampled_from([0.5, 1.0, np.int32(2), np.float64(3.0), -1, 2**63, 10**30, True, "1", None, math.nan,
-                                             math.inf, Decimal(2), Fraction(3, 2), Mute()])
+NUMBERS = (
+    st.floats()
+    | st.integers()
+    | st.integers(-(10**400), 10**400)
+    | st.booleans()
+    | st.decimals(allow_nan=False)
+    | st.fractions()
+    | st.sampled_from(
+        [np.float32(0.1), np.int64(3), np.bool_(True), np.array(0.5), np.float64("inf")]
+    )
+)
+VALUES = (
+    NUMBERS
+    | st.lists(st.floats() | st.integers(), max_size=3)
+    | st.lists(st.lists(st.floats(), max_size=2), max_size=2)
+    | st.sampled_from(
+        [
+            None,
+            "high",
+            "0.5",
+            b"1",
+            1 + 2j,
+            np.complex64(1j),
+            np.ones(2),
+            np.ones((1, 1)),
+            {},
+            set(),
+            Mute(),
+            pd.NA,
+            pd.NaT,
+            np.datetime64("2026-01-01"),
+            [None],
+            ["1"],
+            (1, 2),
+            range(2),
+        ]
+    )
+)
+STEPS = st.integers(0, 4) | st.sampled_from(
+    [
+        0.5,
+        1.0,
+        np.int32(2),
+        np.float64(3.0),
+        -1,
+        2**63,
+        10**30,
+        True,
+        "1",
+        None,
+        math.nan,
+        math.inf,
+        Decimal(2),
+        Fraction(3, 2),
+        Mute(),
+    ]
+)
 ROWS = st.lists(
-    st.builds(lambda step, row: {"step": step, **row}, STEPS, st.dictionaries(NAMES, VALUES, max_size=3))
-    | st.sampled_from([3, None, {}, {"a": 1.0}, {"step": 0, 3: 1.0}, {"step": 0, None: 1.0}, {"step": 0, b"a": 1.0}]), max_size=5)
+    st.builds(
+        lambda step, row: {"step": step, **row}, STEPS, st.dictionaries(NAMES, VALUES, max_size=3)
+    )
+    | st.sampled_from(
+        [
+            3,
+            None,
+            {},
+            {"a": 1.0},
+            {"step": 0, 3: 1.0},
+            {"step": 0, None: 1.0},
+            {"step": 0, b"a": 1.0},
+        ]
+    ),
+    max_size=5,
+)
 GOOD = st.lists(  # rows of which most are kept
-    st.builds(lambda step, row: {"step": step, **row}, st.integers(0, 5),
-              st.dictionaries(st.sampled_from([*WORDS[:9], "curve"]), st.floats(0, 1) | st.lists(st.floats(0, 1), max_size=3),
-                              max_size=4)), max_size=6).map(lambda rows: sorted(rows, key=lambda row: row["step"]))
+    st.builds(
+        lambda step, row: {"step": step, **row},
+        st.integers(0, 5),
+        st.dictionaries(
+            st.sampled_from([*WORDS[:9], "curve"]),
+            st.floats(0, 1) | st.lists(st.floats(0, 1), max_size=3),
+            max_size=4,
+        ),
+    ),
+    max_size=6,
+).map(lambda rows: sorted(rows, key=lambda row: row["step"]))
 
-# -- what tasks yield ----------------------------------------------------------------------------------------------------------
+# -- what tasks yield
+# ----------------------------------------------------------------------------------------------------------
 
 
 YIELDED: dict[tuple[str, int], Sequence[Any]] = {}
@@ -88,8 +196,10 @@ def yielding(config: Mapping[str, Any], workspace: Any) -> Iterator[Any]:
 
 def study(folder: Path, who: str, repetitions: int = 1) -> Study:
     path = folder / f"{who}.yaml"
-    path.write_text(f"study: {who}\ntask: {__name__}:yielding\ngrid: {{lr: [1, 2]}}\nfixed: {{who: {who}}}\n"
-                    f"repetitions: {repetitions}\n")
+    path.write_text(
+        f"study: {who}\ntask: {__name__}:yielding\ngrid: {{lr: [1, 2]}}\nfixed: {{who: {who}}}\n"
+        f"repetitions: {repetitions}\n"
+    )
     return read(path)
 
 
@@ -100,7 +210,11 @@ def joined(rows: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, Any]]:
         kept = found.setdefault(int(row["step"]), {})
         for name, value in row.items():
             if name != "step" and value is not None:
-                kept[name] = [float(one) for one in value] if isinstance(value, list | tuple) or np.ndim(value) else float(value)
+                kept[name] = (
+                    [float(one) for one in value]
+                    if isinstance(value, list | tuple) or np.ndim(value)
+                    else float(value)
+                )
     return found
 
 
@@ -122,8 +236,16 @@ def kept(study: Study, folder: Path) -> dict[str, dict[int, dict[str, Any]]]:
 
 def plain(found: dict[int, dict[str, Any]]) -> str:
     """To compare: NaN equals itself, numbers that are not there are left out, lists are told from numbers by their name."""
-    return repr({step: {name: value for name, value in sorted(row.items(), key=str)
-                        if not (isinstance(value, float) and math.isnan(value))} for step, row in found.items()})
+    return repr(
+        {
+            step: {
+                name: value
+                for name, value in sorted(row.items(), key=str)
+                if not (isinstance(value, float) and math.isnan(value))
+            }
+            for step, row in found.items()
+        }
+    )
 
 
 @settings(FUZZ, max_examples=40 * MORE)
@@ -132,29 +254,38 @@ def test_what_a_task_yields_is_kept_as_it_was_or_fails_its_trial_and_no_other_st
     tmp_path_factory: pytest.TempPathFactory, rows: list, more: list
 ) -> None:
     folder = tmp_path_factory.mktemp("fuzz")
-    YIELDED.update({("odd", 1): rows, ("odd", 2): more, ("sound", 1): SOUND[1], ("sound", 2): SOUND[2]})
+    YIELDED.update(
+        {("odd", 1): rows, ("odd", 2): more, ("sound", 1): SOUND[1], ("sound", 2): SOUND[2]}
+    )
     odd, sound = study(folder, "odd"), study(folder, "sound")
     launched(odd, folder)
     launched(sound, folder)
     assert {lr: plain(found) for lr, found in kept(sound, folder / "r").items()} == {
-        lr: plain(joined(SOUND[lr])) for lr in (1, 2)}
+        lr: plain(joined(SOUND[lr])) for lr in (1, 2)
+    }
     ends = results.trials(odd, str(folder / "r")).set_index("lr")
     there = results.measurements(odd, str(folder / "r"))
     assert sorted(ends.index) == [1, 2]
     for lr, given_rows in ((1, rows), (2, more)):
-        # Of this trial alone: where the other one measured lists under the name of a number, both have names of their own.
+        # Of this trial alone: where the other one measured lists under the name of a number, both
+        # have names of their own.
         mine = Ledger(Store(folder / "r"))
         table = mine.trials()
         trial = table.filter(pa.compute.equal(table.column("trial"), ends.loc[lr, "trial"]))
         found: dict[int, dict[str, Any]] = {}
         for row in mine.measurements(trials=trial).to_pylist():
-            found[row["step"]] = {name: value for name, value in row.items() if name not in KEYS and value is not None}
+            found[row["step"]] = {
+                name: value for name, value in row.items() if name not in KEYS and value is not None
+            }
         if ends.loc[lr, "status"] == "done":
             assert plain(found) == plain(joined(given_rows))
         else:
             assert ends.loc[lr, "reason"].isprintable()
-            assert plain(found) in {plain(joined(given_rows[:count])) for count in range(len(given_rows) + 1)
-                                    if all(_sound(row) for row in given_rows[:count])}
+            assert plain(found) in {
+                plain(joined(given_rows[:count]))
+                for count in range(len(given_rows) + 1)
+                if all(_sound(row) for row in given_rows[:count])
+            }
     assert len(there) == ends["steps"].sum()
 
 
@@ -166,8 +297,16 @@ def _sound(row: Any) -> bool:
     return True
 
 
-SOUND = {1: [{"step": 0, "validation/accuracy": 0.25, "test/curve_seen": 0.5}, {"step": 1, "validation/accuracy": 0.5}],
-         2: [{"step": 0, "validation/accuracy": 0.75, "test/curve_seen": 1.0}, {"step": 1, "validation/accuracy": 0.125}]}
+SOUND = {
+    1: [
+        {"step": 0, "validation/accuracy": 0.25, "test/curve_seen": 0.5},
+        {"step": 1, "validation/accuracy": 0.5},
+    ],
+    2: [
+        {"step": 0, "validation/accuracy": 0.75, "test/curve_seen": 1.0},
+        {"step": 1, "validation/accuracy": 0.125},
+    ],
+}
 
 
 def launched(one: Study, folder: Path) -> None:
@@ -187,7 +326,9 @@ def test_every_verb_works_on_what_tasks_have_yielded(
     tmp_path_factory: pytest.TempPathFactory, rows: list, more: list
 ) -> None:
     folder = tmp_path_factory.mktemp("fuzz")
-    YIELDED.update({("odd", 1): rows, ("odd", 2): more, ("sound", 1): SOUND[1], ("sound", 2): SOUND[2]})
+    YIELDED.update(
+        {("odd", 1): rows, ("odd", 2): more, ("sound", 1): SOUND[1], ("sound", 2): SOUND[2]}
+    )
     for who in ("odd", "sound"):
         verbs(study(folder, who, repetitions=2), folder)
 
@@ -207,28 +348,64 @@ def verbs(one: Study, folder: Path) -> None:
     exported = pd.read_parquet(folder / "out" / "measurements.parquet")
     frame = results.measurements(one, place)
     assert exported.columns.tolist() == frame.columns.tolist()
-    for row, again in zip(frame.to_dict("records"), json.loads((folder / "out" / "measurements.json").read_text()), strict=True):
+    for row, again in zip(
+        frame.to_dict("records"),
+        json.loads((folder / "out" / "measurements.json").read_text()),
+        strict=True,
+    ):
         assert list(row) == list(again)
-    read_back = pd.read_csv(folder / "out" / "measurements.csv", keep_default_na=False) if len(frame.columns) else frame
+    read_back = (
+        pd.read_csv(folder / "out" / "measurements.csv", keep_default_na=False)
+        if len(frame.columns)
+        else frame
+    )
     assert len(read_back) == len(frame)
     launch(one, f"{place}2", on="inline", mirror=None)
     same = htsweep.compare(one, results=place, results_b=f"{place}2")
     assert same.equal == same.matched == 4
 
 
-# -- what else lies in the results -----------------------------------------------------------------------------------------------
+# -- what else lies in the results
+# -----------------------------------------------------------------------------------------------
 
-KINDS = [pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.list_(pa.float64()), pa.list_(pa.string()), pa.null(), pa.binary(),
-         pa.struct([("a", pa.int64())]), pa.dictionary(pa.int32(), pa.string()), pa.timestamp("ns"), pa.decimal128(10, 2),
-         pa.int8(), pa.large_string(), pa.float32(), pa.list_(pa.int64(), 2), pa.map_(pa.string(), pa.int64())]
+KINDS = [
+    pa.string(),
+    pa.int64(),
+    pa.float64(),
+    pa.bool_(),
+    pa.list_(pa.float64()),
+    pa.list_(pa.string()),
+    pa.null(),
+    pa.binary(),
+    pa.struct([("a", pa.int64())]),
+    pa.dictionary(pa.int32(), pa.string()),
+    pa.timestamp("ns"),
+    pa.decimal128(10, 2),
+    pa.int8(),
+    pa.large_string(),
+    pa.float32(),
+    pa.list_(pa.int64(), 2),
+    pa.map_(pa.string(), pa.int64()),
+]
 CELLS: dict[pa.DataType, list[Any]] = {
-    pa.string(): ["a", "done", "{}", "t0", "", None], pa.int64(): [0, 1, -1, 2**62, None], pa.float64(): [0.5, math.nan, None],
-    pa.bool_(): [True, None], pa.list_(pa.float64()): [[], [0.5], None], pa.list_(pa.string()): [["a"], None], pa.null(): [None],
-    pa.binary(): [b"\xff", None], pa.struct([("a", pa.int64())]): [{"a": 1}, None],
-    pa.dictionary(pa.int32(), pa.string()): ["a", None], pa.timestamp("ns"): [0, None],
-    pa.decimal128(10, 2): [Decimal("0.25"), None], pa.int8(): [0, 1, None],
-    pa.large_string(): ["a", None], pa.float32(): [0.5, None], pa.list_(pa.int64(), 2): [[1, 2], None],
-    pa.map_(pa.string(), pa.int64()): [[("a", 1)], None]}
+    pa.string(): ["a", "done", "{}", "t0", "", None],
+    pa.int64(): [0, 1, -1, 2**62, None],
+    pa.float64(): [0.5, math.nan, None],
+    pa.bool_(): [True, None],
+    pa.list_(pa.float64()): [[], [0.5], None],
+    pa.list_(pa.string()): [["a"], None],
+    pa.null(): [None],
+    pa.binary(): [b"\xff", None],
+    pa.struct([("a", pa.int64())]): [{"a": 1}, None],
+    pa.dictionary(pa.int32(), pa.string()): ["a", None],
+    pa.timestamp("ns"): [0, None],
+    pa.decimal128(10, 2): [Decimal("0.25"), None],
+    pa.int8(): [0, 1, None],
+    pa.large_string(): ["a", None],
+    pa.float32(): [0.5, None],
+    pa.list_(pa.int64(), 2): [[1, 2], None],
+    pa.map_(pa.string(), pa.int64()): [[("a", 1)], None],
+}
 COLUMNS = st.sampled_from([*SCHEMA.names, "step", "x", "x[]", "curve", "new column", ""])
 
 
@@ -249,15 +426,36 @@ def parquet(draw: st.DrawFn) -> bytes:
     return sink.getvalue()
 
 
-FOREIGN = parquet() | st.sampled_from([b"", b"PAR1", b"PAR1PAR1", b"text\n", b"\x00" * 100, b"PAR1" + b"\xff" * 50 + b"PAR1"])
-PLACES = st.sampled_from(["trials/{}.parquet", "measurements/{}.parquet", "trials/all-{}.parquet", "measurements/all-{}.parquet",
-                          "trials/t0-{}.parquet", "trials/{}", "trials/{}.txt", "trials/{}.parquet/inside.parquet",
-                          "trials/.{}.parquet", "measurements/{}/x.parquet"])
-ACTS = st.lists(st.one_of(
-    st.tuples(st.just("append"), GOOD), st.tuples(st.just("compact"), st.none()),
-    st.tuples(st.just("foreign"), st.tuples(PLACES, FOREIGN)), st.tuples(st.just("copy"), st.integers(0, 9)),
-    st.tuples(st.just("older"), GOOD), st.tuples(st.just("newer"), GOOD),
-    st.tuples(st.just("torn"), st.tuples(GOOD, st.floats(0, 1))), st.tuples(st.just("broken"), GOOD)), max_size=9)
+FOREIGN = parquet() | st.sampled_from(
+    [b"", b"PAR1", b"PAR1PAR1", b"text\n", b"\x00" * 100, b"PAR1" + b"\xff" * 50 + b"PAR1"]
+)
+PLACES = st.sampled_from(
+    [
+        "trials/{}.parquet",
+        "measurements/{}.parquet",
+        "trials/all-{}.parquet",
+        "measurements/all-{}.parquet",
+        "trials/t0-{}.parquet",
+        "trials/{}",
+        "trials/{}.txt",
+        "trials/{}.parquet/inside.parquet",
+        "trials/.{}.parquet",
+        "measurements/{}/x.parquet",
+    ]
+)
+ACTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), GOOD),
+        st.tuples(st.just("compact"), st.none()),
+        st.tuples(st.just("foreign"), st.tuples(PLACES, FOREIGN)),
+        st.tuples(st.just("copy"), st.integers(0, 9)),
+        st.tuples(st.just("older"), GOOD),
+        st.tuples(st.just("newer"), GOOD),
+        st.tuples(st.just("torn"), st.tuples(GOOD, st.floats(0, 1))),
+        st.tuples(st.just("broken"), GOOD),
+    ),
+    max_size=9,
+)
 
 
 @settings(FUZZ, max_examples=60 * MORE)
@@ -286,7 +484,13 @@ def test_the_ledger_gives_back_what_it_was_given_whatever_lies_beside_it(
                 (folder / "trials" / f"copy{number}.parquet").write_bytes(copied.read_bytes())
         elif act == "older":
             whole[trial] = appended(ledger, trial, how)
-            rewritten(folder, trial, lambda table: table.drop_columns(["device", "attempt", "stages", "gpu", "dirty", "log"]))
+            rewritten(
+                folder,
+                trial,
+                lambda table: table.drop_columns(
+                    ["device", "attempt", "stages", "gpu", "dirty", "log"]
+                ),
+            )
         elif act == "newer":
             whole[trial] = appended(ledger, trial, how)
             rewritten(folder, trial, lambda table: table.append_column("next", pa.array([1.5])))
@@ -294,7 +498,7 @@ def test_the_ledger_gives_back_what_it_was_given_whatever_lies_beside_it(
             appended(ledger, trial, how[0])
             [path] = (folder / "trials").glob(f"{trial}-*.parquet")
             data = path.read_bytes()
-            path.write_bytes(data[:int(how[1] * (len(data) - 1))])
+            path.write_bytes(data[: int(how[1] * (len(data) - 1))])
         elif act == "broken" and how:
             appended(ledger, trial, how)
             [path] = (folder / "measurements").glob(f"{trial}-*.parquet")
@@ -307,7 +511,10 @@ def test_the_ledger_gives_back_what_it_was_given_whatever_lies_beside_it(
     given_back(ledger, whole)
     ledger.fresh(set())
     assert {path.name for path in (folder / "trials").rglob("*.txt")} == {
-        f"{number}.txt" for number, (act, how) in enumerate(acts) if act == "foreign" and how[0].endswith("}.txt")}
+        f"{number}.txt"
+        for number, (act, how) in enumerate(acts)
+        if act == "foreign" and how[0].endswith("}.txt")
+    }
 
 
 def appended(ledger: Ledger, trial: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -333,15 +540,34 @@ def given_back(ledger: Ledger, whole: Mapping[str, Sequence[Mapping[str, Any]]])
     assert len(listed) == len(set(listed))
     for trial, rows in whole.items():
         mine = table.take([listed.index(trial)])
-        assert (mine["attempt"][0].as_py(), mine["gpu"][0].as_py(), mine["stages"][0].as_py()) == (1, 0.0, "{}")
+        assert (mine["attempt"][0].as_py(), mine["gpu"][0].as_py(), mine["stages"][0].as_py()) == (
+            1,
+            0.0,
+            "{}",
+        )
         found = ledger.measurements(trials=mine).to_pylist()
-        expected = [{**{f"{name}[]" if isinstance(value, list) and _mixed(name, rows) else name: value
-                        for name, value in row.items()}, "trial": trial} for row in sorted(rows, key=lambda row: row["step"])]
-        assert [{name: value for name, value in row.items() if value is not None} for row in found] == expected
+        expected = [
+            {
+                **{
+                    f"{name}[]" if isinstance(value, list) and _mixed(name, rows) else name: value
+                    for name, value in row.items()
+                },
+                "trial": trial,
+            }
+            for row in sorted(rows, key=lambda row: row["step"])
+        ]
+        assert [
+            {name: value for name, value in row.items() if value is not None} for row in found
+        ] == expected
         lists = ledger.measurements(trials=mine, kind="lists").to_pylist()
-        assert [sorted(name for name, value in row.items() if value is not None) for row in lists] == [
-            sorted(["trial", "step", *(name for name, value in row.items() if isinstance(value, list))])
-            for row in sorted(rows, key=lambda row: row["step"])]
+        assert [
+            sorted(name for name, value in row.items() if value is not None) for row in lists
+        ] == [
+            sorted(
+                ["trial", "step", *(name for name, value in row.items() if isinstance(value, list))]
+            )
+            for row in sorted(rows, key=lambda row: row["step"])
+        ]
 
 
 def _mixed(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:

@@ -15,8 +15,10 @@ import pytest
 from htsweep.errors import LedgerError
 from htsweep.ledger import Lease, Store, clear, lease
 
-HOLD = ("import sys, time; from htsweep.ledger import *; held = Lease(Store(sys.argv[1]), sys.argv[2]);"
-        "print(held.take() is None, flush=True); time.sleep(60)")
+HOLD = (
+    "import sys, time; from htsweep.ledger import *; held = Lease(Store(sys.argv[1]), sys.argv[2]);"
+    "print(held.take() is None, flush=True); time.sleep(60)"
+)
 
 
 def test_one_holds_and_the_second_learns_who(tmp_path: Path) -> None:
@@ -45,7 +47,9 @@ def test_what_a_killed_process_held_is_free(tmp_path: Path) -> None:
     mine.release()
 
 
-def test_a_process_that_has_ended_holds_nothing_though_nobody_has_waited_for_it(tmp_path: Path) -> None:
+def test_a_process_that_has_ended_holds_nothing_though_nobody_has_waited_for_it(
+    tmp_path: Path,
+) -> None:
     """A container whose first process looks after no others: what was killed stays there as a zombie."""
     with holding(tmp_path, "x") as process:
         process.kill()
@@ -59,12 +63,18 @@ def test_a_process_that_has_ended_holds_nothing_though_nobody_has_waited_for_it(
 
 
 def test_many_at_once_never_hold_together(tmp_path: Path) -> None:
-    code = ("import sys, time; from htsweep.ledger import *; lease = Lease(Store(sys.argv[1]), 'x');"
-            "time.sleep(max(0, float(sys.argv[2]) - time.time()));"
-            "got = lease.take() is None; print(got, flush=True); time.sleep(3 if got else 0)")
+    code = (
+        "import sys, time; from htsweep.ledger import *; lease = Lease(Store(sys.argv[1]), 'x');"
+        "time.sleep(max(0, float(sys.argv[2]) - time.time()));"
+        "got = lease.take() is None; print(got, flush=True); time.sleep(3 if got else 0)"
+    )
     at = str(time.time() + 1.5)
-    many = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), at], stdout=subprocess.PIPE, text=True)
-            for _ in range(4)]
+    many = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path), at], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
     held = [process.communicate()[0].strip() for process in many]
     assert held.count("True") == 1
 
@@ -75,7 +85,9 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     return lambda: monkeypatch.setattr(lease, "_place", lambda: "boot pid:[2]")
 
 
-def test_of_a_holder_elsewhere_only_its_silence_tells(tmp_path: Path, elsewhere: Callable[[], Any]) -> None:
+def test_of_a_holder_elsewhere_only_its_silence_tells(
+    tmp_path: Path, elsewhere: Callable[[], Any]
+) -> None:
     """Its process id may be nobody's here, or someone else's: neither makes it dead or alive."""
     first = Lease(Store(tmp_path), "x")
     assert first.take() is None
@@ -101,22 +113,33 @@ def test_a_lease_of_an_earlier_version_counts_until_it_is_silent(tmp_path: Path)
     mine.release()
 
 
-@pytest.mark.skipif(sys.platform != "linux" or shutil.which("unshare") is None, reason="namespaces are Linux's")
+@pytest.mark.skipif(
+    sys.platform != "linux" or shutil.which("unshare") is None, reason="namespaces are Linux's"
+)
 def test_two_containers_with_one_host_name(tmp_path: Path) -> None:
     """Each process is the first of its own namespace, so that both have the id 1."""
     apart = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
     if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
         apart = ["unshare", "--map-root-user", *apart[1:]]
         if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
-            pytest.skip("this machine makes no namespaces; the test with a pretended place holds the rule")
+            pytest.skip(
+                "this machine makes no namespaces; the test with a pretended place holds the rule"
+            )
     with holding(tmp_path, "x", *apart):
         code = "import sys; from htsweep.ledger import *; print(Lease(Store(sys.argv[1]), 'x').take() is None)"
-        done = subprocess.run([*apart, sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [*apart, sys.executable, "-c", code, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert done.stdout.strip() == "False"
         assert Lease(Store(tmp_path), "x").holder() is not None
 
 
-def test_one_that_cannot_be_read_counts_until_it_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_cannot_be_read_counts_until_it_is_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(tmp_path, "x")
     real = Store.read
 
@@ -136,7 +159,9 @@ def test_one_that_cannot_be_read_counts_until_it_is_silent(tmp_path: Path, monke
     mine.release()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"since": "x"}', '{"since": 1, "pid": [1], "place": 3}', "\0", "{"])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"since": "x"}', '{"since": 1, "pid": [1], "place": 3}', "\0", "{"]
+)
 def test_whatever_lies_there_counts_until_it_is_silent(tmp_path: Path, content: str) -> None:
     write(tmp_path, "x")
     (tmp_path / "leases" / "x" / "theirs.json").write_text(content)
@@ -159,7 +184,11 @@ def test_what_the_dead_held_is_cleared_and_the_living_keep_theirs(tmp_path: Path
     assert mine.take() is None
     with holding(tmp_path, "stage-theirs"):
         assert clear(store, "stage-") == 1
-        assert sorted(path.name for path in (tmp_path / "leases").iterdir()) == ["stage-mine", "stage-theirs", "study-dead"]
+        assert sorted(path.name for path in (tmp_path / "leases").iterdir()) == [
+            "stage-mine",
+            "stage-theirs",
+            "study-dead",
+        ]
         assert Lease(store, "stage-theirs").take() is not None
     mine.check()
     assert clear(store, "stage-") == 1
@@ -177,7 +206,9 @@ def test_a_holder_whose_lease_is_gone_is_told_and_does_not_take_it_back(
     assert second.take() is None
     time.sleep(0.1)
     second.check()
-    with pytest.raises(LedgerError, match=r"leases/x/\w+\.json is gone: another launch took this one for dead"):
+    with pytest.raises(
+        LedgerError, match=r"leases/x/\w+\.json is gone: another launch took this one for dead"
+    ):
         first.check()
     first.release()
     second.release()
@@ -206,7 +237,9 @@ def write(folder: Path, name: str, **about: Any) -> None:
     """A lease of somebody else's."""
     path = folder / "leases" / name / "theirs.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"host": "h", "pid": 1, "since": time.time() - 60, "about": "", **about}))
+    path.write_text(
+        json.dumps({"host": "h", "pid": 1, "since": time.time() - 60, "about": "", **about})
+    )
 
 
 def silent(folder: Path, name: str) -> None:

@@ -26,9 +26,43 @@ from htsweep.report import build
 from htsweep.results.query import tell
 from htsweep.study.schema import Study
 
-ODD = ['q"uote', "it's", "a.b", "a", "a b ", " b", "é", "e\u0301", "日本", "🎉", "../up", "/top", "a//b", "a\\b", "%s", "{0}",
-       "self", "order", "select", "Loss", "null", "nan", "1", "a,b", "a;b", "#c", "=1+1", "x" * 250, "test/seen_accuracy", "a?",
-       "a!", "a_", "\u202eright to left", "zero\u200bwidth", "loss_1"]
+ODD = [
+    'q"uote',
+    "it's",
+    "a.b",
+    "a",
+    "a b ",
+    " b",
+    "é",
+    "e\u0301",
+    "日本",
+    "🎉",
+    "../up",
+    "/top",
+    "a//b",
+    "a\\b",
+    "%s",
+    "{0}",
+    "self",
+    "order",
+    "select",
+    "Loss",
+    "null",
+    "nan",
+    "1",
+    "a,b",
+    "a;b",
+    "#c",
+    "=1+1",
+    "x" * 250,
+    "test/seen_accuracy",
+    "a?",
+    "a!",
+    "a_",
+    "\u202eright to left",
+    "zero\u200bwidth",
+    "loss_1",
+]
 MANY = [f"m{index}" for index in range(5000)]
 TASKS = f"""\
 def odd(config, workspace):
@@ -67,7 +101,9 @@ def test_pandas_has_them(odd: tuple[Study, str]) -> None:
 def test_sql_has_them(odd: tuple[Study, str]) -> None:
     for name, value in given().items():
         quoted = '"' + name.replace('"', '""') + '"'
-        frame = htsweep.query(odd[0], f"SELECT DISTINCT {quoted} FROM measurements ORDER BY 1", odd[1])
+        frame = htsweep.query(
+            odd[0], f"SELECT DISTINCT {quoted} FROM measurements ORDER BY 1", odd[1]
+        )
         assert frame.columns.tolist() == [name]
         assert frame[name].tolist() == [value - 0.5, value]
     everything = htsweep.query(odd[0], "SELECT * FROM chosen", odd[1])
@@ -76,9 +112,13 @@ def test_sql_has_them(odd: tuple[Study, str]) -> None:
 
 def test_the_list_of_columns_can_be_pasted(odd: tuple[Study, str]) -> None:
     _, _, rest = tell(odd[0], "", odd[1]).partition("\nmeasurements: ")
-    listed = [line[2:].rpartition(" ")[0] for line in rest.partition("\npoints: ")[0].split("\n")[1:]]
+    listed = [
+        line[2:].rpartition(" ")[0] for line in rest.partition("\npoints: ")[0].split("\n")[1:]
+    ]
     assert {'"q""uote"', '"select"', '"order"', '"1"', "self", '"a b "', "step", "x"} <= set(listed)
-    assert len(htsweep.query(odd[0], f"SELECT {', '.join(listed)} FROM measurements", odd[1]).columns) == len(listed)
+    assert len(
+        htsweep.query(odd[0], f"SELECT {', '.join(listed)} FROM measurements", odd[1]).columns
+    ) == len(listed)
 
 
 def test_files_have_them(odd: tuple[Study, str], tmp_path: Path) -> None:
@@ -95,14 +135,19 @@ def test_files_have_them(odd: tuple[Study, str], tmp_path: Path) -> None:
 def test_mlflow_has_each_as_a_metric_of_its_own(odd: tuple[Study, str], tmp_path: Path) -> None:
     copy(*odd, f"sqlite:///{tmp_path / 'mlflow.db'}")
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
-        runs = database.execute("SELECT run_uuid, value FROM tags WHERE key = 'htsweep.renamed'").fetchall()
+        runs = database.execute(
+            "SELECT run_uuid, value FROM tags WHERE key = 'htsweep.renamed'"
+        ).fetchall()
         assert len(runs) == 2
         for run, renamed in runs:
             called = json.loads(renamed)
-            metrics = database.execute("SELECT key, value FROM metrics WHERE run_uuid = ? AND step = 1", [run]).fetchall()
+            metrics = database.execute(
+                "SELECT key, value FROM metrics WHERE run_uuid = ? AND step = 1", [run]
+            ).fetchall()
             assert {called.get(key, key): value for key, value in metrics} == given()
             assert len(metrics) == len(given())
-            assert "a_" not in called  # MLflow takes it; the other two that it would become are told apart
+            # MLflow takes it; the other two that it would become are told apart
+            assert "a_" not in called
             assert {called[key] for key in called if key.startswith("a_-")} == {"a?", "a!"}
 
 
@@ -127,18 +172,35 @@ class TestCapitals:
     def study(self, study_file: Callable[..., Path], tmp_path: Path) -> Study:
         study = read(study_file("task: toy\ngrid: {x: [0.1, 0.5]}\n"))
         ledger = Ledger(Store(tmp_path / "r"))
-        for (point, repetition, trial), name in zip(plan(study).trials(), ("Loss", "loss"), strict=True):
-            record = Record(trial, "trial", "done", "toy", json.dumps(point.config), repetition, sweep=point.sweep,
-                            point=point.id, steps=1)
+        for (point, repetition, trial), name in zip(
+            plan(study).trials(), ("Loss", "loss"), strict=True
+        ):
+            record = Record(
+                trial,
+                "trial",
+                "done",
+                "toy",
+                json.dumps(point.config),
+                repetition,
+                sweep=point.sweep,
+                point=point.id,
+                steps=1,
+            )
             ledger.append(record, [{"step": 0, name: 1.0 if name == "Loss" else 2.0}])
         return study
 
     def test_each_is_found_by_its_own_name(self, study: Study, tmp_path: Path) -> None:
         for name, value in (("Loss", 1.0), ("loss", 2.0)):
-            frame = htsweep.query(study, f'SELECT "{name}" FROM measurements WHERE "{name}" IS NOT NULL', str(tmp_path / "r"))
+            frame = htsweep.query(
+                study,
+                f'SELECT "{name}" FROM measurements WHERE "{name}" IS NOT NULL',
+                str(tmp_path / "r"),
+            )
             assert frame[name].tolist() == [value]
 
-    def test_both_at_once_are_numbered_and_never_taken_for_one_another(self, study: Study, tmp_path: Path) -> None:
+    def test_both_at_once_are_numbered_and_never_taken_for_one_another(
+        self, study: Study, tmp_path: Path
+    ) -> None:
         frame = htsweep.query(study, "SELECT * FROM measurements ORDER BY x", str(tmp_path / "r"))
         assert frame["Loss~1"].tolist()[0] == 1.0
         assert frame["loss~2"].tolist()[1] == 2.0
@@ -152,8 +214,11 @@ class TestKinds:
     @pytest.fixture
     def study(self, study_file: Callable[..., Path], tmp_path: Path) -> Study:
         (tmp_path / "kinds_module.py").write_text(
-            "def kinds(config, workspace):\n    yield {'step': 0, 'validation/seen_accuracy': config['x'],\n"
-            "           'test/curve_seen': [0.5, config['x']] if config['x'] > 0.3 else config['x']}\n")
+            "def kinds(config, workspace):\n    yield {'step': 0, 'validation/seen_accuracy': "
+            "config['x'],\n"
+            "           'test/curve_seen': [0.5, config['x']] if config['x'] > 0.3 else "
+            "config['x']}\n"
+        )
         study = read(study_file("task: kinds_module:kinds\ngrid: {x: [0.25, 0.5]}\n"))
         launch(study, str(tmp_path / "r"), on="inline", mirror=None)
         return study
@@ -166,8 +231,14 @@ class TestKinds:
 
     def test_either_is_read_alone(self, study: Study, tmp_path: Path) -> None:
         ledger = Ledger(Store(tmp_path / "r"))
-        assert [row["test/curve_seen"] for row in ledger.measurements(kind="numbers").to_pylist()].count(0.25) == 1
-        assert ledger.measurements(["test/curve_seen"], kind="lists").column_names == ["trial", "step", "test/curve_seen"]
+        assert [
+            row["test/curve_seen"] for row in ledger.measurements(kind="numbers").to_pylist()
+        ].count(0.25) == 1
+        assert ledger.measurements(["test/curve_seen"], kind="lists").column_names == [
+            "trial",
+            "step",
+            "test/curve_seen",
+        ]
         assert [0.5, 0.5] in ledger.measurements(kind="lists")["test/curve_seen"].to_pylist()
 
     def test_sql_has_both(self, study: Study, tmp_path: Path) -> None:
@@ -176,12 +247,21 @@ class TestKinds:
         assert frame["number"].tolist()[0] == 0.25
         assert frame["list"].tolist()[1].tolist() == [0.5, 0.5]
 
-    def test_a_protocol_that_reads_a_list_as_a_number_says_so(self, study_file: Callable[..., Path], tmp_path: Path) -> None:
+    def test_a_protocol_that_reads_a_list_as_a_number_says_so(
+        self, study_file: Callable[..., Path], tmp_path: Path
+    ) -> None:
         (tmp_path / "listed_module.py").write_text(
-            "def listed(config, workspace):\n    yield {'step': 0, 'validation/seen_accuracy': [0.5], 'score': 1.0}\n")
-        study = read(study_file("task: listed_module:listed\ngrid: {x: [1]}\nselect: seen_validation\n"))
+            "def listed(config, workspace):\n    yield {'step': 0, 'validation/seen_accuracy': "
+            "[0.5], 'score': 1.0}\n"
+        )
+        study = read(
+            study_file("task: listed_module:listed\ngrid: {x: [1]}\nselect: seen_validation\n")
+        )
         launch(study, str(tmp_path / "r"), on="inline", mirror=None)
-        with pytest.raises(HtsweepError, match="reads 'validation/seen_accuracy' as a number, but the trials measured lists"):
+        with pytest.raises(
+            HtsweepError,
+            match="reads 'validation/seen_accuracy' as a number, but the trials measured lists",
+        ):
             htsweep.query(study, "SELECT * FROM chosen", str(tmp_path / "r"))
         with pytest.raises(HtsweepError, match="reads 'validation/seen_accuracy'"):
             build.tell(study, str(tmp_path / "r"))
@@ -193,20 +273,36 @@ def test_what_a_table_has_anyway_is_set_aside_and_said(
     """As a study sees it that varies what another one measured."""
     study = read(study_file("task: toy\ngrid: {x: [0.1]}\n"))
     [(point, repetition, trial)] = plan(study).trials()
-    record = Record(trial, "trial", "done", "toy", json.dumps(point.config), repetition, sweep=point.sweep, point=point.id,
-                    steps=1)
+    record = Record(
+        trial,
+        "trial",
+        "done",
+        "toy",
+        json.dumps(point.config),
+        repetition,
+        sweep=point.sweep,
+        point=point.id,
+        steps=1,
+    )
     Ledger(Store(tmp_path / "r")).append(record, [{"step": 0, "x": 7.0, "score": 1.0}])
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             [row] = results.measurements(study, str(tmp_path / "r")).to_dict("records")
     assert (row["x"], row["score"]) == (0.1, 1.0)
     said = [entry.getMessage() for entry in caplog.records]
-    assert said == ["the measurement 'x' of study 'study' is set aside: the study's tables have a column of that name"]
+    assert said == [
+        "the measurement 'x' of study 'study' is set aside: the study's tables have a column of "
+        "that name"
+    ]
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "\ud800", "trial", "Status", "x[]", "x" * 251, 3])
-def test_the_ledger_itself_takes_no_name_that_it_could_not_give_back(tmp_path: Path, name: Any) -> None:
+def test_the_ledger_itself_takes_no_name_that_it_could_not_give_back(
+    tmp_path: Path, name: Any
+) -> None:
     assert names.problem(name)
     with pytest.raises(ValueError, match="measurement"):
-        Ledger(Store(tmp_path)).append(Record("t", "trial", "done", "toy", "{}", 0, steps=1), [{"step": 0, name: 1.0}])
+        Ledger(Store(tmp_path)).append(
+            Record("t", "trial", "done", "toy", "{}", 0, steps=1), [{"step": 0, name: 1.0}]
+        )
     assert Ledger(Store(tmp_path)).trials().num_rows == 0

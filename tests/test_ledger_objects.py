@@ -24,7 +24,8 @@ from htsweep.results.estimate import estimate
 from htsweep.study.schema import Study
 
 OLDER = Path(__file__).parent / "golden" / "older"
-"""What an earlier version left of tasks that measured what it should have refused (older_task.py)."""
+"""What an earlier version left of tasks that measured what it should have refused (older_task.py).
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +42,9 @@ def older(tmp_path: Path) -> Callable[..., Study]:
 
     def of(name: str, values: str = "[1]") -> Study:
         own = name in ("other", "lists", "numbers", "odd")
-        text = f"study: s_{name}\ntask: older_task:{name if own else 'named'}\ngrid: {{x: {values}}}\n"
+        text = (
+            f"study: s_{name}\ntask: older_task:{name if own else 'named'}\ngrid: {{x: {values}}}\n"
+        )
         path = tmp_path / f"{name}.yaml"
         path.write_text(text + ("" if own else f"fixed: {{name: {name}}}\n"))
         return read(path)
@@ -52,17 +55,37 @@ def older(tmp_path: Path) -> Callable[..., Study]:
 def measured(study: Study, folder: Path) -> list[dict[str, Any]]:
     """What is measured beside the step, row by row."""
     rows = results.measurements(study, str(folder)).to_dict("records")
-    return [{name: getattr(value, "tolist", lambda value=value: value)() for name, value in list(row.items())[7:]}
-            for row in rows]
+    return [
+        {
+            name: getattr(value, "tolist", lambda value=value: value)()
+            for name, value in list(row.items())[7:]
+        }
+        for row in rows
+    ]
 
 
 KEPT: dict[str, list[dict[str, Any]]] = {
     "other": [{"step": 0, "validation/accuracy": 0.25}, {"step": 1, "validation/accuracy": 0.5}],
     "lists": [{"step": 0, "validation/accuracy": 0.5, "per_class": [0.1, 0.9]}],
     "numbers": [{"step": 0, "validation/accuracy": 0.5, "per_class": 0.5}],
-    **{name: [{"step": 0, "validation/accuracy": 0.5}] for name in ("record", "trial", "status", "sweep", "x")},
-    "odd": [{"step": 0, "validation/accuracy": 0.5, "": 1.0, "a\nb": 2.0, 'q"uote': 3.0, "Loss": 4.0, "loss": 5.0, "a.b/c d": 6.0,
-             "é": 7.0, "self": 9.0}],
+    **{
+        name: [{"step": 0, "validation/accuracy": 0.5}]
+        for name in ("record", "trial", "status", "sweep", "x")
+    },
+    "odd": [
+        {
+            "step": 0,
+            "validation/accuracy": 0.5,
+            "": 1.0,
+            "a\nb": 2.0,
+            'q"uote': 3.0,
+            "Loss": 4.0,
+            "loss": 5.0,
+            "a.b/c d": 6.0,
+            "é": 7.0,
+            "self": 9.0,
+        }
+    ],
 }
 ASIDE = {
     "record": "the column 'record' in {}/measurements/{}.parquet is set aside: the ledger itself has a column of that name",
@@ -85,52 +108,76 @@ def test_what_an_earlier_version_kept_opens_and_says_what_is_set_aside(
     [trial] = results.trials(study, str(place))["trial"]
     record = Ledger(Store(place)).trials().to_pandas().set_index("trial").loc[trial, "record"]
     assert [entry.getMessage() for entry in caplog.records] == (
-        [ASIDE[name].format(place, record)] if name in ASIDE else [])
+        [ASIDE[name].format(place, record)] if name in ASIDE else []
+    )
     assert estimate(study, str(place)).trials_done == 1
     assert build.tell(study, str(place))
-    assert htsweep.query(study, "SELECT count(*) AS n FROM measurements", str(place))["n"].tolist() == [len(KEPT[name])]
+    assert htsweep.query(study, "SELECT count(*) AS n FROM measurements", str(place))[
+        "n"
+    ].tolist() == [len(KEPT[name])]
 
 
-def test_every_study_can_be_launched_on_it_and_nothing_is_lost(older: Callable[..., Study], tmp_path: Path) -> None:
+def test_every_study_can_be_launched_on_it_and_nothing_is_lost(
+    older: Callable[..., Study], tmp_path: Path
+) -> None:
     """Compaction merges what it can; what holds more than it understands stays as it is."""
-    before = {path.relative_to(tmp_path): path.read_bytes() for path in (tmp_path / "r" / "measurements").iterdir()}
+    before = {
+        path.relative_to(tmp_path): path.read_bytes()
+        for path in (tmp_path / "r" / "measurements").iterdir()
+    }
     done = launch(older("other", "[1, 2]"), str(tmp_path / "r"), on="inline", mirror=None)
     assert (done.agenda.reused, done.agenda.done["trial done"]) == (1, 1)
     for name in KEPT:
         assert measured(older(name), tmp_path / "r") == KEPT[name]
-    left = {path.relative_to(tmp_path): path.read_bytes() for path in (tmp_path / "r" / "measurements").glob("[!a]*")}
+    left = {
+        path.relative_to(tmp_path): path.read_bytes()
+        for path in (tmp_path / "r" / "measurements").glob("[!a]*")
+    }
     assert len(left) == 3  # of record, trial and odd
     assert left.items() <= before.items()
     assert Ledger(Store(tmp_path / "r")).compact() == 0
 
 
 @pytest.mark.parametrize("name", ["record", "trial"])
-def test_what_an_earlier_version_has_merged_opens_too(older: Callable[..., Study], tmp_path: Path, name: str) -> None:
+def test_what_an_earlier_version_has_merged_opens_too(
+    older: Callable[..., Study], tmp_path: Path, name: str
+) -> None:
     study = older(name, "[1, 2]")
     assert measured(study, OLDER / f"merged_{name}") == KEPT[name] * 2
     assert build.tell(study, str(OLDER / f"merged_{name}"))
 
 
-# -- other objects ---------------------------------------------------------------------------------------------------------------
+# -- other objects
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def ends(folder: Path, name: str = "t1", **columns: Any) -> None:
     """An object of `trials` with these columns in place of its own; None: without it."""
     record = Record("t1", "trial", "done", "toy", "{}", 0)
-    own = {**{field: [getattr(record, field)] for field in Record.__dataclass_fields__}, "record": ["t1-0"], **columns}
+    own = {
+        **{field: [getattr(record, field)] for field in Record.__dataclass_fields__},
+        "record": ["t1-0"],
+        **columns,
+    }
     (folder / "trials").mkdir(exist_ok=True)
     table = pa.table({field: value for field, value in own.items() if value is not None})
     pq.write_table(table, folder / "trials" / f"{name}.parquet")
 
 
-@pytest.mark.parametrize(("columns", "why"), [
-    ({"trial": None}, "it has no column 'trial', so that it holds no trials"), ({"record": [None]}, "a row has no 'record'"),
-    ({"record": pa.array([None], pa.string())}, "a row has no 'record'"), ({"status": None}, "it has no column 'status'"),
-    ({"steps": ["many"]}, "its column 'steps' holds string, not int64"),
-    ({"config": [{"x": 1}]}, "its column 'config' holds struct"), ({"repetition": [None]}, "a row has no 'repetition'"),
-    ({"trial": pa.array([b"\xff"], pa.binary())}, "its column 'trial' holds bin"),
-    ({"status": ["pruned"]}, "this version does not know trials that end as 'pruned'"),
-])
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        ({"trial": None}, "it has no column 'trial', so that it holds no trials"),
+        ({"record": [None]}, "a row has no 'record'"),
+        ({"record": pa.array([None], pa.string())}, "a row has no 'record'"),
+        ({"status": None}, "it has no column 'status'"),
+        ({"steps": ["many"]}, "its column 'steps' holds string, not int64"),
+        ({"config": [{"x": 1}]}, "its column 'config' holds struct"),
+        ({"repetition": [None]}, "a row has no 'repetition'"),
+        ({"trial": pa.array([b"\xff"], pa.binary())}, "its column 'trial' holds bin"),
+        ({"status": ["pruned"]}, "this version does not know trials that end as 'pruned'"),
+    ],
+)
 def test_what_is_no_trial_of_the_ledger_is_set_aside_with_the_reason(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, columns: dict[str, Any], why: str
 ) -> None:
@@ -146,9 +193,24 @@ def test_what_is_no_trial_of_the_ledger_is_set_aside_with_the_reason(
 
 
 def test_a_column_that_an_earlier_version_lacks_has_its_default(tmp_path: Path) -> None:
-    ends(tmp_path, attempt=None, gpu=None, stages=None, device=None, reason=None, steps=pa.array([None], pa.int64()))
+    ends(
+        tmp_path,
+        attempt=None,
+        gpu=None,
+        stages=None,
+        device=None,
+        reason=None,
+        steps=pa.array([None], pa.int64()),
+    )
     [row] = Ledger(Store(tmp_path)).trials().to_pylist()
-    assert (row["attempt"], row["gpu"], row["stages"], row["device"], row["reason"], row["steps"]) == (1, 0.0, "{}", "", None, 0)
+    assert (
+        row["attempt"],
+        row["gpu"],
+        row["stages"],
+        row["device"],
+        row["reason"],
+        row["steps"],
+    ) == (1, 0.0, "{}", "", None, 0)
 
 
 def test_what_a_later_version_wrote_is_read_and_not_merged(tmp_path: Path) -> None:
@@ -167,7 +229,10 @@ def test_what_a_later_version_wrote_is_read_and_not_merged(tmp_path: Path) -> No
 def test_files_of_others_are_let_be(tmp_path: Path, place: str, content: bytes) -> None:
     ledger = Ledger(Store(tmp_path))
     for index in range(3):
-        ledger.append(Record(f"t{index}", "trial", "done", "toy", "{}", 0, steps=1), [{"step": 0, "a": float(index)}])
+        ledger.append(
+            Record(f"t{index}", "trial", "done", "toy", "{}", 0, steps=1),
+            [{"step": 0, "a": float(index)}],
+        )
     for kind in ("trials", "measurements"):
         (tmp_path / kind / place).write_bytes(content)
         (tmp_path / kind / "notes.txt").write_bytes(content)
@@ -181,35 +246,68 @@ def test_files_of_others_are_let_be(tmp_path: Path, place: str, content: bytes) 
         assert len(list((tmp_path / kind).iterdir())) == 6
 
 
-def test_measurements_of_other_kinds_of_numbers_are_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_measurements_of_other_kinds_of_numbers_are_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     ends(tmp_path, "t1-0", steps=[1])
     (tmp_path / "measurements").mkdir()
-    pq.write_table(pa.table({
-        "record": ["t1-0"], "trial": ["t1"], "step": pa.array([3], pa.int32()), "whole": pa.array([7], pa.int8()), "on": [True],
-        "few": pa.array([[1, 2]], pa.list_(pa.int64(), 2)), "text": ["a"], "never": pa.nulls(1), "deep": [[[1.0]]],
-    }), tmp_path / "measurements" / "t1-0.parquet")
+    pq.write_table(
+        pa.table(
+            {
+                "record": ["t1-0"],
+                "trial": ["t1"],
+                "step": pa.array([3], pa.int32()),
+                "whole": pa.array([7], pa.int8()),
+                "on": [True],
+                "few": pa.array([[1, 2]], pa.list_(pa.int64(), 2)),
+                "text": ["a"],
+                "never": pa.nulls(1),
+                "deep": [[[1.0]]],
+            }
+        ),
+        tmp_path / "measurements" / "t1-0.parquet",
+    )
     with caplog.at_level(logging.WARNING):
         assert Ledger(Store(tmp_path)).measurements().to_pylist() == [
-            {"trial": "t1", "step": 3, "whole": 7.0, "on": 1.0, "few": [1.0, 2.0]}]
-    assert [entry.getMessage().partition(" in ")[0] for entry in caplog.records] == ["the column 'text'", "the column 'deep'"]
+            {"trial": "t1", "step": 3, "whole": 7.0, "on": 1.0, "few": [1.0, 2.0]}
+        ]
+    assert [entry.getMessage().partition(" in ")[0] for entry in caplog.records] == [
+        "the column 'text'",
+        "the column 'deep'",
+    ]
 
 
-@pytest.mark.parametrize("columns", [
-    {"step": None}, {"step": ["0"]}, {"step": pa.array([None], pa.int64())}, {"step": [0.5]},
-    {"record": pa.array([None], pa.string())},
-])
-def test_broken_measurements_stop_their_own_study_alone(tmp_path: Path, columns: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"step": None},
+        {"step": ["0"]},
+        {"step": pa.array([None], pa.int64())},
+        {"step": [0.5]},
+        {"record": pa.array([None], pa.string())},
+    ],
+)
+def test_broken_measurements_stop_their_own_study_alone(
+    tmp_path: Path, columns: dict[str, Any]
+) -> None:
     ledger = Ledger(Store(tmp_path))
     for trial in ("t1", "t2", "t3"):
-        ledger.append(Record(trial, "trial", "done", "toy", "{}", 0, steps=1), [{"step": 0, "a": 1.0}])
+        ledger.append(
+            Record(trial, "trial", "done", "toy", "{}", 0, steps=1), [{"step": 0, "a": 1.0}]
+        )
     [path] = (tmp_path / "measurements").glob("t1-*")
     own = {"record": [path.stem], "trial": ["t1"], "step": [0], "a": [1.0], **columns}
-    pq.write_table(pa.table({name: value for name, value in own.items() if value is not None}), path)
+    pq.write_table(
+        pa.table({name: value for name, value in own.items() if value is not None}), path
+    )
     table = ledger.trials()
     others = table.take([1, 2])
     assert ledger.measurements(trials=others)["trial"].to_pylist() == ["t2", "t3"]
     assert [row["trial"] for row, _ in ledger.fresh(set())] == ["t2", "t3"]
-    with pytest.raises(LedgerError, match=rf"1 trials are recorded, but only some .* measurements/{path.stem}\.parquet"):
+    with pytest.raises(
+        LedgerError,
+        match=rf"1 trials are recorded, but only some .* measurements/{path.stem}\.parquet",
+    ):
         ledger.measurements()
     assert ledger.compact() == 2
     assert path.exists()
@@ -220,7 +318,10 @@ def test_a_copy_of_an_object_counts_for_nothing(tmp_path: Path) -> None:
     """As programs leave them that keep folders in step."""
     ledger = Ledger(Store(tmp_path))
     for index in range(3):
-        ledger.append(Record(f"t{index}", "trial", "done", "toy", "{}", 0, steps=1), [{"step": 0, "a": float(index)}])
+        ledger.append(
+            Record(f"t{index}", "trial", "done", "toy", "{}", 0, steps=1),
+            [{"step": 0, "a": float(index)}],
+        )
     for path in list((tmp_path / "trials").iterdir()):
         shutil.copy(path, path.with_name(f"a copy of {path.name}"))
     assert ledger.trials(every=True).num_rows == 3
@@ -230,7 +331,8 @@ def test_a_copy_of_an_object_counts_for_nothing(tmp_path: Path) -> None:
     assert len(ledger.records()) == 1
 
 
-# -- compaction ------------------------------------------------------------------------------------------------------------------
+# -- compaction
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def part(name: str, columns: str, rows: int) -> Part:
@@ -241,23 +343,35 @@ def test_what_is_alike_becomes_one_object_and_wide_tables_stay_apart() -> None:
     few = [part("a", "xy", 10), part("b", "xy", 5), part("c", "z", 3), part("d", "", 0)]
     assert [sorted(group.names) for group in grouped(few)] == [["a", "b", "c", "d"]]
     many = 10**7
-    apart = [part("a", "ab", many), part("b", "ab", many), part("c", "cd", many), part("d", "ef", many), part("e", "g", 3)]
+    apart = [
+        part("a", "ab", many),
+        part("b", "ab", many),
+        part("c", "cd", many),
+        part("d", "ef", many),
+        part("e", "g", 3),
+    ]
     groups = grouped(apart)
     # Of a, b, c and d together two cells in three would be empty.
     assert [sorted(group.names) for group in groups] == [["a", "b", "c"], ["d", "e"]]
     assert [(group.rows, len(group.columns)) for group in groups] == [(3 * many, 4), (many + 3, 3)]
 
 
-def test_trials_that_each_measure_their_own_names_do_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trials_that_each_measure_their_own_names_do_not_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(compaction, "SMALL", 1000)
     ledger = Ledger(Store(tmp_path))
     for trial in range(20):
-        ledger.append(Record(f"t{trial:02}", "trial", "done", "toy", "{}", 0, steps=1),
-                      [{"step": 0, **{f"image {trial} {index}": 1.0 for index in range(100)}}])
+        ledger.append(
+            Record(f"t{trial:02}", "trial", "done", "toy", "{}", 0, steps=1),
+            [{"step": 0, **{f"image {trial} {index}": 1.0 for index in range(100)}}],
+        )
     before = ledger.measurements().to_pylist()
     ledger.compact()
     sizes = [pq.read_metadata(path) for path in (tmp_path / "measurements").iterdir()]
     assert 1 < len(sizes) < 20
-    assert all(size.num_rows * size.num_columns <= 1000 for size in sizes), "10 rows of 1,000 columns each would be 10,000"
+    assert all(size.num_rows * size.num_columns <= 1000 for size in sizes), (
+        "10 rows of 1,000 columns each would be 10,000"
+    )
     assert ledger.compact() == 0
     assert ledger.measurements().to_pylist() == before

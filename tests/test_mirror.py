@@ -28,6 +28,7 @@ def database(tmp_path: Path) -> Path:
 @pytest.fixture(params=["rows", "requests"])
 def opened(request: pytest.FixtureRequest, database: Path) -> Callable[[], Mirror]:
     """Opens the mirror on `database`, writing in bulk or through MLflow's client."""
+
     def opened() -> Mirror:
         return mirror_of(database, through=request.param)
 
@@ -38,12 +39,29 @@ def test_a_run_says_what_its_trial_says(opened: Callable[[], Mirror], database: 
     assert opened().write([run(7, status="stopped")]) == 1
     (there,) = held(database).values()
     name, *_, status, started, ended, _ = there["run"]
-    assert (name, status, started, ended) == ("lolsgd mnist-uci 0.5 lenet #1 000007", "KILLED", 1600000070000, 1600000074500)
-    assert tags(there).items() >= {
-        "htsweep.trial": run(7).trial, "htsweep.record": "first", "status": "stopped", "method": "lolsgd", "repetition": "1",
-        "mlflow.source.git.commit": "c" * 40, "mlflow.runColor": COLOURS[0],
-    }.items()
-    assert there["params"] == [("dataset", "mnist-uci"), ("epochs", "3"), ("learning_rate", "0.001")]
+    assert (name, status, started, ended) == (
+        "lolsgd mnist-uci 0.5 lenet #1 000007",
+        "KILLED",
+        1600000070000,
+        1600000074500,
+    )
+    assert (
+        tags(there).items()
+        >= {
+            "htsweep.trial": run(7).trial,
+            "htsweep.record": "first",
+            "status": "stopped",
+            "method": "lolsgd",
+            "repetition": "1",
+            "mlflow.source.git.commit": "c" * 40,
+            "mlflow.runColor": COLOURS[0],
+        }.items()
+    )
+    assert there["params"] == [
+        ("dataset", "mnist-uci"),
+        ("epochs", "3"),
+        ("learning_rate", "0.001"),
+    ]
     assert len(there["metrics"]) == 9  # curves stay in the ledger
     last = {key: (value, step) for key, value, _, step, _ in there["latest_metrics"]}
     assert last["test/seen_accuracy"] == (pytest.approx(0.84), 2)
@@ -66,14 +84,24 @@ def test_a_database_rebuilt_from_nothing_is_the_same(tmp_path: Path) -> None:
 
 
 ODD = run(
-    3, status="failed",
+    3,
+    status="failed",
     tags={"method": "l2sp", "reason": "x" * 9000, "a b/c?": "odd", "": "empty"},
-    parameters={**{f"p{number}": number for number in range(250)}, "long": "y" * 7000, "..": None, "list": [1, "a"],
-                "on": True},
-    measurements=[{"step": 1, "loss": math.nan}, {"step": 1, "loss": math.nan}, {"step": 1, "loss": 2.0},
-                  {"step": 0, "loss": 9},
-                  {"step": 2, "loss": math.inf, "text": "t", "none": None, "on": True, "what?": 1.5},
-                  *({"step": step, "many": step % 7} for step in range(2500))],
+    parameters={
+        **{f"p{number}": number for number in range(250)},
+        "long": "y" * 7000,
+        "..": None,
+        "list": [1, "a"],
+        "on": True,
+    },
+    measurements=[
+        {"step": 1, "loss": math.nan},
+        {"step": 1, "loss": math.nan},
+        {"step": 1, "loss": 2.0},
+        {"step": 0, "loss": 9},
+        {"step": 2, "loss": math.inf, "text": "t", "none": None, "on": True, "what?": 1.5},
+        *({"step": step, "many": step % 7} for step in range(2500)),
+    ],
 )
 
 
@@ -91,16 +119,22 @@ def test_both_ways_of_writing_leave_the_same_rows(one: Run, tmp_path: Path) -> N
 def test_mlflow_reads_what_was_written(database: Path) -> None:
     mirror = mirror_of(database)
     mirror.write(FEW)
-    found = mirror._client.search_runs([mirror.experiment], "tags.method = 'l2sp' and metrics.`test/seen_accuracy` > 0.5")
+    found = mirror._client.search_runs(
+        [mirror.experiment], "tags.method = 'l2sp' and metrics.`test/seen_accuracy` > 0.5"
+    )
     assert [one.data.tags["htsweep.trial"] for one in found] == [run(1).trial]
     assert found[0].data.metrics["test/missing_accuracy"] == pytest.approx(0.68)
-    assert [one.step for one in mirror._client.get_metric_history(found[0].info.run_id, "loss")] == [0, 1, 2]
+    assert [
+        one.step for one in mirror._client.get_metric_history(found[0].info.run_id, "loss")
+    ] == [0, 1, 2]
 
 
 def test_a_torn_run_is_done_again(opened: Callable[[], Mirror], database: Path) -> None:
     mirror = opened()
     copy = copy_of(FEW[2])
-    torn = mirror._client.create_run(mirror.experiment, copy.started, copy.tags, copy.name).info.run_id
+    torn = mirror._client.create_run(
+        mirror.experiment, copy.started, copy.tags, copy.name
+    ).info.run_id
     assert opened().write(FEW) == 5
     there = held(database)
     assert torn not in there
@@ -112,7 +146,10 @@ def test_a_retried_trial_replaces_its_run(opened: Callable[[], Mirror], database
     mirror = opened()
     mirror.write([run(0, status="failed"), run(1)])
     assert mirror.write([run(0, record="second"), run(1)]) == 1
-    assert sorted(tags(one)["htsweep.record"] for one in held(database).values()) == ["first", "second"]
+    assert sorted(tags(one)["htsweep.record"] for one in held(database).values()) == [
+        "first",
+        "second",
+    ]
     assert opened().write([run(0, record="second"), run(1)]) == 0
 
 
@@ -168,16 +205,22 @@ def test_the_study_has_a_run_of_its_own(database: Path, tmp_path: Path) -> None:
         mirror = mirror_of(database)
         mirror.write_study(text, {"figures/frontier.png": plot, "frontier.png": plot})
         mirror.write(FEW)
-    (study,) = [one for one, rows in held(database).items() if tags(rows).get("htsweep.study") == STUDY]
+    (study,) = [
+        one for one, rows in held(database).items() if tags(rows).get("htsweep.study") == STUDY
+    ]
     found = mirror._client.list_artifacts(study)
     assert {one.path for one in found} == {"study.yaml", "figures", "frontier.png"}
-    assert [one.path for one in mirror._client.list_artifacts(study, "figures")] == ["figures/frontier.png"]
+    assert [one.path for one in mirror._client.list_artifacts(study, "figures")] == [
+        "figures/frontier.png"
+    ]
     assert len(held(database)) == 6
     local = next(tmp_path.glob(f"mlartifacts/{STUDY}/{study}/artifacts/study.yaml"))
     assert local.read_text() == "name: digits\nrepetitions: 5\n"
 
 
-def test_selected_trials_say_by_which_protocols(opened: Callable[[], Mirror], database: Path) -> None:
+def test_selected_trials_say_by_which_protocols(
+    opened: Callable[[], Mirror], database: Path
+) -> None:
     """Twice changes nothing, another choice moves the tag, and nothing else of the runs is touched."""
     mirror = opened()
     mirror.write(FEW)
@@ -185,14 +228,17 @@ def test_selected_trials_say_by_which_protocols(opened: Callable[[], Mirror], da
     first = {run(0).trial: ["last", "oracle"], run(2).trial: ["oracle"], "of no trial": ["last"]}
     assert opened().select(first) == 2
     assert selected(database) == {run(0).trial: "last,oracle", run(2).trial: "oracle"}
-    found = mirror._client.search_runs([mirror.experiment], f"tags.`{SELECTED}` LIKE '%last%'")  # as docs/mlflow.md says
+    # As docs/mlflow.md says
+    found = mirror._client.search_runs([mirror.experiment], f"tags.`{SELECTED}` LIKE '%last%'")
     assert [one.data.tags["htsweep.trial"] for one in found] == [run(0).trial]
     before = held(database, active=False)
     assert mirror.select(first) == 0
     assert opened().write(FEW) == 0
     assert opened().select(first) == 0
     assert held(database, active=False) == before
-    assert opened().select({run(0).trial: ["oracle"], run(1).trial: ["last"], run(2).trial: []}) == 3
+    assert (
+        opened().select({run(0).trial: ["oracle"], run(1).trial: ["last"], run(2).trial: []}) == 3
+    )
     assert selected(database) == {run(0).trial: "oracle", run(1).trial: "last"}
     assert opened().select({}) == 2
     assert held(database) == plain
@@ -210,7 +256,9 @@ def test_both_ways_of_tagging_leave_the_same_rows(tmp_path: Path) -> None:
     assert left[0] == left[1]
 
 
-def test_a_trial_that_is_run_again_is_selected_again(opened: Callable[[], Mirror], database: Path) -> None:
+def test_a_trial_that_is_run_again_is_selected_again(
+    opened: Callable[[], Mirror], database: Path
+) -> None:
     mirror = opened()
     mirror.write([run(0, status="failed"), run(1)])
     mirror.select({run(0).trial: ["last"]})
@@ -225,7 +273,9 @@ def selected(database: Path) -> dict[str, str]:
 
 
 def test_a_new_database_is_made_quietly_and_leaves_the_working_folder_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     work = tmp_path / "work"
     work.mkdir()
@@ -240,7 +290,9 @@ def test_a_new_database_is_made_quietly_and_leaves_the_working_folder_alone(
 
 def test_a_file_that_is_no_database_is_named_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("no database")
-    with pytest.raises(HtsweepError, match=r"mlflow\.db cannot be used.* mv .*/mlflow\.db .*/mlflow-old\.db$"):
+    with pytest.raises(
+        HtsweepError, match=r"mlflow\.db cannot be used.* mv .*/mlflow\.db .*/mlflow-old\.db$"
+    ):
         Mirror(f"sqlite:///{tmp_path / 'mlflow.db'}", STUDY)
 
 
@@ -253,7 +305,11 @@ def test_every_name_becomes_one_that_mlflow_takes(name: str) -> None:
         check(legal(name))
 
 
-@given(st.lists(st.sampled_from(["test/seen_accuracy", "loss", "l2sp.weight", "k-nn a:b"]), min_size=1).map("/".join))
+@given(
+    st.lists(
+        st.sampled_from(["test/seen_accuracy", "loss", "l2sp.weight", "k-nn a:b"]), min_size=1
+    ).map("/".join)
+)
 def test_a_name_that_mlflow_takes_stays(name: str) -> None:
     assert legal(name)[:200] == name[:200]
 
@@ -261,12 +317,17 @@ def test_a_name_that_mlflow_takes_stays(name: str) -> None:
 def test_infinities_are_named_and_left_out_and_nan_is_kept() -> None:
     copy = copy_of(ODD)
     assert copy.tags["htsweep.infinite"] == "loss@2=inf"
-    assert [point for point in copy.points if point[0] == "loss"][1:] == [("loss", 2.0, 1), ("loss", 9.0, 0)]
+    assert [point for point in copy.points if point[0] == "loss"][1:] == [
+        ("loss", 2.0, 1),
+        ("loss", 9.0, 0),
+    ]
     assert math.isnan(copy.points[0][1])
 
 
 def test_the_latest_point_is_of_the_greatest_step() -> None:
-    points, _ = points_of([{"step": 2, "a": 1.0}, {"step": 3, "a": 0.5, "b": math.nan}, {"step": 1, "a": 9.0}])
+    points, _ = points_of(
+        [{"step": 2, "a": 1.0}, {"step": 3, "a": 0.5, "b": math.nan}, {"step": 1, "a": 9.0}]
+    )
     assert latest(points)["a"] == ("a", 0.5, 3)
 
 

@@ -17,10 +17,35 @@ from htsweep.mirror import address
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import append_to_uri_path, extract_db_type_from_uri
 
-NAMES = st.text(st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1, max_size=30).filter(
-    lambda name: name not in (".", "..")) | st.sampled_from([
-        "feature%2Fx", "100%", "a?b", "a#b", "a b", "a&b;c", "it's", '"', "\u6f22", "a\nb", "~", "~root", "dot.", "-x", "+",
-        ":memory:", "a:b", "[x]", "back\\slash", "%00", "file:x", "sqlite:", "x" * 250])
+NAMES = st.text(
+    st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1, max_size=30
+).filter(lambda name: name not in (".", "..")) | st.sampled_from(
+    [
+        "feature%2Fx",
+        "100%",
+        "a?b",
+        "a#b",
+        "a b",
+        "a&b;c",
+        "it's",
+        '"',
+        "\u6f22",
+        "a\nb",
+        "~",
+        "~root",
+        "dot.",
+        "-x",
+        "+",
+        ":memory:",
+        "a:b",
+        "[x]",
+        "back\\slash",
+        "%00",
+        "file:x",
+        "sqlite:",
+        "x" * 250,
+    ]
+)
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map(lambda names: Path("/", *names))
 
 
@@ -40,11 +65,16 @@ def test_artifacts_are_found_again_by_us_and_by_mlflow(path: Path) -> None:
     location = address.location(path)
     assert address.path_of(location) == path
     assert local_file_uri_to_path(location) == str(path)
-    assert local_file_uri_to_path(append_to_uri_path(location, "run", "artifacts")) == f"{path}/run/artifacts"
+    assert (
+        local_file_uri_to_path(append_to_uri_path(location, "run", "artifacts"))
+        == f"{path}/run/artifacts"
+    )
 
 
 def test_a_plain_path_is_named_as_it_is() -> None:
-    assert address.of_database(Path("/data/results/mlflow.db")) == "sqlite:////data/results/mlflow.db"
+    assert (
+        address.of_database(Path("/data/results/mlflow.db")) == "sqlite:////data/results/mlflow.db"
+    )
     assert address.location(Path("/data/results/mlartifacts")) == "/data/results/mlartifacts"
     assert address.path_of("s3://bucket/x") is None
     assert address.path_of("mlflow-artifacts:/x") is None
@@ -54,15 +84,33 @@ def test_a_tracking_uri_as_users_give_it(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     (tmp_path / "old").write_bytes(b"")
     for given_, database in {
-        "runs.db": "runs.db", "sub dir/runs.sqlite": "sub dir/runs.sqlite", "old": "old", "sqlite:///runs.db": "runs.db",
-        "sqlite:///a%20b.db": "a b.db", "sqlite+pysqlite:///runs.db": "runs.db", f"file://{tmp_path}/runs.db": "runs.db",
+        "runs.db": "runs.db",
+        "sub dir/runs.sqlite": "sub dir/runs.sqlite",
+        "old": "old",
+        "sqlite:///runs.db": "runs.db",
+        "sqlite:///a%20b.db": "a b.db",
+        "sqlite+pysqlite:///runs.db": "runs.db",
+        f"file://{tmp_path}/runs.db": "runs.db",
     }.items():
         assert address.database_of(address.resolved(given_)) == tmp_path / database
-    assert address.resolved("sqlite:///runs.db?timeout=5") == f"sqlite:///{tmp_path}/runs.db?timeout=5"
-    for uri in ("http://127.0.0.1:5000", "https://user:secret@host/mlflow", "postgresql+psycopg2://u:p@host/db", "databricks://x",
-                "databricks"):
+    assert (
+        address.resolved("sqlite:///runs.db?timeout=5") == f"sqlite:///{tmp_path}/runs.db?timeout=5"
+    )
+    for uri in (
+        "http://127.0.0.1:5000",
+        "https://user:secret@host/mlflow",
+        "postgresql+psycopg2://u:p@host/db",
+        "databricks://x",
+        "databricks",
+    ):
         assert address.resolved(uri) == uri
-    for uri, hint in {"htp://host": "did you mean 'http'", "mlruns": "sqlite:///", "./mlruns": "keeps no runs in folders",
-                      "sqlite://": "in memory", "sqlite:///:memory:": "in memory", ".": "keeps no runs in folders"}.items():
+    for uri, hint in {
+        "htp://host": "did you mean 'http'",
+        "mlruns": "sqlite:///",
+        "./mlruns": "keeps no runs in folders",
+        "sqlite://": "in memory",
+        "sqlite:///:memory:": "in memory",
+        ".": "keeps no runs in folders",
+    }.items():
         with pytest.raises(HtsweepError, match=hint):
             address.resolved(uri)

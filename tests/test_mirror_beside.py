@@ -66,7 +66,9 @@ def children() -> dict[int, str]:
     for path in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):
             if int((path / "stat").read_text().rpartition(")")[2].split()[1]) == os.getpid():
-                found[int(path.name)] = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                found[int(path.name)] = (
+                    (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                )
     return found
 
 
@@ -78,7 +80,9 @@ def lines(study: Study, results: Path, done: Launched) -> list[str]:
     return told(study, Given(str(study.file), (), str(results), "inline"), done)
 
 
-def test_a_launch_mirrors_all_and_says_nothing_of_it(run: Callable[..., Launched], tmp_path: Path) -> None:
+def test_a_launch_mirrors_all_and_says_nothing_of_it(
+    run: Callable[..., Launched], tmp_path: Path
+) -> None:
     done = run()
     study = toy(tmp_path, TEXT)
     assert done.mirrored == Mirrored(TRIALS, TRIALS)
@@ -92,11 +96,15 @@ def test_a_launch_mirrors_all_and_says_nothing_of_it(run: Callable[..., Launched
 
 
 def test_a_launch_on_a_copy_says_so_and_leaves_the_original_alone(
-    run: Callable[..., Launched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    run: Callable[..., Launched],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     study = toy(tmp_path, TEXT)
     run()
-    before = {path: path.read_bytes() for path in (tmp_path / "results").rglob("*") if path.is_file()}
+    before = {
+        path: path.read_bytes() for path in (tmp_path / "results").rglob("*") if path.is_file()
+    }
     shutil.copytree(tmp_path / "results", tmp_path / "copy")
     done = launch(study, str(tmp_path / "copy"), on="inline")
     assert done.mirrored is not None
@@ -104,11 +112,14 @@ def test_a_launch_on_a_copy_says_so_and_leaves_the_original_alone(
     [note] = done.mirrored.notes
     assert note.startswith(f"{tmp_path}/copy/mlflow.db was copied or moved: ")
     assert note in lines(study, tmp_path / "copy", done)
-    assert {path: path.read_bytes() for path in (tmp_path / "results").rglob("*") if path.is_file()} == before
+    assert {
+        path: path.read_bytes() for path in (tmp_path / "results").rglob("*") if path.is_file()
+    } == before
 
 
 def test_a_follower_that_is_killed_is_told_with_counts_and_the_command_works(
-    run: Callable[..., Launched], tmp_path: Path,
+    run: Callable[..., Launched],
+    tmp_path: Path,
 ) -> None:
     study, results = toy(tmp_path, TEXT), tmp_path / "results"
     done = run(At(4, lambda: [os.kill(pid, signal.SIGKILL) for pid in followers()]))
@@ -116,7 +127,10 @@ def test_a_follower_that_is_killed_is_told_with_counts_and_the_command_works(
     assert done.mirrored.of == TRIALS
     assert not done.mirrored.whole
     *_, said, offered = lines(study, results, done)
-    assert said == (f"MLflow has {done.mirrored.runs} of {TRIALS} ended trials: the process that copies to it ended with code -9")
+    assert said == (
+        f"MLflow has {done.mirrored.runs} of {TRIALS} ended trials: the process that copies to it "
+        "ended with code -9"
+    )
     command = offered.removeprefix("To bring it up to date: ")
     assert command == f"htsweep mirror {shlex.join([str(study.file), '--results', str(results)])}"
     # The next launch has nothing to run, and brings all.
@@ -124,7 +138,9 @@ def test_a_follower_that_is_killed_is_told_with_counts_and_the_command_works(
 
 
 def test_a_follower_that_cannot_be_started_is_told(
-    run: Callable[..., Launched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    run: Callable[..., Launched],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fails(*_: object, **__: object) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
@@ -132,13 +148,18 @@ def test_a_follower_that_cannot_be_started_is_told(
     with monkeypatch.context() as patch:
         patch.setattr(beside.subprocess, "Popen", fails)
         done = run()
-    assert done.mirrored == Mirrored(0, TRIALS, "the process that copies to it could not be started: "
-                                     "[Errno 11] Resource temporarily unavailable")
+    assert done.mirrored == Mirrored(
+        0,
+        TRIALS,
+        "the process that copies to it could not be started: "
+        "[Errno 11] Resource temporarily unavailable",
+    )
     assert run().mirrored == Mirrored(TRIALS, TRIALS)
 
 
 def test_a_follower_that_takes_too_long_is_ended_and_told(
-    run: Callable[..., Launched], monkeypatch: pytest.MonkeyPatch,
+    run: Callable[..., Launched],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(beside, "PATIENCE_SECONDS", 0.3)
     done = run(At(TRIALS, lambda: [os.kill(pid, signal.SIGSTOP) for pid in followers()]))
@@ -149,7 +170,8 @@ def test_a_follower_that_takes_too_long_is_ended_and_told(
 
 
 def test_a_database_that_is_deleted_while_a_launch_runs_has_all_in_the_end(
-    run: Callable[..., Launched], tmp_path: Path,
+    run: Callable[..., Launched],
+    tmp_path: Path,
 ) -> None:
     database = tmp_path / "results" / "mlflow.db"
 
@@ -164,43 +186,73 @@ def test_a_database_that_is_deleted_while_a_launch_runs_has_all_in_the_end(
 
 
 def test_a_study_file_that_is_edited_while_it_is_launched_changes_nothing(
-    run: Callable[..., Launched], tmp_path: Path,
+    run: Callable[..., Launched],
+    tmp_path: Path,
 ) -> None:
     """What was launched is mirrored, and not what the file says by the time the mirror starts."""
-    done = run(At(1, lambda: (tmp_path / "study.yaml").write_text("task: toy\ngrid: {x: [0.77]}\n")))
+    done = run(
+        At(1, lambda: (tmp_path / "study.yaml").write_text("task: toy\ngrid: {x: [0.77]}\n"))
+    )
     assert done.mirrored == Mirrored(TRIALS, TRIALS)
 
 
-def test_what_a_user_s_module_prints_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_user_s_module_prints_is_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(launching, "_told", lambda *_: ((), ""))
     (tmp_path / "noisy_module.py").write_text(
-        "import os\nprint('{\"runs\": 7}')\nos.write(1, b'{}')\ndef noisy(config, workspace):\n    yield {'step': 0, 'a': 1.0}\n")
-    done = launch(toy(tmp_path, "task: noisy_module:noisy\n"), str(tmp_path / "results"), on="inline")
+        "import os\nprint('{\"runs\": 7}')\nos.write(1, b'{}')\ndef noisy(config, workspace):\n    "
+        "yield {'step': 0, 'a': 1.0}\n"
+    )
+    done = launch(
+        toy(tmp_path, "task: noisy_module:noisy\n"), str(tmp_path / "results"), on="inline"
+    )
     assert done.mirrored == Mirrored(1, 1)
 
 
-def test_a_password_stands_on_no_command_line_and_in_no_message(run: Callable[..., Launched], tmp_path: Path) -> None:
+def test_a_password_stands_on_no_command_line_and_in_no_message(
+    run: Callable[..., Launched], tmp_path: Path
+) -> None:
     seen: list[str] = []
-    done = run(At(2, lambda: seen.extend(children().values())), mirror="http://me:s3cret@127.0.0.1:9/mlflow")
+    done = run(
+        At(2, lambda: seen.extend(children().values())),
+        mirror="http://me:s3cret@127.0.0.1:9/mlflow",
+    )
     assert any("htsweep.mirror.process" in words for words in seen)
     assert not any("s3cret" in words for words in seen)
     assert done.mirrored is not None
     assert (done.mirrored.runs, done.mirrored.of) == (None, TRIALS)
     study = toy(tmp_path, TEXT)
-    said = "\n".join(told(study, Given(str(study.file), (), str(tmp_path / "results"), "inline", None,
-                                      "http://me:s3cret@127.0.0.1:9/mlflow"), done))
+    said = "\n".join(
+        told(
+            study,
+            Given(
+                str(study.file),
+                (),
+                str(tmp_path / "results"),
+                "inline",
+                None,
+                "http://me:s3cret@127.0.0.1:9/mlflow",
+            ),
+            done,
+        )
+    )
     assert "s3cret" not in said
     assert "MLflow has an unknown number of 12 ended trials: " in said
     assert "--tracking-uri http://me:PASSWORD@127.0.0.1:9/mlflow" in said
 
 
-def test_a_tracking_uri_that_is_none_is_told_before_anything_starts(run: Callable[..., Launched], tmp_path: Path) -> None:
+def test_a_tracking_uri_that_is_none_is_told_before_anything_starts(
+    run: Callable[..., Launched], tmp_path: Path
+) -> None:
     with pytest.raises(HtsweepError, match="did you mean 'http'"):
         run(mirror="htp://host")
     assert not (tmp_path / "results").exists()
 
 
-def test_a_launch_that_raises_leaves_the_rest_to_the_follower(run: Callable[..., Launched], tmp_path: Path) -> None:
+def test_a_launch_that_raises_leaves_the_rest_to_the_follower(
+    run: Callable[..., Launched], tmp_path: Path
+) -> None:
     def fails() -> None:
         raise RuntimeError("the executor broke")
 
@@ -224,13 +276,20 @@ def test_a_long_study_reaches_the_follower(tmp_path: Path) -> None:
     assert follower.mirrored == Mirrored(TRIALS, TRIALS)
 
 
-CODE = ("import sys\nfrom htsweep.cli.app import main\nfrom htsweep import launching\nlaunching._told = lambda *_: ((), '')\n"
-        "main(['launch', sys.argv[1], '--on', 'inline', '--results', sys.argv[2]])")
+CODE = (
+    "import sys\nfrom htsweep.cli.app import main\nfrom htsweep import launching\nlaunching._told "
+    "= lambda *_: ((), '')\n"
+    "main(['launch', sys.argv[1], '--on', 'inline', '--results', sys.argv[2]])"
+)
 
 
-@pytest.mark.parametrize(("seconds", "follower_too"), [(1.5, False), (2.5, True), (4.0, True), (6.0, False), (8.0, True)])
+@pytest.mark.parametrize(
+    ("seconds", "follower_too"), [(1.5, False), (2.5, True), (4.0, True), (6.0, False), (8.0, True)]
+)
 def test_after_a_kill_the_next_launch_has_all_or_says_what_is_missing(
-    seconds: float, follower_too: bool, tmp_path: Path,
+    seconds: float,
+    follower_too: bool,
+    tmp_path: Path,
 ) -> None:
     """The launch, and at other times its follower as well, is killed at some moment: of starting, running, or copying."""
     study, results = toy(tmp_path, TEXT), tmp_path / "results"

@@ -23,7 +23,9 @@ from htsweep.planning.reading import read
 from htsweep.report import build
 from htsweep.study.schema import Study
 
-TEXT = "task: toy\ngrid: {y: [0.2, 0.5]}\nsearch: {spaces: {all: {x: [0.1, 0.9]}}}\nrepetitions: 2\n"
+TEXT = (
+    "task: toy\ngrid: {y: [0.2, 0.5]}\nsearch: {spaces: {all: {x: [0.1, 0.9]}}}\nrepetitions: 2\n"
+)
 
 
 @pytest.fixture
@@ -39,7 +41,9 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Where reports were written; a stand-in writes a page and a figure."""
     folders: list[Path] = []
 
-    def write(study: Study, place: str, out: Path, metrics: Any = ()) -> tuple[Findings, list[Path]]:
+    def write(
+        study: Study, place: str, out: Path, metrics: Any = ()
+    ) -> tuple[Findings, list[Path]]:
         folders.append(out)
         (out / "figures" / "two_column").mkdir(parents=True)
         (out / "report.html").write_text("<html></html>")
@@ -55,9 +59,28 @@ def fill(study: Study, folder: Path, repetitions: range) -> None:
         if repetition not in repetitions:
             continue
         x = point.config["x"]
-        rows = [{"step": step, "validation/seen_accuracy": x + step / 100, "test/overall_accuracy": 1 - x} for step in (0, 1)]
-        record = Record(trial, "trial", "done", "toy", json.dumps(point.config), repetition, sweep=point.sweep, point=point.id,
-                        point_index=point.index, steps=2, started=1.6e9, ended=1.6e9 + 1)
+        rows = [
+            {
+                "step": step,
+                "validation/seen_accuracy": x + step / 100,
+                "test/overall_accuracy": 1 - x,
+            }
+            for step in (0, 1)
+        ]
+        record = Record(
+            trial,
+            "trial",
+            "done",
+            "toy",
+            json.dumps(point.config),
+            repetition,
+            sweep=point.sweep,
+            point=point.id,
+            point_index=point.index,
+            steps=2,
+            started=1.6e9,
+            ended=1.6e9 + 1,
+        )
         Ledger(Store(folder)).append(record, rows)
 
 
@@ -69,7 +92,8 @@ def test_selected_are_the_trials_of_each_protocols_choice(study: Study, tmp_path
         chosen = set(selection.choose(measured, protocol, 2)["trial"])
         assert {trial for trial, names in found.items() if protocol in names} == chosen
         assert len(chosen) == 4
-    assert set(map(tuple, found.values())) == {("last", "oracle"), ("seen_validation",)}  # no source accuracy: no other
+    # No source accuracy: no other
+    assert set(map(tuple, found.values())) == {("last", "oracle"), ("seen_validation",)}
 
 
 def test_a_study_without_trials_selects_none(study: Study, tmp_path: Path) -> None:
@@ -77,16 +101,28 @@ def test_a_study_without_trials_selects_none(study: Study, tmp_path: Path) -> No
 
 
 def test_the_mirror_has_report_figures_and_tags_and_twice_is_once(
-    study: Study, tmp_path: Path, reported: list[Path],
+    study: Study,
+    tmp_path: Path,
+    reported: list[Path],
 ) -> None:
     place, database = str(tmp_path / "results"), tmp_path / "results" / "mlflow.db"
     copy(study, place)
     assert reported == [tmp_path / "results" / "studies" / "study"]
     mirror = Mirror(f"sqlite:///{database}", study.name)
     [run] = [run for run, rows in held(database).items() if tags(rows).get("htsweep.study")]
-    assert {one.path for one in mirror._client.list_artifacts(run)} == {"study.yaml", "report.html", "figures"}
-    assert [one.path for one in mirror._client.list_artifacts(run, "figures/two_column")] == ["figures/two_column/frontier.png"]
-    found = {tags(rows)["htsweep.trial"]: tags(rows)[SELECTED] for rows in held(database).values() if SELECTED in tags(rows)}
+    assert {one.path for one in mirror._client.list_artifacts(run)} == {
+        "study.yaml",
+        "report.html",
+        "figures",
+    }
+    assert [one.path for one in mirror._client.list_artifacts(run, "figures/two_column")] == [
+        "figures/two_column/frontier.png"
+    ]
+    found = {
+        tags(rows)["htsweep.trial"]: tags(rows)[SELECTED]
+        for rows in held(database).values()
+        if SELECTED in tags(rows)
+    }
     assert found == {trial: ",".join(names) for trial, names in selected(study, place).items()}
     before = dump(database)
     copy(study, place)
@@ -94,11 +130,14 @@ def test_the_mirror_has_report_figures_and_tags_and_twice_is_once(
     assert len(reported) == 1  # it is there already
 
 
-def test_who_is_no_longer_selected_loses_the_tag(study: Study, tmp_path: Path, reported: list[Path]) -> None:
+def test_who_is_no_longer_selected_loses_the_tag(
+    study: Study, tmp_path: Path, reported: list[Path]
+) -> None:
     place, database = str(tmp_path / "results"), tmp_path / "results" / "mlflow.db"
     copy(study, place)
     assert sum(SELECTED in tags(rows) for rows in held(database).values()) == 8
-    # Three repetitions are asked for now, but two are there: no point is whole, and none can be picked.
+    # Three repetitions are asked for now, but two are there: no point is whole, and none can be
+    # picked.
     more = read(str(study.file), ["repetitions=3"])
     copy(more, place)
     assert sum(SELECTED in tags(rows) for rows in held(database).values()) == 0

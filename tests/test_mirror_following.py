@@ -52,7 +52,10 @@ def test_follow_bears_an_outage(database: Path) -> None:
     trials = Trials(FEW[:2], [], FEW[2:], [])
     assert follow(trials, trials.ended, opens, pause=0.01, tell=said.append) == ""
     assert len(held(database)) == 5
-    assert said == ["MLflow does not answer, trying on: ConnectionError: down", "MLflow answers again"]
+    assert said == [
+        "MLflow does not answer, trying on: ConnectionError: down",
+        "MLflow answers again",
+    ]
 
 
 def test_follow_says_what_is_behind() -> None:
@@ -104,7 +107,9 @@ def test_a_server_that_comes_up_late_gets_everything(database: Path) -> None:
     behind: list[str] = []
 
     def copies() -> None:
-        behind.append(follow(trials, done.is_set, lambda: Mirror(uri, STUDY), pause=0.2, tell=said.append))
+        behind.append(
+            follow(trials, done.is_set, lambda: Mirror(uri, STUDY), pause=0.2, tell=said.append)
+        )
 
     thread = threading.Thread(target=copies)
     thread.start()
@@ -120,15 +125,22 @@ def test_a_server_that_comes_up_late_gets_everything(database: Path) -> None:
             mirror = Mirror(uri, STUDY)
             assert mirror.write(FEW) == 0
             mirror.write_study("name: digits\n")
-            assert any(link.startswith("digits, seen against missing: http") for link in told(uri, port, port))
+            assert any(
+                link.startswith("digits, seen against missing: http")
+                for link in told(uri, port, port)
+            )
         finally:
             server.terminate()
     assert len(held(database, active=False)) == 6
     again = Trials([run(8)])
-    assert "1 runs or more behind" in follow(again, again.ended, lambda: Mirror(uri, STUDY), pause=0.1, patience=0.5)
+    assert "1 runs or more behind" in follow(
+        again, again.ended, lambda: Mirror(uri, STUDY), pause=0.1, patience=0.5
+    )
 
 
-def test_a_taken_port_is_stepped_around_and_a_missing_database_is_named(database: Path, tmp_path: Path) -> None:
+def test_a_taken_port_is_stepped_around_and_a_missing_database_is_named(
+    database: Path, tmp_path: Path
+) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -147,7 +159,9 @@ def test_a_taken_port_is_stepped_around_and_a_missing_database_is_named(database
 def test_a_ui_that_is_ended_takes_its_server_along(database: Path) -> None:
     mirror_of(database)
     code = "import sys; from htsweep.cli.app import main; main(['ui', '--results', sys.argv[1], '--port', '0'])"
-    process = subprocess.Popen([sys.executable, "-P", "-c", code, str(database.parent)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", code, str(database.parent)], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     address = process.stdout.readline().split()[2].rstrip(",")
     process.terminate()
@@ -155,7 +169,9 @@ def test_a_ui_that_is_ended_takes_its_server_along(database: Path) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{address}/health", timeout=5).close()
+            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+                f"{address}/health", timeout=5
+            ).close()
         except OSError:
             return
         time.sleep(0.2)

@@ -38,7 +38,10 @@ from mlflow.store.tracking.dbmodels.initial_models import Base
 @pytest.fixture
 def mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Study, Path]:
     """A study and its database, which has all of it."""
-    def write(study: Study, place: str, out: Path, metrics: object = ()) -> tuple[Findings, list[Path]]:
+
+    def write(
+        study: Study, place: str, out: Path, metrics: object = ()
+    ) -> tuple[Findings, list[Path]]:
         out.mkdir(parents=True, exist_ok=True)
         (out / "report.html").write_text("<html></html>")
         return Findings(study.name, Design((), "y"), None, [], "last", 2, ""), []
@@ -52,9 +55,16 @@ def mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Study, Pa
 
 
 def runs(path: Path) -> list[tuple[object, ...]]:
-    return sorted(asked(path, "SELECT r.run_uuid, r.name, r.status, e.name FROM runs r JOIN experiments e USING (experiment_id) "
-                              "WHERE r.lifecycle_stage = 'active' AND r.run_uuid IN (SELECT run_uuid FROM tags WHERE key = "
-                              "'htsweep.trial')"))
+    return sorted(
+        asked(
+            path,
+            "SELECT r.run_uuid, r.name, r.status, e.name FROM runs r JOIN experiments e USING "
+            "(experiment_id) "
+            "WHERE r.lifecycle_stage = 'active' AND r.run_uuid IN (SELECT run_uuid FROM tags WHERE "
+            "key = "
+            "'htsweep.trial')",
+        )
+    )
 
 
 def execute(path: Path, *statements: str) -> None:
@@ -78,12 +88,22 @@ FAULTS: dict[str, Callable[[Path], object]] = {
     "damaged inside": lambda path: overwrite(path, path.stat().st_size // 4),
     "without its tables": lambda path: (path.unlink(), execute(path, "CREATE TABLE other (x)")),
     "some runs gone": lambda path: execute(
-        path, "DELETE FROM runs WHERE run_uuid IN (SELECT run_uuid FROM runs ORDER BY run_uuid LIMIT 5)"),
-    "some runs in the bin": lambda path: execute(path, "UPDATE runs SET lifecycle_stage = 'deleted'"),
+        path,
+        "DELETE FROM runs WHERE run_uuid IN (SELECT run_uuid FROM runs ORDER BY run_uuid LIMIT 5)",
+    ),
+    "some runs in the bin": lambda path: execute(
+        path, "UPDATE runs SET lifecycle_stage = 'deleted'"
+    ),
     "all runs torn": lambda path: execute(path, "UPDATE runs SET status = 'RUNNING'"),
-    "of older records": lambda path: execute(path, "UPDATE tags SET value = 'older' WHERE key = 'htsweep.record'"),
-    "experiment in the bin": lambda path: execute(path, "UPDATE experiments SET lifecycle_stage = 'deleted'"),
-    "experiment renamed": lambda path: execute(path, "UPDATE experiments SET name = 'other' WHERE name = 'study'"),
+    "of older records": lambda path: execute(
+        path, "UPDATE tags SET value = 'older' WHERE key = 'htsweep.record'"
+    ),
+    "experiment in the bin": lambda path: execute(
+        path, "UPDATE experiments SET lifecycle_stage = 'deleted'"
+    ),
+    "experiment renamed": lambda path: execute(
+        path, "UPDATE experiments SET name = 'other' WHERE name = 'study'"
+    ),
     "artifacts gone": lambda path: shutil.rmtree(path.parent / "mlartifacts"),
 }
 
@@ -102,22 +122,32 @@ def test_what_is_lacking_is_said_and_brought(fault: str, mirrored: tuple[Study, 
     assert there.whole == whole
     if not whole:
         assert f"MLflow has {there.runs} of {TRIALS} ended trials" in lines[-2]
-        assert lines[-1] == f"To bring it up to date: htsweep mirror {shlex.join([str(study.file), '--results', results])}"
+        assert (
+            lines[-1]
+            == f"To bring it up to date: htsweep mirror {shlex.join([str(study.file), '--results', results])}"
+        )
     said = copy(study, results)
     assert f"has all {TRIALS} ended trials" in said
     assert looked(study, path.parent).whole
     if fault != "experiment renamed":  # another experiment's runs have ids of their own
         assert runs(path) == before
-    [run] = asked(path, "SELECT artifact_uri FROM runs WHERE run_uuid IN (SELECT run_uuid FROM tags WHERE key = 'htsweep.study') "
-                        "AND lifecycle_stage = 'active' AND experiment_id IN (SELECT experiment_id FROM experiments WHERE "
-                        "name = 'study')")
+    [run] = asked(
+        path,
+        "SELECT artifact_uri FROM runs WHERE run_uuid IN (SELECT run_uuid FROM tags WHERE key = "
+        "'htsweep.study') "
+        "AND lifecycle_stage = 'active' AND experiment_id IN (SELECT experiment_id FROM "
+        "experiments WHERE "
+        "name = 'study')",
+    )
     folder = address.path_of(str(run[0]))
     assert folder is not None
     assert {one.name for one in folder.iterdir()} == {"study.yaml", "report.html"}
     kept = list(path.parent.glob("mlflow-unreadable-*.db"))
     assert len(kept) == (fault in ("no database", "cut off", "damaged inside"))
     assert all(one.name in said for one in kept)
-    assert copy(study, results).endswith("0 were copied now\nTo look at them: htsweep ui --results " + shlex.quote(results))
+    assert copy(study, results).endswith(
+        "0 were copied now\nTo look at them: htsweep ui --results " + shlex.quote(results)
+    )
 
 
 def older(path: Path, revision: str) -> None:
@@ -130,13 +160,17 @@ def older(path: Path, revision: str) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
     engine.dispose()
-    execute(path, "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage) "
-                  "VALUES (7, 'own', '/own', 'active')")
+    execute(
+        path,
+        "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage) "
+        "VALUES (7, 'own', '/own', 'active')",
+    )
 
 
 @pytest.mark.parametrize("revision", ["451aebb31d03", "bd07f7e963c5", "7f2a7d5fae7d"])
 def test_a_database_of_an_older_mlflow_is_brought_up_to_date_and_keeps_what_is_in_it(
-    revision: str, mirrored: tuple[Study, Path],
+    revision: str,
+    mirrored: tuple[Study, Path],
 ) -> None:
     study, path = mirrored
     before = runs(path)
@@ -161,7 +195,9 @@ def test_a_database_whose_maker_was_killed_is_made_anew(mirrored: tuple[Study, P
     assert len(list(path.parent.glob("mlflow-unreadable-*.db"))) == 1
 
 
-def test_a_database_of_a_newer_mlflow_is_left_alone_and_the_remedy_works(mirrored: tuple[Study, Path]) -> None:
+def test_a_database_of_a_newer_mlflow_is_left_alone_and_the_remedy_works(
+    mirrored: tuple[Study, Path],
+) -> None:
     study, path = mirrored
     before = runs(path)
     execute(path, "UPDATE alembic_version SET version_num = 'ffffffffffff'")
@@ -169,14 +205,20 @@ def test_a_database_of_a_newer_mlflow_is_left_alone_and_the_remedy_works(mirrore
     with pytest.raises(HtsweepError, match="it is of a newer MLflow than the installed") as caught:
         copy(study, str(path.parent))
     assert path.read_bytes() == content
-    [remedy] = [line.partition("makes a new one: ")[2] for line in str(caught.value).splitlines() if "makes a new one" in line]
+    [remedy] = [
+        line.partition("makes a new one: ")[2]
+        for line in str(caught.value).splitlines()
+        if "makes a new one" in line
+    ]
     subprocess.run(remedy, shell=True, check=True)
     assert f"has all {TRIALS} ended trials" in copy(study, str(path.parent))
     assert runs(path) == before
     assert path.with_name("mlflow-old.db").read_bytes() == content
 
 
-def test_a_database_that_another_process_holds_is_named_and_healed_later(mirrored: tuple[Study, Path]) -> None:
+def test_a_database_that_another_process_holds_is_named_and_healed_later(
+    mirrored: tuple[Study, Path],
+) -> None:
     study, path = mirrored
     fill(study.model_copy(update={"repetitions": 3}), path.parent, [2])
     more = toy(path.parent.parent, study.source.replace("repetitions: 2", "repetitions: 3"))
@@ -185,7 +227,9 @@ def test_a_database_that_another_process_holds_is_named_and_healed_later(mirrore
     there = looked(more, path.parent)
     assert (there.runs, there.of) == (0, 12)
     assert "database is locked (another process holds it" in there.trouble
-    with pytest.raises(HtsweepError, match=r"MLflow has 0 of 12 ended trials: .*database is locked"):
+    with pytest.raises(
+        HtsweepError, match=r"MLflow has 0 of 12 ended trials: .*database is locked"
+    ):
         copy(more, str(path.parent))
     held.execute("COMMIT")
     held.close()
@@ -195,7 +239,9 @@ def test_a_database_that_another_process_holds_is_named_and_healed_later(mirrore
 def test_a_user_s_own_database_is_never_renamed(tmp_path: Path) -> None:
     path = tmp_path / "own.db"
     path.write_text("no database")
-    with pytest.raises(HtsweepError, match=r"own\.db cannot be used.* mv .*/own\.db .*/own-old\.db$"):
+    with pytest.raises(
+        HtsweepError, match=r"own\.db cannot be used.* mv .*/own\.db .*/own-old\.db$"
+    ):
         Mirror(f"sqlite:///{path}", STUDY)
     assert [one.name for one in tmp_path.iterdir()] == ["own.db"]
 
@@ -215,7 +261,9 @@ def test_a_deleted_database_gets_what_is_written_next_and_no_ghost_does(tmp_path
     assert database.held(path, STUDY, wanted).runs == len(FEW)
 
 
-def test_making_a_database_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_making_a_database_is_all_or_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = schema.SqlAlchemyStore
 
     class Killed(whole):  # type: ignore[misc,valid-type]
@@ -229,7 +277,9 @@ def test_making_a_database_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_maker_left_is_removed_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_killed_maker_left_is_removed_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     empty(tmp_path / "mlflow.db")
     for name in ("aaaaaa.db", "aaaaaa.db-journal"):
         (tmp_path / f"{database.UNFINISHED}{name}").write_bytes(b"x")
@@ -274,9 +324,14 @@ def test_errors_of_the_disk_say_what_to_do_and_are_not_waited_for(tmp_path: Path
         full = raised(lambda: connection.execute("INSERT INTO t VALUES (zeroblob(10000000))"))
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         readonly = raised(lambda: connection.execute("CREATE TABLE other (x)"))
-    absent = raised(lambda: sqlite3.connect(tmp_path / "no" / "mlflow.db").execute("CREATE TABLE t (x)"))
-    for error, hint in ((full, "free some space"), (readonly, "make the file and its folder writable"),
-                        (absent, "make its folder readable")):
+    absent = raised(
+        lambda: sqlite3.connect(tmp_path / "no" / "mlflow.db").execute("CREATE TABLE t (x)")
+    )
+    for error, hint in (
+        (full, "free some space"),
+        (readonly, "make the file and its folder writable"),
+        (absent, "make its folder readable"),
+    ):
         assert hint in explained(error, uri)
         assert not may_pass(error)
     assert may_pass(ConnectionError("refused"))
@@ -285,7 +340,11 @@ def test_errors_of_the_disk_say_what_to_do_and_are_not_waited_for(tmp_path: Path
 
 
 def test_no_message_shows_a_password() -> None:
-    for uri in ("http://me:s3cret@127.0.0.1:9/mlflow", "postgresql://me:s3cret@host/db", "http://host/x?token=s3cret&a=b"):
+    for uri in (
+        "http://me:s3cret@127.0.0.1:9/mlflow",
+        "postgresql://me:s3cret@host/db",
+        "http://host/x?token=s3cret&a=b",
+    ):
         error = ConnectionError(f"cannot reach {uri} now")
         assert "s3cret" not in explained(error, uri)
         assert "PASSWORD" in explained(error, uri)
@@ -302,7 +361,9 @@ def test_measurements_that_cannot_be_read_hold_up_no_others(mirrored: tuple[Stud
 
     def without(*arguments: Any, **more: Any) -> Any:
         inside = whole(*arguments, **more)
-        return inside and inside._replace(table=inside.table.filter(pc.not_equal(inside.table.column("record"), bad)))
+        return inside and inside._replace(
+            table=inside.table.filter(pc.not_equal(inside.table.column("record"), bad))
+        )
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(objects, "measured", without)

@@ -24,14 +24,32 @@ from htsweep.mirror.serving import free_port, serve, ui, wait_for
 from htsweep.report import build
 from htsweep.study.schema import Study
 
-ODD = ["100%", "a?b", "a#b", "a b", "a&b;c", "it's", 'say "x"', "é漢\U0001f600", "a\nb", "~", "dot.", "-x", "a+b", "a:b"]
+ODD = [
+    "100%",
+    "a?b",
+    "a#b",
+    "a b",
+    "a&b;c",
+    "it's",
+    'say "x"',
+    "é漢\U0001f600",
+    "a\nb",
+    "~",
+    "dot.",
+    "-x",
+    "a+b",
+    "a:b",
+]
 ALL_ODD = "%2F 100% ?x=1 #y & ; ' \" é漢 \n ~ [z] dot."
 
 
 @pytest.fixture(autouse=True)
 def reports(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in writes a report that names its study's results."""
-    def write(study: Study, place: str, out: Path, metrics: object = ()) -> tuple[Findings, list[Path]]:
+
+    def write(
+        study: Study, place: str, out: Path, metrics: object = ()
+    ) -> tuple[Findings, list[Path]]:
         out.mkdir(parents=True, exist_ok=True)
         (out / "report.html").write_text(f"<html>{place}</html>", encoding="utf-8")
         return Findings(study.name, Design((), "y"), None, [], "last", 2, ""), []
@@ -41,21 +59,30 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def content(folder: Path) -> dict[str, str]:
     """Every file below the folder, and a digest of what is in it."""
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def report(folder: Path) -> str:
     """The report as MLflow gives it back, by its own way from the study's run to the file."""
     mirror = Mirror(address.of_database(folder / "mlflow.db"), "study")
     run = mirror._own_run()
-    # The client remembers where a run's artifacts lie, by its id alone; another process would ask anew.
+    # The client remembers where a run's artifacts lie, by its id alone; another process would ask
+    # anew.
     artifacts = get_artifact_repository(run.info.artifact_uri)
     return Path(artifacts.download_artifacts("report.html")).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("name", "is_there"), [("feature%2Fx", False), (ALL_ODD, False), *((name, True) for name in ODD)])
-def test_the_mirror_is_in_the_results_whatever_they_are_called(name: str, is_there: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "is_there"),
+    [("feature%2Fx", False), (ALL_ODD, False), *((name, True) for name in ODD)],
+)
+def test_the_mirror_is_in_the_results_whatever_they_are_called(
+    name: str, is_there: bool, tmp_path: Path
+) -> None:
     folder = tmp_path / "around" / name / "results"
     study = toy(tmp_path)
     fill(study, folder)
@@ -64,12 +91,20 @@ def test_the_mirror_is_in_the_results_whatever_they_are_called(name: str, is_the
     copy(study, str(folder))
     assert [path.name for path in (tmp_path / "around").iterdir()] == [name]
     assert [path.name for path in folder.parent.iterdir()] == ["results"]
-    assert {path.name for path in folder.iterdir()} == {"measurements", "mlartifacts", "mlflow.db", "studies", "trials"}
+    assert {path.name for path in folder.iterdir()} == {
+        "measurements",
+        "mlartifacts",
+        "mlflow.db",
+        "studies",
+        "trials",
+    }
     assert looked(study, folder).whole
     assert str(folder) in report(folder)
 
 
-def test_a_relative_folder_is_the_same_one_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_folder_is_the_same_one_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     study = toy(tmp_path)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -88,7 +123,10 @@ def test_a_path_that_sqlite_cannot_open_is_named_with_its_length(tmp_path: Path)
         folder = folder / ("x" * 100)
     study = toy(tmp_path)
     fill(study, folder)
-    with pytest.raises(HtsweepError, match=rf"has 0 of {TRIALS} ended trials.*bytes, and SQLite opens none of more than 484"):
+    with pytest.raises(
+        HtsweepError,
+        match=rf"has 0 of {TRIALS} ended trials.*bytes, and SQLite opens none of more than 484",
+    ):
         copy(study, str(folder))
     near = tmp_path
     while len(str(near)) < database.MOST_BYTES - 9 - 200:
@@ -100,13 +138,24 @@ def test_a_path_that_sqlite_cannot_open_is_named_with_its_length(tmp_path: Path)
     assert looked(study, near).whole
 
 
-# -- the UI, with a proxy in the way ------------------------------------------------------------------------------------
+# -- the UI, with a proxy in the way
+# ------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("excepted", [None, "", "example.com"])
 def test_the_ui_serves_the_artifacts_of_an_oddly_named_folder_behind_a_proxy(
-    excepted: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    excepted: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+    for name in (
+        "http_proxy",
+        "HTTP_PROXY",
+        "https_proxy",
+        "HTTPS_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
+    ):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -133,8 +182,9 @@ def test_the_ui_serves_the_artifacts_of_an_oddly_named_folder_behind_a_proxy(
             http = f"http://127.0.0.1:{port}"
             assert f"has all {TRIALS} ended trials" in copy(study, str(folder), http)
             mirror = Mirror(http, study.name)
-            assert {one.path for one in mirror._client.list_artifacts(mirror._own_run().info.run_id)} == {
-                "report.html", "study.yaml"}
+            assert {
+                one.path for one in mirror._client.list_artifacts(mirror._own_run().info.run_id)
+            } == {"report.html", "study.yaml"}
         finally:
             server.terminate()
 
@@ -153,7 +203,9 @@ def test_a_proxy_that_is_excepted_from_everything_stays_so(monkeypatch: pytest.M
     assert os.environ["no_proxy"] == os.environ["NO_PROXY"] == "a.b,127.0.0.1,localhost,::1"
 
 
-# -- copies and moves ---------------------------------------------------------------------------------------------------
+# -- copies and moves
+# ---------------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("name", ["copied", "cop ied %2F #x"])
 def test_a_copy_writes_nothing_into_the_original(name: str, tmp_path: Path) -> None:
@@ -161,7 +213,10 @@ def test_a_copy_writes_nothing_into_the_original(name: str, tmp_path: Path) -> N
     fill(study, tmp_path / "first", [0])
     copy(study, str(tmp_path / "first"))
     before = content(tmp_path / "first")
-    runs = asked(tmp_path / "first" / "mlflow.db", "SELECT run_uuid, name, status FROM runs ORDER BY run_uuid")
+    runs = asked(
+        tmp_path / "first" / "mlflow.db",
+        "SELECT run_uuid, name, status FROM runs ORDER BY run_uuid",
+    )
     shutil.copytree(tmp_path / "first", tmp_path / name)
     (tmp_path / name / "studies" / "study" / "report.html").unlink()
     fill(study, tmp_path / name, [1])
@@ -170,7 +225,9 @@ def test_a_copy_writes_nothing_into_the_original(name: str, tmp_path: Path) -> N
     assert content(tmp_path / "first") == before
     assert str(tmp_path / name) in report(tmp_path / name)
     assert str(tmp_path / "first") in report(tmp_path / "first")
-    there = asked(tmp_path / name / "mlflow.db", "SELECT run_uuid, name, status FROM runs ORDER BY run_uuid")
+    there = asked(
+        tmp_path / name / "mlflow.db", "SELECT run_uuid, name, status FROM runs ORDER BY run_uuid"
+    )
     assert set(runs) < set(there)
     assert len(there) == TRIALS + 1
     for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
@@ -198,7 +255,8 @@ def test_a_moved_folder_is_noticed_by_the_ui_alone(tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         ui(tmp_path / "moved" / "mlflow.db", "moved", 0, tell)
     assert "was copied or moved" in said[0]
-    assert str(tmp_path / "first") in report(tmp_path / "moved")  # the artifact of before, from its new place
+    # The artifact of before, from its new place
+    assert str(tmp_path / "first") in report(tmp_path / "moved")
     assert not (tmp_path / "first").exists()
 
 
@@ -211,7 +269,9 @@ def test_what_somebody_keeps_elsewhere_on_purpose_stays(tmp_path: Path) -> None:
     mirror._client.create_experiment("mine", f"{tmp_path}/elsewhere/mine")
     shutil.copytree(tmp_path / "first", tmp_path / "second")
     copy(study, str(tmp_path / "second"))
-    found = dict(asked(tmp_path / "second" / "mlflow.db", "SELECT name, artifact_location FROM experiments"))
+    found = dict(
+        asked(tmp_path / "second" / "mlflow.db", "SELECT name, artifact_location FROM experiments")
+    )
     assert found["own"] == "s3://bucket/own"
     assert found["mine"] == f"{tmp_path}/elsewhere/mine"
     assert found["study"] == f"{tmp_path}/second/mlartifacts/study"
@@ -232,7 +292,12 @@ def test_healing_is_one_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     copy(study, str(tmp_path / "first"))
     (tmp_path / "first").rename(tmp_path / "moved")
     path = tmp_path / "moved" / "mlflow.db"
-    before = json.dumps(asked(path, "SELECT artifact_uri FROM runs UNION ALL SELECT artifact_location FROM experiments"))
+    before = json.dumps(
+        asked(
+            path,
+            "SELECT artifact_uri FROM runs UNION ALL SELECT artifact_location FROM experiments",
+        )
+    )
     renamed, calls = database._renamed, []
 
     def dies(*arguments: object) -> int:
@@ -244,6 +309,14 @@ def test_healing_is_one_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(database, "_renamed", dies)
     with pytest.raises(KeyboardInterrupt):
         database.relocate(path)
-    assert json.dumps(asked(path, "SELECT artifact_uri FROM runs UNION ALL SELECT artifact_location FROM experiments")) == before
+    assert (
+        json.dumps(
+            asked(
+                path,
+                "SELECT artifact_uri FROM runs UNION ALL SELECT artifact_location FROM experiments",
+            )
+        )
+        == before
+    )
     monkeypatch.undo()
     assert database.relocate(path) > TRIALS

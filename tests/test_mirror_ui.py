@@ -17,8 +17,15 @@ from htsweep.mirror.view import AXES, link
 pytestmark = pytest.mark.browser
 
 RUNS = 12
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 FIRST_CHART = """() => {
     const chart = document.querySelector('.js-plotly-plot')
     const dots = [...chart.querySelectorAll('.scatterlayer path.point')]
@@ -35,9 +42,16 @@ def page() -> Iterator[Any]:
     """A page of a browser that was never here before."""
     from playwright.sync_api import sync_playwright
 
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    chromium = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if chromium is None:
-        pytest.fail("no Chromium: `apt-get install chromium`, or leave these tests out with `-m 'not browser'`")
+        pytest.fail(
+            "no Chromium: `apt-get install chromium`, or leave these tests out with `-m 'not "
+            "browser'`"
+        )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         try:
@@ -51,7 +65,13 @@ def server(tmp_path: Path) -> Iterator[tuple[str, str]]:
     """The address of an MLflow UI on twelve runs of four methods, two more that are not to be seen, and the experiment's id."""
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     mirror = Mirror(uri, "digits")
-    mirror.write([*(run(number) for number in range(RUNS)), run(RUNS, status="failed"), run(RUNS + 1, status="stopped")])
+    mirror.write(
+        [
+            *(run(number) for number in range(RUNS)),
+            run(RUNS, status="failed"),
+            run(RUNS + 1, status="stopped"),
+        ]
+    )
     mirror.write_study("name: digits\n")
     port = free_port(0)
     with serve(uri, port) as process:
@@ -62,7 +82,9 @@ def server(tmp_path: Path) -> Iterator[tuple[str, str]]:
             process.terminate()
 
 
-def test_the_printed_link_shows_seen_against_missing_a_dot_a_run(page: Any, server: tuple[str, str], tmp_path: Path) -> None:
+def test_the_printed_link_shows_seen_against_missing_a_dot_a_run(
+    page: Any, server: tuple[str, str], tmp_path: Path
+) -> None:
     page.goto(link(*server))
     page.wait_for_selector(".js-plotly-plot .scatterlayer path.point", timeout=60_000)
     page.wait_for_function(f"() => ({FIRST_CHART})().dots >= {RUNS}", timeout=30_000)

@@ -39,28 +39,67 @@ def test_a_chain_is_written_either_way() -> None:
 
 
 def test_leaving_out_is_what_one_would_write(study: Callable[..., Study]) -> None:
-    ablated = plan(study(HEAD + f"grid: {{missing_ratio: [0.3, 0.5]}}\nablate: {{full: {{method: {CHAIN}}}}}\n"))
-    written = plan(study(HEAD + f"grid:\n  missing_ratio: [0.3, 0.5]\n  method:\n    - {CHAIN}\n    - [feature_rank, wise_ft]\n"
-                         "    - [l2sp, wise_ft]\n    - [l2sp, feature_rank]\n"))
+    ablated = plan(
+        study(
+            HEAD + f"grid: {{missing_ratio: [0.3, 0.5]}}\nablate: {{full: {{method: {CHAIN}}}}}\n"
+        )
+    )
+    written = plan(
+        study(
+            HEAD
+            + f"grid:\n  missing_ratio: [0.3, 0.5]\n  method:\n    - {CHAIN}\n    - [feature_rank, wise_ft]\n"
+            "    - [l2sp, wise_ft]\n    - [l2sp, feature_rank]\n"
+        )
+    )
     assert [trial for *_, trial in ablated.trials()] == [trial for *_, trial in written.trials()]
 
 
-def test_the_ready_study_has_the_trials_that_it_had_when_every_chain_was_written_out(study: Callable[..., Study]) -> None:
+def test_the_ready_study_has_the_trials_that_it_had_when_every_chain_was_written_out(
+    study: Callable[..., Study],
+) -> None:
     full = ["lolsgd", "selective_distillation", "feature_rank", "frozen_classifier", "wise_ft"]
-    chains = [full, *([name for name in full if name != out] for out in full), ["local_sgd", *full[1:]], ["plain"]]
+    chains = [
+        full,
+        *([name for name in full if name != out] for out in full),
+        ["local_sgd", *full[1:]],
+        ["plain"],
+    ]
     written = "".join(f"    - [{', '.join(chain)}]\n" for chain in chains)
     ready = plan(read(STUDIES / "digits_ablation.yaml"))
-    assert ids(ready) == ids(plan(study("task: holistic_transfer\ngrid:\n  dataset: [mnist-uci, uci-mnist]\n  method:\n" + written
-                                        + "fixed: {missing_ratio: 0.5}\nrepetitions: 10\n")))
+    assert ids(ready) == ids(
+        plan(
+            study(
+                "task: holistic_transfer\ngrid:\n  dataset: [mnist-uci, uci-mnist]\n  method:\n"
+                + written
+                + "fixed: {missing_ratio: 0.5}\nrepetitions: 10\n"
+            )
+        )
+    )
     assert ready.trial_count == 160
 
 
 @pytest.mark.parametrize("like", ["a+b+c", ["a", "b", "c"]])
 def test_all_kinds_of_variants_each_once(like: object) -> None:
-    ablate = Ablation(full={"method": like}, components=["a", "b"], controls={"a": "z"}, alone=True, factorial=True)
-    found = {(variant.kind, "+".join(members(variant.changes["method"]))) for variant in variants_of(ablate)}
-    # Without a is b alone, and the factorial of two adds nothing; c is no component and stays in all.
-    assert found == {("full", "a+b+c"), ("left out", "b+c"), ("replaced", "z+b+c"), ("left out", "a+c"), ("none", "c")}
+    ablate = Ablation(
+        full={"method": like},
+        components=["a", "b"],
+        controls={"a": "z"},
+        alone=True,
+        factorial=True,
+    )
+    found = {
+        (variant.kind, "+".join(members(variant.changes["method"])))
+        for variant in variants_of(ablate)
+    }
+    # Without a is b alone, and the factorial of two adds nothing; c is no component and stays in
+    # all.
+    assert found == {
+        ("full", "a+b+c"),
+        ("left out", "b+c"),
+        ("replaced", "z+b+c"),
+        ("left out", "a+c"),
+        ("none", "c"),
+    }
 
 
 def test_a_factorial_has_every_combination() -> None:
@@ -68,12 +107,17 @@ def test_a_factorial_has_every_combination() -> None:
     subsets = {frozenset(some) for size in range(4) for some in itertools.combinations("abc", size)}
     assert [variant.components for variant in variants_of(ablate)].count(frozenset()) == 1
     assert {variant.components for variant in variants_of(ablate)} == subsets
-    assert {str(variant.changes["method"]) for variant in variants_of(ablate) if not variant.components} == {"plain"}
+    assert {
+        str(variant.changes["method"]) for variant in variants_of(ablate) if not variant.components
+    } == {"plain"}
 
 
 def test_a_config_is_ablated_as_a_chain_is(study: Callable[..., Study]) -> None:
-    found = study("task: toy\ngrid: {noise: [0.0, 0.1]}\nrepetitions: 2\n"
-                  "ablate:\n  full: {x: 0.9}\n  components: {reach: {x: 0.1}, middle: {y: 0.9}}\n  factorial: true\n")
+    found = study(
+        "task: toy\ngrid: {noise: [0.0, 0.1]}\nrepetitions: 2\n"
+        "ablate:\n  full: {x: 0.9}\n  components: {reach: {x: 0.1}, middle: {y: 0.9}}\n  "
+        "factorial: true\n"
+    )
     planned = plan(found)
     assert planned.trial_count == 2 * 4 * 2
     assert results.factors(found) == ["noise", "x", "y"]
@@ -84,16 +128,27 @@ def test_a_config_is_ablated_as_a_chain_is(study: Callable[..., Study]) -> None:
     assert len(table) == 8
     for row in table.to_dict("records"):
         base = bases[row["sweep"]]
-        assert row["components"] == {name for name, has in {"reach": base["x"] == 0.9, "middle": base["y"] == 0.5}.items() if has}
+        assert row["components"] == {
+            name
+            for name, has in {"reach": base["x"] == 0.9, "middle": base["y"] == 0.5}.items()
+            if has
+        }
         # The factors are those of the cell's full config, in every row.
         assert (row["noise"], row["x"], row["y"]) == (base["noise"], 0.9, 0.5)
 
 
 def test_the_variants_know_plain_where_it_stands_beside_them(study: Callable[..., Study]) -> None:
-    text = HEAD + "grid: {method: [source, plain]}\nablate: {full: {method: [l2sp, feature_rank]}}\n"
+    text = (
+        HEAD + "grid: {method: [source, plain]}\nablate: {full: {method: [l2sp, feature_rank]}}\n"
+    )
     planned = plan(study(text))
     assert [sweep.base["method"] for sweep in planned.sweeps] == [
-        "feature_rank+l2sp", "feature_rank", "l2sp", "source", "plain"]
+        "feature_rank+l2sp",
+        "feature_rank",
+        "l2sp",
+        "source",
+        "plain",
+    ]
     table = variants(study(text))
     assert list(table["kind"]) == ["full", "left out", "left out", "none"]
     assert table["sweep"].iloc[3] == planned.sweeps[4].id
@@ -102,73 +157,156 @@ def test_the_variants_know_plain_where_it_stands_beside_them(study: Callable[...
     assert variants(study(HEAD + "grid: {method: [plain]}\n")).empty
 
 
-def test_a_factor_that_cannot_matter_to_a_variant_keeps_its_cells_apart(study: Callable[..., Study]) -> None:
+def test_a_factor_that_cannot_matter_to_a_variant_keeps_its_cells_apart(
+    study: Callable[..., Study],
+) -> None:
     """Without l2sp its weight says nothing: one sweep is the variant of both cells."""
-    table = variants(study(HEAD + "grid: {l2sp.backbone: [0.01, 0.1]}\nablate: {full: {method: [l2sp, feature_rank]}}\n"))
+    table = variants(
+        study(
+            HEAD
+            + "grid: {l2sp.backbone: [0.01, 0.1]}\nablate: {full: {method: [l2sp, feature_rank]}}\n"
+        )
+    )
     without = table[table["components"].map(lambda had: "l2sp" not in had)]
     assert list(without["l2sp.backbone"]) == [0.01, 0.1]
     assert without["sweep"].nunique() == 1
 
 
-def test_a_searched_parameter_is_a_parameter_even_where_a_variant_fixes_it(study: Callable[..., Study]) -> None:
-    found = study(HEAD + "ablate: {full: {method: [l2sp, wise_ft]}, components: {weight: {l2sp.backbone: 0}}}\n"
-                  "search: {spaces: {l2sp: {backbone: [0.1, 0.01], head: 0.0}, wise_ft: {alpha: 0.5}}}\n")
+def test_a_searched_parameter_is_a_parameter_even_where_a_variant_fixes_it(
+    study: Callable[..., Study],
+) -> None:
+    found = study(
+        HEAD
+        + "ablate: {full: {method: [l2sp, wise_ft]}, components: {weight: {l2sp.backbone: 0}}}\n"
+        "search: {spaces: {l2sp: {backbone: [0.1, 0.01], head: 0.0}, wise_ft: {alpha: 0.5}}}\n"
+    )
     assert results.factors(found) == ["method"]
     assert "l2sp.backbone" in results.parameters(found)
     assert sorted(plan(found).sizes.values()) == [1, 2]
 
 
-def test_a_launched_ablation_has_the_effects_of_the_closed_form(study: Callable[..., Study], tmp_path: Path) -> None:
+def test_a_launched_ablation_has_the_effects_of_the_closed_form(
+    study: Callable[..., Study], tmp_path: Path
+) -> None:
     """Seen accuracy of the toy is 0.5 + 0.4 x - (y - 0.5)^2: reach is worth 0.32, the middle 0.16, and they do not interact."""
-    found = study("task: toy\ngrid: {steps: [1, 2]}\nfixed: {noise: 0.02}\nrepetitions: 3\n"
-                  "ablate:\n  full: {x: 0.9}\n  components: {reach: {x: 0.1}, middle: {y: 0.9}}\n  factorial: true\n")
+    found = study(
+        "task: toy\ngrid: {steps: [1, 2]}\nfixed: {noise: 0.02}\nrepetitions: 3\n"
+        "ablate:\n  full: {x: 0.9}\n  components: {reach: {x: 0.1}, middle: {y: 0.9}}\n  "
+        "factorial: true\n"
+    )
     launch(found, str(tmp_path / "results"), on="inline", mirror=None)
     measured = results.measurements(found, str(tmp_path / "results"))
-    told = ablation(choose(measured), design(measured.columns, results.factors(found)), variants(found), ["test/seen_accuracy"])
+    told = ablation(
+        choose(measured),
+        design(measured.columns, results.factors(found)),
+        variants(found),
+        ["test/seen_accuracy"],
+    )
     for steps in (1, 2):
         rows = told[told["steps"] == steps]
-        effects = {(row["kind"], row["component"]): row["effect"] for row in rows.to_dict("records")}
-        assert effects == pytest.approx({("left out", "reach"): 0.32, ("left out", "middle"): 0.16, ("alone", "reach"): 0.32,
-                                         ("alone", "middle"): 0.16, ("main effect", "reach"): 0.32,
-                                         ("main effect", "middle"): 0.16, ("interaction", "reach x middle"): 0.0}, abs=1e-9)
+        effects = {
+            (row["kind"], row["component"]): row["effect"] for row in rows.to_dict("records")
+        }
+        assert effects == pytest.approx(
+            {
+                ("left out", "reach"): 0.32,
+                ("left out", "middle"): 0.16,
+                ("alone", "reach"): 0.32,
+                ("alone", "middle"): 0.16,
+                ("main effect", "reach"): 0.32,
+                ("main effect", "middle"): 0.16,
+                ("interaction", "reach x middle"): 0.0,
+            },
+            abs=1e-9,
+        )
     assert len(told) == 14
     assert set(told["n"]) == {3}
 
 
 def test_the_estimate_says_the_variants(study: Callable[..., Study], tmp_path: Path) -> None:
-    text = HEAD + f"ablate: {{full: {{method: {CHAIN}}}, controls: {{wise_ft: swa}}, alone: true}}\n"
+    text = (
+        HEAD + f"ablate: {{full: {{method: {CHAIN}}}, controls: {{wise_ft: swa}}, alone: true}}\n"
+    )
     lines = estimate(study(text), str(tmp_path / "results")).lines()
     assert "ablate  full, 3 left out, 1 replaced, 3 alone, none" in lines
-    assert not any(line.startswith("ablate") for line in estimate(study("task: toy\n"), str(tmp_path / "results")).lines())
+    assert not any(
+        line.startswith("ablate")
+        for line in estimate(study("task: toy\n"), str(tmp_path / "results")).lines()
+    )
 
 
 MISTAKES = [
-    ("ablate: {full: {method: [l2sp, wise_ft]}, components: [l2sp, wise_tf]}", "components.1", "did you mean 'wise_ft'?"),
-    ("ablate: {full: {method: [l2sp, wise_ft]}, components: [l2sp, l2sp]}", "components.1", "stands twice"),
+    (
+        "ablate: {full: {method: [l2sp, wise_ft]}, components: [l2sp, wise_tf]}",
+        "components.1",
+        "did you mean 'wise_ft'?",
+    ),
+    (
+        "ablate: {full: {method: [l2sp, wise_ft]}, components: [l2sp, l2sp]}",
+        "components.1",
+        "stands twice",
+    ),
     ("ablate: {components: [l2sp]}", "full", "required"),
     ("ablate: {full: {}, components: [l2sp]}", "components.0", "no member of the chain"),
     ("ablate: {full: {epochs: 3}}", "", "needs a component"),
     ("ablate: {full: {method: [l2sp, wise_ft]}, components: []}", "", "needs a component"),
     ("ablate: {full: {method: [l2sp, wise_ft]}, components: 3}", "components", "must be a list"),
-    ("ablate: {full: {method: [l2sp, wise_ft]}, components: {l2sp: 3}}", "components.l2sp", "must be a mapping"),
+    (
+        "ablate: {full: {method: [l2sp, wise_ft]}, components: {l2sp: 3}}",
+        "components.l2sp",
+        "must be a mapping",
+    ),
     ("ablate: {full: {method: [l2sp, wise_tf]}}", "full.method", "did you mean 'wise_ft'?"),
     ("ablate: {full: {method: [l2sp, wise_ft], epoch: 3}}", "full.epoch", "did you mean 'epochs'?"),
-    ("ablate: {full: {method: [l2sp]}, components: {w: {l2sp.backbon: 0}}}", "components.w.l2sp.backbon", "did you mean"),
-    ("ablate: {full: {method: [l2sp]}, components: {w: {l2sp.backbone: -1}}}", "components.w.l2sp.backbone", "at least"),
-    ("ablate: {full: {method: [l2sp, wise_ft]}, controls: {swa: plain}}", "controls.swa", "is a member of the chain"),
-    ("ablate: {full: {method: [l2sp, wise_ft]}, controls: {l2sp: l2spp}}", "controls.l2sp", "did you mean 'l2sp'?"),
-    ("ablate: {full: {method: [l2sp], epochs: 3}}\nfixed: {epochs: 4}", None, "stands in `ablate.full` as well"),
+    (
+        "ablate: {full: {method: [l2sp]}, components: {w: {l2sp.backbon: 0}}}",
+        "components.w.l2sp.backbon",
+        "did you mean",
+    ),
+    (
+        "ablate: {full: {method: [l2sp]}, components: {w: {l2sp.backbone: -1}}}",
+        "components.w.l2sp.backbone",
+        "at least",
+    ),
+    (
+        "ablate: {full: {method: [l2sp, wise_ft]}, controls: {swa: plain}}",
+        "controls.swa",
+        "is a member of the chain",
+    ),
+    (
+        "ablate: {full: {method: [l2sp, wise_ft]}, controls: {l2sp: l2spp}}",
+        "controls.l2sp",
+        "did you mean 'l2sp'?",
+    ),
+    (
+        "ablate: {full: {method: [l2sp], epochs: 3}}\nfixed: {epochs: 4}",
+        None,
+        "stands in `ablate.full` as well",
+    ),
     ("ablate: {full: {method: [l2sp, wise_ft]}, alon: true}", "alon", "did you mean 'alone'?"),
-    ("ablate: {full: {method: [l2sp]}, components: {w: {l2sp.backbone: 0}, v: {l2sp.backbone: 1}}, alone: true}",
-     "components.v.l2sp.backbone", "cannot be left out together"),
-    ("ablate: {full: {method: [l2sp], epochs: 4}, components: {time: {epochs: 4}}}", "components.time",
-     "nothing would be learnt"),
-    ("ablate: {full: {method: [l2, l2sp, ewc, at, swa, wise_ft, bss]}, factorial: true}", "factorial", "128 variants, here 256"),
+    (
+        "ablate: {full: {method: [l2sp]}, components: {w: {l2sp.backbone: 0}, v: {l2sp.backbone: "
+        "1}}, alone: true}",
+        "components.v.l2sp.backbone",
+        "cannot be left out together",
+    ),
+    (
+        "ablate: {full: {method: [l2sp], epochs: 4}, components: {time: {epochs: 4}}}",
+        "components.time",
+        "nothing would be learnt",
+    ),
+    (
+        "ablate: {full: {method: [l2, l2sp, ewc, at, swa, wise_ft, bss]}, factorial: true}",
+        "factorial",
+        "128 variants, here 256",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("text", "key", "hint"), MISTAKES)
-def test_each_mistake_has_its_line(study_file: Callable[..., Path], text: str, key: str | None, hint: str) -> None:
+def test_each_mistake_has_its_line(
+    study_file: Callable[..., Path], text: str, key: str | None, hint: str
+) -> None:
     with pytest.raises(StudyError) as caught:
         read(study_file(HEAD + "# a comment\n" + text + "\n"))
     problem, *more = caught.value.problems
@@ -178,17 +316,31 @@ def test_each_mistake_has_its_line(study_file: Callable[..., Path], text: str, k
     assert (problem.line, problem.key) == wanted
 
 
-@pytest.mark.parametrize(("baseline", "right"), [
-    ("plain", True), ("feature_rank+l2sp", True), ("[l2sp, feature_rank]", True), ("feature_rank", True), ("sorce", False),
-    ("wise_ft", False)])
-def test_a_baseline_is_a_value_of_what_is_compared(study_file: Callable[..., Path], baseline: str, right: bool) -> None:
-    path = study_file(HEAD + "grid: {missing_ratio: [0.5], method: [plain, source]}\n"
-                      f"ablate: {{full: {{method: [l2sp, feature_rank]}}}}\nbaseline: {baseline}\n")
+@pytest.mark.parametrize(
+    ("baseline", "right"),
+    [
+        ("plain", True),
+        ("feature_rank+l2sp", True),
+        ("[l2sp, feature_rank]", True),
+        ("feature_rank", True),
+        ("sorce", False),
+        ("wise_ft", False),
+    ],
+)
+def test_a_baseline_is_a_value_of_what_is_compared(
+    study_file: Callable[..., Path], baseline: str, right: bool
+) -> None:
+    path = study_file(
+        HEAD + "grid: {missing_ratio: [0.5], method: [plain, source]}\n"
+        f"ablate: {{full: {{method: [l2sp, feature_rank]}}}}\nbaseline: {baseline}\n"
+    )
     if right:
         found = results.baseline(read(path))
         assert found in {sweep.factors["method"] for sweep in plan(read(path)).sweeps}
     else:
-        with pytest.raises(StudyError, match="line 5: baseline: no method of the study is") as caught:
+        with pytest.raises(
+            StudyError, match="line 5: baseline: no method of the study is"
+        ) as caught:
             read(path)
         assert ("did you mean 'source'?" in str(caught.value)) == (baseline == "sorce")
 
@@ -202,8 +354,10 @@ def test_a_baseline_of_another_factor(study: Callable[..., Study]) -> None:
     assert results.baseline(study("task: toy\n")) is None
 
 
-@pytest.mark.parametrize(("value", "hint"), [
-    ("1.5", "must be at most 1"), ("-0.1", "must be at least 0"), ("a", "must be a number")])
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [("1.5", "must be at most 1"), ("-0.1", "must be at least 0"), ("a", "must be a number")],
+)
 def test_non_disruption_is_a_share(study_file: Callable[..., Path], value: str, hint: str) -> None:
     assert read(study_file("task: toy\nnon_disruption: 0.01\n")).non_disruption == 0.01
     assert read(study_file("task: toy\nnon_disruption: 0\n")).non_disruption == 0

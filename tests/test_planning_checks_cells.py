@@ -8,7 +8,7 @@ import pytest
 from htsweep.errors import Problem, StudyError
 from htsweep.planning.reading import read
 
-PICKY = '''\
+PICKY = """\
 from tasks.task import Setting, filled
 
 ASKED = []
@@ -37,7 +37,7 @@ def problems(config):
 
 
 picky.problems = problems
-'''
+"""
 
 
 @pytest.fixture
@@ -58,14 +58,22 @@ def problems(study_file: Callable[..., Path], tmp_path: Path) -> Callable[..., l
 def asked(folder: Path) -> int:
     import importlib
 
-    return len(importlib.import_module("picky_" + "".join(one for one in folder.name if one.isalnum())).ASKED)
+    return len(
+        importlib.import_module(
+            "picky_" + "".join(one for one in folder.name if one.isalnum())
+        ).ASKED
+    )
 
 
 NUMBERS = ", ".join(f"{number / 9_000:.5f}" for number in range(9_000))
 
 
-def test_a_mistake_in_the_last_cell_of_many_is_found(problems: Callable[..., list[Problem]]) -> None:
-    [found] = problems(f"grid: {{a: [{NUMBERS}, 1.5], b: [x, y]}}\nfixed: {{d: x}}\n".replace("[x, y]", "[x, z]"))
+def test_a_mistake_in_the_last_cell_of_many_is_found(
+    problems: Callable[..., list[Problem]],
+) -> None:
+    [found] = problems(
+        f"grid: {{a: [{NUMBERS}, 1.5], b: [x, y]}}\nfixed: {{d: x}}\n".replace("[x, y]", "[x, z]")
+    )
     # a is above 0.9 in 899 cells of the list's own, and in the one behind.
     assert (found.key, found.line) == ("grid.b", 2)
     assert found.message == "z goes with small numbers alone (in 900 of 18,002 cells)"
@@ -81,17 +89,29 @@ def test_many_different_mistakes_are_few_lines(problems: Callable[..., list[Prob
     assert found[-1].message == "and 480 more problems with this key"
 
 
-@pytest.mark.parametrize("sampler", ["sampler: grid", "sampler: random, trials: 1000000000", "sampler: tpe, trials: 5"])
-def test_a_searched_value_is_judged_by_the_task_as_well(problems: Callable[..., list[Problem]], sampler: str) -> None:
+@pytest.mark.parametrize(
+    "sampler", ["sampler: grid", "sampler: random, trials: 1000000000", "sampler: tpe, trials: 5"]
+)
+def test_a_searched_value_is_judged_by_the_task_as_well(
+    problems: Callable[..., list[Problem]], sampler: str
+) -> None:
     """Names are not of a range, and a task whose names are open judges them itself."""
-    text = f"search: {{{sampler}, spaces: {{all: {{b: [x, y, bad], d: [x, broken], c: [1, 8, 2]}}}}}}\n" \
-           "objectives: [{metric: test/score, oracle: true}]\n"
+    text = (
+        f"search: {{{sampler}, spaces: {{all: {{b: [x, y, bad], d: [x, broken], c: [1, 8, "
+        f"2]}}}}}}\n"
+        "objectives: [{metric: test/score, oracle: true}]\n"
+    )
     found = {problem.key: problem.message for problem in problems(text)}
-    assert found == {"search.spaces.all.b": "no such thing as bad", "search.spaces.all.d": "broken is broken",
-                     "search.spaces.all.c": "at most 7"}
+    assert found == {
+        "search.spaces.all.b": "no such thing as bad",
+        "search.spaces.all.d": "broken is broken",
+        "search.spaces.all.c": "at most 7",
+    }
 
 
-def test_of_long_lists_the_ends_and_all_names_are_tried(problems: Callable[..., list[Problem]], tmp_path: Path) -> None:
+def test_of_long_lists_the_ends_and_all_names_are_tried(
+    problems: Callable[..., list[Problem]], tmp_path: Path
+) -> None:
     names = ", ".join(f"n{number}" for number in range(300))
     fine = f"search: {{spaces: {{all: {{a: [{NUMBERS}], b: [{names}, {{}}], c: [1, 2]}}}}}}\n"
     assert problems(fine.replace("{}", "last")) == []
@@ -103,20 +123,27 @@ def test_of_long_lists_the_ends_and_all_names_are_tried(problems: Callable[..., 
     assert (found.key, found.message) == ("search.spaces.all.c", "at most 7")
 
 
-def test_values_of_a_list_that_stand_twice_or_are_refused_are_few_lines(problems: Callable[..., list[Problem]]) -> None:
+def test_values_of_a_list_that_stand_twice_or_are_refused_are_few_lines(
+    problems: Callable[..., list[Problem]],
+) -> None:
     twice = problems(f"grid: {{a: [{', '.join(['0.5'] * 5_000)}]}}\n")
     assert len(twice) == 21
     assert twice[-1].message == "4,979 more of its values stand twice"
     wrong = problems(f"grid: {{a: [{', '.join(f'n{number}' for number in range(5_000))}]}}\n")
     assert len(wrong) == 21
     assert wrong[-1].message == "4,980 more of its values are refused"
-    one_list = problems(f"search: {{sampler: grid, spaces: {{all: {{a: {{low: 0, high: 1, grid: {list(range(1000))}}}}}}}}}\n")
+    one_list = problems(
+        f"search: {{sampler: grid, spaces: {{all: {{a: {{low: 0, high: 1, grid: "
+        f"{list(range(1000))}}}}}}}}}\n"
+    )
     assert "but got 2, 3, 4 and 995 more" in one_list[0].message
 
 
 def test_one_and_true_are_two_values(study_file: Callable[..., Path]) -> None:
     path = study_file("task: bare_values:bare\ngrid: {a: [1, true, 0]}\n")
-    (path.parent / "bare_values.py").write_text("def bare(config, workspace):\n    yield {'step': 0}\n")
+    (path.parent / "bare_values.py").write_text(
+        "def bare(config, workspace):\n    yield {'step': 0}\n"
+    )
     assert read(path).grid == {"a": [1, True, 0]}
     with pytest.raises(StudyError, match=r"the value 1\.0 stands twice"):
         read(path, ["grid.a=[1, true, 1.0]"])

@@ -24,36 +24,69 @@ def study(study_file: Callable[..., Path], tmp_path: Path) -> Callable[..., Stud
 def problems(make: Callable[..., Study], *overrides: str) -> dict[str, str]:
     with pytest.raises(StudyError) as caught:
         make(*overrides)
-    return {problem.key.removeprefix("--set "): problem.message for problem in caught.value.problems}
+    return {
+        problem.key.removeprefix("--set "): problem.message for problem in caught.value.problems
+    }
 
 
-@pytest.mark.parametrize(("overrides", "key", "hint"), [
-    (["screen.task=toyy"], "screen.task", "did you mean 'toy'?"),
-    (["screen.task=toy"], "screen.task", "task 'toy' predicts nothing"),
-    (["screen.scores=[wort]"], "screen.scores.0", "did you mean 'worth'?"),
-    (["screen.scores=[worth, shaky, worth]"], "screen.scores.2", "stands twice"),
-    (["screen.scores=[]"], "screen.scores", "must have an entry at least"),
-    (["screen.by=shaky"], "screen.by", "'shaky' is none of `scores`; known: contrary, worth"),
-    (["screen.margin=0.1"], "screen", "both are there"),
-    (["screen.keep=null"], "screen", "neither is there"),
-    (["screen.keep=0"], "screen.keep", "must be at least 1, but got 0"),
-    (["screen.keep=al"], "screen.keep", "did you mean 'all'?"),
-    (["screen.keep=1.5"], "screen.keep", "must be a whole number"),
-    (["screen.keep=null", "screen.margin=-1"], "screen.margin", "must be at least 0"),
-    (["screen.repetitions=0"], "screen.repetitions", "must be at least 1"),
-    (["screen.kep=1"], "screen.kep", "did you mean 'keep'?"),
-    (["screen.fixed.contrary.scal=1"], "screen.fixed.contrary.scal", "did you mean 'contrary.scale'?"),
-    (["screen.fixed.contrary.scale=0.1"], "screen.fixed.contrary.scale", "must be at least 0.5"),
-    (["screen.fixed.source=big"], "screen.fixed.source", "is a factor of the study"),
-    (["screen.fixed.score=worth"], "screen.fixed.score", "named by `scores`"),
-    (["screen.scores=[worth, level]"], "screen.scores.1", "score level: the level of mid is not defined"),
-    (["grid.source=[big]"], "screen", "each target data has one pair of the study, so that nothing can be spared: vary the "
-     "source under `grid` (domain, source, depth tell pairs apart), or give `keep: all`"),
-    (["search.spaces.all.depth=[1, 2]"], "search.spaces.all.depth", "make it a factor under `grid`"),
-    (["ablate={full: {method: l2sp, depth: 3}, components: {depth: {depth: 1}}}", "grid={source: [big, mid]}"], "screen",
-     "the ablation changes depth"),
-])
-def test_each_kind_of_mistake(study: Callable[..., Study], overrides: list[str], key: str, hint: str) -> None:
+@pytest.mark.parametrize(
+    ("overrides", "key", "hint"),
+    [
+        (["screen.task=toyy"], "screen.task", "did you mean 'toy'?"),
+        (["screen.task=toy"], "screen.task", "task 'toy' predicts nothing"),
+        (["screen.scores=[wort]"], "screen.scores.0", "did you mean 'worth'?"),
+        (["screen.scores=[worth, shaky, worth]"], "screen.scores.2", "stands twice"),
+        (["screen.scores=[]"], "screen.scores", "must have an entry at least"),
+        (["screen.by=shaky"], "screen.by", "'shaky' is none of `scores`; known: contrary, worth"),
+        (["screen.margin=0.1"], "screen", "both are there"),
+        (["screen.keep=null"], "screen", "neither is there"),
+        (["screen.keep=0"], "screen.keep", "must be at least 1, but got 0"),
+        (["screen.keep=al"], "screen.keep", "did you mean 'all'?"),
+        (["screen.keep=1.5"], "screen.keep", "must be a whole number"),
+        (["screen.keep=null", "screen.margin=-1"], "screen.margin", "must be at least 0"),
+        (["screen.repetitions=0"], "screen.repetitions", "must be at least 1"),
+        (["screen.kep=1"], "screen.kep", "did you mean 'keep'?"),
+        (
+            ["screen.fixed.contrary.scal=1"],
+            "screen.fixed.contrary.scal",
+            "did you mean 'contrary.scale'?",
+        ),
+        (
+            ["screen.fixed.contrary.scale=0.1"],
+            "screen.fixed.contrary.scale",
+            "must be at least 0.5",
+        ),
+        (["screen.fixed.source=big"], "screen.fixed.source", "is a factor of the study"),
+        (["screen.fixed.score=worth"], "screen.fixed.score", "named by `scores`"),
+        (
+            ["screen.scores=[worth, level]"],
+            "screen.scores.1",
+            "score level: the level of mid is not defined",
+        ),
+        (
+            ["grid.source=[big]"],
+            "screen",
+            "each target data has one pair of the study, so that nothing can be spared: vary the "
+            "source under `grid` (domain, source, depth tell pairs apart), or give `keep: all`",
+        ),
+        (
+            ["search.spaces.all.depth=[1, 2]"],
+            "search.spaces.all.depth",
+            "make it a factor under `grid`",
+        ),
+        (
+            [
+                "ablate={full: {method: l2sp, depth: 3}, components: {depth: {depth: 1}}}",
+                "grid={source: [big, mid]}",
+            ],
+            "screen",
+            "the ablation changes depth",
+        ),
+    ],
+)
+def test_each_kind_of_mistake(
+    study: Callable[..., Study], overrides: list[str], key: str, hint: str
+) -> None:
     found = problems(study, *overrides)
     assert list(found) == [key]
     assert hint in found[key]
@@ -61,7 +94,13 @@ def test_each_kind_of_mistake(study: Callable[..., Study], overrides: list[str],
 
 def test_mistakes_are_told_at_once(study: Callable[..., Study]) -> None:
     found = problems(
-        study, "screen.scores=[wort]", "screen.by=contrary", "screen.margin=0.1", "screen.fixed.dept=1", "select=lst")
+        study,
+        "screen.scores=[wort]",
+        "screen.by=contrary",
+        "screen.margin=0.1",
+        "screen.fixed.dept=1",
+        "select=lst",
+    )
     assert found.keys() == {"screen.scores.0", "screen.by", "screen", "screen.fixed.dept", "select"}
 
 
@@ -74,5 +113,11 @@ def test_a_study_of_scores_has_no_screen(study: Callable[..., Study]) -> None:
 
 def test_what_needs_a_screen_s_pairs_is_fine_with_all_kept(study: Callable[..., Study]) -> None:
     assert study("screen.keep=all", "grid.source=[big]").screen is not None
-    assert study("screen.keep=all", "ablate={full: {method: l2sp, depth: 3}, components: {depth: {depth: 1}}}",
-                 "grid={source: [big, mid]}").screen is not None
+    assert (
+        study(
+            "screen.keep=all",
+            "ablate={full: {method: l2sp, depth: 3}, components: {depth: {depth: 1}}}",
+            "grid={source: [big, mid]}",
+        ).screen
+        is not None
+    )

@@ -28,31 +28,46 @@ class Names:
         return text_of(self._name(parameters))
 
 
-MILLION = space(a=list(range(100)), b=list(range(100)), c=[1, 2, 3, 4], d=[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
+MILLION = space(
+    a=list(range(100)),
+    b=list(range(100)),
+    c=[1, 2, 3, 4],
+    d=[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+)
 
 
-@pytest.mark.parametrize(("name", "count"), [
-    (dict, 480_000),
-    (lambda point: {**point, "b": None}, 4_800),
-    (lambda point: {**point, "a": round(point["a"] / 10), "b": None}, 528),
-    (lambda point: {}, 1),
-    # b matters to some of c alone: no product of numbers says how many there are, so that all count.
-    (lambda point: {**point, "b": point["b"] if point["c"] == 2 else None}, 480_000),
-    (lambda point: {**point, "d": point["d"] + point["c"] == 5}, 480_000),
-])
-def test_what_makes_no_difference_is_taken_out_for_few_points(name: Callable[[Mapping[str, Any]], Any], count: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        (dict, 480_000),
+        (lambda point: {**point, "b": None}, 4_800),
+        (lambda point: {**point, "a": round(point["a"] / 10), "b": None}, 528),
+        (lambda point: {}, 1),
+        # b matters to some of c alone: no product of numbers says how many there are, so that all
+        # count.
+        (lambda point: {**point, "b": point["b"] if point["c"] == 2 else None}, 480_000),
+        (lambda point: {**point, "d": point["d"] + point["c"] == 5}, 480_000),
+    ],
+)
+def test_what_makes_no_difference_is_taken_out_for_few_points(
+    name: Callable[[Mapping[str, Any]], Any], count: int
+) -> None:
     names = Names(name)
     assert counting.at_most(MILLION, "grid", None, names, 20_000) == count
     assert names.asked <= 20_000
 
 
-@given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(1, 60), st.integers(0, 2**16))
+@given(
+    st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(1, 60), st.integers(0, 2**16)
+)
 def test_a_small_search_is_counted(lengths: list[int], limit: int, seed: int) -> None:
     of = space(**{key: list(range(length)) for key, length in zip("abcd", lengths, strict=False)})
     name = Names(lambda point: hash((seed, *sorted(point.items()))) % 7)
     for sampler in ("grid", "random"):
         every = itertools.islice(counting.walk(of, sampler, limit), limit)
-        assert counting.at_most(of, sampler, limit, name, 10**6) == len({name(point) for _, point in every})
+        assert counting.at_most(of, sampler, limit, name, 10**6) == len(
+            {name(point) for _, point in every}
+        )
 
 
 def test_a_search_that_nothing_matters_to_is_one_point_however_long() -> None:
@@ -71,7 +86,9 @@ def test_a_wide_space_costs_more() -> None:
 
 
 def test_bounds_follow_from_lengths() -> None:
-    assert counting.bound(MILLION, "grid", None) == counting.bound(MILLION, "random", 10**9) == 480_000
+    assert (
+        counting.bound(MILLION, "grid", None) == counting.bound(MILLION, "random", 10**9) == 480_000
+    )
     assert counting.bound(MILLION, "grid", 7) == 7
     assert counting.bound(space(a={"low": 0, "high": 1}), "random", 10**18) == 10**18
     assert counting.bound((), "tpe", 1) == 1

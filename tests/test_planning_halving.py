@@ -19,8 +19,17 @@ ETAS = st.integers(2, 4)
 
 def test_one_in_eta_goes_on() -> None:
     others = [(value,) for value in (0.1, 0.2, 0.3, 0.4, 0.5)]
-    assert [survives((value,), others, UP, 3) for value in (0.6, 0.45, 0.35, 0.05)] == [True, True, False, False]
-    assert [survives((value,), others, ["minimize"], 3) for value in (0.05, 0.15, 0.35)] == [True, True, False]
+    assert [survives((value,), others, UP, 3) for value in (0.6, 0.45, 0.35, 0.05)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert [survives((value,), others, ["minimize"], 3) for value in (0.05, 0.15, 0.35)] == [
+        True,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("known", [0, 1])
@@ -60,7 +69,11 @@ def test_the_front_that_the_cut_goes_through_is_thinned_evenly() -> None:
 
 def test_fronts_peel_off() -> None:
     assert ranks([(0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (2.0, 1.0), (0.0, 1.0)]) == {
-        (0.0, 1.0): 0, (1.0, 0.0): 0, (1.0, 1.0): 1, (2.0, 1.0): 2}
+        (0.0, 1.0): 0,
+        (1.0, 0.0): 0,
+        (1.0, 1.0): 1,
+        (2.0, 1.0): 2,
+    }
 
 
 @given(MANY)
@@ -68,15 +81,24 @@ def test_fronts_are_those_of_the_definition(losses: list[tuple[float, ...]]) -> 
     """Straight from NSGA-II: take off what nothing dominates, and again."""
     found, left, rank = ranks(losses), set(losses), 0
     while left:
-        front = {one for one in left if not any(other != one and all(map(operator.le, other, one)) for other in left)}
+        front = {
+            one
+            for one in left
+            if not any(other != one and all(map(operator.le, other, one)) for other in left)
+        }
         assert front == {one for one in left if found[one] == rank}
         left, rank = left - front, rank + 1
     assert set(found) == set(losses)
 
 
 @given(VALUES, MANY, ETAS, st.randoms(), st.sampled_from([BOTH, ["maximize", "minimize"]]))
-def test_order_and_increasing_rescaling_change_nothing(mine: tuple[float, ...], others: list[tuple[float, ...]], eta: int,
-                                                       shuffler: random.Random, directions: list[str]) -> None:
+def test_order_and_increasing_rescaling_change_nothing(
+    mine: tuple[float, ...],
+    others: list[tuple[float, ...]],
+    eta: int,
+    shuffler: random.Random,
+    directions: list[str],
+) -> None:
     """Each objective by its own scale: also the net inside the front knows only ranks."""
     decided = survives(mine, others, directions, eta)
     mixed = list(others)
@@ -87,14 +109,17 @@ def test_order_and_increasing_rescaling_change_nothing(mine: tuple[float, ...], 
 
 
 @given(VALUES, MANY, ETAS)
-def test_what_nothing_dominates_goes_on(mine: tuple[float, ...], others: list[tuple[float, ...]], eta: int) -> None:
+def test_what_nothing_dominates_goes_on(
+    mine: tuple[float, ...], others: list[tuple[float, ...]], eta: int
+) -> None:
     dominated = any(a >= mine[0] and b >= mine[1] and (a, b) != mine for a, b in others)
     assert dominated or survives(mine, others, BOTH, eta)
 
 
 @given(VALUES, VALUES, MANY, ETAS)
-def test_a_trial_more_that_it_dominates_stops_nobody(mine: tuple[float, ...], worse: tuple[float, ...],
-                                                     others: list[tuple[float, ...]], eta: int) -> None:
+def test_a_trial_more_that_it_dominates_stops_nobody(
+    mine: tuple[float, ...], worse: tuple[float, ...], others: list[tuple[float, ...]], eta: int
+) -> None:
     """It holds from `eta` trials on. Before, everybody goes on, and one more trial is the evidence that was missing."""
     worse = tuple(map(min, mine, worse))
     assume(worse != mine and len(others) + 1 >= eta)
@@ -104,10 +129,16 @@ def test_a_trial_more_that_it_dominates_stops_nobody(mine: tuple[float, ...], wo
 @given(MANY, ETAS)
 def test_equals_share_their_fate(all_of_them: list[tuple[float, ...]], eta: int) -> None:
     """And those that go on are either the first front or, equals counted once, no more than one in eta."""
-    on = {one for place, one in enumerate(all_of_them)
-          if survives(one, all_of_them[:place] + all_of_them[place + 1:], BOTH, eta)}
-    stopped = {one for place, one in enumerate(all_of_them)
-               if not survives(one, all_of_them[:place] + all_of_them[place + 1:], BOTH, eta)}
+    on = {
+        one
+        for place, one in enumerate(all_of_them)
+        if survives(one, all_of_them[:place] + all_of_them[place + 1 :], BOTH, eta)
+    }
+    stopped = {
+        one
+        for place, one in enumerate(all_of_them)
+        if not survives(one, all_of_them[:place] + all_of_them[place + 1 :], BOTH, eta)
+    }
     assert not on & stopped
     rank = ranks([tuple(-value for value in one) for one in all_of_them])
     first = {one for one in on if rank[tuple(-value for value in one)] == 0}

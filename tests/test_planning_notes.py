@@ -22,18 +22,30 @@ def text_of(dataset: str, **more: object) -> str:
 
 
 def test_a_study_of_digits_has_nothing_to_say(study_file):
-    assert notes(read(study_file("task: holistic_transfer\ngrid: {missing_ratio: [0.3, 0.5]}\n"))) == []
+    assert (
+        notes(read(study_file("task: holistic_transfer\ngrid: {missing_ratio: [0.3, 0.5]}\n")))
+        == []
+    )
 
 
 def test_values_that_mean_the_same_are_said_and_planned_once(study_file):
-    study = read(study_file("task: holistic_transfer\ngrid: {missing_ratio: [0.28, 0.3, 0.5, 0.51], method: [source, plain]}\n"))
-    assert notes(study) == ["missing_ratio 0.28, 0.3 mean the same and are planned once, as 0.3",
-                            "missing_ratio 0.5, 0.51 mean the same and are planned once, as 0.5"]
+    study = read(
+        study_file(
+            "task: holistic_transfer\ngrid: {missing_ratio: [0.28, 0.3, 0.5, 0.51], method: "
+            "[source, plain]}\n"
+        )
+    )
+    assert notes(study) == [
+        "missing_ratio 0.28, 0.3 mean the same and are planned once, as 0.3",
+        "missing_ratio 0.5, 0.51 mean the same and are planned once, as 0.5",
+    ]
     assert plan(study).trial_count == 4
     assert {sweep.factors["missing_ratio"] for sweep in plan(study).sweeps} == {0.3, 0.5}
 
 
-@pytest.mark.parametrize("section", ["fixed: {missing_ratio: 0.28}", "grid: {missing_ratio: [0.28, 0.5]}"])
+@pytest.mark.parametrize(
+    "section", ["fixed: {missing_ratio: 0.28}", "grid: {missing_ratio: [0.28, 0.5]}"]
+)
 def test_a_value_that_is_planned_as_another_is_said(study_file, section):
     study = read(study_file(f"task: holistic_transfer\n{section}\n"))
     assert notes(study) == ["missing_ratio 0.28 means the same as 0.3, and is planned as it"]
@@ -42,9 +54,16 @@ def test_a_value_that_is_planned_as_another_is_said(study_file, section):
 def test_they_are_said_where_they_do(study_file, tmp_path):
     """Of four classes a quarter is one, as a third is; of ten they differ."""
     dataset = domains(tmp_path / "data", dict.fromkeys("abcd", 3))
-    study = read(study_file(
-        f"task: holistic_transfer\ngrid: {json.dumps({'dataset': [dataset, 'mnist-uci'], 'missing_ratio': [0.2, 0.3]})}\n"))
-    assert notes(study)[-1] == f"missing_ratio 0.2, 0.3 mean the same and are planned once, as 0.25 (where dataset \"{dataset}\")"
+    study = read(
+        study_file(
+            "task: holistic_transfer\ngrid: "
+            f"{json.dumps({'dataset': [dataset, 'mnist-uci'], 'missing_ratio': [0.2, 0.3]})}\n"
+        )
+    )
+    assert (
+        notes(study)[-1]
+        == f'missing_ratio 0.2, 0.3 mean the same and are planned once, as 0.25 (where dataset "{dataset}")'
+    )
     assert plan(study).trial_count == 3
 
 
@@ -52,15 +71,22 @@ def test_how_many_classes_a_ratio_is_is_said_where_it_does_not_say_so_itself(stu
     dataset = domains(tmp_path / "data", dict.fromkeys("abc", 3))
     study = read(study_file(text_of(dataset, missing_ratio=[0.5, 0.1])))
     assert notes(study)[-4:] == [
-        "missing_ratio 0.7: 2 of 3 classes are missing", "missing_ratio 0.3: 1 of 3 classes are missing",
+        "missing_ratio 0.7: 2 of 3 classes are missing",
+        "missing_ratio 0.3: 1 of 3 classes are missing",
         "missing_ratio 0.5 means the same as 0.7, and is planned as it",
-        "missing_ratio 0.1 means the same as 0.3, and is planned as it"]
+        "missing_ratio 0.1 means the same as 0.3, and is planned as it",
+    ]
 
 
 def test_an_old_name_and_its_new_one_are_one(study_file):
-    study = read(study_file("task: holistic_transfer\ngrid: {backbone: [tv_resnet50, resnet50.tv_in1k]}\n"))
+    study = read(
+        study_file("task: holistic_transfer\ngrid: {backbone: [tv_resnet50, resnet50.tv_in1k]}\n")
+    )
     (said,) = notes(study)
-    assert said == 'backbone "tv_resnet50", "resnet50.tv_in1k" mean the same and are planned once, as "resnet50.tv_in1k"'
+    assert (
+        said
+        == 'backbone "tv_resnet50", "resnet50.tv_in1k" mean the same and are planned once, as "resnet50.tv_in1k"'
+    )
 
 
 def test_plan_and_launch_say_what_data_is_used(study_file, tmp_path, capsys, monkeypatch):
@@ -68,9 +94,11 @@ def test_plan_and_launch_say_what_data_is_used(study_file, tmp_path, capsys, mon
     dataset = domains(tmp_path / "data", dict.fromkeys("abcd", 3))
     (tmp_path / "data" / "photo" / "a" / "x.heic").write_bytes(b"x")
     file = str(study_file(text_of(dataset, missing_ratio=[0.1, 0.25])))
-    said = ["dataset art: 12 images in 4 classes, 3 each",
-            "dataset photo: 12 images in 4 classes, 3 each; left out: .heic files (1: a/x.heic)",
-            "missing_ratio 0.1, 0.25 mean the same and are planned once, as 0.25"]
+    said = [
+        "dataset art: 12 images in 4 classes, 3 each",
+        "dataset photo: 12 images in 4 classes, 3 each; left out: .heic files (1: a/x.heic)",
+        "missing_ratio 0.1, 0.25 mean the same and are planned once, as 0.25",
+    ]
     assert list(estimate(read(file)).notes) == said
     main_exit(["plan", file])
     told = capsys.readouterr().out
@@ -86,11 +114,22 @@ def main_exit(arguments: list[str]) -> None:
     assert not ended.value.code
 
 
-@pytest.mark.parametrize(("more", "key", "said"), [
-    ("select: seen_validation\n", "select", "validation/seen_accuracy, which is not measured: no seen class has an image to"),
-    ("objectives: [{metric: validation/loss, direction: minimize}]\n", "objectives.0.metric", "validation/loss is not measured"),
-    ("select: source_validation\n", "select", "is not measured"),
-])
+@pytest.mark.parametrize(
+    ("more", "key", "said"),
+    [
+        (
+            "select: seen_validation\n",
+            "select",
+            "validation/seen_accuracy, which is not measured: no seen class has an image to",
+        ),
+        (
+            "objectives: [{metric: validation/loss, direction: minimize}]\n",
+            "objectives.0.metric",
+            "validation/loss is not measured",
+        ),
+        ("select: source_validation\n", "select", "is not measured"),
+    ],
+)
 def test_what_a_study_decides_by_must_be_measured(study_file, tmp_path, more, key, said):
     dataset = domains(tmp_path / "data", dict.fromkeys("abcd", 2))
     with pytest.raises(StudyError, match=said) as error:
@@ -100,7 +139,9 @@ def test_what_a_study_decides_by_must_be_measured(study_file, tmp_path, more, ke
 
 def test_what_no_class_is_missing_for_is_not_decided_by(study_file):
     text = "task: holistic_transfer\nfixed: {missing_ratio: 0}\nobjectives: [{metric: test/missing_accuracy, oracle: true}]\n"
-    with pytest.raises(StudyError, match=r"test/missing_accuracy is not measured: no class is missing"):
+    with pytest.raises(
+        StudyError, match=r"test/missing_accuracy is not measured: no class is missing"
+    ):
         read(study_file(text))
     assert Path(study_file(text.replace("missing_ratio: 0", "missing_ratio: 0.1"))).exists()
     read(study_file(text.replace("missing_ratio: 0", "missing_ratio: 0.1")))

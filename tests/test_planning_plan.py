@@ -46,7 +46,9 @@ def stages(planned: Plan) -> set[str]:
 
 
 def study_of(xs: Sequence[float], ys: Sequence[float], repetitions: int) -> Study:
-    return Study(study="s", task="toy", grid={"x": list(xs), "y": list(ys)}, repetitions=repetitions)
+    return Study(
+        study="s", task="toy", grid={"x": list(xs), "y": list(ys)}, repetitions=repetitions
+    )
 
 
 UNIT = st.lists(st.floats(0, 1), min_size=1, max_size=4, unique=True)
@@ -54,12 +56,19 @@ UNIT = st.lists(st.floats(0, 1), min_size=1, max_size=4, unique=True)
 
 @settings(max_examples=50, deadline=None)
 @given(UNIT, UNIT, st.integers(1, 3), st.data())
-def test_a_plan_is_a_function_and_only_grows(xs: list[float], ys: list[float], repetitions: int, data: st.DataObject) -> None:
+def test_a_plan_is_a_function_and_only_grows(
+    xs: list[float], ys: list[float], repetitions: int, data: st.DataObject
+) -> None:
     whole = plan(study_of(xs, ys, repetitions))
-    assert [trial for *_, trial in whole.trials()] == [trial for *_, trial in plan(study_of(xs, ys, repetitions)).trials()]
+    assert [trial for *_, trial in whole.trials()] == [
+        trial for *_, trial in plan(study_of(xs, ys, repetitions)).trials()
+    ]
     assert len(ids(whole)) == whole.trial_count == len(xs) * len(ys) * repetitions
-    part = study_of(data.draw(st.lists(st.sampled_from(xs), min_size=1, unique=True)), ys,
-                    data.draw(st.integers(1, repetitions)))
+    part = study_of(
+        data.draw(st.lists(st.sampled_from(xs), min_size=1, unique=True)),
+        ys,
+        data.draw(st.integers(1, repetitions)),
+    )
     assert ids(plan(part)) <= ids(whole)
     assert ids(plan(study_of(xs[::-1], ys[::-1], repetitions))) == ids(whole)
 
@@ -69,7 +78,11 @@ def test_what_cannot_matter_makes_no_sweep(planned: Callable[..., Plan]) -> None
     found = planned(HOLISTIC)
     assert len(found.sweeps) == 2 * (1 + 2)
     assert found.trial_count == 12
-    assert all("l2sp.backbone" not in sweep.factors for sweep in found.sweeps if sweep.factors["method"] == "plain")
+    assert all(
+        "l2sp.backbone" not in sweep.factors
+        for sweep in found.sweeps
+        if sweep.factors["method"] == "plain"
+    )
 
 
 def test_a_source_model_is_shared_by_all_that_mean_the_same(planned: Callable[..., Plan]) -> None:
@@ -90,7 +103,14 @@ def test_defaults_written_out_mean_the_same(planned: Callable[..., Plan]) -> Non
 
 
 def test_budget_resources_and_name_are_not_identity(planned: Callable[..., Plan]) -> None:
-    changed = planned(HOLISTIC, "budget.trials=3", "resources.cpu=2", "study=other", "select=oracle", "retry.attempts=5")
+    changed = planned(
+        HOLISTIC,
+        "budget.trials=3",
+        "resources.cpu=2",
+        "study=other",
+        "select=oracle",
+        "retry.attempts=5",
+    )
     assert ids(changed) == ids(planned(HOLISTIC))
 
 
@@ -113,8 +133,10 @@ def test_random_points_do_not_depend_on_the_sweep(planned: Callable[..., Plan]) 
 
 
 def test_an_adaptive_sampler_s_points_are_counted_not_known(planned: Callable[..., Plan]) -> None:
-    found = planned("task: toy\nobjectives: [{metric: validation/score}]\nrepetitions: 2\n"
-                    "search: {sampler: tpe, trials: 7, spaces: {all: {x: {low: 0, high: 1}}}}\n")
+    found = planned(
+        "task: toy\nobjectives: [{metric: validation/score}]\nrepetitions: 2\n"
+        "search: {sampler: tpe, trials: 7, spaces: {all: {x: {low: 0, high: 1}}}}\n"
+    )
     assert (found.points, found.trial_count) == ((), 14)
 
 
@@ -138,11 +160,14 @@ def test_seeds_are_pinned() -> None:
     assert seed_for(0, "class split", "mnist-uci") == 1039211318
 
 
-# -- ids that are kept ------------------------------------------------------------------------------------------------------
+# -- ids that are kept
+# ------------------------------------------------------------------------------------------------------
 
 STUDIES = Path(__file__).parent.parent / "studies"
 GOLDEN = Path(__file__).parent / "golden" / "ids.json"
-"""Of each ready study: how many trials and stages it has, and a digest of their ids in their order, scores of its screen too."""
+"""Of each ready study: how many trials and stages it has, and a digest of their ids in their order,
+scores of its screen too.
+"""
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in STUDIES.glob("*.yaml")))
@@ -155,24 +180,50 @@ def test_the_ready_studies_have_the_trials_that_they_always_had(name: str) -> No
         if one is not None:
             trials = [trial for *_, trial in one.trials()]
             stages = list(one.stages((point, repetition) for point, repetition, _ in one.trials()))
-            found[part] = {"trials": len(trials), "stages": len(stages),
-                           "digest": hashlib.sha256("\n".join([*trials, *stages]).encode()).hexdigest()[:16]}
+            found[part] = {
+                "trials": len(trials),
+                "stages": len(stages),
+                "digest": hashlib.sha256("\n".join([*trials, *stages]).encode()).hexdigest()[:16],
+            }
     assert json.loads(GOLDEN.read_text())[name] == found
 
 
-# -- any size ---------------------------------------------------------------------------------------------------------------
+# -- any size
+# ---------------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("text", "count"), [
-    (BILLION, 10**9), (MILLION, 3_840_000), (BILLION + "repetitions: 1000000\n", 10**15), (MERGED, 600),
-    ("task: toy\ngrid: {x: [0.1, 0.2]}\nrepetitions: 500000000000000000\n", 10**18),
-    ("task: toy\nsearch: {sampler: qmc, trials: 1073741824, spaces: {all: {x: {low: 0, high: 1}}}}\n", 2**30),
-    ("task: toy\nsearch: {sampler: random, trials: 1000000000, spaces: {all: {x: 0.5}}}\n", 1),
-    ("task: toy\nsearch: {sampler: random, trials: 1000000000, spaces: {all: {x: [0.1, 0.2], steps: [1, 2]}}}\n", 4),
-    ("task: toy\nobjectives: [{metric: validation/score}]\n"
-     "search: {sampler: tpe, trials: 1000000000, spaces: {all: {x: {low: 0, high: 1}}}}\n", 10**9),
-])
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        (BILLION, 10**9),
+        (MILLION, 3_840_000),
+        (BILLION + "repetitions: 1000000\n", 10**15),
+        (MERGED, 600),
+        ("task: toy\ngrid: {x: [0.1, 0.2]}\nrepetitions: 500000000000000000\n", 10**18),
+        (
+            "task: toy\nsearch: {sampler: qmc, trials: 1073741824, spaces: {all: {x: {low: 0, "
+            "high: 1}}}}\n",
+            2**30,
+        ),
+        ("task: toy\nsearch: {sampler: random, trials: 1000000000, spaces: {all: {x: 0.5}}}\n", 1),
+        (
+            "task: toy\nsearch: {sampler: random, trials: 1000000000, spaces: {all: {x: [0.1, "
+            "0.2], steps: [1, 2]}}}\n",
+            4,
+        ),
+        (
+            "task: toy\nobjectives: [{metric: validation/score}]\n"
+            "search: {sampler: tpe, trials: 1000000000, spaces: {all: {x: {low: 0, high: 1}}}}\n",
+            10**9,
+        ),
+    ],
+)
 def test_a_plan_of_any_size_is_counted_for_few_points(
-    planned: Callable[..., Plan], study_file: Callable[..., Path], built: Built, text: str, count: int
+    planned: Callable[..., Plan],
+    study_file: Callable[..., Path],
+    built: Built,
+    text: str,
+    count: int,
 ) -> None:
     study_file(TASKS, "large_tasks.py")
     found = planned(text)
@@ -184,17 +235,26 @@ def test_a_plan_of_any_size_is_counted_for_few_points(
     assert len(found.known_stages) <= 3
 
 
-@pytest.mark.parametrize("text", [
-    "task: large_tasks:merging\ngrid: {b: [1, 2]}\nrepetitions: 3\n"
-    "search: {spaces: {all: {a: [0.1, 0.2, 0.9, 1.1, 2.6], c: [x, y]}}}\n",
-    "task: large_tasks:merging\ngrid: {a: [0.1, 0.2, 0.9, 1.1, 2.6], b: [1, 2]}\nrepetitions: 3\n",
-    "task: large_tasks:dropping\ngrid: {a: [0, 1, 2]}\nsearch: {sampler: random, trials: 20, spaces: {all: {b: [1, 2, 3]}}}\n",
-    "task: toy\ngrid: {steps: [1, 2]}\nsearch: {sampler: qmc, trials: 20, spaces: {all: {x: {low: 0, high: 1, default: 0.5}}}}\n",
-    HOLISTIC.replace("l2sp.backbone: [0.01, 0.1]", "epochs: [1, 2]")
-    + "search: {trials: 5, spaces: {all: {learning_rate: [0.1, 1]}}}\n",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "task: large_tasks:merging\ngrid: {b: [1, 2]}\nrepetitions: 3\n"
+        "search: {spaces: {all: {a: [0.1, 0.2, 0.9, 1.1, 2.6], c: [x, y]}}}\n",
+        "task: large_tasks:merging\ngrid: {a: [0.1, 0.2, 0.9, 1.1, 2.6], b: [1, 2]}\nrepetitions: "
+        "3\n",
+        "task: large_tasks:dropping\ngrid: {a: [0, 1, 2]}\nsearch: {sampler: random, trials: 20, "
+        "spaces: {all: {b: [1, 2, 3]}}}\n",
+        "task: toy\ngrid: {steps: [1, 2]}\nsearch: {sampler: qmc, trials: 20, spaces: {all: {x: "
+        "{low: 0, high: 1, default: 0.5}}}}\n",
+        HOLISTIC.replace("l2sp.backbone: [0.01, 0.1]", "epochs: [1, 2]")
+        + "search: {trials: 5, spaces: {all: {learning_rate: [0.1, 1]}}}\n",
+    ],
+)
 def test_what_is_walked_is_what_is_listed(
-    planned: Callable[..., Plan], study_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, text: str
+    planned: Callable[..., Plan],
+    study_file: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
 ) -> None:
     """The same trials in the same order, and at least as many are counted."""
     study_file(TASKS, "large_tasks.py")
@@ -218,5 +278,6 @@ def test_what_is_walked_is_what_is_listed(
 
 def test_many_repetitions_take_no_time(planned: Callable[..., Plan]) -> None:
     found = planned("task: toy\ngrid: {x: [0.1, 0.2]}\nrepetitions: 1000000000\n")
-    assert [(point.index, repetition) for point, repetition, _ in itertools.islice(found.trials(), 5)] \
-        == [(0, 0), (0, 0), (0, 1), (0, 1), (0, 2)]
+    assert [
+        (point.index, repetition) for point, repetition, _ in itertools.islice(found.trials(), 5)
+    ] == [(0, 0), (0, 0), (0, 1), (0, 1), (0, 2)]

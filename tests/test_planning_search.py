@@ -26,10 +26,16 @@ def space(**dimensions: Any) -> Space:
 
 
 def points(of: Space, sampler: str, count: int) -> list[dict[str, Any]]:
-    return [found for index in range(count) if (found := propose(of, sampler, MAX, (), index)) is not None]
+    return [
+        found
+        for index in range(count)
+        if (found := propose(of, sampler, MAX, (), index)) is not None
+    ]
 
 
-SPACES = st.dictionaries(st.sampled_from("abcd"), ranges() | CHOICES, min_size=1).map(lambda given: space(**given))
+SPACES = st.dictionaries(st.sampled_from("abcd"), ranges() | CHOICES, min_size=1).map(
+    lambda given: space(**given)
+)
 
 
 @given(SPACES, st.sampled_from(["random", "qmc"]))
@@ -50,7 +56,9 @@ def test_points_lie_in_the_space_and_depend_on_it_alone(of: Space, sampler: str)
 
 @given(SPACES, ranges() | CHOICES, st.integers(1, 500))
 @settings(max_examples=60, deadline=None)
-def test_a_dimension_more_leaves_the_random_draws_of_the_others(of: Space, added: Any, index: int) -> None:
+def test_a_dimension_more_leaves_the_random_draws_of_the_others(
+    of: Space, added: Any, index: int
+) -> None:
     wide = propose((*of, read_dimension("zz", added)), "random", MAX, (), index)
     narrow = propose(of, "random", MAX, (), index)
     assert wide is not None
@@ -69,15 +77,19 @@ def test_quasi_random_points_are_scipy_s_sequence() -> None:
     whole = qmc.Sobol(2, scramble=True, rng=20231107).random(512)
     for index in (0, 1, 2, 255, 256, 257, 511):
         assert propose(of, "qmc", MAX, (), index) == dict(zip("ab", whole[index], strict=True))
-    with_defaults = space(a={"low": 0.0, "high": 1.0, "default": 0.5}, b={"low": 0.0, "high": 1.0, "default": 0.5})
+    with_defaults = space(
+        a={"low": 0.0, "high": 1.0, "default": 0.5}, b={"low": 0.0, "high": 1.0, "default": 0.5}
+    )
     assert propose(with_defaults, "qmc", MAX, (), 1) == dict(zip("ab", whole[0], strict=True))
 
 
 @given(SPACES.map(lambda of: tuple(one for one in of if one.choices is not None)))
 def test_a_grid_holds_every_combination_once_and_begins_with_the_default(of: Space) -> None:
     found = points(of, "grid", (size(of, "grid") or 0) + 3)
-    every = [dict(zip((one.key for one in of), values, strict=True))
-             for values in itertools.product(*(one.choices or () for one in of))]
+    every = [
+        dict(zip((one.key for one in of), values, strict=True))
+        for values in itertools.product(*(one.choices or () for one in of))
+    ]
     assert sorted(map(repr, found)) == sorted(map(repr, every))
     assert found[0] == {one.key: one.default for one in of}
 
@@ -90,13 +102,17 @@ def test_one_and_true_are_two_choices_but_one_and_one_point_nothing_are_not() ->
 
 def test_none_is_a_choice_and_may_be_the_default() -> None:
     of = space(a={"choices": [None, 0.5]}, b=None)
-    assert [propose(of, sampler, MAX, (), 0) for sampler in SAMPLERS] == [{"a": None, "b": None}] * 5
+    assert [propose(of, sampler, MAX, (), 0) for sampler in SAMPLERS] == [
+        {"a": None, "b": None}
+    ] * 5
 
 
 def test_a_point_of_a_long_grid_is_found_at_once() -> None:
     of = space(**{key: list(range(10)) for key in "abcdefgh"})
     begin = time.perf_counter()
-    assert propose(of, "grid", MAX, (), 98_765_432) == dict(zip("abcdefgh", [9, 8, 7, 6, 5, 4, 3, 2], strict=True))
+    assert propose(of, "grid", MAX, (), 98_765_432) == dict(
+        zip("abcdefgh", [9, 8, 7, 6, 5, 4, 3, 2], strict=True)
+    )
     assert time.perf_counter() - begin < 1  # walking there takes ten
 
 
@@ -104,7 +120,9 @@ def test_a_grid_is_the_product_with_the_defaults_first() -> None:
     of = space(a={"low": 0.0, "high": 1.0, "grid": [0.1, 0.5], "default": 0.5}, b=["x", "y", "z"])
     found = points(of, "grid", 99)
     assert found[0] == {"a": 0.5, "b": "x"}
-    assert sorted((one["a"], one["b"]) for one in found) == sorted(itertools.product([0.1, 0.5], "xyz"))
+    assert sorted((one["a"], one["b"]) for one in found) == sorted(
+        itertools.product([0.1, 0.5], "xyz")
+    )
     assert size(of, "grid") == 6
     assert size(of, "random") is None
     assert size(space(a={"low": 3, "high": 5, "integer": True}, b=["x", "y"]), "tpe") == 6
@@ -117,13 +135,20 @@ def test_without_dimensions_there_is_one_point() -> None:
 
 @pytest.mark.parametrize("sampler", SAMPLERS[1:])
 def test_the_first_point_is_the_default_configuration(sampler: str) -> None:
-    of = space(a={"low": 1e-3, "high": 1.0, "log": True, "default": 0.1}, b={"choices": [1, 2], "default": 2})
+    of = space(
+        a={"low": 1e-3, "high": 1.0, "log": True, "default": 0.1},
+        b={"choices": [1, 2], "default": 2},
+    )
     assert propose(of, sampler, MAX, (), 0) == {"a": 0.1, "b": 2}
 
 
 def test_sobol_covers_evenly_and_logarithms_are_even_too() -> None:
-    found = [one["a"] for one in points(space(a={"low": 1e-4, "high": 1.0, "log": True}), "qmc", 16)]
-    assert sorted(int(4 * (1 + math.log10(value) / 4)) for value in found) == sorted([0, 1, 2, 3] * 4)
+    found = [
+        one["a"] for one in points(space(a={"low": 1e-4, "high": 1.0, "log": True}), "qmc", 16)
+    ]
+    assert sorted(int(4 * (1 + math.log10(value) / 4)) for value in found) == sorted(
+        [0, 1, 2, 3] * 4
+    )
 
 
 def test_a_grid_over_a_range_is_refused_with_the_remedy() -> None:
@@ -159,7 +184,9 @@ def test_adaptive_samplers_are_functions_of_their_history(sampler: str) -> None:
         assert point is not None
         assert point not in [one for one, _ in history]
         history.append((point, None if index % 5 == 4 else (point["x"], point["z"] / 8)))
-    assert history[-1][0] != propose(of, sampler, ("maximize", "minimize"), history[:-1], 13, "another")
+    assert history[-1][0] != propose(
+        of, sampler, ("maximize", "minimize"), history[:-1], 13, "another"
+    )
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
@@ -175,7 +202,9 @@ def test_a_finite_space_ends(sampler: str) -> None:
 def test_a_finite_space_ends_whichever_order_it_came_in(sampler: str) -> None:
     """The last one of 5,000 is found too: random tries would miss it."""
     of = space(a=list(range(50)), b={"low": 1, "high": 100, "integer": True})
-    history = [({"a": a, "b": b}, None) for a in range(50) for b in range(1, 101) if (a, b) != (31, 17)]
+    history = [
+        ({"a": a, "b": b}, None) for a in range(50) for b in range(1, 101) if (a, b) != (31, 17)
+    ]
     assert propose(of, sampler, MAX, history, 4999) == {"a": 31, "b": 17}
 
 
@@ -184,7 +213,12 @@ def test_points_from_outside_the_space_are_passed_over(sampler: str) -> None:
     """The study was edited: a range narrowed, a choice taken out, a parameter added; and 1.0 is the choice 1."""
     of = space(x={"low": 0.0, "high": 1.0}, y=[1, 2])
     inside = [({"x": step / 10, "y": 1.0}, (step / 10,)) for step in range(8)]
-    outside = [({"x": 5.0, "y": 1}, (9.0,)), ({"x": 0.5, "y": 3}, (9.0,)), ({"x": 0.5}, (9.0,)), ({"x": "a", "y": 1}, None)]
+    outside = [
+        ({"x": 5.0, "y": 1}, (9.0,)),
+        ({"x": 0.5, "y": 3}, (9.0,)),
+        ({"x": 0.5}, (9.0,)),
+        ({"x": "a", "y": 1}, None),
+    ]
     found = propose(of, sampler, MAX, [*inside, *outside], 12)
     assert found == propose(of, sampler, MAX, inside, 12)
     assert found is not None
@@ -195,7 +229,9 @@ def test_points_from_outside_the_space_are_passed_over(sampler: str) -> None:
 def test_points_asked_for_at_once_differ(sampler: str) -> None:
     """Eight slots ask before anything is measured, and again with some results: pending points are told as such."""
     of = space(x={"low": 0.0, "high": 1.0}, y={"low": 1e-5, "high": 1.0, "log": True})
-    history: list[tuple[dict[str, Any], tuple[float] | None]] = [({"x": s / 20, "y": 0.1}, (s / 20,)) for s in range(20)]
+    history: list[tuple[dict[str, Any], tuple[float] | None]] = [
+        ({"x": s / 20, "y": 0.1}, (s / 20,)) for s in range(20)
+    ]
     for index in range(20, 28):
         point = propose(of, sampler, MAX, history, index)
         assert point is not None
@@ -226,7 +262,10 @@ def test_two_objectives_are_searched_together() -> None:
 def test_failed_and_diverged_points_are_pending_ones() -> None:
     of = space(x={"low": 0.0, "high": 1.0})
     history = [({"x": step / 10}, (step / 10,)) for step in range(10)]
-    told = [propose(of, "tpe", MAX, [*history, ({"x": 0.95}, values)], 11) for values in (None, (math.nan,), (math.inf,))]
+    told = [
+        propose(of, "tpe", MAX, [*history, ({"x": 0.95}, values)], 11)
+        for values in (None, (math.nan,), (math.inf,))
+    ]
     assert told[0] == told[1] == told[2]
 
 
@@ -250,6 +289,14 @@ def test_a_long_history_is_no_burden(sampler: str) -> None:
 
 def test_the_module_costs_nothing_before_it_is_used() -> None:
     heavy = "{'numpy', 'scipy', 'optuna', 'pandas', 'torch', 'ray'}"
-    done = subprocess.run([sys.executable, "-c", f"import sys, htsweep.planning.search; print({heavy} & set(sys.modules))"],
-                          capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import sys, htsweep.planning.search; print({heavy} & set(sys.modules))",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() == "set()"

@@ -24,7 +24,9 @@ def known(of: Space, sampler: str) -> bool:
     return sampler != "grid" or all(dimension.listed is not None for dimension in of)
 
 
-SPACES = st.dictionaries(st.sampled_from("abc"), ranges() | CHOICES, max_size=3).map(lambda given: space(**given))
+SPACES = st.dictionaries(st.sampled_from("abc"), ranges() | CHOICES, max_size=3).map(
+    lambda given: space(**given)
+)
 
 
 @given(SPACES, st.sampled_from(SEQUENCES), st.integers(1, 40))
@@ -39,18 +41,27 @@ def test_a_walk_gives_each_point_at_its_first_index(of: Space, sampler: str, lim
     expected = list(first.values())
     found = list(walk(of, sampler, limit))
     assert [index for index, _ in found] == [index for index, _ in expected]
-    assert [text_of(parameters) for _, parameters in found] == [text_of(parameters) for _, parameters in expected]
+    assert [text_of(parameters) for _, parameters in found] == [
+        text_of(parameters) for _, parameters in expected
+    ]
 
 
 @pytest.mark.parametrize("sampler", ["random", "qmc"])
-def test_a_walk_through_a_small_space_ends_when_all_has_come(sampler: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_walk_through_a_small_space_ends_when_all_has_come(
+    sampler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A billion draws are asked for, and a few dozen are made."""
     draws = itertools.count()
     shares = sequences._shares
     monkeypatch.setattr(sequences, "_shares", lambda *given: (next(draws), shares(*given))[1])
     of = space(a=[1, 2, 3], b={"low": 1, "high": 4, "integer": True}, c="fixed")
     found = list(walk(of, sampler, 10**9))
-    assert len({text_of(parameters) for _, parameters in found}) == len(found) == size(of, sampler) == 12
+    assert (
+        len({text_of(parameters) for _, parameters in found})
+        == len(found)
+        == size(of, sampler)
+        == 12
+    )
     assert next(draws) < 300
     assert list(walk(space(a="fixed"), sampler, 10**9)) == [(0, {"a": "fixed"})]
 
@@ -69,15 +80,21 @@ def test_a_point_is_found_again_by_its_parameters(of: Space, sampler: str, index
         return
     assert index in indices(of, sampler, parameters, index)
     if sampler == "grid":
-        # Wherever it stood in another study: the lists tell, and a parameter that does not matter stands at its first value.
+        # Wherever it stood in another study: the lists tell, and a parameter that does not matter
+        # stands at its first value.
         assert indices(of, sampler, parameters, 10**6)[0] == index
         kept = dict(itertools.islice(parameters.items(), 1, None))
-        assert propose(of, sampler, (), (), indices(of, sampler, kept, 0)[0]).items() >= kept.items()  # type: ignore[union-attr]
+        assert (
+            propose(of, sampler, (), (), indices(of, sampler, kept, 0)[0]).items() >= kept.items()
+        )  # type: ignore[union-attr]
 
 
 def test_a_quasi_random_point_is_found_again_without_the_default() -> None:
     given = {"low": 0.0, "high": 1.0}
-    without, with_default = space(a=given, b=given), space(a={**given, "default": 0.5}, b={**given, "default": 0.5})
+    without, with_default = (
+        space(a=given, b=given),
+        space(a={**given, "default": 0.5}, b={**given, "default": 0.5}),
+    )
     for index in (0, 1, 300):
         point = propose(without, "qmc", (), (), index)
         assert point is not None
@@ -91,7 +108,10 @@ def test_values_of_a_list_are_looked_up_not_searched(monkeypatch: pytest.MonkeyP
     count = "htsweep.planning.dimension.text_of"
     monkeypatch.setattr(count, lambda value: (next(texts), text_of(value))[1])
     dimension = read_dimension("a", list(range(100_000)))
-    assert [propose((dimension,), "grid", (), (), index) for index in (0, 99_999)] == [{"a": 0}, {"a": 99_999}]
+    assert [propose((dimension,), "grid", (), (), index) for index in (0, 99_999)] == [
+        {"a": 0},
+        {"a": 99_999},
+    ]
     assert all(dimension.has(value) for value in (0, 5, 99_999, 5.0))
     assert not dimension.has(-1)
     assert next(texts) < 4 * 100_000 + 100

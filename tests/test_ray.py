@@ -36,8 +36,12 @@ def ends(folder: Path) -> list[dict[str, Any]]:
 
 
 def start(study: Path, folder: Path, *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([HTSWEEP, "launch", str(study), "--results", str(folder), "--no-mirror", *words],
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        [HTSWEEP, "launch", str(study), "--results", str(folder), "--no-mirror", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def wait_for_ends(folder: Path, count: int, process: subprocess.Popen[str]) -> None:
@@ -58,20 +62,28 @@ def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return found
 
 
-def test_ray_equals_inline_whatever_else_fails(study_file: Callable[..., Path], tmp_path: Path) -> None:
-    path = study_file("task: toy\ngrid: {x: [0.2, 0.8], fail: ['', raise, exit, hang]}\nrepetitions: 2\n"
-                      "resources: {time_limit_seconds: 2}\nretry: {attempts: 1}\n")
+def test_ray_equals_inline_whatever_else_fails(
+    study_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = study_file(
+        "task: toy\ngrid: {x: [0.2, 0.8], fail: ['', raise, exit, hang]}\nrepetitions: 2\n"
+        "resources: {time_limit_seconds: 2}\nretry: {attempts: 1}\n"
+    )
     study = read(path)
     done = launch(study, str(tmp_path / "ray"), mirror=None)
     assert (done.agenda.done["trial done"], done.failed) == (4, 12)
     launch(read(path, ["grid.fail=['']"]), str(tmp_path / "inline"), on="inline", mirror=None)
     good = [row for row in numbers(study, tmp_path / "ray") if row["status"] == "done"]
     assert good == numbers(study, tmp_path / "inline")
-    reasons = sorted({failure.reason.split(":")[0] for failure in status(study, str(tmp_path / "ray")).failures})
+    reasons = sorted(
+        {failure.reason.split(":")[0] for failure in status(study, str(tmp_path / "ray")).failures}
+    )
     assert reasons == ["died", "raised", "time_limit"]
 
 
-def test_a_killed_driver_loses_nothing_and_repeats_nothing(study_file: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_killed_driver_loses_nothing_and_repeats_nothing(
+    study_file: Callable[..., Path], tmp_path: Path
+) -> None:
     path, folder = study_file(SLOW), tmp_path / "killed"
     process = start(path, folder)
     wait_for_ends(folder, 4, process)
@@ -87,8 +99,13 @@ def test_a_killed_driver_loses_nothing_and_repeats_nothing(study_file: Callable[
     assert len(trials) == len(set(trials)) == 12
 
 
-def test_a_killed_worker_s_trial_is_tried_again(study_file: Callable[..., Path], tmp_path: Path) -> None:
-    path, folder = study_file("task: toy\ngrid: {x: [0.1, 0.9]}\nfixed: {seconds: 1.5}\n"), tmp_path / "results"
+def test_a_killed_worker_s_trial_is_tried_again(
+    study_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    path, folder = (
+        study_file("task: toy\ngrid: {x: [0.1, 0.9]}\nfixed: {seconds: 1.5}\n"),
+        tmp_path / "results",
+    )
     process = start(path, folder)
     deadline = time.monotonic() + 60
     while len(found := workers(process)) < 2:
@@ -106,12 +123,17 @@ def test_a_killed_worker_s_trial_is_tried_again(study_file: Callable[..., Path],
 
 def daemon(process: subprocess.Popen[str], words: str) -> psutil.Process:
     """The process of a launch's Ray whose command line has the words."""
-    [one] = [child for child in psutil.Process(process.pid).children(recursive=True)
-             if words in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE]
+    [one] = [
+        child
+        for child in psutil.Process(process.pid).children(recursive=True)
+        if words in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE
+    ]
     return one
 
 
-def test_a_launch_survives_the_loss_of_its_ray(study_file: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_launch_survives_the_loss_of_its_ray(
+    study_file: Callable[..., Path], tmp_path: Path
+) -> None:
     """Ray's control store is killed, then the process that uses Ray."""
     path, folder = study_file(SLOW.replace("0.15", "0.4")), tmp_path / "results"
     process = start(path, folder)
@@ -130,7 +152,9 @@ def test_a_launch_survives_the_loss_of_its_ray(study_file: Callable[..., Path], 
     assert [row["status"] for row in ends(folder)] == ["done"] * 12
 
 
-def test_sigterm_ends_a_launch_as_ctrl_c_does(study_file: Callable[..., Path], tmp_path: Path) -> None:
+def test_sigterm_ends_a_launch_as_ctrl_c_does(
+    study_file: Callable[..., Path], tmp_path: Path
+) -> None:
     path, folder = study_file(SLOW), tmp_path / "results"
     process = start(path, folder)
     time.sleep(3)  # Ray is starting
@@ -145,7 +169,9 @@ def test_sigterm_ends_a_launch_as_ctrl_c_does(study_file: Callable[..., Path], t
 def test_from_a_thread(study_file: Callable[..., Path], tmp_path: Path) -> None:
     """As a notebook server or a web application launches."""
     study, launched = read(study_file("task: toy\ngrid: {x: [0.1]}\n")), []
-    thread = threading.Thread(target=lambda: launched.append(launch(study, str(tmp_path / "results"), mirror=None)))
+    thread = threading.Thread(
+        target=lambda: launched.append(launch(study, str(tmp_path / "results"), mirror=None))
+    )
     thread.start()
     thread.join(120)
     assert launched[0].agenda.done["trial done"] == 1
@@ -163,8 +189,10 @@ def test_trials_run_where_the_launch_does(
     home.mkdir(mode=0o500)
     (tmp_path / "own_task.py").write_text(
         "import os, sys\ndef read(config, workspace):\n    import only_on_the_path\n"
-        "    yield {'step': 0, 'data': float(open('data.txt').read()), 'value': only_on_the_path.VALUE,\n"
-        f"           'same': float(sys.executable == {sys.executable!r})}}\n")
+        "    yield {'step': 0, 'data': float(open('data.txt').read()), 'value': "
+        "only_on_the_path.VALUE,\n"
+        f"           'same': float(sys.executable == {sys.executable!r})}}\n"
+    )
     path = study_file("task: own_task:read\n")
     monkeypatch.chdir(tmp_path / "lab")
     monkeypatch.syspath_prepend(str(tmp_path / "library"))
@@ -178,7 +206,9 @@ def test_trials_run_where_the_launch_does(
     assert list(home.iterdir()) == []
 
 
-def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(study_file: Callable[..., Path], tmp_path: Path) -> None:
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(
+    study_file: Callable[..., Path], tmp_path: Path
+) -> None:
     path, folder = study_file(SLOW), tmp_path / "results"
     process = start(path, folder)
     wait_for_ends(folder, 2, process)
@@ -196,7 +226,9 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(study_file: Callable[..., Pa
 
 
 @pytest.fixture
-def cluster(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def cluster(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """A cluster started by hand, with a token, as `cluster.yaml` starts one; ended by its own process alone."""
     folder = tmp_path_factory.mktemp("ray")
     token = folder / "token"
@@ -207,9 +239,20 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     head = subprocess.Popen(
-        [str(Path(sys.executable).parent / "ray"), "start", "--head", "--block", f"--port={port}", "--num-cpus=2",
-         "--node-ip-address=127.0.0.1", "--include-dashboard=false", f"--temp-dir={folder}"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        [
+            str(Path(sys.executable).parent / "ray"),
+            "start",
+            "--head",
+            "--block",
+            f"--port={port}",
+            "--num-cpus=2",
+            "--node-ip-address=127.0.0.1",
+            "--include-dashboard=false",
+            f"--temp-dir={folder}",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     deadline = time.monotonic() + 60
     while True:
         assert head.poll() is None
@@ -233,7 +276,16 @@ def test_an_existing_cluster(study_file: Callable[..., Path], tmp_path: Path, cl
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert len(ends(tmp_path / "results")) == 4
-    greedy = start(path, tmp_path / "results", "--address", cluster, "--set", "resources.gpu=1", "--set", "repetitions=3")
+    greedy = start(
+        path,
+        tmp_path / "results",
+        "--address",
+        cluster,
+        "--set",
+        "resources.gpu=1",
+        "--set",
+        "repetitions=3",
+    )
     said, _ = greedy.communicate(timeout=120)
     assert greedy.returncode == 2, said
     assert "gpu 1 (the largest node has 0)" in said

@@ -21,39 +21,108 @@ def small(verdict: str, difference: float = 0.158, p: float = 0.03, n: int = 6) 
     """One group, three methods: l2sp is highest on overall accuracy; oracle is an upper bound."""
     design = Design(("dataset", "missing_ratio"), "method")
     key = {"dataset": "mnist-uci", "missing_ratio": 0.5}
-    values = {"plain": (0.993, 0.02, 0.506), "l2sp": (0.98, 0.35, 0.664), "oracle": (0.99, 0.99, 0.99)}
+    values = {
+        "plain": (0.993, 0.02, 0.506),
+        "l2sp": (0.98, 0.35, 0.664),
+        "oracle": (0.99, 0.99, 0.99),
+    }
     metrics = list(METRICS)[:3]
-    summary = pd.DataFrame([
-        {**key, "method": method, "sweep": method, "point": method, "step": 1, "metric": metric, "n": n, "mean": mean,
-         "low": mean - 0.015, "high": mean + 0.016, "iqm": mean, "role": "bound" if method == "oracle" else ""}
-        for method, means in values.items() for metric, mean in zip(metrics, means, strict=True)])
-    effects = pd.DataFrame([
-        {**key, "method": method, "metric": OVERALL, "baseline": "plain", "n": n, "difference": gap, "low": 0.1, "high": 0.2,
-         "improvement": 1.0, "p": p, "p_holm": adjusted, "least_p": 2 / 2**n, "verdict": said}
-        for method, gap, adjusted, said in (("l2sp", difference, p, verdict), ("oracle", 0.48, np.nan, "bound"))])
-    points = pd.DataFrame([{**key, "method": method, "role": "bound" if method == "oracle" else "", "front": method != "oracle"}
-                           for method in values])
-    return Findings("t", design, None, metrics, "last", n, "plain", trials=18, summary=summary, effects=effects, points=points)
+    summary = pd.DataFrame(
+        [
+            {
+                **key,
+                "method": method,
+                "sweep": method,
+                "point": method,
+                "step": 1,
+                "metric": metric,
+                "n": n,
+                "mean": mean,
+                "low": mean - 0.015,
+                "high": mean + 0.016,
+                "iqm": mean,
+                "role": "bound" if method == "oracle" else "",
+            }
+            for method, means in values.items()
+            for metric, mean in zip(metrics, means, strict=True)
+        ]
+    )
+    effects = pd.DataFrame(
+        [
+            {
+                **key,
+                "method": method,
+                "metric": OVERALL,
+                "baseline": "plain",
+                "n": n,
+                "difference": gap,
+                "low": 0.1,
+                "high": 0.2,
+                "improvement": 1.0,
+                "p": p,
+                "p_holm": adjusted,
+                "least_p": 2 / 2**n,
+                "verdict": said,
+            }
+            for method, gap, adjusted, said in (
+                ("l2sp", difference, p, verdict),
+                ("oracle", 0.48, np.nan, "bound"),
+            )
+        ]
+    )
+    points = pd.DataFrame(
+        [
+            {
+                **key,
+                "method": method,
+                "role": "bound" if method == "oracle" else "",
+                "front": method != "oracle",
+            }
+            for method in values
+        ]
+    )
+    return Findings(
+        "t",
+        design,
+        None,
+        metrics,
+        "last",
+        n,
+        "plain",
+        trials=18,
+        summary=summary,
+        effects=effects,
+        points=points,
+    )
 
 
 def test_a_sentence_says_who_wins_by_how_much_and_how_sure() -> None:
     assert answers(small("better")) == [
-        "mnist-uci, 50 % missing: l2sp has the highest overall accuracy, 66.4 % [64.9, 68.0], 15.8 points above plain "
-        "(p = 0.03: shown); shown to be better than plain: l2sp; highest on the others: seen plain (99.3 %), missing l2sp "
-        "(35.0 %); 2 of 2 methods are on the front: plain, l2sp."]
+        "mnist-uci, 50 % missing: l2sp has the highest overall accuracy, 66.4 % [64.9, 68.0], 15.8 "
+        "points above plain "
+        "(p = 0.03: shown); shown to be better than plain: l2sp; highest on the others: seen plain "
+        "(99.3 %), missing l2sp "
+        "(35.0 %); 2 of 2 methods are on the front: plain, l2sp."
+    ]
 
 
 def test_what_is_not_shown_is_said_to_be_so() -> None:
-    text, = answers(small("not shown", p=0.2))
+    (text,) = answers(small("not shown", p=0.2))
     assert "(p = 0.2: not shown); no method is shown to be better than plain;" in text
 
 
 def test_too_few_repetitions_show_nothing() -> None:
-    text, = answers(small("too few", p=0.0625, n=5))
-    assert "nothing is shown against plain: 5 repetitions cannot reach p < 0.05 (n = 5: p >= 0.0625)" in text
+    (text,) = answers(small("too few", p=0.0625, n=5))
+    assert (
+        "nothing is shown against plain: 5 repetitions cannot reach p < 0.05 (n = 5: p >= 0.0625)"
+        in text
+    )
     assert "p = " not in text
-    text, = answers(small("too few", p=0.0625, n=6))
-    assert "6 repetitions cannot reach p < 0.05 after Holm over 1 method (n = 6: p >= 0.0312 before Holm)" in text
+    (text,) = answers(small("too few", p=0.0625, n=6))
+    assert (
+        "6 repetitions cannot reach p < 0.05 after Holm over 1 method (n = 6: p >= 0.0312 before "
+        "Holm)" in text
+    )
 
 
 @pytest.mark.parametrize("verdict", ["not shown", "too few"])
@@ -77,29 +146,80 @@ def test_a_tie_is_no_win() -> None:
 
 def test_one_repetition_has_no_interval() -> None:
     found = small("too few", n=1, p=1.0)
-    text, = answers(replace(found, summary=found.summary.assign(low=np.nan, high=np.nan)))
+    (text,) = answers(replace(found, summary=found.summary.assign(low=np.nan, high=np.nan)))
     assert "66.4 % (one repetition: no interval)" in text
     assert "1 repetition cannot reach p < 0.05 (n = 1: p >= 1)" in text
 
 
 def test_the_question_names_what_was_compared() -> None:
     text = question(made())
-    assert text == ("Which of 5 methods (source, plain, l2sp, lwf, lolsgd+wise_ft) does best in 2 groups (mnist-uci, "
-                    "50 % missing; uci-mnist, 30 % missing), by seen, missing, overall, harmonic mean, AUSUC? 72 trials, "
-                    "6 repetitions of each point; configuration and step chosen by last. oracle is an upper bound. "
-                    "Differences are to plain, paired by repetition.")
+    assert text == (
+        "Which of 5 methods (source, plain, l2sp, lwf, lolsgd+wise_ft) does best in 2 groups "
+        "(mnist-uci, "
+        "50 % missing; uci-mnist, 30 % missing), by seen, missing, overall, harmonic mean, AUSUC? "
+        "72 trials, "
+        "6 repetitions of each point; configuration and step chosen by last. oracle is an upper "
+        "bound. "
+        "Differences are to plain, paired by repetition."
+    )
     assert "and 1 more" in question(made([*SIX, "a", "b"]))
 
 
 def test_tasks_of_other_kinds_are_answered_without_knowing_which_way_is_up() -> None:
-    summary = pd.DataFrame([
-        {"sweep": name, "point": name, "step": 0, "metric": "test/loss", "n": 2, "mean": mean, "low": mean - 1, "high": mean + 1,
-         "iqm": mean, "role": ""} for name, mean in (("a", 1.0), ("b", 4.0))])
-    effects = pd.DataFrame([{"sweep": "b", "metric": "test/loss", "baseline": "a", "n": 8, "difference": 3.0, "low": 2.0,
-                             "high": 4.0, "improvement": 1.0, "p": 0.01, "p_holm": 0.01, "least_p": 0.008, "verdict": "better"}])
-    found = Findings("t", Design((), "sweep"), None, ["test/loss"], "last", 2, "a", trials=4, summary=summary, effects=effects)
-    assert answers(found) == ["b has the highest test/loss, 4 [3, 5], 3 above a (p = 0.01: shown); shown to be higher than a: b."]
-    assert question(found).startswith("Which of 2 sweeps (a, b) does best, by test/loss? 4 trials, 2 repetitions")
+    summary = pd.DataFrame(
+        [
+            {
+                "sweep": name,
+                "point": name,
+                "step": 0,
+                "metric": "test/loss",
+                "n": 2,
+                "mean": mean,
+                "low": mean - 1,
+                "high": mean + 1,
+                "iqm": mean,
+                "role": "",
+            }
+            for name, mean in (("a", 1.0), ("b", 4.0))
+        ]
+    )
+    effects = pd.DataFrame(
+        [
+            {
+                "sweep": "b",
+                "metric": "test/loss",
+                "baseline": "a",
+                "n": 8,
+                "difference": 3.0,
+                "low": 2.0,
+                "high": 4.0,
+                "improvement": 1.0,
+                "p": 0.01,
+                "p_holm": 0.01,
+                "least_p": 0.008,
+                "verdict": "better",
+            }
+        ]
+    )
+    found = Findings(
+        "t",
+        Design((), "sweep"),
+        None,
+        ["test/loss"],
+        "last",
+        2,
+        "a",
+        trials=4,
+        summary=summary,
+        effects=effects,
+    )
+    assert answers(found) == [
+        "b has the highest test/loss, 4 [3, 5], 3 above a (p = 0.01: shown); shown to be higher "
+        "than a: b."
+    ]
+    assert question(found).startswith(
+        "Which of 2 sweeps (a, b) does best, by test/loss? 4 trials, 2 repetitions"
+    )
 
 
 def test_nothing_measured_gives_no_answer() -> None:
@@ -112,13 +232,35 @@ def test_nothing_measured_gives_no_answer() -> None:
 def test_the_document_has_every_table() -> None:
     texts = document(replace(made(), **foretold.told()))
     assert re.findall("^## (.*)", texts["report.md"], re.MULTILINE) == [
-        "Summary", "Differences", "Over all groups", "Ranks", "Hypervolume", "Protocols", "Ablation", "Importance", "Costs",
-        "Scores", "Predictions", "Regret of screening", "Bounds", "Failures", "Provenance", "What is not there"]
+        "Summary",
+        "Differences",
+        "Over all groups",
+        "Ranks",
+        "Hypervolume",
+        "Protocols",
+        "Ablation",
+        "Importance",
+        "Costs",
+        "Scores",
+        "Predictions",
+        "Regret of screening",
+        "Bounds",
+        "Failures",
+        "Provenance",
+        "What is not there",
+    ]
     assert {f"{name}.csv" for name in FRAMES} == set(texts) - {"report.md", "report.tex"}
     first = made().aggregate.iloc[0]
-    assert f"{100 * first['mean']:.1f} [{100 * first['mean low']:.1f}, {100 * first['mean high']:.1f}]" in texts["report.md"]
+    assert (
+        f"{100 * first['mean']:.1f} [{100 * first['mean low']:.1f}, {100 * first['mean high']:.1f}]"
+        in texts["report.md"]
+    )
     assert "> **Note.** Six repetitions are few." in texts["report.md"]
-    assert texts["report.tex"].count(r"\begin{tabular}") == texts["report.tex"].count(r"\bottomrule") >= 9
+    assert (
+        texts["report.tex"].count(r"\begin{tabular}")
+        == texts["report.tex"].count(r"\bottomrule")
+        >= 9
+    )
 
 
 def test_csvs_hold_the_numbers_in_full() -> None:
@@ -126,17 +268,25 @@ def test_csvs_hold_the_numbers_in_full() -> None:
     for name in ("summary", "effects", "volumes"):
         table = pd.read_csv(io.StringIO(document(found)[f"{name}.csv"]))
         expected = getattr(found, name)
-        pd.testing.assert_frame_equal(table.select_dtypes("number"), expected.select_dtypes("number"), check_dtype=False)
+        pd.testing.assert_frame_equal(
+            table.select_dtypes("number"), expected.select_dtypes("number"), check_dtype=False
+        )
         assert list(table) == list(expected)
         assert table["method"].tolist() == expected["method"].tolist()
 
 
 def test_differences_are_bold_where_shown_and_say_where_n_is_too_small() -> None:
     found = made()
-    row = found.effects[(found.effects["metric"] == OVERALL) & (found.effects["verdict"] == "worse")].iloc[0]
-    cell = (f"**{100 * row['difference']:.1f}** [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}] p=0.04")
+    row = found.effects[
+        (found.effects["metric"] == OVERALL) & (found.effects["verdict"] == "worse")
+    ].iloc[0]
+    cell = f"**{100 * row['difference']:.1f}** [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}] p=0.04"
     assert cell in document(found)["report.md"].partition("## Differences")[2]
-    part = document(made(n=5, verdict="too few"))["report.md"].partition("## Differences")[2].partition("\n## ")[0]
+    part = (
+        document(made(n=5, verdict="too few"))["report.md"]
+        .partition("## Differences")[2]
+        .partition("\n## ")[0]
+    )
     assert part.count("| n = 5: p >= 0.0625 |") == 8
     assert "p=" not in part
     assert "**+" not in part

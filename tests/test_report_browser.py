@@ -21,8 +21,15 @@ from htsweep.report.page import page
 
 pytestmark = pytest.mark.browser
 
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 PLOTS = "[data-chart=frontiers] .js-plotly-plot"
 TRACES = f"""() => [...document.querySelectorAll('{PLOTS}')].map(plot => ({{
     names: plot.data.map(trace => trace.name), dots: plot.querySelectorAll('.scatterlayer path.point').length}}))"""
@@ -35,9 +42,16 @@ Open = Callable[..., Any]
 def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    chromium = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if chromium is None:
-        pytest.fail("no Chromium: `apt-get install chromium`, or leave these tests out with `-m 'not browser'`")
+        pytest.fail(
+            "no Chromium: `apt-get install chromium`, or leave these tests out with `-m 'not "
+            "browser'`"
+        )
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         try:
@@ -52,7 +66,14 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[Open]:
     complaints: list[str] = []
     contexts = []
 
-    def opened(html: str, *, wait: str = f"{PLOTS} .main-svg", anchor: str = "", script: str = "", **settings: Any) -> Any:
+    def opened(
+        html: str,
+        *,
+        wait: str = f"{PLOTS} .main-svg",
+        anchor: str = "",
+        script: str = "",
+        **settings: Any,
+    ) -> Any:
         path = tmp_path / "page.html"
         path.write_text(html, encoding="utf-8")
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **settings})
@@ -60,9 +81,18 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[Open]:
         made = context.new_page()
         made.on("console", lambda message: complaints.append(f"console: {message.text}"))
         made.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-        made.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        made.on("request", lambda request: None if request.url.startswith(("file:", "data:", "blob:"))
-                else complaints.append(f"request: {request.url}"))
+        made.on(
+            "dialog",
+            lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()),
+        )
+        made.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith(("file:", "data:", "blob:"))
+                else complaints.append(f"request: {request.url}")
+            ),
+        )
         if script:
             made.add_init_script(script)
         made.goto(path.as_uri() + anchor)
@@ -83,22 +113,34 @@ def html() -> str:
 
 def see(made: Any, section: str) -> None:
     """Scrolls to a section, and waits for its chart."""
-    made.evaluate("name => document.getElementById(name).scrollIntoView({behavior: 'instant'})", section)
+    made.evaluate(
+        "name => document.getElementById(name).scrollIntoView({behavior: 'instant'})", section
+    )
     made.wait_for_selector(f"#{section} .main-svg", timeout=30_000)
 
 
 def test_it_opens_from_disk_and_draws_every_chart(open_page: Open, html: str) -> None:
     made = open_page(html)
-    sections = made.eval_on_selector_all(".chart", "charts => charts.map(chart => chart.closest('section').id)")
+    sections = made.eval_on_selector_all(
+        ".chart", "charts => charts.map(chart => chart.closest('section').id)"
+    )
     assert len(sections) == 12
     for section in sections:
         see(made, section)
         assert made.locator(f"#{section} .js-plotly-plot").count() >= 1
-        assert made.locator(f"#{section} :is(.scatterlayer path.point, .barlayer path, .scatterlayer path.js-line)").count() > 1
+        assert (
+            made.locator(
+                f"#{section} :is(.scatterlayer path.point, .barlayer path, .scatterlayer "
+                "path.js-line)"
+            ).count()
+            > 1
+        )
     assert made.locator("#trouble").inner_text() == ""
 
 
-def test_a_method_that_is_filtered_out_leaves_the_plots_and_tables_and_comes_back(open_page: Open, html: str) -> None:
+def test_a_method_that_is_filtered_out_leaves_the_plots_and_tables_and_comes_back(
+    open_page: Open, html: str
+) -> None:
     made = open_page(html)
     before, rows = made.evaluate(TRACES), made.locator("#methods tbody tr:visible").count()
     assert len(before) == 3
@@ -108,7 +150,8 @@ def test_a_method_that_is_filtered_out_leaves_the_plots_and_tables_and_comes_bac
     for old, new in zip(before, after, strict=True):
         assert set(old["names"]) - set(new["names"]) == {"l2sp"}
         assert new["dots"] < old["dots"]
-    assert made.locator("#methods tbody tr:visible").count() == rows - 6  # of both tables, in three groups
+    # Of both tables, in three groups
+    assert made.locator("#methods tbody tr:visible").count() == rows - 6
     assert "without l2sp" in made.locator("#filtered").inner_text()
     made.get_by_role("button", name="Show all").click()
     assert made.evaluate(TRACES) == before
@@ -136,14 +179,24 @@ def test_hiding_the_front_shows_the_front_of_the_others(open_page: Open) -> None
     """Of three methods one beats the others; without it both are on the front."""
     table = frontier.frontier(digits({"best": (0.9, 0.9), "a": (0.8, 0.2), "b": (0.2, 0.8)}))
     table = table.assign(own_front=True, disrupts=False)
-    made = open_page(page(Findings("t", design(table.columns), (SEEN, MISSING), [], "last", 3, "a", points=table)))
+    made = open_page(
+        page(
+            Findings("t", design(table.columns), (SEEN, MISSING), [], "last", 3, "a", points=table)
+        )
+    )
     symbols = f"""() => document.querySelector('{PLOTS}').data.filter(trace => trace.mode === 'markers')
         .map(trace => [trace.name, trace.marker.symbol[0]])"""
     opens = {name: symbol.endswith("-open") for name, symbol in made.evaluate(symbols)}
     assert opens == {"best": False, "a": True, "b": True}
     made.locator("#frontiers .legend button", has_text="best").click()
-    assert {name: symbol.endswith("-open") for name, symbol in made.evaluate(symbols)} == {"a": False, "b": False}
-    assert made.locator("#frontiers .legend button", has_text="best").get_attribute("aria-pressed") == "false"
+    assert {name: symbol.endswith("-open") for name, symbol in made.evaluate(symbols)} == {
+        "a": False,
+        "b": False,
+    }
+    assert (
+        made.locator("#frontiers .legend button", has_text="best").get_attribute("aria-pressed")
+        == "false"
+    )
 
 
 def test_hovering_tells_the_configuration_and_how_sure_it_is(open_page: Open, html: str) -> None:
@@ -161,14 +214,36 @@ def test_hovering_tells_the_configuration_and_how_sure_it_is(open_page: Open, ht
 def test_no_button_sends_data_away(open_page: Open, html: str) -> None:
     """plotly.js 4 has one, which opens a window at a server of its makers'; no policy of the page would stop it."""
     table = frontier.frontier(digits())
-    for made, plot in ((open_page(html), PLOTS), (open_page(
-            interactive.page(table, SEEN, MISSING, design(table.columns)), wait="#frontier .main-svg"), "#frontier")):
+    for made, plot in (
+        (open_page(html), PLOTS),
+        (
+            open_page(
+                interactive.page(table, SEEN, MISSING, design(table.columns)),
+                wait="#frontier .main-svg",
+            ),
+            "#frontier",
+        ),
+    ):
         made.locator(f"{plot} .nsewdrag").first.hover()
         made.wait_for_selector(f"{plot} .modebar-btn", state="attached")
-        titles = made.eval_on_selector_all(f"{plot} .modebar-btn", "buttons => buttons.map(button => button.dataset.title)")
-        assert {"Zoom", "Reset axes"} <= set(titles) <= {
-            "Download plot as a PNG", "Zoom", "Pan", "Box Select", "Lasso Select", "Zoom in", "Zoom out", "Autoscale",
-            "Reset axes"}
+        titles = made.eval_on_selector_all(
+            f"{plot} .modebar-btn", "buttons => buttons.map(button => button.dataset.title)"
+        )
+        assert (
+            {"Zoom", "Reset axes"}
+            <= set(titles)
+            <= {
+                "Download plot as a PNG",
+                "Zoom",
+                "Pan",
+                "Box Select",
+                "Lasso Select",
+                "Zoom in",
+                "Zoom out",
+                "Autoscale",
+                "Reset axes",
+            }
+        )
 
 
 def test_options_of_the_frontiers_draw_more(open_page: Open, html: str) -> None:
@@ -188,7 +263,10 @@ def test_the_table_sorts_by_click_and_by_keyboard(open_page: Open, html: str) ->
     head = table.locator("thead th", has_text="seen (%)")
 
     def values() -> list[float]:
-        return [float(text.split()[0]) for text in table.locator("tbody tr td:nth-child(5)").all_inner_texts()]
+        return [
+            float(text.split()[0])
+            for text in table.locator("tbody tr td:nth-child(5)").all_inner_texts()
+        ]
 
     unsorted = values()
     head.locator("button").click()
@@ -201,8 +279,14 @@ def test_the_table_sorts_by_click_and_by_keyboard(open_page: Open, html: str) ->
     other = table.locator("thead th", has_text="method")
     other.locator("button").focus()
     made.keyboard.press("Space")
-    assert (other.get_attribute("aria-sort"), head.get_attribute("aria-sort")) == ("ascending", None)
-    names = [text.split(" source model")[0].split(" upper bound")[0] for text in table.locator("tbody th").all_inner_texts()]
+    assert (other.get_attribute("aria-sort"), head.get_attribute("aria-sort")) == (
+        "ascending",
+        None,
+    )
+    names = [
+        text.split(" source model")[0].split(" upper bound")[0]
+        for text in table.locator("tbody th").all_inner_texts()
+    ]
     assert names == sorted(names)
 
 
@@ -225,17 +309,31 @@ def test_the_keyboard_reaches_the_filters_and_leaves_them(open_page: Open, html:
 
 @pytest.mark.parametrize("name", [*HOSTILE, PLOTLY_READS])
 def test_names_are_letters(open_page: Open, name: str) -> None:
-    findings = synthetic((*METHODS[:3], name, "oracle"), [(name, 0.5, name), ("b", 0.3, "c")], parameter=name, component=name)
-    findings = replace(findings, title=name, baseline=name, provenance={name: name}, missing=name, warnings=[name])
+    findings = synthetic(
+        (*METHODS[:3], name, "oracle"),
+        [(name, 0.5, name), ("b", 0.3, "c")],
+        parameter=name,
+        component=name,
+    )
+    findings = replace(
+        findings, title=name, baseline=name, provenance={name: name}, missing=name, warnings=[name]
+    )
     made = open_page(page(findings, question=name, answers=[name], tables={name: name}))
-    for section in made.eval_on_selector_all(".chart", "charts => charts.map(chart => chart.closest('section').id)"):
+    for section in made.eval_on_selector_all(
+        ".chart", "charts => charts.map(chart => chart.closest('section').id)"
+    ):
         see(made, section)
     assert made.locator("h1").inner_text() == name
     assert made.locator("img").count() == 0
-    scripts = made.evaluate("() => [...document.scripts].filter(script => script.textContent.startsWith('alert')).length")
+    scripts = made.evaluate(
+        "() => [...document.scripts].filter(script => "
+        "script.textContent.startsWith('alert')).length"
+    )
     assert scripts == 0
     assert name in made.locator("#methods tbody th").all_inner_texts()
-    assert name in [text.strip() for text in made.locator("#frontiers .legend button").all_inner_texts()]
+    assert name in [
+        text.strip() for text in made.locator("#frontiers .legend button").all_inner_texts()
+    ]
     # In the labels of plots, which plotly reads as HTML of a kind.
     labels = made.locator("#ablation .ytick text, #hypervolume .ytick text").all_text_contents()
     assert sum(text.startswith(name[:8]) for text in labels) >= 2
@@ -263,12 +361,20 @@ def test_the_dark_changes_the_charts_at_once(open_page: Open, html: str) -> None
 
 def test_a_phone_scrolls_no_page_sideways(open_page: Open, html: str) -> None:
     made = open_page(html, viewport={"width": 360, "height": 740})
-    for section in made.eval_on_selector_all("section", "sections => sections.map(section => section.id)"):
-        made.evaluate("name => document.getElementById(name).scrollIntoView({behavior: 'instant'})", section)
+    for section in made.eval_on_selector_all(
+        "section", "sections => sections.map(section => section.id)"
+    ):
+        made.evaluate(
+            "name => document.getElementById(name).scrollIntoView({behavior: 'instant'})", section
+        )
         made.wait_for_timeout(50)
         assert made.evaluate("() => document.documentElement.scrollWidth") <= 360
-    assert made.evaluate("() => document.querySelector('#methods .box').scrollWidth") > 360  # tables scroll in their box
-    assert made.evaluate(f"() => document.querySelector('{PLOTS}').getBoundingClientRect().width") > 300
+    # Tables scroll in their box
+    assert made.evaluate("() => document.querySelector('#methods .box').scrollWidth") > 360
+    assert (
+        made.evaluate(f"() => document.querySelector('{PLOTS}').getBoundingClientRect().width")
+        > 300
+    )
     made.locator("#filters summary", has_text="missing ratio").click()
     assert made.evaluate("() => document.documentElement.scrollWidth") <= 360
 
@@ -276,17 +382,29 @@ def test_a_phone_scrolls_no_page_sideways(open_page: Open, html: str) -> None:
 def test_paper_has_no_controls_and_all_charts_in_white(open_page: Open, html: str) -> None:
     made = open_page(html, color_scheme="dark")
     made.emulate_media(media="print")
-    made.wait_for_function("() => [...document.querySelectorAll('.chart')].every(chart => chart.querySelector('.main-svg'))")
+    made.wait_for_function(
+        "() => [...document.querySelectorAll('.chart')].every(chart => "
+        "chart.querySelector('.main-svg'))"
+    )
     for hidden in ("#filters", "nav", ".controls >> nth=0", ".skip"):
         assert not made.locator(hidden).is_visible()
-    backgrounds = made.evaluate("() => [...document.querySelectorAll('.main-svg:first-child')].map(svg => svg.style.background)")
+    backgrounds = made.evaluate(
+        "() => [...document.querySelectorAll('.main-svg:first-child')].map(svg => "
+        "svg.style.background)"
+    )
     assert set(backgrounds) == {"rgb(255, 255, 255)"}
-    widths = made.evaluate("() => [...document.querySelectorAll('.plot')].map(plot => plot.getBoundingClientRect().width)")
+    widths = made.evaluate(
+        "() => [...document.querySelectorAll('.plot')].map(plot => "
+        "plot.getBoundingClientRect().width)"
+    )
     assert max(widths) <= 500
     # Rows of all metrics are printed, not those of the chosen one alone.
     assert made.locator("#methods table").nth(1).locator("tbody tr:visible").count() == 75
     made.emulate_media(media="screen")
-    made.wait_for_function(f"() => document.querySelector('{PLOTS} .main-svg').style.background !== 'rgb(255, 255, 255)'")
+    made.wait_for_function(
+        f"() => document.querySelector('{PLOTS} .main-svg').style.background !== 'rgb(255, 255, "
+        "255)'"
+    )
     assert made.locator("#methods table").nth(1).locator("tbody tr:visible").count() == 15
 
 

@@ -20,8 +20,21 @@ from htsweep.errors import HtsweepError, StudyError
 from htsweep.report import build, figures
 from htsweep.report.notebook import ROWS, Figure, View
 
-FIGURES = ("frontier", "curves", "effects", "ranks", "ablation", "sensitivity", "importance", "costs", "ratios", "volumes",
-           "scores", "regret", "bounds")
+FIGURES = (
+    "frontier",
+    "curves",
+    "effects",
+    "ranks",
+    "ablation",
+    "sensitivity",
+    "importance",
+    "costs",
+    "ratios",
+    "volumes",
+    "scores",
+    "regret",
+    "bounds",
+)
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -41,10 +54,20 @@ def counted(view: View, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def findings(study: object, results: str) -> Findings:
         made.append("findings")
-        return Findings("<digits>", design, None, ["test/seen_accuracy"], "last", 3, "plain",
-                        effects=summarise(frame, design).assign(method="<script>alert(1)</script>"))
+        return Findings(
+            "<digits>",
+            design,
+            None,
+            ["test/seen_accuracy"],
+            "last",
+            3,
+            "plain",
+            effects=summarise(frame, design).assign(method="<script>alert(1)</script>"),
+        )
 
-    def pictures(found: Findings, width: str, only: list[str], formats: list[str]) -> dict[str, bytes]:
+    def pictures(
+        found: Findings, width: str, only: list[str], formats: list[str]
+    ) -> dict[str, bytes]:
         made.append(f"{only} as {list(formats)}")
         starts = {"png": PNG, "svg": b"<svg></svg>", "pdf": b"%PDF"}
         pages = ("effects", "effects_2") if "effects" in only else ()
@@ -79,7 +102,11 @@ def test_a_figure_shows_its_picture_and_its_table(view: View, counted: list[str]
 def test_there_are_figures_of_these_names_alone(view: View) -> None:
     assert set(figures.NAMES) == set(FIGURES)
     with pytest.raises(HtsweepError, match="no format 'gif'"):
-        Figure("effects", pd.DataFrame(), Findings("t", Design((), "method"), None, [], "last", 1, "plain")).images("gif")
+        Figure(
+            "effects",
+            pd.DataFrame(),
+            Findings("t", Design((), "method"), None, [], "last", 1, "plain"),
+        ).images("gif")
 
 
 def test_names_are_inert(view: View, counted: list[str]) -> None:
@@ -115,8 +142,12 @@ def test_a_long_table_is_cut_where_it_is_shown(counted: list[str], view: View) -
     assert len(long.table) == ROWS + 1
 
 
-def test_the_report_is_a_page_in_a_frame(view: View, counted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "page", lambda found: f'<html><script>"{found.title}"</script></html>')
+def test_the_report_is_a_page_in_a_frame(
+    view: View, counted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        build, "page", lambda found: f'<html><script>"{found.title}"</script></html>'
+    )
     report = view.report()
     assert report.page.startswith("<html>")
     shown = report._repr_html_()
@@ -124,7 +155,9 @@ def test_the_report_is_a_page_in_a_frame(view: View, counted: list[str], monkeyp
     assert "srcdoc=" in shown
 
 
-def test_tables_and_sql_and_figures_of_a_real_study(study_file: Callable[..., Path], tmp_path: Path) -> None:
+def test_tables_and_sql_and_figures_of_a_real_study(
+    study_file: Callable[..., Path], tmp_path: Path
+) -> None:
     """Through the whole of it: a launch, its findings, its pictures."""
     file = study_file("task: toy\ngrid: {x: [0.1, 0.5, 0.9]}\nrepetitions: 3\n")
     place = str(tmp_path / "results")
@@ -132,7 +165,9 @@ def test_tables_and_sql_and_figures_of_a_real_study(study_file: Callable[..., Pa
     view = htsweep.open(str(file), results=place)
     assert len(view.trials) == 9
     assert view.measurements is view.measurements
-    assert view.query("SELECT count(*) AS n FROM measurements")["n"].tolist() == [len(view.measurements)]
+    assert view.query("SELECT count(*) AS n FROM measurements")["n"].tolist() == [
+        len(view.measurements)
+    ]
     assert "9 trials (9 done)" in view._repr_html_()
     frontier = view.frontier()
     assert len(frontier.table) == 3

@@ -28,9 +28,13 @@ SCRIPT = "<script>alert(1)</script>"
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of a study with a name that would like to be a script."""
-    frame = digits({**METHODS, SCRIPT: (0.97, 0.4), "$a_b$": (0.96, 0.1)}, datasets=("mnist-uci", "uci-mnist"))
+    frame = digits(
+        {**METHODS, SCRIPT: (0.97, 0.4), "$a_b$": (0.96, 0.1)}, datasets=("mnist-uci", "uci-mnist")
+    )
     out = tmp_path_factory.mktemp("drawn")
-    paths = pareto(trials_of(frame), frame, out, parameters=["l2sp.backbone"], title=f"digits {SCRIPT}")
+    paths = pareto(
+        trials_of(frame), frame, out, parameters=["l2sp.backbone"], title=f"digits {SCRIPT}"
+    )
     assert [path.name for path in paths] == NAMES
     assert sorted(path.name for path in out.iterdir()) == sorted(NAMES)
     return out
@@ -40,15 +44,30 @@ def test_the_csv_has_every_point(drawn: Path) -> None:
     found = pd.read_csv(drawn / "frontier.csv").set_index(["dataset", "method"])
     assert len(found) == 14
     assert found.loc[("uci-mnist", "l2sp"), SEEN] == pytest.approx(0.986)
-    assert found.loc[("uci-mnist", "l2sp"), f"{MISSING} low"] < 0.35 < found.loc[("uci-mnist", "l2sp"), f"{MISSING} high"]
+    assert (
+        found.loc[("uci-mnist", "l2sp"), f"{MISSING} low"]
+        < 0.35
+        < found.loc[("uci-mnist", "l2sp"), f"{MISSING} high"]
+    )
     assert bool(found.loc[("uci-mnist", "plain"), "front"])
 
 
 def test_the_svg_has_every_method_as_text(drawn: Path) -> None:
     root = ElementTree.parse(drawn / "frontier.svg").getroot()
     texts = {"".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")}
-    assert {"source (source model)", "plain", "l2sp", "selective_distillation", "oracle (upper bound)", SCRIPT, "$a_b$",
-            "mnist-uci", "uci-mnist", "accuracy on seen classes (%)", "accuracy on missing classes (%)"} <= texts
+    assert {
+        "source (source model)",
+        "plain",
+        "l2sp",
+        "selective_distillation",
+        "oracle (upper bound)",
+        SCRIPT,
+        "$a_b$",
+        "mnist-uci",
+        "uci-mnist",
+        "accuracy on seen classes (%)",
+        "accuracy on missing classes (%)",
+    } <= texts
     assert any("50 % missing, lenet_bn" in text for text in texts)
 
 
@@ -91,13 +110,17 @@ def test_the_page_is_self_contained_and_its_names_inert(drawn: Path) -> None:
 def test_the_page_has_every_method_and_what_hovering_tells() -> None:
     frame = digits()
     found = frontier.frontier(frame, choice=selection.choice(frame), parameters=["l2sp.backbone"])
-    figure = interactive.figure(found, SEEN, MISSING, design(frame.columns), parameters=["l2sp.backbone"])
+    figure = interactive.figure(
+        found, SEEN, MISSING, design(frame.columns), parameters=["l2sp.backbone"]
+    )
     traces = {trace.name: trace for trace in figure.data if trace.name}
     assert list(traces) == list(METHODS)
     assert traces["l2sp"].y == (35.0,)
     assert traces["l2sp"].text == (
-        "<b>l2sp</b><br>l2sp.backbone=0.1<br>seen: 98.6 [98.2, 99.0] %<br>missing: 35.0 [34.6, 35.4] %<br>n = 3, step 1<br>"
-        "on the front in 100% of bootstrap samples<br>chosen by the protocol",)
+        "<b>l2sp</b><br>l2sp.backbone=0.1<br>seen: 98.6 [98.2, 99.0] %<br>missing: 35.0 [34.6, "
+        "35.4] %<br>n = 3, step 1<br>"
+        "on the front in 100% of bootstrap samples<br>chosen by the protocol",
+    )
     assert "upper bound" in traces["oracle"].text[0]
     assert traces["l2sp"].marker.symbol == ("square",)
     assert traces["selective_distillation"].marker.symbol == ("triangle-up-open",)
@@ -109,7 +132,9 @@ def test_bars_reach_from_the_mean_to_both_ends() -> None:
     figure = interactive.figure(found, SEEN, MISSING, design(frame.columns))
     trace = next(trace for trace in figure.data if trace.name == "l2sp")
     row = found.set_index("method").loc["l2sp"]
-    ends = stretch.inverse(np.array([trace.x[0] - trace.error_x.arrayminus[0], trace.x[0] + trace.error_x.array[0]]))
+    ends = stretch.inverse(
+        np.array([trace.x[0] - trace.error_x.arrayminus[0], trace.x[0] + trace.error_x.array[0]])
+    )
     assert ends == pytest.approx([100 * row[f"{SEEN} low"], 100 * row[f"{SEEN} high"]])
 
 
@@ -120,9 +145,14 @@ def test_the_printed_figure_draws_the_numbers_of_the_table() -> None:
     panels = figure.axes
     assert [panel.get_title() for panel in panels] == ["mnist-uci", "uci-mnist"]
     front, *markers = panels[0].lines
-    shown = {(round(float(x), 6), round(float(y), 6)) for line in markers
-             for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)}
-    assert shown == {(round(100 * seen, 6), round(100 * missing, 6)) for seen, missing in METHODS.values()}
+    shown = {
+        (round(float(x), 6), round(float(y), 6))
+        for line in markers
+        for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)
+    }
+    assert shown == {
+        (round(100 * seen, 6), round(100 * missing, 6)) for seen, missing in METHODS.values()
+    }
     along, up = np.asarray(front.get_xdata()), np.asarray(front.get_ydata())
     assert along[1:].tolist() == pytest.approx([60, 60, 98.6, 98.6, 99.4, 99.4])
     assert up[:-1].tolist() == pytest.approx([60, 60, 35, 35, 2, 2])
@@ -146,8 +176,12 @@ def test_drawing_leaves_the_settings_of_others_alone_and_is_reproducible() -> No
 
 
 def test_methods_look_different_and_alike_in_every_figure() -> None:
-    table = pd.DataFrame({"method": ["oracle", *(f"m{k}" for k in range(80)), "source"],
-                          "role": ["bound", *[""] * 80, "source"]})
+    table = pd.DataFrame(
+        {
+            "method": ["oracle", *(f"m{k}" for k in range(80)), "source"],
+            "role": ["bound", *[""] * 80, "source"],
+        }
+    )
     found = looks(table, "method")
     assert next(iter(found)) == "source"
     assert list(found)[-1] == "oracle"
@@ -174,24 +208,46 @@ def test_tasks_of_other_kinds_are_drawn_by_the_axes_they_have(tmp_path: Path) ->
     table = {("a", 0): [[3.0]] * 2, ("b", 0): [[5.0]] * 2}
     frame = measured(table, "test/loss", test__seconds=table).drop(columns="method")
     paths = pareto(trials_of(frame), frame, tmp_path, maximise=(False, False))
-    assert pd.read_csv(paths[-1])[["sweep", "front"]].to_numpy().tolist() == [["a", True], ["b", False]]
+    assert pd.read_csv(paths[-1])[["sweep", "front"]].to_numpy().tolist() == [
+        ["a", True],
+        ["b", False],
+    ]
 
 
 def test_there_may_be_nothing_to_draw(tmp_path: Path) -> None:
     frame = digits()
     assert pareto(trials_of(frame), frame, tmp_path, repetitions=9) == []
-    assert pareto(trials_of(frame), frame.drop(columns=[n for n in frame if n.startswith("test/")]), tmp_path) == []
+    assert (
+        pareto(
+            trials_of(frame),
+            frame.drop(columns=[n for n in frame if n.startswith("test/")]),
+            tmp_path,
+        )
+        == []
+    )
     assert pareto(trials_of(frame).iloc[:0], frame.iloc[:0], tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_is_enough_to_read_what_is_declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_enough_to_read_what_is_declared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(static, "render", lambda *_, **__: {})
     monkeypatch.setattr(interactive, "page", lambda *_, **__: "")
     frame = digits()
-    few = frame[[name for name in frame.columns if "/" not in name or name in (columns("seen_validation") or [])]]
-    csv = [pareto(trials_of(frame), some, tmp_path / str(len(some.columns)), protocol="seen_validation")[-1].read_text()
-           for some in (frame, few)]
+    few = frame[
+        [
+            name
+            for name in frame.columns
+            if "/" not in name or name in (columns("seen_validation") or [])
+        ]
+    ]
+    csv = [
+        pareto(
+            trials_of(frame), some, tmp_path / str(len(some.columns)), protocol="seen_validation"
+        )[-1].read_text()
+        for some in (frame, few)
+    ]
     assert csv[0] == csv[1]
     assert columns("last", yields=["test/loss"]) is None
     assert columns("last", "a", "b", yields=["a", "b"]) == ["a", "b"]
@@ -207,10 +263,18 @@ def test_the_stretched_axis_goes_there_and_back() -> None:
     assert not stretch.is_crowded(np.array([97, 98, 99.0]))
 
 
-@pytest.mark.parametrize(("given", "text"), [
-    (0.5, "0.5"), (1e-3, "0.001"), ("a_b", "a_b"),
-    ('["a", "b"]', "a + b"), (["a", "b"], "a + b"), ("[broken", "[broken"), (float("nan"), "none"),
-])
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (0.5, "0.5"),
+        (1e-3, "0.001"),
+        ("a_b", "a_b"),
+        ('["a", "b"]', "a + b"),
+        (["a", "b"], "a + b"),
+        ("[broken", "[broken"),
+        (float("nan"), "none"),
+    ],
+)
 def test_values_are_called(given: object, text: str) -> None:
     assert names.value(given) == text
 

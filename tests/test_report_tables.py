@@ -11,11 +11,17 @@ from htsweep.errors import HtsweepError
 from htsweep.report import typeset
 from htsweep.report.text import columns, report
 
-HOW = ("In percent; mean [low, high]: 95 % interval (BCa bootstrap) over 3 repetitions. Bootstrap intervals of few repetitions"
-       " are too narrow: with 3, one that is meant to hold the true mean 95 % of the time holds it about 73 % of the time. "
-       "Claims rest on the exact test. Chosen by `last`: the first configuration of each sweep (its defaults) at its last "
-       "step. **Bold**: the highest mean of a group, upper bounds aside. With 3 repetitions a paired sign-flip test cannot "
-       "reach p < 0.05; that takes 6.")
+HOW = (
+    "In percent; mean [low, high]: 95 % interval (BCa bootstrap) over 3 repetitions. Bootstrap "
+    "intervals of few repetitions"
+    " are too narrow: with 3, one that is meant to hold the true mean 95 % of the time holds it "
+    "about 73 % of the time. "
+    "Claims rest on the exact test. Chosen by `last`: the first configuration of each sweep (its "
+    "defaults) at its last "
+    "step. **Bold**: the highest mean of a group, upper bounds aside. With 3 repetitions a paired "
+    "sign-flip test cannot "
+    "reach p < 0.05; that takes 6."
+)
 MARKDOWN = f"""# digits
 
 {HOW}
@@ -62,7 +68,9 @@ def test_the_report_as_a_person_has_read_it() -> None:
 
 def test_the_csv_has_the_numbers() -> None:
     frame = digits()
-    found = pd.read_csv(io.StringIO(report(trials_of(frame), frame, parameters=["l2sp.backbone"])["report.csv"]))
+    found = pd.read_csv(
+        io.StringIO(report(trials_of(frame), frame, parameters=["l2sp.backbone"])["report.csv"])
+    )
     row = found[(found["method"] == "l2sp") & (found["metric"] == "test/missing_accuracy")].iloc[0]
     assert row["mean"] == pytest.approx(0.35)
     assert (row["n"], row["step"], row["l2sp.backbone"], row["protocol"]) == (3, 1, 0.1, "last")
@@ -71,8 +79,12 @@ def test_the_csv_has_the_numbers() -> None:
 def test_it_is_enough_to_read_what_is_declared() -> None:
     frame = digits()
     for protocol in ("last", "seen_validation", "oracle"):
-        few = frame[[name for name in frame.columns if "/" not in name or name in (columns(protocol) or [])]]
-        assert report(trials_of(frame), few, protocol=protocol) == report(trials_of(frame), frame, protocol=protocol)
+        few = frame[
+            [name for name in frame.columns if "/" not in name or name in (columns(protocol) or [])]
+        ]
+        assert report(trials_of(frame), few, protocol=protocol) == report(
+            trials_of(frame), frame, protocol=protocol
+        )
 
 
 def test_all_is_read_of_a_task_with_metrics_of_its_own() -> None:
@@ -82,9 +94,14 @@ def test_all_is_read_of_a_task_with_metrics_of_its_own() -> None:
 
 def test_the_chosen_configuration_is_told() -> None:
     frame = digits()
-    text = report(trials_of(frame), frame, protocol="seen_validation", parameters=["l2sp.backbone"])["report.md"]
+    text = report(
+        trials_of(frame), frame, protocol="seen_validation", parameters=["l2sp.backbone"]
+    )["report.md"]
     assert re.search(r"\| l2sp .*\| l2sp\.backbone=0\.1 \|", text)
-    assert "Chosen by `seen_validation`: the highest mean accuracy on held-out target data of the seen classes." in text
+    assert (
+        "Chosen by `seen_validation`: the highest mean accuracy on held-out target data of the "
+        "seen classes." in text
+    )
 
 
 def test_what_is_not_there_is_said() -> None:
@@ -94,12 +111,18 @@ def test_what_is_not_there_is_said() -> None:
     trials.loc[trials["trial"] == "mnist-uci/l2sp/2", "status"] = "failed"
     frame = frame[~gone & (frame["trial"] != "mnist-uci/l2sp/2")]
     cell = {"dataset": "mnist-uci", "backbone": "lenet_bn"}
-    planned = pd.DataFrame([{"sweep": "mnist-uci/plain", "missing_ratio": 0.5, "method": "plain", **cell},
-                            {"sweep": "new", "missing_ratio": 0.3, "method": "lolsgd", **cell}])
+    planned = pd.DataFrame(
+        [
+            {"sweep": "mnist-uci/plain", "missing_ratio": 0.5, "method": "plain", **cell},
+            {"sweep": "new", "missing_ratio": 0.3, "method": "lolsgd", **cell},
+        ]
+    )
     text = report(trials, frame, repetitions=4, planned=planned)["report.md"]
     assert text.partition("Not there")[2].splitlines()[2:] == [
-        "- mnist-uci, 50 % missing, lenet_bn, plain: 1 of 1 points left out (trials: 1 to come); no result",
-        "- mnist-uci, 50 % missing, lenet_bn, l2sp: 1 of 1 points left out (trials: 1 failed); no result",
+        "- mnist-uci, 50 % missing, lenet_bn, plain: 1 of 1 points left out (trials: 1 to come); "
+        "no result",
+        "- mnist-uci, 50 % missing, lenet_bn, l2sp: 1 of 1 points left out (trials: 1 failed); no "
+        "result",
         "- mnist-uci, 30 % missing, lenet_bn, lolsgd: not run; no result",
     ]
     assert "| plain " not in text
@@ -124,7 +147,10 @@ def test_nothing_at_all_is_said_too() -> None:
     found = report(trials_of(frame).iloc[:0], frame.iloc[:0], repetitions=3)
     assert "No trial has a measurement." in found["report.md"]
     partial = frame[frame["repetition"] == 0]
-    assert "No sweep has a point of which all" in report(trials_of(partial), partial, repetitions=3)["report.md"]
+    assert (
+        "No sweep has a point of which all"
+        in report(trials_of(partial), partial, repetitions=3)["report.md"]
+    )
 
 
 def test_a_metric_that_some_repetitions_lack_says_over_how_many_it_is() -> None:
@@ -137,7 +163,9 @@ def test_a_metric_that_some_repetitions_lack_says_over_how_many_it_is() -> None:
 
 
 def test_numbers_that_are_no_fractions_are_shown_as_they_are() -> None:
-    frame = digits()[["trial", "sweep", "point", "repetition", "status", "step", "method"]].assign(**{"test/loss": 12.5})
+    frame = digits()[["trial", "sweep", "point", "repetition", "status", "step", "method"]].assign(
+        **{"test/loss": 12.5}
+    )
     text = report(trials_of(frame), frame)["report.md"]
     assert "Mean [low, high]: 95 % interval" in text
     assert "12.5 [12.5, 12.5]" in text
@@ -157,7 +185,8 @@ def test_names_cannot_become_markup() -> None:
     line = next(line for line in found["report.tex"].splitlines() if "alert" in line)
     assert line.startswith(
         r"a\textbar{}b\_\textless{}script\textgreater{}alert(1)\textless{}/script\textgreater{}*x*\_\textbackslash{}y "
-        r"[l](u) \& 50\% \#1 \$z\$ \{w\} \textasciicircum{}\textasciitilde{}`q` & 3 & ")
+        r"[l](u) \& 50\% \#1 \$z\$ \{w\} \textasciicircum{}\textasciitilde{}`q` & 3 & "
+    )
 
 
 def test_chains_that_come_as_json_are_shown_as_chains() -> None:
@@ -166,9 +195,18 @@ def test_chains_that_come_as_json_are_shown_as_chains() -> None:
 
 
 def test_long_latex_goes_on_in_another_table() -> None:
-    frame = digits({**METHODS, **{f"m{k}": (0.5, 0.5) for k in range(20)}}, datasets=("a-b", "b-a", "c-d"), repetitions=1)
+    frame = digits(
+        {**METHODS, **{f"m{k}": (0.5, 0.5) for k in range(20)}},
+        datasets=("a-b", "b-a", "c-d"),
+        repetitions=1,
+    )
     text = report(trials_of(frame), frame)["report.tex"]
-    assert text.count(r"\begin{table}") == text.count(r"\end{tabular}") == text.count(r"\bottomrule") == 3
+    assert (
+        text.count(r"\begin{table}")
+        == text.count(r"\end{tabular}")
+        == text.count(r"\bottomrule")
+        == 3
+    )
     assert text.count("(continued)") == 2
 
 
@@ -184,8 +222,13 @@ def test_escape_leaves_plain_text_alone() -> None:
 
 def test_any_measurement_can_be_shown() -> None:
     frame = digits().assign(**{"validation/alg_gamma": 1.5})
-    found = report(trials_of(frame), frame, metrics=["validation/alg_gamma", "test/seen_accuracy"])["report.md"]
+    found = report(trials_of(frame), frame, metrics=["validation/alg_gamma", "test/seen_accuracy"])[
+        "report.md"
+    ]
     assert re.search(r"\| method +\| +n \| validation/alg_gamma \| +seen \|", found)
     assert "|       1.5 [1.5, 1.5] |" in found
-    with pytest.raises(HtsweepError, match=r"no measurement 'test/seen_acuracy'.* did you mean 'test/seen_accuracy'"):
+    with pytest.raises(
+        HtsweepError,
+        match=r"no measurement 'test/seen_acuracy'.* did you mean 'test/seen_accuracy'",
+    ):
         report(trials_of(frame), frame, metrics=["test/seen_acuracy"])

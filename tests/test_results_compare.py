@@ -48,7 +48,9 @@ def test_trials_with_one_id_are_one_trial() -> None:
 
 def test_other_ids_are_matched_by_what_both_vary_and_by_repetition() -> None:
     frame = digits(repetitions=2)
-    assert pairs_of(frame, renamed(frame)) == {(trial, f"other {trial}") for trial in frame["trial"]}
+    assert pairs_of(frame, renamed(frame)) == {
+        (trial, f"other {trial}") for trial in frame["trial"]
+    }
     shuffled = renamed(frame).sample(frac=1, random_state=1)
     assert pairs_of(frame, shuffled) == pairs_of(frame, renamed(frame))
 
@@ -64,7 +66,8 @@ def test_what_nothing_answers_to_is_named() -> None:
 def test_whole_numbers_and_fractions_are_one() -> None:
     frame = digits(repetitions=1).assign(missing_ratio=1)
     assert len(pairs_of(frame, renamed(frame).assign(missing_ratio=1.0))) == 5
-    assert len(pairs_of(frame, renamed(frame).assign(missing_ratio=True))) == 5  # nothing in common: no key
+    # Nothing in common: no key
+    assert len(pairs_of(frame, renamed(frame).assign(missing_ratio=True))) == 5
 
 
 def test_what_the_sets_differ_in_is_no_key_but_said() -> None:
@@ -82,18 +85,33 @@ def test_a_trial_that_answers_to_several_is_left_out_and_counted() -> None:
     assert (len(found.pairs), len(found.only_a), len(found.only_b), found.ambiguous) == (0, 1, 2, 3)
 
 
-@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 1), st.integers(0, 2)), max_size=8),
-       st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 1), st.integers(0, 2)), max_size=8))
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 1), st.integers(0, 2)), max_size=8),
+    st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 1), st.integers(0, 2)), max_size=8),
+)
 def test_matching_agrees_with_a_loop_over_all_pairs(a: list[Any], b: list[Any]) -> None:
     def table(rows: list[Any], side: str) -> pd.DataFrame:
-        return pd.DataFrame([{"trial": f"{side}{number}", "method": method, "x": x, "repetition": repetition, "status": "done"}
-                             for number, (method, x, repetition) in enumerate(rows)],
-                            columns=["trial", "method", "x", "repetition", "status"])
+        return pd.DataFrame(
+            [
+                {
+                    "trial": f"{side}{number}",
+                    "method": method,
+                    "x": x,
+                    "repetition": repetition,
+                    "status": "done",
+                }
+                for number, (method, x, repetition) in enumerate(rows)
+            ],
+            columns=["trial", "method", "x", "repetition", "status"],
+        )
 
     shared = [at for at in (0, 1) if {row[at] for row in a} & {row[at] for row in b}]
     described = [[(row[2], *(row[at] for at in shared)) for row in rows] for rows in (a, b)]
-    expected = {(f"a{i}", f"b{j}") for (i, one), (j, other) in itertools.product(*map(enumerate, described))
-                if one == other and described[0].count(one) == described[1].count(other) == 1}
+    expected = {
+        (f"a{i}", f"b{j}")
+        for (i, one), (j, other) in itertools.product(*map(enumerate, described))
+        if one == other and described[0].count(one) == described[1].count(other) == 1
+    }
     found = match(table(a, "a"), table(b, "b"), ["method", "x"]).pairs
     assert set(zip(found["trial_a"], found["trial_b"], strict=True)) == expected
 
@@ -101,9 +119,15 @@ def test_matching_agrees_with_a_loop_over_all_pairs(a: list[Any], b: list[Any]) 
 # What is equal
 
 
-@pytest.mark.parametrize(("column", "value", "same"), [
-    (MISSING, np.nextafter(0.5, 1), False), ("validation/loss", np.nan, False), ("seconds", 99.0, True), ("memory", 1.0, True),
-])
+@pytest.mark.parametrize(
+    ("column", "value", "same"),
+    [
+        (MISSING, np.nextafter(0.5, 1), False),
+        ("validation/loss", np.nan, False),
+        ("seconds", 99.0, True),
+        ("memory", 1.0, True),
+    ],
+)
 def test_equal_means_bit_for_bit_but_for_costs(column: str, value: float, same: bool) -> None:
     frame = digits(repetitions=2).assign(seconds=1.0, memory=2.0)
     other = frame.copy()
@@ -141,10 +165,23 @@ def test_another_status_or_fewer_steps_are_not_equal() -> None:
 
 def test_differences_by_hand() -> None:
     """Two points of one repetition count once; the last step counts alone."""
-    rows = [{"trial": f"{point}{repetition}", "method": "m", "x": point, "repetition": repetition, "status": "done", "step": step,
-             "score": step * (10.0 * point + repetition)} for point in (1, 2) for repetition in range(3) for step in (0, 1)]
+    rows = [
+        {
+            "trial": f"{point}{repetition}",
+            "method": "m",
+            "x": point,
+            "repetition": repetition,
+            "status": "done",
+            "step": step,
+            "score": step * (10.0 * point + repetition),
+        }
+        for point in (1, 2)
+        for repetition in range(3)
+        for step in (0, 1)
+    ]
     a = pd.DataFrame(rows)
-    b = a.assign(score=a["score"] + a["step"] * (a["x"] + a["repetition"]))  # + 1.5 + repetition, as a mean over points
+    # + 1.5 + repetition, as a mean over points
+    b = a.assign(score=a["score"] + a["step"] * (a["x"] + a["repetition"]))
     pairs = match(trials_of(a), trials_of(b), ["method", "x"]).pairs
     [row] = differences(pairs, a, b, Design((), "method"), ["score"]).to_dict("records")
     assert (row["method"], row["metric"], row["trials"], row["n"]) == ("m", "score", 6, 3)
@@ -161,11 +198,15 @@ def test_p_is_what_all_sign_patterns_give_and_holm_is_worked_by_hand() -> None:
     noise |= {trial: 0.03 + abs(of) for trial, of in noise.items() if "l2sp" in trial}
     other = frame.assign(**{MISSING: frame[MISSING] + frame["trial"].map(noise)})
     pairs = match(trials_of(frame), trials_of(other), VARIED).pairs
-    found = differences(pairs, frame, other, design(VARIED[:3], VARIED[:3]), [MISSING]).set_index("method")
+    found = differences(pairs, frame, other, design(VARIED[:3], VARIED[:3]), [MISSING]).set_index(
+        "method"
+    )
     for method in ("plain", "l2sp"):
         mine = np.array([of for trial, of in noise.items() if f"/{method}/" in trial])
         sums = [abs(np.dot(signs, mine)) for signs in itertools.product([-1, 1], repeat=7)]
-        assert found.loc[method, "p"] == pytest.approx(np.mean(np.array(sums) >= abs(mine.sum()) - 1e-12))
+        assert found.loc[method, "p"] == pytest.approx(
+            np.mean(np.array(sums) >= abs(mine.sum()) - 1e-12)
+        )
     low, high = sorted(found["p"])
     assert sorted(found["p_holm"]) == pytest.approx([min(1, 2 * low), max(min(1, 2 * low), high)])
     assert found.loc["l2sp", "verdict"] == "higher"
@@ -178,7 +219,8 @@ def test_failed_trials_have_no_difference_and_equal_ones_say_so() -> None:
     pairs = match(trials, failed, VARIED).pairs
     found = differences(pairs, frame, frame, design(VARIED[:3], VARIED[:3]), [SEEN])
     assert found[["method", "n", "difference", "p", "verdict"]].to_dict("records") == [
-        {"method": "l2sp", "n": 6, "difference": 0.0, "p": 1.0, "verdict": "equal"}]
+        {"method": "l2sp", "n": 6, "difference": 0.0, "p": 1.0, "verdict": "equal"}
+    ]
 
 
 # Studies
@@ -188,15 +230,30 @@ STUDY = "task: toy\ngrid: {x: [0.1, 0.5]}\nfixed: {y: 0.5}\nrepetitions: 3\nsele
 Write = Callable[..., Path]
 
 
-def fill(study: Study, folder: Path, *, shift: float = 0.0, status: str = "done", **more: Any) -> None:
+def fill(
+    study: Study, folder: Path, *, shift: float = 0.0, status: str = "done", **more: Any
+) -> None:
     """Records of every trial of the study, as a launch leaves them."""
     ledger = Ledger(Store(folder))
     for point, repetition, trial in plan(study).trials():
         score = 0.5 + 0.1 * repetition + shift * (repetition + 1) / 3
         rows = [{"step": step, SEEN: score, MISSING: 1 - score, "seconds": 0.1} for step in (0, 1)]
-        record = Record(trial, "trial", status, study.task, json.dumps(point.config), repetition, sweep=point.sweep,
-                        point=point.id, point_index=point.index, steps=len(rows), started=50.0, ended=100.0, commit="a" * 40,
-                        dirty=False)
+        record = Record(
+            trial,
+            "trial",
+            status,
+            study.task,
+            json.dumps(point.config),
+            repetition,
+            sweep=point.sweep,
+            point=point.id,
+            point_index=point.index,
+            steps=len(rows),
+            started=50.0,
+            ended=100.0,
+            commit="a" * 40,
+            dirty=False,
+        )
         ledger.append(replace(record, **more), rows)
 
 
@@ -218,7 +275,9 @@ def test_the_same_study_in_two_folders(study: Study, tmp_path: Path) -> None:
 def test_a_change_comes_out(study: Study, tmp_path: Path) -> None:
     fill(study, tmp_path / "one")
     fill(study, tmp_path / "two", shift=0.03)
-    found = compare(study, results=str(tmp_path / "one"), results_b=str(tmp_path / "two"), columns=[SEEN])
+    found = compare(
+        study, results=str(tmp_path / "one"), results_b=str(tmp_path / "two"), columns=[SEEN]
+    )
     assert (found.matched, found.equal) == (6, 0)
     assert found.table["difference"].tolist() == pytest.approx([0.02, 0.02])
     assert found.table["x"].tolist() == [0.1, 0.5]
@@ -227,13 +286,23 @@ def test_a_change_comes_out(study: Study, tmp_path: Path) -> None:
     assert "6 differ" in found.lines()[0]
 
 
-def test_two_studies_are_matched_by_what_they_share(study: Study, study_file: Write, tmp_path: Path) -> None:
+def test_two_studies_are_matched_by_what_they_share(
+    study: Study, study_file: Write, tmp_path: Path
+) -> None:
     """What one study varies and the other fixes is read from its config."""
-    other = read(study_file("task: toy\ngrid: {x: [0.5, 0.9], y: [0.2, 0.5]}\nfixed: {steps: 5}\nrepetitions: 2\n", "b.yaml"))
+    other = read(
+        study_file(
+            "task: toy\ngrid: {x: [0.5, 0.9], y: [0.2, 0.5]}\nfixed: {steps: 5}\nrepetitions: 2\n",
+            "b.yaml",
+        )
+    )
     fill(study, tmp_path / "results")
     fill(other, tmp_path / "results")
     found = compare(study, other, str(tmp_path / "results"))
-    assert found.trials[["x", "y", "repetition"]].to_numpy().tolist() == [[0.5, 0.5, 0], [0.5, 0.5, 1]]
+    assert found.trials[["x", "y", "repetition"]].to_numpy().tolist() == [
+        [0.5, 0.5, 0],
+        [0.5, 0.5, 1],
+    ]
     assert (len(found.only_a), len(found.only_b)) == (4, 6)
     assert any("only in A: 4 trials (x=0.1 y=0.5 repetition=0" in line for line in found.lines())
 
@@ -247,11 +316,19 @@ def test_two_states_of_one_study(study: Study, tmp_path: Path) -> None:
     fill(study, tmp_path, started=1e9, ended=1e9)
     fill(study, tmp_path, shift=0.3, started=2e9, ended=2e9, commit="b" * 40)
     Ledger(Store(tmp_path)).compact()
-    for words in ({"before": "2020-01-01"}, {"before": "2020-01-01T00:00:00+02:00"}, {"commit": "aaaa"}):
+    for words in (
+        {"before": "2020-01-01"},
+        {"before": "2020-01-01T00:00:00+02:00"},
+        {"commit": "aaaa"},
+    ):
         found = states(study, tmp_path, **words)
         assert (found.matched, found.equal) == (6, 0)
-        assert found.table.loc[found.table["metric"] == SEEN, "difference"].tolist() == pytest.approx([0.2, 0.2])
-    assert states(study, tmp_path, commit="bbb").table["difference"].tolist()[0] == pytest.approx(-0.2)
+        assert found.table.loc[
+            found.table["metric"] == SEEN, "difference"
+        ].tolist() == pytest.approx([0.2, 0.2])
+    assert states(study, tmp_path, commit="bbb").table["difference"].tolist()[0] == pytest.approx(
+        -0.2
+    )
 
 
 def test_a_trial_that_failed_before_and_is_done_since(study: Study, tmp_path: Path) -> None:
@@ -262,25 +339,52 @@ def test_a_trial_that_failed_before_and_is_done_since(study: Study, tmp_path: Pa
     assert any("6 failed in A and done in B" in line for line in found.lines())
 
 
-def test_states_without_a_common_trial_say_what_to_do(study: Study, study_file: Write, tmp_path: Path) -> None:
-    fill(read(study_file(STUDY.replace("repetitions: 3", "repetitions: 2"), "first.yaml")), tmp_path, ended=1e9)
+def test_states_without_a_common_trial_say_what_to_do(
+    study: Study, study_file: Write, tmp_path: Path
+) -> None:
+    fill(
+        read(study_file(STUDY.replace("repetitions: 3", "repetitions: 2"), "first.yaml")),
+        tmp_path,
+        ended=1e9,
+    )
     for point, repetition, trial in plan(study).trials():
         if repetition == 2:
-            record = Record(trial, "trial", "done", "toy", json.dumps(point.config), 2, sweep=point.sweep, point=point.id,
-                            ended=2e9, steps=1)
+            record = Record(
+                trial,
+                "trial",
+                "done",
+                "toy",
+                json.dumps(point.config),
+                2,
+                sweep=point.sweep,
+                point=point.id,
+                ended=2e9,
+                steps=1,
+            )
             Ledger(Store(tmp_path)).append(record, [{"step": 0, SEEN: 0.5}])
     found = states(study, tmp_path, before="2020-01-01")
     assert (found.matched, len(found.only_a), len(found.only_b)) == (0, 4, 2)
     assert "--results-b" in "\n".join(found.lines())
 
 
-@pytest.mark.parametrize(("words", "told"), [
-    ({}, "nothing to compare"), ({"before": "soon"}, "2026-11-01"), ({"before": "1990-01-01"}, "no trial of study"),
-    ({"commit": "c0ffee"}, "no trial ran at it"), ({"before": "2020-01-01", "commit": "a"}, "one of them"),
-    ({"commit": "a", "results_b": "there"}, "leave out"), ({"results_b": "nowhere"}, "no trial of study"),
-])
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ({}, "nothing to compare"),
+        ({"before": "soon"}, "2026-11-01"),
+        ({"before": "1990-01-01"}, "no trial of study"),
+        ({"commit": "c0ffee"}, "no trial ran at it"),
+        ({"before": "2020-01-01", "commit": "a"}, "one of them"),
+        ({"commit": "a", "results_b": "there"}, "leave out"),
+        ({"results_b": "nowhere"}, "no trial of study"),
+    ],
+)
 def test_mistakes_are_told(
-    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: dict[str, str], told: str,
+    study: Study,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: dict[str, str],
+    told: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     fill(study, tmp_path / "results")
@@ -292,11 +396,21 @@ def test_a_column_that_is_not_there_is_told_with_what_is(study: Study, tmp_path:
     fill(study, tmp_path / "one")
     fill(study, tmp_path / "two")
     with pytest.raises(HtsweepError, match=f"did you mean '{SEEN}'"):
-        compare(study, results=str(tmp_path / "one"), results_b=str(tmp_path / "two"), columns=["test/sen_accuracy"])
+        compare(
+            study,
+            results=str(tmp_path / "one"),
+            results_b=str(tmp_path / "two"),
+            columns=["test/sen_accuracy"],
+        )
     assert issubclass(LedgerError, HtsweepError)
 
 
-def test_the_command(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(
+    study: Study,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.chdir(tmp_path)
     fill(study, tmp_path / "results")
     fill(study, tmp_path / "after", shift=0.01)

@@ -15,8 +15,10 @@ from htsweep.report import build
 from htsweep.results.estimate import estimate
 from htsweep.study.schema import Study
 
-STAGED = ("task: large_tasks:merging\ngrid: {b: [1, 2]}\nrepetitions: 3\n"
-          "search: {spaces: {all: {a: [0.1, 0.2, 0.9, 1.1, 2.6], c: [x, y]}}}\n")
+STAGED = (
+    "task: large_tasks:merging\ngrid: {b: [1, 2]}\nrepetitions: 3\n"
+    "search: {spaces: {all: {a: [0.1, 0.2, 0.9, 1.1, 2.6], c: [x, y]}}}\n"
+)
 
 
 @pytest.fixture
@@ -32,12 +34,25 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def told(found: Any) -> Mapping[str, Any]:
-    keys = ("trials", "trials_done", "trials_failed", "trials_to_run", "points", "stages", "stages_done", "stages_to_run",
-            "compute_hours", "compute_hours_basis", "repetitions")
+    keys = (
+        "trials",
+        "trials_done",
+        "trials_failed",
+        "trials_to_run",
+        "points",
+        "stages",
+        "stages_done",
+        "stages_to_run",
+        "compute_hours",
+        "compute_hours_basis",
+        "repetitions",
+    )
     return {key: getattr(found, key) for key in keys}
 
 
-@pytest.mark.parametrize("text", [BILLION, MILLION, MERGED, "task: toy\ngrid: {x: [0.1, 0.2]}\nrepetitions: 500000000\n"])
+@pytest.mark.parametrize(
+    "text", [BILLION, MILLION, MERGED, "task: toy\ngrid: {x: [0.1, 0.2]}\nrepetitions: 500000000\n"]
+)
 def test_plan_launch_and_status_agree_on_a_study_of_any_size(
     study: Callable[..., Study], tmp_path: Path, built: Built, text: str
 ) -> None:
@@ -52,12 +67,17 @@ def test_plan_launch_and_status_agree_on_a_study_of_any_size(
     assert before.exact == after.exact == stands.exact
     assert done.agenda.exact >= before.exact
     assert ("at most" in after.lines()[0]) == ("at most" in stands.lines()[1]) == (not before.exact)
-    # To count takes 20,000 points each time. A launch looks 10,000 ahead, and further where points mean the same.
+    # To count takes 20,000 points each time. A launch looks 10,000 ahead, and further where points
+    # mean the same.
     assert built.points <= 250_000
     tables = results.load(study(text), folder)
     assert [len(one["trial"].unique()) for one in tables] == [5, 5]
     again = launch(study(text, "budget.trials=7"), folder, on="inline", mirror=None)
-    assert (again.agenda.reused, again.agenda.done["trial done"], again.agenda.left) == (5, 2, before.trials - 7)
+    assert (again.agenda.reused, again.agenda.done["trial done"], again.agenda.left) == (
+        5,
+        2,
+        before.trials - 7,
+    )
 
 
 def test_a_large_study_that_is_done_has_nothing_left(
@@ -66,10 +86,16 @@ def test_a_large_study_that_is_done_has_nothing_left(
     """A random search comes by the same points again: how often is only known once it was walked."""
     monkeypatch.setattr("htsweep.results.estimate.MOST_LISTED", 0)
     monkeypatch.setattr("htsweep.planning.plan.MOST_LISTED", 0)
-    text = ("task: toy\nfixed: {steps: 0}\nsearch: {sampler: random, trials: 60, spaces: {all: {x: [0.1, 0.2, 0.3, 0.4, 0.5], "
-            "y: [0.1, 0.2, 0.3], noise: [0.0, 0.01, 0.02, 0.03]}}}\n")
+    text = (
+        "task: toy\nfixed: {steps: 0}\nsearch: {sampler: random, trials: 60, spaces: {all: {x: "
+        "[0.1, 0.2, 0.3, 0.4, 0.5], "
+        "y: [0.1, 0.2, 0.3], noise: [0.0, 0.01, 0.02, 0.03]}}}\n"
+    )
     folder = str(tmp_path / "results")
-    assert (estimate(study(text), folder).trials, estimate(study(text), folder).exact) == (60, False)
+    assert (estimate(study(text), folder).trials, estimate(study(text), folder).exact) == (
+        60,
+        False,
+    )
     done = launch(study(text), folder, on="inline", mirror=None)
     different = done.agenda.done["trial done"]
     assert 30 < different < 50
@@ -86,7 +112,12 @@ def test_the_same_is_said_of_what_is_listed_and_of_what_is_not(
     folder = str(tmp_path / "results")
     launch(study(STAGED, "budget.trials=17"), folder, on="inline", mirror=None)
     listed = estimate(study(STAGED), folder)
-    assert (listed.trials, listed.trials_done, listed.trials_to_run, listed.exact) == (36, 17, 19, True)
+    assert (listed.trials, listed.trials_done, listed.trials_to_run, listed.exact) == (
+        36,
+        17,
+        19,
+        True,
+    )
     assert (listed.stages, listed.stages_done, listed.stages_to_run) == (9, 9, 0)
     assert listed.compute_hours is not None
     counted = status(study(STAGED), folder)
@@ -94,13 +125,18 @@ def test_the_same_is_said_of_what_is_listed_and_of_what_is_not(
     monkeypatch.setattr("htsweep.planning.plan.MOST_LISTED", 0)
     walked = estimate(study(STAGED), folder)
     # It is counted nevertheless: a walk of so few points takes no time.
-    assert told(walked) == {**told(listed), "compute_hours": pytest.approx(listed.compute_hours, rel=0.3)}
+    assert told(walked) == {
+        **told(listed),
+        "compute_hours": pytest.approx(listed.compute_hours, rel=0.3),
+    }
     assert status(study(STAGED), folder) == counted
     for mine, theirs in zip(results.load(study(STAGED), folder), tables, strict=True):
         assert mine.equals(theirs)
 
 
-def test_stages_that_are_to_run_are_those_that_a_trial_waits_for(study: Callable[..., Study], tmp_path: Path) -> None:
+def test_stages_that_are_to_run_are_those_that_a_trial_waits_for(
+    study: Callable[..., Study], tmp_path: Path
+) -> None:
     folder = tmp_path / "results"
     found = estimate(study(STAGED), str(folder))
     assert (found.stages, found.stages_done, found.stages_to_run) == (9, 0, 9)
@@ -111,18 +147,27 @@ def test_stages_that_are_to_run_are_those_that_a_trial_waits_for(study: Callable
 
 def test_what_no_repetitions_can_show_is_said(study: Callable[..., Study], tmp_path: Path) -> None:
     values = [round(0.0001 * number, 4) for number in range(6_000)]
-    found = estimate(study(f"task: toy\ngrid: {{x: {values}}}\nrepetitions: 2000\n"), str(tmp_path / "results"))
+    found = estimate(
+        study(f"task: toy\ngrid: {{x: {values}}}\nrepetitions: 2000\n"), str(tmp_path / "results")
+    )
     assert (found.comparisons, found.repetitions_for_all, found.smallest_p) == (5_999, None, 1e-5)
-    assert found.lines()[-1] == ("test    2000 repetitions: a paired test can reach p = 1e-05; corrected for 5999 comparisons "
-                                 "(Holm), no number of repetitions reaches p < 0.05")
+    assert found.lines()[-1] == (
+        "test    2000 repetitions: a paired test can reach p = 1e-05; corrected for 5999 "
+        "comparisons "
+        "(Holm), no number of repetitions reaches p < 0.05"
+    )
 
 
-def test_a_report_says_how_much_of_a_search_has_not_begun(study: Callable[..., Study], tmp_path: Path) -> None:
+def test_a_report_says_how_much_of_a_search_has_not_begun(
+    study: Callable[..., Study], tmp_path: Path
+) -> None:
     """Each point that has begun is whole, and yet not all is there."""
     folder = str(tmp_path / "results")
     few = "task: toy\nsearch: {sampler: random, trials: 9, spaces: {all: {x: {low: 0, high: 1}}}}\n"
-    for text, said in ((few, "- 4 more points of the searches: not run"),
-                       (BILLION, "- at most 999999995 more points of the searches: not run")):
+    for text, said in (
+        (few, "- 4 more points of the searches: not run"),
+        (BILLION, "- at most 999999995 more points of the searches: not run"),
+    ):
         launch(study(text, "budget.trials=5"), folder, on="inline", mirror=None)
         assert said in build.tell(study(text), folder)
         found = build.findings(study(text), folder)

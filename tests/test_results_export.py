@@ -24,14 +24,19 @@ def test_every_format_brings_back_the_numbers(frame: pd.DataFrame, tmp_path: Pat
     trials = trials_of(frame)
     paths = export(trials, frame, tmp_path, ["parquet", "csv", "json"])
     assert sorted(path.name for path in paths) == sorted(
-        f"{table}.{ending}" for table in ("trials", "measurements") for ending in ("parquet", "csv", "json"))
+        f"{table}.{ending}"
+        for table in ("trials", "measurements")
+        for ending in ("parquet", "csv", "json")
+    )
     plain = frame.drop(columns="test/curve_seen")
     parquet = pd.read_parquet(tmp_path / "measurements.parquet")
     csv = pd.read_csv(tmp_path / "measurements.csv", float_precision="round_trip")
     rows = json.loads((tmp_path / "measurements.json").read_text())
     for back in (parquet, csv, pd.DataFrame(rows)):
         assert back.columns.tolist() == frame.columns.tolist()
-        pd.testing.assert_frame_equal(back[plain.columns].astype(plain.dtypes), plain, check_exact=True)
+        pd.testing.assert_frame_equal(
+            back[plain.columns].astype(plain.dtypes), plain, check_exact=True
+        )
     assert parquet["test/curve_seen"][3].tolist() == rows[3]["test/curve_seen"] == [0.1, 3.0]
     assert json.loads(csv["test/curve_seen"][3]) == [0.1, 3.0]
     assert rows[0]["test/curve_seen"] is None
@@ -45,7 +50,9 @@ def test_only_what_is_asked_for_is_written(frame: pd.DataFrame, tmp_path: Path) 
 
 
 def test_a_factor_of_several_kinds_is_written_as_text(frame: pd.DataFrame, tmp_path: Path) -> None:
-    mixed = frame.assign(factor=pd.Series([1, "a", 0.5, True, None] * 3, dtype=object)[:len(frame)])
+    mixed = frame.assign(
+        factor=pd.Series([1, "a", 0.5, True, None] * 3, dtype=object)[: len(frame)]
+    )
     export(trials_of(frame), mixed, tmp_path, ["parquet"])
     back = pd.read_parquet(tmp_path / "measurements.parquet")["factor"]
     assert back[:4].tolist() == ["1", "a", "0.5", "true"]

@@ -31,27 +31,57 @@ Asked = Callable[..., pd.DataFrame]
 
 
 @pytest.fixture
-def study(study_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+def study(
+    study_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Study:
     """A study in the folder where one stands; one trial failed, and one number was not measured."""
     monkeypatch.chdir(tmp_path)
     study = read(study_file(TEXT))
     ledger = Ledger(Store("results"))
     for number, (point, repetition, trial) in enumerate(plan(study).trials()):
         seen = 0.5 + 0.3 * point.config["x"] - (point.config["y"] - 0.4) ** 2 + 0.01 * repetition
-        rows = [{"step": step, "validation/seen_accuracy": seen * step / 2, SEEN: seen * step / 2,
-                 CURVE: [seen, 0.0, float(step)], **({MISSING: 1 - seen} if repetition else {})} for step in range(3)]
+        rows = [
+            {
+                "step": step,
+                "validation/seen_accuracy": seen * step / 2,
+                SEEN: seen * step / 2,
+                CURVE: [seen, 0.0, float(step)],
+                **({MISSING: 1 - seen} if repetition else {}),
+            }
+            for step in range(3)
+        ]
         failed = number == 4
-        ledger.append(Record(trial, "trial", "failed" if failed else "done", "toy", json.dumps(point.config), repetition,
-                             sweep=point.sweep, point=point.id, point_index=point.index, steps=0 if failed else 3,
-                             reason="raised: of course" if failed else None, started=1.0, ended=2.0), [] if failed else rows)
+        ledger.append(
+            Record(
+                trial,
+                "trial",
+                "failed" if failed else "done",
+                "toy",
+                json.dumps(point.config),
+                repetition,
+                sweep=point.sweep,
+                point=point.id,
+                point_index=point.index,
+                steps=0 if failed else 3,
+                reason="raised: of course" if failed else None,
+                started=1.0,
+                ended=2.0,
+            ),
+            [] if failed else rows,
+        )
     return study
 
 
 def test_measurements_are_those_that_pandas_has(study: Study) -> None:
-    found = query(study, f'SELECT x, avg("{SEEN}") AS mean, count("{MISSING}") AS n FROM measurements GROUP BY x ORDER BY x')
+    found = query(
+        study,
+        f'SELECT x, avg("{SEEN}") AS mean, count("{MISSING}") AS n FROM measurements GROUP BY x '
+        "ORDER BY x",
+    )
     there = results.measurements(study).groupby("x")[[SEEN, MISSING]].agg(["mean", "count"])
     assert found["mean"].tolist() == pytest.approx(there[SEEN]["mean"].tolist())
-    assert found["n"].tolist() == there[MISSING]["count"].tolist()  # what is not measured is NULL, not NaN
+    # What is not measured is NULL, not NaN
+    assert found["n"].tolist() == there[MISSING]["count"].tolist()
 
 
 def test_trials_have_their_reasons(study: Study) -> None:
@@ -63,7 +93,9 @@ def test_trials_have_their_reasons(study: Study) -> None:
 
 def test_chosen_is_the_protocols_choice(study: Study) -> None:
     found = query(study, f'SELECT trial, step, "{SEEN}" AS seen FROM chosen ORDER BY trial')
-    expected = selection.choose(results.measurements(study), "seen_validation", 3).sort_values("trial")
+    expected = selection.choose(results.measurements(study), "seen_validation", 3).sort_values(
+        "trial"
+    )
     assert len(expected) == 9
     assert found["trial"].tolist() == expected["trial"].tolist()
     assert found["seen"].tolist() == expected[SEEN].tolist()
@@ -73,7 +105,9 @@ def test_points_are_means_over_whole_points_at_the_last_step(study: Study) -> No
     found = query(study, "SELECT * FROM points ORDER BY x, y")
     measured = results.measurements(study)
     last = measured[measured["step"] == 2]
-    expected = last.groupby(["x", "y"])[SEEN].agg(["mean", "count"]).query("count == 3").reset_index()
+    expected = (
+        last.groupby(["x", "y"])[SEEN].agg(["mean", "count"]).query("count == 3").reset_index()
+    )
     assert len(found) == len(expected) == 5  # one has a failed trial
     assert found[["x", "y"]].to_numpy().tolist() == expected[["x", "y"]].to_numpy().tolist()
     assert found[SEEN].tolist() == pytest.approx(expected["mean"].tolist())
@@ -83,22 +117,34 @@ def test_points_are_means_over_whole_points_at_the_last_step(study: Study) -> No
 
 
 def test_curves_are_lists(study: Study) -> None:
-    found = query(study, f'SELECT list_max("{CURVE}") AS top, len("{CURVE}") AS n, "{CURVE}" FROM measurements WHERE step = 2')
+    found = query(
+        study,
+        f'SELECT list_max("{CURVE}") AS top, len("{CURVE}") AS n, "{CURVE}" FROM measurements '
+        "WHERE step = 2",
+    )
     assert set(found["top"]) == {2.0}
     assert set(found["n"]) == {3}
     assert isinstance(found[CURVE][0], np.ndarray)
 
 
-@pytest.mark.parametrize("sql", [
-    f'SELECT "{SEEN}" FROM measurements', f'SELECT "{SEEN}" FROM chosen',
-    f'WITH a AS (SELECT "{SEEN}" AS s FROM points) SELECT s FROM a',
-    "SELECT count(*) FROM measurements",
-])
-def test_only_the_columns_that_are_named_are_read(study: Study, monkeypatch: pytest.MonkeyPatch, sql: str) -> None:
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f'SELECT "{SEEN}" FROM measurements',
+        f'SELECT "{SEEN}" FROM chosen',
+        f'WITH a AS (SELECT "{SEEN}" AS s FROM points) SELECT s FROM a',
+        "SELECT count(*) FROM measurements",
+    ],
+)
+def test_only_the_columns_that_are_named_are_read(
+    study: Study, monkeypatch: pytest.MonkeyPatch, sql: str
+) -> None:
     asked: list[list[str] | None] = []
     whole = results.load
 
-    def load(study: Study, place: str, wanted: list[str] | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def load(
+        study: Study, place: str, wanted: list[str] | None
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
         asked.append(wanted)
         return whole(study, place, wanted)
 
@@ -110,11 +156,20 @@ def test_only_the_columns_that_are_named_are_read(study: Study, monkeypatch: pyt
     assert not {MISSING, CURVE} & set(wanted)
 
 
-@pytest.mark.parametrize("sql", [
-    "SELECT * FROM measurements", "FROM measurements", "DESCRIBE measurements", "SELECT COLUMNS('test/.*') FROM measurements",
-    "SELECT m.* FROM measurements m", f'SELECT "{SEEN.upper()}" FROM MEASUREMENTS', "SUMMARIZE measurements",
-    f'SELECT a."{SEEN}" FROM measurements a NATURAL JOIN measurements b', "WITH a AS (FROM measurements) SELECT count(*) FROM a",
-])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM measurements",
+        "FROM measurements",
+        "DESCRIBE measurements",
+        "SELECT COLUMNS('test/.*') FROM measurements",
+        "SELECT m.* FROM measurements m",
+        f'SELECT "{SEEN.upper()}" FROM MEASUREMENTS',
+        "SUMMARIZE measurements",
+        f'SELECT a."{SEEN}" FROM measurements a NATURAL JOIN measurements b',
+        "WITH a AS (FROM measurements) SELECT count(*) FROM a",
+    ],
+)
 def test_whatever_may_mean_all_columns_has_them(study: Study, sql: str) -> None:
     found = query(study, sql)
     assert len(found)
@@ -122,11 +177,26 @@ def test_whatever_may_mean_all_columns_has_them(study: Study, sql: str) -> None:
         assert {SEEN, MISSING, CURVE} <= set(found)
 
 
-@pytest.mark.parametrize("sql", [
-    "INSERT INTO trials VALUES (1)", "CREATE TABLE x AS SELECT 1", "DROP VIEW trials", "ATTACH 'other.db'",
-    "COPY trials TO 'out.csv'", "PRAGMA version", "SET threads = 1", "INSTALL httpfs", "LOAD httpfs", "CHECKPOINT",
-    "EXPORT DATABASE 'x'", "UPDATE trials SET status = 'done'", "DELETE FROM trials", "CALL pragma_version()", "USE memory",
-])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO trials VALUES (1)",
+        "CREATE TABLE x AS SELECT 1",
+        "DROP VIEW trials",
+        "ATTACH 'other.db'",
+        "COPY trials TO 'out.csv'",
+        "PRAGMA version",
+        "SET threads = 1",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "CHECKPOINT",
+        "EXPORT DATABASE 'x'",
+        "UPDATE trials SET status = 'done'",
+        "DELETE FROM trials",
+        "CALL pragma_version()",
+        "USE memory",
+    ],
+)
 def test_a_query_only_reads(study: Study, sql: str, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(HtsweepError, match="a query only reads"):
@@ -134,11 +204,18 @@ def test_a_query_only_reads(study: Study, sql: str, tmp_path: Path) -> None:
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("sql", [
-    "SELECT * FROM read_csv('study.yaml')", "SELECT * FROM 'study.yaml'", "SELECT * FROM read_text('study.yaml')",
-    "SELECT * FROM glob('*')", "SELECT * FROM read_parquet('results/trials/*.parquet')", "SELECT * FROM secret_frame",
-    "SELECT * FROM read_csv('http://127.0.0.1:1/x.csv')",
-])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_csv('study.yaml')",
+        "SELECT * FROM 'study.yaml'",
+        "SELECT * FROM read_text('study.yaml')",
+        "SELECT * FROM glob('*')",
+        "SELECT * FROM read_parquet('results/trials/*.parquet')",
+        "SELECT * FROM secret_frame",
+        "SELECT * FROM read_csv('http://127.0.0.1:1/x.csv')",
+    ],
+)
 def test_a_query_reaches_no_file_and_no_variable(study: Study, sql: str) -> None:
     secret_frame = pd.DataFrame({"a": [1]})
     with pytest.raises(HtsweepError, match=r"disabled by configuration|does not exist"):
@@ -149,34 +226,52 @@ def test_a_query_reaches_no_file_and_no_variable(study: Study, sql: str) -> None
 def test_the_ledger_is_untouched(study: Study) -> None:
     before = {path: path.read_bytes() for path in Path("results").rglob("*") if path.is_file()}
     query(study, "SELECT * FROM trials, points, chosen, measurements LIMIT 1")
-    assert {path: path.read_bytes() for path in Path("results").rglob("*") if path.is_file()} == before
+    assert {
+        path: path.read_bytes() for path in Path("results").rglob("*") if path.is_file()
+    } == before
 
 
-@pytest.mark.parametrize(("sql", "words"), [
-    (f'SELECT "{SEEN[:-1]}" FROM measurements', f"did you mean '{SEEN}'"), ("SELECT statis FROM trials", "did you mean 'status'"),
-    ("SELECT * FROM trails", "did you mean 'trials'"), (f"SELECT {SEEN} FROM chosen", "needs double quotes"),
-    ("SELEC 1", "syntax error"), ("SELECT 1; SELECT 2", "holds 2 statements"), ("-- nothing", "holds 0 statements"),
-    ("SELECT 'a' + 1", "Binder Error"), ("SELECT CAST('a' AS INT)", "Conversion Error"),
-])
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        (f'SELECT "{SEEN[:-1]}" FROM measurements', f"did you mean '{SEEN}'"),
+        ("SELECT statis FROM trials", "did you mean 'status'"),
+        ("SELECT * FROM trails", "did you mean 'trials'"),
+        (f"SELECT {SEEN} FROM chosen", "needs double quotes"),
+        ("SELEC 1", "syntax error"),
+        ("SELECT 1; SELECT 2", "holds 2 statements"),
+        ("-- nothing", "holds 0 statements"),
+        ("SELECT 'a' + 1", "Binder Error"),
+        ("SELECT CAST('a' AS INT)", "Conversion Error"),
+    ],
+)
 def test_mistakes_are_told_with_the_names_there_are(study: Study, sql: str, words: str) -> None:
     with pytest.raises(HtsweepError, match=words):
         query(study, sql)
 
 
 def test_factors_of_several_kinds_are_text(study_file: Callable[..., Path], tmp_path: Path) -> None:
-    (tmp_path / "odd.py").write_text("def odd(config, workspace):\n    yield {'step': 0, 'a': 1.0}\n")
+    (tmp_path / "odd.py").write_text(
+        "def odd(config, workspace):\n    yield {'step': 0, 'a': 1.0}\n"
+    )
     study = read(study_file("task: odd:odd\ngrid: {depth: [1, deep, [1, 2]]}\n"))
     ledger = Ledger(Store(tmp_path / "results"))
     for point, repetition, trial in plan(study).trials():
-        record = Record(trial, "trial", "done", study.task, json.dumps(point.config), repetition, steps=1)
+        record = Record(
+            trial, "trial", "done", study.task, json.dumps(point.config), repetition, steps=1
+        )
         ledger.append(record, [{"step": 0, "a": 1.0}])
     found = query(study, "SELECT depth FROM trials ORDER BY depth", str(tmp_path / "results"))
     assert found["depth"].tolist() == ["1", "[1, 2]", "deep"]
 
 
-def test_a_study_that_has_not_run_has_no_rows(study_file: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_study_that_has_not_run_has_no_rows(
+    study_file: Callable[..., Path], tmp_path: Path
+) -> None:
     study = read(study_file("task: toy\ngrid: {x: [0.3]}\n"))
-    assert query(study, "SELECT count(*) AS n FROM trials", str(tmp_path / "none"))["n"].tolist() == [0]
+    assert query(study, "SELECT count(*) AS n FROM trials", str(tmp_path / "none"))[
+        "n"
+    ].tolist() == [0]
     assert query(study, "SELECT * FROM measurements", str(tmp_path / "none")).empty
 
 
@@ -211,7 +306,10 @@ def test_what_there_is_to_ask(study: Study) -> None:
 
 
 def test_the_command_and_the_verb(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
-    for words, said in ((["SELECT count(*) AS n FROM trials", "--format", "json"], '"n": 18'), ([], "measurements: ")):
+    for words, said in (
+        (["SELECT count(*) AS n FROM trials", "--format", "json"], '"n": 18'),
+        ([], "measurements: "),
+    ):
         with pytest.raises(SystemExit) as ended:
             main(["query", str(study.file), *words])
         assert not ended.value.code

@@ -54,7 +54,9 @@ def study(study_file: Callable[..., Path], tmp_path: Path) -> Callable[..., Stud
 @pytest.fixture
 def run(study: Callable[..., Study], tmp_path: Path) -> Callable[..., Launched]:
     def go(*overrides: str, folder: str = "results", without: bool = False) -> Launched:
-        return launch(study(*overrides, without=without), str(tmp_path / folder), on="inline", mirror=None)
+        return launch(
+            study(*overrides, without=without), str(tmp_path / folder), on="inline", mirror=None
+        )
 
     return go
 
@@ -69,21 +71,35 @@ def ids(planned: Plan) -> set[str]:
 
 
 def numbers(study: Study, folder: Path, **options: Any) -> list[dict[str, Any]]:
-    return results.load(study, str(folder), **options)[1].sort_values(["trial", "step"]).to_dict("records")
+    return (
+        results.load(study, str(folder), **options)[1]
+        .sort_values(["trial", "step"])
+        .to_dict("records")
+    )
 
 
 def dropped(verdicts: tuple[screen.Verdict, ...]) -> list[str]:
     return [verdict.pair.label for verdict in verdicts if not verdict.kept]
 
 
-# -- what is decided -------------------------------------------------------------------------------------------------------
+# -- what is decided
+# -------------------------------------------------------------------------------------------------------
 
-VALUES = st.dictionaries(st.text("abcdefgh", min_size=1, max_size=2), st.tuples(
-    st.one_of(st.none(), st.integers(-3, 3).map(float)), st.sampled_from(["uci", "usps"])), max_size=9)
+VALUES = st.dictionaries(
+    st.text("abcdefgh", min_size=1, max_size=2),
+    st.tuples(
+        st.one_of(st.none(), st.integers(-3, 3).map(float)), st.sampled_from(["uci", "usps"])
+    ),
+    max_size=9,
+)
 
 
-def split(drawn: Mapping[str, tuple[float | None, str]]) -> tuple[dict[str, float | None], dict[str, str]]:
-    return {pair: value for pair, (value, _) in drawn.items()}, {pair: target for pair, (_, target) in drawn.items()}
+def split(
+    drawn: Mapping[str, tuple[float | None, str]],
+) -> tuple[dict[str, float | None], dict[str, str]]:
+    return {pair: value for pair, (value, _) in drawn.items()}, {
+        pair: target for pair, (_, target) in drawn.items()
+    }
 
 
 @given(VALUES, st.integers(1, 5))
@@ -93,26 +109,47 @@ def test_the_best_of_each_target_are_kept_with_ties_and_whatever_is_unknown(
     values, targets = split(drawn)
     kept = decide(values, targets, keep, None)
     for pair, value in values.items():
-        better = [other for other, its in values.items()
-                  if targets[other] == targets[pair] and value is not None and its is not None and its > value]
+        better = [
+            other
+            for other, its in values.items()
+            if targets[other] == targets[pair]
+            and value is not None
+            and its is not None
+            and its > value
+        ]
         assert (pair in kept) == (value is None or len(better) < keep)
     assert kept <= decide(values, targets, keep + 1, None) <= decide(values, targets, "all", None)
     assert decide(values, targets, "all", None) == set(values)
 
 
 @given(VALUES, st.floats(0, 5), st.floats(0, 5))
-def test_a_margin_keeps_what_is_near_the_best(drawn: dict[str, tuple[float | None, str]], margin: float, more: float) -> None:
+def test_a_margin_keeps_what_is_near_the_best(
+    drawn: dict[str, tuple[float | None, str]], margin: float, more: float
+) -> None:
     values, targets = split(drawn)
     kept = decide(values, targets, None, margin)
     for pair, value in values.items():
-        best = max((its for other, its in values.items() if its is not None and targets[other] == targets[pair]), default=None)
+        best = max(
+            (
+                its
+                for other, its in values.items()
+                if its is not None and targets[other] == targets[pair]
+            ),
+            default=None,
+        )
         assert (pair in kept) == (value is None or best is None or best - value <= margin)
     assert kept <= decide(values, targets, None, margin + more)
 
 
-@given(VALUES, st.one_of(st.tuples(st.integers(1, 5), st.none()), st.tuples(st.none(), st.floats(0, 5))), st.data())
+@given(
+    VALUES,
+    st.one_of(st.tuples(st.integers(1, 5), st.none()), st.tuples(st.none(), st.floats(0, 5))),
+    st.data(),
+)
 def test_what_is_dropped_stays_dropped_when_more_is_known(
-    drawn: dict[str, tuple[float | None, str]], rule: tuple[int | None, float | None], data: st.DataObject
+    drawn: dict[str, tuple[float | None, str]],
+    rule: tuple[int | None, float | None],
+    data: st.DataObject,
 ) -> None:
     values, targets = split(drawn)
     hidden = data.draw(st.sets(st.sampled_from(sorted(values)))) if values else set()
@@ -120,27 +157,42 @@ def test_what_is_dropped_stays_dropped_when_more_is_known(
     assert decide(values, targets, *rule) <= decide(before, targets, *rule)
 
 
-# -- pairs and the plan of their scores ----------------------------------------------------------------------------------
+# -- pairs and the plan of their scores
+# ----------------------------------------------------------------------------------
 
-def test_a_pair_is_what_the_scoring_task_is_told_whatever_the_method(study: Callable[..., Study]) -> None:
+
+def test_a_pair_is_what_the_scoring_task_is_told_whatever_the_method(
+    study: Callable[..., Study],
+) -> None:
     planned = plan(study())
     pairs = pairs_of(study(), planned.sweeps)
-    assert [pair.label for pair in pairs] == [f"domain={domain}, source={source}" for domain in ("uci", "usps")
-                                              for source in ("big", "mid", "small")]
+    assert [pair.label for pair in pairs] == [
+        f"domain={domain}, source={source}"
+        for domain in ("uci", "usps")
+        for source in ("big", "mid", "small")
+    ]
     assert [pair.target for pair in pairs] == ["uci"] * 3 + ["usps"] * 3
     assert [len(pair.sweeps) for pair in pairs] == [2] * 6
-    assert frozenset[str]().union(*(pair.sweeps for pair in pairs)) == {sweep.id for sweep in planned.sweeps}
+    assert frozenset[str]().union(*(pair.sweeps for pair in pairs)) == {
+        sweep.id for sweep in planned.sweeps
+    }
     # What a study leaves to its task's defaults is told as well.
     assert all(pair.given["depth"] == 3 for pair in pairs)
 
 
-def test_pairs_have_names_of_their_own_whatever_scores_are_asked_for(study: Callable[..., Study]) -> None:
+def test_pairs_have_names_of_their_own_whatever_scores_are_asked_for(
+    study: Callable[..., Study],
+) -> None:
     def names(*overrides: str) -> list[str]:
         one = study(*overrides)
         return [pair.id for pair in pairs_of(one, plan(one).sweeps)]
 
     assert len(set(names())) == 6
-    assert names() == names("screen.scores=[contrary, worth, shaky]") == names("screen.fixed.contrary.scale=2.0")
+    assert (
+        names()
+        == names("screen.scores=[contrary, worth, shaky]")
+        == names("screen.fixed.contrary.scale=2.0")
+    )
     assert not set(names()) & set(names("fixed.depth=4"))
 
 
@@ -158,13 +210,23 @@ def test_scores_are_the_trials_of_a_study_of_the_scoring_task(
     assert scored is not None
     assert one.screen is not None
     assert scored.trial_count == SCORES
-    alone = read(study_file(f"task: {one.screen.task}\ngrid: {{domain: [uci, usps], source: [big, mid, small], "
-                            "score: [worth, contrary]}\nrepetitions: 2\nfixed: {contrary.scale: 2.0}\n", "alone.yaml"))
+    alone = read(
+        study_file(
+            f"task: {one.screen.task}\ngrid: {{domain: [uci, usps], source: [big, mid, small], "
+            "score: [worth, contrary]}\nrepetitions: 2\nfixed: {contrary.scale: 2.0}\n",
+            "alone.yaml",
+        )
+    )
     assert ids(scored) == ids(plan(alone))
     assert {sweep.id for sweep in scored.sweeps} == {sweep.id for sweep in plan(alone).sweeps}
     # The source models are those of the study's own trials.
     stages = scored.stages((point, repetition) for point, repetition, _ in scored.trials())
-    assert stages.keys() == plan(one).stages((point, repetition) for point, repetition, _ in plan(one).trials()).keys()
+    assert (
+        stages.keys()
+        == plan(one)
+        .stages((point, repetition) for point, repetition, _ in plan(one).trials())
+        .keys()
+    )
     more = plan_of(plan(study("screen.repetitions=5")))
     assert more is not None
     assert more.trial_count == 60
@@ -177,7 +239,9 @@ def test_a_study_without_a_screen_has_none(study: Callable[..., Study], tmp_path
     assert list(screen.scores(one, str(tmp_path)).columns) == list(screen.COLUMNS)
 
 
-# -- launching -----------------------------------------------------------------------------------------------------------
+# -- launching
+# -----------------------------------------------------------------------------------------------------------
+
 
 def test_the_best_pairs_alone_are_run_and_a_second_launch_runs_nothing(
     run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path
@@ -188,15 +252,20 @@ def test_the_best_pairs_alone_are_run_and_a_second_launch_runs_nothing(
     # Three source models for both, each once a repetition.
     assert (done.scores.done["stage done"], done.agenda.done["stage done"]) == (6, 0)
     assert (done.spared, done.agenda.left, done.failed) == (4 * PER_PAIR, 0, 0)
-    assert dropped(done.verdicts) == [f"domain={domain}, source={source}" for domain in ("uci", "usps")
-                                      for source in ("mid", "small")]
+    assert dropped(done.verdicts) == [
+        f"domain={domain}, source={source}"
+        for domain in ("uci", "usps")
+        for source in ("mid", "small")
+    ]
     assert {row["source"] for row in numbers(study(), tmp_path / "results")} == {"big"}
     again = run()
     assert (ran(again), again.agenda.reused) == ((0, 0), 2 * PER_PAIR)
 
 
 def test_a_score_that_says_the_contrary_keeps_the_others(run: Callable[..., Launched]) -> None:
-    assert {label.partition("source=")[2] for label in dropped(run("screen.by=contrary").verdicts)} == {"big", "mid"}
+    assert {
+        label.partition("source=")[2] for label in dropped(run("screen.by=contrary").verdicts)
+    } == {"big", "mid"}
 
 
 def test_keeping_all_is_the_study_without_a_screen(
@@ -205,11 +274,17 @@ def test_keeping_all_is_the_study_without_a_screen(
     run(folder="plain", without=True)
     done = run("screen.keep=all", folder="all")
     assert (ran(done), done.spared) == ((SCORES, ALL), 0)
-    assert ids(screen.planned(study("screen.keep=all"), str(tmp_path / "all"))) == ids(plan(study(without=True)))
-    assert numbers(study(without=True), tmp_path / "plain") == numbers(study("screen.keep=all"), tmp_path / "all")
+    assert ids(screen.planned(study("screen.keep=all"), str(tmp_path / "all"))) == ids(
+        plan(study(without=True))
+    )
+    assert numbers(study(without=True), tmp_path / "plain") == numbers(
+        study("screen.keep=all"), tmp_path / "all"
+    )
 
 
-def test_raising_keep_only_adds(run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path) -> None:
+def test_raising_keep_only_adds(
+    run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path
+) -> None:
     run()
     before = ids(screen.planned(study(), str(tmp_path / "results")))
     two = run("screen.keep=2")
@@ -229,10 +304,14 @@ def test_a_pair_whose_score_fails_is_kept_and_told(
     done = run("screen.scores=[shaky]")
     assert ran(done) == (8, 4 * PER_PAIR)
     assert done.failed == 4
-    assert {verdict.pair.label for verdict in done.verdicts if verdict.value is None and verdict.kept} == {
-        "domain=uci, source=mid", "domain=usps, source=mid"}
+    assert {
+        verdict.pair.label for verdict in done.verdicts if verdict.value is None and verdict.kept
+    } == {"domain=uci, source=mid", "domain=usps, source=mid"}
     said = told(study("screen.scores=[shaky]"), Given("study.yaml"), done)
-    assert "  kept    domain=uci, source=mid: its shaky is not known, 0 of 2 repetitions have it" in said
+    assert (
+        "  kept    domain=uci, source=mid: its shaky is not known, 0 of 2 repetitions have it"
+        in said
+    )
     assert len(status(study("screen.scores=[shaky]"), str(tmp_path / "results")).failures) == 4
     (tmp_path / "mended").touch()
     # It runs again, and is dropped like any other: its trials are there by then.
@@ -261,11 +340,21 @@ def test_a_killed_launch_goes_on_where_it_was(
 ) -> None:
     """In the middle of the scores, and of the trials; six of the ends are of source models."""
     run(folder="whole")
-    code = ("import sys; sys.path.insert(0, sys.argv[3])\n"
-            "from test_results_screen import KilledAfter; from htsweep.launching import launch\n"
-            "from htsweep.planning.reading import read\n"
-            f"launch(read(sys.argv[1]), sys.argv[2], on='inline', mirror=None, watch=KilledAfter({ends}))\n")
-    words = [sys.executable, "-c", code, str(study().file), str(tmp_path / "killed"), str(Path(__file__).parent)]
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[3])\n"
+        "from test_results_screen import KilledAfter; from htsweep.launching import launch\n"
+        "from htsweep.planning.reading import read\n"
+        "launch(read(sys.argv[1]), sys.argv[2], on='inline', mirror=None, "
+        f"watch=KilledAfter({ends}))\n"
+    )
+    words = [
+        sys.executable,
+        "-c",
+        code,
+        str(study().file),
+        str(tmp_path / "killed"),
+        str(Path(__file__).parent),
+    ]
     assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
     rest = run(folder="killed")
     assert sum(ran(rest)) == SCORES + 2 * PER_PAIR - (ends - 6)
@@ -275,7 +364,13 @@ def test_a_killed_launch_goes_on_where_it_was(
 def test_an_interrupt_among_the_scores_ends_the_launch(
     run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path
 ) -> None:
-    done = launch(study(), str(tmp_path / "results"), on="inline", mirror=None, watch=KilledAfter(10, signal.SIGINT))
+    done = launch(
+        study(),
+        str(tmp_path / "results"),
+        on="inline",
+        mirror=None,
+        watch=KilledAfter(10, signal.SIGINT),
+    )
     assert (done.interrupted, done.agenda.closed, ran(done)[1]) == (True, "interrupted", 0)
     assert done.scores is not None
     assert done.scores.left > 0
@@ -283,7 +378,9 @@ def test_an_interrupt_among_the_scores_ends_the_launch(
     assert ran(run())[1] == 2 * PER_PAIR
 
 
-def test_budgets_hold_over_both_and_that_of_trials_counts_the_study_s_own(run: Callable[..., Launched]) -> None:
+def test_budgets_hold_over_both_and_that_of_trials_counts_the_study_s_own(
+    run: Callable[..., Launched],
+) -> None:
     done = run("budget.trials=3")
     assert ran(done) == (SCORES, 3)
     none = run("budget.wall_hours=0", folder="none")
@@ -291,24 +388,45 @@ def test_budgets_hold_over_both_and_that_of_trials_counts_the_study_s_own(run: C
     assert none.agenda.left == ALL
 
 
-def test_hours_that_scores_used_up_are_used_up(run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path) -> None:
+def test_hours_that_scores_used_up_are_used_up(
+    run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path
+) -> None:
     """As if the scores had been computed on a GPU, in two hours each."""
     scored = plan_of(plan(study()))
     assert scored is not None
     ledger = Ledger(Store(tmp_path / "results"))
     for point, repetition, trial in scored.trials():
-        ledger.append(Record(trial, "trial", "done", scored.task.name, json.dumps(dict(point.config)), repetition, gpu=1.0,
-                             seconds=7200.0, steps=1), [{"step": 0, "transferability": 0.5}])
+        ledger.append(
+            Record(
+                trial,
+                "trial",
+                "done",
+                scored.task.name,
+                json.dumps(dict(point.config)),
+                repetition,
+                gpu=1.0,
+                seconds=7200.0,
+                steps=1,
+            ),
+            [{"step": 0, "transferability": 0.5}],
+        )
     spent = 2 * SCORES
     done = run(f"budget.gpu_hours={spent}")
-    assert (ran(done), done.agenda.closed, done.agenda.left) == ((0, 0), f"budget of {spent} GPU hours", ALL)
+    assert (ran(done), done.agenda.closed, done.agenda.left) == (
+        (0, 0),
+        f"budget of {spent} GPU hours",
+        ALL,
+    )
     # All scores are equal: nothing is dropped.
     assert ran(run(f"budget.gpu_hours={spent + 1}")) == (0, ALL)
 
 
 @pytest.mark.ray
 def test_ray_and_inline_agree(
-    run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Launched],
+    study: Callable[..., Study],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     connections = []
     monkeypatch.setattr(launching, "Ray", lambda *words: connections.append(words) or Ray(*words))
@@ -318,26 +436,37 @@ def test_ray_and_inline_agree(
     assert len(connections) == 1  # one for both, and none where nothing is to do
     assert (ran(done), done.failed, done.spared) == ((SCORES, 2 * PER_PAIR), 0, 4 * PER_PAIR)
     assert numbers(study(), tmp_path / "ray") == numbers(study(), tmp_path / "inline")
-    both = [screen.scores(study(), str(tmp_path / folder)).drop(columns="seconds").to_dict("records")
-            for folder in ("ray", "inline")]
+    both = [
+        screen.scores(study(), str(tmp_path / folder)).drop(columns="seconds").to_dict("records")
+        for folder in ("ray", "inline")
+    ]
     assert both[0] == both[1]
 
 
 def test_an_adaptive_sampler_is_screened_as_well(
     run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path
 ) -> None:
-    search = ["search={sampler: tpe, trials: 3, spaces: {all: {rate: {low: 0.0, high: 0.5}}}}",
-              "objectives=[{metric: validation/seen_accuracy}]"]
-    assert "will spare 48 of 72 trials" in estimate(study(*search), str(tmp_path / "results")).lines()[1]
+    search = [
+        "search={sampler: tpe, trials: 3, spaces: {all: {rate: {low: 0.0, high: 0.5}}}}",
+        "objectives=[{metric: validation/seen_accuracy}]",
+    ]
+    assert (
+        "will spare 48 of 72 trials"
+        in estimate(study(*search), str(tmp_path / "results")).lines()[1]
+    )
     done = run(*search)
     assert (ran(done), done.spared) == ((SCORES, 24), 48)
     assert ran(run(*search)) == (0, 0)
     assert estimate(study(*search), str(tmp_path / "results")).trials_to_run == 0
 
 
-# -- tables and the mirror ----------------------------------------------------------------------------------------------
+# -- tables and the mirror
+# ----------------------------------------------------------------------------------------------
 
-def test_the_table_of_scores(run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path) -> None:
+
+def test_the_table_of_scores(
+    run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path
+) -> None:
     run()
     table = screen.scores(study(), str(tmp_path / "results"))
     assert set(table) >= {*screen.COLUMNS, "domain", "source", "part/worth"}
@@ -345,7 +474,9 @@ def test_the_table_of_scores(run: Callable[..., Launched], study: Callable[..., 
     worth = {"big": 0.9, "mid": 0.6, "small": 0.3}
     for row in table.to_dict("records"):
         sign = 1 if row["score"] == "worth" else -1
-        assert row["value"] == pytest.approx(sign * worth[row["source"]] + 0.001 * row["repetition"])
+        assert row["value"] == pytest.approx(
+            sign * worth[row["source"]] + 0.001 * row["repetition"]
+        )
         assert (row["target"], row["part/worth"]) == (row["domain"], worth[row["source"]])
         assert row["kept"] == (row["source"] == "big")
         assert row["seconds"] > 0
@@ -363,6 +494,8 @@ def test_scores_go_to_the_mirror_with_the_trials(
     rows = Ledger(Store(tmp_path / "results")).fresh(set())
     tags = [one.tags for row, measured in rows for one in process._runs(members, row, measured)]
     assert len(tags) == SCORES + 2 * PER_PAIR
-    assert sorted(one["score"] for one in tags if "score" in one) == ["contrary"] * 12 + ["worth"] * 12
+    assert (
+        sorted(one["score"] for one in tags if "score" in one) == ["contrary"] * 12 + ["worth"] * 12
+    )
     assert sorted(one["method"] for one in tags if "method" in one) == ["l2sp"] * 4 + ["plain"] * 4
     assert all(one["domain"] and one["source"] for one in tags)

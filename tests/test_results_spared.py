@@ -31,10 +31,14 @@ def study(study_file: Callable[..., Path], tmp_path: Path) -> Callable[..., Stud
 
 
 @pytest.fixture
-def run(study: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Launched]:
+def run(
+    study: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Launched]:
     # What a launch draws at its end is not looked at here, and takes longer than all else.
     monkeypatch.setattr("htsweep.launching._told", lambda *_: ((), ""))
-    return lambda *overrides: launch(study(*overrides), str(tmp_path / "results"), on="inline", mirror=None)
+    return lambda *overrides: launch(
+        study(*overrides), str(tmp_path / "results"), on="inline", mirror=None
+    )
 
 
 def screen_of(estimate: Estimate) -> dict[str, Any]:
@@ -46,28 +50,57 @@ def test_a_plan_says_what_is_spared_before_and_after(
     run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path
 ) -> None:
     before = estimate(study(), str(tmp_path / "results"))
-    assert before.lines()[1] == ("screen  worth, contrary over 6 pairs: 24 trials (0 done, 24 to run); keeps 1 of 3 for each of "
-                                 "2 targets by worth: will spare 16 of 24 trials, counted below until the scores are known")
+    assert before.lines()[1] == (
+        "screen  worth, contrary over 6 pairs: 24 trials (0 done, 24 to run); keeps 1 of 3 for "
+        "each of "
+        "2 targets by worth: will spare 16 of 24 trials, counted below until the scores are known"
+    )
     assert (before.trials, before.stages, before.stages_to_run) == (ALL, 6, 6)
     run()
     after = estimate(study(), str(tmp_path / "results"))
     assert after.lines()[1:3] == [
-        "screen  worth, contrary over 6 pairs: 24 trials (24 done, 0 to run); keeps 1 of 3 for each of 2 targets by worth: "
+        "screen  worth, contrary over 6 pairs: 24 trials (24 done, 0 to run); keeps 1 of 3 for "
+        "each of 2 targets by worth: "
         "spares 16 of 24 trials",
-        "        dropped domain=uci, source=mid: worth 0.6005, the best of uci has 0.9005"]
-    assert (after.trials, after.trials_done, after.trials_to_run, after.stages_to_run) == (2 * PER_PAIR, 8, 0, 0)
+        "        dropped domain=uci, source=mid: worth 0.6005, the best of uci has 0.9005",
+    ]
+    assert (after.trials, after.trials_done, after.trials_to_run, after.stages_to_run) == (
+        2 * PER_PAIR,
+        8,
+        0,
+        0,
+    )
     found = screen_of(after)
-    assert (found["spared"], found["all_trials"], found["trials_done"], len(found["dropped"])) == (16, 24, 24, 4)
-    assert found["dropped"][0] == {"domain": "uci", "source": "mid", "target": "uci", "value": pytest.approx(0.6005)}
+    assert (found["spared"], found["all_trials"], found["trials_done"], len(found["dropped"])) == (
+        16,
+        24,
+        24,
+        4,
+    )
+    assert found["dropped"][0] == {
+        "domain": "uci",
+        "source": "mid",
+        "target": "uci",
+        "value": pytest.approx(0.6005),
+    }
     assert estimate(study(without=True), str(tmp_path / "results")).screen is None
 
 
-def test_a_margin_cannot_say_beforehand_what_it_spares(study: Callable[..., Study], tmp_path: Path) -> None:
-    [_, line, *_] = estimate(study("screen.keep=null", "screen.margin=0.1"), str(tmp_path / "results")).lines()
-    assert "keeps those of 3 within 0.1 of the best for each of 2 targets by worth: may spare up to 16 of 24 trials" in line
+def test_a_margin_cannot_say_beforehand_what_it_spares(
+    study: Callable[..., Study], tmp_path: Path
+) -> None:
+    [_, line, *_] = estimate(
+        study("screen.keep=null", "screen.margin=0.1"), str(tmp_path / "results")
+    ).lines()
+    assert (
+        "keeps those of 3 within 0.1 of the best for each of 2 targets by worth: may spare up to "
+        "16 of 24 trials" in line
+    )
 
 
-def test_a_status_counts_the_scores(run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path) -> None:
+def test_a_status_counts_the_scores(
+    run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path
+) -> None:
     before = status(study(), str(tmp_path / "results"))
     assert (before.left, before.unfinished) == (ALL, ALL + SCORES)
     run()
@@ -77,10 +110,14 @@ def test_a_status_counts_the_scores(run: Callable[..., Launched], study: Callabl
     assert json.loads(after.json())["screen"]["spared"] == 16
 
 
-def test_a_launch_says_what_it_spared(run: Callable[..., Launched], study: Callable[..., Study]) -> None:
+def test_a_launch_says_what_it_spared(
+    run: Callable[..., Launched], study: Callable[..., Study]
+) -> None:
     said = told(study(), Given("study.yaml"), run())
     [at] = [number for number, line in enumerate(said) if line.startswith("screen: ")]
-    assert said[at:at + 2] == [
-        "screen: ran 24 scores (0 reused, 0 remaining); worth drops 4 of 6 pairs, which spares 16 of 24 trials",
-        "  dropped domain=uci, source=mid: worth 0.6005, the best of uci has 0.9005"]
+    assert said[at : at + 2] == [
+        "screen: ran 24 scores (0 reused, 0 remaining); worth drops 4 of 6 pairs, which spares 16 "
+        "of 24 trials",
+        "  dropped domain=uci, source=mid: worth 0.6005, the best of uci has 0.9005",
+    ]
     assert "ran 8 trials and 6 stages" in said[at + 5]

@@ -18,13 +18,17 @@ SEEN, LOSS, OVERALL = "validation/seen_accuracy", "validation/loss", "test/overa
 SOURCE, PSEUDO = "validation/source_missing_accuracy", "validation/pseudo_missing_accuracy"
 
 
-def picked(measurements: pd.DataFrame, protocol: str, repetitions: int | None = None) -> list[tuple[str, str, int]]:
+def picked(
+    measurements: pd.DataFrame, protocol: str, repetitions: int | None = None
+) -> list[tuple[str, str, int]]:
     chosen = selection.choice(measurements, protocol, repetitions)
     return sorted(chosen.itertuples(index=False, name=None))
 
 
 def test_last_is_the_first_point_at_its_last_step() -> None:
-    frame = measured({("a", 0): [[0.9, 0.1, 0.1]] * 2, ("a", 1): [[0.9, 0.9]] * 2, ("b", 0): [[0.5]] * 2})
+    frame = measured(
+        {("a", 0): [[0.9, 0.1, 0.1]] * 2, ("a", 1): [[0.9, 0.9]] * 2, ("b", 0): [[0.5]] * 2}
+    )
     assert picked(frame, "last") == [("a", "a0", 2), ("b", "b0", 0)]
 
 
@@ -50,14 +54,21 @@ def test_seen_validation_takes_the_best_mean_not_the_best_run() -> None:
     assert picked(frame, "seen_validation") == [("a", "a1", 0)]
 
 
-@pytest.mark.parametrize(("losses", "expected"), [
-    (((0.5, 0.5), (0.2, 0.9)), ("a1", 0)),   # the lower loss
-    (((0.5, 0.2), (0.2, 0.2)), ("a1", 0)),   # then the earlier step
-    (((0.2, 0.2), (0.2, 0.2)), ("a0", 0)),   # then the point
-])
-def test_seen_validation_breaks_ties(losses: tuple[tuple[float, ...], ...], expected: tuple[str, int]) -> None:
-    frame = measured({("a", 0): [[0.9, 0.9]] * 3, ("a", 1): [[0.9, 0.9]] * 3},
-                     validation__loss={("a", point): [list(loss)] * 3 for point, loss in enumerate(losses)})
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        (((0.5, 0.5), (0.2, 0.9)), ("a1", 0)),  # the lower loss
+        (((0.5, 0.2), (0.2, 0.2)), ("a1", 0)),  # then the earlier step
+        (((0.2, 0.2), (0.2, 0.2)), ("a0", 0)),  # then the point
+    ],
+)
+def test_seen_validation_breaks_ties(
+    losses: tuple[tuple[float, ...], ...], expected: tuple[str, int]
+) -> None:
+    frame = measured(
+        {("a", 0): [[0.9, 0.9]] * 3, ("a", 1): [[0.9, 0.9]] * 3},
+        validation__loss={("a", point): [list(loss)] * 3 for point, loss in enumerate(losses)},
+    )
     assert picked(frame, "seen_validation") == [("a", *expected)]
 
 
@@ -74,13 +85,20 @@ def test_a_mean_over_some_repetitions_takes_no_part() -> None:
 
 
 def test_points_with_a_repetition_that_is_not_done_are_left_out_and_named() -> None:
-    frame = measured({("a", 0): [[0.9]] * 2, ("a", 1): [[0.8]] * 2, ("a", 2): [[0.7]], ("a", 3): [[0.1]] * 2})
+    frame = measured(
+        {("a", 0): [[0.9]] * 2, ("a", 1): [[0.8]] * 2, ("a", 2): [[0.7]], ("a", 3): [[0.1]] * 2}
+    )
     frame.loc[frame["trial"] == "a0r1", "status"] = "failed"
     frame.loc[frame["trial"] == "a1r0", "status"] = "stopped"
     assert picked(frame, "seen_validation") == [("a", "a3", 0)]
     assert selection.left_out(trials_of(frame), 2).to_dict("list") == {
-        "sweep": ["a"] * 3, "point": ["a0", "a1", "a2"], "done": [1, 1, 1], "stopped": [0, 1, 0], "failed": [1, 0, 0],
-        "to_come": [0, 0, 1]}
+        "sweep": ["a"] * 3,
+        "point": ["a0", "a1", "a2"],
+        "done": [1, 1, 1],
+        "stopped": [0, 1, 0],
+        "failed": [1, 0, 0],
+        "to_come": [0, 0, 1],
+    }
     assert picked(frame, "seen_validation", repetitions=3) == []
 
 
@@ -91,25 +109,41 @@ def test_a_trial_that_two_sweeps_share_counts_in_both() -> None:
 
 
 def test_choose_gives_all_repetitions_of_what_was_picked() -> None:
-    frame = measured({("a", 0): [[0.9, 0.1]] * 3, ("a", 1): [[0.2, 0.3]] * 3, ("b", 0): [[0.4]] * 3})
+    frame = measured(
+        {("a", 0): [[0.9, 0.1]] * 3, ("a", 1): [[0.2, 0.3]] * 3, ("b", 0): [[0.4]] * 3}
+    )
     chosen = selection.choose(frame, "seen_validation")
     assert chosen[["trial", "step"]].to_numpy().tolist() == [
-        *[[f"a0r{k}", 0] for k in range(3)], *[[f"b0r{k}", 0] for k in range(3)]]
+        *[[f"a0r{k}", 0] for k in range(3)],
+        *[[f"b0r{k}", 0] for k in range(3)],
+    ]
     assert chosen.columns.tolist() == frame.columns.tolist()
 
 
 def test_oracle_takes_the_best_test_mean() -> None:
-    frame = measured({("a", 0): [[0.9, 0.1]] * 2}, test__overall_accuracy={("a", 0): [[0.1, 0.8], [0.3, 0.2]]})
+    frame = measured(
+        {("a", 0): [[0.9, 0.1]] * 2}, test__overall_accuracy={("a", 0): [[0.1, 0.8], [0.3, 0.2]]}
+    )
     assert picked(frame, "oracle") == [("a", "a0", 1)]
 
 
 SEEN_BY_POINT = {("a", 0): [[0.9, 0.8]] * 2, ("a", 1): [[0.6, 0.7]] * 2, ("b", 0): [[0.5]] * 2}
-MISSING_BY_POINT = {("a", 0): [[0.1, 0.3]] * 2, ("a", 1): [[0.5, 0.0]] * 2, ("b", 0): [[np.nan]] * 2}
-"""Means of both: 0.5 and 0.55 for a0, 0.55 and 0.35 for a1; products: 0.09, 0.24; 0.30, 0. b has one candidate, unmeasured."""
+MISSING_BY_POINT = {
+    ("a", 0): [[0.1, 0.3]] * 2,
+    ("a", 1): [[0.5, 0.0]] * 2,
+    ("b", 0): [[np.nan]] * 2,
+}
+"""Means of both: 0.5 and 0.55 for a0, 0.55 and 0.35 for a1; products: 0.09, 0.24; 0.30, 0. b has
+one candidate, unmeasured.
+"""
 
 
-@pytest.mark.parametrize(("protocol", "metric"), [("source_validation", SOURCE), ("pseudo_missing", PSEUDO)])
-def test_a_stand_in_for_missing_accuracy_weighs_as_much_as_seen_accuracy(protocol: str, metric: str) -> None:
+@pytest.mark.parametrize(
+    ("protocol", "metric"), [("source_validation", SOURCE), ("pseudo_missing", PSEUDO)]
+)
+def test_a_stand_in_for_missing_accuracy_weighs_as_much_as_seen_accuracy(
+    protocol: str, metric: str
+) -> None:
     frame = measured(SEEN_BY_POINT, **{metric.replace("/", "__"): MISSING_BY_POINT})
     # The means tie at 0.55: the higher seen accuracy decides.
     assert picked(frame, protocol) == [("a", "a0", 1), ("b", "b0", 0)]
@@ -121,36 +155,62 @@ def test_hypervolume_takes_the_largest_product_and_submits_the_front(metric: str
     assert picked(frame, "hypervolume") == [("a", "a1", 0), ("b", "b0", 0)]
     # Each point at its best product; (0.8, 0.3) and (0.6, 0.5) do not beat each other.
     front = selection.submitted(frame)
-    assert sorted(front.itertuples(index=False, name=None)) == [("a", "a0", 1), ("a", "a1", 0), ("b", "b0", 0)]
+    assert sorted(front.itertuples(index=False, name=None)) == [
+        ("a", "a0", 1),
+        ("a", "a1", 0),
+        ("b", "b0", 0),
+    ]
 
 
 def test_proxy_runs_come_before_source_data_as_a_stand_in() -> None:
     upside_down = {("a", 0): [[0.9, 0.9]] * 2, ("a", 1): [[0.1, 0.1]] * 2, ("b", 0): [[0.1]] * 2}
-    frame = measured(SEEN_BY_POINT, validation__source_missing_accuracy=upside_down,
-                     validation__pseudo_missing_accuracy=MISSING_BY_POINT)
+    frame = measured(
+        SEEN_BY_POINT,
+        validation__source_missing_accuracy=upside_down,
+        validation__pseudo_missing_accuracy=MISSING_BY_POINT,
+    )
     assert picked(frame, "hypervolume")[0] == ("a", "a1", 0)
     assert picked(frame.drop(columns=PSEUDO), "hypervolume")[0] == ("a", "a0", 0)
 
 
 def test_what_tables_can_answer_is_told() -> None:
     assert selection.possible(["step", SEEN]) == ["last", "seen_validation"]
-    assert selection.possible([SEEN, SOURCE]) == ["last", "seen_validation", "source_validation", "hypervolume"]
+    assert selection.possible([SEEN, SOURCE]) == [
+        "last",
+        "seen_validation",
+        "source_validation",
+        "hypervolume",
+    ]
     assert set(selection.possible([SEEN, SOURCE, PSEUDO, OVERALL])) == set(selection.NAMES)
 
 
 def test_a_stand_in_that_nobody_measured_is_named() -> None:
-    with pytest.raises(HtsweepError, match="'validation/pseudo_missing_accuracy', which no trial measured"):
+    with pytest.raises(
+        HtsweepError, match="'validation/pseudo_missing_accuracy', which no trial measured"
+    ):
         selection.choice(measured({("a", 0): [[0.1]]}), "pseudo_missing")
 
 
 @settings(max_examples=15, deadline=None)
-@given(values=st.lists(st.integers(0, 8), min_size=24, max_size=24), order=st.permutations(range(24)))
-def test_shuffled_test_columns_change_no_choice_but_oracles(values: list[int], order: list[int]) -> None:
+@given(
+    values=st.lists(st.integers(0, 8), min_size=24, max_size=24), order=st.permutations(range(24))
+)
+def test_shuffled_test_columns_change_no_choice_but_oracles(
+    values: list[int], order: list[int]
+) -> None:
     numbers = [value / 8 for value in values]
-    table = {("ab"[k // 2], k % 2): [numbers[6 * k:6 * k + 3], numbers[6 * k + 3:6 * k + 6]] for k in range(4)}
+    table = {
+        ("ab"[k // 2], k % 2): [numbers[6 * k : 6 * k + 3], numbers[6 * k + 3 : 6 * k + 6]]
+        for k in range(4)
+    }
     other = {key: [[1 - value for value in one] for one in lists] for key, lists in table.items()}
-    frame = measured(table, test__overall_accuracy=table, test__seen_accuracy=table,
-                     validation__source_missing_accuracy=other, validation__pseudo_missing_accuracy=other)
+    frame = measured(
+        table,
+        test__overall_accuracy=table,
+        test__seen_accuracy=table,
+        validation__source_missing_accuracy=other,
+        validation__pseudo_missing_accuracy=other,
+    )
     test = [name for name in frame.columns if name.startswith("test/")]
     shuffled = frame.assign(**{name: frame[name].to_numpy()[order] for name in test})
     for protocol in set(selection.NAMES) - {"oracle"}:
@@ -161,9 +221,16 @@ def test_shuffled_test_columns_change_no_choice_but_oracles(values: list[int], o
 @settings(max_examples=8, deadline=None)
 @given(order=st.permutations(range(12)))
 def test_choices_do_not_depend_on_the_order_of_rows(order: list[int]) -> None:
-    table = {("a", 0): [[0.1, 0.5, 0.3], [0.3, 0.5, 0.1]], ("a", 1): [[0.5, 0.2, 0.2], [0.5, 0.1, 0.2]]}
-    frame = measured(table, test__overall_accuracy=table, validation__source_missing_accuracy=table,
-                     validation__pseudo_missing_accuracy=table)
+    table = {
+        ("a", 0): [[0.1, 0.5, 0.3], [0.3, 0.5, 0.1]],
+        ("a", 1): [[0.5, 0.2, 0.2], [0.5, 0.1, 0.2]],
+    }
+    frame = measured(
+        table,
+        test__overall_accuracy=table,
+        validation__source_missing_accuracy=table,
+        validation__pseudo_missing_accuracy=table,
+    )
     for protocol in selection.NAMES:
         assert picked(frame, protocol) == picked(frame.iloc[order], protocol)
 
@@ -195,23 +262,32 @@ def test_a_users_protocol_sees_no_test_column_and_no_partial_point(own: Callable
     assert set(seen[0]["point"]) == {"a0"}
 
 
-@pytest.mark.parametrize(("answer", "word"), [
-    (lambda frame: frame[["sweep", "point"]], "lacks step"),
-    (lambda frame: frame, "one row per sweep"),
-    (lambda frame: frame.iloc[:1].assign(point="other"), "does not have"),
-    (lambda frame: None, "lacks sweep, point, step"),
-])
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [
+        (lambda frame: frame[["sweep", "point"]], "lacks step"),
+        (lambda frame: frame, "one row per sweep"),
+        (lambda frame: frame.iloc[:1].assign(point="other"), "does not have"),
+        (lambda frame: None, "lacks sweep, point, step"),
+    ],
+)
 def test_a_protocol_that_breaks_its_contract_is_told_so(
-    own: Callable[..., str], answer: Callable[[pd.DataFrame], object], word: str,
+    own: Callable[..., str],
+    answer: Callable[[pd.DataFrame], object],
+    word: str,
 ) -> None:
     with pytest.raises(HtsweepError, match=word):
         selection.choice(measured({("a", 0): [[0.1, 0.2]]}), own(answer))
 
 
-@pytest.mark.parametrize(("name", "word"), [
-    ("lats", "did you mean 'last'"), ("no_such_module:f", "importing no_such_module"),
-    ("json:nothing", "no function 'nothing'"),
-])
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("lats", "did you mean 'last'"),
+        ("no_such_module:f", "importing no_such_module"),
+        ("json:nothing", "no function 'nothing'"),
+    ],
+)
 def test_unknown_protocols_are_named(name: str, word: str) -> None:
     with pytest.raises(HtsweepError, match=word):
         selection.find(name)
@@ -224,15 +300,26 @@ def test_a_missing_metric_is_named() -> None:
 
 def test_what_a_protocol_reads_is_declared(own: Callable[..., str]) -> None:
     assert {name: selection.columns(name) for name in selection.NAMES} == {
-        "last": [], "seen_validation": [SEEN, LOSS], "source_validation": [SEEN, SOURCE], "pseudo_missing": [SEEN, PSEUDO],
-        "hypervolume": [SEEN, SOURCE, PSEUDO], "oracle": [OVERALL]}
+        "last": [],
+        "seen_validation": [SEEN, LOSS],
+        "source_validation": [SEEN, SOURCE],
+        "pseudo_missing": [SEEN, PSEUDO],
+        "hypervolume": [SEEN, SOURCE, PSEUDO],
+        "oracle": [OVERALL],
+    }
     assert selection.columns(own(lambda frame: frame)) is None
 
 
 def test_it_is_enough_to_read_what_is_declared() -> None:
     table = {("a", 0): [[0.1, 0.4]] * 2, ("a", 1): [[0.3, 0.2]] * 2}
-    frame = measured(table, validation__loss=table, test__overall_accuracy=table, train__loss=table,
-                     validation__source_missing_accuracy=table, validation__pseudo_missing_accuracy=table)
+    frame = measured(
+        table,
+        validation__loss=table,
+        test__overall_accuracy=table,
+        train__loss=table,
+        validation__source_missing_accuracy=table,
+        validation__pseudo_missing_accuracy=table,
+    )
     for protocol in selection.NAMES:
         reads = selection.columns(protocol) or []
         few = frame[[name for name in frame.columns if "/" not in name or name in reads]]

@@ -12,20 +12,51 @@ from htsweep.study import document
 from htsweep.study.document import MOST_BYTES
 from htsweep.study.values import DEEPEST
 
-PLAIN = st.none() | st.booleans() | st.integers(-10**9, 10**9) | st.floats(allow_nan=False) | st.text()
+PLAIN = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**9), 10**9)
+    | st.floats(allow_nan=False)
+    | st.text()
+)
 
 
 def told(text: str) -> list[tuple[str, int | None, str]]:
-    return [(problem.key, problem.line, problem.message) for problem in document.parse(text).problems]
+    return [
+        (problem.key, problem.line, problem.message) for problem in document.parse(text).problems
+    ]
 
 
-@pytest.mark.parametrize(("text", "value"), [
-    ("1e-3", 0.001), ("1E3", 1000.0), ("yes", "yes"), ("on", "on"), ("no", "no"), ("true", True), ("012", 12),
-    ("0o17", 15), ("12:30", "12:30"), ("2020-01-01", "2020-01-01"), ("2020-13-45", "2020-13-45"), ("null", None), ("~", None),
-    ("'1'", "1"), (".5", 0.5), ("[1, a]", [1, "a"]), ("=", "="), ("<<", "<<"), ("!!str 3", "3"), ("!!float 3", 3.0),
-    (".inf", float("inf")), ("-.inf", float("-inf")), ("0e-999", 0.0), ("9223372036854775807", 2**63 - 1),
-    (r'"\ud83d\ude00"', "\U0001f600"),
-])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 0.001),
+        ("1E3", 1000.0),
+        ("yes", "yes"),
+        ("on", "on"),
+        ("no", "no"),
+        ("true", True),
+        ("012", 12),
+        ("0o17", 15),
+        ("12:30", "12:30"),
+        ("2020-01-01", "2020-01-01"),
+        ("2020-13-45", "2020-13-45"),
+        ("null", None),
+        ("~", None),
+        ("'1'", "1"),
+        (".5", 0.5),
+        ("[1, a]", [1, "a"]),
+        ("=", "="),
+        ("<<", "<<"),
+        ("!!str 3", "3"),
+        ("!!float 3", 3.0),
+        (".inf", float("inf")),
+        ("-.inf", float("-inf")),
+        ("0e-999", 0.0),
+        ("9223372036854775807", 2**63 - 1),
+        (r'"\ud83d\ude00"', "\U0001f600"),
+    ],
+)
 def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
     found = document.scalar(text)
     assert found == value
@@ -49,7 +80,8 @@ def test_duplicate_keys_are_all_reported_with_both_lines() -> None:
     assert found.value == {"a": 1, "b": {"c": 1}}
 
 
-# -- merge keys ---------------------------------------------------------------------------------------------------------
+# -- merge keys
+# ---------------------------------------------------------------------------------------------------------
 
 MERGED = """\
 x-common: &common
@@ -98,7 +130,8 @@ def test_what_may_be_merged_is_said_with_the_line() -> None:
     [(key, line, message)] = told("a: &a\n  <<: *a\n  x: 1\n")
     assert (key, line) == ("a.<<", 2)
     assert "into itself" in message
-    [(key, line, _)] = told("a: &a {x: 1, x: 2}\nb: {<<: *a}\n")  # a duplicate in what is merged is said once
+    # A duplicate in what is merged is said once
+    [(key, line, _)] = told("a: &a {x: 1, x: 2}\nb: {<<: *a}\n")
     assert (key, line) == ("a.x", 1)
 
 
@@ -106,19 +139,31 @@ def test_a_quoted_merge_key_is_a_key() -> None:
     assert document.parse("a: {'<<': 1, \"x\": 2}").value == {"a": {"<<": 1, "x": 2}}
 
 
-# PyYAML 6.0.4 is no measure: of `k1: &m1 {<<: *m0, a: 1}` and `{<<: *m1}` it gives the second the `a` of m0.
+# PyYAML 6.0.4 is no measure: of `k1: &m1 {<<: *m0, a: 1}` and `{<<: *m1}` it gives the second the
+# `a` of m0.
 KEYS = st.sampled_from("abcd")
-MAPPINGS = st.recursive(st.integers(0, 9), lambda inner: st.dictionaries(KEYS, inner, max_size=3), max_leaves=6)
+MAPPINGS = st.recursive(
+    st.integers(0, 9), lambda inner: st.dictionaries(KEYS, inner, max_size=3), max_leaves=6
+)
 
 
 @settings(max_examples=100)
-@given(st.lists(st.dictionaries(KEYS, MAPPINGS, min_size=1, max_size=3), min_size=2, max_size=4), st.data())
-def test_merging_is_what_ruamel_makes_of_it(parts: list[dict[str, object]], data: st.DataObject) -> None:
+@given(
+    st.lists(st.dictionaries(KEYS, MAPPINGS, min_size=1, max_size=3), min_size=2, max_size=4),
+    st.data(),
+)
+def test_merging_is_what_ruamel_makes_of_it(
+    parts: list[dict[str, object]], data: st.DataObject
+) -> None:
     lines = []
     for number, part in enumerate(parts):
         merged = data.draw(st.lists(st.integers(0, number - 1), max_size=2)) if number else []
         keys = [f"  {key}: {document.dump(value)}" for key, value in part.items()]
-        one = f"  <<: *m{merged[0]}" if len(merged) == 1 else "  <<: [" + ", ".join(f"*m{other}" for other in merged) + "]"
+        one = (
+            f"  <<: *m{merged[0]}"
+            if len(merged) == 1
+            else "  <<: [" + ", ".join(f"*m{other}" for other in merged) + "]"
+        )
         keys.insert(data.draw(st.integers(0, len(keys))), one if merged else "")
         lines += [f"k{number}: &m{number}", *filter(None, keys)]
     text = "\n".join(lines) + "\n"
@@ -126,24 +171,54 @@ def test_merging_is_what_ruamel_makes_of_it(parts: list[dict[str, object]], data
     assert not document.parse(text).problems
 
 
-# -- what is no study, and what is no YAML ------------------------------------------------------------------------------
+# -- what is no study, and what is no YAML
+# ------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("text", ["a: [1,\n", "\ta: 1", "a: b: c", "a: *nowhere", "&x [*x]", "a: 1\n---\nb: 2\n", "a: \0\n",
-                                  "%YAML 1.x\n---\na: 1\n", "? [a]\n: 1\n", "{a: 1}: 2\n", "'': 1\n", ": 1\n"])
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [1,\n",
+        "\ta: 1",
+        "a: b: c",
+        "a: *nowhere",
+        "&x [*x]",
+        "a: 1\n---\nb: 2\n",
+        "a: \0\n",
+        "%YAML 1.x\n---\na: 1\n",
+        "? [a]\n: 1\n",
+        "{a: 1}: 2\n",
+        "'': 1\n",
+        ": 1\n",
+    ],
+)
 def test_broken_text_is_a_problem_with_a_line(text: str) -> None:
     found = document.parse(text)
     assert found.problems
     assert found.problems[0].line is not None or "%YAML" in text
 
 
-@pytest.mark.parametrize(("text", "hint"), [
-    ("1e400", "would become .inf"), ("-1e400", "would become -.inf"), ("1e-400", "would become 0.0"),
-    ("9" * 5000, "cannot be read"), (str(2**63), "64 bits"), ("0x" + "f" * 100_000, "64 bits"),
-    ("!!int x", "cannot be read"), ("!!int ''", "cannot be read"), ("!!bool maybe", "cannot be read"),
-    ("!!binary aGk=", "the tag !!binary"), ("!!set {a, b}", "the tag !!set"), ("!!omap [a: 1]", "the tag !!omap"),
-    ("!mine 3", "the tag !mine"), ("!!python/object/apply:os.getcwd []", "the tag !!python/object/apply:os.getcwd"),
-    ("!!python/name:os.system ''", "the tag !!python/name:os.system"), (r'"\ud800"', "half a character"),
-])
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("1e400", "would become .inf"),
+        ("-1e400", "would become -.inf"),
+        ("1e-400", "would become 0.0"),
+        ("9" * 5000, "cannot be read"),
+        (str(2**63), "64 bits"),
+        ("0x" + "f" * 100_000, "64 bits"),
+        ("!!int x", "cannot be read"),
+        ("!!int ''", "cannot be read"),
+        ("!!bool maybe", "cannot be read"),
+        ("!!binary aGk=", "the tag !!binary"),
+        ("!!set {a, b}", "the tag !!set"),
+        ("!!omap [a: 1]", "the tag !!omap"),
+        ("!mine 3", "the tag !mine"),
+        ("!!python/object/apply:os.getcwd []", "the tag !!python/object/apply:os.getcwd"),
+        ("!!python/name:os.system ''", "the tag !!python/name:os.system"),
+        (r'"\ud800"', "half a character"),
+    ],
+)
 def test_a_value_that_a_study_cannot_hold_is_named_with_its_line(text: str, hint: str) -> None:
     [(key, line, message)] = told(f"first: 1\na:\n  b: {text}\n")
     assert (key, line) == ("a.b", 3)
@@ -159,7 +234,12 @@ def test_a_character_that_yaml_forbids_is_named_with_its_line() -> None:
 
 def test_keys_are_text_whatever_they_look_like() -> None:
     assert document.parse("1: a\ntrue: b\nnull: c\n2020-01-01: d\n1.0: e\n").value == {
-        "1": "a", "true": "b", "null": "c", "2020-01-01": "d", "1.0": "e"}
+        "1": "a",
+        "true": "b",
+        "null": "c",
+        "2020-01-01": "d",
+        "1.0": "e",
+    }
 
 
 def test_no_tag_makes_an_object() -> None:
@@ -167,21 +247,43 @@ def test_no_tag_makes_an_object() -> None:
 
 
 def test_an_anchor_may_be_defined_again(recwarn: pytest.WarningsRecorder) -> None:
-    assert document.parse("a: &x 1\nb: *x\nc: &x 2\nd: *x\n").value == {"a": 1, "b": 1, "c": 2, "d": 2}
+    assert document.parse("a: &x 1\nb: *x\nc: &x 2\nd: *x\n").value == {
+        "a": 1,
+        "b": 1,
+        "c": 2,
+        "d": 2,
+    }
     assert not recwarn.list
 
 
 BOMBS = {
-    "laughs": "a0: &a0 [lol, lol]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)),
+    "laughs": "a0: &a0 [lol, lol]\n"
+    + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)),
     "wide laughs": "a: &a [" + "0, " * 5000 + "]\nb: [" + "*a, " * 5000 + "]\n",
-    "merged laughs": "m0: &m0 {a: 1, b: 2}\n" + "".join(
-        f"m{n}: &m{n} {{<<: [{', '.join([f'*m{n - 1}'] * 10)}], k{n}: 1}}\n" for n in range(1, 1000)),
-    "merged often": "m: &m {" + ", ".join(f"k{n}: 1" for n in range(5000)) + "}\nz: {<<: [" + "*m, " * 5000 + "]}\n",
-    "a chain of aliases": "a0: &a0 [1]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 3000)),
-    "a chain of merges": "m0: &m0 {a: 1}\n" + "".join(f"m0: &m{n} {{<<: *m{n - 1}}}\n" for n in range(1, 3000)) + "z: *m2999\n",
-    "brackets": "[" * 100_000, "braces": "{a: " * 100_000, "dashes": "- " * 100_000, "question marks": "? " * 100_000,
-    "steps": "\n".join(" " * n + "a:" for n in range(1300)), "bracketed lines": "[\n" * 100_000,
-    "quoted": "'" * 100_001, "anchors": "&a " * 100_000, "tags": "! " * 100_000, "percent": "%" * 100_000,
+    "merged laughs": "m0: &m0 {a: 1, b: 2}\n"
+    + "".join(
+        f"m{n}: &m{n} {{<<: [{', '.join([f'*m{n - 1}'] * 10)}], k{n}: 1}}\n" for n in range(1, 1000)
+    ),
+    "merged often": "m: &m {"
+    + ", ".join(f"k{n}: 1" for n in range(5000))
+    + "}\nz: {<<: ["
+    + "*m, " * 5000
+    + "]}\n",
+    "a chain of aliases": "a0: &a0 [1]\n"
+    + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 3000)),
+    "a chain of merges": "m0: &m0 {a: 1}\n"
+    + "".join(f"m0: &m{n} {{<<: *m{n - 1}}}\n" for n in range(1, 3000))
+    + "z: *m2999\n",
+    "brackets": "[" * 100_000,
+    "braces": "{a: " * 100_000,
+    "dashes": "- " * 100_000,
+    "question marks": "? " * 100_000,
+    "steps": "\n".join(" " * n + "a:" for n in range(1300)),
+    "bracketed lines": "[\n" * 100_000,
+    "quoted": "'" * 100_001,
+    "anchors": "&a " * 100_000,
+    "tags": "! " * 100_000,
+    "percent": "%" * 100_000,
     "colons": ":" * 100_000,
     "large": "a" * (MOST_BYTES + 1),
 }
@@ -230,7 +332,9 @@ def test_a_file_that_is_no_text_is_named_with_its_line(tmp_path: Path) -> None:
         document.text_in(Path("/dev/zero"))
 
 
-# -- writing ------------------------------------------------------------------------------------------------------------
+# -- writing
+# ------------------------------------------------------------------------------------------------------------
+
 
 @given(st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=4), max_leaves=8))
 def test_what_is_dumped_is_read_back(value: object) -> None:

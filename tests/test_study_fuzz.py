@@ -43,19 +43,79 @@ ablate:
   controls: {lolsgd: local_sgd}
 screen: {scores: [logme, leep], keep: 1}
 """
-SEEDS = [TOY, ALL, *(path.read_text(encoding="utf-8") for path in sorted((ROOT / "studies").glob("digits*.yaml")))]
+SEEDS = [
+    TOY,
+    ALL,
+    *(path.read_text(encoding="utf-8") for path in sorted((ROOT / "studies").glob("digits*.yaml"))),
+]
 WORDS = (
-    "~", "{}", "[]", "-1", "0", "2", "0.5", "1e400", "1e308", "true", "''", "'x'", "[[]]", "[~]", "[true]", "[{}]", "[[~]]",
-    "[[1]]", "{a: b}", "null", ".nan", ".inf", "99999999999999999999", "a:b", "*c", "*shared", "<<", "<<: *shared", "!x y",
-    "!!set {a}", "&z 3", "? a", "all", "last", "l2sp", "a+b", "../..", '"\\ud800"', '"\\0"', "---", "%YAML 1.1", "2020-01-01",
-    "0x1F", "folder:x:y-z",
-    "mnist-uci@blur9", "toy", "toy:toy", "json:dumps", "x", "method", "dataset", "fixed", "grid",
+    "~",
+    "{}",
+    "[]",
+    "-1",
+    "0",
+    "2",
+    "0.5",
+    "1e400",
+    "1e308",
+    "true",
+    "''",
+    "'x'",
+    "[[]]",
+    "[~]",
+    "[true]",
+    "[{}]",
+    "[[~]]",
+    "[[1]]",
+    "{a: b}",
+    "null",
+    ".nan",
+    ".inf",
+    "99999999999999999999",
+    "a:b",
+    "*c",
+    "*shared",
+    "<<",
+    "<<: *shared",
+    "!x y",
+    "!!set {a}",
+    "&z 3",
+    "? a",
+    "all",
+    "last",
+    "l2sp",
+    "a+b",
+    "../..",
+    '"\\ud800"',
+    '"\\0"',
+    "---",
+    "%YAML 1.1",
+    "2020-01-01",
+    "0x1F",
+    "folder:x:y-z",
+    "mnist-uci@blur9",
+    "toy",
+    "toy:toy",
+    "json:dumps",
+    "x",
+    "method",
+    "dataset",
+    "fixed",
+    "grid",
 )
 LETTERS = "[]{},:-?&*!|>'\"%@`#~ \t\n\r\0\x07\x85é\u2028\ufeff\U0001f600"
 
-EDITS = st.lists(st.tuples(
-    st.sampled_from(["word", "cut", "letter", "lines", "splice"]), st.floats(0, 1, exclude_max=True),
-    st.floats(0, 1, exclude_max=True), st.sampled_from(WORDS), st.sampled_from(LETTERS)), min_size=1, max_size=5)
+EDITS = st.lists(
+    st.tuples(
+        st.sampled_from(["word", "cut", "letter", "lines", "splice"]),
+        st.floats(0, 1, exclude_max=True),
+        st.floats(0, 1, exclude_max=True),
+        st.sampled_from(WORDS),
+        st.sampled_from(LETTERS),
+    ),
+    min_size=1,
+    max_size=5,
+)
 
 
 def edited(text: str, edits: Sequence[tuple[str, float, float, str, str]]) -> str:
@@ -65,9 +125,9 @@ def edited(text: str, edits: Sequence[tuple[str, float, float, str, str]]) -> st
             tokens = list(re.finditer(r"[^\s\[\]{},:]+", text)) or [re.match("", text)]
             token = tokens[int(first * len(tokens))]
             assert token is not None
-            text = text[: token.start()] + word + text[token.end():]
+            text = text[: token.start()] + word + text[token.end() :]
         elif kind == "cut":
-            text = text[:at] + text[at + int(second * 20):]
+            text = text[:at] + text[at + int(second * 20) :]
         elif kind == "letter":
             text = text[:at] + letter + text[at:]
         elif kind == "lines":
@@ -98,18 +158,28 @@ def answers(path: Path, data: bytes) -> None:
         assert found.problems
         assert str(path) in str(found)
         for problem in found.problems:
-            assert "checking the study raised" not in problem.message  # a mistake of ours, caught in the last place
+            # A mistake of ours, caught in the last place
+            assert "checking the study raised" not in problem.message
             assert len(problem.message) < 10_000
 
 
-@settings(max_examples=2000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=2000,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(st.sampled_from(SEEDS), EDITS)
-def test_a_study_with_anything_changed_in_it(path: Path, seed: str, edits: list[tuple[str, float, float, str, str]]) -> None:
+def test_a_study_with_anything_changed_in_it(
+    path: Path, seed: str, edits: list[tuple[str, float, float, str, str]]
+) -> None:
     answers(path, edited(seed, edits).encode("utf-8", "surrogatepass"))
 
 
 @settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.binary(max_size=200) | st.tuples(st.sampled_from(["utf-16", "utf-32", "utf-8-sig"]), st.text(max_size=60)).map(
-    lambda pair: pair[1].encode(pair[0], "ignore")))
+@given(
+    st.binary(max_size=200)
+    | st.tuples(st.sampled_from(["utf-16", "utf-32", "utf-8-sig"]), st.text(max_size=60)).map(
+        lambda pair: pair[1].encode(pair[0], "ignore")
+    )
+)
 def test_any_bytes(path: Path, data: bytes) -> None:
     answers(path, data)

@@ -42,19 +42,31 @@ def test_the_small_one_needs_no_timm(monkeypatch):
         backbones.build("resnet10t", 1, 16, 10)
 
 
-@pytest.mark.parametrize(("name", "said"), [
-    ("lenet_bn", None), ("resnet18", None), ("resnet50.a1_in1k", None), ("lenet", "did you mean lenet_bn"),
-    ("resnet1818", "did you mean"), ("resnet18.nope", "timm's resnet18 has no weights named 'nope'; it has resnet18."),
-    ("resnet18.tv_in1", "it has resnet18.tv_in1k, "), ("lenet_bn.a1_in1k", "no backbone"), ("resnet50.", "no weights named ''"),
-    ("samvit_base_patch16_224.sa1b", "it has none by name"), ("vit_base_patch16_clip_quickgelu_224.openai", None),
-])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("lenet_bn", None),
+        ("resnet18", None),
+        ("resnet50.a1_in1k", None),
+        ("lenet", "did you mean lenet_bn"),
+        ("resnet1818", "did you mean"),
+        ("resnet18.nope", "timm's resnet18 has no weights named 'nope'; it has resnet18."),
+        ("resnet18.tv_in1", "it has resnet18.tv_in1k, "),
+        ("lenet_bn.a1_in1k", "no backbone"),
+        ("resnet50.", "no weights named ''"),
+        ("samvit_base_patch16_224.sa1b", "it has none by name"),
+        ("vit_base_patch16_clip_quickgelu_224.openai", None),
+    ],
+)
 def test_a_name_is_judged(name, said):
     found = backbones.problem(name)
     assert found is None if said is None else said in found
 
 
-@pytest.mark.parametrize(("name", "channels", "size"), [
-    ("resnet10t", 1, 32), ("test_vit", 3, 64), ("mobilenetv3_small_050", 1, 16)])
+@pytest.mark.parametrize(
+    ("name", "channels", "size"),
+    [("resnet10t", 1, 32), ("test_vit", 3, 64), ("mobilenetv3_small_050", 1, 16)],
+)
 def test_a_timm_model_has_features_and_a_head(name, channels, size):
     model = backbones.build(name, channels, size, 7).eval()
     features, logits = model(torch.rand(2, channels, size, size))
@@ -63,9 +75,15 @@ def test_a_timm_model_has_features_and_a_head(name, channels, size):
     assert torch.allclose(model.head(features), logits)
 
 
-@pytest.mark.parametrize(("name", "channels", "size"), [
-    ("lenet_bn", 1, 16), ("resnet10t", 3, 64), ("test_vit", 3, 160), ("tf_efficientnet_lite0", 3, 64),
-])
+@pytest.mark.parametrize(
+    ("name", "channels", "size"),
+    [
+        ("lenet_bn", 1, 16),
+        ("resnet10t", 3, 64),
+        ("test_vit", 3, 160),
+        ("tf_efficientnet_lite0", 3, 64),
+    ],
+)
 def test_maps_are_those_of_the_stages_and_change_no_output(name, channels, size):
     model = backbones.build(name, channels, size, 5).eval()
     images = torch.rand(2, channels, size, size)
@@ -101,13 +119,18 @@ def test_the_shipped_weights_are_imagenets():
     assert torch.allclose(model(grey)[1], model(grey.expand(-1, 3, -1, -1))[1])
 
 
-@pytest.mark.parametrize(("backbone", "name", "said"), [
-    ("resnet18", "", None), ("resnet18", "timm", None), ("tf_efficientnet_lite0", "efficientnet-lite0", None),
-    ("resnet18", "efficientnet-lite0", "fit the backbone tf_efficientnet_lite0"),
-    ("lenet_bn", "timm", "lenet_bn has no pretrained weights"),
-    ("resnet18", "efficientnet-lite", "did you mean 'efficientnet-lite0'"),
-    ("resnet18", "nowhere.pth", "or a file that exists"),
-])
+@pytest.mark.parametrize(
+    ("backbone", "name", "said"),
+    [
+        ("resnet18", "", None),
+        ("resnet18", "timm", None),
+        ("tf_efficientnet_lite0", "efficientnet-lite0", None),
+        ("resnet18", "efficientnet-lite0", "fit the backbone tf_efficientnet_lite0"),
+        ("lenet_bn", "timm", "lenet_bn has no pretrained weights"),
+        ("resnet18", "efficientnet-lite", "did you mean 'efficientnet-lite0'"),
+        ("resnet18", "nowhere.pth", "or a file that exists"),
+    ],
+)
 def test_weights_are_judged(backbone, name, said):
     found = weights.problem(backbone, name)
     assert found is None if said is None else said in found
@@ -123,13 +146,17 @@ def test_weights_from_a_file(tmp_path):
     before = weights.meaning(str(tmp_path / "vit.pth"))
     torch.save(timm.create_model("test_resnet").state_dict(), tmp_path / "other.pth")
     assert weights.meaning(str(tmp_path / "other.pth")) != before
-    with pytest.raises(ValueError, match=r"does not fit test_vit: it has .* tensors, .* were expected"):
+    with pytest.raises(
+        ValueError, match=r"does not fit test_vit: it has .* tensors, .* were expected"
+    ):
         backbones.pretrained("test_vit", 160, str(tmp_path / "other.pth"))
 
 
 def test_a_model_to_be_loaded_has_the_names_of_a_pretrained_one():
     empty = backbones.build("tf_efficientnet_lite0", 1, 16, 5, pretrained=True)
-    full = backbones.pretrained("tf_efficientnet_lite0", 64, "efficientnet-lite0").with_head(torch.nn.Linear(1280, 5))
+    full = backbones.pretrained("tf_efficientnet_lite0", 64, "efficientnet-lite0").with_head(
+        torch.nn.Linear(1280, 5)
+    )
     assert isinstance(empty.backbone[0], Fitted)
     assert empty.state_dict().keys() == full.state_dict().keys()
     assert not any(name.rpartition(".")[2] == "mean" for name in empty.state_dict())

@@ -35,12 +35,20 @@ def database():
     return Path(pwd.getpwuid(os.getuid()).pw_dir)
 
 
-@pytest.mark.parametrize(("home", "xdg", "own", "place"), [
-    ("/h", None, None, "/h/.cache/htsweep"), ("/h", "/x", None, "/x/htsweep"), ("/h", "/x", "/o", "/o"),
-    ("/h", "/x", "", "/x/htsweep"),
-    ("/h", "relative", None, "/h/.cache/htsweep"), ("/h", None, "~/o", "/h/o"), ("", None, None, None), (None, None, None, None),
-    ("relative", None, None, None),
-])
+@pytest.mark.parametrize(
+    ("home", "xdg", "own", "place"),
+    [
+        ("/h", None, None, "/h/.cache/htsweep"),
+        ("/h", "/x", None, "/x/htsweep"),
+        ("/h", "/x", "/o", "/o"),
+        ("/h", "/x", "", "/x/htsweep"),
+        ("/h", "relative", None, "/h/.cache/htsweep"),
+        ("/h", None, "~/o", "/h/o"),
+        ("", None, None, None),
+        (None, None, None, None),
+        ("relative", None, None, None),
+    ],
+)
 def test_one_place_is_decided(variables, home, xdg, own, place):
     variables(home, xdg, own)
     assert cache.place() == (Path(place) if place else database() / ".cache" / "htsweep")
@@ -88,7 +96,9 @@ def test_answers_are_remembered_by_question(variables, tmp_path):
     variables(own=tmp_path)
     asked = []
     for question in (["a", 1], ["a", 1], ["a", 2]):
-        assert cache.remembered(question, lambda: asked.append(1) or len(asked)) == (2 if question == ["a", 2] else 1)
+        assert cache.remembered(question, lambda: asked.append(1) or len(asked)) == (
+            2 if question == ["a", 2] else 1
+        )
     for file in (tmp_path / "answers").iterdir():
         file.write_text("{")
     assert cache.remembered(["a", 1], lambda: 7) == 7
@@ -106,8 +116,16 @@ def test_a_full_disk_is_an_error_that_names_it(tmp_path, monkeypatch, kind):
         raise OSError(kind, os.strerror(kind))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(cache.CacheUnusable, match=rf"{tmp_path}.*no space for 0.0 MiB \(.* MiB are free\).*HTSWEEP_CACHE"):
-        cached.mapped(tmp_path / "kept" / "a.npy", (3, 5), np.uint8, lambda _: pytest.fail("written to a full disk"))
+    with pytest.raises(
+        cache.CacheUnusable,
+        match=rf"{tmp_path}.*no space for 0.0 MiB \(.* MiB are free\).*HTSWEEP_CACHE",
+    ):
+        cached.mapped(
+            tmp_path / "kept" / "a.npy",
+            (3, 5),
+            np.uint8,
+            lambda _: pytest.fail("written to a full disk"),
+        )
     assert list((tmp_path / "kept").iterdir()) == []
 
 
@@ -116,7 +134,9 @@ def test_space_is_taken_also_where_the_system_has_no_call_for_it(tmp_path, monke
     if way == "has no call":
         monkeypatch.delattr(os, "posix_fallocate")
     else:
-        monkeypatch.setattr(os, "posix_fallocate", lambda *_: (_ for _ in ()).throw(OSError(errno.EOPNOTSUPP, "no")))
+        monkeypatch.setattr(
+            os, "posix_fallocate", lambda *_: (_ for _ in ()).throw(OSError(errno.EOPNOTSUPP, "no"))
+        )
     blocks = []
 
     def write(target):
@@ -142,18 +162,28 @@ def test_space_is_taken_before_anything_is_written(tmp_path):
 
 def test_what_raises_while_it_is_written_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match="no image"):
-        cached.mapped(tmp_path / "a.npy", (2,), np.uint8, lambda _: (_ for _ in ()).throw(ValueError("no image")))
+        cached.mapped(
+            tmp_path / "a.npy",
+            (2,),
+            np.uint8,
+            lambda _: (_ for _ in ()).throw(ValueError("no image")),
+        )
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_small_disk_ends_no_process(tmp_path):
     """A real file system of 200 KB, in a mount namespace of its own; where there is none, the errors above stand for it."""
     namespace = ["unshare", "-m"] if os.getuid() == 0 else ["unshare", "-rm"]
-    code = ("import numpy as np; from pathlib import Path; from tasks.data import cached\n"
-            f"try: cached.mapped(Path('{tmp_path}/a.npy'), (400, 1024), np.uint8, lambda target: target.fill(1))\n"
-            "except OSError as error: print(error)")
-    script = f"mount -t tmpfs -o size=200k tmpfs {tmp_path} || exit 77; {sys.executable} -c \"{code}\" && ls {tmp_path}"
-    done = subprocess.run([*namespace, "sh", "-c", script], capture_output=True, text=True, check=False)
+    code = (
+        "import numpy as np; from pathlib import Path; from tasks.data import cached\n"
+        f"try: cached.mapped(Path('{tmp_path}/a.npy'), (400, 1024), np.uint8, lambda target: "
+        "target.fill(1))\n"
+        "except OSError as error: print(error)"
+    )
+    script = f'mount -t tmpfs -o size=200k tmpfs {tmp_path} || exit 77; {sys.executable} -c "{code}" && ls {tmp_path}'
+    done = subprocess.run(
+        [*namespace, "sh", "-c", script], capture_output=True, text=True, check=False
+    )
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip("this machine gives no mount namespace")
     assert done.returncode == 0

@@ -47,25 +47,62 @@ def other(state):
 
 
 def equal(fit, state):
-    return fit.state.keys() == state.keys() and all(torch.equal(fit.state[name], tensor) for name, tensor in state.items())
+    return fit.state.keys() == state.keys() and all(
+        torch.equal(fit.state[name], tensor) for name, tensor in state.items()
+    )
 
 
 WRAPPED = {
-    "as it is": (lambda state: state, ""), "model": (lambda state: {"model": state, "epoch": 3}, "'model'"),
+    "as it is": (lambda state: state, ""),
+    "model": (lambda state: {"model": state, "epoch": 3}, "'model'"),
     "state_dict": (lambda state: {"state_dict": state}, "'state_dict'"),
     "module": (lambda state: under("module.", state), "'module'"),
-    "module in state_dict": (lambda state: {"state_dict": under("module.", state)}, "'state_dict.module'"),
-    "backbone of a teacher": (lambda state: {"teacher": under("backbone.", state) | {"head.last.weight": torch.ones(3)},
-                                             "student": under("module.backbone.", other(state))}, "'teacher.backbone'"),
-    "encoder": (lambda state: {"state_dict": under("module.encoder_q.", state) | {"module.queue": torch.ones(3)}},
-                "'state_dict.module.encoder_q'"),
-    "of Lightning": (lambda state: {"state_dict": under("model.", state), "epoch": 2}, "'state_dict.model'"),
-    "averaged beside not": (lambda state: {"state_dict": other(state), "state_dict_ema": state}, "rather than 'state_dict'"),
-    "model_ema beside model": (lambda state: {"model": other(state), "model_ema": state}, "'model_ema'"),
-    "beside an optimizer and arguments": (lambda state: {
-        "model": state, "optimizer": {"state": {0: {"exp_avg": torch.ones(3)}}, "param_groups": [{"lr": 0.1, "params": [0]}]},
-        "args": argparse.Namespace(lr=0.1, path=pathlib.PosixPath("/x")), "best": np.float64(0.7), "epoch": 3}, "'model'"),
-    "without batch norm's counts": (lambda state: {name: one for name, one in state.items() if "num_batches" not in name}, ""),
+    "module in state_dict": (
+        lambda state: {"state_dict": under("module.", state)},
+        "'state_dict.module'",
+    ),
+    "backbone of a teacher": (
+        lambda state: {
+            "teacher": under("backbone.", state) | {"head.last.weight": torch.ones(3)},
+            "student": under("module.backbone.", other(state)),
+        },
+        "'teacher.backbone'",
+    ),
+    "encoder": (
+        lambda state: {
+            "state_dict": under("module.encoder_q.", state) | {"module.queue": torch.ones(3)}
+        },
+        "'state_dict.module.encoder_q'",
+    ),
+    "of Lightning": (
+        lambda state: {"state_dict": under("model.", state), "epoch": 2},
+        "'state_dict.model'",
+    ),
+    "averaged beside not": (
+        lambda state: {"state_dict": other(state), "state_dict_ema": state},
+        "rather than 'state_dict'",
+    ),
+    "model_ema beside model": (
+        lambda state: {"model": other(state), "model_ema": state},
+        "'model_ema'",
+    ),
+    "beside an optimizer and arguments": (
+        lambda state: {
+            "model": state,
+            "optimizer": {
+                "state": {0: {"exp_avg": torch.ones(3)}},
+                "param_groups": [{"lr": 0.1, "params": [0]}],
+            },
+            "args": argparse.Namespace(lr=0.1, path=pathlib.PosixPath("/x")),
+            "best": np.float64(0.7),
+            "epoch": 3,
+        },
+        "'model'",
+    ),
+    "without batch norm's counts": (
+        lambda state: {name: one for name, one in state.items() if "num_batches" not in name},
+        "",
+    ),
 }
 
 
@@ -73,8 +110,12 @@ WRAPPED = {
 def test_weights_are_found_wherever_they_lie(model, state, saved, name):
     wrap, said = WRAPPED[name]
     fit = checkpoints.fit(model, saved(wrap(state)))
-    assert all(torch.equal(fit.state[key], tensor) for key, tensor in state.items() if key in fit.state)
-    assert {key for key in state if key not in fit.state} <= {key for key in state if key.endswith("num_batches_tracked")}
+    assert all(
+        torch.equal(fit.state[key], tensor) for key, tensor in state.items() if key in fit.state
+    )
+    assert {key for key in state if key not in fit.state} <= {
+        key for key in state if key.endswith("num_batches_tracked")
+    }
     assert said in fit.said
     assert bool(said) == bool(fit.said)
     assert not fit.headless
@@ -88,7 +129,12 @@ def test_each_format_is_read(model, state, tmp_path, saved, kind):
         file = tmp_path / "w.safetensors"
         save_file(state, file)
     elif kind == "half":
-        file = saved({name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()})
+        file = saved(
+            {
+                name: tensor.half() if tensor.is_floating_point() else tensor
+                for name, tensor in state.items()
+            }
+        )
         loaded = backbones.pretrained(NAME, 32, str(file)).state_dict()
         assert all(tensor.dtype != torch.float16 for tensor in loaded.values())
         return
@@ -100,8 +146,12 @@ def test_each_format_is_read(model, state, tmp_path, saved, kind):
 def test_order_decides_nothing(model, state, saved):
     """Tensors of equal shapes in the model's own order, whose names are others'; once they were taken."""
     names = iter(range(len(state)))
-    with pytest.raises(checkpoints.Misfit, match=r"it lacks .*, .* and more; it has others: layer_0"):
-        checkpoints.fit(model, saved({f"layer_{next(names)}.x": tensor for tensor in state.values()}))
+    with pytest.raises(
+        checkpoints.Misfit, match=r"it lacks .*, .* and more; it has others: layer_0"
+    ):
+        checkpoints.fit(
+            model, saved({f"layer_{next(names)}.x": tensor for tensor in state.values()})
+        )
     assert equal(checkpoints.fit(model, saved(dict(reversed(state.items())))), state)
 
 
@@ -114,8 +164,11 @@ def test_two_norms_that_changed_names_change_places(model, state, saved):
 
 def test_a_head_for_other_classes_is_told_with_shapes(model, saved):
     file = saved(timm.create_model(NAME, num_classes=31).state_dict(), "other.pth")
-    with pytest.raises(ValueError, match=r"other\.pth does not fit test_resnet: fc\.weight is \[31, \d+\] in the file, and "
-                                         r"\[1000, \d+\] was expected, .*number of classes: take these tensors out of the file"):
+    with pytest.raises(
+        ValueError,
+        match=r"other\.pth does not fit test_resnet: fc\.weight is \[31, \d+\] in the file, and "
+        r"\[1000, \d+\] was expected, .*number of classes: take these tensors out of the file",
+    ):
         backbones.pretrained(NAME, 32, str(file))
 
 
@@ -127,39 +180,54 @@ def test_without_a_head_the_rest_is_taken(model, state, saved):
     assert fit.said == "taken from 'model' in the file; the file has no classifier"
     loaded = backbones.pretrained(NAME, 32, str(file))
     assert loaded.head.out_features == 0
-    assert torch.equal(loaded.backbone[1].state_dict()["layer1.0.conv1.weight"], state["layer1.0.conv1.weight"])
+    assert torch.equal(
+        loaded.backbone[1].state_dict()["layer1.0.conv1.weight"], state["layer1.0.conv1.weight"]
+    )
     assert not backbones.classifier(NAME, str(file), 32)
     assert backbones.classifier(NAME, "")
 
 
 def test_half_a_head_is_none(model, state, saved):
     with pytest.raises(checkpoints.Misfit, match=r"it lacks fc\.bias"):
-        checkpoints.fit(model, saved({name: tensor for name, tensor in state.items() if name != "fc.bias"}))
+        checkpoints.fit(
+            model, saved({name: tensor for name, tensor in state.items() if name != "fc.bias"})
+        )
 
 
 def test_a_longer_model_is_another_one(saved):
     """All names and shapes of ResNet-50 are in ResNet-101."""
     long, short = (timm.create_model(name).state_dict() for name in ("resnet101", "resnet50"))
     assert all(long[name].shape == tensor.shape for name, tensor in short.items())
-    with pytest.raises(checkpoints.Misfit, match=r"does not fit resnet50: .* tensors more in parts that .*, such as layer3\.6"):
+    with pytest.raises(
+        checkpoints.Misfit,
+        match=r"does not fit resnet50: .* tensors more in parts that .*, such as layer3\.6",
+    ):
         checkpoints.fit(timm.create_model("resnet50"), saved(long))
 
 
 def test_a_decoder_beside_is_left_out(model, state, saved):
-    file = saved({"model": {**state, "decoder.0.weight": torch.ones(3), "mask_token": torch.ones(3)}})
+    file = saved(
+        {"model": {**state, "decoder.0.weight": torch.ones(3), "mask_token": torch.ones(3)}}
+    )
     fit = checkpoints.fit(model, file)
     assert equal(fit, state)
     assert "not used: 2 tensors such as decoder.0.weight, mask_token" in fit.said
 
 
 def test_two_copies_of_which_none_is_preferred_are_refused(model, state, saved):
-    with pytest.raises(checkpoints.Misfit, match=r"holds the backbone 2 times, under 'a\.' and 'b\.'; save one of them"):
+    with pytest.raises(
+        checkpoints.Misfit,
+        match=r"holds the backbone 2 times, under 'a\.' and 'b\.'; save one of them",
+    ):
         checkpoints.fit(model, saved({"a": state, "b": other(state)}))
 
 
 def test_values_that_are_no_numbers_are_refused(model, state, saved):
     name = next(iter(state))
-    with pytest.raises(checkpoints.Misfit, match=re.escape(f"no numbers (NaN or infinity) in 1 tensors, such as {name}")):
+    with pytest.raises(
+        checkpoints.Misfit,
+        match=re.escape(f"no numbers (NaN or infinity) in 1 tensors, such as {name}"),
+    ):
         checkpoints.fit(model, saved({**state, name: state[name] * float("nan")}))
 
 
@@ -170,13 +238,26 @@ class Evil:
 
 DAMAGED = {
     "empty": (lambda file: file.write_bytes(b""), r"is empty \(0 bytes\)"),
-    "git-lfs": (lambda file: file.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n"), "git-lfs"),
+    "git-lfs": (
+        lambda file: file.write_bytes(
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n"
+        ),
+        "git-lfs",
+    ),
     "HTML": (lambda file: file.write_bytes(b"<!DOCTYPE html><html>404</html>"), "an HTML page"),
     "text": (lambda file: file.write_text("no weights at all"), "no checkpoint"),
-    "cut short": (lambda file: (torch.save({"a": torch.ones(9999)}, file), os.truncate(file, 20_000)), "cut short or no"),
-    "with code": (lambda file: torch.save({"a": torch.ones(3), "b": Evil()}, file),
-                  r"asks Python to run posix\.system, which a file of weights need not do.*state_dict\(\) alone"),
-    "a whole model": (lambda file: torch.save(timm.create_model(NAME), file), r"asks Python to run timm\..*state_dict\(\)"),
+    "cut short": (
+        lambda file: (torch.save({"a": torch.ones(9999)}, file), os.truncate(file, 20_000)),
+        "cut short or no",
+    ),
+    "with code": (
+        lambda file: torch.save({"a": torch.ones(3), "b": Evil()}, file),
+        r"asks Python to run posix\.system, which a file of weights need not do.*state_dict\(\) alone",
+    ),
+    "a whole model": (
+        lambda file: torch.save(timm.create_model(NAME), file),
+        r"asks Python to run timm\..*state_dict\(\)",
+    ),
     "a list": (lambda file: torch.save([torch.ones(3)], file), "holds no tensors by name"),
     "no tensors": (lambda file: torch.save({"epoch": 3}, file), "holds no tensors by name"),
 }
@@ -229,7 +310,13 @@ def test_an_answer_is_for_a_content(state, saved, monkeypatch, tmp_path):
 
 def port(name):
     """timm's name of an EfficientNet tensor in the PyTorch port of 2019, for a block that does or does not expand."""
-    outer = {"conv_stem": "_conv_stem", "bn1": "_bn0", "conv_head": "_conv_head", "bn2": "_bn1", "classifier": "_fc"}
+    outer = {
+        "conv_stem": "_conv_stem",
+        "bn1": "_bn0",
+        "conv_head": "_conv_head",
+        "bn2": "_bn1",
+        "classifier": "_fc",
+    }
     module, _, rest = name.rpartition(".")
     return f"{outer[module]}.{rest}" if module in outer else None
 
@@ -239,17 +326,35 @@ def test_names_of_the_port_are_turned_into_timms(saved):
     torch.manual_seed(0)
     net = timm.create_model("efficientnet_b0").eval()
     own = net.state_dict()
-    blocks = sorted({tuple(map(int, name.split(".")[1:3])) for name in own if name.startswith("blocks.")})
-    parts = {"conv_pw": "_expand_conv", "bn1": "_bn0", "conv_dw": "_depthwise_conv", "bn2": "_bn1", "conv_pwl": "_project_conv",
-             "bn3": "_bn2", "se.conv_reduce": "_se_reduce", "se.conv_expand": "_se_expand"}
-    first = {"conv_dw": "_depthwise_conv", "bn1": "_bn1", "conv_pw": "_project_conv", "bn2": "_bn2",
-             "se.conv_reduce": "_se_reduce", "se.conv_expand": "_se_expand"}
+    blocks = sorted(
+        {tuple(map(int, name.split(".")[1:3])) for name in own if name.startswith("blocks.")}
+    )
+    parts = {
+        "conv_pw": "_expand_conv",
+        "bn1": "_bn0",
+        "conv_dw": "_depthwise_conv",
+        "bn2": "_bn1",
+        "conv_pwl": "_project_conv",
+        "bn3": "_bn2",
+        "se.conv_reduce": "_se_reduce",
+        "se.conv_expand": "_se_expand",
+    }
+    first = {
+        "conv_dw": "_depthwise_conv",
+        "bn1": "_bn1",
+        "conv_pw": "_project_conv",
+        "bn2": "_bn2",
+        "se.conv_reduce": "_se_reduce",
+        "se.conv_expand": "_se_expand",
+    }
     ported = {}
     for name, tensor in own.items():
         if name.startswith("blocks."):
             _, stage, place, *module, rest = name.split(".")
             names = first if f"blocks.{stage}.{place}.conv_pwl.weight" not in own else parts
-            ported[f"_blocks.{blocks.index((int(stage), int(place)))}.{names['.'.join(module)]}.{rest}"] = tensor
+            ported[
+                f"_blocks.{blocks.index((int(stage), int(place)))}.{names['.'.join(module)]}.{rest}"
+            ] = tensor
         else:
             ported[port(name)] = tensor
     fit = checkpoints.fit(net, saved(ported))
@@ -263,7 +368,11 @@ def test_names_that_timm_itself_knows_are_turned_into_its_own(saved):
     own = net.state_dict()
     theirs = {}
     for name, tensor in own.items():
-        name = re.sub(r"layers\.(\d)\.downsample", lambda found: f"layers.{int(found[1]) - 1}.downsample", name)
+        name = re.sub(
+            r"layers\.(\d)\.downsample",
+            lambda found: f"layers.{int(found[1]) - 1}.downsample",
+            name,
+        )
         theirs[name.replace("head.fc.", "head.")] = tensor
     theirs["layers.0.blocks.1.attn_mask"] = torch.zeros(3)
     fit = checkpoints.fit(net, saved({"model": theirs}))
@@ -275,5 +384,7 @@ def test_timm_s_rules_may_change_no_tensor(saved):
     """They would stretch patches of 16 pixels to 32, which is another model."""
     small = timm.create_model("vit_tiny_patch16_224")
     renamed = under("visual.trunk.", small.state_dict())
-    with pytest.raises(checkpoints.Misfit, match=r"patch_embed\.proj\.weight is \[192, 3, 16, 16\] in the file"):
+    with pytest.raises(
+        checkpoints.Misfit, match=r"patch_embed\.proj\.weight is \[192, 3, 16, 16\] in the file"
+    ):
         checkpoints.fit(timm.create_model("vit_tiny_patch16_224", patch_size=32), saved(renamed))

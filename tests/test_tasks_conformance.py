@@ -8,8 +8,11 @@ from tasks.conformance import MethodConformance
 from tasks.methods import Method
 
 CHAINS = (
-    "l2sp+selective_distillation", "frozen_classifier+lolsgd", "lolsgd+selective_distillation+wise_ft",
-    "l2sp+linear_probe+lolsgd+wise_ft", "test_tasks_methods:entropy",
+    "l2sp+selective_distillation",
+    "frozen_classifier+lolsgd",
+    "lolsgd+selective_distillation+wise_ft",
+    "l2sp+linear_probe+lolsgd+wise_ft",
+    "test_tasks_methods:entropy",
 )
 NAMES = [name for name in methods.NAMES if methods.trains(name)]
 ZERO = {
@@ -23,18 +26,29 @@ ZERO = {
     "tred": {"tred.weight": 0.0, "tred.head": 0.0},
     "wise_ft": {"wise_ft.alpha": 0.0},
 }
-"""What switches a method off whose parameters are not all weights; of others, `weight` at zero does."""
+"""What switches a method off whose parameters are not all weights; of others, `weight` at zero
+does.
+"""
 ALWAYS_ON = {
     "bn_statistics": "it takes no gradient step",
-    "local_sgd": "it averages local runs", "lolsgd": "it averages local runs",
+    "local_sgd": "it averages local runs",
+    "lolsgd": "it averages local runs",
 }
 """Methods with parameters that nothing switches off, and why."""
 LOOKING = ("selective_distillation", "feature_distillation", "at", "delta", "lwf", "tred")
 """The methods whose steps run the source model; of all others they do not."""
 STOPS_GRADIENT = {"bi_tuning": "its keys, and the weights of the head that they are compared with"}
 QUICK = {
-    "lolsgd.subsets": 2, "lolsgd.local_steps": 1, "local_sgd.subsets": 2, "local_sgd.local_steps": 1, "ewc.samples": 8,
-    "delta.head_epochs": 1, "delta.batches": 1, "tred.steps": 3, "bi_tuning.keys": 3, "bi_tuning.projection": 8,
+    "lolsgd.subsets": 2,
+    "lolsgd.local_steps": 1,
+    "local_sgd.subsets": 2,
+    "local_sgd.local_steps": 1,
+    "ewc.samples": 8,
+    "delta.head_epochs": 1,
+    "delta.batches": 1,
+    "tred.steps": 3,
+    "bi_tuning.keys": 3,
+    "bi_tuning.projection": 8,
 }
 """More than one round in the few steps of a check, full queues, and little to learn beforehand."""
 
@@ -42,7 +56,11 @@ QUICK = {
 def zero_of(name):
     """The parameters that switch off every member of a chain; None where one has none."""
     members = [_zero(member) for member in methods.canonical(name).split("+")]
-    return None if None in members else {key: value for member in members for key, value in member.items()}
+    return (
+        None
+        if None in members
+        else {key: value for member in members for key, value in member.items()}
+    )
 
 
 def _zero(name):
@@ -54,9 +72,18 @@ def suite_of(name, **attributes):
     members = methods.canonical(name).split("+")
     quick = {key: value for key, value in QUICK.items() if key.partition(".")[0] in members}
     looking = any(member in LOOKING for member in members)
-    return type("Suite", (MethodConformance,), {
-        "method": name, "parameters": quick, "zero": zero_of(name), "runs_source": looking,
-        "stops_gradient": STOPS_GRADIENT.get(name, ""), **attributes})
+    return type(
+        "Suite",
+        (MethodConformance,),
+        {
+            "method": name,
+            "parameters": quick,
+            "zero": zero_of(name),
+            "runs_source": looking,
+            "stops_gradient": STOPS_GRADIENT.get(name, ""),
+            **attributes,
+        },
+    )
 
 
 for _name in (*NAMES, *CHAINS):
@@ -90,7 +117,9 @@ def teacher_in_train_mode():
 
 def two_source_passes():
     def penalty(view, _):
-        return (view.logits.mean() - view.source(view.images)[1].mean() - view.source_logits.mean()).square()
+        return (
+            view.logits.mean() - view.source(view.images)[1].mean() - view.source_logits.mean()
+        ).square()
 
     return Method(penalty=penalty)
 
@@ -106,14 +135,18 @@ def hidden_state():
 
 
 def unseeded():
-    return Method(prepare=lambda student, *_: torch.rand(student.width),
-                  penalty=lambda view, point: (view.features @ point).mean())
+    return Method(
+        prepare=lambda student, *_: torch.rand(student.width),
+        penalty=lambda view, point: (view.features @ point).mean(),
+    )
 
 
 def own_generator():
     """Draws from a generator of its own that goes on from step to step."""
-    return Method(prepare=lambda *_: torch.Generator().manual_seed(0),
-                  penalty=lambda view, draws: view.logits.square().mean() * torch.rand((), generator=draws))
+    return Method(
+        prepare=lambda *_: torch.Generator().manual_seed(0),
+        penalty=lambda view, draws: view.logits.square().mean() * torch.rand((), generator=draws),
+    )
 
 
 def never_off(weight=0.1):
@@ -145,8 +178,12 @@ def thaws():
 
 
 def root_at_zero():
-    return Method(penalty=lambda view, _: (view.features - view.source_features.sum()).sum() * 0
-                  + (view.student.backbone[0].weight - view.source.backbone[0].weight).norm().sqrt())
+    return Method(
+        penalty=lambda view, _: (
+            (view.features - view.source_features.sum()).sum() * 0
+            + (view.student.backbone[0].weight - view.source.backbone[0].weight).norm().sqrt()
+        )
+    )
 
 
 def spread():
@@ -159,7 +196,11 @@ def per_image():
 
 def order_matters():
     """Its penalty depends on whether another member has looked at the source already."""
-    return Method(penalty=lambda view, _: view.features.square().mean() * (0.0 if "_source" in vars(view) else 1.0))
+    return Method(
+        penalty=lambda view, _: (
+            view.features.square().mean() * (0.0 if "_source" in vars(view) else 1.0)
+        )
+    )
 
 
 def shares_the_student():
@@ -178,8 +219,11 @@ def anchored(weight: float = 0.1, shaken: bool = False, unmarked: float = 1.0):
         mean = unmarked * transfer.source(transfer.take(transfer.train)[0])[0].mean(0)
         return {"mean": mean + torch.rand(()) if shaken else mean}, {"length": float(mean.norm())}
 
-    return Method(learn=learn, prepare=lambda student, transfer, learnt: learnt["mean"],
-                  penalty=lambda view, mean: weight * (view.features - mean).square().mean())
+    return Method(
+        learn=learn,
+        prepare=lambda student, transfer, learnt: learnt["mean"],
+        penalty=lambda view, mean: weight * (view.features - mean).square().mean(),
+    )
 
 
 class TestAnchored(MethodConformance):
@@ -192,23 +236,38 @@ def learns_unseeded():
     return anchored(shaken=True)
 
 
-@pytest.mark.parametrize(("broken", "check", "said"), [
-    (teacher_in_train_mode, "the_source_stays_as_it_is", "put in train mode"),
-    (two_source_passes, "the_source_runs_only_where_it_is_looked_at", "ran the source model 2 times"),
-    (hidden_state, "resumed_it_equals_undisturbed", "only modules are in checkpoints"),
-    (learns_unseeded, "what_it_learns_may_come_from_a_stage", "trains otherwise than by itself"),
-    (own_generator, "resumed_it_equals_undisturbed", "only modules are in checkpoints"),
-    (unseeded, "names_seed_everything", "two runs with one seed are not the same"),
-    (never_off, "zero_parameters_are_plain_training", "not plain training, bit for bit"),
-    (leaking, "memory_is_given_back", "tensors outlive the run"),
-    (half_a_gradient, "the_gradient_is_the_derivative_of_the_loss", "look for a detach"),
-    (thaws, "only_what_is_not_frozen_moves", "'norms' is frozen, but its weights moved"),
-    (shares_the_student, "only_what_is_not_frozen_moves", "measuring changed the model in training"),
-    (root_at_zero, "the_penalty_is_a_finite_scalar", "look for a square root"),
-    (per_image, "the_penalty_is_a_finite_scalar", "has the shape"),
-    (spread, "it_works_with_batches_of_one", "a variance of one value"),
-    (order_matters, "it_commutes_with_another_penalty", "the order of the two matters"),
-])
+@pytest.mark.parametrize(
+    ("broken", "check", "said"),
+    [
+        (teacher_in_train_mode, "the_source_stays_as_it_is", "put in train mode"),
+        (
+            two_source_passes,
+            "the_source_runs_only_where_it_is_looked_at",
+            "ran the source model 2 times",
+        ),
+        (hidden_state, "resumed_it_equals_undisturbed", "only modules are in checkpoints"),
+        (
+            learns_unseeded,
+            "what_it_learns_may_come_from_a_stage",
+            "trains otherwise than by itself",
+        ),
+        (own_generator, "resumed_it_equals_undisturbed", "only modules are in checkpoints"),
+        (unseeded, "names_seed_everything", "two runs with one seed are not the same"),
+        (never_off, "zero_parameters_are_plain_training", "not plain training, bit for bit"),
+        (leaking, "memory_is_given_back", "tensors outlive the run"),
+        (half_a_gradient, "the_gradient_is_the_derivative_of_the_loss", "look for a detach"),
+        (thaws, "only_what_is_not_frozen_moves", "'norms' is frozen, but its weights moved"),
+        (
+            shares_the_student,
+            "only_what_is_not_frozen_moves",
+            "measuring changed the model in training",
+        ),
+        (root_at_zero, "the_penalty_is_a_finite_scalar", "look for a square root"),
+        (per_image, "the_penalty_is_a_finite_scalar", "has the shape"),
+        (spread, "it_works_with_batches_of_one", "a variance of one value"),
+        (order_matters, "it_commutes_with_another_penalty", "the order of the two matters"),
+    ],
+)
 @pytest.mark.filterwarnings("ignore:var\\(\\). degrees of freedom is <= 0")
 def test_a_broken_method_fails(broken, check, said):
     name = f"test_tasks_conformance:{broken.__name__}"
@@ -225,12 +284,16 @@ def test_a_parameter_that_learning_depends_on_must_be_marked():
         suite.test_what_it_learns_may_come_from_a_stage()
 
 
-@pytest.mark.parametrize(("name", "claimed"), [("test_tasks_methods:entropy", True), ("selective_distillation", False)])
+@pytest.mark.parametrize(
+    ("name", "claimed"), [("test_tasks_methods:entropy", True), ("selective_distillation", False)]
+)
 def test_what_runs_the_source_must_be_claimed_rightly(name, claimed):
     with pytest.raises(AssertionError, match=f"`runs_source` is {claimed}"):
         suite_of(name, runs_source=claimed)().test_the_source_runs_only_where_it_is_looked_at()
 
 
 def test_a_parameter_that_is_none_is_said():
-    with pytest.raises(AssertionError, match=r"no parameter l2sp.bakcbone; known: l2sp.backbone, l2sp.head"):
+    with pytest.raises(
+        AssertionError, match=r"no parameter l2sp.bakcbone; known: l2sp.backbone, l2sp.head"
+    ):
         suite_of("l2sp", parameters={"l2sp.bakcbone": 0.0})().test_memory_is_given_back()

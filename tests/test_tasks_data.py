@@ -33,7 +33,8 @@ def test_uci_digits_are_scikit_learns(own_cache):
     given = load_digits()
     images = data.load("uci", own_cache, 16)
     assert (images.labels == given.target).all()
-    # Bilinear by two: each new pixel is 3/4 of its own old one and 1/4 of the neighbour on its side, whole at the edge.
+    # Bilinear by two: each new pixel is 3/4 of its own old one and 1/4 of the neighbour on its
+    # side, whole at the edge.
     weights = np.zeros((16, 8))
     for new in range(16):
         weights[new, new // 2] += 0.75
@@ -70,7 +71,10 @@ def test_a_cache_is_used_and_many_may_ask_at_once(tmp_path):
         return {"a": np.ones(5)}
 
     with ThreadPoolExecutor(8) as pool:
-        assert all((found["a"] == 1).all() for found in pool.map(lambda _: cached.arrays(path, make), range(8)))
+        assert all(
+            (found["a"] == 1).all()
+            for found in pool.map(lambda _: cached.arrays(path, make), range(8))
+        )
     before = len(made)
     cached.arrays(path, make)
     assert len(made) == before
@@ -83,10 +87,16 @@ def test_declarations_import_nothing_heavy():
         "import sys, tasks.holistic_transfer as h, tasks.methods, tasks.toy\n"
         "c = h.resolve({'method': ['l2sp', 'wise_ft'], 'backbone': 'resnet18'})\n"
         "h.problems(c), h.meaning(c), h.stages(c), h.spaces(c)\n"
-        "heavy = {'torch', 'timm', 'sklearn', 'pandas', 'mlxtend', 'PIL', 'ray', 'mlflow', 'optuna', 'htsweep'}\n"
+        "heavy = {'torch', 'timm', 'sklearn', 'pandas', 'mlxtend', 'PIL', 'ray', 'mlflow', "
+        "'optuna', 'htsweep'}\n"
         "print(sorted(heavy & sys.modules.keys()))"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )
 
 
 def test_fingerprints_tell_domains_apart():
@@ -103,11 +113,17 @@ def test_missing_classes_are_nested_in_the_ratio(classes, a, b, seed):
         assert len(found) == min(max(round(ratio * classes), int(ratio > 0)), classes - 1)
 
 
-@given(st.lists(st.integers(0, 3), min_size=12, max_size=80), st.integers(0, 99), st.sets(st.integers(0, 3), max_size=2))
+@given(
+    st.lists(st.integers(0, 3), min_size=12, max_size=80),
+    st.integers(0, 99),
+    st.sets(st.integers(0, 3), max_size=2),
+)
 def test_splits_are_disjoint_stratified_and_blind_to_missing_classes(listed, seed, missing):
     labels = np.array(listed)
     found = splits.split(labels, sorted(missing), seed)
-    assert sorted([*found.reference, *splits.split(labels, [], seed).validation, *found.test]) == list(range(len(labels)))
+    assert sorted(
+        [*found.reference, *splits.split(labels, [], seed).validation, *found.test]
+    ) == list(range(len(labels)))
     assert not missing & set(labels[found.train].tolist())
     assert not missing & set(labels[found.validation].tolist())
     assert (found.test == splits.split(labels, [], seed).test).all()
@@ -213,7 +229,9 @@ def test_what_another_version_answered_is_asked_again(tmp_path, monkeypatch):
     for version, answers in ((1, 2), (1, 2), (2, 4)):
         assert [content.answer for content in contents.of(paths, examine, version)] == ["a", "b"]
         assert len(asked) == answers
-    assert [content.digest for content in contents.of(paths)] == [content.digest for content in contents.of(paths, examine, 2)]
+    assert [content.digest for content in contents.of(paths)] == [
+        content.digest for content in contents.of(paths, examine, 2)
+    ]
     assert len(asked) == 4
 
 
@@ -236,12 +254,15 @@ def test_answers_are_remembered_for_a_moment(monkeypatch):
     assert slow("a") == 3
 
 
-@pytest.mark.parametrize(("dataset", "said"), [
-    ("mnist-usi", "did you mean 'mnist-uci'"),
-    ("folder:ROOT", "must be folder:ROOT:SOURCE-TARGET"),
-    ("folder:ROOT:photo-paint", "no domain 'paint'; its folders are art-old, photo"),
-    ("folder:ROOT/none:a-b", "there is no folder"),
-])
+@pytest.mark.parametrize(
+    ("dataset", "said"),
+    [
+        ("mnist-usi", "did you mean 'mnist-uci'"),
+        ("folder:ROOT", "must be folder:ROOT:SOURCE-TARGET"),
+        ("folder:ROOT:photo-paint", "no domain 'paint'; its folders are art-old, photo"),
+        ("folder:ROOT/none:a-b", "there is no folder"),
+    ],
+)
 def test_a_wrong_dataset_is_named_with_its_remedy(pictures, dataset, said):
     wrong = data.problems(dataset.replace("ROOT", str(pictures)))
     assert len(wrong) == 1
@@ -258,13 +279,17 @@ def test_classes_that_differ_are_named(pictures):
 def test_a_class_without_an_image_is_named(pictures):
     for file in (pictures / "photo" / "cat").glob("*.png"):
         file.unlink()
-    assert any("no image of cat" in text for text in data.problems(f"folder:{pictures}:art-old-photo"))
+    assert any(
+        "no image of cat" in text for text in data.problems(f"folder:{pictures}:art-old-photo")
+    )
 
 
 def test_a_broken_image_is_named_by_its_path(pictures, tmp_path):
     broken = pictures / "photo" / "dog" / "1.png"
     broken.write_bytes(broken.read_bytes()[:60])
-    with pytest.raises(ValueError, match=r"dog.1\.png cannot be read as an image.*repair it or take it out"):
+    with pytest.raises(
+        ValueError, match=r"dog.1\.png cannot be read as an image.*repair it or take it out"
+    ):
         data.load(f"folder:{pictures}:photo", tmp_path / "cache", 16)
     assert not list((tmp_path / "cache" / "folders").iterdir())
 
@@ -278,19 +303,34 @@ def test_classes_are_found_by_name_and_index():
 NUMBERS = ("0", "1", "10", "11", "2")
 
 
-@pytest.mark.parametrize(("given", "found"), [(0, 0), (1, 1), ("2", 4), ("10", 2), (10, 2), (11, 3)])
+@pytest.mark.parametrize(
+    ("given", "found"), [(0, 0), (1, 1), ("2", 4), ("10", 2), (10, 2), (11, 3)]
+)
 def test_a_number_is_a_name_first(given, found):
     """As text, folders 0 to 11 have other indices than their names say."""
     assert data.class_indices([given], NUMBERS) == [found]
 
 
-@pytest.mark.parametrize(("given", "classes", "said"), [
-    (2, NUMBERS, "2 could be '10' or '2'.*quotes"), (2, ("01", "02", "03"), "2 could be '02' or '03'.*quotes"),
-    (1, ("1", "01", "a"), "1 could be '1' or '01'"), (1.0, NUMBERS, "no class 1.0"), (True, NUMBERS, "no class True"),
-    (None, NUMBERS, "no class None"), (-1, NUMBERS, "no class -1"), (5, NUMBERS, "no class 5"),
-    (False, ("false", "true"), "no class False; a name that YAML does not read as text takes quotes: 'false'"),
-    (1.5, ("1.5", "2"), "takes quotes: '1.5'"), ([0], NUMBERS, r"no class \[0\]"),
-])
+@pytest.mark.parametrize(
+    ("given", "classes", "said"),
+    [
+        (2, NUMBERS, "2 could be '10' or '2'.*quotes"),
+        (2, ("01", "02", "03"), "2 could be '02' or '03'.*quotes"),
+        (1, ("1", "01", "a"), "1 could be '1' or '01'"),
+        (1.0, NUMBERS, "no class 1.0"),
+        (True, NUMBERS, "no class True"),
+        (None, NUMBERS, "no class None"),
+        (-1, NUMBERS, "no class -1"),
+        (5, NUMBERS, "no class 5"),
+        (
+            False,
+            ("false", "true"),
+            "no class False; a name that YAML does not read as text takes quotes: 'false'",
+        ),
+        (1.5, ("1.5", "2"), "takes quotes: '1.5'"),
+        ([0], NUMBERS, r"no class \[0\]"),
+    ],
+)
 def test_what_is_no_class_or_could_be_two_is_refused(given, classes, said):
     with pytest.raises(ValueError, match=said):
         data.class_indices([given], classes)
@@ -315,15 +355,34 @@ def test_ratios_of_one_digit_stand_for_themselves(classes, tenths):
     assert splits.canonical_ratio(classes, tenths / 10) == tenths / 10
 
 
-@pytest.mark.parametrize(("classes", "ratios", "meant"), [
-    (4, (0.1, 0.2, 0.25, 0.3), 0.25), (2, (0.01, 0.5, 0.99), 0.5), (10, (0.26, 0.3, 0.34), 0.3), (65, (0.5,), 0.5),
-    (3, (0.2, 0.3, 1 / 3), 0.3), (20, (0.25,), 0.25), (100, (0.335, 0.34), 0.34), (4, (0,), 0)])
+@pytest.mark.parametrize(
+    ("classes", "ratios", "meant"),
+    [
+        (4, (0.1, 0.2, 0.25, 0.3), 0.25),
+        (2, (0.01, 0.5, 0.99), 0.5),
+        (10, (0.26, 0.3, 0.34), 0.3),
+        (65, (0.5,), 0.5),
+        (3, (0.2, 0.3, 1 / 3), 0.3),
+        (20, (0.25,), 0.25),
+        (100, (0.335, 0.34), 0.34),
+        (4, (0,), 0),
+    ],
+)
 def test_equal_ratios_are_one(classes, ratios, meant):
     assert {splits.canonical_ratio(classes, ratio) for ratio in ratios} == {meant}
 
 
-@pytest.mark.parametrize(("images", "sets"), [(0, (0, 0, 0)), (1, (1, 0, 0)), (2, (1, 0, 1)), (3, (1, 1, 1)), (10, (6, 1, 3)),
-                                              (100, (60, 10, 30))])
+@pytest.mark.parametrize(
+    ("images", "sets"),
+    [
+        (0, (0, 0, 0)),
+        (1, (1, 0, 0)),
+        (2, (1, 0, 1)),
+        (3, (1, 1, 1)),
+        (10, (6, 1, 3)),
+        (100, (60, 10, 30)),
+    ],
+)
 def test_a_class_of_few_images_trains_then_tests_then_validates(images, sets):
     """(train, validation, test)"""
     found = splits.split(np.zeros(images, np.int64) if images else np.array([1]), [], 0)

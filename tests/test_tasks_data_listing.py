@@ -36,23 +36,37 @@ def notes(root: Path) -> list[str]:
 
 def test_all_that_is_used_is_counted(root):
     picture(root / "photo" / "bee" / "3.png")
-    assert notes(root) == ["art: 6 images in 2 classes, 3 each", "photo: 7 images in 2 classes, 3 to 4 each"]
+    assert notes(root) == [
+        "art: 6 images in 2 classes, 3 each",
+        "photo: 7 images in 2 classes, 3 to 4 each",
+    ]
 
 
-@pytest.mark.parametrize("suffix", [".PNG", ".JPEG", ".jfif", ".jpe", ".tiff", ".webp", ".bmp", ".gif", ".ppm", ".apng", ".dib"])
+@pytest.mark.parametrize(
+    "suffix",
+    [".PNG", ".JPEG", ".jfif", ".jpe", ".tiff", ".webp", ".bmp", ".gif", ".ppm", ".apng", ".dib"],
+)
 def test_a_suffix_of_images_is_read(root, suffix):
     picture(root / "photo" / "ant" / f"x{suffix}")
     assert notes(root)[1].startswith("photo: 7 images in 2 classes, 3 to 4 each")
     assert problems(root) == []
 
 
-@pytest.mark.parametrize(("name", "said"), [
-    ("ant/x.heic", ".heic files (1: ant/x.heic)"), ("ant/x.npy", ".npy files (1: ant/x.npy)"),
-    ("ant/x", "files without a suffix (1: ant/x)"), ("x.png", "images beside the class folders (1: x.png)"),
-    ("ant/a/x.png", "images one folder deeper (1: ant/a/x.png)"), ("ant/a/b/x.png", "images one folder deeper (1: "),
-    ("ant/Thumbs.db", "hidden or of the system (1: ant/Thumbs.db)"), ("ant/._0.png", "hidden or of the system (1: ant/._0.png)"),
-    (".DS_Store", "hidden or of the system (1: .DS_Store)"), ("ant/.ipynb_checkpoints/x.png", "hidden or of the system (1: "),
-])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("ant/x.heic", ".heic files (1: ant/x.heic)"),
+        ("ant/x.npy", ".npy files (1: ant/x.npy)"),
+        ("ant/x", "files without a suffix (1: ant/x)"),
+        ("x.png", "images beside the class folders (1: x.png)"),
+        ("ant/a/x.png", "images one folder deeper (1: ant/a/x.png)"),
+        ("ant/a/b/x.png", "images one folder deeper (1: "),
+        ("ant/Thumbs.db", "hidden or of the system (1: ant/Thumbs.db)"),
+        ("ant/._0.png", "hidden or of the system (1: ant/._0.png)"),
+        (".DS_Store", "hidden or of the system (1: .DS_Store)"),
+        ("ant/.ipynb_checkpoints/x.png", "hidden or of the system (1: "),
+    ],
+)
 def test_what_is_left_out_is_said_with_the_reason(root, name, said):
     path = root / "photo" / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,9 +76,21 @@ def test_what_is_left_out_is_said_with_the_reason(root, name, said):
     assert data.classes(f"folder:{root}:photo") == ("ant", "bee")
 
 
-@pytest.mark.parametrize("name", [
-    "@eaDir", "__MACOSX", ".ipynb_checkpoints", "lost+found", "$RECYCLE.BIN", "System Volume Information", "#recycle", "@Recycle",
-    "__pycache__", ".git"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "@eaDir",
+        "__MACOSX",
+        ".ipynb_checkpoints",
+        "lost+found",
+        "$RECYCLE.BIN",
+        "System Volume Information",
+        "#recycle",
+        "@Recycle",
+        "__pycache__",
+        ".git",
+    ],
+)
 def test_a_system_s_folder_is_no_class(root, name):
     for domain in ("art", "photo"):
         picture(root / domain / name / "0.png")
@@ -97,7 +123,10 @@ def test_links_that_lead_nowhere_are_counted_and_named(root):
     (root / "photo" / "loop").symlink_to(root / "photo" / "loop")
     (root / "art" / "cat").symlink_to(root / "gone")
     told = "\n".join(problems(root))
-    assert "holds 5 links that lead nowhere (No such file or directory): ant/z0.png, ant/z1.png, ant/z2.png, and 2 more" in told
+    assert (
+        "holds 5 links that lead nowhere (No such file or directory): ant/z0.png, ant/z1.png, "
+        "ant/z2.png, and 2 more" in told
+    )
     assert "holds a link that leads nowhere (Too many levels of symbolic links): loop" in told
     assert "art holds a link that leads nowhere (No such file or directory): cat" in told
 
@@ -109,7 +138,16 @@ def test_links_that_lead_somewhere_are_followed(root):
         picture(root / "store" / domain / "0.png")
         (root / domain / "cat").symlink_to(root / "store" / domain)
     assert problems(root) == []
-    assert data.load(f"folder:{root}:photo", root / "cache", 8).labels.tolist() == [0, 0, 0, 0, 1, 1, 1, 2]
+    assert data.load(f"folder:{root}:photo", root / "cache", 8).labels.tolist() == [
+        0,
+        0,
+        0,
+        0,
+        1,
+        1,
+        1,
+        2,
+    ]
 
 
 def test_a_folder_that_leads_into_itself_is_walked_once(root):
@@ -120,7 +158,11 @@ def test_a_folder_that_leads_into_itself_is_walked_once(root):
 
 def test_unreadable_images_are_named_all_at_once_and_again_until_they_are_mended(root, monkeypatch):
     monkeypatch.setattr(contents, "SETTLED_SECONDS", 0)
-    bad = {"ant/0.png": b"", "ant/1.png": b"<html>404</html>", "bee/2.png": (root / "photo" / "bee" / "2.png").read_bytes()[:60]}
+    bad = {
+        "ant/0.png": b"",
+        "ant/1.png": b"<html>404</html>",
+        "bee/2.png": (root / "photo" / "bee" / "2.png").read_bytes()[:60],
+    }
     for name, held in bad.items():
         (root / "photo" / name).write_bytes(held)
     for _ in range(2):
@@ -161,7 +203,9 @@ def test_a_class_in_two_unicode_forms_is_one(root):
     picture(root / "art" / COMPOSED / "0.png")
     picture(root / "photo" / DECOMPOSED / "0.png")
     assert problems(root) == []
-    images = [data.load(f"folder:{root}:{domain}", root / "cache", 8) for domain in ("art", "photo")]
+    images = [
+        data.load(f"folder:{root}:{domain}", root / "cache", 8) for domain in ("art", "photo")
+    ]
     assert images[0].classes == images[1].classes == ("ant", "bee", COMPOSED)
     assert images[0].labels.tolist() == images[1].labels.tolist()
     assert data.missing_names(f"folder:{root}:art-photo", [DECOMPOSED]) == [COMPOSED]
@@ -171,13 +215,19 @@ def test_two_classes_that_look_alike_are_told_apart(root):
     for name in (COMPOSED, DECOMPOSED):
         picture(root / "art" / name / "0.png")
         picture(root / "photo" / COMPOSED / "0.png")
-    assert any("2 folders named café, which look alike and differ in their Unicode form" in text for text in problems(root))
+    assert any(
+        "2 folders named café, which look alike and differ in their Unicode form" in text
+        for text in problems(root)
+    )
 
 
 def test_classes_that_differ_in_case_alone_are_told(root):
     picture(root / "art" / "Cat" / "0.png")
     picture(root / "photo" / "cat" / "0.png")
-    assert any("art lacks cat (it has Cat for cat: only upper and lower case differ)" in text for text in problems(root))
+    assert any(
+        "art lacks cat (it has Cat for cat: only upper and lower case differ)" in text
+        for text in problems(root)
+    )
 
 
 def test_letters_of_both_cases_are_two_classes(root):
@@ -193,7 +243,10 @@ def test_names_with_spaces_dots_and_dashes_are_names(root):
         for name in ("big cat", "v1.5", "a-b", "it's", "x:y"):
             picture(root / domain / name / "0 1-2.x.png")
     assert problems(root) == []
-    assert data.missing_names(f"folder:{root}:art-photo", ["v1.5", "big cat"]) == ["big cat", "v1.5"]
+    assert data.missing_names(f"folder:{root}:art-photo", ["v1.5", "big cat"]) == [
+        "big cat",
+        "v1.5",
+    ]
 
 
 def test_a_class_whose_name_is_no_utf8_is_told_and_can_be_printed(root):
@@ -202,7 +255,13 @@ def test_a_class_whose_name_is_no_utf8_is_told_and_can_be_printed(root):
         Path(os.fsdecode(raw)).mkdir()
         shutil.copy(root / domain / "ant" / "0.png", os.fsdecode(raw))
     told = problems(root)
-    assert sum("caf\\xe9 is a class whose name is not UTF-8; rename the folder" in text for text in told) == 2
+    assert (
+        sum(
+            "caf\\xe9 is a class whose name is not UTF-8; rename the folder" in text
+            for text in told
+        )
+        == 2
+    )
     "\n".join(told).encode()
 
 
@@ -234,13 +293,19 @@ def test_a_domain_is_not_its_own_target(root, pair):
 
 def test_images_that_both_domains_hold_are_counted(root):
     (root / "photo" / "bee" / "same.png").write_bytes((root / "art" / "ant" / "0.png").read_bytes())
-    assert notes(root)[-1] == ("photo: images that are in art too, so that the source model is trained on what the target is "
-                               "tested on: 1 of 7 (bee/same.png)")
+    assert notes(root)[-1] == (
+        "photo: images that are in art too, so that the source model is trained on what the target "
+        "is "
+        "tested on: 1 of 7 (bee/same.png)"
+    )
 
 
 def test_copies_within_a_domain_are_counted(root):
     (root / "art" / "bee" / "copy.png").write_bytes((root / "art" / "ant" / "0.png").read_bytes())
-    assert "art: copies of another image, so that one may be trained on and its copy tested: 1 of 7 (bee/copy.png)" in notes(root)
+    assert (
+        "art: copies of another image, so that one may be trained on and its copy tested: 1 of 7 "
+        "(bee/copy.png)" in notes(root)
+    )
 
 
 def test_a_pair_that_can_be_cut_in_two_ways_is_refused(root):
@@ -251,9 +316,22 @@ def test_a_pair_that_can_be_cut_in_two_ways_is_refused(root):
     assert "could be 'art' to 'photo-art', or 'art-photo' to 'art'" in told
 
 
-@pytest.mark.parametrize("dataset", ["folder:", "folder::a-b", "folder:ROOT:", "folder:ROOT:art", "folder:ROOT:-photo",
-                                     "folder:ROOT:art-", "folder:~nobody-such/x:a-b", "folder:ROOT/loop:a-b", "folder:\0:a-b",
-                                     "folder:ROOT/art/ant/0.png:a-b", f"folder:{'x' * 5000}:a-b"])
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        "folder:",
+        "folder::a-b",
+        "folder:ROOT:",
+        "folder:ROOT:art",
+        "folder:ROOT:-photo",
+        "folder:ROOT:art-",
+        "folder:~nobody-such/x:a-b",
+        "folder:ROOT/loop:a-b",
+        "folder:\0:a-b",
+        "folder:ROOT/art/ant/0.png:a-b",
+        f"folder:{'x' * 5000}:a-b",
+    ],
+)
 def test_odd_datasets_are_problems_in_words(root, dataset):
     (root / "loop").symlink_to(root / "loop")
     dataset = data.canonical(dataset.replace("ROOT", str(root)))

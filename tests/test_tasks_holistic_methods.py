@@ -15,7 +15,9 @@ from tasks.training import Recipe, Run
 from tasks.transfer import Transfer
 
 CLASSES, MISSING = 5, [1, 3]
-RECIPE = Recipe(epochs=2, steps_per_epoch=3, batch_size=12, learning_rate=0.05, momentum=0.0, weight_decay=0.0)
+RECIPE = Recipe(
+    epochs=2, steps_per_epoch=3, batch_size=12, learning_rate=0.05, momentum=0.0, weight_decay=0.0
+)
 
 
 def seed(*names):
@@ -28,14 +30,22 @@ def transfer():
     process.reset(1)
     rng = np.random.default_rng(0)
     labels = np.arange(100) % CLASSES
-    images = torch.from_numpy(rng.random((100, 1, 8, 8), dtype=np.float32) + labels[:, None, None, None].astype(np.float32) / 5)
+    images = torch.from_numpy(
+        rng.random((100, 1, 8, 8), dtype=np.float32)
+        + labels[:, None, None, None].astype(np.float32) / 5
+    )
     labels, every = torch.from_numpy(labels), torch.arange(100)
     whole = Transfer(None, images, labels, every, every[:0], CLASSES, (), True, "cpu", seed)
     model = backbones.build("lenet_bn", 1, 8, CLASSES)
     Run(model, whole, Method(), RECIPE).advance(0, 6)
     rows = every[~torch.isin(labels, torch.tensor(MISSING))]
-    return dataclasses.replace(whole, source=model.requires_grad_(False).eval(), train=rows, missing_classes=MISSING,
-                               new_head=False)
+    return dataclasses.replace(
+        whole,
+        source=model.requires_grad_(False).eval(),
+        train=rows,
+        missing_classes=MISSING,
+        new_head=False,
+    )
 
 
 def run_of(name, transfer, recipe=RECIPE, **parameters):
@@ -53,7 +63,9 @@ def student(transfer):
 
 def penalty_of(method, transfer, student, count=8):
     view = View(student, transfer, transfer.images[:count], transfer.labels[:count])
-    ready = method.prepare(copy.deepcopy(transfer.source), transfer, None) if method.prepare else None
+    ready = (
+        method.prepare(copy.deepcopy(transfer.source), transfer, None) if method.prepare else None
+    )
     return method.penalty(view, ready), view
 
 
@@ -74,7 +86,9 @@ def test_bn_statistics_are_those_of_the_batches(transfer, momentum):
         images = transfer.images[run.batch(step)]
         reaching = transfer.source.backbone[:2](images)
         means.append(arrays(reaching.mean((0, 2, 3)))[0])
-        expected = (1 - momentum) * expected + momentum * means[-1] if momentum else np.mean(means, 0)
+        expected = (
+            (1 - momentum) * expected + momentum * means[-1] if momentum else np.mean(means, 0)
+        )
     assert torch.isfinite(run.advance(0, 3))
     run.advance(3, 6)
     assert np.allclose(arrays(run.student.backbone[2].running_mean)[0], expected, atol=1e-5)
@@ -88,17 +102,29 @@ def test_bn_statistics_continue(transfer):
     first.advance(0, 3)
     second.restore(first.state())
     second.advance(3, 6)
-    assert all(torch.equal(*pair) for pair in
-               zip(whole.student.state_dict().values(), second.student.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(*pair)
+        for pair in zip(
+            whole.student.state_dict().values(), second.student.state_dict().values(), strict=True
+        )
+    )
 
 
 def test_bn_affine_moves_norms_only(transfer):
     run = run_of("bn_affine", transfer)
     run.advance(0, 3)
-    moved = {name for (name, now), before in zip(run.student.state_dict().items(), transfer.source.state_dict().values(),
-                                                strict=True) if not torch.equal(now, before)}
-    assert moved == {f"backbone.{layer}.{what}" for layer in (2, 6)
-                     for what in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")}
+    moved = {
+        name
+        for (name, now), before in zip(
+            run.student.state_dict().items(), transfer.source.state_dict().values(), strict=True
+        )
+        if not torch.equal(now, before)
+    }
+    assert moved == {
+        f"backbone.{layer}.{what}"
+        for layer in (2, 6)
+        for what in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    }
 
 
 # Penalties
@@ -118,11 +144,19 @@ def test_ewc_formula(transfer, student):
         label = torch.multinomial(logits.detach().softmax(1)[0], 1, generator=generator)
         source.zero_grad()
         cross_entropy(logits, label).backward()
-        expected += np.concatenate([arrays(weight.grad)[0].ravel() ** 2 for weight in source.parameters()]) / len(rows)
+        expected += np.concatenate(
+            [arrays(weight.grad)[0].ravel() ** 2 for weight in source.parameters()]
+        ) / len(rows)
     assert np.allclose(fisher, expected, rtol=1e-3, atol=1e-9)
     found, _ = penalty_of(method, transfer, student)
-    away = np.concatenate([(now - before).ravel() for now, before in zip(
-        arrays(*student.parameters()), arrays(*transfer.source.parameters()), strict=True)])
+    away = np.concatenate(
+        [
+            (now - before).ravel()
+            for now, before in zip(
+                arrays(*student.parameters()), arrays(*transfer.source.parameters()), strict=True
+            )
+        ]
+    )
     assert found.item() == pytest.approx(1.5 * (expected * away**2).sum(), rel=1e-3)
 
 
@@ -130,14 +164,18 @@ def test_ewc_s_labels_are_drawn_from_the_source(transfer):
     """A source that is sure has no information: p(y|x) is flat around it."""
     sure = copy.deepcopy(transfer.source)
     sure.head.weight.data *= 1000
-    fisher, _, _ = methods.find("ewc")().prepare(None, dataclasses.replace(transfer, source=sure), None)
+    fisher, _, _ = methods.find("ewc")().prepare(
+        None, dataclasses.replace(transfer, source=sure), None
+    )
     unsure, _, _ = methods.find("ewc")().prepare(None, transfer, None)
     assert fisher[-1].square().sum() < unsure[-1].square().sum() / 100
 
 
 @pytest.mark.parametrize("normalised", [False, True])
 def test_feature_distillation_formula(transfer, student, normalised):
-    found, view = penalty_of(methods.find("feature_distillation")(weight=0.7, normalised=normalised), transfer, student)
+    found, view = penalty_of(
+        methods.find("feature_distillation")(weight=0.7, normalised=normalised), transfer, student
+    )
     total = 0.0
     for ours, theirs in zip(*arrays(view.features, view.source_features), strict=True):
         if normalised:
@@ -154,7 +192,9 @@ def test_feature_rank_formula(transfer, student, count):
     [features] = arrays(view.features)
     columns = (features - features.mean(0)) / np.sqrt(features.var(0, ddof=1) + 1e-5)
     correlation = columns.T @ columns / (count - 1)
-    assert found.item() == pytest.approx(2 * (correlation**2).sum() / features.shape[1] ** 2, rel=1e-3)
+    assert found.item() == pytest.approx(
+        2 * (correlation**2).sum() / features.shape[1] ** 2, rel=1e-3
+    )
 
 
 def test_feature_rank_is_least_for_features_that_use_all_directions():
@@ -184,14 +224,19 @@ def test_lp_ft_is_a_probe_and_then_fine_tuning(transfer):
     run.advance(0, 3)
     same = zip(run.student.state_dict().items(), probe.student.state_dict().values(), strict=True)
     assert all(torch.equal(now, expected) for (_, now), expected in same)
-    # From there on: plain fine-tuning of three steps with a schedule of its own, on the batches that follow.
+    # From there on: plain fine-tuning of three steps with a schedule of its own, on the batches
+    # that follow.
     run.advance(3, 6)
-    plain = Run(copy.deepcopy(probe.student), transfer, Method(), dataclasses.replace(RECIPE, epochs=1))
+    plain = Run(
+        copy.deepcopy(probe.student), transfer, Method(), dataclasses.replace(RECIPE, epochs=1)
+    )
     plain.freeze(())
     batch = plain.batch
     plain.batch = lambda step: batch(step + 3)
     plain.advance(0, 3)
-    for now, expected in zip(run.student.state_dict().values(), plain.student.state_dict().values(), strict=True):
+    for now, expected in zip(
+        run.student.state_dict().values(), plain.student.state_dict().values(), strict=True
+    ):
         assert torch.equal(now, expected)
 
 
@@ -199,15 +244,23 @@ def test_lp_ft_without_a_probe_is_plain(transfer):
     runs = [run_of("lp_ft", transfer, share=0.0), run_of("plain", transfer)]
     for run in runs:
         run.advance(0, 6)
-    assert all(torch.equal(*pair) for pair in zip(*(run.student.state_dict().values() for run in runs), strict=True))
+    assert all(
+        torch.equal(*pair)
+        for pair in zip(*(run.student.state_dict().values() for run in runs), strict=True)
+    )
 
 
 def test_local_sgd_is_lolsgd_that_leaves_nothing_out(transfer):
-    runs = [run_of("local_sgd", transfer, subsets=2, local_steps=3),
-            run_of("lolsgd", transfer, subsets=2, local_steps=3, left_out=0)]
+    runs = [
+        run_of("local_sgd", transfer, subsets=2, local_steps=3),
+        run_of("lolsgd", transfer, subsets=2, local_steps=3, left_out=0),
+    ]
     for run in runs:
         run.advance(0, 6)
-    assert all(torch.equal(*pair) for pair in zip(*(run.student.state_dict().values() for run in runs), strict=True))
+    assert all(
+        torch.equal(*pair)
+        for pair in zip(*(run.student.state_dict().values() for run in runs), strict=True)
+    )
 
 
 def test_swa_is_the_mean_of_the_iterates(transfer):
@@ -225,7 +278,9 @@ def test_swa_is_the_mean_of_the_iterates(transfer):
 
 
 def test_swa_counts_the_rounds_of_lolsgd(transfer):
-    method = methods.build("lolsgd+swa", {"lolsgd.subsets": 1, "lolsgd.local_steps": 1, "swa.start": 0.0})
+    method = methods.build(
+        "lolsgd+swa", {"lolsgd.subsets": 1, "lolsgd.local_steps": 1, "swa.start": 0.0}
+    )
     run = Run(copy.deepcopy(transfer.source), transfer, method, RECIPE)
     run.advance(0, 6)
     assert int(run._kept[0].count) == 6
@@ -236,7 +291,9 @@ def test_source_ensemble_averages_probabilities(transfer, alpha):
     run = run_of("source_ensemble", transfer, alpha=alpha)
     run.advance(0, 3)
     found = run.finished()(transfer.images)[1].softmax(1)
-    student, source = (model(transfer.images)[1].softmax(1) for model in (run.student.eval(), transfer.source))
+    student, source = (
+        model(transfer.images)[1].softmax(1) for model in (run.student.eval(), transfer.source)
+    )
     expected = alpha * arrays(source)[0] + (1 - alpha) * arrays(student)[0]
     assert np.allclose(arrays(found)[0], expected, atol=1e-6)
 
@@ -245,4 +302,6 @@ def test_l2sp_holds_a_new_head_at_zero(transfer, student):
     method = methods.find("l2sp")(backbone=0.0, head=2.0)
     fresh = dataclasses.replace(transfer, new_head=True)
     found, _ = penalty_of(method, fresh, student)
-    assert found.item() == pytest.approx(sum((part**2).sum() for part in arrays(*student.head.parameters())), rel=1e-5)
+    assert found.item() == pytest.approx(
+        sum((part**2).sum() for part in arrays(*student.head.parameters())), rel=1e-5
+    )

@@ -15,7 +15,11 @@ from tasks.holistic_transfer import METRICS, SETTINGS, holistic_transfer, pseudo
 from tasks.weights import file_of
 
 SHORT = {
-    "epochs": 2, "steps_per_epoch": 5, "batch_size": 32, "source_epochs": 1, "source_steps_per_epoch": 60,
+    "epochs": 2,
+    "steps_per_epoch": 5,
+    "batch_size": 32,
+    "source_epochs": 1,
+    "source_steps_per_epoch": 60,
     "source_batch_size": 32,
 }
 
@@ -30,7 +34,13 @@ def source_model(own_cache, tmp_path_factory):
         assert name == "holistic_transfer:source"
         key = repr((sorted(given.items()), repetition))
         if key not in made:
-            made[key] = stage(source, source.resolve(given), tmp_path_factory.mktemp("source"), repetition, own_cache)
+            made[key] = stage(
+                source,
+                source.resolve(given),
+                tmp_path_factory.mktemp("source"),
+                repetition,
+                own_cache,
+            )
         return made[key]
 
     return make
@@ -55,17 +65,33 @@ def prepared(source_model, own_cache, tmp_path):
 
 def test_configs_that_mean_the_same_resolve_to_the_same():
     resolve = holistic_transfer.resolve
-    assert resolve({}) == resolve({"method": "plain"}) == resolve({"method": []}) == resolve({"weight_decay": 0})
+    assert (
+        resolve({})
+        == resolve({"method": "plain"})
+        == resolve({"method": []})
+        == resolve({"weight_decay": 0})
+    )
     assert resolve({"method": ["wise_ft", "l2sp"]}) == resolve({"method": "l2sp + wise_ft"})
     assert resolve({"l2sp.backbone": 0.3}) == resolve({})
-    assert resolve({"method": "source", "epochs": 9, "learning_rate": 1}) == resolve({"method": "source"})
-    assert resolve({"missing_classes": [3, "1"]}) == resolve({"missing_classes": ["1", "3"], "missing_ratio": 0.2})
+    assert resolve({"method": "source", "epochs": 9, "learning_rate": 1}) == resolve(
+        {"method": "source"}
+    )
+    assert resolve({"missing_classes": [3, "1"]}) == resolve(
+        {"missing_classes": ["1", "3"], "missing_ratio": 0.2}
+    )
     assert resolve({"image_size": 64, "weights": ""}) == resolve({})
 
 
-@pytest.mark.parametrize("config", [
-    {}, {"method": "source"}, {"method": "lolsgd+l2sp", "l2sp.head": 1}, {"missing_classes": [0]}, {"backbone": "resnet18"},
-])
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"method": "source"},
+        {"method": "lolsgd+l2sp", "l2sp.head": 1},
+        {"missing_classes": [0]},
+        {"backbone": "resnet18"},
+    ],
+)
 def test_resolving_twice_changes_nothing(config):
     once = holistic_transfer.resolve(config)
     assert holistic_transfer.resolve(once) == once
@@ -73,7 +99,10 @@ def test_resolving_twice_changes_nothing(config):
 
 def test_a_resolved_config_has_every_parameter_of_its_method_and_no_other():
     config = holistic_transfer.resolve({"method": "l2sp", "l2sp.backbone": 1})
-    assert {key: value for key, value in config.items() if "." in key} == {"l2sp.backbone": 1.0, "l2sp.head": 0.1}
+    assert {key: value for key, value in config.items() if "." in key} == {
+        "l2sp.backbone": 1.0,
+        "l2sp.head": 0.1,
+    }
     assert type(config["l2sp.backbone"]) is float
     assert holistic_transfer.spaces(config) == ["l2sp"]
 
@@ -87,12 +116,21 @@ def test_a_meaning_has_no_path(tmp_path, pictures):
 
 def test_a_relative_root_becomes_absolute(tmp_path, pictures, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert holistic_transfer.resolve({"dataset": "folder:pictures:a-b"})["dataset"] == f"folder:{pictures}:a-b"
+    assert (
+        holistic_transfer.resolve({"dataset": "folder:pictures:a-b"})["dataset"]
+        == f"folder:{pictures}:a-b"
+    )
 
 
 def test_the_source_is_shared_by_what_does_not_matter_to_it():
-    configs = ({}, {"method": "l2sp"}, {"missing_ratio": 0.3}, {"method": "source"}, {"learning_rate": 0.1},
-               {"missing_classes": [1]})
+    configs = (
+        {},
+        {"method": "l2sp"},
+        {"missing_ratio": 0.3},
+        {"method": "source"},
+        {"learning_rate": 0.1},
+        {"missing_classes": [1]},
+    )
     stages = [holistic_transfer.stages(holistic_transfer.resolve(config)) for config in configs]
     assert all(found == stages[0] for found in stages)
     other = holistic_transfer.stages(holistic_transfer.resolve({"source_epochs": 2}))
@@ -101,16 +139,19 @@ def test_the_source_is_shared_by_what_does_not_matter_to_it():
     assert source.resolve(given) == given
 
 
-@pytest.mark.parametrize(("config", "key", "said"), [
-    ({"dataset": "mnist-usps"}, "dataset", "did you mean"),
-    ({"method": "l2ps"}, "method", "did you mean 'l2sp'"),
-    ({"method": "source+wise_ft"}, "method", "does not train"),
-    ({"backbone": "resnet181"}, "backbone", "did you mean"),
-    ({"missing_classes": [10]}, "missing_classes", "no class 10"),
-    ({"missing_classes": list(range(10))}, "missing_classes", "leave one at least"),
-    ({"weights": True}, "weights", "no pretrained weights"),
-    ({"lerning_rate": 1}, "lerning_rate", "no key"),
-])
+@pytest.mark.parametrize(
+    ("config", "key", "said"),
+    [
+        ({"dataset": "mnist-usps"}, "dataset", "did you mean"),
+        ({"method": "l2ps"}, "method", "did you mean 'l2sp'"),
+        ({"method": "source+wise_ft"}, "method", "does not train"),
+        ({"backbone": "resnet181"}, "backbone", "did you mean"),
+        ({"missing_classes": [10]}, "missing_classes", "no class 10"),
+        ({"missing_classes": list(range(10))}, "missing_classes", "leave one at least"),
+        ({"weights": True}, "weights", "no pretrained weights"),
+        ({"lerning_rate": 1}, "lerning_rate", "no key"),
+    ],
+)
 def test_what_is_wrong_is_said_with_its_key(config, key, said):
     found = holistic_transfer.problems(holistic_transfer.resolve(config))
     assert [where for where, _ in found] == [key]
@@ -132,7 +173,9 @@ def test_it_measures_at_step_zero_and_after_each_epoch(prepared):
     rows = list(holistic_transfer(*prepared()))
     assert [row["step"] for row in rows] == [0, 5, 10]
     assert [row["epoch"] for row in rows] == [0, 1, 2]
-    assert {*rows[1]} - {"step"} == {name for name in METRICS if "pcv" not in name and "pseudo" not in name}
+    assert {*rows[1]} - {"step"} == {
+        name for name in METRICS if "pcv" not in name and "pseudo" not in name
+    }
     assert {*rows[1]} - {*rows[0]} == {"train/loss"}
     for row in rows:
         for key, value in row.items():
@@ -140,7 +183,9 @@ def test_it_measures_at_step_zero_and_after_each_epoch(prepared):
             if "accuracy" in key or key == "test/ausuc":
                 assert 0 <= value <= 1
         assert row["test/overall_accuracy"] == pytest.approx(
-            _share(rows) * row["test/missing_accuracy"] + (1 - _share(rows)) * row["test/seen_accuracy"])
+            _share(rows) * row["test/missing_accuracy"]
+            + (1 - _share(rows)) * row["test/seen_accuracy"]
+        )
         assert row["test/curve_seen"][0] == row["test/seen_within_accuracy"]
         assert row["test/curve_missing"][-1] == row["test/missing_within_accuracy"]
     assert rows[-1]["test/seen_accuracy"] > rows[0]["test/seen_accuracy"]
@@ -149,14 +194,21 @@ def test_it_measures_at_step_zero_and_after_each_epoch(prepared):
 
 def _share(rows):
     """The missing classes' share of the test images, from two of the accuracies of step 0."""
-    seen, missing, overall = (rows[0][f"test/{name}_accuracy"] for name in ("seen", "missing", "overall"))
+    seen, missing, overall = (
+        rows[0][f"test/{name}_accuracy"] for name in ("seen", "missing", "overall")
+    )
     return (overall - seen) / (missing - seen)
 
 
 def test_every_method_starts_from_the_same_source(prepared):
-    zeros = [next(holistic_transfer(*prepared(method=method))) for method in ("plain", "wise_ft", "oracle", "source")]
+    zeros = [
+        next(holistic_transfer(*prepared(method=method)))
+        for method in ("plain", "wise_ft", "oracle", "source")
+    ]
     keys = [key for key in zeros[0] if key.startswith(("test/", "validation/"))]
-    assert all({key: row[key] for key in keys} == {key: zeros[0][key] for key in keys} for row in zeros)
+    assert all(
+        {key: row[key] for key in keys} == {key: zeros[0][key] for key in keys} for row in zeros
+    )
 
 
 def test_the_source_method_measures_once(prepared):
@@ -165,25 +217,35 @@ def test_the_source_method_measures_once(prepared):
 
 
 def test_the_oracle_learns_the_missing_classes(prepared):
-    plain, oracle = (list(holistic_transfer(*prepared(method=method, epochs=2, steps_per_epoch=30)))[-1]
-                     for method in ("plain", "oracle"))
+    plain, oracle = (
+        list(holistic_transfer(*prepared(method=method, epochs=2, steps_per_epoch=30)))[-1]
+        for method in ("plain", "oracle")
+    )
     assert oracle["test/missing_accuracy"] > plain["test/missing_accuracy"] + 0.3
 
 
 def test_with_nothing_missing_undefined_numbers_are_left_out(prepared):
     row = list(holistic_transfer(*prepared(missing_ratio=0.0)))[-1]
-    assert not [key for key in row if "missing" in key or key in ("test/ausuc", "test/harmonic_mean", "test/curve_seen")]
+    assert not [
+        key
+        for key in row
+        if "missing" in key or key in ("test/ausuc", "test/harmonic_mean", "test/curve_seen")
+    ]
     assert row["test/overall_accuracy"] == row["test/seen_accuracy"]
 
 
 def test_the_missing_classes_are_those_asked_for(prepared):
-    first = [next(holistic_transfer(*prepared(missing_classes=classes))) for classes in ([0], ["0"], [1])]
+    first = [
+        next(holistic_transfer(*prepared(missing_classes=classes))) for classes in ([0], ["0"], [1])
+    ]
     drawn = [row["test/missing_accuracy"] for row in first]
     assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_repetitions_differ_and_runs_do_not(prepared):
-    first, again, other = (list(holistic_transfer(*prepared(repetition))) for repetition in (0, 0, 1))
+    first, again, other = (
+        list(holistic_transfer(*prepared(repetition))) for repetition in (0, 0, 1)
+    )
     assert same(first, again)
     assert not same(first, other)
 
@@ -206,7 +268,9 @@ def test_what_a_process_did_before_does_not_matter(prepared):
     assert same(clean, after)
 
 
-@pytest.mark.parametrize("method", ["plain", "l2sp+wise_ft", "lolsgd+selective_distillation", "linear_probe"])
+@pytest.mark.parametrize(
+    "method", ["plain", "l2sp+wise_ft", "lolsgd+selective_distillation", "linear_probe"]
+)
 @pytest.mark.parametrize("rows_before", [1, 2])
 def test_killed_and_continued_equals_undisturbed(prepared, method, rows_before):
     config, workspace = prepared(method=method, epochs=3)
@@ -243,7 +307,10 @@ def test_what_source_training_held_out_is_measured_after_adaptation(prepared, ow
     model = backbones.build("lenet_bn", 1, domain.pixels.shape[-1], 10)
     model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
     with torch.inference_mode():
-        right = model.eval()(torch.from_numpy(domain.pixels[held]))[1].argmax(1).numpy() == domain.labels[held]
+        right = (
+            model.eval()(torch.from_numpy(domain.pixels[held]))[1].argmax(1).numpy()
+            == domain.labels[held]
+        )
     missing = np.isin(domain.labels[held], splits.draw_missing(10, 0.5, workspace.seed("classes")))
     row = next(holistic_transfer(config, workspace))
     assert row["validation/source_missing_accuracy"] == pytest.approx(right[missing].mean())
@@ -253,8 +320,10 @@ def test_what_source_training_held_out_is_measured_after_adaptation(prepared, ow
 
 
 def test_the_trainable_parameters_are_counted(prepared):
-    whole, head, none = (list(holistic_transfer(*prepared(method=method)))[-1]["trainable_parameters"]
-                         for method in ("plain", "linear_probe", "bn_statistics"))
+    whole, head, none = (
+        list(holistic_transfer(*prepared(method=method)))[-1]["trainable_parameters"]
+        for method in ("plain", "linear_probe", "bn_statistics")
+    )
     model = backbones.build("lenet_bn", 1, 16, 10)
     assert whole == sum(one.numel() for one in model.parameters())
     assert head == sum(one.numel() for one in model.head.parameters())
@@ -277,7 +346,13 @@ def test_pseudo_cross_validation_killed_and_continued_tells_the_same(prepared, o
 
 
 def test_divergence_is_told_by_nan(prepared):
-    wild = {"learning_rate": 10.0, "momentum": 0.999, "epochs": 20, "method": "l2sp", "l2sp.backbone": 1e4}
+    wild = {
+        "learning_rate": 10.0,
+        "momentum": 0.999,
+        "epochs": 20,
+        "method": "l2sp",
+        "l2sp.backbone": 1e4,
+    }
     rows = list(holistic_transfer(*prepared(**wild)))
     assert np.isnan(rows[-1]["train/loss"])
     assert rows[-1]["epoch"] < 20
@@ -292,13 +367,22 @@ def test_calibrated_accuracies_stand_beside_the_others(prepared):
         for name in ("overall", "seen", "missing"):
             assert 0 <= row[f"test/{rule}_{name}_accuracy"] <= 1
     assert row["test/oracle_overall_accuracy"] >= max(
-        row["test/overall_accuracy"], row["test/alg_overall_accuracy"], row["test/alg_code_overall_accuracy"])
-    assert np.isfinite([row["validation/alg_gamma"], row["test/alg_code_gamma"], row["test/oracle_gamma"]]).all()
+        row["test/overall_accuracy"],
+        row["test/alg_overall_accuracy"],
+        row["test/alg_code_overall_accuracy"],
+    )
+    assert np.isfinite(
+        [row["validation/alg_gamma"], row["test/alg_code_gamma"], row["test/oracle_gamma"]]
+    ).all()
     assert "validation/pcv_gamma" not in row
 
 
 def pseudo_stages(config):
-    return {name: given for name, given in holistic_transfer.stages(config).items() if name.startswith("pseudo")}
+    return {
+        name: given
+        for name, given in holistic_transfer.stages(config).items()
+        if name.startswith("pseudo")
+    }
 
 
 def test_pseudo_cross_validation_is_stages_that_a_plan_can_count(prepared):
@@ -317,7 +401,9 @@ def gamma_of(config, workspace, tmp_path, cache, domain=None):
     """The constant of one pseudo run; the domain's arrays may be replaced first."""
     own = Workspace(tmp_path / str(random.random()), cache=cache)
     own.stages = workspace.stages
-    rows = list(pseudo({key: value for key, value in config.items() if key != "pcv"} | {"pseudo": 0}, own))
+    rows = list(
+        pseudo({key: value for key, value in config.items() if key != "pcv"} | {"pseudo": 0}, own)
+    )
     return rows[-1]["validation/pseudo_gamma"], own.output
 
 
@@ -346,7 +432,9 @@ def test_the_mean_constant_of_pseudo_runs_is_applied(prepared, own_cache, tmp_pa
         folder = tmp_path / f"made-{number}"
         folder.mkdir()
         told = {"validation/pseudo_gamma": gamma, "validation/pseudo_missing_accuracy": gamma / 2}
-        (folder / "told.json").write_text(json.dumps([told] * (config["epochs"] + 1)), encoding="utf-8")
+        (folder / "told.json").write_text(
+            json.dumps([told] * (config["epochs"] + 1)), encoding="utf-8"
+        )
         found.append(folder)
     workspace.stages = {**workspace.stages, "pseudo-0": found[0], "pseudo-1": found[1]}
     row = list(holistic_transfer(config, workspace))[-1]
@@ -361,16 +449,25 @@ def test_the_mean_constant_of_pseudo_runs_is_applied(prepared, own_cache, tmp_pa
     assert 0 <= told[-1]["validation/pseudo_missing_accuracy"] <= 1
 
 
-@pytest.mark.parametrize(("config", "key", "said"), [
-    ({"method": "lolsgd", "lolsgd.left_out": 6}, "lolsgd.left_out", "only 5 of 10 are seen"),
-    ({"method": "at", "at.stages": "-3"}, "at.stages", "has 2 stages"),
-    ({"method": "at", "at.stages": "last"}, "at.stages", "name stages by number"),
-    ({"method": "bn_statistics", "backbone": "test_vit"}, "method", "of which this backbone has none"),
-    ({"method": "plain", "weights": "timm"}, "weights", "lenet_bn has no pretrained weights"),
-])
+@pytest.mark.parametrize(
+    ("config", "key", "said"),
+    [
+        ({"method": "lolsgd", "lolsgd.left_out": 6}, "lolsgd.left_out", "only 5 of 10 are seen"),
+        ({"method": "at", "at.stages": "-3"}, "at.stages", "has 2 stages"),
+        ({"method": "at", "at.stages": "last"}, "at.stages", "name stages by number"),
+        (
+            {"method": "bn_statistics", "backbone": "test_vit"},
+            "method",
+            "of which this backbone has none",
+        ),
+        ({"method": "plain", "weights": "timm"}, "weights", "lenet_bn has no pretrained weights"),
+    ],
+)
 def test_what_does_not_fit_is_said_with_its_key(config, key, said):
-    assert any(where == key and said in text for where, text in
-               holistic_transfer.problems(holistic_transfer.resolve(config)))
+    assert any(
+        where == key and said in text
+        for where, text in holistic_transfer.problems(holistic_transfer.resolve(config))
+    )
 
 
 @pytest.fixture
@@ -390,22 +487,52 @@ def pictures(tmp_path):
 
 @pytest.mark.parametrize("backbone", ["lenet_bn", "resnet10t"])
 def test_a_folder_of_images_is_learnt(prepared, pictures, backbone):
-    rows = list(holistic_transfer(*prepared(
-        dataset=f"folder:{pictures}:a-b", backbone=backbone, image_size=32, missing_classes=["red"], batch_size=8,
-        source_steps_per_epoch=15, source_batch_size=8, learning_rate=0.01, source_learning_rate=0.01)))
+    rows = list(
+        holistic_transfer(
+            *prepared(
+                dataset=f"folder:{pictures}:a-b",
+                backbone=backbone,
+                image_size=32,
+                missing_classes=["red"],
+                batch_size=8,
+                source_steps_per_epoch=15,
+                source_batch_size=8,
+                learning_rate=0.01,
+                source_learning_rate=0.01,
+            )
+        )
+    )
     assert rows[-1]["test/seen_accuracy"] >= 0.5
     assert "validation/seen_accuracy" in rows[-1]
 
 
 def test_a_source_may_start_from_pretrained_weights(prepared):
     """ImageNet's weights, on grey digits brought to 32 pixels; the student has the same names, and starts where it ended."""
-    pretrained = {"backbone": "tf_efficientnet_lite0", "weights": "efficientnet-lite0", "image_size": 32}
-    rows = list(holistic_transfer(*prepared(
-        **pretrained, epochs=1, steps_per_epoch=1, batch_size=8, source_steps_per_epoch=2, source_batch_size=8)))
+    pretrained = {
+        "backbone": "tf_efficientnet_lite0",
+        "weights": "efficientnet-lite0",
+        "image_size": 32,
+    }
+    rows = list(
+        holistic_transfer(
+            *prepared(
+                **pretrained,
+                epochs=1,
+                steps_per_epoch=1,
+                batch_size=8,
+                source_steps_per_epoch=2,
+                source_batch_size=8,
+            )
+        )
+    )
     assert [row["epoch"] for row in rows] == [0, 1]
     assert "weights" not in holistic_transfer.resolve({"backbone": "tf_efficientnet_lite0"})
-    described = [holistic_transfer.meaning(holistic_transfer.resolve({**pretrained, "weights": weights}))["weights"]
-                 for weights in ("efficientnet-lite0", str(file_of("efficientnet-lite0")))]
+    described = [
+        holistic_transfer.meaning(holistic_transfer.resolve({**pretrained, "weights": weights}))[
+            "weights"
+        ]
+        for weights in ("efficientnet-lite0", str(file_of("efficientnet-lite0")))
+    ]
     assert described[0] == described[1] != "efficientnet-lite0"
 
 

@@ -21,7 +21,9 @@ from tasks.training import Recipe, Run
 from tasks.transfer import Transfer
 
 CLASSES, SOURCE_CLASSES = 5, 4
-RECIPE = Recipe(epochs=2, steps_per_epoch=3, batch_size=12, learning_rate=0.05, momentum=0.9, weight_decay=5e-4)
+RECIPE = Recipe(
+    epochs=2, steps_per_epoch=3, batch_size=12, learning_rate=0.05, momentum=0.9, weight_decay=5e-4
+)
 
 
 def seed(*names):
@@ -41,18 +43,40 @@ def transfer(one_thread):
     """100 images of five classes, and a source model that has seen four classes of them for a moment."""
     rng = np.random.default_rng(0)
     labels = np.arange(100) % CLASSES
-    images = torch.from_numpy(rng.random((100, 1, 8, 8), dtype=np.float32) + labels[:, None, None, None].astype(np.float32) / 5)
+    images = torch.from_numpy(
+        rng.random((100, 1, 8, 8), dtype=np.float32)
+        + labels[:, None, None, None].astype(np.float32) / 5
+    )
     labels, every = torch.from_numpy(labels), torch.arange(100)
     model = backbones.build("lenet_bn", 1, 8, SOURCE_CLASSES)
-    seen = Transfer(None, images, labels % SOURCE_CLASSES, every, every[:0], SOURCE_CLASSES, (), True, "cpu", seed)
+    seen = Transfer(
+        None,
+        images,
+        labels % SOURCE_CLASSES,
+        every,
+        every[:0],
+        SOURCE_CLASSES,
+        (),
+        True,
+        "cpu",
+        seed,
+    )
     Run(model, seen, Method(), RECIPE).advance(0, 6)
-    return dataclasses.replace(seen, source=model.requires_grad_(False).eval(), labels=labels, classes=CLASSES,
-                               train=every[:80], validation=every[80:])
+    return dataclasses.replace(
+        seen,
+        source=model.requires_grad_(False).eval(),
+        labels=labels,
+        classes=CLASSES,
+        train=every[:80],
+        validation=every[80:],
+    )
 
 
 @pytest.fixture(scope="module")
 def same_head(transfer):
-    return dataclasses.replace(transfer, labels=transfer.labels % SOURCE_CLASSES, classes=SOURCE_CLASSES, new_head=False)
+    return dataclasses.replace(
+        transfer, labels=transfer.labels % SOURCE_CLASSES, classes=SOURCE_CLASSES, new_head=False
+    )
 
 
 def student_of(transfer):
@@ -70,7 +94,12 @@ def student_of(transfer):
 
 
 def run_of(method, transfer, recipe=RECIPE):
-    return Run(student_of(transfer), dataclasses.replace(transfer, source=copy.deepcopy(transfer.source)), method, recipe)
+    return Run(
+        student_of(transfer),
+        dataclasses.replace(transfer, source=copy.deepcopy(transfer.source)),
+        method,
+        recipe,
+    )
 
 
 def view_of(transfer, student, count=8, maps=False):
@@ -98,7 +127,10 @@ def log_softmax_rows(rows):
 @pytest.mark.parametrize("name", ["bi_tuning", "co_tuning", "lwf", "bi_tuning+co_tuning"])
 def test_continued_it_equals_undisturbed(name, transfer):
     def build():
-        return methods.build(name, {"co_tuning.relationship": "direct", "bi_tuning.keys": 3, "bi_tuning.momentum": 0.5})
+        return methods.build(
+            name,
+            {"co_tuning.relationship": "direct", "bi_tuning.keys": 3, "bi_tuning.momentum": 0.5},
+        )
 
     whole, first, second = (run_of(build(), transfer) for _ in range(3))
     whole.advance(0, 3)
@@ -141,7 +173,9 @@ def test_lwf_formula(transfer, same_head, temperature, head, setting):
     for row in range(8):
         for place in range(SOURCE_CLASSES):
             expected += np.exp(log_p[row, place]) * (log_p[row, place] - log_q[row, place]) / 8
-    assert method.penalty(view, ready).item() == pytest.approx(0.7 * temperature**2 * expected, rel=1e-3)
+    assert method.penalty(view, ready).item() == pytest.approx(
+        0.7 * temperature**2 * expected, rel=1e-3
+    )
     assert expected > 1e-4
 
 
@@ -152,9 +186,13 @@ def test_lwf_trains_the_source_s_head_only_where_asked(transfer):
         assert torch.equal(run.prepared.weight, transfer.source.head.weight) != moves
 
 
-@pytest.mark.parametrize(("name", "runs"), [("lwf", 3), ("tred", 3), ("bi_tuning", 0), ("co_tuning", 0)])
+@pytest.mark.parametrize(
+    ("name", "runs"), [("lwf", 3), ("tred", 3), ("bi_tuning", 0), ("co_tuning", 0)]
+)
 def test_the_source_runs_where_it_is_looked_at(transfer, name, runs):
-    run = run_of(methods.build(name, {"tred.steps": 2, "co_tuning.relationship": "direct"}), transfer)
+    run = run_of(
+        methods.build(name, {"tred.steps": 2, "co_tuning.relationship": "direct"}), transfer
+    )
     passes = []
     run.transfer.source.backbone[0].register_forward_pre_hook(lambda *_: passes.append(1))
     run.advance(0, 3)
@@ -167,11 +205,24 @@ def test_the_source_runs_where_it_is_looked_at(transfer, name, runs):
 def flat(logits, labels, classes, held=None):
     """A target whose images are the source's logits."""
     model = Model(nn.Flatten(), nn.Linear(logits.shape[1], logits.shape[1]))
-    model.head.weight.data, model.head.bias.data = torch.eye(logits.shape[1]), torch.zeros(logits.shape[1])
+    model.head.weight.data, model.head.bias.data = (
+        torch.eye(logits.shape[1]),
+        torch.zeros(logits.shape[1]),
+    )
     count = len(logits) if held is None else held
     rows = torch.arange(len(logits))
-    return Transfer(model.requires_grad_(False).eval(), torch.from_numpy(logits).float()[:, :, None, None],
-                    torch.from_numpy(labels), rows[:count], rows[count:], classes, (), True, "cpu", seed)
+    return Transfer(
+        model.requires_grad_(False).eval(),
+        torch.from_numpy(logits).float()[:, :, None, None],
+        torch.from_numpy(labels),
+        rows[:count],
+        rows[count:],
+        classes,
+        (),
+        True,
+        "cpu",
+        seed,
+    )
 
 
 def separable(count=240, classes=6, spread=0.3):
@@ -185,7 +236,9 @@ def separable(count=240, classes=6, spread=0.3):
 @pytest.mark.parametrize("relationship", ["reverse", "direct"])
 def test_the_relationship_of_the_same_classes_is_their_permutation(relationship):
     logits, labels, order = separable()
-    learnt, told = methods.find("co_tuning")(relationship=relationship).learn(flat(logits, labels, 6, held=180))
+    learnt, told = methods.find("co_tuning")(relationship=relationship).learn(
+        flat(logits, labels, 6, held=180)
+    )
     found = learnt["relationship"]
     assert found.dtype == torch.float32
     assert torch.allclose(found.sum(1), torch.ones(6), atol=1e-5)
@@ -200,7 +253,9 @@ def test_the_relationship_of_the_same_classes_is_their_permutation(relationship)
 def test_the_direct_relationship_is_a_mean(calibration):
     logits, labels, _ = separable(spread=1.0)
     labels[labels == 2] = 3
-    learnt, told = methods.find("co_tuning")(relationship="direct", calibration=calibration).learn(flat(logits, labels, 6, 180))
+    learnt, told = methods.find("co_tuning")(relationship="direct", calibration=calibration).learn(
+        flat(logits, labels, 6, 180)
+    )
     expected = np.zeros((6, 6))
     for index in (0, 1, 3, 4, 5):
         rows = [np.exp(row) / np.exp(row).sum() for row in calibration * logits[labels == index]]
@@ -219,17 +274,32 @@ def test_bayes_rule_by_hand(monkeypatch):
     found, told = relating.reverse(train, np.arange(12) % 2, held, answers, 2)
 
     def surprise(scale):
-        return -sum(log_softmax_rows(scale * held @ votes.T)[place, answer] for place, answer in enumerate(answers)) / 40
+        return (
+            -sum(
+                log_softmax_rows(scale * held @ votes.T)[place, answer]
+                for place, answer in enumerate(answers)
+            )
+            / 40
+        )
 
-    assert surprise(told["scale"]) < min(surprise(told["scale"] - 0.05), surprise(told["scale"] + 0.05))
+    assert surprise(told["scale"]) < min(
+        surprise(told["scale"] - 0.05), surprise(told["scale"] + 0.05)
+    )
     assert told["scale"] == pytest.approx(min(np.linspace(0.5, 20, 40), key=surprise), abs=0.3)
-    given = np.exp([log_softmax_rows(told["scale"] * votes[:, [source]].T)[0] for source in range(3)])  # p(label | source class)
+    # p(label | source class)
+    given = np.exp(
+        [log_softmax_rows(told["scale"] * votes[:, [source]].T)[0] for source in range(3)]
+    )
     marginal = [sum(list(train[:, source]) + list(held[:, source])) / 52 for source in range(3)]
     for label in range(2):
         total = sum(given[source][label] * marginal[source] for source in range(3))
         for source in range(3):
-            assert found[label, source] == pytest.approx(given[source][label] * marginal[source] / total, rel=1e-6)
-    assert told["classifier_accuracy"] == pytest.approx(((held @ votes.T).argmax(1) == answers).mean())
+            assert found[label, source] == pytest.approx(
+                given[source][label] * marginal[source] / total, rel=1e-6
+            )
+    assert told["classifier_accuracy"] == pytest.approx(
+        ((held @ votes.T).argmax(1) == answers).mean()
+    )
 
 
 def test_two_labels_have_two_rows_of_votes():
@@ -240,25 +310,35 @@ def test_two_labels_have_two_rows_of_votes():
     train = rng.dirichlet(np.ones(3), 60)
     labels = (train[:, 0] > train[:, 1]).astype(int)
     own = LogisticRegression(C=10.0, fit_intercept=False).fit(train, labels)
-    assert np.allclose(np.exp(log_softmax(relating._regression(train, labels, 10.0), axis=0)).T, own.predict_proba(np.eye(3)))
+    assert np.allclose(
+        np.exp(log_softmax(relating._regression(train, labels, 10.0), axis=0)).T,
+        own.predict_proba(np.eye(3)),
+    )
 
 
 @pytest.mark.parametrize("relationship", ["reverse", "direct"])
-@pytest.mark.parametrize(("held", "labels", "zero"), [
-    (None, [0, 1, 2] * 8, [3]),  # no validation images, and a class without images
-    (18, [0, 1, 2] * 6 + [3] * 6, [3]),  # all images of a class are for validation
-    (20, [0, 1] * 12, [2, 3]),
-    (20, [1] * 24, [0, 2, 3]),
-    (1, [1] * 2, [0, 2, 3]),
-])
+@pytest.mark.parametrize(
+    ("held", "labels", "zero"),
+    [
+        (None, [0, 1, 2] * 8, [3]),  # no validation images, and a class without images
+        (18, [0, 1, 2] * 6 + [3] * 6, [3]),  # all images of a class are for validation
+        (20, [0, 1] * 12, [2, 3]),
+        (20, [1] * 24, [0, 2, 3]),
+        (1, [1] * 2, [0, 2, 3]),
+    ],
+)
 def test_classes_without_images_have_no_relationship(relationship, held, labels, zero):
     logits = np.random.default_rng(0).normal(0, 2, (len(labels), 5))
-    learnt, told = methods.find("co_tuning")(relationship=relationship).learn(flat(logits, np.array(labels), 4, held))
+    learnt, told = methods.find("co_tuning")(relationship=relationship).learn(
+        flat(logits, np.array(labels), 4, held)
+    )
     found = learnt["relationship"].numpy()
     if relationship == "direct" and held == 18:
         zero = []  # a mean needs no training image
     assert np.flatnonzero(found.sum(1) == 0).tolist() == zero
-    assert np.allclose(found.sum(1)[[index for index in range(4) if index not in zero]], 1, atol=1e-5)
+    assert np.allclose(
+        found.sum(1)[[index for index in range(4) if index not in zero]], 1, atol=1e-5
+    )
     assert (found >= 0).all()
     assert all(np.isfinite(value) for value in told.values())
 
@@ -276,15 +356,22 @@ def test_a_class_that_the_source_never_thinks_of_is_not_related():
 
 def test_co_tuning_formula(transfer):
     method = methods.find("co_tuning")(weight=1.7)
-    related = torch.softmax(torch.randn(CLASSES, SOURCE_CLASSES, generator=torch.Generator().manual_seed(0)), 1)
+    related = torch.softmax(
+        torch.randn(CLASSES, SOURCE_CLASSES, generator=torch.Generator().manual_seed(0)), 1
+    )
     student = student_of(transfer).eval()
     ready = method.prepare(student, transfer, {"relationship": related})
     view = view_of(transfer, student)
     features, _ = outputs_of(student, view.images)
-    log_p = log_softmax_rows(features @ numbers(transfer.source.head.weight).T + numbers(transfer.source.head.bias))
+    log_p = log_softmax_rows(
+        features @ numbers(transfer.source.head.weight).T + numbers(transfer.source.head.bias)
+    )
     expected = 0.0
     for row, label in enumerate(transfer.labels[:8].tolist()):
-        expected -= sum(related[label, place].item() * log_p[row, place] for place in range(SOURCE_CLASSES)) / 8
+        expected -= (
+            sum(related[label, place].item() * log_p[row, place] for place in range(SOURCE_CLASSES))
+            / 8
+        )
     assert method.penalty(view, ready).item() == pytest.approx(1.7 * expected, rel=1e-4)
 
 
@@ -301,7 +388,9 @@ def test_the_copy_of_the_source_s_head_trains_and_the_source_does_not(transfer):
 
 def test_a_relationship_that_does_not_fit_is_said(transfer):
     with pytest.raises(ValueError, match=r"shape \(4, 5\), but it must be \(5, 4\)"):
-        methods.find("co_tuning")().prepare(student_of(transfer), transfer, {"relationship": torch.ones(4, 5)})
+        methods.find("co_tuning")().prepare(
+            student_of(transfer), transfer, {"relationship": torch.ones(4, 5)}
+        )
 
 
 # Bi-Tuning
@@ -324,7 +413,9 @@ def unit(vector):
 
 def test_bi_tuning_formula(transfer):
     """Both terms in loops; keys from a key encoder that has moved on by half."""
-    method = methods.find("bi_tuning")(weight=0.6, temperature=0.3, keys=3, momentum=0.5, projection=7)
+    method = methods.find("bi_tuning")(
+        weight=0.6, temperature=0.3, keys=3, momentum=0.5, projection=7
+    )
     student = student_of(transfer).eval()
     contrast = method.prepare(student, transfer, None)
     old = copy.deepcopy(contrast)
@@ -333,32 +424,61 @@ def test_bi_tuning_formula(transfer):
             weight.add_(0.01)
     encoder = copy.deepcopy(student)
     with torch.no_grad():
-        for key, before, now in zip(encoder.parameters(), old.encoder.parameters(), student.parameters(), strict=True):
+        for key, before, now in zip(
+            encoder.parameters(), old.encoder.parameters(), student.parameters(), strict=True
+        ):
             key.copy_(0.5 * before + 0.5 * now)
     view = view_of(transfer, student)
     found = method.penalty(view, contrast)
-    assert all(torch.allclose(*pair) for pair in zip(contrast.encoder.parameters(), encoder.parameters(), strict=True))
+    assert all(
+        torch.allclose(*pair)
+        for pair in zip(contrast.encoder.parameters(), encoder.parameters(), strict=True)
+    )
     features, keys = outputs_of(student, view.images)[0], outputs_of(encoder, view.images)[0]
     projector = [numbers(weight) for weight in contrast.projector.parameters()]
-    key_projector = [(numbers(left) + numbers(right)) / 2 for left, right in
-                     zip(old.projector.parameters(), contrast.projector.parameters(), strict=True)]
+    key_projector = [
+        (numbers(left) + numbers(right)) / 2
+        for left, right in zip(
+            old.projector.parameters(), contrast.projector.parameters(), strict=True
+        )
+    ]
     expected = 0.0
     for row, label in enumerate(transfer.labels[:8].tolist()):
         weights = unit([*numbers(student.head.weight)[label], numbers(student.head.bias)[label]])
-        expected += contrasted(np.dot(unit([*features[row], 1.0]), weights), weights, numbers(old.features), label, 0.3) / 8
+        expected += (
+            contrasted(
+                np.dot(unit([*features[row], 1.0]), weights),
+                weights,
+                numbers(old.features),
+                label,
+                0.3,
+            )
+            / 8
+        )
         query = unit(projector[0] @ features[row] + projector[1])
         key = unit(key_projector[0] @ keys[row] + key_projector[1])
         expected += contrasted(np.dot(query, key), query, numbers(old.projections), label, 0.3) / 8
-        assert np.allclose(numbers(contrast.projections)[label, (row // CLASSES) % 3], key, atol=1e-4)
-        assert np.allclose(numbers(contrast.features)[label, (row // CLASSES) % 3], unit([*keys[row], 1.0]), atol=1e-4)
+        assert np.allclose(
+            numbers(contrast.projections)[label, (row // CLASSES) % 3], key, atol=1e-4
+        )
+        assert np.allclose(
+            numbers(contrast.features)[label, (row // CLASSES) % 3],
+            unit([*keys[row], 1.0]),
+            atol=1e-4,
+        )
     assert found.item() == pytest.approx(0.6 * expected, rel=1e-4)
     found.backward()
-    assert all(weight.grad is None for weight in student.head.parameters()), "the classifier side holds the head constant"
+    assert all(weight.grad is None for weight in student.head.parameters()), (
+        "the classifier side holds the head constant"
+    )
     assert all(weight.grad is not None for weight in contrast.projector.parameters())
     assert all(weight.grad is None for weight in contrast.encoder.parameters())
 
 
-@pytest.mark.parametrize("labels", [[0, 0, 0, 0, 0, 0, 0], [2], [1, 0, 1, 2, 1, 1, 0, 1], [2, 2, 0, 2], [0, 1, 0, 1, 0, 1]])
+@pytest.mark.parametrize(
+    "labels",
+    [[0, 0, 0, 0, 0, 0, 0], [2], [1, 0, 1, 2, 1, 1, 0, 1], [2, 2, 0, 2], [0, 1, 0, 1, 0, 1]],
+)
 def test_the_queue_keeps_the_last_of_each_class(labels):
     """Against lists that are appended to, over several batches."""
     state, classes, keys = nn.Module(), 4, 3
@@ -376,14 +496,19 @@ def test_the_queue_keeps_the_last_of_each_class(labels):
             lists[label] = [*lists[label][1:], stamp]
         for index in range(classes):
             assert sorted(state.features[index, :, 0].tolist()) == sorted(lists[index])
-            oldest_first = [state.features[index, (state.next[index] + place) % keys, 1].item() for place in range(keys)]
+            oldest_first = [
+                state.features[index, (state.next[index] + place) % keys, 1].item()
+                for place in range(keys)
+            ]
             assert oldest_first == lists[index]
             assert torch.equal(state.projections[index, :, 0], -state.features[index, :, 0])
 
 
 def test_the_key_encoder_follows_after_the_queues_seed(transfer):
-    runs = [run_of(methods.find("bi_tuning")(keys=4), dataclasses.replace(transfer, seed=of)) for of in
-            (seed, seed, lambda *names: seed(5, *names))]
+    runs = [
+        run_of(methods.find("bi_tuning")(keys=4), dataclasses.replace(transfer, seed=of))
+        for of in (seed, seed, lambda *names: seed(5, *names))
+    ]
     queues = [run.prepared.features for run in runs]
     assert torch.equal(queues[0], queues[1])
     assert not torch.equal(queues[0], queues[2])
@@ -431,14 +556,20 @@ def test_mmd_in_loops():
     median = sorted(apart)[(len(apart) - 1) // 2]
 
     def kernel(a, b):
-        return sum(np.exp(-((a - b) ** 2).sum() / (2 * factor * median)) for factor in (0.25, 0.5, 1, 2, 4))
+        return sum(
+            np.exp(-((a - b) ** 2).sum() / (2 * factor * median)) for factor in (0.25, 0.5, 1, 2, 4)
+        )
 
     def mean(first, second):
         return sum(kernel(a, b) for a in first for b in second) / (len(first) * len(second))
 
     expected = mean(left, left) + mean(right, right) - 2 * mean(left, right)
-    assert splitting.mmd(torch.from_numpy(left), torch.from_numpy(right)).item() == pytest.approx(expected, rel=1e-9)
-    assert splitting.mmd(torch.from_numpy(left), torch.from_numpy(left)).item() == pytest.approx(0, abs=1e-9)
+    assert splitting.mmd(torch.from_numpy(left), torch.from_numpy(right)).item() == pytest.approx(
+        expected, rel=1e-9
+    )
+    assert splitting.mmd(torch.from_numpy(left), torch.from_numpy(left)).item() == pytest.approx(
+        0, abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("rows", [torch.zeros(4, 3), torch.ones(1, 3)])
@@ -465,28 +596,39 @@ def test_club_in_loops():
 
         expected += log_density(other[i]) / 5 - sum(log_density(row) for row in other) / 25
     tensors = [torch.from_numpy(one) for one in critic]
-    assert splitting.club(tensors, torch.from_numpy(given), torch.from_numpy(other)).item() == pytest.approx(expected, rel=1e-9)
+    assert splitting.club(
+        tensors, torch.from_numpy(given), torch.from_numpy(other)
+    ).item() == pytest.approx(expected, rel=1e-9)
 
 
 def test_tred_formula(transfer):
     method = methods.find("tred")(weight=0.3, head=0.2, stages="1,-1")
     student = student_of(transfer).eval()
     rng = np.random.default_rng(0)
-    layers = {f"{index}.positive.{number}": torch.from_numpy(rng.normal(0, 0.3, shape)).float()
-              for index, width in enumerate((8, 32))
-              for number, shape in enumerate(((width, width), (width,), (width, width), (width,)))}
+    layers = {
+        f"{index}.positive.{number}": torch.from_numpy(rng.normal(0, 0.3, shape)).float()
+        for index, width in enumerate((8, 32))
+        for number, shape in enumerate(((width, width), (width,), (width, width), (width,)))
+    }
     view = view_of(transfer, student, maps=True)
     expected = 0.1 * sum((numbers(weight) ** 2).sum() for weight in student.head.parameters())
     for index in range(2):
-        ours, theirs = (numbers(model.outputs(view.images, maps=True).maps[index]) for model in (student, transfer.source))
-        first, bias, second, offset = (numbers(layers[f"{index}.positive.{number}"]) for number in range(4))
+        ours, theirs = (
+            numbers(model.outputs(view.images, maps=True).maps[index])
+            for model in (student, transfer.source)
+        )
+        first, bias, second, offset = (
+            numbers(layers[f"{index}.positive.{number}"]) for number in range(4)
+        )
         _, _, height, width = ours.shape
         for image in range(8):
             for y in range(height):
                 for x in range(width):
                     at = theirs[image, :, y, x]
                     gate = 1 / (1 + np.exp(-(second @ np.maximum(first @ at + bias, 0) + offset)))
-                    expected += 0.3 / 8 * ((ours[image, :, y, x] - at * gate) ** 2).sum() / (height * width)
+                    expected += (
+                        0.3 / 8 * ((ours[image, :, y, x] - at * gate) ** 2).sum() / (height * width)
+                    )
     ready = method.prepare(student, transfer, layers)
     assert method.penalty(view, ready).item() == pytest.approx(expected, rel=1e-4)
     assert method.decays
@@ -506,21 +648,35 @@ def toy(count=400, shuffled=False):
     images[np.arange(count), labels] += 1.5
     model = Model(Mean(), nn.Linear(8, 4), lambda backbone, images: (backbone(images), [images]))
     rows = torch.randperm(count, generator=torch.Generator().manual_seed(0))
-    return Transfer(model.requires_grad_(False).eval(), torch.from_numpy(images).float(),
-                    torch.from_numpy(rng.permutation(labels) if shuffled else labels),
-                    rows[:count // 2], rows[count // 2:], 4, (), True, "cpu", seed)
+    return Transfer(
+        model.requires_grad_(False).eval(),
+        torch.from_numpy(images).float(),
+        torch.from_numpy(rng.permutation(labels) if shuffled else labels),
+        rows[: count // 2],
+        rows[count // 2 :],
+        4,
+        (),
+        True,
+        "cpu",
+        seed,
+    )
 
 
 def sides_of(learnt, images):
     with torch.no_grad():
-        return [splitting.part([learnt[f"0.{side}.{number}"] for number in range(4)], images) for side in splitting.SIDES]
+        return [
+            splitting.part([learnt[f"0.{side}.{number}"] for number in range(4)], images)
+            for side in splitting.SIDES
+        ]
 
 
 def test_the_two_sides_give_back_the_maps_and_the_rest_is_free_of_the_labels():
     target = toy()
     told = {}
     for disentanglement in (0.0, 0.1):
-        method = methods.find("tred")(disentanglement=disentanglement, steps=300, learning_rate=1e-2)
+        method = methods.find("tred")(
+            disentanglement=disentanglement, steps=300, learning_rate=1e-2
+        )
         learnt, told[disentanglement] = method.learn(target)
         positive, negative = sides_of(learnt, target.images)
         missed = (target.images - positive - negative).square().sum() / target.images.square().sum()
@@ -535,15 +691,22 @@ def test_the_two_sides_give_back_the_maps_and_the_rest_is_free_of_the_labels():
 
 @pytest.mark.parametrize("criterion", ["max_mmd", "min_mi"])
 def test_labels_that_images_do_not_tell_are_in_neither_side(criterion):
-    _, told = methods.find("tred")(criterion=criterion, steps=30, learning_rate=1e-2).learn(toy(shuffled=True))
+    _, told = methods.find("tred")(criterion=criterion, steps=30, learning_rate=1e-2).learn(
+        toy(shuffled=True)
+    )
     assert set(told) == {"negative_norm", "negative_accuracy"}
     assert told["negative_accuracy"] < 0.37
 
 
 @pytest.mark.parametrize("criterion", ["max_mmd", "min_mi"])
-@pytest.mark.parametrize(("train", "held"), [
-    (slice(0, 8), slice(0, 0)), (slice(0, 1), slice(1, 5)), (slice(0, 200, 4), slice(0, 9)),
-])
+@pytest.mark.parametrize(
+    ("train", "held"),
+    [
+        (slice(0, 8), slice(0, 0)),
+        (slice(0, 1), slice(1, 5)),
+        (slice(0, 200, 4), slice(0, 9)),
+    ],
+)
 def test_tred_of_few_images(criterion, train, held):
     """No validation images; one image; images of one class."""
     whole = toy(shuffled=False)

@@ -17,8 +17,14 @@ def scored(draw, distinct=False):
     """Scores with many ties (or none), labels, missing classes: both groups have a class, not always a sample."""
     count = draw(st.integers(1, 30))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    scores = rng.normal(size=(count, CLASSES)) if distinct else rng.integers(-3, 4, (count, CLASSES)).astype(float)
-    missing = draw(st.lists(st.integers(0, CLASSES - 1), unique=True, min_size=1, max_size=CLASSES - 1))
+    scores = (
+        rng.normal(size=(count, CLASSES))
+        if distinct
+        else rng.integers(-3, 4, (count, CLASSES)).astype(float)
+    )
+    missing = draw(
+        st.lists(st.integers(0, CLASSES - 1), unique=True, min_size=1, max_size=CLASSES - 1)
+    )
     labels = rng.integers(0, CLASSES, count)
     return scores, labels, missing
 
@@ -50,9 +56,12 @@ def test_the_curve_has_the_area_of_the_brute_force_loop(case):
         assert len(seen) == len(missed) == 0
         return
     points = brute_force(scores, labels, missing)
-    assert metrics.area(seen, missed) == pytest.approx(metrics.area(points[:, 0], points[:, 1]), abs=1e-12)
+    assert metrics.area(seen, missed) == pytest.approx(
+        metrics.area(points[:, 0], points[:, 1]), abs=1e-12
+    )
     for x, y in zip(seen, missed, strict=True):
-        assert np.isclose(points, (x, y), atol=1e-12).all(1).any()  # only points of the loop, ends included
+        # Only points of the loop, ends included
+        assert np.isclose(points, (x, y), atol=1e-12).all(1).any()
     assert np.allclose(points[0], (seen[0], missed[0]))
     assert np.allclose(points[-1], (seen[-1], missed[-1]))
 
@@ -75,8 +84,11 @@ def test_the_five_accuracies_keep_their_laws(case):
     scores, labels, missing = case
     found = metrics.accuracies(scores, labels, missing)
     of_missing = np.isin(labels, missing)
-    mix = sum(found[f"{name}_accuracy"] * rows.sum() for name, rows in (("seen", ~of_missing), ("missing", of_missing))
-              if rows.any())
+    mix = sum(
+        found[f"{name}_accuracy"] * rows.sum()
+        for name, rows in (("seen", ~of_missing), ("missing", of_missing))
+        if rows.any()
+    )
     assert found["overall_accuracy"] == pytest.approx(mix / len(labels))
     for name in ("seen", "missing"):
         if f"{name}_accuracy" in found:
@@ -90,7 +102,10 @@ def test_the_five_accuracies_keep_their_laws(case):
     if len(seen):
         assert (seen[0], missed[0]) == (found["seen_within_accuracy"], 0)
         assert (seen[-1], missed[-1]) == (0, found["missing_within_accuracy"])
-        assert metrics.area(seen, missed) <= found["seen_within_accuracy"] * found["missing_within_accuracy"] + 1e-12
+        assert (
+            metrics.area(seen, missed)
+            <= found["seen_within_accuracy"] * found["missing_within_accuracy"] + 1e-12
+        )
 
 
 @settings(max_examples=50, deadline=None)
@@ -99,16 +114,21 @@ def test_the_curve_does_not_feel_a_constant_on_the_missing_classes(case, shift):
     scores, labels, missing = case
     shifted = scores.copy()
     shifted[:, missing] += shift
-    assert metrics.area(*metrics.curve(scores, labels, missing)) == \
-        pytest.approx(metrics.area(*metrics.curve(shifted, labels, missing)))
+    assert metrics.area(*metrics.curve(scores, labels, missing)) == pytest.approx(
+        metrics.area(*metrics.curve(shifted, labels, missing))
+    )
 
 
 def test_accuracies_by_hand():
     scores = np.array([[2.0, 1, 0], [0, 1, 2], [1, 0, 2], [3, 0, 2]])
     labels = np.array([0, 1, 2, 2])
     assert metrics.accuracies(scores, labels, [2]) == {
-        "overall_accuracy": 0.5, "seen_accuracy": 0.5, "missing_accuracy": 0.5, "seen_within_accuracy": 1.0,
-        "missing_within_accuracy": 1.0, "harmonic_mean": 0.5,
+        "overall_accuracy": 0.5,
+        "seen_accuracy": 0.5,
+        "missing_accuracy": 0.5,
+        "seen_within_accuracy": 1.0,
+        "missing_within_accuracy": 1.0,
+        "harmonic_mean": 0.5,
     }
 
 
@@ -130,11 +150,15 @@ def test_harmonic_mean(a, b, expected):
 
 def test_nearest_class_mean_ignores_a_class_without_an_image():
     references = np.array([[1.0, 0], [3, 0.3], [0, 2]])
-    similarity = metrics.nearest_class_mean(references, np.array([0, 0, 2]), np.array([[5.0, 1], [0, 0.1]]), 3)
+    similarity = metrics.nearest_class_mean(
+        references, np.array([0, 0, 2]), np.array([[5.0, 1], [0, 0.1]]), 3
+    )
     assert similarity.argmax(1).tolist() == [0, 2]
     assert np.isneginf(similarity[:, 1]).all()
     mean = np.array([1 + 3 / np.hypot(3, 0.3), 0.3 / np.hypot(3, 0.3)])
-    assert similarity[0, 0] == pytest.approx(np.array([5, 1]) / np.sqrt(26) @ mean / np.linalg.norm(mean))
+    assert similarity[0, 0] == pytest.approx(
+        np.array([5, 1]) / np.sqrt(26) @ mean / np.linalg.norm(mean)
+    )
 
 
 def test_a_hundred_thousand_samples_take_no_time():
@@ -192,7 +216,9 @@ def test_the_balancing_constant_has_the_highest_harmonic_mean(case):
     gamma = metrics.balancing_gamma(scores, labels, missing)
     if np.isnan(gamma):
         return
-    found = metrics.accuracies(metrics.calibrated(scores, gamma, missing), labels, missing)["harmonic_mean"]
+    found = metrics.accuracies(metrics.calibrated(scores, gamma, missing), labels, missing)[
+        "harmonic_mean"
+    ]
     rows = tried(scores, labels, missing)
     with np.errstate(invalid="ignore"):
         best = np.nan_to_num(2 * rows[:, 1] * rows[:, 2] / (rows[:, 1] + rows[:, 2])).max()

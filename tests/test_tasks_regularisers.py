@@ -20,7 +20,9 @@ from tasks.transfer import Transfer
 
 CLASSES = 4
 NAMES = ("l2", "at", "delta", "bss", "stochnorm")
-RECIPE = Recipe(epochs=1, steps_per_epoch=3, batch_size=16, learning_rate=0.05, momentum=0.9, weight_decay=0.0)
+RECIPE = Recipe(
+    epochs=1, steps_per_epoch=3, batch_size=16, learning_rate=0.05, momentum=0.9, weight_decay=0.0
+)
 
 
 def seed(*names):
@@ -33,7 +35,18 @@ def arrays(*tensors):
 
 def transfer_of(model, images, labels):
     rows = torch.arange(len(labels))
-    return Transfer(model.requires_grad_(False).eval(), images, labels, rows[4:], rows[:4], CLASSES, (), True, "cpu", seed)
+    return Transfer(
+        model.requires_grad_(False).eval(),
+        images,
+        labels,
+        rows[4:],
+        rows[:4],
+        CLASSES,
+        (),
+        True,
+        "cpu",
+        seed,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +55,18 @@ def transfer():
     process.reset(1)
     rng = np.random.default_rng(0)
     labels = np.arange(100) % CLASSES
-    images = torch.from_numpy(rng.random((100, 1, 8, 8), dtype=np.float32) + labels[:, None, None, None].astype(np.float32) / 4)
+    images = torch.from_numpy(
+        rng.random((100, 1, 8, 8), dtype=np.float32)
+        + labels[:, None, None, None].astype(np.float32) / 4
+    )
     labels = torch.from_numpy(labels)
     model = backbones.build("lenet_bn", 1, 8, 2)
-    Run(model, Transfer(None, images, labels % 2, torch.arange(100), labels[:0], 2, (), True, "cpu", seed), Method(),
-        RECIPE).advance(0, 3)
+    Run(
+        model,
+        Transfer(None, images, labels % 2, torch.arange(100), labels[:0], 2, (), True, "cpu", seed),
+        Method(),
+        RECIPE,
+    ).advance(0, 3)
     return transfer_of(model, images, labels)
 
 
@@ -93,7 +113,9 @@ def test_l2_formula(transfer, student):
     squares = {"backbone": 0.0, "head": 0.0}
     for name, parameter in student.named_parameters():
         squares[name.partition(".")[0]] += (arrays(parameter)[0] ** 2).sum()
-    assert found.item() == pytest.approx(0.15 * squares["backbone"] + 0.35 * squares["head"], rel=1e-5)
+    assert found.item() == pytest.approx(
+        0.15 * squares["backbone"] + 0.35 * squares["head"], rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("stages", ["-2,-1", "-1", "1"])
@@ -108,10 +130,19 @@ def test_at_formula(transfer, student, stages):
         for image in range(images):
             both = []
             for maps in (ours[image], theirs[image]):
-                q = np.array([[np.mean([maps[c, y, x] ** 2 for c in range(channels)]) for x in range(width)]
-                              for y in range(height)])
+                q = np.array(
+                    [
+                        [
+                            np.mean([maps[c, y, x] ** 2 for c in range(channels)])
+                            for x in range(width)
+                        ]
+                        for y in range(height)
+                    ]
+                )
                 both.append(q / np.sqrt((q**2).sum()))
-            terms += [(both[0][y, x] - both[1][y, x]) ** 2 for y in range(height) for x in range(width)]
+            terms += [
+                (both[0][y, x] - both[1][y, x]) ** 2 for y in range(height) for x in range(width)
+            ]
         expected += np.mean(terms)
     assert found.item() == pytest.approx(3.0 * expected, rel=1e-4)
     assert expected > 0
@@ -134,14 +165,21 @@ def test_delta_formula(transfer, student, attention):
     """The sum over stages, images and channels, one by one; uniform attention gives each channel the factor 1."""
     method = methods.find("delta")(weight=0.3, head=0.7, attention=attention)
     rng = np.random.default_rng(3)
-    learnt = {f"attention {place}": torch.from_numpy(rng.dirichlet(np.ones(count))) for place, count in enumerate((8, 32))}
+    learnt = {
+        f"attention {place}": torch.from_numpy(rng.dirichlet(np.ones(count)))
+        for place, count in enumerate((8, 32))
+    }
     view = view_of(student, transfer)
     found = method.penalty(view, method.prepare(student, transfer, learnt))
     expected = 0.35 * sum((one**2).sum() for one in arrays(student.head.weight, student.head.bias))
     for number in range(2):
         ours, theirs = arrays(view.maps[number], view.source_maps[number])
         images, channels, height, width = ours.shape
-        a = learnt[f"attention {number}"].numpy() if attention == "learnt" else np.full(channels, 1 / channels)
+        a = (
+            learnt[f"attention {number}"].numpy()
+            if attention == "learnt"
+            else np.full(channels, 1 / channels)
+        )
         for image in range(images):
             for c in range(channels):
                 away = np.linalg.norm(ours[image, c] - theirs[image, c]) ** 2
@@ -158,9 +196,14 @@ def test_bss_formula(transfer, student, count, smallest):
     view.__dict__["_student"] = dataclasses.replace(view._student, features=features)
     found = methods.find("bss")(weight=0.5, smallest=smallest).penalty(view, None)
     values = np.linalg.svd(arrays(features)[0], compute_uv=False)
-    assert found.item() == pytest.approx(0.5 * sum(values[-i] ** 2 for i in range(1, min(smallest, len(values)) + 1)), rel=1e-5)
+    assert found.item() == pytest.approx(
+        0.5 * sum(values[-i] ** 2 for i in range(1, min(smallest, len(values)) + 1)), rel=1e-5
+    )
     left, values, right = np.linalg.svd(arrays(features)[0], full_matrices=False)
-    gradient = sum(values[-i] * np.outer(left[:, -i], right[-i]) for i in range(1, min(smallest, len(values)) + 1))
+    gradient = sum(
+        values[-i] * np.outer(left[:, -i], right[-i])
+        for i in range(1, min(smallest, len(values)) + 1)
+    )
     found.backward()
     assert np.allclose(arrays(features.grad)[0], gradient, rtol=1e-4, atol=1e-5)
 
@@ -169,10 +212,16 @@ def test_bss_keeps_its_precision(transfer, student):
     """A singular value of 1e-3 beside one of 100 is found, and float64 stays float64; equal ones have a finite gradient."""
     term = methods.find("bss")(weight=1.0).penalty
     view = view_of(student, transfer)
-    for dtype, values in ((torch.float32, [100.0, 1e-3]), (torch.float64, [1.0, 1e-6]), (torch.float32, [1.0, 1.0])):
+    for dtype, values in (
+        (torch.float32, [100.0, 1e-3]),
+        (torch.float64, [1.0, 1e-6]),
+        (torch.float32, [1.0, 1.0]),
+    ):
         features = torch.zeros(2, 5, dtype=dtype)
         features[0, 0], features[1, 1] = values
-        view.__dict__["_student"] = dataclasses.replace(view._student, features=features.requires_grad_(True))
+        view.__dict__["_student"] = dataclasses.replace(
+            view._student, features=features.requires_grad_(True)
+        )
         found = term(view, None)
         found.backward()
         assert found.dtype == dtype
@@ -212,8 +261,12 @@ def test_delta_learns_the_attention_by_zeroing_channels(transfer):
             for channel in range(whole.shape[1]):
                 keep = torch.ones(whole.shape[1])
                 keep[channel] = 0
-                increases.append((cross_entropy(tail(whole * keep[:, None, None]), labels)
-                                  - cross_entropy(tail(whole), labels)).item())
+                increases.append(
+                    (
+                        cross_entropy(tail(whole * keep[:, None, None]), labels)
+                        - cross_entropy(tail(whole), labels)
+                    ).item()
+                )
             score = (np.array(increases) - np.mean(increases)) / np.std(increases)
             expected.append(np.exp(score / 5) / np.exp(score / 5).sum())
     method = methods.find("delta")(stages="1,-1", head_epochs=9, head_learning_rate=0.5, batches=2)
@@ -221,10 +274,15 @@ def test_delta_learns_the_attention_by_zeroing_channels(transfer):
     for found, one in zip(learnt.values(), expected, strict=True):
         assert np.allclose(found.numpy(), one, rtol=1e-3)
         assert np.ptp(one) * len(one) > 0.1
-    assert told["largest_factor"] == pytest.approx(max(len(one) * one.max() for one in expected), rel=1e-3)
+    assert told["largest_factor"] == pytest.approx(
+        max(len(one) * one.max() for one in expected), rel=1e-3
+    )
     assert told["head_accuracy"] == pytest.approx(accuracy)
     assert not source.training
-    assert all(torch.equal(*pair) for pair in zip(source.state_dict().values(), before.values(), strict=True))
+    assert all(
+        torch.equal(*pair)
+        for pair in zip(source.state_dict().values(), before.values(), strict=True)
+    )
     assert not any(module._forward_hooks for module in source.modules())
 
 
@@ -253,7 +311,9 @@ def test_delta_sends_all_images_where_a_path_leads_past_the_stage():
             keep = torch.ones(3)
             keep[channel] = 0
             logits = model.head(trunk[0].stage(images) * keep + images)
-            assert found[channel].item() == pytest.approx((cross_entropy(logits, labels) - whole).item(), abs=1e-6)
+            assert found[channel].item() == pytest.approx(
+                (cross_entropy(logits, labels) - whole).item(), abs=1e-6
+            )
 
 
 def test_delta_of_a_stage_is_delta_by_itself(transfer):
@@ -271,7 +331,11 @@ def test_delta_of_a_stage_is_delta_by_itself(transfer):
     assert not torch.equal(ends[0], ends[2])
     assert methods.find("delta")(attention="uniform").learn is None
     assert methods.learnt_keys("delta") == (
-        "delta.stages", "delta.head_epochs", "delta.head_learning_rate", "delta.batches")
+        "delta.stages",
+        "delta.head_epochs",
+        "delta.head_learning_rate",
+        "delta.batches",
+    )
 
 
 # StochNorm
@@ -279,7 +343,9 @@ def test_delta_of_a_stage_is_delta_by_itself(transfer):
 
 def inputs_of(kind, count=16):
     generator = torch.Generator().manual_seed(2)
-    return torch.randn(count, 6, *{nn.BatchNorm1d: ()}.get(kind, (3, 3)), generator=generator) * 2 + 1
+    return (
+        torch.randn(count, 6, *{nn.BatchNorm1d: ()}.get(kind, (3, 3)), generator=generator) * 2 + 1
+    )
 
 
 def norm_of(kind, p):
@@ -301,11 +367,15 @@ def norm_of(kind, p):
 def expected_of(plain, images):
     """The two branches in numpy: by the batch's statistics and by the running ones, [B, C, ...]."""
     over = (0, *range(2, images.ndim))
-    x, weight, bias, mean, variance = arrays(images, plain.weight, plain.bias, plain.running_mean, plain.running_var)
+    x, weight, bias, mean, variance = arrays(
+        images, plain.weight, plain.bias, plain.running_mean, plain.running_var
+    )
     along = (1, -1, *[1] * (images.ndim - 2))
     found = []
     for m, v in ((x.mean(over), x.var(over)), (mean, variance)):
-        z = (x - m.reshape(along)) / np.sqrt(v.reshape(along) + plain.eps) * weight.reshape(along) + bias.reshape(along)
+        z = (x - m.reshape(along)) / np.sqrt(v.reshape(along) + plain.eps) * weight.reshape(
+            along
+        ) + bias.reshape(along)
         found.append(np.maximum(z, 0) if isinstance(plain, BatchNormAct2d) else z)
     return found
 
@@ -327,7 +397,10 @@ def test_stochnorm_mixes_channel_by_channel(kind):
     assert np.allclose(found, np.where(by_batch.reshape(along), batch, running), atol=1e-5)
     # The running statistics move once a forward, as in plain batch norm.
     plain(images)
-    assert all(torch.equal(*pair) for pair in zip(norm.state_dict().values(), plain.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(*pair)
+        for pair in zip(norm.state_dict().values(), plain.state_dict().values(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -366,7 +439,10 @@ def test_stochnorm_s_gradient_is_that_of_what_it_gave():
 
 
 OFF = {
-    "l2": {"backbone": 0.0, "head": 0.0}, "at": {"weight": 0.0}, "bss": {"weight": 0.0}, "stochnorm": {"p": 1.0},
+    "l2": {"backbone": 0.0, "head": 0.0},
+    "at": {"weight": 0.0},
+    "bss": {"weight": 0.0},
+    "stochnorm": {"p": 1.0},
     "delta": {"weight": 0.0, "head": 0.0, "head_epochs": 1, "batches": 1},
 }
 
@@ -404,7 +480,11 @@ def test_they_train_models_of_timm(name, size):
             assert torch.equal(maps[:, 2:], whole.maps[stage][:, 2:])
         assert torch.equal(source(images[:2])[0], source(images[:2])[0])
     recipe = dataclasses.replace(RECIPE, steps_per_epoch=2, batch_size=4, learning_rate=0.01)
-    for method in (methods.find("at")(), methods.find("delta")(stages="-1", head_epochs=1, batches=1), methods.find("bss")()):
+    for method in (
+        methods.find("at")(),
+        methods.find("delta")(stages="-1", head_epochs=1, batches=1),
+        methods.find("bss")(),
+    ):
         run = run_of(method, transfer, recipe)
         assert run.advance(0, 2).isfinite()
     if backbones.traits(name).batch_norm:

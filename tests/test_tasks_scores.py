@@ -24,12 +24,20 @@ def made(seed=0, count=60, width=7, classes=4, apart=1.0):
     """Features with class structure, labels with every class, and source probabilities."""
     rng = np.random.default_rng(seed)
     labels = np.concatenate([np.arange(classes), rng.integers(0, classes, count - classes)])
-    features = rng.normal(size=(classes, width))[labels] * apart + rng.normal(size=(count, width)) + 0.7
+    features = (
+        rng.normal(size=(classes, width))[labels] * apart + rng.normal(size=(count, width)) + 0.7
+    )
     return features, labels, rng.dirichlet(np.ones(6), count)
 
 
-cases = st.builds(made, seed=st.integers(0, 10_000), count=st.integers(8, 50), width=st.integers(1, 60),
-                  classes=st.integers(2, 5), apart=st.floats(0, 3))
+cases = st.builds(
+    made,
+    seed=st.integers(0, 10_000),
+    count=st.integers(8, 50),
+    width=st.integers(1, 60),
+    classes=st.integers(2, 5),
+    apart=st.floats(0, 3),
+)
 
 
 # --- label statistics
@@ -47,18 +55,34 @@ def nce_by_loops(probabilities, labels):
 
 def leep_by_loops(probabilities, labels):
     count, sources = probabilities.shape
-    joint = {(y, z): sum(probabilities[i, z] for i in range(count) if labels[i] == y) / count
-             for y in set(labels.tolist()) for z in range(sources)}
+    joint = {
+        (y, z): sum(probabilities[i, z] for i in range(count) if labels[i] == y) / count
+        for y in set(labels.tolist())
+        for z in range(sources)
+    }
     marginal = [sum(joint[y, z] for y in set(labels.tolist())) for z in range(sources)]
-    return np.mean([np.log(sum(joint[labels[i], z] / marginal[z] * probabilities[i, z] for z in range(sources) if marginal[z]))
-                    for i in range(count)])
+    return np.mean(
+        [
+            np.log(
+                sum(
+                    joint[labels[i], z] / marginal[z] * probabilities[i, z]
+                    for z in range(sources)
+                    if marginal[z]
+                )
+            )
+            for i in range(count)
+        ]
+    )
 
 
 @settings(max_examples=40, deadline=None)
 @given(cases, st.integers(0, 2**32 - 1))
 def test_label_statistics_are_their_equations_and_keep_their_laws(case, seed):
     _, labels, probabilities = case
-    leep, nce = label_statistics.leep(probabilities, labels), label_statistics.nce(probabilities, labels)
+    leep, nce = (
+        label_statistics.leep(probabilities, labels),
+        label_statistics.nce(probabilities, labels),
+    )
     assert leep == pytest.approx(leep_by_loops(probabilities, labels), abs=1e-12)
     assert nce == pytest.approx(nce_by_loops(probabilities, labels), abs=1e-12)
     assert leep <= 0
@@ -71,7 +95,9 @@ def test_label_statistics_are_their_equations_and_keep_their_laws(case, seed):
     order = np.random.default_rng(seed).permutation(len(labels))
     columns = np.random.default_rng(seed).permutation(6)
     for score, value in ((label_statistics.leep, leep), (label_statistics.nce, nce)):
-        assert score(probabilities[order][:, columns], (labels * 7 + 3)[order]) == pytest.approx(value, abs=1e-12)
+        assert score(probabilities[order][:, columns], (labels * 7 + 3)[order]) == pytest.approx(
+            value, abs=1e-12
+        )
 
 
 def test_label_statistics_at_their_ends():
@@ -81,7 +107,8 @@ def test_label_statistics_at_their_ends():
     same = np.full((4, 3), 1 / 3)
     assert label_statistics.leep(same, labels) == pytest.approx(-np.log(2))
     assert label_statistics.nce(same, labels) == pytest.approx(-np.log(2))
-    # A source class that nothing gets any probability of, and a likelihood so small that its square is 0 in float32.
+    # A source class that nothing gets any probability of, and a likelihood so small that its square
+    # is 0 in float32.
     rare = np.array([[1, 0, 0], [1 - 1e-30, 1e-30, 0], [1, 0, 0], [1, 0, 0]])
     assert np.isfinite(label_statistics.leep(rare, np.array([0, 1, 0, 0])))
 
@@ -89,13 +116,17 @@ def test_label_statistics_at_their_ends():
 def test_n_leep_is_leep_on_the_posteriors_of_a_mixture():
     """One Gaussian a class on classes far apart: its posteriors are the labels, so that nothing is left to learn."""
     features, labels, _ = made(apart=40.0, width=5)
-    assert label_statistics.n_leep(features, labels, 5, 1, "full", 50, 0) == pytest.approx(0, abs=1e-6)
+    assert label_statistics.n_leep(features, labels, 5, 1, "full", 50, 0) == pytest.approx(
+        0, abs=1e-6
+    )
     features, labels, _ = made(apart=0.0, count=400)
     blurred = label_statistics.n_leep(features, labels, 5, 1, "diag", 50, 0)
     entropy = scipy.stats.entropy(np.bincount(labels) / len(labels))
     assert -entropy - 1e-9 <= blurred <= -0.7 * entropy
     turned = features @ scipy.stats.special_ortho_group.rvs(7, random_state=0) * 9
-    assert label_statistics.n_leep(turned, labels, 5, 1, "diag", 50, 0) == pytest.approx(blurred, abs=1e-6)
+    assert label_statistics.n_leep(turned, labels, 5, 1, "diag", 50, 0) == pytest.approx(
+        blurred, abs=1e-6
+    )
 
 
 def test_n_leep_is_the_mixture_of_scikit_learn_on_its_principal_components():
@@ -107,7 +138,9 @@ def test_n_leep_is_the_mixture_of_scikit_learn_on_its_principal_components():
     mixture = GaussianMixture(8, covariance_type="diag", random_state=3, max_iter=20, tol=1e-3)
     posteriors = mixture.fit(points / points.std()).predict_proba(points / points.std())
     expected = leep_by_loops(posteriors, labels)
-    assert label_statistics.n_leep(features, labels, 12, 2, "diag", 20, 3) == pytest.approx(expected, abs=1e-8)
+    assert label_statistics.n_leep(features, labels, 12, 2, "diag", 20, 3) == pytest.approx(
+        expected, abs=1e-8
+    )
 
 
 @pytest.mark.parametrize(("count", "width"), [(50, 9), (9, 50)])
@@ -127,7 +160,13 @@ def test_principal_components_are_those_of_scikit_learn(count, width):
 def log_marginal(features, target, alpha, beta):
     """log N(y; 0, I/beta + F F^T / alpha), from the density."""
     covariance = np.eye(len(target)) / beta + features @ features.T / alpha
-    return -(np.linalg.slogdet(2 * np.pi * covariance)[1] + target @ np.linalg.solve(covariance, target)) / 2
+    return (
+        -(
+            np.linalg.slogdet(2 * np.pi * covariance)[1]
+            + target @ np.linalg.solve(covariance, target)
+        )
+        / 2
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -142,8 +181,12 @@ def test_logme_is_the_brute_force_maximum_of_the_evidence(seed, apart):
             return -log_marginal(features, target, *np.exp(logs))
 
         # alpha may grow without end: the ratio that the box allows is far out there already.
-        found = [scipy.optimize.minimize(surprise, start, bounds=[(-10, 14), (-4, 8)], method="L-BFGS-B", tol=1e-12).fun
-                 for start in ((0, 0), (3, 2), (-3, 3), (8, 2))]
+        found = [
+            scipy.optimize.minimize(
+                surprise, start, bounds=[(-10, 14), (-4, 8)], method="L-BFGS-B", tol=1e-12
+            ).fun
+            for start in ((0, 0), (3, 2), (-3, 3), (8, 2))
+        ]
         best.append(-min(found))
     assert logme.logme(features, labels) == pytest.approx(np.mean(best) / 30, abs=1e-5)
 
@@ -156,9 +199,15 @@ def test_logme_of_more_features_than_images_is_the_limit():
     best = []
     for index in range(2):
         target = (labels == index).astype(float)
-        found = scipy.optimize.minimize_scalar(lambda a, target=target: -max(log_marginal(wide, target, np.exp(a), np.exp(b))
-                                                                             for b in np.linspace(0, 18, 19)),
-                                               bounds=(-5, 12), method="bounded")
+        found = scipy.optimize.minimize_scalar(
+            lambda a, target=target: (
+                -max(
+                    log_marginal(wide, target, np.exp(a), np.exp(b)) for b in np.linspace(0, 18, 19)
+                )
+            ),
+            bounds=(-5, 12),
+            method="bounded",
+        )
         best.append(-found.fun)
     assert logme.logme(features, labels) == pytest.approx(np.mean(best) / 12, abs=1e-3)
 
@@ -205,10 +254,14 @@ def test_transrate_is_its_determinants(case, epsilon):
     features, labels, _ = case
 
     def rate(rows):
-        return np.linalg.slogdet(np.eye(rows.shape[1]) + rows.T @ rows / (len(rows) * epsilon))[1] / 2
+        return (
+            np.linalg.slogdet(np.eye(rows.shape[1]) + rows.T @ rows / (len(rows) * epsilon))[1] / 2
+        )
 
     centred = features - features.mean(0)
-    within = [(labels == label).mean() * rate(centred[labels == label]) for label in np.unique(labels)]
+    within = [
+        (labels == label).mean() * rate(centred[labels == label]) for label in np.unique(labels)
+    ]
     found = separation.transrate(features, labels, epsilon)
     assert found == pytest.approx(rate(centred) - sum(within), abs=1e-8)
     assert found >= -1e-9  # log det is concave
@@ -221,11 +274,18 @@ def test_feature_scores_do_not_see_order_names_and_rotations(case, seed):
     order = np.random.default_rng(seed).permutation(len(labels))
     turn = np.linalg.qr(np.random.default_rng(seed).normal(size=(features.shape[1],) * 2))[0]
     turned, renamed = features[order] @ turn, (9 - 2 * labels)[order] + 100
-    for score in (logme.logme, separation.h_score, lambda f, y: separation.shrunk_h_score(f, y)[0],
-                  lambda f, y: separation.transrate(f, y, 1e-2), controls.nearest_class_mean):
+    for score in (
+        logme.logme,
+        separation.h_score,
+        lambda f, y: separation.shrunk_h_score(f, y)[0],
+        lambda f, y: separation.transrate(f, y, 1e-2),
+        controls.nearest_class_mean,
+    ):
         assert score(turned, renamed) == pytest.approx(score(features, labels), rel=1e-5, abs=1e-6)
     scaled = features * 37 + 5
-    assert separation.h_score(scaled, labels) == pytest.approx(separation.h_score(features, labels), rel=1e-5, abs=1e-6)
+    assert separation.h_score(scaled, labels) == pytest.approx(
+        separation.h_score(features, labels), rel=1e-5, abs=1e-6
+    )
 
 
 def test_h_score_counts_dimensions_that_tell_classes_apart():
@@ -242,9 +302,13 @@ def by_linear_program(source_features, source_labels, features, labels):
     """W and CE from a plan that scipy's simplex gives."""
     cost = np.array([[((s - f) ** 2).sum() for f in features] for s in source_features])
     rows, columns = cost.shape
-    sums = np.array([np.kron(np.eye(rows)[i], np.ones(columns)) for i in range(rows)]
-                    + [np.kron(np.ones(rows), np.eye(columns)[j]) for j in range(columns)])
-    found = scipy.optimize.linprog(cost.ravel(), A_eq=sums, b_eq=[1 / rows] * rows + [1 / columns] * columns, method="highs")
+    sums = np.array(
+        [np.kron(np.eye(rows)[i], np.ones(columns)) for i in range(rows)]
+        + [np.kron(np.ones(rows), np.eye(columns)[j]) for j in range(columns)]
+    )
+    found = scipy.optimize.linprog(
+        cost.ravel(), A_eq=sums, b_eq=[1 / rows] * rows + [1 / columns] * columns, method="highs"
+    )
     plan, entropy = found.x.reshape(rows, columns), 0.0
     for s in set(source_labels.tolist()):
         for t in set(labels.tolist()):
@@ -284,7 +348,9 @@ def test_otce_draws_as_many_as_told_and_a_seed_decides_which():
 def test_a_large_common_mean_costs_otce_no_digits():
     source, source_labels, _ = made(0, count=30)
     target, labels, _ = made(1, count=30)
-    near, far = (transport.otce(source + m, source_labels, target + m, labels, 100, 0)[0] for m in (0.0, 1e6))
+    near, far = (
+        transport.otce(source + m, source_labels, target + m, labels, 100, 0)[0] for m in (0.0, 1e6)
+    )
     assert far == pytest.approx(near, rel=1e-8)
 
 
@@ -293,8 +359,16 @@ def test_a_large_common_mean_costs_otce_no_digits():
 
 def test_accuracy_is_the_share_that_the_head_tells_right():
     rng = np.random.default_rng(0)
-    weight, bias, features, labels = rng.normal(size=(4, 3)), rng.normal(size=4), rng.normal(size=(50, 3)), rng.integers(0, 4, 50)
-    right = [max(range(4), key=lambda k, f=f: float(weight[k] @ f + bias[k])) == y for f, y in zip(features, labels, strict=True)]
+    weight, bias, features, labels = (
+        rng.normal(size=(4, 3)),
+        rng.normal(size=4),
+        rng.normal(size=(50, 3)),
+        rng.integers(0, 4, 50),
+    )
+    right = [
+        max(range(4), key=lambda k, f=f: float(weight[k] @ f + bias[k])) == y
+        for f, y in zip(features, labels, strict=True)
+    ]
     assert controls.accuracy((weight, bias), features, labels) == np.mean(right)
 
 
@@ -305,7 +379,9 @@ def test_nearest_class_mean_leaves_each_image_out(case):
     right = []
     for index in range(len(labels)):
         others = np.arange(len(labels)) != index
-        cosines = cosine_to_means(features[others], labels[others], features[[index]], int(labels.max()) + 1)[0]
+        cosines = cosine_to_means(
+            features[others], labels[others], features[[index]], int(labels.max()) + 1
+        )[0]
         right.append(cosines.argmax() == labels[index] and np.isfinite(cosines[labels[index]]))
     if features.shape[1] > 1:  # in one dimension all cosines are 1 or -1, and ties are no accident
         assert controls.nearest_class_mean(features, labels) == pytest.approx(np.mean(right))
@@ -317,8 +393,14 @@ def test_linear_probe_is_a_regression_judged_on_images_that_it_was_not_fitted_to
     # Held-out accuracies over many splits by scikit-learn's own means: ours is one of their kind.
     from sklearn.model_selection import StratifiedShuffleSplit
 
-    theirs = [LogisticRegression(C=1 / (1e-3 * 300), max_iter=100).fit(features[a], labels[a]).score(features[b], labels[b])
-              for a, b in StratifiedShuffleSplit(10, test_size=0.25, random_state=0).split(features, labels)]
+    theirs = [
+        LogisticRegression(C=1 / (1e-3 * 300), max_iter=100)
+        .fit(features[a], labels[a])
+        .score(features[b], labels[b])
+        for a, b in StratifiedShuffleSplit(10, test_size=0.25, random_state=0).split(
+            features, labels
+        )
+    ]
     assert min(theirs) <= accuracy <= max(theirs)
     ours = [controls.linear_probe(features, labels, 0.25, 1e-3, 100, seed)[0] for seed in range(10)]
     assert np.mean(ours) == pytest.approx(np.mean(theirs), abs=4 * np.std(theirs) / np.sqrt(10))
@@ -338,17 +420,35 @@ def test_linear_probe_of_labels_without_meaning_is_chance():
 
 
 def test_the_registry_imports_nothing_heavy():
-    code = ("import sys; from tasks import scores; [scores.parameters(n) for n in scores.NAMES if not n.startswith('tta')]; "
-            "print(sorted({'torch', 'sklearn', 'ot'} & set(sys.modules)))")
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = (
+        "import sys; from tasks import scores; [scores.parameters(n) for n in scores.NAMES if not "
+        "n.startswith('tta')]; "
+        "print(sorted({'torch', 'sklearn', 'ot'} & set(sys.modules)))"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )
 
 
 def test_parameters_have_keys_of_their_group_types_ranges_and_a_line():
     keys = scores.parameters("otce_w")
     assert scores.parameters("otce_ce") == keys
     setting = keys["otce.samples"]
-    assert (setting.type, setting.default, setting.low, setting.doc) == (int, 1000, 1, "images of each domain at most")
-    assert scores.parameters("n_leep")["n_leep.covariance"].choices == ("diag", "full", "tied", "spherical")
+    assert (setting.type, setting.default, setting.low, setting.doc) == (
+        int,
+        1000,
+        1,
+        "images of each domain at most",
+    )
+    assert scores.parameters("n_leep")["n_leep.covariance"].choices == (
+        "diag",
+        "full",
+        "tied",
+        "spherical",
+    )
     for name in scores.NAMES:
         assert all(setting.doc for setting in scores.parameters(name).values()), name
         assert all(key.startswith(f"{scores.group(name)}.") for key in scores.parameters(name))
@@ -360,7 +460,9 @@ def test_needs_are_told_with_a_reason():
     assert scores.needs("leep") == {"head"}
     assert scores.needs("logme") == set()
     assert scores.unmet("otce_w", {"head"}) == [
-        "'otce_w' needs the images of the source domain, which a pretrained source comes without; leave it out"]
+        "'otce_w' needs the images of the source domain, which a pretrained source comes without; "
+        "leave it out"
+    ]
     assert scores.unmet("missing_retained", set(scores.NEEDS)) == []
 
 

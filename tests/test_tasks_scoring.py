@@ -16,9 +16,16 @@ from tasks.scores import Range
 from tasks.scoring import evidence_of
 
 SHORT = {"source_epochs": 1, "source_steps_per_epoch": 40, "source_batch_size": 32}
-PRETRAINED = {"dataset": "pretrained-uci", "weights": "efficientnet-lite0", "backbone": "tf_efficientnet_lite0",
-              "image_size": 32}
-STAGES = {"holistic_transfer:source": holistic_transfer.source, "transferability:features": transferability.features}
+PRETRAINED = {
+    "dataset": "pretrained-uci",
+    "weights": "efficientnet-lite0",
+    "backbone": "tf_efficientnet_lite0",
+    "image_size": 32,
+}
+STAGES = {
+    "holistic_transfer:source": holistic_transfer.source,
+    "transferability:features": transferability.features,
+}
 SEEN = []
 """What methods and scores of this file were given."""
 task = transferability.transferability
@@ -70,7 +77,9 @@ def prepared(artifact, own_cache, tmp_path):
         resolved = resolve({**({} if "weights" in config else SHORT), **config})
         assert problems(resolved) == []
         workspace = Workspace(tmp_path / "trial", repetition, cache=own_cache)
-        workspace.stages = {name: artifact(*asked, repetition) for name, asked in stages(resolved).items()}
+        workspace.stages = {
+            name: artifact(*asked, repetition) for name, asked in stages(resolved).items()
+        }
         return resolved, workspace
 
     return make
@@ -85,7 +94,9 @@ def pictures(tmp_path):
             place = tmp_path / "pictures" / domain / name
             place.mkdir(parents=True)
             for number in range(8):
-                Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)).save(place / f"{number}.png")
+                Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)).save(
+                    place / f"{number}.png"
+                )
     return tmp_path / "pictures"
 
 
@@ -98,22 +109,31 @@ def adapted(task, config, workspace):
     full = task.resolve({**SHORT, "epochs": 0, "method": f"{__name__}:spy", **config})
     assert task.problems(full) == []
     list(task(full, workspace))
-    transfer, = SEEN
+    (transfer,) = SEEN
     return transfer
 
 
-@pytest.mark.parametrize(("trial", "config"), [
-    (holistic_transfer.holistic_transfer, {"missing_ratio": 0.3}), (holistic_transfer.holistic_transfer, {"missing_ratio": 0.5}),
-    (holistic_transfer.holistic_transfer, {"missing_classes": [2, "7"]}), (fine_tuning.fine_tuning, {"fraction": 0.15}),
-    (fine_tuning.fine_tuning, {"dataset": "mnist-uci@rotate", "fraction": 1.0}),
-])
+@pytest.mark.parametrize(
+    ("trial", "config"),
+    [
+        (holistic_transfer.holistic_transfer, {"missing_ratio": 0.3}),
+        (holistic_transfer.holistic_transfer, {"missing_ratio": 0.5}),
+        (holistic_transfer.holistic_transfer, {"missing_classes": [2, "7"]}),
+        (fine_tuning.fine_tuning, {"fraction": 0.15}),
+        (fine_tuning.fine_tuning, {"dataset": "mnist-uci@rotate", "fraction": 1.0}),
+    ],
+)
 @pytest.mark.parametrize("repetition", [0, 1])
-def test_it_sees_the_classes_and_rows_that_trials_train_on(prepared, artifact, own_cache, tmp_path, trial, config, repetition):
+def test_it_sees_the_classes_and_rows_that_trials_train_on(
+    prepared, artifact, own_cache, tmp_path, trial, config, repetition
+):
     resolved, workspace = prepared(repetition, **config)
     evidence = evidence_of(resolved, workspace)
     other = Workspace(tmp_path / "other", repetition, cache=own_cache)
-    other.stages = {name: artifact(*asked, repetition)
-                    for name, asked in trial.stages(trial.resolve({**SHORT, **config})).items()}
+    other.stages = {
+        name: artifact(*asked, repetition)
+        for name, asked in trial.stages(trial.resolve({**SHORT, **config})).items()
+    }
     transfer = adapted(trial, config, other)
     assert list(evidence.missing_classes) == sorted(transfer.missing_classes)
     assert list(evidence.target_classes) == transfer.seen.tolist()
@@ -141,7 +161,10 @@ def test_what_it_sees_has_no_image_of_a_missing_class(prepared):
 def test_source_images_are_those_trained_on_and_those_held_out(prepared, own_cache):
     evidence = evidence_of(*prepared(dataset="uci-mnist", source_validation=0.2))
     assert len(evidence.source_features) + len(evidence.held_features) == 1797
-    assert (np.bincount(evidence.held_labels) == np.round(0.2 * np.bincount(data.load("uci", own_cache, 0).labels))).all()
+    assert (
+        np.bincount(evidence.held_labels)
+        == np.round(0.2 * np.bincount(data.load("uci", own_cache, 0).labels))
+    ).all()
     weight, bias = evidence.head
     assert (weight.shape, bias.shape) == ((10, 64), (10,))
 
@@ -162,7 +185,12 @@ def test_a_source_without_a_classifier_has_no_probabilities(own_cache, tmp_path,
     list(transferability.features(stages(config)["features"][1], workspace))
     workspace.stages = {"features": workspace.output}
     evidence = evidence_of(config, workspace)
-    assert (evidence.probabilities, evidence.head, evidence.source_features, evidence.held_labels) == (None,) * 4
+    assert (
+        evidence.probabilities,
+        evidence.head,
+        evidence.source_features,
+        evidence.held_labels,
+    ) == (None,) * 4
     assert not evidence.shared_classes
     assert np.isfinite(next(iter(task(config, workspace)))["transferability"])
 
@@ -171,7 +199,7 @@ def test_a_pretrained_classifier_is_looked_at(prepared):
     config, workspace = prepared(**PRETRAINED, score="leep", fraction=0.1)
     evidence = evidence_of(config, workspace)
     assert evidence.probabilities.shape == (len(evidence.features), 1000)
-    row, = task(config, workspace)
+    (row,) = task(config, workspace)
     assert -np.log(10) - 0.1 < row["transferability"] < 0
 
 
@@ -179,8 +207,15 @@ def test_a_pretrained_classifier_is_looked_at(prepared):
 
 
 def test_a_trial_is_one_measurement(prepared):
-    row, = task(*prepared(score="otce_w", **{"otce.samples": 50}))
-    assert {*row} == {"step", "transferability", *scores.parts("otce_w"), "epoch", "seconds", "peak_memory_bytes"}
+    (row,) = task(*prepared(score="otce_w", **{"otce.samples": 50}))
+    assert {*row} == {
+        "step",
+        "transferability",
+        *scores.parts("otce_w"),
+        "epoch",
+        "seconds",
+        "peak_memory_bytes",
+    }
     assert {*row} - {"step"} <= set(task.metrics)
     assert (row["step"], row["epoch"]) == (0, 0)
     assert row["seconds"] > 0
@@ -198,12 +233,25 @@ def test_leep_is_that_of_features_extracted_by_hand(prepared, artifact, own_cach
     rows = data.splits.split(images.labels, [0, 4], workspace.seed("split")).train
     with torch.inference_mode():
         theta = model.eval()(torch.from_numpy(images.pixels[rows]))[1].double().softmax(1).numpy()
-    joint = {(y, z): sum(theta[i, z] for i in np.flatnonzero(images.labels[rows] == y)) / len(rows)
-             for y in set(images.labels[rows].tolist()) for z in range(10)}
-    expected = np.mean([
-        np.log(sum(theta[i, z] * joint[y, z] / sum(joint[other, z] for other in (1, 2, 3, 5, 6, 7, 8, 9)) for z in range(10)))
-        for i, y in enumerate(images.labels[rows].tolist())])
-    row, = task(config, workspace)
+    joint = {
+        (y, z): sum(theta[i, z] for i in np.flatnonzero(images.labels[rows] == y)) / len(rows)
+        for y in set(images.labels[rows].tolist())
+        for z in range(10)
+    }
+    expected = np.mean(
+        [
+            np.log(
+                sum(
+                    theta[i, z]
+                    * joint[y, z]
+                    / sum(joint[other, z] for other in (1, 2, 3, 5, 6, 7, 8, 9))
+                    for z in range(10)
+                )
+            )
+            for i, y in enumerate(images.labels[rows].tolist())
+        ]
+    )
+    (row,) = task(config, workspace)
     assert row["transferability"] == pytest.approx(expected, abs=1e-5)
 
 
@@ -212,20 +260,25 @@ def test_source_accuracy_is_what_source_training_measured(prepared, artifact):
     _, given = stages(config)["features"]
     place = artifact(*transferability.features.stages(given)["source"], 0)
     trained = json.loads((place.parent / "rows.json").read_text())
-    row, = task(config, workspace)
+    (row,) = task(config, workspace)
     assert row["transferability"] == pytest.approx(trained[-1]["validation/accuracy"], abs=1e-9)
 
 
-@pytest.mark.parametrize("score", ["logme", "linear_probe", "nearest_class_mean", "missing_push", "missing_retained"])
+@pytest.mark.parametrize(
+    "score", ["logme", "linear_probe", "nearest_class_mean", "missing_push", "missing_retained"]
+)
 def test_it_measures_what_the_score_gives(prepared, score):
     config, workspace = prepared(score=score, missing_ratio=0.3)
     expected = scores.compute(score, evidence_of(config, workspace), config)
-    row, = task(config, workspace)
+    (row,) = task(config, workspace)
     assert {key: row[key] for key in expected} == expected
 
 
 def test_repetitions_differ_and_runs_do_not(prepared):
-    first, again, other = (list(task(*prepared(repetition, score="otce_ce", **{"otce.samples": 60}))) for repetition in (0, 0, 1))
+    first, again, other = (
+        list(task(*prepared(repetition, score="otce_ce", **{"otce.samples": 60})))
+        for repetition in (0, 0, 1)
+    )
     assert same(first, again)
     assert not same(first, other)
 
@@ -240,7 +293,9 @@ def test_features_made_again_are_the_same(prepared, artifact, own_cache, tmp_pat
     made = sorted(path.name for path in again.output.iterdir())
     assert made == sorted(path.name for path in workspace.artifact("features").iterdir())
     for name in made:
-        assert (again.output / name).read_bytes() == (workspace.artifact("features") / name).read_bytes(), name
+        assert (again.output / name).read_bytes() == (
+            workspace.artifact("features") / name
+        ).read_bytes(), name
 
 
 def test_a_corrupted_target_is_another_target_of_the_same_source(prepared, artifact):
@@ -254,7 +309,7 @@ def test_a_corrupted_target_is_another_target_of_the_same_source(prepared, artif
 
 
 def test_a_score_of_one_s_own(prepared):
-    row, = task(*prepared(score=OWN, missing_ratio=0.5, **{f"{OWN}.power": 2}))
+    (row,) = task(*prepared(score=OWN, missing_ratio=0.5, **{f"{OWN}.power": 2}))
     evidence = SEEN[-1]
     assert row["per_class/count"] == len(evidence.labels) / 5
     assert row["transferability"] == row["per_class/count"] ** 2
@@ -262,11 +317,16 @@ def test_a_score_of_one_s_own(prepared):
 
 
 def test_a_folder_with_classes_of_its_own(prepared, pictures):
-    config, workspace = prepared(dataset=f"folder:{pictures}:a-c@contrast", image_size=12, missing_classes=["y"],
-                                 source_steps_per_epoch=2, score="nearest_class_mean")
+    config, workspace = prepared(
+        dataset=f"folder:{pictures}:a-c@contrast",
+        image_size=12,
+        missing_classes=["y"],
+        source_steps_per_epoch=2,
+        score="nearest_class_mean",
+    )
     evidence = evidence_of(config, workspace)
     assert not evidence.shared_classes
     assert (evidence.target_classes, evidence.missing_classes) == ((0, 2), (1,))
     assert np.unique(evidence.labels).tolist() == [0, 1]
-    row, = task(config, workspace)
+    (row,) = task(config, workspace)
     assert 0 <= row["transferability"] <= 1

@@ -29,10 +29,17 @@ from tasks.scores.task_transfer_terms import (
 )
 
 SHORT = {"steps": 80, "samples": 100, "rate": 0.05}
-SCORES = {"tta": SHORT | {"label_steps": 20}, "tta_features_only": SHORT, "tta_fixed": {}, "tta_unlabelled": SHORT}
+SCORES = {
+    "tta": SHORT | {"label_steps": 20},
+    "tta_features_only": SHORT,
+    "tta_fixed": {},
+    "tta_unlabelled": SHORT,
+}
 
 
-def made(seed=0, *, classes=4, extra=0, width=8, spread=1.5, images=160, linear=None, permuted=True):
+def made(
+    seed=0, *, classes=4, extra=0, width=8, spread=1.5, images=160, linear=None, permuted=True
+):
     """Gaussian classes; target class t is source class `order[t]`, its features seen through `linear`."""
     rng = np.random.default_rng(seed)
     sources = classes + extra
@@ -48,10 +55,21 @@ def made(seed=0, *, classes=4, extra=0, width=8, spread=1.5, images=160, linear=
     (features, labels), (test_features, test_labels) = target
     (source_features, source_labels), (held_features, held_labels) = source
     return order, Evidence(
-        features=features, labels=labels, test_features=test_features, test_labels=test_labels, source_features=source_features,
-        source_labels=source_labels, held_features=held_features, held_labels=held_labels, target_classes=tuple(range(classes)),
-        missing_classes=(), shared_classes=not permuted, probabilities=None, head=None,
-        seed=lambda *names: zlib.crc32(repr((seed, names)).encode()) % 2**31)
+        features=features,
+        labels=labels,
+        test_features=test_features,
+        test_labels=test_labels,
+        source_features=source_features,
+        source_labels=source_labels,
+        held_features=held_features,
+        held_labels=held_labels,
+        target_classes=tuple(range(classes)),
+        missing_classes=(),
+        shared_classes=not permuted,
+        probabilities=None,
+        head=None,
+        seed=lambda *names: zlib.crc32(repr((seed, names)).encode()) % 2**31,
+    )
 
 
 def score(name, evidence, **parameters):
@@ -62,7 +80,9 @@ def score(name, evidence, **parameters):
 def found(monkeypatch):
     """The transforms that the scores learn, in order."""
     kept = []
-    monkeypatch.setattr(task_transfer, "learned", lambda *a, **k: kept.append(learned(*a, **k)) or kept[-1])
+    monkeypatch.setattr(
+        task_transfer, "learned", lambda *a, **k: kept.append(learned(*a, **k)) or kept[-1]
+    )
     return kept
 
 
@@ -70,26 +90,44 @@ def any_transform(rng, targets, sources, width):
     labels = rng.normal(size=(targets, sources)) * 3
     prior = rng.dirichlet(np.ones(sources))
     matrix = np.eye(width) + 0.3 * rng.normal(size=(width, width))
-    return Transform(matrix=matrix, inverse=np.linalg.inv(matrix) + 0.1 * rng.normal(size=(width, width)),
-                     shift=rng.normal(size=width), log_labels=labels - np.log(np.exp(labels).sum(0)), prior=prior)
+    return Transform(
+        matrix=matrix,
+        inverse=np.linalg.inv(matrix) + 0.1 * rng.normal(size=(width, width)),
+        shift=rng.normal(size=width),
+        log_labels=labels - np.log(np.exp(labels).sum(0)),
+        prior=prior,
+    )
 
 
 def any_problem(seed, targets=3, sources=5, width=4, images=40):
     rng = np.random.default_rng(seed)
     classifier = Linear(rng.normal(size=(sources, width)), rng.normal(size=sources))
-    source = Sample(rng.normal(size=(images, width)), np.append(np.arange(sources), rng.integers(0, sources, images - sources)))
+    source = Sample(
+        rng.normal(size=(images, width)),
+        np.append(np.arange(sources), rng.integers(0, sources, images - sources)),
+    )
     target = Sample(rng.normal(size=(30, width)), rng.integers(0, targets, 30))
     return classifier, any_transform(rng, targets, sources, width), source, target
 
 
 class TestMadeData:
     @pytest.mark.parametrize("seed", range(3))
-    def test_the_same_features_with_permuted_labels_give_the_permutation_and_the_identity(self, found, seed):
+    def test_the_same_features_with_permuted_labels_give_the_permutation_and_the_identity(
+        self, found, seed
+    ):
         _, evidence = made(seed)
-        order = np.random.default_rng(seed).permutation(4)  # source class k is target class order[k]
+        # Source class k is target class order[k]
+        order = np.random.default_rng(seed).permutation(4)
         images, labels = evidence.source_features, order[evidence.source_labels]
-        same = replace(evidence, features=images, labels=labels, test_features=images, test_labels=labels, held_features=None,
-                       held_labels=None)
+        same = replace(
+            evidence,
+            features=images,
+            labels=labels,
+            test_features=images,
+            test_labels=labels,
+            held_features=None,
+            held_labels=None,
+        )
         numbers = score("tta", same, samples=160)
         np.testing.assert_array_equal(found[-1].log_labels.argmax(0), order)
         np.testing.assert_allclose(found[-1].matrix, np.eye(8), atol=0.05)
@@ -107,12 +145,33 @@ class TestMadeData:
         order = np.random.default_rng(0).permutation(200)
         through = np.eye(4) + 0.2 * np.random.default_rng(1).normal(size=(4, 4))
         target = Sample((source.features @ through.T + 1)[order], source.labels[order])
-        start = Transform(matrix=np.eye(4), inverse=np.eye(4), shift=np.zeros(4), prior=np.full(4, 0.25),
-                          log_labels=np.where(np.eye(4) > 0, 0.0, -np.inf))
+        start = Transform(
+            matrix=np.eye(4),
+            inverse=np.eye(4),
+            shift=np.zeros(4),
+            prior=np.full(4, 0.25),
+            log_labels=np.where(np.eye(4) > 0, 0.0, -np.inf),
+        )
         found = learned(
-            start, np.zeros(4), source, target,
-            Settings(steps=500, samples=200, rate=0.01, prior_rate=0.01, label_cost=1e8, label_steps=0, labels=False), seed=0,
-            device="cpu", bound=lambda one: transport(one(source.features), np.full(200, 1 / 200), target.features))
+            start,
+            np.zeros(4),
+            source,
+            target,
+            Settings(
+                steps=500,
+                samples=200,
+                rate=0.01,
+                prior_rate=0.01,
+                label_cost=1e8,
+                label_steps=0,
+                labels=False,
+            ),
+            seed=0,
+            device="cpu",
+            bound=lambda one: transport(
+                one(source.features), np.full(200, 1 / 200), target.features
+            ),
+        )
         np.testing.assert_allclose(found.matrix, through, atol=0.02)
         np.testing.assert_allclose(found.shift, np.ones(4), atol=0.02)
         np.testing.assert_allclose(found.matrix @ found.inverse, np.eye(4), atol=0.02)
@@ -121,19 +180,26 @@ class TestMadeData:
     def test_the_more_is_learned_the_lower_the_bound(self, seed):
         """On test images, where the training images are enough that what is fitted to them holds for others."""
         _, evidence = made(seed, spread=2.5, images=400)
-        everything, features, fixed = (score(name, evidence) for name in ("tta", "tta_features_only", "tta_fixed"))
+        everything, features, fixed = (
+            score(name, evidence) for name in ("tta", "tta_features_only", "tta_fixed")
+        )
         assert everything["tta/bound"] <= features["tta/bound"] <= fixed["tta/bound"]
 
     @pytest.mark.parametrize("seed", range(3))
     def test_few_training_images_never_make_learned_features_score_below_fixed_ones(self, seed):
         _, evidence = made(seed, images=24, width=12)
-        features, fixed = (score(name, evidence)["transferability"] for name in ("tta_features_only", "tta_fixed"))
+        features, fixed = (
+            score(name, evidence)["transferability"] for name in ("tta_features_only", "tta_fixed")
+        )
         assert features >= fixed
 
 
 class TestTheBoundHolds:
     @pytest.mark.parametrize("name", ["tta", "tta_features_only", "tta_fixed"])
-    @pytest.mark.parametrize("pair", [{}, {"extra": 2}, {"spread": 0.2}, {"permuted": False}, {"images": 24, "width": 30}])
+    @pytest.mark.parametrize(
+        "pair",
+        [{}, {"extra": 2}, {"spread": 0.2}, {"permuted": False}, {"images": 24, "width": 30}],
+    )
     def test_over_both_losses_of_the_target(self, name, pair):
         _, evidence = made(3, **pair)
         numbers = score(name, evidence, lipschitz=0.5)
@@ -141,7 +207,9 @@ class TestTheBoundHolds:
         assert numbers["tta/tighter_bound"] <= numbers["tta/bound"] + 1e-9
         assert numbers["tta/target_loss"] <= numbers["tta/bound"]
         parts = numbers["tta/reweighted_source_loss"] + numbers["tta/conditional_entropy"]
-        assert numbers["tta/bound"] == pytest.approx(parts + numbers["tta/lipschitz"] * numbers["tta/wasserstein"])
+        assert numbers["tta/bound"] == pytest.approx(
+            parts + numbers["tta/lipschitz"] * numbers["tta/wasserstein"]
+        )
 
     @given(st.integers(0, 10**6), st.integers(1, 4), st.integers(0, 4), st.integers(1, 5))
     @settings(max_examples=60, deadline=None)
@@ -149,7 +217,11 @@ class TestTheBoundHolds:
         """No optimisation is needed for the theorem: any B, D, A and any Ā that is no inverse of it at all."""
         problem = any_problem(seed, targets, targets + extra, width)
         numbers = terms(*problem)
-        assert numbers["transformed_target_loss"] <= numbers["tighter_bound"] + 1e-9 <= numbers["bound"] + 2e-9
+        assert (
+            numbers["transformed_target_loss"]
+            <= numbers["tighter_bound"] + 1e-9
+            <= numbers["bound"] + 2e-9
+        )
         assert numbers["lipschitz"] <= supremum(problem[0].weight @ problem[1].inverse) + 1e-9
 
     def test_without_labels_over_the_loss_against_carried_labels(self):
@@ -157,10 +229,14 @@ class TestTheBoundHolds:
         for seed in range(5):
             rng = np.random.default_rng(seed)
             classifier, _, source, target = any_problem(seed, images=12)
-            transform = replace(any_transform(rng, 5, 5, 4), log_labels=np.where(np.eye(5) > 0, 0.0, -np.inf))
+            transform = replace(
+                any_transform(rng, 5, 5, 4), log_labels=np.where(np.eye(5) > 0, 0.0, -np.inf)
+            )
             numbers = class_free_terms(classifier, transform, source, target.features)
             weights = transform.prior[source.labels] / np.bincount(source.labels)[source.labels]
-            plan, _ = program(weights, np.full(30, 1 / 30), euclidean(transform(source.features), target.features))
+            plan, _ = program(
+                weights, np.full(30, 1 / 30), euclidean(transform(source.features), target.features)
+            )
             log_q = transform.log_probabilities(classifier, target.features)
             carried = -(plan * log_q[:, source.labels].T).sum()
             assert carried <= numbers["tighter_bound"] + 1e-9 <= numbers["bound"] + 2e-9
@@ -173,8 +249,16 @@ def euclidean(points, others):
 def program(weights, others, costs):
     """The plan and its cost by the linear program of optimal transport."""
     rows, columns = costs.shape
-    sums = np.concatenate([np.kron(np.eye(rows), np.ones(columns)), np.kron(np.ones(rows), np.eye(columns))])
-    solved = linprog(costs.ravel(), A_eq=sums[:-1], b_eq=np.append(weights, others)[:-1], bounds=(0, None), method="highs")
+    sums = np.concatenate(
+        [np.kron(np.eye(rows), np.ones(columns)), np.kron(np.ones(rows), np.eye(columns))]
+    )
+    solved = linprog(
+        costs.ravel(),
+        A_eq=sums[:-1],
+        b_eq=np.append(weights, others)[:-1],
+        bounds=(0, None),
+        method="highs",
+    )
     return solved.x.reshape(rows, columns), solved.fun
 
 
@@ -195,13 +279,20 @@ class TestTransport:
     @pytest.mark.parametrize("seed", range(3))
     def test_the_distance_is_the_linear_programs(self, seed):
         rng = np.random.default_rng(seed)
-        points, others, weights = rng.normal(size=(9, 3)), rng.normal(size=(7, 3)), rng.dirichlet(np.ones(9))
+        points, others, weights = (
+            rng.normal(size=(9, 3)),
+            rng.normal(size=(7, 3)),
+            rng.dirichlet(np.ones(9)),
+        )
         weights[2] = 0
         weights /= weights.sum()
         _, cost = program(weights, np.full(7, 1 / 7), euclidean(points, others))
         assert transport(points, weights, others) == pytest.approx(cost)
 
-    @given(st.lists(st.floats(0, 1), min_size=2, max_size=12).filter(lambda values: sum(values) > 0.1), st.integers(12, 400))
+    @given(
+        st.lists(st.floats(0, 1), min_size=2, max_size=12).filter(lambda values: sum(values) > 0.1),
+        st.integers(12, 400),
+    )
     def test_counts_sum_up_and_are_within_one_of_the_share(self, shares, total):
         prior = np.array(shares) / sum(shares)
         counts = class_counts(prior, total)
@@ -221,42 +312,74 @@ class TestTerms:
         """Loops over images, classes and labels, from the equations alone."""
         classifier, transform, source, target = any_problem(7)
         numbers = terms(classifier, transform, source, target)
-        labels, prior, p_target = np.exp(transform.log_labels), transform.prior, np.bincount(target.labels) / 30
+        labels, prior, p_target = (
+            np.exp(transform.log_labels),
+            transform.prior,
+            np.bincount(target.labels) / 30,
+        )
 
         def p(z):
             scores = np.exp(classifier.weight @ z + classifier.bias)
             return scores / scores.sum()
 
-        weights = np.array([[p_target[t] * labels[t, k] * prior[k] / (labels[t] @ prior) for k in range(5)] for t in range(3)])
+        weights = np.array(
+            [
+                [p_target[t] * labels[t, k] * prior[k] / (labels[t] @ prior) for k in range(5)]
+                for t in range(3)
+            ]
+        )
         moved = [transform.matrix @ z + transform.shift for z in source.features]
         back = [transform.inverse @ (x - transform.shift) for x in moved]
         of_class = [np.flatnonzero(source.labels == k) for k in range(5)]
-        reweighted = sum(weights[:, k].sum() * np.mean([-np.log(p(back[i])[k]) for i in of_class[k]]) for k in range(5))
-        mixed = sum(weights[t, k] * np.mean([-np.log(labels[t] @ p(back[i])) for i in of_class[k]])
-                    for t in range(3) for k in range(5))
+        reweighted = sum(
+            weights[:, k].sum() * np.mean([-np.log(p(back[i])[k]) for i in of_class[k]])
+            for k in range(5)
+        )
+        mixed = sum(
+            weights[t, k] * np.mean([-np.log(labels[t] @ p(back[i])) for i in of_class[k]])
+            for t in range(3)
+            for k in range(5)
+        )
         assert numbers["reweighted_source_loss"] == pytest.approx(reweighted)
         assert numbers["conditional_entropy"] == pytest.approx(-(weights * np.log(labels)).sum())
         assert numbers["transformed_source_loss"] == pytest.approx(mixed)
         seen_from = [transform.inverse @ (x - transform.shift) for x in target.features]
-        losses = [-np.log((labels @ p(z))[t]) for z, t in zip(seen_from, target.labels, strict=True)]
+        losses = [
+            -np.log((labels @ p(z))[t]) for z, t in zip(seen_from, target.labels, strict=True)
+        ]
         assert numbers["transformed_target_loss"] == pytest.approx(np.mean(losses))
-        slopes = [np.linalg.norm(transform.inverse.T @ classifier.weight.T @ (p(z) - np.eye(5)[k]))
-                  for z in seen_from for k in range(5)]
+        slopes = [
+            np.linalg.norm(transform.inverse.T @ classifier.weight.T @ (p(z) - np.eye(5)[k]))
+            for z in seen_from
+            for k in range(5)
+        ]
         assert numbers["lipschitz"] == pytest.approx(max(slopes))
         distance = sum(
-            p_target[t] * program(np.array([weights[t, k] / p_target[t] / len(of_class[k]) for k in source.labels]),
-                                  np.full((target.labels == t).sum(), 1 / (target.labels == t).sum()),
-                                  euclidean(np.array(moved), target.features[target.labels == t]))[1] for t in range(3))
+            p_target[t]
+            * program(
+                np.array([weights[t, k] / p_target[t] / len(of_class[k]) for k in source.labels]),
+                np.full((target.labels == t).sum(), 1 / (target.labels == t).sum()),
+                euclidean(np.array(moved), target.features[target.labels == t]),
+            )[1]
+            for t in range(3)
+        )
         assert numbers["wasserstein"] == pytest.approx(distance)
-        gap = (weights.sum(0) - prior) @ [np.mean([-np.log(p(back[i])[k]) for i in of_class[k]]) for k in range(5)]
+        gap = (weights.sum(0) - prior) @ [
+            np.mean([-np.log(p(back[i])[k]) for i in of_class[k]]) for k in range(5)
+        ]
         gap -= ((weights - labels * prior) * np.log(labels)).sum()
         assert numbers["prior_gap"] == pytest.approx(gap)
 
     def test_there_is_no_prior_gap_where_the_marginals_match(self):
         classifier, transform, source, target = any_problem(1, targets=4, sources=4)
-        matched = replace(transform, log_labels=np.where(np.eye(4) > 0, 0.0, -np.inf),
-                          prior=np.bincount(target.labels, minlength=4) / 30)
-        assert terms(classifier, matched, source, target)["prior_gap"] == pytest.approx(0, abs=1e-12)
+        matched = replace(
+            transform,
+            log_labels=np.where(np.eye(4) > 0, 0.0, -np.inf),
+            prior=np.bincount(target.labels, minlength=4) / 30,
+        )
+        assert terms(classifier, matched, source, target)["prior_gap"] == pytest.approx(
+            0, abs=1e-12
+        )
 
     def test_the_supremum_of_the_gradient_is_what_a_search_finds(self):
         rng = np.random.default_rng(0)
@@ -267,8 +390,16 @@ class TestTerms:
             p = np.exp(scores - scores.max())
             return np.linalg.norm(weight.T @ (p / p.sum() - np.eye(5)[label]))
 
-        found = max(-minimize(lambda z, label=label: -slope(z, label), 3 * rng.normal(size=3), method="Nelder-Mead",
-                              options={"maxiter": 400}).fun for label in range(5) for _ in range(8))
+        found = max(
+            -minimize(
+                lambda z, label=label: -slope(z, label),
+                3 * rng.normal(size=3),
+                method="Nelder-Mead",
+                options={"maxiter": 400},
+            ).fun
+            for label in range(5)
+            for _ in range(8)
+        )
         assert found <= supremum(weight) + 1e-12
         assert found == pytest.approx(supremum(weight), rel=1e-3)
 
@@ -293,9 +424,14 @@ class TestTerms:
         """The released code returned 1e10 for one such class and left another out, by its number."""
         labels = np.array([[1.0, 1.0, 1.0], [1e-6, 0, 0], [0, 0, 0]])
         with np.errstate(divide="ignore"):
-            transform = replace(any_transform(np.random.default_rng(0), 3, 3, 2), log_labels=np.log(labels / labels.sum(0)))
+            transform = replace(
+                any_transform(np.random.default_rng(0), 3, 3, 2),
+                log_labels=np.log(labels / labels.sum(0)),
+            )
         assert uncovered(transform.log_labels) == 2
-        np.testing.assert_allclose(joint_weights(transform, np.array([0.5, 0.5, 0.0])).sum(1), [0.5, 0.5, 0.0])
+        np.testing.assert_allclose(
+            joint_weights(transform, np.array([0.5, 0.5, 0.0])).sum(1), [0.5, 0.5, 0.0]
+        )
         with pytest.raises(ValueError, match="no source class maps to the target's class 2"):
             joint_weights(transform, np.full(3, 1 / 3))
 
@@ -310,13 +446,26 @@ class TestProbe:
         assert supremum(probe.weight) <= 0.5 + 1e-12
 
         def loss(point):
-            return -Linear(point[:6].reshape(3, 2), point[6:]).log_probabilities(sample.features)[np.arange(60), labels].mean()
+            return (
+                -Linear(point[:6].reshape(3, 2), point[6:])
+                .log_probabilities(sample.features)[np.arange(60), labels]
+                .mean()
+            )
 
         pairs = [(0, 1), (0, 2), (1, 2)]
-        within = {"type": "ineq",
-                  "fun": lambda x: [0.25 - ((x[2 * a:2 * a + 2] - x[2 * b:2 * b + 2]) ** 2).sum() for a, b in pairs]}
-        best = minimize(loss, 0.01 * rng.normal(size=9), constraints=[within], method="SLSQP",
-                        options={"maxiter": 500, "ftol": 1e-12})
+        within = {
+            "type": "ineq",
+            "fun": lambda x: [
+                0.25 - ((x[2 * a : 2 * a + 2] - x[2 * b : 2 * b + 2]) ** 2).sum() for a, b in pairs
+            ],
+        }
+        best = minimize(
+            loss,
+            0.01 * rng.normal(size=9),
+            constraints=[within],
+            method="SLSQP",
+            options={"maxiter": 500, "ftol": 1e-12},
+        )
         assert best.success
         assert loss(np.append(probe.weight, probe.bias)) == pytest.approx(best.fun, rel=1e-3)
 
@@ -325,9 +474,15 @@ class TestEvidence:
     def test_fewer_source_than_target_classes_are_refused_with_the_reason(self):
         _, evidence = made()
         two = evidence.source_labels < 2
-        few = replace(evidence, source_features=evidence.source_features[two], source_labels=evidence.source_labels[two])
+        few = replace(
+            evidence,
+            source_features=evidence.source_features[two],
+            source_labels=evidence.source_labels[two],
+        )
         for name in ("tta", "tta_features_only", "tta_fixed"):
-            with pytest.raises(ValueError, match=r"2 source classes and 4 target classes.*at least"):
+            with pytest.raises(
+                ValueError, match=r"2 source classes and 4 target classes.*at least"
+            ):
                 score(name, few)
         with pytest.raises(ValueError, match="no images of the source"):
             score("tta", replace(evidence, source_features=None, source_labels=None))
@@ -344,15 +499,25 @@ class TestEvidence:
         with pytest.raises(ValueError, match="not the source's here"):
             score("tta_fixed", evidence, label_map="same")
         with pytest.raises(ValueError, match="no images of class 9"):
-            score("tta_fixed", replace(evidence, shared_classes=True, target_classes=(0, 1, 2, 9)), label_map="same")
+            score(
+                "tta_fixed",
+                replace(evidence, shared_classes=True, target_classes=(0, 1, 2, 9)),
+                label_map="same",
+            )
 
     def test_missing_classes_have_no_weight_under_the_same_map(self):
         """Holistic transfer: the target has images of classes 1 and 3 of the source's 0 to 3."""
         _, evidence = made(permuted=False, spread=4.0)
         keep, kept = np.isin(evidence.labels, (1, 3)), np.isin(evidence.test_labels, (1, 3))
-        part = replace(evidence, features=evidence.features[keep], labels=evidence.labels[keep] // 2, target_classes=(1, 3),
-                       missing_classes=(0, 2), test_features=evidence.test_features[kept],
-                       test_labels=evidence.test_labels[kept] // 2)
+        part = replace(
+            evidence,
+            features=evidence.features[keep],
+            labels=evidence.labels[keep] // 2,
+            target_classes=(1, 3),
+            missing_classes=(0, 2),
+            test_features=evidence.test_features[kept],
+            test_labels=evidence.test_labels[kept] // 2,
+        )
         numbers = score("tta_fixed", part, label_map="same")
         assert numbers["tta/conditional_entropy"] == 0
         assert numbers["tta/transformed_target_accuracy"] > 0.9
@@ -360,9 +525,14 @@ class TestEvidence:
 
     def test_constant_features_single_images_and_more_features_than_images_give_numbers(self):
         _, evidence = made(images=9, width=20)
-        flat = replace(evidence, features=np.where(np.arange(20) < 3, 1.0, evidence.features).astype(np.float32))
+        flat = replace(
+            evidence,
+            features=np.where(np.arange(20) < 3, 1.0, evidence.features).astype(np.float32),
+        )
         for name in SCORES:
-            assert np.isfinite(list(score(name, flat, **{"steps": 20} if name != "tta_fixed" else {}).values())).all()
+            assert np.isfinite(
+                list(score(name, flat, **{"steps": 20} if name != "tta_fixed" else {}).values())
+            ).all()
 
     @pytest.mark.parametrize("name", SCORES)
     def test_deterministic_and_test_labels_change_nothing_that_is_learned(self, found, name):
@@ -370,7 +540,11 @@ class TestEvidence:
         short = {} if name == "tta_fixed" else {"steps": 30}
         first = score(name, evidence, **short)
         assert score(name, evidence, **short) == first
-        other = replace(evidence, test_labels=np.roll(evidence.test_labels, 1), test_features=evidence.test_features[::-1].copy())
+        other = replace(
+            evidence,
+            test_labels=np.roll(evidence.test_labels, 1),
+            test_features=evidence.test_features[::-1].copy(),
+        )
         again = score(name, other, **short)
         assert again["transferability"] == first["transferability"]
         assert again["tta/target_loss"] != first["tta/target_loss"]

@@ -19,8 +19,12 @@ def test_without_noise_it_yields_its_formula(tmp_path):
 
 def test_seen_rises_and_missing_falls_with_x(tmp_path):
     last = [rows(tmp_path, {"x": x})[-1] for x in (0.0, 0.5, 1.0)]
-    assert [row["test/seen_accuracy"] for row in last] == sorted(row["test/seen_accuracy"] for row in last)
-    assert [row["test/missing_accuracy"] for row in last] == sorted((r["test/missing_accuracy"] for r in last), reverse=True)
+    assert [row["test/seen_accuracy"] for row in last] == sorted(
+        row["test/seen_accuracy"] for row in last
+    )
+    assert [row["test/missing_accuracy"] for row in last] == sorted(
+        (r["test/missing_accuracy"] for r in last), reverse=True
+    )
 
 
 def test_the_score_is_best_where_the_docstring_says(tmp_path):
@@ -42,7 +46,7 @@ def test_continued_it_yields_what_is_left(tmp_path):
     generator.close()
     after = list(toy({"steps": 5}, workspace))
     whole = rows(tmp_path / "whole", {"steps": 5})
-    assert same(first[:after[0]["step"]] + after, whole)
+    assert same(first[: after[0]["step"]] + after, whole)
 
 
 @pytest.mark.parametrize(("how", "error"), [("raise", RuntimeError), ("memory", MemoryError)])
@@ -54,4 +58,7 @@ def test_it_fails_at_step_one_as_asked(tmp_path, how, error):
 
 
 def test_it_diverges_as_asked(tmp_path):
-    assert rows(tmp_path, {"fail": "nan"})[1]["validation/score"] != rows(tmp_path, {"fail": "nan"})[1]["validation/score"]
+    assert (
+        rows(tmp_path, {"fail": "nan"})[1]["validation/score"]
+        != rows(tmp_path, {"fail": "nan"})[1]["validation/score"]
+    )

@@ -11,7 +11,9 @@ from typing import Any
 class Workspace:
     """Keeps every state it is given; stages are trained once into `root`."""
 
-    def __init__(self, root: Path, repetition: int = 0, *, cache: Path | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self, root: Path, repetition: int = 0, *, cache: Path | None = None, device: str = "cpu"
+    ) -> None:
         self.root = root
         self.repetition = repetition
         self.device = device
@@ -36,7 +38,9 @@ class Workspace:
         return self.state
 
 
-def stage(task: Any, config: Mapping[str, Any], root: Path, repetition: int = 0, cache: Path | None = None) -> Path:
+def stage(
+    task: Any, config: Mapping[str, Any], root: Path, repetition: int = 0, cache: Path | None = None
+) -> Path:
     """Runs a stage to its end; its artifact."""
     workspace = Workspace(root, repetition, cache=cache)
     rows = list(task(config, workspace))
@@ -47,5 +51,8 @@ def stage(task: Any, config: Mapping[str, Any], root: Path, repetition: int = 0,
 def same(left: Iterable[Mapping[str, Any]], right: Iterable[Mapping[str, Any]]) -> bool:
     """Whether measurements are equal bit for bit, clocks and memory apart."""
     apart = {"seconds", "peak_memory_bytes"}
-    strip = [[{key: value for key, value in row.items() if key not in apart} for row in rows] for rows in (left, right)]
+    strip = [
+        [{key: value for key, value in row.items() if key not in apart} for row in rows]
+        for rows in (left, right)
+    ]
     return strip[0] == strip[1]

@@ -1,7 +1,7 @@
 """What each component of an ablation adds: paired effects, with intervals and exact tests.
 
-Effects are computed per repetition and then tested over repetitions: a repetition has the same class split, data and seeds
-for every variant, so that what it adds to all of them cancels.
+Effects are computed per repetition and then tested over repetitions: a repetition has the same
+class split, data and seeds for every variant, so that what it adds to all of them cancels.
 """
 
 from __future__ import annotations
@@ -39,29 +39,39 @@ class Contrast:
 
 
 def ablation(
-    chosen: pd.DataFrame, design: Design, variants: pd.DataFrame, metrics: Sequence[str], level: float = LEVEL,
+    chosen: pd.DataFrame,
+    design: Design,
+    variants: pd.DataFrame,
+    metrics: Sequence[str],
+    level: float = LEVEL,
 ) -> pd.DataFrame:
     """One row per cell, kind, component and metric: the groups, `component`, `kind`, `metric`, `n`, `effect`, `low`, ...
 
-    Kinds: `left out`, full - without (for `a over b`: full - with b in a's place); `alone`, with it alone - with none of
-    the components, where there are more than one; of a full factorial, `main effect` and `interaction` (`a x b`) as
-    `factorial` has them. `p` is the sign-flip test's over `n` repetitions, `p_holm` corrected for the components of one
-    cell, kind and metric, the interval BCa. Repetitions that a variant lacks do not count. Without variants, no rows.
+    Kinds: `left out`, full - without (for `a over b`: full - with b in a's place); `alone`, with it
+    alone - with none of the components, where there are more than one; of a full factorial, `main
+    effect` and `interaction` (`a x b`) as `factorial` has them. `p` is the sign-flip test's over
+    `n` repetitions, `p_holm` corrected for the components of one cell, kind and metric, the
+    interval BCa. Repetitions that a variant lacks do not count. Without variants, no rows.
 
-    The groups are those of `design`, those that are ablated with the value of the full config; the compared factor
-    follows at the end: what is taken apart.
+    The groups are those of `design`, those that are ablated with the value of the full config; the
+    compared factor follows at the end: what is taken apart.
 
     Args:
         chosen: what `selection.choose` returns: one row per sweep and repetition.
         design: which columns are the factors.
-        variants: which sweep has which components in which cell (htsweep/planning/ablation.py, `variants`).
+        variants: which sweep has which components in which cell (htsweep/planning/ablation.py,
+            `variants`).
         metrics: columns of `chosen`.
         level: of the intervals.
     """
     cell = [name for name in variants.columns if name not in _VARIANT]
     ends = [name for name in [design.compared] if name in cell]
     groups = [name for name in design.groups if name in cell]
-    there = [metric for metric in metrics if metric in chosen.columns and pd.api.types.is_numeric_dtype(chosen[metric])]
+    there = [
+        metric
+        for metric in metrics
+        if metric in chosen.columns and pd.api.types.is_numeric_dtype(chosen[metric])
+    ]
     measured = {metric: _measured(chosen, metric) for metric in there}
     rows: list[dict[str, Any]] = []
     # A cell's full config may lack a factor (NaN): cells are grouped by codes, not by values.
@@ -69,11 +79,19 @@ def ablation(
         about = {name: listed[name].iloc[0] for name in [*groups, *ends]}
         names = list(dict.fromkeys(_order(listed)))
         for metric, of in measured.items():
-            values = {(had, control): of[sweep] for sweep, had, control
-                      in zip(listed["sweep"], listed["components"], listed["control"], strict=True) if sweep in of}
+            values = {
+                (had, control): of[sweep]
+                for sweep, had, control in zip(
+                    listed["sweep"], listed["components"], listed["control"], strict=True
+                )
+                if sweep in of
+            }
             found = list(contrasts(values, names))
             for kind in KINDS:
-                rows += [{**about, "metric": metric, **row} for row in _tested([one for one in found if one.kind == kind], level)]
+                rows += [
+                    {**about, "metric": metric, **row}
+                    for row in _tested([one for one in found if one.kind == kind], level)
+                ]
     return pd.DataFrame(rows, columns=[*groups, *_COLUMNS, *ends])
 
 
@@ -96,21 +114,30 @@ def contrasts(values: Values, components: Sequence[str]) -> Iterator[Contrast]:
         alone = values.get((frozenset({name}), ""))
         if alone is not None and none is not None:
             yield Contrast(name, ALONE, alone - none)
-    settings = [frozenset(some) for size in range(len(components) + 1) for some in itertools.combinations(components, size)]
+    settings = [
+        frozenset(some)
+        for size in range(len(components) + 1)
+        for some in itertools.combinations(components, size)
+    ]
     if all((setting, "") in values for setting in settings):
         yield from factorial({setting: values[setting, ""] for setting in settings}, components)
 
 
-def factorial(values: Mapping[frozenset[str], np.ndarray], components: Sequence[str]) -> Iterator[Contrast]:
+def factorial(
+    values: Mapping[frozenset[str], np.ndarray], components: Sequence[str]
+) -> Iterator[Contrast]:
     """Main effects and two-way interactions of a full 2^k factorial, per repetition.
 
-    A main effect is the mean, over all settings of the others, of with - without; the interaction a x b is half the
-    difference between a's effect with b and without it, so that both are the standard contrasts, sum(+-y) / 2^(k-1)
-    (Montgomery, Design and Analysis of Experiments, section 6.3), twice the coefficients of a regression on -1 and 1.
+    A main effect is the mean, over all settings of the others, of with - without; the interaction a
+    x b is half the difference between a's effect with b and without it, so that both are the
+    standard contrasts, sum(+-y) / 2^(k-1) (Montgomery, Design and Analysis of Experiments, section
+    6.3), twice the coefficients of a regression on -1 and 1.
     """
     half = 2 ** (len(components) - 1)
     for name in components:
-        yield Contrast(name, MAIN, np.sum([_sign(name, had) * y for had, y in values.items()], axis=0) / half)
+        yield Contrast(
+            name, MAIN, np.sum([_sign(name, had) * y for had, y in values.items()], axis=0) / half
+        )
     for one, other in itertools.combinations(components, 2):
         signed = [_sign(one, had) * _sign(other, had) * y for had, y in values.items()]
         yield Contrast(f"{one} x {other}", INTERACTION, np.sum(signed, axis=0) / half)
@@ -128,9 +155,17 @@ def _tested(family: Sequence[Contrast], level: float) -> Iterator[dict[str, Any]
     for place, (one, values) in enumerate(zip(family, known, strict=True)):
         if len(values):
             low, high = interval_of(values, level)
-            yield {"component": one.component, "kind": one.kind, "n": len(values), "effect": float(values.mean().round(12)),
-                   "low": low, "high": high, "p": p[place], "p_holm": adjusted[place],
-                   "verdict": verdict(adjusted[place], low, high, least[place])}
+            yield {
+                "component": one.component,
+                "kind": one.kind,
+                "n": len(values),
+                "effect": float(values.mean().round(12)),
+                "low": low,
+                "high": high,
+                "p": p[place],
+                "p_holm": adjusted[place],
+                "verdict": verdict(adjusted[place], low, high, least[place]),
+            }
 
 
 def _measured(chosen: pd.DataFrame, metric: str) -> dict[str, np.ndarray]:
@@ -148,4 +183,3 @@ def _order(listed: pd.DataFrame) -> Iterator[str]:
     for had, control in zip(listed["components"], listed["control"], strict=True):
         if not control and len(had) == len(full) - 1:
             yield from full - had
-

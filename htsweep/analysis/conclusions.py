@@ -30,8 +30,16 @@ OVERALL = "test/overall_accuracy"
 CURVES = ("test/curve_seen", "test/curve_missing")
 """Columns of lists: they are read for what the protocol chose alone."""
 ALPHA = 0.05
-READS = (*METRICS, "validation/seen_accuracy", "validation/loss", "validation/source_missing_accuracy",
-         "validation/pseudo_missing_accuracy", "seconds", "peak_memory_bytes", "trainable_parameters")
+READS = (
+    *METRICS,
+    "validation/seen_accuracy",
+    "validation/loss",
+    "validation/source_missing_accuracy",
+    "validation/pseudo_missing_accuracy",
+    "seconds",
+    "peak_memory_bytes",
+    "trainable_parameters",
+)
 """The metrics that `conclude` reads where a task measures them."""
 
 
@@ -46,7 +54,8 @@ class About:
     repetitions: int
     parameters: Sequence[str] = ()
     baseline: Any = None
-    """Value of the compared factor; None: `plain`, else the first that is no source and no bound."""
+    """Value of the compared factor; None: `plain`, else the first that is no source and no bound.
+    """
     non_disruption: float | None = None
     gpus: float = 1.0
     """GPUs of a trial."""
@@ -70,62 +79,131 @@ class Foretold:
     scored: pd.DataFrame
     """As `analysis.prediction` describes it."""
     measured: pd.DataFrame
-    """One row per measurement, with its `pair`, the metrics that are told and those that the protocol reads."""
+    """One row per measurement, with its `pair`, the metrics that are told and those that the
+    protocol reads.
+    """
 
 
 def conclude(
-    trials: pd.DataFrame, measurements: pd.DataFrame, about: About, metrics: Sequence[str] = (),
-    lists: pd.DataFrame | None = None, foretold: Foretold | None = None,
+    trials: pd.DataFrame,
+    measurements: pd.DataFrame,
+    about: About,
+    metrics: Sequence[str] = (),
+    lists: pd.DataFrame | None = None,
+    foretold: Foretold | None = None,
 ) -> Findings:
     """The findings of a study.
 
     Args:
         trials: one row per ended trial.
-        measurements: one row per measurement, with those of `READS` that there are; all of them for another kind of task.
+        measurements: one row per measurement, with those of `READS` that there are; all of them for
+            another kind of task.
         about: what the tables do not say.
         metrics: what is summarised; none: the accuracies, else what is measured under `test/`.
-        lists: `trial`, `step` and the `CURVES` of at least the rows that the protocol chose; None: there are no curves.
+        lists: `trial`, `step` and the `CURVES` of at least the rows that the protocol chose; None:
+            there are no curves.
         foretold: scores of transferability; None: there are none.
     """
     design, repetitions = about.design, about.repetitions
-    choice = selection.choice(measurements, about.protocol, repetitions) if len(measurements) else None
-    chosen = measurements if choice is None else selection.at(selection.whole(measurements, repetitions), choice)
-    numeric = [str(name) for name in measurements.columns if pd.api.types.is_numeric_dtype(measurements[name])]
+    choice = (
+        selection.choice(measurements, about.protocol, repetitions) if len(measurements) else None
+    )
+    chosen = (
+        measurements
+        if choice is None
+        else selection.at(selection.whole(measurements, repetitions), choice)
+    )
+    numeric = [
+        str(name)
+        for name in measurements.columns
+        if pd.api.types.is_numeric_dtype(measurements[name])
+    ]
     told = list(metrics) or metrics_of(numeric)
     baseline = _baseline(chosen, design, about.baseline)
-    of = Findings(about.title, design, frontier.axes(numeric), told, about.protocol, repetitions, baseline,
-                  trials=trials["trial"].nunique(), parameters=about.parameters)
+    of = Findings(
+        about.title,
+        design,
+        frontier.axes(numeric),
+        told,
+        about.protocol,
+        repetitions,
+        baseline,
+        trials=trials["trial"].nunique(),
+        parameters=about.parameters,
+    )
     shared: dict[str, Any] = {"choice": choice, "repetitions": repetitions}
     made: dict[str, Any] = {
-        "summary": summarise(chosen, design, told), "effects": effects(chosen, design, told, baseline),
-        "ranks": ranks(chosen, design, told), "protocols": protocols(measurements, design, told, repetitions=repetitions),
-        "failures": failures(trials, about), "missing": about.missing, "provenance": about.provenance}
+        "summary": summarise(chosen, design, told),
+        "effects": effects(chosen, design, told, baseline),
+        "ranks": ranks(chosen, design, told),
+        "protocols": protocols(measurements, design, told, repetitions=repetitions),
+        "failures": failures(trials, about),
+        "missing": about.missing,
+        "provenance": about.provenance,
+    }
     if len(chosen) and design.groups and len(chosen[list(design.groups)].drop_duplicates()) > 1:
-        made |= {"pooled": pooled(chosen, design, told, baseline), "aggregate": aggregate(chosen, design, told)}
+        made |= {
+            "pooled": pooled(chosen, design, told, baseline),
+            "aggregate": aggregate(chosen, design, told),
+        }
     if of.axes is not None and choice is not None:
         x, y = of.axes
         made |= {
-            "points": frontier.frontier(measurements, x, y, design=design, parameters=about.parameters,
-                                        non_disruption=about.non_disruption, **shared),
+            "points": frontier.frontier(
+                measurements,
+                x,
+                y,
+                design=design,
+                parameters=about.parameters,
+                non_disruption=about.non_disruption,
+                **shared,
+            ),
             "attainment": attainment(measurements, x, y, design=design, **shared),
-            "volumes": volumes(measurements, x, y, design=design, **shared)}
-    searched = [name for name in dict.fromkeys([*(of.axes or ()), OVERALL, "test/ausuc"]) if name in numeric] or told
+            "volumes": volumes(measurements, x, y, design=design, **shared),
+        }
+    searched = [
+        name for name in dict.fromkeys([*(of.axes or ()), OVERALL, "test/ausuc"]) if name in numeric
+    ] or told
     if about.parameters and choice is not None:
-        # Every point at its last step: a protocol may pick step 0, where no parameter has done anything.
-        made |= {"sensitivity": sensitivity(measurements, design, about.parameters, searched, repetitions=repetitions),
-                 "importance": importance(measurements, design, about.parameters, searched, repetitions=repetitions)}
+        # Every point at its last step: a protocol may pick step 0, where no parameter has done
+        # anything.
+        made |= {
+            "sensitivity": sensitivity(
+                measurements, design, about.parameters, searched, repetitions=repetitions
+            ),
+            "importance": importance(
+                measurements, design, about.parameters, searched, repetitions=repetitions
+            ),
+        }
     bought = OVERALL if OVERALL in numeric else next(iter(told), None)
     if bought is not None and choice is not None:
-        made["costs"] = costs(measurements, design, bought, parameters=about.parameters, trials=trials,
-                              gpus=about.gpus, **shared)
+        made["costs"] = costs(
+            measurements,
+            design,
+            bought,
+            parameters=about.parameters,
+            trials=trials,
+            gpus=about.gpus,
+            **shared,
+        )
     if lists is not None and set(CURVES) <= set(lists.columns):
-        made["curves"] = curves.curves(chosen.drop(columns=list(CURVES), errors="ignore").merge(
-            lists[["trial", "step", *CURVES]], on=["trial", "step"]), design)
+        made["curves"] = curves.curves(
+            chosen.drop(columns=list(CURVES), errors="ignore").merge(
+                lists[["trial", "step", *CURVES]], on=["trial", "step"]
+            ),
+            design,
+        )
     if about.variants is not None and len(about.variants):
         made["ablation"] = ablation(chosen, design, about.variants, told)
     if foretold is not None:
         made |= _foretold(foretold, about, told)
-    return dataclasses.replace(of, **{**made, "warnings": _warnings(about, made["summary"], made["effects"], made["protocols"])})
+    return dataclasses.replace(
+        of,
+        **{
+            **made,
+            "warnings": _warnings(about, made["summary"], made["effects"], made["protocols"]),
+        },
+    )
 
 
 def conclude_scores(trials: pd.DataFrame, scored: pd.DataFrame, about: About) -> Findings:
@@ -137,11 +215,24 @@ def conclude_scores(trials: pd.DataFrame, scored: pd.DataFrame, about: About) ->
         about: what the tables do not say; `score` is compared.
     """
     factors = _pair_factors(scored, about.design)
-    few = interval.caution(about.repetitions).removesuffix(" Claims rest on the exact test.")  # there is none
+    # There is none
+    few = interval.caution(about.repetitions).removesuffix(" Claims rest on the exact test.")
     return Findings(
-        about.title, about.design, None, [], about.protocol, about.repetitions, "", trials=trials["trial"].nunique(),
-        transferability=prediction.transferability(scored, factors), bounds=prediction.bounds(scored, factors),
-        failures=failures(trials, about), missing=about.missing, provenance=about.provenance, warnings=[few] if few else [])
+        about.title,
+        about.design,
+        None,
+        [],
+        about.protocol,
+        about.repetitions,
+        "",
+        trials=trials["trial"].nunique(),
+        transferability=prediction.transferability(scored, factors),
+        bounds=prediction.bounds(scored, factors),
+        failures=failures(trials, about),
+        missing=about.missing,
+        provenance=about.provenance,
+        warnings=[few] if few else [],
+    )
 
 
 def failures(trials: pd.DataFrame, about: About) -> pd.DataFrame:
@@ -151,17 +242,47 @@ def failures(trials: pd.DataFrame, about: About) -> pd.DataFrame:
     bad = trials[trials["status"] != "done"]
     parts = []
     if len(bad):
-        named = bad.assign(reason=bad["reason"].fillna(""), log=bad["log"].fillna("") if "log" in bad else "")
-        parts.append(named.groupby([*keys, "status", "reason"], sort=False, observed=True, dropna=False).agg(
-            trials=("trial", "nunique"), log=("log", "first")).reset_index())
+        named = bad.assign(
+            reason=bad["reason"].fillna(""), log=bad["log"].fillna("") if "log" in bad else ""
+        )
+        parts.append(
+            named.groupby([*keys, "status", "reason"], sort=False, observed=True, dropna=False)
+            .agg(trials=("trial", "nunique"), log=("log", "first"))
+            .reset_index()
+        )
     left = selection.left_out(trials, about.repetitions)
-    counts = left[left["to_come"] > 0].groupby("sweep", sort=False, observed=True)["to_come"].sum().to_dict()
+    counts = (
+        left[left["to_come"] > 0]
+        .groupby("sweep", sort=False, observed=True)["to_come"]
+        .sum()
+        .to_dict()
+    )
     begun = trials[trials["sweep"].isin(counts)].drop_duplicates("sweep")
-    waiting = [{**{key: row.get(key) for key in keys}, "status": "to come", "reason": "not all repetitions ended",
-                "trials": counts[row["sweep"]], "log": ""} for row in begun.to_dict("records")]
-    unseen = trials.iloc[:0] if about.planned is None else about.planned[~about.planned["sweep"].isin(trials["sweep"])]
-    waiting += [{**{key: row.get(key) for key in keys}, "status": "to come", "reason": "not run", "trials": about.repetitions,
-                 "log": ""} for row in unseen.to_dict("records")]
+    waiting = [
+        {
+            **{key: row.get(key) for key in keys},
+            "status": "to come",
+            "reason": "not all repetitions ended",
+            "trials": counts[row["sweep"]],
+            "log": "",
+        }
+        for row in begun.to_dict("records")
+    ]
+    unseen = (
+        trials.iloc[:0]
+        if about.planned is None
+        else about.planned[~about.planned["sweep"].isin(trials["sweep"])]
+    )
+    waiting += [
+        {
+            **{key: row.get(key) for key in keys},
+            "status": "to come",
+            "reason": "not run",
+            "trials": about.repetitions,
+            "log": "",
+        }
+        for row in unseen.to_dict("records")
+    ]
     parts += [pd.DataFrame(waiting)] if waiting else []
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
@@ -171,16 +292,29 @@ def _foretold(foretold: Foretold, about: About, metrics: Sequence[str]) -> dict[
     scored, design = foretold.scored, about.design
     factors = _pair_factors(scored, design)
     scores = prediction.transferability(scored, factors)
-    achieved = prediction.outcomes(foretold.measured, design, metrics, factors=factors, protocol=about.protocol,
-                                   repetitions=about.repetitions)
+    achieved = prediction.outcomes(
+        foretold.measured,
+        design,
+        metrics,
+        factors=factors,
+        protocol=about.protocol,
+        repetitions=about.repetitions,
+    )
     both = prediction.predicted(scores, achieved, design, factors)
-    return {"transferability": scores, "predicted": both, "predictions": prediction.predictions(both, design, factors),
-            "regret": regret(scores, both, achieved, design, factors, about.by), "bounds": prediction.bounds(scored, factors)}
+    return {
+        "transferability": scores,
+        "predicted": both,
+        "predictions": prediction.predictions(both, design, factors),
+        "regret": regret(scores, both, achieved, design, factors, about.by),
+        "bounds": prediction.bounds(scored, factors),
+    }
 
 
 def _pair_factors(scored: pd.DataFrame, design: Design) -> list[str]:
     """The study's factors that tell pairs apart: those that the table of scores has, too."""
-    return [name for name in design.factors if name in scored.columns and name not in ("score", "sweep")]
+    return [
+        name for name in design.factors if name in scored.columns and name not in ("score", "sweep")
+    ]
 
 
 def _baseline(chosen: pd.DataFrame, design: Design, asked: Any) -> str:
@@ -193,20 +327,42 @@ def _baseline(chosen: pd.DataFrame, design: Design, asked: Any) -> str:
     return str(next(iter([*found, *rest, *there]), ""))
 
 
-def _warnings(about: About, summary: pd.DataFrame, found: pd.DataFrame, compared: pd.DataFrame) -> list[str]:
+def _warnings(
+    about: About, summary: pd.DataFrame, found: pd.DataFrame, compared: pd.DataFrame
+) -> list[str]:
     """What the reader must know before believing a table."""
     told = [interval.caution(about.repetitions)] if len(summary) else []
     if len(summary) and about.repetitions < 2:
         told.append("One repetition: there is no interval, and no difference can be tested.")
-    elif len(found) and least_p(about.repetitions) < ALPHA and set(found["verdict"]) <= {"too few", "bound"}:
-        most = int(found[found["verdict"] != "bound"].groupby([*about.design.groups, "metric"], observed=True).size().max())
+    elif (
+        len(found)
+        and least_p(about.repetitions) < ALPHA
+        and set(found["verdict"]) <= {"too few", "bound"}
+    ):
+        most = int(
+            found[found["verdict"] != "bound"]
+            .groupby([*about.design.groups, "metric"], observed=True)
+            .size()
+            .max()
+        )
         needed = repetitions_needed(ALPHA, most)
-        told.append(f"{about.repetitions} repetitions cannot show a difference among {most} comparisons (Holm's correction), "
-                    f"whatever the numbers are; {'no number of them can' if needed is None else f'that takes {needed}'}.")
+        told.append(
+            f"{about.repetitions} repetitions cannot show a difference among {most} comparisons "
+            "(Holm's correction), "
+            "whatever the numbers are; "
+            f"{'no number of them can' if needed is None else f'that takes {needed}'}."
+        )
     elif len(found) and least_p(about.repetitions) >= ALPHA:
-        told.append(f"With {about.repetitions} repetitions the exact paired test cannot reach p < {ALPHA:g}, whatever the "
-                    f"numbers are; that takes {repetitions_needed(ALPHA)}, and more where several methods are compared.")
+        told.append(
+            f"With {about.repetitions} repetitions the exact paired test cannot reach p < "
+            f"{ALPHA:g}, whatever the "
+            f"numbers are; that takes {repetitions_needed(ALPHA)}, and more where several methods "
+            "are compared."
+        )
     told += [caution(about.sampler, about.objectives)] if len(compared) else []
     if about.protocol == "oracle":
-        told.append("Configurations were chosen on test data (protocol `oracle`): every number is an upper bound, no result.")
+        told.append(
+            "Configurations were chosen on test data (protocol `oracle`): every number is an upper "
+            "bound, no result."
+        )
     return [one for one in told if one]

@@ -1,7 +1,8 @@
 """How well one number per pair ranks another: Pearson's r, Kendall's tau-b, weighted tau, with bootstrap intervals over pairs.
 
-A bootstrap sample is a count for each pair, and all three statistics are sums over pairs of pairs, so that a thousand samples
-are a few products of matrices; the first row of the counts is all ones: the statistic itself.
+A bootstrap sample is a count for each pair, and all three statistics are sums over pairs of pairs,
+so that a thousand samples are a few products of matrices; the first row of the counts is all ones:
+the statistic itself.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class Side:
     square: np.ndarray
     """Per sample: the sum of their squares."""
     weight: np.ndarray | None
-    """Samples x pairs: what a pair's ranks weigh; None: values are equal, and who comes first is the other side's to say."""
+    """Samples x pairs: what a pair's ranks weigh; None: values are equal, and who comes first is
+    the other side's to say.
+    """
 
 
 def why_not(score: np.ndarray, achieved: np.ndarray, block: np.ndarray) -> str:
@@ -64,35 +67,54 @@ def side(values: np.ndarray, block: np.ndarray) -> Side:
     mean = (counts * values) @ member / np.where(size > 0, size, 1.0)
     centred = values - mean @ member.T
     tied = int((signs == 0).sum() - (~same).sum()) > len(values)
-    return Side(values, block, signs, counts @ np.abs(signs), centred, _dot(counts, centred**2),
-                None if tied else _weight(np.argsort(-values, kind="stable"), block))
+    return Side(
+        values,
+        block,
+        signs,
+        counts @ np.abs(signs),
+        centred,
+        _dot(counts, centred**2),
+        None if tied else _weight(np.argsort(-values, kind="stable"), block),
+    )
 
 
 def correlate(score: Side, achieved: Side) -> Mapping[str, float]:
     """Each statistic of `NAMES` with the ends of its 95 % interval: `kendall`, `kendall low`, `kendall high`, ...
 
-    Kendall's tau-b and the weighted tau as scipy.stats has them; the weighted one, weightedtau(score, achieved), weighs an
-    exchange of the pairs at the ranks r and s (0 is best) by 1/(r+1) + 1/(s+1) and is the mean of ranking by the score and by
-    what was achieved (Vigna, WWW 2015). With several blocks, numerators and denominators are summed over them, ranks are those
-    inside the block, and Pearson's r is of the deviations from the block's mean. Percentile bootstrap over pairs (all samples
-    up to seven pairs, else 1,000 with a fixed seed); samples of fewer than three distinct pairs, or in which a side is
-    constant, are left out.
+    Kendall's tau-b and the weighted tau as scipy.stats has them; the weighted one,
+    weightedtau(score, achieved), weighs an exchange of the pairs at the ranks r and s (0 is best)
+    by 1/(r+1) + 1/(s+1) and is the mean of ranking by the score and by what was achieved (Vigna,
+    WWW 2015). With several blocks, numerators and denominators are summed over them, ranks are
+    those inside the block, and Pearson's r is of the deviations from the block's mean. Percentile
+    bootstrap over pairs (all samples up to seven pairs, else 1,000 with a fixed seed); samples of
+    fewer than three distinct pairs, or in which a side is constant, are left out.
     """
     counts, share, distinct = _samples(len(score.values))
     differ = _dot(score.untied, counts) * _dot(achieved.untied, counts)
     agree = counts @ (score.signs * achieved.signs)
     square = score.square * achieved.square
     with np.errstate(divide="ignore", invalid="ignore"):  # of a constant side: left out below
-        found = np.stack([
-            np.clip(_dot(counts * score.centred, achieved.centred) / np.sqrt(square), -1.0, 1.0),
-            _dot(agree, counts) / np.sqrt(differ),
-            (_weighted(agree, score, achieved) + _weighted(agree, achieved, score)) / 2])
+        found = np.stack(
+            [
+                np.clip(
+                    _dot(counts * score.centred, achieved.centred) / np.sqrt(square), -1.0, 1.0
+                ),
+                _dot(agree, counts) / np.sqrt(differ),
+                (_weighted(agree, score, achieved) + _weighted(agree, achieved, score)) / 2,
+            ]
+        )
     found[:, (differ == 0) | (square == 0)] = np.nan
     kept = distinct & ~np.isnan(found).any(axis=0)
     low, high = ends(found[:, kept].T, share[kept])
     told: dict[str, float] = {}
     for name, *numbers in zip(NAMES, found[:, 0], low, high, strict=True):
-        told |= dict(zip((name, f"{name} low", f"{name} high"), np.round(numbers, _DIGITS).tolist(), strict=True))
+        told |= dict(
+            zip(
+                (name, f"{name} low", f"{name} high"),
+                np.round(numbers, _DIGITS).tolist(),
+                strict=True,
+            )
+        )
     return told
 
 
@@ -115,7 +137,9 @@ def _weighted(agree: np.ndarray, first: Side, second: Side) -> np.ndarray:
     weight = first.weight
     if weight is None:
         weight = _weight(np.lexsort((second.values, first.values))[::-1], first.block)
-    total: np.ndarray = _dot(agree, weight) / np.sqrt(_dot(first.untied, weight) * _dot(second.untied, weight))
+    total: np.ndarray = _dot(agree, weight) / np.sqrt(
+        _dot(first.untied, weight) * _dot(second.untied, weight)
+    )
     return total
 
 

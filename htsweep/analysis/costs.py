@@ -13,70 +13,121 @@ from htsweep.analysis.interval import LEVEL
 from htsweep.selection.fronts import non_dominated
 
 MEASURED = ("seconds", "trainable_parameters", "peak_memory_bytes")
-"""Columns of measurements that are costs; none ever falls within a trial, so the last value is the whole trial's."""
+"""Columns of measurements that are costs; none ever falls within a trial, so the last value is the
+whole trial's.
+"""
 HOURS = "gpu_hours"
 COSTS = ("seconds", HOURS, "trainable_parameters", "peak_memory_bytes")
 """All costs, in the order of the table."""
 
 
 def costs(
-    measurements: pd.DataFrame, design: Design, metric: str = "test/overall_accuracy", *, choice: pd.DataFrame | None = None,
-    repetitions: int | None = None, parameters: Sequence[str] = (), trials: pd.DataFrame | None = None, gpus: float = 1.0,
+    measurements: pd.DataFrame,
+    design: Design,
+    metric: str = "test/overall_accuracy",
+    *,
+    choice: pd.DataFrame | None = None,
+    repetitions: int | None = None,
+    parameters: Sequence[str] = (),
+    trials: pd.DataFrame | None = None,
+    gpus: float = 1.0,
     level: float = LEVEL,
 ) -> pd.DataFrame:
     """One row per whole point and cost that the tables have: the cost, the metric, both with intervals.
 
-    A cost is that of the whole trial, also where the choice picked an earlier step: to know which step is best one has
-    trained to the end. It is the adaptation's alone; a source model is trained once for all. `front` says that no point of
-    the group is as cheap and as good and better in one of them; upper bounds are on no front and beat nobody.
+    A cost is that of the whole trial, also where the choice picked an earlier step: to know which
+    step is best one has trained to the end. It is the adaptation's alone; a source model is trained
+    once for all. `front` says that no point of the group is as cheap and as good and better in one
+    of them; upper bounds are on no front and beat nobody.
 
     Args:
         measurements: one row per measurement (docs/architecture.md).
         design: which columns make a group and which is compared.
         metric: what the costs buy; more is better.
-        choice: (sweep, point, step) of a protocol: these points at these steps, all others at their last.
+        choice: (sweep, point, step) of a protocol: these points at these steps, all others at their
+            last.
         repetitions: how many a point has when it is whole; None: as many as the fullest point has.
         parameters: columns to carry along: the configuration of each point.
-        trials: one row per ended trial. With `device` and `seconds` GPU hours are counted, of trials on a GPU alone; where
-            measurements have no `seconds`, those of the trials count.
+        trials: one row per ended trial. With `device` and `seconds` GPU hours are counted, of
+            trials on a GPU alone; where measurements have no `seconds`, those of the trials count.
         gpus: GPUs, or the share of one, that each trial has.
         level: of the intervals.
 
     Returns:
-        The design's factors, `sweep`, `point`, `cost`, `value`, `value low`, `value high`, `metric`, `mean`, `low`, `high`,
-        `front`, then `n`, `role`, `chosen` and the parameters. Costs in seconds, hours, numbers of parameters, bytes.
+        The design's factors, `sweep`, `point`, `cost`, `value`, `value low`, `value high`,
+        `metric`, `mean`, `low`, `high`, `front`, then `n`, `role`, `chosen` and the parameters.
+        Costs in seconds, hours, numbers of parameters, bytes.
     """
     spent = _spent(measurements, trials, gpus)
-    there = [name for name in COSTS if name in spent and name not in (metric, *design.factors, *parameters)]
+    there = [
+        name
+        for name in COSTS
+        if name in spent and name not in (metric, *design.factors, *parameters)
+    ]
     rows = rows_at(measurements, [metric], choice, repetitions)
     rows = rows.drop(columns=[name for name in there if name in rows.columns]).merge(
-        spent[there], left_on="trial", right_index=True, how="left")
+        spent[there], left_on="trial", right_index=True, how="left"
+    )
     wide = points_of(rows, [metric, *there], design, parameters, choice, level)
     first = list(dict.fromkeys([*design.factors, "sweep", "point"]))
-    last = ["n", "role", "chosen", *(name for name in parameters if name in wide.columns and name not in first)]
+    last = [
+        "n",
+        "role",
+        "chosen",
+        *(name for name in parameters if name in wide.columns and name not in first),
+    ]
     parts = [
         wide[[*first, *last]].assign(
-            cost=name, value=wide[name], **{f"value {end}": wide[f"{name} {end}"] for end in ("low", "high")},
-            metric=metric, mean=wide[metric], low=wide[f"{metric} low"], high=wide[f"{metric} high"],
-            front=_front(wide, name, metric, design))[wide[name].notna()]
+            cost=name,
+            value=wide[name],
+            **{f"value {end}": wide[f"{name} {end}"] for end in ("low", "high")},
+            metric=metric,
+            mean=wide[metric],
+            low=wide[f"{metric} low"],
+            high=wide[f"{metric} high"],
+            front=_front(wide, name, metric, design),
+        )[wide[name].notna()]
         for name in there
     ]
-    order = [*first, "cost", "value", "value low", "value high", "metric", "mean", "low", "high", "front", *last]
+    order = [
+        *first,
+        "cost",
+        "value",
+        "value low",
+        "value high",
+        "metric",
+        "mean",
+        "low",
+        "high",
+        "front",
+        *last,
+    ]
     return pd.concat(parts, ignore_index=True)[order] if parts else pd.DataFrame(columns=order)
 
 
 def _spent(measurements: pd.DataFrame, trials: pd.DataFrame | None, gpus: float) -> pd.DataFrame:
     """What each trial cost in all: its id as the index, a column per cost that is known."""
-    known = [name for name in MEASURED if name in measurements.columns and measurements[name].notna().any()]
-    found = measurements.groupby("trial", sort=False)[known].max() if known else (
-        pd.DataFrame(index=pd.Index(measurements["trial"].unique(), name="trial")))
+    known = [
+        name
+        for name in MEASURED
+        if name in measurements.columns and measurements[name].notna().any()
+    ]
+    found = (
+        measurements.groupby("trial", sort=False)[known].max()
+        if known
+        else (pd.DataFrame(index=pd.Index(measurements["trial"].unique(), name="trial")))
+    )
     if trials is None or "seconds" not in trials.columns:
         return found
     # A trial that two sweeps have in common stands twice.
     ended = trials.drop_duplicates("trial").set_index("trial").reindex(found.index)
     if "seconds" not in found:
         found = found.assign(seconds=ended["seconds"])
-    on_gpu = ended["device"].astype(str).str.startswith("cuda") if "device" in ended else pd.Series(False, found.index)
+    on_gpu = (
+        ended["device"].astype(str).str.startswith("cuda")
+        if "device" in ended
+        else pd.Series(False, found.index)
+    )
     if on_gpu.any():
         found[HOURS] = (found["seconds"] * gpus / 3600).where(on_gpu)
     return found
@@ -86,5 +137,9 @@ def _front(wide: pd.DataFrame, cost: str, metric: str, design: Design) -> np.nda
     competes = (wide["role"] != "bound").to_numpy()
     flags = np.zeros(len(wide), bool)
     flags[competes] = non_dominated(
-        wide[cost][competes], wide[metric][competes], codes(wide, design.groups)[competes], (False, True))
+        wide[cost][competes],
+        wide[metric][competes],
+        codes(wide, design.groups)[competes],
+        (False, True),
+    )
     return flags

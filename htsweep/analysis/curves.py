@@ -13,13 +13,15 @@ CURVE = ("test/curve_seen", "test/curve_missing")
 """List columns: the corners of a curve, seen accuracy falling while missing accuracy rises."""
 
 
-def curves(chosen: pd.DataFrame, design: Design, level: float = LEVEL, grid: int = 101) -> pd.DataFrame:
+def curves(
+    chosen: pd.DataFrame, design: Design, level: float = LEVEL, grid: int = 101
+) -> pd.DataFrame:
     """The mean curve over repetitions, at `grid` evenly spaced seen accuracies from 0 to the highest of the sweep.
 
-    Between its corners a curve is straight, as in the trapezoid rule of AUSUC (Chao et al., ECCV 2016), so that the area
-    under the mean curve is the mean AUSUC but for the grid: at most half a step of it. Where seen accuracy is more than a
-    repetition can have, its missing accuracy counts as 0, as AUSUC counts it. The band is the interval of the mean at each
-    seen accuracy for itself.
+    Between its corners a curve is straight, as in the trapezoid rule of AUSUC (Chao et al., ECCV
+    2016), so that the area under the mean curve is the mean AUSUC but for the grid: at most half a
+    step of it. Where seen accuracy is more than a repetition can have, its missing accuracy counts
+    as 0, as AUSUC counts it. The band is the interval of the mean at each seen accuracy for itself.
 
     Args:
         chosen: what `selection.choose` returns, with the columns of `CURVE`.
@@ -28,11 +30,19 @@ def curves(chosen: pd.DataFrame, design: Design, level: float = LEVEL, grid: int
         grid: how many seen accuracies.
 
     Returns:
-        The design's factors, `seen`, `missing`, `low`, `high`, `n` and `sweep`, seen accuracy rising in each sweep; no rows
-        where no repetition has a curve.
+        The design's factors, `seen`, `missing`, `low`, `high`, `n` and `sweep`, seen accuracy
+        rising in each sweep; no rows where no repetition has a curve.
     """
     names = list(dict.fromkeys([*design.factors, "sweep"]))
-    columns = [*design.factors, "seen", "missing", "low", "high", "n", *(["sweep"] if "sweep" not in design.factors else [])]
+    columns = [
+        *design.factors,
+        "seen",
+        "missing",
+        "low",
+        "high",
+        "n",
+        *(["sweep"] if "sweep" not in design.factors else []),
+    ]
     if not set(CURVE) <= set(chosen.columns):
         return pd.DataFrame(columns=columns)
     drawn = chosen[chosen[CURVE[0]].map(_has_corners) & chosen[CURVE[1]].map(_has_corners)]
@@ -40,13 +50,19 @@ def curves(chosen: pd.DataFrame, design: Design, level: float = LEVEL, grid: int
         return pd.DataFrame(columns=columns)
     parts = []
     for _, rows in drawn.groupby(codes(drawn, names), sort=False):
-        corners = [(np.asarray(seen, float), np.asarray(missing, float))
-                   for seen, missing in zip(rows[CURVE[0]], rows[CURVE[1]], strict=True)]
+        corners = [
+            (np.asarray(seen, float), np.asarray(missing, float))
+            for seen, missing in zip(rows[CURVE[0]], rows[CURVE[1]], strict=True)
+        ]
         at = np.linspace(0.0, max(float(seen.max()) for seen, _ in corners), grid)
         factors = {name: rows[name].iloc[0] for name in names}
-        parts += [pd.DataFrame({**factors, "seen": at, "missing": along(*one, at)}) for one in corners]
+        parts += [
+            pd.DataFrame({**factors, "seen": at, "missing": along(*one, at)}) for one in corners
+        ]
     found = means(pd.concat(parts, ignore_index=True), [*names, "seen"], ["missing"], level)
-    return found.rename(columns={"missing low": "low", "missing high": "high", "missing n": "n"})[columns]
+    return found.rename(columns={"missing low": "low", "missing high": "high", "missing n": "n"})[
+        columns
+    ]
 
 
 def along(seen: np.ndarray, missing: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -57,7 +73,8 @@ def along(seen: np.ndarray, missing: np.ndarray, at: np.ndarray) -> np.ndarray:
         missing: missing accuracy of the corners, rising or equal.
         at: m seen accuracies.
     """
-    # Of corners with equal x, np.interp goes on from the last: turned round, that is the one with most missing accuracy.
+    # Of corners with equal x, np.interp goes on from the last: turned round, that is the one with
+    # most missing accuracy.
     found: np.ndarray = np.interp(-at, -seen, missing, left=0.0)
     return found
 

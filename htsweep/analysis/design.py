@@ -10,10 +10,11 @@ KNOWN = ("dataset", "missing_ratio", "backbone")
 """Factors that make groups where nobody says which do."""
 COMPARED = "method"
 ROLES = {"source": "source", "oracle": "bound"}
-"""Methods that are no competitors like the others: the model before adaptation, and the one that saw all classes' data.
+"""Methods that are no competitors like the others: the model before adaptation, and the one that
+saw all classes' data.
 
-`source` is on the front like any other choice; a `bound` is drawn beside it, since nobody can choose it.
-"""
+`source` is on the front like any other choice; a `bound` is drawn beside it, since nobody can
+choose it. """
 
 
 @final
@@ -30,16 +31,21 @@ class Design:
         return [*self.groups, self.compared]
 
 
-def design(columns: Iterable[str], factors: Sequence[str] | None = None, compared: str | None = None) -> Design:
+def design(
+    columns: Iterable[str], factors: Sequence[str] | None = None, compared: str | None = None
+) -> Design:
     """The design of tables with these `columns`.
 
     Args:
         columns: what the tables have.
         factors: the study's factors; None: those of `KNOWN` that the tables have, and `method`.
-        compared: the factor to compare; None: `method`, else the last factor, else each sweep for itself.
+        compared: the factor to compare; None: `method`, else the last factor, else each sweep for
+            itself.
     """
     there = list(columns)
-    names = [name for name in (factors if factors is not None else (*KNOWN, COMPARED)) if name in there]
+    names = [
+        name for name in (factors if factors is not None else (*KNOWN, COMPARED)) if name in there
+    ]
     if compared is None:
         compared = COMPARED if COMPARED in names or not names else names[-1]
     if compared not in there:

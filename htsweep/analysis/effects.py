@@ -1,7 +1,7 @@
 """What a method changes against a baseline: paired differences, how sure they are, and what may be said of them.
 
-Pairs are repetitions of one group: a repetition has the same class split, data order and seeds for every method, so that
-what it adds to both cancels in the difference.
+Pairs are repetitions of one group: a repetition has the same class split, data order and seeds for
+every method, so that what it adds to both cancels in the difference.
 """
 
 from __future__ import annotations
@@ -23,29 +23,50 @@ _KEPT = 100
 _BLOCK = 4_000_000
 """Signs that are multiplied at a time."""
 _DIGITS = 12
-"""Numbers are compared to so many decimals: equal ones stay equal whatever was added up in which order."""
+"""Numbers are compared to so many decimals: equal ones stay equal whatever was added up in which
+order.
+"""
 _TIE = 1e-9
-"""Sums that differ by less, as a share of the sum of sizes, are equal: rounding must not decide what is as extreme."""
-_COLUMNS = ("n", "difference", "low", "high", "improvement", "p", "p_holm", "least_p", "verdict", "wilcoxon")
+"""Sums that differ by less, as a share of the sum of sizes, are equal: rounding must not decide
+what is as extreme.
+"""
+_COLUMNS = (
+    "n",
+    "difference",
+    "low",
+    "high",
+    "improvement",
+    "p",
+    "p_holm",
+    "least_p",
+    "verdict",
+    "wilcoxon",
+)
 
 
 def effects(
-    chosen: pd.DataFrame, design: Design, metrics: Sequence[str], baseline: str, level: float = LEVEL,
+    chosen: pd.DataFrame,
+    design: Design,
+    metrics: Sequence[str],
+    baseline: str,
+    level: float = LEVEL,
 ) -> pd.DataFrame:
     """One row per group, compared value (but the baseline) and metric: what it changes against the baseline.
 
-    The groups' factors, the compared one, `metric`, `baseline`; `n` pairs (repetitions that both have); `difference`, the
-    mean of value - baseline over them, and its BCa interval `low`, `high`; `improvement`, the probability that a run of it
-    is above a run of the baseline (Agarwal et al., NeurIPS 2021: over all pairs of runs, a tie counts half); `p` of the
-    exact two-sided sign-flip test; `p_holm`, corrected for the family; `least_p` that n pairs can reach before that;
+    The groups' factors, the compared one, `metric`, `baseline`; `n` pairs (repetitions that both
+    have); `difference`, the mean of value - baseline over them, and its BCa interval `low`, `high`;
+    `improvement`, the probability that a run of it is above a run of the baseline (Agarwal et al.,
+    NeurIPS 2021: over all pairs of runs, a tie counts half); `p` of the exact two-sided sign-flip
+    test; `p_holm`, corrected for the family; `least_p` that n pairs can reach before that;
     `verdict`; `wilcoxon`, p of the signed-rank test, exact with ties too (zeros dropped).
 
-    A family is all compared values of one group and metric. A bound (`oracle`: nobody can choose it) takes no part in it:
-    its `p_holm` is NaN and its verdict `bound`. `better` and `worse` say that the metric is shown to be higher or lower:
-    p_holm < 0.05, and the interval excludes 0. `too few`: even differences that are all of one sign, for the whole family,
-    would leave p_holm >= 0.05 (n < 6 for one value, n < 10 for 18). Values that share no repetition with the baseline have
-    n = 0 and NaNs; a group without the baseline, or a value without the metric, has no row. Sweeps that no factor tells
-    apart are averaged within a repetition.
+    A family is all compared values of one group and metric. A bound (`oracle`: nobody can choose
+    it) takes no part in it: its `p_holm` is NaN and its verdict `bound`. `better` and `worse` say
+    that the metric is shown to be higher or lower: p_holm < 0.05, and the interval excludes 0. `too
+    few`: even differences that are all of one sign, for the whole family, would leave p_holm >=
+    0.05 (n < 6 for one value, n < 10 for 18). Values that share no repetition with the baseline
+    have n = 0 and NaNs; a group without the baseline, or a value without the metric, has no row.
+    Sweeps that no factor tells apart are averaged within a repetition.
 
     Args:
         chosen: what `selection.choose` returns.
@@ -58,30 +79,55 @@ def effects(
     for group, runs in _groups(chosen, design, metrics):
         for metric in runs.columns:
             told = {**group, "metric": metric, "baseline": baseline}
-            families.append([{**told, **row} for row in _against(_wide(runs[metric]), design.compared, baseline)])
-    return pd.DataFrame(_judged(families, design.compared, level), columns=[*design.factors, "metric", "baseline", *_COLUMNS])
+            families.append(
+                [
+                    {**told, **row}
+                    for row in _against(_wide(runs[metric]), design.compared, baseline)
+                ]
+            )
+    return pd.DataFrame(
+        _judged(families, design.compared, level),
+        columns=[*design.factors, "metric", "baseline", *_COLUMNS],
+    )
 
 
 def pooled(
-    chosen: pd.DataFrame, design: Design, metrics: Sequence[str], baseline: str, level: float = LEVEL,
+    chosen: pd.DataFrame,
+    design: Design,
+    metrics: Sequence[str],
+    baseline: str,
+    level: float = LEVEL,
 ) -> pd.DataFrame:
     """One row per compared value and metric: what it changes against the baseline over all its `groups` (how many).
 
-    The unit is the repetition: its difference is the mean over the groups. Groups share a repetition's seeds, and datasets
-    its class splits, so that differences of one repetition are no independent evidence; over repetitions they are. What is
-    shown is shown of these groups, not of others (for that, `ranks`). Every group that has a pair counts, and a repetition
-    that lacks one of them does not, so that no dataset weighs more in one repetition than in another. `improvement` is the
-    mean over groups, as rliable defines it over tasks. A family is all compared values of a metric; else as `effects`,
-    columns and arguments too.
+    The unit is the repetition: its difference is the mean over the groups. Groups share a
+    repetition's seeds, and datasets its class splits, so that differences of one repetition are no
+    independent evidence; over repetitions they are. What is shown is shown of these groups, not of
+    others (for that, `ranks`). Every group that has a pair counts, and a repetition that lacks one
+    of them does not, so that no dataset weighs more in one repetition than in another.
+    `improvement` is the mean over groups, as rliable defines it over tasks. A family is all
+    compared values of a metric; else as `effects`, columns and arguments too.
     """
     by_group = list(_groups(chosen, design, metrics))
     families = []
     for metric in dict.fromkeys(name for _, runs in by_group for name in runs.columns):
-        rows = [row for _, runs in by_group for row in _against(_wide(runs[metric]), design.compared, baseline)]
+        rows = [
+            row
+            for _, runs in by_group
+            for row in _against(_wide(runs[metric]), design.compared, baseline)
+        ]
         values = dict.fromkeys(row[design.compared] for row in rows)
-        families.append([
-            {design.compared: value, "metric": metric, "baseline": baseline,
-             **_over_groups([row for row in rows if row[design.compared] == value])} for value in values])
+        families.append(
+            [
+                {
+                    design.compared: value,
+                    "metric": metric,
+                    "baseline": baseline,
+                    **_over_groups([row for row in rows if row[design.compared] == value]),
+                }
+                for value in values
+            ]
+        )
     columns = [design.compared, "metric", "baseline", "groups", *_COLUMNS]
     return pd.DataFrame(_judged(families, design.compared, level), columns=columns)
 
@@ -94,15 +140,17 @@ def improvement(x: np.ndarray, y: np.ndarray) -> float:
 def sign_flip(differences: np.ndarray) -> float:
     """The two-sided p of the paired sign-flip (permutation) test that the mean difference is 0 (Fisher 1935, section 21).
 
-    It is the share of sign patterns whose sum is at least as far from 0: of all 2^n up to 16 differences, beyond of 99,999
-    random ones and the given one (fixed seed). NaNs do not count; no differences, or infinite ones, give NaN, and only zeros 1.
+    It is the share of sign patterns whose sum is at least as far from 0: of all 2^n up to 16
+    differences, beyond of 99,999 random ones and the given one (fixed seed). NaNs do not count; no
+    differences, or infinite ones, give NaN, and only zeros 1.
     """
     sizes = np.asarray(differences, float)
     sizes = sizes[~np.isnan(sizes)]
     if len(sizes) == 0 or not np.isfinite(np.abs(sizes).sum()):
         return float("nan")
     seen, total = abs(sizes.sum()), np.abs(sizes).sum()
-    # The sums are the same whatever signs the differences have: sorted by size, neither order nor direction matters.
+    # The sums are the same whatever signs the differences have: sorted by size, neither order nor
+    # direction matters.
     ordered, extreme = np.sort(np.abs(sizes)), 0
     for signs in _blocks(len(sizes)):
         extreme += int((np.abs(signs @ ordered) >= seen - _TIE * total).sum())
@@ -120,16 +168,20 @@ def signed_rank(differences: np.ndarray) -> float:
         return float("nan")
     known = known[known != 0]
     sizes = np.abs(known)
-    # Ties share the mean of their ranks (scipy's rankdata, at a tenth of its cost for so few numbers).
+    # Ties share the mean of their ranks (scipy's rankdata, at a tenth of its cost for so few
+    # numbers).
     rank = ((sizes[:, None] > sizes).sum(axis=1) + (sizes[:, None] >= sizes).sum(axis=1) + 1) / 2
     return sign_flip(np.sign(known) * rank) if len(known) else 1.0
 
 
 def holm(p: np.ndarray) -> np.ndarray:
     """The p of one family, adjusted so that any false claim in it is as rare as p says (Holm 1979); a NaN takes no part."""
-    # statsmodels has it too, but its multipletests collects garbage at each call: half a minute for a large study.
+    # statsmodels has it too, but its multipletests collects garbage at each call: half a minute for
+    # a large study.
     adjusted = np.array(p, float)
-    order = np.argsort(adjusted, kind="stable")[:int((~np.isnan(adjusted)).sum())]  # NaNs sort last
+    order = np.argsort(adjusted, kind="stable")[
+        : int((~np.isnan(adjusted)).sum())
+    ]  # NaNs sort last
     step = np.arange(len(order), 0, -1) * adjusted[order]
     adjusted[order] = np.minimum(np.maximum.accumulate(step), 1.0)
     return adjusted
@@ -142,7 +194,8 @@ def verdict(p_holm: float, low: float, high: float, least: float, alpha: float =
         p_holm: its p after Holm's correction.
         low: lower end of its interval.
         high: upper end.
-        least: the smallest p_holm that could have come out (`least_holm`); from `alpha` on, nothing can be shown.
+        least: the smallest p_holm that could have come out (`least_holm`); from `alpha` on, nothing
+            can be shown.
         alpha: p_holm must be below.
     """
     if not least < alpha:
@@ -155,20 +208,32 @@ def verdict(p_holm: float, low: float, high: float, least: float, alpha: float =
 def least_holm(counts: np.ndarray) -> np.ndarray:
     """The smallest adjusted p that each test of a family can reach, given how many pairs each test has; NaN for no pair.
 
-    Adjusted p rise with every p of the family, so the least is where all tests are at their least: with as many pairs for
-    all of them, `least_p` times the size of the family.
+    Adjusted p rise with every p of the family, so the least is where all tests are at their least:
+    with as many pairs for all of them, `least_p` times the size of the family.
     """
     return holm(np.array([least_p(int(count)) if count > 0 else np.nan for count in counts]))
 
 
-def _groups(chosen: pd.DataFrame, design: Design, metrics: Sequence[str]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+def _groups(
+    chosen: pd.DataFrame, design: Design, metrics: Sequence[str]
+) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """Each group's factors, and its metrics by compared value and repetition."""
-    numeric = [name for name in metrics if name in chosen.columns and pd.api.types.is_numeric_dtype(chosen[name])]
+    numeric = [
+        name
+        for name in metrics
+        if name in chosen.columns and pd.api.types.is_numeric_dtype(chosen[name])
+    ]
     if chosen.empty or not numeric:
         return
-    group = chosen.groupby(list(design.groups), sort=False, observed=True, dropna=False) if design.groups else [((), chosen)]
+    group = (
+        chosen.groupby(list(design.groups), sort=False, observed=True, dropna=False)
+        if design.groups
+        else [((), chosen)]
+    )
     for key, rows in group:
-        runs = rows.groupby([design.compared, "repetition"], sort=False, observed=True, dropna=False)[numeric].mean()
+        runs = rows.groupby(
+            [design.compared, "repetition"], sort=False, observed=True, dropna=False
+        )[numeric].mean()
         yield dict(zip(design.groups, key, strict=True)), runs.astype(float).round(_DIGITS)
 
 
@@ -185,27 +250,47 @@ def _against(table: pd.DataFrame, compared: str, baseline: str) -> list[dict[str
     if base is None:
         return []
     known = base[~np.isnan(base)]
-    return [{compared: value, "differences": pd.Series(runs - base, table.index),
-             "improvement": improvement(runs[~np.isnan(runs)], known)}
-            for value, runs in zip(table.columns, table.to_numpy().T, strict=True) if str(value) != baseline]
+    return [
+        {
+            compared: value,
+            "differences": pd.Series(runs - base, table.index),
+            "improvement": improvement(runs[~np.isnan(runs)], known),
+        }
+        for value, runs in zip(table.columns, table.to_numpy().T, strict=True)
+        if str(value) != baseline
+    ]
 
 
 def _over_groups(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """One compared value's rows of several groups as one."""
     paired = [change for row in rows if (change := row["differences"].dropna()).size]
     # Repetitions that are not in every group drop out with the NaN that alignment leaves.
-    change = pd.concat(paired, axis=1).mean(axis=1, skipna=False) if paired else pd.Series(dtype=float)
-    return {"groups": len(paired), "differences": change, "improvement": float(np.mean([row["improvement"] for row in rows]))}
+    change = (
+        pd.concat(paired, axis=1).mean(axis=1, skipna=False) if paired else pd.Series(dtype=float)
+    )
+    return {
+        "groups": len(paired),
+        "differences": change,
+        "improvement": float(np.mean([row["improvement"] for row in rows])),
+    }
 
 
-def _judged(families: list[list[dict[str, Any]]], compared: str, level: float) -> list[dict[str, Any]]:
+def _judged(
+    families: list[list[dict[str, Any]]], compared: str, level: float
+) -> list[dict[str, Any]]:
     """All rows with what their differences say, and with `p_holm` and `verdict` inside their family."""
     rows = [row for family in families for row in family]
     _test(rows, level)
     for family in families:
         bound = np.array([ROLES.get(str(row[compared])) == "bound" for row in family], bool)
-        adjusted = holm(np.array([np.nan if out else row["p"] for row, out in zip(family, bound, strict=True)], float))
-        least = least_holm(np.array([0 if out else row["n"] for row, out in zip(family, bound, strict=True)], int))
+        adjusted = holm(
+            np.array(
+                [np.nan if out else row["p"] for row, out in zip(family, bound, strict=True)], float
+            )
+        )
+        least = least_holm(
+            np.array([0 if out else row["n"] for row, out in zip(family, bound, strict=True)], int)
+        )
         for row, out, p, reachable in zip(family, bound, adjusted, least, strict=True):
             row["p_holm"] = p
             row["verdict"] = "bound" if out else verdict(p, row["low"], row["high"], reachable)
@@ -214,15 +299,26 @@ def _judged(families: list[list[dict[str, Any]]], compared: str, level: float) -
 
 def _test(rows: list[dict[str, Any]], level: float) -> None:
     """Adds what each row's differences say by themselves; NaNs do not count."""
-    known = [np.sort(one[~np.isnan(one)]).round(_DIGITS) for row in rows for one in [row["differences"].to_numpy(float)]]
+    known = [
+        np.sort(one[~np.isnan(one)]).round(_DIGITS)
+        for row in rows
+        for one in [row["differences"].to_numpy(float)]
+    ]
     ends = np.full((2, len(rows)), np.nan)
     cell = np.repeat(np.arange(len(rows)), [len(one) for one in known])
     for which, numbers in stacked(np.concatenate([np.array([]), *known]), cell):
         ends[:, which] = bca(numbers, level)
     for row, one, low, high in zip(rows, known, *ends, strict=True):
         mean = round(float(one.mean()), _DIGITS) if len(one) else np.nan
-        row.update(n=len(one), difference=mean, low=low, high=high, p=sign_flip(one), least_p=least_p(len(one)),
-                   wilcoxon=signed_rank(one))
+        row.update(
+            n=len(one),
+            difference=mean,
+            low=low,
+            high=high,
+            p=sign_flip(one),
+            least_p=least_p(len(one)),
+            wilcoxon=signed_rank(one),
+        )
 
 
 def _blocks(count: int) -> Iterator[np.ndarray]:
@@ -230,7 +326,7 @@ def _blocks(count: int) -> Iterator[np.ndarray]:
     rows = max(1, _BLOCK // count)
     if count <= _KEPT:
         kept = _signs(count)
-        yield from (kept[start:start + rows].astype(float) for start in range(0, len(kept), rows))
+        yield from (kept[start : start + rows].astype(float) for start in range(0, len(kept), rows))
         return
     random = np.random.default_rng(0)
     yield from (_drawn(random, min(rows, DRAWS - start), count) for start in range(0, DRAWS, rows))

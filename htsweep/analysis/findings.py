@@ -1,9 +1,10 @@
 """What a study's measurements say, as tables: everything that a report draws, and nothing that it has to compute.
 
-Columns of all tables: the group's factors (`design.groups`) and the compared factor (`design.compared`, usually `method`)
-stand under their own names; `low` and `high` are the ends of a 95 % interval (NaN where one repetition gives none); a metric
-is named by its column (`test/seen_accuracy`), accuracies are fractions in [0, 1]. In wide tables a metric M has the columns
-M, `M low` and `M high`. A table without rows says that there is nothing to tell.
+Columns of all tables: the group's factors (`design.groups`) and the compared factor
+(`design.compared`, usually `method`) stand under their own names; `low` and `high` are the ends of
+a 95 % interval (NaN where one repetition gives none); a metric is named by its column
+(`test/seen_accuracy`), accuracies are fractions in [0, 1]. In wide tables a metric M has the
+columns M, `M low` and `M high`. A table without rows says that there is nothing to tell.
 """
 
 from __future__ import annotations
@@ -40,60 +41,92 @@ class Findings:
     parameters: Sequence[str] = ()
     """The searched parameters: columns of `points`."""
     summary: pd.DataFrame = field(default_factory=_none)
-    """groups, compared, sweep, point, step, metric, n, mean, low, high, iqm, role: the protocol's choice of each sweep."""
+    """groups, compared, sweep, point, step, metric, n, mean, low, high, iqm, role: the protocol's
+    choice of each sweep.
+    """
     effects: pd.DataFrame = field(default_factory=_none)
-    """groups, compared, metric, baseline, n, difference, low, high, improvement, p, p_holm, least_p, verdict, wilcoxon; verdict:
-    `better`, `worse`, `not shown`, `too few` repetitions to show anything, `bound` (takes no part)."""
+    """groups, compared, metric, baseline, n, difference, low, high, improvement, p, p_holm,
+    least_p, verdict, wilcoxon; verdict: `better`, `worse`, `not shown`, `too few` repetitions to
+    show anything, `bound` (takes no part).
+    """
     pooled: pd.DataFrame = field(default_factory=_none)
-    """compared, metric, baseline, groups, n, difference, ... as of `effects`: over all groups, a repetition's mean of them a
-    pair; empty where there is one group."""
+    """compared, metric, baseline, groups, n, difference, ... as of `effects`: over all groups, a
+    repetition's mean of them a pair; empty where there is one group.
+    """
     aggregate: pd.DataFrame = field(default_factory=_none)
-    """compared, metric, groups, n, mean, mean low, mean high, iqm, iqm low, iqm high: over all groups and repetitions."""
+    """compared, metric, groups, n, mean, mean low, mean high, iqm, iqm low, iqm high: over all
+    groups and repetitions.
+    """
     ranks: pd.DataFrame = field(default_factory=_none)
-    """metric, compared, rank, blocks, friedman_p, critical_difference: mean ranks over the groups, 1 is best."""
+    """metric, compared, rank, blocks, friedman_p, critical_difference: mean ranks over the groups,
+    1 is best.
+    """
     points: pd.DataFrame = field(default_factory=_none)
-    """groups, compared, sweep, point, parameters, step, n, x, y (with low, high), front, own_front, probability, role,
-    chosen, disrupts, disruption."""
+    """groups, compared, sweep, point, parameters, step, n, x, y (with low, high), front, own_front,
+    probability, role, chosen, disrupts, disruption.
+    """
     attainment: pd.DataFrame = field(default_factory=_none)
-    """groups, compared, share (0.25, 0.5, 0.75), the two axes under their own names, n: corners, in the order of drawing, of
-    the edge of what so large a share of the repetitions attains."""
+    """groups, compared, share (0.25, 0.5, 0.75), the two axes under their own names, n: corners, in
+    the order of drawing, of the edge of what so large a share of the repetitions attains.
+    """
     volumes: pd.DataFrame = field(default_factory=_none)
-    """groups, compared, reference (`source`, `origin`), n, volume, low, high, contribution, contribution low,
-    contribution high, volume of means, role: area that the method's points dominate above the reference; what the joint front
-    loses without it (NaN of bounds)."""
+    """groups, compared, reference (`source`, `origin`), n, volume, low, high, contribution,
+    contribution low, contribution high, volume of means, role: area that the method's points
+    dominate above the reference; what the joint front loses without it (NaN of bounds).
+    """
     curves: pd.DataFrame = field(default_factory=_none)
-    """groups, compared, sweep, n, seen, missing, low, high: the mean seen/missing curve over repetitions on a common grid of
-    seen."""
+    """groups, compared, sweep, n, seen, missing, low, high: the mean seen/missing curve over
+    repetitions on a common grid of seen.
+    """
     costs: pd.DataFrame = field(default_factory=_none)
-    """groups, compared, sweep, point, cost (`seconds`, `gpu_hours`, ...), value, value low, value high, metric, mean, low,
-    high, front, n, role, chosen, parameters: what a point costs, and what it gives; front: nothing in its group is cheaper and
-    better."""
+    """groups, compared, sweep, point, cost (`seconds`, `gpu_hours`, ...), value, value low, value
+    high, metric, mean, low, high, front, n, role, chosen, parameters: what a point costs, and what
+    it gives; front: nothing in its group is cheaper and better.
+    """
     protocols: pd.DataFrame = field(default_factory=_none)
-    """groups, compared, protocol, metric, n, mean, low, high, gap, gap low, gap high; gap = oracle's choice - the protocol's."""
+    """groups, compared, protocol, metric, n, mean, low, high, gap, gap low, gap high; gap =
+    oracle's choice - the protocol's.
+    """
     ablation: pd.DataFrame = field(default_factory=_none)
-    """groups, component, kind (`left out`, `alone`, `main effect`, `interaction`), metric, n, effect, low, high, p, p_holm,
-    verdict; effect > 0: the component raises the metric; an interaction's component is `a x b`."""
+    """groups, component, kind (`left out`, `alone`, `main effect`, `interaction`), metric, n,
+    effect, low, high, p, p_holm, verdict; effect > 0: the component raises the metric; an
+    interaction's component is `a x b`.
+    """
     importance: pd.DataFrame = field(default_factory=_none)
-    """compared, objective, parameter, evaluator (`PED-ANOVA`, `fANOVA`), importance (share), points."""
+    """compared, objective, parameter, evaluator (`PED-ANOVA`, `fANOVA`), importance (share),
+    points.
+    """
     sensitivity: pd.DataFrame = field(default_factory=_none)
-    """groups, compared, parameter, value, metric, n, mean, low, high: marginal over the other parameters."""
+    """groups, compared, parameter, value, metric, n, mean, low, high: marginal over the other
+    parameters.
+    """
     failures: pd.DataFrame = field(default_factory=_none)
-    """groups, compared, status (`failed`, `stopped`, `to come`), reason, trials, log (an example's)."""
+    """groups, compared, status (`failed`, `stopped`, `to come`), reason, trials, log (an
+    example's).
+    """
     transferability: pd.DataFrame = field(default_factory=_none)
-    """A pair's factors, target, pair, score, n, value, low, high, rank (within target and score, 1 is best), kept, seconds: what
-    scores said of each pair of source model and target data before any training."""
+    """A pair's factors, target, pair, score, n, value, low, high, rank (within target and score, 1
+    is best), kept, seconds: what scores said of each pair of source model and target data before
+    any training.
+    """
     predicted: pd.DataFrame = field(default_factory=_none)
-    """A pair's factors, target, pair, score, value, compared, metric, n, mean, low, high: what a score said beside what the
-    protocol's choice of the pair then achieved."""
+    """A pair's factors, target, pair, score, value, compared, metric, n, mean, low, high: what a
+    score said beside what the protocol's choice of the pair then achieved.
+    """
     predictions: pd.DataFrame = field(default_factory=_none)
-    """score, compared, metric, target (empty: all pairs pooled; `within targets`), pairs, pearson, kendall, weighted_kendall
-    (each with low and high), why (there is none)."""
+    """score, compared, metric, target (empty: all pairs pooled; `within targets`), pairs, pearson,
+    kendall, weighted_kendall (each with low and high), why (there is none).
+    """
     regret: pd.DataFrame = field(default_factory=_none)
-    """target, compared, metric, score, keep, pairs, of, best, kept_best, regret, low, high, random, spared, chosen: what
-    keeping the best `keep` pairs by a score would have cost; chosen: the study's own screen did."""
+    """target, compared, metric, score, keep, pairs, of, best, kept_best, regret, low, high, random,
+    spared, chosen: what keeping the best `keep` pairs by a score would have cost; chosen: the
+    study's own screen did.
+    """
     bounds: pd.DataFrame = field(default_factory=_none)
-    """A pair's factors, target, pair, score, n, reweighted_source_loss, conditional_entropy, lipschitz, wasserstein,
-    distribution, bound, tighter_bound, target_loss, target_accuracy, ...: the terms of Task Transfer Analysis."""
+    """A pair's factors, target, pair, score, n, reweighted_source_loss, conditional_entropy,
+    lipschitz, wasserstein, distribution, bound, tighter_bound, target_loss, target_accuracy, ...:
+    the terms of Task Transfer Analysis.
+    """
     missing: str = ""
     """What is not there, in words (Markdown)."""
     warnings: Sequence[str] = ()

@@ -1,6 +1,7 @@
 """Frontiers: which points no other point beats on both numbers, and how sure that is.
 
-A point is a mean over its repetitions; trials that stopped early or failed never enter, nor does a single lucky run.
+A point is a mean over its repetitions; trials that stopped early or failed never enter, nor does a
+single lucky run.
 """
 
 from __future__ import annotations
@@ -33,21 +34,31 @@ def axes(columns: Iterable[str]) -> tuple[str, str] | None:
 
 
 def frontier(
-    measurements: pd.DataFrame, x: str = SEEN, y: str = MISSING, *, maximise: Directions = (True, True),
-    design: Design | None = None, parameters: Sequence[str] = (), choice: pd.DataFrame | None = None,
-    repetitions: int | None = None, level: float = LEVEL, non_disruption: float | None = None,
+    measurements: pd.DataFrame,
+    x: str = SEEN,
+    y: str = MISSING,
+    *,
+    maximise: Directions = (True, True),
+    design: Design | None = None,
+    parameters: Sequence[str] = (),
+    choice: pd.DataFrame | None = None,
+    repetitions: int | None = None,
+    level: float = LEVEL,
+    non_disruption: float | None = None,
 ) -> pd.DataFrame:
     """The points of `points`, with what they are worth beside the others of their group.
 
-    `front`: nothing in the group beats it on both; `own_front`: no other point of its method does; `probability`: of
-    `front`, over bootstrap samples of the repetitions, the same for all methods of a group. `disrupts`: its mean of y is
-    worse than the source model's in the same group by more than `non_disruption`, and `disruption` is the bootstrap
-    probability of that, over the repetitions that both have. Both probabilities are NaN where there is only one
-    repetition; a group without a source marks nothing.
+    `front`: nothing in the group beats it on both; `own_front`: no other point of its method does;
+    `probability`: of `front`, over bootstrap samples of the repetitions, the same for all methods
+    of a group. `disrupts`: its mean of y is worse than the source model's in the same group by more
+    than `non_disruption`, and `disruption` is the bootstrap probability of that, over the
+    repetitions that both have. Both probabilities are NaN where there is only one repetition; a
+    group without a source marks nothing.
 
-    Adapting to the seen classes shall not disrupt what the source model knew of the missing ones (Holistic Transfer, Tu et
-    al., NeurIPS 2023). `non_disruption` is the loss on y that is still allowed, in y's unit; None: nothing is marked.
-    `maximise` says for x and y whether more is better; other arguments as for `points`.
+    Adapting to the seen classes shall not disrupt what the source model knew of the missing ones
+    (Holistic Transfer, Tu et al., NeurIPS 2023). `non_disruption` is the loss on y that is still
+    allowed, in y's unit; None: nothing is marked. `maximise` says for x and y whether more is
+    better; other arguments as for `points`.
     """
     design = design or design_of(measurements.columns)
     rows = rows_at(measurements, (x, y), choice, repetitions)
@@ -55,7 +66,9 @@ def frontier(
     competes = (found["role"] != "bound").to_numpy()
     group = codes(found, design.groups)
     flags, sure = np.zeros(len(found), bool), np.full(len(found), np.nan)
-    flags[competes] = non_dominated(found[x][competes], found[y][competes], group[competes], maximise)
+    flags[competes] = non_dominated(
+        found[x][competes], found[y][competes], group[competes], maximise
+    )
     along, up = _single(rows, found, x), _single(rows, found, y)
     for code in np.unique(group[competes]):
         mine = competes & (group == code)
@@ -67,13 +80,21 @@ def frontier(
 
 
 def points(
-    measurements: pd.DataFrame, x: str = SEEN, y: str = MISSING, *, design: Design | None = None,
-    parameters: Sequence[str] = (), choice: pd.DataFrame | None = None, repetitions: int | None = None, level: float = LEVEL,
+    measurements: pd.DataFrame,
+    x: str = SEEN,
+    y: str = MISSING,
+    *,
+    design: Design | None = None,
+    parameters: Sequence[str] = (),
+    choice: pd.DataFrame | None = None,
+    repetitions: int | None = None,
+    level: float = LEVEL,
 ) -> pd.DataFrame:
     """One row per whole point: the factors, `sweep`, `point`, the parameters, `step`, `n`, and both metrics.
 
-    A metric M is in the columns M (mean over repetitions), `M low` and `M high` (its interval; NaN for one repetition).
-    `role` is `source`, `bound` or empty; `chosen` says whether the protocol picked the point.
+    A metric M is in the columns M (mean over repetitions), `M low` and `M high` (its interval; NaN
+    for one repetition). `role` is `source`, `bound` or empty; `chosen` says whether the protocol
+    picked the point.
 
     Args:
         measurements: one row per measurement (docs/architecture.md).
@@ -81,16 +102,22 @@ def points(
         y: the metric on the vertical axis.
         design: which columns make a group and which is compared; None: found by their names.
         parameters: columns to carry along: the configuration of each point.
-        choice: (sweep, point, step) of a protocol: these points at these steps, all others at their last.
+        choice: (sweep, point, step) of a protocol: these points at these steps, all others at their
+            last.
         repetitions: how many a point has when it is whole; None: as many as the fullest point has.
         level: of the intervals.
     """
     rows = rows_at(measurements, (x, y), choice, repetitions)
-    return points_of(rows, (x, y), design or design_of(measurements.columns), parameters, choice, level)
+    return points_of(
+        rows, (x, y), design or design_of(measurements.columns), parameters, choice, level
+    )
 
 
 def rows_at(
-    measurements: pd.DataFrame, metrics: Sequence[str], choice: pd.DataFrame | None = None, repetitions: int | None = None,
+    measurements: pd.DataFrame,
+    metrics: Sequence[str],
+    choice: pd.DataFrame | None = None,
+    repetitions: int | None = None,
 ) -> pd.DataFrame:
     """The rows, one per repetition, of whole points at the step that counts.
 
@@ -103,13 +130,19 @@ def rows_at(
     steps = selection.last_steps(known)
     if choice is not None:
         # Stacked, the choice's rows come last: they are what stays of a point that stands twice.
-        steps = pd.concat([steps, choice[selection.CHOICE]]).drop_duplicates(["sweep", "point"], keep="last")
+        steps = pd.concat([steps, choice[selection.CHOICE]]).drop_duplicates(
+            ["sweep", "point"], keep="last"
+        )
     return selection.at(known, steps)
 
 
 def points_of(
-    rows: pd.DataFrame, metrics: Sequence[str], design: Design, parameters: Sequence[str] = (),
-    choice: pd.DataFrame | None = None, level: float = LEVEL,
+    rows: pd.DataFrame,
+    metrics: Sequence[str],
+    design: Design,
+    parameters: Sequence[str] = (),
+    choice: pd.DataFrame | None = None,
+    level: float = LEVEL,
 ) -> pd.DataFrame:
     """The table of `points`, from the rows of `rows_at`, with any metrics; `n` is the first one's."""
     carried = [name for name in parameters if name in rows.columns and name not in design.factors]
@@ -122,7 +155,8 @@ def points_of(
     chosen = set() if choice is None else set(zip(choice["sweep"], choice["point"], strict=True))
     return found.assign(
         role=roles(found, design),
-        chosen=[key in chosen for key in zip(found["sweep"], found["point"], strict=True)])
+        chosen=[key in chosen for key in zip(found["sweep"], found["point"], strict=True)],
+    )
 
 
 def roles(table: pd.DataFrame, design: Design) -> pd.Series:
@@ -138,7 +172,10 @@ def codes(table: pd.DataFrame, factors: Sequence[str]) -> np.ndarray:
 
 
 def _disruption(
-    found: pd.DataFrame, up: np.ndarray, group: np.ndarray, allowed: float | None,
+    found: pd.DataFrame,
+    up: np.ndarray,
+    group: np.ndarray,
+    allowed: float | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which points lose more than `allowed` to the source of their group, and how probable that is; more of `up` is better."""
     flags, likely = np.zeros(len(found), bool), np.full(len(found), np.nan)
@@ -158,9 +195,12 @@ def _disruption(
 def _single(rows: pd.DataFrame, found: pd.DataFrame, metric: str) -> np.ndarray:
     """`metric` as repetitions x points of `found`; NaN where a point lacks the repetition."""
     place = found[["sweep", "point"]].assign(_point=np.arange(len(found)))
-    column = rows[["sweep", "point"]].merge(place, on=["sweep", "point"], how="left")["_point"].to_numpy(int)
+    column = (
+        rows[["sweep", "point"]]
+        .merge(place, on=["sweep", "point"], how="left")["_point"]
+        .to_numpy(int)
+    )
     repetition, names = pd.factorize(rows["repetition"])
     table = np.full((len(names), len(found)), np.nan)
     table[repetition, column] = rows[metric].to_numpy(float)
     return table
-

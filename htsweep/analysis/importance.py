@@ -18,9 +18,12 @@ PED_ANOVA, FANOVA = "PED-ANOVA", "fANOVA"
 LEAST = 4
 """Fewer points tell nothing."""
 MOST = 200
-"""fANOVA is fitted to so many points at most, evenly spaced in rank: its cost grows faster than their number."""
+"""fANOVA is fitted to so many points at most, evenly spaced in rank: its cost grows faster than
+their number.
+"""
 _LEVELS = 16
-"""A parameter with so few values, each met twice or more, is a grid's: its levels weigh the same."""
+"""A parameter with so few values, each met twice or more, is a grid's: its levels weigh the same.
+"""
 _TOP = 5
 """PED-ANOVA's best points: a tenth, but so many at least, as Optuna advises, and half at most."""
 _TREES, _DEPTH = 16, 6
@@ -29,85 +32,130 @@ _COLUMNS = ["objective", "parameter", "evaluator", "importance", "points"]
 
 
 def importance(
-    measurements: pd.DataFrame, design: Design, parameters: Sequence[str], objectives: Sequence[str] | Mapping[str, bool], *,
-    choice: pd.DataFrame | None = None, repetitions: int | None = None,
+    measurements: pd.DataFrame,
+    design: Design,
+    parameters: Sequence[str],
+    objectives: Sequence[str] | Mapping[str, bool],
+    *,
+    choice: pd.DataFrame | None = None,
+    repetitions: int | None = None,
 ) -> pd.DataFrame:
     """One row per compared value, objective, parameter and evaluator: ..., `importance` in [0, 1], `points`.
 
-    A point is the mean over its repetitions at its last step (or the choice's). The points of all groups are taken
-    together, after each group's mean was taken off: what the datasets differ by is no parameter's doing.
+    A point is the mean over its repetitions at its last step (or the choice's). The points of all
+    groups are taken together, after each group's mean was taken off: what the datasets differ by is
+    no parameter's doing.
 
-    `fANOVA` (Hutter et al., ICML 2014): the share of the objective's variance, as a random forest sees it, that the parameter
-    explains alone; what is lacking to 1 is interactions. `PED-ANOVA` (Watanabe et al., IJCAI 2023): how much the best
-    tenth of the points, 5 at least and half at most, differs from all in the parameter, as a share of all parameters'.
-    The two answer different questions: the first is of the whole space, the second of getting among the best. Parameters
-    that some points of a method lack, or with one value, do not count; with fewer than two left, fewer than `LEAST`
-    points, or an objective that does not vary, there are no rows rather than noise. Nothing is random: seeds are fixed.
+    `fANOVA` (Hutter et al., ICML 2014): the share of the objective's variance, as a random forest
+    sees it, that the parameter explains alone; what is lacking to 1 is interactions. `PED-ANOVA`
+    (Watanabe et al., IJCAI 2023): how much the best tenth of the points, 5 at least and half at
+    most, differs from all in the parameter, as a share of all parameters'. The two answer different
+    questions: the first is of the whole space, the second of getting among the best. Parameters
+    that some points of a method lack, or with one value, do not count; with fewer than two left,
+    fewer than `LEAST` points, or an objective that does not vary, there are no rows rather than
+    noise. Nothing is random: seeds are fixed.
 
     Args:
         measurements: one row per measurement (docs/architecture.md).
         design: which columns are the factors.
         parameters: the searched ones.
         objectives: columns, or column -> whether more is better; without it, it is.
-        choice: (sweep, point, step) of a protocol: these points at these steps, all others at their last.
+        choice: (sweep, point, step) of a protocol: these points at these steps, all others at their
+            last.
         repetitions: how many a point has when it is whole; None: as many as the fullest point has.
     """
-    known = [name for name in parameters if name in measurements.columns and name not in design.factors]
+    known = [
+        name for name in parameters if name in measurements.columns and name not in design.factors
+    ]
     found: list[dict[str, Any]] = []
     for objective in objectives if len(known) > 1 else ():
-        if objective not in measurements.columns or not pd.api.types.is_numeric_dtype(measurements[objective]):
+        if objective not in measurements.columns or not pd.api.types.is_numeric_dtype(
+            measurements[objective]
+        ):
             continue
         better = objectives[objective] if isinstance(objectives, Mapping) else True
-        points = _points(rows_at(measurements, [objective], choice, repetitions), design, known, objective)
-        for compared, mine in points.groupby(design.compared, sort=False, observed=True, dropna=False):
+        points = _points(
+            rows_at(measurements, [objective], choice, repetitions), design, known, objective
+        )
+        for compared, mine in points.groupby(
+            design.compared, sort=False, observed=True, dropna=False
+        ):
             for evaluator, shares, count in _shares(mine, known, objective, better):
-                found += [{design.compared: compared, "objective": objective, "parameter": name, "evaluator": evaluator,
-                           "importance": share, "points": count} for name, share in shares.items()]
+                found += [
+                    {
+                        design.compared: compared,
+                        "objective": objective,
+                        "parameter": name,
+                        "evaluator": evaluator,
+                        "importance": share,
+                        "points": count,
+                    }
+                    for name, share in shares.items()
+                ]
     return pd.DataFrame(found, columns=[design.compared, *_COLUMNS])
 
 
-def _points(rows: pd.DataFrame, design: Design, parameters: Sequence[str], objective: str) -> pd.DataFrame:
+def _points(
+    rows: pd.DataFrame, design: Design, parameters: Sequence[str], objective: str
+) -> pd.DataFrame:
     """One row per point: the compared value, the parameters, and the objective less its mean in the group."""
     keys = list(dict.fromkeys(["sweep", "point", *design.factors, *parameters]))
-    found = rows.groupby(keys, sort=False, observed=True, dropna=False)[objective].mean().reset_index()
+    found = (
+        rows.groupby(keys, sort=False, observed=True, dropna=False)[objective].mean().reset_index()
+    )
     middle = found.groupby(codes(found, design.factors))[objective].transform("mean")
-    # Decimals beyond the twelfth depend on the order of the sum, and ties between splits would be broken by them.
+    # Decimals beyond the twelfth depend on the order of the sum, and ties between splits would be
+    # broken by them.
     return found.assign(**{objective: (found[objective] - middle).round(12)})
 
 
 def _shares(
-    points: pd.DataFrame, parameters: Sequence[str], objective: str, more: bool,
+    points: pd.DataFrame,
+    parameters: Sequence[str],
+    objective: str,
+    more: bool,
 ) -> Iterator[tuple[str, dict[str, float], int]]:
     """(evaluator, parameter -> importance, points that it was shown)."""
-    names = [name for name in parameters if points[name].notna().all() and points[name].nunique() > 1]
+    names = [
+        name for name in parameters if points[name].notna().all() and points[name].nunique() > 1
+    ]
     values = points[objective].to_numpy(float)
     # Differences beyond the twelfth decimal are rounding.
     if len(names) < 2 or len(points) < LEAST or np.ptp(values) < 1e-12:
         return
     # Sorted, so that the order in which trials ended changes nothing.
-    ranked = points.sort_values([objective, *names], key=lambda column: column if column.name == objective else
-                                column.map(str), kind="stable")
+    ranked = points.sort_values(
+        [objective, *names],
+        key=lambda column: column if column.name == objective else column.map(str),
+        kind="stable",
+    )
     columns = {name: _dimension(ranked[name]) for name in names}
     values = ranked[objective].to_numpy(float)
     from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 
     with _quiet():
         top = min(0.5, max(0.1, _TOP / len(values)))
-        ped = PedAnovaImportanceEvaluator(target_quantile=top).evaluate(_study(columns, values, more))
+        ped = PedAnovaImportanceEvaluator(target_quantile=top).evaluate(
+            _study(columns, values, more)
+        )
         total = sum(ped.values())
         if total > 0:
             yield PED_ANOVA, {name: ped[name] / total for name in names}, len(values)
-        kept = np.unique(np.linspace(0, len(values) - 1, min(MOST, len(values))).round().astype(int))
+        kept = np.unique(
+            np.linspace(0, len(values) - 1, min(MOST, len(values))).round().astype(int)
+        )
         fewer = {name: (kind, encoded[kept]) for name, (kind, encoded) in columns.items()}
-        forest = FanovaImportanceEvaluator(n_trees=_TREES, max_depth=_DEPTH, seed=0).evaluate(_study(fewer, values[kept], more))
+        forest = FanovaImportanceEvaluator(n_trees=_TREES, max_depth=_DEPTH, seed=0).evaluate(
+            _study(fewer, values[kept], more)
+        )
         yield FANOVA, {name: float(forest[name]) for name in names}, len(kept)
 
 
 def _dimension(column: pd.Series) -> tuple[Any, np.ndarray]:
     """A parameter's distribution, found from its values, and the values as it has them.
 
-    Both evaluators weigh the space by the axis that they are shown, so a weight that spans decades is shown as its logarithm,
-    and the levels of a grid as their ranks.
+    Both evaluators weigh the space by the axis that they are shown, so a weight that spans decades
+    is shown as its logarithm, and the levels of a grid as their ranks.
     """
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
@@ -129,9 +177,16 @@ def _study(columns: Mapping[str, tuple[Any, np.ndarray]], values: np.ndarray, mo
     study = optuna.create_study(direction="maximize" if more else "minimize")
     distributions = {name: kind for name, (kind, _) in columns.items()}
     lists = {name: encoded.tolist() for name, (_, encoded) in columns.items()}
-    study.add_trials([
-        optuna.trial.create_trial(params={name: lists[name][place] for name in columns}, distributions=distributions, value=value)
-        for place, value in enumerate(values.tolist())])
+    study.add_trials(
+        [
+            optuna.trial.create_trial(
+                params={name: lists[name][place] for name in columns},
+                distributions=distributions,
+                value=value,
+            )
+            for place, value in enumerate(values.tolist())
+        ]
+    )
     return study
 
 

@@ -12,30 +12,35 @@ from htsweep.analysis.resample import samples
 
 LEVEL = 0.95
 _DIGITS = 12
-"""Means are kept to so many decimals: beyond, they depend on the order of the sum, and equal points would not be equal."""
+"""Means are kept to so many decimals: beyond, they depend on the order of the sum, and equal points
+would not be equal.
+"""
 _DRAWS = 2000
 """Bootstrap samples where there are too many to take them all."""
 _AT_ONCE = 2_000_000
 """So many bootstrap means are held at a time: 16 MB an array."""
 COVERAGE = {2: 0.50, 3: 0.73, 4: 0.81, 5: 0.84, 6: 0.86, 8: 0.88, 10: 0.90, 20: 0.92, 40: 0.935}
-"""How often a 95 % BCa interval of so many numbers holds the true mean, by simulation of 20,000 normal samples.
+"""How often a 95 % BCa interval of so many numbers holds the true mean, by simulation of 20,000
+normal samples.
 
-Accuracies on 100 test images that differ between repetitions give the same within 2 points, those of one model on 200 images
-1 to 6 points more, exponential numbers 1 to 6 points less; Student's t gives 95, 95 and 88 to 92 %.
-The bootstrap knows no spread but the one it sees: its intervals of few repetitions are too narrow
-(36 % of the width of Student's t for 3, 65 % for 5, 71 % for 6, 83 % for 10).
-"""
+Accuracies on 100 test images that differ between repetitions give the same within 2 points, those
+of one model on 200 images 1 to 6 points more, exponential numbers 1 to 6 points less; Student's t
+gives 95, 95 and 88 to 92 %. The bootstrap knows no spread but the one it sees: its intervals of few
+repetitions are too narrow (36 % of the width of Student's t for 3, 65 % for 5, 71 % for 6, 83 % for
+10). """
 LARGEST = 1e100
 """Numbers beyond have no interval: their third powers are more than a float holds."""
 _TIE = 1e-9
 """What differs by less, as a share of the cell's spread, is equal."""
 
 
-def means(rows: pd.DataFrame, keys: Sequence[str], columns: Sequence[str], level: float = LEVEL) -> pd.DataFrame:
+def means(
+    rows: pd.DataFrame, keys: Sequence[str], columns: Sequence[str], level: float = LEVEL
+) -> pd.DataFrame:
     """One row per value of `keys`, in order of appearance: for each column C its mean C, `C low`, `C high` and `C n`.
 
-    The interval is the one of `bca`; one repetition gives none: `C low` and `C high` are NaN. Repetitions that lack the
-    number do not count.
+    The interval is the one of `bca`; one repetition gives none: `C low` and `C high` are NaN.
+    Repetitions that lack the number do not count.
     """
     grouped = rows.groupby(list(keys), sort=False, observed=True, dropna=False)
     mean, count = grouped[list(columns)].mean(), grouped[list(columns)].count()
@@ -76,10 +81,11 @@ def interval_of(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]
 def bca(values: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
     """Ends of the interval of each row's mean (cells x n -> twice cells), by the BCa bootstrap (Efron 1987, section 3).
 
-    Up to seven numbers all bootstrap samples are taken, each with its probability (Efron's ideal bootstrap), beyond 2,000
-    at random with a fixed seed. A cell's interval depends on its own numbers alone, on neither their order nor other
-    cells. Equal numbers have an interval of no width; fewer than two numbers have none: NaN, and nor have numbers of which one
-    is infinite or beyond `LARGEST`. Of few numbers the interval is too narrow: `COVERAGE` says by how much.
+    Up to seven numbers all bootstrap samples are taken, each with its probability (Efron's ideal
+    bootstrap), beyond 2,000 at random with a fixed seed. A cell's interval depends on its own
+    numbers alone, on neither their order nor other cells. Equal numbers have an interval of no
+    width; fewer than two numbers have none: NaN, and nor have numbers of which one is infinite or
+    beyond `LARGEST`. Of few numbers the interval is too narrow: `COVERAGE` says by how much.
     """
     cells, count = values.shape
     ends = np.full((2, cells), np.nan)
@@ -89,7 +95,9 @@ def bca(values: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarra
         ordered = np.sort(values[known], axis=1)
         size = max(1, _AT_ONCE // len(picks))
         for start in range(0, len(known), size):
-            ends[:, known[start:start + size]] = _bca(ordered[start:start + size], picks / count, share, level)
+            ends[:, known[start : start + size]] = _bca(
+                ordered[start : start + size], picks / count, share, level
+            )
     return ends[0], ends[1]
 
 
@@ -98,8 +106,12 @@ def caution(repetitions: int) -> str:
     if not 2 <= repetitions < max(COVERAGE):
         return ""
     share = float(np.interp(repetitions, list(COVERAGE), list(COVERAGE.values())))
-    return (f"Bootstrap intervals of few repetitions are too narrow: with {repetitions}, one that is meant to hold the true "
-            f"mean 95 % of the time holds it about {100 * share:.0f} % of the time. Claims rest on the exact test.")
+    return (
+        f"Bootstrap intervals of few repetitions are too narrow: with {repetitions}, one that is "
+        "meant to hold the true "
+        f"mean 95 % of the time holds it about {100 * share:.0f} % of the time. Claims rest on the "
+        "exact test."
+    )
 
 
 def half_width(deviation: np.ndarray, count: np.ndarray, level: float = LEVEL) -> np.ndarray:
@@ -141,8 +153,9 @@ def _bca(values: np.ndarray, picks: np.ndarray, share: np.ndarray, level: float)
     below = _up_to(reached, (found < -tie).sum(axis=1)), _up_to(reached, (found <= tie).sum(axis=1))
     bias = ndtri(np.clip(sum(below) / 2, 0.0, 1.0))
     square = (away**2).sum(axis=1)
-    # The jackknife's estimate; for a mean it is a sixth of the skewness of the numbers over the root of n.
-    acceleration = (away**3).sum(axis=1) / (6 * np.where(square > 0, square, 1.0)**1.5)
+    # The jackknife's estimate; for a mean it is a sixth of the skewness of the numbers over the
+    # root of n.
+    acceleration = (away**3).sum(axis=1) / (6 * np.where(square > 0, square, 1.0) ** 1.5)
     ends = []
     for z in ndtri([(1 - level) / 2, (1 + level) / 2]):
         at = ndtr(bias + (bias + z) / (1 - acceleration * (bias + z)))

@@ -1,7 +1,8 @@
 """Two sets of trials set against each other: which trial answers to which, whether their numbers are the same, by how much not.
 
-A trial's id is a hash of what it means, so trials with one id are the same trial run twice. Others are matched by the
-factors and parameters that both sets vary, and by repetition: a repetition has the same class split on both sides.
+A trial's id is a hash of what it means, so trials with one id are the same trial run twice. Others
+are matched by the factors and parameters that both sets vary, and by repetition: a repetition has
+the same class split on both sides.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import pandas as pd
 from htsweep.analysis.design import Design
 
 COSTS = ("seconds", "memory")
-"""A column whose name has one of these in it differs from run to run, and takes no part in what is equal."""
+"""A column whose name has one of these in it differs from run to run, and takes no part in what is
+equal.
+"""
 _BOTH = ["trial_a", "trial_b"]
 
 
@@ -35,7 +38,9 @@ class Matched:
     keys: tuple[str, ...]
     """The factors and parameters by which trials with different ids are matched."""
     differ: Mapping[str, tuple[tuple[Any, ...], tuple[Any, ...]]]
-    """Factors and parameters without any value in common, with the values in A and in B: what the two sets differ in."""
+    """Factors and parameters without any value in common, with the values in A and in B: what the
+    two sets differ in.
+    """
 
 
 def match(a: pd.DataFrame, b: pd.DataFrame, varied: Sequence[str]) -> Matched:
@@ -44,22 +49,41 @@ def match(a: pd.DataFrame, b: pd.DataFrame, varied: Sequence[str]) -> Matched:
     Args:
         a: a row per trial and sweep: `trial`, `repetition`, `status`, and columns of `varied`.
         b: the same.
-        varied: factors and parameters; one that a set lacks altogether, or that has no value in common, is no key.
+        varied: factors and parameters; one that a set lacks altogether, or that has no value in
+            common, is no key.
     """
     values = {name: (_distinct(a, name), _distinct(b, name)) for name in varied}
-    keys = tuple(name for name, (in_a, in_b) in values.items() if set(map(_plain, in_a)) & set(map(_plain, in_b)))
+    keys = tuple(
+        name
+        for name, (in_a, in_b) in values.items()
+        if set(map(_plain, in_a)) & set(map(_plain, in_b))
+    )
     differ = {name: both for name, both in values.items() if name not in keys and all(both)}
     left, right = _described(a, keys), _described(b, keys)
     by_id = _joined(left, right, ["_trial", "_key"])
-    rest = [table[~table["trial"].isin(by_id[f"trial_{side}"])] for table, side in ((left, "a"), (right, "b"))]
+    rest = [
+        table[~table["trial"].isin(by_id[f"trial_{side}"])]
+        for table, side in ((left, "a"), (right, "b"))
+    ]
     by_key = _joined(rest[0], rest[1], ["_key"])
     pairs = pd.concat([by_id, by_key], ignore_index=True)
-    alone = [table[~table["trial"].isin(pairs[f"trial_{side}"])].drop_duplicates("trial")
-             for table, side in ((left, "a"), (right, "b"))]
-    several = sum(int(one["_key"].isin(other["_key"]).sum()) for one, other in ((alone[0], right), (alone[1], left)))
+    alone = [
+        table[~table["trial"].isin(pairs[f"trial_{side}"])].drop_duplicates("trial")
+        for table, side in ((left, "a"), (right, "b"))
+    ]
+    several = sum(
+        int(one["_key"].isin(other["_key"]).sum())
+        for one, other in ((alone[0], right), (alone[1], left))
+    )
     shown = ["trial", "repetition", "status", *keys]
-    return Matched(pairs[[*_BOTH, "status_a", "status_b", "repetition", *keys]], alone[0][shown].reset_index(drop=True),
-                   alone[1][shown].reset_index(drop=True), several, keys, differ)
+    return Matched(
+        pairs[[*_BOTH, "status_a", "status_b", "repetition", *keys]],
+        alone[0][shown].reset_index(drop=True),
+        alone[1][shown].reset_index(drop=True),
+        several,
+        keys,
+        differ,
+    )
 
 
 def equal(pairs: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
@@ -67,18 +91,27 @@ def equal(pairs: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame
 
     Args:
         pairs: of `Matched`.
-        a: measurements, a row per `trial` and `step`; numbers that only one side has, and `COSTS`, take no part.
+        a: measurements, a row per `trial` and `step`; numbers that only one side has, and `COSTS`,
+            take no part.
         b: the same.
 
     Returns:
-        `first` is the first step whose numbers differ; NaN where none does, or where only the status or the steps do.
+        `first` is the first step whose numbers differ; NaN where none does, or where only the
+        status or the steps do.
     """
     distinct = pairs.drop_duplicates(_BOTH)[[*_BOTH, "status_a", "status_b"]].reset_index(drop=True)
     columns = [name for name in shared_numbers(a, b) if not any(cost in name for cost in COSTS)]
-    sides = [distinct[[f"trial_{side}"]].assign(_pair=distinct.index).merge(
-        table[["trial", "step", *columns]], left_on=f"trial_{side}", right_on="trial")[["_pair", "step", *columns]]
-        for table, side in ((a, "a"), (b, "b"))]
-    both = sides[0].merge(sides[1], on=["_pair", "step"], how="outer", suffixes=(" a", " b"), indicator=True)
+    sides = [
+        distinct[[f"trial_{side}"]]
+        .assign(_pair=distinct.index)
+        .merge(table[["trial", "step", *columns]], left_on=f"trial_{side}", right_on="trial")[
+            ["_pair", "step", *columns]
+        ]
+        for table, side in ((a, "a"), (b, "b"))
+    ]
+    both = sides[0].merge(
+        sides[1], on=["_pair", "step"], how="outer", suffixes=(" a", " b"), indicator=True
+    )
     there = (both["_merge"] == "both").to_numpy()
     unequal = np.zeros(len(both), bool)
     for name in columns:
@@ -90,13 +123,17 @@ def equal(pairs: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame
     return distinct[_BOTH].assign(equal=same, first=first.reindex(distinct.index))
 
 
-def differences(pairs: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame, design: Design, metrics: Sequence[str]) -> pd.DataFrame:
+def differences(
+    pairs: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame, design: Design, metrics: Sequence[str]
+) -> pd.DataFrame:
     """What B has otherwise than A, a row per group, compared value and metric.
 
-    Columns: `trials`, `n`, `a`, `b`, `difference` (B - A), `low`, `high`, `p`, `p_holm`, `verdict` (`equal`, `higher`, `lower`,
-    `not shown`, `too few`). Trials that are done on both sides are compared, each at its own last step. The unit is the
-    repetition: its difference is the mean over its pairs, since points of one repetition share classes and data. The interval
-    is the bootstrap's (BCa), p is the exact sign-flip test's, and Holm's family is the compared values of one group and metric.
+    Columns: `trials`, `n`, `a`, `b`, `difference` (B - A), `low`, `high`, `p`, `p_holm`, `verdict`
+    (`equal`, `higher`, `lower`, `not shown`, `too few`). Trials that are done on both sides are
+    compared, each at its own last step. The unit is the
+    repetition: its difference is the mean over its pairs, since points of one repetition share
+    classes and data. The interval is the bootstrap's (BCa), p is the exact sign-flip test's, and
+    Holm's family is the compared values of one group and metric.
     """
     from htsweep.analysis.effects import holm, least_holm
 
@@ -105,21 +142,46 @@ def differences(pairs: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame, design: D
     factors = [name for name in design.factors if name in joined] or ["sweep"]
     if factors == ["sweep"]:
         joined = joined.assign(sweep="all")
-    rows = [{**dict(zip(factors, key, strict=True)), **row}
-            for key, inside in joined.groupby(factors, sort=False, dropna=False, observed=True)
-            for metric in metrics for row in _difference(inside, metric)]
-    found = pd.DataFrame(rows, columns=[
-        *factors, "metric", "trials", "n", "a", "b", "difference", "low", "high", "p", "unchanged"])
-    families = found.groupby([*(name for name in design.groups if name in found), "metric"], sort=False, dropna=False)
+    rows = [
+        {**dict(zip(factors, key, strict=True)), **row}
+        for key, inside in joined.groupby(factors, sort=False, dropna=False, observed=True)
+        for metric in metrics
+        for row in _difference(inside, metric)
+    ]
+    found = pd.DataFrame(
+        rows,
+        columns=[
+            *factors,
+            "metric",
+            "trials",
+            "n",
+            "a",
+            "b",
+            "difference",
+            "low",
+            "high",
+            "p",
+            "unchanged",
+        ],
+    )
+    families = found.groupby(
+        [*(name for name in design.groups if name in found), "metric"], sort=False, dropna=False
+    )
     found["p_holm"] = families["p"].transform(lambda p: holm(p.to_numpy(float)))
     least = families["n"].transform(lambda n: least_holm(n.to_numpy()))
-    found["verdict"] = [_verdict(row, limit) for row, limit in zip(found.to_dict("records"), least, strict=True)]
+    found["verdict"] = [
+        _verdict(row, limit) for row, limit in zip(found.to_dict("records"), least, strict=True)
+    ]
     return found.drop(columns="unchanged")
 
 
 def shared_numbers(a: pd.DataFrame, b: pd.DataFrame) -> list[str]:
     """The measured columns (numbers and curves) that both tables have, in A's order."""
-    return [str(name) for name in a.columns if name in b.columns and name not in ("trial", "step", "record")]
+    return [
+        str(name)
+        for name in a.columns
+        if name in b.columns and name not in ("trial", "step", "record")
+    ]
 
 
 def _difference(inside: pd.DataFrame, metric: str) -> list[dict[str, Any]]:
@@ -134,9 +196,20 @@ def _difference(inside: pd.DataFrame, metric: str) -> list[dict[str, Any]]:
     change = known[f"{metric} b"] - known[f"{metric} a"]
     by_unit = change.groupby(known["repetition"]).mean().to_numpy()
     low, high = interval_of(by_unit)
-    return [{"metric": metric, "trials": len(known), "n": len(units), "a": units[f"{metric} a"].mean(),
-             "b": units[f"{metric} b"].mean(), "difference": by_unit.mean(), "low": low, "high": high,
-             "p": sign_flip(by_unit), "unchanged": bool((change == 0).all())}]
+    return [
+        {
+            "metric": metric,
+            "trials": len(known),
+            "n": len(units),
+            "a": units[f"{metric} a"].mean(),
+            "b": units[f"{metric} b"].mean(),
+            "difference": by_unit.mean(),
+            "low": low,
+            "high": high,
+            "p": sign_flip(by_unit),
+            "unchanged": bool((change == 0).all()),
+        }
+    ]
 
 
 def _verdict(row: Mapping[Hashable, Any], least: float) -> str:
@@ -148,11 +221,17 @@ def _verdict(row: Mapping[Hashable, Any], least: float) -> str:
     return {"better": "higher", "worse": "lower"}.get(told, told)
 
 
-def _with_last(pairs: pd.DataFrame, measured: pd.DataFrame, side: str, metrics: Sequence[str]) -> pd.DataFrame:
+def _with_last(
+    pairs: pd.DataFrame, measured: pd.DataFrame, side: str, metrics: Sequence[str]
+) -> pd.DataFrame:
     """The pairs with each metric M of one side's trial at its last step, as `M side`."""
     last = measured.loc[measured.groupby("trial", sort=False)["step"].idxmax(), ["trial", *metrics]]
-    return pairs.merge(last.rename(columns={"trial": f"trial_{side}", **{name: f"{name} {side}" for name in metrics}}),
-                       on=f"trial_{side}")
+    return pairs.merge(
+        last.rename(
+            columns={"trial": f"trial_{side}", **{name: f"{name} {side}" for name in metrics}}
+        ),
+        on=f"trial_{side}",
+    )
 
 
 def _joined(left: pd.DataFrame, right: pd.DataFrame, on: list[str]) -> pd.DataFrame:
@@ -164,21 +243,32 @@ def _joined(left: pd.DataFrame, right: pd.DataFrame, on: list[str]) -> pd.DataFr
 
 def _described(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """The table with `_key`, what a trial is matched by, and `_trial`, its id; the same trial with the same key once."""
-    told = [tuple(map(_plain, values)) for values in zip(table["repetition"], *(table[name] for name in keys), strict=True)]
+    told = [
+        tuple(map(_plain, values))
+        for values in zip(table["repetition"], *(table[name] for name in keys), strict=True)
+    ]
     key = pd.Series(told, index=table.index, dtype=object)
     found = table[["trial", "repetition", "status", *keys]].assign(_key=key, _trial=table["trial"])
     return found.drop_duplicates(["trial", "_key"])
 
 
 def _distinct(table: pd.DataFrame, name: str) -> tuple[Any, ...]:
-    return tuple(value for value in dict.fromkeys(table[name]) if not _absent(value)) if name in table else ()
+    return (
+        tuple(value for value in dict.fromkeys(table[name]) if not _absent(value))
+        if name in table
+        else ()
+    )
 
 
 def _plain(value: Any) -> Hashable:
     """A value as it is matched: 1 and 1.0 are one, what is not there is None."""
     if _absent(value):
         return None
-    return float(value) if isinstance(value, int | float | np.number) and not isinstance(value, bool) else str(value)
+    return (
+        float(value)
+        if isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        else str(value)
+    )
 
 
 def _absent(value: Any) -> bool:
@@ -197,4 +287,6 @@ def _same(left: pd.Series, right: pd.Series) -> np.ndarray:
 def _alike(one: Any, other: Any) -> bool:
     if isinstance(one, list | np.ndarray) and isinstance(other, list | np.ndarray):
         return np.array_equal(np.asarray(one, float), np.asarray(other, float), equal_nan=True)
-    return bool(_absent(one) and _absent(other)) or (not _absent(one) and not _absent(other) and bool(one == other))
+    return bool(_absent(one) and _absent(other)) or (
+        not _absent(one) and not _absent(other) and bool(one == other)
+    )

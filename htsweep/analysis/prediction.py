@@ -1,8 +1,9 @@
 """What scores said before the training, what trials then achieved, and how well the one foretold the other.
 
-A pair is a source model and target data; `factors` are the columns that tell pairs apart. Scores come as one row per measurement
-of a trial that scores: factors, `target` (pairs of one target have comparable scores), `pair`, `score`, `repetition`, `value`
-(higher foretells better), `seconds`, `kept`, and the score's own numbers (`tta/bound`).
+A pair is a source model and target data; `factors` are the columns that tell pairs apart. Scores
+come as one row per measurement of a trial that scores: factors, `target` (pairs of one target have
+comparable scores), `pair`, `score`, `repetition`, `value` (higher foretells better), `seconds`,
+`kept`, and the score's own numbers (`tta/bound`).
 """
 
 from __future__ import annotations
@@ -19,13 +20,26 @@ from htsweep.analysis.design import Design
 from htsweep.analysis.interval import means
 
 POOLED, WITHIN = "", "within targets"
-"""Values of `target` in the table of correlations: all pairs together, and pairs of one target compared, summed over targets."""
+"""Values of `target` in the table of correlations: all pairs together, and pairs of one target
+compared, summed over targets.
+"""
 ALL = "all"
-"""Value of the compared factor where it tells pairs apart itself, so that there is nothing to compare inside a pair."""
+"""Value of the compared factor where it tells pairs apart itself, so that there is nothing to
+compare inside a pair.
+"""
 FITTED = "otce (fitted)"
 _PARTS = ("otce_w", "otce_ce")
-BOUNDS = ("reweighted_source_loss", "conditional_entropy", "lipschitz", "wasserstein", "distribution", "bound", "tighter_bound",
-          "target_loss", "target_accuracy")
+BOUNDS = (
+    "reweighted_source_loss",
+    "conditional_entropy",
+    "lipschitz",
+    "wasserstein",
+    "distribution",
+    "bound",
+    "tighter_bound",
+    "target_loss",
+    "target_accuracy",
+)
 _TERMS = "tta/"
 _ENDS = [f"{name}{end}" for name in correlation.NAMES for end in ("", " low", " high")]
 
@@ -33,7 +47,8 @@ _ENDS = [f"{name}{end}" for name in correlation.NAMES for end in ("", " low", " 
 def transferability(scored: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     """One row per pair and score: `n`, `value`, `low`, `high` (over repetitions), `rank` in its target, `kept`, `seconds`.
 
-    Rank 1 has the highest value; equal values share the rank. A score that is not finite counts as not there.
+    Rank 1 has the highest value; equal values share the rank. A score that is not finite counts as
+    not there.
     """
     keys = [*factors, "target", "pair", "score"]
     columns = [*keys, "n", "value", "low", "high", "rank", "kept", "seconds"]
@@ -43,21 +58,34 @@ def transferability(scored: pd.DataFrame, factors: Sequence[str]) -> pd.DataFram
     found = means(known, keys, ["value", "seconds"])
     kept = known.groupby("pair", sort=False, observed=True)["kept"].any()
     return found.assign(
-        n=found["value n"], low=found["value low"], high=found["value high"], kept=found["pair"].map(kept).astype(bool),
-        rank=found.groupby(["target", "score"], sort=False, observed=True)["value"].rank(ascending=False, method="min"))[columns]
+        n=found["value n"],
+        low=found["value low"],
+        high=found["value high"],
+        kept=found["pair"].map(kept).astype(bool),
+        rank=found.groupby(["target", "score"], sort=False, observed=True)["value"].rank(
+            ascending=False, method="min"
+        ),
+    )[columns]
 
 
 def outcomes(
-    measured: pd.DataFrame, design: Design, metrics: Sequence[str], *, factors: Sequence[str], protocol: str,
+    measured: pd.DataFrame,
+    design: Design,
+    metrics: Sequence[str],
+    *,
+    factors: Sequence[str],
+    protocol: str,
     repetitions: int | None = None,
 ) -> pd.DataFrame:
     """What the trials of each pair achieved: `pair`, the compared factor, `metric`, `repetition`, `value`.
 
-    The point and step that `protocol` picks in each sweep; where a pair has several sweeps of one compared value (a factor
-    that is not the pair's, such as the steps), their mean, and a pair that lacks one of them is not known.
+    The point and step that `protocol` picks in each sweep; where a pair has several sweeps of one
+    compared value (a factor that is not the pair's, such as the steps), their mean, and a pair that
+    lacks one of them is not known.
 
     Args:
-        measured: one row per measurement with its `pair`, of all the pairs that have trials, dropped ones too.
+        measured: one row per measurement with its `pair`, of all the pairs that have trials,
+            dropped ones too.
         design: which columns are the factors, and which is compared.
         metrics: the columns to tell.
         factors: the columns that tell pairs apart.
@@ -69,7 +97,11 @@ def outcomes(
     if measured.empty:
         return pd.DataFrame(columns=columns)
     chosen = selection.choose(measured, protocol, repetitions)
-    known = [name for name in metrics if name in chosen.columns and pd.api.types.is_numeric_dtype(chosen[name])]
+    known = [
+        name
+        for name in metrics
+        if name in chosen.columns and pd.api.types.is_numeric_dtype(chosen[name])
+    ]
     named = chosen[chosen["pair"].notna()]
     if named.empty or not known:
         return pd.DataFrame(columns=columns)
@@ -77,18 +109,29 @@ def outcomes(
     rest = [name for name in design.groups if name not in factors]
     cell = pd.Series([str(row) for row in named[rest].to_numpy(object).tolist()], index=named.index)
     expected = cell.groupby(named[compared], observed=True, dropna=False).transform("nunique")
-    there = cell.groupby([named["pair"], named[compared]], observed=True, dropna=False).transform("nunique")
+    there = cell.groupby([named["pair"], named[compared]], observed=True, dropna=False).transform(
+        "nunique"
+    )
     long = named[there == expected][["pair", compared, "repetition", *known]].melt(
-        ["pair", compared, "repetition"], known, var_name="metric", value_name="value")
-    return long.groupby(["pair", compared, "metric", "repetition"], sort=False, observed=True, dropna=False)[
-        "value"].mean().reset_index()[columns]
+        ["pair", compared, "repetition"], known, var_name="metric", value_name="value"
+    )
+    return (
+        long.groupby(
+            ["pair", compared, "metric", "repetition"], sort=False, observed=True, dropna=False
+        )["value"]
+        .mean()
+        .reset_index()[columns]
+    )
 
 
-def predicted(scores: pd.DataFrame, achieved: pd.DataFrame, design: Design, factors: Sequence[str]) -> pd.DataFrame:
+def predicted(
+    scores: pd.DataFrame, achieved: pd.DataFrame, design: Design, factors: Sequence[str]
+) -> pd.DataFrame:
     """What was foretold beside what came: one row per pair, score, compared value and metric, where both are known.
 
-    The pair's factors, `target`, `pair`, `score`, `value`, the compared factor, `metric`, `n`, `mean`, `low`, `high`. Where
-    `otce_w` and `otce_ce` are among the scores, so is `otce (fitted)`: see `fitted`.
+    The pair's factors, `target`, `pair`, `score`, `value`, the compared factor, `metric`, `n`,
+    `mean`, `low`, `high`. Where `otce_w` and `otce_ce` are among the scores, so is `otce (fitted)`:
+    see `fitted`.
     """
     keys = [*factors, "target", "pair"]
     own = [design.compared] if design.compared not in factors else []
@@ -96,7 +139,8 @@ def predicted(scores: pd.DataFrame, achieved: pd.DataFrame, design: Design, fact
     if scores.empty or achieved.empty:
         return pd.DataFrame(columns=columns)
     told = means(achieved, ["pair", design.compared, "metric"], ["value"]).rename(
-        columns={"value": "mean", "value low": "low", "value high": "high", "value n": "n"})
+        columns={"value": "mean", "value low": "low", "value high": "high", "value n": "n"}
+    )
     told = told if own else told.drop(columns=design.compared)
     found = scores[[*keys, "score", "value"]].merge(told[told["n"] > 0], on="pair")
     found = pd.concat([found, fitted(found, [*own, "metric"])], ignore_index=True)
@@ -106,19 +150,25 @@ def predicted(scores: pd.DataFrame, achieved: pd.DataFrame, design: Design, fact
 def fitted(found: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """The rows of OTCE's combination: W and CE weighed by least squares on what the pairs of the other targets achieved.
 
-    outcome = a W + b CE + c (Tan, Li and Huang, CVPR 2021, section 3.3), each target left out in turn, so that no pair is
-    foretold from its own target's outcomes. No rows where the others are fewer than four pairs, or do not tell a, b and c apart.
+    outcome = a W + b CE + c (Tan, Li and Huang, CVPR 2021, section 3.3), each target left out in
+    turn, so that no pair is foretold from its own target's outcomes. No rows where the others are
+    fewer than four pairs, or do not tell a, b and c apart.
 
     Args:
         found: rows of `predicted`, with the scores `otce_w` and `otce_ce`.
         by: a fit for each value of these columns.
     """
     parts = []
-    for _, inside in found[found["score"].isin(_PARTS)].groupby(list(by), sort=False, observed=True, dropna=False):
+    for _, inside in found[found["score"].isin(_PARTS)].groupby(
+        list(by), sort=False, observed=True, dropna=False
+    ):
         first = inside[inside["score"] == _PARTS[0]].set_index("pair")
-        both = first.assign(other=inside[inside["score"] == _PARTS[1]].set_index("pair")["value"]).dropna(
-            subset=["value", "other"])
-        inputs = np.column_stack([both["value"].to_numpy(float), both["other"].to_numpy(float), np.ones(len(both))])
+        both = first.assign(
+            other=inside[inside["score"] == _PARTS[1]].set_index("pair")["value"]
+        ).dropna(subset=["value", "other"])
+        inputs = np.column_stack(
+            [both["value"].to_numpy(float), both["other"].to_numpy(float), np.ones(len(both))]
+        )
         outcome, target = both["mean"].to_numpy(float), both["target"].to_numpy()
         for one in dict.fromkeys(target):
             others = target != one
@@ -127,16 +177,19 @@ def fitted(found: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
             weights, _, rank, _ = np.linalg.lstsq(inputs[others], outcome[others])
             if rank == inputs.shape[1]:
                 mine = both[~others].reset_index()
-                parts.append(mine.assign(score=FITTED, value=inputs[~others] @ weights).drop(columns="other"))
+                parts.append(
+                    mine.assign(score=FITTED, value=inputs[~others] @ weights).drop(columns="other")
+                )
     return pd.concat(parts, ignore_index=True)[list(found.columns)] if parts else found.iloc[:0]
 
 
 def predictions(found: pd.DataFrame, design: Design, factors: Sequence[str]) -> pd.DataFrame:
     """How each score goes with each outcome: one row per score, compared value, metric and `target`.
 
-    `pairs`, each statistic of `correlation.NAMES` with its interval, and `why` there is none. `target` is empty for all pairs
-    pooled (scores of different targets need not be comparable: what such a correlation says may be about the targets); with
-    several targets there are rows of each, and `within targets`, where only pairs of the same target are compared.
+    `pairs`, each statistic of `correlation.NAMES` with its interval, and `why` there is none.
+    `target` is empty for all pairs pooled (scores of different targets need not be comparable: what
+    such a correlation says may be about the targets); with several targets there are rows of each,
+    and `within targets`, where only pairs of the same target are compared.
 
     Args:
         found: what `predicted` returns.
@@ -145,31 +198,43 @@ def predictions(found: pd.DataFrame, design: Design, factors: Sequence[str]) -> 
     """
     compared = design.compared
     named = found.assign(**{compared: ALL}) if compared in factors else found
-    rows = [row for view in _views(named) for row in _correlations(*view, compared)] if len(named) else []
-    return pd.DataFrame(rows, columns=["score", compared, "metric", "target", "pairs", *_ENDS, "why"])
+    rows = (
+        [row for view in _views(named) for row in _correlations(*view, compared)]
+        if len(named)
+        else []
+    )
+    return pd.DataFrame(
+        rows, columns=["score", compared, "metric", "target", "pairs", *_ENDS, "why"]
+    )
 
 
 def bounds(scored: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     """Task Transfer Analysis: one row per pair and score that has a bound, with the mean of each term over repetitions.
 
-    Factors, `target`, `pair`, `score`, `n`, the columns of `BOUNDS` (NaN where not measured) and what else is measured under
-    `tta/`; `distribution` is the mean of lipschitz x wasserstein.
+    Factors, `target`, `pair`, `score`, `n`, the columns of `BOUNDS` (NaN where not measured) and
+    what else is measured under `tta/`; `distribution` is the mean of lipschitz x wasserstein.
     """
     keys = [*factors, "target", "pair", "score"]
     terms = [str(name) for name in scored.columns if str(name).startswith(_TERMS)]
-    others = [name.removeprefix(_TERMS) for name in terms if name.removeprefix(_TERMS) not in BOUNDS]
+    others = [
+        name.removeprefix(_TERMS) for name in terms if name.removeprefix(_TERMS) not in BOUNDS
+    ]
     columns = [*keys, "n", *BOUNDS, *others]
     if f"{_TERMS}bound" not in terms:
         return pd.DataFrame(columns=columns)
     found = scored[scored[f"{_TERMS}bound"].notna()]
-    named = found[keys].assign(**{name.removeprefix(_TERMS): found[name].astype(float) for name in terms})
+    named = found[keys].assign(
+        **{name.removeprefix(_TERMS): found[name].astype(float) for name in terms}
+    )
     if {"lipschitz", "wasserstein"} <= set(named.columns):
         named = named.assign(distribution=named["lipschitz"] * named["wasserstein"])
     grouped = named.groupby(keys, sort=False, observed=True, dropna=False)
     return grouped.mean().assign(n=grouped.size()).reset_index().reindex(columns=columns)
 
 
-def _correlations(target: str, found: pd.DataFrame, block: pd.Series, compared: str) -> Iterator[tuple[Any, ...]]:
+def _correlations(
+    target: str, found: pd.DataFrame, block: pd.Series, compared: str
+) -> Iterator[tuple[Any, ...]]:
     """The rows of `predictions` of one view; what belongs to one score or one outcome alone is computed once."""
     sides: dict[bytes, correlation.Side] = {}
 
@@ -183,10 +248,16 @@ def _correlations(target: str, found: pd.DataFrame, block: pd.Series, compared: 
     keys = ["score", compared, "metric"]
     number = found.groupby(keys, sort=False, observed=True, dropna=False).ngroup().to_numpy()
     places = np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1])
-    for key, rows in zip(found[keys].drop_duplicates().itertuples(index=False), places, strict=True):
+    for key, rows in zip(
+        found[keys].drop_duplicates().itertuples(index=False), places, strict=True
+    ):
         score, achieved, of = (values[rows] for values in every)
         why = correlation.why_not(score, achieved, of)
-        told = dict.fromkeys(_ENDS, np.nan) if why else correlation.correlate(side(score, of), side(achieved, of))
+        told = (
+            dict.fromkeys(_ENDS, np.nan)
+            if why
+            else correlation.correlate(side(score, of), side(achieved, of))
+        )
         yield *key, target, len(rows), *(told[name] for name in _ENDS), why
 
 

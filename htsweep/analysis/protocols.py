@@ -14,26 +14,35 @@ from htsweep.analysis.interval import LEVEL, means
 from htsweep.selection.fronts import non_dominated
 
 VOLUME = "hypervolume"
-"""The area above the origin that what a protocol submits dominates: a point's own, the front's for protocol `hypervolume`."""
+"""The area above the origin that what a protocol submits dominates: a point's own, the front's for
+protocol `hypervolume`.
+"""
 ORACLE = "oracle"
 
 
 def protocols(
-    measurements: pd.DataFrame, design: Design, metrics: Sequence[str], *, names: Sequence[str] | None = None,
-    repetitions: int | None = None, level: float = LEVEL,
+    measurements: pd.DataFrame,
+    design: Design,
+    metrics: Sequence[str],
+    *,
+    names: Sequence[str] | None = None,
+    repetitions: int | None = None,
+    level: float = LEVEL,
 ) -> pd.DataFrame:
     """One row per sweep, protocol and metric: `n`, `mean`, `low`, `high`, and the gap to the oracle's choice.
 
-    `gap` is the mean over repetitions of the oracle's number minus the protocol's, at their points and steps, with its
-    interval. The oracle has the best overall accuracy; of other metrics its gap may be negative. The metric `hypervolume` is
-    the area in the plane of seen and missing test accuracy, each repetition by itself; there the oracle submits the front of
-    the means on test data.
+    `gap` is the mean over repetitions of the oracle's number minus the protocol's, at their points
+    and steps, with its interval. The oracle has the best overall accuracy; of other metrics its gap
+    may be negative. The metric `hypervolume` is the area in the plane of seen and missing test
+    accuracy, each repetition by itself; there the oracle submits the front of the means on test
+    data.
 
     Args:
         measurements: one row per measurement; those of whole points count.
         design: which columns are the factors.
         metrics: the columns to tell.
-        names: the protocols, ours or `module:function`; None: those of ours whose columns were measured.
+        names: the protocols, ours or `module:function`; None: those of ours whose columns were
+            measured.
         repetitions: how many a point has when it is whole; None: as many as the fullest point has.
         level: of the intervals.
     """
@@ -41,16 +50,24 @@ def protocols(
     asked = selection.possible(measured) if names is None else list(names)
     keys = list(dict.fromkeys([*design.factors, "sweep", "protocol"]))
     rows = [_rows(measurements, name, design, metrics, repetitions) for name in asked]
-    every = pd.concat([one for one in rows if len(one)] or [pd.DataFrame(columns=[*keys, "metric", "repetition", "value"])],
-                      ignore_index=True)
+    every = pd.concat(
+        [one for one in rows if len(one)]
+        or [pd.DataFrame(columns=[*keys, "metric", "repetition", "value"])],
+        ignore_index=True,
+    )
     best = every[every["protocol"] == ORACLE][["sweep", "metric", "repetition", "value"]]
-    every = every.merge(best.rename(columns={"value": "_best"}), on=["sweep", "metric", "repetition"], how="left")
+    every = every.merge(
+        best.rename(columns={"value": "_best"}), on=["sweep", "metric", "repetition"], how="left"
+    )
     every["gap"] = every["_best"] - every["value"]
     if every.empty:
-        return pd.DataFrame(columns=[*keys, "metric", "n", "mean", "low", "high", "gap", "gap low", "gap high"])
+        return pd.DataFrame(
+            columns=[*keys, "metric", "n", "mean", "low", "high", "gap", "gap low", "gap high"]
+        )
     found = means(every, [*keys, "metric"], ["value", "gap"], level)
-    return found.rename(columns={"value": "mean", "value low": "low", "value high": "high", "value n": "n"})[
-        [*keys, "metric", "n", "mean", "low", "high", "gap", "gap low", "gap high"]]
+    return found.rename(
+        columns={"value": "mean", "value low": "low", "value high": "high", "value n": "n"}
+    )[[*keys, "metric", "n", "mean", "low", "high", "gap", "gap low", "gap high"]]
 
 
 def caution(sampler: str, objectives: Sequence[str]) -> str:
@@ -59,20 +76,39 @@ def caution(sampler: str, objectives: Sequence[str]) -> str:
         return ""
     names = ", ".join(objectives)
     leak = [name for name in objectives if name.startswith(selection.TEST)]
-    worse = f" It was told test columns ({', '.join(leak)}), so that every protocol gained from test data." if leak else ""
-    return (f"The points were proposed by {sampler}, which sought {names}: a protocol that reads what was sought finds more good "
-            f"points than the others, and the comparison of protocols favours it.{worse}")
+    worse = (
+        f" It was told test columns ({', '.join(leak)}), so that every protocol gained from test "
+        "data."
+        if leak
+        else ""
+    )
+    return (
+        f"The points were proposed by {sampler}, which sought {names}: a protocol that reads what "
+        "was sought finds more good "
+        f"points than the others, and the comparison of protocols favours it.{worse}"
+    )
 
 
 def _rows(
-    measurements: pd.DataFrame, protocol: str, design: Design, metrics: Sequence[str], repetitions: int | None,
+    measurements: pd.DataFrame,
+    protocol: str,
+    design: Design,
+    metrics: Sequence[str],
+    repetitions: int | None,
 ) -> pd.DataFrame:
     """(factors, sweep, protocol, metric, repetition, value) of what the protocol picks; its area where there are both axes."""
     chosen = selection.choose(measurements, protocol, repetitions)
-    known = [name for name in metrics if name in chosen.columns and pd.api.types.is_numeric_dtype(chosen[name])]
+    known = [
+        name
+        for name in metrics
+        if name in chosen.columns and pd.api.types.is_numeric_dtype(chosen[name])
+    ]
     about = list(dict.fromkeys([*design.factors, "sweep"]))
-    long = chosen[[*about, "repetition", *known]].melt(
-        [*about, "repetition"], known, var_name="metric", value_name="value").assign(protocol=protocol)
+    long = (
+        chosen[[*about, "repetition", *known]]
+        .melt([*about, "repetition"], known, var_name="metric", value_name="value")
+        .assign(protocol=protocol)
+    )
     if not {SEEN, MISSING} <= set(chosen.columns):
         return long
     front = chosen
@@ -90,14 +126,23 @@ def _areas(rows: pd.DataFrame, about: Sequence[str]) -> pd.DataFrame:
 
     def area(points: np.ndarray) -> float:
         known = points[~np.isnan(points).any(axis=1)]
-        return float(moocore.hypervolume(known, ref=[0.0, 0.0], maximise=True)) if len(known) else float("nan")
+        return (
+            float(moocore.hypervolume(known, ref=[0.0, 0.0], maximise=True))
+            if len(known)
+            else float("nan")
+        )
 
     keys = [*about, "repetition"]
     single = ~rows.duplicated(keys, keep=False)
     alone = rows[single][keys].assign(value=rows[single][SEEN] * rows[single][MISSING])
-    several = [(*key, area(inside[[SEEN, MISSING]].to_numpy(float)))
-               for key, inside in rows[~single].groupby(keys, sort=False, observed=True, dropna=False)]
-    return pd.concat([alone, pd.DataFrame(several, columns=[*keys, "value"]).astype(alone.dtypes.to_dict())], ignore_index=True)
+    several = [
+        (*key, area(inside[[SEEN, MISSING]].to_numpy(float)))
+        for key, inside in rows[~single].groupby(keys, sort=False, observed=True, dropna=False)
+    ]
+    return pd.concat(
+        [alone, pd.DataFrame(several, columns=[*keys, "value"]).astype(alone.dtypes.to_dict())],
+        ignore_index=True,
+    )
 
 
 def _best_front(measurements: pd.DataFrame, repetitions: int | None) -> pd.DataFrame:

@@ -12,27 +12,40 @@ from htsweep.analysis.design import ROLES, Design
 
 ALPHA = 0.05
 _DIGITS = 12
-"""Blocks' values are compared to so many decimals: equal ones tie whatever order they were added up in."""
+"""Blocks' values are compared to so many decimals: equal ones tie whatever order they were added up
+in.
+"""
 
 
 def ranks(chosen: pd.DataFrame, design: Design, metrics: Sequence[str]) -> pd.DataFrame:
     """One row per metric and compared value, best first: its mean `rank` over the groups; 1 is the highest, ties share.
 
-    `blocks`: how many groups; `friedman_p`: that all have the same rank, by Friedman's chi-square (1937), rough for few
-    blocks and NaN for two values, which it is not made for; `critical_difference`: ranks less than this apart do not differ
-    by Nemenyi's test at 5 %.
+    `blocks`: how many groups; `friedman_p`: that all have the same rank, by Friedman's chi-square
+    (1937), rough for few blocks and NaN for two values, which it is not made for;
+    `critical_difference`: ranks less than this apart do not differ by Nemenyi's test at 5 %.
 
-    A block is a group, its value the mean over repetitions. Bounds (`oracle`) take no part; nor does a value that some
-    group has no number of, since ranks among different rivals say nothing. Fewer than two blocks or values give no row.
+    A block is a group, its value the mean over repetitions. Bounds (`oracle`) take no part; nor
+    does a value that some group has no number of, since ranks among different rivals say nothing.
+    Fewer than two blocks or values give no row.
 
     Args:
         chosen: what `selection.choose` returns.
         design: which columns make a group, and which is compared.
         metrics: the columns to rank by; those that are not there, or hold no numbers, are left out.
     """
-    numeric = [name for name in metrics if name in chosen.columns and pd.api.types.is_numeric_dtype(chosen[name])]
-    competing = chosen[~chosen[design.compared].map(lambda value: ROLES.get(str(value)) == "bound").astype(bool)]
-    parts = [_ranks(_blocks(competing, design, metric), design.compared, metric) for metric in numeric] if design.groups else []
+    numeric = [
+        name
+        for name in metrics
+        if name in chosen.columns and pd.api.types.is_numeric_dtype(chosen[name])
+    ]
+    competing = chosen[
+        ~chosen[design.compared].map(lambda value: ROLES.get(str(value)) == "bound").astype(bool)
+    ]
+    parts = (
+        [_ranks(_blocks(competing, design, metric), design.compared, metric) for metric in numeric]
+        if design.groups
+        else []
+    )
     parts = [part for part in parts if len(part)]
     columns = ["metric", design.compared, "rank", "blocks", "friedman_p", "critical_difference"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
@@ -41,8 +54,8 @@ def ranks(chosen: pd.DataFrame, design: Design, metrics: Sequence[str]) -> pd.Da
 def critical_difference(count: int, blocks: int, alpha: float = ALPHA) -> float:
     """How far mean ranks of `count` methods over `blocks` blocks must be apart to differ: q sqrt(k (k+1) / (6 N)).
 
-    q is the studentized range's quantile over sqrt(2) (Nemenyi 1963; Demsar 2006, equation 6 and table 5). NaN for fewer
-    than two methods or no block.
+    q is the studentized range's quantile over sqrt(2) (Nemenyi 1963; Demsar 2006, equation 6 and
+    table 5). NaN for fewer than two methods or no block.
     """
     from scipy.stats import studentized_range
 
@@ -55,20 +68,30 @@ def critical_difference(count: int, blocks: int, alpha: float = ALPHA) -> float:
 def cliques(ranks_of_metric: pd.DataFrame, compared: str = "method") -> list[list[str]]:
     """The largest runs of two or more methods, best first, whose ranks are all less than the critical difference apart.
 
-    `ranks_of_metric` holds the rows of `ranks` of one metric. No run lies inside another: they are the bars of the diagram.
+    `ranks_of_metric` holds the rows of `ranks` of one metric. No run lies inside another: they are
+    the bars of the diagram.
     """
     ordered = ranks_of_metric.sort_values("rank", kind="stable")
     values, names = ordered["rank"].to_numpy(float), ordered[compared].astype(str).tolist()
     if not names:
         return []
-    ends = np.searchsorted(values, values + float(ordered["critical_difference"].iloc[0]), side="left")
-    return [names[first:end] for first, end in enumerate(ends)
-            if end - first > 1 and (first == 0 or end > ends[first - 1])]
+    ends = np.searchsorted(
+        values, values + float(ordered["critical_difference"].iloc[0]), side="left"
+    )
+    return [
+        names[first:end]
+        for first, end in enumerate(ends)
+        if end - first > 1 and (first == 0 or end > ends[first - 1])
+    ]
 
 
 def _blocks(chosen: pd.DataFrame, design: Design, metric: str) -> pd.DataFrame:
     """The metric as groups x compared values, of the values that all groups have."""
-    means = chosen[chosen[metric].notna()].groupby(design.factors, sort=False, observed=True, dropna=False)[metric].mean()
+    means = (
+        chosen[chosen[metric].notna()]
+        .groupby(design.factors, sort=False, observed=True, dropna=False)[metric]
+        .mean()
+    )
     table: pd.DataFrame = means.astype(float).round(_DIGITS).unstack(sort=False)
     return table.dropna(axis=1)
 
@@ -80,8 +103,11 @@ def _ranks(table: pd.DataFrame, compared: str, metric: str) -> pd.DataFrame:
     ranked = table.rank(axis=1, ascending=False)
     mean = ranked.mean().sort_values(kind="stable")
     return pd.DataFrame({compared: mean.index.to_numpy(), "rank": mean.to_numpy(float)}).assign(
-        metric=metric, blocks=blocks, friedman_p=_friedman(ranked.to_numpy(float)),
-        critical_difference=critical_difference(count, blocks))
+        metric=metric,
+        blocks=blocks,
+        friedman_p=_friedman(ranked.to_numpy(float)),
+        critical_difference=critical_difference(count, blocks),
+    )
 
 
 def _friedman(ranked: np.ndarray) -> float:

@@ -18,16 +18,23 @@ _DIGITS = 12
 
 
 def regret(
-    scores: pd.DataFrame, found: pd.DataFrame, achieved: pd.DataFrame, design: Design, factors: Sequence[str], by: str = "",
+    scores: pd.DataFrame,
+    found: pd.DataFrame,
+    achieved: pd.DataFrame,
+    design: Design,
+    factors: Sequence[str],
+    by: str = "",
 ) -> pd.DataFrame:
     """One row per target, compared value, metric, score and number of pairs that are kept.
 
-    `keep` (1, 2, ...), `pairs` (those of which score and outcome are known; only they count), `of` (all pairs of the target),
-    `best`, `kept_best`, `regret` (best - kept_best), `low`, `high`, `random` (the regret to expect of as many pairs drawn by
-    chance), `spared` (known pairs that are not kept), `chosen` (what the study's own screen kept). Pairs with equal scores are
-    kept together, as a screen does. The interval is the percentile bootstrap's over repetitions, drawn for all pairs at once;
-    who is kept stays the same. The best of several noisy means is a little too high, and the regret with it. Only metrics of
-    which more is known to be better have rows, and only targets with two known pairs.
+    `keep` (1, 2, ...), `pairs` (those of which score and outcome are known; only they count), `of`
+    (all pairs of the target), `best`, `kept_best`, `regret` (best - kept_best), `low`, `high`,
+    `random` (the regret to expect of as many pairs drawn by chance), `spared` (known pairs that are
+    not kept), `chosen` (what the study's own screen kept). Pairs with equal scores are kept
+    together, as a screen does. The interval is the percentile bootstrap's over repetitions, drawn
+    for all pairs at once; who is kept stays the same. The best of several noisy means is a little
+    too high, and the regret with it. Only metrics of which more is known to be better have rows,
+    and only targets with two known pairs.
 
     Args:
         scores: what `prediction.transferability` returns.
@@ -38,23 +45,47 @@ def regret(
         by: the score that the study screens by; empty: it does not.
     """
     compared = design.compared
-    columns = ["target", compared, "metric", "score", "keep", "pairs", "of", "best", "kept_best", "regret", "low", "high",
-               "random", "spared", "chosen"]
+    columns = [
+        "target",
+        compared,
+        "metric",
+        "score",
+        "keep",
+        "pairs",
+        "of",
+        "best",
+        "kept_best",
+        "regret",
+        "low",
+        "high",
+        "random",
+        "spared",
+        "chosen",
+    ]
     if found.empty:
         return pd.DataFrame(columns=columns)
     kept = scores.drop_duplicates("pair").set_index("pair")["kept"]
     every = scores.groupby("target", observed=True)["pair"].nunique().to_dict()
     targets = scores.drop_duplicates("pair").set_index("pair")["target"]
     combined = found[found["score"] == FITTED]
-    fitted = _by_cell(combined.assign(**{compared: ALL}) if compared in factors else combined, compared)
+    fitted = _by_cell(
+        combined.assign(**{compared: ALL}) if compared in factors else combined, compared
+    )
     single = found[found["score"] != FITTED].drop_duplicates(["score", "pair"])
-    plain = single.pivot(index="pair", columns="score", values="value")[list(dict.fromkeys(single["score"]))]
+    plain = single.pivot(index="pair", columns="score", values="value")[
+        list(dict.fromkeys(single["score"]))
+    ]
     rows = []
     rising = achieved[[_rises(str(name)) for name in achieved["metric"]]]
     cells = rising.assign(target=rising["pair"].map(targets)).groupby(
-        ["target", compared, "metric"], sort=False, observed=True, dropna=False)
+        ["target", compared, "metric"], sort=False, observed=True, dropna=False
+    )
     for (target, name, metric), inside in cells:
-        table = inside.pivot(index="repetition", columns="pair", values="value").dropna(axis=1, how="all").dropna()
+        table = (
+            inside.pivot(index="repetition", columns="pair", values="value")
+            .dropna(axis=1, how="all")
+            .dropna()
+        )
         own = fitted.get((name, metric))
         values = plain.reindex(table.columns)
         values = values if own is None else values.assign(**{FITTED: own.reindex(table.columns)})
@@ -62,10 +93,32 @@ def regret(
         for score, given in zip(values.columns, values.to_numpy(float).T, strict=True):
             known = ~np.isnan(given)
             if known.sum() > 1 and len(outcome):
-                rows += [(target, name, metric, score, *row, every[target]) for row in _curve(
-                    given[known], outcome[:, known], screened[known] if score == by else None)]
-    made = pd.DataFrame(rows, columns=["target", compared, "metric", "score", "keep", "pairs", "best", "kept_best", "regret",
-                                       "low", "high", "random", "spared", "chosen", "of"])
+                rows += [
+                    (target, name, metric, score, *row, every[target])
+                    for row in _curve(
+                        given[known], outcome[:, known], screened[known] if score == by else None
+                    )
+                ]
+    made = pd.DataFrame(
+        rows,
+        columns=[
+            "target",
+            compared,
+            "metric",
+            "score",
+            "keep",
+            "pairs",
+            "best",
+            "kept_best",
+            "regret",
+            "low",
+            "high",
+            "random",
+            "spared",
+            "chosen",
+            "of",
+        ],
+    )
     return made[columns]
 
 
@@ -75,12 +128,17 @@ def expected_best(values: Sequence[float], drawn: int) -> float:
     The j-th highest of K is the highest of n drawn in C(K-j, n-1) of C(K, n) draws.
     """
     count = len(values)
-    ways = [math.comb(count - place, drawn - 1) / math.comb(count, drawn) for place in range(1, count + 1)]
+    ways = [
+        math.comb(count - place, drawn - 1) / math.comb(count, drawn)
+        for place in range(1, count + 1)
+    ]
     return float(np.dot(ways, np.sort(values)[::-1]))
 
 
 def _curve(
-    score: np.ndarray, achieved: np.ndarray, screened: np.ndarray | None,
+    score: np.ndarray,
+    achieved: np.ndarray,
+    screened: np.ndarray | None,
 ) -> list[tuple[float, ...]]:
     """The rows of one score: keep, pairs, best, kept_best, regret, low, high, random, spared, chosen.
 
@@ -100,11 +158,25 @@ def _curve(
     told = False
     for keep, held in enumerate(size, 1):
         place = held - 1
-        is_chosen = (not told and screened is not None and held == screened.sum()
-                     and bool(screened[order[:held]].all()))
+        is_chosen = (
+            not told
+            and screened is not None
+            and held == screened.sum()
+            and bool(screened[order[:held]].all())
+        )
         told = told or is_chosen
         by_chance = float(mean.max()) - expected_best(mean.tolist(), held)
-        numbers = np.round([mean.max(), reached[place], mean.max() - reached[place], low[place], high[place], by_chance], _DIGITS)
+        numbers = np.round(
+            [
+                mean.max(),
+                reached[place],
+                mean.max() - reached[place],
+                low[place],
+                high[place],
+                by_chance,
+            ],
+            _DIGITS,
+        )
         rows.append((keep, count, *map(float, numbers), count - held, is_chosen))
     return rows
 
@@ -121,8 +193,12 @@ def _ends(achieved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _by_cell(rows: pd.DataFrame, compared: str) -> dict[tuple[Hashable, ...], pd.Series]:
     """(compared value, metric) -> the value of each pair."""
-    return {key: inside.set_index("pair")["value"]
-            for key, inside in rows.groupby([compared, "metric"], sort=False, observed=True, dropna=False)}
+    return {
+        key: inside.set_index("pair")["value"]
+        for key, inside in rows.groupby(
+            [compared, "metric"], sort=False, observed=True, dropna=False
+        )
+    }
 
 
 def _rises(metric: str) -> bool:

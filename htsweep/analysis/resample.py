@@ -14,7 +14,9 @@ _DIGITS = 12
 DRAWS = 1000
 """Samples where there are too many to take them all."""
 _ALL = 2000
-"""With at most so many distinct samples (seven repetitions) all are taken, each with its probability: nothing is random."""
+"""With at most so many distinct samples (seven repetitions) all are taken, each with its
+probability: nothing is random.
+"""
 
 
 def samples(repetitions: int, draws: int = DRAWS) -> tuple[np.ndarray, np.ndarray]:
@@ -22,18 +24,23 @@ def samples(repetitions: int, draws: int = DRAWS) -> tuple[np.ndarray, np.ndarra
     if math.comb(2 * repetitions - 1, repetitions) <= _ALL:
         picks = np.array(list(combinations_with_replacement(range(repetitions), repetitions)))
         counts = (picks[:, :, None] == np.arange(repetitions)).sum(axis=1)
-        ways = [math.factorial(repetitions) / math.prod(map(math.factorial, row)) for row in counts.tolist()]
+        ways = [
+            math.factorial(repetitions) / math.prod(map(math.factorial, row))
+            for row in counts.tolist()
+        ]
         return counts, np.array(ways) / float(repetitions) ** repetitions
     random = np.random.default_rng(0)
     counts = random.multinomial(repetitions, np.full(repetitions, 1 / repetitions), size=draws)
     return counts, np.full(draws, 1 / draws)
 
 
-def probability(x: np.ndarray, y: np.ndarray, maximise: tuple[bool, bool] = (True, True), draws: int = DRAWS) -> np.ndarray:
+def probability(
+    x: np.ndarray, y: np.ndarray, maximise: tuple[bool, bool] = (True, True), draws: int = DRAWS
+) -> np.ndarray:
     """The bootstrap probability of each point to be on the front of its group; NaN with fewer than two repetitions.
 
-    Repetitions are drawn for all points at once: a repetition has the same class split and data for every method, so
-    that what they share cancels in the comparison.
+    Repetitions are drawn for all points at once: a repetition has the same class split and data for
+    every method, so that what they share cancels in the comparison.
 
     Args:
         x: repetitions x points; NaN where a point lacks the repetition.
@@ -49,14 +56,18 @@ def probability(x: np.ndarray, y: np.ndarray, maximise: tuple[bool, bool] = (Tru
     counts, weight = samples(repetitions, draws)
     along, up = _means(counts, x).round(_DIGITS), _means(counts, y).round(_DIGITS)
     on_front = non_dominated_in_samples(along, up, maximise)
-    total: np.ndarray = np.minimum(weight @ on_front, 1.0)  # the shares add up to 1 but for rounding
+    # The shares add up to 1 but for rounding
+    total: np.ndarray = np.minimum(weight @ on_front, 1.0)
     return total
 
 
-def probability_below(values: np.ndarray, limit: np.ndarray, margin: float = 0.0, draws: int = DRAWS) -> np.ndarray:
+def probability_below(
+    values: np.ndarray, limit: np.ndarray, margin: float = 0.0, draws: int = DRAWS
+) -> np.ndarray:
     """The bootstrap probability that a mean lies below the mean of `limit` by more than `margin`.
 
-    Both are drawn in the same repetitions; a sample without a repetition that both have counts as not below.
+    Both are drawn in the same repetitions; a sample without a repetition that both have counts as
+    not below.
 
     Args:
         values: repetitions x points; NaN where a point lacks the repetition.
@@ -82,6 +93,9 @@ def _means(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
     known = ~np.isnan(values)
     size = counts @ known.astype(float)
     total = counts @ np.where(np.isfinite(values), values, 0.0)
-    for infinite in (np.inf, -np.inf):  # not in the product above, since a sample may leave it out, and 0 inf is not a number
+    for infinite in (
+        np.inf,
+        -np.inf,
+    ):  # not in the product above, since a sample may leave it out, and 0 inf is not a number
         np.add(total, infinite, out=total, where=counts @ (values == infinite).astype(float) > 0)
     return np.where(size > 0, total / np.where(size > 0, size, 1), np.nan)

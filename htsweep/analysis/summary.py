@@ -12,7 +12,9 @@ from htsweep.analysis.frontier import roles
 from htsweep.analysis.interval import LEVEL, means, stacked
 
 _TRIMMED = 0.25
-"""Share of the runs that the interquartile mean leaves out at either end (Agarwal et al., NeurIPS 2021)."""
+"""Share of the runs that the interquartile mean leaves out at either end (Agarwal et al., NeurIPS
+2021).
+"""
 _DIGITS = 12
 _DRAWS = 2000
 _AGGREGATE = ("groups", "n", "mean", "mean low", "mean high", "iqm", "iqm low", "iqm high")
@@ -31,21 +33,29 @@ def metrics_of(columns: Iterable[str]) -> list[str]:
     """The metrics to summarise of tables with these `columns`: those of `METRICS`; without any, `test/`; without, all `x/y`."""
     there = [str(name) for name in columns]
     tested = [name for name in there if name.startswith("test/")]
-    return [name for name in METRICS if name in there] or tested or [name for name in there if "/" in name]
+    return (
+        [name for name in METRICS if name in there]
+        or tested
+        or [name for name in there if "/" in name]
+    )
 
 
 def summarise(
-    chosen: pd.DataFrame, design: Design, metrics: Sequence[str] | None = None, level: float = LEVEL,
+    chosen: pd.DataFrame,
+    design: Design,
+    metrics: Sequence[str] | None = None,
+    level: float = LEVEL,
 ) -> pd.DataFrame:
     """One row per sweep and metric: the factors, `sweep`, `point`, `step`, `metric`, `n`, `mean`, `low`, `high`, `iqm`, `role`.
 
-    The interval is of the mean (`interval.bca`); `iqm` is the interquartile mean of the repetitions; `role` is `source`,
-    `bound` or empty.
+    The interval is of the mean (`interval.bca`); `iqm` is the interquartile mean of the
+    repetitions; `role` is `source`, `bound` or empty.
 
     Args:
         chosen: what `selection.choose` returns.
         design: which columns are the factors.
-        metrics: the columns to summarise; those that hold no numbers are left out. None: what `metrics_of` says.
+        metrics: the columns to summarise; those that hold no numbers are left out. None: what
+            `metrics_of` says.
         level: of the intervals.
     """
     numeric = _numeric(chosen, metrics)
@@ -57,8 +67,14 @@ def summarise(
         for which, runs in stacked(chosen[name].to_numpy(float), cell):
             row[which] = _middle(runs).round(_DIGITS)
     parts = [
-        wide[keys].assign(metric=name, n=wide[f"{name} n"], mean=wide[name], low=wide[f"{name} low"],
-                          high=wide[f"{name} high"], iqm=iqm_of)
+        wide[keys].assign(
+            metric=name,
+            n=wide[f"{name} n"],
+            mean=wide[name],
+            low=wide[f"{name} low"],
+            high=wide[f"{name} high"],
+            iqm=iqm_of,
+        )
         for name, iqm_of in zip(numeric, middle, strict=True)
     ]
     if not parts:
@@ -68,29 +84,47 @@ def summarise(
 
 
 def aggregate(
-    chosen: pd.DataFrame, design: Design, metrics: Sequence[str] | None = None, level: float = LEVEL,
+    chosen: pd.DataFrame,
+    design: Design,
+    metrics: Sequence[str] | None = None,
+    level: float = LEVEL,
 ) -> pd.DataFrame:
     """One row per compared value and metric, over all its groups and repetitions, as rliable does over tasks and runs.
 
-    The compared factor, `metric`, `groups` and `n` runs in all, `mean` and `iqm` (the mean of the middle half of the runs)
-    with the ends of their stratified percentile bootstrap intervals (`mean low`, `iqm high`, ...): runs are drawn within
-    each group (Agarwal et al., NeurIPS 2021; fixed seed). A group of one run has no spread to draw from, and the interval
-    would hide that: its ends are NaN. Values that are not in the same groups are not to be compared by these numbers.
+    The compared factor, `metric`, `groups` and `n` runs in all, `mean` and `iqm` (the mean of the
+    middle half of the runs) with the ends of their stratified percentile bootstrap intervals (`mean
+    low`, `iqm high`, ...): runs are drawn within each group (Agarwal et al., NeurIPS 2021; fixed
+    seed). A group of one run has no spread to draw from, and the interval would hide that: its ends
+    are NaN. Values that are not in the same groups are not to be compared by these numbers.
 
     Args:
         chosen: what `selection.choose` returns.
         design: which columns make a group, and which is compared.
-        metrics: the columns to aggregate; those that hold no numbers are left out. None: what `metrics_of` says.
+        metrics: the columns to aggregate; those that hold no numbers are left out. None: what
+            `metrics_of` says.
         level: of the intervals.
     """
     rows = []
     for name in _numeric(chosen, metrics):
         known = chosen[chosen[name].notna()]
-        for value, inside in known.groupby(design.compared, sort=False, observed=True, dropna=False):
-            strata = [inside] if not design.groups else [
-                one for _, one in inside.groupby(list(design.groups), sort=False, observed=True, dropna=False)]
+        for value, inside in known.groupby(
+            design.compared, sort=False, observed=True, dropna=False
+        ):
+            strata = (
+                [inside]
+                if not design.groups
+                else [
+                    one
+                    for _, one in inside.groupby(
+                        list(design.groups), sort=False, observed=True, dropna=False
+                    )
+                ]
+            )
             # Sorted, neither the order of runs nor that of groups matters to what is drawn.
-            runs = sorted((np.sort(one[name].to_numpy(float)) for one in strata), key=lambda of: (len(of), *of))
+            runs = sorted(
+                (np.sort(one[name].to_numpy(float)) for one in strata),
+                key=lambda of: (len(of), *of),
+            )
             rows.append((value, name, *_stratified(runs, level)))
     return pd.DataFrame(rows, columns=[design.compared, "metric", *_AGGREGATE])
 
@@ -102,13 +136,17 @@ def iqm(values: np.ndarray) -> float:
 
 def _numeric(chosen: pd.DataFrame, metrics: Sequence[str] | None) -> list[str]:
     wanted = metrics if metrics is not None else metrics_of(chosen.columns)
-    return [name for name in wanted if name in chosen.columns and pd.api.types.is_numeric_dtype(chosen[name])]
+    return [
+        name
+        for name in wanted
+        if name in chosen.columns and pd.api.types.is_numeric_dtype(chosen[name])
+    ]
 
 
 def _middle(values: np.ndarray) -> np.ndarray:
     """The interquartile means along the last axis, as scipy.stats.trim_mean has them."""
     cut = int(_TRIMMED * values.shape[-1])
-    kept: np.ndarray = np.sort(values, axis=-1)[..., cut:values.shape[-1] - cut].mean(axis=-1)
+    kept: np.ndarray = np.sort(values, axis=-1)[..., cut : values.shape[-1] - cut].mean(axis=-1)
     return kept
 
 
@@ -119,7 +157,11 @@ def _stratified(runs: Sequence[np.ndarray], level: float) -> tuple[float, ...]:
     ends = np.full((2, 2), np.nan)
     if min(map(len, runs)) > 1:
         random = np.random.default_rng(0)
-        drawn = np.concatenate([one[random.integers(0, len(one), (_DRAWS, len(one)))] for one in runs], axis=1)
-        ends = np.quantile([drawn.mean(axis=1), _middle(drawn)], [(1 - level) / 2, (1 + level) / 2], axis=1).T
+        drawn = np.concatenate(
+            [one[random.integers(0, len(one), (_DRAWS, len(one)))] for one in runs], axis=1
+        )
+        ends = np.quantile(
+            [drawn.mean(axis=1), _middle(drawn)], [(1 - level) / 2, (1 + level) / 2], axis=1
+        ).T
     mean, middle = ([number, *pair] for number, pair in zip(numbers, ends.tolist(), strict=True))
     return len(runs), len(every), *np.round([*mean, *middle], _DIGITS).tolist()

@@ -1,9 +1,10 @@
 """Hypervolume: how large an area of two accuracies a method's points dominate, and what the others would miss without it.
 
-Two volumes are told, and they answer two questions. `volume` is the mean over repetitions of what the points of one
-repetition dominate: it has an interval, and its reference can be the source model of the very repetition. But a repetition's
-best points are in part its lucky ones, the more so the more points a method was given; `volume of means` is what the means
-over repetitions dominate, which is the front as drawn. The distance between the two is what luck gives.
+Two volumes are told, and they answer two questions. `volume` is the mean over repetitions of what
+the points of one repetition dominate: it has an interval, and its reference can be the source model
+of the very repetition. But a repetition's best points are in part its lucky ones, the more so the
+more points a method was given; `volume of means` is what the means over repetitions dominate, which
+is the front as drawn. The distance between the two is what luck gives.
 """
 
 from __future__ import annotations
@@ -24,21 +25,29 @@ Reference = tuple[float, float]
 
 
 def volumes(
-    measurements: pd.DataFrame, x: str = SEEN, y: str = MISSING, *, design: Design | None = None,
-    choice: pd.DataFrame | None = None, repetitions: int | None = None, level: float = LEVEL,
+    measurements: pd.DataFrame,
+    x: str = SEEN,
+    y: str = MISSING,
+    *,
+    design: Design | None = None,
+    choice: pd.DataFrame | None = None,
+    repetitions: int | None = None,
+    level: float = LEVEL,
 ) -> pd.DataFrame:
     """One row per method and reference: the area that its points dominate above the reference.
 
-    Of both metrics more must be better. The contribution of a method is what all methods of its group dominate together,
-    less what they dominate without it; upper bounds take no part in that and have none, and it counts only repetitions that
-    all who take part have. The reference `source` is the source model of the same group and repetition (for `volume of
-    means` its mean); a group without a source has no such rows.
+    Of both metrics more must be better. The contribution of a method is what all methods of its
+    group dominate together, less what they dominate without it; upper bounds take no part in that
+    and have none, and it counts only repetitions that all who take part have. The reference
+    `source` is the source model of the same group and repetition (for `volume of means` its mean);
+    a group without a source has no such rows.
 
     Arguments as for `frontier.points`; the intervals are over repetitions.
 
     Returns:
-        The design's factors, `reference`, `n`, `volume`, `low`, `high`, `contribution`, `contribution low`,
-        `contribution high`, `volume of means` and `role`; areas in units of x times y.
+        The design's factors, `reference`, `n`, `volume`, `low`, `high`, `contribution`,
+        `contribution low`, `contribution high`, `volume of means` and `role`; areas in units of x
+        times y.
     """
     design = design or design_of(measurements.columns)
     rows = rows_at(measurements, (x, y), choice, repetitions)
@@ -46,11 +55,24 @@ def volumes(
     keys = [*design.factors, "reference"]
     found = means(single, [*keys, "role"], ["volume", "contribution"], level)
     averages = points_of(rows, (x, y), design).assign(repetition=0)
-    together = _areas(averages, x, y, design)[[*keys, "volume"]].rename(columns={"volume": "volume of means"})
+    together = _areas(averages, x, y, design)[[*keys, "volume"]].rename(
+        columns={"volume": "volume of means"}
+    )
     found = found.merge(together, on=keys, how="left")
-    return found.rename(columns={"volume n": "n", "volume low": "low", "volume high": "high"})[[
-        *keys, "n", "volume", "low", "high", "contribution", "contribution low", "contribution high", "volume of means",
-        "role"]]
+    return found.rename(columns={"volume n": "n", "volume low": "low", "volume high": "high"})[
+        [
+            *keys,
+            "n",
+            "volume",
+            "low",
+            "high",
+            "contribution",
+            "contribution low",
+            "contribution high",
+            "volume of means",
+            "role",
+        ]
+    ]
 
 
 def above(points: np.ndarray, reference: Reference) -> float:
@@ -64,20 +86,38 @@ def above(points: np.ndarray, reference: Reference) -> float:
 def contributions(sets: Sequence[np.ndarray], reference: Reference) -> list[float]:
     """What the area of all sets together loses without each of them; never below 0."""
     every = above(np.concatenate(sets), reference)
-    others = ([other for place, other in enumerate(sets) if place != mine] for mine in range(len(sets)))
+    others = (
+        [other for place, other in enumerate(sets) if place != mine] for mine in range(len(sets))
+    )
     # Of the same points in another order the area may differ in its last digits.
-    return [max(0.0, every - above(np.concatenate(rest), reference)) if rest else every for rest in others]
+    return [
+        max(0.0, every - above(np.concatenate(rest), reference)) if rest else every
+        for rest in others
+    ]
 
 
 def _areas(rows: pd.DataFrame, x: str, y: str, design: Design) -> pd.DataFrame:
     """The factors, `role`, `reference`, `volume` and `contribution` of each method in each repetition of `rows`."""
     of_method = codes(rows, design.factors)
-    table = pd.DataFrame({"group": codes(rows, design.groups), "method": of_method, "repetition": rows["repetition"],
-                          "role": roles(rows, design), "x": rows[x].astype(float), "y": rows[y].astype(float)})
+    table = pd.DataFrame(
+        {
+            "group": codes(rows, design.groups),
+            "method": of_method,
+            "repetition": rows["repetition"],
+            "role": roles(rows, design),
+            "x": rows[x].astype(float),
+            "y": rows[y].astype(float),
+        }
+    )
     parts = [row for _, group in table.groupby("group", sort=False) for row in _group(group)]
-    found = pd.DataFrame(parts, columns=["method", "reference", "volume", "contribution"]).set_index("method")
-    # Codes are numbered in order of appearance, so each is its method's place among the distinct ones.
-    methods = rows.assign(role=table["role"])[~pd.Series(of_method, rows.index).duplicated()][[*design.factors, "role"]]
+    found = pd.DataFrame(
+        parts, columns=["method", "reference", "volume", "contribution"]
+    ).set_index("method")
+    # Codes are numbered in order of appearance, so each is its method's place among the distinct
+    # ones.
+    methods = rows.assign(role=table["role"])[~pd.Series(of_method, rows.index).duplicated()][
+        [*design.factors, "role"]
+    ]
     return methods.reset_index(drop=True).join(found, how="inner").reset_index(drop=True)
 
 
@@ -90,7 +130,11 @@ def _group(group: pd.DataFrame) -> Iterator[tuple[int, str, float, float]]:
         for name, reference in _references(points[(inside["role"] == "source").to_numpy()]):
             lost = dict.fromkeys(sets, float("nan"))
             if rivals and len(rivals) == len(enter):
-                lost |= dict(zip(rivals, contributions([sets[one] for one in rivals], reference), strict=True))
+                lost |= dict(
+                    zip(
+                        rivals, contributions([sets[one] for one in rivals], reference), strict=True
+                    )
+                )
             for method, own in sets.items():
                 yield method, name, above(own, reference), lost[method]
 

@@ -11,13 +11,22 @@ import typer
 from htsweep.errors import HtsweepError, is_of_the_disk, why
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Studies of transfer learning when the target data covers only some of the classes.",
 )
 
 StudyFile = Annotated[str, typer.Argument(metavar="STUDY", help="The study file (YAML).")]
-Results = Annotated[str, typer.Option(metavar="DIR", help="Folder or URI (such as s3://bucket/results) of the results.")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study file.")]
+Results = Annotated[
+    str,
+    typer.Option(metavar="DIR", help="Folder or URI (such as s3://bucket/results) of the results."),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study file."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Output = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write to.")]
 
@@ -26,24 +35,39 @@ Output = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to wr
 def new(
     file: Annotated[Path, typer.Argument(help="The study file to write.")],
     dataset: Annotated[str, typer.Option(help="Datasets, separated by commas.")] = "mnist-uci",
-    missing_ratio: Annotated[str, typer.Option(help="Shares of the classes that are missing, separated by commas.")] = "0.5",
+    missing_ratio: Annotated[
+        str, typer.Option(help="Shares of the classes that are missing, separated by commas.")
+    ] = "0.5",
     backbone: Annotated[str, typer.Option(help="Backbones, separated by commas.")] = "lenet_bn",
-    method: Annotated[str, typer.Option(
-        help="Methods, separated by commas; a+b is a chain.")] = "source,plain,l2sp,wise_ft,oracle",
-    weight: Annotated[list[str] | None, typer.Option(
-        help="Values of a method's parameter, such as l2sp.backbone=0.01,0.1.")] = None,
+    method: Annotated[
+        str, typer.Option(help="Methods, separated by commas; a+b is a chain.")
+    ] = "source,plain,l2sp,wise_ft,oracle",
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(help="Values of a method's parameter, such as l2sp.backbone=0.01,0.1."),
+    ] = None,
     repetitions: Annotated[int, typer.Option(help="Number of repetitions of each point.")] = 6,
     force: Annotated[bool, typer.Option(help="Overwrite the file if it exists.")] = False,
 ) -> None:
     """Write a commented study file from these options."""
     from htsweep.cli.template import write
 
-    grid = {"dataset": dataset, "missing_ratio": missing_ratio, "backbone": backbone, "method": method}
+    grid = {
+        "dataset": dataset,
+        "missing_ratio": missing_ratio,
+        "backbone": backbone,
+        "method": method,
+    }
     typer.echo(write(file, grid, weight or [], repetitions, force))
 
 
 @app.command()
-def plan(study: StudyFile, results: Results = "results", overrides: Overrides = None, json: AsJson = False) -> None:
+def plan(
+    study: StudyFile,
+    results: Results = "results",
+    overrides: Overrides = None,
+    json: AsJson = False,
+) -> None:
     """Show what a launch would run and cost, without starting anything."""
     from htsweep.planning.reading import read
     from htsweep.results.estimate import estimate
@@ -56,25 +80,39 @@ def plan(study: StudyFile, results: Results = "results", overrides: Overrides = 
 def launch(
     study: StudyFile,
     on: Annotated[str, typer.Option(help="Executor: ray, or inline (in this process).")] = "ray",
-    address: Annotated[str | None, typer.Option(help="Address of an existing Ray cluster, such as HOST:6379 or auto.")] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Address of an existing Ray cluster, such as HOST:6379 or auto."),
+    ] = None,
     results: Results = "results",
     overrides: Overrides = None,
-    tracking_uri: Annotated[str, typer.Option(help="MLflow tracking URI (default: a database in the results).")] = "",
+    tracking_uri: Annotated[
+        str, typer.Option(help="MLflow tracking URI (default: a database in the results).")
+    ] = "",
     mirror: Annotated[bool, typer.Option(help="Copy the results to MLflow.")] = True,
 ) -> None:
     """Run the trials of a study that have no result yet."""
     from htsweep.cli.launch import launch_and_tell
     from htsweep.commands import Given
 
-    given = Given(study, tuple(overrides or ()), results, on, address, tracking_uri if mirror else None)
+    given = Given(
+        study, tuple(overrides or ()), results, on, address, tracking_uri if mirror else None
+    )
     sys.exit(launch_and_tell(given))
 
 
 @app.command()
 def status(
-    study: StudyFile, results: Results = "results", overrides: Overrides = None, json: AsJson = False,
-    watch: Annotated[bool, typer.Option(
-        help="Print the status again whenever it changes, until nothing is left to run.")] = False,
+    study: StudyFile,
+    results: Results = "results",
+    overrides: Overrides = None,
+    json: AsJson = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            help="Print the status again whenever it changes, until nothing is left to run."
+        ),
+    ] = False,
 ) -> None:
     """Show what is done, failed and left, with reasons and log files."""
     from htsweep.cli.status import follow, status
@@ -89,7 +127,12 @@ def status(
 
 
 @app.command()
-def pareto(study: StudyFile, results: Results = "results", out: Output = Path("frontier"), overrides: Overrides = None) -> None:
+def pareto(
+    study: StudyFile,
+    results: Results = "results",
+    out: Output = Path("frontier"),
+    overrides: Overrides = None,
+) -> None:
     """Draw the frontier of seen against missing accuracy.
 
     As PNG, SVG, PDF, interactive HTML and CSV.
@@ -103,14 +146,31 @@ def pareto(study: StudyFile, results: Results = "results", out: Output = Path("f
 
 @app.command()
 def report(
-    study: StudyFile, results: Results = "results", overrides: Overrides = None,
-    out: Annotated[Path | None, typer.Option(
-        metavar="DIR", help="Write report.html and its tables (.md, .tex, .csv) to this folder.")] = None,
-    as_latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX instead of Markdown.")] = False,
-    columns: Annotated[str, typer.Option(
-        metavar="NAMES", help="Measurements to show, separated by commas (default: the accuracies).")] = "",
-    figures: Annotated[str, typer.Option(
-        help="Also draw all figures for print, as wide as one or two columns of a page: one, two, or one,two.")] = "",
+    study: StudyFile,
+    results: Results = "results",
+    overrides: Overrides = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write report.html and its tables (.md, .tex, .csv) to this folder."
+        ),
+    ] = None,
+    as_latex: Annotated[
+        bool, typer.Option("--latex", help="Print LaTeX instead of Markdown.")
+    ] = False,
+    columns: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="Measurements to show, separated by commas (default: the accuracies).",
+        ),
+    ] = "",
+    figures: Annotated[
+        str,
+        typer.Option(
+            help="Also draw all figures for print, as wide as one or two columns of a page: one, two, or one,two."
+        ),
+    ] = "",
 ) -> None:
     """Summarize the results in a table, or with --out as a page.
 
@@ -131,14 +191,32 @@ def report(
 @app.command()
 def compare(
     a: StudyFile,
-    b: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="Another study file (default: the same).")] = None,
+    b: Annotated[
+        str | None,
+        typer.Argument(metavar="[STUDY]", help="Another study file (default: the same)."),
+    ] = None,
     results: Results = "results",
-    results_b: Annotated[str | None, typer.Option(metavar="DIR", help="Folder or URI of the second study's results.")] = None,
-    before: Annotated[str | None, typer.Option(
-        metavar="TIME", help="Compare what ended before this time with what ended later.")] = None,
-    commit: Annotated[str | None, typer.Option(metavar="ID", help="Compare what ran at this commit with the rest.")] = None,
-    columns: Annotated[str, typer.Option(metavar="NAMES", help="Metrics, separated by commas (default: the accuracies).")] = "",
-    overrides: Overrides = None, json: AsJson = False,
+    results_b: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder or URI of the second study's results.")
+    ] = None,
+    before: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Compare what ended before this time with what ended later."
+        ),
+    ] = None,
+    commit: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Compare what ran at this commit with the rest."),
+    ] = None,
+    columns: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES", help="Metrics, separated by commas (default: the accuracies)."
+        ),
+    ] = "",
+    overrides: Overrides = None,
+    json: AsJson = False,
 ) -> None:
     """Compare two studies, or two states of one study.
 
@@ -149,16 +227,29 @@ def compare(
 
     metrics = [name.strip() for name in columns.split(",") if name.strip()]
     other = read(b, overrides or []) if b else None
-    found = compare(read(a, overrides or []), other, results, results_b, before=before, commit=commit, columns=metrics)
+    found = compare(
+        read(a, overrides or []),
+        other,
+        results,
+        results_b,
+        before=before,
+        commit=commit,
+        columns=metrics,
+    )
     typer.echo(found.json() if json else "\n".join(found.lines()))
 
 
 @app.command()
 def query(
     study: StudyFile,
-    sql: Annotated[str, typer.Argument(
-        metavar="[SQL]", help="One SELECT statement (default: list the tables and columns).")] = "",
-    results: Results = "results", overrides: Overrides = None,
+    sql: Annotated[
+        str,
+        typer.Argument(
+            metavar="[SQL]", help="One SELECT statement (default: list the tables and columns)."
+        ),
+    ] = "",
+    results: Results = "results",
+    overrides: Overrides = None,
     format: Annotated[str, typer.Option(help="table (50 rows), csv or json (all rows).")] = "table",
 ) -> None:
     """Query the results with SQL (DuckDB), read-only.
@@ -176,8 +267,13 @@ def query(
 
 @app.command()
 def export(
-    study: StudyFile, results: Results = "results", out: Output = Path("export"), overrides: Overrides = None,
-    format: Annotated[str, typer.Option(help="parquet, csv and json, separated by commas.")] = "parquet,csv,json",
+    study: StudyFile,
+    results: Results = "results",
+    out: Output = Path("export"),
+    overrides: Overrides = None,
+    format: Annotated[
+        str, typer.Option(help="parquet, csv and json, separated by commas.")
+    ] = "parquet,csv,json",
 ) -> None:
     """Write the tables of trials and measurements to files."""
     from htsweep.planning.reading import read
@@ -188,8 +284,12 @@ def export(
 
 
 @app.command()
-def ui(results: Results = "results", port: Annotated[int, typer.Option(
-    min=0, max=65535, help="Port on 127.0.0.1; 0 takes any.")] = 5000) -> None:
+def ui(
+    results: Results = "results",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes any.")
+    ] = 5000,
+) -> None:
     """Serve the MLflow UI for these results on 127.0.0.1, until Ctrl-C."""
     from htsweep.mirror.process import ui
 
@@ -198,8 +298,12 @@ def ui(results: Results = "results", port: Annotated[int, typer.Option(
 
 @app.command()
 def mirror(
-    study: StudyFile, results: Results = "results", overrides: Overrides = None,
-    tracking_uri: Annotated[str, typer.Option(help="MLflow tracking URI (default: a database in the results).")] = "",
+    study: StudyFile,
+    results: Results = "results",
+    overrides: Overrides = None,
+    tracking_uri: Annotated[
+        str, typer.Option(help="MLflow tracking URI (default: a database in the results).")
+    ] = "",
 ) -> None:
     """Copy the results to MLflow, or bring the copy up to date.
 
@@ -213,8 +317,12 @@ def mirror(
 
 @app.command(name="list")
 def list_(
-    what: Annotated[str, typer.Argument(
-        help="datasets, methods, scores, backbones, tasks, spaces, protocols (default: all).")] = "",
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="datasets, methods, scores, backbones, tasks, spaces, protocols (default: all)."
+        ),
+    ] = "",
 ) -> None:
     """List available datasets, methods, scores, backbones, and more."""
     from htsweep.cli.listing import lines

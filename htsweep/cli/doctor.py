@@ -29,9 +29,13 @@ def examine(results: str, say: Callable[[str], object]) -> int:
     """Runs every check, says each in a line, and returns 0 where all are well, else 1."""
     # Where a check works on files: what the user may set so that it works on others.
     checks: dict[str, tuple[Callable[[], Finding], str]] = {
-        "versions": (_versions, ""), "devices": (_devices, ""), "temporary": (_temporary, "the environment variable TMPDIR"),
-        "disk": (lambda: _disk(results), "--results"), "storage": (lambda: _storage(results), "--results"),
-        "cache": (_cache, "the environment variable HTSWEEP_CACHE"), "ray": (_ray, "the environment variable TMPDIR"),
+        "versions": (_versions, ""),
+        "devices": (_devices, ""),
+        "temporary": (_temporary, "the environment variable TMPDIR"),
+        "disk": (lambda: _disk(results), "--results"),
+        "storage": (lambda: _storage(results), "--results"),
+        "cache": (_cache, "the environment variable HTSWEEP_CACHE"),
+        "ray": (_ray, "the environment variable TMPDIR"),
         "mlflow": (_mlflow, "the environment variable TMPDIR"),
     }
     worst = 0
@@ -55,10 +59,17 @@ def _failed(error: Exception, setting: str) -> Finding:
         head, _, rest = str(error).partition("\n" if "\n" in str(error) else "; ")
         return head, rest.strip() or "do what the message says, then run this again"
     if isinstance(error, subprocess.TimeoutExpired):
-        return f"no answer within {error.timeout:.0f} s", "the disk that holds the packages may be slow; run this again"
+        return (
+            f"no answer within {error.timeout:.0f} s",
+            "the disk that holds the packages may be slow; run this again",
+        )
     if isinstance(error, OSError):
-        return f"{error.strerror or error}: {error.filename}" if error.filename else str(error), remedy_of(error, setting)
-    remedy = "reinstall the packages (uv sync), then run this again; if that does not help, report it"
+        return f"{error.strerror or error}: {error.filename}" if error.filename else str(
+            error
+        ), remedy_of(error, setting)
+    remedy = (
+        "reinstall the packages (uv sync), then run this again; if that does not help, report it"
+    )
     return f"{type(error).__name__}: {error}", remedy
 
 
@@ -75,13 +86,25 @@ def _versions() -> Finding:
 def _devices() -> Finding:
     # torch is the tasks' own; it is asked in a process of its own, as a trial's would be.
     code = "import torch; print(torch.cuda.device_count(), torch.__version__)"
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False, timeout=TORCH_SECONDS)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TORCH_SECONDS,
+    )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]
-        return f"torch cannot be imported: {last}", "reinstall torch and torchvision in versions that go together: uv sync"
+        return (
+            f"torch cannot be imported: {last}",
+            "reinstall torch and torchvision in versions that go together: uv sync",
+        )
     seen = int(done.stdout.split()[0])
     found = f"{cores()} cores, {gpus()} GPUs, of which torch sees {seen}"
-    return found, "install a torch that is built for this driver's CUDA version" if seen < gpus() else ""
+    return (
+        found,
+        "install a torch that is built for this driver's CUDA version" if seen < gpus() else "",
+    )
 
 
 def _temporary() -> Finding:
@@ -112,23 +135,34 @@ def _storage(results: str) -> Finding:
     fresh = None if store.folder is None else _first_missing(store.folder)
     try:
         ledger = Ledger(store)
-        record = Record("probe", "trial", "done", "doctor", "{}", 0, attempt=int(time.time()), steps=1)
+        record = Record(
+            "probe", "trial", "done", "doctor", "{}", 0, attempt=int(time.time()), steps=1
+        )
         begin = time.perf_counter()
         name = ledger.append(record, [{"step": 0, "value": 0.1}])
         seconds = time.perf_counter() - begin
         if name not in ledger.records() or ledger.measurements().to_pylist()[-1]["value"] != 0.1:
-            return (f"{store.uri} does not give back what was written to it",
-                    "give --results a folder on a file system that shows a file as soon as it is written")
+            return (
+                f"{store.uri} does not give back what was written to it",
+                "give --results a folder on a file system that shows a file as soon as it is "
+                "written",
+            )
         first, second = Lease(store, "probe"), Lease(store, "probe")
         if first.take() is not None or second.take() is None:
-            return (f"two processes could hold one lease in {store.uri}",
-                    "give --results a folder on a file system that lists a file as soon as it is written")
+            return (
+                f"two processes could hold one lease in {store.uri}",
+                "give --results a folder on a file system that lists a file as soon as it is "
+                "written",
+            )
         first.release()
         return f"{results} is writable; a trial's record takes {seconds * 1e3:.0f} ms", ""
     except OSError as error:
-        return f"{results} cannot be written: {error.strerror or error}", remedy_of(error, "--results")
+        return f"{results} cannot be written: {error.strerror or error}", remedy_of(
+            error, "--results"
+        )
     finally:
-        with contextlib.suppress(OSError, HtsweepError):  # what cannot be written holds nothing to be removed
+        # What cannot be written holds nothing to be removed
+        with contextlib.suppress(OSError, HtsweepError):
             for entry in store.list("trials") + store.list("measurements") + store.list("leases"):
                 store.delete(entry.name)
         if fresh is not None:
@@ -164,7 +198,10 @@ def _ray() -> Finding:
     begin = time.perf_counter()
     with Ray(cpu=1, gpu=0) as executor:
         slots = executor.started()
-        return f"a local Ray started in {time.perf_counter() - begin:.0f} s, {slots} trials at a time", ""
+        return (
+            f"a local Ray started in {time.perf_counter() - begin:.0f} s, {slots} trials at a time",
+            "",
+        )
 
 
 def _mlflow() -> Finding:

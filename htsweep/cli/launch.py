@@ -20,19 +20,35 @@ UNREPORTED = 2
 def launch_and_tell(given: Given) -> int:
     """Launches the study and returns the exit code.
 
-    0; 2 if the report could not be written; 3 if a trial still failed after retries; 130 if it was interrupted.
+    0; 2 if the report could not be written; 3 if a trial still failed after retries; 130 if it was
+    interrupted.
     """
     study = read(given.file, given.overrides)
     for line in notes(study):
         sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
     with Progress(study.name) as progress:
-        done = launch(study, given.results, on=given.on, address=given.address, watch=progress, mirror=given.mirror)
+        done = launch(
+            study,
+            given.results,
+            on=given.on,
+            address=given.address,
+            watch=progress,
+            mirror=given.mirror,
+        )
         progress.last(done.agenda)
     for line in told(study, given, done):
         sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
-    return INTERRUPTED if done.interrupted else UNREPORTED if done.unreported else FAILED if done.failed else 0
+    return (
+        INTERRUPTED
+        if done.interrupted
+        else UNREPORTED
+        if done.unreported
+        else FAILED
+        if done.failed
+        else 0
+    )
 
 
 def told(study: Study, given: Given, done: Launched) -> list[str]:
@@ -44,19 +60,29 @@ def told(study: Study, given: Given, done: Launched) -> list[str]:
     ran = agenda.done["trial done"] + agenda.done["trial stopped"]
     stages = agenda.done["stage done"] + (done.scores.done["stage done"] if done.scores else 0)
     most = "" if agenda.exact else "at most "
-    lines.append(f"{study.name}: ran {counted(ran, 'trial')} and {counted(stages, 'stage')} in {done.seconds:.0f} s "
-                 f"({agenda.reused} reused, {done.failed} failed, {most}{done.left} remaining)")
+    lines.append(
+        f"{study.name}: ran {counted(ran, 'trial')} and {counted(stages, 'stage')} in "
+        f"{done.seconds:.0f} s "
+        f"({agenda.reused} reused, {done.failed} failed, {most}{done.left} remaining)"
+    )
     if done.unreported:
-        lines += [f"The trials are recorded, but their report is not written: {done.unreported}",
-                  f"To write it once that is fixed: {given.verb('report', '--out', 'report')}"]
+        lines += [
+            f"The trials are recorded, but their report is not written: {done.unreported}",
+            f"To write it once that is fixed: {given.verb('report', '--out', 'report')}",
+        ]
     if done.failed:
-        lines += [f"Reasons and log files: {given.verb('status')}",
-                  f"Once the cause is fixed, this runs only what failed{given.secret}: {given.launch()}"]
+        lines += [
+            f"Reasons and log files: {given.verb('status')}",
+            f"Once the cause is fixed, this runs only what failed{given.secret}: {given.launch()}",
+        ]
     if done.interrupted:
         lines.append(f"Interrupted; nothing is lost. To continue{given.secret}: {given.launch()}")
     elif agenda.closed:
-        lines.append(f"Ended by the {agenda.closed}, with {most}{counted(done.left, 'trial')} remaining. Raise it, then "
-                     f"continue{given.secret}: {given.launch()}")
+        lines.append(
+            f"Ended by the {agenda.closed}, with {most}{counted(done.left, 'trial')} remaining. "
+            "Raise it, then "
+            f"continue{given.secret}: {given.launch()}"
+        )
     if done.mirrored is not None:
         lines += [*done.mirrored.notes, *done.mirrored.lacking(given)]
     return lines
@@ -74,6 +100,10 @@ def screened(study: Study, done: Launched) -> list[str]:
     scores, dropped = done.scores, sum(not one.kept for one in done.verdicts)
     ran = scores.done["trial done"] + scores.done["trial stopped"]
     by = study.screen.decisive
-    return [f"screen: ran {counted(ran, 'score')} ({scores.reused} reused, {scores.left} remaining); {by} drops {dropped} of "
-            f"{counted(len(done.verdicts), 'pair')}, which spares {done.spared} of {done.spared + done.agenda.total} trials",
-            *(f"  {line}" for line in told_of_pairs(done.verdicts, by))]
+    return [
+        f"screen: ran {counted(ran, 'score')} ({scores.reused} reused, {scores.left} remaining); "
+        f"{by} drops {dropped} of "
+        f"{counted(len(done.verdicts), 'pair')}, which spares {done.spared} of "
+        f"{done.spared + done.agenda.total} trials",
+        *(f"  {line}" for line in told_of_pairs(done.verdicts, by)),
+    ]

@@ -42,7 +42,9 @@ def lines(what: str = "") -> list[str]:
     kinds = [kind.strip() for kind in what.split(",") if kind.strip()] or list(KINDS)
     wrong = [kind for kind in kinds if kind not in KINDS]
     if wrong:
-        raise HtsweepError("; ".join(f"nothing is called '{kind}': {did_you_mean(kind, KINDS)}" for kind in wrong))
+        raise HtsweepError(
+            "; ".join(f"nothing is called '{kind}': {did_you_mean(kind, KINDS)}" for kind in wrong)
+        )
     listed = []
     for kind in kinds:
         found = KINDS[kind]()

@@ -39,12 +39,16 @@ class Progress:
         self._pause = 0.25
         """Seconds between two drawings: many points take a while to compare."""
         self._points: dict[str, tuple[str, int, float, float]] = {}
-        """Point -> its label, how many trials measured both axes, and the sums of what they measured."""
+        """Point -> its label, how many trials measured both axes, and the sums of what they
+        measured.
+        """
         self._ended = 0
         self._running: set[str] = set()
         self._of: Agenda | None = None
         self._since = self._began
-        """When the first job of the agenda started: a launch with a screen has two, one after the other."""
+        """When the first job of the agenda started: a launch with a screen has two, one after the
+        other.
+        """
 
     def __enter__(self) -> Progress:
         if self._console.is_terminal:
@@ -65,7 +69,11 @@ class Progress:
             self.first_start = time.monotonic() - self._began
             self._said = time.monotonic()
             if self._live is None:
-                self._console.print(f"first {job.kind} started after {self.first_start:.1f} s", highlight=False, soft_wrap=True)
+                self._console.print(
+                    f"first {job.kind} started after {self.first_start:.1f} s",
+                    highlight=False,
+                    soft_wrap=True,
+                )
         self.tick(agenda)
 
     def ended(self, agenda: Agenda, job: Job, outcome: Outcome) -> None:
@@ -74,12 +82,23 @@ class Progress:
         if job.kind == "trial" and outcome.status == "done":
             self._ended += 1
             if all(axis in outcome.values for axis in AXES):
-                label, count, *sums = self._points.get(job.point) or (_label(agenda, job), 0, 0.0, 0.0)
-                seen, missing = (total + outcome.values[axis] for total, axis in zip(sums, AXES, strict=True))
+                label, count, *sums = self._points.get(job.point) or (
+                    _label(agenda, job),
+                    0,
+                    0.0,
+                    0.0,
+                )
+                seen, missing = (
+                    total + outcome.values[axis] for total, axis in zip(sums, AXES, strict=True)
+                )
                 self._points[job.point] = label, count + 1, seen, missing
         if outcome.status == "failed":
-            self._console.print(f"{job.kind} {job.trial} failed (attempt {outcome.attempt}): {outcome.reason}",
-                                highlight=False, markup=False, soft_wrap=True)
+            self._console.print(
+                f"{job.kind} {job.trial} failed (attempt {outcome.attempt}): {outcome.reason}",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
         self.tick(agenda)
 
     def tick(self, agenda: Agenda) -> None:
@@ -110,7 +129,9 @@ class Progress:
         groups: dict[str, list[tuple[str, int, float, float]]] = {}
         for label, count, seen, missing in self._points.values():
             if not label.endswith(f" | {BOUND}"):
-                groups.setdefault(label.rpartition(" | ")[0], []).append((label, count, seen / count, missing / count))
+                groups.setdefault(label.rpartition(" | ")[0], []).append(
+                    (label, count, seen / count, missing / count)
+                )
         return [row for name in sorted(groups) for row in _front(groups[name])]
 
     def _remaining(self, agenda: Agenda) -> str:
@@ -118,27 +139,44 @@ class Progress:
             return "-"
         # Trials that end per second of the wall so far, warm-up excluded.
         seconds = agenda.left * (time.monotonic() - self._since) / self._ended
-        return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{seconds / 60:.1f} min" if seconds > 90 else f"{seconds:.0f} s"
+        return (
+            f"{seconds / 3600:.1f} h"
+            if seconds > 5400
+            else f"{seconds / 60:.1f} min"
+            if seconds > 90
+            else f"{seconds:.0f} s"
+        )
 
     def _counts(self, agenda: Agenda) -> dict[str, int]:
         return {
-            "sweeps": len(agenda.plan.sweeps), "running": len(self._running),
+            "sweeps": len(agenda.plan.sweeps),
+            "running": len(self._running),
             "done": agenda.reused + agenda.done["trial done"] + agenda.done["trial stopped"],
-            "failed": agenda.done["trial failed"] + len(agenda.blocked), "left": agenda.left,
+            "failed": agenda.done["trial failed"] + len(agenda.blocked),
+            "left": agenda.left,
         }
 
     def _line(self, agenda: Agenda) -> str:
         counts = self._counts(agenda)
         front = self.frontier()
-        best = f", best so far {front[0][0]}: seen {front[0][2]:.1%} missing {front[0][3]:.1%}" if front else ""
+        best = (
+            f", best so far {front[0][0]}: seen {front[0][2]:.1%} missing {front[0][3]:.1%}"
+            if front
+            else ""
+        )
         what = "scores" if agenda.plan.task.predicts else "trials"
         total = f"{agenda.total}" if agenda.exact else f"at most {agenda.total}"
-        return (f"{self._name}: {counts['done']} of {total} {what} done, {counts['running']} running, "
-                f"{counts['failed']} failed, {self._remaining(agenda)} left{best}")
+        return (
+            f"{self._name}: {counts['done']} of {total} {what} done, {counts['running']} running, "
+            f"{counts['failed']} failed, {self._remaining(agenda)} left{best}"
+        )
 
     def _table(self, agenda: Agenda) -> Group:
         counts = self._counts(agenda)
-        head = Table(title=f"htsweep: {self._name}{', scores' if agenda.plan.task.predicts else ''}", expand=False)
+        head = Table(
+            title=f"htsweep: {self._name}{', scores' if agenda.plan.task.predicts else ''}",
+            expand=False,
+        )
         for name in (*counts, "ETA"):
             head.add_column(name, justify="right")
         head.add_row(*map(str, counts.values()), self._remaining(agenda))
@@ -169,7 +207,9 @@ def _label(agenda: Agenda, job: Job) -> str:
     names = agenda.plan.factors
     cell = " | ".join(str(job.config[name]) for name in names if name in job.config)
     searched = sorted(dimension.key for dimension in agenda.plan.by_id[job.sweep].space)
-    return cell + "".join(f" {key}={_short(job.config[key])}" for key in searched if key in job.config)
+    return cell + "".join(
+        f" {key}={_short(job.config[key])}" for key in searched if key in job.config
+    )
 
 
 def _short(value: Any) -> str:

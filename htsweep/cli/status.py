@@ -50,9 +50,13 @@ class Status:
     held_by: str | None
     failures: tuple[Failure, ...]
     screen: Screened | None = None
-    """The scores of its screen, which `trials`, `done`, `failed` and `left` do not count; `stages` are those of both."""
+    """The scores of its screen, which `trials`, `done`, `failed` and `left` do not count; `stages`
+    are those of both.
+    """
     blocked: int = 0
-    """Of those that failed, the ones that could not run since a stage failed that they need (htsweep/results/tally.py)."""
+    """Of those that failed, the ones that could not run since a stage failed that they need
+    (htsweep/results/tally.py).
+    """
     stages_failed: int = 0
     mlflow: Mirrored | None = None
     """How much the MLflow database beside the results has; None as long as nothing has ended."""
@@ -64,23 +68,31 @@ class Status:
     @property
     def unfinished(self) -> int:
         """Trials and scores that a launch would run, those that failed not counted."""
-        return self.left + (self.screen.trials_to_run - self.screen.trials_failed if self.screen else 0)
+        return self.left + (
+            self.screen.trials_to_run - self.screen.trials_failed if self.screen else 0
+        )
 
     def lines(self) -> list[str]:
         """The status as a person reads it."""
         by = f"; being launched by {self.held_by}" if self.held_by else ""
-        blocked = f" ({self.blocked} of them could not run, since a stage failed)" if self.blocked else ""
+        blocked = (
+            f" ({self.blocked} of them could not run, since a stage failed)" if self.blocked else ""
+        )
         most = "" if self.exact else "at most "
         lines = [
             f"study {self.study}{by}",
             *(self.screen.lines() if self.screen else []),
-            f"trials  {most}{self.trials}: {self.done} done, {self.stopped} stopped early, {self.failed} failed{blocked}, "
+            f"trials  {most}{self.trials}: {self.done} done, {self.stopped} stopped early, "
+            f"{self.failed} failed{blocked}, "
             f"{most}{self.left} to run",
-            f"stages  {self.stages}: {self.stages_done} done" + (f", {self.stages_failed} failed" if self.stages_failed else ""),
+            f"stages  {self.stages}: {self.stages_done} done"
+            + (f", {self.stages_failed} failed" if self.stages_failed else ""),
         ]
         for failure in self.failures:
-            lines.append(f"failed  {failure.kind} {failure.trial} ({failure.what}) after {failure.attempts} "
-                         f"attempt{'s' if failure.attempts != 1 else ''}: {failure.reason}")
+            lines.append(
+                f"failed  {failure.kind} {failure.trial} ({failure.what}) after {failure.attempts} "
+                f"attempt{'s' if failure.attempts != 1 else ''}: {failure.reason}"
+            )
             if failure.log:
                 lines.append(f"        log: {failure.log}")
         if self.mlflow is not None and self.mlflow.whole:
@@ -89,7 +101,9 @@ class Status:
 
     def json(self) -> str:
         """The status as JSON."""
-        return json.dumps({name: value for name, value in asdict(self).items() if name != "offered"}, indent=2)
+        return json.dumps(
+            {name: value for name, value in asdict(self).items() if name != "offered"}, indent=2
+        )
 
 
 def status(study: Study, results: str = "results") -> Status:
@@ -99,16 +113,34 @@ def status(study: Study, results: str = "results") -> Status:
     whole, ledger = plan(study), Ledger(store)
     planned, scored = kept(whole, ledger), plan_of(whole)
     ended = list(rows(ledger.trials(), [*COLUMNS, "attempt", "reason", "log"]))
-    failures = [*(_failures(scored, ended, store) if scored else []), *_failures(planned, ended, store)]
+    failures = [
+        *(_failures(scored, ended, store) if scored else []),
+        *_failures(planned, ended, store),
+    ]
     holder = Lease(store, f"study-{study.name}").holder()
     by = f"process {holder['pid']} on {holder['host']}" if holder else None
     copied = look(Members(whole, scored), store)
-    # While a launch runs, MLflow is behind for a moment, and the launch says what it lacks in the end.
+    # While a launch runs, MLflow is behind for a moment, and the launch says what it lacks in the
+    # end.
     offered = () if holder or not copied.of else tuple(copied.lacking(given(study, results)))
     return Status(
-        study.name, found.trials, found.trials_done, found.trials_stopped, found.trials_failed, found.left, found.stages,
-        found.stages_done, by, tuple({one.trial: one for one in failures}.values()), found.screen, found.trials_blocked,
-        found.stages_failed, copied if copied.of else None, offered, found.exact)
+        study.name,
+        found.trials,
+        found.trials_done,
+        found.trials_stopped,
+        found.trials_failed,
+        found.left,
+        found.stages,
+        found.stages_done,
+        by,
+        tuple({one.trial: one for one in failures}.values()),
+        found.screen,
+        found.trials_blocked,
+        found.stages_failed,
+        copied if copied.of else None,
+        offered,
+        found.exact,
+    )
 
 
 def _failures(planned: Plan, ended: Sequence[Mapping[str, Any]], store: Store) -> list[Failure]:
@@ -116,16 +148,30 @@ def _failures(planned: Plan, ended: Sequence[Mapping[str, Any]], store: Store) -
     own = list(Roster(planned).own(ended))
     over = {row["trial"] for row, _ in own if row["status"] != "failed"}
     # A stage that nothing waits for any more is not run again, however it ended.
-    waited_for = _waited_for(planned, over) if any(not points and row["status"] == "failed" for row, points in own) else None
+    waited_for = (
+        _waited_for(planned, over)
+        if any(not points and row["status"] == "failed" for row, points in own)
+        else None
+    )
     found = []
     for row, points in own:
-        if row["status"] != "failed" or (not points and waited_for is not None and row["trial"] not in waited_for):
+        if row["status"] != "failed" or (
+            not points and waited_for is not None and row["trial"] not in waited_for
+        ):
             continue
         config = json.loads(row["config"])
         what = ", ".join(f"{key}={config[key]}" for key in planned.study.factors if key in config)
         log = f"{store.uri}/{row['log']}" if row["log"] else None
-        found.append(Failure(row["trial"], row["kind"], f"{what}, repetition {row['repetition']}".lstrip(", "),
-                             row["attempt"], row["reason"] or "", log))
+        found.append(
+            Failure(
+                row["trial"],
+                row["kind"],
+                f"{what}, repetition {row['repetition']}".lstrip(", "),
+                row["attempt"],
+                row["reason"] or "",
+                log,
+            )
+        )
     return found
 
 
@@ -135,8 +181,14 @@ def _waited_for(planned: Plan, over: set[str]) -> set[str] | None:
         return None
     if planned.adaptive:
         points = [planned.point(sweep, 0, {}) for sweep in planned.sweeps]
-        return set(planned.stages((point, one) for point in points for one in range(planned.study.repetitions)))
-    return set(planned.stages((point, one) for point, one, trial in planned.trials() if trial not in over))
+        return set(
+            planned.stages(
+                (point, one) for point in points for one in range(planned.study.repetitions)
+            )
+        )
+    return set(
+        planned.stages((point, one) for point, one, trial in planned.trials() if trial not in over)
+    )
 
 
 def follow(study: Study, results: str, as_json: bool, every_seconds: float = 2.0) -> None:

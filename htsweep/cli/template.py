@@ -51,7 +51,13 @@ resources: {{cpu: 1, gpu: 0}}
 """
 
 
-def write(file: Path, grid: Mapping[str, str], weights: Sequence[str], repetitions: int, force: bool = False) -> str:
+def write(
+    file: Path,
+    grid: Mapping[str, str],
+    weights: Sequence[str],
+    repetitions: int,
+    force: bool = False,
+) -> str:
     """Writes the study file and returns what to do next.
 
     Raises:
@@ -67,21 +73,38 @@ def write(file: Path, grid: Mapping[str, str], weights: Sequence[str], repetitio
     read(file, text=text)  # a flag's mistake is the flag's: it is said now, and not by the launch
     put(file, text)
     given = Given(str(file))
-    return f"wrote {file}\nTo see what it would run: {given.verb('plan')}\nTo run it: {given.launch()}"
+    return (
+        f"wrote {file}\nTo see what it would run: {given.verb('plan')}\nTo run it: {given.launch()}"
+    )
 
 
 def _text(file: Path, grid: Mapping[str, str], weights: Sequence[str], repetitions: int) -> str:
-    factors = {key: [document.scalar(part.strip()) for part in text.split(",") if part.strip()] for key, text in grid.items()}
+    factors = {
+        key: [document.scalar(part.strip()) for part in text.split(",") if part.strip()]
+        for key, text in grid.items()
+    }
     for weight in weights:
         key, equals, text = weight.partition("=")
         if not equals or not text:
-            raise StudyError(str(file), [Problem(f"--weight {weight}", "a weight is METHOD.PARAMETER=VALUES, such as "
-                                                 "l2sp.backbone=0.01,0.1")])
+            raise StudyError(
+                str(file),
+                [
+                    Problem(
+                        f"--weight {weight}",
+                        "a weight is METHOD.PARAMETER=VALUES, such as l2sp.backbone=0.01,0.1",
+                    )
+                ],
+            )
         factors[key.strip()] = [document.scalar(part.strip()) for part in text.split(",")]
     # The file's name as a study may be called; a line break in it would end the comment.
     name = re.sub(r"[^A-Za-z0-9._ -]", "_", file.stem).lstrip("._ -") or "study"
     return _TEMPLATE.format(
-        title=name, command=" ".join(Given(str(file)).launch().split("\n")), name=document.dump(name), task="holistic_transfer",
+        title=name,
+        command=" ".join(Given(str(file)).launch().split("\n")),
+        name=document.dump(name),
+        task="holistic_transfer",
         repetitions=repetitions,
-        grid="\n".join(f"  {document.dump(key)}: {document.dump(values)}" for key, values in factors.items()),
+        grid="\n".join(
+            f"  {document.dump(key)}: {document.dump(values)}" for key, values in factors.items()
+        ),
     )

@@ -19,22 +19,32 @@ def hush() -> None:
     Errors are shown whoever logs them.
     """
     terminal = sys.stderr
-    # What comes back as text that no encoding holds, such as a file name in no encoding, is shown with escapes.
+    # What comes back as text that no encoding holds, such as a file name in no encoding, is shown
+    # with escapes.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
     def ours(record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.ERROR or sys.stderr is not terminal or record.name.partition(".")[0] in OURS
+        return (
+            record.levelno >= logging.ERROR
+            or sys.stderr is not terminal
+            or record.name.partition(".")[0] in OURS
+        )
 
-    if logging.lastResort is not None:  # what writes the lines of loggers that nobody has configured
+    # What writes the lines of loggers that nobody has configured
+    if logging.lastResort is not None:
         logging.lastResort.addFilter(ours)
     if sys.warnoptions:
         return
     show = warnings.showwarning
 
     def shown(
-        message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
         line: str | None = None,
     ) -> Any:
         if file is not None or sys.stderr is not terminal:

@@ -20,7 +20,9 @@ from htsweep.planning.plan import Plan, Point
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 AHEAD = 10_000
-"""Trials that stand ready, or wait for their stages, at most: stages are found early enough to be made first."""
+"""Trials that stand ready, or wait for their stages, at most: stages are found early enough to be
+made first.
+"""
 STEPS = 20_000
 """Steps of the walk through a plan that one call takes at most: it shall answer within a second."""
 
@@ -87,21 +89,35 @@ class Agenda:
         self._past = past
         self._tries: Counter[str] = Counter()
         self._waiting = Waiting(
-            {trial: one.artifact for trial, one in past.items() if one.kind == "stage" and one.status == "done"})
+            {
+                trial: one.artifact
+                for trial, one in past.items()
+                if one.kind == "stage" and one.status == "done"
+            }
+        )
         wall_hours = plan.study.budget.wall_hours
         self.deadline = None if wall_hours is None else time.time() + wall_hours * 3600
         """When, in unix seconds, nothing more may start."""
         self._gpu_hours = gpu_hours
         self._counted = 0
-        self._proposals = Proposals(plan, [one.point for one in past.values() if one.point]) if plan.adaptive else None
-        self._sources: deque[Iterator[tuple[Point | None, int]]] = deque([] if plan.adaptive else [self._walk()])
-        """What is still to be taken in: (point, repetition); None for a point that means the same as one before."""
+        self._proposals = (
+            Proposals(plan, [one.point for one in past.values() if one.point])
+            if plan.adaptive
+            else None
+        )
+        self._sources: deque[Iterator[tuple[Point | None, int]]] = deque(
+            [] if plan.adaptive else [self._walk()]
+        )
+        """What is still to be taken in: (point, repetition); None for a point that means the same
+        as one before.
+        """
         if self._proposals:
             for point in self._proposals.points:
                 self._open(point)
         self._take_in()
 
-    # -- what an executor calls ------------------------------------------------------------------------------------------
+    # -- what an executor calls
+    # ------------------------------------------------------------------------------------------
 
     def next(self) -> Job | None:
         """The next job, or None where nothing can start now."""
@@ -145,7 +161,9 @@ class Agenda:
         elif job.kind == "stage":
             self._waiting.made(job.trial, outcome.artifact)
         elif self._proposals:
-            self._proposals.tell(job.point, job.repetition, None if outcome.status == "failed" else outcome.values)
+            self._proposals.tell(
+                job.point, job.repetition, None if outcome.status == "failed" else outcome.values
+            )
 
     def withdraw(self, job: Job) -> None:
         """Takes a job back that was handed out but did not run."""
@@ -187,7 +205,8 @@ class Agenda:
         """Trials of the study that have no result yet, failed ones not counted; at most so many until `exact`."""
         return max(0, self.total - self.over - self.done["trial failed"] - len(self.blocked))
 
-    # -- inside ----------------------------------------------------------------------------------------------------------
+    # -- inside
+    # ----------------------------------------------------------------------------------------------------------
 
     def _walk(self) -> Iterator[tuple[Point | None, int]]:
         """The plan's trials in its order; after the first repetition it is known how many they are."""
@@ -200,7 +219,8 @@ class Agenda:
 
     def _take_in(self) -> None:
         """Takes in the trials that come next, until `AHEAD` are at hand, or for so many steps as can be waited for."""
-        # In a list each step is short. Of what must be made first, a few are enough as long as there is work.
+        # In a list each step is short. Of what must be made first, a few are enough as long as
+        # there is work.
         steps = 0
         while self._sources and len(self._waiting.trials) + self._waiting.count < AHEAD:
             if not self.plan.exact and steps >= (STEPS // 40 if self._waiting.trials else STEPS):
@@ -251,7 +271,11 @@ class Agenda:
     def _again(self, job: Job, outcome: Outcome) -> bool:
         retry = self.plan.study.retry
         kind = (outcome.reason or "").partition(":")[0]
-        return self.closed is None and kind in retry.reasons and self._tries[job.trial] < retry.attempts
+        return (
+            self.closed is None
+            and kind in retry.reasons
+            and self._tries[job.trial] < retry.attempts
+        )
 
     def _check_budget(self) -> None:
         budget = self.plan.study.budget
@@ -262,10 +286,13 @@ class Agenda:
         if budget.gpu_hours is not None and self._gpu_hours >= budget.gpu_hours:
             self.close(f"budget of {budget.gpu_hours:g} GPU hours")
 
-    # -- adaptive samplers -----------------------------------------------------------------------------------------------
+    # -- adaptive samplers
+    # -----------------------------------------------------------------------------------------------
 
     def _open(self, point: Point) -> None:
-        self._sources.append((point, repetition) for repetition in range(self.plan.study.repetitions))
+        self._sources.append(
+            (point, repetition) for repetition in range(self.plan.study.repetitions)
+        )
 
     def _propose(self) -> None:
         """Opens the points that come next, until one can run.

@@ -1,7 +1,8 @@
 """The seam between what is to be run and where: an executor places jobs, and `work` feeds it from an agenda.
 
-An executor knows nothing of studies, ledgers or retries. It is given `Work`, one trial each, and tells by events what
-becomes of it; the worker that runs a trial writes its record to the ledger before the executor says that it ended.
+An executor knows nothing of studies, ledgers or retries. It is given `Work`, one trial each, and
+tells by events what becomes of it; the worker that runs a trial writes its record to the ledger
+before the executor says that it ended.
 """
 
 from __future__ import annotations
@@ -151,7 +152,9 @@ class _Loop:
         over = time.monotonic() + STOP_SECONDS
         while self._given and time.monotonic() < over:
             for event in self._executor.events(POLL_SECONDS):
-                self._take(Returned(event.trial, again=False) if isinstance(event, Returned) else event)
+                self._take(
+                    Returned(event.trial, again=False) if isinstance(event, Returned) else event
+                )
         for trial in list(self._given):
             self._take(Returned(trial, again=False))
 
@@ -162,8 +165,13 @@ class _Loop:
             if job is None:
                 return
             self._began[job.trial] = time.time()
-            self._given[job.trial] = Work(job, self._terms, self._agenda.artifacts(job), self._agenda.attempt(job),
-                                          self._agenda.deadline)
+            self._given[job.trial] = Work(
+                job,
+                self._terms,
+                self._agenda.artifacts(job),
+                self._agenda.attempt(job),
+                self._agenda.deadline,
+            )
             self._executor.submit(self._given[job.trial])
 
     def _take(self, event: Event) -> None:

@@ -51,11 +51,16 @@ class Inline:
         for change in isolation.take_lasting():
             if change not in self._warned:
                 self._warned.add(change)
-                yield Notice(f"trial {work.job.trial} changed this process for good ({change}); trials that run after it here "
-                             "may be affected. `--on ray` gives each of them a fresh process")
+                yield Notice(
+                    f"trial {work.job.trial} changed this process for good ({change}); trials that "
+                    "run after it here "
+                    "may be affected. `--on ray` gives each of them a fresh process"
+                )
         yield Ended(work.job.trial, outcome)
 
     def stop(self) -> None:
         """Gives back the work that waits, and what ran when the interrupt came."""
-        self._given_back = [name for name in (self._running, self._work and self._work.job.trial) if name]
+        self._given_back = [
+            name for name in (self._running, self._work and self._work.job.trial) if name
+        ]
         self._running = self._work = None

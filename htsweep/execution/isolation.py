@@ -1,10 +1,12 @@
 """A process that runs one trial after another, each as if it were the first.
 
-What a trial changes for the whole process is put back after it. What cannot be put back (a thread that still runs, a function of
-the standard library that was replaced and may have been imported under another name since, a lowered limit) is told by
-`take_lasting`: whoever owns the process then ends it, so that the next trial starts in a fresh one.
+What a trial changes for the whole process is put back after it. What cannot be put back (a thread
+that still runs, a function of the standard library that was replaced and may have been imported
+under another name since, a lowered limit) is told by `take_lasting`: whoever owns the process then
+ends it, so that the next trial starts in a fresh one.
 
-Not noticed: what a trial changes inside an object that outlives it, such as an entry added to a module's dictionary.
+Not noticed: what a trial changes inside an object that outlives it, such as an entry added to a
+module's dictionary.
 """
 
 from __future__ import annotations
@@ -87,12 +89,14 @@ def _reset(seed: int, threads: int, device: str) -> None:
     random.seed(seed)
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(seed)
-    # The orchestrator does not know torch; the tasks do, and only where one of them has loaded it there is a state.
+    # The orchestrator does not know torch; the tasks do, and only where one of them has loaded it
+    # there is a state.
     if "torch" in sys.modules:
         importlib.import_module("tasks.process").reset(seed, threads, device)
 
 
-# -- values that belong to the process -------------------------------------------------------------------------------------
+# -- values that belong to the process
+# -------------------------------------------------------------------------------------
 
 
 @final
@@ -105,7 +109,9 @@ class _Part:
     write: Callable[[Any], object] | None = None
     """Puts a value back; None: that cannot be done."""
     lasts: bool = False
-    """Whether a change counts as lasting although the value is put back: threads may have taken it over."""
+    """Whether a change counts as lasting although the value is put back: threads may have taken it
+    over.
+    """
 
     def put_back(self, value: Any) -> list[str]:
         """What lasts of a change since `value` was read: nothing where it was put back."""
@@ -160,7 +166,13 @@ def _write_handlers(value: dict[int, Any]) -> None:
 
 def _read_logging() -> tuple[Any, ...]:
     root = logging.getLogger()
-    return list(root.handlers), list(root.filters), root.level, logging.root.manager.disable, logging.getLoggerClass()
+    return (
+        list(root.handlers),
+        list(root.filters),
+        root.level,
+        logging.root.manager.disable,
+        logging.getLoggerClass(),
+    )
 
 
 def _write_logging(value: tuple[Any, ...]) -> None:
@@ -208,15 +220,30 @@ def _read_blocked() -> set[int]:
 
 
 _PARTS: tuple[_Part, ...] = (
-    _Part("signals that are blocked", _read_blocked, lambda value: signal.pthread_sigmask(signal.SIG_SETMASK, value), lasts=True),
+    _Part(
+        "signals that are blocked",
+        _read_blocked,
+        lambda value: signal.pthread_sigmask(signal.SIG_SETMASK, value),
+        lasts=True,
+    ),
     _Part("working folder", os.getcwd, os.chdir),
     _Part("environment", lambda: dict(os.environ), _write_environment),
-    _Part("arguments", lambda: list(sys.argv), lambda value: sys.argv.__setitem__(slice(None), value)),
-    _Part("search path of modules", lambda: list(sys.path), lambda value: sys.path.__setitem__(slice(None), value)),
+    _Part(
+        "arguments", lambda: list(sys.argv), lambda value: sys.argv.__setitem__(slice(None), value)
+    ),
+    _Part(
+        "search path of modules",
+        lambda: list(sys.path),
+        lambda value: sys.path.__setitem__(slice(None), value),
+    ),
     _Part("mask of new files' rights", _read_umask, os.umask),
     _Part("resource limits", _read_limits, _write_limits),
     _Part("scheduling priority", lambda: os.nice(0)),
-    _Part("locale", lambda: locale.setlocale(locale.LC_ALL), lambda value: locale.setlocale(locale.LC_ALL, value)),
+    _Part(
+        "locale",
+        lambda: locale.setlocale(locale.LC_ALL),
+        lambda value: locale.setlocale(locale.LC_ALL, value),
+    ),
     _Part("recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
     _Part("switch interval", sys.getswitchinterval, sys.setswitchinterval),
     _Part("garbage collection", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
@@ -227,10 +254,17 @@ _PARTS: tuple[_Part, ...] = (
     _Part("standard streams", _read_streams, _write_streams),
 )
 if hasattr(os, "sched_setaffinity"):
-    _PARTS += (_Part("CPU affinity", lambda: os.sched_getaffinity(0), lambda value: os.sched_setaffinity(0, value)),)
+    _PARTS += (
+        _Part(
+            "CPU affinity",
+            lambda: os.sched_getaffinity(0),
+            lambda value: os.sched_setaffinity(0, value),
+        ),
+    )
 
 
-# -- threads, processes, files -----------------------------------------------------------------------------------------------
+# -- threads, processes, files
+# -----------------------------------------------------------------------------------------------
 
 
 def _left_threads(before: set[threading.Thread]) -> list[str]:
@@ -269,13 +303,18 @@ def _open_files() -> tuple[list[tuple[int, int] | None], int]:
 def _changed_files(before: tuple[list[tuple[int, int] | None], int]) -> list[str]:
     now, count = _open_files()
     names = ("standard input", "standard output", "standard error")
-    changes = [f"{name} was closed or replaced" for name, old, new in zip(names, before[0], now, strict=True) if old != new]
+    changes = [
+        f"{name} was closed or replaced"
+        for name, old, new in zip(names, before[0], now, strict=True)
+        if old != new
+    ]
     if count - before[1] > LEAKED_FILES:
         changes.append(f"{count - before[1]} files were left open")
     return changes
 
 
-# -- modules -----------------------------------------------------------------------------------------------------------------
+# -- modules
+# -----------------------------------------------------------------------------------------------------------------
 
 _STANDARD = frozenset(sys.stdlib_module_names) | {"builtins"}
 _INSTALLED = tuple({*site.getsitepackages(), site.getusersitepackages()})
@@ -300,7 +339,9 @@ class _Modules:
                 self._values[module] = dict(vars(module))
 
     def _keep(self, name: str, holder: Any) -> dict[str, Any]:
-        functions = {key: value for key, value in vars(holder).items() if isinstance(value, _CALLABLE)}
+        functions = {
+            key: value for key, value in vars(holder).items() if isinstance(value, _CALLABLE)
+        }
         self._functions[name] = holder, functions
         return functions
 
@@ -319,7 +360,9 @@ class _Modules:
 
     def _is_own(self, module: types.ModuleType) -> bool:
         file = getattr(module, "__file__", None)
-        return isinstance(file, str) and file.startswith(self._own) and not file.startswith(_INSTALLED)
+        return (
+            isinstance(file, str) and file.startswith(self._own) and not file.startswith(_INSTALLED)
+        )
 
     def _put_back(self, module: types.ModuleType, values: dict[str, Any]) -> None:
         for name, value in list(vars(module).items()):

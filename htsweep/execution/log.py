@@ -19,8 +19,9 @@ _log = logging.getLogger(__name__)
 class Log(io.TextIOBase):
     """A text stream whose file comes to be with the first word; most trials say nothing.
 
-    On a local disk each line is there at once, also when the process is killed; elsewhere it is put at the end. A log that
-    cannot be kept is no reason for a trial to fail: its numbers are what counts.
+    On a local disk each line is there at once, also when the process is killed; elsewhere it is put
+    at the end. A log that cannot be kept is no reason for a trial to fail: its numbers are what
+    counts.
     """
 
     encoding: str = "utf-8"
@@ -51,7 +52,9 @@ class Log(io.TextIOBase):
 
     def stacks(self) -> str:
         """Where each thread of the process is now: what a trial that hangs is doing."""
-        text = "\n".join("".join(traceback.format_stack(frame)) for frame in sys._current_frames().values())
+        text = "\n".join(
+            "".join(traceback.format_stack(frame)) for frame in sys._current_frames().values()
+        )
         self.write(text)
         return text
 
@@ -77,7 +80,9 @@ class Log(io.TextIOBase):
             else:
                 path = Path(folder, self.name)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = path.open("a", buffering=1, encoding="utf-8", errors="backslashreplace")
+                self._file = path.open(
+                    "a", buffering=1, encoding="utf-8", errors="backslashreplace"
+                )
         return self._file
 
     def _lose(self, error: Exception) -> None:

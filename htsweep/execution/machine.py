@@ -29,12 +29,16 @@ def _quota() -> float:
             quota, period = (folder / "cpu.max").read_text().split()
             quotas.append(float(quota) / float(period) if quota != "max" else math.inf)
         with contextlib.suppress(OSError, ValueError):  # version 1: a quota of -1 is none
-            quota, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+            quota, period = (
+                (folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period")
+            )
             quotas.append(float(quota) / float(period) if float(quota) > 0 else math.inf)
     return min(quotas)
 
 
-def _control_groups(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> list[Path]:
+def _control_groups(
+    root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
+) -> list[Path]:
     """The folders of this process's control groups, and of those that these are in."""
     folders = [root, root / "cpu", root / "cpu,cpuacct"]
     with contextlib.suppress(OSError):
@@ -88,12 +92,26 @@ def commit(folder: Path) -> tuple[str | None, bool | None]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
     def git(*words: str) -> str | None:
-        # A repository of another user's (a mounted folder in a container) is read all the same: git refuses for fear of what
-        # its settings may run, which are switched off here.
-        safe = ("-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
+        # A repository of another user's (a mounted folder in a container) is read all the same: git
+        # refuses for fear of what its settings may run, which are switched off here.
+        safe = (
+            "-c",
+            "safe.directory=*",
+            "-c",
+            "core.fsmonitor=false",
+            "-c",
+            f"core.hooksPath={os.devnull}",
+        )
         try:
-            done = subprocess.run(["git", *safe, "-C", str(folder), *words], capture_output=True, text=True, check=False,
-                                  errors="replace", env=environment, timeout=GIT_SECONDS)
+            done = subprocess.run(
+                ["git", *safe, "-C", str(folder), *words],
+                capture_output=True,
+                text=True,
+                check=False,
+                errors="replace",
+                env=environment,
+                timeout=GIT_SECONDS,
+            )
         except (OSError, subprocess.TimeoutExpired):
             return None
         return done.stdout.strip() if done.returncode == 0 else None

@@ -55,13 +55,19 @@ class Measured:
             msg = f"a task yields mappings with a 'step', but this one yielded {shown(yielded)}"
             raise TypeError(msg)
         step = _step(yielded["step"])
-        values = {self._name(name): self._value(name, value) for name, value in yielded.items()
-                  if name != "step" and value is not None}
+        values = {
+            self._name(name): self._value(name, value)
+            for name, value in yielded.items()
+            if name != "step" and value is not None
+        }
         row = self._row(step)
         for name, value in values.items():
             if name in self._given and not _same(row[name], value):
-                msg = (f"{shown(name)} was measured twice at step {step}, as {shown(row[name], 40)} and as {shown(value, 40)}; "
-                       "a step has one value of each name")
+                msg = (
+                    f"{shown(name)} was measured twice at step {step}, as {shown(row[name], 40)} "
+                    f"and as {shown(value, 40)}; "
+                    "a step has one value of each name"
+                )
                 raise ValueError(msg)
         row.update(values)
         self._given.update(values)
@@ -69,7 +75,8 @@ class Measured:
 
     def _row(self, step: int) -> dict[str, Any]:
         if not self._begun:
-            # A trial that goes on may come by the steps after its last state again; what it measures now is what counts.
+            # A trial that goes on may come by the steps after its last state again; what it
+            # measures now is what counts.
             self._begun = True
             while self.rows and self.rows[-1]["step"] > step:
                 self.rows.pop()
@@ -91,8 +98,11 @@ class Measured:
             return name
         low = name.lower()
         if low in self._settings:
-            msg = (f"the measurement {shown(name)} has the name of the setting '{self._settings[low]}', which has a column "
-                   f"of its own where a study varies it; give it another, such as 'train/{name}'")
+            msg = (
+                f"the measurement {shown(name)} has the name of the setting "
+                f"'{self._settings[low]}', which has a column "
+                f"of its own where a study varies it; give it another, such as 'train/{name}'"
+            )
             raise ValueError(msg)
         if self._spelt.setdefault(low, name) != name:
             msg = f"the measurements {shown(self._spelt[low])} and {shown(name)} differ in capitals alone, which SQL does not see"
@@ -126,13 +136,19 @@ def undefined(row: Mapping[str, Any]) -> list[str]:
 
 def last_values(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """The last value of each number, and the last step."""
-    return {name: value for row in rows for name, value in row.items() if isinstance(value, int | float)}
+    return {
+        name: value for row in rows for name, value in row.items() if isinstance(value, int | float)
+    }
 
 
 def _number(value: Any) -> float:
     # float() would also read text, and drop what is imaginary, or all but one dimension.
     kind = getattr(getattr(value, "dtype", None), "kind", "")
-    if isinstance(value, str | bytes | bytearray) or getattr(value, "ndim", None) or kind in ("c", "S", "U", "M", "m"):
+    if (
+        isinstance(value, str | bytes | bytearray)
+        or getattr(value, "ndim", None)
+        or kind in ("c", "S", "U", "M", "m")
+    ):
         raise TypeError
     if isinstance(value, Complex) and not isinstance(value, Real):
         raise TypeError
@@ -141,7 +157,10 @@ def _number(value: Any) -> float:
 
 def _step(value: Any) -> int:
     step = None
-    if not isinstance(value, bool | str | bytes | bytearray) and getattr(getattr(value, "dtype", None), "kind", "") != "b":
+    if (
+        not isinstance(value, bool | str | bytes | bytearray)
+        and getattr(getattr(value, "dtype", None), "kind", "") != "b"
+    ):
         try:
             step = operator.index(value)
         except Exception:

@@ -10,7 +10,9 @@ from htsweep.planning.plan import Plan, Point, Sweep
 from htsweep.planning.search import propose
 
 Told = dict[int, tuple[float, ...] | None]
-"""Repetition -> the objectives that a point's trial measured last; None: it failed, or did not measure them."""
+"""Repetition -> the objectives that a point's trial measured last; None: it failed, or did not
+measure them.
+"""
 
 
 @final
@@ -54,7 +56,11 @@ class Proposals:
         told = self._told.setdefault(point, {})
         more = repetition not in told
         known = values is not None and all(metric in values for metric in self._metrics)
-        told[repetition] = tuple(values[metric] for metric in self._metrics) if known and values is not None else None
+        told[repetition] = (
+            tuple(values[metric] for metric in self._metrics)
+            if known and values is not None
+            else None
+        )
         if more and self._whole(point):
             for search in self._of.get(point, ()):
                 search.pending -= 1
@@ -62,10 +68,12 @@ class Proposals:
     def next(self, idle: bool) -> Iterator[Point]:
         """The next point of each search, of the one that has the fewest open points first.
 
-        A search is not asked for more points at once than a quarter of its size, since what it proposes without results is
-        a guess; unless a slot is `idle`.
+        A search is not asked for more points at once than a quarter of its size, since what it
+        proposes without results is a guess; unless a slot is `idle`.
         """
-        for search in sorted((one for one in self._searches.values() if one.open), key=attrgetter("pending")):
+        for search in sorted(
+            (one for one in self._searches.values() if one.open), key=attrgetter("pending")
+        ):
             if idle or search.pending < max(1, search.size // 4):
                 point = search.propose([(one.parameters, self._mean(one)) for one in search.points])
                 if point is not None:
@@ -107,11 +115,19 @@ class _Search:
         """Whether there is another point to propose."""
         return not self._exhausted and len(self.points) < self.size
 
-    def propose(self, history: list[tuple[Mapping[str, object], tuple[float, ...] | None]]) -> Point | None:
+    def propose(
+        self, history: list[tuple[Mapping[str, object], tuple[float, ...] | None]]
+    ) -> Point | None:
         """The next point, told the mean of each earlier one over its repetitions."""
         index = max((point.index for point in self.points), default=-1) + 1
-        parameters = propose(self.sweep.space, self._plan.sampler, self._plan.study.directions, history, index,
-                             seed_name=self.sweep.id)
+        parameters = propose(
+            self.sweep.space,
+            self._plan.sampler,
+            self._plan.study.directions,
+            history,
+            index,
+            seed_name=self.sweep.id,
+        )
         if parameters is None:
             self._exhausted = True
             return None

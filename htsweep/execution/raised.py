@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from htsweep.ledger.names import plain
 
 LONGEST_REASON, LONGEST_ACCOUNT, LONGEST_TEXT = 300, 100_000, 20_000
-"""Characters of what is kept of an exception: of its one line, of its traceback, of any text in that."""
+"""Characters of what is kept of an exception: of its one line, of its traceback, of any text in
+that.
+"""
 _LONGEST_CHAIN = 50
 
 
@@ -26,7 +28,11 @@ def cut(text: str) -> str:
     """The text, without its middle where it is too long to keep."""
     half = LONGEST_ACCOUNT // 2
     left_out = len(text) - 2 * half
-    return text if left_out <= 0 else f"{text[:half]}\n... {left_out} characters are left out ...\n{text[-half:]}"
+    return (
+        text
+        if left_out <= 0
+        else f"{text[:half]}\n... {left_out} characters are left out ...\n{text[-half:]}"
+    )
 
 
 def _traceback(raised: BaseException, reason: str) -> str:

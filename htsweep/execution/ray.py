@@ -1,7 +1,7 @@
 """Runs trials on Ray: on a local one of its own, or on a cluster. The launch's side; Ray itself is in htsweep/execution/tune.py.
 
-The process that uses Ray is a child of the launch. Where it is lost, with Ray's control store say, the launch says so, starts
-another, and submits again what had not ended.
+The process that uses Ray is a child of the launch. Where it is lost, with Ray's control store say,
+the launch says so, starts another, and submits again what had not ended.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ SILENT_SECONDS = 300.0
 START_SECONDS = 60.0
 """After so long without Ray the user is told what is waited for; and again after each such time."""
 ORPHAN_SECONDS = 5.0
-"""Workers outlive a Ray that is lost for a moment, and what they end counts: it is not to be run again."""
+"""Workers outlive a Ray that is lost for a moment, and what they end counts: it is not to be run
+again.
+"""
 LOSSES = 3
 """So often in a row, without a trial that ends in between, Ray is started anew."""
 AHEAD = 200
@@ -44,10 +46,12 @@ AHEAD = 200
 SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 """The longest path under Ray's folder to which it binds a socket."""
 PROGRAM = "import sys; from htsweep.execution.tune import main; sys.exit(main())"
-"""Not by `-m`: Ray finds what it sends to its workers by the name of the module, which would be __main__."""
+"""Not by `-m`: Ray finds what it sends to its workers by the name of the module, which would be
+__main__.
+"""
 _QUIET = {
-    # A local worker has the launch's interpreter, files and packages. Under `uv run`, Ray would pack the working folder and
-    # start each worker by `uv run` in a copy of it.
+    # A local worker has the launch's interpreter, files and packages. Under `uv run`, Ray would
+    # pack the working folder and start each worker by `uv run` in a copy of it.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -75,7 +79,8 @@ class Ray:
         Args:
             cpu: cores of a trial.
             gpu: GPUs of a trial, or a fraction of one.
-            address: of a cluster, as `ray.init` takes it; None: a local Ray of its own, gone with this executor.
+            address: of a cluster, as `ray.init` takes it; None: a local Ray of its own, gone with
+                this executor.
         """
         self._resources = {"cpu": cpu, "gpu": gpu}
         self._address = address
@@ -91,7 +96,12 @@ class Ray:
         self._driver = _Driver(self._resources, self._address)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._driver is None:
             return
         if self._running or self._waiting:  # an error of the launch's own
@@ -107,7 +117,8 @@ class Ray:
         """How many more jobs may wait inside Ray, so that no slot is left idle and an autoscaler sees what is to come."""
         if self._slots is None or self._stopped:
             return 0
-        # What was submitted cannot be taken back, so that a budget of GPU hours, which only results use up, allows one.
+        # What was submitted cannot be taken back, so that a budget of GPU hours, which only results
+        # use up, allows one.
         ahead = 1 if agenda.plan.study.budget.gpu_hours is not None else max(2 * self._slots, AHEAD)
         return ahead - len(self._waiting)
 
@@ -161,7 +172,11 @@ class Ray:
                 self._losses = 0
                 yield Ended(trial, Outcome(**message["outcome"]))
             else:
-                yield Died(trial, message["why"]) if kind == "died" else Returned(trial, message["again"])
+                yield (
+                    Died(trial, message["why"])
+                    if kind == "died"
+                    else Returned(trial, message["again"])
+                )
         elif kind == "notice":
             yield Notice(message["text"])
         elif kind == "refused":
@@ -179,11 +194,17 @@ class Ray:
         self._losses += 1
         where = "the local Ray" if self._address is None else f"the Ray cluster at {self._address}"
         if self._losses > LOSSES:
-            msg = (f"{where} was lost {self._losses} times in a row: {why}. Nothing that has ended is lost, and the next launch "
-                   f"goes on from here; logs: {self._driver.logs}")
+            msg = (
+                f"{where} was lost {self._losses} times in a row: {why}. Nothing that has ended is "
+                "lost, and the next launch "
+                f"goes on from here; logs: {self._driver.logs}"
+            )
             raise ExecutorLost(msg)
-        yield Notice(f"{where} was lost: {why}. Starting {'another' if self._address is None else 'over'}; what has ended "
-                     f"counts, and {len(unfinished)} trials are submitted again")
+        yield Notice(
+            f"{where} was lost: {why}. Starting {'another' if self._address is None else 'over'}; "
+            "what has ended "
+            f"counts, and {len(unfinished)} trials are submitted again"
+        )
         self._driver.close()
         time.sleep(ORPHAN_SECONDS)
         self._slots = None
@@ -211,8 +232,15 @@ class _Driver:
         words = [sys.executable, "-c", PROGRAM, str(commands), str(events)]
         with self._log.open("wb") as log:
             # A session of its own: Ctrl-C is for the launch, which then has Ray end its trials.
-            self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                                             pass_fds=(commands, events), env=self._environment(resources, address))
+            self._process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=(commands, events),
+                env=self._environment(resources, address),
+            )
         os.close(commands)
         os.close(events)
 
@@ -270,8 +298,11 @@ class _Driver:
         now = time.monotonic()
         if not self._ray_logs and now - self._noticed > START_SECONDS:
             self._noticed = now
-            yield {"event": "notice", "text": f"Ray has not started after {now - self._spoke:.0f} s; its logs are below "
-                   f"{self._scratch.path}, and {self._log} has what it printed"}
+            yield {
+                "event": "notice",
+                "text": f"Ray has not started after {now - self._spoke:.0f} s; its logs are below "
+                f"{self._scratch.path}, and {self._log} has what it printed",
+            }
         if now - self._spoke > SILENT_SECONDS:
             self.lost = f"its process has not answered for {SILENT_SECONDS:g} s"
 
@@ -279,17 +310,36 @@ class _Driver:
         """Why the process ended, as far as it is known."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(10)
-        lines = [line.strip() for line in self._log.read_text(errors="replace").splitlines() if line.strip()]
+        lines = [
+            line.strip()
+            for line in self._log.read_text(errors="replace").splitlines()
+            if line.strip()
+        ]
         said = f": {lines[-1][:300]}" if lines else ""
         return f"its process ended with code {self._process.poll()}{said}"
 
     def _environment(self, resources: Mapping[str, float], address: str | None) -> dict[str, str]:
         folder = self._scratch.path
         (folder / "tune").mkdir()
-        options = {**resources, "address": address, "cores": cores(), "gpus": gpus(), "folder": str(folder),
-                   "storage": str(folder / "tune")}
-        quiet = {name: value for name, value in _QUIET.items() if address is None or name not in os.environ}
-        return {**environment(), **quiet, **({} if address else _token(folder)), "HTSWEEP_RAY": json.dumps(options)}
+        options = {
+            **resources,
+            "address": address,
+            "cores": cores(),
+            "gpus": gpus(),
+            "folder": str(folder),
+            "storage": str(folder / "tune"),
+        }
+        quiet = {
+            name: value
+            for name, value in _QUIET.items()
+            if address is None or name not in os.environ
+        }
+        return {
+            **environment(),
+            **quiet,
+            **({} if address else _token(folder)),
+            "HTSWEEP_RAY": json.dumps(options),
+        }
 
 
 def _token(folder: Path) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Folders for what lives no longer than the process that made it; what a killed process left behind is removed later.
 
-A folder is held by a lock on a file in it, which the operating system releases when the process ends, however it ends. So the
-next launch can tell what is in use from what is not, also where process ids mean different things (containers that share
-a `/tmp`).
+A folder is held by a lock on a file in it, which the operating system releases when the process
+ends, however it ends. So the next launch can tell what is in use from what is not, also where
+process ids mean different things (containers that share a `/tmp`).
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def temporary() -> Path:
     try:
         return Path(tempfile.gettempdir())
     except FileNotFoundError as error:
-        msg = f"no folder for temporary files can be written to ({error}); set TMPDIR to one that can"
+        msg = (
+            f"no folder for temporary files can be written to ({error}); set TMPDIR to one that can"
+        )
         raise ResourceError(msg) from None
 
 
@@ -63,21 +65,36 @@ def with_room_for(socket: str) -> Path:
     Raises:
         ResourceError: none can be written to and is short enough.
     """
-    folders = [temporary(), Path("/tmp"), Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp"), Path("/dev/shm")]
+    folders = [
+        temporary(),
+        Path("/tmp"),
+        Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp"),
+        Path("/dev/shm"),
+    ]
     # What mkdtemp appends, and the slashes between.
     needed = len(f"/{PREFIX}12345678/{socket}")
     for folder in folders:
-        if len(os.fsencode(folder)) + needed <= LONGEST_SOCKET and os.access(folder, os.W_OK | os.X_OK):
+        if len(os.fsencode(folder)) + needed <= LONGEST_SOCKET and os.access(
+            folder, os.W_OK | os.X_OK
+        ):
             return folder
     tried = ", ".join(dict.fromkeys(map(str, folders)))
-    msg = (f"Ray needs a folder for its sockets whose path has at most {LONGEST_SOCKET - needed} bytes, but none of {tried} is "
-           "short enough and can be written to; set TMPDIR to such a folder")
+    msg = (
+        f"Ray needs a folder for its sockets whose path has at most {LONGEST_SOCKET - needed} "
+        f"bytes, but none of {tried} is "
+        "short enough and can be written to; set TMPDIR to such a folder"
+    )
     raise ResourceError(msg)
 
 
 def remove_abandoned() -> list[Path]:
     """The folders that processes which have ended left behind, now removed."""
-    bases = {temporary(), Path("/tmp"), Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp"), Path("/dev/shm")}
+    bases = {
+        temporary(),
+        Path("/tmp"),
+        Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp"),
+        Path("/dev/shm"),
+    }
     removed = []
     for lock in _locks(bases):
         try:
@@ -98,7 +115,9 @@ def _locks(bases: Iterable[Path]) -> list[Path]:
     locks: list[Path] = []
     for base in bases:
         try:
-            locks += [folder / LOCK for folder in base.glob(f"{PREFIX}*") if (folder / LOCK).exists()]
+            locks += [
+                folder / LOCK for folder in base.glob(f"{PREFIX}*") if (folder / LOCK).exists()
+            ]
         except OSError:  # a folder of another user's, or one that vanished
             continue
     return sorted(locks)
@@ -111,12 +130,17 @@ def _held(base: Path) -> tuple[Path, int]:
             path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
             descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # another launch took it for abandoned before it was locked, and is removing it
+        except (
+            BlockingIOError
+        ):  # another launch took it for abandoned before it was locked, and is removing it
             os.close(descriptor)
             continue
         except OSError as error:
-            msg = (f"{base} cannot hold a temporary folder: {error.strerror}; free space there, or set TMPDIR to a folder that "
-                   "can be written to")
+            msg = (
+                f"{base} cannot hold a temporary folder: {error.strerror}; free space there, or "
+                "set TMPDIR to a folder that "
+                "can be written to"
+            )
             raise ResourceError(msg) from None
         if (path / LOCK).exists():
             return path, descriptor

@@ -44,7 +44,9 @@ class Terms:
     paths: tuple[str, ...] = ()
     """Where a user's own modules are looked for, beside where Python looks anyway."""
     folder: str = ""
-    """The working folder of the launch: relative paths mean the same in every trial, if its node has the folder."""
+    """The working folder of the launch: relative paths mean the same in every trial, if its node
+    has the folder.
+    """
     version: str = ""
     commit: str | None = None
     dirty: bool | None = None
@@ -90,7 +92,9 @@ class Diverged(Exception):
     """The trial measured a NaN."""
 
 
-def run(job: Job, terms: Terms, artifacts: Mapping[str, Mapping[str, str]], attempt: int) -> Outcome:
+def run(
+    job: Job, terms: Terms, artifacts: Mapping[str, Mapping[str, str]], attempt: int
+) -> Outcome:
     """Trains the job's trial, writes its record, and returns how it ended; raises nothing that the trial raises.
 
     Raises:
@@ -104,29 +108,48 @@ def run(job: Job, terms: Terms, artifacts: Mapping[str, Mapping[str, str]], atte
     measured = Measured(job.config)
     threads = max(1, int(terms.cpu))
     device = "cuda:0" if terms.gpu > 0 else "cpu"
-    space = Workspace(job, store, artifacts, lambda: measured.rows, device=device, threads=threads,
-                      save_seconds=terms.save_seconds)
+    space = Workspace(
+        job,
+        store,
+        artifacts,
+        lambda: measured.rows,
+        device=device,
+        threads=threads,
+        save_seconds=terms.save_seconds,
+    )
     log = Log(store, f"logs/{job.trial}-{attempt}.txt")
     started = time.time()
     artifact: dict[str, str] = {}
 
     def ended(end: End) -> Outcome:
-        return _record(job, terms, store, measured.rows, end, started, attempt, artifact, log, device)
+        return _record(
+            job, terms, store, measured.rows, end, started, attempt, artifact, log, device
+        )
 
     def overdue() -> None:
         try:
-            ended(End("failed", f"time_limit: ran longer than {terms.time_limit:g} s and did not answer", log.stacks()))
+            ended(
+                End(
+                    "failed",
+                    f"time_limit: ran longer than {terms.time_limit:g} s and did not answer",
+                    log.stacks(),
+                )
+            )
             log.end()
         finally:
             os._exit(17)
 
     lasting: list[str] = []
-    # Here, so that what a trial changes in the module of its task is seen against the module as it was imported.
+    # Here, so that what a trial changes in the module of its task is seen against the module as it
+    # was imported.
     with suppress(Exception):
         task.find(job.task)
     try:
-        with redirect_stdout(log), redirect_stderr(log), \
-                fresh(seed_for(job.repetition, "process"), threads, device, terms.paths) as lasting:
+        with (
+            redirect_stdout(log),
+            redirect_stderr(log),
+            fresh(seed_for(job.repetition, "process"), threads, device, terms.paths) as lasting,
+        ):
             end = _end(job, terms, store, space, measured, artifact, overdue)
     except Exception as raised:  # what the trial has changed could not be put back
         end = failure(raised)
@@ -147,7 +170,12 @@ def run(job: Job, terms: Terms, artifacts: Mapping[str, Mapping[str, str]], atte
 
 
 def _end(
-    job: Job, terms: Terms, store: Store, space: Workspace, measured: Measured, artifact: dict[str, str],
+    job: Job,
+    terms: Terms,
+    store: Store,
+    space: Workspace,
+    measured: Measured,
+    artifact: dict[str, str],
     overdue: Callable[[], None],
 ) -> End:
     """Runs the trial, and says how it ended, whatever it raises; fills `artifact`."""
@@ -183,7 +211,9 @@ def _drive(job: Job, terms: Terms, store: Store, space: Workspace, measured: Mea
     return survived
 
 
-def _survived(yielded: Iterable[Any], job: Job, terms: Terms, store: Store, measured: Measured) -> bool:
+def _survived(
+    yielded: Iterable[Any], job: Job, terms: Terms, store: Store, measured: Measured
+) -> bool:
     """Whether the task ended by itself, and not since it fell behind at a rung."""
     rungs, waiting = _rungs(job, terms), -1
     for raw in yielded:
@@ -191,7 +221,8 @@ def _survived(yielded: Iterable[Any], job: Job, terms: Terms, store: Store, meas
         bad = undefined(row)
         if bad:
             raise Diverged(f"{', '.join(map(plain, bad))} is NaN at step {row['step']}")
-        rungs = [rung for rung in rungs if rung > measured.passed]  # those of an earlier process are behind it
+        # Those of an earlier process are behind it
+        rungs = [rung for rung in rungs if rung > measured.passed]
         if -1 < waiting < row["step"]:
             break
         # What is compared may come in a later row of the step.
@@ -215,7 +246,8 @@ def _rungs(job: Job, terms: Terms) -> list[int]:
 def _survives(job: Job, terms: Terms, store: Store, rung: int, row: Mapping[str, Any]) -> bool:
     """Whether the trial goes on past a rung; its values are left there for the others.
 
-    The values stand in the object's name, so that one listing tells all of them: no actor, no lock, nothing to restore.
+    The values stand in the object's name, so that one listing tells all of them: no actor, no lock,
+    nothing to restore.
     """
     folder = f"rungs/{job.sweep}/{job.repetition}/{rung}"
     others = {}
@@ -246,8 +278,11 @@ def _limited(terms: Terms, overdue: Any) -> Iterator[None]:
 
     main = threading.current_thread() is threading.main_thread()
     timers = [threading.Timer(terms.time_limit + terms.grace, overdue)] if terms.own_process else []
-    if not main:  # a notebook server's thread, say, where no signal arrives: between two of its instructions
-        timers.append(threading.Timer(terms.time_limit, _raise_in, [threading.get_ident(), TimeLimit]))
+    # A notebook server's thread, say, where no signal arrives: between two of its instructions
+    if not main:
+        timers.append(
+            threading.Timer(terms.time_limit, _raise_in, [threading.get_ident(), TimeLimit])
+        )
     before = signal.signal(signal.SIGALRM, ring) if main else None
     for timer in timers:
         timer.daemon = True
@@ -270,21 +305,59 @@ def _raise_in(thread: int, kind: type[BaseException]) -> None:
 
 
 def _record(
-    job: Job, terms: Terms, store: Store, measured: Sequence[Mapping[str, Any]], end: End, started: float, attempt: int,
-    artifact: Mapping[str, str], log: Log, device: str,
+    job: Job,
+    terms: Terms,
+    store: Store,
+    measured: Sequence[Mapping[str, Any]],
+    end: End,
+    started: float,
+    attempt: int,
+    artifact: Mapping[str, str],
+    log: Log,
+    device: str,
 ) -> Outcome:
     ended = time.time()
     record = Record(
-        trial=job.trial, kind=job.kind, status=end.status, task=job.task, config=json.dumps(dict(job.config), sort_keys=True),
-        repetition=job.repetition, sweep=job.sweep, point=job.point, point_index=job.index, reason=end.reason, error=end.error,
-        attempt=attempt, started=started, ended=ended, seconds=ended - started, node=platform.node(), device=device,
-        cpu=terms.cpu, gpu=terms.gpu, log=None if log.empty else log.name, version=terms.version,
-        commit=terms.commit, dirty=terms.dirty, artifact=json.dumps(dict(artifact)) if artifact else None,
-        stages=json.dumps(dict(job.stages)), steps=len(measured),
+        trial=job.trial,
+        kind=job.kind,
+        status=end.status,
+        task=job.task,
+        config=json.dumps(dict(job.config), sort_keys=True),
+        repetition=job.repetition,
+        sweep=job.sweep,
+        point=job.point,
+        point_index=job.index,
+        reason=end.reason,
+        error=end.error,
+        attempt=attempt,
+        started=started,
+        ended=ended,
+        seconds=ended - started,
+        node=platform.node(),
+        device=device,
+        cpu=terms.cpu,
+        gpu=terms.gpu,
+        log=None if log.empty else log.name,
+        version=terms.version,
+        commit=terms.commit,
+        dirty=terms.dirty,
+        artifact=json.dumps(dict(artifact)) if artifact else None,
+        stages=json.dumps(dict(job.stages)),
+        steps=len(measured),
     )
     name = Ledger(store).append(record, measured)
-    return Outcome(job.trial, end.status, end.reason, ended - started, started, ended, attempt, name, last_values(measured),
-                   artifact)
+    return Outcome(
+        job.trial,
+        end.status,
+        end.reason,
+        ended - started,
+        started,
+        ended,
+        attempt,
+        name,
+        last_values(measured),
+        artifact,
+    )
 
 
 def failure(raised: BaseException) -> End:
@@ -298,12 +371,24 @@ def recorded(job: Job, terms: Terms, attempt: int) -> Outcome | None:
     for row in Ledger(Store(terms.results)).attempts(job.trial):
         if row["attempt"] == attempt:
             artifact = json.loads(row["artifact"]) if row["artifact"] else {}
-            return Outcome(job.trial, row["status"], row["reason"], row["seconds"], row["started"], row["ended"], attempt,
-                           row["record"], {}, artifact)
+            return Outcome(
+                job.trial,
+                row["status"],
+                row["reason"],
+                row["seconds"],
+                row["started"],
+                row["ended"],
+                attempt,
+                row["record"],
+                {},
+                artifact,
+            )
     return None
 
 
-def died(job: Job, terms: Terms, attempt: int, why: str, started: float, reason: str = "") -> Outcome:
+def died(
+    job: Job, terms: Terms, attempt: int, why: str, started: float, reason: str = ""
+) -> Outcome:
     """How a trial ended whose process ended under it: as its worker recorded it, else as this records it now.
 
     Args:

@@ -1,8 +1,9 @@
 """The process between a launch and Ray: it starts Ray, or joins a cluster, and has Tune place the work; the home of Ray.
 
-It reads commands from one pipe and writes events to another, a line of JSON each (htsweep/execution/ray.py is the other end).
-Ray ends the process that uses it when its control store or its node is lost; so that process is not the launch. Tune places
-the work and nothing else: its searcher hands out what came, its trainable runs a whole trial in one step and is reused, its
+It reads commands from one pipe and writes events to another, a line of JSON each
+(htsweep/execution/ray.py is the other end). Ray ends the process that uses it when its control
+store or its node is lost; so that process is not the launch. Tune places the work and nothing else:
+its searcher hands out what came, its trainable runs a whole trial in one step and is reused, its
 snapshots and loggers are off. The ledger is the record.
 """
 
@@ -29,7 +30,9 @@ from htsweep.errors import HtsweepError, LedgerError, ResourceError
 from htsweep.execution.worker import Worker, work_of
 
 WAIT_SECONDS = 60.0
-"""After so long without a worker the user is told what is waited for; and again after each such time."""
+"""After so long without a worker the user is told what is waited for; and again after each such
+time.
+"""
 LOST_EXIT = 70
 _DAEMONS = {"gcs_server": "control store (GCS)", "raylet": "node manager (raylet)"}
 
@@ -81,7 +84,8 @@ def _listen(commands: int, work: queue.SimpleQueue[dict[str, Any] | None]) -> No
             if command["do"] == "run":
                 work.put(command["work"])
             elif command["do"] == "stop":
-                os.kill(os.getpid(), signal.SIGUSR1)  # Tune ends its loop, and its trials, on this signal
+                # Tune ends its loop, and its trials, on this signal
+                os.kill(os.getpid(), signal.SIGUSR1)
             else:
                 work.put(None)
                 return
@@ -95,8 +99,16 @@ def _connect(options: Mapping[str, Any]) -> None:
     address = options["address"]
     if address is None:
         # Trials use no objects of Ray's: the smallest store will do.
-        ray.init(address="local", num_cpus=options["cores"], num_gpus=options["gpus"], _temp_dir=options["folder"],
-                 include_dashboard=False, object_store_memory=128 * 2**20, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(
+            address="local",
+            num_cpus=options["cores"],
+            num_gpus=options["gpus"],
+            _temp_dir=options["folder"],
+            include_dashboard=False,
+            object_store_memory=128 * 2**20,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
     else:
         _answers(address)
         try:
@@ -106,19 +118,29 @@ def _connect(options: Mapping[str, Any]) -> None:
     _feasible(options)
 
 
-def _place(work: queue.SimpleQueue[dict[str, Any] | None], channel: Channel, options: Mapping[str, Any]) -> None:
+def _place(
+    work: queue.SimpleQueue[dict[str, Any] | None], channel: Channel, options: Mapping[str, Any]
+) -> None:
     """Runs Tune until the launch says that no more work comes, or to stop."""
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it calls every failed trial an error of its own
+    # It calls every failed trial an error of its own
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     _spare_the_callback_statistics()
     feed = Feed(work, channel)
     tune.Tuner(
         tune.with_resources(Trainee, {"cpu": options["cpu"], "gpu": options["gpu"]}),
         tune_config=tune.TuneConfig(
-            search_alg=feed, num_samples=-1, reuse_actors=True,
-            trial_name_creator=lambda trial: trial.trial_id, trial_dirname_creator=lambda trial: trial.trial_id,
+            search_alg=feed,
+            num_samples=-1,
+            reuse_actors=True,
+            trial_name_creator=lambda trial: trial.trial_id,
+            trial_dirname_creator=lambda trial: trial.trial_id,
         ),
         run_config=tune.RunConfig(
-            name="launch", storage_path=options["storage"], verbose=0, log_to_file=False, callbacks=[Observer(feed, channel)],
+            name="launch",
+            storage_path=options["storage"],
+            verbose=0,
+            log_to_file=False,
+            callbacks=[Observer(feed, channel)],
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
@@ -183,12 +205,15 @@ class Feed(Searcher):
         self.running[trial_id] = work["job"]["trial"]
         return {"work": json.dumps(work)}
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
         """Tells of a trial that ended; of one whose actor ended, the observer tells why right after."""
         if error:
             return
         trial = self.running.pop(trial_id)
-        if result and "refused" in result:  # the ledger takes no record: nothing that runs would count
+        # The ledger takes no record: nothing that runs would count
+        if result and "refused" in result:
             self._channel.tell("refused", kind=LedgerError.__name__, text=result["refused"])
         elif result and "outcome" in result:
             self._channel.tell("ended", trial=trial, outcome=json.loads(result["outcome"]))
@@ -234,16 +259,27 @@ class Observer(tune.Callback):
             self._busy = now
         elif now - self._busy >= WAIT_SECONDS:
             self._busy = now
-            self._channel.tell("notice", text=f"no trial has a worker yet after {WAIT_SECONDS:.0f} s: {_waits_for()}")
+            self._channel.tell(
+                "notice",
+                text=f"no trial has a worker yet after {WAIT_SECONDS:.0f} s: {_waits_for()}",
+            )
 
 
 def _waits_for() -> str:
     """What a launch without workers waits for, and where to look."""
     free = ray.available_resources()  # type: ignore[no-untyped-call]
     nodes = len(_nodes())
-    offer = ", ".join(f"{name} {amount:g}" for name, amount in sorted(free.items()) if name in ("CPU", "GPU")) or "no CPU"
-    return (f"Ray has {nodes} node{'s' if nodes != 1 else ''} with {offer} free, and its workers have not started; their logs "
-            f"are in {_logs()}")
+    offer = (
+        ", ".join(
+            f"{name} {amount:g}" for name, amount in sorted(free.items()) if name in ("CPU", "GPU")
+        )
+        or "no CPU"
+    )
+    return (
+        f"Ray has {nodes} node{'s' if nodes != 1 else ''} with {offer} free, and its workers have "
+        "not started; their logs "
+        f"are in {_logs()}"
+    )
 
 
 def _logs() -> str:
@@ -292,8 +328,11 @@ def _answers(address: str) -> None:
 
 
 def _unreachable(address: str, why: str) -> str:
-    return (f"--address {address}: no Ray cluster answers there ({why}); `ray status --address {address}` says what is wrong. "
-            "A cluster that asks for a token needs RAY_AUTH_MODE=token and its token on this machine")
+    return (
+        f"--address {address}: no Ray cluster answers there ({why}); `ray status --address "
+        f"{address}` says what is wrong. "
+        "A cluster that asks for a token needs RAY_AUTH_MODE=token and its token on this machine"
+    )
 
 
 def _feasible(options: Mapping[str, Any]) -> None:
@@ -307,10 +346,16 @@ def _feasible(options: Mapping[str, Any]) -> None:
     if any(map(fits, nodes)) or any(map(fits, _node_types())):
         return
     best = {name: max((node.get(name, 0) for node in nodes), default=0) for name in wanted}
-    lacking = [f"{name.lower()} {amount:g} (the largest node has {best[name]:g})"
-               for name, amount in wanted.items() if amount > best[name]]
-    msg = f"resources: a trial takes {' and '.join(lacking) or wanted}; no node of this Ray has that at once, and none can " \
-          "be had; lower it in the study, or launch on a cluster that has it"
+    lacking = [
+        f"{name.lower()} {amount:g} (the largest node has {best[name]:g})"
+        for name, amount in wanted.items()
+        if amount > best[name]
+    ]
+    msg = (
+        f"resources: a trial takes {' and '.join(lacking) or wanted}; no node of this Ray has that "
+        "at once, and none can "
+        "be had; lower it in the study, or launch on a cluster that has it"
+    )
     raise ResourceError(msg)
 
 
@@ -328,12 +373,18 @@ def _node_types() -> list[dict[str, float]]:
         config = state.get_cluster_config()
     except Exception:
         return []
-    return [dict(group.resources) for group in getattr(config, "node_group_configs", ())
-            if getattr(group, "max_count", 0) != 0]
+    return [
+        dict(group.resources)
+        for group in getattr(config, "node_group_configs", ())
+        if getattr(group, "max_count", 0) != 0
+    ]
 
 
 def _slots(options: Mapping[str, Any]) -> int:
     resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    fits = [resources.get(name, 0) / options[name.lower()] for name in ("CPU", "GPU") if options[name.lower()]]
+    fits = [
+        resources.get(name, 0) / options[name.lower()]
+        for name in ("CPU", "GPU")
+        if options[name.lower()]
+    ]
     return max(1, int(min(fits))) if fits else 1
-

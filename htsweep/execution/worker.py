@@ -1,7 +1,8 @@
 """A process that runs one trial after another for whoever places trials: `python -m htsweep.execution.worker`.
 
-It is not the process that Ray knows: a trial that hangs, crashes or runs out of memory ends this one alone, and the next
-trial gets a fresh one at once. `Worker` is the other end: it starts the process, sends it work, and outlives it.
+It is not the process that Ray knows: a trial that hangs, crashes or runs out of memory ends this
+one alone, and the next trial gets a fresh one at once. `Worker` is the other end: it starts the
+process, sends it work, and outlives it.
 """
 
 from __future__ import annotations
@@ -86,20 +87,40 @@ class Worker:
         commands, sends = os.pipe()
         hears, answers = os.pipe()
         self._sends, self._hears = os.fdopen(sends, "wb"), os.fdopen(hears, "rb", buffering=0)
-        words = [sys.executable, "-m", "htsweep.execution.worker", str(commands), str(answers), str(os.getpid())]
+        words = [
+            sys.executable,
+            "-m",
+            "htsweep.execution.worker",
+            str(commands),
+            str(answers),
+            str(os.getpid()),
+        ]
         with self._output.open("wb") as output:
-            # A session of its own: whatever the trial starts is ended with it, and Ctrl-C is for the launch.
+            # A session of its own: whatever the trial starts is ended with it, and Ctrl-C is for
+            # the launch.
             self._process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=(commands, answers),
-                start_new_session=True, env=environment(), cwd=terms.folder if Path(terms.folder or ".").is_dir() else None)
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=(commands, answers),
+                start_new_session=True,
+                env=environment(),
+                cwd=terms.folder if Path(terms.folder or ".").is_dir() else None,
+            )
         os.close(commands)
         os.close(answers)
         answer = self._hear(START_SECONDS)
-        return None if answer == {"ready": True} else f"the process for the trial did not start: {self._why(answer)}"
+        return (
+            None
+            if answer == {"ready": True}
+            else f"the process for the trial did not start: {self._why(answer)}"
+        )
 
     def _send(self, work: Work) -> None:
         assert self._sends is not None
-        with contextlib.suppress(BrokenPipeError):  # the process has just died, as reading its answer will tell
+        # The process has just died, as reading its answer will tell
+        with contextlib.suppress(BrokenPipeError):
             self._sends.write(json.dumps(asdict(work), default=dict).encode() + b"\n")
             self._sends.flush()
 
@@ -150,7 +171,10 @@ class Worker:
 def environment() -> dict[str, str]:
     """This process's environment for another one, in which it also finds a htsweep that is not installed."""
     home = str(Path(__file__).resolve().parents[2])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), home]))}
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), home])),
+    }
 
 
 def _ending(code: int | None) -> str:
@@ -174,7 +198,10 @@ def main(arguments: list[str] | None = None) -> int:
     os.set_inheritable(commands, False)
     os.set_inheritable(answers, False)
     faulthandler.enable()
-    with os.fdopen(answers, "w", encoding="utf-8") as replies, os.fdopen(commands, encoding="utf-8") as lines:
+    with (
+        os.fdopen(answers, "w", encoding="utf-8") as replies,
+        os.fdopen(commands, encoding="utf-8") as lines,
+    ):
         _answer(replies, {"ready": True})
         for line in lines:
             try:
@@ -195,17 +222,22 @@ def work_of(sent: Mapping[str, Any]) -> Work:
     terms = dict(sent["terms"])
     terms["paths"] = tuple(terms["paths"])
     terms["objectives"] = tuple(tuple(objective) for objective in terms["objectives"])
-    return Work(Job(**sent["job"]), Terms(**terms), sent["artifacts"], sent["attempt"], sent["deadline"])
+    return Work(
+        Job(**sent["job"]), Terms(**terms), sent["artifacts"], sent["attempt"], sent["deadline"]
+    )
 
 
 def _run(work: Work) -> Outcome:
     limit = work.terms.time_limit
     if limit is not None:
-        # Where even the thread that waits for the limit gets no turn, since the trial holds the interpreter's lock: this
-        # is a thread without Python, which writes where every thread is and ends the process.
+        # Where even the thread that waits for the limit gets no turn, since the trial holds the
+        # interpreter's lock: this is a thread without Python, which writes where every thread is
+        # and ends the process.
         faulthandler.dump_traceback_later(limit + 1.5 * work.terms.grace, exit=True)
     try:
-        return trial.run(work.job, replace(work.terms, own_process=True), work.artifacts, work.attempt)
+        return trial.run(
+            work.job, replace(work.terms, own_process=True), work.artifacts, work.attempt
+        )
     finally:
         faulthandler.cancel_dump_traceback_later()
 

@@ -1,6 +1,7 @@
 """The ledger: immutable Parquet objects on any file system, the only truth about what was measured.
 
-No rename, append or lock is needed, so that a laptop's disk, a network file system and an object store are one case:
+No rename, append or lock is needed, so that a laptop's disk, a network file system and an object
+store are one case:
 
     RESULTS/trials/NAME.parquet         ended trials: one row each; this object commits its namesake
     RESULTS/measurements/NAME.parquet   what those trials measured: one row a yield

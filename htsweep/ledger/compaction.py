@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 SMALL = 10_000_000
 """Cells of a merged object, rows times columns, that may be as empty as they like."""
 SPARSE = 2
-"""Beyond that at least one cell in so many holds something: tasks that measure other things make no one wide table."""
+"""Beyond that at least one cell in so many holds something: tasks that measure other things make no
+one wide table.
+"""
 _TRIED = 4
 """So many of the last groups are tried for what comes next."""
 _log = logging.getLogger(__name__)
@@ -42,7 +44,12 @@ class Part:
     """Cells that hold something."""
 
     def __add__(self, other: Part) -> Part:
-        return Part(self.names + other.names, self.columns | other.columns, self.rows + other.rows, self.filled + other.filled)
+        return Part(
+            self.names + other.names,
+            self.columns | other.columns,
+            self.rows + other.rows,
+            self.filled + other.filled,
+        )
 
     @property
     def dense(self) -> bool:
@@ -78,16 +85,26 @@ def compact(ledger: Ledger) -> int:
     read = ledger.read()
     of = _records(read)
     tables: dict[str, pa.Table] = {}
-    parts = [part for name in of if objects.merged(name) and name not in read.alone
-             if (part := _footer(ledger, name)) is not None]
+    parts = [
+        part
+        for name in of
+        if objects.merged(name) and name not in read.alone
+        if (part := _footer(ledger, name)) is not None
+    ]
     single = [name for name in of if not objects.merged(name) and name not in read.alone]
     with ThreadPoolExecutor(8) as pool:
-        for name, table in zip(single, pool.map(lambda one: _whole(ledger, one, of[one]), single), strict=True):
+        for name, table in zip(
+            single, pool.map(lambda one: _whole(ledger, one, of[one]), single), strict=True
+        ):
             if table is not None:
                 tables[name] = table
                 filled = sum(table.num_rows - column.null_count for column in table.columns)
                 parts.append(Part((name,), frozenset(table.column_names), table.num_rows, filled))
-    replaced = sum(_merge(ledger, read, of, group.names, tables) for group in grouped(parts) if len(group.names) > 1)
+    replaced = sum(
+        _merge(ledger, read, of, group.names, tables)
+        for group in grouped(parts)
+        if len(group.names) > 1
+    )
     return replaced + _delete(ledger, _copies(ledger, read, of))
 
 
@@ -103,51 +120,79 @@ def _footer(ledger: Ledger, name: str) -> Part | None:
     """A merged object, of which no more than the footer is read; None where it is not to be merged."""
     try:
         footer = objects.footer(ledger.store, name)
-    except LedgerError as error:  # another user's: of what other studies have recorded, a launch needs nothing
+    except (
+        LedgerError
+    ) as error:  # another user's: of what other studies have recorded, a launch needs nothing
         _log.warning("%s (it is not merged with others)", error)
         return None
     if footer is None:  # none of its trials measured anything
         return Part((name,), frozenset(), 0, 0)
-    return Part((name,), frozenset(footer.columns), footer.rows, footer.filled) if footer.known else None
+    return (
+        Part((name,), frozenset(footer.columns), footer.rows, footer.filled)
+        if footer.known
+        else None
+    )
 
 
 def _whole(ledger: Ledger, name: str, records: Mapping[str, tuple[str, int]]) -> pa.Table | None:
     """What the records of an object measured; None where not all of it can be read, so that it is left as it is."""
     try:
-        held = objects.measured(ledger.store, name, {record: trial for record, (trial, _) in records.items()})
+        held = objects.measured(
+            ledger.store, name, {record: trial for record, (trial, _) in records.items()}
+        )
     except LedgerError as error:
         _log.warning("%s (it is not merged with others)", error)
         return None
     table = objects.nothing() if held is None else held.table
     lacking = objects.short(table, {record: steps for record, (_, steps) in records.items()})
     if lacking:
-        objects.set_aside(f"{ledger.store.uri}/measurements/{name}.parquet",
-                          f"it lacks measurements of {len(lacking)} trials, and is not merged with others")
+        objects.set_aside(
+            f"{ledger.store.uri}/measurements/{name}.parquet",
+            f"it lacks measurements of {len(lacking)} trials, and is not merged with others",
+        )
     return None if lacking or (held is not None and not held.known) else table
 
 
-def _merge(ledger: Ledger, read: Read, of: Records, names: Sequence[str], tables: Mapping[str, pa.Table]) -> int:
+def _merge(
+    ledger: Ledger, read: Read, of: Records, names: Sequence[str], tables: Mapping[str, pa.Table]
+) -> int:
     """Makes one object of those called `names`; how many it replaced."""
-    whole = {name: tables[name] if name in tables else _whole(ledger, name, of[name]) for name in names}
+    whole = {
+        name: tables[name] if name in tables else _whole(ledger, name, of[name]) for name in names
+    }
     sound = {name: table for name, table in whole.items() if table is not None}
     if len(sound) < 2:
         return 0
     records = sorted(record for name in sound for record in of[name])
     target = "all-" + hashlib.sha256("".join(records).encode()).hexdigest()[:16]
-    if not _stands(ledger, target, {record: about for name in sound for record, about in of[name].items()}):
+    if not _stands(
+        ledger, target, {record: about for name in sound for record, about in of[name].items()}
+    ):
         measured = [table for table in sound.values() if table.num_rows]
         if measured:
             order = [("trial", "ascending"), ("record", "ascending"), ("step", "ascending")]
-            ledger.put("measurements", target, pa.concat_tables(measured, promote_options="default").sort_by(order))
-        mine = read.table.filter(pc.is_in(read.table.column("record"), pa.array(records, pa.string())))
-        ledger.put("trials", target, mine.sort_by([("trial", "ascending"), ("record", "ascending")]))
+            ledger.put(
+                "measurements",
+                target,
+                pa.concat_tables(measured, promote_options="default").sort_by(order),
+            )
+        mine = read.table.filter(
+            pc.is_in(read.table.column("record"), pa.array(records, pa.string()))
+        )
+        ledger.put(
+            "trials", target, mine.sort_by([("trial", "ascending"), ("record", "ascending")])
+        )
     return _delete(ledger, set(sound) - {target})
 
 
 def _stands(ledger: Ledger, name: str, records: Mapping[str, tuple[str, int]]) -> bool:
     """Whether a merge of these very records stands already: then it may be the only copy, and is not written over."""
     held = objects.ends(ledger.store, name)
-    return held is not None and held.table.num_rows == len(records) and _whole(ledger, name, records) is not None
+    return (
+        held is not None
+        and held.table.num_rows == len(records)
+        and _whole(ledger, name, records) is not None
+    )
 
 
 def _copies(ledger: Ledger, read: Read, of: Records) -> set[str]:
@@ -158,7 +203,10 @@ def _copies(ledger: Ledger, read: Read, of: Records) -> set[str]:
         held = objects.ends(ledger.store, name) if objects.merged(name) else None
         records = [name] if held is None else held.table.column("record").to_pylist()
         sources = {read.sources[record] for record in records if record in read.sources}
-        wanted = {source: {record: of[source][record] for record in records if record in of[source]} for source in sources}
+        wanted = {
+            source: {record: of[source][record] for record in records if record in of[source]}
+            for source in sources
+        }
         if all(_whole(ledger, source, mine) is not None for source, mine in wanted.items()):
             found.add(name)
     return found

@@ -1,11 +1,12 @@
 """Who holds a name, on a store that has no locks.
 
-To take a lease is to write an object of one's own and then to list all: where another live one stands beside it, one's own
-is withdrawn. Two that come at once both withdraw and try again after unequal pauses, so two never hold together.
+To take a lease is to write an object of one's own and then to list all: where another live one
+stands beside it, one's own is withdrawn. Two that come at once both withdraw and try again after
+unequal pauses, so two never hold together.
 
-A holder is asked whether it lives where that can be seen: by a process of the same running kernel and of the same process
-namespace. Containers may share a host's name, and their process ids say nothing to one another; of a holder elsewhere only
-its silence tells.
+A holder is asked whether it lives where that can be seen: by a process of the same running kernel
+and of the same process namespace. Containers may share a host's name, and their process ids say
+nothing to one another; of a holder elsewhere only its silence tells.
 """
 
 from __future__ import annotations
@@ -39,10 +40,16 @@ class Lease:
         self._store = store
         self.folder = f"leases/{name}"
         self._object = f"{self.folder}/{uuid.uuid4().hex[:12]}.json"
-        self._content = json.dumps({
-            "host": socket.gethostname(), "pid": os.getpid(), "born": _born(os.getpid()), "place": _place(),
-            "since": time.time(), "about": about,
-        }).encode()
+        self._content = json.dumps(
+            {
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "born": _born(os.getpid()),
+                "place": _place(),
+                "since": time.time(),
+                "about": about,
+            }
+        ).encode()
         self._over = threading.Event()
         self.after_death = False
         """Whether the name was held by a process that died."""
@@ -80,12 +87,17 @@ class Lease:
         """Nothing, while the name is still held by this lease.
 
         Raises:
-            LedgerError: it is not: another process took this one for dead, or the store was emptied under it.
+            LedgerError: it is not: another process took this one for dead, or the store was emptied
+                under it.
         """
         if not any(entry.name == self._object for entry in self._store.list(self.folder)):
-            raise LedgerError(f"{self._store.uri}/{self._object} is gone: another launch took this one for dead after "
-                              f"{STALE_SECONDS:g} s of silence, or the results were removed or unmounted. What `htsweep status` "
-                              "counts is recorded; the same command runs the rest")
+            raise LedgerError(
+                f"{self._store.uri}/{self._object} is gone: another launch took this one for dead "
+                "after "
+                f"{STALE_SECONDS:g} s of silence, or the results were removed or unmounted. What "
+                "`htsweep status` "
+                "counts is recorded; the same command runs the rest"
+            )
 
     def release(self) -> None:
         """Gives the name back; where the store cannot be reached, silence does."""
@@ -115,7 +127,9 @@ class Lease:
                 self.check()
                 self._store.write(self._object, self._content)
             except LedgerError:
-                continue  # the next beat may get through; a long silence counts as death, and a lost lease stays lost
+                # The next beat may get through; a long silence counts as death, and a lost lease
+                # stays lost
+                continue
             if self._over.is_set():
                 with contextlib.suppress(LedgerError):
                     self._store.delete(self._object)
@@ -124,7 +138,8 @@ class Lease:
 def clear(store: Store, kind: str) -> int:
     """How many leases were removed, of those whose names begin with `kind`, that no living process holds.
 
-    A living holder is never in the way: each has an object of its own, and a new one takes no dead one's name.
+    A living holder is never in the way: each has an object of its own, and a new one takes no dead
+    one's name.
     """
     entries = store.list("leases")
     now = max((entry.modified for entry in entries), default=0.0)
@@ -149,7 +164,11 @@ def _holder(store: Store, entry: Entry) -> dict[str, Any] | None:
         return None
     except LedgerError:  # another user's, who keeps it to himself: it counts until it is silent
         return {**unknown, "about": f"{entry.name} belongs to another user and cannot be read"}
-    except (ValueError, TypeError, KeyError):  # no lease, or one that is being written just now: somebody is there
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+    ):  # no lease, or one that is being written just now: somebody is there
         return unknown
 
 
@@ -185,7 +204,8 @@ def _born(pid: Any) -> str | None:
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             state, *rest = file.read().rpartition(")")[2].split()
-        return None if state in "ZX" else rest[18]  # a zombie has ended, whether its parent looks or not
+        # A zombie has ended, whether its parent looks or not
+        return None if state in "ZX" else rest[18]
     except (OSError, ValueError):
         pass
     try:

@@ -7,13 +7,33 @@ from collections.abc import Sequence
 from typing import Any
 
 LISTS = "[]"
-"""How the name of a column of lists ends where it is stored, and where numbers bear the same name: types are never mixed."""
-RESERVED = frozenset({
-    "record", "trial", "step", "kind", "status", "task", "config", "repetition", "sweep", "point", "point_index", "n", "chosen",
-})
-"""What the tables say of a measurement beside its numbers. SQL does not tell capitals apart, so neither does this."""
+"""How the name of a column of lists ends where it is stored, and where numbers bear the same name:
+types are never mixed.
+"""
+RESERVED = frozenset(
+    {
+        "record",
+        "trial",
+        "step",
+        "kind",
+        "status",
+        "task",
+        "config",
+        "repetition",
+        "sweep",
+        "point",
+        "point_index",
+        "n",
+        "chosen",
+    }
+)
+"""What the tables say of a measurement beside its numbers. SQL does not tell capitals apart, so
+neither does this.
+"""
 ENDS = (" n", " low", " high")
-"""How tables of means call what they say beside a mean: how many numbers it is of, and the ends of its interval."""
+"""How tables of means call what they say beside a mean: how many numbers it is of, and the ends of
+its interval.
+"""
 LONGEST = 250
 """Characters of a name; MLflow takes no more."""
 MOST = 10_000
@@ -27,8 +47,11 @@ def problem(name: Any) -> str | None:
     if not name:
         return "a measurement has the empty name; give it one that says what it is, such as 'train/loss'"
     if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
-        return (f"the name {shown(name)} of a measurement holds a control character or half of a surrogate pair, which no table "
-                "can show; use letters, digits and signs")
+        return (
+            f"the name {shown(name)} of a measurement holds a control character or half of a "
+            "surrogate pair, which no table "
+            "can show; use letters, digits and signs"
+        )
     if len(name) > LONGEST:
         return f"the name {shown(name)} of a measurement has {len(name)} characters; {LONGEST} are the most that MLflow takes"
     if name.endswith(LISTS):
@@ -36,11 +59,17 @@ def problem(name: Any) -> str | None:
     for end in ENDS:
         if name.endswith(end):
             plainly = name.removesuffix(end)
-            return (f"the name {shown(name)} of a measurement ends in '{end}', as the tables of means call what belongs to the "
-                    f"mean of {shown(plainly)}; write '{plainly}_{end.strip()}'")
+            return (
+                f"the name {shown(name)} of a measurement ends in '{end}', as the tables of means "
+                "call what belongs to the "
+                f"mean of {shown(plainly)}; write '{plainly}_{end.strip()}'"
+            )
     if name.lower() in RESERVED:
-        return (f"the measurement {shown(name)} has the name of a column that says which measurement it is; give it another, "
-                f"such as 'train/{name}'")
+        return (
+            f"the measurement {shown(name)} has the name of a column that says which measurement "
+            "it is; give it another, "
+            f"such as 'train/{name}'"
+        )
     return None
 
 
@@ -64,4 +93,7 @@ def shown(value: Any, longest: int = 200) -> str:
 def plain(text: str) -> str:
     """Text that any file, database and terminal takes: surrogates and control characters are escaped."""
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text)
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )

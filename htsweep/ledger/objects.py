@@ -1,8 +1,9 @@
 """What a Parquet object holds, whoever wrote it: tables of fixed types, and a word about what is set aside.
 
-Results are shared: by studies, by users, by versions of this program, and by whatever else lies in the folder. Nothing that
-one of them left may stand in another's way, so that every column has one type here, whatever a task measured: a number is a
-64-bit float under its name, and a list of numbers stands under its name followed by `[]`.
+Results are shared: by studies, by users, by versions of this program, and by whatever else lies in
+the folder. Nothing that one of them left may stand in another's way, so that every column has one
+type here, whatever a task measured: a number is a 64-bit float under its name, and a list of
+numbers stands under its name followed by `[]`.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class Held(NamedTuple):
 
     table: pa.Table
     known: bool
-    """Whether this is all that stands there: what else does is set aside, and is not to be lost by merging."""
+    """Whether this is all that stands there: what else does is set aside, and is not to be lost by
+    merging.
+    """
 
 
 @final
@@ -59,7 +62,9 @@ class Footer(NamedTuple):
 @functools.cache
 def nothing() -> pa.Table:
     """No measurements. Made when asked for: making a table imports pandas, which a plan can do without."""
-    return pa.schema([("record", pa.string()), ("trial", pa.string()), ("step", pa.int64())]).empty_table()
+    return pa.schema(
+        [("record", pa.string()), ("trial", pa.string()), ("step", pa.int64())]
+    ).empty_table()
 
 
 def ends(store: Store, name: str) -> Held | None:
@@ -74,14 +79,19 @@ def ends(store: Store, name: str) -> Held | None:
     except FileNotFoundError:
         return None
     try:
-        return _ends(pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False), f"{store.uri}/{path}")
+        return _ends(
+            pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False), f"{store.uri}/{path}"
+        )
     except Exception as error:  # a foreign object may make the reader raise anything
         set_aside(f"{store.uri}/{path}", error)
         return None
 
 
 def measured(
-    store: Store, name: str, trials: Mapping[str, str], columns: Sequence[str] | None = None,
+    store: Store,
+    name: str,
+    trials: Mapping[str, str],
+    columns: Sequence[str] | None = None,
 ) -> Held | None:
     """What was measured in the records `trials` (record -> trial) of an object: `KEYS` and the measured columns.
 
@@ -96,7 +106,9 @@ def measured(
     Raises:
         LedgerError: it is there and cannot be read.
     """
-    return _opened(store, name, lambda file, where: _measured(file, where, merged(name), trials, columns))
+    return _opened(
+        store, name, lambda file, where: _measured(file, where, merged(name), trials, columns)
+    )
 
 
 def footer(store: Store, name: str) -> Footer | None:
@@ -135,14 +147,20 @@ def set_aside(where: str, why: Exception | str) -> None:
     """Says, once in a process, what is left out and why."""
     if where not in _SAID:
         _SAID.add(where)
-        said = why if isinstance(why, str | _Foreign) else f"it cannot be read as Parquet ({plain(str(why))[:200]})"
+        said = (
+            why
+            if isinstance(why, str | _Foreign)
+            else f"it cannot be read as Parquet ({plain(str(why))[:200]})"
+        )
         _log.warning("%s is set aside: %s", where, said)
 
 
 def short(found: pa.Table, steps: Mapping[str, int]) -> list[str]:
     """The records whose measurements are not as many as `steps` says."""
     counted = found.column("record").value_counts()
-    there = dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
+    there = dict(
+        zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)
+    )
     return [record for record, count in steps.items() if there.get(record, 0) != count]
 
 
@@ -159,7 +177,10 @@ def _ends(table: pa.Table, where: str) -> Held:
     for status in statuses.unique().to_pylist():
         if status not in RANK:
             known = False
-            set_aside(f"a part of {where}", f"this version does not know trials that end as {shown(status)}")
+            set_aside(
+                f"a part of {where}",
+                f"this version does not know trials that end as {shown(status)}",
+            )
     return Held(table if known else table.filter(pc.is_in(statuses, pa.array(RANK))), known)
 
 
@@ -169,30 +190,55 @@ def _column(table: pa.Table, entry: pa.Field) -> Any:
         raise _Foreign(f"two columns are called '{entry.name}'")
     if not places and entry.name in REQUIRED:
         raise _Foreign(f"it has no column '{entry.name}', so that it holds no trials")
-    column = table.column(places[0]) if places else pa.chunked_array([pa.nulls(table.num_rows, entry.type)])
+    column = (
+        table.column(places[0])
+        if places
+        else pa.chunked_array([pa.nulls(table.num_rows, entry.type)])
+    )
     try:
         column = column.cast(entry.type)
     except pa.ArrowException:
         raise _Foreign(f"its column '{entry.name}' holds {column.type}, not {entry.type}") from None
-    return column.fill_null(DEFAULTS[entry.name]) if entry.name in DEFAULTS and column.null_count else column
+    return (
+        column.fill_null(DEFAULTS[entry.name])
+        if entry.name in DEFAULTS and column.null_count
+        else column
+    )
 
 
 def _measured(
-    file: pq.ParquetFile, where: str, many: bool, trials: Mapping[str, str], columns: Sequence[str] | None,
+    file: pq.ParquetFile,
+    where: str,
+    many: bool,
+    trials: Mapping[str, str],
+    columns: Sequence[str] | None,
 ) -> Held:
     stored, known = _stored(file.schema_arrow, where)
-    wanted = None if columns is None else {name for one in columns for name in (_plain(one), _plain(one) + LISTS)}
-    given = [name for name, (as_, _) in stored.items() if as_ in KEYS or wanted is None or as_ in wanted]
+    wanted = (
+        None
+        if columns is None
+        else {name for one in columns for name in (_plain(one), _plain(one) + LISTS)}
+    )
+    given = [
+        name for name, (as_, _) in stored.items() if as_ in KEYS or wanted is None or as_ in wanted
+    ]
     # Of an object of one trial, that trial's are all rows.
     if not many or "record" not in stored:
         table = file.read(columns=given, use_threads=many).select(given)
     else:
-        # Part by part: of a large study's curves few are wanted, and all of them may not fit in memory.
+        # Part by part: of a large study's curves few are wanted, and all of them may not fit in
+        # memory.
         of = pa.array(list(trials), pa.string())
-        parts = [part.filter(pc.is_in(part.column("record"), of)) for part in file.iter_batches(_ROWS, columns=given)]
+        parts = [
+            part.filter(pc.is_in(part.column("record"), of))
+            for part in file.iter_batches(_ROWS, columns=given)
+        ]
         table = (pa.Table.from_batches(parts) if parts else file.read(columns=given)).select(given)
-    made = {as_: table.column(name) if kind is None else table.column(name).cast(kind, safe=False)
-            for name, (as_, kind) in stored.items() if name in given}
+    made = {
+        as_: table.column(name) if kind is None else table.column(name).cast(kind, safe=False)
+        for name, (as_, kind) in stored.items()
+        if name in given
+    }
     return Held(_keyed(made, table.num_rows, many, trials), known)
 
 
@@ -207,13 +253,21 @@ def _footer(file: pq.ParquetFile, where: str) -> Footer:
             column = part.column(place)
             if column.is_stats_set:
                 empty += min(part.num_rows, column.statistics.null_count)
-    return Footer(tuple(name for name, _ in stored.values()), about.num_rows, about.num_rows * len(stored) - empty, known)
+    return Footer(
+        tuple(name for name, _ in stored.values()),
+        about.num_rows,
+        about.num_rows * len(stored) - empty,
+        known,
+    )
 
 
-def _stored(schema: pa.Schema, where: str) -> tuple[dict[str, tuple[str, pa.DataType | None]], bool]:
+def _stored(
+    schema: pa.Schema, where: str
+) -> tuple[dict[str, tuple[str, pa.DataType | None]], bool]:
     """The columns that count: name -> (what it is called here, what it is cast to); and whether these are all.
 
-    A task of an earlier version may have measured something called like one of `KEYS`, and have written over it.
+    A task of an earlier version may have measured something called like one of `KEYS`, and have
+    written over it.
     """
     if len(set(schema.names)) < len(schema.names):
         raise _Foreign("two of its columns have one name")
@@ -240,17 +294,27 @@ def _as(entry: pa.Field) -> tuple[str | None, Any, str]:
     if name in KEYS:
         wanted = pa.int64() if name == "step" else pa.string()
         text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-        return (name, wanted, "") if name == "step" or text else (None, None, "the ledger itself has a column of that name")
+        return (
+            (name, wanted, "")
+            if name == "step" or text
+            else (None, None, "the ledger itself has a column of that name")
+        )
     if pa.types.is_null(kind):
         return None, None, ""
-    listed = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    listed = (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
     inner = kind.value_type if listed else kind
     number = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)
     if not any(is_(inner) for is_ in number):
         return None, None, f"it holds {kind}: neither numbers nor lists of them"
     if listed:
         return _plain(name) + LISTS, LIST, ""
-    return (None, None, f"names that end in {LISTS} are of lists") if name.endswith(LISTS) else (name, NUMBER, "")
+    return (
+        (None, None, f"names that end in {LISTS} are of lists")
+        if name.endswith(LISTS)
+        else (name, NUMBER, "")
+    )
 
 
 def _plain(name: str) -> str:
@@ -273,4 +337,8 @@ def _keyed(made: dict[str, Any], rows: int, many: bool, trials: Mapping[str, str
     if trial is None:
         trial = pa.array([trials.get(one) for one in record.to_pylist()], pa.string())
     table = pa.table({"record": record, "trial": trial, "step": made["step"], **measured})
-    return table.filter(pc.is_valid(table.column("record"))) if table.column("record").null_count else table
+    return (
+        table.filter(pc.is_valid(table.column("record")))
+        if table.column("record").null_count
+        else table
+    )

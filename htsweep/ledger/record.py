@@ -44,10 +44,20 @@ class Record:
     steps: int = 0
 
 
-_TYPES = {"str": pa.string(), "str | None": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool | None": pa.bool_()}
-SCHEMA = pa.schema([pa.field(entry.name, _TYPES[str(entry.type)]) for entry in fields(Record)]
-                   + [pa.field("record", pa.string())])
+_TYPES = {
+    "str": pa.string(),
+    "str | None": pa.string(),
+    "int": pa.int64(),
+    "float": pa.float64(),
+    "bool | None": pa.bool_(),
+}
+SCHEMA = pa.schema(
+    [pa.field(entry.name, _TYPES[str(entry.type)]) for entry in fields(Record)]
+    + [pa.field("record", pa.string())]
+)
 REQUIRED = (*(entry.name for entry in fields(Record) if entry.default is MISSING), "record")
 """What every row has: an object without it is none of the ledger's."""
-DEFAULTS: dict[str, Any] = {entry.name: entry.default for entry in fields(Record) if entry.default not in (MISSING, None)}
+DEFAULTS: dict[str, Any] = {
+    entry.name: entry.default for entry in fields(Record) if entry.default not in (MISSING, None)
+}
 """What stands where a version did not know the column yet."""

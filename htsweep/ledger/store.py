@@ -28,8 +28,8 @@ class Entry(NamedTuple):
 class Store:
     """A folder of objects: `results`, `/data/results`, `s3://bucket/results`.
 
-    Whatever the file system refuses is a `LedgerError` with the path and the remedy; that an object is not there is a
-    `FileNotFoundError`.
+    Whatever the file system refuses is a `LedgerError` with the path and the remedy; that an object
+    is not there is a `FileNotFoundError`.
     """
 
     def __init__(self, uri: str | Path) -> None:
@@ -42,8 +42,14 @@ class Store:
                 self._files, self._root = fs.LocalFileSystem(), self.uri
             if self.folder is not None and not _nearest(self.folder).is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self._root)
-        except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
-            raise LedgerError(f"the results folder {uri} cannot be opened: {why(error, '--results', self.uri)}") from None
+        except (
+            OSError,
+            ValueError,
+            RuntimeError,
+        ) as error:  # RuntimeError: links that lead in a circle
+            raise LedgerError(
+                f"the results folder {uri} cannot be opened: {why(error, '--results', self.uri)}"
+            ) from None
 
     def __reduce__(self) -> tuple[type[Store], tuple[str]]:
         return Store, (self.uri,)
@@ -85,8 +91,11 @@ class Store:
                 return sorted(_walk(self._path(prefix), prefix))
             selector = fs.FileSelector(self._path(prefix), recursive=True, allow_not_found=True)
             start = len(self._root.rstrip("/")) + 1
-            return sorted(Entry(info.path[start:], info.size, info.mtime_ns / 1e9)
-                          for info in self._files.get_file_info(selector) if info.type == fs.FileType.File)
+            return sorted(
+                Entry(info.path[start:], info.size, info.mtime_ns / 1e9)
+                for info in self._files.get_file_info(selector)
+                if info.type == fs.FileType.File
+            )
 
     def delete(self, name: str) -> None:
         """Removes an object; that it is gone already is no error."""
@@ -96,7 +105,8 @@ class Store:
             except FileNotFoundError:
                 return
         if self.folder is not None and name.count("/") > 1:
-            # A folder of a lease or of states; where another process has just put something into it, it stays.
+            # A folder of a lease or of states; where another process has just put something into
+            # it, it stays.
             with contextlib.suppress(OSError):
                 Path(self._path(name)).parent.rmdir()
 
@@ -124,8 +134,11 @@ class Store:
     def _words(self, doing: str, name: str, error: OSError) -> str:
         path = f"{self.uri.rstrip('/')}/{name}"
         if doing in ("read", "listed") and error.errno in (errno.EACCES, errno.EPERM):
-            return (f"{path} cannot be {doing}: {os.strerror(errno.EACCES)}; get the permission to read it from its owner, or "
-                    "give another folder by --results")
+            return (
+                f"{path} cannot be {doing}: {os.strerror(errno.EACCES)}; get the permission to "
+                "read it from its owner, or "
+                "give another folder by --results"
+            )
         # Not by the name that the error bears: that of a file that is written beside its place.
         return f"{path} cannot be {doing}: {why(error, '--results', path)}"
 
@@ -184,7 +197,8 @@ def _walk(folder: str, prefix: str) -> list[Entry]:
                     continue
                 name = f"{prefix}/{entry.name}"
                 if entry.is_dir(follow_symlinks=False):
-                    with contextlib.suppress(PermissionError):  # another user's, and of no concern to this one
+                    # Another user's, and of no concern to this one
+                    with contextlib.suppress(PermissionError):
                         found += _walk(entry.path, name)
                     continue
                 try:

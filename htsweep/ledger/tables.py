@@ -39,7 +39,9 @@ class Read:
     sources: Mapping[str, str]
     """Record -> the object that it is read from."""
     copies: Mapping[str, Sequence[str]]
-    """Record -> other objects that hold it as well: what a compaction left that died, or somebody copied."""
+    """Record -> other objects that hold it as well: what a compaction left that died, or somebody
+    copied.
+    """
     objects: frozenset[str]
     """Which objects were read, or hold nothing new."""
     alone: frozenset[str]
@@ -54,7 +56,8 @@ class Read:
 
 _NOTHING = Read((), {}, {}, frozenset(), frozenset())
 _LATEST: dict[str, Read] = {}
-"""What was read last, by the store's URI: objects never change, so that only new ones need be read."""
+"""What was read last, by the store's URI: objects never change, so that only new ones need be read.
+"""
 
 
 @final
@@ -71,7 +74,9 @@ class Ledger:
             LedgerError: the store cannot be written; nothing counts then.
             ValueError: a measurement has a name that no table can hold.
         """
-        for measured in dict.fromkeys(name for one in measurements for name in one if name != "step"):
+        for measured in dict.fromkeys(
+            name for one in measurements for name in one if name != "step"
+        ):
             if wrong := names.problem(measured):
                 raise ValueError(wrong)
         row = {entry.name: _kept(getattr(record, entry.name)) for entry in fields(Record)}
@@ -83,7 +88,8 @@ class Ledger:
         try:
             self.put("trials", name, pa.Table.from_pylist([{**row, "record": name}], schema=SCHEMA))
         except LedgerError:
-            with contextlib.suppress(LedgerError):  # they would take room on a full disk, and count for nothing
+            # They would take room on a full disk, and count for nothing
+            with contextlib.suppress(LedgerError):
                 self.store.delete(f"measurements/{name}.parquet")
             raise
         return name
@@ -100,18 +106,21 @@ class Ledger:
         return table.select(list(columns)) if columns is not None else table
 
     def measurements(
-        self, columns: Sequence[str] | None = None, trials: pa.Table | None = None, kind: Kind = "any",
+        self,
+        columns: Sequence[str] | None = None,
+        trials: pa.Table | None = None,
+        kind: Kind = "any",
     ) -> pa.Table:
         """The measurements of `trials` (default: of all that count): `trial`, `step` and `columns` (all where None).
 
-        Rows are in order of trial and step; a column that no trial has is left out. What other trials measured, or left
-        unreadable, makes no difference.
+        Rows are in order of trial and step; a column that no trial has is left out. What other
+        trials measured, or left unreadable, makes no difference.
 
         Args:
             columns: names of what was measured.
             trials: rows of `trials()`.
-            kind: `numbers` or `lists` alone, each under its name; `any`: both, and where one name has both, the lists stand
-                under the name followed by `[]`.
+            kind: `numbers` or `lists` alone, each under its name; `any`: both, and where one name
+                has both, the lists stand under the name followed by `[]`.
 
         Raises:
             LedgerError: a trial counts, but not all that it measured can be read.
@@ -123,7 +132,8 @@ class Ledger:
             found, lacking = self._of(counting, read, columns)
             if not lacking:
                 break
-            time.sleep(0.2 * (attempt + 1))  # objects moved under the reading: another launch compacts
+            # Objects moved under the reading: another launch compacts
+            time.sleep(0.2 * (attempt + 1))
         else:
             raise LedgerError(self._lost(lacking))
         return _named(found, kind)
@@ -131,7 +141,8 @@ class Ledger:
     def fresh(self, seen: set[str]) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
         """The (row, measurements) of the records that `seen` lacks, lists left out; `seen` then has them.
 
-        `seen` holds names of objects and of records: what is asked again and again costs one listing.
+        `seen` holds names of objects and of records: what is asked again and again costs one
+        listing.
         """
         found = []
         for name in sorted(self.records() - seen):
@@ -139,13 +150,23 @@ class Ledger:
             if held is None:
                 continue
             rows = [row for row in held.table.to_pylist() if row["record"] not in seen]
-            inside = objects.measured(self.store, name, {row["record"]: row["trial"] for row in rows}) if rows else None
+            inside = (
+                objects.measured(self.store, name, {row["record"]: row["trial"] for row in rows})
+                if rows
+                else None
+            )
             steps: dict[str, list[dict[str, Any]]] = {}
-            for step in [] if inside is None else inside.table.drop_columns(_lists(inside.table)).to_pylist():
+            for step in (
+                []
+                if inside is None
+                else inside.table.drop_columns(_lists(inside.table)).to_pylist()
+            ):
                 record = step.pop("record")
-                steps.setdefault(record, []).append({key: value for key, value in step.items() if value is not None})
-            # One whose measurements are not all there was compacted under the reading, and stands in the merged object, or it
-            # is damaged: then it holds up no other one of its object.
+                steps.setdefault(record, []).append(
+                    {key: value for key, value in step.items() if value is not None}
+                )
+            # One whose measurements are not all there was compacted under the reading, and stands
+            # in the merged object, or it is damaged: then it holds up no other one of its object.
             whole = [row for row in rows if len(steps.get(row["record"], ())) == row["steps"]]
             if len(whole) == len(rows):
                 seen.add(name)
@@ -156,18 +177,27 @@ class Ledger:
     def attempts(self, trial: str) -> list[dict[str, Any]]:
         """All ends of one trial that are not yet compacted."""
         listed = [name for name in self.records() if name.startswith(f"{trial}-")]
-        return [row for name in listed if (held := objects.ends(self.store, name)) for row in held.table.to_pylist()]
+        return [
+            row
+            for name in listed
+            if (held := objects.ends(self.store, name))
+            for row in held.table.to_pylist()
+        ]
 
     def records(self) -> set[str]:
         """The names of the objects that hold ended trials; cheaper than reading them."""
-        return {place[1].removesuffix(".parquet") for entry in self.store.list("trials")
-                if len(place := entry.name.split("/")) == 2 and place[1].endswith(".parquet")}
+        return {
+            place[1].removesuffix(".parquet")
+            for entry in self.store.list("trials")
+            if len(place := entry.name.split("/")) == 2 and place[1].endswith(".parquet")
+        }
 
     def compact(self) -> int:
         """Merges objects into few, and returns how many it replaced; 0 where another process compacts.
 
-        Dies at any moment without loss: a merged object counts once it is whole, what it replaces is deleted after, and
-        a record that stands in both is counted once. What cannot be merged is left as it is, and said.
+        Dies at any moment without loss: a merged object counts once it is whole, what it replaces
+        is deleted after, and a record that stands in both is counted once. What cannot be merged is
+        left as it is, and said.
 
         Raises:
             LedgerError: the store cannot be written.
@@ -186,18 +216,26 @@ class Ledger:
             listed = self.records()
             known = _LATEST.get(self.store.uri, _NOTHING)
             known = known if known.objects <= listed else _NOTHING  # some were merged and deleted
-            found = self._admitted(known, sorted(listed - known.objects, key=lambda name: (not objects.merged(name), name)))
+            found = self._admitted(
+                known,
+                sorted(listed - known.objects, key=lambda name: (not objects.merged(name), name)),
+            )
             lost = listed - found.objects
-            # What was listed but could not be read is set aside, or was compacted under the reading: then look again.
+            # What was listed but could not be read is set aside, or was compacted under the
+            # reading: then look again.
             if not lost or not (listed - self.records()):
                 _LATEST.clear()
                 _LATEST[self.store.uri] = found
                 return found
 
-    def measured(self, of: Mapping[str, Mapping[str, str]], columns: Sequence[str] | None = None) -> pa.Table:
+    def measured(
+        self, of: Mapping[str, Mapping[str, str]], columns: Sequence[str] | None = None
+    ) -> pa.Table:
         """The measurements, as they are stored, of the records that are wanted of each object (object -> record -> trial)."""
         with ThreadPoolExecutor(8) as pool:
-            found = pool.map(lambda pair: objects.measured(self.store, pair[0], pair[1], columns), of.items())
+            found = pool.map(
+                lambda pair: objects.measured(self.store, pair[0], pair[1], columns), of.items()
+            )
             tables = [held.table for held in found if held is not None and held.table.num_rows]
         return pa.concat_tables(tables, promote_options="default") if tables else objects.nothing()
 
@@ -207,12 +245,25 @@ class Ledger:
         pq.write_table(content, sink, compression="zstd")
         self.store.write(f"{table}/{name}.parquet", sink.getvalue().to_pybytes())
 
-    def _of(self, trials: pa.Table, read: Read, columns: Sequence[str] | None) -> tuple[pa.Table, list[str]]:
+    def _of(
+        self, trials: pa.Table, read: Read, columns: Sequence[str] | None
+    ) -> tuple[pa.Table, list[str]]:
         """The measurements of trials, and the records of which some cannot be read."""
-        steps = dict(zip(trials.column("record").to_pylist(), trials.column("steps").to_pylist(), strict=True))
-        names_ = dict(zip(trials.column("record").to_pylist(), trials.column("trial").to_pylist(), strict=True))
-        places = {record: [read.sources[record], *read.copies.get(record, ())]
-                  for record, count in steps.items() if count and record in read.sources}
+        steps = dict(
+            zip(
+                trials.column("record").to_pylist(), trials.column("steps").to_pylist(), strict=True
+            )
+        )
+        names_ = dict(
+            zip(
+                trials.column("record").to_pylist(), trials.column("trial").to_pylist(), strict=True
+            )
+        )
+        places = {
+            record: [read.sources[record], *read.copies.get(record, ())]
+            for record, count in steps.items()
+            if count and record in read.sources
+        }
         found, lacking = objects.nothing(), list(steps)
         for turn in range(max(map(len, places.values()), default=1)):
             of: dict[str, dict[str, str]] = {}
@@ -220,7 +271,9 @@ class Ledger:
                 if turn < len(places.get(record, ())):
                     of.setdefault(places[record][turn], {})[record] = names_[record]
             if turn:
-                found = found.filter(pc.invert(pc.is_in(found.column("record"), pa.array(lacking, pa.string()))))
+                found = found.filter(
+                    pc.invert(pc.is_in(found.column("record"), pa.array(lacking, pa.string())))
+                )
             more = self.measured(of, columns)
             found = pa.concat_tables([found, more], promote_options="default") if turn else more
             lacking = objects.short(found, steps)
@@ -230,7 +283,12 @@ class Ledger:
 
     def _admitted(self, known: Read, listed: Sequence[str]) -> Read:
         """What is `known`, and the records of the objects `listed`, merged ones first."""
-        tables, sources, used, alone = list(known.tables), dict(known.sources), set(known.objects), set(known.alone)
+        tables, sources, used, alone = (
+            list(known.tables),
+            dict(known.sources),
+            set(known.objects),
+            set(known.alone),
+        )
         copies = {record: list(others) for record, others in known.copies.items()}
 
         def admit(name: str, held: objects.Held | None) -> None:
@@ -246,31 +304,51 @@ class Ledger:
                     copies.setdefault(record, []).append(name)
             if len(set(records)) < len(records):
                 first = {record: row for row, record in reversed(list(enumerate(records)))}
-                fresh = [new and first[record] == row for row, (record, new) in enumerate(zip(records, fresh, strict=True))]
+                fresh = [
+                    new and first[record] == row
+                    for row, (record, new) in enumerate(zip(records, fresh, strict=True))
+                ]
             tables.append(held.table if all(fresh) else held.table.filter(pa.array(fresh)))
 
         large = [name for name in listed if objects.merged(name)]
         for name in large:
             admit(name, objects.ends(self.store, name))
-        spared = [name for name in listed[len(large):] if name in sources]
+        spared = [name for name in listed[len(large) :] if name in sources]
         for name in spared:
             copies.setdefault(name, []).append(name)
-        parts = [name for name in listed[len(large):] if name not in sources]
+        parts = [name for name in listed[len(large) :] if name not in sources]
         with ThreadPoolExecutor(8) as pool:
-            single = list(zip(parts, pool.map(lambda part: objects.ends(self.store, part), parts), strict=True))
+            single = list(
+                zip(
+                    parts, pool.map(lambda part: objects.ends(self.store, part), parts), strict=True
+                )
+            )
         # An object bears the name of its record; one that does not is somebody's copy of it.
-        for name, held in sorted(single, key=lambda pair: pair[1] is None or pair[1].table["record"].to_pylist() != [pair[0]]):
+        for name, held in sorted(
+            single,
+            key=lambda pair: pair[1] is None or pair[1].table["record"].to_pylist() != [pair[0]],
+        ):
             admit(name, held)
-        return Read([pa.concat_tables(tables)] if tables else [], sources, copies, frozenset({*used, *spared}), frozenset(alone))
+        return Read(
+            [pa.concat_tables(tables)] if tables else [],
+            sources,
+            copies,
+            frozenset({*used, *spared}),
+            frozenset(alone),
+        )
 
     def _lost(self, records: Sequence[str]) -> str:
         sources = self.read().sources
         where = sorted({sources.get(record, record) for record in records})
         more = f" and {len(where) - 3} more" if len(where) > 3 else ""
         named = ", ".join(f"{name}.parquet" for name in where[:3]) + more
-        return (f"{self.store.uri}: {len(records)} trials are recorded, but only some of what they measured can be read: see "
-                f"measurements/{named}. Put these objects back from a copy; or remove them from measurements/ and from trials/, "
-                "and the next launch runs these trials again")
+        return (
+            f"{self.store.uri}: {len(records)} trials are recorded, but only some of what they "
+            "measured can be read: see "
+            f"measurements/{named}. Put these objects back from a copy; or remove them from "
+            "measurements/ and from trials/, "
+            "and the next launch runs these trials again"
+        )
 
 
 def _counting(table: pa.Table) -> pa.Table:
@@ -278,21 +356,27 @@ def _counting(table: pa.Table) -> pa.Table:
     if not table.num_rows:
         return table
     ranks = [RANK[status] for status in table.column("status").to_pylist()]
-    keys = zip(ranks, table.column("attempt").to_pylist(), table.column("record").to_pylist(), strict=True)
+    keys = zip(
+        ranks, table.column("attempt").to_pylist(), table.column("record").to_pylist(), strict=True
+    )
     best: dict[str, tuple[tuple[int, int, str], int]] = {}
     for row, (trial, (rank, attempt, record)) in enumerate(
-            zip(table.column("trial").to_pylist(), keys, strict=True)):
+        zip(table.column("trial").to_pylist(), keys, strict=True)
+    ):
         key = (rank, -attempt, record)
         if trial not in best or key < best[trial][0]:
             best[trial] = (key, row)
-    return table.take(sorted(row for _, row in best.values())) if len(best) < table.num_rows else table
+    return (
+        table.take(sorted(row for _, row in best.values())) if len(best) < table.num_rows else table
+    )
 
 
 def _rows(record: str, trial: str, measurements: Iterable[Mapping[str, Any]]) -> pa.Table:
     """The table of one trial's measurements, as it is stored: numbers and lists of a name in columns of their own."""
     rows = list(measurements)
     columns: dict[str, pa.Array] = {
-        "record": pa.array([record] * len(rows)), "trial": pa.array([trial] * len(rows)),
+        "record": pa.array([record] * len(rows)),
+        "trial": pa.array([trial] * len(rows)),
         "step": pa.array([int(row["step"]) for row in rows], pa.int64()),
     }
     for name in dict.fromkeys(name for row in rows for name in row if name != "step"):
@@ -309,7 +393,11 @@ def _rows(record: str, trial: str, measurements: Iterable[Mapping[str, Any]]) ->
 
 def _kept(value: Any) -> Any:
     """A value of a record; text so that a file can hold it."""
-    return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
+    return (
+        value.encode("utf-8", "backslashreplace").decode("utf-8")
+        if isinstance(value, str)
+        else value
+    )
 
 
 def _lists(table: pa.Table) -> list[str]:
@@ -319,8 +407,19 @@ def _lists(table: pa.Table) -> list[str]:
 def _named(table: pa.Table, kind: Kind) -> pa.Table:
     """The table as its readers know it: without what nothing stands in, lists under their own names where no number has them."""
     lists = set(_lists(table))
-    wanted = [name for name in table.column_names if name not in KEYS and table.column(name).null_count < table.num_rows
-              and (kind == "any" or (name in lists) == (kind == "lists"))]
-    plain = {name: name.removesuffix(LISTS) for name in wanted if name in lists and name.removesuffix(LISTS) not in wanted}
-    ordered = table.select(["trial", "step", *wanted]).sort_by([("trial", "ascending"), ("step", "ascending")])
+    wanted = [
+        name
+        for name in table.column_names
+        if name not in KEYS
+        and table.column(name).null_count < table.num_rows
+        and (kind == "any" or (name in lists) == (kind == "lists"))
+    ]
+    plain = {
+        name: name.removesuffix(LISTS)
+        for name in wanted
+        if name in lists and name.removesuffix(LISTS) not in wanted
+    }
+    ordered = table.select(["trial", "step", *wanted]).sort_by(
+        [("trial", "ascending"), ("step", "ascending")]
+    )
     return ordered.rename_columns(["trial", "step", *(plain.get(name, name) for name in wanted)])

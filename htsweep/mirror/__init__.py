@@ -13,9 +13,10 @@
     colours.py   a colour for each method, kept
     quiet.py     MLflow without banners, and without a proxy for this machine; imported before MLflow is
 
-MLflow is a viewer here and never a source: it stores infinities altered, appends duplicate steps and is slow to search.
-Nothing reads it but people, and this package to see what it has written. Neither `address` nor `database` imports MLflow, so
-that `htsweep status` can ask what the mirror lacks.
+MLflow is a viewer here and never a source: it stores infinities altered, appends duplicate steps
+and is slow to search. Nothing reads it but people, and this package to see what it has written.
+Neither `address` nor `database` imports MLflow, so that `htsweep status` can ask what the mirror
+lacks.
 """
 
 import htsweep.mirror.quiet  # noqa: F401  (first: part of what it sets is read while MLflow is imported)

@@ -1,7 +1,7 @@
 """Tracking URIs and artifact locations: what MLflow and SQLAlchemy make of a path, whatever characters it has; pure.
 
-Both take a path for a part of a URI: `%2F` in it is decoded, and from `?` or `#` on it is something else. A path that has no
-such character is named as it is.
+Both take a path for a part of a URI: `%2F` in it is decoded, and from `?` or `#` on it is something
+else. A path that has no such character is named as it is.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ def of_database(path: Path) -> str:
     """The tracking URI of the SQLite database at `path`."""
     text = str(path.absolute())
     encoded = quote(text)
-    # For `sqlite:` MLflow 3.17 makes the parent folder without decoding its name, beside the one that was meant. It leaves
-    # that be where the driver is named, here the one that is taken without a name as well.
+    # For `sqlite:` MLflow 3.17 makes the parent folder without decoding its name, beside the one
+    # that was meant. It leaves that be where the driver is named, here the one that is taken
+    # without a name as well.
     return f"sqlite:///{text}" if encoded == text else f"sqlite+pysqlite:///{encoded}"
 
 
@@ -40,8 +41,11 @@ def database_of(uri: str) -> Path | None:
         return None
     name = unquote(rest.partition("?")[0].removeprefix("/"))
     if name in ("", ":memory:"):
-        raise HtsweepError(f"the tracking URI {shown(uri)} names a database in memory, which is gone when the command ends; "
-                           "give a file, such as sqlite:///mlflow.db")
+        raise HtsweepError(
+            f"the tracking URI {shown(uri)} names a database in memory, which is gone when the "
+            "command ends; "
+            "give a file, such as sqlite:///mlflow.db"
+        )
     return Path(name).absolute()
 
 
@@ -61,7 +65,10 @@ def resolved(uri: str) -> str:
     if scheme in SCHEMES or uri.partition(":")[0].startswith(PLUGINS):
         return uri
     if scheme:
-        raise HtsweepError(f"MLflow knows no tracking URI that begins with '{scheme}:'; {did_you_mean(scheme, SCHEMES)}")
+        raise HtsweepError(
+            f"MLflow knows no tracking URI that begins with '{scheme}:'; "
+            f"{did_you_mean(scheme, SCHEMES)}"
+        )
     return _of_path(Path(uri), uri)
 
 
@@ -82,5 +89,8 @@ def path_of(location: str) -> Path | None:
 def _of_path(path: Path, came: str) -> str:
     if path.is_file() or (path.suffix in ENDINGS and not path.is_dir()):
         return of_database(path)
-    raise HtsweepError(f"the tracking URI {shown(came)} is no database, and MLflow keeps no runs in folders any more; give a "
-                       "SQLite file, such as sqlite:////FOLDER/mlflow.db, or a server, such as http://HOST:5000")
+    raise HtsweepError(
+        f"the tracking URI {shown(came)} is no database, and MLflow keeps no runs in folders any "
+        "more; give a "
+        "SQLite file, such as sqlite:////FOLDER/mlflow.db, or a server, such as http://HOST:5000"
+    )

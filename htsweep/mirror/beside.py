@@ -24,7 +24,9 @@ from htsweep.planning.screen import plan_of
 from htsweep.study.schema import Study
 
 PATIENCE_SECONDS = 60.0
-"""How long the end of a launch waits for the mirror; what MLflow has not got by then, the next launch or mirror brings."""
+"""How long the end of a launch waits for the mirror; what MLflow has not got by then, the next
+launch or mirror brings.
+"""
 
 
 @final
@@ -37,7 +39,9 @@ class Mirrored:
     of: int
     """Trials of the study, and scores of its screen, that ended."""
     trouble: str = ""
-    """Why it has no more, or why what belongs to the whole study could not be copied; "" where all went well."""
+    """Why it has no more, or why what belongs to the whole study could not be copied; "" where all
+    went well.
+    """
     notes: tuple[str, ...] = ()
     """What was put right on the way."""
 
@@ -63,7 +67,9 @@ class Members:
 
     def __init__(self, whole: Plan, scored: Plan | None) -> None:
         self.study = whole.study
-        self.listed = [(one.study, results.Members(one)) for one in (whole, scored) if one is not None]
+        self.listed = [
+            (one.study, results.Members(one)) for one in (whole, scored) if one is not None
+        ]
 
     @classmethod
     def of(cls, study: Study) -> Members:
@@ -80,8 +86,22 @@ class Members:
 
     def wanted(self, ledger: Ledger) -> dict[str, str]:
         """The trials that ended, each with the record that counts."""
-        columns = ["trial", "record", "kind", "task", "sweep", "point", "point_index", "repetition", "config"]
-        return {row["trial"]: row["record"] for row in ledger.trials(columns).to_pylist() if self.place(row) is not None}
+        columns = [
+            "trial",
+            "record",
+            "kind",
+            "task",
+            "sweep",
+            "point",
+            "point_index",
+            "repetition",
+            "config",
+        ]
+        return {
+            row["trial"]: row["record"]
+            for row in ledger.trials(columns).to_pylist()
+            if self.place(row) is not None
+        }
 
 
 def database_beside(store: Store) -> Path:
@@ -116,7 +136,8 @@ def look(members: Members, store: Store, uri: str = "") -> Mirrored:
 class Follower:
     """The mirror's own process: training never waits for it.
 
-    It watches the launch to start at the first end: before that there is nothing to copy, and Ray needs the cores to start.
+    It watches the launch to start at the first end: before that there is nothing to copy, and Ray
+    needs the cores to start.
     """
 
     def __init__(self, study: Study, store: Store, uri: str | None, watch: Watch) -> None:
@@ -163,7 +184,8 @@ class Follower:
             return
         self._start()
         answer = self._answer()
-        # Whatever it says, or if it died and says nothing: what it has written is whole, and the database is asked itself.
+        # Whatever it says, or if it died and says nothing: what it has written is whole, and the
+        # database is asked itself.
         there = look(Members.of(self._study), self._store, self._uri)
         runs, notes = there.runs, tuple[str, ...]()
         trouble = "" if runs == there.of else self._trouble or there.trouble
@@ -175,7 +197,11 @@ class Follower:
 
     def leave(self) -> None:
         """Tells it that nothing more will come, and leaves it to copy the rest by itself."""
-        if self._process is not None and self._process.stdin is not None and not self._process.stdin.closed:
+        if (
+            self._process is not None
+            and self._process.stdin is not None
+            and not self._process.stdin.closed
+        ):
             self._close()
 
     def _answer(self) -> Mirrored | None:
@@ -194,7 +220,9 @@ class Follower:
         try:
             answer = json.loads(said)
         except ValueError:
-            answer = {"trouble": f"the process that copies to it ended with code {self._process.returncode}"}
+            answer = {
+                "trouble": f"the process that copies to it ended with code {self._process.returncode}"
+            }
         if "runs" in answer:
             return Mirrored(answer["runs"], answer["of"], answer["trouble"], tuple(answer["notes"]))
         self._trouble = answer["trouble"]
@@ -213,21 +241,34 @@ class Follower:
     def _start(self) -> None:
         if self._uri is None or self._process is not None or self._trouble:
             return
-        # The study as it was read: its file may have been edited since, and is then another study. Nor does the tracking URI
-        # stand on the command line, where everyone on the machine could read the password in it.
-        told = {"file": str(self._study.file.absolute()), "text": self._study.source, "overrides": list(self._study.overrides),
-                "results": self._store.uri, "uri": self._uri}
+        # The study as it was read: its file may have been edited since, and is then another study.
+        # Nor does the tracking URI stand on the command line, where everyone on the machine could
+        # read the password in it.
+        told = {
+            "file": str(self._study.file.absolute()),
+            "text": self._study.source,
+            "overrides": list(self._study.overrides),
+            "results": self._store.uri,
+            "uri": self._uri,
+        }
         try:
-            # A session of its own: Ctrl-C is for the launch, which then lets it finish. -P: nothing in the working folder
-            # stands in for a module.
-            process = subprocess.Popen([sys.executable, "-P", "-m", "htsweep.mirror.process"], stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+            # A session of its own: Ctrl-C is for the launch, which then lets it finish. -P: nothing
+            # in the working folder stands in for a module.
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "htsweep.mirror.process"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
         except OSError as error:
             self._trouble = f"the process that copies to it could not be started: {error}"
             return
         assert process.stdin is not None
         # A pipe holds 64 KiB: of a longer study the rest waits until the process has started.
-        self._writer = threading.Thread(target=_write, args=(process.stdin, json.dumps(told).encode() + b"\n"), daemon=True)
+        self._writer = threading.Thread(
+            target=_write, args=(process.stdin, json.dumps(told).encode() + b"\n"), daemon=True
+        )
         self._writer.start()
         self._process = process
 

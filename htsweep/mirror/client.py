@@ -12,7 +12,9 @@ from mlflow.tracking import MlflowClient
 from htsweep.mirror.run import RECORD, TRIAL, Copy
 
 METRICS, PARAMETERS = 900, 100
-"""How much a request may carry: MLflow takes 1,000 metrics, 100 parameters, and 1,000 of both together."""
+"""How much a request may carry: MLflow takes 1,000 metrics, 100 parameters, and 1,000 of both
+together.
+"""
 PAGE = 1000
 
 
@@ -40,12 +42,25 @@ class Requests:
         found: list[Kept] = []
         token: str | None = None
         while True:
-            page = self._client.search_runs([self._experiment], f"tags.`{TRIAL}` != ''", ViewType.ACTIVE_ONLY, PAGE,
-                                            ["attributes.start_time"], token)
+            page = self._client.search_runs(
+                [self._experiment],
+                f"tags.`{TRIAL}` != ''",
+                ViewType.ACTIVE_ONLY,
+                PAGE,
+                ["attributes.start_time"],
+                token,
+            )
             running = RunStatus.to_string(RunStatus.RUNNING)
             for run in page:
                 tags = run.data.tags
-                found.append(Kept(run.info.run_id, tags[TRIAL], tags.get(RECORD, ""), run.info.status != running))
+                found.append(
+                    Kept(
+                        run.info.run_id,
+                        tags[TRIAL],
+                        tags.get(RECORD, ""),
+                        run.info.status != running,
+                    )
+                )
             token = page.token
             if not token:
                 return found
@@ -53,10 +68,13 @@ class Requests:
     def add(self, copies: Sequence[Copy], added: Callable[[Kept], None]) -> None:
         """Writes the copies; `added` is told of each that is safe.
 
-        A run that dies between its first and its last request stays RUNNING, which is how `kept` knows it.
+        A run that dies between its first and its last request stays RUNNING, which is how `kept`
+        knows it.
         """
         for copy in copies:
-            run = self._client.create_run(self._experiment, copy.started, copy.tags, copy.name).info.run_id
+            run = self._client.create_run(
+                self._experiment, copy.started, copy.tags, copy.name
+            ).info.run_id
             parameters = [Param(key, value) for key, value in copy.parameters.items()]
             # A step has no time of its own: all became known when the trial ended.
             metrics = [Metric(key, value, copy.ended, step) for key, value, step in copy.points]
@@ -71,7 +89,9 @@ class Requests:
         found: dict[str, str] = {}
         token: str | None = None
         while True:
-            page = self._client.search_runs([self._experiment], f"tags.`{key}` != ''", ViewType.ACTIVE_ONLY, PAGE, None, token)
+            page = self._client.search_runs(
+                [self._experiment], f"tags.`{key}` != ''", ViewType.ACTIVE_ONLY, PAGE, None, token
+            )
             found |= {run.info.run_id: run.data.tags[key] for run in page}
             token = page.token
             if not token:

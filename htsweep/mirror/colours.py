@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 COLOURS = (
-    # Okabe and Ito's palette, which colour-blind people can tell apart, without black; then darker shades of it.
-    "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#b8a900",
-    "#003f63", "#8a5f00", "#005c43", "#7d3700", "#7a3f62", "#2b6f94", "#6b6200",
+    # Okabe and Ito's palette, which colour-blind people can tell apart, without black; then darker
+    # shades of it.
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#d55e00",
+    "#cc79a7",
+    "#56b4e9",
+    "#b8a900",
+    "#003f63",
+    "#8a5f00",
+    "#005c43",
+    "#7d3700",
+    "#7a3f62",
+    "#2b6f94",
+    "#6b6200",
 )
 
 

@@ -36,7 +36,8 @@ LASTING = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, e
 COLOURS = "htsweep.colours"
 """The experiment's tag with the colour of each method."""
 KIND = ("mlflow.experimentKind", "custom_model_development")
-"""Says that there are training runs in it: otherwise the UI opens on its pages for language models."""
+"""Says that there are training runs in it: otherwise the UI opens on its pages for language models.
+"""
 STUDY = "htsweep.study"
 """The tag of the study's own run."""
 
@@ -64,17 +65,21 @@ class Runs(Protocol):
 class Mirror:
     """The copy of one study in MLflow."""
 
-    def __init__(self, uri: str, study: str, axes: tuple[str, str] = AXES, *, ours: bool = False) -> None:
+    def __init__(
+        self, uri: str, study: str, axes: tuple[str, str] = AXES, *, ours: bool = False
+    ) -> None:
         """Opens the experiment `study`, or makes it, and looks at what it has.
 
         Args:
             uri: MLflow's tracking URI; a SQLite database is made where there is none.
             study: the experiment's name.
             axes: the metrics across and up in the chart that the UI opens.
-            ours: whether nobody but htsweep has chosen the database: then one that is broken is renamed, and made anew.
+            ours: whether nobody but htsweep has chosen the database: then one that is broken is
+                renamed, and made anew.
 
         Raises:
-            HtsweepError: a SQLite database that cannot be used as it is; or a URI that MLflow does not know.
+            HtsweepError: a SQLite database that cannot be used as it is; or a URI that MLflow does
+                not know.
             Exception: one of `OUTAGES`; the tracking store does not answer.
         """
         uri = address.resolved(uri)
@@ -92,7 +97,11 @@ class Mirror:
         self.experiment: str = experiment.experiment_id
         """The experiment's id, for links."""
         self._study = study
-        self._runs: Runs = Requests(self._client, self.experiment) if store is None else Rows(store, self.experiment)
+        self._runs: Runs = (
+            Requests(self._client, self.experiment)
+            if store is None
+            else Rows(store, self.experiment)
+        )
         self._tags: Mapping[str, str] = dict(experiment.tags)
         self._colours: dict[str, str] = json.loads(self._tags.get(COLOURS, "{}"))
         self._tag(*KIND)
@@ -103,14 +112,18 @@ class Mirror:
         """The trials of `wanted`, each with the record that counts, of which there is no whole run; looks afresh."""
         with self._guarded():
             self._index = self._looked()
-            return {trial for trial, record in wanted.items()
-                    if trial not in self._index or self._index[trial].record != record}
+            return {
+                trial
+                for trial, record in wanted.items()
+                if trial not in self._index or self._index[trial].record != record
+            }
 
     def write(self, runs: Iterable[Run]) -> int:
         """How many of `runs` were written: those that are there already, and whole, are left as they are.
 
-        A run of another record of the same trial is replaced, and so is one that was never finished. Where this raises,
-        call it again with the same runs: what was written is not written twice.
+        A run of another record of the same trial is replaced, and so is one that was never
+        finished. Where this raises, call it again with the same runs: what was written is not
+        written twice.
 
         Args:
             runs: the last record of each trial; read a thousand at a time.
@@ -123,7 +136,11 @@ class Mirror:
 
     def _write(self, wanted: Mapping[str, Run]) -> int:
         index = self._looked() if self._index is None else self._index
-        missing = [run for run in wanted.values() if run.trial not in index or index[run.trial].record != run.record]
+        missing = [
+            run
+            for run in wanted.values()
+            if run.trial not in index or index[run.trial].record != run.record
+        ]
         outdated = [index.pop(run.trial).run for run in missing if run.trial in index]
 
         def added(kept: Kept) -> None:
@@ -134,7 +151,10 @@ class Mirror:
         if outdated:
             self._runs.remove(outdated)
         if missing:
-            self._runs.add([copy_of(run, self._colours.get(run.tags.get("method", ""))) for run in missing], added)
+            self._runs.add(
+                [copy_of(run, self._colours.get(run.tags.get("method", ""))) for run in missing],
+                added,
+            )
         self._index = index
         return len(missing)
 
@@ -142,7 +162,8 @@ class Mirror:
         """How many runs' tag `SELECTED` was given, changed or taken away: those that are right are left as they are.
 
         Args:
-            selected: the protocols that pick a trial's point, by trial; every other trial has no tag.
+            selected: the protocols that pick a trial's point, by trial; every other trial has no
+                tag.
         """
         with self._guarded():
             return self._select(selected)
@@ -150,9 +171,15 @@ class Mirror:
     def _select(self, selected: Mapping[str, Sequence[str]]) -> int:
         index = self._looked() if self._index is None else self._index
         self._index = index
-        wanted = {kept.run: cut(",".join(selected[trial]), LONGEST_TAG) for trial, kept in index.items() if selected.get(trial)}
+        wanted = {
+            kept.run: cut(",".join(selected[trial]), LONGEST_TAG)
+            for trial, kept in index.items()
+            if selected.get(trial)
+        }
         there = self._runs.tagged(SELECTED)
-        changed: dict[str, str | None] = {run: value for run, value in wanted.items() if there.get(run) != value}
+        changed: dict[str, str | None] = {
+            run: value for run, value in wanted.items() if there.get(run) != value
+        }
         changed |= dict.fromkeys(run for run in there if run not in wanted)
         if changed:
             self._runs.tag(SELECTED, changed)
@@ -173,10 +200,13 @@ class Mirror:
 
     def _keep(self, run: MlflowRun, text: str, artifacts: Mapping[str, Path]) -> None:
         """Keeps the study's YAML and its files as artifacts of `run`."""
-        folder = address.path_of(run.info.artifact_uri or "") if self._database is not None else None
+        folder = (
+            address.path_of(run.info.artifact_uri or "") if self._database is not None else None
+        )
         if folder is not None:
-            # Not through MLflow 3.17's client: it remembers where each run's artifacts lie by the run's id, which a run of
-            # results that were copied shares with the original, and would write there.
+            # Not through MLflow 3.17's client: it remembers where each run's artifacts lie by the
+            # run's id, which a run of results that were copied shares with the original, and would
+            # write there.
             put(folder / "study.yaml", text)
             for name, path in artifacts.items():
                 put(folder / name, path.read_bytes())
@@ -187,8 +217,12 @@ class Mirror:
 
     def _own_run(self) -> MlflowRun:
         """The study's own run; one of two that two mirrors made at once is moved to MLflow's bin."""
-        found = self._client.search_runs([self.experiment], f"tags.`{STUDY}` != ''", ViewType.ACTIVE_ONLY,
-                                         order_by=["attributes.start_time", "attributes.run_id"])
+        found = self._client.search_runs(
+            [self.experiment],
+            f"tags.`{STUDY}` != ''",
+            ViewType.ACTIVE_ONLY,
+            order_by=["attributes.start_time", "attributes.run_id"],
+        )
         for surplus in found[1:]:
             self._client.delete_run(surplus.info.run_id)
         if found:
@@ -235,7 +269,8 @@ class Mirror:
         except MlflowException as error:
             if "UNIQUE" not in str(error):
                 raise
-            # MLflow 3.17 looks whether the tag is there, then adds it: another mirror added it in between.
+            # MLflow 3.17 looks whether the tag is there, then adds it: another mirror added it in
+            # between.
             self._client.set_experiment_tag(self.experiment, key, value)
         self._tags = {**self._tags, key: value}
 
@@ -279,7 +314,9 @@ def _experiment(client: MlflowClient, name: str, artifacts: Path | None) -> Expe
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            client.create_experiment(name, None if artifacts is None else address.location(artifacts / name))
+            client.create_experiment(
+                name, None if artifacts is None else address.location(artifacts / name)
+            )
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was faster
                 raise

@@ -20,7 +20,9 @@ from htsweep.mirror.view import TAG
 ARTIFACTS = "mlartifacts"
 """The folder beside the database that holds the artifacts."""
 LONGEST = 504
-"""SQLite opens no file whose path has more bytes: it allows 512, and 8 of them are for the name of its journal."""
+"""SQLite opens no file whose path has more bytes: it allows 512, and 8 of them are for the name of
+its journal.
+"""
 UNFINISHED = ".htsweep-unfinished-"
 """How the names begin of databases that are being made (htsweep/mirror/schema.py)."""
 MOST_BYTES = LONGEST - len(UNFINISHED)
@@ -70,7 +72,8 @@ def is_broken(database: Path) -> bool:
         with _reading(database) as connection:
             return bool(connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
     except sqlite3.DatabaseError as error:
-        return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in BROKEN  # the rest of an extended code says where
+        # The rest of an extended code says where
+        return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in BROKEN
     except OSError:
         return False
 
@@ -86,7 +89,12 @@ def is_empty(database: Path) -> bool:
 def version(database: Path) -> str:
     """The version of MLflow's tables in it; "" where they have none."""
     with _reading(database) as connection:
-        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone() is None:
+        if (
+            connection.execute(
+                "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
+            ).fetchone()
+            is None
+        ):
             return ""
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     return str(row[0]) if row else ""
@@ -95,8 +103,13 @@ def version(database: Path) -> str:
 def set_aside(database: Path) -> Path:
     """Renames a database that nobody can use, and returns its new path; what is in it stays for whoever wants to look."""
     name = f"{database.stem}-unreadable-{time.strftime('%Y%m%dT%H%M%S')}"
-    aside = next(path for number in range(1000)
-                 if not (path := database.with_name(f"{name}{f'-{number}' if number else ''}{database.suffix}")).exists())
+    aside = next(
+        path
+        for number in range(1000)
+        if not (
+            path := database.with_name(f"{name}{f'-{number}' if number else ''}{database.suffix}")
+        ).exists()
+    )
     for part in PARTS:
         with contextlib.suppress(FileNotFoundError):
             Path(f"{database}{part}").rename(f"{aside}{part}")
@@ -112,8 +125,9 @@ def copy(database: Path, target: Path) -> None:
 def relocate(database: Path) -> int:
     """The number of experiments and runs whose artifacts are now beside the database, and were named elsewhere before.
 
-    MLflow notes where artifacts lie by whole paths. In a folder that was copied or moved they name the place where it lay
-    before, and whoever writes there changes the original. All are put right in one transaction, and no id changes.
+    MLflow notes where artifacts lie by whole paths. In a folder that was copied or moved they name
+    the place where it lay before, and whoever writes there changes the original. All are put right
+    in one transaction, and no id changes.
     """
     root = database.parent / ARTIFACTS
     with _reading(database) as connection:
@@ -133,8 +147,11 @@ def said(error: BaseException, database: Path) -> str:
     """What SQLite says, and what it means where that does not tell."""
     text = str(error).partition("\n")[0]
     if "unable to open database file" in text and len(os.fsencode(database)) > MOST_BYTES:
-        return (f"its path has {len(os.fsencode(database))} bytes, and SQLite opens none of more than {MOST_BYTES}; use results "
-                "with a shorter path, or give --tracking-uri")
+        return (
+            f"its path has {len(os.fsencode(database))} bytes, and SQLite opens none of more than "
+            f"{MOST_BYTES}; use results "
+            "with a shorter path, or give --tracking-uri"
+        )
     remedies = {
         "readonly database": "make the file and its folder writable",
         "unable to open database file": "make its folder readable and writable",
@@ -153,32 +170,46 @@ def check_length(database: Path) -> None:
         HtsweepError: SQLite cannot open a file of such a long path.
     """
     if len(os.fsencode(database)) > MOST_BYTES:
-        raise HtsweepError(f"MLflow cannot keep a database at {database}: "
-                           f"{said(sqlite3.OperationalError('unable to open database file'), database)}")
+        raise HtsweepError(
+            f"MLflow cannot keep a database at {database}: "
+            f"{said(sqlite3.OperationalError('unable to open database file'), database)}"
+        )
 
 
 def _moved(connection: sqlite3.Connection, root: Path) -> list[str]:
     """The artifact folders, as they are named, of experiments that this package made in another place than `root`."""
-    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    tables = {
+        row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    }
     if not {"experiments", "experiment_tags", "runs"} <= tables:
         return []
     found: dict[str, None] = {}
-    query = ("SELECT name, artifact_location FROM experiments WHERE experiment_id IN "
-             "(SELECT experiment_id FROM experiment_tags WHERE key = ?)")
+    query = (
+        "SELECT name, artifact_location FROM experiments WHERE experiment_id IN "
+        "(SELECT experiment_id FROM experiment_tags WHERE key = ?)"
+    )
     for name, location in connection.execute(query, (TAG,)):
         path = address.path_of(str(location or ""))
         # What somebody has put elsewhere on purpose is named otherwise, and stays.
-        if path is None or path.name != name or path.parent.name != ARTIFACTS or _same(path.parent, root):
+        if (
+            path is None
+            or path.name != name
+            or path.parent.name != ARTIFACTS
+            or _same(path.parent, root)
+        ):
             continue
         found[str(location)[: -len(_last(str(location))) - 1]] = None
     return list(found)
 
 
-def _renamed(connection: sqlite3.Connection, table: str, column: str, before: str, after: str) -> int:
+def _renamed(
+    connection: sqlite3.Connection, table: str, column: str, before: str, after: str
+) -> int:
     start = f"{before}/"
     return connection.execute(
         f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
-        (f"{after}/", len(start) + 1, len(start), start)).rowcount
+        (f"{after}/", len(start) + 1, len(start), start),
+    ).rowcount
 
 
 def _last(location: str) -> str:
@@ -205,7 +236,9 @@ def _reading(database: Path) -> Iterator[sqlite3.Connection]:
 @contextlib.contextmanager
 def _writing(database: Path) -> Iterator[sqlite3.Connection]:
     uri = f"file:{quote(str(database.absolute()))}?mode=rw"
-    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+    with contextlib.closing(
+        sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    ) as connection:
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection

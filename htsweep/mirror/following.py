@@ -19,17 +19,26 @@ TRIES = 2
 
 
 def follow(
-    read_new: Callable[[], Iterable[Run]], stopped: Callable[[], bool], opened: Callable[[], Mirror], *,
-    pause: float = 1.0, patience: float = 30.0, tell: Callable[[str], None] | None = None,
+    read_new: Callable[[], Iterable[Run]],
+    stopped: Callable[[], bool],
+    opened: Callable[[], Mirror],
+    *,
+    pause: float = 1.0,
+    patience: float = 30.0,
+    tell: Callable[[str], None] | None = None,
 ) -> str:
     """What is behind at the end: "" where MLflow has all, else how many runs, and why.
 
-    Never raises: what a store that is down has not got, `Mirror.write` gives it at the next try, or next time.
+    Never raises: what a store that is down has not got, `Mirror.write` gives it at the next try, or
+    next time.
 
     Args:
-        read_new: the runs that ended since it was last called; it is called again after an error of its own.
-        stopped: whether no more will come; looked at before `read_new`, so that what ended before that is still read.
-        opened: makes the mirror; called again after every error, since that leaves open what has arrived.
+        read_new: the runs that ended since it was last called; it is called again after an error of
+            its own.
+        stopped: whether no more will come; looked at before `read_new`, so that what ended before
+            that is still read.
+        opened: makes the mirror; called again after every error, since that leaves open what has
+            arrived.
         pause: seconds between two looks.
         patience: seconds that are given to a store that does not answer, once `stopped`.
         tell: is told when an outage begins, and when it ends.
@@ -46,7 +55,9 @@ def follow(
         try:
             if len(behind) < MANY:
                 all_read = True
-                for run in read_new():  # one by one: what came before an error of its own is not lost
+                for (
+                    run
+                ) in read_new():  # one by one: what came before an error of its own is not lost
                     all_read = False
                     behind.append(run)
             mirror = mirror or opened()

@@ -36,7 +36,8 @@ READ_AT_ONCE = 5000
 def copy(study: Study, place: str, uri: str = "") -> str:
     """Brings MLflow at `uri` up to date with the ledger, whatever it has, and says what was written.
 
-    The study's run has its report and figures, and each trial that a protocol selects says so in a tag.
+    The study's run has its report and figures, and each trial that a protocol selects says so in a
+    tag.
 
     Raises:
         HtsweepError: MLflow has not all of it now; the text says why, and how many runs it has.
@@ -49,8 +50,15 @@ def copy(study: Study, place: str, uri: str = "") -> str:
         asked = Given(str(study.file), study.overrides, place, mirror=uri)
         raise HtsweepError("\n".join([*mirrored.notes, *mirrored.lacking(asked)]))
     looks = [] if uri else [f"To look at them: {quoted(['htsweep', 'ui', *on_results(place)])}"]
-    return "\n".join([*mirrored.notes, f"MLflow at {shown(address)} has all {mirrored.of} ended trials of study '{study.name}'; "
-                      f"{written} were copied now", *looks])
+    return "\n".join(
+        [
+            *mirrored.notes,
+            f"MLflow at {shown(address)} has all {mirrored.of} ended trials of study "
+            f"'{study.name}'; "
+            f"{written} were copied now",
+            *looks,
+        ]
+    )
 
 
 def ui(place: str, port: int) -> int:
@@ -66,7 +74,9 @@ def probe(folder: Path) -> None:
     from htsweep.mirror.copying import Mirror
     from htsweep.mirror.run import Run
 
-    run = Run("probe", "probe", "done", {}, {}, [{"step": 0, "value": 1.0}], time.time(), time.time())
+    run = Run(
+        "probe", "probe", "done", {}, {}, [{"step": 0, "value": 1.0}], time.time(), time.time()
+    )
     uri = address.of_database(folder / "probe.db")
     if Mirror(uri, "doctor").write([run]) != 1 or Mirror(uri, "doctor").write([run]) != 0:
         msg = "MLflow did not keep what was written"
@@ -94,7 +104,9 @@ def main() -> int:
     try:
         study = read(asked["file"], asked["overrides"], text=asked["text"])
         answer = asdict(_followed(study, Store(asked["results"]), asked["uri"], over))
-    except Exception as error:  # whatever it is, the launch has to say it: nobody else sees this process
+    except (
+        Exception
+    ) as error:  # whatever it is, the launch has to say it: nobody else sees this process
         answer = {"trouble": f"{type(error).__name__}: {error}"}
     json.dump(answer, answers)
     answers.close()
@@ -131,8 +143,9 @@ def _followed(study: Study, store: Store, uri: str, over: threading.Event) -> Mi
 def _settle(members: Members, store: Store, uri: str, patience: float) -> tuple[int, Mirrored]:
     """Brings MLflow all that it lacks: how many runs were written, and what it has then.
 
-    What MLflow has is compared with the ledger, so that it makes no difference what happened before: an earlier mirror
-    that was killed, a database that was deleted, objects of the ledger that were merged while they were read.
+    What MLflow has is compared with the ledger, so that it makes no difference what happened
+    before: an earlier mirror that was killed, a database that was deleted, objects of the ledger
+    that were merged while they were read.
 
     Args:
         members: whose trials.
@@ -155,7 +168,9 @@ def _settle(members: Members, store: Store, uri: str, patience: float) -> tuple[
             # Twice in any case: what is found broken at the first time is made anew at the second.
             if tries > 1 and (time.monotonic() > until or not may_pass(error)):
                 there = look(members, store, uri)
-                return written, Mirrored(there.runs, there.of, explained(error, address), tuple(notes))
+                return written, Mirrored(
+                    there.runs, there.of, explained(error, address), tuple(notes)
+                )
             time.sleep(min(LOOK_SECONDS, patience))
 
 
@@ -164,12 +179,20 @@ def _bring(mirror: Mirror, members: Members, store: Store) -> int:
     ledger = Ledger(store)
     wanted = members.wanted(ledger)
     missing = sorted(mirror.lacking(wanted))
-    every = set(ledger.trials(["record"], every=True).column("record").to_pylist()) if missing else set()
+    every = (
+        set(ledger.trials(["record"], every=True).column("record").to_pylist())
+        if missing
+        else set()
+    )
     written = 0
     for start in range(0, len(missing), READ_AT_ONCE):
         part = {wanted[trial] for trial in missing[start : start + READ_AT_ONCE]}
-        written += mirror.write(run for row, measured in ledger.fresh(every - part) if row["record"] in part
-                                for run in _runs(members, row, measured))
+        written += mirror.write(
+            run
+            for row, measured in ledger.fresh(every - part)
+            if row["record"] in part
+            for run in _runs(members, row, measured)
+        )
     return written
 
 
@@ -177,7 +200,9 @@ def _concluded(mirror: Mirror, members: Members, store: Store, notes: tuple[str,
     """What MLflow has in the end, once it has the study's own run and the tags of what is selected as well."""
     wanted = members.wanted(Ledger(store))
     lacking = mirror.lacking(wanted)
-    unread = f"what {len(lacking)} of them measured cannot be read from the ledger" if lacking else ""
+    unread = (
+        f"what {len(lacking)} of them measured cannot be read from the ledger" if lacking else ""
+    )
     try:
         _conclude(mirror, members.study, store.uri)
     except LedgerError as error:
@@ -185,7 +210,9 @@ def _concluded(mirror: Mirror, members: Members, store: Store, notes: tuple[str,
     return Mirrored(len(wanted) - len(lacking), len(wanted), unread, notes)
 
 
-def _runs(members: Members, row: Mapping[str, Any], measured: Sequence[Mapping[str, Any]]) -> Iterator[Run]:
+def _runs(
+    members: Members, row: Mapping[str, Any], measured: Sequence[Mapping[str, Any]]
+) -> Iterator[Run]:
     """The run of a ledger's row, if it is one of the study's, or of its screen's."""
     from htsweep.mirror.run import Run
 
@@ -195,13 +222,33 @@ def _runs(members: Members, row: Mapping[str, Any], measured: Sequence[Mapping[s
     study, names, (sweep, point, index, *values) = found
     varied = {name: value for name, value in zip(names, values, strict=True) if value is not None}
     factors = {name: str(value) for name, value in varied.items() if name in study.factors}
-    about = {"study": study.name, "sweep": sweep, "point": point, "point_index": str(index), "task": row["task"],
-             "repetition": str(row["repetition"]), "attempt": str(row["attempt"]), "reason": row["reason"],
-             "commit": row["commit"], "dirty": None if row["dirty"] is None else str(row["dirty"]).lower(),
-             "node": row["node"], "device": row["device"], "version": row["version"], "log": row["log"]}
+    about = {
+        "study": study.name,
+        "sweep": sweep,
+        "point": point,
+        "point_index": str(index),
+        "task": row["task"],
+        "repetition": str(row["repetition"]),
+        "attempt": str(row["attempt"]),
+        "reason": row["reason"],
+        "commit": row["commit"],
+        "dirty": None if row["dirty"] is None else str(row["dirty"]).lower(),
+        "node": row["node"],
+        "device": row["device"],
+        "version": row["version"],
+        "log": row["log"],
+    }
     tags = {**factors, **{name: value for name, value in about.items() if value}}
-    yield Run(row["trial"], row["record"], row["status"], tags, {**json.loads(row["config"]), **varied}, measured,
-              row["started"], row["ended"])
+    yield Run(
+        row["trial"],
+        row["record"],
+        row["status"],
+        tags,
+        {**json.loads(row["config"]), **varied},
+        measured,
+        row["started"],
+        row["ended"],
+    )
 
 
 def _conclude(mirror: Mirror, study: Study, place: str) -> None:
@@ -215,7 +262,9 @@ def selected(study: Study, place: str) -> dict[str, list[str]]:
     from htsweep import selection
 
     reads = {name: selection.columns(name) or [] for name in selection.NAMES}
-    measured = results.measurements(study, place, sorted({column for columns in reads.values() for column in columns}))
+    measured = results.measurements(
+        study, place, sorted({column for columns in reads.values() for column in columns})
+    )
     found: dict[str, list[str]] = {}
     if measured.empty:
         return found
@@ -233,8 +282,11 @@ def selected(study: Study, place: str) -> dict[str, list[str]]:
 def _artifacts(study: Study, place: str) -> dict[str, Path]:
     """What the study's folder has, by its path in there."""
     folder = build.folder_of(study, place)
-    return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))
-            if path.is_file() and not path.name.startswith(".")}  # those are being written
+    return {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }  # those are being written
 
 
 def _tell(study: Study, place: str) -> None:

@@ -11,12 +11,12 @@ import os
 SETTINGS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # a banner per run over HTTP
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # By default a request to a server that is down is tried for four minutes, which `follow` could not interrupt; it
-    # has a back-off of its own.
+    # By default a request to a server that is down is tried for four minutes, which `follow` could
+    # not interrupt; it has a back-off of its own.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    # A database that was deleted and made again has its old path: a connection that is kept would write to the deleted one,
-    # and nobody would ever see what it wrote.
+    # A database that was deleted and made again has its old path: a connection that is kept would
+    # write to the deleted one, and nobody would ever see what it wrote.
     "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
 }
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -39,7 +39,8 @@ def hush() -> None:
 def past_the_proxy() -> None:
     """Nothing; from here on neither this process nor the ones that it starts asks a proxy for this machine's own addresses.
 
-    MLflow's client and server read the environment: `http_proxy`, and what `no_proxy` excepts from it.
+    MLflow's client and server read the environment: `http_proxy`, and what `no_proxy` excepts from
+    it.
     """
     excepted = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     names = [name.strip() for name in excepted.split(",") if name.strip()]

@@ -1,8 +1,8 @@
 """Runs into a SQLite database in bulk, through MLflow's own tables: ten times cheaper than through its client.
 
-MLflow's client opens eleven sessions for a run of three measurements (15 to 25 ms of CPU and 70 ms of waiting for the
-disk); here a batch of runs is one transaction, so that there is no half run either. `tests/test_mirror.py` holds that both
-leave the same rows.
+MLflow's client opens eleven sessions for a run of three measurements (15 to 25 ms of CPU and 70 ms
+of waiting for the disk); here a batch of runs is one transaction, so that there is no half run
+either. `tests/test_mirror.py` holds that both leave the same rows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, final
 
-from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
+from mlflow.store.tracking.dbmodels.models import (
+    SqlLatestMetric,
+    SqlMetric,
+    SqlParam,
+    SqlRun,
+    SqlTag,
+)
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy.exc import IntegrityError
 
@@ -41,11 +47,15 @@ class Rows:
             "SELECT trial.run_uuid, trial.value, record.value, runs.status FROM tags AS trial "
             "JOIN runs ON runs.run_uuid = trial.run_uuid "
             "LEFT JOIN tags AS record ON record.run_uuid = trial.run_uuid AND record.key = ? "
-            "WHERE trial.key = ? AND runs.experiment_id = ? AND runs.lifecycle_stage = 'active' ORDER BY runs.start_time"
+            "WHERE trial.key = ? AND runs.experiment_id = ? AND runs.lifecycle_stage = 'active' "
+            "ORDER BY runs.start_time"
         )
         with self._engine.connect() as connection:
             rows = connection.exec_driver_sql(query, (RECORD, TRIAL, self._experiment)).fetchall()
-        return [Kept(run, trial, record or "", status != "RUNNING") for run, trial, record, status in rows]
+        return [
+            Kept(run, trial, record or "", status != "RUNNING")
+            for run, trial, record, status in rows
+        ]
 
     def add(self, copies: Sequence[Copy], added: Callable[[Kept], None]) -> None:
         """Writes the copies; `added` is told of each that is safe."""
@@ -60,11 +70,15 @@ class Rows:
                 added(Kept(row["run_uuid"], copy.tags[TRIAL], copy.tags[RECORD], True))
 
     def _insert(
-        self, rows: Sequence[dict[str, Any]], batch: Sequence[Copy], delete: Callable[[Callable[..., Any], Sequence[str]], None],
+        self,
+        rows: Sequence[dict[str, Any]],
+        batch: Sequence[Copy],
+        delete: Callable[[Callable[..., Any], Sequence[str]], None],
     ) -> None:
         ids = [row["run_uuid"] for row in rows]
         with self._transaction() as execute:
-            delete(execute, ids)  # another mirror may have been faster, or a person may have moved it to the bin
+            # Another mirror may have been faster, or a person may have moved it to the bin
+            delete(execute, ids)
             execute(SqlRun.__table__.insert(), rows)
             for table, values in _parts(zip(ids, batch, strict=True)).items():
                 if values:
@@ -72,18 +86,31 @@ class Rows:
 
     def tagged(self, key: str) -> dict[str, str]:
         """The value of tag `key` of each run that has it."""
-        query = ("SELECT tags.run_uuid, tags.value FROM tags JOIN runs ON runs.run_uuid = tags.run_uuid "
-                 "WHERE tags.key = ? AND runs.experiment_id = ? AND runs.lifecycle_stage = 'active'")
+        query = (
+            "SELECT tags.run_uuid, tags.value FROM tags JOIN runs ON runs.run_uuid = tags.run_uuid "
+            "WHERE tags.key = ? AND runs.experiment_id = ? AND runs.lifecycle_stage = 'active'"
+        )
         with self._engine.connect() as connection:
             rows = connection.exec_driver_sql(query, (key, self._experiment)).fetchall()
         return {str(run): str(value) for run, value in rows}
 
     def tag(self, key: str, values: Mapping[str, str | None]) -> None:
         """Gives each run its value of tag `key`; None takes the tag away."""
-        runs, rows = list(values), [{"run_uuid": run, "key": key, "value": value} for run, value in values.items() if value]
+        runs, rows = (
+            list(values),
+            [
+                {"run_uuid": run, "key": key, "value": value}
+                for run, value in values.items()
+                if value
+            ],
+        )
         with self._transaction() as execute:
             for at in range(0, len(runs), BATCH):
-                execute(SqlTag.__table__.delete().where(SqlTag.key == key, SqlTag.run_uuid.in_(runs[at : at + BATCH])))
+                execute(
+                    SqlTag.__table__.delete().where(
+                        SqlTag.key == key, SqlTag.run_uuid.in_(runs[at : at + BATCH])
+                    )
+                )
             if rows:
                 execute(SqlTag.__table__.insert(), rows)
 
@@ -96,7 +123,8 @@ class Rows:
     def _transaction(self) -> Iterator[Callable[..., Any]]:
         with self._engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA busy_timeout = 20000")
-            # At once, not at the first write: two mirrors then wait for one another, and neither fails half way.
+            # At once, not at the first write: two mirrors then wait for one another, and neither
+            # fails half way.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield connection.execute
@@ -106,13 +134,23 @@ class Rows:
                 raise
 
     def _row(self, copy: Copy) -> dict[str, Any]:
-        # The id follows from what is copied, so that a mirror rebuilt from nothing has the ids that links already name.
+        # The id follows from what is copied, so that a mirror rebuilt from nothing has the ids that
+        # links already name.
         words = (str(self._experiment), copy.tags[TRIAL], copy.tags[RECORD])
         run = hashlib.sha256("\n".join(words).encode()).hexdigest()[:32]
         return {
-            "run_uuid": run, "name": copy.name, "source_type": "UNKNOWN", "source_name": "", "entry_point_name": "",
-            "user_id": "unknown", "status": copy.status, "start_time": copy.started, "end_time": copy.ended,
-            "source_version": "", "lifecycle_stage": "active", "experiment_id": self._experiment,
+            "run_uuid": run,
+            "name": copy.name,
+            "source_type": "UNKNOWN",
+            "source_name": "",
+            "entry_point_name": "",
+            "user_id": "unknown",
+            "status": copy.status,
+            "start_time": copy.started,
+            "end_time": copy.ended,
+            "source_version": "",
+            "lifecycle_stage": "active",
+            "experiment_id": self._experiment,
             "artifact_uri": f"{self._artifacts}/{run}/artifacts",
         }
 
@@ -121,10 +159,16 @@ def _parts(runs: Any) -> Mapping[Any, list[dict[str, Any]]]:
     """What belongs to each run, by table."""
     rows: dict[Any, list[dict[str, Any]]] = {table: [] for table in PARTS}
     for run, copy in runs:
-        rows[SqlTag] += [{"run_uuid": run, "key": key, "value": value} for key, value in copy.tags.items()]
-        rows[SqlParam] += [{"run_uuid": run, "key": key, "value": value} for key, value in copy.parameters.items()]
+        rows[SqlTag] += [
+            {"run_uuid": run, "key": key, "value": value} for key, value in copy.tags.items()
+        ]
+        rows[SqlParam] += [
+            {"run_uuid": run, "key": key, "value": value} for key, value in copy.parameters.items()
+        ]
         rows[SqlMetric] += [_metric(run, point, copy.ended) for point in copy.points]
-        rows[SqlLatestMetric] += [_metric(run, point, copy.ended) for point in latest(copy.points).values()]
+        rows[SqlLatestMetric] += [
+            _metric(run, point, copy.ended) for point in latest(copy.points).values()
+        ]
     return rows
 
 
@@ -132,13 +176,23 @@ def _metric(run: str, point: Point, at: int) -> dict[str, Any]:
     """A measurement's row; its time is the run's end, which is when it became known: a step has no time of its own."""
     key, value, step = point
     undefined = math.isnan(value)
-    return {"run_uuid": run, "key": key, "value": 0.0 if undefined else value, "timestamp": at, "step": step,
-            "is_nan": undefined}
+    return {
+        "run_uuid": run,
+        "key": key,
+        "value": 0.0 if undefined else value,
+        "timestamp": at,
+        "step": step,
+        "is_nan": undefined,
+    }
 
 
 def _delete(execute: Callable[..., Any], runs: Sequence[str]) -> None:
     # Those that are there alone: MLflow has no index by which it finds all tags of a run.
-    there = SqlRun.__table__.select().with_only_columns(SqlRun.run_uuid).where(SqlRun.run_uuid.in_(runs))
+    there = (
+        SqlRun.__table__.select()
+        .with_only_columns(SqlRun.run_uuid)
+        .where(SqlRun.run_uuid.in_(runs))
+    )
     _delete_parts(execute, [run for (run,) in execute(there).fetchall()])
 
 

@@ -18,9 +18,13 @@ TRIAL = "htsweep.trial"
 RECORD = "htsweep.record"
 """The tag with the digest of the ledger's record that was copied: another digest, another run."""
 SELECTED = "htsweep.selected"
-"""The tag that names the protocols which pick the run's point, by commas; the mirror moves it as their choice changes."""
+"""The tag that names the protocols which pick the run's point, by commas; the mirror moves it as
+their choice changes.
+"""
 INFINITE = "htsweep.infinite"
-"""The tag that names the values that were infinite: MLflow would store them as 1.8e308, so they are left out."""
+"""The tag that names the values that were infinite: MLflow would store them as 1.8e308, so they are
+left out.
+"""
 RENAMED = "htsweep.renamed"
 """The tag that says, as JSON, what those metrics were called whose names MLflow does not take."""
 NAME = "mlflow.runName"
@@ -28,8 +32,10 @@ COLOUR = "mlflow.runColor"
 COMMIT = "mlflow.source.git.commit"
 
 STATUSES = {"done": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
-"""A stopped trial was healthy but has fewer steps than its neighbours: as KILLED it is out of `status = 'FINISHED'`, so that
-what is compared there was trained to the end; its tag `status` says `stopped`."""
+"""A stopped trial was healthy but has fewer steps than its neighbours: as KILLED it is out of
+`status = 'FINISHED'`, so that what is compared there was trained to the end; its tag `status` says
+`stopped`.
+"""
 
 LONGEST_KEY, LONGEST_PARAMETER, LONGEST_TAG = 250, 6000, 8000
 """MLflow's limits in characters."""
@@ -85,9 +91,15 @@ def copy_of(run: Run, colour: str | None = None) -> Copy:
     if colour:
         tags[COLOUR] = colour
     return Copy(
-        name=name, status=STATUSES[run.status], started=int(run.started * 1000), ended=int(run.ended * 1000),
+        name=name,
+        status=STATUSES[run.status],
+        started=int(run.started * 1000),
+        ended=int(run.ended * 1000),
         tags={legal(key): cut(str(value), LONGEST_TAG) for key, value in tags.items()},
-        parameters={legal(key): cut(_written(value), LONGEST_PARAMETER) for key, value in run.parameters.items()},
+        parameters={
+            legal(key): cut(_written(value), LONGEST_PARAMETER)
+            for key, value in run.parameters.items()
+        },
         points=points,
     )
 
@@ -116,7 +128,8 @@ def points_of(measurements: Iterable[Mapping[str, Any]]) -> tuple[tuple[Point, .
             if math.isinf(number):
                 infinite.append(f"{key}@{step}={number}")
             else:
-                # NaN differs from itself: one object for all of them, so that a repeated one counts once.
+                # NaN differs from itself: one object for all of them, so that a repeated one counts
+                # once.
                 points[legal(key), math.nan if math.isnan(number) else number, step] = None
     return tuple(points), infinite
 
@@ -135,7 +148,8 @@ def latest(points: Iterable[Point]) -> dict[str, Point]:
 def legal(key: str) -> str:
     """A name that MLflow accepts for a metric, a parameter or a tag, and the same one where it does already.
 
-    A name that it does not take gets a digest of what was given, so that no two names become one, in this run or another.
+    A name that it does not take gets a digest of what was given, so that no two names become one,
+    in this run or another.
     """
     plain = re.sub(r"[^/\w.\- :]", "_", key)
     path = posixpath.normpath(plain).lstrip("/")
@@ -144,7 +158,7 @@ def legal(key: str) -> str:
     if name == key and len(key) <= LONGEST_KEY:
         return key
     mark = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:6]
-    return f"{name[:LONGEST_KEY - len(mark) - 1]}-{mark}"
+    return f"{name[: LONGEST_KEY - len(mark) - 1]}-{mark}"
 
 
 def cut(text: str, length: int) -> str:

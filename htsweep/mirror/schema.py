@@ -1,8 +1,8 @@
 """Makes the mirror's SQLite database, and brings one of an older MLflow up to date; never half.
 
-MLflow makes its tables by some dozens of steps, and SQLite does not undo those of a process that is killed in between: a
-database that is made in its place can stay unusable for good. Here it is made, or brought up to date, under another name,
-and takes its own when it is whole.
+MLflow makes its tables by some dozens of steps, and SQLite does not undo those of a process that is
+killed in between: a database that is made in its place can stay unusable for good. Here it is made,
+or brought up to date, under another name, and takes its own when it is whole.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from htsweep.mirror import address, database
 TABLES = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)
 """What SQLite says of statements that do not fit the tables."""
 _ONE_AT_A_TIME = threading.Lock()
-"""Alembic, which changes the tables for MLflow, keeps what it works on in variables of its module."""
+"""Alembic, which changes the tables for MLflow, keeps what it works on in variables of its module.
+"""
 ABANDONED_SECONDS = 3600.0
 """After so long a database that is being made is one whose maker was killed."""
 
@@ -38,11 +39,14 @@ def prepared(path: Path, ours: bool) -> list[str]:
 
     Args:
         path: the database's file.
-        ours: whether nobody but htsweep has chosen it: only then an unusable file is renamed, and a new database made.
+        ours: whether nobody but htsweep has chosen it: only then an unusable file is renamed, and a
+            new database made.
 
     Raises:
-        HtsweepError: it cannot be used as it is, and waiting does not help; the text says what to do.
-        Exception: MLflow's, SQLAlchemy's, SQLite's or the file system's; `copying.explained` says them in words.
+        HtsweepError: it cannot be used as it is, and waiting does not help; the text says what to
+            do.
+        Exception: MLflow's, SQLAlchemy's, SQLite's or the file system's; `copying.explained` says
+            them in words.
     """
     database.check_length(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,8 +55,13 @@ def prepared(path: Path, ours: bool) -> list[str]:
     aside = f"move it away, and the next launch or mirror makes a new one: {_move(path)}"
     if database.is_broken(path):
         if not ours:
-            raise HtsweepError(f"{unusable}: SQLite cannot read it, or finds it damaged. To go on, {aside}")
-        notes.append(f"{path} could not be read by SQLite; it is now {database.set_aside(path).name}, and a new one was made")
+            raise HtsweepError(
+                f"{unusable}: SQLite cannot read it, or finds it damaged. To go on, {aside}"
+            )
+        notes.append(
+            f"{path} could not be read by SQLite; it is now {database.set_aside(path).name}, and a "
+            "new one was made"
+        )
     _sweep(path.parent)
     if database.is_empty(path):
         _make(path)
@@ -60,12 +69,18 @@ def prepared(path: Path, ours: bool) -> list[str]:
     found, wanted = database.version(path), _wanted()
     if found != wanted:
         if found and not _is_older(found):
-            raise HtsweepError(f"{unusable}: it is of a newer MLflow than the installed {installed}. Install the newer one, "
-                               f"or {aside}")
+            raise HtsweepError(
+                f"{unusable}: it is of a newer MLflow than the installed {installed}. Install the "
+                "newer one, "
+                f"or {aside}"
+            )
         notes.append(_finished(path, ours))
     count = database.relocate(path)
     if count:
-        notes.append(f"{path} was copied or moved: {count} experiments and runs now name the artifacts beside it")
+        notes.append(
+            f"{path} was copied or moved: {count} experiments and runs now name the artifacts "
+            "beside it"
+        )
     return notes
 
 
@@ -76,7 +91,8 @@ def _finished(path: Path, ours: bool) -> str:
     except Exception as error:
         if not ours or not _is_of_tables(error):
             raise
-        # Its maker was killed while MLflow made or changed the tables in their place: what is there cannot be finished.
+        # Its maker was killed while MLflow made or changed the tables in their place: what is there
+        # cannot be finished.
         aside = database.set_aside(path)
         _make(path)
         why = database.said(cause(error), path)
@@ -92,7 +108,8 @@ def _make(path: Path) -> None:
             connection.execute("DROP TABLE probe")
         # The constructor makes all tables; what it notes of artifacts must be where they will be.
         store = SqlAlchemyStore(  # type: ignore[no-untyped-call]
-            address.of_database(new), address.location(path.parent / database.ARTIFACTS))
+            address.of_database(new), address.location(path.parent / database.ARTIFACTS)
+        )
         store.engine.dispose()
         if path.exists() and database.is_empty(path):
             new.replace(path)

@@ -43,16 +43,21 @@ def ui(database: Path, results: str, port: int = 5000, tell: Callable[[str], Non
     """
     if not database.exists():
         launch, mirror = (Given(results=results).verb(verb) for verb in ("launch", "mirror"))
-        raise HtsweepError(f"there is no MLflow database at {database}. A launch makes one: {launch}\n"
-                           f"So does a mirror of what was launched before: {mirror}")
+        raise HtsweepError(
+            f"there is no MLflow database at {database}. A launch makes one: {launch}\n"
+            f"So does a mirror of what was launched before: {mirror}"
+        )
     uri = address.of_database(database)
     try:
         for note in schema.prepared(database, ours=True):
             tell(note)
     except OUTAGES as error:
         if isinstance(error, HtsweepError) or not _is_usable(uri):
-            raise HtsweepError(f"MLflow's database cannot be used: {explained(error, uri)}") from error
-        tell(f"{explained(error, uri)}. It is shown as it is")  # on a disk that may be read, but not written
+            raise HtsweepError(
+                f"MLflow's database cannot be used: {explained(error, uri)}"
+            ) from error
+        # On a disk that may be read, but not written
+        tell(f"{explained(error, uri)}. It is shown as it is")
     chosen = free_port(port)
     with _ended_by_sigterm(), serve(uri, chosen) as server:
         try:
@@ -70,17 +75,39 @@ def serve(uri: str, port: int) -> subprocess.Popen[bytes]:
     """The server's process, on 127.0.0.1; it answers after some seconds, see `wait_for`."""
     database = address.database_of(uri)
     # -P: nothing in the results' folder, where the server runs, stands in for a module.
-    words = [sys.executable, "-P", "-m", "mlflow", *server_words(uri), "--host", HOST, "--port", str(port), "--workers", "1"]
-    # No job runner: it is for judging language models, starts processes of its own, and writes where it likes.
+    words = [
+        sys.executable,
+        "-P",
+        "-m",
+        "mlflow",
+        *server_words(uri),
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
+    # No job runner: it is for judging language models, starts processes of its own, and writes
+    # where it likes.
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    return subprocess.Popen(words, env=environment, cwd=None if database is None else database.parent,
-                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        words,
+        env=environment,
+        cwd=None if database is None else database.parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def server_words(uri: str) -> list[str]:
     """`server --backend-store-uri ...`: what MLflow is told of the database and of its artifacts."""
     path = address.database_of(uri)
-    artifacts = [] if path is None else ["--artifacts-destination", address.location(path.parent / ARTIFACTS)]
+    artifacts = (
+        []
+        if path is None
+        else ["--artifacts-destination", address.location(path.parent / ARTIFACTS)]
+    )
     return ["server", "--backend-store-uri", shown(uri), *artifacts]
 
 
@@ -99,8 +126,15 @@ def wait_for(server: subprocess.Popen[bytes], port: int) -> None:
                 return
         except OSError:  # URLError is one
             time.sleep(0.2)
-    how = f"did not answer within {START_SECONDS:.0f} s" if server.poll() is None else f"ended with code {server.returncode}"
-    raise HtsweepError(f"the MLflow server {how}. To see why, start it by hand: {quoted(list(map(str, _words(server))))}")
+    how = (
+        f"did not answer within {START_SECONDS:.0f} s"
+        if server.poll() is None
+        else f"ended with code {server.returncode}"
+    )
+    raise HtsweepError(
+        f"the MLflow server {how}. To see why, start it by hand: "
+        f"{quoted(list(map(str, _words(server))))}"
+    )
 
 
 def free_port(wanted: int) -> int:
@@ -119,15 +153,35 @@ def free_port(wanted: int) -> int:
 def told(uri: str, wanted: int, port: int) -> list[str]:
     """What a person needs to know: the address, each study's chart, and how to look from another machine."""
     server = f"http://{HOST}:{port}"
-    lines = [f"MLflow UI: {server}" + (f" (port {wanted} is taken)" if wanted not in (0, port) else "") + ", Ctrl-C ends it"]
+    lines = [
+        f"MLflow UI: {server}"
+        + (f" (port {wanted} is taken)" if wanted not in (0, port) else "")
+        + ", Ctrl-C ends it"
+    ]
     for experiment in MlflowClient(uri).search_experiments():
         if TAG in experiment.tags:
-            lines.append(f"{experiment.name}, seen against missing: {link(server, experiment.experiment_id)}")
-    shared = quoted(["mlflow", *server_words(uri), "--host", "0.0.0.0", "--port", str(port), "--allowed-hosts", f"NAME:{port}"])
+            lines.append(
+                f"{experiment.name}, seen against missing: {link(server, experiment.experiment_id)}"
+            )
+    shared = quoted(
+        [
+            "mlflow",
+            *server_words(uri),
+            "--host",
+            "0.0.0.0",
+            "--port",
+            str(port),
+            "--allowed-hosts",
+            f"NAME:{port}",
+        ]
+    )
     lines += [
-        "A chart holds the runs that the list has loaded, 100 at first: `Load more` at its end fetches the rest.",
-        f"To look from another machine, type this there and open the same address: ssh -L {port}:{HOST}:{port} THIS-MACHINE",
-        "To serve others without ssh (MLflow asks nobody for a password), put the name that their browsers use in place of NAME, "
+        "A chart holds the runs that the list has loaded, 100 at first: `Load more` at its end "
+        "fetches the rest.",
+        "To look from another machine, type this there and open the same address: ssh -L "
+        f"{port}:{HOST}:{port} THIS-MACHINE",
+        "To serve others without ssh (MLflow asks nobody for a password), put the name that their "
+        "browsers use in place of NAME, "
         f"since MLflow refuses every other one with `403 Invalid Host header`: {shared}",
     ]
     return lines
@@ -136,7 +190,8 @@ def told(uri: str, wanted: int, port: int) -> list[str]:
 @contextlib.contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
     """SIGTERM is as Ctrl-C: without it the server would outlive the command."""
-    if threading.current_thread() is not threading.main_thread():  # only there may signals be caught
+    # Only there may signals be caught
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
 

@@ -1,9 +1,9 @@
 """The chart of seen against missing as MLflow's UI keeps it, and the link that opens it; pure.
 
-MLflow's UI keeps a view (charts, columns, filter) as a tag of the experiment and opens it by a key in the address. That is
-no public interface: `tests/test_mirror_ui.py` looks at it in a browser. MLflow 3.17 lists the tag among an
-experiment's "Views" by the fields `name`, `createdAt` and `state`; earlier versions read the tag as the state itself, hence
-it is there twice.
+MLflow's UI keeps a view (charts, columns, filter) as a tag of the experiment and opens it by a key
+in the address. That is no public interface: `tests/test_mirror_ui.py` looks at it in a browser.
+MLflow 3.17 lists the tag among an experiment's "Views" by the fields `name`, `createdAt` and
+`state`; earlier versions read the tag as the state itself, hence it is there twice.
 """
 
 from __future__ import annotations
@@ -24,12 +24,19 @@ def view(created: int, axes: tuple[str, str] = AXES) -> str:
     """The value of the tag: one scatter chart, a dot a run that was trained to its end.
 
     Args:
-        created: when, in unix milliseconds; part of the value, so that the same experiment has the same tag.
+        created: when, in unix milliseconds; part of the value, so that the same experiment has the
+            same tag.
         axes: the metrics across and up.
     """
     state = _state(axes)
-    return json.dumps({**state, "name": f"{_words(axes[1])} against {_words(axes[0])}", "createdAt": created,
-                       "state": json.dumps(state)})
+    return json.dumps(
+        {
+            **state,
+            "name": f"{_words(axes[1])} against {_words(axes[0])}",
+            "createdAt": created,
+            "state": json.dumps(state),
+        }
+    )
 
 
 def link(server: str, experiment: str) -> str:
@@ -41,17 +48,37 @@ def _state(axes: tuple[str, str]) -> dict[str, Any]:
     across, up = axes
     return {
         "searchFilter": "attributes.status = 'FINISHED'",
-        "selectedColumns": [*(f"tags.`{name}`" for name in COLUMNS), *(f"metrics.`{axis}`" for axis in axes)],
+        "selectedColumns": [
+            *(f"tags.`{name}`" for name in COLUMNS),
+            *(f"metrics.`{axis}`" for axis in axes),
+        ],
         "runsHiddenMode": "SHOW_ALL",  # otherwise the first ten
-        "compareRunCharts": [{
-            "uuid": KEY, "type": "SCATTER", "isGenerated": False, "deleted": False, "metricSectionId": KEY,
-            "runsCountToCompare": 1000, "xaxis": {"key": across, "type": "METRIC"}, "yaxis": {"key": up, "type": "METRIC"},
-        }],
-        "compareRunSections": [{
-            "uuid": KEY, "name": f"{_words(up)} against {_words(across)}", "display": True, "isReordered": False,
-            "deleted": False, "isGenerated": False, "columns": 1, "cardHeight": 520,
-        }],
-        "isAccordionReordered": True,  # otherwise sections that the UI makes by itself are sorted in front of it
+        "compareRunCharts": [
+            {
+                "uuid": KEY,
+                "type": "SCATTER",
+                "isGenerated": False,
+                "deleted": False,
+                "metricSectionId": KEY,
+                "runsCountToCompare": 1000,
+                "xaxis": {"key": across, "type": "METRIC"},
+                "yaxis": {"key": up, "type": "METRIC"},
+            }
+        ],
+        "compareRunSections": [
+            {
+                "uuid": KEY,
+                "name": f"{_words(up)} against {_words(across)}",
+                "display": True,
+                "isReordered": False,
+                "deleted": False,
+                "isGenerated": False,
+                "columns": 1,
+                "cardHeight": 520,
+            }
+        ],
+        # Otherwise sections that the UI makes by itself are sorted in front of it
+        "isAccordionReordered": True,
     }
 
 

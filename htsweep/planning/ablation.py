@@ -1,7 +1,8 @@
 """What `ablate:` in a study stands for: a whole config, the same without each component, and what else is asked for; pure.
 
-A component is a member of the chain `full.method`, or keys of the config as they are without it. A variant is a cell of
-the grid like any other: it has the same trials as if it had been written there.
+A component is a member of the chain `full.method`, or keys of the config as they are without it. A
+variant is a cell of the grid like any other: it has the same trials as if it had been written
+there.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ if TYPE_CHECKING:
 
 EMPTY = "plain"
 """The chain that has no member."""
-FULL, LEFT_OUT, REPLACED, ALONE, NONE, FACTORIAL = "full", "left out", "replaced", "alone", "none", "factorial"
+FULL, LEFT_OUT, REPLACED, ALONE, NONE, FACTORIAL = (
+    "full",
+    "left out",
+    "replaced",
+    "alone",
+    "none",
+    "factorial",
+)
 MOST = 6
 """Components of a full factorial at most: 64 variants."""
 
@@ -51,9 +59,13 @@ def variants_of(ablate: Ablation) -> tuple[Variant, ...]:
     if ablate.alone:
         found += [variant_with(ablate, ALONE, frozenset({part})) for part in parts]
         found.append(variant_with(ablate, NONE, frozenset()))
-    if ablate.factorial and len(parts) <= MOST:  # of more, there would be more than any check could go through
-        found += [variant_with(ablate, FACTORIAL, frozenset(chosen))
-                  for size in range(len(parts), -1, -1) for chosen in itertools.combinations(parts, size)]
+    # Of more, there would be more than any check could go through
+    if ablate.factorial and len(parts) <= MOST:
+        found += [
+            variant_with(ablate, FACTORIAL, frozenset(chosen))
+            for size in range(len(parts), -1, -1)
+            for chosen in itertools.combinations(parts, size)
+        ]
     once: dict[tuple[frozenset[str], str], Variant] = {}
     for variant in found:
         once.setdefault((variant.components, variant.control), variant)
@@ -63,7 +75,8 @@ def variants_of(ablate: Ablation) -> tuple[Variant, ...]:
 def cells_of(study: Study) -> Iterator[Mapping[str, Any]]:
     """The cells of a study, the grid's last factor fastest; with an ablation, its variants before the other cells.
 
-    The grid's values of a key that the ablation has as well (`method: [plain]`) stand beside the variants, as they are.
+    The grid's values of a key that the ablation has as well (`method: [plain]`) stand beside the
+    variants, as they are.
     """
     listed = variants_of(study.ablate) if study.ablate else ()
     for rest in rests_of(study):
@@ -95,7 +108,9 @@ def rests_of(study: Study) -> Iterator[Mapping[str, Any]]:
     return _product({key: values for key, values in study.grid.items() if key not in own})
 
 
-def variant_with(ablate: Ablation, kind: str, chosen: frozenset[str], replaced: str = "") -> Variant:
+def variant_with(
+    ablate: Ablation, kind: str, chosen: frozenset[str], replaced: str = ""
+) -> Variant:
     """The variant that has the components `chosen`; `replaced`: the one of the others whose control stands in for it."""
     parts = ablate.parts
     changes = dict(ablate.full)
@@ -103,7 +118,11 @@ def variant_with(ablate: Ablation, kind: str, chosen: frozenset[str], replaced: 
     if CHAIN in changes and None in parts.values():
         gone = {name for name, without in parts.items() if without is None and name not in chosen}
         put = {replaced: stand_in} if stand_in else {}
-        kept = [put.get(name, name) for name in members(changes[CHAIN]) if name not in gone or name in put]
+        kept = [
+            put.get(name, name)
+            for name in members(changes[CHAIN])
+            if name not in gone or name in put
+        ]
         changes[CHAIN] = _chain(kept, changes[CHAIN])
     for name, without in parts.items():
         if name not in chosen and without is not None:

@@ -25,25 +25,37 @@ def problems(study: Study, where: Located) -> Iterator[Problem]:
     chain = members(ablate.full.get(CHAIN))
     parts = ablate.parts
     if not parts:
-        yield where.problem(("ablate",), "an ablation needs a component: give `full: {method: [a, b]}`, or `components: "
-                            "{name: {key: its value without it}}`")
+        yield where.problem(
+            ("ablate",),
+            "an ablation needs a component: give `full: {method: [a, b]}`, or `components: "
+            "{name: {key: its value without it}}`",
+        )
     if len(parts) > MOST_COMPONENTS:
-        yield where.problem(("ablate",), f"an ablation has at most {MOST_COMPONENTS:,} components, but got {len(parts):,}; name "
-                            "fewer")
+        yield where.problem(
+            ("ablate",),
+            f"an ablation has at most {MOST_COMPONENTS:,} components, but got {len(parts):,}; name "
+            "fewer",
+        )
         return
     twice = set(repeated(ablate.components)) if isinstance(ablate.components, list) else set()
     for place, name in _members(ablate.components):
         if name not in chain:
             hint = did_you_mean(name, chain) if chain else "give `full: {method: [a, b]}`"
-            yield where.problem(place, f"'{name}' is no member of the chain `full.method`; {hint} "
-                                "(or say what is different without it: {name: {key: value}})")
+            yield where.problem(
+                place,
+                f"'{name}' is no member of the chain `full.method`; {hint} "
+                "(or say what is different without it: {name: {key: value}})",
+            )
         elif place[-1] in twice:
             yield where.problem(place, f"the component '{name}' stands twice; keep one")
     for name in ablate.controls:
         if name not in parts or parts[name] is not None:
             known = [one for one, without in parts.items() if without is None]
-            yield where.problem(("ablate", "controls", name), f"only a component that is a member of the chain has a control; "
-                                f"{did_you_mean(name, known)}")
+            yield where.problem(
+                ("ablate", "controls", name),
+                f"only a component that is a member of the chain has a control; "
+                f"{did_you_mean(name, known)}",
+            )
     for key in ablate.full:
         if key in study.fixed:
             yield where.problem(("fixed", key), "stands in `ablate.full` as well; keep one of them")
@@ -54,7 +66,11 @@ def _members(components: Any) -> list[tuple[Place, str]]:
     """Where components are named that must be members of the chain, and their names."""
     if isinstance(components, list):
         return [(("ablate", "components", index), name) for index, name in enumerate(components)]
-    return [(("ablate", "components", name), name) for name, without in (components or {}).items() if without is None]
+    return [
+        (("ablate", "components", name), name)
+        for name, without in (components or {}).items()
+        if without is None
+    ]
 
 
 def _together(study: Study, where: Located) -> Iterator[Problem]:
@@ -66,17 +82,24 @@ def _together(study: Study, where: Located) -> Iterator[Problem]:
         own = ablate.keys
         cells = math.prod(len(values) for key, values in study.grid.items() if key not in own)
         count = 2 ** len(parts)
-        yield where.problem(("ablate", "factorial"), f"{len(parts)} components make {count:,} variants, here "
-                            f"{count * cells * study.repetitions:,} trials or more; a factorial is of at most "
-                            f"{ablation.MOST} components: name fewer, or leave it out")
+        yield where.problem(
+            ("ablate", "factorial"),
+            f"{len(parts)} components make {count:,} variants, here "
+            f"{count * cells * study.repetitions:,} trials or more; a factorial is of at most "
+            f"{ablation.MOST} components: name fewer, or leave it out",
+        )
     taken: dict[str, str] = {}
     for name, without in parts.items():
         for key in without or {}:
             # Leaving the same key to two components would let the later one decide.
             other = taken.setdefault(key, name)
             if other != name and (ablate.alone or ablate.factorial):
-                yield where.problem(("ablate", "components", name, key), f"'{other}' sets this key as well, so the two cannot be "
-                                    "left out together, as `alone` and `factorial` do; make them one, or leave those out")
+                yield where.problem(
+                    ("ablate", "components", name, key),
+                    f"'{other}' sets this key as well, so the two cannot be "
+                    "left out together, as `alone` and `factorial` do; make them one, or leave "
+                    "those out",
+                )
 
 
 def without_effect(study: Study, found: Task, where: Located) -> Iterator[Problem]:
@@ -88,22 +111,38 @@ def without_effect(study: Study, found: Task, where: Located) -> Iterator[Proble
         if variant.kind not in (ablation.LEFT_OUT, ablation.REPLACED):
             continue
         cells = ablation.rests_of(study)
-        if all(found.resolve({**study.fixed, **cell, **full.changes}) == found.resolve({**study.fixed, **cell, **variant.changes})
-               for cell in cells):
-            name = variant.control.partition(" over ")[0] or next(iter(full.components - variant.components))
+        if all(
+            found.resolve({**study.fixed, **cell, **full.changes})
+            == found.resolve({**study.fixed, **cell, **variant.changes})
+            for cell in cells
+        ):
+            name = variant.control.partition(" over ")[0] or next(
+                iter(full.components - variant.components)
+            )
             where_said = "controls" if variant.control else "components"
-            yield where.problem(("ablate", where_said, name), f"without '{name}' the config is the same as `full`: nothing would "
-                                "be learnt of it; give another value, or leave the component out")
+            yield where.problem(
+                ("ablate", where_said, name),
+                f"without '{name}' the config is the same as `full`: nothing would "
+                "be learnt of it; give another value, or leave the component out",
+            )
 
 
 def given(study: Study) -> list[tuple[str, Place, Any]]:
     """The keys that the ablation sets: (key, place, value)."""
     if study.ablate is None:
         return []
-    found: list[tuple[str, Place, Any]] = [(key, ("ablate", "full", key), value) for key, value in study.ablate.full.items()]
-    found += [(CHAIN, ("ablate", "controls", name), value) for name, value in study.ablate.controls.items()]
-    return found + [(key, ("ablate", "components", name, key), value)
-                    for name, without in study.ablate.parts.items() for key, value in (without or {}).items()]
+    found: list[tuple[str, Place, Any]] = [
+        (key, ("ablate", "full", key), value) for key, value in study.ablate.full.items()
+    ]
+    found += [
+        (CHAIN, ("ablate", "controls", name), value)
+        for name, value in study.ablate.controls.items()
+    ]
+    return found + [
+        (key, ("ablate", "components", name, key), value)
+        for name, without in study.ablate.parts.items()
+        for key, value in (without or {}).items()
+    ]
 
 
 def place(ablate: Ablation, key: str, cell: Mapping[str, Any]) -> Place:

@@ -16,7 +16,9 @@ from htsweep.study.document import Located, Place
 from htsweep.study.schema import Study
 
 MOST_CONFIGS = 20_000
-"""Configs of searched values that a task is asked about at most; all cells are, since a grid has limits of its own."""
+"""Configs of searched values that a task is asked about at most; all cells are, since a grid has
+limits of its own.
+"""
 MOST_SAID = 20
 """Problems of one kind of mistake that are said one by one."""
 
@@ -25,7 +27,11 @@ def problems(study: Study, found: Task, where: Located) -> list[Problem]:
     """Keys that do not go together, searches that cannot hold or are too large; each once, with a count of its cells."""
     said = _Said(where)
     asked: set[str] = set()
-    wrong_spaces = list(spaces.check(study.search, [spaces.EVERY], found.settings, where)) if study.search else []
+    wrong_spaces = (
+        list(spaces.check(study.search, [spaces.EVERY], found.settings, where))
+        if study.search
+        else []
+    )
     known = Spaces(study.search)
     searched: list[tuple[Mapping[str, Any], Space]] = []
     cells = 0
@@ -50,12 +56,16 @@ def problems(study: Study, found: Task, where: Located) -> list[Problem]:
         wrong_spaces += spaces.unknown(study.search, asked, where)
     if wrong_spaces:
         return [*said.problems(cells), *wrong_spaces]
-    sizes = list(checks_size.of_spaces(study, [space for _, space in searched] or [()] * cells, where))
+    sizes = list(
+        checks_size.of_spaces(study, [space for _, space in searched] or [()] * cells, where)
+    )
     values = _values(study, found, searched, where) if said.empty and not sizes else ()
     return [*said.problems(cells), *sizes, *values]
 
 
-def _judged(found: Task, config: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, list[tuple[str, str]]]:
+def _judged(
+    found: Task, config: Mapping[str, Any]
+) -> tuple[Mapping[str, Any] | None, list[tuple[str, str]]]:
     """A config as the task resolves it, None where it cannot; and (key, what is wrong) with it."""
     try:
         resolved = found.resolve(config)
@@ -70,10 +80,19 @@ def _empty(study: Study, unmeasured: Mapping[str, str]) -> Iterator[tuple[Place,
     """What the study decides by and a cell cannot measure."""
     for index, objective in enumerate(study.objectives):
         if objective.metric in unmeasured:
-            yield ("objectives", index, "metric"), f"{objective.metric} is not measured: {unmeasured[objective.metric]}"
-    ways = [[name for name in needed if name in unmeasured] for needed in selection.needs(study.select)]
+            yield (
+                ("objectives", index, "metric"),
+                f"{objective.metric} is not measured: {unmeasured[objective.metric]}",
+            )
+    ways = [
+        [name for name in needed if name in unmeasured] for needed in selection.needs(study.select)
+    ]
     if all(ways):
-        yield ("select",), f"protocol {study.select} reads {ways[-1][0]}, which is not measured: {unmeasured[ways[-1][0]]}"
+        yield (
+            ("select",),
+            f"protocol {study.select} reads {ways[-1][0]}, which is not measured: "
+            f"{unmeasured[ways[-1][0]]}",
+        )
 
 
 def _values(
@@ -81,13 +100,17 @@ def _values(
 ) -> Iterator[Problem]:
     """What the task has against the listed values of a search: each in a point of each space whose other values are usual.
 
-    A name that is wrong is found whatever the other values are; of many numbers the least and the greatest are tried.
+    A name that is wrong is found whatever the other values are; of many numbers the least and the
+    greatest are tried.
     """
     said = _Said(where)
     firsts = {id(space): (cell, space) for cell, space in reversed(searched)}
     left = MOST_CONFIGS
     for cell, space in (*firsts.values(), *searched):
-        usual = {dimension.key: dimension.default if dimension.has_default else dimension.at(0) for dimension in space}
+        usual = {
+            dimension.key: dimension.default if dimension.has_default else dimension.at(0)
+            for dimension in space
+        }
         for dimension in space:
             for value in _tried(dimension, study, left // len(space)):
                 left -= 1
@@ -102,12 +125,20 @@ def _values(
 
 def _tried(dimension: Dimension, study: Study, most: int) -> list[Any]:
     """The values of a dimension that a task is asked about: all that are listed, of more than `most` numbers the ends."""
-    listed = dimension.listed if study.search is not None and study.search.sampler == "grid" else dimension.choices
+    listed = (
+        dimension.listed
+        if study.search is not None and study.search.sampler == "grid"
+        else dimension.choices
+    )
     values = list(listed or ())
     if len(values) <= most:
         return values
-    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    others = [value for value in values if not isinstance(value, int | float) or isinstance(value, bool)]
+    numbers = [
+        value for value in values if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    others = [
+        value for value in values if not isinstance(value, int | float) or isinstance(value, bool)
+    ]
     return [*({min(numbers), max(numbers)} if numbers else ()), *others[:most]]
 
 
@@ -155,4 +186,6 @@ class _Said:
                 often = f" (in {count:,} of {cells:,} cells)" if 1 < count < cells else ""
                 yield self._where.problem(place, message + often)
             if len(messages) > MOST_SAID:
-                yield self._where.problem(place, f"and {len(messages) - MOST_SAID:,} more problems with this key")
+                yield self._where.problem(
+                    place, f"and {len(messages) - MOST_SAID:,} more problems with this key"
+                )

@@ -27,8 +27,11 @@ def problems(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     if screen is None:
         return
     if found.predicts:
-        yield where.problem(("screen",), f"task '{study.task}' computes scores itself, so there is nothing to spare; leave the "
-                            "screen out, or give the study the task that the scores are to predict")
+        yield where.problem(
+            ("screen",),
+            f"task '{study.task}' computes scores itself, so there is nothing to spare; leave the "
+            "screen out, or give the study the task that the scores are to predict",
+        )
     yield from _rule(screen, where)
     try:
         scoring = task.find(screen.task)
@@ -36,11 +39,16 @@ def problems(study: Study, found: Task, where: Located) -> Iterator[Problem]:
         yield where.problem(("screen", "task"), str(error))
         return
     except Exception as error:  # a user's module may raise anything at import
-        yield where.problem(("screen", "task"), f"importing it raised {type(error).__name__}: {error}")
+        yield where.problem(
+            ("screen", "task"), f"importing it raised {type(error).__name__}: {error}"
+        )
         return
     if not scoring.predicts or SCORE not in (scoring.settings or {}):
-        yield where.problem(("screen", "task"), f"task '{screen.task}' predicts nothing: one that does carries `predicts` (a "
-                            "column) and `settings` with the key 'score'; give such a task, or leave the key out")
+        yield where.problem(
+            ("screen", "task"),
+            f"task '{screen.task}' predicts nothing: one that does carries `predicts` (a "
+            "column) and `settings` with the key 'score'; give such a task, or leave the key out",
+        )
         return
     yield from _scores(screen, scoring, where)
     yield from _fixed(study, screen, scoring, where)
@@ -54,12 +62,23 @@ def of_pairs(study: Study, found: Task, where: Located) -> Iterator[Problem]:
         return
     scoring = task.find(screen.task)
     spaces = Spaces(study.search)
-    sweeps = {sweep.id: sweep for sweep in (sweep_of(study, found, cell, spaces) for cell in cells_of(study))}
-    starts = list({repr(given): given for given in (given_of(scoring, one.base) for one in sweeps.values())}.values())
+    sweeps = {
+        sweep.id: sweep
+        for sweep in (sweep_of(study, found, cell, spaces) for cell in cells_of(study))
+    }
+    starts = list(
+        {
+            repr(given): given for given in (given_of(scoring, one.base) for one in sweeps.values())
+        }.values()
+    )
     count = len(starts) * len(screen.scores)
     if count > MOST_CELLS:
-        yield where.problem(("screen", "scores"), f"{len(starts):,} pairs with {len(screen.scores):,} scores are {count:,} "
-                            f"sweeps, but a screen has at most {MOST_CELLS:,}; give fewer scores, or vary less under `grid`")
+        yield where.problem(
+            ("screen", "scores"),
+            f"{len(starts):,} pairs with {len(screen.scores):,} scores are {count:,} "
+            f"sweeps, but a screen has at most {MOST_CELLS:,}; give fewer scores, or vary less "
+            "under `grid`",
+        )
         return
     wrong = [*_searched(study, scoring, sweeps, where), *_against(screen, scoring, starts, where)]
     yield from wrong
@@ -68,25 +87,39 @@ def of_pairs(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     pairs = pairs_of(study, sweeps.values())
     if max(Counter(pair.target for pair in pairs).values()) == 1:
         shared = [name for name in scoring.settings or {} if name in (found.settings or {})]
-        yield where.problem(("screen",), f"each target data has one pair of the study, so that nothing can be spared: vary the "
-                            f"source under `grid` ({', '.join(shared)} tell pairs apart), or give `keep: all` to have the "
-                            "scores alone")
+        yield where.problem(
+            ("screen",),
+            f"each target data has one pair of the study, so that nothing can be spared: vary the "
+            f"source under `grid` ({', '.join(shared)} tell pairs apart), or give `keep: all` to "
+            "have the "
+            "scores alone",
+        )
 
 
 def _rule(screen: Screen, where: Located) -> Iterator[Problem]:
     if screen.by is not None and screen.by not in screen.scores:
-        yield where.problem(("screen", "by"), f"'{screen.by}' is none of `scores`; {did_you_mean(screen.by, screen.scores)}")
+        yield where.problem(
+            ("screen", "by"),
+            f"'{screen.by}' is none of `scores`; {did_you_mean(screen.by, screen.scores)}",
+        )
     if (screen.keep is None) == (screen.margin is None):
         came = "neither is there" if screen.keep is None else "both are there"
-        yield where.problem(("screen",), f"a screen needs one of `keep` (how many pairs of each target data, or all) and "
-                            f"`margin` (how far below the best), but {came}")
+        yield where.problem(
+            ("screen",),
+            f"a screen needs one of `keep` (how many pairs of each target data, or all) and "
+            f"`margin` (how far below the best), but {came}",
+        )
 
 
 def _scores(screen: Screen, scoring: Task, where: Located) -> Iterator[Problem]:
     setting = (scoring.settings or {})[SCORE]
     twice = set(repeated(screen.scores))
     for index, score in enumerate(screen.scores):
-        wrong = f"the score '{score}' stands twice; keep one" if index in twice else refused(setting, score)
+        wrong = (
+            f"the score '{score}' stands twice; keep one"
+            if index in twice
+            else refused(setting, score)
+        )
         if wrong:
             yield where.problem(("screen", "scores", index), wrong)
 
@@ -98,11 +131,15 @@ def _fixed(study: Study, screen: Screen, scoring: Task, where: Located) -> Itera
         if key == SCORE:
             yield where.problem(place, "the scores are named by `scores`; leave the key out")
         elif key in study.factors:
-            yield where.problem(place, "is a factor of the study, which tells pairs apart; leave it out here")
+            yield where.problem(
+                place, "is a factor of the study, which tells pairs apart; leave it out here"
+            )
         elif key not in settings:
             # `my_lab.scores:entropy.weight` is the parameter of a user's own: the task judges it.
             if ":" not in key:
-                yield where.problem(place, f"task '{screen.task}' has no such key; {did_you_mean(key, settings)}")
+                yield where.problem(
+                    place, f"task '{screen.task}' has no such key; {did_you_mean(key, settings)}"
+                )
         else:
             wrong = refused(settings[key], value)
             if wrong:
@@ -116,30 +153,52 @@ def _factors(study: Study, scoring: Task, where: Located) -> Iterator[Problem]:
     for key in study.factors:
         if key in settings and key in COLUMNS:
             at: Place = ("grid", key) if key in study.grid else ("ablate",)
-            yield where.problem(at, f"'{key}' is the name of a column of the tables of scores; a study with a screen cannot "
-                                "vary it")
+            yield where.problem(
+                at,
+                f"'{key}' is the name of a column of the tables of scores; a study with a screen "
+                "cannot "
+                "vary it",
+            )
     if study.ablate is None or screen.keep == "all":
         return
-    changed = [{key: value for key, value in variant.changes.items() if key in settings}
-               for variant in ablation.variants_of(study.ablate)]
+    changed = [
+        {key: value for key, value in variant.changes.items() if key in settings}
+        for variant in ablation.variants_of(study.ablate)
+    ]
     if any(one != changed[0] for one in changed):
         keys = sorted({key for one in changed for key in one})
-        yield where.problem(("screen",), f"the ablation changes {', '.join(keys)}, which makes its variants pairs of their own: "
-                            "dropping some would leave it with holes; screen the sources in a study of its own, or give "
-                            "`keep: all`")
+        yield where.problem(
+            ("screen",),
+            f"the ablation changes {', '.join(keys)}, which makes its variants pairs of their own: "
+            "dropping some would leave it with holes; screen the sources in a study of its own, or "
+            "give "
+            "`keep: all`",
+        )
 
 
-def _searched(study: Study, scoring: Task, sweeps: Mapping[str, Sweep], where: Located) -> Iterator[Problem]:
+def _searched(
+    study: Study, scoring: Task, sweeps: Mapping[str, Sweep], where: Located
+) -> Iterator[Problem]:
     """Searched parameters that would make another pair of each point."""
-    keys = {dimension.key for sweep in sweeps.values() for dimension in sweep.space} & set(scoring.settings or {})
+    keys = {dimension.key for sweep in sweeps.values() for dimension in sweep.space} & set(
+        scoring.settings or {}
+    )
     for key in sorted(keys):
         spaces = study.search.spaces if study.search else {}
-        at: Place = ("search", "spaces", "all", key) if key in spaces.get("all", {}) else ("search",)
-        yield where.problem(at, f"'{key}' tells pairs apart, so that a pair is not known before its points are; make it a "
-                            "factor under `grid`")
+        at: Place = (
+            ("search", "spaces", "all", key) if key in spaces.get("all", {}) else ("search",)
+        )
+        yield where.problem(
+            at,
+            f"'{key}' tells pairs apart, so that a pair is not known before its points are; make "
+            "it a "
+            "factor under `grid`",
+        )
 
 
-def _against(screen: Screen, scoring: Task, starts: Sequence[Mapping[str, Any]], where: Located) -> Iterator[Problem]:
+def _against(
+    screen: Screen, scoring: Task, starts: Sequence[Mapping[str, Any]], where: Located
+) -> Iterator[Problem]:
     """What the scoring task finds wrong with a pair and a score, each said once."""
     said: set[tuple[str, str]] = set()
     for given, (index, score) in itertools.product(starts, enumerate(screen.scores)):
@@ -149,7 +208,9 @@ def _against(screen: Screen, scoring: Task, starts: Sequence[Mapping[str, Any]],
         except (ValueError, LookupError, OSError) as error:
             wrong = [("", str(error))]
         for key, message in wrong:
-            place: Place = ("screen", "fixed", key) if key in screen.fixed else ("screen", "scores", index)
+            place: Place = (
+                ("screen", "fixed", key) if key in screen.fixed else ("screen", "scores", index)
+            )
             if (message, str(place)) not in said:
                 said.add((message, str(place)))
                 yield where.problem(place, f"score {score}: {message}")

@@ -1,6 +1,7 @@
 """Whether a study is of a size that can be planned: its part of checks.py.
 
-A search may have any number of points, since they are made one by one. What is listed whole has limits, and they are named.
+A search may have any number of points, since they are made one by one. What is listed whole has
+limits, and they are named.
 """
 
 from __future__ import annotations
@@ -26,10 +27,17 @@ def of_grid(study: Study, where: Located) -> Iterator[Problem]:
     if count > MOST_CELLS:
         longest = max(study.grid, key=lambda key: len(study.grid[key]))
         # Where each factor has but a few values, no single one is to blame.
-        place: Place = ("grid", longest) if len(study.grid[longest]) > MOST_CELLS ** 0.5 else ("grid",)
-        yield where.problem(place, f"a grid has at most {MOST_CELLS:,} cells, since each is a sweep with a line in every table, "
-                            f"but got {_count(count)}. Search over long lists instead, as in `search: {{spaces: {{all: "
-                            f"{{{longest}: [...]}}}}}}`: a search may have any number of points")
+        place: Place = (
+            ("grid", longest) if len(study.grid[longest]) > MOST_CELLS**0.5 else ("grid",)
+        )
+        yield where.problem(
+            place,
+            f"a grid has at most {MOST_CELLS:,} cells, since each is a sweep with a line in every "
+            "table, "
+            f"but got {_count(count)}. Search over long lists instead, as in `search: {{spaces: "
+            f"{{all: "
+            f"{{{longest}: [...]}}}}}}`: a search may have any number of points",
+        )
 
 
 def of_spaces(study: Study, spaces: Sequence[Space], where: Located) -> Iterator[Problem]:
@@ -52,18 +60,29 @@ def of_spaces(study: Study, spaces: Sequence[Space], where: Located) -> Iterator
             widest = max(widest, sum(not dimension.fixed for dimension in space))
             longest = max(longest, MOST_ELEMENTS + has_default(space))
     if widest > MOST_DIMENSIONS:
-        yield where.problem(("search", "sampler"), f"the sampler qmc searches at most {MOST_DIMENSIONS:,} parameters at once, "
-                            f"but got {widest:,}; fix some, or take the sampler random")
+        yield where.problem(
+            ("search", "sampler"),
+            f"the sampler qmc searches at most {MOST_DIMENSIONS:,} parameters at once, "
+            f"but got {widest:,}; fix some, or take the sampler random",
+        )
     if sampler == "qmc" and limit is not None and limit > longest:
-        yield where.problem(("search", "trials"), f"the sampler qmc has at most {MOST_ELEMENTS:,} points, but got "
-                            f"{_count(limit)}; give fewer, or take the sampler random")
+        yield where.problem(
+            ("search", "trials"),
+            f"the sampler qmc has at most {MOST_ELEMENTS:,} points, but got "
+            f"{_count(limit)}; give fewer, or take the sampler random",
+        )
     trials = total * study.repetitions
     if trials > MOST_TRIALS:
         limited = study.repetitions > total or (search is not None and search.trials is not None)
         key: Place = ("repetitions",) if study.repetitions > total else ("search",)
-        yield where.problem(key, f"a study has at most 10^18 trials, but {_count(total)} points in {_count(study.repetitions)} "
-                            f"repetitions are {_count(trials)}; "
-                            f"give {'fewer' if limited else '`search.trials`, how many points each sweep has at most'}")
+        yield where.problem(
+            key,
+            f"a study has at most 10^18 trials, but {_count(total)} points in "
+            f"{_count(study.repetitions)} "
+            f"repetitions are {_count(trials)}; "
+            "give "
+            f"{'fewer' if limited else '`search.trials`, how many points each sweep has at most'}",
+        )
 
 
 def _count(number: int) -> str:

@@ -1,6 +1,7 @@
 """How many points a search has, without making them all; pure.
 
-Two points may mean the same: a parameter need not matter to the method of its sweep, and values may mean one number of classes.
+Two points may mean the same: a parameter need not matter to the method of its sweep, and values may
+mean one number of classes.
 """
 
 from __future__ import annotations
@@ -44,8 +45,9 @@ def draws(space: Space, sampler: str, limit: int | None) -> int:
 def at_most(space: Space, sampler: str, limit: int | None, name: Name, effort: int) -> int:
     """How many different points a search has at most, for the names of about `effort` points (of a few parameters each).
 
-    A search that is small enough is counted. Else each parameter is varied by itself; where a sample of points shows that
-    parameters act each by itself, what makes no difference is taken out of the product of their values.
+    A search that is small enough is counted. Else each parameter is varied by itself; where a
+    sample of points shows that parameters act each by itself, what makes no difference is taken out
+    of the product of their values.
     """
     most = bound(space, sampler, limit)
     effort //= weight(space)
@@ -56,9 +58,17 @@ def at_most(space: Space, sampler: str, limit: int | None, name: Name, effort: i
     if varied + 2 * FEWEST_SAMPLES > effort:
         return most
     first = nth(space, lists, 0)
-    alone = [[name({**first, dimension.key: value}) for value in values] for dimension, values in zip(space, lists, strict=True)]
-    endless = [ends(dimension, sampler) is None and len(set(names)) > 1 for dimension, names in zip(space, alone, strict=True)]
-    if any(endless) or not all(_each_by_itself(space, lists, alone, name, one) for one in range((effort - varied) // 2)):
+    alone = [
+        [name({**first, dimension.key: value}) for value in values]
+        for dimension, values in zip(space, lists, strict=True)
+    ]
+    endless = [
+        ends(dimension, sampler) is None and len(set(names)) > 1
+        for dimension, names in zip(space, alone, strict=True)
+    ]
+    if any(endless) or not all(
+        _each_by_itself(space, lists, alone, name, one) for one in range((effort - varied) // 2)
+    ):
         return most
     return min(most, math.prod(len(set(names)) for names in alone))
 
@@ -84,12 +94,23 @@ def variations(space: Space, sampler: str) -> Iterator[dict[str, Any]]:
 
 
 def _each_by_itself(
-    space: Space, lists: Sequence[Sequence[Any]], alone: Sequence[Sequence[str]], name: Name, number: int
+    space: Space,
+    lists: Sequence[Sequence[Any]],
+    alone: Sequence[Sequence[str]],
+    name: Name,
+    number: int,
 ) -> bool:
     """Whether another value in some point makes a difference there just where it makes one in the first point."""
-    places = [int(share_of("sample", number, key.key) * len(values)) for key, values in zip(space, lists, strict=True)]
-    parameters = {key.key: values[place] for key, values, place in zip(space, lists, places, strict=True)}
+    places = [
+        int(share_of("sample", number, key.key) * len(values))
+        for key, values in zip(space, lists, strict=True)
+    ]
+    parameters = {
+        key.key: values[place] for key, values, place in zip(space, lists, places, strict=True)
+    }
     which = number % len(space)
     other = int(share_of("other", number) * len(lists[which]))
     changed = {**parameters, space[which].key: lists[which][other]}
-    return (name(parameters) == name(changed)) == (alone[which][places[which]] == alone[which][other])
+    return (name(parameters) == name(changed)) == (
+        alone[which][places[which]] == alone[which][other]
+    )

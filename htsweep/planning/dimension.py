@@ -21,7 +21,8 @@ SHOWN = 3
 class Dimension:
     """One parameter and the values that it may take: a range, or choices.
 
-    What follows from its values is worked out once: a search asks for it at every point, and lists may be long.
+    What follows from its values is worked out once: a search asks for it at every point, and lists
+    may be long.
     """
 
     key: str
@@ -46,7 +47,11 @@ class Dimension:
         value = start * (1 - share) + stop * share
         value = math.exp(value) if self.log else value
         # Rounding may lead out of the range by a hair.
-        return min(max(round(value), int(low)), int(high)) if self.integer else min(max(value, float(low)), float(high))
+        return (
+            min(max(round(value), int(low)), int(high))
+            if self.integer
+            else min(max(value, float(low)), float(high))
+        )
 
     def place_at(self, share: float) -> int:
         """Which of the `values`, of which there must be an end, is the one at `share`: a number that stands for it."""
@@ -79,8 +84,15 @@ class Dimension:
     @cached_property
     def listed(self) -> tuple[Any, ...] | None:
         """The values that the sampler `grid` tries, the default first; None for a range without `grid`."""
-        values, default = self.choices if self.choices is not None else self.grid, text_of(self.default)
-        return None if values is None else tuple(sorted(values, key=lambda value: text_of(value) != default))
+        values, default = (
+            self.choices if self.choices is not None else self.grid,
+            text_of(self.default),
+        )
+        return (
+            None
+            if values is None
+            else tuple(sorted(values, key=lambda value: text_of(value) != default))
+        )
 
     @cached_property
     def places(self) -> Mapping[str, int]:
@@ -127,10 +139,20 @@ def read_dimension(key: str, value: Any) -> Dimension:
         # The first is the default: a list in a study begins with what the user holds for usual.
         return Dimension(key, choices=choices, default=value.get("default", choices[0]))
     integer = bool(value.get("integer"))
-    low, high, *listed = (int(one) if integer else one for one in (value["low"], value["high"], *value.get("grid", ())))
+    low, high, *listed = (
+        int(one) if integer else one
+        for one in (value["low"], value["high"], *value.get("grid", ()))
+    )
     default = value.get("default")
-    return Dimension(key, low, high, bool(value.get("log")), integer, grid=tuple(listed) if listed else None,
-                     default=int(default) if integer and default is not None else default)
+    return Dimension(
+        key,
+        low,
+        high,
+        bool(value.get("log")),
+        integer,
+        grid=tuple(listed) if listed else None,
+        default=int(default) if integer and default is not None else default,
+    )
 
 
 def text_of(value: Any) -> str:
@@ -181,7 +203,11 @@ def _wrong(value: Mapping[str, Any]) -> Iterator[str]:
             yield f"either `choices`, or `low` and `high`, must be given, but got {', '.join(map(str, value)) or 'nothing'}"
     elif of_range:
         yield f"either `choices`, or `low` and `high` with what belongs to a range, but got choices, {', '.join(of_range)}"
-    elif lists and "default" in value and text_of(value["default"]) not in map(text_of, value["choices"]):
+    elif (
+        lists
+        and "default" in value
+        and text_of(value["default"]) not in map(text_of, value["choices"])
+    ):
         yield f"`default` must be one of the choices, but got {value['default']!r}"
 
 
@@ -195,12 +221,20 @@ def _wrong_list(name: str, values: Any) -> list[str]:
 def repeated(values: Sequence[Any]) -> list[int]:
     """The places of values that mean the same as an earlier one."""
     first: dict[str, int] = {}
-    return [place for place, value in enumerate(values) if first.setdefault(text_of(value), place) != place]
+    return [
+        place
+        for place, value in enumerate(values)
+        if first.setdefault(text_of(value), place) != place
+    ]
 
 
 def _wrong_range(value: Mapping[str, Any], grid: Sequence[Any]) -> Iterator[str]:
     ends = {name: value.get(name) for name in ("low", "high")}
-    unusable = [f"`{name}` must be a finite number, but got {end!r}" for name, end in ends.items() if not _is_number(end)]
+    unusable = [
+        f"`{name}` must be a finite number, but got {end!r}"
+        for name, end in ends.items()
+        if not _is_number(end)
+    ]
     yield from unusable
     low, high = ends["low"], ends["high"]
     if unusable or low is None or high is None:

@@ -1,11 +1,13 @@
 """Asynchronous successive halving: whether a trial goes on past a rung; pure.
 
-One objective: the stopping rule of ASHA (Li et al., MLSys 2020, arXiv:1810.05934), by rank. Several: by non-dominated rank, and
-inside the front that the cut goes through by an epsilon-net (MO-ASHA, Schmucker et al., arXiv:2106.12639), which neither Optuna
-nor Ray Tune offers. Unlike MO-ASHA, a trial that no other dominates is never stopped: it may be part of the frontier that the
+One objective: the stopping rule of ASHA (Li et al., MLSys 2020, arXiv:1810.05934), by rank.
+Several: by non-dominated rank, and inside the front that the cut goes through by an epsilon-net
+(MO-ASHA, Schmucker et al., arXiv:2106.12639), which neither Optuna nor Ray Tune offers. Unlike
+MO-ASHA, a trial that no other dominates is never stopped: it may be part of the frontier that the
 study is after. Where most trials are on the first front, hardly any stops.
 
-Only comparisons count, no distances: any increasing rescaling of an objective leaves every decision as it was.
+Only comparisons count, no distances: any increasing rescaling of an objective leaves every decision
+as it was.
 """
 
 from __future__ import annotations
@@ -36,18 +38,22 @@ def survives(values: Values, others: Sequence[Values], directions: Sequence[str]
 
     Args:
         values: its objectives.
-        others: the objectives of the trials of its sweep and repetition that reached the rung before it, in any order.
+        others: the objectives of the trials of its sweep and repetition that reached the rung
+            before it, in any order.
         directions: `maximize` or `minimize`, one per objective.
         eta: one in so many goes on, at least one.
 
     Returns:
-        True also while fewer than `eta` trials are known, itself counted, and for all that tie at the cut: nothing is stopped
-        without evidence. A NaN never goes on, and among the others it counts for nothing.
+        True also while fewer than `eta` trials are known, itself counted, and for all that tie at
+        the cut: nothing is stopped without evidence. A NaN never goes on, and among the others it
+        counts for nothing.
     """
     if any(map(math.isnan, values)):
         return False
     mine = _losses(values, directions)
-    everyone = Counter([mine, *(_losses(other, directions) for other in others if not any(map(math.isnan, other)))])
+    everyone = Counter(
+        [mine, *(_losses(other, directions) for other in others if not any(map(math.isnan, other)))]
+    )
     count = everyone.total()
     if count < eta:
         return True
@@ -68,7 +74,10 @@ def _net(front: Sequence[Losses]) -> list[Losses]:
 
     Far is far in ranks within the front, objective by objective, so that no scale matters.
     """
-    places = [{value: rank for rank, value in enumerate(sorted(set(column)))} for column in zip(*front, strict=True)]
+    places = [
+        {value: rank for rank, value in enumerate(sorted(set(column)))}
+        for column in zip(*front, strict=True)
+    ]
     place = {one: [rank[value] for rank, value in zip(places, one, strict=True)] for one in front}
     left = sorted(front)
     net = [left.pop(0)]
@@ -81,4 +90,7 @@ def _net(front: Sequence[Losses]) -> list[Losses]:
 
 
 def _losses(values: Values, directions: Sequence[str]) -> Losses:
-    return tuple(-value if direction == "maximize" else value for value, direction in zip(values, directions, strict=True))
+    return tuple(
+        -value if direction == "maximize" else value
+        for value, direction in zip(values, directions, strict=True)
+    )

@@ -42,7 +42,15 @@ class Stage:
     def job(self, repetition: int) -> Job:
         """The stage in a repetition, as it is to be run."""
         needs = {name: trial_id(stage.point, repetition) for name, stage in self.needs.items()}
-        return Job(trial_id(self.point, repetition), "stage", self.task, self.config, repetition, needs, point=self.point)
+        return Job(
+            trial_id(self.point, repetition),
+            "stage",
+            self.task,
+            self.config,
+            repetition,
+            needs,
+            point=self.point,
+        )
 
 
 def with_inner(stages: Iterable[Stage]) -> Iterator[Stage]:
@@ -54,7 +62,10 @@ def with_inner(stages: Iterable[Stage]) -> Iterator[Stage]:
 
 def stages_of(of: Task, config: Mapping[str, Any]) -> dict[str, Stage]:
     """The stages that a config of a task needs itself, by the names that the task calls them."""
-    return {name: _stage(reference, json.dumps(raw, sort_keys=True)) for name, (reference, raw) in of.stages(config).items()}
+    return {
+        name: _stage(reference, json.dumps(raw, sort_keys=True))
+        for name, (reference, raw) in of.stages(config).items()
+    }
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -92,7 +103,8 @@ def _canonical(value: Any) -> Any:
     kind = type(value)
     if kind is float:
         return int(value) if value.is_integer() else value
-    if kind is str or kind is int or kind is bool or value is None:  # most values; to ask for a Mapping takes longest
+    # Most values; to ask for a Mapping takes longest
+    if kind is str or kind is int or kind is bool or value is None:
         return value
     if isinstance(value, float) and value.is_integer():
         return int(value)

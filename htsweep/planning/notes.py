@@ -23,8 +23,11 @@ def notes(study: Study) -> list[str]:
         cells.append((cell, given, found.resolve(given)))
     told = [f"{key:7} {text}" for _, _, config in cells for key, text in found.notes(config)]
     # Values become one where some are given another form than they came in.
-    changed = [key for key in (*study.grid, *study.fixed)
-               if any(key in config and config[key] != given.get(key) for _, given, config in cells)]
+    changed = [
+        key
+        for key in (*study.grid, *study.fixed)
+        if any(key in config and config[key] != given.get(key) for _, given, config in cells)
+    ]
     return list(dict.fromkeys([*told, *(line for key in changed for line in _alike(key, cells))]))
 
 
@@ -42,11 +45,18 @@ def _alike(key: str, cells: Cells) -> Iterator[str]:
     for (place, meant), values in came.items():
         texts = list(dict.fromkeys(map(text_of, values)))
         if len(texts) > 1:
-            where.setdefault(f"{key} {', '.join(texts)} mean the same and are planned once, as {meant}", []).append(place)
+            where.setdefault(
+                f"{key} {', '.join(texts)} mean the same and are planned once, as {meant}", []
+            ).append(place)
         elif texts != [meant] and isinstance(values[0], int | float):
-            where.setdefault(f"{key} {texts[0]} means the same as {meant}, and is planned as it", []).append(place)
+            where.setdefault(
+                f"{key} {texts[0]} means the same as {meant}, and is planned as it", []
+            ).append(place)
     for line, places in where.items():
-        some = [f"{name} {', '.join(own)}" for name in (rests[places[0]] if len(places) < len(rests) else {})
-                if len(own := list(dict.fromkeys(rests[place][name] for place in places)))
-                < len({rest[name] for rest in rests.values()})]
+        some = [
+            f"{name} {', '.join(own)}"
+            for name in (rests[places[0]] if len(places) < len(rests) else {})
+            if len(own := list(dict.fromkeys(rests[place][name] for place in places)))
+            < len({rest[name] for rest in rests.values()})
+        ]
         yield line + (f" (where {' and '.join(some)})" if some else "")

@@ -1,6 +1,7 @@
 """What a study means: its sweeps, points, trials and stages, with ids that depend on meaning alone; pure.
 
-A plan is counted by arithmetic and walked point by point, so that its size is no matter: only what is small is listed.
+A plan is counted by arithmetic and walked point by point, so that its size is no matter: only what
+is small is listed.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from htsweep.study.schema import Study
 ADAPTIVE = ("tpe", "nsga2")
 """Samplers whose next point depends on what the earlier ones gave."""
 MOST_LISTED = 20_000
-"""A plan whose searches have more points than this is not listed: they are counted by arithmetic, as "at most"."""
+"""A plan whose searches have more points than this is not listed: they are counted by arithmetic,
+as "at most".
+"""
 
 MOST_SAMPLED = 1_000
 """So many points of a plan that is not listed are asked for the stages that they need."""
@@ -76,31 +79,42 @@ class Plan:
     @cached_property
     def factors(self) -> tuple[str, ...]:
         """The columns that tell cells apart: the study's factors, but for what the ablation fixes in some and others search."""
-        return tuple(name for name in self.study.factors if name in self.study.grid or name not in self.searched)
+        return tuple(
+            name
+            for name in self.study.factors
+            if name in self.study.grid or name not in self.searched
+        )
 
     @cached_property
     def searched(self) -> tuple[str, ...]:
         """The parameters that are searched in any sweep."""
         spaces = {id(sweep.space): sweep.space for sweep in self.sweeps}
-        return tuple(dict.fromkeys(dimension.key for space in spaces.values() for dimension in space))
+        return tuple(
+            dict.fromkeys(dimension.key for space in spaces.values() for dimension in space)
+        )
 
     @cached_property
     def by_id(self) -> Mapping[str, Sweep]:
         """The sweeps by their ids."""
         return {sweep.id: sweep for sweep in self.sweeps}
 
-    # -- points ----------------------------------------------------------------------------------------------------------
+    # -- points
+    # ----------------------------------------------------------------------------------------------------------
 
     @cached_property
     def listed(self) -> tuple[Point, ...] | None:
         """Every point that is known beforehand, those of one sweep after those of the other; None where they are too many.
 
-        There are none for an adaptive sampler. What is not searched has as many points as sweeps, whatever their number.
+        There are none for an adaptive sampler. What is not searched has as many points as sweeps,
+        whatever their number.
         """
         if self.adaptive:
             return ()
         searched = [sweep for sweep in self.sweeps if sweep.space]
-        if sum(self._bounds[sweep.id] * counting.weight(sweep.space) for sweep in searched) > MOST_LISTED:
+        if (
+            sum(self._bounds[sweep.id] * counting.weight(sweep.space) for sweep in searched)
+            > MOST_LISTED
+        ):
             return None
         if self._effort > 5 * MOST_LISTED:
             return None
@@ -142,14 +156,22 @@ class Plan:
         """The point of `sweep` that has `parameters`."""
         if not sweep.space:  # the sweep's id is a digest of the same meaning
             return Point(sweep.id, sweep.id, index, parameters, sweep.base)
-        config = self.task.resolve({**self.study.fixed, **sweep.factors, **parameters}) if parameters else sweep.base
+        config = (
+            self.task.resolve({**self.study.fixed, **sweep.factors, **parameters})
+            if parameters
+            else sweep.base
+        )
         return Point(point_id(self.task, config), sweep.id, index, parameters, config)
 
     def at(self, sweep: Sweep, index: int) -> Point | None:
         """Point `index` of a sweep, without walking there; None where the sweep ends before."""
         if sweep.limit is not None and index >= sweep.limit:
             return None
-        parameters = {} if not sweep.space and not index else sequences.point(sweep.space, self.sampler, index)
+        parameters = (
+            {}
+            if not sweep.space and not index
+            else sequences.point(sweep.space, self.sampler, index)
+        )
         return None if parameters is None else self.point(sweep, index, parameters)
 
     @cached_property
@@ -159,8 +181,12 @@ class Plan:
             return self._bounds
         if self.listed is None:
             effort = MOST_LISTED // 2 // len(self.sweeps)
-            return {sweep.id: counting.at_most(sweep.space, self.sampler, sweep.limit, self._name(sweep), effort)
-                    for sweep in self.sweeps}
+            return {
+                sweep.id: counting.at_most(
+                    sweep.space, self.sampler, sweep.limit, self._name(sweep), effort
+                )
+                for sweep in self.sweeps
+            }
         counts = dict.fromkeys(self._bounds, 0)
         for point in self.listed:
             counts[point.sweep] += 1
@@ -168,27 +194,40 @@ class Plan:
 
     @cached_property
     def _bounds(self) -> Mapping[str, int]:
-        return {sweep.id: counting.bound(sweep.space, self.sampler, sweep.limit) for sweep in self.sweeps}
+        return {
+            sweep.id: counting.bound(sweep.space, self.sampler, sweep.limit)
+            for sweep in self.sweeps
+        }
 
     def _name(self, sweep: Sweep) -> Callable[[Mapping[str, Any]], str]:
         return lambda parameters: self.point(sweep, 0, parameters).id
 
     def counted(self, most: int) -> Mapping[str, int] | None:
         """Points per sweep, each counted once in the whole study; None where it takes more effort than `most`."""
-        return Counter(point.sweep for point in self.distinct()) if self.exact or self._effort <= most else None
+        return (
+            Counter(point.sweep for point in self.distinct())
+            if self.exact or self._effort <= most
+            else None
+        )
 
     @property
     def _effort(self) -> int:
         """What a walk through all searches takes, in terms of points of a few parameters."""
-        return sum(counting.draws(sweep.space, self.sampler, sweep.limit) * counting.weight(sweep.space)
-                   for sweep in self.sweeps if sweep.space)
+        return sum(
+            counting.draws(sweep.space, self.sampler, sweep.limit) * counting.weight(sweep.space)
+            for sweep in self.sweeps
+            if sweep.space
+        )
 
-    # -- trials and stages -----------------------------------------------------------------------------------------------
+    # -- trials and stages
+    # -----------------------------------------------------------------------------------------------
 
     @property
     def trial_count(self) -> int:
         """Trials of the study, stages not counted; at most so many where the plan is not `exact`."""
-        return (len(self._once) if self.listed else sum(self.sizes.values())) * self.study.repetitions
+        return (
+            len(self._once) if self.listed else sum(self.sizes.values())
+        ) * self.study.repetitions
 
     def trials(self) -> Iterator[tuple[Point, int, str]]:
         """(point, repetition, trial id), all points of a repetition before the next; each trial once, made as asked for."""
@@ -200,9 +239,20 @@ class Plan:
 
     def job(self, point: Point, repetition: int) -> Job:
         """The trial of `point` in `repetition`."""
-        needs = {name: trial_id(stage.point, repetition) for name, stage in self.needs(point).items()}
-        return Job(trial_id(point.id, repetition), "trial", self.study.task, point.config, repetition, needs,
-                   point.sweep, point.id, point.index)
+        needs = {
+            name: trial_id(stage.point, repetition) for name, stage in self.needs(point).items()
+        }
+        return Job(
+            trial_id(point.id, repetition),
+            "trial",
+            self.study.task,
+            point.config,
+            repetition,
+            needs,
+            point.sweep,
+            point.id,
+            point.index,
+        )
 
     def stages(self, trials: Iterable[tuple[Point, int]]) -> dict[str, Job]:
         """The stages that (point, repetition) pairs need, by id, each once, after the stages that they need themselves."""
@@ -218,21 +268,38 @@ class Plan:
     def known_stages(self) -> Mapping[str, Stage]:
         """The stages by the id of what they mean, each after those that it needs: all that the listed points need.
 
-        Of a plan that is not listed, those of some of its points: there may be more. Of an adaptive one, those of its sweeps.
+        Of a plan that is not listed, those of some of its points: there may be more. Of an adaptive
+        one, those of its sweeps.
         """
-        return {stage.point: stage for point in self._some() for stage in with_inner(self.needs(point).values())}
+        return {
+            stage.point: stage
+            for point in self._some()
+            for stage in with_inner(self.needs(point).values())
+        }
 
     def _some(self) -> Iterator[Point]:
         if self.adaptive:
             return (self.point(sweep, 0, {}) for sweep in self.sweeps)
         if self.listed is not None:
             return iter(self._once)
-        firsts = ((sweep, {} if not sweep.space else sequences.point(sweep.space, self.sampler, 0)) for sweep in self.sweeps)
-        varied = ((sweep, parameters) for sweep in self.sweeps for parameters in counting.variations(sweep.space, self.sampler))
-        drawn = ((sweep, parameters) for sweep in self.sweeps
-                 for _, parameters in sequences.walk(sweep.space, self.sampler, sweep.limit))
+        firsts = (
+            (sweep, {} if not sweep.space else sequences.point(sweep.space, self.sampler, 0))
+            for sweep in self.sweeps
+        )
+        varied = (
+            (sweep, parameters)
+            for sweep in self.sweeps
+            for parameters in counting.variations(sweep.space, self.sampler)
+        )
+        drawn = (
+            (sweep, parameters)
+            for sweep in self.sweeps
+            for _, parameters in sequences.walk(sweep.space, self.sampler, sweep.limit)
+        )
         most = MOST_SAMPLED // max(counting.weight(sweep.space) for sweep in self.sweeps)
-        chosen = itertools.chain(*(itertools.islice(some, most) for some in (firsts, varied, drawn)))
+        chosen = itertools.chain(
+            *(itertools.islice(some, most) for some in (firsts, varied, drawn))
+        )
         return (self.point(sweep, 0, parameters or {}) for sweep, parameters in chosen)
 
     def needs(self, point: Point) -> Mapping[str, Stage]:
@@ -266,7 +333,11 @@ def sweep_of(study: Study, found: Task, cell: Mapping[str, Any], spaces: Spaces)
     searched = {dimension.key for dimension in space}
     meaning = {key: value for key, value in found.meaning(base).items() if key not in searched}
     # A factor that the config no longer has did not matter in this cell.
-    factors = {key: base.get(key, value) for key, value in cell.items() if key in base or found.settings is None}
+    factors = {
+        key: base.get(key, value)
+        for key, value in cell.items()
+        if key in base or found.settings is None
+    }
     limit = study.search.trials if study.search else 1
     return Sweep(digest([study.task, meaning]), factors, base, space, limit if space else 1)
 

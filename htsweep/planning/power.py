@@ -11,7 +11,8 @@ DRAWS = 99_999
 def least_p(repetitions: int) -> float:
     """The smallest p that the test can reach, where all differences have one sign.
 
-    2 of the 2^n sign patterns are as extreme. Of patterns that are drawn, none need be; but the given one always counts.
+    2 of the 2^n sign patterns are as extreme. Of patterns that are drawn, none need be; but the
+    given one always counts.
 
     Raises:
         ValueError: fewer than 0 repetitions.
@@ -27,8 +28,8 @@ def least_p(repetitions: int) -> float:
 def repetitions_needed(alpha: float = 0.05, comparisons: int = 1) -> int | None:
     """The fewest repetitions with which the test can come out at p < alpha: 6 for 0.05; None: no number is enough.
 
-    Holm's correction multiplies the smallest p of a family by its size, so that a family of `comparisons` needs more: 10
-    for 18 methods against a baseline.
+    Holm's correction multiplies the smallest p of a family by its size, so that a family of
+    `comparisons` needs more: 10 for 18 methods against a baseline.
 
     Raises:
         ValueError: alpha is not in (0, 1], or there are fewer than 1 comparisons.
@@ -39,4 +40,6 @@ def repetitions_needed(alpha: float = 0.05, comparisons: int = 1) -> int | None:
     if not 0 < alpha <= 1:
         msg = f"`0 < alpha <= 1` must hold, but got {alpha}"
         raise ValueError(msg)
-    return next((count for count in range(1, EXACT + 3) if comparisons * least_p(count) < alpha), None)
+    return next(
+        (count for count in range(1, EXACT + 3) if comparisons * least_p(count) < alpha), None
+    )

@@ -24,7 +24,8 @@ _WRITE_ONE = f"To write one to start from: {quoted(['htsweep', 'new', 'study.yam
 def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = None) -> Study:
     """The study in `file`, with `key=value` overrides applied.
 
-    Top-level keys that begin with `x-` are the user's own, a place for settings that merge keys and aliases share.
+    Top-level keys that begin with `x-` are the user's own, a place for settings that merge keys and
+    aliases share.
 
     Args:
         file: its path; the modules that lie beside it can be named by the study.
@@ -39,7 +40,11 @@ def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = 
     parsed = document.parse(text)
     problems = list(parsed.problems)
     if not isinstance(parsed.value, dict):
-        what = "the file is empty" if parsed.value is None else f"a study is a mapping, but got {messages.shown(parsed.value)}"
+        what = (
+            "the file is empty"
+            if parsed.value is None
+            else f"a study is a mapping, but got {messages.shown(parsed.value)}"
+        )
         raise StudyError(str(file), problems or [Problem("", f"{what}. {_WRITE_ONE}")])
     value = copy.deepcopy(parsed.value)
     value.setdefault("study", path.stem)
@@ -51,12 +56,18 @@ def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = 
         study._file = path
         study._overrides = tuple(overrides)
         study._source = text
-        study._text = text + "".join(f"\n# --set {' '.join(override.splitlines())}" for override in overrides)
+        study._text = text + "".join(
+            f"\n# --set {' '.join(override.splitlines())}" for override in overrides
+        )
         problems += _checked(study, where, broken)
     if problems or study is None:
-        # A value that could not be read stands for nothing: what else is wrong with it follows from that.
+        # A value that could not be read stands for nothing: what else is wrong with it follows from
+        # that.
         said = {problem.key for problem in unread}
-        raise StudyError(str(file), [*unread, *(problem for problem in problems[len(unread):] if problem.key not in said)])
+        raise StudyError(
+            str(file),
+            [*unread, *(problem for problem in problems[len(unread) :] if problem.key not in said)],
+        )
     return study
 
 
@@ -67,8 +78,14 @@ def _checked(study: Study, where: Located, broken: set[str]) -> list[Problem]:
         raise
     except Exception as error:  # what a user's own task answers may raise anything
         last = traceback.extract_tb(error.__traceback__)[-1]
-        return [Problem("", f"checking the study raised {type(error).__name__}: {error} ({last.filename}, line {last.lineno}); "
-                        "correct the task that raises it, or report it if the file is one of htsweep's")]
+        return [
+            Problem(
+                "",
+                f"checking the study raised {type(error).__name__}: {error} ({last.filename}, line "
+                f"{last.lineno}); "
+                "correct the task that raises it, or report it if the file is one of htsweep's",
+            )
+        ]
 
 
 def _text_of(path: Path) -> str:
@@ -78,11 +95,15 @@ def _text_of(path: Path) -> str:
         raise StudyError(str(path), [error.problem]) from None
     except (OSError, ValueError) as error:  # a path with a null character is a ValueError
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        message = f"the study file cannot be read: {reason}. Give the path of a YAML file. {_WRITE_ONE}"
+        message = (
+            f"the study file cannot be read: {reason}. Give the path of a YAML file. {_WRITE_ONE}"
+        )
         raise StudyError(str(path), [Problem("", message)]) from None
 
 
-def _validated(value: dict[str, Any], where: Located, problems: list[Problem]) -> tuple[Study | None, set[str]]:
+def _validated(
+    value: dict[str, Any], where: Located, problems: list[Problem]
+) -> tuple[Study | None, set[str]]:
     """The study without its broken parts, so that what stands can be checked as well; and the broken keys."""
     broken: set[str] = set()
     for _ in range(2):
@@ -91,7 +112,9 @@ def _validated(value: dict[str, Any], where: Located, problems: list[Problem]) -
         except ValidationError as error:
             for entry in error.errors():
                 place: Place = tuple(part for part in entry["loc"])
-                problems.append(where.problem(messages.real(place, value), messages.said(dict(entry), SECTIONS)))
+                problems.append(
+                    where.problem(messages.real(place, value), messages.said(dict(entry), SECTIONS))
+                )
                 broken.add(str(place[0]))
         if "task" in broken:  # it leaves nothing to check the rest against
             return None, broken

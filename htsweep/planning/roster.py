@@ -1,7 +1,8 @@
 """Which rows of a ledger are a plan's: its trials, each with the points that it is of, and the stages that they need.
 
-A plan that can be listed is looked up. Of a larger one a row says itself where to look: it has the sweep, the index and the
-config under which it ran. The point that stands there is made, and is the row's if it has the row's id.
+A plan that can be listed is looked up. Of a larger one a row says itself where to look: it has the
+sweep, the index and the config under which it ran. The point that stands there is made, and is the
+row's if it has the row's id.
 """
 
 from __future__ import annotations
@@ -19,7 +20,18 @@ from htsweep.planning.spaces import Spaces
 
 Row = Mapping[str, Any]
 """A row of the ledger's table of trials."""
-COLUMNS = ("trial", "kind", "task", "status", "sweep", "point", "point_index", "repetition", "config", "stages")
+COLUMNS = (
+    "trial",
+    "kind",
+    "task",
+    "status",
+    "sweep",
+    "point",
+    "point_index",
+    "repetition",
+    "config",
+    "stages",
+)
 """What a roster looks at, and `status`."""
 _AT_A_TIME = 4096
 MOST_COMPARED = 1_000
@@ -46,7 +58,11 @@ class Roster:
 
     def points(self, row: Row) -> tuple[Point, ...]:
         """The points of the plan that the row is a trial of: one in each sweep that has it; none where it is not the plan's."""
-        if row["kind"] != "trial" or row["task"] != self._plan.study.task or not self._repeated(row["repetition"]):
+        if (
+            row["kind"] != "trial"
+            or row["task"] != self._plan.study.task
+            or not self._repeated(row["repetition"])
+        ):
             return ()
         if self._plan.adaptive:
             return self._proposed(row)
@@ -66,7 +82,9 @@ class Roster:
         if trial_id(row["point"], row["repetition"]) == row["trial"]:
             return str(row["point"])
         try:
-            point = point_id(self._plan.task, self._plan.task.resolve(json.loads(row["config"] or "{}")))
+            point = point_id(
+                self._plan.task, self._plan.task.resolve(json.loads(row["config"] or "{}"))
+            )
         except (ValueError, LookupError, OSError):
             return ""
         return point if trial_id(point, row["repetition"]) == row["trial"] else ""
@@ -74,7 +92,8 @@ class Roster:
     def own(self, rows: Iterable[Row]) -> Iterator[tuple[Row, tuple[Point, ...]]]:
         """The rows that are the plan's: its trials with their points; then the stages that these need, or others will, with none.
 
-        Of a plan that is not listed, stages are known from the rows and from some of its points (`Plan.known_stages`).
+        Of a plan that is not listed, stages are known from the rows and from some of its points
+        (`Plan.known_stages`).
         """
         stages: dict[str, Row] = {}
         used: list[str] = []
@@ -86,8 +105,11 @@ class Roster:
             if points:
                 used += json.loads(row["stages"] or "{}").values()
                 yield row, points
-        used += [trial for trial, row in stages.items()
-                 if row["point"] in self._plan.known_stages and self._repeated(row["repetition"])]
+        used += [
+            trial
+            for trial, row in stages.items()
+            if row["point"] in self._plan.known_stages and self._repeated(row["repetition"])
+        ]
         while used:
             stage = stages.pop(used.pop(), None)
             if stage is not None:
@@ -111,16 +133,30 @@ class Roster:
         if sweep is None or index is None or index >= self._plan.sizes[sweep.id]:
             return ()
         config = json.loads(row["config"] or "{}")
-        parameters = {dimension.key: config[dimension.key] for dimension in sweep.space if dimension.key in config}
+        parameters = {
+            dimension.key: config[dimension.key]
+            for dimension in sweep.space
+            if dimension.key in config
+        }
         return (Point(row["point"], sweep.id, index, parameters, config),)
 
     def _looked_for(self, row: Row, point: str) -> Iterator[Point]:
         config = json.loads(row["config"] or "{}")
-        near = (self._plan.by_id.get(row["sweep"]), self._plan.by_id.get(point), self._sweep_of(config))
+        near = (
+            self._plan.by_id.get(row["sweep"]),
+            self._plan.by_id.get(point),
+            self._sweep_of(config),
+        )
         sweeps = {sweep.id: sweep for sweep in near if sweep is not None}
         for sweep in sorted(sweeps.values(), key=lambda sweep: self._order[sweep.id]):
-            parameters = {key.key: self._spelt(sweep, key, config[key.key]) for key in sweep.space if key.key in config}
-            for index in sequences.indices(sweep.space, self._plan.sampler, parameters, row["point_index"] or 0):
+            parameters = {
+                key.key: self._spelt(sweep, key, config[key.key])
+                for key in sweep.space
+                if key.key in config
+            }
+            for index in sequences.indices(
+                sweep.space, self._plan.sampler, parameters, row["point_index"] or 0
+            ):
                 found = self._plan.at(sweep, index)
                 if found is not None and found.id == point:
                     yield found
@@ -131,8 +167,13 @@ class Roster:
         cell = {name: config[name] for name in self._plan.study.factors if name in config}
         name = text_of(cell)
         if name not in self._cells:
-            # Numbers that are no value of a factor may mean one; names do not, and to ask may take the data of another study.
-            strange = any(text_of(value) not in self._values[key] for key, value in cell.items() if not _is_number(value))
+            # Numbers that are no value of a factor may mean one; names do not, and to ask may take
+            # the data of another study.
+            strange = any(
+                text_of(value) not in self._values[key]
+                for key, value in cell.items()
+                if not _is_number(value)
+            )
             self._cells[name] = None if strange else self._plan.by_id.get(self._meant(cell))
         return self._cells[name]
 
@@ -145,7 +186,11 @@ class Roster:
     def _spelt(self, sweep: Sweep, dimension: Dimension, value: Any) -> Any:
         """A number of a config as the sweep's list has it, where one in there means the same: 0.25 and 0.3 of four classes."""
         listed = dimension.listed or ()
-        if not _is_number(value) or not 0 < len(listed) <= MOST_COMPARED or text_of(value) in dimension.places:
+        if (
+            not _is_number(value)
+            or not 0 < len(listed) <= MOST_COMPARED
+            or text_of(value) in dimension.places
+        ):
             return value
         usual = {one.key: one.default for one in sweep.space if one.has_default}
 
@@ -154,7 +199,9 @@ class Roster:
 
         place = (sweep.id, dimension.key)
         if place not in self._alike:
-            self._alike[place] = {name(other): other for other in reversed(listed) if _is_number(other)}
+            self._alike[place] = {
+                name(other): other for other in reversed(listed) if _is_number(other)
+            }
         return self._alike[place].get(name(value), value)
 
     @cached_property

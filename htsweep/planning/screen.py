@@ -66,22 +66,36 @@ def pairs_of(study: Study, sweeps: Iterable[Sweep]) -> tuple[Pair, ...]:
     scoring = task.find(screen.task)
     starts: dict[str, list[Sweep]] = {}
     for sweep in sweeps:
-        starts.setdefault(json.dumps(given_of(scoring, sweep.base), sort_keys=True), []).append(sweep)
+        starts.setdefault(json.dumps(given_of(scoring, sweep.base), sort_keys=True), []).append(
+            sweep
+        )
     found: dict[str, Pair] = {}
     shared: dict[str, Mapping[str, Any]] = {}
     for text, members in starts.items():
         given = json.loads(text)
-        configs = {score: scoring.resolve({**given, **screen.fixed, SCORE: score}) for score in screen.scores}
+        configs = {
+            score: scoring.resolve({**given, **screen.fixed, SCORE: score})
+            for score in screen.scores
+        }
         # What one score does not look at tells no pairs apart, unless another score does.
-        looks = {digest({key: value for key, value in scoring.meaning(config).items() if key in given})
-                 for config in configs.values()}
+        looks = {
+            digest({key: value for key, value in scoring.meaning(config).items() if key in given})
+            for config in configs.values()
+        }
         name = digest(sorted(looks))
         shared[name] = scoring.comparable(configs[screen.decisive])
-        factors = {key: members[0].base.get(key, members[0].factors.get(key)) for key in study.factors if key in given}
+        factors = {
+            key: members[0].base.get(key, members[0].factors.get(key))
+            for key in study.factors
+            if key in given
+        }
         ids = frozenset(sweep.id for sweep in members)
         before = found.get(name)
-        found[name] = Pair(name, factors, given, "", ids, configs) if before is None else replace(
-            before, sweeps=before.sweeps | ids)
+        found[name] = (
+            Pair(name, factors, given, "", ids, configs)
+            if before is None
+            else replace(before, sweeps=before.sweeps | ids)
+        )
     labels = _labels(shared)
     return tuple(replace(pair, target=labels[pair.id]) for pair in found.values())
 
@@ -100,11 +114,27 @@ def study_of(study: Study, pairs: Sequence[Pair]) -> Study | None:
     if screen is None:
         return None
     names = dict.fromkeys(name for pair in pairs for name in pair.factors)
-    grid = {name: _distinct([pair.factors[name] for pair in pairs if name in pair.factors]) for name in names}
-    return study.model_copy(update={
-        "task": screen.task, "grid": {**grid, SCORE: screen.scores}, "repetitions": screen.repetitions or study.repetitions,
-        "search": None, "objectives": [], "stop": None, "select": "last", "baseline": None, "non_disruption": None,
-        "ablate": None, "screen": None, "fixed": screen.fixed, "budget": study.budget.model_copy(update={"trials": None})})
+    grid = {
+        name: _distinct([pair.factors[name] for pair in pairs if name in pair.factors])
+        for name in names
+    }
+    return study.model_copy(
+        update={
+            "task": screen.task,
+            "grid": {**grid, SCORE: screen.scores},
+            "repetitions": screen.repetitions or study.repetitions,
+            "search": None,
+            "objectives": [],
+            "stop": None,
+            "select": "last",
+            "baseline": None,
+            "non_disruption": None,
+            "ablate": None,
+            "screen": None,
+            "fixed": screen.fixed,
+            "budget": study.budget.model_copy(update={"trials": None}),
+        }
+    )
 
 
 def plan_of(planned: Plan) -> Plan | None:
@@ -122,13 +152,22 @@ def plan_of(planned: Plan) -> Plan | None:
     for score in planned.study.screen.scores:
         for pair in pairs:
             config = pair.configs[score]
-            sweep = Sweep(digest([study.task, scoring.meaning(config)]), {**pair.factors, SCORE: score}, config, (), 1)
+            sweep = Sweep(
+                digest([study.task, scoring.meaning(config)]),
+                {**pair.factors, SCORE: score},
+                config,
+                (),
+                1,
+            )
             sweeps.setdefault(sweep.id, sweep)
     return Plan(study, scoring, tuple(sweeps.values()))
 
 
 def decide(
-    values: Mapping[str, float | None], targets: Mapping[str, str], keep: int | Literal["all"] | None, margin: float | None
+    values: Mapping[str, float | None],
+    targets: Mapping[str, str],
+    keep: int | Literal["all"] | None,
+    margin: float | None,
 ) -> frozenset[str]:
     """The pairs that are kept: of each target the best, ties with the last of them, and every pair without a value.
 
@@ -142,7 +181,11 @@ def decide(
     """
     dropped: set[str] = set()
     for target in set(targets.values()):
-        known = {pair: value for pair, value in values.items() if targets[pair] == target and value is not None}
+        known = {
+            pair: value
+            for pair, value in values.items()
+            if targets[pair] == target and value is not None
+        }
         best = sorted(known.values(), reverse=True)
         if margin is not None:
             dropped |= {pair for pair, value in known.items() if best[0] - value > margin}
@@ -153,8 +196,14 @@ def decide(
 
 def less(planned: Plan, verdicts: Sequence[Verdict]) -> Plan:
     """The plan without the sweeps of dropped pairs."""
-    dropped = frozenset[str]().union(*(verdict.pair.sweeps for verdict in verdicts if not verdict.kept))
-    return replace(planned, sweeps=tuple(sweep for sweep in planned.sweeps if sweep.id not in dropped)) if dropped else planned
+    dropped = frozenset[str]().union(
+        *(verdict.pair.sweeps for verdict in verdicts if not verdict.kept)
+    )
+    return (
+        replace(planned, sweeps=tuple(sweep for sweep in planned.sweeps if sweep.id not in dropped))
+        if dropped
+        else planned
+    )
 
 
 def _labels(shared: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -163,12 +212,17 @@ def _labels(shared: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     telling: list[str] = []
     targets = 1
     for key in keys:
-        count = len({digest([one.get(name) for name in (*telling, key)]) for one in shared.values()})
+        count = len(
+            {digest([one.get(name) for name in (*telling, key)]) for one in shared.values()}
+        )
         if count > targets:
             telling.append(key)
             targets = count
     named = telling or keys[:1]
-    texts = {pair: [_said(key, one[key]) for key in named if one.get(key) is not None] for pair, one in shared.items()}
+    texts = {
+        pair: [_said(key, one[key]) for key in named if one.get(key) is not None]
+        for pair, one in shared.items()
+    }
     return {pair: ", ".join(parts) or "all pairs" for pair, parts in texts.items()}
 
 

@@ -1,7 +1,8 @@
 """The next point to try: a pure function of space, index and history; the home of Optuna.
 
-Points of `grid`, `random` and `qmc` depend on the space and the index alone (planning/sequences.py). The first point is the
-default configuration wherever every dimension has a default: a sweep always holds the paper's constants.
+Points of `grid`, `random` and `qmc` depend on the space and the index alone
+(planning/sequences.py). The first point is the default configuration wherever every dimension has a
+default: a sweep always holds the paper's constants.
 """
 
 from __future__ import annotations
@@ -20,12 +21,18 @@ History = Sequence[tuple[Mapping[str, Any], Sequence[float] | None]]
 
 
 def propose(
-    space: Space, sampler: str, directions: Sequence[str], history: History, index: int, seed_name: str = ""
+    space: Space,
+    sampler: str,
+    directions: Sequence[str],
+    history: History,
+    index: int,
+    seed_name: str = "",
 ) -> dict[str, Any] | None:
     """The parameters of point `index` of a sweep, or None where there are no more.
 
-    `grid` never gives a point twice and ends; `tpe` and `nsga2` give none that is in the history, and end where the space does;
-    `random` and `qmc` know nothing of what came before: they never end, and in a finite space points come again.
+    `grid` never gives a point twice and ends; `tpe` and `nsga2` give none that is in the history,
+    and end where the space does; `random` and `qmc` know nothing of what came before: they never
+    end, and in a finite space points come again.
 
     Args:
         space: what is searched.
@@ -48,23 +55,44 @@ def propose(
 
 
 def _adaptive(
-    space: Space, sampler: str, directions: Sequence[str], history: History, index: int, seed_name: str
+    space: Space,
+    sampler: str,
+    directions: Sequence[str],
+    history: History,
+    index: int,
+    seed_name: str,
 ) -> dict[str, Any] | None:
-    # Points of an earlier launch may lie outside a range that the study has narrowed since: they teach nothing here.
-    inside = [(parameters, values) for parameters, values in history
-              if all(dimension.key in parameters and dimension.has(parameters[dimension.key]) for dimension in space)]
-    known = {text_of({dimension.key: parameters[dimension.key] for dimension in space}) for parameters, _ in inside}
+    # Points of an earlier launch may lie outside a range that the study has narrowed since: they
+    # teach nothing here.
+    inside = [
+        (parameters, values)
+        for parameters, values in history
+        if all(
+            dimension.key in parameters and dimension.has(parameters[dimension.key])
+            for dimension in space
+        )
+    ]
+    known = {
+        text_of({dimension.key: parameters[dimension.key] for dimension in space})
+        for parameters, _ in inside
+    }
     whole = size(space, sampler)
     if whole is not None and len(known) >= whole:
         return None
-    point = _ask(space, sampler, directions, inside, int(share_of(seed_name, sampler, index) * 2**31))
+    point = _ask(
+        space, sampler, directions, inside, int(share_of(seed_name, sampler, index) * 2**31)
+    )
     if text_of(point) not in known:
         return point
     # The sampler came back to a point that is known: any other teaches more.
     if whole is not None:
         lists = [dimension.values or () for dimension in space]
         start = _part(share_of("again", seed_name, index), whole)
-        return next(one for step in range(whole) if text_of(one := nth(space, lists, (start + step) % whole)) not in known)
+        return next(
+            one
+            for step in range(whole)
+            if text_of(one := nth(space, lists, (start + step) % whole)) not in known
+        )
     others = (drawn(space, "again", index, attempt) for attempt in range(1000))
     return next((one for one in others if text_of(one) not in known), None)
 
@@ -72,7 +100,9 @@ def _adaptive(
 _POPULATION = 10
 
 
-def _ask(space: Space, sampler: str, directions: Sequence[str], history: History, seed: int) -> dict[str, Any]:
+def _ask(
+    space: Space, sampler: str, directions: Sequence[str], history: History, seed: int
+) -> dict[str, Any]:
     """What Optuna's sampler asks for next, from a study rebuilt from the history: nothing is kept between calls."""
     import optuna
 
@@ -82,22 +112,34 @@ def _ask(space: Space, sampler: str, directions: Sequence[str], history: History
     trials, complete = [], 0
     for parameters, values in history:
         told = values is not None and all(map(math.isfinite, values))
-        trials.append(optuna.trial.create_trial(
-            params={dimension.key: _coded(parameters[dimension.key], dimension) for dimension in free},
-            distributions=distributions, values=list(values or ()) if told else None,
-            # A failed point is one that still runs: the constant liar keeps away from both.
-            state=optuna.trial.TrialState.COMPLETE if told else optuna.trial.TrialState.RUNNING,
-            # NSGA-II keeps its generations here; without them it would begin anew each time.
-            system_attrs={"NSGAIISampler:generation": complete // _POPULATION} if sampler == "nsga2" else None,
-        ))
+        trials.append(
+            optuna.trial.create_trial(
+                params={
+                    dimension.key: _coded(parameters[dimension.key], dimension)
+                    for dimension in free
+                },
+                distributions=distributions,
+                values=list(values or ()) if told else None,
+                # A failed point is one that still runs: the constant liar keeps away from both.
+                state=optuna.trial.TrialState.COMPLETE if told else optuna.trial.TrialState.RUNNING,
+                # NSGA-II keeps its generations here; without them it would begin anew each time.
+                system_attrs={"NSGAIISampler:generation": complete // _POPULATION}
+                if sampler == "nsga2"
+                else None,
+            )
+        )
         complete += told
     with _quiet():
         wanted = [optuna.study.StudyDirection[direction.upper()] for direction in directions]
         study = optuna.create_study(directions=wanted, sampler=_sampler(sampler, seed))
         study.add_trials(trials)
         asked = study.ask(distributions)
-    return {dimension.key: dimension.at(0) if dimension.fixed else _decoded(asked.params[dimension.key], dimension)
-            for dimension in space}
+    return {
+        dimension.key: dimension.at(0)
+        if dimension.fixed
+        else _decoded(asked.params[dimension.key], dimension)
+        for dimension in space
+    }
 
 
 @contextmanager
@@ -122,11 +164,24 @@ def _sampler(name: str, seed: int) -> Any:
     from optuna.samplers import NSGAIISampler, TPESampler, nsgaii
 
     if name == "tpe":
-        # Not pinned: what Optuna 5.0 deprecates (gamma, weights, the Parzen estimator's), since setting it warns.
-        return TPESampler(seed=seed, n_startup_trials=5, n_ei_candidates=24, multivariate=True, group=False,
-                          constant_liar=True)
-    return NSGAIISampler(seed=seed, population_size=_POPULATION, mutation_prob=None, crossover_prob=0.9, swapping_prob=0.5,
-                         crossover=nsgaii.UniformCrossover(swapping_prob=0.5))
+        # Not pinned: what Optuna 5.0 deprecates (gamma, weights, the Parzen estimator's), since
+        # setting it warns.
+        return TPESampler(
+            seed=seed,
+            n_startup_trials=5,
+            n_ei_candidates=24,
+            multivariate=True,
+            group=False,
+            constant_liar=True,
+        )
+    return NSGAIISampler(
+        seed=seed,
+        population_size=_POPULATION,
+        mutation_prob=None,
+        crossover_prob=0.9,
+        swapping_prob=0.5,
+        crossover=nsgaii.UniformCrossover(swapping_prob=0.5),
+    )
 
 
 def _distribution(dimension: Dimension) -> Any:

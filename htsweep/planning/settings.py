@@ -11,13 +11,25 @@ from htsweep.errors import did_you_mean
 
 def refused(setting: Any, value: Any) -> str | None:
     """Why `setting` does not take `value`, or None."""
-    kinds = {int: "a whole number", float: "a number", str: "text", bool: "true or false", list: "a list"}
+    kinds = {
+        int: "a whole number",
+        float: "a number",
+        str: "text",
+        bool: "true or false",
+        list: "a list",
+    }
     wanted = setting.type
-    right = isinstance(value, (int, float) if wanted is float else wanted) and (wanted is bool or not isinstance(value, bool))
+    right = isinstance(value, (int, float) if wanted is float else wanted) and (
+        wanted is bool or not isinstance(value, bool)
+    )
     if wanted in (str, list) and isinstance(value, str | list):
         # A chain of names may be one name, and a name a chain of one.
         names = value if isinstance(value, list) else [value]
-        right = right or (bool(setting.choices) and bool(names) and all(isinstance(name, str) and name for name in names))
+        right = right or (
+            bool(setting.choices)
+            and bool(names)
+            and all(isinstance(name, str) and name for name in names)
+        )
     if value is None and setting.default is None:
         return None
     if not right:
@@ -34,10 +46,13 @@ def refused(setting: Any, value: Any) -> str | None:
 def _unknown_name(setting: Any, value: Any) -> str | None:
     if setting.choices is None or setting.open:
         return None
-    names = [str(name) for name in (setting.choices() if callable(setting.choices) else setting.choices)]
+    names = [
+        str(name) for name in (setting.choices() if callable(setting.choices) else setting.choices)
+    ]
     parts = value if isinstance(value, list) else re.split(r"\s*\+\s*", str(value))
     for part in parts:
-        # `module:function` and `folder:ROOT:A-B` are judged by the task, which sees the whole config.
+        # `module:function` and `folder:ROOT:A-B` are judged by the task, which sees the whole
+        # config.
         if str(part) not in names and ":" not in str(part):
             return f"got {part!r}; {did_you_mean(str(part), names)}"
     return None

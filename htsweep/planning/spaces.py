@@ -39,7 +39,9 @@ class Spaces:
         space = self._read[known]
         gone = tuple(dimension.key for dimension in space if dimension.key in fixed)
         if gone and (known, gone) not in self._without:
-            self._without[known, gone] = tuple(dimension for dimension in space if dimension.key not in gone)
+            self._without[known, gone] = tuple(
+                dimension for dimension in space if dimension.key not in gone
+            )
         return self._without[known, gone] if gone else space
 
 
@@ -53,7 +55,9 @@ def known() -> dict[str, str]:
     return found
 
 
-def check(search: Search, names: Iterable[str], settings: Mapping[str, Any] | None, where: Located) -> Iterator[Problem]:
+def check(
+    search: Search, names: Iterable[str], settings: Mapping[str, Any] | None, where: Located
+) -> Iterator[Problem]:
     """What is wrong with the spaces `names` as the study has them; `EVERY` is the name of what all sweeps have."""
     for name in names:
         yield from _wrong(search, [] if name == EVERY else [name], settings, where, name)
@@ -64,18 +68,26 @@ def unknown(search: Search, used: Iterable[str], where: Located) -> Iterator[Pro
     names = set(used)
     for name in search.spaces:
         if name not in names and name != EVERY:
-            yield where.problem(("search", "spaces", name), f"no method of the grid has this space; "
-                                f"{did_you_mean(name, names | {EVERY})}")
+            yield where.problem(
+                ("search", "spaces", name),
+                f"no method of the grid has this space; {did_you_mean(name, names | {EVERY})}",
+            )
 
 
 def _wrong(
-    search: Search, names: Sequence[str], settings: Mapping[str, Any] | None, where: Located, only: str
+    search: Search,
+    names: Sequence[str],
+    settings: Mapping[str, Any] | None,
+    where: Located,
+    only: str,
 ) -> Iterator[Problem]:
     for key, value, place in _entries(search, names):
         if place[2] != only:
             continue
         if settings is not None and key not in settings and ":" not in key:
-            yield where.problem(place, f"the task has no key '{key}'; {did_you_mean(key, settings)}")
+            yield where.problem(
+                place, f"the task has no key '{key}'; {did_you_mean(key, settings)}"
+            )
             continue
         try:
             dimension = read_dimension(key, value)

@@ -98,8 +98,14 @@ def find(name: str) -> Task:
     function = function or module_name.rpartition(".")[2]
     run = getattr(module, function, None)
     if not callable(run):
-        found = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        raise UnknownTask(f"{module.__name__} has no task '{function}'; {did_you_mean(function, found)}")
+        found = [
+            key
+            for key, value in vars(module).items()
+            if callable(value) and not key.startswith("_")
+        ]
+        raise UnknownTask(
+            f"{module.__name__} has no task '{function}'; {did_you_mean(function, found)}"
+        )
     return Task(name, run)
 
 
@@ -125,4 +131,6 @@ def _module(name: str) -> Any:
             spec = None
         if spec is not None:
             return importlib.import_module(candidate)
-    raise UnknownTask(f"no task '{name}'; {did_you_mean(name, known())} (or one's own as module:function)")
+    raise UnknownTask(
+        f"no task '{name}'; {did_you_mean(name, known())} (or one's own as module:function)"
+    )

@@ -12,7 +12,9 @@ from htsweep.report import answers_scores, names, tables
 from htsweep.report.words import count, listed, noun, plural
 
 HEADLINES = ("test/overall_accuracy", "test/harmonic_mean", "test/ausuc")
-"""What a method is said to win on: the first of these that was measured, else the first metric there is."""
+"""What a method is said to win on: the first of these that was measured, else the first metric
+there is.
+"""
 
 
 def question(findings: Findings) -> str:
@@ -21,17 +23,27 @@ def question(findings: Findings) -> str:
     if compared == "score" and len(findings.transferability):
         return answers_scores.question(findings)
     if summary.empty:
-        return (f"{count(findings.trials, 'trial')}, and no point that has all its repetitions done: the report says what "
-                "failed and what is to come.")
+        return (
+            f"{count(findings.trials, 'trial')}, and no point that has all its repetitions done: "
+            "the report says what "
+            "failed and what is to come."
+        )
     values = [one for one in dict.fromkeys(summary[compared]) if not _is_bound(one)]
     groups = [name for name, _ in tables.groups(summary, findings.design) if name]
     metrics = [names.metric(name) for name in findings.metrics]
-    where = f" in {count(len(groups), 'group')} ({listed(groups, '; ')})" if len(groups) > 1 else (
-        f" on {groups[0]}" if groups else "")
-    parts = [f"Which of {count(len(values), compared)} ({listed([names.value(one) for one in values])}) does best{where}, "
-             f"by {listed(metrics)}?",
-             f"{count(findings.trials, 'trial')}, {count(findings.repetitions, 'repetition')} of each point; configuration "
-             f"and step chosen by {findings.protocol}."]
+    where = (
+        f" in {count(len(groups), 'group')} ({listed(groups, '; ')})"
+        if len(groups) > 1
+        else (f" on {groups[0]}" if groups else "")
+    )
+    parts = [
+        f"Which of {count(len(values), compared)} ({listed([names.value(one) for one in values])}) "
+        f"does best{where}, "
+        f"by {listed(metrics)}?",
+        f"{count(findings.trials, 'trial')}, {count(findings.repetitions, 'repetition')} of each "
+        "point; configuration "
+        f"and step chosen by {findings.protocol}.",
+    ]
     bounds = [names.value(one) for one in dict.fromkeys(summary[compared]) if _is_bound(one)]
     if bounds:
         parts.append(f"{listed(bounds)} is an upper bound.")
@@ -43,8 +55,9 @@ def question(findings: Findings) -> str:
 def answers(findings: Findings) -> list[str]:
     """A sentence per group, in the summary's order: who is highest on what, by how much, how sure, and who is on the front.
 
-    Upper bounds take no part. `shown` and `not shown` are the verdicts of `findings.effects`, nothing else; who is highest
-    without a test is only said to be highest. No rows give no sentences. What scores were worth comes last.
+    Upper bounds take no part. `shown` and `not shown` are the verdicts of `findings.effects`,
+    nothing else; who is highest without a test is only said to be highest. No rows give no
+    sentences. What scores were worth comes last.
     """
     made = []
     for title, inside in tables.groups(findings.summary, findings.design):
@@ -54,10 +67,14 @@ def answers(findings: Findings) -> list[str]:
             continue
         headline = next((name for name in HEADLINES if name in there), there[0])
         key = inside.iloc[0]
-        parts = [_winner(competing[competing["metric"] == headline], headline, findings, key),
-                 _verdicts(_of_group(findings.effects, findings, key), headline, findings),
-                 _others(competing, [name for name in there if name != headline], findings.design.compared),
-                 _front(_of_group(findings.points, findings, key), findings.design.compared)]
+        parts = [
+            _winner(competing[competing["metric"] == headline], headline, findings, key),
+            _verdicts(_of_group(findings.effects, findings, key), headline, findings),
+            _others(
+                competing, [name for name in there if name != headline], findings.design.compared
+            ),
+            _front(_of_group(findings.points, findings, key), findings.design.compared),
+        ]
         made.append(f"{title}: " * bool(title) + "; ".join(part for part in parts if part) + ".")
     # What scores were worth is few sentences: not after those of dozens of pairs.
     return [*answers_scores.answers(findings), *made]
@@ -70,7 +87,11 @@ def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Se
     best = order.iloc[0]
     ends = names.bracket(best["low"], best["high"], metric)
     text = f"{names.value(best[compared])} has the highest {noun(metric)}, {names.amount(best['mean'], metric)}"
-    text += f" {ends}" if ends != "[n/a]" else f" ({'one repetition' if best['n'] == 1 else 'not finite'}: no interval)"
+    text += (
+        f" {ends}"
+        if ends != "[n/a]"
+        else f" ({'one repetition' if best['n'] == 1 else 'not finite'}: no interval)"
+    )
     ties = int((order["mean"].round(12) == round(float(best["mean"]), 12)).sum()) - 1
     text += f", and so {'has' if ties == 1 else 'have'} {count(ties, 'other')}" if ties else ""
     effects = _of_group(findings.effects, findings, key)
@@ -80,7 +101,10 @@ def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Se
     mine = effects[effects[compared].astype(str) == str(best[compared])]
     if mine.empty:
         return text
-    row, family = mine.iloc[0], int((effects["p_holm"].notna() & ~effects[compared].map(_is_bound)).sum())
+    row, family = (
+        mine.iloc[0],
+        int((effects["p_holm"].notna() & ~effects[compared].map(_is_bound)).sum()),
+    )
     side = "above" if row["difference"] >= 0 else "below"
     text += f", {names.distance(row['difference'], metric)} {side} {names.value(findings.baseline)}"
     if row["verdict"] == "too few":
@@ -94,22 +118,34 @@ def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Se
 def _verdicts(effects: pd.DataFrame, metric: str, findings: Findings) -> str:
     """Which compared values are shown to be better or worse than the baseline, or that so few repetitions cannot show it."""
     if len(effects):
-        effects = effects[(effects["metric"] == metric) & ~effects[findings.design.compared].map(_is_bound)]
+        effects = effects[
+            (effects["metric"] == metric) & ~effects[findings.design.compared].map(_is_bound)
+        ]
     if effects.empty:
         return ""
     compared, baseline = findings.design.compared, names.value(findings.baseline)
     few = tables.unreachable(effects)
-    by = {verdict: [names.value(one) for one in effects[effects["verdict"] == verdict][compared]]
-          for verdict in ("better", "worse")}
+    by = {
+        verdict: [names.value(one) for one in effects[effects["verdict"] == verdict][compared]]
+        for verdict in ("better", "worse")
+    }
     if few and not any(by.values()):
         family = int(effects["p_holm"].notna().sum())
-        over = f" after Holm over {family} {plural(compared, family)}" if few.endswith("Holm") else ""
-        return (f"nothing is shown against {baseline}: {count(int(effects['n'].max()), 'repetition')} cannot reach "
-                f"p < {tables.REACHABLE:g}{over} ({few})")
+        over = (
+            f" after Holm over {family} {plural(compared, family)}" if few.endswith("Holm") else ""
+        )
+        return (
+            f"nothing is shown against {baseline}: {count(int(effects['n'].max()), 'repetition')} "
+            "cannot reach "
+            f"p < {tables.REACHABLE:g}{over} ({few})"
+        )
     # Which way is up is known of accuracies alone.
     words = ("better", "worse") if names.is_percent(metric) else ("higher", "lower")
-    lists = [f"shown to be {word} than {baseline}: {listed(by[verdict])}"
-             for word, verdict in zip(words, ("better", "worse"), strict=True) if by[verdict]]
+    lists = [
+        f"shown to be {word} than {baseline}: {listed(by[verdict])}"
+        for word, verdict in zip(words, ("better", "worse"), strict=True)
+        if by[verdict]
+    ]
     if not by["better"]:
         lists.insert(0, f"no {compared} is shown to be {words[0]} than {baseline}")
     return "; ".join(lists)
@@ -121,7 +157,10 @@ def _others(competing: pd.DataFrame, metrics: Sequence[str], compared: str) -> s
     for metric in metrics:
         of = competing[competing["metric"] == metric]
         best = of.sort_values("mean", ascending=False, kind="stable").iloc[0]
-        parts.append(f"{names.metric(metric)} {names.value(best[compared])} ({names.amount(best['mean'], metric)})")
+        parts.append(
+            f"{names.metric(metric)} {names.value(best[compared])} "
+            f"({names.amount(best['mean'], metric)})"
+        )
     return f"highest on the others: {', '.join(parts)}" if parts else ""
 
 
@@ -132,7 +171,12 @@ def _front(points: pd.DataFrame, compared: str) -> str:
     points = points[points["role"] != "bound"]
     on = [names.value(one) for one in dict.fromkeys(points[points["front"].astype(bool)][compared])]
     total = points[compared].nunique(dropna=False)
-    return f"{len(on)} of {count(total, compared)} {'is' if len(on) == 1 else 'are'} on the front: {listed(on)}" if on else ""
+    return (
+        f"{len(on)} of {count(total, compared)} {'is' if len(on) == 1 else 'are'} on the front: "
+        f"{listed(on)}"
+        if on
+        else ""
+    )
 
 
 def _of_group(frame: pd.DataFrame, findings: Findings, key: pd.Series) -> pd.DataFrame:

@@ -15,15 +15,24 @@ def question(findings: Findings) -> str:
     """What a study of scores asked: how many pairs, of how many targets, by which scores."""
     found = findings.transferability
     scores = list(dict.fromkeys(map(str, found["score"])))
-    return (f"Which of {count(found['pair'].nunique(), 'pair')} of source model and target data will transfer best, for "
-            f"{count(found['target'].nunique(), 'target')}, by {count(len(scores), 'score')} ({listed(scores)})? "
-            f"{count(findings.trials, 'trial')}, {count(findings.repetitions, 'repetition')} of each score.")
+    return (
+        f"Which of {count(found['pair'].nunique(), 'pair')} of source model and target data will "
+        "transfer best, for "
+        f"{count(found['target'].nunique(), 'target')}, by {count(len(scores), 'score')} "
+        f"({listed(scores)})? "
+        f"{count(findings.trials, 'trial')}, {count(findings.repetitions, 'repetition')} of each "
+        "score."
+    )
 
 
 def answers(findings: Findings) -> list[str]:
     """Sentences on the correlations, on the regret of the screen, and on the bounds; without such tables, on the best pairs."""
     told = [*_correlations(findings), *_screen(findings), *_bounds(findings.bounds)]
-    return told if len(findings.predictions) or findings.transferability.empty else [*_best(findings.transferability), *told]
+    return (
+        told
+        if len(findings.predictions) or findings.transferability.empty
+        else [*_best(findings.transferability), *told]
+    )
 
 
 def _best(found: pd.DataFrame) -> list[str]:
@@ -34,8 +43,10 @@ def _best(found: pd.DataFrame) -> list[str]:
         if inside["pair"].nunique() < 2:
             continue
         first = inside[inside["rank"] == 1].drop_duplicates("score")
-        by = [f"by {row['score']} {called[str(row['pair'])]} ({names.number(row['value'], '')})"
-              for row in first.to_dict("records")]
+        by = [
+            f"by {row['score']} {called[str(row['pair'])]} ({names.number(row['value'], '')})"
+            for row in first.to_dict("records")
+        ]
         made.append(f"{target}: highest {listed(by)}.")
     return made
 
@@ -51,22 +62,38 @@ def _correlations(findings: Findings) -> list[str]:
         known = inside[inside["kendall low"].notna()]
         what = noun(metric)
         if known.empty:
-            reason = listed(list(dict.fromkeys(one for one in inside["why"] if one))) or "no interval"
+            reason = (
+                listed(list(dict.fromkeys(one for one in inside["why"] if one))) or "no interval"
+            )
             made.append(f"Whether a score predicts {what} cannot be told: {reason}.")
             continue
-        several = known[findings.design.compared].nunique(dropna=False) > 1 or known["score"].nunique() > 1
+        several = (
+            known[findings.design.compared].nunique(dropna=False) > 1
+            or known["score"].nunique() > 1
+        )
         up, down = known[known["kendall low"] > 0], known[known["kendall high"] < 0]
         over = f"over {count(int(known['pairs'].max()), 'pair')}{f' ({few})' if few else ''}"
         if up.empty:
-            every = f"all {len(known)} intervals of Kendall's tau hold 0" if several else "the interval of Kendall's tau holds 0"
+            every = (
+                f"all {len(known)} intervals of Kendall's tau hold 0"
+                if several
+                else "the interval of Kendall's tau holds 0"
+            )
             every = every if down.empty else "no interval of Kendall's tau lies above 0"
-            made.append(f"No score is shown to predict {what} {over}: {every}{_wrong(down, findings)}.")
+            made.append(
+                f"No score is shown to predict {what} {over}: {every}{_wrong(down, findings)}."
+            )
             continue
-        best = up.sort_values("kendall", ascending=False, kind="stable").drop_duplicates(findings.design.compared)
+        best = up.sort_values("kendall", ascending=False, kind="stable").drop_duplicates(
+            findings.design.compared
+        )
         by = [_ranks(row, findings) for row in best.to_dict("records")]
-        made.append(f"{up['score'].nunique()} of {count(known['score'].nunique(), 'score')} "
-                    f"{'is' if up['score'].nunique() == 1 else 'are'} shown to rank {what} {over}; the highest Kendall's tau: "
-                    f"{listed(by)}{_wrong(down, findings)}.")
+        made.append(
+            f"{up['score'].nunique()} of {count(known['score'].nunique(), 'score')} "
+            f"{'is' if up['score'].nunique() == 1 else 'are'} shown to rank {what} {over}; the "
+            "highest Kendall's tau: "
+            f"{listed(by)}{_wrong(down, findings)}."
+        )
     return made
 
 
@@ -79,7 +106,11 @@ def _ranks(row: dict[object, object], findings: Findings) -> str:
 def _wrong(down: pd.DataFrame, findings: Findings) -> str:
     """Which scores rank the wrong way round."""
     worst = down.sort_values("kendall", kind="stable").drop_duplicates("score").to_dict("records")
-    return f"; the wrong way round: {listed([_ranks(row, findings) for row in worst])}" if worst else ""
+    return (
+        f"; the wrong way round: {listed([_ranks(row, findings) for row in worst])}"
+        if worst
+        else ""
+    )
 
 
 def _screen(findings: Findings) -> list[str]:
@@ -89,7 +120,11 @@ def _screen(findings: Findings) -> list[str]:
         return []
     dropped = found[~found["kept"].astype(bool)]["pair"].nunique()
     told = f"The screen dropped {dropped} of {count(found['pair'].nunique(), 'pair')}"
-    own = findings.regret[findings.regret["chosen"].astype(bool)] if len(findings.regret) else findings.regret
+    own = (
+        findings.regret[findings.regret["chosen"].astype(bool)]
+        if len(findings.regret)
+        else findings.regret
+    )
     if own.empty:
         return [f"{told}; what they would have given is not known: none of their trials has run."]
     metric = pairs.told(list(dict.fromkeys(own["metric"])))[0]
@@ -98,11 +133,19 @@ def _screen(findings: Findings) -> list[str]:
     worst = own.sort_values("regret", ascending=False, kind="stable").iloc[0]
     where = f" on {worst['target']}" if found["target"].nunique() > 1 else ""
     name = names.value(worst[findings.design.compared])
-    most = f"nothing: the best pair by {noun(metric)} was kept each time" if worst["regret"] <= 0 else (
-        f"at most {names.distance(worst['regret'], metric)} of {noun(metric)} ({name}{where})")
-    return [f"{told}, of which {int(known['spared'].sum())} are known; that cost {most}, on average "
-            f"{names.distance(own['regret'].mean(), metric)}, where drawing as many pairs by chance costs "
-            f"{names.distance(own['random'].mean(), metric)}."]
+    most = (
+        f"nothing: the best pair by {noun(metric)} was kept each time"
+        if worst["regret"] <= 0
+        else (
+            f"at most {names.distance(worst['regret'], metric)} of {noun(metric)} ({name}{where})"
+        )
+    )
+    return [
+        f"{told}, of which {int(known['spared'].sum())} are known; that cost {most}, on average "
+        f"{names.distance(own['regret'].mean(), metric)}, where drawing as many pairs by chance "
+        "costs "
+        f"{names.distance(own['random'].mean(), metric)}."
+    ]
 
 
 def _bounds(found: pd.DataFrame) -> list[str]:
@@ -112,6 +155,11 @@ def _bounds(found: pd.DataFrame) -> list[str]:
     made = []
     for score, inside in known.groupby("score", sort=False, observed=True):
         holds = int((inside["bound"] >= inside["target_loss"]).sum())
-        made.append(f"{score} {inside['bound'].mean():.3g} against {inside['target_loss'].mean():.3g} "
-                    f"(holds for {holds} of {count(len(inside), 'pair')})")
-    return [f"The bound of Task Transfer Analysis against the loss it bounds, mean over pairs: {listed(made)}."]
+        made.append(
+            f"{score} {inside['bound'].mean():.3g} against {inside['target_loss'].mean():.3g} "
+            f"(holds for {holds} of {count(len(inside), 'pair')})"
+        )
+    return [
+        "The bound of Task Transfer Analysis against the loss it bounds, mean over pairs: "
+        f"{listed(made)}."
+    ]

@@ -32,7 +32,8 @@ def folder_of(study: Study, results: str) -> Path:
 def frontier(study: Study, results: str = "results") -> pd.DataFrame:
     """One row per whole point: its factors, means over repetitions with 95 % intervals, and whether it is on the front.
 
-    The axes are those of the study's task: accuracy on seen and on missing classes where it measures them.
+    The axes are those of the study's task: accuracy on seen and on missing classes where it
+    measures them.
     """
     from htsweep import selection
     from htsweep.analysis import frontier as analysis
@@ -44,9 +45,13 @@ def frontier(study: Study, results: str = "results") -> pd.DataFrame:
         msg = f"study '{study.name}' measured no two test columns to draw a frontier of"
         raise LedgerError(msg)
     return analysis.frontier(
-        measured, *axes, design=design(measured.columns, tables.factors(study)), parameters=tables.parameters(study),
+        measured,
+        *axes,
+        design=design(measured.columns, tables.factors(study)),
+        parameters=tables.parameters(study),
         repetitions=study.repetitions,
-        choice=selection.choice(measured, study.select, study.repetitions))
+        choice=selection.choice(measured, study.select, study.repetitions),
+    )
 
 
 @with_infinities
@@ -66,26 +71,47 @@ def findings(study: Study, results: str = "results", metrics: Sequence[str] = ()
     yields = _yields(study)
     reads = selection.columns(study.select)
     known = [name for name in conclusions.READS if name in yields]
-    columns = None if reads is None or not known else list(dict.fromkeys([*known, *reads, *metrics]))
+    columns = (
+        None if reads is None or not known else list(dict.fromkeys([*known, *reads, *metrics]))
+    )
     ended, measured = _load(study, results, columns)
     planned = screen.planned(study, results)
     sweeps = pd.DataFrame([{"sweep": sweep.id, **sweep.factors} for sweep in planned.sweeps])
     cells = design(measured.columns, tables.factors(study), study.compared)
     chosen = selection.choice(measured, study.select, study.repetitions)
     about = conclusions.About(
-        title=study.name, design=cells, protocol=study.select, repetitions=study.repetitions,
-        parameters=tables.parameters(study), baseline=tables.baseline(study), non_disruption=study.non_disruption,
+        title=study.name,
+        design=cells,
+        protocol=study.select,
+        repetitions=study.repetitions,
+        parameters=tables.parameters(study),
+        baseline=tables.baseline(study),
+        non_disruption=study.non_disruption,
         by=study.screen.decisive if study.screen else "",
-        gpus=study.resources.gpu, sampler=planned.sampler, objectives=[one.metric for one in study.objectives], planned=sweeps,
+        gpus=study.resources.gpu,
+        sampler=planned.sampler,
+        objectives=[one.metric for one in study.objectives],
+        planned=sweeps,
         variants=variants(study),
-        missing=text.missing(ended, cells, study.repetitions, sorted(chosen["sweep"]), sweeps, _to_come(planned, ended)),
-        provenance=provenance(study, ended, results))
+        missing=text.missing(
+            ended,
+            cells,
+            study.repetitions,
+            sorted(chosen["sweep"]),
+            sweeps,
+            _to_come(planned, ended),
+        ),
+        provenance=provenance(study, ended, results),
+    )
     trials = ended[ended["point"].isin(chosen["point"])]["trial"].tolist()
     lists = None
-    if columns is None or set(conclusions.CURVES) <= set(yields):  # or a task that does not say what it yields
+    # Or a task that does not say what it yields
+    if columns is None or set(conclusions.CURVES) <= set(yields):
         lists = tables.lists(results, conclusions.CURVES, trials)
         lists = lists if set(conclusions.CURVES) <= set(lists.columns) else None
-    return conclusions.conclude(ended, measured, about, metrics, lists, scores.foretold(study, results, columns))
+    return conclusions.conclude(
+        ended, measured, about, metrics, lists, scores.foretold(study, results, columns)
+    )
 
 
 def _of_scores(study: Study, results: str) -> Findings:
@@ -99,13 +125,33 @@ def _of_scores(study: Study, results: str) -> Findings:
 
     ended, measured = _load(study, results, None)
     ended, said = scores.configured(ended), scores.scores_of(study, ended, measured)
-    cells = Design(tuple(name for name in tables.factors(study) if name != "score" and "." not in name), "score")
+    cells = Design(
+        tuple(name for name in tables.factors(study) if name != "score" and "." not in name),
+        "score",
+    )
     planned = screen.planned(study, results)
-    sweeps = pd.DataFrame([{"score": sweep.base.get("score"), **sweep.factors, "sweep": sweep.id} for sweep in planned.sweeps])
+    sweeps = pd.DataFrame(
+        [
+            {"score": sweep.base.get("score"), **sweep.factors, "sweep": sweep.id}
+            for sweep in planned.sweeps
+        ]
+    )
     about = conclusions.About(
-        title=study.name, design=cells, protocol=study.select, repetitions=study.repetitions, planned=sweeps,
-        missing=text.missing(ended, cells, study.repetitions, sorted(set(said["sweep"])), sweeps, _to_come(planned, ended)),
-        provenance=provenance(study, ended, results))
+        title=study.name,
+        design=cells,
+        protocol=study.select,
+        repetitions=study.repetitions,
+        planned=sweeps,
+        missing=text.missing(
+            ended,
+            cells,
+            study.repetitions,
+            sorted(set(said["sweep"])),
+            sweeps,
+            _to_come(planned, ended),
+        ),
+        provenance=provenance(study, ended, results),
+    )
     return conclusions.conclude_scores(ended, said, about)
 
 
@@ -123,24 +169,33 @@ def provenance(study: Study, ended: pd.DataFrame, results: str) -> dict[str, str
 
     dirty = int(ended["dirty"].fillna(False).astype(bool).sum())
     told = {
-        "study file": Path(str(study.file)).name, "task": study.task, "results": results,
+        "study file": Path(str(study.file)).name,
+        "task": study.task,
+        "results": results,
         "trials": f"{ended['trial'].nunique()} ended, {int((ended['status'] == 'done').sum())} done",
         "compute": f"{ended['seconds'].sum() / 3600:.2f} hours of trials, stages not counted",
         "run": f"{day(ended['started'].min())} to {day(ended['ended'].max())}",
-        "htsweep": listed("version"), "commits": listed("commit"),
-        "uncommitted changes": f"in {dirty} trials" if dirty else "none", "nodes": listed("node"), "devices": listed("device"),
+        "htsweep": listed("version"),
+        "commits": listed("commit"),
+        "uncommitted changes": f"in {dirty} trials" if dirty else "none",
+        "nodes": listed("node"),
+        "devices": listed("device"),
     }
     return {name: value for name, value in told.items() if value}
 
 
 @with_infinities
 def write(
-    study: Study, results: str, out: Path, metrics: Sequence[str] = (), widths: Sequence[str] = (),
+    study: Study,
+    results: str,
+    out: Path,
+    metrics: Sequence[str] = (),
+    widths: Sequence[str] = (),
 ) -> tuple[Findings, list[Path]]:
     """Writes the whole report below `out`; returns what was found and the paths.
 
-    `report.html` (one page, needs no network), `report.md`, `report.tex`, a CSV per table, and the figures under
-    `figures/two_column/` or `figures/one_column/`, as `widths` says.
+    `report.html` (one page, needs no network), `report.md`, `report.tex`, a CSV per table, and the
+    figures under `figures/two_column/` or `figures/one_column/`, as `widths` says.
     """
     from htsweep.files import put
     from htsweep.report import document, figures
@@ -148,20 +203,36 @@ def write(
     found = findings(study, results, metrics)
     made: dict[str, str | bytes] = {"report.html": page(found), **document.document(found)}
     for width in widths:
-        made |= {f"figures/{width}_column/{name}": content for name, content in figures.figures(found, width).items()}
+        made |= {
+            f"figures/{width}_column/{name}": content
+            for name, content in figures.figures(found, width).items()
+        }
     return found, [put(out / name, content) for name, content in made.items()]
 
 
 def written(
-    study: Study, results: str, out: Path, metrics: Sequence[str] = (), widths: Sequence[str] = (),
+    study: Study,
+    results: str,
+    out: Path,
+    metrics: Sequence[str] = (),
+    widths: Sequence[str] = (),
 ) -> list[str]:
     """What `write` did, in lines: the answers, and where everything is."""
     from htsweep.report import answers
 
     found, paths = write(study, results, out, metrics, widths)
     drawn = [path for path in paths if path.parent != out]
-    told = [*(answers.answers(found) or [answers.question(found)]), "", *(str(path) for path in paths if path.parent == out)]
-    return [*told, f"{out / 'figures'}: {len(drawn)} files" if drawn else "figures for print: --figures one,two"]
+    told = [
+        *(answers.answers(found) or [answers.question(found)]),
+        "",
+        *(str(path) for path in paths if path.parent == out),
+    ]
+    return [
+        *told,
+        f"{out / 'figures'}: {len(drawn)} files"
+        if drawn
+        else "figures for print: --figures one,two",
+    ]
 
 
 @with_infinities
@@ -202,7 +273,11 @@ def export(study: Study, results: str, out: Path, formats: str) -> list[Path]:
     """Writes the tidy tables of trials and measurements below `out`, in `formats` (by commas)."""
     from htsweep.results.export import export
 
-    return export(*_load(study, results, None, "any"), out, [name.strip() for name in formats.split(",") if name.strip()])
+    return export(
+        *_load(study, results, None, "any"),
+        out,
+        [name.strip() for name in formats.split(",") if name.strip()],
+    )
 
 
 @with_infinities
@@ -218,19 +293,30 @@ def _texts(study: Study, results: str, metrics: Sequence[str]) -> dict[str, str]
     planned = screen.planned(study, results)
     sweeps = pd.DataFrame([{"sweep": sweep.id, **sweep.factors} for sweep in planned.sweeps])
     to_come = _to_come(planned, ended)
-    return text.report(ended, measured, planned=sweeps, to_come=to_come, metrics=metrics, **_about(study))
+    return text.report(
+        ended, measured, planned=sweeps, to_come=to_come, metrics=metrics, **_about(study)
+    )
 
 
 def _to_come(planned: Plan, ended: pd.DataFrame) -> str:
     """How many points have no trial yet of the sweeps that have begun, in words; "" for none."""
     begun = ended.groupby("sweep")["point"].nunique()
     count = sum(max(0, planned.sizes[str(sweep)] - int(points)) for sweep, points in begun.items())
-    return f"{'' if planned.exact else 'at most '}{count} more point{'s' if count != 1 else ''}" if count else ""
+    return (
+        f"{'' if planned.exact else 'at most '}{count} more point{'s' if count != 1 else ''}"
+        if count
+        else ""
+    )
 
 
 def _about(study: Study) -> dict[str, Any]:
-    return {"protocol": study.select, "repetitions": study.repetitions, "factors": tables.factors(study),
-            "parameters": tables.parameters(study), "title": study.name}
+    return {
+        "protocol": study.select,
+        "repetitions": study.repetitions,
+        "factors": tables.factors(study),
+        "parameters": tables.parameters(study),
+        "title": study.name,
+    }
 
 
 def _yields(study: Study) -> Sequence[str]:
@@ -239,7 +325,10 @@ def _yields(study: Study) -> Sequence[str]:
 
 
 def _load(
-    study: Study, results: str, columns: Sequence[str] | None, kind: Literal["any", "numbers"] = "numbers",
+    study: Study,
+    results: str,
+    columns: Sequence[str] | None,
+    kind: Literal["any", "numbers"] = "numbers",
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     found = tables.load(study, results, columns, kind=kind)
     if found[0].empty:

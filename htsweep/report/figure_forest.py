@@ -61,23 +61,65 @@ def effects(findings: Findings, width: float, look: Mapping[str, Look]) -> list[
     """
     frame, compared = findings.effects, findings.design.compared
     metrics = shown_metrics(_order(findings, frame), 4 if width > 5 else 3)
-    blocks = [_Group(title, compared, _names(inside, compared), [
-        _Side(inside[inside["metric"] == metric], "difference", "low", "high", metric, names.metric(metric))
-        for metric in metrics]) for title, inside in paper.grouped(frame, findings.design)]
+    blocks = [
+        _Group(
+            title,
+            compared,
+            _names(inside, compared),
+            [
+                _Side(
+                    inside[inside["metric"] == metric],
+                    "difference",
+                    "low",
+                    "high",
+                    metric,
+                    names.metric(metric),
+                )
+                for metric in metrics
+            ],
+        )
+        for title, inside in paper.grouped(frame, findings.design)
+    ]
     common = paper.common(frame, findings.design)
-    note = _few(frame) + "Filled: shown (p < 0.05 after Holm's correction, interval without 0); open: not shown."
-    return _pages(blocks, width, look, f"difference to {names.value(findings.baseline)}", common, note)
+    note = (
+        _few(frame)
+        + "Filled: shown (p < 0.05 after Holm's correction, interval without 0); open: not shown."
+    )
+    return _pages(
+        blocks, width, look, f"difference to {names.value(findings.baseline)}", common, note
+    )
 
 
 def ablation(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
     """The effect of each component with its interval: a row per component, a panel per group, kind and metric."""
     frame = findings.ablation
     metrics = shown_metrics(_order(findings, frame), 4 if width > 5 else 3)
-    blocks = [_Group(title, "component", _names(inside, "component"), [
-        _Side(inside[inside["metric"] == metric], "effect", "low", "high", metric, names.metric(metric))
-        for metric in metrics]) for title, inside in paper.grouped(frame, findings.design, ["kind"])]
-    note = _few(frame) + "Filled: shown (p < 0.05 after Holm's correction, interval without 0); open: not shown."
-    return _pages(blocks, width, {}, "effect of a component", paper.common(frame, findings.design), note)
+    blocks = [
+        _Group(
+            title,
+            "component",
+            _names(inside, "component"),
+            [
+                _Side(
+                    inside[inside["metric"] == metric],
+                    "effect",
+                    "low",
+                    "high",
+                    metric,
+                    names.metric(metric),
+                )
+                for metric in metrics
+            ],
+        )
+        for title, inside in paper.grouped(frame, findings.design, ["kind"])
+    ]
+    note = (
+        _few(frame)
+        + "Filled: shown (p < 0.05 after Holm's correction, interval without 0); open: not shown."
+    )
+    return _pages(
+        blocks, width, {}, "effect of a component", paper.common(frame, findings.design), note
+    )
 
 
 def volumes(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
@@ -85,15 +127,32 @@ def volumes(findings: Findings, width: float, look: Mapping[str, Look]) -> list[
     frame, compared = findings.volumes, findings.design.compared
     percent = findings.axes is not None and all(map(names.is_percent, findings.axes))
     unit = "test/ausuc" if percent else ""
-    blocks = [_Group(title, compared, _names(inside, compared), [
-        _Side(inside[inside["reference"] == reference], *columns, unit, f"{what} ({reference})")
-        for reference in dict.fromkeys(frame["reference"])
-        for what, columns in (("volume", ("volume", "low", "high")),
-                              ("contribution", ("contribution", "contribution low", "contribution high")))
-        if width > 5 or what == "volume"])
-        for title, inside in paper.grouped(frame, findings.design)]
+    blocks = [
+        _Group(
+            title,
+            compared,
+            _names(inside, compared),
+            [
+                _Side(
+                    inside[inside["reference"] == reference],
+                    *columns,
+                    unit,
+                    f"{what} ({reference})",
+                )
+                for reference in dict.fromkeys(frame["reference"])
+                for what, columns in (
+                    ("volume", ("volume", "low", "high")),
+                    ("contribution", ("contribution", "contribution low", "contribution high")),
+                )
+                if width > 5 or what == "volume"
+            ],
+        )
+        for title, inside in paper.grouped(frame, findings.design)
+    ]
     note = "In brackets: the reference above which areas count."
-    return _pages(blocks, width, look, "hypervolume", paper.common(frame, findings.design), note, bars=True)
+    return _pages(
+        blocks, width, look, "hypervolume", paper.common(frame, findings.design), note, bars=True
+    )
 
 
 def importance(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
@@ -103,9 +162,24 @@ def importance(findings: Findings, width: float, look: Mapping[str, Look]) -> li
     for name, inside in frame.groupby(compared, sort=False, observed=True, dropna=False):
         for evaluator, some in inside.groupby("evaluator", sort=False, observed=True):
             some = some.assign(importance=100 * some["importance"])
-            blocks.append(_Group(f"{names.value(name)}, {evaluator}", "parameter", _names(some, "parameter"), [
-                _Side(some[some["objective"] == one], "importance", "", "", "", f"{names.metric(str(one))} (%)")
-                for one in dict.fromkeys(some["objective"])]))
+            blocks.append(
+                _Group(
+                    f"{names.value(name)}, {evaluator}",
+                    "parameter",
+                    _names(some, "parameter"),
+                    [
+                        _Side(
+                            some[some["objective"] == one],
+                            "importance",
+                            "",
+                            "",
+                            "",
+                            f"{names.metric(str(one))} (%)",
+                        )
+                        for one in dict.fromkeys(some["objective"])
+                    ],
+                )
+            )
     return _pages(blocks, width, {}, "importance of parameters", "", "", bars=True)
 
 
@@ -122,11 +196,22 @@ def _few(frame: pd.DataFrame) -> str:
     """What so few repetitions cannot show, upper bounds aside."""
     tested = frame[frame["verdict"] != "bound"]
     few = tested[tested["verdict"] == "too few"]
-    return f"n = {few['n'].max():.0f} is too few to show anything in {len(few)} of {len(tested)} rows. " if len(few) else ""
+    return (
+        f"n = {few['n'].max():.0f} is too few to show anything in {len(few)} of {len(tested)} "
+        "rows. "
+        if len(few)
+        else ""
+    )
 
 
 def _pages(
-    blocks: Sequence[_Group], width: float, look: Mapping[str, Look], title: str, common: str, note: str, *,
+    blocks: Sequence[_Group],
+    width: float,
+    look: Mapping[str, Look],
+    title: str,
+    common: str,
+    note: str,
+    *,
     bars: bool = False,
 ) -> list[Figure]:
     """Figures of blocks under each other, as many blocks on each as a page holds."""
@@ -139,34 +224,57 @@ def _pages(
     told = sum(map(len, pages[:_PAGES]))
     if told < len(blocks):
         note = f"{told} of {len(blocks)} groups are drawn. {note}"
-    return [_figure(page, width, row, look, (title, common), note, bars) for page in pages[:_PAGES] if page]
+    return [
+        _figure(page, width, row, look, (title, common), note, bars)
+        for page in pages[:_PAGES]
+        if page
+    ]
 
 
 def _figure(
-    blocks: Sequence[_Group], width: float, row: float, look: Mapping[str, Look], title: tuple[str, str], note: str, bars: bool,
+    blocks: Sequence[_Group],
+    width: float,
+    row: float,
+    look: Mapping[str, Look],
+    title: tuple[str, str],
+    note: str,
+    bars: bool,
 ) -> Figure:
     from matplotlib.figure import Figure
 
     high = [_HEAD + row * (len(block.names) + 0.6) for block in blocks]
     figure = Figure(figsize=(width, sum(high) + 0.3), layout="constrained")
     count = max(len(block.sides) for block in blocks)
-    panels = figure.subplots(len(blocks), count, squeeze=False, sharex="col", gridspec_kw={"height_ratios": high})
+    panels = figure.subplots(
+        len(blocks), count, squeeze=False, sharex="col", gridspec_kw={"height_ratios": high}
+    )
     for block, line in zip(blocks, panels, strict=True):
         for panel, side in zip(line, block.sides, strict=False):
             _draw(panel, block, side, look, bars)
             if panel is line[0]:
-                panel.set_yticks(range(0, -len(block.names), -1), [names.value(name) for name in block.names])
+                panel.set_yticks(
+                    range(0, -len(block.names), -1), [names.value(name) for name in block.names]
+                )
             else:  # ticks without a label cost as much as those with one
                 panel.set_yticks([])
             panel.set_title(f"\n{side.title}" if block.title else side.title, pad=2, fontsize=6.5)
             panel.tick_params(axis="y", length=0)
             panel.tick_params(axis="x", labelbottom=True, pad=1.5)
-        for empty in line[len(block.sides):]:
+        for empty in line[len(block.sides) :]:
             empty.set_visible(False)
         if block.title:
             # It stands over the names, in the line that the panels' titles leave free.
-            line[0].annotate(block.title, (0, 1), xytext=(2, 11), xycoords=("figure fraction", "axes fraction"),
-                             textcoords="offset points", fontweight="bold", fontsize=6.5, annotation_clip=False, in_layout=False)
+            line[0].annotate(
+                block.title,
+                (0, 1),
+                xytext=(2, 11),
+                xycoords=("figure fraction", "axes fraction"),
+                textcoords="offset points",
+                fontweight="bold",
+                fontsize=6.5,
+                annotation_clip=False,
+                in_layout=False,
+            )
     paper.headline(figure, *title, size=7.5)
     paper.grow(figure, paper.legend(figure, [], note))
     return figure
@@ -190,12 +298,21 @@ def _draw(panel: Axes, block: _Group, side: _Side, look: Mapping[str, Look], bar
         if value != value:
             continue
         if bars:
-            panel.barh(at, value, height=0.66, color=style.colour, alpha=0.55, linewidth=0, zorder=2)
+            panel.barh(
+                at, value, height=0.66, color=style.colour, alpha=0.55, linewidth=0, zorder=2
+            )
         if side.low and record[side.low] == record[side.low]:
             lines.append([(record[side.low] * scale, at), (record[side.high] * scale, at)])
             colours.append("#333333" if bars else style.colour)
         if not bars:
-            panel.plot([value], [at], linestyle="none", zorder=4,
-                       **paper.marker(style, filled=record.get("verdict") in ("better", "worse"), scale=0.65))
+            panel.plot(
+                [value],
+                [at],
+                linestyle="none",
+                zorder=4,
+                **paper.marker(
+                    style, filled=record.get("verdict") in ("better", "worse"), scale=0.65
+                ),
+            )
     # One collection a panel: a line per interval takes several times as long to draw.
     panel.add_collection(LineCollection(lines, colors=colours, linewidths=0.9, zorder=3))

@@ -38,9 +38,20 @@ def curves(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
     many = frame[compared].nunique() > _BANDS
     for panel, (_, inside) in zip(panels, parts, strict=False):
         for name, line in inside.groupby(compared, sort=False, observed=True, dropna=False):
-            _line(panel, line, look[str(name)], SEEN, MISSING, ("seen", "missing", "low", "high"), band=not many)
+            _line(
+                panel,
+                line,
+                look[str(name)],
+                SEEN,
+                MISSING,
+                ("seen", "missing", "low", "high"),
+                band=not many,
+            )
     note += "Mean over repetitions as the classes are weighed against each other; " + (
-        f"bands are left out where there are more than {_BANDS} lines." if many else "bands: 95 % interval.")
+        f"bands are left out where there are more than {_BANDS} lines."
+        if many
+        else "bands: 95 % interval."
+    )
     paper.headline(figure, "seen against missing", paper.common(frame, findings.design), size=7.5)
     paper.grow(figure, paper.legend(figure, _handles(look, findings, frame, lines=True), note))
     return [figure]
@@ -58,16 +69,28 @@ def sensitivity(findings: Findings, width: float, look: Mapping[str, Look]) -> l
     styles = {metric: Look(COLOURS[at], *MARKERS[at]) for at, metric in enumerate(metrics)}
     for panel, (_, inside) in zip(panels, parts, strict=False):
         for metric, line in inside.groupby("metric", sort=False, observed=True):
-            _line(panel, line.sort_values("value", kind="stable"), styles[str(metric)], "", str(metric),
-                  ("value", "mean", "low", "high"))
+            _line(
+                panel,
+                line.sort_values("value", kind="stable"),
+                styles[str(metric)],
+                "",
+                str(metric),
+                ("value", "mean", "low", "high"),
+            )
         if paper.decades(inside["value"].to_numpy(float)):
             paper.logarithmic(panel)
         if names.is_percent(metrics[0]):
             panel.set_ylim(-4, 104)
     paper.headline(figure, "sensitivity", paper.common(frame, design), size=7.5)
     handles = [_handle(style, names.metric(metric)) for metric, style in styles.items()]
-    paper.grow(figure, paper.legend(figure, handles, note + "Mean over the other parameters; bands: 95 % interval over "
-                                                            "repetitions."))
+    paper.grow(
+        figure,
+        paper.legend(
+            figure,
+            handles,
+            note + "Mean over the other parameters; bands: 95 % interval over repetitions.",
+        ),
+    )
     return [figure]
 
 
@@ -82,11 +105,18 @@ def costs(findings: Findings, width: float, look: Mapping[str, Look], cost: str)
     for panel, (_, inside) in zip(panels, parts, strict=False):
         if log:
             paper.logarithmic(panel)
-        for (name, front), some in inside.groupby([compared, "front"], sort=False, observed=True, dropna=False):
+        for (name, front), some in inside.groupby(
+            [compared, "front"], sort=False, observed=True, dropna=False
+        ):
             style = look[str(name)]
             _crosses(panel, some, metric, style.colour)
-            panel.plot(some["value"], *paper.scaled(some, metric, "mean"), linestyle="none", zorder=4 if front else 3,
-                       **paper.marker(style, filled=bool(front), scale=0.8))
+            panel.plot(
+                some["value"],
+                *paper.scaled(some, metric, "mean"),
+                linestyle="none",
+                zorder=4 if front else 3,
+                **paper.marker(style, filled=bool(front), scale=0.8),
+            )
         _cheapest(panel, inside, metric)
     paper.headline(figure, "cost and gain", paper.common(frame, findings.design), size=7.5)
     note += "Grey line: nothing in the group is cheaper and better. Open: something is."
@@ -102,23 +132,39 @@ def ratios(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
     metric = MEAN if MEAN in set(frame["metric"]) else str(frame["metric"].iloc[0])
     frame = frame[frame["metric"] == metric]
     frame = frame.assign(_ratio=100 * frame[RATIO].astype(float))
-    rest = Design(tuple(name for name in findings.design.groups if name != RATIO), findings.design.compared)
+    rest = Design(
+        tuple(name for name in findings.design.groups if name != RATIO), findings.design.compared
+    )
     parts = paper.grouped(frame, rest)
     figure, panels, note = _panels(parts, width, True, ("missing classes (%)", _axis(metric)))
     many = frame[rest.compared].nunique() > _BANDS
     for panel, (_, inside) in zip(panels, parts, strict=False):
         for name, line in inside.groupby(rest.compared, sort=False, observed=True, dropna=False):
-            _line(panel, line.sort_values("_ratio", kind="stable"), look[str(name)], "", metric,
-                  ("_ratio", "mean", "low", "high"), band=not many)
+            _line(
+                panel,
+                line.sort_values("_ratio", kind="stable"),
+                look[str(name)],
+                "",
+                metric,
+                ("_ratio", "mean", "low", "high"),
+                band=not many,
+            )
         panel.set_xticks(sorted(set(frame["_ratio"])))
     paper.headline(figure, "share of missing classes", paper.common(frame, rest), size=7.5)
-    note += f"Bands are left out where there are more than {_BANDS} lines." if many else "Bands: 95 % interval."
+    note += (
+        f"Bands are left out where there are more than {_BANDS} lines."
+        if many
+        else "Bands: 95 % interval."
+    )
     paper.grow(figure, paper.legend(figure, _handles(look, findings, frame, lines=True), note))
     return [figure]
 
 
 def _panels(
-    parts: Sequence[tuple[str, pd.DataFrame]], width: float, share: bool, axes: tuple[str, str],
+    parts: Sequence[tuple[str, pd.DataFrame]],
+    width: float,
+    share: bool,
+    axes: tuple[str, str],
 ) -> tuple[Figure, list[Axes], str]:
     """A figure with a panel per part, as many as a page holds, and what the note says of those that it does not."""
     from matplotlib.figure import Figure
@@ -126,18 +172,30 @@ def _panels(
     shown = min(len(parts), paper.PANELS)
     columns = paper.columns(shown, width, 1.5 if share else 1.6)
     rows = math.ceil(shown / columns)
-    figure = Figure(figsize=(width, min(0.85 * width / columns, 2.5) * rows + 0.35), layout="constrained")
+    figure = Figure(
+        figsize=(width, min(0.85 * width / columns, 2.5) * rows + 0.35), layout="constrained"
+    )
     panels = figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share)
     paper.label(panels, shown, *axes)
     grid = list(panels.flat)
     for panel, (title, _) in zip(grid, parts, strict=False):
         panel.set_title("\n".join(textwrap.wrap(title, int(width / columns / _TITLE))), pad=3)
         paper.clean(panel)
-    return figure, grid[:shown], f"{shown} of {len(parts)} groups are drawn. " if shown < len(parts) else ""
+    return (
+        figure,
+        grid[:shown],
+        f"{shown} of {len(parts)} groups are drawn. " if shown < len(parts) else "",
+    )
 
 
 def _line(
-    panel: Axes, rows: pd.DataFrame, style: Look, along: str, metric: str, of: tuple[str, str, str, str], *,
+    panel: Axes,
+    rows: pd.DataFrame,
+    style: Look,
+    along: str,
+    metric: str,
+    of: tuple[str, str, str, str],
+    *,
     band: bool = True,
 ) -> None:
     """A line through (of[0], of[1]) with a band from of[2] to of[3]; `along`: the metric of the horizontal axis, if it is one."""
@@ -147,45 +205,84 @@ def _line(
         panel.fill_between(x, low, high, color=style.colour, alpha=0.14, linewidth=0, zorder=1.5)
     # Markers on a fine line are few, and stand at other places on each.
     step = max(1, len(rows) // 5)
-    panel.plot(x, mean, color=style.colour, linewidth=1.0, zorder=3, linestyle=_dash(style),
-               markevery=(sum(map(ord, style.colour + style.marker)) % step, step), **paper.marker(style, scale=0.6))
+    panel.plot(
+        x,
+        mean,
+        color=style.colour,
+        linewidth=1.0,
+        zorder=3,
+        linestyle=_dash(style),
+        markevery=(sum(map(ord, style.colour + style.marker)) % step, step),
+        **paper.marker(style, scale=0.6),
+    )
 
 
 def _dash(style: Look) -> Any:
     """A dash of its own for each round of colours, since lines have no markers to tell them apart."""
-    rounds = [shape for shape, _ in MARKERS].index(style.marker) // 3 if style.marker in dict(MARKERS) else 0
+    rounds = (
+        [shape for shape, _ in MARKERS].index(style.marker) // 3
+        if style.marker in dict(MARKERS)
+        else 0
+    )
     return ("-", (0, (4, 1.2)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)))[rounds % 4]
 
 
 def _crosses(panel: Axes, rows: pd.DataFrame, metric: str, colour: str) -> None:
     """The intervals of both, as thin lines."""
     mean, low, high = paper.scaled(rows, metric, "mean", "low", "high")
-    panel.vlines(rows["value"], np.where(np.isnan(low), mean, low), np.where(np.isnan(high), mean, high), color=colour,
-                 linewidth=0.7, alpha=0.5)
-    panel.hlines(mean, rows["value low"].fillna(rows["value"]), rows["value high"].fillna(rows["value"]), color=colour,
-                 linewidth=0.7, alpha=0.5)
+    panel.vlines(
+        rows["value"],
+        np.where(np.isnan(low), mean, low),
+        np.where(np.isnan(high), mean, high),
+        color=colour,
+        linewidth=0.7,
+        alpha=0.5,
+    )
+    panel.hlines(
+        mean,
+        rows["value low"].fillna(rows["value"]),
+        rows["value high"].fillna(rows["value"]),
+        color=colour,
+        linewidth=0.7,
+        alpha=0.5,
+    )
 
 
 def _cheapest(panel: Axes, rows: pd.DataFrame, metric: str) -> None:
     """The edge of what is to be had at a cost."""
     front = rows[rows["front"].astype(bool)]
     if len(front) > 1:
-        mean, = paper.scaled(front, metric, "mean")
+        (mean,) = paper.scaled(front, metric, "mean")
         ends = (float(rows["value"].max()), float(mean.min()))
-        panel.plot(*staircase(front["value"].to_numpy(float), mean, ends, (False, True)), color=paper.GREY, linewidth=1.0,
-                   zorder=1.5)
+        panel.plot(
+            *staircase(front["value"].to_numpy(float), mean, ends, (False, True)),
+            color=paper.GREY,
+            linewidth=1.0,
+            zorder=1.5,
+        )
 
 
-def _handles(look: Mapping[str, Look], findings: Findings, frame: pd.DataFrame, lines: bool = False) -> list[Line2D]:
+def _handles(
+    look: Mapping[str, Look], findings: Findings, frame: pd.DataFrame, lines: bool = False
+) -> list[Line2D]:
     there = set(frame[findings.design.compared].astype(str))
-    return [_handle(style, names.value(name), lines) for name, style in look.items() if name in there]
+    return [
+        _handle(style, names.value(name), lines) for name, style in look.items() if name in there
+    ]
 
 
 def _handle(style: Look, label: str, line: bool = True) -> Line2D:
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], label=label, color=style.colour, linewidth=1.0, linestyle=_dash(style) if line else "none",
-                  **paper.marker(style, scale=0.7))
+    return Line2D(
+        [],
+        [],
+        label=label,
+        color=style.colour,
+        linewidth=1.0,
+        linestyle=_dash(style) if line else "none",
+        **paper.marker(style, scale=0.7),
+    )
 
 
 def _axis(metric: str) -> str:

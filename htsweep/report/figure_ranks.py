@@ -33,17 +33,26 @@ def ranks(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Fi
 
     frame, compared = findings.ranks, findings.design.compared
     metrics = shown_metrics([name for name in findings.metrics if name in set(frame["metric"])])
-    parts = [frame[frame["metric"] == metric].sort_values("rank", kind="stable") for metric in metrics]
+    parts = [
+        frame[frame["metric"] == metric].sort_values("rank", kind="stable") for metric in metrics
+    ]
     row = (8.2 if width < 5 else 9.5) / 72
-    high = [row * (_TOP + len(cliques(part)) * 0.55 + math.ceil(len(part) / 2) + 1.6) for part in parts]
+    high = [
+        row * (_TOP + len(cliques(part)) * 0.55 + math.ceil(len(part) / 2) + 1.6) for part in parts
+    ]
     figure = Figure(figsize=(width, sum(high) + 0.3), layout="constrained")
-    panels = figure.subplots(len(parts), 1, squeeze=False, gridspec_kw={"height_ratios": high})[:, 0]
+    panels = figure.subplots(len(parts), 1, squeeze=False, gridspec_kw={"height_ratios": high})[
+        :, 0
+    ]
     for panel, part, metric, inches in zip(panels, parts, metrics, high, strict=True):
         _diagram(panel, part, compared, look, inches / row, width)
         panel.set_title(_about(part, metric), fontsize=6.5, pad=3)
     paper.headline(figure, "mean ranks over the groups", size=7.5)
-    note = ("1 is best. Bars join methods whose ranks differ by less than the critical difference (CD; Nemenyi, 5 %); "
-            "where Friedman's p is above 0.05, none are shown to differ.")
+    note = (
+        "1 is best. Bars join methods whose ranks differ by less than the critical difference (CD; "
+        "Nemenyi, 5 %); "
+        "where Friedman's p is above 0.05, none are shown to differ."
+    )
     paper.grow(figure, paper.legend(figure, [], note))
     return [figure]
 
@@ -51,12 +60,16 @@ def ranks(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Fi
 def cliques(part: pd.DataFrame) -> list[tuple[float, float]]:
     """First and last rank of each longest run of methods within one critical difference, of two methods or more.
 
-    `part`: one metric's rows of `Findings.ranks`, best first. Without a critical difference there are no runs.
+    `part`: one metric's rows of `Findings.ranks`, best first. Without a critical difference there
+    are no runs.
     """
     found, far = list[tuple[float, float]](), -1
     order, within = part["rank"].to_numpy(float), float(part["critical_difference"].iloc[0])
     for first in range(len(order)):
-        last = max((at for at in range(first, len(order)) if order[at] - order[first] <= within), default=first)
+        last = max(
+            (at for at in range(first, len(order)) if order[at] - order[first] <= within),
+            default=first,
+        )
         if last > max(first, far):
             found.append((float(order[first]), float(order[last])))
             far = last
@@ -68,12 +81,20 @@ def _about(part: pd.DataFrame, metric: str) -> str:
     return f"{names.metric(metric)} ({part['blocks'].iloc[0]:.0f} groups, Friedman p {p if p.startswith('<') else f'= {p}'})"
 
 
-def _diagram(panel: Axes, part: pd.DataFrame, compared: str, look: Mapping[str, Look], rows: float, width: float) -> None:
+def _diagram(
+    panel: Axes,
+    part: pd.DataFrame,
+    compared: str,
+    look: Mapping[str, Look],
+    rows: float,
+    width: float,
+) -> None:
     """Row 0 is the axis; rows below are the cliques and then the labels, the better half on the left."""
     order, end = part["rank"].to_numpy(float), float(max(len(part), 2))
     longest = int(_SIDE * width / _LETTER) - 6
     labels = [_shortened(names.value(name), longest) for name in part[compared]]
-    side = (max(map(len, labels)) + 6) * _LETTER / width  # the share of the width that labels take on each side
+    # The share of the width that labels take on each side
+    side = (max(map(len, labels)) + 6) * _LETTER / width
     room = (end - 1) * side / (1 - 2 * side)
     panel.set_xlim(1 - room, end + room)
     panel.set_ylim(-(rows - _TOP), _TOP)
@@ -87,13 +108,20 @@ def _diagram(panel: Axes, part: pd.DataFrame, compared: str, look: Mapping[str, 
     runs = cliques(part)
     for index, (low, high) in enumerate(runs):
         at = -0.55 * (index + 1)
-        panel.plot([low, high], [at, at], color=_DARK, linewidth=2.0, solid_capstyle="round", gid="clique")
+        panel.plot(
+            [low, high], [at, at], color=_DARK, linewidth=2.0, solid_capstyle="round", gid="clique"
+        )
     styles = [look.get(str(name), Look(_DARK, "o", "circle")) for name in part[compared]]
     _labels(panel, labels, order, styles, end, -0.55 * len(runs) - 1.0)
 
 
 def _labels(
-    panel: Axes, labels: Sequence[str], order: np.ndarray, styles: Sequence[Look], end: float, below: float,
+    panel: Axes,
+    labels: Sequence[str],
+    order: np.ndarray,
+    styles: Sequence[Look],
+    end: float,
+    below: float,
 ) -> None:
     """A marker on the axis, a line down to its row and out to the side, and the label there with its rank."""
     count, half = len(labels), math.ceil(len(labels) / 2)
@@ -101,17 +129,26 @@ def _labels(
         left = index < half
         at = below - (index if left else count - 1 - index)
         edge = 1 - 0.03 * (end - 1) if left else end + 0.03 * (end - 1)
-        panel.plot([rank, rank, edge], [0, at, at], color=style.colour, linewidth=0.6, zorder=1, gid="stem")
+        panel.plot(
+            [rank, rank, edge], [0, at, at], color=style.colour, linewidth=0.6, zorder=1, gid="stem"
+        )
         panel.plot([rank], [0], linestyle="none", zorder=3, **paper.marker(style, scale=0.6))
-        panel.annotate(f"{label} {rank:.1f}" if left else f"{rank:.1f} {label}", (edge, at), ha="right" if left else "left",
-                       va="center", fontsize=_POINTS, xytext=(-2 if left else 2, 0), textcoords="offset points",
-                       in_layout=False)
+        panel.annotate(
+            f"{label} {rank:.1f}" if left else f"{rank:.1f} {label}",
+            (edge, at),
+            ha="right" if left else "left",
+            va="center",
+            fontsize=_POINTS,
+            xytext=(-2 if left else 2, 0),
+            textcoords="offset points",
+            in_layout=False,
+        )
 
 
 def _shortened(label: str, longest: int) -> str:
     """A label without its middle where it is longer than there is room."""
     keep = (longest - 1) // 2
-    return label if len(label) <= longest else f"{label[:longest - 1 - keep]}…{label[-keep:]}"
+    return label if len(label) <= longest else f"{label[: longest - 1 - keep]}…{label[-keep:]}"
 
 
 def _difference(panel: Axes, distance: float, end: float) -> None:
@@ -120,7 +157,17 @@ def _difference(panel: Axes, distance: float, end: float) -> None:
         return
     text = f"CD = {distance:.2f}"
     if distance > end - 1:
-        panel.annotate(f"{text}, longer than the axis", (1, 1.5), ha="left", va="bottom", fontsize=_POINTS)
+        panel.annotate(
+            f"{text}, longer than the axis", (1, 1.5), ha="left", va="bottom", fontsize=_POINTS
+        )
         return
-    panel.plot([1, 1 + distance], [1.45, 1.45], color=_DARK, linewidth=1.0, marker="|", markersize=4, gid="difference")
+    panel.plot(
+        [1, 1 + distance],
+        [1.45, 1.45],
+        color=_DARK,
+        linewidth=1.0,
+        marker="|",
+        markersize=4,
+        gid="difference",
+    )
     panel.annotate(text, (1 + distance / 2, 1.6), ha="center", va="bottom", fontsize=_POINTS)

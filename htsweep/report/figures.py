@@ -19,17 +19,33 @@ if TYPE_CHECKING:
 
     Draw = Callable[[Findings, float, Mapping[str, Look]], list[Figure]]
 
-NAMES = ("frontier", "curves", "effects", "ranks", "ablation", "sensitivity", "importance", "costs", "ratios", "volumes",
-         "scores", "bounds", "regret")
+NAMES = (
+    "frontier",
+    "curves",
+    "effects",
+    "ranks",
+    "ablation",
+    "sensitivity",
+    "importance",
+    "costs",
+    "ratios",
+    "volumes",
+    "scores",
+    "bounds",
+    "regret",
+)
 
 
 def figures(
-    findings: Findings, width: str = "two", only: Collection[str] = NAMES, formats: Collection[str] = paper.FORMATS,
+    findings: Findings,
+    width: str = "two",
+    only: Collection[str] = NAMES,
+    formats: Collection[str] = paper.FORMATS,
 ) -> dict[str, bytes]:
     """Each figure in each format by file name: `frontier.png`, `frontier.svg`, ...; a table without rows gives none.
 
-    What does not fit a page goes on in `effects_2.png`; of costs, the first there is gives `costs`, others `costs_NAME`.
-    The same table gives the same bytes.
+    What does not fit a page goes on in `effects_2.png`; of costs, the first there is gives `costs`,
+    others `costs_NAME`. The same table gives the same bytes.
 
     Args:
         findings: what the measurements say.
@@ -42,7 +58,11 @@ def figures(
     """
     import matplotlib
 
-    for given, known, what in (([width], paper.WIDTHS, "width"), (only, NAMES, "figure"), (formats, paper.FORMATS, "format")):
+    for given, known, what in (
+        ([width], paper.WIDTHS, "width"),
+        (only, NAMES, "figure"),
+        (formats, paper.FORMATS, "format"),
+    ):
         for name in given:
             if name not in known:
                 msg = f"no {what} '{name}'; {did_you_mean(name, known)}"
@@ -50,11 +70,16 @@ def figures(
     made: dict[str, bytes] = {}
     with matplotlib.rc_context(paper.style(small=True)):
         for name, figure in draw(findings, width, only).items():
-            made |= {f"{name}.{ending}": content for ending, content in paper.save(figure, formats).items()}
+            made |= {
+                f"{name}.{ending}": content
+                for ending, content in paper.save(figure, formats).items()
+            }
     return made
 
 
-def draw(findings: Findings, width: str = "two", only: Collection[str] = NAMES) -> dict[str, Figure]:
+def draw(
+    findings: Findings, width: str = "two", only: Collection[str] = NAMES
+) -> dict[str, Figure]:
     """The figures themselves by name; drawn under the settings of matplotlib that are in force."""
     look = look_of(findings)
     made: dict[str, Figure] = {}
@@ -68,9 +93,21 @@ def draw(findings: Findings, width: str = "two", only: Collection[str] = NAMES) 
 def look_of(findings: Findings) -> Mapping[str, Look]:
     """How each compared value looks: the same in all figures, whichever table has it."""
     compared = findings.design.compared
-    parts = [frame[[compared]].drop_duplicates() for frame in (
-        findings.points, findings.summary, findings.curves, findings.costs, findings.effects, findings.ranks, findings.volumes,
-        findings.attainment, findings.predicted) if compared in frame]
+    parts = [
+        frame[[compared]].drop_duplicates()
+        for frame in (
+            findings.points,
+            findings.summary,
+            findings.curves,
+            findings.costs,
+            findings.effects,
+            findings.ranks,
+            findings.volumes,
+            findings.attainment,
+            findings.predicted,
+        )
+        if compared in frame
+    ]
     if not parts:
         return {}
     named = pd.concat(parts).drop_duplicates()
@@ -80,21 +117,48 @@ def look_of(findings: Findings) -> Mapping[str, Look]:
 def _drawings(findings: Findings) -> dict[str, Draw]:
     """What can be drawn of the tables that have rows."""
     found: dict[str, Draw] = {
-        "frontier": _frontier, "curves": figure_lines.curves, "effects": figure_forest.effects, "ranks": figure_ranks.ranks,
-        "ablation": figure_forest.ablation, "sensitivity": figure_lines.sensitivity, "importance": figure_forest.importance,
-        "ratios": figure_lines.ratios, "volumes": figure_forest.volumes,
-        "scores": figure_scores.scores, "bounds": figure_scores.bounds, "regret": figure_scores.regret}
-    elsewhere = {"frontier": findings.points, "ratios": findings.summary, "scores": findings.predicted}
-    tables = {name: elsewhere[name] if name in elsewhere else getattr(findings, name) for name in found}
+        "frontier": _frontier,
+        "curves": figure_lines.curves,
+        "effects": figure_forest.effects,
+        "ranks": figure_ranks.ranks,
+        "ablation": figure_forest.ablation,
+        "sensitivity": figure_lines.sensitivity,
+        "importance": figure_forest.importance,
+        "ratios": figure_lines.ratios,
+        "volumes": figure_forest.volumes,
+        "scores": figure_scores.scores,
+        "bounds": figure_scores.bounds,
+        "regret": figure_scores.regret,
+    }
+    elsewhere = {
+        "frontier": findings.points,
+        "ratios": findings.summary,
+        "scores": findings.predicted,
+    }
+    tables = {
+        name: elsewhere[name] if name in elsewhere else getattr(findings, name) for name in found
+    }
     found = {name: make for name, make in found.items() if len(tables[name])}
     costs = list(dict.fromkeys(findings.costs["cost"])) if len(findings.costs) else []
-    return found | {"costs" if index == 0 else f"costs_{cost}": partial(figure_lines.costs, cost=str(cost))
-                    for index, cost in enumerate(costs)}
+    return found | {
+        "costs" if index == 0 else f"costs_{cost}": partial(figure_lines.costs, cost=str(cost))
+        for index, cost in enumerate(costs)
+    }
 
 
 def _frontier(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
     if findings.axes is None:
         return []
-    return [static.draw(findings.points, *findings.axes, findings.design, attainment=findings.attainment, width=width,
-                        look=look, note=f"Means over {findings.repetitions} repetitions with 95 % intervals."
-                        if findings.repetitions > 1 else "Single repetitions, without intervals.")]
+    return [
+        static.draw(
+            findings.points,
+            *findings.axes,
+            findings.design,
+            attainment=findings.attainment,
+            width=width,
+            look=look,
+            note=f"Means over {findings.repetitions} repetitions with 95 % intervals."
+            if findings.repetitions > 1
+            else "Single repetitions, without intervals.",
+        )
+    ]

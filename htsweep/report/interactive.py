@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 PANELS = 30
 """A page holds so many panels: with more it takes long to open; the rest is in the CSV."""
 _FRONT = "#8c8c8c"
-_READING = ("Filled points are on the front, open ones are dominated.{scale} Click a method in the legend to hide it, twice "
-            "to see it alone; drag to zoom, click twice into a panel to zoom out.")
+_READING = (
+    "Filled points are on the front, open ones are dominated.{scale} Click a method in the legend "
+    "to hide it, twice "
+    "to see it alone; drag to zoom, click twice into a panel to zoom out."
+)
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -59,13 +62,20 @@ window.plotly.then(plotly => {{
 
 
 def page(
-    points: pd.DataFrame, x: str, y: str, design: Design, *, maximise: Directions = (True, True), title: str = "",
-    note: str = "", parameters: Sequence[str] = (),
+    points: pd.DataFrame,
+    x: str,
+    y: str,
+    design: Design,
+    *,
+    maximise: Directions = (True, True),
+    title: str = "",
+    note: str = "",
+    parameters: Sequence[str] = (),
 ) -> str:
     """The page as HTML; hovering over a point shows its configuration, n, intervals and how sure its place on the front is.
 
-    Arguments as for `report.static.render`; `parameters` are the columns that make a configuration. Names are shown as they
-    are: none is read as HTML.
+    Arguments as for `report.static.render`; `parameters` are the columns that make a configuration.
+    Names are shown as they are: none is read as HTML.
     """
     same, _ = names.split(points, design)
     count = len(points[list(design.groups)].drop_duplicates()) if design.groups else 1
@@ -73,15 +83,31 @@ def page(
         note = f"{PANELS} of {count} groups are drawn. {note}"
     common = names.group({name: points[name].iloc[0] for name in same})
     heading = ", ".join(part for part in (title, common) if part) or "Frontier"
-    made = script.data("figure", figure(points, x, y, design, maximise=maximise, parameters=parameters).to_plotly_json())
+    made = script.data(
+        "figure",
+        figure(points, x, y, design, maximise=maximise, parameters=parameters).to_plotly_json(),
+    )
     stretched = _Axis(names.shown(points, x), names.is_percent(x), maximise[0]).stretched
-    reading = _READING.format(scale=" The horizontal scale is stretched towards 100 %." if stretched else "")
-    return _PAGE.format(title=html.escape(heading), note=html.escape(note), reading=reading, figure=made,
-                        plotly=script.plotly(), policy=script.POLICY)
+    reading = _READING.format(
+        scale=" The horizontal scale is stretched towards 100 %." if stretched else ""
+    )
+    return _PAGE.format(
+        title=html.escape(heading),
+        note=html.escape(note),
+        reading=reading,
+        figure=made,
+        plotly=script.plotly(),
+        policy=script.POLICY,
+    )
 
 
 def figure(
-    points: pd.DataFrame, x: str, y: str, design: Design, *, maximise: Directions = (True, True),
+    points: pd.DataFrame,
+    x: str,
+    y: str,
+    design: Design,
+    *,
+    maximise: Directions = (True, True),
     parameters: Sequence[str] = (),
 ) -> go.Figure:
     """The figure on that page: a panel per group, a trace per method in each."""
@@ -89,13 +115,28 @@ def figure(
 
     _, differ = names.split(points, design)
     keys = list(design.groups)
-    grouped = list(points.groupby(keys, sort=False, dropna=False, observed=True))[:PANELS] if keys else [((), points)]
+    grouped = (
+        list(points.groupby(keys, sort=False, dropna=False, observed=True))[:PANELS]
+        if keys
+        else [((), points)]
+    )
     columns = min(len(grouped), 2 if len(grouped) in (2, 4) else 3)
     rows = math.ceil(len(grouped) / columns)
-    titles = [_inert(names.group({name: of for name, of in zip(keys, key, strict=False) if name in differ}))
-              for key, _ in grouped]
-    made = make_subplots(rows, columns, subplot_titles=titles, shared_xaxes="all", shared_yaxes="all",
-                         horizontal_spacing=0.03, vertical_spacing=min(0.1, 0.16 / rows))
+    titles = [
+        _inert(
+            names.group({name: of for name, of in zip(keys, key, strict=False) if name in differ})
+        )
+        for key, _ in grouped
+    ]
+    made = make_subplots(
+        rows,
+        columns,
+        subplot_titles=titles,
+        shared_xaxes="all",
+        shared_yaxes="all",
+        horizontal_spacing=0.03,
+        vertical_spacing=min(0.1, 0.16 / rows),
+    )
     look, shown = looks(points, design.compared), set[str]()
     place = _Axis(names.shown(points, x), names.is_percent(x), maximise[0])
     for index, (_, inside) in enumerate(grouped):
@@ -103,19 +144,28 @@ def figure(
         for trace in _front(inside, x, y, points, maximise, place):
             made.add_trace(trace, **cell)
         for name, some in inside.groupby(design.compared, sort=False, observed=True, dropna=False):
-            trace = _trace(some, x, y, names.factor(design.compared, name), look[str(name)], parameters, place)
+            trace = _trace(
+                some, x, y, names.factor(design.compared, name), look[str(name)], parameters, place
+            )
             made.add_trace(trace.update(showlegend=str(name) not in shown), **cell)
             shown.add(str(name))
         made.update_xaxes(**place.settings, **cell)
-        # plotly.js 3 loses the automatic range of y once x has one of its own and panels share both.
-        made.update_yaxes(range=list(stretch.even_limits(names.shown(points, y), names.is_percent(y))), **cell)
+        # plotly.js 3 loses the automatic range of y once x has one of its own and panels share
+        # both.
+        made.update_yaxes(
+            range=list(stretch.even_limits(names.shown(points, y), names.is_percent(y))), **cell
+        )
         if index + columns >= len(grouped):
             made.update_xaxes(title_text=_inert(names.axis(x)), showticklabels=True, **cell)
         if index % columns == 0:
             made.update_yaxes(title_text=_inert(names.axis(y)), **cell)
     made.update_layout(
-        template="plotly_white", height=360 * rows + 100, legend={"itemsizing": "constant", "groupclick": "togglegroup"},
-        margin={"t": 40, "l": 60, "r": 20, "b": 60}, hoverlabel={"align": "left"})
+        template="plotly_white",
+        height=360 * rows + 100,
+        legend={"itemsizing": "constant", "groupclick": "togglegroup"},
+        margin={"t": 40, "l": 60, "r": 20, "b": 60},
+        hoverlabel={"align": "left"},
+    )
     return made
 
 
@@ -129,8 +179,11 @@ class _Axis:
         if self.stretched:
             low, high = stretch.limits(values)
             ticks = stretch.ticks(low, high)
-            self.settings = {"range": self(np.array([low, high])), "tickvals": self(np.array(ticks)),
-                             "ticktext": [f"{tick:g}" for tick in ticks]}
+            self.settings = {
+                "range": self(np.array([low, high])),
+                "tickvals": self(np.array(ticks)),
+                "ticktext": [f"{tick:g}" for tick in ticks],
+            }
 
     def __call__(self, values: np.ndarray) -> list[float]:
         """Where values lie on it."""
@@ -139,48 +192,96 @@ class _Axis:
 
 
 def _trace(
-    points: pd.DataFrame, x: str, y: str, name: str, style: Look, parameters: Sequence[str], place: _Axis,
+    points: pd.DataFrame,
+    x: str,
+    y: str,
+    name: str,
+    style: Look,
+    parameters: Sequence[str],
+    place: _Axis,
 ) -> go.Scatter:
     import plotly.graph_objects as go
 
     symbols = np.where(points["front"].to_numpy(), style.symbol, f"{style.symbol}-open")
     return go.Scatter(
-        x=place(names.shown(points, x)), y=names.shown(points, y).tolist(), mode="markers", name=_inert(name),
-        legendgroup=_inert(name), error_x=_bars(points, x, style, place), error_y=_bars(points, y, style, list),
-        marker={"symbol": symbols.tolist(), "color": style.colour, "size": 9 * style.size,
-                "line": {"width": 1.3, "color": style.colour}},
-        text=[_hover({str(key): value for key, value in row.items()}, x, y, name, parameters)
-              for row in points.to_dict("records")],
-        hovertemplate="%{text}<extra></extra>")
+        x=place(names.shown(points, x)),
+        y=names.shown(points, y).tolist(),
+        mode="markers",
+        name=_inert(name),
+        legendgroup=_inert(name),
+        error_x=_bars(points, x, style, place),
+        error_y=_bars(points, y, style, list),
+        marker={
+            "symbol": symbols.tolist(),
+            "color": style.colour,
+            "size": 9 * style.size,
+            "line": {"width": 1.3, "color": style.colour},
+        },
+        text=[
+            _hover({str(key): value for key, value in row.items()}, x, y, name, parameters)
+            for row in points.to_dict("records")
+        ],
+        hovertemplate="%{text}<extra></extra>",
+    )
 
 
 def _bars(
-    points: pd.DataFrame, metric: str, style: Look, place: Callable[[np.ndarray], Sequence[float]],
+    points: pd.DataFrame,
+    metric: str,
+    style: Look,
+    place: Callable[[np.ndarray], Sequence[float]],
 ) -> dict[str, Any]:
     """Error bars, from the mean to both ends of the interval, as lengths on the axis."""
     mean = names.shown(points, metric)
     both = (names.shown(points, metric, bound) for bound in (" low", " high"))
     ends = [np.where(np.isnan(end), mean, end) for end in both]
     if names.is_percent(metric):
-        ends = [np.clip(end, min(0.0, float(mean.min())), max(stretch.HIGHEST, float(mean.max()))) for end in ends]
+        ends = [
+            np.clip(end, min(0.0, float(mean.min())), max(stretch.HIGHEST, float(mean.max())))
+            for end in ends
+        ]
     low, middle, high = (np.asarray(place(values)) for values in (ends[0], mean, ends[1]))
-    return {"type": "data", "array": (high - middle).tolist(), "arrayminus": (middle - low).tolist(), "symmetric": False,
-            "thickness": 1, "width": 0, "color": style.colour}
+    return {
+        "type": "data",
+        "array": (high - middle).tolist(),
+        "arrayminus": (middle - low).tolist(),
+        "symmetric": False,
+        "thickness": 1,
+        "width": 0,
+        "color": style.colour,
+    }
 
 
 def _front(
-    points: pd.DataFrame, x: str, y: str, every: pd.DataFrame, maximise: Directions, place: _Axis,
+    points: pd.DataFrame,
+    x: str,
+    y: str,
+    every: pd.DataFrame,
+    maximise: Directions,
+    place: _Axis,
 ) -> list[go.Scatter]:
     import plotly.graph_objects as go
 
     front = points[points["front"]]
     if front.empty:
         return []
-    ends = [names.scale(axis) * float(every[axis].min() if more else every[axis].max())
-            for axis, more in zip((x, y), maximise, strict=True)]
-    along, up = staircase(names.shown(front, x), names.shown(front, y), (ends[0], ends[1]), maximise)
-    return [go.Scatter(x=place(along), y=up.tolist(), mode="lines", hoverinfo="skip", showlegend=False,
-                       line={"color": _FRONT, "width": 1.5})]
+    ends = [
+        names.scale(axis) * float(every[axis].min() if more else every[axis].max())
+        for axis, more in zip((x, y), maximise, strict=True)
+    ]
+    along, up = staircase(
+        names.shown(front, x), names.shown(front, y), (ends[0], ends[1]), maximise
+    )
+    return [
+        go.Scatter(
+            x=place(along),
+            y=up.tolist(),
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+            line={"color": _FRONT, "width": 1.5},
+        )
+    ]
 
 
 def _hover(row: dict[str, Any], x: str, y: str, name: str, parameters: Sequence[str]) -> str:

@@ -8,12 +8,24 @@ from typing import final
 
 import pandas as pd
 
-# Okabe and Ito's palette without its yellow, which is too pale on white; its black is for the source model. The colours
-# stay apart for the colour-blind; with the markers, the first 84 methods all differ.
+# Okabe and Ito's palette without its yellow, which is too pale on white; its black is for the
+# source model. The colours stay apart for the colour-blind; with the markers, the first 84 methods
+# all differ.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255")
-MARKERS = (("o", "circle"), ("s", "square"), ("^", "triangle-up"), ("D", "diamond"), ("v", "triangle-down"),
-           ("P", "cross"), ("X", "x"), ("p", "pentagon"), ("<", "triangle-left"), (">", "triangle-right"),
-           ("h", "hexagon"), ("8", "octagon"))
+MARKERS = (
+    ("o", "circle"),
+    ("s", "square"),
+    ("^", "triangle-up"),
+    ("D", "diamond"),
+    ("v", "triangle-down"),
+    ("P", "cross"),
+    ("X", "x"),
+    ("p", "pentagon"),
+    ("<", "triangle-left"),
+    (">", "triangle-right"),
+    ("h", "hexagon"),
+    ("8", "octagon"),
+)
 """Names for matplotlib and for plotly."""
 
 
@@ -28,7 +40,10 @@ class Look:
     size: float = 1.0
 
 
-ROLES = {"source": Look("#000000", "*", "star", 1.75), "bound": Look("#777777", "d", "diamond-tall", 1.25)}
+ROLES = {
+    "source": Look("#000000", "*", "star", 1.75),
+    "bound": Look("#777777", "d", "diamond-tall", 1.25),
+}
 
 
 def looks(points: pd.DataFrame, compared: str) -> Mapping[str, Look]:

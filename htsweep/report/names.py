@@ -36,7 +36,11 @@ def factor(name: str, given: Any) -> str:
     """A factor's value as it stands for itself: `mnist-uci`, `50 % missing`, `epochs 10`."""
     if name == "missing_ratio" and isinstance(given, int | float):
         return f"{PERCENT * given:g} % missing"
-    return value(given) if name in ("dataset", "backbone", "method", "sweep") else f"{name} {value(given)}"
+    return (
+        value(given)
+        if name in ("dataset", "backbone", "method", "sweep")
+        else f"{name} {value(given)}"
+    )
 
 
 def group(values: Mapping[str, Any]) -> str:
@@ -52,7 +56,11 @@ def split(frame: pd.DataFrame, design: Design) -> tuple[list[str], list[str]]:
 
 def configuration(row: Mapping[str, Any], parameters: Sequence[str]) -> str:
     """The parameters that a point has: `l2sp.backbone=0.1, l2sp.head=0.01`."""
-    return ", ".join(f"{name}={value(row[name])}" for name in parameters if name in row and not pd.isna(row[name]))
+    return ", ".join(
+        f"{name}={value(row[name])}"
+        for name in parameters
+        if name in row and not pd.isna(row[name])
+    )
 
 
 def is_percent(metric: str) -> bool:
@@ -77,7 +85,9 @@ def metric(name: str) -> str:
 
 def number(given: float, name: str, sign: bool = False) -> str:
     """A value of the metric `name`, in the unit that is shown: `98.8`, `12.34`; with `sign`, `+15.8`: a difference."""
-    text = format(given * scale(name), f"{'+' if sign else ''}{'.1f' if is_percent(name) else '.4g'}")
+    text = format(
+        given * scale(name), f"{'+' if sign else ''}{'.1f' if is_percent(name) else '.4g'}"
+    )
     return text if text.strip("+-0.") else text.lstrip("+-")  # no minus zero
 
 
@@ -114,12 +124,20 @@ def probability(given: float) -> str:
 def axis(name: str) -> str:
     """A metric as the title of an axis."""
     if name.endswith("_accuracy") and name in METRICS:
-        return f"accuracy on {METRICS[name]} classes (%)" if METRICS[name] != "overall" else "accuracy on all classes (%)"
+        return (
+            f"accuracy on {METRICS[name]} classes (%)"
+            if METRICS[name] != "overall"
+            else "accuracy on all classes (%)"
+        )
     return f"{metric(name)} (%)" if is_percent(name) else name
 
 
-_COSTS = {"seconds": "seconds of training", "gpu_hours": "GPU hours", "peak_memory_bytes": "peak memory (bytes)",
-          "trainable_parameters": "trainable parameters"}
+_COSTS = {
+    "seconds": "seconds of training",
+    "gpu_hours": "GPU hours",
+    "peak_memory_bytes": "peak memory (bytes)",
+    "trainable_parameters": "trainable parameters",
+}
 
 
 def cost(name: str) -> str:

@@ -40,7 +40,11 @@ class Figure:
         """
         from htsweep.report.figures import figures
 
-        made = self._shown if format in _SHOWN else figures(self.findings, "two", [self.name], [format])
+        made = (
+            self._shown
+            if format in _SHOWN
+            else figures(self.findings, "two", [self.name], [format])
+        )
         return [content for file, content in made.items() if file.endswith(f".{format}")]
 
     @cached_property
@@ -61,8 +65,11 @@ class Figure:
         pictures = [base64.b64encode(content).decode() for content in self.images("png")]
         if not pictures:
             return f"<p>{title}: nothing to draw</p>{_table(self.table)}"
-        shown = "".join(f'<figure><img alt="{title}" style="max-width: 100%" src="data:image/png;base64,{picture}"></figure>'
-                        for picture in pictures)
+        shown = "".join(
+            f'<figure><img alt="{title}" style="max-width: 100%" '
+            f'src="data:image/png;base64,{picture}"></figure>'
+            for picture in pictures
+        )
         return f"{shown}<details><summary>{len(self.table)} rows</summary>{_table(self.table)}</details>"
 
 
@@ -174,16 +181,24 @@ class View:
 
     def _repr_html_(self) -> str:
         trials = self.trials
-        counts = ", ".join(f"{count} {status}" for status, count in trials["status"].value_counts().items())
-        return (f"<p><b>{html.escape(self.study.name)}</b> in {html.escape(self.results)}: {len(trials)} trials"
-                f"{f' ({counts})' if counts else ''}</p>")
+        counts = ", ".join(
+            f"{count} {status}" for status, count in trials["status"].value_counts().items()
+        )
+        return (
+            f"<p><b>{html.escape(self.study.name)}</b> in {html.escape(self.results)}: "
+            f"{len(trials)} trials"
+            f"{f' ({counts})' if counts else ''}</p>"
+        )
 
     def _figure(self, name: str, table: pd.DataFrame) -> Figure:
         return Figure(name, table, self.findings)
 
 
 def open(  # noqa: A001 (as users say it: htsweep.open)
-    file: str, overrides: Sequence[str] = (), *, results: str = "results",
+    file: str,
+    overrides: Sequence[str] = (),
+    *,
+    results: str = "results",
 ) -> View:
     """The study in `file` and what `results` has of it, to look at: `open(...).frontier()` shows the frontier.
 

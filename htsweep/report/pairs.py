@@ -16,7 +16,7 @@ TOLD = ("test/overall_accuracy", "test/missing_accuracy", "test/ausuc")
 def factors(frame: pd.DataFrame) -> list[str]:
     """The factors that tell pairs apart: the table's columns before `target`."""
     there = [str(name) for name in frame.columns]
-    return there[:there.index("target")]
+    return there[: there.index("target")]
 
 
 def called(frame: pd.DataFrame) -> dict[str, str]:
@@ -24,8 +24,10 @@ def called(frame: pd.DataFrame) -> dict[str, str]:
     own = factors(frame)
     first = frame.drop_duplicates("pair")
     differ = [name for name in own if first[name].astype(str).nunique(dropna=False) > 1] or own
-    return {str(row["pair"]): names.group({name: row[name] for name in differ}) or str(row["pair"])
-            for row in first.to_dict("records")}
+    return {
+        str(row["pair"]): names.group({name: row[name] for name in differ}) or str(row["pair"])
+        for row in first.to_dict("records")
+    }
 
 
 def told(there: Sequence[str]) -> list[str]:

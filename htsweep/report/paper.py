@@ -26,20 +26,48 @@ WIDTHS: Mapping[str, float] = {"one": 3.35, "two": 6.9}
 HEIGHT = 9.0
 """Inches of a page that a figure may fill."""
 PANELS = 12
-"""A figure holds so many panels, about a page; the rest is in the CSV and, up to its own limit, in the interactive page."""
+"""A figure holds so many panels, about a page; the rest is in the CSV and, up to its own limit, in
+the interactive page.
+"""
 STYLE: Any = {
-    "pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "htsweep", "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"], "font.size": 8, "axes.titlesize": 8.5, "axes.labelsize": 8, "axes.linewidth": 0.6,
-    "xtick.labelsize": 7, "ytick.labelsize": 7, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "legend.fontsize": 7.5,
-    "axes.axisbelow": True, "text.parse_math": False, "text.hinting": "none", "axes.edgecolor": "#555555", "savefig.dpi": 200,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "htsweep",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.fontsize": 7.5,
+    "axes.axisbelow": True,
+    "text.parse_math": False,
+    "text.hinting": "none",
+    "axes.edgecolor": "#555555",
+    "savefig.dpi": 200,
 }
-SMALLER: Any = {"font.size": 7, "axes.titlesize": 7, "axes.labelsize": 7, "xtick.labelsize": 6, "ytick.labelsize": 6,
-                "legend.fontsize": 6, "xtick.major.size": 2.5, "ytick.major.size": 2.5, "savefig.dpi": 300}
+SMALLER: Any = {
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.labelsize": 7,
+    "xtick.labelsize": 6,
+    "ytick.labelsize": 6,
+    "legend.fontsize": 6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "savefig.dpi": 300,
+}
 """What differs where a figure is printed at its own size."""
 MARKER = 5.5
 GREY = "#8c8c8c"
 _LETTER, _SMALL = 0.0072, 0.0077
-"""Width of a letter, on the wide side, in inches per point of the legend's type and of the small print's."""
+"""Width of a letter, on the wide side, in inches per point of the legend's type and of the small
+print's.
+"""
 _NOTE = 6.5
 """Points of the small print."""
 
@@ -54,7 +82,8 @@ def save(figure: Figure, formats: Collection[str] = FORMATS) -> dict[str, bytes]
     import matplotlib
 
     made = {}
-    figure.set_dpi(float(matplotlib.rcParams["savefig.dpi"]))  # small letters are wider at the screen's resolution
+    # Small letters are wider at the screen's resolution
+    figure.set_dpi(float(matplotlib.rcParams["savefig.dpi"]))
     # The layout costs more than the drawing: found once, it serves all formats.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
@@ -66,7 +95,9 @@ def save(figure: Figure, formats: Collection[str] = FORMATS) -> dict[str, bytes]
     return made
 
 
-def grouped(frame: pd.DataFrame, design: Design, by: Sequence[str] = ()) -> list[tuple[str, pd.DataFrame]]:
+def grouped(
+    frame: pd.DataFrame, design: Design, by: Sequence[str] = ()
+) -> list[tuple[str, pd.DataFrame]]:
     """The rows of each group (and of each value of `by`), under a title of the factors that differ between groups."""
     keys = [*design.groups, *by]
     if not keys:
@@ -75,8 +106,17 @@ def grouped(frame: pd.DataFrame, design: Design, by: Sequence[str] = ()) -> list
     found = []
     for key, inside in frame.groupby(keys, sort=False, observed=True, dropna=False):
         of = dict(zip(keys, key, strict=True))
-        found.append((", ".join([*(names.factor(name, of[name]) for name in differ), *(names.value(of[name]) for name in by)]),
-                      inside))
+        found.append(
+            (
+                ", ".join(
+                    [
+                        *(names.factor(name, of[name]) for name in differ),
+                        *(names.value(of[name]) for name in by),
+                    ]
+                ),
+                inside,
+            )
+        )
     return found
 
 
@@ -104,8 +144,16 @@ def legend(figure: Figure, handles: Sequence[Artist], note: str = "") -> float:
     fit = _fit(labels, width, points) if labels else 1
     note_points = min(_NOTE, points)
     small = textwrap.wrap(note, int(width / (_SMALL * note_points)))
-    figure.legend(handles=list(handles), loc="outside lower center", ncols=fit, frameon=False, columnspacing=1.4,
-                  handletextpad=0.3, title="\n".join(small) or None, title_fontsize=note_points)
+    figure.legend(
+        handles=list(handles),
+        loc="outside lower center",
+        ncols=fit,
+        frameon=False,
+        columnspacing=1.4,
+        handletextpad=0.3,
+        title="\n".join(small) or None,
+        title_fontsize=note_points,
+    )
     return 0.022 * points * math.ceil(len(labels) / fit) + 0.02 * note_points * len(small)
 
 
@@ -116,8 +164,13 @@ def grow(figure: Figure, inches: float) -> None:
 
 def marker(look: Look, filled: bool = True, scale: float = 1.0) -> dict[str, Any]:
     """A method's marker: filled, or open."""
-    return {"marker": look.marker, "markeredgecolor": look.colour, "markeredgewidth": 1.0 * scale**0.5,
-            "markersize": MARKER * look.size * scale, "markerfacecolor": look.colour if filled else "white"}
+    return {
+        "marker": look.marker,
+        "markeredgecolor": look.colour,
+        "markeredgewidth": 1.0 * scale**0.5,
+        "markersize": MARKER * look.size * scale,
+        "markerfacecolor": look.colour if filled else "white",
+    }
 
 
 def clean(panel: Axes, grid: str = "both") -> None:
@@ -168,7 +221,10 @@ def scaled(frame: pd.DataFrame, metric: str, *columns_of: str) -> list[np.ndarra
 def _fit(labels: Sequence[str], inches: float, points: float) -> int:
     """Columns of a legend with these labels on so much width: as few rows as fit, and no more columns than they need."""
     lengths = [len(label) * _LETTER * points + 0.056 * points for label in labels]
-    fitting = [count for count in range(1, len(labels) + 1)
-               if sum(float(column.max()) for column in np.array_split(lengths, count)) < inches - 0.2]
+    fitting = [
+        count
+        for count in range(1, len(labels) + 1)
+        if sum(float(column.max()) for column in np.array_split(lengths, count)) < inches - 0.2
+    ]
     most = max(fitting, default=1)
     return math.ceil(len(labels) / math.ceil(len(labels) / most))

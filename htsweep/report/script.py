@@ -10,8 +10,11 @@ import math
 from importlib import resources
 from typing import Any
 
-POLICY = ("default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
-          "base-uri 'none'; form-action 'none'")
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: "
+    "blob:; "
+    "base-uri 'none'; form-action 'none'"
+)
 """A page's Content-Security-Policy: whatever is in it, nothing is fetched and nothing is sent."""
 
 
@@ -23,10 +26,13 @@ def asset(name: str) -> str:
 def plotly() -> str:
     """Script elements after which `window.plotly` is a promise of plotly.js; its 4.8 MB weigh 2 MB.
 
-    It is unpacked by the browser's own DecompressionStream; where there is none, the promise is rejected.
+    It is unpacked by the browser's own DecompressionStream; where there is none, the promise is
+    rejected.
     """
-    return (f'<script type="text/plain" id="plotly-packed">{_packed()}</script>\n'
-            f"<script>\n{asset('unpack.js')}</script>")
+    return (
+        f'<script type="text/plain" id="plotly-packed">{_packed()}</script>\n'
+        f"<script>\n{asset('unpack.js')}</script>"
+    )
 
 
 def data(ident: str, value: Any) -> str:

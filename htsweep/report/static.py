@@ -21,15 +21,31 @@ if TYPE_CHECKING:
 
 PANELS = paper.PANELS
 _FEW = 16
-"""In a panel with more points than this, those that are neither chosen nor on the front are small and without intervals."""
+"""In a panel with more points than this, those that are neither chosen nor on the front are small
+and without intervals.
+"""
 _BANDS = 6
-"""In a panel with more methods on the front than this, their bands would hide each other: none is drawn."""
-_DISRUPTS: Any = {"linestyle": "none", "marker": "x", "markersize": 3.2, "markeredgecolor": "#000000", "markeredgewidth": 0.7}
+"""In a panel with more methods on the front than this, their bands would hide each other: none is
+drawn.
+"""
+_DISRUPTS: Any = {
+    "linestyle": "none",
+    "marker": "x",
+    "markersize": 3.2,
+    "markeredgecolor": "#000000",
+    "markeredgewidth": 0.7,
+}
 """The mark on points that break the constraint."""
 
 
 def render(
-    points: pd.DataFrame, x: str, y: str, design: Design, *, maximise: Directions = (True, True), title: str = "",
+    points: pd.DataFrame,
+    x: str,
+    y: str,
+    design: Design,
+    *,
+    maximise: Directions = (True, True),
+    title: str = "",
     note: str = "",
 ) -> dict[str, bytes]:
     """The figure in each of `FORMATS`: one panel per group, its points with intervals, and their joint front.
@@ -50,8 +66,17 @@ def render(
 
 
 def draw(
-    points: pd.DataFrame, x: str, y: str, design: Design, *, maximise: Directions = (True, True), title: str = "",
-    note: str = "", attainment: pd.DataFrame | None = None, width: float | None = None, look: Mapping[str, Look] | None = None,
+    points: pd.DataFrame,
+    x: str,
+    y: str,
+    design: Design,
+    *,
+    maximise: Directions = (True, True),
+    title: str = "",
+    note: str = "",
+    attainment: pd.DataFrame | None = None,
+    width: float | None = None,
+    look: Mapping[str, Look] | None = None,
 ) -> Figure:
     """The figure itself; arguments as for `render`.
 
@@ -74,11 +99,17 @@ def draw(
         note = f"{PANELS} of {len(shown)} groups are drawn. {note}"
         shown = shown[:PANELS]
     look = look or looks(points, design.compared)
-    columns = min(len(shown), 2 if len(shown) in (2, 4) else 3) if width is None else paper.columns(len(shown), width, 1.55)
+    columns = (
+        min(len(shown), 2 if len(shown) in (2, 4) else 3)
+        if width is None
+        else paper.columns(len(shown), width, 1.55)
+    )
     rows = math.ceil(len(shown) / columns)
     wide = max(2.9 * columns + 0.3, 4.8) if width is None else width
     high = 2.45 if width is None else min(0.92 * width / columns, 2.6)
-    figure = Figure(figsize=(wide, high * rows + (0.5 if width is None else 0.3)), layout="constrained")
+    figure = Figure(
+        figsize=(wide, high * rows + (0.5 if width is None else 0.3)), layout="constrained"
+    )
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     stretched, banded = False, False
     for panel, (name, inside) in zip(panels.flat, shown, strict=False):
@@ -91,19 +122,33 @@ def draw(
     paper.headline(figure, title, paper.common(points, design), size=9.5 if width is None else 7.5)
     there = set(points[design.compared].astype(str))
     disrupts = "disrupts" in points and bool(points["disrupts"].any())
-    parts = [note, "The horizontal scale is stretched towards 100 %." if stretched else "",
-             "Bands: what 75 % to 25 % of the repetitions attain, of methods on the front." if banded else ""]
-    handles = _handles({name: look[name] for name in look if name in there}, design.compared, disrupts)
+    parts = [
+        note,
+        "The horizontal scale is stretched towards 100 %." if stretched else "",
+        "Bands: what 75 % to 25 % of the repetitions attain, of methods on the front."
+        if banded
+        else "",
+    ]
+    handles = _handles(
+        {name: look[name] for name in look if name in there}, design.compared, disrupts
+    )
     paper.grow(figure, paper.legend(figure, handles, " ".join(filter(None, parts))))
     return figure
 
 
 def _axis(metric: str, small: bool) -> str:
-    return f"{names.metric(metric)} (%)" if small and names.is_percent(metric) else names.axis(metric)
+    return (
+        f"{names.metric(metric)} (%)" if small and names.is_percent(metric) else names.axis(metric)
+    )
 
 
 def _bands(
-    panel: Axes, points: pd.DataFrame, attainment: pd.DataFrame | None, x: str, y: str, design: Design,
+    panel: Axes,
+    points: pd.DataFrame,
+    attainment: pd.DataFrame | None,
+    x: str,
+    y: str,
+    design: Design,
     look: Mapping[str, Look],
 ) -> bool:
     """Between the edges of what three and what one in four repetitions attain; whether any was drawn."""
@@ -112,17 +157,28 @@ def _bands(
     on = list(dict.fromkeys(points[points["front"]][design.compared].astype(str)))
     if len(on) > _BANDS or points.empty:
         return False
-    inside = attainment.merge(points[list(design.groups)].drop_duplicates(), on=list(design.groups)) if design.groups \
+    inside = (
+        attainment.merge(points[list(design.groups)].drop_duplicates(), on=list(design.groups))
+        if design.groups
         else attainment
+    )
     drawn = False
     for name in on:
         mine = inside[inside[design.compared].astype(str) == name]
-        often, seldom = (mine[np.isclose(mine["share"].astype(float), share)] for share in (0.75, 0.25))
+        often, seldom = (
+            mine[np.isclose(mine["share"].astype(float), share)] for share in (0.75, 0.25)
+        )
         if often.empty or seldom.empty:
             continue
         corners = pd.concat([often, seldom.iloc[::-1]])
-        panel.fill(*paper.scaled(corners, x, x), *paper.scaled(corners, y, y), color=look[name].colour,
-                   alpha=0.13, linewidth=0, zorder=1.2)
+        panel.fill(
+            *paper.scaled(corners, x, x),
+            *paper.scaled(corners, y, y),
+            color=look[name].colour,
+            alpha=0.13,
+            linewidth=0,
+            zorder=1.2,
+        )
         drawn = True
     return drawn
 
@@ -134,7 +190,9 @@ def _scales(panel: Axes, points: pd.DataFrame, x: str, y: str, maximise: Directi
     if stretched:
         low, high = stretch.limits(values)
         panel.set_xscale("function", functions=(stretch.forward, stretch.inverse))
-        panel.set_xticks(stretch.ticks(low, high), [f"{tick:g}" for tick in stretch.ticks(low, high)])
+        panel.set_xticks(
+            stretch.ticks(low, high), [f"{tick:g}" for tick in stretch.ticks(low, high)]
+        )
         panel.set_xlim(low, high)
     else:
         panel.set_xlim(*stretch.even_limits(values, names.is_percent(x)))
@@ -157,7 +215,12 @@ def _front(panel: Axes, points: pd.DataFrame, x: str, y: str, maximise: Directio
 
 
 def _points(
-    panel: Axes, points: pd.DataFrame, x: str, y: str, design: Design, look: Mapping[str, Look],
+    panel: Axes,
+    points: pd.DataFrame,
+    x: str,
+    y: str,
+    design: Design,
+    look: Mapping[str, Look],
 ) -> None:
     """Filled where on the front, open where dominated; intervals as thin bars."""
     from matplotlib.collections import LineCollection
@@ -167,8 +230,14 @@ def _points(
     for name, inside in points.groupby(design.compared, sort=False, observed=True, dropna=False):
         style = look[str(name)]
         for (front, large), some in inside.groupby([inside["front"], bold[inside.index]]):
-            panel.plot(names.shown(some, x), names.shown(some, y), linestyle="none", zorder=4 if front else 3,
-                       alpha=1 if large else 0.5, **paper.marker(style, filled=bool(front), scale=1 if large else 0.6))
+            panel.plot(
+                names.shown(some, x),
+                names.shown(some, y),
+                linestyle="none",
+                zorder=4 if front else 3,
+                alpha=1 if large else 0.5,
+                **paper.marker(style, filled=bool(front), scale=1 if large else 0.6),
+            )
             if large:
                 bars += [_bars(some, x, y, 0), _bars(some, y, x, 1)]
                 colours += [style.colour] * (2 * len(some))
@@ -176,14 +245,20 @@ def _points(
     if len(broken):
         panel.plot(names.shown(broken, x), names.shown(broken, y), zorder=5, **_DISRUPTS)
     # One collection a panel: an errorbar per method takes three times as long to draw.
-    panel.add_collection(LineCollection(list(np.concatenate(bars)), colors=colours, linewidths=0.8, alpha=0.55, zorder=2),
-                         autolim=False)
+    panel.add_collection(
+        LineCollection(
+            list(np.concatenate(bars)), colors=colours, linewidths=0.8, alpha=0.55, zorder=2
+        ),
+        autolim=False,
+    )
 
 
 def _bars(points: pd.DataFrame, metric: str, other: str, axis: int) -> np.ndarray:
     """Interval bars along `axis` (points x 2 ends x 2 coordinates): of no length for one repetition, none past 100 %."""
     mean = names.shown(points, metric)
-    ends = np.stack([names.shown(points, metric, " low"), names.shown(points, metric, " high")], axis=1)
+    ends = np.stack(
+        [names.shown(points, metric, " low"), names.shown(points, metric, " high")], axis=1
+    )
     ends = np.where(np.isnan(ends), mean[:, None], ends)
     if names.is_percent(metric):
         ends = np.minimum(ends, np.maximum(stretch.HIGHEST, mean)[:, None])
@@ -197,12 +272,32 @@ def _handles(look: Mapping[str, Look], compared: str, disrupts: bool) -> list[Li
 
     handles = []
     for name, style in look.items():
-        label, role = names.factor(compared, name), {"*": "source model", "d": "upper bound"}.get(style.marker)
-        handles.append(Line2D([], [], linestyle="none", label=f"{label} ({role})" if role else label,
-                              **paper.marker(style, filled=style.marker != "d")))
+        label, role = (
+            names.factor(compared, name),
+            {"*": "source model", "d": "upper bound"}.get(style.marker),
+        )
+        handles.append(
+            Line2D(
+                [],
+                [],
+                linestyle="none",
+                label=f"{label} ({role})" if role else label,
+                **paper.marker(style, filled=style.marker != "d"),
+            )
+        )
     handles.append(Line2D([], [], color=paper.GREY, linewidth=1.1, label="non-dominated"))
-    handles.append(Line2D([], [], linestyle="none", marker="o", markersize=paper.MARKER, markeredgecolor=paper.GREY,
-                          markerfacecolor="white", label="open: dominated"))
+    handles.append(
+        Line2D(
+            [],
+            [],
+            linestyle="none",
+            marker="o",
+            markersize=paper.MARKER,
+            markeredgecolor=paper.GREY,
+            markerfacecolor="white",
+            label="open: dominated",
+        )
+    )
     if disrupts:
         handles.append(Line2D([], [], label="disrupts missing classes", **_DISRUPTS))
     return handles

@@ -1,7 +1,8 @@
 """The ends of an axis, and an axis in percent that gives the values near 100 the room they need.
 
-Seen accuracies lie between 97 and 100 for every method that adapts, and at 60 for the source model: on an even axis the
-methods would lie on top of each other. A front is the same on any increasing scale.
+Seen accuracies lie between 97 and 100 for every method that adapts, and at 60 for the source model:
+on an even axis the methods would lie on top of each other. A front is the same on any increasing
+scale.
 """
 
 from __future__ import annotations

@@ -13,8 +13,15 @@ from htsweep.report.typeset import Block, Cell, Table, cells
 
 _SCORES = 6
 """Scores beside each other in one table."""
-_TERMS = {"reweighted_source_loss": "source loss", "conditional_entropy": "label mismatch", "distribution": "distribution",
-          "bound": "bound", "tighter_bound": "tighter", "target_loss": "target loss", "target_accuracy": "target accuracy"}
+_TERMS = {
+    "reweighted_source_loss": "source loss",
+    "conditional_entropy": "label mismatch",
+    "distribution": "distribution",
+    "bound": "bound",
+    "tighter_bound": "tighter",
+    "target_loss": "target loss",
+    "target_accuracy": "target accuracy",
+}
 
 
 def scores(frame: pd.DataFrame) -> list[Table]:
@@ -23,16 +30,20 @@ def scores(frame: pd.DataFrame) -> list[Table]:
     dropped = not frame["kept"].all()
     made = []
     for start in range(0, len(every), _SCORES):
-        some = every[start:start + _SCORES]
+        some = every[start : start + _SCORES]
         blocks = []
         for target, inside in frame.groupby("target", sort=False, observed=True):
             rows = []
             for pair, of in inside.groupby("pair", sort=False, observed=True):
                 by = {row["score"]: row for row in of.to_dict("records")}
                 state = [Cell("" if of["kept"].all() else "dropped")] if dropped else []
-                rows.append([Cell(called[str(pair)]), *state, *(_score(by.get(name)) for name in some)])
+                rows.append(
+                    [Cell(called[str(pair)]), *state, *(_score(by.get(name)) for name in some)]
+                )
             blocks.append(Block(f"target {target}" if frame["target"].nunique() > 1 else "", rows))
-        made.append(Table(["pair", *(["screen"] if dropped else []), *some], blocks, words=1 + dropped))
+        made.append(
+            Table(["pair", *(["screen"] if dropped else []), *some], blocks, words=1 + dropped)
+        )
     return made
 
 
@@ -48,8 +59,13 @@ def predictions(frame: pd.DataFrame, design: Design, metrics: Sequence[str]) -> 
         rows = []
         for score, of in inside.groupby("score", sort=False, observed=True):
             by = {str(row["metric"]): row for row in of.to_dict("records")}
-            rows.append([Cell(str(score)), Cell(str(int(of["pairs"].max()))),
-                         *(tau(by[metric]) if metric in by else Cell("n/a") for metric in there)])
+            rows.append(
+                [
+                    Cell(str(score)),
+                    Cell(str(int(of["pairs"].max()))),
+                    *(tau(by[metric]) if metric in by else Cell("n/a") for metric in there),
+                ]
+            )
         blocks.append(Block(names.value(name), rows))
     return Table(["score", "pairs", *map(names.metric, there)], blocks)
 
@@ -57,11 +73,34 @@ def predictions(frame: pd.DataFrame, design: Design, metrics: Sequence[str]) -> 
 def bounds(frame: pd.DataFrame) -> Table:
     """The terms of each bound, and the loss and accuracy that it bounds: a block per score."""
     called = pairs.called(frame)
-    blocks = [Block(str(score), [
-        [Cell(called[str(row["pair"])]),
-         *(Cell(names.number(row[name], name)) if row[name] == row[name] else Cell("n/a") for name in _TERMS)]
-        for row in inside.to_dict("records")]) for score, inside in frame.groupby("score", sort=False, observed=True)]
-    return Table(["pair", *(f"{title} (%)" if name == "target_accuracy" else title for name, title in _TERMS.items())], blocks)
+    blocks = [
+        Block(
+            str(score),
+            [
+                [
+                    Cell(called[str(row["pair"])]),
+                    *(
+                        Cell(names.number(row[name], name))
+                        if row[name] == row[name]
+                        else Cell("n/a")
+                        for name in _TERMS
+                    ),
+                ]
+                for row in inside.to_dict("records")
+            ],
+        )
+        for score, inside in frame.groupby("score", sort=False, observed=True)
+    ]
+    return Table(
+        [
+            "pair",
+            *(
+                f"{title} (%)" if name == "target_accuracy" else title
+                for name, title in _TERMS.items()
+            ),
+        ],
+        blocks,
+    )
 
 
 def regret(frame: pd.DataFrame, design: Design) -> Table:
@@ -73,13 +112,29 @@ def regret(frame: pd.DataFrame, design: Design) -> Table:
     for metric in metrics if own else metrics[:1]:
         rows = []
         for row in shown[shown["metric"] == metric].to_dict("records"):
-            rows.append([*cells(str(row["score"]), str(row["target"]) if several else "", names.value(row[design.compared]),
-                                f"{row['pairs'] - row['spared']} of {row['pairs']}"),
-                         Cell(names.number(row["best"], metric)), Cell(names.number(row["kept_best"], metric)),
-                         Cell(names.number(row["regret"], metric), names.bracket(row["low"], row["high"], metric)),
-                         Cell(names.number(row["random"], metric))])
+            rows.append(
+                [
+                    *cells(
+                        str(row["score"]),
+                        str(row["target"]) if several else "",
+                        names.value(row[design.compared]),
+                        f"{row['pairs'] - row['spared']} of {row['pairs']}",
+                    ),
+                    Cell(names.number(row["best"], metric)),
+                    Cell(names.number(row["kept_best"], metric)),
+                    Cell(
+                        names.number(row["regret"], metric),
+                        names.bracket(row["low"], row["high"], metric),
+                    ),
+                    Cell(names.number(row["random"], metric)),
+                ]
+            )
         blocks.append(Block(names.metric(metric), rows))
-    return Table(["score", "target", design.compared, "kept", "best", "best kept", "regret", "by chance"], blocks, words=4)
+    return Table(
+        ["score", "target", design.compared, "kept", "best", "best kept", "regret", "by chance"],
+        blocks,
+        words=4,
+    )
 
 
 def tau(row: Any, statistic: str = "kendall") -> Cell:

@@ -30,20 +30,30 @@ def columns(protocol: str, yields: Collection[str] = tuple(METRICS)) -> list[str
 
 
 def report(
-    trials: pd.DataFrame, measurements: pd.DataFrame, *, protocol: str = "last", repetitions: int | None = None,
-    factors: Sequence[str] | None = None, parameters: Sequence[str] = (), planned: pd.DataFrame | None = None, to_come: str = "",
-    title: str = "", metrics: Sequence[str] = (),
+    trials: pd.DataFrame,
+    measurements: pd.DataFrame,
+    *,
+    protocol: str = "last",
+    repetitions: int | None = None,
+    factors: Sequence[str] | None = None,
+    parameters: Sequence[str] = (),
+    planned: pd.DataFrame | None = None,
+    to_come: str = "",
+    title: str = "",
+    metrics: Sequence[str] = (),
 ) -> dict[str, str]:
     """The report as text by file name: `report.md`, `report.tex`, `report.csv`.
 
     Args:
         trials: one row per ended trial; says what is left out.
-        measurements: one row per measurement, with at least the metrics of `columns(protocol)` that there are.
+        measurements: one row per measurement, with at least the metrics of `columns(protocol)` that
+            there are.
         protocol: picks the point and step of each sweep.
         repetitions: how many a point has when it is whole; None: as many as the fullest point has.
         factors: the study's factors; None: found by their names.
         parameters: the searched parameters.
-        planned: one row per sweep of the plan (`sweep` and the factors), so that those without any trial are missed as well.
+        planned: one row per sweep of the plan (`sweep` and the factors), so that those without any
+            trial are missed as well.
         to_come: how many points of the searches have no trial yet, in words; "" for none.
         title: of the report.
         metrics: what is shown; none: the summary's.
@@ -53,25 +63,53 @@ def report(
     """
     design = design_of(trials.columns, factors)
     if repetitions is None:
-        repetitions = int(trials.groupby(["sweep", "point"], observed=True).size().max()) if len(trials) else 1
-    chosen = selection.choose(measurements, protocol, repetitions) if len(measurements) else measurements
-    measured = [str(name) for name in measurements.columns if pd.api.types.is_numeric_dtype(measurements[name])]
+        repetitions = (
+            int(trials.groupby(["sweep", "point"], observed=True).size().max())
+            if len(trials)
+            else 1
+        )
+    chosen = (
+        selection.choose(measurements, protocol, repetitions) if len(measurements) else measurements
+    )
+    measured = [
+        str(name)
+        for name in measurements.columns
+        if pd.api.types.is_numeric_dtype(measurements[name])
+    ]
     unknown = [name for name in metrics if name not in measured]
     if unknown:
-        there = [name for name in measured if "/" in name or name in ("seconds", "peak_memory_bytes")]
-        raise HtsweepError("\n".join(f"no measurement '{name}' in this study; {did_you_mean(name, there)}" for name in unknown))
+        there = [
+            name for name in measured if "/" in name or name in ("seconds", "peak_memory_bytes")
+        ]
+        raise HtsweepError(
+            "\n".join(
+                f"no measurement '{name}' in this study; {did_you_mean(name, there)}"
+                for name in unknown
+            )
+        )
     metrics = list(metrics) or metrics_of(measured)
     summary = summarise(chosen, design, metrics)
     found = tables.summary(summary, design, metrics, _configurations(chosen, parameters))
     how = explain(metrics, protocol, repetitions)
     absent = missing(trials, design, repetitions, sorted(set(chosen["sweep"])), planned, to_come)
     told = typeset.markdown(found) or _nothing(metrics, measurements)
-    parts = [f"# {typeset.plain(title)}" if title else "", how if found.blocks else "", told, absent]
-    about = chosen[["sweep", "point", *(name for name in parameters if name in chosen)]].drop_duplicates("point")
+    parts = [
+        f"# {typeset.plain(title)}" if title else "",
+        how if found.blocks else "",
+        told,
+        absent,
+    ]
+    about = chosen[
+        ["sweep", "point", *(name for name in parameters if name in chosen)]
+    ].drop_duplicates("point")
     return {
         "report.md": "\n\n".join(part for part in parts if part) + "\n",
-        "report.tex": BOOKTABS + typeset.latex(found, how.replace("`", "").replace("**", "")) + "\n",
-        "report.csv": summary.merge(about, on=["sweep", "point"], how="left").assign(protocol=protocol).to_csv(index=False),
+        "report.tex": BOOKTABS
+        + typeset.latex(found, how.replace("`", "").replace("**", ""))
+        + "\n",
+        "report.csv": summary.merge(about, on=["sweep", "point"], how="left")
+        .assign(protocol=protocol)
+        .to_csv(index=False),
     }
 
 
@@ -84,7 +122,11 @@ def _nothing(metrics: Sequence[str], measurements: pd.DataFrame) -> str:
 
 
 def missing(
-    trials: pd.DataFrame, design: Design, repetitions: int, chosen: Sequence[str], planned: pd.DataFrame | None = None,
+    trials: pd.DataFrame,
+    design: Design,
+    repetitions: int,
+    chosen: Sequence[str],
+    planned: pd.DataFrame | None = None,
     to_come: str = "",
 ) -> str:
     """What is not there, a line per sweep: which points are left out and why, and which sweeps have no result at all.
@@ -94,36 +136,60 @@ def missing(
     left = selection.left_out(trials, repetitions)
     points = trials.drop_duplicates("point").groupby("sweep", observed=True).size().to_dict()
     counts = left.groupby("sweep", sort=False, observed=True).agg(
-        points=("point", "size"), stopped=("stopped", "sum"), failed=("failed", "sum"), to_come=("to_come", "sum"))
-    first = trials.drop_duplicates("sweep").set_index("sweep", drop=False).loc[counts.index[:_LINES]]
+        points=("point", "size"),
+        stopped=("stopped", "sum"),
+        failed=("failed", "sum"),
+        to_come=("to_come", "sum"),
+    )
+    first = (
+        trials.drop_duplicates("sweep").set_index("sweep", drop=False).loc[counts.index[:_LINES]]
+    )
     lines = []
-    for (sweep, count), (_, row) in zip(counts.head(_LINES).iterrows(), first.iterrows(), strict=True):
+    for (sweep, count), (_, row) in zip(
+        counts.head(_LINES).iterrows(), first.iterrows(), strict=True
+    ):
         ends = ", ".join(f"{count[end]} {end.replace('_', ' ')}" for end in _ENDS if count[end])
         result = "" if sweep in set(chosen) else "; no result"
-        lines.append(f"- {_sweep(row, design)}: {count['points']} of {points[sweep]} points left out "
-                     f"(trials: {ends}){result}")
-    unseen = trials.iloc[:0] if planned is None else planned[~planned["sweep"].isin(trials["sweep"])]
-    lines += [f"- {_sweep(row, design)}: not run; no result" for _, row in unseen.head(_LINES - len(lines)).iterrows()]
+        lines.append(
+            f"- {_sweep(row, design)}: {count['points']} of {points[sweep]} points left out "
+            f"(trials: {ends}){result}"
+        )
+    unseen = (
+        trials.iloc[:0] if planned is None else planned[~planned["sweep"].isin(trials["sweep"])]
+    )
+    lines += [
+        f"- {_sweep(row, design)}: not run; no result"
+        for _, row in unseen.head(_LINES - len(lines)).iterrows()
+    ]
     if not lines and not to_come:
         return f"Nothing is missing: every point has its {_repetitions(repetitions)}."
     more = len(counts) + len(unseen) - len(lines)
-    rest = [*([f"- and {more} more sweeps"] if more else []), *([f"- {to_come} of the searches: not run"] if to_come else [])]
-    return "\n".join(["Not there (a point takes part when all its repetitions are done):", "", *lines, *rest])
+    rest = [
+        *([f"- and {more} more sweeps"] if more else []),
+        *([f"- {to_come} of the searches: not run"] if to_come else []),
+    ]
+    return "\n".join(
+        ["Not there (a point takes part when all its repetitions are done):", "", *lines, *rest]
+    )
 
 
 def explain(metrics: Sequence[str], protocol: str, repetitions: int, cautious: bool = True) -> str:
     """How the numbers of the summary were found and what they can show, in Markdown; `cautious`: and how good intervals are."""
     percent = [name for name in metrics if names.is_percent(name)]
     unit = "In percent; mean" if len(percent) == len(metrics) else "Mean"
-    parts = [f"{unit} [low, high]: 95 % interval (BCa bootstrap) over {_repetitions(repetitions)}.",
-             caution(repetitions) if cautious else "",
-             f"Chosen by `{protocol}`: {selection.NAMES.get(protocol, 'a protocol of the study')}.",
-             "**Bold**: the highest mean of a group, upper bounds aside." if percent else ""]
+    parts = [
+        f"{unit} [low, high]: 95 % interval (BCa bootstrap) over {_repetitions(repetitions)}.",
+        caution(repetitions) if cautious else "",
+        f"Chosen by `{protocol}`: {selection.NAMES.get(protocol, 'a protocol of the study')}.",
+        "**Bold**: the highest mean of a group, upper bounds aside." if percent else "",
+    ]
     if repetitions < 2:
         parts.append("One repetition gives no interval.")
     if least_p(repetitions) >= ALPHA:
-        parts.append(f"With {_repetitions(repetitions)} a paired sign-flip test cannot reach p < {ALPHA:g}; "
-                     f"that takes {repetitions_needed(ALPHA)}.")
+        parts.append(
+            f"With {_repetitions(repetitions)} a paired sign-flip test cannot reach p < {ALPHA:g}; "
+            f"that takes {repetitions_needed(ALPHA)}."
+        )
     return " ".join(part for part in parts if part)
 
 
@@ -144,5 +210,7 @@ def _configurations(chosen: pd.DataFrame, parameters: Sequence[str]) -> dict[str
         return {}
     first = chosen.drop_duplicates("point")
     rows = first[[name for name in parameters if name in first]].to_dict("records")
-    return {str(point): names.configuration({str(key): value for key, value in row.items()}, parameters)
-            for point, row in zip(first["point"], rows, strict=True)}
+    return {
+        str(point): names.configuration({str(key): value for key, value in row.items()}, parameters)
+        for point, row in zip(first["point"], rows, strict=True)
+    }

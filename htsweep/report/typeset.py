@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import final
 
 LONGEST = 45
-"""Rows of one LaTeX table, so that it fits a page; blocks are kept together where they are shorter."""
+"""Rows of one LaTeX table, so that it fits a page; blocks are kept together where they are shorter.
+"""
 
 
 @final
@@ -35,7 +36,8 @@ class Block:
 class Table:
     """A table in blocks: its columns' heads, and how many of them, from the left, hold words (the others hold numbers).
 
-    `last_is_words`: the last column does as well; it is left out of the LaTeX table, which has no room for it.
+    `last_is_words`: the last column does as well; it is left out of the LaTeX table, which has no
+    room for it.
     """
 
     head: Sequence[str]
@@ -54,13 +56,29 @@ def markdown(table: Table, level: int = 3) -> str:
     left = {*range(table.words), *([len(table.head) - 1] if table.last_is_words else [])}
     parts = []
     for block in table.blocks:
-        lines = [[plain(name) for name in table.head], *([_markdown(cell) for cell in row] for row in block.rows)]
-        widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(table.head))]
-        rule = [("-" * width if column in left else "-" * (width - 1) + ":") for column, width in enumerate(widths)]
-        text = ["| " + " | ".join(cell.ljust(width) if column in left else cell.rjust(width)
-                                  for column, (cell, width) in enumerate(zip(line, widths, strict=True))) + " |"
-                for line in [lines[0], rule, *lines[1:]]]
-        parts.append("\n".join([f"{'#' * level} {plain(block.title)}", "", *text] if block.title else text))
+        lines = [
+            [plain(name) for name in table.head],
+            *([_markdown(cell) for cell in row] for row in block.rows),
+        ]
+        widths = [
+            max(3, *(len(line[column]) for line in lines)) for column in range(len(table.head))
+        ]
+        rule = [
+            ("-" * width if column in left else "-" * (width - 1) + ":")
+            for column, width in enumerate(widths)
+        ]
+        text = [
+            "| "
+            + " | ".join(
+                cell.ljust(width) if column in left else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+            )
+            + " |"
+            for line in [lines[0], rule, *lines[1:]]
+        ]
+        parts.append(
+            "\n".join([f"{'#' * level} {plain(block.title)}", "", *text] if block.title else text)
+        )
     return "\n\n".join(parts)
 
 
@@ -70,17 +88,28 @@ def latex(table: Table, caption: str) -> str:
     form = "l" * table.words + "r" * (len(head) - table.words)
     made = []
     for index, page in enumerate(_pages(table.blocks)):
-        lines = ["\\begin{table}[t]", "\\centering", "\\small",
-                 f"\\caption{{{escape(caption if index == 0 else '(continued)')}}}",
-                 f"\\begin{{tabular}}{{{form}}}", "\\toprule",
-                 " & ".join("$n$" if name == "n" else escape(name) for name in head) + " \\\\"]
+        lines = [
+            "\\begin{table}[t]",
+            "\\centering",
+            "\\small",
+            f"\\caption{{{escape(caption if index == 0 else '(continued)')}}}",
+            f"\\begin{{tabular}}{{{form}}}",
+            "\\toprule",
+            " & ".join("$n$" if name == "n" else escape(name) for name in head) + " \\\\",
+        ]
         for block in page:
             lines.append("\\midrule")
             if block.title:
-                lines.append(f"\\multicolumn{{{len(head)}}}{{l}}{{\\emph{{{escape(block.title)}}}}} \\\\")
-            # A bracket after the \\\\ of the row before would be its argument; in a group it is a bracket.
-            lines += [re.sub(r"^\[", "{[}", " & ".join(_latex(cell) for cell in row[:len(head)])) + " \\\\"
-                      for row in block.rows]
+                lines.append(
+                    f"\\multicolumn{{{len(head)}}}{{l}}{{\\emph{{{escape(block.title)}}}}} \\\\"
+                )
+            # A bracket after the \\\\ of the row before would be its argument; in a group it is a
+            # bracket.
+            lines += [
+                re.sub(r"^\[", "{[}", " & ".join(_latex(cell) for cell in row[: len(head)]))
+                + " \\\\"
+                for row in block.rows
+            ]
         made.append("\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table}"]))
     return "\n\n".join(made)
 
@@ -90,9 +119,22 @@ def escape(text: str) -> str:
     return re.sub(r"[\\{}$&#^_~%<>|±]", lambda found: _LATEX[found[0]], text)
 
 
-_LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "^": r"\textasciicircum{}",
-          "_": r"\_", "~": r"\textasciitilde{}", "%": r"\%", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
-          "±": r"$\pm$"}
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "^": r"\textasciicircum{}",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "%": r"\%",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+}
 
 
 def plain(text: str) -> str:
@@ -110,7 +152,7 @@ def _pages(blocks: Sequence[Block]) -> list[list[Block]]:
     pages: list[list[Block]] = [[]]
     for block in blocks:
         for start in range(0, max(len(block.rows), 1), LONGEST):
-            part = Block(block.title, block.rows[start:start + LONGEST])
+            part = Block(block.title, block.rows[start : start + LONGEST])
             if pages[-1] and sum(len(one.rows) + 1 for one in [*pages[-1], part]) > LONGEST:
                 pages.append([])
             pages[-1].append(part)

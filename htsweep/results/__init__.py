@@ -12,4 +12,14 @@ from htsweep.results.tables import (
     varied,
 )
 
-__all__ = ["Members", "baseline", "factors", "lists", "load", "measurements", "parameters", "trials", "varied"]
+__all__ = [
+    "Members",
+    "baseline",
+    "factors",
+    "lists",
+    "load",
+    "measurements",
+    "parameters",
+    "trials",
+    "varied",
+]

@@ -32,9 +32,13 @@ class Comparison:
     """What A is, in words."""
     b: str
     table: pd.DataFrame
-    """The factors, `metric`, `trials`, `n`, `a`, `b`, `difference` (B - A), `low`, `high`, `p`, `p_holm`, `verdict`."""
+    """The factors, `metric`, `trials`, `n`, `a`, `b`, `difference` (B - A), `low`, `high`, `p`,
+    `p_holm`, `verdict`.
+    """
     trials: pd.DataFrame
-    """A row per pair: `trial_a`, `trial_b`, what both vary, `repetition`, `status_a`, `status_b`, `equal`, `first`."""
+    """A row per pair: `trial_a`, `trial_b`, what both vary, `repetition`, `status_a`, `status_b`,
+    `equal`, `first`.
+    """
     only_a: pd.DataFrame
     """The trials of A that nothing in B answers to."""
     only_b: pd.DataFrame
@@ -53,23 +57,47 @@ class Comparison:
 
     def lines(self) -> list[str]:
         """What a person reads: first whether anything differs at all."""
-        found = [f"{self.matched} trials matched, {self.equal} bit for bit equal (time and memory aside)"
-                 + ("" if self.equal == self.matched else f", {self.matched - self.equal} differ"),
-                 f"A: {self.a}", f"B: {self.b}", *self.notes]
-        found += [line for line in (_only("A", self.only_a), _only("B", self.only_b), self._ended()) if line]
+        found = [
+            f"{self.matched} trials matched, {self.equal} bit for bit equal (time and memory aside)"
+            + ("" if self.equal == self.matched else f", {self.matched - self.equal} differ"),
+            f"A: {self.a}",
+            f"B: {self.b}",
+            *self.notes,
+        ]
+        found += [
+            line
+            for line in (_only("A", self.only_a), _only("B", self.only_b), self._ended())
+            if line
+        ]
         if self.table.empty:
             return found
         shown = self.table.rename(columns={"a": "A", "b": "B", "difference": "B - A"})
         told = shown.to_string(index=False, float_format=lambda number: f"{number:.4g}", na_rep="")
-        return [*found, "", told, "", "n: repetitions, the unit of pairing (means over their trials, each at its last step); "
-                "low, high: 95 % BCa bootstrap; p: exact sign-flip test; p_holm: of a group and metric"]
+        return [
+            *found,
+            "",
+            told,
+            "",
+            "n: repetitions, the unit of pairing (means over their trials, each at its last step); "
+            "low, high: 95 % BCa bootstrap; p: exact sign-flip test; p_holm: of a group and metric",
+        ]
 
     def json(self) -> str:
         """The same for programs."""
-        return json.dumps({
-            "a": self.a, "b": self.b, "matched": self.matched, "equal": self.equal, "notes": list(self.notes),
-            "table": _rows(self.table), "differing": _rows(self.trials[~self.trials["equal"]]),
-            "only_a": _rows(self.only_a), "only_b": _rows(self.only_b)}, indent=2)
+        return json.dumps(
+            {
+                "a": self.a,
+                "b": self.b,
+                "matched": self.matched,
+                "equal": self.equal,
+                "notes": list(self.notes),
+                "table": _rows(self.table),
+                "differing": _rows(self.trials[~self.trials["equal"]]),
+                "only_a": _rows(self.only_a),
+                "only_b": _rows(self.only_b),
+            },
+            indent=2,
+        )
 
     def _repr_html_(self) -> str:
         import html
@@ -98,15 +126,22 @@ class _State:
 
 @with_infinities
 def compare(
-    a: Study, b: Study | None = None, results: str = "results", results_b: str | None = None, *,
-    before: str | None = None, commit: str | None = None, columns: Sequence[str] = (),
+    a: Study,
+    b: Study | None = None,
+    results: str = "results",
+    results_b: str | None = None,
+    *,
+    before: str | None = None,
+    commit: str | None = None,
+    columns: Sequence[str] = (),
 ) -> Comparison:
     """What B has otherwise than A, trial by trial and as paired differences (`.table`).
 
-    A and B are two studies; one study in two results folders (`results_b`); or two states of one: what ended `before` a time
-    against what ended since, or what ran at `commit` against what ran at others. A launch never runs again what is done, so a
-    ledger holds both ends of a trial only where it was copied together from two; to see what a change of the code does, launch
-    into a folder of its own and compare the folders.
+    A and B are two studies; one study in two results folders (`results_b`); or two states of one:
+    what ended `before` a time against what ended since, or what ran at `commit` against what ran at
+    others. A launch never runs again what is done, so a ledger holds both ends of a trial only
+    where it was copied together from two; to see what a change of the code does, launch into a
+    folder of its own and compare the folders.
 
     Args:
         a: a study.
@@ -127,23 +162,43 @@ def compare(
     one, other, varied = _states(a, b, results, results_b, before, commit)
     matched = matching.match(one.trials, other.trials, varied)
     metrics = _metrics(one, other, columns)
-    factors = [name for name in dict.fromkeys([*results_of.factors(a), *results_of.factors(b or a)]) if name in matched.keys]
+    factors = [
+        name
+        for name in dict.fromkeys([*results_of.factors(a), *results_of.factors(b or a)])
+        if name in matched.keys
+    ]
     compared = a.compared if a.compared in factors else None
-    table = matching.differences(matched.pairs, one.measured, other.measured, design(factors, factors, compared), metrics)
+    table = matching.differences(
+        matched.pairs, one.measured, other.measured, design(factors, factors, compared), metrics
+    )
     same = matching.equal(matched.pairs, one.measured, other.measured)
-    pairs = matched.pairs.drop_duplicates(["trial_a", "trial_b"]).merge(same, on=["trial_a", "trial_b"])
+    pairs = matched.pairs.drop_duplicates(["trial_a", "trial_b"]).merge(
+        same, on=["trial_a", "trial_b"]
+    )
     notes = [*_differ(matched.differ), *_columns_of_one(one, other)]
     if matched.ambiguous:
-        notes.append(f"{matched.ambiguous} trials answer to several on the other side and are left out: matched by "
-                     f"{', '.join((*matched.keys, 'repetition'))}, but they differ in more")
+        notes.append(
+            f"{matched.ambiguous} trials answer to several on the other side and are left out: "
+            "matched by "
+            f"{', '.join((*matched.keys, 'repetition'))}, but they differ in more"
+        )
     if pairs.empty and (before or commit):
-        notes.append("no trial ended on both sides: a launch never runs again what is done. To see what a change does, launch "
-                     f"into another folder DIR, and compare the two: {given(a, results).verb('compare', '--results-b', 'DIR')}")
+        notes.append(
+            "no trial ended on both sides: a launch never runs again what is done. To see what a "
+            "change does, launch "
+            "into another folder DIR, and compare the two: "
+            f"{given(a, results).verb('compare', '--results-b', 'DIR')}"
+        )
     return Comparison(one.words, other.words, table, pairs, matched.only_a, matched.only_b, notes)
 
 
 def _states(
-    a: Study, b: Study | None, results: str, results_b: str | None, before: str | None, commit: str | None,
+    a: Study,
+    b: Study | None,
+    results: str,
+    results_b: str | None,
+    before: str | None,
+    commit: str | None,
 ) -> tuple[_State, _State, list[str]]:
     """A, B, and the factors and parameters that either varies."""
     from htsweep.ledger import Store
@@ -153,17 +208,27 @@ def _states(
     second = b or a
     names = list(dict.fromkeys([*varied(plan(a)), *varied(plan(second))]))
     if before and commit:
-        raise HtsweepError("--before and --commit each divide a study's trials in two: give one of them")
+        raise HtsweepError(
+            "--before and --commit each divide a study's trials in two: give one of them"
+        )
     if before or commit:
         if b is not None or results_b is not None:
-            raise HtsweepError("--before and --commit compare two states of one study in one folder: leave out the other study "
-                               "and --results-b")
+            raise HtsweepError(
+                "--before and --commit compare two states of one study in one folder: leave out "
+                "the other study "
+                "and --results-b"
+            )
         words, ends = _until(before) if before else _at(a, results, commit or "")
-        kept, rest = (_state(a, results, name, of, names) for name, of in zip(words, ends, strict=True))
+        kept, rest = (
+            _state(a, results, name, of, names) for name, of in zip(words, ends, strict=True)
+        )
         return kept, rest, names
     if b is None and Store(results).uri == Store(results_b or results).uri:
-        raise HtsweepError(f"nothing to compare '{a.name}' with: give a second study, another folder of results (--results-b), a "
-                           "date (--before) or a commit (--commit)")
+        raise HtsweepError(
+            f"nothing to compare '{a.name}' with: give a second study, another folder of results "
+            "(--results-b), a "
+            "date (--before) or a commit (--commit)"
+        )
     here = _state(a, results, "", _any, names)
     return here, _state(second, results_b or results, "", _any, names), names
 
@@ -177,27 +242,44 @@ def _until(before: str) -> tuple[tuple[str, str], tuple[Ends, Ends]]:
     try:
         moment = datetime.fromisoformat(before).astimezone()
     except ValueError:
-        raise HtsweepError(f"--before {before}: no date or time; write it as 2026-11-01 or 2026-11-01T14:30") from None
+        raise HtsweepError(
+            f"--before {before}: no date or time; write it as 2026-11-01 or 2026-11-01T14:30"
+        ) from None
     at, told = moment.timestamp(), moment.isoformat(sep=" ", timespec="minutes")
-    return (f"ended before {told}", f"ended since {told}"), (lambda end: end["ended"] < at, lambda end: end["ended"] >= at)
+    return (f"ended before {told}", f"ended since {told}"), (
+        lambda end: end["ended"] < at,
+        lambda end: end["ended"] >= at,
+    )
 
 
 def _at(study: Study, results: str, commit: str) -> tuple[tuple[str, str], tuple[Ends, Ends]]:
     """What ran at a commit, and what ran at others, with words for each."""
     from htsweep.ledger import Ledger, Store
 
-    known = {str(one)[:12] for one in Ledger(Store(results)).trials(["commit"], every=True).column("commit").to_pylist() if one}
+    known = {
+        str(one)[:12]
+        for one in Ledger(Store(results))
+        .trials(["commit"], every=True)
+        .column("commit")
+        .to_pylist()
+        if one
+    }
     heads = {one for one in known if one.startswith(commit.lower()[:12])}
     if not commit or len(heads) != 1:
         what = f"{len(heads)} commits begin so" if heads else "no trial ran at it"
-        raise HtsweepError(f"--commit {commit}: {what} ({study.name} in {results}); "
-                           f"{did_you_mean(commit, known) or 'no trial there has its commit recorded'}")
+        raise HtsweepError(
+            f"--commit {commit}: {what} ({study.name} in {results}); "
+            f"{did_you_mean(commit, known) or 'no trial there has its commit recorded'}"
+        )
     [head] = heads
 
     def ran_at(end: Mapping[str, Any]) -> bool:
         return str(end["commit"] or "").startswith(head)
 
-    return (f"ran at commit {head}", f"ran at other commits than {head}"), (ran_at, lambda end: not ran_at(end))
+    return (f"ran at commit {head}", f"ran at other commits than {head}"), (
+        ran_at,
+        lambda end: not ran_at(end),
+    )
 
 
 def _state(study: Study, results: str, words: str, ends: Ends, names: Sequence[str]) -> _State:
@@ -221,14 +303,28 @@ def _state(study: Study, results: str, words: str, ends: Ends, names: Sequence[s
     counting = sorted(number for _, number in best.values())
     # In the order of the study's file, whatever ended first.
     order = {sweep.id: number for number, sweep in enumerate(planned.sweeps)}
-    placed = sorted(((order[sweep], index, rows[number]["repetition"], number, values)
-                     for number in counting for sweep, _, index, *values in members.places(rows[number])),
-                    key=lambda place: place[:4])
-    told = [_row(rows[number], dict(zip(members.names, values, strict=True)), names) for *_, number, values in placed]
+    placed = sorted(
+        (
+            (order[sweep], index, rows[number]["repetition"], number, values)
+            for number in counting
+            for sweep, _, index, *values in members.places(rows[number])
+        ),
+        key=lambda place: place[:4],
+    )
+    told = [
+        _row(rows[number], dict(zip(members.names, values, strict=True)), names)
+        for *_, number, values in placed
+    ]
     if not told:
-        raise LedgerError(f"{results} has no trial of study '{study.name}'{f' that {words}' if words else ''}")
+        raise LedgerError(
+            f"{results} has no trial of study '{study.name}'{f' that {words}' if words else ''}"
+        )
     measured = ledger.measurements(trials=table.take(counting)).to_pandas()
-    about = ", ".join(part for part in (f"{study.name} in {results}", words, _code([rows[one] for one in counting])) if part)
+    about = ", ".join(
+        part
+        for part in (f"{study.name} in {results}", words, _code([rows[one] for one in counting]))
+        if part
+    )
     return _State(f"{about}: {len(counting)} trials", pd.DataFrame(told), measured)
 
 
@@ -236,7 +332,10 @@ def _row(end: Mapping[str, Any], place: Mapping[str, Any], names: Sequence[str])
     """A trial with what either study varies: what this one does not vary stands in its config."""
     config = json.loads(end["config"])
     values = {name: place[name] if name in place else config.get(name) for name in names}
-    told = {name: json.dumps(value) if isinstance(value, list | dict) else value for name, value in values.items()}
+    told = {
+        name: json.dumps(value) if isinstance(value, list | dict) else value
+        for name, value in values.items()
+    }
     return {"trial": end["trial"], "repetition": end["repetition"], "status": end["status"], **told}
 
 
@@ -246,7 +345,9 @@ def _code(ends: Sequence[Mapping[str, Any]]) -> str:
     for commit in dict.fromkeys(end["commit"] for end in ends if end["commit"]):
         mine = [end for end in ends if end["commit"] == commit]
         dirty = sum(bool(end["dirty"]) for end in mine)
-        told.append(f"{commit[:7]} ({len(mine)}{f', {dirty} with uncommitted changes' if dirty else ''})")
+        told.append(
+            f"{commit[:7]} ({len(mine)}{f', {dirty} with uncommitted changes' if dirty else ''})"
+        )
     return f"code {', '.join(told)}" if told else ""
 
 
@@ -261,23 +362,35 @@ def _metrics(one: _State, other: _State, columns: Sequence[str]) -> list[str]:
     from htsweep.analysis.matching import shared_numbers
     from htsweep.analysis.summary import metrics_of
 
-    numbers = [name for name in shared_numbers(one.measured, other.measured)
-               if all(pd.api.types.is_numeric_dtype(state.measured[name]) for state in (one, other))]
+    numbers = [
+        name
+        for name in shared_numbers(one.measured, other.measured)
+        if all(pd.api.types.is_numeric_dtype(state.measured[name]) for state in (one, other))
+    ]
     wrong = [name for name in columns if name not in numbers]
     if wrong:
-        raise HtsweepError("; ".join(f"--columns: no number '{name}' on both sides; {did_you_mean(name, numbers)}"
-                                     for name in wrong))
+        raise HtsweepError(
+            "; ".join(
+                f"--columns: no number '{name}' on both sides; {did_you_mean(name, numbers)}"
+                for name in wrong
+            )
+        )
     return list(columns) or metrics_of(numbers)
 
 
 def _differ(differ: Mapping[str, tuple[tuple[Any, ...], tuple[Any, ...]]]) -> list[str]:
-    return [f"A and B differ in {name}: {_listed(in_a)} against {_listed(in_b)}" for name, (in_a, in_b) in differ.items()]
+    return [
+        f"A and B differ in {name}: {_listed(in_a)} against {_listed(in_b)}"
+        for name, (in_a, in_b) in differ.items()
+    ]
 
 
 def _columns_of_one(one: _State, other: _State) -> list[str]:
     found = []
     for name, mine, its in (("A", one, other), ("B", other, one)):
-        alone = [str(column) for column in mine.measured.columns if column not in its.measured.columns]
+        alone = [
+            str(column) for column in mine.measured.columns if column not in its.measured.columns
+        ]
         if alone:
             found.append(f"measured in {name} alone, and not compared: {_listed(alone)}")
     return found
@@ -288,13 +401,21 @@ def _only(name: str, trials: pd.DataFrame) -> str:
     if trials.empty:
         return ""
     keys = [column for column in trials.columns if column not in ("trial", "status", "repetition")]
-    told = [" ".join(f"{key}={row[key]}" for key in (*keys, "repetition") if row[key] is not None and row[key] == row[key])
-            for row in trials.to_dict("records")]
+    told = [
+        " ".join(
+            f"{key}={row[key]}"
+            for key in (*keys, "repetition")
+            if row[key] is not None and row[key] == row[key]
+        )
+        for row in trials.to_dict("records")
+    ]
     return f"only in {name}: {len(trials)} trials ({_listed(told)})"
 
 
 def _listed(values: Sequence[Any]) -> str:
-    return ", ".join(map(str, values[:NAMED])) + (f", and {len(values) - NAMED} more" if len(values) > NAMED else "")
+    return ", ".join(map(str, values[:NAMED])) + (
+        f", and {len(values) - NAMED} more" if len(values) > NAMED else ""
+    )
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:

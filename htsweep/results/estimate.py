@@ -52,7 +52,8 @@ class Estimate:
     comparisons: int
     """Values of the compared factor that a report tests against the baseline, in each group."""
     repetitions_for_all: int | None
-    """With which all of these can be shown, after Holm's correction; None: with no number of them."""
+    """With which all of these can be shown, after Holm's correction; None: with no number of them.
+    """
     budget: Mapping[str, float]
     """The caps that the study sets."""
     trials_blocked: int = 0
@@ -60,39 +61,66 @@ class Estimate:
     stages_failed: int = 0
     """Of those to run, the ones that failed."""
     ablation: Mapping[str, int] = field(default_factory=dict)
-    """Variants by kind (htsweep/planning/ablation.py), the same in each cell; each is counted once."""
+    """Variants by kind (htsweep/planning/ablation.py), the same in each cell; each is counted once.
+    """
     screen: Screened | None = None
     """What the scores of its screen take and spare; the stages and the hours are those of both."""
     notes: Sequence[str] = ()
     """What a person should know of its data and values (htsweep/planning/notes.py)."""
     exact: bool = True
-    """Whether points were listed; else points, trials and those to run are at most so many, and stages at least."""
+    """Whether points were listed; else points, trials and those to run are at most so many, and
+    stages at least.
+    """
 
     def lines(self) -> list[str]:
         """The estimate as a person reads it."""
-        hours = "unknown: " + self.compute_hours_basis if self.compute_hours is None else (
-            f"{self.compute_hours:.3g} h of one slot ({self.compute_hours_basis})")
+        hours = (
+            "unknown: " + self.compute_hours_basis
+            if self.compute_hours is None
+            else (f"{self.compute_hours:.3g} h of one slot ({self.compute_hours_basis})")
+        )
         gpu = f", {self.gpu_hours:.3g} GPU hours" if self.gpu_hours else ""
-        enough = self.repetitions_for_significance is not None and self.repetitions >= self.repetitions_for_significance
-        test = (f"{self.repetitions} repetitions: a paired test can reach p = {self.smallest_p:.3g}"
-                + ("" if enough else f"; p < {ALPHA:g} takes at least {self.repetitions_for_significance}"))
+        enough = (
+            self.repetitions_for_significance is not None
+            and self.repetitions >= self.repetitions_for_significance
+        )
+        test = (
+            f"{self.repetitions} repetitions: a paired test can reach p = {self.smallest_p:.3g}"
+            + (
+                ""
+                if enough
+                else f"; p < {ALPHA:g} takes at least {self.repetitions_for_significance}"
+            )
+        )
         if self.repetitions_for_all is None:
             test += f"; corrected for {self.comparisons} comparisons (Holm), no number of repetitions reaches p < {ALPHA:g}"
         elif self.repetitions < self.repetitions_for_all and self.comparisons > 1:
             test += f"; corrected for {self.comparisons} comparisons (Holm), p < {ALPHA:g} takes {self.repetitions_for_all}"
         caps = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in self.budget.items())
-        variants = ", ".join(kind if count == 1 and kind in ("full", "none") else f"{count} {kind}"
-                             for kind, count in self.ablation.items())
+        variants = ", ".join(
+            kind if count == 1 and kind in ("full", "none") else f"{count} {kind}"
+            for kind, count in self.ablation.items()
+        )
         most = "" if self.exact else "at most "
         return [
-            f"study {self.study}: {self.sweeps} sweeps, {most}{self.points} points, {self.repetitions} repetitions",
+            f"study {self.study}: {self.sweeps} sweeps, {most}{self.points} points, "
+            f"{self.repetitions} repetitions",
             *self.notes,
             *([f"ablate  {variants}"] if variants else []),
             *(self.screen.lines() if self.screen else []),
-            f"trials  {most}{self.trials}: {self.trials_done} done, {self.trials_stopped} stopped early, "
-            f"{self.trials_failed} failed (run again{_blocked(self.trials_blocked)}), {most}{self.trials_to_run} to run",
-            *([] if self.exact else [f"        more than {MOST_LISTED} points are not listed, but counted from the values of "
-                                     "each parameter: of those that turn out to mean the same, one is run"]),
+            f"trials  {most}{self.trials}: {self.trials_done} done, {self.trials_stopped} stopped "
+            "early, "
+            f"{self.trials_failed} failed (run again{_blocked(self.trials_blocked)}), "
+            f"{most}{self.trials_to_run} to run",
+            *(
+                []
+                if self.exact
+                else [
+                    f"        more than {MOST_LISTED} points are not listed, but counted from the "
+                    "values of "
+                    "each parameter: of those that turn out to mean the same, one is run"
+                ]
+            ),
             f"stages  {self.stages}, each once: {self.stages_done} done, "
             f"{f'{self.stages_failed} failed (run again), ' if self.stages_failed else ''}{self.stages_to_run} to run"
             + ("" if self.exact else "; points that are not listed may need more"),
@@ -135,19 +163,41 @@ def estimate(study: Study, results: str = "results") -> Estimate:
     trials = planned.trial_count if known is None else sum(known.values()) * study.repetitions
     to_run = trials - ended.over
     stages = _stages(both)
-    hours, basis = _hours(recorded(), [*_trials_to_run(both, known), *((_like(one.stage), one.to_run) for one in stages)])
+    hours, basis = _hours(
+        recorded(),
+        [*_trials_to_run(both, known), *((_like(one.stage), one.to_run) for one in stages)],
+    )
     compared = _comparisons(planned)
     all_stages, missing = sum(one.count for one in stages), sum(one.to_run for one in stages)
     return Estimate(
-        study.name, len(planned.sweeps), sum((known or planned.sizes).values()), study.repetitions, trials,
-        ended.counts["done"], ended.counts["stopped"], ended.failed, to_run, all_stages, all_stages - missing,
-        missing, hours, basis, None if hours is None else hours * study.resources.gpu,
-        repetitions_needed(ALPHA), least_p(study.repetitions), compared, repetitions_needed(ALPHA, max(compared, 1)),
-        {key: value for key, value in study.budget.model_dump().items() if value is not None}, ended.blocked,
+        study.name,
+        len(planned.sweeps),
+        sum((known or planned.sizes).values()),
+        study.repetitions,
+        trials,
+        ended.counts["done"],
+        ended.counts["stopped"],
+        ended.failed,
+        to_run,
+        all_stages,
+        all_stages - missing,
+        missing,
+        hours,
+        basis,
+        None if hours is None else hours * study.resources.gpu,
+        repetitions_needed(ALPHA),
+        least_p(study.repetitions),
+        compared,
+        repetitions_needed(ALPHA, max(compared, 1)),
+        {key: value for key, value in study.budget.model_dump().items() if value is not None},
+        ended.blocked,
         sum(one.failed for one in stages),
         Counter(variant.kind for variant in variants_of(study.ablate)) if study.ablate else {},
-        screened(whole, scored, verdicts, {**scores.counts, "failed": scores.failed}) if scored and scores else None,
-        notes(study), planned.exact or known is not None,
+        screened(whole, scored, verdicts, {**scores.counts, "failed": scores.failed})
+        if scored and scores
+        else None,
+        notes(study),
+        planned.exact or known is not None,
     )
 
 
@@ -166,7 +216,8 @@ class _Staged:
 def _stages(plans: Sequence[tuple[Plan, tally.Ended]]) -> list[_Staged]:
     """The stages of plans, each once, and in how many repetitions a trial that is to run waits for it."""
     known: dict[str, Stage] = {}
-    # Of each plan: in how many repetitions it needs the stage, and in which of them no longer, since all its trials are over.
+    # Of each plan: in how many repetitions it needs the stage, and in which of them no longer,
+    # since all its trials are over.
     needs: dict[str, list[tuple[int, frozenset[int]]]] = {}
     for planned, ended in plans:
         known |= planned.known_stages
@@ -176,16 +227,30 @@ def _stages(plans: Sequence[tuple[Plan, tally.Ended]]) -> list[_Staged]:
             for stage in with_inner(planned.needs(point).values()):
                 idle[stage.point] = idle.get(stage.point, over) & over
         for name in planned.known_stages:
-            needs.setdefault(name, []).append((planned.study.repetitions, idle.get(name, frozenset())))
+            needs.setdefault(name, []).append(
+                (planned.study.repetitions, idle.get(name, frozenset()))
+            )
     found = []
     for name, stage in known.items():
         count = max(repetitions for repetitions, _ in needs[name])
         done = frozenset[int]().union(*(ended.stages.get(name, frozenset()) for _, ended in plans))
         looked_at = done.union(*(idle for _, idle in needs[name]))
-        spared = sum(one in done or all(one >= repetitions or one in idle for repetitions, idle in needs[name])
-                     for one in looked_at if one < count)
-        failed = frozenset[int]().union(*(ended.failed_stages.get(name, frozenset()) for _, ended in plans)) - done
-        waited_for = sum(any(one < repetitions and one not in idle for repetitions, idle in needs[name]) for one in failed)
+        spared = sum(
+            one in done
+            or all(one >= repetitions or one in idle for repetitions, idle in needs[name])
+            for one in looked_at
+            if one < count
+        )
+        failed = (
+            frozenset[int]().union(
+                *(ended.failed_stages.get(name, frozenset()) for _, ended in plans)
+            )
+            - done
+        )
+        waited_for = sum(
+            any(one < repetitions and one not in idle for repetitions, idle in needs[name])
+            for one in failed
+        )
         found.append(_Staged(stage, count, count - spared, waited_for))
     return found
 
@@ -198,7 +263,9 @@ def _like(stage: Stage) -> _Like:
     return ("point", stage.point), ("stage", stage.task)
 
 
-def _trials_to_run(plans: Sequence[tuple[Plan, tally.Ended]], known: Mapping[str, int] | None) -> Iterator[tuple[_Like, int]]:
+def _trials_to_run(
+    plans: Sequence[tuple[Plan, tally.Ended]], known: Mapping[str, int] | None
+) -> Iterator[tuple[_Like, int]]:
     """What the trials that are to run are like, and how many they are; `known`: points per sweep of a plan not listed."""
     for planned, ended in plans:
         task, repetitions = ("trial", planned.study.task), planned.study.repetitions
@@ -225,19 +292,29 @@ def _comparisons(planned: Plan) -> int:
     """The values of the compared factor, less the baseline and what is no competitor, where there are most of them."""
     compared, groups = planned.study.compared, Counter[str]()
     for sweep in planned.sweeps:
-        if compared is not None and compared in sweep.factors and ROLES.get(str(sweep.factors[compared])) != "bound":
+        if (
+            compared is not None
+            and compared in sweep.factors
+            and ROLES.get(str(sweep.factors[compared])) != "bound"
+        ):
             groups[str([value for name, value in sweep.factors.items() if name != compared])] += 1
     return max(groups.values(), default=1) - 1
 
 
-def _hours(recorded: Iterable[Mapping[str, Any]], wanted: Sequence[tuple[_Like, int]]) -> tuple[float | None, str]:
+def _hours(
+    recorded: Iterable[Mapping[str, Any]], wanted: Sequence[tuple[_Like, int]]
+) -> tuple[float | None, str]:
     """Hours of one slot for so many runs of each kind, from the past runs that are most alike; None: there are none."""
     seconds: dict[tuple[str, str], list[float]] = {}
     runs = 0
     for row in recorded:
         if row["status"] == "done":
             runs += 1
-            for key in (("point", row["point"]), ("sweep", row["sweep"]), (row["kind"], row["task"])):
+            for key in (
+                ("point", row["point"]),
+                ("sweep", row["sweep"]),
+                (row["kind"], row["task"]),
+            ):
                 seconds.setdefault(key, []).append(row["seconds"])
     typical = {key: median(values) for key, values in seconds.items()}
     total, guessed, count = 0.0, 0, 0
@@ -247,6 +324,11 @@ def _hours(recorded: Iterable[Mapping[str, Any]], wanted: Sequence[tuple[_Like, 
         guessed += many if near is None else 0
         total += (near or 0.0) * many
     if count and guessed == count:
-        return None, "no trial of this task was ever run on these results; launch one repetition to learn it"
+        return (
+            None,
+            "no trial of this task was ever run on these results; launch one repetition to learn it",
+        )
     basis = f"from {runs} past runs"
-    return total / 3600, basis + (f"; {guessed} of {count} have none like them and are not counted" if guessed else "")
+    return total / 3600, basis + (
+        f"; {guessed} of {count} have none like them and are not counted" if guessed else ""
+    )

@@ -16,21 +16,28 @@ from htsweep.errors import HtsweepError, did_you_mean
 from htsweep.files import put
 
 
-def export(trials: pd.DataFrame, measurements: pd.DataFrame, out: Path, formats: Sequence[str]) -> list[Path]:
+def export(
+    trials: pd.DataFrame, measurements: pd.DataFrame, out: Path, formats: Sequence[str]
+) -> list[Path]:
     """Writes trials.* and measurements.* below `out` in each of `formats`, and returns the paths.
 
-    Numbers come back as they were. Curves are lists in Parquet and JSON, and JSON lists inside a CSV's cells; what is not
-    there is null, and empty in CSV.
+    Numbers come back as they were. Curves are lists in Parquet and JSON, and JSON lists inside a
+    CSV's cells; what is not there is null, and empty in CSV.
 
     Raises:
         HtsweepError: an unknown format.
     """
     wrong = [name for name in formats if name not in FORMATS]
     if wrong:
-        raise HtsweepError("; ".join(f"no format '{name}': {did_you_mean(name, FORMATS)}" for name in wrong))
+        raise HtsweepError(
+            "; ".join(f"no format '{name}': {did_you_mean(name, FORMATS)}" for name in wrong)
+        )
     tables = {"trials": trials, "measurements": measurements}
-    return [put(Path(out) / f"{name}.{ending}", FORMATS[ending](_plain(table)))
-            for ending in formats for name, table in tables.items()]
+    return [
+        put(Path(out) / f"{name}.{ending}", FORMATS[ending](_plain(table)))
+        for ending in formats
+        for name, table in tables.items()
+    ]
 
 
 def _parquet(table: pd.DataFrame) -> bytes:
@@ -40,18 +47,30 @@ def _parquet(table: pd.DataFrame) -> bytes:
 
 
 def _csv(table: pd.DataFrame) -> bytes:
-    lists = {name: table[name].map(lambda value: json.dumps(_value(value)) if isinstance(value, list) else value)
-             for name in table.columns if _has_lists(table[name])}
+    lists = {
+        name: table[name].map(
+            lambda value: json.dumps(_value(value)) if isinstance(value, list) else value
+        )
+        for name in table.columns
+        if _has_lists(table[name])
+    }
     return with_columns(table, lists).to_csv(index=False).encode()
 
 
 def _json(table: pd.DataFrame) -> bytes:
     # pandas' own writer cuts numbers at 15 decimals: a learning rate of 1e-17 would be 0.
-    rows = [json.dumps({name: _value(value) for name, value in row.items()}) for row in table.to_dict("records")]
+    rows = [
+        json.dumps({name: _value(value) for name, value in row.items()})
+        for row in table.to_dict("records")
+    ]
     return ("[\n" + ",\n".join(rows) + "\n]\n").encode()
 
 
-FORMATS: Mapping[str, Callable[[pd.DataFrame], bytes]] = {"parquet": _parquet, "csv": _csv, "json": _json}
+FORMATS: Mapping[str, Callable[[pd.DataFrame], bytes]] = {
+    "parquet": _parquet,
+    "csv": _csv,
+    "json": _json,
+}
 
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:
@@ -60,11 +79,17 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
     for name in table.columns:
         if table[name].dtype != object:
             continue
-        values = [value.tolist() if isinstance(value, np.ndarray) else value for value in table[name]]
+        values = [
+            value.tolist() if isinstance(value, np.ndarray) else value for value in table[name]
+        ]
         kinds = {type(value) for value in values if value is not None and not _is_nan(value)}
         if len(kinds) > 1 and not kinds <= {int, float}:
-            values = [value if value is None or _is_nan(value) or isinstance(value, str) else json.dumps(value)
-                      for value in values]
+            values = [
+                value
+                if value is None or _is_nan(value) or isinstance(value, str)
+                else json.dumps(value)
+                for value in values
+            ]
         made[name] = pd.Series(values, index=table.index, dtype=object)
     return with_columns(table, made)
 

@@ -51,8 +51,8 @@ class _Asked:
 def query(study: Study, sql: str, results: str = "results") -> pd.DataFrame:
     """What one SELECT (or EXPLAIN, DESCRIBE, SUMMARIZE) over the tables of `TABLES` gives; the ledger is only read.
 
-    The SQL is DuckDB's. A name with a slash needs double quotes: `SELECT avg("test/seen_accuracy") FROM chosen`. Of the
-    measurements only the columns that the SQL names are read.
+    The SQL is DuckDB's. A name with a slash needs double quotes: `SELECT avg("test/seen_accuracy")
+    FROM chosen`. Of the measurements only the columns that the SQL names are read.
 
     Args:
         study: whose trials the tables hold.
@@ -60,7 +60,8 @@ def query(study: Study, sql: str, results: str = "results") -> pd.DataFrame:
         results: folder or URI of the results.
 
     Raises:
-        HtsweepError: it is no such statement, or DuckDB refuses it: with DuckDB's words and the names that there are.
+        HtsweepError: it is no such statement, or DuckDB refuses it: with DuckDB's words and the
+            names that there are.
     """
     import duckdb
 
@@ -72,7 +73,8 @@ def query(study: Study, sql: str, results: str = "results") -> pd.DataFrame:
             raise HtsweepError(_told(error, _columns(study, results))) from None
     except duckdb.Error as error:
         raise HtsweepError(_told(error, TABLES)) from None
-    # A name may be spelt in capitals, or come from USING: with all columns at hand DuckDB judges for itself.
+    # A name may be spelt in capitals, or come from USING: with all columns at hand DuckDB judges
+    # for itself.
     try:
         return _answer(_tables(study, results, _Asked(asked.tables, None)), sql)
     except duckdb.Error as error:
@@ -87,7 +89,11 @@ def columns(study: Study, results: str = "results") -> pd.DataFrame:
     parts = []
     for name in tables:
         told = _answer(tables, f"DESCRIBE {name}")
-        parts.append(pd.DataFrame({"table": name, "column": told["column_name"], "type": told["column_type"]}))
+        parts.append(
+            pd.DataFrame(
+                {"table": name, "column": told["column_name"], "type": told["column_type"]}
+            )
+        )
     return pd.concat(parts, ignore_index=True)
 
 
@@ -107,7 +113,10 @@ def tell(study: Study, sql: str, results: str, format: str = "table") -> str:
     lines = []
     for name, inside in there.groupby("table", sort=False):
         lines.append(f"{name}: {TABLES[str(name)]}")
-        lines += [f"  {_quoted(column)} {kind}" for column, kind in zip(inside["column"], inside["type"], strict=True)]
+        lines += [
+            f"  {_quoted(column)} {kind}"
+            for column, kind in zip(inside["column"], inside["type"], strict=True)
+        ]
     return "\n".join(lines)
 
 
@@ -124,13 +133,20 @@ def _asked(sql: str) -> _Asked:
     except duckdb.Error as error:
         raise HtsweepError(_told(error, ())) from None
     if len(statements) != 1:
-        raise HtsweepError(f"`{_short(sql)}` holds {len(statements)} statements; a query is one, and what comes from one can "
-                           "be named in it: WITH a AS (SELECT ...) SELECT ... FROM a")
+        raise HtsweepError(
+            f"`{_short(sql)}` holds {len(statements)} statements; a query is one, and what comes "
+            "from one can "
+            "be named in it: WITH a AS (SELECT ...) SELECT ... FROM a"
+        )
     kind = statements[0].type
     if kind not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
-        raise HtsweepError(f"`{_short(sql)}` is a statement of the kind {kind.name}, but a query only reads: SELECT, WITH ... "
-                           "SELECT, EXPLAIN, DESCRIBE, SUMMARIZE. The ledger is never changed by hand; `htsweep export` writes "
-                           "its tables to files that may be")
+        raise HtsweepError(
+            f"`{_short(sql)}` is a statement of the kind {kind.name}, but a query only reads: "
+            "SELECT, WITH ... "
+            "SELECT, EXPLAIN, DESCRIBE, SUMMARIZE. The ledger is never changed by hand; `htsweep "
+            "export` writes "
+            "its tables to files that may be"
+        )
     with duckdb.connect(":memory:") as connection:
         row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
     tree = json.loads(row[0]) if row else {"error": True}
@@ -138,8 +154,14 @@ def _asked(sql: str) -> _Asked:
         return _Asked(None, None)
     nodes = list(_nodes(tree))
     # In FROM t NATURAL JOIN u every column that both have takes part.
-    all_columns = any(node.get("class") == "STAR" or node.get("ref_type") == "NATURAL" for node in nodes)
-    named = {name for node in nodes for name in (*node.get("column_names", ()), *node.get("using_columns", ()))}
+    all_columns = any(
+        node.get("class") == "STAR" or node.get("ref_type") == "NATURAL" for node in nodes
+    )
+    named = {
+        name
+        for node in nodes
+        for name in (*node.get("column_names", ()), *node.get("using_columns", ()))
+    }
     tables = {str(node["table_name"]).lower() for node in nodes if node.get("table_name")}
     return _Asked(frozenset(tables), None if all_columns else frozenset(named))
 
@@ -148,7 +170,9 @@ def _nodes(tree: Any) -> Iterator[Mapping[str, Any]]:
     """Every mapping of a statement as DuckDB serialises it."""
     if isinstance(tree, Mapping):
         yield tree
-    for part in tree.values() if isinstance(tree, Mapping) else tree if isinstance(tree, list) else ():
+    for part in (
+        tree.values() if isinstance(tree, Mapping) else tree if isinstance(tree, list) else ()
+    ):
         yield from _nodes(part)
 
 
@@ -184,9 +208,13 @@ def _points(measured: pd.DataFrame, choice: pd.DataFrame, repetitions: int) -> p
     whole = selection.whole(measured, repetitions)
     last = selection.at(whole, last_steps(whole))
     names = [str(name) for name in last.columns]
-    keys, rest = names[:names.index("step") + 1], names[names.index("step") + 1:]
+    keys, rest = names[: names.index("step") + 1], names[names.index("step") + 1 :]
     about = [name for name in keys if name not in ("trial", "repetition", "status")]
-    numbers = [name for name in rest if pd.api.types.is_numeric_dtype(last[name]) and name not in _OF_POINTS]
+    numbers = [
+        name
+        for name in rest
+        if pd.api.types.is_numeric_dtype(last[name]) and name not in _OF_POINTS
+    ]
     grouped = last.groupby(["sweep", "point"], sort=False)
     found = grouped[about].first().reset_index(drop=True)
     found["n"] = grouped.size().to_numpy()
@@ -200,7 +228,10 @@ def _answer(tables: Mapping[str, pd.DataFrame], sql: str) -> pd.DataFrame:
     """What `sql` gives over `tables` in a DuckDB that can reach nothing else: no file, no network, no Python variable."""
     import duckdb
 
-    with duckdb.connect(":memory:", config={"enable_external_access": "false", "python_enable_replacements": "false"}) as one:
+    with duckdb.connect(
+        ":memory:",
+        config={"enable_external_access": "false", "python_enable_replacements": "false"},
+    ) as one:
         for name, table in tables.items():
             one.register(name, _typed(_told_apart(table)))
         one.execute("SET lock_configuration = true")
@@ -214,8 +245,13 @@ def _told_apart(table: pd.DataFrame) -> pd.DataFrame:
     DuckDB would call the second `loss_1`, and answer a question for "loss" with the first.
     """
     columns = [str(name) for name in table.columns]
-    keys = columns[:columns.index("step") + 1] if "step" in columns else []
-    renamed = {name: f"{name}~{number}" for group in alike(columns) for number, name in enumerate(group, 1) if name not in keys}
+    keys = columns[: columns.index("step") + 1] if "step" in columns else []
+    renamed = {
+        name: f"{name}~{number}"
+        for group in alike(columns)
+        for number, name in enumerate(group, 1)
+        if name not in keys
+    }
     return table.rename(columns=renamed) if renamed else table
 
 
@@ -234,8 +270,14 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
         if not kinds:
             made[name] = pd.Series(None, index=table.index, dtype="string")
         elif len(kinds) > 1 and not kinds <= {int, float}:
-            texts = [None if value is None or value != value else value if isinstance(value, str) else json.dumps(value)
-                     for value in values]
+            texts = [
+                None
+                if value is None or value != value
+                else value
+                if isinstance(value, str)
+                else json.dumps(value)
+                for value in values
+            ]
             made[name] = pd.Series(texts, index=table.index, dtype="string")
     return with_columns(table, made)
 
@@ -247,12 +289,14 @@ def _columns(study: Study, results: str) -> list[str]:
 def _told(error: duckdb.Error, known: Sequence[str] | Mapping[str, str]) -> str:
     """DuckDB's words, and the name that was meant."""
     words = str(error).strip()
-    missing = re.search(r'(?:Referenced column|Table with name) "?([^"\n]+?)"? (?:not found|does not exist)', words)
+    missing = re.search(
+        r'(?:Referenced column|Table with name) "?([^"\n]+?)"? (?:not found|does not exist)', words
+    )
     if missing and known:
         words = re.sub(r"\n(Candidate bindings|Did you mean)[^\n]*", "", words)
         words += f"\n'{missing[1]}': {did_you_mean(missing[1], known)}"
         if any("/" in name for name in known):
-            words += "\nA name with a slash needs double quotes: \"test/seen_accuracy\""
+            words += '\nA name with a slash needs double quotes: "test/seen_accuracy"'
     return words
 
 
@@ -264,8 +308,13 @@ def _written(frame: pd.DataFrame, format: str) -> str:
     from htsweep.results.export import with_columns
 
     texts = [name for name in frame.columns if frame[name].dtype == object]
-    values = {name: [value.tolist() if hasattr(value, "tolist") else value for value in frame[name]] for name in texts}
-    plain = with_columns(frame, {name: pd.Series(values[name], index=frame.index, dtype=object) for name in texts})
+    values = {
+        name: [value.tolist() if hasattr(value, "tolist") else value for value in frame[name]]
+        for name in texts
+    }
+    plain = with_columns(
+        frame, {name: pd.Series(values[name], index=frame.index, dtype=object) for name in texts}
+    )
     if format != "table":
         return WRITERS[format](plain).decode().rstrip("\n")
     if frame.empty:
@@ -287,7 +336,9 @@ def _keywords() -> frozenset[str]:
     import duckdb
 
     with duckdb.connect(":memory:") as connection:
-        rows = connection.execute("SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category = 'reserved'").fetchall()
+        rows = connection.execute(
+            "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category = 'reserved'"
+        ).fetchall()
     return frozenset(word for (word,) in rows)
 
 

@@ -31,14 +31,16 @@ def foretold(study: Study, results: str, columns: Sequence[str] | None = None) -
     pairs = pairs_of(study, plan(study).sweeps)
     place = {sweep: pair.id for pair in pairs for sweep in pair.sweeps}
     measured = tables.load(study, results, columns, everything=True, kind="numbers")[1]
-    return Foretold(screen.scores(study, results), measured.assign(pair=measured["sweep"].map(place)))
+    return Foretold(
+        screen.scores(study, results), measured.assign(pair=measured["sweep"].map(place))
+    )
 
 
 def scores_of(study: Study, ended: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
     """The scores of a study whose task `predicts`, as `screening.scores` gives those of a screen.
 
-    A pair has the same name for all scores. Where parameters of a score differ (`tta.steps`), they are part of its name:
-    `tta, tta.steps 400`.
+    A pair has the same name for all scores. Where parameters of a score differ (`tta.steps`), they
+    are part of its name: `tta, tta.steps 400`.
 
     Args:
         study: a study of scores.
@@ -50,9 +52,15 @@ def scores_of(study: Study, ended: pd.DataFrame, measured: pd.DataFrame) -> pd.D
     last = measured[measured["status"] == "done"].groupby("trial", sort=False).tail(1)
     places = _places(study)
     found = last.assign(
-        pair=[places[sweep][0] for sweep in last["sweep"]], target=[places[sweep][1] for sweep in last["sweep"]],
-        score=[_named(places[row["sweep"]][2], {name: row[name] for name in varied}) for row in last.to_dict("records")],
-        value=last[column] if column in last else float("nan"), kept=True)
+        pair=[places[sweep][0] for sweep in last["sweep"]],
+        target=[places[sweep][1] for sweep in last["sweep"]],
+        score=[
+            _named(places[row["sweep"]][2], {name: row[name] for name in varied})
+            for row in last.to_dict("records")
+        ],
+        value=last[column] if column in last else float("nan"),
+        kept=True,
+    )
     took = ended.drop_duplicates("trial").set_index("trial")["seconds"]
     return found if "seconds" in found else found.assign(seconds=found["trial"].map(took))
 
@@ -62,10 +70,18 @@ def _places(study: Study) -> dict[str, tuple[str, str, str]]:
     sweeps = plan(study).sweeps
     places: dict[str, tuple[str, str, str]] = {}
     for score in dict.fromkeys(str(sweep.base[SCORE]) for sweep in sweeps):
-        # The same study without what tells scores apart, as if it had a screen: who is compared with whom is decided there.
-        grid = {name: values for name, values in study.grid.items() if name != SCORE and "." not in name}
-        alike = study.model_copy(update={"grid": grid, "ablate": None, "screen": Screen(
-            scores=[score], keep="all", task=study.task)})
+        # The same study without what tells scores apart, as if it had a screen: who is compared
+        # with whom is decided there.
+        grid = {
+            name: values for name, values in study.grid.items() if name != SCORE and "." not in name
+        }
+        alike = study.model_copy(
+            update={
+                "grid": grid,
+                "ablate": None,
+                "screen": Screen(scores=[score], keep="all", task=study.task),
+            }
+        )
         mine = [sweep for sweep in sweeps if sweep.base[SCORE] == score]
         for pair in pairs_of(alike, mine):
             places |= dict.fromkeys(pair.sweeps, (pair.label, pair.target, score))
@@ -74,8 +90,11 @@ def _places(study: Study) -> dict[str, tuple[str, str, str]]:
 
 def _named(score: str, parameters: dict[str, object]) -> str:
     """A score with the parameters of its own that the study varies."""
-    own = [f"{name} {value if not isinstance(value, float) else format(value, 'g')}" for name, value in parameters.items()
-           if value is not None and value == value]
+    own = [
+        f"{name} {value if not isinstance(value, float) else format(value, 'g')}"
+        for name, value in parameters.items()
+        if value is not None and value == value
+    ]
     return ", ".join([score, *own])
 
 

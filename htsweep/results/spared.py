@@ -46,8 +46,12 @@ class Screened:
     def lines(self) -> list[str]:
         """The screen as a person reads it."""
         failed = f", {self.trials_failed} failed (run again)" if self.trials_failed else ""
-        return [f"screen  {', '.join(self.scores)} over {self.pairs} pairs: {self.trials} trials ({self.trials_done} done"
-                f"{failed}, {self.trials_to_run} to run); {self.sentence()}", *(f"        {line}" for line in self.about)]
+        return [
+            f"screen  {', '.join(self.scores)} over {self.pairs} pairs: {self.trials} trials "
+            f"({self.trials_done} done"
+            f"{failed}, {self.trials_to_run} to run); {self.sentence()}",
+            *(f"        {line}" for line in self.about),
+        ]
 
     def sentence(self) -> str:
         """`keeps 2 of 3 for each of 2 targets by logme: spares 40 of 120 trials`."""
@@ -55,22 +59,36 @@ class Screened:
             return "keeps all pairs: spares nothing"
         sizes = sorted(set(self.targets.values()))
         many = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-        each = f"for each of {len(self.targets)} targets" if len(self.targets) > 1 else "for the one target"
-        rule = f"{self.keep} of {many}" if self.margin is None else f"those of {many} within {self.margin:g} of the best"
+        each = (
+            f"for each of {len(self.targets)} targets"
+            if len(self.targets) > 1
+            else "for the one target"
+        )
+        rule = (
+            f"{self.keep} of {many}"
+            if self.margin is None
+            else f"those of {many} within {self.margin:g} of the best"
+        )
         return f"keeps {rule} {each} by {self.by}: {self._spares()}"
 
     def _spares(self) -> str:
         of = f"of {self.all_trials} trials"
         if not self.unknown:
             return f"spares {self.spared} {of}"
-        so_far = f", {self.spared} by the scores so far" if self.spared else ", counted below until the scores are known"
+        so_far = (
+            f", {self.spared} by the scores so far"
+            if self.spared
+            else ", counted below until the scores are known"
+        )
         if self.spared_at_least is None:
             return f"may spare up to {self.spared_at_most} {of}{so_far}"
         most = f"{self.spared_at_least} to " if self.spared_at_least != self.spared_at_most else ""
         return f"will spare {most}{self.spared_at_most} {of}{so_far}"
 
 
-def screened(whole: Plan, scored: Plan, verdicts: Sequence[Verdict], ended: Mapping[str, int]) -> Screened:
+def screened(
+    whole: Plan, scored: Plan, verdicts: Sequence[Verdict], ended: Mapping[str, int]
+) -> Screened:
     """The numbers of the screen of the plan `whole`.
 
     Args:
@@ -84,11 +102,24 @@ def screened(whole: Plan, scored: Plan, verdicts: Sequence[Verdict], ended: Mapp
     targets = Counter(one.pair.target for one in verdicts)
     least, most = _range(whole, verdicts, screen.keep)
     return Screened(
-        tuple(screen.scores), screen.decisive, screen.keep, screen.margin, len(verdicts), dict(targets), scored.trial_count,
-        ended["done"], ended["failed"], scored.trial_count - ended["done"] - ended["stopped"], whole.trial_count,
-        whole.trial_count - less(whole, verdicts).trial_count, None if screen.margin is not None else least, most,
-        tuple(_about(one) for one in verdicts if not one.kept), tuple(_about(one) for one in verdicts if one.value is None),
-        tuple(told(verdicts, screen.decisive)))
+        tuple(screen.scores),
+        screen.decisive,
+        screen.keep,
+        screen.margin,
+        len(verdicts),
+        dict(targets),
+        scored.trial_count,
+        ended["done"],
+        ended["failed"],
+        scored.trial_count - ended["done"] - ended["stopped"],
+        whole.trial_count,
+        whole.trial_count - less(whole, verdicts).trial_count,
+        None if screen.margin is not None else least,
+        most,
+        tuple(_about(one) for one in verdicts if not one.kept),
+        tuple(_about(one) for one in verdicts if one.value is None),
+        tuple(told(verdicts, screen.decisive)),
+    )
 
 
 def _range(whole: Plan, verdicts: Sequence[Verdict], keep: int | str | None) -> tuple[int, int]:
@@ -96,11 +127,14 @@ def _range(whole: Plan, verdicts: Sequence[Verdict], keep: int | str | None) -> 
     least = most = 0
     kept = 1 if keep is None else len(verdicts) if isinstance(keep, str) else keep
     for target in {one.pair.target for one in verdicts}:
-        sizes = sorted(sum(whole.sizes[sweep] for sweep in one.pair.sweeps) * whole.study.repetitions
-                       for one in verdicts if one.pair.target == target)
+        sizes = sorted(
+            sum(whole.sizes[sweep] for sweep in one.pair.sweeps) * whole.study.repetitions
+            for one in verdicts
+            if one.pair.target == target
+        )
         dropped = max(0, len(sizes) - kept)
         least += sum(sizes[:dropped])
-        most += sum(sizes[len(sizes) - dropped:])
+        most += sum(sizes[len(sizes) - dropped :])
     return least, most
 
 

@@ -26,13 +26,20 @@ def trials(study: Study, results: str = "results") -> pd.DataFrame:
     return _trials(screen.kept(planned, ledger), ledger.trials(), varied(planned))
 
 
-def measurements(study: Study, results: str = "results", columns: Sequence[str] | None = None) -> pd.DataFrame:
+def measurements(
+    study: Study, results: str = "results", columns: Sequence[str] | None = None
+) -> pd.DataFrame:
     """One row per measurement of the study's trials: `step`, the numbers (or the `columns` of them), and what was varied."""
     return load(study, results, columns)[1]
 
 
 def load(
-    study: Study, results: str = "results", columns: Sequence[str] | None = None, *, everything: bool = False, kind: Kind = "any",
+    study: Study,
+    results: str = "results",
+    columns: Sequence[str] | None = None,
+    *,
+    everything: bool = False,
+    kind: Kind = "any",
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The tables of `trials` and `measurements` from one reading of the ledger.
 
@@ -41,8 +48,8 @@ def load(
         results: a folder or a URI.
         columns: of the measurements; None: all.
         everything: also the trials of dropped pairs, as far as the ledger has them.
-        kind: `numbers` or `lists` alone; `any`: both, and where trials measured numbers and lists under one name, the lists
-            under the name followed by `[]`.
+        kind: `numbers` or `lists` alone; `any`: both, and where trials measured numbers and lists
+            under one name, the lists under the name followed by `[]`.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -51,13 +58,19 @@ def load(
     ledger = Ledger(Store(results))
     table = ledger.trials()
     ended = _trials(planned if everything else screen.kept(planned, ledger), table, varied(planned))
-    wanted = table.filter(pc.is_in(table.column("trial"), pa.array(ended["trial"].unique(), pa.string())))
+    wanted = table.filter(
+        pc.is_in(table.column("trial"), pa.array(ended["trial"].unique(), pa.string()))
+    )
     measured = ledger.measurements(columns, wanted, kind).to_pandas()
     keys = ["trial", "sweep", "point", "point_index", "repetition", "status", *varied(planned)]
-    # Tasks of an earlier version could measure something called like a column that says which trial it is of.
+    # Tasks of an earlier version could measure something called like a column that says which trial
+    # it is of.
     clash = [name for name in measured.columns if name in keys[1:]]
     for name in clash:
-        set_aside(f"the measurement '{name}' of study '{study.name}'", "the study's tables have a column of that name")
+        set_aside(
+            f"the measurement '{name}' of study '{study.name}'",
+            "the study's tables have a column of that name",
+        )
     return ended, ended[keys].merge(measured.drop(columns=clash), on="trial", how="inner")
 
 
@@ -88,7 +101,11 @@ def baseline(study: Study) -> Any:
     """The study's `baseline` as the tables have it (a chain by its one name); None where the study names none."""
     if study.baseline is None or study.compared is None:
         return None
-    found = task.find(study.task).resolve({**study.fixed, study.compared: study.baseline}).get(study.compared, study.baseline)
+    found = (
+        task.find(study.task)
+        .resolve({**study.fixed, study.compared: study.baseline})
+        .get(study.compared, study.baseline)
+    )
     return json.dumps(found) if isinstance(found, list | dict) else found
 
 
@@ -109,7 +126,8 @@ class Members:
     def places(self, row: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """(sweep, point, index, what was varied...) of a row of the ledger's trials; empty where it is not the study's.
 
-        A row needs the columns `trial`, `kind`, `task`, `sweep`, `point`, `point_index`, `repetition` and `config`.
+        A row needs the columns `trial`, `kind`, `task`, `sweep`, `point`, `point_index`,
+        `repetition` and `config`.
         """
         points = self._roster.points(row)
         if not points or self._planned.adaptive:
@@ -120,25 +138,42 @@ class Members:
         return self._places[name]
 
     def _place(self, point: Point) -> tuple[Any, ...]:
-        return (point.sweep, point.id, point.index,
-                *_values(point.config, self._planned.by_id[point.sweep].factors, self.names))
+        return (
+            point.sweep,
+            point.id,
+            point.index,
+            *_values(point.config, self._planned.by_id[point.sweep].factors, self.names),
+        )
 
 
 def _trials(planned: Plan, table: pa.Table, names: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
     members = Members(planned, names)
-    listed = [(row["trial"], *place) for row in rows(table, COLUMNS) for place in members.places(row)]
-    # A factor that is called like a column of the ledger (`steps`) is what tells the rows apart: it takes the name.
-    ended = table.to_pandas().drop(columns=["sweep", "point", "point_index", "kind", *members.names], errors="ignore")
+    listed = [
+        (row["trial"], *place) for row in rows(table, COLUMNS) for place in members.places(row)
+    ]
+    # A factor that is called like a column of the ledger (`steps`) is what tells the rows apart: it
+    # takes the name.
+    ended = table.to_pandas().drop(
+        columns=["sweep", "point", "point_index", "kind", *members.names], errors="ignore"
+    )
     frame = pd.DataFrame(listed, columns=["trial", "sweep", "point", "point_index", *members.names])
     # In the order of the study's file, whatever ended first.
     order = {sweep.id: number for number, sweep in enumerate(planned.sweeps)}
     found = frame.merge(ended, on="trial", how="inner")
-    places = pd.DataFrame({"sweep": found["sweep"].map(order), "point": found["point_index"], "repetition": found["repetition"]})
+    places = pd.DataFrame(
+        {
+            "sweep": found["sweep"].map(order),
+            "point": found["point_index"],
+            "repetition": found["repetition"],
+        }
+    )
     return found.loc[places.sort_values([*places], kind="stable").index].reset_index(drop=True)
 
 
-def _values(config: Mapping[str, Any], factors: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
+def _values(
+    config: Mapping[str, Any], factors: Mapping[str, Any], names: Sequence[str]
+) -> list[Any]:
     found = [config.get(name, factors.get(name)) for name in names]
     return [json.dumps(value) if isinstance(value, list | dict) else value for value in found]

@@ -1,8 +1,9 @@
 """What the ledger has of a plan, and which of its trials have failed: one definition for `plan`, `status` and `launch`; pure.
 
-A trial has failed if the end of it that counts in the ledger is a failure, or if it has no end and a stage that it needs
-has failed: then it could not run, and is *blocked*. Whether that was in this launch or in an earlier one makes no
-difference, nor does how often it was tried. What has failed is run again by the next launch.
+A trial has failed if the end of it that counts in the ledger is a failure, or if it has no end and
+a stage that it needs has failed: then it could not run, and is *blocked*. Whether that was in this
+launch or in an earlier one makes no difference, nor does how often it was tried. What has failed is
+run again by the next launch.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ class Ended:
     counts: Mapping[str, int]
     """Ended trials by status: `done`, `stopped`, `failed`."""
     blocked: int
-    """Trials without an end, since a stage has failed that they need; 0 for a plan that is too large to be listed."""
+    """Trials without an end, since a stage has failed that they need; 0 for a plan that is too
+    large to be listed.
+    """
     repetitions: Repetitions
     """Point -> the repetitions in which its trial needs no further run."""
     sweeps: Mapping[str, str]
@@ -61,7 +64,9 @@ class Ended:
         for row, points in Roster(planned).own(recorded):
             repetition = row["repetition"]
             if not points:
-                (failed if row["status"] == "failed" else stages).setdefault(row["point"], set()).add(repetition)
+                (failed if row["status"] == "failed" else stages).setdefault(
+                    row["point"], set()
+                ).add(repetition)
                 continue
             point = points[0]
             counts[row["status"]] += 1
@@ -75,7 +80,10 @@ class Ended:
 
 
 def _blocked(
-    planned: Plan, failed: Mapping[str, set[int]], ended: Mapping[str, set[int]], begun: Mapping[tuple[str, int], int]
+    planned: Plan,
+    failed: Mapping[str, set[int]],
+    ended: Mapping[str, set[int]],
+    begun: Mapping[tuple[str, int], int],
 ) -> int:
     """The number of trials that have no end, and need a stage that has failed.
 
@@ -85,12 +93,24 @@ def _blocked(
     def broken(point: Point) -> set[int]:
         """The repetitions in which a stage has failed that the point needs."""
         stages = {stage.point for stage in with_inner(planned.needs(point).values())}
-        return {one for stage in stages for one in failed.get(stage, ()) if one < planned.study.repetitions}
+        return {
+            one
+            for stage in stages
+            for one in failed.get(stage, ())
+            if one < planned.study.repetitions
+        }
 
     if planned.adaptive:
-        return sum(planned.sizes[sweep.id] - begun[sweep.id, repetition]
-                   for sweep in planned.sweeps for repetition in broken(planned.point(sweep, 0, {})))
-    return sum(len(broken(point) - ended.get(point.id, set())) for point in planned.distinct()) if planned.exact else 0
+        return sum(
+            planned.sizes[sweep.id] - begun[sweep.id, repetition]
+            for sweep in planned.sweeps
+            for repetition in broken(planned.point(sweep, 0, {}))
+        )
+    return (
+        sum(len(broken(point) - ended.get(point.id, set())) for point in planned.distinct())
+        if planned.exact
+        else 0
+    )
 
 
 def _frozen(sets: Mapping[str, set[int]]) -> Repetitions:

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 def variants(study: Study) -> pd.DataFrame:
     """What the analysis of an ablation must know: one row per variant of each cell; none without `ablate:`.
 
-    A column per factor of the study, with the values of the cell's full config; `sweep`, the id of the variant's; and
-    `components` (a frozenset of what it has), `control` (`a over b` where b stands in for a), `kind`. The variant that has
-    no component is there wherever the study plans it, be it as `plain` in the grid.
+    A column per factor of the study, with the values of the cell's full config; `sweep`, the id of
+    the variant's; and `components` (a frozenset of what it has), `control` (`a over b` where b
+    stands in for a), `kind`. The variant that has no component is there wherever the study plans
+    it, be it as `plain` in the grid.
     """
     import pandas as pd
 
@@ -37,8 +38,17 @@ def variants(study: Study) -> pd.DataFrame:
         sweeps = [sweep_of(study, found, {**rest, **variant.changes}, spaces) for variant in listed]
         full = {**rest, **listed[0].changes, **sweeps[0].base}
         about = {name: _cell(full.get(name)) for name in planned.factors}
-        rows += [{**about, "sweep": sweep.id, "kind": variant.kind, "components": variant.components,
-                  "control": variant.control} for variant, sweep in zip(listed, sweeps, strict=True) if sweep.id in ids]
+        rows += [
+            {
+                **about,
+                "sweep": sweep.id,
+                "kind": variant.kind,
+                "components": variant.components,
+                "control": variant.control,
+            }
+            for variant, sweep in zip(listed, sweeps, strict=True)
+            if sweep.id in ids
+        ]
     return pd.DataFrame(rows, columns=[*planned.factors, *columns])
 
 

@@ -17,5 +17,19 @@ from htsweep.selection.choose import (
     whole,
 )
 
-__all__ = ["CHOICE", "NAMES", "TEST", "at", "choice", "choose", "columns", "find", "last_steps", "left_out", "needs", "possible",
-           "submitted", "whole"]
+__all__ = [
+    "CHOICE",
+    "NAMES",
+    "TEST",
+    "at",
+    "choice",
+    "choose",
+    "columns",
+    "find",
+    "last_steps",
+    "left_out",
+    "needs",
+    "possible",
+    "submitted",
+    "whole",
+]

@@ -1,9 +1,10 @@
 """Selection protocols: which point of a sweep, at which step, speaks for it.
 
-A protocol is a pure function: measurements in, one (sweep, point, step) per sweep out. All but `oracle` are handed tables
-that have no `test/` column, so that none of them can look at one, whatever it is written like. Choices are over points, as
-means over their repetitions; a point of which any repetition stopped early, failed or is still to come takes no part
-(`left_out` says which these are, and why).
+A protocol is a pure function: measurements in, one (sweep, point, step) per sweep out. All but
+`oracle` are handed tables that have no `test/` column, so that none of them can look at one,
+whatever it is written like. Choices are over points, as means over their repetitions; a point of
+which any repetition stopped early, failed or is still to come takes no part (`left_out` says which
+these are, and why).
 """
 
 from __future__ import annotations
@@ -21,13 +22,29 @@ if TYPE_CHECKING:
 
     from htsweep.selection.protocols import Protocol
 
-__all__ = ["CHOICE", "NAMES", "TEST", "at", "choice", "choose", "columns", "find", "last_steps", "left_out", "needs", "possible",
-           "submitted", "whole"]
+__all__ = [
+    "CHOICE",
+    "NAMES",
+    "TEST",
+    "at",
+    "choice",
+    "choose",
+    "columns",
+    "find",
+    "last_steps",
+    "left_out",
+    "needs",
+    "possible",
+    "submitted",
+    "whole",
+]
 TEST = "test/"
 """What the names of columns that only `oracle` may read begin with."""
 
 
-def choose(measurements: pd.DataFrame, protocol: str = "last", repetitions: int | None = None) -> pd.DataFrame:
+def choose(
+    measurements: pd.DataFrame, protocol: str = "last", repetitions: int | None = None
+) -> pd.DataFrame:
     """The measurements, of all repetitions, of the point and step that `protocol` picks in each sweep.
 
     Args:
@@ -36,13 +53,16 @@ def choose(measurements: pd.DataFrame, protocol: str = "last", repetitions: int 
         repetitions: how many a point has when it is whole; None: as many as the fullest point has.
 
     Raises:
-        HtsweepError: nothing answers to the name, or the protocol lacks a column or breaks its contract.
+        HtsweepError: nothing answers to the name, or the protocol lacks a column or breaks its
+            contract.
     """
     return at(measurements, choice(measurements, protocol, repetitions))
 
 
 @with_infinities
-def choice(measurements: pd.DataFrame, protocol: str = "last", repetitions: int | None = None) -> pd.DataFrame:
+def choice(
+    measurements: pd.DataFrame, protocol: str = "last", repetitions: int | None = None
+) -> pd.DataFrame:
     """What `protocol` picks: (sweep, point, step), at most one row per sweep; a sweep without a whole point has none."""
     ask = find(protocol)
     handed = _handed(measurements, repetitions, TEST if protocol != "oracle" else "")
@@ -82,11 +102,16 @@ def find(protocol: str) -> Protocol:
         return PROTOCOLS[protocol]
     module, colon, function = protocol.partition(":")
     if not colon:
-        raise HtsweepError(f"no protocol '{protocol}'; {did_you_mean(protocol, NAMES)} (or one's own as module:function)")
+        raise HtsweepError(
+            f"no protocol '{protocol}'; {did_you_mean(protocol, NAMES)} (or one's own as "
+            "module:function)"
+        )
     try:
         found = getattr(importlib.import_module(module), function, None)
     except Exception as error:  # a user's module may raise anything at import
-        raise HtsweepError(f"protocol '{protocol}': importing {module} raised {type(error).__name__}: {error}") from None
+        raise HtsweepError(
+            f"protocol '{protocol}': importing {module} raised {type(error).__name__}: {error}"
+        ) from None
     if not callable(found):
         raise HtsweepError(f"protocol '{protocol}': {module} has no function '{function}'")
     return found  # type: ignore[no-any-return]
@@ -99,7 +124,11 @@ def whole(measurements: pd.DataFrame, repetitions: int | None = None) -> pd.Data
     expected = _expected(counts, repetitions)
     kept = counts[(counts["done"] >= max(expected, 1)) & (counts["done"] == counts["ended"])]
     inside = trials.merge(kept.reset_index()[["sweep", "point"]], on=["sweep", "point"])["trial"]
-    return measurements if len(inside) == len(trials) else measurements[measurements["trial"].isin(inside)]
+    return (
+        measurements
+        if len(inside) == len(trials)
+        else measurements[measurements["trial"].isin(inside)]
+    )
 
 
 def left_out(trials: pd.DataFrame, repetitions: int | None = None) -> pd.DataFrame:
@@ -121,18 +150,27 @@ def at(measurements: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
 def _handed(measurements: pd.DataFrame, repetitions: int | None, without: str) -> pd.DataFrame:
     """The whole points, without the columns whose names begin with `without`."""
     handed = whole(_numbered(measurements), repetitions).reset_index(drop=True)
-    return handed.drop(columns=[name for name in handed.columns if without and str(name).startswith(without)])
+    return handed.drop(
+        columns=[name for name in handed.columns if without and str(name).startswith(without)]
+    )
 
 
 def _counts(trials: pd.DataFrame) -> pd.DataFrame:
     """Per (sweep, point), in order of appearance: how many trials ended, and how."""
     ended = trials[["sweep", "point"]].assign(
-        ended=1, **{status: (trials["status"] == status).astype(int) for status in ("done", "stopped", "failed")})
+        ended=1,
+        **{
+            status: (trials["status"] == status).astype(int)
+            for status in ("done", "stopped", "failed")
+        },
+    )
     return ended.groupby(["sweep", "point"], sort=False, observed=True).sum()
 
 
 def _expected(counts: pd.DataFrame, repetitions: int | None, column: str = "done") -> int:
-    return repetitions if repetitions is not None else int(counts[column].max() if len(counts) else 0)
+    return (
+        repetitions if repetitions is not None else int(counts[column].max() if len(counts) else 0)
+    )
 
 
 def _numbered(measurements: pd.DataFrame) -> pd.DataFrame:
@@ -140,7 +178,9 @@ def _numbered(measurements: pd.DataFrame) -> pd.DataFrame:
     if "point_index" in measurements.columns:
         return measurements
     points = measurements[["sweep", "point"]].drop_duplicates()
-    points = points.assign(point_index=points.groupby("sweep", sort=False, observed=True).cumcount())
+    points = points.assign(
+        point_index=points.groupby("sweep", sort=False, observed=True).cumcount()
+    )
     return measurements.merge(points, on=["sweep", "point"], how="left")
 
 
@@ -148,14 +188,21 @@ def _checked(picked: Any, handed: pd.DataFrame, protocol: str) -> pd.DataFrame:
     """What a protocol returned, if it is what a protocol returns."""
     missing = [name for name in CHOICE if name not in getattr(picked, "columns", ())]
     if missing:
-        raise HtsweepError(f"protocol '{protocol}' must return a table with the columns {', '.join(CHOICE)}, "
-                           f"but it lacks {', '.join(missing)}")
+        raise HtsweepError(
+            f"protocol '{protocol}' must return a table with the columns {', '.join(CHOICE)}, "
+            f"but it lacks {', '.join(missing)}"
+        )
     found: pd.DataFrame = picked[CHOICE].reset_index(drop=True)
     twice = found["sweep"].duplicated()
     if twice.any():
-        raise HtsweepError(f"protocol '{protocol}' must return one row per sweep, but sweep "
-                           f"'{found['sweep'][twice].iloc[0]}' has more")
+        raise HtsweepError(
+            f"protocol '{protocol}' must return one row per sweep, but sweep "
+            f"'{found['sweep'][twice].iloc[0]}' has more"
+        )
     known = found.merge(last_steps(handed)[["sweep", "point"]], on=["sweep", "point"])
     if len(known) < len(found):
-        raise HtsweepError(f"protocol '{protocol}' picked a point that its sweep does not have, or that is not whole")
+        raise HtsweepError(
+            f"protocol '{protocol}' picked a point that its sweep does not have, or that is not "
+            "whole"
+        )
     return found

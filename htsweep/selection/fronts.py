@@ -14,12 +14,15 @@ Directions = tuple[bool, bool]
 Losses = tuple[float, ...]
 """Objectives turned so that less is better."""
 _FEW = 64
-"""Up to so many points, comparing all pairs in numpy is faster than a call of moocore per sample."""
+"""Up to so many points, comparing all pairs in numpy is faster than a call of moocore per sample.
+"""
 
 
 def non_dominated(
-    x: Sequence[float] | pd.Series | np.ndarray, y: Sequence[float] | pd.Series | np.ndarray,
-    group: Sequence[object] | np.ndarray | None = None, maximise: Directions = (True, True),
+    x: Sequence[float] | pd.Series | np.ndarray,
+    y: Sequence[float] | pd.Series | np.ndarray,
+    group: Sequence[object] | np.ndarray | None = None,
+    maximise: Directions = (True, True),
 ) -> np.ndarray:
     """Flags, in the order given: True where no other point of the group is as good on both and better on one.
 
@@ -35,12 +38,15 @@ def non_dominated(
     known = ~np.isnan(both).any(axis=1)
     if known.any():
         flags[known] = moocore.is_nondominated_within_sets(
-            both[known], sets[known], maximise=list(maximise), keep_weakly=True)
+            both[known], sets[known], maximise=list(maximise), keep_weakly=True
+        )
     return flags
 
 
 def staircase(
-    x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray, ends: tuple[float, float],
+    x: Sequence[float] | np.ndarray,
+    y: Sequence[float] | np.ndarray,
+    ends: tuple[float, float],
     maximise: Directions = (True, True),
 ) -> tuple[np.ndarray, np.ndarray]:
     """Corners of the edge between what the points of a front reach and what none does, from `ends` on both axes."""
@@ -49,11 +55,15 @@ def staircase(
     order = np.argsort(np.asarray(x, float) * (1 if maximise[0] else -1), kind="stable")
     along, up = np.asarray(x, float)[order], np.asarray(y, float)[order]
     # At each point: along to it at its height, then straight to the height of the next.
-    return (np.concatenate([[ends[0]], np.repeat(along, 2)]),
-            np.concatenate([np.repeat(up, 2), [ends[1]]]))
+    return (
+        np.concatenate([[ends[0]], np.repeat(along, 2)]),
+        np.concatenate([np.repeat(up, 2), [ends[1]]]),
+    )
 
 
-def non_dominated_in_samples(x: np.ndarray, y: np.ndarray, maximise: Directions = (True, True)) -> np.ndarray:
+def non_dominated_in_samples(
+    x: np.ndarray, y: np.ndarray, maximise: Directions = (True, True)
+) -> np.ndarray:
     """Flags as `non_dominated` gives them, of the points (columns) in each sample (row)."""
     return (_few_points if x.shape[1] <= _FEW else _many_points)(x, y, maximise)
 
@@ -79,7 +89,9 @@ def _many_points(x: np.ndarray, y: np.ndarray, maximise: Directions) -> np.ndarr
     for flag, sample in zip(flags, np.stack([x, y], axis=-1), strict=True):
         known = ~np.isnan(sample).any(axis=1)
         if known.any():
-            flag[known] = moocore.is_nondominated(sample[known], maximise=list(maximise), keep_weakly=True)
+            flag[known] = moocore.is_nondominated(
+                sample[known], maximise=list(maximise), keep_weakly=True
+            )
     return flags
 
 
@@ -88,7 +100,9 @@ def ranks(losses: Iterable[Losses]) -> Mapping[Losses, int]:
     found: dict[Losses, int] = {}
     # In lexicographic order whatever dominates a point comes before it.
     for one in sorted(set(losses)):
-        found[one] = 1 + max((rank for other, rank in found.items() if _dominates(other, one)), default=-1)
+        found[one] = 1 + max(
+            (rank for other, rank in found.items() if _dominates(other, one)), default=-1
+        )
     return found
 
 

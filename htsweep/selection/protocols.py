@@ -1,7 +1,7 @@
 """The rules by which protocols pick: what each reads, and the (sweep, point, step) that it takes; `selection` applies them.
 
-All compare points by means over their repetitions, at steps that all repetitions reached; a mean of which a repetition
-lacks the number takes no part.
+All compare points by means over their repetitions, at steps that all repetitions reached; a mean of
+which a repetition lacks the number takes no part.
 """
 
 from __future__ import annotations
@@ -33,21 +33,35 @@ NAMES: Mapping[str, str] = {
 }
 """The protocols that come with htsweep, a line on each; any other is `module:function`."""
 READS: Mapping[str, Sequence[str]] = {
-    "last": (), "seen_validation": (SEEN, LOSS), "source_validation": (SEEN, SOURCE_MISSING),
-    "pseudo_missing": (SEEN, PSEUDO_MISSING), "hypervolume": (SEEN, SOURCE_MISSING, PSEUDO_MISSING), "oracle": (OVERALL,),
+    "last": (),
+    "seen_validation": (SEEN, LOSS),
+    "source_validation": (SEEN, SOURCE_MISSING),
+    "pseudo_missing": (SEEN, PSEUDO_MISSING),
+    "hypervolume": (SEEN, SOURCE_MISSING, PSEUDO_MISSING),
+    "oracle": (OVERALL,),
 }
 NEEDS: Mapping[str, Sequence[Sequence[str]]] = {
-    "seen_validation": ((SEEN,),), "source_validation": ((SEEN, SOURCE_MISSING),), "pseudo_missing": ((SEEN, PSEUDO_MISSING),),
-    "hypervolume": ((SEEN, PSEUDO_MISSING), (SEEN, SOURCE_MISSING)), "oracle": ((OVERALL,),), "last": ((),),
+    "seen_validation": ((SEEN,),),
+    "source_validation": ((SEEN, SOURCE_MISSING),),
+    "pseudo_missing": ((SEEN, PSEUDO_MISSING),),
+    "hypervolume": ((SEEN, PSEUDO_MISSING), (SEEN, SOURCE_MISSING)),
+    "oracle": ((OVERALL,),),
+    "last": ((),),
 }
 """What each cannot do without: all columns of one of the alternatives."""
 _DIGITS = 12
-"""Means are compared to so many decimals: beyond, they depend on the order of the sum, and ties would be broken by it."""
+"""Means are compared to so many decimals: beyond, they depend on the order of the sum, and ties
+would be broken by it.
+"""
 
 
 def last_steps(measurements: pd.DataFrame) -> pd.DataFrame:
     """(sweep, point, step): the last step of each point that all its repetitions reached."""
-    latest = reached(measurements, []).sort_values("step", kind="stable").drop_duplicates(["sweep", "point"], keep="last")
+    latest = (
+        reached(measurements, [])
+        .sort_values("step", kind="stable")
+        .drop_duplicates(["sweep", "point"], keep="last")
+    )
     return latest.sort_index()[CHOICE].reset_index(drop=True)
 
 
@@ -59,7 +73,8 @@ def last(measurements: pd.DataFrame) -> pd.DataFrame:
 def seen_validation(measurements: pd.DataFrame) -> pd.DataFrame:
     """The point and step with the highest mean validation accuracy on seen classes.
 
-    Ties go to the lower mean validation loss (where it is measured), the earlier step, the smaller point id.
+    Ties go to the lower mean validation loss (where it is measured), the earlier step, the smaller
+    point id.
     """
     ties = [LOSS] if LOSS in measurements.columns and measurements[LOSS].dtype != object else []
     return _best(measurements, SEEN, ties)
@@ -68,8 +83,9 @@ def seen_validation(measurements: pd.DataFrame) -> pd.DataFrame:
 def source_validation(measurements: pd.DataFrame) -> pd.DataFrame:
     """The point and step with the highest mean of two accuracies: seen classes on target data, missing classes on source data.
 
-    Both are on held-out images. The stand-in forgets what the domains have not in common: a model that did not move is best
-    at it. Equal weights, whatever share of the classes is missing; ties go to the higher seen accuracy, then as elsewhere.
+    Both are on held-out images. The stand-in forgets what the domains have not in common: a model
+    that did not move is best at it. Equal weights, whatever share of the classes is missing; ties
+    go to the higher seen accuracy, then as elsewhere.
     """
     return _balanced(measurements, SOURCE_MISSING)
 
@@ -77,8 +93,9 @@ def source_validation(measurements: pd.DataFrame) -> pd.DataFrame:
 def pseudo_missing(measurements: pd.DataFrame) -> pd.DataFrame:
     """As `source_validation`, with the accuracy of seen classes that proxy runs hide in place of the missing classes'.
 
-    The proxy runs are those of pseudo cross-validation (Mai et al., NeurIPS 2024): the same training on half of the seen
-    classes, measured on held-out target images of the other half at the same epoch.
+    The proxy runs are those of pseudo cross-validation (Mai et al., NeurIPS 2024): the same
+    training on half of the seen classes, measured on held-out target images of the other half at
+    the same epoch.
     """
     return _balanced(measurements, PSEUDO_MISSING)
 
@@ -94,13 +111,15 @@ def hypervolume(measurements: pd.DataFrame) -> pd.DataFrame:
 def front(measurements: pd.DataFrame) -> pd.DataFrame:
     """The front that each sweep would submit: (sweep, point, step), several rows per sweep, one per point at most.
 
-    Non-dominated on the mean seen accuracy and the mean of its stand-in for missing accuracy (of proxy runs where there are
-    any, else on source data), each point at the step with the largest product.
+    Non-dominated on the mean seen accuracy and the mean of its stand-in for missing accuracy (of
+    proxy runs where there are any, else on source data), each point at the step with the largest
+    product.
     """
     from htsweep.selection.fronts import non_dominated
 
     means = _areas(measurements).sort_values(
-        ["sweep", "point", "_area", "step"], ascending=[True, True, False, True], kind="stable")
+        ["sweep", "point", "_area", "step"], ascending=[True, True, False, True], kind="stable"
+    )
     means = means[means["_area"].notna()].drop_duplicates(["sweep", "point"])
     stand_in = means[_stand_in(measurements)].fillna(0.0)
     kept = non_dominated(means[SEEN], stand_in, means["sweep"].to_numpy())
@@ -124,10 +143,16 @@ def _judged(measurements: pd.DataFrame, *metrics: str) -> pd.DataFrame:
     """
     for metric in metrics:
         if metric in measurements.columns and measurements[metric].dtype == object:
-            raise HtsweepError(f"the protocol reads '{metric}' as a number, but the trials measured lists of that name")
+            raise HtsweepError(
+                f"the protocol reads '{metric}' as a number, but the trials measured lists of that "
+                "name"
+            )
         if metric not in measurements.columns:
             known = [str(name) for name in measurements.columns if "/" in str(name)]
-            raise HtsweepError(f"the protocol reads '{metric}', which no trial measured; {did_you_mean(metric, known)}")
+            raise HtsweepError(
+                f"the protocol reads '{metric}', which no trial measured; "
+                f"{did_you_mean(metric, known)}"
+            )
     return measurements
 
 
@@ -135,7 +160,9 @@ def _areas(measurements: pd.DataFrame) -> pd.DataFrame:
     """What `reached` gives, with the product of seen accuracy and its stand-in as `_area`; 0 where there is no choice."""
     stand_in = _stand_in(measurements)
     means = reached(_judged(measurements, SEEN, stand_in), [SEEN, stand_in])
-    return means.assign(_area=(means[SEEN] * means[stand_in]).round(_DIGITS).mask(_only(means, stand_in), 0.0))
+    return means.assign(
+        _area=(means[SEEN] * means[stand_in]).round(_DIGITS).mask(_only(means, stand_in), 0.0)
+    )
 
 
 def _balanced(measurements: pd.DataFrame, stand_in: str) -> pd.DataFrame:
@@ -154,7 +181,9 @@ def _best(measurements: pd.DataFrame, metric: str, lower: Sequence[str]) -> pd.D
     return _highest(reached(_judged(measurements, metric), [metric, *lower]), metric, [], lower)
 
 
-def _highest(means: pd.DataFrame, metric: str, higher: Sequence[str], lower: Sequence[str] = ()) -> pd.DataFrame:
+def _highest(
+    means: pd.DataFrame, metric: str, higher: Sequence[str], lower: Sequence[str] = ()
+) -> pd.DataFrame:
     """Of each sweep the row with the highest `metric`; then higher `higher`, lower `lower`, the earlier step."""
     means = means[means[metric].notna()]
     order = ["sweep", metric, *higher, *lower, "step", "point"]
@@ -166,10 +195,15 @@ def _highest(means: pd.DataFrame, metric: str, higher: Sequence[str], lower: Seq
 def reached(measurements: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """(sweep, point, step) that all repetitions of the point reached, with the means of `metrics`.
 
-    A mean is NaN where a repetition lacks the metric: over fewer repetitions it would be a lucky mean.
+    A mean is NaN where a repetition lacks the metric: over fewer repetitions it would be a lucky
+    mean.
     """
     # Integer codes: grouping a million rows by strings costs ten times as much.
-    point = measurements.groupby(["sweep", "point"], sort=False, observed=True, dropna=False).ngroup().to_numpy()
+    point = (
+        measurements.groupby(["sweep", "point"], sort=False, observed=True, dropna=False)
+        .ngroup()
+        .to_numpy()
+    )
     coded = measurements[["step", *metrics]].assign(_point=point)
     grouped = coded.groupby(["_point", "step"], sort=True)
     found: pd.DataFrame = grouped.size().rename("_size").to_frame()
@@ -177,12 +211,23 @@ def reached(measurements: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
         told = grouped[metric].agg(["mean", "count"])
         found[metric] = told["mean"].where(told["count"] == found["_size"]).round(_DIGITS)
     found = found.reset_index()
-    names = measurements[["sweep", "point", "trial"]].assign(_point=point).drop_duplicates(["trial", "_point"])
-    about = names.groupby("_point").agg(sweep=("sweep", "first"), point=("point", "first"), _trials=("trial", "size"))
+    names = (
+        measurements[["sweep", "point", "trial"]]
+        .assign(_point=point)
+        .drop_duplicates(["trial", "_point"])
+    )
+    about = names.groupby("_point").agg(
+        sweep=("sweep", "first"), point=("point", "first"), _trials=("trial", "size")
+    )
     found = found.join(about, on="_point")
     return found.loc[found["_size"] == found["_trials"], [*CHOICE, *metrics]].reset_index(drop=True)
 
 
 PROTOCOLS: Mapping[str, Protocol] = {
-    "last": last, "seen_validation": seen_validation, "source_validation": source_validation, "pseudo_missing": pseudo_missing,
-    "hypervolume": hypervolume, "oracle": oracle}
+    "last": last,
+    "seen_validation": seen_validation,
+    "source_validation": source_validation,
+    "pseudo_missing": pseudo_missing,
+    "hypervolume": hypervolume,
+    "oracle": oracle,
+}

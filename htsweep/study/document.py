@@ -1,8 +1,8 @@
 """A YAML 1.2 text whose every value knows its line; the home of YAML.
 
-Whatever the text is, `parse` answers soon, with a value or with problems: what an alias or a merge stands for is counted, and
-nesting is limited, so that neither a few lines that expand to millions of values nor a file of opening brackets takes the
-memory or the time of the machine.
+Whatever the text is, `parse` answers soon, with a value or with problems: what an alias or a merge
+stands for is counted, and nesting is limited, so that neither a few lines that expand to millions
+of values nor a file of opening brackets takes the memory or the time of the machine.
 """
 
 from __future__ import annotations
@@ -24,13 +24,31 @@ from ruamel.yaml.reader import ReaderError
 from htsweep.errors import Problem
 from htsweep.study.values import DEEPEST, Place, Reading
 
-__all__ = ["Document", "Located", "Place", "Unreadable", "dump", "override", "parse", "read", "scalar", "text_in"]
+__all__ = [
+    "Document",
+    "Located",
+    "Place",
+    "Unreadable",
+    "dump",
+    "override",
+    "parse",
+    "read",
+    "scalar",
+    "text_in",
+]
 
 MOST_BYTES = 2**20
 """The size of the largest file that is read: parsing takes about 10 s a megabyte."""
-ENCODINGS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
-             (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-"""Byte-order mark -> encoding; the mark of UTF-16-LE begins that of UTF-32-LE, so the longer one comes first."""
+ENCODINGS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+"""Byte-order mark -> encoding; the mark of UTF-16-LE begins that of UTF-32-LE, so the longer one
+comes first.
+"""
 
 
 @final
@@ -42,7 +60,9 @@ class Document:
     lines: Mapping[Place, int] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     is_yaml: bool = True
-    """Whether the text has the form of YAML; where it has and there are problems, they are about single values."""
+    """Whether the text has the form of YAML; where it has and there are problems, they are about
+    single values.
+    """
 
     def line(self, place: Place) -> int | None:
         """The line of the value at `place`, or of the nearest value around it."""
@@ -80,29 +100,39 @@ class Unreadable(Exception):
 def parse(text: str) -> Document:
     """The document that `text` is.
 
-    YAML 1.2: `1e-3` is a number; `yes`, `no`, `on` and `off` are text. Merge keys work as in YAML 1.1: `<<: *name` or
-    `<<: [*first, *second]` brings the keys of a mapping, a key of the mapping itself wins over what is merged, and the first
-    of several merged mappings over the later ones. The line of a merged value is where the value stands.
+    YAML 1.2: `1e-3` is a number; `yes`, `no`, `on` and `off` are text. Merge keys work as in YAML
+    1.1: `<<: *name` or `<<: [*first, *second]` brings the keys of a mapping, a key of the mapping
+    itself wins over what is merged, and the first of several merged mappings over the later ones.
+    The line of a merged value is where the value stands.
 
-    Its problems are errors of syntax, duplicate keys, and values that a study cannot hold: tags, numbers that no 64 bits
-    hold, text that no encoding holds, keys that are no text.
+    Its problems are errors of syntax, duplicate keys, and values that a study cannot hold: tags,
+    numbers that no 64 bits hold, text that no encoding holds, keys that are no text.
     """
     if len(text) > MOST_BYTES:
-        return _broken(f"the text has {len(text)} characters, but a study file has {MOST_BYTES} at most")
+        return _broken(
+            f"the text has {len(text)} characters, but a study file has {MOST_BYTES} at most"
+        )
     yaml = YAML(typ="safe", pure=True)
     yaml.max_depth = DEEPEST
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about anchors that are defined again, which YAML allows
+            # About anchors that are defined again, which YAML allows
+            warnings.simplefilter("ignore")
             root = yaml.compose(StringIO(text))
             return Document(None) if root is None else Document(*Reading(yaml).read(root))
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        return _broken(f"not YAML: the character U+{_code(error.character):04X} may not stand in it; remove it", line)
+        return _broken(
+            f"not YAML: the character U+{_code(error.character):04X} may not stand in it; remove it",
+            line,
+        )
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        why = f"nested deeper than {DEEPEST} levels" if type(error).__name__ == "MaxDepthExceededError" else (
-            error.problem or error.context)
+        why = (
+            f"nested deeper than {DEEPEST} levels"
+            if type(error).__name__ == "MaxDepthExceededError"
+            else (error.problem or error.context)
+        )
         return _broken(f"not YAML: {why}", mark.line + 1 if mark else None)
     except YAMLError as error:
         return _broken(f"not YAML: {error}")
@@ -133,14 +163,22 @@ def text_in(path: Path) -> str:
     with path.open("rb") as file:
         data = file.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
-        raise Unreadable(Problem("", f"the file is larger than {MOST_BYTES // 2**20} MiB, and a study file is not"))
-    mark, encoding = next(((mark, name) for mark, name in ENCODINGS if data.startswith(mark)), (b"", "utf-8"))
+        raise Unreadable(
+            Problem(
+                "", f"the file is larger than {MOST_BYTES // 2**20} MiB, and a study file is not"
+            )
+        )
+    mark, encoding = next(
+        ((mark, name) for mark, name in ENCODINGS if data.startswith(mark)), (b"", "utf-8")
+    )
     body = data.removeprefix(mark)
     try:
         return body.decode(encoding)
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
-        message = f"byte 0x{body[error.start]:02x} is not {encoding.upper()}; save the file as UTF-8"
+        message = (
+            f"byte 0x{body[error.start]:02x} is not {encoding.upper()}; save the file as UTF-8"
+        )
         raise Unreadable(Problem("", message, line)) from None
 
 

@@ -35,7 +35,11 @@ def said(entry: Mapping[str, Any], sections: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         place = [part for part in entry["loc"] if isinstance(part, str)]
         model = sections.get(place[0] if len(place) > 1 else "", sections[""])
-        own = "; a key of your own for settings that others share begins with `x-`" if len(place) == 1 else ""
+        own = (
+            "; a key of your own for settings that others share begins with `x-`"
+            if len(place) == 1
+            else ""
+        )
         return f"unknown key; {did_you_mean(place[-1], model.model_fields)}{own}"
     if kind == "missing":
         return "the key is required, but is not there"
@@ -43,11 +47,17 @@ def said(entry: Mapping[str, Any], sections: Mapping[str, Any]) -> str:
         expected = re.findall(r"'([^']*)'", context.get("expected", ""))
         return f"got {came!r}; {did_you_mean(str(came), expected)}"
     rules = {
-        "greater_than": "must be greater than {gt}", "greater_than_equal": "must be at least {ge}",
-        "less_than_equal": "must be at most {le}", "int_type": "must be a whole number",
-        "float_type": "must be a number", "string_type": "must be text", "bool_type": "must be true or false",
-        "list_type": "must be a list, such as [a, b]", "dict_type": "must be a mapping of keys to values",
-        "model_type": "must be a mapping of keys to values", "too_short": "must have an entry at least",
+        "greater_than": "must be greater than {gt}",
+        "greater_than_equal": "must be at least {ge}",
+        "less_than_equal": "must be at most {le}",
+        "int_type": "must be a whole number",
+        "float_type": "must be a number",
+        "string_type": "must be text",
+        "bool_type": "must be true or false",
+        "list_type": "must be a list, such as [a, b]",
+        "dict_type": "must be a mapping of keys to values",
+        "model_type": "must be a mapping of keys to values",
+        "too_short": "must have an entry at least",
     }
     rule = rules[kind].format(**context) if kind in rules else entry["msg"]
     return f"{rule}, but got {shown(came)}"

@@ -9,7 +9,9 @@ from htsweep.errors import Problem
 from htsweep.study import document, messages
 
 OWN = "x-"
-"""How the top-level keys begin that are the user's own: nothing reads them but aliases and merge keys."""
+"""How the top-level keys begin that are the user's own: nothing reads them but aliases and merge
+keys.
+"""
 
 
 def apply(value: dict[str, Any], overrides: Sequence[str], problems: list[Problem]) -> set[str]:
@@ -18,11 +20,19 @@ def apply(value: dict[str, Any], overrides: Sequence[str], problems: list[Proble
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key:
-            problems.append(Problem(f"--set {override}", "an override is KEY=VALUE, such as repetitions=3"))
+            problems.append(
+                Problem(f"--set {override}", "an override is KEY=VALUE, such as repetitions=3")
+            )
             continue
         if key.startswith(OWN):
-            problems.append(Problem(f"--set {key}", f"changes nothing, since only aliases and merge keys read what stands under "
-                                    f"`{OWN}...`, and they were followed before; override the key in which the value is used"))
+            problems.append(
+                Problem(
+                    f"--set {key}",
+                    f"changes nothing, since only aliases and merge keys read what stands under "
+                    f"`{OWN}...`, and they were followed before; override the key in which the "
+                    "value is used",
+                )
+            )
             continue
         found, wrong = document.override(text)
         problems += [Problem(f"--set {key}", problem.message) for problem in wrong]
@@ -31,7 +41,9 @@ def apply(value: dict[str, Any], overrides: Sequence[str], problems: list[Proble
         for part in parts[:-1]:
             inner = target.setdefault(part, {})
             if not isinstance(inner, dict):
-                problems.append(Problem(f"--set {key}", f"'{part}' holds no keys, but {messages.shown(inner)}"))
+                problems.append(
+                    Problem(f"--set {key}", f"'{part}' holds no keys, but {messages.shown(inner)}")
+                )
                 break
             target = inner
         else:

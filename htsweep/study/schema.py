@@ -93,11 +93,17 @@ class Ablation(Section):
     """A full config, and what it is without each of its components (htsweep/planning/ablation.py)."""
 
     full: dict[str, Any]
-    components: Annotated[
-        Annotated[list[str], Tag("list")] | Annotated[dict[str, dict[str, Any] | None], Tag("mapping")],
-        Discriminator(lambda value: "mapping" if isinstance(value, dict) else "list"),
-    ] | None = None
-    """Members of the chain `full.method`; or name -> the keys as they are without it. None: all members."""
+    components: (
+        Annotated[
+            Annotated[list[str], Tag("list")]
+            | Annotated[dict[str, dict[str, Any] | None], Tag("mapping")],
+            Discriminator(lambda value: "mapping" if isinstance(value, dict) else "list"),
+        ]
+        | None
+    ) = None
+    """Members of the chain `full.method`; or name -> the keys as they are without it. None: all
+    members.
+    """
     controls: dict[str, str] = {}
     """Member -> the method that takes its place in a variant of its own."""
     alone: bool = False
@@ -108,7 +114,9 @@ class Ablation(Section):
         """Component -> the keys as they are without it; None: a member of the chain. Where none are named: all members."""
         if isinstance(self.components, dict):
             return dict(self.components)
-        return dict.fromkeys(members(self.full.get(CHAIN)) if self.components is None else self.components)
+        return dict.fromkeys(
+            members(self.full.get(CHAIN)) if self.components is None else self.components
+        )
 
     @property
     def keys(self) -> list[str]:
@@ -125,10 +133,13 @@ class Screen(Section):
     """Computed for every pair of the study; higher predicts better."""
     by: str | None = None
     """The score that decides; None: the first."""
-    keep: Annotated[
-        Annotated[int, Field(ge=1), Tag("number")] | Annotated[Literal["all"], Tag("word")],
-        Discriminator(lambda value: "word" if isinstance(value, str) else "number"),
-    ] | None = None
+    keep: (
+        Annotated[
+            Annotated[int, Field(ge=1), Tag("number")] | Annotated[Literal["all"], Tag("word")],
+            Discriminator(lambda value: "word" if isinstance(value, str) else "number"),
+        ]
+        | None
+    ) = None
     """Pairs that are kept of each target data, the best; `all` drops none."""
     margin: Annotated[float, Field(ge=0)] | None = None
     """In place of `keep`: all pairs within this of the best, in the score's own unit."""
@@ -159,7 +170,9 @@ class Study(Section):
     baseline: Any = None
     """The value of `compared` that the others are compared with; None: the report decides."""
     non_disruption: Annotated[float, Field(ge=0, le=1)] | None = None
-    """How much missing accuracy a point may lose against the source model before it is marked, as a fraction."""
+    """How much missing accuracy a point may lose against the source model before it is marked, as a
+    fraction.
+    """
     ablate: Ablation | None = None
     screen: Screen | None = None
     fixed: dict[str, Any] = {}
@@ -213,7 +226,14 @@ class Study(Section):
 
 
 SECTIONS: Mapping[str, type[Section]] = {
-    "": Study, "search": Search, "objectives": Objective, "stop": Stop, "resources": Resources, "budget": Budget,
-    "retry": Retry, "ablate": Ablation, "screen": Screen,
+    "": Study,
+    "search": Search,
+    "objectives": Objective,
+    "stop": Stop,
+    "resources": Resources,
+    "budget": Budget,
+    "retry": Retry,
+    "ablate": Ablation,
+    "screen": Screen,
 }
 """The key of the study file -> what may stand under it; "": the file itself."""

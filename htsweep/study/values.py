@@ -1,7 +1,8 @@
 """The nodes of a YAML text as values: merge keys, aliases, and what a study cannot hold; part of document.py.
 
-Whatever the nodes are, the answer comes soon: what an alias or a merge key stands for is counted, and nesting is limited, so
-that a few lines that expand to millions of values take neither the time nor the memory of the machine.
+Whatever the nodes are, the answer comes soon: what an alias or a merge key stands for is counted,
+and nesting is limited, so that a few lines that expand to millions of values take neither the time
+nor the memory of the machine.
 """
 
 from __future__ import annotations
@@ -73,7 +74,9 @@ class Reading:
             return found
         if isinstance(node, SequenceNode):
             self._collection(node, "seq", place)
-            return [self._value(item, (*place, index), within) for index, item in enumerate(node.value)]
+            return [
+                self._value(item, (*place, index), within) for index, item in enumerate(node.value)
+            ]
         assert isinstance(node, ScalarNode)
         return self._scalar(node, place)
 
@@ -82,10 +85,16 @@ class Reading:
         was_too_much = self._repeated > MOST_REPEATED
         self._repeated += repeated
         if self._repeated > MOST_REPEATED and not was_too_much:
-            self._problem(place[:3], f"aliases and merge keys stand for more than {MOST_REPEATED:,} values; use fewer", line)
+            self._problem(
+                place[:3],
+                f"aliases and merge keys stand for more than {MOST_REPEATED:,} values; use fewer",
+                line,
+            )
         return self._repeated > MOST_REPEATED
 
-    def _pairs(self, node: MappingNode, place: Place, above: frozenset[int]) -> dict[str, tuple[Node, int]]:
+    def _pairs(
+        self, node: MappingNode, place: Place, above: frozenset[int]
+    ) -> dict[str, tuple[Node, int]]:
         """The keys of a mapping, each with its value's node and its line, what is merged into it included."""
         known = self._merged.get(id(node))
         if known is not None:
@@ -97,8 +106,13 @@ class Reading:
             line = key.start_mark.line + 1
             if isinstance(key, ScalarNode) and str(key.tag) == MERGE:
                 if merge_line:
-                    self._problem((*place, "<<"), f"is listed twice, first in line {merge_line}; to merge several mappings, give "
-                                  "them in one list: `<<: [*first, *second]`", line)
+                    self._problem(
+                        (*place, "<<"),
+                        f"is listed twice, first in line {merge_line}; to merge several mappings, "
+                        "give "
+                        "them in one list: `<<: [*first, *second]`",
+                        line,
+                    )
                     continue
                 merge_line = line
                 merged = self._to_merge(item, place, line)
@@ -107,7 +121,11 @@ class Reading:
             if name is None:
                 continue
             if name in own:
-                self._problem((*place, name), f"is listed twice, first in line {own[name][1]}; remove one", line)
+                self._problem(
+                    (*place, name),
+                    f"is listed twice, first in line {own[name][1]}; remove one",
+                    line,
+                )
                 continue
             own[name] = (item, line)
         found: dict[str, tuple[Node, int]] = {}
@@ -120,7 +138,8 @@ class Reading:
                 break
             for name, value in brought.items():
                 found.setdefault(name, value)
-        # In the order of the file as far as there is one: what is merged first, and what is the mapping's own in its place.
+        # In the order of the file as far as there is one: what is merged first, and what is the
+        # mapping's own in its place.
         found = {**found, **own}
         self._merged[id(node)] = found
         return found
@@ -130,8 +149,12 @@ class Reading:
         several = item.value if isinstance(item, SequenceNode) else [item]
         wrong = [one for one in several if not isinstance(one, MappingNode)]
         if wrong:
-            self._problem((*place, "<<"), "merges a mapping, or a list of mappings, such as `<<: *name` or "
-                          '`<<: [*first, *second]`; a key that is called so is written "<<"', line)
+            self._problem(
+                (*place, "<<"),
+                "merges a mapping, or a list of mappings, such as `<<: *name` or "
+                '`<<: [*first, *second]`; a key that is called so is written "<<"',
+                line,
+            )
         return [one for one in several if isinstance(one, MappingNode)]
 
     def _key(self, node: Node, place: Place) -> str | None:
@@ -147,23 +170,42 @@ class Reading:
 
     def _collection(self, node: Node, kind: str, place: Place) -> None:
         if str(node.tag) != TAG + kind:
-            self._problem(place, f"the tag {_tag(node)} has no meaning in a study; remove it, and write a plain list or mapping",
-                          node.start_mark.line + 1)
+            self._problem(
+                place,
+                f"the tag {_tag(node)} has no meaning in a study; remove it, and write a plain "
+                "list or mapping",
+                node.start_mark.line + 1,
+            )
 
     def _scalar(self, node: ScalarNode, place: Place) -> Any:
         tag, text, line = str(node.tag), str(node.value), node.start_mark.line + 1
         if tag in TEXTS:
             return self._text(text, place, line)
         if tag not in SCALARS:
-            self._problem(place, f"the tag {_tag(node)} has no meaning in a study; remove it, and write text or a number", line)
+            self._problem(
+                place,
+                f"the tag {_tag(node)} has no meaning in a study; remove it, and write text or a "
+                "number",
+                line,
+            )
             return None
         try:
             value = self._yaml.constructor.construct_object(node)
-        except Exception as error:  # ruamel.yaml's own, and what Python says of numbers and of `!!bool x`
-            self._problem(place, f"{_shortened(text)} cannot be read: {error}; text is written in quotes", line)
+        except (
+            Exception
+        ) as error:  # ruamel.yaml's own, and what Python says of numbers and of `!!bool x`
+            self._problem(
+                place,
+                f"{_shortened(text)} cannot be read: {error}; text is written in quotes",
+                line,
+            )
             return None
         if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
-            self._problem(place, f"{_shortened(text)} does not fit 64 bits; write it in quotes if it is a name", line)
+            self._problem(
+                place,
+                f"{_shortened(text)} does not fit 64 bits; write it in quotes if it is a name",
+                line,
+            )
             return None
         if isinstance(value, float) and _lost(value, text):
             message = f"{_shortened(text)} would become {_number(value)}; write a number from 5e-324 to 1.8e308, or .inf"
@@ -178,7 +220,11 @@ class Reading:
         try:
             return text.encode("utf-16", "surrogatepass").decode("utf-16")
         except UnicodeDecodeError:
-            self._problem(place, "holds half a character (an escape from \\ud800 to \\udfff), which no file can hold", line)
+            self._problem(
+                place,
+                "holds half a character (an escape from \\ud800 to \\udfff), which no file can hold",
+                line,
+            )
             return ""
 
     def _problem(self, place: Place, message: str, line: int) -> None:
@@ -192,7 +238,9 @@ def _number(value: float) -> str:
 def _lost(value: float, text: str) -> bool:
     """Whether a finite number other than 0 was written, and the float is none."""
     digits = text.lower().partition("e")[0]
-    return (math.isinf(value) and "inf" not in text.lower()) or (value == 0 and any(digit in "123456789" for digit in digits))
+    return (math.isinf(value) and "inf" not in text.lower()) or (
+        value == 0 and any(digit in "123456789" for digit in digits)
+    )
 
 
 def _tag(node: Node) -> str:

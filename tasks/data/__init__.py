@@ -1,7 +1,7 @@
 """Datasets by name: `mnist-uci`, `uci-mnist`, and `folder:ROOT:SOURCE-TARGET` for images of one's own.
 
-A dataset is a source and a target domain with the same classes. A domain's name is `mnist`, `uci` or `folder:ROOT:DOMAIN`,
-or one of them corrupted: `uci@blur`, `uci@noise5` (`corruptions.py`).
+A dataset is a source and a target domain with the same classes. A domain's name is `mnist`, `uci`
+or `folder:ROOT:DOMAIN`, or one of them corrupted: `uci@blur`, `uci@noise5` (`corruptions.py`).
 Nothing here decodes an image until `load` is called.
 """
 
@@ -43,8 +43,9 @@ def known() -> dict[str, str]:
     return {
         "mnist-uci": "MNIST digits (5,000 images) to UCI optical digits (1,797), ten classes, 1x16x16",
         "uci-mnist": "UCI optical digits to MNIST digits, ten classes, 1x16x16",
-        "mnist-uci@blur3": "a domain corrupted, as either may be, a folder's too: " + ", ".join(
-            f"@{kind}" for kind in corruptions.KINDS) + "; severity 1 to 5",
+        "mnist-uci@blur3": "a domain corrupted, as either may be, a folder's too: "
+        + ", ".join(f"@{kind}" for kind in corruptions.KINDS)
+        + "; severity 1 to 5",
     }
 
 
@@ -60,7 +61,8 @@ def _canonical(dataset: str, working: str) -> str:
     before, folder, after = dataset.partition("folder:")
     root, _, pair = after.rpartition(":")
     if folder and root:
-        with contextlib.suppress(RuntimeError, OSError, ValueError):  # no such user, a link in a circle: for `problems` to judge
+        # No such user, a link in a circle: for `problems` to judge
+        with contextlib.suppress(RuntimeError, OSError, ValueError):
             dataset = f"{before}folder:{(Path(working) / Path(root).expanduser()).resolve()}:{pair}"
     return _with_severities(dataset) if "@" in dataset else dataset
 
@@ -71,7 +73,9 @@ def domains(dataset: str) -> tuple[str, str]:
     Raises:
         ValueError: no such dataset; says what is wrong and what there is.
     """
-    return _folder().domains(dataset) if dataset.startswith("folder:") else _domains_of_digits(dataset)
+    return (
+        _folder().domains(dataset) if dataset.startswith("folder:") else _domains_of_digits(dataset)
+    )
 
 
 @functools.cache
@@ -85,7 +89,9 @@ def _domains_of_digits(dataset: str) -> tuple[str, str]:
         raise ValueError(corruptions.SAME_IMAGES.format(dataset=dataset))
     near = difflib.get_close_matches("-".join(decoded), NAMES, n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    raise ValueError(f"no dataset '{dataset}'; {hint}known: {', '.join(known())} and folder:ROOT:SOURCE-TARGET")
+    raise ValueError(
+        f"no dataset '{dataset}'; {hint}known: {', '.join(known())} and folder:ROOT:SOURCE-TARGET"
+    )
 
 
 def fine_tuning_domains(dataset: str) -> tuple[str, str]:
@@ -99,7 +105,9 @@ def fine_tuning_domains(dataset: str) -> tuple[str, str]:
     target = dataset.removeprefix(f"{PRETRAINED}-")
     if target.partition("@")[0] in DIGITS or target.startswith("folder:"):
         return PRETRAINED, corruptions.canonical(target)
-    raise ValueError(f"no domain '{target}' in '{dataset}'; known: {', '.join(DIGITS)} and folder:ROOT:DOMAIN")
+    raise ValueError(
+        f"no domain '{target}' in '{dataset}'; known: {', '.join(DIGITS)} and folder:ROOT:DOMAIN"
+    )
 
 
 def known_for_fine_tuning() -> dict[str, str]:
@@ -171,14 +179,20 @@ def _folders_of(dataset: str) -> list[str]:
 def fingerprint(domain: str) -> str:
     """A name for what the domain holds, from its content alone: 16 hexadecimal digits; no image is decoded."""
     decoded, corruption = corruptions.parts(domain)
-    content = _digits().fingerprint(decoded) if decoded in DIGITS else _folder().fingerprint(decoded)
+    content = (
+        _digits().fingerprint(decoded) if decoded in DIGITS else _folder().fingerprint(decoded)
+    )
     return content if corruption is None else corruptions.fingerprint(content, corruption)
 
 
 def load(domain: str, cache: Path, image_size: int) -> Images:
     """The domain's images, decoded, and corrupted where its name says so, once per node into `cache`."""
     decoded, corruption = corruptions.parts(domain)
-    images = _digits().load(decoded, cache) if decoded in DIGITS else _folder().load(decoded, cache, image_size)
+    images = (
+        _digits().load(decoded, cache)
+        if decoded in DIGITS
+        else _folder().load(decoded, cache, image_size)
+    )
     if corruption is None:
         return images
     kept = cache / "corrupted" / f"{fingerprint(domain)}-{images.pixels.shape[-1]}.npy"
@@ -194,12 +208,19 @@ def class_indices(names: Sequence[Any], classes: Sequence[str]) -> list[int]:
     meant = [(given, _meant(given, classes)) for given in names]
     for given, places in meant:
         if len(places) > 1:
-            raise ValueError(f"{given} could be {' or '.join(repr(classes[index]) for index in places)}: a class is called so, "
-                             "and another has this index from 0; write the name that you mean in quotes")
+            raise ValueError(
+                f"{given} could be {' or '.join(repr(classes[index]) for index in places)}: a "
+                "class is called so, "
+                "and another has this index from 0; write the name that you mean in quotes"
+            )
     wrong = [given for given, places in meant if not places]
     if wrong:
-        raise ValueError(f"no class {', '.join(map(repr, wrong))}; {_near(wrong, classes)}the {len(classes)} classes are "
-                         f"{', '.join(classes[:20])}{', ...' if len(classes) > 20 else ''} (or their indices from 0)")
+        raise ValueError(
+            f"no class {', '.join(map(repr, wrong))}; {_near(wrong, classes)}the {len(classes)} "
+            "classes are "
+            f"{', '.join(classes[:20])}{', ...' if len(classes) > 20 else ''} (or their indices "
+            "from 0)"
+        )
     return sorted({index for _, places in meant for index in places})
 
 
@@ -210,16 +231,30 @@ def _meant(given: Any, classes: Sequence[str]) -> list[int]:
         return [index for index, own in enumerate(classes) if own == name]
     if type(given) is not int:  # true is no 1 here, and neither is 1.0
         return []
-    called = {index for index, own in enumerate(classes) if own.isascii() and own.isdigit() and int(own) == given}
+    called = {
+        index
+        for index, own in enumerate(classes)
+        if own.isascii() and own.isdigit() and int(own) == given
+    }
     return sorted(called | ({given} & set(range(len(classes)))))
 
 
 def _near(wrong: Sequence[Any], classes: Sequence[str]) -> str:
     """What may have been meant by names of no class."""
-    quoted = [own for given in wrong if not isinstance(given, str) for own in classes if own.lower() == str(given).lower()]
+    quoted = [
+        own
+        for given in wrong
+        if not isinstance(given, str)
+        for own in classes
+        if own.lower() == str(given).lower()
+    ]
     if quoted:
-        return f"a name that YAML does not read as text takes quotes: {', '.join(map(repr, quoted))}; "
-    near = [match for given in wrong for match in difflib.get_close_matches(str(given), classes, n=1)]
+        return (
+            f"a name that YAML does not read as text takes quotes: {', '.join(map(repr, quoted))}; "
+        )
+    near = [
+        match for given in wrong for match in difflib.get_close_matches(str(given), classes, n=1)
+    ]
     return f"did you mean {', '.join(near)}? " if near else ""
 
 
@@ -247,7 +282,11 @@ def missing_ratio(dataset: str, ratio: float) -> float:
         count = len(classes(fine_tuning_domains(dataset)[1]))
     except (ValueError, OSError):
         return ratio
-    return _ratio(count, ratio) if count > 1 and isinstance(ratio, int | float) and 0 <= ratio < 1 else ratio
+    return (
+        _ratio(count, ratio)
+        if count > 1 and isinstance(ratio, int | float) and 0 <= ratio < 1
+        else ratio
+    )
 
 
 _ratio = functools.cache(splits.canonical_ratio)

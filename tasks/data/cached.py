@@ -22,9 +22,11 @@ Arrays = Mapping[str, NDArray[np.generic]]
 def arrays(path: Path, make: Callable[[], Arrays]) -> Arrays:
     """The arrays in the .npz file `path`; made, and kept there, where it is missing or does not hold what it once held.
 
-    Several processes may ask at once: each makes them, and the last to finish replaces equal content.
+    Several processes may ask at once: each makes them, and the last to finish replaces equal
+    content.
     """
-    with contextlib.suppress(Exception):  # whatever a damaged archive raises, the remedy is to make it again
+    # Whatever a damaged archive raises, the remedy is to make it again
+    with contextlib.suppress(Exception):
         with np.load(path) as archive:
             found = {name: archive[name] for name in archive.files}
         if str(found.pop("digest")) == digest(found):
@@ -38,7 +40,10 @@ def arrays(path: Path, make: Callable[[], Arrays]) -> Arrays:
 
 
 def mapped(
-    path: Path, shape: tuple[int, ...], dtype: DTypeLike, write: Callable[[NDArray[Any]], None],
+    path: Path,
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    write: Callable[[NDArray[Any]], None],
 ) -> NDArray[Any]:
     """The array in the .npy file `path`, mapped; written to it first where it is missing, cut short or of another kind.
 
@@ -72,14 +77,18 @@ def digest(named: Arrays) -> str:
 def _lay_out(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """An .npy file of zeros whose disk space is taken, so that a full disk is an error here.
 
-    A file that is only made long has no blocks yet; where the disk cannot give one at the moment that the mapping is written
-    to, the process is killed (SIGBUS).
+    A file that is only made long has no blocks yet; where the disk cannot give one at the moment
+    that the mapping is written to, the process is killed (SIGBUS).
     """
     size = math.prod(shape) * dtype.itemsize
     with usable(path.parent, size):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
-            header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+            header = {
+                "descr": np.lib.format.dtype_to_descr(dtype),
+                "fortran_order": False,
+                "shape": shape,
+            }
             np.lib.format.write_array_header_1_0(file, header)
             file.flush()
             if not _reserved(file.fileno(), file.tell(), size):

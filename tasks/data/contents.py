@@ -18,14 +18,18 @@ from typing import Any, BinaryIO, final
 from tasks import cache
 
 SETTLED_SECONDS = 2.0
-"""A file changed so recently may change again within the clock's grain; what it holds is not remembered."""
+"""A file changed so recently may change again within the clock's grain; what it holds is not
+remembered.
+"""
 SAID_FROM = 1000
 """So many files to be read make a plan wait: it says so."""
 
 _MOMENTS: list[dict[tuple[Any, ...], tuple[float, Any]]] = []
 """What each function that remembers for a moment remembers."""
 Examine = Callable[[BinaryIO], Any]
-"""Gives something JSON-able of a file's content; raises ValueError where the file is not what it should be."""
+"""Gives something JSON-able of a file's content; raises ValueError where the file is not what it
+should be.
+"""
 
 
 @final
@@ -65,7 +69,12 @@ def of(paths: Sequence[Path], examine: Examine | None = None, version: int = 0) 
     for path in paths:
         kept = known.get(str(path))
         stamp = _stamp(path)
-        if kept is None or stamp is None or kept[:3] != stamp or (examine is not None and kept[4:5] != [version]):
+        if (
+            kept is None
+            or stamp is None
+            or kept[:3] != stamp
+            or (examine is not None and kept[4:5] != [version])
+        ):
             unknown.append(path)
         else:
             given[path] = Content(kept[3], *kept[5:6])
@@ -74,8 +83,16 @@ def of(paths: Sequence[Path], examine: Examine | None = None, version: int = 0) 
         sys.stderr.write(f"reading {len(unknown):,} files once, to know what they hold\n")
     for path, stamp, content in _read(unknown, examine):
         given[path] = content
-        if stamp is not None and not content.problem and max(stamp[1:]) < (time.time() - SETTLED_SECONDS) * 1e9:
-            fresh[str(path)] = [*stamp, content.digest, *([] if examine is None else [version, content.answer])]
+        if (
+            stamp is not None
+            and not content.problem
+            and max(stamp[1:]) < (time.time() - SETTLED_SECONDS) * 1e9
+        ):
+            fresh[str(path)] = [
+                *stamp,
+                content.digest,
+                *([] if examine is None else [version, content.answer]),
+            ]
     if memory is not None and fresh != known:
         # Only a shortcut: where it cannot be written, the files are read again the next time.
         with contextlib.suppress(OSError):
@@ -127,13 +144,22 @@ def forget() -> None:
         answers.clear()
 
 
-def _read(paths: Sequence[Path], examine: Examine | None) -> Iterable[tuple[Path, list[int] | None, Content]]:
+def _read(
+    paths: Sequence[Path], examine: Examine | None
+) -> Iterable[tuple[Path, list[int] | None, Content]]:
     """Each file with its stamp from before it was read, and what it holds."""
     if len(paths) < 2:
         return [(path, *_content(path, examine)) for path in paths]
     # Threads: hashing and decoding both let others run.
-    with ThreadPoolExecutor(min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)) as pool:
-        return [(path, *found) for path, found in zip(paths, pool.map(lambda path: _content(path, examine), paths), strict=True)]
+    with ThreadPoolExecutor(
+        min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+    ) as pool:
+        return [
+            (path, *found)
+            for path, found in zip(
+                paths, pool.map(lambda path: _content(path, examine), paths), strict=True
+            )
+        ]
 
 
 def _content(path: Path, examine: Examine | None) -> tuple[list[int] | None, Content]:
@@ -155,7 +181,8 @@ def _content(path: Path, examine: Examine | None) -> tuple[list[int] | None, Con
 def _stamp(path: Path) -> list[int] | None:
     """Size, time of change, and the time of the last change of any kind; None where the file cannot be asked.
 
-    Copies keep the second if they are told to, so that another file of the same size would be taken for the one it replaced.
+    Copies keep the second if they are told to, so that another file of the same size would be taken
+    for the one it replaced.
     """
     try:
         status = path.stat()
@@ -177,5 +204,9 @@ def _memory(paths: Sequence[Path]) -> Path | None:
         return None
     place = os.path.commonpath([path.parent for path in paths]) if len(paths) > 1 else str(paths[0])
     with contextlib.suppress(OSError):
-        return cache.place() / "digests" / f"{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}.json"
+        return (
+            cache.place()
+            / "digests"
+            / f"{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}.json"
+        )
     return None

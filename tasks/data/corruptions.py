@@ -1,9 +1,10 @@
 """Corrupted variants of a domain: `uci@blur`, `mnist@noise4`, `folder:ROOT:DOMAIN@rotate`.
 
-`DOMAIN@KIND` holds the same images in the same order with the same labels, each changed by a corruption of severity 1 to 5
-(3 where none is said): its steps are in the spirit of ImageNet-C (Hendrycks and Dietterich, ICLR 2019, arXiv:1903.12261),
-chosen for images of any size, so lengths are shares of an image's side. What is drawn follows from the kind and the
-image's position alone, never from the severity: a higher one goes further the same way.
+`DOMAIN@KIND` holds the same images in the same order with the same labels, each changed by a
+corruption of severity 1 to 5 (3 where none is said): its steps are in the spirit of ImageNet-C
+(Hendrycks and Dietterich, ICLR 2019, arXiv:1903.12261), chosen for images of any size, so lengths
+are shares of an image's side. What is drawn follows from the kind and the image's position alone,
+never from the severity: a higher one goes further the same way.
 """
 
 from __future__ import annotations
@@ -29,8 +30,11 @@ VERSION = "1"
 """Changes when a corruption gives other pixels: part of the fingerprint."""
 DEFAULT = 3
 SEVERITIES = range(1, 6)
-SAME_IMAGES = ("the target of '{dataset}' would hold the images that its source is trained on, test images too; take two "
-               "domains, as in mnist-uci@blur")
+SAME_IMAGES = (
+    "the target of '{dataset}' would hold the images that its source is trained on, test images "
+    "too; take two "
+    "domains, as in mnist-uci@blur"
+)
 CHUNK = 256
 """Images that are changed at once."""
 
@@ -87,7 +91,9 @@ def corrupted(images: Images, corruption: Corruption, kept: Path) -> Images:
 
     def write(target: Any) -> None:
         for start in range(0, len(target), CHUNK):
-            target[start:start + CHUNK] = changed(images.pixels[start:start + CHUNK], corruption, start)
+            target[start : start + CHUNK] = changed(
+                images.pixels[start : start + CHUNK], corruption, start
+            )
 
     pixels = cached.mapped(kept, images.pixels.shape, images.pixels.dtype, write)
     return Images(pixels, images.labels, images.classes)
@@ -152,7 +158,7 @@ def _occlude(images: Floats, severity: int, generators: list[Any]) -> Floats:
     side = max(round((0.1 + 0.1 * severity) * min(height, width)), 1)
     for image, generator in zip(changed, generators, strict=True):
         y, x = (generator.random(2) * (height, width)).astype(int) - side // 2
-        image[:, max(y, 0):y + side, max(x, 0):x + side] = 0.5
+        image[:, max(y, 0) : y + side, max(x, 0) : x + side] = 0.5
     return changed
 
 
@@ -164,23 +170,40 @@ def _shift(images: Floats, severity: int, generators: list[Any]) -> Floats:
     moved = np.zeros_like(images)
     for after, before, generator in zip(moved, images, generators, strict=True):
         angle = 2 * np.pi * generator.random()
-        down, right = (round(severity / 16 * side * way) for side, way in ((height, np.sin(angle)), (width, np.cos(angle))))
-        rows, columns = (slice(max(step, 0), side + min(step, 0)) for step, side in ((down, height), (right, width)))
-        from_rows, from_columns = (slice(max(-step, 0), side - max(step, 0)) for step, side in ((down, height), (right, width)))
+        down, right = (
+            round(severity / 16 * side * way)
+            for side, way in ((height, np.sin(angle)), (width, np.cos(angle)))
+        )
+        rows, columns = (
+            slice(max(step, 0), side + min(step, 0))
+            for step, side in ((down, height), (right, width))
+        )
+        from_rows, from_columns = (
+            slice(max(-step, 0), side - max(step, 0))
+            for step, side in ((down, height), (right, width))
+        )
         after[:, rows, columns] = before[:, from_rows, from_columns]
     return moved
 
 
 KINDS: Mapping[str, Callable[[Any, int, list[Any]], Any]] = {
-    "blur": _blur, "noise": _noise, "rotate": _rotate, "invert": _invert, "contrast": _contrast, "occlude": _occlude,
+    "blur": _blur,
+    "noise": _noise,
+    "rotate": _rotate,
+    "invert": _invert,
+    "contrast": _contrast,
+    "occlude": _occlude,
     "shift": _shift,
 }
 
 
 def _hint(text: str) -> str:
     near = difflib.get_close_matches(text.rstrip("0123456789"), KINDS, n=1)
-    return (f"{f'did you mean @{near[0]}? ' if near else ''}known: {', '.join(f'@{kind}' for kind in KINDS)}, "
-            f"with a severity of 1 to 5 behind it if not {DEFAULT}, as in @blur4")
+    return (
+        f"{f'did you mean @{near[0]}? ' if near else ''}known: "
+        f"{', '.join(f'@{kind}' for kind in KINDS)}, "
+        f"with a severity of 1 to 5 behind it if not {DEFAULT}, as in @blur4"
+    )
 
 
 def _is_folder(domain: str) -> bool:

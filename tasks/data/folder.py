@@ -27,29 +27,46 @@ def domains(dataset: str) -> tuple[str, str]:
     """The two domains of `folder:ROOT:SOURCE-TARGET`; a domain's name may hold a '-' itself, or end in a corruption.
 
     Raises:
-        ValueError: the text has another form or two meanings, or a folder is missing; lists those there are.
+        ValueError: the text has another form or two meanings, or a folder is missing; lists those
+            there are.
     """
     root, _, pair = dataset.removeprefix("folder:").rpartition(":")
     if not root or "-" not in pair:
-        raise ValueError(f"'{dataset}' must be folder:ROOT:SOURCE-TARGET, as in folder:data/office_home:Art-Clipart")
+        raise ValueError(
+            f"'{dataset}' must be folder:ROOT:SOURCE-TARGET, as in "
+            "folder:data/office_home:Art-Clipart"
+        )
     there = set(listing.folders(Path(root)))
     parts = pair.split("-")
     ways = [("-".join(parts[:cut]), "-".join(parts[cut:])) for cut in range(1, len(parts))]
     fitting = [way for way in ways if {_decoded(root, name) for name in way} <= there]
     if not fitting:
         for name in dict.fromkeys(name for way in ways for name in way):
-            corruptions.canonical(f"folder:{root}:{name}")  # says so where a folder is there and its corruption is not
-        # Of the ways to cut the text, the one that lacks the fewest folders is likely what was meant.
-        absent = sorted(min(({_decoded(root, name) for name in way} - there for way in ways), key=len))
-        raise ValueError(f"{shown(root)} has no domain {' and no domain '.join(map(repr, absent))}; "
-                         f"its folders are {', '.join(map(shown, sorted(there))) or 'none'}")
+            # Says so where a folder is there and its corruption is not
+            corruptions.canonical(f"folder:{root}:{name}")
+        # Of the ways to cut the text, the one that lacks the fewest folders is likely what was
+        # meant.
+        absent = sorted(
+            min(({_decoded(root, name) for name in way} - there for way in ways), key=len)
+        )
+        raise ValueError(
+            f"{shown(root)} has no domain {' and no domain '.join(map(repr, absent))}; "
+            f"its folders are {', '.join(map(shown, sorted(there))) or 'none'}"
+        )
     if len(fitting) > 1:
         ways_said = ", or ".join(f"'{source}' to '{target}'" for source, target in fitting)
-        raise ValueError(f"'{pair}' could be {ways_said}: {shown(root)} has all these folders; rename one, without a '-'")
+        raise ValueError(
+            f"'{pair}' could be {ways_said}: {shown(root)} has all these folders; rename one, "
+            "without a '-'"
+        )
     source, target = fitting[0]
-    if (Path(root) / _decoded(root, source)).resolve() == (Path(root) / _decoded(root, target)).resolve():
+    if (Path(root) / _decoded(root, source)).resolve() == (
+        Path(root) / _decoded(root, target)
+    ).resolve():
         raise ValueError(corruptions.SAME_IMAGES.format(dataset=pair))
-    return corruptions.canonical(f"folder:{root}:{source}"), corruptions.canonical(f"folder:{root}:{target}")
+    return corruptions.canonical(f"folder:{root}:{source}"), corruptions.canonical(
+        f"folder:{root}:{target}"
+    )
 
 
 @contents.for_a_moment
@@ -83,16 +100,29 @@ def problems(domain: str) -> list[str]:
     if not held.classes:
         found.append(f"{place} holds no class folder; put images at ROOT/DOMAIN/CLASS/IMAGE")
     elif len(held.classes) == 1:
-        found.append(f"{place} holds one class alone, {shown(held.classes[0])}; there is nothing to tell apart: a domain "
-                     "needs two classes at least")
+        found.append(
+            f"{place} holds one class alone, {shown(held.classes[0])}; there is nothing to tell "
+            "apart: a domain "
+            "needs two classes at least"
+        )
     empty = [shown(name) for name, count in held.counts.items() if not count]
     if empty:
-        found.append(f"{place} has no image of {some(empty, 10)}; each class needs one at least{_left_out(held)}")
-    unread = [(path, content.problem) for path, content in zip(held.paths, _contents(domain), strict=True) if content.problem]
+        found.append(
+            f"{place} has no image of {some(empty, 10)}; each class needs one at "
+            f"least{_left_out(held)}"
+        )
+    unread = [
+        (path, content.problem)
+        for path, content in zip(held.paths, _contents(domain), strict=True)
+        if content.problem
+    ]
     if unread:
         names = some((f"{held.relative(path)} {problem}" for path, problem in unread), NAMED)
-        found.append(f"{len(unread):,} of the {len(held.files):,} images in {place} cannot be used: {names}; repair them or "
-                     "take them out")
+        found.append(
+            f"{len(unread):,} of the {len(held.files):,} images in {place} cannot be used: "
+            f"{names}; repair them or "
+            "take them out"
+        )
     return found
 
 
@@ -103,11 +133,18 @@ def differing(source: str, target: str) -> list[str]:
     for one, other, lacking in ((source, target, theirs - ours), (target, source, ours - theirs)):
         if lacking:
             own = {name.casefold(): name for name in classes(one)}
-            alike = [f"{shown(own[name.casefold()])} for {shown(name)}" for name in sorted(lacking) if name.casefold() in own]
+            alike = [
+                f"{shown(own[name.casefold()])} for {shown(name)}"
+                for name in sorted(lacking)
+                if name.casefold() in own
+            ]
             hint = f" (it has {some(alike)}: only upper and lower case differ)" if alike else ""
-            found.append(f"the domains of a dataset have the same classes, but {shown(_place(one))} lacks "
-                         f"{some(map(shown, sorted(lacking)), 10)}{hint}; add the folders, or remove them from "
-                         f"{shown(_place(other).name)}")
+            found.append(
+                f"the domains of a dataset have the same classes, but {shown(_place(one))} lacks "
+                f"{some(map(shown, sorted(lacking)), 10)}{hint}; add the folders, or remove them "
+                "from "
+                f"{shown(_place(other).name)}"
+            )
     return found
 
 
@@ -117,15 +154,26 @@ def notes(domain: str) -> list[str]:
     held = listed(domain)
     name, sizes = shown(held.place.name), held.counts.values()
     each = f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,} to {max(sizes):,}"
-    said = [f"{name}: {len(held.files):,} images in {len(held.classes):,} classes, {each} each{_left_out(held)}"]
+    said = [
+        f"{name}: {len(held.files):,} images in {len(held.classes):,} classes, {each} "
+        f"each{_left_out(held)}"
+    ]
     kept = list(zip(held.paths, _contents(domain), strict=True))
     first: dict[str, Path] = {}
-    groups = {what: [path for path, content in kept if mark in content.answer[0]] for mark, what in DONE.items()} | {
-        "only the first of several frames is read": [path for path, content in kept if content.answer[1]],
+    groups = {
+        what: [path for path, content in kept if mark in content.answer[0]]
+        for mark, what in DONE.items()
+    } | {
+        "only the first of several frames is read": [
+            path for path, content in kept if content.answer[1]
+        ],
         "copies of another image, so that one may be trained on and its copy tested": [
-            path for path, content in kept if first.setdefault(content.digest, path) != path],
+            path for path, content in kept if first.setdefault(content.digest, path) != path
+        ],
     }
-    return said + [f"{name}: {what}: {_counted(held, paths)}" for what, paths in groups.items() if paths]
+    return said + [
+        f"{name}: {what}: {_counted(held, paths)}" for what, paths in groups.items() if paths
+    ]
 
 
 @contents.for_a_moment
@@ -133,10 +181,21 @@ def shared(source: str, target: str) -> list[str]:
     """A sentence where images of the target are the source's too, byte for byte."""
     ours = {content.digest for content in _contents(source)}
     held = listed(target)
-    both = [path for path, content in zip(held.paths, _contents(target), strict=True) if content.digest in ours]
+    both = [
+        path
+        for path, content in zip(held.paths, _contents(target), strict=True)
+        if content.digest in ours
+    ]
     name, of = shown(held.place.name), shown(_place(source).name)
-    return [f"{name}: images that are in {of} too, so that the source model is trained on what the target is tested on: "
-            f"{_counted(held, both)}"] if both else []
+    return (
+        [
+            f"{name}: images that are in {of} too, so that the source model is trained on what the "
+            "target is tested on: "
+            f"{_counted(held, both)}"
+        ]
+        if both
+        else []
+    )
 
 
 @contents.for_a_moment
@@ -148,7 +207,8 @@ def fingerprint(domain: str) -> str:
 def load(domain: str, cache: Path, image_size: int) -> Images:
     """The domain's images as uint8 [N, 3, size, size], mapped from the cache, where they are decoded to once.
 
-    Resized without keeping the aspect, as the test transform of Holistic Transfer does; values are read as value / 255.
+    Resized without keeping the aspect, as the test transform of Holistic Transfer does; values are
+    read as value / 255.
 
     Raises:
         ValueError: an image cannot be read; names its path.
@@ -170,7 +230,9 @@ def _decode(paths: Sequence[Path], target: NDArray[np.uint8]) -> None:
                 with path.open("rb") as file:
                     target[row] = pixels.read(file, target.shape[-1])
             except (pixels.Unreadable, OSError) as error:
-                reason = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else error
+                reason = (
+                    f"cannot be read: {error.strerror}" if isinstance(error, OSError) else error
+                )
                 raise ValueError(f"{shown(path)} {reason}; repair it or take it out") from error
 
 
@@ -187,17 +249,26 @@ def _contents_of(held: Listing) -> list[Content]:
 
 def _fingerprint(held: Listing, kept: Sequence[Content]) -> str:
     """Of images that are read as they always were, from names and bytes alone; what is read in a way of its own says so."""
-    marks = ["" if content.problem or not content.answer[0] else f"\0{pixels.VERSION} {'+'.join(content.answer[0])}"
-             for content in kept]
-    pairs = [(path.relative_to(held.place).as_posix(), content.digest + mark)
-             for path, content, mark in zip(held.paths, kept, marks, strict=True)]
+    marks = [
+        ""
+        if content.problem or not content.answer[0]
+        else f"\0{pixels.VERSION} {'+'.join(content.answer[0])}"
+        for content in kept
+    ]
+    pairs = [
+        (path.relative_to(held.place).as_posix(), content.digest + mark)
+        for path, content, mark in zip(held.paths, kept, marks, strict=True)
+    ]
     # The order of classes is that of their composed names.
     return contents.named(pairs if held.composed else [("composed", ""), *pairs])
 
 
 def _left_out(held: Listing) -> str:
     """`; left out: .heic files (2: ant/a.heic, ant/b.heic)`; nothing where all is used."""
-    told = ", ".join(f"{reason} ({len(paths):,}: {some(map(held.relative, paths))})" for reason, paths in held.left_out.items())
+    told = ", ".join(
+        f"{reason} ({len(paths):,}: {some(map(held.relative, paths))})"
+        for reason, paths in held.left_out.items()
+    )
     return f"; left out: {told}" if told else ""
 
 

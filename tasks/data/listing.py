@@ -10,18 +10,58 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
-SUFFIXES = frozenset({
-    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".webp", ".avif", ".tif", ".tiff",
-    ".ppm", ".pgm", ".pbm", ".pnm", ".jp2",
-})
+SUFFIXES = frozenset(
+    {
+        ".png",
+        ".apng",
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".bmp",
+        ".dib",
+        ".gif",
+        ".webp",
+        ".avif",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".jp2",
+    }
+)
 """Of the files that are read as images, in lower or upper case."""
-SYSTEM = frozenset({
-    "@eadir", "@tmp", "#recycle", "@recycle", "#snapshot", "@__thumb", "__macosx", "__pycache__", "lost+found", "$recycle.bin",
-    "recycler", "system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r",
-})
-"""Names, in lower case, that operating systems and network drives leave among a user's own; hidden ones begin with a dot."""
-HIDDEN, DEEPER, BESIDE, FOLDER = "hidden or of the system", "images one folder deeper", "images beside the class folders", (
-    "folders with the name of an image")
+SYSTEM = frozenset(
+    {
+        "@eadir",
+        "@tmp",
+        "#recycle",
+        "@recycle",
+        "#snapshot",
+        "@__thumb",
+        "__macosx",
+        "__pycache__",
+        "lost+found",
+        "$recycle.bin",
+        "recycler",
+        "system volume information",
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "icon\r",
+    }
+)
+"""Names, in lower case, that operating systems and network drives leave among a user's own; hidden
+ones begin with a dot.
+"""
+HIDDEN, DEEPER, BESIDE, FOLDER = (
+    "hidden or of the system",
+    "images one folder deeper",
+    "images beside the class folders",
+    ("folders with the name of an image"),
+)
 NOWHERE = ("a link that leads nowhere", "links that lead nowhere")
 LOCKED = ("a folder that cannot be opened", "folders that cannot be opened")
 NAMED = 3
@@ -83,9 +123,17 @@ def of(place: Path) -> Listing:
         elif _is_folder(entry):
             own.append(path)
         elif not _leads_nowhere(entry, broken):
-            left_out.setdefault(BESIDE if path.suffix.lower() in SUFFIXES else _kind(path), []).append(path)
+            left_out.setdefault(
+                BESIDE if path.suffix.lower() in SUFFIXES else _kind(path), []
+            ).append(path)
     files = [(composed(one.name), path) for one in own for path in _images(one, left_out, broken)]
-    return Listing(place, _names(one.name for one in own), tuple(files), left_out, tuple(_wrong(place, own, broken)))
+    return Listing(
+        place,
+        _names(one.name for one in own),
+        tuple(files),
+        left_out,
+        tuple(_wrong(place, own, broken)),
+    )
 
 
 def folders(place: Path) -> list[str]:
@@ -95,7 +143,11 @@ def folders(place: Path) -> list[str]:
         ValueError: there is no such place, or it cannot be opened.
     """
     broken: Broken = {}
-    found = [entry.name for entry in _entries(_there(place), broken) if not hidden(entry.name) and _is_folder(entry)]
+    found = [
+        entry.name
+        for entry in _entries(_there(place), broken)
+        if not hidden(entry.name) and _is_folder(entry)
+    ]
     if broken:
         raise ValueError(f"the folder {shown(place)} cannot be opened: {next(iter(broken))[2]}")
     return found
@@ -123,7 +175,9 @@ def hidden(name: str) -> bool:
 def shown(path: str | Path) -> str:
     """The path as it can be printed: bytes that are no UTF-8, and control characters, are spelt out."""
     text = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
 
 
 def some(names: Iterable[str], most: int = NAMED) -> str:
@@ -135,7 +189,9 @@ def some(names: Iterable[str], most: int = NAMED) -> str:
 
 def _there(place: Path) -> Path:
     if not place.is_dir():
-        raise ValueError(f"there is no folder {shown(place)}; images lie at ROOT/DOMAIN/CLASS/IMAGE")
+        raise ValueError(
+            f"there is no folder {shown(place)}; images lie at ROOT/DOMAIN/CLASS/IMAGE"
+        )
     return place
 
 
@@ -168,8 +224,11 @@ def _below(folder: Path) -> Iterator[Path]:
     """The image files at any depth below a folder; links to folders are not followed."""
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not hidden(name))
-        yield from (Path(place, name) for name in sorted(names)
-                    if Path(name).suffix.lower() in SUFFIXES and not hidden(name))
+        yield from (
+            Path(place, name)
+            for name in sorted(names)
+            if Path(name).suffix.lower() in SUFFIXES and not hidden(name)
+        )
 
 
 def _entries(folder: Path, broken: Broken) -> list[os.DirEntry[str]]:
@@ -208,15 +267,22 @@ def _kind(path: Path) -> str:
 def _wrong(place: Path, folders: Iterable[Path], broken: Broken) -> Iterator[str]:
     """What must be mended: what cannot be reached, and names that cannot be told apart or written down."""
     for (one, many, reason), paths in broken.items():
-        yield (f"{shown(place)} holds {one if len(paths) == 1 else f'{len(paths):,} {many}'} ({reason}): "
-               f"{some(shown(path.relative_to(place).as_posix()) for path in paths)}; mend what it names, or take it out")
+        yield (
+            f"{shown(place)} holds {one if len(paths) == 1 else f'{len(paths):,} {many}'} "
+            f"({reason}): "
+            f"{some(shown(path.relative_to(place).as_posix()) for path in paths)}; mend what it "
+            "names, or take it out"
+        )
     names: dict[str, list[Path]] = {}
     for folder in folders:
         names.setdefault(composed(folder.name), []).append(folder)
     for name, alike in names.items():
         if len(alike) > 1:
-            yield (f"{shown(place)} holds {len(alike)} folders named {shown(name)}, which look alike and differ in their Unicode "
-                   "form (NFC, NFD); keep one")
+            yield (
+                f"{shown(place)} holds {len(alike)} folders named {shown(name)}, which look alike "
+                "and differ in their Unicode "
+                "form (NFC, NFD); keep one"
+            )
         if not _is_utf8(name):
             yield f"{shown(alike[0])} is a class whose name is not UTF-8; rename the folder"
 

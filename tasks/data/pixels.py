@@ -28,24 +28,39 @@ if TYPE_CHECKING:
 VERSION = 1
 """Changes when `rgb` gives other pixels for some files: part of the marks of these files."""
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "DIB", "PPM", "AVIF", "JPEG2000")
-"""What is read, whatever a file's suffix says: others run programs of their own (EPS), or hold no image."""
+"""What is read, whatever a file's suffix says: others run programs of their own (EPS), or hold no
+image.
+"""
 MOST_PIXELS = 2 * 89_478_485
 """Pillow's own limit: an image of so many pixels takes 0.5 GB while it is read."""
 ONE_AT_A_TIME = 16_000_000
-"""Images of more pixels are decoded one after the other: a transparent one takes 15 bytes a pixel meanwhile."""
+"""Images of more pixels are decoded one after the other: a transparent one takes 15 bytes a pixel
+meanwhile.
+"""
 _LARGE = threading.Lock()
 PREVIEW = 64
-"""A JPEG that is only examined is decoded at an eighth of its size, but never smaller than this: all of its data is read."""
+"""A JPEG that is only examined is decoded at an eighth of its size, but never smaller than this:
+all of its data is read.
+"""
 
 TURNED, TRANSPARENT, DEEP = "turned", "transparent", "16 bits"
 """Marks: what was done to an image that plain `convert("RGB")` does not do."""
 
 _STARTS = (
-    (b"version https://git-lfs", "is a git-lfs pointer, not the file that it stands for; run `git lfs pull`"),
-    (b"/annex/objects/", "is a git-annex pointer, not the file that it stands for; run `git annex get`"),
-    (b"<!doctype html", "is an HTML page, not an image"), (b"<html", "is an HTML page, not an image"),
-    (b"<svg", "is an SVG drawing; save it as PNG"), (b"<?xml", "is an XML text, not an image"),
-    (b"%pdf", "is a PDF document; save its image as PNG"), (b"8bps", "is a Photoshop document; save it as PNG"),
+    (
+        b"version https://git-lfs",
+        "is a git-lfs pointer, not the file that it stands for; run `git lfs pull`",
+    ),
+    (
+        b"/annex/objects/",
+        "is a git-annex pointer, not the file that it stands for; run `git annex get`",
+    ),
+    (b"<!doctype html", "is an HTML page, not an image"),
+    (b"<html", "is an HTML page, not an image"),
+    (b"<svg", "is an SVG drawing; save it as PNG"),
+    (b"<?xml", "is an XML text, not an image"),
+    (b"%pdf", "is a PDF document; save its image as PNG"),
+    (b"8bps", "is a Photoshop document; save it as PNG"),
 )
 
 
@@ -76,7 +91,9 @@ def read(file: BinaryIO, size: int) -> NDArray[np.uint8]:
     from PIL.Image import Resampling
 
     with _opened(file) as image:
-        return np.asarray(rgb(image)[0].resize((size, size), Resampling.BILINEAR)).transpose(2, 0, 1)
+        return np.asarray(rgb(image)[0].resize((size, size), Resampling.BILINEAR)).transpose(
+            2, 0, 1
+        )
 
 
 @contextlib.contextmanager
@@ -174,17 +191,30 @@ def _refuse(image: Image) -> None:
     """Raises where the values of an image cannot be known from its file."""
     tags: Any = getattr(image, "tag_v2", {})
     if image.width * image.height > MOST_PIXELS:
-        raise Unreadable(f"has {image.width:,} x {image.height:,} pixels, more than {MOST_PIXELS:,}; make it smaller")
+        raise Unreadable(
+            f"has {image.width:,} x {image.height:,} pixels, more than {MOST_PIXELS:,}; make it "
+            "smaller"
+        )
     if 2 in _numbers(tags.get(339)) or (image.mode == "I" and image.format == "TIFF"):
-        raise Unreadable(f"holds {'signed' if 2 in _numbers(tags.get(339)) else '32-bit'} values, and does not say which is "
-                         "black and which is white; save it with 8 or 16 bits")
+        raise Unreadable(
+            f"holds {'signed' if 2 in _numbers(tags.get(339)) else '32-bit'} values, and does not "
+            "say which is "
+            "black and which is white; save it with 8 or 16 bits"
+        )
     if image.mode == "F":
-        raise Unreadable("holds float values, and does not say which is black and which is white; save it with 8 or 16 bits")
+        raise Unreadable(
+            "holds float values, and does not say which is black and which is white; save it with "
+            "8 or 16 bits"
+        )
     if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
-        raise Unreadable("holds CMYK and lacks the Adobe marker that says whether it is inverted; save it as RGB")
+        raise Unreadable(
+            "holds CMYK and lacks the Adobe marker that says whether it is inverted; save it as RGB"
+        )
     key = image.info.get("transparency")
     if isinstance(key, tuple) and max(key) > 255:
-        raise Unreadable("names a transparent colour of 16 bits a channel; save it with an alpha channel")
+        raise Unreadable(
+            "names a transparent colour of 16 bits a channel; save it with an alpha channel"
+        )
 
 
 def _orientation(image: Image) -> int | None:
@@ -196,14 +226,29 @@ def _orientation(image: Image) -> int | None:
         way = image.getexif().get(Base.Orientation)
     except Exception:  # a damaged tag says nothing
         return None
-    return {2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM, 5: Transpose.TRANSPOSE,
-            6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90}.get(way) if isinstance(way, int) else None
+    return (
+        {
+            2: Transpose.FLIP_LEFT_RIGHT,
+            3: Transpose.ROTATE_180,
+            4: Transpose.FLIP_TOP_BOTTOM,
+            5: Transpose.TRANSPOSE,
+            6: Transpose.ROTATE_270,
+            7: Transpose.TRANSVERSE,
+            8: Transpose.ROTATE_90,
+        }.get(way)
+        if isinstance(way, int)
+        else None
+    )
 
 
 def _may_be_transparent(image: Image) -> bool:
     """Whether the image has alpha of any kind: a channel, a palette's, or a colour that stands for nothing."""
     palette = image.palette.mode if image.mode == "P" and image.palette is not None else ""
-    return image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "A" in palette or "transparency" in image.info
+    return (
+        image.mode in ("LA", "La", "PA", "RGBA", "RGBa")
+        or "A" in palette
+        or "transparency" in image.info
+    )
 
 
 def _grey_key_factor(image: Image) -> int:

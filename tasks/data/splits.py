@@ -34,8 +34,9 @@ def missing_count(classes: int, ratio: float) -> int:
 def canonical_ratio(classes: int, ratio: float) -> float:
     """The one ratio that stands for all those with which equally many classes are missing.
 
-    It is the decimal with the fewest digits that gives the count and lies next to the share, so that with ten classes or more
-    0.1, 0.2, ... 0.9 are themselves; of fewer classes it is the share, where two digits write it: 0.25 of four.
+    It is the decimal with the fewest digits that gives the count and lies next to the share, so
+    that with ten classes or more 0.1, 0.2, ... 0.9 are themselves; of fewer classes it is the
+    share, where two digits write it: 0.25 of four.
     """
     count = missing_count(classes, ratio)
     share = count / classes
@@ -48,10 +49,11 @@ def canonical_ratio(classes: int, ratio: float) -> float:
 def draw_missing(classes: int, ratio: float, seed: int) -> list[int]:
     """Sorted indices of `missing_count` classes.
 
-    One order of the classes is drawn per seed and cut by the ratio, so that what is missing at 0.3 is missing at 0.5.
+    One order of the classes is drawn per seed and cut by the ratio, so that what is missing at 0.3
+    is missing at 0.5.
     """
     order = np.random.default_rng(seed).permutation(classes)
-    return sorted(int(index) for index in order[:missing_count(classes, ratio)])
+    return sorted(int(index) for index in order[: missing_count(classes, ratio)])
 
 
 def sizes(images: int) -> tuple[int, int]:
@@ -60,11 +62,13 @@ def sizes(images: int) -> tuple[int, int]:
     return tested, min(max(round(VALIDATION * images), 1), max(images - tested - 1, 0))
 
 
-def split(labels: NDArray[np.int64], missing: Sequence[int], seed: int, fraction: float = 1.0) -> Split:
+def split(
+    labels: NDArray[np.int64], missing: Sequence[int], seed: int, fraction: float = 1.0
+) -> Split:
     """The target's split, drawn within each class; of what trains, only a fraction of each class, at least one image.
 
-    The cut of a class does not depend on which classes are missing: test sets of all ratios are the same images. What
-    trains at a small fraction trains at a larger one.
+    The cut of a class does not depend on which classes are missing: test sets of all ratios are the
+    same images. What trains at a small fraction trains at a larger one.
     """
     rng = np.random.default_rng(seed)
     train, validation, test = [], [], []
@@ -72,13 +76,15 @@ def split(labels: NDArray[np.int64], missing: Sequence[int], seed: int, fraction
         own = rng.permutation(np.flatnonzero(labels == index))
         tested, validated = sizes(len(own))
         test.append(own[:tested])
-        validation.append(own[tested:tested + validated])
-        rest = own[tested + validated:]
-        train.append(rest[:trained(len(own), fraction)])
+        validation.append(own[tested : tested + validated])
+        rest = own[tested + validated :]
+        train.append(rest[: trained(len(own), fraction)])
     seen = [index for index in range(len(train)) if index not in set(missing)]
     return Split(
-        train=_joined(train[index] for index in seen), validation=_joined(validation[index] for index in seen),
-        test=_joined(test), reference=_joined(train),
+        train=_joined(train[index] for index in seen),
+        validation=_joined(validation[index] for index in seen),
+        test=_joined(test),
+        reference=_joined(train),
     )
 
 
@@ -99,7 +105,7 @@ def hold_out(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.i
     parts = []
     for index in range(int(labels.max()) + 1):
         own = rng.permutation(np.flatnonzero(labels == index))
-        parts.append(own[:held_out(len(own), share)])
+        parts.append(own[: held_out(len(own), share)])
     return _joined(parts)
 
 

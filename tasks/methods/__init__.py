@@ -1,7 +1,7 @@
 """Methods by name: one file a paper, each a function whose parameters are the method's, with the paper's defaults.
 
-`NAME` stands for `tasks/methods/NAME.py`, `module:function` for one of a user's own, `a+b` for a chain. Parameter `p` of
-method `m` is the config key `m.p`. Nothing here imports torch.
+`NAME` stands for `tasks/methods/NAME.py`, `module:function` for one of a user's own, `a+b` for a
+chain. Parameter `p` of method `m` is the config key `m.p`. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -31,23 +31,69 @@ from tasks.parameters import settings_of
 from tasks.task import Setting
 
 __all__ = [
-    "Choices", "Learnt", "Method", "Range", "Stages", "View", "build", "canonical", "chain", "decays", "find", "known",
-    "learning", "learnt_keys", "moves_norms", "needs", "parameters", "problems", "settings", "spaces", "stage_problems", "trains",
+    "Choices",
+    "Learnt",
+    "Method",
+    "Range",
+    "Stages",
+    "View",
+    "build",
+    "canonical",
+    "chain",
+    "decays",
+    "find",
+    "known",
+    "learning",
+    "learnt_keys",
+    "moves_norms",
+    "needs",
+    "parameters",
+    "problems",
+    "settings",
+    "spaces",
+    "stage_problems",
+    "trains",
     "unmet",
 ]
 
 NAMES = (
-    "plain", "source", "bn_statistics", "bn_affine", "linear_probe", "frozen_classifier", "lp_ft", "l2sp", "ewc",
-    "selective_distillation", "feature_distillation", "feature_rank", "lolsgd", "local_sgd", "swa", "wise_ft",
-    "source_ensemble", "oracle", "l2", "at", "delta", "bss", "stochnorm",
-    "lwf", "bi_tuning", "co_tuning", "tred",
+    "plain",
+    "source",
+    "bn_statistics",
+    "bn_affine",
+    "linear_probe",
+    "frozen_classifier",
+    "lp_ft",
+    "l2sp",
+    "ewc",
+    "selective_distillation",
+    "feature_distillation",
+    "feature_rank",
+    "lolsgd",
+    "local_sgd",
+    "swa",
+    "wise_ft",
+    "source_ensemble",
+    "oracle",
+    "l2",
+    "at",
+    "delta",
+    "bss",
+    "stochnorm",
+    "lwf",
+    "bi_tuning",
+    "co_tuning",
+    "tred",
 )
 
 
 def known(offers: Collection[str] = frozenset(NEEDS)) -> dict[str, str]:
     """The methods that a task which offers these things can run: name -> a line about it."""
-    return {name: (find(name).__doc__ or "").strip().partition("\n")[0] for name in NAMES
-            if _default(name).needs <= frozenset(offers)}
+    return {
+        name: (find(name).__doc__ or "").strip().partition("\n")[0]
+        for name in NAMES
+        if _default(name).needs <= frozenset(offers)
+    }
 
 
 @functools.cache
@@ -62,7 +108,9 @@ def find(name: str) -> Callable[..., Method]:
     if name not in NAMES:
         near = difflib.get_close_matches(name, NAMES, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
-        raise ValueError(f"no method '{name}'; {hint}known: {', '.join(NAMES)}, or one's own as module:function")
+        raise ValueError(
+            f"no method '{name}'; {hint}known: {', '.join(NAMES)}, or one's own as module:function"
+        )
     return getattr(importlib.import_module(f"tasks.methods.{name}"), name)
 
 
@@ -99,8 +147,11 @@ def needs(method: str) -> frozenset[str]:
 
 def unmet(method: str, offers: Collection[str]) -> list[str]:
     """Why a task that offers these things cannot run a canonical chain, a reason for each member that cannot."""
-    return [f"'{name}' {NEEDS[need]}; leave it out" for name in method.split("+")
-            for need in sorted(needs(name) - frozenset(offers))]
+    return [
+        f"'{name}' {NEEDS[need]}; leave it out"
+        for name in method.split("+")
+        for need in sorted(needs(name) - frozenset(offers))
+    ]
 
 
 def stage_problems(config: Mapping[str, Any], count: Callable[[], int]) -> list[tuple[str, str]]:
@@ -109,14 +160,23 @@ def stage_problems(config: Mapping[str, Any], count: Callable[[], int]) -> list[
     for name in str(config["method"]).split("+"):
         for key in _marked(name, Stages) if name in NAMES or ":" in name else ():
             try:
-                wrong = [number for number in stage_indices(config[key])
-                         if not -count() <= number < count()]
+                wrong = [
+                    number
+                    for number in stage_indices(config[key])
+                    if not -count() <= number < count()
+                ]
             except ValueError as error:
                 found.append((key, str(error)))
                 continue
             if wrong:
-                found.append((key, f"got {config[key]!r}, but the backbone '{config['backbone']}' has {count()} stages: "
-                              f"give numbers from 1 to {count()}, or -1 (the last) to -{count()}"))
+                found.append(
+                    (
+                        key,
+                        f"got {config[key]!r}, but the backbone '{config['backbone']}' has "
+                        f"{count()} stages: "
+                        f"give numbers from 1 to {count()}, or -1 (the last) to -{count()}",
+                    )
+                )
     return found
 
 
@@ -129,8 +189,8 @@ def settings() -> Mapping[str, Setting]:
 def canonical(method: str | Sequence[str]) -> str:
     """One name for all chains that mean the same: `a+b`, without `plain`, sorted where order cannot matter.
 
-    Only what happens after training has an order; such methods keep theirs and stand last. A chain with an unknown name
-    is only joined, for `problems` to judge.
+    Only what happens after training has an order; such methods keep theirs and stand last. A chain
+    with an unknown name is only joined, for `problems` to judge.
     """
     return _canonical(method if isinstance(method, str) else "+".join(map(str, method)))
 
@@ -146,7 +206,10 @@ def problems(method: str) -> tuple[str, ...]:
         except ValueError as error:
             found.append(str(error))
         if names.count(name) > 1:
-            found.append(f"'{name}' stands {names.count(name)} times in '{method}', with one set of parameters; keep one")
+            found.append(
+                f"'{name}' stands {names.count(name)} times in '{method}', with one set of "
+                "parameters; keep one"
+            )
     return tuple(found or contradictions({name: _default(name) for name in names}))
 
 
@@ -178,12 +241,16 @@ def decays(method: str) -> bool:
 def moves_norms(method: str) -> bool:
     """Whether batch norm learns from batches in a canonical chain's training; True where a name is unknown."""
     try:
-        return trains(method) and not any("norms" in _default(name).frozen for name in method.split("+"))
+        return trains(method) and not any(
+            "norms" in _default(name).frozen for name in method.split("+")
+        )
     except ValueError:
         return True
 
 
-def build(method: str, config: Mapping[str, Any], learnt: Mapping[str, Any] | None = None) -> Method:
+def build(
+    method: str, config: Mapping[str, Any], learnt: Mapping[str, Any] | None = None
+) -> Method:
     """The method that a canonical chain stands for, with the config's parameters and what its members have `learnt`."""
     members = []
     for name in method.split("+"):
@@ -194,14 +261,18 @@ def build(method: str, config: Mapping[str, Any], learnt: Mapping[str, Any] | No
 
 def _member(name: str, config: Mapping[str, Any]) -> Method:
     """The method called `name` with the config's parameters."""
-    return find(name)(**{key.removeprefix(f"{name}."): config[key] for key in parameters(name) if key in config})
+    return find(name)(
+        **{key.removeprefix(f"{name}."): config[key] for key in parameters(name) if key in config}
+    )
 
 
 def _given(method: Method, learnt: Any) -> Method:
     """The method with what it has learnt already."""
     prepare = method.prepare
     assert prepare is not None, "a method that learns prepares with what it learnt"
-    return replace(method, learn=None, prepare=lambda student, transfer, _: prepare(student, transfer, learnt))
+    return replace(
+        method, learn=None, prepare=lambda student, transfer, _: prepare(student, transfer, learnt)
+    )
 
 
 @functools.cache
@@ -217,15 +288,22 @@ def _marks(name: str) -> Mapping[str, tuple[type, tuple[Any, ...]]]:
 
 
 def _marked(name: str, mark: type) -> tuple[str, ...]:
-    return tuple(f"{name}.{parameter}" for parameter, (_, marks) in _marks(name).items()
-                 if any(isinstance(one, mark) for one in marks))
+    return tuple(
+        f"{name}.{parameter}"
+        for parameter, (_, marks) in _marks(name).items()
+        if any(isinstance(one, mark) for one in marks)
+    )
 
 
 @functools.cache
 def _canonical(text: str) -> str:
     names = [name.strip() for name in text.split("+") if name.strip() not in ("", "plain")]
     try:
-        last = [name for name in names if _default(name).finish is not None or _default(name).output is not None]
+        last = [
+            name
+            for name in names
+            if _default(name).finish is not None or _default(name).output is not None
+        ]
     except ValueError:
         return "+".join(names)
     return "+".join(sorted(name for name in names if name not in last) + last) or "plain"
@@ -242,8 +320,13 @@ def _own(name: str) -> Callable[..., Method]:
         function = getattr(importlib.import_module(module), attribute)
         made = function()
     except Exception as error:  # a user's module may raise anything
-        raise ValueError(f"the method '{name}' cannot be had: {type(error).__name__}: {error}; it must be a function of "
-                         "an importable module whose parameters have defaults") from error
+        raise ValueError(
+            f"the method '{name}' cannot be had: {type(error).__name__}: {error}; it must be a "
+            "function of "
+            "an importable module whose parameters have defaults"
+        ) from error
     if not isinstance(made, Method):
-        raise ValueError(f"'{name}' must return a tasks.methods.Method, but got {type(made).__name__}")
+        raise ValueError(
+            f"'{name}' must return a tasks.methods.Method, but got {type(made).__name__}"
+        )
     return function

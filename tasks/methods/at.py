@@ -10,14 +10,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SMALLEST = 1e-12
-"""Least squared norm of an attention map, as in the released code: the attention of an empty map is zero."""
+"""Least squared norm of an attention map, as in the released code: the attention of an empty map is
+zero.
+"""
 
 
-def at(weight: Annotated[float, Range(0, 1e8)] = 1e3, stages: Annotated[str, Stages()] = "-2,-1") -> Method:
+def at(
+    weight: Annotated[float, Range(0, 1e8)] = 1e3, stages: Annotated[str, Stages()] = "-2,-1"
+) -> Method:
     """Adds  weight sum_stages mean((Q(F) - Q(F0))^2)  with  Q(F) = q/|q|_2  and  q = mean_c F_c^2 , [B, h w].
 
-    F [B, C, h, w] are a stage's feature maps, F0 the frozen source's. The mean is over the batch and over positions, so
-    that the scale of the term is 1/(h w). The paper takes the three groups of a wide ResNet; lenet_bn has two stages.
+    F [B, C, h, w] are a stage's feature maps, F0 the frozen source's. The mean is over the batch
+    and over positions, so that the scale of the term is 1/(h w). The paper takes the three groups
+    of a wide ResNet; lenet_bn has two stages.
 
     Args:
         weight: factor of the term.
@@ -26,7 +31,10 @@ def at(weight: Annotated[float, Range(0, 1e8)] = 1e3, stages: Annotated[str, Sta
     indices = stage_indices(stages)
 
     def penalty(view: View, _: Any) -> Tensor:
-        terms = [(_attention(view.maps[index]) - _attention(view.source_maps[index])).square().mean() for index in indices]
+        terms = [
+            (_attention(view.maps[index]) - _attention(view.source_maps[index])).square().mean()
+            for index in indices
+        ]
         return weight * sum(terms[1:], start=terms[0])
 
     return Method(penalty=penalty, maps=True)

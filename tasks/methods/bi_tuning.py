@@ -23,17 +23,19 @@ def bi_tuning(
 ) -> Method:
     """Adds  weight (L_y + L_z), each the mean over the batch of  -1/(K+1) sum_p log(exp(a_p/T) / sum_j exp(a_j/T)).
 
-    j runs over 1 + C K keys: that of the image itself and the last K of each class; p over the K + 1 of its own class.
-    Classifier side, L_y: a = w_y . h with w_y the weights and bias of the label's class, h the features and a 1, both of
-    length one; the image's own h is the student's, the others are keys. Projector side, L_z: a = z . z_key with z a linear
-    projection of the features, of length one.
+    j runs over 1 + C K keys: that of the image itself and the last K of each class; p over the K +
+    1 of its own class. Classifier side, L_y: a = w_y . h with w_y the weights and bias of the
+    label's class, h the features and a 1, both of length one; the image's own h is the student's,
+    the others are keys. Projector side, L_z: a = z . z_key with z a linear projection of the
+    features, of length one.
 
-    Keys are of the key encoder, which follows the student and its projector: k <- momentum k + (1 - momentum) student
-    before each batch; the batch's keys then replace the oldest of their class. As in TLL, K = 40 and w_y gets no gradient
-    from L_y. In TLL query and key are two random views of an image, here the same image; and its L_y, unlike its L_z, sees
-    the batch's keys already. Queues start with random directions, and so stay for a class without images.
-    The key encoder's batch norm is in train mode where the student's is, as in MoCo and TLL: keys are normalised as the
-    student's features are. Its dropout is off.
+    Keys are of the key encoder, which follows the student and its projector: k <- momentum k + (1 -
+    momentum) student before each batch; the batch's keys then replace the oldest of their class. As
+    in TLL, K = 40 and w_y gets no gradient from L_y. In TLL query and key are two random views of
+    an image, here the same image; and its L_y, unlike its L_z, sees the batch's keys already.
+    Queues start with random directions, and so stay for a class without images. The key encoder's
+    batch norm is in train mode where the student's is, as in MoCo and TLL: keys are normalised as
+    the student's features are. Its dropout is off.
 
     Args:
         weight: factor of the two terms.
@@ -49,8 +51,11 @@ def bi_tuning(
 
         generator = Generator().manual_seed(transfer.seed("bi_tuning"))
         contrast, like = nn.Module(), student.head.weight
-        contrast.projector = nn.utils.skip_init(nn.Linear, student.width, projection, device=like.device, dtype=like.dtype)
-        bound = student.width**-0.5  # as a linear layer draws by itself, but from a generator of our own
+        contrast.projector = nn.utils.skip_init(
+            nn.Linear, student.width, projection, device=like.device, dtype=like.dtype
+        )
+        # As a linear layer draws by itself, but from a generator of our own
+        bound = student.width**-0.5
         for parameter in contrast.projector.parameters():
             drawn = parameter.detach().cpu().uniform_(-bound, bound, generator=generator)
             parameter.data.copy_(drawn)
@@ -72,15 +77,20 @@ def bi_tuning(
         feature = _extended(view.features)
         projected = normalize(contrast.projector(view.features), dim=1)
         classifier = normalize(cat([head.weight, head.bias[:, None]], 1).detach(), dim=1)[labels]
-        term = (_contrast((feature * classifier).sum(1), classifier, contrast.features, labels, temperature)
-                + _contrast((projected * projected_key).sum(1), projected, contrast.projections, labels, temperature))
+        term = _contrast(
+            (feature * classifier).sum(1), classifier, contrast.features, labels, temperature
+        ) + _contrast(
+            (projected * projected_key).sum(1), projected, contrast.projections, labels, temperature
+        )
         _enqueue(contrast, key, projected_key, labels)
         return weight * term
 
     return Method(prepare=prepare, penalty=penalty)
 
 
-def _contrast(own: Tensor, queries: Tensor, queues: Tensor, labels: Tensor, temperature: float) -> Tensor:
+def _contrast(
+    own: Tensor, queries: Tensor, queues: Tensor, labels: Tensor, temperature: float
+) -> Tensor:
     """The mean cross-entropy to equal shares for the image's own key and its class's, among all keys.
 
     Args:
@@ -95,7 +105,9 @@ def _contrast(own: Tensor, queries: Tensor, queues: Tensor, labels: Tensor, temp
     # The queues are written to after this, while the gradient still needs what they held.
     others = (queries @ queues.flatten(0, 1).clone().T / temperature).unflatten(1, queues.shape[:2])
     own = own / temperature
-    positive = (own + others[arange(len(labels), device=labels.device), labels].sum(1)) / (queues.shape[1] + 1)
+    positive = (own + others[arange(len(labels), device=labels.device), labels].sum(1)) / (
+        queues.shape[1] + 1
+    )
     return (cat([own[:, None], others.flatten(1)], 1).logsumexp(1) - positive).mean()
 
 
@@ -104,7 +116,10 @@ def _follow(contrast: nn.Module, student: Model, momentum: float) -> None:
     from torch import no_grad
 
     with no_grad():
-        for follower, leader in ((contrast.encoder, student), (contrast.key_projector, contrast.projector)):
+        for follower, leader in (
+            (contrast.encoder, student),
+            (contrast.key_projector, contrast.projector),
+        ):
             for key, parameter in zip(follower.parameters(), leader.parameters(), strict=True):
                 key.lerp_(parameter, 1 - momentum)
         for key, norm in zip(contrast.encoder.norms(), student.norms(), strict=True):
@@ -139,11 +154,17 @@ def _enqueue(contrast: nn.Module, key: Tensor, projected_key: Tensor, labels: Te
     count = contrast.features.shape[1]
     of_class = one_hot(labels, len(contrast.next))
     totals = of_class.sum(0)
-    before = of_class.cumsum(0).gather(1, labels[:, None])[:, 0] - 1  # images of the same class before it in the batch
+    # Images of the same class before it in the batch
+    before = of_class.cumsum(0).gather(1, labels[:, None])[:, 0] - 1
     place = (contrast.next[labels] + before) % count
     if len(labels) > count:  # of more than K images of a class the last K stay
         lasting = before >= totals[labels] - count
-        key, projected_key, labels, place = key[lasting], projected_key[lasting], labels[lasting], place[lasting]
+        key, projected_key, labels, place = (
+            key[lasting],
+            projected_key[lasting],
+            labels[lasting],
+            place[lasting],
+        )
     contrast.features[labels, place] = key
     contrast.projections[labels, place] = projected_key
     contrast.next.copy_((contrast.next + totals) % count)

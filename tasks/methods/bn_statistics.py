@@ -16,7 +16,8 @@ def bn_statistics(momentum: Annotated[float, Range(0, 1)] = 0.1) -> Method:
     """Batch norm takes the target's means and variances; no weight changes, so no class can be pushed away.
 
     Forward passes over training batches in train mode, as many as others take gradient steps:
-    running <- (1 - momentum) running + momentum batch. The images are of seen classes only, and so are the statistics.
+    running <- (1 - momentum) running + momentum batch. The images are of seen classes only, and so
+    are the statistics.
 
     Args:
         momentum: share of each new batch; 0 starts anew and takes the mean over all batches.
@@ -37,4 +38,9 @@ def bn_statistics(momentum: Annotated[float, Range(0, 1)] = 0.1) -> Method:
                 losses.append(cross_entropy(view.logits, view.labels))
         return stack(losses).mean()
 
-    return Method(optimise=optimise, frozen=frozenset({"weights", "head"}), needs=frozenset({"batch_norm"}), gradient=False)
+    return Method(
+        optimise=optimise,
+        frozen=frozenset({"weights", "head"}),
+        needs=frozenset({"batch_norm"}),
+        gradient=False,
+    )

@@ -15,10 +15,30 @@ if TYPE_CHECKING:
     from tasks.model import Model
     from tasks.transfer import Transfer
 
-INVERSE_PENALTIES = (1e4, 3e3, 1e3, 3e2, 1e2, 3e1, 1e1, 3.0, 1.0, 0.3, 0.1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4)
+INVERSE_PENALTIES = (
+    1e4,
+    3e3,
+    1e3,
+    3e2,
+    1e2,
+    3e1,
+    1e1,
+    3.0,
+    1.0,
+    0.3,
+    0.1,
+    3e-2,
+    1e-2,
+    3e-3,
+    1e-3,
+    3e-4,
+    1e-4,
+)
 """What the released code tries as C of the logistic regression, in its order."""
 SCALES = (1e-2, 1e2)
-"""Where the target's calibration is looked for: on images that are told apart without error it has no finite optimum."""
+"""Where the target's calibration is looked for: on images that are told apart without error it has
+no finite optimum.
+"""
 CHUNK = 256
 
 
@@ -29,46 +49,62 @@ def co_tuning(
 ) -> Method:
     """Adds  -weight mean_i sum_j R[y_i, j] log softmax(head_s(z_i))_j  for the student's features z_i, [B, width].
 
-    head_s is a copy of the source's head that trains with the student, at the backbone's rate; only the student's own head
-    is measured. R [target classes, source classes] is learnt beforehand from the source's probabilities
-    q(x) = softmax(calibration g0(x)) on the target's training and validation images:
+    head_s is a copy of the source's head that trains with the student, at the backbone's rate; only
+    the student's own head is measured. R [target classes, source classes] is learnt beforehand from
+    the source's probabilities q(x) = softmax(calibration g0(x)) on the target's training and
+    validation images:
 
     direct:   R[t] = mean of q over the images with label t.
     reverse:  R[t, j] = p(t|j) p(j) / sum_j p(t|j) p(j);  p(j) = mean of q;  p(t|j) = softmax over t of s V[t, j].
-        V is a logistic regression of the label on q without intercept; its C is the first of the grid with the highest
-        validation accuracy, and s minimises the validation likelihood's negative logarithm.
+        V is a logistic regression of the label on q without intercept; its C is the first of the
+        grid with the highest validation accuracy, and s minimises the validation likelihood's
+        negative logarithm.
 
-    Weight 2.3 and both relationships are those of the released code. Its calibration 0.884 belongs to torchvision's
-    ResNet-50; it is to be found on source validation data, which a target does not bring, so the default 1 is none.
-    A target class without images has a row of zeros, which adds nothing; in reverse also one with validation images alone.
-    Without validation images the training images stand for them: C and s are then too large.
+    Weight 2.3 and both relationships are those of the released code. Its calibration 0.884 belongs
+    to torchvision's ResNet-50; it is to be found on source validation data, which a target does not
+    bring, so the default 1 is none. A target class without images has a row of zeros, which adds
+    nothing; in reverse also one with validation images alone. Without validation images the
+    training images stand for them: C and s are then too large.
 
     Args:
         weight: factor of the term.
-        relationship: how the source's classes given a label are found: by Bayes' rule, or as a mean.
-        calibration: inverse temperature of the source's probabilities; 0.884 for torchvision's ResNet-50.
+        relationship: how the source's classes given a label are found: by Bayes' rule, or as a
+            mean.
+        calibration: inverse temperature of the source's probabilities; 0.884 for torchvision's
+            ResNet-50.
     """
 
     def learn(transfer: Transfer) -> tuple[dict[str, Tensor], dict[str, float]]:
         import numpy as np
         from torch import from_numpy
 
-        (train, labels), (held, held_labels) = (_probabilities(transfer, rows, calibration)
-                                                for rows in (transfer.train, transfer.validation))
+        (train, labels), (held, held_labels) = (
+            _probabilities(transfer, rows, calibration)
+            for rows in (transfer.train, transfer.validation)
+        )
         if relationship == "reverse":
             found, told = reverse(train, labels, held, held_labels, transfer.classes)
         else:
-            found = direct(np.concatenate([train, held]), np.concatenate([labels, held_labels]), transfer.classes)
+            found = direct(
+                np.concatenate([train, held]),
+                np.concatenate([labels, held_labels]),
+                transfer.classes,
+            )
             told = {}
         return {"relationship": from_numpy(found).float()}, told
 
-    def prepare(student: Model, transfer: Transfer, learnt: dict[str, Tensor]) -> tuple[Tensor, nn.Module]:
+    def prepare(
+        student: Model, transfer: Transfer, learnt: dict[str, Tensor]
+    ) -> tuple[Tensor, nn.Module]:
         assert transfer.source is not None
         head = copy.deepcopy(transfer.source.head).requires_grad_(True)
         found, expected = tuple(learnt["relationship"].shape), (transfer.classes, head.out_features)
         if found != expected:
-            raise ValueError(f"the relationship has the shape {found}, but it must be {expected}: a row for each of the target's "
-                             f"{expected[0]} classes, a column for each of the source's {expected[1]}")
+            raise ValueError(
+                f"the relationship has the shape {found}, but it must be {expected}: a row for "
+                "each of the target's "
+                f"{expected[0]} classes, a column for each of the source's {expected[1]}"
+            )
         return learnt["relationship"].to(head.weight), head
 
     def penalty(view: View, ready: tuple[Tensor, nn.Module]) -> Tensor:
@@ -118,14 +154,22 @@ def reverse(
     logits = held @ votes.T
 
     def surprise(exponent: float) -> float:
-        return -float(log_softmax(np.exp(exponent) * logits, axis=1)[np.arange(len(answers)), answers].mean())
+        return -float(
+            log_softmax(np.exp(exponent) * logits, axis=1)[np.arange(len(answers)), answers].mean()
+        )
 
-    scale = float(np.exp(minimize_scalar(surprise, bounds=np.log(SCALES), method="bounded").x)) if chosen else 1.0
+    scale = (
+        float(np.exp(minimize_scalar(surprise, bounds=np.log(SCALES), method="bounded").x))
+        if chosen
+        else 1.0
+    )
     with np.errstate(divide="ignore"):  # a source class that is never likely is never related
         joint = log_softmax(scale * votes, axis=0) + np.log(marginal)
     related = np.zeros((classes, train.shape[1]))
     related[present] = softmax(joint, axis=1)
-    told = {"classifier_c": chosen, "classifier_accuracy": accuracy, "scale": scale} if chosen else {}
+    told = (
+        {"classifier_c": chosen, "classifier_accuracy": accuracy, "scale": scale} if chosen else {}
+    )
     return related, told
 
 
@@ -137,10 +181,12 @@ def _regression(train: ndarray, labels: ndarray, inverse_penalty: float) -> ndar
 
     regression = LogisticRegression(C=inverse_penalty, fit_intercept=False)
     with warnings.catch_warnings():
-        # After the solver's 100 steps it ends, as in the released code: with little penalty the weights may grow on and on.
+        # After the solver's 100 steps it ends, as in the released code: with little penalty the
+        # weights may grow on and on.
         warnings.simplefilter("ignore", ConvergenceWarning)
         weights = regression.fit(train, labels).coef_
-    return weights if len(weights) > 1 else np.concatenate([0 * weights, weights])  # of two classes it gives the second's
+    # Of two classes it gives the second's
+    return weights if len(weights) > 1 else np.concatenate([0 * weights, weights])
 
 
 def _probabilities(transfer: Transfer, rows: Tensor, calibration: float) -> tuple[ndarray, ndarray]:
@@ -150,7 +196,13 @@ def _probabilities(transfer: Transfer, rows: Tensor, calibration: float) -> tupl
     assert transfer.source is not None
     assert not transfer.source.training, "in train mode the probabilities would follow the batches"
     with no_grad():
-        logits = [transfer.source.head.weight.new_zeros(0, transfer.source.head.out_features)]  # there may be no rows
-        logits += [transfer.source(transfer.take(rows[start:start + CHUNK])[0])[1] for start in range(0, len(rows), CHUNK)]
+        # There may be no rows
+        logits = [transfer.source.head.weight.new_zeros(0, transfer.source.head.out_features)]
+        logits += [
+            transfer.source(transfer.take(rows[start : start + CHUNK])[0])[1]
+            for start in range(0, len(rows), CHUNK)
+        ]
         probabilities = (calibration * cat(logits).double()).softmax(1)
-    return probabilities.cpu().numpy(), transfer.labels[rows.to(transfer.labels.device)].cpu().numpy()
+    return probabilities.cpu().numpy(), transfer.labels[
+        rows.to(transfer.labels.device)
+    ].cpu().numpy()

@@ -33,15 +33,17 @@ def delta(
 ) -> Method:
     """Adds  weight sum_stages sum_images 1/2 sum_c C a_c |F_c - F0_c|^2 / (h w)  +  head/2 (|W|^2 + |b|^2) .
 
-    F [B, C, h, w] are a stage's feature maps, F0 the frozen source's; W and b are the head, which decays towards zero. The
-    sum over images is a sum, as in the released code: weight depends on the batch, 64 images there. The attention a sums
-    to 1, so that a uniform one gives each channel the factor 1. The optimiser's weight decay is none then. The paper takes the
-    last convolution of all four stages of a ResNet, before batch norm; here it is the outputs of stages, of which lenet_bn
-    has two.
+    F [B, C, h, w] are a stage's feature maps, F0 the frozen source's; W and b are the head, which
+    decays towards zero. The sum over images is a sum, as in the released code: weight depends on
+    the batch, 64 images there. The attention a sums to 1, so that a uniform one gives each channel
+    the factor 1. The optimiser's weight decay is none then. The paper takes the last convolution of
+    all four stages of a ResNet, before batch norm; here it is the outputs of stages, of which
+    lenet_bn has two.
 
-    The attention is learnt on the target's training images from the source's backbone in evaluation mode, which stays as
-    it is: a linear head is trained on its features by SGD from zero; each channel is set to zero, one at a time, and the
-    cross-entropy's increase noted; a = softmax(z / 5) over the channels of a stage, z the increases' standard scores.
+    The attention is learnt on the target's training images from the source's backbone in evaluation
+    mode, which stays as it is: a linear head is trained on its features by SGD from zero; each
+    channel is set to zero, one at a time, and the cross-entropy's increase noted; a = softmax(z /
+    5) over the channels of a stage, z the increases' standard scores.
 
     Args:
         weight: factor of the term.
@@ -65,20 +67,36 @@ def delta(
         labels = transfer.labels[transfer.train.to(transfer.labels.device)].to(transfer.device)
         batch = Batches(labels, arange(len(labels)), BATCH, transfer.seed).batch
         features = _features(source, transfer)
-        model = source.with_head(_head(features, labels, transfer.classes, batch, head_epochs, head_learning_rate))
+        model = source.with_head(
+            _head(features, labels, transfer.classes, batch, head_epochs, head_learning_rate)
+        )
         with no_grad():
-            taken = [transfer.take(transfer.train[batch(number).to(transfer.train.device)]) for number in range(batches)]
-            increases = [stack([_increases(model, index, *one) for one in taken]).mean(0) for index in indices]
+            taken = [
+                transfer.take(transfer.train[batch(number).to(transfer.train.device)])
+                for number in range(batches)
+            ]
+            increases = [
+                stack([_increases(model, index, *one) for one in taken]).mean(0)
+                for index in indices
+            ]
             correct = (model.head(features).argmax(1) == labels).float().mean().item()
         shares = [_shares(one) for one in increases]
-        told = {"head_accuracy": correct, "largest_factor": max(len(one) * one.max().item() for one in shares)}
+        told = {
+            "head_accuracy": correct,
+            "largest_factor": max(len(one) * one.max().item() for one in shares),
+        }
         return {f"attention {place}": one for place, one in enumerate(shares)}, told
 
-    def prepare(_: Model, __: Transfer, learnt: dict[str, Tensor] | None) -> tuple[Tensor | None, ...]:
+    def prepare(
+        _: Model, __: Transfer, learnt: dict[str, Tensor] | None
+    ) -> tuple[Tensor | None, ...]:
         if attention == "uniform":
             return (None,) * len(indices)
         assert learnt is not None
-        return tuple(len(one) * one for one in (learnt[f"attention {place}"] for place in range(len(indices))))
+        return tuple(
+            len(one) * one
+            for one in (learnt[f"attention {place}"] for place in range(len(indices)))
+        )
 
     def penalty(view: View, factors: tuple[Tensor | None, ...]) -> Tensor:
         squares = [parameter.square().sum() for parameter in view.student.head.parameters()]
@@ -88,7 +106,13 @@ def delta(
             total = total + weight / 2 * (away if factor is None else away * factor).sum()
         return total
 
-    return Method(learn=learn if attention == "learnt" else None, prepare=prepare, penalty=penalty, maps=True, decays=True)
+    return Method(
+        learn=learn if attention == "learnt" else None,
+        prepare=prepare,
+        penalty=penalty,
+        maps=True,
+        decays=True,
+    )
 
 
 def _features(source: Model, transfer: Transfer) -> Tensor:
@@ -100,13 +124,20 @@ def _features(source: Model, transfer: Transfer) -> Tensor:
 
 
 def _head(
-    features: Tensor, labels: Tensor, classes: int, batch: Callable[[int], Tensor], epochs: int, rate: float
+    features: Tensor,
+    labels: Tensor,
+    classes: int,
+    batch: Callable[[int], Tensor],
+    epochs: int,
+    rate: float,
 ) -> nn.Linear:
     """A linear head trained on features; it starts at zero, since softmax regression has one minimum wherever it starts."""
     from torch import nn, optim
     from torch.nn.functional import cross_entropy
 
-    head = nn.utils.skip_init(nn.Linear, features.shape[1], classes, device=features.device, dtype=features.dtype)
+    head = nn.utils.skip_init(
+        nn.Linear, features.shape[1], classes, device=features.device, dtype=features.dtype
+    )
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
     optimiser = optim.SGD(head.parameters(), lr=rate, momentum=MOMENTUM, weight_decay=DECAY)
@@ -135,15 +166,20 @@ def _increases(model: Model, stage: int, images: Tensor, labels: Tensor) -> Tens
         with model.changed(stage, lambda _, __: output.clone()):
             return model(images)[1]
 
-    # What follows the stage sees the kept output only, so that one image through what is before it will do: a channel costs
-    # a fraction of a forward pass. Where a path leads past the stage, all images must go through.
+    # What follows the stage sees the kept output only, so that one image through what is before it
+    # will do: a channel costs a fraction of a forward pass. Where a path leads past the stage, all
+    # images must go through.
     again = logits_after(whole, images[:1])
-    few = images[:1] if again.shape == logits.shape and allclose(again, logits, atol=1e-5) else images
+    few = (
+        images[:1] if again.shape == logits.shape and allclose(again, logits, atol=1e-5) else images
+    )
     found = []
     for channel in range(whole.shape[channels]):
         without = whole.clone()
         without.select(channels, channel).zero_()
-        found.append(cross_entropy(logits_after(without, few), labels) - cross_entropy(logits, labels))
+        found.append(
+            cross_entropy(logits_after(without, few), labels) - cross_entropy(logits, labels)
+        )
     return stack(found)
 
 

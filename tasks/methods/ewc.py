@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from tasks.transfer import Transfer
 
 
-def ewc(weight: Annotated[float, Range(0, 1e8)] = 1.0, samples: Annotated[int, Range(1, 1_000_000)] = 128) -> Method:
+def ewc(
+    weight: Annotated[float, Range(0, 1e8)] = 1.0,
+    samples: Annotated[int, Range(1, 1_000_000)] = 128,
+) -> Method:
     """Adds  weight/2 sum_i F_i (w_i - w0_i)^2  to the loss; F is the diagonal Fisher information of the source at w0.
 
-    F_i = E[(d log p(y|x) / d w_i)^2] with x from the target's training images and y drawn from the source model's own
-    p(y|x): the true Fisher information, without source data and without target labels. Over backbone and head; where the
-    head is new, over the backbone, seen through the source's head. The weight was not recovered from any paper here.
+    F_i = E[(d log p(y|x) / d w_i)^2] with x from the target's training images and y drawn from the
+    source model's own p(y|x): the true Fisher information, without source data and without target
+    labels. Over backbone and head; where the head is new, over the backbone, seen through the
+    source's head. The weight was not recovered from any paper here.
 
     Args:
         weight: factor of the term.
@@ -53,4 +57,3 @@ def ewc(weight: Annotated[float, Range(0, 1e8)] = 1.0, samples: Annotated[int, R
         return weight / 2 * squared_distance(now, start, roots)
 
     return Method(prepare=prepare, penalty=penalty, needs=frozenset({"source_head"}))
-

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def feature_distillation(weight: Annotated[float, Range(0, 1e6)] = 0.1, normalised: bool = False) -> Method:
+def feature_distillation(
+    weight: Annotated[float, Range(0, 1e6)] = 0.1, normalised: bool = False
+) -> Method:
     """Adds  weight mean_i |z_i - z0_i|^2 , z the student's features [B, width] and z0 the frozen source's on the same images.
 
     No constant of a paper was recovered: the weight is a default to be searched.

@@ -16,8 +16,9 @@ SMALLEST = 1e-5
 def feature_rank(weight: Annotated[float, Range(0, 1e6)] = 1.0) -> Method:
     """Adds  weight |K|_F^2 / d^2 , K [d, d] the correlation matrix of the batch's features: least where all directions are used.
 
-    Columns of Z [B, d] are standardised over the batch and K = Z'Z / (B - 1); |Z'Z|_F = |ZZ'|_F, so that the smaller of
-    the two products is taken. That Holistic Transfer means this term (CwD's) is by recollection; so is its weight.
+    Columns of Z [B, d] are standardised over the batch and K = Z'Z / (B - 1); |Z'Z|_F = |ZZ'|_F, so
+    that the smaller of the two products is taken. That Holistic Transfer means this term (CwD's) is
+    by recollection; so is its weight.
 
     Args:
         weight: factor of the term.

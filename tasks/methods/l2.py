@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def l2(backbone: Annotated[float, Range(0, 1e4)] = 1e-4, head: Annotated[float, Range(0, 1e4)] = 1e-3) -> Method:
+def l2(
+    backbone: Annotated[float, Range(0, 1e4)] = 1e-4, head: Annotated[float, Range(0, 1e4)] = 1e-3
+) -> Method:
     """Adds  backbone/2 |w|^2 + head/2 |v|^2  to the loss; w are the backbone's parameters and v the head's.
 
-    Batch-norm weights and biases count, as in `l2sp`. The optimiser's weight decay is none then; this one can decay a new
-    head faster than what is pretrained.
+    Batch-norm weights and biases count, as in `l2sp`. The optimiser's weight decay is none then;
+    this one can decay a new head faster than what is pretrained.
 
     Args:
         backbone: decay of the backbone.
@@ -24,8 +26,10 @@ def l2(backbone: Annotated[float, Range(0, 1e4)] = 1e-4, head: Annotated[float, 
     def penalty(view: View, _: Any) -> Tensor:
         from torch import _foreach_norm, stack
 
-        squares = [stack(_foreach_norm(list(part.parameters()))).square().sum()
-                   for part in (view.student.backbone, view.student.head)]
+        squares = [
+            stack(_foreach_norm(list(part.parameters()))).square().sum()
+            for part in (view.student.backbone, view.student.head)
+        ]
         return backbone / 2 * squares[0] + head / 2 * squares[1]
 
     return Method(penalty=penalty, decays=True)

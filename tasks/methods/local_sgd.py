@@ -22,4 +22,6 @@ def local_sgd(
         rounds: R; 0 matches plain fine-tuning's gradient evaluations.
         server_rate: factor of the averaged move.
     """
-    return lolsgd(subsets=subsets, left_out=0, local_steps=local_steps, rounds=rounds, server_rate=server_rate)
+    return lolsgd(
+        subsets=subsets, left_out=0, local_steps=local_steps, rounds=rounds, server_rate=server_rate
+    )

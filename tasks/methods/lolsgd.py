@@ -26,10 +26,12 @@ def lolsgd(
     run's own optimiser along  server_rate (theta - mean_m theta_m) / learning rate.  Without momentum this is the paper's
     theta <- theta + server_rate mean_m (theta_m - theta).
 
-    Momentum: the local runs have none, since a fresh one never builds up in K steps; the run's momentum, Nesterov's
-    correction and weight decay act once a round. With M = K = 1 and nothing left out this is SGD.
-    Budget: matched in gradient evaluations, R M K = steps, unless `rounds` says otherwise (R K = steps matches server
-    steps, at M times the cost). Schedule: cosine over rounds. Batch-norm statistics are averaged with weight 1.
+    Momentum: the local runs have none, since a fresh one never builds up in K steps; the run's
+    momentum, Nesterov's correction and weight decay act once a round. With M = K = 1 and nothing
+    left out this is SGD.
+    Budget: matched in gradient evaluations, R M K = steps, unless `rounds` says otherwise (R K =
+    steps matches server steps, at M times the cost). Schedule: cosine over rounds. Batch-norm
+    statistics are averaged with weight 1.
 
     Args:
         subsets: M, local runs per round.
@@ -50,11 +52,15 @@ def lolsgd(
     return Method(optimise=optimise)
 
 
-def _round(run: Run, number: int, subsets: int, left_out: int, local_steps: int, server_rate: float) -> list[Tensor]:
+def _round(
+    run: Run, number: int, subsets: int, left_out: int, local_steps: int, server_rate: float
+) -> list[Tensor]:
     """One round, from theta to the next theta; returns the loss of every local step."""
     from torch import zeros_like
 
-    weights = [(weight, group["lr"]) for group in run.optimiser.param_groups for weight in group["params"]]
+    weights = [
+        (weight, group["lr"]) for group in run.optimiser.param_groups for weight in group["params"]
+    ]
     moving = [weight.data for weight, _ in weights] + run.statistics
     start = [tensor.clone() for tensor in moving]
     mean = [zeros_like(tensor) for tensor in moving]
@@ -63,13 +69,15 @@ def _round(run: Run, number: int, subsets: int, left_out: int, local_steps: int,
         _copy(start, moving)
         kept = _kept(run, left_out, number, subset)
         for step in range(local_steps):
-            losses.append(run.gradient(run.batch((number * subsets + subset) * local_steps + step, kept)))
+            losses.append(
+                run.gradient(run.batch((number * subsets + subset) * local_steps + step, kept))
+            )
             for weight, rate in weights:
                 if weight.grad is not None:  # a backbone may have weights that no output depends on
                     weight.data.add_(weight.grad, alpha=-rate)
         for total, tensor in zip(mean, moving, strict=True):
             total.add_(tensor, alpha=1 / subsets)
-    _copy(start[:len(weights)] + mean[len(weights):], moving)
+    _copy(start[: len(weights)] + mean[len(weights) :], moving)
     for (weight, rate), origin, average in zip(weights, start, mean, strict=False):
         weight.grad = (origin - average).mul_(server_rate / max(rate, 1e-30))
     run.step()

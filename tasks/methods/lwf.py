@@ -21,13 +21,15 @@ def lwf(
 ) -> Method:
     """Adds  weight T^2 KL(softmax(g0/T) || softmax(g/T)), the mean over the batch, over all classes of the source.
 
-    g0 are the frozen source's logits for the same image, [B, source classes]. g are the student's: of its only head where
-    that is the source's own, else of a copy of the source's head on the student's features, beside the new head. That copy
-    stays as it is in TLL, and trains with the student in the paper.
+    g0 are the frozen source's logits for the same image, [B, source classes]. g are the student's:
+    of its only head where that is the source's own, else of a copy of the source's head on the
+    student's features, beside the new head. That copy stays as it is in TLL, and trains with the
+    student in the paper.
 
-    Temperature 2 is the paper's. The factor T^2 (Hinton et al.) keeps the gradient's size at every temperature; neither the
-    paper nor TLL has it. A constant L without it is the weight L/T^2 here: the paper's 1 at T = 2 is 0.25, TLL's 4 at T = 3
-    is 0.44. The default 1 is that of Holistic Transfer's selective term here, so that the two compare.
+    Temperature 2 is the paper's. The factor T^2 (Hinton et al.) keeps the gradient's size at every
+    temperature; neither the paper nor TLL has it. A constant L without it is the weight L/T^2 here:
+    the paper's 1 at T = 2 is 0.25, TLL's 4 at T = 3 is 0.44. The default 1 is that of Holistic
+    Transfer's selective term here, so that the two compare.
 
     Args:
         weight: factor of the term.
@@ -37,7 +39,11 @@ def lwf(
 
     def prepare(_: Model, transfer: Transfer, __: Any) -> nn.Module | None:
         assert transfer.source is not None
-        return copy.deepcopy(transfer.source.head).requires_grad_(head == "trained") if transfer.new_head else None
+        return (
+            copy.deepcopy(transfer.source.head).requires_grad_(head == "trained")
+            if transfer.new_head
+            else None
+        )
 
     def penalty(view: View, source_head: nn.Module | None) -> Tensor:
         logits = view.logits if source_head is None else source_head(view.features)

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from tasks.transfer import Transfer
 
 BACKBONE = frozenset({"weights", "norms"})
-"""The parts that a backbone is made of: its norm layers with their statistics, and all other weights."""
+"""The parts that a backbone is made of: its norm layers with their statistics, and all other
+weights.
+"""
 PARTS = BACKBONE | {"head"}
 NEEDS = {
     "missing": "needs missing classes, which this task does not have",
@@ -44,7 +46,10 @@ def stage_indices(text: str) -> tuple[int, ...]:
     """
     parts = [part.strip() for part in text.split(",")]
     if not all(part.removeprefix("-").isdecimal() and int(part) for part in parts):
-        raise ValueError(f"got {text!r}; name stages by number, the first 1 and the last -1, with commas between them")
+        raise ValueError(
+            f"got {text!r}; name stages by number, the first 1 and the last -1, with commas "
+            "between them"
+        )
     return tuple(int(part) - (int(part) > 0) for part in parts)
 
 
@@ -60,29 +65,39 @@ class Method:
     """What a method adds to plain fine-tuning; `Method()` adds nothing and is plain fine-tuning."""
 
     learn: Callable[[Transfer], tuple[dict[str, Tensor], dict[str, float]]] | None = None
-    """Learns something once from the source model and the adaptation data: tensors, and numbers to be reported.
+    """Learns something once from the source model and the adaptation data: tensors, and numbers to
+    be reported.
 
-    The task makes a stage of it, shared by all trials that mean the same; without one it happens before training.
-    """
+    The task makes a stage of it, shared by all trials that mean the same; without one it happens
+    before training. """
     rebuild: Callable[[Model], None] | None = None
     """Changes the student's modules before anything else; the names in its state stay."""
     prepare: Callable[[Model, Transfer, Any], Any] | None = None
-    """Called once before training with the student, what is adapted, and what `learn` gave; `penalty` is given what it returns.
+    """Called once before training with the student, what is adapted, and what `learn` gave;
+    `penalty` is given what it returns.
 
-    Modules in it (alone, or in a tuple) are kept in checkpoints, and their parameters train with the student.
-    """
+    Modules in it (alone, or in a tuple) are kept in checkpoints, and their parameters train with
+    the student. """
     penalty: Callable[[View, Any], Tensor] | None = None
     """The term that it adds to the cross-entropy of a batch, a scalar; in full precision."""
     frozen: frozenset[str] = frozenset()
-    """Parts of the model that stay as they are, batch-norm statistics included: `weights`, `norms`, `head`."""
+    """Parts of the model that stay as they are, batch-norm statistics included: `weights`, `norms`,
+    `head`.
+    """
     optimise: Callable[[Run, int, int], Tensor | None] | None = None
-    """Takes the run from one gradient evaluation to another and returns the mean loss; without it, SGD does."""
+    """Takes the run from one gradient evaluation to another and returns the mean loss; without it,
+    SGD does.
+    """
     stepped: Callable[[Run, Any], None] | None = None
     """Called after each step of the optimiser, with what `prepare` returned."""
     finish: Callable[[Model, Model, Any], None] | None = None
-    """Changes a copy of the trained model before it is measured, given the source model and what `prepare` returned."""
+    """Changes a copy of the trained model before it is measured, given the source model and what
+    `prepare` returned.
+    """
     output: Callable[[Tensor, Tensor], Tensor] | None = None
-    """The logits that are measured, from the trained model's and the source model's, [N, classes] each."""
+    """The logits that are measured, from the trained model's and the source model's, [N, classes]
+    each.
+    """
     needs: frozenset[str] = frozenset()
     """What it cannot do without, of `NEEDS`."""
     maps: bool = False
@@ -102,7 +117,14 @@ class View:
     """A batch as a penalty sees it: outputs are computed once, only if looked at, and are given in full precision."""
 
     def __init__(
-        self, student: Model, transfer: Transfer, images: Tensor, labels: Tensor, *, maps: bool = False, amp: bool = False
+        self,
+        student: Model,
+        transfer: Transfer,
+        images: Tensor,
+        labels: Tensor,
+        *,
+        maps: bool = False,
+        amp: bool = False,
     ) -> None:
         self.student = student
         self.transfer = transfer
@@ -172,7 +194,9 @@ class View:
     def _source(self) -> Outputs:
         from torch import no_grad
 
-        assert not self.source.training, "a teacher in train mode would follow the batch's statistics"
+        assert not self.source.training, (
+            "a teacher in train mode would follow the batch's statistics"
+        )
         with no_grad():
             return self.run(self.source, maps=self._maps)
 
@@ -193,7 +217,9 @@ def chain(*methods: Method) -> Method:
     Raises:
         ValueError: they contradict each other.
     """
-    wrong = contradictions({f"method {position}": method for position, method in enumerate(methods, 1)})
+    wrong = contradictions(
+        {f"method {position}": method for position, method in enumerate(methods, 1)}
+    )
     if wrong:
         raise ValueError("; ".join(wrong))
     if len(methods) == 1:
@@ -208,7 +234,11 @@ def chain(*methods: Method) -> Method:
         return tuple(prepared(method, student, transfer) for method in methods)
 
     def penalty(view: View, ready: Sequence[Any]) -> Tensor:
-        terms = [method.penalty(view, one) for method, one in zip(methods, ready, strict=True) if method.penalty]
+        terms = [
+            method.penalty(view, one)
+            for method, one in zip(methods, ready, strict=True)
+            if method.penalty
+        ]
         return sum(terms[1:], start=terms[0])
 
     def stepped(run: Run, ready: Sequence[Any]) -> None:
@@ -254,15 +284,23 @@ def contradictions(methods: dict[str, Method]) -> list[str]:
     idle = [name for name, method in methods.items() if not method.adapts]
     if idle and len(methods) > 1:
         others = ", ".join(name for name in methods if name not in idle) or idle[-1]
-        found.append(f"'{idle[0]}' does not train, so {others} would change nothing; give '{idle[0]}' alone")
+        found.append(
+            f"'{idle[0]}' does not train, so {others} would change nothing; give '{idle[0]}' alone"
+        )
     freezing = [name for name, method in methods.items() if method.frozen]
     if frozenset().union(*(method.frozen for method in methods.values())) >= PARTS:
-        found.append(f"{' and '.join(freezing)} together freeze the whole model, so nothing is left to train; keep one")
+        found.append(
+            f"{' and '.join(freezing)} together freeze the whole model, so nothing is left to "
+            "train; keep one"
+        )
     optimising = [name for name, method in methods.items() if method.optimise]
     if len(optimising) > 1:
         found.append(f"{' and '.join(optimising)} both replace the optimisation; keep one")
     blind = [name for name, method in methods.items() if not method.gradient]
     penalised = [name for name, method in methods.items() if method.penalty]
     if blind and penalised:
-        found.append(f"'{blind[0]}' follows no gradient, so {', '.join(penalised)} would change nothing; leave one out")
+        found.append(
+            f"'{blind[0]}' follows no gradient, so {', '.join(penalised)} would change nothing; "
+            "leave one out"
+        )
     return found

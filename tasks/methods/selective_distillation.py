@@ -11,13 +11,15 @@ if TYPE_CHECKING:
 
 
 def selective_distillation(
-    weight: Annotated[float, Range(0, 1e4)] = 1.0, temperature: Annotated[float, Range(1e-2, 1e2)] = 2.0
+    weight: Annotated[float, Range(0, 1e4)] = 1.0,
+    temperature: Annotated[float, Range(1e-2, 1e2)] = 2.0,
 ) -> Method:
     """Adds  weight T^2 KL(softmax(g0[U]/T) || softmax(g[U]/T)), the mean over the batch, over the missing classes U only.
 
-    On seen classes the frozen source's logits g0 contradict the labels, so only the relations among missing ones are
-    kept. The term does not see a shift common to all missing logits: it keeps them apart from each other, and cannot stop
-    them from falling below the seen ones. The paper's constants are not recovered; these follow LwF.
+    On seen classes the frozen source's logits g0 contradict the labels, so only the relations among
+    missing ones are kept. The term does not see a shift common to all missing logits: it keeps them
+    apart from each other, and cannot stop them from falling below the seen ones. The paper's
+    constants are not recovered; these follow LwF.
 
     Args:
         weight: factor of the term.

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def source_ensemble(alpha: Annotated[float, Range(0, 1)] = 0.5) -> Method:
     """Measures  log(alpha p0 + (1 - alpha) p) , p0 and p the source's and the trained model's probabilities.
 
-    The ensemble in weights is `wise_ft`. Training itself is not changed; two models are run to predict.
+    The ensemble in weights is `wise_ft`. Training itself is not changed; two models are run to
+    predict.
 
     Args:
         alpha: share of the source model.
@@ -26,6 +27,8 @@ def source_ensemble(alpha: Annotated[float, Range(0, 1)] = 0.5) -> Method:
 
         if alpha in (0, 1):
             return source_logits if alpha else logits
-        return logaddexp(source_logits.log_softmax(1) + log(alpha), logits.log_softmax(1) + log(1 - alpha))
+        return logaddexp(
+            source_logits.log_softmax(1) + log(alpha), logits.log_softmax(1) + log(1 - alpha)
+        )
 
     return Method(output=output, needs=frozenset({"same_head"}))

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 def stochnorm(p: Annotated[float, Range(0, 1)] = 0.5) -> Method:
     """Trains with  s_c BN_batch(x)_c + (1 - s_c) BN_running(x)_c , s_c ~ Bernoulli(p) drawn anew for each channel and forward.
 
-    BN_batch normalises by the batch's mean and variance, which move the running ones as ever; BN_running by the running
-    ones as they were before the batch, without gradient through them. Both have the same weight and bias. Measured by
-    running statistics, as all batch norm. TLL's code keeps p at 0.5 whatever is asked for; here it is what is given.
+    BN_batch normalises by the batch's mean and variance, which move the running ones as ever;
+    BN_running by the running ones as they were before the batch, without gradient through them.
+    Both have the same weight and bias. Measured by running statistics, as all batch norm. TLL's
+    code keeps p at 0.5 whatever is asked for; here it is what is given.
 
     Args:
         p: chance of a channel to be normalised by the batch; 1 is plain batch norm.
@@ -27,7 +28,8 @@ def stochnorm(p: Annotated[float, Range(0, 1)] = 0.5) -> Method:
     def rebuild(student: Model) -> None:
         for norm in student.norms():
             if _has_running(norm):
-                # Its class alone changes, not the module: names in the state, parameters and hooks stay.
+                # Its class alone changes, not the module: names in the state, parameters and hooks
+                # stay.
                 norm.__class__ = _stochastic(type(norm))
                 norm.p = p
 
@@ -51,7 +53,14 @@ def _stochastic(kind: type[nn.Module]) -> type[nn.Module]:
         if not self.training or self.p == 1:
             return kind.forward(self, images)
         # Copies: the backward pass reads them, and the other branch is about to move them.
-        running = batch_norm(images, self.running_mean.clone(), self.running_var.clone(), self.weight, self.bias, eps=self.eps)
+        running = batch_norm(
+            images,
+            self.running_mean.clone(),
+            self.running_var.clone(),
+            self.weight,
+            self.bias,
+            eps=self.eps,
+        )
         batch = _BatchNorm.forward(self, images)
         by_batch = rand(self.num_features, device=images.device) < self.p
         mixed = where(by_batch.view(-1, *[1] * (images.ndim - 2)), batch, running)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def swa(start: Annotated[float, Range(0, 1)] = 0.5) -> Method:
     """Measures the mean of the weights after each step from `start` on, batch-norm statistics averaged along with them.
 
-    The paper averages once an epoch at a constant or cyclic rate; here it is the schedule of every method, a cosine, so
-    that methods stay comparable. Training itself is not changed.
+    The paper averages once an epoch at a constant or cyclic rate; here it is the schedule of every
+    method, a cosine, so that methods stay comparable. Training itself is not changed.
 
     Args:
         start: share of the run after which averaging begins; 1 is plain fine-tuning.
@@ -39,13 +39,19 @@ def swa(start: Annotated[float, Range(0, 1)] = 0.5) -> Method:
         if run.progress < start:
             return
         average.count += 1
-        pairs = zip(average.model.state_dict().values(), run.student.state_dict().values(), strict=True)
-        means, latest = zip(*((mean, now) for mean, now in pairs if mean.is_floating_point()), strict=True)
+        pairs = zip(
+            average.model.state_dict().values(), run.student.state_dict().values(), strict=True
+        )
+        means, latest = zip(
+            *((mean, now) for mean, now in pairs if mean.is_floating_point()), strict=True
+        )
         _foreach_lerp_(means, latest, 1 / int(average.count))
 
     def finish(student: Model, _: Model, average: Any) -> None:
         if average.count:
-            for value, mean in zip(student.state_dict().values(), average.model.state_dict().values(), strict=True):
+            for value, mean in zip(
+                student.state_dict().values(), average.model.state_dict().values(), strict=True
+            ):
                 if value.is_floating_point():
                     value.copy_(mean)
 

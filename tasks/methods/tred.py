@@ -43,26 +43,30 @@ def tred(
 ) -> Method:
     """Adds  weight 1/b sum_i sum_stages |F(x_i) - G_p(F0(x_i))|^2 / (h w) + head/2 |v|^2  with the student's maps F.
 
-    F0 [b, c, h, w] are the frozen source's maps of the same images, v the head's weights and bias. G = (G_p, G_n) splits
-    F0 in a part that matters to the target and the rest; it is learnt beforehand, stage by stage, and fixed then:
+    F0 [b, c, h, w] are the frozen source's maps of the same images, v the head's weights and bias.
+    G = (G_p, G_n) splits F0 in a part that matters to the target and the rest; it is learnt
+    beforehand, stage by stage, and fixed then:
 
     min over G and a linear head:  CE(head(mean of G_p), y) + reconstruction |F0 - G_p - G_n|^2 / |F0|^2 + disentanglement D
     max_mmd:  D = -MMD^2(mean of G_p, mean of G_n), means over positions, of length one; MMD^2 is the biased estimate,
         with the sum of five Gaussian kernels of 1/4 to 4 times the median squared distance.
     min_mi:   D = CLUB's bound of the mutual information of the means (Cheng et al., ICML 2020), each channel of them
-        standardised over the batch, else shrinking would do. It bounds from above, which minimising asks for; MINE's bounds
-        from below.
+        standardised over the batch, else shrinking would do. It bounds from above, which minimising
+        asks for; MINE's bounds from below.
 
-    This is a reconstruction, of low to medium confidence: the paper's abstract is certain (two stages, the two criteria), the
-    terms and all constants are not, nor G. Here each side of G is F0 times a gate between 0 and 1, of two 1x1 convolutions
-    with ReLU between. With branches that give any value the two sides grew to 12 times F0 on digits and cancelled each
-    other; with a ReLU at the end they could not give back negative values, as those of transformers and linear bottlenecks;
-    and a batch norm would make G_p depend on the other images. Adam trains G, 64 images a step.
-    Nothing rules out G_p = F0, G_n = 0, with which this is feature regularisation. So it reports negative_norm, |G_n| / |F0|
-    over the training images (the mean of the stages), and negative_accuracy, that of a linear classifier of the means of
-    G_n on validation images (training images, where there are none). It is chance where the rest is free of the labels;
-    on digits (chance 0.1) it was 0.61 to 0.70 under max_mmd and 0.77 to 0.84 under min_mi, without a criterion 0.79 to 0.87.
-    The optimiser's weight decay is none then, as in DELTA, whose 0.01 on a sum over 64 images with a half is 0.32 here.
+    This is a reconstruction, of low to medium confidence: the paper's abstract is certain (two
+    stages, the two criteria), the terms and all constants are not, nor G. Here each side of G is F0
+    times a gate between 0 and 1, of two 1x1 convolutions with ReLU between. With branches that give
+    any value the two sides grew to 12 times F0 on digits and cancelled each other; with a ReLU at
+    the end they could not give back negative values, as those of transformers and linear
+    bottlenecks; and a batch norm would make G_p depend on the other images. Adam trains G, 64
+    images a step. Nothing rules out G_p = F0, G_n = 0, with which this is feature regularisation.
+    So it reports negative_norm, |G_n| / |F0| over the training images (the mean of the stages), and
+    negative_accuracy, that of a linear classifier of the means of G_n on validation images
+    (training images, where there are none). It is chance where the rest is free of the labels; on
+    digits (chance 0.1) it was 0.61 to 0.70 under max_mmd and 0.77 to 0.84 under min_mi, without a
+    criterion 0.79 to 0.87. The optimiser's weight decay is none then, as in DELTA, whose 0.01 on a
+    sum over 64 images with a half is 0.32 here.
 
     Args:
         criterion: what drives the two parts apart: max_mmd or min_mi.
@@ -81,23 +85,45 @@ def tred(
         chosen, computed, kept = _readers(transfer, stages)
         tensors, norms, train, held = {}, [], [], []
         for place, index in enumerate(chosen):
-            parts = _disentangled(transfer, lambda rows, place=place: kept(rows)[place], index, criterion, reconstruction,
-                                  disentanglement, steps, learning_rate)
+            parts = _disentangled(
+                transfer,
+                lambda rows, place=place: kept(rows)[place],
+                index,
+                criterion,
+                reconstruction,
+                disentanglement,
+                steps,
+                learning_rate,
+            )
             with no_grad():
-                means, squares, whole = _rest(transfer.train, lambda rows, place=place: kept(rows)[place], parts[1])
-                others, _, _ = _rest(transfer.validation, lambda rows, place=place: computed(rows)[place], parts[1])
+                means, squares, whole = _rest(
+                    transfer.train, lambda rows, place=place: kept(rows)[place], parts[1]
+                )
+                others, _, _ = _rest(
+                    transfer.validation, lambda rows, place=place: computed(rows)[place], parts[1]
+                )
             norms.append((squares / max(whole, 1e-30)) ** 0.5)
             train.append(means)
             held.append(others)
-            tensors |= {f"{index}.{side}.{number}": tensor for side, layers in zip(SIDES, parts, strict=True)
-                        for number, tensor in enumerate(layers)}
-        told = {"negative_norm": sum(norms) / len(norms), "negative_accuracy": _probed(transfer, train, held)}
+            tensors |= {
+                f"{index}.{side}.{number}": tensor
+                for side, layers in zip(SIDES, parts, strict=True)
+                for number, tensor in enumerate(layers)
+            }
+        told = {
+            "negative_norm": sum(norms) / len(norms),
+            "negative_accuracy": _probed(transfer, train, held),
+        }
         return tensors, told
 
     def prepare(student: Model, _: Transfer, learnt: dict[str, Tensor]) -> dict[int, Layers]:
         indices = sorted({int(name.partition(".")[0]) for name in learnt})
-        return {index: [learnt[f"{index}.positive.{number}"].to(student.head.weight) for number in range(4)]
-                for index in indices}
+        return {
+            index: [
+                learnt[f"{index}.positive.{number}"].to(student.head.weight) for number in range(4)
+            ]
+            for index in indices
+        }
 
     def penalty(view: View, parts: dict[int, Layers]) -> Tensor:
         total = head / 2 * sum(one.square().sum() for one in view.student.head.parameters())
@@ -115,14 +141,20 @@ def part(layers: Layers, maps: Tensor) -> Tensor:
     from torch.nn.functional import conv2d
 
     first, bias, second, offset = layers
-    return maps * conv2d(conv2d(maps, first[:, :, None, None], bias).relu(), second[:, :, None, None], offset).sigmoid()
+    return (
+        maps
+        * conv2d(
+            conv2d(maps, first[:, :, None, None], bias).relu(), second[:, :, None, None], offset
+        ).sigmoid()
+    )
 
 
 def mmd(left: Tensor, right: Tensor) -> Tensor:
     """MMD^2 of two sets of rows [b, width], the biased estimate: mean k(l, l') + mean k(r, r') - 2 mean k(l, r).
 
-    k(a, b) = sum_f exp(-|a - b|^2 / (2 f m)) with the factors f of `BANDWIDTHS`; m is the median of |a - b|^2 over all pairs
-    of different rows of both sets, the lower one of two, and held constant.
+    k(a, b) = sum_f exp(-|a - b|^2 / (2 f m)) with the factors f of `BANDWIDTHS`; m is the median of
+    |a - b|^2 over all pairs of different rows of both sets, the lower one of two, and held
+    constant.
     """
     from torch import cat, triu_indices
 
@@ -132,13 +164,18 @@ def mmd(left: Tensor, right: Tensor) -> Tensor:
     upper = triu_indices(len(rows), len(rows), 1, device=rows.device)
     median = distances.detach()[upper[0], upper[1]].median().clamp(min=1e-12)
     kernel = sum((-distances / (2 * factor * median)).exp() for factor in BANDWIDTHS)
-    return kernel[:count, :count].mean() + kernel[count:, count:].mean() - 2 * kernel[:count, count:].mean()
+    return (
+        kernel[:count, :count].mean()
+        + kernel[count:, count:].mean()
+        - 2 * kernel[:count, count:].mean()
+    )
 
 
 def club(critic: Layers, given: Tensor, other: Tensor) -> Tensor:
     """CLUB's estimate of the mutual information of rows `given` and `other` [b, width]: mean_i log q_ii - mean_ij log q_ij.
 
-    q_ij is the density of other_j under the normal distribution that the critic predicts from given_i.
+    q_ij is the density of other_j under the normal distribution that the critic predicts from
+    given_i.
     """
     mean, log_variance = _predicted(critic, given)
     matched = (other - mean).square()
@@ -157,8 +194,14 @@ def _predicted(critic: Layers, given: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _disentangled(
-    transfer: Transfer, read: Callable[[Tensor], Tensor], index: int, criterion: str, reconstruction: float,
-    disentanglement: float, steps: int, learning_rate: float,
+    transfer: Transfer,
+    read: Callable[[Tensor], Tensor],
+    index: int,
+    criterion: str,
+    reconstruction: float,
+    disentanglement: float,
+    steps: int,
+    learning_rate: float,
 ) -> tuple[Layers, Layers]:
     """The two sides of G for one stage, whose maps of training images `read` gives."""
     from torch import Generator
@@ -175,7 +218,9 @@ def _disentangled(
     sides = [drawn(channels, channels, channels) for _ in SIDES]
     head = drawn(channels, transfer.classes)
     critic = drawn(channels, channels, 2 * channels)
-    batches = Batches(transfer.labels, transfer.train, BATCH, functools.partial(transfer.seed, "tred"))
+    batches = Batches(
+        transfer.labels, transfer.train, BATCH, functools.partial(transfer.seed, "tred")
+    )
     optimiser = Adam([one for group in (*sides, head) for one in group], lr=learning_rate)
     follower = Adam(critic, lr=learning_rate)
     for step in range(steps):
@@ -189,15 +234,18 @@ def _disentangled(
         if criterion == "max_mmd":
             loss = loss - disentanglement * mmd(*(normalize(one, dim=1) for one in means))
         else:
-            standard = [(one - one.mean(0)) / (one.var(0, correction=0) + 1e-6).sqrt() for one in means]
+            standard = [
+                (one - one.mean(0)) / (one.var(0, correction=0) + 1e-6).sqrt() for one in means
+            ]
             _followed(critic, follower, *(one.detach() for one in standard))
             loss = loss + disentanglement * club(critic, *standard)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
     # The maps' root mean square goes into the weights, so that G takes maps as they are.
-    first, second = ([side[0].detach() / size, *(one.detach() for one in side[1:])]
-                     for side in sides)
+    first, second = (
+        [side[0].detach() / size, *(one.detach() for one in side[1:])] for side in sides
+    )
     return first, second
 
 
@@ -217,7 +265,9 @@ def _drawn(*widths: int, generator: Generator, like: Tensor) -> Layers:
     layers = []
     for before, after in itertools.pairwise(widths):
         for shape in ((after, before), (after,)):
-            drawn = empty(shape, dtype=like.dtype).uniform_(-(before**-0.5), before**-0.5, generator=generator)
+            drawn = empty(shape, dtype=like.dtype).uniform_(
+                -(before**-0.5), before**-0.5, generator=generator
+            )
             layers.append(drawn.to(like.device).requires_grad_(True))
     return layers
 
@@ -240,7 +290,10 @@ def _readers(transfer: Transfer, stages: str) -> tuple[list[int], Read, Read]:
 
     if sum(one.nbytes for one in computed(transfer.train[:1])) * len(transfer.train) > MEMORY:
         return chosen, computed, computed
-    parts = [computed(transfer.train[start:start + CHUNK]) for start in range(0, len(transfer.train), CHUNK)]
+    parts = [
+        computed(transfer.train[start : start + CHUNK])
+        for start in range(0, len(transfer.train), CHUNK)
+    ]
     whole = [cat(side) for side in zip(*parts, strict=True)]
     places = zeros_like(transfer.labels)
     places[transfer.train.to(places.device)] = arange(len(transfer.train), device=places.device)
@@ -256,18 +309,20 @@ def _size(rows: Tensor, read: Callable[[Tensor], Tensor]) -> float:
     """The root mean square of the maps at `rows`."""
     squares, count = 0.0, 0
     for start in range(0, len(rows), CHUNK):
-        maps = read(rows[start:start + CHUNK])
+        maps = read(rows[start : start + CHUNK])
         squares, count = squares + float(maps.double().square().sum()), count + maps.numel()
     return max((squares / max(count, 1)) ** 0.5, 1e-12)
 
 
-def _rest(rows: Tensor, read: Callable[[Tensor], Tensor], negative: Layers) -> tuple[ndarray, float, float]:
+def _rest(
+    rows: Tensor, read: Callable[[Tensor], Tensor], negative: Layers
+) -> tuple[ndarray, float, float]:
     """The means of G_n over positions [N, channels], |G_n|^2 and |F0|^2, at `rows`."""
     import numpy as np
 
     means, squares, whole = [np.zeros((0, len(negative[0])))], 0.0, 0.0
     for start in range(0, len(rows), CHUNK):
-        maps = read(rows[start:start + CHUNK])
+        maps = read(rows[start : start + CHUNK])
         rest = part(negative, maps)
         means.append(rest.mean((2, 3)).double().cpu().numpy())
         squares += float(rest.double().square().sum())
@@ -278,16 +333,18 @@ def _rest(rows: Tensor, read: Callable[[Tensor], Tensor], negative: Layers) -> t
 def _probed(transfer: Transfer, train: list[ndarray], held: list[ndarray]) -> float:
     """The accuracy of a logistic regression on the means of G_n, those of all stages side by side.
 
-    They are brought to a common spread, not each channel to its own: that would make traces of the labels in channels of
-    next to nothing as good as any.
+    They are brought to a common spread, not each channel to its own: that would make traces of the
+    labels in channels of next to nothing as good as any.
     """
     import numpy as np
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     features, others = (np.concatenate(side, axis=1) for side in (train, held))
-    labels, answers = (transfer.labels[rows.to(transfer.labels.device)].cpu().numpy()
-                       for rows in (transfer.train, transfer.validation))
+    labels, answers = (
+        transfer.labels[rows.to(transfer.labels.device)].cpu().numpy()
+        for rows in (transfer.train, transfer.validation)
+    )
     if not len(answers):
         others, answers = features, labels
     if len(np.unique(labels)) == 1:

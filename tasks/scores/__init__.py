@@ -1,8 +1,9 @@
 """Transferability scores by name: each a number that predicts how well a transfer will go, the higher the better.
 
-`NAME` stands for a function of this folder, `module:function` for one of a user's own: it takes the `Evidence` and
-parameters with defaults, and returns a number, or several of which one is called `transferability`. Parameter `p` of a score
-is the config key `GROUP.p`, where scores that compute the same share a group. Nothing here imports torch, sklearn or ot.
+`NAME` stands for a function of this folder, `module:function` for one of a user's own: it takes the
+`Evidence` and parameters with defaults, and returns a number, or several of which one is called
+`transferability`. Parameter `p` of a score is the config key `GROUP.p`, where scores that compute
+the same share a group. Nothing here imports torch, sklearn or ot.
 """
 
 from __future__ import annotations
@@ -23,8 +24,21 @@ from tasks.scores.evidence import NEEDS, Evidence
 from tasks.task import Setting
 
 __all__ = [
-    "NAMES", "NEEDS", "Choices", "Evidence", "Range", "compute", "find", "group", "known", "needs", "parameters", "parts",
-    "problem", "settings", "unmet",
+    "NAMES",
+    "NEEDS",
+    "Choices",
+    "Evidence",
+    "Range",
+    "compute",
+    "find",
+    "group",
+    "known",
+    "needs",
+    "parameters",
+    "parts",
+    "problem",
+    "settings",
+    "unmet",
 ]
 
 Score = Callable[..., float | Mapping[str, float]]
@@ -42,10 +56,24 @@ class Entry:
 
 
 OTCE = ("otce/wasserstein", "otce/conditional_entropy")
-TTA = tuple(f"tta/{part}" for part in (
-    "reweighted_source_loss", "conditional_entropy", "lipschitz", "wasserstein", "prior_gap", "bound", "tighter_bound",
-    "transformed_source_loss", "transformed_target_loss", "transformed_target_accuracy", "target_loss", "target_accuracy",
-    "uncovered_classes"))
+TTA = tuple(
+    f"tta/{part}"
+    for part in (
+        "reweighted_source_loss",
+        "conditional_entropy",
+        "lipschitz",
+        "wasserstein",
+        "prior_gap",
+        "bound",
+        "tighter_bound",
+        "transformed_source_loss",
+        "transformed_target_loss",
+        "transformed_target_accuracy",
+        "target_loss",
+        "target_accuracy",
+        "uncovered_classes",
+    )
+)
 MISSING = frozenset({"head", "missing_classes", "shared_classes"})
 ENTRIES = {
     "nce": Entry("named", "nce", frozenset({"head"})),
@@ -61,10 +89,18 @@ ENTRIES = {
     "nearest_class_mean": Entry("named", "nearest_class_mean"),
     "linear_probe": Entry("named", "linear_probe", parts=("linear_probe/train_accuracy",)),
     "missing_push": Entry("named", "missing_push", MISSING),
-    "missing_interference": Entry("named", "missing_interference", MISSING | {"source_data"},
-                                  ("missing_interference/change", "missing_interference/margin")),
-    "missing_retained": Entry("named", "missing_retained", MISSING | {"source_data"},
-                              ("missing_retained/start", "missing_retained/seen")),
+    "missing_interference": Entry(
+        "named",
+        "missing_interference",
+        MISSING | {"source_data"},
+        ("missing_interference/change", "missing_interference/margin"),
+    ),
+    "missing_retained": Entry(
+        "named",
+        "missing_retained",
+        MISSING | {"source_data"},
+        ("missing_retained/start", "missing_retained/seen"),
+    ),
     "tta": Entry("task_transfer", "tta", frozenset({"source_data"}), TTA),
     "tta_features_only": Entry("task_transfer", "tta", frozenset({"source_data"}), TTA),
     "tta_fixed": Entry("task_transfer", "tta", frozenset({"source_data"}), TTA),
@@ -90,7 +126,9 @@ def find(name: str) -> Score:
     if name not in NAMES:
         near = difflib.get_close_matches(name, NAMES, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
-        raise ValueError(f"no score '{name}'; {hint}known: {', '.join(NAMES)}, or one's own as module:function")
+        raise ValueError(
+            f"no score '{name}'; {hint}known: {', '.join(NAMES)}, or one's own as module:function"
+        )
     return getattr(importlib.import_module(f"tasks.scores.{ENTRIES[name].module}"), name)
 
 
@@ -128,7 +166,9 @@ def needs(name: str) -> frozenset[str]:
 
 def unmet(name: str, offers: Collection[str]) -> list[str]:
     """Why a source and target that offer these things cannot be scored so, a sentence for each thing that is not there."""
-    return [f"'{name}' {NEEDS[need]}; leave it out" for need in sorted(needs(name) - frozenset(offers))]
+    return [
+        f"'{name}' {NEEDS[need]}; leave it out" for need in sorted(needs(name) - frozenset(offers))
+    ]
 
 
 def parts(name: str) -> tuple[str, ...]:
@@ -142,18 +182,25 @@ def compute(name: str, evidence: Evidence, parameters: Mapping[str, Any]) -> dic
     Args:
         name: a score's name.
         evidence: what it looks at.
-        parameters: config keys and values; keys of other scores are passed over, what is not given has its default.
+        parameters: config keys and values; keys of other scores are passed over, what is not given
+            has its default.
 
     Raises:
-        ValueError: the evidence cannot be scored, or the score gave something else than finite numbers.
+        ValueError: the evidence cannot be scored, or the score gave something else than finite
+            numbers.
     """
     start = f"{group(name)}."
     own = {parameter.name for parameter, _, _ in _marks(find(name))}
-    given = {key.removeprefix(start): value for key, value in parameters.items() if key.startswith(start)}
+    given = {
+        key.removeprefix(start): value for key, value in parameters.items() if key.startswith(start)
+    }
     found = find(name)(evidence, **{key: value for key, value in given.items() if key in own})
     numbers = dict(found) if isinstance(found, Mapping) else {"transferability": found}
     if "transferability" not in numbers:
-        raise ValueError(f"'{name}' gave {sorted(numbers)}, but one of its numbers must be called 'transferability'")
+        raise ValueError(
+            f"'{name}' gave {sorted(numbers)}, but one of its numbers must be called "
+            "'transferability'"
+        )
     wrong = {key: value for key, value in numbers.items() if not math.isfinite(value)}
     if wrong:
         raise ValueError(f"'{name}' gave {wrong}, but a score must be finite")
@@ -165,11 +212,17 @@ def _marks(function: Score) -> tuple[tuple[inspect.Parameter, type, tuple[Any, .
     """Each parameter after the evidence, its type, and the marks of its annotation."""
     own = list(inspect.signature(function).parameters.values())[1:]
     # The evidence's annotation is left alone: its name may be known to type checkers only.
-    notes = types.SimpleNamespace(__annotations__={one.name: one.annotation for one in own if one.annotation is not one.empty})
-    kinds = typing.get_type_hints(notes, vars(importlib.import_module(function.__module__)), include_extras=True)
+    notes = types.SimpleNamespace(
+        __annotations__={one.name: one.annotation for one in own if one.annotation is not one.empty}
+    )
+    kinds = typing.get_type_hints(
+        notes, vars(importlib.import_module(function.__module__)), include_extras=True
+    )
     found = []
     for parameter in own:
-        kind, *marks = typing.get_args(kinds.get(parameter.name)) or (kinds.get(parameter.name, float),)
+        kind, *marks = typing.get_args(kinds.get(parameter.name)) or (
+            kinds.get(parameter.name, float),
+        )
         found.append((parameter, kind, tuple(marks)))
     return tuple(found)
 
@@ -180,13 +233,20 @@ def _own(name: str) -> Score:
         function = getattr(importlib.import_module(module), attribute)
         others = list(inspect.signature(function).parameters.values())[1:]
     except Exception as error:  # a user's module may raise anything
-        raise ValueError(f"the score '{name}' cannot be had: {type(error).__name__}: {error}; it must be a function of an "
-                         "importable module that takes the evidence") from error
+        raise ValueError(
+            f"the score '{name}' cannot be had: {type(error).__name__}: {error}; it must be a "
+            "function of an "
+            "importable module that takes the evidence"
+        ) from error
     bare = [one.name for one in others if one.default is one.empty]
     if bare:
-        raise ValueError(f"the score '{name}' has parameters without a default: {', '.join(bare)}; give each one")
+        raise ValueError(
+            f"the score '{name}' has parameters without a default: {', '.join(bare)}; give each one"
+        )
     strange = frozenset(getattr(function, "needs", ())) - frozenset(NEEDS)
     if strange:
-        raise ValueError(f"the score '{name}' needs {', '.join(sorted(strange))}, which nothing offers; "
-                         f"known: {', '.join(NEEDS)}")
+        raise ValueError(
+            f"the score '{name}' needs {', '.join(sorted(strange))}, which nothing offers; "
+            f"known: {', '.join(NEEDS)}"
+        )
     return function

@@ -35,16 +35,20 @@ def linear(
     same_width(head=weight, features=found)
     bias = matrix("the head's bias", np.reshape(head[1], (1, -1)))[0]
     if len(bias) != len(weight):
-        raise ValueError(f"the head must have a bias for each of its {len(weight)} classes, but got {len(bias)}")
+        raise ValueError(
+            f"the head must have a bias for each of its {len(weight)} classes, but got {len(bias)}"
+        )
     return weight, bias, found
 
 
 def nearest_class_mean(features: ArrayLike, labels: ArrayLike) -> float:
     """Leave-one-out accuracy of the nearest class mean by cosine, in [0, 1]; higher is better.
 
-    Features, class means and the image asked about are L2-normalised as in `tasks.metrics.nearest_class_mean`; its own image is
-    taken out of its class's mean first, so that no image is held out and none is judged by itself. The one image of its class
-    leaves no mean, and counts as wrong. Of equal cosines the true class's must be the largest alone: constant features give 0.
+    Features, class means and the image asked about are L2-normalised as in
+    `tasks.metrics.nearest_class_mean`; its own image is taken out of its class's mean first, so
+    that no image is held out and none is judged by itself. The one image of its class leaves no
+    mean, and counts as wrong. Of equal cosines the true class's must be the largest alone: constant
+    features give 0.
 
     Args:
         features: [N, d].
@@ -70,9 +74,10 @@ def linear_probe(
 ) -> tuple[float, float]:
     """Accuracy on held-out and on fitted images of a logistic regression from features, each in [0, 1]; higher is better.
 
-    Both parts are of the images given (a target's training images); of each class a share is held out, one image at least and
-    never the last one. Features are centred, and divided by one number, their root mean square: a backbone's scale does not
-    matter, and rotating features changes nothing.
+    Both parts are of the images given (a target's training images); of each class a share is held
+    out, one image at least and never the last one. Features are centred, and divided by one number,
+    their root mean square: a backbone's scale does not matter, and rotating features changes
+    nothing.
 
     Args:
         features: [N, d].
@@ -88,20 +93,28 @@ def linear_probe(
     found = matrix("features", features)
     answers, counts = numbered("labels", labels, len(found))
     if counts.max() < 2:
-        raise ValueError(f"none of the {len(counts)} classes has two images, so that no image can be held out of a probe; "
-                         "give more images, or use another score")
+        raise ValueError(
+            f"none of the {len(counts)} classes has two images, so that no image can be held out "
+            "of a probe; "
+            "give more images, or use another score"
+        )
     if len(counts) == 1:
         return 1.0, 1.0
     kept = _kept(answers, counts, held, np.random.default_rng(seed))
     centred = found - found[kept].mean(0)
     size = np.sqrt((centred[kept] ** 2).sum(1).mean())
-    if size <= 1e-6 * np.sqrt((found[kept] ** 2).sum(1).mean()):  # float32's rounding of constant features
+    # Float32's rounding of constant features
+    if size <= 1e-6 * np.sqrt((found[kept] ** 2).sum(1).mean()):
         centred, size = np.zeros_like(found), 1.0
     return _regressed((centred / size).astype(np.float32), answers, kept, penalty, steps)
 
 
 def _regressed(
-    features: NDArray[np.float32], answers: NDArray[np.int64], kept: NDArray[np.bool_], penalty: float, steps: int
+    features: NDArray[np.float32],
+    answers: NDArray[np.int64],
+    kept: NDArray[np.bool_],
+    penalty: float,
+    steps: int,
 ) -> tuple[float, float]:
     """Accuracy on the rows that are not `kept`, and on those that are, of a regression fitted to these."""
     from sklearn.exceptions import ConvergenceWarning
@@ -109,7 +122,8 @@ def _regressed(
 
     probe = LogisticRegression(C=1 / (penalty * kept.sum()), max_iter=steps, tol=1e-3)
     with warnings.catch_warnings():
-        # After its steps it ends: a probe is to be cheap, and its accuracy settles long before its weights.
+        # After its steps it ends: a probe is to be cheap, and its accuracy settles long before its
+        # weights.
         warnings.simplefilter("ignore", ConvergenceWarning)
         right = probe.fit(features[kept], answers[kept]).predict(features) == answers
     return float(right[~kept].mean()), float(right[kept].mean())

@@ -29,28 +29,36 @@ class Evidence:
     labels: NDArray[np.int64]
     """[N] in 0..K-1, without gaps: k is the k-th of `target_classes`."""
     target_classes: tuple[int, ...]
-    """The K classes of the target domain that have images here (the seen ones), by their index in the domain."""
+    """The K classes of the target domain that have images here (the seen ones), by their index in
+    the domain.
+    """
     missing_classes: tuple[int, ...]
     """The classes of the target domain without training images, by their index in the domain."""
     shared_classes: bool
     """Whether class k of the source is class k of the target, as in holistic transfer."""
     probabilities: NDArray[np.floating] | None
-    """[N, K_s] of the source's head on the target's training images; None where the source has no head."""
+    """[N, K_s] of the source's head on the target's training images; None where the source has no
+    head.
+    """
     head: tuple[NDArray[np.float32], NDArray[np.float32]] | None
     """Weight [K_s, d] and bias [K_s] of the source's linear head; None where it has none."""
     source_features: NDArray[np.float32] | None
-    """[M, d] of the images that source training saw; None for a pretrained source, which comes without images."""
+    """[M, d] of the images that source training saw; None for a pretrained source, which comes
+    without images.
+    """
     source_labels: NDArray[np.int64] | None
     """[M] in 0..K_s-1."""
     held_features: NDArray[np.float32] | None
-    """[H, d] of source images held out of source training; None without source images, empty where none were held out."""
+    """[H, d] of source images held out of source training; None without source images, empty where
+    none were held out.
+    """
     held_labels: NDArray[np.int64] | None
     """[H] in 0..K_s-1."""
     test_features: NDArray[np.float32]
     """[T, d] of the target's TEST images of the seen classes.
 
-    Only the terms `tta/...` by which a bound is judged read them, and never the `transferability` of any other score.
-    """
+    Only the terms `tta/...` by which a bound is judged read them, and never the `transferability`
+    of any other score. """
     test_labels: NDArray[np.int64]
     """[T] in 0..K-1."""
     seed: Callable[..., int]

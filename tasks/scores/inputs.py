@@ -17,12 +17,17 @@ def matrix(name: str, values: ArrayLike) -> NDArray[np.float64]:
     """
     found = np.asarray(values)
     if found.ndim != 2 or not found.size:
-        raise ValueError(f"{name} must be a matrix with a row an image, but got the shape {found.shape}")
+        raise ValueError(
+            f"{name} must be a matrix with a row an image, but got the shape {found.shape}"
+        )
     wrong = np.argwhere(~np.isfinite(found))
     if len(wrong):
         row, column = wrong[0]
-        raise ValueError(f"{name} must be finite, but row {row}, column {column} is {found[row, column]} ({len(wrong)} such "
-                         "values); the model that made them has diverged, or the images are broken")
+        raise ValueError(
+            f"{name} must be finite, but row {row}, column {column} is {found[row, column]} "
+            f"({len(wrong)} such "
+            "values); the model that made them has diverged, or the images are broken"
+        )
     return found.astype(np.float64, copy=False)
 
 
@@ -34,19 +39,30 @@ def indices(name: str, values: ArrayLike, rows: int, below: int | None = None) -
     """
     found = np.asarray(values)
     if found.shape != (rows,):
-        raise ValueError(f"{name} must be a class index for each of the {rows} rows, but got the shape {found.shape}")
+        raise ValueError(
+            f"{name} must be a class index for each of the {rows} rows, but got the shape "
+            f"{found.shape}"
+        )
     # Written so that NaN is wrong too.
-    right = (found >= 0) & (found == np.floor(found)) & (found < (np.inf if below is None else below))
+    right = (
+        (found >= 0) & (found == np.floor(found)) & (found < (np.inf if below is None else below))
+    )
     if not right.all():
         row = int(np.flatnonzero(~right)[0])
         limit = "" if below is None else f" below {below}"
-        raise ValueError(f"{name} must be class indices from 0 up{limit}, but row {row} has {found[row]}")
+        raise ValueError(
+            f"{name} must be class indices from 0 up{limit}, but row {row} has {found[row]}"
+        )
     return found.astype(np.int64)
 
 
-def numbered(name: str, values: ArrayLike, rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def numbered(
+    name: str, values: ArrayLike, rows: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Labels [rows] numbered anew without gaps, 0..K-1 in their order, and the images of each class, [K]; none is 0."""
-    _, found, counts = np.unique(indices(name, values, rows), return_inverse=True, return_counts=True)
+    _, found, counts = np.unique(
+        indices(name, values, rows), return_inverse=True, return_counts=True
+    )
     return found, counts
 
 
@@ -65,13 +81,19 @@ def distributions(name: str, values: ArrayLike) -> NDArray[np.float64]:
     negative = np.argwhere(found < 0)
     if len(negative):
         row, column = negative[0]
-        raise ValueError(f"{name} must not be negative, but row {row}, column {column} is {found[row, column]:g}; "
-                         "give probabilities, not logits")
+        raise ValueError(
+            f"{name} must not be negative, but row {row}, column {column} is "
+            f"{found[row, column]:g}; "
+            "give probabilities, not logits"
+        )
     sums = found.sum(1)
     off = np.flatnonzero(np.abs(sums - 1) > SUM_TOLERANCE)
     if len(off):
-        raise ValueError(f"rows of {name} must sum to 1, but row {off[0]} sums to {sums[off[0]]:g} ({len(off)} such rows); "
-                         "give the softmax over all of the source's classes")
+        raise ValueError(
+            f"rows of {name} must sum to 1, but row {off[0]} sums to {sums[off[0]]:g} ({len(off)} "
+            "such rows); "
+            "give the softmax over all of the source's classes"
+        )
     return found / sums[:, None]
 
 
@@ -82,5 +104,9 @@ def same_width(**named: NDArray[np.float64]) -> None:
         ValueError: they have not; says how many each has.
     """
     if len({one.shape[1] for one in named.values()}) > 1:
-        widths = ", ".join(f"{name.replace('_', ' ')} {one.shape[1]}" for name, one in named.items())
-        raise ValueError(f"all must come from one backbone and be equally wide, but the columns are: {widths}")
+        widths = ", ".join(
+            f"{name.replace('_', ' ')} {one.shape[1]}" for name, one in named.items()
+        )
+        raise ValueError(
+            f"all must come from one backbone and be equally wide, but the columns are: {widths}"
+        )

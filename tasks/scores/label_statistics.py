@@ -18,9 +18,10 @@ ENERGY = 0.8
 def nce(probabilities: ArrayLike, labels: ArrayLike) -> float:
     """Negative conditional entropy  -H(Y|Z) = sum_z,y P(y, z) log P(y|z),  in nats, at most 0; higher is better.
 
-    (Tran, Nguyen and Hassner, "Transferability and Hardness of Supervised Classification Tasks", ICCV 2019, equation 5.)
-    Y are the target's labels; Z is the source's label of each image, for which the head's most likely class stands,
-    as in released code. P are shares of the images; 0 log 0 is 0, where released code adds 1e-20.
+    (Tran, Nguyen and Hassner, "Transferability and Hardness of Supervised Classification Tasks",
+    ICCV 2019, equation 5.) Y are the target's labels; Z is the source's label of each image, for
+    which the head's most likely class stands, as in released code. P are shares of the images; 0
+    log 0 is 0, where released code adds 1e-20.
 
     Args:
         probabilities: [N, K_s] of the source's head.
@@ -36,10 +37,11 @@ def nce(probabilities: ArrayLike, labels: ArrayLike) -> float:
 def leep(probabilities: ArrayLike, labels: ArrayLike) -> float:
     """Mean log likelihood  (1/N) sum_i log sum_z P(y_i|z) q_iz,  in nats, at most 0; higher is better.
 
-    P(y, z) = (1/N) sum over i with y_i = y of q_iz, and P(y|z) = P(y, z) / P(z), for the source's probabilities q.
-    (Nguyen, Hassner, Seeger and Archambeau, "LEEP: A New Measure to Evaluate Transferability of Learned Representations",
-    ICML 2020, equations 1 and 2.) The images that P is counted on are those that are judged, as in the paper. A source class
-    that no image gets any probability of adds nothing; released code divides by its zero.
+    P(y, z) = (1/N) sum over i with y_i = y of q_iz, and P(y|z) = P(y, z) / P(z), for the source's
+    probabilities q. (Nguyen, Hassner, Seeger and Archambeau, "LEEP: A New Measure to Evaluate
+    Transferability of Learned Representations", ICML 2020, equations 1 and 2.) The images that P is
+    counted on are those that are judged, as in the paper. A source class that no image gets any
+    probability of adds nothing; released code divides by its zero.
 
     Args:
         probabilities: [N, K_s] of the source's head.
@@ -55,14 +57,21 @@ def leep(probabilities: ArrayLike, labels: ArrayLike) -> float:
 
 
 def n_leep(
-    features: ArrayLike, labels: ArrayLike, dimension: int, components: int, covariance: str, steps: int, seed: int
+    features: ArrayLike,
+    labels: ArrayLike,
+    dimension: int,
+    components: int,
+    covariance: str,
+    steps: int,
+    seed: int,
 ) -> float:
     """LEEP with the clusters of a Gaussian mixture in place of source classes: for a model without a head; in nats, at most 0.
 
-    (Li et al., "Ranking Neural Checkpoints", CVPR 2021, section 4.2: N-LEEP.) The features are brought to the principal
-    components that keep 80 % of their variance, the mixture is fitted to them, and its posteriors are the q of LEEP.
-    Released code has 5 components for each class with full covariances, and no limit on the dimension. Here the number of
-    each is a parameter, and covariances are diagonal by default: with fewer images in a cluster than dimensions a full one
+    (Li et al., "Ranking Neural Checkpoints", CVPR 2021, section 4.2: N-LEEP.) The features are
+    brought to the principal components that keep 80 % of their variance, the mixture is fitted to
+    them, and its posteriors are the q of LEEP. Released code has 5 components for each class with
+    full covariances, and no limit on the dimension. Here the number of each is a parameter, and
+    covariances are diagonal by default: with fewer images in a cluster than dimensions a full one
     is singular, and its posteriors are one-hot.
 
     Args:
@@ -80,7 +89,10 @@ def n_leep(
     different = len(np.unique(points, axis=0)) if points.shape[1] else 1
     if different == 1:  # one cluster
         return leep(np.ones((len(found), 1)), answers)
-    return leep(_posteriors(points, min(components * len(counts), different), covariance, steps, seed), answers)
+    return leep(
+        _posteriors(points, min(components * len(counts), different), covariance, steps, seed),
+        answers,
+    )
 
 
 def _posteriors(
@@ -91,7 +103,9 @@ def _posteriors(
     from sklearn.mixture import GaussianMixture
 
     points = points / points.std()  # the mixture's floor of a variance is absolute
-    mixture = GaussianMixture(components, covariance_type=covariance, max_iter=steps, random_state=seed)
+    mixture = GaussianMixture(
+        components, covariance_type=covariance, max_iter=steps, random_state=seed
+    )
     with warnings.catch_warnings():
         # It ends after its steps, converged or not: what is wanted is clusters, not the optimum.
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -1,8 +1,9 @@
 """What adaptation will cost the classes without target images: three scores that this project proposes.
 
-In holistic transfer the source's head goes on being trained on images of the seen classes alone. What it does to the others
-can be told from the head, the seen images' features, and features of source images of the missing classes that source
-training did not see. None of the three is from a paper.
+In holistic transfer the source's head goes on being trained on images of the seen classes alone.
+What it does to the others can be told from the head, the seen images' features, and features of
+source images of the missing classes that source training did not see. None of the three is from a
+paper.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ Array = NDArray[np.float64]
 def push(probabilities: ArrayLike, missing: Sequence[int]) -> float:
     """Minus the mean probability that missing classes get on seen images, in [-1, 0]; higher is better.
 
-    A proposal of this project. For a missing class m no image has the label, so that the gradient of the cross-entropy
-    w.r.t. its logit is its probability, p_m - 0: the sum over m is how hard fine-tuning starts to push missing logits down.
+    A proposal of this project. For a missing class m no image has the label, so that the gradient
+    of the cross-entropy w.r.t. its logit is its probability, p_m - 0: the sum over m is how hard
+    fine-tuning starts to push missing logits down.
 
     Args:
         probabilities: [N, K] of the source's head on the target's images of seen classes.
@@ -35,19 +37,25 @@ def push(probabilities: ArrayLike, missing: Sequence[int]) -> float:
 
 
 def interference(
-    head: tuple[ArrayLike, ArrayLike], features: ArrayLike, labels: ArrayLike, held_features: ArrayLike,
-    held_labels: ArrayLike, missing: Sequence[int],
+    head: tuple[ArrayLike, ArrayLike],
+    features: ArrayLike,
+    labels: ArrayLike,
+    held_features: ArrayLike,
+    held_labels: ArrayLike,
+    missing: Sequence[int],
 ) -> dict[str, float]:
     """How a first gradient step on the seen images changes the margins of missing classes' source images; higher is better.
 
     A proposal of this project. The margin of an image f' of a missing class m is  z_m - max over seen k of z_k,  z = W f' + b.
-    One step of rate 1 of the head on the mean cross-entropy of the seen images (f_i, y_i) changes its logits by
+    One step of rate 1 of the head on the mean cross-entropy of the seen images (f_i, y_i) changes
+    its logits by
 
         dz_k(f') = -(1/N) sum_i (p_ik - [y_i = k]) (f_i . f' + 1),
 
-    and the margin, to first order, by the difference of two of these: the kernel f_i . f' + 1 carries what seen images teach
-    over to f'. Features twice as large make a step four times as large, so that the mean change is divided by the mean of
-    |f_i|^2 + 1 (a rate that suits the features), and by the mean absolute margin: it is a share of the margins.
+    and the margin, to first order, by the difference of two of these: the kernel f_i . f' + 1
+    carries what seen images teach over to f'. Features twice as large make a step four times as
+    large, so that the mean change is divided by the mean of |f_i|^2 + 1 (a rate that suits the
+    features), and by the mean absolute margin: it is a share of the margins.
 
     Args:
         head: weight [K, d] and bias [K] of the source's head.
@@ -58,7 +66,8 @@ def interference(
         missing: indices of the missing classes.
 
     Returns:
-        `score`; `change`, the mean change of the margin at rate 1; `margin`, the mean absolute margin.
+        `score`; `change`, the mean change of the margin at rate 1; `margin`, the mean absolute
+        margin.
     """
     weight, bias, found = linear(head, features)
     answers = _seen_labels(labels, len(found), missing, len(weight))
@@ -71,21 +80,37 @@ def interference(
     margin = float(np.abs(logits[rows, held_answers] - logits[rows, rival]).mean())
     change = float((changes[rows, held_answers] - changes[rows, rival]).mean())
     if not margin:
-        raise ValueError("the source's head gives all missing classes' images a margin of 0 over the seen classes, of which no "
-                         "share can be told; a head like this has not been trained")
-    return {"score": change / margin / float((found**2).sum(1).mean() + 1), "change": change, "margin": margin}
+        raise ValueError(
+            "the source's head gives all missing classes' images a margin of 0 over the seen "
+            "classes, of which no "
+            "share can be told; a head like this has not been trained"
+        )
+    return {
+        "score": change / margin / float((found**2).sum(1).mean() + 1),
+        "change": change,
+        "margin": margin,
+    }
 
 
 def retained(
-    head: tuple[ArrayLike, ArrayLike], features: ArrayLike, labels: ArrayLike, held_features: ArrayLike,
-    held_labels: ArrayLike, missing: Sequence[int], rate: float, steps: int, samples: int, seed: int,
+    head: tuple[ArrayLike, ArrayLike],
+    features: ArrayLike,
+    labels: ArrayLike,
+    held_features: ArrayLike,
+    held_labels: ArrayLike,
+    missing: Sequence[int],
+    rate: float,
+    steps: int,
+    samples: int,
+    seed: int,
 ) -> dict[str, float]:
     """Accuracy on missing classes' source images after a dry run of the head on the seen images; higher is better.
 
-    A proposal of this project. The source's head alone is trained on the target's features, backbone frozen, by gradient
-    descent on the mean cross-entropy of all images at once; the rate is a multiple of 1/L, for L the largest curvature that
-    cross-entropy can have on these features, so that the loss falls at every step whatever the backbone. Then the source's
-    held-out images of missing classes are told among all classes.
+    A proposal of this project. The source's head alone is trained on the target's features,
+    backbone frozen, by gradient descent on the mean cross-entropy of all images at once; the rate
+    is a multiple of 1/L, for L the largest curvature that cross-entropy can have on these features,
+    so that the loss falls at every step whatever the backbone. Then the source's held-out images of
+    missing classes are told among all classes.
 
     Args:
         head: weight [K, d] and bias [K] of the source's head.
@@ -100,7 +125,8 @@ def retained(
         seed: which are drawn.
 
     Returns:
-        `score`; `start`, the same before the dry run; `seen`, the accuracy on the images trained on, after it.
+        `score`; `start`, the same before the dry run; `seen`, the accuracy on the images trained
+        on, after it.
     """
     weight, bias, found = linear(head, features)
     answers = _seen_labels(labels, len(found), missing, len(weight))
@@ -111,11 +137,16 @@ def retained(
     found, held = (np.column_stack([one, np.ones(len(one))]) for one in (found, held))
     start = np.column_stack([weight, bias])
     end = _descended(start, found, answers, rate, steps)
-    return {"score": _right(end, held, held_answers), "start": _right(start, held, held_answers),
-            "seen": _right(end, found, answers)}
+    return {
+        "score": _right(end, held, held_answers),
+        "start": _right(start, held, held_answers),
+        "seen": _right(end, found, answers),
+    }
 
 
-def _descended(start: Array, features: Array, answers: NDArray[np.int64], rate: float, steps: int) -> Array:
+def _descended(
+    start: Array, features: Array, answers: NDArray[np.int64], rate: float, steps: int
+) -> Array:
     """The weights [K, d + 1] after gradient descent on the mean cross-entropy of the features [N, d + 1]."""
     targets = one_hot(answers, len(start))
     # The Hessian of cross-entropy w.r.t. logits is at most 1/2 I (Boehning, 1992).
@@ -139,7 +170,10 @@ def _columns(missing: Sequence[int], classes: int) -> list[int]:
     """
     found = sorted(set(missing))
     if not found or len(found) >= classes or found[0] < 0 or found[-1] >= classes:
-        raise ValueError(f"missing classes must be some of the head's {classes}, but not all, but got {list(missing)}")
+        raise ValueError(
+            f"missing classes must be some of the head's {classes}, but not all, but got "
+            f"{list(missing)}"
+        )
     return found
 
 
@@ -149,12 +183,16 @@ def _of_seen(logits: Array, missing: Sequence[int]) -> Array:
     return found
 
 
-def _seen_labels(labels: ArrayLike, rows: int, missing: Sequence[int], classes: int) -> NDArray[np.int64]:
+def _seen_labels(
+    labels: ArrayLike, rows: int, missing: Sequence[int], classes: int
+) -> NDArray[np.int64]:
     found = indices("labels", labels, rows, classes)
     wrong = np.flatnonzero(np.isin(found, _columns(missing, classes)))
     if len(wrong):
-        raise ValueError("images of missing classes must not be among the target's, but "
-                         f"row {wrong[0]} is of class {found[wrong[0]]}")
+        raise ValueError(
+            "images of missing classes must not be among the target's, but "
+            f"row {wrong[0]} is of class {found[wrong[0]]}"
+        )
     return found
 
 
@@ -169,8 +207,11 @@ def _held_of_missing(
     answers = indices("held-out labels", labels, len(np.asarray(features)), len(weight))
     rows = np.isin(answers, _columns(missing, len(weight)))
     if not rows.any():
-        raise ValueError(f"none of the {len(answers)} held-out source images is of a missing class; hold images out of source "
-                         "training, with source_validation above 0")
+        raise ValueError(
+            f"none of the {len(answers)} held-out source images is of a missing class; hold images "
+            "out of source "
+            "training, with source_validation above 0"
+        )
     found = matrix("held-out features", features)
     same_width(head=weight, held_out_features=found)
     return found[rows], answers[rows]

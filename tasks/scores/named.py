@@ -1,6 +1,7 @@
 """The scores by the name that a study gives them: each takes from the evidence what its equation reads.
 
-The equations, papers and differences from released code are with the functions that are called here.
+The equations, papers and differences from released code are with the functions that are called
+here.
 """
 
 from __future__ import annotations
@@ -43,8 +44,15 @@ def n_leep(
         covariance: of each Gaussian; full in released code
         steps: steps of expectation maximisation at most
     """
-    return label_statistics.n_leep(evidence.features, evidence.labels, dimension, components, covariance, steps,
-                                   evidence.seed("n_leep"))
+    return label_statistics.n_leep(
+        evidence.features,
+        evidence.labels,
+        dimension,
+        components,
+        covariance,
+        steps,
+        evidence.seed("n_leep"),
+    )
 
 
 def logme(evidence: Evidence) -> float:
@@ -81,7 +89,11 @@ def otce_w(evidence: Evidence, samples: Annotated[int, Range(1, 100_000)] = 1000
         samples: images of each domain at most
     """
     distance, entropy = _otce(evidence, samples)
-    return {"transferability": -distance, "otce/wasserstein": distance, "otce/conditional_entropy": entropy}
+    return {
+        "transferability": -distance,
+        "otce/wasserstein": distance,
+        "otce/conditional_entropy": entropy,
+    }
 
 
 def otce_ce(evidence: Evidence, samples: Annotated[int, Range(1, 100_000)] = 1000) -> Numbers:
@@ -92,7 +104,11 @@ def otce_ce(evidence: Evidence, samples: Annotated[int, Range(1, 100_000)] = 100
         samples: images of each domain at most
     """
     distance, entropy = _otce(evidence, samples)
-    return {"transferability": -entropy, "otce/wasserstein": distance, "otce/conditional_entropy": entropy}
+    return {
+        "transferability": -entropy,
+        "otce/wasserstein": distance,
+        "otce/conditional_entropy": entropy,
+    }
 
 
 def source_accuracy(evidence: Evidence) -> float:
@@ -120,8 +136,9 @@ def linear_probe(
         penalty: factor of |w|^2 / 2 beside the mean cross-entropy
         steps: steps of L-BFGS at most
     """
-    accuracy, fitted = controls.linear_probe(evidence.features, evidence.labels, held, penalty, steps,
-                                             evidence.seed("linear_probe"))
+    accuracy, fitted = controls.linear_probe(
+        evidence.features, evidence.labels, held, penalty, steps, evidence.seed("linear_probe")
+    )
     return {"transferability": accuracy, "linear_probe/train_accuracy": fitted}
 
 
@@ -133,8 +150,11 @@ def missing_push(evidence: Evidence) -> float:
 def missing_interference(evidence: Evidence) -> Numbers:
     """Proposal: change of missing classes' margins by a first step on seen images, as a share of the margins."""
     found = missing.interference(**_for_missing(evidence))
-    return {"transferability": found["score"], "missing_interference/change": found["change"],
-            "missing_interference/margin": found["margin"]}
+    return {
+        "transferability": found["score"],
+        "missing_interference/change": found["change"],
+        "missing_interference/margin": found["margin"],
+    }
 
 
 def missing_retained(
@@ -151,45 +171,80 @@ def missing_retained(
         steps: steps of gradient descent
         samples: images that the head is trained on at most
     """
-    found = missing.retained(**_for_missing(evidence), rate=rate, steps=steps, samples=samples,
-                             seed=evidence.seed("missing_retained"))
-    return {"transferability": found["score"], "missing_retained/start": found["start"], "missing_retained/seen": found["seen"]}
+    found = missing.retained(
+        **_for_missing(evidence),
+        rate=rate,
+        steps=steps,
+        samples=samples,
+        seed=evidence.seed("missing_retained"),
+    )
+    return {
+        "transferability": found["score"],
+        "missing_retained/start": found["start"],
+        "missing_retained/seen": found["seen"],
+    }
 
 
 def _otce(evidence: Evidence, samples: int) -> tuple[float, float]:
     if evidence.source_features is None or evidence.source_labels is None:
-        raise ValueError("OTCE compares with images of the source domain, of which this source has none; leave it out")
-    return transport.otce(evidence.source_features, evidence.source_labels, evidence.features, evidence.labels, samples,
-                          evidence.seed("otce"))
+        raise ValueError(
+            "OTCE compares with images of the source domain, of which this source has none; leave "
+            "it out"
+        )
+    return transport.otce(
+        evidence.source_features,
+        evidence.source_labels,
+        evidence.features,
+        evidence.labels,
+        samples,
+        evidence.seed("otce"),
+    )
 
 
 def _for_missing(evidence: Evidence) -> dict[str, Any]:
     """What the proposals that look at the head ask for, with the target's labels as indices of the source's classes."""
     if not evidence.shared_classes:
-        raise ValueError("the target has classes of its own, so that none of the source's can be missing from it; "
-                         "leave the score out")
+        raise ValueError(
+            "the target has classes of its own, so that none of the source's can be missing from "
+            "it; "
+            "leave the score out"
+        )
     features, labels = _held(evidence)
-    return {"head": _head(evidence.head), "features": evidence.features, "held_features": features, "held_labels": labels,
-            "labels": _domain_labels(np.asarray(evidence.labels), evidence.target_classes), "missing": evidence.missing_classes}
+    return {
+        "head": _head(evidence.head),
+        "features": evidence.features,
+        "held_features": features,
+        "held_labels": labels,
+        "labels": _domain_labels(np.asarray(evidence.labels), evidence.target_classes),
+        "missing": evidence.missing_classes,
+    }
 
 
 def _domain_labels(labels: Any, classes: tuple[int, ...]) -> Any:
     wrong = np.flatnonzero(~np.isin(labels, np.arange(len(classes))))
     if len(wrong):
-        raise ValueError(f"labels must be positions among the {len(classes)} target classes, but "
-                         f"row {wrong[0]} has {labels[wrong[0]]}")
+        raise ValueError(
+            f"labels must be positions among the {len(classes)} target classes, but "
+            f"row {wrong[0]} has {labels[wrong[0]]}"
+        )
     return np.asarray(classes)[labels.astype(np.int64)]
 
 
 def _held(evidence: Evidence) -> tuple[Any, Any]:
     if evidence.held_features is None or not len(evidence.held_features):
-        raise ValueError("no source image was held out of source training; hold some out, with source_validation above 0")
+        raise ValueError(
+            "no source image was held out of source training; hold some out, with "
+            "source_validation above 0"
+        )
     return evidence.held_features, evidence.held_labels
 
 
 def _head(found: Any) -> Any:
     """What a head gives, checked to be there."""
     if found is None:
-        raise ValueError("the score reads the source model's own classifier, and these weights come without one; "
-                         "use one that reads features alone, such as logme or n_leep")
+        raise ValueError(
+            "the score reads the source model's own classifier, and these weights come without "
+            "one; "
+            "use one that reads features alone, such as logme or n_leep"
+        )
     return found

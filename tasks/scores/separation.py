@@ -13,26 +13,29 @@ from tasks.scores.spectra import decompose
 def h_score(features: ArrayLike, labels: ArrayLike) -> float:
     """tr( cov(f)^+ cov(E[f|y]) ),  in [0, min(d, K - 1)]; higher is better.
 
-    (Bao et al., "An Information-Theoretic Approach to Transferability in Task Transfer Learning", ICIP 2019, definition 2.)
-    Class means are weighted by their images. The pseudo-inverse leaves out directions in which the features do not vary by more
-    than rounding; released code keeps them down to 1e-15 of the largest. With at least as many features as images every
-    labelling is told apart, and the score is K - 1 whatever the labels: use `shrunk_h_score` there.
+    (Bao et al., "An Information-Theoretic Approach to Transferability in Task Transfer Learning",
+    ICIP 2019, definition 2.) Class means are weighted by their images. The pseudo-inverse leaves
+    out directions in which the features do not vary by more than rounding; released code keeps them
+    down to 1e-15 of the largest. With at least as many features as images every labelling is told
+    apart, and the score is K - 1 whatever the labels: use `shrunk_h_score` there.
 
     Args:
         features: [N, d].
         labels: [N].
     """
     _, _, along, counts = _centred(features, labels)
-    # In the eigenbasis of the covariance, column c of U^T Y is n_c times the class mean over sqrt(N eigenvalue).
+    # In the eigenbasis of the covariance, column c of U^T Y is n_c times the class mean over sqrt(N
+    # eigenvalue).
     return float((along**2 / counts).sum())
 
 
 def shrunk_h_score(features: ArrayLike, labels: ArrayLike) -> tuple[float, float]:
     """(1 - a) tr( C_a^-1 cov(E[f|y]) )  with  C_a = (1 - a) cov(f) + a tr(cov(f))/d I,  and the shrinkage a; higher is better.
 
-    (Ibrahim, Ponomareva and Mazumder, "Newer is not always better: Rethinking transferability metrics, their peculiarities,
-    stability and performance", ECML PKDD 2022, equation 4.) a is Ledoit and Wolf's (2004). Both covariances are over N;
-    released code divides the second by N - 1. Constant features give 0.
+    (Ibrahim, Ponomareva and Mazumder, "Newer is not always better: Rethinking transferability
+    metrics, their peculiarities, stability and performance", ECML PKDD 2022, equation 4.) a is
+    Ledoit and Wolf's (2004). Both covariances are over N; released code divides the second by N -
+    1. Constant features give 0.
 
     Args:
         features: [N, d].
@@ -45,17 +48,19 @@ def shrunk_h_score(features: ArrayLike, labels: ArrayLike) -> tuple[float, float
     if not len(values):
         return 0.0, 0.0
     shrinkage = _ledoit_wolf(centred, values)
-    within = (1 - shrinkage) * values + shrinkage * values.sum() / centred.shape[1]  # N times the eigenvalues of C_a
+    # N times the eigenvalues of C_a
+    within = (1 - shrinkage) * values + shrinkage * values.sum() / centred.shape[1]
     return float((1 - shrinkage) * ((values / within) @ (along**2 / counts)).sum()), shrinkage
 
 
 def transrate(features: ArrayLike, labels: ArrayLike, epsilon: float) -> float:
     """R(f) - sum_c n_c/N R(f_c)  with the coding rate  R(f) = 1/2 log det(I + f^T f / (n epsilon)),  in nats, at least 0.
 
-    (Huang, Huang, Rong, Yang and Wei, "Frustratingly Easy Transferability Estimation", ICML 2022.) Higher is better. f is
-    centred over all images, and f_c are its rows of class c, not centred again. Classes are weighted by their images, with
-    which it is an estimate of the mutual information of features and labels; released code weights all equally, which is
-    the same where they have equally many. It depends on the features' scale, as in the paper.
+    (Huang, Huang, Rong, Yang and Wei, "Frustratingly Easy Transferability Estimation", ICML 2022.)
+    Higher is better. f is centred over all images, and f_c are its rows of class c, not centred
+    again. Classes are weighted by their images, with which it is an estimate of the mutual
+    information of features and labels; released code weights all equally, which is the same where
+    they have equally many. It depends on the features' scale, as in the paper.
 
     Args:
         features: [N, d].
@@ -72,13 +77,16 @@ def transrate(features: ArrayLike, labels: ArrayLike, epsilon: float) -> float:
 def _ledoit_wolf(centred: NDArray[np.float64], values: NDArray[np.float64]) -> float:
     """The shrinkage a of Ledoit and Wolf ("A well-conditioned estimator for large-dimensional covariance matrices", 2004).
 
-    scikit-learn's, but from the squared singular `values` that are there already: it takes two matrix products more.
+    scikit-learn's, but from the squared singular `values` that are there already: it takes two
+    matrix products more.
     """
     rows, columns = centred.shape
     squared = (values**2).sum() / rows**2  # of the covariance's Frobenius norm
-    distance = squared - (values.sum() / rows) ** 2 / columns  # from the multiple of I that has its trace
+    # From the multiple of I that has its trace
+    distance = squared - (values.sum() / rows) ** 2 / columns
     error = (((centred**2).sum(1) ** 2).sum() / rows - squared) / rows
-    # A multiple of I already (one feature is always): nothing to shrink, and the distance is rounding.
+    # A multiple of I already (one feature is always): nothing to shrink, and the distance is
+    # rounding.
     return float(np.clip(error / distance, 0.0, 1.0)) if distance > 1e-12 * squared else 0.0
 
 
@@ -97,4 +105,8 @@ def _centred(
     answers, counts = numbered("labels", labels, len(found))
     centred = found - found.mean(0)
     # Of constant features centring leaves rounding, which is small beside what they were.
-    return centred, *decompose(centred, one_hot(answers, len(counts)), float((found**2).sum())), counts
+    return (
+        centred,
+        *decompose(centred, one_hot(answers, len(counts)), float((found**2).sum())),
+        counts,
+    )

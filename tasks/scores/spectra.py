@@ -1,6 +1,7 @@
 """The spectrum of a feature matrix, by way of its smaller Gram matrix: what LogME, H-scores and N-LEEP come from.
 
-In float64 that loses what lies below 1e-8 of the largest singular value; float32 features are rounded above it.
+In float64 that loses what lies below 1e-8 of the largest singular value; float32 features are
+rounded above it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ def decompose(features: Array, targets: Array, scale: float = 0.0) -> tuple[Arra
     Args:
         features: [N, d].
         targets: [N, K].
-        scale: the squared Frobenius norm that rounding is measured by, where features have been centred; default: their own.
+        scale: the squared Frobenius norm that rounding is measured by, where features have been
+            centred; default: their own.
     """
     values, vectors = eigh(_gram(features), driver="evd", overwrite_a=True)
     kept = values > _rounding(features, max(values[-1], scale))
@@ -50,7 +52,14 @@ def principal(features: Array, energy: float, most: int) -> Array:
 def squared_norm(features: Array) -> float:
     """The largest squared singular value."""
     gram = _gram(features)
-    return float(eigh(gram, eigvals_only=True, subset_by_index=[len(gram) - 1, len(gram) - 1], overwrite_a=True)[0])
+    return float(
+        eigh(
+            gram,
+            eigvals_only=True,
+            subset_by_index=[len(gram) - 1, len(gram) - 1],
+            overwrite_a=True,
+        )[0]
+    )
 
 
 def _wide(features: Array) -> bool:
@@ -63,4 +72,6 @@ def _gram(features: Array) -> Array:
 
 def _rounding(features: Array, scale: float) -> float:
     """Squared singular values up to this may be rounding."""
-    return float(max(np.finfo(np.float64).eps * max(features.shape) * scale, np.finfo(np.float64).tiny))
+    return float(
+        max(np.finfo(np.float64).eps * max(features.shape) * scale, np.finfo(np.float64).tiny)
+    )

@@ -1,13 +1,15 @@
 """Task Transfer Analysis: a bound of the target's loss by how the source task must change to become the target task.
 
-Mehra, Zhang and Hamm, "Understanding the transferability of representations via task-relatedness" (NeurIPS 2024,
-arXiv:2307.00823). Features stay as they are; a prior D over source classes, a map B of labels and a map A, b of features make
-one task of the other, and what they leave is the bound (`task_transfer_terms.py`). Features of each domain are standardised
-by that domain's training images, as in the released code, so that part of the shift is gone before A is learned. Defaults are
+Mehra, Zhang and Hamm, "Understanding the transferability of representations via task-relatedness"
+(NeurIPS 2024, arXiv:2307.00823). Features stay as they are; a prior D over source classes, a map B
+of labels and a map A, b of features make one task of the other, and what they leave is the bound
+(`task_transfer_terms.py`). Features of each domain are standardised by that domain's training
+images, as in the released code, so that part of the shift is gone before A is learned. Defaults are
 the paper's small-scale settings where it states them.
 
-`transferability` is minus the bound on training images of the target and held-out images of the source, so that a choice
-by it looks at no test image; the parts `tta/...` are the same terms on test images, with the loss that they bound.
+`transferability` is minus the bound on training images of the target and held-out images of the
+source, so that a choice by it looks at no test image; the parts `tta/...` are the same terms on
+test images, with the loss that they bound.
 """
 
 from __future__ import annotations
@@ -22,7 +24,14 @@ from tasks.parameters import Choices, Range
 from tasks.scores.evidence import Evidence
 from tasks.scores.task_transfer_learning import Settings, class_counts, drawn, learned
 from tasks.scores.task_transfer_probe import constrained_probe
-from tasks.scores.task_transfer_terms import Array, Linear, Sample, Transform, class_free_terms, terms
+from tasks.scores.task_transfer_terms import (
+    Array,
+    Linear,
+    Sample,
+    Transform,
+    class_free_terms,
+    terms,
+)
 
 Steps = Annotated[int, Range(0, 1_000_000)]
 Samples = Annotated[int, Range(2, 100_000)]
@@ -33,9 +42,17 @@ Map = Annotated[str, Choices(("random", "same"))]
 
 
 def tta(
-    evidence: Evidence, steps: Steps = 1001, samples: Samples = 500, rate: Rate = 1e-2, prior_rate: Rate = 1e-4,
-    label_cost: Weight = 1e8, label_steps: Steps = 50, lipschitz: Lipschitz = 0.2, penalty: Weight = 1e4,
-    probe_steps: Steps = 300, judged: Samples = 2000,
+    evidence: Evidence,
+    steps: Steps = 1001,
+    samples: Samples = 500,
+    rate: Rate = 1e-2,
+    prior_rate: Rate = 1e-4,
+    label_cost: Weight = 1e8,
+    label_steps: Steps = 50,
+    lipschitz: Lipschitz = 0.2,
+    penalty: Weight = 1e4,
+    probe_steps: Steps = 300,
+    judged: Samples = 2000,
 ) -> dict[str, float]:
     """Task Transfer Analysis with prior, labels and features all learned: minus the bound of the target's loss.
 
@@ -46,22 +63,40 @@ def tta(
         rate: Adam's learning rate for A, its inverse, b and B
         prior_rate: Adam's learning rate for D
         label_cost: what a label counts beside a unit of feature distance in the plan
-        label_steps: first steps in which labels do not count, so that features decide which class goes to which
-        lipschitz: the steepest that the classifiers of both domains may be, in nats a unit of standardised features
+        label_steps: first steps in which labels do not count, so that features decide which class
+            goes to which
+        lipschitz: the steepest that the classifiers of both domains may be, in nats a unit of
+            standardised features
         penalty: weight of what is over it
         probe_steps: iterations of L-BFGS for these classifiers
         judged: images of each domain on which the terms are measured, at most
     """
     pair = _pair(evidence, lipschitz, penalty, probe_steps, judged)
     classes = len(evidence.target_classes), len(pair.prior)
-    settings = Settings(steps=steps, samples=samples, rate=rate, prior_rate=prior_rate, label_cost=label_cost,
-                        label_steps=label_steps, labels=True)
-    return _score(evidence, pair, _start(pair, np.full(classes, -np.log(classes[0])), pair.prior), settings)
+    settings = Settings(
+        steps=steps,
+        samples=samples,
+        rate=rate,
+        prior_rate=prior_rate,
+        label_cost=label_cost,
+        label_steps=label_steps,
+        labels=True,
+    )
+    return _score(
+        evidence, pair, _start(pair, np.full(classes, -np.log(classes[0])), pair.prior), settings
+    )
 
 
 def tta_features_only(
-    evidence: Evidence, steps: Steps = 1001, samples: Samples = 500, rate: Rate = 1e-2, label_cost: Weight = 1e8,
-    lipschitz: Lipschitz = 0.2, penalty: Weight = 1e4, probe_steps: Steps = 300, judged: Samples = 2000,
+    evidence: Evidence,
+    steps: Steps = 1001,
+    samples: Samples = 500,
+    rate: Rate = 1e-2,
+    label_cost: Weight = 1e8,
+    lipschitz: Lipschitz = 0.2,
+    penalty: Weight = 1e4,
+    probe_steps: Steps = 300,
+    judged: Samples = 2000,
     label_map: Map = "random",
 ) -> dict[str, float]:
     """Task Transfer Analysis with a fixed map of labels, features alone learned: minus the bound of the target's loss.
@@ -72,60 +107,91 @@ def tta_features_only(
         samples: images of each domain in a batch
         rate: Adam's learning rate for A, its inverse and b
         label_cost: what a label counts beside a unit of feature distance in the plan
-        lipschitz: the steepest that the classifiers of both domains may be, in nats a unit of standardised features
+        lipschitz: the steepest that the classifiers of both domains may be, in nats a unit of
+            standardised features
         penalty: weight of what is over it
         probe_steps: iterations of L-BFGS for these classifiers
         judged: images of each domain on which the terms are measured, at most
-        label_map: a random map as in the paper, or the same, of each source class to itself where the domains share classes
+        label_map: a random map as in the paper, or the same, of each source class to itself where
+            the domains share classes
     """
     pair = _pair(evidence, lipschitz, penalty, probe_steps, judged)
-    settings = Settings(steps=steps, samples=samples, rate=rate, prior_rate=rate, label_cost=label_cost, label_steps=0,
-                        labels=False)
+    settings = Settings(
+        steps=steps,
+        samples=samples,
+        rate=rate,
+        prior_rate=rate,
+        label_cost=label_cost,
+        label_steps=0,
+        labels=False,
+    )
     return _score(evidence, pair, _mapped(evidence, pair, label_map), settings)
 
 
 def tta_fixed(
-    evidence: Evidence, lipschitz: Lipschitz = 0.2, penalty: Weight = 1e4, probe_steps: Steps = 300, judged: Samples = 2000,
+    evidence: Evidence,
+    lipschitz: Lipschitz = 0.2,
+    penalty: Weight = 1e4,
+    probe_steps: Steps = 300,
+    judged: Samples = 2000,
     label_map: Map = "random",
 ) -> dict[str, float]:
     """Task Transfer Analysis with nothing learned, a fixed map of labels and A = I: minus the bound of the target's loss.
 
     Args:
         evidence: what it looks at.
-        lipschitz: the steepest that the classifiers of both domains may be, in nats a unit of standardised features
+        lipschitz: the steepest that the classifiers of both domains may be, in nats a unit of
+            standardised features
         penalty: weight of what is over it
         probe_steps: iterations of L-BFGS for these classifiers
         judged: images of each domain on which the terms are measured, at most
-        label_map: a random map as in the paper, or the same, of each source class to itself where the domains share classes
+        label_map: a random map as in the paper, or the same, of each source class to itself where
+            the domains share classes
     """
     pair = _pair(evidence, lipschitz, penalty, probe_steps, judged)
     return _score(evidence, pair, _mapped(evidence, pair, label_map), None)
 
 
 def tta_unlabelled(
-    evidence: Evidence, steps: Steps = 1001, samples: Samples = 500, rate: Rate = 1e-2, lipschitz: Lipschitz = 0.2,
-    penalty: Weight = 1e4, probe_steps: Steps = 300, judged: Samples = 2000,
+    evidence: Evidence,
+    steps: Steps = 1001,
+    samples: Samples = 500,
+    rate: Rate = 1e-2,
+    lipschitz: Lipschitz = 0.2,
+    penalty: Weight = 1e4,
+    probe_steps: Steps = 300,
+    judged: Samples = 2000,
 ) -> dict[str, float]:
     """Task Transfer Analysis without the target's labels, as this project reads it: minus a bound for carried labels.
 
-    The paper says that it can be done, and the released code has no such mode. Here the target's classes are taken to be
-    the source's (B = I, D = the source's prior), A and b are learned along a plan that keeps to no class, and the distance is
-    that of the features alone. What is bounded is the loss against the labels that the plan carries from source to target images.
-    No label of the target is looked at but for `tta/target_...`, and `tta/transformed_target_...` where classes are shared.
+    The paper says that it can be done, and the released code has no such mode. Here the target's
+    classes are taken to be the source's (B = I, D = the source's prior), A and b are learned along
+    a plan that keeps to no class, and the distance is that of the features alone. What is bounded
+    is the loss against the labels that the plan carries from source to target images. No label of
+    the target is looked at but for `tta/target_...`, and `tta/transformed_target_...` where classes
+    are shared.
 
     Args:
         evidence: what it looks at.
         steps: steps of the optimisation
         samples: images of each domain in a batch
         rate: Adam's learning rate for A, its inverse and b
-        lipschitz: the steepest that the classifiers of both domains may be, in nats a unit of standardised features
+        lipschitz: the steepest that the classifiers of both domains may be, in nats a unit of
+            standardised features
         penalty: weight of what is over it
         probe_steps: iterations of L-BFGS for these classifiers
         judged: images of each domain on which the terms are measured, at most
     """
     pair = _pair(evidence, lipschitz, penalty, probe_steps, judged, labelled=False)
-    settings = Settings(steps=steps, samples=samples, rate=rate, prior_rate=rate, label_cost=0.0, label_steps=steps,
-                        labels=False)
+    settings = Settings(
+        steps=steps,
+        samples=samples,
+        rate=rate,
+        prior_rate=rate,
+        label_cost=0.0,
+        label_steps=steps,
+        labels=False,
+    )
     start = _start(pair, _log(np.eye(len(pair.prior))), pair.prior)
     transform = _learned(evidence, pair, start, settings, free=True)
     parts = class_free_terms(pair.classifier, transform, pair.held, pair.test.features)
@@ -158,40 +224,88 @@ class _Pair:
 
 
 def _pair(
-    evidence: Evidence, lipschitz: float, penalty: float, probe_steps: int, judged: int, *, labelled: bool = True
+    evidence: Evidence,
+    lipschitz: float,
+    penalty: float,
+    probe_steps: int,
+    judged: int,
+    *,
+    labelled: bool = True,
 ) -> _Pair:
     from sklearn.preprocessing import StandardScaler
 
     if evidence.source_features is None or evidence.source_labels is None:
-        raise ValueError("got no images of the source domain; Task Transfer Analysis needs them: give a source that was trained "
-                         "here, or leave the score out")
+        raise ValueError(
+            "got no images of the source domain; Task Transfer Analysis needs them: give a source "
+            "that was trained "
+            "here, or leave the score out"
+        )
     for name in ("features", "source_features", "held_features", "test_features"):
         values = getattr(evidence, name)
         if values is not None and not np.isfinite(values).all():
             row = int(np.flatnonzero(~np.isfinite(values).all(1))[0])
-            raise ValueError(f"row {row} of {name} has a value that is not finite; check the backbone on that image")
+            raise ValueError(
+                f"row {row} of {name} has a value that is not finite; check the backbone on that "
+                "image"
+            )
     classes, source_labels = np.unique(evidence.source_labels, return_inverse=True)
     targets = len(evidence.target_classes)
     if labelled and len(classes) < targets:
-        raise ValueError(f"got {len(classes)} source classes and {targets} target classes; Task Transfer Analysis makes target "
-                         "classes of source classes, so there must be as many at least: swap the domains or leave the score out")
-    scaler, target_scaler = (StandardScaler().fit(np.asarray(features, np.float64))
-                             for features in (evidence.source_features, evidence.features))
-    source = Sample(scaler.transform(np.asarray(evidence.source_features, np.float64)), source_labels.astype(np.int64))
-    target, test = (Sample(target_scaler.transform(np.asarray(features, np.float64)), np.asarray(labels, np.int64))
-                    for features, labels in ((evidence.features, evidence.labels),
-                                             (evidence.test_features, evidence.test_labels)))
+        raise ValueError(
+            f"got {len(classes)} source classes and {targets} target classes; Task Transfer "
+            "Analysis makes target "
+            "classes of source classes, so there must be as many at least: swap the domains or "
+            "leave the score out"
+        )
+    scaler, target_scaler = (
+        StandardScaler().fit(np.asarray(features, np.float64))
+        for features in (evidence.source_features, evidence.features)
+    )
+    source = Sample(
+        scaler.transform(np.asarray(evidence.source_features, np.float64)),
+        source_labels.astype(np.int64),
+    )
+    target, test = (
+        Sample(
+            target_scaler.transform(np.asarray(features, np.float64)), np.asarray(labels, np.int64)
+        )
+        for features, labels in (
+            (evidence.features, evidence.labels),
+            (evidence.test_features, evidence.test_labels),
+        )
+    )
     held = source
-    if evidence.held_features is not None and evidence.held_labels is not None and len(evidence.held_labels):
-        held = _completed(Sample(scaler.transform(np.asarray(evidence.held_features, np.float64)),
-                                 np.asarray(evidence.held_labels, np.int64)), source, classes)
+    if (
+        evidence.held_features is not None
+        and evidence.held_labels is not None
+        and len(evidence.held_labels)
+    ):
+        held = _completed(
+            Sample(
+                scaler.transform(np.asarray(evidence.held_features, np.float64)),
+                np.asarray(evidence.held_labels, np.int64),
+            ),
+            source,
+            classes,
+        )
     limits = {"lipschitz": lipschitz, "penalty": penalty, "steps": probe_steps}
-    held, test = (_part(one, judged, evidence.seed("tta", name)) for name, one in (("held", held), ("test", test)))
+    held, test = (
+        _part(one, judged, evidence.seed("tta", name))
+        for name, one in (("held", held), ("test", test))
+    )
     # Without labels the part must not be drawn by class.
     seen = (_part if labelled else _any_part)(target, judged, evidence.seed("tta", "seen"))
-    return _Pair(source=source, target=target, classes=classes, prior=np.bincount(source.labels) / len(source.labels),
-                 classifier=constrained_probe(source, len(classes), **limits), probe=constrained_probe(target, targets, **limits),
-                 held=held, seen=seen, test=test)
+    return _Pair(
+        source=source,
+        target=target,
+        classes=classes,
+        prior=np.bincount(source.labels) / len(source.labels),
+        classifier=constrained_probe(source, len(classes), **limits),
+        probe=constrained_probe(target, targets, **limits),
+        held=held,
+        seen=seen,
+        test=test,
+    )
 
 
 def _completed(held: Sample, source: Sample, classes: NDArray[np.int64]) -> Sample:
@@ -199,8 +313,10 @@ def _completed(held: Sample, source: Sample, classes: NDArray[np.int64]) -> Samp
     known = np.isin(held.labels, classes)
     labels = np.searchsorted(classes, held.labels[known])
     lacking = ~np.isin(source.labels, labels)
-    return Sample(np.concatenate([held.features[known], source.features[lacking]]),
-                  np.concatenate([labels, source.labels[lacking]]))
+    return Sample(
+        np.concatenate([held.features[known], source.features[lacking]]),
+        np.concatenate([labels, source.labels[lacking]]),
+    )
 
 
 def _part(sample: Sample, most: int, seed: int) -> Sample:
@@ -220,7 +336,13 @@ def _any_part(sample: Sample, most: int, seed: int) -> Sample:
 
 def _start(pair: _Pair, log_labels: Array, prior: Array) -> Transform:
     width = pair.source.features.shape[1]
-    return Transform(matrix=np.eye(width), inverse=np.eye(width), shift=np.zeros(width), log_labels=log_labels, prior=prior)
+    return Transform(
+        matrix=np.eye(width),
+        inverse=np.eye(width),
+        shift=np.zeros(width),
+        log_labels=log_labels,
+        prior=prior,
+    )
 
 
 def _mapped(evidence: Evidence, pair: _Pair, label_map: str) -> Transform:
@@ -229,13 +351,20 @@ def _mapped(evidence: Evidence, pair: _Pair, label_map: str) -> Transform:
     marginals = np.bincount(pair.target.labels, minlength=targets) / len(pair.target.labels)
     if label_map == "same":
         if not evidence.shared_classes:
-            raise ValueError("label_map is 'same', but the target's classes are not the source's here; give 'random'")
+            raise ValueError(
+                "label_map is 'same', but the target's classes are not the source's here; give "
+                "'random'"
+            )
         lost = sorted(set(evidence.target_classes) - set(pair.classes.tolist()))
         if lost:
-            raise ValueError(f"label_map is 'same', but the source has no images of class {', '.join(map(str, lost))}; "
-                             "give 'random'")
+            raise ValueError(
+                "label_map is 'same', but the source has no images of class "
+                f"{', '.join(map(str, lost))}; "
+                "give 'random'"
+            )
         labels = (np.asarray(evidence.target_classes)[:, None] == pair.classes).astype(float)
-        # What a missing class gets is spread: it has no place among the target's, and D gives it no weight.
+        # What a missing class gets is spread: it has no place among the target's, and D gives it no
+        # weight.
         labels[:, labels.sum(0) == 0] = 1 / targets
         prior = np.zeros(len(pair.classes))
         prior[np.searchsorted(pair.classes, evidence.target_classes)] = marginals
@@ -247,9 +376,13 @@ def _mapped(evidence: Evidence, pair: _Pair, label_map: str) -> Transform:
     return _start(pair, _log(labels), marginals[to] / labels.sum(1)[to])
 
 
-def _learned(evidence: Evidence, pair: _Pair, start: Transform, settings: Settings, *, free: bool = False) -> Transform:
+def _learned(
+    evidence: Evidence, pair: _Pair, start: Transform, settings: Settings, *, free: bool = False
+) -> Transform:
     passed = _part(pair.held, settings.samples, evidence.seed("tta", "passed"))
-    seen = (_any_part if free else _part)(pair.target, settings.samples, evidence.seed("tta", "looked at"))
+    seen = (_any_part if free else _part)(
+        pair.target, settings.samples, evidence.seed("tta", "looked at")
+    )
 
     def bound(transform: Transform, source: Sample = passed, target: Sample = seen) -> float:
         if free:
@@ -258,13 +391,25 @@ def _learned(evidence: Evidence, pair: _Pair, start: Transform, settings: Settin
 
     log_p = pair.classifier.log_probabilities(pair.source.features)
     losses = np.array([-log_p[pair.source.labels == k, k].mean() for k in range(len(pair.prior))])
-    found = learned(start, losses, pair.source, pair.target, settings, seed=evidence.seed("tta", "batches"),
-                    device=evidence.device, bound=bound, free=free)
-    # Few images may flatter what was fitted to them: on all of them the start may still be the better one.
+    found = learned(
+        start,
+        losses,
+        pair.source,
+        pair.target,
+        settings,
+        seed=evidence.seed("tta", "batches"),
+        device=evidence.device,
+        bound=bound,
+        free=free,
+    )
+    # Few images may flatter what was fitted to them: on all of them the start may still be the
+    # better one.
     return min(start, found, key=lambda one: bound(one, pair.held, pair.seen))
 
 
-def _score(evidence: Evidence, pair: _Pair, start: Transform, settings: Settings | None) -> dict[str, float]:
+def _score(
+    evidence: Evidence, pair: _Pair, start: Transform, settings: Settings | None
+) -> dict[str, float]:
     transform = start if settings is None else _learned(evidence, pair, start, settings)
     parts = terms(pair.classifier, transform, pair.held, pair.test)
     return _told(terms(pair.classifier, transform, pair.held, pair.seen)["bound"], parts, pair)
@@ -272,8 +417,10 @@ def _score(evidence: Evidence, pair: _Pair, start: Transform, settings: Settings
 
 def _told(bound: float, parts: dict[str, float], pair: _Pair) -> dict[str, float]:
     log_p = pair.probe.log_probabilities(pair.test.features)
-    parts = parts | {"target_loss": float(-log_p[np.arange(len(log_p)), pair.test.labels].mean()),
-                     "target_accuracy": float((log_p.argmax(1) == pair.test.labels).mean())}
+    parts = parts | {
+        "target_loss": float(-log_p[np.arange(len(log_p)), pair.test.labels].mean()),
+        "target_accuracy": float((log_p.argmax(1) == pair.test.labels).mean()),
+    }
     return {"transferability": -bound, **{f"tta/{name}": value for name, value in parts.items()}}
 
 

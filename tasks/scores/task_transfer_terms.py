@@ -1,19 +1,22 @@
 """The terms of Task Transfer Analysis' bound, measured on arrays so that the bound is a theorem of what is measured.
 
-Let p be the softmax of a linear classifier h of the source task, B a label map, D a prior over source classes, z -> Az + b a
-map of features and Ā its approximate inverse. The transformed classifier gives label t of a target image with features x
+Let p be the softmax of a linear classifier h of the source task, B a label map, D a prior over
+source classes, z -> Az + b a map of features and Ā its approximate inverse. The transformed
+classifier gives label t of a target image with features x
 the probability  q_t(x) = Σ_k B_tk p_k(Ā(x - b)).  For any joint weights w_tk with the target's class marginals:
 
     E_target[-log q]  <=  E_w[-log p_k(ĀAz)]  +  Σ w_tk (-log B_tk)  +  τ Σ_t p(t) W1(Az + b | w_t., x | t)
 
-since q_t >= B_tk p_k (Mehra, Zhang and Hamm, "Understanding the transferability of representations via task-relatedness",
-NeurIPS 2024). What makes it hold for the measured numbers, where the released code's recipe need not:
+since q_t >= B_tk p_k (Mehra, Zhang and Hamm, "Understanding the transferability of representations
+via task-relatedness", NeurIPS 2024). What makes it hold for the measured numbers, where the
+released code's recipe need not:
 
 * Source images pass through ĀA, as Ā is no exact inverse.
 * w_tk = p(t) B_tk D_k / (BD)_t has the target's marginals where BD has not.
-* τ is the largest |Ā'W'(p(x) - e_k)| over the target images x and ALL source labels k. A largest gradient at images is no
-  Lipschitz constant, but it is enough: -log p_k is convex in the features, so along a plan it rises from Az + b to x by no
-  more than its gradient at x times the distance. Gradients at source images, or for a few labels drawn at random, are not.
+* τ is the largest |Ā'W'(p(x) - e_k)| over the target images x and ALL source labels k. A largest
+  gradient at images is no Lipschitz constant, but it is enough: -log p_k is convex in the features,
+  so along a plan it rises from Az + b to x by no more than its gradient at x times the distance.
+  Gradients at source images, or for a few labels drawn at random, are not.
 """
 
 from __future__ import annotations
@@ -65,7 +68,9 @@ class Transform:
     shift: Array
     """b, [d]."""
     log_labels: Array
-    """log B, [K_t, K_s]: the logarithm of the chance that an image of source class k has target label t; -inf for none."""
+    """log B, [K_t, K_s]: the logarithm of the chance that an image of source class k has target
+    label t; -inf for none.
+    """
     prior: Array
     """D, [K_s]."""
 
@@ -92,8 +97,9 @@ def mixed(log_labels: Array, log_probabilities: Array) -> Array:
 def steepness(classifier: Linear, transform: Transform, features: Array) -> float:
     """τ: the largest gradient norm |Ā'W'(p - e_k)| of -log p_k at these target features, over all source labels k.
 
-    With it both bounds hold: -log q_t is the log-sum-exp of all scores, convex, less that of the scores of label t, so its
-    rise along a plan is bounded by a difference of Σ p_k w_k at the target image and a point of the rows' convex hull.
+    With it both bounds hold: -log q_t is the log-sum-exp of all scores, convex, less that of the
+    scores of label t, so its rise along a plan is bounded by a difference of Σ p_k w_k at the
+    target image and a point of the rows' convex hull.
     """
     from scipy.spatial.distance import cdist
 
@@ -105,8 +111,8 @@ def steepness(classifier: Linear, transform: Transform, features: Array) -> floa
 def supremum(weight: Array) -> float:
     """The supremum of the gradient's norm |W'(p - e_k)| over all features and labels: the longest difference of two rows.
 
-    p is a point of the simplex, so W'p one of the rows' convex hull, whose farthest point from a row is another row; p comes
-    as near to a one-hot vector at it as one likes.
+    p is a point of the simplex, so W'p one of the rows' convex hull, whose farthest point from a
+    row is another row; p comes as near to a one-hot vector at it as one likes.
     """
     from scipy.spatial.distance import pdist
 
@@ -124,7 +130,8 @@ def joint_weights(transform: Transform, marginals: Array) -> Array:
     """w, [K_t, K_s]: the share of target label t and source class k, with the target's marginals p(t) as its row sums.
 
     Raises:
-        ValueError: a target class has images, but no source class of positive prior maps to it at all.
+        ValueError: a target class has images, but no source class of positive prior maps to it at
+            all.
     """
     from scipy.special import logsumexp
 
@@ -134,7 +141,10 @@ def joint_weights(transform: Transform, marginals: Array) -> Array:
     needed = marginals > 0
     if np.isinf(rows[needed]).any():
         lost = np.flatnonzero(needed & np.isinf(rows))
-        raise ValueError(f"no source class maps to the target's class {', '.join(map(str, lost))}; give each target class one")
+        raise ValueError(
+            f"no source class maps to the target's class {', '.join(map(str, lost))}; give each "
+            "target class one"
+        )
     weights = np.zeros_like(log_joint)
     weights[needed] = np.exp(log_joint[needed] - rows[needed, None]) * marginals[needed, None]
     return weights
@@ -151,11 +161,19 @@ def transport(points: Array, weights: Array, others: Array) -> float:
     from scipy.spatial.distance import cdist
 
     held = weights > 0
-    return float(emd2(weights[held] / weights[held].sum(), np.full(len(others), 1 / len(others)),
-                      cdist(points[held], others), numItermax=ITERATIONS))
+    return float(
+        emd2(
+            weights[held] / weights[held].sum(),
+            np.full(len(others), 1 / len(others)),
+            cdist(points[held], others),
+            numItermax=ITERATIONS,
+        )
+    )
 
 
-def terms(classifier: Linear, transform: Transform, source: Sample, target: Sample) -> dict[str, float]:
+def terms(
+    classifier: Linear, transform: Transform, source: Sample, target: Sample
+) -> dict[str, float]:
     """The terms of the bound on a sample of the target task, by name; `transformed_target_loss <= tighter_bound <= bound`.
 
     Args:
@@ -165,10 +183,11 @@ def terms(classifier: Linear, transform: Transform, source: Sample, target: Samp
         target: images of the target task, in the target's features.
 
     Returns:
-        `reweighted_source_loss`, `conditional_entropy` (a cross-entropy where the marginals of B D are not the sample's),
-        `lipschitz`, `wasserstein`, `bound` = the first two + their product, `transformed_source_loss`, `tighter_bound`, the
-        loss and accuracy of the transformed classifier, `prior_gap`: what the first two gain in all from
-        being weighted by the sample's class marginals in place of B D; `uncovered_classes`.
+        `reweighted_source_loss`, `conditional_entropy` (a cross-entropy where the marginals of B D
+        are not the sample's), `lipschitz`, `wasserstein`, `bound` = the first two + their product,
+        `transformed_source_loss`, `tighter_bound`, the loss and accuracy of the transformed
+        classifier, `prior_gap`: what the first two gain in all from being weighted by the sample's
+        class marginals in place of B D; `uncovered_classes`.
     """
     counts = np.bincount(target.labels, minlength=len(transform.log_labels))
     weights = joint_weights(transform, counts / counts.sum())
@@ -179,13 +198,22 @@ def terms(classifier: Linear, transform: Transform, source: Sample, target: Samp
     reweighted, mismatch = float(weights.sum(0) @ losses), float((weights * surprise).sum())
     each = np.bincount(source.labels, minlength=len(transform.prior))
     distance = sum(
-        count / counts.sum() * transport(moved, (weights[label] / np.maximum(each, 1))[source.labels],
-                                         target.features[target.labels == label])
-        for label, count in enumerate(counts) if count)
+        count
+        / counts.sum()
+        * transport(
+            moved,
+            (weights[label] / np.maximum(each, 1))[source.labels],
+            target.features[target.labels == label],
+        )
+        for label, count in enumerate(counts)
+        if count
+    )
     slope = steepness(classifier, transform, target.features)
     transformed = float((weights * np.where(weights > 0, mixed_losses, 0)).sum())
     log_q = transform.log_probabilities(classifier, target.features)
-    unmatched = float(transform.prior @ losses) + conditional_entropy(transform.log_labels, transform.prior)
+    unmatched = float(transform.prior @ losses) + conditional_entropy(
+        transform.log_labels, transform.prior
+    )
     return {
         "reweighted_source_loss": reweighted,
         "conditional_entropy": mismatch,
@@ -201,18 +229,30 @@ def terms(classifier: Linear, transform: Transform, source: Sample, target: Samp
     }
 
 
-def class_free_terms(classifier: Linear, transform: Transform, source: Sample, features: Array) -> dict[str, float]:
+def class_free_terms(
+    classifier: Linear, transform: Transform, source: Sample, features: Array
+) -> dict[str, float]:
     """The terms of the bound where the target has features [M, d] alone: the transport keeps to no class.
 
-    The same proof gives a bound of the loss against the labels that the plan carries to the target's images; of the loss
-    against their true labels only as far as the two agree.
+    The same proof gives a bound of the loss against the labels that the plan carries to the
+    target's images; of the loss against their true labels only as far as the two agree.
     """
-    losses, mixed_losses = _class_losses(classifier, transform, source, moved := transform(source.features))
+    losses, mixed_losses = _class_losses(
+        classifier, transform, source, moved := transform(source.features)
+    )
     each = np.bincount(source.labels, minlength=len(transform.prior))
     distance = transport(moved, (transform.prior / np.maximum(each, 1))[source.labels], features)
     labels, slope = np.exp(transform.log_labels), steepness(classifier, transform, features)
-    reweighted, mismatch = float(transform.prior @ losses), conditional_entropy(transform.log_labels, transform.prior)
-    transformed = float((np.where(labels > 0, labels * np.where(labels > 0, mixed_losses, 0), 0) @ transform.prior).sum())
+    reweighted, mismatch = (
+        float(transform.prior @ losses),
+        conditional_entropy(transform.log_labels, transform.prior),
+    )
+    transformed = float(
+        (
+            np.where(labels > 0, labels * np.where(labels > 0, mixed_losses, 0), 0)
+            @ transform.prior
+        ).sum()
+    )
     return {
         "reweighted_source_loss": reweighted,
         "conditional_entropy": mismatch,
@@ -225,12 +265,15 @@ def class_free_terms(classifier: Linear, transform: Transform, source: Sample, f
     }
 
 
-def _class_losses(classifier: Linear, transform: Transform, source: Sample, moved: Array) -> tuple[Array, Array]:
+def _class_losses(
+    classifier: Linear, transform: Transform, source: Sample, moved: Array
+) -> tuple[Array, Array]:
     """Means over each source class: -log p_k, [K_s], and -log q_t, [K_t, K_s], of its images as the transform moves them."""
     log_p = classifier.log_probabilities(transform.back(moved))
     log_q = mixed(transform.log_labels, log_p)
     of_class: Any = np.arange(len(transform.prior))[:, None] == source.labels
     means = of_class / np.maximum(of_class.sum(1, keepdims=True), 1)
     with np.errstate(invalid="ignore"):
-        return np.diag(means @ -log_p).copy(), np.array([-log_q[rows].mean(0) if rows.any() else np.zeros(log_q.shape[1])
-                                                         for rows in of_class]).T
+        return np.diag(means @ -log_p).copy(), np.array(
+            [-log_q[rows].mean(0) if rows.any() else np.zeros(log_q.shape[1]) for rows in of_class]
+        ).T

@@ -13,14 +13,21 @@ MOST_PIVOTS = 10_000_000
 
 
 def otce(
-    source_features: ArrayLike, source_labels: ArrayLike, features: ArrayLike, labels: ArrayLike, samples: int, seed: int
+    source_features: ArrayLike,
+    source_labels: ArrayLike,
+    features: ArrayLike,
+    labels: ArrayLike,
+    samples: int,
+    seed: int,
 ) -> tuple[float, float]:
     """Wasserstein distance  W = sum_ij pi_ij |s_i - f_j|^2  and conditional entropy  CE = H(Y_t|Y_s);  lower predicts better.
 
-    (Tan, Li and Huang, "OTCE: A Transferability Metric for Cross-Domain Cross-Task Representations", CVPR 2021, equations 2
-    to 6.) pi is the exact plan between images of equal weight, P(y_s, y_t) the sum of pi over pairs of these labels, CE in nats.
-    The paper's OTCE is a linear combination of both, fitted to tasks whose transfer accuracy is known. The plan is exact as in
-    released code, whose limit of 1e5 pivots may end it before that. Features are taken as they are, so that W has their scale.
+    (Tan, Li and Huang, "OTCE: A Transferability Metric for Cross-Domain Cross-Task
+    Representations", CVPR 2021, equations 2 to 6.) pi is the exact plan between images of equal
+    weight, P(y_s, y_t) the sum of pi over pairs of these labels, CE in nats. The paper's OTCE is a
+    linear combination of both, fitted to tasks whose transfer accuracy is known. The plan is exact
+    as in released code, whose limit of 1e5 pivots may end it before that. Features are taken as
+    they are, so that W has their scale.
 
     Args:
         source_features: [M, d].
@@ -38,7 +45,10 @@ def otce(
     source_answers, source_counts = numbered("source labels", source_labels, len(sources))
     answers, counts = numbered("labels", labels, len(targets))
     random = np.random.default_rng(seed)
-    chosen, source_chosen = _drawn(len(targets), samples, random), _drawn(len(sources), samples, random)
+    chosen, source_chosen = (
+        _drawn(len(targets), samples, random),
+        _drawn(len(sources), samples, random),
+    )
     cost = _squared_distances(sources[source_chosen], targets[chosen])
     plan = _plan(cost)
     joint = np.zeros((len(source_counts), len(counts)))
@@ -68,8 +78,17 @@ def _plan(cost: NDArray[np.float64]) -> NDArray[np.float64]:
 
     rows, columns = (np.full(count, 1 / count) for count in cost.shape)
     # The solver stops by absolute tolerances, so that costs are brought to about 1.
-    plan, told = ot.emd(rows, columns, cost / max(cost.max(), np.finfo(np.float64).tiny), numItermax=MOST_PIVOTS, log=True)
+    plan, told = ot.emd(
+        rows,
+        columns,
+        cost / max(cost.max(), np.finfo(np.float64).tiny),
+        numItermax=MOST_PIVOTS,
+        log=True,
+    )
     if told["warning"] is not None:
-        raise ValueError(f"the transport plan of {len(rows)} x {len(columns)} images was not found: {told['warning']}; "
-                         "compare fewer of them, with otce.samples")
+        raise ValueError(
+            f"the transport plan of {len(rows)} x {len(columns)} images was not found: "
+            f"{told['warning']}; "
+            "compare fewer of them, with otce.samples"
+        )
     return np.asarray(plan)

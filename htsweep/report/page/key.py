@@ -54,17 +54,38 @@ class Key:
 def key(findings: Findings) -> Key:
     """The key of all the tables of `findings`."""
     design = findings.design
-    tables = [table for table in (findings.points, findings.summary, findings.effects, findings.curves, findings.volumes,
-                                  findings.costs, findings.protocols, findings.ablation, findings.sensitivity,
-                                  findings.failures, findings.transferability, findings.bounds)
-              if len(table) and set(design.groups) <= set(table.columns)]
+    tables = [
+        table
+        for table in (
+            findings.points,
+            findings.summary,
+            findings.effects,
+            findings.curves,
+            findings.volumes,
+            findings.costs,
+            findings.protocols,
+            findings.ablation,
+            findings.sensitivity,
+            findings.failures,
+            findings.transferability,
+            findings.bounds,
+        )
+        if len(table) and set(design.groups) <= set(table.columns)
+    ]
     rows: dict[tuple[str, ...], dict[str, Any]] = {}
     for table in tables:
-        for texts, given in zip(_texts(table, design.groups), _raw(table, design.groups), strict=True):
+        for texts, given in zip(
+            _texts(table, design.groups), _raw(table, design.groups), strict=True
+        ):
             rows.setdefault(texts, given)
-    values = tuple(tuple(dict.fromkeys(group[place] for group in rows)) for place in range(len(design.groups)))
+    values = tuple(
+        tuple(dict.fromkeys(group[place] for group in rows)) for place in range(len(design.groups))
+    )
     differ = [name for name, of in zip(design.groups, values, strict=True) if len(of) > 1]
-    titles = tuple(names.group({name: given for name, given in row.items() if name in differ}) for row in rows.values())
+    titles = tuple(
+        names.group({name: given for name, given in row.items() if name in differ})
+        for row in rows.values()
+    )
     first = next(iter(rows.values()), {})
     common = names.group({name: given for name, given in first.items() if name not in differ})
     compared = _compared(findings)
@@ -75,7 +96,7 @@ def key(findings: Findings) -> Key:
 
 def dark(colour: str) -> str:
     """The colour, mixed with white until it can be told from a dark background; the source model's black becomes white."""
-    channels = [int(colour[place:place + 2], 16) for place in (1, 3, 5)]
+    channels = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
     if not any(channels):
         return "#F5F5F5"
     while (_luminance(channels) + 0.05) / (_PAPER_DARK + 0.05) < _CONTRAST:
@@ -86,19 +107,45 @@ def dark(colour: str) -> str:
 def _luminance(channels: list[int]) -> float:
     """Relative luminance of sRGB, as WCAG 2.2 defines it."""
     parts = [channel / 255 for channel in channels]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def _compared(findings: Findings) -> pd.DataFrame:
     """(compared as text, role, how it is shown): the points' first, so that methods look as in the printed figures."""
     compared = findings.design.compared
-    tables = [table for table in (findings.points, findings.summary, findings.curves, findings.volumes, findings.costs,
-                                  findings.effects, findings.protocols, findings.importance, findings.sensitivity,
-                                  findings.ranks, findings.failures, findings.transferability, findings.predicted,
-                                  findings.bounds) if len(table) and compared in table.columns]
-    parts = [pd.DataFrame({compared: table[compared].astype(str), "shown": table[compared].map(names.value),
-                           "role": table["role"].astype(str) if "role" in table.columns else ""}) for table in tables]
+    tables = [
+        table
+        for table in (
+            findings.points,
+            findings.summary,
+            findings.curves,
+            findings.volumes,
+            findings.costs,
+            findings.effects,
+            findings.protocols,
+            findings.importance,
+            findings.sensitivity,
+            findings.ranks,
+            findings.failures,
+            findings.transferability,
+            findings.predicted,
+            findings.bounds,
+        )
+        if len(table) and compared in table.columns
+    ]
+    parts = [
+        pd.DataFrame(
+            {
+                compared: table[compared].astype(str),
+                "shown": table[compared].map(names.value),
+                "role": table["role"].astype(str) if "role" in table.columns else "",
+            }
+        )
+        for table in tables
+    ]
     none = pd.DataFrame({name: pd.Series(dtype=str) for name in (compared, "shown", "role")})
     return pd.concat([none, *parts]).drop_duplicates(compared)
 
@@ -106,9 +153,14 @@ def _compared(findings: Findings) -> pd.DataFrame:
 def _texts(frame: pd.DataFrame, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
     if not columns:
         return [()] * len(frame)
-    return list(zip(*([names.value(given) for given in frame[name]] for name in columns), strict=True))
+    return list(
+        zip(*([names.value(given) for given in frame[name]] for name in columns), strict=True)
+    )
 
 
 def _raw(frame: pd.DataFrame, columns: tuple[str, ...]) -> list[dict[str, Any]]:
-    return [{name: row[name] for name in columns} for row in frame[list(columns)].to_dict("records")] if columns else (
-        [{} for _ in range(len(frame))])
+    return (
+        [{name: row[name] for name in columns} for row in frame[list(columns)].to_dict("records")]
+        if columns
+        else ([{} for _ in range(len(frame))])
+    )

@@ -54,14 +54,22 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Row], kinds: str = "
     """A table that scrolls in a box of its own; empty without rows. `kinds`: what the rows' kinds are, for their filter."""
     if not rows:
         return ""
-    numeric = [all(row.cells[place].order is not None for row in rows) for place in range(len(head))]
-    heads = "".join(f'<th scope="col"{_number(flag)}>{text(name)}</th>' for name, flag in zip(head, numeric, strict=True))
+    numeric = [
+        all(row.cells[place].order is not None for row in rows) for place in range(len(head))
+    ]
+    heads = "".join(
+        f'<th scope="col"{_number(flag)}>{text(name)}</th>'
+        for name, flag in zip(head, numeric, strict=True)
+    )
     body = "\n".join(_row(row, numeric) for row in rows[:ROWS])
     left = f" The first {ROWS} of {len(rows)} rows; the CSV has all." if len(rows) > ROWS else ""
     filtered = f' data-kinds="{text(kinds)}"' if kinds else ""
-    return (f'<div class="box" tabindex="0" role="region" aria-label="{text(caption)}"><table{filtered}>'
-            f"<caption><span>{text(caption + left)}</span></caption>\n"
-            f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>")
+    return (
+        '<div class="box" tabindex="0" role="region" '
+        f'aria-label="{text(caption)}"><table{filtered}>'
+        f"<caption><span>{text(caption + left)}</span></caption>\n"
+        f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
+    )
 
 
 def chart(name: str, about: str) -> str:
@@ -88,7 +96,11 @@ def prose(markdown: str) -> str:
 
 def items(lines: Sequence[str]) -> str:
     """A list; nothing for none."""
-    return "<ul>" + "".join(f"<li>{_code(text(line))}</li>" for line in lines) + "</ul>" if lines else ""
+    return (
+        "<ul>" + "".join(f"<li>{_code(text(line))}</li>" for line in lines) + "</ul>"
+        if lines
+        else ""
+    )
 
 
 def _code(shown: str) -> str:
@@ -98,13 +110,17 @@ def _code(shown: str) -> str:
 
 def _row(row: Row, numeric: Sequence[bool]) -> str:
     kind = f' data-k="{text(row.kind)}"' if row.kind else ""
-    cells = "".join(_cell(cell, flag, first=place == 0)
-                    for place, (cell, flag) in enumerate(zip(row.cells, numeric, strict=True)))
+    cells = "".join(
+        _cell(cell, flag, first=place == 0)
+        for place, (cell, flag) in enumerate(zip(row.cells, numeric, strict=True))
+    )
     return f'<tr data-g="{row.group}" data-m="{row.method}"{kind}>{cells}</tr>'
 
 
 def _cell(cell: Cell, numeric: bool, first: bool) -> str:
-    order = "" if cell.order is None or not math.isfinite(cell.order) else f' data-v="{cell.order:.6g}"'
+    order = (
+        "" if cell.order is None or not math.isfinite(cell.order) else f' data-v="{cell.order:.6g}"'
+    )
     inside = f"<strong>{text(cell.text)}</strong>" if cell.strong else text(cell.text)
     small = f" <small>{text(cell.small)}</small>" if cell.small else ""
     tag = 'th scope="row"' if first else "td"

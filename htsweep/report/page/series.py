@@ -14,7 +14,8 @@ from htsweep.report.page import series_scores
 from htsweep.report.page.key import Key, dark
 
 POINTS = 1000
-"""A panel draws so many points; beyond, those that are neither on a front nor chosen are thinned."""
+"""A panel draws so many points; beyond, those that are neither on a front nor chosen are thinned.
+"""
 _ALL_POINTS = 12_000
 _CORNERS, _ALL_CORNERS = 101, 40_000
 """A line has so many corners, and all lines of a chart together."""
@@ -25,44 +26,102 @@ Columns = dict[str, list[Any]]
 def series(findings: Findings, key: Key) -> dict[str, Any]:
     """All that the charts draw, for `script.data`; `notes` says of which chart something is left out."""
     notes: dict[str, str] = {}
-    metrics = {str(name) for table in (findings.summary, findings.ablation, findings.costs, findings.sensitivity, findings.ranks,
-                                            findings.predicted, findings.regret)
-               if "metric" in table for name in table["metric"]}
+    metrics = {
+        str(name)
+        for table in (
+            findings.summary,
+            findings.ablation,
+            findings.costs,
+            findings.sensitivity,
+            findings.ranks,
+            findings.predicted,
+            findings.regret,
+        )
+        if "metric" in table
+        for name in table["metric"]
+    }
     metrics |= {str(name) for name in findings.importance.get("objective", ())}
     return {
         "compared": key.design.compared,
-        "factors": [{"name": name.replace("_", " "), "values": list(map(_told(name), values))}
-                    for name, values in zip(key.design.groups, key.values, strict=True)],
-        "groups": [{"at": [values.index(one) for one, values in zip(group, key.values, strict=True)], "title": title}
-                   for group, title in zip(key.groups, key.titles, strict=True)],
-        "methods": [{"name": name, "colour": look.colour, "dark": dark(look.colour), "symbol": look.symbol, "size": look.size}
-                    for name, look in zip(key.methods, key.styles, strict=True)],
-        "metrics": {name: {"name": names.metric(name), "axis": names.axis(name), "percent": names.is_percent(name)}
-                    for name in sorted(metrics)},
+        "factors": [
+            {"name": name.replace("_", " "), "values": list(map(_told(name), values))}
+            for name, values in zip(key.design.groups, key.values, strict=True)
+        ],
+        "groups": [
+            {
+                "at": [values.index(one) for one, values in zip(group, key.values, strict=True)],
+                "title": title,
+            }
+            for group, title in zip(key.groups, key.titles, strict=True)
+        ],
+        "methods": [
+            {
+                "name": name,
+                "colour": look.colour,
+                "dark": dark(look.colour),
+                "symbol": look.symbol,
+                "size": look.size,
+            }
+            for name, look in zip(key.methods, key.styles, strict=True)
+        ],
+        "metrics": {
+            name: {
+                "name": names.metric(name),
+                "axis": names.axis(name),
+                "percent": names.is_percent(name),
+            }
+            for name in sorted(metrics)
+        },
         "baseline": names.value(findings.baseline),
-        "frontiers": _frontiers(findings, key, notes), "costs": _costs(findings, key, notes),
+        "frontiers": _frontiers(findings, key, notes),
+        "costs": _costs(findings, key, notes),
         "attainment": _attainment(findings, key, notes),
-        "curves": _lines(findings.curves, key, (), dict.fromkeys(("seen", "missing", "low", "high"), 100.0), "curves", notes),
+        "curves": _lines(
+            findings.curves,
+            key,
+            (),
+            dict.fromkeys(("seen", "missing", "low", "high"), 100.0),
+            "curves",
+            notes,
+        ),
         "volumes": _table(findings.volumes, key, ("reference", "volume", "low", "high", "n")),
-        "ablation": _measured(findings.ablation, key, ("component", "kind", "metric", "verdict"), ("effect", "low", "high")),
-        "importance": _table(findings.importance, key, ("objective", "parameter", "evaluator", "importance")),
-        "sensitivity": _measured(findings.sensitivity, key, ("parameter", "value", "metric"), ("mean", "low", "high")),
-        "ranks": _table(findings.ranks, key, ("metric", "rank", "blocks", "friedman_p", "critical_difference")),
+        "ablation": _measured(
+            findings.ablation,
+            key,
+            ("component", "kind", "metric", "verdict"),
+            ("effect", "low", "high"),
+        ),
+        "importance": _table(
+            findings.importance, key, ("objective", "parameter", "evaluator", "importance")
+        ),
+        "sensitivity": _measured(
+            findings.sensitivity, key, ("parameter", "value", "metric"), ("mean", "low", "high")
+        ),
+        "ranks": _table(
+            findings.ranks, key, ("metric", "rank", "blocks", "friedman_p", "critical_difference")
+        ),
         "ratios": _ratios(findings, key),
-        "scores": series_scores.scores(findings, key), "regret": series_scores.regret(findings, key),
+        "scores": series_scores.scores(findings, key),
+        "regret": series_scores.regret(findings, key),
         "bounds": series_scores.bounds(findings, key),
         "notes": notes,
     }
 
 
-def thin(frame: pd.DataFrame, panel: Sequence[int] | np.ndarray, keep: np.ndarray, limit: int) -> pd.DataFrame:
+def thin(
+    frame: pd.DataFrame, panel: Sequence[int] | np.ndarray, keep: np.ndarray, limit: int
+) -> pd.DataFrame:
     """At most `limit` rows of each panel: all that `keep` flags, and of the others evenly spaced ones, in their order."""
     panels = np.asarray(panel)
     taken = keep.copy()
     for number in np.unique(panels):
         others = np.flatnonzero((panels == number) & ~keep)
         room = max(0, limit - int((keep & (panels == number)).sum()))
-        places = others if len(others) <= room else others[np.linspace(0, len(others) - 1, room).astype(int)]
+        places = (
+            others
+            if len(others) <= room
+            else others[np.linspace(0, len(others) - 1, room).astype(int)]
+        )
         taken[places] = True
     return frame[taken]
 
@@ -73,7 +132,9 @@ def _frontiers(findings: Findings, key: Key, notes: dict[str, str]) -> dict[str,
     if found.empty or findings.axes is None:
         return None
     x, y = findings.axes
-    keep = np.logical_or.reduce([found[name].to_numpy(bool) for name in ("front", "own_front", "chosen")])
+    keep = np.logical_or.reduce(
+        [found[name].to_numpy(bool) for name in ("front", "own_front", "chosen")]
+    )
     groups = key.group_of(found)
     few = thin(found, groups, keep, min(POINTS, max(50, _ALL_POINTS // max(1, len(set(groups))))))
     if len(few) < len(found):
@@ -82,11 +143,21 @@ def _frontiers(findings: Findings, key: Key, notes: dict[str, str]) -> dict[str,
     crowded = names.is_percent(x) and stretch.is_crowded(shown)
     return {
         **_table(few, key, ("n", "step", "front", "chosen", "probability", "role")),
-        **{f"{short}{bound[1:2]}": _numbers(names.shown(few, metric, bound))
-           for short, metric in (("x", x), ("y", y)) for bound in ("", " low", " high")},
+        **{
+            f"{short}{bound[1:2]}": _numbers(names.shown(few, metric, bound))
+            for short, metric in (("x", x), ("y", y))
+            for bound in ("", " low", " high")
+        },
         "disrupts": few["disrupts"].map(lambda value: value is True or value == 1).tolist(),
         "configuration": _configurations(few, findings.parameters),
-        "axes": [{"name": names.metric(name), "axis": names.axis(name), "percent": names.is_percent(name)} for name in (x, y)],
+        "axes": [
+            {
+                "name": names.metric(name),
+                "axis": names.axis(name),
+                "percent": names.is_percent(name),
+            }
+            for name in (x, y)
+        ],
         "ticks": stretch.ticks(*stretch.limits(shown)) if crowded else None,
     }
 
@@ -95,15 +166,33 @@ def _costs(findings: Findings, key: Key, notes: dict[str, str]) -> dict[str, Any
     found = findings.costs
     if found.empty:
         return None
-    panel = found.groupby([*key.design.groups, "cost"], sort=False, observed=True, dropna=False).ngroup().to_numpy()
-    few = thin(found, panel, found["front"].to_numpy(bool), min(POINTS, max(50, _ALL_POINTS // (int(panel.max()) + 1))))
+    panel = (
+        found.groupby([*key.design.groups, "cost"], sort=False, observed=True, dropna=False)
+        .ngroup()
+        .to_numpy()
+    )
+    few = thin(
+        found,
+        panel,
+        found["front"].to_numpy(bool),
+        min(POINTS, max(50, _ALL_POINTS // (int(panel.max()) + 1))),
+    )
     if len(few) < len(found):
         notes["costs"] = _thinned(len(few), len(found))
     kinds = {str(name): names.cost(str(name)) for name in dict.fromkeys(few["cost"])}
-    return {**_measured(few, key, ("cost", "metric", "front"), ("mean", "low", "high")),
-            **{short: _numbers(few[name].to_numpy(float)) for short, name in
-               (("value", "value"), ("valuel", "value low"), ("valueh", "value high"))},
-            "configuration": _configurations(few, findings.parameters), "kinds": kinds}
+    return {
+        **_measured(few, key, ("cost", "metric", "front"), ("mean", "low", "high")),
+        **{
+            short: _numbers(few[name].to_numpy(float))
+            for short, name in (
+                ("value", "value"),
+                ("valuel", "value low"),
+                ("valueh", "value high"),
+            )
+        },
+        "configuration": _configurations(few, findings.parameters),
+        "kinds": kinds,
+    }
 
 
 def _attainment(findings: Findings, key: Key, notes: dict[str, str]) -> list[dict[str, Any]]:
@@ -111,29 +200,51 @@ def _attainment(findings: Findings, key: Key, notes: dict[str, str]) -> list[dic
     if findings.axes is None or findings.attainment.empty:
         return []
     scales = {name: names.scale(name) for name in findings.axes}
-    short = dict(zip(findings.axes, ("x", "y"), strict=True))  # renamed at last: a factor may be called x
-    return [{short.get(name, name): value for name, value in line.items()}
-            for line in _lines(findings.attainment, key, ("share",), scales, "frontiers", notes)]
+    # Renamed at last: a factor may be called x
+    short = dict(zip(findings.axes, ("x", "y"), strict=True))
+    return [
+        {short.get(name, name): value for name, value in line.items()}
+        for line in _lines(findings.attainment, key, ("share",), scales, "frontiers", notes)
+    ]
 
 
 def _lines(
-    frame: pd.DataFrame, key: Key, words: Sequence[str], columns: Mapping[str, float], chart: str, notes: dict[str, str],
+    frame: pd.DataFrame,
+    key: Key,
+    words: Sequence[str],
+    columns: Mapping[str, float],
+    chart: str,
+    notes: dict[str, str],
 ) -> list[dict[str, Any]]:
     """A line per group, compared value and `words`, its columns times so much; corners of long ones are thinned."""
     if frame.empty:
         return []
     marked = frame.assign(_g=key.group_of(frame), _m=key.method_of(frame))
-    found = [line for _, line in marked.groupby(["_g", "_m", *words], sort=False, observed=True, dropna=False)]
+    found = [
+        line
+        for _, line in marked.groupby(["_g", "_m", *words], sort=False, observed=True, dropna=False)
+    ]
     limit = min(_CORNERS, max(9, _ALL_CORNERS // len(found)))
     if any(len(line) > limit for line in found):
-        notes[chart] = (notes.get(chart, "") + f" Lines are drawn through at most {limit} of their corners.").strip()
+        notes[chart] = (
+            notes.get(chart, "") + f" Lines are drawn through at most {limit} of their corners."
+        ).strip()
     made = []
     for line in found:
         places = np.unique(np.linspace(0, len(line) - 1, min(limit, len(line))).astype(int))
         few = line.iloc[places]
         first = line.iloc[0]
-        made.append({"g": int(first["_g"]), "m": int(first["_m"]), **{name: _plain(first[name]) for name in words},
-                     **{name: _numbers(few[name].to_numpy(float) * scale) for name, scale in columns.items()}})
+        made.append(
+            {
+                "g": int(first["_g"]),
+                "m": int(first["_m"]),
+                **{name: _plain(first[name]) for name in words},
+                **{
+                    name: _numbers(few[name].to_numpy(float) * scale)
+                    for name, scale in columns.items()
+                },
+            }
+        )
     return made
 
 
@@ -145,26 +256,41 @@ def varied(findings: Findings) -> pd.DataFrame:
     rest = [name for name in findings.design.groups if name != "missing_ratio"]
     if not rest:
         return found if found["missing_ratio"].nunique() > 1 else found.iloc[:0]
-    return found[found.groupby(rest, dropna=False, observed=True)["missing_ratio"].transform("nunique") > 1]
+    return found[
+        found.groupby(rest, dropna=False, observed=True)["missing_ratio"].transform("nunique") > 1
+    ]
 
 
 def _ratios(findings: Findings, key: Key) -> Columns | None:
     found = varied(findings)
     if found.empty:
         return None
-    differ = [name for name in findings.design.groups if name != "missing_ratio"
-              and findings.summary[name].nunique(dropna=False) > 1]
+    differ = [
+        name
+        for name in findings.design.groups
+        if name != "missing_ratio" and findings.summary[name].nunique(dropna=False) > 1
+    ]
     titles = [names.group({name: row[name] for name in differ}) for row in found.to_dict("records")]
-    return {**_measured(found, key, ("metric", "role"), ("mean", "low", "high")), "panel": titles,
-            "ratio": _numbers(100 * pd.to_numeric(found["missing_ratio"], errors="coerce").to_numpy(float))}
+    return {
+        **_measured(found, key, ("metric", "role"), ("mean", "low", "high")),
+        "panel": titles,
+        "ratio": _numbers(
+            100 * pd.to_numeric(found["missing_ratio"], errors="coerce").to_numpy(float)
+        ),
+    }
 
 
-def _measured(frame: pd.DataFrame, key: Key, words: Sequence[str], values: Sequence[str]) -> Columns:
+def _measured(
+    frame: pd.DataFrame, key: Key, words: Sequence[str], values: Sequence[str]
+) -> Columns:
     """A table whose `values` are in the unit of each row's metric."""
     if frame.empty:
         return _table(frame, key, [])
     scales = frame["metric"].astype(str).map(names.scale).to_numpy(float)
-    return {**_table(frame, key, words), **{name: _numbers(frame[name].to_numpy(float) * scales) for name in values}}
+    return {
+        **_table(frame, key, words),
+        **{name: _numbers(frame[name].to_numpy(float) * scales) for name in values},
+    }
 
 
 def _table(frame: pd.DataFrame, key: Key, columns: Sequence[str]) -> Columns:
@@ -173,8 +299,11 @@ def _table(frame: pd.DataFrame, key: Key, columns: Sequence[str]) -> Columns:
     for name in columns:
         if name in frame.columns:
             given = frame[name]
-            made[name] = (_numbers(given.to_numpy(float)) if pd.api.types.is_float_dtype(given)
-                          else [_plain(value) for value in given.tolist()])
+            made[name] = (
+                _numbers(given.to_numpy(float))
+                if pd.api.types.is_float_dtype(given)
+                else [_plain(value) for value in given.tolist()]
+            )
     return made
 
 
@@ -187,12 +316,16 @@ def _plain(value: Any) -> Any:
 
 def _numbers(values: np.ndarray) -> list[float | None]:
     """Five digits: more than a screen can show."""
-    return [float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None for value in values.tolist()]
+    return [
+        float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None for value in values.tolist()
+    ]
 
 
 def _configurations(points: pd.DataFrame, parameters: Sequence[str]) -> list[str]:
-    return [names.configuration({str(name): value for name, value in row.items()}, parameters)
-            for row in points.to_dict("records")]
+    return [
+        names.configuration({str(name): value for name, value in row.items()}, parameters)
+        for row in points.to_dict("records")
+    ]
 
 
 def _thinned(few: int, many: int) -> str:

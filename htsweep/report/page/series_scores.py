@@ -40,15 +40,30 @@ def scores(findings: Findings, key: Key) -> dict[str, Any] | None:
     scale = achieved["metric"].astype(str).map(names.scale).to_numpy(float)
     lines = _lines(findings, key)
     return {
-        "names": _styled(named), "targets": _styled(targets), "lines": lines, "value": value,
-        "pairs": {"g": key.group_of(first), "target": [targets.index(str(one)) for one in first["target"]],
-                  "name": [called[str(pair)] for pair in first["pair"]]},
+        "names": _styled(named),
+        "targets": _styled(targets),
+        "lines": lines,
+        "value": value,
+        "pairs": {
+            "g": key.group_of(first),
+            "target": [targets.index(str(one)) for one in first["target"]],
+            "name": [called[str(pair)] for pair in first["pair"]],
+        },
         "achieved": {
-            "pair": [place[pair] for pair in achieved["pair"]], "line": _line(achieved, compared, lines),
+            "pair": [place[pair] for pair in achieved["pair"]],
+            "line": _line(achieved, compared, lines),
             "metric": achieved["metric"].tolist(),
-            **{name: [_number(one) for one in achieved[name].to_numpy(float) * scale] for name in ("mean", "low", "high")},
-            "fitted": [_number(fitted.get(tuple(row), np.nan)) for row in achieved[own].to_numpy(object).tolist()]},
-        "correlations": _correlations(findings, lines), "fitted": FITTED,
+            **{
+                name: [_number(one) for one in achieved[name].to_numpy(float) * scale]
+                for name in ("mean", "low", "high")
+            },
+            "fitted": [
+                _number(fitted.get(tuple(row), np.nan))
+                for row in achieved[own].to_numpy(object).tolist()
+            ],
+        },
+        "correlations": _correlations(findings, lines),
+        "fitted": FITTED,
     }
 
 
@@ -61,16 +76,28 @@ def regret(findings: Findings, key: Key) -> dict[str, Any] | None:
     named, lines = _scores(findings), _lines(findings, key)
     targets = list(dict.fromkeys(map(str, found["target"])))
     made = []
-    grouped = found.groupby(["target", compared, "metric", "score"], sort=False, observed=True, dropna=False)
+    grouped = found.groupby(
+        ["target", compared, "metric", "score"], sort=False, observed=True, dropna=False
+    )
     for (target, name, metric, score), inside in grouped:
         scale = names.scale(str(metric))
         ends = ("low", "high") if grouped.ngroups <= _LINES else ()
-        made.append({
-            "target": targets.index(str(target)), "line": _place(lines, name), "metric": str(metric),
-            "score": named.index(str(score)), "pairs": int(inside["pairs"].iloc[0]), "of": int(inside["of"].iloc[0]),
-            "keep": inside["keep"].tolist(), "chosen": np.flatnonzero(inside["chosen"].to_numpy(bool)).tolist(),
-            **{column: [_number(one) for one in inside[column].to_numpy(float) * scale]
-               for column in ("regret", "random", *ends)}})
+        made.append(
+            {
+                "target": targets.index(str(target)),
+                "line": _place(lines, name),
+                "metric": str(metric),
+                "score": named.index(str(score)),
+                "pairs": int(inside["pairs"].iloc[0]),
+                "of": int(inside["of"].iloc[0]),
+                "keep": inside["keep"].tolist(),
+                "chosen": np.flatnonzero(inside["chosen"].to_numpy(bool)).tolist(),
+                **{
+                    column: [_number(one) for one in inside[column].to_numpy(float) * scale]
+                    for column in ("regret", "random", *ends)
+                },
+            }
+        )
     return {"names": _styled(named), "targets": targets, "lines": lines, "curves": made}
 
 
@@ -83,30 +110,59 @@ def bounds(findings: Findings, key: Key) -> dict[str, Any] | None:
     terms = found[list(TERMS)].to_numpy(float)
     rest = found["bound"].to_numpy(float) - terms.sum(axis=1)
     rest = np.where(rest > 1e-3 * np.abs(found["bound"].to_numpy(float)), rest, 0.0)
-    columns = {name: found[name].to_numpy(float) for name in (*TERMS, "bound", "tighter_bound", "target_loss", "target_accuracy")}
-    return {"g": key.group_of(found), "m": key.method_of(found), "pair": [called[str(pair)] for pair in found["pair"]],
-            "target": list(map(str, found["target"])), "score": list(map(str, found["score"])),
-            **{name: [_number(one) for one in given] for name, given in {**columns, "rest": rest}.items()}}
+    columns = {
+        name: found[name].to_numpy(float)
+        for name in (*TERMS, "bound", "tighter_bound", "target_loss", "target_accuracy")
+    }
+    return {
+        "g": key.group_of(found),
+        "m": key.method_of(found),
+        "pair": [called[str(pair)] for pair in found["pair"]],
+        "target": list(map(str, found["target"])),
+        "score": list(map(str, found["score"])),
+        **{
+            name: [_number(one) for one in given]
+            for name, given in {**columns, "rest": rest}.items()
+        },
+    }
 
 
 def _scores(findings: Findings) -> list[str]:
     """All scores that any table has, in order of appearance: each looks the same in all charts."""
     tables = (findings.transferability, findings.predicted, findings.regret)
-    return list(dict.fromkeys(str(name) for table in tables if "score" in table for name in dict.fromkeys(table["score"])))
+    return list(
+        dict.fromkeys(
+            str(name)
+            for table in tables
+            if "score" in table
+            for name in dict.fromkeys(table["score"])
+        )
+    )
 
 
 def _styled(texts: Sequence[str]) -> list[dict[str, Any]]:
     found = looks(pd.DataFrame({"name": list(texts), "role": ""}), "name")
-    return [{"name": name, "colour": found[name].colour, "dark": dark(found[name].colour), "symbol": found[name].symbol}
-            for name in texts]
+    return [
+        {
+            "name": name,
+            "colour": found[name].colour,
+            "dark": dark(found[name].colour),
+            "symbol": found[name].symbol,
+        }
+        for name in texts
+    ]
 
 
 def _lines(findings: Findings, key: Key) -> list[dict[str, Any]]:
     """The compared values that were foretold, with their numbers among the page's methods (-1: none)."""
-    table = next(one for one in (findings.predictions, findings.regret, findings.predicted) if len(one))
+    table = next(
+        one for one in (findings.predictions, findings.regret, findings.predicted) if len(one)
+    )
     first = table.drop_duplicates(key.design.compared)
-    return [{"name": names.value(one), "m": number}
-            for one, number in zip(first[key.design.compared], key.method_of(first), strict=True)]
+    return [
+        {"name": names.value(one), "m": number}
+        for one, number in zip(first[key.design.compared], key.method_of(first), strict=True)
+    ]
 
 
 def _line(achieved: pd.DataFrame, compared: str, lines: Sequence[dict[str, Any]]) -> list[int]:
@@ -115,7 +171,9 @@ def _line(achieved: pd.DataFrame, compared: str, lines: Sequence[dict[str, Any]]
 
 
 def _place(lines: Sequence[dict[str, Any]], name: Any) -> int:
-    return next((number for number, line in enumerate(lines) if line["name"] == names.value(name)), 0)
+    return next(
+        (number for number, line in enumerate(lines) if line["name"] == names.value(name)), 0
+    )
 
 
 def _correlations(findings: Findings, lines: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -124,13 +182,24 @@ def _correlations(findings: Findings, lines: Sequence[dict[str, Any]]) -> dict[s
     if every.empty:
         return {}
     shown = pairs.view(every)
-    found = pd.concat([shown.assign(target=""), every[every["target"].isin(set(findings.predicted["target"]))]])
-    return {"score": list(map(str, found["score"])),
-            "line": [_place(lines, one) for one in found[findings.design.compared]],
-            "metric": list(map(str, found["metric"])), "target": list(map(str, found["target"])),
-            "pairs": found["pairs"].tolist(),
-            **{short: [_number(one) for one in found[name].to_numpy(float)] for short, name in (
-                ("tau", "kendall"), ("low", "kendall low"), ("high", "kendall high"))}}
+    found = pd.concat(
+        [shown.assign(target=""), every[every["target"].isin(set(findings.predicted["target"]))]]
+    )
+    return {
+        "score": list(map(str, found["score"])),
+        "line": [_place(lines, one) for one in found[findings.design.compared]],
+        "metric": list(map(str, found["metric"])),
+        "target": list(map(str, found["target"])),
+        "pairs": found["pairs"].tolist(),
+        **{
+            short: [_number(one) for one in found[name].to_numpy(float)]
+            for short, name in (
+                ("tau", "kendall"),
+                ("low", "kendall low"),
+                ("high", "kendall high"),
+            )
+        },
+    }
 
 
 def _number(given: Any) -> float | None:

@@ -26,15 +26,40 @@ def scores(findings: Findings, key: Key) -> str:
     dropped, several = not found["kept"].all(), found["target"].nunique() > 1
     rows = []
     first = found.drop_duplicates("pair")
-    for pair, target, group in zip(first["pair"], first["target"], key.group_of(first), strict=True):
+    for pair, target, group in zip(
+        first["pair"], first["target"], key.group_of(first), strict=True
+    ):
         of = found[found["pair"] == pair]
         by = {row["score"]: row for row in of.to_dict("records")}
-        state = [Cell("kept" if of["kept"].all() else "dropped", strong=not of["kept"].all())] if dropped else []
-        rows.append(Row([Cell(called[str(pair)]), *([Cell(str(target))] if several else []), *state,
-                         *(_score(by.get(name)) for name in every)], group))
-    head = ["pair", *(["target"] if several else []), *(["screen"] if dropped else []), *map(str, every)]
-    return table("What each score said of each pair: mean [95 % interval]; higher predicts a better transfer; bold: the highest "
-                 "of its target. Compare inside a column, and inside a target", head, rows)
+        state = (
+            [Cell("kept" if of["kept"].all() else "dropped", strong=not of["kept"].all())]
+            if dropped
+            else []
+        )
+        rows.append(
+            Row(
+                [
+                    Cell(called[str(pair)]),
+                    *([Cell(str(target))] if several else []),
+                    *state,
+                    *(_score(by.get(name)) for name in every),
+                ],
+                group,
+            )
+        )
+    head = [
+        "pair",
+        *(["target"] if several else []),
+        *(["screen"] if dropped else []),
+        *map(str, every),
+    ]
+    return table(
+        "What each score said of each pair: mean [95 % interval]; higher predicts a better "
+        "transfer; bold: the highest "
+        "of its target. Compare inside a column, and inside a target",
+        head,
+        rows,
+    )
 
 
 def predictions(findings: Findings, key: Key) -> str:
@@ -44,20 +69,49 @@ def predictions(findings: Findings, key: Key) -> str:
         return ""
     first = pd.concat([pairs.view(found), found[found["target"] == POOLED]])
     found = (first if len(found) > ROWS else pd.concat([first, found])).drop_duplicates(
-        ["score", key.design.compared, "metric", "target"])
+        ["score", key.design.compared, "metric", "target"]
+    )
     several, lacking = found["target"].nunique() > 1, bool(found["why"].any())
     rows = []
     for record, method in zip(found.to_dict("records"), key.method_of(found), strict=True):
         title = _title(str(record["metric"]))
-        told = [Cell(str(record["score"])), Cell(names.value(record[key.design.compared])), Cell(title)]
-        rows.append(Row([*told, *([Cell(pairs.target(str(record["target"])))] if several else []),
-                         Cell(str(record["pairs"]), float(record["pairs"])), *(_tau(record, name) for name in _TAUS),
-                         *([Cell(str(record["why"]))] if lacking else [])], -1, method, title))
+        told = [
+            Cell(str(record["score"])),
+            Cell(names.value(record[key.design.compared])),
+            Cell(title),
+        ]
+        rows.append(
+            Row(
+                [
+                    *told,
+                    *([Cell(pairs.target(str(record["target"])))] if several else []),
+                    Cell(str(record["pairs"]), float(record["pairs"])),
+                    *(_tau(record, name) for name in _TAUS),
+                    *([Cell(str(record["why"]))] if lacking else []),
+                ],
+                -1,
+                method,
+                title,
+            )
+        )
     assert set(_TAUS) == set(correlation.NAMES)
-    head = ["score", key.design.compared, "metric", *(["pairs of"] if several else []), "pairs", *_TAUS.values(),
-            *(["why none"] if lacking else [])]
-    return table("How well each score ranks what the pairs then achieved: 1 in the same order, -1 in the reverse, 0 no relation "
-                 "[95 % interval over pairs]; bold: the interval leaves out 0", head, rows, "metric")
+    head = [
+        "score",
+        key.design.compared,
+        "metric",
+        *(["pairs of"] if several else []),
+        "pairs",
+        *_TAUS.values(),
+        *(["why none"] if lacking else []),
+    ]
+    return table(
+        "How well each score ranks what the pairs then achieved: 1 in the same order, -1 in the "
+        "reverse, 0 no relation "
+        "[95 % interval over pairs]; bold: the interval leaves out 0",
+        head,
+        rows,
+        "metric",
+    )
 
 
 def regret(findings: Findings, key: Key) -> str:
@@ -72,20 +126,57 @@ def regret(findings: Findings, key: Key) -> str:
     rows = []
     for record, method in zip(found.to_dict("records"), key.method_of(found), strict=True):
         metric, title = str(record["metric"]), _title(str(record["metric"]))
-        rows.append(Row([
-            Cell(str(record["score"]), small="the study's screen" if record["chosen"] else "", strong=bool(record["chosen"])),
-            Cell(str(record["target"])), Cell(names.value(record[key.design.compared])), Cell(title),
-            Cell(f"{record['pairs'] - record['spared']} of {record['pairs']}",
-                 small="" if record["pairs"] == record["of"] else f"{record['of'] - record['pairs']} not known"),
-            Cell(names.number(record["best"], metric), float(record["best"])),
-            Cell(names.number(record["kept_best"], metric), float(record["kept_best"])),
-            Cell(names.number(record["regret"], metric), float(record["regret"]),
-                 names.bracket(record["low"], record["high"], metric)),
-            Cell(names.number(record["random"], metric), float(record["random"]))], -1, method, title))
-    head = ["score", "target", key.design.compared, "metric", "kept", "best", "best kept", "regret", "by chance"]
+        rows.append(
+            Row(
+                [
+                    Cell(
+                        str(record["score"]),
+                        small="the study's screen" if record["chosen"] else "",
+                        strong=bool(record["chosen"]),
+                    ),
+                    Cell(str(record["target"])),
+                    Cell(names.value(record[key.design.compared])),
+                    Cell(title),
+                    Cell(
+                        f"{record['pairs'] - record['spared']} of {record['pairs']}",
+                        small=""
+                        if record["pairs"] == record["of"]
+                        else f"{record['of'] - record['pairs']} not known",
+                    ),
+                    Cell(names.number(record["best"], metric), float(record["best"])),
+                    Cell(names.number(record["kept_best"], metric), float(record["kept_best"])),
+                    Cell(
+                        names.number(record["regret"], metric),
+                        float(record["regret"]),
+                        names.bracket(record["low"], record["high"], metric),
+                    ),
+                    Cell(names.number(record["random"], metric), float(record["random"])),
+                ],
+                -1,
+                method,
+                title,
+            )
+        )
+    head = [
+        "score",
+        "target",
+        key.design.compared,
+        "metric",
+        "kept",
+        "best",
+        "best kept",
+        "regret",
+        "by chance",
+    ]
     what = "as many as the study's screen kept" if own else "the best pair of each score alone"
-    return table(f"What keeping {what} costs: the best pair's result less that of the best that is kept [95 % interval over "
-                 "repetitions], and what as many drawn by chance would cost", head, rows, "metric")
+    return table(
+        f"What keeping {what} costs: the best pair's result less that of the best that is kept [95 "
+        "% interval over "
+        "repetitions], and what as many drawn by chance would cost",
+        head,
+        rows,
+        "metric",
+    )
 
 
 def bounds(findings: Findings, key: Key) -> str:
@@ -95,24 +186,51 @@ def bounds(findings: Findings, key: Key) -> str:
         return ""
     called, several = pairs.called(found), found["target"].nunique() > 1
     columns = {
-        "reweighted_source_loss": "source loss", "conditional_entropy": "label mismatch", "lipschitz": "Lipschitz constant",
-        "wasserstein": "Wasserstein distance", "distribution": "distribution mismatch", "bound": "bound",
-        "tighter_bound": "tighter bound", "target_loss": "target loss", "target_accuracy": "target accuracy (%)"}
+        "reweighted_source_loss": "source loss",
+        "conditional_entropy": "label mismatch",
+        "lipschitz": "Lipschitz constant",
+        "wasserstein": "Wasserstein distance",
+        "distribution": "distribution mismatch",
+        "bound": "bound",
+        "tighter_bound": "tighter bound",
+        "target_loss": "target loss",
+        "target_accuracy": "target accuracy (%)",
+    }
     rows = []
-    for record, group, method in zip(found.to_dict("records"), key.group_of(found), key.method_of(found), strict=True):
+    for record, group, method in zip(
+        found.to_dict("records"), key.group_of(found), key.method_of(found), strict=True
+    ):
         held = record["target_loss"] > record["bound"]
-        rows.append(Row([Cell(called[str(record["pair"])]), *([Cell(str(record["target"]))] if several else []),
-                         Cell(str(record["score"]), small="does not hold" if held else ""),
-                         Cell(str(record["n"]), float(record["n"])), *(_number(record[name], name) for name in columns)],
-                        group, method))
+        rows.append(
+            Row(
+                [
+                    Cell(called[str(record["pair"])]),
+                    *([Cell(str(record["target"]))] if several else []),
+                    Cell(str(record["score"]), small="does not hold" if held else ""),
+                    Cell(str(record["n"]), float(record["n"])),
+                    *(_number(record[name], name) for name in columns),
+                ],
+                group,
+                method,
+            )
+        )
     head = ["pair", *(["target"] if several else []), "score", "n", *columns.values()]
-    return table("Terms of each bound and the loss that it bounds, on test images, means over repetitions", head, rows)
+    return table(
+        "Terms of each bound and the loss that it bounds, on test images, means over repetitions",
+        head,
+        rows,
+    )
 
 
 def _score(row: Any) -> Cell:
     if row is None or row["value"] != row["value"]:
         return Cell("n/a", float("nan"))
-    return Cell(names.number(row["value"], ""), float(row["value"]), names.bracket(row["low"], row["high"], ""), row["rank"] == 1)
+    return Cell(
+        names.number(row["value"], ""),
+        float(row["value"]),
+        names.bracket(row["low"], row["high"], ""),
+        row["rank"] == 1,
+    )
 
 
 def _tau(record: Any, statistic: str) -> Cell:

@@ -19,5 +19,16 @@ def named(config, workspace):
 
 
 def odd(config, workspace):
-    yield {"step": 0, "validation/accuracy": 0.5, "": 1.0, "a\nb": 2.0, 'q"uote': 3.0, "Loss": 4.0, "loss": 5.0, "a.b/c d": 6.0,
-           "\u00e9": 7.0, "x[]": 8.0, "self": 9.0}
+    yield {
+        "step": 0,
+        "validation/accuracy": 0.5,
+        "": 1.0,
+        "a\nb": 2.0,
+        'q"uote': 3.0,
+        "Loss": 4.0,
+        "loss": 5.0,
+        "a.b/c d": 6.0,
+        "\u00e9": 7.0,
+        "x[]": 8.0,
+        "self": 9.0,
+    }
