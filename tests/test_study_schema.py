@@ -209,7 +209,8 @@ def test_a_protocol_that_the_task_cannot_answer_is_told_before_anything_runs(
         study_file("task: fine_tuning\ngrid: {method: [plain]}\nselect: source_validation\n")
     )["select"]
     assert (
-        "task fine_tuning does not measure that; it can have last, seen_validation, oracle" in said
+        "task fine_tuning does not measure that; choose one of last, seen_validation, oracle"
+        in said
     )
 
 

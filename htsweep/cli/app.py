@@ -106,8 +106,8 @@ def plan(
     from htsweep.planning.reading import read
     from htsweep.results.estimate import estimate
 
-    found = estimate(read(study, overrides or []), results)
-    typer.echo(found.json() if json else "\n".join(found.lines()))
+    estimated = estimate(read(study, overrides or []), results)
+    typer.echo(estimated.json() if json else "\n".join(estimated.lines()))
 
 
 @_command()
@@ -156,8 +156,8 @@ def status(
     if watch:
         follow(checked, results, json)
     else:
-        found = status(checked, results)
-        typer.echo(found.json() if json else "\n".join(found.lines()))
+        state = status(checked, results)
+        typer.echo(state.json() if json else "\n".join(state.lines()))
 
 
 @_command()
@@ -262,7 +262,7 @@ def compare(
 
     metrics = [name.strip() for name in columns.split(",") if name.strip()]
     other = read(b, overrides or []) if b else None
-    found = compare(
+    comparison = compare(
         read(a, overrides or []),
         other,
         results,
@@ -271,7 +271,7 @@ def compare(
         commit=commit,
         columns=metrics,
     )
-    typer.echo(found.json() if json else "\n".join(found.lines()))
+    typer.echo(comparison.json() if json else "\n".join(comparison.lines()))
 
 
 @_command()

@@ -40,15 +40,11 @@ def launch_and_tell(given: Given) -> int:
     for line in told(study, given, done):
         sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
-    return (
-        INTERRUPTED
-        if done.interrupted
-        else UNREPORTED
-        if done.unreported
-        else FAILED
-        if done.failed
-        else 0
-    )
+    if done.interrupted:
+        return INTERRUPTED
+    if done.unreported:
+        return UNREPORTED
+    return FAILED if done.failed else 0
 
 
 def told(study: Study, given: Given, done: Launched) -> list[str]:
@@ -97,7 +93,7 @@ def screened(study: Study, done: Launched) -> list[str]:
     """What the study's screen ran and saved; nothing if it has none."""
     if study.screen is None or done.scores is None:
         return []
-    scores, dropped = done.scores, sum(not one.kept for one in done.verdicts)
+    scores, dropped = done.scores, sum(not verdict.kept for verdict in done.verdicts)
     ran = scores.done["trial done"] + scores.done["trial stopped"]
     by = study.screen.decisive
     return [

@@ -137,13 +137,9 @@ class Progress:
             return UNKNOWN
         # From the rate at which trials have ended since the first one started.
         seconds = agenda.left * (time.monotonic() - self._since) / self._ended
-        return (
-            f"{seconds / 3600:.1f} h"
-            if seconds > 5400
-            else f"{seconds / 60:.1f} min"
-            if seconds > 90
-            else f"{seconds:.0f} s"
-        )
+        if seconds > 5400:
+            return f"{seconds / 3600:.1f} h"
+        return f"{seconds / 60:.1f} min" if seconds > 90 else f"{seconds:.0f} s"
 
     def _counts(self, agenda: Agenda) -> dict[str, int]:
         return {
@@ -195,11 +191,11 @@ class Progress:
 
 def _front(rows: list[tuple[str, int, float, float]]) -> list[tuple[str, int, float, float]]:
     """The rows that no other beats on both of their last two numbers, highest seen accuracy first."""
-    found: list[tuple[str, int, float, float]] = []
+    front: list[tuple[str, int, float, float]] = []
     for row in sorted(rows, key=lambda row: (-row[2], -row[3])):
-        if not found or row[3] > found[-1][3] or row[2:] == found[-1][2:]:
-            found.append(row)
-    return found
+        if not front or row[3] > front[-1][3] or row[2:] == front[-1][2:]:
+            front.append(row)
+    return front
 
 
 def _label(agenda: Agenda, job: Job) -> str:

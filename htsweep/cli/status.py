@@ -109,7 +109,7 @@ class Status:
 def status(study: Study, results: str = "results") -> Status:
     """The state of `study` in `results`."""
     store = Store(results)
-    found = estimate(study, results)
+    estimated = estimate(study, results)
     whole, ledger = plan(study), Ledger(store)
     planned, scored = kept(whole, ledger), plan_of(whole)
     ended = list(rows(ledger.trials(), [*COLUMNS, "attempt", "reason", "log"]))
@@ -124,21 +124,21 @@ def status(study: Study, results: str = "results") -> Status:
     offered = () if holder or not copied.of else tuple(copied.lacking(given(study, results)))
     return Status(
         study.name,
-        found.trials,
-        found.trials_done,
-        found.trials_stopped,
-        found.trials_failed,
-        found.left,
-        found.stages,
-        found.stages_done,
+        estimated.trials,
+        estimated.trials_done,
+        estimated.trials_stopped,
+        estimated.trials_failed,
+        estimated.left,
+        estimated.stages,
+        estimated.stages_done,
         by,
-        tuple({one.trial: one for one in failures}.values()),
-        found.screen,
-        found.trials_blocked,
-        found.stages_failed,
+        tuple({failure.trial: failure for failure in failures}.values()),
+        estimated.screen,
+        estimated.trials_blocked,
+        estimated.stages_failed,
         copied if copied.of else None,
         offered,
-        found.exact,
+        estimated.exact,
     )
 
 
@@ -152,7 +152,7 @@ def _failures(planned: Plan, ended: Sequence[Mapping[str, Any]], store: Store) -
         if any(not points and row["status"] == "failed" for row, points in own)
         else None
     )
-    found = []
+    failures = []
     for row, points in own:
         if row["status"] != "failed" or (
             not points and waited_for is not None and row["trial"] not in waited_for
@@ -161,7 +161,7 @@ def _failures(planned: Plan, ended: Sequence[Mapping[str, Any]], store: Store) -
         config = json.loads(row["config"])
         what = ", ".join(f"{key}={config[key]}" for key in planned.study.factors if key in config)
         log = f"{store.uri}/{row['log']}" if row["log"] else None
-        found.append(
+        failures.append(
             Failure(
                 row["trial"],
                 row["kind"],
@@ -171,7 +171,7 @@ def _failures(planned: Plan, ended: Sequence[Mapping[str, Any]], store: Store) -
                 log,
             )
         )
-    return found
+    return failures
 
 
 def _waited_for(planned: Plan, over: set[str]) -> set[str] | None:
@@ -182,11 +182,17 @@ def _waited_for(planned: Plan, over: set[str]) -> set[str] | None:
         points = [planned.point(sweep, 0, {}) for sweep in planned.sweeps]
         return set(
             planned.stages(
-                (point, one) for point in points for one in range(planned.study.repetitions)
+                (point, repetition)
+                for point in points
+                for repetition in range(planned.study.repetitions)
             )
         )
     return set(
-        planned.stages((point, one) for point, one, trial in planned.trials() if trial not in over)
+        planned.stages(
+            (point, repetition)
+            for point, repetition, trial in planned.trials()
+            if trial not in over
+        )
     )
 
 

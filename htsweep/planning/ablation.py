@@ -50,23 +50,23 @@ def variants_of(ablate: Ablation) -> tuple[Variant, ...]:
     """The variants, each once, in the order of the report: full, left out, alone, then the factorial's."""
     parts = list(ablate.parts)
     whole = frozenset(parts)
-    found = [variant_with(ablate, FULL, whole)]
+    variants = [variant_with(ablate, FULL, whole)]
     for part in parts:
-        found.append(variant_with(ablate, LEFT_OUT, whole - {part}))
+        variants.append(variant_with(ablate, LEFT_OUT, whole - {part}))
         if part in ablate.controls:
-            found.append(variant_with(ablate, REPLACED, whole - {part}, part))
+            variants.append(variant_with(ablate, REPLACED, whole - {part}, part))
     if ablate.alone:
-        found += [variant_with(ablate, ALONE, frozenset({part})) for part in parts]
-        found.append(variant_with(ablate, NONE, frozenset()))
+        variants += [variant_with(ablate, ALONE, frozenset({part})) for part in parts]
+        variants.append(variant_with(ablate, NONE, frozenset()))
     # With more components there would be too many variants to check; `checks` refuses them.
     if ablate.factorial and len(parts) <= MOST:
-        found += [
+        variants += [
             variant_with(ablate, FACTORIAL, frozenset(chosen))
             for size in range(len(parts), -1, -1)
             for chosen in itertools.combinations(parts, size)
         ]
     once: dict[tuple[frozenset[str], str], Variant] = {}
-    for variant in found:
+    for variant in variants:
         once.setdefault((variant.components, variant.control), variant)
     return tuple(once.values())
 

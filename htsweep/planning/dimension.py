@@ -143,8 +143,8 @@ def read_dimension(key: str, value: Any) -> Dimension:
         return Dimension(key, choices=choices, default=value.get("default", choices[0]))
     integer = bool(value.get("integer"))
     low, high, *listed = (
-        int(one) if integer else one
-        for one in (value["low"], value["high"], *value.get("grid", ()))
+        int(number) if integer else number
+        for number in (value["low"], value["high"], *value.get("grid", ()))
     )
     default = value.get("default")
     return Dimension(
@@ -253,9 +253,11 @@ def _wrong_range(value: Mapping[str, Any], grid: Sequence[Any]) -> Iterator[str]
     if value.get("integer") and max(-low, high) > 2**53:  # beyond, floats skip whole numbers
         yield f"`integer` needs ends of at most 2**53, but got low={low}, high={high}"
     given = [*grid, *([value["default"]] if "default" in value else [])]
-    outside = [one for one in given if not _is_number(one) or not low <= one <= high]
+    outside = [item for item in given if not _is_number(item) or not low <= item <= high]
     if outside:
         yield f"`grid` and `default` must lie in [{low}, {high}], but got {quoted(outside)}"
-    broken = [one for one in given if _is_number(one) and one % 1] if value.get("integer") else []
+    broken = (
+        [item for item in given if _is_number(item) and item % 1] if value.get("integer") else []
+    )
     if broken:
         yield f"`integer` needs whole numbers in `grid` and `default`, but got {quoted(broken)}"

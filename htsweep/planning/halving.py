@@ -25,11 +25,11 @@ def rungs(first: int, eta: int, last: int) -> tuple[int, ...]:
 
     There is none at `last` itself: a trial that got there has nothing left to save.
     """
-    found = []
+    steps = []
     while first < last:
-        found.append(first)
+        steps.append(first)
         first *= eta
-    return tuple(found)
+    return tuple(steps)
 
 
 def survives(values: Values, others: Sequence[Values], directions: Sequence[str], eta: int) -> bool:
@@ -59,12 +59,12 @@ def survives(values: Values, others: Sequence[Values], directions: Sequence[str]
     front = ranks(everyone)
     if front[mine] == 0:
         return True
-    ahead = sum(everyone[one] for one in everyone if front[one] < front[mine])
+    ahead = sum(everyone[point] for point in everyone if front[point] < front[mine])
     room = max(1, count // eta) - ahead
-    for one in _net([one for one in everyone if front[one] == front[mine]]):
-        if room <= 0 or one == mine:
+    for point in _net([point for point in everyone if front[point] == front[mine]]):
+        if room <= 0 or point == mine:
             break
-        room -= everyone[one]
+        room -= everyone[point]
     return room > 0
 
 
@@ -78,14 +78,18 @@ def _net(front: Sequence[Losses]) -> list[Losses]:
         {value: rank for rank, value in enumerate(sorted(set(column)))}
         for column in zip(*front, strict=True)
     ]
-    place = {one: [rank[value] for rank, value in zip(places, one, strict=True)] for one in front}
+    place = {
+        point: [rank[value] for rank, value in zip(places, point, strict=True)] for point in front
+    }
     left = sorted(front)
     net = [left.pop(0)]
-    distance = {one: math.dist(place[one], place[net[0]]) for one in left}
+    distance = {point: math.dist(place[point], place[net[0]]) for point in left}
     while left:
         net.append(max(left, key=distance.__getitem__))
         left.remove(net[-1])
-        distance = {one: min(distance[one], math.dist(place[one], place[net[-1]])) for one in left}
+        distance = {
+            point: min(distance[point], math.dist(place[point], place[net[-1]])) for point in left
+        }
     return net
 
 

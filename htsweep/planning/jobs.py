@@ -70,9 +70,9 @@ def stages_of(of: Task, config: Mapping[str, Any]) -> dict[str, Stage]:
 
 @functools.lru_cache(maxsize=10_000)
 def _stage(reference: str, raw: str) -> Stage:
-    found = task.find(reference)
-    config = found.resolve(json.loads(raw))
-    return Stage(reference, config, point_id(found, config), stages_of(found, config))
+    stage_task = task.find(reference)
+    config = stage_task.resolve(json.loads(raw))
+    return Stage(reference, config, point_id(stage_task, config), stages_of(stage_task, config))
 
 
 def point_id(of: Task, config: Mapping[str, Any]) -> str:

@@ -16,12 +16,12 @@ Cells = list[tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]]
 
 def notes(study: Study) -> list[str]:
     """A line for each note of its task, and for each set of values that mean the same."""
-    found = task.find(study.task)
+    study_task = task.find(study.task)
     cells: Cells = []
     for cell in cells_of(study):
         given = {**study.fixed, **cell}
-        cells.append((cell, given, found.resolve(given)))
-    lines = [f"{key:7} {text}" for _, _, config in cells for key, text in found.notes(config)]
+        cells.append((cell, given, study_task.resolve(given)))
+    lines = [f"{key:7} {text}" for _, _, config in cells for key, text in study_task.notes(config)]
     # Values can only coincide if resolving changed some of them.
     changed = [
         key

@@ -107,13 +107,12 @@ class Plan:
         """
         if self.adaptive:
             return ()
-        searched = [sweep for sweep in self.sweeps if sweep.space]
-        if (
-            sum(self._bounds[sweep.id] * counting.weight(sweep.space) for sweep in searched)
-            > MOST_LISTED
-        ):
-            return None
-        if self._effort > 5 * MOST_LISTED:
+        weighted = sum(
+            self._bounds[sweep.id] * counting.weight(sweep.space)
+            for sweep in self.sweeps
+            if sweep.space
+        )
+        if weighted > MOST_LISTED or self._effort > 5 * MOST_LISTED:
             return None
         return tuple(point for sweep in self.sweeps for point in self.points_of(sweep))
 
@@ -201,11 +200,9 @@ class Plan:
 
     def counted(self, most: int) -> Mapping[str, int] | None:
         """Sweep -> points, each counted once in the whole study; None if that takes more effort than `most`."""
-        return (
-            Counter(point.sweep for point in self.distinct())
-            if self.exact or self._effort <= most
-            else None
-        )
+        if not self.exact and self._effort > most:
+            return None
+        return Counter(point.sweep for point in self.distinct())
 
     @property
     def _effort(self) -> int:
@@ -221,9 +218,8 @@ class Plan:
     @property
     def trial_count(self) -> int:
         """Trials of the study without stages; an upper bound unless `exact`."""
-        return (
-            len(self._once) if self.listed else sum(self.sizes.values())
-        ) * self.study.repetitions
+        points = len(self._once) if self.listed else sum(self.sizes.values())
+        return points * self.study.repetitions
 
     def trials(self) -> Iterator[tuple[Point, int, str]]:
         """(point, repetition, trial id) of each trial once, repetition by repetition, made on demand."""
@@ -252,13 +248,13 @@ class Plan:
 
     def stages(self, trials: Iterable[tuple[Point, int]]) -> dict[str, Job]:
         """Id -> each stage that (point, repetition) pairs need, after the stages that it needs itself."""
-        found: dict[str, Job] = {}
+        jobs: dict[str, Job] = {}
         for point, repetition in trials:
             for stage in with_inner(self.needs(point).values()):
                 trial = trial_id(stage.point, repetition)
-                if trial not in found:
-                    found[trial] = stage.job(repetition)
-        return found
+                if trial not in jobs:
+                    jobs[trial] = stage.job(repetition)
+        return jobs
 
     @cached_property
     def known_stages(self) -> Mapping[str, Stage]:
@@ -313,26 +309,26 @@ class Plan:
 
 def plan(study: Study) -> Plan:
     """The plan of `study`. The same study gives the same plan; extending a study only adds to its plan."""
-    found, spaces = task.find(study.task), Spaces(study.search)
+    study_task, spaces = task.find(study.task), Spaces(study.search)
     sweeps: dict[str, Sweep] = {}
     for cell in cells_of(study):
-        sweep = sweep_of(study, found, cell, spaces)
+        sweep = sweep_of(study, study_task, cell, spaces)
         sweeps.setdefault(sweep.id, sweep)
-    return Plan(study, found, tuple(sweeps.values()))
+    return Plan(study, study_task, tuple(sweeps.values()))
 
 
-def sweep_of(study: Study, found: Task, cell: Mapping[str, Any], spaces: Spaces) -> Sweep:
+def sweep_of(study: Study, study_task: Task, cell: Mapping[str, Any], spaces: Spaces) -> Sweep:
     """The sweep of a cell of `study`; cells that mean the same have sweeps of the same id."""
-    base = found.resolve({**study.fixed, **cell})
+    base = study_task.resolve({**study.fixed, **cell})
     # A parameter that is a factor of the cell is not searched in it.
-    space = spaces.of(found.spaces(base), cell)
+    space = spaces.of(study_task.spaces(base), cell)
     searched = {dimension.key for dimension in space}
-    meaning = {key: value for key, value in found.meaning(base).items() if key not in searched}
+    meaning = {key: value for key, value in study_task.meaning(base).items() if key not in searched}
     # A factor that resolving has removed does not matter in this cell.
     factors = {
         key: base.get(key, value)
         for key, value in cell.items()
-        if key in base or found.settings is None
+        if key in base or study_task.settings is None
     }
     limit = study.search.trials if study.search else 1
     return Sweep(digest([study.task, meaning]), factors, base, space, limit if space else 1)

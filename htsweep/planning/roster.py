@@ -121,11 +121,11 @@ class Roster:
 
     @cached_property
     def _listed(self) -> Mapping[str, tuple[Point, ...]]:
-        found: dict[str, tuple[Point, ...]] = {}
+        points: dict[str, tuple[Point, ...]] = {}
         for point in self._plan.listed or ():
             # Two sweeps may share a trial.
-            found[point.id] = (*found.get(point.id, ()), point)
-        return found
+            points[point.id] = (*points.get(point.id, ()), point)
+        return points
 
     def _proposed(self, row: Row) -> tuple[Point, ...]:
         """The point that an adaptive sampler proposed."""
@@ -157,9 +157,9 @@ class Roster:
             for index in sequences.indices(
                 sweep.space, self._plan.sampler, parameters, row["point_index"] or 0
             ):
-                found = self._plan.at(sweep, index)
-                if found is not None and found.id == point:
-                    yield found
+                candidate = self._plan.at(sweep, index)
+                if candidate is not None and candidate.id == point:
+                    yield candidate
                     break
 
     def _sweep_of(self, config: Mapping[str, Any]) -> Sweep | None:
@@ -211,11 +211,11 @@ class Roster:
     @cached_property
     def _values(self) -> Mapping[str, set[str]]:
         """Factor -> its values, as texts."""
-        found: dict[str, set[str]] = {name: set() for name in self._plan.study.factors}
+        values: dict[str, set[str]] = {name: set() for name in self._plan.study.factors}
         for sweep in self._plan.sweeps:
             for name, value in sweep.factors.items():
-                found.setdefault(name, set()).add(text_of(value))
-        return found
+                values.setdefault(name, set()).add(text_of(value))
+        return values
 
 
 def _is_number(value: Any) -> bool:

@@ -69,7 +69,7 @@ def pairs_of(study: Study, sweeps: Iterable[Sweep]) -> tuple[Pair, ...]:
         starts.setdefault(json.dumps(given_of(scoring, sweep.base), sort_keys=True), []).append(
             sweep
         )
-    found: dict[str, Pair] = {}
+    pairs: dict[str, Pair] = {}
     shared: dict[str, Mapping[str, Any]] = {}
     for text, members in starts.items():
         given = json.loads(text)
@@ -90,14 +90,14 @@ def pairs_of(study: Study, sweeps: Iterable[Sweep]) -> tuple[Pair, ...]:
             if key in given
         }
         ids = frozenset(sweep.id for sweep in members)
-        before = found.get(name)
-        found[name] = (
+        before = pairs.get(name)
+        pairs[name] = (
             Pair(name, factors, given, "", ids, configs)
             if before is None
             else replace(before, sweeps=before.sweeps | ids)
         )
     labels = _labels(shared)
-    return tuple(replace(pair, target=labels[pair.id]) for pair in found.values())
+    return tuple(replace(pair, target=labels[pair.id]) for pair in pairs.values())
 
 
 def given_of(scoring: Task, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,32 +196,33 @@ def decide(
 
 def less(planned: Plan, verdicts: Sequence[Verdict]) -> Plan:
     """The plan without the sweeps of dropped pairs."""
-    dropped = frozenset[str]().union(
-        *(verdict.pair.sweeps for verdict in verdicts if not verdict.kept)
-    )
-    return (
-        replace(planned, sweeps=tuple(sweep for sweep in planned.sweeps if sweep.id not in dropped))
-        if dropped
-        else planned
+    dropped: set[str] = set()
+    for verdict in verdicts:
+        if not verdict.kept:
+            dropped |= verdict.pair.sweeps
+    if not dropped:
+        return planned
+    return replace(
+        planned, sweeps=tuple(sweep for sweep in planned.sweeps if sweep.id not in dropped)
     )
 
 
 def _labels(shared: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Pair -> a label of its target: the entries of `comparable` that distinguish the targets."""
-    keys = list(dict.fromkeys(key for one in shared.values() for key in one))
+    keys = list(dict.fromkeys(key for entries in shared.values() for key in entries))
     telling: list[str] = []
     targets = 1
     for key in keys:
         count = len(
-            {digest([one.get(name) for name in (*telling, key)]) for one in shared.values()}
+            {digest([entries.get(name) for name in (*telling, key)]) for entries in shared.values()}
         )
         if count > targets:
             telling.append(key)
             targets = count
     named = telling or keys[:1]
     texts = {
-        pair: [_said(key, one[key]) for key in named if one.get(key) is not None]
-        for pair, one in shared.items()
+        pair: [_said(key, entries[key]) for key in named if entries.get(key) is not None]
+        for pair, entries in shared.items()
     }
     return {pair: ", ".join(parts) or "all pairs" for pair, parts in texts.items()}
 

@@ -72,11 +72,11 @@ def point(space: Space, sampler: str, index: int) -> dict[str, Any] | None:
 
 def nth(space: Space, lists: Sequence[Sequence[Any]], index: int) -> dict[str, Any]:
     """Element `index` of the product of the lists, the last list fastest, without walking there."""
-    found = {}
+    values_by_key = {}
     for dimension, values in zip(reversed(space), reversed(lists), strict=True):
         index, place = divmod(index, len(values))
-        found[dimension.key] = values[place]
-    return {dimension.key: found[dimension.key] for dimension in space}
+        values_by_key[dimension.key] = values[place]
+    return {dimension.key: values_by_key[dimension.key] for dimension in space}
 
 
 def drawn(space: Space, *names: object) -> dict[str, Any]:
@@ -166,12 +166,14 @@ def _places(space: Space, sampler: str, index: int) -> tuple[int, ...]:
     """Point `index` of a finite space as the places of its values, which are cheap and hashable."""
     if index == 0 and has_default(space):
         return tuple(
-            int(one.default) if one.choices is None else one.chosen[text_of(one.default)]
-            for one in space
+            int(dimension.default)
+            if dimension.choices is None
+            else dimension.chosen[text_of(dimension.default)]
+            for dimension in space
         )
     return tuple(
-        one.place_at(share)
-        for one, share in zip(space, _shares(space, sampler, index), strict=True)
+        dimension.place_at(share)
+        for dimension, share in zip(space, _shares(space, sampler, index), strict=True)
     )
 
 

@@ -34,8 +34,10 @@ class Spaces:
             return ()
         known = tuple(names)
         if known not in self._read:
-            found = [read_dimension(key, value) for key, value, _ in _entries(self._search, names)]
-            self._read[known] = tuple(sorted(found, key=lambda dimension: dimension.key))
+            dimensions = [
+                read_dimension(key, value) for key, value, _ in _entries(self._search, names)
+            ]
+            self._read[known] = tuple(sorted(dimensions, key=lambda dimension: dimension.key))
         space = self._read[known]
         gone = tuple(dimension.key for dimension in space if dimension.key in fixed)
         if gone and (known, gone) not in self._without:
@@ -47,12 +49,12 @@ class Spaces:
 
 def known() -> dict[str, str]:
     """Name -> first comment of each space file."""
-    found = {}
+    comments = {}
     for folder in _folders():
         for path in sorted(folder.glob("*.yaml")):
             first = path.read_text(encoding="utf-8").partition("\n")[0]
-            found[path.stem] = first.lstrip("# ").strip()
-    return found
+            comments[path.stem] = first.lstrip("# ").strip()
+    return comments
 
 
 def check(
@@ -123,10 +125,10 @@ def _file(name: str) -> Mapping[str, Any]:
     for folder in _folders():
         path = folder / f"{name}.yaml"
         if path.name == f"{name}.yaml" and path.is_file():
-            found = document.read(path)
-            if found.problems:
-                raise LedgerError("\n".join(f"{path}: {problem}" for problem in found.problems))
-            return found.value or {}
+            parsed = document.read(path)
+            if parsed.problems:
+                raise LedgerError("\n".join(f"{path}: {problem}" for problem in parsed.problems))
+            return parsed.value or {}
     return {}
 
 

@@ -98,13 +98,13 @@ def find(name: str) -> Task:
     function = function or module_name.rpartition(".")[2]
     run = getattr(module, function, None)
     if not callable(run):
-        found = [
+        names = [
             key
             for key, value in vars(module).items()
             if callable(value) and not key.startswith("_")
         ]
         raise UnknownTask(
-            f"{module.__name__} has no task '{function}'; {did_you_mean(function, found)}"
+            f"{module.__name__} has no task '{function}'; {did_you_mean(function, names)}"
         )
     return Task(name, run)
 

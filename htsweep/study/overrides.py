@@ -31,7 +31,7 @@ def apply(value: dict[str, Any], overrides: Sequence[str], problems: list[Proble
                 )
             )
             continue
-        found, wrong = document.override(text)
+        new_value, wrong = document.override(text)
         problems += [Problem(f"--set {key}", problem.message) for problem in wrong]
         parts = _parts(key)
         target = value
@@ -46,7 +46,7 @@ def apply(value: dict[str, Any], overrides: Sequence[str], problems: list[Proble
                 break
             target = inner
         else:
-            target[parts[-1]] = found
+            target[parts[-1]] = new_value
             keys.add(key)
     return keys
 

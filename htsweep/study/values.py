@@ -65,12 +65,12 @@ class Reading:
         within = above | {id(node)}
         if isinstance(node, MappingNode):
             self._collection(node, "map", place)
-            found: dict[str, Any] = {}
+            values: dict[str, Any] = {}
             for key, (item, key_line) in self._pairs(node, place, within).items():
                 inner = (*place, key)
                 self._lines[inner] = key_line
-                found[key] = self._value(item, inner, within)
-            return found
+                values[key] = self._value(item, inner, within)
+            return values
         if isinstance(node, SequenceNode):
             self._collection(node, "seq", place)
             return [
@@ -126,7 +126,7 @@ class Reading:
                 )
                 continue
             own[name] = (item, line)
-        found: dict[str, tuple[Node, int]] = {}
+        pairs: dict[str, tuple[Node, int]] = {}
         for mapping in merged:
             if id(mapping) in above:
                 self._problem((*place, "<<"), "a mapping may not be merged into itself", merge_line)
@@ -135,16 +135,16 @@ class Reading:
             if self._is_too_much(len(brought), place, merge_line):
                 break
             for name, value in brought.items():
-                found.setdefault(name, value)
+                pairs.setdefault(name, value)
         # Merged keys come first; where the mapping has such a key itself, its own value wins.
-        found = {**found, **own}
-        self._merged[id(node)] = found
-        return found
+        pairs = {**pairs, **own}
+        self._merged[id(node)] = pairs
+        return pairs
 
     def _to_merge(self, item: Node, place: Place, line: int) -> list[MappingNode]:
         """The mappings that a merge key names."""
         several = item.value if isinstance(item, SequenceNode) else [item]
-        wrong = [one for one in several if not isinstance(one, MappingNode)]
+        wrong = [item_node for item_node in several if not isinstance(item_node, MappingNode)]
         if wrong:
             self._problem(
                 (*place, "<<"),
@@ -152,7 +152,7 @@ class Reading:
                 '`<<: [*first, *second]`; to use << as an ordinary key, quote it: "<<"',
                 line,
             )
-        return [one for one in several if isinstance(one, MappingNode)]
+        return [item_node for item_node in several if isinstance(item_node, MappingNode)]
 
     def _key(self, node: Node, place: Place) -> str | None:
         line = node.start_mark.line + 1

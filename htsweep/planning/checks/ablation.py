@@ -50,7 +50,7 @@ def problems(study: Study, where: Located) -> Iterator[Problem]:
             yield where.problem(place, f"the component '{name}' is listed twice; remove one")
     for name in ablate.controls:
         if name not in parts or parts[name] is not None:
-            known = [one for one, without in parts.items() if without is None]
+            known = [part for part, without in parts.items() if without is None]
             yield where.problem(
                 ("ablate", "controls", name),
                 f"only a component that is a member of the chain can have a control; "
@@ -101,7 +101,7 @@ def _together(study: Study, where: Located) -> Iterator[Problem]:
                 )
 
 
-def without_effect(study: Study, found: Task, where: Located) -> Iterator[Problem]:
+def without_effect(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
     """Components without which the config is the same in every cell; a search may still tell them apart."""
     if study.ablate is None or study.search is not None:
         return
@@ -111,8 +111,8 @@ def without_effect(study: Study, found: Task, where: Located) -> Iterator[Proble
             continue
         cells = ablation.rests_of(study)
         if all(
-            found.resolve({**study.fixed, **cell, **full.changes})
-            == found.resolve({**study.fixed, **cell, **variant.changes})
+            study_task.resolve({**study.fixed, **cell, **full.changes})
+            == study_task.resolve({**study.fixed, **cell, **variant.changes})
             for cell in cells
         ):
             name = variant.control.partition(" over ")[0] or next(
@@ -130,14 +130,14 @@ def given(study: Study) -> list[tuple[str, Place, Any]]:
     """The keys that the ablation sets, as (key, place in the file, value)."""
     if study.ablate is None:
         return []
-    found: list[tuple[str, Place, Any]] = [
+    entries: list[tuple[str, Place, Any]] = [
         (key, ("ablate", "full", key), value) for key, value in study.ablate.full.items()
     ]
-    found += [
+    entries += [
         (CHAIN, ("ablate", "controls", name), value)
         for name, value in study.ablate.controls.items()
     ]
-    return found + [
+    return entries + [
         (key, ("ablate", "components", name, key), value)
         for name, without in study.ablate.parts.items()
         for key, value in (without or {}).items()

@@ -24,12 +24,12 @@ MOST_SAID = 20
 """The most problems of one kind that are listed; the others are counted."""
 
 
-def problems(study: Study, found: Task, where: Located) -> list[Problem]:
+def problems(study: Study, study_task: Task, where: Located) -> list[Problem]:
     """Keys that conflict, and searches that are wrong or too large; each once, with the number of its cells."""
     said = _Said(where)
     asked: set[str] = set()
     wrong_spaces = (
-        list(spaces.check(study.search, [spaces.EVERY], found.settings, where))
+        list(spaces.check(study.search, [spaces.EVERY], study_task.settings, where))
         if study.search
         else []
     )
@@ -38,19 +38,19 @@ def problems(study: Study, found: Task, where: Located) -> list[Problem]:
     cells = 0
     for cell in cells_of(study):
         cells += 1
-        config, wrong = _judged(found, {**study.fixed, **cell})
+        config, wrong = _judged(study_task, {**study.fixed, **cell})
         for key, message in wrong:
             said.add(_place(study, key, cell), message)
         if config is None or wrong:
             continue
-        for place, message in _empty(study, found.unmeasured(config)):
+        for place, message in _empty(study, study_task.unmeasured(config)):
             said.add(place, message)
         if study.search is None:
             continue
-        names = found.spaces(config)
+        names = study_task.spaces(config)
         fresh = [name for name in names if name not in asked]
         asked.update(fresh)
-        wrong_spaces += spaces.check(study.search, fresh, found.settings, where)
+        wrong_spaces += spaces.check(study.search, fresh, study_task.settings, where)
         if not wrong_spaces:
             searched.append((cell, known.of(names, cell)))
     if study.search is not None:
@@ -58,17 +58,17 @@ def problems(study: Study, found: Task, where: Located) -> list[Problem]:
     if wrong_spaces:
         return [*said.problems(cells), *wrong_spaces]
     sizes = list(size.of_spaces(study, [space for _, space in searched] or [()] * cells, where))
-    values = _values(study, found, searched, where) if said.empty and not sizes else ()
+    values = _values(study, study_task, searched, where) if said.empty and not sizes else ()
     return [*said.problems(cells), *sizes, *values]
 
 
 def _judged(
-    found: Task, config: Mapping[str, Any]
+    study_task: Task, config: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any] | None, list[tuple[str, str]]]:
     """The config as the task resolves it, or None if it cannot; and what is wrong as (key, message)."""
     try:
-        resolved = found.resolve(config)
-        return resolved, [(key, message) for key, message in found.problems(resolved)]
+        resolved = study_task.resolve(config)
+        return resolved, [(key, message) for key, message in study_task.problems(resolved)]
     except (ValueError, LookupError, OSError) as error:
         return None, [("", str(error))]
     except Exception as error:  # a value of a type that the task does not expect may raise anything
@@ -95,7 +95,10 @@ def _empty(study: Study, unmeasured: Mapping[str, str]) -> Iterator[tuple[Place,
 
 
 def _values(
-    study: Study, found: Task, searched: Sequence[tuple[Mapping[str, Any], Space]], where: Located
+    study: Study,
+    study_task: Task,
+    searched: Sequence[tuple[Mapping[str, Any], Space]],
+    where: Located,
 ) -> Iterator[Problem]:
     """What the task finds wrong with the values of a search, each tried with the defaults of the others.
 
@@ -113,7 +116,9 @@ def _values(
         for dimension in space:
             for value in _tried(dimension, study, left // len(space)):
                 left -= 1
-                _, wrong = _judged(found, {**study.fixed, **cell, **usual, dimension.key: value})
+                _, wrong = _judged(
+                    study_task, {**study.fixed, **cell, **usual, dimension.key: value}
+                )
                 for key, message in wrong:
                     place = _searched_place(study, key if key in usual else dimension.key)
                     said.add(place or _place(study, key, cell), message)

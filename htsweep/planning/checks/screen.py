@@ -21,12 +21,12 @@ from htsweep.study.document import Located, Place
 from htsweep.study.schema import Screen, Study
 
 
-def problems(study: Study, found: Task, where: Located) -> Iterator[Problem]:
+def problems(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
     """What is wrong with `screen`, whatever the pairs."""
     screen = study.screen
     if screen is None:
         return
-    if found.predicts:
+    if study_task.predicts:
         yield where.problem(
             ("screen",),
             f"task '{study.task}' computes scores itself, so a screen would save nothing; remove "
@@ -55,7 +55,7 @@ def problems(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     yield from _factors(study, scoring, where)
 
 
-def of_pairs(study: Study, found: Task, where: Located) -> Iterator[Problem]:
+def of_pairs(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
     """What the scoring task finds wrong with the pairs of a study, and a screen that could drop none.
 
     The study has no other mistakes.
@@ -65,15 +65,15 @@ def of_pairs(study: Study, found: Task, where: Located) -> Iterator[Problem]:
         return
     scoring = task.find(screen.task)
     spaces = Spaces(study.search)
-    sweeps = {
-        sweep.id: sweep
-        for sweep in (sweep_of(study, found, cell, spaces) for cell in cells_of(study))
-    }
-    starts = list(
-        {
-            repr(given): given for given in (given_of(scoring, one.base) for one in sweeps.values())
-        }.values()
-    )
+    sweeps: dict[str, Sweep] = {}
+    for cell in cells_of(study):
+        sweep = sweep_of(study, study_task, cell, spaces)
+        sweeps[sweep.id] = sweep
+    starts_by_text: dict[str, Mapping[str, Any]] = {}
+    for sweep in sweeps.values():
+        start = given_of(scoring, sweep.base)
+        starts_by_text.setdefault(repr(start), start)
+    starts = list(starts_by_text.values())
     count = len(starts) * len(screen.scores)
     if count > MOST_CELLS:
         yield where.problem(
@@ -89,7 +89,7 @@ def of_pairs(study: Study, found: Task, where: Located) -> Iterator[Problem]:
         return
     pairs = pairs_of(study, sweeps.values())
     if max(Counter(pair.target for pair in pairs).values()) == 1:
-        shared = [name for name in scoring.settings or {} if name in (found.settings or {})]
+        shared = [name for name in scoring.settings or {} if name in (study_task.settings or {})]
         yield where.problem(
             ("screen",),
             "each target has only one pair, so there is nothing to drop: vary the source under "
@@ -164,8 +164,8 @@ def _factors(study: Study, scoring: Task, where: Located) -> Iterator[Problem]:
         {key: value for key, value in variant.changes.items() if key in settings}
         for variant in ablation.variants_of(study.ablate)
     ]
-    if any(one != changed[0] for one in changed):
-        keys = sorted({key for one in changed for key in one})
+    if any(changes != changed[0] for changes in changed):
+        keys = sorted({key for changes in changed for key in changes})
         yield where.problem(
             ("screen",),
             f"the ablation changes {', '.join(keys)}, so its variants are different pairs, and "

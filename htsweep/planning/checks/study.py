@@ -31,7 +31,7 @@ def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
     problems = list(_name(study, where))
     task.beside(study.file.parent)
     try:
-        found = task.find(study.task)
+        study_task = task.find(study.task)
     except task.UnknownTask as error:
         return [*problems, where.problem(("task",), str(error))]
     except Exception as error:  # a user's module may raise anything at import
@@ -39,22 +39,22 @@ def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
             *problems,
             where.problem(("task",), f"importing it raised {type(error).__name__}: {error}"),
         ]
-    wrong = [*ablation.problems(study, where), *_settings(study, found, where)]
+    wrong = [*ablation.problems(study, where), *_settings(study, study_task, where)]
     problems += wrong
-    problems += _objectives(study, found, where)
-    problems += _protocol(study, found, where)
-    problems += screen.problems(study, found, where)
+    problems += _objectives(study, study_task, where)
+    problems += _protocol(study, study_task, where)
+    problems += screen.problems(study, study_task, where)
     if not wrong and not {"grid", "fixed", "search", "ablate"} & set(broken):
         large = list(size.of_grid(study, where))
         problems += large or [
-            *cells.problems(study, found, where),
-            *_unmeasured(study, found, where),
+            *cells.problems(study, study_task, where),
+            *_unmeasured(study, study_task, where),
         ]
     if not problems and not broken:
         problems = [
-            *ablation.without_effect(study, found, where),
-            *_baseline(study, found, where),
-            *screen.of_pairs(study, found, where),
+            *ablation.without_effect(study, study_task, where),
+            *_baseline(study, study_task, where),
+            *screen.of_pairs(study, study_task, where),
         ]
     return problems
 
@@ -147,7 +147,7 @@ def _reserved(study: Study, where: Located) -> Iterator[Problem]:
             )
 
 
-def _settings(study: Study, found: Task, where: Located) -> Iterator[Problem]:
+def _settings(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
     yield from _reserved(study, where)
     for key, values in study.grid.items():
         if not values:
@@ -165,7 +165,7 @@ def _settings(study: Study, found: Task, where: Located) -> Iterator[Problem]:
             )
         if key in study.fixed:
             yield where.problem(("fixed", key), "is also in `grid`; remove one of them")
-    settings = found.settings
+    settings = study_task.settings
     if settings is None:
         return
     places: list[tuple[str, Place, Any]] = [
@@ -208,14 +208,14 @@ def _settings(study: Study, found: Task, where: Located) -> Iterator[Problem]:
             )
 
 
-def _objectives(study: Study, found: Task, where: Located) -> Iterator[Problem]:
+def _objectives(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
     for index, objective in enumerate(study.objectives):
         place = ("objectives", index, "metric")
-        if found.metrics and objective.metric not in found.metrics:
+        if study_task.metrics and objective.metric not in study_task.metrics:
             yield where.problem(
                 place,
                 f"task '{study.task}' does not measure '{objective.metric}'; "
-                f"{did_you_mean(objective.metric, found.metrics)}",
+                f"{did_you_mean(objective.metric, study_task.metrics)}",
             )
         if objective.metric.startswith("test/") and not objective.oracle:
             yield where.problem(
@@ -238,36 +238,36 @@ def _objectives(study: Study, found: Task, where: Located) -> Iterator[Problem]:
         )
 
 
-def _protocol(study: Study, found: Task, where: Located) -> Iterator[Problem]:
+def _protocol(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
     if study.select not in selection.NAMES and ":" not in study.select:
         yield where.problem(
             ("select",),
             f"unknown protocol '{study.select}'; {did_you_mean(study.select, selection.NAMES)}",
         )
-    elif found.metrics and not any(
-        set(needed) <= set(found.metrics) for needed in selection.needs(study.select)
+    elif study_task.metrics and not any(
+        set(needed) <= set(study_task.metrics) for needed in selection.needs(study.select)
     ):
         needed = ", ".join(selection.needs(study.select)[-1])
         yield where.problem(
             ("select",),
             f"protocol {study.select} reads {needed}, but task {study.task} does not measure that; "
-            f"choose one of {', '.join(selection.possible(found.metrics))}",
+            f"choose one of {', '.join(selection.possible(study_task.metrics))}",
         )
 
 
-def _unmeasured(study: Study, found: Task, where: Located) -> Iterator[Problem]:
+def _unmeasured(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
     """Columns that the protocol reads, but that the task measures only with a key that no cell sets."""
-    if not found.metrics or any(_protocol(study, found, where)):
+    if not study_task.metrics or any(_protocol(study, study_task, where)):
         return
     asked = {
         name: key
-        for name, key in found.measured_with.items()
+        for name, key in study_task.measured_with.items()
         if all(name in needed for needed in selection.needs(study.select))
     }
     for name, key in asked.items():
-        configs = (_resolved(study, found, cell) for cell in cells_of(study))
+        configs = (_resolved(study, study_task, cell) for cell in cells_of(study))
         if not any(config.get(key) for config in configs):
-            setting = (found.settings or {})[key]
+            setting = (study_task.settings or {})[key]
             yield where.problem(
                 ("select",),
                 f"protocol {study.select} reads {name}, which {study.task} measures only if `{key}` "
@@ -275,14 +275,14 @@ def _unmeasured(study: Study, found: Task, where: Located) -> Iterator[Problem]:
             )
 
 
-def _resolved(study: Study, found: Task, cell: Mapping[str, Any]) -> Mapping[str, Any]:
+def _resolved(study: Study, study_task: Task, cell: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
-        return found.resolve({**study.fixed, **cell})
+        return study_task.resolve({**study.fixed, **cell})
     except Exception:  # a value of a wrong type may raise anything; `cells` reports it
         return {}
 
 
-def _baseline(study: Study, found: Task, where: Located) -> Iterator[Problem]:
+def _baseline(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
     if study.baseline is None:
         return
     compared = study.compared
@@ -292,26 +292,21 @@ def _baseline(study: Study, found: Task, where: Located) -> Iterator[Problem]:
             "names a value of the factor that is compared, but the grid has no factor; add one",
         )
         return
-    setting = (found.settings or {}).get(compared)
+    setting = (study_task.settings or {}).get(compared)
     wrong = None if setting is None else refused(setting, study.baseline)
     if wrong:
         yield where.problem(("baseline",), wrong)
         return
-    known = list(
-        {
-            text_of(cell[compared]): cell[compared] for cell in cells_of(study) if compared in cell
-        }.values()
-    )
-    meant = {
-        text_of(found.resolve({**study.fixed, compared: value}).get(compared, value))
-        for value in known
-    }
-    if (
-        text_of(
-            found.resolve({**study.fixed, compared: study.baseline}).get(compared, study.baseline)
-        )
-        not in meant
-    ):
+
+    def meaning(value: Any) -> str:
+        return text_of(study_task.resolve({**study.fixed, compared: value}).get(compared, value))
+
+    by_text: dict[str, Any] = {}
+    for cell in cells_of(study):
+        if compared in cell:
+            by_text[text_of(cell[compared])] = cell[compared]
+    known = list(by_text.values())
+    if meaning(study.baseline) not in set(map(meaning, known)):
         names = [
             "+".join(map(str, value)) if isinstance(value, list) else str(value) for value in known
         ]
