@@ -182,7 +182,7 @@ def source_passes(run: Run) -> tuple[int, int]:
     """Forward passes of the source model while the run trains, and the most in one gradient evaluation."""
     passes: list[int] = []
     most, gradient = [0], run.gradient
-    first_layer(run.transfer.source).register_forward_pre_hook(lambda *_: passes.append(1))
+    first_layer(run.transfer.source_model).register_forward_pre_hook(lambda *_: passes.append(1))
 
     def counted(positions: Tensor) -> Tensor:
         before = len(passes)
@@ -190,7 +190,8 @@ def source_passes(run: Run) -> tuple[int, int]:
         most.append(len(passes) - before)
         return loss
 
-    run.gradient = counted
+    # Methods call the run's gradient, whoever optimises: it is replaced on this run alone.
+    vars(run)["gradient"] = counted
     trained(run)
     return len(passes), max(most)
 

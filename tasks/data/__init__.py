@@ -188,7 +188,7 @@ def fingerprint(domain: str) -> str:
 def load(domain: str, cache: Path, image_size: int) -> Images:
     """The domain's images, decoded, and corrupted where its name says so, once per node into `cache`."""
     decoded, corruption = corruptions.parts(domain)
-    images = (
+    images: Images = (
         _digits().load(decoded, cache)
         if decoded in DIGITS
         else _folder().load(decoded, cache, image_size)
@@ -267,7 +267,7 @@ def _with_severities(dataset: str) -> str:
     return f"{source}-{target if source == PRETRAINED else target.rpartition(':')[2]}"
 
 
-def missing_names(dataset: str, missing: list[str | int]) -> list[str]:
+def missing_names(dataset: str, missing: list[str | int]) -> list[str | int]:
     """The missing classes by name in the order of their indices; as given where they or the dataset are wrong."""
     try:
         names = classes(fine_tuning_domains(dataset)[1])

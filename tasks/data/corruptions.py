@@ -119,36 +119,44 @@ def changed(pixels: Any, corruption: Corruption, first: int = 0) -> Any:
 
 def _blur(images: Floats, severity: int, _: list[Any]) -> Floats:
     """Out of focus: a Gaussian filter of 4 % (severity 1) to 10 % (5) of the side."""
+    import numpy as np
     from scipy.ndimage import gaussian_filter
 
     spread = (0.025 + 0.015 * severity) * images.shape[-1]
-    return gaussian_filter(images, (0, 0, spread, spread), mode="nearest")
+    filtered = gaussian_filter(images, (0, 0, spread, spread), mode="nearest")
+    return np.asarray(filtered, np.float32)
 
 
 def _noise(images: Floats, severity: int, generators: list[Any]) -> Floats:
     """Grain: Gaussian noise of standard deviation 0.08 to 0.4."""
     import numpy as np
 
-    drawn = np.stack([one.standard_normal(images.shape[1:], np.float32) for one in generators])
+    drawn: Floats = np.stack(
+        [one.standard_normal(images.shape[1:], np.float32) for one in generators]
+    )
     return images + np.float32(0.08 * severity) * drawn
 
 
 def _rotate(images: Floats, severity: int, _: list[Any]) -> Floats:
     """Turned by 10 to 50 degrees, all images the same way; black where nothing was."""
+    import numpy as np
     from scipy.ndimage import rotate
 
-    return rotate(images, 10 * severity, axes=(-1, -2), reshape=False, order=1, mode="constant")
+    turned = rotate(images, 10 * severity, axes=(-1, -2), reshape=False, order=1, mode="constant")
+    return np.asarray(turned, np.float32)
 
 
 def _invert(images: Floats, severity: int, _: list[Any]) -> Floats:
     """Light and dark exchanged, with 40 % (severity 1) to 100 % (5) of the contrast."""
-    return 0.5 - (0.25 + 0.15 * severity) * (images - 0.5)
+    inverted: Floats = 0.5 - (0.25 + 0.15 * severity) * (images - 0.5)
+    return inverted
 
 
 def _contrast(images: Floats, severity: int, _: list[Any]) -> Floats:
     """Faint: 80 % to 10 % of each image's contrast is left."""
     middle = images.mean(axis=(1, 2, 3), keepdims=True)
-    return middle + (0.975 - 0.175 * severity) * (images - middle)
+    faint: Floats = middle + (0.975 - 0.175 * severity) * (images - middle)
+    return faint
 
 
 def _occlude(images: Floats, severity: int, generators: list[Any]) -> Floats:

@@ -55,13 +55,14 @@ def _decode(domain: str) -> dict[str, NDArray[np.generic]]:
     return {"pixels": _resized(images)[:, None], "labels": rows[:, -1].astype(np.int64)}
 
 
-def _resized(images: NDArray[np.float32]) -> NDArray[np.float32]:
+def _resized(images: NDArray[np.floating]) -> NDArray[np.float32]:
     """The images at 16x16: box filter downwards, bilinear upwards."""
     from PIL import Image
 
     way = Image.Resampling.BOX if images.shape[1] > SIZE else Image.Resampling.BILINEAR
     resized = [np.asarray(Image.fromarray(image).resize((SIZE, SIZE), way)) for image in images]
-    return np.clip(np.stack(resized), 0, 1, dtype=np.float32)
+    clipped: NDArray[np.float32] = np.clip(np.stack(resized), 0, 1, dtype=np.float32)
+    return clipped
 
 
 def _file(domain: str) -> Path:

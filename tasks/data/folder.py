@@ -46,9 +46,9 @@ def domains(dataset: str) -> tuple[str, str]:
             corruptions.canonical(f"folder:{root}:{name}")
         # Of the ways to cut the text, the one that lacks the fewest folders is likely what was
         # meant.
-        absent = sorted(
-            min(({_decoded(root, name) for name in way} - there for way in ways), key=len)
-        )
+        lacking = [{_decoded(root, name) for name in way} - there for way in ways]
+        fewest = min(lacking, key=len)
+        absent = sorted(fewest)
         raise ValueError(
             f"{shown(root)} has no domain {' and no domain '.join(map(repr, absent))}; "
             f"its folders are {', '.join(map(shown, sorted(there))) or 'none'}"

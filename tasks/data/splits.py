@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -109,5 +109,5 @@ def hold_out(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.i
     return _joined(parts)
 
 
-def _joined(parts) -> NDArray[np.intp]:
+def _joined(parts: Iterable[NDArray[np.intp]]) -> NDArray[np.intp]:
     return np.sort(np.concatenate([np.empty(0, np.intp), *parts]))
