@@ -287,7 +287,7 @@ def _holistic(config: Mapping[str, Any], workspace: Workspace) -> tuple[Transfer
     """A target with the source's classes, some of them missing."""
     source_name, target_name = data.domains(config["dataset"])
     domain = images_of(config, target_name, workspace)
-    missing, split = target_of(config, domain.labels, domain.classes, workspace)
+    missing, split = target_of(config, target_name, domain.labels, workspace)
     source = source_model(config, source_name, domain, workspace)
     return _transfer(source, domain, split, missing, False, workspace), domain, split
 
@@ -296,7 +296,7 @@ def _new_task(config: Mapping[str, Any], workspace: Workspace) -> tuple[Transfer
     """A target with classes of its own, of which a fraction of the training images is there."""
     source_name, target_name = data.fine_tuning_domains(config["dataset"])
     domain = images_of(config, target_name, workspace)
-    missing, split = target_of(config, domain.labels, domain.classes, workspace)
+    missing, split = target_of(config, target_name, domain.labels, workspace)
     source = source_model(config, source_name, domain, workspace)
     return _transfer(source, domain, split, missing, True, workspace), domain, split
 

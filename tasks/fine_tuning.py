@@ -100,7 +100,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     full["dataset"] = data.canonical(full["dataset"])
     if full["dataset"].startswith(f"{data.PRETRAINED}-"):
         return {key: value for key, value in full.items() if key not in SOURCE_SETTINGS}
-    return without_idle(full, full["dataset"])
+    return without_idle(full, data.resized(full["dataset"]))
 
 
 def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -159,7 +159,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
         full["missing_classes"] = data.missing_names(full["dataset"], full["missing_classes"])
     if not full.get("pcv") or not methods.trains(method):
         full.pop("pcv", None)
-    return without_idle(full, full["dataset"])
+    return without_idle(full, data.resized(full["dataset"]))
 
 
 def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -241,7 +241,7 @@ def spaces(config: Mapping[str, Any]) -> list[str]:
 def resolve_source(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config of source training."""
     full = filled(SOURCE, config)
-    return without_idle(full | canonical_model(full), full["domain"])
+    return without_idle(full | canonical_model(full), data.size(full["domain"]) is None)
 
 
 def meaning_of_source(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,12 +59,17 @@ def source_model(
 
 
 def target_of(
-    config: Mapping[str, Any],
-    labels: NDArray[np.int64],
-    classes: tuple[str, ...],
-    workspace: Workspace,
+    config: Mapping[str, Any], domain: str, labels: NDArray[np.int64], workspace: Workspace
 ) -> tuple[list[int], Split]:
-    """The missing classes of the target and its split: the same in a repetition for whatever is tried, and what scores it."""
+    """The missing classes of the target and its split: the same in a repetition for whatever is tried, and what scores it.
+
+    Args:
+        config: a resolved config.
+        domain: the name of the target domain.
+        labels: of all its images, [N].
+        workspace: the trial's.
+    """
+    classes = data.classes(domain)
     missing: list[int] = []
     if "missing_classes" in config:
         missing = data.class_indices(config["missing_classes"], classes)
@@ -73,5 +78,9 @@ def target_of(
             len(classes), config["missing_ratio"], workspace.seed("classes")
         )
     return missing, splits.split(
-        labels, missing, workspace.seed("split"), config.get("fraction", 1.0)
+        labels,
+        missing,
+        workspace.seed("split"),
+        config.get("fraction", 1.0),
+        official_test=data.official_test(domain),
     )

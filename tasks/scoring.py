@@ -78,7 +78,7 @@ def evidence_of(config: Mapping[str, Any], workspace: Workspace) -> Evidence:
     source, target = data.fine_tuning_domains(config["dataset"])
     labels = np.load(made / "target_labels.npy")
     classes = data.classes(target)
-    missing, split = target_of(config, labels, classes, workspace)
+    missing, split = target_of(config, target, labels, workspace)
     seen = np.unique(labels[split.train])
     test = split.test[np.isin(labels[split.test], seen)]
     headed = (made / "head_weight.npy").exists()

@@ -206,7 +206,7 @@ def _without_idle(config: dict[str, Any]) -> dict[str, Any]:
             for key, value in config.items()
             if key not in SOURCE_SETTINGS and key != "amp"
         }
-    return without_idle(config, config["dataset"])
+    return without_idle(config, data.resized(config["dataset"]))
 
 
 def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
