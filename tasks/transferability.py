@@ -25,7 +25,7 @@ from tasks.settings import (
     weightless,
     without_idle,
 )
-from tasks.task import Setting, declare, filled
+from tasks.task import Setting, Workspace, declare, filled
 
 SOURCE = {**MODEL_SETTINGS, **SOURCE_SETTINGS}
 BASE = {
@@ -177,7 +177,7 @@ def stages_of_features(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[s
     comparable=comparable,
     notes=notes,
 )
-def transferability(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
+def transferability(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Scores how well a source model will transfer to a target, before anything is adapted; the higher the better."""
     from tasks.scoring import score
 
@@ -185,7 +185,7 @@ def transferability(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[
 
 
 @declare(resolve=resolve_features, meaning=meaning, stages=stages_of_features, metrics=COSTS)
-def features(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
+def features(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """What the source model makes of the images of the target domain, and of those of its own."""
     from tasks.scoring import extract
 
@@ -206,7 +206,7 @@ def _without_idle(config: dict[str, Any]) -> dict[str, Any]:
             for key, value in config.items()
             if key not in SOURCE_SETTINGS and key != "amp"
         }
-    return without_idle(config, config["dataset"])
+    return without_idle(config, data.resized(config["dataset"]))
 
 
 def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:

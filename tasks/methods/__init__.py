@@ -111,7 +111,8 @@ def find(name: str) -> Callable[..., Method]:
         raise ValueError(
             f"no method '{name}'; {hint}known: {', '.join(NAMES)}, or one's own as module:function"
         )
-    return getattr(importlib.import_module(f"tasks.methods.{name}"), name)
+    found: Callable[..., Method] = getattr(importlib.import_module(f"tasks.methods.{name}"), name)
+    return found
 
 
 @functools.cache
@@ -317,7 +318,7 @@ def _default(name: str) -> Method:
 def _own(name: str) -> Callable[..., Method]:
     module, _, attribute = name.partition(":")
     try:
-        function = getattr(importlib.import_module(module), attribute)
+        function: Callable[..., Method] = getattr(importlib.import_module(module), attribute)
         made = function()
     except Exception as error:  # a user's module may raise anything
         raise ValueError(

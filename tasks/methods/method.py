@@ -135,8 +135,7 @@ class View:
     @property
     def source(self) -> Model:
         """The frozen source model."""
-        assert self.transfer.source is not None
-        return self.transfer.source
+        return self.transfer.source_model
 
     @property
     def seen(self) -> Tensor:

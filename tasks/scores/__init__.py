@@ -129,7 +129,8 @@ def find(name: str) -> Score:
         raise ValueError(
             f"no score '{name}'; {hint}known: {', '.join(NAMES)}, or one's own as module:function"
         )
-    return getattr(importlib.import_module(f"tasks.scores.{ENTRIES[name].module}"), name)
+    found: Score = getattr(importlib.import_module(f"tasks.scores.{ENTRIES[name].module}"), name)
+    return found
 
 
 def problem(name: str) -> str:
@@ -230,7 +231,7 @@ def _marks(function: Score) -> tuple[tuple[inspect.Parameter, type, tuple[Any, .
 def _own(name: str) -> Score:
     module, _, attribute = name.partition(":")
     try:
-        function = getattr(importlib.import_module(module), attribute)
+        function: Score = getattr(importlib.import_module(module), attribute)
         others = list(inspect.signature(function).parameters.values())[1:]
     except Exception as error:  # a user's module may raise anything
         raise ValueError(

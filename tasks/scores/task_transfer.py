@@ -14,6 +14,7 @@ test images, with the loss that they bound.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Annotated, final
 
@@ -288,7 +289,9 @@ def _pair(
             source,
             classes,
         )
-    limits = {"lipschitz": lipschitz, "penalty": penalty, "steps": probe_steps}
+    fitted = functools.partial(
+        constrained_probe, lipschitz=lipschitz, penalty=penalty, steps=probe_steps
+    )
     held, test = (
         _part(one, judged, evidence.seed("tta", name))
         for name, one in (("held", held), ("test", test))
@@ -300,8 +303,8 @@ def _pair(
         target=target,
         classes=classes,
         prior=np.bincount(source.labels) / len(source.labels),
-        classifier=constrained_probe(source, len(classes), **limits),
-        probe=constrained_probe(target, targets, **limits),
+        classifier=fitted(source, len(classes)),
+        probe=fitted(target, targets),
         held=held,
         seen=seen,
         test=test,

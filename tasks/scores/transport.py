@@ -65,7 +65,8 @@ def _squared_distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArra
     """[rows of a, rows of b]; taken from a common centre, so that a large mean costs no digits."""
     centre = a.mean(0)
     a, b = a - centre, b - centre
-    return np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 0.0)
+    squares = (a**2).sum(1)[:, None] + (b**2).sum(1)
+    return np.asarray(np.maximum(squares - 2 * a @ b.T, 0.0))
 
 
 def _plan(cost: NDArray[np.float64]) -> NDArray[np.float64]:
