@@ -318,7 +318,7 @@ def test_names_are_letters(open_page: Open, name: str) -> None:
     findings = replace(
         findings, title=name, baseline=name, provenance={name: name}, missing=name, warnings=[name]
     )
-    made = open_page(page(findings, question=name, answers=[name], tables={name: name}))
+    made = open_page(page(findings, question=name, answers=[name]))
     for section in made.eval_on_selector_all(
         ".chart", "charts => charts.map(chart => chart.closest('section').id)"
     ):

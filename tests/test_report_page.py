@@ -18,10 +18,11 @@ from htsweep.analysis.design import Design
 from htsweep.analysis.findings import Findings
 from htsweep.analysis.frontier import MISSING, SEEN
 from htsweep.report import script
+from htsweep.report.html import render
+from htsweep.report.key import dark, key
 from htsweep.report.page import page
-from htsweep.report.page.key import dark, key
-from htsweep.report.page.markup import Cell, Row, table
 from htsweep.report.page.series import POINTS, series, thin
+from htsweep.report.table import Cell, Column, Row, Table
 from htsweep.selection.fronts import non_dominated
 
 HOSTILE = ("<script>alert(1)</script>", "</script>", '"><img src=x onerror=alert(2)>')
@@ -285,6 +286,11 @@ class Read(HTMLParser):
         self.texts.setdefault(self.open[-1] if self.open else "", []).append(data)
 
 
+def shown(table: Table) -> str:
+    """The table as a page shows it."""
+    return render("table.html", table=table)
+
+
 def drawn(html: str) -> dict[str, Any]:
     """The JSON that the charts are drawn from."""
     found = re.search(
@@ -300,7 +306,6 @@ def html() -> str:
         synthetic(),
         question="Does it help?",
         answers=["It does.", "Not there."],
-        tables={"summary.csv": "a,b\n1,2\n"},
     )
 
 
@@ -341,7 +346,7 @@ def test_every_section_is_in_the_navigation(html: str) -> None:
         if tag == "a" and attributes["href"] != "#content"
     ]
     assert sections == links
-    assert len(sections) == 15
+    assert len(sections) == 14
 
 
 def test_nothing_can_reach_the_network(html: str) -> None:
@@ -379,8 +384,9 @@ def test_numbers_of_the_tables_are_those_of_the_findings() -> None:
     html = page(findings)
     assert cell in html or cell.replace("</strong>", "") in html
     effect = findings.effects.iloc[1]
+    assert effect["verdict"] == "better"
     assert (
-        f"{100 * effect['difference']:+.1f} <small>[{100 * effect['low']:+.1f}, "
+        f"<strong>{100 * effect['difference']:+.1f}</strong> <small>[{100 * effect['low']:+.1f}, "
         f"{100 * effect['high']:+.1f}]</small>" in html
     )
 
@@ -410,7 +416,7 @@ def test_the_highest_of_each_group_is_bold_and_an_upper_bound_never() -> None:
         ]
     )
     html = page(Findings("", Design((), "method"), None, [SEEN], "last", 2, "a", summary=summary))
-    assert re.findall(r"<strong>(.*?)</strong>", html) == ["50.0", "50.0"]
+    assert re.findall(r"<td[^>]*><strong>(.*?)</strong>", html) == ["50.0", "50.0"]
 
 
 def test_charts_are_drawn_from_the_findings_in_percent() -> None:
@@ -471,7 +477,7 @@ def test_names_are_inert(name: str) -> None:
         provenance={name: name},
         failures=findings.failures.assign(reason=name, log=name, status=name),
     )
-    html = page(findings, question=name, answers=[name], tables={name: name})
+    html = page(findings, question=name, answers=[name])
     plain = page(
         synthetic(
             (*METHODS[:3], "safe", "oracle"),
@@ -480,7 +486,6 @@ def test_names_are_inert(name: str) -> None:
         ),
         question="q",
         answers=["a"],
-        tables={"t": "t"},
     )
     read = Read(html)
     counts = [[tag for tag, _ in Read(text).tags].count("script") for text in (html, plain)]
@@ -622,9 +627,18 @@ def test_colours_can_be_told_from_a_dark_background() -> None:
 
 
 def test_a_long_table_is_cut_and_says_so() -> None:
-    made = table("many", ["a"], [Row([Cell(str(number), number)]) for number in range(2100)])
+    rows = [Row([Cell(str(number), number)]) for number in range(2100)]
+    made = shown(Table("many", "How to read it.", [Column("a")], rows))
     assert made.count("<tr") == 2001
-    assert "The first 2000 of 2100 rows" in made
+    assert "2000 of 2100 rows are shown; the CSV has all." in made
+
+
+def test_of_a_long_table_whole_metrics_are_shown_the_first_one_in_any_case() -> None:
+    sizes = {"a": 900, "b": 900, "overall": 900}
+    rows = [Row([Cell(kind)], kind=kind) for kind, size in sizes.items() for _ in range(size)]
+    made = shown(Table("many", "", [Column("a")], rows, "metric", "overall"))
+    counts = {kind: made.count(f'data-k="{kind}"') for kind in sizes}
+    assert counts == {"a": 900, "b": 0, "overall": 900}
 
 
 def test_all_that_the_charts_need_is_there() -> None:

@@ -9,8 +9,8 @@ charts.volumes = {
       title: titleOf(group), ...forest(rows.map(row => {
         const {name, symbol} = data.methods[table.m[row]]
         return {label: name, value: table.volume[row], low: table.low[row], high: table.high[row], colour: colourOf(table.m[row]), symbol,
-          text: lines(`<b>${inert(name)}</b>`, interval(table.volume[row], table.low[row], table.high[row], false), `n = ${table.n[row]}`)}
-      }), "hypervolume", false),
+          text: lines(`<b>${inert(name)}</b>`, interval(table.volume[row], table.low[row], table.high[row], table.percent), `n = ${table.n[row]}`)}
+      }), `hypervolume${table.percent ? " (%)" : ""}`, false),
     }))
   },
 }

@@ -10,8 +10,8 @@ import pandas as pd
 
 from htsweep.analysis.findings import Findings
 from htsweep.report import names, stretch
+from htsweep.report.key import Key, dark
 from htsweep.report.page import series_scores
-from htsweep.report.page.key import Key, dark
 
 POINTS = 1000
 """A panel draws so many points; beyond, those that are neither on a front nor chosen are thinned.
@@ -84,7 +84,7 @@ def series(findings: Findings, key: Key) -> dict[str, Any]:
             "curves",
             notes,
         ),
-        "volumes": _table(findings.volumes, key, ("reference", "volume", "low", "high", "n")),
+        "volumes": _volumes(findings, key),
         "ablation": _measured(
             findings.ablation,
             key,
@@ -160,6 +160,16 @@ def _frontiers(findings: Findings, key: Key, notes: dict[str, str]) -> dict[str,
         ],
         "ticks": stretch.ticks(*stretch.limits(shown)) if crowded else None,
     }
+
+
+def _volumes(findings: Findings, key: Key) -> dict[str, Any]:
+    """Hypervolumes, in percent where both axes are."""
+    found, unit = findings.volumes, names.area(findings.axes)
+    sizes = {
+        name: found[name] * names.scale(unit) for name in ("volume", "low", "high") if name in found
+    }
+    columns = ("reference", "volume", "low", "high", "n")
+    return {**_table(found.assign(**sizes), key, columns), "percent": names.is_percent(unit)}
 
 
 def _costs(findings: Findings, key: Key, notes: dict[str, str]) -> dict[str, Any] | None:
