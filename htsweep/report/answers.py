@@ -8,13 +8,10 @@ import pandas as pd
 
 from htsweep.analysis.design import ROLES
 from htsweep.analysis.findings import Findings
-from htsweep.report import answers_scores, names, tables
+from htsweep.report import answers_scores, names
+from htsweep.report.captions import ALPHA
+from htsweep.report.tables.cells import unreachable
 from htsweep.report.words import count, listed, noun, plural
-
-HEADLINES = ("test/overall_accuracy", "test/harmonic_mean", "test/ausuc")
-"""What a method is said to win on: the first of these that was measured, else the first metric
-there is.
-"""
 
 
 def question(findings: Findings) -> str:
@@ -29,7 +26,7 @@ def question(findings: Findings) -> str:
             "failed and what is to come."
         )
     values = [one for one in dict.fromkeys(summary[compared]) if not _is_bound(one)]
-    groups = [name for name, _ in tables.groups(summary, findings.design) if name]
+    groups = [name for name, _ in names.groups(summary, findings.design) if name]
     metrics = [names.metric(name) for name in findings.metrics]
     where = (
         f" in {count(len(groups), 'group')} ({listed(groups, '; ')})"
@@ -60,12 +57,12 @@ def answers(findings: Findings) -> list[str]:
     sentences. What scores were worth comes last.
     """
     made = []
-    for title, inside in tables.groups(findings.summary, findings.design):
+    for title, inside in names.groups(findings.summary, findings.design):
         competing = inside[(inside["n"] > 0) & ~inside[findings.design.compared].map(_is_bound)]
         there = [name for name in findings.metrics if name in set(competing["metric"])]
         if not there:
             continue
-        headline = next((name for name in HEADLINES if name in there), there[0])
+        headline = names.headline(there)
         key = inside.iloc[0]
         parts = [
             _winner(competing[competing["metric"] == headline], headline, findings, key),
@@ -124,7 +121,7 @@ def _verdicts(effects: pd.DataFrame, metric: str, findings: Findings) -> str:
     if effects.empty:
         return ""
     compared, baseline = findings.design.compared, names.value(findings.baseline)
-    few = tables.unreachable(effects)
+    few = unreachable(effects)
     by = {
         verdict: [names.value(one) for one in effects[effects["verdict"] == verdict][compared]]
         for verdict in ("better", "worse")
@@ -137,7 +134,7 @@ def _verdicts(effects: pd.DataFrame, metric: str, findings: Findings) -> str:
         return (
             f"nothing is shown against {baseline}: {count(int(effects['n'].max()), 'repetition')} "
             "cannot reach "
-            f"p < {tables.REACHABLE:g}{over} ({few})"
+            f"p < {ALPHA:g}{over} ({few})"
         )
     # Which way is up is known of accuracies alone.
     words = ("better", "worse") if names.is_percent(metric) else ("higher", "lower")

@@ -6,20 +6,9 @@ const byGroup = (table, rows) => [...Map.groupBy(rows, row => table.g[row])].sor
 const titleOf = group => data.groups[group]?.title ?? ""
 const take = (table, column, rows) => rows.map(row => table[column][row])
 
-// Rows that no other row has as much of both and more of one; equal rows do not beat each other.
-function nonDominated(table, rows) {
-  const order = [...rows].sort((a, b) => table.x[b] - table.x[a] || table.y[b] - table.y[a])
-  let best = -Infinity, along = null, up = null
-  return order.filter(row => {
-    const equal = table.x[row] === along && table.y[row] === up
-    if (!equal && table.y[row] <= best) return false
-    best = table.y[row]; along = table.x[row]; up = table.y[row]
-    return true
-  }).reverse()
-}
-
-// Corners of the edge between what a front (sorted by x, upwards) reaches and what nothing does.
-function staircase(table, rows, ends, place) {
+// Corners of the edge between what the rows of a front reach and what nothing does.
+function staircase(table, front, ends, place) {
+  const rows = front.toSorted((a, b) => table.x[a] - table.x[b] || table.y[b] - table.y[a])
   const x = [ends[0], ...rows.flatMap(row => [table.x[row], table.x[row]])].map(place)
   return {x, y: [...rows.flatMap(row => [table.y[row], table.y[row]]), ends[1]]}
 }
@@ -51,15 +40,16 @@ charts.frontiers = {
 }
 
 function frontierTraces(table, group, rows, options, place) {
-  const competing = rows.filter(row => table.role[row] !== "bound")
-  const front = nonDominated(table, competing), best = new Set(front)
+  // Which methods beat a row is known from the analysis; what is hidden does not compete.
+  const beaten = options.chosen ? table.beaten_chosen : table.beaten, owned = options.chosen ? table.own_chosen : table.own
+  const front = rows.filter(row => table.role[row] !== "bound" && !beaten[row].some(methodShown)), best = new Set(front)
   const ends = [Math.min(...take(table, "x", rows)), Math.min(...take(table, "y", rows))]
   const traces = options.attained ? attained(group, place) : []
   if (front.length) traces.push({...staircase(table, front, ends, place), mode: "lines", hoverinfo: "skip", name: "front", line: {color: theme().front, width: 1.5}})
   for (const [method, own] of [...Map.groupBy(rows, row => table.m[row])].sort(([a], [b]) => a - b)) {
     const colour = colourOf(method), {symbol, size, name} = data.methods[method]
     if (options.own && own.length > 1) {
-      traces.push({...staircase(table, nonDominated(table, own), ends, place), mode: "lines", hoverinfo: "skip", name: `front of ${inert(name)}`, line: {color: colour, width: 1.2, dash: "dot"}})
+      traces.push({...staircase(table, own.filter(row => owned[row]), ends, place), mode: "lines", hoverinfo: "skip", name: `front of ${inert(name)}`, line: {color: colour, width: 1.2, dash: "dot"}})
     }
     const big = own.map(row => rows.length <= FEW || best.has(row) || table.chosen[row])
     const ended = bound => own.map((row, index) => {

@@ -9,8 +9,8 @@ charts.volumes = {
       title: titleOf(group), ...forest(rows.map(row => {
         const {name, symbol} = data.methods[table.m[row]]
         return {label: name, value: table.volume[row], low: table.low[row], high: table.high[row], colour: colourOf(table.m[row]), symbol,
-          text: lines(`<b>${inert(name)}</b>`, interval(table.volume[row], table.low[row], table.high[row], false), `n = ${table.n[row]}`)}
-      }), "hypervolume", false),
+          text: lines(`<b>${inert(name)}</b>`, interval(table.volume[row], table.low[row], table.high[row], table.percent), `n = ${table.n[row]}`)}
+      }), `hypervolume${table.percent ? " (%)" : ""}`, false),
     }))
   },
 }
@@ -149,7 +149,7 @@ charts.ranks = {
         return {label: name, value: table.rank[row], low: null, high: null, colour: colourOf(table.m[row]), symbol,
           text: lines(`<b>${inert(name)}</b>`, `mean rank ${digits(table.rank[row], false)} over ${table.blocks[row]} groups`)}
       }), "mean rank (1 is best)", false)
-      const found = difference === null ? [] : cliques(rows.map(row => table.rank[row]), difference)
+      const found = cliqueBars(metric, rows)
       const bar = (from, to, y, colour, width) => ({x: [from, to], y: [y, y], mode: "lines", hoverinfo: "skip", name: "no critical difference", line: {color: colour, width}})
       made.traces.unshift(...found.map(([from, to], place) => bar(from, to, rows.length + 0.35 * place, front, 5)))
       if (difference !== null) made.traces.push(bar(1, 1 + difference, -1, ink, 2))
@@ -162,16 +162,13 @@ charts.ranks = {
   },
 }
 
-// Longest runs of sorted ranks that lie no further apart than the critical difference, as [first, last].
-function cliques(ranks, difference) {
-  const found = []
-  let reached = -1
-  ranks.forEach((rank, place) => {
-    const last = ranks.findLastIndex(other => other - rank <= difference)
-    if (last > place && last > reached) found.push([rank, ranks[last]])
-    reached = Math.max(reached, last)
-  })
-  return found
+// First and last rank of each clique's methods that are shown, without bars that lie inside another.
+function cliqueBars(metric, rows) {
+  const ranks = new Map(rows.map(row => [data.ranks.m[row], data.ranks.rank[row]]))
+  const bars = (data.cliques[metric] ?? []).map(methods => methods.filter(method => ranks.has(method)).map(method => ranks.get(method)))
+    .filter(inside => inside.length > 1).map(inside => [inside[0], inside.at(-1)])
+  return bars.filter(([from, to], place) => !bars.some(([first, last], other) =>
+    first <= from && to <= last && (last - first > to - from || other < place)))
 }
 
 charts.ratios = {

@@ -52,7 +52,7 @@ function tables() {
     const kinds = distinct(rows.map(row => row.dataset.k))
     if (table.dataset.kinds && kinds.length > 1) {
       const show = kind => { for (const row of rows) row.classList.toggle("other", kind !== "" && row.dataset.k !== kind) }
-      const first = kinds.find(kind => kind.startsWith("overall")) ?? kinds[0]
+      const first = kinds.includes(table.dataset.first) ? table.dataset.first : kinds[0]
       show(first)
       table.parentElement.before(element("div", {class: "controls"},
         choice(table.dataset.kinds, [["", "all"], ...kinds.map(kind => [kind, kind])], first, show)))

@@ -10,8 +10,9 @@ import pandas as pd
 
 from htsweep.analysis.findings import Findings
 from htsweep.report import names, stretch
+from htsweep.report.key import Key, dark
 from htsweep.report.page import series_scores
-from htsweep.report.page.key import Key, dark
+from htsweep.selection.fronts import beaten_by, non_dominated
 
 POINTS = 1000
 """A panel draws so many points; beyond, those that are neither on a front nor chosen are thinned.
@@ -84,7 +85,7 @@ def series(findings: Findings, key: Key) -> dict[str, Any]:
             "curves",
             notes,
         ),
-        "volumes": _table(findings.volumes, key, ("reference", "volume", "low", "high", "n")),
+        "volumes": _volumes(findings, key),
         "ablation": _measured(
             findings.ablation,
             key,
@@ -100,6 +101,7 @@ def series(findings: Findings, key: Key) -> dict[str, Any]:
         "ranks": _table(
             findings.ranks, key, ("metric", "rank", "blocks", "friedman_p", "critical_difference")
         ),
+        "cliques": _cliques(findings, key),
         "ratios": _ratios(findings, key),
         "scores": series_scores.scores(findings, key),
         "regret": series_scores.regret(findings, key),
@@ -108,10 +110,8 @@ def series(findings: Findings, key: Key) -> dict[str, Any]:
     }
 
 
-def thin(
-    frame: pd.DataFrame, panel: Sequence[int] | np.ndarray, keep: np.ndarray, limit: int
-) -> pd.DataFrame:
-    """At most `limit` rows of each panel: all that `keep` flags, and of the others evenly spaced ones, in their order."""
+def thin(panel: Sequence[int] | np.ndarray, keep: np.ndarray, limit: int) -> np.ndarray:
+    """Flags of at most `limit` rows of each panel: all that `keep` flags, and evenly spaced ones of the others."""
     panels = np.asarray(panel)
     taken = keep.copy()
     for number in np.unique(panels):
@@ -123,11 +123,16 @@ def thin(
             else others[np.linspace(0, len(others) - 1, room).astype(int)]
         )
         taken[places] = True
-    return frame[taken]
+    return taken
 
 
 def _frontiers(findings: Findings, key: Key, notes: dict[str, str]) -> dict[str, Any] | None:
-    """The points; own fronts are never thinned, so that the front of any choice of methods can be drawn."""
+    """The points, and which methods beat each, so that the front of any choice of methods is known.
+
+    Own fronts are never thinned. `beaten`: the methods that have a better point in the group;
+    `beaten_chosen`: those that have one among the chosen points, of a chosen point. A method that
+    beats its own point stands there alone, since it is shown wherever the point is.
+    """
     found = findings.points
     if found.empty or findings.axes is None:
         return None
@@ -136,18 +141,32 @@ def _frontiers(findings: Findings, key: Key, notes: dict[str, str]) -> dict[str,
         [found[name].to_numpy(bool) for name in ("front", "own_front", "chosen")]
     )
     groups = key.group_of(found)
-    few = thin(found, groups, keep, min(POINTS, max(50, _ALL_POINTS // max(1, len(set(groups))))))
+    taken = thin(groups, keep, min(POINTS, max(50, _ALL_POINTS // max(1, len(set(groups))))))
+    few = found[taken]
     if len(few) < len(found):
         notes["frontiers"] = _thinned(len(few), len(found))
     shown = names.shown(found, x)
     crowded = names.is_percent(x) and stretch.is_crowded(shown)
+    beaten, own = _beaten(found, key, findings.axes)
+    chosen = found["chosen"].to_numpy(bool)
+    among_chosen, own_chosen = _beaten(found[chosen], key, findings.axes)
+    # As many as there are points, empty for those that are not chosen.
+    beaten_chosen = [list[int]() for _ in range(len(found))]
+    is_own_chosen = np.zeros(len(found), bool)
+    for place, by, is_own in zip(np.flatnonzero(chosen), among_chosen, own_chosen, strict=True):
+        beaten_chosen[place], is_own_chosen[place] = by, is_own
+    drawn = np.flatnonzero(taken)
     return {
-        **_table(few, key, ("n", "step", "front", "chosen", "probability", "role")),
+        **_table(few, key, ("n", "step", "chosen", "probability", "role")),
         **{
             f"{short}{bound[1:2]}": _numbers(names.shown(few, metric, bound))
             for short, metric in (("x", x), ("y", y))
             for bound in ("", " low", " high")
         },
+        "beaten": [beaten[place] for place in drawn],
+        "own": [own[place] for place in drawn],
+        "beaten_chosen": [beaten_chosen[place] for place in drawn],
+        "own_chosen": is_own_chosen[drawn].tolist(),
         "disrupts": few["disrupts"].map(lambda value: value is True or value == 1).tolist(),
         "configuration": _configurations(few, findings.parameters),
         "axes": [
@@ -162,6 +181,40 @@ def _frontiers(findings: Findings, key: Key, notes: dict[str, str]) -> dict[str,
     }
 
 
+def _beaten(
+    points: pd.DataFrame, key: Key, axes: tuple[str, str]
+) -> tuple[list[list[int]], list[bool]]:
+    """For each point, the competing methods that beat it in its group, and whether it is on its own method's front."""
+    both = points[list(axes)].to_numpy(float)
+    groups, methods = np.array(key.group_of(points)), np.array(key.method_of(points))
+    competes = (points["role"] != "bound").to_numpy()
+    beaten: list[list[int]] = [[] for _ in range(len(points))]
+    own = non_dominated(both[:, 0], both[:, 1], _pairs(groups, methods))
+    for group in np.unique(groups):
+        inside = groups == group
+        rivals = inside & competes
+        flags = beaten_by(both[inside], both[rivals], methods[rivals], len(key.methods))
+        for place, by in zip(np.flatnonzero(inside), flags, strict=True):
+            method = int(methods[place])
+            beaten[place] = [method] if not own[place] else np.flatnonzero(by).tolist()
+    return beaten, own.tolist()
+
+
+def _pairs(groups: np.ndarray, methods: np.ndarray) -> np.ndarray:
+    """A number per pair of a group and a method."""
+    return np.asarray(groups * (methods.max(initial=0) + 1) + methods)
+
+
+def _volumes(findings: Findings, key: Key) -> dict[str, Any]:
+    """Hypervolumes, in percent where both axes are."""
+    found, unit = findings.volumes, names.area(findings.axes)
+    sizes = {
+        name: found[name] * names.scale(unit) for name in ("volume", "low", "high") if name in found
+    }
+    columns = ("reference", "volume", "low", "high", "n")
+    return {**_table(found.assign(**sizes), key, columns), "percent": names.is_percent(unit)}
+
+
 def _costs(findings: Findings, key: Key, notes: dict[str, str]) -> dict[str, Any] | None:
     found = findings.costs
     if found.empty:
@@ -171,12 +224,8 @@ def _costs(findings: Findings, key: Key, notes: dict[str, str]) -> dict[str, Any
         .ngroup()
         .to_numpy()
     )
-    few = thin(
-        found,
-        panel,
-        found["front"].to_numpy(bool),
-        min(POINTS, max(50, _ALL_POINTS // (int(panel.max()) + 1))),
-    )
+    limit = min(POINTS, max(50, _ALL_POINTS // (int(panel.max()) + 1)))
+    few = found[thin(panel, found["front"].to_numpy(bool), limit)]
     if len(few) < len(found):
         notes["costs"] = _thinned(len(few), len(found))
     kinds = {str(name): names.cost(str(name)) for name in dict.fromkeys(few["cost"])}
@@ -259,6 +308,17 @@ def varied(findings: Findings) -> pd.DataFrame:
     return found[
         found.groupby(rest, dropna=False, observed=True)["missing_ratio"].transform("nunique") > 1
     ]
+
+
+def _cliques(findings: Findings, key: Key) -> dict[str, list[list[int]]]:
+    """Metric -> the methods of each clique, best first, by number."""
+    found = findings.cliques
+    made: dict[str, list[list[int]]] = {}
+    if found.empty:
+        return made
+    for (metric, _), members in found.groupby(["metric", "clique"], sort=False):
+        made.setdefault(str(metric), []).append(key.method_of(members))
+    return made
 
 
 def _ratios(findings: Findings, key: Key) -> Columns | None:

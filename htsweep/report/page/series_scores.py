@@ -11,8 +11,8 @@ import pandas as pd
 from htsweep.analysis.findings import Findings
 from htsweep.analysis.prediction import FITTED
 from htsweep.report import names, pairs
+from htsweep.report.key import Key, dark
 from htsweep.report.look import looks
-from htsweep.report.page.key import Key, dark
 
 _LINES = 1500
 """With more lines of regret than this, their intervals are in the CSV alone."""
