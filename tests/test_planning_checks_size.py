@@ -136,7 +136,7 @@ def test_more_parameters_than_a_quasi_random_sequence_has(
     study_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A file of 21,202 takes long to read
-    monkeypatch.setattr("htsweep.planning.checks_size.MOST_DIMENSIONS", 20)
+    monkeypatch.setattr("htsweep.planning.checks.size.MOST_DIMENSIONS", 20)
     study_file(
         "def anything(config, workspace):\n    yield {'step': 0, 'test/score': 1.0}\n",
         "open_task.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,11 +13,41 @@ from htsweep.errors import HtsweepError, is_of_the_disk, why
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Studies of transfer learning when the target data covers only some of the classes.",
 )
+
+
+def _command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Adds a command whose summary in `htsweep --help` is its first line, whole on any terminal."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        summary = (function.__doc__ or "").strip().partition("\n")[0]
+        return app.command(name, short_help=summary)(function)
+
+    return register
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"htsweep {version('htsweep')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Options that stand before the command."""
+
 
 StudyFile = Annotated[str, typer.Argument(metavar="STUDY", help="The study file (YAML).")]
 Results = Annotated[
@@ -31,9 +62,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Output = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write to.")]
 
 
-@app.command()
+@_command()
 def new(
-    file: Annotated[Path, typer.Argument(help="The study file to write.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The study file to write.")],
     dataset: Annotated[str, typer.Option(help="Datasets, separated by commas.")] = "mnist-uci",
     missing_ratio: Annotated[
         str, typer.Option(help="Shares of the classes that are missing, separated by commas.")
@@ -44,7 +75,10 @@ def new(
     ] = "source,plain,l2sp,wise_ft,oracle",
     weight: Annotated[
         list[str] | None,
-        typer.Option(help="Values of a method's parameter, such as l2sp.backbone=0.01,0.1."),
+        typer.Option(
+            metavar="KEY=VALUES",
+            help="Values of a method's parameter, such as l2sp.backbone=0.01,0.1.",
+        ),
     ] = None,
     repetitions: Annotated[int, typer.Option(help="Number of repetitions of each point.")] = 6,
     force: Annotated[bool, typer.Option(help="Overwrite the file if it exists.")] = False,
@@ -61,7 +95,7 @@ def new(
     typer.echo(write(file, grid, weight or [], repetitions, force))
 
 
-@app.command()
+@_command()
 def plan(
     study: StudyFile,
     results: Results = "results",
@@ -76,7 +110,7 @@ def plan(
     typer.echo(found.json() if json else "\n".join(found.lines()))
 
 
-@app.command()
+@_command()
 def launch(
     study: StudyFile,
     on: Annotated[str, typer.Option(help="Executor: ray, or inline (in this process).")] = "ray",
@@ -101,7 +135,7 @@ def launch(
     sys.exit(launch_and_tell(given))
 
 
-@app.command()
+@_command()
 def status(
     study: StudyFile,
     results: Results = "results",
@@ -126,7 +160,7 @@ def status(
         typer.echo(found.json() if json else "\n".join(found.lines()))
 
 
-@app.command()
+@_command()
 def pareto(
     study: StudyFile,
     results: Results = "results",
@@ -144,7 +178,7 @@ def pareto(
         typer.echo(path)
 
 
-@app.command()
+@_command()
 def report(
     study: StudyFile,
     results: Results = "results",
@@ -168,7 +202,8 @@ def report(
     figures: Annotated[
         str,
         typer.Option(
-            help="Also draw all figures for print, as wide as one or two columns of a page: one, two, or one,two."
+            metavar="COLUMNS",
+            help="Also draw all figures for print, one or two columns wide: one, two, or one,two.",
         ),
     ] = "",
 ) -> None:
@@ -188,12 +223,12 @@ def report(
         typer.echo((build.latex if as_latex else build.tell)(checked, results, metrics=metrics))
 
 
-@app.command()
+@_command()
 def compare(
     a: StudyFile,
     b: Annotated[
         str | None,
-        typer.Argument(metavar="[STUDY]", help="Another study file (default: the same)."),
+        typer.Argument(metavar="OTHER", help="Another study file (default: the same one)."),
     ] = None,
     results: Results = "results",
     results_b: Annotated[
@@ -239,13 +274,13 @@ def compare(
     typer.echo(found.json() if json else "\n".join(found.lines()))
 
 
-@app.command()
+@_command()
 def query(
     study: StudyFile,
     sql: Annotated[
         str,
         typer.Argument(
-            metavar="[SQL]", help="One SELECT statement (default: list the tables and columns)."
+            metavar="SQL", help="One SELECT statement (default: list the tables and columns)."
         ),
     ] = "",
     results: Results = "results",
@@ -265,7 +300,7 @@ def query(
     typer.echo(tell(read(study, overrides or []), sql, results, format))
 
 
-@app.command()
+@_command()
 def export(
     study: StudyFile,
     results: Results = "results",
@@ -283,7 +318,7 @@ def export(
         typer.echo(path)
 
 
-@app.command()
+@_command()
 def ui(
     results: Results = "results",
     port: Annotated[
@@ -296,7 +331,7 @@ def ui(
     sys.exit(ui(results, port))
 
 
-@app.command()
+@_command()
 def mirror(
     study: StudyFile,
     results: Results = "results",
@@ -315,35 +350,48 @@ def mirror(
     typer.echo(copy(read(study, overrides or []), results, tracking_uri))
 
 
-@app.command(name="list")
+def _kinds(incomplete: str) -> list[str]:
+    """What the shell offers after `htsweep list`."""
+    from htsweep.cli.listing import KINDS
+
+    return [kind for kind in KINDS if kind.startswith(incomplete)]
+
+
+@_command("list")
 def list_(
     what: Annotated[
         str,
         typer.Argument(
-            help="datasets, methods, scores, backbones, tasks, spaces, protocols (default: all)."
+            metavar="KIND",
+            autocompletion=_kinds,
+            help="datasets, methods, scores, backbones, tasks, spaces or protocols; "
+            "several separated by commas (default: all).",
         ),
     ] = "",
 ) -> None:
-    """List available datasets, methods, scores, backbones, and more."""
+    """List available datasets, methods, scores, backbones, and more.
+
+    Each line has the name to write in a study file, and what it is.
+    """
     from htsweep.cli.listing import lines
 
     typer.echo("\n".join(lines(what)))
 
 
-@app.command()
-def doctor(results: Results = "results") -> None:
+@_command()
+def doctor(results: Results = "results", json: AsJson = False) -> None:
     """Check this machine; each failure comes with a remedy.
 
-    Checks packages, devices, disks, Ray and MLflow.
+    Checks packages, devices, disks, Ray and MLflow. A bug report needs the output of --json.
     """
     from htsweep.cli.doctor import examine
 
-    sys.exit(examine(results, typer.echo))
+    sys.exit(examine(results, typer.echo, as_json=json))
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """The entry point: a user's mistake is a message and exit code 2, never a traceback."""
-    if arguments is None:  # a process of its own: nobody else writes to its terminal
+    """The entry point: a user's mistake gives a message and exit code 2, never a traceback."""
+    if arguments is None:  # htsweep has the process, and so the terminal, to itself
         from htsweep.cli.terminal import hush
 
         hush()

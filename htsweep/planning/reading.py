@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from htsweep.commands import quoted
 from htsweep.errors import HtsweepError, Problem, StudyError
-from htsweep.planning.checks import check
+from htsweep.planning.checks.study import check
 from htsweep.study import document, messages
 from htsweep.study.document import Located, Place
 from htsweep.study.overrides import OWN, apply

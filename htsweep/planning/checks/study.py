@@ -9,9 +9,10 @@ from typing import Any
 
 from htsweep import selection
 from htsweep.errors import Problem, did_you_mean
-from htsweep.planning import checks_ablation, checks_cells, checks_screen, checks_size, task
+from htsweep.planning import task
 from htsweep.planning.ablation import cells_of
-from htsweep.planning.checks_cells import MOST_SAID
+from htsweep.planning.checks import ablation, cells, screen, size
+from htsweep.planning.checks.cells import MOST_SAID
 from htsweep.planning.dimension import repeated, text_of
 from htsweep.planning.settings import refused
 from htsweep.planning.task import Task
@@ -32,22 +33,22 @@ def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
             *problems,
             where.problem(("task",), f"importing it raised {type(error).__name__}: {error}"),
         ]
-    wrong = [*checks_ablation.problems(study, where), *_settings(study, found, where)]
+    wrong = [*ablation.problems(study, where), *_settings(study, found, where)]
     problems += wrong
     problems += _objectives(study, found, where)
     problems += _protocol(study, found, where)
-    problems += checks_screen.problems(study, found, where)
+    problems += screen.problems(study, found, where)
     if not wrong and not {"grid", "fixed", "search", "ablate"} & set(broken):
-        large = list(checks_size.of_grid(study, where))
+        large = list(size.of_grid(study, where))
         problems += large or [
-            *checks_cells.problems(study, found, where),
+            *cells.problems(study, found, where),
             *_unmeasured(study, found, where),
         ]
     if not problems and not broken:
         problems = [
-            *checks_ablation.without_effect(study, found, where),
+            *ablation.without_effect(study, found, where),
             *_baseline(study, found, where),
-            *checks_screen.of_pairs(study, found, where),
+            *screen.of_pairs(study, found, where),
         ]
     return problems
 
@@ -130,7 +131,7 @@ def _reserved(study: Study, where: Located) -> Iterator[Problem]:
         if space == "all"
         for key in keys
     ]
-    places += [(key, place) for key, place, _ in checks_ablation.given(study)]
+    places += [(key, place) for key, place, _ in ablation.given(study)]
     for key, place in places:
         if key in RESERVED:
             yield where.problem(
@@ -169,7 +170,7 @@ def _settings(study: Study, found: Task, where: Located) -> Iterator[Problem]:
         for key, values in study.grid.items()
         for index, value in enumerate(values)
     ]
-    places += checks_ablation.given(study)
+    places += ablation.given(study)
     unknown: set[str] = set()
     refusals: Counter[str] = Counter()
     for key, place, value in places:

@@ -1,4 +1,4 @@
-"""Whether a study is of a size that can be planned: its part of checks.py.
+"""Whether a study is of a size that can be planned.
 
 A search may have any number of points, since they are made one by one. What is listed whole has
 limits, and they are named.

@@ -1,4 +1,4 @@
-"""What a task has against the configs of a study, cell by cell and value by value: its part of checks.py."""
+"""What a task has against the configs of a study, cell by cell and value by value."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 from htsweep import selection
 from htsweep.errors import Problem
-from htsweep.planning import checks_ablation, checks_size, spaces
+from htsweep.planning import spaces
 from htsweep.planning.ablation import cells_of
+from htsweep.planning.checks import ablation, size
 from htsweep.planning.dimension import Dimension, Space
 from htsweep.planning.spaces import Spaces
 from htsweep.planning.task import Task
@@ -56,9 +57,7 @@ def problems(study: Study, found: Task, where: Located) -> list[Problem]:
         wrong_spaces += spaces.unknown(study.search, asked, where)
     if wrong_spaces:
         return [*said.problems(cells), *wrong_spaces]
-    sizes = list(
-        checks_size.of_spaces(study, [space for _, space in searched] or [()] * cells, where)
-    )
+    sizes = list(size.of_spaces(study, [space for _, space in searched] or [()] * cells, where))
     values = _values(study, found, searched, where) if said.empty and not sizes else ()
     return [*said.problems(cells), *sizes, *values]
 
@@ -155,7 +154,7 @@ def _place(study: Study, key: str, cell: Mapping[str, Any]) -> Place:
     if key in study.grid and (study.ablate is None or cell[key] in study.grid[key]):
         return ("grid", key)
     if study.ablate is not None and key in study.ablate.keys:
-        return checks_ablation.place(study.ablate, key, cell)
+        return ablation.place(study.ablate, key, cell)
     return ("fixed", key) if key in study.fixed else ("grid",)
 
 

@@ -1,4 +1,4 @@
-"""What a screen says against itself, its scoring task and its study: its part of checks.py."""
+"""What a screen says against itself, its scoring task and its study."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from htsweep.errors import Problem, did_you_mean
 from htsweep.planning import ablation, task
 from htsweep.planning.ablation import cells_of
-from htsweep.planning.checks_size import MOST_CELLS
+from htsweep.planning.checks.size import MOST_CELLS
 from htsweep.planning.dimension import repeated
 from htsweep.planning.plan import Sweep, sweep_of
 from htsweep.planning.screen import COLUMNS, SCORE, given_of, pairs_of

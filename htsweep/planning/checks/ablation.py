@@ -1,4 +1,4 @@
-"""What an ablation says against itself and against what there is: its part of checks.py."""
+"""What an ablation says against itself and against what there is."""
 
 from __future__ import annotations
 
