@@ -19,7 +19,7 @@ from htsweep.analysis.effects import effects, pooled
 from htsweep.analysis.findings import Findings
 from htsweep.analysis.importance import importance
 from htsweep.analysis.protocols import caution, protocols
-from htsweep.analysis.ranks import ranks
+from htsweep.analysis.ranks import cliques, ranks
 from htsweep.analysis.regret import regret
 from htsweep.analysis.sensitivity import sensitivity
 from htsweep.analysis.summary import METRICS, aggregate, metrics_of, summarise
@@ -132,10 +132,12 @@ def conclude(
         parameters=about.parameters,
     )
     shared: dict[str, Any] = {"choice": choice, "repetitions": repetitions}
+    ranked = ranks(chosen, design, told)
     made: dict[str, Any] = {
         "summary": summarise(chosen, design, told),
         "effects": effects(chosen, design, told, baseline),
-        "ranks": ranks(chosen, design, told),
+        "ranks": ranked,
+        "cliques": cliques(ranked, design.compared),
         "protocols": protocols(measurements, design, told, repetitions=repetitions),
         "failures": failures(trials, about),
         "missing": about.missing,
