@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import htsweep
-from tasks.conformance import DatasetConformance
+from tasks.conformance import DatasetConformance, ScoreConformance
 
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
 
@@ -24,6 +24,10 @@ class TestSketches(DatasetConformance):
     domain = "my_data:sketches"
 
 
+class TestSeparation(ScoreConformance):
+    score = "my_score:separation"
+
+
 def ran(name, tmp_path, own_cache, *changes):
     """The trials' last measurements of an example's study, made smaller."""
     study = htsweep.read(EXAMPLES / f"{name}.yaml", *changes)
@@ -38,3 +42,11 @@ def test_a_dataset(tmp_path, own_cache):
     assert set(last["method"]) == {"plain", "l2sp"}
     assert last["test/seen_accuracy"].gt(0.2).all(), "chance is 0.14"
     assert not last["test/missing_accuracy"].map(math.isnan).any()
+
+
+def test_a_score(tmp_path, own_cache):
+    rows = ran("my_score", tmp_path, own_cache)
+    own = rows[rows["score"] == "my_score:separation"]
+    assert len(own) == 4
+    quotient = own["my_score/between"] / own["my_score/within"]
+    assert own["transferability"].tolist() == pytest.approx(quotient.tolist())

@@ -104,7 +104,7 @@ class Executor(Protocol):
 
         Raises:
             ResourceError: no node has, or can get, what a trial takes.
-            ExecutorLost: what it runs on is gone, and cannot be had again.
+            ExecutorLost: what it runs on is gone, and cannot be loaded again.
         """
         ...
 

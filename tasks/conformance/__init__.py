@@ -10,5 +10,6 @@ Each failure says which rule is broken and what to do.
 
 from tasks.conformance.datasets import DatasetConformance
 from tasks.conformance.methods import MethodConformance
+from tasks.conformance.scores import ScoreConformance
 
-__all__ = ["DatasetConformance", "MethodConformance"]
+__all__ = ["DatasetConformance", "MethodConformance", "ScoreConformance"]

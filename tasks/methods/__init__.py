@@ -322,7 +322,7 @@ def _own(name: str) -> Callable[..., Method]:
         made = function()
     except Exception as error:  # a user's module may raise anything
         raise ValueError(
-            f"the method '{name}' cannot be had: {type(error).__name__}: {error}; it must be a "
+            f"the method '{name}' cannot be loaded: {type(error).__name__}: {error}; it must be a "
             "function of "
             "an importable module whose parameters have defaults"
         ) from error
