@@ -196,7 +196,7 @@ def _beaten(
         flags = beaten_by(both[inside], both[rivals], methods[rivals], len(key.methods))
         for place, by in zip(np.flatnonzero(inside), flags, strict=True):
             method = int(methods[place])
-            beaten[place] = [method] if not own[place] else np.flatnonzero(by).tolist()
+            beaten[place] = [method] if by[method] else np.flatnonzero(by).tolist()
     return beaten, own.tolist()
 
 
@@ -300,13 +300,13 @@ def _lines(
 def varied(findings: Findings) -> pd.DataFrame:
     """The rows of the summary whose dataset (and what else makes a group) has more than one missing ratio."""
     found = findings.summary
-    if found.empty or "missing_ratio" not in findings.design.groups:
+    if found.empty or names.RATIO not in findings.design.groups:
         return found.iloc[:0]
-    rest = [name for name in findings.design.groups if name != "missing_ratio"]
+    rest = [name for name in findings.design.groups if name != names.RATIO]
     if not rest:
-        return found if found["missing_ratio"].nunique() > 1 else found.iloc[:0]
+        return found if found[names.RATIO].nunique() > 1 else found.iloc[:0]
     return found[
-        found.groupby(rest, dropna=False, observed=True)["missing_ratio"].transform("nunique") > 1
+        found.groupby(rest, dropna=False, observed=True)[names.RATIO].transform("nunique") > 1
     ]
 
 
@@ -328,15 +328,13 @@ def _ratios(findings: Findings, key: Key) -> Columns | None:
     differ = [
         name
         for name in findings.design.groups
-        if name != "missing_ratio" and findings.summary[name].nunique(dropna=False) > 1
+        if name != names.RATIO and findings.summary[name].nunique(dropna=False) > 1
     ]
     titles = [names.group({name: row[name] for name in differ}) for row in found.to_dict("records")]
     return {
         **_measured(found, key, ("metric", "role"), ("mean", "low", "high")),
         "panel": titles,
-        "ratio": _numbers(
-            100 * pd.to_numeric(found["missing_ratio"], errors="coerce").to_numpy(float)
-        ),
+        "ratio": _numbers(100 * pd.to_numeric(found[names.RATIO], errors="coerce").to_numpy(float)),
     }
 
 
@@ -394,7 +392,7 @@ def _thinned(few: int, many: int) -> str:
 
 def _told(factor: str) -> Any:
     """How a factor's value is called beside its name."""
-    return lambda text: _percent(text) if factor == "missing_ratio" else text
+    return lambda text: _percent(text) if factor == names.RATIO else text
 
 
 def _percent(text: str) -> str:
