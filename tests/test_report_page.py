@@ -22,7 +22,8 @@ from htsweep.report import script
 from htsweep.report.html import render
 from htsweep.report.key import dark, key
 from htsweep.report.page import page
-from htsweep.report.page.series import POINTS, series, thin
+from htsweep.report.page.columns import POINTS, thin
+from htsweep.report.page.series import series
 from htsweep.report.table import Cell, Column, Row, Table
 from htsweep.selection.fronts import beaten_by, non_dominated
 

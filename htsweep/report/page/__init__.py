@@ -14,7 +14,17 @@ from htsweep.report.page.series import series
 from htsweep.report.tables import tables
 from htsweep.report.words import count
 
-_SCRIPTS = ("state.js", "draw.js", "charts.js", "more_charts.js", "score_charts.js", "page.js")
+SCRIPTS = (
+    "state.js",
+    "draw.js",
+    "legend.js",
+    "charts.js",
+    "forest_charts.js",
+    "line_charts.js",
+    "score_charts.js",
+    "page.js",
+)
+"""The files that make the script of a page, one after the other in one scope."""
 
 
 def page(findings: Findings, *, question: str = "", answers: Sequence[str] = ()) -> str:
@@ -43,7 +53,7 @@ def page(findings: Findings, *, question: str = "", answers: Sequence[str] = ())
         absent=[section.title.lower() for section in made if not section.parts],
         data=script.data("findings", series(findings, numbers)),
         plotly=script.plotly(),
-        script=script.scripts(*_SCRIPTS),
+        script=script.scripts(*SCRIPTS),
     )
 
 
