@@ -187,11 +187,11 @@ def test_whatever_a_check_raises_has_a_remedy_of_its_own(
         (errno.ENOSPC, "free some space"),
         (errno.EDQUOT, "your quota"),
         (errno.EROFS, "on another one"),
-        (errno.EACCES, "get the permission to write to /x"),
-        (errno.EPERM, "get the permission"),
+        (errno.EACCES, "get permission to write to /x"),
+        (errno.EPERM, "get permission"),
         (errno.ENAMETOOLONG, "shorter path"),
-        (errno.EIO, "mounted and whole"),
-        (errno.EMFILE, "look at /x"),
+        (errno.EIO, "mounted and intact"),
+        (errno.EMFILE, "check /x"),
     ],
 )
 def test_each_error_of_a_file_system_has_a_remedy(number: int, hint: str) -> None:

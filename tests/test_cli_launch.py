@@ -51,7 +51,7 @@ def test_a_report_that_cannot_be_written_is_told_and_loses_nothing(
     said = capsys.readouterr().out
     assert "ran 2 trials" in said
     assert (
-        "The trials are recorded, but their report is not written: /proc/nowhere/report.html "
+        "The trials are recorded, but the report could not be written: /proc/nowhere/report.html "
         "cannot be written: " in said
     )
     assert f"htsweep report {study.file} --results {results} --out report" in said

@@ -76,10 +76,10 @@ def refusing(
     [
         (errno.ENOSPC, "free some space"),
         (errno.EDQUOT, "free some of your quota"),
-        (errno.EROFS, "can only be read"),
-        (errno.EACCES, "get the permission"),
-        (errno.ESTALE, "mounted and whole"),
-        (errno.EIO, "mounted and whole"),
+        (errno.EROFS, "is read-only"),
+        (errno.EACCES, "get permission"),
+        (errno.ESTALE, "mounted and intact"),
+        (errno.EIO, "mounted and intact"),
     ],
 )
 def test_what_cannot_be_written_is_told_with_the_remedy_and_leaves_nothing(
@@ -354,7 +354,7 @@ def test_results_that_can_only_be_read(toy: Study, tmp_path: Path) -> None:
     assert done.stdout.split("\n")[:6] == [f"{verb.split()[0]} well" for verb in verbs], done.stderr
     assert "exit 2" in done.stdout
     assert (
-        "cannot be written: Read-only file system; that disk can only be read, so give a folder on "
+        "cannot be written: Read-only file system; that disk is read-only, so give a folder on "
         "another one" in done.stderr
     )
     assert "Traceback" not in done.stderr

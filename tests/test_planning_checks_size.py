@@ -51,7 +51,7 @@ def parameters(count: int, values: str) -> str:
             "search",
             2,
             "at most 10^18 trials, but about 1.8e+19 points in 1 repetitions are about 1.8e+19; "
-            "give `search.trials`",
+            "set `search.trials`",
         ),
         (
             f"{OPEN}search: {{spaces: {{all: {{{parameters(3000, '[1, 2]')}}}}}}}\n",
@@ -64,7 +64,7 @@ def parameters(count: int, values: str) -> str:
             f"{{all: {{x: {UNIT}}}}}}}\n",
             "search",
             3,
-            "are about 2.0e+18; give fewer",
+            "are about 2.0e+18; reduce one of them",
         ),
         (
             f"{TOY}grid: {{x: [0.1, 0.2]}}\nrepetitions: {10**18}\n",
@@ -76,7 +76,7 @@ def parameters(count: int, values: str) -> str:
             f"{TOY}repetitions: {2**63 - 1}\n",
             "repetitions",
             2,
-            "1 points in about 9.2e+18 repetitions are about 9.2e+18; give fewer",
+            "1 points in about 9.2e+18 repetitions are about 9.2e+18; reduce one of them",
         ),
         (
             f"{TOY}search: {{sampler: qmc, trials: {2**30 + 2}, spaces: {{all: {{x: {{low: 0, "

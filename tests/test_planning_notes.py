@@ -48,7 +48,7 @@ def test_values_that_mean_the_same_are_said_and_planned_once(study_file):
 )
 def test_a_value_that_is_planned_as_another_is_said(study_file, section):
     study = read(study_file(f"task: holistic_transfer\n{section}\n"))
-    assert notes(study) == ["missing_ratio 0.28 means the same as 0.3, and is planned as it"]
+    assert notes(study) == ["missing_ratio 0.28 means the same as 0.3, and is planned as 0.3"]
 
 
 def test_they_are_said_where_they_do(study_file, tmp_path):
@@ -73,8 +73,8 @@ def test_how_many_classes_a_ratio_is_is_said_where_it_does_not_say_so_itself(stu
     assert notes(study)[-4:] == [
         "missing_ratio 0.7: 2 of 3 classes are missing",
         "missing_ratio 0.3: 1 of 3 classes are missing",
-        "missing_ratio 0.5 means the same as 0.7, and is planned as it",
-        "missing_ratio 0.1 means the same as 0.3, and is planned as it",
+        "missing_ratio 0.5 means the same as 0.7, and is planned as 0.7",
+        "missing_ratio 0.1 means the same as 0.3, and is planned as 0.3",
     ]
 
 

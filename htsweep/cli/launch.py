@@ -52,7 +52,7 @@ def launch_and_tell(given: Given) -> int:
 
 
 def told(study: Study, given: Given, done: Launched) -> list[str]:
-    """What the launch did, where its plots are, its table, and what to do next."""
+    """The lines that end a launch: its table, its files, what it ran, and what to do next."""
     agenda = done.agenda
     lines = ["", done.table, ""] if done.table else []
     lines += [f"{path}" for path in done.paths]
@@ -67,8 +67,8 @@ def told(study: Study, given: Given, done: Launched) -> list[str]:
     )
     if done.unreported:
         lines += [
-            f"The trials are recorded, but their report is not written: {done.unreported}",
-            f"To write it once that is fixed: {given.verb('report', '--out', 'report')}",
+            f"The trials are recorded, but the report could not be written: {done.unreported}",
+            f"Once that is fixed, write it with: {given.verb('report', '--out', 'report')}",
         ]
     if done.failed:
         lines += [
@@ -94,7 +94,7 @@ def counted(number: int, what: str) -> str:
 
 
 def screened(study: Study, done: Launched) -> list[str]:
-    """What the study's screen ran and spared; nothing where it has none."""
+    """What the study's screen ran and saved; nothing if it has none."""
     if study.screen is None or done.scores is None:
         return []
     scores, dropped = done.scores, sum(not one.kept for one in done.verdicts)

@@ -1,4 +1,4 @@
-"""Where a study stands, from the ledger and its lease alone: any process may ask, on any machine."""
+"""The state of a study, from the ledger and its lease alone: any process may ask, on any machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from htsweep.study.schema import Study
 @final
 @dataclass(frozen=True)
 class Failure:
-    """A trial or stage that failed: how it ended last."""
+    """A trial or stage that failed: its last attempt."""
 
     trial: str
     kind: str
@@ -37,7 +37,7 @@ class Failure:
 @final
 @dataclass(frozen=True)
 class Status:
-    """Counts, and failures with their reasons and logs."""
+    """What is done, failed and left of a study; failures have reasons and log files."""
 
     study: str
     trials: int
@@ -50,24 +50,24 @@ class Status:
     held_by: str | None
     failures: tuple[Failure, ...]
     screen: Screened | None = None
-    """The scores of its screen, which `trials`, `done`, `failed` and `left` do not count; `stages`
-    are those of both.
+    """The scores of its screen. `trials`, `done`, `failed` and `left` do not count them, but `stages`
+    counts the stages of both.
     """
     blocked: int = 0
-    """Of those that failed, the ones that could not run since a stage failed that they need
+    """How many of the failed trials could not run, since a stage that they need failed
     (htsweep/results/tally.py).
     """
     stages_failed: int = 0
     mlflow: Mirrored | None = None
-    """How much the MLflow database beside the results has; None as long as nothing has ended."""
+    """How much the MLflow database beside the results has; None until something has ended."""
     offered: tuple[str, ...] = ()
     """What MLflow lacks, and the command that brings it up to date."""
     exact: bool = True
-    """Whether `trials` and `left` are counted; else they are at most so many."""
+    """Whether `trials` and `left` are exact counts; otherwise they are upper bounds."""
 
     @property
     def unfinished(self) -> int:
-        """Trials and scores that a launch would run, those that failed not counted."""
+        """Trials and scores that a launch would run, without those that failed."""
         return self.left + (
             self.screen.trials_to_run - self.screen.trials_failed if self.screen else 0
         )
@@ -107,7 +107,7 @@ class Status:
 
 
 def status(study: Study, results: str = "results") -> Status:
-    """Where `study` stands on `results`."""
+    """The state of `study` in `results`."""
     store = Store(results)
     found = estimate(study, results)
     whole, ledger = plan(study), Ledger(store)
@@ -120,8 +120,7 @@ def status(study: Study, results: str = "results") -> Status:
     holder = Lease(store, f"study-{study.name}").holder()
     by = f"process {holder['pid']} on {holder['host']}" if holder else None
     copied = look(Members(whole, scored), store)
-    # While a launch runs, MLflow is behind for a moment, and the launch says what it lacks in the
-    # end.
+    # While a launch runs, MLflow lags a little, and the launch itself says at its end what is missing.
     offered = () if holder or not copied.of else tuple(copied.lacking(given(study, results)))
     return Status(
         study.name,
@@ -144,10 +143,10 @@ def status(study: Study, results: str = "results") -> Status:
 
 
 def _failures(planned: Plan, ended: Sequence[Mapping[str, Any]], store: Store) -> list[Failure]:
-    """Those of the `ended` rows of the ledger that failed and are the plan's trials and stages."""
+    """The failed trials and stages of the plan among the `ended` rows of the ledger."""
     own = list(Roster(planned).own(ended))
     over = {row["trial"] for row, _ in own if row["status"] != "failed"}
-    # A stage that nothing waits for any more is not run again, however it ended.
+    # A stage that nothing waits for is not run again, however it ended.
     waited_for = (
         _waited_for(planned, over)
         if any(not points and row["status"] == "failed" for row, points in own)
@@ -176,7 +175,7 @@ def _failures(planned: Plan, ended: Sequence[Mapping[str, Any]], store: Store) -
 
 
 def _waited_for(planned: Plan, over: set[str]) -> set[str] | None:
-    """The stages that trials need which are not `over`; None: the plan is too large to say."""
+    """The stages that the trials not yet `over` need; None if the plan is too large to list them."""
     if not planned.exact:
         return None
     if planned.adaptive:
@@ -192,7 +191,7 @@ def _waited_for(planned: Plan, over: set[str]) -> set[str] | None:
 
 
 def follow(study: Study, results: str, as_json: bool, every_seconds: float = 2.0) -> None:
-    """Prints the status whenever it changes, until nothing is left, or until interrupted."""
+    """Prints the status whenever it changes, until nothing is left or the user interrupts."""
     last = None
     try:
         while True:

@@ -1,8 +1,7 @@
-"""What `ablate:` in a study stands for: a whole config, the same without each component, and what else is asked for; pure.
+"""Expands `ablate:` of a study: the full config, the same without each component, and more. Pure.
 
-A component is a member of the chain `full.method`, or keys of the config as they are without it. A
-variant is a cell of the grid like any other: it has the same trials as if it had been written
-there.
+A component is a member of the chain `full.method`, or a set of config keys with their values without
+it. A variant is a cell of the grid like any other, with the same trials as if it were written there.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from htsweep.study.schema import Ablation, Study
 
 EMPTY = "plain"
-"""The chain that has no member."""
+"""The chain without members."""
 FULL, LEFT_OUT, REPLACED, ALONE, NONE, FACTORIAL = (
     "full",
     "left out",
@@ -29,7 +28,7 @@ FULL, LEFT_OUT, REPLACED, ALONE, NONE, FACTORIAL = (
     "factorial",
 )
 MOST = 6
-"""Components of a full factorial at most: 64 variants."""
+"""The most components of a full factorial, which then has 64 variants."""
 
 
 @final
@@ -38,17 +37,17 @@ class Variant:
     """One config of an ablation."""
 
     kind: str
-    """Why it is planned first: `full`, `left out`, `replaced`, `alone`, `none` or `factorial`."""
+    """The first reason to plan it: `full`, `left out`, `replaced`, `alone`, `none` or `factorial`."""
     components: frozenset[str]
-    """What it has of the full config's components."""
+    """The components of the full config that it has."""
     control: str
-    """`a over b` where b stands in for the component a; else empty."""
+    """`a over b` if b replaces the component a; else empty."""
     changes: Mapping[str, Any]
-    """Its keys: those of `full`, with what is different."""
+    """The keys of `full`, with this variant's changes."""
 
 
 def variants_of(ablate: Ablation) -> tuple[Variant, ...]:
-    """The variants in the order of the table that shows them, each once: full, those without, alone, the factorial's."""
+    """The variants, each once, in the order of the report: full, left out, alone, then the factorial's."""
     parts = list(ablate.parts)
     whole = frozenset(parts)
     found = [variant_with(ablate, FULL, whole)]
@@ -59,7 +58,7 @@ def variants_of(ablate: Ablation) -> tuple[Variant, ...]:
     if ablate.alone:
         found += [variant_with(ablate, ALONE, frozenset({part})) for part in parts]
         found.append(variant_with(ablate, NONE, frozenset()))
-    # Of more, there would be more than any check could go through
+    # With more components there would be too many variants to check; `checks` refuses them.
     if ablate.factorial and len(parts) <= MOST:
         found += [
             variant_with(ablate, FACTORIAL, frozenset(chosen))
@@ -73,10 +72,10 @@ def variants_of(ablate: Ablation) -> tuple[Variant, ...]:
 
 
 def cells_of(study: Study) -> Iterator[Mapping[str, Any]]:
-    """The cells of a study, the grid's last factor fastest; with an ablation, its variants before the other cells.
+    """The cells of a study, the grid's last factor fastest; an ablation's variants come before other cells.
 
-    The grid's values of a key that the ablation has as well (`method: [plain]`) stand beside the
-    variants, as they are.
+    If the grid lists values of a key that the ablation sets too (`method: [plain]`), they are cells
+    of their own beside the variants.
     """
     listed = variants_of(study.ablate) if study.ablate else ()
     for rest in rests_of(study):
@@ -93,7 +92,7 @@ def cells_of(study: Study) -> Iterator[Mapping[str, Any]]:
 
 
 def cell_count(study: Study) -> int:
-    """How many cells `cells_of` gives, by arithmetic."""
+    """The number of cells of `cells_of`, without making them."""
     own = study.ablate.keys if study.ablate else []
     rests = math.prod(len(values) for key, values in study.grid.items() if key not in own)
     if study.ablate is None:
@@ -103,7 +102,7 @@ def cell_count(study: Study) -> int:
 
 
 def rests_of(study: Study) -> Iterator[Mapping[str, Any]]:
-    """The cells of the grid without the keys of the ablation: each has all its variants."""
+    """The cells of the grid without the keys of the ablation; each of them has all variants."""
     own = study.ablate.keys if study.ablate else []
     return _product({key: values for key, values in study.grid.items() if key not in own})
 
@@ -111,7 +110,7 @@ def rests_of(study: Study) -> Iterator[Mapping[str, Any]]:
 def variant_with(
     ablate: Ablation, kind: str, chosen: frozenset[str], replaced: str = ""
 ) -> Variant:
-    """The variant that has the components `chosen`; `replaced`: the one of the others whose control stands in for it."""
+    """The variant with the components `chosen`; the control of the component `replaced` takes its place."""
     parts = ablate.parts
     changes = dict(ablate.full)
     stand_in = ablate.controls.get(replaced)
@@ -131,7 +130,7 @@ def variant_with(
 
 
 def _chain(names: Sequence[str], like: Any) -> Any:
-    """A chain of `names`, written as `like` is."""
+    """A chain of `names`, as a list or as `a+b` like the chain `like`."""
     if not names:
         return EMPTY
     return list(names) if isinstance(like, list) else "+".join(names)

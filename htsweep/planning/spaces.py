@@ -1,4 +1,4 @@
-"""The search space of a sweep: the YAML files of `search_spaces/`, with what the study overrides."""
+"""The search space of a sweep: YAML files of `search_spaces/`, with the study's overrides."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from htsweep.study.document import Located, Place
 from htsweep.study.schema import Search
 
 EVERY = "all"
-"""The name in `search.spaces` whose dimensions every sweep has."""
+"""The name in `search.spaces` whose dimensions are added to every sweep."""
 
 
 @final
 class Spaces:
-    """The spaces of the sweeps of a search, each read once: sweeps are many, and so may be the values of a list."""
+    """The search spaces of the sweeps, each read once: sweeps are many, and lists may be long."""
 
     def __init__(self, search: Search | None) -> None:
         self._search = search
@@ -29,7 +29,7 @@ class Spaces:
         self._without: dict[tuple[tuple[str, ...], tuple[str, ...]], Space] = {}
 
     def of(self, names: Sequence[str], fixed: Collection[str] = ()) -> Space:
-        """The space of a sweep whose config has the parameters of the spaces `names`, but for `fixed` ones; sorted by key."""
+        """The dimensions of the spaces `names`, without the parameters in `fixed`, sorted by key."""
         if self._search is None:
             return ()
         known = tuple(names)
@@ -46,7 +46,7 @@ class Spaces:
 
 
 def known() -> dict[str, str]:
-    """The space files there are: name -> its first comment."""
+    """Name -> first comment of each space file."""
     found = {}
     for folder in _folders():
         for path in sorted(folder.glob("*.yaml")):
@@ -58,13 +58,13 @@ def known() -> dict[str, str]:
 def check(
     search: Search, names: Iterable[str], settings: Mapping[str, Any] | None, where: Located
 ) -> Iterator[Problem]:
-    """What is wrong with the spaces `names` as the study has them; `EVERY` is the name of what all sweeps have."""
+    """What is wrong with the spaces `names` after the study's overrides; `EVERY` may be one of them."""
     for name in names:
         yield from _wrong(search, [] if name == EVERY else [name], settings, where, name)
 
 
 def unknown(search: Search, used: Iterable[str], where: Located) -> Iterator[Problem]:
-    """Overrides of spaces that no sweep has."""
+    """Overrides of spaces that no sweep uses."""
     names = set(used)
     for name in search.spaces:
         if name not in names and name != EVERY:

@@ -18,47 +18,47 @@ Measurement = Mapping[str, Any]
 
 
 class UnknownTask(LookupError):
-    """No task answers to the name; the text says which do."""
+    """There is no task of that name; the message lists those that exist."""
 
 
 @final
 @dataclass(frozen=True)
 class Task:
-    """A task by its name; every question has an answer also where the function carries none."""
+    """A task by its name, with a default for every attribute that its function lacks."""
 
     name: str
     run: Callable[[Config, Any], Iterator[Measurement]]
 
     @property
     def settings(self) -> Mapping[str, Any] | None:
-        """Every config key that the task reads, or None: any key is accepted."""
+        """Config key -> its declaration, for every key that the task reads; None: it accepts any key."""
         return getattr(self.run, "settings", None)
 
     @property
     def metrics(self) -> Sequence[str]:
-        """The columns that the task may yield; empty where it does not say."""
+        """The columns that the task may yield; empty if it does not declare them."""
         return tuple(getattr(self.run, "metrics", None) or ())
 
     @property
     def measured_with(self) -> Mapping[str, str]:
-        """Column -> the config key without which (0, or not there) it is not measured."""
+        """Column -> the config key that must be set and not 0 for it to be measured."""
         return dict(getattr(self.run, "measured_with", None) or {})
 
     @property
     def predicts(self) -> str | None:
-        """The column by which it predicts how well a transfer will go, higher being better; None: it predicts nothing."""
+        """The column that predicts how well a transfer will go (higher is better); None: there is none."""
         return getattr(self.run, "predicts", None)
 
     def comparable(self, config: Config) -> dict[str, Any]:
-        """What two resolved configs must share for what they predict to be comparable; what a person knows it by first."""
+        """What two resolved configs must share for their predictions to be comparable; the best known first."""
         return dict(self._ask("comparable", config, config))
 
     def resolve(self, config: Config) -> dict[str, Any]:
-        """The canonical config: two that mean the same are equal."""
+        """The canonical config: configs that mean the same become equal."""
         return dict(self._ask("resolve", config, config))
 
     def meaning(self, config: Config) -> dict[str, Any]:
-        """What the id of a trial is made of."""
+        """What the id of a trial is computed from."""
         return dict(self._ask("meaning", config, config))
 
     def problems(self, config: Config) -> list[tuple[str, str]]:
@@ -66,15 +66,15 @@ class Task:
         return list(self._ask("problems", config, ()))
 
     def notes(self, config: Config) -> list[tuple[str, str]]:
-        """(key, what a person should know of it, though nothing is wrong) for a resolved config without problems."""
+        """(key, what a person should know about it) for a resolved config without problems."""
         return list(self._ask("notes", config, ()))
 
     def unmeasured(self, config: Config) -> dict[str, str]:
-        """Column -> why no trial of a resolved config without problems can measure it."""
+        """Column -> why no trial of this resolved config can measure it; the config has no problems."""
         return dict(self._ask("unmeasured", config, {}))
 
     def stages(self, config: Config) -> dict[str, tuple[str, dict[str, Any]]]:
-        """The stages that a resolved config needs: name -> (task, config)."""
+        """Name -> (task, config) of the stages that a resolved config needs."""
         return dict(self._ask("stages", config, {}))
 
     def spaces(self, config: Config) -> list[str]:
@@ -91,7 +91,7 @@ def find(name: str) -> Task:
     """The task called `name`: `toy`, `holistic_transfer:source`, `my_lab.tasks:segment`.
 
     Raises:
-        UnknownTask: nothing answers to the name.
+        UnknownTask: there is no such task.
     """
     module_name, _, function = name.partition(":")
     module = _module(module_name)
@@ -117,7 +117,7 @@ def known() -> dict[str, str]:
 
 
 def beside(folder: Path) -> None:
-    """Lets a study name the modules that lie beside it: its folder joins the import path."""
+    """Adds a study's folder to the import path, so that the study can name modules that lie there."""
     place = str(folder.resolve())
     if place not in sys.path:
         sys.path.append(place)
@@ -132,5 +132,5 @@ def _module(name: str) -> Any:
         if spec is not None:
             return importlib.import_module(candidate)
     raise UnknownTask(
-        f"no task '{name}'; {did_you_mean(name, known())} (or one's own as module:function)"
+        f"unknown task '{name}'; {did_you_mean(name, known())} (or your own as module:function)"
     )

@@ -1,4 +1,4 @@
-"""What an ablation says against itself and against what there is."""
+"""Checks the key `ablate` for contradictions, and for components that change nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_COMPONENTS = 1_000
 
 
 def problems(study: Study, where: Located) -> Iterator[Problem]:
-    """What does not hold together in `ablate`, whatever the task."""
+    """What is wrong with `ablate`, whatever the task."""
     ablate = study.ablate
     if ablate is None:
         return
@@ -27,43 +27,43 @@ def problems(study: Study, where: Located) -> Iterator[Problem]:
     if not parts:
         yield where.problem(
             ("ablate",),
-            "an ablation needs a component: give `full: {method: [a, b]}`, or `components: "
+            "an ablation needs a component: set `full: {method: [a, b]}`, or `components: "
             "{name: {key: its value without it}}`",
         )
     if len(parts) > MOST_COMPONENTS:
         yield where.problem(
             ("ablate",),
-            f"an ablation has at most {MOST_COMPONENTS:,} components, but got {len(parts):,}; name "
+            f"an ablation has at most {MOST_COMPONENTS:,} components, but got {len(parts):,}; list "
             "fewer",
         )
         return
     twice = set(repeated(ablate.components)) if isinstance(ablate.components, list) else set()
     for place, name in _members(ablate.components):
         if name not in chain:
-            hint = did_you_mean(name, chain) if chain else "give `full: {method: [a, b]}`"
+            hint = did_you_mean(name, chain) if chain else "set `full: {method: [a, b]}`"
             yield where.problem(
                 place,
-                f"'{name}' is no member of the chain `full.method`; {hint} "
-                "(or say what is different without it: {name: {key: value}})",
+                f"'{name}' is not in the chain `full.method`; {hint} "
+                "(or give the keys that change without it: {name: {key: value}})",
             )
         elif place[-1] in twice:
-            yield where.problem(place, f"the component '{name}' stands twice; keep one")
+            yield where.problem(place, f"the component '{name}' is listed twice; remove one")
     for name in ablate.controls:
         if name not in parts or parts[name] is not None:
             known = [one for one, without in parts.items() if without is None]
             yield where.problem(
                 ("ablate", "controls", name),
-                f"only a component that is a member of the chain has a control; "
+                f"only a component that is a member of the chain can have a control; "
                 f"{did_you_mean(name, known)}",
             )
     for key in ablate.full:
         if key in study.fixed:
-            yield where.problem(("fixed", key), "stands in `ablate.full` as well; keep one of them")
+            yield where.problem(("fixed", key), "is also in `ablate.full`; remove one of them")
     yield from _together(study, where)
 
 
 def _members(components: Any) -> list[tuple[Place, str]]:
-    """Where components are named that must be members of the chain, and their names."""
+    """The components that must be members of the chain: (where each is named, its name)."""
     if isinstance(components, list):
         return [(("ablate", "components", index), name) for index, name in enumerate(components)]
     return [
@@ -74,7 +74,7 @@ def _members(components: Any) -> list[tuple[Place, str]]:
 
 
 def _together(study: Study, where: Located) -> Iterator[Problem]:
-    """What `alone` and `factorial` need besides: components that can be left out together, and not too many."""
+    """What `alone` and `factorial` also need: few components, any of which can be left out together."""
     ablate = study.ablate
     assert ablate is not None
     parts = ablate.parts
@@ -85,25 +85,24 @@ def _together(study: Study, where: Located) -> Iterator[Problem]:
         yield where.problem(
             ("ablate", "factorial"),
             f"{len(parts)} components make {count:,} variants, here "
-            f"{count * cells * study.repetitions:,} trials or more; a factorial is of at most "
-            f"{ablation.MOST} components: name fewer, or leave it out",
+            f"{count * cells * study.repetitions:,} trials or more; a factorial has at most "
+            f"{ablation.MOST} components: list fewer, or remove `factorial`",
         )
     taken: dict[str, str] = {}
     for name, without in parts.items():
         for key in without or {}:
-            # Leaving the same key to two components would let the later one decide.
+            # If two components set the same key, the later one would silently win.
             other = taken.setdefault(key, name)
             if other != name and (ablate.alone or ablate.factorial):
                 yield where.problem(
                     ("ablate", "components", name, key),
-                    f"'{other}' sets this key as well, so the two cannot be "
-                    "left out together, as `alone` and `factorial` do; make them one, or leave "
-                    "those out",
+                    f"'{other}' sets this key too, so the two cannot be left out together, as "
+                    "`alone` and `factorial` require; make them one component, or remove those keys",
                 )
 
 
 def without_effect(study: Study, found: Task, where: Located) -> Iterator[Problem]:
-    """Components without which the config is the same in every cell. What is searched may differ all the same."""
+    """Components without which the config is the same in every cell; a search may still tell them apart."""
     if study.ablate is None or study.search is not None:
         return
     full, *others = ablation.variants_of(study.ablate)
@@ -122,13 +121,13 @@ def without_effect(study: Study, found: Task, where: Located) -> Iterator[Proble
             where_said = "controls" if variant.control else "components"
             yield where.problem(
                 ("ablate", where_said, name),
-                f"without '{name}' the config is the same as `full`: nothing would "
-                "be learnt of it; give another value, or leave the component out",
+                f"without '{name}' the config is the same as `full`, so its trials would show "
+                "nothing; give another value, or remove the component",
             )
 
 
 def given(study: Study) -> list[tuple[str, Place, Any]]:
-    """The keys that the ablation sets: (key, place, value)."""
+    """The keys that the ablation sets, as (key, place in the file, value)."""
     if study.ablate is None:
         return []
     found: list[tuple[str, Place, Any]] = [
@@ -146,7 +145,7 @@ def given(study: Study) -> list[tuple[str, Place, Any]]:
 
 
 def place(ablate: Ablation, key: str, cell: Mapping[str, Any]) -> Place:
-    """Where in `ablate` the value stands that `cell` has for `key`."""
+    """The place in `ablate` of the value that `cell` has for `key`."""
     for name, stand_in in ablate.controls.items() if key == CHAIN else ():
         if stand_in in members(cell[key]) and stand_in not in members(ablate.full.get(key)):
             return ("ablate", "controls", name)

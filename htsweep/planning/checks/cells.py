@@ -1,4 +1,4 @@
-"""What a task has against the configs of a study, cell by cell and value by value."""
+"""Asks the task what is wrong with the configs of a study, cell by cell and value by value."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from htsweep.study.document import Located, Place
 from htsweep.study.schema import Study
 
 MOST_CONFIGS = 20_000
-"""Configs of searched values that a task is asked about at most; all cells are, since a grid has
-limits of its own.
+"""The most searched configs that a task is asked about. It is asked about every cell, since the size
+of a grid is limited.
 """
 MOST_SAID = 20
-"""Problems of one kind of mistake that are said one by one."""
+"""The most problems of one kind that are listed; the others are counted."""
 
 
 def problems(study: Study, found: Task, where: Located) -> list[Problem]:
-    """Keys that do not go together, searches that cannot hold or are too large; each once, with a count of its cells."""
+    """Keys that conflict, and searches that are wrong or too large; each once, with the number of its cells."""
     said = _Said(where)
     asked: set[str] = set()
     wrong_spaces = (
@@ -65,7 +65,7 @@ def problems(study: Study, found: Task, where: Located) -> list[Problem]:
 def _judged(
     found: Task, config: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any] | None, list[tuple[str, str]]]:
-    """A config as the task resolves it, None where it cannot; and (key, what is wrong) with it."""
+    """The config as the task resolves it, or None if it cannot; and what is wrong as (key, message)."""
     try:
         resolved = found.resolve(config)
         return resolved, [(key, message) for key, message in found.problems(resolved)]
@@ -76,7 +76,7 @@ def _judged(
 
 
 def _empty(study: Study, unmeasured: Mapping[str, str]) -> Iterator[tuple[Place, str]]:
-    """What the study decides by and a cell cannot measure."""
+    """Columns that the study decides by, but that a cell cannot measure."""
     for index, objective in enumerate(study.objectives):
         if objective.metric in unmeasured:
             yield (
@@ -97,10 +97,10 @@ def _empty(study: Study, unmeasured: Mapping[str, str]) -> Iterator[tuple[Place,
 def _values(
     study: Study, found: Task, searched: Sequence[tuple[Mapping[str, Any], Space]], where: Located
 ) -> Iterator[Problem]:
-    """What the task has against the listed values of a search: each in a point of each space whose other values are usual.
+    """What the task finds wrong with the values of a search, each tried with the defaults of the others.
 
-    A name that is wrong is found whatever the other values are; of many numbers the least and the
-    greatest are tried.
+    A wrong name is found whatever the other values are; of many numbers only the smallest and the
+    largest are tried.
     """
     said = _Said(where)
     firsts = {id(space): (cell, space) for cell, space in reversed(searched)}
@@ -123,7 +123,7 @@ def _values(
 
 
 def _tried(dimension: Dimension, study: Study, most: int) -> list[Any]:
-    """The values of a dimension that a task is asked about: all that are listed, of more than `most` numbers the ends."""
+    """The values to ask a task about: all that are listed, but only the ends of more than `most` numbers."""
     listed = (
         dimension.listed
         if study.search is not None and study.search.sampler == "grid"
@@ -142,7 +142,7 @@ def _tried(dimension: Dimension, study: Study, most: int) -> list[Any]:
 
 
 def _searched_place(study: Study, key: str) -> Place | None:
-    """Where the searched parameter `key` stands in the study, if it does."""
+    """The place of the searched parameter `key` in the study; None if the study does not name it."""
     given = study.search.spaces if study.search else {}
     name, _, parameter = key.partition(".")
     if key in given.get(spaces.EVERY, {}):
@@ -159,7 +159,7 @@ def _place(study: Study, key: str, cell: Mapping[str, Any]) -> Place:
 
 
 class _Said:
-    """Messages, each once with the place of its first and how often it came."""
+    """Collects messages: each once, with the place where it first came up and how often it did."""
 
     def __init__(self, where: Located) -> None:
         self._where = where
@@ -167,16 +167,16 @@ class _Said:
 
     @property
     def empty(self) -> bool:
-        """Whether there is none."""
+        """Whether there are no messages."""
         return not self._found
 
     def add(self, place: Place, message: str) -> None:
-        """Takes one in."""
+        """Adds a message."""
         first, count = self._found.get(message, (place, 0))
         self._found[message] = first, count + 1
 
     def problems(self, cells: int) -> Iterator[Problem]:
-        """The problems, a few of each place; `cells`: of how many they were asked."""
+        """The problems, at most `MOST_SAID` of each place; `cells` is how many cells were checked."""
         places: dict[Place, list[tuple[str, int]]] = {}
         for message, (place, count) in self._found.items():
             places.setdefault(place, []).append((message, count))

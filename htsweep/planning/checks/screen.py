@@ -1,4 +1,4 @@
-"""What a screen says against itself, its scoring task and its study."""
+"""Checks the key `screen` against its scoring task and the rest of the study."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from htsweep.study.schema import Screen, Study
 
 
 def problems(study: Study, found: Task, where: Located) -> Iterator[Problem]:
-    """What does not hold together in `screen`, whatever the pairs."""
+    """What is wrong with `screen`, whatever the pairs."""
     screen = study.screen
     if screen is None:
         return
     if found.predicts:
         yield where.problem(
             ("screen",),
-            f"task '{study.task}' computes scores itself, so there is nothing to spare; leave the "
-            "screen out, or give the study the task that the scores are to predict",
+            f"task '{study.task}' computes scores itself, so a screen would save nothing; remove "
+            "`screen`, or set `task` to the task whose outcome the scores should predict",
         )
     yield from _rule(screen, where)
     try:
@@ -46,8 +46,8 @@ def problems(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     if not scoring.predicts or SCORE not in (scoring.settings or {}):
         yield where.problem(
             ("screen", "task"),
-            f"task '{screen.task}' predicts nothing: one that does carries `predicts` (a "
-            "column) and `settings` with the key 'score'; give such a task, or leave the key out",
+            f"task '{screen.task}' computes no scores: a scoring task has `predicts` (a column) and "
+            "a setting 'score'; name such a task, or remove the key",
         )
         return
     yield from _scores(screen, scoring, where)
@@ -56,7 +56,10 @@ def problems(study: Study, found: Task, where: Located) -> Iterator[Problem]:
 
 
 def of_pairs(study: Study, found: Task, where: Located) -> Iterator[Problem]:
-    """What the scoring task has against the pairs of a study that is right otherwise, and what would spare nothing."""
+    """What the scoring task finds wrong with the pairs of a study, and a screen that could drop none.
+
+    The study has no other mistakes.
+    """
     screen = study.screen
     if screen is None:
         return
@@ -76,7 +79,7 @@ def of_pairs(study: Study, found: Task, where: Located) -> Iterator[Problem]:
         yield where.problem(
             ("screen", "scores"),
             f"{len(starts):,} pairs with {len(screen.scores):,} scores are {count:,} "
-            f"sweeps, but a screen has at most {MOST_CELLS:,}; give fewer scores, or vary less "
+            f"sweeps, but a screen has at most {MOST_CELLS:,}; list fewer scores, or vary less "
             "under `grid`",
         )
         return
@@ -89,10 +92,8 @@ def of_pairs(study: Study, found: Task, where: Located) -> Iterator[Problem]:
         shared = [name for name in scoring.settings or {} if name in (found.settings or {})]
         yield where.problem(
             ("screen",),
-            f"each target data has one pair of the study, so that nothing can be spared: vary the "
-            f"source under `grid` ({', '.join(shared)} tell pairs apart), or give `keep: all` to "
-            "have the "
-            "scores alone",
+            "each target has only one pair, so there is nothing to drop: vary the source under "
+            f"`grid` (any of {', '.join(shared)}), or set `keep: all` to compute the scores alone",
         )
 
 
@@ -100,14 +101,14 @@ def _rule(screen: Screen, where: Located) -> Iterator[Problem]:
     if screen.by is not None and screen.by not in screen.scores:
         yield where.problem(
             ("screen", "by"),
-            f"'{screen.by}' is none of `scores`; {did_you_mean(screen.by, screen.scores)}",
+            f"'{screen.by}' is not one of `scores`; {did_you_mean(screen.by, screen.scores)}",
         )
     if (screen.keep is None) == (screen.margin is None):
-        came = "neither is there" if screen.keep is None else "both are there"
+        came = "neither" if screen.keep is None else "both"
         yield where.problem(
             ("screen",),
-            f"a screen needs one of `keep` (how many pairs of each target data, or all) and "
-            f"`margin` (how far below the best), but {came}",
+            f"a screen needs either `keep` (how many pairs of each target, or all) or `margin` "
+            f"(how far below the best), but has {came}; set one of them",
         )
 
 
@@ -116,7 +117,7 @@ def _scores(screen: Screen, scoring: Task, where: Located) -> Iterator[Problem]:
     twice = set(repeated(screen.scores))
     for index, score in enumerate(screen.scores):
         wrong = (
-            f"the score '{score}' stands twice; keep one"
+            f"the score '{score}' is listed twice; remove one"
             if index in twice
             else refused(setting, score)
         )
@@ -129,13 +130,13 @@ def _fixed(study: Study, screen: Screen, scoring: Task, where: Located) -> Itera
     for key, value in screen.fixed.items():
         place: Place = ("screen", "fixed", key)
         if key == SCORE:
-            yield where.problem(place, "the scores are named by `scores`; leave the key out")
+            yield where.problem(place, "the scores are listed under `scores`; remove this key")
         elif key in study.factors:
             yield where.problem(
-                place, "is a factor of the study, which tells pairs apart; leave it out here"
+                place, "is a factor of the study, so it differs between pairs; remove it here"
             )
         elif key not in settings:
-            # `my_lab.scores:entropy.weight` is the parameter of a user's own: the task judges it.
+            # `my_lab.scores:entropy.weight` belongs to a user's own score: the task checks it.
             if ":" not in key:
                 yield where.problem(
                     place, f"task '{screen.task}' has no such key; {did_you_mean(key, settings)}"
@@ -147,7 +148,7 @@ def _fixed(study: Study, screen: Screen, scoring: Task, where: Located) -> Itera
 
 
 def _factors(study: Study, scoring: Task, where: Located) -> Iterator[Problem]:
-    """Factors that the tables of scores have no room for, and variants of an ablation that are pairs of their own."""
+    """Factors that are columns of the tables of scores, and ablations that a screen would tear apart."""
     screen, settings = study.screen, scoring.settings or {}
     assert screen is not None
     for key in study.factors:
@@ -155,9 +156,7 @@ def _factors(study: Study, scoring: Task, where: Located) -> Iterator[Problem]:
             at: Place = ("grid", key) if key in study.grid else ("ablate",)
             yield where.problem(
                 at,
-                f"'{key}' is the name of a column of the tables of scores; a study with a screen "
-                "cannot "
-                "vary it",
+                f"'{key}' is a column of the tables of scores, so a study with a screen cannot vary it",
             )
     if study.ablate is None or screen.keep == "all":
         return
@@ -169,9 +168,8 @@ def _factors(study: Study, scoring: Task, where: Located) -> Iterator[Problem]:
         keys = sorted({key for one in changed for key in one})
         yield where.problem(
             ("screen",),
-            f"the ablation changes {', '.join(keys)}, which makes its variants pairs of their own: "
-            "dropping some would leave it with holes; screen the sources in a study of its own, or "
-            "give "
+            f"the ablation changes {', '.join(keys)}, so its variants are different pairs, and "
+            "dropping some would leave gaps in it; screen the sources in a separate study, or set "
             "`keep: all`",
         )
 
@@ -179,7 +177,7 @@ def _factors(study: Study, scoring: Task, where: Located) -> Iterator[Problem]:
 def _searched(
     study: Study, scoring: Task, sweeps: Mapping[str, Sweep], where: Located
 ) -> Iterator[Problem]:
-    """Searched parameters that would make another pair of each point."""
+    """Searched parameters that would make each point a pair of its own."""
     keys = {dimension.key for sweep in sweeps.values() for dimension in sweep.space} & set(
         scoring.settings or {}
     )
@@ -190,16 +188,14 @@ def _searched(
         )
         yield where.problem(
             at,
-            f"'{key}' tells pairs apart, so that a pair is not known before its points are; make "
-            "it a "
-            "factor under `grid`",
+            f"'{key}' identifies a pair, so it cannot be searched; make it a factor under `grid`",
         )
 
 
 def _against(
     screen: Screen, scoring: Task, starts: Sequence[Mapping[str, Any]], where: Located
 ) -> Iterator[Problem]:
-    """What the scoring task finds wrong with a pair and a score, each said once."""
+    """What the scoring task finds wrong with a pair and a score, each once."""
     said: set[tuple[str, str]] = set()
     for given, (index, score) in itertools.product(starts, enumerate(screen.scores)):
         try:

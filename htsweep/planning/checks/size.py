@@ -1,7 +1,7 @@
-"""Whether a study is of a size that can be planned.
+"""Checks that a study is not too large to plan.
 
-A search may have any number of points, since they are made one by one. What is listed whole has
-limits, and they are named.
+A search may have any number of points, since they are made one by one. What is listed in full has
+a limit, and the message names it.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from htsweep.study.document import Located, Place
 from htsweep.study.schema import Study
 
 MOST_CELLS = 20_000
-"""Cells of a grid: each is a sweep, which every table has a line for."""
+"""The most cells of a grid: each is a sweep with a line in every table."""
 MOST_TRIALS = 10**18
-"""Trials of a study: the numbers of the ledger have 64 bits."""
+"""The most trials of a study: the ledger counts with 64 bits."""
 
 
 def of_grid(study: Study, where: Located) -> Iterator[Problem]:
-    """A grid of too many cells."""
+    """A grid with too many cells."""
     count = ablation.cell_count(study)
     if count > MOST_CELLS:
         longest = max(study.grid, key=lambda key: len(study.grid[key]))
-        # Where each factor has but a few values, no single one is to blame.
+        # If every factor has only a few values, no single one is to blame.
         place: Place = (
             ("grid", longest) if len(study.grid[longest]) > MOST_CELLS**0.5 else ("grid",)
         )
@@ -41,17 +41,17 @@ def of_grid(study: Study, where: Located) -> Iterator[Problem]:
 
 
 def of_spaces(study: Study, spaces: Sequence[Space], where: Located) -> Iterator[Problem]:
-    """Searches that the sampler `qmc` has no points for; more trials than can be counted.
+    """Searches that are too large for the sampler `qmc`, and more trials than can be counted.
 
     Args:
-        study: whose grid and search are right otherwise.
-        spaces: those of its cells.
-        where: tells where a key stands.
+        study: a study whose grid and search have no other mistakes.
+        spaces: the search space of each cell.
+        where: the lines of its keys.
     """
     search = study.search
     sampler, limit = (search.sampler, search.trials) if search else ("grid", 1)
     if limit is None and sampler != "grid":
-        return  # which is said elsewhere
+        return  # `study` reports it
     total = widest = 0
     longest = 0
     for space in spaces:
@@ -63,13 +63,13 @@ def of_spaces(study: Study, spaces: Sequence[Space], where: Located) -> Iterator
         yield where.problem(
             ("search", "sampler"),
             f"the sampler qmc searches at most {MOST_DIMENSIONS:,} parameters at once, "
-            f"but got {widest:,}; fix some, or take the sampler random",
+            f"but got {widest:,}; fix some, or use the sampler random",
         )
     if sampler == "qmc" and limit is not None and limit > longest:
         yield where.problem(
             ("search", "trials"),
             f"the sampler qmc has at most {MOST_ELEMENTS:,} points, but got "
-            f"{_count(limit)}; give fewer, or take the sampler random",
+            f"{_count(limit)}; set fewer, or use the sampler random",
         )
     trials = total * study.repetitions
     if trials > MOST_TRIALS:
@@ -80,8 +80,7 @@ def of_spaces(study: Study, spaces: Sequence[Space], where: Located) -> Iterator
             f"a study has at most 10^18 trials, but {_count(total)} points in "
             f"{_count(study.repetitions)} "
             f"repetitions are {_count(trials)}; "
-            "give "
-            f"{'fewer' if limited else '`search.trials`, how many points each sweep has at most'}",
+            f"{'reduce one of them' if limited else 'set `search.trials`, the most points per sweep'}",
         )
 
 

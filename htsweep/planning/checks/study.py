@@ -1,4 +1,4 @@
-"""What a study says against what there is: tasks, settings, spaces, metrics, protocols."""
+"""Checks a study against the tasks, settings, spaces, metrics and protocols that exist."""
 
 from __future__ import annotations
 
@@ -21,7 +21,13 @@ from htsweep.study.schema import Study
 
 
 def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
-    """Every mistake that the types alone do not show; `broken` names the keys already reported."""
+    """Every mistake that types alone do not show.
+
+    Args:
+        study: the study, as far as it could be read.
+        where: the lines of its keys.
+        broken: the top-level keys that are already reported.
+    """
     problems = list(_name(study, where))
     task.beside(study.file.parent)
     try:
@@ -54,7 +60,7 @@ def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
 
 
 def _name(study: Study, where: Located) -> Iterator[Problem]:
-    # The name becomes part of paths: it may not lead out of the results folder.
+    # The name becomes part of paths, and must not lead out of the results folder.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,99}", study.study):
         yield where.problem(
             ("study",),
@@ -118,8 +124,8 @@ RESERVED = frozenset(
         "log",
     }
 )
-"""Columns of the tables that results are told in: a factor or a searched parameter of such a name
-would be taken for one.
+"""Columns of the tables of results: a factor or searched parameter of the same name would be
+mistaken for one.
 """
 
 
@@ -136,7 +142,7 @@ def _reserved(study: Study, where: Located) -> Iterator[Problem]:
         if key in RESERVED:
             yield where.problem(
                 place,
-                f"'{key}' is the name of a column of the results' tables; give the setting another "
+                f"'{key}' is the name of a column in the tables of results; give the setting another "
                 "name",
             )
 
@@ -151,14 +157,14 @@ def _settings(study: Study, found: Task, where: Located) -> Iterator[Problem]:
         twice = repeated(values)
         for index in twice[:MOST_SAID]:
             yield where.problem(
-                ("grid", key, index), f"the value {values[index]!r} stands twice; keep one"
+                ("grid", key, index), f"the value {values[index]!r} is listed twice; remove one"
             )
         if len(twice) > MOST_SAID:
             yield where.problem(
-                ("grid", key), f"{len(twice) - MOST_SAID:,} more of its values stand twice"
+                ("grid", key), f"{len(twice) - MOST_SAID:,} more of its values are listed twice"
             )
         if key in study.fixed:
-            yield where.problem(("fixed", key), "stands in `grid` as well; keep one of them")
+            yield where.problem(("fixed", key), "is also in `grid`; remove one of them")
     settings = found.settings
     if settings is None:
         return
@@ -175,7 +181,7 @@ def _settings(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     refusals: Counter[str] = Counter()
     for key, place, value in places:
         if key not in settings:
-            # `my_lab.methods:entropy.weight` is the parameter of a user's own: the task judges it.
+            # `my_lab.methods:entropy.weight` belongs to a user's own method: the task checks it.
             if key not in unknown and ":" not in key:
                 unknown.add(key)
                 at = place[:2] if place[0] == "grid" else place
@@ -191,13 +197,14 @@ def _settings(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     for key, count in refusals.items():
         if count > MOST_SAID:
             yield where.problem(
-                ("grid", key), f"{count - MOST_SAID:,} more of its values are refused"
+                ("grid", key), f"{count - MOST_SAID:,} more of its values are invalid"
             )
     given = {*study.fixed, *study.grid, *(study.ablate.full if study.ablate else ())}
     for key, setting in settings.items():
         if key not in given and getattr(setting, "required", False):
             yield where.problem(
-                ("grid",), f"task '{study.task}' needs the key '{key}'; give it in grid or fixed"
+                ("grid",),
+                f"task '{study.task}' requires the key '{key}'; set it under `grid` or `fixed`",
             )
 
 
@@ -207,18 +214,18 @@ def _objectives(study: Study, found: Task, where: Located) -> Iterator[Problem]:
         if found.metrics and objective.metric not in found.metrics:
             yield where.problem(
                 place,
-                f"task '{study.task}' measures no '{objective.metric}'; "
+                f"task '{study.task}' does not measure '{objective.metric}'; "
                 f"{did_you_mean(objective.metric, found.metrics)}",
             )
         if objective.metric.startswith("test/") and not objective.oracle:
             yield where.problem(
                 place,
-                f"{objective.metric} is a test column: whatever is chosen by it has seen the "
-                "test labels; take a validation/ column, or say `oracle: true`",
+                f"{objective.metric} is a test column: anything chosen by it has seen the "
+                "test labels; use a validation/ column, or set `oracle: true`",
             )
     adaptive = study.search is not None and study.search.sampler in ("tpe", "nsga2")
     if not study.objectives and (adaptive or study.stop):
-        what = f"sampler {study.search.sampler}" if adaptive and study.search else "stop"
+        what = f"`{study.search.sampler}`" if adaptive and study.search else "`stop`"
         yield where.problem(
             ("search",) if adaptive else ("stop",),
             f"{what} needs `objectives`, a list of "
@@ -227,8 +234,7 @@ def _objectives(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     if study.search and study.search.sampler != "grid" and study.search.trials is None:
         yield where.problem(
             ("search",),
-            f"sampler {study.search.sampler} has no end of its own: give `trials`, the "
-            "points per sweep",
+            f"`{study.search.sampler}` never runs out of points: set `search.trials`",
         )
 
 
@@ -236,7 +242,7 @@ def _protocol(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     if study.select not in selection.NAMES and ":" not in study.select:
         yield where.problem(
             ("select",),
-            f"no protocol '{study.select}'; {did_you_mean(study.select, selection.NAMES)}",
+            f"unknown protocol '{study.select}'; {did_you_mean(study.select, selection.NAMES)}",
         )
     elif found.metrics and not any(
         set(needed) <= set(found.metrics) for needed in selection.needs(study.select)
@@ -245,12 +251,12 @@ def _protocol(study: Study, found: Task, where: Located) -> Iterator[Problem]:
         yield where.problem(
             ("select",),
             f"protocol {study.select} reads {needed}, but task {study.task} does not measure that; "
-            f"it can have {', '.join(selection.possible(found.metrics))}",
+            f"choose one of {', '.join(selection.possible(found.metrics))}",
         )
 
 
 def _unmeasured(study: Study, found: Task, where: Located) -> Iterator[Problem]:
-    """Columns that the protocol reads, and that the task measures only with a key which no cell has."""
+    """Columns that the protocol reads, but that the task measures only with a key that no cell sets."""
     if not found.metrics or any(_protocol(study, found, where)):
         return
     asked = {
@@ -264,17 +270,15 @@ def _unmeasured(study: Study, found: Task, where: Located) -> Iterator[Problem]:
             setting = (found.settings or {})[key]
             yield where.problem(
                 ("select",),
-                f"protocol {study.select} reads {name}, which {study.task} measures with `{key}` "
-                f"above 0 only ({setting.doc}); set it, under `fixed` say",
+                f"protocol {study.select} reads {name}, which {study.task} measures only if `{key}` "
+                f"is above 0 ({setting.doc}); set it, for example under `fixed`",
             )
 
 
 def _resolved(study: Study, found: Task, cell: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         return found.resolve({**study.fixed, **cell})
-    except (
-        Exception
-    ):  # what is wrong with the cell is said elsewhere; a value of a wrong type may raise anything
+    except Exception:  # a value of a wrong type may raise anything; `cells` reports it
         return {}
 
 
@@ -284,7 +288,8 @@ def _baseline(study: Study, found: Task, where: Located) -> Iterator[Problem]:
     compared = study.compared
     if compared is None:
         yield where.problem(
-            ("baseline",), "is a value of the factor that is compared, but the grid has no factor"
+            ("baseline",),
+            "names a value of the factor that is compared, but the grid has no factor; add one",
         )
         return
     setting = (found.settings or {}).get(compared)
@@ -312,6 +317,6 @@ def _baseline(study: Study, found: Task, where: Located) -> Iterator[Problem]:
         ]
         yield where.problem(
             ("baseline",),
-            f"no {compared} of the study is {study.baseline!r}; "
+            f"the study has no {compared} {study.baseline!r}; "
             f"{did_you_mean(str(study.baseline), names)}",
         )
