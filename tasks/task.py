@@ -43,6 +43,8 @@ def declare(**answers: Any) -> Callable[[Function], Function]:
         "notes",
         "predicts",
         "comparable",
+        "role",
+        "empty",
     }
     assert not unknown, f"nobody asks a task for {sorted(unknown)}"
 

@@ -14,13 +14,12 @@ from rich.text import Text
 from htsweep.execution.agenda import Agenda
 from htsweep.execution.trial import Outcome
 from htsweep.planning.jobs import Job
+from htsweep.planning.task import BOUND
 
 LINE_SECONDS = 10.0
 """Off a terminal, a line at most this often."""
 BEST = 8
 """Rows of the frontier that the live table shows."""
-BOUND = "oracle"
-"""The method that is an upper bound, and no choice."""
 AXES = ("test/seen_accuracy", "test/missing_accuracy")
 
 
@@ -40,7 +39,7 @@ class Progress:
         """Seconds between two drawings: many points take a while to compare."""
         self._points: dict[str, tuple[str, int, float, float]] = {}
         """Point -> its label, how many trials measured both axes, and the sums of what they
-        measured.
+        measured; without upper bounds, which nobody can choose.
         """
         self._ended = 0
         self._running: set[str] = set()
@@ -81,7 +80,8 @@ class Progress:
         self._running.discard(job.trial)
         if job.kind == "trial" and outcome.status == "done":
             self._ended += 1
-            if all(axis in outcome.values for axis in AXES):
+            competes = agenda.plan.task.role(job.config) != BOUND
+            if competes and all(axis in outcome.values for axis in AXES):
                 label, count, *sums = self._points.get(job.point) or (
                     _label(agenda, job),
                     0,
@@ -125,13 +125,12 @@ class Progress:
             self._console.print(self._line(agenda), highlight=False, markup=False, soft_wrap=True)
 
     def frontier(self) -> list[tuple[str, int, float, float]]:
-        """(point, repetitions, seen, missing) of the points that no other beats on both, means so far."""
+        """(point, repetitions, seen, missing) of the points that no other beats on both, means so far; no upper bounds."""
         groups: dict[str, list[tuple[str, int, float, float]]] = {}
         for label, count, seen, missing in self._points.values():
-            if not label.endswith(f" | {BOUND}"):
-                groups.setdefault(label.rpartition(" | ")[0], []).append(
-                    (label, count, seen / count, missing / count)
-                )
+            groups.setdefault(label.rpartition(" | ")[0], []).append(
+                (label, count, seen / count, missing / count)
+            )
         return [row for name in sorted(groups) for row in _front(groups[name])]
 
     def _remaining(self, agenda: Agenda) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from htsweep.analysis.design import ROLES, Design
+from htsweep.analysis.design import Design
+from htsweep.planning.task import BOUND
 from htsweep.report import names
 from htsweep.report.typeset import Block, Cell, Table, cells
 
@@ -310,13 +311,11 @@ def _marked(
     metrics: Sequence[str],
     parameters: Mapping[str, str] | None,
 ) -> list[list[Cell]]:
-    best = {
-        metric: _highest(entries, metric, design) for metric in metrics if names.is_percent(metric)
-    }
+    best = {metric: _highest(entries, metric) for metric in metrics if names.is_percent(metric)}
     rows = []
     for entry in entries:
         row = entry["row"]
-        competes = ROLES.get(str(row[design.compared])) != "bound"
+        competes = row.get("role") != BOUND
         shown = [entry["cells"].get(metric, Cell("n/a")) for metric in metrics]
         marked = [
             Cell(cell.text, cell.rest, competes and cell.text == best.get(metric))
@@ -333,11 +332,11 @@ def _marked(
     return rows
 
 
-def _highest(entries: Sequence[Mapping[str, Any]], metric: str, design: Design) -> str:
+def _highest(entries: Sequence[Mapping[str, Any]], metric: str) -> str:
     competing = [
         entry["cells"][metric].text
         for entry in entries
-        if metric in entry["cells"] and ROLES.get(str(entry["row"][design.compared])) != "bound"
+        if metric in entry["cells"] and entry["row"].get("role") != BOUND
     ]
     return max((text for text in competing if text != "n/a"), key=float, default="")
 
