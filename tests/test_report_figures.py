@@ -10,8 +10,9 @@ import numpy as np
 import pairs as foretold
 import pandas as pd
 import pytest
+from frames import ROLES
 
-from htsweep.analysis.design import ROLES, Design
+from htsweep.analysis.design import Design
 from htsweep.analysis.findings import Findings
 from htsweep.analysis.ranks import cliques
 from htsweep.analysis.summary import METRICS

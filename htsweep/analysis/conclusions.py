@@ -14,7 +14,7 @@ from htsweep.analysis import curves, frontier, interval, prediction
 from htsweep.analysis.ablation import ablation
 from htsweep.analysis.attainment import attainment
 from htsweep.analysis.costs import costs
-from htsweep.analysis.design import ROLES, Design
+from htsweep.analysis.design import Design, is_bound, is_source
 from htsweep.analysis.effects import effects, pooled
 from htsweep.analysis.findings import Findings
 from htsweep.analysis.importance import importance
@@ -54,7 +54,11 @@ class About:
     repetitions: int
     parameters: Sequence[str] = ()
     baseline: Any = None
-    """Value of the compared factor; None: `plain`, else the first that is no source and no bound.
+    """Value of the compared factor; None: `empty`, else the first that is no source and no bound.
+    """
+    empty: str = ""
+    """The value of the compared factor that adds nothing, as the task calls it (plain fine-tuning);
+    empty: there is none.
     """
     non_disruption: float | None = None
     gpus: float = 1.0
@@ -119,7 +123,7 @@ def conclude(
         if pd.api.types.is_numeric_dtype(measurements[name])
     ]
     told = list(metrics) or metrics_of(numeric)
-    baseline = _baseline(chosen, design, about.baseline)
+    baseline = _baseline(chosen, about)
     of = Findings(
         about.title,
         design,
@@ -319,14 +323,27 @@ def _pair_factors(scored: pd.DataFrame, design: Design) -> list[str]:
     ]
 
 
-def _baseline(chosen: pd.DataFrame, design: Design, asked: Any) -> str:
-    """What the table calls the value `asked` for; None: `plain`, else the first that is no source model and no upper bound."""
-    there = list(dict.fromkeys(chosen[design.compared])) if design.compared in chosen else []
-    wanted = "plain" if asked is None else asked
+def _baseline(chosen: pd.DataFrame, about: About) -> str:
+    """What the table calls the value that the others are compared with: the one asked for, else the usual one.
+
+    The usual one is the empty method, else the first value that is neither the source model nor an
+    upper bound, else the first.
+    """
+    asked, compared = about.baseline, about.design.compared
+    if compared not in chosen:
+        return "" if asked is None else str(asked)
+    values = list(dict.fromkeys(chosen[compared]))
+    wanted = about.empty or None if asked is None else asked
     # A study's 0 is 0.0 in a table that has fractions too.
-    found = [one for one in there if one == wanted or str(one) == str(wanted)]
-    rest = [one for one in there if str(one) not in ROLES] if asked is None else [asked]
-    return str(next(iter([*found, *rest, *there]), ""))
+    named = [
+        value
+        for value in values
+        if wanted is not None and (value == wanted or str(value) == str(wanted))
+    ]
+    if named or asked is not None:
+        return str(named[0] if named else asked)
+    competing = chosen[~is_bound(chosen) & ~is_source(chosen)][compared]
+    return str(next(iter([*dict.fromkeys(competing), *values]), ""))
 
 
 def _warnings(

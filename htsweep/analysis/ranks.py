@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from htsweep.analysis.design import ROLES, Design
+from htsweep.analysis.design import Design, is_bound
 
 ALPHA = 0.05
 _DIGITS = 12
@@ -24,7 +24,7 @@ def ranks(chosen: pd.DataFrame, design: Design, metrics: Sequence[str]) -> pd.Da
     (1937), rough for few blocks and NaN for two values, which it is not made for;
     `critical_difference`: ranks less than this apart do not differ by Nemenyi's test at 5 %.
 
-    A block is a group, its value the mean over repetitions. Bounds (`oracle`) take no part; nor
+    A block is a group, its value the mean over repetitions. Upper bounds take no part; nor
     does a value that some group has no number of, since ranks among different rivals say nothing.
     Fewer than two blocks or values give no row.
 
@@ -38,9 +38,7 @@ def ranks(chosen: pd.DataFrame, design: Design, metrics: Sequence[str]) -> pd.Da
         for name in metrics
         if name in chosen.columns and pd.api.types.is_numeric_dtype(chosen[name])
     ]
-    competing = chosen[
-        ~chosen[design.compared].map(lambda value: ROLES.get(str(value)) == "bound").astype(bool)
-    ]
+    competing = chosen[~is_bound(chosen)]
     parts = (
         [_ranks(_blocks(competing, design, metric), design.compared, metric) for metric in numeric]
         if design.groups

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from htsweep.analysis.design import ROLES
+from htsweep.analysis.design import is_bound
 from htsweep.analysis.findings import Findings
+from htsweep.planning.task import BOUND
 from htsweep.report import answers_scores, names
 from htsweep.report.captions import ALPHA
 from htsweep.report.tables.cells import unreachable
@@ -25,7 +26,8 @@ def question(findings: Findings) -> str:
             "the report says what "
             "failed and what is to come."
         )
-    values = [one for one in dict.fromkeys(summary[compared]) if not _is_bound(one)]
+    bound = is_bound(summary)
+    values = list(dict.fromkeys(summary[~bound][compared]))
     groups = [name for name, _ in names.groups(summary, findings.design) if name]
     metrics = [names.metric(name) for name in findings.metrics]
     where = (
@@ -41,7 +43,9 @@ def question(findings: Findings) -> str:
         "point; configuration "
         f"and step chosen by {findings.protocol}.",
     ]
-    bounds = [names.value(one) for one in dict.fromkeys(summary[compared]) if _is_bound(one)]
+    bounds = [
+        names.value(one) for one in dict.fromkeys(summary[bound][compared]) if one not in values
+    ]
     if bounds:
         parts.append(f"{listed(bounds)} is an upper bound.")
     if not findings.effects.empty:
@@ -58,7 +62,7 @@ def answers(findings: Findings) -> list[str]:
     """
     made = []
     for title, inside in names.groups(findings.summary, findings.design):
-        competing = inside[(inside["n"] > 0) & ~inside[findings.design.compared].map(_is_bound)]
+        competing = inside[(inside["n"] > 0) & ~is_bound(inside)]
         there = [name for name in findings.metrics if name in set(competing["metric"])]
         if not there:
             continue
@@ -100,7 +104,7 @@ def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Se
         return text
     row, family = (
         mine.iloc[0],
-        int((effects["p_holm"].notna() & ~effects[compared].map(_is_bound)).sum()),
+        int((effects["p_holm"].notna() & (effects["verdict"] != BOUND)).sum()),
     )
     side = "above" if row["difference"] >= 0 else "below"
     text += f", {names.distance(row['difference'], metric)} {side} {names.value(findings.baseline)}"
@@ -115,9 +119,7 @@ def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Se
 def _verdicts(effects: pd.DataFrame, metric: str, findings: Findings) -> str:
     """Which compared values are shown to be better or worse than the baseline, or that so few repetitions cannot show it."""
     if len(effects):
-        effects = effects[
-            (effects["metric"] == metric) & ~effects[findings.design.compared].map(_is_bound)
-        ]
+        effects = effects[(effects["metric"] == metric) & (effects["verdict"] != BOUND)]
     if effects.empty:
         return ""
     compared, baseline = findings.design.compared, names.value(findings.baseline)
@@ -165,7 +167,7 @@ def _front(points: pd.DataFrame, compared: str) -> str:
     """`3 of 7 methods are on the front: plain, l2sp, source`."""
     if points.empty:
         return ""
-    points = points[points["role"] != "bound"]
+    points = points[points["role"] != BOUND]
     on = [names.value(one) for one in dict.fromkeys(points[points["front"].astype(bool)][compared])]
     total = points[compared].nunique(dropna=False)
     return (
@@ -184,7 +186,3 @@ def _of_group(frame: pd.DataFrame, findings: Findings, key: pd.Series) -> pd.Dat
     for name in findings.design.groups:
         same &= frame[name].isna() if pd.isna(key[name]) else frame[name] == key[name]
     return frame[same]
-
-
-def _is_bound(value: object) -> bool:
-    return ROLES.get(str(value)) == "bound"
