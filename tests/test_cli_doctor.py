@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from htsweep.cli.app import doctor
+from htsweep.cli import doctor
 from htsweep.cli.doctor import examine
 from htsweep.errors import ResourceError, remedy_of
 from htsweep.ledger import Store
