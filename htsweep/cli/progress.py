@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from htsweep.execution.agenda import Agenda
-from htsweep.execution.trial import Outcome
+from htsweep.execution.work import Outcome
 from htsweep.planning.jobs import Job
 from htsweep.planning.task import BOUND
 
