@@ -45,6 +45,8 @@ def declare(**answers: Any) -> Callable[[Function], Function]:
         "comparable",
         "role",
         "empty",
+        "combined",
+        "terms",
     }
     assert not unknown, f"nobody asks a task for {sorted(unknown)}"
 

@@ -30,7 +30,7 @@ charts.scores = {
       isShown(pairs.g[achieved.pair[row]], known[options.line].m) && (!options.target || targets[pairs.target[achieved.pair[row]]].name === options.target))
     const range = limits(take(achieved, "mean", rows), percent)
     return names.map(({name: score}) => {
-      const value = row => score === data.scores.fitted ? achieved.fitted[row] : data.scores.value[score][achieved.pair[row]]
+      const value = row => score in data.scores.fitted ? data.scores.fitted[score][row] : data.scores.value[score][achieved.pair[row]]
       const there = rows.filter(row => value(row) !== null)
       const traces = [...Map.groupBy(there, row => pairs.target[achieved.pair[row]])].map(([target, own]) => {
         const {colour, symbol, name} = lookOf(targets, target)
