@@ -69,6 +69,8 @@ class About:
     """Of an ablation, as `ablating.variants` gives them."""
     planned: pd.DataFrame | None = None
     """One row per sweep of the plan: `sweep` and the factors."""
+    terms: str = ""
+    """Of a study of scores: what the columns begin with that are terms of a bound."""
     by: str = ""
     """The score that the study screens by; empty: it screens nothing."""
     missing: str = ""
@@ -86,6 +88,10 @@ class Foretold:
     """One row per measurement, with its `pair`, the metrics that are told and those that the
     protocol reads.
     """
+    combined: prediction.Combined = field(default_factory=dict)
+    """Scores that are made of others, as the scoring task declares them."""
+    terms: str = ""
+    """What the columns begin with that are terms of a bound, as the scoring task declares it."""
 
 
 def conclude(
@@ -233,7 +239,7 @@ def conclude_scores(trials: pd.DataFrame, scored: pd.DataFrame, about: About) ->
         "",
         trials=trials["trial"].nunique(),
         transferability=prediction.transferability(scored, factors),
-        bounds=prediction.bounds(scored, factors),
+        bounds=prediction.bounds(scored, factors, about.terms),
         failures=failures(trials, about),
         missing=about.missing,
         provenance=about.provenance,
@@ -306,13 +312,13 @@ def _foretold(foretold: Foretold, about: About, metrics: Sequence[str]) -> dict[
         protocol=about.protocol,
         repetitions=about.repetitions,
     )
-    both = prediction.predicted(scores, achieved, design, factors)
+    both = prediction.predicted(scores, achieved, design, factors, foretold.combined)
     return {
         "transferability": scores,
         "predicted": both,
         "predictions": prediction.predictions(both, design, factors),
         "regret": regret(scores, both, achieved, design, factors, about.by),
-        "bounds": prediction.bounds(scored, factors),
+        "bounds": prediction.bounds(scored, factors, foretold.terms),
     }
 
 

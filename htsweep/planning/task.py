@@ -106,6 +106,16 @@ class Task:
         """The chain of methods that has no member, as the task calls it; empty where it does not say."""
         return str(getattr(self.run, "empty", ""))
 
+    @property
+    def combined(self) -> Mapping[str, Sequence[str]]:
+        """Scores that are combinations of others: name -> the scores that are weighed by what was achieved elsewhere."""
+        return dict(getattr(self.run, "combined", None) or {})
+
+    @property
+    def terms(self) -> str:
+        """What the columns begin with that are terms of a bound on the target's loss; empty: it measures none."""
+        return str(getattr(self.run, "terms", ""))
+
     def _ask(self, question: str, config: Config, otherwise: Any) -> Any:
         answer = getattr(self.run, question, None)
         return otherwise if answer is None else answer(config)

@@ -142,6 +142,7 @@ def _of_scores(study: Study, results: str) -> Findings:
         design=cells,
         protocol=study.select,
         repetitions=study.repetitions,
+        terms=task.find(study.task).terms,
         planned=sweeps,
         missing=text.missing(
             ended,

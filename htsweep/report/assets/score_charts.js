@@ -85,8 +85,8 @@ charts.scores = {
     return names
       .map(({ name: score }) => {
         const value = row =>
-          score === data.scores.fitted
-            ? achieved.fitted[row]
+          score in data.scores.fitted
+            ? data.scores.fitted[score][row]
             : data.scores.value[score][achieved.pair[row]]
         const there = rows.filter(row => value(row) !== null)
         const traces = [...Map.groupBy(there, row => pairs.target[achieved.pair[row]])].map(
