@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, final
 
 from htsweep.commands import given
-from htsweep.errors import HtsweepError, StudyHeld, did_you_mean
-from htsweep.execution import machine
-from htsweep.execution.agenda import NOTHING, Agenda, Past
-from htsweep.execution.executor import Executor, work
-from htsweep.execution.inline import Inline
-from htsweep.execution.ray import Ray
-from htsweep.execution.trial import Terms
+from htsweep.errors import HtsweepError, StudyHeld
+from htsweep.execution import registry
+from htsweep.execution.agenda import NOTHING, Agenda, EarlierRun
+from htsweep.execution.conditions import conditions_of, stopped_as
+from htsweep.execution.executor import Executor
+from htsweep.execution.loop import run_agenda
 from htsweep.execution.watch import Silent, Watch
-from htsweep.execution.workspace import SAVE_SECONDS, cache_folder
+from htsweep.execution.work import Conditions
+from htsweep.execution.workspace import SAVE_SECONDS
 from htsweep.ledger import Lease, Ledger, Store, clear
 from htsweep.ledger.tables import PARTS
 from htsweep.mirror.beside import Follower, Mirrored
@@ -33,7 +30,7 @@ from htsweep.planning.roster import COLUMNS, Roster, rows
 from htsweep.planning.screen import Verdict, less, plan_of
 from htsweep.results.estimate import estimate
 from htsweep.results.screen import judge
-from htsweep.study.schema import Resources, Study
+from htsweep.study.schema import Study
 
 ORPHAN_SECONDS = 5.0
 """After a launch was killed its workers live on for a moment, and what they end counts: it is not
@@ -86,7 +83,7 @@ def launch(
     Args:
         study: as `htsweep.read` gives it.
         results: a folder or a URI.
-        on: `ray`, or `inline` for this process.
+        on: the executor: `ray`, `inline` for this process, or one's own as `module:function`.
         address: of a Ray cluster; None for a local Ray of its own.
         watch: is told of every start and end.
         mirror: the MLflow tracking URI; "" for the database beside the results, None for no mirror.
@@ -99,14 +96,10 @@ def launch(
     """
     watch = watch or Silent()
     began = time.monotonic()
-    terms = terms_of(study, results, save_seconds)
+    conditions = conditions_of(study, results, save_seconds)
     store = Store(results)
-    if on not in ("ray", "inline"):
-        msg = f"--on {on}: {did_you_mean(on, ['ray', 'inline'])}"
-        raise HtsweepError(msg)
-    if on == "inline" or address is None:  # a cluster is asked what it has once it answers
-        machine.lacking(terms.cpu, terms.gpu, "launch with --address on a cluster that has more")
-        cache_folder()  # trials of this machine would each fail without one
+    options = registry.Options(study.resources.cpu, study.resources.gpu, address)
+    executor = registry.make(on, options)
     follower = Follower(study, store, mirror, watch)
     lease = Lease(store, f"study-{study.name}", about=given(study, results).launch())
     holder = lease.take()
@@ -118,12 +111,12 @@ def launch(
             time.sleep(ORPHAN_SECONDS)
         clear(store, "stage-")  # what killed launches held
         try:
-            with _ended_by_sigterm(), _executor(on, address, study.resources, follower) as run:
+            with _ended_by_sigterm(), _opened_when_needed(executor, follower) as run:
                 done = _both(
                     plan(study),
                     store,
                     stages,
-                    lambda agenda: run(agenda, replace(terms, **_own(agenda.plan.study))),
+                    lambda agenda: run(agenda, stopped_as(agenda.plan.study, conditions)),
                 )
         except BaseException:
             with contextlib.suppress(HtsweepError):  # what came first is what the user is told
@@ -163,7 +156,7 @@ def _compact(store: Store) -> None:
 
 
 def _both(whole: Plan, store: Store, stages: _Stages, run: Callable[[Agenda], bool]) -> Launched:
-    """Runs the scores of the study's screen, where it has one, then what they keep of the plan; `run` as `_executor` gives it."""
+    """Runs the scores of the study's screen, where it has one, then what they keep of the plan; `run` runs an agenda."""
     scored = plan_of(whole)
     beside = () if scored is None else (whole, scored)
     scores = None if scored is None else agenda_of(scored, store, stages, beside)
@@ -178,24 +171,21 @@ def _both(whole: Plan, store: Store, stages: _Stages, run: Callable[[Agenda], bo
 
 
 @contextlib.contextmanager
-def _executor(
-    on: str, address: str | None, resources: Resources, watch: Watch
-) -> Iterator[Callable[[Agenda, Terms], bool]]:
-    """What runs an agenda, and says whether it was interrupted; all that it runs share an executor, opened when it is needed."""
-    opened: list[Executor] = []
+def _opened_when_needed(
+    executor: Executor, watch: Watch
+) -> Iterator[Callable[[Agenda, Conditions], bool]]:
+    """Runs an agenda on the executor, which is opened when it is first needed; says whether it was interrupted."""
+    opened = False
     with contextlib.ExitStack() as stack:
 
-        def run(agenda: Agenda, terms: Terms) -> bool:
+        def run(agenda: Agenda, conditions: Conditions) -> bool:
+            nonlocal opened
             if agenda.finished:  # with nothing to do, no Ray is started
                 return False
             if not opened:
-                place = (
-                    Inline()
-                    if on == "inline"
-                    else stack.enter_context(Ray(resources.cpu, resources.gpu, address))
-                )
-                opened.append(place)
-            return work(agenda, opened[0], terms, watch)
+                stack.enter_context(executor)
+                opened = True
+            return run_agenda(agenda, executor, conditions, watch)
 
         yield run
 
@@ -218,45 +208,6 @@ def _ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def terms_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS) -> Terms:
-    """What all trials of a launch of `study` share."""
-    commit, dirty = machine.commit(study.file.resolve().parent)
-    try:
-        released = version("htsweep")
-    except PackageNotFoundError:
-        released = "unknown"
-    return Terms(
-        results=Store(results).uri,
-        cpu=study.resources.cpu,
-        gpu=study.resources.gpu,
-        time_limit=study.resources.time_limit_seconds,
-        save_seconds=save_seconds,
-        paths=(str(study.file.resolve().parent), *_own_paths()),
-        folder=os.getcwd(),
-        version=released,
-        commit=commit,
-        dirty=dirty,
-        **_own(study),
-    )
-
-
-def _own_paths() -> list[str]:
-    """Where this process finds modules, and another one with its interpreter would not look: a notebook's folder, say."""
-    prefixes = (sys.prefix, sys.base_prefix)
-    absolute = [str(Path(entry or ".").resolve()) for entry in sys.path]
-    return [entry for entry in absolute if not entry.startswith(prefixes) and Path(entry).is_dir()]
-
-
-def _own(study: Study) -> dict[str, Any]:
-    """The terms by which trials of a study are stopped early: scores of a screen never are."""
-    objectives = tuple((objective.metric, objective.direction) for objective in study.objectives)
-    return {
-        "first_rung": study.stop.first if study.stop else None,
-        "eta": study.stop.eta if study.stop else 3,
-        "objectives": objectives,
-    }
-
-
 def agenda_of(planned: Plan, store: Store, stages: _Stages, beside: Sequence[Plan] = ()) -> Agenda:
     """The plan less what the ledger has; what the plans `beside` have used up counts against the budget of hours as well."""
     ledger = Ledger(store)
@@ -273,15 +224,15 @@ def agenda_of(planned: Plan, store: Store, stages: _Stages, beside: Sequence[Pla
     )
 
 
-def past_of(planned: Plan, ledger: Ledger) -> dict[str, Past]:
+def past_of(planned: Plan, ledger: Ledger) -> dict[str, EarlierRun]:
     """What the ledger says of the plan's trials and of their stages."""
     table = ledger.trials()
     values = _values(planned, ledger, table) if planned.adaptive else {}
-    found: dict[str, Past] = {}
+    found: dict[str, EarlierRun] = {}
     for row, points in Roster(planned).own(
         rows(table, [*COLUMNS, "seconds", "gpu", "attempt", "artifact"])
     ):
-        found[row["trial"]] = Past(
+        found[row["trial"]] = EarlierRun(
             row["status"],
             row["seconds"],
             row["gpu"],
@@ -332,7 +283,7 @@ class _Stages:
         self._leases[stage] = lease
         return True
 
-    def look(self, stage: str) -> Past | None:
+    def look(self, stage: str) -> EarlierRun | None:
         """What the ledger has of the stage since another launch may have made it."""
         if stage in self._leases or time.monotonic() < self._next_try.get(stage, 0):
             return None
@@ -341,7 +292,9 @@ class _Stages:
             return None
         for row in ledger.trials(["trial", "status", "artifact"]).to_pylist():
             if row["trial"] == stage and row["status"] == "done":
-                return Past("done", artifact=json.loads(row["artifact"]) if row["artifact"] else {})
+                return EarlierRun(
+                    "done", artifact=json.loads(row["artifact"]) if row["artifact"] else {}
+                )
         return None
 
     def release(self) -> None:

@@ -44,7 +44,7 @@ _STARTS = (
 
 
 class Misfit(ValueError):
-    """A file's weights cannot be had, or are not the backbone's; the text begins with the file."""
+    """A file's weights cannot be loaded, or are not the backbone's; the text begins with the file."""
 
 
 @final

@@ -113,11 +113,11 @@ def of_method(
     return own
 
 
-def without_idle(config: dict[str, Any], images: str) -> dict[str, Any]:
-    """Without settings that change nothing: the size of images that have one, weights where there are none."""
+def without_idle(config: dict[str, Any], resized: bool) -> dict[str, Any]:
+    """The config without settings that change nothing: `weights` if empty, then `image_size` unless images are `resized`."""
     if not config.get("weights"):
         config.pop("weights", None)
-        if not images.startswith("folder:"):
+        if not resized:
             config.pop("image_size", None)
     return config
 
@@ -215,11 +215,11 @@ def training_problems(
         rows: the fewest images that may train there.
     """
     backbone, fitted = config["backbone"], bool(config.get("weights"))
-    size = config.get("image_size", data.DIGITS_SIZE)
     runs = [] if source == data.PRETRAINED else [("source_batch_size", source, MANY)]
     runs += [] if target is None else [("batch_size", target, rows)]
     found: list[tuple[str, str]] = []
     for key, domain, images in runs:
+        size: int = config.get("image_size", data.size(domain) or 0)
         shape = (data.channels(domain), size)
         # A timm model is looked into only where it matters: sizes that most models take are not
         # asked about.

@@ -187,12 +187,14 @@ class Run:
 
     def finished(self) -> Model | Combined:
         """The model to be measured, in evaluation mode: the student, or what the method makes of a copy of it."""
-        model, source = self.student.eval(), self.transfer.source
+        model = self.student.eval()
         if self.method.finish is not None:
             model = copy.deepcopy(model)
             with torch.no_grad():
-                self.method.finish(model, source, self.prepared)
-        return model if self.method.output is None else Combined(model, source, self.method.output)
+                self.method.finish(model, self.transfer.source_model, self.prepared)
+        if self.method.output is None:
+            return model
+        return Combined(model, self.transfer.source_model, self.method.output)
 
     def state(self) -> dict[str, Any]:
         """What the run needs to go on from here; all else follows from names."""

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from htsweep.cli.progress import Progress
 from htsweep.execution.agenda import Agenda
-from htsweep.execution.trial import Outcome
+from htsweep.execution.work import Outcome
 from htsweep.planning.plan import Plan, plan
 from htsweep.planning.reading import read
 from htsweep.study.schema import Study

@@ -18,7 +18,7 @@ from htsweep import results
 from htsweep.cli.status import status
 from htsweep.errors import HtsweepError, ResourceError, StudyHeld
 from htsweep.execution.agenda import Agenda
-from htsweep.execution.trial import Outcome
+from htsweep.execution.work import Outcome
 from htsweep.launching import Launched, launch
 from htsweep.ledger import Lease, Ledger, Store
 from htsweep.planning.jobs import Job
@@ -284,8 +284,8 @@ def test_a_resource_that_is_not_there_is_named_before_anything_starts(
         run(TOY, "resources.gpu=64")
     assert not (tmp_path / "results").exists()
     study = read(tmp_path / "study.yaml")
-    with pytest.raises(HtsweepError, match="did you mean 'ray'"):
-        launch(study, str(tmp_path / "results"), on="rya")
+    with pytest.raises(HtsweepError, match="unknown executor 'slurm'; choose inline or ray, or"):
+        launch(study, str(tmp_path / "results"), on="slurm")
 
 
 def test_budgets(run: Callable[..., tuple[Study, Launched]]) -> None:

@@ -17,8 +17,7 @@ from htsweep import results
 from htsweep.cli.app import main
 from htsweep.cli.status import status
 from htsweep.errors import HtsweepError, LedgerError
-from htsweep.execution.executor import Work
-from htsweep.execution.trial import Terms
+from htsweep.execution.work import Conditions, Work
 from htsweep.execution.worker import Worker
 from htsweep.launching import launch
 from htsweep.ledger import Ledger, Record, Store, store
@@ -149,7 +148,7 @@ def test_the_process_of_a_trial_tells_that_the_ledger_takes_no_record(
             worker.run(
                 Work(
                     planned.job(point, repetition),
-                    Terms(str(tmp_path / "r"), folder=str(tmp_path)),
+                    Conditions(str(tmp_path / "r"), folder=str(tmp_path)),
                     {},
                     1,
                 )

@@ -23,8 +23,8 @@ from htsweep.cli.launch import told
 from htsweep.commands import Given
 from htsweep.errors import HtsweepError
 from htsweep.execution.agenda import Agenda
-from htsweep.execution.trial import Outcome
 from htsweep.execution.watch import Silent
+from htsweep.execution.work import Outcome
 from htsweep.launching import Launched, launch
 from htsweep.ledger import Ledger, Store
 from htsweep.mirror import beside

@@ -89,7 +89,7 @@ def test_all_kinds_of_variants_each_once(like: object) -> None:
     )
     found = {
         (variant.kind, "+".join(members(variant.changes["method"])))
-        for variant in variants_of(ablate)
+        for variant in variants_of(ablate, "plain")
     }
     # Without a is b alone, and the factorial of two adds nothing; c is no component and stays in
     # all.
@@ -105,10 +105,12 @@ def test_all_kinds_of_variants_each_once(like: object) -> None:
 def test_a_factorial_has_every_combination() -> None:
     ablate = Ablation(full={"method": ["a", "b", "c"]}, factorial=True)
     subsets = {frozenset(some) for size in range(4) for some in itertools.combinations("abc", size)}
-    assert [variant.components for variant in variants_of(ablate)].count(frozenset()) == 1
-    assert {variant.components for variant in variants_of(ablate)} == subsets
+    assert [variant.components for variant in variants_of(ablate, "plain")].count(frozenset()) == 1
+    assert {variant.components for variant in variants_of(ablate, "plain")} == subsets
     assert {
-        str(variant.changes["method"]) for variant in variants_of(ablate) if not variant.components
+        str(variant.changes["method"])
+        for variant in variants_of(ablate, "plain")
+        if not variant.components
     } == {"plain"}
 
 

@@ -253,7 +253,8 @@ def test_the_page_draws_what_the_tables_say(found: Findings) -> None:
         ].set_index("score")
         assert of["mean"] == pytest.approx(100 * mine["mean"].iloc[0], rel=1e-4)
         assert scores["value"]["leep"][of["pair"]] == pytest.approx(mine["value"]["leep"], rel=1e-4)
-        assert of["fitted"] == pytest.approx(mine["value"]["otce (fitted)"], rel=1e-4)
+        fitted = scores["fitted"]["otce (fitted)"][place]
+        assert fitted == pytest.approx(mine["value"]["otce (fitted)"], rel=1e-4)
     line = next(one for one in data["regret"]["curves"] if one["chosen"])
     own = found.regret[found.regret["chosen"]].iloc[0]
     place = line["chosen"][0]

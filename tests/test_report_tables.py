@@ -1,6 +1,5 @@
 """The report's text, letter by letter, and names that try to be markup."""
 
-import io
 import re
 
 import pandas as pd
@@ -64,16 +63,6 @@ def test_the_report_as_a_person_has_read_it() -> None:
     found = report(trials_of(frame), frame, title="digits")
     assert found["report.md"] == MARKDOWN
     assert found["report.tex"] == LATEX
-
-
-def test_the_csv_has_the_numbers() -> None:
-    frame = digits()
-    found = pd.read_csv(
-        io.StringIO(report(trials_of(frame), frame, parameters=["l2sp.backbone"])["report.csv"])
-    )
-    row = found[(found["method"] == "l2sp") & (found["metric"] == "test/missing_accuracy")].iloc[0]
-    assert row["mean"] == pytest.approx(0.35)
-    assert (row["n"], row["step"], row["l2sp.backbone"], row["protocol"]) == (3, 1, 0.1, "last")
 
 
 def test_it_is_enough_to_read_what_is_declared() -> None:

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from screened import lay
 
-from htsweep import launching, results
+from htsweep import results
 from htsweep.cli.launch import told
 from htsweep.cli.status import status
 from htsweep.commands import Given
 from htsweep.execution.agenda import Agenda
 from htsweep.execution.ray import Ray
-from htsweep.execution.trial import Outcome
+from htsweep.execution.work import Outcome
 from htsweep.launching import Launched, launch
 from htsweep.ledger import Ledger, Record, Store
 from htsweep.planning.jobs import Job
@@ -429,7 +429,8 @@ def test_ray_and_inline_agree(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     connections = []
-    monkeypatch.setattr(launching, "Ray", lambda *words: connections.append(words) or Ray(*words))
+    enter = Ray.__enter__
+    monkeypatch.setattr(Ray, "__enter__", lambda ray: connections.append(ray) or enter(ray))
     run(folder="inline")
     done = launch(study(), str(tmp_path / "ray"), mirror=None)
     launch(study(), str(tmp_path / "ray"), mirror=None)

@@ -369,7 +369,7 @@ def test_accuracy_is_the_share_that_the_head_tells_right():
         max(range(4), key=lambda k, f=f: float(weight[k] @ f + bias[k])) == y
         for f, y in zip(features, labels, strict=True)
     ]
-    assert controls.accuracy((weight, bias), features, labels) == np.mean(right)
+    assert controls.source_accuracy((weight, bias), features, labels) == np.mean(right)
 
 
 @settings(max_examples=40, deadline=None)

@@ -218,7 +218,7 @@ def test_a_declaration_imports_nothing_heavy():
         ({"dataset": "mnist-usps"}, "dataset", "did you mean"),
         ({"dataset": "mnist-uci@blurr"}, "dataset", "did you mean @blur"),
         ({"score": "logmee"}, "score", "did you mean 'logme'"),
-        ({"score": "no_module:score"}, "score", "cannot be had"),
+        ({"score": "no_module:score"}, "score", "cannot be loaded"),
         ({"backbone": "resnet181"}, "backbone", "did you mean"),
         ({"weights": "timm"}, "weights", "no pretrained weights"),
         ({"dataset": "pretrained-uci", "backbone": "resnet18"}, "dataset", "`weights` is empty"),

@@ -113,7 +113,13 @@ def plan(
 @_command()
 def launch(
     study: StudyFile,
-    on: Annotated[str, typer.Option(help="Executor: ray, or inline (in this process).")] = "ray",
+    on: Annotated[
+        str,
+        typer.Option(
+            metavar="EXECUTOR",
+            help="ray, inline (in this process), or your own as module:function.",
+        ),
+    ] = "ray",
     address: Annotated[
         str | None,
         typer.Option(help="Address of an existing Ray cluster, such as HOST:6379 or auto."),

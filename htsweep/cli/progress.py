@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from htsweep.execution.agenda import Agenda
-from htsweep.execution.trial import Outcome
+from htsweep.execution.work import Outcome
 from htsweep.planning.jobs import Job
+from htsweep.planning.task import BOUND
 
 LINE_SECONDS = 10.0
 """Without a terminal, at most one line in this time."""
@@ -21,8 +22,6 @@ UNKNOWN = "-"
 """In place of a duration, before the first trial has ended."""
 BEST = 8
 """Rows of the frontier that the live table shows."""
-BOUND = "oracle"
-"""The method that is an upper bound, and so is never the best."""
 AXES = ("test/seen_accuracy", "test/missing_accuracy")
 
 
@@ -41,7 +40,9 @@ class Progress:
         self._pause = 0.25
         """Seconds between two drawings; more if there are many points to compare."""
         self._points: dict[str, tuple[str, int, float, float]] = {}
-        """Point -> its label, how many trials measured both axes, and the sum of each axis."""
+        """Point -> its label, how many trials measured both axes, and the sum of each axis; without
+        upper bounds, which nobody can choose.
+        """
         self._ended = 0
         self._running: set[str] = set()
         self._of: Agenda | None = None
@@ -79,7 +80,8 @@ class Progress:
         self._running.discard(job.trial)
         if job.kind == "trial" and outcome.status == "done":
             self._ended += 1
-            if all(axis in outcome.values for axis in AXES):
+            competes = agenda.plan.task.role(job.config) != BOUND
+            if competes and all(axis in outcome.values for axis in AXES):
                 label, count, *sums = self._points.get(job.point) or (
                     _label(agenda, job),
                     0,
@@ -126,10 +128,9 @@ class Progress:
         """(label, repetitions, mean seen, mean missing) of the points that no other beats on both axes."""
         groups: dict[str, list[tuple[str, int, float, float]]] = {}
         for label, count, seen, missing in self._points.values():
-            if not label.endswith(f" | {BOUND}"):
-                groups.setdefault(label.rpartition(" | ")[0], []).append(
-                    (label, count, seen / count, missing / count)
-                )
+            groups.setdefault(label.rpartition(" | ")[0], []).append(
+                (label, count, seen / count, missing / count)
+            )
         return [row for name in sorted(groups) for row in _front(groups[name])]
 
     def _remaining(self, agenda: Agenda) -> str:

@@ -27,7 +27,8 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from htsweep.errors import HtsweepError, LedgerError, ResourceError
-from htsweep.execution.worker import Worker, work_of
+from htsweep.execution.work import from_json
+from htsweep.execution.worker import Worker
 
 WAIT_SECONDS = 60.0
 """After so long without a worker the user is told what is waited for; and again after each such
@@ -59,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Places the work that comes until there is no more."""
     commands, events = map(int, sys.argv[1:] if arguments is None else arguments)
     channel, options = Channel(events), json.loads(os.environ["HTSWEEP_RAY"])
-    work: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+    work: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
     ending = threading.Event()
     threading.Thread(target=_listen, args=[commands, work], daemon=True).start()
     threading.Thread(target=_watch_daemons, args=[channel, ending], daemon=True).start()
@@ -76,13 +77,13 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _listen(commands: int, work: queue.SimpleQueue[dict[str, Any] | None]) -> None:
+def _listen(commands: int, work: queue.SimpleQueue[tuple[str, str] | None]) -> None:
     """Passes commands on; where the launch is gone, so is this process, and Ray with it."""
     with os.fdopen(commands, encoding="utf-8") as lines:
         for line in lines:
             command = json.loads(line)
             if command["do"] == "run":
-                work.put(command["work"])
+                work.put((command["trial"], command["work"]))
             elif command["do"] == "stop":
                 # Tune ends its loop, and its trials, on this signal
                 os.kill(os.getpid(), signal.SIGUSR1)
@@ -119,7 +120,7 @@ def _connect(options: Mapping[str, Any]) -> None:
 
 
 def _place(
-    work: queue.SimpleQueue[dict[str, Any] | None], channel: Channel, options: Mapping[str, Any]
+    work: queue.SimpleQueue[tuple[str, str] | None], channel: Channel, options: Mapping[str, Any]
 ) -> None:
     """Runs Tune until the launch says that no more work comes, or to stop."""
     # It calls every failed trial an error of its own
@@ -163,7 +164,7 @@ class Trainee(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Runs the work to its end."""
-        work = work_of(json.loads(self._work))
+        work = from_json(self._work)
         if work.deadline is not None and time.time() > work.deadline:
             return {"done": True}  # the budget ran out while it waited for a slot
         try:
@@ -179,7 +180,7 @@ class Trainee(tune.Trainable):
 class Feed(Searcher):
     """The searcher that hands Tune the work that came."""
 
-    def __init__(self, work: queue.SimpleQueue[dict[str, Any] | None], channel: Channel) -> None:
+    def __init__(self, work: queue.SimpleQueue[tuple[str, str] | None], channel: Channel) -> None:
         super().__init__(metric=None, mode=None)
         self.running: dict[str, str] = {}
         """Tune's id of a trial -> the trial's own, of all that are handed out."""
@@ -202,8 +203,8 @@ class Feed(Searcher):
         if work is None:
             self._over = True
             return self.FINISHED
-        self.running[trial_id] = work["job"]["trial"]
-        return {"work": json.dumps(work)}
+        self.running[trial_id], text = work
+        return {"work": text}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -15,8 +15,8 @@ from typing import IO, Any, final
 from htsweep import results
 from htsweep.commands import Given, shown
 from htsweep.execution.agenda import Agenda
-from htsweep.execution.trial import Outcome
 from htsweep.execution.watch import Watch
+from htsweep.execution.work import Outcome
 from htsweep.ledger import Ledger, Store
 from htsweep.planning.jobs import Job
 from htsweep.planning.plan import Plan, plan

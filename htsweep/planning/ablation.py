@@ -12,13 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
+from htsweep.planning import task
 from htsweep.study.schema import CHAIN, members
 
 if TYPE_CHECKING:
     from htsweep.study.schema import Ablation, Study
 
-EMPTY = "plain"
-"""The chain without members."""
 FULL, LEFT_OUT, REPLACED, ALONE, NONE, FACTORIAL = (
     "full",
     "left out",
@@ -46,22 +45,25 @@ class Variant:
     """The keys of `full`, with this variant's changes."""
 
 
-def variants_of(ablate: Ablation) -> tuple[Variant, ...]:
-    """The variants, each once, in the order of the report: full, left out, alone, then the factorial's."""
+def variants_of(ablate: Ablation, empty: str) -> tuple[Variant, ...]:
+    """The variants, each once, in the order of the report: full, left out, alone, then the factorial's.
+
+    `empty`: the chain without members, as the study's task calls it.
+    """
     parts = list(ablate.parts)
     whole = frozenset(parts)
-    variants = [variant_with(ablate, FULL, whole)]
+    variants = [variant_with(ablate, FULL, whole, empty)]
     for part in parts:
-        variants.append(variant_with(ablate, LEFT_OUT, whole - {part}))
+        variants.append(variant_with(ablate, LEFT_OUT, whole - {part}, empty))
         if part in ablate.controls:
-            variants.append(variant_with(ablate, REPLACED, whole - {part}, part))
+            variants.append(variant_with(ablate, REPLACED, whole - {part}, empty, part))
     if ablate.alone:
-        variants += [variant_with(ablate, ALONE, frozenset({part})) for part in parts]
-        variants.append(variant_with(ablate, NONE, frozenset()))
+        variants += [variant_with(ablate, ALONE, frozenset({part}), empty) for part in parts]
+        variants.append(variant_with(ablate, NONE, frozenset(), empty))
     # With more components there would be too many variants to check; `checks` refuses them.
     if ablate.factorial and len(parts) <= MOST:
         variants += [
-            variant_with(ablate, FACTORIAL, frozenset(chosen))
+            variant_with(ablate, FACTORIAL, frozenset(chosen), empty)
             for size in range(len(parts), -1, -1)
             for chosen in itertools.combinations(parts, size)
         ]
@@ -77,7 +79,7 @@ def cells_of(study: Study) -> Iterator[Mapping[str, Any]]:
     If the grid lists values of a key that the ablation sets too (`method: [plain]`), they are cells
     of their own beside the variants.
     """
-    listed = variants_of(study.ablate) if study.ablate else ()
+    listed = variants_of(study.ablate, task.find(study.task).empty) if study.ablate else ()
     for rest in rests_of(study):
         if study.ablate is None:
             yield rest
@@ -98,7 +100,7 @@ def cell_count(study: Study) -> int:
     if study.ablate is None:
         return rests
     beside = [len(values) for key, values in study.grid.items() if key in own]
-    return rests * (len(variants_of(study.ablate)) + (math.prod(beside) if beside else 0))
+    return rests * (len(variants_of(study.ablate, "")) + (math.prod(beside) if beside else 0))
 
 
 def rests_of(study: Study) -> Iterator[Mapping[str, Any]]:
@@ -108,9 +110,17 @@ def rests_of(study: Study) -> Iterator[Mapping[str, Any]]:
 
 
 def variant_with(
-    ablate: Ablation, kind: str, chosen: frozenset[str], replaced: str = ""
+    ablate: Ablation, kind: str, chosen: frozenset[str], empty: str, replaced: str = ""
 ) -> Variant:
-    """The variant with the components `chosen`; the control of the component `replaced` takes its place."""
+    """The variant with the components `chosen`.
+
+    Args:
+        ablate: the study's.
+        kind: why it is planned.
+        chosen: the components that it has.
+        empty: the chain without members, as the study's task calls it.
+        replaced: of the other components the one whose control takes its place.
+    """
     parts = ablate.parts
     changes = dict(ablate.full)
     stand_in = ablate.controls.get(replaced)
@@ -122,17 +132,17 @@ def variant_with(
             for name in members(changes[CHAIN])
             if name not in gone or name in put
         ]
-        changes[CHAIN] = _chain(kept, changes[CHAIN])
+        changes[CHAIN] = _chain(kept, changes[CHAIN], empty)
     for name, without in parts.items():
         if name not in chosen and without is not None:
             changes.update(without)
     return Variant(kind, chosen, f"{replaced} over {stand_in}" if replaced else "", changes)
 
 
-def _chain(names: Sequence[str], like: Any) -> Any:
+def _chain(names: Sequence[str], like: Any, empty: str) -> Any:
     """A chain of `names`, as a list or as `a+b` like the chain `like`."""
-    if not names:
-        return EMPTY
+    if not names and empty:
+        return empty
     return list(names) if isinstance(like, list) else "+".join(names)
 
 

@@ -53,6 +53,8 @@ class Sweep:
     space: Space
     limit: int | None
     """The most points; None: as many as the grid of the space has."""
+    role: str = ""
+    """What it is in a comparison, as its task says of `base`; not part of any id."""
 
 
 @final
@@ -331,7 +333,14 @@ def sweep_of(study: Study, study_task: Task, cell: Mapping[str, Any], spaces: Sp
         if key in base or study_task.settings is None
     }
     limit = study.search.trials if study.search else 1
-    return Sweep(digest([study.task, meaning]), factors, base, space, limit if space else 1)
+    return Sweep(
+        digest([study.task, meaning]),
+        factors,
+        base,
+        space,
+        limit if space else 1,
+        study_task.role(base),
+    )
 
 
 def _each_once(points: Iterable[Point]) -> Iterator[Point | None]:

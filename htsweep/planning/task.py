@@ -15,6 +15,12 @@ from htsweep.errors import did_you_mean
 
 Config = Mapping[str, Any]
 Measurement = Mapping[str, Any]
+SOURCE, BOUND = "source", "bound"
+ROLES = (SOURCE, BOUND)
+"""What a config may be beside a competitor: `source`, the model before adaptation, which is on a
+front like any other choice; `bound`, an upper bound that saw what nobody has, which takes no part
+in any comparison and is only shown beside it.
+"""
 
 
 class UnknownTask(LookupError):
@@ -80,6 +86,35 @@ class Task:
     def spaces(self, config: Config) -> list[str]:
         """The search spaces whose parameters the config has."""
         return list(self._ask("spaces", config, ()))
+
+    def role(self, config: Config) -> str:
+        """What a resolved config is in a comparison: one of `ROLES`, or empty for one that competes with the others.
+
+        Raises:
+            ValueError: the task answers something else.
+        """
+        answer = self._ask("role", config, "")
+        if answer not in ("", *ROLES):
+            raise ValueError(
+                f"task '{self.name}' answers role(config) with {answer!r}; it must be "
+                f"{', '.join(map(repr, ROLES))} or ''"
+            )
+        return str(answer)
+
+    @property
+    def empty(self) -> str:
+        """The chain of methods that has no member, as the task calls it; empty where it does not say."""
+        return str(getattr(self.run, "empty", ""))
+
+    @property
+    def combined(self) -> Mapping[str, Sequence[str]]:
+        """Scores that are combinations of others: name -> the scores that are weighed by what was achieved elsewhere."""
+        return dict(getattr(self.run, "combined", None) or {})
+
+    @property
+    def terms(self) -> str:
+        """What the columns begin with that are terms of a bound on the target's loss; empty: it measures none."""
+        return str(getattr(self.run, "terms", ""))
 
     def _ask(self, question: str, config: Config, otherwise: Any) -> Any:
         answer = getattr(self.run, question, None)

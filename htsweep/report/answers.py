@@ -6,15 +6,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from htsweep.analysis.design import ROLES
+from htsweep.analysis.design import is_bound
 from htsweep.analysis.findings import Findings
-from htsweep.report import answers_scores, names, tables
+from htsweep.planning.task import BOUND
+from htsweep.report import answers_scores, names
+from htsweep.report.captions import ALPHA
+from htsweep.report.tables.cells import unreachable
 from htsweep.report.words import count, listed, noun, plural
-
-HEADLINES = ("test/overall_accuracy", "test/harmonic_mean", "test/ausuc")
-"""What a method is said to win on: the first of these that was measured, else the first metric
-there is.
-"""
 
 
 def question(findings: Findings) -> str:
@@ -28,8 +26,9 @@ def question(findings: Findings) -> str:
             "the report says what "
             "failed and what is to come."
         )
-    values = [one for one in dict.fromkeys(summary[compared]) if not _is_bound(one)]
-    groups = [name for name, _ in tables.groups(summary, findings.design) if name]
+    bound = is_bound(summary)
+    values = list(dict.fromkeys(summary[~bound][compared]))
+    groups = [name for name, _ in names.groups(summary, findings.design) if name]
     metrics = [names.metric(name) for name in findings.metrics]
     where = (
         f" in {count(len(groups), 'group')} ({listed(groups, '; ')})"
@@ -44,7 +43,9 @@ def question(findings: Findings) -> str:
         "point; configuration "
         f"and step chosen by {findings.protocol}.",
     ]
-    bounds = [names.value(one) for one in dict.fromkeys(summary[compared]) if _is_bound(one)]
+    bounds = [
+        names.value(one) for one in dict.fromkeys(summary[bound][compared]) if one not in values
+    ]
     if bounds:
         parts.append(f"{listed(bounds)} is an upper bound.")
     if not findings.effects.empty:
@@ -60,12 +61,12 @@ def answers(findings: Findings) -> list[str]:
     sentences. What scores were worth comes last.
     """
     made = []
-    for title, inside in tables.groups(findings.summary, findings.design):
-        competing = inside[(inside["n"] > 0) & ~inside[findings.design.compared].map(_is_bound)]
+    for title, inside in names.groups(findings.summary, findings.design):
+        competing = inside[(inside["n"] > 0) & ~is_bound(inside)]
         there = [name for name in findings.metrics if name in set(competing["metric"])]
         if not there:
             continue
-        headline = next((name for name in HEADLINES if name in there), there[0])
+        headline = names.headline(there)
         key = inside.iloc[0]
         parts = [
             _winner(competing[competing["metric"] == headline], headline, findings, key),
@@ -103,7 +104,7 @@ def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Se
         return text
     row, family = (
         mine.iloc[0],
-        int((effects["p_holm"].notna() & ~effects[compared].map(_is_bound)).sum()),
+        int((effects["p_holm"].notna() & (effects["verdict"] != BOUND)).sum()),
     )
     side = "above" if row["difference"] >= 0 else "below"
     text += f", {names.distance(row['difference'], metric)} {side} {names.value(findings.baseline)}"
@@ -118,13 +119,11 @@ def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Se
 def _verdicts(effects: pd.DataFrame, metric: str, findings: Findings) -> str:
     """Which compared values are shown to be better or worse than the baseline, or that so few repetitions cannot show it."""
     if len(effects):
-        effects = effects[
-            (effects["metric"] == metric) & ~effects[findings.design.compared].map(_is_bound)
-        ]
+        effects = effects[(effects["metric"] == metric) & (effects["verdict"] != BOUND)]
     if effects.empty:
         return ""
     compared, baseline = findings.design.compared, names.value(findings.baseline)
-    few = tables.unreachable(effects)
+    few = unreachable(effects)
     by = {
         verdict: [names.value(one) for one in effects[effects["verdict"] == verdict][compared]]
         for verdict in ("better", "worse")
@@ -137,7 +136,7 @@ def _verdicts(effects: pd.DataFrame, metric: str, findings: Findings) -> str:
         return (
             f"nothing is shown against {baseline}: {count(int(effects['n'].max()), 'repetition')} "
             "cannot reach "
-            f"p < {tables.REACHABLE:g}{over} ({few})"
+            f"p < {ALPHA:g}{over} ({few})"
         )
     # Which way is up is known of accuracies alone.
     words = ("better", "worse") if names.is_percent(metric) else ("higher", "lower")
@@ -168,7 +167,7 @@ def _front(points: pd.DataFrame, compared: str) -> str:
     """`3 of 7 methods are on the front: plain, l2sp, source`."""
     if points.empty:
         return ""
-    points = points[points["role"] != "bound"]
+    points = points[points["role"] != BOUND]
     on = [names.value(one) for one in dict.fromkeys(points[points["front"].astype(bool)][compared])]
     total = points[compared].nunique(dropna=False)
     return (
@@ -187,7 +186,3 @@ def _of_group(frame: pd.DataFrame, findings: Findings, key: pd.Series) -> pd.Dat
     for name in findings.design.groups:
         same &= frame[name].isna() if pd.isna(key[name]) else frame[name] == key[name]
     return frame[same]
-
-
-def _is_bound(value: object) -> bool:
-    return ROLES.get(str(value)) == "bound"

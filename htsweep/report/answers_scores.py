@@ -7,7 +7,7 @@ import pandas as pd
 from htsweep.analysis.findings import Findings
 from htsweep.analysis.prediction import WITHIN
 from htsweep.report import names, pairs
-from htsweep.report.tables_scores import tau
+from htsweep.report.tables.scores import tau
 from htsweep.report.words import count, listed, noun
 
 
@@ -100,7 +100,9 @@ def _correlations(findings: Findings) -> list[str]:
 def _ranks(row: dict[object, object], findings: Findings) -> str:
     """`logme of l2sp 0.62 [0.31, 0.83]`."""
     cell = tau(row)
-    return f"{row['score']} of {names.value(row[findings.design.compared])} {cell.text} {cell.rest}"
+    return (
+        f"{row['score']} of {names.value(row[findings.design.compared])} {cell.text} {cell.detail}"
+    )
 
 
 def _wrong(down: pd.DataFrame, findings: Findings) -> str:

@@ -86,6 +86,7 @@ def findings(study: Study, results: str = "results", metrics: Sequence[str] = ()
         repetitions=study.repetitions,
         parameters=tables.parameters(study),
         baseline=tables.baseline(study),
+        empty=task.find(study.task).empty,
         non_disruption=study.non_disruption,
         by=study.screen.decisive if study.screen else "",
         gpus=study.resources.gpu,
@@ -141,6 +142,7 @@ def _of_scores(study: Study, results: str) -> Findings:
         design=cells,
         protocol=study.select,
         repetitions=study.repetitions,
+        terms=task.find(study.task).terms,
         planned=sweeps,
         missing=text.missing(
             ended,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _TITLE = 0.062
 """Inches of a letter of a panel's title."""
-RATIO, MEAN = "missing_ratio", "test/harmonic_mean"
+MEAN = "test/harmonic_mean"
 _BANDS = 8
 """With more lines than this in a panel, their bands would hide each other: none is drawn."""
 _SWEPT = (SEEN, MISSING)
@@ -127,13 +127,14 @@ def costs(findings: Findings, width: float, look: Mapping[str, Look], cost: str)
 def ratios(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
     """The harmonic mean (or what else is summarised first) against the share of missing classes; no figure of one share."""
     frame = findings.summary
-    if RATIO not in findings.design.groups or frame[RATIO].nunique() < 2:
+    if names.RATIO not in findings.design.groups or frame[names.RATIO].nunique() < 2:
         return []
     metric = MEAN if MEAN in set(frame["metric"]) else str(frame["metric"].iloc[0])
     frame = frame[frame["metric"] == metric]
-    frame = frame.assign(_ratio=100 * frame[RATIO].astype(float))
+    frame = frame.assign(_ratio=100 * frame[names.RATIO].astype(float))
     rest = Design(
-        tuple(name for name in findings.design.groups if name != RATIO), findings.design.compared
+        tuple(name for name in findings.design.groups if name != names.RATIO),
+        findings.design.compared,
     )
     parts = paper.grouped(frame, rest)
     figure, panels, note = _panels(parts, width, True, ("missing classes (%)", _axis(metric)))

@@ -307,7 +307,7 @@ def _state(study: Study, results: str, words: str, ends: Ends, names: Sequence[s
         (
             (order[sweep], index, rows[number]["repetition"], number, values)
             for number in counting
-            for sweep, _, index, *values in members.places(rows[number])
+            for sweep, _, index, _, *values in members.places(rows[number])
         ),
         key=lambda place: place[:4],
     )

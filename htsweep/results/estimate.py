@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, final
 
-from htsweep.analysis.design import ROLES
 from htsweep.ledger import Ledger, Store
 from htsweep.planning.ablation import variants_of
 from htsweep.planning.jobs import Stage, with_inner
@@ -18,6 +17,7 @@ from htsweep.planning.plan import MOST_LISTED, Plan, plan
 from htsweep.planning.power import least_p, repetitions_needed
 from htsweep.planning.roster import COLUMNS, rows
 from htsweep.planning.screen import less, plan_of
+from htsweep.planning.task import BOUND
 from htsweep.results import tally
 from htsweep.results.screen import judge
 from htsweep.results.spared import Screened, screened
@@ -192,7 +192,9 @@ def estimate(study: Study, results: str = "results") -> Estimate:
         {key: value for key, value in study.budget.model_dump().items() if value is not None},
         ended.blocked,
         sum(one.failed for one in stages),
-        Counter(variant.kind for variant in variants_of(study.ablate)) if study.ablate else {},
+        Counter(variant.kind for variant in variants_of(study.ablate, planned.task.empty))
+        if study.ablate
+        else {},
         screened(whole, scored, verdicts, {**scores.counts, "failed": scores.failed})
         if scored and scores
         else None,
@@ -292,11 +294,7 @@ def _comparisons(planned: Plan) -> int:
     """The values of the compared factor, less the baseline and what is no competitor, where there are most of them."""
     compared, groups = planned.study.compared, Counter[str]()
     for sweep in planned.sweeps:
-        if (
-            compared is not None
-            and compared in sweep.factors
-            and ROLES.get(str(sweep.factors[compared])) != "bound"
-        ):
+        if compared is not None and compared in sweep.factors and sweep.role != BOUND:
             groups[str([value for name, value in sweep.factors.items() if name != compared])] += 1
     return max(groups.values(), default=1) - 1
 

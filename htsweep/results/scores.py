@@ -31,8 +31,12 @@ def foretold(study: Study, results: str, columns: Sequence[str] | None = None) -
     pairs = pairs_of(study, plan(study).sweeps)
     place = {sweep: pair.id for pair in pairs for sweep in pair.sweeps}
     measured = tables.load(study, results, columns, everything=True, kind="numbers")[1]
+    scoring = task.find(study.screen.task)
     return Foretold(
-        screen.scores(study, results), measured.assign(pair=measured["sweep"].map(place))
+        screen.scores(study, results),
+        measured.assign(pair=measured["sweep"].map(place)),
+        scoring.combined,
+        scoring.terms,
     )
 
 
@@ -40,7 +44,7 @@ def scores_of(study: Study, ended: pd.DataFrame, measured: pd.DataFrame) -> pd.D
     """The scores of a study whose task `predicts`, as `screening.scores` gives those of a screen.
 
     A pair has the same name for all scores. Where parameters of a score differ (`tta.steps`), they
-    are part of its name: `tta, tta.steps 400`.
+    are part of its name: `name, group.steps 400`.
 
     Args:
         study: a study of scores.

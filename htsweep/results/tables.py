@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def trials(study: Study, results: str = "results") -> pd.DataFrame:
-    """One row per ended trial of the study: how it ended, its sweep and point, a column per factor and parameter."""
+    """One row per ended trial of the study: how it ended, its sweep, point and `role`, a column per factor and parameter."""
     planned, ledger = plan(study), Ledger(Store(results))
     return _trials(screen.kept(planned, ledger), ledger.trials(), varied(planned))
 
@@ -62,7 +62,10 @@ def load(
         pc.is_in(table.column("trial"), pa.array(ended["trial"].unique(), pa.string()))
     )
     measured = ledger.measurements(columns, wanted, kind).to_pandas()
-    keys = ["trial", "sweep", "point", "point_index", "repetition", "status", *varied(planned)]
+    keys = [
+        *("trial", "sweep", "point", "point_index", "role", "repetition", "status"),
+        *varied(planned),
+    ]
     # Tasks of an earlier version could measure something called like a column that says which trial
     # it is of.
     clash = [name for name in measured.columns if name in keys[1:]]
@@ -124,7 +127,7 @@ class Members:
         self._places: dict[str, list[tuple[Any, ...]]] = {}
 
     def places(self, row: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """(sweep, point, index, what was varied...) of a row of the ledger's trials; empty where it is not the study's.
+        """(sweep, point, index, role, what was varied...) of a row of the ledger's trials; empty where it is not the study's.
 
         A row needs the columns `trial`, `kind`, `task`, `sweep`, `point`, `point_index`,
         `repetition` and `config`.
@@ -142,6 +145,7 @@ class Members:
             point.sweep,
             point.id,
             point.index,
+            self._planned.task.role(point.config),
             *_values(point.config, self._planned.by_id[point.sweep].factors, self.names),
         )
 
@@ -156,9 +160,11 @@ def _trials(planned: Plan, table: pa.Table, names: Sequence[str]) -> pd.DataFram
     # A factor that is called like a column of the ledger (`steps`) is what tells the rows apart: it
     # takes the name.
     ended = table.to_pandas().drop(
-        columns=["sweep", "point", "point_index", "kind", *members.names], errors="ignore"
+        columns=["sweep", "point", "point_index", "role", "kind", *members.names], errors="ignore"
     )
-    frame = pd.DataFrame(listed, columns=["trial", "sweep", "point", "point_index", *members.names])
+    frame = pd.DataFrame(
+        listed, columns=["trial", "sweep", "point", "point_index", "role", *members.names]
+    )
     # In the order of the study's file, whatever ended first.
     order = {sweep.id: number for number, sweep in enumerate(planned.sweeps)}
     found = frame.merge(ended, on="trial", how="inner")

@@ -21,7 +21,7 @@ def variants(study: Study) -> pd.DataFrame:
     A column per factor of the study, with the values of the cell's full config; `sweep`, the id of
     the variant's; and `components` (a frozenset of what it has), `control` (`a over b` where b
     stands in for a), `kind`. The variant that has no component is there wherever the study plans
-    it, be it as `plain` in the grid.
+    it, be it in the grid.
     """
     import pandas as pd
 
@@ -30,10 +30,11 @@ def variants(study: Study) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     planned = plan(study)
     ids = {sweep.id for sweep in planned.sweeps}
-    listed = list(variants_of(study.ablate))
+    found = task.find(study.task)
+    listed = list(variants_of(study.ablate, found.empty))
     if all(variant.components for variant in listed):
-        listed.append(variant_with(study.ablate, NONE, frozenset()))
-    found, spaces, rows = task.find(study.task), Spaces(study.search), []
+        listed.append(variant_with(study.ablate, NONE, frozenset(), found.empty))
+    spaces, rows = Spaces(study.search), []
     for rest in rests_of(study):
         sweeps = [sweep_of(study, found, {**rest, **variant.changes}, spaces) for variant in listed]
         full = {**rest, **listed[0].changes, **sweeps[0].base}

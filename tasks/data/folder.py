@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data import Images, cached, contents, corruptions, listing, pixels
+from tasks.data import cached, contents, corruptions, listing, pixels
 from tasks.data.contents import Content
+from tasks.data.domain import Domain, Images
 from tasks.data.listing import Listing, shown, some
 
 NAMED = 20
@@ -20,6 +23,49 @@ DONE = {
     pixels.DEEP: "16 bits of grey are read as 8",
 }
 """What `pixels.rgb` does to images that it marks."""
+
+
+@final
+@dataclass(frozen=True)
+class Folder(Domain):
+    """Images in ROOT/DOMAIN/CLASS/IMAGE, under the name `folder:ROOT:DOMAIN`."""
+
+    name: str
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the class folders."""
+        return classes(self.name)
+
+    @property
+    def channels(self) -> int:
+        """All images are read as RGB."""
+        return 3
+
+    @property
+    def size(self) -> None:
+        """All images are resized to `image_size`."""
+        return
+
+    def fingerprint(self) -> str:
+        """From names and contents of files."""
+        return fingerprint(self.name)
+
+    def load(self, cache: Path, image_size: int) -> Images:
+        """The images, decoded once per node."""
+        return load(self.name, cache, image_size)
+
+    def counts(self) -> Mapping[str, int]:
+        """The number of images of each class."""
+        return counts(self.name)
+
+    def problems(self) -> list[str]:
+        """What keeps the folder from being a domain; every image is looked at, once."""
+        return problems(self.name)
+
+    def notes(self) -> list[str]:
+        """What is used, what is left out and why, and what is done to images."""
+        return notes(self.name)
 
 
 @contents.for_a_moment
@@ -46,9 +92,9 @@ def domains(dataset: str) -> tuple[str, str]:
             corruptions.canonical(f"folder:{root}:{name}")
         # Of the ways to cut the text, the one that lacks the fewest folders is likely what was
         # meant.
-        absent = sorted(
-            min(({_decoded(root, name) for name in way} - there for way in ways), key=len)
-        )
+        lacking = [{_decoded(root, name) for name in way} - there for way in ways]
+        fewest = min(lacking, key=len)
+        absent = sorted(fewest)
         raise ValueError(
             f"{shown(root)} has no domain {' and no domain '.join(map(repr, absent))}; "
             f"its folders are {', '.join(map(shown, sorted(there))) or 'none'}"

@@ -31,6 +31,7 @@ from tasks.parameters import settings_of
 from tasks.task import Setting
 
 __all__ = [
+    "EMPTY",
     "Choices",
     "Learnt",
     "Method",
@@ -49,6 +50,7 @@ __all__ = [
     "needs",
     "parameters",
     "problems",
+    "role",
     "settings",
     "spaces",
     "stage_problems",
@@ -86,6 +88,9 @@ NAMES = (
     "tred",
 )
 
+EMPTY = "plain"
+"""The chain without members: plain fine-tuning."""
+
 
 def known(offers: Collection[str] = frozenset(NEEDS)) -> dict[str, str]:
     """The methods that a task which offers these things can run: name -> a line about it."""
@@ -111,7 +116,8 @@ def find(name: str) -> Callable[..., Method]:
         raise ValueError(
             f"no method '{name}'; {hint}known: {', '.join(NAMES)}, or one's own as module:function"
         )
-    return getattr(importlib.import_module(f"tasks.methods.{name}"), name)
+    found: Callable[..., Method] = getattr(importlib.import_module(f"tasks.methods.{name}"), name)
+    return found
 
 
 @functools.cache
@@ -228,6 +234,21 @@ def trains(method: str) -> bool:
         return True
 
 
+def role(method: str, config: Mapping[str, Any]) -> str:
+    """What a canonical chain with a config's parameters is in a comparison: `source`, `bound`, or empty for a competitor.
+
+    A chain of which any member sees all classes is a `bound`: nobody who lacks images of some
+    classes can choose it. A chain that does nothing to the source model is the `source`.
+    """
+    try:
+        members = [_member(name, config) for name in method.split("+")]
+    except Exception:  # an unknown name, or a user's function that refuses the parameters
+        return ""  # no trial of it can run, so there is nothing to compare
+    if any(member.all_classes for member in members):
+        return "bound"
+    return "source" if all(member.untouched for member in members) else ""
+
+
 @functools.cache
 def decays(method: str) -> bool:
     """Whether a member of a canonical chain takes the place of weight decay; False where a name is unknown."""
@@ -297,7 +318,7 @@ def _marked(name: str, mark: type) -> tuple[str, ...]:
 
 @functools.cache
 def _canonical(text: str) -> str:
-    names = [name.strip() for name in text.split("+") if name.strip() not in ("", "plain")]
+    names = [name.strip() for name in text.split("+") if name.strip() not in ("", EMPTY)]
     try:
         last = [
             name
@@ -306,7 +327,7 @@ def _canonical(text: str) -> str:
         ]
     except ValueError:
         return "+".join(names)
-    return "+".join(sorted(name for name in names if name not in last) + last) or "plain"
+    return "+".join(sorted(name for name in names if name not in last) + last) or EMPTY
 
 
 @functools.cache
@@ -317,11 +338,11 @@ def _default(name: str) -> Method:
 def _own(name: str) -> Callable[..., Method]:
     module, _, attribute = name.partition(":")
     try:
-        function = getattr(importlib.import_module(module), attribute)
+        function: Callable[..., Method] = getattr(importlib.import_module(module), attribute)
         made = function()
     except Exception as error:  # a user's module may raise anything
         raise ValueError(
-            f"the method '{name}' cannot be had: {type(error).__name__}: {error}; it must be a "
+            f"the method '{name}' cannot be loaded: {type(error).__name__}: {error}; it must be a "
             "function of "
             "an importable module whose parameters have defaults"
         ) from error

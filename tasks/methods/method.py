@@ -111,6 +111,18 @@ class Method:
     adapts: bool = True
     """Whether it trains at all."""
 
+    @property
+    def untouched(self) -> bool:
+        """Whether what is measured is the source model as it is: no training, and nothing else that changes it."""
+        changes = (
+            self.rebuild,
+            self.prepare,
+            self.stepped,
+            self.finish,
+            self.output,
+        )
+        return not self.adapts and not any(changes)
+
 
 @final
 class View:
@@ -135,8 +147,7 @@ class View:
     @property
     def source(self) -> Model:
         """The frozen source model."""
-        assert self.transfer.source is not None
-        return self.transfer.source
+        return self.transfer.source_model
 
     @property
     def seen(self) -> Tensor:

@@ -105,7 +105,7 @@ def without_effect(study: Study, study_task: Task, where: Located) -> Iterator[P
     """Components without which the config is the same in every cell; a search may still tell them apart."""
     if study.ablate is None or study.search is not None:
         return
-    full, *others = ablation.variants_of(study.ablate)
+    full, *others = ablation.variants_of(study.ablate, study_task.empty)
     for variant in others:
         if variant.kind not in (ablation.LEFT_OUT, ablation.REPLACED):
             continue

@@ -52,7 +52,7 @@ def problems(study: Study, study_task: Task, where: Located) -> Iterator[Problem
         return
     yield from _scores(screen, scoring, where)
     yield from _fixed(study, screen, scoring, where)
-    yield from _factors(study, scoring, where)
+    yield from _factors(study, study_task, scoring, where)
 
 
 def of_pairs(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
@@ -147,7 +147,7 @@ def _fixed(study: Study, screen: Screen, scoring: Task, where: Located) -> Itera
                 yield where.problem(place, wrong)
 
 
-def _factors(study: Study, scoring: Task, where: Located) -> Iterator[Problem]:
+def _factors(study: Study, study_task: Task, scoring: Task, where: Located) -> Iterator[Problem]:
     """Factors that are columns of the tables of scores, and ablations that a screen would tear apart."""
     screen, settings = study.screen, scoring.settings or {}
     assert screen is not None
@@ -162,7 +162,7 @@ def _factors(study: Study, scoring: Task, where: Located) -> Iterator[Problem]:
         return
     changed = [
         {key: value for key, value in variant.changes.items() if key in settings}
-        for variant in ablation.variants_of(study.ablate)
+        for variant in ablation.variants_of(study.ablate, study_task.empty)
     ]
     if any(changes != changed[0] for changes in changed):
         keys = sorted({key for changes in changed for key in changes})

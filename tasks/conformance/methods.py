@@ -214,8 +214,8 @@ class MethodConformance:
         """Neither its state nor its evaluation mode changes."""
         for setting in self._settings():
             run = run_of(self._build(setting), setting)
-            source = run.transfer.source
-            modes = []
+            source = run.transfer.source_model
+            modes: list[bool] = []
             first_layer(source).register_forward_pre_hook(
                 lambda layer, _, modes=modes: modes.append(layer.training)
             )
@@ -281,7 +281,9 @@ class MethodConformance:
             raise SkipTest("it has no penalty")
         for setting in self._settings():
             run = run_of(self._build(setting), setting)
-            term = run.method.penalty(run.view(run.batch(0)), run.prepared)
+            penalty = run.method.penalty
+            assert penalty is not None
+            term = penalty(run.view(run.batch(0)), run.prepared)
             assert term.shape == (), self._said(
                 setting,
                 f"its penalty has the shape {tuple(term.shape)}",
@@ -386,8 +388,11 @@ class MethodConformance:
 def _learnt(name: str, config: tuple[tuple[str, Any], ...], setting: str) -> State:
     """What a method has learnt in a setting, from the file that a stage with this config leaves."""
     kept = io.BytesIO()
-    torch.save(methods.build(name, dict(config)).learn(run_of(Method(), setting).transfer), kept)
+    learn = methods.build(name, dict(config)).learn
+    assert learn is not None, f"{name} learns nothing"
+    torch.save(learn(run_of(Method(), setting).transfer), kept)
     kept.seek(0)
+    tensors: State
     tensors, _ = torch.load(kept, weights_only=True)
     return tensors
 

@@ -10,7 +10,7 @@ import pandas as pd
 from htsweep.analysis.design import Design
 from htsweep.analysis.findings import Findings
 from htsweep.report import names
-from htsweep.report.look import Look, looks
+from htsweep.report.look import Look, looks, roles_of
 
 _PAPER_DARK = 0.012
 """Relative luminance of the page's dark background."""
@@ -141,13 +141,13 @@ def _compared(findings: Findings) -> pd.DataFrame:
             {
                 compared: table[compared].astype(str),
                 "shown": table[compared].map(names.value),
-                "role": table["role"].astype(str) if "role" in table.columns else "",
             }
         )
         for table in tables
     ]
-    none = pd.DataFrame({name: pd.Series(dtype=str) for name in (compared, "shown", "role")})
-    return pd.concat([none, *parts]).drop_duplicates(compared)
+    none = pd.DataFrame({name: pd.Series(dtype=str) for name in (compared, "shown")})
+    found = pd.concat([none, *parts]).drop_duplicates(compared)
+    return found.assign(role=found[compared].map(roles_of(tables, compared)).fillna(""))
 
 
 def _texts(frame: pd.DataFrame, columns: tuple[str, ...]) -> list[tuple[str, ...]]:

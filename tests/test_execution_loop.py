@@ -1,4 +1,4 @@
-"""What lies between an agenda and an executor: every event has its meaning, whatever an executor loses."""
+"""Between an agenda and an executor: every event has its meaning, whatever an executor loses."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from htsweep.execution import executor, trial
+from htsweep.execution import loop, trial
 from htsweep.execution.agenda import Agenda
-from htsweep.execution.executor import Died, Ended, Event, Notice, Returned, Started, Work, work
+from htsweep.execution.conditions import conditions_of
+from htsweep.execution.executor import Died, Ended, Event, Notice, Returned, Started
 from htsweep.execution.inline import Inline
-from htsweep.execution.trial import Outcome, Terms
-from htsweep.launching import agenda_of, terms_of
+from htsweep.execution.loop import run_agenda
+from htsweep.execution.work import Conditions, Outcome, Work
+from htsweep.launching import agenda_of
 from htsweep.ledger import Ledger, Store
 from htsweep.planning.jobs import Job
 from htsweep.planning.plan import plan
@@ -32,7 +34,7 @@ class Scripted:
         self.stopped = False
         self._fates, self._events = iter(fates), list[Event]()
 
-    def room(self, agenda: Agenda) -> int:
+    def room(self) -> int:
         return 0 if self._events else 1
 
     def submit(self, work: Work) -> None:
@@ -49,7 +51,7 @@ class Scripted:
 
 def run(given: Work) -> Iterator[Event]:
     yield Started(given.job.trial)
-    yield Ended(given.job.trial, trial.run(given.job, given.terms, given.artifacts, given.attempt))
+    yield Ended(given.job.trial, trial.run(given))
 
 
 def lost(given: Work) -> Iterator[Event]:
@@ -58,7 +60,7 @@ def lost(given: Work) -> Iterator[Event]:
 
 
 def recorded_then_lost(given: Work) -> Iterator[Event]:
-    trial.run(given.job, given.terms, given.artifacts, given.attempt)
+    trial.run(given)
     yield Returned(given.job.trial, again=True)
     yield Died(given.job.trial, "told again, with its node")
 
@@ -87,7 +89,7 @@ class Heard:
 
 
 @pytest.fixture
-def setting(study_file: Callable[..., Path], tmp_path: Path) -> tuple[Agenda, Terms]:
+def setting(study_file: Callable[..., Path], tmp_path: Path) -> tuple[Agenda, Conditions]:
     study = read(
         study_file("task: toy\ngrid: {x: [0.1, 0.5]}\nretry: {attempts: 2, reasons: [died]}\n")
     )
@@ -100,57 +102,62 @@ def setting(study_file: Callable[..., Path], tmp_path: Path) -> tuple[Agenda, Te
         def look(self, stage: str) -> Any:
             return None
 
-    return agenda_of(plan(study), store, Stages()), terms_of(study, store.uri)  # type: ignore[arg-type]
+    return agenda_of(plan(study), store, Stages()), conditions_of(study, store.uri)  # type: ignore[arg-type]
 
 
-def ends(terms: Terms) -> list[tuple[str, int]]:
-    rows = Ledger(Store(terms.results)).trials(every=True).to_pylist()
+def ends(conditions: Conditions) -> list[tuple[str, int]]:
+    rows = Ledger(Store(conditions.results)).trials(every=True).to_pylist()
     return sorted((row["status"], row["attempt"]) for row in rows)
 
 
 def test_work_that_was_lost_is_submitted_again_as_the_same_attempt(
-    setting: tuple[Agenda, Terms],
+    setting: tuple[Agenda, Conditions],
 ) -> None:
-    agenda, terms = setting
+    agenda, conditions = setting
     place, heard = Scripted(lost, lost, lost), Heard()
-    assert work(agenda, place, terms, heard) is False
+    assert run_agenda(agenda, place, conditions, heard) is False
     assert [given.attempt for given in place.submitted] == [1] * 5
     assert (agenda.done["trial done"], agenda.left, agenda.running) == (2, 0, {})
-    assert ends(terms) == [("done", 1), ("done", 1)]
+    assert ends(conditions) == [("done", 1), ("done", 1)]
     assert heard.words.count("done") == 2
 
 
 def test_a_record_that_was_written_before_the_loss_counts_once(
-    setting: tuple[Agenda, Terms],
+    setting: tuple[Agenda, Conditions],
 ) -> None:
-    agenda, terms = setting
+    agenda, conditions = setting
     place = Scripted(recorded_then_lost)
-    work(agenda, place, terms, Heard())
+    run_agenda(agenda, place, conditions, Heard())
     assert len(place.submitted) == 2
-    assert ends(terms) == [("done", 1), ("done", 1)]
+    assert ends(conditions) == [("done", 1), ("done", 1)]
     assert agenda.done["trial done"] == 2
 
 
-def test_a_death_uses_up_an_attempt_and_is_recorded(setting: tuple[Agenda, Terms]) -> None:
-    agenda, terms = setting
-    work(agenda, Scripted(died, run, died), terms, Heard())
-    assert ends(terms) == [("done", 1), ("failed", 1), ("failed", 2)]
+def test_a_death_uses_up_an_attempt_and_is_recorded(setting: tuple[Agenda, Conditions]) -> None:
+    agenda, conditions = setting
+    run_agenda(agenda, Scripted(died, run, died), conditions, Heard())
+    assert ends(conditions) == [("done", 1), ("failed", 1), ("failed", 2)]
     [failure] = agenda.failures
     assert (failure.reason, agenda.left) == ("died: RayActorError: the actor died", 0)
 
 
-def test_a_notice_reaches_the_watch(setting: tuple[Agenda, Terms]) -> None:
-    agenda, terms = setting
+def test_a_notice_reaches_the_watch(setting: tuple[Agenda, Conditions]) -> None:
+    agenda, conditions = setting
     heard = Heard()
-    work(agenda, Scripted(lambda given: [Notice("waiting for a node"), *run(given)]), terms, heard)
+    run_agenda(
+        agenda,
+        Scripted(lambda given: [Notice("waiting for a node"), *run(given)]),
+        conditions,
+        heard,
+    )
     assert "waiting for a node" in heard.words
 
 
 def test_an_interrupt_stops_the_executor_and_keeps_what_ended(
-    setting: tuple[Agenda, Terms], monkeypatch: pytest.MonkeyPatch
+    setting: tuple[Agenda, Conditions], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    agenda, terms = setting
-    monkeypatch.setattr(executor, "STOP_SECONDS", 0.1)
+    agenda, conditions = setting
+    monkeypatch.setattr(loop, "STOP_SECONDS", 0.1)
 
     def interrupted(given: Work) -> Iterator[Event]:
         yield Started(given.job.trial)
@@ -163,27 +170,27 @@ def test_an_interrupt_stops_the_executor_and_keeps_what_ended(
             if next(clock) > 3:
                 raise KeyboardInterrupt
 
-    assert work(agenda, place, terms, Impatient()) is True
+    assert run_agenda(agenda, place, conditions, Impatient()) is True
     assert place.stopped
     assert (agenda.closed, agenda.running, agenda.done["trial done"]) == ("interrupted", {}, 1)
     assert agenda.left == 1
 
 
-def test_work_after_its_deadline_is_not_begun_inline(setting: tuple[Agenda, Terms]) -> None:
-    agenda, terms = setting
+def test_work_after_its_deadline_is_not_begun_inline(setting: tuple[Agenda, Conditions]) -> None:
+    agenda, conditions = setting
     place = Inline()
     job = agenda.next()
     assert job is not None
-    place.submit(Work(job, terms, {}, 1, deadline=time.time() - 1))
-    assert place.room(agenda) == 0
+    place.submit(Work(job, conditions, {}, 1, deadline=time.time() - 1))
+    assert place.room() == 0
     assert list(place.events(0)) == [Returned(job.trial, again=False)]
-    assert ends(terms) == []
+    assert ends(conditions) == []
 
 
 def test_inline_says_that_a_trial_changed_the_process(
-    setting: tuple[Agenda, Terms], tmp_path: Path
+    setting: tuple[Agenda, Conditions], tmp_path: Path
 ) -> None:
-    agenda, terms = setting
+    agenda, conditions = setting
     (tmp_path / "thread_task.py").write_text(
         "import threading, time\ndef leaves(config, workspace):\n"
         "    threading.Thread(target=time.sleep, args=[2], name='left').start()\n    yield "
@@ -192,7 +199,7 @@ def test_inline_says_that_a_trial_changed_the_process(
     job = agenda.next()
     assert job is not None
     place = Inline()
-    place.submit(Work(replace(job, task="thread_task:leaves", config={}), terms, {}, 1))
+    place.submit(Work(replace(job, task="thread_task:leaves", config={}), conditions, {}, 1))
     notices = [event.text for event in place.events(0) if isinstance(event, Notice)]
     assert len(notices) == 1
     assert "the thread left still runs" in notices[0]
