@@ -92,7 +92,7 @@ def declare(
     combined: Mapping[str, Sequence[str]] | None = None,
     terms: str | None = None,
 ) -> Callable[[Function], Function]:
-    """Decorator that attaches to a task what docs/architecture.md says one may answer.
+    """Decorator that attaches to a task what docs/contracts.md says one may answer.
 
     The task stays a plain generator function, so that it pickles by name and reads as one.
 

@@ -41,7 +41,7 @@ def costs(
     of them; upper bounds are on no front and beat nobody.
 
     Args:
-        measurements: one row per measurement (docs/architecture.md).
+        measurements: one row per measurement (docs/contracts.md).
         design: which columns make a group and which is compared.
         metric: what the costs buy; more is better.
         choice: (sweep, point, step) of a protocol: these points at these steps, all others at their

@@ -97,7 +97,7 @@ def points(
     picked the point.
 
     Args:
-        measurements: one row per measurement (docs/architecture.md).
+        measurements: one row per measurement (docs/contracts.md).
         x: the metric on the horizontal axis.
         y: the metric on the vertical axis.
         design: which columns make a group and which is compared; None: found by their names.

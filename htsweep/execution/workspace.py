@@ -21,7 +21,7 @@ SAVE_SECONDS = 30.0
 
 @final
 class Workspace:
-    """A trial's own view of the world (docs/architecture.md, "What a task is")."""
+    """A trial's own view of the world (docs/contracts.md, "What a task is")."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Tasks by name, and what the orchestrator may ask of one (docs/architecture.md, "What a task is")."""
+"""Tasks by name, and what the orchestrator may ask of one (docs/contracts.md, "What a task is")."""
 
 from __future__ import annotations
 
