@@ -27,7 +27,11 @@ RECIPE = Recipe(
 
 
 def entropy(weight=0.1) -> Method:
-    """A user's own method: confident outputs cost."""
+    """A user's own method: confident outputs cost.
+
+    Args:
+        weight: factor of the term.
+    """
 
     def penalty(view, _):
         log_p = view.logits.log_softmax(1)

@@ -21,6 +21,7 @@ from tasks.methods.method import (
     Learnt,
     Method,
     Range,
+    SeenClasses,
     Stages,
     View,
     chain,
@@ -35,16 +36,19 @@ __all__ = [
     "Learnt",
     "Method",
     "Range",
+    "SeenClasses",
     "Stages",
     "View",
     "build",
     "canonical",
     "chain",
+    "counts_seen_classes",
     "decays",
     "find",
     "known",
     "learning",
     "learnt_keys",
+    "measures",
     "moves_norms",
     "needs",
     "parameters",
@@ -133,6 +137,19 @@ def learning(method: str, config: Mapping[str, Any]) -> tuple[str, ...]:
     """The members of a canonical chain that learn something beforehand with the config's parameters; none if one is unknown."""
     try:
         return tuple(name for name in method.split("+") if _member(name, config).learn is not None)
+    except ValueError:
+        return ()
+
+
+def measures(names: Collection[str]) -> tuple[str, ...]:
+    """The columns that methods of these names report of what they learn beforehand."""
+    return tuple(f"{name}/{number}" for name in names for number in _default(name).measures)
+
+
+def counts_seen_classes(method: str) -> tuple[str, ...]:
+    """The config keys of a canonical chain's parameters that count some of the seen classes; none if a name is unknown."""
+    try:
+        return tuple(key for name in method.split("+") for key in _marked(name, SeenClasses))
     except ValueError:
         return ()
 
