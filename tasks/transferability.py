@@ -14,6 +14,7 @@ from typing import Any
 
 from tasks import backbones, data, scores
 from tasks.data import splits
+from tasks.scores import solver
 from tasks.settings import (
     MODEL_SETTINGS,
     SOURCE_SETTINGS,
@@ -234,6 +235,8 @@ def _unmet(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     source, target = data.fine_tuning_domains(config["dataset"])
     names = data.classes(target)
     offers = set(JUDGED)
+    if solver.installed():
+        offers.add("transport")
     if _missing_count(config):
         offers.add("missing_classes")
     if source == data.PRETRAINED:
