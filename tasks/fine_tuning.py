@@ -58,7 +58,7 @@ BASE = {
         "plain",
         choices=lambda: methods.known(OFFERS),
         open=True,
-        doc="or a chain a+b, or one's own as module:function",
+        doc="or a chain a+b, or your own as module:function",
     ),
     **TRAINING_SETTINGS,
     **MODEL_SETTINGS,

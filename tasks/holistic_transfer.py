@@ -53,7 +53,7 @@ BASE = {
         "plain",
         choices=methods.known,
         open=True,
-        doc="or a chain a+b, or one's own as module:function",
+        doc="or a chain a+b, or your own as module:function",
     ),
     "pcv": Setting(
         int,
@@ -354,7 +354,7 @@ def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
             return [
                 (
                     "missing_classes",
-                    f"all {len(names)} classes are missing; leave one at least to be seen",
+                    f"all {len(names)} classes are missing; leave at least one to be seen",
                 )
             ]
     else:
@@ -364,7 +364,7 @@ def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         (
             key,
             f"got {config[key]} classes, but only {seen} of {len(names)} are seen; give "
-            f"{max(seen - 1, 0)} at most",
+            f"at most {max(seen - 1, 0)}",
         )
         for key in methods.counts_seen_classes(config["method"])
         if config.get(key, 0) > seen

@@ -47,7 +47,7 @@ BASE = {
         float, 1.0, low=0.001, high=1.0, doc="share of each class's training images"
     ),
     "score": Setting(
-        str, "logme", choices=scores.known, open=True, doc="or one's own as module:function"
+        str, "logme", choices=scores.known, open=True, doc="or your own as module:function"
     ),
     **SOURCE,
 }
@@ -225,7 +225,7 @@ def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     if len(given) < len(names):
         return []
     return [
-        ("missing_classes", f"all {len(names)} classes are missing; leave one at least to be seen")
+        ("missing_classes", f"all {len(names)} classes are missing; leave at least one to be seen")
     ]
 
 

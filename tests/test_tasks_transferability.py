@@ -224,7 +224,7 @@ def test_a_declaration_imports_nothing_heavy():
         ({"dataset": "pretrained-uci", "backbone": "resnet18"}, "dataset", "`weights` is empty"),
         ({"skore": 1}, "skore", "no key"),
         ({"missing_classes": [10]}, "missing_classes", "no class 10"),
-        ({"missing_classes": list(range(10))}, "missing_classes", "leave one at least"),
+        ({"missing_classes": list(range(10))}, "missing_classes", "leave at least one"),
         ({"score": "missing_push"}, "score", "needs missing classes"),
         ({"score": "missing_retained", "missing_classes": []}, "score", "needs missing classes"),
         ({**PRETRAINED, "score": "otce_w"}, "score", "needs the images of the source domain"),

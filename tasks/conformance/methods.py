@@ -281,7 +281,7 @@ class MethodConformance:
                 f"training ran the source model {total} times, but `runs_source` is "
                 f"{self.runs_source}",
                 "a forward pass is a third of a step: look at `view.source_...` only where it is "
-                "used; or mend `runs_source`",
+                "used; or correct `runs_source`",
             )
             looking = [near()] if self._build().gradient else []
             _, most = source_passes(run_of(chain(self._build(setting), *looking), setting))

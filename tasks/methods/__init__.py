@@ -113,7 +113,7 @@ def find(name: str) -> Callable[..., Method]:
         near = difflib.get_close_matches(name, NAMES, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
         raise ValueError(
-            f"no method '{name}'; {hint}known: {', '.join(NAMES)}, or one's own as module:function"
+            f"no method '{name}'; {hint}known: {', '.join(NAMES)}, or your own as module:function"
         )
     found: Callable[..., Method] = getattr(importlib.import_module(f"tasks.methods.{name}"), name)
     return found
@@ -225,8 +225,8 @@ def problems(method: str) -> tuple[str, ...]:
             found.append(str(error))
         if names.count(name) > 1:
             found.append(
-                f"'{name}' stands {names.count(name)} times in '{method}', with one set of "
-                "parameters; keep one"
+                f"'{name}' is listed {names.count(name)} times in '{method}', with one set of "
+                "parameters; remove all but one"
             )
     return tuple(found or contradictions({name: _default(name) for name in names}))
 
