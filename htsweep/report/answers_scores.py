@@ -65,7 +65,7 @@ def _correlations(findings: Findings) -> list[str]:
             reason = (
                 listed(list(dict.fromkeys(one for one in inside["why"] if one))) or "no interval"
             )
-            made.append(f"Whether a score predicts {what} cannot be told: {reason}.")
+            made.append(f"Whether a score predicts {what} is not known: {reason}.")
             continue
         several = (
             known[findings.design.compared].nunique(dropna=False) > 1
@@ -75,9 +75,9 @@ def _correlations(findings: Findings) -> list[str]:
         over = f"over {count(int(known['pairs'].max()), 'pair')}{f' ({few})' if few else ''}"
         if up.empty:
             every = (
-                f"all {len(known)} intervals of Kendall's tau hold 0"
+                f"all {len(known)} intervals of Kendall's tau contain 0"
                 if several
-                else "the interval of Kendall's tau holds 0"
+                else "the interval of Kendall's tau contains 0"
             )
             every = every if down.empty else "no interval of Kendall's tau lies above 0"
             made.append(
@@ -109,9 +109,7 @@ def _wrong(down: pd.DataFrame, findings: Findings) -> str:
     """Which scores rank the wrong way round."""
     worst = down.sort_values("kendall", kind="stable").drop_duplicates("score").to_dict("records")
     return (
-        f"; the wrong way round: {listed([_ranks(row, findings) for row in worst])}"
-        if worst
-        else ""
+        f"; ranked in reverse: {listed([_ranks(row, findings) for row in worst])}" if worst else ""
     )
 
 
