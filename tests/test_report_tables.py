@@ -118,7 +118,7 @@ def test_a_long_list_of_what_is_not_there_is_cut() -> None:
     frame = digits({f"method{k}": (0.5, 0.5) for k in range(50)}, repetitions=1)
     lines = report(trials_of(frame), frame, repetitions=2)["report.md"].rstrip().splitlines()
     assert lines[-1] == "- and 30 more sweeps"
-    assert "No sweep has a point of which all repetitions are done yet." in lines
+    assert "No sweep has a point whose repetitions are all done yet." in lines
 
 
 def test_one_repetition_shows_that_it_has_no_interval() -> None:
@@ -134,7 +134,7 @@ def test_nothing_at_all_is_said_too() -> None:
     assert "No trial has a measurement." in found["report.md"]
     partial = frame[frame["repetition"] == 0]
     assert (
-        "No sweep has a point of which all"
+        "No sweep has a point whose repetitions are all done"
         in report(trials_of(partial), partial, repetitions=3)["report.md"]
     )
 

@@ -199,7 +199,7 @@ def regret(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
         _mark("", "drawn by chance", paper.GREY),
     ]
     handles += [_mark("*", "the study's screen")] if frame["chosen"].any() else []
-    note += "The best pair's result less the best of those that are kept; only pairs whose result is known count."
+    note += "The result of the best pair minus that of the best pair that is kept; only pairs with a known result count."
     paper.grow(figure, paper.legend(figure, handles, note))
     return [figure]
 

@@ -108,8 +108,11 @@ def _nothing(metrics: Sequence[str], measurements: pd.DataFrame) -> str:
     if measurements.empty:
         return "No trial has a measurement."
     if not metrics:
-        return "The task names no measurement `test/...` or `validation/...`; `htsweep export` has all that it measured."
-    return "No sweep has a point of which all repetitions are done yet."
+        return (
+            "The task has no measurement named `test/...` or `validation/...`; `htsweep export` "
+            "writes everything that it measured."
+        )
+    return "No sweep has a point whose repetitions are all done yet."
 
 
 def missing(
