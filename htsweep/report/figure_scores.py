@@ -37,7 +37,7 @@ def scores(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
     frame, compared = findings.predicted, findings.design.compared
     own = compared not in pairs.factors(frame)
     made = []
-    for metric in pairs.told(list(dict.fromkeys(frame["metric"]))):
+    for metric in pairs.judged_by(list(dict.fromkeys(frame["metric"]))):
         inside = frame[frame["metric"] == metric]
         parts = [
             (str(name), some) for name, some in inside.groupby("score", sort=False, observed=True)
@@ -149,7 +149,7 @@ def bounds(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
 def regret(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
     """What keeping the best pairs by each score costs, against how many are kept; a panel per target and method."""
     compared = findings.design.compared
-    metric = pairs.told(list(dict.fromkeys(findings.regret["metric"])))[0]
+    metric = pairs.judged_by(list(dict.fromkeys(findings.regret["metric"])))[0]
     frame = findings.regret[findings.regret["metric"] == metric]
     several = [name for name in ("target", compared) if frame[name].nunique(dropna=False) > 1]
     parts = (
