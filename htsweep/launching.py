@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,11 +28,11 @@ from htsweep.execution.workspace import SAVE_SECONDS, cache_folder
 from htsweep.ledger import Lease, Ledger, Store, clear
 from htsweep.ledger.tables import PARTS
 from htsweep.mirror.beside import Follower, Mirrored
-from htsweep.planning.plan import Plan, plan
-from htsweep.planning.roster import COLUMNS, Roster, rows
-from htsweep.planning.screen import Verdict, less, plan_of
+from htsweep.planning.plan import Plan
+from htsweep.planning.roster import COLUMNS, Roster
+from htsweep.planning.screen import Verdict
+from htsweep.results import Results
 from htsweep.results.estimate import estimate
-from htsweep.results.screen import judge
 from htsweep.study.schema import Resources, Study
 
 ORPHAN_SECONDS = 5.0
@@ -99,19 +99,20 @@ def launch(
     """
     watch = watch or Silent()
     began = time.monotonic()
+    before = Results(study, results)
+    store = before.store
     terms = terms_of(study, results, save_seconds)
-    store = Store(results)
     if on not in ("ray", "inline"):
         msg = f"--on {on}: {did_you_mean(on, ['ray', 'inline'])}"
         raise HtsweepError(msg)
     if on == "inline" or address is None:  # a cluster is asked what it has once it answers
         machine.lacking(terms.cpu, terms.gpu, "launch with --address on a cluster that has more")
         cache_folder()  # trials of this machine would each fail without one
-    follower = Follower(study, store, mirror, watch)
+    follower = Follower(before, mirror, watch)
     lease = Lease(store, f"study-{study.name}", about=given(study, results).launch())
     holder = lease.take()
     if holder is not None:
-        raise StudyHeld(_held(study, holder, lease.folder, results))
+        raise StudyHeld(_held(before, holder, lease.folder))
     stages = _Stages(store)
     try:
         if lease.after_death:
@@ -119,9 +120,8 @@ def launch(
         clear(store, "stage-")  # what killed launches held
         try:
             with _ended_by_sigterm(), _executor(on, address, study.resources, follower) as run:
-                done = _both(
-                    plan(study),
-                    store,
+                after, done = _both(
+                    before,
                     stages,
                     lambda agenda: run(agenda, replace(terms, **_own(agenda.plan.study))),
                 )
@@ -133,13 +133,13 @@ def launch(
         _compact(store)
         unreported, paths, table = "", tuple[Path, ...](), ""
         try:
-            paths, table = _told(study, results, done.agenda)
+            paths, table = _told(after, done.agenda)
         except (
             HtsweepError
         ) as error:  # the trials are done and recorded, whatever becomes of their report
             unreported = str(error)
-        follower.finish()
-        stands = estimate(study, results)
+        follower.finish(after)
+        stands = estimate(after)
         return replace(
             done,
             seconds=time.monotonic() - began,
@@ -162,19 +162,42 @@ def _compact(store: Store) -> None:
         ledger.compact()
 
 
-def _both(whole: Plan, store: Store, stages: _Stages, run: Callable[[Agenda], bool]) -> Launched:
-    """Runs the scores of the study's screen, where it has one, then what they keep of the plan; `run` as `_executor` gives it."""
-    scored = plan_of(whole)
-    beside = () if scored is None else (whole, scored)
-    scores = None if scored is None else agenda_of(scored, store, stages, beside)
-    interrupted = scores is not None and run(scores)
-    verdicts = judge(whole, Ledger(store))
-    agenda = agenda_of(less(whole, verdicts), store, stages, beside)
+def _both(
+    before: Results, stages: _Stages, run: Callable[[Agenda], bool]
+) -> tuple[Results, Launched]:
+    """Runs the scores of the study's screen, where it has one, then what they keep of the plan.
+
+    Returns the results that there are then, and what was done. The ledger is read once, and once
+    more after each of the two that ran anything. `run` as `_executor` gives it.
+    """
+    results, scores, interrupted = before, None, False
+    if before.score_plan is not None:
+        scores = agenda_of(before, before.score_plan, stages)
+        results, interrupted = _ran(before, scores, run)
+    agenda = agenda_of(results, results.plan, stages)
     if scores is not None:
         agenda.closed, agenda.deadline = scores.closed, scores.deadline
-    interrupted = interrupted or run(agenda)
-    spared = whole.trial_count - agenda.plan.trial_count
-    return Launched(agenda, 0.0, interrupted, None, scores=scores, verdicts=verdicts, spared=spared)
+    # What the scores keep is settled, whatever another launch has scored since.
+    verdicts, spared = results.verdicts, results.full_plan.trial_count - agenda.plan.trial_count
+    if not interrupted:
+        results, interrupted = _ran(results, agenda, run)
+    done = Launched(
+        agenda,
+        0.0,
+        interrupted,
+        None,
+        scores=scores,
+        verdicts=verdicts,
+        spared=spared,
+    )
+    return results, done
+
+
+def _ran(results: Results, agenda: Agenda, run: Callable[[Agenda], bool]) -> tuple[Results, bool]:
+    """Runs an agenda: the results that there are then, and whether it was interrupted."""
+    if agenda.finished:
+        return results, False
+    return results.reread(), run(agenda)
 
 
 @contextlib.contextmanager
@@ -218,15 +241,15 @@ def _ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def terms_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS) -> Terms:
-    """What all trials of a launch of `study` share."""
+def terms_of(study: Study, location: str, save_seconds: float = SAVE_SECONDS) -> Terms:
+    """What all trials of a launch of `study` onto the results at `location` share."""
     commit, dirty = machine.commit(study.file.resolve().parent)
     try:
         released = version("htsweep")
     except PackageNotFoundError:
         released = "unknown"
     return Terms(
-        results=Store(results).uri,
+        results=Store(location).uri,
         cpu=study.resources.cpu,
         gpu=study.resources.gpu,
         time_limit=study.resources.time_limit_seconds,
@@ -257,31 +280,33 @@ def _own(study: Study) -> dict[str, Any]:
     }
 
 
-def agenda_of(planned: Plan, store: Store, stages: _Stages, beside: Sequence[Plan] = ()) -> Agenda:
-    """The plan less what the ledger has; what the plans `beside` have used up counts against the budget of hours as well."""
-    ledger = Ledger(store)
-    if len(ledger.records()) > PARTS:
-        ledger.compact()
-    past = past_of(planned, ledger)
-    used = {trial: one for other in beside for trial, one in past_of(other, ledger).items()} | past
-    return Agenda(
-        planned,
-        past,
-        stages.hold,
-        stages.look,
-        sum(one.seconds * one.gpu for one in used.values()) / 3600,
-    )
+def agenda_of(results: Results, planned: Plan, stages: _Stages) -> Agenda:
+    """A plan less what the ledger has; what the study and its scores have used up counts against the budget of hours.
+
+    Args:
+        results: of the study.
+        planned: what is to be run of it: its `plan`, or its `score_plan`.
+        stages: as this launch shares them with others.
+    """
+    if len(results.ledger.records()) > PARTS:
+        results.ledger.compact()
+    past = past_of(results, planned)
+    used = dict(past)
+    if results.score_plan is not None:
+        for other in (results.full_plan, results.score_plan):
+            used |= past_of(results, other)
+    gpu_hours = sum(end.seconds * end.gpu for end in used.values()) / 3600
+    return Agenda(planned, past, stages.hold, stages.look, gpu_hours)
 
 
-def past_of(planned: Plan, ledger: Ledger) -> dict[str, Past]:
+def past_of(results: Results, planned: Plan) -> dict[str, Past]:
     """What the ledger says of the plan's trials and of their stages."""
-    table = ledger.trials()
-    values = _values(planned, ledger, table) if planned.adaptive else {}
-    found: dict[str, Past] = {}
+    values = _values(results, planned) if planned.adaptive else {}
+    past: dict[str, Past] = {}
     for row, points in Roster(planned).own(
-        rows(table, [*COLUMNS, "seconds", "gpu", "attempt", "artifact"])
+        results.rows([*COLUMNS, "seconds", "gpu", "attempt", "artifact"])
     ):
-        found[row["trial"]] = Past(
+        past[row["trial"]] = Past(
             row["status"],
             row["seconds"],
             row["gpu"],
@@ -291,12 +316,13 @@ def past_of(planned: Plan, ledger: Ledger) -> dict[str, Past]:
             row["kind"],
             points[0] if points and planned.adaptive else None,
         )
-    return found
+    return past
 
 
-def _values(planned: Plan, ledger: Ledger, table: Any) -> Mapping[str, Mapping[str, float]]:
+def _values(results: Results, planned: Plan) -> Mapping[str, Mapping[str, float]]:
     """The objectives that each trial of the plan measured last: what an adaptive sampler is told."""
     metrics = [objective.metric for objective in planned.study.objectives]
+    table = results.recorded
     sweeps, ends = table.column("sweep").to_pylist(), table.column("status").to_pylist()
     own = [
         row
@@ -304,7 +330,10 @@ def _values(planned: Plan, ledger: Ledger, table: Any) -> Mapping[str, Mapping[s
         if sweep in planned.by_id and end != "failed"
     ]
     last: dict[str, dict[str, float]] = {}
-    for row in ledger.measurements(metrics, table.take(own), "numbers").to_pylist() if own else ():
+    if not own:
+        return last
+    measured = results.ledger.measurements(metrics, table.take(own), "numbers")
+    for row in measured.to_pylist():
         values = {metric: row[metric] for metric in metrics if row.get(metric) is not None}
         last.setdefault(row["trial"], {}).update(values)
     return last
@@ -350,26 +379,26 @@ class _Stages:
             lease.release()
 
 
-def _told(study: Study, results: str, agenda: Agenda) -> tuple[tuple[Path, ...], str]:
+def _told(results: Results, agenda: Agenda) -> tuple[tuple[Path, ...], str]:
     """The figures and the table of what there is by now; none of a study whose metrics they do not know."""
     from htsweep.report import build
 
     if not agenda.over:
         return (), ""
-    out = build.folder_of(study, results)
-    _, written = build.write(study, results, out)
+    out = build.folder_of(results)
+    _, written = build.write(results, out)
     told = [path for path in written if path.name in ("report.html", "report.md", "report.tex")]
-    return (*build.draw(study, results, out), *told), build.tell(study, results)
+    return (*build.draw(results, out), *told), build.tell(results)
 
 
-def _held(study: Study, holder: Mapping[str, Any], folder: str, results: str) -> str:
+def _held(results: Results, holder: Mapping[str, Any], folder: str) -> str:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"]))
     about = f"\nWhat it runs: {holder['about']}" if holder["about"] else ""
     return (
-        f"study '{study.name}' is being launched by process {holder['pid']} on {holder['host']} "
-        f"since {since}. "
+        f"study '{results.study.name}' is being launched by process {holder['pid']} on "
+        f"{holder['host']} since {since}. "
         "Wait for it, or end that process. A crashed launch releases its lock automatically, one "
         "on another machine after "
         f"90 s (the lock is {folder} in the results).{about}\nTo watch it: "
-        f"{given(study, results).verb('status', '--watch')}"
+        f"{given(results.study, results.location).verb('status', '--watch')}"
     )

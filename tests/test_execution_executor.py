@@ -16,8 +16,8 @@ from htsweep.execution.trial import Outcome, Terms
 from htsweep.launching import agenda_of, terms_of
 from htsweep.ledger import Ledger, Store
 from htsweep.planning.jobs import Job
-from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
+from htsweep.results import Results
 
 Fate = Callable[[Work], Iterable[Event]]
 
@@ -100,7 +100,8 @@ def setting(study_file: Callable[..., Path], tmp_path: Path) -> tuple[Agenda, Te
         def look(self, stage: str) -> Any:
             return None
 
-    return agenda_of(plan(study), store, Stages()), terms_of(study, store.uri)  # type: ignore[arg-type]
+    results = Results(study, store.uri)
+    return agenda_of(results, results.plan, Stages()), terms_of(study, store.uri)  # type: ignore[arg-type]
 
 
 def ends(terms: Terms) -> list[tuple[str, int]]:

@@ -30,6 +30,7 @@ from htsweep.ledger import Ledger, Store
 from htsweep.mirror import beside
 from htsweep.mirror.beside import Follower, Mirrored
 from htsweep.planning.plan import Job
+from htsweep.results import Results
 from htsweep.study.schema import Study
 
 TEXT = "task: toy\ngrid: {x: [0.1, 0.5, 0.9]}\nrepetitions: 4\nfixed: {seconds: 0.2, steps: 1}\n"
@@ -271,7 +272,7 @@ def test_a_long_study_reaches_the_follower(tmp_path: Path) -> None:
     """Longer than a pipe holds: it is written while the process starts."""
     study = toy(tmp_path, TEXT + "x-long:\n" + "".join(f"  - {'y' * 100}\n" for _ in range(2000)))
     fill(study, tmp_path / "results")
-    follower = Follower(study, Store(tmp_path / "results"), "", Silent())
+    follower = Follower(Results(study, str(tmp_path / "results")), "", Silent())
     follower.finish()
     assert follower.mirrored == Mirrored(TRIALS, TRIALS)
 

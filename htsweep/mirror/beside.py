@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, final
 
-from htsweep import results
 from htsweep.commands import Given, shown
 from htsweep.execution.agenda import Agenda
 from htsweep.execution.trial import Outcome
 from htsweep.execution.watch import Watch
-from htsweep.ledger import Ledger, Store
+from htsweep.ledger import Store
 from htsweep.planning.jobs import Job
-from htsweep.planning.plan import Plan, plan
-from htsweep.planning.screen import plan_of
+from htsweep.results import Members as OfPlan
+from htsweep.results import Results
 from htsweep.study.schema import Study
 
 PATIENCE_SECONDS = 60.0
@@ -63,19 +62,18 @@ class Mirrored:
 
 
 class Members:
-    """Which rows of a ledger MLflow gets: the ended trials of a study, and of the scores of its screen."""
+    """Which rows of a ledger MLflow gets: the ended trials of a study, and of the scores of its screen.
 
-    def __init__(self, whole: Plan, scored: Plan | None) -> None:
-        self.study = whole.study
+    The trials that its screen drops count as well, as far as they ended.
+    """
+
+    def __init__(self, results: Results) -> None:
+        self.study = results.study
         self.listed = [
-            (one.study, results.Members(one)) for one in (whole, scored) if one is not None
+            (planned.study, OfPlan(planned))
+            for planned in (results.full_plan, results.score_plan)
+            if planned is not None
         ]
-
-    @classmethod
-    def of(cls, study: Study) -> Members:
-        """Those of `study`; the trials that its screen drops count as well, as far as they ended."""
-        whole = plan(study)
-        return cls(whole, plan_of(whole))
 
     def place(self, row: Mapping[str, Any]) -> tuple[Study, Sequence[str], tuple[Any, ...]] | None:
         """The study of a ledger's row, the names of what is varied in it, and the row's place; None: it is nobody's."""
@@ -84,7 +82,7 @@ class Members:
                 return study, members.names, place
         return None
 
-    def wanted(self, ledger: Ledger) -> dict[str, str]:
+    def wanted(self, results: Results) -> dict[str, str]:
         """The trials that ended, each with the record that counts."""
         columns = [
             "trial",
@@ -99,7 +97,7 @@ class Members:
         ]
         return {
             row["trial"]: row["record"]
-            for row in ledger.trials(columns).to_pylist()
+            for row in results.rows(columns)
             if self.place(row) is not None
         }
 
@@ -120,15 +118,15 @@ def uri_of(store: Store, uri: str = "") -> str:
     return address.resolved(uri) if uri else address.of_database(database_beside(store))
 
 
-def look(members: Members, store: Store, uri: str = "") -> Mirrored:
+def look(results: Results, uri: str = "") -> Mirrored:
     """How much of the study the database at `uri` has, read without MLflow; of another tracking store nothing is known."""
     from htsweep.mirror import address, database
 
-    wanted = members.wanted(Ledger(store))
-    path = address.database_of(uri_of(store, uri))
+    wanted = Members(results).wanted(results)
+    path = address.database_of(uri_of(results.store, uri))
     if path is None:
         return Mirrored(None, len(wanted), f"{shown(uri)} was not asked")
-    held = database.held(path, members.study.name, wanted)
+    held = database.held(path, results.study.name, wanted)
     return Mirrored(held.runs, len(wanted), held.trouble)
 
 
@@ -140,12 +138,11 @@ class Follower:
     needs the cores to start.
     """
 
-    def __init__(self, study: Study, store: Store, uri: str | None, watch: Watch) -> None:
+    def __init__(self, results: Results, uri: str | None, watch: Watch) -> None:
         """Starts nothing yet.
 
         Args:
-            study: whose trials are copied, as it was read.
-            store: where the ledger is.
+            results: of the study whose trials are copied, as it was read.
             uri: the tracking URI; "" for the database beside the results, None for no mirror.
             watch: is told what this is told.
 
@@ -154,12 +151,13 @@ class Follower:
         """
         self.mirrored: Mirrored | None = None
         """What MLflow has at the end; None before, and where there is no mirror."""
-        self._study, self._store, self._uri, self._watch = study, store, uri, watch
+        self._study, self._store = results.study, results.store
+        self._uri, self._watch = uri, watch
         self._process: subprocess.Popen[bytes] | None = None
         self._writer: threading.Thread | None = None
         self._trouble = ""
         if uri:
-            uri_of(store, uri)  # a mistake in it is said before anything starts
+            uri_of(self._store, uri)  # a mistake in it is said before anything starts
 
     def started(self, agenda: Agenda, job: Job) -> None:
         """Passes it on."""
@@ -178,15 +176,15 @@ class Follower:
         """Passes it on."""
         self._watch.note(text)
 
-    def finish(self) -> None:
-        """Lets it copy what is left, for a while; `mirrored` says how far it came, whatever became of it."""
+    def finish(self, results: Results) -> None:
+        """Lets it copy what is left, for a while; `mirrored` says how much of `results` it copied, whatever became of it."""
         if self._uri is None:
             return
         self._start()
         answer = self._answer()
         # Whatever it says, or if it died and says nothing: what it has written is whole, and the
         # database is asked itself.
-        there = look(Members.of(self._study), self._store, self._uri)
+        there = look(results, self._uri)
         runs, notes = there.runs, tuple[str, ...]()
         trouble = "" if runs == there.of else self._trouble or there.trouble
         if answer is not None:

@@ -13,14 +13,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from htsweep import results
 from htsweep.commands import Given, on_results, quoted, shown
 from htsweep.errors import HtsweepError, LedgerError
-from htsweep.ledger import Ledger, Store
+from htsweep.ledger import Store
 from htsweep.mirror.beside import Members, Mirrored, database_beside, look, uri_of
 from htsweep.planning.reading import read
 from htsweep.report import build
-from htsweep.study.schema import Study
+from htsweep.results import Results
 
 if TYPE_CHECKING:
     from htsweep.mirror.copying import Mirror
@@ -33,7 +32,7 @@ READ_AT_ONCE = 5000
 """Trials whose measurements are in memory at a time."""
 
 
-def copy(study: Study, place: str, uri: str = "") -> str:
+def copy(results: Results, uri: str = "") -> str:
     """Brings MLflow at `uri` up to date with the ledger, whatever it has, and says what was written.
 
     The study's run has its report and figures, and each trial that a protocol selects says so in a
@@ -42,14 +41,14 @@ def copy(study: Study, place: str, uri: str = "") -> str:
     Raises:
         HtsweepError: MLflow has not all of it now; the text says why, and how many runs it has.
     """
-    store, members = Store(place), Members.of(study)
-    address = uri_of(store, uri)
-    _tell(study, place)
-    written, mirrored = _settle(members, store, uri, patience=0.0)
+    study, location = results.study, results.location
+    address = uri_of(results.store, uri)
+    _tell(results)
+    written, mirrored = _settle(results, uri, patience=0.0)
     if not mirrored.whole:
-        asked = Given(str(study.file), study.overrides, place, mirror=uri)
+        asked = Given(str(study.file), study.overrides, location, mirror=uri)
         raise HtsweepError("\n".join([*mirrored.notes, *mirrored.lacking(asked)]))
-    looks = [] if uri else [f"To look at them: {quoted(['htsweep', 'ui', *on_results(place)])}"]
+    looks = [] if uri else [f"To look at them: {quoted(['htsweep', 'ui', *on_results(location)])}"]
     return "\n".join(
         [
             *mirrored.notes,
@@ -61,11 +60,11 @@ def copy(study: Study, place: str, uri: str = "") -> str:
     )
 
 
-def ui(place: str, port: int) -> int:
+def ui(location: str, port: int) -> int:
     """Runs the MLflow UI on the results' database until Ctrl-C."""
     from htsweep.mirror.serving import ui
 
-    return ui(database_beside(Store(place)), place, port)
+    return ui(database_beside(Store(location)), location, port)
 
 
 def probe(folder: Path) -> None:
@@ -103,7 +102,7 @@ def main() -> int:
     threading.Thread(target=wait_for_the_end, daemon=True).start()
     try:
         study = read(asked["file"], asked["overrides"], text=asked["text"])
-        answer = asdict(_followed(study, Store(asked["results"]), asked["uri"], over))
+        answer = asdict(_followed(Results(study, asked["results"]), asked["uri"], over))
     except (
         Exception
     ) as error:  # whatever it is, the launch has to say it: nobody else sees this process
@@ -113,9 +112,9 @@ def main() -> int:
     return 0
 
 
-def _followed(study: Study, store: Store, uri: str, over: threading.Event) -> Mirrored:
+def _followed(results: Results, uri: str, over: threading.Event) -> Mirrored:
     """Copies what ends until `over`, and then whatever is missing, however it came to be."""
-    ledger, members = Ledger(store), Members.of(study)
+    ledger, members = results.ledger, Members(results)
     before = ledger.records()
     while not over.wait(LOOK_SECONDS) and ledger.records() == before:
         pass  # MLflow is slow to import: not while the launch itself starts
@@ -126,7 +125,7 @@ def _followed(study: Study, store: Store, uri: str, over: threading.Event) -> Mi
     notes: list[str] = []
 
     def opened() -> Mirror:
-        mirror = Mirror(uri_of(store, uri), study.name, ours=not uri)
+        mirror = Mirror(uri_of(results.store, uri), results.study.name, ours=not uri)
         notes.extend(mirror.notes)
         return mirror
 
@@ -136,11 +135,11 @@ def _followed(study: Study, store: Store, uri: str, over: threading.Event) -> Mi
 
     behind = follow(read_new, over.is_set, opened, pause=LOOK_SECONDS, patience=PATIENCE_SECONDS)
     over.wait()
-    mirrored = _settle(members, store, uri, 0.0 if behind else PATIENCE_SECONDS)[1]
+    mirrored = _settle(results.reread(), uri, 0.0 if behind else PATIENCE_SECONDS)[1]
     return replace(mirrored, notes=(*notes, *mirrored.notes))
 
 
-def _settle(members: Members, store: Store, uri: str, patience: float) -> tuple[int, Mirrored]:
+def _settle(results: Results, uri: str, patience: float) -> tuple[int, Mirrored]:
     """Brings MLflow all that it lacks: how many runs were written, and what it has then.
 
     What MLflow has is compared with the ledger, so that it makes no difference what happened
@@ -148,63 +147,59 @@ def _settle(members: Members, store: Store, uri: str, patience: float) -> tuple[
     that were merged while they were read.
 
     Args:
-        members: whose trials.
-        store: of the ledger.
+        results: of the study; they are read again for every try.
         uri: the tracking URI; "" for the database beside the results.
         patience: seconds that are given to a tracking store that does not answer.
     """
     from htsweep.mirror.copying import Mirror, explained, may_pass
 
-    address, until, tries = uri_of(store, uri), time.monotonic() + patience, 0
+    address, until, tries = uri_of(results.store, uri), time.monotonic() + patience, 0
     written, notes = 0, []
     while True:
         tries += 1
         try:
-            mirror = Mirror(address, members.study.name, ours=not uri)
+            mirror = Mirror(address, results.study.name, ours=not uri)
             notes += mirror.notes
-            written += _bring(mirror, members, store)
-            return written, _concluded(mirror, members, store, tuple(notes))
+            written += _bring(mirror, results)
+            return written, _concluded(mirror, results, tuple(notes))
         except Exception as error:
             # Twice in any case: what is found broken at the first time is made anew at the second.
             if tries > 1 and (time.monotonic() > until or not may_pass(error)):
-                there = look(members, store, uri)
+                there = look(results, uri)
                 return written, Mirrored(
                     there.runs, there.of, explained(error, address), tuple(notes)
                 )
             time.sleep(min(LOOK_SECONDS, patience))
+            results = results.reread()
 
 
-def _bring(mirror: Mirror, members: Members, store: Store) -> int:
+def _bring(mirror: Mirror, results: Results) -> int:
     """How many runs were written: of every ended trial of which the mirror has none, or an older one."""
-    ledger = Ledger(store)
-    wanted = members.wanted(ledger)
+    members = Members(results)
+    wanted = members.wanted(results)
     missing = sorted(mirror.lacking(wanted))
-    every = (
-        set(ledger.trials(["record"], every=True).column("record").to_pylist())
-        if missing
-        else set()
-    )
+    every = set(results.ends.column("record").to_pylist()) if missing else set()
     written = 0
     for start in range(0, len(missing), READ_AT_ONCE):
         part = {wanted[trial] for trial in missing[start : start + READ_AT_ONCE]}
         written += mirror.write(
             run
-            for row, measured in ledger.fresh(every - part)
+            for row, measured in results.ledger.fresh(every - part)
             if row["record"] in part
             for run in _runs(members, row, measured)
         )
     return written
 
 
-def _concluded(mirror: Mirror, members: Members, store: Store, notes: tuple[str, ...]) -> Mirrored:
+def _concluded(mirror: Mirror, results: Results, notes: tuple[str, ...]) -> Mirrored:
     """What MLflow has in the end, once it has the study's own run and the tags of what is selected as well."""
-    wanted = members.wanted(Ledger(store))
+    wanted = Members(results).wanted(results)
     lacking = mirror.lacking(wanted)
     unread = (
         f"what {len(lacking)} of them measured cannot be read from the ledger" if lacking else ""
     )
     try:
-        _conclude(mirror, members.study, store.uri)
+        _conclude(mirror, results)
     except LedgerError as error:
         unread = unread or str(error)
     return Mirrored(len(wanted) - len(lacking), len(wanted), unread, notes)
@@ -251,19 +246,19 @@ def _runs(
     )
 
 
-def _conclude(mirror: Mirror, study: Study, place: str) -> None:
+def _conclude(mirror: Mirror, results: Results) -> None:
     """What can be said once all trials are there: the study's report and figures, and who is selected."""
-    mirror.write_study(study.text, _artifacts(study, place))
-    mirror.select(selected(study, place))
+    mirror.write_study(results.study.text, _artifacts(results))
+    mirror.select(selected(results))
 
 
-def selected(study: Study, place: str) -> dict[str, list[str]]:
+def selected(results: Results) -> dict[str, list[str]]:
     """The protocols that pick a trial's point, by trial: of those with a name, all that what was measured can answer."""
     from htsweep import selection
 
     reads = {name: selection.columns(name) or [] for name in selection.NAMES}
     measured = results.measurements(
-        study, place, sorted({column for columns in reads.values() for column in columns})
+        sorted({column for columns in reads.values() for column in columns})
     )
     found: dict[str, list[str]] = {}
     if measured.empty:
@@ -271,7 +266,7 @@ def selected(study: Study, place: str) -> dict[str, list[str]]:
     trials = measured[["trial", "sweep", "point"]].drop_duplicates()
     for name in selection.possible(measured.columns):
         try:
-            choice = selection.choice(measured, name, study.repetitions)
+            choice = selection.choice(measured, name, results.study.repetitions)
         except HtsweepError:
             continue  # it has no answer for this study, such as proxy runs that were not asked for
         for trial in trials.merge(choice, on=["sweep", "point"])["trial"].unique():
@@ -279,9 +274,9 @@ def selected(study: Study, place: str) -> dict[str, list[str]]:
     return found
 
 
-def _artifacts(study: Study, place: str) -> dict[str, Path]:
+def _artifacts(results: Results) -> dict[str, Path]:
     """What the study's folder has, by its path in there."""
-    folder = build.folder_of(study, place)
+    folder = build.folder_of(results)
     return {
         path.relative_to(folder).as_posix(): path
         for path in sorted(folder.rglob("*"))
@@ -289,13 +284,13 @@ def _artifacts(study: Study, place: str) -> dict[str, Path]:
     }  # those are being written
 
 
-def _tell(study: Study, place: str) -> None:
+def _tell(results: Results) -> None:
     """Nothing; the study's folder then has a report, as a launch leaves one, unless there is nothing to report, or no space."""
-    folder = build.folder_of(study, place)
+    folder = build.folder_of(results)
     if (folder / "report.html").exists():
         return
     with contextlib.suppress(HtsweepError, OSError):
-        build.write(study, place, folder)
+        build.write(results, folder)
 
 
 if __name__ == "__main__":
