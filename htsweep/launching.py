@@ -27,7 +27,8 @@ from htsweep.execution.watch import Silent, Watch
 from htsweep.execution.workspace import SAVE_SECONDS, cache_folder
 from htsweep.ledger import Lease, Ledger, Store, clear
 from htsweep.ledger.tables import PARTS
-from htsweep.mirror.beside import Follower, Mirrored
+from htsweep.mirror.coverage import Mirrored
+from htsweep.mirror.follower import Follower
 from htsweep.planning.plan import Plan
 from htsweep.planning.roster import COLUMNS, Roster
 from htsweep.planning.screen import Verdict

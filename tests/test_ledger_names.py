@@ -19,7 +19,7 @@ from htsweep import results
 from htsweep.errors import HtsweepError
 from htsweep.launching import launch
 from htsweep.ledger import Ledger, Record, Store, names
-from htsweep.mirror.process import copy
+from htsweep.mirror.updating import copy
 from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
 from htsweep.report import build

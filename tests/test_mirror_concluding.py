@@ -16,8 +16,8 @@ from htsweep.analysis.design import Design
 from htsweep.analysis.findings import Findings
 from htsweep.ledger import Ledger, Record, Store
 from htsweep.mirror.copying import Mirror
-from htsweep.mirror.process import copy, selected
 from htsweep.mirror.run import SELECTED
+from htsweep.mirror.updating import copy, selected
 from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
 from htsweep.report import build

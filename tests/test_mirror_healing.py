@@ -23,9 +23,9 @@ from htsweep.analysis.findings import Findings
 from htsweep.cli.status import status
 from htsweep.errors import HtsweepError
 from htsweep.ledger import Ledger, Store, objects
-from htsweep.mirror import address, database, process, schema
+from htsweep.mirror import address, database, schema, updating
 from htsweep.mirror.copying import Mirror, explained, may_pass
-from htsweep.mirror.process import copy
+from htsweep.mirror.updating import copy
 from htsweep.report import build
 from htsweep.results import Results
 from htsweep.study.schema import Study
@@ -366,7 +366,7 @@ def test_measurements_that_cannot_be_read_hold_up_no_others(mirrored: tuple[Stud
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(objects, "measured", without)
-        written, found = process._settle(Results(study, str(path.parent)), "", 0.0)
+        written, found = updating.settle(Results(study, str(path.parent)), "", 0.0)
     assert written == TRIALS - 1
     assert (found.runs, found.of) == (TRIALS - 1, TRIALS)
     assert "what 1 of them measured cannot be read" in found.trouble

@@ -19,8 +19,8 @@ from htsweep.analysis.findings import Findings
 from htsweep.errors import HtsweepError
 from htsweep.mirror import address, database
 from htsweep.mirror.copying import Mirror
-from htsweep.mirror.process import copy
 from htsweep.mirror.serving import free_port, serve, ui, wait_for
+from htsweep.mirror.updating import copy
 from htsweep.report import build
 from htsweep.results import Results
 

@@ -492,13 +492,13 @@ def test_the_table_of_scores(
 def test_scores_go_to_the_mirror_with_the_trials(
     run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path
 ) -> None:
-    from htsweep.mirror import process
-    from htsweep.mirror.beside import Members
+    from htsweep.mirror import updating
+    from htsweep.mirror.coverage import MirroredRows
 
     run()
-    members = Members(Results(study(), str(tmp_path / "results")))
+    members = MirroredRows(Results(study(), str(tmp_path / "results")))
     rows = Ledger(Store(tmp_path / "results")).fresh(set())
-    tags = [one.tags for row, measured in rows for one in process._runs(members, row, measured)]
+    tags = [one.tags for row, measured in rows for one in updating.runs_of(members, row, measured)]
     assert len(tags) == SCORES + 2 * PER_PAIR
     assert (
         sorted(one["score"] for one in tags if "score" in one) == ["contrary"] * 12 + ["worth"] * 12

@@ -288,7 +288,7 @@ def ui(
     ] = 5000,
 ) -> None:
     """Serve the MLflow UI for these results on 127.0.0.1, until Ctrl-C."""
-    from htsweep.mirror.process import ui
+    from htsweep.mirror.updating import ui
 
     sys.exit(ui(results, port))
 
@@ -306,7 +306,7 @@ def mirror(
 
     This may be done at any time, any number of times.
     """
-    from htsweep.mirror.process import copy
+    from htsweep.mirror.updating import copy
 
     typer.echo(copy(results_of(study, overrides, results), tracking_uri))
 

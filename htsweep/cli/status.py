@@ -11,7 +11,7 @@ from typing import Any, final
 
 from htsweep.commands import given
 from htsweep.ledger import Lease, Store
-from htsweep.mirror.beside import Mirrored, look
+from htsweep.mirror.coverage import Mirrored, coverage
 from htsweep.planning.plan import Plan
 from htsweep.planning.roster import COLUMNS, Roster
 from htsweep.results import Results
@@ -115,7 +115,7 @@ def status(results: Results) -> Status:
     ]
     holder = Lease(store, f"study-{study.name}").holder()
     by = f"process {holder['pid']} on {holder['host']}" if holder else None
-    copied = look(results)
+    copied = coverage(results)
     # While a launch runs, MLflow is behind for a moment, and the launch says what it lacks in the
     # end.
     behind = () if holder or not copied.of else copied.lacking(given(study, results.location))

@@ -250,15 +250,9 @@ def draw(results: Results, out: Path) -> list[Path]:
     return pareto.pareto(results.trials, measured, out, **_about(results))
 
 
-def tell(results: Results, out: Path | None = None, metrics: Sequence[str] = ()) -> str:
-    """The results as Markdown; with `out`, also as report.md, .tex and .csv there; `metrics`: what is shown."""
-    texts = _texts(results, metrics)
-    if out is not None:
-        from htsweep.files import put
-
-        for name, content in texts.items():
-            put(out / name, content)
-    return texts["report.md"]
+def tell(results: Results, metrics: Sequence[str] = ()) -> str:
+    """The results as Markdown; `metrics`: what is shown."""
+    return _texts(results, metrics)["report.md"]
 
 
 def latex(results: Results, metrics: Sequence[str] = ()) -> str:

@@ -27,8 +27,8 @@ from htsweep.execution.trial import Outcome
 from htsweep.execution.watch import Silent
 from htsweep.launching import Launched, launch
 from htsweep.ledger import Ledger, Store
-from htsweep.mirror import beside
-from htsweep.mirror.beside import Follower, Mirrored
+from htsweep.mirror.coverage import Mirrored
+from htsweep.mirror.follower import Follower
 from htsweep.planning.plan import Job
 from htsweep.results import Results
 from htsweep.study.schema import Study
@@ -147,7 +147,7 @@ def test_a_follower_that_cannot_be_started_is_told(
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     with monkeypatch.context() as patch:
-        patch.setattr(beside.subprocess, "Popen", fails)
+        patch.setattr("htsweep.mirror.follower.subprocess.Popen", fails)
         done = run()
     assert done.mirrored == Mirrored(
         0,
@@ -162,7 +162,7 @@ def test_a_follower_that_takes_too_long_is_ended_and_told(
     run: Callable[..., Launched],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(beside, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr("htsweep.mirror.follower.PATIENCE_SECONDS", 0.3)
     done = run(At(TRIALS, lambda: [os.kill(pid, signal.SIGSTOP) for pid in followers()]))
     monkeypatch.undo()
     assert done.mirrored is not None
@@ -272,8 +272,9 @@ def test_a_long_study_reaches_the_follower(tmp_path: Path) -> None:
     """Longer than a pipe holds: it is written while the process starts."""
     study = toy(tmp_path, TEXT + "x-long:\n" + "".join(f"  - {'y' * 100}\n" for _ in range(2000)))
     fill(study, tmp_path / "results")
-    follower = Follower(Results(study, str(tmp_path / "results")), "", Silent())
-    follower.finish()
+    results = Results(study, str(tmp_path / "results"))
+    follower = Follower(results, "", Silent())
+    follower.finish(results)
     assert follower.mirrored == Mirrored(TRIALS, TRIALS)
 
 
