@@ -1,4 +1,4 @@
-"""Does what is missing of a study: the one place where plan, ledger, executor and mirror meet."""
+"""Runs what is missing of a study: the one place where plan, ledger, executor, mirror and report meet."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def launch(
         results: a folder or a URI.
         on: `ray`, or `inline` for this process.
         address: of a Ray cluster; None for a local Ray of its own.
-        watch: is told of every start and end.
+        watch: is notified of every start and end.
         mirror: the MLflow tracking URI; "" for the database beside the results, None for no mirror.
         save_seconds: how often a trial's state is kept at most.
 
@@ -113,7 +113,7 @@ def launch(
     lease = Lease(store, f"study-{study.name}", about=given(study, results).launch())
     holder = lease.take()
     if holder is not None:
-        raise StudyHeld(_held(before, holder, lease.folder))
+        raise StudyHeld(_held_message(before, holder, lease.folder))
     stages = _Stages(store)
     try:
         if lease.after_death:
@@ -121,10 +121,12 @@ def launch(
         clear(store, "stage-")  # what killed launches held
         try:
             with _ended_by_sigterm(), _executor(on, address, study.resources, follower) as run:
-                after, done = _both(
+                after, done = _run_study(
                     before,
                     stages,
-                    lambda agenda: run(agenda, replace(terms, **_own(agenda.plan.study))),
+                    lambda agenda: run(
+                        agenda, replace(terms, **_early_stopping(agenda.plan.study))
+                    ),
                 )
         except BaseException:
             with contextlib.suppress(HtsweepError):  # what came first is what the user is told
@@ -134,21 +136,20 @@ def launch(
         _compact(store)
         unreported, paths, table = "", tuple[Path, ...](), ""
         try:
-            paths, table = _told(after, done.agenda)
-        except (
-            HtsweepError
-        ) as error:  # the trials are done and recorded, whatever becomes of their report
+            paths, table = _report(after, done.agenda)
+        except HtsweepError as error:
+            # The trials are done and recorded, whatever becomes of their report.
             unreported = str(error)
         follower.finish(after)
-        stands = estimate(after)
+        remaining = estimate(after)
         return replace(
             done,
             seconds=time.monotonic() - began,
             mirrored=follower.mirrored,
             paths=paths,
             table=table,
-            failed=stands.failed,
-            left=stands.left,
+            failed=remaining.failed,
+            left=remaining.left,
             unreported=unreported,
         )
     finally:
@@ -163,25 +164,30 @@ def _compact(store: Store) -> None:
         ledger.compact()
 
 
-def _both(
+def _run_study(
     before: Results, stages: _Stages, run: Callable[[Agenda], bool]
 ) -> tuple[Results, Launched]:
     """Runs the scores of the study's screen, where it has one, then what they keep of the plan.
 
-    Returns the results that there are then, and what was done. The ledger is read once, and once
-    more after each of the two that ran anything. `run` as `_executor` gives it.
+    Returns the results that there are then, and what was done. The study is planned once; the
+    ledger is read once, and once more after each of the two that ran anything.
+
+    Args:
+        before: the results that there are now.
+        stages: as this launch shares them with others.
+        run: as `_executor` gives it.
     """
     results, scores, interrupted = before, None, False
     if before.score_plan is not None:
         scores = agenda_of(before, before.score_plan, stages)
-        results, interrupted = _ran(before, scores, run)
+        results, interrupted = _run_agenda(before, scores, run)
     agenda = agenda_of(results, results.plan, stages)
     if scores is not None:
         agenda.closed, agenda.deadline = scores.closed, scores.deadline
     # What the scores keep is settled, whatever another launch has scored since.
     verdicts, spared = results.verdicts, results.full_plan.trial_count - agenda.plan.trial_count
     if not interrupted:
-        results, interrupted = _ran(results, agenda, run)
+        results, interrupted = _run_agenda(results, agenda, run)
     done = Launched(
         agenda,
         0.0,
@@ -194,11 +200,14 @@ def _both(
     return results, done
 
 
-def _ran(results: Results, agenda: Agenda, run: Callable[[Agenda], bool]) -> tuple[Results, bool]:
+def _run_agenda(
+    results: Results, agenda: Agenda, run: Callable[[Agenda], bool]
+) -> tuple[Results, bool]:
     """Runs an agenda: the results that there are then, and whether it was interrupted."""
     if agenda.finished:
         return results, False
-    return results.reread(), run(agenda)
+    interrupted = run(agenda)
+    return results.reread(), interrupted
 
 
 @contextlib.contextmanager
@@ -260,7 +269,7 @@ def terms_of(study: Study, location: str, save_seconds: float = SAVE_SECONDS) ->
         version=released,
         commit=commit,
         dirty=dirty,
-        **_own(study),
+        **_early_stopping(study),
     )
 
 
@@ -271,7 +280,7 @@ def _own_paths() -> list[str]:
     return [entry for entry in absolute if not entry.startswith(prefixes) and Path(entry).is_dir()]
 
 
-def _own(study: Study) -> dict[str, Any]:
+def _early_stopping(study: Study) -> dict[str, Any]:
     """The terms by which trials of a study are stopped early: scores of a screen never are."""
     objectives = tuple((objective.metric, objective.direction) for objective in study.objectives)
     return {
@@ -380,19 +389,22 @@ class _Stages:
             lease.release()
 
 
-def _told(results: Results, agenda: Agenda) -> tuple[tuple[Path, ...], str]:
-    """The figures and the table of what there is by now; none of a study whose metrics they do not know."""
+def _report(results: Results, agenda: Agenda) -> tuple[tuple[Path, ...], str]:
+    """Writes the report of what there is by now: its figures and pages, and the table as Markdown.
+
+    None where no trial has a result yet.
+    """
     from htsweep.report import build
 
     if not agenda.over:
         return (), ""
     out = build.folder_of(results)
     _, written = build.write(results, out)
-    told = [path for path in written if path.name in ("report.html", "report.md", "report.tex")]
-    return (*build.draw(results, out), *told), build.tell(results)
+    pages = [path for path in written if path.name in ("report.html", "report.md", "report.tex")]
+    return (*build.draw(results, out), *pages), build.tell(results)
 
 
-def _held(results: Results, holder: Mapping[str, Any], folder: str) -> str:
+def _held_message(results: Results, holder: Mapping[str, Any], folder: str) -> str:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"]))
     about = f"\nWhat it runs: {holder['about']}" if holder["about"] else ""
     return (

@@ -313,12 +313,12 @@ SOUND = {
 def launched(one: Study, folder: Path) -> None:
     from htsweep import launching
 
-    told = launching._told
-    launching._told = lambda *_: ((), "")  # type: ignore[assignment]
+    told = launching._report
+    launching._report = lambda *_: ((), "")  # type: ignore[assignment]
     try:
         launch(one, str(folder / "r"), on="inline", mirror=None)
     finally:
-        launching._told = told
+        launching._report = told
 
 
 @settings(FUZZ, max_examples=8 * MORE)

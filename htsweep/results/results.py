@@ -161,8 +161,8 @@ class Results:
     ) -> pd.DataFrame:
         """One row per measurement of `trials`: what was varied, `step`, and what was measured.
 
-        Columns that were read before are not read again. The table is shared: it is not to be
-        written to.
+        No column is read that nobody has asked for, and none again that the last reading held. The
+        table is shared: do not write to it.
 
         Args:
             columns: names of what was measured; None: all.
@@ -176,8 +176,8 @@ class Results:
         all_pairs = all_pairs and self.plan is not self.full_plan
         read = self._measured.get((kind, all_pairs))
         if read is None or not read.has(columns):
-            # Then both are there: who asks for few columns first, and for more later, has them read
-            # twice.
+            # What was read before is read again with what is new: whoever knows that more will be
+            # asked for asks for the most first.
             more = () if read is None or read.columns is None else read.columns
             wanted = None if columns is None else list(dict.fromkeys([*columns, *more]))
             read = self._read(wanted, kind, all_pairs)
