@@ -51,7 +51,7 @@ adapt.stages = lambda config: {"source": (__name__ + ":source", {})}
 STUDY = "study: kills\ntask: kills_task:adapt\ngrid: {x: [1, 2, 3, 4]}\nrepetitions: 4\n"
 VICTIMS = {
     "launch": "bin/htsweep launch",
-    "Ray's user": "htsweep.execution.tune",
+    "Ray's user": "htsweep.execution.driver",
     "control store": "gcs_server",
     "node manager": "raylet/raylet",
     "worker": "Trainable",

@@ -13,6 +13,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
@@ -66,6 +67,31 @@ class StudyHeld(HtsweepError):
 @final
 class LedgerError(HtsweepError):
     """The results folder cannot be used, or does not hold what was asked for."""
+
+
+def untested(library: str, part: str) -> HtsweepError:
+    """What to raise where an installed library lacks a part that htsweep uses.
+
+    Args:
+        library: the package's name.
+        part: what it lacks.
+    """
+    from importlib import metadata
+
+    try:
+        installed = f" {metadata.version(library)}"
+    except metadata.PackageNotFoundError:
+        installed = " (which is not installed)"
+    try:
+        wanted = metadata.requires("htsweep") or []
+    except metadata.PackageNotFoundError:
+        wanted = []
+    name = re.compile(rf"{re.escape(library)}(?![\w.-])")
+    tested = next((one for one in wanted if name.match(one)), library)
+    return HtsweepError(
+        f"{library}{installed} lacks {part}, which htsweep uses; it is tested with {tested}. "
+        f"Install that version: pip install '{tested}'"
+    )
 
 
 MOST_COMPARED = 2_000

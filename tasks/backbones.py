@@ -88,9 +88,8 @@ def batch_problem(name: str, channels: int, size: int, fitted: bool) -> str | No
     if _probed(name, channels, size, fitted)["values"] != 1:
         return None
     return (
-        f"on images of {size} x {size} pixels a batch norm of '{name}' has one value a channel "
-        "from each image, and the one "
-        "value of a batch of one image has no spread"
+        f"on images of {size} x {size} pixels a batch norm of '{name}' gets one value per channel "
+        "from each image, and in a batch of one image that value has no variance"
     )
 
 

@@ -25,6 +25,8 @@ from tasks.settings import (
 )
 from tasks.task import Setting, Workspace, declare, filled
 
+OFFERS = frozenset({"source_head", "batch_norm"})
+"""What the task offers to methods, as far as the backbone and the source have it."""
 TRAINING_SETTINGS = training_settings(
     # Backbone 0.001, head 0.01, batch 48 and decay 5e-4 are those of Co-Tuning's and BSS's released
     # code.
@@ -54,9 +56,9 @@ BASE = {
     "method": Setting(
         str,
         methods.EMPTY,
-        choices=lambda: methods.known({"source_head", "batch_norm"}),
+        choices=lambda: methods.known(OFFERS),
         open=True,
-        doc="or a chain a+b, or one's own as module:function",
+        doc="or a chain a+b, or your own as module:function",
     ),
     **TRAINING_SETTINGS,
     **MODEL_SETTINGS,
@@ -72,13 +74,7 @@ METRICS = (
     "train/loss",
     "train/smallest_singular_value",
     "train/largest_singular_value",
-    "tred/negative_norm",
-    "tred/negative_accuracy",
-    "delta/head_accuracy",
-    "delta/largest_factor",
-    "co_tuning/classifier_c",
-    "co_tuning/classifier_accuracy",
-    "co_tuning/scale",
+    *methods.measures(methods.known(OFFERS)),
     "epoch",
     "seconds",
     "peak_memory_bytes",

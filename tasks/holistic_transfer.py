@@ -53,7 +53,7 @@ BASE = {
         methods.EMPTY,
         choices=methods.known,
         open=True,
-        doc="or a chain a+b, or one's own as module:function",
+        doc="or a chain a+b, or your own as module:function",
     ),
     "pcv": Setting(
         int,
@@ -350,7 +350,7 @@ def _untrainable(config: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Missing classes that are none or too many, and more classes left out of a local run than there are seen ones."""
+    """Missing classes that are none or too many, and parameters that count more seen classes than there are."""
     names = data.classes(data.domains(config["dataset"])[1])
     if "missing_classes" in config:
         try:
@@ -361,20 +361,18 @@ def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
             return [
                 (
                     "missing_classes",
-                    f"all {len(names)} classes are missing; leave one at least to be seen",
+                    f"all {len(names)} classes are missing; leave at least one to be seen",
                 )
             ]
     else:
         count = splits.missing_count(len(names), config["missing_ratio"])
     seen = len(names) - count
-    left_out = config.get("lolsgd.left_out", 0)
-    if left_out > seen:
-        return [
-            (
-                "lolsgd.left_out",
-                f"local runs leave out {left_out} classes, but only {seen} of {len(names)} are "
-                "seen; "
-                f"give {max(seen - 1, 0)} at most",
-            )
-        ]
-    return []
+    return [
+        (
+            key,
+            f"got {config[key]} classes, but only {seen} of {len(names)} are seen; give "
+            f"at most {max(seen - 1, 0)}",
+        )
+        for key in methods.counts_seen_classes(config["method"])
+        if config.get(key, 0) > seen
+    ]

@@ -175,9 +175,9 @@ def set_problems(target: str) -> list[tuple[str, str]]:
     return [
         (
             "dataset",
-            f"no class of {_place(target)} has a test image: each has one image, which trains; "
-            "give two at least, "
-            "and three to have one that validates",
+            f"no class of {_place(target)} has a test image: the only image of each is used for training; "
+            "give at least two, "
+            "or three to have one for validation as well",
         )
     ]
 
@@ -229,9 +229,9 @@ def training_problems(
         if min(config[key], images) == 1 and not wrong:
             one = backbones.batch_problem(backbone, *shape, fitted)
             remedy = (
-                f"{key} must be 2 at least"
+                f"{key} must be at least 2"
                 if config[key] == 1
-                else "one image alone may be left to train with; give more"
+                else "only one image may be left for training; give more"
             )
             found += [(key if config[key] == 1 else "dataset", f"{one}: {remedy}")] if one else []
     return list(dict.fromkeys(found))

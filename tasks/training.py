@@ -180,9 +180,8 @@ class Run:
             if "more than 1 value per channel" not in str(error):
                 raise
             raise ValueError(
-                "a batch of one image gave a batch norm one value a channel, which has no spread: "
-                "give a batch_size "
-                "of 2 at least, and two training images"
+                "a batch of one image gave a batch norm one value per channel, which has no variance: "
+                "give a batch_size of at least 2, and two training images"
             ) from error
 
     def finished(self) -> Model | Combined:

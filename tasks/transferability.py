@@ -14,6 +14,7 @@ from typing import Any
 
 from tasks import backbones, data, scores
 from tasks.data import splits
+from tasks.scores import solver
 from tasks.settings import (
     MODEL_SETTINGS,
     SOURCE_SETTINGS,
@@ -46,7 +47,7 @@ BASE = {
         float, 1.0, low=0.001, high=1.0, doc="share of each class's training images"
     ),
     "score": Setting(
-        str, "logme", choices=scores.known, open=True, doc="or one's own as module:function"
+        str, "logme", choices=scores.known, open=True, doc="or your own as module:function"
     ),
     **SOURCE,
 }
@@ -226,7 +227,7 @@ def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     if len(given) < len(names):
         return []
     return [
-        ("missing_classes", f"all {len(names)} classes are missing; leave one at least to be seen")
+        ("missing_classes", f"all {len(names)} classes are missing; leave at least one to be seen")
     ]
 
 
@@ -236,6 +237,8 @@ def _unmet(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     source, target = data.fine_tuning_domains(config["dataset"])
     names = data.classes(target)
     offers = set(JUDGED)
+    if solver.installed():
+        offers.add("transport")
     if _missing_count(config):
         offers.add("missing_classes")
     if source == data.PRETRAINED:

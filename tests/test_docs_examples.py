@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import htsweep
-from tasks.conformance import DatasetConformance, ScoreConformance
+from tasks.conformance import DatasetConformance, MethodConformance, ScoreConformance
 
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
 
@@ -22,6 +22,12 @@ def beside():
 
 class TestSketches(DatasetConformance):
     domain = "my_data:sketches"
+
+
+class TestEntropy(MethodConformance):
+    method = "my_method:entropy"
+    zero = {"my_method:entropy.weight": 0.0}
+    runs_source = False
 
 
 class TestSeparation(ScoreConformance):
@@ -50,3 +56,11 @@ def test_a_score(tmp_path, own_cache):
     assert len(own) == 4
     quotient = own["my_score/between"] / own["my_score/within"]
     assert own["transferability"].tolist() == pytest.approx(quotient.tolist())
+
+
+def test_a_method(tmp_path, own_cache):
+    rows = ran("my_method", tmp_path, own_cache, ["fixed.epochs=1", "fixed.source_epochs=1"])
+    last = rows[rows["step"] == rows["step"].max()]
+    losses = last.groupby("method")["train/loss"].mean()
+    assert set(losses.index) == {"plain", "my_method:entropy", "l2sp+my_method:entropy"}
+    assert losses["my_method:entropy"] < losses["plain"], "minus the entropy is below zero"

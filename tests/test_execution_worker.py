@@ -39,7 +39,7 @@ def conditions(tmp_path: Path) -> Conditions:
     return Conditions(
         str(tmp_path / "results"),
         time_limit=2.0,
-        grace=0.5,
+        grace=1.5,
         paths=(str(tmp_path),),
         folder=str(tmp_path),
     )

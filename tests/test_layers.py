@@ -14,7 +14,7 @@ HOMES = {
     "pydantic": ("htsweep/study/schema.py", "htsweep/planning/reading.py"),
     "optuna": ("htsweep/planning/search.py", "htsweep/analysis/importance.py"),
     "pyarrow": ("htsweep/ledger/", "htsweep/results/tables.py", "htsweep/results/export.py"),
-    "ray": ("htsweep/execution/tune.py",),
+    "ray": ("htsweep/execution/tune.py", "htsweep/execution/ray_internals.py"),
     "mlflow": ("htsweep/mirror/",),
     "sqlalchemy": ("htsweep/mirror/",),
     "alembic": ("htsweep/mirror/",),

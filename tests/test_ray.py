@@ -137,7 +137,7 @@ def test_a_launch_survives_the_loss_of_its_ray(
     """Ray's control store is killed, then the process that uses Ray."""
     path, folder = study_file(SLOW.replace("0.15", "0.4")), tmp_path / "results"
     process = start(path, folder)
-    for count, words in ((2, "gcs_server"), (7, "htsweep.execution.tune")):
+    for count, words in ((2, "gcs_server"), (7, "htsweep.execution.driver")):
         wait_for_ends(folder, count, process)
         daemon(process, words).kill()
     said, _ = process.communicate(timeout=200)

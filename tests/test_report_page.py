@@ -573,7 +573,7 @@ def test_nothing_at_all_is_a_page_too() -> None:
     for design in (DESIGN, Design((), "sweep")):
         html = page(Findings("empty", design, None, [], "last", 1, ""))
         assert "<h1>empty</h1>" in html
-        assert "Nothing to tell of: frontiers, " in html
+        assert "No data for: frontiers, " in html
         assert "<section" not in html
         assert drawn(html)["frontiers"] is None
 

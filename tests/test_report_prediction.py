@@ -105,7 +105,7 @@ def test_a_study_of_scores_has_a_table_of_scores_and_none_of_differences(
     assert set(found.transferability["target"]) == {"uci", "usps"}
     assert found.transferability["seconds"].notna().all()
     headings = re.findall("^## (.*)", document(found)["report.md"], re.MULTILINE)
-    assert headings == ["Scores", "Provenance", "What is not there"]
+    assert headings == ["Scores", "Provenance", "What is missing"]
     assert question(found).startswith(
         "Which of 4 pairs of source model and target data will transfer best, for 2 targets"
     )
@@ -153,7 +153,7 @@ def test_sentences_say_what_is_shown_and_what_is_not(found: Findings) -> None:
     assert told[1] == (
         "No score is shown to predict missing accuracy over 10 pairs (pairs of the same target "
         "compared): all 12 "
-        "intervals of Kendall's tau hold 0."
+        "intervals of Kendall's tau contain 0."
     )
     assert told[2].startswith("The screen dropped 2 of 10 pairs, of which 2 are known; that cost ")
     assert "(holds for 10 of 10 pairs)" in told[3]
@@ -165,7 +165,7 @@ def test_a_score_that_ranks_the_wrong_way_round_is_no_success(found: Findings) -
     told = answers(replace(found, predictions=table))[0]
     assert told.startswith("No score is shown to predict overall accuracy")
     assert (
-        "no interval of Kendall's tau lies above 0; the wrong way round: logme of plain -0.60 "
+        "no interval of Kendall's tau lies above 0; ranked in reverse: logme of plain -0.60 "
         "[-0.90, -0.20]" in told
     )
 
@@ -174,7 +174,7 @@ def test_too_few_pairs_are_said_to_be_too_few() -> None:
     found = pairs.findings(pairs=pairs.truth(targets=["uci"], backbones=["a", "b", "c"]))
     assert (
         answers(found)[0]
-        == "Whether a score predicts overall accuracy cannot be told: fewer than 4 pairs."
+        == "Whether a score predicts overall accuracy is not known: fewer than 4 pairs."
     )
 
 

@@ -289,7 +289,7 @@ def test_a_broken_image_is_named_by_its_path(pictures, tmp_path):
     broken = pictures / "photo" / "dog" / "1.png"
     broken.write_bytes(broken.read_bytes()[:60])
     with pytest.raises(
-        ValueError, match=r"dog.1\.png cannot be read as an image.*repair it or take it out"
+        ValueError, match=r"dog.1\.png cannot be read as an image.*repair or remove it"
     ):
         data.load(f"folder:{pictures}:photo", tmp_path / "cache", 16)
     assert not list((tmp_path / "cache" / "folders").iterdir())

@@ -1,4 +1,4 @@
-"""Runs trials on Ray: on a local one of its own, or on a cluster. The launch's side; Ray itself is in htsweep/execution/tune.py.
+"""Runs trials on Ray: on a local one of its own, or on a cluster. The launch's side; its process is htsweep/execution/driver.py.
 
 The process that uses Ray is a child of the launch. Where it is lost, with Ray's control store say,
 the launch says so, starts another, and submits again what had not ended.
@@ -44,7 +44,7 @@ AHEAD = 200
 """The most jobs that wait inside Ray for a slot: what an autoscaler can see."""
 SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 """The longest path under Ray's folder to which it binds a socket."""
-PROGRAM = "import sys; from htsweep.execution.tune import main; sys.exit(main())"
+PROGRAM = "import sys; from htsweep.execution.driver import main; sys.exit(main())"
 """Not by `-m`: Ray finds what it sends to its workers by the name of the module, which would be
 __main__.
 """

@@ -112,8 +112,10 @@ def run(work: Work) -> Outcome:
 
 
 def run_in_own_process(work: Work) -> Outcome:
-    """As `run`, in a process that runs nothing else: it may be ended to end a trial that hangs."""
+    """As `run`, in a process that runs nothing else, in the launch's folder: it may be ended to end a trial that hangs."""
     conditions = work.conditions
+    if Path(conditions.folder or ".").is_dir():
+        os.chdir(conditions.folder or ".")
     if conditions.time_limit is not None:
         # Where even the thread that waits for the limit gets no turn, since the trial holds the
         # interpreter's lock: this is a thread without Python, which writes where every thread is
@@ -238,8 +240,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(str(error), MALFORMED)
     if work.deadline is not None and time.time() > work.deadline:
         return _say(f"{path}: the deadline has passed; nothing was run", TOO_LATE)
-    if Path(work.conditions.folder or ".").is_dir():
-        os.chdir(work.conditions.folder or ".")
     faulthandler.enable()
     try:
         outcome = run_in_own_process(work)

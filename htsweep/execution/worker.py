@@ -27,7 +27,7 @@ from htsweep.errors import LedgerError
 from htsweep.execution import isolation, trial
 from htsweep.execution.ending import died
 from htsweep.execution.scratch import Scratch
-from htsweep.execution.work import Conditions, Outcome, Work, from_json, to_json
+from htsweep.execution.work import Outcome, Work, from_json, to_json
 
 START_SECONDS = 300.0
 """How long a process may take to import what it needs: minutes on a busy network file system."""
@@ -55,7 +55,7 @@ class Worker:
         """
         started = time.time()
         limit = work.conditions.time_limit
-        problem = self._ready(work.conditions)
+        problem = self._ready()
         if problem is None:
             self._output.write_bytes(b"")
             self._send(work)
@@ -78,7 +78,7 @@ class Worker:
         self._end()
         self._scratch.close()
 
-    def _ready(self, conditions: Conditions) -> str | None:
+    def _ready(self) -> str | None:
         """None when a process waits for work; else why none could be started."""
         if self._process is not None and self._process.poll() is None:
             return None
@@ -105,7 +105,6 @@ class Worker:
                 pass_fds=(commands, answers),
                 start_new_session=True,
                 env=environment(),
-                cwd=conditions.folder if Path(conditions.folder or ".").is_dir() else None,
             )
         os.close(commands)
         os.close(answers)

@@ -23,8 +23,7 @@ def question(findings: Findings) -> str:
     if summary.empty:
         return (
             f"{count(findings.trials, 'trial')}, and no point that has all its repetitions done: "
-            "the report says what "
-            "failed and what is to come."
+            "the report lists what failed and what has not run yet."
         )
     bound = is_bound(summary)
     values = list(dict.fromkeys(summary[~bound][compared]))
@@ -94,7 +93,7 @@ def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Se
         else f" ({'one repetition' if best['n'] == 1 else 'not finite'}: no interval)"
     )
     ties = int((order["mean"].round(12) == round(float(best["mean"]), 12)).sum()) - 1
-    text += f", and so {'has' if ties == 1 else 'have'} {count(ties, 'other')}" if ties else ""
+    text += f", tied with {count(ties, 'other')}" if ties else ""
     effects = _of_group(findings.effects, findings, key)
     if effects.empty or str(best[compared]) == findings.baseline:
         return text
@@ -111,7 +110,9 @@ def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Se
     if row["verdict"] == "too few":
         return text  # what cannot be shown is said once, for all
     p = names.probability(row["p_holm"])
-    over = f" after Holm over {family} {plural(compared, family)}" if family > 1 else ""
+    over = (
+        f" after Holm's correction over {family} {plural(compared, family)}" if family > 1 else ""
+    )
     shown = "shown" if row["verdict"] in ("better", "worse") else "not shown"
     return f"{text} (p {p if p.startswith('<') else f'= {p}'}{over}: {shown})"
 
@@ -131,10 +132,12 @@ def _verdicts(effects: pd.DataFrame, metric: str, findings: Findings) -> str:
     if few and not any(by.values()):
         family = int(effects["p_holm"].notna().sum())
         over = (
-            f" after Holm over {family} {plural(compared, family)}" if few.endswith("Holm") else ""
+            f" after Holm's correction over {family} {plural(compared, family)}"
+            if few.endswith("Holm")
+            else ""
         )
         return (
-            f"nothing is shown against {baseline}: {count(int(effects['n'].max()), 'repetition')} "
+            f"no difference to {baseline} can be shown: {count(int(effects['n'].max()), 'repetition')} "
             "cannot reach "
             f"p < {ALPHA:g}{over} ({few})"
         )
@@ -157,10 +160,10 @@ def _others(competing: pd.DataFrame, metrics: Sequence[str], compared: str) -> s
         of = competing[competing["metric"] == metric]
         best = of.sort_values("mean", ascending=False, kind="stable").iloc[0]
         parts.append(
-            f"{names.metric(metric)} {names.value(best[compared])} "
+            f"{names.metric(metric)}: {names.value(best[compared])} "
             f"({names.amount(best['mean'], metric)})"
         )
-    return f"highest on the others: {', '.join(parts)}" if parts else ""
+    return f"highest on the other metrics: {', '.join(parts)}" if parts else ""
 
 
 def _front(points: pd.DataFrame, compared: str) -> str:

@@ -69,7 +69,7 @@ def document(findings: Findings) -> dict[str, str]:
         "\n".join(f"- {_intervals(typeset.plain(said))}" for said in answers.answers(findings)),
         *(f"> **Note.** {warning}" for warning in findings.warnings),
     ]
-    rest = ["## What is not there", findings.missing] if findings.missing else []
+    rest = ["## What is missing", findings.missing] if findings.missing else []
     sections = [part for table in shown for part in (f"## {table.title}", *_section(table))]
     frames = {name: getattr(findings, name) for name in FRAMES}
     return {

@@ -47,7 +47,7 @@ def curves(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
                 ("seen", "missing", "low", "high"),
                 band=not many,
             )
-    note += "Mean over repetitions as the classes are weighed against each other; " + (
+    note += "Mean over repetitions while the bias between seen and missing classes varies; " + (
         f"bands are left out where there are more than {_BANDS} lines."
         if many
         else "bands: 95 % interval."
@@ -119,7 +119,7 @@ def costs(findings: Findings, width: float, look: Mapping[str, Look], cost: str)
             )
         _cheapest(panel, inside, metric)
     paper.headline(figure, "cost and gain", paper.common(frame, findings.design), size=7.5)
-    note += "Grey line: nothing in the group is cheaper and better. Open: something is."
+    note += "Grey line: no other point of the group is both cheaper and better. Open markers are dominated."
     paper.grow(figure, paper.legend(figure, _handles(look, findings, frame), note))
     return [figure]
 

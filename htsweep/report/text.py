@@ -18,7 +18,7 @@ from htsweep.report.words import count
 
 _LINES = 20
 """Of what is not there, so many lines; the rest is counted."""
-_ENDS = ("stopped", "failed", "to_come")
+_ENDS = {"stopped": "stopped", "failed": "failed", "to_come": "not run yet"}
 
 
 def columns(protocol: str, yields: Collection[str] = tuple(METRICS)) -> list[str] | None:
@@ -108,8 +108,11 @@ def _nothing(metrics: Sequence[str], measurements: pd.DataFrame) -> str:
     if measurements.empty:
         return "No trial has a measurement."
     if not metrics:
-        return "The task names no measurement `test/...` or `validation/...`; `htsweep export` has all that it measured."
-    return "No sweep has a point of which all repetitions are done yet."
+        return (
+            "The task has no measurement named `test/...` or `validation/...`; `htsweep export` "
+            "writes everything that it measured."
+        )
+    return "No sweep has a point whose repetitions are all done yet."
 
 
 def missing(
@@ -120,7 +123,7 @@ def missing(
     planned: pd.DataFrame | None = None,
     to_come: str = "",
 ) -> str:
-    """What is not there, a line per sweep: which points are left out and why, and which sweeps have no result at all.
+    """What is missing, a line per sweep: which points are left out and why, and which sweeps have no result at all.
 
     `to_come`: how many points of the searches have no trial yet, in words.
     """
@@ -139,7 +142,7 @@ def missing(
     for (sweep, ends_of), (_, row) in zip(
         counts.head(_LINES).iterrows(), first.iterrows(), strict=True
     ):
-        ends = ", ".join(f"{ends_of[end]} {end.replace('_', ' ')}" for end in _ENDS if ends_of[end])
+        ends = ", ".join(f"{ends_of[end]} {text}" for end, text in _ENDS.items() if ends_of[end])
         result = "" if sweep in set(chosen) else "; no result"
         lines.append(
             f"- {_sweep(row, design)}: {ends_of['points']} of {points[sweep]} points left out "
@@ -159,9 +162,10 @@ def missing(
         *([f"- and {more} more sweeps"] if more else []),
         *([f"- {to_come} of the searches: not run"] if to_come else []),
     ]
-    return "\n".join(
-        ["Not there (a point takes part when all its repetitions are done):", "", *lines, *rest]
+    head = (
+        "These points and sweeps are missing (a point counts once all of its repetitions are done):"
     )
+    return "\n".join([head, "", *lines, *rest])
 
 
 def _sweep(row: pd.Series, design: Design) -> str:

@@ -17,6 +17,7 @@ import copy
 import functools
 import gc
 import io
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -156,6 +157,45 @@ class MethodConformance:
                 "transfer and the tensors of `learn`",
             )
 
+    def test_it_reports_what_it_declares(self) -> None:
+        """The numbers of what it learns are finite, and their names are among its `measures`."""
+        names = methods.learning(methods.canonical(self.method), self.parameters)
+        if not names:
+            raise SkipTest("it learns nothing beforehand")
+        for setting in self._settings():
+            for name in names:
+                method = methods.build(name, self.parameters)
+                assert method.learn is not None
+                reported = method.learn(run_of(Method(), setting).transfer)[1]
+                undeclared = sorted(set(reported) - set(method.measures))
+                assert not undeclared, self._said(
+                    setting,
+                    f"{name} reports {undeclared}, which it does not declare",
+                    "name them in `Method(measures=...)`, so that a study can name their columns",
+                )
+                wrong = [key for key, value in reported.items() if not math.isfinite(value)]
+                assert not wrong, self._said(
+                    setting,
+                    f"{name} reports {wrong} as not finite",
+                    "leave out a number that is not defined",
+                )
+
+    def test_its_parameters_are_settings(self) -> None:
+        """Each has a line, and a default within its range."""
+        for name in methods.canonical(self.method).split("+"):
+            for key, setting in methods.parameters(name).items():
+                assert setting.doc, self._said(
+                    "any setting",
+                    f"the parameter {key} has no line",
+                    f"describe it in the docstring: '{key.rpartition('.')[2]}: what it is'",
+                )
+                assert setting.low is None or setting.low <= setting.default, self._said(
+                    "any setting", f"the default of {key} is below its range", "widen the range"
+                )
+                assert setting.high is None or setting.default <= setting.high, self._said(
+                    "any setting", f"the default of {key} is above its range", "widen the range"
+                )
+
     def test_it_works_at_half_precision(self) -> None:
         """With amp, on the CPU."""
         self._stays_finite("at half precision (amp)", recipe=replace(RECIPE, epochs=1, amp=True))
@@ -241,7 +281,7 @@ class MethodConformance:
                 f"training ran the source model {total} times, but `runs_source` is "
                 f"{self.runs_source}",
                 "a forward pass is a third of a step: look at `view.source_...` only where it is "
-                "used; or mend `runs_source`",
+                "used; or correct `runs_source`",
             )
             looking = [near()] if self._build().gradient else []
             _, most = source_passes(run_of(chain(self._build(setting), *looking), setting))

@@ -147,15 +147,14 @@ def problems(domain: str) -> list[str]:
         found.append(f"{place} holds no class folder; put images at ROOT/DOMAIN/CLASS/IMAGE")
     elif len(held.classes) == 1:
         found.append(
-            f"{place} holds one class alone, {shown(held.classes[0])}; there is nothing to tell "
-            "apart: a domain "
-            "needs two classes at least"
+            f"{place} holds only one class, {shown(held.classes[0])}; there is nothing to tell "
+            "apart: a domain needs at least two classes"
         )
     empty = [shown(name) for name, count in held.counts.items() if not count]
     if empty:
         found.append(
-            f"{place} has no image of {some(empty, 10)}; each class needs one at "
-            f"least{_left_out(held)}"
+            f"{place} has no image of {some(empty, 10)}; each class needs at "
+            f"least one{_left_out(held)}"
         )
     unread = [
         (path, content.problem)
@@ -166,8 +165,8 @@ def problems(domain: str) -> list[str]:
         names = some((f"{held.relative(path)} {problem}" for path, problem in unread), NAMED)
         found.append(
             f"{len(unread):,} of the {len(held.files):,} images in {place} cannot be used: "
-            f"{names}; repair them or "
-            "take them out"
+            f"{names}; repair or "
+            "remove them"
         )
     return found
 
@@ -279,7 +278,7 @@ def _decode(paths: Sequence[Path], target: NDArray[np.uint8]) -> None:
                 reason = (
                     f"cannot be read: {error.strerror}" if isinstance(error, OSError) else error
                 )
-                raise ValueError(f"{shown(path)} {reason}; repair it or take it out") from error
+                raise ValueError(f"{shown(path)} {reason}; repair or remove it") from error
 
 
 @contents.for_a_moment

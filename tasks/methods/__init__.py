@@ -21,6 +21,7 @@ from tasks.methods.method import (
     Learnt,
     Method,
     Range,
+    SeenClasses,
     Stages,
     View,
     chain,
@@ -36,16 +37,19 @@ __all__ = [
     "Learnt",
     "Method",
     "Range",
+    "SeenClasses",
     "Stages",
     "View",
     "build",
     "canonical",
     "chain",
+    "counts_seen_classes",
     "decays",
     "find",
     "known",
     "learning",
     "learnt_keys",
+    "measures",
     "moves_norms",
     "needs",
     "parameters",
@@ -114,7 +118,7 @@ def find(name: str) -> Callable[..., Method]:
         near = difflib.get_close_matches(name, NAMES, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
         raise ValueError(
-            f"no method '{name}'; {hint}known: {', '.join(NAMES)}, or one's own as module:function"
+            f"no method '{name}'; {hint}known: {', '.join(NAMES)}, or your own as module:function"
         )
     found: Callable[..., Method] = getattr(importlib.import_module(f"tasks.methods.{name}"), name)
     return found
@@ -138,6 +142,19 @@ def learning(method: str, config: Mapping[str, Any]) -> tuple[str, ...]:
     """The members of a canonical chain that learn something beforehand with the config's parameters; none if one is unknown."""
     try:
         return tuple(name for name in method.split("+") if _member(name, config).learn is not None)
+    except ValueError:
+        return ()
+
+
+def measures(names: Collection[str]) -> tuple[str, ...]:
+    """The columns that methods of these names report of what they learn beforehand."""
+    return tuple(f"{name}/{number}" for name in names for number in _default(name).measures)
+
+
+def counts_seen_classes(method: str) -> tuple[str, ...]:
+    """The config keys of a canonical chain's parameters that count some of the seen classes; none if a name is unknown."""
+    try:
+        return tuple(key for name in method.split("+") for key in _marked(name, SeenClasses))
     except ValueError:
         return ()
 
@@ -213,8 +230,8 @@ def problems(method: str) -> tuple[str, ...]:
             found.append(str(error))
         if names.count(name) > 1:
             found.append(
-                f"'{name}' stands {names.count(name)} times in '{method}', with one set of "
-                "parameters; keep one"
+                f"'{name}' is listed {names.count(name)} times in '{method}', with one set of "
+                "parameters; remove all but one"
             )
     return tuple(found or contradictions({name: _default(name) for name in names}))
 

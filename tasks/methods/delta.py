@@ -108,6 +108,7 @@ def delta(
 
     return Method(
         learn=learn if attention == "learnt" else None,
+        measures=("head_accuracy", "largest_factor"),
         prepare=prepare,
         penalty=penalty,
         maps=True,

@@ -133,7 +133,14 @@ def tred(
             total = total + weight * away / (len(maps) * maps.shape[2] * maps.shape[3])
         return total
 
-    return Method(learn=learn, prepare=prepare, penalty=penalty, maps=True, decays=True)
+    return Method(
+        learn=learn,
+        prepare=prepare,
+        penalty=penalty,
+        maps=True,
+        decays=True,
+        measures=("negative_norm", "negative_accuracy"),
+    )
 
 
 def _at(read: Read, place: int, rows: Tensor) -> Tensor:

@@ -104,7 +104,7 @@ def find(name: str) -> Score:
         near = difflib.get_close_matches(name, NAMES, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
         raise ValueError(
-            f"no score '{name}'; {hint}known: {', '.join(NAMES)}, or one's own as module:function"
+            f"no score '{name}'; {hint}known: {', '.join(NAMES)}, or your own as module:function"
         )
     found: Score = getattr(importlib.import_module(f"tasks.scores.{MODULES[name]}"), name)
     return found

@@ -16,6 +16,7 @@ NEEDS = {
     "held_out": "needs source images held out of source training, of which there are none",
     "source_covers_target": "needs a source with at least as many classes as the target",
     "test_images": "needs test images of seen classes, by which its bound is judged",
+    "transport": "needs the package POT, which is not installed (pip install 'htsweep[transport]')",
     "missing_classes": "needs missing classes, of which there are none here",
     "shared_classes": "needs a target with the source's classes, since it asks what becomes of them",
 }

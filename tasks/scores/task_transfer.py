@@ -59,7 +59,7 @@ PARTS = tuple(
         "uncovered_classes",
     )
 )
-NEEDED = ("source_data", "source_covers_target", "test_images")
+NEEDED = ("source_data", "source_covers_target", "test_images", "transport")
 _analysis = score(needs=NEEDED, parts=PARTS, group="tta", kind="bound")
 
 

@@ -11,6 +11,7 @@ from scipy.special import xlogy
 from tasks.parameters import Range
 from tasks.scores.declaration import score
 from tasks.scores.inputs import matrix, numbered, same_width
+from tasks.scores.solver import solver
 
 MOST_PIVOTS = 10_000_000
 """Steps of the network simplex at most: far more than a thousand images of each domain take."""
@@ -20,7 +21,7 @@ PARTS = ("otce/wasserstein", "otce/conditional_entropy")
 Samples = Annotated[int, Range(1, 100_000)]
 
 
-@score(needs={"source_data"}, parts=PARTS, group="otce", kind="part")
+@score(needs={"source_data", "transport"}, parts=PARTS, group="otce", kind="part")
 def otce_w(
     *,
     source_features: ArrayLike,
@@ -44,7 +45,7 @@ def otce_w(
     return -distance, distance, entropy
 
 
-@score(needs={"source_data"}, parts=PARTS, group="otce", kind="part")
+@score(needs={"source_data", "transport"}, parts=PARTS, group="otce", kind="part")
 def otce_ce(
     *,
     source_features: ArrayLike,
@@ -131,11 +132,9 @@ def _plan(cost: NDArray[np.float64]) -> NDArray[np.float64]:
     Raises:
         ValueError: the solver did not end; says what it says.
     """
-    import ot
-
     rows, columns = (np.full(count, 1 / count) for count in cost.shape)
     # The solver stops by absolute tolerances, so that costs are brought to about 1.
-    plan, told = ot.emd(
+    plan, told = solver().emd(
         rows,
         columns,
         cost / max(cost.max(), np.finfo(np.float64).tiny),

@@ -189,7 +189,7 @@ class Chart {
       all.length > most
         ? `${most} of ${all.length} panels are drawn; filter to see the others.`
         : "",
-      all.length ? "" : "Nothing is left of this chart: all is filtered out.",
+      all.length ? "" : "Everything in this chart is filtered out.",
     ]
       .filter(Boolean)
       .join(" ")

@@ -179,7 +179,7 @@ charts.regret = {
           hovertext: curve.keep.map((keep, place) =>
             lines(
               `<b>${inert(name)}</b>`,
-              `keeping ${keep} of ${curve.pairs} pairs${curve.of > curve.pairs ? ` (${curve.of - curve.pairs} more are not known)` : ""}`,
+              `keeping ${keep} of ${curve.pairs} pairs${curve.of > curve.pairs ? ` (the results of ${curve.of - curve.pairs} more are not known)` : ""}`,
               inert(
                 `${metric}: ${curve.low ? interval(curve.regret[place], curve.low[place], curve.high[place], percent) : digits(curve.regret[place], percent)} lost`,
               ),

@@ -21,28 +21,28 @@ def frontiers(findings: Findings, key: Key, notes: dict[str, str]) -> dict[str, 
     `beaten_chosen`: those that have one among the chosen points, of a chosen point. A method that
     beats its own point stands there alone, since it is shown wherever the point is.
     """
-    found = findings.points
-    if found.empty or findings.axes is None:
+    points = findings.points
+    if points.empty or findings.axes is None:
         return None
     x, y = findings.axes
     keep = np.logical_or.reduce(
-        [found[name].to_numpy(bool) for name in ("front", "own_front", "chosen")]
+        [points[name].to_numpy(bool) for name in ("front", "own_front", "chosen")]
     )
-    groups = key.group_of(found)
+    groups = key.group_of(points)
     taken = columns.thin(
         groups, keep, min(columns.POINTS, max(50, columns.ALL_POINTS // max(1, len(set(groups)))))
     )
-    few = found[taken]
-    if len(few) < len(found):
-        notes["frontiers"] = columns.thinned(len(few), len(found))
-    shown = names.shown(found, x)
+    few = points[taken]
+    if len(few) < len(points):
+        notes["frontiers"] = columns.thinned(len(few), len(points))
+    shown = names.shown(points, x)
     crowded = names.is_percent(x) and stretch.is_crowded(shown)
-    beaten, own = _beaten(found, key, findings.axes)
-    chosen = found["chosen"].to_numpy(bool)
-    among_chosen, own_chosen = _beaten(found[chosen], key, findings.axes)
+    beaten, own = _beaten(points, key, findings.axes)
+    chosen = points["chosen"].to_numpy(bool)
+    among_chosen, own_chosen = _beaten(points[chosen], key, findings.axes)
     # As many as there are points, empty for those that are not chosen.
-    beaten_chosen = [list[int]() for _ in range(len(found))]
-    is_own_chosen = np.zeros(len(found), bool)
+    beaten_chosen = [list[int]() for _ in range(len(points))]
+    is_own_chosen = np.zeros(len(points), bool)
     for place, by, is_own in zip(np.flatnonzero(chosen), among_chosen, own_chosen, strict=True):
         beaten_chosen[place], is_own_chosen[place] = by, is_own
     drawn = np.flatnonzero(taken)

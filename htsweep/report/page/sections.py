@@ -12,57 +12,60 @@ from htsweep.report.table import Table
 
 CHARTS = {
     "frontiers": (
-        "Points are configurations: means over repetitions. Filled: on the front of what is shown; "
-        "open: dominated; crossed: breaks the non-disruption constraint. Hover over a point to see "
-        "what it is, drag to zoom, click twice to zoom out."
+        "Each point is a configuration: its mean over repetitions. Filled points are on the front "
+        "of what is shown, open points are dominated, and crossed points break the non-disruption "
+        "constraint. Hover over a point for details, drag to zoom, double-click to zoom out."
     ),
     "curves": (
-        "Accuracy on missing against seen classes as the bias between them moves: mean over "
-        "repetitions with its 95 % band."
+        "Accuracy on missing against seen classes while the bias between them varies: the mean "
+        "over repetitions with its 95 % band."
     ),
-    "volumes": "Area that a front dominates above the reference, with its 95 % interval.",
+    "volumes": "The area that a front dominates above the reference, with its 95 % interval.",
     "ablation": (
-        "What each component does to the metric, with its 95 % interval; right of 0 it raises it."
+        "What each component does to the metric, with its 95 % interval. To the right of 0 it "
+        "raises the metric."
     ),
-    "importance": "Share of the objective's variation that each searched parameter explains.",
-    "sensitivity": "Mean over all other parameters, with its 95 % band.",
+    "importance": "The share of the objective's variation that each searched parameter explains.",
+    "sensitivity": "The mean over all other parameters, with its 95 % band.",
     "costs": (
-        "What a configuration costs against what it gives. Filled: nothing in its group is cheaper "
-        "and better."
+        "What a configuration costs against what it gains. No other point of the group is both "
+        "cheaper and better than a filled one."
     ),
     "ranks": (
-        "Mean rank over all groups, 1 is best, whatever is filtered; methods under a common bar do "
-        "not differ by the critical difference (Nemenyi, 5 %)."
+        "The mean rank over all groups, whatever is filtered; 1 is best. Methods under a common "
+        "bar are less than the critical difference apart (Nemenyi test, 5 %)."
     ),
     "ratios": (
-        "What the protocol chose, against the share of classes that the target data lacks, with 95 "
-        "% intervals."
+        "The result of what the protocol chose against the share of classes that the target data "
+        "lacks, with 95 % intervals."
     ),
     "scores": (
-        "What a score said of a pair of source model and target data before any training, against "
-        "what the chosen configuration of the pair then achieved, with its 95 % interval. A score "
-        "that predicts well rises from left to right. A panel per score."
+        "What a score said about a pair of source model and target data before any training, "
+        "against the result of the configuration that was then chosen for the pair, with its 95 % "
+        "interval. The points of a score that predicts well rise from left to right. Each score "
+        "has a panel."
     ),
     "regret": (
-        "What is lost by training only the pairs that a score ranks highest: the best pair's "
-        "result less the best of those that are kept. 0 is no loss. A panel per target; only pairs "
-        "whose result is known count."
+        "What is lost by training only the pairs that a score ranks highest: the result of the "
+        "best pair minus that of the best pair that is kept; 0 means no loss. Each target has a "
+        "panel; only pairs with a known result count."
     ),
     "bounds": (
-        "Task Transfer Analysis: the loss that a linear classifier on the target can have at most "
-        "(the bar) by its terms, against the loss that it has (the diamond). A bound that holds "
-        "ends right of its diamond."
+        "Task Transfer Analysis: the largest loss that a linear classifier on the target can have, "
+        "as a bar of its terms, against the loss that it has, as a diamond. A bound holds if its "
+        "bar ends to the right of its diamond."
     ),
 }
-"""How to read each chart of page.js."""
+"""How to read each chart."""
 COMPARED = (
-    "“p (Holm)” is corrected for the number of comparisons. The probability of improvement is that "
-    "of beating the baseline in a repetition drawn by chance."
+    "“p (Holm)” is corrected for the number of comparisons. The probability of improvement is the "
+    "probability of beating the baseline in a randomly drawn repetition."
 )
 PREDICTIONS = (
-    "All pairs pooled: scores of different targets need not be comparable, and such a number may "
-    "be about the targets; “within targets” compares only pairs of the same target. The weighted τ "
-    "counts exchanges among the best pairs more."
+    "For “all pairs”, scores of different targets are compared, which need not be comparable, so "
+    "that such a number may say more about the targets than about the score; “within targets” "
+    "compares only pairs of the same target. The weighted τ counts exchanges among the best pairs "
+    "more."
 )
 
 
@@ -80,7 +83,7 @@ class Part:
 @final
 @dataclass(frozen=True)
 class Section:
-    """A part of the page under its title; one without parts is counted among what there is nothing to tell of."""
+    """A part of the page under its title; one without parts is only named, as one without data."""
 
     anchor: str
     title: str

@@ -33,7 +33,7 @@ def series(findings: Findings, key: Key) -> dict[str, Any]:
     return {
         "compared": key.design.compared,
         "factors": [
-            {"name": name.replace("_", " "), "values": list(map(_told(name), values))}
+            {"name": name.replace("_", " "), "values": list(map(_labels(name), values))}
             for name, values in zip(key.design.groups, key.values, strict=True)
         ],
         "groups": [
@@ -100,27 +100,27 @@ def series(findings: Findings, key: Key) -> dict[str, Any]:
 
 def _volumes(findings: Findings, key: Key) -> dict[str, Any]:
     """Hypervolumes, in percent where both axes are."""
-    found, unit = findings.volumes, names.area(findings.axes)
+    frame, unit = findings.volumes, names.area(findings.axes)
     sizes = {
-        name: found[name] * names.scale(unit) for name in ("volume", "low", "high") if name in found
+        name: frame[name] * names.scale(unit) for name in ("volume", "low", "high") if name in frame
     }
     shown = ("reference", "volume", "low", "high", "n")
-    return {**columns.table(found.assign(**sizes), key, shown), "percent": names.is_percent(unit)}
+    return {**columns.table(frame.assign(**sizes), key, shown), "percent": names.is_percent(unit)}
 
 
 def _costs(findings: Findings, key: Key, notes: dict[str, str]) -> dict[str, Any] | None:
-    found = findings.costs
-    if found.empty:
+    frame = findings.costs
+    if frame.empty:
         return None
     panel = (
-        found.groupby([*key.design.groups, "cost"], sort=False, observed=True, dropna=False)
+        frame.groupby([*key.design.groups, "cost"], sort=False, observed=True, dropna=False)
         .ngroup()
         .to_numpy()
     )
     limit = min(columns.POINTS, max(50, columns.ALL_POINTS // (int(panel.max()) + 1)))
-    few = found[columns.thin(panel, found["front"].to_numpy(bool), limit)]
-    if len(few) < len(found):
-        notes["costs"] = columns.thinned(len(few), len(found))
+    few = frame[columns.thin(panel, frame["front"].to_numpy(bool), limit)]
+    if len(few) < len(frame):
+        notes["costs"] = columns.thinned(len(few), len(frame))
     kinds = {str(name): names.cost(str(name)) for name in dict.fromkeys(few["cost"])}
     return {
         **columns.measured(few, key, ("cost", "metric", "front"), ("mean", "low", "high")),
@@ -139,48 +139,48 @@ def _costs(findings: Findings, key: Key, notes: dict[str, str]) -> dict[str, Any
 
 def varied(findings: Findings) -> pd.DataFrame:
     """The rows of the summary whose dataset (and what else makes a group) has more than one missing ratio."""
-    found = findings.summary
-    if found.empty or names.RATIO not in findings.design.groups:
-        return found.iloc[:0]
+    frame = findings.summary
+    if frame.empty or names.RATIO not in findings.design.groups:
+        return frame.iloc[:0]
     rest = [name for name in findings.design.groups if name != names.RATIO]
     if not rest:
-        return found if found[names.RATIO].nunique() > 1 else found.iloc[:0]
-    return found[
-        found.groupby(rest, dropna=False, observed=True)[names.RATIO].transform("nunique") > 1
+        return frame if frame[names.RATIO].nunique() > 1 else frame.iloc[:0]
+    return frame[
+        frame.groupby(rest, dropna=False, observed=True)[names.RATIO].transform("nunique") > 1
     ]
 
 
 def _cliques(findings: Findings, key: Key) -> dict[str, list[list[int]]]:
     """Metric -> the methods of each clique, best first, by number."""
-    found = findings.cliques
+    frame = findings.cliques
     made: dict[str, list[list[int]]] = {}
-    if found.empty:
+    if frame.empty:
         return made
-    for (metric, _), members in found.groupby(["metric", "clique"], sort=False):
+    for (metric, _), members in frame.groupby(["metric", "clique"], sort=False):
         made.setdefault(str(metric), []).append(key.method_of(members))
     return made
 
 
 def _ratios(findings: Findings, key: Key) -> columns.Columns | None:
-    found = varied(findings)
-    if found.empty:
+    frame = varied(findings)
+    if frame.empty:
         return None
     differ = [
         name
         for name in findings.design.groups
         if name != names.RATIO and findings.summary[name].nunique(dropna=False) > 1
     ]
-    titles = [names.group({name: row[name] for name in differ}) for row in found.to_dict("records")]
+    titles = [names.group({name: row[name] for name in differ}) for row in frame.to_dict("records")]
     return {
-        **columns.measured(found, key, ("metric", "role"), ("mean", "low", "high")),
+        **columns.measured(frame, key, ("metric", "role"), ("mean", "low", "high")),
         "panel": titles,
         "ratio": columns.numbers(
-            100 * pd.to_numeric(found[names.RATIO], errors="coerce").to_numpy(float)
+            100 * pd.to_numeric(frame[names.RATIO], errors="coerce").to_numpy(float)
         ),
     }
 
 
-def _told(factor: str) -> Any:
+def _labels(factor: str) -> Any:
     """How a factor's value is called beside its name."""
     return lambda text: _percent(text) if factor == names.RATIO else text
 

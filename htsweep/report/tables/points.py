@@ -155,7 +155,9 @@ def protocols(findings: Findings, key: Key) -> Table:
                     Cell(cell.text, cell.value, cell.detail, paper=paper),
                     gap,
                 ],
-                names.title(record, key.design),
+                ": ".join(
+                    filter(None, (names.title(record, key.design), cells.metric_title(metric)))
+                ),
                 name=str(record[key.design.compared]),
                 beside=str(record["protocol"]),
                 kind=cells.metric_title(metric),
@@ -176,7 +178,7 @@ def protocols(findings: Findings, key: Key) -> Table:
     beside = {name: name for name in dict.fromkeys(map(str, frame["protocol"]))} if rows else {}
     return Table(
         "Protocols",
-        captions.protocols(headline),
+        captions.PROTOCOLS,
         columns,
         rows,
         "metric",

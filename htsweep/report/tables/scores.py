@@ -136,7 +136,7 @@ def regret(findings: Findings, key: Key) -> Table:
         return Table("Regret of screening", captions.REGRET, [], [])
     screened = pairs.screened(frame)
     own = bool(screened["chosen"].any())
-    metrics = pairs.told(list(dict.fromkeys(screened["metric"])))
+    metrics = pairs.judged_by(list(dict.fromkeys(screened["metric"])))
     printed = set(metrics if own else metrics[:1])
     if own:  # what other scores would have done in its place
         place = ["target", compared, "metric", "keep"]
