@@ -20,7 +20,7 @@ TEXT = "task: toy\ngrid: {x: [0.1, 0.9]}\n"
 
 @pytest.fixture(autouse=True)
 def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launching, "_told", lambda *_: ((), ""))
+    monkeypatch.setattr(launching, "_report", lambda *_: ((), ""))
 
 
 def test_a_launch_says_what_it_ran_and_what_was_there(
@@ -43,7 +43,7 @@ def test_a_report_that_cannot_be_written_is_told_and_loses_nothing(
     def full(*_: object) -> None:
         put(Path("/proc/nowhere/report.html"), "x")
 
-    monkeypatch.setattr(launching, "_told", full)
+    monkeypatch.setattr(launching, "_report", full)
     study = toy(tmp_path, TEXT)
     results = str(tmp_path / "results")
     assert launch_and_tell(Given(str(study.file), (), results, "inline", mirror=None)) == 2

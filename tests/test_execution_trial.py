@@ -23,6 +23,7 @@ from htsweep.ledger import Ledger, Store
 from htsweep.planning.jobs import Job
 from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
+from htsweep.results import Results
 from htsweep.study.schema import Study
 
 MODULE = r'''
@@ -235,7 +236,7 @@ def test_whatever_is_raised_is_that_trial_s_failure(
         assert found[how]["reason"] in log
     measured = results.measurements(study, str(tmp_path / "results"))
     assert len(measured) == len(HOWS) + 2  # what was measured before is kept
-    assert {one.reason for one in status(study, str(tmp_path / "results")).failures} == {
+    assert {one.reason for one in status(Results(study, str(tmp_path / "results"))).failures} == {
         found[how]["reason"] for how in HOWS
     }
 

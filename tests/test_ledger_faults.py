@@ -24,6 +24,7 @@ from htsweep.ledger import Ledger, Record, Store, store
 from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
 from htsweep.report import build
+from htsweep.results import Results
 from htsweep.study.schema import Study
 
 HTSWEEP = str(Path(sys.executable).parent / "htsweep")
@@ -130,7 +131,7 @@ def test_a_trial_whose_record_cannot_be_written_is_not_done_and_runs_again(
             LedgerError, match=r"trials/\w+-\w+\.parquet cannot be written: No space left"
         ):
             launch(toy, str(tmp_path / "r"), on="inline", mirror=None)
-    assert status(toy, str(tmp_path / "r")).done == 2
+    assert status(Results(toy, str(tmp_path / "r"))).done == 2
     done = launch(toy, str(tmp_path / "r"), on="inline", mirror=None)
     assert (done.agenda.reused, done.agenda.done["trial done"]) == (2, 1)
 
@@ -267,7 +268,7 @@ def test_results_that_vanish_under_a_launch(
         match=r"r/leases/study-study/\w+\.json is gone: .* or the results were removed or unmounted",
     ):
         launch(study, str(tmp_path / "r"), on="inline", mirror=None)
-    assert status(study, str(tmp_path / "r")).done == 2
+    assert status(Results(study, str(tmp_path / "r"))).done == 2
 
 
 # -- real file systems
@@ -363,8 +364,8 @@ def test_a_report_that_cannot_be_written(toy: Study, tmp_path: Path) -> None:
     launch(toy, str(tmp_path / "r"), on="inline", mirror=None)
     (tmp_path / "out").write_text("a file")
     for act in (
-        lambda: build.write(toy, str(tmp_path / "r"), tmp_path / "out"),
-        lambda: build.export(toy, str(tmp_path / "r"), tmp_path / "out", "csv"),
+        lambda: build.write(Results(toy, str(tmp_path / "r")), tmp_path / "out"),
+        lambda: build.export(Results(toy, str(tmp_path / "r")), tmp_path / "out", "csv"),
     ):
         with pytest.raises(HtsweepError, match=r"out/\w+\.\w+ cannot be written: "):
             act()

@@ -9,6 +9,7 @@ from large import Built
 from htsweep.errors import StudyError
 from htsweep.planning.ablation import cell_count, cells_of
 from htsweep.planning.reading import read
+from htsweep.results import Results
 from htsweep.results.estimate import estimate
 from htsweep.study.schema import Ablation, Study
 
@@ -206,7 +207,7 @@ def test_more_parameters_than_a_quasi_random_sequence_has(
 def test_whatever_is_not_has_an_answer(
     study: Callable[..., Study], built: Built, text: str, trials: int
 ) -> None:
-    found = estimate(study(text), "/nonexistent/results")
+    found = estimate(Results(study(text), "/nonexistent/results"))
     assert (found.trials, found.trials_to_run) == (trials, trials)
     assert found.lines()
     assert found.json()

@@ -11,6 +11,7 @@ from htsweep.cli.app import main
 from htsweep.errors import StudyError
 from htsweep.planning.notes import notes
 from htsweep.planning.plan import plan
+from htsweep.results import Results
 from htsweep.results.estimate import estimate
 
 SHORT = "fixed: {epochs: 0, source_epochs: 1, source_steps_per_epoch: 1, image_size: 8}\n"
@@ -99,7 +100,7 @@ def test_plan_and_launch_say_what_data_is_used(study_file, tmp_path, capsys, mon
         "dataset photo: 12 images in 4 classes, 3 each; left out: .heic files (1: a/x.heic)",
         "missing_ratio 0.1, 0.25 mean the same and are planned once, as 0.25",
     ]
-    assert list(estimate(read(file)).notes) == said
+    assert list(estimate(Results(read(file))).notes) == said
     main_exit(["plan", file])
     told = capsys.readouterr().out
     assert all(told.count(line) == 1 for line in said)

@@ -22,6 +22,7 @@ from htsweep.report import build, figures, names
 from htsweep.report.answers import answers, question
 from htsweep.report.document import document
 from htsweep.report.page import page
+from htsweep.results import Results
 from htsweep.study.schema import Study
 
 DROPPED = ("uci/0", "uci/4")
@@ -41,7 +42,7 @@ def found() -> Findings:
 def study(
     study_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Study]:
-    monkeypatch.setattr("htsweep.launching._told", lambda *_: ((), ""))
+    monkeypatch.setattr("htsweep.launching._report", lambda *_: ((), ""))
     text = lay(tmp_path, study_file)
 
     def launched(scores: str = "", screened: bool = True) -> Study:
@@ -59,7 +60,7 @@ def test_what_was_dropped_is_told_and_its_cost_where_another_study_knows_it(
     study: Callable[..., Study], tmp_path: Path
 ) -> None:
     made, results = study(), str(tmp_path / "results")
-    before = build.findings(made, results)
+    before = build.findings(Results(made, results))
     assert (
         before.transferability.drop_duplicates("pair")["kept"].tolist() == [True, False, False] * 2
     )
@@ -68,7 +69,7 @@ def test_what_was_dropped_is_told_and_its_cost_where_another_study_knows_it(
         answers(before)
     )
     study(screened=False)
-    after = build.findings(made, results)
+    after = build.findings(Results(made, results))
     # Of what the screen kept, whatever else is known
     pd.testing.assert_frame_equal(after.summary, before.summary)
     own = after.regret[after.regret["chosen"]]
@@ -96,7 +97,7 @@ def test_a_study_of_scores_has_a_table_of_scores_and_none_of_differences(
         "  contrary.scale: [1.0, 2.0]\n"
     )
     results = str(tmp_path / "results")
-    found = build.findings(made, results)
+    found = build.findings(Results(made, results))
     table = found.transferability.pivot(index="pair", columns="score", values="value")
     assert table.shape == (4, 3)
     assert table["contrary, contrary.scale 2"].to_numpy() == pytest.approx(
@@ -112,14 +113,14 @@ def test_a_study_of_scores_has_a_table_of_scores_and_none_of_differences(
     assert answers(found)[0].startswith("uci: highest by worth")
     sections = re.findall(r'<section id="(\w+)"', build.page(found))
     assert sections == ["transferability", "failures", "provenance"]
-    assert "transferability" in build.tell(made, results)
+    assert "transferability" in build.tell(Results(made, results))
 
 
 def test_a_score_that_the_study_fixes_is_known_too(
     study: Callable[..., Study], tmp_path: Path
 ) -> None:
     made = study("grid:\n  source: [big, mid]\nfixed: {score: contrary}\n")
-    found = build.findings(made, str(tmp_path / "results"))
+    found = build.findings(Results(made, str(tmp_path / "results")))
     told = found.transferability[["source", "score", "rank"]].to_numpy().tolist()
     assert told == [["big", "contrary", 2], ["mid", "contrary", 1]]
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from htsweep.errors import HtsweepError, is_of_the_disk, why
+
+if TYPE_CHECKING:
+    from htsweep.results import Results as StudyResults
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -103,10 +106,9 @@ def plan(
     json: AsJson = False,
 ) -> None:
     """Show what a launch would run and cost, without starting anything."""
-    from htsweep.planning.reading import read
     from htsweep.results.estimate import estimate
 
-    estimated = estimate(read(study, overrides or []), results)
+    estimated = estimate(results_of(study, overrides, results))
     typer.echo(estimated.json() if json else "\n".join(estimated.lines()))
 
 
@@ -156,13 +158,12 @@ def status(
 ) -> None:
     """Show what is done, failed and left, with reasons and log files."""
     from htsweep.cli.status import follow, status
-    from htsweep.planning.reading import read
 
-    checked = read(study, overrides or [])
+    checked = results_of(study, overrides, results)
     if watch:
-        follow(checked, results, json)
+        follow(checked, json)
     else:
-        state = status(checked, results)
+        state = status(checked)
         typer.echo(state.json() if json else "\n".join(state.lines()))
 
 
@@ -177,10 +178,9 @@ def pareto(
 
     As PNG, SVG, PDF, interactive HTML and CSV.
     """
-    from htsweep.planning.reading import read
     from htsweep.report.build import draw
 
-    for path in draw(read(study, overrides or []), results, out):
+    for path in draw(results_of(study, overrides, results), out):
         typer.echo(path)
 
 
@@ -217,16 +217,15 @@ def report(
 
     The table has means and intervals; the page opens in any browser, and needs no network.
     """
-    from htsweep.planning.reading import read
     from htsweep.report import build
 
-    checked = read(study, overrides or [])
+    checked = results_of(study, overrides, results)
     metrics = [name.strip() for name in columns.split(",") if name.strip()]
     if out is not None:
         widths = [name.strip() for name in figures.split(",") if name.strip()]
-        typer.echo("\n".join(build.written(checked, results, out, metrics, widths)))
+        typer.echo("\n".join(build.written(checked, out, metrics, widths)))
     else:
-        typer.echo((build.latex if as_latex else build.tell)(checked, results, metrics=metrics))
+        typer.echo((build.latex if as_latex else build.tell)(checked, metrics=metrics))
 
 
 @_command()
@@ -300,10 +299,9 @@ def query(
     A name with a slash needs double quotes:
     htsweep query STUDY 'SELECT method, avg("test/seen_accuracy") FROM chosen GROUP BY method'
     """
-    from htsweep.planning.reading import read
     from htsweep.results.query import tell
 
-    typer.echo(tell(read(study, overrides or []), sql, results, format))
+    typer.echo(tell(results_of(study, overrides, results), sql, format))
 
 
 @_command()
@@ -317,10 +315,9 @@ def export(
     ] = "parquet,csv,json",
 ) -> None:
     """Write the tables of trials and measurements to files."""
-    from htsweep.planning.reading import read
     from htsweep.report.build import export
 
-    for path in export(read(study, overrides or []), results, out, format):
+    for path in export(results_of(study, overrides, results), out, format):
         typer.echo(path)
 
 
@@ -332,7 +329,7 @@ def ui(
     ] = 5000,
 ) -> None:
     """Serve the MLflow UI for these results on 127.0.0.1, until Ctrl-C."""
-    from htsweep.mirror.process import ui
+    from htsweep.mirror.updating import ui
 
     sys.exit(ui(results, port))
 
@@ -350,10 +347,9 @@ def mirror(
 
     This may be done at any time, any number of times.
     """
-    from htsweep.mirror.process import copy
-    from htsweep.planning.reading import read
+    from htsweep.mirror.updating import copy
 
-    typer.echo(copy(read(study, overrides or []), results, tracking_uri))
+    typer.echo(copy(results_of(study, overrides, results), tracking_uri))
 
 
 def _kinds(incomplete: str) -> list[str]:
@@ -393,6 +389,14 @@ def doctor(results: Results = "results", json: AsJson = False) -> None:
     from htsweep.cli.doctor import examine
 
     sys.exit(examine(results, typer.echo, as_json=json))
+
+
+def results_of(study: str, overrides: list[str] | None, location: str) -> StudyResults:
+    """The results at `location` of the study in a file; nothing of them is read yet."""
+    from htsweep.planning.reading import read
+    from htsweep.results import Results
+
+    return Results(read(study, overrides or []), location)
 
 
 def main(arguments: list[str] | None = None) -> Any:

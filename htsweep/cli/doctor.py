@@ -256,7 +256,7 @@ def _ray() -> Finding:
 
 
 def _mlflow() -> Finding:
-    from htsweep.mirror.process import probe
+    from htsweep.mirror.updating import probe
 
     with tempfile.TemporaryDirectory(prefix="htsweep-doctor-") as folder:
         begin = time.perf_counter()

@@ -10,15 +10,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, final
 
 from htsweep.commands import given
-from htsweep.ledger import Lease, Ledger, Store
-from htsweep.mirror.beside import Members, Mirrored, look
-from htsweep.planning.plan import Plan, plan
-from htsweep.planning.roster import COLUMNS, Roster, rows
-from htsweep.planning.screen import plan_of
+from htsweep.ledger import Lease, Store
+from htsweep.mirror.coverage import Mirrored, coverage
+from htsweep.planning.plan import Plan
+from htsweep.planning.roster import COLUMNS, Roster
+from htsweep.results import Results
 from htsweep.results.estimate import estimate
-from htsweep.results.screen import kept
 from htsweep.results.spared import Screened
-from htsweep.study.schema import Study
 
 
 @final
@@ -106,22 +104,21 @@ class Status:
         )
 
 
-def status(study: Study, results: str = "results") -> Status:
-    """The state of `study` in `results`."""
-    store = Store(results)
-    estimated = estimate(study, results)
-    whole, ledger = plan(study), Ledger(store)
-    planned, scored = kept(whole, ledger), plan_of(whole)
-    ended = list(rows(ledger.trials(), [*COLUMNS, "attempt", "reason", "log"]))
+def status(results: Results) -> Status:
+    """The state of the study of `results`."""
+    study, store, scored = results.study, results.store, results.score_plan
+    estimated = estimate(results)
+    ended = list(results.rows([*COLUMNS, "attempt", "reason", "log"]))
     failures = [
         *(_failures(scored, ended, store) if scored else []),
-        *_failures(planned, ended, store),
+        *_failures(results.plan, ended, store),
     ]
     holder = Lease(store, f"study-{study.name}").holder()
     by = f"process {holder['pid']} on {holder['host']}" if holder else None
-    copied = look(Members(whole, scored), store)
+    copied = coverage(results)
     # While a launch runs, MLflow lags a little, and the launch itself says at its end what is missing.
-    offered = () if holder or not copied.of else tuple(copied.lacking(given(study, results)))
+    behind = () if holder or not copied.of else copied.lacking(given(study, results.location))
+    offered = tuple(behind)
     return Status(
         study.name,
         estimated.trials,
@@ -196,12 +193,12 @@ def _waited_for(planned: Plan, over: set[str]) -> set[str] | None:
     )
 
 
-def follow(study: Study, results: str, as_json: bool, every_seconds: float = 2.0) -> None:
+def follow(results: Results, as_json: bool, every_seconds: float = 2.0) -> None:
     """Prints the status whenever it changes, until nothing is left or the user interrupts."""
     last = None
     try:
         while True:
-            now = status(study, results)
+            now = status(results)
             if now != last:
                 sys.stdout.write((now.json() if as_json else "\n".join(now.lines())) + "\n")
                 sys.stdout.flush()
@@ -209,5 +206,6 @@ def follow(study: Study, results: str, as_json: bool, every_seconds: float = 2.0
             if not now.unfinished and not now.held_by:
                 return
             time.sleep(every_seconds)
+            results = results.reread()
     except KeyboardInterrupt:
         return

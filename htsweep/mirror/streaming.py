@@ -1,4 +1,4 @@
-"""Copies while trials end: training never waits for it, and an outage of the tracking store loses nothing."""
+"""Copies runs as they end: training never waits for it, and an outage of the tracking store loses nothing."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ TRIES = 2
 """So often what waiting does not help is tried at the end."""
 
 
-def follow(
+def stream(
     read_new: Callable[[], Iterable[Run]],
     stopped: Callable[[], bool],
     opened: Callable[[], Mirror],
     *,
     pause: float = 1.0,
     patience: float = 30.0,
-    tell: Callable[[str], None] | None = None,
 ) -> str:
     """What is behind at the end: "" where MLflow has all, else how many runs, and why.
 
@@ -41,9 +40,7 @@ def follow(
             arrived.
         pause: seconds between two looks.
         patience: seconds that are given to a store that does not answer, once `stopped`.
-        tell: is told when an outage begins, and when it ends.
     """
-    tell = tell or (lambda line: None)
     behind: list[Run] = []
     mirror: Mirror | None = None
     wait, trouble, deadline, tries = pause, "", math.inf, 0
@@ -63,13 +60,9 @@ def follow(
             mirror = mirror or opened()
             mirror.write(behind)
             behind.clear()
-            if trouble:
-                tell("MLflow answers again")
             wait, trouble, tries = pause, "", 0
         except Exception as error:
             mirror = None
-            if not trouble:
-                tell(f"MLflow does not answer, trying on: {_short(error)}")
             wait, trouble = min(2 * wait, LONGEST_SECONDS), _short(error)
             tries = 0 if may_pass(error) else tries + 1
             if tries >= TRIES:  # waiting does not help

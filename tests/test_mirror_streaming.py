@@ -16,9 +16,9 @@ from mirrored import FEW, STUDY, empty, held, mirror_of, run
 
 from htsweep.errors import HtsweepError
 from htsweep.mirror.copying import Mirror
-from htsweep.mirror.following import follow
 from htsweep.mirror.run import Run
 from htsweep.mirror.serving import free_port, serve, told, ui, wait_for
+from htsweep.mirror.streaming import stream
 from htsweep.mirror.view import TAG
 
 
@@ -28,7 +28,7 @@ def database(tmp_path: Path) -> Path:
 
 
 class Trials:
-    """Trials that end one after the other: a source for `follow`."""
+    """Trials that end one after the other: a source for `stream`."""
 
     def __init__(self, *batches: list[Run]) -> None:
         self.left = list(batches)
@@ -40,8 +40,8 @@ class Trials:
         return not self.left
 
 
-def test_follow_bears_an_outage(database: Path) -> None:
-    tries, said = [], []
+def test_streaming_bears_an_outage(database: Path) -> None:
+    tries: list[int] = []
 
     def opens() -> Mirror:
         tries.append(1)
@@ -50,26 +50,23 @@ def test_follow_bears_an_outage(database: Path) -> None:
         return mirror_of(database)
 
     trials = Trials(FEW[:2], [], FEW[2:], [])
-    assert follow(trials, trials.ended, opens, pause=0.01, tell=said.append) == ""
+    assert stream(trials, trials.ended, opens, pause=0.01) == ""
     assert len(held(database)) == 5
-    assert said == [
-        "MLflow does not answer, trying on: ConnectionError: down",
-        "MLflow answers again",
-    ]
+    assert len(tries) == 4
 
 
-def test_follow_says_what_is_behind() -> None:
+def test_streaming_says_what_is_behind() -> None:
     def opens() -> Mirror:
         raise ConnectionError("down")
 
     trials = Trials(FEW)
     began = time.monotonic()
-    behind = follow(trials, trials.ended, opens, pause=0.01, patience=0.3)
+    behind = stream(trials, trials.ended, opens, pause=0.01, patience=0.3)
     assert behind == "5 runs or more behind: ConnectionError: down"
     assert time.monotonic() - began < 3
 
 
-def test_follow_reads_what_ended_before_the_end(database: Path) -> None:
+def test_streaming_reads_what_ended_before_the_end(database: Path) -> None:
     arriving, read = [FEW], [[]]  # type: tuple[list[list[Run]], list[list[Run]]]
 
     def stopped() -> bool:
@@ -80,11 +77,11 @@ def test_follow_reads_what_ended_before_the_end(database: Path) -> None:
     def fresh() -> list[Run]:
         return read.pop() if read else []
 
-    assert follow(fresh, stopped, lambda: mirror_of(database)) == ""
+    assert stream(fresh, stopped, lambda: mirror_of(database)) == ""
     assert len(held(database)) == 5
 
 
-def test_follow_outlives_an_error_of_the_ledger(database: Path) -> None:
+def test_streaming_outlives_an_error_of_the_ledger(database: Path) -> None:
     reads: list[int] = []
 
     def fresh() -> Iterator[Run]:
@@ -94,26 +91,29 @@ def test_follow_outlives_an_error_of_the_ledger(database: Path) -> None:
             raise OSError("stale file handle")
         yield from FEW[2:] if len(reads) == 2 else []
 
-    assert follow(fresh, lambda: len(reads) > 2, lambda: mirror_of(database), pause=0.01) == ""
+    assert stream(fresh, lambda: len(reads) > 2, lambda: mirror_of(database), pause=0.01) == ""
     assert len(held(database)) == 5
 
 
 def test_a_server_that_comes_up_late_gets_everything(database: Path) -> None:
     port = free_port(0)
     uri = f"http://127.0.0.1:{port}"
-    said: list[str] = []
+    opened: list[Mirror | None] = []
     done = threading.Event()
     trials = Trials(FEW[:3], FEW[3:], [])
     behind: list[str] = []
 
+    def opens() -> Mirror:
+        opened.append(None)  # a try that nobody has answered, as far as is known
+        opened[-1] = Mirror(uri, STUDY)
+        return opened[-1]
+
     def copies() -> None:
-        behind.append(
-            follow(trials, done.is_set, lambda: Mirror(uri, STUDY), pause=0.2, tell=said.append)
-        )
+        behind.append(stream(trials, done.is_set, opens, pause=0.2))
 
     thread = threading.Thread(target=copies)
     thread.start()
-    while not said:
+    while len(opened) < 2:  # the first has failed
         time.sleep(0.05)
     with serve(f"sqlite:///{database}", port) as server:
         try:
@@ -121,7 +121,8 @@ def test_a_server_that_comes_up_late_gets_everything(database: Path) -> None:
             done.set()
             thread.join(60)
             assert behind == [""]
-            assert said[-1] == "MLflow answers again"
+            assert opened[0] is None
+            assert opened[-1] is not None
             mirror = Mirror(uri, STUDY)
             assert mirror.write(FEW) == 0
             mirror.write_study("name: digits\n")
@@ -133,7 +134,7 @@ def test_a_server_that_comes_up_late_gets_everything(database: Path) -> None:
             server.terminate()
     assert len(held(database, active=False)) == 6
     again = Trials([run(8)])
-    assert "1 runs or more behind" in follow(
+    assert "1 runs or more behind" in stream(
         again, again.ended, lambda: Mirror(uri, STUDY), pause=0.1, patience=0.5
     )
 

@@ -1,4 +1,4 @@
-"""What MLflow has of a study, and the process that brings it the rest beside a launch (mirror/process.py is what it runs)."""
+"""A launch's hold on the process that copies to MLflow beside it (mirror/process.py is what runs there)."""
 
 from __future__ import annotations
 
@@ -7,129 +7,19 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any, final
+from typing import IO, final
 
-from htsweep import results
-from htsweep.commands import Given, shown
 from htsweep.execution.agenda import Agenda
 from htsweep.execution.watch import Watch
 from htsweep.execution.work import Outcome
-from htsweep.ledger import Ledger, Store
+from htsweep.mirror.coverage import Mirrored, coverage, uri_of
 from htsweep.planning.jobs import Job
-from htsweep.planning.plan import Plan, plan
-from htsweep.planning.screen import plan_of
-from htsweep.study.schema import Study
+from htsweep.results import Results
 
 PATIENCE_SECONDS = 60.0
 """How long the end of a launch waits for the mirror; what MLflow has not got by then, the next
 launch or mirror brings.
 """
-
-
-@final
-@dataclass(frozen=True)
-class Mirrored:
-    """How much of a study MLflow has."""
-
-    runs: int | None
-    """Ended trials of the study that it has; None: nobody could count them."""
-    of: int
-    """Trials of the study, and scores of its screen, that ended."""
-    trouble: str = ""
-    """Why it has no more, or why what belongs to the whole study could not be copied; "" where all
-    went well.
-    """
-    notes: tuple[str, ...] = ()
-    """What was put right on the way."""
-
-    @property
-    def whole(self) -> bool:
-        """Whether MLflow has all that there is."""
-        return self.runs == self.of and not self.trouble
-
-    def lacking(self, given: Given) -> list[str]:
-        """What MLflow lacks, and the command that brings it up to date; nothing where it has all."""
-        if self.whole:
-            return []
-        count = "an unknown number" if self.runs is None else str(self.runs)
-        head = f"MLflow has {count} of {self.of} ended trials"
-        if self.runs == self.of:
-            head = f"MLflow has all {self.of} ended trials, but not all that belongs to the whole study"
-        head += f": {self.trouble}" if self.trouble else ""
-        return [head, f"To bring it up to date{given.secret}: {given.mirror_it()}"]
-
-
-class Members:
-    """Which rows of a ledger MLflow gets: the ended trials of a study, and of the scores of its screen."""
-
-    def __init__(self, whole: Plan, scored: Plan | None) -> None:
-        self.study = whole.study
-        self.listed = [
-            (one.study, results.Members(one)) for one in (whole, scored) if one is not None
-        ]
-
-    @classmethod
-    def of(cls, study: Study) -> Members:
-        """Those of `study`; the trials that its screen drops count as well, as far as they ended."""
-        whole = plan(study)
-        return cls(whole, plan_of(whole))
-
-    def place(self, row: Mapping[str, Any]) -> tuple[Study, Sequence[str], tuple[Any, ...]] | None:
-        """The study of a ledger's row, the names of what is varied in it, and the row's place; None: it is nobody's."""
-        for study, members in self.listed:
-            for place in members.places(row):
-                return study, members.names, place
-        return None
-
-    def wanted(self, ledger: Ledger) -> dict[str, str]:
-        """The trials that ended, each with the record that counts."""
-        columns = [
-            "trial",
-            "record",
-            "kind",
-            "task",
-            "sweep",
-            "point",
-            "point_index",
-            "repetition",
-            "config",
-        ]
-        return {
-            row["trial"]: row["record"]
-            for row in ledger.trials(columns).to_pylist()
-            if self.place(row) is not None
-        }
-
-
-def database_beside(store: Store) -> Path:
-    """The MLflow database of the results; where those are far away, one in the working folder."""
-    return (store.folder or Path("results").resolve()) / "mlflow.db"
-
-
-def uri_of(store: Store, uri: str = "") -> str:
-    """The tracking URI that `uri` means, which is the database beside the results where it is "".
-
-    Raises:
-        HtsweepError: MLflow has no such tracking store.
-    """
-    from htsweep.mirror import address
-
-    return address.resolved(uri) if uri else address.of_database(database_beside(store))
-
-
-def look(members: Members, store: Store, uri: str = "") -> Mirrored:
-    """How much of the study the database at `uri` has, read without MLflow; of another tracking store nothing is known."""
-    from htsweep.mirror import address, database
-
-    wanted = members.wanted(Ledger(store))
-    path = address.database_of(uri_of(store, uri))
-    if path is None:
-        return Mirrored(None, len(wanted), f"{shown(uri)} was not asked")
-    held = database.held(path, members.study.name, wanted)
-    return Mirrored(held.runs, len(wanted), held.trouble)
 
 
 @final
@@ -140,12 +30,11 @@ class Follower:
     needs the cores to start.
     """
 
-    def __init__(self, study: Study, store: Store, uri: str | None, watch: Watch) -> None:
+    def __init__(self, results: Results, uri: str | None, watch: Watch) -> None:
         """Starts nothing yet.
 
         Args:
-            study: whose trials are copied, as it was read.
-            store: where the ledger is.
+            results: of the study whose trials are copied, as it was read.
             uri: the tracking URI; "" for the database beside the results, None for no mirror.
             watch: is told what this is told.
 
@@ -154,12 +43,13 @@ class Follower:
         """
         self.mirrored: Mirrored | None = None
         """What MLflow has at the end; None before, and where there is no mirror."""
-        self._study, self._store, self._uri, self._watch = study, store, uri, watch
+        self._study, self._store = results.study, results.store
+        self._uri, self._watch = uri, watch
         self._process: subprocess.Popen[bytes] | None = None
         self._writer: threading.Thread | None = None
         self._trouble = ""
         if uri:
-            uri_of(store, uri)  # a mistake in it is said before anything starts
+            uri_of(self._store, uri)  # a mistake in it is said before anything starts
 
     def started(self, agenda: Agenda, job: Job) -> None:
         """Passes it on."""
@@ -178,15 +68,15 @@ class Follower:
         """Passes it on."""
         self._watch.note(text)
 
-    def finish(self) -> None:
-        """Lets it copy what is left, for a while; `mirrored` says how far it came, whatever became of it."""
+    def finish(self, results: Results) -> None:
+        """Lets it copy what is left, for a while; `mirrored` says how much of `results` it copied, whatever became of it."""
         if self._uri is None:
             return
         self._start()
         answer = self._answer()
         # Whatever it says, or if it died and says nothing: what it has written is whole, and the
         # database is asked itself.
-        there = look(Members.of(self._study), self._store, self._uri)
+        there = coverage(results, self._uri)
         runs, notes = there.runs, tuple[str, ...]()
         trouble = "" if runs == there.of else self._trouble or there.trouble
         if answer is not None:

@@ -27,9 +27,10 @@ from htsweep.execution.watch import Silent
 from htsweep.execution.work import Outcome
 from htsweep.launching import Launched, launch
 from htsweep.ledger import Ledger, Store
-from htsweep.mirror import beside
-from htsweep.mirror.beside import Follower, Mirrored
+from htsweep.mirror.coverage import Mirrored
+from htsweep.mirror.follower import Follower
 from htsweep.planning.plan import Job
+from htsweep.results import Results
 from htsweep.study.schema import Study
 
 TEXT = "task: toy\ngrid: {x: [0.1, 0.5, 0.9]}\nrepetitions: 4\nfixed: {seconds: 0.2, steps: 1}\n"
@@ -51,7 +52,7 @@ class At(Silent):
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Launched]:
     """Launches the study in this process; without its report, which takes seconds."""
-    monkeypatch.setattr(launching, "_told", lambda *_: ((), ""))
+    monkeypatch.setattr(launching, "_report", lambda *_: ((), ""))
     study = toy(tmp_path, TEXT)
 
     def go(watch: Any = None, **options: Any) -> Launched:
@@ -146,7 +147,7 @@ def test_a_follower_that_cannot_be_started_is_told(
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     with monkeypatch.context() as patch:
-        patch.setattr(beside.subprocess, "Popen", fails)
+        patch.setattr("htsweep.mirror.follower.subprocess.Popen", fails)
         done = run()
     assert done.mirrored == Mirrored(
         0,
@@ -161,7 +162,7 @@ def test_a_follower_that_takes_too_long_is_ended_and_told(
     run: Callable[..., Launched],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(beside, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr("htsweep.mirror.follower.PATIENCE_SECONDS", 0.3)
     done = run(At(TRIALS, lambda: [os.kill(pid, signal.SIGSTOP) for pid in followers()]))
     monkeypatch.undo()
     assert done.mirrored is not None
@@ -199,7 +200,7 @@ def test_a_study_file_that_is_edited_while_it_is_launched_changes_nothing(
 def test_what_a_user_s_module_prints_is_no_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launching, "_told", lambda *_: ((), ""))
+    monkeypatch.setattr(launching, "_report", lambda *_: ((), ""))
     (tmp_path / "noisy_module.py").write_text(
         "import os\nprint('{\"runs\": 7}')\nos.write(1, b'{}')\ndef noisy(config, workspace):\n    "
         "yield {'step': 0, 'a': 1.0}\n"
@@ -271,13 +272,14 @@ def test_a_long_study_reaches_the_follower(tmp_path: Path) -> None:
     """Longer than a pipe holds: it is written while the process starts."""
     study = toy(tmp_path, TEXT + "x-long:\n" + "".join(f"  - {'y' * 100}\n" for _ in range(2000)))
     fill(study, tmp_path / "results")
-    follower = Follower(study, Store(tmp_path / "results"), "", Silent())
-    follower.finish()
+    results = Results(study, str(tmp_path / "results"))
+    follower = Follower(results, "", Silent())
+    follower.finish(results)
     assert follower.mirrored == Mirrored(TRIALS, TRIALS)
 
 
 CODE = (
-    "import sys\nfrom htsweep.cli.app import main\nfrom htsweep import launching\nlaunching._told "
+    "import sys\nfrom htsweep.cli.app import main\nfrom htsweep import launching\nlaunching._report "
     "= lambda *_: ((), '')\n"
     "main(['launch', sys.argv[1], '--on', 'inline', '--results', sys.argv[2]])"
 )
