@@ -95,7 +95,7 @@ def new(
         "backbone": backbone,
         "method": method,
     }
-    typer.echo(write(file, grid, weight or [], repetitions, force))
+    typer.echo(write(file, grid, weight or [], repetitions, force=force))
 
 
 @_command()

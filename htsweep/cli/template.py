@@ -56,6 +56,7 @@ def write(
     grid: Mapping[str, str],
     weights: Sequence[str],
     repetitions: int,
+    *,
     force: bool = False,
 ) -> str:
     """Writes the study file; returns what to do next.

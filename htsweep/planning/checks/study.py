@@ -256,7 +256,7 @@ def _protocol(study: Study, study_task: Task, where: Located) -> Iterator[Proble
 
 
 def _unmeasured(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
-    """Columns that the protocol reads, but that the task measures only with a key that no cell sets."""
+    """Columns that the protocol reads, but are measured only with a key that no cell sets."""
     if not study_task.metrics or any(_protocol(study, study_task, where)):
         return
     asked = {
