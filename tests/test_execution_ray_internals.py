@@ -11,7 +11,7 @@ from htsweep.execution import ray as launch_side
 from htsweep.execution import ray_internals
 from htsweep.execution.ray import Ray
 
-REMEDY = r"it is tested with ray\[tune\].*<2\.61.* Install that version: pip install 'ray\[tune\]"
+REMEDY = r"htsweep is tested with ray\[tune\].*<2\.61.* Install that: pip install 'ray\[tune\]"
 
 
 def test_every_part_is_there_in_the_tested_version() -> None:
@@ -110,7 +110,7 @@ def test_the_patch_is_undone_whatever_happens(monkeypatch: pytest.MonkeyPatch) -
     [
         ("sys.modules['ray'] = None", "lacks ray, which"),
         ("sys.modules['ray.tune.search'] = None", r"lacks ray\.tune\.search"),
-        ("import ray.tune; del ray.tune.Trainable", "lacks .*Trainable"),
+        ("import ray.tune; del ray.tune.Trainable", r"lacks ray\.tune\.Trainable"),
     ],
 )
 def test_a_ray_that_cannot_be_used_ends_the_launch_in_words(
