@@ -31,15 +31,15 @@ from htsweep.execution.work import Outcome, Work, to_json
 from htsweep.execution.worker import environment
 
 SILENT_SECONDS = 300.0
-"""Ray's process tells every second that it lives; after so long a silence it counts as lost."""
+"""Ray's process reports every second; if it is silent for this long, it counts as lost."""
 START_SECONDS = 60.0
-"""After so long without Ray the user is told what is waited for; and again after each such time."""
+"""How often the user is told what the launch waits for while Ray has not started."""
 ORPHAN_SECONDS = 5.0
-"""Workers outlive a Ray that is lost for a moment, and what they end counts: it is not to be run
+"""How long to wait for workers that outlive a lost Ray: what they finish counts, and must not run
 again.
 """
 LOSSES = 3
-"""So often in a row, without a trial that ends in between, Ray is started anew."""
+"""How often in a row Ray is started again without a trial that ended in between."""
 AHEAD = 200
 """The most jobs that wait inside Ray for a slot: what an autoscaler can see."""
 SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
@@ -132,7 +132,7 @@ class Ray:
         self._driver.send({"do": "run", "trial": work.job.trial, "work": to_json(work)})
 
     def events(self, seconds: float) -> Iterator[Event]:
-        """What Ray's process told since the last call."""
+        """What Ray's process has reported since the last call."""
         assert self._driver is not None, "an executor runs inside its context"
         for message in self._driver.messages(seconds):
             yield from self._event(message)
@@ -186,7 +186,7 @@ class Ray:
             raise getattr(errors, message["kind"], HtsweepError)(message["text"])
 
     def _recover(self, why: str) -> Iterator[Event]:
-        """Another Ray in place of the one that is lost; what had not ended is returned, to be submitted again."""
+        """Starts another Ray in place of the lost one, and returns what had not ended, to submit it again."""
         assert self._driver is not None
         unfinished = [*self._running, *self._waiting]
         self._running, self._waiting = {}, {}
@@ -222,7 +222,7 @@ class _Driver:
 
     def __init__(self, resources: Mapping[str, float], address: str | None) -> None:
         self.lost = ""
-        """Why the process is of no more use; "" while it is."""
+        """Why the process cannot be used any more; "" while it can."""
         self._scratch = Scratch(scratch.with_room_for(SOCKET))
         self._log = self._scratch.path / "driver.log"
         self._ray_logs = ""
@@ -254,12 +254,14 @@ class _Driver:
 
     def send(self, command: Mapping[str, Any]) -> None:
         """Tells the process what to do."""
-        with contextlib.suppress(BrokenPipeError):  # it has just ended, as `messages` will tell
+        with contextlib.suppress(
+            BrokenPipeError
+        ):  # it has just ended, which `messages` will report
             self._sends.write(json.dumps(command, default=dict).encode() + b"\n")
             self._sends.flush()
 
     def messages(self, seconds: float) -> Iterator[dict[str, Any]]:
-        """What the process told; waits up to `seconds` for the first line."""
+        """What the process has reported; waits up to `seconds` for the first line."""
         if self.lost:
             time.sleep(seconds)
             return
@@ -297,7 +299,7 @@ class _Driver:
             self._scratch.close()
 
     def _silence(self) -> Iterator[dict[str, Any]]:
-        """What a silence of the process means."""
+        """A notice if Ray takes long to start; a process that is silent for too long counts as lost."""
         now = time.monotonic()
         if not self._ray_logs and now - self._noticed > START_SECONDS:
             self._noticed = now
@@ -346,7 +348,7 @@ class _Driver:
 
 
 def _token(folder: Path) -> dict[str, str]:
-    """What makes a local Ray ask for a token of its own; Ray's own choice is to write one to the home folder."""
+    """Has a local Ray use a token of its own; by default Ray writes one to the home folder."""
     token = folder / "token"
     token.touch(mode=0o600)
     token.write_text(secrets.token_hex(32))
