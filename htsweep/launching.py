@@ -1,39 +1,37 @@
-"""Does what is missing of a study: the one place where plan, ledger, executor and mirror meet."""
+"""Runs what is missing of a study: the one place where plan, ledger, executor, mirror and report meet."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, final
 
 from htsweep.commands import given
-from htsweep.errors import HtsweepError, StudyHeld, did_you_mean
-from htsweep.execution import machine
-from htsweep.execution.agenda import NOTHING, Agenda, Past
-from htsweep.execution.executor import Executor, work
-from htsweep.execution.inline import Inline
-from htsweep.execution.ray import Ray
-from htsweep.execution.trial import Terms
+from htsweep.errors import HtsweepError, StudyHeld
+from htsweep.execution import registry
+from htsweep.execution.agenda import NOTHING, Agenda, EarlierRun
+from htsweep.execution.conditions import conditions_of, stopped_as
+from htsweep.execution.executor import Executor
+from htsweep.execution.loop import run_agenda
 from htsweep.execution.watch import Silent, Watch
-from htsweep.execution.workspace import SAVE_SECONDS, cache_folder
+from htsweep.execution.work import Conditions
+from htsweep.execution.workspace import SAVE_SECONDS
 from htsweep.ledger import Lease, Ledger, Store, clear
 from htsweep.ledger.tables import PARTS
-from htsweep.mirror.beside import Follower, Mirrored
-from htsweep.planning.plan import Plan, plan
-from htsweep.planning.roster import COLUMNS, Roster, rows
-from htsweep.planning.screen import Verdict, less, plan_of
+from htsweep.mirror.coverage import Mirrored
+from htsweep.mirror.follower import Follower
+from htsweep.planning.plan import Plan
+from htsweep.planning.roster import COLUMNS, Roster
+from htsweep.planning.screen import Verdict
+from htsweep.results import Results
 from htsweep.results.estimate import estimate
-from htsweep.results.screen import judge
-from htsweep.study.schema import Resources, Study
+from htsweep.study.schema import Study
 
 ORPHAN_SECONDS = 5.0
 """After a launch was killed its workers live on for a moment, and what they end counts: it is not
@@ -86,9 +84,9 @@ def launch(
     Args:
         study: as `htsweep.read` gives it.
         results: a folder or a URI.
-        on: `ray`, or `inline` for this process.
+        on: the executor: `ray`, `inline` for this process, or one's own as `module:function`.
         address: of a Ray cluster; None for a local Ray of its own.
-        watch: is told of every start and end.
+        watch: is notified of every start and end.
         mirror: the MLflow tracking URI; "" for the database beside the results, None for no mirror.
         save_seconds: how often a trial's state is kept at most.
 
@@ -99,31 +97,27 @@ def launch(
     """
     watch = watch or Silent()
     began = time.monotonic()
-    terms = terms_of(study, results, save_seconds)
-    store = Store(results)
-    if on not in ("ray", "inline"):
-        msg = f"--on {on}: {did_you_mean(on, ['ray', 'inline'])}"
-        raise HtsweepError(msg)
-    if on == "inline" or address is None:  # a cluster is asked what it has once it answers
-        machine.lacking(terms.cpu, terms.gpu, "launch with --address on a cluster that has more")
-        cache_folder()  # trials of this machine would each fail without one
-    follower = Follower(study, store, mirror, watch)
+    conditions = conditions_of(study, results, save_seconds)
+    before = Results(study, results)
+    store = before.store
+    options = registry.Options(study.resources.cpu, study.resources.gpu, address)
+    executor = registry.make(on, options)
+    follower = Follower(before, mirror, watch)
     lease = Lease(store, f"study-{study.name}", about=given(study, results).launch())
     holder = lease.take()
     if holder is not None:
-        raise StudyHeld(_held(study, holder, lease.folder, results))
+        raise StudyHeld(_held_message(before, holder, lease.folder))
     stages = _Stages(store)
     try:
         if lease.after_death:
             time.sleep(ORPHAN_SECONDS)
         clear(store, "stage-")  # what killed launches held
         try:
-            with _ended_by_sigterm(), _executor(on, address, study.resources, follower) as run:
-                done = _both(
-                    plan(study),
-                    store,
+            with _ended_by_sigterm(), _opened_when_needed(executor, follower) as run:
+                after, done = _run_study(
+                    before,
                     stages,
-                    lambda agenda: run(agenda, replace(terms, **_own(agenda.plan.study))),
+                    lambda agenda: run(agenda, stopped_as(agenda.plan.study, conditions)),
                 )
         except BaseException:
             with contextlib.suppress(HtsweepError):  # what came first is what the user is told
@@ -133,21 +127,20 @@ def launch(
         _compact(store)
         unreported, paths, table = "", tuple[Path, ...](), ""
         try:
-            paths, table = _told(study, results, done.agenda)
-        except (
-            HtsweepError
-        ) as error:  # the trials are done and recorded, whatever becomes of their report
+            paths, table = _report(after, done.agenda)
+        except HtsweepError as error:
+            # The trials are done and recorded, whatever becomes of their report.
             unreported = str(error)
-        follower.finish()
-        stands = estimate(study, results)
+        follower.finish(after)
+        remaining = estimate(after)
         return replace(
             done,
             seconds=time.monotonic() - began,
             mirrored=follower.mirrored,
             paths=paths,
             table=table,
-            failed=stands.failed,
-            left=stands.left,
+            failed=remaining.failed,
+            left=remaining.left,
             unreported=unreported,
         )
     finally:
@@ -162,40 +155,68 @@ def _compact(store: Store) -> None:
         ledger.compact()
 
 
-def _both(whole: Plan, store: Store, stages: _Stages, run: Callable[[Agenda], bool]) -> Launched:
-    """Runs the scores of the study's screen, where it has one, then what they keep of the plan; `run` as `_executor` gives it."""
-    scored = plan_of(whole)
-    beside = () if scored is None else (whole, scored)
-    scores = None if scored is None else agenda_of(scored, store, stages, beside)
-    interrupted = scores is not None and run(scores)
-    verdicts = judge(whole, Ledger(store))
-    agenda = agenda_of(less(whole, verdicts), store, stages, beside)
+def _run_study(
+    before: Results, stages: _Stages, run: Callable[[Agenda], bool]
+) -> tuple[Results, Launched]:
+    """Runs the scores of the study's screen, where it has one, then what they keep of the plan.
+
+    Returns the results that there are then, and what was done. The study is planned once; the
+    ledger is read once, and once more after each of the two that ran anything.
+
+    Args:
+        before: the results that there are now.
+        stages: as this launch shares them with others.
+        run: runs an agenda, and says whether it was interrupted.
+    """
+    results, scores, interrupted = before, None, False
+    if before.score_plan is not None:
+        scores = agenda_of(before, before.score_plan, stages)
+        results, interrupted = _run_agenda(before, scores, run)
+    agenda = agenda_of(results, results.plan, stages)
     if scores is not None:
         agenda.closed, agenda.deadline = scores.closed, scores.deadline
-    interrupted = interrupted or run(agenda)
-    spared = whole.trial_count - agenda.plan.trial_count
-    return Launched(agenda, 0.0, interrupted, None, scores=scores, verdicts=verdicts, spared=spared)
+    # What the scores keep is settled, whatever another launch has scored since.
+    verdicts, spared = results.verdicts, results.full_plan.trial_count - agenda.plan.trial_count
+    if not interrupted:
+        results, interrupted = _run_agenda(results, agenda, run)
+    done = Launched(
+        agenda,
+        0.0,
+        interrupted,
+        None,
+        scores=scores,
+        verdicts=verdicts,
+        spared=spared,
+    )
+    return results, done
+
+
+def _run_agenda(
+    results: Results, agenda: Agenda, run: Callable[[Agenda], bool]
+) -> tuple[Results, bool]:
+    """Runs an agenda: the results that there are then, and whether it was interrupted."""
+    if agenda.finished:
+        return results, False
+    interrupted = run(agenda)
+    return results.reread(), interrupted
 
 
 @contextlib.contextmanager
-def _executor(
-    on: str, address: str | None, resources: Resources, watch: Watch
-) -> Iterator[Callable[[Agenda, Terms], bool]]:
-    """What runs an agenda, and says whether it was interrupted; all that it runs share an executor, opened when it is needed."""
-    opened: list[Executor] = []
+def _opened_when_needed(
+    executor: Executor, watch: Watch
+) -> Iterator[Callable[[Agenda, Conditions], bool]]:
+    """Runs an agenda on the executor, which is opened when it is first needed; says whether it was interrupted."""
+    opened = False
     with contextlib.ExitStack() as stack:
 
-        def run(agenda: Agenda, terms: Terms) -> bool:
+        def run(agenda: Agenda, conditions: Conditions) -> bool:
+            nonlocal opened
             if agenda.finished:  # with nothing to do, no Ray is started
                 return False
             if not opened:
-                place = (
-                    Inline()
-                    if on == "inline"
-                    else stack.enter_context(Ray(resources.cpu, resources.gpu, address))
-                )
-                opened.append(place)
-            return work(agenda, opened[0], terms, watch)
+                stack.enter_context(executor)
+                opened = True
+            return run_agenda(agenda, executor, conditions, watch)
 
         yield run
 
@@ -218,70 +239,33 @@ def _ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def terms_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS) -> Terms:
-    """What all trials of a launch of `study` share."""
-    commit, dirty = machine.commit(study.file.resolve().parent)
-    try:
-        released = version("htsweep")
-    except PackageNotFoundError:
-        released = "unknown"
-    return Terms(
-        results=Store(results).uri,
-        cpu=study.resources.cpu,
-        gpu=study.resources.gpu,
-        time_limit=study.resources.time_limit_seconds,
-        save_seconds=save_seconds,
-        paths=(str(study.file.resolve().parent), *_own_paths()),
-        folder=os.getcwd(),
-        version=released,
-        commit=commit,
-        dirty=dirty,
-        **_own(study),
-    )
+def agenda_of(results: Results, planned: Plan, stages: _Stages) -> Agenda:
+    """A plan less what the ledger has; what the study and its scores have used up counts against the budget of hours.
+
+    Args:
+        results: of the study.
+        planned: what is to be run of it: its `plan`, or its `score_plan`.
+        stages: as this launch shares them with others.
+    """
+    if len(results.ledger.records()) > PARTS:
+        results.ledger.compact()
+    past = past_of(results, planned)
+    used = dict(past)
+    if results.score_plan is not None:
+        for other in (results.full_plan, results.score_plan):
+            used |= past_of(results, other)
+    gpu_hours = sum(end.seconds * end.gpu for end in used.values()) / 3600
+    return Agenda(planned, past, stages.hold, stages.look, gpu_hours)
 
 
-def _own_paths() -> list[str]:
-    """Where this process finds modules, and another one with its interpreter would not look: a notebook's folder, say."""
-    prefixes = (sys.prefix, sys.base_prefix)
-    absolute = [str(Path(entry or ".").resolve()) for entry in sys.path]
-    return [entry for entry in absolute if not entry.startswith(prefixes) and Path(entry).is_dir()]
-
-
-def _own(study: Study) -> dict[str, Any]:
-    """The terms by which trials of a study are stopped early: scores of a screen never are."""
-    objectives = tuple((objective.metric, objective.direction) for objective in study.objectives)
-    return {
-        "first_rung": study.stop.first if study.stop else None,
-        "eta": study.stop.eta if study.stop else 3,
-        "objectives": objectives,
-    }
-
-
-def agenda_of(planned: Plan, store: Store, stages: _Stages, beside: Sequence[Plan] = ()) -> Agenda:
-    """The plan less what the ledger has; what the plans `beside` have used up counts against the budget of hours as well."""
-    ledger = Ledger(store)
-    if len(ledger.records()) > PARTS:
-        ledger.compact()
-    past = past_of(planned, ledger)
-    used = {trial: one for other in beside for trial, one in past_of(other, ledger).items()} | past
-    return Agenda(
-        planned,
-        past,
-        stages.hold,
-        stages.look,
-        sum(one.seconds * one.gpu for one in used.values()) / 3600,
-    )
-
-
-def past_of(planned: Plan, ledger: Ledger) -> dict[str, Past]:
+def past_of(results: Results, planned: Plan) -> dict[str, EarlierRun]:
     """What the ledger says of the plan's trials and of their stages."""
-    table = ledger.trials()
-    values = _values(planned, ledger, table) if planned.adaptive else {}
-    found: dict[str, Past] = {}
+    values = _values(results, planned) if planned.adaptive else {}
+    past: dict[str, EarlierRun] = {}
     for row, points in Roster(planned).own(
-        rows(table, [*COLUMNS, "seconds", "gpu", "attempt", "artifact"])
+        results.rows([*COLUMNS, "seconds", "gpu", "attempt", "artifact"])
     ):
-        found[row["trial"]] = Past(
+        past[row["trial"]] = EarlierRun(
             row["status"],
             row["seconds"],
             row["gpu"],
@@ -291,12 +275,13 @@ def past_of(planned: Plan, ledger: Ledger) -> dict[str, Past]:
             row["kind"],
             points[0] if points and planned.adaptive else None,
         )
-    return found
+    return past
 
 
-def _values(planned: Plan, ledger: Ledger, table: Any) -> Mapping[str, Mapping[str, float]]:
+def _values(results: Results, planned: Plan) -> Mapping[str, Mapping[str, float]]:
     """The objectives that each trial of the plan measured last: what an adaptive sampler is told."""
     metrics = [objective.metric for objective in planned.study.objectives]
+    table = results.recorded
     sweeps, ends = table.column("sweep").to_pylist(), table.column("status").to_pylist()
     own = [
         row
@@ -304,7 +289,10 @@ def _values(planned: Plan, ledger: Ledger, table: Any) -> Mapping[str, Mapping[s
         if sweep in planned.by_id and end != "failed"
     ]
     last: dict[str, dict[str, float]] = {}
-    for row in ledger.measurements(metrics, table.take(own), "numbers").to_pylist() if own else ():
+    if not own:
+        return last
+    measured = results.ledger.measurements(metrics, table.take(own), "numbers")
+    for row in measured.to_pylist():
         values = {metric: row[metric] for metric in metrics if row.get(metric) is not None}
         last.setdefault(row["trial"], {}).update(values)
     return last
@@ -332,7 +320,7 @@ class _Stages:
         self._leases[stage] = lease
         return True
 
-    def look(self, stage: str) -> Past | None:
+    def look(self, stage: str) -> EarlierRun | None:
         """What the ledger has of the stage since another launch may have made it."""
         if stage in self._leases or time.monotonic() < self._next_try.get(stage, 0):
             return None
@@ -341,7 +329,9 @@ class _Stages:
             return None
         for row in ledger.trials(["trial", "status", "artifact"]).to_pylist():
             if row["trial"] == stage and row["status"] == "done":
-                return Past("done", artifact=json.loads(row["artifact"]) if row["artifact"] else {})
+                return EarlierRun(
+                    "done", artifact=json.loads(row["artifact"]) if row["artifact"] else {}
+                )
         return None
 
     def release(self) -> None:
@@ -350,26 +340,29 @@ class _Stages:
             lease.release()
 
 
-def _told(study: Study, results: str, agenda: Agenda) -> tuple[tuple[Path, ...], str]:
-    """The figures and the table of what there is by now; none of a study whose metrics they do not know."""
+def _report(results: Results, agenda: Agenda) -> tuple[tuple[Path, ...], str]:
+    """Writes the report of what there is by now: its figures and pages, and the table as Markdown.
+
+    None where no trial has a result yet.
+    """
     from htsweep.report import build
 
     if not agenda.over:
         return (), ""
-    out = build.folder_of(study, results)
-    _, written = build.write(study, results, out)
-    told = [path for path in written if path.name in ("report.html", "report.md", "report.tex")]
-    return (*build.draw(study, results, out), *told), build.tell(study, results)
+    out = build.folder_of(results)
+    _, written = build.write(results, out)
+    pages = [path for path in written if path.name in ("report.html", "report.md", "report.tex")]
+    return (*build.draw(results, out), *pages), build.tell(results)
 
 
-def _held(study: Study, holder: Mapping[str, Any], folder: str, results: str) -> str:
+def _held_message(results: Results, holder: Mapping[str, Any], folder: str) -> str:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"]))
     about = f"\nWhat it runs: {holder['about']}" if holder["about"] else ""
     return (
-        f"study '{study.name}' is being launched by process {holder['pid']} on {holder['host']} "
-        f"since {since}. "
+        f"study '{results.study.name}' is being launched by process {holder['pid']} on "
+        f"{holder['host']} since {since}. "
         "Wait for it, or end that process. A crashed launch releases its lock automatically, one "
         "on another machine after "
         f"90 s (the lock is {folder} in the results).{about}\nTo watch it: "
-        f"{given(study, results).verb('status', '--watch')}"
+        f"{given(results.study, results.location).verb('status', '--watch')}"
     )

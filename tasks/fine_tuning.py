@@ -55,7 +55,7 @@ BASE = {
     **PROBLEM,
     "method": Setting(
         str,
-        "plain",
+        methods.EMPTY,
         choices=lambda: methods.known(OFFERS),
         open=True,
         doc="or a chain a+b, or your own as module:function",
@@ -84,7 +84,7 @@ METRICS = (
 
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config: defaults filled in, the chain in its one order, without what cannot matter to it."""
-    method = methods.canonical(config.get("method") or "plain")
+    method = methods.canonical(config.get("method") or methods.EMPTY)
     own = _settings_of(method)
     full = {
         key: value
@@ -168,6 +168,11 @@ def spaces(config: Mapping[str, Any]) -> list[str]:
     return list(methods.spaces(config["method"]))
 
 
+def role(config: Mapping[str, Any]) -> str:
+    """What a resolved config is in a comparison: `source`, `bound`, or empty for a competitor."""
+    return methods.role(config["method"], config)
+
+
 @declare(
     settings=SETTINGS,
     resolve=resolve,
@@ -175,6 +180,8 @@ def spaces(config: Mapping[str, Any]) -> list[str]:
     problems=problems,
     stages=stages,
     spaces=spaces,
+    role=role,
+    empty=methods.EMPTY,
     metrics=METRICS,
     unmeasured=unmeasured,
     notes=notes,

@@ -50,7 +50,7 @@ BASE = {
     **PROBLEM,
     "method": Setting(
         str,
-        "plain",
+        methods.EMPTY,
         choices=methods.known,
         open=True,
         doc="or a chain a+b, or your own as module:function",
@@ -139,7 +139,7 @@ PSEUDO_METRICS = (
 
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config: defaults filled in, the chain in its one order, without what cannot matter to it."""
-    method = methods.canonical(config.get("method") or "plain")
+    method = methods.canonical(config.get("method") or methods.EMPTY)
     own = _settings_of(method)
     # A method's key outside its chain cannot matter; a key that nobody knows stays, for `problems`
     # to judge.
@@ -238,6 +238,11 @@ def spaces(config: Mapping[str, Any]) -> list[str]:
     return list(methods.spaces(config["method"]))
 
 
+def role(config: Mapping[str, Any]) -> str:
+    """What a resolved config is in a comparison: `source`, `bound`, or empty for a competitor."""
+    return methods.role(config["method"], config)
+
+
 def resolve_source(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config of source training."""
     full = filled(SOURCE, config)
@@ -261,6 +266,8 @@ def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, 
     problems=problems,
     stages=stages,
     spaces=spaces,
+    role=role,
+    empty=methods.EMPTY,
     metrics=METRICS,
     measured_with=MEASURED_WITH,
     unmeasured=unmeasured,

@@ -89,8 +89,10 @@ def declare(
     prediction: Callable[[Config], dict[str, str]] | None = None,
     role: Callable[[Config], str] | None = None,
     empty: str | None = None,
+    combined: Mapping[str, Sequence[str]] | None = None,
+    terms: str | None = None,
 ) -> Callable[[Function], Function]:
-    """Decorator that attaches to a task what docs/architecture.md says one may answer.
+    """Decorator that attaches to a task what docs/contracts.md says one may answer.
 
     The task stays a plain generator function, so that it pickles by name and reads as one.
 
@@ -112,6 +114,8 @@ def declare(
         role: what a resolved config is in a comparison: `source`, `bound`, or empty for a
             competitor.
         empty: the chain of methods that has no member, as the task calls it.
+        combined: score -> the scores that it weighs by what was achieved on other targets.
+        terms: what the names of columns begin with that are terms of a bound on the target's loss.
     """
     answers = {
         "settings": settings,
@@ -129,6 +133,8 @@ def declare(
         "prediction": prediction,
         "role": role,
         "empty": empty,
+        "combined": combined,
+        "terms": terms,
     }
 
     def attach(function: Function) -> Function:

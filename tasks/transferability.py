@@ -179,6 +179,8 @@ def stages_of_features(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[s
     stages=stages,
     metrics=METRICS,
     predicts=PREDICTS,
+    combined={"otce (fitted)": ("otce_w", "otce_ce")},
+    terms="tta/",
     comparable=comparable,
     prediction=prediction,
     notes=notes,

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from htsweep.cli.progress import Progress
 from htsweep.execution.agenda import Agenda
-from htsweep.execution.trial import Outcome
+from htsweep.execution.work import Outcome
 from htsweep.planning.plan import Plan, plan
 from htsweep.planning.reading import read
 from htsweep.study.schema import Study
@@ -68,5 +68,5 @@ def test_of_a_search_without_end_it_says_at_most(study_file: Callable[..., Path]
     shown.last(agenda)
     assert (
         said.getvalue()
-        == "large: 0 of at most 1000000000 trials done, 0 running, 0 failed, - left\n"
+        == "large: 0 of at most 1000000000 trials done, 0 running, 0 failed, ETA unknown\n"
     )

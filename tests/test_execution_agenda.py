@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from large import BILLION, MERGED, TASKS, Built
 
-from htsweep.execution.agenda import AHEAD, Agenda, Past
-from htsweep.execution.trial import Outcome
+from htsweep.execution.agenda import AHEAD, Agenda, EarlierRun
+from htsweep.execution.work import Outcome
 from htsweep.planning.jobs import Job
 from htsweep.planning.plan import Plan, plan
 from htsweep.planning.reading import read
@@ -64,8 +64,8 @@ def run(
     return handed
 
 
-def past(jobs: list[Job]) -> Mapping[str, Past]:
-    return {job.trial: Past("done", artifact={"made": "here"}, kind=job.kind) for job in jobs}
+def past(jobs: list[Job]) -> Mapping[str, EarlierRun]:
+    return {job.trial: EarlierRun("done", artifact={"made": "here"}, kind=job.kind) for job in jobs}
 
 
 def test_trials_come_in_the_plan_s_order_and_stages_before_them(
@@ -181,7 +181,9 @@ def test_an_adaptive_search_is_told_each_trial_once(planned: Callable[..., Plan]
     found = planned(ADAPTIVE)
     points = {point.id: point for point in whole._proposals.points}  # type: ignore[union-attr]
     before = {
-        job.trial: Past("done", values=outcome(job).values, kind="trial", point=points[job.point])
+        job.trial: EarlierRun(
+            "done", values=outcome(job).values, kind="trial", point=points[job.point]
+        )
         for job in handed[:9]
     }
     rest = run(Agenda(found, before))
@@ -206,7 +208,7 @@ def test_a_job_that_is_taken_back_is_the_same_attempt(planned: Callable[..., Pla
     agenda.requeue(stage)
     assert agenda.next() == stage
     assert agenda.attempt(stage) == 1
-    failed = Agenda(planned(STAGED), {stage.trial: Past("failed", attempt=3)})
+    failed = Agenda(planned(STAGED), {stage.trial: EarlierRun("failed", attempt=3)})
     again = failed.next()
     assert again == stage
     assert failed.attempt(stage) == 4

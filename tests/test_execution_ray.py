@@ -7,9 +7,9 @@ import pytest
 
 from htsweep.errors import ExecutorLost, ResourceError
 from htsweep.execution import ray
-from htsweep.execution.executor import Ended, Event, Notice, Returned, Started, Work
+from htsweep.execution.executor import Ended, Event, Notice, Returned, Started
 from htsweep.execution.ray import Ray
-from htsweep.execution.trial import Terms
+from htsweep.execution.work import Conditions, Work
 from htsweep.planning.jobs import Job
 
 SPEAKS = """
@@ -27,12 +27,12 @@ WORKS = (
 for line in lines:
     command = json.loads(line)
     if command["do"] != "run": break
-    work = command["work"]
+    work = json.loads(command["work"])
     say(event="started", trial=work["job"]["trial"])
     say(event="ended", trial=work["job"]["trial"], outcome={OUTCOME})
 """
 )
-WORK = Work(Job("t1", "trial", "toy", {}, 0), Terms(""), {}, 1)
+WORK = Work(Job("t1", "trial", "toy", {}, 0), Conditions(""), {}, 1)
 
 
 @pytest.fixture(autouse=True)

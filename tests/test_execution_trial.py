@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import resource
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,15 +13,17 @@ import pytest
 
 from htsweep import results
 from htsweep.cli.status import status
-from htsweep.execution import raised, trial
-from htsweep.execution.executor import Work
-from htsweep.execution.trial import Terms
+from htsweep.execution import raised, trial, worker
+from htsweep.execution.ending import died, recorded
+from htsweep.execution.work import Conditions, Work, from_json, to_json
 from htsweep.execution.worker import Worker
 from htsweep.execution.workspace import Workspace
 from htsweep.launching import launch
 from htsweep.ledger import Ledger, Store
+from htsweep.planning.jobs import Job
 from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
+from htsweep.results import Results
 from htsweep.study.schema import Study
 
 MODULE = r'''
@@ -232,7 +236,7 @@ def test_whatever_is_raised_is_that_trial_s_failure(
         assert found[how]["reason"] in log
     measured = results.measurements(study, str(tmp_path / "results"))
     assert len(measured) == len(HOWS) + 2  # what was measured before is kept
-    assert {one.reason for one in status(study, str(tmp_path / "results")).failures} == {
+    assert {one.reason for one in status(Results(study, str(tmp_path / "results"))).failures} == {
         found[how]["reason"] for how in HOWS
     }
 
@@ -363,8 +367,8 @@ def test_a_trial_that_goes_on_is_not_compared_again_where_it_was_before(
     point, repetition, name = next(iter(planned.trials()))
     job = planned.job(point, repetition)
 
-    def terms(folder: str) -> Terms:
-        return Terms(
+    def conditions(folder: str) -> Conditions:
+        return Conditions(
             str(tmp_path / folder),
             save_seconds=0,
             first_rung=2,
@@ -372,7 +376,7 @@ def test_a_trial_that_goes_on_is_not_compared_again_where_it_was_before(
             objectives=(("score", "maximize"),),
         )
 
-    assert trial.run(job, terms("whole"), {}, 1).status == "done"
+    assert trial.run(Work(job, conditions("whole"))).status == "done"
     interrupted = Workspace(
         job,
         Store(tmp_path / "r"),
@@ -383,7 +387,7 @@ def test_a_trial_that_goes_on_is_not_compared_again_where_it_was_before(
     interrupted.save(lambda: b"6")
     Store(tmp_path / "r").write(f"rungs/{job.sweep}/0/2/{name}~0.2", b"")
     Store(tmp_path / "r").write(f"rungs/{job.sweep}/0/4/{name}~0.4", b"")
-    assert trial.run(job, terms("r"), {}, 1).status == "done"
+    assert trial.run(Work(job, conditions("r"))).status == "done"
     for folder in ("whole", "r"):
         rungs = [
             entry.name.removeprefix(f"rungs/{job.sweep}/0/")
@@ -403,15 +407,15 @@ def test_a_trial_s_own_process_records_what_it_raises(
             "task: failing_module:raising\ngrid: {how: [exit, surrogate, generator, shut]}\n"
         )
     )
-    planned, worker = plan(study), Worker()
-    terms = Terms(str(tmp_path / "r"), paths=(str(tmp_path),), folder=str(tmp_path))
+    planned, process = plan(study), Worker()
+    conditions = Conditions(str(tmp_path / "r"), paths=(str(tmp_path),), folder=str(tmp_path))
     try:
         reasons = [
-            worker.run(Work(planned.job(point, repetition), terms, {}, 1)).reason
+            process.run(Work(planned.job(point, repetition), conditions, {}, 1)).reason
             for point, repetition, _ in planned.trials()
         ]
     finally:
-        worker.close()
+        process.close()
     assert reasons == [
         "raised: SystemExit: 3",
         "raised: ValueError: a \\ud800 b",
@@ -419,3 +423,115 @@ def test_a_trial_s_own_process_records_what_it_raises(
         "raised: Shut: (its text cannot be loaded: it raises SystemExit)",
     ]
     assert sorted(Ledger(Store(tmp_path / "r")).trials()["reason"].to_pylist()) == sorted(reasons)
+
+
+# -- the process of one trial: python -m htsweep.execution.trial JOB.json
+
+
+def work_file(folder: Path, **changes: Any) -> Path:
+    """A job of the toy task, written to a file of the folder."""
+    config = {"x": 0.5, "fail": changes.pop("fail", ""), "seconds": changes.pop("seconds", 0.0)}
+    job = Job("abc", "trial", changes.pop("task", "toy"), config, 0)
+    conditions = Conditions(
+        str(folder / "results"),
+        time_limit=changes.pop("time_limit", None),
+        grace=4.0,
+        paths=(str(folder),),
+        folder=str(folder),
+    )
+    path = folder / "job.json"
+    path.write_text(to_json(Work(job, conditions, **changes)))
+    return path
+
+
+def entry(path: Path) -> tuple[int, str]:
+    """The exit code of the process that runs the file's trial, and what it said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "htsweep.execution.trial", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=worker.environment(),
+        cwd="/",
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "status", "said"),
+    [
+        ({}, 0, "done", "trial abc: done"),
+        ({"fail": "raise", "attempt": 2}, 3, "failed", "trial abc: failed: raised: RuntimeError"),
+        ({"fail": "hang", "time_limit": 1.0}, 3, "failed", "time_limit: ran longer than 1 s"),
+        ({"task": "entry_module:deaf", "time_limit": 1.0}, 17, "failed", ""),
+        ({"task": "entry_module:leaves_a_thread"}, 0, "done", "trial abc: done"),
+        ({"fail": "exit", "deadline": 1.0}, 5, "", "the deadline has passed; nothing was run"),
+    ],
+)
+def test_the_exit_code_says_how_the_trial_ended(
+    tmp_path: Path, changes: dict[str, Any], code: int, status: str, said: str
+) -> None:
+    (tmp_path / "entry_module.py").write_text(
+        "import signal, threading, time\n"
+        "import pandas, pyarrow.parquet  # what writes the record, which must not wait for it\n"
+        "def deaf(config, workspace):\n"
+        "    signal.signal(signal.SIGALRM, signal.SIG_IGN)\n"
+        "    yield {'step': 0}\n"
+        "    time.sleep(30)\n"
+        "def leaves_a_thread(config, workspace):\n"
+        "    threading.Thread(target=time.sleep, args=[30]).start()\n"
+        "    yield {'step': 0}\n"
+    )
+    path = work_file(tmp_path, **changes)
+    ended, words = entry(path)
+    assert ended == code, words
+    assert said in words
+    rows = Ledger(Store(tmp_path / "results")).trials(every=True).to_pylist()
+    assert [row["status"] for row in rows] == ([status] if status else [])
+    outcome = recorded(from_json(path.read_text()))
+    assert (outcome.status if outcome else "") == status
+
+
+def test_a_trial_that_kills_its_process_leaves_no_record(tmp_path: Path) -> None:
+    path = work_file(tmp_path, fail="exit")
+    code, _ = entry(path)
+    assert code == 3  # the toy's own os._exit(3): only the ledger tells it from a trial that failed
+    work = from_json(path.read_text())
+    assert recorded(work) is None
+    assert died(work, "exit code 3", 1.0).status == "failed"
+
+
+def test_what_is_recorded_has_the_numbers_that_were_measured(tmp_path: Path) -> None:
+    """An adaptive sampler learns from them, whichever way the launch learns of the end."""
+    work = from_json(work_file(tmp_path).read_text())
+    outcome = trial.run(work)
+    assert outcome.values["validation/score"] > 0
+    assert recorded(work) == outcome
+
+
+def test_a_job_file_that_cannot_be_used_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "job.json"
+    assert trial.main([str(path)]) == 2
+    assert f"{path} cannot be read: No such file or directory" in capsys.readouterr().err
+    path.write_text('{"job": {}}')
+    assert trial.main([str(path)]) == 2
+    assert "conditions: is missing; expected an object" in capsys.readouterr().err
+
+
+def test_results_that_take_no_record_have_an_exit_code_of_their_own(tmp_path: Path) -> None:
+    path = work_file(tmp_path)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "trials").write_text("a file")
+    code, said = entry(path)
+    assert (code, "cannot be written" in said) == (4, True), said
+
+
+def test_the_help_says_what_the_file_holds_and_what_the_exit_codes_mean() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "htsweep.execution.trial", "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    for word in ("JOB.json", "conditions", "artifacts", "exit codes:", "its record says why"):
+        assert word in done.stdout

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from htsweep.execution.executor import Work
-from htsweep.execution.trial import Outcome, Terms
+from htsweep.execution.work import Conditions, Outcome, Work
 from htsweep.execution.worker import Worker
 from htsweep.ledger import Ledger, Store
 from htsweep.planning.jobs import Job
@@ -34,26 +33,28 @@ def worker() -> Iterator[Worker]:
 
 
 @pytest.fixture
-def terms(tmp_path: Path) -> Terms:
+def conditions(tmp_path: Path) -> Conditions:
     (tmp_path / "worker_tasks.py").write_text(TASKS)
     (tmp_path / "mark").write_text("7")
-    return Terms(
+    return Conditions(
         str(tmp_path / "results"),
         time_limit=2.0,
-        grace=0.5,
+        grace=1.5,
         paths=(str(tmp_path),),
         folder=str(tmp_path),
     )
 
 
-def run(worker: Worker, terms: Terms, code: str = "", attempt: int = 1) -> Outcome:
+def run(worker: Worker, conditions: Conditions, code: str = "", attempt: int = 1) -> Outcome:
     task = "worker_tasks:leaves" if code else "worker_tasks:fine"
     job = Job(f"trial{attempt}", "trial", task, {"code": code}, 0)
-    return worker.run(Work(job, terms, {}, attempt))
+    return worker.run(Work(job, conditions, {}, attempt))
 
 
-def test_trials_share_a_process_in_the_launch_s_folder(worker: Worker, terms: Terms) -> None:
-    first, second = run(worker, terms, attempt=1), run(worker, terms, attempt=2)
+def test_trials_share_a_process_in_the_launch_s_folder(
+    worker: Worker, conditions: Conditions
+) -> None:
+    first, second = run(worker, conditions, attempt=1), run(worker, conditions, attempt=2)
     assert (first.status, first.values["folder"], first.values["read"]) == ("done", 7.0, 0.0)
     assert first.values["process"] == second.values["process"]
 
@@ -82,21 +83,21 @@ def test_trials_share_a_process_in_the_launch_s_folder(worker: Worker, terms: Te
     ],
 )
 def test_what_ends_the_process_is_the_trial_s_reason(
-    worker: Worker, terms: Terms, code: str, reason: str
+    worker: Worker, conditions: Conditions, code: str, reason: str
 ) -> None:
-    outcome = run(worker, terms, code)
+    outcome = run(worker, conditions, code)
     assert (outcome.status, outcome.reason) == ("failed", reason)
-    [row] = Ledger(Store(terms.results)).trials().to_pylist()
+    [row] = Ledger(Store(conditions.results)).trials().to_pylist()
     assert (row["status"], row["reason"], row["trial"]) == ("failed", reason, "trial1")
-    log = (Path(terms.results) / row["log"]).read_text()
+    log = (Path(conditions.results) / row["log"]).read_text()
     assert "printed before the end" in log
-    assert run(worker, terms, attempt=2).status == "done"
+    assert run(worker, conditions, attempt=2).status == "done"
 
 
-def test_a_crash_leaves_where_it_was_in_the_log(worker: Worker, terms: Terms) -> None:
-    run(worker, terms, "ctypes.string_at(0)")
-    [row] = Ledger(Store(terms.results)).trials().to_pylist()
-    log = (Path(terms.results) / row["log"]).read_text()
+def test_a_crash_leaves_where_it_was_in_the_log(worker: Worker, conditions: Conditions) -> None:
+    run(worker, conditions, "ctypes.string_at(0)")
+    [row] = Ledger(Store(conditions.results)).trials().to_pylist()
+    log = (Path(conditions.results) / row["log"]).read_text()
     assert "past Python" in log
     assert "Segmentation fault" in log
 
@@ -115,36 +116,38 @@ def test_a_crash_leaves_where_it_was_in_the_log(worker: Worker, terms: Terms) ->
     ],
 )
 def test_a_process_that_a_trial_changed_for_good_runs_no_other(
-    worker: Worker, terms: Terms, code: str, change: str
+    worker: Worker, conditions: Conditions, code: str, change: str
 ) -> None:
-    outcome = run(worker, terms, code)
+    outcome = run(worker, conditions, code)
     assert outcome.status == "done"
-    [row] = Ledger(Store(terms.results)).trials().to_pylist()
-    assert change in (Path(terms.results) / row["log"]).read_text()
-    after = run(worker, terms, attempt=2)
+    [row] = Ledger(Store(conditions.results)).trials().to_pylist()
+    assert change in (Path(conditions.results) / row["log"]).read_text()
+    after = run(worker, conditions, attempt=2)
     assert after.status == "done"
     assert after.values["process"] != outcome.values["process"]
 
 
-def test_a_record_that_was_written_before_the_death_counts(worker: Worker, terms: Terms) -> None:
+def test_a_record_that_was_written_before_the_death_counts(
+    worker: Worker, conditions: Conditions
+) -> None:
     # With defaults: what a trial adds to its own module is gone when the record is written.
     code = (
-        "from htsweep.execution import trial\ndef record(*words, keep=trial._record, "
-        "end=os._exit):\n"
-        "    keep(*words)\n    end(9)\ntrial._record = record"
+        "from htsweep.execution import trial\ndef record(*words, keep=trial.record, "
+        "end=os._exit, **named):\n"
+        "    keep(*words, **named)\n    end(9)\ntrial.record = record"
     )
-    outcome = run(worker, terms, code)
+    outcome = run(worker, conditions, code)
     assert outcome.status == "done"
     assert [
-        row["status"] for row in Ledger(Store(terms.results)).trials(every=True).to_pylist()
+        row["status"] for row in Ledger(Store(conditions.results)).trials(every=True).to_pylist()
     ] == ["done"]
 
 
 def test_an_interpreter_that_cannot_start_is_told(
-    worker: Worker, terms: Terms, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, conditions: Conditions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
-    outcome = run(worker, terms)
+    outcome = run(worker, conditions)
     assert (
         outcome.reason
         == "died: the process for the trial did not start: its process ended with exit code 1"

@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import Any, final
 
 from htsweep.execution.proposing import Proposals
-from htsweep.execution.trial import Outcome
 from htsweep.execution.waiting import Waiting
+from htsweep.execution.work import Outcome
 from htsweep.planning.jobs import Job, trial_id, with_inner
 from htsweep.planning.plan import Plan, Point
 
@@ -29,7 +29,7 @@ STEPS = 20_000
 
 @final
 @dataclass(frozen=True, slots=True)
-class Past:
+class EarlierRun:
     """What the ledger says of one trial, or of one stage."""
 
     status: str
@@ -58,9 +58,9 @@ class Agenda:
     def __init__(
         self,
         plan: Plan,
-        past: Mapping[str, Past],
+        past: Mapping[str, EarlierRun],
         hold: Callable[[str], bool] = lambda stage: True,
-        look: Callable[[str], Past | None] = lambda stage: None,
+        look: Callable[[str], EarlierRun | None] = lambda stage: None,
         gpu_hours: float = 0.0,
     ) -> None:
         """The work that is left.

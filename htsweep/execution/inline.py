@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import final
+from types import TracebackType
+from typing import Self, final
 
 from htsweep.execution import isolation, trial
-from htsweep.execution.agenda import Agenda
-from htsweep.execution.executor import Ended, Event, Notice, Returned, Started, Work
+from htsweep.execution.executor import Ended, Event, Notice, Returned, Started
+from htsweep.execution.registry import Options
+from htsweep.execution.work import Work
+
+
+def in_this_process(options: Options) -> Inline:
+    """Trials run in this process, one after another."""
+    options.require_this_machine()
+    return Inline()
 
 
 @final
@@ -23,7 +31,18 @@ class Inline:
         self._given_back: list[str] = []
         self._warned: set[str] = set()
 
-    def room(self, agenda: Agenda) -> int:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pass
+
+    def room(self) -> int:
         """One, while nothing waits: what is handed out later knows the results of what ran before."""
         return 0 if self._work else 1
 
@@ -46,7 +65,7 @@ class Inline:
             return
         yield Started(work.job.trial)
         self._running = work.job.trial
-        outcome = trial.run(work.job, work.terms, work.artifacts, work.attempt)
+        outcome = trial.run(work)
         self._running = None
         for change in isolation.take_lasting():
             if change not in self._warned:

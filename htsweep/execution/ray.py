@@ -1,4 +1,4 @@
-"""Runs trials on Ray: on a local one of its own, or on a cluster. The launch's side; Ray itself is in htsweep/execution/tune.py.
+"""Runs trials on Ray: on a local one of its own, or on a cluster. The launch's side; its process is htsweep/execution/driver.py.
 
 The process that uses Ray is a child of the launch. Where it is lost, with Ray's control store say,
 the launch says so, starts another, and submits again what had not ended.
@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, final
@@ -24,11 +23,11 @@ from typing import Any, BinaryIO, Self, final
 from htsweep import errors
 from htsweep.errors import ExecutorLost, HtsweepError
 from htsweep.execution import scratch
-from htsweep.execution.agenda import Agenda
-from htsweep.execution.executor import Died, Ended, Event, Notice, Returned, Started, Work
+from htsweep.execution.executor import Died, Ended, Event, Notice, Returned, Started
 from htsweep.execution.machine import cores, gpus
+from htsweep.execution.registry import Options
 from htsweep.execution.scratch import Scratch
-from htsweep.execution.trial import Outcome
+from htsweep.execution.work import Outcome, Work, to_json
 from htsweep.execution.worker import environment
 
 SILENT_SECONDS = 300.0
@@ -45,7 +44,7 @@ AHEAD = 200
 """The most jobs that wait inside Ray for a slot: what an autoscaler can see."""
 SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 """The longest path under Ray's folder to which it binds a socket."""
-PROGRAM = "import sys; from htsweep.execution.tune import main; sys.exit(main())"
+PROGRAM = "import sys; from htsweep.execution.driver import main; sys.exit(main())"
 """Not by `-m`: Ray finds what it sends to its workers by the name of the module, which would be
 __main__.
 """
@@ -67,6 +66,13 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+
+
+def on_ray(options: Options) -> Ray:
+    """Trials are placed by Ray Tune, on a local Ray, or on the cluster at `--address`."""
+    if options.address is None:  # a cluster is asked what it has once it answers
+        options.require_this_machine()
+    return Ray(options.cpu, options.gpu, options.address)
 
 
 @final
@@ -113,20 +119,17 @@ class Ray:
         """How many trials run at once; 1 until Ray has started."""
         return self._slots or 1
 
-    def room(self, agenda: Agenda) -> int:
+    def room(self) -> int:
         """How many more jobs may wait inside Ray, so that no slot is left idle and an autoscaler sees what is to come."""
         if self._slots is None or self._stopped:
             return 0
-        # What was submitted cannot be taken back, so that a budget of GPU hours, which only results
-        # use up, allows one.
-        ahead = 1 if agenda.plan.study.budget.gpu_hours is not None else max(2 * self._slots, AHEAD)
-        return ahead - len(self._waiting)
+        return max(2 * self._slots, AHEAD) - len(self._waiting)
 
     def submit(self, work: Work) -> None:
         """Hands the work to Ray."""
         assert self._driver is not None, "an executor runs inside its context"
         self._waiting[work.job.trial] = work
-        self._driver.send({"do": "run", "work": asdict(work)})
+        self._driver.send({"do": "run", "trial": work.job.trial, "work": to_json(work)})
 
     def events(self, seconds: float) -> Iterator[Event]:
         """What Ray's process told since the last call."""

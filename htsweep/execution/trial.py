@@ -1,143 +1,83 @@
-"""One trial, from its job to its record in the ledger, in whatever process this is."""
+"""One trial, from its job to its record in the ledger, in whatever process this is.
+
+`python -m htsweep.execution.trial JOB.json` runs the trial that a file describes, in a process of
+its own: what a batch system, or a user's own executor, calls.
+"""
 
 from __future__ import annotations
 
-import ctypes
-import json
+import argparse
+import faulthandler
 import os
-import platform
-import signal
 import sys
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, final
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from htsweep.errors import LedgerError
+from htsweep.errors import HtsweepError, LedgerError, why
+from htsweep.execution.ending import End, device_of, failure, log_of, record
 from htsweep.execution.isolation import fresh
-from htsweep.execution.log import Log
-from htsweep.execution.measured import Measured, last_values, undefined
-from htsweep.execution.raised import account, cut
-from htsweep.execution.workspace import SAVE_SECONDS, Workspace
-from htsweep.ledger import Ledger, Record, Store
+from htsweep.execution.measured import Measured, undefined
+from htsweep.execution.rungs import missing_objectives, rungs_of, survives
+from htsweep.execution.time_limit import TimeLimit, limited
+from htsweep.execution.work import Outcome, Work, from_json
+from htsweep.execution.workspace import Workspace
+from htsweep.ledger import Store
 from htsweep.ledger.names import plain
-from htsweep.planning import halving, task
-from htsweep.planning.jobs import Job, seed_for
+from htsweep.planning import task
+from htsweep.planning.jobs import seed_for
 
-GRACE_SECONDS = 10.0
-"""A trial that does not heed its time limit is ended with its process after this."""
-
-
-@final
-@dataclass(frozen=True)
-class Terms:
-    """What all trials of a launch share: where results go, what a trial may take, which code runs."""
-
-    results: str
-    cpu: float = 1.0
-    gpu: float = 0.0
-    time_limit: float | None = None
-    save_seconds: float = SAVE_SECONDS
-    paths: tuple[str, ...] = ()
-    """Where a user's own modules are looked for, beside where Python looks anyway."""
-    folder: str = ""
-    """The working folder of the launch: relative paths mean the same in every trial, if its node
-    has the folder.
-    """
-    version: str = ""
-    commit: str | None = None
-    dirty: bool | None = None
-    first_rung: int | None = None
-    eta: int = 3
-    objectives: tuple[tuple[str, str], ...] = ()
-    grace: float = GRACE_SECONDS
-    own_process: bool = False
-    """Whether the process may be ended to end a trial that hangs."""
-
-
-@final
-@dataclass(frozen=True)
-class Outcome:
-    """How a trial ended, for the driver; the ledger holds the whole of it."""
-
-    trial: str
-    status: str
-    reason: str | None = None
-    seconds: float = 0.0
-    started: float = 0.0
-    ended: float = 0.0
-    attempt: int = 1
-    record: str = ""
-    values: Mapping[str, float] = field(default_factory=dict)
-    artifact: Mapping[str, str] = field(default_factory=dict)
-
-
-@final
-class End(NamedTuple):
-    """How a trial ended: its status, why, and the whole account of it."""
-
-    status: str
-    reason: str | None = None
-    error: str | None = None
-
-
-class TimeLimit(BaseException):
-    """The trial ran longer than it may; no `Exception`, which a task may catch to go on."""
+HUNG_EXIT = 17
+"""The exit code of a process that ended itself because its trial ignored the time limit."""
 
 
 class Diverged(Exception):
     """The trial measured a NaN."""
 
 
-def run(
-    job: Job, terms: Terms, artifacts: Mapping[str, Mapping[str, str]], attempt: int
-) -> Outcome:
-    """Trains the job's trial, writes its record, and returns how it ended; raises nothing that the trial raises.
+def run(work: Work) -> Outcome:
+    """Trains the trial, writes its record and returns how it ended, whatever the trial raises.
 
     Raises:
         LedgerError: the record cannot be written, so that the trial does not count.
         KeyboardInterrupt: somebody wants the launch to end.
     """
-    for path in terms.paths:
+    job, conditions = work.job, work.conditions
+    for path in conditions.paths:
         if path not in sys.path:
             sys.path.append(path)
-    store = Store(terms.results)
+    store = Store(conditions.results)
     measured = Measured(job.config)
-    threads = max(1, int(terms.cpu))
-    device = "cuda:0" if terms.gpu > 0 else "cpu"
+    threads, device = max(1, int(conditions.cpu)), device_of(conditions)
     space = Workspace(
         job,
         store,
-        artifacts,
+        work.artifacts,
         lambda: measured.rows,
         device=device,
         threads=threads,
-        save_seconds=terms.save_seconds,
+        save_seconds=conditions.save_seconds,
     )
-    log = Log(store, f"logs/{job.trial}-{attempt}.txt")
+    log = log_of(work, store)
     started = time.time()
     artifact: dict[str, str] = {}
 
     def ended(end: End) -> Outcome:
-        return _record(
-            job, terms, store, measured.rows, end, started, attempt, artifact, log, device
+        return record(
+            work, end, started=started, log=log, measured=measured.rows, artifact=artifact
         )
 
     def overdue() -> None:
+        late = f"time_limit: ran longer than {conditions.time_limit:g} s and did not answer"
         try:
-            ended(
-                End(
-                    "failed",
-                    f"time_limit: ran longer than {terms.time_limit:g} s and did not answer",
-                    log.stacks(),
-                )
-            )
+            ended(End("failed", late, log.stacks()))
             log.end()
         finally:
-            os._exit(17)
+            os._exit(HUNG_EXIT)
 
     lasting: list[str] = []
     # Here, so that what a trial changes in the module of its task is seen against the module as it
@@ -148,9 +88,11 @@ def run(
         with (
             redirect_stdout(log),
             redirect_stderr(log),
-            fresh(seed_for(job.repetition, "process"), threads, device, terms.paths) as lasting,
+            fresh(
+                seed_for(job.repetition, "process"), threads, device, conditions.paths
+            ) as lasting,
         ):
-            end = _end(job, terms, store, space, measured, artifact, overdue)
+            end = _end(work, store, space, measured, artifact, overdue)
     except Exception as raised:  # what the trial has changed could not be put back
         end = failure(raised)
     if end.reason:
@@ -169,9 +111,24 @@ def run(
     return outcome
 
 
+def run_in_own_process(work: Work) -> Outcome:
+    """As `run`, in a process that runs nothing else, in the launch's folder: it may be ended to end a trial that hangs."""
+    conditions = work.conditions
+    if Path(conditions.folder or ".").is_dir():
+        os.chdir(conditions.folder or ".")
+    if conditions.time_limit is not None:
+        # Where even the thread that waits for the limit gets no turn, since the trial holds the
+        # interpreter's lock: this is a thread without Python, which writes where every thread is
+        # and ends the process.
+        faulthandler.dump_traceback_later(conditions.time_limit + 1.5 * conditions.grace, exit=True)
+    try:
+        return run(replace(work, conditions=replace(conditions, own_process=True)))
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
 def _end(
-    job: Job,
-    terms: Terms,
+    work: Work,
     store: Store,
     space: Workspace,
     measured: Measured,
@@ -179,14 +136,15 @@ def _end(
     overdue: Callable[[], None],
 ) -> End:
     """Runs the trial, and says how it ended, whatever it raises; fills `artifact`."""
+    limit = work.conditions.time_limit
     try:
-        with _limited(terms, overdue):
+        with limited(work.conditions, overdue):
             measured.resume(space.measured_before())
-            survived = _drive(job, terms, store, space, measured)
-            artifact.update(space.publish() if job.kind == "stage" else {})
+            survived = _drive(work, store, space, measured)
+            artifact.update(space.publish() if work.job.kind == "stage" else {})
             return End("done" if survived else "stopped")
     except TimeLimit:
-        return End("failed", f"time_limit: ran longer than {terms.time_limit:g} s")
+        return End("failed", f"time_limit: ran longer than {limit:g} s")
     except Diverged as stop:
         return End("failed", f"diverged: {stop}")
     except KeyboardInterrupt:
@@ -195,12 +153,12 @@ def _end(
         return failure(raised)
 
 
-def _drive(job: Job, terms: Terms, store: Store, space: Workspace, measured: Measured) -> bool:
+def _drive(work: Work, store: Store, space: Workspace, measured: Measured) -> bool:
     """Runs the task to its end, or until it falls behind at a rung: then False."""
-    yielded = task.find(job.task).run(job.config, space)
+    yielded = task.find(work.job.task).run(work.job.config, space)
     close = getattr(yielded, "close", lambda: None)
     try:
-        survived = _survived(yielded, job, terms, store, measured)
+        survived = _survived(yielded, work, store, measured)
     except BaseException:
         try:
             close()
@@ -211,11 +169,10 @@ def _drive(job: Job, terms: Terms, store: Store, space: Workspace, measured: Mea
     return survived
 
 
-def _survived(
-    yielded: Iterable[Any], job: Job, terms: Terms, store: Store, measured: Measured
-) -> bool:
-    """Whether the task ended by itself, and not since it fell behind at a rung."""
-    rungs, waiting = _rungs(job, terms), -1
+def _survived(yielded: Iterable[Any], work: Work, store: Store, measured: Measured) -> bool:
+    """Whether the task ran to its own end, and was not stopped at a rung."""
+    job, conditions = work.job, work.conditions
+    rungs, waiting = rungs_of(job, conditions), -1
     for raw in yielded:
         row = measured.take(raw)
         bad = undefined(row)
@@ -226,196 +183,96 @@ def _survived(
         if -1 < waiting < row["step"]:
             break
         # What is compared may come in a later row of the step.
-        waiting = row["step"] if rungs and row["step"] >= rungs[0] and _lacking(terms, row) else -1
+        at_rung = bool(rungs) and row["step"] >= rungs[0]
+        waiting = row["step"] if at_rung and missing_objectives(conditions, row) else -1
         while waiting < 0 and rungs and row["step"] >= rungs[0]:
-            if not _survives(job, terms, store, rungs.pop(0), row):
+            if not survives(job, conditions, store, rungs.pop(0), row):
                 return False
     if waiting >= 0:
         row = next(row for row in measured.rows if row["step"] == waiting)
-        msg = f"the objective {_lacking(terms, row)[0]} was not measured at step {waiting}; it measured {', '.join(row)}"
+        lacking = missing_objectives(conditions, row)[0]
+        msg = f"the objective {lacking} was not measured at step {waiting}; it measured {', '.join(row)}"
         raise ValueError(msg)
     return True
 
 
-def _rungs(job: Job, terms: Terms) -> list[int]:
-    if terms.first_rung is None or job.kind != "trial":
-        return []
-    return [terms.first_rung * terms.eta**power for power in range(24)]
+# -- the process of one trial
+
+USAGE = """\
+Runs one trial, and writes its record to the results that the job names.
+
+JOB.json is what `htsweep.execution.work.to_json` writes: an object with
+  job         trial (its id), kind (trial or stage), task, config, repetition, and, where they
+              are needed, stages, sweep, point, index
+  conditions  results (folder or URI), and optionally cpu, gpu, time_limit (seconds), paths (where
+              modules are found), folder (the working folder), ...
+  artifacts   for each stage that the trial needs: file -> object in the results
+  attempt     1 or more
+  deadline    unix seconds after which the trial must not start, or null
+"""
+EXIT_CODES = """\
+exit codes:
+  0   the trial is done, or was stopped early at a rung
+  2   the job cannot be read; nothing was run
+  3   the trial failed; its record says why
+  4   the results take no record; the trial does not count
+  5   the deadline had passed; nothing was run
+  17  the trial ignored its time limit, so its process was ended; its record says so
+Any other end, such as 1 or a signal, means that the process died. Whether it had written its record
+by then, the ledger knows: htsweep.execution.ending.recorded(work).
+"""
+DONE, MALFORMED, FAILED, UNRECORDED, TOO_LATE = 0, 2, 3, 4, 5
 
 
-def _survives(job: Job, terms: Terms, store: Store, rung: int, row: Mapping[str, Any]) -> bool:
-    """Whether the trial goes on past a rung; its values are left there for the others.
-
-    The values stand in the object's name, so that one listing tells all of them: no actor, no lock,
-    nothing to restore.
-    """
-    folder = f"rungs/{job.sweep}/{job.repetition}/{rung}"
-    others = {}
-    for entry in store.list(folder):
-        trial, _, text = entry.name.rpartition("/")[2].partition("~")
-        others[trial] = tuple(map(float, text.split(",")))
-    values = tuple(float(row[metric]) for metric, _ in terms.objectives)
-    others.pop(job.trial, None)
-    store.write(f"{folder}/{job.trial}~{','.join(map(repr, values))}", b"")
-    directions = [direction for _, direction in terms.objectives]
-    return halving.survives(values, list(others.values()), directions, terms.eta)
-
-
-def _lacking(terms: Terms, row: Mapping[str, Any]) -> list[str]:
-    """The objectives that a row has no number for."""
-    return [metric for metric, _ in terms.objectives if not isinstance(row.get(metric), float)]
-
-
-@contextmanager
-def _limited(terms: Terms, overdue: Any) -> Iterator[None]:
-    """Raises TimeLimit in the trial when its time is over; where that is not heeded, calls `overdue`."""
-    if terms.time_limit is None:
-        yield
-        return
-
-    def ring(_: int, __: Any) -> None:
-        raise TimeLimit
-
-    main = threading.current_thread() is threading.main_thread()
-    timers = [threading.Timer(terms.time_limit + terms.grace, overdue)] if terms.own_process else []
-    # A notebook server's thread, say, where no signal arrives: between two of its instructions
-    if not main:
-        timers.append(
-            threading.Timer(terms.time_limit, _raise_in, [threading.get_ident(), TimeLimit])
-        )
-    before = signal.signal(signal.SIGALRM, ring) if main else None
-    for timer in timers:
-        timer.daemon = True
-        timer.start()
-    if main:
-        signal.setitimer(signal.ITIMER_REAL, terms.time_limit)
-    try:
-        yield
-    finally:
-        if main:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
-        for timer in timers:
-            timer.cancel()
-
-
-def _raise_in(thread: int, kind: type[BaseException]) -> None:
-    """Has a thread raise before its next instruction of Python."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))
-
-
-def _record(
-    job: Job,
-    terms: Terms,
-    store: Store,
-    measured: Sequence[Mapping[str, Any]],
-    end: End,
-    started: float,
-    attempt: int,
-    artifact: Mapping[str, str],
-    log: Log,
-    device: str,
-) -> Outcome:
-    ended = time.time()
-    record = Record(
-        trial=job.trial,
-        kind=job.kind,
-        status=end.status,
-        task=job.task,
-        config=json.dumps(dict(job.config), sort_keys=True),
-        repetition=job.repetition,
-        sweep=job.sweep,
-        point=job.point,
-        point_index=job.index,
-        reason=end.reason,
-        error=end.error,
-        attempt=attempt,
-        started=started,
-        ended=ended,
-        seconds=ended - started,
-        node=platform.node(),
-        device=device,
-        cpu=terms.cpu,
-        gpu=terms.gpu,
-        log=None if log.empty else log.name,
-        version=terms.version,
-        commit=terms.commit,
-        dirty=terms.dirty,
-        artifact=json.dumps(dict(artifact)) if artifact else None,
-        stages=json.dumps(dict(job.stages)),
-        steps=len(measured),
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the trial that the file given on the command line describes; the exit code says how it ended."""
+    parser = argparse.ArgumentParser(
+        prog="python -m htsweep.execution.trial",
+        description=USAGE,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    name = Ledger(store).append(record, measured)
-    return Outcome(
-        job.trial,
-        end.status,
-        end.reason,
-        ended - started,
-        started,
-        ended,
-        attempt,
-        name,
-        last_values(measured),
-        artifact,
-    )
-
-
-def failure(raised: BaseException) -> End:
-    """The end of a trial that raised."""
-    reason, error = account(raised)
-    return End("failed", reason, error)
-
-
-def recorded(job: Job, terms: Terms, attempt: int) -> Outcome | None:
-    """How the attempt at the job ended by the record that its worker wrote; None where there is none."""
-    for row in Ledger(Store(terms.results)).attempts(job.trial):
-        if row["attempt"] == attempt:
-            artifact = json.loads(row["artifact"]) if row["artifact"] else {}
-            return Outcome(
-                job.trial,
-                row["status"],
-                row["reason"],
-                row["seconds"],
-                row["started"],
-                row["ended"],
-                attempt,
-                row["record"],
-                {},
-                artifact,
-            )
-    return None
-
-
-def died(
-    job: Job, terms: Terms, attempt: int, why: str, started: float, reason: str = ""
-) -> Outcome:
-    """How a trial ended whose process ended under it: as its worker recorded it, else as this records it now.
-
-    Args:
-        job: what the process ran.
-        terms: of the launch.
-        attempt: at the job.
-        why: all that is known of the end, for the log.
-        started: when the attempt began, in unix seconds.
-        reason: what the record says; "": what follows from `why`.
-    """
-    outcome = recorded(job, terms, attempt)
-    if outcome is not None:
-        return outcome
-    store = Store(terms.results)
-    kind = "out_of_memory" if "OutOfMemory" in why or "out of memory" in why.lower() else "died"
-    log = Log(store, f"logs/{job.trial}-{attempt}.txt")
-    log.write(f"{why}\n")
-    device = "cuda:0" if terms.gpu > 0 else "cpu"
-    end = End("failed", reason or f"{kind}: {plain(_gist(why))}", cut(why))
+    parser.add_argument("job", metavar="JOB.json", help="the file that describes the trial")
+    path = Path(parser.parse_args(arguments).job)
     try:
-        return _record(job, terms, store, [], end, started, attempt, {}, log, device)
-    finally:
-        log.end()
+        work = _read(path)
+    except HtsweepError as error:
+        return _say(str(error), MALFORMED)
+    if work.deadline is not None and time.time() > work.deadline:
+        return _say(f"{path}: the deadline has passed; nothing was run", TOO_LATE)
+    faulthandler.enable()
+    try:
+        outcome = run_in_own_process(work)
+    except LedgerError as error:
+        return _say(f"the trial does not count: {error}", UNRECORDED)
+    ended = f"trial {outcome.trial}: {outcome.status}"
+    code = FAILED if outcome.status == "failed" else DONE
+    return _say(f"{ended}: {outcome.reason}" if outcome.reason else ended, code)
 
 
-def _gist(why: str) -> str:
-    """The line of Ray's account that names the error."""
-    lines = [line.strip() for line in why.strip().splitlines() if line.strip()]
-    named = [line for line in lines if "Error" in line.partition(":")[0]]
-    return (named or lines or ["the worker's process ended"])[-1][:300]
+def _read(path: Path) -> Work:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise HtsweepError(f"{path} cannot be read: {why(error, path=str(path))}") from None
+    return from_json(text, str(path))
+
+
+def _say(text: str, code: int) -> int:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+    return code
+
+
+def _main_and_exit() -> None:
+    # Under its own name: what is pickled or compared by type must not be of the module __main__.
+    from htsweep.execution import trial
+
+    code = trial.main()
+    sys.stdout.flush()
+    # Not by way of Python's own end: a thread that a trial left behind would keep the process.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    _main_and_exit()

@@ -1,10 +1,8 @@
-"""The process between a launch and Ray: it starts Ray, or joins a cluster, and has Tune place the work; the home of Ray.
+"""What the process between a launch and Ray does with Ray: starts it, or joins a cluster, and has Tune place the work.
 
-It reads commands from one pipe and writes events to another, a line of JSON each
-(htsweep/execution/ray.py is the other end). Ray ends the process that uses it when its control
-store or its node is lost; so that process is not the launch. Tune places the work and nothing else:
-its searcher hands out what came, its trainable runs a whole trial in one step and is reused, its
-snapshots and loggers are off. The ledger is the record.
+Tune places the work and nothing else: its searcher hands out what came, its trainable runs a whole
+trial in one step and is reused, its snapshots and loggers are off. The ledger is the record. The
+process itself is htsweep/execution/driver.py.
 """
 
 from __future__ import annotations
@@ -20,76 +18,43 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, final
+from typing import Any
 
 import ray
 from ray import tune
 from ray.tune.search import Searcher
 
 from htsweep.errors import HtsweepError, LedgerError, ResourceError
-from htsweep.execution.worker import Worker, work_of
+from htsweep.execution import ray_internals
+from htsweep.execution.channel import Channel, Commands
+from htsweep.execution.work import from_json
+from htsweep.execution.worker import Worker
 
 WAIT_SECONDS = 60.0
 """After so long without a worker the user is told what is waited for; and again after each such
 time.
 """
 LOST_EXIT = 70
-_DAEMONS = {"gcs_server": "control store (GCS)", "raylet": "node manager (raylet)"}
 
 
-@final
-class Channel:
-    """The pipe to the launch: one line of JSON an event, from any thread."""
+def serve(work: Commands, channel: Channel, options: Mapping[str, Any]) -> None:
+    """Starts a Ray, or joins the cluster at the address, and places the work that comes until there is no more.
 
-    def __init__(self, descriptor: int) -> None:
-        self._file = os.fdopen(descriptor, "w", encoding="utf-8")
-        self._lock = threading.Lock()
-
-    def tell(self, event: str, **about: Any) -> None:
-        """Sends an event; a launch that is gone is not told."""
-        with self._lock:
-            try:
-                self._file.write(json.dumps({"event": event, **about}) + "\n")
-                self._file.flush()
-            except BrokenPipeError:
-                os._exit(1)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Places the work that comes until there is no more."""
-    commands, events = map(int, sys.argv[1:] if arguments is None else arguments)
-    channel, options = Channel(events), json.loads(os.environ["HTSWEEP_RAY"])
-    work: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+    Raises:
+        ResourceError: no node has, or can get, what a trial needs.
+        HtsweepError: no cluster answers, or this Ray lacks a part that is used.
+    """
     ending = threading.Event()
-    threading.Thread(target=_listen, args=[commands, work], daemon=True).start()
     threading.Thread(target=_watch_daemons, args=[channel, ending], daemon=True).start()
     try:
         _connect(options)
-        channel.tell("slots", slots=_slots(options), logs=_logs())
-        _place(work, channel, options)
-    except HtsweepError as error:
-        channel.tell("refused", kind=type(error).__name__, text=str(error))
-        return 2
+        ray_internals.check_node()
+        channel.send("slots", slots=_slots(options), logs=ray_internals.logs_folder())
+        with ray_internals.without_callback_statistics():
+            _place(work, channel, options)
     finally:
         ending.set()
     ray.shutdown()
-    return 0
-
-
-def _listen(commands: int, work: queue.SimpleQueue[dict[str, Any] | None]) -> None:
-    """Passes commands on; where the launch is gone, so is this process, and Ray with it."""
-    with os.fdopen(commands, encoding="utf-8") as lines:
-        for line in lines:
-            command = json.loads(line)
-            if command["do"] == "run":
-                work.put(command["work"])
-            elif command["do"] == "stop":
-                # Tune ends its loop, and its trials, on this signal
-                os.kill(os.getpid(), signal.SIGUSR1)
-            else:
-                work.put(None)
-                return
-    os._exit(1)
 
 
 def _connect(options: Mapping[str, Any]) -> None:
@@ -118,13 +83,10 @@ def _connect(options: Mapping[str, Any]) -> None:
     _feasible(options)
 
 
-def _place(
-    work: queue.SimpleQueue[dict[str, Any] | None], channel: Channel, options: Mapping[str, Any]
-) -> None:
+def _place(work: Commands, channel: Channel, options: Mapping[str, Any]) -> None:
     """Runs Tune until the launch says that no more work comes, or to stop."""
     # It calls every failed trial an error of its own
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    _spare_the_callback_statistics()
     feed = Feed(work, channel)
     tune.Tuner(
         tune.with_resources(Trainee, {"cpu": options["cpu"], "gpu": options["gpu"]}),
@@ -146,7 +108,7 @@ def _place(
         ),
     ).fit()
     for trial in feed.running.values():
-        channel.tell("returned", trial=trial, again=False)
+        channel.send("returned", trial=trial, again=False)
 
 
 class Trainee(tune.Trainable):
@@ -163,7 +125,7 @@ class Trainee(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Runs the work to its end."""
-        work = work_of(json.loads(self._work))
+        work = from_json(self._work)
         if work.deadline is not None and time.time() > work.deadline:
             return {"done": True}  # the budget ran out while it waited for a slot
         try:
@@ -179,7 +141,7 @@ class Trainee(tune.Trainable):
 class Feed(Searcher):
     """The searcher that hands Tune the work that came."""
 
-    def __init__(self, work: queue.SimpleQueue[dict[str, Any] | None], channel: Channel) -> None:
+    def __init__(self, work: Commands, channel: Channel) -> None:
         super().__init__(metric=None, mode=None)
         self.running: dict[str, str] = {}
         """Tune's id of a trial -> the trial's own, of all that are handed out."""
@@ -202,8 +164,8 @@ class Feed(Searcher):
         if work is None:
             self._over = True
             return self.FINISHED
-        self.running[trial_id] = work["job"]["trial"]
-        return {"work": json.dumps(work)}
+        self.running[trial_id], text = work
+        return {"work": text}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -214,11 +176,11 @@ class Feed(Searcher):
         trial = self.running.pop(trial_id)
         # The ledger takes no record: nothing that runs would count
         if result and "refused" in result:
-            self._channel.tell("refused", kind=LedgerError.__name__, text=result["refused"])
+            self._channel.send("refused", kind=LedgerError.__name__, text=result["refused"])
         elif result and "outcome" in result:
-            self._channel.tell("ended", trial=trial, outcome=json.loads(result["outcome"]))
+            self._channel.send("ended", trial=trial, outcome=json.loads(result["outcome"]))
         else:  # the launch was interrupted, or out of budget
-            self._channel.tell("returned", trial=trial, again=False)
+            self._channel.send("returned", trial=trial, again=False)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the ledger is the record."""
@@ -241,25 +203,25 @@ class Observer(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A slot took the trial."""
         self._started.add(trial.trial_id)
-        self._channel.tell("started", trial=self._feed.running[trial.trial_id])
+        self._channel.send("started", trial=self._feed.running[trial.trial_id])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The actor that ran the trial ended."""
         why = str(trial.get_error() or "the worker's process ended")
-        self._channel.tell("died", trial=self._feed.running.pop(trial.trial_id), why=why)
+        self._channel.send("died", trial=self._feed.running.pop(trial.trial_id), why=why)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Once a second, that time goes by; once a minute without a worker, what is waited for."""
         now = time.monotonic()
         if now - self._told >= 1:
             self._told = now
-            self._channel.tell("alive")
+            self._channel.send("alive")
         self._started &= self._feed.running.keys()
         if self._started or not self._feed.running:
             self._busy = now
         elif now - self._busy >= WAIT_SECONDS:
             self._busy = now
-            self._channel.tell(
+            self._channel.send(
                 "notice",
                 text=f"no trial has a worker yet after {WAIT_SECONDS:.0f} s: {_waits_for()}",
             )
@@ -278,42 +240,17 @@ def _waits_for() -> str:
     return (
         f"Ray has {nodes} node{'s' if nodes != 1 else ''} with {offer} free, and its workers have "
         "not started; their logs "
-        f"are in {_logs()}"
+        f"are in {ray_internals.logs_folder()}"
     )
 
 
-def _logs() -> str:
-    """The folder that Ray's processes on this machine write their logs to."""
-    return str(_own_node().get_logs_dir_path())
-
-
-def _own_node() -> Any:
-    """Ray's object for the node that this process is on."""
-    # Ray 2.60 has no public call for its logs' folder, nor for its daemons.
-    from ray._private import worker
-
-    return worker._global_node
-
-
 def _watch_daemons(channel: Channel, ending: threading.Event) -> None:
-    """Ends this process as soon as a daemon of the Ray that it started has ended: Ray would try for a minute first."""
+    """Ends this process as soon as a daemon of the Ray that it started has ended: Ray itself would try for a minute first."""
     while not ending.wait(0.5):
-        node = _own_node()  # None until its daemons have been started
-        for name, title in _DAEMONS.items() if node is not None else ():
-            for daemon in node.all_processes.get(name, []):
-                if daemon.process.poll() is not None and not ending.is_set():
-                    channel.tell("lost", why=f"Ray's {title} ended")
-                    os._exit(LOST_EXIT)
-
-
-def _spare_the_callback_statistics() -> None:
-    """Ray 2.60 counts callbacks for its usage statistics, and to do so imports MLflow: a second, and 100 MB."""
-    try:
-        from ray.air._internal import usage
-
-        usage.tag_callbacks = lambda callbacks: False
-    except ImportError:  # a later Ray: then it takes a second
-        pass
+        ended = ray_internals.ended_daemon()
+        if ended and not ending.is_set():
+            channel.send("lost", why=f"Ray's {ended} ended")
+            os._exit(LOST_EXIT)
 
 
 def _answers(address: str) -> None:
@@ -343,7 +280,7 @@ def _feasible(options: Mapping[str, Any]) -> None:
     def fits(resources: Mapping[str, float]) -> bool:
         return all(resources.get(name, 0) >= amount for name, amount in wanted.items())
 
-    if any(map(fits, nodes)) or any(map(fits, _node_types())):
+    if any(map(fits, nodes)) or any(map(fits, ray_internals.node_types())):
         return
     best = {name: max((node.get(name, 0) for node in nodes), default=0) for name in wanted}
     lacking = [
@@ -362,22 +299,6 @@ def _feasible(options: Mapping[str, Any]) -> None:
 def _nodes() -> list[dict[str, float]]:
     """The resources of the nodes that live."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-
-
-def _node_types() -> list[dict[str, float]]:
-    """The resources of the node types that the cluster's autoscaler can start."""
-    # Ray 2.60 offers no public call for this; without an autoscaler there is nothing to read.
-    try:
-        from ray._private.state import state
-
-        config = state.get_cluster_config()
-    except Exception:
-        return []
-    return [
-        dict(group.resources)
-        for group in getattr(config, "node_group_configs", ())
-        if getattr(group, "max_count", 0) != 0
-    ]
 
 
 def _slots(options: Mapping[str, Any]) -> int:

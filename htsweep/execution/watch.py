@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from htsweep.execution.agenda import Agenda
-from htsweep.execution.trial import Outcome
+from htsweep.execution.work import Outcome
 from htsweep.planning.jobs import Job
 
 

@@ -19,16 +19,15 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, final
 
 from htsweep.errors import LedgerError
 from htsweep.execution import isolation, trial
-from htsweep.execution.executor import Work
+from htsweep.execution.ending import died
 from htsweep.execution.scratch import Scratch
-from htsweep.execution.trial import Outcome, Terms
-from htsweep.planning.jobs import Job
+from htsweep.execution.work import Outcome, Work, from_json, to_json
 
 START_SECONDS = 300.0
 """How long a process may take to import what it needs: minutes on a busy network file system."""
@@ -55,13 +54,13 @@ class Worker:
             LedgerError: the record cannot be written.
         """
         started = time.time()
-        limit = work.terms.time_limit
-        problem = self._ready(work.terms)
+        limit = work.conditions.time_limit
+        problem = self._ready()
         if problem is None:
             self._output.write_bytes(b"")
             self._send(work)
             # The process ends itself when it is overdue, if it still can.
-            answer = self._hear(None if limit is None else limit + 2 * work.terms.grace)
+            answer = self._hear(None if limit is None else limit + 2 * work.conditions.grace)
             if answer is not None and answer:
                 if not answer["again"]:
                     self._end()
@@ -72,14 +71,14 @@ class Worker:
         self._end()
         late = limit is not None and time.time() - started > limit
         reason = f"time_limit: ran longer than {limit:g} s and did not answer" if late else ""
-        return trial.died(work.job, work.terms, work.attempt, problem, started, reason)
+        return died(work, problem, started, reason)
 
     def close(self) -> None:
         """Ends the process."""
         self._end()
         self._scratch.close()
 
-    def _ready(self, terms: Terms) -> str | None:
+    def _ready(self) -> str | None:
         """None when a process waits for work; else why none could be started."""
         if self._process is not None and self._process.poll() is None:
             return None
@@ -106,7 +105,6 @@ class Worker:
                 pass_fds=(commands, answers),
                 start_new_session=True,
                 env=environment(),
-                cwd=terms.folder if Path(terms.folder or ".").is_dir() else None,
             )
         os.close(commands)
         os.close(answers)
@@ -121,7 +119,7 @@ class Worker:
         assert self._sends is not None
         # The process has just died, as reading its answer will tell
         with contextlib.suppress(BrokenPipeError):
-            self._sends.write(json.dumps(asdict(work), default=dict).encode() + b"\n")
+            self._sends.write(to_json(work).encode() + b"\n")
             self._sends.flush()
 
     def _hear(self, seconds: float | None) -> dict[str, Any] | None:
@@ -205,7 +203,7 @@ def main(arguments: list[str] | None = None) -> int:
         _answer(replies, {"ready": True})
         for line in lines:
             try:
-                outcome = _run(work_of(json.loads(line)))
+                outcome = trial.run_in_own_process(from_json(line))
             except LedgerError as error:
                 _answer(replies, {"refused": str(error), "again": False})
                 break
@@ -215,31 +213,6 @@ def main(arguments: list[str] | None = None) -> int:
                 break
     # Not by way of Python's own end: a thread that a trial left behind would keep the process.
     os._exit(0)
-
-
-def work_of(sent: Mapping[str, Any]) -> Work:
-    """The work that JSON holds."""
-    terms = dict(sent["terms"])
-    terms["paths"] = tuple(terms["paths"])
-    terms["objectives"] = tuple(tuple(objective) for objective in terms["objectives"])
-    return Work(
-        Job(**sent["job"]), Terms(**terms), sent["artifacts"], sent["attempt"], sent["deadline"]
-    )
-
-
-def _run(work: Work) -> Outcome:
-    limit = work.terms.time_limit
-    if limit is not None:
-        # Where even the thread that waits for the limit gets no turn, since the trial holds the
-        # interpreter's lock: this is a thread without Python, which writes where every thread is
-        # and ends the process.
-        faulthandler.dump_traceback_later(limit + 1.5 * work.terms.grace, exit=True)
-    try:
-        return trial.run(
-            work.job, replace(work.terms, own_process=True), work.artifacts, work.attempt
-        )
-    finally:
-        faulthandler.cancel_dump_traceback_later()
 
 
 def _answer(replies: TextIO, message: Mapping[str, Any]) -> None:

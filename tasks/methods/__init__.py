@@ -32,6 +32,7 @@ from tasks.parameters import settings_of
 from tasks.task import Setting
 
 __all__ = [
+    "EMPTY",
     "Choices",
     "Learnt",
     "Method",
@@ -53,6 +54,7 @@ __all__ = [
     "needs",
     "parameters",
     "problems",
+    "role",
     "settings",
     "spaces",
     "stage_problems",
@@ -89,6 +91,9 @@ NAMES = (
     "co_tuning",
     "tred",
 )
+
+EMPTY = "plain"
+"""The chain without members: plain fine-tuning."""
 
 
 def known(offers: Collection[str] = frozenset(NEEDS)) -> dict[str, str]:
@@ -246,6 +251,21 @@ def trains(method: str) -> bool:
         return True
 
 
+def role(method: str, config: Mapping[str, Any]) -> str:
+    """What a canonical chain with a config's parameters is in a comparison: `source`, `bound`, or empty for a competitor.
+
+    A chain of which any member sees all classes is a `bound`: nobody who lacks images of some
+    classes can choose it. A chain that does nothing to the source model is the `source`.
+    """
+    try:
+        members = [_member(name, config) for name in method.split("+")]
+    except Exception:  # an unknown name, or a user's function that refuses the parameters
+        return ""  # no trial of it can run, so there is nothing to compare
+    if any(member.all_classes for member in members):
+        return "bound"
+    return "source" if all(member.untouched for member in members) else ""
+
+
 @functools.cache
 def decays(method: str) -> bool:
     """Whether a member of a canonical chain takes the place of weight decay; False where a name is unknown."""
@@ -315,7 +335,7 @@ def _marked(name: str, mark: type) -> tuple[str, ...]:
 
 @functools.cache
 def _canonical(text: str) -> str:
-    names = [name.strip() for name in text.split("+") if name.strip() not in ("", "plain")]
+    names = [name.strip() for name in text.split("+") if name.strip() not in ("", EMPTY)]
     try:
         last = [
             name
@@ -324,7 +344,7 @@ def _canonical(text: str) -> str:
         ]
     except ValueError:
         return "+".join(names)
-    return "+".join(sorted(name for name in names if name not in last) + last) or "plain"
+    return "+".join(sorted(name for name in names if name not in last) + last) or EMPTY
 
 
 @functools.cache

@@ -121,6 +121,18 @@ class Method:
 
     A chain declares none: each member's numbers have the member's name. """
 
+    @property
+    def untouched(self) -> bool:
+        """Whether what is measured is the source model as it is: no training, and nothing else that changes it."""
+        changes = (
+            self.rebuild,
+            self.prepare,
+            self.stepped,
+            self.finish,
+            self.output,
+        )
+        return not self.adapts and not any(changes)
+
 
 @final
 class View:

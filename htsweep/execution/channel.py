@@ -1,0 +1,30 @@
+"""What a launch and the process that uses Ray say to each other: work in, events out."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import threading
+from typing import Any, final
+
+Commands = queue.SimpleQueue[tuple[str, str] | None]
+"""(trial, its work as JSON) to run; None: no more will come."""
+
+
+@final
+class Channel:
+    """The pipe to the launch: one line of JSON an event, from any thread."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = os.fdopen(descriptor, "w", encoding="utf-8")
+        self._lock = threading.Lock()
+
+    def send(self, event: str, **content: Any) -> None:
+        """Sends an event; where the launch is gone, this process ends."""
+        with self._lock:
+            try:
+                self._file.write(json.dumps({"event": event, **content}) + "\n")
+                self._file.flush()
+            except BrokenPipeError:
+                os._exit(1)

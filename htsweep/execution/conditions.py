@@ -1,0 +1,61 @@
+"""The conditions under which the trials of a study run, from the study and from this process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from htsweep.execution import machine
+from htsweep.execution.work import Conditions
+from htsweep.execution.workspace import SAVE_SECONDS
+from htsweep.ledger import Store
+from htsweep.study.schema import Study
+
+
+def conditions_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS) -> Conditions:
+    """What all trials of a launch of `study` share.
+
+    Args:
+        study: as `htsweep.read` gives it.
+        results: a folder or a URI.
+        save_seconds: a trial's state is saved at most once in so many seconds.
+    """
+    folder = study.file.resolve().parent
+    commit, dirty = machine.commit(folder)
+    try:
+        installed = version("htsweep")
+    except PackageNotFoundError:
+        installed = "unknown"
+    conditions = Conditions(
+        results=Store(results).uri,
+        cpu=study.resources.cpu,
+        gpu=study.resources.gpu,
+        time_limit=study.resources.time_limit_seconds,
+        save_seconds=save_seconds,
+        paths=(str(folder), *_own_paths()),
+        folder=os.getcwd(),
+        version=installed,
+        commit=commit,
+        dirty=dirty,
+    )
+    return stopped_as(study, conditions)
+
+
+def stopped_as(study: Study, conditions: Conditions) -> Conditions:
+    """The conditions, with trials stopped early as `study` says: scores of a screen never are."""
+    return replace(
+        conditions,
+        first_rung=study.stop.first if study.stop else None,
+        eta=study.stop.eta if study.stop else 3,
+        objectives=tuple((objective.metric, objective.direction) for objective in study.objectives),
+    )
+
+
+def _own_paths() -> list[str]:
+    """Where this process finds modules and another one with its interpreter would not look, such as a notebook's folder."""
+    prefixes = (sys.prefix, sys.base_prefix)
+    absolute = [str(Path(entry or ".").resolve()) for entry in sys.path]
+    return [entry for entry in absolute if not entry.startswith(prefixes) and Path(entry).is_dir()]

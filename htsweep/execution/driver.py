@@ -1,0 +1,59 @@
+"""The process between a launch and Ray: the pipes to the launch, and what is said where Ray cannot be used.
+
+It reads commands from one pipe and writes events to another, a line of JSON each
+(htsweep/execution/ray.py is the other end). Ray ends the process that uses it when its control
+store or its node is lost; so that process is not the launch. What it does with Ray is in
+htsweep/execution/tune.py, which is imported here and not before: a Ray without the parts that it
+uses is then reported in words.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from typing import Any
+
+from htsweep.errors import HtsweepError, untested
+from htsweep.execution.channel import Channel, Commands
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Has Ray place the work that comes until there is no more."""
+    commands, events = map(int, sys.argv[1:] if arguments is None else arguments)
+    channel, options = Channel(events), json.loads(os.environ["HTSWEEP_RAY"])
+    work: Commands = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=[commands, work], daemon=True).start()
+    try:
+        _place(work, channel, options)
+    except HtsweepError as error:
+        channel.send("refused", kind=type(error).__name__, text=str(error))
+        return 2
+    return 0
+
+
+def _place(work: Commands, channel: Channel, options: dict[str, Any]) -> None:
+    try:
+        from htsweep.execution import tune
+    except (ImportError, AttributeError) as error:
+        raise untested("ray", str(getattr(error, "name", "") or error)) from error
+    tune.serve(work, channel, options)
+
+
+def _listen(commands: int, work: Commands) -> None:
+    """Passes commands on; where the launch is gone, this process ends, and Ray with it."""
+    with os.fdopen(commands, encoding="utf-8") as lines:
+        for line in lines:
+            command = json.loads(line)
+            if command["do"] == "run":
+                work.put((command["trial"], command["work"]))
+            elif command["do"] == "stop":
+                # Tune ends its loop, and its trials, on this signal
+                os.kill(os.getpid(), signal.SIGUSR1)
+            else:
+                work.put(None)
+                return
+    os._exit(1)

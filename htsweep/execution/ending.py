@@ -1,0 +1,163 @@
+"""How a trial ended, and its record in the ledger, whoever writes it: the trial's process or the launch."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, final
+
+from htsweep.execution.log import Log
+from htsweep.execution.measured import last_values
+from htsweep.execution.raised import account, cut
+from htsweep.execution.work import Conditions, Outcome, Work
+from htsweep.ledger import Ledger, Record, Store
+from htsweep.ledger.names import plain
+
+
+@final
+class End(NamedTuple):
+    """How a trial ended: its status, why, and the whole account of it."""
+
+    status: str
+    reason: str | None = None
+    error: str | None = None
+
+
+def failure(raised: BaseException) -> End:
+    """The end of a trial that raised an exception."""
+    reason, error = account(raised)
+    return End("failed", reason, error)
+
+
+def device_of(conditions: Conditions) -> str:
+    """The device that a trial runs on, as torch names it."""
+    return "cuda:0" if conditions.gpu > 0 else "cpu"
+
+
+def log_of(work: Work, store: Store) -> Log:
+    """The log of an attempt at a trial."""
+    return Log(store, f"logs/{work.job.trial}-{work.attempt}.txt")
+
+
+def record(
+    work: Work,
+    end: End,
+    *,
+    started: float,
+    log: Log,
+    measured: Sequence[Mapping[str, Any]] = (),
+    artifact: Mapping[str, str] | None = None,
+) -> Outcome:
+    """Writes the trial's record, and returns how it ended.
+
+    Args:
+        work: what was run.
+        end: how it ended.
+        started: when, in unix seconds.
+        log: what it printed.
+        measured: one row a step.
+        artifact: what a stage made: file -> object.
+
+    Raises:
+        LedgerError: the record cannot be written, so that the trial does not count.
+    """
+    job, conditions, artifact = work.job, work.conditions, artifact or {}
+    ended = time.time()
+    row = Record(
+        trial=job.trial,
+        kind=job.kind,
+        status=end.status,
+        task=job.task,
+        config=json.dumps(dict(job.config), sort_keys=True),
+        repetition=job.repetition,
+        sweep=job.sweep,
+        point=job.point,
+        point_index=job.index,
+        reason=end.reason,
+        error=end.error,
+        attempt=work.attempt,
+        started=started,
+        ended=ended,
+        seconds=ended - started,
+        node=platform.node(),
+        device=device_of(conditions),
+        cpu=conditions.cpu,
+        gpu=conditions.gpu,
+        log=None if log.empty else log.name,
+        version=conditions.version,
+        commit=conditions.commit,
+        dirty=conditions.dirty,
+        artifact=json.dumps(dict(artifact)) if artifact else None,
+        stages=json.dumps(dict(job.stages)),
+        steps=len(measured),
+    )
+    name = Ledger(Store(conditions.results)).append(row, measured)
+    return Outcome(
+        trial=job.trial,
+        status=end.status,
+        reason=end.reason,
+        seconds=ended - started,
+        started=started,
+        ended=ended,
+        attempt=work.attempt,
+        record=name,
+        values=last_values(measured),
+        artifact=artifact,
+    )
+
+
+def recorded(work: Work) -> Outcome | None:
+    """How this attempt ended, from the record that the trial's process wrote; None if it wrote none.
+
+    Raises:
+        LedgerError: the results cannot be read.
+    """
+    ledger = Ledger(Store(work.conditions.results))
+    for row in ledger.attempts(work.job.trial):
+        if row["attempt"] == work.attempt:
+            # An object that is not yet compacted has the name of its record.
+            table = ledger.measured({row["record"]: {row["record"]: row["trial"]}})
+            return Outcome(
+                trial=row["trial"],
+                status=row["status"],
+                reason=row["reason"],
+                seconds=row["seconds"],
+                started=row["started"],
+                ended=row["ended"],
+                attempt=work.attempt,
+                record=row["record"],
+                values=last_values(table.to_pylist()),
+                artifact=json.loads(row["artifact"]) if row["artifact"] else {},
+            )
+    return None
+
+
+def died(work: Work, why: str, started: float, reason: str = "") -> Outcome:
+    """How a trial ended whose process ended under it: as that recorded it, else as this records it.
+
+    Args:
+        work: what the process ran.
+        why: all that is known of the end, for the log.
+        started: when the attempt began, in unix seconds.
+        reason: what the record says; "": what follows from `why`.
+    """
+    outcome = recorded(work)
+    if outcome is not None:
+        return outcome
+    log = log_of(work, Store(work.conditions.results))
+    log.write(f"{why}\n")
+    kind = "out_of_memory" if "OutOfMemory" in why or "out of memory" in why.lower() else "died"
+    end = End("failed", reason or f"{kind}: {plain(_gist(why))}", cut(why))
+    try:
+        return record(work, end, started=started, log=log)
+    finally:
+        log.end()
+
+
+def _gist(why: str) -> str:
+    """The line of a long account that names the error."""
+    lines = [line.strip() for line in why.strip().splitlines() if line.strip()]
+    named = [line for line in lines if "Error" in line.partition(":")[0]]
+    return (named or lines or ["the worker's process ended"])[-1][:300]

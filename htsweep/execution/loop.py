@@ -1,0 +1,130 @@
+"""Feeds an executor from an agenda, and takes in what it reports, until nothing is left to run."""
+
+from __future__ import annotations
+
+import time
+from typing import final
+
+from htsweep.execution.agenda import Agenda
+from htsweep.execution.ending import died, recorded
+from htsweep.execution.executor import Died, Ended, Event, Executor, Notice, Returned, Started
+from htsweep.execution.watch import Watch
+from htsweep.execution.work import Conditions, Outcome, Work
+
+POLL_SECONDS = 0.2
+"""How long an executor waits for something to happen before the watch is told that time goes by."""
+STOP_SECONDS = 15.0
+"""How long a stopped executor may take to say what became of the trials that it ran."""
+
+
+def run_agenda(agenda: Agenda, executor: Executor, conditions: Conditions, watch: Watch) -> bool:
+    """Runs until the agenda is finished, or closed and drained; returns whether it was interrupted.
+
+    A KeyboardInterrupt ends it tidily: what runs is stopped, and what has ended by then counts.
+    """
+    loop = _Loop(agenda, executor, conditions, watch)
+    try:
+        while not agenda.finished:
+            loop.turn()
+    except KeyboardInterrupt:
+        agenda.close("interrupted")
+        executor.stop()
+        loop.drain()
+        return True
+    return False
+
+
+@final
+class _Loop:
+    """What is between an agenda and an executor: the work handed out, and what events mean for it."""
+
+    def __init__(
+        self, agenda: Agenda, executor: Executor, conditions: Conditions, watch: Watch
+    ) -> None:
+        self._agenda, self._executor, self._watch = agenda, executor, watch
+        self._conditions = conditions
+        self._submitted: dict[str, Work] = {}
+        """What the executor has, until it reports how that ended."""
+        self._since: dict[str, float] = {}
+        """When each was submitted or, once it has started, when it started."""
+        self._not_started: set[str] = set()
+
+    def turn(self) -> None:
+        """Hands out what the executor has room for, and takes in what happened."""
+        self._feed()
+        for event in self._executor.events(POLL_SECONDS):
+            self._take(event)
+            self._feed()
+        self._watch.tick(self._agenda)
+
+    def drain(self) -> None:
+        """Takes in what a stopped executor still reports, and gives up what it does not in time."""
+        over = time.monotonic() + STOP_SECONDS
+        while self._submitted and time.monotonic() < over:
+            for event in self._executor.events(POLL_SECONDS):
+                if isinstance(event, Returned):
+                    self._take(Returned(event.trial, again=False))
+                else:
+                    self._take(event)
+        for trial in list(self._submitted):
+            self._take(Returned(trial, again=False))
+
+    def _feed(self) -> None:
+        self._agenda.slots = self._executor.slots
+        while self._executor.room() > 0 and not self._must_wait:
+            job = self._agenda.next()
+            if job is None:
+                return
+            work = Work(
+                job,
+                self._conditions,
+                artifacts=self._agenda.artifacts(job),
+                attempt=self._agenda.attempt(job),
+                deadline=self._agenda.deadline,
+            )
+            self._since[job.trial] = time.time()
+            self._submitted[job.trial] = work
+            self._not_started.add(job.trial)
+            self._executor.submit(work)
+
+    @property
+    def _must_wait(self) -> bool:
+        """Whether nothing more may be submitted, although the executor has room.
+
+        What was submitted cannot be taken back: under a budget of GPU hours, which only results
+        use up, one trial at a time waits for a slot.
+        """
+        return self._agenda.plan.study.budget.gpu_hours is not None and bool(self._not_started)
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, Notice):
+            self._watch.note(event.text)
+            return
+        work = self._submitted.get(event.trial)
+        if work is None:  # reported twice, such as by a worker and then by the loss of its node
+            return
+        self._not_started.discard(event.trial)
+        if isinstance(event, Started):
+            self._since[event.trial] = time.time()
+            self._watch.started(self._agenda, work.job)
+            return
+        since = self._since.pop(event.trial)
+        del self._submitted[event.trial]
+        outcome = _outcome(event, work, since)
+        if outcome is not None:
+            self._agenda.end(work.job, outcome)
+            self._watch.ended(self._agenda, work.job, outcome)
+        elif isinstance(event, Returned) and event.again:
+            self._agenda.requeue(work.job)
+        else:
+            self._agenda.withdraw(work.job)
+
+
+def _outcome(event: Ended | Died | Returned, work: Work, since: float) -> Outcome | None:
+    """How the trial ended; None where it did not run, so that nothing ended."""
+    if isinstance(event, Ended):
+        return event.outcome
+    if isinstance(event, Died):
+        return died(work, event.why, since)
+    # The process may have written its record before it was stopped.
+    return recorded(work)

@@ -1,0 +1,60 @@
+"""Ends a trial that runs longer than it may."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from htsweep.execution.work import Conditions
+
+
+class TimeLimit(BaseException):
+    """The trial ran longer than it may. Not an `Exception`: a task may catch those and go on."""
+
+
+@contextmanager
+def limited(conditions: Conditions, overdue: Callable[[], None]) -> Iterator[None]:
+    """Raises TimeLimit in the trial when its time is over, and calls `overdue` if that is ignored.
+
+    `overdue` is called only where the process is the trial's own, from another thread.
+    """
+    if conditions.time_limit is None:
+        yield
+        return
+
+    def ring(_: int, __: Any) -> None:
+        raise TimeLimit
+
+    timers = []
+    if conditions.own_process:
+        timers.append(threading.Timer(conditions.time_limit + conditions.grace, overdue))
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread:
+        # No signal arrives in a thread of a notebook server, say; there the exception is raised
+        # between two of its instructions.
+        timers.append(
+            threading.Timer(conditions.time_limit, _raise_in, [threading.get_ident(), TimeLimit])
+        )
+    handler_before = signal.signal(signal.SIGALRM, ring) if in_main_thread else None
+    for timer in timers:
+        timer.daemon = True
+        timer.start()
+    if in_main_thread:
+        signal.setitimer(signal.ITIMER_REAL, conditions.time_limit)
+    try:
+        yield
+    finally:
+        if in_main_thread:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, handler_before)
+        for timer in timers:
+            timer.cancel()
+
+
+def _raise_in(thread: int, kind: type[BaseException]) -> None:
+    """Has a thread raise before its next instruction of Python."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))

@@ -1,0 +1,259 @@
+"""What a process needs in order to run one trial, as values and as JSON.
+
+`Work` is the whole of it: executors hand it to whatever process runs the trial, and
+`python -m htsweep.execution.trial JOB.json` reads it from a file. `from_json(to_json(work))` equals
+`work`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, final
+
+from htsweep.errors import HtsweepError, did_you_mean
+from htsweep.execution.workspace import SAVE_SECONDS
+from htsweep.planning.jobs import Job
+
+GRACE_SECONDS = 10.0
+"""How long after its time limit a trial that ignores it is ended, together with its process."""
+
+
+@final
+@dataclass(frozen=True)
+class Conditions:
+    """What all trials of a launch share: where results go, what a trial may use, which code runs."""
+
+    results: str
+    """The folder or URI of the results."""
+    cpu: float = 1.0
+    """Cores that a trial may use; torch gets as many threads, rounded down."""
+    gpu: float = 0.0
+    """GPUs that a trial may use; more than 0: it runs on `cuda:0`, else on the CPU."""
+    time_limit: float | None = None
+    """Seconds that a trial may take; None: as long as it likes."""
+    save_seconds: float = SAVE_SECONDS
+    """A trial's state is saved at most once in so many seconds."""
+    paths: tuple[str, ...] = ()
+    """Where a user's own modules are found, in addition to where Python looks anyway."""
+    folder: str = ""
+    """The working folder of the launch: relative paths mean the same in every trial, if the
+    machine that runs it has the folder.
+    """
+    version: str = ""
+    """Of htsweep."""
+    commit: str | None = None
+    """The git commit of the study's folder; None outside a repository."""
+    dirty: bool | None = None
+    """Whether files of that repository differ from the commit."""
+    first_rung: int | None = None
+    """The first step at which a trial is compared with the others and may be stopped; None: never."""
+    eta: int = 3
+    """One in so many trials survives a rung."""
+    objectives: tuple[tuple[str, str], ...] = ()
+    """(metric, `maximize` or `minimize`): what is compared at a rung."""
+    grace: float = GRACE_SECONDS
+    """Seconds after the time limit at which a trial that ignores it is ended with its process."""
+    own_process: bool = False
+    """Whether the process may be ended in order to end a trial that hangs."""
+
+
+@final
+@dataclass(frozen=True)
+class Work:
+    """One trial as an executor receives it: everything that the process which runs it needs."""
+
+    job: Job
+    conditions: Conditions
+    artifacts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """For each stage that the trial needs: file -> object in the results."""
+    attempt: int = 1
+    """Which attempt at the trial this is, over all launches."""
+    deadline: float | None = None
+    """Unix seconds; work that has not started by then must not start."""
+
+
+@final
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended, as the launch needs to know it; the ledger holds the whole record."""
+
+    trial: str
+    status: str
+    """`done`, `stopped` (at a rung) or `failed`."""
+    reason: str | None = None
+    """Why it failed, in one line."""
+    seconds: float = 0.0
+    started: float = 0.0
+    ended: float = 0.0
+    """Unix seconds, as `started`."""
+    attempt: int = 1
+    record: str = ""
+    """The name of its record in the ledger."""
+    values: Mapping[str, float] = field(default_factory=dict)
+    """The last value of each number that it measured."""
+    artifact: Mapping[str, str] = field(default_factory=dict)
+    """What a stage made: file -> object in the results."""
+
+
+def to_json(work: Work) -> str:
+    """The work as one line of JSON."""
+    content = {**_values(work), "job": _values(work.job), "conditions": _values(work.conditions)}
+    return json.dumps(content, default=dict)
+
+
+def from_json(text: str | bytes, name: str = "the job") -> Work:
+    """The work that `to_json` wrote, or that somebody else wrote in the same form.
+
+    Args:
+        text: the JSON.
+        name: of the file, for messages.
+
+    Raises:
+        HtsweepError: the text is not JSON, or not a job; the message lists every mistake.
+    """
+    try:
+        content = json.loads(text)
+    except UnicodeDecodeError as error:
+        raise HtsweepError(f"{name} is not a text in UTF-8: {error.reason}") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise HtsweepError(f"{name} is not JSON: {error.msg} at {where}") from None
+    problems = list(_problems("", content, Work, _WORK))
+    if not problems:
+        problems += _problems("job.", content["job"], Job, _JOB)
+        problems += _problems("conditions.", content["conditions"], Conditions, _CONDITIONS)
+    if problems:
+        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+        raise HtsweepError("\n  ".join([f"{name}: {count}, nothing was run", *problems]))
+    conditions = dict(content["conditions"])
+    for key in ("paths", "objectives"):  # JSON has no tuples
+        if key in conditions:
+            conditions[key] = _tuples(conditions[key])
+    return Work(**{**content, "job": Job(**content["job"]), "conditions": Conditions(**conditions)})
+
+
+# -- what each key may hold
+
+
+@final
+@dataclass(frozen=True)
+class _Rule:
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _whole(least: int) -> _Rule:
+    words = f"a whole number of at least {least}"
+    return _Rule(words, lambda value: type(value) is int and value >= least)
+
+
+def _number(least: float = float("-inf"), words: str = "a number") -> _Rule:
+    return _Rule(words, lambda value: _is_number(value) and value >= least)
+
+
+def _or_null(rule: _Rule) -> _Rule:
+    return _Rule(f"{rule.words}, or null", lambda value: value is None or rule.holds(value))
+
+
+def _each(words: str, holds: Callable[[Any], bool]) -> _Rule:
+    return _Rule(words, lambda value: isinstance(value, dict) and all(map(holds, value.values())))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_text, value))
+
+
+_OBJECT = _Rule("an object", lambda value: isinstance(value, dict))
+_TEXT = _Rule("a text", _is_text)
+_NAME = _Rule(
+    "a text that is not empty and has no '/'",
+    lambda value: _is_text(value) and value not in ("", ".", "..") and "/" not in value,
+)
+_YES_OR_NO = _Rule("true or false", lambda value: isinstance(value, bool))
+_POSITIVE = _Rule("a number above 0", lambda value: _is_number(value) and value > 0)
+_FROM_0 = _number(0.0, "a number of at least 0")
+_TEXTS = _each("an object whose values are texts", _is_text)
+
+_WORK = {
+    "job": _OBJECT,
+    "conditions": _OBJECT,
+    "artifacts": _each("an object of objects whose values are texts", _TEXTS.holds),
+    "attempt": _whole(1),
+    "deadline": _or_null(_number()),
+}
+_JOB = {
+    "trial": _NAME,
+    "kind": _Rule("'trial' or 'stage'", lambda value: value in ("trial", "stage")),
+    "task": _TEXT,
+    "config": _OBJECT,
+    "repetition": _whole(0),
+    "stages": _TEXTS,
+    "sweep": _TEXT,
+    "point": _TEXT,
+    "index": _whole(0),
+}
+_CONDITIONS = {
+    "results": _Rule("a text that is not empty", lambda value: _is_text(value) and value != ""),
+    "cpu": _FROM_0,
+    "gpu": _FROM_0,
+    "time_limit": _or_null(_POSITIVE),
+    "save_seconds": _FROM_0,
+    "paths": _Rule(
+        "a list of texts", lambda value: isinstance(value, list) and all(map(_is_text, value))
+    ),
+    "folder": _TEXT,
+    "version": _TEXT,
+    "commit": _or_null(_TEXT),
+    "dirty": _or_null(_YES_OR_NO),
+    "first_rung": _or_null(_whole(1)),
+    "eta": _whole(2),
+    "objectives": _Rule(
+        "a list of pairs of texts",
+        lambda value: isinstance(value, list) and all(map(_is_pair, value)),
+    ),
+    "grace": _FROM_0,
+    "own_process": _YES_OR_NO,
+}
+
+
+def _problems(prefix: str, content: Any, kind: Any, rules: Mapping[str, _Rule]) -> Iterator[str]:
+    """What is wrong with the keys and values of an object of JSON, a line each."""
+    if not isinstance(content, dict):
+        yield f"expected an object with the keys {', '.join(rules)}, but got {_shown(content)}"
+        return
+    for key in content.keys() - rules.keys():
+        yield f"{prefix}{key}: no such key; {did_you_mean(key, rules)}"
+    for entry in fields(kind):
+        rule, key = rules[entry.name], f"{prefix}{entry.name}"
+        if entry.name not in content:
+            if _is_required(entry):
+                yield f"{key}: is missing; expected {rule.words}"
+        elif not rule.holds(content[entry.name]):
+            yield f"{key}: expected {rule.words}, but got {_shown(content[entry.name])}"
+
+
+def _is_required(entry: Field[Any]) -> bool:
+    return entry.default is MISSING and entry.default_factory is MISSING
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _values(record: Any) -> dict[str, Any]:
+    return {entry.name: getattr(record, entry.name) for entry in fields(record)}
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
