@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from htsweep import selection
-from htsweep.errors import Problem, did_you_mean
+from htsweep.errors import HtsweepError, Problem, did_you_mean
 from htsweep.planning import checks_ablation, checks_cells, checks_screen, checks_size, task
 from htsweep.planning.ablation import cells_of
 from htsweep.planning.checks_cells import MOST_SAID
@@ -237,7 +237,13 @@ def _protocol(study: Study, found: Task, where: Located) -> Iterator[Problem]:
             ("select",),
             f"no protocol '{study.select}'; {did_you_mean(study.select, selection.NAMES)}",
         )
-    elif found.metrics and not any(
+        return
+    try:
+        selection.find(study.select)
+    except HtsweepError as error:
+        yield where.problem(("select",), str(error))
+        return
+    if found.metrics and not any(
         set(needed) <= set(found.metrics) for needed in selection.needs(study.select)
     ):
         needed = ", ".join(selection.needs(study.select)[-1])

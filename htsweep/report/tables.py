@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from htsweep import selection
 from htsweep.analysis.design import Design
 from htsweep.planning.task import BOUND
 from htsweep.report import names
@@ -374,7 +375,7 @@ def _reach(of: pd.DataFrame) -> Cell:
 
 
 def _gap(row: Mapping[Any, Any], metric: str) -> str:
-    if row["gap"] != row["gap"] or row["protocol"] == "oracle":
+    if row["gap"] != row["gap"] or row["protocol"] == selection.BEST:
         return names.bracket(row["low"], row["high"], metric)
     ends = names.bracket(row["gap low"], row["gap high"], metric, sign=True)
     return f"(gap {names.number(row['gap'], metric, sign=True)} {ends})"

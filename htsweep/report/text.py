@@ -33,7 +33,7 @@ def report(
     trials: pd.DataFrame,
     measurements: pd.DataFrame,
     *,
-    protocol: str = "last",
+    protocol: str = selection.DEFAULT,
     repetitions: int | None = None,
     factors: Sequence[str] | None = None,
     parameters: Sequence[str] = (),
@@ -180,7 +180,7 @@ def explain(metrics: Sequence[str], protocol: str, repetitions: int, cautious: b
     parts = [
         f"{unit} [low, high]: 95 % interval (BCa bootstrap) over {_repetitions(repetitions)}.",
         caution(repetitions) if cautious else "",
-        f"Chosen by `{protocol}`: {selection.NAMES.get(protocol, 'a protocol of the study')}.",
+        f"Chosen by `{protocol}`: {selection.line(protocol)}.",
         "**Bold**: the highest mean of a group, upper bounds aside." if percent else "",
     ]
     if repetitions < 2:

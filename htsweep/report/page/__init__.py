@@ -107,7 +107,7 @@ def _lead(findings: Findings, found: Key, question: str, answers: Sequence[str])
         if findings.warnings
         else ""
     )
-    protocol = selection.NAMES.get(findings.protocol, "a protocol of the study")
+    protocol = selection.line(findings.protocol)
     facts = [
         f"{findings.trials:,} trials, {findings.repetitions} "
         f"repetition{'s' if findings.repetitions != 1 else ''}",

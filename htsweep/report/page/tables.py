@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from htsweep import selection
 from htsweep.analysis.findings import Findings
+from htsweep.planning.task import BOUND, SOURCE
 from htsweep.report import names
 from htsweep.report.page.key import Key
 from htsweep.report.page.markup import ROWS, Cell, Row, table
@@ -26,9 +28,7 @@ def methods(findings: Findings, key: Key) -> str:
     rows = []
     for numbers, records in _sweeps(found, key):
         first = next(iter(records.values()))
-        role = {"bound": "upper bound", "source": "source model"}.get(
-            str(first.get("role", "")), ""
-        )
+        role = {BOUND: "upper bound", SOURCE: "source model"}.get(str(first.get("role", "")), "")
         cells = [
             Cell(names.value(first[key.design.compared]), small=role),
             *_groups(first, key),
@@ -252,10 +252,11 @@ def protocols(findings: Findings, key: Key) -> str:
         "metric",
         "n",
         "test result",
-        "gap to oracle",
+        f"gap to {selection.BEST}",
     ]
     return table(
-        "Test result of what each protocol chooses, and what it lacks to the oracle's choice, mean "
+        "Test result of what each protocol chooses, and what it lacks to the "
+        f"choice of {selection.BEST}, mean "
         "[95 % interval]",
         head,
         rows,
@@ -375,7 +376,7 @@ def _best(summary: pd.DataFrame, key: Key) -> dict[tuple[int, str], str]:
     found: dict[tuple[int, str], tuple[float, str]] = {}
     for record, group, _ in _records(summary, key):
         metric, mean = str(record["metric"]), float(record["mean"])
-        if names.is_percent(metric) and record.get("role") != "bound" and mean == mean:
+        if names.is_percent(metric) and record.get("role") != BOUND and mean == mean:
             known = found.get((group, metric), (float("-inf"), ""))
             found[group, metric] = max(known, (mean, names.number(mean, metric)))
     return {place: shown for place, (_, shown) in found.items()}
@@ -451,7 +452,7 @@ def _interval(
         shown,
         float(value),
         names.bracket(*bounds, metric, sign),
-        strong=shown == best and record.get("role") != "bound",
+        strong=shown == best and record.get("role") != BOUND,
     )
 
 
@@ -466,9 +467,7 @@ def _verdict(record: Record) -> Cell:
         return Cell(
             "too few repetitions", small=f"p >= {names.probability(float(record['least_p']))}"
         )
-    return Cell(
-        {"bound": "upper bound"}.get(verdict, verdict), strong=verdict in ("better", "worse")
-    )
+    return Cell({BOUND: "upper bound"}.get(verdict, verdict), strong=verdict in ("better", "worse"))
 
 
 def _share(given: Any) -> Cell:
