@@ -27,7 +27,7 @@ def summary(
     """What each sweep came to, a block per group, in the order of `frame` (as `analysis.summary.summarise` returns it).
 
     Best is the highest mean as it is shown, so that equal text is marked alike; only metrics in
-    percent have a best, and an upper bound (`oracle`) takes no part. `parameters` gives each
+    percent have a best, and an upper bound takes no part. `parameters` gives each
     point's configuration in words: a last column.
     """
     made: dict[str, dict[str, dict[str, Any]]] = {}
