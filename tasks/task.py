@@ -70,6 +70,8 @@ class Setting:
     open: bool = False
     """Whether names beside the `choices` may be right; then the task's `problems` judges them."""
     doc: str = ""
+    examples: Sequence[Any] = ()
+    """Values that a new study starts with, where one value is not enough."""
 
 
 def declare(
