@@ -69,28 +69,33 @@ class LedgerError(HtsweepError):
     """The results folder cannot be used, or does not hold what was asked for."""
 
 
-def untested(library: str, part: str) -> HtsweepError:
+def untested(library: str, part: str | ImportError) -> HtsweepError:
     """What to raise where an installed library lacks a part that htsweep uses.
 
     Args:
         library: the package's name.
-        part: what it lacks.
+        part: what it lacks, or what could not be imported of it.
     """
     from importlib import metadata
 
+    if isinstance(part, ImportError):
+        named = re.match(r"cannot import name '(\w+)' from '([\w.]+)'", str(part))
+        part = f"{named[2]}.{named[1]}" if named else part.name or str(part)
     try:
-        installed = f" {metadata.version(library)}"
+        lacks = f"{library} {metadata.version(library)} lacks {part}, which htsweep uses"
     except metadata.PackageNotFoundError:
-        installed = " (which is not installed)"
+        lacks = f"{library} is not installed"
     try:
         wanted = metadata.requires("htsweep") or []
     except metadata.PackageNotFoundError:
         wanted = []
-    name = re.compile(rf"{re.escape(library)}(?![\w.-])")
-    tested = next((one for one in wanted if name.match(one)), library)
+    tested = library
+    for requirement in wanted:
+        name = re.split(r"[^\w.-]", requirement)[0]
+        if re.sub(r"[-_.]+", "-", name) == re.sub(r"[-_.]+", "-", library):
+            tested = requirement
     return HtsweepError(
-        f"{library}{installed} lacks {part}, which htsweep uses; it is tested with {tested}. "
-        f"Install that version: pip install '{tested}'"
+        f"{lacks}; htsweep is tested with {tested}. Install that: pip install '{tested}'"
     )
 
 

@@ -205,3 +205,39 @@ def test_inline_says_that_a_trial_changed_the_process(
     notices = [event.text for event in place.events(0) if isinstance(event, Notice)]
     assert len(notices) == 1
     assert "the thread left still runs" in notices[0]
+
+
+def test_under_a_budget_of_gpu_hours_one_trial_at_a_time_waits_for_a_slot(
+    study_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    """What was submitted cannot be taken back, and only results use the budget up."""
+
+    class Queue(Scripted):
+        """Has room for everything, and starts one trial a turn."""
+
+        most_waiting = 0
+
+        def room(self) -> int:
+            return 100
+
+        def submit(self, work: Work) -> None:
+            self.submitted.append(work)
+            self.waiting = [*getattr(self, "waiting", []), work]
+            Queue.most_waiting = max(Queue.most_waiting, len(self.waiting))
+
+        def events(self, seconds: float) -> Iterator[Event]:
+            while self.waiting:
+                yield from run(self.waiting.pop(0))
+
+    most = {}
+    for budget in ("", "budget: {gpu_hours: 1}\n"):
+        Queue.most_waiting = 0
+        study = read(
+            study_file(f"task: toy\ngrid: {{x: [0.1, 0.5, 0.9]}}\nrepetitions: 2\n{budget}")
+        )
+        results = str(tmp_path / f"results{len(budget)}")
+        agenda = Agenda(plan(study), {})
+        run_agenda(agenda, Queue(), conditions_of(study, results), Heard())
+        assert agenda.done["trial done"] == 6
+        most[budget] = Queue.most_waiting
+    assert list(most.values()) == [6, 1]

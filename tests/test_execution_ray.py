@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from htsweep.errors import ExecutorLost, ResourceError
-from htsweep.execution import ray
+from htsweep.execution import ray, ray_process
 from htsweep.execution.executor import Ended, Event, Notice, Returned, Started
 from htsweep.execution.ray import Ray
 from htsweep.execution.work import Conditions, Work
@@ -51,7 +51,7 @@ def events(executor: Ray, until: type, seconds: float = 20) -> list[Event]:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
-    monkeypatch.setattr(ray, "PROGRAM", program)
+    monkeypatch.setattr(ray_process, "PROGRAM", program)
 
 
 def test_work_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +117,7 @@ def test_what_cannot_be_placed_is_told_as_the_error_that_it_is(
 
 
 def test_a_ray_that_does_not_start_is_told_with_its_logs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray, "START_SECONDS", 0.2)
+    monkeypatch.setattr(ray_process, "START_SECONDS", 0.2)
     use(monkeypatch, SPEAKS + "lines.read()")
     with Ray(1, 0) as executor:
         [notice] = events(executor, Notice)
@@ -127,7 +127,7 @@ def test_a_ray_that_does_not_start_is_told_with_its_logs(monkeypatch: pytest.Mon
 
 
 def test_a_silent_process_counts_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(ray_process, "SILENT_SECONDS", 0.5)
     use(monkeypatch, READY + "time.sleep(60)")
     with Ray(1, 0) as executor:
         executor.started()

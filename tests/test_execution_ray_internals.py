@@ -7,11 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from htsweep.errors import HtsweepError
-from htsweep.execution import ray as launch_side
-from htsweep.execution import ray_internals
+from htsweep.execution import ray_internals, ray_process
 from htsweep.execution.ray import Ray
 
-REMEDY = r"it is tested with ray\[tune\].*<2\.61.* Install that version: pip install 'ray\[tune\]"
+REMEDY = r"htsweep is tested with ray\[tune\].*<2\.61.* Install that: pip install 'ray\[tune\]"
 
 
 def test_every_part_is_there_in_the_tested_version() -> None:
@@ -110,14 +109,14 @@ def test_the_patch_is_undone_whatever_happens(monkeypatch: pytest.MonkeyPatch) -
     [
         ("sys.modules['ray'] = None", "lacks ray, which"),
         ("sys.modules['ray.tune.search'] = None", r"lacks ray\.tune\.search"),
-        ("import ray.tune; del ray.tune.Trainable", "lacks .*Trainable"),
+        ("import ray.tune; del ray.tune.Trainable", r"lacks ray\.tune\.Trainable"),
     ],
 )
 def test_a_ray_that_cannot_be_used_ends_the_launch_in_words(
     monkeypatch: pytest.MonkeyPatch, gone: str, said: str
 ) -> None:
-    program = f"import sys; {gone}; {launch_side.PROGRAM}"
-    monkeypatch.setattr(launch_side, "PROGRAM", program)
+    program = f"import sys; {gone}; {ray_process.PROGRAM}"
+    monkeypatch.setattr(ray_process, "PROGRAM", program)
     with (
         pytest.raises(HtsweepError, match=rf"ray 2\.60\.\d+ {said}.*{REMEDY}"),
         Ray(1, 0) as executor,
@@ -129,7 +128,7 @@ def test_the_environment_of_the_launch_is_left_alone(monkeypatch: pytest.MonkeyP
     """What quietens Ray is set for its own process."""
     import os
 
-    monkeypatch.setattr(launch_side, "PROGRAM", "import sys; sys.exit('no Ray')")
+    monkeypatch.setattr(ray_process, "PROGRAM", "import sys; sys.exit('no Ray')")
     before = dict(os.environ)
     with pytest.raises(HtsweepError, match="no Ray"), Ray(1, 0) as executor:
         executor.started()

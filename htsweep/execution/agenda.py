@@ -20,17 +20,17 @@ from htsweep.planning.plan import Plan, Point
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 AHEAD = 10_000
-"""Trials that stand ready, or wait for their stages, at most: stages are found early enough to be
-made first.
+"""At most so many trials are ready or wait for their stages; enough to find stages early, so that
+they are made first.
 """
 STEPS = 20_000
-"""Steps of the walk through a plan that one call takes at most: it shall answer within a second."""
+"""The most steps through a plan that one call takes, so that it answers within a second."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class EarlierRun:
-    """What the ledger says of one trial, or of one stage."""
+    """An earlier run of a trial or a stage, as the ledger has it."""
 
     status: str
     seconds: float = 0.0
@@ -40,7 +40,7 @@ class EarlierRun:
     values: Mapping[str, float] = field(default_factory=lambda: NOTHING)
     kind: str = "stage"
     point: Point | None = None
-    """What an adaptive sampler proposed."""
+    """The point that an adaptive sampler proposed, where it did."""
 
     @property
     def over(self) -> bool:
@@ -50,9 +50,9 @@ class EarlierRun:
 
 @final
 class Agenda:
-    """The work of one launch: `next` hands it out, `end` takes what became of it.
+    """The work of one launch: `next` hands out a job, `end` records how it ended.
 
-    Both executors drive it from one thread, so it holds no lock.
+    It is used from one thread, so it holds no lock.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Agenda:
 
         Args:
             plan: what the study means.
-            past: what the ledger has of the plan's trials and stages, by trial.
+            past: earlier runs of the plan's trials and stages, by id.
             hold: takes a stage for this launch; False while another launch makes it.
             look: what the ledger has of a stage now.
             gpu_hours: what the study has used up of its budget.
@@ -78,21 +78,21 @@ class Agenda:
         self.running: dict[str, Job] = {}
         self.done: Counter[str] = Counter()
         """Ended in this launch, by `trial` or `stage` and status, such as `trial done`."""
-        self.reused = sum(one.kind == "trial" and one.over for one in past.values())
+        self.reused = sum(run.kind == "trial" and run.over for run in past.values())
         self.failures: list[Outcome] = []
         self.closed: str | None = None
         """Why no more is handed out, or None."""
         self.total = plan.trial_count
-        """Trials of the study; at most so many until `exact`."""
+        """Trials of the study; an upper bound until `exact`."""
         self.exact = plan.exact
         self._hold, self._look = hold, look
         self._past = past
         self._tries: Counter[str] = Counter()
         self._waiting = Waiting(
             {
-                trial: one.artifact
-                for trial, one in past.items()
-                if one.kind == "stage" and one.status == "done"
+                trial: run.artifact
+                for trial, run in past.items()
+                if run.kind == "stage" and run.status == "done"
             }
         )
         wall_hours = plan.study.budget.wall_hours
@@ -101,15 +101,15 @@ class Agenda:
         self._gpu_hours = gpu_hours
         self._counted = 0
         self._proposals = (
-            Proposals(plan, [one.point for one in past.values() if one.point])
+            Proposals(plan, [run.point for run in past.values() if run.point])
             if plan.adaptive
             else None
         )
         self._sources: deque[Iterator[tuple[Point | None, int]]] = deque(
             [] if plan.adaptive else [self._walk()]
         )
-        """What is still to be taken in: (point, repetition); None for a point that means the same
-        as one before.
+        """What has not been taken in yet: (point, repetition); None for a point that means the
+        same as an earlier one.
         """
         if self._proposals:
             for point in self._proposals.points:
@@ -146,7 +146,7 @@ class Agenda:
         return {name: self._waiting.artifacts[stage] for name, stage in job.stages.items()}
 
     def end(self, job: Job, outcome: Outcome) -> None:
-        """Takes in how a job ended: releases what waited for it, retries it, tells its search."""
+        """Records how a job ended: releases what waited for it, retries it, informs its search."""
         self.running.pop(job.trial, None)
         self._gpu_hours += outcome.seconds * self.plan.study.resources.gpu / 3600
         if outcome.status == "failed" and self._again(job, outcome):
@@ -170,7 +170,10 @@ class Agenda:
         self.running.pop(job.trial, None)
 
     def requeue(self, job: Job) -> None:
-        """Takes a job back that did not run through no fault of its own; it is handed out again, as the same attempt."""
+        """Takes back a job that did not run through no fault of its own, to hand it out again.
+
+        It is then the same attempt.
+        """
         self.running.pop(job.trial, None)
         self._tries[job.trial] -= 1
         self._counted -= job.kind == "trial" and self._tries[job.trial] == 0
@@ -202,14 +205,14 @@ class Agenda:
 
     @property
     def left(self) -> int:
-        """Trials of the study that have no result yet, failed ones not counted; at most so many until `exact`."""
+        """Trials of the study without a result, failed ones not counted; an upper bound until `exact`."""
         return max(0, self.total - self.over - self.done["trial failed"] - len(self.blocked))
 
     # -- inside
     # ----------------------------------------------------------------------------------------------------------
 
     def _walk(self) -> Iterator[tuple[Point | None, int]]:
-        """The plan's trials in its order; after the first repetition it is known how many they are."""
+        """The plan's trials in its order; after the first repetition their number is known."""
         points = 0
         for repetition in range(self.plan.study.repetitions if self.plan.sweeps else 0):
             for point in self.plan.steps():
@@ -218,7 +221,7 @@ class Agenda:
             self.total, self.exact = points * self.plan.study.repetitions, True
 
     def _take_in(self) -> None:
-        """Takes in the trials that come next, until `AHEAD` are at hand, or for so many steps as can be waited for."""
+        """Takes in the next trials, until `AHEAD` are at hand or the call has taken `STEPS` steps."""
         # In a list each step is short. Of what must be made first, a few are enough as long as
         # there is work.
         steps = 0
@@ -226,17 +229,19 @@ class Agenda:
             if not self.plan.exact and steps >= (STEPS // 40 if self._waiting.trials else STEPS):
                 return
             steps += 1
-            found = next(self._sources[0], None)
-            if found is None:
+            point_and_repetition = next(self._sources[0], None)
+            if point_and_repetition is None:
                 self._sources.popleft()
-            elif found[0] is not None:
-                self._add(found[0], found[1])
+                continue
+            point, repetition = point_and_repetition
+            if point is not None:
+                self._add(point, repetition)
                 if self._hopeless:
                     self._sources.clear()
 
     @property
     def _hopeless(self) -> bool:
-        """Whether the walk meets only trials whose stage failed: in a plan that is not listed it may meet a billion of them."""
+        """Whether only trials remain whose stage failed; a plan that is not listed may have a billion."""
         at_hand = self._waiting.trials or self._waiting.count or self.running
         return not self.plan.exact and not at_hand and len(self.blocked) >= AHEAD
 
@@ -259,9 +264,9 @@ class Agenda:
         """The next stage that no other launch is making: stages are what most other work waits for."""
         for _ in range(len(self._waiting.stages)):
             stage = self._waiting.stages.popleft()
-            there = self._look(stage.trial)
-            if there is not None and there.status == "done":
-                self._waiting.made(stage.trial, there.artifact)
+            elsewhere = self._look(stage.trial)
+            if elsewhere is not None and elsewhere.status == "done":
+                self._waiting.made(stage.trial, elsewhere.artifact)
             elif self._hold(stage.trial):
                 return stage
             else:
@@ -297,7 +302,7 @@ class Agenda:
     def _propose(self) -> None:
         """Opens the points that come next, until one can run.
 
-        A slot is never left idle for want of results; but what waits for a stage will keep it busy.
+        No slot stays idle only because results are missing; jobs that wait for a stage will fill it.
         """
         if self._proposals is None:
             return

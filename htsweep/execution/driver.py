@@ -38,8 +38,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _place(work: Commands, channel: Channel, options: dict[str, Any]) -> None:
     try:
         from htsweep.execution import tune
-    except (ImportError, AttributeError) as error:
-        raise untested("ray", str(getattr(error, "name", "") or error)) from error
+    except ImportError as error:
+        raise untested("ray", error) from error
+    except AttributeError as error:
+        raise untested("ray", f"{getattr(error.obj, '__name__', 'ray')}.{error.name}") from error
     tune.serve(work, channel, options)
 
 

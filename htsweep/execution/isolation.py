@@ -2,7 +2,7 @@
 
 What a trial changes for the whole process is put back after it. What cannot be put back (a thread
 that still runs, a function of the standard library that was replaced and may have been imported
-under another name since, a lowered limit) is told by `take_lasting`: whoever owns the process then
+under another name since, a lowered limit) is returned by `take_lasting`: whoever owns the process then
 ends it, so that the next trial starts in a fresh one.
 
 Not noticed: what a trial changes inside an object that outlives it, such as an entry added to a
@@ -277,7 +277,7 @@ def _left_threads(before: set[threading.Thread]) -> list[str]:
 
 
 def _children() -> set[int]:
-    """The processes that this one has started and that have not ended; none where the system does not tell."""
+    """The processes that this one has started and that have not ended; none where the system does not say."""
     children: set[int] = set()
     for path in Path("/proc/self/task").glob("*/children"):
         with contextlib.suppress(OSError):
@@ -286,7 +286,7 @@ def _children() -> set[int]:
 
 
 def _open_files() -> tuple[list[tuple[int, int] | None], int]:
-    """Which files the three standard descriptors are, and how many descriptors are open (0 where the system does not tell)."""
+    """Which files the three standard descriptors are, and how many descriptors are open (0 where the system does not say)."""
     standard: list[tuple[int, int] | None] = []
     for descriptor in range(3):
         try:

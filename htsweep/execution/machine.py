@@ -78,9 +78,9 @@ def _visible(text: str, devices: int) -> list[str]:
 
 def lacking(cpu: float, gpu: float, remedy: str) -> None:
     """Raises ResourceError where this machine has less than `cpu` cores or `gpu` GPUs."""
-    for what, wanted, there in (("cpu", cpu, cores()), ("gpu", gpu, gpus())):
-        if wanted > there:
-            msg = f"resources.{what}: a trial takes {wanted:g}, but this machine has {there}; lower it, or {remedy}"
+    for what, wanted, available in (("cpu", cpu, cores()), ("gpu", gpu, gpus())):
+        if wanted > available:
+            msg = f"resources.{what}: a trial takes {wanted:g}, but this machine has {available}; lower it, or {remedy}"
             raise ResourceError(msg)
 
 

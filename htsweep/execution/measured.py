@@ -20,14 +20,14 @@ class Measured:
     """The rows of a trial, one a step, in order; what cannot be kept as it was yielded is refused, never changed or dropped."""
 
     def __init__(self, settings: Iterable[str] = ()) -> None:
-        """Nothing measured yet.
+        """The rows of a trial that has not measured anything yet.
 
         Args:
             settings: the keys of the trial's config, which are columns of a study that varies them.
         """
         self.rows: list[dict[str, Any]] = []
         self.passed = -1
-        """The last step of an earlier process that the trial went on from."""
+        """The last step of the earlier process whose trial this one continues; -1: there was none."""
         self._settings = {name.lower(): name for name in settings}
         self._kinds: dict[str, bool] = {}
         """Whether a name is of lists."""
@@ -37,7 +37,7 @@ class Measured:
         self._begun = False
 
     def resume(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Takes what the trial had measured when the state was kept that it goes on from."""
+        """Takes over what the trial had measured when the state was saved from which it continues."""
         self.rows[:] = [dict(row) for row in rows]
         for row in self.rows:
             for name, value in row.items():
@@ -115,7 +115,9 @@ class Measured:
     def _value(self, name: str, value: Any) -> float | list[float]:
         many = isinstance(value, list | tuple) or getattr(value, "ndim", None) == 1
         try:
-            found: float | list[float] = [_number(one) for one in value] if many else _number(value)
+            kept: float | list[float] = (
+                [_number(item) for item in value] if many else _number(value)
+            )
         except OverflowError:
             msg = f"the measurement {shown(name)} is beyond what a 64-bit float can hold: {shown(value, 40)}"
             raise ValueError(msg) from None
@@ -126,7 +128,7 @@ class Measured:
             kinds = ("a number", "a list")
             msg = f"the measurement {shown(name)} is {kinds[many]} now and was {kinds[not many]} before; give each its own name"
             raise TypeError(msg)
-        return found
+        return kept
 
 
 def undefined(row: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import final
 from htsweep.planning.plan import Plan, Point, Sweep
 from htsweep.planning.search import propose
 
-Told = dict[int, tuple[float, ...] | None]
+Measured = dict[int, tuple[float, ...] | None]
 """Repetition -> the objectives that a point's trial measured last; None: it failed, or did not
 measure them.
 """
@@ -26,7 +26,7 @@ class Proposals:
         self._searches = {sweep.id: _Search(plan, sweep) for sweep in plan.sweeps}
         self._of: dict[str, list[_Search]] = {}
         """Point -> the searches that have it: two sweeps may have a point in common."""
-        self._told: dict[str, Told] = {}
+        self._measured: dict[str, Measured] = {}
         self._begun: dict[str, set[int]] = {}
         for point in sorted(points, key=attrgetter("index")):
             search = self._searches[point.sweep]
@@ -53,29 +53,31 @@ class Proposals:
 
     def tell(self, point: str, repetition: int, values: Mapping[str, float] | None) -> None:
         """Takes in what a trial measured last; None: it failed."""
-        told = self._told.setdefault(point, {})
-        more = repetition not in told
+        measured = self._measured.setdefault(point, {})
+        is_new = repetition not in measured
         known = values is not None and all(metric in values for metric in self._metrics)
-        told[repetition] = (
+        measured[repetition] = (
             tuple(values[metric] for metric in self._metrics)
             if known and values is not None
             else None
         )
-        if more and self._whole(point):
+        if is_new and self._whole(point):
             for search in self._of.get(point, ()):
                 search.pending -= 1
 
     def next(self, idle: bool) -> Iterator[Point]:
-        """The next point of each search, of the one that has the fewest open points first.
+        """The next point of each search, beginning with the search that has the fewest open points.
 
         A search is not asked for more points at once than a quarter of its size, since what it
         proposes without results is a guess; unless a slot is `idle`.
         """
         for search in sorted(
-            (one for one in self._searches.values() if one.open), key=attrgetter("pending")
+            (search for search in self._searches.values() if search.open), key=attrgetter("pending")
         ):
             if idle or search.pending < max(1, search.size // 4):
-                point = search.propose([(one.parameters, self._mean(one)) for one in search.points])
+                point = search.propose(
+                    [(past.parameters, self._mean(past)) for past in search.points]
+                )
                 if point is not None:
                     self._have(search, point)
                     yield point
@@ -87,11 +89,12 @@ class Proposals:
 
     def _whole(self, point: str) -> bool:
         """Whether the point's trial has ended in every repetition."""
-        return len(self._told.get(point, ())) == self._plan.study.repetitions
+        return len(self._measured.get(point, ())) == self._plan.study.repetitions
 
     def _mean(self, point: Point) -> tuple[float, ...] | None:
         """The mean of a point over its repetitions, once all have ended."""
-        values = [one for one in self._told.get(point.id, {}).values() if one is not None]
+        measured = self._measured.get(point.id, {}).values()
+        values = [objectives for objectives in measured if objectives is not None]
         if not self._whole(point.id) or not values:
             return None
         return tuple(sum(column) / len(values) for column in zip(*values, strict=True))
@@ -118,7 +121,7 @@ class _Search:
     def propose(
         self, history: list[tuple[Mapping[str, object], tuple[float, ...] | None]]
     ) -> Point | None:
-        """The next point, told the mean of each earlier one over its repetitions."""
+        """The next point, given the mean of each earlier point over its repetitions."""
         index = max((point.index for point in self.points), default=-1) + 1
         parameters = propose(
             self.sweep.space,

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from htsweep.errors import HtsweepError, LedgerError, why
+from htsweep.errors import HtsweepError, LedgerError
 from htsweep.execution.ending import End, device_of, failure, log_of, record
 from htsweep.execution.isolation import fresh
 from htsweep.execution.measured import Measured, undefined
@@ -254,7 +254,7 @@ def _read(path: Path) -> Work:
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise HtsweepError(f"{path} cannot be read: {why(error, path=str(path))}") from None
+        raise HtsweepError(f"{path} cannot be read: {error.strerror or error}") from None
     return from_json(text, str(path))
 
 

@@ -31,9 +31,7 @@ from htsweep.execution.work import from_json
 from htsweep.execution.worker import Worker
 
 WAIT_SECONDS = 60.0
-"""After so long without a worker the user is told what is waited for; and again after each such
-time.
-"""
+"""How often the user is told what the launch waits for while no trial has a worker."""
 LOST_EXIT = 70
 
 
@@ -195,7 +193,7 @@ class Observer(tune.Callback):
     def __init__(self, feed: Feed, channel: Channel) -> None:
         self._feed, self._channel = feed, channel
         self._started: set[str] = set()
-        self._told = self._busy = time.monotonic()
+        self._reported = self._busy = time.monotonic()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -213,8 +211,8 @@ class Observer(tune.Callback):
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Once a second, that time goes by; once a minute without a worker, what is waited for."""
         now = time.monotonic()
-        if now - self._told >= 1:
-            self._told = now
+        if now - self._reported >= 1:
+            self._reported = now
             self._channel.send("alive")
         self._started &= self._feed.running.keys()
         if self._started or not self._feed.running:

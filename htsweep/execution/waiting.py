@@ -11,10 +11,10 @@ from htsweep.planning.jobs import Job
 
 @final
 class Waiting:
-    """Trials and stages that were taken in: each is ready, or waits for stages, or cannot run since one failed."""
+    """Trials and stages: each is ready, waits for stages, or cannot run because a stage failed."""
 
     def __init__(self, artifacts: dict[str, Mapping[str, str]]) -> None:
-        """Nothing yet; `artifacts`: those of the stages that are made."""
+        """Nothing yet; `artifacts` are those of the stages that exist already."""
         self.artifacts = artifacts
         self.trials: deque[Job] = deque()
         """Trials that can run."""
@@ -25,18 +25,18 @@ class Waiting:
         self.blocked: dict[str, str] = {}
         """Trials that cannot run, and the stage that failed under them."""
         self._behind: dict[str, list[Job]] = {}
-        """Stage -> what cannot run before it is made."""
+        """Stage -> the jobs that need it."""
         self._lacks: dict[str, set[str]] = {}
-        """What waits, or is a stage that is to be made -> the stages that it lacks."""
+        """A job that waits, or a stage that is not made yet -> the stages that it still needs."""
         self._dead: set[str] = set()
-        """Stages that failed at last, or cannot run."""
+        """Stages that failed after all retries, or that cannot run."""
 
     def knows(self, stage: str) -> bool:
-        """Whether the stage is made, or was taken in."""
+        """Whether the stage is made, or was added."""
         return stage in self.artifacts or stage in self._lacks or stage in self._dead
 
     def add(self, job: Job) -> None:
-        """Takes in a job, after the stages that it needs."""
+        """Adds a job, after the stages that it needs."""
         lacks = {stage for stage in job.stages.values() if stage not in self.artifacts}
         dead = next((stage for stage in lacks if stage in self._dead), None)
         if dead is not None:
@@ -59,7 +59,7 @@ class Waiting:
         (self.stages if job.kind == "stage" else self.trials).appendleft(job)
 
     def made(self, stage: str, artifact: Mapping[str, str]) -> None:
-        """Takes in that a stage is made: what lacks no other one can run."""
+        """A stage is made: jobs that need no other stage can run."""
         self.artifacts[stage] = artifact
         self._lacks.pop(stage, None)
         for job in self._behind.pop(stage, ()):
@@ -74,7 +74,7 @@ class Waiting:
                 self.put(job)
 
     def failed(self, stage: str) -> None:
-        """Takes in that a stage failed at last: nothing that needs it can run."""
+        """A stage failed after all retries: no job that needs it can run."""
         self._dead.add(stage)
         for job in self._behind.pop(stage, ()):
             if job.trial in self._lacks:

@@ -1,4 +1,4 @@
-"""What a launch is told while it runs."""
+"""What a launch reports while it runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Watch(Protocol):
 
 
 class Silent:
-    """Sees all and says nothing."""
+    """Ignores everything."""
 
     def started(self, agenda: Agenda, job: Job) -> None:
         """Nothing."""

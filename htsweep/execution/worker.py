@@ -117,7 +117,7 @@ class Worker:
 
     def _send(self, work: Work) -> None:
         assert self._sends is not None
-        # The process has just died, as reading its answer will tell
+        # The process has just died, which reading its answer will show
         with contextlib.suppress(BrokenPipeError):
             self._sends.write(to_json(work).encode() + b"\n")
             self._sends.flush()

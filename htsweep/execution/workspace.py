@@ -113,8 +113,7 @@ class Workspace:
         if self._output is not None:
             self._output.cleanup()
         if ended:
-            for name in self._states():
-                self._store.delete(name)
+            self._store.delete_all(self._states_folder)
 
     @property
     def _states_folder(self) -> str:

@@ -15,6 +15,7 @@
     database.py  the SQLite database as a file: what it holds, whether it is broken, where it was moved from
     schema.py    makes the database, or brings an older one up to date
     colours.py   a colour for each method, kept
+    internals.py the parts of MLflow that are not public, checked
     quiet.py     MLflow without banners, and without a proxy for this machine; imported before MLflow is
 
 MLflow is a viewer here and never a source: it stores infinities altered, appends duplicate steps
@@ -22,5 +23,3 @@ and is slow to search. Nothing reads it but people, and this package to see what
 Neither `address` nor `database` imports MLflow, so that `htsweep status` can ask what the mirror
 lacks.
 """
-
-import htsweep.mirror.quiet  # noqa: F401  (first: part of what it sets is read while MLflow is imported)

@@ -11,10 +11,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol, final
 
+import htsweep.mirror.internals  # noqa: F401  (before MLflow: says what it lacks)
+
+# isort: split
 from mlflow.entities import Experiment, ViewType
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,6 +26,7 @@ from htsweep.files import put
 from htsweep.mirror import address, database, schema
 from htsweep.mirror.client import Kept, Requests
 from htsweep.mirror.colours import with_colour
+from htsweep.mirror.internals import SqlAlchemyStore
 from htsweep.mirror.rows import Rows
 from htsweep.mirror.run import LONGEST_TAG, NAME, SELECTED, Copy, Run, copy_of, cut
 from htsweep.mirror.view import AXES, TAG, view

@@ -1,6 +1,8 @@
 """MLflow that prints nothing, phones nobody and gives up soon, unless the environment says otherwise.
 
-To be imported before MLflow: part of this is read while it is imported.
+To be imported before MLflow, by each module that imports MLflow: part of this is read while it is
+imported. It changes the environment of its process for good. A launch does not import it: its
+mirror is a process of its own (process.py).
 """
 
 from __future__ import annotations

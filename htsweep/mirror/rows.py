@@ -13,17 +13,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, final
 
-from mlflow.store.tracking.dbmodels.models import (
+from sqlalchemy.exc import IntegrityError
+
+from htsweep.mirror.client import Kept
+from htsweep.mirror.internals import (
+    SqlAlchemyStore,
     SqlLatestMetric,
     SqlMetric,
     SqlParam,
     SqlRun,
     SqlTag,
 )
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from sqlalchemy.exc import IntegrityError
-
-from htsweep.mirror.client import Kept
 from htsweep.mirror.run import RECORD, TRIAL, Copy, Point, latest
 
 PARTS = (SqlTag, SqlParam, SqlMetric, SqlLatestMetric)

@@ -16,14 +16,16 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import htsweep.mirror.internals  # noqa: F401  (before MLflow: says what it lacks)
+
+# isort: split
 from alembic.script import ScriptDirectory
 from mlflow import __version__ as installed
-from mlflow.store.db import utils
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from htsweep.commands import operand, quoted
 from htsweep.errors import HtsweepError
 from htsweep.mirror import address, database
+from htsweep.mirror.internals import SqlAlchemyStore, utils
 
 TABLES = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)
 """What SQLite says of statements that do not fit the tables."""

@@ -14,6 +14,9 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import htsweep.mirror.internals  # noqa: F401  (before MLflow: says what it lacks)
+
+# isort: split
 from mlflow.tracking import MlflowClient
 
 from htsweep.commands import Given, quoted, shown

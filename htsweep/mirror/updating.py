@@ -150,7 +150,7 @@ def runs_of(
     found = members.place(row)
     if found is None:
         return
-    study, names, (sweep, point, index, _, *values) = found  # _: the role
+    study, names, (sweep, point, index, _, *values) = found
     varied = {name: value for name, value in zip(names, values, strict=True) if value is not None}
     factors = {name: str(value) for name, value in varied.items() if name in study.factors}
     about = {
