@@ -25,8 +25,9 @@ import psutil
 
 import htsweep
 from htsweep.ledger import Ledger, Store
-from htsweep.mirror.beside import Members, look
-from htsweep.mirror.process import copy
+from htsweep.mirror.coverage import coverage
+from htsweep.mirror.updating import copy
+from htsweep.results import Results
 from htsweep.study.schema import Study
 
 TASK = """
@@ -160,15 +161,15 @@ def wrong(study: Study, results: Path, expected: list[dict[str, object]]) -> str
 
 def unmirrored(study: Study, results: Path, said: str) -> str:
     """What does not hold of MLflow after a round: it has all, or the launch says what it lacks and the next one brings it."""
-    there = look(Members.of(study), Store(results))
+    there = coverage(Results(study, str(results)))
     if there.whole:
         return ""
     if f"MLflow has {there.runs} of {there.of} ended trials" not in said:
         return f"MLflow has {there.runs} of {there.of} trials, and the launch did not say so"
-    copy(study, str(results))
+    copy(Results(study, str(results)))
     return (
         ""
-        if look(Members.of(study), Store(results)).whole
+        if coverage(Results(study, str(results))).whole
         else "htsweep mirror did not bring the rest"
     )
 

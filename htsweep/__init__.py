@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from htsweep.report.notebook import open
     from htsweep.results.compare import compare
     from htsweep.results.query import query
-    from htsweep.results.tables import measurements, trials
+    from htsweep.results.results import measurements, trials
 
 __all__ = [
     "compare",
@@ -41,8 +41,8 @@ _HOMES = {
     "read": "planning.reading",
     "plan": "planning.plan",
     "launch": "launching",
-    "trials": "results.tables",
-    "measurements": "results.tables",
+    "trials": "results.results",
+    "measurements": "results.results",
     "frontier": "report.build",
     "compare": "results.compare",
     "query": "results.query",

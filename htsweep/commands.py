@@ -1,7 +1,7 @@
-"""The commands that messages offer: quoted, so that they can be pasted, and with the options that the user gave.
+"""The commands that messages suggest: quoted for the shell, with the options that the user gave.
 
-A message ends with its command, or gives it a line of its own: `To run it again: htsweep launch 'my
-study.yaml'`.
+A message ends with its command, or puts it on a line of its own, so that it can be pasted:
+`To run it again: htsweep launch 'my study.yaml'`.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from htsweep.study.schema import Study
 
 RESULTS = "results"
-"""The folder of the results where the user names none."""
+"""The folder of results if the user names none."""
 STUDY = "STUDY.yaml"
-"""What stands for the study's file where a message knows none."""
+"""Stands for the study's file in a message that does not know it."""
 PASSWORD = "PASSWORD"
-"""What stands for a password: no message shows one."""
+"""Stands for a password, which no message shows."""
 
 
 @final
 @dataclass(frozen=True)
 class Given:
-    """What the user gave on the command line: every command that is offered has it as well."""
+    """What the user gave on the command line; every suggested command repeats it."""
 
     file: str = STUDY
     overrides: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class Given:
     on: str = "ray"
     address: str | None = None
     mirror: str | None = ""
-    """The tracking URI; "" is the database beside the results, and None is no mirror."""
+    """The tracking URI; "": the database beside the results; None: no mirror."""
 
     def launch(self) -> str:
         """The command that launches the study again."""
@@ -53,7 +53,7 @@ class Given:
 
     @property
     def secret(self) -> str:
-        """What must be said before a command that shows no password, but needs one; "" where there is none."""
+        """A reminder for before a command that needs a password; "" if it needs none."""
         return (
             f" (with the password in place of {PASSWORD})"
             if self.mirror and shown(self.mirror) != self.mirror
@@ -74,29 +74,29 @@ class Given:
 
 
 def given(study: Study, results: str = RESULTS) -> Given:
-    """What the user gave to have `study`, as far as the study knows it."""
+    """What the user gave to read `study`, as far as the study knows it."""
     return Given(str(study.file), tuple(study.overrides), results)
 
 
 def quoted(words: Sequence[str]) -> str:
-    """The words as a shell takes them."""
+    """The words as one line for a shell."""
     return shlex.join(words)
 
 
 def operand(path: str | Path) -> str:
-    """A path that no command takes for an option."""
+    """The path, so that no command mistakes it for an option."""
     text = str(path)
     return f"./{text}" if text.startswith("-") else text
 
 
 def on_results(results: str) -> list[str]:
-    """The option that names the results, where they are not the ones that every command takes by itself."""
+    """The option that names the results; nothing if they are the default."""
     return [] if results == RESULTS else ["--results", results]
 
 
 def shown(uri: str) -> str:
-    """A tracking URI without the password that it holds."""
-    # USER:PASSWORD@ at the start, where a password may hold anything; HOST:5000/a@b has none.
+    """The tracking URI with any password replaced."""
+    # USER:PASSWORD@ at the start; a password may contain anything. HOST:5000/a@b has none.
     uri = re.sub(
         r"^([\w+.-]+://|(?!\w+://))([^/@:?]*):(?!\d+/)(?!//)([^?]*)@", rf"\1\2:{PASSWORD}@", uri
     )

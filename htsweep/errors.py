@@ -3,7 +3,7 @@
 HtsweepError            exit code 2 unless said otherwise; shown without a traceback
   StudyError            the study is wrong, nothing has run: every problem, with file, line and key
   ResourceError         no node has, or can get, what a trial asks for
-  ExecutorLost          what trials ran on is gone, and could not be had again
+  ExecutorLost          what trials ran on is gone, and could not be restarted
   StudyHeld             another launch holds this study
   LedgerError           the results folder cannot be used, or does not hold what was asked for
 """
@@ -20,13 +20,13 @@ from typing import final
 
 
 class HtsweepError(Exception):
-    """A mistake that the user can mend; its text says how."""
+    """A mistake that the user can fix; the message says how."""
 
 
 @final
 @dataclass(frozen=True)
 class Problem:
-    """One mistake in a study: where it stands, what came, the rule and the remedy."""
+    """One mistake in a study: where it is, what was given, the rule and the remedy."""
 
     key: str
     message: str
@@ -56,12 +56,12 @@ class ResourceError(HtsweepError):
 
 @final
 class ExecutorLost(HtsweepError):
-    """What trials ran on is gone, and could not be had again; what has ended counts, and the next launch goes on."""
+    """What trials ran on is gone and could not be restarted; finished trials count, and the next launch continues."""
 
 
 @final
 class StudyHeld(HtsweepError):
-    """Another launch holds this study; the text says who, where and since when."""
+    """Another launch holds this study; the message says who, where and since when."""
 
 
 @final
@@ -100,38 +100,37 @@ def untested(library: str, part: str | ImportError) -> HtsweepError:
 
 
 MOST_COMPARED = 2_000
-"""Of more known names than this, none is said to be near: to compare them all would take seconds.
-"""
+"""Among more names than this, no near one is looked for: to compare them all would take seconds."""
 
 
 def why(error: Exception, setting: str = "", path: str = "") -> str:
-    """What a file system said when it refused something, and the remedy, as `remedy_of` gives it."""
+    """Why the file system refused something, and the remedy of `remedy_of`."""
     number = getattr(error, "errno", None)
     said = os.strerror(number) if number else str(error).partition("\n")[0]
     return f"{said}; {remedy_of(error, setting, path)}"
 
 
 def remedy_of(error: Exception, setting: str = "", path: str = "") -> str:
-    """What to do where a file or folder cannot be used.
+    """What to do if a file or folder cannot be used.
 
     Args:
-        error: what the file system says.
-        setting: by what the user names the folder, such as `--results`; "" where that is plain.
-        path: of the file or folder; "": the one that the error names, if it does.
+        error: the error of the file system.
+        setting: what the user names the folder by, such as `--results`; "" if that is obvious.
+        path: the file or folder; "": the one that the error names, if any.
     """
     by = f" by {setting}" if setting else ""
     it = path or getattr(error, "filename", None) or "it"
-    permission = f"get the permission to write to {it}, or give another folder{by}"
-    mounted = f"see that the file system of {it} is mounted and whole, or give another folder{by}; then run this again"
+    permission = f"get permission to write to {it}, or give another folder{by}"
+    mounted = f"check that the file system of {it} is mounted and intact, or give another folder{by}; then run this again"
     remedies: dict[int, str] = {
         errno.ENOSPC: f"free some space on its disk, or give another folder{by}",
         errno.EDQUOT: f"free some of your quota on its disk, or give another folder{by}",
-        errno.EROFS: f"that disk can only be read, so give a folder on another one{by}",
+        errno.EROFS: f"that disk is read-only, so give a folder on another one{by}",
         errno.EACCES: permission,
         errno.EPERM: permission,
         errno.ENAMETOOLONG: f"give a folder with a shorter path{by}",
         errno.ENOTDIR: f"part of its path is a file, so give another folder{by}",
-        errno.EISDIR: f"a folder stands in its place: move that away, or give another folder{by}",
+        errno.EISDIR: f"a folder is in its place: move it away, or give another folder{by}",
         **dict.fromkeys(
             (
                 errno.EIO,
@@ -147,12 +146,12 @@ def remedy_of(error: Exception, setting: str = "", path: str = "") -> str:
     }
     return remedies.get(
         getattr(error, "errno", None) or 0,
-        f"look at {it}, or give another folder{by}; then run this again",
+        f"check {it}, or give another folder{by}; then run this again",
     )
 
 
 def did_you_mean(came: str, known: Iterable[str]) -> str:
-    """`Did you mean 'l2sp'? Known: ...`, as far as anything is near enough."""
+    """`did you mean 'l2sp'? known: ...`, without the question if no name is near."""
     names = sorted(set(known))
     near = (
         difflib.get_close_matches(came, names, n=1, cutoff=0.5)
@@ -165,7 +164,7 @@ def did_you_mean(came: str, known: Iterable[str]) -> str:
 
 
 def is_of_the_disk(error: OSError) -> bool:
-    """Whether the file system refuses: a full disk, one that can only be read, or a permission that is lacking."""
+    """Whether the file system refuses: a full or read-only disk, or a missing permission."""
     return error.errno in (
         errno.ENOSPC,
         errno.EDQUOT,

@@ -1,4 +1,4 @@
-"""Does what is missing of a study: the one place where plan, ledger, executor and mirror meet."""
+"""Runs what is missing of a study: the one place where plan, ledger, executor, mirror and report meet."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
@@ -24,12 +24,13 @@ from htsweep.execution.work import Conditions
 from htsweep.execution.workspace import SAVE_SECONDS
 from htsweep.ledger import Lease, Ledger, Store, clear
 from htsweep.ledger.tables import PARTS
-from htsweep.mirror.beside import Follower, Mirrored
-from htsweep.planning.plan import Plan, plan
-from htsweep.planning.roster import COLUMNS, Roster, rows
-from htsweep.planning.screen import Verdict, less, plan_of
+from htsweep.mirror.coverage import Mirrored
+from htsweep.mirror.follower import Follower
+from htsweep.planning.plan import Plan
+from htsweep.planning.roster import COLUMNS, Roster
+from htsweep.planning.screen import Verdict
+from htsweep.results import Results
 from htsweep.results.estimate import estimate
-from htsweep.results.screen import judge
 from htsweep.study.schema import Study
 
 ORPHAN_SECONDS = 5.0
@@ -85,7 +86,7 @@ def launch(
         results: a folder or a URI.
         on: the executor: `ray`, `inline` for this process, or one's own as `module:function`.
         address: of a Ray cluster; None for a local Ray of its own.
-        watch: is told of every start and end.
+        watch: is notified of every start and end.
         mirror: the MLflow tracking URI; "" for the database beside the results, None for no mirror.
         save_seconds: how often a trial's state is kept at most.
 
@@ -97,14 +98,15 @@ def launch(
     watch = watch or Silent()
     began = time.monotonic()
     conditions = conditions_of(study, results, save_seconds)
-    store = Store(results)
+    before = Results(study, results)
+    store = before.store
     options = registry.Options(study.resources.cpu, study.resources.gpu, address)
     executor = registry.make(on, options)
-    follower = Follower(study, store, mirror, watch)
+    follower = Follower(before, mirror, watch)
     lease = Lease(store, f"study-{study.name}", about=given(study, results).launch())
     holder = lease.take()
     if holder is not None:
-        raise StudyHeld(_held(study, holder, lease.folder, results))
+        raise StudyHeld(_held_message(before, holder, lease.folder))
     stages = _Stages(store)
     try:
         if lease.after_death:
@@ -112,9 +114,8 @@ def launch(
         clear(store, "stage-")  # what killed launches held
         try:
             with _ended_by_sigterm(), _opened_when_needed(executor, follower) as run:
-                done = _both(
-                    plan(study),
-                    store,
+                after, done = _run_study(
+                    before,
                     stages,
                     lambda agenda: run(agenda, stopped_as(agenda.plan.study, conditions)),
                 )
@@ -126,21 +127,20 @@ def launch(
         _compact(store)
         unreported, paths, table = "", tuple[Path, ...](), ""
         try:
-            paths, table = _told(study, results, done.agenda)
-        except (
-            HtsweepError
-        ) as error:  # the trials are done and recorded, whatever becomes of their report
+            paths, table = _report(after, done.agenda)
+        except HtsweepError as error:
+            # The trials are done and recorded, whatever becomes of their report.
             unreported = str(error)
-        follower.finish()
-        stands = estimate(study, results)
+        follower.finish(after)
+        remaining = estimate(after)
         return replace(
             done,
             seconds=time.monotonic() - began,
             mirrored=follower.mirrored,
             paths=paths,
             table=table,
-            failed=stands.failed,
-            left=stands.left,
+            failed=remaining.failed,
+            left=remaining.left,
             unreported=unreported,
         )
     finally:
@@ -155,19 +155,50 @@ def _compact(store: Store) -> None:
         ledger.compact()
 
 
-def _both(whole: Plan, store: Store, stages: _Stages, run: Callable[[Agenda], bool]) -> Launched:
-    """Runs the scores of the study's screen, where it has one, then what they keep of the plan; `run` runs an agenda."""
-    scored = plan_of(whole)
-    beside = () if scored is None else (whole, scored)
-    scores = None if scored is None else agenda_of(scored, store, stages, beside)
-    interrupted = scores is not None and run(scores)
-    verdicts = judge(whole, Ledger(store))
-    agenda = agenda_of(less(whole, verdicts), store, stages, beside)
+def _run_study(
+    before: Results, stages: _Stages, run: Callable[[Agenda], bool]
+) -> tuple[Results, Launched]:
+    """Runs the scores of the study's screen, where it has one, then what they keep of the plan.
+
+    Returns the results that there are then, and what was done. The study is planned once; the
+    ledger is read once, and once more after each of the two that ran anything.
+
+    Args:
+        before: the results that there are now.
+        stages: as this launch shares them with others.
+        run: runs an agenda, and says whether it was interrupted.
+    """
+    results, scores, interrupted = before, None, False
+    if before.score_plan is not None:
+        scores = agenda_of(before, before.score_plan, stages)
+        results, interrupted = _run_agenda(before, scores, run)
+    agenda = agenda_of(results, results.plan, stages)
     if scores is not None:
         agenda.closed, agenda.deadline = scores.closed, scores.deadline
-    interrupted = interrupted or run(agenda)
-    spared = whole.trial_count - agenda.plan.trial_count
-    return Launched(agenda, 0.0, interrupted, None, scores=scores, verdicts=verdicts, spared=spared)
+    # What the scores keep is settled, whatever another launch has scored since.
+    verdicts, spared = results.verdicts, results.full_plan.trial_count - agenda.plan.trial_count
+    if not interrupted:
+        results, interrupted = _run_agenda(results, agenda, run)
+    done = Launched(
+        agenda,
+        0.0,
+        interrupted,
+        None,
+        scores=scores,
+        verdicts=verdicts,
+        spared=spared,
+    )
+    return results, done
+
+
+def _run_agenda(
+    results: Results, agenda: Agenda, run: Callable[[Agenda], bool]
+) -> tuple[Results, bool]:
+    """Runs an agenda: the results that there are then, and whether it was interrupted."""
+    if agenda.finished:
+        return results, False
+    interrupted = run(agenda)
+    return results.reread(), interrupted
 
 
 @contextlib.contextmanager
@@ -208,31 +239,33 @@ def _ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def agenda_of(planned: Plan, store: Store, stages: _Stages, beside: Sequence[Plan] = ()) -> Agenda:
-    """The plan less what the ledger has; what the plans `beside` have used up counts against the budget of hours as well."""
-    ledger = Ledger(store)
-    if len(ledger.records()) > PARTS:
-        ledger.compact()
-    past = past_of(planned, ledger)
-    used = {trial: one for other in beside for trial, one in past_of(other, ledger).items()} | past
-    return Agenda(
-        planned,
-        past,
-        stages.hold,
-        stages.look,
-        sum(one.seconds * one.gpu for one in used.values()) / 3600,
-    )
+def agenda_of(results: Results, planned: Plan, stages: _Stages) -> Agenda:
+    """A plan less what the ledger has; what the study and its scores have used up counts against the budget of hours.
+
+    Args:
+        results: of the study.
+        planned: what is to be run of it: its `plan`, or its `score_plan`.
+        stages: as this launch shares them with others.
+    """
+    if len(results.ledger.records()) > PARTS:
+        results.ledger.compact()
+    past = past_of(results, planned)
+    used = dict(past)
+    if results.score_plan is not None:
+        for other in (results.full_plan, results.score_plan):
+            used |= past_of(results, other)
+    gpu_hours = sum(end.seconds * end.gpu for end in used.values()) / 3600
+    return Agenda(planned, past, stages.hold, stages.look, gpu_hours)
 
 
-def past_of(planned: Plan, ledger: Ledger) -> dict[str, EarlierRun]:
+def past_of(results: Results, planned: Plan) -> dict[str, EarlierRun]:
     """What the ledger says of the plan's trials and of their stages."""
-    table = ledger.trials()
-    values = _values(planned, ledger, table) if planned.adaptive else {}
-    found: dict[str, EarlierRun] = {}
+    values = _values(results, planned) if planned.adaptive else {}
+    past: dict[str, EarlierRun] = {}
     for row, points in Roster(planned).own(
-        rows(table, [*COLUMNS, "seconds", "gpu", "attempt", "artifact"])
+        results.rows([*COLUMNS, "seconds", "gpu", "attempt", "artifact"])
     ):
-        found[row["trial"]] = EarlierRun(
+        past[row["trial"]] = EarlierRun(
             row["status"],
             row["seconds"],
             row["gpu"],
@@ -242,12 +275,13 @@ def past_of(planned: Plan, ledger: Ledger) -> dict[str, EarlierRun]:
             row["kind"],
             points[0] if points and planned.adaptive else None,
         )
-    return found
+    return past
 
 
-def _values(planned: Plan, ledger: Ledger, table: Any) -> Mapping[str, Mapping[str, float]]:
+def _values(results: Results, planned: Plan) -> Mapping[str, Mapping[str, float]]:
     """The objectives that each trial of the plan measured last: what an adaptive sampler is told."""
     metrics = [objective.metric for objective in planned.study.objectives]
+    table = results.recorded
     sweeps, ends = table.column("sweep").to_pylist(), table.column("status").to_pylist()
     own = [
         row
@@ -255,7 +289,10 @@ def _values(planned: Plan, ledger: Ledger, table: Any) -> Mapping[str, Mapping[s
         if sweep in planned.by_id and end != "failed"
     ]
     last: dict[str, dict[str, float]] = {}
-    for row in ledger.measurements(metrics, table.take(own), "numbers").to_pylist() if own else ():
+    if not own:
+        return last
+    measured = results.ledger.measurements(metrics, table.take(own), "numbers")
+    for row in measured.to_pylist():
         values = {metric: row[metric] for metric in metrics if row.get(metric) is not None}
         last.setdefault(row["trial"], {}).update(values)
     return last
@@ -303,26 +340,29 @@ class _Stages:
             lease.release()
 
 
-def _told(study: Study, results: str, agenda: Agenda) -> tuple[tuple[Path, ...], str]:
-    """The figures and the table of what there is by now; none of a study whose metrics they do not know."""
+def _report(results: Results, agenda: Agenda) -> tuple[tuple[Path, ...], str]:
+    """Writes the report of what there is by now: its figures and pages, and the table as Markdown.
+
+    None where no trial has a result yet.
+    """
     from htsweep.report import build
 
     if not agenda.over:
         return (), ""
-    out = build.folder_of(study, results)
-    _, written = build.write(study, results, out)
-    told = [path for path in written if path.name in ("report.html", "report.md", "report.tex")]
-    return (*build.draw(study, results, out), *told), build.tell(study, results)
+    out = build.folder_of(results)
+    _, written = build.write(results, out)
+    pages = [path for path in written if path.name in ("report.html", "report.md", "report.tex")]
+    return (*build.draw(results, out), *pages), build.tell(results)
 
 
-def _held(study: Study, holder: Mapping[str, Any], folder: str, results: str) -> str:
+def _held_message(results: Results, holder: Mapping[str, Any], folder: str) -> str:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"]))
     about = f"\nWhat it runs: {holder['about']}" if holder["about"] else ""
     return (
-        f"study '{study.name}' is being launched by process {holder['pid']} on {holder['host']} "
-        f"since {since}. "
+        f"study '{results.study.name}' is being launched by process {holder['pid']} on "
+        f"{holder['host']} since {since}. "
         "Wait for it, or end that process. A crashed launch releases its lock automatically, one "
         "on another machine after "
         f"90 s (the lock is {folder} in the results).{about}\nTo watch it: "
-        f"{given(study, results).verb('status', '--watch')}"
+        f"{given(results.study, results.location).verb('status', '--watch')}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import io
 import json
 import math
@@ -22,6 +23,7 @@ from tasks.evaluation import measure, measure_all, outputs
 from tasks.loading import fresh_model, images_of, source_model, target_of, tensors
 from tasks.methods.method import Method
 from tasks.model import Model
+from tasks.task import Workspace
 from tasks.training import Recipe, Run
 from tasks.transfer import Transfer
 
@@ -33,7 +35,7 @@ ones.
 """
 
 
-def train_source(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
+def train_source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
     """Trains on all classes of a domain, but for what is held out.
 
     Leaves the weights in `workspace.output / "model.pt"`, and the positions held out in
@@ -81,7 +83,7 @@ def train_source(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurem
     np.save(workspace.output / "validation.npy", held)
 
 
-def adapt(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
+def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
     """Adapts the source model to the target domain with the config's method, and measures it at step 0 and each epoch."""
     began = time.perf_counter()
     process.reset(workspace.seed("adaptation"), workspace.threads, workspace.device)
@@ -108,18 +110,18 @@ def adapt(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
             "step": 0,
             "epoch": 0,
             "trainable_parameters": 0,
-            **on_target(transfer.source),
+            **on_target(transfer.source_model),
             **process.cost(workspace.device, began),
         }
         return
     if method.all_classes:
         transfer = dataclasses.replace(transfer, train=torch.from_numpy(split.reference))
-    run = Run(copy.deepcopy(transfer.source), transfer, method, _recipe(config))
+    run = Run(copy.deepcopy(transfer.source_model), transfer, method, _recipe(config))
     for row in _train(run, on_target, workspace, began):
         yield row | _stand_ins([run[row["epoch"]] for run in pseudo])
 
 
-def cross_validate(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
+def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
     """One run of pseudo cross-validation: half of the seen classes stand for the missing ones.
 
     Leaves in `workspace.output / "told.json"`, a mapping per epoch, what held-out images of seen
@@ -153,7 +155,7 @@ def cross_validate(config: Mapping[str, Any], workspace: Any) -> Iterator[Measur
         _, logits = outputs(model, transfer.images[transfer.validation], workspace.device)
         labels = domain.labels[split.validation]
         gamma = metrics.balancing_gamma(
-            logits[:, seen], np.searchsorted(seen, labels), np.searchsorted(seen, hidden)
+            logits[:, seen], np.searchsorted(seen, labels), np.searchsorted(seen, hidden).tolist()
         )
         reached = metrics.accuracies(logits, labels, hidden)
         found = {
@@ -163,7 +165,7 @@ def cross_validate(config: Mapping[str, Any], workspace: Any) -> Iterator[Measur
         return {name: value for name, value in found.items() if not math.isnan(value)}
 
     run = Run(
-        copy.deepcopy(transfer.source),
+        copy.deepcopy(transfer.source_model),
         transfer,
         methods.build(config["method"], config),
         _recipe(config),
@@ -173,7 +175,7 @@ def cross_validate(config: Mapping[str, Any], workspace: Any) -> Iterator[Measur
     (workspace.output / "told.json").write_text(json.dumps(told), encoding="utf-8")
 
 
-def fine_tune(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
+def fine_tune(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
     """Fits the source model under a new head to a target with classes of its own; measures it at step 0 and each epoch."""
     began = time.perf_counter()
     process.reset(workspace.seed("adaptation"), workspace.threads, workspace.device)
@@ -190,11 +192,11 @@ def fine_tune(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement
         )
 
     method = methods.build(config["method"], config, _learnt(config, workspace))
-    student = copy.deepcopy(transfer.source).with_head(_new_head(transfer, workspace))
+    student = copy.deepcopy(transfer.source_model).with_head(_new_head(transfer, workspace))
     yield from _train(Run(student, transfer, method, _recipe(config)), on_target, workspace, began)
 
 
-def learn(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
+def learn(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
     """What a method learns once from the source model and the adaptation data; leaves it in `learnt.pt`, and its numbers."""
     began = time.perf_counter()
     process.reset(workspace.seed("learn", config["method"]), workspace.threads, workspace.device)
@@ -215,7 +217,7 @@ def learn(config: Mapping[str, Any], workspace: Any) -> Iterator[Measurement]:
 def _train(
     run: Run,
     measured: Callable[[Any], Measurement],
-    workspace: Any,
+    workspace: Workspace,
     began: float,
     told: list[Measurement] | None = None,
 ) -> Iterator[Measurement]:
@@ -249,20 +251,11 @@ def _train(
         yield row
         # After the yield: a state stands for an epoch whose measurement is out.
         if epoch < run.recipe.epochs:
-            workspace.save(
-                lambda row=row: _bytes(
-                    {
-                        "run": run.state(),
-                        "epoch": row["epoch"],
-                        "seconds": row["seconds"],
-                        "told": told,
-                    }
-                )
-            )
+            workspace.save(functools.partial(_state, run, row, told))
 
 
 def _on_source(
-    config: Mapping[str, Any], missing: Any, workspace: Any
+    config: Mapping[str, Any], missing: Any, workspace: Workspace
 ) -> Callable[[Any], Measurement]:
     """Measures a model on what source training held out: what is left of the missing classes where they have images."""
     held = np.load(workspace.artifact("source") / "validation.npy")
@@ -290,26 +283,26 @@ def _stand_ins(rows: Sequence[Measurement]) -> Measurement:
     return {name: float(np.mean(values)) for name, values in known.items() if values}
 
 
-def _holistic(config: Mapping[str, Any], workspace: Any) -> tuple[Transfer, Images, Split]:
+def _holistic(config: Mapping[str, Any], workspace: Workspace) -> tuple[Transfer, Images, Split]:
     """A target with the source's classes, some of them missing."""
     source_name, target_name = data.domains(config["dataset"])
     domain = images_of(config, target_name, workspace)
-    missing, split = target_of(config, domain.labels, domain.classes, workspace)
+    missing, split = target_of(config, target_name, domain.labels, workspace)
     source = source_model(config, source_name, domain, workspace)
     return _transfer(source, domain, split, missing, False, workspace), domain, split
 
 
-def _new_task(config: Mapping[str, Any], workspace: Any) -> tuple[Transfer, Images, Split]:
+def _new_task(config: Mapping[str, Any], workspace: Workspace) -> tuple[Transfer, Images, Split]:
     """A target with classes of its own, of which a fraction of the training images is there."""
     source_name, target_name = data.fine_tuning_domains(config["dataset"])
     domain = images_of(config, target_name, workspace)
-    missing, split = target_of(config, domain.labels, domain.classes, workspace)
+    missing, split = target_of(config, target_name, domain.labels, workspace)
     source = source_model(config, source_name, domain, workspace)
     return _transfer(source, domain, split, missing, True, workspace), domain, split
 
 
 def _transfer(
-    source: Model, domain: Images, split: Split, missing: Any, new_head: bool, workspace: Any
+    source: Model, domain: Images, split: Split, missing: Any, new_head: bool, workspace: Workspace
 ) -> Transfer:
     images, labels = tensors(domain, workspace.device)
     return Transfer(
@@ -326,16 +319,16 @@ def _transfer(
     )
 
 
-def _new_head(transfer: Transfer, workspace: Any) -> nn.Linear:
+def _new_head(transfer: Transfer, workspace: Workspace) -> nn.Linear:
     """A head drawn from N(0, 0.01^2) with zero bias, as in the released code of Co-Tuning and BSS."""
-    head = nn.Linear(transfer.source.width, transfer.classes)
+    head = nn.Linear(transfer.source_model.width, transfer.classes)
     generator = torch.Generator().manual_seed(workspace.seed("head"))
     nn.init.normal_(head.weight, std=0.01, generator=generator)
     nn.init.zeros_(head.bias)
     return head.to(workspace.device)
 
 
-def _learnt(config: Mapping[str, Any], workspace: Any) -> dict[str, Any]:
+def _learnt(config: Mapping[str, Any], workspace: Workspace) -> dict[str, Any]:
     return {
         name: torch.load(
             workspace.artifact(name) / "learnt.pt", map_location=workspace.device, weights_only=True
@@ -344,9 +337,11 @@ def _learnt(config: Mapping[str, Any], workspace: Any) -> dict[str, Any]:
     }
 
 
-def _bytes(state: Mapping[str, Any]) -> bytes:
+def _state(run: Run, row: Measurement, told: Sequence[Measurement]) -> bytes:
+    """What a killed trial continues from: the run after an epoch, and what was measured up to it."""
     file = io.BytesIO()
-    torch.save(state, file)
+    kept = {"run": run.state(), "epoch": row["epoch"], "seconds": row["seconds"], "told": told}
+    torch.save(kept, file)
     return file.getvalue()
 
 
@@ -361,5 +356,5 @@ def _recipe(config: Mapping[str, Any], prefix: str = "") -> Recipe:
     )
 
 
-def _seeds(workspace: Any, stage: str) -> Callable[..., int]:
+def _seeds(workspace: Workspace, stage: str) -> Callable[..., int]:
     return lambda *names: workspace.seed(stage, *names)

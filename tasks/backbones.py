@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
@@ -55,7 +55,7 @@ def problem(name: str) -> str | None:
     names = timm_names.models()
     model, dot, tag = name.partition(".")
     if model in names:
-        known = timm_names.tags().get(model, ()) if dot else (tag,)
+        known: Collection[str] = timm_names.tags().get(model, ()) if dot else (tag,)
         return (
             None
             if tag in known or tag in (known := _tags_of(model))
@@ -88,9 +88,8 @@ def batch_problem(name: str, channels: int, size: int, fitted: bool) -> str | No
     if _probed(name, channels, size, fitted)["values"] != 1:
         return None
     return (
-        f"on images of {size} x {size} pixels a batch norm of '{name}' has one value a channel "
-        "from each image, and the one "
-        "value of a batch of one image has no spread"
+        f"on images of {size} x {size} pixels a batch norm of '{name}' gets one value per channel "
+        "from each image, and in a batch of one image that value has no variance"
     )
 
 
@@ -118,10 +117,11 @@ def _probed(name: str, channels: int, size: int, fitted: bool) -> dict[str, Any]
     """What comes of images in training: `values`, the fewest an image gives a channel of a batch norm (or None); `error`."""
     if name == "lenet_bn":
         return {"values": (size // 4) ** 2, "error": None}
-    return cache.remembered(
+    answer: dict[str, Any] = cache.remembered(
         ["probe", *timm_models.versions(), name, channels, size, fitted],
         lambda: _probe(name, channels, size, fitted),
     )
+    return answer
 
 
 def _probe(name: str, channels: int, size: int, fitted: bool) -> dict[str, Any]:
@@ -243,7 +243,7 @@ def _no_head(width: int) -> nn.Linear:
     from torch import nn
 
     # Torch warns of initialising a layer that is empty
-    head = nn.utils.skip_init(nn.Linear, width, 1)
+    head: nn.Linear = nn.utils.skip_init(nn.Linear, width, 1)
     head.out_features = 0
     head.weight, head.bias = (nn.Parameter(one.detach()[:0]) for one in (head.weight, head.bias))
     return head
@@ -282,7 +282,7 @@ def _lenet_tap(trunk: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
     stages = []
     # Layer by layer: slices of a Sequential would be made anew each time, which counts on small
     # images.
-    for number, layer in enumerate(trunk):
+    for number, layer in enumerate(trunk.children()):
         images = layer(images)
         if number in LENET_STAGES:
             stages.append(images)
@@ -290,4 +290,5 @@ def _lenet_tap(trunk: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
 
 
 def _lenet_stages(trunk: nn.Module) -> list[tuple[nn.Module, int]]:
-    return [(trunk[number], 1) for number in LENET_STAGES]
+    layers = list(trunk.children())
+    return [(layers[number], 1) for number in LENET_STAGES]

@@ -44,7 +44,7 @@ _STARTS = (
 
 
 class Misfit(ValueError):
-    """A file's weights cannot be had, or are not the backbone's; the text begins with the file."""
+    """A file's weights cannot be loaded, or are not the backbone's; the text begins with the file."""
 
 
 @final
@@ -177,7 +177,7 @@ class _Wanted:
         ]
         return (
             (
-                f"the file has {len(longer)} tensors more in parts that the backbone has, such as "
+                f"the file has {len(longer)} extra tensors in parts that the backbone has, such as "
                 f"{', '.join(longer[:NAMED])}; "
                 "give the weights of this very model"
             )
@@ -321,7 +321,7 @@ def _checked(file: Path, state: Mapping[str, Tensor], wanted: _Wanted, said: str
     ]
     if odd:
         raise Misfit(
-            f"{file} holds values that are no numbers (NaN or infinity) in {len(odd)} tensors, "
+            f"{file} holds values that are not finite (NaN or infinity) in {len(odd)} tensors, "
             "such as "
             f"{', '.join(odd[:NAMED])}; it was saved from a training that diverged"
         )

@@ -23,8 +23,10 @@ from tasks.settings import (
     weightless,
     without_idle,
 )
-from tasks.task import Setting, declare, filled
+from tasks.task import Setting, Workspace, declare, filled
 
+OFFERS = frozenset({"source_head", "batch_norm"})
+"""What the task offers to methods, as far as the backbone and the source have it."""
 TRAINING_SETTINGS = training_settings(
     # Backbone 0.001, head 0.01, batch 48 and decay 5e-4 are those of Co-Tuning's and BSS's released
     # code.
@@ -53,10 +55,10 @@ BASE = {
     **PROBLEM,
     "method": Setting(
         str,
-        "plain",
-        choices=lambda: methods.known({"source_head", "batch_norm"}),
+        methods.EMPTY,
+        choices=lambda: methods.known(OFFERS),
         open=True,
-        doc="or a chain a+b, or one's own as module:function",
+        doc="or a chain a+b, or your own as module:function",
     ),
     **TRAINING_SETTINGS,
     **MODEL_SETTINGS,
@@ -72,13 +74,7 @@ METRICS = (
     "train/loss",
     "train/smallest_singular_value",
     "train/largest_singular_value",
-    "tred/negative_norm",
-    "tred/negative_accuracy",
-    "delta/head_accuracy",
-    "delta/largest_factor",
-    "co_tuning/classifier_c",
-    "co_tuning/classifier_accuracy",
-    "co_tuning/scale",
+    *methods.measures(methods.known(OFFERS)),
     "epoch",
     "seconds",
     "peak_memory_bytes",
@@ -88,7 +84,7 @@ METRICS = (
 
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config: defaults filled in, the chain in its one order, without what cannot matter to it."""
-    method = methods.canonical(config.get("method") or "plain")
+    method = methods.canonical(config.get("method") or methods.EMPTY)
     own = _settings_of(method)
     full = {
         key: value
@@ -100,7 +96,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     full["dataset"] = data.canonical(full["dataset"])
     if full["dataset"].startswith(f"{data.PRETRAINED}-"):
         return {key: value for key, value in full.items() if key not in SOURCE_SETTINGS}
-    return without_idle(full, full["dataset"])
+    return without_idle(full, data.resized(full["dataset"]))
 
 
 def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -172,6 +168,11 @@ def spaces(config: Mapping[str, Any]) -> list[str]:
     return list(methods.spaces(config["method"]))
 
 
+def role(config: Mapping[str, Any]) -> str:
+    """What a resolved config is in a comparison: `source`, `bound`, or empty for a competitor."""
+    return methods.role(config["method"], config)
+
+
 @declare(
     settings=SETTINGS,
     resolve=resolve,
@@ -179,11 +180,13 @@ def spaces(config: Mapping[str, Any]) -> list[str]:
     problems=problems,
     stages=stages,
     spaces=spaces,
+    role=role,
+    empty=methods.EMPTY,
     metrics=METRICS,
     unmeasured=unmeasured,
     notes=notes,
 )
-def fine_tuning(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
+def fine_tuning(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Fine-tunes a source model under a new head to a target with classes of its own; measures overall accuracy."""
     from tasks.adaptation import fine_tune
 
@@ -191,7 +194,7 @@ def fine_tuning(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str,
 
 
 @declare(meaning=meaning, stages=stages_of_part)
-def learnt(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
+def learnt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """What one method learns before training, from the source model and the target's training images."""
     from tasks.adaptation import learn
 

@@ -24,7 +24,7 @@ from tasks.settings import (
     training_settings,
     without_idle,
 )
-from tasks.task import Setting, declare, filled
+from tasks.task import Setting, Workspace, declare, filled
 
 OFFERS = frozenset(NEEDS) - {"batch_norm"}
 TRAINING_SETTINGS = training_settings(
@@ -50,10 +50,10 @@ BASE = {
     **PROBLEM,
     "method": Setting(
         str,
-        "plain",
+        methods.EMPTY,
         choices=methods.known,
         open=True,
-        doc="or a chain a+b, or one's own as module:function",
+        doc="or a chain a+b, or your own as module:function",
     ),
     "pcv": Setting(
         int,
@@ -139,7 +139,7 @@ PSEUDO_METRICS = (
 
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config: defaults filled in, the chain in its one order, without what cannot matter to it."""
-    method = methods.canonical(config.get("method") or "plain")
+    method = methods.canonical(config.get("method") or methods.EMPTY)
     own = _settings_of(method)
     # A method's key outside its chain cannot matter; a key that nobody knows stays, for `problems`
     # to judge.
@@ -159,7 +159,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
         full["missing_classes"] = data.missing_names(full["dataset"], full["missing_classes"])
     if not full.get("pcv") or not methods.trains(method):
         full.pop("pcv", None)
-    return without_idle(full, full["dataset"])
+    return without_idle(full, data.resized(full["dataset"]))
 
 
 def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -238,10 +238,15 @@ def spaces(config: Mapping[str, Any]) -> list[str]:
     return list(methods.spaces(config["method"]))
 
 
+def role(config: Mapping[str, Any]) -> str:
+    """What a resolved config is in a comparison: `source`, `bound`, or empty for a competitor."""
+    return methods.role(config["method"], config)
+
+
 def resolve_source(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config of source training."""
     full = filled(SOURCE, config)
-    return without_idle(full | canonical_model(full), full["domain"])
+    return without_idle(full | canonical_model(full), data.size(full["domain"]) is None)
 
 
 def meaning_of_source(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -261,12 +266,14 @@ def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, 
     problems=problems,
     stages=stages,
     spaces=spaces,
+    role=role,
+    empty=methods.EMPTY,
     metrics=METRICS,
     measured_with=MEASURED_WITH,
     unmeasured=unmeasured,
     notes=notes,
 )
-def holistic_transfer(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
+def holistic_transfer(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Adapts a source model to a target domain where some classes have no image; measures seen and missing classes."""
     from tasks.adaptation import adapt
 
@@ -279,7 +286,7 @@ def holistic_transfer(config: Mapping[str, Any], workspace: Any) -> Iterator[dic
     meaning=meaning_of_source,
     metrics=SOURCE_METRICS,
 )
-def source(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
+def source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Trains the source model on all classes of a domain."""
     from tasks.adaptation import train_source
 
@@ -287,7 +294,7 @@ def source(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]
 
 
 @declare(meaning=meaning, stages=stages_of_part)
-def learnt(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
+def learnt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """What one method learns before training, from the source model and the images of the seen classes."""
     from tasks.adaptation import learn
 
@@ -295,7 +302,7 @@ def learnt(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]
 
 
 @declare(meaning=meaning, stages=stages_of_part, metrics=PSEUDO_METRICS)
-def pseudo(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
+def pseudo(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """One training of pseudo cross-validation, on half of the seen classes."""
     from tasks.adaptation import cross_validate
 
@@ -338,12 +345,12 @@ def _untrainable(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         if "missing_classes" in config
         else len(seen) - splits.missing_count(len(seen), config["missing_ratio"])
     )
-    target = target if methods.moves_norms(config["method"]) else None
-    return found + training_problems(config, source, target, sum(fewest[:own]) or MANY)
+    trained = target if methods.moves_norms(config["method"]) else None
+    return found + training_problems(config, source, trained, sum(fewest[:own]) or MANY)
 
 
 def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Missing classes that are none or too many, and more classes left out of a local run than there are seen ones."""
+    """Missing classes that are none or too many, and parameters that count more seen classes than there are."""
     names = data.classes(data.domains(config["dataset"])[1])
     if "missing_classes" in config:
         try:
@@ -354,20 +361,18 @@ def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
             return [
                 (
                     "missing_classes",
-                    f"all {len(names)} classes are missing; leave one at least to be seen",
+                    f"all {len(names)} classes are missing; leave at least one to be seen",
                 )
             ]
     else:
         count = splits.missing_count(len(names), config["missing_ratio"])
     seen = len(names) - count
-    left_out = config.get("lolsgd.left_out", 0)
-    if left_out > seen:
-        return [
-            (
-                "lolsgd.left_out",
-                f"local runs leave out {left_out} classes, but only {seen} of {len(names)} are "
-                "seen; "
-                f"give {max(seen - 1, 0)} at most",
-            )
-        ]
-    return []
+    return [
+        (
+            key,
+            f"got {config[key]} classes, but only {seen} of {len(names)} are seen; give "
+            f"at most {max(seen - 1, 0)}",
+        )
+        for key in methods.counts_seen_classes(config["method"])
+        if config.get(key, 0) > seen
+    ]

@@ -14,9 +14,10 @@ from tasks import backbones, data
 from tasks.data import Images, splits
 from tasks.data.splits import Split
 from tasks.model import Model
+from tasks.task import Workspace
 
 
-def images_of(config: Mapping[str, Any], domain: str, workspace: Any) -> Images:
+def images_of(config: Mapping[str, Any], domain: str, workspace: Workspace) -> Images:
     """The images of a domain, in the size that the config asks for."""
     return data.load(domain, workspace.cache, config.get("image_size", 0))
 
@@ -35,7 +36,9 @@ def fresh_model(config: Mapping[str, Any], domain: Images, classes: int) -> Mode
     return backbones.build(config["backbone"], channels, size, classes, bool(config.get("weights")))
 
 
-def source_model(config: Mapping[str, Any], source: str, domain: Images, workspace: Any) -> Model:
+def source_model(
+    config: Mapping[str, Any], source: str, domain: Images, workspace: Workspace
+) -> Model:
     """The source model on the device: that of stage `source`, or the backbone's pretrained weights.
 
     Args:
@@ -56,9 +59,17 @@ def source_model(config: Mapping[str, Any], source: str, domain: Images, workspa
 
 
 def target_of(
-    config: Mapping[str, Any], labels: NDArray[np.int64], classes: tuple[str, ...], workspace: Any
+    config: Mapping[str, Any], domain: str, labels: NDArray[np.int64], workspace: Workspace
 ) -> tuple[list[int], Split]:
-    """The missing classes of the target and its split: the same in a repetition for whatever is tried, and what scores it."""
+    """The missing classes of the target and its split: the same in a repetition for whatever is tried, and what scores it.
+
+    Args:
+        config: a resolved config.
+        domain: the name of the target domain.
+        labels: of all its images, [N].
+        workspace: the trial's.
+    """
+    classes = data.classes(domain)
     missing: list[int] = []
     if "missing_classes" in config:
         missing = data.class_indices(config["missing_classes"], classes)
@@ -67,5 +78,9 @@ def target_of(
             len(classes), config["missing_ratio"], workspace.seed("classes")
         )
     return missing, splits.split(
-        labels, missing, workspace.seed("split"), config.get("fraction", 1.0)
+        labels,
+        missing,
+        workspace.seed("split"),
+        config.get("fraction", 1.0),
+        official_test=data.official_test(domain),
     )

@@ -8,11 +8,12 @@ reports them. What has no sample is left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 MAIN = ("overall_accuracy", "seen_accuracy", "missing_accuracy")
 
 
@@ -169,14 +170,14 @@ def nearest_class_mean(
     """
     of_class = np.arange(classes)[:, None] == reference_labels  # [classes, references]
     sums = of_class.astype(np.float64) @ _unit(references)
-    similarity = _unit(features) @ _unit(sums).T
+    similarity: NDArray[np.float64] = _unit(features) @ _unit(sums).T
     similarity[:, ~of_class.any(1)] = -np.inf
     return similarity
 
 
 def _unit(rows: Array) -> NDArray[np.float64]:
     rows = rows.astype(np.float64)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
 
 
 def _mask(indices: Sequence[int], count: int) -> NDArray[np.bool_]:
@@ -199,4 +200,5 @@ def _corners(x: Array, y: Array) -> NDArray[np.intp]:
     dx, dy = np.diff(x[moved]), np.diff(y[moved])
     turns = dx[1:] * dy[:-1] != dx[:-1] * dy[1:]
     inner = np.append(True, np.append(turns, True)) if len(moved) > 1 else np.array([True])
-    return moved[inner]
+    corners: NDArray[np.intp] = moved[inner]
+    return corners

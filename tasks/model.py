@@ -116,6 +116,9 @@ class Model(nn.Module):
 class Fitted(nn.Module):
     """Images as a pretrained backbone expects them: of its size, with its channels, mean and spread."""
 
+    mean: Tensor
+    spread: Tensor
+
     def __init__(self, mean: Sequence[float], spread: Sequence[float], size: int = 0) -> None:
         super().__init__()
         self.size = size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 from tasks.task import Setting
@@ -26,6 +26,8 @@ class Choices:
     """The names that a parameter takes: `Annotated[str, Choices(("reverse", "direct"))]`."""
 
     names: tuple[str, ...]
+    needs: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Name -> what it cannot do without, for names that need something of source and target."""
 
 
 def settings_of(

@@ -9,6 +9,7 @@ import resource
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 
 def reset(seed: int, threads: int = 1, device: str = "cpu") -> None:
@@ -32,7 +33,10 @@ def reset(seed: int, threads: int = 1, device: str = "cpu") -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Deterministic mode fills each new tensor with NaN to catch reads of unset memory: a pass over
     # memory per tensor.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    deterministic: Any = (
+        torch.utils.deterministic
+    )  # torch 2.9 sets its attributes in a way that no checker sees
+    deterministic.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     torch.backends.mkldnn.set_flags(True)

@@ -15,9 +15,10 @@ from tasks import data, process, scores
 from tasks.evaluation import outputs
 from tasks.loading import images_of, source_model, target_of, tensors
 from tasks.scores.evidence import Evidence
+from tasks.task import Workspace
 
 
-def extract(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
+def extract(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Runs the source model, in evaluation mode, over all images of the target domain and, where there are any, of its own.
 
     Leaves float32 arrays of each domain's images in their order in `workspace.output`:
@@ -59,7 +60,7 @@ def extract(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any
     yield {"step": 0, "epoch": 0, **process.cost(workspace.device, began)}
 
 
-def score(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
+def score(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """The config's score of the source model and the repetition's target data, as `transferability`, with its parts."""
     began = time.perf_counter()
     process.reset(workspace.seed("transferability"), workspace.threads, workspace.device)
@@ -67,7 +68,7 @@ def score(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]
     yield {"step": 0, "epoch": 0, **told, **process.cost(workspace.device, began)}
 
 
-def evidence_of(config: Mapping[str, Any], workspace: Any) -> Evidence:
+def evidence_of(config: Mapping[str, Any], workspace: Workspace) -> Evidence:
     """What a trial's score may look at: the images that adaptation would train on in this repetition, and the source's.
 
     Only the rows that are asked for are read from disk; labels are counted anew among the classes
@@ -77,7 +78,7 @@ def evidence_of(config: Mapping[str, Any], workspace: Any) -> Evidence:
     source, target = data.fine_tuning_domains(config["dataset"])
     labels = np.load(made / "target_labels.npy")
     classes = data.classes(target)
-    missing, split = target_of(config, labels, classes, workspace)
+    missing, split = target_of(config, target, labels, workspace)
     seen = np.unique(labels[split.train])
     test = split.test[np.isin(labels[split.test], seen)]
     headed = (made / "head_weight.npy").exists()

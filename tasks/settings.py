@@ -113,11 +113,11 @@ def of_method(
     return own
 
 
-def without_idle(config: dict[str, Any], images: str) -> dict[str, Any]:
-    """Without settings that change nothing: the size of images that have one, weights where there are none."""
+def without_idle(config: dict[str, Any], resized: bool) -> dict[str, Any]:
+    """The config without settings that change nothing: `weights` if empty, then `image_size` unless images are `resized`."""
     if not config.get("weights"):
         config.pop("weights", None)
-        if not images.startswith("folder:"):
+        if not resized:
             config.pop("image_size", None)
     return config
 
@@ -175,9 +175,9 @@ def set_problems(target: str) -> list[tuple[str, str]]:
     return [
         (
             "dataset",
-            f"no class of {_place(target)} has a test image: each has one image, which trains; "
-            "give two at least, "
-            "and three to have one that validates",
+            f"no class of {_place(target)} has a test image: the only image of each is used for training; "
+            "give at least two, "
+            "or three to have one for validation as well",
         )
     ]
 
@@ -215,11 +215,11 @@ def training_problems(
         rows: the fewest images that may train there.
     """
     backbone, fitted = config["backbone"], bool(config.get("weights"))
-    size = config.get("image_size", data.DIGITS_SIZE)
     runs = [] if source == data.PRETRAINED else [("source_batch_size", source, MANY)]
     runs += [] if target is None else [("batch_size", target, rows)]
     found: list[tuple[str, str]] = []
     for key, domain, images in runs:
+        size: int = config.get("image_size", data.size(domain) or 0)
         shape = (data.channels(domain), size)
         # A timm model is looked into only where it matters: sizes that most models take are not
         # asked about.
@@ -229,9 +229,9 @@ def training_problems(
         if min(config[key], images) == 1 and not wrong:
             one = backbones.batch_problem(backbone, *shape, fitted)
             remedy = (
-                f"{key} must be 2 at least"
+                f"{key} must be at least 2"
                 if config[key] == 1
-                else "one image alone may be left to train with; give more"
+                else "only one image may be left for training; give more"
             )
             found += [(key if config[key] == 1 else "dataset", f"{one}: {remedy}")] if one else []
     return list(dict.fromkeys(found))

@@ -7,8 +7,9 @@ import copy
 import functools
 import itertools
 import zlib
-from collections.abc import Collection, Iterator
-from typing import Any
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -182,7 +183,7 @@ def source_passes(run: Run) -> tuple[int, int]:
     """Forward passes of the source model while the run trains, and the most in one gradient evaluation."""
     passes: list[int] = []
     most, gradient = [0], run.gradient
-    first_layer(run.transfer.source).register_forward_pre_hook(lambda *_: passes.append(1))
+    first_layer(run.transfer.source_model).register_forward_pre_hook(lambda *_: passes.append(1))
 
     def counted(positions: Tensor) -> Tensor:
         before = len(passes)
@@ -190,7 +191,8 @@ def source_passes(run: Run) -> tuple[int, int]:
         most.append(len(passes) - before)
         return loss
 
-    run.gradient = counted
+    # Methods call the run's gradient, whoever optimises: it is replaced on this run alone.
+    vars(run)["gradient"] = counted
     trained(run)
     return len(passes), max(most)
 
@@ -227,3 +229,38 @@ def in_double() -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+@final
+class SmallWorkspace:
+    """A workspace in a folder, for a task that runs alone: in a check, or in a notebook.
+
+    Args:
+        root: where its files go.
+        repetition: what the seeds follow from.
+    """
+
+    def __init__(self, root: Path, repetition: int = 0) -> None:
+        self.repetition, self.device, self.threads = repetition, "cpu", torch.get_num_threads()
+        self.output, self.cache = root / "output", root / "cache"
+        self.artifacts: dict[str, Path] = {}
+        """The folder of each stage that was run before."""
+        self._state: bytes | None = None
+        for folder in (self.output, self.cache):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def seed(self, *names: object) -> int:
+        """A seed in [0, 2**31) from the names and the repetition."""
+        return zlib.crc32(repr((self.repetition, *map(str, names))).encode()) % 2**31
+
+    def artifact(self, stage: str) -> Path:
+        """The folder with the files that a stage left."""
+        return self.artifacts[stage]
+
+    def save(self, make: Callable[[], bytes]) -> None:
+        """Keeps a state."""
+        self._state = make()
+
+    def load(self) -> bytes | None:
+        """The last state kept."""
+        return self._state

@@ -1,12 +1,59 @@
-"""What a task says about itself, so that a plan can be made without training anything."""
+"""What a task says about itself, so that a study can be planned without training anything, and what it is given to run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, final
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, final
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Config = Mapping[str, Any]
+"""A task's settings by key, as a study gives them or as `resolve` completes them."""
+Measurement = dict[str, Any]
+"""What a task yields: an int `step`, and named numbers or lists of numbers."""
+Problems = list[tuple[str, str]]
+"""(key of the config, sentence about it)."""
+Stages = dict[str, tuple[str, dict[str, Any]]]
+"""Name of a stage -> (task that makes it, that task's config)."""
+
+
+class Workspace(Protocol):
+    """What a running task is given beside its config; the orchestrator has one, and so may a notebook or a test."""
+
+    @property
+    def repetition(self) -> int:
+        """The number of the repetition, from 0."""
+
+    @property
+    def device(self) -> str:
+        """Where to compute: `cpu`, `cuda:0`."""
+
+    @property
+    def threads(self) -> int:
+        """How many CPU threads to compute with."""
+
+    @property
+    def output(self) -> Path:
+        """A folder; what a stage leaves in it becomes its artifact."""
+
+    @property
+    def cache(self) -> Path:
+        """A folder for decoded data that all trials of a node share."""
+
+    def seed(self, *names: object) -> int:
+        """A seed in [0, 2**31) from the names and the repetition, and from nothing else."""
+
+    def artifact(self, stage: str) -> Path:
+        """The folder with the files that a stage left."""
+
+    def save(self, make: Callable[[], bytes], /) -> None:
+        """Keeps a state from which a killed trial continues; calls `make` only when a save is due."""
+
+    def load(self) -> bytes | None:
+        """The last state that was saved; None if there is none."""
+
+
+Function = TypeVar("Function", bound=Callable[[Config, Any], Iterator[Measurement]])
 
 
 @final
@@ -25,36 +72,79 @@ class Setting:
     doc: str = ""
 
 
-def declare(**answers: Any) -> Callable[[Function], Function]:
-    """Decorator that hangs on a task what docs/architecture.md says one may answer: `settings`, `resolve` and so on.
+def declare(
+    *,
+    settings: Mapping[str, Setting] | None = None,
+    resolve: Callable[[Config], dict[str, Any]] | None = None,
+    meaning: Callable[[Config], dict[str, Any]] | None = None,
+    problems: Callable[[Config], Problems] | None = None,
+    notes: Callable[[Config], Problems] | None = None,
+    unmeasured: Callable[[Config], dict[str, str]] | None = None,
+    stages: Callable[[Config], Stages] | None = None,
+    spaces: Callable[[Config], list[str]] | None = None,
+    metrics: Sequence[str] | None = None,
+    measured_with: Mapping[str, str] | None = None,
+    predicts: str | None = None,
+    comparable: Callable[[Config], dict[str, Any]] | None = None,
+    prediction: Callable[[Config], dict[str, str]] | None = None,
+    role: Callable[[Config], str] | None = None,
+    empty: str | None = None,
+    combined: Mapping[str, Sequence[str]] | None = None,
+    terms: str | None = None,
+) -> Callable[[Function], Function]:
+    """Decorator that attaches to a task what docs/contracts.md says one may answer.
 
     The task stays a plain generator function, so that it pickles by name and reads as one.
-    """
-    unknown = set(answers) - {
-        "settings",
-        "resolve",
-        "meaning",
-        "problems",
-        "stages",
-        "spaces",
-        "metrics",
-        "measured_with",
-        "unmeasured",
-        "notes",
-        "predicts",
-        "comparable",
-    }
-    assert not unknown, f"nobody asks a task for {sorted(unknown)}"
 
-    def hang(function: Function) -> Function:
-        for question, answer in answers.items():
-            setattr(function, question, answer)
+    Args:
+        settings: every config key that the task reads.
+        resolve: the canonical config; two configs that mean the same become equal.
+        meaning: what the id of a trial is a hash of: a resolved config, with data by content.
+        problems: what is wrong with a resolved config.
+        notes: what a person should know about a resolved config, although nothing is wrong.
+        unmeasured: column -> why no trial of a resolved config can measure it.
+        stages: the stages that a resolved config needs.
+        spaces: the search spaces whose parameters a resolved config has.
+        metrics: the columns that the task may yield.
+        measured_with: column -> the config key without which (0) it is not measured.
+        predicts: the column that predicts how well trials with the same config keys will go.
+        comparable: what two resolved configs share if their predictions may be compared.
+        prediction: what a resolved config's prediction is among others: its `group`, and its `kind`
+            (`score`, `control`, `proposal`, `part` of a fitted combination, `bound`).
+        role: what a resolved config is in a comparison: `source`, `bound`, or empty for a
+            competitor.
+        empty: the chain of methods that has no member, as the task calls it.
+        combined: score -> the scores that it weighs by what was achieved on other targets.
+        terms: what the names of columns begin with that are terms of a bound on the target's loss.
+    """
+    answers = {
+        "settings": settings,
+        "resolve": resolve,
+        "meaning": meaning,
+        "problems": problems,
+        "notes": notes,
+        "unmeasured": unmeasured,
+        "stages": stages,
+        "spaces": spaces,
+        "metrics": metrics,
+        "measured_with": measured_with,
+        "predicts": predicts,
+        "comparable": comparable,
+        "prediction": prediction,
+        "role": role,
+        "empty": empty,
+        "combined": combined,
+        "terms": terms,
+    }
+
+    def attach(function: Function) -> Function:
+        vars(function).update({key: value for key, value in answers.items() if value is not None})
         return function
 
-    return hang
+    return attach
 
 
-def filled(settings: Mapping[str, Setting], config: Mapping[str, Any]) -> dict[str, Any]:
+def filled(settings: Mapping[str, Setting], config: Config) -> dict[str, Any]:
     """The config with defaults filled in and numbers in their setting's type, so that 1 and 1.0 mean the same.
 
     Keys that no setting knows stay as they are: whoever reads the config judges them.

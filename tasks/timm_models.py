@@ -23,7 +23,7 @@ def whole(name: str, image_size: int, pretrained: bool = False) -> nn.Module:
     import timm
 
     settings = timm.get_pretrained_cfg(name)
-    size = (
+    size: dict[str, Any] = (
         {"img_size": image_size}
         if settings is not None and settings.fixed_input_size and image_size
         else {}
@@ -58,7 +58,9 @@ def headless(
     settings = timm.get_pretrained_cfg(name)
     # Transformers of a fixed input size must be told of another one; convolutional models take no
     # such argument.
-    size = {"img_size": image_size} if settings is not None and settings.fixed_input_size else {}
+    size: dict[str, Any] = (
+        {"img_size": image_size} if settings is not None and settings.fixed_input_size else {}
+    )
     if not pretrained:
         trunk = timm.create_model(name, num_classes=0, in_chans=channels, **size)
         return trunk, width(trunk), tap, stages
@@ -73,13 +75,15 @@ def headless(
 
 def width(trunk: Any) -> int:
     """Features that the head is given: models with a convolution or layer between pooling and head have their own number."""
-    return getattr(trunk, "head_hidden_size", None) or trunk.num_features
+    return int(getattr(trunk, "head_hidden_size", None) or trunk.num_features)
 
 
 def tap(backbone: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Features and the feature maps of the stages, in one pass."""
-    trunk = trunk_of(backbone)
-    if trunk is not backbone:
+    from torch import nn
+
+    trunk: Any = trunk_of(backbone)
+    if isinstance(backbone, nn.Sequential):
         images = backbone[0](images)
     # The features of the last layer and the output of each stage, as [B, channels, h, w] also for
     # transformers.
@@ -89,7 +93,7 @@ def tap(backbone: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
 
 def stages(backbone: nn.Module) -> list[tuple[nn.Module, int]]:
     """The modules whose outputs are the feature maps, each with the dimension that holds channels."""
-    trunk = trunk_of(backbone)
+    trunk: Any = trunk_of(backbone)
     # Swin and its like keep channels last; their feature maps have them first all the same.
     channels = 3 if getattr(trunk, "output_fmt", "NCHW") == "NHWC" else 1
     return [(trunk.get_submodule(stage["module"]), channels) for stage in trunk.feature_info]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks.task import Setting, declare, filled
+from tasks.task import Setting, Workspace, declare, filled
 
 SETTINGS = {
     "x": Setting(
@@ -64,7 +65,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @declare(settings=SETTINGS, resolve=resolve, metrics=METRICS)
-def toy(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
+def toy(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Closed-form accuracies that rise and fall with x and y."""
     config = resolve(config)
     steps = config["steps"]
@@ -75,7 +76,11 @@ def toy(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
         if step == min(1, steps):
             measured |= _break(config["fail"])
         yield {"step": step, **measured}
-        workspace.save(lambda step=step: str(step + 1).encode())
+        workspace.save(functools.partial(_state, step + 1))
+
+
+def _state(step: int) -> bytes:
+    return str(step).encode()
 
 
 def _break(how: str) -> dict[str, float]:

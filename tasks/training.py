@@ -180,19 +180,20 @@ class Run:
             if "more than 1 value per channel" not in str(error):
                 raise
             raise ValueError(
-                "a batch of one image gave a batch norm one value a channel, which has no spread: "
-                "give a batch_size "
-                "of 2 at least, and two training images"
+                "a batch of one image gave a batch norm one value per channel, which has no variance: "
+                "give a batch_size of at least 2, and two training images"
             ) from error
 
     def finished(self) -> Model | Combined:
         """The model to be measured, in evaluation mode: the student, or what the method makes of a copy of it."""
-        model, source = self.student.eval(), self.transfer.source
+        model = self.student.eval()
         if self.method.finish is not None:
             model = copy.deepcopy(model)
             with torch.no_grad():
-                self.method.finish(model, source, self.prepared)
-        return model if self.method.output is None else Combined(model, source, self.method.output)
+                self.method.finish(model, self.transfer.source_model, self.prepared)
+        if self.method.output is None:
+            return model
+        return Combined(model, self.transfer.source_model, self.method.output)
 
     def state(self) -> dict[str, Any]:
         """What the run needs to go on from here; all else follows from names."""

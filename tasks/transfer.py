@@ -38,6 +38,12 @@ class Transfer:
     seed: Callable[..., int]
     """Gives a seed for names."""
 
+    @property
+    def source_model(self) -> Model:
+        """The source model of a transfer that has one: of all but the training of a source model itself."""
+        assert self.source is not None, "this transfer has no source model"
+        return self.source
+
     @cached_property
     def missing(self) -> Tensor:
         """The sorted indices of the missing classes, on the device."""

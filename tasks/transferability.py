@@ -9,11 +9,12 @@ of `holistic_transfer` and `fine_tuning`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tasks import backbones, data, scores
 from tasks.data import splits
+from tasks.scores import solver
 from tasks.settings import (
     MODEL_SETTINGS,
     SOURCE_SETTINGS,
@@ -25,7 +26,7 @@ from tasks.settings import (
     weightless,
     without_idle,
 )
-from tasks.task import Setting, declare, filled
+from tasks.task import Setting, Workspace, declare, filled
 
 SOURCE = {**MODEL_SETTINGS, **SOURCE_SETTINGS}
 BASE = {
@@ -46,15 +47,13 @@ BASE = {
         float, 1.0, low=0.001, high=1.0, doc="share of each class's training images"
     ),
     "score": Setting(
-        str, "logme", choices=scores.known, open=True, doc="or one's own as module:function"
+        str, "logme", choices=scores.known, open=True, doc="or your own as module:function"
     ),
     **SOURCE,
 }
 SETTINGS = {**BASE, **scores.settings()}
 TARGET = ("missing_ratio", "missing_classes", "fraction")
 COSTS = ("epoch", "seconds", "peak_memory_bytes")
-HELD_OUT = ("source_accuracy", "missing_interference", "missing_retained")
-"""The scores that cannot do without source images which source training did not see."""
 PREDICTS = "transferability"
 METRICS = (
     PREDICTS,
@@ -145,6 +144,12 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
     return {"target": target.rpartition(":")[2], "content": data.fingerprint(target), **own}
 
 
+def prediction(config: Mapping[str, Any]) -> dict[str, str]:
+    """What a resolved config's score is among others: its `score`, its `group`, and its `kind` (`tasks.scores.KINDS`)."""
+    name = config["score"]
+    return {"score": name, "group": scores.group(name), "kind": scores.declaration(name).kind}
+
+
 def resolve_features(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config of the features of a source model and a target domain."""
     full = filled({"dataset": BASE["dataset"], **SOURCE}, config)
@@ -174,10 +179,13 @@ def stages_of_features(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[s
     stages=stages,
     metrics=METRICS,
     predicts=PREDICTS,
+    combined={"otce (fitted)": ("otce_w", "otce_ce")},
+    terms="tta/",
     comparable=comparable,
+    prediction=prediction,
     notes=notes,
 )
-def transferability(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
+def transferability(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Scores how well a source model will transfer to a target, before anything is adapted; the higher the better."""
     from tasks.scoring import score
 
@@ -185,7 +193,7 @@ def transferability(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[
 
 
 @declare(resolve=resolve_features, meaning=meaning, stages=stages_of_features, metrics=COSTS)
-def features(config: Mapping[str, Any], workspace: Any) -> Iterator[dict[str, Any]]:
+def features(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """What the source model makes of the images of the target domain, and of those of its own."""
     from tasks.scoring import extract
 
@@ -206,7 +214,7 @@ def _without_idle(config: dict[str, Any]) -> dict[str, Any]:
             for key, value in config.items()
             if key not in SOURCE_SETTINGS and key != "amp"
         }
-    return without_idle(config, config["dataset"])
+    return without_idle(config, data.resized(config["dataset"]))
 
 
 def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -219,7 +227,7 @@ def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     if len(given) < len(names):
         return []
     return [
-        ("missing_classes", f"all {len(names)} classes are missing; leave one at least to be seen")
+        ("missing_classes", f"all {len(names)} classes are missing; leave at least one to be seen")
     ]
 
 
@@ -228,10 +236,11 @@ def _unmet(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     score = config["score"]
     source, target = data.fine_tuning_domains(config["dataset"])
     names = data.classes(target)
-    missing = len(config.get("missing_classes", ())) or splits.missing_count(
-        len(names), config.get("missing_ratio", 0.0)
-    )
-    offers = {"missing_classes"} if missing else set()
+    offers = set(JUDGED)
+    if solver.installed():
+        offers.add("transport")
+    if _missing_count(config):
+        offers.add("missing_classes")
     if source == data.PRETRAINED:
         # A timm model is looked into only where it matters: timm's import takes seconds.
         if "head" in scores.needs(score) and backbones.classifier(
@@ -239,62 +248,85 @@ def _unmet(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         ):
             offers.add("head")
         return [("score", text) for text in scores.unmet(score, offers)]
-    known = data.classes(source)
-    offers |= {"head", "source_data"} | ({"shared_classes"} if known == names else set())
+    offers |= {"head", "source_data"}
+    if data.classes(source) == names:
+        offers.add("shared_classes")
     found = [("score", text) for text in scores.unmet(score, offers)]
-    counts = data.counts(source).values()
-    if score in HELD_OUT and not config["source_validation"]:
-        found.append(
+    for need, problem in JUDGED.items():
+        if need in scores.needs(score):
+            found += problem(config, source, target)
+    return found + scores.choices_unmet(score, config, offers)
+
+
+def _missing_count(config: Mapping[str, Any]) -> int:
+    """How many classes of the target are missing."""
+    names = data.classes(data.fine_tuning_domains(config["dataset"])[1])
+    return len(config.get("missing_classes", ())) or splits.missing_count(
+        len(names), config.get("missing_ratio", 0.0)
+    )
+
+
+def _without_held_out(config: Mapping[str, Any], source: str, _: str) -> list[tuple[str, str]]:
+    """What is wrong if no source image is held out of source training."""
+    score, share = config["score"], config["source_validation"]
+    if not share:
+        return [
             (
                 "source_validation",
                 f"'{score}' looks at source images held out of source training, but none are; "
                 "give source_validation above 0, or leave the score out",
             )
-        )
-    elif (
-        score in HELD_OUT
-        and counts
-        and not any(splits.held_out(count, config["source_validation"]) for count in counts)
-    ):
-        found.append(
+        ]
+    counts = data.counts(source).values()
+    if counts and not any(splits.held_out(count, share) for count in counts):
+        return [
             (
                 "dataset",
                 f"'{score}' looks at source images held out of source training, which takes a "
-                "class of two "
-                "images; give more images, or leave the score out",
+                "class of two images; give more images, or leave the score out",
             )
+        ]
+    return []
+
+
+def _uncovered(config: Mapping[str, Any], source: str, target: str) -> list[tuple[str, str]]:
+    """What is wrong if the source has fewer classes than the target has seen ones."""
+    known, wanted = len(data.classes(source)), len(data.classes(target)) - _missing_count(config)
+    if wanted <= known:
+        return []
+    return [
+        (
+            "score",
+            f"'{config['score']}' maps each class of the source to one of the target, and {known} "
+            f"source classes cannot cover the {wanted} of the target; take a source of more "
+            "classes, or leave it out",
         )
-    if scores.group(score) == "tta" and len(names) - missing > len(known):
-        found.append(
-            (
-                "score",
-                f"'{score}' maps each class of the source to one of the target, and {len(known)} "
-                "source classes "
-                f"cannot cover the {len(names) - missing} of the target; take a source of more "
-                "classes, or leave it out",
-            )
-        )
+    ]
+
+
+def _untested(config: Mapping[str, Any], _: str, target: str) -> list[tuple[str, str]]:
+    """What is wrong if there may be no test image of a seen class in some repetition."""
     tested = sorted(
         splits.sizes(count)[0]
         for name, count in data.counts(target).items()
         if name not in config.get("missing_classes", ())
     )
-    if scores.group(score) == "tta" and tested and not sum(tested[: len(names) - missing]):
-        found.append(
-            (
-                "dataset",
-                f"'{score}' judges its bound by test images of seen classes, and in some "
-                "repetition there may "
-                "be none, since a class of one image trains with it; give more images, or leave "
-                "the score out",
-            )
+    seen = len(data.classes(target)) - _missing_count(config)
+    if not tested or any(tested[:seen]):
+        return []
+    return [
+        (
+            "dataset",
+            f"'{config['score']}' judges its bound by test images of seen classes, and in some "
+            "repetition there may be none, since a class of one image trains with it; give more "
+            "images, or leave the score out",
         )
-    if config.get("tta.label_map") == "same" and known != names:
-        found.append(
-            (
-                "tta.label_map",
-                "'same' maps each class of the source to itself, but the target has other classes; "
-                "give 'random'",
-            )
-        )
-    return found
+    ]
+
+
+JUDGED: Mapping[str, Callable[[Mapping[str, Any], str, str], list[tuple[str, str]]]] = {
+    "held_out": _without_held_out,
+    "source_covers_target": _uncovered,
+    "test_images": _untested,
+}
+"""Needs of scores that depend on how many images or classes there are -> what is wrong with a config, its source and target."""

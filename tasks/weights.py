@@ -136,7 +136,7 @@ def _fit(backbone: str, file: Path, image_size: int) -> dict[str, Any]:
         fit = checkpoints.fit(model, file)
         return {"said": fit.said, "headless": fit.headless}
 
-    return cache.remembered(
+    answer: dict[str, Any] = cache.remembered(
         [
             "weights",
             checkpoints.VERSION,
@@ -147,3 +147,4 @@ def _fit(backbone: str, file: Path, image_size: int) -> dict[str, Any]:
         ],
         found,
     )
+    return answer

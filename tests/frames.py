@@ -5,6 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+ROLES = {"source": "source", "oracle": "bound"}
+"""What the task says of two methods; the others compete."""
+
 
 def measured(
     values: Mapping[tuple[str, int], Sequence[Sequence[float]]],
@@ -27,6 +30,7 @@ def measured(
                         "status": "done",
                         "step": step,
                         "method": sweep,
+                        "role": ROLES.get(sweep, ""),
                         **{
                             name: table[sweep, point][repetition][step]
                             for name, table in columns.items()
@@ -84,6 +88,7 @@ def digits(
                             "missing_ratio": 0.5,
                             "backbone": "lenet_bn",
                             "method": method,
+                            "role": ROLES.get(method, ""),
                             "l2sp.backbone": 0.1 if method == "l2sp" else None,
                             "test/seen_accuracy": s,
                             "test/missing_accuracy": m,

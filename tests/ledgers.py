@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from htsweep.ledger import Ledger, Record, Store
-from htsweep.mirror.beside import Members, Mirrored, look
+from htsweep.mirror.coverage import Mirrored, coverage
 from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
+from htsweep.results import Results
 from htsweep.study.schema import Study
 
 TEXT = (
@@ -62,7 +63,7 @@ def fill(study: Study, folder: Path, repetitions: Iterable[int] | None = None) -
 
 def looked(study: Study, folder: Path) -> Mirrored:
     """How much of the study the database beside the results has."""
-    return look(Members.of(study), Store(folder))
+    return coverage(Results(study, str(folder)))
 
 
 def asked(database: Path, query: str) -> list[tuple[object, ...]]:

@@ -18,6 +18,10 @@ TARGETS = ("uci", "uci@blur")
 BACKBONES = ("lenet_bn", "resnet", "mobilenet", "repvgg", "vit")
 METRICS = ("test/overall_accuracy", "test/missing_accuracy")
 SCORES = ("logme", "leep", "otce_w", "otce_ce", "tta")
+FITTED = "otce (fitted)"
+COMBINED = {FITTED: ("otce_w", "otce_ce")}
+PREFIX = "tta/"
+"""What the scoring task declares."""
 TERMS = {
     "reweighted_source_loss": 0.4,
     "conditional_entropy": 0.1,
@@ -145,13 +149,13 @@ def told(
         protocol="last",
         repetitions=3,
     )
-    both = predicted(scores, came, DESIGN, FACTORS)
+    both = predicted(scores, came, DESIGN, FACTORS, COMBINED)
     return {
         "transferability": scores,
         "predicted": both,
         "predictions": predictions(both, DESIGN, FACTORS),
         "regret": regret(scores, both, came, DESIGN, FACTORS, by),
-        "bounds": bounds(before, FACTORS),
+        "bounds": bounds(before, FACTORS, PREFIX),
     }
 
 

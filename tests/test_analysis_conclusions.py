@@ -11,7 +11,14 @@ DESIGN = Design(("dataset",), "method")
 
 
 def about(**more: object) -> About:
-    given = {"title": "t", "design": DESIGN, "protocol": "last", "repetitions": 8, **more}
+    given = {
+        "title": "t",
+        "design": DESIGN,
+        "protocol": "last",
+        "repetitions": 8,
+        "empty": "plain",
+        **more,
+    }
     return About(**given)  # type: ignore[arg-type]
 
 
@@ -26,7 +33,7 @@ def test_a_baseline_may_be_a_number() -> None:
     }
     numbered = frame.assign(strength=frame["method"].map(strength))
     design = Design(("dataset",), "strength")
-    for asked, shown in ((0, "0.0"), (0.5, "0.5"), (None, "0.0")):
+    for asked, shown in ((0, "0.0"), (0.5, "0.5"), (None, "0.5")):
         found = conclude(trials_of(numbered), numbered, about(design=design, baseline=asked))
         assert found.baseline == shown
         assert set(found.effects["strength"]) == set(strength.values()) - {float(shown)}

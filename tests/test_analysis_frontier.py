@@ -14,6 +14,7 @@ from htsweep import selection
 from htsweep.analysis import frontier, interval, resample
 from htsweep.analysis.design import Design, design
 from htsweep.analysis.frontier import MISSING, SEEN
+from htsweep.selection import fronts
 
 PAIRS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=25)
 NUMBER = st.one_of(st.integers(0, 4), st.just(math.nan))
@@ -195,7 +196,7 @@ def test_both_ways_to_find_the_fronts_of_all_samples_agree(monkeypatch: pytest.M
     x, y = random.integers(0, 5, (2, 5, 30)).astype(float)
     x[2, 4] = y[2, 4] = np.nan
     few = resample.probability(x, y)
-    monkeypatch.setattr(resample, "_FEW", 0)
+    monkeypatch.setattr(fronts, "_FEW", 0)
     assert resample.probability(x, y) == pytest.approx(few)
 
 
@@ -224,7 +225,7 @@ def test_the_staircase_has_the_corners_drawn_by_hand(
     along: list[float],
     up: list[float],
 ) -> None:
-    found = frontier.staircase([3, 1], [2, 5], ends, maximise)
+    found = fronts.staircase([3, 1], [2, 5], ends, maximise)
     assert found[0].tolist() == along
     assert found[1].tolist() == up
 

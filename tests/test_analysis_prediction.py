@@ -18,7 +18,6 @@ from htsweep.analysis.correlation import correlate, side, why_not
 from htsweep.analysis.design import Design
 from htsweep.analysis.prediction import (
     ALL,
-    FITTED,
     POOLED,
     WITHIN,
     bounds,
@@ -231,7 +230,7 @@ def test_a_factor_that_is_compared_and_tells_pairs_apart_leaves_one_line() -> No
         protocol="last",
         repetitions=3,
     )
-    both = predicted(scores, came, design, pairs.FACTORS)
+    both = predicted(scores, came, design, pairs.FACTORS, pairs.COMBINED)
     table = predictions(both, design, pairs.FACTORS)
     assert set(table["backbone"]) == {ALL}
     assert table[(table["target"] == POOLED) & (table["score"] == "logme")]["pairs"].tolist() == [
@@ -239,7 +238,7 @@ def test_a_factor_that_is_compared_and_tells_pairs_apart_leaves_one_line() -> No
     ]
     costs = regret(scores, both, came, design, pairs.FACTORS)
     assert set(costs["backbone"]) == {ALL}
-    assert FITTED in set(costs["score"])
+    assert pairs.FITTED in set(costs["score"])
 
 
 # -- OTCE
@@ -258,7 +257,7 @@ def test_otce_is_fitted_on_the_other_targets_alone() -> None:
         inputs = np.column_stack([others["otce_w"], others["otce_ce"], np.ones(len(others))])
         weights = np.linalg.inv(inputs.T @ inputs) @ inputs.T @ others["outcome"].to_numpy()
         expected = mine["otce_w"] * weights[0] + mine["otce_ce"] * weights[1] + weights[2]
-        assert mine[FITTED].to_numpy() == pytest.approx(expected.to_numpy())
+        assert mine[pairs.FITTED].to_numpy() == pytest.approx(expected.to_numpy())
 
 
 @pytest.mark.parametrize(
@@ -286,7 +285,9 @@ def test_otce_is_not_fitted_on_too_little(case: str) -> None:
         protocol="last",
         repetitions=3,
     )
-    assert FITTED not in set(predicted(scores, came, pairs.DESIGN, pairs.FACTORS)["score"])
+    assert pairs.FITTED not in set(
+        predicted(scores, came, pairs.DESIGN, pairs.FACTORS, pairs.COMBINED)["score"]
+    )
 
 
 # -- regret
@@ -340,7 +341,7 @@ def test_the_interval_of_regret_draws_repetitions_for_all_pairs_at_once() -> Non
     came = outcomes(
         rows, pairs.DESIGN, [OVERALL], factors=pairs.FACTORS, protocol="last", repetitions=5
     )
-    both = predicted(scores, came, pairs.DESIGN, pairs.FACTORS)
+    both = predicted(scores, came, pairs.DESIGN, pairs.FACTORS, pairs.COMBINED)
     (row,) = regret(scores, both, came, pairs.DESIGN, pairs.FACTORS).to_dict("records")
     assert [row[name] for name in ("regret", "low", "high", "random")] == pytest.approx(
         [0.1, 0.1, 0.1, 0.05]
@@ -361,7 +362,7 @@ def test_equal_scores_are_kept_together() -> None:
     )
     found = regret(
         scores,
-        predicted(scores, came, pairs.DESIGN, pairs.FACTORS),
+        predicted(scores, came, pairs.DESIGN, pairs.FACTORS, pairs.COMBINED),
         came,
         pairs.DESIGN,
         pairs.FACTORS,
@@ -394,7 +395,7 @@ def test_only_known_pairs_count_and_losses_have_no_regret() -> None:
     )
     found = regret(
         scores,
-        predicted(scores, came, pairs.DESIGN, pairs.FACTORS),
+        predicted(scores, came, pairs.DESIGN, pairs.FACTORS, pairs.COMBINED),
         came,
         pairs.DESIGN,
         pairs.FACTORS,
@@ -411,7 +412,7 @@ def test_only_known_pairs_count_and_losses_have_no_regret() -> None:
 def test_terms_of_a_bound_are_means_over_repetitions() -> None:
     scored = pairs.scored(pairs.truth())
     scored["tta/lipschitz"] = scored["tta/lipschitz"] * (1 + scored["repetition"])
-    found = bounds(scored, pairs.FACTORS)
+    found = bounds(scored, pairs.FACTORS, pairs.PREFIX)
     assert set(found["score"]) == {"tta"}
     mine = scored[(scored["pair"] == "uci/1") & (scored["score"] == "tta")]
     row = found[found["pair"] == "uci/1"].iloc[0]
@@ -421,8 +422,11 @@ def test_terms_of_a_bound_are_means_over_repetitions() -> None:
     )
     assert row["target_loss"] == pytest.approx(mine["tta/target_loss"].mean())
     assert bounds(
-        scored.drop(columns=[name for name in scored if name.startswith("tta/")]), pairs.FACTORS
+        scored.drop(columns=[name for name in scored if name.startswith("tta/")]),
+        pairs.FACTORS,
+        pairs.PREFIX,
     ).empty
+    assert bounds(scored, pairs.FACTORS, "").empty
 
 
 def test_conclusions_have_the_tables_and_leave_the_others_as_they_are() -> None:
@@ -431,7 +435,12 @@ def test_conclusions_have_the_tables_and_leave_the_others_as_they_are() -> None:
     trials = rows.drop_duplicates("trial").assign(seconds=1.0)
     about = About(title="t", design=pairs.DESIGN, protocol="last", repetitions=3, by="logme")
     without = conclude(trials, rows, about)
-    found = conclude(trials, rows, about, foretold=Foretold(pairs.scored(truth), rows))
+    found = conclude(
+        trials,
+        rows,
+        about,
+        foretold=Foretold(pairs.scored(truth), rows, pairs.COMBINED, pairs.PREFIX),
+    )
     for name, table in pairs.told(dropped=()).items():
         assert len(getattr(found, name)) == len(table), name
         assert getattr(without, name).empty
@@ -443,7 +452,11 @@ def test_a_study_of_scores_has_scores_and_bounds_and_nothing_to_compare() -> Non
     name = scored["pair"] + scored["score"]
     trials = scored.assign(trial=range(len(scored)), sweep=name, point=name, status="done")
     about = About(
-        title="t", design=replace(pairs.DESIGN, compared="score"), protocol="last", repetitions=3
+        title="t",
+        design=replace(pairs.DESIGN, compared="score"),
+        protocol="last",
+        repetitions=3,
+        terms=pairs.PREFIX,
     )
     found = conclude_scores(trials, scored, about)
     assert len(found.transferability) == 50
@@ -462,7 +475,7 @@ def test_nothing_known_gives_empty_tables_with_their_columns() -> None:
         factors=pairs.FACTORS,
         protocol="last",
     )
-    both = predicted(scores, came, pairs.DESIGN, pairs.FACTORS)
+    both = predicted(scores, came, pairs.DESIGN, pairs.FACTORS, pairs.COMBINED)
     for table in (
         came,
         both,

@@ -47,6 +47,13 @@ def scores(table: dict[str, tuple[float, ...]], names: tuple[str, ...] = NAMES) 
     )
 
 
+def bars(ranked: pd.DataFrame) -> list[list[str]]:
+    """The members of each clique of one metric."""
+    found = cliques(ranked, "method")
+    assert found.columns.tolist() == ["metric", "clique", "method", "rank"]
+    return [inside["method"].tolist() for _, inside in found.groupby("clique")]
+
+
 def test_demsars_worked_example() -> None:
     found = ranks(scores(TREES), DESIGN, ["auc"]).set_index("method")
     # The last line of his table 6
@@ -132,21 +139,39 @@ def test_ties_everywhere_are_no_difference() -> None:
     found = ranks(scores({"a": (0.5,) * 3, "b": (0.7,) * 3}, ("x", "y", "z")), DESIGN, ["auc"])
     assert found["friedman_p"].tolist() == [1, 1, 1]
     assert found["rank"].tolist() == [2, 2, 2]
-    assert cliques(found) == [["x", "y", "z"]]
+    assert bars(found) == [["x", "y", "z"]]
 
 
 def test_the_bars_of_demsars_diagram() -> None:
     found = ranks(scores(TREES), DESIGN, ["auc"])
     # 3.143 - 1.964 = 1.179 < 1.25: the post-hoc test shows nothing, which he says.
-    assert cliques(found) == [["C4.5+m+cf", "C4.5+m", "C4.5+cf", "C4.5"]]
+    assert bars(found) == [["C4.5+m+cf", "C4.5+m", "C4.5+cf", "C4.5"]]
     at_10 = critical_difference(4, 14, 0.10)
     assert round(at_10, 2) == 1.12
     # His figure 1(a).
-    assert cliques(found.assign(critical_difference=at_10)) == [
+    assert bars(found.assign(critical_difference=at_10)) == [
         ["C4.5+m+cf", "C4.5+m", "C4.5+cf"],
         ["C4.5+cf", "C4.5"],
     ]
-    assert cliques(found.iloc[:0]) == []
+    assert bars(found.iloc[:0]) == []
+
+
+def test_ranks_that_are_the_critical_difference_apart_differ() -> None:
+    """Demsar 2006, section 3.2.2: "differ by at least the critical difference"."""
+    table = pd.DataFrame(
+        {"metric": "auc", "method": ["x", "y"], "rank": [1.0, 2.0], "critical_difference": 1.0}
+    )
+    assert bars(table) == []
+    assert bars(table.assign(critical_difference=1.01)) == [["x", "y"]]
+
+
+def test_each_metric_has_cliques_of_its_own() -> None:
+    one = ranks(scores(TREES), DESIGN, ["auc"])
+    both = pd.concat([one, one.assign(metric="other", critical_difference=0.1)])
+    found = cliques(both, "method")
+    assert found["metric"].tolist() == ["auc"] * 4 + ["other"] * 2
+    assert found["clique"].tolist() == [1] * 6
+    assert found["method"].tolist()[4:] == ["C4.5+m+cf", "C4.5+m"]
 
 
 @given(places=st.lists(st.integers(2, 20), min_size=1, max_size=9), apart=st.integers(1, 8))
@@ -155,6 +180,7 @@ def test_bars_are_the_largest_runs_within_the_critical_difference(
 ) -> None:
     table = pd.DataFrame(
         {
+            "metric": "auc",
             "method": [str(k) for k in range(len(places))],
             "rank": places,
             "critical_difference": apart,
@@ -168,7 +194,7 @@ def test_bars_are_the_largest_runs_within_the_critical_difference(
     ]
     near = [set(run) for run in runs if places[run[-1]] - places[run[0]] < apart]
     largest = [run for run in near if not any(run < other for other in near)]
-    assert [set(map(int, bar)) for bar in cliques(table)] == largest
+    assert [set(map(int, bar)) for bar in bars(table)] == largest
 
 
 @settings(max_examples=30, deadline=None)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+import json
 import re
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from htsweep.cli import doctor
+from htsweep.cli.app import main
 from htsweep.cli.doctor import examine
 from htsweep.errors import ResourceError, remedy_of
 from htsweep.ledger import Store
@@ -30,7 +33,8 @@ def examined(results: str) -> tuple[int, dict[str, tuple[str, str]]]:
     said: list[str] = []
     code = examine(results, said.append)
     failed = {}
-    for line, after in zip(said, [*said[1:], ""], strict=True):
+    for text in said:
+        line, _, after = text.partition("\n")
         if line.startswith("FAIL"):
             name, found = re.fullmatch(r"FAIL  (\S+) +(.*)", line).groups()  # type: ignore[union-attr]
             failed[name] = (found, after.partition("remedy: ")[2])
@@ -44,6 +48,45 @@ def test_all_well_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "there").mkdir()
     assert examined(str(tmp_path / "there"))[0] == 0
     assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_json_has_the_versions_and_every_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "FREE_GIB", 10**9)
+    with pytest.raises(SystemExit) as caught:
+        main(["doctor", "--json", "--results", str(tmp_path)])
+    found = json.loads(capsys.readouterr().out)
+    assert caught.value.code == 1
+    assert set(found) == {"htsweep", "python", "platform", "packages", "ok", "checks"}
+    assert found["htsweep"] == version("htsweep")
+    assert found["packages"]["ray"] == version("ray")
+    assert found["ok"] is False
+    names = [check["name"] for check in found["checks"]]
+    assert names == [
+        "versions",
+        "devices",
+        "temporary",
+        "disk",
+        "storage",
+        "cache",
+        "ray",
+        "mlflow",
+    ]
+    for check in found["checks"]:
+        assert set(check) == {"name", "ok", "found", "remedy"}
+        assert check["ok"] == (check["remedy"] == "") == (check["name"] != "disk")
+        assert check["found"]
+
+
+def test_a_package_that_is_not_installed_is_null_and_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(doctor, "PACKAGES", ("ray", "no-such-package"))
+    code, failed = examined(str(tmp_path))
+    assert code == 1
+    assert failed["versions"][1] == "install no-such-package: uv sync"
+    assert doctor.document([])["packages"] == {"ray": version("ray"), "no-such-package": None}
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc, in which nobody may write")
@@ -144,11 +187,11 @@ def test_whatever_a_check_raises_has_a_remedy_of_its_own(
         (errno.ENOSPC, "free some space"),
         (errno.EDQUOT, "your quota"),
         (errno.EROFS, "on another one"),
-        (errno.EACCES, "get the permission to write to /x"),
-        (errno.EPERM, "get the permission"),
+        (errno.EACCES, "get permission to write to /x"),
+        (errno.EPERM, "get permission"),
         (errno.ENAMETOOLONG, "shorter path"),
-        (errno.EIO, "mounted and whole"),
-        (errno.EMFILE, "look at /x"),
+        (errno.EIO, "mounted and intact"),
+        (errno.EMFILE, "check /x"),
     ],
 )
 def test_each_error_of_a_file_system_has_a_remedy(number: int, hint: str) -> None:

@@ -21,7 +21,7 @@ TEXT = "task: toy\ngrid: {x: [0.1, 0.9]}\n"
 
 @pytest.fixture(autouse=True)
 def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launching, "_told", lambda *_: ((), ""))
+    monkeypatch.setattr(launching, "_report", lambda *_: ((), ""))
 
 
 def test_a_launch_says_what_it_ran_and_what_was_there(
@@ -44,14 +44,14 @@ def test_a_report_that_cannot_be_written_is_told_and_loses_nothing(
     def full(*_: object) -> None:
         put(Path("/proc/nowhere/report.html"), "x")
 
-    monkeypatch.setattr(launching, "_told", full)
+    monkeypatch.setattr(launching, "_report", full)
     study = toy(tmp_path, TEXT)
     results = str(tmp_path / "results")
     assert launch_and_tell(Given(str(study.file), (), results, "inline", mirror=None)) == 2
     said = capsys.readouterr().out
     assert "ran 2 trials" in said
     assert (
-        "The trials are recorded, but their report is not written: /proc/nowhere/report.html "
+        "The trials are recorded, but the report could not be written: /proc/nowhere/report.html "
         "cannot be written: " in said
     )
     assert f"htsweep report {study.file} --results {results} --out report" in said

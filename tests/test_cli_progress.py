@@ -68,5 +68,5 @@ def test_of_a_search_without_end_it_says_at_most(study_file: Callable[..., Path]
     shown.last(agenda)
     assert (
         said.getvalue()
-        == "large: 0 of at most 1000000000 trials done, 0 running, 0 failed, - left\n"
+        == "large: 0 of at most 1000000000 trials done, 0 running, 0 failed, ETA unknown\n"
     )

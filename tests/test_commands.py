@@ -26,6 +26,7 @@ from htsweep.mirror.serving import told as told_of_ui
 from htsweep.planning.reading import read
 from htsweep.report import build
 from htsweep.report.build import tell
+from htsweep.results import Results
 
 Call = Callable[..., tuple[int, str]]
 FOLDERS = [
@@ -65,13 +66,11 @@ def call(
 ) -> Call:
     """Runs a command line in this process: its exit code, and what it says; reports are not drawn."""
 
-    def write(
-        study: object, place: str, out: Path, metrics: object = ()
-    ) -> tuple[Findings, list[Path]]:
+    def write(results: object, out: Path, metrics: object = ()) -> tuple[Findings, list[Path]]:
         return Findings("toy", Design((), "x"), None, [], "last", 1, ""), []
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(launching, "_told", lambda *_: ((), ""))
+    monkeypatch.setattr(launching, "_report", lambda *_: ((), ""))
     monkeypatch.setattr(build, "write", write)
 
     def run(*words: str) -> tuple[int, str]:
@@ -125,7 +124,7 @@ def test_what_a_mirror_offers_works_as_it_stands(call: Call, tmp_path: Path) -> 
 def test_what_is_offered_where_there_is_nothing_yet(call: Call, tmp_path: Path) -> None:
     file, results = str(lay(tmp_path / "my studies")), str(tmp_path / "res ults")
     with pytest.raises(LedgerError) as caught:
-        tell(read(file), results)
+        tell(Results(read(file), results))
     assert offered(str(caught.value)) == [["htsweep", "launch", file, "--results", results]]
     code, said = call("ui", "--results", results)
     assert code == 2

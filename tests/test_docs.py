@@ -12,7 +12,14 @@ from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
+PAGES = sorted(
+    [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("*/README.md"),
+    ]
+)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -50,7 +57,7 @@ def test_every_module_is_on_the_map() -> None:
     """docs/architecture.md names each file or folder of htsweep/."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     for path in sorted((ROOT / "htsweep").iterdir()):
-        if path.name not in ("__init__.py", "__pycache__"):
+        if path.name not in ("__init__.py", "__pycache__", "py.typed"):
             assert f"htsweep/{path.name}" in text, path.name
 
 

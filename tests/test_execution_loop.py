@@ -20,6 +20,7 @@ from htsweep.ledger import Ledger, Store
 from htsweep.planning.jobs import Job
 from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
+from htsweep.results import Results
 
 Fate = Callable[[Work], Iterable[Event]]
 
@@ -102,7 +103,9 @@ def setting(study_file: Callable[..., Path], tmp_path: Path) -> tuple[Agenda, Co
         def look(self, stage: str) -> Any:
             return None
 
-    return agenda_of(plan(study), store, Stages()), conditions_of(study, store.uri)  # type: ignore[arg-type]
+    results = Results(study, store.uri)
+    conditions = conditions_of(study, store.uri)
+    return agenda_of(results, results.plan, Stages()), conditions  # type: ignore[arg-type]
 
 
 def ends(conditions: Conditions) -> list[tuple[str, int]]:

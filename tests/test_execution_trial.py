@@ -23,6 +23,7 @@ from htsweep.ledger import Ledger, Store
 from htsweep.planning.jobs import Job
 from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
+from htsweep.results import Results
 from htsweep.study.schema import Study
 
 MODULE = r'''
@@ -214,9 +215,9 @@ def test_whatever_is_raised_is_that_trial_s_failure(
         "generator": "raised: GeneratorExit: of its own",
         "own": "raised: Own: mine",
         "cancelled": "raised: CancelledError: ",
-        "mute": "raised: Mute: (its text cannot be had: it raises RuntimeError)",
-        "shut": "raised: Shut: (its text cannot be had: it raises SystemExit)",
-        "no text": "raised: NoText: (its text cannot be had: it raises TypeError)",
+        "mute": "raised: Mute: (its text cannot be loaded: it raises RuntimeError)",
+        "shut": "raised: Shut: (its text cannot be loaded: it raises SystemExit)",
+        "no text": "raised: NoText: (its text cannot be loaded: it raises TypeError)",
         "nameless": "raised: BaseException: but with text",
         "surrogate": "raised: ValueError: a \\ud800 b",
         "control": "raised: ValueError: a\\x00b\\x1b[31m\\tc",
@@ -235,7 +236,7 @@ def test_whatever_is_raised_is_that_trial_s_failure(
         assert found[how]["reason"] in log
     measured = results.measurements(study, str(tmp_path / "results"))
     assert len(measured) == len(HOWS) + 2  # what was measured before is kept
-    assert {one.reason for one in status(study, str(tmp_path / "results")).failures} == {
+    assert {one.reason for one in status(Results(study, str(tmp_path / "results"))).failures} == {
         found[how]["reason"] for how in HOWS
     }
 
@@ -419,7 +420,7 @@ def test_a_trial_s_own_process_records_what_it_raises(
         "raised: SystemExit: 3",
         "raised: ValueError: a \\ud800 b",
         "raised: GeneratorExit: of its own",
-        "raised: Shut: (its text cannot be had: it raises SystemExit)",
+        "raised: Shut: (its text cannot be loaded: it raises SystemExit)",
     ]
     assert sorted(Ledger(Store(tmp_path / "r")).trials()["reason"].to_pylist()) == sorted(reasons)
 

@@ -10,6 +10,7 @@ from htsweep.analysis.findings import Findings
 from htsweep.planning.reading import read
 from htsweep.report import build
 from htsweep.report.document import document
+from htsweep.results import Results
 
 GOLDEN = Path(__file__).parent / "golden"
 SEEN, MISSING, OVERALL = "test/seen_accuracy", "test/missing_accuracy", "test/overall_accuracy"
@@ -19,7 +20,9 @@ SEEN, MISSING, OVERALL = "test/seen_accuracy", "test/missing_accuracy", "test/ov
 def found() -> Findings:
     # Where it lies and what version read it is not what the tables say.
     study = read(str(GOLDEN / "golden.yaml"))
-    return dataclasses.replace(build.findings(study, str(GOLDEN / "ledger")), provenance={})
+    return dataclasses.replace(
+        build.findings(Results(study, str(GOLDEN / "ledger"))), provenance={}
+    )
 
 
 def test_the_report_is_the_one_that_was_read(found: Findings) -> None:

@@ -23,6 +23,7 @@ from htsweep.launching import Launched, launch
 from htsweep.ledger import Lease, Ledger, Store
 from htsweep.planning.jobs import Job
 from htsweep.planning.reading import read
+from htsweep.results import Results
 from htsweep.study.schema import Study
 
 TOY = "task: toy\ngrid: {x: [0.1, 0.5, 0.9]}\nrepetitions: 2\n"
@@ -106,7 +107,7 @@ def test_a_trial_that_fails_is_recorded_with_its_reason_and_log(
         "retry: {attempts: 2, reasons: [raised, diverged, time_limit, out_of_memory]}\n"
     )
     assert (done.failed, done.agenda.done["trial done"]) == (1, 1)
-    [failure] = status(study, str(tmp_path / "results")).failures
+    [failure] = status(Results(study, str(tmp_path / "results"))).failures
     assert failure.reason.startswith(reason)
     assert failure.attempts == 2
     assert failure.log is not None
@@ -130,7 +131,7 @@ def test_what_failed_is_run_again_by_the_next_launch(
     flag.touch()
     study, second = run("task: flaky_module:flaky\n")
     assert second.failed == 0
-    assert status(study, str(tmp_path / "results")).failures == ()
+    assert status(Results(study, str(tmp_path / "results"))).failures == ()
 
 
 def test_stages_are_made_once_and_shared(
@@ -175,7 +176,7 @@ def test_a_user_s_bare_generator_may_yield_nonsense(
     for name in ("text", "bare"):
         study, done = run(f"task: odd_module:{name}\nstudy: {name}\n")
         assert done.failed == 1
-        assert "TypeError" in status(study, str(tmp_path / "results")).failures[0].reason
+        assert "TypeError" in status(Results(study, str(tmp_path / "results"))).failures[0].reason
 
 
 class KilledAfter:

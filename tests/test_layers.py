@@ -20,6 +20,8 @@ HOMES = {
     "alembic": ("htsweep/mirror/",),
     "typer": ("htsweep/cli/app.py",),
     "rich": ("htsweep/cli/progress.py",),
+    "jinja2": ("htsweep/report/html.py",),
+    "markupsafe": ("htsweep/report/html.py",),
     "matplotlib": ("htsweep/report/",),
     "plotly": ("htsweep/report/",),
     "moocore": ("htsweep/selection/fronts.py", "htsweep/analysis/"),

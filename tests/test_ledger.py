@@ -218,3 +218,13 @@ def test_a_store_that_is_no_local_folder(
     assert rows(far) == rows(filled)
     far.compact()
     assert rows(far) == rows(filled)
+
+
+def test_a_folder_is_deleted_with_what_killed_writers_left_in_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write("states/a/1", b"state")
+    store.write("states/b/1", b"another's")
+    (tmp_path / "states" / "a" / ".0f.part").write_bytes(b"half")
+    store.delete_all("states/a")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["1"]
+    store.delete_all("states/a")  # that it is gone is no error

@@ -24,6 +24,7 @@ from htsweep.ledger import Ledger, Record, Store, store
 from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
 from htsweep.report import build
+from htsweep.results import Results
 from htsweep.study.schema import Study
 
 HTSWEEP = str(Path(sys.executable).parent / "htsweep")
@@ -75,10 +76,10 @@ def refusing(
     [
         (errno.ENOSPC, "free some space"),
         (errno.EDQUOT, "free some of your quota"),
-        (errno.EROFS, "can only be read"),
-        (errno.EACCES, "get the permission"),
-        (errno.ESTALE, "mounted and whole"),
-        (errno.EIO, "mounted and whole"),
+        (errno.EROFS, "is read-only"),
+        (errno.EACCES, "get permission"),
+        (errno.ESTALE, "mounted and intact"),
+        (errno.EIO, "mounted and intact"),
     ],
 )
 def test_what_cannot_be_written_is_told_with_the_remedy_and_leaves_nothing(
@@ -130,7 +131,7 @@ def test_a_trial_whose_record_cannot_be_written_is_not_done_and_runs_again(
             LedgerError, match=r"trials/\w+-\w+\.parquet cannot be written: No space left"
         ):
             launch(toy, str(tmp_path / "r"), on="inline", mirror=None)
-    assert status(toy, str(tmp_path / "r")).done == 2
+    assert status(Results(toy, str(tmp_path / "r"))).done == 2
     done = launch(toy, str(tmp_path / "r"), on="inline", mirror=None)
     assert (done.agenda.reused, done.agenda.done["trial done"]) == (2, 1)
 
@@ -267,7 +268,7 @@ def test_results_that_vanish_under_a_launch(
         match=r"r/leases/study-study/\w+\.json is gone: .* or the results were removed or unmounted",
     ):
         launch(study, str(tmp_path / "r"), on="inline", mirror=None)
-    assert status(study, str(tmp_path / "r")).done == 2
+    assert status(Results(study, str(tmp_path / "r"))).done == 2
 
 
 # -- real file systems
@@ -353,7 +354,7 @@ def test_results_that_can_only_be_read(toy: Study, tmp_path: Path) -> None:
     assert done.stdout.split("\n")[:6] == [f"{verb.split()[0]} well" for verb in verbs], done.stderr
     assert "exit 2" in done.stdout
     assert (
-        "cannot be written: Read-only file system; that disk can only be read, so give a folder on "
+        "cannot be written: Read-only file system; that disk is read-only, so give a folder on "
         "another one" in done.stderr
     )
     assert "Traceback" not in done.stderr
@@ -363,8 +364,8 @@ def test_a_report_that_cannot_be_written(toy: Study, tmp_path: Path) -> None:
     launch(toy, str(tmp_path / "r"), on="inline", mirror=None)
     (tmp_path / "out").write_text("a file")
     for act in (
-        lambda: build.write(toy, str(tmp_path / "r"), tmp_path / "out"),
-        lambda: build.export(toy, str(tmp_path / "r"), tmp_path / "out", "csv"),
+        lambda: build.write(Results(toy, str(tmp_path / "r")), tmp_path / "out"),
+        lambda: build.export(Results(toy, str(tmp_path / "r")), tmp_path / "out", "csv"),
     ):
         with pytest.raises(HtsweepError, match=r"out/\w+\.\w+ cannot be written: "):
             act()

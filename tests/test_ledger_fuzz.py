@@ -32,6 +32,7 @@ from htsweep.ledger.objects import KEYS
 from htsweep.ledger.record import SCHEMA
 from htsweep.planning.reading import read
 from htsweep.report import build
+from htsweep.results import Results
 from htsweep.results.estimate import estimate
 from htsweep.study.schema import Study
 
@@ -312,12 +313,12 @@ SOUND = {
 def launched(one: Study, folder: Path) -> None:
     from htsweep import launching
 
-    told = launching._told
-    launching._told = lambda *_: ((), "")  # type: ignore[assignment]
+    told = launching._report
+    launching._report = lambda *_: ((), "")  # type: ignore[assignment]
     try:
         launch(one, str(folder / "r"), on="inline", mirror=None)
     finally:
-        launching._told = told
+        launching._report = told
 
 
 @settings(FUZZ, max_examples=8 * MORE)
@@ -337,14 +338,14 @@ def verbs(one: Study, folder: Path) -> None:
     """Every verb on a study: launch with its report, plan, status, report, query, export, compare."""
     place = str(folder / "r")
     launch(one, place, on="inline", mirror=None)
-    assert estimate(one, place).trials == 4
-    assert status(one, place).left == 0
-    assert build.tell(one, place)
+    assert estimate(Results(one, place)).trials == 4
+    assert status(Results(one, place)).left == 0
+    assert build.tell(Results(one, place))
     assert set(htsweep.query(one, "SELECT lr FROM trials", place)["lr"]) == {1, 2}
     measured = htsweep.query(one, "SELECT * FROM measurements", place)
     assert len(measured) == len(results.measurements(one, place))
     htsweep.query(one, "SELECT * FROM points, chosen", place)
-    build.export(one, place, folder / "out", "parquet,csv,json")
+    build.export(Results(one, place), folder / "out", "parquet,csv,json")
     exported = pd.read_parquet(folder / "out" / "measurements.parquet")
     frame = results.measurements(one, place)
     assert exported.columns.tolist() == frame.columns.tolist()

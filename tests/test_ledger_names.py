@@ -19,10 +19,11 @@ from htsweep import results
 from htsweep.errors import HtsweepError
 from htsweep.launching import launch
 from htsweep.ledger import Ledger, Record, Store, names
-from htsweep.mirror.process import copy
+from htsweep.mirror.updating import copy
 from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
 from htsweep.report import build
+from htsweep.results import Results
 from htsweep.results.query import tell
 from htsweep.study.schema import Study
 
@@ -111,7 +112,7 @@ def test_sql_has_them(odd: tuple[Study, str]) -> None:
 
 
 def test_the_list_of_columns_can_be_pasted(odd: tuple[Study, str]) -> None:
-    _, _, rest = tell(odd[0], "", odd[1]).partition("\nmeasurements: ")
+    _, _, rest = tell(Results(odd[0], odd[1]), "").partition("\nmeasurements: ")
     listed = [
         line[2:].rpartition(" ")[0] for line in rest.partition("\npoints: ")[0].split("\n")[1:]
     ]
@@ -122,7 +123,7 @@ def test_the_list_of_columns_can_be_pasted(odd: tuple[Study, str]) -> None:
 
 
 def test_files_have_them(odd: tuple[Study, str], tmp_path: Path) -> None:
-    build.export(*odd, tmp_path, "parquet,csv,json")
+    build.export(Results(*odd), tmp_path, "parquet,csv,json")
     frame = results.measurements(*odd)
     parquet = pd.read_parquet(tmp_path / "measurements.parquet")
     csv = pd.read_csv(io.StringIO((tmp_path / "measurements.csv").read_text(encoding="utf-8")))
@@ -133,7 +134,7 @@ def test_files_have_them(odd: tuple[Study, str], tmp_path: Path) -> None:
 
 
 def test_mlflow_has_each_as_a_metric_of_its_own(odd: tuple[Study, str], tmp_path: Path) -> None:
-    copy(*odd, f"sqlite:///{tmp_path / 'mlflow.db'}")
+    copy(Results(*odd), f"sqlite:///{tmp_path / 'mlflow.db'}")
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
         runs = database.execute(
             "SELECT run_uuid, value FROM tags WHERE key = 'htsweep.renamed'"
@@ -160,7 +161,7 @@ def test_five_thousand_names(tmp_path: Path) -> None:
     frame = results.measurements(study, place)
     assert frame[MANY].to_numpy().tolist() == [[float(index) for index in range(5000)]] * 2
     assert htsweep.query(study, "SELECT m4999 FROM points", place)["m4999"].tolist() == [4999.0] * 2
-    build.export(study, place, tmp_path / "out", "parquet,csv,json")
+    build.export(Results(study, place), tmp_path / "out", "parquet,csv,json")
     assert pd.read_csv(tmp_path / "out" / "measurements.csv")[MANY].equals(frame[MANY])
     assert time.monotonic() - began < 120
 
@@ -264,7 +265,7 @@ class TestKinds:
         ):
             htsweep.query(study, "SELECT * FROM chosen", str(tmp_path / "r"))
         with pytest.raises(HtsweepError, match="reads 'validation/seen_accuracy'"):
-            build.tell(study, str(tmp_path / "r"))
+            build.tell(Results(study, str(tmp_path / "r")))
 
 
 def test_what_a_table_has_anyway_is_set_aside_and_said(

@@ -20,6 +20,7 @@ from htsweep.ledger import Ledger, Record, Store, compaction, objects, tables
 from htsweep.ledger.compaction import Part, grouped
 from htsweep.planning.reading import read
 from htsweep.report import build
+from htsweep.results import Results
 from htsweep.results.estimate import estimate
 from htsweep.study.schema import Study
 
@@ -110,8 +111,8 @@ def test_what_an_earlier_version_kept_opens_and_says_what_is_set_aside(
     assert [entry.getMessage() for entry in caplog.records] == (
         [ASIDE[name].format(place, record)] if name in ASIDE else []
     )
-    assert estimate(study, str(place)).trials_done == 1
-    assert build.tell(study, str(place))
+    assert estimate(Results(study, str(place))).trials_done == 1
+    assert build.tell(Results(study, str(place)))
     assert htsweep.query(study, "SELECT count(*) AS n FROM measurements", str(place))[
         "n"
     ].tolist() == [len(KEPT[name])]
@@ -144,7 +145,7 @@ def test_what_an_earlier_version_has_merged_opens_too(
 ) -> None:
     study = older(name, "[1, 2]")
     assert measured(study, OLDER / f"merged_{name}") == KEPT[name] * 2
-    assert build.tell(study, str(OLDER / f"merged_{name}"))
+    assert build.tell(Results(study, str(OLDER / f"merged_{name}")))
 
 
 # -- other objects

@@ -16,11 +16,12 @@ from htsweep.analysis.design import Design
 from htsweep.analysis.findings import Findings
 from htsweep.ledger import Ledger, Record, Store
 from htsweep.mirror.copying import Mirror
-from htsweep.mirror.process import copy, selected
 from htsweep.mirror.run import SELECTED
+from htsweep.mirror.updating import copy, selected
 from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
 from htsweep.report import build
+from htsweep.results import Results
 from htsweep.study.schema import Study
 
 TEXT = (
@@ -41,14 +42,12 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Where reports were written; a stand-in writes a page and a figure."""
     folders: list[Path] = []
 
-    def write(
-        study: Study, place: str, out: Path, metrics: Any = ()
-    ) -> tuple[Findings, list[Path]]:
+    def write(given: Results, out: Path, metrics: Any = ()) -> tuple[Findings, list[Path]]:
         folders.append(out)
         (out / "figures" / "two_column").mkdir(parents=True)
         (out / "report.html").write_text("<html></html>")
         (out / "figures" / "two_column" / "frontier.png").write_bytes(b"png")
-        return Findings(study.name, Design((), "y"), None, [], "last", 2, ""), []
+        return Findings(given.study.name, Design((), "y"), None, [], "last", 2, ""), []
 
     monkeypatch.setattr(build, "write", write)
     return folders
@@ -87,7 +86,7 @@ def fill(study: Study, folder: Path, repetitions: range) -> None:
 def test_selected_are_the_trials_of_each_protocols_choice(study: Study, tmp_path: Path) -> None:
     place = str(tmp_path / "results")
     measured = results.measurements(study, place)
-    found = selected(study, place)
+    found = selected(Results(study, place))
     for protocol in ("last", "seen_validation", "oracle"):
         chosen = set(selection.choose(measured, protocol, 2)["trial"])
         assert {trial for trial, names in found.items() if protocol in names} == chosen
@@ -97,7 +96,7 @@ def test_selected_are_the_trials_of_each_protocols_choice(study: Study, tmp_path
 
 
 def test_a_study_without_trials_selects_none(study: Study, tmp_path: Path) -> None:
-    assert selected(study, str(tmp_path / "nothing")) == {}
+    assert selected(Results(study, str(tmp_path / "nothing"))) == {}
 
 
 def test_the_mirror_has_report_figures_and_tags_and_twice_is_once(
@@ -106,7 +105,7 @@ def test_the_mirror_has_report_figures_and_tags_and_twice_is_once(
     reported: list[Path],
 ) -> None:
     place, database = str(tmp_path / "results"), tmp_path / "results" / "mlflow.db"
-    copy(study, place)
+    copy(Results(study, place))
     assert reported == [tmp_path / "results" / "studies" / "study"]
     mirror = Mirror(f"sqlite:///{database}", study.name)
     [run] = [run for run, rows in held(database).items() if tags(rows).get("htsweep.study")]
@@ -123,9 +122,11 @@ def test_the_mirror_has_report_figures_and_tags_and_twice_is_once(
         for rows in held(database).values()
         if SELECTED in tags(rows)
     }
-    assert found == {trial: ",".join(names) for trial, names in selected(study, place).items()}
+    assert found == {
+        trial: ",".join(names) for trial, names in selected(Results(study, place)).items()
+    }
     before = dump(database)
-    copy(study, place)
+    copy(Results(study, place))
     assert dump(database) == before
     assert len(reported) == 1  # it is there already
 
@@ -134,15 +135,15 @@ def test_who_is_no_longer_selected_loses_the_tag(
     study: Study, tmp_path: Path, reported: list[Path]
 ) -> None:
     place, database = str(tmp_path / "results"), tmp_path / "results" / "mlflow.db"
-    copy(study, place)
+    copy(Results(study, place))
     assert sum(SELECTED in tags(rows) for rows in held(database).values()) == 8
     # Three repetitions are asked for now, but two are there: no point is whole, and none can be
     # picked.
     more = read(str(study.file), ["repetitions=3"])
-    copy(more, place)
+    copy(Results(more, place))
     assert sum(SELECTED in tags(rows) for rows in held(database).values()) == 0
     fill(more, tmp_path / "results", range(2, 3))
-    copy(more, place)
+    copy(Results(more, place))
     assert sum(SELECTED in tags(rows) for rows in held(database).values()) == 12
 
 

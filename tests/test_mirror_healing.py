@@ -23,10 +23,11 @@ from htsweep.analysis.findings import Findings
 from htsweep.cli.status import status
 from htsweep.errors import HtsweepError
 from htsweep.ledger import Ledger, Store, objects
-from htsweep.mirror import address, database, process, schema
+from htsweep.mirror import address, database, schema, updating
 from htsweep.mirror.copying import Mirror, explained, may_pass
-from htsweep.mirror.process import copy
+from htsweep.mirror.updating import copy
 from htsweep.report import build
+from htsweep.results import Results
 from htsweep.study.schema import Study
 
 # isort: split
@@ -39,18 +40,16 @@ from mlflow.store.tracking.dbmodels.initial_models import Base
 def mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Study, Path]:
     """A study and its database, which has all of it."""
 
-    def write(
-        study: Study, place: str, out: Path, metrics: object = ()
-    ) -> tuple[Findings, list[Path]]:
+    def write(given: Results, out: Path, metrics: object = ()) -> tuple[Findings, list[Path]]:
         out.mkdir(parents=True, exist_ok=True)
         (out / "report.html").write_text("<html></html>")
-        return Findings(study.name, Design((), "y"), None, [], "last", 2, ""), []
+        return Findings(given.study.name, Design((), "y"), None, [], "last", 2, ""), []
 
     monkeypatch.setattr(build, "write", write)
     study = toy(tmp_path)
     fill(study, tmp_path / "results")
     empty(tmp_path / "results" / "mlflow.db")
-    copy(study, str(tmp_path / "results"))
+    copy(Results(study, str(tmp_path / "results")))
     return study, tmp_path / "results" / "mlflow.db"
 
 
@@ -113,10 +112,10 @@ def test_what_is_lacking_is_said_and_brought(fault: str, mirrored: tuple[Study, 
     study, path = mirrored
     results = str(path.parent)
     before = runs(path)
-    assert status(study, results).lines()[-1] == f"mlflow  has all {TRIALS} ended trials"
+    assert status(Results(study, results)).lines()[-1] == f"mlflow  has all {TRIALS} ended trials"
     FAULTS[fault](path)
     there = looked(study, path.parent)
-    lines = status(study, results).lines()
+    lines = status(Results(study, results)).lines()
     whole = fault in ("artifacts gone", "experiment in the bin")
     assert there.of == TRIALS
     assert there.whole == whole
@@ -126,7 +125,7 @@ def test_what_is_lacking_is_said_and_brought(fault: str, mirrored: tuple[Study, 
             lines[-1]
             == f"To bring it up to date: htsweep mirror {shlex.join([str(study.file), '--results', results])}"
         )
-    said = copy(study, results)
+    said = copy(Results(study, results))
     assert f"has all {TRIALS} ended trials" in said
     assert looked(study, path.parent).whole
     if fault != "experiment renamed":  # another experiment's runs have ids of their own
@@ -145,7 +144,7 @@ def test_what_is_lacking_is_said_and_brought(fault: str, mirrored: tuple[Study, 
     kept = list(path.parent.glob("mlflow-unreadable-*.db"))
     assert len(kept) == (fault in ("no database", "cut off", "damaged inside"))
     assert all(one.name in said for one in kept)
-    assert copy(study, results).endswith(
+    assert copy(Results(study, results)).endswith(
         "0 were copied now\nTo look at them: htsweep ui --results " + shlex.quote(results)
     )
 
@@ -177,7 +176,7 @@ def test_a_database_of_an_older_mlflow_is_brought_up_to_date_and_keeps_what_is_i
     older(path, revision)
     assert database.version(path) == revision
     assert looked(study, path.parent).runs == 0
-    assert "was brought up to date for MLflow" in copy(study, str(path.parent))
+    assert "was brought up to date for MLflow" in copy(Results(study, str(path.parent)))
     assert {one[1:3] for one in runs(path)} == {one[1:3] for one in before}
     assert asked(path, "SELECT name FROM experiments WHERE experiment_id = 7") == [("own",)]
     assert not list(path.parent.glob("mlflow-unreadable-*"))
@@ -189,7 +188,7 @@ def test_a_database_whose_maker_was_killed_is_made_anew(mirrored: tuple[Study, P
     before = runs(path)
     older(path, "7f2a7d5fae7d")
     execute(path, "CREATE TABLE _alembic_tmp_params (x)")
-    said = copy(study, str(path.parent))
+    said = copy(Results(study, str(path.parent)))
     assert "had been left unfinished (table _alembic_tmp_params already exists)" in said
     assert {one[1:3] for one in runs(path)} == {one[1:3] for one in before}
     assert len(list(path.parent.glob("mlflow-unreadable-*.db"))) == 1
@@ -203,7 +202,7 @@ def test_a_database_of_a_newer_mlflow_is_left_alone_and_the_remedy_works(
     execute(path, "UPDATE alembic_version SET version_num = 'ffffffffffff'")
     content = path.read_bytes()
     with pytest.raises(HtsweepError, match="it is of a newer MLflow than the installed") as caught:
-        copy(study, str(path.parent))
+        copy(Results(study, str(path.parent)))
     assert path.read_bytes() == content
     [remedy] = [
         line.partition("makes a new one: ")[2]
@@ -211,7 +210,7 @@ def test_a_database_of_a_newer_mlflow_is_left_alone_and_the_remedy_works(
         if "makes a new one" in line
     ]
     subprocess.run(remedy, shell=True, check=True)
-    assert f"has all {TRIALS} ended trials" in copy(study, str(path.parent))
+    assert f"has all {TRIALS} ended trials" in copy(Results(study, str(path.parent)))
     assert runs(path) == before
     assert path.with_name("mlflow-old.db").read_bytes() == content
 
@@ -230,10 +229,10 @@ def test_a_database_that_another_process_holds_is_named_and_healed_later(
     with pytest.raises(
         HtsweepError, match=r"MLflow has 0 of 12 ended trials: .*database is locked"
     ):
-        copy(more, str(path.parent))
+        copy(Results(more, str(path.parent)))
     held.execute("COMMIT")
     held.close()
-    assert "has all 12 ended trials" in copy(more, str(path.parent))
+    assert "has all 12 ended trials" in copy(Results(more, str(path.parent)))
 
 
 def test_a_user_s_own_database_is_never_renamed(tmp_path: Path) -> None:
@@ -367,7 +366,7 @@ def test_measurements_that_cannot_be_read_hold_up_no_others(mirrored: tuple[Stud
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(objects, "measured", without)
-        written, found = process._settle(process.Members.of(study), Store(path.parent), "", 0.0)
+        written, found = updating.settle(Results(study, str(path.parent)), "", 0.0)
     assert written == TRIALS - 1
     assert (found.runs, found.of) == (TRIALS - 1, TRIALS)
     assert "what 1 of them measured cannot be read" in found.trouble

@@ -19,10 +19,10 @@ from htsweep.analysis.findings import Findings
 from htsweep.errors import HtsweepError
 from htsweep.mirror import address, database
 from htsweep.mirror.copying import Mirror
-from htsweep.mirror.process import copy
 from htsweep.mirror.serving import free_port, serve, ui, wait_for
+from htsweep.mirror.updating import copy
 from htsweep.report import build
-from htsweep.study.schema import Study
+from htsweep.results import Results
 
 ODD = [
     "100%",
@@ -47,12 +47,10 @@ ALL_ODD = "%2F 100% ?x=1 #y & ; ' \" é漢 \n ~ [z] dot."
 def reports(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in writes a report that names its study's results."""
 
-    def write(
-        study: Study, place: str, out: Path, metrics: object = ()
-    ) -> tuple[Findings, list[Path]]:
+    def write(given: Results, out: Path, metrics: object = ()) -> tuple[Findings, list[Path]]:
         out.mkdir(parents=True, exist_ok=True)
-        (out / "report.html").write_text(f"<html>{place}</html>", encoding="utf-8")
-        return Findings(study.name, Design((), "y"), None, [], "last", 2, ""), []
+        (out / "report.html").write_text(f"<html>{given.location}</html>", encoding="utf-8")
+        return Findings(given.study.name, Design((), "y"), None, [], "last", 2, ""), []
 
     monkeypatch.setattr(build, "write", write)
 
@@ -88,7 +86,7 @@ def test_the_mirror_is_in_the_results_whatever_they_are_called(
     fill(study, folder)
     if is_there:  # MLflow takes two seconds to make its tables
         empty(folder / "mlflow.db")
-    copy(study, str(folder))
+    copy(Results(study, str(folder)))
     assert [path.name for path in (tmp_path / "around").iterdir()] == [name]
     assert [path.name for path in folder.parent.iterdir()] == ["results"]
     assert {path.name for path in folder.iterdir()} == {
@@ -109,9 +107,9 @@ def test_a_relative_folder_is_the_same_one_from_elsewhere(
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     fill(study, Path("res ults"))
-    copy(study, "res ults")
+    copy(Results(study, "res ults"))
     monkeypatch.chdir(tmp_path)
-    copy(study, "here/res ults")
+    copy(Results(study, "here/res ults"))
     assert {path.name for path in tmp_path.iterdir()} == {"here", "study.yaml"}
     assert [path.name for path in (tmp_path / "here").iterdir()] == ["res ults"]
     assert looked(study, tmp_path / "here" / "res ults").whole
@@ -127,14 +125,14 @@ def test_a_path_that_sqlite_cannot_open_is_named_with_its_length(tmp_path: Path)
         HtsweepError,
         match=rf"has 0 of {TRIALS} ended trials.*bytes, and SQLite opens none of more than 484",
     ):
-        copy(study, str(folder))
+        copy(Results(study, str(folder)))
     near = tmp_path
     while len(str(near)) < database.MOST_BYTES - 9 - 200:
         near = near / ("y" * 100)
     near = near / ("z" * (database.MOST_BYTES - len(str(near / "mlflow.db")) - 1))
     assert len(str(near / "mlflow.db")) == database.MOST_BYTES
     fill(study, near)
-    copy(study, str(near))
+    copy(Results(study, str(near)))
     assert looked(study, near).whole
 
 
@@ -167,7 +165,7 @@ def test_the_ui_serves_the_artifacts_of_an_oddly_named_folder_behind_a_proxy(
     folder = tmp_path / (ALL_ODD if excepted is None else "results")
     study = toy(tmp_path)
     fill(study, folder)
-    copy(study, str(folder))
+    copy(Results(study, str(folder)))
     port = free_port(0)
     uri = address.of_database(folder / "mlflow.db")
     with serve(uri, port) as server:
@@ -180,7 +178,7 @@ def test_the_ui_serves_the_artifacts_of_an_oddly_named_folder_behind_a_proxy(
                 assert str(folder) in answer.read().decode()
             # A server of the user's own on this machine, through MLflow's client.
             http = f"http://127.0.0.1:{port}"
-            assert f"has all {TRIALS} ended trials" in copy(study, str(folder), http)
+            assert f"has all {TRIALS} ended trials" in copy(Results(study, str(folder)), http)
             mirror = Mirror(http, study.name)
             assert {
                 one.path for one in mirror._client.list_artifacts(mirror._own_run().info.run_id)
@@ -211,7 +209,7 @@ def test_a_proxy_that_is_excepted_from_everything_stays_so(monkeypatch: pytest.M
 def test_a_copy_writes_nothing_into_the_original(name: str, tmp_path: Path) -> None:
     study = toy(tmp_path)
     fill(study, tmp_path / "first", [0])
-    copy(study, str(tmp_path / "first"))
+    copy(Results(study, str(tmp_path / "first")))
     before = content(tmp_path / "first")
     runs = asked(
         tmp_path / "first" / "mlflow.db",
@@ -220,7 +218,7 @@ def test_a_copy_writes_nothing_into_the_original(name: str, tmp_path: Path) -> N
     shutil.copytree(tmp_path / "first", tmp_path / name)
     (tmp_path / name / "studies" / "study" / "report.html").unlink()
     fill(study, tmp_path / name, [1])
-    said = copy(study, str(tmp_path / name))
+    said = copy(Results(study, str(tmp_path / name)))
     assert "was copied or moved" in said
     assert content(tmp_path / "first") == before
     assert str(tmp_path / name) in report(tmp_path / name)
@@ -235,13 +233,13 @@ def test_a_copy_writes_nothing_into_the_original(name: str, tmp_path: Path) -> N
             path = address.path_of(str(location))
             assert path is not None
             assert path.is_relative_to(tmp_path / name / "mlartifacts"), (table, location)
-    assert "was copied" not in copy(study, str(tmp_path / name))
+    assert "was copied" not in copy(Results(study, str(tmp_path / name)))
 
 
 def test_a_moved_folder_is_noticed_by_the_ui_alone(tmp_path: Path) -> None:
     study = toy(tmp_path)
     fill(study, tmp_path / "first")
-    copy(study, str(tmp_path / "first"))
+    copy(Results(study, str(tmp_path / "first")))
     (tmp_path / "first").rename(tmp_path / "moved")
     said: list[str] = []
 
@@ -263,12 +261,12 @@ def test_a_moved_folder_is_noticed_by_the_ui_alone(tmp_path: Path) -> None:
 def test_what_somebody_keeps_elsewhere_on_purpose_stays(tmp_path: Path) -> None:
     study = toy(tmp_path)
     fill(study, tmp_path / "first")
-    copy(study, str(tmp_path / "first"))
+    copy(Results(study, str(tmp_path / "first")))
     mirror = Mirror(address.of_database(tmp_path / "first" / "mlflow.db"), study.name)
     mirror._client.create_experiment("own", "s3://bucket/own")
     mirror._client.create_experiment("mine", f"{tmp_path}/elsewhere/mine")
     shutil.copytree(tmp_path / "first", tmp_path / "second")
-    copy(study, str(tmp_path / "second"))
+    copy(Results(study, str(tmp_path / "second")))
     found = dict(
         asked(tmp_path / "second" / "mlflow.db", "SELECT name, artifact_location FROM experiments")
     )
@@ -280,16 +278,16 @@ def test_what_somebody_keeps_elsewhere_on_purpose_stays(tmp_path: Path) -> None:
 def test_a_link_to_the_results_is_no_move(tmp_path: Path) -> None:
     study = toy(tmp_path)
     fill(study, tmp_path / "first")
-    copy(study, str(tmp_path / "first"))
+    copy(Results(study, str(tmp_path / "first")))
     (tmp_path / "link").symlink_to(tmp_path / "first")
-    assert "was copied" not in copy(study, str(tmp_path / "link"))
+    assert "was copied" not in copy(Results(study, str(tmp_path / "link")))
     assert database.relocate(tmp_path / "link" / "mlflow.db") == 0
 
 
 def test_healing_is_one_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = toy(tmp_path)
     fill(study, tmp_path / "first")
-    copy(study, str(tmp_path / "first"))
+    copy(Results(study, str(tmp_path / "first")))
     (tmp_path / "first").rename(tmp_path / "moved")
     path = tmp_path / "moved" / "mlflow.db"
     before = json.dumps(

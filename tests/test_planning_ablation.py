@@ -14,6 +14,7 @@ from htsweep.launching import launch
 from htsweep.planning.ablation import variants_of
 from htsweep.planning.plan import Plan, plan
 from htsweep.planning.reading import read
+from htsweep.results import Results, tables
 from htsweep.results.estimate import estimate
 from htsweep.results.variants import variants
 from htsweep.selection.choose import choose
@@ -89,7 +90,7 @@ def test_all_kinds_of_variants_each_once(like: object) -> None:
     )
     found = {
         (variant.kind, "+".join(members(variant.changes["method"])))
-        for variant in variants_of(ablate)
+        for variant in variants_of(ablate, "plain")
     }
     # Without a is b alone, and the factorial of two adds nothing; c is no component and stays in
     # all.
@@ -105,10 +106,12 @@ def test_all_kinds_of_variants_each_once(like: object) -> None:
 def test_a_factorial_has_every_combination() -> None:
     ablate = Ablation(full={"method": ["a", "b", "c"]}, factorial=True)
     subsets = {frozenset(some) for size in range(4) for some in itertools.combinations("abc", size)}
-    assert [variant.components for variant in variants_of(ablate)].count(frozenset()) == 1
-    assert {variant.components for variant in variants_of(ablate)} == subsets
+    assert [variant.components for variant in variants_of(ablate, "plain")].count(frozenset()) == 1
+    assert {variant.components for variant in variants_of(ablate, "plain")} == subsets
     assert {
-        str(variant.changes["method"]) for variant in variants_of(ablate) if not variant.components
+        str(variant.changes["method"])
+        for variant in variants_of(ablate, "plain")
+        if not variant.components
     } == {"plain"}
 
 
@@ -120,10 +123,10 @@ def test_a_config_is_ablated_as_a_chain_is(study: Callable[..., Study]) -> None:
     )
     planned = plan(found)
     assert planned.trial_count == 2 * 4 * 2
-    assert results.factors(found) == ["noise", "x", "y"]
+    assert Results(found).factors == ["noise", "x", "y"]
     cells = {tuple(sweep.base[name] for name in ("noise", "x", "y")) for sweep in planned.sweeps}
     assert cells == set(itertools.product((0.0, 0.1), (0.9, 0.1), (0.5, 0.9)))
-    table = variants(found)
+    table = variants(Results(found))
     bases = {sweep.id: sweep.base for sweep in planned.sweeps}
     assert len(table) == 8
     for row in table.to_dict("records"):
@@ -149,12 +152,12 @@ def test_the_variants_know_plain_where_it_stands_beside_them(study: Callable[...
         "source",
         "plain",
     ]
-    table = variants(study(text))
+    table = variants(Results(study(text)))
     assert list(table["kind"]) == ["full", "left out", "left out", "none"]
     assert table["sweep"].iloc[3] == planned.sweeps[4].id
-    without = variants(study(text.replace("source, plain", "source")))
+    without = variants(Results(study(text.replace("source, plain", "source"))))
     assert "none" not in set(without["kind"])
-    assert variants(study(HEAD + "grid: {method: [plain]}\n")).empty
+    assert variants(Results(study(HEAD + "grid: {method: [plain]}\n"))).empty
 
 
 def test_a_factor_that_cannot_matter_to_a_variant_keeps_its_cells_apart(
@@ -162,9 +165,11 @@ def test_a_factor_that_cannot_matter_to_a_variant_keeps_its_cells_apart(
 ) -> None:
     """Without l2sp its weight says nothing: one sweep is the variant of both cells."""
     table = variants(
-        study(
-            HEAD
-            + "grid: {l2sp.backbone: [0.01, 0.1]}\nablate: {full: {method: [l2sp, feature_rank]}}\n"
+        Results(
+            study(
+                HEAD
+                + "grid: {l2sp.backbone: [0.01, 0.1]}\nablate: {full: {method: [l2sp, feature_rank]}}\n"
+            )
         )
     )
     without = table[table["components"].map(lambda had: "l2sp" not in had)]
@@ -180,8 +185,8 @@ def test_a_searched_parameter_is_a_parameter_even_where_a_variant_fixes_it(
         + "ablate: {full: {method: [l2sp, wise_ft]}, components: {weight: {l2sp.backbone: 0}}}\n"
         "search: {spaces: {l2sp: {backbone: [0.1, 0.01], head: 0.0}, wise_ft: {alpha: 0.5}}}\n"
     )
-    assert results.factors(found) == ["method"]
-    assert "l2sp.backbone" in results.parameters(found)
+    assert Results(found).factors == ["method"]
+    assert "l2sp.backbone" in Results(found).parameters
     assert sorted(plan(found).sizes.values()) == [1, 2]
 
 
@@ -198,8 +203,8 @@ def test_a_launched_ablation_has_the_effects_of_the_closed_form(
     measured = results.measurements(found, str(tmp_path / "results"))
     told = ablation(
         choose(measured),
-        design(measured.columns, results.factors(found)),
-        variants(found),
+        design(measured.columns, Results(found).factors),
+        variants(Results(found)),
         ["test/seen_accuracy"],
     )
     for steps in (1, 2):
@@ -227,11 +232,11 @@ def test_the_estimate_says_the_variants(study: Callable[..., Study], tmp_path: P
     text = (
         HEAD + f"ablate: {{full: {{method: {CHAIN}}}, controls: {{wise_ft: swa}}, alone: true}}\n"
     )
-    lines = estimate(study(text), str(tmp_path / "results")).lines()
+    lines = estimate(Results(study(text), str(tmp_path / "results"))).lines()
     assert "ablate  full, 3 left out, 1 replaced, 3 alone, none" in lines
     assert not any(
         line.startswith("ablate")
-        for line in estimate(study("task: toy\n"), str(tmp_path / "results")).lines()
+        for line in estimate(Results(study("task: toy\n"), str(tmp_path / "results"))).lines()
     )
 
 
@@ -244,10 +249,10 @@ MISTAKES = [
     (
         "ablate: {full: {method: [l2sp, wise_ft]}, components: [l2sp, l2sp]}",
         "components.1",
-        "stands twice",
+        "is listed twice; remove one",
     ),
     ("ablate: {components: [l2sp]}", "full", "required"),
-    ("ablate: {full: {}, components: [l2sp]}", "components.0", "no member of the chain"),
+    ("ablate: {full: {}, components: [l2sp]}", "components.0", "is not in the chain `full.method`"),
     ("ablate: {full: {epochs: 3}}", "", "needs a component"),
     ("ablate: {full: {method: [l2sp, wise_ft]}, components: []}", "", "needs a component"),
     ("ablate: {full: {method: [l2sp, wise_ft]}, components: 3}", "components", "must be a list"),
@@ -281,7 +286,7 @@ MISTAKES = [
     (
         "ablate: {full: {method: [l2sp], epochs: 3}}\nfixed: {epochs: 4}",
         None,
-        "stands in `ablate.full` as well",
+        "is also in `ablate.full`; remove one",
     ),
     ("ablate: {full: {method: [l2sp, wise_ft]}, alon: true}", "alon", "did you mean 'alone'?"),
     (
@@ -293,7 +298,7 @@ MISTAKES = [
     (
         "ablate: {full: {method: [l2sp], epochs: 4}, components: {time: {epochs: 4}}}",
         "components.time",
-        "nothing would be learnt",
+        "its trials would show nothing",
     ),
     (
         "ablate: {full: {method: [l2, l2sp, ewc, at, swa, wise_ft, bss]}, factorial: true}",
@@ -335,23 +340,21 @@ def test_a_baseline_is_a_value_of_what_is_compared(
         f"ablate: {{full: {{method: [l2sp, feature_rank]}}}}\nbaseline: {baseline}\n"
     )
     if right:
-        found = results.baseline(read(path))
+        found = tables.baseline(read(path))
         assert found in {sweep.factors["method"] for sweep in plan(read(path)).sweeps}
     else:
-        with pytest.raises(
-            StudyError, match="line 5: baseline: no method of the study is"
-        ) as caught:
+        with pytest.raises(StudyError, match="line 5: baseline: the study has no method") as caught:
             read(path)
         assert ("did you mean 'source'?" in str(caught.value)) == (baseline == "sorce")
 
 
 def test_a_baseline_of_another_factor(study: Callable[..., Study]) -> None:
-    assert results.baseline(study("task: toy\ngrid: {y: [0.2], x: [0.1, 1]}\nbaseline: 1.0\n")) == 1
-    with pytest.raises(StudyError, match=r"no x of the study is 0\.3"):
+    assert tables.baseline(study("task: toy\ngrid: {y: [0.2], x: [0.1, 1]}\nbaseline: 1.0\n")) == 1
+    with pytest.raises(StudyError, match=r"the study has no x 0\.3"):
         study("task: toy\ngrid: {y: [0.3], x: [0.1, 1]}\nbaseline: 0.3\n")
     with pytest.raises(StudyError, match="the grid has no factor"):
         study("task: toy\nbaseline: plain\n")
-    assert results.baseline(study("task: toy\n")) is None
+    assert tables.baseline(study("task: toy\n")) is None
 
 
 @pytest.mark.parametrize(

@@ -128,10 +128,10 @@ def test_values_of_a_list_that_stand_twice_or_are_refused_are_few_lines(
 ) -> None:
     twice = problems(f"grid: {{a: [{', '.join(['0.5'] * 5_000)}]}}\n")
     assert len(twice) == 21
-    assert twice[-1].message == "4,979 more of its values stand twice"
+    assert twice[-1].message == "4,979 more of its values are listed twice"
     wrong = problems(f"grid: {{a: [{', '.join(f'n{number}' for number in range(5_000))}]}}\n")
     assert len(wrong) == 21
-    assert wrong[-1].message == "4,980 more of its values are refused"
+    assert wrong[-1].message == "4,980 more of its values are invalid"
     one_list = problems(
         f"search: {{sampler: grid, spaces: {{all: {{a: {{low: 0, high: 1, grid: "
         f"{list(range(1000))}}}}}}}}}\n"
@@ -145,5 +145,5 @@ def test_one_and_true_are_two_values(study_file: Callable[..., Path]) -> None:
         "def bare(config, workspace):\n    yield {'step': 0}\n"
     )
     assert read(path).grid == {"a": [1, True, 0]}
-    with pytest.raises(StudyError, match=r"the value 1\.0 stands twice"):
+    with pytest.raises(StudyError, match=r"the value 1\.0 is listed twice"):
         read(path, ["grid.a=[1, true, 1.0]"])

@@ -33,13 +33,17 @@ def problems(make: Callable[..., Study], *overrides: str) -> dict[str, str]:
     ("overrides", "key", "hint"),
     [
         (["screen.task=toyy"], "screen.task", "did you mean 'toy'?"),
-        (["screen.task=toy"], "screen.task", "task 'toy' predicts nothing"),
+        (["screen.task=toy"], "screen.task", "task 'toy' computes no scores"),
         (["screen.scores=[wort]"], "screen.scores.0", "did you mean 'worth'?"),
-        (["screen.scores=[worth, shaky, worth]"], "screen.scores.2", "stands twice"),
-        (["screen.scores=[]"], "screen.scores", "must have an entry at least"),
-        (["screen.by=shaky"], "screen.by", "'shaky' is none of `scores`; known: contrary, worth"),
-        (["screen.margin=0.1"], "screen", "both are there"),
-        (["screen.keep=null"], "screen", "neither is there"),
+        (["screen.scores=[worth, shaky, worth]"], "screen.scores.2", "is listed twice; remove one"),
+        (["screen.scores=[]"], "screen.scores", "must have at least one entry"),
+        (
+            ["screen.by=shaky"],
+            "screen.by",
+            "'shaky' is not one of `scores`; known: contrary, worth",
+        ),
+        (["screen.margin=0.1"], "screen", "but has both"),
+        (["screen.keep=null"], "screen", "but has neither"),
         (["screen.keep=0"], "screen.keep", "must be at least 1, but got 0"),
         (["screen.keep=al"], "screen.keep", "did you mean 'all'?"),
         (["screen.keep=1.5"], "screen.keep", "must be a whole number"),
@@ -57,7 +61,7 @@ def problems(make: Callable[..., Study], *overrides: str) -> dict[str, str]:
             "must be at least 0.5",
         ),
         (["screen.fixed.source=big"], "screen.fixed.source", "is a factor of the study"),
-        (["screen.fixed.score=worth"], "screen.fixed.score", "named by `scores`"),
+        (["screen.fixed.score=worth"], "screen.fixed.score", "listed under `scores`"),
         (
             ["screen.scores=[worth, level]"],
             "screen.scores.1",
@@ -66,8 +70,8 @@ def problems(make: Callable[..., Study], *overrides: str) -> dict[str, str]:
         (
             ["grid.source=[big]"],
             "screen",
-            "each target data has one pair of the study, so that nothing can be spared: vary the "
-            "source under `grid` (domain, source, depth tell pairs apart), or give `keep: all`",
+            "each target has only one pair, so there is nothing to drop: vary the source under "
+            "`grid` (any of domain, source, depth), or set `keep: all`",
         ),
         (
             ["search.spaces.all.depth=[1, 2]"],
@@ -108,7 +112,7 @@ def test_a_study_of_scores_has_no_screen(study: Callable[..., Study]) -> None:
     task = study().screen.task  # type: ignore[union-attr]
     found = problems(study, f"task={task}", "grid={source: [big, mid], score: [worth]}")
     assert "computes scores itself" in found["screen"]
-    assert "name of a column of the tables of scores" in found["grid.score"]
+    assert "a column of the tables of scores" in found["grid.score"]
 
 
 def test_what_needs_a_screen_s_pairs_is_fine_with_all_kept(study: Callable[..., Study]) -> None:

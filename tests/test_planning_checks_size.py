@@ -9,6 +9,7 @@ from large import Built
 from htsweep.errors import StudyError
 from htsweep.planning.ablation import cell_count, cells_of
 from htsweep.planning.reading import read
+from htsweep.results import Results
 from htsweep.results.estimate import estimate
 from htsweep.study.schema import Ablation, Study
 
@@ -51,7 +52,7 @@ def parameters(count: int, values: str) -> str:
             "search",
             2,
             "at most 10^18 trials, but about 1.8e+19 points in 1 repetitions are about 1.8e+19; "
-            "give `search.trials`",
+            "set `search.trials`",
         ),
         (
             f"{OPEN}search: {{spaces: {{all: {{{parameters(3000, '[1, 2]')}}}}}}}\n",
@@ -64,7 +65,7 @@ def parameters(count: int, values: str) -> str:
             f"{{all: {{x: {UNIT}}}}}}}\n",
             "search",
             3,
-            "are about 2.0e+18; give fewer",
+            "are about 2.0e+18; reduce one of them",
         ),
         (
             f"{TOY}grid: {{x: [0.1, 0.2]}}\nrepetitions: {10**18}\n",
@@ -76,7 +77,7 @@ def parameters(count: int, values: str) -> str:
             f"{TOY}repetitions: {2**63 - 1}\n",
             "repetitions",
             2,
-            "1 points in about 9.2e+18 repetitions are about 9.2e+18; give fewer",
+            "1 points in about 9.2e+18 repetitions are about 9.2e+18; reduce one of them",
         ),
         (
             f"{TOY}search: {{sampler: qmc, trials: {2**30 + 2}, spaces: {{all: {{x: {{low: 0, "
@@ -136,7 +137,7 @@ def test_more_parameters_than_a_quasi_random_sequence_has(
     study_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A file of 21,202 takes long to read
-    monkeypatch.setattr("htsweep.planning.checks_size.MOST_DIMENSIONS", 20)
+    monkeypatch.setattr("htsweep.planning.checks.size.MOST_DIMENSIONS", 20)
     study_file(
         "def anything(config, workspace):\n    yield {'step': 0, 'test/score': 1.0}\n",
         "open_task.py",
@@ -206,7 +207,7 @@ def test_more_parameters_than_a_quasi_random_sequence_has(
 def test_whatever_is_not_has_an_answer(
     study: Callable[..., Study], built: Built, text: str, trials: int
 ) -> None:
-    found = estimate(study(text), "/nonexistent/results")
+    found = estimate(Results(study(text), "/nonexistent/results"))
     assert (found.trials, found.trials_to_run) == (trials, trials)
     assert found.lines()
     assert found.json()

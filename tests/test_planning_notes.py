@@ -11,6 +11,7 @@ from htsweep.cli.app import main
 from htsweep.errors import StudyError
 from htsweep.planning.notes import notes
 from htsweep.planning.plan import plan
+from htsweep.results import Results
 from htsweep.results.estimate import estimate
 
 SHORT = "fixed: {epochs: 0, source_epochs: 1, source_steps_per_epoch: 1, image_size: 8}\n"
@@ -48,7 +49,7 @@ def test_values_that_mean_the_same_are_said_and_planned_once(study_file):
 )
 def test_a_value_that_is_planned_as_another_is_said(study_file, section):
     study = read(study_file(f"task: holistic_transfer\n{section}\n"))
-    assert notes(study) == ["missing_ratio 0.28 means the same as 0.3, and is planned as it"]
+    assert notes(study) == ["missing_ratio 0.28 means the same as 0.3, and is planned as 0.3"]
 
 
 def test_they_are_said_where_they_do(study_file, tmp_path):
@@ -73,8 +74,8 @@ def test_how_many_classes_a_ratio_is_is_said_where_it_does_not_say_so_itself(stu
     assert notes(study)[-4:] == [
         "missing_ratio 0.7: 2 of 3 classes are missing",
         "missing_ratio 0.3: 1 of 3 classes are missing",
-        "missing_ratio 0.5 means the same as 0.7, and is planned as it",
-        "missing_ratio 0.1 means the same as 0.3, and is planned as it",
+        "missing_ratio 0.5 means the same as 0.7, and is planned as 0.7",
+        "missing_ratio 0.1 means the same as 0.3, and is planned as 0.3",
     ]
 
 
@@ -99,7 +100,7 @@ def test_plan_and_launch_say_what_data_is_used(study_file, tmp_path, capsys, mon
         "dataset photo: 12 images in 4 classes, 3 each; left out: .heic files (1: a/x.heic)",
         "missing_ratio 0.1, 0.25 mean the same and are planned once, as 0.25",
     ]
-    assert list(estimate(read(file)).notes) == said
+    assert list(estimate(Results(read(file))).notes) == said
     main_exit(["plan", file])
     told = capsys.readouterr().out
     assert all(told.count(line) == 1 for line in said)

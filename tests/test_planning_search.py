@@ -96,7 +96,7 @@ def test_a_grid_holds_every_combination_once_and_begins_with_the_default(of: Spa
 
 def test_one_and_true_are_two_choices_but_one_and_one_point_nothing_are_not() -> None:
     assert [one["a"] for one in points(space(a=[1, True, 0]), "grid", 9)] == [1, True, 0]
-    with pytest.raises(ValueError, match=r"must differ, but 1\.0 stands twice"):
+    with pytest.raises(ValueError, match=r"must differ, but 1\.0 is listed twice"):
         read_dimension("a", [1, 1.0])
 
 
@@ -152,7 +152,7 @@ def test_sobol_covers_evenly_and_logarithms_are_even_too() -> None:
 
 
 def test_a_grid_over_a_range_is_refused_with_the_remedy() -> None:
-    with pytest.raises(ValueError, match=r"\(a\): give `grid"):
+    with pytest.raises(ValueError, match=r"\(a\): add `grid"):
         size(space(a={"low": 0, "high": 1}), "grid")
 
 

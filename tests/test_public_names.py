@@ -41,9 +41,9 @@ def test_importing_costs_nothing_heavy() -> None:
 
 def test_planning_imports_no_torch_ray_mlflow_or_pandas() -> None:
     code = (
-        "import sys; from htsweep.results.estimate import estimate; from htsweep.planning.reading "
-        "import read\n"
-        "estimate(read('studies/digits.yaml'), '/nonexistent/results')\n"
+        "import sys; from htsweep.results import Results; from htsweep.results.estimate import estimate\n"
+        "from htsweep.planning.reading import read\n"
+        "estimate(Results(read('studies/digits.yaml'), '/nonexistent/results'))\n"
         "print([name for name in ('torch', 'ray', 'mlflow', 'pandas', 'sklearn', 'timm') if name "
         "in sys.modules])"
     )

@@ -19,6 +19,7 @@ from htsweep.cli.status import status
 from htsweep.launching import launch
 from htsweep.ledger import Ledger, Store
 from htsweep.planning.reading import read
+from htsweep.results import Results
 from htsweep.study.schema import Study
 
 pytestmark = pytest.mark.ray
@@ -76,7 +77,10 @@ def test_ray_equals_inline_whatever_else_fails(
     good = [row for row in numbers(study, tmp_path / "ray") if row["status"] == "done"]
     assert good == numbers(study, tmp_path / "inline")
     reasons = sorted(
-        {failure.reason.split(":")[0] for failure in status(study, str(tmp_path / "ray")).failures}
+        {
+            failure.reason.split(":")[0]
+            for failure in status(Results(study, str(tmp_path / "ray"))).failures
+        }
     )
     assert reasons == ["died", "raised", "time_limit"]
 

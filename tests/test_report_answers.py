@@ -100,8 +100,8 @@ def test_a_sentence_says_who_wins_by_how_much_and_how_sure() -> None:
     assert answers(small("better")) == [
         "mnist-uci, 50 % missing: l2sp has the highest overall accuracy, 66.4 % [64.9, 68.0], 15.8 "
         "points above plain "
-        "(p = 0.03: shown); shown to be better than plain: l2sp; highest on the others: seen plain "
-        "(99.3 %), missing l2sp "
+        "(p = 0.03: shown); shown to be better than plain: l2sp; highest on the other metrics: "
+        "seen: plain (99.3 %), missing: l2sp "
         "(35.0 %); 2 of 2 methods are on the front: plain, l2sp."
     ]
 
@@ -114,13 +114,13 @@ def test_what_is_not_shown_is_said_to_be_so() -> None:
 def test_too_few_repetitions_show_nothing() -> None:
     (text,) = answers(small("too few", p=0.0625, n=5))
     assert (
-        "nothing is shown against plain: 5 repetitions cannot reach p < 0.05 (n = 5: p >= 0.0625)"
+        "no difference to plain can be shown: 5 repetitions cannot reach p < 0.05 (n = 5: p >= 0.0625)"
         in text
     )
     assert "p = " not in text
     (text,) = answers(small("too few", p=0.0625, n=6))
     assert (
-        "6 repetitions cannot reach p < 0.05 after Holm over 1 method (n = 6: p >= 0.0312 before "
+        "6 repetitions cannot reach p < 0.05 after Holm's correction over 1 method (n = 6: p >= 0.0312 before "
         "Holm)" in text
     )
 
@@ -141,7 +141,7 @@ def test_a_tie_is_no_win() -> None:
     found = small("not shown")
     tied = replace(found, summary=found.summary.assign(mean=0.5))
     assert "plain has the highest overall accuracy, 50.0 %" in answers(tied)[0]
-    assert "and so has 1 other" in answers(tied)[0]
+    assert "tied with 1 other" in answers(tied)[0]
 
 
 def test_one_repetition_has_no_interval() -> None:
@@ -247,7 +247,7 @@ def test_the_document_has_every_table() -> None:
         "Bounds",
         "Failures",
         "Provenance",
-        "What is not there",
+        "What is missing",
     ]
     assert {f"{name}.csv" for name in FRAMES} == set(texts) - {"report.md", "report.tex"}
     first = made().aggregate.iloc[0]

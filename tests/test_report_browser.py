@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from frames import digits
-from test_report_page import HOSTILE, METHODS, synthetic
+from test_report_page import DESIGN, HOSTILE, METHODS, synthetic
 
 from htsweep.analysis import frontier
 from htsweep.analysis.design import design
@@ -18,6 +19,7 @@ from htsweep.analysis.findings import Findings
 from htsweep.analysis.frontier import MISSING, SEEN
 from htsweep.report import interactive
 from htsweep.report.page import page
+from htsweep.selection.fronts import non_dominated
 
 pytestmark = pytest.mark.browser
 
@@ -199,6 +201,47 @@ def test_hiding_the_front_shows_the_front_of_the_others(open_page: Open) -> None
     )
 
 
+@pytest.mark.parametrize("chosen", [False, True])
+def test_the_front_of_any_choice_of_methods_is_that_of_the_analysis(
+    open_page: Open, html: str, chosen: bool
+) -> None:
+    made, points = open_page(html), synthetic().points
+    if chosen:
+        points = points[points["chosen"]]
+    filled = """([names, chosen]) => {
+        hidden.methods = new Set(data.methods.keys().filter(m => !names.includes(data.methods[m].name)))
+        return charts.frontiers.panels({...charts.frontiers.options(), chosen}).map(panel =>
+            Object.fromEntries(panel.traces.filter(trace => trace.mode === 'markers' && trace.hovertext)
+                .map(trace => [trace.name, trace.marker.symbol.map(symbol => !symbol.endsWith('-open'))])))
+    }"""
+    for names in (METHODS, ("source", "plain"), ("l2sp", "oracle"), METHODS[1:3], ("oracle",)):
+        expected = []
+        for _, group in points[points["method"].isin(names)].groupby(
+            list(DESIGN.groups), sort=False
+        ):
+            competes = (group["role"] != "bound").to_numpy()
+            front = np.zeros(len(group), bool)
+            front[competes] = non_dominated(group[SEEN][competes], group[MISSING][competes])
+            of_method = group["method"].to_numpy()
+            expected.append({name: front[of_method == name].tolist() for name in set(of_method)})
+        assert made.evaluate(filled, [list(names), chosen]) == expected
+
+
+def test_bars_join_the_shown_methods_of_a_clique(open_page: Open, html: str) -> None:
+    """Ranks 1.0, 1.9, ..., 5.5 and cliques of three neighbours."""
+    made = open_page(html)
+    bars = """names => {
+        hidden.methods = new Set(data.methods.keys().filter(m => names.includes(data.methods[m].name)))
+        return charts.ranks.panels()[0].traces.filter(trace => trace.line?.width === 5).map(trace => trace.x)
+    }"""
+    assert np.array(made.evaluate(bars, [])) == pytest.approx(
+        np.array([[1, 2.8], [1.9, 3.7], [2.8, 4.6], [3.7, 5.5]])
+    )
+    without_second = np.array([[1, 2.8], [2.8, 4.6], [3.7, 5.5]])
+    assert np.array(made.evaluate(bars, [METHODS[1]])) == pytest.approx(without_second)
+    assert made.evaluate(bars, [METHODS[1], METHODS[2], METHODS[4]]) == [[3.7, 5.5]]
+
+
 def test_hovering_tells_the_configuration_and_how_sure_it_is(open_page: Open, html: str) -> None:
     made = open_page(html)
     made.locator(f"{PLOTS} .scatterlayer path.point").nth(4).hover(force=True)
@@ -318,7 +361,7 @@ def test_names_are_letters(open_page: Open, name: str) -> None:
     findings = replace(
         findings, title=name, baseline=name, provenance={name: name}, missing=name, warnings=[name]
     )
-    made = open_page(page(findings, question=name, answers=[name], tables={name: name}))
+    made = open_page(page(findings, question=name, answers=[name]))
     for section in made.eval_on_selector_all(
         ".chart", "charts => charts.map(chart => chart.closest('section').id)"
     ):

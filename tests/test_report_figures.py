@@ -10,12 +10,14 @@ import numpy as np
 import pairs as foretold
 import pandas as pd
 import pytest
+from frames import ROLES
 
-from htsweep.analysis.design import ROLES, Design
+from htsweep.analysis.design import Design
 from htsweep.analysis.findings import Findings
+from htsweep.analysis.ranks import cliques
 from htsweep.analysis.summary import METRICS
 from htsweep.errors import HtsweepError
-from htsweep.report import figure_ranks, figures, paper
+from htsweep.report import figures, paper
 from htsweep.selection.fronts import non_dominated
 
 SIX = ("source", "plain", "l2sp", "lwf", "lolsgd+wise_ft", "oracle")
@@ -195,6 +197,7 @@ def made(
         (False, True),
     )
     effects = _effects(summary, methods, n, verdict)
+    ranks = _ranks(summary, methods, len(groups))
     return Findings(
         title="digits",
         design=design,
@@ -209,7 +212,8 @@ def made(
         effects=effects,
         pooled=effects.drop_duplicates(["method", "metric"]).assign(groups=len(groups)),
         aggregate=_aggregate(summary),
-        ranks=_ranks(summary, methods, len(groups)),
+        ranks=ranks,
+        cliques=cliques(ranks, "method"),
         points=points,
         attainment=pd.DataFrame(tables["attainment"]),
         volumes=pd.DataFrame(tables["volumes"]),
@@ -502,29 +506,11 @@ def test_ranks_cliques_and_the_critical_difference(found: Findings) -> None:
     marks = [line.get_xdata()[0] for line in panel.lines if line.get_linestyle() == "None"]
     assert marks == rows["rank"].tolist()
     bars = [tuple(line.get_xdata()) for line in panel.lines if line.get_gid() == "clique"]
-    assert bars == figure_ranks.cliques(rows)
+    inside = of(found.cliques, metric=MISSING).groupby("clique")["rank"]
+    assert bars == list(zip(inside.min(), inside.max(), strict=True))
+    assert bars
     (distance,) = [line.get_xdata() for line in panel.lines if line.get_gid() == "difference"]
     assert distance[1] - distance[0] == pytest.approx(rows["critical_difference"].iloc[0])
-
-
-@pytest.mark.parametrize(
-    ("ranks", "distance", "expected"),
-    [
-        ([1, 2, 3, 4], 1.0, [(1, 2), (2, 3), (3, 4)]),
-        ([1, 1.5, 2, 4], 1.0, [(1, 2)]),
-        ([1, 2, 3], 5.0, [(1, 3)]),
-        ([1, 2, 3], 0.5, []),
-        ([1, 1, 3], 0.5, [(1, 1)]),
-        ([1, 2], float("nan"), []),
-    ],
-)
-def test_cliques_by_hand(
-    ranks: list[float], distance: float, expected: list[tuple[float, float]]
-) -> None:
-    assert (
-        figure_ranks.cliques(pd.DataFrame({"rank": ranks, "critical_difference": distance}))
-        == expected
-    )
 
 
 def test_the_ablation_has_every_component(found: Findings) -> None:

@@ -52,7 +52,7 @@ def counted(view: View, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     frame = frame[frame["step"] == 1]
     design = Design(("dataset",), "method")
 
-    def findings(study: object, results: str) -> Findings:
+    def findings(results: object) -> Findings:
         made.append("findings")
         return Findings(
             "<digits>",
@@ -80,7 +80,7 @@ def counted(view: View, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_open_reads_the_study_with_its_overrides(view: View, tmp_path: Path) -> None:
     assert view.study.repetitions == 3
-    assert view.results == str(tmp_path / "results")
+    assert view.results.location == str(tmp_path / "results")
     with pytest.raises(FrozenInstanceError):
         view.results = "elsewhere"  # type: ignore[misc]
     with pytest.raises(StudyError):

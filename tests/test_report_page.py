@@ -17,12 +17,15 @@ import pytest
 from htsweep.analysis.design import Design
 from htsweep.analysis.findings import Findings
 from htsweep.analysis.frontier import MISSING, SEEN
+from htsweep.analysis.ranks import cliques
 from htsweep.report import script
+from htsweep.report.html import render
+from htsweep.report.key import dark, key
 from htsweep.report.page import page
-from htsweep.report.page.key import dark, key
-from htsweep.report.page.markup import Cell, Row, table
-from htsweep.report.page.series import POINTS, series, thin
-from htsweep.selection.fronts import non_dominated
+from htsweep.report.page.columns import POINTS, thin
+from htsweep.report.page.series import series
+from htsweep.report.table import Cell, Column, Row, Table
+from htsweep.selection.fronts import beaten_by, non_dominated
 
 HOSTILE = ("<script>alert(1)</script>", "</script>", '"><img src=x onerror=alert(2)>')
 METHODS = ("source", "plain", "l2sp", "lolsgd + wise_ft", "frozen_classifier", "oracle")
@@ -230,6 +233,7 @@ def synthetic(
         summary=summary,
         effects=effects,
         ranks=ranks,
+        cliques=cliques(ranks, "method"),
         points=made,
         attainment=corners,
         volumes=spread(volumes.assign(volume=rng.uniform(0.05, 0.3, len(volumes))), "volume"),
@@ -285,6 +289,11 @@ class Read(HTMLParser):
         self.texts.setdefault(self.open[-1] if self.open else "", []).append(data)
 
 
+def shown(table: Table) -> str:
+    """The table as a page shows it."""
+    return render("table.html", table=table)
+
+
 def drawn(html: str) -> dict[str, Any]:
     """The JSON that the charts are drawn from."""
     found = re.search(
@@ -300,7 +309,6 @@ def html() -> str:
         synthetic(),
         question="Does it help?",
         answers=["It does.", "Not there."],
-        tables={"summary.csv": "a,b\n1,2\n"},
     )
 
 
@@ -341,7 +349,7 @@ def test_every_section_is_in_the_navigation(html: str) -> None:
         if tag == "a" and attributes["href"] != "#content"
     ]
     assert sections == links
-    assert len(sections) == 15
+    assert len(sections) == 14
 
 
 def test_nothing_can_reach_the_network(html: str) -> None:
@@ -379,8 +387,9 @@ def test_numbers_of_the_tables_are_those_of_the_findings() -> None:
     html = page(findings)
     assert cell in html or cell.replace("</strong>", "") in html
     effect = findings.effects.iloc[1]
+    assert effect["verdict"] == "better"
     assert (
-        f"{100 * effect['difference']:+.1f} <small>[{100 * effect['low']:+.1f}, "
+        f"<strong>{100 * effect['difference']:+.1f}</strong> <small>[{100 * effect['low']:+.1f}, "
         f"{100 * effect['high']:+.1f}]</small>" in html
     )
 
@@ -410,7 +419,7 @@ def test_the_highest_of_each_group_is_bold_and_an_upper_bound_never() -> None:
         ]
     )
     html = page(Findings("", Design((), "method"), None, [SEEN], "last", 2, "a", summary=summary))
-    assert re.findall(r"<strong>(.*?)</strong>", html) == ["50.0", "50.0"]
+    assert re.findall(r"<td[^>]*><strong>(.*?)</strong>", html) == ["50.0", "50.0"]
 
 
 def test_charts_are_drawn_from_the_findings_in_percent() -> None:
@@ -421,7 +430,12 @@ def test_charts_are_drawn_from_the_findings_in_percent() -> None:
     assert points["yl"] == pytest.approx(
         (100 * findings.points[f"{MISSING} low"]).tolist(), rel=1e-4
     )
-    assert points["front"] == findings.points["front"].tolist()
+    unbeaten = [
+        not beaten and role != "bound"
+        for beaten, role in zip(points["beaten"], points["role"], strict=True)
+    ]
+    assert unbeaten == findings.points["front"].tolist()
+    assert points["own"] == findings.points["own_front"].tolist()
     assert [found["methods"][number]["name"] for number in points["m"]] == findings.points[
         "method"
     ].tolist()
@@ -445,6 +459,31 @@ def test_charts_are_drawn_from_the_findings_in_percent() -> None:
     )
     assert line["missing"] == pytest.approx((100 * curve["missing"]).tolist(), rel=1e-4)
     assert line["low"] == pytest.approx((100 * curve["low"]).tolist(), rel=1e-4, abs=1e-9)
+
+
+@pytest.mark.parametrize("maximise", [(True, True), (False, True), (True, False)])
+def test_who_beats_a_point_tells_the_front_of_any_choice_of_methods(
+    maximise: tuple[bool, bool],
+) -> None:
+    """Points on a coarse grid, so that many are equal on one axis or on both."""
+    rng = np.random.default_rng(1)
+    points, methods = rng.integers(0, 6, (60, 2)).astype(float), rng.integers(0, 5, 60)
+    points[0] = np.nan
+    beaten = beaten_by(points, points, methods, 5, maximise)
+    for choice in range(1, 2**5):
+        shown = [method for method in range(5) if choice >> method & 1]
+        rows = np.isin(methods, shown) & ~np.isnan(points[:, 0])
+        front = ~beaten[:, shown].any(axis=1)
+        expected = non_dominated(points[rows, 0], points[rows, 1], maximise=maximise)
+        assert front[rows].tolist() == expected.tolist()
+
+
+def test_cliques_are_those_of_the_analysis() -> None:
+    """Ranks 1.0, 1.9, 2.8, ... and a critical difference of 2.1: three neighbours each."""
+    found = drawn(page(synthetic()))
+    assert found["cliques"] == {
+        metric: [[0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5]] for metric in METRICS[:2]
+    }
 
 
 def test_not_a_number_is_null() -> None:
@@ -471,7 +510,7 @@ def test_names_are_inert(name: str) -> None:
         provenance={name: name},
         failures=findings.failures.assign(reason=name, log=name, status=name),
     )
-    html = page(findings, question=name, answers=[name], tables={name: name})
+    html = page(findings, question=name, answers=[name])
     plain = page(
         synthetic(
             (*METHODS[:3], "safe", "oracle"),
@@ -480,7 +519,6 @@ def test_names_are_inert(name: str) -> None:
         ),
         question="q",
         answers=["a"],
-        tables={"t": "t"},
     )
     read = Read(html)
     counts = [[tag for tag, _ in Read(text).tags].count("script") for text in (html, plain)]
@@ -510,10 +548,10 @@ def test_beyond_a_thousand_points_a_panel_is_thinned_and_says_so() -> None:
     assert f"{POINTS} of {len(findings.points)} points are drawn" in found["notes"]["frontiers"]
     kept = {
         (x, y)
-        for x, y, front in zip(
-            *(found["frontiers"][name] for name in ("x", "y", "front")), strict=True
+        for x, y, beaten in zip(
+            *(found["frontiers"][name] for name in ("x", "y", "beaten")), strict=True
         )
-        if front
+        if not beaten
     }
     front = findings.points[findings.points["front"]]
     assert len(kept) == len(front)
@@ -524,7 +562,7 @@ def test_thinning_keeps_what_counts_and_the_limit() -> None:
     frame = pd.DataFrame({"value": range(100)})
     keep = np.zeros(100, bool)
     keep[[3, 97]] = True
-    few = thin(frame, [0] * 50 + [1] * 50, keep, 10)
+    few = frame[thin([0] * 50 + [1] * 50, keep, 10)]
     assert {3, 97} <= set(few["value"])
     assert (few["value"] < 50).sum() == 10
     assert (few["value"] >= 50).sum() == 10
@@ -535,7 +573,7 @@ def test_nothing_at_all_is_a_page_too() -> None:
     for design in (DESIGN, Design((), "sweep")):
         html = page(Findings("empty", design, None, [], "last", 1, ""))
         assert "<h1>empty</h1>" in html
-        assert "Nothing to tell of: frontiers, " in html
+        assert "No data for: frontiers, " in html
         assert "<section" not in html
         assert drawn(html)["frontiers"] is None
 
@@ -622,9 +660,18 @@ def test_colours_can_be_told_from_a_dark_background() -> None:
 
 
 def test_a_long_table_is_cut_and_says_so() -> None:
-    made = table("many", ["a"], [Row([Cell(str(number), number)]) for number in range(2100)])
+    rows = [Row([Cell(str(number), number)]) for number in range(2100)]
+    made = shown(Table("many", "How to read it.", [Column("a")], rows))
     assert made.count("<tr") == 2001
-    assert "The first 2000 of 2100 rows" in made
+    assert "2000 of 2100 rows are shown; the CSV has all." in made
+
+
+def test_of_a_long_table_whole_metrics_are_shown_the_first_one_in_any_case() -> None:
+    sizes = {"a": 900, "b": 900, "overall": 900}
+    rows = [Row([Cell(kind)], kind=kind) for kind, size in sizes.items() for _ in range(size)]
+    made = shown(Table("many", "", [Column("a")], rows, "metric", "overall"))
+    counts = {kind: made.count(f'data-k="{kind}"') for kind in sizes}
+    assert counts == {"a": 900, "b": 0, "overall": 900}
 
 
 def test_all_that_the_charts_need_is_there() -> None:

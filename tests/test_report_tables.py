@@ -1,6 +1,5 @@
 """The report's text, letter by letter, and names that try to be markup."""
 
-import io
 import re
 
 import pandas as pd
@@ -12,15 +11,12 @@ from htsweep.report import typeset
 from htsweep.report.text import columns, report
 
 HOW = (
-    "In percent; mean [low, high]: 95 % interval (BCa bootstrap) over 3 repetitions. Bootstrap "
-    "intervals of few repetitions"
-    " are too narrow: with 3, one that is meant to hold the true mean 95 % of the time holds it "
-    "about 73 % of the time. "
-    "Claims rest on the exact test. Chosen by `last`: the first configuration of each sweep (its "
-    "defaults) at its last "
-    "step. **Bold**: the highest mean of a group, upper bounds aside. With 3 repetitions a paired "
-    "sign-flip test cannot "
-    "reach p < 0.05; that takes 6."
+    "Numbers are means over 3 repetitions, in percent, with 95 % intervals [low, high] (BCa "
+    "bootstrap). Bootstrap intervals of few repetitions are too narrow: with 3, one that is meant "
+    "to hold the true mean 95 % of the time holds it about 73 % of the time. Claims rest on the "
+    "exact test. Chosen by `last`: the first configuration of each sweep (its defaults) at its "
+    "last step. The highest mean of each group is **bold**; upper bounds do not compete. With 3 "
+    "repetitions, a paired sign-flip test cannot reach p < 0.05; at least 6 are needed."
 )
 MARKDOWN = f"""# digits
 
@@ -42,7 +38,7 @@ LATEX = r"""% \usepackage{booktabs}
 \begin{table}[t]
 \centering
 \small
-\caption{In percent; mean [low, high]: 95 \% interval (BCa bootstrap) over 3 repetitions. Bootstrap intervals of few repetitions are too narrow: with 3, one that is meant to hold the true mean 95 \% of the time holds it about 73 \% of the time. Claims rest on the exact test. Chosen by last: the first configuration of each sweep (its defaults) at its last step. Bold: the highest mean of a group, upper bounds aside. With 3 repetitions a paired sign-flip test cannot reach p \textless{} 0.05; that takes 6.}
+\caption{Numbers are means over 3 repetitions, in percent, with 95 \% intervals [low, high] (BCa bootstrap). Bootstrap intervals of few repetitions are too narrow: with 3, one that is meant to hold the true mean 95 \% of the time holds it about 73 \% of the time. Claims rest on the exact test. Chosen by last: the first configuration of each sweep (its defaults) at its last step. The highest mean of each group is bold; upper bounds do not compete. With 3 repetitions, a paired sign-flip test cannot reach p \textless{} 0.05; at least 6 are needed.}
 \begin{tabular}{lrrrrrr}
 \toprule
 method & $n$ & seen & missing & overall & harmonic mean & AUSUC \\
@@ -64,16 +60,6 @@ def test_the_report_as_a_person_has_read_it() -> None:
     found = report(trials_of(frame), frame, title="digits")
     assert found["report.md"] == MARKDOWN
     assert found["report.tex"] == LATEX
-
-
-def test_the_csv_has_the_numbers() -> None:
-    frame = digits()
-    found = pd.read_csv(
-        io.StringIO(report(trials_of(frame), frame, parameters=["l2sp.backbone"])["report.csv"])
-    )
-    row = found[(found["method"] == "l2sp") & (found["metric"] == "test/missing_accuracy")].iloc[0]
-    assert row["mean"] == pytest.approx(0.35)
-    assert (row["n"], row["step"], row["l2sp.backbone"], row["protocol"]) == (3, 1, 0.1, "last")
 
 
 def test_it_is_enough_to_read_what_is_declared() -> None:
@@ -118,8 +104,8 @@ def test_what_is_not_there_is_said() -> None:
         ]
     )
     text = report(trials, frame, repetitions=4, planned=planned)["report.md"]
-    assert text.partition("Not there")[2].splitlines()[2:] == [
-        "- mnist-uci, 50 % missing, lenet_bn, plain: 1 of 1 points left out (trials: 1 to come); "
+    assert text.partition("These points and sweeps are missing")[2].splitlines()[2:] == [
+        "- mnist-uci, 50 % missing, lenet_bn, plain: 1 of 1 points left out (trials: 1 not run yet); "
         "no result",
         "- mnist-uci, 50 % missing, lenet_bn, l2sp: 1 of 1 points left out (trials: 1 failed); no "
         "result",
@@ -132,14 +118,14 @@ def test_a_long_list_of_what_is_not_there_is_cut() -> None:
     frame = digits({f"method{k}": (0.5, 0.5) for k in range(50)}, repetitions=1)
     lines = report(trials_of(frame), frame, repetitions=2)["report.md"].rstrip().splitlines()
     assert lines[-1] == "- and 30 more sweeps"
-    assert "No sweep has a point of which all repetitions are done yet." in lines
+    assert "No sweep has a point whose repetitions are all done yet." in lines
 
 
 def test_one_repetition_shows_that_it_has_no_interval() -> None:
     frame = digits(repetitions=1)
     text = report(trials_of(frame), frame)["report.md"]
     assert "59.6 [n/a]" in text
-    assert "One repetition gives no interval." in text
+    assert "A single repetition gives no interval." in text
 
 
 def test_nothing_at_all_is_said_too() -> None:
@@ -148,7 +134,7 @@ def test_nothing_at_all_is_said_too() -> None:
     assert "No trial has a measurement." in found["report.md"]
     partial = frame[frame["repetition"] == 0]
     assert (
-        "No sweep has a point of which all"
+        "No sweep has a point whose repetitions are all done"
         in report(trials_of(partial), partial, repetitions=3)["report.md"]
     )
 
@@ -167,7 +153,7 @@ def test_numbers_that_are_no_fractions_are_shown_as_they_are() -> None:
         **{"test/loss": 12.5}
     )
     text = report(trials_of(frame), frame)["report.md"]
-    assert "Mean [low, high]: 95 % interval" in text
+    assert "Numbers are means over 3 repetitions, with 95 % intervals" in text
     assert "12.5 [12.5, 12.5]" in text
     assert "**12.5**" not in text
 

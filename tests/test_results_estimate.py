@@ -4,14 +4,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from large import BILLION, MERGED, MILLION, TASKS, Built
 
-from htsweep import results
 from htsweep.cli.status import status
 from htsweep.launching import launch
 from htsweep.planning.reading import read
 from htsweep.report import build
+from htsweep.results import Results
 from htsweep.results.estimate import estimate
 from htsweep.study.schema import Study
 
@@ -30,7 +31,7 @@ def study(study_file: Callable[..., Path]) -> Callable[..., Study]:
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a launch draws at its end is not looked at here, and takes longer than all else."""
-    monkeypatch.setattr("htsweep.launching._told", lambda *_: ((), ""))
+    monkeypatch.setattr("htsweep.launching._report", lambda *_: ((), ""))
 
 
 def told(found: Any) -> Mapping[str, Any]:
@@ -50,6 +51,11 @@ def told(found: Any) -> Mapping[str, Any]:
     return {key: getattr(found, key) for key in keys}
 
 
+def tables_of(study: Study, folder: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    results = Results(study, folder)
+    return results.trials, results.measurements()
+
+
 @pytest.mark.parametrize(
     "text", [BILLION, MILLION, MERGED, "task: toy\ngrid: {x: [0.1, 0.2]}\nrepetitions: 500000000\n"]
 )
@@ -57,10 +63,10 @@ def test_plan_launch_and_status_agree_on_a_study_of_any_size(
     study: Callable[..., Study], tmp_path: Path, built: Built, text: str
 ) -> None:
     folder = str(tmp_path / "results")
-    before = estimate(study(text), folder)
+    before = estimate(Results(study(text), folder))
     assert (before.trials_done, before.trials_to_run) == (0, before.trials)
     done = launch(study(text, "budget.trials=5"), folder, on="inline", mirror=None)
-    after, stands = estimate(study(text), folder), status(study(text), folder)
+    after, stands = estimate(Results(study(text), folder)), status(Results(study(text), folder))
     assert done.agenda.done["trial done"] == after.trials_done == stands.done == 5
     assert done.agenda.total == before.trials == after.trials == stands.trials
     assert done.agenda.left == after.trials_to_run == stands.left == before.trials - 5
@@ -70,7 +76,7 @@ def test_plan_launch_and_status_agree_on_a_study_of_any_size(
     # To count takes 20,000 points each time. A launch looks 10,000 ahead, and further where points
     # mean the same.
     assert built.points <= 250_000
-    tables = results.load(study(text), folder)
+    tables = tables_of(study(text), folder)
     assert [len(one["trial"].unique()) for one in tables] == [5, 5]
     again = launch(study(text, "budget.trials=7"), folder, on="inline", mirror=None)
     assert (again.agenda.reused, again.agenda.done["trial done"], again.agenda.left) == (
@@ -92,7 +98,10 @@ def test_a_large_study_that_is_done_has_nothing_left(
         "y: [0.1, 0.2, 0.3], noise: [0.0, 0.01, 0.02, 0.03]}}}\n"
     )
     folder = str(tmp_path / "results")
-    assert (estimate(study(text), folder).trials, estimate(study(text), folder).exact) == (
+    assert (
+        estimate(Results(study(text), folder)).trials,
+        estimate(Results(study(text), folder)).exact,
+    ) == (
         60,
         False,
     )
@@ -100,9 +109,9 @@ def test_a_large_study_that_is_done_has_nothing_left(
     different = done.agenda.done["trial done"]
     assert 30 < different < 50
     assert (done.agenda.total, done.agenda.exact, done.agenda.left) == (different, True, 0)
-    found = estimate(study(text), folder)
+    found = estimate(Results(study(text), folder))
     assert (found.trials, found.trials_to_run, found.exact) == (different, 0, True)
-    assert status(study(text), folder).left == 0
+    assert status(Results(study(text), folder)).left == 0
 
 
 def test_the_same_is_said_of_what_is_listed_and_of_what_is_not(
@@ -111,7 +120,7 @@ def test_the_same_is_said_of_what_is_listed_and_of_what_is_not(
     """Half of it is done; in the other half the hours are those of trials that are alike."""
     folder = str(tmp_path / "results")
     launch(study(STAGED, "budget.trials=17"), folder, on="inline", mirror=None)
-    listed = estimate(study(STAGED), folder)
+    listed = estimate(Results(study(STAGED), folder))
     assert (listed.trials, listed.trials_done, listed.trials_to_run, listed.exact) == (
         36,
         17,
@@ -120,17 +129,17 @@ def test_the_same_is_said_of_what_is_listed_and_of_what_is_not(
     )
     assert (listed.stages, listed.stages_done, listed.stages_to_run) == (9, 9, 0)
     assert listed.compute_hours is not None
-    counted = status(study(STAGED), folder)
-    tables = results.load(study(STAGED), folder)
+    counted = status(Results(study(STAGED), folder))
+    tables = tables_of(study(STAGED), folder)
     monkeypatch.setattr("htsweep.planning.plan.MOST_LISTED", 0)
-    walked = estimate(study(STAGED), folder)
+    walked = estimate(Results(study(STAGED), folder))
     # It is counted nevertheless: a walk of so few points takes no time.
     assert told(walked) == {
         **told(listed),
         "compute_hours": pytest.approx(listed.compute_hours, rel=0.3),
     }
-    assert status(study(STAGED), folder) == counted
-    for mine, theirs in zip(results.load(study(STAGED), folder), tables, strict=True):
+    assert status(Results(study(STAGED), folder)) == counted
+    for mine, theirs in zip(tables_of(study(STAGED), folder), tables, strict=True):
         assert mine.equals(theirs)
 
 
@@ -138,17 +147,20 @@ def test_stages_that_are_to_run_are_those_that_a_trial_waits_for(
     study: Callable[..., Study], tmp_path: Path
 ) -> None:
     folder = tmp_path / "results"
-    found = estimate(study(STAGED), str(folder))
+    found = estimate(Results(study(STAGED), str(folder)))
     assert (found.stages, found.stages_done, found.stages_to_run) == (9, 0, 9)
     launch(study(STAGED, "grid.b=[1]", "repetitions=2"), str(folder), on="inline", mirror=None)
-    found = estimate(study(STAGED), str(folder))
+    found = estimate(Results(study(STAGED), str(folder)))
     assert (found.stages, found.stages_done, found.stages_to_run) == (9, 4, 5)
 
 
 def test_what_no_repetitions_can_show_is_said(study: Callable[..., Study], tmp_path: Path) -> None:
     values = [round(0.0001 * number, 4) for number in range(6_000)]
     found = estimate(
-        study(f"task: toy\ngrid: {{x: {values}}}\nrepetitions: 2000\n"), str(tmp_path / "results")
+        Results(
+            study(f"task: toy\ngrid: {{x: {values}}}\nrepetitions: 2000\n"),
+            str(tmp_path / "results"),
+        )
     )
     assert (found.comparisons, found.repetitions_for_all, found.smallest_p) == (5_999, None, 1e-5)
     assert found.lines()[-1] == (
@@ -169,8 +181,8 @@ def test_a_report_says_how_much_of_a_search_has_not_begun(
         (BILLION, "- at most 999999995 more points of the searches: not run"),
     ):
         launch(study(text, "budget.trials=5"), folder, on="inline", mirror=None)
-        assert said in build.tell(study(text), folder)
-        found = build.findings(study(text), folder)
+        assert said in build.tell(Results(study(text), folder))
+        found = build.findings(Results(study(text), folder))
         assert said in found.missing
     launch(study(few), folder, on="inline", mirror=None)
-    assert "Nothing is missing" in build.tell(study(few), folder)
+    assert "Nothing is missing" in build.tell(Results(study(few), folder))

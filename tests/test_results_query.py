@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from htsweep.errors import HtsweepError
 from htsweep.ledger import Ledger, Record, Store
 from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
+from htsweep.results import Results
 from htsweep.results.query import SHOWN, columns, query, tell
 from htsweep.study.schema import Study
 
@@ -140,15 +142,13 @@ def test_only_the_columns_that_are_named_are_read(
     study: Study, monkeypatch: pytest.MonkeyPatch, sql: str
 ) -> None:
     asked: list[list[str] | None] = []
-    whole = results.load
+    whole = Ledger.measurements
 
-    def load(
-        study: Study, place: str, wanted: list[str] | None
-    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def measurements(ledger: Ledger, wanted: list[str] | None, *rest: Any) -> Any:
         asked.append(wanted)
-        return whole(study, place, wanted)
+        return whole(ledger, wanted, *rest)
 
-    monkeypatch.setattr(results, "load", load)
+    monkeypatch.setattr(Ledger, "measurements", measurements)
     query(study, sql)
     [wanted] = asked
     assert wanted is not None
@@ -277,30 +277,33 @@ def test_a_study_that_has_not_run_has_no_rows(
 
 def test_formats(study: Study) -> None:
     sql = f'SELECT trial, "{MISSING}", "{CURVE}" FROM measurements ORDER BY trial, step'
-    rows = json.loads(tell(study, sql, "results", "json"))
+    rows = json.loads(tell(Results(study, "results"), sql, "json"))
     assert len(rows) == 51
     assert rows[0].keys() == {"trial", MISSING, CURVE}
-    read_back = pd.read_csv(io.StringIO(tell(study, sql, "results", "csv")))
+    read_back = pd.read_csv(io.StringIO(tell(Results(study, "results"), sql, "csv")))
     expected = query(study, sql)
     assert read_back[MISSING].tolist() == pytest.approx(expected[MISSING].tolist(), nan_ok=True)
     assert json.loads(read_back[CURVE][3]) == rows[3][CURVE]
-    told = tell(study, sql, "results").splitlines()
+    told = tell(Results(study, "results"), sql).splitlines()
     assert len(told) == SHOWN + 2
     assert told[-1] == f"{SHOWN} of 51 rows; --format csv or json prints all"
-    assert tell(study, "SELECT trial FROM trials WHERE false", "results") == "no rows of trial"
+    assert (
+        tell(Results(study, "results"), "SELECT trial FROM trials WHERE false")
+        == "no rows of trial"
+    )
     with pytest.raises(HtsweepError, match="did you mean 'json'"):
-        tell(study, sql, "results", "jsn")
+        tell(Results(study, "results"), sql, "jsn")
 
 
 def test_what_there_is_to_ask(study: Study) -> None:
-    there = columns(study)
+    there = columns(Results(study))
     types = {(table, column): kind for table, column, kind in there.itertuples(index=False)}
     assert types["measurements", SEEN] == "DOUBLE"
     assert types["measurements", CURVE] == "DOUBLE[]"
     assert types["trials", "status"] == "VARCHAR"
     assert types["points", "chosen"] == "BOOLEAN"
     assert set(there["table"]) == {"trials", "measurements", "points", "chosen"}
-    told = tell(study, "", "results")
+    told = tell(Results(study, "results"), "")
     assert f'  "{SEEN}" DOUBLE' in told
     assert "  status VARCHAR" in told
 

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from screened import lay
 
-from htsweep import results
 from htsweep.cli.launch import told
 from htsweep.cli.status import status
 from htsweep.commands import Given
@@ -27,7 +26,7 @@ from htsweep.planning.jobs import Job
 from htsweep.planning.plan import Plan, plan
 from htsweep.planning.reading import read
 from htsweep.planning.screen import decide, pairs_of, plan_of
-from htsweep.results import screen
+from htsweep.results import Results, screen
 from htsweep.results.estimate import estimate
 from htsweep.study.schema import Study
 
@@ -38,7 +37,7 @@ ALL, PER_PAIR, SCORES = 24, 4, 24
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a launch draws at its end is not looked at here, and takes longer than all else."""
-    monkeypatch.setattr("htsweep.launching._told", lambda *_: ((), ""))
+    monkeypatch.setattr("htsweep.launching._report", lambda *_: ((), ""))
 
 
 @pytest.fixture
@@ -72,7 +71,8 @@ def ids(planned: Plan) -> set[str]:
 
 def numbers(study: Study, folder: Path, **options: Any) -> list[dict[str, Any]]:
     return (
-        results.load(study, str(folder), **options)[1]
+        Results(study, str(folder))
+        .measurements(**options)
         .sort_values(["trial", "step"])
         .to_dict("records")
     )
@@ -235,8 +235,8 @@ def test_scores_are_the_trials_of_a_study_of_the_scoring_task(
 def test_a_study_without_a_screen_has_none(study: Callable[..., Study], tmp_path: Path) -> None:
     one = study(without=True)
     assert plan_of(plan(one)) is None
-    assert screen.kept(plan(one), Ledger(Store(tmp_path))).sweeps == plan(one).sweeps
-    assert list(screen.scores(one, str(tmp_path)).columns) == list(screen.COLUMNS)
+    assert Results(one, str(tmp_path)).plan.sweeps == plan(one).sweeps
+    assert list(screen.scores(Results(one, str(tmp_path))).columns) == list(screen.COLUMNS)
 
 
 # -- launching
@@ -274,7 +274,7 @@ def test_keeping_all_is_the_study_without_a_screen(
     run(folder="plain", without=True)
     done = run("screen.keep=all", folder="all")
     assert (ran(done), done.spared) == ((SCORES, ALL), 0)
-    assert ids(screen.planned(study("screen.keep=all"), str(tmp_path / "all"))) == ids(
+    assert ids(Results(study("screen.keep=all"), str(tmp_path / "all")).plan) == ids(
         plan(study(without=True))
     )
     assert numbers(study(without=True), tmp_path / "plain") == numbers(
@@ -286,16 +286,16 @@ def test_raising_keep_only_adds(
     run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path
 ) -> None:
     run()
-    before = ids(screen.planned(study(), str(tmp_path / "results")))
+    before = ids(Results(study(), str(tmp_path / "results")).plan)
     two = run("screen.keep=2")
     assert (ran(two), two.agenda.reused) == ((0, 2 * PER_PAIR), 2 * PER_PAIR)
-    assert before < ids(screen.planned(study("screen.keep=2"), str(tmp_path / "results")))
+    assert before < ids(Results(study("screen.keep=2"), str(tmp_path / "results")).plan)
     rest = run("screen.keep=null", "screen.margin=1.0")
     assert ran(rest) == (0, 2 * PER_PAIR)
     # What was run stays where it is, and is no part of a study that keeps less.
     less = study()
     assert len(numbers(less, tmp_path / "results")) == 2 * PER_PAIR
-    assert len(numbers(less, tmp_path / "results", everything=True)) == ALL
+    assert len(numbers(less, tmp_path / "results", all_pairs=True)) == ALL
 
 
 def test_a_pair_whose_score_fails_is_kept_and_told(
@@ -312,7 +312,10 @@ def test_a_pair_whose_score_fails_is_kept_and_told(
         "  kept    domain=uci, source=mid: its shaky is not known, 0 of 2 repetitions have it"
         in said
     )
-    assert len(status(study("screen.scores=[shaky]"), str(tmp_path / "results")).failures) == 4
+    assert (
+        len(status(Results(study("screen.scores=[shaky]"), str(tmp_path / "results"))).failures)
+        == 4
+    )
     (tmp_path / "mended").touch()
     # It runs again, and is dropped like any other: its trials are there by then.
     mended = run("screen.scores=[shaky]")
@@ -438,7 +441,9 @@ def test_ray_and_inline_agree(
     assert (ran(done), done.failed, done.spared) == ((SCORES, 2 * PER_PAIR), 0, 4 * PER_PAIR)
     assert numbers(study(), tmp_path / "ray") == numbers(study(), tmp_path / "inline")
     both = [
-        screen.scores(study(), str(tmp_path / folder)).drop(columns="seconds").to_dict("records")
+        screen.scores(Results(study(), str(tmp_path / folder)))
+        .drop(columns="seconds")
+        .to_dict("records")
         for folder in ("ray", "inline")
     ]
     assert both[0] == both[1]
@@ -453,12 +458,12 @@ def test_an_adaptive_sampler_is_screened_as_well(
     ]
     assert (
         "will spare 48 of 72 trials"
-        in estimate(study(*search), str(tmp_path / "results")).lines()[1]
+        in estimate(Results(study(*search), str(tmp_path / "results"))).lines()[1]
     )
     done = run(*search)
     assert (ran(done), done.spared) == ((SCORES, 24), 48)
     assert ran(run(*search)) == (0, 0)
-    assert estimate(study(*search), str(tmp_path / "results")).trials_to_run == 0
+    assert estimate(Results(study(*search), str(tmp_path / "results"))).trials_to_run == 0
 
 
 # -- tables and the mirror
@@ -469,7 +474,7 @@ def test_the_table_of_scores(
     run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path
 ) -> None:
     run()
-    table = screen.scores(study(), str(tmp_path / "results"))
+    table = screen.scores(Results(study(), str(tmp_path / "results")))
     assert set(table) >= {*screen.COLUMNS, "domain", "source", "part/worth"}
     assert len(table) == SCORES
     worth = {"big": 0.9, "mid": 0.6, "small": 0.3}
@@ -487,13 +492,13 @@ def test_the_table_of_scores(
 def test_scores_go_to_the_mirror_with_the_trials(
     run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path
 ) -> None:
-    from htsweep.mirror import process
-    from htsweep.mirror.beside import Members
+    from htsweep.mirror import updating
+    from htsweep.mirror.coverage import MirroredRows
 
     run()
-    members = Members.of(study())
+    members = MirroredRows(Results(study(), str(tmp_path / "results")))
     rows = Ledger(Store(tmp_path / "results")).fresh(set())
-    tags = [one.tags for row, measured in rows for one in process._runs(members, row, measured)]
+    tags = [one.tags for row, measured in rows for one in updating.runs_of(members, row, measured)]
     assert len(tags) == SCORES + 2 * PER_PAIR
     assert (
         sorted(one["score"] for one in tags if "score" in one) == ["contrary"] * 12 + ["worth"] * 12

@@ -13,6 +13,7 @@ from htsweep.cli.status import status
 from htsweep.commands import Given
 from htsweep.launching import Launched, launch
 from htsweep.planning.reading import read
+from htsweep.results import Results
 from htsweep.results.estimate import Estimate, estimate
 from htsweep.study.schema import Study
 
@@ -35,7 +36,7 @@ def run(
     study: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Launched]:
     # What a launch draws at its end is not looked at here, and takes longer than all else.
-    monkeypatch.setattr("htsweep.launching._told", lambda *_: ((), ""))
+    monkeypatch.setattr("htsweep.launching._report", lambda *_: ((), ""))
     return lambda *overrides: launch(
         study(*overrides), str(tmp_path / "results"), on="inline", mirror=None
     )
@@ -49,7 +50,7 @@ def screen_of(estimate: Estimate) -> dict[str, Any]:
 def test_a_plan_says_what_is_spared_before_and_after(
     run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path
 ) -> None:
-    before = estimate(study(), str(tmp_path / "results"))
+    before = estimate(Results(study(), str(tmp_path / "results")))
     assert before.lines()[1] == (
         "screen  worth, contrary over 6 pairs: 24 trials (0 done, 24 to run); keeps 1 of 3 for "
         "each of "
@@ -57,7 +58,7 @@ def test_a_plan_says_what_is_spared_before_and_after(
     )
     assert (before.trials, before.stages, before.stages_to_run) == (ALL, 6, 6)
     run()
-    after = estimate(study(), str(tmp_path / "results"))
+    after = estimate(Results(study(), str(tmp_path / "results")))
     assert after.lines()[1:3] == [
         "screen  worth, contrary over 6 pairs: 24 trials (24 done, 0 to run); keeps 1 of 3 for "
         "each of 2 targets by worth: "
@@ -83,14 +84,14 @@ def test_a_plan_says_what_is_spared_before_and_after(
         "target": "uci",
         "value": pytest.approx(0.6005),
     }
-    assert estimate(study(without=True), str(tmp_path / "results")).screen is None
+    assert estimate(Results(study(without=True), str(tmp_path / "results"))).screen is None
 
 
 def test_a_margin_cannot_say_beforehand_what_it_spares(
     study: Callable[..., Study], tmp_path: Path
 ) -> None:
     [_, line, *_] = estimate(
-        study("screen.keep=null", "screen.margin=0.1"), str(tmp_path / "results")
+        Results(study("screen.keep=null", "screen.margin=0.1"), str(tmp_path / "results"))
     ).lines()
     assert (
         "keeps those of 3 within 0.1 of the best for each of 2 targets by worth: may spare up to "
@@ -101,10 +102,10 @@ def test_a_margin_cannot_say_beforehand_what_it_spares(
 def test_a_status_counts_the_scores(
     run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path
 ) -> None:
-    before = status(study(), str(tmp_path / "results"))
+    before = status(Results(study(), str(tmp_path / "results")))
     assert (before.left, before.unfinished) == (ALL, ALL + SCORES)
     run()
-    after = status(study(), str(tmp_path / "results"))
+    after = status(Results(study(), str(tmp_path / "results")))
     assert (after.done, after.left, after.unfinished, after.failures) == (8, 0, 0, ())
     assert "24 trials (24 done, 0 to run)" in after.lines()[1]
     assert json.loads(after.json())["screen"]["spared"] == 16

@@ -18,6 +18,7 @@ from htsweep.launching import launch
 from htsweep.ledger import Ledger, Record, Store
 from htsweep.planning.jobs import Job
 from htsweep.planning.plan import Plan, plan
+from htsweep.results import Results
 from htsweep.results.estimate import Estimate, estimate
 from htsweep.study.schema import Study
 
@@ -59,7 +60,7 @@ numbers = itertools.count()
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(launching, "_told", lambda *_: ((), ""))
+    monkeypatch.setattr(launching, "_report", lambda *_: ((), ""))
     (tmp_path / "tally_module.py").write_text(CHAIN)
     return tmp_path
 
@@ -144,7 +145,7 @@ def test_plan_and_status_count_as_one_would_by_hand(folder: Path, data: st.DataO
     record(ledger, Job("another study's", "trial", "toy", {}, 0, point="p"), ("failed",))
     record(ledger, Job("another study's stage", "stage", "toy", {}, 0, point="s"), ("failed",))
     wanted = expected(planned, ends)
-    found, stands = estimate(study, str(results)), status(study, str(results))
+    found, stands = estimate(Results(study, str(results))), status(Results(study, str(results)))
     assert of_plan(found) == of_status(stands) == wanted
     assert sum(wanted.values()) - wanted["blocked"] == found.trials == stands.trials
     assert found.failed == wanted["failed"]
@@ -179,9 +180,9 @@ def test_a_launch_counts_as_status_does_whatever_the_launches_before(
             f"[raised]}}\n",
         )
         done = launch(study, results, on="inline", mirror=None)
-        stands = status(study, results)
+        stands = status(Results(study, results))
         assert (done.failed, done.left) == (stands.failed, stands.left)
-        assert of_status(stands) == of_plan(estimate(study, results))
+        assert of_status(stands) == of_plan(estimate(Results(study, results)))
     done = launch(toy(folder, text), results, on="inline", mirror=None)
     # Of 24 trials those of seed 2 wait for a source that fails, and half of the others fail
     # themselves.
@@ -201,18 +202,18 @@ def test_points_that_a_sampler_proposes_count_alike(folder: Path, sampler: str) 
     )
     study, results = toy(folder, text), str(folder / "results")
     done = launch(study, results, on="inline", mirror=None)
-    stands = status(study, results)
+    stands = status(Results(study, results))
     assert (done.failed, done.left) == (stands.failed, stands.left) == (8, 0)
     assert (
         of_status(stands)
-        == of_plan(estimate(study, results))
+        == of_plan(estimate(Results(study, results)))
         == {"done": 8, "stopped": 0, "failed": 8, "blocked": 8, "left": 0}
     )
     assert [one.kind for one in stands.failures] == ["stage", "stage"]
     # Fewer points are asked for than the ledger has: the others are no part of it.
     fewer = toy(folder, text.replace("trials: 4", "trials: 2"))
     assert (
-        of_status(status(fewer, results))
-        == of_plan(estimate(fewer, results))
+        of_status(status(Results(fewer, results)))
+        == of_plan(estimate(Results(fewer, results)))
         == {"done": 4, "stopped": 0, "failed": 4, "blocked": 4, "left": 0}
     )

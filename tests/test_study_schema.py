@@ -97,15 +97,15 @@ colour: red
         ("task: toy\nstudy: ../../etc\n", "a study's name"),
         ("task: toy\nstudy: a/b\n", "a study's name"),
         ("task: toy\nstudy: ..\n", "a study's name"),
-        ("task: toy\ngrid: {x: [0.1, 0.1]}\n", "stands twice"),
+        ("task: toy\ngrid: {x: [0.1, 0.1]}\n", "is listed twice; remove one"),
         ("task: toy\nrepetitions: 2.5\n", "whole number"),
         ("task: toy\nsearch: {sampler: tpe, trials: 3}\n", "needs `objectives`"),
         ("task: toy\nstop: {first: 1}\n", "needs `objectives`"),
         (
             "task: toy\nobjectives: [{metric: validation/score}]\nsearch: {sampler: tpe}\n",
-            "give `trials`",
+            "never runs out of points: set `search.trials`",
         ),
-        ("task: toy\nsearch: {sampler: random}\n", "give `trials`"),
+        ("task: toy\nsearch: {sampler: random}\n", "never runs out of points: set `search.trials`"),
         ("task: toy\nsearch: {spaces: {all: {x: {low: 1, high: 0}}}}\n", "low"),
         ("task: toy\nsearch: {spaces: {all: {x: {low: 0.1, high: 0.9}}}}\n", "grid"),
         (
@@ -188,7 +188,7 @@ def test_a_factor_may_not_be_called_like_a_column_of_the_results(
     )
     found = problems(path)
     assert found["grid.metric"][0] == 2
-    assert "name of a column of the results' tables" in found["grid.metric"][1]
+    assert "name of a column in the tables of results" in found["grid.metric"][1]
     assert "name of a column" in found["search.spaces.all.n"][1]
 
 
@@ -198,18 +198,19 @@ def test_a_protocol_that_the_task_cannot_answer_is_told_before_anything_runs(
     text = "task: holistic_transfer\ngrid: {method: [plain, l2sp]}\nselect: pseudo_missing\n"
     line, said = problems(study_file(text))["select"]
     assert line == 3
-    assert "with `pcv` above 0 only" in said
+    assert "measures only if `pcv` is above 0" in said
     assert read(study_file(text), ["fixed.pcv=2"]).select == "pseudo_missing"
     without = (
         text.replace("pseudo_missing", "source_validation") + "fixed: {source_validation: 0}\n"
     )
     _, said = problems(study_file(without))["select"]
-    assert "with `source_validation` above 0" in said
+    assert "measures only if `source_validation` is above 0" in said
     _, said = problems(
         study_file("task: fine_tuning\ngrid: {method: [plain]}\nselect: source_validation\n")
     )["select"]
     assert (
-        "task fine_tuning does not measure that; it can have last, seen_validation, oracle" in said
+        "task fine_tuning does not measure that; choose one of last, seen_validation, oracle"
+        in said
     )
 
 
@@ -245,7 +246,7 @@ def test_an_override_of_what_is_shared_would_change_nothing_and_is_refused(
 ) -> None:
     [(key, (_, message))] = problems(study_file(SHARED), "x-short.steps=3").items()
     assert key == "--set x-short.steps"
-    assert "override the key in which the value is used" in message
+    assert "override the key that uses the value" in message
 
 
 def test_an_unknown_key_says_how_one_s_own_begin(study_file: Callable[..., Path]) -> None:

@@ -200,7 +200,7 @@ def test_a_longer_model_is_another_one(saved):
     assert all(long[name].shape == tensor.shape for name, tensor in short.items())
     with pytest.raises(
         checkpoints.Misfit,
-        match=r"does not fit resnet50: .* tensors more in parts that .*, such as layer3\.6",
+        match=r"does not fit resnet50: .* extra tensors in parts that .*, such as layer3\.6",
     ):
         checkpoints.fit(timm.create_model("resnet50"), saved(long))
 
@@ -226,7 +226,7 @@ def test_values_that_are_no_numbers_are_refused(model, state, saved):
     name = next(iter(state))
     with pytest.raises(
         checkpoints.Misfit,
-        match=re.escape(f"no numbers (NaN or infinity) in 1 tensors, such as {name}"),
+        match=re.escape(f"not finite (NaN or infinity) in 1 tensors, such as {name}"),
     ):
         checkpoints.fit(model, saved({**state, name: state[name] * float("nan")}))
 

@@ -213,7 +213,13 @@ def shares_the_student():
 
 
 def anchored(weight: float = 0.1, shaken: bool = False, unmarked: float = 1.0):
-    """Breaks no rule by default: features stay near the source's mean, which it learns beforehand."""
+    """Breaks no rule by default: features stay near the source's mean, which it learns beforehand.
+
+    Args:
+        weight: factor of the term.
+        shaken: whether the mean is drawn at random.
+        unmarked: factor of the mean.
+    """
 
     def learn(transfer):
         mean = unmarked * transfer.source(transfer.take(transfer.train)[0])[0].mean(0)
@@ -223,6 +229,7 @@ def anchored(weight: float = 0.1, shaken: bool = False, unmarked: float = 1.0):
         learn=learn,
         prepare=lambda student, transfer, learnt: learnt["mean"],
         penalty=lambda view, mean: weight * (view.features - mean).square().mean(),
+        measures=("length",),
     )
 
 
@@ -230,6 +237,21 @@ class TestAnchored(MethodConformance):
     method = "test_tasks_conformance:anchored"
     zero = {"test_tasks_conformance:anchored.weight": 0.0}
     runs_source = False
+
+
+def reports(name="undeclared", value=1.0):
+    def learn(transfer):
+        return {}, {name: value}
+
+    return Method(learn=learn, prepare=lambda *_: None, measures=("declared",))
+
+
+def reports_nan():
+    return reports("declared", float("nan"))
+
+
+def unnamed(weight: float = 0.0):
+    return Method()
 
 
 def learns_unseeded():
@@ -251,6 +273,9 @@ def learns_unseeded():
             "what_it_learns_may_come_from_a_stage",
             "trains otherwise than by itself",
         ),
+        (reports, "it_reports_what_it_declares", "which it does not declare"),
+        (reports_nan, "it_reports_what_it_declares", "as not finite"),
+        (unnamed, "its_parameters_are_settings", "has no line"),
         (own_generator, "resumed_it_equals_undisturbed", "only modules are in checkpoints"),
         (unseeded, "names_seed_everything", "two runs with one seed are not the same"),
         (never_off, "zero_parameters_are_plain_training", "not plain training, bit for bit"),

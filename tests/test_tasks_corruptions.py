@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tasks import data
-from tasks.data import corruptions, digits, folder
+from tasks.data import corruptions, digits, folder, registry
 
 PHOTOS = (
     np.random.default_rng(0)
@@ -45,7 +45,7 @@ def test_a_corruption_changes_pixels_and_keeps_their_kind(own_cache, images, kin
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
-@pytest.mark.parametrize("domain", data.DIGITS)
+@pytest.mark.parametrize("domain", registry.BUILT_IN)
 def test_a_higher_severity_changes_more(own_cache, domain, kind):
     pixels = data.load(domain, own_cache, 0).pixels[::20]
     moved = [
@@ -146,7 +146,7 @@ def test_fingerprints_tell_corruptions_apart_and_leave_the_others_alone():
         "mnist",
         *(
             f"{base}@{kind}{severity}"
-            for base in data.DIGITS
+            for base in registry.BUILT_IN
             for kind in CORRUPTIONS
             for severity in (3, 4)
         ),

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -288,7 +289,7 @@ def test_a_broken_image_is_named_by_its_path(pictures, tmp_path):
     broken = pictures / "photo" / "dog" / "1.png"
     broken.write_bytes(broken.read_bytes()[:60])
     with pytest.raises(
-        ValueError, match=r"dog.1\.png cannot be read as an image.*repair it or take it out"
+        ValueError, match=r"dog.1\.png cannot be read as an image.*repair or remove it"
     ):
         data.load(f"folder:{pictures}:photo", tmp_path / "cache", 16)
     assert not list((tmp_path / "cache" / "folders").iterdir())
@@ -390,3 +391,51 @@ def test_a_class_of_few_images_trains_then_tests_then_validates(images, sets):
     assert (splits.trained(images), validated, tested) == sets
     if images:
         assert (len(found.train), len(found.validation), len(found.test)) == sets
+
+
+@given(
+    st.lists(st.integers(0, 3), min_size=20, max_size=80),
+    st.integers(0, 1000),
+    st.sampled_from([(), (1,), (0, 3)]),
+    st.sampled_from([0.2, 1.0]),
+)
+def test_an_official_split_tests_its_own_images_in_every_repetition(
+    listed, seed, missing, fraction
+):
+    labels = np.array([0, 0, 1, 1, 2, 2, 3, 3, *listed])
+    test = np.arange(len(labels)) % 2 == 0
+    found = splits.split(labels, missing, seed, fraction, official_test=test)
+    assert found.test.tolist() == np.flatnonzero(test).tolist()
+    assert not set(found.train) & set(found.validation)
+    assert not test[[*found.train, *found.validation, *found.reference]].any()
+    assert not set(labels[[*found.train, *found.validation]]) & set(missing)
+    assert set(labels[found.train]) == set(range(4)) - set(missing)
+    if fraction == 1 and not missing:
+        every = [*found.train, *found.validation, *found.test]
+        assert sorted(every) == list(range(len(labels)))
+
+
+def test_an_official_split_that_leaves_nothing_to_train_with_is_refused():
+    labels = np.arange(20) % 2
+    with pytest.raises(ValueError, match="all 10 images of class 1 are in the official test set"):
+        splits.split(labels, (), 0, official_test=labels == 1)
+    with pytest.raises(ValueError, match="marks 3 images, but there are 20"):
+        splits.split(labels, (), 0, official_test=np.ones(3, bool))
+
+
+def test_the_settings_of_a_trial_take_the_official_split():
+    """The very rows that target_of gives to adaptation and to scores."""
+    from tasks.loading import target_of
+
+    class Alone:
+        def seed(self, *names):
+            return 3
+
+    labels = np.arange(500) % 10
+    sys.path.append(str(Path(__file__).parent.parent / "docs" / "examples"))
+    try:
+        missing, found = target_of({"missing_ratio": 0.3}, "my_data:sketches", labels, Alone())
+    finally:
+        sys.path.pop()
+    assert len(missing) == 3
+    assert found.test.tolist() == list(range(350, 500))

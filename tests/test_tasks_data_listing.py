@@ -113,8 +113,8 @@ def test_one_class_is_none(root):
         path.unlink()
     for path in root.glob("*/ant"):
         path.rmdir()
-    assert len([text for text in problems(root) if "holds one class alone, bee" in text]) == 2
-    assert "two classes at least" in data.fine_tuning_problems(f"pretrained-folder:{root}:art")[0]
+    assert len([text for text in problems(root) if "holds only one class, bee" in text]) == 2
+    assert "at least two classes" in data.fine_tuning_problems(f"pretrained-folder:{root}:art")[0]
 
 
 def test_links_that_lead_nowhere_are_counted_and_named(root):

@@ -147,7 +147,7 @@ def test_the_source_is_shared_by_what_does_not_matter_to_it():
         ({"method": "source+wise_ft"}, "method", "does not train"),
         ({"backbone": "resnet181"}, "backbone", "did you mean"),
         ({"missing_classes": [10]}, "missing_classes", "no class 10"),
-        ({"missing_classes": list(range(10))}, "missing_classes", "leave one at least"),
+        ({"missing_classes": list(range(10))}, "missing_classes", "leave at least one"),
         ({"weights": True}, "weights", "no pretrained weights"),
         ({"lerning_rate": 1}, "lerning_rate", "no key"),
     ],

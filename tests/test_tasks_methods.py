@@ -27,7 +27,11 @@ RECIPE = Recipe(
 
 
 def entropy(weight=0.1) -> Method:
-    """A user's own method: confident outputs cost."""
+    """A user's own method: confident outputs cost.
+
+    Args:
+        weight: factor of the term.
+    """
 
     def penalty(view, _):
         log_p = view.logits.log_softmax(1)
@@ -144,7 +148,7 @@ def test_a_chain_with_plain_is_the_other():
     [
         ("source+l2sp", "'source' does not train, so l2sp would change nothing"),
         ("linear_probe+frozen_classifier", "freeze the whole model"),
-        ("l2sp+l2sp", "stands 2 times"),
+        ("l2sp+l2sp", "is listed 2 times"),
         ("l2ps", "did you mean 'l2sp'"),
         ("no_such_module:f", "No module named 'no_such_module'"),
         ("test_tasks_methods:seed", "must return a tasks.methods.Method"),

@@ -369,7 +369,7 @@ def test_accuracy_is_the_share_that_the_head_tells_right():
         max(range(4), key=lambda k, f=f: float(weight[k] @ f + bias[k])) == y
         for f, y in zip(features, labels, strict=True)
     ]
-    assert controls.accuracy((weight, bias), features, labels) == np.mean(right)
+    assert controls.source_accuracy((weight, bias), features, labels) == np.mean(right)
 
 
 @settings(max_examples=40, deadline=None)
@@ -459,7 +459,7 @@ def test_parameters_have_keys_of_their_group_types_ranges_and_a_line():
 def test_needs_are_told_with_a_reason():
     assert scores.needs("leep") == {"head"}
     assert scores.needs("logme") == set()
-    assert scores.unmet("otce_w", {"head"}) == [
+    assert scores.unmet("otce_w", {"head", "transport"}) == [
         "'otce_w' needs the images of the source domain, which a pretrained source comes without; "
         "leave it out"
     ]

@@ -54,10 +54,10 @@ def asked(one):
     return {
         "head": one.head,
         "features": one.features,
-        "labels": np.asarray(one.target_classes)[one.labels],
+        "domain_labels": np.asarray(one.target_classes)[one.labels],
         "held_features": one.held_features,
         "held_labels": one.held_labels,
-        "missing": one.missing_classes,
+        "missing_classes": one.missing_classes,
     }
 
 
@@ -81,11 +81,11 @@ def test_push_is_the_gradient_of_the_loss_by_the_missing_logits():
     _, bias, features, labels = tensors(one)
     loss_of(torch.tensor(one.head[0], dtype=torch.float64), bias, features, labels).backward()
     # The bias moves all images' logits at once, so that its gradient is the mean of theirs.
-    assert missing.push(one.probabilities, MISSING) == pytest.approx(
+    assert missing.missing_push(one.probabilities, MISSING) == pytest.approx(
         -float(bias.grad[list(MISSING)].sum()), abs=1e-6
     )
-    assert missing.push(np.eye(CLASSES)[[0, 2, 4]], MISSING) == 0
-    assert missing.push(np.eye(CLASSES)[[1, 3]], MISSING) == -1
+    assert missing.missing_push(np.eye(CLASSES)[[0, 2, 4]], MISSING) == 0
+    assert missing.missing_push(np.eye(CLASSES)[[1, 3]], MISSING) == -1
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -107,11 +107,11 @@ def test_interference_is_the_derivative_of_the_margin_along_a_gradient_step(seed
 
     small = 1e-6
     change = ((margins(small) - margins(-small)) / (2 * small)).mean()
-    found = missing.interference(**asked(one))
-    assert found["change"] == pytest.approx(change, rel=1e-6)
-    assert found["margin"] == pytest.approx(np.abs(margins(0)).mean(), rel=1e-12)
+    found = missing.missing_interference(**asked(one))
+    assert found.change == pytest.approx(change, rel=1e-6)
+    assert found.margin == pytest.approx(np.abs(margins(0)).mean(), rel=1e-12)
     size = (one.features.astype(np.float64) ** 2).sum(1).mean() + 1
-    assert found["score"] == pytest.approx(change / np.abs(margins(0)).mean() / size, rel=1e-6)
+    assert found.score == pytest.approx(change / np.abs(margins(0)).mean() / size, rel=1e-6)
 
 
 @pytest.mark.parametrize("factor", [0.5, 20.0, 1000.0])
@@ -123,10 +123,10 @@ def test_interference_does_not_see_the_scale_of_features(factor):
         given["held_features"] * 100.0,
         given["head"][0] / 100.0,
     )
-    plain = missing.interference(
+    plain = missing.missing_interference(
         **given | {"features": features, "held_features": held, "head": (weight, given["head"][1])}
     )
-    scaled = missing.interference(
+    scaled = missing.missing_interference(
         **given
         | {
             "features": features * factor,
@@ -134,7 +134,7 @@ def test_interference_does_not_see_the_scale_of_features(factor):
             "head": (weight / factor, given["head"][1]),
         }
     )
-    assert scaled["score"] == pytest.approx(plain["score"], rel=1e-3)
+    assert scaled.score == pytest.approx(plain.score, rel=1e-3)
 
 
 @pytest.mark.parametrize(("rate", "steps"), [(1.0, 1), (1.0, 30), (0.3, 100), (1.9, 50)])
@@ -156,13 +156,13 @@ def test_retained_is_the_accuracy_after_gradient_descent(rate, steps):
     assert losses == sorted(losses, reverse=True)
     of_missing = np.isin(one.held_labels, MISSING)
     logits = one.held_features[of_missing] @ weight.detach().numpy().T + bias.detach().numpy()
-    found = missing.retained(**asked(one), rate=rate, steps=steps, samples=1000, seed=0)
-    assert found["score"] == (logits.argmax(1) == one.held_labels[of_missing]).mean()
+    found = missing.missing_retained(**asked(one), rate=rate, steps=steps, samples=1000, seed=0)
+    assert found.score == (logits.argmax(1) == one.held_labels[of_missing]).mean()
     with torch.no_grad():
-        assert found["seen"] == ((features @ weight.T + bias).argmax(1) == labels).double().mean()
+        assert found.seen == ((features @ weight.T + bias).argmax(1) == labels).double().mean()
     assert (
-        found["start"]
-        == missing.retained(**asked(one), rate=rate, steps=0, samples=1000, seed=0)["score"]
+        found.start
+        == missing.missing_retained(**asked(one), rate=rate, steps=0, samples=1000, seed=0).score
     )
 
 
@@ -499,7 +499,7 @@ def test_compute_tells_the_declared_parts_and_hands_on_its_groups_parameters():
 
 OWN = '''
 from typing import Annotated
-from tasks.scores import Range
+from tasks.scores import Range, score
 
 def width(evidence, factor: Annotated[float, Range(0, 10)] = 2.0):
     """Wide is good.
@@ -508,6 +508,20 @@ def width(evidence, factor: Annotated[float, Range(0, 10)] = 2.0):
         factor: of the width
     """
     return evidence.features.shape[1] * factor
+
+def seeded(features, labels, seed, power=1.0):
+    return len(features) + labels.sum() + seed * power
+
+@score(parts=("own/one", "own/two"))
+def paired(evidence):
+    return 1.0, 2.0, 3.0
+
+@score(parts=("own/one",), group="shared")
+def short(evidence, size=1.0):
+    return 1.0, 2.0, 3.0
+
+def blind(seed):
+    return 1.0
 
 def parts(evidence):
     return {"transferability": 1, "own/number": 2}
@@ -523,11 +537,11 @@ def bare(evidence, factor):
 
 def greedy(evidence):
     return 0.0
-greedy.needs = ("gold",)
+greedy.needs = ("head",)
 
+@score(needs={"head"})
 def heady(evidence):
     return 0.0
-heady.needs = {"head"}
 '''
 
 
@@ -558,9 +572,10 @@ def test_a_score_of_ones_own_has_parameters_parts_and_needs(own):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nothing", "cannot be had"),
+        ("nothing", "cannot be loaded"),
         ("bare", "without a default: factor"),
-        ("greedy", "needs gold, which nothing offers"),
+        ("greedy", "an attribute `needs`, which nobody reads"),
+        ("blind", "reads nothing"),
     ],
 )
 def test_what_cannot_be_a_score_is_told(own, name, message):
@@ -574,3 +589,29 @@ def test_what_a_score_must_give_is_told(own):
         scores.compute(f"{own}:nameless", evidence(), {})
     with pytest.raises(ValueError, match="must be finite"):
         scores.compute(f"{own}:endless", evidence(), {})
+    with pytest.raises(ValueError, match=r"gave 3 numbers, but declares 2: .*own/one"):
+        scores.compute(f"{own}:short", evidence(), {})
+
+
+def test_a_score_asks_by_name_for_what_it_reads(own):
+    one = evidence()
+    seed = one.seed(f"{own}:seeded")
+    expected = len(one.features) + one.labels.sum() + 2.0 * seed
+    given = {f"{own}:seeded.power": 2.0, f"{own}:seeded.seed": 5}
+    assert scores.compute(f"{own}:seeded", one, given) == {"transferability": expected}
+    assert list(scores.parameters(f"{own}:seeded")) == [f"{own}:seeded.power"]
+    assert scores.compute(f"{own}:paired", one, {}) == {
+        "transferability": 1.0,
+        "own/one": 2.0,
+        "own/two": 3.0,
+    }
+    assert list(scores.parameters(f"{own}:short")) == [f"{own}:shared.size"], (
+        "a group is its module's"
+    )
+
+
+def test_a_declaration_of_what_nobody_knows_is_refused():
+    with pytest.raises(ValueError, match="needs gold, which nothing offers; known: head"):
+        scores.score(needs={"gold"})
+    with pytest.raises(ValueError, match="of the kind 'best'; known: score, control"):
+        scores.score(kind="best")

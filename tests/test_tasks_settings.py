@@ -43,8 +43,8 @@ def test_no_test_image_at_all_is_a_problem(tmp_path):
         ((key, said),) = problems(task, dataset=dataset)
         assert key == "dataset"
         assert (
-            "no class of photo has a test image: each has one image, which trains; give two at "
-            "least" in said
+            "no class of photo has a test image: the only image of each is used for training; "
+            "give at least two" in said
         )
 
 
@@ -142,9 +142,9 @@ def test_a_batch_of_one_is_told_where_batch_norm_has_one_value(tmp_path, task, k
     ((where, said),) = problems(task, dataset=dataset, image_size=4, **{key: 1})
     assert where == key
     assert said.startswith(
-        "on images of 4 x 4 pixels a batch norm of 'lenet_bn' has one value a channel"
+        "on images of 4 x 4 pixels a batch norm of 'lenet_bn' gets one value per channel"
     )
-    assert said.endswith(f"{key} must be 2 at least")
+    assert said.endswith(f"{key} must be at least 2")
     assert problems(task, dataset=dataset, image_size=8, **{key: 1}) == []
     assert problems(task, dataset=dataset, image_size=4, **{key: 2}) == []
 
@@ -176,7 +176,7 @@ def test_one_image_that_may_be_left_is_told(tmp_path):
     """One class is seen, and one of its two images trains."""
     dataset = domains(tmp_path, {"a": 2, "b": 9})
     ((key, said),) = problems(dataset=dataset, image_size=4, missing_ratio=0.5)
-    assert (key, "one image alone may be left to train with" in said) == ("dataset", True)
+    assert (key, "only one image may be left for training" in said) == ("dataset", True)
     assert problems(dataset=dataset, image_size=4, missing_classes=["a"]) == []
 
 
@@ -188,7 +188,7 @@ def test_what_a_plan_cannot_see_is_told_by_the_trial():
     recipe = Recipe(
         epochs=1, steps_per_epoch=1, batch_size=8, learning_rate=0.1, momentum=0.0, weight_decay=0.0
     )
-    with pytest.raises(ValueError, match=r"a batch of one image.*give a batch_size of 2 at least"):
+    with pytest.raises(ValueError, match=r"a batch of one image.*give a batch_size of at least 2"):
         Run(model, transfer, Method(), recipe).advance(0, 1)
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tasks import fine_tuning, holistic_transfer, scores, transferability
-from tasks.scores import Range
+from tasks.scores import Range, score
 
 PRETRAINED = {
     "dataset": "pretrained-uci",
@@ -27,12 +27,12 @@ def per_class(evidence, power: Annotated[float, Range(0, 3)] = 1.0) -> float:
     return (len(evidence.features) / len(evidence.target_classes)) ** power
 
 
+@score(needs={"head"})
 def of_head(evidence) -> float:
     """A score that needs a classifier."""
     return float(np.abs(evidence.head[0]).sum())
 
 
-of_head.needs = {"head"}
 OWN = f"{__name__}:per_class"
 
 
@@ -218,13 +218,13 @@ def test_a_declaration_imports_nothing_heavy():
         ({"dataset": "mnist-usps"}, "dataset", "did you mean"),
         ({"dataset": "mnist-uci@blurr"}, "dataset", "did you mean @blur"),
         ({"score": "logmee"}, "score", "did you mean 'logme'"),
-        ({"score": "no_module:score"}, "score", "cannot be had"),
+        ({"score": "no_module:score"}, "score", "cannot be loaded"),
         ({"backbone": "resnet181"}, "backbone", "did you mean"),
         ({"weights": "timm"}, "weights", "no pretrained weights"),
         ({"dataset": "pretrained-uci", "backbone": "resnet18"}, "dataset", "`weights` is empty"),
         ({"skore": 1}, "skore", "no key"),
         ({"missing_classes": [10]}, "missing_classes", "no class 10"),
-        ({"missing_classes": list(range(10))}, "missing_classes", "leave one at least"),
+        ({"missing_classes": list(range(10))}, "missing_classes", "leave at least one"),
         ({"score": "missing_push"}, "score", "needs missing classes"),
         ({"score": "missing_retained", "missing_classes": []}, "score", "needs missing classes"),
         ({**PRETRAINED, "score": "otce_w"}, "score", "needs the images of the source domain"),
@@ -311,3 +311,17 @@ def test_a_score_of_one_s_own_says_what_it_needs():
     )
     assert (key, "come without" in said) == ("score", True)
     assert problems(resolve({"score": f"{__name__}:of_head"})) == []
+
+
+@pytest.mark.parametrize("name", ["otce_w", "otce_ce", "tta", "tta_fixed"])
+def test_a_score_whose_package_is_missing_says_how_to_install_it(monkeypatch, name):
+    from tasks.scores import solver
+
+    monkeypatch.setattr(solver, "installed", lambda: False)
+    ((key, said),) = problems(resolve({"score": name}))
+    assert key == "score"
+    assert "needs the package POT" in said
+    assert "pip install 'htsweep[transport]'" in said
+    with pytest.raises(ValueError, match=r"pip install 'htsweep\[transport\]'"):
+        solver.solver()
+    assert problems(resolve({"score": "logme"})) == []

@@ -1,4 +1,4 @@
-"""A workspace for tests of tasks: what docs/architecture.md promises, in a folder, without the orchestrator."""
+"""A workspace for tests of tasks: what docs/contracts.md promises, in a folder, without the orchestrator."""
 
 from __future__ import annotations
 

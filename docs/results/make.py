@@ -14,6 +14,7 @@ from htsweep.analysis.interval import half_width
 from htsweep.report import build
 from htsweep.report.document import document
 from htsweep.report.figures import figures
+from htsweep.results import Results
 from htsweep.selection.choose import choose
 from htsweep.study.schema import Study
 
@@ -90,14 +91,15 @@ def main() -> None:
         study = htsweep.read(STUDIES / f"{name}.yaml")
         if not given.no_launch:
             htsweep.launch(study, results=given.results)
-        parts = [build.tell(study, given.results, metrics=columns) for columns in TABLES[name]]
+        results = Results(study, given.results)
+        parts = [build.tell(results, metrics=columns) for columns in TABLES[name]]
         # Each table after the first leaves out the title.
         page = [
             *(parts[:1] or [f"# {name}\n"]),
             *(part.partition("\n")[2].strip() + "\n" for part in parts[1:]),
         ]
         if name in CONCLUSIONS:
-            found = build.findings(study, given.results)
+            found = build.findings(results)
             page += list(sections(document(found)["report.md"], CONCLUSIONS[name]))
             page += [regrets(found.regret)] if len(found.regret) else []
             wanted = {figure.partition("_")[0] for figure in FIGURES[name]}

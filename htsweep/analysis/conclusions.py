@@ -14,12 +14,12 @@ from htsweep.analysis import curves, frontier, interval, prediction
 from htsweep.analysis.ablation import ablation
 from htsweep.analysis.attainment import attainment
 from htsweep.analysis.costs import costs
-from htsweep.analysis.design import ROLES, Design
+from htsweep.analysis.design import Design, is_bound, is_source
 from htsweep.analysis.effects import effects, pooled
 from htsweep.analysis.findings import Findings
 from htsweep.analysis.importance import importance
 from htsweep.analysis.protocols import caution, protocols
-from htsweep.analysis.ranks import ranks
+from htsweep.analysis.ranks import cliques, ranks
 from htsweep.analysis.regret import regret
 from htsweep.analysis.sensitivity import sensitivity
 from htsweep.analysis.summary import METRICS, aggregate, metrics_of, summarise
@@ -54,7 +54,11 @@ class About:
     repetitions: int
     parameters: Sequence[str] = ()
     baseline: Any = None
-    """Value of the compared factor; None: `plain`, else the first that is no source and no bound.
+    """Value of the compared factor; None: `empty`, else the first that is no source and no bound.
+    """
+    empty: str = ""
+    """The value of the compared factor that adds nothing, as the task calls it (plain fine-tuning);
+    empty: there is none.
     """
     non_disruption: float | None = None
     gpus: float = 1.0
@@ -65,6 +69,8 @@ class About:
     """Of an ablation, as `ablating.variants` gives them."""
     planned: pd.DataFrame | None = None
     """One row per sweep of the plan: `sweep` and the factors."""
+    terms: str = ""
+    """Of a study of scores: what the columns begin with that are terms of a bound."""
     by: str = ""
     """The score that the study screens by; empty: it screens nothing."""
     missing: str = ""
@@ -82,6 +88,10 @@ class Foretold:
     """One row per measurement, with its `pair`, the metrics that are told and those that the
     protocol reads.
     """
+    combined: prediction.Combined = field(default_factory=dict)
+    """Scores that are made of others, as the scoring task declares them."""
+    terms: str = ""
+    """What the columns begin with that are terms of a bound, as the scoring task declares it."""
 
 
 def conclude(
@@ -119,7 +129,7 @@ def conclude(
         if pd.api.types.is_numeric_dtype(measurements[name])
     ]
     told = list(metrics) or metrics_of(numeric)
-    baseline = _baseline(chosen, design, about.baseline)
+    baseline = _baseline(chosen, about)
     of = Findings(
         about.title,
         design,
@@ -132,10 +142,12 @@ def conclude(
         parameters=about.parameters,
     )
     shared: dict[str, Any] = {"choice": choice, "repetitions": repetitions}
+    ranked = ranks(chosen, design, told)
     made: dict[str, Any] = {
         "summary": summarise(chosen, design, told),
         "effects": effects(chosen, design, told, baseline),
-        "ranks": ranks(chosen, design, told),
+        "ranks": ranked,
+        "cliques": cliques(ranked, design.compared),
         "protocols": protocols(measurements, design, told, repetitions=repetitions),
         "failures": failures(trials, about),
         "missing": about.missing,
@@ -227,7 +239,7 @@ def conclude_scores(trials: pd.DataFrame, scored: pd.DataFrame, about: About) ->
         "",
         trials=trials["trial"].nunique(),
         transferability=prediction.transferability(scored, factors),
-        bounds=prediction.bounds(scored, factors),
+        bounds=prediction.bounds(scored, factors, about.terms),
         failures=failures(trials, about),
         missing=about.missing,
         provenance=about.provenance,
@@ -300,13 +312,13 @@ def _foretold(foretold: Foretold, about: About, metrics: Sequence[str]) -> dict[
         protocol=about.protocol,
         repetitions=about.repetitions,
     )
-    both = prediction.predicted(scores, achieved, design, factors)
+    both = prediction.predicted(scores, achieved, design, factors, foretold.combined)
     return {
         "transferability": scores,
         "predicted": both,
         "predictions": prediction.predictions(both, design, factors),
         "regret": regret(scores, both, achieved, design, factors, about.by),
-        "bounds": prediction.bounds(scored, factors),
+        "bounds": prediction.bounds(scored, factors, foretold.terms),
     }
 
 
@@ -317,14 +329,27 @@ def _pair_factors(scored: pd.DataFrame, design: Design) -> list[str]:
     ]
 
 
-def _baseline(chosen: pd.DataFrame, design: Design, asked: Any) -> str:
-    """What the table calls the value `asked` for; None: `plain`, else the first that is no source model and no upper bound."""
-    there = list(dict.fromkeys(chosen[design.compared])) if design.compared in chosen else []
-    wanted = "plain" if asked is None else asked
+def _baseline(chosen: pd.DataFrame, about: About) -> str:
+    """What the table calls the value that the others are compared with: the one asked for, else the usual one.
+
+    The usual one is the empty method, else the first value that is neither the source model nor an
+    upper bound, else the first.
+    """
+    asked, compared = about.baseline, about.design.compared
+    if compared not in chosen:
+        return "" if asked is None else str(asked)
+    values = list(dict.fromkeys(chosen[compared]))
+    wanted = about.empty or None if asked is None else asked
     # A study's 0 is 0.0 in a table that has fractions too.
-    found = [one for one in there if one == wanted or str(one) == str(wanted)]
-    rest = [one for one in there if str(one) not in ROLES] if asked is None else [asked]
-    return str(next(iter([*found, *rest, *there]), ""))
+    named = [
+        value
+        for value in values
+        if wanted is not None and (value == wanted or str(value) == str(wanted))
+    ]
+    if named or asked is not None:
+        return str(named[0] if named else asked)
+    competing = chosen[~is_bound(chosen) & ~is_source(chosen)][compared]
+    return str(next(iter([*dict.fromkeys(competing), *values]), ""))
 
 
 def _warnings(

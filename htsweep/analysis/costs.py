@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from htsweep.analysis.design import Design
+from htsweep.analysis.design import Design, is_bound
 from htsweep.analysis.frontier import codes, points_of, rows_at
 from htsweep.analysis.interval import LEVEL
 from htsweep.selection.fronts import non_dominated
@@ -41,7 +41,7 @@ def costs(
     of them; upper bounds are on no front and beat nobody.
 
     Args:
-        measurements: one row per measurement (docs/architecture.md).
+        measurements: one row per measurement (docs/contracts.md).
         design: which columns make a group and which is compared.
         metric: what the costs buy; more is better.
         choice: (sweep, point, step) of a protocol: these points at these steps, all others at their
@@ -134,7 +134,7 @@ def _spent(measurements: pd.DataFrame, trials: pd.DataFrame | None, gpus: float)
 
 
 def _front(wide: pd.DataFrame, cost: str, metric: str, design: Design) -> np.ndarray:
-    competes = (wide["role"] != "bound").to_numpy()
+    competes = ~is_bound(wide).to_numpy()
     flags = np.zeros(len(wide), bool)
     flags[competes] = non_dominated(
         wide[cost][competes],

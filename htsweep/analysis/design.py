@@ -6,15 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
 
+import pandas as pd
+
+from htsweep.planning.task import BOUND, SOURCE
+
 KNOWN = ("dataset", "missing_ratio", "backbone")
 """Factors that make groups where nobody says which do."""
 COMPARED = "method"
-ROLES = {"source": "source", "oracle": "bound"}
-"""Methods that are no competitors like the others: the model before adaptation, and the one that
-saw all classes' data.
-
-`source` is on the front like any other choice; a `bound` is drawn beside it, since nobody can
-choose it. """
+ROLE = "role"
+"""The column of tables that says what a row's config is beside a competitor: `planning.task.ROLES`.
+"""
 
 
 @final
@@ -51,3 +52,48 @@ def design(
     if compared not in there:
         compared = "sweep"
     return Design(tuple(name for name in names if name != compared), compared)
+
+
+def roles(table: pd.DataFrame) -> pd.Series:
+    """The role of each row, as the study's task says; empty (all compete) in a table without the column."""
+    if ROLE not in table.columns:
+        return pd.Series("", index=table.index, dtype=object)
+    return table[ROLE].astype(object).fillna("").astype(str)
+
+
+def is_bound(table: pd.DataFrame) -> pd.Series:
+    """Whether each row is an upper bound, which takes no part in any comparison."""
+    return roles(table) == BOUND
+
+
+def is_source(table: pd.DataFrame) -> pd.Series:
+    """Whether each row is the source model before adaptation."""
+    return roles(table) == SOURCE
+
+
+def competitors(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """The rows without the upper bounds of those cells (values of `keys`) that hold other rows as well.
+
+    A mean over both would be neither's. Cells of bounds alone stay, to be shown.
+    """
+    bound = is_bound(table)
+    if not bound.any() or not keys:
+        return table if not bound.any() or bound.all() else table[~bound]
+    alone = bound.groupby([table[key] for key in keys], observed=True, dropna=False).transform(
+        "all"
+    )
+    return table[~bound | alone]
+
+
+def roles_by(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """The distinct values of `keys` with their `role`: that of all their rows, `bound` if any is one, else empty."""
+    rows = table[list(keys)].assign(**{ROLE: roles(table)})
+    grouped = rows.groupby(list(keys), sort=False, observed=True, dropna=False)[ROLE]
+    return grouped.agg(_joint).reset_index()
+
+
+def _joint(several: pd.Series) -> str:
+    distinct = set(several)
+    if BOUND in distinct:
+        return BOUND
+    return str(distinct.pop()) if len(distinct) == 1 else ""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from htsweep.analysis.design import ROLES, Design
+from htsweep.analysis.design import Design, competitors, is_bound
 from htsweep.analysis.interval import LEVEL, bca, stacked
 from htsweep.planning.power import DRAWS, EXACT, least_p
 
@@ -60,8 +60,8 @@ def effects(
     test; `p_holm`, corrected for the family; `least_p` that n pairs can reach before that;
     `verdict`; `wilcoxon`, p of the signed-rank test, exact with ties too (zeros dropped).
 
-    A family is all compared values of one group and metric. A bound (`oracle`: nobody can choose
-    it) takes no part in it: its `p_holm` is NaN and its verdict `bound`. `better` and `worse` say
+    A family is all compared values of one group and metric. An upper bound (nobody can
+    choose it) takes no part in it: its `p_holm` is NaN and its verdict `bound`. `better` and `worse` say
     that the metric is shown to be higher or lower: p_holm < 0.05, and the interval excludes 0. `too
     few`: even differences that are all of one sign, for the whole family, would leave p_holm >=
     0.05 (n < 6 for one value, n < 10 for 18). Values that share no repetition with the baseline
@@ -76,17 +76,13 @@ def effects(
         level: of the intervals.
     """
     families = []
-    for group, runs in _groups(chosen, design, metrics):
+    for group, runs, bounds in _groups(chosen, design, metrics):
         for metric in runs.columns:
             told = {**group, "metric": metric, "baseline": baseline}
-            families.append(
-                [
-                    {**told, **row}
-                    for row in _against(_wide(runs[metric]), design.compared, baseline)
-                ]
-            )
+            rows = _against(_wide(runs[metric]), design.compared, baseline, bounds)
+            families.append([{**told, **row} for row in rows])
     return pd.DataFrame(
-        _judged(families, design.compared, level),
+        _judged(families, level),
         columns=[*design.factors, "metric", "baseline", *_COLUMNS],
     )
 
@@ -110,11 +106,11 @@ def pooled(
     """
     by_group = list(_groups(chosen, design, metrics))
     families = []
-    for metric in dict.fromkeys(name for _, runs in by_group for name in runs.columns):
+    for metric in dict.fromkeys(name for _, runs, _ in by_group for name in runs.columns):
         rows = [
             row
-            for _, runs in by_group
-            for row in _against(_wide(runs[metric]), design.compared, baseline)
+            for _, runs, bounds in by_group
+            for row in _against(_wide(runs[metric]), design.compared, baseline, bounds)
         ]
         values = dict.fromkeys(row[design.compared] for row in rows)
         families.append(
@@ -129,7 +125,7 @@ def pooled(
             ]
         )
     columns = [design.compared, "metric", "baseline", "groups", *_COLUMNS]
-    return pd.DataFrame(_judged(families, design.compared, level), columns=columns)
+    return pd.DataFrame(_judged(families, level), columns=columns)
 
 
 def improvement(x: np.ndarray, y: np.ndarray) -> float:
@@ -216,8 +212,8 @@ def least_holm(counts: np.ndarray) -> np.ndarray:
 
 def _groups(
     chosen: pd.DataFrame, design: Design, metrics: Sequence[str]
-) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """Each group's factors, and its metrics by compared value and repetition."""
+) -> Iterator[tuple[dict[str, Any], pd.DataFrame, frozenset[Any]]]:
+    """Each group's factors, its metrics by compared value and repetition, and the values that are upper bounds."""
     numeric = [
         name
         for name in metrics
@@ -225,6 +221,7 @@ def _groups(
     ]
     if chosen.empty or not numeric:
         return
+    chosen = competitors(chosen, design.factors)
     group = (
         chosen.groupby(list(design.groups), sort=False, observed=True, dropna=False)
         if design.groups
@@ -234,7 +231,9 @@ def _groups(
         runs = rows.groupby(
             [design.compared, "repetition"], sort=False, observed=True, dropna=False
         )[numeric].mean()
-        yield dict(zip(design.groups, key, strict=True)), runs.astype(float).round(_DIGITS)
+        bounds = frozenset(rows[design.compared][is_bound(rows)])
+        factors = dict(zip(design.groups, key, strict=True))
+        yield factors, runs.astype(float).round(_DIGITS), bounds
 
 
 def _wide(runs: pd.Series) -> pd.DataFrame:
@@ -243,8 +242,10 @@ def _wide(runs: pd.Series) -> pd.DataFrame:
     return table
 
 
-def _against(table: pd.DataFrame, compared: str, baseline: str) -> list[dict[str, Any]]:
-    """A row per compared value of one group's metric: its paired `differences` by repetition, its `improvement`."""
+def _against(
+    table: pd.DataFrame, compared: str, baseline: str, bounds: frozenset[Any]
+) -> list[dict[str, Any]]:
+    """A row per compared value of one group's metric: paired `differences` by repetition, `improvement`, `bound`."""
     # A compared value need not be text; the baseline's name is.
     base = next((table[name].to_numpy() for name in table.columns if str(name) == baseline), None)
     if base is None:
@@ -255,6 +256,7 @@ def _against(table: pd.DataFrame, compared: str, baseline: str) -> list[dict[str
             compared: value,
             "differences": pd.Series(runs - base, table.index),
             "improvement": improvement(runs[~np.isnan(runs)], known),
+            "bound": value in bounds,
         }
         for value, runs in zip(table.columns, table.to_numpy().T, strict=True)
         if str(value) != baseline
@@ -262,7 +264,8 @@ def _against(table: pd.DataFrame, compared: str, baseline: str) -> list[dict[str
 
 
 def _over_groups(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """One compared value's rows of several groups as one."""
+    """One compared value's rows of several groups as one; groups where it is a bound count only if it is one in all."""
+    rows = [row for row in rows if not row["bound"]] or rows
     paired = [change for row in rows if (change := row["differences"].dropna()).size]
     # Repetitions that are not in every group drop out with the NaN that alignment leaves.
     change = (
@@ -272,17 +275,16 @@ def _over_groups(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "groups": len(paired),
         "differences": change,
         "improvement": float(np.mean([row["improvement"] for row in rows])),
+        "bound": all(row["bound"] for row in rows),
     }
 
 
-def _judged(
-    families: list[list[dict[str, Any]]], compared: str, level: float
-) -> list[dict[str, Any]]:
+def _judged(families: list[list[dict[str, Any]]], level: float) -> list[dict[str, Any]]:
     """All rows with what their differences say, and with `p_holm` and `verdict` inside their family."""
     rows = [row for family in families for row in family]
     _test(rows, level)
     for family in families:
-        bound = np.array([ROLES.get(str(row[compared])) == "bound" for row in family], bool)
+        bound = np.array([row["bound"] for row in family], bool)
         adjusted = holm(
             np.array(
                 [np.nan if out else row["p"] for row, out in zip(family, bound, strict=True)], float

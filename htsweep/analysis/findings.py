@@ -61,6 +61,10 @@ class Findings:
     """metric, compared, rank, blocks, friedman_p, critical_difference: mean ranks over the groups,
     1 is best.
     """
+    cliques: pd.DataFrame = field(default_factory=_none)
+    """metric, clique, compared, rank: the largest sets of values whose mean ranks do not differ, a
+    row per member; the bars of the diagram of `ranks`.
+    """
     points: pd.DataFrame = field(default_factory=_none)
     """groups, compared, sweep, point, parameters, step, n, x, y (with low, high), front, own_front,
     probability, role, chosen, disrupts, disruption.

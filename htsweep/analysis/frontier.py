@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from htsweep import selection
-from htsweep.analysis.design import ROLES, Design
+from htsweep.analysis.design import Design, is_bound, is_source, roles_by
 from htsweep.analysis.design import design as design_of
 from htsweep.analysis.interval import LEVEL, means
 from htsweep.analysis.resample import probability, probability_below
@@ -63,7 +63,7 @@ def frontier(
     design = design or design_of(measurements.columns)
     rows = rows_at(measurements, (x, y), choice, repetitions)
     found = points_of(rows, (x, y), design, parameters, choice, level)
-    competes = (found["role"] != "bound").to_numpy()
+    competes = ~is_bound(found).to_numpy()
     group = codes(found, design.groups)
     flags, sure = np.zeros(len(found), bool), np.full(len(found), np.nan)
     flags[competes] = non_dominated(
@@ -97,7 +97,7 @@ def points(
     picked the point.
 
     Args:
-        measurements: one row per measurement (docs/architecture.md).
+        measurements: one row per measurement (docs/contracts.md).
         x: the metric on the horizontal axis.
         y: the metric on the vertical axis.
         design: which columns make a group and which is compared; None: found by their names.
@@ -153,15 +153,12 @@ def points_of(
     found = found.drop(columns=counts.columns)
     found.insert(len(keys), "n", counts.iloc[:, 0])
     chosen = set() if choice is None else set(zip(choice["sweep"], choice["point"], strict=True))
+    told = roles_by(rows, ["sweep", "point"])
+    role = found[["sweep", "point"]].merge(told, on=["sweep", "point"], how="left")["role"]
     return found.assign(
-        role=roles(found, design),
+        role=role.fillna("").to_numpy(),
         chosen=[key in chosen for key in zip(found["sweep"], found["point"], strict=True)],
     )
-
-
-def roles(table: pd.DataFrame, design: Design) -> pd.Series:
-    """`source`, `bound` or empty, for each row of a table that has the compared factor."""
-    return table[design.compared].astype(object).map(ROLES).fillna("").astype(str)
 
 
 def codes(table: pd.DataFrame, factors: Sequence[str]) -> np.ndarray:
@@ -179,7 +176,7 @@ def _disruption(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which points lose more than `allowed` to the source of their group, and how probable that is; more of `up` is better."""
     flags, likely = np.zeros(len(found), bool), np.full(len(found), np.nan)
-    source = (found["role"] == "source").to_numpy()
+    source = is_source(found).to_numpy()
     if allowed is None or not source.any():
         return flags, likely
     mean = np.nanmean(up, axis=0)

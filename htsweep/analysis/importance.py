@@ -56,7 +56,7 @@ def importance(
     noise. Nothing is random: seeds are fixed.
 
     Args:
-        measurements: one row per measurement (docs/architecture.md).
+        measurements: one row per measurement (docs/contracts.md).
         design: which columns are the factors.
         parameters: the searched ones.
         objectives: columns, or column -> whether more is better; without it, it is.

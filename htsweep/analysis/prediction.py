@@ -3,12 +3,12 @@
 A pair is a source model and target data; `factors` are the columns that tell pairs apart. Scores
 come as one row per measurement of a trial that scores: factors, `target` (pairs of one target have
 comparable scores), `pair`, `score`, `repetition`, `value` (higher foretells better), `seconds`,
-`kept`, and the score's own numbers (`tta/bound`).
+`kept`, and the score's own numbers (such as the terms of a bound).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,8 @@ ALL = "all"
 """Value of the compared factor where it tells pairs apart itself, so that there is nothing to
 compare inside a pair.
 """
-FITTED = "otce (fitted)"
-_PARTS = ("otce_w", "otce_ce")
+Combined = Mapping[str, Sequence[str]]
+"""Score that is fitted -> the scores that it is made of, as the scoring task declares them."""
 BOUNDS = (
     "reweighted_source_loss",
     "conditional_entropy",
@@ -40,7 +40,6 @@ BOUNDS = (
     "target_loss",
     "target_accuracy",
 )
-_TERMS = "tta/"
 _ENDS = [f"{name}{end}" for name in correlation.NAMES for end in ("", " low", " high")]
 
 
@@ -125,17 +124,22 @@ def outcomes(
 
 
 def predicted(
-    scores: pd.DataFrame, achieved: pd.DataFrame, design: Design, factors: Sequence[str]
+    scores: pd.DataFrame,
+    achieved: pd.DataFrame,
+    design: Design,
+    factors: Sequence[str],
+    combined: Combined | None = None,
 ) -> pd.DataFrame:
     """What was foretold beside what came: one row per pair, score, compared value and metric, where both are known.
 
     The pair's factors, `target`, `pair`, `score`, `value`, the compared factor, `metric`, `n`,
-    `mean`, `low`, `high`. Where `otce_w` and `otce_ce` are among the scores, so is `otce (fitted)`:
-    see `fitted`.
+    `mean`, `low`, `high`, `fitted`. Where all scores are there that one of `combined` is made of,
+    so is that one, with `fitted` true: its value depends on the compared value and the metric. See
+    `fitted`.
     """
     keys = [*factors, "target", "pair"]
     own = [design.compared] if design.compared not in factors else []
-    columns = [*keys, "score", "value", *own, "metric", "n", "mean", "low", "high"]
+    columns = [*keys, "score", "value", *own, "metric", "n", "mean", "low", "high", "fitted"]
     if scores.empty or achieved.empty:
         return pd.DataFrame(columns=columns)
     told = means(achieved, ["pair", design.compared, "metric"], ["value"]).rename(
@@ -143,43 +147,52 @@ def predicted(
     )
     told = told if own else told.drop(columns=design.compared)
     found = scores[[*keys, "score", "value"]].merge(told[told["n"] > 0], on="pair")
-    found = pd.concat([found, fitted(found, [*own, "metric"])], ignore_index=True)
+    found = found.assign(fitted=False)
+    made = [
+        fitted(found, [*own, "metric"], name, parts) for name, parts in (combined or {}).items()
+    ]
+    found = pd.concat([found, *made], ignore_index=True)
     return found[found["value"].notna()].reset_index(drop=True)[columns]
 
 
-def fitted(found: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """The rows of OTCE's combination: W and CE weighed by least squares on what the pairs of the other targets achieved.
+def fitted(
+    found: pd.DataFrame, by: Sequence[str], name: str, members: Sequence[str]
+) -> pd.DataFrame:
+    """The rows of a combination of scores, weighed by least squares on what the pairs of the other targets achieved.
 
-    outcome = a W + b CE + c (Tan, Li and Huang, CVPR 2021, section 3.3), each target left out in
-    turn, so that no pair is foretold from its own target's outcomes. No rows where the others are
-    fewer than four pairs, or do not tell a, b and c apart.
+    Of two scores W and CE: outcome = a W + b CE + c (OTCE: Tan, Li and Huang, CVPR 2021, section
+    3.3). Each target is left out in turn, so that no pair is foretold from its own target's
+    outcomes. No rows where the others are fewer than `correlation.FEWEST` pairs, or do not tell the
+    weights apart.
 
     Args:
-        found: rows of `predicted`, with the scores `otce_w` and `otce_ce`.
+        found: rows of `predicted`.
         by: a fit for each value of these columns.
+        name: of the combination.
+        members: the scores that are weighed.
     """
     parts = []
-    for _, inside in found[found["score"].isin(_PARTS)].groupby(
+    groups = found[found["score"].isin(members)].groupby(
         list(by), sort=False, observed=True, dropna=False
-    ):
-        first = inside[inside["score"] == _PARTS[0]].set_index("pair")
-        both = first.assign(
-            other=inside[inside["score"] == _PARTS[1]].set_index("pair")["value"]
-        ).dropna(subset=["value", "other"])
-        inputs = np.column_stack(
-            [both["value"].to_numpy(float), both["other"].to_numpy(float), np.ones(len(both))]
-        )
-        outcome, target = both["mean"].to_numpy(float), both["target"].to_numpy()
+    )
+    for _, inside in groups:
+        values = inside.pivot(index="pair", columns="score", values="value")
+        if not set(members) <= set(values.columns):
+            continue
+        first = inside[inside["score"] == members[0]].set_index("pair")
+        known = values[list(members)].reindex(first.index).dropna()
+        first = first.loc[known.index]
+        inputs = np.column_stack([known.to_numpy(float), np.ones(len(known))])
+        outcome, target = first["mean"].to_numpy(float), first["target"].to_numpy()
         for one in dict.fromkeys(target):
             others = target != one
             if others.sum() < correlation.FEWEST:
                 continue
             weights, _, rank, _ = np.linalg.lstsq(inputs[others], outcome[others])
             if rank == inputs.shape[1]:
-                mine = both[~others].reset_index()
-                parts.append(
-                    mine.assign(score=FITTED, value=inputs[~others] @ weights).drop(columns="other")
-                )
+                mine = first[~others].reset_index()
+                value = inputs[~others] @ weights
+                parts.append(mine.assign(score=name, value=value, fitted=True))
     return pd.concat(parts, ignore_index=True)[list(found.columns)] if parts else found.iloc[:0]
 
 
@@ -208,23 +221,26 @@ def predictions(found: pd.DataFrame, design: Design, factors: Sequence[str]) -> 
     )
 
 
-def bounds(scored: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+def bounds(scored: pd.DataFrame, factors: Sequence[str], prefix: str) -> pd.DataFrame:
     """Task Transfer Analysis: one row per pair and score that has a bound, with the mean of each term over repetitions.
 
     Factors, `target`, `pair`, `score`, `n`, the columns of `BOUNDS` (NaN where not measured) and
-    what else is measured under `tta/`; `distribution` is the mean of lipschitz x wasserstein.
+    what else is measured under `prefix`; `distribution` is the mean of lipschitz x wasserstein.
+
+    `prefix`: what the names of the terms' columns begin with, as the scoring task declares it;
+    empty: there are none.
     """
     keys = [*factors, "target", "pair", "score"]
-    terms = [str(name) for name in scored.columns if str(name).startswith(_TERMS)]
+    terms = [str(name) for name in scored.columns if prefix and str(name).startswith(prefix)]
     others = [
-        name.removeprefix(_TERMS) for name in terms if name.removeprefix(_TERMS) not in BOUNDS
+        name.removeprefix(prefix) for name in terms if name.removeprefix(prefix) not in BOUNDS
     ]
     columns = [*keys, "n", *BOUNDS, *others]
-    if f"{_TERMS}bound" not in terms:
+    if f"{prefix}bound" not in terms:
         return pd.DataFrame(columns=columns)
-    found = scored[scored[f"{_TERMS}bound"].notna()]
+    found = scored[scored[f"{prefix}bound"].notna()]
     named = found[keys].assign(
-        **{name.removeprefix(_TERMS): found[name].astype(float) for name in terms}
+        **{name.removeprefix(prefix): found[name].astype(float) for name in terms}
     )
     if {"lipschitz", "wasserstein"} <= set(named.columns):
         named = named.assign(distribution=named["lipschitz"] * named["wasserstein"])

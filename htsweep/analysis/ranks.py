@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from htsweep.analysis.design import ROLES, Design
+from htsweep.analysis.design import Design, is_bound
 
 ALPHA = 0.05
 _DIGITS = 12
@@ -24,7 +24,7 @@ def ranks(chosen: pd.DataFrame, design: Design, metrics: Sequence[str]) -> pd.Da
     (1937), rough for few blocks and NaN for two values, which it is not made for;
     `critical_difference`: ranks less than this apart do not differ by Nemenyi's test at 5 %.
 
-    A block is a group, its value the mean over repetitions. Bounds (`oracle`) take no part; nor
+    A block is a group, its value the mean over repetitions. Upper bounds take no part; nor
     does a value that some group has no number of, since ranks among different rivals say nothing.
     Fewer than two blocks or values give no row.
 
@@ -38,9 +38,7 @@ def ranks(chosen: pd.DataFrame, design: Design, metrics: Sequence[str]) -> pd.Da
         for name in metrics
         if name in chosen.columns and pd.api.types.is_numeric_dtype(chosen[name])
     ]
-    competing = chosen[
-        ~chosen[design.compared].map(lambda value: ROLES.get(str(value)) == "bound").astype(bool)
-    ]
+    competing = chosen[~is_bound(chosen)]
     parts = (
         [_ranks(_blocks(competing, design, metric), design.compared, metric) for metric in numeric]
         if design.groups
@@ -65,21 +63,41 @@ def critical_difference(count: int, blocks: int, alpha: float = ALPHA) -> float:
     return q * math.sqrt(count * (count + 1) / (6 * blocks))
 
 
-def cliques(ranks_of_metric: pd.DataFrame, compared: str = "method") -> list[list[str]]:
-    """The largest runs of two or more methods, best first, whose ranks are all less than the critical difference apart.
+def cliques(ranked: pd.DataFrame, compared: str) -> pd.DataFrame:
+    """The bars of the critical difference diagram: one row per metric, clique and member, best first.
 
-    `ranks_of_metric` holds the rows of `ranks` of one metric. No run lies inside another: they are
-    the bars of the diagram.
+    A clique is a largest set of two or more values that do not differ by Nemenyi's test: the mean
+    ranks of its best and its worst member are less than the critical difference apart (Demsar 2006,
+    section 3.2.2: two classifiers differ if their ranks differ by at least the critical
+    difference). No clique lies inside another; a value may be in several.
+
+    Args:
+        ranked: what `ranks` returns.
+        compared: the column of the compared values.
+
+    Returns:
+        `metric`, `clique` (1, 2, ... within the metric, the best first), the compared value and its
+        `rank`.
     """
-    ordered = ranks_of_metric.sort_values("rank", kind="stable")
-    values, names = ordered["rank"].to_numpy(float), ordered[compared].astype(str).tolist()
-    if not names:
-        return []
+    parts = []
+    for _, rows in ranked.groupby("metric", sort=False):
+        ordered = rows.sort_values("rank", kind="stable")
+        for number, (first, end) in enumerate(_runs(ordered), 1):
+            members = ordered.iloc[first:end]
+            parts.append(members[["metric", compared, "rank"]].assign(clique=number))
+    columns = ["metric", "clique", compared, "rank"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def _runs(ordered: pd.DataFrame) -> list[tuple[int, int]]:
+    """First place and end of each largest run of rows, best first, whose ranks do not differ."""
+    values = ordered["rank"].to_numpy(float)
+    # The first place whose rank is at least the critical difference behind.
     ends = np.searchsorted(
         values, values + float(ordered["critical_difference"].iloc[0]), side="left"
     )
     return [
-        names[first:end]
+        (first, int(end))
         for first, end in enumerate(ends)
         if end - first > 1 and (first == 0 or end > ends[first - 1])
     ]

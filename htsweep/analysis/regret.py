@@ -10,7 +10,7 @@ import pandas as pd
 
 from htsweep.analysis.correlation import ends
 from htsweep.analysis.design import Design
-from htsweep.analysis.prediction import ALL, FITTED
+from htsweep.analysis.prediction import ALL
 from htsweep.analysis.resample import samples
 from htsweep.analysis.summary import METRICS
 
@@ -67,11 +67,12 @@ def regret(
     kept = scores.drop_duplicates("pair").set_index("pair")["kept"]
     every = scores.groupby("target", observed=True)["pair"].nunique().to_dict()
     targets = scores.drop_duplicates("pair").set_index("pair")["target"]
-    combined = found[found["score"] == FITTED]
+    is_fitted = found["fitted"].astype(bool)
+    combined = found[is_fitted]
     fitted = _by_cell(
         combined.assign(**{compared: ALL}) if compared in factors else combined, compared
     )
-    single = found[found["score"] != FITTED].drop_duplicates(["score", "pair"])
+    single = found[~is_fitted].drop_duplicates(["score", "pair"])
     plain = single.pivot(index="pair", columns="score", values="value")[
         list(dict.fromkeys(single["score"]))
     ]
@@ -86,9 +87,11 @@ def regret(
             .dropna(axis=1, how="all")
             .dropna()
         )
-        own = fitted.get((name, metric))
         values = plain.reindex(table.columns)
-        values = values if own is None else values.assign(**{FITTED: own.reindex(table.columns)})
+        for combination in dict.fromkeys(combined["score"]):
+            own = fitted.get((combination, name, metric))
+            if own is not None:
+                values = values.assign(**{combination: own.reindex(table.columns)})
         outcome, screened = table.to_numpy(float), kept.reindex(table.columns).to_numpy(bool)
         for score, given in zip(values.columns, values.to_numpy(float).T, strict=True):
             known = ~np.isnan(given)
@@ -192,11 +195,11 @@ def _ends(achieved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _by_cell(rows: pd.DataFrame, compared: str) -> dict[tuple[Hashable, ...], pd.Series]:
-    """(compared value, metric) -> the value of each pair."""
+    """(score, compared value, metric) -> the value of each pair."""
     return {
         key: inside.set_index("pair")["value"]
         for key, inside in rows.groupby(
-            [compared, "metric"], sort=False, observed=True, dropna=False
+            ["score", compared, "metric"], sort=False, observed=True, dropna=False
         )
     }
 

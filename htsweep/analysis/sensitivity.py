@@ -38,7 +38,7 @@ def sensitivity(
     bin's mean (geometric where the values span two decades).
 
     Args:
-        measurements: one row per measurement (docs/architecture.md).
+        measurements: one row per measurement (docs/contracts.md).
         design: which columns are the factors.
         parameters: the searched ones.
         metrics: columns to average.

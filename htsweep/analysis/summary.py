@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from htsweep.analysis.design import Design
-from htsweep.analysis.frontier import roles
+from htsweep.analysis.design import Design, competitors, roles_by
 from htsweep.analysis.interval import LEVEL, means, stacked
 
 _TRIMMED = 0.25
@@ -80,7 +79,10 @@ def summarise(
     if not parts:
         parts = [wide[keys].assign(metric="", n=0, mean=0.0, low=0.0, high=0.0, iqm=0.0).iloc[:0]]
     found = pd.concat(parts, ignore_index=True)
-    return found.assign(role=roles(found, design))
+    role = found[["sweep", "point"]].merge(
+        roles_by(chosen, ["sweep", "point"]), on=["sweep", "point"], how="left"
+    )["role"]
+    return found.assign(role=role.fillna("").to_numpy())
 
 
 def aggregate(
@@ -95,7 +97,8 @@ def aggregate(
     middle half of the runs) with the ends of their stratified percentile bootstrap intervals (`mean
     low`, `iqm high`, ...): runs are drawn within each group (Agarwal et al., NeurIPS 2021; fixed
     seed). A group of one run has no spread to draw from, and the interval would hide that: its ends
-    are NaN. Values that are not in the same groups are not to be compared by these numbers.
+    are NaN. Of a value that is an upper bound in some groups alone, only the other groups count.
+    Values that are not in the same groups are not to be compared by these numbers.
 
     Args:
         chosen: what `selection.choose` returns.
@@ -105,8 +108,9 @@ def aggregate(
         level: of the intervals.
     """
     rows = []
+    competing = competitors(chosen, [design.compared])
     for name in _numeric(chosen, metrics):
-        known = chosen[chosen[name].notna()]
+        known = competing[competing[name].notna()]
         for value, inside in known.groupby(
             design.compared, sort=False, observed=True, dropna=False
         ):

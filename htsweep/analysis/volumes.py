@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from htsweep.analysis.design import Design
+from htsweep.analysis.design import Design, is_bound, is_source, roles
 from htsweep.analysis.design import design as design_of
-from htsweep.analysis.frontier import MISSING, SEEN, codes, points_of, roles, rows_at
+from htsweep.analysis.frontier import MISSING, SEEN, codes, points_of, rows_at
 from htsweep.analysis.interval import LEVEL, means
 
 REFERENCES = ("origin", "source")
@@ -55,10 +55,10 @@ def volumes(
     keys = [*design.factors, "reference"]
     found = means(single, [*keys, "role"], ["volume", "contribution"], level)
     averages = points_of(rows, (x, y), design).assign(repetition=0)
-    together = _areas(averages, x, y, design)[[*keys, "volume"]].rename(
+    together = _areas(averages, x, y, design)[[*keys, "role", "volume"]].rename(
         columns={"volume": "volume of means"}
     )
-    found = found.merge(together, on=keys, how="left")
+    found = found.merge(together, on=[*keys, "role"], how="left")
     return found.rename(columns={"volume n": "n", "volume low": "low", "volume high": "high"})[
         [
             *keys,
@@ -97,14 +97,19 @@ def contributions(sets: Sequence[np.ndarray], reference: Reference) -> list[floa
 
 
 def _areas(rows: pd.DataFrame, x: str, y: str, design: Design) -> pd.DataFrame:
-    """The factors, `role`, `reference`, `volume` and `contribution` of each method in each repetition of `rows`."""
-    of_method = codes(rows, design.factors)
+    """The factors, `role`, `reference`, `volume` and `contribution` of each method in each repetition of `rows`.
+
+    Points of a method that are upper bounds are a method of their own.
+    """
+    rows = rows.assign(role=roles(rows))
+    factors = [*design.factors, "role"]
+    of_method = codes(rows, factors)
     table = pd.DataFrame(
         {
             "group": codes(rows, design.groups),
             "method": of_method,
             "repetition": rows["repetition"],
-            "role": roles(rows, design),
+            "role": rows["role"],
             "x": rows[x].astype(float),
             "y": rows[y].astype(float),
         }
@@ -115,19 +120,17 @@ def _areas(rows: pd.DataFrame, x: str, y: str, design: Design) -> pd.DataFrame:
     ).set_index("method")
     # Codes are numbered in order of appearance, so each is its method's place among the distinct
     # ones.
-    methods = rows.assign(role=table["role"])[~pd.Series(of_method, rows.index).duplicated()][
-        [*design.factors, "role"]
-    ]
+    methods = rows[~pd.Series(of_method, rows.index).duplicated()][factors]
     return methods.reset_index(drop=True).join(found, how="inner").reset_index(drop=True)
 
 
 def _group(group: pd.DataFrame) -> Iterator[tuple[int, str, float, float]]:
-    enter = set(group["method"][group["role"] != "bound"])
+    enter = set(group["method"][~is_bound(group)])
     for _, inside in group.groupby("repetition", sort=False):
         points, of_method = inside[["x", "y"]].to_numpy(), inside["method"].to_numpy()
         sets = {int(method): points[of_method == method] for method in np.unique(of_method)}
         rivals = [method for method in sets if method in enter]
-        for name, reference in _references(points[(inside["role"] == "source").to_numpy()]):
+        for name, reference in _references(points[is_source(inside).to_numpy()]):
             lost = dict.fromkeys(sets, float("nan"))
             if rivals and len(rivals) == len(enter):
                 lost |= dict(

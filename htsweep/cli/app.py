@@ -3,20 +3,54 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from htsweep.errors import HtsweepError, is_of_the_disk, why
 
+if TYPE_CHECKING:
+    from htsweep.results import Results as StudyResults
+
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Studies of transfer learning when the target data covers only some of the classes.",
 )
+
+
+def _command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Adds a command whose summary in `htsweep --help` is its first line, whole on any terminal."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        summary = (function.__doc__ or "").strip().partition("\n")[0]
+        return app.command(name, short_help=summary)(function)
+
+    return register
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"htsweep {version('htsweep')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Options that stand before the command."""
+
 
 StudyFile = Annotated[str, typer.Argument(metavar="STUDY", help="The study file (YAML).")]
 Results = Annotated[
@@ -31,9 +65,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Output = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write to.")]
 
 
-@app.command()
+@_command()
 def new(
-    file: Annotated[Path, typer.Argument(help="The study file to write.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The study file to write.")],
     dataset: Annotated[str, typer.Option(help="Datasets, separated by commas.")] = "mnist-uci",
     missing_ratio: Annotated[
         str, typer.Option(help="Shares of the classes that are missing, separated by commas.")
@@ -44,7 +78,10 @@ def new(
     ] = "source,plain,l2sp,wise_ft,oracle",
     weight: Annotated[
         list[str] | None,
-        typer.Option(help="Values of a method's parameter, such as l2sp.backbone=0.01,0.1."),
+        typer.Option(
+            metavar="KEY=VALUES",
+            help="Values of a method's parameter, such as l2sp.backbone=0.01,0.1.",
+        ),
     ] = None,
     repetitions: Annotated[int, typer.Option(help="Number of repetitions of each point.")] = 6,
     force: Annotated[bool, typer.Option(help="Overwrite the file if it exists.")] = False,
@@ -61,7 +98,7 @@ def new(
     typer.echo(write(file, grid, weight or [], repetitions, force))
 
 
-@app.command()
+@_command()
 def plan(
     study: StudyFile,
     results: Results = "results",
@@ -69,21 +106,20 @@ def plan(
     json: AsJson = False,
 ) -> None:
     """Show what a launch would run and cost, without starting anything."""
-    from htsweep.planning.reading import read
     from htsweep.results.estimate import estimate
 
-    found = estimate(read(study, overrides or []), results)
-    typer.echo(found.json() if json else "\n".join(found.lines()))
+    estimated = estimate(results_of(study, overrides, results))
+    typer.echo(estimated.json() if json else "\n".join(estimated.lines()))
 
 
-@app.command()
+@_command()
 def launch(
     study: StudyFile,
     on: Annotated[
         str,
         typer.Option(
             metavar="EXECUTOR",
-            help="ray, inline (in this process), or one's own as module:function.",
+            help="ray, inline (in this process), or your own as module:function.",
         ),
     ] = "ray",
     address: Annotated[
@@ -107,7 +143,7 @@ def launch(
     sys.exit(launch_and_tell(given))
 
 
-@app.command()
+@_command()
 def status(
     study: StudyFile,
     results: Results = "results",
@@ -122,17 +158,16 @@ def status(
 ) -> None:
     """Show what is done, failed and left, with reasons and log files."""
     from htsweep.cli.status import follow, status
-    from htsweep.planning.reading import read
 
-    checked = read(study, overrides or [])
+    checked = results_of(study, overrides, results)
     if watch:
-        follow(checked, results, json)
+        follow(checked, json)
     else:
-        found = status(checked, results)
-        typer.echo(found.json() if json else "\n".join(found.lines()))
+        state = status(checked)
+        typer.echo(state.json() if json else "\n".join(state.lines()))
 
 
-@app.command()
+@_command()
 def pareto(
     study: StudyFile,
     results: Results = "results",
@@ -143,14 +178,13 @@ def pareto(
 
     As PNG, SVG, PDF, interactive HTML and CSV.
     """
-    from htsweep.planning.reading import read
     from htsweep.report.build import draw
 
-    for path in draw(read(study, overrides or []), results, out):
+    for path in draw(results_of(study, overrides, results), out):
         typer.echo(path)
 
 
-@app.command()
+@_command()
 def report(
     study: StudyFile,
     results: Results = "results",
@@ -174,7 +208,8 @@ def report(
     figures: Annotated[
         str,
         typer.Option(
-            help="Also draw all figures for print, as wide as one or two columns of a page: one, two, or one,two."
+            metavar="COLUMNS",
+            help="Also draw all figures for print, one or two columns wide: one, two, or one,two.",
         ),
     ] = "",
 ) -> None:
@@ -182,24 +217,23 @@ def report(
 
     The table has means and intervals; the page opens in any browser, and needs no network.
     """
-    from htsweep.planning.reading import read
     from htsweep.report import build
 
-    checked = read(study, overrides or [])
+    checked = results_of(study, overrides, results)
     metrics = [name.strip() for name in columns.split(",") if name.strip()]
     if out is not None:
         widths = [name.strip() for name in figures.split(",") if name.strip()]
-        typer.echo("\n".join(build.written(checked, results, out, metrics, widths)))
+        typer.echo("\n".join(build.written(checked, out, metrics, widths)))
     else:
-        typer.echo((build.latex if as_latex else build.tell)(checked, results, metrics=metrics))
+        typer.echo((build.latex if as_latex else build.tell)(checked, metrics=metrics))
 
 
-@app.command()
+@_command()
 def compare(
     a: StudyFile,
     b: Annotated[
         str | None,
-        typer.Argument(metavar="[STUDY]", help="Another study file (default: the same)."),
+        typer.Argument(metavar="OTHER", help="Another study file (default: the same one)."),
     ] = None,
     results: Results = "results",
     results_b: Annotated[
@@ -233,7 +267,7 @@ def compare(
 
     metrics = [name.strip() for name in columns.split(",") if name.strip()]
     other = read(b, overrides or []) if b else None
-    found = compare(
+    comparison = compare(
         read(a, overrides or []),
         other,
         results,
@@ -242,16 +276,16 @@ def compare(
         commit=commit,
         columns=metrics,
     )
-    typer.echo(found.json() if json else "\n".join(found.lines()))
+    typer.echo(comparison.json() if json else "\n".join(comparison.lines()))
 
 
-@app.command()
+@_command()
 def query(
     study: StudyFile,
     sql: Annotated[
         str,
         typer.Argument(
-            metavar="[SQL]", help="One SELECT statement (default: list the tables and columns)."
+            metavar="SQL", help="One SELECT statement (default: list the tables and columns)."
         ),
     ] = "",
     results: Results = "results",
@@ -265,13 +299,12 @@ def query(
     A name with a slash needs double quotes:
     htsweep query STUDY 'SELECT method, avg("test/seen_accuracy") FROM chosen GROUP BY method'
     """
-    from htsweep.planning.reading import read
     from htsweep.results.query import tell
 
-    typer.echo(tell(read(study, overrides or []), sql, results, format))
+    typer.echo(tell(results_of(study, overrides, results), sql, format))
 
 
-@app.command()
+@_command()
 def export(
     study: StudyFile,
     results: Results = "results",
@@ -282,14 +315,13 @@ def export(
     ] = "parquet,csv,json",
 ) -> None:
     """Write the tables of trials and measurements to files."""
-    from htsweep.planning.reading import read
     from htsweep.report.build import export
 
-    for path in export(read(study, overrides or []), results, out, format):
+    for path in export(results_of(study, overrides, results), out, format):
         typer.echo(path)
 
 
-@app.command()
+@_command()
 def ui(
     results: Results = "results",
     port: Annotated[
@@ -297,12 +329,12 @@ def ui(
     ] = 5000,
 ) -> None:
     """Serve the MLflow UI for these results on 127.0.0.1, until Ctrl-C."""
-    from htsweep.mirror.process import ui
+    from htsweep.mirror.updating import ui
 
     sys.exit(ui(results, port))
 
 
-@app.command()
+@_command()
 def mirror(
     study: StudyFile,
     results: Results = "results",
@@ -315,41 +347,61 @@ def mirror(
 
     This may be done at any time, any number of times.
     """
-    from htsweep.mirror.process import copy
-    from htsweep.planning.reading import read
+    from htsweep.mirror.updating import copy
 
-    typer.echo(copy(read(study, overrides or []), results, tracking_uri))
+    typer.echo(copy(results_of(study, overrides, results), tracking_uri))
 
 
-@app.command(name="list")
+def _kinds(incomplete: str) -> list[str]:
+    """What the shell offers after `htsweep list`."""
+    from htsweep.cli.listing import KINDS
+
+    return [kind for kind in KINDS if kind.startswith(incomplete)]
+
+
+@_command("list")
 def list_(
     what: Annotated[
         str,
         typer.Argument(
-            help="datasets, methods, scores, backbones, tasks, spaces, protocols (default: all)."
+            metavar="KIND",
+            autocompletion=_kinds,
+            help="datasets, methods, scores, backbones, tasks, spaces or protocols; "
+            "several separated by commas (default: all).",
         ),
     ] = "",
 ) -> None:
-    """List available datasets, methods, scores, backbones, and more."""
+    """List available datasets, methods, scores, backbones, and more.
+
+    Each line has the name to write in a study file, and what it is.
+    """
     from htsweep.cli.listing import lines
 
     typer.echo("\n".join(lines(what)))
 
 
-@app.command()
-def doctor(results: Results = "results") -> None:
+@_command()
+def doctor(results: Results = "results", json: AsJson = False) -> None:
     """Check this machine; each failure comes with a remedy.
 
-    Checks packages, devices, disks, Ray and MLflow.
+    Checks packages, devices, disks, Ray and MLflow. A bug report needs the output of --json.
     """
     from htsweep.cli.doctor import examine
 
-    sys.exit(examine(results, typer.echo))
+    sys.exit(examine(results, typer.echo, as_json=json))
+
+
+def results_of(study: str, overrides: list[str] | None, location: str) -> StudyResults:
+    """The results at `location` of the study in a file; nothing of them is read yet."""
+    from htsweep.planning.reading import read
+    from htsweep.results import Results
+
+    return Results(read(study, overrides or []), location)
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """The entry point: a user's mistake is a message and exit code 2, never a traceback."""
-    if arguments is None:  # a process of its own: nobody else writes to its terminal
+    """The entry point: a user's mistake gives a message and exit code 2, never a traceback."""
+    if arguments is None:  # htsweep has the process, and so the terminal, to itself
         from htsweep.cli.terminal import hush
 
         hush()

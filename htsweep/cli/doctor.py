@@ -1,16 +1,20 @@
-"""Whether this machine can run a study: each check says what it found, and what to do where it fails."""
+"""Whether this machine can run a study: what each check found, and how to fix what fails."""
 
 from __future__ import annotations
 
 import contextlib
+import json
+import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any, final
 
 from htsweep.errors import HtsweepError, LedgerError, remedy_of
 from htsweep.execution.machine import cores, gpus
@@ -18,16 +22,65 @@ from htsweep.execution.workspace import cache_folder
 from htsweep.ledger import Lease, Ledger, Record, Store
 
 Finding = tuple[str, str]
-"""What was found, and the remedy; an empty remedy means that all is well."""
+"""What a check found, and the remedy; an empty remedy means that the check passed."""
 
 PACKAGES = ("ray", "torch", "timm", "optuna", "mlflow", "pyarrow", "typer", "pandas", "moocore")
 FREE_GIB = 5
 TORCH_SECONDS = 120
 
 
-def examine(results: str, say: Callable[[str], object]) -> int:
-    """Runs every check, says each in a line, and returns 0 where all are well, else 1."""
-    # Where a check works on files: what the user may set so that it works on others.
+@final
+@dataclass(frozen=True)
+class Check:
+    """The outcome of one check."""
+
+    name: str
+    ok: bool
+    found: str
+    remedy: str
+    """How to fix it; empty where `ok`."""
+
+    def lines(self) -> list[str]:
+        """The outcome as a person reads it."""
+        lines = [f"{'ok  ' if self.ok else 'FAIL'}  {self.name:9} {self.found}"]
+        if not self.ok:
+            lines.append(f"      {'':9} remedy: {self.remedy}")
+        return lines
+
+
+def examine(results: str, say: Callable[[str], object], as_json: bool = False) -> int:
+    """Runs every check and reports it; returns 0 if all passed, else 1.
+
+    Args:
+        results: the folder or URI of the results that a study would use.
+        say: takes each line as soon as it is known, or the JSON document at the end.
+        as_json: report one JSON document (`document`) in place of lines.
+    """
+    checks = []
+    for check in run_checks(results):
+        checks.append(check)
+        if not as_json:
+            say("\n".join(check.lines()))
+    if as_json:
+        say(json.dumps(document(checks), indent=2))
+    return 0 if all(check.ok for check in checks) else 1
+
+
+def document(checks: list[Check]) -> dict[str, Any]:
+    """What a bug report needs: the versions of everything, and each check with what it found."""
+    return {
+        "htsweep": _version_of("htsweep"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {package: _version_of(package) for package in PACKAGES},
+        "ok": all(check.ok for check in checks),
+        "checks": [asdict(check) for check in checks],
+    }
+
+
+def run_checks(results: str) -> Iterator[Check]:
+    """Runs the checks one after the other; a check that raises has failed."""
+    # Each with the setting by which the user can point it at other files, where it uses files.
     checks: dict[str, tuple[Callable[[], Finding], str]] = {
         "versions": (_versions, ""),
         "devices": (_devices, ""),
@@ -38,17 +91,20 @@ def examine(results: str, say: Callable[[str], object]) -> int:
         "ray": (_ray, "the environment variable TMPDIR"),
         "mlflow": (_mlflow, "the environment variable TMPDIR"),
     }
-    worst = 0
     for name, (check, setting) in checks.items():
         try:
             found, remedy = check()
-        except Exception as error:  # a check that cannot even run has found something
+        except Exception as error:
             found, remedy = _failed(error, setting)
-        say(f"{'ok  ' if not remedy else 'FAIL'}  {name:9} {found}")
-        if remedy:
-            say(f"      {'':9} remedy: {remedy}")
-            worst = 1
-    return worst
+        yield Check(name, not remedy, found, remedy)
+
+
+def _version_of(package: str) -> str | None:
+    """The installed version; None where the package is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _failed(error: Exception, setting: str) -> Finding:
@@ -64,9 +120,8 @@ def _failed(error: Exception, setting: str) -> Finding:
             "the disk that holds the packages may be slow; run this again",
         )
     if isinstance(error, OSError):
-        return f"{error.strerror or error}: {error.filename}" if error.filename else str(
-            error
-        ), remedy_of(error, setting)
+        found = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+        return found, remedy_of(error, setting)
     remedy = (
         "reinstall the packages (uv sync), then run this again; if that does not help, report it"
     )
@@ -74,17 +129,15 @@ def _failed(error: Exception, setting: str) -> Finding:
 
 
 def _versions() -> Finding:
-    found, lacking = [f"python {sys.version.split()[0]}"], []
-    for package in PACKAGES:
-        try:
-            found.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            lacking.append(package)
-    return ", ".join(found), f"install {', '.join(lacking)}: uv sync" if lacking else ""
+    versions = {package: _version_of(package) for package in PACKAGES}
+    installed = [f"{package} {number}" for package, number in versions.items() if number]
+    lacking = [package for package, number in versions.items() if not number]
+    found = ", ".join([f"python {platform.python_version()}", *installed])
+    return found, f"install {', '.join(lacking)}: uv sync" if lacking else ""
 
 
 def _devices() -> Finding:
-    # torch is the tasks' own; it is asked in a process of its own, as a trial's would be.
+    # Only tasks import torch, so it is asked in a process of its own, as a trial's would be.
     code = "import torch; print(torch.cuda.device_count(), torch.__version__)"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code],
@@ -130,7 +183,7 @@ def _disk(results: str) -> Finding:
 
 
 def _storage(results: str) -> Finding:
-    """Writes, lists, reads and deletes a ledger of its own beside the results, and takes a lease twice."""
+    """Writes, lists, reads and deletes a small ledger beside the results, and takes a lease twice."""
     store = Store(results.rstrip("/") + "/.doctor")
     fresh = None if store.folder is None else _first_missing(store.folder)
     try:
@@ -161,7 +214,7 @@ def _storage(results: str) -> Finding:
             error, "--results"
         )
     finally:
-        # What cannot be written holds nothing to be removed
+        # If nothing could be written, there is nothing to remove.
         with contextlib.suppress(OSError, HtsweepError):
             for entry in store.list("trials") + store.list("measurements") + store.list("leases"):
                 store.delete(entry.name)
@@ -170,7 +223,7 @@ def _storage(results: str) -> Finding:
 
 
 def _first_missing(folder: Path) -> Path:
-    """The outermost of the folders on the way to `folder` that do not exist yet; `folder` where all do."""
+    """The outermost folder on the way to `folder` that does not exist yet; `folder` if all exist."""
     missing = folder
     while not missing.parent.exists():
         missing = missing.parent
@@ -184,7 +237,7 @@ def _cache() -> Finding:
         return str(error).partition(";")[0], "set HTSWEEP_CACHE to a folder that can be written"
     size = 0
     for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # a trial that runs may remove it
+        with contextlib.suppress(OSError):  # a running trial may remove it
             size += path.stat().st_size if path.is_file() else 0
     with tempfile.TemporaryFile(dir=folder) as probe:
         probe.write(b"x" * 4096)
@@ -203,7 +256,7 @@ def _ray() -> Finding:
 
 
 def _mlflow() -> Finding:
-    from htsweep.mirror.process import probe
+    from htsweep.mirror.updating import probe
 
     with tempfile.TemporaryDirectory(prefix="htsweep-doctor-") as folder:
         begin = time.perf_counter()

@@ -40,19 +40,15 @@ def launch_and_tell(given: Given) -> int:
     for line in told(study, given, done):
         sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
-    return (
-        INTERRUPTED
-        if done.interrupted
-        else UNREPORTED
-        if done.unreported
-        else FAILED
-        if done.failed
-        else 0
-    )
+    if done.interrupted:
+        return INTERRUPTED
+    if done.unreported:
+        return UNREPORTED
+    return FAILED if done.failed else 0
 
 
 def told(study: Study, given: Given, done: Launched) -> list[str]:
-    """What the launch did, where its plots are, its table, and what to do next."""
+    """The lines that end a launch: its table, its files, what it ran, and what to do next."""
     agenda = done.agenda
     lines = ["", done.table, ""] if done.table else []
     lines += [f"{path}" for path in done.paths]
@@ -67,8 +63,8 @@ def told(study: Study, given: Given, done: Launched) -> list[str]:
     )
     if done.unreported:
         lines += [
-            f"The trials are recorded, but their report is not written: {done.unreported}",
-            f"To write it once that is fixed: {given.verb('report', '--out', 'report')}",
+            f"The trials are recorded, but the report could not be written: {done.unreported}",
+            f"Once that is fixed, write it with: {given.verb('report', '--out', 'report')}",
         ]
     if done.failed:
         lines += [
@@ -94,10 +90,10 @@ def counted(number: int, what: str) -> str:
 
 
 def screened(study: Study, done: Launched) -> list[str]:
-    """What the study's screen ran and spared; nothing where it has none."""
+    """What the study's screen ran and saved; nothing if it has none."""
     if study.screen is None or done.scores is None:
         return []
-    scores, dropped = done.scores, sum(not one.kept for one in done.verdicts)
+    scores, dropped = done.scores, sum(not verdict.kept for verdict in done.verdicts)
     ran = scores.done["trial done"] + scores.done["trial stopped"]
     by = study.screen.decisive
     return [

@@ -1,55 +1,101 @@
-"""What there is, a line each."""
+"""The lists that `htsweep list` prints: a heading, then a line for each name that a study may use."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
 
 from htsweep import selection
 from htsweep.errors import HtsweepError, did_you_mean
 from htsweep.planning import spaces, task
 
+OTHERS = "..."
+"""In the place of a name: what else may be written."""
 
-def _choices(key: str) -> dict[str, str]:
-    """The known values of a key of the tasks' configs, with a line on each where the task gives one."""
-    found: dict[str, str] = {}
+
+@final
+@dataclass(frozen=True)
+class Kind:
+    """Something that can be listed."""
+
+    line: str
+    """What it is, and which key of the study takes it."""
+    entries: Callable[[], Mapping[str, str]]
+    """Name -> a line on it."""
+    others: Callable[[], Sequence[str]] = lambda: ()
+    """What else may be written in place of a name, such as a user's own."""
+
+
+def _settings(key: str) -> Iterator[Any]:
+    """What each task that reads `key` declares of it."""
     for name in task.known():
         setting = (task.find(name).settings or {}).get(key)
+        if setting is not None:
+            yield setting
+
+
+def _choices(key: str) -> dict[str, str]:
+    """The values of `key` that some task knows, with a line on each where the task gives one."""
+    values: dict[str, str] = {}
+    for setting in _settings(key):
         choices = getattr(setting, "choices", None)
-        values = choices() if callable(choices) else choices or ()
-        found.update(values if isinstance(values, Mapping) else dict.fromkeys(map(str, values), ""))
-        if setting is not None and getattr(setting, "open", False):
-            found["..."] = setting.doc
-    return found
+        known = (choices() if callable(choices) else choices) or ()
+        values.update(known if isinstance(known, Mapping) else dict.fromkeys(map(str, known), ""))
+    return values
 
 
-KINDS: Mapping[str, Callable[[], Mapping[str, str]]] = {
-    "datasets": lambda: _choices("dataset"),
-    "methods": lambda: _choices("method"),
-    "scores": lambda: _choices("score"),
-    "backbones": lambda: _choices("backbone"),
-    "tasks": task.known,
-    "spaces": spaces.known,
-    "protocols": lambda: selection.NAMES,
+def _others(key: str) -> list[str]:
+    """What some task accepts for `key` besides its choices."""
+    docs = [setting.doc for setting in _settings(key) if getattr(setting, "open", False)]
+    return list(dict.fromkeys(docs))
+
+
+def _of_key(key: str, line: str) -> Kind:
+    return Kind(line, lambda: _choices(key), lambda: _others(key))
+
+
+OWN = ("or your own as module:function, in a file beside the study",)
+
+KINDS: Mapping[str, Kind] = {
+    "datasets": _of_key("dataset", "a source and a target domain, for the key `dataset`"),
+    "methods": _of_key("method", "how a source model is adapted, for the key `method`"),
+    "scores": _of_key("score", "what predicts a transfer beforehand, for `screen.scores`"),
+    "backbones": _of_key("backbone", "network architectures, for the key `backbone`"),
+    "tasks": Kind("what a trial does, for the key `task`", task.known, lambda: OWN),
+    "spaces": Kind(
+        "the parameters of a method with ranges and defaults, for `search.spaces`", spaces.known
+    ),
+    "protocols": Kind(
+        "the rule that picks one point of each sweep, for the key `select`",
+        lambda: selection.NAMES,
+        lambda: OWN,
+    ),
 }
 
 
 def lines(what: str = "") -> list[str]:
-    """A line for each thing of the kinds in `what` (by commas; all where empty).
+    """What `htsweep list` prints: of each kind a heading, its names, and what else may be written.
+
+    Args:
+        what: the kinds to list, separated by commas; empty for all.
 
     Raises:
-        HtsweepError: a kind that is none.
+        HtsweepError: there is no such kind.
     """
-    kinds = [kind.strip() for kind in what.split(",") if kind.strip()] or list(KINDS)
-    wrong = [kind for kind in kinds if kind not in KINDS]
-    if wrong:
+    names = [name.strip() for name in what.split(",") if name.strip()] or list(KINDS)
+    unknown = [name for name in names if name not in KINDS]
+    if unknown:
         raise HtsweepError(
-            "; ".join(f"nothing is called '{kind}': {did_you_mean(kind, KINDS)}" for kind in wrong)
+            "; ".join(f"cannot list '{name}': {did_you_mean(name, KINDS)}" for name in unknown)
         )
-    listed = []
-    for kind in kinds:
-        found = KINDS[kind]()
-        width = max((len(name) for name in found), default=0)
-        indent = "" if len(kinds) == 1 else "  "
-        listed += [] if len(kinds) == 1 else [f"{kind}:"]
-        listed += [f"{indent}{name:{width}}  {line}".rstrip() for name, line in found.items()]
-    return listed
+    blocks = ["\n".join(_block(name, KINDS[name])) for name in names]
+    return "\n\n".join(blocks).split("\n")
+
+
+def _block(name: str, kind: Kind) -> Iterator[str]:
+    yield f"{name}: {kind.line}"
+    entries = [*kind.entries().items(), *((OTHERS, line) for line in kind.others())]
+    width = max((len(entry) for entry, _ in entries), default=0)
+    for entry, line in entries:
+        yield f"  {entry:{width}}  {line}".rstrip()

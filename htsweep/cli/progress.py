@@ -14,19 +14,20 @@ from rich.text import Text
 from htsweep.execution.agenda import Agenda
 from htsweep.execution.work import Outcome
 from htsweep.planning.jobs import Job
+from htsweep.planning.task import BOUND
 
 LINE_SECONDS = 10.0
-"""Off a terminal, a line at most this often."""
+"""Without a terminal, at most one line in this time."""
+UNKNOWN = "-"
+"""In place of a duration, before the first trial has ended."""
 BEST = 8
 """Rows of the frontier that the live table shows."""
-BOUND = "oracle"
-"""The method that is an upper bound, and no choice."""
 AXES = ("test/seen_accuracy", "test/missing_accuracy")
 
 
 @final
 class Progress:
-    """Watches a launch; a context manager, so that the terminal is left as it was."""
+    """Watches a launch; a context manager that leaves the terminal as it was."""
 
     def __init__(self, name: str, console: Console | None = None) -> None:
         self.first_start: float | None = None
@@ -37,18 +38,16 @@ class Progress:
         self._said = 0.0
         self._drawn = 0.0
         self._pause = 0.25
-        """Seconds between two drawings: many points take a while to compare."""
+        """Seconds between two drawings; more if there are many points to compare."""
         self._points: dict[str, tuple[str, int, float, float]] = {}
-        """Point -> its label, how many trials measured both axes, and the sums of what they
-        measured.
+        """Point -> its label, how many trials measured both axes, and the sum of each axis; without
+        upper bounds, which nobody can choose.
         """
         self._ended = 0
         self._running: set[str] = set()
         self._of: Agenda | None = None
         self._since = self._began
-        """When the first job of the agenda started: a launch with a screen has two, one after the
-        other.
-        """
+        """When the first job of the agenda started; a launch with a screen has two agendas in turn."""
 
     def __enter__(self) -> Progress:
         if self._console.is_terminal:
@@ -61,7 +60,7 @@ class Progress:
             self._live.__exit__(*error)
 
     def started(self, agenda: Agenda, job: Job) -> None:
-        """The first start is told at once: it says that the waiting is over."""
+        """Reports the first start at once: it says that the waiting is over."""
         self._running.add(job.trial)
         if self._of is not agenda:
             self._of, self._since, self._ended = agenda, time.monotonic(), 0
@@ -77,11 +76,12 @@ class Progress:
         self.tick(agenda)
 
     def ended(self, agenda: Agenda, job: Job, outcome: Outcome) -> None:
-        """Failures are told one by one, the rest in the next line."""
+        """Reports each failure; everything else is counted in the next line."""
         self._running.discard(job.trial)
         if job.kind == "trial" and outcome.status == "done":
             self._ended += 1
-            if all(axis in outcome.values for axis in AXES):
+            competes = agenda.plan.task.role(job.config) != BOUND
+            if competes and all(axis in outcome.values for axis in AXES):
                 label, count, *sums = self._points.get(job.point) or (
                     _label(agenda, job),
                     0,
@@ -102,7 +102,7 @@ class Progress:
         self.tick(agenda)
 
     def tick(self, agenda: Agenda) -> None:
-        """Draws at most four times a second, or says a line every ten seconds."""
+        """Draws at most four times a second, or prints a line every ten seconds."""
         now = time.monotonic()
         if self._live is not None:
             if now - self._drawn > self._pause:
@@ -114,38 +114,33 @@ class Progress:
             self._console.print(self._line(agenda), highlight=False, markup=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """Says it at once, on a line of its own."""
+        """Prints `text` at once, on a line of its own."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def last(self, agenda: Agenda) -> None:
-        """The final state."""
+        """Shows the final state."""
         if self._live is not None:
             self._live.update(self._table(agenda), refresh=True)
         else:
             self._console.print(self._line(agenda), highlight=False, markup=False, soft_wrap=True)
 
     def frontier(self) -> list[tuple[str, int, float, float]]:
-        """(point, repetitions, seen, missing) of the points that no other beats on both, means so far."""
+        """(label, repetitions, mean seen, mean missing) of the points that no other beats on both axes."""
         groups: dict[str, list[tuple[str, int, float, float]]] = {}
         for label, count, seen, missing in self._points.values():
-            if not label.endswith(f" | {BOUND}"):
-                groups.setdefault(label.rpartition(" | ")[0], []).append(
-                    (label, count, seen / count, missing / count)
-                )
+            groups.setdefault(label.rpartition(" | ")[0], []).append(
+                (label, count, seen / count, missing / count)
+            )
         return [row for name in sorted(groups) for row in _front(groups[name])]
 
     def _remaining(self, agenda: Agenda) -> str:
         if self._of is not agenda or not self._ended or not agenda.left:
-            return "-"
-        # Trials that end per second of the wall so far, warm-up excluded.
+            return UNKNOWN
+        # From the rate at which trials have ended since the first one started.
         seconds = agenda.left * (time.monotonic() - self._since) / self._ended
-        return (
-            f"{seconds / 3600:.1f} h"
-            if seconds > 5400
-            else f"{seconds / 60:.1f} min"
-            if seconds > 90
-            else f"{seconds:.0f} s"
-        )
+        if seconds > 5400:
+            return f"{seconds / 3600:.1f} h"
+        return f"{seconds / 60:.1f} min" if seconds > 90 else f"{seconds:.0f} s"
 
     def _counts(self, agenda: Agenda) -> dict[str, int]:
         return {
@@ -164,11 +159,13 @@ class Progress:
             if front
             else ""
         )
+        remaining = self._remaining(agenda)
+        eta = "ETA unknown" if remaining == UNKNOWN else f"{remaining} left"
         what = "scores" if agenda.plan.task.predicts else "trials"
         total = f"{agenda.total}" if agenda.exact else f"at most {agenda.total}"
         return (
             f"{self._name}: {counts['done']} of {total} {what} done, {counts['running']} running, "
-            f"{counts['failed']} failed, {self._remaining(agenda)} left{best}"
+            f"{counts['failed']} failed, {eta}{best}"
         )
 
     def _table(self, agenda: Agenda) -> Group:
@@ -194,16 +191,16 @@ class Progress:
 
 
 def _front(rows: list[tuple[str, int, float, float]]) -> list[tuple[str, int, float, float]]:
-    """The rows that no other beats on both of their last two numbers, the highest of the first one first."""
-    found: list[tuple[str, int, float, float]] = []
+    """The rows that no other beats on both of their last two numbers, highest seen accuracy first."""
+    front: list[tuple[str, int, float, float]] = []
     for row in sorted(rows, key=lambda row: (-row[2], -row[3])):
-        if not found or row[3] > found[-1][3] or row[2:] == found[-1][2:]:
-            found.append(row)
-    return found
+        if not front or row[3] > front[-1][3] or row[2:] == front[-1][2:]:
+            front.append(row)
+    return front
 
 
 def _label(agenda: Agenda, job: Job) -> str:
-    """`mnist-uci | 0.5 | lenet_bn | l2sp l2sp.backbone=0.1`: the cell, then what was searched."""
+    """`mnist-uci | 0.5 | lenet_bn | l2sp l2sp.backbone=0.1`: the cell, then the searched parameters."""
     names = agenda.plan.factors
     cell = " | ".join(str(job.config[name]) for name in names if name in job.config)
     searched = sorted(dimension.key for dimension in agenda.plan.by_id[job.sweep].space)

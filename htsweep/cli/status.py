@@ -1,4 +1,4 @@
-"""Where a study stands, from the ledger and its lease alone: any process may ask, on any machine."""
+"""The state of a study, from the ledger and its lease alone: any process may ask, on any machine."""
 
 from __future__ import annotations
 
@@ -10,21 +10,19 @@ from dataclasses import asdict, dataclass
 from typing import Any, final
 
 from htsweep.commands import given
-from htsweep.ledger import Lease, Ledger, Store
-from htsweep.mirror.beside import Members, Mirrored, look
-from htsweep.planning.plan import Plan, plan
-from htsweep.planning.roster import COLUMNS, Roster, rows
-from htsweep.planning.screen import plan_of
+from htsweep.ledger import Lease, Store
+from htsweep.mirror.coverage import Mirrored, coverage
+from htsweep.planning.plan import Plan
+from htsweep.planning.roster import COLUMNS, Roster
+from htsweep.results import Results
 from htsweep.results.estimate import estimate
-from htsweep.results.screen import kept
 from htsweep.results.spared import Screened
-from htsweep.study.schema import Study
 
 
 @final
 @dataclass(frozen=True)
 class Failure:
-    """A trial or stage that failed: how it ended last."""
+    """A trial or stage that failed: its last attempt."""
 
     trial: str
     kind: str
@@ -37,7 +35,7 @@ class Failure:
 @final
 @dataclass(frozen=True)
 class Status:
-    """Counts, and failures with their reasons and logs."""
+    """What is done, failed and left of a study; failures have reasons and log files."""
 
     study: str
     trials: int
@@ -50,24 +48,24 @@ class Status:
     held_by: str | None
     failures: tuple[Failure, ...]
     screen: Screened | None = None
-    """The scores of its screen, which `trials`, `done`, `failed` and `left` do not count; `stages`
-    are those of both.
+    """The scores of its screen. `trials`, `done`, `failed` and `left` do not count them, but `stages`
+    counts the stages of both.
     """
     blocked: int = 0
-    """Of those that failed, the ones that could not run since a stage failed that they need
+    """How many of the failed trials could not run, since a stage that they need failed
     (htsweep/results/tally.py).
     """
     stages_failed: int = 0
     mlflow: Mirrored | None = None
-    """How much the MLflow database beside the results has; None as long as nothing has ended."""
+    """How much the MLflow database beside the results has; None until something has ended."""
     offered: tuple[str, ...] = ()
     """What MLflow lacks, and the command that brings it up to date."""
     exact: bool = True
-    """Whether `trials` and `left` are counted; else they are at most so many."""
+    """Whether `trials` and `left` are exact counts; otherwise they are upper bounds."""
 
     @property
     def unfinished(self) -> int:
-        """Trials and scores that a launch would run, those that failed not counted."""
+        """Trials and scores that a launch would run, without those that failed."""
         return self.left + (
             self.screen.trials_to_run - self.screen.trials_failed if self.screen else 0
         )
@@ -106,54 +104,52 @@ class Status:
         )
 
 
-def status(study: Study, results: str = "results") -> Status:
-    """Where `study` stands on `results`."""
-    store = Store(results)
-    found = estimate(study, results)
-    whole, ledger = plan(study), Ledger(store)
-    planned, scored = kept(whole, ledger), plan_of(whole)
-    ended = list(rows(ledger.trials(), [*COLUMNS, "attempt", "reason", "log"]))
+def status(results: Results) -> Status:
+    """The state of the study of `results`."""
+    study, store, scored = results.study, results.store, results.score_plan
+    estimated = estimate(results)
+    ended = list(results.rows([*COLUMNS, "attempt", "reason", "log"]))
     failures = [
         *(_failures(scored, ended, store) if scored else []),
-        *_failures(planned, ended, store),
+        *_failures(results.plan, ended, store),
     ]
     holder = Lease(store, f"study-{study.name}").holder()
     by = f"process {holder['pid']} on {holder['host']}" if holder else None
-    copied = look(Members(whole, scored), store)
-    # While a launch runs, MLflow is behind for a moment, and the launch says what it lacks in the
-    # end.
-    offered = () if holder or not copied.of else tuple(copied.lacking(given(study, results)))
+    copied = coverage(results)
+    # While a launch runs, MLflow lags a little, and the launch itself says at its end what is missing.
+    behind = () if holder or not copied.of else copied.lacking(given(study, results.location))
+    offered = tuple(behind)
     return Status(
         study.name,
-        found.trials,
-        found.trials_done,
-        found.trials_stopped,
-        found.trials_failed,
-        found.left,
-        found.stages,
-        found.stages_done,
+        estimated.trials,
+        estimated.trials_done,
+        estimated.trials_stopped,
+        estimated.trials_failed,
+        estimated.left,
+        estimated.stages,
+        estimated.stages_done,
         by,
-        tuple({one.trial: one for one in failures}.values()),
-        found.screen,
-        found.trials_blocked,
-        found.stages_failed,
+        tuple({failure.trial: failure for failure in failures}.values()),
+        estimated.screen,
+        estimated.trials_blocked,
+        estimated.stages_failed,
         copied if copied.of else None,
         offered,
-        found.exact,
+        estimated.exact,
     )
 
 
 def _failures(planned: Plan, ended: Sequence[Mapping[str, Any]], store: Store) -> list[Failure]:
-    """Those of the `ended` rows of the ledger that failed and are the plan's trials and stages."""
+    """The failed trials and stages of the plan among the `ended` rows of the ledger."""
     own = list(Roster(planned).own(ended))
     over = {row["trial"] for row, _ in own if row["status"] != "failed"}
-    # A stage that nothing waits for any more is not run again, however it ended.
+    # A stage that nothing waits for is not run again, however it ended.
     waited_for = (
         _waited_for(planned, over)
         if any(not points and row["status"] == "failed" for row, points in own)
         else None
     )
-    found = []
+    failures = []
     for row, points in own:
         if row["status"] != "failed" or (
             not points and waited_for is not None and row["trial"] not in waited_for
@@ -162,7 +158,7 @@ def _failures(planned: Plan, ended: Sequence[Mapping[str, Any]], store: Store) -
         config = json.loads(row["config"])
         what = ", ".join(f"{key}={config[key]}" for key in planned.study.factors if key in config)
         log = f"{store.uri}/{row['log']}" if row["log"] else None
-        found.append(
+        failures.append(
             Failure(
                 row["trial"],
                 row["kind"],
@@ -172,31 +168,37 @@ def _failures(planned: Plan, ended: Sequence[Mapping[str, Any]], store: Store) -
                 log,
             )
         )
-    return found
+    return failures
 
 
 def _waited_for(planned: Plan, over: set[str]) -> set[str] | None:
-    """The stages that trials need which are not `over`; None: the plan is too large to say."""
+    """The stages that the trials not yet `over` need; None if the plan is too large to list them."""
     if not planned.exact:
         return None
     if planned.adaptive:
         points = [planned.point(sweep, 0, {}) for sweep in planned.sweeps]
         return set(
             planned.stages(
-                (point, one) for point in points for one in range(planned.study.repetitions)
+                (point, repetition)
+                for point in points
+                for repetition in range(planned.study.repetitions)
             )
         )
     return set(
-        planned.stages((point, one) for point, one, trial in planned.trials() if trial not in over)
+        planned.stages(
+            (point, repetition)
+            for point, repetition, trial in planned.trials()
+            if trial not in over
+        )
     )
 
 
-def follow(study: Study, results: str, as_json: bool, every_seconds: float = 2.0) -> None:
-    """Prints the status whenever it changes, until nothing is left, or until interrupted."""
+def follow(results: Results, as_json: bool, every_seconds: float = 2.0) -> None:
+    """Prints the status whenever it changes, until nothing is left or the user interrupts."""
     last = None
     try:
         while True:
-            now = status(study, results)
+            now = status(results)
             if now != last:
                 sys.stdout.write((now.json() if as_json else "\n".join(now.lines())) + "\n")
                 sys.stdout.flush()
@@ -204,5 +206,6 @@ def follow(study: Study, results: str, as_json: bool, every_seconds: float = 2.0
             if not now.unfinished and not now.held_by:
                 return
             time.sleep(every_seconds)
+            results = results.reread()
     except KeyboardInterrupt:
         return

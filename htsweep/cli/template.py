@@ -1,4 +1,4 @@
-"""A commented study file from flags."""
+"""Writes a commented study file from command-line options."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TEMPLATE = """\
 # {title}: {command}
 #
 # A study holds sweeps (one per cell of the grid), a sweep holds points (configurations), a point holds trials (its
-# repetitions), a trial leaves measurements. Launching does what is missing: edit, launch again, and only the new trials run.
+# repetitions), a trial leaves measurements. A launch runs what is missing: edit, launch again, and only the new trials run.
 study: {name}
 task: {task}
 
@@ -22,31 +22,31 @@ task: {task}
 grid:
 {grid}
 
-# Replicates: each has its own class split, data split and initialisation, the same for every method.
-# A paired test can reach p < 0.05 from 6 on.
+# Each repetition has its own class split, data split and initialisation, the same for every method.
+# A paired test needs at least 6 to reach p < 0.05.
 repetitions: {repetitions}
 
 # Keys of the task's config that are the same everywhere, such as epochs or learning_rate.
 fixed: {{}}
 
-# Search inside each sweep over the parameters of its methods (search_spaces/METHOD.yaml). Without it each method runs once
-# with its paper's constants. sampler: grid, random, qmc, tpe or nsga2; trials: points per sweep.
+# Search the parameters of the methods in each sweep (search_spaces/METHOD.yaml). Without it, each method runs once with
+# its paper's constants. sampler: grid, random, qmc, tpe or nsga2; trials: points per sweep.
 # search: {{sampler: grid, trials: 5, spaces: {{l2sp: {{backbone: [0.01, 0.1, 1.0]}}}}}}
 
-# What adaptive samplers and early stopping look at. Test columns only with `oracle: true`.
+# What adaptive samplers and early stopping optimise. Test columns are allowed only with `oracle: true`.
 # objectives:
 #   - {{metric: validation/seen_accuracy, direction: maximize}}
 
-# Stop the trials that are behind, inside each sweep and repetition; the first rung is at this step.
+# Stop the trials that fall behind within a sweep and repetition; the first comparison is at this step.
 # stop: {{first: 60, eta: 3}}
 
-# The rule that picks a point of each sweep: last, seen_validation, or oracle (looks at the test set, and says so).
+# The rule that picks one point of each sweep, such as last or seen_validation: `htsweep list protocols`.
 select: last
 
-# What one trial takes; gpu may be a fraction.
+# What one trial uses; gpu may be a fraction.
 resources: {{cpu: 1, gpu: 0}}
 
-# Where a launch ends tidily: trials, wall_hours, gpu_hours.
+# A launch ends when this is spent: trials, wall_hours, gpu_hours.
 # budget: {{wall_hours: 8}}
 """
 
@@ -58,19 +58,19 @@ def write(
     repetitions: int,
     force: bool = False,
 ) -> str:
-    """Writes the study file and returns what to do next.
+    """Writes the study file; returns what to do next.
 
     Raises:
         HtsweepError: the file exists already, or cannot be written.
-        StudyError: the flags do not make a valid study; nothing is written.
+        StudyError: the options do not make a valid study; nothing is written.
     """
     from htsweep.files import put
     from htsweep.planning.reading import read
 
     if file.exists() and not force:
-        raise HtsweepError(f"{file} exists already; give another name, or --force to overwrite it")
+        raise HtsweepError(f"{file} already exists; give another name, or --force to overwrite it")
     text = _text(file, grid, weights, repetitions)
-    read(file, text=text)  # a flag's mistake is the flag's: it is said now, and not by the launch
+    read(file, text=text)  # reports a mistake in an option now, not at the launch
     put(file, text)
     given = Given(str(file))
     return (
@@ -91,12 +91,12 @@ def _text(file: Path, grid: Mapping[str, str], weights: Sequence[str], repetitio
                 [
                     Problem(
                         f"--weight {weight}",
-                        "a weight is METHOD.PARAMETER=VALUES, such as l2sp.backbone=0.01,0.1",
+                        "must be METHOD.PARAMETER=VALUES, such as l2sp.backbone=0.01,0.1",
                     )
                 ],
             )
         factors[key.strip()] = [document.scalar(part.strip()) for part in text.split(",")]
-    # The file's name as a study may be called; a line break in it would end the comment.
+    # A valid study name from the file's name; a line break in it would end the comment.
     name = re.sub(r"[^A-Za-z0-9._ -]", "_", file.stem).lstrip("._ -") or "study"
     return _TEMPLATE.format(
         title=name,

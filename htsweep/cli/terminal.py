@@ -1,4 +1,4 @@
-"""What reaches the terminal: what htsweep says, and not what libraries warn their developers of.
+"""Keeps off the terminal what libraries warn their developers about.
 
 A trial's own output is left as it is: while a trial runs in this process, `sys.stderr` is its log.
 """
@@ -14,13 +14,12 @@ OURS = ("htsweep", "tasks")
 
 
 def hush() -> None:
-    """Keeps warnings and log lines of libraries off the terminal, unless `-W` or PYTHONWARNINGS asks for warnings.
+    """Hides warnings and log lines of libraries, unless `-W` or PYTHONWARNINGS asks for warnings.
 
     Errors are shown whoever logs them.
     """
     terminal = sys.stderr
-    # What comes back as text that no encoding holds, such as a file name in no encoding, is shown
-    # with escapes.
+    # Text that cannot be encoded, such as a file name of unknown encoding, is shown with escapes.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -32,7 +31,7 @@ def hush() -> None:
             or record.name.partition(".")[0] in OURS
         )
 
-    # What writes the lines of loggers that nobody has configured
+    # The handler of every logger that nobody has configured
     if logging.lastResort is not None:
         logging.lastResort.addFilter(ours)
     if sys.warnoptions:

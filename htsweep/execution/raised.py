@@ -73,4 +73,4 @@ def _text(raised: BaseException) -> str:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        return f"(its text cannot be had: it raises {_name(error)})"
+        return f"(its text cannot be loaded: it raises {_name(error)})"

@@ -21,7 +21,7 @@ SAVE_SECONDS = 30.0
 
 @final
 class Workspace:
-    """A trial's own view of the world (docs/architecture.md, "What a task is")."""
+    """A trial's own view of the world (docs/contracts.md, "What a task is")."""
 
     def __init__(
         self,
@@ -113,8 +113,7 @@ class Workspace:
         if self._output is not None:
             self._output.cleanup()
         if ended:
-            for name in self._states():
-                self._store.delete(name)
+            self._store.delete_all(self._states_folder)
 
     @property
     def _states_folder(self) -> str:

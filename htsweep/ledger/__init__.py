@@ -16,6 +16,6 @@ NAME is `TRIAL-DIGEST` where a worker wrote one trial, `all-DIGEST` where compac
 from htsweep.ledger.lease import Lease, clear
 from htsweep.ledger.record import Record
 from htsweep.ledger.store import Store
-from htsweep.ledger.tables import Ledger
+from htsweep.ledger.tables import Ledger, Table
 
-__all__ = ["Lease", "Ledger", "Record", "Store", "clear"]
+__all__ = ["Lease", "Ledger", "Record", "Store", "Table", "clear"]

@@ -25,6 +25,7 @@ RESERVED = frozenset(
         "point_index",
         "n",
         "chosen",
+        "role",
     }
 )
 """What the tables say of a measurement beside its numbers. SQL does not tell capitals apart, so

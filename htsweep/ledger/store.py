@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,6 +110,13 @@ class Store:
             # it, it stays.
             with contextlib.suppress(OSError):
                 Path(self._path(name)).parent.rmdir()
+
+    def delete_all(self, prefix: str) -> None:
+        """Removes the objects below the folder `prefix`, and what killed writers left unfinished in it."""
+        for entry in self.list(prefix):
+            self.delete(entry.name)
+        if self.folder is not None:
+            shutil.rmtree(self._path(prefix), ignore_errors=True)
 
     def open(self, name: str) -> Any:
         """An object as a pyarrow file to read columns from.

@@ -27,6 +27,8 @@ from htsweep.ledger.store import Store
 PARTS = 200
 """More single-trial objects than this are worth compacting."""
 Kind = Literal["any", "numbers", "lists"]
+Table = pa.Table
+"""A table of the ledger, as its readers name its type."""
 
 
 @final

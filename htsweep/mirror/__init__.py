@@ -5,7 +5,11 @@
     client.py    writes runs through MLflow's client, wherever the tracking store is
     copying.py   Mirror: which runs are missing, torn or outdated, and puts that right
     view.py      the chart of seen against missing, as MLflow's UI keeps it; pure
-    following.py copies while trials end, and bears outages
+    streaming.py copies runs as they end, and survives outages
+    coverage.py  how much of a study MLflow has, asked without MLflow
+    updating.py  brings MLflow all that it lacks of a study
+    process.py   the process that copies beside a launch: streams, then updates
+    follower.py  a launch's hold on that process
     serving.py   the MLflow UI on the results' database
     address.py   tracking URIs and artifact locations of paths with any characters; pure
     database.py  the SQLite database as a file: what it holds, whether it is broken, where it was moved from

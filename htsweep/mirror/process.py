@@ -1,86 +1,28 @@
-"""From the ledger to the mirror: all at once, or while a launch goes on, in a process of its own."""
+"""The process that copies to MLflow beside a launch: `python -m htsweep.mirror.process`.
+
+It follows the ledger while the launch runs, and then brings MLflow whatever is missing.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sys
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from htsweep import results
-from htsweep.commands import Given, on_results, quoted, shown
-from htsweep.errors import HtsweepError, LedgerError
-from htsweep.ledger import Ledger, Store
-from htsweep.mirror.beside import Members, Mirrored, database_beside, look, uri_of
+from htsweep.mirror.coverage import Mirrored, MirroredRows, uri_of
+from htsweep.mirror.updating import LOOK_SECONDS, runs_of, settle
 from htsweep.planning.reading import read
-from htsweep.report import build
-from htsweep.study.schema import Study
+from htsweep.results import Results
 
 if TYPE_CHECKING:
-    from htsweep.mirror.copying import Mirror
     from htsweep.mirror.run import Run
 
-LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 30.0
 """How long a tracking store that does not answer is tried after a launch has ended."""
-READ_AT_ONCE = 5000
-"""Trials whose measurements are in memory at a time."""
-
-
-def copy(study: Study, place: str, uri: str = "") -> str:
-    """Brings MLflow at `uri` up to date with the ledger, whatever it has, and says what was written.
-
-    The study's run has its report and figures, and each trial that a protocol selects says so in a
-    tag.
-
-    Raises:
-        HtsweepError: MLflow has not all of it now; the text says why, and how many runs it has.
-    """
-    store, members = Store(place), Members.of(study)
-    address = uri_of(store, uri)
-    _tell(study, place)
-    written, mirrored = _settle(members, store, uri, patience=0.0)
-    if not mirrored.whole:
-        asked = Given(str(study.file), study.overrides, place, mirror=uri)
-        raise HtsweepError("\n".join([*mirrored.notes, *mirrored.lacking(asked)]))
-    looks = [] if uri else [f"To look at them: {quoted(['htsweep', 'ui', *on_results(place)])}"]
-    return "\n".join(
-        [
-            *mirrored.notes,
-            f"MLflow at {shown(address)} has all {mirrored.of} ended trials of study "
-            f"'{study.name}'; "
-            f"{written} were copied now",
-            *looks,
-        ]
-    )
-
-
-def ui(place: str, port: int) -> int:
-    """Runs the MLflow UI on the results' database until Ctrl-C."""
-    from htsweep.mirror.serving import ui
-
-    return ui(database_beside(Store(place)), place, port)
-
-
-def probe(folder: Path) -> None:
-    """Writes a run to a new database in `folder` and reads it back; raises where that fails."""
-    from htsweep.mirror import address
-    from htsweep.mirror.copying import Mirror
-    from htsweep.mirror.run import Run
-
-    run = Run(
-        "probe", "probe", "done", {}, {}, [{"step": 0, "value": 1.0}], time.time(), time.time()
-    )
-    uri = address.of_database(folder / "probe.db")
-    if Mirror(uri, "doctor").write([run]) != 1 or Mirror(uri, "doctor").write([run]) != 0:
-        msg = "MLflow did not keep what was written"
-        raise OSError(msg)
 
 
 def main() -> int:
@@ -103,7 +45,7 @@ def main() -> int:
     threading.Thread(target=wait_for_the_end, daemon=True).start()
     try:
         study = read(asked["file"], asked["overrides"], text=asked["text"])
-        answer = asdict(_followed(study, Store(asked["results"]), asked["uri"], over))
+        answer = asdict(_followed(Results(study, asked["results"]), asked["uri"], over))
     except (
         Exception
     ) as error:  # whatever it is, the launch has to say it: nobody else sees this process
@@ -113,189 +55,31 @@ def main() -> int:
     return 0
 
 
-def _followed(study: Study, store: Store, uri: str, over: threading.Event) -> Mirrored:
+def _followed(results: Results, uri: str, over: threading.Event) -> Mirrored:
     """Copies what ends until `over`, and then whatever is missing, however it came to be."""
-    ledger, members = Ledger(store), Members.of(study)
+    ledger, members = results.ledger, MirroredRows(results)
     before = ledger.records()
     while not over.wait(LOOK_SECONDS) and ledger.records() == before:
         pass  # MLflow is slow to import: not while the launch itself starts
     from htsweep.mirror.copying import Mirror
-    from htsweep.mirror.following import follow
+    from htsweep.mirror.streaming import stream
 
     seen: set[str] = set()
     notes: list[str] = []
 
     def opened() -> Mirror:
-        mirror = Mirror(uri_of(store, uri), study.name, ours=not uri)
+        mirror = Mirror(uri_of(results.store, uri), results.study.name, ours=not uri)
         notes.extend(mirror.notes)
         return mirror
 
     def read_new() -> Iterator[Run]:
         for row, measured in ledger.fresh(seen):
-            yield from _runs(members, row, measured)
+            yield from runs_of(members, row, measured)
 
-    behind = follow(read_new, over.is_set, opened, pause=LOOK_SECONDS, patience=PATIENCE_SECONDS)
+    behind = stream(read_new, over.is_set, opened, pause=LOOK_SECONDS, patience=PATIENCE_SECONDS)
     over.wait()
-    mirrored = _settle(members, store, uri, 0.0 if behind else PATIENCE_SECONDS)[1]
+    mirrored = settle(results.reread(), uri, 0.0 if behind else PATIENCE_SECONDS)[1]
     return replace(mirrored, notes=(*notes, *mirrored.notes))
-
-
-def _settle(members: Members, store: Store, uri: str, patience: float) -> tuple[int, Mirrored]:
-    """Brings MLflow all that it lacks: how many runs were written, and what it has then.
-
-    What MLflow has is compared with the ledger, so that it makes no difference what happened
-    before: an earlier mirror that was killed, a database that was deleted, objects of the ledger
-    that were merged while they were read.
-
-    Args:
-        members: whose trials.
-        store: of the ledger.
-        uri: the tracking URI; "" for the database beside the results.
-        patience: seconds that are given to a tracking store that does not answer.
-    """
-    from htsweep.mirror.copying import Mirror, explained, may_pass
-
-    address, until, tries = uri_of(store, uri), time.monotonic() + patience, 0
-    written, notes = 0, []
-    while True:
-        tries += 1
-        try:
-            mirror = Mirror(address, members.study.name, ours=not uri)
-            notes += mirror.notes
-            written += _bring(mirror, members, store)
-            return written, _concluded(mirror, members, store, tuple(notes))
-        except Exception as error:
-            # Twice in any case: what is found broken at the first time is made anew at the second.
-            if tries > 1 and (time.monotonic() > until or not may_pass(error)):
-                there = look(members, store, uri)
-                return written, Mirrored(
-                    there.runs, there.of, explained(error, address), tuple(notes)
-                )
-            time.sleep(min(LOOK_SECONDS, patience))
-
-
-def _bring(mirror: Mirror, members: Members, store: Store) -> int:
-    """How many runs were written: of every ended trial of which the mirror has none, or an older one."""
-    ledger = Ledger(store)
-    wanted = members.wanted(ledger)
-    missing = sorted(mirror.lacking(wanted))
-    every = (
-        set(ledger.trials(["record"], every=True).column("record").to_pylist())
-        if missing
-        else set()
-    )
-    written = 0
-    for start in range(0, len(missing), READ_AT_ONCE):
-        part = {wanted[trial] for trial in missing[start : start + READ_AT_ONCE]}
-        written += mirror.write(
-            run
-            for row, measured in ledger.fresh(every - part)
-            if row["record"] in part
-            for run in _runs(members, row, measured)
-        )
-    return written
-
-
-def _concluded(mirror: Mirror, members: Members, store: Store, notes: tuple[str, ...]) -> Mirrored:
-    """What MLflow has in the end, once it has the study's own run and the tags of what is selected as well."""
-    wanted = members.wanted(Ledger(store))
-    lacking = mirror.lacking(wanted)
-    unread = (
-        f"what {len(lacking)} of them measured cannot be read from the ledger" if lacking else ""
-    )
-    try:
-        _conclude(mirror, members.study, store.uri)
-    except LedgerError as error:
-        unread = unread or str(error)
-    return Mirrored(len(wanted) - len(lacking), len(wanted), unread, notes)
-
-
-def _runs(
-    members: Members, row: Mapping[str, Any], measured: Sequence[Mapping[str, Any]]
-) -> Iterator[Run]:
-    """The run of a ledger's row, if it is one of the study's, or of its screen's."""
-    from htsweep.mirror.run import Run
-
-    found = members.place(row)
-    if found is None:
-        return
-    study, names, (sweep, point, index, *values) = found
-    varied = {name: value for name, value in zip(names, values, strict=True) if value is not None}
-    factors = {name: str(value) for name, value in varied.items() if name in study.factors}
-    about = {
-        "study": study.name,
-        "sweep": sweep,
-        "point": point,
-        "point_index": str(index),
-        "task": row["task"],
-        "repetition": str(row["repetition"]),
-        "attempt": str(row["attempt"]),
-        "reason": row["reason"],
-        "commit": row["commit"],
-        "dirty": None if row["dirty"] is None else str(row["dirty"]).lower(),
-        "node": row["node"],
-        "device": row["device"],
-        "version": row["version"],
-        "log": row["log"],
-    }
-    tags = {**factors, **{name: value for name, value in about.items() if value}}
-    yield Run(
-        row["trial"],
-        row["record"],
-        row["status"],
-        tags,
-        {**json.loads(row["config"]), **varied},
-        measured,
-        row["started"],
-        row["ended"],
-    )
-
-
-def _conclude(mirror: Mirror, study: Study, place: str) -> None:
-    """What can be said once all trials are there: the study's report and figures, and who is selected."""
-    mirror.write_study(study.text, _artifacts(study, place))
-    mirror.select(selected(study, place))
-
-
-def selected(study: Study, place: str) -> dict[str, list[str]]:
-    """The protocols that pick a trial's point, by trial: of those with a name, all that what was measured can answer."""
-    from htsweep import selection
-
-    reads = {name: selection.columns(name) or [] for name in selection.NAMES}
-    measured = results.measurements(
-        study, place, sorted({column for columns in reads.values() for column in columns})
-    )
-    found: dict[str, list[str]] = {}
-    if measured.empty:
-        return found
-    trials = measured[["trial", "sweep", "point"]].drop_duplicates()
-    for name in selection.possible(measured.columns):
-        try:
-            choice = selection.choice(measured, name, study.repetitions)
-        except HtsweepError:
-            continue  # it has no answer for this study, such as proxy runs that were not asked for
-        for trial in trials.merge(choice, on=["sweep", "point"])["trial"].unique():
-            found.setdefault(trial, []).append(name)
-    return found
-
-
-def _artifacts(study: Study, place: str) -> dict[str, Path]:
-    """What the study's folder has, by its path in there."""
-    folder = build.folder_of(study, place)
-    return {
-        path.relative_to(folder).as_posix(): path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.startswith(".")
-    }  # those are being written
-
-
-def _tell(study: Study, place: str) -> None:
-    """Nothing; the study's folder then has a report, as a launch leaves one, unless there is nothing to report, or no space."""
-    folder = build.folder_of(study, place)
-    if (folder / "report.html").exists():
-        return
-    with contextlib.suppress(HtsweepError, OSError):
-        build.write(study, place, folder)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What is to be run: a study comes in, a `Plan` of sweeps, points, trials and stages goes out. Pure."""
+"""What to run: a study comes in, a `Plan` of sweeps, points, trials and stages goes out. Pure."""

@@ -1,8 +1,7 @@
-"""What `ablate:` in a study stands for: a whole config, the same without each component, and what else is asked for; pure.
+"""Expands `ablate:` of a study: the full config, the same without each component, and more. Pure.
 
-A component is a member of the chain `full.method`, or keys of the config as they are without it. A
-variant is a cell of the grid like any other: it has the same trials as if it had been written
-there.
+A component is a member of the chain `full.method`, or a set of config keys with their values without
+it. A variant is a cell of the grid like any other, with the same trials as if it were written there.
 """
 
 from __future__ import annotations
@@ -13,13 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
+from htsweep.planning import task
 from htsweep.study.schema import CHAIN, members
 
 if TYPE_CHECKING:
     from htsweep.study.schema import Ablation, Study
 
-EMPTY = "plain"
-"""The chain that has no member."""
 FULL, LEFT_OUT, REPLACED, ALONE, NONE, FACTORIAL = (
     "full",
     "left out",
@@ -29,7 +27,7 @@ FULL, LEFT_OUT, REPLACED, ALONE, NONE, FACTORIAL = (
     "factorial",
 )
 MOST = 6
-"""Components of a full factorial at most: 64 variants."""
+"""The most components of a full factorial, which then has 64 variants."""
 
 
 @final
@@ -38,47 +36,50 @@ class Variant:
     """One config of an ablation."""
 
     kind: str
-    """Why it is planned first: `full`, `left out`, `replaced`, `alone`, `none` or `factorial`."""
+    """The first reason to plan it: `full`, `left out`, `replaced`, `alone`, `none` or `factorial`."""
     components: frozenset[str]
-    """What it has of the full config's components."""
+    """The components of the full config that it has."""
     control: str
-    """`a over b` where b stands in for the component a; else empty."""
+    """`a over b` if b replaces the component a; else empty."""
     changes: Mapping[str, Any]
-    """Its keys: those of `full`, with what is different."""
+    """The keys of `full`, with this variant's changes."""
 
 
-def variants_of(ablate: Ablation) -> tuple[Variant, ...]:
-    """The variants in the order of the table that shows them, each once: full, those without, alone, the factorial's."""
+def variants_of(ablate: Ablation, empty: str) -> tuple[Variant, ...]:
+    """The variants, each once, in the order of the report: full, left out, alone, then the factorial's.
+
+    `empty`: the chain without members, as the study's task calls it.
+    """
     parts = list(ablate.parts)
     whole = frozenset(parts)
-    found = [variant_with(ablate, FULL, whole)]
+    variants = [variant_with(ablate, FULL, whole, empty)]
     for part in parts:
-        found.append(variant_with(ablate, LEFT_OUT, whole - {part}))
+        variants.append(variant_with(ablate, LEFT_OUT, whole - {part}, empty))
         if part in ablate.controls:
-            found.append(variant_with(ablate, REPLACED, whole - {part}, part))
+            variants.append(variant_with(ablate, REPLACED, whole - {part}, empty, part))
     if ablate.alone:
-        found += [variant_with(ablate, ALONE, frozenset({part})) for part in parts]
-        found.append(variant_with(ablate, NONE, frozenset()))
-    # Of more, there would be more than any check could go through
+        variants += [variant_with(ablate, ALONE, frozenset({part}), empty) for part in parts]
+        variants.append(variant_with(ablate, NONE, frozenset(), empty))
+    # With more components there would be too many variants to check; `checks` refuses them.
     if ablate.factorial and len(parts) <= MOST:
-        found += [
-            variant_with(ablate, FACTORIAL, frozenset(chosen))
+        variants += [
+            variant_with(ablate, FACTORIAL, frozenset(chosen), empty)
             for size in range(len(parts), -1, -1)
             for chosen in itertools.combinations(parts, size)
         ]
     once: dict[tuple[frozenset[str], str], Variant] = {}
-    for variant in found:
+    for variant in variants:
         once.setdefault((variant.components, variant.control), variant)
     return tuple(once.values())
 
 
 def cells_of(study: Study) -> Iterator[Mapping[str, Any]]:
-    """The cells of a study, the grid's last factor fastest; with an ablation, its variants before the other cells.
+    """The cells of a study, the grid's last factor fastest; an ablation's variants come before other cells.
 
-    The grid's values of a key that the ablation has as well (`method: [plain]`) stand beside the
-    variants, as they are.
+    If the grid lists values of a key that the ablation sets too (`method: [plain]`), they are cells
+    of their own beside the variants.
     """
-    listed = variants_of(study.ablate) if study.ablate else ()
+    listed = variants_of(study.ablate, task.find(study.task).empty) if study.ablate else ()
     for rest in rests_of(study):
         if study.ablate is None:
             yield rest
@@ -93,25 +94,33 @@ def cells_of(study: Study) -> Iterator[Mapping[str, Any]]:
 
 
 def cell_count(study: Study) -> int:
-    """How many cells `cells_of` gives, by arithmetic."""
+    """The number of cells of `cells_of`, without making them."""
     own = study.ablate.keys if study.ablate else []
     rests = math.prod(len(values) for key, values in study.grid.items() if key not in own)
     if study.ablate is None:
         return rests
     beside = [len(values) for key, values in study.grid.items() if key in own]
-    return rests * (len(variants_of(study.ablate)) + (math.prod(beside) if beside else 0))
+    return rests * (len(variants_of(study.ablate, "")) + (math.prod(beside) if beside else 0))
 
 
 def rests_of(study: Study) -> Iterator[Mapping[str, Any]]:
-    """The cells of the grid without the keys of the ablation: each has all its variants."""
+    """The cells of the grid without the keys of the ablation; each of them has all variants."""
     own = study.ablate.keys if study.ablate else []
     return _product({key: values for key, values in study.grid.items() if key not in own})
 
 
 def variant_with(
-    ablate: Ablation, kind: str, chosen: frozenset[str], replaced: str = ""
+    ablate: Ablation, kind: str, chosen: frozenset[str], empty: str, replaced: str = ""
 ) -> Variant:
-    """The variant that has the components `chosen`; `replaced`: the one of the others whose control stands in for it."""
+    """The variant with the components `chosen`.
+
+    Args:
+        ablate: the study's.
+        kind: why it is planned.
+        chosen: the components that it has.
+        empty: the chain without members, as the study's task calls it.
+        replaced: of the other components the one whose control takes its place.
+    """
     parts = ablate.parts
     changes = dict(ablate.full)
     stand_in = ablate.controls.get(replaced)
@@ -123,17 +132,17 @@ def variant_with(
             for name in members(changes[CHAIN])
             if name not in gone or name in put
         ]
-        changes[CHAIN] = _chain(kept, changes[CHAIN])
+        changes[CHAIN] = _chain(kept, changes[CHAIN], empty)
     for name, without in parts.items():
         if name not in chosen and without is not None:
             changes.update(without)
     return Variant(kind, chosen, f"{replaced} over {stand_in}" if replaced else "", changes)
 
 
-def _chain(names: Sequence[str], like: Any) -> Any:
-    """A chain of `names`, written as `like` is."""
-    if not names:
-        return EMPTY
+def _chain(names: Sequence[str], like: Any, empty: str) -> Any:
+    """A chain of `names`, as a list or as `a+b` like the chain `like`."""
+    if not names and empty:
+        return empty
     return list(names) if isinstance(like, list) else "+".join(names)
 
 

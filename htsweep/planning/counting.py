@@ -1,7 +1,7 @@
-"""How many points a search has, without making them all; pure.
+"""Counts the points of a search without making them all; pure.
 
-Two points may mean the same: a parameter need not matter to the method of its sweep, and values may
-mean one number of classes.
+Two points may mean the same: a parameter may not matter to the method of its sweep, and two values may
+mean the same number of classes.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from htsweep.planning.sequences import MOST_REMEMBERED, nth, share_of, size, wal
 Name = Callable[[Mapping[str, Any]], str]
 """The id of the point that has these parameters: equal where they mean the same."""
 FEWEST_SAMPLES = 100
-"""Fewer do not tell whether parameters act each by itself."""
+"""Fewer samples cannot show whether parameters act independently."""
 SOME = 16
-"""Values of a range that are tried."""
+"""How many values of a range are tried."""
 SHOWN = 64
-"""Values of a list of which `variations` gives one each."""
+"""The most values of a list that `variations` tries."""
 
 
 def bound(space: Space, sampler: str, limit: int | None) -> int:
-    """How many points the sampler gives at most, by arithmetic."""
+    """The most points that the sampler gives, by arithmetic."""
     return min(end for end in (limit, size(space, sampler)) if end is not None)
 
 
 def weight(space: Space) -> int:
-    """What it takes to make one point of the space, in terms of a point of a few parameters."""
+    """The work to make one point of the space, where a point of a few parameters is 1."""
     return 1 + len(space) // 16
 
 
 def draws(space: Space, sampler: str, limit: int | None) -> int:
-    """How many points a walk draws until it ends, likely: of a small space the last new points come late."""
+    """The expected number of draws until a walk ends: in a small space the last new points come late."""
     most = bound(space, sampler, limit)
     whole = size(space, sampler)
     if sampler == "grid" or limit is None or whole is None or whole > MOST_REMEMBERED:
@@ -43,11 +43,11 @@ def draws(space: Space, sampler: str, limit: int | None) -> int:
 
 
 def at_most(space: Space, sampler: str, limit: int | None, name: Name, effort: int) -> int:
-    """How many different points a search has at most, for the names of about `effort` points (of a few parameters each).
+    """The most different points that a search can have, found by naming about `effort` points.
 
-    A search that is small enough is counted. Else each parameter is varied by itself; where a
-    sample of points shows that parameters act each by itself, what makes no difference is taken out
-    of the product of their values.
+    A search that is small enough is counted exactly. Otherwise each parameter is varied alone; if a
+    sample of points shows that parameters act independently, the count is the product of the numbers
+    of values that make a difference.
     """
     most = bound(space, sampler, limit)
     effort //= weight(space)
@@ -74,18 +74,18 @@ def at_most(space: Space, sampler: str, limit: int | None, name: Name, effort: i
 
 
 def ends(dimension: Dimension, sampler: str) -> Sequence[Any] | None:
-    """The values of a parameter that the sampler may take; None where there is no end to them."""
+    """The values of a parameter that the sampler may take; None if there are infinitely many."""
     return dimension.listed if sampler == "grid" else dimension.values
 
 
 def values_of(dimension: Dimension, sampler: str) -> Sequence[Any]:
-    """The values of a parameter that the sampler may take, or some of them where there is no end to them."""
+    """The values of a parameter that the sampler may take, or some of infinitely many."""
     values = ends(dimension, sampler)
     return values if values is not None else [dimension.at(part / SOME) for part in range(SOME)]
 
 
 def variations(space: Space, sampler: str) -> Iterator[dict[str, Any]]:
-    """A point, and those that differ from it in the value of one parameter; of long lists and ranges, some."""
+    """A point, then points that differ from it in one parameter; only some for long lists and ranges."""
     lists = [values_of(dimension, sampler) for dimension in space]
     first = nth(space, lists, 0)
     yield first
@@ -100,7 +100,7 @@ def _each_by_itself(
     name: Name,
     number: int,
 ) -> bool:
-    """Whether another value in some point makes a difference there just where it makes one in the first point."""
+    """Whether changing one value of a random point matters exactly when it matters in the first point."""
     places = [
         int(share_of("sample", number, key.key) * len(values))
         for key, values in zip(space, lists, strict=True)

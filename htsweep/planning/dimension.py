@@ -1,4 +1,7 @@
-"""What a search space says of one parameter: a dimension, read from YAML, with every broken rule named; pure."""
+"""A dimension: the values that one parameter may take in a search. Pure.
+
+Reading one from YAML reports every rule that it breaks.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from htsweep.errors import did_you_mean
 
 Number = int | float
 SHOWN = 3
-"""A message quotes so many values at most, and counts the rest."""
+"""The most values that a message quotes; the rest are counted."""
 
 
 @final
@@ -21,7 +24,7 @@ SHOWN = 3
 class Dimension:
     """One parameter and the values that it may take: a range, or choices.
 
-    What follows from its values is worked out once: a search asks for it at every point, and lists
+    What follows from its values is computed once, since a search needs it at every point and lists
     may be long.
     """
 
@@ -32,11 +35,11 @@ class Dimension:
     integer: bool = False
     choices: tuple[Any, ...] | None = None
     grid: tuple[Any, ...] | None = None
-    """What the sampler `grid` tries of a range."""
+    """The values of a range that the sampler `grid` tries."""
     default: Any = None
 
     def at(self, share: float) -> Any:
-        """The value at `share` in [0, 1) of the dimension, even in the logarithm where `log` is set."""
+        """The value at `share` in [0, 1) of the dimension: of its logarithm if `log` is set."""
         if self.choices is not None:
             return self.choices[self.place_at(share)]
         low, high = self.ends
@@ -46,7 +49,7 @@ class Dimension:
             start, stop = math.log(start), math.log(stop)
         value = start * (1 - share) + stop * share
         value = math.exp(value) if self.log else value
-        # Rounding may lead out of the range by a hair.
+        # Rounding may lead just outside the range.
         return (
             min(max(round(value), int(low)), int(high))
             if self.integer
@@ -54,13 +57,13 @@ class Dimension:
         )
 
     def place_at(self, share: float) -> int:
-        """Which of the `values`, of which there must be an end, is the one at `share`: a number that stands for it."""
+        """A number for the value at `share` of a finite dimension: its place among the choices, or itself."""
         if self.choices is not None:
             return min(int(share * len(self.choices)), len(self.choices) - 1)
         return int(self.at(share))
 
     def has(self, value: Any) -> bool:
-        """Whether `value` is one of the dimension's."""
+        """Whether the dimension may take `value`."""
         if self.choices is not None:
             return text_of(value) in self.chosen
         low, high = self.ends
@@ -68,22 +71,22 @@ class Dimension:
 
     @cached_property
     def chosen(self) -> Mapping[str, int]:
-        """The place of each choice, by its text; empty for a range."""
+        """Text of a choice -> its place; empty for a range."""
         return {text_of(choice): place for place, choice in enumerate(self.choices or ())}
 
     @cached_property
     def fixed(self) -> bool:
-        """Whether there is but one value."""
+        """Whether there is only one value."""
         return self.values is not None and len(self.values) == 1
 
     @property
     def has_default(self) -> bool:
-        """Whether `default` is a value; None is one only among choices."""
+        """Whether there is a default; None counts as one only if it is among the choices."""
         return self.default is not None or (self.choices is not None and None in self.choices)
 
     @cached_property
     def listed(self) -> tuple[Any, ...] | None:
-        """The values that the sampler `grid` tries, the default first; None for a range without `grid`."""
+        """The values that the sampler `grid` tries, default first; None for a range without `grid`."""
         values, default = (
             self.choices if self.choices is not None else self.grid,
             text_of(self.default),
@@ -96,12 +99,12 @@ class Dimension:
 
     @cached_property
     def places(self) -> Mapping[str, int]:
-        """The place of each of the `listed` values, by its text."""
+        """Text of a `listed` value -> its place."""
         return {text_of(value): place for place, value in enumerate(self.listed or ())}
 
     @property
     def values(self) -> Sequence[Any] | None:
-        """Every value; None where there is no end to them."""
+        """Every value; None if there are infinitely many."""
         if self.choices is not None:
             return self.choices
         low, high = self.ends
@@ -109,7 +112,7 @@ class Dimension:
 
     @property
     def ends(self) -> tuple[Number, Number]:
-        """The two ends of a range."""
+        """The lowest and highest value of a range."""
         assert self.low is not None
         assert self.high is not None
         return self.low, self.high
@@ -122,10 +125,10 @@ _KEYS = ("low", "high", "log", "integer", "choices", "grid", "default")
 
 
 def read_dimension(key: str, value: Any) -> Dimension:
-    """The dimension that `value` means: a scalar is fixed, a list gives choices, a mapping a range or choices.
+    """The dimension that `value` describes: a scalar is fixed, a list gives choices, a mapping either.
 
     Raises:
-        ValueError: lists every rule that is broken, each with what came.
+        ValueError: lists every broken rule, each with what was given.
     """
     if isinstance(value, list):
         value = {"choices": value}
@@ -136,12 +139,12 @@ def read_dimension(key: str, value: Any) -> Dimension:
         raise ValueError("; ".join(wrong))
     if "choices" in value:
         choices = tuple(value["choices"])
-        # The first is the default: a list in a study begins with what the user holds for usual.
+        # The first is the default: users list the usual value first.
         return Dimension(key, choices=choices, default=value.get("default", choices[0]))
     integer = bool(value.get("integer"))
     low, high, *listed = (
-        int(one) if integer else one
-        for one in (value["low"], value["high"], *value.get("grid", ()))
+        int(number) if integer else number
+        for number in (value["low"], value["high"], *value.get("grid", ()))
     )
     default = value.get("default")
     return Dimension(
@@ -156,7 +159,7 @@ def read_dimension(key: str, value: Any) -> Dimension:
 
 
 def text_of(value: Any) -> str:
-    """One text for values that mean the same: 1 and 1.0 are one number, as in a trial's id; true is none."""
+    """The same text for values that mean the same: 1 and 1.0 do, as in a trial's id, but not true."""
     return _encode(_plain(value))
 
 
@@ -182,7 +185,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _wrong(value: Mapping[str, Any]) -> Iterator[str]:
-    """The rules that a mapping breaks, each with what came."""
+    """The rules that a mapping breaks, each with what was given."""
     for name in value:
         if name not in _KEYS:
             yield f"unknown key '{name}'; {did_you_mean(str(name), _KEYS)}"
@@ -215,11 +218,13 @@ def _wrong_list(name: str, values: Any) -> list[str]:
     if not isinstance(values, list) or not values:
         return [f"`{name}` must be a list with at least one value, but got {values!r}"]
     twice = [values[place] for place in repeated(values)]
-    return [f"the values of `{name}` must differ, but {twice[0]!r} stands twice"] if twice else []
+    return (
+        [f"the values of `{name}` must differ, but {twice[0]!r} is listed twice"] if twice else []
+    )
 
 
 def repeated(values: Sequence[Any]) -> list[int]:
-    """The places of values that mean the same as an earlier one."""
+    """The places of the values that mean the same as an earlier one."""
     first: dict[str, int] = {}
     return [
         place
@@ -248,9 +253,11 @@ def _wrong_range(value: Mapping[str, Any], grid: Sequence[Any]) -> Iterator[str]
     if value.get("integer") and max(-low, high) > 2**53:  # beyond, floats skip whole numbers
         yield f"`integer` needs ends of at most 2**53, but got low={low}, high={high}"
     given = [*grid, *([value["default"]] if "default" in value else [])]
-    outside = [one for one in given if not _is_number(one) or not low <= one <= high]
+    outside = [item for item in given if not _is_number(item) or not low <= item <= high]
     if outside:
         yield f"`grid` and `default` must lie in [{low}, {high}], but got {quoted(outside)}"
-    broken = [one for one in given if _is_number(one) and one % 1] if value.get("integer") else []
+    broken = (
+        [item for item in given if _is_number(item) and item % 1] if value.get("integer") else []
+    )
     if broken:
         yield f"`integer` needs whole numbers in `grid` and `default`, but got {quoted(broken)}"

@@ -1,13 +1,12 @@
-"""Asynchronous successive halving: whether a trial goes on past a rung; pure.
+"""Asynchronous successive halving: decides whether a trial continues past a rung; pure.
 
-One objective: the stopping rule of ASHA (Li et al., MLSys 2020, arXiv:1810.05934), by rank.
-Several: by non-dominated rank, and inside the front that the cut goes through by an epsilon-net
-(MO-ASHA, Schmucker et al., arXiv:2106.12639), which neither Optuna nor Ray Tune offers. Unlike
-MO-ASHA, a trial that no other dominates is never stopped: it may be part of the frontier that the
-study is after. Where most trials are on the first front, hardly any stops.
+With one objective it is the stopping rule of ASHA (Li et al., MLSys 2020, arXiv:1810.05934), by
+rank. With several it goes by non-dominated rank, and by an epsilon-net inside the front that the cut
+falls into (MO-ASHA, Schmucker et al., arXiv:2106.12639), which neither Optuna nor Ray Tune offers.
+Unlike MO-ASHA, a trial that no other dominates is never stopped, since it may be part of the frontier
+that the study looks for. If most trials are on the first front, hardly any is stopped.
 
-Only comparisons count, no distances: any increasing rescaling of an objective leaves every decision
-as it was.
+Decisions depend on comparisons alone: any increasing rescaling of an objective leaves them unchanged.
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ Values = Sequence[float]
 def rungs(first: int, eta: int, last: int) -> tuple[int, ...]:
     """The steps at which trials are compared: first, first eta, first eta^2, ... before the step `last`.
 
-    None stands at `last` itself: a trial that is there has nothing left to save.
+    There is none at `last` itself: a trial that got there has nothing left to save.
     """
-    found = []
+    steps = []
     while first < last:
-        found.append(first)
+        steps.append(first)
         first *= eta
-    return tuple(found)
+    return tuple(steps)
 
 
 def survives(values: Values, others: Sequence[Values], directions: Sequence[str], eta: int) -> bool:
@@ -41,12 +40,12 @@ def survives(values: Values, others: Sequence[Values], directions: Sequence[str]
         others: the objectives of the trials of its sweep and repetition that reached the rung
             before it, in any order.
         directions: `maximize` or `minimize`, one per objective.
-        eta: one in so many goes on, at least one.
+        eta: one in `eta` continues, and at least one.
 
     Returns:
-        True also while fewer than `eta` trials are known, itself counted, and for all that tie at
-        the cut: nothing is stopped without evidence. A NaN never goes on, and among the others it
-        counts for nothing.
+        True also while fewer than `eta` trials are known, including this one, and for all that tie
+        at the cut: nothing is stopped without evidence. A trial with a NaN never continues, and is
+        ignored among the others.
     """
     if any(map(math.isnan, values)):
         return False
@@ -60,32 +59,37 @@ def survives(values: Values, others: Sequence[Values], directions: Sequence[str]
     front = ranks(everyone)
     if front[mine] == 0:
         return True
-    ahead = sum(everyone[one] for one in everyone if front[one] < front[mine])
+    ahead = sum(everyone[point] for point in everyone if front[point] < front[mine])
     room = max(1, count // eta) - ahead
-    for one in _net([one for one in everyone if front[one] == front[mine]]):
-        if room <= 0 or one == mine:
+    for point in _net([point for point in everyone if front[point] == front[mine]]):
+        if room <= 0 or point == mine:
             break
-        room -= everyone[one]
+        room -= everyone[point]
     return room > 0
 
 
 def _net(front: Sequence[Losses]) -> list[Losses]:
-    """The front in the order of an epsilon-net: the best of the first objective, then always what is farthest from all before.
+    """The front as an epsilon-net: first the best by the first objective, then always the farthest.
 
-    Far is far in ranks within the front, objective by objective, so that no scale matters.
+    Distance is measured to the nearest member so far, in ranks within the front, so that scales do
+    not matter.
     """
     places = [
         {value: rank for rank, value in enumerate(sorted(set(column)))}
         for column in zip(*front, strict=True)
     ]
-    place = {one: [rank[value] for rank, value in zip(places, one, strict=True)] for one in front}
+    place = {
+        point: [rank[value] for rank, value in zip(places, point, strict=True)] for point in front
+    }
     left = sorted(front)
     net = [left.pop(0)]
-    distance = {one: math.dist(place[one], place[net[0]]) for one in left}
+    distance = {point: math.dist(place[point], place[net[0]]) for point in left}
     while left:
         net.append(max(left, key=distance.__getitem__))
         left.remove(net[-1])
-        distance = {one: min(distance[one], math.dist(place[one], place[net[-1]])) for one in left}
+        distance = {
+            point: min(distance[point], math.dist(place[point], place[net[-1]])) for point in left
+        }
     return net
 
 

@@ -1,4 +1,4 @@
-"""What is to be run, a trial or a stage, with ids and seeds that depend on meaning alone; pure."""
+"""A trial or stage to run, with ids and seeds that depend on its meaning alone; pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from htsweep.planning.task import Task
 @final
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One trial, or one stage, as it is to be run: everything that its numbers depend on."""
+    """One trial or stage to run: everything that its numbers depend on."""
 
     trial: str
     kind: str
@@ -32,7 +32,7 @@ class Job:
 @final
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage that a config needs, in whichever repetition."""
+    """A stage that a config needs, in any repetition."""
 
     task: str
     config: Mapping[str, Any]
@@ -40,7 +40,7 @@ class Stage:
     needs: Mapping[str, Stage]
 
     def job(self, repetition: int) -> Job:
-        """The stage in a repetition, as it is to be run."""
+        """The job that runs the stage in a repetition."""
         needs = {name: trial_id(stage.point, repetition) for name, stage in self.needs.items()}
         return Job(
             trial_id(self.point, repetition),
@@ -54,14 +54,14 @@ class Stage:
 
 
 def with_inner(stages: Iterable[Stage]) -> Iterator[Stage]:
-    """The stages, each after those that it needs itself; one may come again."""
+    """The stages, each after those that it needs; a stage may come more than once."""
     for stage in stages:
         yield from with_inner(stage.needs.values())
         yield stage
 
 
 def stages_of(of: Task, config: Mapping[str, Any]) -> dict[str, Stage]:
-    """The stages that a config of a task needs itself, by the names that the task calls them."""
+    """Name -> stage that a config of a task needs directly, as the task names them."""
     return {
         name: _stage(reference, json.dumps(raw, sort_keys=True))
         for name, (reference, raw) in of.stages(config).items()
@@ -70,9 +70,9 @@ def stages_of(of: Task, config: Mapping[str, Any]) -> dict[str, Stage]:
 
 @functools.lru_cache(maxsize=10_000)
 def _stage(reference: str, raw: str) -> Stage:
-    found = task.find(reference)
-    config = found.resolve(json.loads(raw))
-    return Stage(reference, config, point_id(found, config), stages_of(found, config))
+    stage_task = task.find(reference)
+    config = stage_task.resolve(json.loads(raw))
+    return Stage(reference, config, point_id(stage_task, config), stages_of(stage_task, config))
 
 
 def point_id(of: Task, config: Mapping[str, Any]) -> str:
@@ -86,13 +86,13 @@ def trial_id(point: str, repetition: int) -> str:
 
 
 def seed_for(repetition: int, *names: object) -> int:
-    """A seed in [0, 2**31) from names, never from counters: adding a trial moves no other trial's numbers."""
+    """A seed in [0, 2**31) from names, never from counters: adding a trial leaves other trials unchanged."""
     text = json.dumps([repetition, *map(str, names)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) >> 1
 
 
 def digest(value: Any) -> str:
-    """A short digest of JSON-able data; 1 and 1.0 are one number, and keys have no order."""
+    """A short digest of JSON-able data; 1 equals 1.0, and the order of keys does not matter."""
     return hashlib.sha256(_encode(_canonical(value)).encode()).hexdigest()[:16]
 
 
@@ -103,7 +103,7 @@ def _canonical(value: Any) -> Any:
     kind = type(value)
     if kind is float:
         return int(value) if value.is_integer() else value
-    # Most values; to ask for a Mapping takes longest
+    # The most frequent kinds first, since the check for a Mapping is slow.
     if kind is str or kind is int or kind is bool or value is None:
         return value
     if isinstance(value, float) and value.is_integer():

@@ -1,4 +1,4 @@
-"""What a person should know of a study before it runs, though nothing is wrong: its data, and values that mean the same."""
+"""What a person should know about a valid study before it runs: its data, and values that mean the same."""
 
 from __future__ import annotations
 
@@ -11,28 +11,30 @@ from htsweep.planning.dimension import text_of
 from htsweep.study.schema import Study
 
 Cells = list[tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]]
-"""Cells of the grid, each with its config as it is given, and resolved."""
+"""Each cell of the grid, with its config as given and as resolved."""
 
 
 def notes(study: Study) -> list[str]:
-    """A line for each thing that its task says of its cells, and for each set of values that are one."""
-    found = task.find(study.task)
+    """A line for each note of its task, and for each set of values that mean the same."""
+    study_task = task.find(study.task)
     cells: Cells = []
     for cell in cells_of(study):
         given = {**study.fixed, **cell}
-        cells.append((cell, given, found.resolve(given)))
-    told = [f"{key:7} {text}" for _, _, config in cells for key, text in found.notes(config)]
-    # Values become one where some are given another form than they came in.
+        cells.append((cell, given, study_task.resolve(given)))
+    lines = [f"{key:7} {text}" for _, _, config in cells for key, text in study_task.notes(config)]
+    # Values can only coincide if resolving changed some of them.
     changed = [
         key
         for key in (*study.grid, *study.fixed)
         if any(key in config and config[key] != given.get(key) for _, given, config in cells)
     ]
-    return list(dict.fromkeys([*told, *(line for key in changed for line in _alike(key, cells))]))
+    for key in changed:
+        lines += _alike(key, cells)
+    return list(dict.fromkeys(lines))
 
 
 def _alike(key: str, cells: Cells) -> Iterator[str]:
-    """`missing_ratio 0.2, 0.25 mean the same and are planned once, as 0.25`; and where, if not everywhere."""
+    """`missing_ratio 0.2, 0.25 mean the same and are planned once, as 0.25`, and where that holds."""
     rests: dict[str, Mapping[str, Any]] = {}
     came: dict[tuple[str, str], list[Any]] = {}
     for cell, given, config in cells:
@@ -50,7 +52,7 @@ def _alike(key: str, cells: Cells) -> Iterator[str]:
             ).append(place)
         elif texts != [meant] and isinstance(values[0], int | float):
             where.setdefault(
-                f"{key} {texts[0]} means the same as {meant}, and is planned as it", []
+                f"{key} {texts[0]} means the same as {meant}, and is planned as {meant}", []
             ).append(place)
     for line, places in where.items():
         some = [

@@ -1,7 +1,7 @@
-"""What a study means: its sweeps, points, trials and stages, with ids that depend on meaning alone; pure.
+"""The plan of a study: its sweeps, points, trials and stages, with ids that depend on meaning alone; pure.
 
-A plan is counted by arithmetic and walked point by point, so that its size is no matter: only what
-is small is listed.
+A plan of any size can be counted, by arithmetic, and walked, point by point; only small plans are
+listed.
 """
 
 from __future__ import annotations
@@ -22,14 +22,12 @@ from htsweep.planning.task import Task
 from htsweep.study.schema import Study
 
 ADAPTIVE = ("tpe", "nsga2")
-"""Samplers whose next point depends on what the earlier ones gave."""
+"""Samplers whose next point depends on the results of earlier ones."""
 MOST_LISTED = 20_000
-"""A plan whose searches have more points than this is not listed: they are counted by arithmetic,
-as "at most".
-"""
+"""A plan whose searches have more points is not listed, and its counts are upper bounds."""
 
 MOST_SAMPLED = 1_000
-"""So many points of a plan that is not listed are asked for the stages that they need."""
+"""How many points of a plan that is not listed are asked which stages they need."""
 
 
 @final
@@ -54,13 +52,15 @@ class Sweep:
     base: Mapping[str, Any]
     space: Space
     limit: int | None
-    """Points at most; None: as many as the grid of the space has."""
+    """The most points; None: as many as the grid of the space has."""
+    role: str = ""
+    """What it is in a comparison, as its task says of `base`; not part of any id."""
 
 
 @final
 @dataclass(frozen=True)
 class Plan:
-    """The sweeps of a study, and whatever follows from them."""
+    """The sweeps of a study, and everything that follows from them."""
 
     study: Study
     task: Task
@@ -68,17 +68,17 @@ class Plan:
 
     @property
     def sampler(self) -> str:
-        """The study's sampler; `grid` where nothing is searched."""
+        """The study's sampler; `grid` if nothing is searched."""
         return self.study.search.sampler if self.study.search else "grid"
 
     @property
     def adaptive(self) -> bool:
-        """Whether points are not known before the earlier ones are measured."""
+        """Whether a point is known only after earlier ones are measured."""
         return self.sampler in ADAPTIVE
 
     @cached_property
     def factors(self) -> tuple[str, ...]:
-        """The columns that tell cells apart: the study's factors, but for what the ablation fixes in some and others search."""
+        """The columns that identify a cell: the study's factors, except those that some cells search."""
         return tuple(
             name
             for name in self.study.factors
@@ -99,47 +99,45 @@ class Plan:
         return {sweep.id: sweep for sweep in self.sweeps}
 
     # -- points
-    # ----------------------------------------------------------------------------------------------------------
 
     @cached_property
     def listed(self) -> tuple[Point, ...] | None:
-        """Every point that is known beforehand, those of one sweep after those of the other; None where they are too many.
+        """Every point that is known in advance, sweep by sweep; None if there are too many.
 
-        There are none for an adaptive sampler. What is not searched has as many points as sweeps,
+        An adaptive sampler has none. Without a search, each sweep has one point, and all are listed
         whatever their number.
         """
         if self.adaptive:
             return ()
-        searched = [sweep for sweep in self.sweeps if sweep.space]
-        if (
-            sum(self._bounds[sweep.id] * counting.weight(sweep.space) for sweep in searched)
-            > MOST_LISTED
-        ):
-            return None
-        if self._effort > 5 * MOST_LISTED:
+        weighted = sum(
+            self._bounds[sweep.id] * counting.weight(sweep.space)
+            for sweep in self.sweeps
+            if sweep.space
+        )
+        if weighted > MOST_LISTED or self._effort > 5 * MOST_LISTED:
             return None
         return tuple(point for sweep in self.sweeps for point in self.points_of(sweep))
 
     @property
     def exact(self) -> bool:
-        """Whether `sizes` and `trial_count` are counted, or else are at most so many (htsweep/planning/counting.py)."""
+        """Whether `sizes` and `trial_count` are exact; otherwise they are upper bounds (`counting`)."""
         return self.listed is not None
 
     @property
     def points(self) -> tuple[Point, ...]:
-        """Every point that is known beforehand as a tuple; of a plan that is too large to list, `distinct` walks them."""
+        """Every point that is known in advance; of a plan that is too large to list, prefer `distinct`."""
         return self.listed if self.listed is not None else tuple(self.distinct())
 
     def points_of(self, sweep: Sweep) -> Iterator[Point]:
-        """The points of one sweep, distinct, in the sampler's order, made as they are asked for."""
+        """The distinct points of one sweep in the sampler's order, made on demand."""
         return filter(None, _each_once(self._walk(sweep)))
 
     def distinct(self) -> Iterator[Point]:
-        """Every point that is known beforehand, each once in the whole study, made as they are asked for."""
+        """Every point that is known in advance, each once in the whole study, made on demand."""
         return filter(None, self.steps())
 
     def steps(self) -> Iterator[Point | None]:
-        """The walk of `distinct`, step by step: None for each point that means the same as one before."""
+        """The walk of `distinct`, with None for each point that means the same as an earlier one."""
         if self.listed is not None:
             return iter(self._once)
         return _each_once(point for sweep in self.sweeps for point in self._walk(sweep))
@@ -154,7 +152,7 @@ class Plan:
 
     def point(self, sweep: Sweep, index: int, parameters: Mapping[str, Any]) -> Point:
         """The point of `sweep` that has `parameters`."""
-        if not sweep.space:  # the sweep's id is a digest of the same meaning
+        if not sweep.space:  # the sweep's id is already the digest of this meaning
             return Point(sweep.id, sweep.id, index, parameters, sweep.base)
         config = (
             self.task.resolve({**self.study.fixed, **sweep.factors, **parameters})
@@ -164,7 +162,7 @@ class Plan:
         return Point(point_id(self.task, config), sweep.id, index, parameters, config)
 
     def at(self, sweep: Sweep, index: int) -> Point | None:
-        """Point `index` of a sweep, without walking there; None where the sweep ends before."""
+        """Point `index` of a sweep, without walking there; None if the sweep has fewer points."""
         if sweep.limit is not None and index >= sweep.limit:
             return None
         parameters = (
@@ -176,7 +174,7 @@ class Plan:
 
     @cached_property
     def sizes(self) -> Mapping[str, int]:
-        """Points per sweep, known or to be proposed; at most so many where the plan is not `exact`."""
+        """Sweep -> its number of points, known or still to be proposed; upper bounds unless `exact`."""
         if self.adaptive:
             return self._bounds
         if self.listed is None:
@@ -203,16 +201,14 @@ class Plan:
         return lambda parameters: self.point(sweep, 0, parameters).id
 
     def counted(self, most: int) -> Mapping[str, int] | None:
-        """Points per sweep, each counted once in the whole study; None where it takes more effort than `most`."""
-        return (
-            Counter(point.sweep for point in self.distinct())
-            if self.exact or self._effort <= most
-            else None
-        )
+        """Sweep -> points, each counted once in the whole study; None if that takes more effort than `most`."""
+        if not self.exact and self._effort > most:
+            return None
+        return Counter(point.sweep for point in self.distinct())
 
     @property
     def _effort(self) -> int:
-        """What a walk through all searches takes, in terms of points of a few parameters."""
+        """The work of a walk through all searches, where a point of a few parameters is 1."""
         return sum(
             counting.draws(sweep.space, self.sampler, sweep.limit) * counting.weight(sweep.space)
             for sweep in self.sweeps
@@ -220,17 +216,15 @@ class Plan:
         )
 
     # -- trials and stages
-    # -----------------------------------------------------------------------------------------------
 
     @property
     def trial_count(self) -> int:
-        """Trials of the study, stages not counted; at most so many where the plan is not `exact`."""
-        return (
-            len(self._once) if self.listed else sum(self.sizes.values())
-        ) * self.study.repetitions
+        """Trials of the study without stages; an upper bound unless `exact`."""
+        points = len(self._once) if self.listed else sum(self.sizes.values())
+        return points * self.study.repetitions
 
     def trials(self) -> Iterator[tuple[Point, int, str]]:
-        """(point, repetition, trial id), all points of a repetition before the next; each trial once, made as asked for."""
+        """(point, repetition, trial id) of each trial once, repetition by repetition, made on demand."""
         if self.adaptive or not self.sweeps:
             return
         for repetition in range(self.study.repetitions):
@@ -255,21 +249,21 @@ class Plan:
         )
 
     def stages(self, trials: Iterable[tuple[Point, int]]) -> dict[str, Job]:
-        """The stages that (point, repetition) pairs need, by id, each once, after the stages that they need themselves."""
-        found: dict[str, Job] = {}
+        """Id -> each stage that (point, repetition) pairs need, after the stages that it needs itself."""
+        jobs: dict[str, Job] = {}
         for point, repetition in trials:
             for stage in with_inner(self.needs(point).values()):
                 trial = trial_id(stage.point, repetition)
-                if trial not in found:
-                    found[trial] = stage.job(repetition)
-        return found
+                if trial not in jobs:
+                    jobs[trial] = stage.job(repetition)
+        return jobs
 
     @cached_property
     def known_stages(self) -> Mapping[str, Stage]:
-        """The stages by the id of what they mean, each after those that it needs: all that the listed points need.
+        """Point id -> stage, each after those that it needs: all stages that the listed points need.
 
-        Of a plan that is not listed, those of some of its points: there may be more. Of an adaptive
-        one, those of its sweeps.
+        For a plan that is not listed, the stages of some of its points, so there may be more. For an
+        adaptive one, those of the default point of each sweep.
         """
         return {
             stage.point: stage
@@ -303,7 +297,7 @@ class Plan:
         return (self.point(sweep, 0, parameters or {}) for sweep, parameters in chosen)
 
     def needs(self, point: Point) -> Mapping[str, Stage]:
-        """The stages that a point needs itself, by the names that the task calls them."""
+        """Name -> stage that a point needs directly, as the task names them."""
         if point.id not in self._needs:
             if len(self._needs) > 5 * MOST_LISTED:
                 self._needs.clear()
@@ -316,34 +310,41 @@ class Plan:
 
 
 def plan(study: Study) -> Plan:
-    """The plan of `study`; the same study gives the same plan, and a study that grows only adds to it."""
-    found, spaces = task.find(study.task), Spaces(study.search)
+    """The plan of `study`. The same study gives the same plan; extending a study only adds to its plan."""
+    study_task, spaces = task.find(study.task), Spaces(study.search)
     sweeps: dict[str, Sweep] = {}
     for cell in cells_of(study):
-        sweep = sweep_of(study, found, cell, spaces)
+        sweep = sweep_of(study, study_task, cell, spaces)
         sweeps.setdefault(sweep.id, sweep)
-    return Plan(study, found, tuple(sweeps.values()))
+    return Plan(study, study_task, tuple(sweeps.values()))
 
 
-def sweep_of(study: Study, found: Task, cell: Mapping[str, Any], spaces: Spaces) -> Sweep:
-    """The sweep of a cell of `study`, whose task is `found`; cells that mean the same have sweeps of one id."""
-    base = found.resolve({**study.fixed, **cell})
-    # What the cell fixes by a factor is not searched in it.
-    space = spaces.of(found.spaces(base), cell)
+def sweep_of(study: Study, study_task: Task, cell: Mapping[str, Any], spaces: Spaces) -> Sweep:
+    """The sweep of a cell of `study`; cells that mean the same have sweeps of the same id."""
+    base = study_task.resolve({**study.fixed, **cell})
+    # A parameter that is a factor of the cell is not searched in it.
+    space = spaces.of(study_task.spaces(base), cell)
     searched = {dimension.key for dimension in space}
-    meaning = {key: value for key, value in found.meaning(base).items() if key not in searched}
-    # A factor that the config no longer has did not matter in this cell.
+    meaning = {key: value for key, value in study_task.meaning(base).items() if key not in searched}
+    # A factor that resolving has removed does not matter in this cell.
     factors = {
         key: base.get(key, value)
         for key, value in cell.items()
-        if key in base or found.settings is None
+        if key in base or study_task.settings is None
     }
     limit = study.search.trials if study.search else 1
-    return Sweep(digest([study.task, meaning]), factors, base, space, limit if space else 1)
+    return Sweep(
+        digest([study.task, meaning]),
+        factors,
+        base,
+        space,
+        limit if space else 1,
+        study_task.role(base),
+    )
 
 
 def _each_once(points: Iterable[Point]) -> Iterator[Point | None]:
-    """The points, and None for those whose id has come before."""
+    """The points, with None in place of those whose id has come before."""
     seen: set[int] = set()
     for point in points:
         number = int(point.id, 16)  # takes half the memory of the text

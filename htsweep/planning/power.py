@@ -1,18 +1,18 @@
-"""What a paired test can tell from so many repetitions: the sign-flip test, two-sided."""
+"""What the two-sided paired sign-flip test can show with a given number of repetitions."""
 
 from __future__ import annotations
 
 EXACT = 16
-"""Up to so many pairs the test counts all sign patterns."""
+"""The most pairs for which the test counts all sign patterns."""
 DRAWS = 99_999
-"""Of more pairs it draws so many patterns at random."""
+"""With more pairs, it draws this many patterns at random."""
 
 
 def least_p(repetitions: int) -> float:
-    """The smallest p that the test can reach, where all differences have one sign.
+    """The smallest p that the test can reach: when all differences have the same sign.
 
-    2 of the 2^n sign patterns are as extreme. Of patterns that are drawn, none need be; but the
-    given one always counts.
+    2 of the 2^n sign patterns are as extreme. If patterns are drawn at random, perhaps none is, but
+    the observed pattern always counts.
 
     Raises:
         ValueError: fewer than 0 repetitions.

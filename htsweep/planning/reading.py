@@ -1,4 +1,4 @@
-"""From a study file to a `Study`: every mistake at once, each with its line and, where one is near, what was meant."""
+"""Reads a study file into a `Study`; reports every mistake at once, with its line and what was meant."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from htsweep.commands import quoted
 from htsweep.errors import HtsweepError, Problem, StudyError
-from htsweep.planning.checks import check
+from htsweep.planning.checks.study import check
 from htsweep.study import document, messages
 from htsweep.study.document import Located, Place
 from htsweep.study.overrides import OWN, apply
@@ -24,13 +24,13 @@ _WRITE_ONE = f"To write one to start from: {quoted(['htsweep', 'new', 'study.yam
 def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = None) -> Study:
     """The study in `file`, with `key=value` overrides applied.
 
-    Top-level keys that begin with `x-` are the user's own, a place for settings that merge keys and
-    aliases share.
+    Top-level keys that begin with `x-` are the user's own, for settings that aliases and merge keys
+    share.
 
     Args:
         file: its path; the modules that lie beside it can be named by the study.
         overrides: `key=value`, as after `--set`.
-        text: what the file held at an earlier time, to be read in place of what it holds now.
+        text: read this instead of what the file holds now.
 
     Raises:
         StudyError: lists every mistake, with lines; nothing has been started.
@@ -61,8 +61,7 @@ def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = 
         )
         problems += _checked(study, where, broken)
     if problems or study is None:
-        # A value that could not be read stands for nothing: what else is wrong with it follows from
-        # that.
+        # Other problems of a value that could not be read follow from that, and are left out.
         said = {problem.key for problem in unread}
         raise StudyError(
             str(file),
@@ -76,7 +75,7 @@ def _checked(study: Study, where: Located, broken: set[str]) -> list[Problem]:
         return check(study, where, broken)
     except HtsweepError:
         raise
-    except Exception as error:  # what a user's own task answers may raise anything
+    except Exception as error:  # a user's own task may raise anything
         last = traceback.extract_tb(error.__traceback__)[-1]
         return [
             Problem(
@@ -104,7 +103,7 @@ def _text_of(path: Path) -> str:
 def _validated(
     value: dict[str, Any], where: Located, problems: list[Problem]
 ) -> tuple[Study | None, set[str]]:
-    """The study without its broken parts, so that what stands can be checked as well; and the broken keys."""
+    """The study without its broken keys, so that the rest can be checked too; and those keys."""
     broken: set[str] = set()
     for _ in range(2):
         try:
@@ -116,7 +115,7 @@ def _validated(
                     where.problem(messages.real(place, value), messages.said(dict(entry), SECTIONS))
                 )
                 broken.add(str(place[0]))
-        if "task" in broken:  # it leaves nothing to check the rest against
+        if "task" in broken:  # without it the rest cannot be checked
             return None, broken
         value = {key: item for key, item in value.items() if key not in broken}
         value.setdefault("study", "unnamed")

@@ -1,8 +1,8 @@
-"""Which rows of a ledger are a plan's: its trials, each with the points that it is of, and the stages that they need.
+"""Finds a plan's trials, each with its points, and their stages among the rows of a ledger.
 
-A plan that can be listed is looked up. Of a larger one a row says itself where to look: it has the
-sweep, the index and the config under which it ran. The point that stands there is made, and is the
-row's if it has the row's id.
+A plan that can be listed is looked up. For a larger one, a row itself says where to look: it has the
+sweep, the index and the config under which it ran. The point at that place is made, and is the row's
+if their ids agree.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ COLUMNS = (
     "config",
     "stages",
 )
-"""What a roster looks at, and `status`."""
+"""The columns that a roster and `status` need."""
 _AT_A_TIME = 4096
 MOST_COMPARED = 1_000
-"""In a longer list, no number is looked for that means the same as another one."""
+"""In a longer list, numbers that mean the same are not looked for."""
 
 
 def rows(table: Any, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -46,7 +46,7 @@ def rows(table: Any, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 @final
 class Roster:
-    """The trials and stages of one plan, as rows of a ledger name them."""
+    """Recognises the trials and stages of one plan among rows of a ledger."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -57,7 +57,7 @@ class Roster:
         self._spaces = Spaces(plan.study.search)
 
     def points(self, row: Row) -> tuple[Point, ...]:
-        """The points of the plan that the row is a trial of: one in each sweep that has it; none where it is not the plan's."""
+        """The points of the plan that the row is a trial of, one in each sweep that has it; else none."""
         if (
             row["kind"] != "trial"
             or row["task"] != self._plan.study.task
@@ -72,13 +72,13 @@ class Roster:
         where = (point, row["sweep"], row["point_index"])
         if point and point not in self._found and where not in self._missed:
             points = tuple(self._looked_for(row, point))
-            # Another row may know the way to a point that this one does not find.
+            # Another row may lead to a point that this one does not find.
             self._found |= {point: points} if points else {}
             self._missed |= set() if points else {where}
         return self._found.get(point, ())
 
     def point_of(self, row: Row) -> str:
-        """The id of the point that a row is a trial of: what it says itself, where that agrees with the trial's id."""
+        """The id of the point that a row is a trial of; "" if that does not agree with the trial's id."""
         if trial_id(row["point"], row["repetition"]) == row["trial"]:
             return str(row["point"])
         try:
@@ -90,9 +90,9 @@ class Roster:
         return point if trial_id(point, row["repetition"]) == row["trial"] else ""
 
     def own(self, rows: Iterable[Row]) -> Iterator[tuple[Row, tuple[Point, ...]]]:
-        """The rows that are the plan's: its trials with their points; then the stages that these need, or others will, with none.
+        """The plan's rows: its trials with their points, then the stages of the plan, without points.
 
-        Of a plan that is not listed, stages are known from the rows and from some of its points
+        For a plan that is not listed, stages are known from the rows and from some of its points
         (`Plan.known_stages`).
         """
         stages: dict[str, Row] = {}
@@ -121,11 +121,11 @@ class Roster:
 
     @cached_property
     def _listed(self) -> Mapping[str, tuple[Point, ...]]:
-        found: dict[str, tuple[Point, ...]] = {}
+        points: dict[str, tuple[Point, ...]] = {}
         for point in self._plan.listed or ():
-            # A trial that two sweeps have in common is in both.
-            found[point.id] = (*found.get(point.id, ()), point)
-        return found
+            # Two sweeps may share a trial.
+            points[point.id] = (*points.get(point.id, ()), point)
+        return points
 
     def _proposed(self, row: Row) -> tuple[Point, ...]:
         """The point that an adaptive sampler proposed."""
@@ -157,18 +157,18 @@ class Roster:
             for index in sequences.indices(
                 sweep.space, self._plan.sampler, parameters, row["point_index"] or 0
             ):
-                found = self._plan.at(sweep, index)
-                if found is not None and found.id == point:
-                    yield found
+                candidate = self._plan.at(sweep, index)
+                if candidate is not None and candidate.id == point:
+                    yield candidate
                     break
 
     def _sweep_of(self, config: Mapping[str, Any]) -> Sweep | None:
-        """The sweep of the cell that a config of another search is of, if the plan has it."""
+        """The plan's sweep for a config that another search made; None if the plan has none."""
         cell = {name: config[name] for name in self._plan.study.factors if name in config}
         name = text_of(cell)
         if name not in self._cells:
-            # Numbers that are no value of a factor may mean one; names do not, and to ask may take
-            # the data of another study.
+            # A number that is not listed may mean the same as one that is. A name does not, and
+            # resolving it might need another study's data.
             strange = any(
                 text_of(value) not in self._values[key]
                 for key, value in cell.items()
@@ -184,7 +184,7 @@ class Roster:
             return ""
 
     def _spelt(self, sweep: Sweep, dimension: Dimension, value: Any) -> Any:
-        """A number of a config as the sweep's list has it, where one in there means the same: 0.25 and 0.3 of four classes."""
+        """The number that the sweep lists for what `value` means: 0.25 for 0.3 of four classes."""
         listed = dimension.listed or ()
         if (
             not _is_number(value)
@@ -210,12 +210,12 @@ class Roster:
 
     @cached_property
     def _values(self) -> Mapping[str, set[str]]:
-        """The values of each factor, as texts."""
-        found: dict[str, set[str]] = {name: set() for name in self._plan.study.factors}
+        """Factor -> its values, as texts."""
+        values: dict[str, set[str]] = {name: set() for name in self._plan.study.factors}
         for sweep in self._plan.sweeps:
             for name, value in sweep.factors.items():
-                found.setdefault(name, set()).add(text_of(value))
-        return found
+                values.setdefault(name, set()).add(text_of(value))
+        return values
 
 
 def _is_number(value: Any) -> bool:

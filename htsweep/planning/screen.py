@@ -1,6 +1,6 @@
-"""Which pairs of source model and target data a study has, and the plan of the scores that a screen judges them by; pure.
+"""The pairs of source model and target data of a study, and the plan of the scores that rank them; pure.
 
-A pair has a score before any of its trials has run, from a task that `predicts`.
+A pair has a score before any of its trials has run: from a task that `predicts`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from htsweep.study.schema import Study
 SCORE = "score"
 """The scoring task's setting that names the score."""
 COLUMNS = ("pair", "target", SCORE, "repetition", "value", "seconds", "kept")
-"""What a table of scores has besides the factors of the pairs and what else the scores measured."""
+"""The columns of a table of scores, besides the factors of the pairs and other measurements."""
 
 
 @final
@@ -29,11 +29,11 @@ class Pair:
 
     id: str
     factors: Mapping[str, Any]
-    """The study's factors that it is a combination of."""
+    """Its values of the study's factors that identify a pair."""
     given: Mapping[str, Any]
-    """All that the scoring task is told of it."""
+    """The config that the scoring task gets, without score."""
     target: str
-    """A label of its target data; only pairs of one label are compared."""
+    """A label of its target data; only pairs with the same label are compared."""
     sweeps: frozenset[str]
     configs: Mapping[str, Mapping[str, Any]]
     """Score -> the scoring task's config."""
@@ -47,20 +47,20 @@ class Pair:
 @final
 @dataclass(frozen=True)
 class Verdict:
-    """What is known of a pair, and whether its trials are to run."""
+    """The score of a pair, and whether its trials will run."""
 
     pair: Pair
     value: float | None
-    """The mean over repetitions of the score that decides; None: not all of them have it."""
+    """The mean over repetitions of the deciding score; None if a repetition lacks it."""
     scored: int
-    """Repetitions that have it."""
+    """How many repetitions have it."""
     repetitions: int
-    """Repetitions that are to have it."""
+    """How many repetitions should have it."""
     kept: bool
 
 
 def pairs_of(study: Study, sweeps: Iterable[Sweep]) -> tuple[Pair, ...]:
-    """The pairs that `sweeps` of `study` start from, which has a screen; in their order."""
+    """The pairs that `sweeps` start from, in their order; `study` must have a screen."""
     screen = study.screen
     assert screen is not None
     scoring = task.find(screen.task)
@@ -69,7 +69,7 @@ def pairs_of(study: Study, sweeps: Iterable[Sweep]) -> tuple[Pair, ...]:
         starts.setdefault(json.dumps(given_of(scoring, sweep.base), sort_keys=True), []).append(
             sweep
         )
-    found: dict[str, Pair] = {}
+    pairs: dict[str, Pair] = {}
     shared: dict[str, Mapping[str, Any]] = {}
     for text, members in starts.items():
         given = json.loads(text)
@@ -77,7 +77,7 @@ def pairs_of(study: Study, sweeps: Iterable[Sweep]) -> tuple[Pair, ...]:
             score: scoring.resolve({**given, **screen.fixed, SCORE: score})
             for score in screen.scores
         }
-        # What one score does not look at tells no pairs apart, unless another score does.
+        # Only what some score looks at distinguishes pairs.
         looks = {
             digest({key: value for key, value in scoring.meaning(config).items() if key in given})
             for config in configs.values()
@@ -90,25 +90,25 @@ def pairs_of(study: Study, sweeps: Iterable[Sweep]) -> tuple[Pair, ...]:
             if key in given
         }
         ids = frozenset(sweep.id for sweep in members)
-        before = found.get(name)
-        found[name] = (
+        before = pairs.get(name)
+        pairs[name] = (
             Pair(name, factors, given, "", ids, configs)
             if before is None
             else replace(before, sweeps=before.sweeps | ids)
         )
     labels = _labels(shared)
-    return tuple(replace(pair, target=labels[pair.id]) for pair in found.values())
+    return tuple(replace(pair, target=labels[pair.id]) for pair in pairs.values())
 
 
 def given_of(scoring: Task, config: Mapping[str, Any]) -> dict[str, Any]:
-    """What `scoring` is told of a trial of this resolved config: the settings that both have."""
+    """The part of a trial's resolved config that are settings of `scoring` too."""
     return {key: config[key] for key in scoring.settings or {} if key in config}
 
 
 def study_of(study: Study, pairs: Sequence[Pair]) -> Study | None:
-    """The study of the scores of `pairs`, of which `plan_of` is the plan; None where `study` has no screen.
+    """The study of the scores of `pairs`; None if `study` has no screen. `plan_of` gives its plan.
 
-    The budget of hours holds for both; that of trials counts the study's own.
+    The budget of hours covers both; the budget of trials counts only the study's own.
     """
     screen = study.screen
     if screen is None:
@@ -138,9 +138,9 @@ def study_of(study: Study, pairs: Sequence[Pair]) -> Study | None:
 
 
 def plan_of(planned: Plan) -> Plan | None:
-    """The plan of the scores, a sweep per score and pair; None where the study has no screen.
+    """The plan of the scores, a sweep per score and pair; None if the study has no screen.
 
-    Its trials are those of a study of the scoring task: what one has computed the other need not.
+    Its trials are shared with any study of the scoring task.
     """
     if planned.study.screen is None:
         return None
@@ -169,15 +169,15 @@ def decide(
     keep: int | Literal["all"] | None,
     margin: float | None,
 ) -> frozenset[str]:
-    """The pairs that are kept: of each target the best, ties with the last of them, and every pair without a value.
+    """The pairs to keep: the best of each target, ties with the last of them, and pairs without a value.
 
     What is dropped stays dropped when more values become known.
 
     Args:
-        values: of each pair, higher is better; None where it is not known.
-        targets: of each pair; values are compared within one.
-        keep: how many are kept of each target, or `all`.
-        margin: in its place, how far below the best of its target a pair may be.
+        values: pair -> score, higher is better; None if it is not known.
+        targets: pair -> target; values are compared within a target.
+        keep: how many to keep of each target, or `all`.
+        margin: instead of `keep`, how far below the best of its target a pair may be.
     """
     dropped: set[str] = set()
     for target in set(targets.values()):
@@ -196,32 +196,33 @@ def decide(
 
 def less(planned: Plan, verdicts: Sequence[Verdict]) -> Plan:
     """The plan without the sweeps of dropped pairs."""
-    dropped = frozenset[str]().union(
-        *(verdict.pair.sweeps for verdict in verdicts if not verdict.kept)
-    )
-    return (
-        replace(planned, sweeps=tuple(sweep for sweep in planned.sweeps if sweep.id not in dropped))
-        if dropped
-        else planned
+    dropped: set[str] = set()
+    for verdict in verdicts:
+        if not verdict.kept:
+            dropped |= verdict.pair.sweeps
+    if not dropped:
+        return planned
+    return replace(
+        planned, sweeps=tuple(sweep for sweep in planned.sweeps if sweep.id not in dropped)
     )
 
 
 def _labels(shared: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Pair -> a text for its target, from what `comparable` says of each pair: the entries that tell targets apart."""
-    keys = list(dict.fromkeys(key for one in shared.values() for key in one))
+    """Pair -> a label of its target: the entries of `comparable` that distinguish the targets."""
+    keys = list(dict.fromkeys(key for entries in shared.values() for key in entries))
     telling: list[str] = []
     targets = 1
     for key in keys:
         count = len(
-            {digest([one.get(name) for name in (*telling, key)]) for one in shared.values()}
+            {digest([entries.get(name) for name in (*telling, key)]) for entries in shared.values()}
         )
         if count > targets:
             telling.append(key)
             targets = count
     named = telling or keys[:1]
     texts = {
-        pair: [_said(key, one[key]) for key in named if one.get(key) is not None]
-        for pair, one in shared.items()
+        pair: [_said(key, entries[key]) for key in named if entries.get(key) is not None]
+        for pair, entries in shared.items()
     }
     return {pair: ", ".join(parts) or "all pairs" for pair, parts in texts.items()}
 

@@ -1,8 +1,8 @@
-"""The next point to try: a pure function of space, index and history; the home of Optuna.
+"""Proposes the next point, from space, index and history alone; the home of Optuna.
 
 Points of `grid`, `random` and `qmc` depend on the space and the index alone
-(planning/sequences.py). The first point is the default configuration wherever every dimension has a
-default: a sweep always holds the paper's constants.
+(planning/sequences.py). The first point is the default configuration if every dimension has a default,
+so that a sweep always includes the paper's constants.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from htsweep.planning.dimension import Dimension, Space, text_of
 from htsweep.planning.sequences import drawn, nth, share_of, size
 
 History = Sequence[tuple[Mapping[str, Any], Sequence[float] | None]]
-"""(parameters, objective values) of the points so far; None: not measured, or failed."""
+"""(parameters, objective values) of the points so far; the values are None if not measured or failed."""
 
 
 def propose(
@@ -28,11 +28,11 @@ def propose(
     index: int,
     seed_name: str = "",
 ) -> dict[str, Any] | None:
-    """The parameters of point `index` of a sweep, or None where there are no more.
+    """The parameters of point `index` of a sweep, or None if there are no more.
 
-    `grid` never gives a point twice and ends; `tpe` and `nsga2` give none that is in the history,
-    and end where the space does; `random` and `qmc` know nothing of what came before: they never
-    end, and in a finite space points come again.
+    `grid` gives each point once and ends. `tpe` and `nsga2` give no point of the history, and end
+    when the space is used up. `random` and `qmc` do not look back: they never end, and repeat points
+    of a finite space.
 
     Args:
         space: what is searched.
@@ -40,7 +40,7 @@ def propose(
         directions: `maximize` or `minimize`, one per objective.
         history: the earlier points; only tpe and nsga2 look at it.
         index: 0, 1, 2, ...
-        seed_name: sets adaptive searches of different sweeps apart.
+        seed_name: makes adaptive searches of different sweeps differ.
 
     Raises:
         ValueError: the sampler is `grid`, and a range has no `grid` values.
@@ -62,8 +62,7 @@ def _adaptive(
     index: int,
     seed_name: str,
 ) -> dict[str, Any] | None:
-    # Points of an earlier launch may lie outside a range that the study has narrowed since: they
-    # teach nothing here.
+    # The study may have narrowed a range since an earlier launch: points outside it do not count.
     inside = [
         (parameters, values)
         for parameters, values in history
@@ -84,7 +83,7 @@ def _adaptive(
     )
     if text_of(point) not in known:
         return point
-    # The sampler came back to a point that is known: any other teaches more.
+    # The sampler repeated a known point: any other point tells more.
     if whole is not None:
         lists = [dimension.values or () for dimension in space]
         start = _part(share_of("again", seed_name, index), whole)
@@ -103,15 +102,15 @@ _POPULATION = 10
 def _ask(
     space: Space, sampler: str, directions: Sequence[str], history: History, seed: int
 ) -> dict[str, Any]:
-    """What Optuna's sampler asks for next, from a study rebuilt from the history: nothing is kept between calls."""
+    """The next point of Optuna's sampler; its study is rebuilt from the history at every call."""
     import optuna
 
-    # Most of the time goes into Optuna's copies of the trials: what is fixed is not shown to it.
+    # Optuna spends most of its time copying trials, so fixed dimensions are not passed to it.
     free = [dimension for dimension in space if not dimension.fixed]
     distributions = {dimension.key: _distribution(dimension) for dimension in free}
     trials, complete = [], 0
     for parameters, values in history:
-        told = values is not None and all(map(math.isfinite, values))
+        measured = values is not None and all(map(math.isfinite, values))
         trials.append(
             optuna.trial.create_trial(
                 params={
@@ -119,16 +118,18 @@ def _ask(
                     for dimension in free
                 },
                 distributions=distributions,
-                values=list(values or ()) if told else None,
-                # A failed point is one that still runs: the constant liar keeps away from both.
-                state=optuna.trial.TrialState.COMPLETE if told else optuna.trial.TrialState.RUNNING,
-                # NSGA-II keeps its generations here; without them it would begin anew each time.
+                values=list(values or ()) if measured else None,
+                # A failed point counts as still running: the constant liar avoids both.
+                state=optuna.trial.TrialState.COMPLETE
+                if measured
+                else optuna.trial.TrialState.RUNNING,
+                # NSGA-II keeps its generations here; without them it would start over each time.
                 system_attrs={"NSGAIISampler:generation": complete // _POPULATION}
                 if sampler == "nsga2"
                 else None,
             )
         )
-        complete += told
+        complete += measured
     with _quiet():
         wanted = [optuna.study.StudyDirection[direction.upper()] for direction in directions]
         study = optuna.create_study(directions=wanted, sampler=_sampler(sampler, seed))
@@ -144,7 +145,7 @@ def _ask(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Optuna without its log and without warnings of options that were experimental before 5.0."""
+    """Silences Optuna's log, and its warnings of options that were experimental before 5.0."""
     import warnings
 
     import optuna
@@ -160,12 +161,12 @@ def _quiet() -> Iterator[None]:
 
 
 def _sampler(name: str, seed: int) -> Any:
-    """Every option is pinned: defaults change between Optuna's versions, and points with them."""
+    """The sampler with every option pinned: defaults, and so points, change between Optuna's versions."""
     from optuna.samplers import NSGAIISampler, TPESampler, nsgaii
 
     if name == "tpe":
-        # Not pinned: what Optuna 5.0 deprecates (gamma, weights, the Parzen estimator's), since
-        # setting it warns.
+        # Options that Optuna 5.0 deprecates (gamma, weights, the Parzen estimator's) are not
+        # pinned, since setting them warns.
         return TPESampler(
             seed=seed,
             n_startup_trials=5,
@@ -188,7 +189,7 @@ def _distribution(dimension: Dimension) -> Any:
     from optuna import distributions as of
 
     if dimension.choices is not None:
-        # Optuna's choices are scalars; a list is one by its text.
+        # Optuna's choices must be scalars, so each choice is passed as text.
         return of.CategoricalDistribution([text_of(choice) for choice in dimension.choices])
     low, high = dimension.ends
     if dimension.integer:
@@ -209,5 +210,5 @@ def _decoded(value: Any, dimension: Dimension) -> Any:
 
 
 def _part(share: float, whole: int) -> int:
-    """`share` of `whole`, rounded down; a float would not hold the size of a space of a thousand dimensions."""
+    """`share` of `whole`, rounded down; `whole` may be too large for a float."""
     return int(share * whole) if whole.bit_length() < 1000 else int(share * 2**53) * whole >> 53

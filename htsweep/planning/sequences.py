@@ -1,7 +1,7 @@
-"""The points of `grid`, `random` and `qmc`: each follows from the space and its index alone; pure.
+"""The points of `grid`, `random` and `qmc`, each from the space and its index alone; pure.
 
-So that methods which share a space get the same points, and their differences are paired. No point
-needs those before it: a search of any length is walked as far as it is wanted, and counted by
+Methods that share a space therefore get the same points, and their differences are paired. No point
+needs those before it, so a search of any length can be walked as far as wanted, and counted by
 arithmetic.
 """
 
@@ -17,17 +17,15 @@ from typing import Any
 from htsweep.planning.dimension import Space, text_of
 
 MOST_DIMENSIONS = 21_201
-"""Dimensions of which `qmc` has a sequence: those of Joe and Kuo's direction numbers, which SciPy
-takes.
-"""
+"""The most dimensions of a `qmc` sequence: those of Joe and Kuo's direction numbers, as in SciPy."""
 MOST_ELEMENTS = 2**30
-"""Elements of its sequence: its numbers have 30 bits."""
+"""The most elements of a `qmc` sequence: its numbers have 30 bits."""
 MOST_REMEMBERED = 1_000_000
-"""A walk remembers which combinations of values have come in a space of at most so many."""
+"""A walk skips repeated combinations of values in a space of at most this many."""
 
 
 def size(space: Space, sampler: str) -> int | None:
-    """How many different points the sampler can give; None: no end.
+    """How many different points the sampler can give; None: infinitely many.
 
     Raises:
         ValueError: the sampler is `grid`, and a range has no `grid` values.
@@ -38,16 +36,15 @@ def size(space: Space, sampler: str) -> int | None:
     ]
     if unlisted and sampler == "grid":
         msg = (
-            f"a grid does not know which values of a range to try ({', '.join(unlisted)}): give "
-            "`grid: [...]` values, or a "
-            "list of choices, or take the sampler random, qmc or tpe"
+            f"the sampler grid does not know which values of a range to try ({', '.join(unlisted)}): "
+            "add `grid: [...]`, list choices instead, or use the sampler random, qmc or tpe"
         )
         raise ValueError(msg)
     return None if unlisted else math.prod(len(values) for values in lists if values is not None)
 
 
 def has_default(space: Space) -> bool:
-    """Whether the first point is the default configuration, which every dimension must have a value for."""
+    """Whether the first point is the default configuration: every dimension must have a default."""
     return all(dimension.has_default for dimension in space)
 
 
@@ -74,16 +71,16 @@ def point(space: Space, sampler: str, index: int) -> dict[str, Any] | None:
 
 
 def nth(space: Space, lists: Sequence[Sequence[Any]], index: int) -> dict[str, Any]:
-    """Element `index` of the product of the lists, the last one fastest, without walking there."""
-    found = {}
+    """Element `index` of the product of the lists, the last list fastest, without walking there."""
+    values_by_key = {}
     for dimension, values in zip(reversed(space), reversed(lists), strict=True):
         index, place = divmod(index, len(values))
-        found[dimension.key] = values[place]
-    return {dimension.key: found[dimension.key] for dimension in space}
+        values_by_key[dimension.key] = values[place]
+    return {dimension.key: values_by_key[dimension.key] for dimension in space}
 
 
 def drawn(space: Space, *names: object) -> dict[str, Any]:
-    """A point that the names alone give, each dimension's value by its key: one that is added leaves the others as they were."""
+    """A random point from the names and each dimension's key: adding a dimension leaves the others alone."""
     return {
         dimension.key: dimension.at(share_of("random", dimension.key, *names))
         for dimension in space
@@ -94,12 +91,12 @@ def walk(space: Space, sampler: str, limit: int | None) -> Iterator[tuple[int, d
     """(index, parameters) of the points of `grid`, `random` or `qmc`, one by one.
 
     In a space of up to `MOST_REMEMBERED` combinations each comes once, at its first index, and the
-    walk ends after the last.
+    walk ends with the last.
 
     Args:
         space: what is searched.
         sampler: grid, random or qmc.
-        limit: the indices that are walked at most; None: to the end of the grid.
+        limit: how many indices to walk at most; None: to the end of the grid.
 
     Raises:
         ValueError: the sampler is `grid`, and a range has no `grid` values.
@@ -130,14 +127,14 @@ def walk(space: Space, sampler: str, limit: int | None) -> Iterator[tuple[int, d
 
 
 def indices(space: Space, sampler: str, parameters: Mapping[str, Any], index: int) -> list[int]:
-    """Where a point with `parameters` may stand among those of `grid`, `random` or `qmc`, without walking there.
+    """The indices that a point with `parameters` may have in a search, without walking there.
 
     Args:
         space: what is searched.
         sampler: grid, random or qmc.
-        parameters: of the point; what does not matter to it may be missing.
-        index: where it stands in a search that may have been another: with other lists, or without
-            the default point.
+        parameters: of the point; those that do not matter to it may be missing.
+        index: its index in the search that made it, which may have had other lists, or no default
+            point.
     """
     if not space:
         return [0]
@@ -153,59 +150,58 @@ def indices(space: Space, sampler: str, parameters: Mapping[str, Any], index: in
                 return [index]
             at = at * len(dimension.places) + place
         return list(dict.fromkeys([at, index]))
-    # A default point that is added or taken out moves the elements of a sequence by one.
+    # Adding or removing a default point shifts the elements of a sequence by one.
     near = [index, index + 1, index - 1] if sampler == "qmc" else [index]
     return [one for one in dict.fromkeys([*near, 0]) if one >= 0]
 
 
 def share_of(*names: object) -> float:
-    """A number in [0, 1) that the names alone give."""
+    """A pseudo-random number in [0, 1) from the names alone."""
     digest = hashlib.sha256(json.dumps(list(map(str, names))).encode()).digest()
-    # 53 bits are what a float holds; more could round up to 1.
+    # A float holds 53 bits; more could round up to 1.
     return (int.from_bytes(digest[:7]) >> 3) / 2**53
 
 
 def _places(space: Space, sampler: str, index: int) -> tuple[int, ...]:
-    """Point `index` of a finite space by the place of each value: cheaper than the values, and hashable whatever they are."""
+    """Point `index` of a finite space as the places of its values, which are cheap and hashable."""
     if index == 0 and has_default(space):
         return tuple(
-            int(one.default) if one.choices is None else one.chosen[text_of(one.default)]
-            for one in space
+            int(dimension.default)
+            if dimension.choices is None
+            else dimension.chosen[text_of(dimension.default)]
+            for dimension in space
         )
     return tuple(
-        one.place_at(share)
-        for one, share in zip(space, _shares(space, sampler, index), strict=True)
+        dimension.place_at(share)
+        for dimension, share in zip(space, _shares(space, sampler, index), strict=True)
     )
 
 
 def _shares(space: Space, sampler: str, index: int) -> list[float]:
-    """Where in each dimension point `index` of `random` or `qmc` lies, in [0, 1); 0 where there is but one value."""
+    """The share in [0, 1) of point `index` in each dimension; 0 if the dimension has one value."""
     if sampler == "random":
-        # Each dimension has a stream of its own: one that is added leaves the draws of the others
-        # as they were.
+        # Each dimension has its own stream: adding one does not change the draws of the others.
         return [
             0.0 if dimension.fixed else share_of("random", dimension.key, index)
             for dimension in space
         ]
-    # What is fixed takes no dimension of the sequence: to fix another parameter moves no point.
+    # Fixed parameters use no dimension of the sequence, so adding one moves no point.
     width = sum(not dimension.fixed for dimension in space)
-    # From element 0 on: without its first element a Sobol sequence is less even.
+    # Start at element 0: a Sobol sequence without its first element is less even.
     row = iter(_element(width, index - has_default(space)) if width else ())
     return [0.0 if dimension.fixed else next(row) for dimension in space]
 
 
 def _element(width: int, number: int) -> list[float]:
     """Element `number` of the scrambled Sobol sequence of `width` dimensions."""
-    # A power of two, and no more numbers than fit in a few megabytes.
+    # A power of two, and small enough for a few megabytes.
     length = 256 if width <= 1024 else 8
     row: list[float] = _block(width, length, number // length)[number % length].tolist()
     return row
 
 
 _SEQUENCES: dict[int, tuple[int, Any]] = {}
-"""By width, for the last one that was used: the block that comes next, and the sequence that goes
-on with it.
-"""
+"""Width -> (number of the next block, the generator that yields it), for the last width used."""
 
 
 @functools.lru_cache(maxsize=32)
@@ -216,11 +212,10 @@ def _block(width: int, length: int, number: int) -> Any:
     coming, sequence = _SEQUENCES.pop(width, (-1, None))
     if coming != number:
         sequence = qmc.Sobol(width, scramble=True, rng=20231107)
-        if number:  # SciPy 1.17: to go forward by 0 raises
+        if number:  # in SciPy 1.17, fast_forward(0) raises
             sequence.fast_forward(number * length)
     rows = sequence.random(length)
-    # A walk asks for one block after the other; to go forward to each from the start would be
-    # quadratic.
+    # A walk asks for the blocks in order; going to each from the start would take quadratic time.
     _SEQUENCES.clear()
     _SEQUENCES[width] = number + 1, sequence
     return rows

@@ -1,4 +1,4 @@
-"""Whether a setting of a task takes a value."""
+"""Checks a value against a setting of a task."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from htsweep.errors import did_you_mean
 
 
 def refused(setting: Any, value: Any) -> str | None:
-    """Why `setting` does not take `value`, or None."""
+    """Why `setting` does not accept `value`; None if it does."""
     kinds = {
         int: "a whole number",
         float: "a number",
@@ -23,7 +23,7 @@ def refused(setting: Any, value: Any) -> str | None:
         wanted is bool or not isinstance(value, bool)
     )
     if wanted in (str, list) and isinstance(value, str | list):
-        # A chain of names may be one name, and a name a chain of one.
+        # A chain may be written as a list or as a name, and a chain of one is a name.
         names = value if isinstance(value, list) else [value]
         right = right or (
             bool(setting.choices)
@@ -51,8 +51,7 @@ def _unknown_name(setting: Any, value: Any) -> str | None:
     ]
     parts = value if isinstance(value, list) else re.split(r"\s*\+\s*", str(value))
     for part in parts:
-        # `module:function` and `folder:ROOT:A-B` are judged by the task, which sees the whole
-        # config.
+        # The task checks `module:function` and `folder:ROOT:A-B`, since it sees the whole config.
         if str(part) not in names and ":" not in str(part):
             return f"got {part!r}; {did_you_mean(str(part), names)}"
     return None

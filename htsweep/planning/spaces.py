@@ -1,4 +1,4 @@
-"""The search space of a sweep: the YAML files of `search_spaces/`, with what the study overrides."""
+"""The search space of a sweep: YAML files of `search_spaces/`, with the study's overrides."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from htsweep.study.document import Located, Place
 from htsweep.study.schema import Search
 
 EVERY = "all"
-"""The name in `search.spaces` whose dimensions every sweep has."""
+"""The name in `search.spaces` whose dimensions are added to every sweep."""
 
 
 @final
 class Spaces:
-    """The spaces of the sweeps of a search, each read once: sweeps are many, and so may be the values of a list."""
+    """The search spaces of the sweeps, each read once: sweeps are many, and lists may be long."""
 
     def __init__(self, search: Search | None) -> None:
         self._search = search
@@ -29,13 +29,15 @@ class Spaces:
         self._without: dict[tuple[tuple[str, ...], tuple[str, ...]], Space] = {}
 
     def of(self, names: Sequence[str], fixed: Collection[str] = ()) -> Space:
-        """The space of a sweep whose config has the parameters of the spaces `names`, but for `fixed` ones; sorted by key."""
+        """The dimensions of the spaces `names`, without the parameters in `fixed`, sorted by key."""
         if self._search is None:
             return ()
         known = tuple(names)
         if known not in self._read:
-            found = [read_dimension(key, value) for key, value, _ in _entries(self._search, names)]
-            self._read[known] = tuple(sorted(found, key=lambda dimension: dimension.key))
+            dimensions = [
+                read_dimension(key, value) for key, value, _ in _entries(self._search, names)
+            ]
+            self._read[known] = tuple(sorted(dimensions, key=lambda dimension: dimension.key))
         space = self._read[known]
         gone = tuple(dimension.key for dimension in space if dimension.key in fixed)
         if gone and (known, gone) not in self._without:
@@ -46,25 +48,25 @@ class Spaces:
 
 
 def known() -> dict[str, str]:
-    """The space files there are: name -> its first comment."""
-    found = {}
+    """Name -> first comment of each space file."""
+    comments = {}
     for folder in _folders():
         for path in sorted(folder.glob("*.yaml")):
             first = path.read_text(encoding="utf-8").partition("\n")[0]
-            found[path.stem] = first.lstrip("# ").strip()
-    return found
+            comments[path.stem] = first.lstrip("# ").strip()
+    return comments
 
 
 def check(
     search: Search, names: Iterable[str], settings: Mapping[str, Any] | None, where: Located
 ) -> Iterator[Problem]:
-    """What is wrong with the spaces `names` as the study has them; `EVERY` is the name of what all sweeps have."""
+    """What is wrong with the spaces `names` after the study's overrides; `EVERY` may be one of them."""
     for name in names:
         yield from _wrong(search, [] if name == EVERY else [name], settings, where, name)
 
 
 def unknown(search: Search, used: Iterable[str], where: Located) -> Iterator[Problem]:
-    """Overrides of spaces that no sweep has."""
+    """Overrides of spaces that no sweep uses."""
     names = set(used)
     for name in search.spaces:
         if name not in names and name != EVERY:
@@ -123,10 +125,10 @@ def _file(name: str) -> Mapping[str, Any]:
     for folder in _folders():
         path = folder / f"{name}.yaml"
         if path.name == f"{name}.yaml" and path.is_file():
-            found = document.read(path)
-            if found.problems:
-                raise LedgerError("\n".join(f"{path}: {problem}" for problem in found.problems))
-            return found.value or {}
+            parsed = document.read(path)
+            if parsed.problems:
+                raise LedgerError("\n".join(f"{path}: {problem}" for problem in parsed.problems))
+            return parsed.value or {}
     return {}
 
 

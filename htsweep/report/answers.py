@@ -6,15 +6,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from htsweep.analysis.design import ROLES
+from htsweep.analysis.design import is_bound
 from htsweep.analysis.findings import Findings
-from htsweep.report import answers_scores, names, tables
+from htsweep.planning.task import BOUND
+from htsweep.report import answers_scores, names
+from htsweep.report.captions import ALPHA
+from htsweep.report.tables.cells import unreachable
 from htsweep.report.words import count, listed, noun, plural
-
-HEADLINES = ("test/overall_accuracy", "test/harmonic_mean", "test/ausuc")
-"""What a method is said to win on: the first of these that was measured, else the first metric
-there is.
-"""
 
 
 def question(findings: Findings) -> str:
@@ -25,11 +23,11 @@ def question(findings: Findings) -> str:
     if summary.empty:
         return (
             f"{count(findings.trials, 'trial')}, and no point that has all its repetitions done: "
-            "the report says what "
-            "failed and what is to come."
+            "the report lists what failed and what has not run yet."
         )
-    values = [one for one in dict.fromkeys(summary[compared]) if not _is_bound(one)]
-    groups = [name for name, _ in tables.groups(summary, findings.design) if name]
+    bound = is_bound(summary)
+    values = list(dict.fromkeys(summary[~bound][compared]))
+    groups = [name for name, _ in names.groups(summary, findings.design) if name]
     metrics = [names.metric(name) for name in findings.metrics]
     where = (
         f" in {count(len(groups), 'group')} ({listed(groups, '; ')})"
@@ -44,7 +42,9 @@ def question(findings: Findings) -> str:
         "point; configuration "
         f"and step chosen by {findings.protocol}.",
     ]
-    bounds = [names.value(one) for one in dict.fromkeys(summary[compared]) if _is_bound(one)]
+    bounds = [
+        names.value(one) for one in dict.fromkeys(summary[bound][compared]) if one not in values
+    ]
     if bounds:
         parts.append(f"{listed(bounds)} is an upper bound.")
     if not findings.effects.empty:
@@ -60,12 +60,12 @@ def answers(findings: Findings) -> list[str]:
     sentences. What scores were worth comes last.
     """
     made = []
-    for title, inside in tables.groups(findings.summary, findings.design):
-        competing = inside[(inside["n"] > 0) & ~inside[findings.design.compared].map(_is_bound)]
+    for title, inside in names.groups(findings.summary, findings.design):
+        competing = inside[(inside["n"] > 0) & ~is_bound(inside)]
         there = [name for name in findings.metrics if name in set(competing["metric"])]
         if not there:
             continue
-        headline = next((name for name in HEADLINES if name in there), there[0])
+        headline = names.headline(there)
         key = inside.iloc[0]
         parts = [
             _winner(competing[competing["metric"] == headline], headline, findings, key),
@@ -93,7 +93,7 @@ def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Se
         else f" ({'one repetition' if best['n'] == 1 else 'not finite'}: no interval)"
     )
     ties = int((order["mean"].round(12) == round(float(best["mean"]), 12)).sum()) - 1
-    text += f", and so {'has' if ties == 1 else 'have'} {count(ties, 'other')}" if ties else ""
+    text += f", tied with {count(ties, 'other')}" if ties else ""
     effects = _of_group(findings.effects, findings, key)
     if effects.empty or str(best[compared]) == findings.baseline:
         return text
@@ -103,14 +103,16 @@ def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Se
         return text
     row, family = (
         mine.iloc[0],
-        int((effects["p_holm"].notna() & ~effects[compared].map(_is_bound)).sum()),
+        int((effects["p_holm"].notna() & (effects["verdict"] != BOUND)).sum()),
     )
     side = "above" if row["difference"] >= 0 else "below"
     text += f", {names.distance(row['difference'], metric)} {side} {names.value(findings.baseline)}"
     if row["verdict"] == "too few":
         return text  # what cannot be shown is said once, for all
     p = names.probability(row["p_holm"])
-    over = f" after Holm over {family} {plural(compared, family)}" if family > 1 else ""
+    over = (
+        f" after Holm's correction over {family} {plural(compared, family)}" if family > 1 else ""
+    )
     shown = "shown" if row["verdict"] in ("better", "worse") else "not shown"
     return f"{text} (p {p if p.startswith('<') else f'= {p}'}{over}: {shown})"
 
@@ -118,13 +120,11 @@ def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Se
 def _verdicts(effects: pd.DataFrame, metric: str, findings: Findings) -> str:
     """Which compared values are shown to be better or worse than the baseline, or that so few repetitions cannot show it."""
     if len(effects):
-        effects = effects[
-            (effects["metric"] == metric) & ~effects[findings.design.compared].map(_is_bound)
-        ]
+        effects = effects[(effects["metric"] == metric) & (effects["verdict"] != BOUND)]
     if effects.empty:
         return ""
     compared, baseline = findings.design.compared, names.value(findings.baseline)
-    few = tables.unreachable(effects)
+    few = unreachable(effects)
     by = {
         verdict: [names.value(one) for one in effects[effects["verdict"] == verdict][compared]]
         for verdict in ("better", "worse")
@@ -132,12 +132,14 @@ def _verdicts(effects: pd.DataFrame, metric: str, findings: Findings) -> str:
     if few and not any(by.values()):
         family = int(effects["p_holm"].notna().sum())
         over = (
-            f" after Holm over {family} {plural(compared, family)}" if few.endswith("Holm") else ""
+            f" after Holm's correction over {family} {plural(compared, family)}"
+            if few.endswith("Holm")
+            else ""
         )
         return (
-            f"nothing is shown against {baseline}: {count(int(effects['n'].max()), 'repetition')} "
+            f"no difference to {baseline} can be shown: {count(int(effects['n'].max()), 'repetition')} "
             "cannot reach "
-            f"p < {tables.REACHABLE:g}{over} ({few})"
+            f"p < {ALPHA:g}{over} ({few})"
         )
     # Which way is up is known of accuracies alone.
     words = ("better", "worse") if names.is_percent(metric) else ("higher", "lower")
@@ -158,17 +160,17 @@ def _others(competing: pd.DataFrame, metrics: Sequence[str], compared: str) -> s
         of = competing[competing["metric"] == metric]
         best = of.sort_values("mean", ascending=False, kind="stable").iloc[0]
         parts.append(
-            f"{names.metric(metric)} {names.value(best[compared])} "
+            f"{names.metric(metric)}: {names.value(best[compared])} "
             f"({names.amount(best['mean'], metric)})"
         )
-    return f"highest on the others: {', '.join(parts)}" if parts else ""
+    return f"highest on the other metrics: {', '.join(parts)}" if parts else ""
 
 
 def _front(points: pd.DataFrame, compared: str) -> str:
     """`3 of 7 methods are on the front: plain, l2sp, source`."""
     if points.empty:
         return ""
-    points = points[points["role"] != "bound"]
+    points = points[points["role"] != BOUND]
     on = [names.value(one) for one in dict.fromkeys(points[points["front"].astype(bool)][compared])]
     total = points[compared].nunique(dropna=False)
     return (
@@ -187,7 +189,3 @@ def _of_group(frame: pd.DataFrame, findings: Findings, key: pd.Series) -> pd.Dat
     for name in findings.design.groups:
         same &= frame[name].isna() if pd.isna(key[name]) else frame[name] == key[name]
     return frame[same]
-
-
-def _is_bound(value: object) -> bool:
-    return ROLES.get(str(value)) == "bound"

@@ -7,18 +7,18 @@ import pandas as pd
 from htsweep.analysis.findings import Findings
 from htsweep.analysis.prediction import WITHIN
 from htsweep.report import names, pairs
-from htsweep.report.tables_scores import tau
+from htsweep.report.tables.scores import tau
 from htsweep.report.words import count, listed, noun
 
 
 def question(findings: Findings) -> str:
     """What a study of scores asked: how many pairs, of how many targets, by which scores."""
-    found = findings.transferability
-    scores = list(dict.fromkeys(map(str, found["score"])))
+    table = findings.transferability
+    scores = list(dict.fromkeys(map(str, table["score"])))
     return (
-        f"Which of {count(found['pair'].nunique(), 'pair')} of source model and target data will "
+        f"Which of {count(table['pair'].nunique(), 'pair')} of source model and target data will "
         "transfer best, for "
-        f"{count(found['target'].nunique(), 'target')}, by {count(len(scores), 'score')} "
+        f"{count(table['target'].nunique(), 'target')}, by {count(len(scores), 'score')} "
         f"({listed(scores)})? "
         f"{count(findings.trials, 'trial')}, {count(findings.repetitions, 'repetition')} of each "
         "score."
@@ -27,19 +27,19 @@ def question(findings: Findings) -> str:
 
 def answers(findings: Findings) -> list[str]:
     """Sentences on the correlations, on the regret of the screen, and on the bounds; without such tables, on the best pairs."""
-    told = [*_correlations(findings), *_screen(findings), *_bounds(findings.bounds)]
+    sentences = [*_correlations(findings), *_screen(findings), *_bounds(findings.bounds)]
     return (
-        told
+        sentences
         if len(findings.predictions) or findings.transferability.empty
-        else [*_best(findings.transferability), *told]
+        else [*_best(findings.transferability), *sentences]
     )
 
 
-def _best(found: pd.DataFrame) -> list[str]:
+def _best(table: pd.DataFrame) -> list[str]:
     """`target uci: highest by logme lenet_bn (0.31), by leep resnet (-1.2)`."""
-    called = pairs.called(found)
-    made = []
-    for target, inside in found.groupby("target", sort=False, observed=True):
+    called = pairs.called(table)
+    sentences = []
+    for target, inside in table.groupby("target", sort=False, observed=True):
         if inside["pair"].nunique() < 2:
             continue
         first = inside[inside["rank"] == 1].drop_duplicates("score")
@@ -47,25 +47,25 @@ def _best(found: pd.DataFrame) -> list[str]:
             f"by {row['score']} {called[str(row['pair'])]} ({names.number(row['value'], '')})"
             for row in first.to_dict("records")
         ]
-        made.append(f"{target}: highest {listed(by)}.")
-    return made
+        sentences.append(f"{target}: highest {listed(by)}.")
+    return sentences
 
 
 def _correlations(findings: Findings) -> list[str]:
     if findings.predictions.empty:
         return []
-    found = pairs.view(findings.predictions)
-    few = "pairs of the same target compared" if (found["target"] == WITHIN).any() else ""
-    made = []
-    for metric in pairs.told(list(dict.fromkeys(found["metric"]))):
-        inside = found[found["metric"] == metric]
+    table = pairs.view(findings.predictions)
+    few = "pairs of the same target compared" if (table["target"] == WITHIN).any() else ""
+    sentences = []
+    for metric in pairs.judged_by(list(dict.fromkeys(table["metric"]))):
+        inside = table[table["metric"] == metric]
         known = inside[inside["kendall low"].notna()]
         what = noun(metric)
         if known.empty:
             reason = (
                 listed(list(dict.fromkeys(one for one in inside["why"] if one))) or "no interval"
             )
-            made.append(f"Whether a score predicts {what} cannot be told: {reason}.")
+            sentences.append(f"Whether a score predicts {what} is not known: {reason}.")
             continue
         several = (
             known[findings.design.compared].nunique(dropna=False) > 1
@@ -75,12 +75,12 @@ def _correlations(findings: Findings) -> list[str]:
         over = f"over {count(int(known['pairs'].max()), 'pair')}{f' ({few})' if few else ''}"
         if up.empty:
             every = (
-                f"all {len(known)} intervals of Kendall's tau hold 0"
+                f"all {len(known)} intervals of Kendall's tau contain 0"
                 if several
-                else "the interval of Kendall's tau holds 0"
+                else "the interval of Kendall's tau contains 0"
             )
             every = every if down.empty else "no interval of Kendall's tau lies above 0"
-            made.append(
+            sentences.append(
                 f"No score is shown to predict {what} {over}: {every}{_wrong(down, findings)}."
             )
             continue
@@ -88,50 +88,52 @@ def _correlations(findings: Findings) -> list[str]:
             findings.design.compared
         )
         by = [_ranks(row, findings) for row in best.to_dict("records")]
-        made.append(
+        sentences.append(
             f"{up['score'].nunique()} of {count(known['score'].nunique(), 'score')} "
             f"{'is' if up['score'].nunique() == 1 else 'are'} shown to rank {what} {over}; the "
             "highest Kendall's tau: "
             f"{listed(by)}{_wrong(down, findings)}."
         )
-    return made
+    return sentences
 
 
 def _ranks(row: dict[object, object], findings: Findings) -> str:
     """`logme of l2sp 0.62 [0.31, 0.83]`."""
     cell = tau(row)
-    return f"{row['score']} of {names.value(row[findings.design.compared])} {cell.text} {cell.rest}"
+    return (
+        f"{row['score']} of {names.value(row[findings.design.compared])} {cell.text} {cell.detail}"
+    )
 
 
 def _wrong(down: pd.DataFrame, findings: Findings) -> str:
     """Which scores rank the wrong way round."""
     worst = down.sort_values("kendall", kind="stable").drop_duplicates("score").to_dict("records")
     return (
-        f"; the wrong way round: {listed([_ranks(row, findings) for row in worst])}"
-        if worst
-        else ""
+        f"; ranked in reverse: {listed([_ranks(row, findings) for row in worst])}" if worst else ""
     )
 
 
 def _screen(findings: Findings) -> list[str]:
     """What the study's own screen dropped, and what that cost where it is known."""
-    found = findings.transferability
-    if found.empty or found["kept"].all():
+    table = findings.transferability
+    if table.empty or table["kept"].all():
         return []
-    dropped = found[~found["kept"].astype(bool)]["pair"].nunique()
-    told = f"The screen dropped {dropped} of {count(found['pair'].nunique(), 'pair')}"
+    dropped = table[~table["kept"].astype(bool)]["pair"].nunique()
+    beginning = f"The screen dropped {dropped} of {count(table['pair'].nunique(), 'pair')}"
     own = (
         findings.regret[findings.regret["chosen"].astype(bool)]
         if len(findings.regret)
         else findings.regret
     )
     if own.empty:
-        return [f"{told}; what they would have given is not known: none of their trials has run."]
-    metric = pairs.told(list(dict.fromkeys(own["metric"])))[0]
+        return [
+            f"{beginning}; what they would have given is not known: none of their trials has run."
+        ]
+    metric = pairs.judged_by(list(dict.fromkeys(own["metric"])))[0]
     own = own[own["metric"] == metric]
     known = own.drop_duplicates("target")
     worst = own.sort_values("regret", ascending=False, kind="stable").iloc[0]
-    where = f" on {worst['target']}" if found["target"].nunique() > 1 else ""
+    where = f" on {worst['target']}" if table["target"].nunique() > 1 else ""
     name = names.value(worst[findings.design.compared])
     most = (
         f"nothing: the best pair by {noun(metric)} was kept each time"
@@ -141,25 +143,25 @@ def _screen(findings: Findings) -> list[str]:
         )
     )
     return [
-        f"{told}, of which {int(known['spared'].sum())} are known; that cost {most}, on average "
+        f"{beginning}, of which {int(known['spared'].sum())} are known; that cost {most}, on average "
         f"{names.distance(own['regret'].mean(), metric)}, where drawing as many pairs by chance "
         "costs "
         f"{names.distance(own['random'].mean(), metric)}."
     ]
 
 
-def _bounds(found: pd.DataFrame) -> list[str]:
-    known = found.dropna(subset=["bound", "target_loss"]) if len(found) else found
+def _bounds(table: pd.DataFrame) -> list[str]:
+    known = table.dropna(subset=["bound", "target_loss"]) if len(table) else table
     if known.empty:
         return []
-    made = []
+    sentences = []
     for score, inside in known.groupby("score", sort=False, observed=True):
         holds = int((inside["bound"] >= inside["target_loss"]).sum())
-        made.append(
+        sentences.append(
             f"{score} {inside['bound'].mean():.3g} against {inside['target_loss'].mean():.3g} "
             f"(holds for {holds} of {count(len(inside), 'pair')})"
         )
     return [
         "The bound of Task Transfer Analysis against the loss it bounds, mean over pairs: "
-        f"{listed(made)}."
+        f"{listed(sentences)}."
     ]

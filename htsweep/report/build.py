@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from htsweep import results as tables
 from htsweep.commands import given
 from htsweep.errors import LedgerError
-from htsweep.ledger import Store
 from htsweep.planning import task
-from htsweep.results import screen
+from htsweep.results import Results, tables
 from htsweep.selection.infinities import with_infinities
 from htsweep.study.schema import Study
 
@@ -19,13 +17,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from htsweep.analysis.findings import Findings
-    from htsweep.planning.plan import Plan
 
 
-def folder_of(study: Study, results: str) -> Path:
+def folder_of(results: Results) -> Path:
     """Where a launch leaves the study's figures: in the results, or here where those are far away."""
-    base = Store(results).folder or Path("results")
-    return base / "studies" / study.name
+    base = results.store.folder or Path("results")
+    return base / "studies" / results.study.name
 
 
 @with_infinities
@@ -35,11 +32,11 @@ def frontier(study: Study, results: str = "results") -> pd.DataFrame:
     The axes are those of the study's task: accuracy on seen and on missing classes where it
     measures them.
     """
-    from htsweep import selection
     from htsweep.analysis import frontier as analysis
     from htsweep.analysis.design import design
 
-    measured = _load(study, results, None)[1]
+    read = Results(study, results)
+    measured = _measured(read, None)
     axes = analysis.axes([str(name) for name in measured.columns if str(name).startswith("test/")])
     if axes is None:
         msg = f"study '{study.name}' measured no two test columns to draw a frontier of"
@@ -47,18 +44,16 @@ def frontier(study: Study, results: str = "results") -> pd.DataFrame:
     return analysis.frontier(
         measured,
         *axes,
-        design=design(measured.columns, tables.factors(study)),
-        parameters=tables.parameters(study),
+        design=design(measured.columns, read.factors),
+        parameters=read.parameters,
         repetitions=study.repetitions,
-        choice=selection.choice(measured, study.select, study.repetitions),
+        choice=read.choice,
     )
 
 
 @with_infinities
-def findings(study: Study, results: str = "results", metrics: Sequence[str] = ()) -> Findings:
+def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
     """Every table of the study's report; `metrics`: what is summarised, none: the accuracies."""
-    import pandas as pd
-
     from htsweep import selection
     from htsweep.analysis import conclusions
     from htsweep.analysis.design import design
@@ -66,55 +61,57 @@ def findings(study: Study, results: str = "results", metrics: Sequence[str] = ()
     from htsweep.results import scores
     from htsweep.results.variants import variants
 
+    study = results.study
     if task.find(study.task).predicts:
-        return _of_scores(study, results)
+        return _of_scores(results)
     yields = _yields(study)
     reads = selection.columns(study.select)
     known = [name for name in conclusions.READS if name in yields]
     columns = (
         None if reads is None or not known else list(dict.fromkeys([*known, *reads, *metrics]))
     )
-    ended, measured = _load(study, results, columns)
-    planned = screen.planned(study, results)
-    sweeps = pd.DataFrame([{"sweep": sweep.id, **sweep.factors} for sweep in planned.sweeps])
-    cells = design(measured.columns, tables.factors(study), study.compared)
-    chosen = selection.choice(measured, study.select, study.repetitions)
+    measured = _measured(results, columns)
+    sweeps = _sweeps(results)
+    cells = design(measured.columns, results.factors, study.compared)
+    chosen = results.choice
     about = conclusions.About(
         title=study.name,
         design=cells,
         protocol=study.select,
         repetitions=study.repetitions,
-        parameters=tables.parameters(study),
+        parameters=results.parameters,
         baseline=tables.baseline(study),
+        empty=task.find(study.task).empty,
         non_disruption=study.non_disruption,
         by=study.screen.decisive if study.screen else "",
         gpus=study.resources.gpu,
-        sampler=planned.sampler,
-        objectives=[one.metric for one in study.objectives],
+        sampler=results.plan.sampler,
+        objectives=[objective.metric for objective in study.objectives],
         planned=sweeps,
-        variants=variants(study),
+        variants=variants(results),
         missing=text.missing(
-            ended,
+            results.trials,
             cells,
             study.repetitions,
             sorted(chosen["sweep"]),
             sweeps,
-            _to_come(planned, ended),
+            _not_run_yet(results),
         ),
-        provenance=provenance(study, ended, results),
+        provenance=provenance(results),
     )
-    trials = ended[ended["point"].isin(chosen["point"])]["trial"].tolist()
+    ended = results.trials
     lists = None
     # Or a task that does not say what it yields
     if columns is None or set(conclusions.CURVES) <= set(yields):
-        lists = tables.lists(results, conclusions.CURVES, trials)
+        trials = ended[ended["point"].isin(chosen["point"])]["trial"].tolist()
+        lists = results.lists(conclusions.CURVES, trials)
         lists = lists if set(conclusions.CURVES) <= set(lists.columns) else None
     return conclusions.conclude(
-        ended, measured, about, metrics, lists, scores.foretold(study, results, columns)
+        ended, measured, about, metrics, lists, scores.foretold(results, columns)
     )
 
 
-def _of_scores(study: Study, results: str) -> Findings:
+def _of_scores(results: Results) -> Findings:
     """The tables of a study of scores: what they say of each pair."""
     import pandas as pd
 
@@ -123,17 +120,17 @@ def _of_scores(study: Study, results: str) -> Findings:
     from htsweep.report import text
     from htsweep.results import scores
 
-    ended, measured = _load(study, results, None)
-    ended, said = scores.configured(ended), scores.scores_of(study, ended, measured)
+    study = results.study
+    _measured(results, None)
+    ended, said = scores.configured(results.trials), scores.scores_of(results)
     cells = Design(
-        tuple(name for name in tables.factors(study) if name != "score" and "." not in name),
+        tuple(name for name in results.factors if name != "score" and "." not in name),
         "score",
     )
-    planned = screen.planned(study, results)
     sweeps = pd.DataFrame(
         [
             {"score": sweep.base.get("score"), **sweep.factors, "sweep": sweep.id}
-            for sweep in planned.sweeps
+            for sweep in results.plan.sweeps
         ]
     )
     about = conclusions.About(
@@ -141,6 +138,7 @@ def _of_scores(study: Study, results: str) -> Findings:
         design=cells,
         protocol=study.select,
         repetitions=study.repetitions,
+        terms=task.find(study.task).terms,
         planned=sweeps,
         missing=text.missing(
             ended,
@@ -148,16 +146,18 @@ def _of_scores(study: Study, results: str) -> Findings:
             study.repetitions,
             sorted(set(said["sweep"])),
             sweeps,
-            _to_come(planned, ended),
+            _not_run_yet(results),
         ),
-        provenance=provenance(study, ended, results),
+        provenance=provenance(results),
     )
     return conclusions.conclude_scores(ended, said, about)
 
 
-def provenance(study: Study, ended: pd.DataFrame, results: str) -> dict[str, str]:
+def provenance(results: Results) -> dict[str, str]:
     """Where the numbers come from, by name: the study, code, machines and dates."""
     import datetime
+
+    study, ended = results.study, results.trials
 
     def listed(column: str) -> str:
         counts = ended[column].dropna().astype(str).value_counts()
@@ -171,7 +171,7 @@ def provenance(study: Study, ended: pd.DataFrame, results: str) -> dict[str, str
     told = {
         "study file": Path(str(study.file)).name,
         "task": study.task,
-        "results": results,
+        "results": results.location,
         "trials": f"{ended['trial'].nunique()} ended, {int((ended['status'] == 'done').sum())} done",
         "compute": f"{ended['seconds'].sum() / 3600:.2f} hours of trials, stages not counted",
         "run": f"{day(ended['started'].min())} to {day(ended['ended'].max())}",
@@ -186,8 +186,7 @@ def provenance(study: Study, ended: pd.DataFrame, results: str) -> dict[str, str
 
 @with_infinities
 def write(
-    study: Study,
-    results: str,
+    results: Results,
     out: Path,
     metrics: Sequence[str] = (),
     widths: Sequence[str] = (),
@@ -200,7 +199,7 @@ def write(
     from htsweep.files import put
     from htsweep.report import document, figures
 
-    found = findings(study, results, metrics)
+    found = findings(results, metrics)
     made: dict[str, str | bytes] = {"report.html": page(found), **document.document(found)}
     for width in widths:
         made |= {
@@ -211,8 +210,7 @@ def write(
 
 
 def written(
-    study: Study,
-    results: str,
+    results: Results,
     out: Path,
     metrics: Sequence[str] = (),
     widths: Sequence[str] = (),
@@ -220,7 +218,7 @@ def written(
     """What `write` did, in lines: the answers, and where everything is."""
     from htsweep.report import answers
 
-    found, paths = write(study, results, out, metrics, widths)
+    found, paths = write(results, out, metrics, widths)
     drawn = [path for path in paths if path.parent != out]
     told = [
         *(answers.answers(found) or [answers.question(found)]),
@@ -245,62 +243,68 @@ def page(found: Findings) -> str:
 
 
 @with_infinities
-def draw(study: Study, results: str, out: Path) -> list[Path]:
+def draw(results: Results, out: Path) -> list[Path]:
     """Writes the frontier below `out` as PNG, SVG, PDF, HTML and CSV and returns the paths."""
     from htsweep.report import pareto
 
-    ended, measured = _load(study, results, pareto.columns(study.select, yields=_yields(study)))
-    return pareto.pareto(ended, measured, out, **_about(study))
+    study = results.study
+    measured = _measured(results, pareto.columns(study.select, yields=_yields(study)))
+    return pareto.pareto(results.trials, measured, out, **_about(results))
 
 
-def tell(study: Study, results: str, out: Path | None = None, metrics: Sequence[str] = ()) -> str:
-    """The results as Markdown; with `out`, also as report.md, .tex and .csv there; `metrics`: what is shown."""
-    texts = _texts(study, results, metrics)
-    if out is not None:
-        from htsweep.files import put
-
-        for name, content in texts.items():
-            put(out / name, content)
-    return texts["report.md"]
+def tell(results: Results, metrics: Sequence[str] = ()) -> str:
+    """The results as Markdown; `metrics`: what is shown."""
+    return _texts(results, metrics)["report.md"]
 
 
-def latex(study: Study, results: str, metrics: Sequence[str] = ()) -> str:
+def latex(results: Results, metrics: Sequence[str] = ()) -> str:
     """The results as LaTeX."""
-    return _texts(study, results, metrics)["report.tex"]
+    return _texts(results, metrics)["report.tex"]
 
 
-def export(study: Study, results: str, out: Path, formats: str) -> list[Path]:
+def export(results: Results, out: Path, formats: str) -> list[Path]:
     """Writes the tidy tables of trials and measurements below `out`, in `formats` (by commas)."""
     from htsweep.results.export import export
 
+    measured = _measured(results, None, "any")
     return export(
-        *_load(study, results, None, "any"),
+        results.trials,
+        measured,
         out,
         [name.strip() for name in formats.split(",") if name.strip()],
     )
 
 
 @with_infinities
-def _texts(study: Study, results: str, metrics: Sequence[str]) -> dict[str, str]:
-    import pandas as pd
-
+def _texts(results: Results, metrics: Sequence[str]) -> dict[str, str]:
     from htsweep.report import text
 
+    study = results.study
     predicts = task.find(study.task).predicts
     metrics = metrics or ([predicts] if predicts else [])
     columns = None if metrics else text.columns(study.select, yields=_yields(study))
-    ended, measured = _load(study, results, columns)
-    planned = screen.planned(study, results)
-    sweeps = pd.DataFrame([{"sweep": sweep.id, **sweep.factors} for sweep in planned.sweeps])
-    to_come = _to_come(planned, ended)
+    measured = _measured(results, columns)
     return text.report(
-        ended, measured, planned=sweeps, to_come=to_come, metrics=metrics, **_about(study)
+        results.trials,
+        measured,
+        planned=_sweeps(results),
+        to_come=_not_run_yet(results),
+        metrics=metrics,
+        **_about(results),
     )
 
 
-def _to_come(planned: Plan, ended: pd.DataFrame) -> str:
+def _sweeps(results: Results) -> pd.DataFrame:
+    """One row per sweep of the plan: `sweep` and its factors."""
+    import pandas as pd
+
+    return pd.DataFrame([{"sweep": sweep.id, **sweep.factors} for sweep in results.plan.sweeps])
+
+
+def _not_run_yet(results: Results) -> str:
     """How many points have no trial yet of the sweeps that have begun, in words; "" for none."""
-    begun = ended.groupby("sweep")["point"].nunique()
+    planned = results.plan
+    begun = results.trials.groupby("sweep")["point"].nunique()
     count = sum(max(0, planned.sizes[str(sweep)] - int(points)) for sweep, points in begun.items())
     return (
         f"{'' if planned.exact else 'at most '}{count} more point{'s' if count != 1 else ''}"
@@ -309,13 +313,13 @@ def _to_come(planned: Plan, ended: pd.DataFrame) -> str:
     )
 
 
-def _about(study: Study) -> dict[str, Any]:
+def _about(results: Results) -> dict[str, Any]:
     return {
-        "protocol": study.select,
-        "repetitions": study.repetitions,
-        "factors": tables.factors(study),
-        "parameters": tables.parameters(study),
-        "title": study.name,
+        "protocol": results.study.select,
+        "repetitions": results.study.repetitions,
+        "factors": results.factors,
+        "parameters": results.parameters,
+        "title": results.study.name,
     }
 
 
@@ -324,14 +328,19 @@ def _yields(study: Study) -> Sequence[str]:
     return task.find(study.task).metrics
 
 
-def _load(
-    study: Study,
-    results: str,
-    columns: Sequence[str] | None,
-    kind: Literal["any", "numbers"] = "numbers",
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    found = tables.load(study, results, columns, kind=kind)
-    if found[0].empty:
-        msg = f"{results} has no trial of study '{study.name}' yet. To run them: {given(study, results).launch()}"
+def _measured(
+    results: Results, columns: Sequence[str] | None, kind: Literal["any", "numbers"] = "numbers"
+) -> pd.DataFrame:
+    """The measurements of trials, of which there is one at least.
+
+    Raises:
+        LedgerError: no trial of the study has ended.
+    """
+    if results.trials.empty:
+        study = results.study
+        msg = (
+            f"{results.location} has no trial of study '{study.name}' yet. To run them: "
+            f"{given(study, results.location).launch()}"
+        )
         raise LedgerError(msg)
-    return found
+    return results.measurements(columns, kind=kind)

@@ -125,8 +125,7 @@ def ablation(findings: Findings, width: float, look: Mapping[str, Look]) -> list
 def volumes(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
     """Hypervolume of each method's front and, in two columns, its contribution to the joint one: bars with intervals."""
     frame, compared = findings.volumes, findings.design.compared
-    percent = findings.axes is not None and all(map(names.is_percent, findings.axes))
-    unit = "test/ausuc" if percent else ""
+    unit = names.area(findings.axes)
     blocks = [
         _Group(
             title,

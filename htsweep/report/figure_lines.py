@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _TITLE = 0.062
 """Inches of a letter of a panel's title."""
-RATIO, MEAN = "missing_ratio", "test/harmonic_mean"
+MEAN = "test/harmonic_mean"
 _BANDS = 8
 """With more lines than this in a panel, their bands would hide each other: none is drawn."""
 _SWEPT = (SEEN, MISSING)
@@ -47,7 +47,7 @@ def curves(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
                 ("seen", "missing", "low", "high"),
                 band=not many,
             )
-    note += "Mean over repetitions as the classes are weighed against each other; " + (
+    note += "Mean over repetitions while the bias between seen and missing classes varies; " + (
         f"bands are left out where there are more than {_BANDS} lines."
         if many
         else "bands: 95 % interval."
@@ -119,7 +119,7 @@ def costs(findings: Findings, width: float, look: Mapping[str, Look], cost: str)
             )
         _cheapest(panel, inside, metric)
     paper.headline(figure, "cost and gain", paper.common(frame, findings.design), size=7.5)
-    note += "Grey line: nothing in the group is cheaper and better. Open: something is."
+    note += "Grey line: no other point of the group is both cheaper and better. Open markers are dominated."
     paper.grow(figure, paper.legend(figure, _handles(look, findings, frame), note))
     return [figure]
 
@@ -127,13 +127,14 @@ def costs(findings: Findings, width: float, look: Mapping[str, Look], cost: str)
 def ratios(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
     """The harmonic mean (or what else is summarised first) against the share of missing classes; no figure of one share."""
     frame = findings.summary
-    if RATIO not in findings.design.groups or frame[RATIO].nunique() < 2:
+    if names.RATIO not in findings.design.groups or frame[names.RATIO].nunique() < 2:
         return []
     metric = MEAN if MEAN in set(frame["metric"]) else str(frame["metric"].iloc[0])
     frame = frame[frame["metric"] == metric]
-    frame = frame.assign(_ratio=100 * frame[RATIO].astype(float))
+    frame = frame.assign(_ratio=100 * frame[names.RATIO].astype(float))
     rest = Design(
-        tuple(name for name in findings.design.groups if name != RATIO), findings.design.compared
+        tuple(name for name in findings.design.groups if name != names.RATIO),
+        findings.design.compared,
     )
     parts = paper.grouped(frame, rest)
     figure, panels, note = _panels(parts, width, True, ("missing classes (%)", _axis(metric)))

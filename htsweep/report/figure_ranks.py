@@ -37,15 +37,17 @@ def ranks(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Fi
         frame[frame["metric"] == metric].sort_values("rank", kind="stable") for metric in metrics
     ]
     row = (8.2 if width < 5 else 9.5) / 72
+    joined = [bars(findings.cliques, metric) for metric in metrics]
     high = [
-        row * (_TOP + len(cliques(part)) * 0.55 + math.ceil(len(part) / 2) + 1.6) for part in parts
+        row * (_TOP + len(runs) * 0.55 + math.ceil(len(part) / 2) + 1.6)
+        for part, runs in zip(parts, joined, strict=True)
     ]
     figure = Figure(figsize=(width, sum(high) + 0.3), layout="constrained")
     panels = figure.subplots(len(parts), 1, squeeze=False, gridspec_kw={"height_ratios": high})[
         :, 0
     ]
-    for panel, part, metric, inches in zip(panels, parts, metrics, high, strict=True):
-        _diagram(panel, part, compared, look, inches / row, width)
+    for panel, part, runs, metric, inches in zip(panels, parts, joined, metrics, high, strict=True):
+        _diagram(panel, part, runs, compared, look, inches / row, width)
         panel.set_title(_about(part, metric), fontsize=6.5, pad=3)
     paper.headline(figure, "mean ranks over the groups", size=7.5)
     note = (
@@ -57,23 +59,13 @@ def ranks(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Fi
     return [figure]
 
 
-def cliques(part: pd.DataFrame) -> list[tuple[float, float]]:
-    """First and last rank of each longest run of methods within one critical difference, of two methods or more.
-
-    `part`: one metric's rows of `Findings.ranks`, best first. Without a critical difference there
-    are no runs.
-    """
-    found, far = list[tuple[float, float]](), -1
-    order, within = part["rank"].to_numpy(float), float(part["critical_difference"].iloc[0])
-    for first in range(len(order)):
-        last = max(
-            (at for at in range(first, len(order)) if order[at] - order[first] <= within),
-            default=first,
-        )
-        if last > max(first, far):
-            found.append((float(order[first]), float(order[last])))
-            far = last
-    return found
+def bars(cliques: pd.DataFrame, metric: str) -> list[tuple[float, float]]:
+    """First and last rank of each clique of the metric, of `Findings.cliques`."""
+    if cliques.empty:
+        return []
+    inside = cliques[cliques["metric"] == metric].groupby("clique", sort=False)["rank"]
+    ends = zip(inside.min(), inside.max(), strict=True)
+    return [(float(first), float(last)) for first, last in ends]
 
 
 def _about(part: pd.DataFrame, metric: str) -> str:
@@ -84,6 +76,7 @@ def _about(part: pd.DataFrame, metric: str) -> str:
 def _diagram(
     panel: Axes,
     part: pd.DataFrame,
+    runs: Sequence[tuple[float, float]],
     compared: str,
     look: Mapping[str, Look],
     rows: float,
@@ -105,7 +98,6 @@ def _diagram(
         panel.plot([tick, tick], [0, 0.3], color=_DARK, linewidth=0.8)
         panel.annotate(str(tick), (tick, 0.4), ha="center", va="bottom", fontsize=_POINTS)
     _difference(panel, float(part["critical_difference"].iloc[0]), end)
-    runs = cliques(part)
     for index, (low, high) in enumerate(runs):
         at = -0.55 * (index + 1)
         panel.plot(

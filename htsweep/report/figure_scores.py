@@ -37,7 +37,7 @@ def scores(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
     frame, compared = findings.predicted, findings.design.compared
     own = compared not in pairs.factors(frame)
     made = []
-    for metric in pairs.told(list(dict.fromkeys(frame["metric"]))):
+    for metric in pairs.judged_by(list(dict.fromkeys(frame["metric"]))):
         inside = frame[frame["metric"] == metric]
         parts = [
             (str(name), some) for name, some in inside.groupby("score", sort=False, observed=True)
@@ -149,7 +149,7 @@ def bounds(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
 def regret(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
     """What keeping the best pairs by each score costs, against how many are kept; a panel per target and method."""
     compared = findings.design.compared
-    metric = pairs.told(list(dict.fromkeys(findings.regret["metric"])))[0]
+    metric = pairs.judged_by(list(dict.fromkeys(findings.regret["metric"])))[0]
     frame = findings.regret[findings.regret["metric"] == metric]
     several = [name for name in ("target", compared) if frame[name].nunique(dropna=False) > 1]
     parts = (
@@ -199,7 +199,7 @@ def regret(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
         _mark("", "drawn by chance", paper.GREY),
     ]
     handles += [_mark("*", "the study's screen")] if frame["chosen"].any() else []
-    note += "The best pair's result less the best of those that are kept; only pairs whose result is known count."
+    note += "The result of the best pair minus that of the best pair that is kept; only pairs with a known result count."
     paper.grow(figure, paper.legend(figure, handles, note))
     return [figure]
 

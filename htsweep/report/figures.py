@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from htsweep.analysis.design import ROLES
 from htsweep.analysis.findings import Findings
 from htsweep.errors import HtsweepError, did_you_mean
 from htsweep.report import figure_forest, figure_lines, figure_ranks, figure_scores, paper, static
-from htsweep.report.look import Look, looks
+from htsweep.report.look import Look, looks, roles_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,25 +92,19 @@ def draw(
 def look_of(findings: Findings) -> Mapping[str, Look]:
     """How each compared value looks: the same in all figures, whichever table has it."""
     compared = findings.design.compared
-    parts = [
-        frame[[compared]].drop_duplicates()
-        for frame in (
-            findings.points,
-            findings.summary,
-            findings.curves,
-            findings.costs,
-            findings.effects,
-            findings.ranks,
-            findings.volumes,
-            findings.attainment,
-            findings.predicted,
-        )
-        if compared in frame
-    ]
-    if not parts:
-        return {}
-    named = pd.concat(parts).drop_duplicates()
-    return looks(named.assign(role=named[compared].astype(object).map(ROLES).fillna("")), compared)
+    tables = (
+        findings.points,
+        findings.summary,
+        findings.curves,
+        findings.costs,
+        findings.effects,
+        findings.ranks,
+        findings.volumes,
+        findings.attainment,
+        findings.predicted,
+    )
+    named = pd.DataFrame(roles_of(tables, compared).items(), columns=[compared, "role"])
+    return looks(named, compared)
 
 
 def _drawings(findings: Findings) -> dict[str, Draw]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from htsweep.analysis.design import Design
 from htsweep.report import names, script, stretch
+from htsweep.report.html import render
 from htsweep.report.look import Look, looks
 from htsweep.selection.fronts import Directions, staircase
 
@@ -26,39 +27,6 @@ _READING = (
     "to hide it, twice "
     "to see it alone; drag to zoom, click twice into a panel to zoom out."
 )
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff }}
-body {{ margin: 1.5rem auto; max-width: 1250px; padding: 0 1rem }}
-h1 {{ font-size: 1.3rem; margin: 0 0 .3rem }}
-p {{ margin: .3rem 0; max-width: 60rem }}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-<p>{note}</p>
-<p>{reading}</p>
-<div id="frontier"></div>
-<p id="trouble" role="alert"></p>
-{figure}
-{plotly}
-<script>
-window.plotly.then(plotly => {{
-  const {{data, layout}} = JSON.parse(document.getElementById("figure").textContent)
-  // plotly's own menu has a button that sends the data of a plot to a server.
-  return plotly.newPlot("frontier", data, layout,
-    {{displaylogo: false, responsive: true, showSendToCloud: false, plotlyServerURL: ""}})
-}}).catch(error => {{ document.getElementById("trouble").textContent = `No figure: ${{error.message}}` }})
-</script>
-</body>
-</html>
-"""
 
 
 def page(
@@ -83,21 +51,19 @@ def page(
         note = f"{PANELS} of {count} groups are drawn. {note}"
     common = names.group({name: points[name].iloc[0] for name in same})
     heading = ", ".join(part for part in (title, common) if part) or "Frontier"
-    made = script.data(
-        "figure",
-        figure(points, x, y, design, maximise=maximise, parameters=parameters).to_plotly_json(),
-    )
+    drawn = figure(points, x, y, design, maximise=maximise, parameters=parameters)
     stretched = _Axis(names.shown(points, x), names.is_percent(x), maximise[0]).stretched
-    reading = _READING.format(
-        scale=" The horizontal scale is stretched towards 100 %." if stretched else ""
-    )
-    return _PAGE.format(
-        title=html.escape(heading),
-        note=html.escape(note),
-        reading=reading,
-        figure=made,
-        plotly=script.plotly(),
+    return render(
+        "frontier.html",
         policy=script.POLICY,
+        title=heading,
+        note=note,
+        reading=_READING.format(
+            scale=" The horizontal scale is stretched towards 100 %." if stretched else ""
+        ),
+        figure=script.data("figure", drawn.to_plotly_json()),
+        plotly=script.plotly(),
+        script=script.scripts("frontier.js"),
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import final
 
 import pandas as pd
+
+from htsweep.planning.task import BOUND, SOURCE
 
 # Okabe and Ito's palette without its yellow, which is too pale on white; its black is for the
 # source model. The colours stay apart for the colour-blind; with the markers, the first 84 methods
@@ -41,21 +43,36 @@ class Look:
 
 
 ROLES = {
-    "source": Look("#000000", "*", "star", 1.75),
-    "bound": Look("#777777", "d", "diamond-tall", 1.25),
+    SOURCE: Look("#000000", "*", "star", 1.75),
+    BOUND: Look("#777777", "d", "diamond-tall", 1.25),
 }
 
 
 def looks(points: pd.DataFrame, compared: str) -> Mapping[str, Look]:
     """Name (as in the table) -> look, in order of appearance, the source model first and bounds last."""
     found: dict[str, Look] = {}
-    named = points[[compared, "role"]].astype(str).drop_duplicates()
-    order = {"source": 0, "": 1, "bound": 2}
+    order = {SOURCE: 0, "": 1, BOUND: 2}
     count = 0
-    for name, role in sorted(named.itertuples(index=False), key=lambda pair: order[pair[1]]):
+    for name, role in sorted(roles_of([points], compared).items(), key=lambda pair: order[pair[1]]):
         if role in ROLES:
             found[name] = ROLES[role]
             continue
         found[name] = Look(COLOURS[count % len(COLOURS)], *MARKERS[count % len(MARKERS)])
         count += 1
     return found
+
+
+def roles_of(tables: Iterable[pd.DataFrame], compared: str) -> dict[str, str]:
+    """Name -> role, in order of appearance: that of all its rows in tables that have one, empty where rows differ."""
+    found: dict[str, set[str]] = {}
+    for table in tables:
+        if compared not in table.columns:
+            continue
+        if "role" not in table.columns:
+            for name in table[compared].astype(str).drop_duplicates():
+                found.setdefault(name, set())
+            continue
+        distinct = table[[compared, "role"]].astype(str).drop_duplicates()
+        for name, role in distinct.itertuples(index=False):
+            found.setdefault(name, set()).add(role)
+    return {name: roles.pop() if len(roles) == 1 else "" for name, roles in found.items()}

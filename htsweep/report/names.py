@@ -13,6 +13,11 @@ from htsweep.analysis.design import Design
 from htsweep.analysis.summary import METRICS
 
 PERCENT = 100.0
+RATIO = "missing_ratio"
+"""The factor that says which share of the classes the target data lacks."""
+HEADLINES = ("test/overall_accuracy", "test/harmonic_mean", "test/ausuc")
+"""What a method is judged by first: the first of these that was measured, else the first metric there is.
+"""
 
 
 def value(given: Any) -> str:
@@ -34,7 +39,7 @@ def value(given: Any) -> str:
 
 def factor(name: str, given: Any) -> str:
     """A factor's value as it stands for itself: `mnist-uci`, `50 % missing`, `epochs 10`."""
-    if name == "missing_ratio" and isinstance(given, int | float):
+    if name == RATIO and isinstance(given, int | float):
         return f"{PERCENT * given:g} % missing"
     return (
         value(given)
@@ -46,6 +51,23 @@ def factor(name: str, given: Any) -> str:
 def group(values: Mapping[str, Any]) -> str:
     """A group by its factors: `mnist-uci, 50 % missing, lenet_bn`; other factors with their names."""
     return ", ".join(factor(name, given) for name, given in values.items())
+
+
+def title(row: Mapping[str, Any], design: Design) -> str:
+    """A row's group by all of its factors; "": the design has no groups."""
+    return group({name: row[name] for name in design.groups})
+
+
+def groups(frame: pd.DataFrame, design: Design) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each group, under its title, in order of appearance."""
+    if not design.groups or frame.empty:
+        return [("", frame)] if len(frame) else []
+    return [
+        (title(dict(zip(design.groups, key, strict=True)), design), inside)
+        for key, inside in frame.groupby(
+            list(design.groups), sort=False, observed=True, dropna=False
+        )
+    ]
 
 
 def split(frame: pd.DataFrame, design: Design) -> tuple[list[str], list[str]]:
@@ -61,6 +83,16 @@ def configuration(row: Mapping[str, Any], parameters: Sequence[str]) -> str:
         for name in parameters
         if name in row and not pd.isna(row[name])
     )
+
+
+def headline(metrics: Sequence[str]) -> str:
+    """The metric that a method is judged by first; "": there is none."""
+    return next((name for name in HEADLINES if name in metrics), next(iter(metrics), ""))
+
+
+def area(axes: tuple[str, str] | None) -> str:
+    """A metric that is shown as an area between these axes is: in percent where both are; "": as it is."""
+    return "test/ausuc" if axes is not None and all(map(is_percent, axes)) else ""
 
 
 def is_percent(metric: str) -> bool:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, final
 
 from htsweep.planning.reading import read
+from htsweep.results import Results
 from htsweep.study.schema import Study
 
 if TYPE_CHECKING:
@@ -91,29 +92,29 @@ class Report:
 class View:
     """A study and its results as they were when each was first asked for; `open` makes a fresh one."""
 
-    study: Study
-    results: str = "results"
+    results: Results
 
-    @cached_property
+    @property
+    def study(self) -> Study:
+        """The study that was opened."""
+        return self.results.study
+
+    @property
     def trials(self) -> pd.DataFrame:
         """One row per ended trial (`htsweep.trials`)."""
-        from htsweep.results.tables import trials
+        return self.results.trials
 
-        return trials(self.study, self.results)
-
-    @cached_property
+    @property
     def measurements(self) -> pd.DataFrame:
         """One row per measurement (`htsweep.measurements`)."""
-        from htsweep.results.tables import measurements
-
-        return measurements(self.study, self.results)
+        return self.results.measurements()
 
     @cached_property
     def findings(self) -> Findings:
         """Every table of the report."""
         from htsweep.report.build import findings
 
-        return findings(self.study, self.results)
+        return findings(self.results)
 
     def frontier(self) -> Figure:
         """Points (means over repetitions) on the two axes, and each group's front."""
@@ -169,9 +170,9 @@ class View:
 
     def query(self, sql: str) -> pd.DataFrame:
         """The answer to SQL over the study's tables (`htsweep.query`)."""
-        from htsweep.results.query import query
+        from htsweep.results.query import answer
 
-        return query(self.study, sql, self.results)
+        return answer(self.results, sql)
 
     def report(self) -> Report:
         """The report's page, from the same findings."""
@@ -185,7 +186,7 @@ class View:
             f"{count} {status}" for status, count in trials["status"].value_counts().items()
         )
         return (
-            f"<p><b>{html.escape(self.study.name)}</b> in {html.escape(self.results)}: "
+            f"<p><b>{html.escape(self.study.name)}</b> in {html.escape(self.results.location)}: "
             f"{len(trials)} trials"
             f"{f' ({counts})' if counts else ''}</p>"
         )
@@ -210,7 +211,7 @@ def open(  # noqa: A001 (as users say it: htsweep.open)
     Raises:
         StudyError: the study is wrong.
     """
-    return View(read(file, list(overrides)), results)
+    return View(Results(read(file, list(overrides)), results))
 
 
 def _table(table: pd.DataFrame) -> str:

@@ -9,14 +9,14 @@ import pandas as pd
 from htsweep.analysis.prediction import POOLED, WITHIN
 from htsweep.report import names
 
-TOLD = ("test/overall_accuracy", "test/missing_accuracy", "test/ausuc")
+JUDGED_BY = ("test/overall_accuracy", "test/missing_accuracy", "test/ausuc")
 """What predictions are judged by first, where it was measured."""
 
 
 def factors(frame: pd.DataFrame) -> list[str]:
     """The factors that tell pairs apart: the table's columns before `target`."""
-    there = [str(name) for name in frame.columns]
-    return there[: there.index("target")]
+    columns = [str(name) for name in frame.columns]
+    return columns[: columns.index("target")]
 
 
 def called(frame: pd.DataFrame) -> dict[str, str]:
@@ -30,9 +30,9 @@ def called(frame: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def told(there: Sequence[str]) -> list[str]:
-    """Of these metrics the ones that are told first; else the first."""
-    return [name for name in TOLD if name in there] or list(there)[:1]
+def judged_by(metrics: Sequence[str]) -> list[str]:
+    """The metrics that predictions are judged by: those of `JUDGED_BY` that were measured, else the first one."""
+    return [name for name in JUDGED_BY if name in metrics] or list(metrics)[:1]
 
 
 def view(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -10,6 +10,8 @@ import math
 from importlib import resources
 from typing import Any
 
+from htsweep.report.html import Html
+
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: "
     "blob:; "
@@ -23,24 +25,29 @@ def asset(name: str) -> str:
     return (resources.files("htsweep.report") / "assets" / name).read_text(encoding="utf-8")
 
 
-def plotly() -> str:
+def scripts(*files: str) -> Html:
+    """Files of `htsweep/report/assets` as the one script of a page."""
+    return Html("\n".join(["'use strict';", *map(asset, files)]))
+
+
+def plotly() -> Html:
     """Script elements after which `window.plotly` is a promise of plotly.js; its 4.8 MB weigh 2 MB.
 
     It is unpacked by the browser's own DecompressionStream; where there is none, the promise is
     rejected.
     """
-    return (
+    return Html(
         f'<script type="text/plain" id="plotly-packed">{_packed()}</script>\n'
         f"<script>\n{asset('unpack.js')}</script>"
     )
 
 
-def data(ident: str, value: Any) -> str:
+def data(ident: str, value: Any) -> Html:
     """A script element with `value` as JSON, NaN as null; no text in it can end the element, or begin another."""
     text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
-    return f'<script type="application/json" id="{ident}">{text}</script>'
+    return Html(f'<script type="application/json" id="{ident}">{text}</script>')
 
 
 @functools.cache

@@ -9,17 +9,16 @@ import pandas as pd
 from htsweep import selection
 from htsweep.analysis.design import Design
 from htsweep.analysis.design import design as design_of
-from htsweep.analysis.interval import caution
+from htsweep.analysis.findings import Findings
 from htsweep.analysis.summary import METRICS, metrics_of, summarise
 from htsweep.errors import HtsweepError, did_you_mean
-from htsweep.planning.power import least_p, repetitions_needed
-from htsweep.report import names, tables, typeset
+from htsweep.report import names
+from htsweep.report.document import brief
+from htsweep.report.words import count
 
-ALPHA = tables.REACHABLE
-BOOKTABS = "% \\usepackage{booktabs}\n"
 _LINES = 20
 """Of what is not there, so many lines; the rest is counted."""
-_ENDS = ("stopped", "failed", "to_come")
+_ENDS = {"stopped": "stopped", "failed": "failed", "to_come": "not run yet"}
 
 
 def columns(protocol: str, yields: Collection[str] = tuple(METRICS)) -> list[str] | None:
@@ -42,7 +41,7 @@ def report(
     title: str = "",
     metrics: Sequence[str] = (),
 ) -> dict[str, str]:
-    """The report as text by file name: `report.md`, `report.tex`, `report.csv`.
+    """The summary as `report.md` and `report.tex`: what the protocol chose of each sweep, and what is not there.
 
     Args:
         trials: one row per ended trial; says what is left out.
@@ -88,37 +87,32 @@ def report(
             )
         )
     metrics = list(metrics) or metrics_of(measured)
-    summary = summarise(chosen, design, metrics)
-    found = tables.summary(summary, design, metrics, _configurations(chosen, parameters))
-    how = explain(metrics, protocol, repetitions)
-    absent = missing(trials, design, repetitions, sorted(set(chosen["sweep"])), planned, to_come)
-    told = typeset.markdown(found) or _nothing(metrics, measurements)
-    parts = [
-        f"# {typeset.plain(title)}" if title else "",
-        how if found.blocks else "",
-        told,
-        absent,
-    ]
-    about = chosen[
-        ["sweep", "point", *(name for name in parameters if name in chosen)]
-    ].drop_duplicates("point")
-    return {
-        "report.md": "\n\n".join(part for part in parts if part) + "\n",
-        "report.tex": BOOKTABS
-        + typeset.latex(found, how.replace("`", "").replace("**", ""))
-        + "\n",
-        "report.csv": summary.merge(about, on=["sweep", "point"], how="left")
-        .assign(protocol=protocol)
-        .to_csv(index=False),
-    }
+    findings = Findings(
+        title=title,
+        design=design,
+        axes=None,
+        metrics=metrics,
+        protocol=protocol,
+        repetitions=repetitions,
+        baseline="",
+        summary=summarise(chosen, design, metrics),
+        missing=missing(
+            trials, design, repetitions, sorted(set(chosen["sweep"])), planned, to_come
+        ),
+    )
+    configurations = _configurations(chosen, parameters)
+    return brief(findings, configurations, _nothing(metrics, measurements))
 
 
 def _nothing(metrics: Sequence[str], measurements: pd.DataFrame) -> str:
     if measurements.empty:
         return "No trial has a measurement."
     if not metrics:
-        return "The task names no measurement `test/...` or `validation/...`; `htsweep export` has all that it measured."
-    return "No sweep has a point of which all repetitions are done yet."
+        return (
+            "The task has no measurement named `test/...` or `validation/...`; `htsweep export` "
+            "writes everything that it measured."
+        )
+    return "No sweep has a point whose repetitions are all done yet."
 
 
 def missing(
@@ -129,7 +123,7 @@ def missing(
     planned: pd.DataFrame | None = None,
     to_come: str = "",
 ) -> str:
-    """What is not there, a line per sweep: which points are left out and why, and which sweeps have no result at all.
+    """What is missing, a line per sweep: which points are left out and why, and which sweeps have no result at all.
 
     `to_come`: how many points of the searches have no trial yet, in words.
     """
@@ -145,13 +139,13 @@ def missing(
         trials.drop_duplicates("sweep").set_index("sweep", drop=False).loc[counts.index[:_LINES]]
     )
     lines = []
-    for (sweep, count), (_, row) in zip(
+    for (sweep, ends_of), (_, row) in zip(
         counts.head(_LINES).iterrows(), first.iterrows(), strict=True
     ):
-        ends = ", ".join(f"{count[end]} {end.replace('_', ' ')}" for end in _ENDS if count[end])
+        ends = ", ".join(f"{ends_of[end]} {text}" for end, text in _ENDS.items() if ends_of[end])
         result = "" if sweep in set(chosen) else "; no result"
         lines.append(
-            f"- {_sweep(row, design)}: {count['points']} of {points[sweep]} points left out "
+            f"- {_sweep(row, design)}: {ends_of['points']} of {points[sweep]} points left out "
             f"(trials: {ends}){result}"
         )
     unseen = (
@@ -162,39 +156,16 @@ def missing(
         for _, row in unseen.head(_LINES - len(lines)).iterrows()
     ]
     if not lines and not to_come:
-        return f"Nothing is missing: every point has its {_repetitions(repetitions)}."
+        return f"Nothing is missing: every point has its {count(repetitions, 'repetition')}."
     more = len(counts) + len(unseen) - len(lines)
     rest = [
         *([f"- and {more} more sweeps"] if more else []),
         *([f"- {to_come} of the searches: not run"] if to_come else []),
     ]
-    return "\n".join(
-        ["Not there (a point takes part when all its repetitions are done):", "", *lines, *rest]
+    head = (
+        "These points and sweeps are missing (a point counts once all of its repetitions are done):"
     )
-
-
-def explain(metrics: Sequence[str], protocol: str, repetitions: int, cautious: bool = True) -> str:
-    """How the numbers of the summary were found and what they can show, in Markdown; `cautious`: and how good intervals are."""
-    percent = [name for name in metrics if names.is_percent(name)]
-    unit = "In percent; mean" if len(percent) == len(metrics) else "Mean"
-    parts = [
-        f"{unit} [low, high]: 95 % interval (BCa bootstrap) over {_repetitions(repetitions)}.",
-        caution(repetitions) if cautious else "",
-        f"Chosen by `{protocol}`: {selection.NAMES.get(protocol, 'a protocol of the study')}.",
-        "**Bold**: the highest mean of a group, upper bounds aside." if percent else "",
-    ]
-    if repetitions < 2:
-        parts.append("One repetition gives no interval.")
-    if least_p(repetitions) >= ALPHA:
-        parts.append(
-            f"With {_repetitions(repetitions)} a paired sign-flip test cannot reach p < {ALPHA:g}; "
-            f"that takes {repetitions_needed(ALPHA)}."
-        )
-    return " ".join(part for part in parts if part)
-
-
-def _repetitions(count: int) -> str:
-    return f"{count} repetition{'s' if count != 1 else ''}"
+    return "\n".join([head, "", *lines, *rest])
 
 
 def _sweep(row: pd.Series, design: Design) -> str:

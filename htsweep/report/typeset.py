@@ -4,90 +4,44 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import final
+
+from htsweep.report.table import Block, Cell, Column, Table, printed
 
 LONGEST = 45
 """Rows of one LaTeX table, so that it fits a page; blocks are kept together where they are shorter.
 """
 
 
-@final
-@dataclass(frozen=True)
-class Cell:
-    """A number, what follows it in small print (its interval), and whether it stands out."""
-
-    text: str
-    rest: str = ""
-    strong: bool = False
-
-
-@final
-@dataclass(frozen=True)
-class Block:
-    """Rows under a title of their own."""
-
-    title: str
-    rows: Sequence[Sequence[Cell]]
-
-
-@final
-@dataclass(frozen=True)
-class Table:
-    """A table in blocks: its columns' heads, and how many of them, from the left, hold words (the others hold numbers).
-
-    `last_is_words`: the last column does as well; it is left out of the LaTeX table, which has no
-    room for it.
-    """
-
-    head: Sequence[str]
-    blocks: Sequence[Block]
-    words: int = 1
-    last_is_words: bool = False
-
-
-def cells(*texts: str) -> list[Cell]:
-    """A row of plain cells."""
-    return [Cell(text) for text in texts]
-
-
 def markdown(table: Table, level: int = 3) -> str:
-    """One table per block under its title (a heading of `level`), columns padded so that it reads well as plain text too."""
-    left = {*range(table.words), *([len(table.head) - 1] if table.last_is_words else [])}
+    """One table per block under its heading (of `level`), columns padded so that it reads well as plain text too."""
+    paper = printed(table)
     parts = []
-    for block in table.blocks:
+    for block in paper.blocks:
         lines = [
-            [plain(name) for name in table.head],
+            [plain(column.title) for column in paper.columns],
             *([_markdown(cell) for cell in row] for row in block.rows),
         ]
-        widths = [
-            max(3, *(len(line[column]) for line in lines)) for column in range(len(table.head))
-        ]
+        widths = [max(3, *map(len, texts)) for texts in zip(*lines, strict=True)]
+        aligned = [_aligned(line, widths, paper.columns) for line in lines]
         rule = [
-            ("-" * width if column in left else "-" * (width - 1) + ":")
-            for column, width in enumerate(widths)
+            "-" * (width - 1) + ":" if column.right else "-" * width
+            for column, width in zip(paper.columns, widths, strict=True)
         ]
-        text = [
-            "| "
-            + " | ".join(
-                cell.ljust(width) if column in left else cell.rjust(width)
-                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-            )
-            + " |"
-            for line in [lines[0], rule, *lines[1:]]
-        ]
-        parts.append(
-            "\n".join([f"{'#' * level} {plain(block.title)}", "", *text] if block.title else text)
-        )
+        text = [aligned[0], f"| {' | '.join(rule)} |", *aligned[1:]]
+        heading = [f"{'#' * level} {plain(block.heading)}", ""] if block.heading else []
+        parts.append("\n".join([*heading, *text]))
     return "\n\n".join(parts)
 
 
 def latex(table: Table, caption: str) -> str:
     """Tables with booktabs' rules, blocks under each other; long ones go on in another table."""
-    head = list(table.head)[:-1] if table.last_is_words else list(table.head)
-    form = "l" * table.words + "r" * (len(head) - table.words)
+    paper = printed(table)
+    kept = [place for place, column in enumerate(paper.columns) if not column.long]
+    columns = [paper.columns[place] for place in kept]
+    form = "".join("r" if column.right else "l" for column in columns)
+    heads = ["$n$" if column.title == "n" else escape(column.title) for column in columns]
     made = []
-    for index, page in enumerate(_pages(table.blocks)):
+    for index, page in enumerate(_pages(paper.blocks)):
         lines = [
             "\\begin{table}[t]",
             "\\centering",
@@ -95,21 +49,18 @@ def latex(table: Table, caption: str) -> str:
             f"\\caption{{{escape(caption if index == 0 else '(continued)')}}}",
             f"\\begin{{tabular}}{{{form}}}",
             "\\toprule",
-            " & ".join("$n$" if name == "n" else escape(name) for name in head) + " \\\\",
+            " & ".join(heads) + " \\\\",
         ]
         for block in page:
             lines.append("\\midrule")
-            if block.title:
-                lines.append(
-                    f"\\multicolumn{{{len(head)}}}{{l}}{{\\emph{{{escape(block.title)}}}}} \\\\"
-                )
-            # A bracket after the \\\\ of the row before would be its argument; in a group it is a
-            # bracket.
-            lines += [
-                re.sub(r"^\[", "{[}", " & ".join(_latex(cell) for cell in row[: len(head)]))
-                + " \\\\"
-                for row in block.rows
-            ]
+            if block.heading:
+                heading = f"\\emph{{{escape(block.heading)}}}"
+                lines.append(f"\\multicolumn{{{len(columns)}}}{{l}}{{{heading}}} \\\\")
+            for row in block.rows:
+                text = " & ".join(_latex(row[place]) for place in kept)
+                # A bracket after the \\\\ of the row before would be its argument; in a group it is
+                # a bracket.
+                lines.append(re.sub(r"^\[", "{[}", text) + " \\\\")
         made.append("\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table}"]))
     return "\n\n".join(made)
 
@@ -152,22 +103,36 @@ def _pages(blocks: Sequence[Block]) -> list[list[Block]]:
     pages: list[list[Block]] = [[]]
     for block in blocks:
         for start in range(0, max(len(block.rows), 1), LONGEST):
-            part = Block(block.title, block.rows[start : start + LONGEST])
+            part = Block(block.heading, block.rows[start : start + LONGEST])
             if pages[-1] and sum(len(one.rows) + 1 for one in [*pages[-1], part]) > LONGEST:
                 pages.append([])
             pages[-1].append(part)
     return pages
 
 
+def _aligned(texts: Sequence[str], widths: Sequence[int], columns: Sequence[Column]) -> str:
+    """A line of a Markdown table."""
+    padded = [
+        text.rjust(width) if column.right else text.ljust(width)
+        for text, width, column in zip(texts, widths, columns, strict=True)
+    ]
+    return f"| {' | '.join(padded)} |"
+
+
 def _markdown(cell: Cell) -> str:
     text = f"**{plain(cell.text)}**" if cell.strong and cell.text else plain(cell.text)
     # Brackets of an interval are no link: nothing follows them.
-    return f"{text} {cell.rest}" if cell.rest else text
+    return f"{text} {_small(cell)}" if _small(cell) else text
 
 
 def _latex(cell: Cell) -> str:
     text = f"\\textbf{{{escape(cell.text)}}}" if cell.strong and cell.text else _number(cell.text)
-    return f"{text} {{\\scriptsize {escape(cell.rest)}}}" if cell.rest else text
+    return f"{text} {{\\scriptsize {escape(_small(cell))}}}" if _small(cell) else text
+
+
+def _small(cell: Cell) -> str:
+    """What follows a cell's text on paper."""
+    return cell.detail if cell.paper is None else cell.paper
 
 
 def _number(text: str) -> str:

@@ -1,25 +1,9 @@
-"""What came out of a study: the ledger's objects come in, tidy tables of the study's own trials go out."""
+"""What came out of a study: the ledger's objects come in, tidy tables of the study's own trials go out.
 
-from htsweep.results.tables import (
-    Members,
-    baseline,
-    factors,
-    lists,
-    load,
-    measurements,
-    parameters,
-    trials,
-    varied,
-)
+Whatever reads results is handed a `Results`, which reads the ledger once.
+"""
 
-__all__ = [
-    "Members",
-    "baseline",
-    "factors",
-    "lists",
-    "load",
-    "measurements",
-    "parameters",
-    "trials",
-    "varied",
-]
+from htsweep.results.results import Results, measurements, trials
+from htsweep.results.tables import Members
+
+__all__ = ["Members", "Results", "measurements", "trials"]

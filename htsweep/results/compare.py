@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, final
 
 from htsweep.commands import given
 from htsweep.errors import HtsweepError, LedgerError, did_you_mean
+from htsweep.results.results import Results
+from htsweep.results.tables import Members
 from htsweep.selection.infinities import with_infinities
 from htsweep.study.schema import Study
 
@@ -155,25 +157,24 @@ def compare(
     Raises:
         HtsweepError: nothing to compare with, or a state or column that is not there.
     """
-    from htsweep import results as results_of
     from htsweep.analysis import matching
     from htsweep.analysis.design import design
 
-    one, other, varied = _states(a, b, results, results_b, before, commit)
+    here, there = _sides(a, b, results, results_b, bool(before), bool(commit))
+    varied = list(dict.fromkeys([*here.varied, *there.varied]))
+    one, other = _states(here, there, before, commit, varied)
     matched = matching.match(one.trials, other.trials, varied)
     metrics = _metrics(one, other, columns)
     factors = [
-        name
-        for name in dict.fromkeys([*results_of.factors(a), *results_of.factors(b or a)])
-        if name in matched.keys
+        name for name in dict.fromkeys([*here.factors, *there.factors]) if name in matched.keys
     ]
     compared = a.compared if a.compared in factors else None
     table = matching.differences(
         matched.pairs, one.measured, other.measured, design(factors, factors, compared), metrics
     )
-    same = matching.equal(matched.pairs, one.measured, other.measured)
+    equal = matching.equal(matched.pairs, one.measured, other.measured)
     pairs = matched.pairs.drop_duplicates(["trial_a", "trial_b"]).merge(
-        same, on=["trial_a", "trial_b"]
+        equal, on=["trial_a", "trial_b"]
     )
     notes = [*_differ(matched.differ), *_columns_of_one(one, other)]
     if matched.ambiguous:
@@ -192,45 +193,54 @@ def compare(
     return Comparison(one.words, other.words, table, pairs, matched.only_a, matched.only_b, notes)
 
 
-def _states(
+def _sides(
     a: Study,
     b: Study | None,
     results: str,
     results_b: str | None,
-    before: str | None,
-    commit: str | None,
-) -> tuple[_State, _State, list[str]]:
-    """A, B, and the factors and parameters that either varies."""
-    from htsweep.ledger import Store
-    from htsweep.planning.plan import plan
-    from htsweep.results.tables import varied
+    by_time: bool,
+    by_commit: bool,
+) -> tuple[Results, Results]:
+    """The results of A and of B; the same value where two states of them are compared.
 
-    second = b or a
-    names = list(dict.fromkeys([*varied(plan(a)), *varied(plan(second))]))
-    if before and commit:
+    Raises:
+        HtsweepError: these do not go together, or are one and the same.
+    """
+    if by_time and by_commit:
         raise HtsweepError(
             "--before and --commit each divide a study's trials in two: give one of them"
         )
-    if before or commit:
+    here = Results(a, results)
+    if by_time or by_commit:
         if b is not None or results_b is not None:
             raise HtsweepError(
                 "--before and --commit compare two states of one study in one folder: leave out "
                 "the other study "
                 "and --results-b"
             )
-        words, ends = _until(before) if before else _at(a, results, commit or "")
-        kept, rest = (
-            _state(a, results, name, of, names) for name, of in zip(words, ends, strict=True)
-        )
-        return kept, rest, names
-    if b is None and Store(results).uri == Store(results_b or results).uri:
+        return here, here
+    there = Results(b or a, results_b or results)
+    if b is None and here.store.uri == there.store.uri:
         raise HtsweepError(
             f"nothing to compare '{a.name}' with: give a second study, another folder of results "
             "(--results-b), a "
             "date (--before) or a commit (--commit)"
         )
-    here = _state(a, results, "", _any, names)
-    return here, _state(second, results_b or results, "", _any, names), names
+    return here, there
+
+
+def _states(
+    here: Results,
+    there: Results,
+    before: str | None,
+    commit: str | None,
+    names: Sequence[str],
+) -> tuple[_State, _State]:
+    """A and B; `names`: the factors and parameters that either varies."""
+    if here is not there:
+        return _state(here, "", _any, names), _state(there, "", _any, names)
+    words, ends = _until(before) if before else _at(here, commit or "")
+    return _state(here, words[0], ends[0], names), _state(here, words[1], ends[1], names)
 
 
 def _any(end: Mapping[str, Any]) -> bool:
@@ -252,23 +262,14 @@ def _until(before: str) -> tuple[tuple[str, str], tuple[Ends, Ends]]:
     )
 
 
-def _at(study: Study, results: str, commit: str) -> tuple[tuple[str, str], tuple[Ends, Ends]]:
+def _at(results: Results, commit: str) -> tuple[tuple[str, str], tuple[Ends, Ends]]:
     """What ran at a commit, and what ran at others, with words for each."""
-    from htsweep.ledger import Ledger, Store
-
-    known = {
-        str(one)[:12]
-        for one in Ledger(Store(results))
-        .trials(["commit"], every=True)
-        .column("commit")
-        .to_pylist()
-        if one
-    }
+    known = {str(head)[:12] for head in results.ends.column("commit").to_pylist() if head}
     heads = {one for one in known if one.startswith(commit.lower()[:12])}
     if not commit or len(heads) != 1:
         what = f"{len(heads)} commits begin so" if heads else "no trial ran at it"
         raise HtsweepError(
-            f"--commit {commit}: {what} ({study.name} in {results}); "
+            f"--commit {commit}: {what} ({results.study.name} in {results.location}); "
             f"{did_you_mean(commit, known) or 'no trial there has its commit recorded'}"
         )
     [head] = heads
@@ -282,18 +283,14 @@ def _at(study: Study, results: str, commit: str) -> tuple[tuple[str, str], tuple
     )
 
 
-def _state(study: Study, results: str, words: str, ends: Ends, names: Sequence[str]) -> _State:
+def _state(results: Results, words: str, ends: Ends, names: Sequence[str]) -> _State:
     """The study's trials that have an end of this state, each with the one that counts, and what these measured."""
     import pandas as pd
 
-    from htsweep.ledger import Ledger, Store
     from htsweep.ledger.record import RANK
-    from htsweep.planning.plan import plan
-    from htsweep.results.tables import Members
 
-    planned = plan(study)
-    members, ledger = Members(planned), Ledger(Store(results))
-    table = ledger.trials(every=True)
+    study, table = results.study, results.ends
+    members = Members(results.full_plan)
     best: dict[str, tuple[tuple[int, int, str], int]] = {}
     rows: list[dict[str, Any]] = table.to_pylist()
     for number, row in enumerate(rows):
@@ -302,12 +299,12 @@ def _state(study: Study, results: str, words: str, ends: Ends, names: Sequence[s
             best[row["trial"]] = min(best.get(row["trial"], (key, number)), (key, number))
     counting = sorted(number for _, number in best.values())
     # In the order of the study's file, whatever ended first.
-    order = {sweep.id: number for number, sweep in enumerate(planned.sweeps)}
+    order = {sweep.id: number for number, sweep in enumerate(results.full_plan.sweeps)}
     placed = sorted(
         (
             (order[sweep], index, rows[number]["repetition"], number, values)
             for number in counting
-            for sweep, _, index, *values in members.places(rows[number])
+            for sweep, _, index, _, *values in members.places(rows[number])
         ),
         key=lambda place: place[:4],
     )
@@ -317,12 +314,16 @@ def _state(study: Study, results: str, words: str, ends: Ends, names: Sequence[s
     ]
     if not told:
         raise LedgerError(
-            f"{results} has no trial of study '{study.name}'{f' that {words}' if words else ''}"
+            f"{results.location} has no trial of study '{study.name}'{f' that {words}' if words else ''}"
         )
-    measured = ledger.measurements(trials=table.take(counting)).to_pandas()
+    measured = results.ledger.measurements(trials=table.take(counting)).to_pandas()
     about = ", ".join(
         part
-        for part in (f"{study.name} in {results}", words, _code([rows[one] for one in counting]))
+        for part in (
+            f"{study.name} in {results.location}",
+            words,
+            _code([rows[one] for one in counting]),
+        )
         if part
     )
     return _State(f"{about}: {len(counting)} trials", pd.DataFrame(told), measured)

@@ -9,19 +9,16 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, final
 
-from htsweep.analysis.design import ROLES
-from htsweep.ledger import Ledger, Store
 from htsweep.planning.ablation import variants_of
 from htsweep.planning.jobs import Stage, with_inner
 from htsweep.planning.notes import notes
-from htsweep.planning.plan import MOST_LISTED, Plan, plan
+from htsweep.planning.plan import MOST_LISTED, Plan
 from htsweep.planning.power import least_p, repetitions_needed
-from htsweep.planning.roster import COLUMNS, rows
-from htsweep.planning.screen import less, plan_of
+from htsweep.planning.roster import COLUMNS
+from htsweep.planning.task import BOUND
 from htsweep.results import tally
-from htsweep.results.screen import judge
+from htsweep.results.results import Results
 from htsweep.results.spared import Screened, screened
-from htsweep.study.schema import Study
 
 ALPHA = 0.05
 
@@ -144,16 +141,12 @@ class Estimate:
         return json.dumps(asdict(self), indent=2)
 
 
-def estimate(study: Study, results: str = "results") -> Estimate:
-    """What launching `study` onto `results` would do; touches nothing."""
-    ledger = Ledger(Store(results))
-    whole = plan(study)
-    verdicts = judge(whole, ledger)
-    planned, scored = less(whole, verdicts), plan_of(whole)
-    table = ledger.trials([*COLUMNS, "seconds"]) if ledger.records() else None
+def estimate(results: Results) -> Estimate:
+    """What launching the study of `results` would do; touches nothing."""
+    study, planned, scored = results.study, results.plan, results.score_plan
 
     def recorded() -> Iterator[dict[str, Any]]:
-        return iter(()) if table is None else rows(table, table.column_names)
+        return results.rows([*COLUMNS, "seconds"])
 
     ended = tally.Ended.of(planned, recorded())
     scores = tally.Ended.of(scored, recorded()) if scored else None
@@ -192,8 +185,10 @@ def estimate(study: Study, results: str = "results") -> Estimate:
         {key: value for key, value in study.budget.model_dump().items() if value is not None},
         ended.blocked,
         sum(one.failed for one in stages),
-        Counter(variant.kind for variant in variants_of(study.ablate)) if study.ablate else {},
-        screened(whole, scored, verdicts, {**scores.counts, "failed": scores.failed})
+        Counter(variant.kind for variant in variants_of(study.ablate, planned.task.empty))
+        if study.ablate
+        else {},
+        screened(results, {**scores.counts, "failed": scores.failed})
         if scored and scores
         else None,
         notes(study),
@@ -292,11 +287,7 @@ def _comparisons(planned: Plan) -> int:
     """The values of the compared factor, less the baseline and what is no competitor, where there are most of them."""
     compared, groups = planned.study.compared, Counter[str]()
     for sweep in planned.sweeps:
-        if (
-            compared is not None
-            and compared in sweep.factors
-            and ROLES.get(str(sweep.factors[compared])) != "bound"
-        ):
+        if compared is not None and compared in sweep.factors and sweep.role != BOUND:
             groups[str([value for name, value in sweep.factors.items() if name != compared])] += 1
     return max(groups.values(), default=1) - 1
 

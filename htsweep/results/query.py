@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from htsweep.errors import HtsweepError, did_you_mean
 from htsweep.ledger.names import alike
+from htsweep.results.results import Results
 from htsweep.selection.infinities import with_infinities
 from htsweep.study.schema import Study
 
@@ -63,29 +64,34 @@ def query(study: Study, sql: str, results: str = "results") -> pd.DataFrame:
         HtsweepError: it is no such statement, or DuckDB refuses it: with DuckDB's words and the
             names that there are.
     """
+    return answer(Results(study, results), sql)
+
+
+def answer(results: Results, sql: str) -> pd.DataFrame:
+    """What `query` gives, of results that may have been read already."""
     import duckdb
 
     asked = _asked(sql)
     try:
-        return _answer(_tables(study, results, asked), sql)
+        return _answer(_tables(results, asked), sql)
     except duckdb.BinderException as error:
         if asked.columns is None:
-            raise HtsweepError(_told(error, _columns(study, results))) from None
+            raise HtsweepError(_told(error, _columns(results))) from None
     except duckdb.Error as error:
         raise HtsweepError(_told(error, TABLES)) from None
     # A name may be spelt in capitals, or come from USING: with all columns at hand DuckDB judges
     # for itself.
     try:
-        return _answer(_tables(study, results, _Asked(asked.tables, None)), sql)
+        return _answer(_tables(results, _Asked(asked.tables, None)), sql)
     except duckdb.Error as error:
-        raise HtsweepError(_told(error, _columns(study, results))) from None
+        raise HtsweepError(_told(error, _columns(results))) from None
 
 
-def columns(study: Study, results: str = "results") -> pd.DataFrame:
+def columns(results: Results) -> pd.DataFrame:
     """What a query may name: `table`, `column`, `type` (DuckDB's) of each column of each table."""
     import pandas as pd
 
-    tables = _tables(study, results, _Asked(None, None))
+    tables = _tables(results, _Asked(None, None))
     parts = []
     for name in tables:
         told = _answer(tables, f"DESCRIBE {name}")
@@ -97,7 +103,7 @@ def columns(study: Study, results: str = "results") -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def tell(study: Study, sql: str, results: str, format: str = "table") -> str:
+def tell(results: Results, sql: str, format: str = "table") -> str:
     """The answer to `sql` as text in one of `FORMATS`; without SQL, the tables and their columns.
 
     Raises:
@@ -106,8 +112,8 @@ def tell(study: Study, sql: str, results: str, format: str = "table") -> str:
     if format not in FORMATS:
         raise HtsweepError(f"--format {format}: {did_you_mean(format, FORMATS)}")
     if sql.strip():
-        return _written(query(study, sql, results), format)
-    there = columns(study, results)
+        return _written(answer(results, sql), format)
+    there = columns(results)
     if format != "table":
         return _written(there, format)
     lines = []
@@ -176,25 +182,25 @@ def _nodes(tree: Any) -> Iterator[Mapping[str, Any]]:
         yield from _nodes(part)
 
 
-def _tables(study: Study, results: str, asked: _Asked) -> dict[str, pd.DataFrame]:
+def _tables(results: Results, asked: _Asked) -> dict[str, pd.DataFrame]:
     """The tables that `asked` names, with the measured columns that it names."""
-    from htsweep import results as ledger
     from htsweep import selection
 
+    study = results.study
     if not asked.names("measurements", "points", "chosen"):
-        return {"trials": ledger.trials(study, results)}
+        return {"trials": results.trials}
     reads = selection.columns(study.select) if asked.names("points", "chosen") else []
     wanted = None if asked.columns is None or reads is None else sorted({*asked.columns, *reads})
-    ended, measured = ledger.load(study, results, wanted)
-    found = {"trials": ended, "measurements": measured}
+    measured = results.measurements(wanted)
+    tables = {"trials": results.trials, "measurements": measured}
     if asked.names("points", "chosen") and measured.empty:  # nothing to choose from
         about = measured.drop(columns=["trial", "repetition", "status"])
-        return {**found, "points": about.assign(n=0, chosen=False), "chosen": measured}
+        return {**tables, "points": about.assign(n=0, chosen=False), "chosen": measured}
     if asked.names("points", "chosen"):
         choice = selection.choice(measured, study.select, study.repetitions)
-        found["points"] = _points(measured, choice, study.repetitions)
-        found["chosen"] = selection.at(measured, choice)
-    return found
+        tables["points"] = _points(measured, choice, study.repetitions)
+        tables["chosen"] = selection.at(measured, choice)
+    return tables
 
 
 @with_infinities
@@ -282,8 +288,8 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
     return with_columns(table, made)
 
 
-def _columns(study: Study, results: str) -> list[str]:
-    return sorted(set(columns(study, results)["column"]))
+def _columns(results: Results) -> list[str]:
+    return sorted(set(columns(results)["column"]))
 
 
 def _told(error: duckdb.Error, known: Sequence[str] | Mapping[str, str]) -> str:

@@ -6,9 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from htsweep import results as tables
 from htsweep.planning import task
-from htsweep.planning.plan import plan
+from htsweep.planning.plan import Sweep
 from htsweep.planning.screen import SCORE, pairs_of
 from htsweep.results import screen
 from htsweep.study.schema import Screen, Study
@@ -17,40 +16,42 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from htsweep.analysis.conclusions import Foretold
+    from htsweep.results.results import Results
 
 
-def foretold(study: Study, results: str, columns: Sequence[str] | None = None) -> Foretold | None:
+def foretold(results: Results, columns: Sequence[str] | None = None) -> Foretold | None:
     """What the screen of a study said, and what the trials of all its pairs measured, dropped ones too; None: no screen.
 
     `columns`: those of the measurements that are read; None: all.
     """
     from htsweep.analysis.conclusions import Foretold
 
-    if study.screen is None:
+    if results.study.screen is None:
         return None
-    pairs = pairs_of(study, plan(study).sweeps)
-    place = {sweep: pair.id for pair in pairs for sweep in pair.sweeps}
-    measured = tables.load(study, results, columns, everything=True, kind="numbers")[1]
+    pair_of = {
+        sweep: verdict.pair.id for verdict in results.verdicts for sweep in verdict.pair.sweeps
+    }
+    measured = results.measurements(columns, kind="numbers", all_pairs=True)
+    scoring = task.find(results.study.screen.task)
     return Foretold(
-        screen.scores(study, results), measured.assign(pair=measured["sweep"].map(place))
+        screen.scores(results),
+        measured.assign(pair=measured["sweep"].map(pair_of)),
+        scoring.combined,
+        scoring.terms,
     )
 
 
-def scores_of(study: Study, ended: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """The scores of a study whose task `predicts`, as `screening.scores` gives those of a screen.
+def scores_of(results: Results) -> pd.DataFrame:
+    """The scores of a study whose task `predicts`, as `screen.scores` gives those of a screen.
 
     A pair has the same name for all scores. Where parameters of a score differ (`tta.steps`), they
-    are part of its name: `tta, tta.steps 400`.
-
-    Args:
-        study: a study of scores.
-        ended: its trials.
-        measured: its measurements, all columns.
+    are part of its name: `name, group.steps 400`.
     """
-    column = task.find(study.task).predicts or ""
-    varied = [name for name in tables.varied(plan(study)) if "." in name]
+    measured = results.measurements(kind="numbers")
+    column = task.find(results.study.task).predicts or ""
+    varied = [name for name in results.varied if "." in name]
     last = measured[measured["status"] == "done"].groupby("trial", sort=False).tail(1)
-    places = _places(study)
+    places = _places(results.study, results.full_plan.sweeps)
     found = last.assign(
         pair=[places[sweep][0] for sweep in last["sweep"]],
         target=[places[sweep][1] for sweep in last["sweep"]],
@@ -61,13 +62,12 @@ def scores_of(study: Study, ended: pd.DataFrame, measured: pd.DataFrame) -> pd.D
         value=last[column] if column in last else float("nan"),
         kept=True,
     )
-    took = ended.drop_duplicates("trial").set_index("trial")["seconds"]
+    took = results.trials.drop_duplicates("trial").set_index("trial")["seconds"]
     return found if "seconds" in found else found.assign(seconds=found["trial"].map(took))
 
 
-def _places(study: Study) -> dict[str, tuple[str, str, str]]:
+def _places(study: Study, sweeps: Sequence[Sweep]) -> dict[str, tuple[str, str, str]]:
     """Sweep -> its pair, the pair's target, and the score."""
-    sweeps = plan(study).sweeps
     places: dict[str, tuple[str, str, str]] = {}
     for score in dict.fromkeys(str(sweep.base[SCORE]) for sweep in sweeps):
         # The same study without what tells scores apart, as if it had a screen: who is compared

@@ -2,55 +2,53 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from htsweep.ledger import Ledger, Store
+from htsweep.ledger import Ledger, Table
 from htsweep.planning import task
 from htsweep.planning.jobs import point_id, trial_id
-from htsweep.planning.plan import Plan, plan
-from htsweep.planning.screen import COLUMNS, SCORE, Verdict, decide, less, pairs_of, plan_of
-from htsweep.study.schema import Study
+from htsweep.planning.plan import Plan
+from htsweep.planning.screen import COLUMNS, SCORE, Verdict, decide, pairs_of
+from htsweep.results.tables import cell
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from htsweep.results.results import Results
 
-def judge(planned: Plan, ledger: Ledger) -> tuple[Verdict, ...]:
-    """What the ledger's scores say of each pair; none where the study has no screen."""
+
+def judge(planned: Plan, recorded: Table, ledger: Ledger) -> tuple[Verdict, ...]:
+    """What the ledger's scores say of each pair of a plan; none where its study has no screen.
+
+    Args:
+        planned: the plan of the study, whatever its screen says.
+        recorded: the ledger's trials, of each the end that counts.
+        ledger: where these are from.
+    """
     screen = planned.study.screen
     if screen is None:
         return ()
     scoring, pairs = task.find(screen.task), pairs_of(planned.study, planned.sweeps)
     repetitions = screen.repetitions or planned.study.repetitions
     wanted = {pair.id: point_id(scoring, pair.configs[screen.decisive]) for pair in pairs}
-    there = _values(ledger, scoring.predicts or "", wanted.values(), repetitions)
-    scored = {pair: there.get(point, []) for pair, point in wanted.items()}
+    done = _done(recorded, wanted.values(), repetitions)
+    by_point = _last_values(recorded, ledger, scoring.predicts or "", done)
+    scored = {pair: by_point.get(point, []) for pair, point in wanted.items()}
     # Means over different repetitions are not compared: class splits differ between them.
-    values = {
-        pair: sum(one) / repetitions if len(one) == repetitions else None
-        for pair, one in scored.items()
+    means = {
+        pair: sum(values) / repetitions if len(values) == repetitions else None
+        for pair, values in scored.items()
     }
-    kept = decide(values, {pair.id: pair.target for pair in pairs}, screen.keep, screen.margin)
+    kept = decide(means, {pair.id: pair.target for pair in pairs}, screen.keep, screen.margin)
     return tuple(
-        Verdict(pair, values[pair.id], len(scored[pair.id]), repetitions, pair.id in kept)
+        Verdict(pair, means[pair.id], len(scored[pair.id]), repetitions, pair.id in kept)
         for pair in pairs
     )
 
 
-def kept(planned: Plan, ledger: Ledger) -> Plan:
-    """The plan of what the screen keeps by the ledger's scores; all of it as long as there are none."""
-    return less(planned, judge(planned, ledger))
-
-
-def planned(study: Study, results: str = "results") -> Plan:
-    """The plan of `study`, of what its screen keeps where it has one."""
-    return kept(plan(study), Ledger(Store(results)))
-
-
-def scores(study: Study, results: str = "results") -> pd.DataFrame:
+def scores(results: Results) -> pd.DataFrame:
     """One row per score that was computed: `COLUMNS`, the factors of its pair, and the other numbers that it measured.
 
     `value` is the column that the scoring task predicts by, at its last step; `kept` whether the
@@ -58,43 +56,36 @@ def scores(study: Study, results: str = "results") -> pd.DataFrame:
     """
     import pandas as pd
 
-    whole, ledger = plan(study), Ledger(Store(results))
-    scored = plan_of(whole)
+    scored = results.score_plan
     if scored is None:
         return pd.DataFrame(columns=list(COLUMNS))
-    verdicts = judge(whole, ledger)
     points = {
         (verdict.pair.id, score): point_id(scored.task, config)
-        for verdict in verdicts
+        for verdict in results.verdicts
         for score, config in verdict.pair.configs.items()
     }
-    done = {
-        point: dict(sorted(those))
-        for point, those in _done(ledger, points.values(), scored.study.repetitions).items()
-    }
+    done = _done(results.recorded, points.values(), scored.study.repetitions)
     rows = []
-    for verdict in verdicts:
+    for verdict in results.verdicts:
         pair = verdict.pair
-        factors = {
-            name: json.dumps(value) if isinstance(value, list | dict) else value
-            for name, value in pair.factors.items()
-        }
+        factors = {name: cell(value) for name, value in pair.factors.items()}
         for score in pair.configs:
+            point = points[pair.id, score]
             rows += [
                 {
-                    "trial": trial_id(points[pair.id, score], one),
+                    "trial": trial_id(point, repetition),
                     **factors,
                     "pair": pair.id,
                     "target": pair.target,
                     SCORE: score,
-                    "repetition": one,
+                    "repetition": repetition,
                     "kept": verdict.kept,
                 }
-                for one in done.get(points[pair.id, score], ())
+                for repetition in sorted(done.get(point, ()))
             ]
     if not rows:
         return pd.DataFrame(columns=["trial", *scored.factors, *COLUMNS])
-    return _with_measured(pd.DataFrame(rows), ledger, scored.task.predicts or "")
+    return _with_measured(pd.DataFrame(rows), results, scored.task.predicts or "")
 
 
 def told(verdicts: Sequence[Verdict], by: str, most: int = 12) -> list[str]:
@@ -126,13 +117,13 @@ def told(verdicts: Sequence[Verdict], by: str, most: int = 12) -> list[str]:
     ]
 
 
-def _done(
-    ledger: Ledger, points: Iterable[str], repetitions: int
-) -> dict[str, list[tuple[int, int]]]:
-    """Point -> (repetition, the row of the ledger's table) of each of its trials that is done."""
-    table = ledger.trials(["trial", "status", "point", "repetition"])
-    known, found = set(points), dict[str, list[tuple[int, int]]]()
-    columns = (table.column(name).to_pylist() for name in table.column_names)
+def _done(recorded: Table, points: Iterable[str], repetitions: int) -> dict[str, dict[int, int]]:
+    """Point -> repetition -> the row of `recorded`, of each of its trials that is done."""
+    known = set(points)
+    done: dict[str, dict[int, int]] = {}
+    columns = (
+        recorded.column(name).to_pylist() for name in ("trial", "status", "point", "repetition")
+    )
     for row, (trial, status, point, repetition) in enumerate(zip(*columns, strict=True)):
         if (
             status == "done"
@@ -140,39 +131,35 @@ def _done(
             and trial == trial_id(point, repetition)
             and repetition < repetitions
         ):
-            found.setdefault(point, []).append((repetition, row))
-    return found
+            done.setdefault(point, {})[repetition] = row
+    return done
 
 
-def _values(
-    ledger: Ledger, column: str, points: Iterable[str], repetitions: int
+def _last_values(
+    recorded: Table, ledger: Ledger, column: str, done: Mapping[str, Mapping[int, int]]
 ) -> dict[str, list[float]]:
     """Point -> the last finite value of `column` in each repetition that is done, in their order."""
-    done = _done(ledger, points, repetitions)
     if not done:
         return {}
-    ended = ledger.trials().take([row for those in done.values() for _, row in those])
-    rows = ledger.measurements([column], ended, "numbers").to_pylist()
+    ended = recorded.take([row for rows in done.values() for row in rows.values()])
     last = {
         row["trial"]: row[column]
-        for row in rows
+        for row in ledger.measurements([column], ended, "numbers").to_pylist()
         if row.get(column) is not None and math.isfinite(row[column])
     }
-    trials = {
-        point: [trial_id(point, repetition) for repetition, _ in sorted(those)]
-        for point, those in done.items()
-    }
-    return {
-        point: [last[trial] for trial in those if trial in last] for point, those in trials.items()
-    }
+    values = {}
+    for point, repetitions in done.items():
+        trials = [trial_id(point, repetition) for repetition in sorted(repetitions)]
+        values[point] = [last[trial] for trial in trials if trial in last]
+    return values
 
 
-def _with_measured(rows: pd.DataFrame, ledger: Ledger, column: str) -> pd.DataFrame:
+def _with_measured(rows: pd.DataFrame, results: Results, column: str) -> pd.DataFrame:
     """`rows` of trials that are done, each with the numbers that it measured last."""
-    table = ledger.trials()
+    table = results.recorded
     ended = table.select(["trial", "status", "seconds"]).to_pandas()
     wanted = ended["trial"].isin(rows["trial"]) & (ended["status"] == "done")
-    measured = ledger.measurements(
+    measured = results.ledger.measurements(
         None, table.take(wanted[wanted].index.tolist()), "numbers"
     ).to_pandas()
     own = [name for name in measured.select_dtypes("number").columns if name not in rows]

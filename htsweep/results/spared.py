@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from htsweep.planning.plan import Plan
-from htsweep.planning.screen import Verdict, less
+from htsweep.planning.screen import Verdict
+from htsweep.results.results import Results
 from htsweep.results.screen import told
 
 
@@ -86,19 +87,17 @@ class Screened:
         return f"will spare {most}{self.spared_at_most} {of}{so_far}"
 
 
-def screened(
-    whole: Plan, scored: Plan, verdicts: Sequence[Verdict], ended: Mapping[str, int]
-) -> Screened:
-    """The numbers of the screen of the plan `whole`.
+def screened(results: Results, ended: Mapping[str, int]) -> Screened:
+    """The numbers of the screen of a study.
 
     Args:
-        whole: the study's plan without a screen.
-        scored: the plan of the scores.
-        verdicts: on its pairs, of which there is one at least.
-        ended: scores by how they ended: `done`, `stopped`, `failed`.
+        results: of a study that has a screen.
+        ended: its scores by how they ended: `done`, `stopped`, `failed`.
     """
+    whole, scored, verdicts = results.full_plan, results.score_plan, results.verdicts
     screen = whole.study.screen
     assert screen is not None
+    assert scored is not None
     targets = Counter(one.pair.target for one in verdicts)
     least, most = _range(whole, verdicts, screen.keep)
     return Screened(
@@ -113,7 +112,7 @@ def screened(
         ended["failed"],
         scored.trial_count - ended["done"] - ended["stopped"],
         whole.trial_count,
-        whole.trial_count - less(whole, verdicts).trial_count,
+        whole.trial_count - results.plan.trial_count,
         None if screen.margin is not None else least,
         most,
         tuple(_about(one) for one in verdicts if not one.kept),

@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from htsweep.planning import task
 from htsweep.planning.ablation import NONE, rests_of, variant_with, variants_of
-from htsweep.planning.plan import plan, sweep_of
+from htsweep.planning.plan import sweep_of
 from htsweep.planning.spaces import Spaces
-from htsweep.study.schema import Study
+from htsweep.results.tables import cell
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from htsweep.results.results import Results
 
-def variants(study: Study) -> pd.DataFrame:
+
+def variants(results: Results) -> pd.DataFrame:
     """What the analysis of an ablation must know: one row per variant of each cell; none without `ablate:`.
 
     A column per factor of the study, with the values of the cell's full config; `sweep`, the id of
     the variant's; and `components` (a frozenset of what it has), `control` (`a over b` where b
     stands in for a), `kind`. The variant that has no component is there wherever the study plans
-    it, be it as `plain` in the grid.
+    it, be it in the grid.
     """
     import pandas as pd
 
     columns = ["sweep", "kind", "components", "control"]
+    study = results.study
     if study.ablate is None:
         return pd.DataFrame(columns=columns)
-    planned = plan(study)
+    planned = results.full_plan
     ids = {sweep.id for sweep in planned.sweeps}
-    listed = list(variants_of(study.ablate))
+    found = task.find(study.task)
+    listed = list(variants_of(study.ablate, found.empty))
     if all(variant.components for variant in listed):
-        listed.append(variant_with(study.ablate, NONE, frozenset()))
-    found, spaces, rows = task.find(study.task), Spaces(study.search), []
+        listed.append(variant_with(study.ablate, NONE, frozenset(), found.empty))
+    spaces, rows = Spaces(study.search), []
     for rest in rests_of(study):
         sweeps = [sweep_of(study, found, {**rest, **variant.changes}, spaces) for variant in listed]
         full = {**rest, **listed[0].changes, **sweeps[0].base}
-        about = {name: _cell(full.get(name)) for name in planned.factors}
+        about = {name: cell(full.get(name)) for name in planned.factors}
         rows += [
             {
                 **about,
@@ -50,8 +53,3 @@ def variants(study: Study) -> pd.DataFrame:
             if sweep.id in ids
         ]
     return pd.DataFrame(rows, columns=[*planned.factors, *columns])
-
-
-def _cell(value: Any) -> Any:
-    """`value` as the tables of results hold it."""
-    return json.dumps(value) if isinstance(value, list | dict) else value

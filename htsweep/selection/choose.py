@@ -48,7 +48,7 @@ def choose(
     """The measurements, of all repetitions, of the point and step that `protocol` picks in each sweep.
 
     Args:
-        measurements: one row per measurement (docs/architecture.md).
+        measurements: one row per measurement (docs/contracts.md).
         protocol: a name of `NAMES`, or `module:function`.
         repetitions: how many a point has when it is whole; None: as many as the fullest point has.
 

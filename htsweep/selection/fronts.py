@@ -68,6 +68,39 @@ def non_dominated_in_samples(
     return (_few_points if x.shape[1] <= _FEW else _many_points)(x, y, maximise)
 
 
+def beaten_by(
+    points: np.ndarray,
+    others: np.ndarray,
+    sets: np.ndarray,
+    count: int,
+    maximise: Directions = (True, True),
+) -> np.ndarray:
+    """Flags (points x sets): True where the set has a point that is as good on both axes and better on one.
+
+    A point is on the front of some of the sets where none of them beats it: one table answers for
+    every choice of sets. Equal points do not beat each other; a NaN beats nobody.
+
+    Args:
+        points: x and y of each point.
+        others: x and y of each point that may beat one.
+        sets: the number of the set of each of `others`, below `count`.
+        count: how many sets there are.
+        maximise: for x and y, whether more is better.
+    """
+    import numpy as np
+
+    signs = np.array([1.0 if more else -1.0 for more in maximise])
+    mine = points * signs
+    flags = np.zeros((len(points), count), bool)
+    # Whatever a dominated point of a set beats, a point of the set's own front beats, too.
+    front = non_dominated(others[:, 0], others[:, 1], sets, maximise)
+    for number in np.unique(sets[front]):
+        for x, y in others[front & (sets == number)] * signs:
+            as_good = (x >= mine[:, 0]) & (y >= mine[:, 1])
+            flags[:, number] |= as_good & ((x > mine[:, 0]) | (y > mine[:, 1]))
+    return flags
+
+
 def _few_points(x: np.ndarray, y: np.ndarray, maximise: Directions) -> np.ndarray:
     """Who is on the front in each sample (samples x points): all pairs of all samples at once."""
     import numpy as np

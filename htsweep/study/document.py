@@ -1,8 +1,8 @@
-"""A YAML 1.2 text whose every value knows its line; the home of YAML.
+"""Reads YAML 1.2 and remembers the line of every value; the home of ruamel.yaml.
 
-Whatever the text is, `parse` answers soon, with a value or with problems: what an alias or a merge
-stands for is counted, and nesting is limited, so that neither a few lines that expand to millions
-of values nor a file of opening brackets takes the memory or the time of the machine.
+`parse` returns quickly whatever the text, with a value or with problems: the values that aliases
+and merge keys expand to are counted, and nesting is limited, so that neither a few lines that
+expand to millions of values nor a file of opening brackets can exhaust the machine.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 MOST_BYTES = 2**20
-"""The size of the largest file that is read: parsing takes about 10 s a megabyte."""
+"""The size of the largest file that is read: parsing takes about 10 s per megabyte."""
 ENCODINGS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -46,26 +46,24 @@ ENCODINGS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-"""Byte-order mark -> encoding; the mark of UTF-16-LE begins that of UTF-32-LE, so the longer one
-comes first.
+"""Byte-order mark -> encoding. The mark of UTF-32-LE begins with that of UTF-16-LE, so the longer
+one comes first.
 """
 
 
 @final
 @dataclass(frozen=True)
 class Document:
-    """The values of a YAML text, the line of each, and what is wrong with the text itself."""
+    """The values of a YAML text, the line of each, and what is wrong with the text."""
 
     value: Any
     lines: Mapping[Place, int] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     is_yaml: bool = True
-    """Whether the text has the form of YAML; where it has and there are problems, they are about
-    single values.
-    """
+    """Whether the text is YAML at all; if it is, any problems are about single values."""
 
     def line(self, place: Place) -> int | None:
-        """The line of the value at `place`, or of the nearest value around it."""
+        """The line of the value at `place`, or of the nearest value that contains it."""
         for length in range(len(place), -1, -1):
             if place[:length] in self.lines:
                 return self.lines[place[:length]]
@@ -74,7 +72,7 @@ class Document:
 
 @final
 class Located:
-    """Where each key of the study stands: a line of the file, or an override."""
+    """Where each key of the study was set: a line of the file, or an override."""
 
     def __init__(self, parsed: Document, overridden: set[str]) -> None:
         self._parsed = parsed
@@ -90,7 +88,7 @@ class Located:
 
 @final
 class Unreadable(Exception):
-    """The bytes of a file are no text; `problem` says where and what to do."""
+    """A file is not text; `problem` says where and what to do."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
@@ -98,32 +96,32 @@ class Unreadable(Exception):
 
 
 def parse(text: str) -> Document:
-    """The document that `text` is.
+    """Parses `text`.
 
     YAML 1.2: `1e-3` is a number; `yes`, `no`, `on` and `off` are text. Merge keys work as in YAML
     1.1: `<<: *name` or `<<: [*first, *second]` brings the keys of a mapping, a key of the mapping
     itself wins over what is merged, and the first of several merged mappings over the later ones.
-    The line of a merged value is where the value stands.
+    The line of a merged value is the line where the value is written.
 
-    Its problems are errors of syntax, duplicate keys, and values that a study cannot hold: tags,
-    numbers that no 64 bits hold, text that no encoding holds, keys that are no text.
+    Problems are syntax errors, duplicate keys, and values that a study cannot hold: tags, numbers
+    that do not fit 64 bits, text that cannot be encoded, keys that are not text.
     """
     if len(text) > MOST_BYTES:
         return _broken(
-            f"the text has {len(text)} characters, but a study file has {MOST_BYTES} at most"
+            f"the text has {len(text)} characters, but a study file has at most {MOST_BYTES}"
         )
     yaml = YAML(typ="safe", pure=True)
     yaml.max_depth = DEEPEST
     try:
         with warnings.catch_warnings():
-            # About anchors that are defined again, which YAML allows
+            # ruamel.yaml warns of anchors that are defined again, which YAML allows.
             warnings.simplefilter("ignore")
             root = yaml.compose(StringIO(text))
             return Document(None) if root is None else Document(*Reading(yaml).read(root))
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         return _broken(
-            f"not YAML: the character U+{_code(error.character):04X} may not stand in it; remove it",
+            f"not YAML: the character U+{_code(error.character):04X} is not allowed; remove it",
             line,
         )
     except MarkedYAMLError as error:
@@ -139,7 +137,7 @@ def parse(text: str) -> Document:
     except RecursionError:
         return _broken(f"nested deeper than {DEEPEST} levels")
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
-        # ruamel.yaml 0.19 answers some texts that are no YAML in this way, such as `%YAML 1.x`.
+        # ruamel.yaml 0.19 raises these for some texts that are not YAML, such as `%YAML 1.x`.
         return _broken(f"not YAML: {type(error).__name__}: {error}")
 
 
@@ -147,17 +145,17 @@ def read(path: Path) -> Document:
     """The document in the file `path`.
 
     Raises:
-        Unreadable: the file holds no text.
+        Unreadable: the file is not text.
         OSError: it cannot be opened.
     """
     return parse(text_in(path))
 
 
 def text_in(path: Path) -> str:
-    """The text of the file `path`; a byte-order mark says which encoding it has, without one it is UTF-8.
+    """The text of the file `path`: in the encoding of its byte-order mark, else UTF-8.
 
     Raises:
-        Unreadable: it is too large, or its bytes are not of that encoding.
+        Unreadable: it is too large, or not in that encoding.
         OSError: it cannot be opened.
     """
     with path.open("rb") as file:
@@ -165,7 +163,8 @@ def text_in(path: Path) -> str:
     if len(data) > MOST_BYTES:
         raise Unreadable(
             Problem(
-                "", f"the file is larger than {MOST_BYTES // 2**20} MiB, and a study file is not"
+                "",
+                f"the file is larger than {MOST_BYTES // 2**20} MiB, the most that a study may have",
             )
         )
     mark, encoding = next(
@@ -183,12 +182,12 @@ def text_in(path: Path) -> str:
 
 
 def scalar(text: str) -> Any:
-    """What `text` means as a YAML value; text that has not the form of YAML is itself."""
+    """What `text` means as a YAML value; text that is not YAML stands for itself."""
     return _meaning(parse(text), text)
 
 
 def override(text: str) -> tuple[Any, tuple[Problem, ...]]:
-    """What `text` means as a YAML value, as `scalar` gives it, and what is wrong with it."""
+    """What `text` means as a YAML value, as in `scalar`, and what is wrong with it."""
     document = parse(text)
     return _meaning(document, text), document.problems if document.is_yaml else ()
 
@@ -205,7 +204,7 @@ def dump(value: Any) -> str:
         return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     if not isinstance(value, str):
         return repr(value)
-    # Plain where it means itself also inside a list, where commas and brackets have a meaning.
+    # Plain only if it would mean itself inside a list too, where commas and brackets have a meaning.
     plain = parse(f"[{value}]").value == [value] if value.isprintable() else False
     return value if plain else json.dumps(value)
 

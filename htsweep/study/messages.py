@@ -1,4 +1,4 @@
-"""What does not fit a section of the study file, in words: the rule, then what came."""
+"""Says in words what does not fit a section of the study file: the rule, then what was given."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ def real(place: Place, value: Any) -> Place:
 
 
 def said(entry: Mapping[str, Any], sections: Mapping[str, Any]) -> str:
-    """The rule that pydantic's `entry` tells of, then what came.
+    """The rule that pydantic's `entry` is about, then what was given.
 
     Args:
         entry: one of the errors that pydantic lists.
-        sections: the type of each section by its key; the whole study's is "".
+        sections: key -> the type of its section; "" is the whole study.
     """
     kind, came, context = entry["type"], entry.get("input"), entry.get("ctx", {})
     if kind == "extra_forbidden":
         place = [part for part in entry["loc"] if isinstance(part, str)]
         model = sections.get(place[0] if len(place) > 1 else "", sections[""])
         own = (
-            "; a key of your own for settings that others share begins with `x-`"
+            "; a key of your own, for settings that others share, begins with `x-`"
             if len(place) == 1
             else ""
         )
         return f"unknown key; {did_you_mean(place[-1], model.model_fields)}{own}"
     if kind == "missing":
-        return "the key is required, but is not there"
+        return "the key is required, but missing"
     if kind == "literal_error":
         expected = re.findall(r"'([^']*)'", context.get("expected", ""))
         return f"got {came!r}; {did_you_mean(str(came), expected)}"
@@ -57,14 +57,14 @@ def said(entry: Mapping[str, Any], sections: Mapping[str, Any]) -> str:
         "list_type": "must be a list, such as [a, b]",
         "dict_type": "must be a mapping of keys to values",
         "model_type": "must be a mapping of keys to values",
-        "too_short": "must have an entry at least",
+        "too_short": "must have at least one entry",
     }
     rule = rules[kind].format(**context) if kind in rules else entry["msg"]
     return f"{rule}, but got {shown(came)}"
 
 
 def shown(value: Any) -> str:
-    """`value` as a person would call it."""
+    """`value` in words."""
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else f"a list of {len(value)}"
     return f"the text {value!r}" if isinstance(value, str) else document.dump(value)

@@ -1,4 +1,4 @@
-"""The `key=value` overrides of the command line, applied to what a study file says."""
+"""Applies the `key=value` overrides of the command line to the values of a study file."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from htsweep.errors import Problem
 from htsweep.study import document, messages
 
 OWN = "x-"
-"""How the top-level keys begin that are the user's own: nothing reads them but aliases and merge
-keys.
-"""
+"""The prefix of the user's own top-level keys, which only aliases and merge keys read."""
 
 
 def apply(value: dict[str, Any], overrides: Sequence[str], problems: list[Problem]) -> set[str]:
-    """The keys that were overridden; `value` then has the new values, and `problems` what is wrong with the overrides."""
+    """Writes the overrides into `value` and what is wrong with them into `problems`; returns their keys."""
     keys = set()
     for override in overrides:
         key, equals, text = override.partition("=")
@@ -28,13 +26,12 @@ def apply(value: dict[str, Any], overrides: Sequence[str], problems: list[Proble
             problems.append(
                 Problem(
                     f"--set {key}",
-                    f"changes nothing, since only aliases and merge keys read what stands under "
-                    f"`{OWN}...`, and they were followed before; override the key in which the "
-                    "value is used",
+                    f"has no effect, since `{OWN}...` is read only through aliases and merge keys, which "
+                    "are resolved before; override the key that uses the value",
                 )
             )
             continue
-        found, wrong = document.override(text)
+        new_value, wrong = document.override(text)
         problems += [Problem(f"--set {key}", problem.message) for problem in wrong]
         parts = _parts(key)
         target = value
@@ -42,18 +39,20 @@ def apply(value: dict[str, Any], overrides: Sequence[str], problems: list[Proble
             inner = target.setdefault(part, {})
             if not isinstance(inner, dict):
                 problems.append(
-                    Problem(f"--set {key}", f"'{part}' holds no keys, but {messages.shown(inner)}")
+                    Problem(
+                        f"--set {key}", f"'{part}' is not a mapping, but {messages.shown(inner)}"
+                    )
                 )
                 break
             target = inner
         else:
-            target[parts[-1]] = found
+            target[parts[-1]] = new_value
             keys.add(key)
     return keys
 
 
 def _parts(key: str) -> list[str]:
-    """The keys on the way to `key`. A task's own keys have dots (`l2sp.backbone`): below these sections the rest is one."""
+    """The keys on the way to `key`. Below these sections the rest is one key: `grid.l2sp.backbone`."""
     for section in ("grid", "fixed", "screen.fixed"):
         if key.startswith(f"{section}."):
             return [*section.split("."), key.removeprefix(f"{section}.")]

@@ -1,4 +1,4 @@
-"""What a study file may say: its keys and their types."""
+"""The keys of a study file and their types."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ CHAIN = "method"
 
 
 def members(chain: Any) -> list[str]:
-    """The names of a chain, written as a list or as `a+b`; none for what is no chain."""
+    """The names in a chain, which may be a list or `a+b`; empty if it is neither."""
     if isinstance(chain, list):
         return [str(name) for name in chain]
     return re.split(r"\s*\+\s*", chain.strip()) if isinstance(chain, str) and chain.strip() else []
 
 
 class Section(BaseModel):
-    """A part of the study file: typed, closed, frozen."""
+    """A part of the study file: typed, frozen, without unknown keys."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 @final
 class Search(Section):
-    """How each sweep looks for its points."""
+    """How each sweep is searched."""
 
     sampler: Literal["grid", "random", "qmc", "tpe", "nsga2"] = "grid"
     trials: Annotated[int, Field(ge=1)] | None = None
-    """Points per sweep, each with all its repetitions; with `grid`, at most these."""
+    """Points per sweep, each with all its repetitions; an upper limit if the sampler is `grid`."""
     spaces: dict[str, dict[str, Any]] = {}
     """Overrides by space name; the name `all` adds dimensions to every sweep."""
 
 
 @final
 class Objective(Section):
-    """A column that is made large or small; test columns only where `oracle` owns up to it."""
+    """A column to maximise or minimise; a test column needs `oracle: true`."""
 
     metric: str
     direction: Literal["maximize", "minimize"] = "maximize"
@@ -55,13 +55,13 @@ class Stop(Section):
     """Asynchronous successive halving inside each sweep and repetition."""
 
     first: Annotated[int, Field(ge=1)]
-    """The step of the first rung; the next are `eta` times as far."""
+    """The step of the first rung; each next one is `eta` times as far."""
     eta: Annotated[int, Field(ge=2)] = 3
 
 
 @final
 class Resources(Section):
-    """What one trial takes."""
+    """What one trial uses."""
 
     cpu: Positive = 1
     gpu: Annotated[float, Field(ge=0)] = 0
@@ -70,19 +70,19 @@ class Resources(Section):
 
 @final
 class Budget(Section):
-    """Where a launch ends tidily; not part of any trial's identity, so raising it continues."""
+    """When a launch ends. It is not part of a trial's id, so raising it continues the study."""
 
     trials: Annotated[int, Field(ge=0)] | None = None
-    """Trials of the study over all its launches."""
+    """The most trials of the study, over all its launches."""
     wall_hours: Annotated[float, Field(ge=0)] | None = None
-    """Hours of one launch."""
+    """The most hours of one launch."""
     gpu_hours: Annotated[float, Field(ge=0)] | None = None
-    """GPU hours of the study over all its launches."""
+    """The most GPU hours of the study, over all its launches."""
 
 
 @final
 class Retry(Section):
-    """How often a trial that failed is tried in one launch, and for which reasons again."""
+    """How often one launch tries a trial, and after which failures it tries again."""
 
     attempts: Annotated[int, Field(ge=1, le=100)] = 2
     reasons: list[Reason] = ["died", "out_of_memory", "time_limit"]
@@ -90,7 +90,7 @@ class Retry(Section):
 
 @final
 class Ablation(Section):
-    """A full config, and what it is without each of its components (htsweep/planning/ablation.py)."""
+    """A full config and its components, to be left out one by one (htsweep/planning/ablation.py)."""
 
     full: dict[str, Any]
     components: (
@@ -101,17 +101,17 @@ class Ablation(Section):
         ]
         | None
     ) = None
-    """Members of the chain `full.method`; or name -> the keys as they are without it. None: all
+    """Members of the chain `full.method`, or name -> the keys that change without it; None: all
     members.
     """
     controls: dict[str, str] = {}
-    """Member -> the method that takes its place in a variant of its own."""
+    """Member -> the method that replaces it in another variant."""
     alone: bool = False
     factorial: bool = False
 
     @property
     def parts(self) -> dict[str, Mapping[str, Any] | None]:
-        """Component -> the keys as they are without it; None: a member of the chain. Where none are named: all members."""
+        """Component -> the keys that change without it, or None for a member of the chain."""
         if isinstance(self.components, dict):
             return dict(self.components)
         return dict.fromkeys(
@@ -120,19 +120,19 @@ class Ablation(Section):
 
     @property
     def keys(self) -> list[str]:
-        """The keys that tell the variants apart, or the variants from the grid's other cells: `full`'s and what is changed."""
+        """The keys that variants may differ in: those of `full`, and those that a component changes."""
         changed = [key for keys in self.parts.values() for key in keys or ()]
         return list(dict.fromkeys([*self.full, *changed]))
 
 
 @final
 class Screen(Section):
-    """Scores that predict the outcome of each pair of source model and target data, and which pairs are kept for them."""
+    """Scores that predict how well each pair of source model and target will do, and which pairs to keep."""
 
     scores: Annotated[list[str], Field(min_length=1)]
     """Computed for every pair of the study; higher predicts better."""
     by: str | None = None
-    """The score that decides; None: the first."""
+    """The deciding score; None: the first."""
     keep: (
         Annotated[
             Annotated[int, Field(ge=1), Tag("number")] | Annotated[Literal["all"], Tag("word")],
@@ -140,11 +140,11 @@ class Screen(Section):
         ]
         | None
     ) = None
-    """Pairs that are kept of each target data, the best; `all` drops none."""
+    """How many of the best pairs of each target are kept; `all` drops none."""
     margin: Annotated[float, Field(ge=0)] | None = None
-    """In place of `keep`: all pairs within this of the best, in the score's own unit."""
+    """Instead of `keep`: how far below the best a pair may be, in units of the score."""
     repetitions: Annotated[int, Field(ge=1)] | None = None
-    """Of each score; None: the study's."""
+    """Repetitions of each score; None: as many as the study."""
     fixed: dict[str, Any] = {}
     """Settings of the scoring task."""
     task: str = "transferability"
@@ -157,7 +157,7 @@ class Screen(Section):
 
 @final
 class Study(Section):
-    """A study as its file says it, checked; `read` makes one."""
+    """A checked study; `planning.reading.read` makes one from a file."""
 
     study: str
     task: str
@@ -168,10 +168,10 @@ class Study(Section):
     stop: Stop | None = None
     select: str = "last"
     baseline: Any = None
-    """The value of `compared` that the others are compared with; None: the report decides."""
+    """The value of `compared` to compare the others with; None: the report decides."""
     non_disruption: Annotated[float, Field(ge=0, le=1)] | None = None
-    """How much missing accuracy a point may lose against the source model before it is marked, as a
-    fraction.
+    """How much missing accuracy, as a fraction, a point may lose against the source model before it
+    is marked.
     """
     ablate: Ablation | None = None
     screen: Screen | None = None
@@ -186,7 +186,7 @@ class Study(Section):
 
     @property
     def name(self) -> str:
-        """The study's name: the key `study`, or the file's name."""
+        """The study's name: the key `study`, by default the name of the file."""
         return self.study
 
     @property
@@ -201,22 +201,22 @@ class Study(Section):
 
     @property
     def text(self) -> str:
-        """The file's text as it was read; overrides of the command line follow as comments."""
+        """The file's text as it was read, with the command-line overrides added as comments."""
         return self._text
 
     @property
     def overrides(self) -> tuple[str, ...]:
-        """The `key=value` overrides that it was read with."""
+        """The `key=value` overrides it was read with."""
         return self._overrides
 
     @property
     def factors(self) -> tuple[str, ...]:
-        """What differs between cells: the grid's keys, then those that only the ablation has."""
+        """The keys that differ between cells: the grid's, then those that only the ablation sets."""
         return tuple(dict.fromkeys([*self.grid, *(self.ablate.keys if self.ablate else ())]))
 
     @property
     def compared(self) -> str | None:
-        """The factor whose values are compared: `method`, else the last; None where nothing varies."""
+        """The factor whose values are compared: `method`, else the last; None if nothing varies."""
         return "method" if "method" in self.factors else next(reversed(self.factors), None)
 
     @property
@@ -236,4 +236,4 @@ SECTIONS: Mapping[str, type[Section]] = {
     "ablate": Ablation,
     "screen": Screen,
 }
-"""The key of the study file -> what may stand under it; "": the file itself."""
+"""Key of the study file -> the type of its section; "" is the file itself."""

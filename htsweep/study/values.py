@@ -1,8 +1,7 @@
-"""The nodes of a YAML text as values: merge keys, aliases, and what a study cannot hold; part of document.py.
+"""Turns the nodes of a YAML text into values: merge keys, aliases, and what a study cannot hold.
 
-Whatever the nodes are, the answer comes soon: what an alias or a merge key stands for is counted,
-and nesting is limited, so that a few lines that expand to millions of values take neither the time
-nor the memory of the machine.
+The values that aliases and merge keys expand to are counted, and nesting is limited, so that a few
+lines that expand to millions of values cannot exhaust the machine.
 """
 
 from __future__ import annotations
@@ -17,18 +16,18 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from htsweep.errors import Problem
 
 Place = tuple[str | int, ...]
-"""Where a value stands: the keys and positions that lead to it."""
+"""The place of a value: the keys and positions that lead to it."""
 
 DEEPEST = 50
-"""The most lists and mappings that may stand inside one another."""
+"""The most lists and mappings that may be nested."""
 MOST_REPEATED = 50_000
-"""The most values that aliases and merge keys together may stand for."""
+"""The most values that all aliases and merge keys together may expand to."""
 
 TAG = "tag:yaml.org,2002:"
 MERGE = TAG + "merge"
 SCALARS = {TAG + name for name in ("str", "int", "float", "bool", "null")}
 TEXTS = {TAG + name for name in ("str", "timestamp", "value", "merge")}
-"""Tags of scalars that are text to a study. Dates are: no key of a study is a date."""
+"""Tags of scalars that a study reads as text, dates among them: no key of a study is a date."""
 
 
 @final
@@ -53,7 +52,7 @@ class Reading:
         line = node.start_mark.line + 1
         self._lines.setdefault(place, line)
         if id(node) in above:
-            self._problem(place, "an alias may not stand inside what it stands for", line)
+            self._problem(place, "an alias may not refer to a value that contains it", line)
             return None
         if len(place) > DEEPEST:
             if not self._too_deep:  # once is enough: with aliases it is easily thousands of times
@@ -66,12 +65,12 @@ class Reading:
         within = above | {id(node)}
         if isinstance(node, MappingNode):
             self._collection(node, "map", place)
-            found: dict[str, Any] = {}
+            values: dict[str, Any] = {}
             for key, (item, key_line) in self._pairs(node, place, within).items():
                 inner = (*place, key)
                 self._lines[inner] = key_line
-                found[key] = self._value(item, inner, within)
-            return found
+                values[key] = self._value(item, inner, within)
+            return values
         if isinstance(node, SequenceNode):
             self._collection(node, "seq", place)
             return [
@@ -81,13 +80,13 @@ class Reading:
         return self._scalar(node, place)
 
     def _is_too_much(self, repeated: int, place: Place, line: int) -> bool:
-        """Whether aliases and merge keys stand for too many values by now, `repeated` more than before."""
+        """Counts `repeated` more values; returns whether aliases and merge keys have expanded to too many."""
         was_too_much = self._repeated > MOST_REPEATED
         self._repeated += repeated
         if self._repeated > MOST_REPEATED and not was_too_much:
             self._problem(
                 place[:3],
-                f"aliases and merge keys stand for more than {MOST_REPEATED:,} values; use fewer",
+                f"aliases and merge keys expand to more than {MOST_REPEATED:,} values; use fewer",
                 line,
             )
         return self._repeated > MOST_REPEATED
@@ -95,7 +94,7 @@ class Reading:
     def _pairs(
         self, node: MappingNode, place: Place, above: frozenset[int]
     ) -> dict[str, tuple[Node, int]]:
-        """The keys of a mapping, each with its value's node and its line, what is merged into it included."""
+        """Key -> (node of its value, line) of a mapping, including what is merged into it."""
         known = self._merged.get(id(node))
         if known is not None:
             return known
@@ -109,8 +108,7 @@ class Reading:
                     self._problem(
                         (*place, "<<"),
                         f"is listed twice, first in line {merge_line}; to merge several mappings, "
-                        "give "
-                        "them in one list: `<<: [*first, *second]`",
+                        "give them in one list: `<<: [*first, *second]`",
                         line,
                     )
                     continue
@@ -128,7 +126,7 @@ class Reading:
                 )
                 continue
             own[name] = (item, line)
-        found: dict[str, tuple[Node, int]] = {}
+        pairs: dict[str, tuple[Node, int]] = {}
         for mapping in merged:
             if id(mapping) in above:
                 self._problem((*place, "<<"), "a mapping may not be merged into itself", merge_line)
@@ -137,30 +135,29 @@ class Reading:
             if self._is_too_much(len(brought), place, merge_line):
                 break
             for name, value in brought.items():
-                found.setdefault(name, value)
-        # In the order of the file as far as there is one: what is merged first, and what is the
-        # mapping's own in its place.
-        found = {**found, **own}
-        self._merged[id(node)] = found
-        return found
+                pairs.setdefault(name, value)
+        # Merged keys come first; where the mapping has such a key itself, its own value wins.
+        pairs = {**pairs, **own}
+        self._merged[id(node)] = pairs
+        return pairs
 
     def _to_merge(self, item: Node, place: Place, line: int) -> list[MappingNode]:
         """The mappings that a merge key names."""
         several = item.value if isinstance(item, SequenceNode) else [item]
-        wrong = [one for one in several if not isinstance(one, MappingNode)]
+        wrong = [item_node for item_node in several if not isinstance(item_node, MappingNode)]
         if wrong:
             self._problem(
                 (*place, "<<"),
-                "merges a mapping, or a list of mappings, such as `<<: *name` or "
-                '`<<: [*first, *second]`; a key that is called so is written "<<"',
+                "must be a mapping or a list of mappings, such as `<<: *name` or "
+                '`<<: [*first, *second]`; to use << as an ordinary key, quote it: "<<"',
                 line,
             )
-        return [one for one in several if isinstance(one, MappingNode)]
+        return [item_node for item_node in several if isinstance(item_node, MappingNode)]
 
     def _key(self, node: Node, place: Place) -> str | None:
         line = node.start_mark.line + 1
         if not isinstance(node, ScalarNode):
-            self._problem(place, "a key is text, but this one is a list or a mapping", line)
+            self._problem(place, "a key must be text, but this one is a list or a mapping", line)
             return None
         name = self._text(str(node.value), place, line)
         if name == "":
@@ -191,12 +188,10 @@ class Reading:
             return None
         try:
             value = self._yaml.constructor.construct_object(node)
-        except (
-            Exception
-        ) as error:  # ruamel.yaml's own, and what Python says of numbers and of `!!bool x`
+        except Exception as error:  # from ruamel.yaml, or from Python for numbers and `!!bool x`
             self._problem(
                 place,
-                f"{_shortened(text)} cannot be read: {error}; text is written in quotes",
+                f"{_shortened(text)} cannot be read: {error}; put text in quotes",
                 line,
             )
             return None
@@ -214,7 +209,7 @@ class Reading:
         return value if isinstance(value, int | float | bool | None) else str(value)
 
     def _text(self, text: str, place: Place, line: int) -> str:
-        """`text`, in which the two escapes that JSON writes for a character beyond U+FFFF are that one character."""
+        """`text`, with the two escapes that JSON writes for a character beyond U+FFFF joined into one."""
         if not any("\ud800" <= letter <= "\udfff" for letter in text):
             return text
         try:
@@ -222,7 +217,7 @@ class Reading:
         except UnicodeDecodeError:
             self._problem(
                 place,
-                "holds half a character (an escape from \\ud800 to \\udfff), which no file can hold",
+                "contains half a character (an escape from \\ud800 to \\udfff), which no file can hold",
                 line,
             )
             return ""
@@ -236,7 +231,7 @@ def _number(value: float) -> str:
 
 
 def _lost(value: float, text: str) -> bool:
-    """Whether a finite number other than 0 was written, and the float is none."""
+    """Whether a finite number other than 0 was written, but the float is infinite or 0."""
     digits = text.lower().partition("e")[0]
     return (math.isinf(value) and "inf" not in text.lower()) or (
         value == 0 and any(digit in "123456789" for digit in digits)

@@ -35,7 +35,8 @@ def arrays(path: Path, make: Callable[[], Arrays]) -> Arrays:
     with usable(path.parent, sum(array.nbytes for array in made.values())):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomically(path) as partial, partial.open("wb") as file:
-            np.savez(file, digest=np.array(digest(made)), **made)
+            arrays: dict[str, Any] = {"digest": np.array(digest(made)), **made}
+            np.savez(file, **arrays)
     return made
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, final
+from typing import Any, BinaryIO, ParamSpec, TypeVar, final
 
 from tasks import cache
 
@@ -24,7 +24,9 @@ remembered.
 SAID_FROM = 1000
 """So many files to be read make a plan wait: it says so."""
 
-_MOMENTS: list[dict[tuple[Any, ...], tuple[float, Any]]] = []
+_MOMENTS: list[dict[Any, Any]] = []
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
 """What each function that remembers for a moment remembers."""
 Examine = Callable[[BinaryIO], Any]
 """Gives something JSON-able of a file's content; raises ValueError where the file is not what it
@@ -114,21 +116,21 @@ def digest(path: Path) -> str:
     return found.digest[:16]
 
 
-def for_a_moment(function: Callable[..., Any]) -> Callable[..., Any]:
+def for_a_moment(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
     """The function, remembering its answers for a while: a plan asks the same of each of a hundred thousand trials.
 
     The while is two seconds, or ten times as long as the answer took.
     """
-    answers: dict[tuple[Any, ...], tuple[float, Any]] = {}
+    answers: dict[tuple[Any, ...], tuple[float, Answer]] = {}
     _MOMENTS.append(answers)
 
     @functools.wraps(function)
-    def answer(*arguments: Any) -> Any:
-        until, kept = answers.get(arguments, (0.0, None))
+    def answer(*arguments: Given.args, **named: Given.kwargs) -> Answer:
+        assert not named, "arguments by position alone are remembered"
         began = time.monotonic()
-        if began < until:
-            return kept
-        made = function(*arguments)
+        if arguments in answers and began < answers[arguments][0]:
+            return answers[arguments][1]
+        made = function(*arguments, **named)
         ended = time.monotonic()
         if len(answers) > 256:
             answers.clear()

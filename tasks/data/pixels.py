@@ -253,7 +253,8 @@ def _may_be_transparent(image: Image) -> bool:
 
 def _grey_key_factor(image: Image) -> int:
     """What a PNG's transparent grey is to be multiplied by: it counts 2 or 4 bits, and the pixels are scaled to 8."""
-    rawmode = image.tile[0].args if image.tile else ""
+    tiles = getattr(image, "tile", ())  # of images that come from a file alone
+    rawmode = tiles[0].args if tiles else ""
     return {"L;2": 85, "L;4": 17}.get(rawmode if isinstance(rawmode, str) else "", 1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -62,19 +62,57 @@ def sizes(images: int) -> tuple[int, int]:
     return tested, min(max(round(VALIDATION * images), 1), max(images - tested - 1, 0))
 
 
+def official_sizes(images: int, tested: int) -> tuple[int, int]:
+    """How many images of a class test and validate if an official split says how many test.
+
+    Of the others as large a share validates as of those that an unofficial split leaves.
+    """
+    left = images - tested
+    return tested, min(max(round(VALIDATION / (1 - TEST) * left), 1), max(left - 1, 0))
+
+
 def split(
-    labels: NDArray[np.int64], missing: Sequence[int], seed: int, fraction: float = 1.0
+    labels: NDArray[np.int64],
+    missing: Sequence[int],
+    seed: int,
+    fraction: float = 1.0,
+    *,
+    official_test: NDArray[np.bool_] | None = None,
 ) -> Split:
     """The target's split, drawn within each class; of what trains, only a fraction of each class, at least one image.
 
     The cut of a class does not depend on which classes are missing: test sets of all ratios are the
     same images. What trains at a small fraction trains at a larger one.
+
+    Args:
+        labels: of all images of the target, [N].
+        missing: the classes without training images.
+        seed: which images are drawn.
+        fraction: share of each class's training images that is kept.
+        official_test: [N], True for the images that test; None if they are drawn.
+
+    Raises:
+        ValueError: the official test set marks another number of images, or all of a class.
     """
+    if official_test is not None and official_test.shape != labels.shape:
+        raise ValueError(
+            f"the official test set marks {len(official_test)} images, but there are {len(labels)}"
+        )
     rng = np.random.default_rng(seed)
     train, validation, test = [], [], []
     for index in range(int(labels.max()) + 1):
         own = rng.permutation(np.flatnonzero(labels == index))
-        tested, validated = sizes(len(own))
+        if official_test is not None:
+            # Those that test come first, as if they had been drawn.
+            own = np.concatenate([own[official_test[own]], own[~official_test[own]]])
+            tested, validated = official_sizes(len(own), int(official_test[own].sum()))
+            if tested == len(own) > 0:
+                raise ValueError(
+                    f"all {len(own)} images of class {index} are in the official test set, so that "
+                    "none is left to train with"
+                )
+        else:
+            tested, validated = sizes(len(own))
         test.append(own[:tested])
         validation.append(own[tested : tested + validated])
         rest = own[tested + validated :]
@@ -109,5 +147,5 @@ def hold_out(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.i
     return _joined(parts)
 
 
-def _joined(parts) -> NDArray[np.intp]:
+def _joined(parts: Iterable[NDArray[np.intp]]) -> NDArray[np.intp]:
     return np.sort(np.concatenate([np.empty(0, np.intp), *parts]))

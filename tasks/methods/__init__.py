@@ -21,6 +21,7 @@ from tasks.methods.method import (
     Learnt,
     Method,
     Range,
+    SeenClasses,
     Stages,
     View,
     chain,
@@ -31,24 +32,29 @@ from tasks.parameters import settings_of
 from tasks.task import Setting
 
 __all__ = [
+    "EMPTY",
     "Choices",
     "Learnt",
     "Method",
     "Range",
+    "SeenClasses",
     "Stages",
     "View",
     "build",
     "canonical",
     "chain",
+    "counts_seen_classes",
     "decays",
     "find",
     "known",
     "learning",
     "learnt_keys",
+    "measures",
     "moves_norms",
     "needs",
     "parameters",
     "problems",
+    "role",
     "settings",
     "spaces",
     "stage_problems",
@@ -86,6 +92,9 @@ NAMES = (
     "tred",
 )
 
+EMPTY = "plain"
+"""The chain without members: plain fine-tuning."""
+
 
 def known(offers: Collection[str] = frozenset(NEEDS)) -> dict[str, str]:
     """The methods that a task which offers these things can run: name -> a line about it."""
@@ -109,9 +118,10 @@ def find(name: str) -> Callable[..., Method]:
         near = difflib.get_close_matches(name, NAMES, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
         raise ValueError(
-            f"no method '{name}'; {hint}known: {', '.join(NAMES)}, or one's own as module:function"
+            f"no method '{name}'; {hint}known: {', '.join(NAMES)}, or your own as module:function"
         )
-    return getattr(importlib.import_module(f"tasks.methods.{name}"), name)
+    found: Callable[..., Method] = getattr(importlib.import_module(f"tasks.methods.{name}"), name)
+    return found
 
 
 @functools.cache
@@ -132,6 +142,19 @@ def learning(method: str, config: Mapping[str, Any]) -> tuple[str, ...]:
     """The members of a canonical chain that learn something beforehand with the config's parameters; none if one is unknown."""
     try:
         return tuple(name for name in method.split("+") if _member(name, config).learn is not None)
+    except ValueError:
+        return ()
+
+
+def measures(names: Collection[str]) -> tuple[str, ...]:
+    """The columns that methods of these names report of what they learn beforehand."""
+    return tuple(f"{name}/{number}" for name in names for number in _default(name).measures)
+
+
+def counts_seen_classes(method: str) -> tuple[str, ...]:
+    """The config keys of a canonical chain's parameters that count some of the seen classes; none if a name is unknown."""
+    try:
+        return tuple(key for name in method.split("+") for key in _marked(name, SeenClasses))
     except ValueError:
         return ()
 
@@ -207,8 +230,8 @@ def problems(method: str) -> tuple[str, ...]:
             found.append(str(error))
         if names.count(name) > 1:
             found.append(
-                f"'{name}' stands {names.count(name)} times in '{method}', with one set of "
-                "parameters; keep one"
+                f"'{name}' is listed {names.count(name)} times in '{method}', with one set of "
+                "parameters; remove all but one"
             )
     return tuple(found or contradictions({name: _default(name) for name in names}))
 
@@ -226,6 +249,21 @@ def trains(method: str) -> bool:
         return all(_default(name).adapts for name in method.split("+"))
     except ValueError:
         return True
+
+
+def role(method: str, config: Mapping[str, Any]) -> str:
+    """What a canonical chain with a config's parameters is in a comparison: `source`, `bound`, or empty for a competitor.
+
+    A chain of which any member sees all classes is a `bound`: nobody who lacks images of some
+    classes can choose it. A chain that does nothing to the source model is the `source`.
+    """
+    try:
+        members = [_member(name, config) for name in method.split("+")]
+    except Exception:  # an unknown name, or a user's function that refuses the parameters
+        return ""  # no trial of it can run, so there is nothing to compare
+    if any(member.all_classes for member in members):
+        return "bound"
+    return "source" if all(member.untouched for member in members) else ""
 
 
 @functools.cache
@@ -297,7 +335,7 @@ def _marked(name: str, mark: type) -> tuple[str, ...]:
 
 @functools.cache
 def _canonical(text: str) -> str:
-    names = [name.strip() for name in text.split("+") if name.strip() not in ("", "plain")]
+    names = [name.strip() for name in text.split("+") if name.strip() not in ("", EMPTY)]
     try:
         last = [
             name
@@ -306,7 +344,7 @@ def _canonical(text: str) -> str:
         ]
     except ValueError:
         return "+".join(names)
-    return "+".join(sorted(name for name in names if name not in last) + last) or "plain"
+    return "+".join(sorted(name for name in names if name not in last) + last) or EMPTY
 
 
 @functools.cache
@@ -317,11 +355,11 @@ def _default(name: str) -> Method:
 def _own(name: str) -> Callable[..., Method]:
     module, _, attribute = name.partition(":")
     try:
-        function = getattr(importlib.import_module(module), attribute)
+        function: Callable[..., Method] = getattr(importlib.import_module(module), attribute)
         made = function()
     except Exception as error:  # a user's module may raise anything
         raise ValueError(
-            f"the method '{name}' cannot be had: {type(error).__name__}: {error}; it must be a "
+            f"the method '{name}' cannot be loaded: {type(error).__name__}: {error}; it must be a "
             "function of "
             "an importable module whose parameters have defaults"
         ) from error

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from tasks.methods.method import Method, Range, View
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
     from tasks.model import Model
     from tasks.transfer import Transfer
+
+    class Contrast(torch.nn.Module):
+        """What `prepare` makes: modules and buffers of a plain module, so that a checkpoint keeps them."""
+
+        projector: nn.Linear
+        encoder: Model
+        key_projector: nn.Linear
+        features: Tensor
+        """Keys [classes, K, width + 1]."""
+        projections: Tensor
+        """Keys [classes, K, projection]."""
+        next: Tensor
+        """Where the next key of each class goes, [classes]."""
 
 
 def bi_tuning(
@@ -45,12 +59,12 @@ def bi_tuning(
         projection: width of z.
     """
 
-    def prepare(student: Model, transfer: Transfer, _: Any) -> nn.Module:
+    def prepare(student: Model, transfer: Transfer, _: Any) -> Contrast:
         from torch import Generator, nn, randn
         from torch.nn.functional import normalize
 
         generator = Generator().manual_seed(transfer.seed("bi_tuning"))
-        contrast, like = nn.Module(), student.head.weight
+        contrast, like = cast("Contrast", nn.Module()), student.head.weight
         contrast.projector = nn.utils.skip_init(
             nn.Linear, student.width, projection, device=like.device, dtype=like.dtype
         )
@@ -67,7 +81,7 @@ def bi_tuning(
         contrast.register_buffer("next", like.new_zeros(transfer.classes).long())
         return contrast
 
-    def penalty(view: View, contrast: nn.Module) -> Tensor:
+    def penalty(view: View, contrast: Contrast) -> Tensor:
         from torch import cat
         from torch.nn.functional import normalize
 
@@ -103,7 +117,8 @@ def _contrast(
     from torch import arange, cat
 
     # The queues are written to after this, while the gradient still needs what they held.
-    others = (queries @ queues.flatten(0, 1).clone().T / temperature).unflatten(1, queues.shape[:2])
+    likeness = queries @ queues.flatten(0, 1).clone().T / temperature
+    others: Tensor = likeness.unflatten(1, queues.shape[:2])
     own = own / temperature
     positive = (own + others[arange(len(labels), device=labels.device), labels].sum(1)) / (
         queues.shape[1] + 1
@@ -111,7 +126,7 @@ def _contrast(
     return (cat([own[:, None], others.flatten(1)], 1).logsumexp(1) - positive).mean()
 
 
-def _follow(contrast: nn.Module, student: Model, momentum: float) -> None:
+def _follow(contrast: Contrast, student: Model, momentum: float) -> None:
     """Moves the keys' weights: k <- momentum k + (1 - momentum) student, over the weights of encoder and projector."""
     from torch import no_grad
 
@@ -122,11 +137,11 @@ def _follow(contrast: nn.Module, student: Model, momentum: float) -> None:
         ):
             for key, parameter in zip(follower.parameters(), leader.parameters(), strict=True):
                 key.lerp_(parameter, 1 - momentum)
-        for key, norm in zip(contrast.encoder.norms(), student.norms(), strict=True):
-            key.train(norm.training)
+        for follower_norm, norm in zip(contrast.encoder.norms(), student.norms(), strict=True):
+            follower_norm.train(norm.training)
 
 
-def _keys(view: View, contrast: nn.Module) -> tuple[Tensor, Tensor]:
+def _keys(view: View, contrast: Contrast) -> tuple[Tensor, Tensor]:
     """The batch's keys: features with a 1, [B, width + 1], and projections, [B, projection]; of length one."""
     from torch import no_grad
     from torch.nn.functional import normalize
@@ -147,7 +162,7 @@ def _extended(features: Tensor) -> Tensor:
     return normalize(cat([features, features.new_ones(len(features), 1)], 1), dim=1)
 
 
-def _enqueue(contrast: nn.Module, key: Tensor, projected_key: Tensor, labels: Tensor) -> None:
+def _enqueue(contrast: Contrast, key: Tensor, projected_key: Tensor, labels: Tensor) -> None:
     """Puts the batch's keys in the place of the oldest of their class, in the order of the batch."""
     from torch.nn.functional import one_hot
 

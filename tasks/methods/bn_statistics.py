@@ -26,8 +26,11 @@ def bn_statistics(momentum: Annotated[float, Range(0, 1)] = 0.1) -> Method:
     def optimise(run: Run, first: int, last: int) -> Tensor:
         from torch import no_grad, stack
         from torch.nn.functional import cross_entropy
+        from torch.nn.modules.batchnorm import _NormBase
 
         for norm in run.student.norms():
+            if not isinstance(norm, _NormBase):  # a layer norm keeps no statistics
+                continue
             norm.momentum = momentum or None  # torch: None is the mean over all batches
             if not momentum and first == 0:
                 norm.reset_running_stats()

@@ -38,4 +38,5 @@ def _eigenvalues(features: Tensor) -> Tensor:
     from torch.linalg import eigvalsh
 
     count, width = features.shape
-    return eigvalsh(features @ features.T if count <= width else features.T @ features)
+    values: Tensor = eigvalsh(features @ features.T if count <= width else features.T @ features)
+    return values

@@ -109,9 +109,16 @@ def co_tuning(
 
     def penalty(view: View, ready: tuple[Tensor, nn.Module]) -> Tensor:
         related, head = ready
-        return -weight * (related[view.labels] * head(view.features).log_softmax(1)).sum(1).mean()
+        log_p: Tensor = head(view.features).log_softmax(1)
+        return -weight * (related[view.labels] * log_p).sum(1).mean()
 
-    return Method(learn=learn, prepare=prepare, penalty=penalty, needs=frozenset({"source_head"}))
+    return Method(
+        learn=learn,
+        prepare=prepare,
+        penalty=penalty,
+        needs=frozenset({"source_head"}),
+        measures=("classifier_c", "classifier_accuracy", "scale"),
+    )
 
 
 def direct(probabilities: ndarray, labels: ndarray, classes: int) -> ndarray:

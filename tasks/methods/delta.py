@@ -108,6 +108,7 @@ def delta(
 
     return Method(
         learn=learn if attention == "learnt" else None,
+        measures=("head_accuracy", "largest_factor"),
         prepare=prepare,
         penalty=penalty,
         maps=True,
@@ -135,7 +136,7 @@ def _head(
     from torch import nn, optim
     from torch.nn.functional import cross_entropy
 
-    head = nn.utils.skip_init(
+    head: nn.Linear = nn.utils.skip_init(
         nn.Linear, features.shape[1], classes, device=features.device, dtype=features.dtype
     )
     nn.init.zeros_(head.weight)
@@ -164,7 +165,8 @@ def _increases(model: Model, stage: int, images: Tensor, labels: Tensor) -> Tens
 
     def logits_after(output: Tensor, images: Tensor) -> Tensor:
         with model.changed(stage, lambda _, __: output.clone()):
-            return model(images)[1]
+            logits: Tensor = model(images)[1]
+            return logits
 
     # What follows the stage sees the kept output only, so that one image through what is before it
     # will do: a channel costs a fraction of a forward pass. Where a path leads past the stage, all

@@ -53,7 +53,7 @@ def ewc(
     def penalty(view: View, ready: tuple[list[Tensor], list[Tensor], bool]) -> Tensor:
         roots, start, new_head = ready
         held = [view.student.backbone] if new_head else [view.student.backbone, view.student.head]
-        now = [parameter for part in held for parameter in part.parameters()]
+        now: list[Tensor] = [parameter for part in held for parameter in part.parameters()]
         return weight / 2 * squared_distance(now, start, roots)
 
     return Method(prepare=prepare, penalty=penalty, needs=frozenset({"source_head"}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Annotated
 
-from tasks.methods.method import Method, Range
+from tasks.methods.method import Method, Range, SeenClasses
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def lolsgd(
     subsets: Annotated[int, Range(1, 100)] = 10,
-    left_out: Annotated[int, Range(0, 1000)] = 3,
+    left_out: Annotated[int, Range(0, 1000), SeenClasses()] = 3,
     local_steps: Annotated[int, Range(1, 1000)] = 5,
     rounds: Annotated[int, Range(0, 100_000)] = 0,
     server_rate: Annotated[float, Range(0, 10)] = 1.0,

@@ -60,6 +60,12 @@ class Learnt:
 
 
 @final
+@dataclass(frozen=True, slots=True)
+class SeenClasses:
+    """Marks a parameter that counts some of the seen classes: there cannot be more than are seen."""
+
+
+@final
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """What a method adds to plain fine-tuning; `Method()` adds nothing and is plain fine-tuning."""
@@ -110,6 +116,22 @@ class Method:
     """Whether it trains on target images of the missing classes as well: an upper bound."""
     adapts: bool = True
     """Whether it trains at all."""
+    measures: tuple[str, ...] = ()
+    """Names of the numbers that `learn` reports; the column is the method's name, `/` and this name.
+
+    A chain declares none: each member's numbers have the member's name. """
+
+    @property
+    def untouched(self) -> bool:
+        """Whether what is measured is the source model as it is: no training, and nothing else that changes it."""
+        changes = (
+            self.rebuild,
+            self.prepare,
+            self.stepped,
+            self.finish,
+            self.output,
+        )
+        return not self.adapts and not any(changes)
 
 
 @final
@@ -135,8 +157,7 @@ class View:
     @property
     def source(self) -> Model:
         """The frozen source model."""
-        assert self.transfer.source is not None
-        return self.transfer.source
+        return self.transfer.source_model
 
     @property
     def seen(self) -> Tensor:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tasks.methods.method import Method, Range
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from tasks.model import Model
 
@@ -26,32 +26,34 @@ def stochnorm(p: Annotated[float, Range(0, 1)] = 0.5) -> Method:
     """
 
     def rebuild(student: Model) -> None:
+        norm: Any  # its class and its attribute p are set here
         for norm in student.norms():
             if _has_running(norm):
                 # Its class alone changes, not the module: names in the state, parameters and hooks
                 # stay.
-                norm.__class__ = _stochastic(type(norm))
+                norm.__class__ = _stochastic(norm.__class__)
                 norm.p = p
 
     return Method(rebuild=rebuild, needs=frozenset({"batch_norm"}))
 
 
-def _has_running(norm: nn.Module) -> bool:
+def _has_running(norm: Any) -> bool:
     from torch.nn.modules.batchnorm import _BatchNorm
 
     return isinstance(norm, _BatchNorm) and norm.running_mean is not None
 
 
 @functools.cache
-def _stochastic(kind: type[nn.Module]) -> type[nn.Module]:
+def _stochastic(kind: Any) -> Any:
     """The two-branch norm of a kind of batch norm; timm's, which drops and activates after norming, does so here too."""
     from torch import rand, where
     from torch.nn.functional import batch_norm
     from torch.nn.modules.batchnorm import _BatchNorm
 
-    def forward(self: nn.Module, images: Tensor) -> Tensor:
+    def forward(self: Any, images: Tensor) -> Tensor:
         if not self.training or self.p == 1:
-            return kind.forward(self, images)
+            plain: Tensor = kind.forward(self, images)
+            return plain
         # Copies: the backward pass reads them, and the other branch is about to move them.
         running = batch_norm(
             images,

@@ -83,11 +83,14 @@ def tred(
         from torch import no_grad
 
         chosen, computed, kept = _readers(transfer, stages)
-        tensors, norms, train, held = {}, [], [], []
+        tensors: dict[str, Tensor] = {}
+        norms, train, held = [], [], []
         for place, index in enumerate(chosen):
+            of_training = functools.partial(_at, kept, place)
+            of_any = functools.partial(_at, computed, place)
             parts = _disentangled(
                 transfer,
-                lambda rows, place=place: kept(rows)[place],
+                of_training,
                 index,
                 criterion,
                 reconstruction,
@@ -96,12 +99,8 @@ def tred(
                 learning_rate,
             )
             with no_grad():
-                means, squares, whole = _rest(
-                    transfer.train, lambda rows, place=place: kept(rows)[place], parts[1]
-                )
-                others, _, _ = _rest(
-                    transfer.validation, lambda rows, place=place: computed(rows)[place], parts[1]
-                )
+                means, squares, whole = _rest(transfer.train, of_training, parts[1])
+                others, _, _ = _rest(transfer.validation, of_any, parts[1])
             norms.append((squares / max(whole, 1e-30)) ** 0.5)
             train.append(means)
             held.append(others)
@@ -126,14 +125,27 @@ def tred(
         }
 
     def penalty(view: View, parts: dict[int, Layers]) -> Tensor:
-        total = head / 2 * sum(one.square().sum() for one in view.student.head.parameters())
+        decays = [one.square().sum() for one in view.student.head.parameters()]
+        total = head / 2 * sum(decays[1:], start=decays[0])
         for index, layers in parts.items():
             maps = view.maps[index]
             away = (maps - part(layers, view.source_maps[index])).square().sum()
             total = total + weight * away / (len(maps) * maps.shape[2] * maps.shape[3])
         return total
 
-    return Method(learn=learn, prepare=prepare, penalty=penalty, maps=True, decays=True)
+    return Method(
+        learn=learn,
+        prepare=prepare,
+        penalty=penalty,
+        maps=True,
+        decays=True,
+        measures=("negative_norm", "negative_accuracy"),
+    )
+
+
+def _at(read: Read, place: int, rows: Tensor) -> Tensor:
+    """The maps of one of the stages that `read` gives."""
+    return read(rows)[place]
 
 
 def part(layers: Layers, maps: Tensor) -> Tensor:
@@ -163,7 +175,8 @@ def mmd(left: Tensor, right: Tensor) -> Tensor:
     distances = (squares[:, None] + squares - 2 * rows @ rows.T).clamp(min=0)
     upper = triu_indices(len(rows), len(rows), 1, device=rows.device)
     median = distances.detach()[upper[0], upper[1]].median().clamp(min=1e-12)
-    kernel = sum((-distances / (2 * factor * median)).exp() for factor in BANDWIDTHS)
+    kernels = [(-distances / (2 * factor * median)).exp() for factor in BANDWIDTHS]
+    kernel = sum(kernels[1:], start=kernels[0])
     return (
         kernel[:count, :count].mean()
         + kernel[count:, count:].mean()
@@ -311,7 +324,7 @@ def _size(rows: Tensor, read: Callable[[Tensor], Tensor]) -> float:
     for start in range(0, len(rows), CHUNK):
         maps = read(rows[start : start + CHUNK])
         squares, count = squares + float(maps.double().square().sum()), count + maps.numel()
-    return max((squares / max(count, 1)) ** 0.5, 1e-12)
+    return max(float((squares / max(count, 1)) ** 0.5), 1e-12)
 
 
 def _rest(

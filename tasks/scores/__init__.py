@@ -1,9 +1,8 @@
 """Transferability scores by name: each a number that predicts how well a transfer will go, the higher the better.
 
-`NAME` stands for a function of this folder, `module:function` for one of a user's own: it takes the
-`Evidence` and parameters with defaults, and returns a number, or several of which one is called
-`transferability`. Parameter `p` of a score is the config key `GROUP.p`, where scores that compute
-the same share a group. Nothing here imports torch, sklearn or ot.
+`NAME` stands for a function of this folder, `module:function` for one of a user's own; both declare
+themselves by `@score` (`declaration.py`). Parameter `p` of a score is the config key `GROUP.p`,
+where scores that compute the same share a group. Nothing here imports torch, sklearn or ot.
 """
 
 from __future__ import annotations
@@ -16,20 +15,24 @@ import math
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 from tasks.parameters import Choices, Range, settings_of
+from tasks.scores.declaration import KINDS, Declaration, declaration_of, reads, score
 from tasks.scores.evidence import NEEDS, Evidence
 from tasks.task import Setting
 
 __all__ = [
+    "KINDS",
     "NAMES",
     "NEEDS",
     "Choices",
+    "Declaration",
     "Evidence",
     "Range",
+    "choices_unmet",
     "compute",
+    "declaration",
     "find",
     "group",
     "known",
@@ -37,76 +40,50 @@ __all__ = [
     "parameters",
     "parts",
     "problem",
+    "score",
     "settings",
     "unmet",
 ]
 
-Score = Callable[..., float | Mapping[str, float]]
+Score = Callable[..., float | tuple[float, ...] | Mapping[str, float]]
 
-
-@final
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Where a score lives, whose parameters it has, what it cannot do without, and what it tells beside the number."""
-
-    module: str
-    group: str
-    needs: frozenset[str] = frozenset()
-    parts: tuple[str, ...] = ()
-
-
-OTCE = ("otce/wasserstein", "otce/conditional_entropy")
-TTA = tuple(
-    f"tta/{part}"
-    for part in (
-        "reweighted_source_loss",
-        "conditional_entropy",
-        "lipschitz",
-        "wasserstein",
-        "prior_gap",
-        "bound",
-        "tighter_bound",
-        "transformed_source_loss",
-        "transformed_target_loss",
-        "transformed_target_accuracy",
-        "target_loss",
-        "target_accuracy",
-        "uncovered_classes",
-    )
-)
-MISSING = frozenset({"head", "missing_classes", "shared_classes"})
-ENTRIES = {
-    "nce": Entry("named", "nce", frozenset({"head"})),
-    "leep": Entry("named", "leep", frozenset({"head"})),
-    "n_leep": Entry("named", "n_leep"),
-    "logme": Entry("named", "logme"),
-    "h_score": Entry("named", "h_score"),
-    "shrunk_h_score": Entry("named", "shrunk_h_score", parts=("shrunk_h_score/shrinkage",)),
-    "transrate": Entry("named", "transrate"),
-    "otce_w": Entry("named", "otce", frozenset({"source_data"}), OTCE),
-    "otce_ce": Entry("named", "otce", frozenset({"source_data"}), OTCE),
-    "source_accuracy": Entry("named", "source_accuracy", frozenset({"head", "source_data"})),
-    "nearest_class_mean": Entry("named", "nearest_class_mean"),
-    "linear_probe": Entry("named", "linear_probe", parts=("linear_probe/train_accuracy",)),
-    "missing_push": Entry("named", "missing_push", MISSING),
-    "missing_interference": Entry(
-        "named",
-        "missing_interference",
-        MISSING | {"source_data"},
-        ("missing_interference/change", "missing_interference/margin"),
-    ),
-    "missing_retained": Entry(
-        "named",
-        "missing_retained",
-        MISSING | {"source_data"},
-        ("missing_retained/start", "missing_retained/seen"),
-    ),
-    "tta": Entry("task_transfer", "tta", frozenset({"source_data"}), TTA),
-    "tta_features_only": Entry("task_transfer", "tta", frozenset({"source_data"}), TTA),
-    "tta_fixed": Entry("task_transfer", "tta", frozenset({"source_data"}), TTA),
-    "tta_unlabelled": Entry("task_transfer", "tta", frozenset({"source_data"}), TTA),
+MODULES = {
+    "nce": "label_statistics",
+    "leep": "label_statistics",
+    "n_leep": "label_statistics",
+    "logme": "logme",
+    "h_score": "separation",
+    "shrunk_h_score": "separation",
+    "transrate": "separation",
+    "otce_w": "transport",
+    "otce_ce": "transport",
+    "source_accuracy": "controls",
+    "nearest_class_mean": "controls",
+    "linear_probe": "controls",
+    "missing_push": "missing",
+    "missing_interference": "missing",
+    "missing_retained": "missing",
+    "tta": "task_transfer",
+    "tta_features_only": "task_transfer",
+    "tta_fixed": "task_transfer",
+    "tta_unlabelled": "task_transfer",
 }
-NAMES = tuple(ENTRIES)
+"""Name of a score -> the module of this folder that has the function. A new score is a line here."""
+NAMES = tuple(MODULES)
+MISSING_EVIDENCE = {
+    "probabilities": "the score reads the source model's own classifier, and these weights come "
+    "without one; use one that reads features alone, such as logme or n_leep",
+    "source_features": "the score compares with images of the source domain, of which this source "
+    "has none; leave it out",
+    "held_features": "no source image was held out of source training; hold some out, with "
+    "source_validation above 0",
+}
+MISSING_EVIDENCE |= {
+    "head": MISSING_EVIDENCE["probabilities"],
+    "source_labels": MISSING_EVIDENCE["source_features"],
+    "held_labels": MISSING_EVIDENCE["held_features"],
+}
+"""Member of the evidence -> what is said to a score that reads it where it is not there."""
 
 
 def known() -> dict[str, str]:
@@ -127,9 +104,10 @@ def find(name: str) -> Score:
         near = difflib.get_close_matches(name, NAMES, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
         raise ValueError(
-            f"no score '{name}'; {hint}known: {', '.join(NAMES)}, or one's own as module:function"
+            f"no score '{name}'; {hint}known: {', '.join(NAMES)}, or your own as module:function"
         )
-    return getattr(importlib.import_module(f"tasks.scores.{ENTRIES[name].module}"), name)
+    found: Score = getattr(importlib.import_module(f"tasks.scores.{MODULES[name]}"), name)
+    return found
 
 
 def problem(name: str) -> str:
@@ -141,9 +119,16 @@ def problem(name: str) -> str:
     return ""
 
 
+def declaration(name: str) -> Declaration:
+    """What a score declares."""
+    return declaration_of(find(name))
+
+
 def group(name: str) -> str:
     """What the config keys of a score's parameters begin with: `otce` for both `otce_w` and `otce_ce`."""
-    return ENTRIES[name].group if name in ENTRIES else name
+    own = declaration(name).group
+    module, colon, _ = name.partition(":")
+    return f"{module}{colon}{own}" if own and colon else own or name
 
 
 @functools.cache
@@ -160,8 +145,8 @@ def settings() -> Mapping[str, Setting]:
 
 
 def needs(name: str) -> frozenset[str]:
-    """What a score cannot do without, of `NEEDS`; of a user's own what its attribute `needs` says, nothing without one."""
-    return ENTRIES[name].needs if name in ENTRIES else frozenset(getattr(find(name), "needs", ()))
+    """What a score cannot do without, of `NEEDS`."""
+    return declaration(name).needs
 
 
 def unmet(name: str, offers: Collection[str]) -> list[str]:
@@ -171,13 +156,29 @@ def unmet(name: str, offers: Collection[str]) -> list[str]:
     ]
 
 
+def choices_unmet(
+    name: str, config: Mapping[str, Any], offers: Collection[str]
+) -> list[tuple[str, str]]:
+    """(key, what is wrong) for each parameter whose value in the config needs what is not offered."""
+    found = []
+    for parameter, _, marks in _marks(find(name)):
+        key = f"{group(name)}.{parameter.name}"
+        for choices in (mark for mark in marks if isinstance(mark, Choices)):
+            need = choices.needs.get(config.get(key, parameter.default))
+            if need and need not in offers:
+                others = [one for one in choices.names if choices.needs.get(one) is None]
+                remedy = f"give {' or '.join(map(repr, others))}"
+                found.append((key, f"'{config[key]}' {NEEDS[need]}; {remedy}"))
+    return found
+
+
 def parts(name: str) -> tuple[str, ...]:
-    """The names of the numbers that a score may tell beside `transferability`; of a user's own none are known beforehand."""
-    return ENTRIES[name].parts if name in ENTRIES else ()
+    """The columns that a score declares beside `transferability`."""
+    return declaration(name).parts
 
 
 def compute(name: str, evidence: Evidence, parameters: Mapping[str, Any]) -> dict[str, float]:
-    """The score's number as `transferability`, the higher the better, and the parts that it tells beside it.
+    """The score's number as `transferability`, the higher the better, and the parts that it gives beside it.
 
     Args:
         name: a score's name.
@@ -189,29 +190,59 @@ def compute(name: str, evidence: Evidence, parameters: Mapping[str, Any]) -> dic
         ValueError: the evidence cannot be scored, or the score gave something else than finite
             numbers.
     """
-    start = f"{group(name)}."
-    own = {parameter.name for parameter, _, _ in _marks(find(name))}
+    function, start = find(name), f"{group(name)}."
+    own = {parameter.name for parameter, _, _ in _marks(function)}
     given = {
         key.removeprefix(start): value for key, value in parameters.items() if key.startswith(start)
     }
-    found = find(name)(evidence, **{key: value for key, value in given.items() if key in own})
-    numbers = dict(found) if isinstance(found, Mapping) else {"transferability": found}
-    if "transferability" not in numbers:
-        raise ValueError(
-            f"'{name}' gave {sorted(numbers)}, but one of its numbers must be called "
-            "'transferability'"
-        )
+    read = {
+        one: _read(evidence, one, seed=declaration(name).group or name) for one in reads(function)
+    }
+    found = function(**read, **{key: value for key, value in given.items() if key in own})
+    numbers = _named(name, found)
     wrong = {key: value for key, value in numbers.items() if not math.isfinite(value)}
     if wrong:
         raise ValueError(f"'{name}' gave {wrong}, but a score must be finite")
     return {key: float(value) for key, value in numbers.items()}
 
 
+def _read(evidence: Evidence, name: str, *, seed: str) -> Any:
+    """What a score's parameter of this name is given."""
+    if name == "seed":
+        return evidence.seed(seed)
+    if name == "evidence":
+        return evidence
+    value = getattr(evidence, name)
+    if value is None or (name.startswith("held_") and not len(value)):
+        raise ValueError(MISSING_EVIDENCE[name])
+    return value
+
+
+def _named(name: str, found: Any) -> dict[str, float]:
+    """What a score returned, by the names of columns."""
+    if isinstance(found, tuple):
+        columns = ("transferability", *parts(name))
+        if len(found) != len(columns):
+            raise ValueError(
+                f"'{name}' gave {len(found)} numbers, but declares {len(columns)}: "
+                f"{', '.join(columns)}"
+            )
+        return dict(zip(columns, found, strict=True))
+    numbers = dict(found) if isinstance(found, Mapping) else {"transferability": found}
+    if "transferability" not in numbers:
+        raise ValueError(
+            f"'{name}' gave {sorted(numbers)}, but one of its numbers must be called "
+            "'transferability'"
+        )
+    return numbers
+
+
 @functools.cache
 def _marks(function: Score) -> tuple[tuple[inspect.Parameter, type, tuple[Any, ...]], ...]:
-    """Each parameter after the evidence, its type, and the marks of its annotation."""
-    own = list(inspect.signature(function).parameters.values())[1:]
-    # The evidence's annotation is left alone: its name may be known to type checkers only.
+    """Each parameter that is a setting, its type, and the marks of its annotation."""
+    read = reads(function)
+    own = [one for one in inspect.signature(function).parameters.values() if one.name not in read]
+    # Other annotations are left alone: their names may be known to type checkers only.
     notes = types.SimpleNamespace(
         __annotations__={one.name: one.annotation for one in own if one.annotation is not one.empty}
     )
@@ -230,23 +261,28 @@ def _marks(function: Score) -> tuple[tuple[inspect.Parameter, type, tuple[Any, .
 def _own(name: str) -> Score:
     module, _, attribute = name.partition(":")
     try:
-        function = getattr(importlib.import_module(module), attribute)
-        others = list(inspect.signature(function).parameters.values())[1:]
+        function: Score = getattr(importlib.import_module(module), attribute)
+        read = reads(function)
     except Exception as error:  # a user's module may raise anything
         raise ValueError(
-            f"the score '{name}' cannot be had: {type(error).__name__}: {error}; it must be a "
-            "function of an "
-            "importable module that takes the evidence"
+            f"the score '{name}' cannot be loaded: {type(error).__name__}: {error}; it must be a "
+            "function of an importable module"
         ) from error
-    bare = [one.name for one in others if one.default is one.empty]
-    if bare:
+    if hasattr(function, "needs"):
         raise ValueError(
-            f"the score '{name}' has parameters without a default: {', '.join(bare)}; give each one"
+            f"the score '{name}' has an attribute `needs`, which nobody reads; declare it by "
+            "@score(needs=...) from tasks.scores"
         )
-    strange = frozenset(getattr(function, "needs", ())) - frozenset(NEEDS)
+    readable = {"evidence", "seed", "domain_labels", *Evidence.__dataclass_fields__} - {"device"}
+    strange = [one for one in read if one not in readable]
     if strange:
         raise ValueError(
-            f"the score '{name}' needs {', '.join(sorted(strange))}, which nothing offers; "
-            f"known: {', '.join(NEEDS)}"
+            f"the score '{name}' has parameters without a default: {', '.join(strange)}; give each "
+            f"one, or ask by name for what it reads: {', '.join(sorted(readable))}"
+        )
+    if set(read) <= {"seed"}:
+        raise ValueError(
+            f"the score '{name}' reads nothing; let it take `evidence`, or members of it by name: "
+            f"{', '.join(sorted(readable - {'evidence', 'seed'}))}"
         )
     return function

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import warnings
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tasks.parameters import Range
+from tasks.scores.declaration import score
 from tasks.scores.inputs import indices, matrix, numbered, one_hot, same_width
 
 
-def accuracy(head: tuple[ArrayLike, ArrayLike], features: ArrayLike, labels: ArrayLike) -> float:
-    """The share of images that a linear head tells right among all its classes; higher is better.
+@score(needs={"head", "source_data", "held_out"}, kind="control")
+def source_accuracy(
+    head: tuple[ArrayLike, ArrayLike], held_features: ArrayLike, held_labels: ArrayLike
+) -> float:
+    """Control: accuracy of the source model on source images held out of its training.
 
     Args:
         head: weight [K, d] and bias [K].
-        features: [N, d].
-        labels: [N] in 0..K-1.
+        held_features: [N, d].
+        held_labels: [N] in 0..K-1.
     """
-    weight, bias, found = linear(head, features)
-    answers = indices("labels", labels, len(found), len(weight))
+    weight, bias, found = linear(head, held_features)
+    answers = indices("labels", held_labels, len(found), len(weight))
     return float(((found @ weight.T + bias).argmax(1) == answers).mean())
 
 
@@ -41,8 +47,9 @@ def linear(
     return weight, bias, found
 
 
+@score(kind="control")
 def nearest_class_mean(features: ArrayLike, labels: ArrayLike) -> float:
-    """Leave-one-out accuracy of the nearest class mean by cosine, in [0, 1]; higher is better.
+    """Control: leave-one-out accuracy of the nearest class mean on the target's training images.
 
     Features, class means and the image asked about are L2-normalised as in
     `tasks.metrics.nearest_class_mean`; its own image is taken out of its class's mean first, so
@@ -69,10 +76,18 @@ def nearest_class_mean(features: ArrayLike, labels: ArrayLike) -> float:
     return float((own > cosines.max(1) + 1e-12).mean())
 
 
+@score(parts=("linear_probe/train_accuracy",), kind="control")
 def linear_probe(
-    features: ArrayLike, labels: ArrayLike, held: float, penalty: float, steps: int, seed: int
+    features: ArrayLike,
+    labels: ArrayLike,
+    held: Annotated[float, Range(0.01, 0.9)] = 0.2,
+    penalty: Annotated[float, Range(1e-9, 1e3)] = 1e-4,
+    steps: Annotated[int, Range(1, 100_000)] = 50,
+    seed: int = 0,
 ) -> tuple[float, float]:
-    """Accuracy on held-out and on fitted images of a logistic regression from features, each in [0, 1]; higher is better.
+    """Control: accuracy of a logistic regression on features, on target training images held out of it.
+
+    Returned with its accuracy on the images that it is fitted to.
 
     Both parts are of the images given (a target's training images); of each class a share is held
     out, one image at least and never the last one. Features are centred, and divided by one number,
@@ -82,9 +97,9 @@ def linear_probe(
     Args:
         features: [N, d].
         labels: [N].
-        held: share of each class that is held out.
-        penalty: factor of |w|^2 / 2 beside the mean cross-entropy.
-        steps: steps of L-BFGS at most.
+        held: share of each class that is held out
+        penalty: factor of |w|^2 / 2 beside the mean cross-entropy
+        steps: steps of L-BFGS at most
         seed: which images are held out.
 
     Raises:
@@ -142,4 +157,4 @@ def _kept(
 
 
 def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))

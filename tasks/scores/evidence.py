@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 NEEDS = {
     "head": "needs the source model's own classifier, which these weights come without",
     "source_data": "needs the images of the source domain, which a pretrained source comes without",
+    "held_out": "needs source images held out of source training, of which there are none",
+    "source_covers_target": "needs a source with at least as many classes as the target",
+    "test_images": "needs test images of seen classes, by which its bound is judged",
+    "transport": "needs the package POT, which is not installed (pip install 'htsweep[transport]')",
     "missing_classes": "needs missing classes, of which there are none here",
     "shared_classes": "needs a target with the source's classes, since it asks what becomes of them",
 }
@@ -65,3 +69,26 @@ class Evidence:
     """A seed in [0, 2**31) for names, from them and the repetition alone."""
     device: str = "cpu"
     """Where a score that uses torch computes: `cpu`, `cuda:0`."""
+
+    @property
+    def domain_labels(self) -> NDArray[np.int64]:
+        """[N] of the target's training images, as indices among the source's classes, which are the target's too.
+
+        Raises:
+            ValueError: source and target do not share their classes, or a label is none.
+        """
+        import numpy as np
+
+        if not self.shared_classes:
+            raise ValueError(
+                "the target has classes of its own, so that none of the source's can be missing "
+                "from it; leave the score out"
+            )
+        labels, classes = np.asarray(self.labels), np.asarray(self.target_classes)
+        wrong = np.flatnonzero(~np.isin(labels, np.arange(len(classes))))
+        if len(wrong):
+            raise ValueError(
+                f"labels must be positions among the {len(classes)} target classes, but row "
+                f"{wrong[0]} has {labels[wrong[0]]}"
+            )
+        return np.asarray(classes[labels.astype(np.int64)], np.int64)

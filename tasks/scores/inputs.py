@@ -94,7 +94,7 @@ def distributions(name: str, values: ArrayLike) -> NDArray[np.float64]:
             "such rows); "
             "give the softmax over all of the source's classes"
         )
-    return found / sums[:, None]
+    return np.asarray(found / sums[:, None])
 
 
 def same_width(**named: NDArray[np.float64]) -> None:

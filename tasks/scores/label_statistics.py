@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 
+from tasks.parameters import Choices, Range
+from tasks.scores.declaration import score
 from tasks.scores.inputs import distributions, matrix, numbered, one_hot
 from tasks.scores.spectra import principal
 
@@ -15,8 +18,11 @@ ENERGY = 0.8
 """The share of the variance that N-LEEP's principal components keep, as in the paper."""
 
 
+@score(needs={"head"})
 def nce(probabilities: ArrayLike, labels: ArrayLike) -> float:
-    """Negative conditional entropy  -H(Y|Z) = sum_z,y P(y, z) log P(y|z),  in nats, at most 0; higher is better.
+    """Negative conditional entropy of target labels given the source head's labels (Tran et al., ICCV 2019).
+
+    Negative conditional entropy  -H(Y|Z) = sum_z,y P(y, z) log P(y|z),  in nats, at most 0; higher is better.
 
     (Tran, Nguyen and Hassner, "Transferability and Hardness of Supervised Classification Tasks",
     ICCV 2019, equation 5.) Y are the target's labels; Z is the source's label of each image, for
@@ -34,8 +40,11 @@ def nce(probabilities: ArrayLike, labels: ArrayLike) -> float:
     return float(xlogy(joint, joint).sum() - xlogy(joint.sum(1), joint.sum(1)).sum())
 
 
+@score(needs={"head"})
 def leep(probabilities: ArrayLike, labels: ArrayLike) -> float:
-    """Mean log likelihood  (1/N) sum_i log sum_z P(y_i|z) q_iz,  in nats, at most 0; higher is better.
+    """LEEP: log likelihood of target labels by way of the source head's probabilities (Nguyen et al., ICML 2020).
+
+    Mean log likelihood  (1/N) sum_i log sum_z P(y_i|z) q_iz,  in nats, at most 0; higher is better.
 
     P(y, z) = (1/N) sum over i with y_i = y of q_iz, and P(y|z) = P(y, z) / P(z), for the source's
     probabilities q. (Nguyen, Hassner, Seeger and Archambeau, "LEEP: A New Measure to Evaluate
@@ -56,16 +65,19 @@ def leep(probabilities: ArrayLike, labels: ArrayLike) -> float:
     return float(np.log(np.minimum(likelihood, 1.0)).mean())  # at most 1, but for rounding
 
 
+@score()
 def n_leep(
     features: ArrayLike,
     labels: ArrayLike,
-    dimension: int,
-    components: int,
-    covariance: str,
-    steps: int,
-    seed: int,
+    dimension: Annotated[int, Range(1, 4096)] = 32,
+    components: Annotated[int, Range(1, 100)] = 2,
+    covariance: Annotated[str, Choices(("diag", "full", "tied", "spherical"))] = "diag",
+    steps: Annotated[int, Range(1, 10_000)] = 10,
+    seed: int = 0,
 ) -> float:
-    """LEEP with the clusters of a Gaussian mixture in place of source classes: for a model without a head; in nats, at most 0.
+    """N-LEEP: LEEP with Gaussian clusters of features for source classes; needs no head (Li et al., CVPR 2021).
+
+    LEEP with the clusters of a Gaussian mixture in place of source classes: for a model without a head; in nats, at most 0.
 
     (Li et al., "Ranking Neural Checkpoints", CVPR 2021, section 4.2: N-LEEP.) The features are
     brought to the principal components that keep 80 % of their variance, the mixture is fitted to
@@ -77,10 +89,11 @@ def n_leep(
     Args:
         features: [N, d].
         labels: [N].
-        dimension: principal components at most.
-        components: Gaussians for each class; never more than there are different rows.
-        covariance: `diag`, `full`, `tied` or `spherical`, as in scikit-learn.
-        steps: steps of expectation maximisation at most.
+        dimension: principal components at most
+        components: Gaussians for each class, never more than there are different rows; 5 in
+            released code
+        covariance: of each Gaussian, as in scikit-learn; full in released code
+        steps: steps of expectation maximisation at most
         seed: where the clusters start.
     """
     found = matrix("features", features)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 
+from tasks.scores.declaration import score
 from tasks.scores.inputs import matrix, numbered, one_hot
 from tasks.scores.spectra import decompose
 
@@ -19,8 +20,11 @@ NO_RESIDUAL = 1e-9
 """The share of a target's square below which what the features leave of it is rounding."""
 
 
+@score()
 def logme(features: ArrayLike, labels: ArrayLike) -> float:
-    """Mean over classes of  max_a,b log p(y | F, a, b) / N,  in nats; higher is better.
+    """LogME: log maximum evidence of a linear model from features to labels (You et al., ICML 2021).
+
+    Mean over classes of  max_a,b log p(y | F, a, b) / N,  in nats; higher is better.
 
     y [N] is 1 at the images of a class and 0 elsewhere,  y ~ N(F w, I/b),  w ~ N(0, I/a).
     (You, Liu, Wang and Long, "LogME: Practical Assessment of Pre-trained Models for Transfer

@@ -9,20 +9,50 @@ paper.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 
+from tasks.parameters import Range
 from tasks.scores.controls import linear
+from tasks.scores.declaration import score
 from tasks.scores.inputs import distributions, indices, matrix, one_hot, same_width
 from tasks.scores.spectra import squared_norm
 
 Array = NDArray[np.float64]
 
 
-def push(probabilities: ArrayLike, missing: Sequence[int]) -> float:
-    """Minus the mean probability that missing classes get on seen images, in [-1, 0]; higher is better.
+NEEDED = frozenset({"head", "missing_classes", "shared_classes"})
+HELD_TOO = NEEDED | {"source_data", "held_out"}
+
+
+class Interference(NamedTuple):
+    """What `missing_interference` gives."""
+
+    score: float
+    change: float
+    """The mean change of the margin at rate 1."""
+    margin: float
+    """The mean absolute margin."""
+
+
+class Retained(NamedTuple):
+    """What `missing_retained` gives."""
+
+    score: float
+    start: float
+    """The same before the dry run."""
+    seen: float
+    """The accuracy on the images trained on, after it."""
+
+
+@score(needs=NEEDED, kind="proposal")
+def missing_push(probabilities: ArrayLike, missing_classes: Sequence[int]) -> float:
+    """Proposal: minus the probability that missing classes get on seen images, which training will take from them.
+
+    Minus the mean probability that missing classes get on seen images, in [-1, 0]; higher is better.
 
     A proposal of this project. For a missing class m no image has the label, so that the gradient
     of the cross-entropy w.r.t. its logit is its probability, p_m - 0: the sum over m is how hard
@@ -30,21 +60,29 @@ def push(probabilities: ArrayLike, missing: Sequence[int]) -> float:
 
     Args:
         probabilities: [N, K] of the source's head on the target's images of seen classes.
-        missing: indices of the missing classes among the K.
+        missing_classes: their indices among the K.
     """
     found = distributions("probabilities", probabilities)
-    return -float(found[:, _columns(missing, found.shape[1])].sum(1).mean())
+    return -float(found[:, _columns(missing_classes, found.shape[1])].sum(1).mean())
 
 
-def interference(
+@score(
+    needs=HELD_TOO,
+    parts=("missing_interference/change", "missing_interference/margin"),
+    kind="proposal",
+)
+def missing_interference(
+    *,
     head: tuple[ArrayLike, ArrayLike],
     features: ArrayLike,
-    labels: ArrayLike,
+    domain_labels: ArrayLike,
     held_features: ArrayLike,
     held_labels: ArrayLike,
-    missing: Sequence[int],
-) -> dict[str, float]:
-    """How a first gradient step on the seen images changes the margins of missing classes' source images; higher is better.
+    missing_classes: Sequence[int],
+) -> Interference:
+    """Proposal: change of missing classes' margins by a first step on seen images, as a share of the margins.
+
+    How a first gradient step on the seen images changes the margins of missing classes' source images; higher is better.
 
     A proposal of this project. The margin of an image f' of a missing class m is  z_m - max over seen k of z_k,  z = W f' + b.
     One step of rate 1 of the head on the mean cross-entropy of the seen images (f_i, y_i) changes
@@ -60,23 +98,19 @@ def interference(
     Args:
         head: weight [K, d] and bias [K] of the source's head.
         features: [N, d] of the target's images of seen classes.
-        labels: [N], their indices among the K classes.
+        domain_labels: [N], their indices among the K classes.
         held_features: [H, d] of source images held out of source training.
         held_labels: [H] in 0..K-1; those of missing classes are looked at.
-        missing: indices of the missing classes.
-
-    Returns:
-        `score`; `change`, the mean change of the margin at rate 1; `margin`, the mean absolute
-        margin.
+        missing_classes: their indices.
     """
     weight, bias, found = linear(head, features)
-    answers = _seen_labels(labels, len(found), missing, len(weight))
-    held, held_answers = _held_of_missing(held_features, held_labels, missing, weight)
+    answers = _seen_labels(domain_labels, len(found), missing_classes, len(weight))
+    held, held_answers = _held_of_missing(held_features, held_labels, missing_classes, weight)
     errors = softmax(found @ weight.T + bias, axis=1) - one_hot(answers, len(weight))
     changes = -(held @ (errors.T @ found).T + errors.sum(0)) / len(found)  # [held, K]
     logits = held @ weight.T + bias
     rows = np.arange(len(held))
-    rival = _of_seen(logits, missing).argmax(1)
+    rival = _of_seen(logits, missing_classes).argmax(1)
     margin = float(np.abs(logits[rows, held_answers] - logits[rows, rival]).mean())
     change = float((changes[rows, held_answers] - changes[rows, rival]).mean())
     if not margin:
@@ -85,26 +119,26 @@ def interference(
             "classes, of which no "
             "share can be told; a head like this has not been trained"
         )
-    return {
-        "score": change / margin / float((found**2).sum(1).mean() + 1),
-        "change": change,
-        "margin": margin,
-    }
+    return Interference(change / margin / float((found**2).sum(1).mean() + 1), change, margin)
 
 
-def retained(
+@score(needs=HELD_TOO, parts=("missing_retained/start", "missing_retained/seen"), kind="proposal")
+def missing_retained(
+    *,
     head: tuple[ArrayLike, ArrayLike],
     features: ArrayLike,
-    labels: ArrayLike,
+    domain_labels: ArrayLike,
     held_features: ArrayLike,
     held_labels: ArrayLike,
-    missing: Sequence[int],
-    rate: float,
-    steps: int,
-    samples: int,
+    missing_classes: Sequence[int],
+    rate: Annotated[float, Range(1e-6, 1.9)] = 1.0,
+    steps: Annotated[int, Range(0, 100_000)] = 50,
+    samples: Annotated[int, Range(1, 1_000_000)] = 2000,
     seed: int,
-) -> dict[str, float]:
-    """Accuracy on missing classes' source images after a dry run of the head on the seen images; higher is better.
+) -> Retained:
+    """Proposal: accuracy on missing classes' source images after a dry run of the head on seen images.
+
+    Accuracy on missing classes' source images after a dry run of the head on the seen images; higher is better.
 
     A proposal of this project. The source's head alone is trained on the target's features,
     backbone frozen, by gradient descent on the mean cross-entropy of all images at once; the rate
@@ -115,33 +149,29 @@ def retained(
     Args:
         head: weight [K, d] and bias [K] of the source's head.
         features: [N, d] of the target's images of seen classes.
-        labels: [N], their indices among the K classes.
+        domain_labels: [N], their indices among the K classes.
         held_features: [H, d] of source images held out of source training.
         held_labels: [H] in 0..K-1; those of missing classes are looked at.
-        missing: indices of the missing classes.
-        rate: step size in units of 1/L; below 2.
-        steps: steps of gradient descent.
-        samples: images that the head is trained on at most, drawn without replacement.
+        missing_classes: their indices.
+        rate: step size in units of the largest that is sure to lower the loss
+        steps: steps of gradient descent
+        samples: images that the head is trained on at most
         seed: which are drawn.
-
-    Returns:
-        `score`; `start`, the same before the dry run; `seen`, the accuracy on the images trained
-        on, after it.
     """
     weight, bias, found = linear(head, features)
-    answers = _seen_labels(labels, len(found), missing, len(weight))
-    held, held_answers = _held_of_missing(held_features, held_labels, missing, weight)
+    answers = _seen_labels(domain_labels, len(found), missing_classes, len(weight))
+    held, held_answers = _held_of_missing(held_features, held_labels, missing_classes, weight)
     if len(found) > samples:
         rows = np.sort(np.random.default_rng(seed).choice(len(found), samples, replace=False))
         found, answers = found[rows], answers[rows]
     found, held = (np.column_stack([one, np.ones(len(one))]) for one in (found, held))
     start = np.column_stack([weight, bias])
     end = _descended(start, found, answers, rate, steps)
-    return {
-        "score": _right(end, held, held_answers),
-        "start": _right(start, held, held_answers),
-        "seen": _right(end, found, answers),
-    }
+    return Retained(
+        _right(end, held, held_answers),
+        _right(start, held, held_answers),
+        _right(end, found, answers),
+    )
 
 
 def _descended(

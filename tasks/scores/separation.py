@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigvalsh
 
+from tasks.parameters import Range
+from tasks.scores.declaration import score
 from tasks.scores.inputs import matrix, numbered, one_hot
 from tasks.scores.spectra import decompose
 
 
+@score()
 def h_score(features: ArrayLike, labels: ArrayLike) -> float:
-    """tr( cov(f)^+ cov(E[f|y]) ),  in [0, min(d, K - 1)]; higher is better.
+    """H-score: variance between classes over all variance of the features (Bao et al., ICIP 2019).
+
+    tr( cov(f)^+ cov(E[f|y]) ),  in [0, min(d, K - 1)]; higher is better.
 
     (Bao et al., "An Information-Theoretic Approach to Transferability in Task Transfer Learning",
     ICIP 2019, definition 2.) Class means are weighted by their images. The pseudo-inverse leaves
@@ -29,8 +36,11 @@ def h_score(features: ArrayLike, labels: ArrayLike) -> float:
     return float((along**2 / counts).sum())
 
 
+@score(parts=("shrunk_h_score/shrinkage",))
 def shrunk_h_score(features: ArrayLike, labels: ArrayLike) -> tuple[float, float]:
-    """(1 - a) tr( C_a^-1 cov(E[f|y]) )  with  C_a = (1 - a) cov(f) + a tr(cov(f))/d I,  and the shrinkage a; higher is better.
+    """H-score with Ledoit and Wolf's covariance, for few images or wide features (Ibrahim et al., ECML PKDD 2022).
+
+    (1 - a) tr( C_a^-1 cov(E[f|y]) )  with  C_a = (1 - a) cov(f) + a tr(cov(f))/d I,  and the shrinkage a; higher is better.
 
     (Ibrahim, Ponomareva and Mazumder, "Newer is not always better: Rethinking transferability
     metrics, their peculiarities, stability and performance", ECML PKDD 2022, equation 4.) a is
@@ -53,8 +63,15 @@ def shrunk_h_score(features: ArrayLike, labels: ArrayLike) -> tuple[float, float
     return float((1 - shrinkage) * ((values / within) @ (along**2 / counts)).sum()), shrinkage
 
 
-def transrate(features: ArrayLike, labels: ArrayLike, epsilon: float) -> float:
-    """R(f) - sum_c n_c/N R(f_c)  with the coding rate  R(f) = 1/2 log det(I + f^T f / (n epsilon)),  in nats, at least 0.
+@score()
+def transrate(
+    features: ArrayLike,
+    labels: ArrayLike,
+    epsilon: Annotated[float, Range(1e-12, 1e12)] = 1e-4,
+) -> float:
+    """TransRate: coding rate of all features less that within classes (Huang et al., ICML 2022).
+
+    R(f) - sum_c n_c/N R(f_c)  with the coding rate  R(f) = 1/2 log det(I + f^T f / (n epsilon)),  in nats, at least 0.
 
     (Huang, Huang, Rong, Yang and Wei, "Frustratingly Easy Transferability Estimation", ICML 2022.)
     Higher is better. f is centred over all images, and f_c are its rows of class c, not centred
@@ -65,7 +82,7 @@ def transrate(features: ArrayLike, labels: ArrayLike, epsilon: float) -> float:
     Args:
         features: [N, d].
         labels: [N].
-        epsilon: squared distortion; 1e-4 in released code.
+        epsilon: squared distortion that the coding rate allows
     """
     found = matrix("features", features)
     answers, counts = numbered("labels", labels, len(found))

@@ -63,7 +63,7 @@ def squared_norm(features: Array) -> float:
 
 
 def _wide(features: Array) -> bool:
-    return features.shape[1] > features.shape[0]
+    return bool(features.shape[1] > features.shape[0])
 
 
 def _gram(features: Array) -> Array:

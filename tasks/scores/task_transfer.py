@@ -14,6 +14,7 @@ test images, with the loss that they bound.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Annotated, final
 
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.parameters import Choices, Range
+from tasks.scores.declaration import score
 from tasks.scores.evidence import Evidence
 from tasks.scores.task_transfer_learning import Settings, class_counts, drawn, learned
 from tasks.scores.task_transfer_probe import constrained_probe
@@ -38,9 +40,30 @@ Samples = Annotated[int, Range(2, 100_000)]
 Rate = Annotated[float, Range(1e-8, 10.0)]
 Weight = Annotated[float, Range(0.0, 1e12)]
 Lipschitz = Annotated[float, Range(1e-6, 1e6)]
-Map = Annotated[str, Choices(("random", "same"))]
+Map = Annotated[str, Choices(("random", "same"), needs={"same": "shared_classes"})]
+PARTS = tuple(
+    f"tta/{part}"
+    for part in (
+        "reweighted_source_loss",
+        "conditional_entropy",
+        "lipschitz",
+        "wasserstein",
+        "prior_gap",
+        "bound",
+        "tighter_bound",
+        "transformed_source_loss",
+        "transformed_target_loss",
+        "transformed_target_accuracy",
+        "target_loss",
+        "target_accuracy",
+        "uncovered_classes",
+    )
+)
+NEEDED = ("source_data", "source_covers_target", "test_images", "transport")
+_analysis = score(needs=NEEDED, parts=PARTS, group="tta", kind="bound")
 
 
+@_analysis
 def tta(
     evidence: Evidence,
     steps: Steps = 1001,
@@ -87,6 +110,7 @@ def tta(
     )
 
 
+@_analysis
 def tta_features_only(
     evidence: Evidence,
     steps: Steps = 1001,
@@ -128,6 +152,7 @@ def tta_features_only(
     return _score(evidence, pair, _mapped(evidence, pair, label_map), settings)
 
 
+@_analysis
 def tta_fixed(
     evidence: Evidence,
     lipschitz: Lipschitz = 0.2,
@@ -152,6 +177,12 @@ def tta_fixed(
     return _score(evidence, pair, _mapped(evidence, pair, label_map), None)
 
 
+@score(
+    needs=NEEDED,
+    parts=[part for part in PARTS if part != "tta/prior_gap"],
+    group="tta",
+    kind="bound",
+)
 def tta_unlabelled(
     evidence: Evidence,
     steps: Steps = 1001,
@@ -288,7 +319,9 @@ def _pair(
             source,
             classes,
         )
-    limits = {"lipschitz": lipschitz, "penalty": penalty, "steps": probe_steps}
+    fitted = functools.partial(
+        constrained_probe, lipschitz=lipschitz, penalty=penalty, steps=probe_steps
+    )
     held, test = (
         _part(one, judged, evidence.seed("tta", name))
         for name, one in (("held", held), ("test", test))
@@ -300,8 +333,8 @@ def _pair(
         target=target,
         classes=classes,
         prior=np.bincount(source.labels) / len(source.labels),
-        classifier=constrained_probe(source, len(classes), **limits),
-        probe=constrained_probe(target, targets, **limits),
+        classifier=fitted(source, len(classes)),
+        probe=fitted(target, targets),
         held=held,
         seen=seen,
         test=test,

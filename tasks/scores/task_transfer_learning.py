@@ -48,7 +48,7 @@ class Settings:
 def class_counts(prior: Array, total: int) -> NDArray[np.int64]:
     """Whole numbers in proportion to the prior that sum to `total`, by largest remainder; no class of prior 1/total is lost."""
     exact = prior / prior.sum() * total
-    counts = np.floor(exact).astype(np.int64)
+    counts: NDArray[np.int64] = np.floor(exact).astype(np.int64)
     short = total - int(counts.sum())
     counts[np.argsort(counts - exact, kind="stable")[:short]] += 1
     return counts
@@ -213,7 +213,7 @@ def candidates(start: Transform, found: Transform) -> Iterator[Transform]:
     for share in SHARES:
         matrix = start.matrix + share * (found.matrix - start.matrix)
         with contextlib.suppress(np.linalg.LinAlgError):
-            inverse = np.linalg.inv(matrix)
+            inverse = np.asarray(np.linalg.inv(matrix), np.float64)
             if np.linalg.norm(matrix, 1) * np.linalg.norm(inverse, 1) < WORST:
                 yield replace(
                     found,

@@ -27,6 +27,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.scores.solver import solver
+
 Array = NDArray[np.float64]
 ITERATIONS = 10_000_000  # of POT's network simplex, which ends long before where costs are finite
 
@@ -157,12 +159,11 @@ def uncovered(log_labels: Array) -> int:
 
 def transport(points: Array, weights: Array, others: Array) -> float:
     """The exact 1-Wasserstein distance, Euclidean, of weighted points [N, d] to others [M, d] of equal weight."""
-    from ot import emd2
     from scipy.spatial.distance import cdist
 
     held = weights > 0
     return float(
-        emd2(
+        solver().emd2(
             weights[held] / weights[held].sum(),
             np.full(len(others), 1 / len(others)),
             cdist(points[held], others),

@@ -2,14 +2,71 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 
+from tasks.parameters import Range
+from tasks.scores.declaration import score
 from tasks.scores.inputs import matrix, numbered, same_width
+from tasks.scores.solver import solver
 
 MOST_PIVOTS = 10_000_000
 """Steps of the network simplex at most: far more than a thousand images of each domain take."""
+
+
+PARTS = ("otce/wasserstein", "otce/conditional_entropy")
+Samples = Annotated[int, Range(1, 100_000)]
+
+
+@score(needs={"source_data", "transport"}, parts=PARTS, group="otce", kind="part")
+def otce_w(
+    *,
+    source_features: ArrayLike,
+    source_labels: ArrayLike,
+    features: ArrayLike,
+    labels: ArrayLike,
+    samples: Samples = 1000,
+    seed: int,
+) -> tuple[float, float, float]:
+    """Minus the Wasserstein distance W of OTCE between source and target features (Tan et al., CVPR 2021).
+
+    Args:
+        source_features: [M, d].
+        source_labels: [M].
+        features: [N, d] of the target.
+        labels: [N] of the target.
+        samples: images of each domain at most
+        seed: which are drawn.
+    """
+    distance, entropy = otce(source_features, source_labels, features, labels, samples, seed)
+    return -distance, distance, entropy
+
+
+@score(needs={"source_data", "transport"}, parts=PARTS, group="otce", kind="part")
+def otce_ce(
+    *,
+    source_features: ArrayLike,
+    source_labels: ArrayLike,
+    features: ArrayLike,
+    labels: ArrayLike,
+    samples: Samples = 1000,
+    seed: int,
+) -> tuple[float, float, float]:
+    """Minus the conditional entropy of OTCE: target labels given source labels under transport (Tan et al., CVPR 2021).
+
+    Args:
+        source_features: [M, d].
+        source_labels: [M].
+        features: [N, d] of the target.
+        labels: [N] of the target.
+        samples: images of each domain at most
+        seed: which are drawn.
+    """
+    distance, entropy = otce(source_features, source_labels, features, labels, samples, seed)
+    return -entropy, distance, entropy
 
 
 def otce(
@@ -65,7 +122,8 @@ def _squared_distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArra
     """[rows of a, rows of b]; taken from a common centre, so that a large mean costs no digits."""
     centre = a.mean(0)
     a, b = a - centre, b - centre
-    return np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 0.0)
+    squares = (a**2).sum(1)[:, None] + (b**2).sum(1)
+    return np.asarray(np.maximum(squares - 2 * a @ b.T, 0.0))
 
 
 def _plan(cost: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -74,11 +132,9 @@ def _plan(cost: NDArray[np.float64]) -> NDArray[np.float64]:
     Raises:
         ValueError: the solver did not end; says what it says.
     """
-    import ot
-
     rows, columns = (np.full(count, 1 / count) for count in cost.shape)
     # The solver stops by absolute tolerances, so that costs are brought to about 1.
-    plan, told = ot.emd(
+    plan, told = solver().emd(
         rows,
         columns,
         cost / max(cost.max(), np.finfo(np.float64).tiny),

@@ -1,28 +1,53 @@
 // Panels, legends and colours: how a chart gets onto the page. What it shows is in charts.js.
 const PANELS = 12
 const darkScheme = matchMedia("(prefers-color-scheme: dark)")
-const coarse = matchMedia("(pointer: coarse)").matches  // a finger that drags scrolls the page
+const coarse = matchMedia("(pointer: coarse)").matches // a finger that drags scrolls the page
 let printing = false
 
 const isDark = () => darkScheme.matches && !printing
-const theme = () => isDark() ? {paper: "#15181c", ink: "#e6e8eb", grid: "#2c323a", axis: "#77808b", front: "#9aa3ad"}
-  : {paper: "#ffffff", ink: "#1f2328", grid: "#e8ebee", axis: "#77808b", front: "#8c8c8c"}
-const colourOf = method => isDark() ? data.methods[method].dark : data.methods[method].colour
-const fixedColour = place => (isDark() ? ["#58a6d6", "#f08a4b", "#35c79b", "#dd9dbf"] : ["#0072b2", "#d55e00", "#009e73", "#cc79a7"])[place % 4]
-const faint = (colour, alpha) => colour + Math.round(255 * alpha).toString(16).padStart(2, "0")
+const theme = () =>
+  isDark()
+    ? { paper: "#15181c", ink: "#e6e8eb", grid: "#2c323a", axis: "#77808b", front: "#9aa3ad" }
+    : { paper: "#ffffff", ink: "#1f2328", grid: "#e8ebee", axis: "#77808b", front: "#8c8c8c" }
+const colourOf = method => (isDark() ? data.methods[method].dark : data.methods[method].colour)
+const fixedColour = place =>
+  (isDark()
+    ? ["#58a6d6", "#f08a4b", "#35c79b", "#dd9dbf"]
+    : ["#0072b2", "#d55e00", "#009e73", "#cc79a7"])[place % 4]
+const faint = (colour, alpha) =>
+  colour +
+  Math.round(255 * alpha)
+    .toString(16)
+    .padStart(2, "0")
 
 // Plotly reads some HTML in every label.
-const inert = text => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
-const short = (text, length) => inert([...String(text)].length > length ? [...String(text)].slice(0, length - 1).join("") + "…" : text)
-const digits = (value, percent) => value === null ? "n/a" : percent ? value.toFixed(1) : String(Number(value.toPrecision(4)))
+const inert = text =>
+  String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
+const short = (text, length) =>
+  inert(
+    [...String(text)].length > length
+      ? `${[...String(text)].slice(0, length - 1).join("")}…`
+      : text,
+  )
+const digits = (value, percent) =>
+  value === null ? "n/a" : percent ? value.toFixed(1) : String(Number(value.toPrecision(4)))
 const interval = (value, low, high, percent) =>
   `${digits(value, percent)} [${low === null || high === null ? "n/a" : `${digits(low, percent)}, ${digits(high, percent)}`}]${percent ? " %" : ""}`
 const lines = (...told) => told.filter(Boolean).join("<br>")
-const metricOf = name => data.metrics[name] ?? {name, axis: name, percent: false}
+const metricOf = name => data.metrics[name] ?? { name, axis: name, percent: false }
 
 function bars(values, low, high, colour, place = value => value) {
-  const ends = bound => values.map((value, row) => Math.abs(place(bound[row] ?? value) - place(value)))
-  return {type: "data", symmetric: false, array: ends(high), arrayminus: ends(low), thickness: 1, width: 0, color: colour}
+  const ends = bound =>
+    values.map((value, row) => Math.abs(place(bound[row] ?? value) - place(value)))
+  return {
+    type: "data",
+    symmetric: false,
+    array: ends(high),
+    arrayminus: ends(low),
+    thickness: 1,
+    width: 0,
+    color: colour,
+  }
 }
 
 function limits(values, percent) {
@@ -36,51 +61,112 @@ function limits(values, percent) {
 // A dot with its interval per entry, one below the other: {label, value, low, high, colour, symbol, open, text}.
 function forest(entries, axis, zero) {
   const traces = entries.map((entry, row) => ({
-    x: [entry.value], y: [row], mode: "markers", hoverinfo: "text", hovertext: [entry.text], name: inert(entry.label),
+    x: [entry.value],
+    y: [row],
+    mode: "markers",
+    hoverinfo: "text",
+    hovertext: [entry.text],
+    name: inert(entry.label),
     error_x: bars([entry.value], [entry.low], [entry.high], entry.colour),
-    marker: {color: entry.colour, size: 9, symbol: entry.open ? `${entry.symbol}-open` : entry.symbol, line: {width: 1.3, color: entry.colour}},
+    marker: {
+      color: entry.colour,
+      size: 9,
+      symbol: entry.open ? `${entry.symbol}-open` : entry.symbol,
+      line: { width: 1.3, color: entry.colour },
+    },
   }))
-  return {traces, height: 75 + 24 * entries.length, layout: {
-    xaxis: {title: axis, zeroline: zero, zerolinewidth: 2},
-    yaxis: {tickvals: entries.map((_, row) => row), ticktext: entries.map(entry => short(entry.label, 26)),
-      range: [entries.length - 0.4, -0.6], showgrid: false, ticks: "", zeroline: false},
-  }}
+  return {
+    traces,
+    height: 75 + 24 * entries.length,
+    layout: {
+      xaxis: { title: axis, zeroline: zero, zerolinewidth: 2 },
+      yaxis: {
+        tickvals: entries.map((_, row) => row),
+        ticktext: entries.map(entry => short(entry.label, 26)),
+        range: [entries.length - 0.4, -0.6],
+        showgrid: false,
+        ticks: "",
+        zeroline: false,
+      },
+    },
+  }
 }
 
 function layoutOf(panel, width) {
-  const {paper, ink, grid, axis: edge} = theme()
+  const { paper, ink, grid, axis: edge } = theme()
   const axis = (given = {}) => {
-    const {title, ...more} = given
-    return {gridcolor: grid, linecolor: edge, zerolinecolor: edge, tickcolor: edge, zeroline: false, showline: true,
-      ticks: "outside", ticklen: 4, automargin: true, title: {text: inert(title ?? ""), standoff: 8, font: {size: 12}}, ...more}
+    const { title, ...more } = given
+    return {
+      gridcolor: grid,
+      linecolor: edge,
+      zerolinecolor: edge,
+      tickcolor: edge,
+      zeroline: false,
+      showline: true,
+      ticks: "outside",
+      ticklen: 4,
+      automargin: true,
+      title: { text: inert(title ?? ""), standoff: 8, font: { size: 12 } },
+      ...more,
+    }
   }
-  const {xaxis, yaxis, ...more} = panel.layout ?? {}
+  const { xaxis, yaxis, ...more } = panel.layout ?? {}
   return {
-    paper_bgcolor: paper, plot_bgcolor: paper, font: {color: ink, size: 11, family: "system-ui, sans-serif"},
-    margin: {t: 12, r: 12, b: 40, l: 44}, hovermode: "closest", showlegend: false, dragmode: coarse ? false : "zoom",
-    hoverlabel: {align: "left", bgcolor: paper, bordercolor: edge, font: {color: ink, size: 12}}, height: panel.height ?? 320,
-    ...(width ? {width, autosize: false} : {autosize: true}), xaxis: axis(xaxis), yaxis: axis(yaxis), ...more,
+    paper_bgcolor: paper,
+    plot_bgcolor: paper,
+    font: { color: ink, size: 11, family: "system-ui, sans-serif" },
+    margin: { t: 12, r: 12, b: 40, l: 44 },
+    hovermode: "closest",
+    showlegend: false,
+    dragmode: coarse ? false : "zoom",
+    hoverlabel: {
+      align: "left",
+      bgcolor: paper,
+      bordercolor: edge,
+      font: { color: ink, size: 12 },
+    },
+    height: panel.height ?? 320,
+    ...(width ? { width, autosize: false } : { autosize: true }),
+    xaxis: axis(xaxis),
+    yaxis: axis(yaxis),
+    ...more,
   }
 }
 
 // plotly's own menu has a button that sends the data of a plot to a server.
-const CONFIG = {displaylogo: false, responsive: true, showSendToCloud: false, plotlyServerURL: "", modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"]}
+const CONFIG = {
+  displaylogo: false,
+  responsive: true,
+  showSendToCloud: false,
+  plotlyServerURL: "",
+  modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+}
 
 class Chart {
   constructor(container, make) {
     this.container = container
     this.make = make
-    this.options = {...make.options?.()}
+    this.options = { ...make.options?.() }
     this.stale = true
     this.near = false
     const redraw = () => this.draw()
-    container.append(this.controls = element("div", {class: "controls"}, ...(make.controls?.(this.options, redraw) ?? [])),
-      this.legend = element("ul", {class: "legend"}), this.panels = element("div", {class: "panels"}),
-      this.note = element("p", {class: "note", role: "status"}))
-    new IntersectionObserver(entries => {
-      this.near = entries.at(-1).isIntersecting
-      if (this.near && this.stale) this.draw()
-    }, {rootMargin: "500px"}).observe(container)
+    const controls = make.controls?.(this.options, redraw) ?? []
+    this.legend = element("ul", { class: "legend" })
+    this.panels = element("div", { class: "panels" })
+    this.note = element("p", { class: "note", role: "status" })
+    container.append(
+      element("div", { class: "controls" }, ...controls),
+      this.legend,
+      this.panels,
+      this.note,
+    )
+    new IntersectionObserver(
+      entries => {
+        this.near = entries.at(-1).isIntersecting
+        if (this.near && this.stale) this.draw()
+      },
+      { rootMargin: "500px" },
+    ).observe(container)
   }
 
   changed() {
@@ -90,60 +176,52 @@ class Chart {
 
   draw() {
     this.stale = false
-    const all = this.make.panels(this.options), most = this.make.most ?? PANELS, shown = all.slice(0, most)
+    const all = this.make.panels(this.options),
+      most = this.make.most ?? PANELS,
+      shown = all.slice(0, most)
     const focus = [...this.legend.querySelectorAll("button")].indexOf(document.activeElement)
-    this.legend.replaceChildren(...legendOf(this.make.methods?.() ?? [], this.make.keys?.(this.options) ?? []))
+    this.legend.replaceChildren(
+      ...legendOf(this.make.methods?.() ?? [], this.make.keys?.(this.options) ?? []),
+    )
     this.legend.querySelectorAll("button")[focus]?.focus()
-    this.note.textContent = [data.notes[this.container.dataset.chart],
-      all.length > most ? `${most} of ${all.length} panels are drawn; filter to see the others.` : "",
-      all.length ? "" : "Nothing is left of this chart: all is filtered out."].filter(Boolean).join(" ")
+    this.note.textContent = [
+      data.notes[this.container.dataset.chart],
+      all.length > most
+        ? `${most} of ${all.length} panels are drawn; filter to see the others.`
+        : "",
+      all.length ? "" : "Everything in this chart is filtered out.",
+    ]
+      .filter(Boolean)
+      .join(" ")
     this.panels.className = `panels ${["", "one", "two"][all.length] ?? ""}`
     while (this.panels.children.length > shown.length) {
       Plotly.purge(this.panels.lastElementChild.lastElementChild)
       this.panels.lastElementChild.remove()
     }
     while (this.panels.children.length < shown.length) {
-      this.panels.append(element("figure", {}, element("figcaption"), element("div", {class: "plot", role: "img"})))
+      this.panels.append(
+        element(
+          "figure",
+          {},
+          element("figcaption"),
+          element("div", { class: "plot", role: "img" }),
+        ),
+      )
     }
     shown.forEach((panel, place) => {
       const [caption, plot] = this.panels.children[place].children
       caption.textContent = panel.title
       caption.hidden = !panel.title
-      plot.setAttribute("aria-label", `${this.container.closest("section").querySelector("h2").textContent}: ${panel.title || "chart"}; the numbers are in the tables`)
-      Plotly.react(plot, panel.traces, layoutOf(panel, printing ? (shown.length === 1 ? 500 : 330) : 0), CONFIG)
+      plot.setAttribute(
+        "aria-label",
+        `${this.container.closest("section").querySelector("h2").textContent}: ${panel.title || "chart"}; the numbers are in the tables`,
+      )
+      Plotly.react(
+        plot,
+        panel.traces,
+        layoutOf(panel, printing ? (shown.length === 1 ? 500 : 330) : 0),
+        CONFIG,
+      )
     })
   }
-}
-
-function legendOf(methods, keys) {
-  const buttons = methods.map(method => element("li", {}, element("button", {
-    type: "button", "aria-pressed": methodShown(method), title: "Show or hide everywhere",
-    onclick: () => toggle(hidden.methods, method, !methodShown(method)),
-  }, sign(data.methods[method].symbol, colourOf(method)), data.methods[method].name)))
-  return [...buttons, ...keys.map(([colour, name, symbol]) => element("li", {class: "key"}, sign(symbol ?? "line", colour), name))]
-}
-
-// A marker as plotly draws it.
-function sign(symbol, colour) {
-  const around = (count, turn, radius = () => 7) => [...Array(count).keys()].map(place => {
-    const angle = Math.PI * (turn + 2 * place / count)
-    return [8 + radius(place) * Math.sin(angle), 8 - radius(place) * Math.cos(angle)]
-  })
-  const plus = [[6, 1], [10, 1], [10, 6], [15, 6], [15, 10], [10, 10], [10, 15], [6, 15], [6, 10], [1, 10], [1, 6], [6, 6]]
-  const turned = plus.map(([x, y]) => [8 + (x - y) * Math.SQRT1_2, 8 + (x + y - 16) * Math.SQRT1_2])
-  const shapes = {
-    circle: around(24, 0), square: around(4, 1 / 4), diamond: around(4, 0), "triangle-up": around(3, 0),
-    "triangle-down": around(3, 1), "triangle-left": around(3, -1 / 2), "triangle-right": around(3, 1 / 2), cross: plus,
-    x: turned, pentagon: around(5, 0), hexagon: around(6, 0), octagon: around(8, 1 / 8),
-    star: around(10, 0, place => place % 2 ? 3.2 : 8), "diamond-tall": around(4, 0, place => place % 2 ? 4 : 8),
-    line: [[0, 7], [16, 7], [16, 9], [0, 9]], band: [[0, 3], [16, 3], [16, 13], [0, 13]],
-  }
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg")
-  const polygon = document.createElementNS("http://www.w3.org/2000/svg", "polygon")
-  svg.setAttribute("viewBox", "0 0 16 16")
-  svg.setAttribute("aria-hidden", "true")
-  polygon.setAttribute("points", (shapes[symbol] ?? shapes.circle).map(point => point.join(",")).join(" "))
-  polygon.setAttribute("fill", colour)
-  svg.append(polygon)
-  return svg
 }

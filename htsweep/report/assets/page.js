@@ -1,38 +1,79 @@
 // The page: filters, tables that sort, charts that follow.
 function filters() {
   const bar = document.getElementById("filters")
-  const sets = [...data.factors.map((factor, place) => [factor.name, factor.values, hidden.factors[place]]),
-    [data.compared, data.methods.map(method => method.name), hidden.methods]]
+  const sets = [
+    ...data.factors.map((factor, place) => [factor.name, factor.values, hidden.factors[place]]),
+    [data.compared, data.methods.map(method => method.name), hidden.methods],
+  ]
   for (const [name, values, set] of sets) {
     if (values.length < 2) continue
     const summary = element("summary")
-    const boxes = values.map((value, place) => checkbox(value, !set.has(place), on => toggle(set, place, on)))
-    const all = on => () => { values.forEach((_, place) => on ? set.delete(place) : set.add(place)); changed() }
-    const buttons = element("div", {class: "all"}, element("button", {type: "button", onclick: all(true)}, "all"),
-      element("button", {type: "button", onclick: all(false)}, "none"))
-    const menu = element("details", {}, summary, element("div", {class: "choices", role: "group", "aria-label": name}, buttons, ...boxes.map(([label]) => label)))
+    const boxes = values.map((value, place) =>
+      checkbox(value, !set.has(place), on => toggle(set, place, on)),
+    )
+    const all = on => () => {
+      for (const place of values.keys()) on ? set.delete(place) : set.add(place)
+      changed()
+    }
+    const buttons = element(
+      "div",
+      { class: "all" },
+      element("button", { type: "button", onclick: all(true) }, "all"),
+      element("button", { type: "button", onclick: all(false) }, "none"),
+    )
+    const menu = element(
+      "details",
+      {},
+      summary,
+      element(
+        "div",
+        { class: "choices", role: "group", "aria-label": name },
+        buttons,
+        ...boxes.map(([label]) => label),
+      ),
+    )
     const tell = () => {
-      boxes.forEach(([, box], place) => { box.checked = !set.has(place) })
+      boxes.forEach(([, box], place) => {
+        box.checked = !set.has(place)
+      })
       summary.textContent = `${name}: ${set.size ? `${values.length - set.size} of ${values.length}` : "all"}`
     }
     tell()
     listeners.push(tell)
     bar.append(menu)
   }
-  const close = but => { for (const menu of bar.querySelectorAll("details[open]")) if (!menu.contains(but)) menu.open = false }
+  const close = but => {
+    for (const menu of bar.querySelectorAll("details[open]"))
+      if (!menu.contains(but)) menu.open = false
+  }
   document.addEventListener("click", event => close(event.target))
   bar.addEventListener("focusin", event => close(event.target))
   bar.addEventListener("keydown", event => {
     const menu = event.key === "Escape" && event.target.closest("details[open]")
-    if (menu) { menu.open = false; menu.querySelector("summary").focus() }
+    if (menu) {
+      menu.open = false
+      menu.querySelector("summary").focus()
+    }
   })
-  const reset = element("button", {type: "button", onclick: () => {
-    for (const [, , set] of sets) set.clear()
-    changed()
-  }}, "Show all")
+  const reset = element(
+    "button",
+    {
+      type: "button",
+      onclick: () => {
+        for (const [, , set] of sets) set.clear()
+        changed()
+      },
+    },
+    "Show all",
+  )
   const told = document.getElementById("filtered")
   const tell = () => {
-    const parts = sets.filter(([, , set]) => set.size).map(([name, values, set]) => `${name}: without ${[...set].map(place => values[place]).join(", ")}`)
+    const parts = sets
+      .filter(([, , set]) => set.size)
+      .map(
+        ([name, values, set]) =>
+          `${name}: without ${[...set].map(place => values[place]).join(", ")}`,
+      )
     told.textContent = parts.length ? `Filtered. ${parts.join("; ")}` : ""
     reset.hidden = !parts.length
   }
@@ -45,17 +86,32 @@ function filters() {
 function tables() {
   for (const table of document.querySelectorAll("main table")) {
     const rows = [...table.tBodies[0].rows]
-    const follow = () => { for (const row of rows) row.classList.toggle("out", !isShown(Number(row.dataset.g), Number(row.dataset.m))) }
+    const follow = () => {
+      for (const row of rows)
+        row.classList.toggle("out", !isShown(Number(row.dataset.g), Number(row.dataset.m)))
+    }
     follow()
     listeners.push(follow)
     sortable(table, rows)
     const kinds = distinct(rows.map(row => row.dataset.k))
     if (table.dataset.kinds && kinds.length > 1) {
-      const show = kind => { for (const row of rows) row.classList.toggle("other", kind !== "" && row.dataset.k !== kind) }
-      const first = kinds.find(kind => kind.startsWith("overall")) ?? kinds[0]
+      const show = kind => {
+        for (const row of rows) row.classList.toggle("other", kind !== "" && row.dataset.k !== kind)
+      }
+      const first = kinds.includes(table.dataset.first) ? table.dataset.first : kinds[0]
       show(first)
-      table.parentElement.before(element("div", {class: "controls"},
-        choice(table.dataset.kinds, [["", "all"], ...kinds.map(kind => [kind, kind])], first, show)))
+      table.parentElement.before(
+        element(
+          "div",
+          { class: "controls" },
+          choice(
+            table.dataset.kinds,
+            [["", "all"], ...kinds.map(kind => [kind, kind])],
+            first,
+            show,
+          ),
+        ),
+      )
     }
   }
 }
@@ -63,12 +119,19 @@ function tables() {
 function sortable(table, rows) {
   const heads = [...table.tHead.rows[0].cells]
   heads.forEach((head, place) => {
-    const button = element("button", {type: "button", onclick: () => {
-      const way = head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending"
-      for (const other of heads) other.removeAttribute("aria-sort")
-      head.setAttribute("aria-sort", way)
-      table.tBodies[0].append(...sorted(rows, place, way === "ascending" ? 1 : -1))
-    }}, head.textContent)
+    const button = element(
+      "button",
+      {
+        type: "button",
+        onclick: () => {
+          const way = head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending"
+          for (const other of heads) other.removeAttribute("aria-sort")
+          head.setAttribute("aria-sort", way)
+          table.tBodies[0].append(...sorted(rows, place, way === "ascending" ? 1 : -1))
+        },
+      },
+      head.textContent,
+    )
     head.replaceChildren(button)
   })
 }
@@ -76,10 +139,15 @@ function sortable(table, rows) {
 // By the number where the column has numbers (rows without one come last either way), else by the text.
 function sorted(rows, place, sign) {
   const numeric = rows.some(row => row.cells[place].dataset.v !== undefined)
-  const values = new Map(rows.map(row => [row, numeric ? Number(row.cells[place].dataset.v ?? NaN) : row.cells[place].textContent]))
+  const values = new Map(
+    rows.map(row => [
+      row,
+      numeric ? Number(row.cells[place].dataset.v ?? NaN) : row.cells[place].textContent,
+    ]),
+  )
   return [...rows].sort((a, b) => {
     const [one, other] = [values.get(a), values.get(b)]
-    if (!numeric) return sign * one.localeCompare(other, "en", {numeric: true})
+    if (!numeric) return sign * one.localeCompare(other, "en", { numeric: true })
     return Number.isNaN(one) - Number.isNaN(other) || (Number.isNaN(one) ? 0 : sign * (one - other))
   })
 }
@@ -88,11 +156,16 @@ async function draw() {
   try {
     await window.plotly
   } catch (error) {
-    document.getElementById("trouble").textContent = `No charts: ${error.message} All tables are below.`
+    document.getElementById("trouble").textContent =
+      `No charts: ${error.message} All tables are below.`
     return
   }
-  const made = [...document.querySelectorAll(".chart")].map(container => new Chart(container, charts[container.dataset.chart]))
-  const redraw = () => { for (const chart of made) chart.changed() }
+  const made = [...document.querySelectorAll(".chart")].map(
+    container => new Chart(container, charts[container.dataset.chart]),
+  )
+  const redraw = () => {
+    for (const chart of made) chart.changed()
+  }
   const print = on => () => {
     if (printing === on) return
     printing = on
@@ -118,6 +191,6 @@ addEventListener("hashchange", () => {
     readAddress()
     changed()
   } else {
-    remember()  // a link to a section keeps what is filtered
+    remember() // a link to a section keeps what is filtered
   }
 })

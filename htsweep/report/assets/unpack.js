@@ -1,6 +1,7 @@
 // plotly.js as text from its gzip, then run as a script of the page: no network, and it works from a file:// address too.
 window.plotly = (async () => {
-  if (!("DecompressionStream" in window)) throw new Error("This browser cannot unpack the charts (no DecompressionStream).")
+  if (!("DecompressionStream" in window))
+    throw new Error("This browser cannot unpack the charts (no DecompressionStream).")
   const packed = document.getElementById("plotly-packed")
   const bytes = Uint8Array.from(atob(packed.textContent), letter => letter.charCodeAt(0))
   packed.remove()
@@ -10,4 +11,4 @@ window.plotly = (async () => {
   document.head.append(script)
   return window.Plotly
 })()
-window.plotly.catch(() => {})  // told by whoever waits for it
+window.plotly.catch(() => {}) // told by whoever waits for it

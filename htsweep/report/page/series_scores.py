@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 
 from htsweep.analysis.findings import Findings
-from htsweep.analysis.prediction import FITTED
 from htsweep.report import names, pairs
+from htsweep.report.key import Key, dark
 from htsweep.report.look import looks
-from htsweep.report.page.key import Key, dark
 
 _LINES = 1500
 """With more lines of regret than this, their intervals are in the CSV alone."""
@@ -31,12 +30,17 @@ def scores(findings: Findings, key: Key) -> dict[str, Any] | None:
     named, called = _scores(findings), pairs.called(first)
     targets = list(dict.fromkeys(map(str, first["target"])))
     value: dict[str, list[float | None]] = {name: [None] * len(place) for name in named}
-    said = found[found["score"] != FITTED].drop_duplicates(["score", "pair"])
+    is_fitted = found["fitted"].astype(bool)
+    said = found[~is_fitted].drop_duplicates(["score", "pair"])
     for score, pair, given in zip(said["score"], said["pair"], said["value"], strict=True):
         value[str(score)][place[pair]] = _number(given)
     own = list(dict.fromkeys([compared, "pair", "metric"]))
     achieved = found[[*own, "mean", "low", "high"]].drop_duplicates(own)
-    fitted = found[found["score"] == FITTED].set_index(own)["value"].to_dict()
+    cells = achieved[own].to_numpy(object).tolist()
+    fitted = {}
+    for name, rows in found[is_fitted].groupby("score", sort=False):
+        values = rows.set_index(own)["value"].to_dict()
+        fitted[str(name)] = [_number(values.get(tuple(cell), np.nan)) for cell in cells]
     scale = achieved["metric"].astype(str).map(names.scale).to_numpy(float)
     lines = _lines(findings, key)
     return {
@@ -57,13 +61,9 @@ def scores(findings: Findings, key: Key) -> dict[str, Any] | None:
                 name: [_number(one) for one in achieved[name].to_numpy(float) * scale]
                 for name in ("mean", "low", "high")
             },
-            "fitted": [
-                _number(fitted.get(tuple(row), np.nan))
-                for row in achieved[own].to_numpy(object).tolist()
-            ],
         },
         "correlations": _correlations(findings, lines),
-        "fitted": FITTED,
+        "fitted": fitted,
     }
 
 

@@ -1,0 +1,115 @@
+"""How much of a study MLflow has; nothing here imports MLflow, so that `htsweep status` may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from htsweep.commands import Given, shown
+from htsweep.ledger import Store
+from htsweep.results import Members, Results
+from htsweep.study.schema import Study
+
+
+@final
+@dataclass(frozen=True)
+class Mirrored:
+    """How much of a study MLflow has."""
+
+    runs: int | None
+    """Ended trials of the study that it has; None: nobody could count them."""
+    of: int
+    """Trials of the study, and scores of its screen, that ended."""
+    trouble: str = ""
+    """Why it has no more, or why what belongs to the whole study could not be copied; "" where all
+    went well.
+    """
+    notes: tuple[str, ...] = ()
+    """What was put right on the way."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether MLflow has all that there is."""
+        return self.runs == self.of and not self.trouble
+
+    def lacking(self, given: Given) -> list[str]:
+        """What MLflow lacks, and the command that brings it up to date; nothing where it has all."""
+        if self.whole:
+            return []
+        count = "an unknown number" if self.runs is None else str(self.runs)
+        head = f"MLflow has {count} of {self.of} ended trials"
+        if self.runs == self.of:
+            head = f"MLflow has all {self.of} ended trials, but not all that belongs to the whole study"
+        head += f": {self.trouble}" if self.trouble else ""
+        return [head, f"To bring it up to date{given.secret}: {given.mirror_it()}"]
+
+
+class MirroredRows:
+    """Which rows of a ledger MLflow gets: the ended trials of a study, and of the scores of its screen.
+
+    The trials that its screen drops count as well, as far as they ended.
+    """
+
+    def __init__(self, results: Results) -> None:
+        self.study = results.study
+        self.listed = [
+            (planned.study, Members(planned))
+            for planned in (results.full_plan, results.score_plan)
+            if planned is not None
+        ]
+
+    def place(self, row: Mapping[str, Any]) -> tuple[Study, Sequence[str], tuple[Any, ...]] | None:
+        """The study of a ledger's row, the names of what is varied in it, and the row's place; None: it is nobody's."""
+        for study, members in self.listed:
+            for place in members.places(row):
+                return study, members.names, place
+        return None
+
+    def wanted(self, results: Results) -> dict[str, str]:
+        """The trials that ended, each with the record that counts."""
+        columns = [
+            "trial",
+            "record",
+            "kind",
+            "task",
+            "sweep",
+            "point",
+            "point_index",
+            "repetition",
+            "config",
+        ]
+        return {
+            row["trial"]: row["record"]
+            for row in results.rows(columns)
+            if self.place(row) is not None
+        }
+
+
+def database_beside(store: Store) -> Path:
+    """The MLflow database of the results; where those are far away, one in the working folder."""
+    return (store.folder or Path("results").resolve()) / "mlflow.db"
+
+
+def uri_of(store: Store, uri: str = "") -> str:
+    """The tracking URI that `uri` means, which is the database beside the results where it is "".
+
+    Raises:
+        HtsweepError: MLflow has no such tracking store.
+    """
+    from htsweep.mirror import address
+
+    return address.resolved(uri) if uri else address.of_database(database_beside(store))
+
+
+def coverage(results: Results, uri: str = "") -> Mirrored:
+    """How much of the study the database at `uri` has, read without MLflow; of another tracking store nothing is known."""
+    from htsweep.mirror import address, database
+
+    wanted = MirroredRows(results).wanted(results)
+    path = address.database_of(uri_of(results.store, uri))
+    if path is None:
+        return Mirrored(None, len(wanted), f"{shown(uri)} was not asked")
+    held = database.held(path, results.study.name, wanted)
+    return Mirrored(held.runs, len(wanted), held.trouble)

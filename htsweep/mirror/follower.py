@@ -1,0 +1,169 @@
+"""A launch's hold on the process that copies to MLflow beside it (mirror/process.py is what runs there)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+from typing import IO, final
+
+from htsweep.execution.agenda import Agenda
+from htsweep.execution.watch import Watch
+from htsweep.execution.work import Outcome
+from htsweep.mirror.coverage import Mirrored, coverage, uri_of
+from htsweep.planning.jobs import Job
+from htsweep.results import Results
+
+PATIENCE_SECONDS = 60.0
+"""How long the end of a launch waits for the mirror; what MLflow has not got by then, the next
+launch or mirror brings.
+"""
+
+
+@final
+class Follower:
+    """The mirror's own process: training never waits for it.
+
+    It watches the launch to start at the first end: before that there is nothing to copy, and Ray
+    needs the cores to start.
+    """
+
+    def __init__(self, results: Results, uri: str | None, watch: Watch) -> None:
+        """Starts nothing yet.
+
+        Args:
+            results: of the study whose trials are copied, as it was read.
+            uri: the tracking URI; "" for the database beside the results, None for no mirror.
+            watch: is told what this is told.
+
+        Raises:
+            HtsweepError: MLflow has no such tracking store.
+        """
+        self.mirrored: Mirrored | None = None
+        """What MLflow has at the end; None before, and where there is no mirror."""
+        self._study, self._store = results.study, results.store
+        self._uri, self._watch = uri, watch
+        self._process: subprocess.Popen[bytes] | None = None
+        self._writer: threading.Thread | None = None
+        self._trouble = ""
+        if uri:
+            uri_of(self._store, uri)  # a mistake in it is said before anything starts
+
+    def started(self, agenda: Agenda, job: Job) -> None:
+        """Passes it on."""
+        self._watch.started(agenda, job)
+
+    def ended(self, agenda: Agenda, job: Job, outcome: Outcome) -> None:
+        """Passes it on; from here on there is something to copy."""
+        self._start()
+        self._watch.ended(agenda, job, outcome)
+
+    def tick(self, agenda: Agenda) -> None:
+        """Passes it on."""
+        self._watch.tick(agenda)
+
+    def note(self, text: str) -> None:
+        """Passes it on."""
+        self._watch.note(text)
+
+    def finish(self, results: Results) -> None:
+        """Lets it copy what is left, for a while; `mirrored` says how much of `results` it copied, whatever became of it."""
+        if self._uri is None:
+            return
+        self._start()
+        answer = self._answer()
+        # Whatever it says, or if it died and says nothing: what it has written is whole, and the
+        # database is asked itself.
+        there = coverage(results, self._uri)
+        runs, notes = there.runs, tuple[str, ...]()
+        trouble = "" if runs == there.of else self._trouble or there.trouble
+        if answer is not None:
+            runs = answer.runs if runs is None else runs
+            late = "" if runs == there.of else "the others ended too late to be copied"
+            trouble, notes = answer.trouble or late, answer.notes
+        self.mirrored = Mirrored(runs, there.of, trouble, notes)
+
+    def leave(self) -> None:
+        """Tells it that nothing more will come, and leaves it to copy the rest by itself."""
+        if (
+            self._process is not None
+            and self._process.stdin is not None
+            and not self._process.stdin.closed
+        ):
+            self._close()
+
+    def _answer(self) -> Mirrored | None:
+        """What the process says at its end."""
+        if self._process is None:
+            return None
+        assert self._process.stdout is not None
+        self._close()
+        try:
+            said, _ = self._process.communicate(timeout=PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()  # what it writes is whole at any moment
+            self._process.wait()
+            self._trouble = f"it was not done after {PATIENCE_SECONDS:.0f} s"
+            return None
+        try:
+            answer = json.loads(said)
+        except ValueError:
+            answer = {
+                "trouble": f"the process that copies to it ended with code {self._process.returncode}"
+            }
+        if "runs" in answer:
+            return Mirrored(answer["runs"], answer["of"], answer["trouble"], tuple(answer["notes"]))
+        self._trouble = answer["trouble"]
+        return None
+
+    def _close(self) -> None:
+        """Ends its input, which tells it that nothing more will come."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        assert self._writer is not None
+        self._writer.join(PATIENCE_SECONDS)
+        with contextlib.suppress(OSError):  # it is dead
+            self._process.stdin.close()
+        self._process.stdin = None
+
+    def _start(self) -> None:
+        if self._uri is None or self._process is not None or self._trouble:
+            return
+        # The study as it was read: its file may have been edited since, and is then another study.
+        # Nor does the tracking URI stand on the command line, where everyone on the machine could
+        # read the password in it.
+        told = {
+            "file": str(self._study.file.absolute()),
+            "text": self._study.source,
+            "overrides": list(self._study.overrides),
+            "results": self._store.uri,
+            "uri": self._uri,
+        }
+        try:
+            # A session of its own: Ctrl-C is for the launch, which then lets it finish. -P: nothing
+            # in the working folder stands in for a module.
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "htsweep.mirror.process"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._trouble = f"the process that copies to it could not be started: {error}"
+            return
+        assert process.stdin is not None
+        # A pipe holds 64 KiB: of a longer study the rest waits until the process has started.
+        self._writer = threading.Thread(
+            target=_write, args=(process.stdin, json.dumps(told).encode() + b"\n"), daemon=True
+        )
+        self._writer.start()
+        self._process = process
+
+
+def _write(pipe: IO[bytes], data: bytes) -> None:
+    with contextlib.suppress(OSError):  # the process is dead, and its exit code says so
+        pipe.write(data)
+        pipe.flush()

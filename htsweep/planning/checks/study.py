@@ -1,0 +1,317 @@
+"""Checks a study against the tasks, settings, spaces, metrics and protocols that exist."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from htsweep import selection
+from htsweep.errors import Problem, did_you_mean
+from htsweep.planning import task
+from htsweep.planning.ablation import cells_of
+from htsweep.planning.checks import ablation, cells, screen, size
+from htsweep.planning.checks.cells import MOST_SAID
+from htsweep.planning.dimension import repeated, text_of
+from htsweep.planning.settings import refused
+from htsweep.planning.task import Task
+from htsweep.study.document import Located, Place
+from htsweep.study.schema import Study
+
+
+def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
+    """Every mistake that types alone do not show.
+
+    Args:
+        study: the study, as far as it could be read.
+        where: the lines of its keys.
+        broken: the top-level keys that are already reported.
+    """
+    problems = list(_name(study, where))
+    task.beside(study.file.parent)
+    try:
+        study_task = task.find(study.task)
+    except task.UnknownTask as error:
+        return [*problems, where.problem(("task",), str(error))]
+    except Exception as error:  # a user's module may raise anything at import
+        return [
+            *problems,
+            where.problem(("task",), f"importing it raised {type(error).__name__}: {error}"),
+        ]
+    wrong = [*ablation.problems(study, where), *_settings(study, study_task, where)]
+    problems += wrong
+    problems += _objectives(study, study_task, where)
+    problems += _protocol(study, study_task, where)
+    problems += screen.problems(study, study_task, where)
+    if not wrong and not {"grid", "fixed", "search", "ablate"} & set(broken):
+        large = list(size.of_grid(study, where))
+        problems += large or [
+            *cells.problems(study, study_task, where),
+            *_unmeasured(study, study_task, where),
+        ]
+    if not problems and not broken:
+        problems = [
+            *ablation.without_effect(study, study_task, where),
+            *_baseline(study, study_task, where),
+            *screen.of_pairs(study, study_task, where),
+        ]
+    return problems
+
+
+def _name(study: Study, where: Located) -> Iterator[Problem]:
+    # The name becomes part of paths, and must not lead out of the results folder.
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,99}", study.study):
+        yield where.problem(
+            ("study",),
+            f"a study's name is up to 100 letters, digits, '.', '_', '-' or spaces and "
+            f"begins with a letter or digit, but got {study.study!r}",
+        )
+
+
+RESERVED = frozenset(
+    {
+        "trial",
+        "sweep",
+        "point",
+        "point_index",
+        "repetition",
+        "status",
+        "step",
+        "n",
+        "mean",
+        "low",
+        "high",
+        "iqm",
+        "metric",
+        "value",
+        "role",
+        "chosen",
+        "front",
+        "own_front",
+        "probability",
+        "disrupts",
+        "disruption",
+        "difference",
+        "improvement",
+        "p",
+        "p_holm",
+        "least_p",
+        "verdict",
+        "baseline",
+        "groups",
+        "protocol",
+        "gap",
+        "cost",
+        "reference",
+        "volume",
+        "contribution",
+        "seen",
+        "missing",
+        "rank",
+        "blocks",
+        "component",
+        "components",
+        "control",
+        "kind",
+        "parameter",
+        "objective",
+        "evaluator",
+        "importance",
+        "points",
+        "trials",
+        "reason",
+        "log",
+    }
+)
+"""Columns of the tables of results: a factor or searched parameter of the same name would be
+mistaken for one.
+"""
+
+
+def _reserved(study: Study, where: Located) -> Iterator[Problem]:
+    places: list[tuple[str, Place]] = [(key, ("grid", key)) for key in study.grid]
+    places += [
+        (key, ("search", "spaces", space, key))
+        for space, keys in (study.search.spaces if study.search else {}).items()
+        if space == "all"
+        for key in keys
+    ]
+    places += [(key, place) for key, place, _ in ablation.given(study)]
+    for key, place in places:
+        if key in RESERVED:
+            yield where.problem(
+                place,
+                f"'{key}' is the name of a column in the tables of results; give the setting another "
+                "name",
+            )
+
+
+def _settings(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
+    yield from _reserved(study, where)
+    for key, values in study.grid.items():
+        if not values:
+            yield where.problem(
+                ("grid", key), "a factor needs at least one value, but its list is empty"
+            )
+        twice = repeated(values)
+        for index in twice[:MOST_SAID]:
+            yield where.problem(
+                ("grid", key, index), f"the value {values[index]!r} is listed twice; remove one"
+            )
+        if len(twice) > MOST_SAID:
+            yield where.problem(
+                ("grid", key), f"{len(twice) - MOST_SAID:,} more of its values are listed twice"
+            )
+        if key in study.fixed:
+            yield where.problem(("fixed", key), "is also in `grid`; remove one of them")
+    settings = study_task.settings
+    if settings is None:
+        return
+    places: list[tuple[str, Place, Any]] = [
+        (key, ("fixed", key), value) for key, value in study.fixed.items()
+    ]
+    places += [
+        (key, ("grid", key, index), value)
+        for key, values in study.grid.items()
+        for index, value in enumerate(values)
+    ]
+    places += ablation.given(study)
+    unknown: set[str] = set()
+    refusals: Counter[str] = Counter()
+    for key, place, value in places:
+        if key not in settings:
+            # `my_lab.methods:entropy.weight` belongs to a user's own method: the task checks it.
+            if key not in unknown and ":" not in key:
+                unknown.add(key)
+                at = place[:2] if place[0] == "grid" else place
+                yield where.problem(
+                    at, f"task '{study.task}' has no such key; {did_you_mean(key, settings)}"
+                )
+            continue
+        wrong = refused(settings[key], value)
+        if wrong:
+            refusals[key] += 1
+            if refusals[key] <= MOST_SAID:
+                yield where.problem(place, wrong)
+    for key, count in refusals.items():
+        if count > MOST_SAID:
+            yield where.problem(
+                ("grid", key), f"{count - MOST_SAID:,} more of its values are invalid"
+            )
+    given = {*study.fixed, *study.grid, *(study.ablate.full if study.ablate else ())}
+    for key, setting in settings.items():
+        if key not in given and getattr(setting, "required", False):
+            yield where.problem(
+                ("grid",),
+                f"task '{study.task}' requires the key '{key}'; set it under `grid` or `fixed`",
+            )
+
+
+def _objectives(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
+    for index, objective in enumerate(study.objectives):
+        place = ("objectives", index, "metric")
+        if study_task.metrics and objective.metric not in study_task.metrics:
+            yield where.problem(
+                place,
+                f"task '{study.task}' does not measure '{objective.metric}'; "
+                f"{did_you_mean(objective.metric, study_task.metrics)}",
+            )
+        if objective.metric.startswith("test/") and not objective.oracle:
+            yield where.problem(
+                place,
+                f"{objective.metric} is a test column: anything chosen by it has seen the "
+                "test labels; use a validation/ column, or set `oracle: true`",
+            )
+    adaptive = study.search is not None and study.search.sampler in ("tpe", "nsga2")
+    if not study.objectives and (adaptive or study.stop):
+        what = f"`{study.search.sampler}`" if adaptive and study.search else "`stop`"
+        yield where.problem(
+            ("search",) if adaptive else ("stop",),
+            f"{what} needs `objectives`, a list of "
+            "{metric: ..., direction: maximize or minimize}",
+        )
+    if study.search and study.search.sampler != "grid" and study.search.trials is None:
+        yield where.problem(
+            ("search",),
+            f"`{study.search.sampler}` never runs out of points: set `search.trials`",
+        )
+
+
+def _protocol(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
+    if study.select not in selection.NAMES and ":" not in study.select:
+        yield where.problem(
+            ("select",),
+            f"unknown protocol '{study.select}'; {did_you_mean(study.select, selection.NAMES)}",
+        )
+    elif study_task.metrics and not any(
+        set(needed) <= set(study_task.metrics) for needed in selection.needs(study.select)
+    ):
+        needed = ", ".join(selection.needs(study.select)[-1])
+        yield where.problem(
+            ("select",),
+            f"protocol {study.select} reads {needed}, but task {study.task} does not measure that; "
+            f"choose one of {', '.join(selection.possible(study_task.metrics))}",
+        )
+
+
+def _unmeasured(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
+    """Columns that the protocol reads, but that the task measures only with a key that no cell sets."""
+    if not study_task.metrics or any(_protocol(study, study_task, where)):
+        return
+    asked = {
+        name: key
+        for name, key in study_task.measured_with.items()
+        if all(name in needed for needed in selection.needs(study.select))
+    }
+    for name, key in asked.items():
+        configs = (_resolved(study, study_task, cell) for cell in cells_of(study))
+        if not any(config.get(key) for config in configs):
+            setting = (study_task.settings or {})[key]
+            yield where.problem(
+                ("select",),
+                f"protocol {study.select} reads {name}, which {study.task} measures only if `{key}` "
+                f"is above 0 ({setting.doc}); set it, for example under `fixed`",
+            )
+
+
+def _resolved(study: Study, study_task: Task, cell: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        return study_task.resolve({**study.fixed, **cell})
+    except Exception:  # a value of a wrong type may raise anything; `cells` reports it
+        return {}
+
+
+def _baseline(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
+    if study.baseline is None:
+        return
+    compared = study.compared
+    if compared is None:
+        yield where.problem(
+            ("baseline",),
+            "names a value of the factor that is compared, but the grid has no factor; add one",
+        )
+        return
+    setting = (study_task.settings or {}).get(compared)
+    wrong = None if setting is None else refused(setting, study.baseline)
+    if wrong:
+        yield where.problem(("baseline",), wrong)
+        return
+
+    def meaning(value: Any) -> str:
+        return text_of(study_task.resolve({**study.fixed, compared: value}).get(compared, value))
+
+    by_text: dict[str, Any] = {}
+    for cell in cells_of(study):
+        if compared in cell:
+            by_text[text_of(cell[compared])] = cell[compared]
+    known = list(by_text.values())
+    if meaning(study.baseline) not in set(map(meaning, known)):
+        names = [
+            "+".join(map(str, value)) if isinstance(value, list) else str(value) for value in known
+        ]
+        yield where.problem(
+            ("baseline",),
+            f"the study has no {compared} {study.baseline!r}; "
+            f"{did_you_mean(str(study.baseline), names)}",
+        )

@@ -1,0 +1,59 @@
+"""The tables of a report, each made once of what the analysis found; the page, Markdown and LaTeX show the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from htsweep.analysis.findings import Findings
+from htsweep.report import names
+from htsweep.report.key import Key, key
+from htsweep.report.table import Table
+from htsweep.report.tables import methods, points, scores, study
+
+
+def tables(
+    findings: Findings,
+    numbers: Key | None = None,
+    configurations: Mapping[str, str] | None = None,
+) -> dict[str, Table]:
+    """Every table by name, in the order of reading; one that has nothing to say has no rows.
+
+    Args:
+        findings: what the measurements say.
+        numbers: the numbers of groups and compared values; None: those of `findings`.
+        configurations: point -> its configuration in words; None: found in `findings.points`.
+    """
+    numbers = numbers or key(findings)
+    if configurations is None:
+        configurations = _configurations(findings)
+    return {
+        "summary": methods.summary(findings, numbers, configurations),
+        "effects": methods.effects(findings, numbers),
+        "together": methods.together(findings, numbers),
+        "ranks": methods.ranks(findings, numbers),
+        "fronts": points.fronts(findings, numbers, configurations),
+        "volumes": points.volumes(findings, numbers),
+        "protocols": points.protocols(findings, numbers),
+        "ablation": points.ablation(findings, numbers),
+        "importance": points.importance(findings, numbers),
+        "costs": points.costs(findings, numbers),
+        "scores": scores.scores(findings, numbers),
+        "predictions": scores.predictions(findings, numbers),
+        "regret": scores.regret(findings, numbers),
+        "bounds": scores.bounds(findings, numbers),
+        "failures": study.failures(findings, numbers),
+        "provenance": study.provenance(findings),
+    }
+
+
+def _configurations(findings: Findings) -> dict[str, str]:
+    """Point -> its configuration, of the points that the table has with their parameters."""
+    if findings.points.empty or not findings.parameters:
+        return {}
+    rows = findings.points.to_dict("records")
+    return {
+        str(row["point"]): names.configuration(
+            {str(name): given for name, given in row.items()}, findings.parameters
+        )
+        for row in rows
+    }

@@ -1,0 +1,246 @@
+"""`Results`: what one results folder holds of one study, each thing read or computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, final
+
+from htsweep import selection
+from htsweep.commands import RESULTS
+from htsweep.ledger import Ledger, Store, Table
+from htsweep.ledger.names import LISTS
+from htsweep.ledger.tables import Kind
+from htsweep.planning import roster
+from htsweep.planning.plan import Plan, plan
+from htsweep.planning.screen import Verdict, less, plan_of
+from htsweep.results import tables
+from htsweep.results.screen import judge
+from htsweep.study.schema import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def trials(study: Study, results: str = RESULTS) -> pd.DataFrame:
+    """One row per ended trial of the study: how it ended, its sweep and point, a column per factor and parameter."""
+    return Results(study, results).trials
+
+
+def measurements(
+    study: Study, results: str = RESULTS, columns: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """One row per measurement of the study's trials: `step`, the numbers (or the `columns` of them), and what was varied."""
+    return Results(study, results).measurements(columns)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Results:
+    """A study, and what the ledger at `location` had of it when it was first asked.
+
+    Everything is read lazily, and at most once: the trials as one table, the measurements column by
+    column, as far as somebody asks for them. What ended later is seen by `reread()` alone.
+    """
+
+    study: Study
+    location: str = RESULTS
+    """The folder or the URI, as the user gave it."""
+    _measured: dict[tuple[Kind, bool], _Measured] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    """What was read of the measurements, by kind, and whether it is of all pairs."""
+
+    def reread(self) -> Results:
+        """The same study at the same place, with its plan, as the ledger is from now on."""
+        other = Results(self.study, self.location)
+        for name in ("store", "ledger", "full_plan", "score_plan"):
+            if name in self.__dict__:
+                other.__dict__[name] = self.__dict__[name]
+        return other
+
+    @cached_property
+    def store(self) -> Store:
+        """Where the ledger is."""
+        return Store(self.location)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger at `location`, which other studies share."""
+        return Ledger(self.store)
+
+    # -- what was planned
+    # ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def full_plan(self) -> Plan:
+        """The plan of the study, whatever its screen says."""
+        return plan(self.study)
+
+    @cached_property
+    def score_plan(self) -> Plan | None:
+        """The plan of the scores of its screen; None where it has none."""
+        return plan_of(self.full_plan)
+
+    @cached_property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What the scores say of each pair; none where the study has no screen."""
+        if self.study.screen is None:
+            return ()
+        return judge(self.full_plan, self.recorded, self.ledger)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan of what the screen keeps: all of it as long as there are no scores."""
+        return less(self.full_plan, self.verdicts)
+
+    @cached_property
+    def factors(self) -> list[str]:
+        """The columns that say which cell of the grid, or which variant of an ablation, a row is from."""
+        return list(self.study.grid) if self.study.ablate is None else list(self.full_plan.factors)
+
+    @cached_property
+    def parameters(self) -> list[str]:
+        """The parameters that are searched in any sweep, and are no factors."""
+        return [name for name in self.varied if name not in self.factors]
+
+    @cached_property
+    def varied(self) -> list[str]:
+        """The factors, and the parameters that are searched in any sweep."""
+        return tables.varied(self.full_plan)
+
+    # -- what was recorded
+    # ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def recorded(self) -> Table:
+        """The ledger's trials, those of other studies too: of each the end that counts.
+
+        Raises:
+            LedgerError: an object is there and cannot be read.
+        """
+        return self.ledger.trials()
+
+    @cached_property
+    def ends(self) -> Table:
+        """As `recorded`, but with every end of each trial: also those that a later attempt replaced."""
+        return self.ledger.trials(every=True)
+
+    def rows(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """The rows of `recorded`, a few thousand of them in memory at a time."""
+        return iter(()) if self._empty else roster.rows(self.recorded, columns)
+
+    @cached_property
+    def _empty(self) -> bool:
+        # To make an empty table imports pandas, which a plan can do without.
+        return "recorded" not in self.__dict__ and not self.ledger.records()
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row per ended trial of the study and sweep that has it, in the order of the study's file.
+
+        How it ended, its `sweep` and `point`, and a column per factor and searched parameter. Of a
+        screened study, the trials of the pairs that are kept.
+        """
+        return tables.trials(self.plan, self.recorded, self.varied)
+
+    @cached_property
+    def trials_of_all_pairs(self) -> pd.DataFrame:
+        """As `trials`; of a screened study also those of dropped pairs, as far as they ended."""
+        if self.plan is self.full_plan:
+            return self.trials
+        return tables.trials(self.full_plan, self.recorded, self.varied)
+
+    def measurements(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        kind: Kind = "any",
+        all_pairs: bool = False,
+    ) -> pd.DataFrame:
+        """One row per measurement of `trials`: what was varied, `step`, and what was measured.
+
+        No column is read that nobody has asked for, and none again that the last reading held. The
+        table is shared: do not write to it.
+
+        Args:
+            columns: names of what was measured; None: all.
+            kind: `numbers` or `lists` alone; `any`: both, and where trials measured numbers and
+                lists under one name, the lists under the name followed by `[]`.
+            all_pairs: of `trials_of_all_pairs`.
+
+        Raises:
+            LedgerError: a trial counts, but not all that it measured can be read.
+        """
+        all_pairs = all_pairs and self.plan is not self.full_plan
+        read = self._measured.get((kind, all_pairs))
+        if read is None or not read.has(columns):
+            # What was read before is read again with what is new: whoever knows that more will be
+            # asked for asks for the most first.
+            more = () if read is None or read.columns is None else read.columns
+            wanted = None if columns is None else list(dict.fromkeys([*columns, *more]))
+            read = self._read(wanted, kind, all_pairs)
+            self._measured[kind, all_pairs] = read
+        return read.select(columns)
+
+    def _read(self, columns: Sequence[str] | None, kind: Kind, all_pairs: bool) -> _Measured:
+        ended = self.trials_of_all_pairs if all_pairs else self.trials
+        measured = self.ledger.measurements(
+            columns, self._ends_of(ended["trial"].unique().tolist()), kind
+        )
+        table = tables.measurements(self.study, ended, measured, self.varied)
+        known = None if columns is None else frozenset(map(_bare, columns))
+        return _Measured(known, table, len(tables.keys(self.varied)))
+
+    def lists(self, columns: Sequence[str], trials: Sequence[str]) -> pd.DataFrame:
+        """`trial`, `step` and `columns` of some trials: for lists, of which all together may not fit in memory."""
+        found: pd.DataFrame = self.ledger.measurements(
+            columns, self._ends_of(trials), "lists"
+        ).to_pandas()
+        return found
+
+    def _ends_of(self, trials: Sequence[str]) -> Table:
+        """The rows of `recorded` of some trials."""
+        return tables.rows_of(self.recorded, trials)
+
+    @cached_property
+    def choice(self) -> pd.DataFrame:
+        """What the study's protocol picks: (`sweep`, `point`, `step`); none of a sweep without a whole point."""
+        measured = self.measurements(selection.columns(self.study.select), kind="numbers")
+        return selection.choice(measured, self.study.select, self.study.repetitions)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """Measurements that were read."""
+
+    columns: frozenset[str] | None
+    """The names that were asked for; None: all that there are."""
+    table: pd.DataFrame
+    keys: int
+    """How many of the table's first columns say which trial a row is of."""
+
+    def has(self, columns: Sequence[str] | None) -> bool:
+        """Whether these are all of `columns`; None: of all that was measured."""
+        if self.columns is None:
+            return True
+        return columns is not None and self.columns.issuperset(map(_bare, columns))
+
+    def select(self, columns: Sequence[str] | None) -> pd.DataFrame:
+        """The table as if no more than `columns` had been read; its rows are not copied where that is all of it."""
+        if columns is None:
+            return self.table
+        wanted = set(map(_bare, columns))
+        names = [str(name) for name in self.table.columns]
+        kept = [
+            *names[: self.keys],
+            *(name for name in names[self.keys :] if name == "step" or _bare(name) in wanted),
+        ]
+        return self.table if len(kept) == len(names) else self.table[kept]
+
+
+def _bare(column: str) -> str:
+    """What was measured: numbers and lists of one name are read together."""
+    return column.removesuffix(LISTS)

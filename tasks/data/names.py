@@ -1,0 +1,109 @@
+"""Names of datasets: which domains `mnist-uci`, `folder:ROOT:SOURCE-TARGET` and `pretrained-uci` stand for.
+
+A dataset is written SOURCE-TARGET, with the names of two domains (`registry.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import functools
+import os
+from pathlib import Path
+
+from tasks.data import corruptions, registry
+
+PRETRAINED = "pretrained"
+"""In place of a source domain: the source model is the backbone's pretrained weights."""
+
+
+def canonical(dataset: str) -> str:
+    """The dataset's name with an absolute root, from the working folder: a worker has another one than the launch."""
+    return _canonical(dataset, os.getcwd() if "folder:" in dataset else "")
+
+
+@functools.cache
+def _canonical(dataset: str, working: str) -> str:
+    before, folder, after = dataset.partition("folder:")
+    root, _, pair = after.rpartition(":")
+    if folder and root:
+        # No such user, a link in a circle: for `problems` to judge
+        with contextlib.suppress(RuntimeError, OSError, ValueError):
+            dataset = f"{before}folder:{(Path(working) / Path(root).expanduser()).resolve()}:{pair}"
+    return _with_severities(dataset) if "@" in dataset else dataset
+
+
+def _with_severities(dataset: str) -> str:
+    """The name with the severity of each corruption written out; as given if it is wrong, for `problems` to judge."""
+    try:
+        source, target = fine_tuning_domains(dataset)
+    except (ValueError, OSError):
+        return dataset
+    one_root = dataset.startswith("folder:")
+    return f"{source}-{target.rpartition(':')[2] if one_root else target}"
+
+
+def domains(dataset: str) -> tuple[str, str]:
+    """The names of the source and the target domain.
+
+    Raises:
+        ValueError: no such dataset; says what is wrong and what there is.
+    """
+    if registry.is_folder(dataset):
+        from tasks.data import folder
+
+        return folder.domains(dataset)
+    return _pair(dataset)
+
+
+def fine_tuning_domains(dataset: str) -> tuple[str, str]:
+    """The names of the source and the target domain where their classes may differ: `pretrained-uci`, `mnist-uci`.
+
+    Raises:
+        ValueError: no such dataset; says what is wrong and what there is.
+    """
+    if not dataset.startswith(f"{PRETRAINED}-"):
+        return domains(dataset)
+    target = dataset.removeprefix(f"{PRETRAINED}-")
+    if not _is_name(target):
+        raise ValueError(
+            f"no domain '{target}' in '{dataset}'; known: {', '.join(registry.BUILT_IN)}, "
+            "folder:ROOT:DOMAIN, or your own as module:function"
+        )
+    return PRETRAINED, corruptions.canonical(target)
+
+
+def pairs() -> list[str]:
+    """The datasets of two built-in domains."""
+    names = list(registry.BUILT_IN)
+    return [f"{one}-{other}" for one in names for other in names if one != other]
+
+
+@functools.cache
+def _pair(dataset: str) -> tuple[str, str]:
+    """The domains of SOURCE-TARGET: built-in names and Python names have no '-', so that the first one separates."""
+    source, dash, target = dataset.partition("-")
+    if not dash and registry.is_own(source):
+        raise ValueError(
+            f"'{dataset}' is one domain, and a dataset has two: write SOURCE-{dataset} with a "
+            f"source domain, or for fine_tuning {PRETRAINED}-{dataset}"
+        )
+    if not (_is_name(source) and _is_name(target)):
+        plain = "-".join(part.partition("@")[0] for part in dataset.split("-"))
+        near = difflib.get_close_matches(plain, pairs(), n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise ValueError(
+            f"no dataset '{dataset}'; {hint}known: {', '.join(pairs())}, each with a corruption "
+            "such as mnist-uci@blur3, folder:ROOT:SOURCE-TARGET, and your own domains as "
+            "SOURCE-module:function"
+        )
+    if source.partition("@")[0] == target.partition("@")[0]:
+        raise ValueError(corruptions.SAME_IMAGES.format(dataset=dataset))
+    return corruptions.canonical(source), corruptions.canonical(target)
+
+
+def _is_name(domain: str) -> bool:
+    """Whether a text has the form of a domain's name; a user's module is not looked into."""
+    if ":" in domain:
+        return True
+    return domain.partition("@")[0] in registry.BUILT_IN

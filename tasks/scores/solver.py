@@ -1,0 +1,26 @@
+"""POT, the solver of optimal transport, which is installed on demand: 175 MB for the scores `otce_...` and `tta...`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import Any
+
+
+def installed() -> bool:
+    """Whether POT can be imported; it is not imported here."""
+    return importlib.util.find_spec("ot") is not None
+
+
+def solver() -> Any:
+    """The module `ot`.
+
+    Raises:
+        ValueError: it is not installed; says how to install it.
+    """
+    if not installed():
+        raise ValueError(
+            "this score solves optimal transport by the package POT, which is not installed; "
+            "pip install 'htsweep[transport]'"
+        )
+    return importlib.import_module("ot")
