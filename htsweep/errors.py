@@ -56,7 +56,7 @@ class ResourceError(HtsweepError):
 
 @final
 class ExecutorLost(HtsweepError):
-    """What trials ran on is gone and could not be restarted; finished trials count, and the next launch continues."""
+    """What trials ran on is gone and could not be restarted; finished trials count."""
 
 
 @final

@@ -53,6 +53,7 @@ BASE = {
         methods.EMPTY,
         choices=methods.known,
         open=True,
+        examples=("source", methods.EMPTY, "l2sp", "wise_ft", "oracle"),
         doc="or a chain a+b, or your own as module:function",
     ),
     "pcv": Setting(

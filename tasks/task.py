@@ -70,6 +70,8 @@ class Setting:
     open: bool = False
     """Whether names beside the `choices` may be right; then the task's `problems` judges them."""
     doc: str = ""
+    examples: Sequence[Any] = ()
+    """Values that a new study starts with, where one value is not enough."""
 
 
 def declare(
@@ -86,7 +88,6 @@ def declare(
     measured_with: Mapping[str, str] | None = None,
     predicts: str | None = None,
     comparable: Callable[[Config], dict[str, Any]] | None = None,
-    prediction: Callable[[Config], dict[str, str]] | None = None,
     role: Callable[[Config], str] | None = None,
     empty: str | None = None,
     combined: Mapping[str, Sequence[str]] | None = None,
@@ -109,8 +110,6 @@ def declare(
         measured_with: column -> the config key without which (0) it is not measured.
         predicts: the column that predicts how well trials with the same config keys will go.
         comparable: what two resolved configs share if their predictions may be compared.
-        prediction: what a resolved config's prediction is among others: its `group`, and its `kind`
-            (`score`, `control`, `proposal`, `part` of a fitted combination, `bound`).
         role: what a resolved config is in a comparison: `source`, `bound`, or empty for a
             competitor.
         empty: the chain of methods that has no member, as the task calls it.
@@ -130,7 +129,6 @@ def declare(
         "measured_with": measured_with,
         "predicts": predicts,
         "comparable": comparable,
-        "prediction": prediction,
         "role": role,
         "empty": empty,
         "combined": combined,

@@ -144,12 +144,6 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
     return {"target": target.rpartition(":")[2], "content": data.fingerprint(target), **own}
 
 
-def prediction(config: Mapping[str, Any]) -> dict[str, str]:
-    """What a resolved config's score is among others: its `score`, its `group`, and its `kind` (`tasks.scores.KINDS`)."""
-    name = config["score"]
-    return {"score": name, "group": scores.group(name), "kind": scores.declaration(name).kind}
-
-
 def resolve_features(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config of the features of a source model and a target domain."""
     full = filled({"dataset": BASE["dataset"], **SOURCE}, config)
@@ -179,10 +173,9 @@ def stages_of_features(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[s
     stages=stages,
     metrics=METRICS,
     predicts=PREDICTS,
-    combined={"otce (fitted)": ("otce_w", "otce_ce")},
-    terms="tta/",
+    combined=scores.combined(),
+    terms=scores.terms(),
     comparable=comparable,
-    prediction=prediction,
     notes=notes,
 )
 def transferability(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:

@@ -172,6 +172,22 @@ def test_p_is_the_exact_sign_flip_and_holm_is_over_the_components() -> None:
     )
 
 
+def test_an_effect_that_an_upper_bound_has_a_part_in_is_not_tested() -> None:
+    spread = np.array([0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07])
+    values = {"abo": 0.9 + spread, "bo": 0.8 + spread, "ao": 0.7 + spread, "ab": 0.4 + spread}
+    chosen, variants = tables({name: list(numbers) for name, numbers in values.items()})
+    chosen["role"] = ["bound" if "o" in name else "" for name in chosen["method"]]
+    found = ablation(chosen, DESIGN, variants, [SEEN]).set_index("component")
+    assert found["effect"].to_dict() == pytest.approx({"a": 0.1, "b": 0.2, "o": 0.5})
+    assert set(found["verdict"]) == {"bound"}
+    assert found["p_holm"].isna().all()
+    # With the component that sees all classes alone as a bound, the others are tested without it.
+    chosen["role"] = ["bound" if name == "bo" else "" for name in chosen["method"]]
+    found = ablation(chosen, DESIGN, variants, [SEEN]).set_index("component")
+    assert found["verdict"].to_dict() == {"a": "bound", "b": "better", "o": "better"}
+    assert found.loc[["b", "o"], "p_holm"].tolist() == [2 * 2 / 2**8] * 2
+
+
 def test_a_stand_in_is_compared_with_its_component() -> None:
     found = ablation(
         *_swap(tables({"ab": [0.9, 0.8], "b": [0.5, 0.5], "a>z": [0.7, 0.8], "a": [0.4, 0.4]})),

@@ -241,6 +241,21 @@ def test_a_factor_that_is_compared_and_tells_pairs_apart_leaves_one_line() -> No
     assert pairs.FITTED in set(costs["score"])
 
 
+def test_an_upper_bound_moves_no_outcome_of_a_pair_that_others_stand_for() -> None:
+    design = replace(pairs.DESIGN, groups=("dataset", "missing_ratio", "method"))
+    design = replace(design, compared="backbone")
+
+    def came(rows: pd.DataFrame) -> pd.DataFrame:
+        return outcomes(
+            rows, design, [OVERALL], factors=pairs.FACTORS, protocol="last", repetitions=3
+        )
+
+    rows = pairs.achieved(pairs.truth(), methods=("plain", "seer"))
+    rows["role"] = ["bound" if name == "seer" else "" for name in rows["method"]]
+    pd.testing.assert_frame_equal(came(rows), came(rows[rows["role"] == ""]))
+    assert len(came(rows)) == 30
+
+
 # -- OTCE
 # ----------------------------------------------------------------------------------------------------------------
 

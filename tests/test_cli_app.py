@@ -145,46 +145,6 @@ def test_nothing_to_report_yet(call: Call, study_file: Callable[..., Path]) -> N
     assert "no trial of study 'study' yet" in said
 
 
-def test_list(call: Call) -> None:
-    code, said, _ = call("list", "methods,protocols")
-    assert code == 0
-    assert "l2sp" in said
-    assert "oracle" in said
-    assert "mnist-uci" in call("list", "datasets")[1]
-    assert "lenet_bn" in call("list", "backbones")[1]
-    assert "holistic_transfer" in call("list", "tasks")[1]
-    assert "wise_ft" in call("list", "spaces")[1]
-    code, _, said = call("list", "methdos")
-    assert code == 2
-    assert "did you mean 'methods'?" in said
-
-
-def test_new_writes_a_study_that_reads(call: Call, tmp_path: Path) -> None:
-    words = [
-        "new",
-        "mine.yaml",
-        "--missing-ratio",
-        "0.3,0.5",
-        "--method",
-        "plain,l2sp",
-        "--weight",
-        "l2sp.backbone=0.01,0.1",
-        "--repetitions",
-        "5",
-    ]
-    code, said, _ = call(*words)
-    assert code == 0
-    assert "htsweep plan mine.yaml" in said
-    assert "30: 0 done" in call("plan", "mine.yaml")[1]
-    code, _, said = call(*words)
-    assert code == 2
-    assert "--force" in said
-    code, _, said = call("new", "wrong.yaml", "--method", "l2ps")
-    assert code == 2
-    assert "did you mean 'l2sp'?" in said
-    assert not (tmp_path / "wrong.yaml").exists()
-
-
 def test_interrupted_inline(call: Call, study_file: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "stopping_module.py").write_text(
         "def stops(config, workspace):\n    yield {'step': 0, 'a': 1.0}\n    raise "

@@ -14,7 +14,7 @@ import pytest
 from htsweep.cli import doctor
 from htsweep.cli.app import main
 from htsweep.cli.doctor import examine
-from htsweep.errors import ResourceError, remedy_of
+from htsweep.errors import ResourceError
 from htsweep.ledger import Store
 
 NOWHERE = "/proc/htsweep-cannot-write-here"
@@ -179,22 +179,3 @@ def test_whatever_a_check_raises_has_a_remedy_of_its_own(
     )
     assert failed["mlflow"][0] == "KeyError: 'tables'"
     assert failed["mlflow"][1].startswith("reinstall the packages (uv sync)")
-
-
-@pytest.mark.parametrize(
-    ("number", "hint"),
-    [
-        (errno.ENOSPC, "free some space"),
-        (errno.EDQUOT, "your quota"),
-        (errno.EROFS, "on another one"),
-        (errno.EACCES, "get permission to write to /x"),
-        (errno.EPERM, "get permission"),
-        (errno.ENAMETOOLONG, "shorter path"),
-        (errno.EIO, "mounted and intact"),
-        (errno.EMFILE, "check /x"),
-    ],
-)
-def test_each_error_of_a_file_system_has_a_remedy(number: int, hint: str) -> None:
-    remedy = remedy_of(OSError(number, "why", "/x"), "--results")
-    assert hint in remedy
-    assert "--results" in remedy

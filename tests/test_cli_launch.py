@@ -12,7 +12,6 @@ from htsweep import launching
 from htsweep.cli.app import main
 from htsweep.cli.launch import counted, launch_and_tell, told
 from htsweep.commands import Given
-from htsweep.errors import HtsweepError
 from htsweep.files import put
 from htsweep.launching import launch
 
@@ -67,26 +66,6 @@ def test_the_end_of_a_budget_and_an_interrupt_say_how_to_go_on(tmp_path: Path) -
         "Ended by the budget of 1 trials, with 1 trial remaining. Raise it, then continue: "
         f"{given.launch()}"
     )
-
-
-def test_a_file_that_cannot_be_written_is_named_and_what_was_there_stays(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    path = put(tmp_path / "a.txt", "before")
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("htsweep.files.os.fdopen", full)
-    with pytest.raises(
-        HtsweepError,
-        match=r"a\.txt cannot be written: No space left on device; free some space on its disk",
-    ):
-        put(path, "after")
-    monkeypatch.undo()
-    assert path.read_text() == "before"
-    assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
 
 
 @pytest.mark.parametrize("number", [28, 30, 13])

@@ -237,7 +237,7 @@ def test_under_a_budget_of_gpu_hours_one_trial_at_a_time_waits_for_a_slot(
             study_file(f"task: toy\ngrid: {{x: [0.1, 0.5, 0.9]}}\nrepetitions: 2\n{budget}")
         )
         results = str(tmp_path / f"results{len(budget)}")
-        agenda = Agenda(plan(study), {})
+        agenda = Agenda(Results(study, results).plan, {})
         run_agenda(agenda, Queue(), conditions_of(study, results), Heard())
         assert agenda.done["trial done"] == 6
         most[budget] = Queue.most_waiting

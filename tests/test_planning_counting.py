@@ -53,7 +53,7 @@ def test_what_makes_no_difference_is_taken_out_for_few_points(
     name: Callable[[Mapping[str, Any]], Any], count: int
 ) -> None:
     names = Names(name)
-    assert counting.at_most(MILLION, "grid", None, names, 20_000) == count
+    assert counting.at_most(MILLION, "grid", None, names, effort=20_000) == count
     assert names.asked <= 20_000
 
 
@@ -65,7 +65,7 @@ def test_a_small_search_is_counted(lengths: list[int], limit: int, seed: int) ->
     name = Names(lambda point: hash((seed, *sorted(point.items()))) % 7)
     for sampler in ("grid", "random"):
         every = itertools.islice(counting.walk(of, sampler, limit), limit)
-        assert counting.at_most(of, sampler, limit, name, 10**6) == len(
+        assert counting.at_most(of, sampler, limit, name, effort=10**6) == len(
             {name(point) for _, point in every}
         )
 
@@ -73,15 +73,15 @@ def test_a_small_search_is_counted(lengths: list[int], limit: int, seed: int) ->
 def test_a_search_that_nothing_matters_to_is_one_point_however_long() -> None:
     of = space(a={"low": 0.0, "high": 1.0}, b={"low": 1, "high": 5, "integer": True})
     names = Names(lambda point: {"b": point["b"]})
-    assert counting.at_most(of, "random", 10**9, names, 20_000) == 5
-    assert counting.at_most(of, "random", 10**9, Names(dict), 20_000) == 10**9
+    assert counting.at_most(of, "random", 10**9, names, effort=20_000) == 5
+    assert counting.at_most(of, "random", 10**9, Names(dict), effort=20_000) == 10**9
     assert names.asked <= 20_000
 
 
 def test_a_wide_space_costs_more() -> None:
     of = space(**{f"p{number}": [1, 2] for number in range(1_100)})
     names = Names(dict)
-    assert counting.at_most(of, "random", 10**9, names, 20_000) == 10**9
+    assert counting.at_most(of, "random", 10**9, names, effort=20_000) == 10**9
     assert names.asked * len(of) <= 20 * 20_000
 
 

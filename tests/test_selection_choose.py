@@ -154,7 +154,7 @@ def test_hypervolume_takes_the_largest_product_and_submits_the_front(metric: str
     frame = measured(SEEN_BY_POINT, **{metric.replace("/", "__"): MISSING_BY_POINT})
     assert picked(frame, "hypervolume") == [("a", "a1", 0), ("b", "b0", 0)]
     # Each point at its best product; (0.8, 0.3) and (0.6, 0.5) do not beat each other.
-    front = selection.submitted(frame)
+    front = selection.submitted(frame, "hypervolume")
     assert sorted(front.itertuples(index=False, name=None)) == [
         ("a", "a0", 1),
         ("a", "a1", 0),
@@ -215,7 +215,9 @@ def test_shuffled_test_columns_change_no_choice_but_oracles(
     shuffled = frame.assign(**{name: frame[name].to_numpy()[order] for name in test})
     for protocol in set(selection.NAMES) - {"oracle"}:
         assert picked(frame, protocol) == picked(shuffled, protocol)
-    assert selection.submitted(frame).equals(selection.submitted(shuffled))
+    assert selection.submitted(frame, "hypervolume").equals(
+        selection.submitted(shuffled, "hypervolume")
+    )
 
 
 @settings(max_examples=8, deadline=None)

@@ -86,14 +86,16 @@ def test_a_broken_score_fails(monkeypatch, broken, check, said):
         getattr(suite, check)()
 
 
-def test_prediction_says_what_a_score_is():
-    from tasks.transferability import prediction, resolve
+def test_what_the_analysis_knows_of_scores_is_what_they_declare():
+    from tasks.transferability import transferability
 
-    found = {name: prediction(resolve({"score": name})) for name in scores.NAMES}
-    assert {name for name, one in found.items() if one["kind"] == "part"} == {"otce_w", "otce_ce"}
-    assert {one["group"] for one in found.values() if one["kind"] == "part"} == {"otce"}
-    assert {one["group"] for one in found.values() if one["kind"] == "bound"} == {"tta"}
-    assert {name for name, one in found.items() if one["kind"] == "control"} == {
+    assert transferability.combined == {"otce (fitted)": ("otce_w", "otce_ce")}
+    assert transferability.terms == "tta/"
+    kinds = {name: scores.declaration(name).kind for name in scores.NAMES}
+    assert {name for name, kind in kinds.items() if kind == "bound"} == {
+        name for name in scores.NAMES if "tta/bound" in scores.parts(name)
+    }
+    assert {name for name, kind in kinds.items() if kind == "control"} == {
         "source_accuracy",
         "nearest_class_mean",
         "linear_probe",

@@ -7,17 +7,18 @@ class split, data and seeds for every variant, so that what it adds to all of th
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
 import pandas as pd
 
-from htsweep.analysis.design import Design
+from htsweep.analysis.design import Design, is_bound
 from htsweep.analysis.effects import holm, least_holm, sign_flip, verdict
 from htsweep.analysis.frontier import codes
 from htsweep.analysis.interval import LEVEL, interval_of
+from htsweep.planning.task import BOUND
 
 LEFT_OUT, ALONE, MAIN, INTERACTION = "left out", "alone", "main effect", "interaction"
 KINDS = (LEFT_OUT, ALONE, MAIN, INTERACTION)
@@ -36,6 +37,8 @@ class Contrast:
     component: str
     kind: str
     values: np.ndarray
+    bound: bool = False
+    """Whether a variant in it is an upper bound, so that it takes no part in any test."""
 
 
 def ablation(
@@ -51,7 +54,9 @@ def ablation(
     alone - with none of the components, where there are more than one; of a full factorial, `main
     effect` and `interaction` (`a x b`) as `factorial` has them. `p` is the sign-flip test's over
     `n` repetitions, `p_holm` corrected for the components of one cell, kind and metric, the
-    interval BCa. Repetitions that a variant lacks do not count. Without variants, no rows.
+    interval BCa. Repetitions that a variant lacks do not count. Without variants, no rows. An effect
+    that an upper bound has a part in is shown, but not tested: its `p_holm` is NaN and its verdict
+    `bound`.
 
     The groups are those of `design`, those that are ablated with the value of the full config; the
     compared factor follows at the end: what is taken apart.
@@ -73,20 +78,21 @@ def ablation(
         if metric in chosen.columns and pd.api.types.is_numeric_dtype(chosen[metric])
     ]
     measured = {metric: _measured(chosen, metric) for metric in there}
+    upper = set(chosen["sweep"][is_bound(chosen)]) if len(chosen) else set()
     rows: list[dict[str, Any]] = []
     # A cell's full config may lack a factor (NaN): cells are grouped by codes, not by values.
     for _, listed in variants.groupby(codes(variants, cell), sort=False):
         about = {name: listed[name].iloc[0] for name in [*groups, *ends]}
         names = list(dict.fromkeys(_order(listed)))
+        keys = list(zip(listed["components"], listed["control"], strict=True))
+        bounds = {key for key, sweep in zip(keys, listed["sweep"], strict=True) if sweep in upper}
         for metric, of in measured.items():
             values = {
-                (had, control): of[sweep]
-                for sweep, had, control in zip(
-                    listed["sweep"], listed["components"], listed["control"], strict=True
-                )
+                key: of[sweep]
+                for key, sweep in zip(keys, listed["sweep"], strict=True)
                 if sweep in of
             }
-            found = list(contrasts(values, names))
+            found = list(contrasts(values, names, bounds))
             for kind in KINDS:
                 rows += [
                     {**about, "metric": metric, **row}
@@ -95,32 +101,42 @@ def ablation(
     return pd.DataFrame(rows, columns=[*groups, *_COLUMNS, *ends])
 
 
-def contrasts(values: Values, components: Sequence[str]) -> Iterator[Contrast]:
+def contrasts(
+    values: Values,
+    components: Sequence[str],
+    bounds: Collection[tuple[frozenset[str], str]] = (),
+) -> Iterator[Contrast]:
     """Every effect that the variants at hand can show, the left-out ones first.
 
     Args:
         values: (components, control) -> one number per repetition.
         components: all of them, in the order of the table.
+        bounds: which of the variants are upper bounds.
     """
     full = frozenset(components)
     whole, none = values.get((full, "")), values.get((frozenset(), ""))
     for name in components:
         for (had, control), without in values.items():
             if whole is not None and had == full - {name}:
-                yield Contrast(control or name, LEFT_OUT, whole - without)
+                bound = (full, "") in bounds or (had, control) in bounds
+                yield Contrast(control or name, LEFT_OUT, whole - without, bound)
     if len(components) < 2:
         return
     for name in components:
         alone = values.get((frozenset({name}), ""))
         if alone is not None and none is not None:
-            yield Contrast(name, ALONE, alone - none)
+            bound = bool({(frozenset({name}), ""), (frozenset(), "")} & set(bounds))
+            yield Contrast(name, ALONE, alone - none, bound)
     settings = [
         frozenset(some)
         for size in range(len(components) + 1)
         for some in itertools.combinations(components, size)
     ]
     if all((setting, "") in values for setting in settings):
-        yield from factorial({setting: values[setting, ""] for setting in settings}, components)
+        # Each of these effects has a part of all settings.
+        bound = any((setting, "") in bounds for setting in settings)
+        effects = factorial({setting: values[setting, ""] for setting in settings}, components)
+        yield from (replace(effect, bound=bound) for effect in effects)
 
 
 def factorial(
@@ -151,7 +167,10 @@ def _tested(family: Sequence[Contrast], level: float) -> Iterator[dict[str, Any]
     """The rows of one family of contrasts; Holm's correction is over them."""
     known = [one.values[~np.isnan(one.values)] for one in family]
     p = np.array([sign_flip(values) for values in known])
-    adjusted, least = holm(p), least_holm(np.array([len(values) for values in known], int))
+    bound = np.array([one.bound for one in family], bool)
+    adjusted = holm(np.where(bound, np.nan, p))
+    counts = np.array([len(values) for values in known], int)
+    least = least_holm(np.where(bound, 0, counts))
     for place, (one, values) in enumerate(zip(family, known, strict=True)):
         if len(values):
             low, high = interval_of(values, level)
@@ -164,7 +183,9 @@ def _tested(family: Sequence[Contrast], level: float) -> Iterator[dict[str, Any]
                 "high": high,
                 "p": p[place],
                 "p_holm": adjusted[place],
-                "verdict": verdict(adjusted[place], low, high, least[place]),
+                "verdict": BOUND
+                if one.bound
+                else verdict(adjusted[place], low, high, least[place]),
             }
 
 

@@ -32,10 +32,12 @@ CURVES = ("test/curve_seen", "test/curve_missing")
 ALPHA = 0.05
 READS = (
     *METRICS,
-    "validation/seen_accuracy",
-    "validation/loss",
-    "validation/source_missing_accuracy",
-    "validation/pseudo_missing_accuracy",
+    *dict.fromkeys(
+        name
+        for protocol in selection.PROTOCOLS.values()
+        for name in protocol.reads or ()
+        if name not in METRICS
+    ),
     "seconds",
     "peak_memory_bytes",
     "trainable_parameters",
@@ -385,9 +387,9 @@ def _warnings(
             "are compared."
         )
     told += [caution(about.sampler, about.objectives)] if len(compared) else []
-    if about.protocol == "oracle":
+    if selection.find(about.protocol).reads_test:
         told.append(
-            "Configurations were chosen on test data (protocol `oracle`): every number is an upper "
+            f"Configurations were chosen on test data (protocol `{about.protocol}`): every number is an upper "
             "bound, no result."
         )
     return [one for one in told if one]

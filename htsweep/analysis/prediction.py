@@ -16,7 +16,7 @@ import pandas as pd
 
 from htsweep import selection
 from htsweep.analysis import correlation
-from htsweep.analysis.design import Design
+from htsweep.analysis.design import Design, competitors
 from htsweep.analysis.interval import means
 
 POOLED, WITHIN = "", "within targets"
@@ -105,6 +105,8 @@ def outcomes(
     if named.empty or not known:
         return pd.DataFrame(columns=columns)
     named = named.assign(**{compared: ALL}) if compared in factors else named
+    # Where other sweeps stand for a pair as well, an upper bound says nothing of how it transfers.
+    named = competitors(named, [compared])
     rest = [name for name in design.groups if name not in factors]
     cell = pd.Series([str(row) for row in named[rest].to_numpy(object).tolist()], index=named.index)
     expected = cell.groupby(named[compared], observed=True, dropna=False).transform("nunique")

@@ -11,13 +11,11 @@ from htsweep import selection
 from htsweep.analysis.design import Design
 from htsweep.analysis.frontier import MISSING, SEEN
 from htsweep.analysis.interval import LEVEL, means
-from htsweep.selection.fronts import non_dominated
 
 VOLUME = "hypervolume"
-"""The area above the origin that what a protocol submits dominates: a point's own, the front's for
-protocol `hypervolume`.
+"""The metric: the area above the origin that what a protocol submits dominates, a point's own or its
+front's.
 """
-ORACLE = "oracle"
 
 
 def protocols(
@@ -55,7 +53,7 @@ def protocols(
         or [pd.DataFrame(columns=[*keys, "metric", "repetition", "value"])],
         ignore_index=True,
     )
-    best = every[every["protocol"] == ORACLE][["sweep", "metric", "repetition", "value"]]
+    best = every[every["protocol"] == selection.BEST][["sweep", "metric", "repetition", "value"]]
     every = every.merge(
         best.rename(columns={"value": "_best"}), on=["sweep", "metric", "repetition"], how="left"
     )
@@ -112,10 +110,8 @@ def _rows(
     if not {SEEN, MISSING} <= set(chosen.columns):
         return long
     front = chosen
-    if protocol == "hypervolume":
-        front = selection.at(measurements, selection.submitted(measurements, repetitions))
-    elif protocol == ORACLE:
-        front = _best_front(measurements, repetitions)
+    if selection.find(protocol).submit is not None:
+        front = selection.at(measurements, selection.submitted(measurements, protocol, repetitions))
     area = _areas(front, about).assign(protocol=protocol, metric=VOLUME)
     return pd.concat([long, area], ignore_index=True)
 
@@ -143,12 +139,3 @@ def _areas(rows: pd.DataFrame, about: Sequence[str]) -> pd.DataFrame:
         [alone, pd.DataFrame(several, columns=[*keys, "value"]).astype(alone.dtypes.to_dict())],
         ignore_index=True,
     )
-
-
-def _best_front(measurements: pd.DataFrame, repetitions: int | None) -> pd.DataFrame:
-    """The rows of each sweep's points and steps whose mean seen and missing test accuracies no other of it beats on both."""
-    from htsweep.selection.protocols import reached
-
-    found = reached(selection.whole(measurements, repetitions), [SEEN, MISSING])
-    kept = non_dominated(found[SEEN], found[MISSING], found["sweep"].to_numpy())
-    return measurements.merge(found[kept][selection.CHOICE], on=selection.CHOICE)

@@ -74,13 +74,16 @@ def new(
     ] = "0.5",
     backbone: Annotated[str, typer.Option(help="Backbones, separated by commas.")] = "lenet_bn",
     method: Annotated[
-        str, typer.Option(help="Methods, separated by commas; a+b is a chain.")
-    ] = "source,plain,l2sp,wise_ft,oracle",
+        str,
+        typer.Option(
+            help="Methods, separated by commas; a+b is a chain.", show_default="a few of the task's"
+        ),
+    ] = "",
     weight: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KEY=VALUES",
-            help="Values of a method's parameter, such as l2sp.backbone=0.01,0.1.",
+            help="Values of a method's parameter: METHOD.PARAMETER=0.01,0.1.",
         ),
     ] = None,
     repetitions: Annotated[int, typer.Option(help="Number of repetitions of each point.")] = 6,
@@ -95,7 +98,7 @@ def new(
         "backbone": backbone,
         "method": method,
     }
-    typer.echo(write(file, grid, weight or [], repetitions, force))
+    typer.echo(write(file, grid, weight or [], repetitions, force=force))
 
 
 @_command()

@@ -1,4 +1,4 @@
-"""`htsweep launch` as a person sees it: progress while it runs, then plots, a table, and what to do next."""
+"""`htsweep launch` as a person sees it: progress, then plots, a table and what to do next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lists that `htsweep list` prints: a heading, then a line for each name that a study may use."""
+"""The lists of `htsweep list`: a heading, then a line for each name that a study may use."""
 
 from __future__ import annotations
 

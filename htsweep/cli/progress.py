@@ -15,6 +15,7 @@ from htsweep.execution.agenda import Agenda
 from htsweep.execution.work import Outcome
 from htsweep.planning.jobs import Job
 from htsweep.planning.task import BOUND
+from htsweep.selection.fronts import front_places
 
 LINE_SECONDS = 10.0
 """Without a terminal, at most one line in this time."""
@@ -131,7 +132,12 @@ class Progress:
             groups.setdefault(label.rpartition(" | ")[0], []).append(
                 (label, count, seen / count, missing / count)
             )
-        return [row for name in sorted(groups) for row in _front(groups[name])]
+        found = []
+        for name in sorted(groups):
+            rows = groups[name]
+            places = front_places([(seen, missing) for _, _, seen, missing in rows])
+            found += [rows[place] for place in places]
+        return found
 
     def _remaining(self, agenda: Agenda) -> str:
         if self._of is not agenda or not self._ended or not agenda.left:
@@ -188,15 +194,6 @@ class Progress:
         if len(front) > BEST:
             table.add_row(f"and {len(front) - BEST} more", "", "", "")
         return Group(head, table)
-
-
-def _front(rows: list[tuple[str, int, float, float]]) -> list[tuple[str, int, float, float]]:
-    """The rows that no other beats on both of their last two numbers, highest seen accuracy first."""
-    front: list[tuple[str, int, float, float]] = []
-    for row in sorted(rows, key=lambda row: (-row[2], -row[3])):
-        if not front or row[3] > front[-1][3] or row[2:] == front[-1][2:]:
-            front.append(row)
-    return front
 
 
 def _label(agenda: Agenda, job: Job) -> str:

@@ -6,9 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from htsweep import selection
 from htsweep.commands import Given
 from htsweep.errors import HtsweepError, Problem, StudyError
+from htsweep.planning import task
 from htsweep.study import document
+
+TASK = "holistic_transfer"
+"""The task of a new study."""
 
 _TEMPLATE = """\
 # {title}: {command}
@@ -31,7 +36,7 @@ fixed: {{}}
 
 # Search the parameters of the methods in each sweep (search_spaces/METHOD.yaml). Without it, each method runs once with
 # its paper's constants. sampler: grid, random, qmc, tpe or nsga2; trials: points per sweep.
-# search: {{sampler: grid, trials: 5, spaces: {{l2sp: {{backbone: [0.01, 0.1, 1.0]}}}}}}
+# search: {{sampler: grid, trials: 5, spaces: {{METHOD: {{PARAMETER: [0.01, 0.1, 1.0]}}}}}}
 
 # What adaptive samplers and early stopping optimise. Test columns are allowed only with `oracle: true`.
 # objectives:
@@ -40,8 +45,9 @@ fixed: {{}}
 # Stop the trials that fall behind within a sweep and repetition; the first comparison is at this step.
 # stop: {{first: 60, eta: 3}}
 
-# The rule that picks one point of each sweep, such as last or seen_validation: `htsweep list protocols`.
-select: last
+# The rule that picks one point of each sweep: {protocols}.
+# `htsweep list protocols` says what each does; {best} looks at the test set.
+select: {default}
 
 # What one trial uses; gpu may be a fraction.
 resources: {{cpu: 1, gpu: 0}}
@@ -56,6 +62,7 @@ def write(
     grid: Mapping[str, str],
     weights: Sequence[str],
     repetitions: int,
+    *,
     force: bool = False,
 ) -> str:
     """Writes the study file; returns what to do next.
@@ -79,10 +86,13 @@ def write(
 
 
 def _text(file: Path, grid: Mapping[str, str], weights: Sequence[str], repetitions: int) -> str:
+    settings = task.find(TASK).settings or {}
     factors = {
         key: [document.scalar(part.strip()) for part in text.split(",") if part.strip()]
         for key, text in grid.items()
     }
+    # What is not given starts with the task's own examples.
+    factors |= {key: list(settings[key].examples) for key, values in factors.items() if not values}
     for weight in weights:
         key, equals, text = weight.partition("=")
         if not equals or not text:
@@ -91,7 +101,7 @@ def _text(file: Path, grid: Mapping[str, str], weights: Sequence[str], repetitio
                 [
                     Problem(
                         f"--weight {weight}",
-                        "must be METHOD.PARAMETER=VALUES, such as l2sp.backbone=0.01,0.1",
+                        "must be METHOD.PARAMETER=VALUES, with the values separated by commas",
                     )
                 ],
             )
@@ -102,7 +112,10 @@ def _text(file: Path, grid: Mapping[str, str], weights: Sequence[str], repetitio
         title=name,
         command=" ".join(Given(str(file)).launch().split("\n")),
         name=document.dump(name),
-        task="holistic_transfer",
+        task=TASK,
+        protocols=", ".join(selection.NAMES),
+        best=selection.BEST,
+        default=selection.DEFAULT,
         repetitions=repetitions,
         grid="\n".join(
             f"  {document.dump(key)}: {document.dump(values)}" for key, values in factors.items()

@@ -46,7 +46,7 @@ class Variant:
 
 
 def variants_of(ablate: Ablation, empty: str) -> tuple[Variant, ...]:
-    """The variants, each once, in the order of the report: full, left out, alone, then the factorial's.
+    """The variants, each once: full, left out, alone, then those of the factorial.
 
     `empty`: the chain without members, as the study's task calls it.
     """
@@ -56,7 +56,7 @@ def variants_of(ablate: Ablation, empty: str) -> tuple[Variant, ...]:
     for part in parts:
         variants.append(variant_with(ablate, LEFT_OUT, whole - {part}, empty))
         if part in ablate.controls:
-            variants.append(variant_with(ablate, REPLACED, whole - {part}, empty, part))
+            variants.append(variant_with(ablate, REPLACED, whole - {part}, empty, replaced=part))
     if ablate.alone:
         variants += [variant_with(ablate, ALONE, frozenset({part}), empty) for part in parts]
         variants.append(variant_with(ablate, NONE, frozenset(), empty))
@@ -74,7 +74,7 @@ def variants_of(ablate: Ablation, empty: str) -> tuple[Variant, ...]:
 
 
 def cells_of(study: Study) -> Iterator[Mapping[str, Any]]:
-    """The cells of a study, the grid's last factor fastest; an ablation's variants come before other cells.
+    """The cells of a study, the last factor fastest; variants come before other cells.
 
     If the grid lists values of a key that the ablation sets too (`method: [plain]`), they are cells
     of their own beside the variants.
@@ -110,7 +110,7 @@ def rests_of(study: Study) -> Iterator[Mapping[str, Any]]:
 
 
 def variant_with(
-    ablate: Ablation, kind: str, chosen: frozenset[str], empty: str, replaced: str = ""
+    ablate: Ablation, kind: str, chosen: frozenset[str], empty: str, *, replaced: str = ""
 ) -> Variant:
     """The variant with the components `chosen`.
 

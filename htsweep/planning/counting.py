@@ -34,7 +34,7 @@ def weight(space: Space) -> int:
 
 
 def draws(space: Space, sampler: str, limit: int | None) -> int:
-    """The expected number of draws until a walk ends: in a small space the last new points come late."""
+    """The expected draws until a walk ends: in a small space the last new points come late."""
     most = bound(space, sampler, limit)
     whole = size(space, sampler)
     if sampler == "grid" or limit is None or whole is None or whole > MOST_REMEMBERED:
@@ -42,7 +42,7 @@ def draws(space: Space, sampler: str, limit: int | None) -> int:
     return min(limit, math.ceil(whole * (math.log(whole) + 8)))
 
 
-def at_most(space: Space, sampler: str, limit: int | None, name: Name, effort: int) -> int:
+def at_most(space: Space, sampler: str, limit: int | None, name: Name, *, effort: int) -> int:
     """The most different points that a search can have, found by naming about `effort` points.
 
     A search that is small enough is counted exactly. Otherwise each parameter is varied alone; if a
@@ -100,7 +100,7 @@ def _each_by_itself(
     name: Name,
     number: int,
 ) -> bool:
-    """Whether changing one value of a random point matters exactly when it matters in the first point."""
+    """Whether a change of one value matters in a random point just when it does in the first."""
     places = [
         int(share_of("sample", number, key.key) * len(values))
         for key, values in zip(space, lists, strict=True)

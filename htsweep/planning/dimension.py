@@ -57,7 +57,7 @@ class Dimension:
         )
 
     def place_at(self, share: float) -> int:
-        """A number for the value at `share` of a finite dimension: its place among the choices, or itself."""
+        """The value at `share` of a finite dimension as a number: a choice is its place."""
         if self.choices is not None:
             return min(int(share * len(self.choices)), len(self.choices) - 1)
         return int(self.at(share))
@@ -125,7 +125,7 @@ _KEYS = ("low", "high", "log", "integer", "choices", "grid", "default")
 
 
 def read_dimension(key: str, value: Any) -> Dimension:
-    """The dimension that `value` describes: a scalar is fixed, a list gives choices, a mapping either.
+    """The dimension that `value` describes: one value, a list of choices, or a mapping.
 
     Raises:
         ValueError: lists every broken rule, each with what was given.

@@ -21,7 +21,7 @@ Values = Sequence[float]
 
 
 def rungs(first: int, eta: int, last: int) -> tuple[int, ...]:
-    """The steps at which trials are compared: first, first eta, first eta^2, ... before the step `last`.
+    """The steps at which trials are compared, before `last`: first, first eta, first eta^2, ...
 
     There is none at `last` itself: a trial that got there has nothing left to save.
     """
@@ -33,7 +33,7 @@ def rungs(first: int, eta: int, last: int) -> tuple[int, ...]:
 
 
 def survives(values: Values, others: Sequence[Values], directions: Sequence[str], eta: int) -> bool:
-    """Whether a trial that reached a rung with `values` is among the best 1/eta of those that reached it so far.
+    """Whether a trial at a rung is among the best 1/eta of those that reached it so far.
 
     Args:
         values: its objectives.

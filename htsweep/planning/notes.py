@@ -1,4 +1,4 @@
-"""What a person should know about a valid study before it runs: its data, and values that mean the same."""
+"""What to know about a valid study before it runs: its data, and values that mean the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plan of a study: its sweeps, points, trials and stages, with ids that depend on meaning alone; pure.
+"""The plan of a study: sweeps, points, trials and stages, with ids from what they mean; pure.
 
 A plan of any size can be counted, by arithmetic, and walked, point by point; only small plans are
 listed.
@@ -181,7 +181,7 @@ class Plan:
             effort = MOST_LISTED // 2 // len(self.sweeps)
             return {
                 sweep.id: counting.at_most(
-                    sweep.space, self.sampler, sweep.limit, self._name(sweep), effort
+                    sweep.space, self.sampler, sweep.limit, self._name(sweep), effort=effort
                 )
                 for sweep in self.sweeps
             }
@@ -201,7 +201,7 @@ class Plan:
         return lambda parameters: self.point(sweep, 0, parameters).id
 
     def counted(self, most: int) -> Mapping[str, int] | None:
-        """Sweep -> points, each counted once in the whole study; None if that takes more effort than `most`."""
+        """Sweep -> points, each counted once in the study; None if that takes more than `most` effort."""
         if not self.exact and self._effort > most:
             return None
         return Counter(point.sweep for point in self.distinct())
@@ -310,7 +310,7 @@ class Plan:
 
 
 def plan(study: Study) -> Plan:
-    """The plan of `study`. The same study gives the same plan; extending a study only adds to its plan."""
+    """The plan of `study`; extending a study only adds to its plan."""
     study_task, spaces = task.find(study.task), Spaces(study.search)
     sweeps: dict[str, Sweep] = {}
     for cell in cells_of(study):

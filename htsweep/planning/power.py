@@ -26,7 +26,7 @@ def least_p(repetitions: int) -> float:
 
 
 def repetitions_needed(alpha: float = 0.05, comparisons: int = 1) -> int | None:
-    """The fewest repetitions with which the test can come out at p < alpha: 6 for 0.05; None: no number is enough.
+    """The fewest repetitions that can give p < alpha: 6 for 0.05; None: no number is enough.
 
     Holm's correction multiplies the smallest p of a family by its size, so that a family of
     `comparisons` needs more: 10 for 18 methods against a baseline.

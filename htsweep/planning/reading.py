@@ -1,4 +1,4 @@
-"""Reads a study file into a `Study`; reports every mistake at once, with its line and what was meant."""
+"""Reads a study file into a `Study`, or reports every mistake at once, with its line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pairs of source model and target data of a study, and the plan of the scores that rank them; pure.
+"""The pairs of source model and target of a study, and the plan of their scores; pure.
 
 A pair has a score before any of its trials has run: from a task that `predicts`.
 """
@@ -169,7 +169,7 @@ def decide(
     keep: int | Literal["all"] | None,
     margin: float | None,
 ) -> frozenset[str]:
-    """The pairs to keep: the best of each target, ties with the last of them, and pairs without a value.
+    """The pairs to keep: the best of each target with their ties, and pairs without a value.
 
     What is dropped stays dropped when more values become known.
 

@@ -17,7 +17,7 @@ from htsweep.planning.dimension import Dimension, Space, text_of
 from htsweep.planning.sequences import drawn, nth, share_of, size
 
 History = Sequence[tuple[Mapping[str, Any], Sequence[float] | None]]
-"""(parameters, objective values) of the points so far; the values are None if not measured or failed."""
+"""(parameters, objective values) of the points so far; values are None if there are none."""
 
 
 def propose(
@@ -161,7 +161,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _sampler(name: str, seed: int) -> Any:
-    """The sampler with every option pinned: defaults, and so points, change between Optuna's versions."""
+    """The sampler with every option pinned: Optuna's defaults change between versions."""
     from optuna.samplers import NSGAIISampler, TPESampler, nsgaii
 
     if name == "tpe":

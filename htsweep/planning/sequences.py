@@ -17,7 +17,7 @@ from typing import Any
 from htsweep.planning.dimension import Space, text_of
 
 MOST_DIMENSIONS = 21_201
-"""The most dimensions of a `qmc` sequence: those of Joe and Kuo's direction numbers, as in SciPy."""
+"""The most dimensions of a `qmc` sequence, as SciPy's direction numbers (Joe and Kuo) give."""
 MOST_ELEMENTS = 2**30
 """The most elements of a `qmc` sequence: its numbers have 30 bits."""
 MOST_REMEMBERED = 1_000_000
@@ -80,7 +80,7 @@ def nth(space: Space, lists: Sequence[Sequence[Any]], index: int) -> dict[str, A
 
 
 def drawn(space: Space, *names: object) -> dict[str, Any]:
-    """A random point from the names and each dimension's key: adding a dimension leaves the others alone."""
+    """A random point from the names and each dimension's key; a new dimension changes no other."""
     return {
         dimension.key: dimension.at(share_of("random", dimension.key, *names))
         for dimension in space
@@ -206,7 +206,7 @@ _SEQUENCES: dict[int, tuple[int, Any]] = {}
 
 @functools.lru_cache(maxsize=32)
 def _block(width: int, length: int, number: int) -> Any:
-    """Elements [number length, (number + 1) length) of the scrambled sequence, as an array [length, width]."""
+    """Block `number` of `length` elements of the scrambled sequence, as an array [length, width]."""
     from scipy.stats import qmc
 
     coming, sequence = _SEQUENCES.pop(width, (-1, None))

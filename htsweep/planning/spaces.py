@@ -60,9 +60,9 @@ def known() -> dict[str, str]:
 def check(
     search: Search, names: Iterable[str], settings: Mapping[str, Any] | None, where: Located
 ) -> Iterator[Problem]:
-    """What is wrong with the spaces `names` after the study's overrides; `EVERY` may be one of them."""
+    """What is wrong with the spaces `names` after the study's overrides; one may be `EVERY`."""
     for name in names:
-        yield from _wrong(search, [] if name == EVERY else [name], settings, where, name)
+        yield from _wrong(search, [] if name == EVERY else [name], settings, where, only=name)
 
 
 def unknown(search: Search, used: Iterable[str], where: Located) -> Iterator[Problem]:
@@ -81,6 +81,7 @@ def _wrong(
     names: Sequence[str],
     settings: Mapping[str, Any] | None,
     where: Located,
+    *,
     only: str,
 ) -> Iterator[Problem]:
     for key, value, place in _entries(search, names):

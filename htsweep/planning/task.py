@@ -56,7 +56,7 @@ class Task:
         return getattr(self.run, "predicts", None)
 
     def comparable(self, config: Config) -> dict[str, Any]:
-        """What two resolved configs must share for their predictions to be comparable; the best known first."""
+        """What two resolved configs must share for their predictions to be comparable."""
         return dict(self._ask("comparable", config, config))
 
     def resolve(self, config: Config) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class Task:
         return list(self._ask("spaces", config, ()))
 
     def role(self, config: Config) -> str:
-        """What a resolved config is in a comparison: one of `ROLES`, or empty for one that competes with the others.
+        """What a resolved config is in a comparison: one of `ROLES`, or empty if it competes.
 
         Raises:
             ValueError: the task answers something else.
@@ -108,12 +108,12 @@ class Task:
 
     @property
     def combined(self) -> Mapping[str, Sequence[str]]:
-        """Scores that are combinations of others: name -> the scores that are weighed by what was achieved elsewhere."""
+        """Combined score -> the scores that it weighs by what pairs of other targets achieved."""
         return dict(getattr(self.run, "combined", None) or {})
 
     @property
     def terms(self) -> str:
-        """What the columns begin with that are terms of a bound on the target's loss; empty: it measures none."""
+        """The prefix of columns that are terms of a bound on the target's loss; empty: none."""
         return str(getattr(self.run, "terms", ""))
 
     def _ask(self, question: str, config: Config, otherwise: Any) -> Any:

@@ -110,7 +110,7 @@ def summary(
         f"Numbers are means over {count(repetitions, 'repetition')}, {unit}with 95 % intervals "
         "[low, high] (BCa bootstrap).",
         caution(repetitions) if cautious else "",
-        f"Chosen by `{protocol}`: {selection.NAMES.get(protocol, 'a protocol of the study')}.",
+        f"Chosen by `{protocol}`: {selection.line(protocol)}.",
         "The highest mean of each group is **bold**; upper bounds do not compete." * bool(percent),
     ]
     if repetitions < 2:

@@ -39,7 +39,7 @@ def pareto(
     x: str | None = None,
     y: str | None = None,
     maximise: Directions = (True, True),
-    protocol: str = "last",
+    protocol: str = selection.DEFAULT,
     repetitions: int | None = None,
     factors: Sequence[str] | None = None,
     parameters: Sequence[str] = (),

@@ -32,7 +32,7 @@ def report(
     trials: pd.DataFrame,
     measurements: pd.DataFrame,
     *,
-    protocol: str = "last",
+    protocol: str = selection.DEFAULT,
     repetitions: int | None = None,
     factors: Sequence[str] | None = None,
     parameters: Sequence[str] = (),

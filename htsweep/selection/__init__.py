@@ -1,9 +1,13 @@
 """Which point speaks for a sweep: measurements come in, one (sweep, point, step) for each sweep goes out. Pure."""
 
 from htsweep.selection.choose import (
+    BEST,
     CHOICE,
+    DEFAULT,
     NAMES,
+    PROTOCOLS,
     TEST,
+    Protocol,
     at,
     choice,
     choose,
@@ -11,6 +15,7 @@ from htsweep.selection.choose import (
     find,
     last_steps,
     left_out,
+    line,
     needs,
     possible,
     submitted,
@@ -18,9 +23,13 @@ from htsweep.selection.choose import (
 )
 
 __all__ = [
+    "BEST",
     "CHOICE",
+    "DEFAULT",
     "NAMES",
+    "PROTOCOLS",
     "TEST",
+    "Protocol",
     "at",
     "choice",
     "choose",
@@ -28,6 +37,7 @@ __all__ = [
     "find",
     "last_steps",
     "left_out",
+    "line",
     "needs",
     "possible",
     "submitted",

@@ -1,8 +1,8 @@
 """Selection protocols: which point of a sweep, at which step, speaks for it.
 
-A protocol is a pure function: measurements in, one (sweep, point, step) per sweep out. All but
-`oracle` are handed tables that have no `test/` column, so that none of them can look at one,
-whatever it is written like. Choices are over points, as means over their repetitions; a point of
+A protocol is a value with a pure function: measurements in, one (sweep, point, step) per sweep out.
+Unless it declares that it reads a test column, it is handed tables that have none, so that it
+cannot look at one, whatever it is written like. Choices are over points, as means over their repetitions; a point of
 which any repetition stopped early, failed or is still to come takes no part (`left_out` says which
 these are, and why).
 """
@@ -15,17 +15,29 @@ from typing import TYPE_CHECKING, Any
 
 from htsweep.errors import HtsweepError, did_you_mean
 from htsweep.selection.infinities import with_infinities
-from htsweep.selection.protocols import CHOICE, NAMES, NEEDS, PROTOCOLS, READS, front, last_steps
+from htsweep.selection.protocols import (
+    BEST,
+    CHOICE,
+    DEFAULT,
+    NAMES,
+    PROTOCOLS,
+    TEST,
+    Protocol,
+    judged,
+    last_steps,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from htsweep.selection.protocols import Protocol
-
 __all__ = [
+    "BEST",
     "CHOICE",
+    "DEFAULT",
     "NAMES",
+    "PROTOCOLS",
     "TEST",
+    "Protocol",
     "at",
     "choice",
     "choose",
@@ -33,17 +45,18 @@ __all__ = [
     "find",
     "last_steps",
     "left_out",
+    "line",
     "needs",
     "possible",
     "submitted",
     "whole",
 ]
-TEST = "test/"
-"""What the names of columns that only `oracle` may read begin with."""
+
+_UNKNOWN = "a protocol of the study"
 
 
 def choose(
-    measurements: pd.DataFrame, protocol: str = "last", repetitions: int | None = None
+    measurements: pd.DataFrame, protocol: str = DEFAULT, repetitions: int | None = None
 ) -> pd.DataFrame:
     """The measurements, of all repetitions, of the point and step that `protocol` picks in each sweep.
 
@@ -61,60 +74,88 @@ def choose(
 
 @with_infinities
 def choice(
-    measurements: pd.DataFrame, protocol: str = "last", repetitions: int | None = None
+    measurements: pd.DataFrame, protocol: str = DEFAULT, repetitions: int | None = None
 ) -> pd.DataFrame:
     """What `protocol` picks: (sweep, point, step), at most one row per sweep; a sweep without a whole point has none."""
-    ask = find(protocol)
-    handed = _handed(measurements, repetitions, TEST if protocol != "oracle" else "")
-    return _checked(ask(handed), handed, protocol)
+    asked = find(protocol)
+    table = handed(measurements, repetitions, asked)
+    if not any(set(needed) <= set(table.columns) for needed in asked.needs):
+        judged(table, *asked.needs[-1])
+    return _checked(asked.pick(table), table, protocol)
 
 
 def columns(protocol: str) -> list[str] | None:
-    """The metrics that `protocol` reads; None: it does not say (a user's may carry them as its attribute `columns`)."""
-    reads = READS.get(protocol) if protocol in READS else getattr(find(protocol), "columns", None)
+    """The metrics that `protocol` reads; None: it does not say."""
+    reads = find(protocol).reads
     return None if reads is None else list(reads)
 
 
+def line(protocol: str) -> str:
+    """What `protocol` picks, in a line; of a user's whose module is not at hand, that it is the study's."""
+    try:
+        return find(protocol).line
+    except HtsweepError:
+        return _UNKNOWN
+
+
 def needs(protocol: str) -> Sequence[Sequence[str]]:
-    """The columns without which `protocol` has no answer: all of one of these; a user's protocol is asked to have none."""
-    return NEEDS.get(protocol, ((),))
+    """The columns without which `protocol` has no answer: all of one of these; of a name that is none, nothing."""
+    try:
+        return find(protocol).needs
+    except HtsweepError:  # who checks a study says so
+        return ((),)
 
 
 def possible(measured: Iterable[str]) -> list[str]:
     """Those of `NAMES` that tables with the columns `measured` can answer."""
-    there = set(measured)
-    return [name for name in NAMES if any(there.issuperset(columns) for columns in needs(name))]
+    known = set(measured)
+    return [name for name in NAMES if any(known.issuperset(columns) for columns in needs(name))]
 
 
 @with_infinities
-def submitted(measurements: pd.DataFrame, repetitions: int | None = None) -> pd.DataFrame:
-    """The fronts that the sweeps would submit, as `protocols.front` says; like any protocol it is handed no test column."""
-    return front(_handed(measurements, repetitions, TEST))
+def submitted(
+    measurements: pd.DataFrame, protocol: str, repetitions: int | None = None
+) -> pd.DataFrame:
+    """What `protocol` would submit of each sweep, as (sweep, point, step): a front where it has one, else its pick."""
+    asked = find(protocol)
+    if asked.submit is None:
+        return choice(measurements, protocol, repetitions)
+    return asked.submit(handed(measurements, repetitions, asked))
 
 
 def find(protocol: str) -> Protocol:
-    """The protocol called `protocol`.
+    """The protocol called `protocol`: of `PROTOCOLS`, or a user's own as `module:VALUE` or `module:function`.
+
+    A function is a protocol that needs no column; an attribute `columns` says which it reads.
 
     Raises:
         HtsweepError: nothing answers to the name.
     """
     if protocol in PROTOCOLS:
         return PROTOCOLS[protocol]
-    module, colon, function = protocol.partition(":")
+    module, colon, attribute = protocol.partition(":")
     if not colon:
         raise HtsweepError(
             f"no protocol '{protocol}'; {did_you_mean(protocol, NAMES)} (or one's own as "
             "module:function)"
         )
     try:
-        found = getattr(importlib.import_module(module), function, None)
+        found = getattr(importlib.import_module(module), attribute, None)
     except Exception as error:  # a user's module may raise anything at import
         raise HtsweepError(
             f"protocol '{protocol}': importing {module} raised {type(error).__name__}: {error}"
         ) from None
+    if isinstance(found, Protocol):
+        return found
     if not callable(found):
-        raise HtsweepError(f"protocol '{protocol}': {module} has no function '{function}'")
-    return found  # type: ignore[no-any-return]
+        raise HtsweepError(f"protocol '{protocol}': {module} has no function '{attribute}'")
+    first = (found.__doc__ or "").strip().partition("\n")[0]
+    return Protocol(
+        name=protocol,
+        line=first or _UNKNOWN,
+        pick=found,
+        reads=getattr(found, "columns", None),
+    )
 
 
 def whole(measurements: pd.DataFrame, repetitions: int | None = None) -> pd.DataFrame:
@@ -147,12 +188,12 @@ def at(measurements: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
     return near[joined["_here"].notna().to_numpy()].reset_index(drop=True)
 
 
-def _handed(measurements: pd.DataFrame, repetitions: int | None, without: str) -> pd.DataFrame:
-    """The whole points, without the columns whose names begin with `without`."""
-    handed = whole(_numbered(measurements), repetitions).reset_index(drop=True)
-    return handed.drop(
-        columns=[name for name in handed.columns if without and str(name).startswith(without)]
-    )
+def handed(measurements: pd.DataFrame, repetitions: int | None, protocol: Protocol) -> pd.DataFrame:
+    """The whole points, without test columns unless the protocol declares that it reads them."""
+    table = whole(numbered(measurements), repetitions).reset_index(drop=True)
+    if protocol.reads_test:
+        return table
+    return table.drop(columns=[name for name in table.columns if str(name).startswith(TEST)])
 
 
 def _counts(trials: pd.DataFrame) -> pd.DataFrame:
@@ -173,7 +214,7 @@ def _expected(counts: pd.DataFrame, repetitions: int | None, column: str = "done
     )
 
 
-def _numbered(measurements: pd.DataFrame) -> pd.DataFrame:
+def numbered(measurements: pd.DataFrame) -> pd.DataFrame:
     """The measurements with `point_index`; where they lack it, points count in order of appearance in their sweep."""
     if "point_index" in measurements.columns:
         return measurements

@@ -43,6 +43,21 @@ def non_dominated(
     return flags
 
 
+def front_places(pairs: Sequence[tuple[float, float]]) -> list[int]:
+    """The places of the pairs that `non_dominated` flags where more is better, the highest first number first.
+
+    Plain Python, one pass over the sorted pairs: a launch asks several times a second while it runs,
+    and shall load no library for it.
+    """
+    found: list[int] = []
+    order = sorted(range(len(pairs)), key=lambda place: (-pairs[place][0], -pairs[place][1]))
+    for place in order:
+        best = pairs[found[-1]] if found else None
+        if best is None or pairs[place][1] > best[1] or pairs[place] == best:
+            found.append(place)
+    return found
+
+
 def staircase(
     x: Sequence[float] | np.ndarray,
     y: Sequence[float] | np.ndarray,

@@ -1,4 +1,4 @@
-"""The rules by which protocols pick: what each reads, and the (sweep, point, step) that it takes; `selection` applies them.
+"""The protocols: the rules that pick a point and step of each sweep, one value each; `choose` applies them.
 
 All compare points by means over their repetitions, at steps that all repetitions reached; a mean of
 which a repetition lacks the number takes no part.
@@ -7,48 +7,55 @@ which a repetition lacks the number takes no part.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
 
 from htsweep.errors import HtsweepError, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    Protocol = Callable[[pd.DataFrame], pd.DataFrame]
+    Pick = Callable[[pd.DataFrame], pd.DataFrame]
 
-SEEN = "validation/seen_accuracy"
-LOSS = "validation/loss"
+VALIDATION_SEEN = "validation/seen_accuracy"
+VALIDATION_LOSS = "validation/loss"
 SOURCE_MISSING = "validation/source_missing_accuracy"
 PSEUDO_MISSING = "validation/pseudo_missing_accuracy"
-OVERALL = "test/overall_accuracy"
+TEST = "test/"
+"""What the names of columns begin with that only a protocol may read which declares one of them."""
+TEST_SEEN, TEST_MISSING = "test/seen_accuracy", "test/missing_accuracy"
+TEST_OVERALL = "test/overall_accuracy"
 CHOICE = ["sweep", "point", "step"]
 """What a protocol returns: these columns, one row per sweep."""
-NAMES: Mapping[str, str] = {
-    "last": "the first configuration of each sweep (its defaults) at its last step",
-    "seen_validation": "the highest mean accuracy on held-out target data of the seen classes",
-    "source_validation": "the highest mean of seen accuracy on target data and missing accuracy on source data, both held out",
-    "pseudo_missing": "the highest mean of seen accuracy and the accuracy of seen classes that proxy runs hide, both held out",
-    "hypervolume": "of the front on seen accuracy and its stand-in for missing accuracy, the point with the largest product",
-    "oracle": "the highest mean accuracy on the test data: an upper bound, no result",
-}
-"""The protocols that come with htsweep, a line on each; any other is `module:function`."""
-READS: Mapping[str, Sequence[str]] = {
-    "last": (),
-    "seen_validation": (SEEN, LOSS),
-    "source_validation": (SEEN, SOURCE_MISSING),
-    "pseudo_missing": (SEEN, PSEUDO_MISSING),
-    "hypervolume": (SEEN, SOURCE_MISSING, PSEUDO_MISSING),
-    "oracle": (OVERALL,),
-}
-NEEDS: Mapping[str, Sequence[Sequence[str]]] = {
-    "seen_validation": ((SEEN,),),
-    "source_validation": ((SEEN, SOURCE_MISSING),),
-    "pseudo_missing": ((SEEN, PSEUDO_MISSING),),
-    "hypervolume": ((SEEN, PSEUDO_MISSING), (SEEN, SOURCE_MISSING)),
-    "oracle": ((OVERALL,),),
-    "last": ((),),
-}
-"""What each cannot do without: all columns of one of the alternatives."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """A rule that picks one point and step of each sweep; a user's own is named `module:VALUE` in a study."""
+
+    name: str
+    line: str
+    """What it picks, in a line, for lists and reports."""
+    pick: Pick
+    """The measurements of whole points in, `CHOICE` out: one row per sweep, or none for a sweep
+    without an answer.
+
+    It is handed a column `point_index` (0 is the sweep's first point), and no test column but where
+    `reads` has one. """
+    reads: Sequence[str] | None = None
+    """The metrics that it looks at; None: it may look at any but test columns."""
+    needs: Sequence[Sequence[str]] = ((),)
+    """What it cannot do without: all columns of one of these alternatives."""
+    submit: Pick | None = None
+    """The points that it would submit as a front, several per sweep; None: what it picks alone."""
+
+    @property
+    def reads_test(self) -> bool:
+        """Whether it looks at test data, so that its results are upper bounds."""
+        return any(name.startswith(TEST) for name in self.reads or ())
+
+
 _DIGITS = 12
 """Means are compared to so many decimals: beyond, they depend on the order of the sum, and ties
 would be broken by it.
@@ -76,8 +83,12 @@ def seen_validation(measurements: pd.DataFrame) -> pd.DataFrame:
     Ties go to the lower mean validation loss (where it is measured), the earlier step, the smaller
     point id.
     """
-    ties = [LOSS] if LOSS in measurements.columns and measurements[LOSS].dtype != object else []
-    return _best(measurements, SEEN, ties)
+    ties = (
+        [VALIDATION_LOSS]
+        if VALIDATION_LOSS in measurements.columns and measurements[VALIDATION_LOSS].dtype != object
+        else []
+    )
+    return _best(measurements, VALIDATION_SEEN, ties)
 
 
 def source_validation(measurements: pd.DataFrame) -> pd.DataFrame:
@@ -105,7 +116,7 @@ def hypervolume(measurements: pd.DataFrame) -> pd.DataFrame:
 
     The product is the area that the point dominates by itself: what a front of one point is worth.
     """
-    return _highest(_areas(measurements), "_area", [SEEN])
+    return _highest(_areas(measurements), "_area", [VALIDATION_SEEN])
 
 
 def front(measurements: pd.DataFrame) -> pd.DataFrame:
@@ -122,20 +133,29 @@ def front(measurements: pd.DataFrame) -> pd.DataFrame:
     )
     means = means[means["_area"].notna()].drop_duplicates(["sweep", "point"])
     stand_in = means[_stand_in(measurements)].fillna(0.0)
-    kept = non_dominated(means[SEEN], stand_in, means["sweep"].to_numpy())
+    kept = non_dominated(means[VALIDATION_SEEN], stand_in, means["sweep"].to_numpy())
     return means[kept][CHOICE].reset_index(drop=True)
 
 
 def oracle(measurements: pd.DataFrame) -> pd.DataFrame:
     """The point and step with the highest mean test accuracy over all classes; ties to the earlier step, the smaller id."""
-    return _best(measurements, OVERALL, [])
+    return _best(measurements, TEST_OVERALL, [])
+
+
+def test_front(measurements: pd.DataFrame) -> pd.DataFrame:
+    """The points and steps of each sweep that no other of it beats on mean seen and missing test accuracy."""
+    from htsweep.selection.fronts import non_dominated
+
+    means = reached(judged(measurements, TEST_SEEN, TEST_MISSING), [TEST_SEEN, TEST_MISSING])
+    kept = non_dominated(means[TEST_SEEN], means[TEST_MISSING], means["sweep"].to_numpy())
+    return means[kept][CHOICE].reset_index(drop=True)
 
 
 def _stand_in(measurements: pd.DataFrame) -> str:
     return PSEUDO_MISSING if PSEUDO_MISSING in measurements.columns else SOURCE_MISSING
 
 
-def _judged(measurements: pd.DataFrame, *metrics: str) -> pd.DataFrame:
+def judged(measurements: pd.DataFrame, *metrics: str) -> pd.DataFrame:
     """The measurements, if trials measured `metrics`.
 
     Raises:
@@ -159,16 +179,20 @@ def _judged(measurements: pd.DataFrame, *metrics: str) -> pd.DataFrame:
 def _areas(measurements: pd.DataFrame) -> pd.DataFrame:
     """What `reached` gives, with the product of seen accuracy and its stand-in as `_area`; 0 where there is no choice."""
     stand_in = _stand_in(measurements)
-    means = reached(_judged(measurements, SEEN, stand_in), [SEEN, stand_in])
+    means = reached(judged(measurements, VALIDATION_SEEN, stand_in), [VALIDATION_SEEN, stand_in])
     return means.assign(
-        _area=(means[SEEN] * means[stand_in]).round(_DIGITS).mask(_only(means, stand_in), 0.0)
+        _area=(means[VALIDATION_SEEN] * means[stand_in])
+        .round(_DIGITS)
+        .mask(_only(means, stand_in), 0.0)
     )
 
 
 def _balanced(measurements: pd.DataFrame, stand_in: str) -> pd.DataFrame:
-    means = reached(_judged(measurements, SEEN, stand_in), [SEEN, stand_in])
-    mean = ((means[SEEN] + means[stand_in]) / 2).round(_DIGITS)
-    return _highest(means.assign(_mean=mean.mask(_only(means, stand_in), 0.0)), "_mean", [SEEN])
+    means = reached(judged(measurements, VALIDATION_SEEN, stand_in), [VALIDATION_SEEN, stand_in])
+    mean = ((means[VALIDATION_SEEN] + means[stand_in]) / 2).round(_DIGITS)
+    return _highest(
+        means.assign(_mean=mean.mask(_only(means, stand_in), 0.0)), "_mean", [VALIDATION_SEEN]
+    )
 
 
 def _only(means: pd.DataFrame, metric: str) -> pd.Series:
@@ -178,7 +202,7 @@ def _only(means: pd.DataFrame, metric: str) -> pd.Series:
 
 def _best(measurements: pd.DataFrame, metric: str, lower: Sequence[str]) -> pd.DataFrame:
     """The (sweep, point, step) of the highest mean of `metric`; ties to lower means of `lower`, step, point id."""
-    return _highest(reached(_judged(measurements, metric), [metric, *lower]), metric, [], lower)
+    return _highest(reached(judged(measurements, metric), [metric, *lower]), metric, [], lower)
 
 
 def _highest(
@@ -223,11 +247,64 @@ def reached(measurements: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     return found.loc[found["_size"] == found["_trials"], [*CHOICE, *metrics]].reset_index(drop=True)
 
 
+LAST = Protocol(
+    name="last",
+    line="the first configuration of each sweep (its defaults) at its last step",
+    pick=last,
+    reads=(),
+)
+ORACLE = Protocol(
+    name="oracle",
+    line="the highest mean accuracy on the test data: an upper bound, no result",
+    pick=oracle,
+    reads=(TEST_OVERALL,),
+    needs=((TEST_OVERALL,),),
+    submit=test_front,
+)
 PROTOCOLS: Mapping[str, Protocol] = {
-    "last": last,
-    "seen_validation": seen_validation,
-    "source_validation": source_validation,
-    "pseudo_missing": pseudo_missing,
-    "hypervolume": hypervolume,
-    "oracle": oracle,
+    protocol.name: protocol
+    for protocol in (
+        LAST,
+        Protocol(
+            name="seen_validation",
+            line="the highest mean accuracy on held-out target data of the seen classes",
+            pick=seen_validation,
+            reads=(VALIDATION_SEEN, VALIDATION_LOSS),
+            needs=((VALIDATION_SEEN,),),
+        ),
+        Protocol(
+            name="source_validation",
+            line="the highest mean of seen accuracy on target data and missing accuracy on source "
+            "data, both held out",
+            pick=source_validation,
+            reads=(VALIDATION_SEEN, SOURCE_MISSING),
+            needs=((VALIDATION_SEEN, SOURCE_MISSING),),
+        ),
+        Protocol(
+            name="pseudo_missing",
+            line="the highest mean of seen accuracy and the accuracy of seen classes that proxy "
+            "runs hide, both held out",
+            pick=pseudo_missing,
+            reads=(VALIDATION_SEEN, PSEUDO_MISSING),
+            needs=((VALIDATION_SEEN, PSEUDO_MISSING),),
+        ),
+        Protocol(
+            name="hypervolume",
+            line="of the front on seen accuracy and its stand-in for missing accuracy, the point "
+            "with the largest product",
+            pick=hypervolume,
+            reads=(VALIDATION_SEEN, SOURCE_MISSING, PSEUDO_MISSING),
+            needs=((VALIDATION_SEEN, PSEUDO_MISSING), (VALIDATION_SEEN, SOURCE_MISSING)),
+            submit=front,
+        ),
+        ORACLE,
+    )
 }
+"""The protocols that come with htsweep, by name."""
+NAMES: Mapping[str, str] = {name: protocol.line for name, protocol in PROTOCOLS.items()}
+"""Their names, with a line on each."""
+DEFAULT = LAST.name
+BEST = ORACLE.name
+"""The protocol that the others are measured against: nothing picks better, since it looks at the
+test data.
+"""

@@ -13,7 +13,7 @@ OWN = "x-"
 
 
 def apply(value: dict[str, Any], overrides: Sequence[str], problems: list[Problem]) -> set[str]:
-    """Writes the overrides into `value` and what is wrong with them into `problems`; returns their keys."""
+    """Writes overrides into `value`, and their mistakes into `problems`; returns their keys."""
     keys = set()
     for override in overrides:
         key, equals, text = override.partition("=")

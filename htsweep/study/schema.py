@@ -127,7 +127,7 @@ class Ablation(Section):
 
 @final
 class Screen(Section):
-    """Scores that predict how well each pair of source model and target will do, and which pairs to keep."""
+    """Scores that predict how well each pair of source and target does, and which to keep."""
 
     scores: Annotated[list[str], Field(min_length=1)]
     """Computed for every pair of the study; higher predicts better."""

@@ -80,7 +80,7 @@ class Reading:
         return self._scalar(node, place)
 
     def _is_too_much(self, repeated: int, place: Place, line: int) -> bool:
-        """Counts `repeated` more values; returns whether aliases and merge keys have expanded to too many."""
+        """Counts `repeated` more values; whether aliases and merge keys now expand to too many."""
         was_too_much = self._repeated > MOST_REPEATED
         self._repeated += repeated
         if self._repeated > MOST_REPEATED and not was_too_much:

@@ -31,6 +31,7 @@ __all__ = [
     "Evidence",
     "Range",
     "choices_unmet",
+    "combined",
     "compute",
     "declaration",
     "find",
@@ -42,6 +43,7 @@ __all__ = [
     "problem",
     "score",
     "settings",
+    "terms",
     "unmet",
 ]
 
@@ -154,6 +156,23 @@ def unmet(name: str, offers: Collection[str]) -> list[str]:
     return [
         f"'{name}' {NEEDS[need]}; leave it out" for need in sorted(needs(name) - frozenset(offers))
     ]
+
+
+def combined() -> dict[str, tuple[str, ...]]:
+    """Scores that are made of others: `GROUP (fitted)` -> the scores of the group that declare to be a part of it."""
+    parts_of: dict[str, tuple[str, ...]] = {}
+    for name in NAMES:
+        if declaration(name).kind == "part":
+            key = f"{group(name)} (fitted)"
+            parts_of[key] = (*parts_of.get(key, ()), name)
+    return parts_of
+
+
+def terms() -> str:
+    """What the columns begin with that are the terms of a bound on the target's loss."""
+    groups = {group(name) for name in NAMES if declaration(name).kind == "bound"}
+    assert len(groups) == 1, f"one table shows the terms of one bound, but there are {groups}"
+    return f"{groups.pop()}/"
 
 
 def choices_unmet(

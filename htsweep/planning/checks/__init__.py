@@ -1,1 +1,1 @@
-"""What is wrong with a study: each module checks one part of it, and lists every mistake with its line and remedy."""
+"""What is wrong with a study: each module lists the mistakes in one part of it."""

@@ -102,7 +102,7 @@ def _together(study: Study, where: Located) -> Iterator[Problem]:
 
 
 def without_effect(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
-    """Components without which the config is the same in every cell; a search may still tell them apart."""
+    """Components without which the config is the same in every cell, unless there is a search."""
     if study.ablate is None or study.search is not None:
         return
     full, *others = ablation.variants_of(study.ablate, study_task.empty)

@@ -25,7 +25,7 @@ MOST_SAID = 20
 
 
 def problems(study: Study, study_task: Task, where: Located) -> list[Problem]:
-    """Keys that conflict, and searches that are wrong or too large; each once, with the number of its cells."""
+    """Keys that conflict, and searches that are wrong or too large; each once."""
     said = _Said(where)
     asked: set[str] = set()
     wrong_spaces = (
@@ -100,7 +100,7 @@ def _values(
     searched: Sequence[tuple[Mapping[str, Any], Space]],
     where: Located,
 ) -> Iterator[Problem]:
-    """What the task finds wrong with the values of a search, each tried with the defaults of the others.
+    """What the task finds wrong with each value of a search, the others at their defaults.
 
     A wrong name is found whatever the other values are; of many numbers only the smallest and the
     largest are tried.
@@ -128,7 +128,7 @@ def _values(
 
 
 def _tried(dimension: Dimension, study: Study, most: int) -> list[Any]:
-    """The values to ask a task about: all that are listed, but only the ends of more than `most` numbers."""
+    """The values to ask a task about: all, but only the ends of more than `most` numbers."""
     listed = (
         dimension.listed
         if study.search is not None and study.search.sampler == "grid"

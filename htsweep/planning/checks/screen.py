@@ -56,7 +56,7 @@ def problems(study: Study, study_task: Task, where: Located) -> Iterator[Problem
 
 
 def of_pairs(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
-    """What the scoring task finds wrong with the pairs of a study, and a screen that could drop none.
+    """What the scoring task finds wrong with the pairs, and a screen that could drop none.
 
     The study has no other mistakes.
     """
@@ -148,7 +148,7 @@ def _fixed(study: Study, screen: Screen, scoring: Task, where: Located) -> Itera
 
 
 def _factors(study: Study, study_task: Task, scoring: Task, where: Located) -> Iterator[Problem]:
-    """Factors that are columns of the tables of scores, and ablations that a screen would tear apart."""
+    """Factors that are columns of tables of scores, and ablations that a screen would split."""
     screen, settings = study.screen, scoring.settings or {}
     assert screen is not None
     for key in study.factors:

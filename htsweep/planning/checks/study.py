@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from htsweep import selection
-from htsweep.errors import Problem, did_you_mean
+from htsweep.errors import HtsweepError, Problem, did_you_mean
 from htsweep.planning import task
 from htsweep.planning.ablation import cells_of
 from htsweep.planning.checks import ablation, cells, screen, size
@@ -244,7 +244,13 @@ def _protocol(study: Study, study_task: Task, where: Located) -> Iterator[Proble
             ("select",),
             f"unknown protocol '{study.select}'; {did_you_mean(study.select, selection.NAMES)}",
         )
-    elif study_task.metrics and not any(
+        return
+    try:
+        selection.find(study.select)
+    except HtsweepError as error:
+        yield where.problem(("select",), str(error))
+        return
+    if study_task.metrics and not any(
         set(needed) <= set(study_task.metrics) for needed in selection.needs(study.select)
     ):
         needed = ", ".join(selection.needs(study.select)[-1])
@@ -256,7 +262,7 @@ def _protocol(study: Study, study_task: Task, where: Located) -> Iterator[Proble
 
 
 def _unmeasured(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
-    """Columns that the protocol reads, but that the task measures only with a key that no cell sets."""
+    """Columns that the protocol reads, but are measured only with a key that no cell sets."""
     if not study_task.metrics or any(_protocol(study, study_task, where)):
         return
     asked = {

@@ -62,7 +62,7 @@ def _facts(findings: Findings, numbers: Key) -> list[str]:
     repetitions = count(findings.repetitions, "repetition")
     facts = [f"{count(findings.trials, 'trial')}, {repetitions}"]
     if findings.design.compared != "score":
-        protocol = selection.NAMES.get(findings.protocol, "a protocol of the study")
+        protocol = selection.line(findings.protocol)
         facts.append(f"chosen by '{findings.protocol}': {protocol}")
     if findings.baseline:
         facts.append(f"compared with {names.value(findings.baseline)}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from htsweep import selection
 from htsweep.analysis.findings import Findings
-from htsweep.analysis.protocols import ORACLE
 from htsweep.report import captions, names
 from htsweep.report.key import Key
 from htsweep.report.table import Cell, Column, Row, Table
@@ -142,7 +142,7 @@ def protocols(findings: Findings, key: Key) -> Table:
         metric = str(record["metric"])
         cell = cells.estimate(record, metric)
         gap = cells.estimate(record, metric, "gap", ends=("gap low", "gap high"), sign=True)
-        own = record["gap"] != record["gap"] or record["protocol"] == ORACLE
+        own = record["gap"] != record["gap"] or record["protocol"] == selection.BEST
         paper = cell.detail if own else f"(gap {gap.text} {gap.detail})"
         rows.append(
             Row(

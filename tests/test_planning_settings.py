@@ -1,0 +1,34 @@
+"""A value is checked against a setting: type, range, names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from htsweep.planning.settings import refused
+from tasks.task import Setting
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "reason"),
+    [
+        (Setting(int, 1), 3, None),
+        (Setting(int, 1), 3.5, "must be a whole number, but got 3.5"),
+        (Setting(int, 1), True, "must be a whole number, but got True"),
+        (Setting(float, 0.1), 3, None),
+        (Setting(float, 0.1), float("nan"), "must be finite, but got nan"),
+        (Setting(float, 0.1, low=0, high=1), -0.1, "must be at least 0, but got -0.1"),
+        (Setting(float, 0.1, low=0, high=1), 1.1, "must be at most 1, but got 1.1"),
+        (Setting(bool, False), 1, "must be true or false, but got 1"),
+        (Setting(str, "a", choices=("a", "b")), "c", "got 'c'; known: a, b"),
+        (Setting(str, "a", choices=("a", "b")), ["a", "b"], None),
+        (Setting(str, "a", choices=("a", "b")), "a+b", None),
+        (Setting(str, "a", choices=("a", "b")), "mine:own", None),
+        (Setting(str, "a", choices=("a", "b"), open=True), "c", None),
+        (Setting(str, None), None, None),
+        (Setting(str, "a"), None, "must be text, but got None"),
+    ],
+)
+def test_what_a_setting_accepts(setting: Any, value: Any, reason: str | None) -> None:
+    assert refused(setting, value) == reason
