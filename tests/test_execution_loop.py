@@ -18,7 +18,6 @@ from htsweep.execution.work import Conditions, Outcome, Work
 from htsweep.launching import agenda_of
 from htsweep.ledger import Ledger, Store
 from htsweep.planning.jobs import Job
-from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
 from htsweep.results import Results
 
