@@ -147,3 +147,16 @@ def test_one_and_true_are_two_values(study_file: Callable[..., Path]) -> None:
     assert read(path).grid == {"a": [1, True, 0]}
     with pytest.raises(StudyError, match=r"the value 1\.0 is listed twice"):
         read(path, ["grid.a=[1, true, 1.0]"])
+
+
+def test_an_answer_that_is_not_a_role_is_a_problem_of_the_study(
+    study_file: Callable[..., Path],
+) -> None:
+    study_file(
+        "def task(config, workspace):\n    yield {'step': 0}\n\n\n"
+        "task.role = lambda config: 'oracle' if config['x'] == 2 else ''\n",
+        "no_role.py",
+    )
+    with pytest.raises(StudyError, match=r"must be 'source', 'bound' or ''") as caught:
+        read(study_file("task: no_role:task\ngrid: {x: [1, 2]}\n"))
+    assert len(caught.value.problems) == 1

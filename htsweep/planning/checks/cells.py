@@ -68,6 +68,7 @@ def _judged(
     """The config as the task resolves it, or None if it cannot; and what is wrong as (key, message)."""
     try:
         resolved = study_task.resolve(config)
+        study_task.role(resolved)  # raises ValueError for an answer that is not a role
         return resolved, [(key, message) for key, message in study_task.problems(resolved)]
     except (ValueError, LookupError, OSError) as error:
         return None, [("", str(error))]
