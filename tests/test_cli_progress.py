@@ -70,3 +70,15 @@ def test_of_a_search_without_end_it_says_at_most(study_file: Callable[..., Path]
         said.getvalue()
         == "large: 0 of at most 1000000000 trials done, 0 running, 0 failed, ETA unknown\n"
     )
+
+
+def test_the_last_line_of_a_launch_that_is_done_promises_no_time() -> None:
+    said = io.StringIO()
+    agenda, shown = Agenda(grid(), {}), Progress("s", Console(file=said))
+    while (job := agenda.next()) is not None:
+        outcome = Outcome(job.trial, "done")
+        agenda.end(job, outcome)
+        shown.ended(agenda, job, outcome)
+    shown.last(agenda)
+    last = said.getvalue().splitlines()[-1]
+    assert last == f"s: {agenda.total} of {agenda.total} trials done, 0 running, 0 failed"

@@ -166,12 +166,14 @@ class Progress:
             else ""
         )
         remaining = self._remaining(agenda)
-        eta = "ETA unknown" if remaining == UNKNOWN else f"{remaining} left"
+        eta = ", ETA unknown" if remaining == UNKNOWN else f", {remaining} left"
+        if not agenda.left:
+            eta = ""
         what = "scores" if agenda.plan.task.predicts else "trials"
         total = f"{agenda.total}" if agenda.exact else f"at most {agenda.total}"
         return (
             f"{self._name}: {counts['done']} of {total} {what} done, {counts['running']} running, "
-            f"{counts['failed']} failed, {eta}{best}"
+            f"{counts['failed']} failed{eta}{best}"
         )
 
     def _table(self, agenda: Agenda) -> Group:
