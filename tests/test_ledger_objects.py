@@ -22,6 +22,7 @@ from htsweep.planning.reading import read
 from htsweep.report import build
 from htsweep.results import Results
 from htsweep.results.estimate import estimate
+from htsweep.results.tables import keys
 from htsweep.study.schema import Study
 
 OLDER = Path(__file__).parent / "golden" / "older"
@@ -59,7 +60,7 @@ def measured(study: Study, folder: Path) -> list[dict[str, Any]]:
     return [
         {
             name: getattr(value, "tolist", lambda value=value: value)()
-            for name, value in list(row.items())[7:]
+            for name, value in list(row.items())[len(keys(["x"])) :]
         }
         for row in rows
     ]

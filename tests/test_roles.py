@@ -24,6 +24,7 @@ from htsweep.planning.plan import Plan, plan
 from htsweep.planning.reading import read
 from htsweep.report import build
 from htsweep.report.document import document
+from htsweep.results import Results
 from htsweep.results.estimate import estimate
 from htsweep.study.schema import Study
 from tasks import fine_tuning, holistic_transfer, methods
@@ -178,7 +179,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, str]:
 
 @pytest.fixture(scope="module")
 def found(study: tuple[Study, str]) -> Findings:
-    return build.findings(*study)
+    return build.findings(Results(*study))
 
 
 def of_bounds(table: pd.DataFrame) -> pd.DataFrame:
@@ -251,7 +252,7 @@ def test_what_a_launch_shows_as_best_is_no_bound(study: tuple[Study, str]) -> No
 
 def test_an_estimate_counts_no_comparison_with_a_bound(study: tuple[Study, str]) -> None:
     # Of six methods three are bounds, and one is the baseline.
-    assert estimate(*study).comparisons == 2
+    assert estimate(Results(*study)).comparisons == 2
 
 
 @settings(max_examples=15, deadline=None)

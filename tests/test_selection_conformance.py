@@ -14,6 +14,7 @@ from htsweep.launching import launch
 from htsweep.planning.reading import read
 from htsweep.report import build
 from htsweep.report.document import document
+from htsweep.results import Results
 from htsweep.selection.conformance import ProtocolConformance
 from htsweep.selection.protocols import TEST_OVERALL, VALIDATION_SEEN, Protocol, last_steps
 
@@ -113,7 +114,7 @@ def test_only_who_declares_a_test_column_is_handed_them(monkeypatch: pytest.Monk
 def test_the_example_study_picks_by_it(tmp_path: Path) -> None:
     study = read(EXAMPLES / "my_protocol.yaml")
     launch(study, str(tmp_path), on="inline", mirror=None)
-    found = build.findings(study, str(tmp_path))
+    found = build.findings(Results(study, str(tmp_path)))
     chosen = found.points[found.points["chosen"]]
     assert len(chosen) == 2
     measured = results.measurements(study, str(tmp_path))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from htsweep.analysis.findings import Findings
+from htsweep.planning.task import BOUND
 from htsweep.report import names, stretch
 from htsweep.report.key import Key
 from htsweep.report.page import columns
@@ -77,7 +78,7 @@ def _beaten(
     """For each point, the competing methods that beat it in its group, and whether it is on its own method's front."""
     both = points[list(axes)].to_numpy(float)
     groups, methods = np.array(key.group_of(points)), np.array(key.method_of(points))
-    competes = (points["role"] != "bound").to_numpy()
+    competes = (points["role"] != BOUND).to_numpy()
     beaten: list[list[int]] = [[] for _ in range(len(points))]
     own = non_dominated(both[:, 0], both[:, 1], _pairs(groups, methods))
     for group in np.unique(groups):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from htsweep.analysis.findings import Findings
+from htsweep.planning.task import BOUND, SOURCE
 from htsweep.report import names
 from htsweep.report.captions import ALPHA
 from htsweep.report.key import Key
@@ -16,7 +17,7 @@ from htsweep.report.table import Cell, Column
 
 Record = Mapping[str, Any]
 _SHOWN = ("better", "worse")
-_ROLES = {"bound": "upper bound", "source": "source model"}
+_ROLES = {BOUND: "upper bound", SOURCE: "source model"}
 
 
 def records(frame: pd.DataFrame, key: Key) -> Iterator[tuple[Record, int, int]]:
@@ -105,7 +106,7 @@ def verdict(record: Record) -> Cell:
     if given == "too few":
         least = f"p >= {record['least_p']:.3g}" if "least_p" in record else ""
         return Cell("too few repetitions", detail=least, paper="")
-    return Cell("upper bound" if given == "bound" else given)
+    return Cell("upper bound" if given == BOUND else given)
 
 
 def unreachable(effects: pd.DataFrame) -> str:

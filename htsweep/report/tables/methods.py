@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from htsweep.analysis.findings import Findings
+from htsweep.planning.task import BOUND
 from htsweep.report import captions, names
 from htsweep.report.key import Key
 from htsweep.report.table import Cell, Column, Row, Table
@@ -39,7 +40,7 @@ def summary(findings: Findings, key: Key, configurations: Mapping[str, str]) -> 
     rows = []
     for (title, _), of in sweeps.items():
         first = of["first"]
-        competes = first.get("role") != "bound"
+        competes = first.get("role") != BOUND
         means = []
         for metric in metrics:
             cell = of["cells"].get(metric, Cell("n/a", float("nan")))
@@ -241,7 +242,7 @@ def _best(
     """(group, metric) -> the highest mean as it is shown."""
     best: dict[tuple[str, str], str] = {}
     for (title, _), of in sweeps.items():
-        if of["first"].get("role") == "bound":
+        if of["first"].get("role") == BOUND:
             continue
         for metric in filter(names.is_percent, metrics):
             text = of["cells"][metric].text if metric in of["cells"] else "n/a"
