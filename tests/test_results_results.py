@@ -10,6 +10,7 @@ import pytest
 from ledgers import TRIALS, fill, toy
 
 import htsweep
+from htsweep import selection
 from htsweep.launching import launch
 from htsweep.ledger import Ledger
 from htsweep.planning import plan as planning
@@ -22,14 +23,14 @@ def task(config, workspace):
     for step in (0, 1):
         x = config["x"] + workspace.repetition / 100
         yield {"step": step, "validation/score": x + step, "test/score": x, "test/other": 1 - x,
-               "test/curve": [x, x]}
+               "test/curve": [x, x], "test/overall_accuracy": x}
 """
 TEXT = "task: measuring_task:task\ngrid: {method: [a, b], x: [0.1, 0.5]}\nrepetitions: 2\n"
 
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often a study was planned, and tables of a ledger were read."""
+    """How often a study was planned, tables of a ledger were read, and a protocol was asked."""
     counted: Counter[str] = Counter()
 
     def count(owner: Any, name: str, what: Callable[..., str]) -> None:
@@ -48,6 +49,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         "measurements",
         lambda ledger, columns=None, trials=None, kind="any": f"measured {kind}",
     )
+    count(selection, "choice", lambda table, protocol, *_: f"choice by {protocol}")
     return counted
 
 
@@ -70,7 +72,15 @@ def test_launching_a_finished_study_plans_it_once_and_reads_its_ledger_once(
         "frontier.html",
         "report.html",
     ]
-    assert calls == {"plan": 1, "trials": 1, "measured numbers": 1, "measured lists": 1}
+    assert {name: count for name, count in calls.items() if not name.startswith("choice")} == {
+        "plan": 1,
+        "trials": 1,
+        "measured numbers": 1,
+        "measured lists": 1,
+    }
+    asked = [count for name, count in calls.items() if name.startswith("choice")]
+    assert len(asked) > 1  # the report compares the protocols whose columns were measured
+    assert set(asked) == {1}
     calls.clear()
     launch(study("repetitions=3"), place, on="inline", mirror=None)
     # Once for what is to be done, and once more for what there is then.

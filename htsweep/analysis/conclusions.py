@@ -54,6 +54,8 @@ class About:
     design: Design
     protocol: str
     repetitions: int
+    choice: pd.DataFrame | None = None
+    """What the protocol picks, as `selection.choice` gives it; None: it is asked."""
     parameters: Sequence[str] = ()
     baseline: Any = None
     """Value of the compared factor; None: `empty`, else the first that is no source and no bound.
@@ -117,9 +119,9 @@ def conclude(
         foretold: scores of transferability; None: there are none.
     """
     design, repetitions = about.design, about.repetitions
-    choice = (
-        selection.choice(measurements, about.protocol, repetitions) if len(measurements) else None
-    )
+    choice = about.choice if len(measurements) else None
+    if choice is None and len(measurements):
+        choice = selection.choice(measurements, about.protocol, repetitions)
     chosen = (
         measurements
         if choice is None
@@ -150,7 +152,13 @@ def conclude(
         "effects": effects(chosen, design, told, baseline),
         "ranks": ranked,
         "cliques": cliques(ranked, design.compared),
-        "protocols": protocols(measurements, design, told, repetitions=repetitions),
+        "protocols": protocols(
+            measurements,
+            design,
+            told,
+            repetitions=repetitions,
+            choices={} if choice is None else {about.protocol: choice},
+        ),
         "failures": failures(trials, about),
         "missing": about.missing,
         "provenance": about.provenance,

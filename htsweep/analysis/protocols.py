@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ def protocols(
     *,
     names: Sequence[str] | None = None,
     repetitions: int | None = None,
+    choices: Mapping[str, pd.DataFrame] | None = None,
     level: float = LEVEL,
 ) -> pd.DataFrame:
     """One row per sweep, protocol and metric: `n`, `mean`, `low`, `high`, and the gap to the oracle's choice.
@@ -42,12 +43,19 @@ def protocols(
         names: the protocols, ours or `module:function`; None: those of ours whose columns were
             measured.
         repetitions: how many a point has when it is whole; None: as many as the fullest point has.
+        choices: of protocols that were asked already, what they pick.
         level: of the intervals.
     """
     measured = [str(name) for name in measurements.columns]
     asked = selection.possible(measured) if names is None else list(names)
     keys = list(dict.fromkeys([*design.factors, "sweep", "protocol"]))
-    rows = [_rows(measurements, name, design, metrics, repetitions) for name in asked]
+    known_choices = choices or {}
+    rows = []
+    for name in asked:
+        choice = known_choices.get(name)
+        if choice is None:
+            choice = selection.choice(measurements, name, repetitions)
+        rows.append(_rows(measurements, name, choice, design, metrics, repetitions))
     every = pd.concat(
         [one for one in rows if len(one)]
         or [pd.DataFrame(columns=[*keys, "metric", "repetition", "value"])],
@@ -90,12 +98,13 @@ def caution(sampler: str, objectives: Sequence[str]) -> str:
 def _rows(
     measurements: pd.DataFrame,
     protocol: str,
+    choice: pd.DataFrame,
     design: Design,
     metrics: Sequence[str],
     repetitions: int | None,
 ) -> pd.DataFrame:
     """(factors, sweep, protocol, metric, repetition, value) of what the protocol picks; its area where there are both axes."""
-    chosen = selection.choose(measurements, protocol, repetitions)
+    chosen = selection.at(measurements, choice)
     known = [
         name
         for name in metrics

@@ -78,6 +78,7 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
         title=study.name,
         design=cells,
         protocol=study.select,
+        choice=chosen,
         repetitions=study.repetitions,
         parameters=results.parameters,
         baseline=tables.baseline(study),
@@ -316,6 +317,7 @@ def _not_run_yet(results: Results) -> str:
 def _about(results: Results) -> dict[str, Any]:
     return {
         "protocol": results.study.select,
+        "choice": results.choice,
         "repetitions": results.study.repetitions,
         "factors": results.factors,
         "parameters": results.parameters,

@@ -40,6 +40,7 @@ def pareto(
     y: str | None = None,
     maximise: Directions = (True, True),
     protocol: str = selection.DEFAULT,
+    choice: pd.DataFrame | None = None,
     repetitions: int | None = None,
     factors: Sequence[str] | None = None,
     parameters: Sequence[str] = (),
@@ -61,6 +62,7 @@ def pareto(
             `test/`.
         maximise: for x and y, whether more is better.
         protocol: whose choices are marked.
+        choice: what it picks, as `selection.choice` gives it; None: it is asked.
         repetitions: how many a point has when it is whole; None: as many as the fullest point has.
         factors: the study's factors; None: found by their names.
         parameters: the searched parameters: what hovering over a point tells.
@@ -75,6 +77,8 @@ def pareto(
     design = design_of(measurements.columns, factors)
     if repetitions is None:
         repetitions = int(trials.groupby(["sweep", "point"], observed=True).size().max())
+    if choice is None:
+        choice = selection.choice(measurements, protocol, repetitions)
     points = frontier.frontier(
         measurements,
         *axes,
@@ -82,7 +86,7 @@ def pareto(
         design=design,
         parameters=parameters,
         repetitions=repetitions,
-        choice=selection.choice(measurements, protocol, repetitions),
+        choice=choice,
     )
     if points.empty:
         return []

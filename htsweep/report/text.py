@@ -33,6 +33,7 @@ def report(
     measurements: pd.DataFrame,
     *,
     protocol: str = selection.DEFAULT,
+    choice: pd.DataFrame | None = None,
     repetitions: int | None = None,
     factors: Sequence[str] | None = None,
     parameters: Sequence[str] = (),
@@ -48,6 +49,7 @@ def report(
         measurements: one row per measurement, with at least the metrics of `columns(protocol)` that
             there are.
         protocol: picks the point and step of each sweep.
+        choice: what it picks, as `selection.choice` gives it; None: it is asked.
         repetitions: how many a point has when it is whole; None: as many as the fullest point has.
         factors: the study's factors; None: found by their names.
         parameters: the searched parameters.
@@ -67,9 +69,11 @@ def report(
             if len(trials)
             else 1
         )
-    chosen = (
-        selection.choose(measurements, protocol, repetitions) if len(measurements) else measurements
-    )
+    chosen = measurements
+    if len(measurements):
+        if choice is None:
+            choice = selection.choice(measurements, protocol, repetitions)
+        chosen = selection.at(measurements, choice)
     measured = [
         str(name)
         for name in measurements.columns
