@@ -75,8 +75,8 @@ def train_source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Me
 
     def accuracy(model: Any) -> Measurement:
         right = outputs(model, images, workspace.device)[1].argmax(1) == domain.labels
-        told = {"train/accuracy": right[train.numpy()], "validation/accuracy": right[held]}
-        return {name: float(of.mean()) for name, of in told.items() if len(of)}
+        accuracies = {"train/accuracy": right[train.numpy()], "validation/accuracy": right[held]}
+        return {name: float(of.mean()) for name, of in accuracies.items() if len(of)}
 
     yield from _train(run, accuracy, workspace, began)
     torch.save(model.state_dict(), workspace.output / "model.pt")
@@ -158,11 +158,11 @@ def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[
             logits[:, seen], np.searchsorted(seen, labels), np.searchsorted(seen, hidden).tolist()
         )
         reached = metrics.accuracies(logits, labels, hidden)
-        found = {
+        accuracies = {
             PSEUDO_GAMMA: gamma,
             **{f"validation/pseudo_{name}": reached.get(name, math.nan) for name in STAND_INS},
         }
-        return {name: value for name, value in found.items() if not math.isnan(value)}
+        return {name: value for name, value in accuracies.items() if not math.isnan(value)}
 
     run = Run(
         copy.deepcopy(transfer.source_model),
@@ -170,9 +170,9 @@ def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[
         methods.build(config["method"], config),
         _recipe(config),
     )
-    told: list[Measurement] = []
-    yield from _train(run, on_validation, workspace, began, told)
-    (workspace.output / "told.json").write_text(json.dumps(told), encoding="utf-8")
+    measurements: list[Measurement] = []
+    yield from _train(run, on_validation, workspace, began, measurements)
+    (workspace.output / "told.json").write_text(json.dumps(measurements), encoding="utf-8")
 
 
 def fine_tune(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
@@ -180,15 +180,15 @@ def fine_tune(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measu
     began = time.perf_counter()
     process.reset(workspace.seed("adaptation"), workspace.threads, workspace.device)
     transfer, domain, split = _new_task(config, workspace)
-    told: Measurement = {}
+    shared: Measurement = {}
     for name in methods.learning(config["method"], config):
-        told |= torch.load(workspace.artifact(name) / "told.pt", weights_only=True)
+        shared |= torch.load(workspace.artifact(name) / "told.pt", weights_only=True)
     probe = transfer.train[: config["batch_size"]]
 
     def on_target(model: Any) -> Measurement:
         return (
             measure_all(model, transfer.images, domain.labels, split, probe, workspace.device)
-            | told
+            | shared
         )
 
     method = methods.build(config["method"], config, _learnt(config, workspace))
@@ -203,15 +203,15 @@ def learn(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
     transfer, _, _ = (_new_task if "fraction" in config else _holistic)(config, workspace)
     method = methods.build(config["method"], config)
     assert method.learn is not None
-    learnt, told = method.learn(
+    learnt, measured = method.learn(
         dataclasses.replace(transfer, seed=_seeds(workspace, f"learn {config['method']}"))
     )
     torch.save(
         {name: tensor.cpu() for name, tensor in learnt.items()}, workspace.output / "learnt.pt"
     )
-    told = {f"{config['method']}/{name}": value for name, value in told.items()}
-    torch.save(told, workspace.output / "told.pt")
-    yield {"step": 0, "epoch": 0, **told, **process.cost(workspace.device, began)}
+    measured = {f"{config['method']}/{name}": value for name, value in measured.items()}
+    torch.save(measured, workspace.output / "told.pt")
+    yield {"step": 0, "epoch": 0, **measured, **process.cost(workspace.device, began)}
 
 
 def _train(
@@ -219,20 +219,20 @@ def _train(
     measured: Callable[[Any], Measurement],
     workspace: Workspace,
     began: float,
-    told: list[Measurement] | None = None,
+    measurements: list[Measurement] | None = None,
 ) -> Iterator[Measurement]:
     """Trains epoch by epoch, from the state kept where there is one; yields a measurement at step 0 and after each.
 
-    What was `measured` is also collected in `told`, that of epochs before a restart too.
+    What was `measured` is also collected in `measurements`, that of epochs before a restart too.
     """
-    told = [] if told is None else told
+    measurements = [] if measurements is None else measurements
     first, before = 0, 0.0
     kept = workspace.load()
     if kept is not None:
         state = torch.load(io.BytesIO(kept), map_location=workspace.device, weights_only=True)
         run.restore(state["run"])
         first, before = state["epoch"] + 1, state["seconds"]
-        told.extend(state["told"])
+        measurements.extend(state["told"])
     for epoch in range(first, run.recipe.epochs + 1):
         step = epoch * run.recipe.steps_per_epoch
         row: Measurement = {"step": step, "epoch": epoch}
@@ -245,13 +245,13 @@ def _train(
             if loss is not None and not math.isfinite(row["train/loss"]):
                 yield row | {"train/loss": math.nan}
                 return
-        told.append(measured(run.finished()))
-        row |= told[-1] | {"trainable_parameters": run.trainable_parameters}
+        measurements.append(measured(run.finished()))
+        row |= measurements[-1] | {"trainable_parameters": run.trainable_parameters}
         row |= process.cost(workspace.device, began - before)
         yield row
         # After the yield: a state stands for an epoch whose measurement is out.
         if epoch < run.recipe.epochs:
-            workspace.save(functools.partial(_state, run, row, told))
+            workspace.save(functools.partial(_state, run, row, measurements))
 
 
 def _on_source(
@@ -337,10 +337,15 @@ def _learnt(config: Mapping[str, Any], workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def _state(run: Run, row: Measurement, told: Sequence[Measurement]) -> bytes:
+def _state(run: Run, row: Measurement, measurements: Sequence[Measurement]) -> bytes:
     """What a killed trial continues from: the run after an epoch, and what was measured up to it."""
     file = io.BytesIO()
-    kept = {"run": run.state(), "epoch": row["epoch"], "seconds": row["seconds"], "told": told}
+    kept = {
+        "run": run.state(),
+        "epoch": row["epoch"],
+        "seconds": row["seconds"],
+        "told": measurements,
+    }
     torch.save(kept, file)
     return file.getvalue()
 

@@ -82,10 +82,10 @@ def fit(model: nn.Module, file: Path) -> Fit:
         Misfit: says what the file has, what was expected, and the first names that differ.
     """
     wanted = _Wanted.by(model)
-    found = _flat(read(file))
-    if not found:
+    tensors = _flat(read(file))
+    if not tensors:
         raise Misfit(f"{file} holds no tensors by name; save a model's state_dict()")
-    states = {prefix: _below(found, prefix) for prefix in wanted.prefixes(found)}
+    states = {prefix: _below(tensors, prefix) for prefix in wanted.prefixes(tensors)}
     misfits = {
         prefix: wanted.misfit(state)
         for prefix, state in states.items()
@@ -96,14 +96,14 @@ def fit(model: nn.Module, file: Path) -> Fit:
         prefix, said = _meant(file, fits, wanted)
         return _checked(file, fits[prefix], wanted, said)
     for convert in foreign_names.CONVERSIONS:
-        for prefix in _wrappers(found):
-            state = convert(_below(found, prefix), model)
+        for prefix in _wrappers(tensors):
+            state = convert(_below(tensors, prefix), model)
             if state and not wanted.lacking(state) and not wanted.misfit(state):
                 place = f", taken from {prefix.rstrip('.')!r} in the file" if prefix else ""
                 return _checked(
                     file, state, wanted, f"names of another make, turned into timm's{place}"
                 )
-    why = next(iter(misfits.values()), "") or _names(found, wanted)
+    why = next(iter(misfits.values()), "") or _names(tensors, wanted)
     raise Misfit(f"{file} does not fit {wanted.name}: {why}")
 
 
@@ -135,12 +135,12 @@ class _Wanted:
             else frozenset(),
         )
 
-    def prefixes(self, found: Iterable[str]) -> list[str]:
+    def prefixes(self, names: Iterable[str]) -> list[str]:
         """What may come before the backbone's names in a file."""
         anchor = next(name for name in self.shapes if name not in self.head)
         return [
             name.removesuffix(anchor)
-            for name in found
+            for name in names
             if name == anchor or name.endswith(f".{anchor}")
         ]
 
@@ -162,13 +162,13 @@ class _Wanted:
         has = {name: tuple(state[name].shape) for name in self.shapes if name in state}
         odd = [name for name, shape in has.items() if shape != self.shapes[name]]
         if odd:
-            told = ", ".join(
+            differences = ", ".join(
                 f"{name} is {list(has[name])} in the file, and {list(self.shapes[name])} was "
                 "expected"
                 for name in odd[:NAMED]
             )
             more = f", and {len(odd) - NAMED} more" if len(odd) > NAMED else ""
-            return f"{told}{more}; {self._remedy(odd)}"
+            return f"{differences}{more}; {self._remedy(odd)}"
         # Parts that the backbone has, with more in them: another model, which happens to begin
         # alike.
         modules = {name.partition(".")[0] for name in self.shapes}
@@ -252,30 +252,30 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Tensor]:
     """The tensors in nested mappings by dotted name."""
     from torch import Tensor
 
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for key, item in value.items() if isinstance(value, Mapping) else ():
         if isinstance(item, Tensor):
-            found[f"{prefix}{key}"] = item
+            tensors[f"{prefix}{key}"] = item
         elif isinstance(item, Mapping):
-            found |= _flat(item, f"{prefix}{key}.")
-    return found
+            tensors |= _flat(item, f"{prefix}{key}.")
+    return tensors
 
 
-def _wrappers(found: Mapping[str, Tensor]) -> list[str]:
+def _wrappers(tensors: Mapping[str, Tensor]) -> list[str]:
     """What comes before the names of most tensors of a checkpoint: nothing, or one of `PREFERRED`; and `module.` behind it."""
     places = ["", *(f"{name}." for name in PREFERRED)]
     return [
         f"{place}{module}"
         for place in places
         for module in ("", "module.")
-        if any(name.startswith(f"{place}{module}") for name in found)
+        if any(name.startswith(f"{place}{module}") for name in tensors)
     ]
 
 
-def _below(found: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {
         name.removeprefix(prefix): tensor
-        for name, tensor in found.items()
+        for name, tensor in tensors.items()
         if name.startswith(prefix)
     }
 
@@ -299,14 +299,14 @@ def _meant(
     prefix = first[0]
     others = ", ".join(repr(other.rstrip(".")) for other in fits if other != prefix)
     rest = [name for name in fits[prefix] if name not in wanted.shapes]
-    told = [
+    descriptions = [
         f"taken from {prefix.rstrip('.')!r} in the file" if prefix else "",
         f"rather than {others}" if others else "",
         f"not used: {len(rest)} tensors such as {', '.join(rest[:NAMED])}"
         if rest and prefix
         else "",
     ]
-    return prefix, ", ".join(part for part in told if part)
+    return prefix, ", ".join(part for part in descriptions if part)
 
 
 def _checked(file: Path, state: Mapping[str, Tensor], wanted: _Wanted, said: str) -> Fit:
@@ -335,24 +335,24 @@ def _checked(file: Path, state: Mapping[str, Tensor], wanted: _Wanted, said: str
     )
 
 
-def _names(found: Mapping[str, Tensor], wanted: _Wanted) -> str:
+def _names(tensors: Mapping[str, Tensor], wanted: _Wanted) -> str:
     """What the file has and what was expected, where names disagree."""
     prefixes = {
         "",
-        *(".".join(name.split(".")[:depth]) + "." for name in found for depth in (1, 2)),
+        *(".".join(name.split(".")[:depth]) + "." for name in tensors for depth in (1, 2)),
     }
     nearest = max(
-        (_below(found, prefix).keys() for prefix in sorted(prefixes)),
+        (_below(tensors, prefix).keys() for prefix in sorted(prefixes)),
         key=lambda names: len(names & wanted.shapes.keys()),
     )
-    told = [f"it has {len(found)} tensors, {len(wanted.shapes)} were expected"]
+    sentences = [f"it has {len(tensors)} tensors, {len(wanted.shapes)} were expected"]
     for what, names in (
         ("it lacks", [name for name in wanted.shapes if name not in nearest]),
         ("it has others:", [name for name in nearest if name not in wanted.shapes]),
     ):
-        told += (
+        sentences += (
             [f"{what} {', '.join(names[:NAMED])}{' and more' if len(names) > NAMED else ''}"]
             if names
             else []
         )
-    return "; ".join(told) + "; give the weights of this very model, by timm's names"
+    return "; ".join(sentences) + "; give the weights of this very model, by timm's names"

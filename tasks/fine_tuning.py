@@ -102,23 +102,23 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
 def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What is wrong with a resolved config: (key, message)."""
     own = _settings_of(config["method"])
-    found = [
+    wrong = [
         (key, f"the task has no key '{key}'; it has {', '.join(own)}")
         for key in config
         if key not in own
     ]
-    found += [("dataset", text) for text in data.fine_tuning_problems(config["dataset"])]
-    found += weightless(config)
+    wrong += [("dataset", text) for text in data.fine_tuning_problems(config["dataset"])]
+    wrong += weightless(config)
     pretrained = config["dataset"].startswith(f"{data.PRETRAINED}-")
     # A source that is trained here has a classifier, whether or not the backbone's pretrained
     # weights come with one.
-    found += fitting(config, () if pretrained else ("source_head",))
-    if not found:
+    wrong += fitting(config, () if pretrained else ("source_head",))
+    if not wrong:
         source, target = data.fine_tuning_domains(config["dataset"])
-        found += set_problems(target) + training_problems(
+        wrong += set_problems(target) + training_problems(
             config, source, target if methods.moves_norms(config["method"]) else None
         )
-    return found
+    return wrong
 
 
 def notes(config: Mapping[str, Any]) -> list[tuple[str, str]]:

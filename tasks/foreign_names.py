@@ -67,9 +67,9 @@ def by_efficientnet(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, 
         return None
     places = sorted(
         {
-            (int(found[1]), int(found[2]))
+            (int(match[1]), int(match[2]))
             for name in model.state_dict()
-            if (found := re.match(r"blocks\.(\d+)\.(\d+)\.", name))
+            if (match := re.match(r"blocks\.(\d+)\.(\d+)\.", name))
         }
     )
     renamed: dict[str, Tensor] = {}

@@ -166,17 +166,17 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
 def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What is wrong with a resolved config: (key, message)."""
     own = {**_settings_of(config["method"]), "pseudo": None}
-    found = [
+    wrong = [
         (key, f"the task has no key '{key}'; it has {', '.join(own)}")
         for key in config
         if key not in own
     ]
-    found += [("dataset", text) for text in data.problems(config["dataset"])]
-    found += fitting(config, OFFERS)
-    if not any(key == "dataset" for key, _ in found):
+    wrong += [("dataset", text) for text in data.problems(config["dataset"])]
+    wrong += fitting(config, OFFERS)
+    if not any(key == "dataset" for key, _ in wrong):
         target = data.domains(config["dataset"])[1]
-        found += _wrong_classes(config) + set_problems(target)
-    return found or _untrainable(config)
+        wrong += _wrong_classes(config) + set_problems(target)
+    return wrong or _untrainable(config)
 
 
 def notes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -188,26 +188,26 @@ def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
     """Columns that no trial of a resolved config can measure, each with the reason: sets that are empty in every repetition."""
     source, target = (data.counts(domain) for domain in data.domains(config["dataset"]))
     missing, seen = _possible(config)
-    found: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     if not missing:
-        found |= dict.fromkeys(OF_MISSING, "no class is missing")
+        reasons |= dict.fromkeys(OF_MISSING, "no class is missing")
     elif target and not any(splits.sizes(target[name])[0] for name in missing):
-        found |= dict.fromkeys(
+        reasons |= dict.fromkeys(
             OF_MISSING, "no missing class has a test image: a class of one image trains with it"
         )
     if target and not any(splits.sizes(target[name])[1] for name in seen):
-        found |= dict.fromkeys(
+        reasons |= dict.fromkeys(
             OF_VALIDATION,
             "no seen class has an image to validate with: that takes three images of a class",
         )
     groups = {"overall": list(source), "seen": seen, "missing": missing}
-    found |= {
+    reasons |= {
         f"validation/source_{name}_accuracy": "the source holds out no image of these classes: that takes two of a class"
         for name, classes in groups.items()
         if source
         and not any(splits.held_out(source[one], config["source_validation"]) for one in classes)
     }
-    return found
+    return reasons
 
 
 def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,12 +223,12 @@ def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
 def stages(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
     """The source model, the same for all targets, ratios and methods; what methods learn; pseudo cross-validation."""
     own = {key: config[key] for key in SOURCE if key in config}
-    found = {
+    needed = {
         "source": ("holistic_transfer:source", {"domain": data.domains(config["dataset"])[0]} | own)
     }
-    found |= learnt_stage("holistic_transfer", config, {**PROBLEM, **SOURCE})
+    needed |= learnt_stage("holistic_transfer", config, {**PROBLEM, **SOURCE})
     alone = {key: value for key, value in config.items() if key != "pcv"}
-    return found | {
+    return needed | {
         f"pseudo-{number}": ("holistic_transfer:pseudo", {**alone, "pseudo": number})
         for number in range(config.get("pcv", 0))
     }
@@ -330,9 +330,9 @@ def _untrainable(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     source, target = data.domains(config["dataset"])
     counts = data.counts(target)
     _, seen = _possible(config)
-    found: list[tuple[str, str]] = []
+    wrong: list[tuple[str, str]] = []
     if counts and config.get("pcv") and not any(splits.sizes(counts[name])[1] for name in seen):
-        found.append(
+        wrong.append(
             (
                 "pcv",
                 "pseudo cross-validation needs images of seen classes that validate, which takes "
@@ -347,7 +347,7 @@ def _untrainable(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         else len(seen) - splits.missing_count(len(seen), config["missing_ratio"])
     )
     trained = target if methods.moves_norms(config["method"]) else None
-    return found + training_problems(config, source, trained, sum(fewest[:own]) or MANY)
+    return wrong + training_problems(config, source, trained, sum(fewest[:own]) or MANY)
 
 
 def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -26,16 +26,18 @@ def accuracies(scores: Array, labels: Array, missing: Sequence[int]) -> dict[str
     is_missing = _mask(missing, scores.shape[1])
     of_missing = is_missing[labels]
     right = scores.argmax(1) == labels
-    found = {"overall_accuracy": _mean(right)}
+    measured = {"overall_accuracy": _mean(right)}
     for name, rows, columns in (
         ("seen", ~of_missing, ~is_missing),
         ("missing", of_missing, is_missing),
     ):
-        found[f"{name}_accuracy"] = _mean(right[rows])
+        measured[f"{name}_accuracy"] = _mean(right[rows])
         within = np.where(columns, scores[rows], -np.inf).argmax(1) == labels[rows]
-        found[f"{name}_within_accuracy"] = _mean(within)
-    found["harmonic_mean"] = harmonic_mean(found["seen_accuracy"], found["missing_accuracy"])
-    return _defined(found)
+        measured[f"{name}_within_accuracy"] = _mean(within)
+    measured["harmonic_mean"] = harmonic_mean(
+        measured["seen_accuracy"], measured["missing_accuracy"]
+    )
+    return _defined(measured)
 
 
 def harmonic_mean(a: float, b: float) -> float:
@@ -190,8 +192,8 @@ def _mean(values: Array) -> float:
     return float(values.mean()) if values.size else float("nan")
 
 
-def _defined(found: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in found.items() if not np.isnan(value)}
+def _defined(numbers: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in numbers.items() if not np.isnan(value)}
 
 
 def _corners(x: Array, y: Array) -> NDArray[np.intp]:

@@ -43,11 +43,11 @@ def settings_of(
         marked: each parameter, its type, and the marks of its annotation.
     """
     docs = dict(re.findall(r"^\s+(\w+): (.+)$", inspect.getdoc(function) or "", re.MULTILINE))
-    found = {}
+    settings = {}
     for parameter, kind, marks in marked:
         limits = next((mark for mark in marks if isinstance(mark, Range)), None)
         choices = next((mark.names for mark in marks if isinstance(mark, Choices)), None)
-        found[f"{start}.{parameter.name}"] = Setting(
+        settings[f"{start}.{parameter.name}"] = Setting(
             kind,
             parameter.default,
             low=limits and limits.low,
@@ -55,4 +55,4 @@ def settings_of(
             choices=choices,
             doc=docs.get(parameter.name, ""),
         )
-    return found
+    return settings

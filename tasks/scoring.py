@@ -64,8 +64,8 @@ def score(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str,
     """The config's score of the source model and the repetition's target data, as `transferability`, with its parts."""
     began = time.perf_counter()
     process.reset(workspace.seed("transferability"), workspace.threads, workspace.device)
-    told = scores.compute(config["score"], evidence_of(config, workspace), config)
-    yield {"step": 0, "epoch": 0, **told, **process.cost(workspace.device, began)}
+    numbers = scores.compute(config["score"], evidence_of(config, workspace), config)
+    yield {"step": 0, "epoch": 0, **numbers, **process.cost(workspace.device, began)}
 
 
 def evidence_of(config: Mapping[str, Any], workspace: Workspace) -> Evidence:

@@ -141,9 +141,9 @@ def fitting(config: Mapping[str, Any], offers: Collection[str]) -> list[tuple[st
         offers: what the task offers to methods, but for what depends on the backbone.
     """
     method, backbone = config["method"], config["backbone"]
-    found = [("method", text) for text in methods.problems(method)] + model_problems(config)
-    if found:
-        return found
+    wrong = [("method", text) for text in methods.problems(method)] + model_problems(config)
+    if wrong:
+        return wrong
     offered = set(offers)
     # A timm model is looked into only where it matters: timm's import takes seconds.
     if "batch_norm" in methods.needs(method) and backbones.traits(backbone).batch_norm:
@@ -152,8 +152,8 @@ def fitting(config: Mapping[str, Any], offers: Collection[str]) -> list[tuple[st
         backbone, config.get("weights", ""), config.get("image_size", 0)
     ):
         offered.add("source_head")
-    found += [("method", text) for text in methods.unmet(method, offered)]
-    return found + methods.stage_problems(config, lambda: backbones.traits(backbone).stages)
+    wrong += [("method", text) for text in methods.unmet(method, offered)]
+    return wrong + methods.stage_problems(config, lambda: backbones.traits(backbone).stages)
 
 
 def model_problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -185,9 +185,9 @@ def set_problems(target: str) -> list[tuple[str, str]]:
 def set_notes(config: Mapping[str, Any], target: str) -> list[tuple[str, str]]:
     """(key, text) on the data of a resolved config without problems, and on its weights."""
     untested = [name for name, count in data.counts(target).items() if not splits.sizes(count)[0]]
-    found = [("dataset", text) for text in data.notes(config["dataset"])]
+    notes = [("dataset", text) for text in data.notes(config["dataset"])]
     if untested:
-        found.append(
+        notes.append(
             (
                 "dataset",
                 f"{_place(target)}: classes of one image, which trains, so that they are never "
@@ -198,9 +198,11 @@ def set_notes(config: Mapping[str, Any], target: str) -> list[tuple[str, str]]:
     ratio, classes = config.get("missing_ratio", 0.0), len(data.classes(target))
     count = splits.missing_count(classes, ratio)
     if abs(ratio * classes - count) > 1e-9:
-        found.append(("missing_ratio", f"{ratio:g}: {count} of {classes} classes are missing"))
-    told = weights.notes(config["backbone"], config.get("weights", ""), config.get("image_size", 0))
-    return found + [("weights", text) for text in told]
+        notes.append(("missing_ratio", f"{ratio:g}: {count} of {classes} classes are missing"))
+    weight_notes = weights.notes(
+        config["backbone"], config.get("weights", ""), config.get("image_size", 0)
+    )
+    return notes + [("weights", text) for text in weight_notes]
 
 
 def training_problems(

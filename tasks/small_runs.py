@@ -134,9 +134,9 @@ def outcome(run: Run) -> State:
     }
 
 
-def differing(found: State, expected: State) -> list[str]:
+def differing(state: State, expected: State) -> list[str]:
     """The names in `expected` whose tensors are not the same bit for bit."""
-    return [name for name in expected if not torch.equal(found[name], expected[name])]
+    return [name for name in expected if not torch.equal(state[name], expected[name])]
 
 
 def near() -> Method:

@@ -25,21 +25,21 @@ def models() -> frozenset[str]:
 @functools.cache
 def tags() -> Mapping[str, tuple[str, ...]]:
     """Model -> the names of its weights: `resnet50` -> `a1_in1k`, `tv_in1k`, ..."""
-    found: dict[str, list[str]] = {}
+    tags_by_model: dict[str, list[str]] = {}
     for text in _sources():
         for model, tag in _TAG.findall(text):
-            found.setdefault(model, []).append(tag)
-    return {model: tuple(dict.fromkeys(listed)) for model, listed in found.items()}
+            tags_by_model.setdefault(model, []).append(tag)
+    return {model: tuple(dict.fromkeys(listed)) for model, listed in tags_by_model.items()}
 
 
 @functools.cache
 def renamed() -> Mapping[str, str | None]:
     """Old name -> the name that timm has for it now, or None where the model is gone."""
-    found: dict[str, str | None] = {}
+    new_names: dict[str, str | None] = {}
     for text in _sources():
         for mapping in _RENAMED.findall(text):
-            found |= ast.literal_eval(mapping)
-    return found
+            new_names |= ast.literal_eval(mapping)
+    return new_names
 
 
 @functools.cache

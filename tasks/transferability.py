@@ -244,11 +244,11 @@ def _unmet(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     offers |= {"head", "source_data"}
     if data.classes(source) == names:
         offers.add("shared_classes")
-    found = [("score", text) for text in scores.unmet(score, offers)]
+    wrong = [("score", text) for text in scores.unmet(score, offers)]
     for need, problem in JUDGED.items():
         if need in scores.needs(score):
-            found += problem(config, source, target)
-    return found + scores.choices_unmet(score, config, offers)
+            wrong += problem(config, source, target)
+    return wrong + scores.choices_unmet(score, config, offers)
 
 
 def _missing_count(config: Mapping[str, Any]) -> int:

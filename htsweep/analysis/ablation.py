@@ -72,12 +72,12 @@ def ablation(
     cell = [name for name in variants.columns if name not in _VARIANT]
     ends = [name for name in [design.compared] if name in cell]
     groups = [name for name in design.groups if name in cell]
-    there = [
+    measured_metrics = [
         metric
         for metric in metrics
         if metric in chosen.columns and pd.api.types.is_numeric_dtype(chosen[metric])
     ]
-    measured = {metric: _measured(chosen, metric) for metric in there}
+    measured = {metric: _measured(chosen, metric) for metric in measured_metrics}
     upper = set(chosen["sweep"][is_bound(chosen)]) if len(chosen) else set()
     rows: list[dict[str, Any]] = []
     # A cell's full config may lack a factor (NaN): cells are grouped by codes, not by values.

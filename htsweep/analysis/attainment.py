@@ -96,9 +96,9 @@ def edges(
     # Moocore 0.3 takes each run of equal numbers for a set of its own
     order = np.argsort(numbers, kind="stable")
     percentiles = [100 * share for share in shares]
-    found = moocore.eaf(points[order] * sign, numbers[order], percentiles=percentiles)
+    surface = moocore.eaf(points[order] * sign, numbers[order], percentiles=percentiles)
     return {
-        share: found[found[:, 2] == percentile][:, :2] * sign
+        share: surface[surface[:, 2] == percentile][:, :2] * sign
         for share, percentile in zip(shares, percentiles, strict=True)
     }
 

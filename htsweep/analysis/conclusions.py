@@ -132,13 +132,13 @@ def conclude(
         for name in measurements.columns
         if pd.api.types.is_numeric_dtype(measurements[name])
     ]
-    told = list(metrics) or metrics_of(numeric)
+    metrics_shown = list(metrics) or metrics_of(numeric)
     baseline = _baseline(chosen, about)
     of = Findings(
         about.title,
         design,
         frontier.axes(numeric),
-        told,
+        metrics_shown,
         about.protocol,
         repetitions,
         baseline,
@@ -146,16 +146,16 @@ def conclude(
         parameters=about.parameters,
     )
     shared: dict[str, Any] = {"choice": choice, "repetitions": repetitions}
-    ranked = ranks(chosen, design, told)
+    ranked = ranks(chosen, design, metrics_shown)
     made: dict[str, Any] = {
-        "summary": summarise(chosen, design, told),
-        "effects": effects(chosen, design, told, baseline),
+        "summary": summarise(chosen, design, metrics_shown),
+        "effects": effects(chosen, design, metrics_shown, baseline),
         "ranks": ranked,
         "cliques": cliques(ranked, design.compared),
         "protocols": protocols(
             measurements,
             design,
-            told,
+            metrics_shown,
             repetitions=repetitions,
             choices={} if choice is None else {about.protocol: choice},
         ),
@@ -165,8 +165,8 @@ def conclude(
     }
     if len(chosen) and design.groups and len(chosen[list(design.groups)].drop_duplicates()) > 1:
         made |= {
-            "pooled": pooled(chosen, design, told, baseline),
-            "aggregate": aggregate(chosen, design, told),
+            "pooled": pooled(chosen, design, metrics_shown, baseline),
+            "aggregate": aggregate(chosen, design, metrics_shown),
         }
     if of.axes is not None and choice is not None:
         x, y = of.axes
@@ -185,7 +185,7 @@ def conclude(
         }
     searched = [
         name for name in dict.fromkeys([*(of.axes or ()), OVERALL, "test/ausuc"]) if name in numeric
-    ] or told
+    ] or metrics_shown
     if about.parameters and choice is not None:
         # Every point at its last step: a protocol may pick step 0, where no parameter has done
         # anything.
@@ -197,7 +197,7 @@ def conclude(
                 measurements, design, about.parameters, searched, repetitions=repetitions
             ),
         }
-    bought = OVERALL if OVERALL in numeric else next(iter(told), None)
+    bought = OVERALL if OVERALL in numeric else next(iter(metrics_shown), None)
     if bought is not None and choice is not None:
         made["costs"] = costs(
             measurements,
@@ -216,9 +216,9 @@ def conclude(
             design,
         )
     if about.variants is not None and len(about.variants):
-        made["ablation"] = ablation(chosen, design, about.variants, told)
+        made["ablation"] = ablation(chosen, design, about.variants, metrics_shown)
     if foretold is not None:
-        made |= _foretold(foretold, about, told)
+        made |= _foretold(foretold, about, metrics_shown)
     return dataclasses.replace(
         of,
         **{
@@ -363,41 +363,41 @@ def _baseline(chosen: pd.DataFrame, about: About) -> str:
 
 
 def _warnings(
-    about: About, summary: pd.DataFrame, found: pd.DataFrame, compared: pd.DataFrame
+    about: About, summary: pd.DataFrame, tables: pd.DataFrame, compared: pd.DataFrame
 ) -> list[str]:
     """What the reader must know before believing a table."""
-    told = [interval.caution(about.repetitions)] if len(summary) else []
+    warnings = [interval.caution(about.repetitions)] if len(summary) else []
     if len(summary) and about.repetitions < 2:
-        told.append("One repetition: there is no interval, and no difference can be tested.")
+        warnings.append("One repetition: there is no interval, and no difference can be tested.")
     elif (
-        len(found)
+        len(tables)
         and least_p(about.repetitions) < ALPHA
-        and set(found["verdict"]) <= {"too few", "bound"}
+        and set(tables["verdict"]) <= {"too few", "bound"}
     ):
         most = int(
-            found[found["verdict"] != "bound"]
+            tables[tables["verdict"] != "bound"]
             .groupby([*about.design.groups, "metric"], observed=True)
             .size()
             .max()
         )
         needed = repetitions_needed(ALPHA, most)
-        told.append(
+        warnings.append(
             f"{about.repetitions} repetitions cannot show a difference among {most} comparisons "
             "(Holm's correction), "
             "whatever the numbers are; "
             f"{'no number of them can' if needed is None else f'that takes {needed}'}."
         )
-    elif len(found) and least_p(about.repetitions) >= ALPHA:
-        told.append(
+    elif len(tables) and least_p(about.repetitions) >= ALPHA:
+        warnings.append(
             f"With {about.repetitions} repetitions the exact paired test cannot reach p < "
             f"{ALPHA:g}, whatever the "
             f"numbers are; that takes {repetitions_needed(ALPHA)}, and more where several methods "
             "are compared."
         )
-    told += [caution(about.sampler, about.objectives)] if len(compared) else []
+    warnings += [caution(about.sampler, about.objectives)] if len(compared) else []
     if selection.find(about.protocol).reads_test:
-        told.append(
+        warnings.append(
             f"Configurations were chosen on test data (protocol `{about.protocol}`): every number is an upper "
             "bound, no result."
         )
-    return [one for one in told if one]
+    return [one for one in warnings if one]

@@ -94,7 +94,7 @@ def correlate(score: Side, achieved: Side) -> Mapping[str, float]:
     agree = counts @ (score.signs * achieved.signs)
     square = score.square * achieved.square
     with np.errstate(divide="ignore", invalid="ignore"):  # of a constant side: left out below
-        found = np.stack(
+        drawn = np.stack(
             [
                 np.clip(
                     _dot(counts * score.centred, achieved.centred) / np.sqrt(square), -1.0, 1.0
@@ -103,32 +103,32 @@ def correlate(score: Side, achieved: Side) -> Mapping[str, float]:
                 (_weighted(agree, score, achieved) + _weighted(agree, achieved, score)) / 2,
             ]
         )
-    found[:, (differ == 0) | (square == 0)] = np.nan
-    kept = distinct & ~np.isnan(found).any(axis=0)
-    low, high = ends(found[:, kept].T, share[kept])
-    told: dict[str, float] = {}
-    for name, *numbers in zip(NAMES, found[:, 0], low, high, strict=True):
-        told |= dict(
+    drawn[:, (differ == 0) | (square == 0)] = np.nan
+    kept = distinct & ~np.isnan(drawn).any(axis=0)
+    low, high = ends(drawn[:, kept].T, share[kept])
+    statistics: dict[str, float] = {}
+    for name, *numbers in zip(NAMES, drawn[:, 0], low, high, strict=True):
+        statistics |= dict(
             zip(
                 (name, f"{name} low", f"{name} high"),
                 np.round(numbers, _DIGITS).tolist(),
                 strict=True,
             )
         )
-    return told
+    return statistics
 
 
-def ends(found: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def ends(samples: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ends of the percentile interval of each column (samples x columns), `share`: each sample's probability; NaN of none."""
-    if not len(found):
-        return np.full(found.shape[1], np.nan), np.full(found.shape[1], np.nan)
-    order = np.argsort(found, axis=0, kind="stable")
+    if not len(samples):
+        return np.full(samples.shape[1], np.nan), np.full(samples.shape[1], np.nan)
+    order = np.argsort(samples, axis=0, kind="stable")
     reached = np.cumsum(share[order], axis=0) / share.sum()
-    ordered = np.take_along_axis(found, order, axis=0)
+    ordered = np.take_along_axis(samples, order, axis=0)
     # Sums of probabilities are rounded: a sample that reaches the tail exactly is in it.
     low, high = ((reached < at - 1e-12).sum(axis=0) for at in (_TAIL, 1 - _TAIL))
-    columns = np.arange(found.shape[1])
-    last = len(found) - 1
+    columns = np.arange(samples.shape[1])
+    last = len(samples) - 1
     return ordered[np.minimum(low, last), columns], ordered[np.minimum(high, last), columns]
 
 

@@ -59,16 +59,16 @@ def costs(
         Costs in seconds, hours, numbers of parameters, bytes.
     """
     spent = _spent(measurements, trials, gpus)
-    there = [
+    measured_costs = [
         name
         for name in COSTS
         if name in spent and name not in (metric, *design.factors, *parameters)
     ]
     rows = rows_at(measurements, [metric], choice, repetitions)
-    rows = rows.drop(columns=[name for name in there if name in rows.columns]).merge(
-        spent[there], left_on="trial", right_index=True, how="left"
+    rows = rows.drop(columns=[name for name in measured_costs if name in rows.columns]).merge(
+        spent[measured_costs], left_on="trial", right_index=True, how="left"
     )
-    wide = points_of(rows, [metric, *there], design, parameters, choice, level)
+    wide = points_of(rows, [metric, *measured_costs], design, parameters, choice, level)
     first = list(dict.fromkeys([*design.factors, "sweep", "point"]))
     last = [
         "n",
@@ -87,7 +87,7 @@ def costs(
             high=wide[f"{metric} high"],
             front=_front(wide, name, metric, design),
         )[wide[name].notna()]
-        for name in there
+        for name in measured_costs
     ]
     order = [
         *first,
@@ -112,25 +112,25 @@ def _spent(measurements: pd.DataFrame, trials: pd.DataFrame | None, gpus: float)
         for name in MEASURED
         if name in measurements.columns and measurements[name].notna().any()
     ]
-    found = (
+    spent = (
         measurements.groupby("trial", sort=False)[known].max()
         if known
         else (pd.DataFrame(index=pd.Index(measurements["trial"].unique(), name="trial")))
     )
     if trials is None or "seconds" not in trials.columns:
-        return found
+        return spent
     # A trial that two sweeps have in common stands twice.
-    ended = trials.drop_duplicates("trial").set_index("trial").reindex(found.index)
-    if "seconds" not in found:
-        found = found.assign(seconds=ended["seconds"])
+    ended = trials.drop_duplicates("trial").set_index("trial").reindex(spent.index)
+    if "seconds" not in spent:
+        spent = spent.assign(seconds=ended["seconds"])
     on_gpu = (
         ended["device"].astype(str).str.startswith("cuda")
         if "device" in ended
-        else pd.Series(False, found.index)
+        else pd.Series(False, spent.index)
     )
     if on_gpu.any():
-        found[HOURS] = (found["seconds"] * gpus / 3600).where(on_gpu)
-    return found
+        spent[HOURS] = (spent["seconds"] * gpus / 3600).where(on_gpu)
+    return spent
 
 
 def _front(wide: pd.DataFrame, cost: str, metric: str, design: Design) -> np.ndarray:

@@ -59,10 +59,10 @@ def curves(
         parts += [
             pd.DataFrame({**factors, "seen": at, "missing": along(*one, at)}) for one in corners
         ]
-    found = means(pd.concat(parts, ignore_index=True), [*names, "seen"], ["missing"], level)
-    return found.rename(columns={"missing low": "low", "missing high": "high", "missing n": "n"})[
-        columns
-    ]
+    averages = means(pd.concat(parts, ignore_index=True), [*names, "seen"], ["missing"], level)
+    return averages.rename(
+        columns={"missing low": "low", "missing high": "high", "missing n": "n"}
+    )[columns]
 
 
 def along(seen: np.ndarray, missing: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -75,8 +75,8 @@ def along(seen: np.ndarray, missing: np.ndarray, at: np.ndarray) -> np.ndarray:
     """
     # Of corners with equal x, np.interp goes on from the last: turned round, that is the one with
     # most missing accuracy.
-    found: np.ndarray = np.interp(-at, -seen, missing, left=0.0)
-    return found
+    interpolated: np.ndarray = np.interp(-at, -seen, missing, left=0.0)
+    return interpolated
 
 
 def _has_corners(values: object) -> bool:

@@ -43,13 +43,13 @@ def design(
         compared: the factor to compare; None: `method`, else the last factor, else each sweep for
             itself.
     """
-    there = list(columns)
+    present = list(columns)
     names = [
-        name for name in (factors if factors is not None else (*KNOWN, COMPARED)) if name in there
+        name for name in (factors if factors is not None else (*KNOWN, COMPARED)) if name in present
     ]
     if compared is None:
         compared = COMPARED if COMPARED in names or not names else names[-1]
-    if compared not in there:
+    if compared not in present:
         compared = "sweep"
     return Design(tuple(name for name in names if name != compared), compared)
 

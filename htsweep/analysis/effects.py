@@ -78,9 +78,9 @@ def effects(
     families = []
     for group, runs, bounds in _groups(chosen, design, metrics):
         for metric in runs.columns:
-            told = {**group, "metric": metric, "baseline": baseline}
+            shared = {**group, "metric": metric, "baseline": baseline}
             rows = _against(_wide(runs[metric]), design.compared, baseline, bounds)
-            families.append([{**told, **row} for row in rows])
+            families.append([{**shared, **row} for row in rows])
     return pd.DataFrame(
         _judged(families, level),
         columns=[*design.factors, "metric", "baseline", *_COLUMNS],

@@ -26,10 +26,10 @@ _DIGITS = 12
 
 def axes(columns: Iterable[str]) -> tuple[str, str] | None:
     """The two metrics to draw: seen and missing accuracy, else the first two of `test/`, else None."""
-    there = [str(name) for name in columns]
-    if SEEN in there and MISSING in there:
+    present = [str(name) for name in columns]
+    if SEEN in present and MISSING in present:
         return SEEN, MISSING
-    test = [name for name in there if name.startswith("test/")]
+    test = [name for name in present if name.startswith("test/")]
     return (test[0], test[1]) if len(test) > 1 else None
 
 
@@ -62,21 +62,21 @@ def frontier(
     """
     design = design or design_of(measurements.columns)
     rows = rows_at(measurements, (x, y), choice, repetitions)
-    found = points_of(rows, (x, y), design, parameters, choice, level)
-    competes = ~is_bound(found).to_numpy()
-    group = codes(found, design.groups)
-    flags, sure = np.zeros(len(found), bool), np.full(len(found), np.nan)
+    table = points_of(rows, (x, y), design, parameters, choice, level)
+    competes = ~is_bound(table).to_numpy()
+    group = codes(table, design.groups)
+    flags, sure = np.zeros(len(table), bool), np.full(len(table), np.nan)
     flags[competes] = non_dominated(
-        found[x][competes], found[y][competes], group[competes], maximise
+        table[x][competes], table[y][competes], group[competes], maximise
     )
-    along, up = _single(rows, found, x), _single(rows, found, y)
+    along, up = _single(rows, table, x), _single(rows, table, y)
     for code in np.unique(group[competes]):
         mine = competes & (group == code)
         sure[mine] = probability(along[:, mine], up[:, mine], maximise)
-    own = non_dominated(found[x], found[y], codes(found, design.factors), maximise)
-    found = found.assign(front=flags, own_front=own, probability=sure)
-    disrupts, likely = _disruption(found, up if maximise[1] else -up, group, non_disruption)
-    return found.assign(disrupts=disrupts, disruption=likely)
+    own = non_dominated(table[x], table[y], codes(table, design.factors), maximise)
+    table = table.assign(front=flags, own_front=own, probability=sure)
+    disrupts, likely = _disruption(table, up if maximise[1] else -up, group, non_disruption)
+    return table.assign(disrupts=disrupts, disruption=likely)
 
 
 def points(
@@ -124,9 +124,9 @@ def rows_at(
     That is the last one that has all of `metrics`, or the choice's. Arguments as for `points`.
     """
     known = selection.whole(measurements, repetitions)
-    there = known[list(metrics)].notna().all(axis=1)
-    if not there.all():
-        known = known[there]
+    complete = known[list(metrics)].notna().all(axis=1)
+    if not complete.all():
+        known = known[complete]
     steps = selection.last_steps(known)
     if choice is not None:
         # Stacked, the choice's rows come last: they are what stays of a point that stands twice.
@@ -148,16 +148,16 @@ def points_of(
     carried = [name for name in parameters if name in rows.columns and name not in design.factors]
     keys = list(dict.fromkeys([*design.factors, "sweep", "point", *carried, "step"]))
     wanted = list(dict.fromkeys(metrics))
-    found = means(rows, keys, wanted, level)
-    counts = found[[f"{metric} n" for metric in wanted]]
-    found = found.drop(columns=counts.columns)
-    found.insert(len(keys), "n", counts.iloc[:, 0])
+    averages = means(rows, keys, wanted, level)
+    counts = averages[[f"{metric} n" for metric in wanted]]
+    averages = averages.drop(columns=counts.columns)
+    averages.insert(len(keys), "n", counts.iloc[:, 0])
     chosen = set() if choice is None else set(zip(choice["sweep"], choice["point"], strict=True))
-    told = roles_by(rows, ["sweep", "point"])
-    role = found[["sweep", "point"]].merge(told, on=["sweep", "point"], how="left")["role"]
-    return found.assign(
+    role_of = roles_by(rows, ["sweep", "point"])
+    role = averages[["sweep", "point"]].merge(role_of, on=["sweep", "point"], how="left")["role"]
+    return averages.assign(
         role=role.fillna("").to_numpy(),
-        chosen=[key in chosen for key in zip(found["sweep"], found["point"], strict=True)],
+        chosen=[key in chosen for key in zip(averages["sweep"], averages["point"], strict=True)],
     )
 
 
@@ -169,14 +169,14 @@ def codes(table: pd.DataFrame, factors: Sequence[str]) -> np.ndarray:
 
 
 def _disruption(
-    found: pd.DataFrame,
+    table: pd.DataFrame,
     up: np.ndarray,
     group: np.ndarray,
     allowed: float | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which points lose more than `allowed` to the source of their group, and how probable that is; more of `up` is better."""
-    flags, likely = np.zeros(len(found), bool), np.full(len(found), np.nan)
-    source = is_source(found).to_numpy()
+    flags, likely = np.zeros(len(table), bool), np.full(len(table), np.nan)
+    source = is_source(table).to_numpy()
     if allowed is None or not source.any():
         return flags, likely
     mean = np.nanmean(up, axis=0)
@@ -189,15 +189,15 @@ def _disruption(
     return flags, likely
 
 
-def _single(rows: pd.DataFrame, found: pd.DataFrame, metric: str) -> np.ndarray:
-    """`metric` as repetitions x points of `found`; NaN where a point lacks the repetition."""
-    place = found[["sweep", "point"]].assign(_point=np.arange(len(found)))
+def _single(rows: pd.DataFrame, table_of_points: pd.DataFrame, metric: str) -> np.ndarray:
+    """`metric` as repetitions x points of `table_of_points`; NaN where a point lacks the repetition."""
+    place = table_of_points[["sweep", "point"]].assign(_point=np.arange(len(table_of_points)))
     column = (
         rows[["sweep", "point"]]
         .merge(place, on=["sweep", "point"], how="left")["_point"]
         .to_numpy(int)
     )
     repetition, names = pd.factorize(rows["repetition"])
-    table = np.full((len(names), len(found)), np.nan)
+    table = np.full((len(names), len(table_of_points)), np.nan)
     table[repetition, column] = rows[metric].to_numpy(float)
     return table

@@ -100,13 +100,13 @@ def _points(
 ) -> pd.DataFrame:
     """One row per point: the compared value, the parameters, and the objective less its mean in the group."""
     keys = list(dict.fromkeys(["sweep", "point", *design.factors, *parameters]))
-    found = (
+    averages = (
         rows.groupby(keys, sort=False, observed=True, dropna=False)[objective].mean().reset_index()
     )
-    middle = found.groupby(codes(found, design.factors))[objective].transform("mean")
+    middle = averages.groupby(codes(averages, design.factors))[objective].transform("mean")
     # Decimals beyond the twelfth depend on the order of the sum, and ties between splits would be
     # broken by them.
-    return found.assign(**{objective: (found[objective] - middle).round(12)})
+    return averages.assign(**{objective: (averages[objective] - middle).round(12)})
 
 
 def _shares(

@@ -45,15 +45,15 @@ def means(
     grouped = rows.groupby(list(keys), sort=False, observed=True, dropna=False)
     mean, count = grouped[list(columns)].mean(), grouped[list(columns)].count()
     cell = grouped.ngroup().to_numpy()
-    found = pd.DataFrame(index=mean.index)
+    summary = pd.DataFrame(index=mean.index)
     for column in columns:
         ends = np.full((2, len(mean)), np.nan)
         for which, numbers in stacked(rows[column].to_numpy(float), cell):
             ends[:, which] = bca(numbers, level)
-        found[column] = mean[column].round(_DIGITS)
-        found[f"{column} low"], found[f"{column} high"] = ends
-        found[f"{column} n"] = count[column]
-    return found.reset_index()
+        summary[column] = mean[column].round(_DIGITS)
+        summary[f"{column} low"], summary[f"{column} high"] = ends
+        summary[f"{column} n"] = count[column]
+    return summary.reset_index()
 
 
 def stacked(values: np.ndarray, cell: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -140,17 +140,20 @@ def _bca(values: np.ndarray, picks: np.ndarray, share: np.ndarray, level: float)
     spread = np.abs(away).max(axis=1)
     # What is left of equal numbers is rounding.
     away[spread <= 1e-12 * np.abs(values).max(axis=1)] = 0.0
-    found = away @ picks.T
+    resampled = away @ picks.T
     if np.ptp(share) == 0:
-        found.sort(axis=1)
-        reached = np.broadcast_to(np.cumsum(share), found.shape)
+        resampled.sort(axis=1)
+        reached = np.broadcast_to(np.cumsum(share), resampled.shape)
     else:
-        order = np.argsort(found, axis=1)
+        order = np.argsort(resampled, axis=1)
         reached = np.cumsum(share[order], axis=1)
-        found = np.take_along_axis(found, order, axis=1)
+        resampled = np.take_along_axis(resampled, order, axis=1)
     # Means of few numbers tie with the mean: half of what is equal counts as below, as in scipy.
     tie = _TIE * spread[:, None]
-    below = _up_to(reached, (found < -tie).sum(axis=1)), _up_to(reached, (found <= tie).sum(axis=1))
+    below = (
+        _up_to(reached, (resampled < -tie).sum(axis=1)),
+        _up_to(reached, (resampled <= tie).sum(axis=1)),
+    )
     bias = ndtri(np.clip(sum(below) / 2, 0.0, 1.0))
     square = (away**2).sum(axis=1)
     # The jackknife's estimate; for a mean it is a sixth of the skewness of the numbers over the
@@ -160,7 +163,7 @@ def _bca(values: np.ndarray, picks: np.ndarray, share: np.ndarray, level: float)
     for z in ndtri([(1 - level) / 2, (1 + level) / 2]):
         at = ndtr(bias + (bias + z) / (1 - acceleration * (bias + z)))
         place = np.minimum((reached < at[:, None] - 1e-12).sum(axis=1), len(share) - 1)
-        ends.append(mean + found[np.arange(len(values)), place])
+        ends.append(mean + resampled[np.arange(len(values)), place])
     return np.round(ends, _DIGITS)
 
 

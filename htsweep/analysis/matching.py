@@ -112,11 +112,11 @@ def equal(pairs: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame
     both = sides[0].merge(
         sides[1], on=["_pair", "step"], how="outer", suffixes=(" a", " b"), indicator=True
     )
-    there = (both["_merge"] == "both").to_numpy()
+    in_both = (both["_merge"] == "both").to_numpy()
     unequal = np.zeros(len(both), bool)
     for name in columns:
         unequal |= ~_same(both[f"{name} a"], both[f"{name} b"])
-    wrong = both.assign(_wrong=unequal & there, _off=~there | unequal)
+    wrong = both.assign(_wrong=unequal & in_both, _off=~in_both | unequal)
     off = set(wrong.loc[wrong["_off"], "_pair"])
     first = wrong[wrong["_wrong"]].groupby("_pair")["step"].min()
     same = (distinct["status_a"] == distinct["status_b"]) & ~distinct.index.isin(off)
@@ -148,7 +148,7 @@ def differences(
         for metric in metrics
         for row in _difference(inside, metric)
     ]
-    found = pd.DataFrame(
+    rows_found = pd.DataFrame(
         rows,
         columns=[
             *factors,
@@ -164,15 +164,18 @@ def differences(
             "unchanged",
         ],
     )
-    families = found.groupby(
-        [*(name for name in design.groups if name in found), "metric"], sort=False, dropna=False
+    families = rows_found.groupby(
+        [*(name for name in design.groups if name in rows_found), "metric"],
+        sort=False,
+        dropna=False,
     )
-    found["p_holm"] = families["p"].transform(lambda p: holm(p.to_numpy(float)))
+    rows_found["p_holm"] = families["p"].transform(lambda p: holm(p.to_numpy(float)))
     least = families["n"].transform(lambda n: least_holm(n.to_numpy()))
-    found["verdict"] = [
-        _verdict(row, limit) for row, limit in zip(found.to_dict("records"), least, strict=True)
+    rows_found["verdict"] = [
+        _verdict(row, limit)
+        for row, limit in zip(rows_found.to_dict("records"), least, strict=True)
     ]
-    return found.drop(columns="unchanged")
+    return rows_found.drop(columns="unchanged")
 
 
 def shared_numbers(a: pd.DataFrame, b: pd.DataFrame) -> list[str]:
@@ -217,8 +220,8 @@ def _verdict(row: Mapping[Hashable, Any], least: float) -> str:
 
     if row["unchanged"]:
         return "equal"
-    told = verdict(row["p_holm"], row["low"], row["high"], least)
-    return {"better": "higher", "worse": "lower"}.get(told, told)
+    answer = verdict(row["p_holm"], row["low"], row["high"], least)
+    return {"better": "higher", "worse": "lower"}.get(answer, answer)
 
 
 def _with_last(
@@ -243,13 +246,15 @@ def _joined(left: pd.DataFrame, right: pd.DataFrame, on: list[str]) -> pd.DataFr
 
 def _described(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """The table with `_key`, what a trial is matched by, and `_trial`, its id; the same trial with the same key once."""
-    told = [
+    descriptions = [
         tuple(map(_plain, values))
         for values in zip(table["repetition"], *(table[name] for name in keys), strict=True)
     ]
-    key = pd.Series(told, index=table.index, dtype=object)
-    found = table[["trial", "repetition", "status", *keys]].assign(_key=key, _trial=table["trial"])
-    return found.drop_duplicates(["trial", "_key"])
+    key = pd.Series(descriptions, index=table.index, dtype=object)
+    described = table[["trial", "repetition", "status", *keys]].assign(
+        _key=key, _trial=table["trial"]
+    )
+    return described.drop_duplicates(["trial", "_key"])
 
 
 def _distinct(table: pd.DataFrame, name: str) -> tuple[Any, ...]:

@@ -54,14 +54,14 @@ def transferability(scored: pd.DataFrame, factors: Sequence[str]) -> pd.DataFram
     if scored.empty:
         return pd.DataFrame(columns=columns)
     known = scored.assign(value=scored["value"].where(np.isfinite(scored["value"].astype(float))))
-    found = means(known, keys, ["value", "seconds"])
+    averages = means(known, keys, ["value", "seconds"])
     kept = known.groupby("pair", sort=False, observed=True)["kept"].any()
-    return found.assign(
-        n=found["value n"],
-        low=found["value low"],
-        high=found["value high"],
-        kept=found["pair"].map(kept).astype(bool),
-        rank=found.groupby(["target", "score"], sort=False, observed=True)["value"].rank(
+    return averages.assign(
+        n=averages["value n"],
+        low=averages["value low"],
+        high=averages["value high"],
+        kept=averages["pair"].map(kept).astype(bool),
+        rank=averages.groupby(["target", "score"], sort=False, observed=True)["value"].rank(
             ascending=False, method="min"
         ),
     )[columns]
@@ -110,10 +110,10 @@ def outcomes(
     rest = [name for name in design.groups if name not in factors]
     cell = pd.Series([str(row) for row in named[rest].to_numpy(object).tolist()], index=named.index)
     expected = cell.groupby(named[compared], observed=True, dropna=False).transform("nunique")
-    there = cell.groupby([named["pair"], named[compared]], observed=True, dropna=False).transform(
-        "nunique"
-    )
-    long = named[there == expected][["pair", compared, "repetition", *known]].melt(
+    complete = cell.groupby(
+        [named["pair"], named[compared]], observed=True, dropna=False
+    ).transform("nunique")
+    long = named[complete == expected][["pair", compared, "repetition", *known]].melt(
         ["pair", compared, "repetition"], known, var_name="metric", value_name="value"
     )
     return (
@@ -144,17 +144,17 @@ def predicted(
     columns = [*keys, "score", "value", *own, "metric", "n", "mean", "low", "high", "fitted"]
     if scores.empty or achieved.empty:
         return pd.DataFrame(columns=columns)
-    told = means(achieved, ["pair", design.compared, "metric"], ["value"]).rename(
+    outcome = means(achieved, ["pair", design.compared, "metric"], ["value"]).rename(
         columns={"value": "mean", "value low": "low", "value high": "high", "value n": "n"}
     )
-    told = told if own else told.drop(columns=design.compared)
-    found = scores[[*keys, "score", "value"]].merge(told[told["n"] > 0], on="pair")
-    found = found.assign(fitted=False)
+    outcome = outcome if own else outcome.drop(columns=design.compared)
+    pairs = scores[[*keys, "score", "value"]].merge(outcome[outcome["n"] > 0], on="pair")
+    pairs = pairs.assign(fitted=False)
     made = [
-        fitted(found, [*own, "metric"], name, parts) for name, parts in (combined or {}).items()
+        fitted(pairs, [*own, "metric"], name, parts) for name, parts in (combined or {}).items()
     ]
-    found = pd.concat([found, *made], ignore_index=True)
-    return found[found["value"].notna()].reset_index(drop=True)[columns]
+    pairs = pd.concat([pairs, *made], ignore_index=True)
+    return pairs[pairs["value"].notna()].reset_index(drop=True)[columns]
 
 
 def fitted(
@@ -240,9 +240,9 @@ def bounds(scored: pd.DataFrame, factors: Sequence[str], prefix: str) -> pd.Data
     columns = [*keys, "n", *BOUNDS, *others]
     if f"{prefix}bound" not in terms:
         return pd.DataFrame(columns=columns)
-    found = scored[scored[f"{prefix}bound"].notna()]
-    named = found[keys].assign(
-        **{name.removeprefix(prefix): found[name].astype(float) for name in terms}
+    bounded = scored[scored[f"{prefix}bound"].notna()]
+    named = bounded[keys].assign(
+        **{name.removeprefix(prefix): bounded[name].astype(float) for name in terms}
     )
     if {"lipschitz", "wasserstein"} <= set(named.columns):
         named = named.assign(distribution=named["lipschitz"] * named["wasserstein"])
@@ -251,7 +251,7 @@ def bounds(scored: pd.DataFrame, factors: Sequence[str], prefix: str) -> pd.Data
 
 
 def _correlations(
-    target: str, found: pd.DataFrame, block: pd.Series, compared: str
+    target: str, rows_of_view: pd.DataFrame, block: pd.Series, compared: str
 ) -> Iterator[tuple[Any, ...]]:
     """The rows of `predictions` of one view; what belongs to one score or one outcome alone is computed once."""
     sides: dict[bytes, correlation.Side] = {}
@@ -262,28 +262,36 @@ def _correlations(
             sides[name] = correlation.side(values, of)
         return sides[name]
 
-    every = [found["value"].to_numpy(float), found["mean"].to_numpy(float), block.to_numpy()]
+    every = [
+        rows_of_view["value"].to_numpy(float),
+        rows_of_view["mean"].to_numpy(float),
+        block.to_numpy(),
+    ]
     keys = ["score", compared, "metric"]
-    number = found.groupby(keys, sort=False, observed=True, dropna=False).ngroup().to_numpy()
+    number = rows_of_view.groupby(keys, sort=False, observed=True, dropna=False).ngroup().to_numpy()
     places = np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1])
     for key, rows in zip(
-        found[keys].drop_duplicates().itertuples(index=False), places, strict=True
+        rows_of_view[keys].drop_duplicates().itertuples(index=False), places, strict=True
     ):
         score, achieved, of = (values[rows] for values in every)
         why = correlation.why_not(score, achieved, of)
-        told = (
+        statistics = (
             dict.fromkeys(_ENDS, np.nan)
             if why
             else correlation.correlate(side(score, of), side(achieved, of))
         )
-        yield *key, target, len(rows), *(told[name] for name in _ENDS), why
+        yield *key, target, len(rows), *(statistics[name] for name in _ENDS), why
 
 
-def _views(found: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, pd.Series]]:
+def _views(predictions_made: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, pd.Series]]:
     """(value of `target`, its rows, the block of each): only pairs of a block are compared with each other."""
-    nothing = pd.Series(0, index=found.index)
-    yield POOLED, found, nothing
-    if found["target"].nunique() > 1:
-        yield WITHIN, found, pd.Series(pd.factorize(found["target"])[0], index=found.index)
-        for target, inside in found.groupby("target", sort=False, observed=True):
+    nothing = pd.Series(0, index=predictions_made.index)
+    yield POOLED, predictions_made, nothing
+    if predictions_made["target"].nunique() > 1:
+        yield (
+            WITHIN,
+            predictions_made,
+            pd.Series(pd.factorize(predictions_made["target"])[0], index=predictions_made.index),
+        )
+        for target, inside in predictions_made.groupby("target", sort=False, observed=True):
             yield str(target), inside, nothing

@@ -70,8 +70,8 @@ def protocols(
         return pd.DataFrame(
             columns=[*keys, "metric", "n", "mean", "low", "high", "gap", "gap low", "gap high"]
         )
-    found = means(every, [*keys, "metric"], ["value", "gap"], level)
-    return found.rename(
+    averages = means(every, [*keys, "metric"], ["value", "gap"], level)
+    return averages.rename(
         columns={"value": "mean", "value low": "low", "value high": "high", "value n": "n"}
     )[[*keys, "metric", "n", "mean", "low", "high", "gap", "gap low", "gap high"]]
 

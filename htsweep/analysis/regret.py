@@ -158,16 +158,16 @@ def _curve(
     reached = np.maximum.accumulate(mean[order])
     low, high = _ends(achieved[:, order])
     rows: list[tuple[float, ...]] = []
-    told = False
+    known_best = False
     for keep, held in enumerate(size, 1):
         place = held - 1
         is_chosen = (
-            not told
+            not known_best
             and screened is not None
             and held == screened.sum()
             and bool(screened[order[:held]].all())
         )
-        told = told or is_chosen
+        known_best = known_best or is_chosen
         by_chance = float(mean.max()) - expected_best(mean.tolist(), held)
         numbers = np.round(
             [

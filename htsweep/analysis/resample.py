@@ -48,8 +48,8 @@ def probability(
         maximise: for x and y, whether more is better.
         draws: samples where there are too many to take them all.
     """
-    there = ~(np.isnan(x) & np.isnan(y)).all(axis=1)
-    x, y = x[there], y[there]
+    measured = ~(np.isnan(x) & np.isnan(y)).all(axis=1)
+    x, y = x[measured], y[measured]
     repetitions, count = x.shape
     if repetitions < 2 or count == 0:
         return np.full(count, np.nan)
@@ -78,8 +78,8 @@ def probability_below(
     Returns:
         One probability per point; NaN where fewer than two repetitions have both numbers.
     """
-    there = ~np.isnan(limit)
-    differences = (values - limit[:, None])[there]
+    measured = ~np.isnan(limit)
+    differences = (values - limit[:, None])[measured]
     if len(differences) < 2:
         return np.full(values.shape[1], np.nan)
     counts, weight = samples(len(differences), draws)

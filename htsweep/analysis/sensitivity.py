@@ -47,7 +47,7 @@ def sensitivity(
         repetitions: how many a point has when it is whole; None: as many as the fullest point has.
         level: of the intervals.
     """
-    there = [
+    present = [
         name
         for name in metrics
         if name in measurements.columns and pd.api.types.is_numeric_dtype(measurements[name])
@@ -60,9 +60,9 @@ def sensitivity(
         and pd.api.types.is_numeric_dtype(measurements[name])
         and not pd.api.types.is_bool_dtype(measurements[name])
     ]
-    found = list(_tables(measurements, design, known, there, choice, repetitions, level))
+    parts = list(_tables(measurements, design, known, present, choice, repetitions, level))
     columns = [*design.factors, *_COLUMNS]
-    return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def spans_decades(values: np.ndarray) -> bool:
@@ -100,17 +100,21 @@ def _tables(
                 .groupby([*keys, "repetition"], observed=True, dropna=False)[metric]
                 .mean()
             )
-            told = means(once.reset_index().sort_values(keys, kind="stable"), keys, [metric], level)
+            averages = means(
+                once.reset_index().sort_values(keys, kind="stable"), keys, [metric], level
+            )
             # Groups and methods in the order of the measurements, values ascending.
             order = varied[design.factors].drop_duplicates().reset_index(drop=True)
-            told = order.merge(told, on=design.factors, how="left") if design.factors else told
-            yield told.assign(
+            averages = (
+                order.merge(averages, on=design.factors, how="left") if design.factors else averages
+            )
+            yield averages.assign(
                 parameter=parameter,
                 metric=metric,
-                n=told[f"{metric} n"],
-                mean=told[metric],
-                low=told[f"{metric} low"],
-                high=told[f"{metric} high"],
+                n=averages[f"{metric} n"],
+                mean=averages[metric],
+                low=averages[f"{metric} low"],
+                high=averages[f"{metric} high"],
             )
 
 

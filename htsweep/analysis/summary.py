@@ -30,12 +30,12 @@ METRICS: Mapping[str, str] = {
 
 def metrics_of(columns: Iterable[str]) -> list[str]:
     """The metrics to summarise of tables with these `columns`: those of `METRICS`; without any, `test/`; without, all `x/y`."""
-    there = [str(name) for name in columns]
-    tested = [name for name in there if name.startswith("test/")]
+    present = [str(name) for name in columns]
+    tested = [name for name in present if name.startswith("test/")]
     return (
-        [name for name in METRICS if name in there]
+        [name for name in METRICS if name in present]
         or tested
-        or [name for name in there if "/" in name]
+        or [name for name in present if "/" in name]
     )
 
 
@@ -78,11 +78,11 @@ def summarise(
     ]
     if not parts:
         parts = [wide[keys].assign(metric="", n=0, mean=0.0, low=0.0, high=0.0, iqm=0.0).iloc[:0]]
-    found = pd.concat(parts, ignore_index=True)
-    role = found[["sweep", "point"]].merge(
+    table = pd.concat(parts, ignore_index=True)
+    role = table[["sweep", "point"]].merge(
         roles_by(chosen, ["sweep", "point"]), on=["sweep", "point"], how="left"
     )["role"]
-    return found.assign(role=role.fillna("").to_numpy())
+    return table.assign(role=role.fillna("").to_numpy())
 
 
 def aggregate(

@@ -93,10 +93,10 @@ def run_checks(results: str) -> Iterator[Check]:
     }
     for name, (check, setting) in checks.items():
         try:
-            found, remedy = check()
+            finding, remedy = check()
         except Exception as error:
-            found, remedy = _failed(error, setting)
-        yield Check(name, not remedy, found, remedy)
+            finding, remedy = _failed(error, setting)
+        yield Check(name, not remedy, finding, remedy)
 
 
 def _version_of(package: str) -> str | None:
@@ -153,9 +153,9 @@ def _devices() -> Finding:
             "reinstall torch and torchvision in versions that go together: uv sync",
         )
     seen = int(done.stdout.split()[0])
-    found = f"{cores()} cores, {gpus()} GPUs, of which torch sees {seen}"
+    devices = f"{cores()} cores, {gpus()} GPUs, of which torch sees {seen}"
     return (
-        found,
+        devices,
         "install a torch that is built for this driver's CUDA version" if seen < gpus() else "",
     )
 

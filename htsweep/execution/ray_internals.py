@@ -77,9 +77,9 @@ def _part(module: str, path: str) -> Any:
         HtsweepError: this Ray does not have it.
     """
     try:
-        found: Any = importlib.import_module(module)
+        part: Any = importlib.import_module(module)
         for name in path.split("."):
-            found = getattr(found, name)
+            part = getattr(part, name)
     except (ImportError, AttributeError) as error:
         raise untested("ray", f"{module}.{path}") from error
-    return found
+    return part

@@ -90,10 +90,10 @@ def make(name: str, options: Options) -> Executor:
 
 def _imported(name: str, module_name: str) -> object:
     try:
-        found = importlib.util.find_spec(module_name)
+        spec = importlib.util.find_spec(module_name)
     except (ImportError, ValueError):  # a package on the way to it is missing or broken
-        found = None
-    if found is None:
+        spec = None
+    if spec is None:
         msg = (
             f"unknown executor '{name}': there is no module '{module_name}' beside the study file "
             "or where Python looks for modules"
@@ -103,7 +103,7 @@ def _imported(name: str, module_name: str) -> object:
         return importlib.import_module(module_name)
     except Exception as error:
         msg = (
-            f"executor '{name}': {found.origin or module_name} cannot be imported: "
+            f"executor '{name}': {spec.origin or module_name} cannot be imported: "
             f"{type(error).__name__}: {error}; fix that file, then launch again"
         )
         raise HtsweepError(msg) from error

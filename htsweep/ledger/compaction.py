@@ -198,7 +198,7 @@ def _stands(ledger: Ledger, name: str, records: Mapping[str, tuple[str, int]]) -
 def _copies(ledger: Ledger, read: Read, of: Records) -> set[str]:
     """The objects whose records all stand, whole, in others: a compaction that died has left them."""
     left = {name for name in read.objects - read.alone if name not in of}
-    found = set()
+    copies = set()
     for name in sorted(left):
         held = objects.ends(ledger.store, name) if objects.merged(name) else None
         records = [name] if held is None else held.table.column("record").to_pylist()
@@ -208,8 +208,8 @@ def _copies(ledger: Ledger, read: Read, of: Records) -> set[str]:
             for source in sources
         }
         if all(_whole(ledger, source, mine) is not None for source, mine in wanted.items()):
-            found.add(name)
-    return found
+            copies.add(name)
+    return copies
 
 
 def _delete(ledger: Ledger, names: Iterable[str]) -> int:

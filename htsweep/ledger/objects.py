@@ -155,9 +155,9 @@ def set_aside(where: str, why: Exception | str) -> None:
         _log.warning("%s is set aside: %s", where, said)
 
 
-def short(found: pa.Table, steps: Mapping[str, int]) -> list[str]:
+def short(table: pa.Table, steps: Mapping[str, int]) -> list[str]:
     """The records whose measurements are not as many as `steps` says."""
-    counted = found.column("record").value_counts()
+    counted = table.column("record").value_counts()
     there = dict(
         zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)
     )
@@ -273,7 +273,7 @@ def _stored(
         raise _Foreign("two of its columns have one name")
     if "step" not in schema.names or not pa.types.is_integer(schema.field("step").type):
         raise _Foreign("it has no column 'step' of whole numbers, so that it holds no measurements")
-    found: dict[str, tuple[str, pa.DataType | None]] = {}
+    stored: dict[str, tuple[str, pa.DataType | None]] = {}
     taken, known = set[str](), True
     for entry in schema:
         as_, kind, why = _as(entry)
@@ -281,11 +281,11 @@ def _stored(
             as_, why = None, f"another column is called {shown(as_)}"
         if as_ is not None:
             taken.add(as_)
-            found[entry.name] = (as_, None if entry.type == kind else kind)
+            stored[entry.name] = (as_, None if entry.type == kind else kind)
         elif why:
             known = False
             set_aside(f"the column {shown(entry.name)} in {where}", why)
-    return found, known
+    return stored, known
 
 
 def _as(entry: pa.Field) -> tuple[str | None, Any, str]:

@@ -131,14 +131,14 @@ class Ledger:
         for attempt in range(4):
             read = self.read()
             counting = _counting(read.table) if trials is None else trials
-            found, lacking = self._of(counting, read, columns)
+            table, lacking = self._of(counting, read, columns)
             if not lacking:
                 break
             # Objects moved under the reading: another launch compacts
             time.sleep(0.2 * (attempt + 1))
         else:
             raise LedgerError(self._lost(lacking))
-        return _named(found, kind)
+        return _named(table, kind)
 
     def fresh(self, seen: set[str]) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
         """The (row, measurements) of the records that `seen` lacks, lists left out; `seen` then has them.
@@ -146,7 +146,7 @@ class Ledger:
         `seen` holds names of objects and of records: what is asked again and again costs one
         listing.
         """
-        found = []
+        new_rows = []
         for name in sorted(self.records() - seen):
             held = objects.ends(self.store, name)
             if held is None:
@@ -173,8 +173,8 @@ class Ledger:
             if len(whole) == len(rows):
                 seen.add(name)
             seen.update(row["record"] for row in whole)
-            found += [(row, steps.get(row["record"], [])) for row in whole]
-        return found
+            new_rows += [(row, steps.get(row["record"], [])) for row in whole]
+        return new_rows
 
     def attempts(self, trial: str) -> list[dict[str, Any]]:
         """All ends of one trial that are not yet compacted."""
@@ -218,17 +218,17 @@ class Ledger:
             listed = self.records()
             known = _LATEST.get(self.store.uri, _NOTHING)
             known = known if known.objects <= listed else _NOTHING  # some were merged and deleted
-            found = self._admitted(
+            parts = self._admitted(
                 known,
                 sorted(listed - known.objects, key=lambda name: (not objects.merged(name), name)),
             )
-            lost = listed - found.objects
+            lost = listed - parts.objects
             # What was listed but could not be read is set aside, or was compacted under the
             # reading: then look again.
             if not lost or not (listed - self.records()):
                 _LATEST.clear()
-                _LATEST[self.store.uri] = found
-                return found
+                _LATEST[self.store.uri] = parts
+                return parts
 
     def measured(
         self, of: Mapping[str, Mapping[str, str]], columns: Sequence[str] | None = None
@@ -266,22 +266,22 @@ class Ledger:
             for record, count in steps.items()
             if count and record in read.sources
         }
-        found, lacking = objects.nothing(), list(steps)
+        table, lacking = objects.nothing(), list(steps)
         for turn in range(max(map(len, places.values()), default=1)):
             of: dict[str, dict[str, str]] = {}
             for record in lacking:
                 if turn < len(places.get(record, ())):
                     of.setdefault(places[record][turn], {})[record] = names_[record]
             if turn:
-                found = found.filter(
-                    pc.invert(pc.is_in(found.column("record"), pa.array(lacking, pa.string())))
+                table = table.filter(
+                    pc.invert(pc.is_in(table.column("record"), pa.array(lacking, pa.string())))
                 )
             more = self.measured(of, columns)
-            found = pa.concat_tables([found, more], promote_options="default") if turn else more
-            lacking = objects.short(found, steps)
+            table = pa.concat_tables([table, more], promote_options="default") if turn else more
+            lacking = objects.short(table, steps)
             if not lacking:
                 break
-        return found, lacking
+        return table, lacking
 
     def _admitted(self, known: Read, listed: Sequence[str]) -> Read:
         """What is `known`, and the records of the objects `listed`, merged ones first."""

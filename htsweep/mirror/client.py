@@ -42,7 +42,7 @@ class Requests:
 
     def kept(self) -> list[Kept]:
         """The copies that are there, the oldest first."""
-        found: list[Kept] = []
+        copies: list[Kept] = []
         token: str | None = None
         while True:
             page = self._client.search_runs(
@@ -56,7 +56,7 @@ class Requests:
             running = RunStatus.to_string(RunStatus.RUNNING)
             for run in page:
                 tags = run.data.tags
-                found.append(
+                copies.append(
                     Kept(
                         run.info.run_id,
                         tags[TRIAL],
@@ -66,7 +66,7 @@ class Requests:
                 )
             token = page.token
             if not token:
-                return found
+                return copies
 
     def add(self, copies: Sequence[Copy], added: Callable[[Kept], None]) -> None:
         """Writes the copies; `added` is told of each that is safe.
@@ -89,16 +89,16 @@ class Requests:
 
     def tagged(self, key: str) -> dict[str, str]:
         """The value of tag `key` of each run that has it."""
-        found: dict[str, str] = {}
+        values: dict[str, str] = {}
         token: str | None = None
         while True:
             page = self._client.search_runs(
                 [self._experiment], f"tags.`{key}` != ''", ViewType.ACTIVE_ONLY, PAGE, None, token
             )
-            found |= {run.info.run_id: run.data.tags[key] for run in page}
+            values |= {run.info.run_id: run.data.tags[key] for run in page}
             token = page.token
             if not token:
-                return found
+                return values
 
     def tag(self, key: str, values: Mapping[str, str | None]) -> None:
         """Gives each run its value of tag `key`; None takes the tag away."""

@@ -179,11 +179,11 @@ class Mirror:
             for trial, kept in index.items()
             if selected.get(trial)
         }
-        there = self._runs.tagged(SELECTED)
+        tagged = self._runs.tagged(SELECTED)
         changed: dict[str, str | None] = {
-            run: value for run, value in wanted.items() if there.get(run) != value
+            run: value for run, value in wanted.items() if tagged.get(run) != value
         }
-        changed |= dict.fromkeys(run for run in there if run not in wanted)
+        changed |= dict.fromkeys(run for run in tagged if run not in wanted)
         if changed:
             self._runs.tag(SELECTED, changed)
         return len(changed)
@@ -220,16 +220,16 @@ class Mirror:
 
     def _own_run(self) -> MlflowRun:
         """The study's own run; one of two that two mirrors made at once is moved to MLflow's bin."""
-        found = self._client.search_runs(
+        runs = self._client.search_runs(
             [self.experiment],
             f"tags.`{STUDY}` != ''",
             ViewType.ACTIVE_ONLY,
             order_by=["attributes.start_time", "attributes.run_id"],
         )
-        for surplus in found[1:]:
+        for surplus in runs[1:]:
             self._client.delete_run(surplus.info.run_id)
-        if found:
-            return found[0]
+        if runs:
+            return runs[0]
         tags = {STUDY: self._study, "study": self._study, NAME: f"study {self._study}"}
         return self._client.create_run(self.experiment, tags=tags)
 
@@ -314,8 +314,8 @@ def _first_line(error: BaseException) -> str:
 
 
 def _experiment(client: MlflowClient, name: str, artifacts: Path | None) -> Experiment:
-    found = client.get_experiment_by_name(name)
-    if found is None:
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
         try:
             client.create_experiment(
                 name, None if artifacts is None else address.location(artifacts / name)
@@ -323,8 +323,8 @@ def _experiment(client: MlflowClient, name: str, artifacts: Path | None) -> Expe
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was faster
                 raise
-        found = client.get_experiment_by_name(name)
-        assert found is not None
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return found
+        experiment = client.get_experiment_by_name(name)
+        assert experiment is not None
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    return experiment

@@ -183,7 +183,7 @@ def _moved(connection: sqlite3.Connection, root: Path) -> list[str]:
     }
     if not {"experiments", "experiment_tags", "runs"} <= tables:
         return []
-    found: dict[str, None] = {}
+    folders: dict[str, None] = {}
     query = (
         "SELECT name, artifact_location FROM experiments WHERE experiment_id IN "
         "(SELECT experiment_id FROM experiment_tags WHERE key = ?)"
@@ -198,8 +198,8 @@ def _moved(connection: sqlite3.Connection, root: Path) -> list[str]:
             or _same(path.parent, root)
         ):
             continue
-        found[str(location)[: -len(_last(str(location))) - 1]] = None
-    return list(found)
+        folders[str(location)[: -len(_last(str(location))) - 1]] = None
+    return list(folders)
 
 
 def _renamed(

@@ -76,14 +76,14 @@ class Follower:
         answer = self._answer()
         # Whatever it says, or if it died and says nothing: what it has written is whole, and the
         # database is asked itself.
-        there = coverage(results, self._uri)
-        runs, notes = there.runs, tuple[str, ...]()
-        trouble = "" if runs == there.of else self._trouble or there.trouble
+        covered = coverage(results, self._uri)
+        runs, notes = covered.runs, tuple[str, ...]()
+        trouble = "" if runs == covered.of else self._trouble or covered.trouble
         if answer is not None:
             runs = answer.runs if runs is None else runs
-            late = "" if runs == there.of else "the others ended too late to be copied"
+            late = "" if runs == covered.of else "the others ended too late to be copied"
             trouble, notes = answer.trouble or late, answer.notes
-        self.mirrored = Mirrored(runs, there.of, trouble, notes)
+        self.mirrored = Mirrored(runs, covered.of, trouble, notes)
 
     def leave(self) -> None:
         """Tells it that nothing more will come, and leaves it to copy the rest by itself."""
@@ -134,7 +134,7 @@ class Follower:
         # The study as it was read: its file may have been edited since, and is then another study.
         # Nor does the tracking URI stand on the command line, where everyone on the machine could
         # read the password in it.
-        told = {
+        request = {
             "file": str(self._study.file.absolute()),
             "text": self._study.source,
             "overrides": list(self._study.overrides),
@@ -157,7 +157,7 @@ class Follower:
         assert process.stdin is not None
         # A pipe holds 64 KiB: of a longer study the rest waits until the process has started.
         self._writer = threading.Thread(
-            target=_write, args=(process.stdin, json.dumps(told).encode() + b"\n"), daemon=True
+            target=_write, args=(process.stdin, json.dumps(request).encode() + b"\n"), daemon=True
         )
         self._writer.start()
         self._process = process

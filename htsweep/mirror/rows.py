@@ -36,10 +36,10 @@ class Rows:
     """The runs of one experiment in a SQLite database."""
 
     def __init__(self, store: SqlAlchemyStore, experiment: str) -> None:
-        found = store.get_experiment(experiment)  # type: ignore[no-untyped-call]
+        experiment_found = store.get_experiment(experiment)  # type: ignore[no-untyped-call]
         self._engine = store.engine
-        self._experiment = int(found.experiment_id)
-        self._artifacts = found.artifact_location
+        self._experiment = int(experiment_found.experiment_id)
+        self._artifacts = experiment_found.artifact_location
 
     def kept(self) -> list[Kept]:
         """The copies that are there, the oldest first."""
@@ -188,12 +188,12 @@ def _metric(run: str, point: Point, at: int) -> dict[str, Any]:
 
 def _delete(execute: Callable[..., Any], runs: Sequence[str]) -> None:
     # Those that are there alone: MLflow has no index by which it finds all tags of a run.
-    there = (
+    existing = (
         SqlRun.__table__.select()
         .with_only_columns(SqlRun.run_uuid)
         .where(SqlRun.run_uuid.in_(runs))
     )
-    _delete_parts(execute, [run for (run,) in execute(there).fetchall()])
+    _delete_parts(execute, [run for (run,) in execute(existing).fetchall()])
 
 
 def _delete_parts(execute: Callable[..., Any], runs: Sequence[str]) -> None:

@@ -68,9 +68,9 @@ def prepared(path: Path, ours: bool) -> list[str]:
     if database.is_empty(path):
         _make(path)
         return notes
-    found, wanted = database.version(path), _wanted()
-    if found != wanted:
-        if found and not _is_older(found):
+    version, wanted = database.version(path), _wanted()
+    if version != wanted:
+        if version and not _is_older(version):
             raise HtsweepError(
                 f"{unusable}: it is of a newer MLflow than the installed {installed}. Install the "
                 "newer one, "
@@ -181,10 +181,10 @@ def _is_of_tables(error: BaseException) -> bool:
 
 def cause(error: BaseException) -> BaseException:
     """The innermost error of SQLite's or of the file system's: what MLflow and SQLAlchemy add says less."""
-    found: BaseException = error
+    innermost: BaseException = error
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, sqlite3.Error | OSError):
-            found = inner
+            innermost = inner
         inner = inner.__cause__ or inner.__context__
-    return found
+    return innermost

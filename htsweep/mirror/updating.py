@@ -101,9 +101,9 @@ def settle(results: Results, uri: str, patience: float) -> tuple[int, Mirrored]:
         except Exception as error:
             # Twice in any case: what is found broken at the first time is made anew at the second.
             if tries > 1 and (time.monotonic() > until or not may_pass(error)):
-                there = coverage(results, uri)
+                covered = coverage(results, uri)
                 return written, Mirrored(
-                    there.runs, there.of, explained(error, address), tuple(notes)
+                    covered.runs, covered.of, explained(error, address), tuple(notes)
                 )
             time.sleep(min(LOOK_SECONDS, patience))
             results = results.reread()
@@ -147,10 +147,10 @@ def runs_of(
     """The run of a ledger's row, if it is one of the study's, or of its screen's."""
     from htsweep.mirror.run import Run
 
-    found = members.place(row)
-    if found is None:
+    place = members.place(row)
+    if place is None:
         return
-    study, names, (sweep, point, index, _, *values) = found
+    study, names, (sweep, point, index, _, *values) = place
     varied = {name: value for name, value in zip(names, values, strict=True) if value is not None}
     factors = {name: str(value) for name, value in varied.items() if name in study.factors}
     about = {
@@ -196,9 +196,9 @@ def selected(results: Results) -> dict[str, list[str]]:
     measured = results.measurements(
         sorted({column for columns in reads.values() for column in columns})
     )
-    found: dict[str, list[str]] = {}
+    protocols_of: dict[str, list[str]] = {}
     if measured.empty:
-        return found
+        return protocols_of
     trials = measured[["trial", "sweep", "point"]].drop_duplicates()
     for name in selection.possible(measured.columns):
         try:
@@ -206,8 +206,8 @@ def selected(results: Results) -> dict[str, list[str]]:
         except HtsweepError:
             continue  # it has no answer for this study, such as proxy runs that were not asked for
         for trial in trials.merge(choice, on=["sweep", "point"])["trial"].unique():
-            found.setdefault(trial, []).append(name)
-    return found
+            protocols_of.setdefault(trial, []).append(name)
+    return protocols_of
 
 
 def _artifacts(results: Results) -> dict[str, Path]:

@@ -62,16 +62,18 @@ def answers(findings: Findings) -> list[str]:
     made = []
     for title, inside in names.groups(findings.summary, findings.design):
         competing = inside[(inside["n"] > 0) & ~is_bound(inside)]
-        there = [name for name in findings.metrics if name in set(competing["metric"])]
-        if not there:
+        compared_metrics = [name for name in findings.metrics if name in set(competing["metric"])]
+        if not compared_metrics:
             continue
-        headline = names.headline(there)
+        headline = names.headline(compared_metrics)
         key = inside.iloc[0]
         parts = [
             _winner(competing[competing["metric"] == headline], headline, findings, key),
             _verdicts(_of_group(findings.effects, findings, key), headline, findings),
             _others(
-                competing, [name for name in there if name != headline], findings.design.compared
+                competing,
+                [name for name in compared_metrics if name != headline],
+                findings.design.compared,
             ),
             _front(_of_group(findings.points, findings, key), findings.design.compared),
         ]

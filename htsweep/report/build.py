@@ -169,7 +169,7 @@ def provenance(results: Results) -> dict[str, str]:
         return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
     dirty = int(ended["dirty"].fillna(False).astype(bool).sum())
-    told = {
+    sources = {
         "study file": Path(str(study.file)).name,
         "task": study.task,
         "results": results.location,
@@ -182,7 +182,7 @@ def provenance(results: Results) -> dict[str, str]:
         "nodes": listed("node"),
         "devices": listed("device"),
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in sources.items() if value}
 
 
 @with_infinities
@@ -200,14 +200,14 @@ def write(
     from htsweep.files import put
     from htsweep.report import document, figures
 
-    found = findings(results, metrics)
-    made: dict[str, str | bytes] = {"report.html": page(found), **document.document(found)}
+    report = findings(results, metrics)
+    made: dict[str, str | bytes] = {"report.html": page(report), **document.document(report)}
     for width in widths:
         made |= {
             f"figures/{width}_column/{name}": content
-            for name, content in figures.figures(found, width).items()
+            for name, content in figures.figures(report, width).items()
         }
-    return found, [put(out / name, content) for name, content in made.items()]
+    return report, [put(out / name, content) for name, content in made.items()]
 
 
 def written(
@@ -219,15 +219,15 @@ def written(
     """What `write` did, in lines: the answers, and where everything is."""
     from htsweep.report import answers
 
-    found, paths = write(results, out, metrics, widths)
+    report, paths = write(results, out, metrics, widths)
     drawn = [path for path in paths if path.parent != out]
-    told = [
-        *(answers.answers(found) or [answers.question(found)]),
+    lines = [
+        *(answers.answers(report) or [answers.question(report)]),
         "",
         *(str(path) for path in paths if path.parent == out),
     ]
     return [
-        *told,
+        *lines,
         f"{out / 'figures'}: {len(drawn)} files"
         if drawn
         else "figures for print: --figures one,two",

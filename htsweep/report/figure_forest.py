@@ -49,9 +49,9 @@ class _Group:
     sides: Sequence[_Side]
 
 
-def shown_metrics(there: Sequence[str], most: int = 4) -> list[str]:
+def shown_metrics(measured: Sequence[str], most: int = 4) -> list[str]:
     """Seen, missing, overall and AUSUC where they are measured, else the first few."""
-    return [name for name in _PREFERRED if name in there][:most] or list(there)[:most]
+    return [name for name in _PREFERRED if name in measured][:most] or list(measured)[:most]
 
 
 def effects(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
@@ -183,8 +183,8 @@ def importance(findings: Findings, width: float, look: Mapping[str, Look]) -> li
 
 
 def _order(findings: Findings, frame: pd.DataFrame) -> list[str]:
-    there = list(dict.fromkeys(frame["metric"]))
-    return [name for name in findings.metrics if name in there] or there
+    measured = list(dict.fromkeys(frame["metric"]))
+    return [name for name in findings.metrics if name in measured] or measured
 
 
 def _names(frame: pd.DataFrame, column: str) -> list[str]:
@@ -220,9 +220,9 @@ def _pages(
         if pages[-1] and sum(_HEAD + row * len(one.names) for one in [*pages[-1], block]) > limit:
             pages.append([])
         pages[-1].append(block)
-    told = sum(map(len, pages[:_PAGES]))
-    if told < len(blocks):
-        note = f"{told} of {len(blocks)} groups are drawn. {note}"
+    shown = sum(map(len, pages[:_PAGES]))
+    if shown < len(blocks):
+        note = f"{shown} of {len(blocks)} groups are drawn. {note}"
     return [
         _figure(page, width, row, look, (title, common), note, bars)
         for page in pages[:_PAGES]

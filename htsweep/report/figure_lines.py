@@ -60,8 +60,8 @@ def curves(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
 def sensitivity(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
     """Seen and missing against each searched parameter, with bands; a panel per method, parameter and group."""
     frame, design = findings.sensitivity, findings.design
-    there = list(dict.fromkeys(frame["metric"]))
-    metrics = [name for name in _SWEPT if name in there] or there[:2]
+    measured = list(dict.fromkeys(frame["metric"]))
+    metrics = [name for name in _SWEPT if name in measured] or measured[:2]
     frame = frame[frame["metric"].isin(metrics)]
     parts = paper.grouped(frame, design, [design.compared, "parameter"])
     unit = " (%)" if all(map(names.is_percent, metrics)) else ""
@@ -266,9 +266,9 @@ def _cheapest(panel: Axes, rows: pd.DataFrame, metric: str) -> None:
 def _handles(
     look: Mapping[str, Look], findings: Findings, frame: pd.DataFrame, lines: bool = False
 ) -> list[Line2D]:
-    there = set(frame[findings.design.compared].astype(str))
+    drawn = set(frame[findings.design.compared].astype(str))
     return [
-        _handle(style, names.value(name), lines) for name, style in look.items() if name in there
+        _handle(style, names.value(name), lines) for name, style in look.items() if name in drawn
     ]
 
 

@@ -69,9 +69,9 @@ def scores(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
                     **paper.marker(style, scale=0.6),
                 )
         paper.headline(figure, f"what scores said, and {names.metric(metric)}", size=7.5)
-        there = set(inside[compared].astype(str)) if own else set()
+        drawn = set(inside[compared].astype(str)) if own else set()
         handles = [
-            _handle(style, names.value(name)) for name, style in look.items() if name in there
+            _handle(style, names.value(name)) for name, style in look.items() if name in drawn
         ]
         note += "A marker per pair of source model and target data, with the 95 % interval of what it achieved."
         paper.grow(figure, paper.legend(figure, handles, note))

@@ -109,7 +109,7 @@ def look_of(findings: Findings) -> Mapping[str, Look]:
 
 def _drawings(findings: Findings) -> dict[str, Draw]:
     """What can be drawn of the tables that have rows."""
-    found: dict[str, Draw] = {
+    drawings: dict[str, Draw] = {
         "frontier": _frontier,
         "curves": figure_lines.curves,
         "effects": figure_forest.effects,
@@ -129,11 +129,11 @@ def _drawings(findings: Findings) -> dict[str, Draw]:
         "scores": findings.predicted,
     }
     tables = {
-        name: elsewhere[name] if name in elsewhere else getattr(findings, name) for name in found
+        name: elsewhere[name] if name in elsewhere else getattr(findings, name) for name in drawings
     }
-    found = {name: make for name, make in found.items() if len(tables[name])}
+    drawings = {name: make for name, make in drawings.items() if len(tables[name])}
     costs = list(dict.fromkeys(findings.costs["cost"])) if len(findings.costs) else []
-    return found | {
+    return drawings | {
         "costs" if index == 0 else f"costs_{cost}": partial(figure_lines.costs, cost=str(cost))
         for index, cost in enumerate(costs)
     }

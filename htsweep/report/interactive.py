@@ -153,8 +153,8 @@ class _Axis:
 
     def __call__(self, values: np.ndarray) -> list[float]:
         """Where values lie on it."""
-        found: list[float] = (stretch.forward(values) if self.stretched else values).tolist()
-        return found
+        places: list[float] = (stretch.forward(values) if self.stretched else values).tolist()
+        return places
 
 
 def _trace(

@@ -90,8 +90,8 @@ def key(findings: Findings) -> Key:
     common = names.group({name: given for name, given in first.items() if name not in differ})
     compared = _compared(findings)
     shown = dict(zip(compared[design.compared], compared["shown"], strict=True))
-    found = {shown[name]: look for name, look in looks(compared, design.compared).items()}
-    return Key(design, values, tuple(rows), titles, common, tuple(found), tuple(found.values()))
+    look_of = {shown[name]: look for name, look in looks(compared, design.compared).items()}
+    return Key(design, values, tuple(rows), titles, common, tuple(look_of), tuple(look_of.values()))
 
 
 def dark(colour: str) -> str:
@@ -146,8 +146,8 @@ def _compared(findings: Findings) -> pd.DataFrame:
         for table in tables
     ]
     none = pd.DataFrame({name: pd.Series(dtype=str) for name in (compared, "shown")})
-    found = pd.concat([none, *parts]).drop_duplicates(compared)
-    return found.assign(role=found[compared].map(roles_of(tables, compared)).fillna(""))
+    values = pd.concat([none, *parts]).drop_duplicates(compared)
+    return values.assign(role=values[compared].map(roles_of(tables, compared)).fillna(""))
 
 
 def _texts(frame: pd.DataFrame, columns: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -50,29 +50,29 @@ ROLES = {
 
 def looks(points: pd.DataFrame, compared: str) -> Mapping[str, Look]:
     """Name (as in the table) -> look, in order of appearance, the source model first and bounds last."""
-    found: dict[str, Look] = {}
+    look_of: dict[str, Look] = {}
     order = {SOURCE: 0, "": 1, BOUND: 2}
     count = 0
     for name, role in sorted(roles_of([points], compared).items(), key=lambda pair: order[pair[1]]):
         if role in ROLES:
-            found[name] = ROLES[role]
+            look_of[name] = ROLES[role]
             continue
-        found[name] = Look(COLOURS[count % len(COLOURS)], *MARKERS[count % len(MARKERS)])
+        look_of[name] = Look(COLOURS[count % len(COLOURS)], *MARKERS[count % len(MARKERS)])
         count += 1
-    return found
+    return look_of
 
 
 def roles_of(tables: Iterable[pd.DataFrame], compared: str) -> dict[str, str]:
     """Name -> role, in order of appearance: that of all its rows in tables that have one, empty where rows differ."""
-    found: dict[str, set[str]] = {}
+    roles_by_name: dict[str, set[str]] = {}
     for table in tables:
         if compared not in table.columns:
             continue
         if "role" not in table.columns:
             for name in table[compared].astype(str).drop_duplicates():
-                found.setdefault(name, set())
+                roles_by_name.setdefault(name, set())
             continue
         distinct = table[[compared, "role"]].astype(str).drop_duplicates()
         for name, role in distinct.itertuples(index=False):
-            found.setdefault(name, set()).add(role)
-    return {name: roles.pop() if len(roles) == 1 else "" for name, roles in found.items()}
+            roles_by_name.setdefault(name, set()).add(role)
+    return {name: roles.pop() if len(roles) == 1 else "" for name, roles in roles_by_name.items()}

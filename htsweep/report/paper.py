@@ -103,10 +103,10 @@ def grouped(
     if not keys:
         return [("", frame)]
     differ = names.split(frame, design)[1]
-    found = []
+    groups = []
     for key, inside in frame.groupby(keys, sort=False, observed=True, dropna=False):
         of = dict(zip(keys, key, strict=True))
-        found.append(
+        groups.append(
             (
                 ", ".join(
                     [
@@ -117,7 +117,7 @@ def grouped(
                 inside,
             )
         )
-    return found
+    return groups
 
 
 def common(frame: pd.DataFrame, design: Design) -> str:

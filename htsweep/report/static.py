@@ -120,7 +120,7 @@ def draw(
         _points(panel, inside, x, y, design, look)
     paper.label(panels, len(shown), _axis(x, width is not None), _axis(y, width is not None))
     paper.headline(figure, title, paper.common(points, design), size=9.5 if width is None else 7.5)
-    there = set(points[design.compared].astype(str))
+    drawn = set(points[design.compared].astype(str))
     disrupts = "disrupts" in points and bool(points["disrupts"].any())
     parts = [
         note,
@@ -130,7 +130,7 @@ def draw(
         else "",
     ]
     handles = _handles(
-        {name: look[name] for name in look if name in there}, design.compared, disrupts
+        {name: look[name] for name in look if name in drawn}, design.compared, disrupts
     )
     paper.grow(figure, paper.legend(figure, handles, " ".join(filter(None, parts))))
     return figure

@@ -24,8 +24,8 @@ def forward(percent: np.ndarray) -> np.ndarray:
 
 def inverse(place: np.ndarray) -> np.ndarray:
     """The value at a place of the axis."""
-    found: np.ndarray = HIGHEST + _ROOM - 10.0 ** -np.asarray(place, float)
-    return found
+    values: np.ndarray = HIGHEST + _ROOM - 10.0 ** -np.asarray(place, float)
+    return values
 
 
 def is_crowded(percent: np.ndarray) -> bool:

@@ -81,12 +81,12 @@ def report(
     ]
     unknown = [name for name in metrics if name not in measured]
     if unknown:
-        there = [
+        measured_names = [
             name for name in measured if "/" in name or name in ("seconds", "peak_memory_bytes")
         ]
         raise HtsweepError(
             "\n".join(
-                f"no measurement '{name}' in this study; {did_you_mean(name, there)}"
+                f"no measurement '{name}' in this study; {did_you_mean(name, measured_names)}"
                 for name in unknown
             )
         )

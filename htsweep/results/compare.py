@@ -74,11 +74,11 @@ class Comparison:
         if self.table.empty:
             return found
         shown = self.table.rename(columns={"a": "A", "b": "B", "difference": "B - A"})
-        told = shown.to_string(index=False, float_format=lambda number: f"{number:.4g}", na_rep="")
+        table = shown.to_string(index=False, float_format=lambda number: f"{number:.4g}", na_rep="")
         return [
             *found,
             "",
-            told,
+            table,
             "",
             "n: repetitions, the unit of pairing (means over their trials, each at its last step); "
             "low, high: 95 % BCa bootstrap; p: exact sign-flip test; p_holm: of a group and metric",
@@ -112,8 +112,8 @@ class Comparison:
         if other.empty:
             return ""
         counts = Counter(zip(other["status_a"], other["status_b"], strict=True))
-        told = ", ".join(f"{count} {a} in A and {b} in B" for (a, b), count in counts.items())
-        return f"ended otherwise: {told} ({_listed(other['trial_a'].tolist())})"
+        counted = ", ".join(f"{count} {a} in A and {b} in B" for (a, b), count in counts.items())
+        return f"ended otherwise: {counted} ({_listed(other['trial_a'].tolist())})"
 
 
 @final
@@ -160,13 +160,15 @@ def compare(
     from htsweep.analysis import matching
     from htsweep.analysis.design import design
 
-    here, there = _sides(a, b, results, results_b, bool(before), bool(commit))
-    varied = list(dict.fromkeys([*here.varied, *there.varied]))
-    one, other = _states(here, there, before, commit, varied)
+    here, other_results = _sides(a, b, results, results_b, bool(before), bool(commit))
+    varied = list(dict.fromkeys([*here.varied, *other_results.varied]))
+    one, other = _states(here, other_results, before, commit, varied)
     matched = matching.match(one.trials, other.trials, varied)
     metrics = _metrics(one, other, columns)
     factors = [
-        name for name in dict.fromkeys([*here.factors, *there.factors]) if name in matched.keys
+        name
+        for name in dict.fromkeys([*here.factors, *other_results.factors])
+        if name in matched.keys
     ]
     compared = a.compared if a.compared in factors else None
     table = matching.differences(
@@ -219,14 +221,14 @@ def _sides(
                 "and --results-b"
             )
         return here, here
-    there = Results(b or a, results_b or results)
-    if b is None and here.store.uri == there.store.uri:
+    other_results = Results(b or a, results_b or results)
+    if b is None and here.store.uri == other_results.store.uri:
         raise HtsweepError(
             f"nothing to compare '{a.name}' with: give a second study, another folder of results "
             "(--results-b), a "
             "date (--before) or a commit (--commit)"
         )
-    return here, there
+    return here, other_results
 
 
 def _states(
@@ -255,8 +257,8 @@ def _until(before: str) -> tuple[tuple[str, str], tuple[Ends, Ends]]:
         raise HtsweepError(
             f"--before {before}: no date or time; write it as 2026-11-01 or 2026-11-01T14:30"
         ) from None
-    at, told = moment.timestamp(), moment.isoformat(sep=" ", timespec="minutes")
-    return (f"ended before {told}", f"ended since {told}"), (
+    at, moment_text = moment.timestamp(), moment.isoformat(sep=" ", timespec="minutes")
+    return (f"ended before {moment_text}", f"ended since {moment_text}"), (
         lambda end: end["ended"] < at,
         lambda end: end["ended"] >= at,
     )
@@ -308,11 +310,11 @@ def _state(results: Results, words: str, ends: Ends, names: Sequence[str]) -> _S
         ),
         key=lambda place: place[:4],
     )
-    told = [
+    chosen = [
         _row(rows[number], dict(zip(members.names, values, strict=True)), names)
         for *_, number, values in placed
     ]
-    if not told:
+    if not chosen:
         raise LedgerError(
             f"{results.location} has no trial of study '{study.name}'{f' that {words}' if words else ''}"
         )
@@ -326,30 +328,35 @@ def _state(results: Results, words: str, ends: Ends, names: Sequence[str]) -> _S
         )
         if part
     )
-    return _State(f"{about}: {len(counting)} trials", pd.DataFrame(told), measured)
+    return _State(f"{about}: {len(counting)} trials", pd.DataFrame(chosen), measured)
 
 
 def _row(end: Mapping[str, Any], place: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """A trial with what either study varies: what this one does not vary stands in its config."""
     config = json.loads(end["config"])
     values = {name: place[name] if name in place else config.get(name) for name in names}
-    told = {
+    row_values = {
         name: json.dumps(value) if isinstance(value, list | dict) else value
         for name, value in values.items()
     }
-    return {"trial": end["trial"], "repetition": end["repetition"], "status": end["status"], **told}
+    return {
+        "trial": end["trial"],
+        "repetition": end["repetition"],
+        "status": end["status"],
+        **row_values,
+    }
 
 
 def _code(ends: Sequence[Mapping[str, Any]]) -> str:
     """`code 1a2b3c4 (60, 2 with uncommitted changes), 5d6e7f8`."""
-    told = []
+    versions = []
     for commit in dict.fromkeys(end["commit"] for end in ends if end["commit"]):
         mine = [end for end in ends if end["commit"] == commit]
         dirty = sum(bool(end["dirty"]) for end in mine)
-        told.append(
+        versions.append(
             f"{commit[:7]} ({len(mine)}{f', {dirty} with uncommitted changes' if dirty else ''})"
         )
-    return f"code {', '.join(told)}" if told else ""
+    return f"code {', '.join(versions)}" if versions else ""
 
 
 def _metrics(one: _State, other: _State, columns: Sequence[str]) -> list[str]:
@@ -387,14 +394,14 @@ def _differ(differ: Mapping[str, tuple[tuple[Any, ...], tuple[Any, ...]]]) -> li
 
 
 def _columns_of_one(one: _State, other: _State) -> list[str]:
-    found = []
+    columns = []
     for name, mine, its in (("A", one, other), ("B", other, one)):
         alone = [
             str(column) for column in mine.measured.columns if column not in its.measured.columns
         ]
         if alone:
-            found.append(f"measured in {name} alone, and not compared: {_listed(alone)}")
-    return found
+            columns.append(f"measured in {name} alone, and not compared: {_listed(alone)}")
+    return columns
 
 
 def _only(name: str, trials: pd.DataFrame) -> str:
@@ -402,7 +409,7 @@ def _only(name: str, trials: pd.DataFrame) -> str:
     if trials.empty:
         return ""
     keys = [column for column in trials.columns if column not in ("trial", "status", "repetition")]
-    told = [
+    examples = [
         " ".join(
             f"{key}={row[key]}"
             for key in (*keys, "repetition")
@@ -410,7 +417,7 @@ def _only(name: str, trials: pd.DataFrame) -> str:
         )
         for row in trials.to_dict("records")
     ]
-    return f"only in {name}: {len(trials)} trials ({_listed(told)})"
+    return f"only in {name}: {len(trials)} trials ({_listed(examples)})"
 
 
 def _listed(values: Sequence[Any]) -> str:

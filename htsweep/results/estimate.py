@@ -225,7 +225,7 @@ def _stages(plans: Sequence[tuple[Plan, tally.Ended]]) -> list[_Staged]:
             needs.setdefault(name, []).append(
                 (planned.study.repetitions, idle.get(name, frozenset()))
             )
-    found = []
+    counted = []
     for name, stage in known.items():
         count = max(repetitions for repetitions, _ in needs[name])
         done = frozenset[int]().union(*(ended.stages.get(name, frozenset()) for _, ended in plans))
@@ -246,8 +246,8 @@ def _stages(plans: Sequence[tuple[Plan, tally.Ended]]) -> list[_Staged]:
             any(one < repetitions and one not in idle for repetitions, idle in needs[name])
             for one in failed
         )
-        found.append(_Staged(stage, count, count - spared, waited_for))
-    return found
+        counted.append(_Staged(stage, count, count - spared, waited_for))
+    return counted
 
 
 _Like = tuple[tuple[str, str], ...]

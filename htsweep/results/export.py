@@ -96,10 +96,10 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
 
 def with_columns(table: pd.DataFrame, made: Mapping[str, pd.Series]) -> pd.DataFrame:
     """The table with columns in place of its own; their names may be anything, `self` as well, which `assign` would not take."""
-    found = table.copy(deep=False)
+    renamed = table.copy(deep=False)
     for name, column in made.items():
-        found[name] = column
-    return found
+        renamed[name] = column
+    return renamed
 
 
 def _has_lists(column: pd.Series) -> bool:

@@ -94,10 +94,14 @@ def columns(results: Results) -> pd.DataFrame:
     tables = _tables(results, _Asked(None, None))
     parts = []
     for name in tables:
-        told = _answer(tables, f"DESCRIBE {name}")
+        described = _answer(tables, f"DESCRIBE {name}")
         parts.append(
             pd.DataFrame(
-                {"table": name, "column": told["column_name"], "type": told["column_type"]}
+                {
+                    "table": name,
+                    "column": described["column_name"],
+                    "type": described["column_type"],
+                }
             )
         )
     return pd.concat(parts, ignore_index=True)
@@ -113,11 +117,11 @@ def tell(results: Results, sql: str, format: str = "table") -> str:
         raise HtsweepError(f"--format {format}: {did_you_mean(format, FORMATS)}")
     if sql.strip():
         return _written(answer(results, sql), format)
-    there = columns(results)
+    available = columns(results)
     if format != "table":
-        return _written(there, format)
+        return _written(available, format)
     lines = []
-    for name, inside in there.groupby("table", sort=False):
+    for name, inside in available.groupby("table", sort=False):
         lines.append(f"{name}: {TABLES[str(name)]}")
         lines += [
             f"  {_quoted(column)} {kind}"
@@ -222,11 +226,11 @@ def _points(measured: pd.DataFrame, choice: pd.DataFrame, repetitions: int) -> p
         if pd.api.types.is_numeric_dtype(last[name]) and name not in _OF_POINTS
     ]
     grouped = last.groupby(["sweep", "point"], sort=False)
-    found = grouped[about].first().reset_index(drop=True)
-    found["n"] = grouped.size().to_numpy()
+    points = grouped[about].first().reset_index(drop=True)
+    points["n"] = grouped.size().to_numpy()
     means = grouped[numbers].mean().reset_index(drop=True)
-    whole = pd.concat([found, means], axis=1)
-    whole["chosen"] = found["point"].isin(choice["point"])
+    whole = pd.concat([points, means], axis=1)
+    whole["chosen"] = points["point"].isin(choice["point"])
     return whole.copy()  # of a thousand columns each was a block of its own
 
 
@@ -241,8 +245,8 @@ def _answer(tables: Mapping[str, pd.DataFrame], sql: str) -> pd.DataFrame:
         for name, table in tables.items():
             one.register(name, _typed(_told_apart(table)))
         one.execute("SET lock_configuration = true")
-        found: pd.DataFrame = one.execute(sql).df()
-        return found
+        answer: pd.DataFrame = one.execute(sql).df()
+        return answer
 
 
 def _told_apart(table: pd.DataFrame) -> pd.DataFrame:
@@ -325,9 +329,9 @@ def _written(frame: pd.DataFrame, format: str) -> str:
         return WRITERS[format](plain).decode().rstrip("\n")
     if frame.empty:
         return f"no rows of {', '.join(map(str, frame.columns))}"
-    told: str = plain.head(SHOWN).to_string(index=False, max_colwidth=60, na_rep="")
+    text: str = plain.head(SHOWN).to_string(index=False, max_colwidth=60, na_rep="")
     more = f"\n{SHOWN} of {len(frame)} rows; --format csv or json prints all"
-    return told + more if len(frame) > SHOWN else told
+    return text + more if len(frame) > SHOWN else text
 
 
 def _quoted(name: str) -> str:

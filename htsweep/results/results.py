@@ -195,10 +195,10 @@ class Results:
 
     def lists(self, columns: Sequence[str], trials: Sequence[str]) -> pd.DataFrame:
         """`trial`, `step` and `columns` of some trials: for lists, of which all together may not fit in memory."""
-        found: pd.DataFrame = self.ledger.measurements(
+        table: pd.DataFrame = self.ledger.measurements(
             columns, self._ends_of(trials), "lists"
         ).to_pandas()
-        return found
+        return table
 
     def _ends_of(self, trials: Sequence[str]) -> Table:
         """The rows of `recorded` of some trials."""

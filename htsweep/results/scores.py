@@ -52,7 +52,7 @@ def scores_of(results: Results) -> pd.DataFrame:
     varied = [name for name in results.varied if "." in name]
     last = measured[measured["status"] == "done"].groupby("trial", sort=False).tail(1)
     places = _places(results.study, results.full_plan.sweeps)
-    found = last.assign(
+    table = last.assign(
         pair=[places[sweep][0] for sweep in last["sweep"]],
         target=[places[sweep][1] for sweep in last["sweep"]],
         score=[
@@ -63,7 +63,7 @@ def scores_of(results: Results) -> pd.DataFrame:
         kept=True,
     )
     took = results.trials.drop_duplicates("trial").set_index("trial")["seconds"]
-    return found if "seconds" in found else found.assign(seconds=found["trial"].map(took))
+    return table if "seconds" in table else table.assign(seconds=table["trial"].map(took))
 
 
 def _places(study: Study, sweeps: Sequence[Sweep]) -> dict[str, tuple[str, str, str]]:

@@ -39,17 +39,17 @@ def trials(planned: Plan, recorded: pa.Table, names: Sequence[str]) -> pd.DataFr
     frame = pd.DataFrame(
         listed, columns=["trial", "sweep", "point", "point_index", "role", *members.names]
     )
-    found = frame.merge(ended, on="trial", how="inner")
+    table = frame.merge(ended, on="trial", how="inner")
     # In the order of the study's file, whatever ended first.
     order = {sweep.id: number for number, sweep in enumerate(planned.sweeps)}
     places = pd.DataFrame(
         {
-            "sweep": found["sweep"].map(order),
-            "point": found["point_index"],
-            "repetition": found["repetition"],
+            "sweep": table["sweep"].map(order),
+            "point": table["point_index"],
+            "repetition": table["repetition"],
         }
     )
-    return found.loc[places.sort_values([*places], kind="stable").index].reset_index(drop=True)
+    return table.loc[places.sort_values([*places], kind="stable").index].reset_index(drop=True)
 
 
 def measurements(

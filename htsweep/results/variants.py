@@ -32,13 +32,15 @@ def variants(results: Results) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     planned = results.full_plan
     ids = {sweep.id for sweep in planned.sweeps}
-    found = task.find(study.task)
-    listed = list(variants_of(study.ablate, found.empty))
+    study_task = task.find(study.task)
+    listed = list(variants_of(study.ablate, study_task.empty))
     if all(variant.components for variant in listed):
-        listed.append(variant_with(study.ablate, NONE, frozenset(), found.empty))
+        listed.append(variant_with(study.ablate, NONE, frozenset(), study_task.empty))
     spaces, rows = Spaces(study.search), []
     for rest in rests_of(study):
-        sweeps = [sweep_of(study, found, {**rest, **variant.changes}, spaces) for variant in listed]
+        sweeps = [
+            sweep_of(study, study_task, {**rest, **variant.changes}, spaces) for variant in listed
+        ]
         full = {**rest, **listed[0].changes, **sweeps[0].base}
         about = {name: cell(full.get(name)) for name in planned.factors}
         rows += [

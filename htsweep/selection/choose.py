@@ -140,21 +140,21 @@ def find(protocol: str) -> Protocol:
             "module:function)"
         )
     try:
-        found = getattr(importlib.import_module(module), attribute, None)
+        value = getattr(importlib.import_module(module), attribute, None)
     except Exception as error:  # a user's module may raise anything at import
         raise HtsweepError(
             f"protocol '{protocol}': importing {module} raised {type(error).__name__}: {error}"
         ) from None
-    if isinstance(found, Protocol):
-        return found
-    if not callable(found):
+    if isinstance(value, Protocol):
+        return value
+    if not callable(value):
         raise HtsweepError(f"protocol '{protocol}': {module} has no function '{attribute}'")
-    first = (found.__doc__ or "").strip().partition("\n")[0]
+    first = (value.__doc__ or "").strip().partition("\n")[0]
     return Protocol(
         name=protocol,
         line=first or _UNKNOWN,
-        pick=found,
-        reads=getattr(found, "columns", None),
+        pick=value,
+        reads=getattr(value, "columns", None),
     )
 
 
@@ -233,17 +233,17 @@ def _checked(picked: Any, handed: pd.DataFrame, protocol: str) -> pd.DataFrame:
             f"protocol '{protocol}' must return a table with the columns {', '.join(CHOICE)}, "
             f"but it lacks {', '.join(missing)}"
         )
-    found: pd.DataFrame = picked[CHOICE].reset_index(drop=True)
-    twice = found["sweep"].duplicated()
+    choice_made: pd.DataFrame = picked[CHOICE].reset_index(drop=True)
+    twice = choice_made["sweep"].duplicated()
     if twice.any():
         raise HtsweepError(
             f"protocol '{protocol}' must return one row per sweep, but sweep "
-            f"'{found['sweep'][twice].iloc[0]}' has more"
+            f"'{choice_made['sweep'][twice].iloc[0]}' has more"
         )
-    known = found.merge(last_steps(handed)[["sweep", "point"]], on=["sweep", "point"])
-    if len(known) < len(found):
+    known = choice_made.merge(last_steps(handed)[["sweep", "point"]], on=["sweep", "point"])
+    if len(known) < len(choice_made):
         raise HtsweepError(
             f"protocol '{protocol}' picked a point that its sweep does not have, or that is not "
             "whole"
         )
-    return found
+    return choice_made

@@ -45,10 +45,10 @@ class ProtocolConformance:
 
     def test_it_is_a_protocol_with_a_line_about_it(self) -> None:
         """The name leads to a `Protocol` whose `line` says what it picks: one line."""
-        found = self._found
-        assert isinstance(found, Protocol)
-        assert found.line.strip(), f"{self.protocol} needs a line that says what it picks"
-        assert "\n" not in found.line, f"the line about {self.protocol} must be one line"
+        protocol_found = self._found
+        assert isinstance(protocol_found, Protocol)
+        assert protocol_found.line.strip(), f"{self.protocol} needs a line that says what it picks"
+        assert "\n" not in protocol_found.line, f"the line about {self.protocol} must be one line"
 
     def test_it_picks_at_most_one_point_of_each_sweep(self) -> None:
         """`pick` returns `sweep`, `point`, `step`: one row per sweep, of points that it was handed."""

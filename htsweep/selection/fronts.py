@@ -49,13 +49,13 @@ def front_places(pairs: Sequence[tuple[float, float]]) -> list[int]:
     Plain Python, one pass over the sorted pairs: a launch asks several times a second while it runs,
     and shall load no library for it.
     """
-    found: list[int] = []
+    places: list[int] = []
     order = sorted(range(len(pairs)), key=lambda place: (-pairs[place][0], -pairs[place][1]))
     for place in order:
-        best = pairs[found[-1]] if found else None
+        best = pairs[places[-1]] if places else None
         if best is None or pairs[place][1] > best[1] or pairs[place] == best:
-            found.append(place)
-    return found
+            places.append(place)
+    return places
 
 
 def staircase(
@@ -145,13 +145,13 @@ def _many_points(x: np.ndarray, y: np.ndarray, maximise: Directions) -> np.ndarr
 
 def ranks(losses: Iterable[Losses]) -> Mapping[Losses, int]:
     """The non-dominated rank of each: 0 where nothing dominates it, and one more than the worst rank that does elsewhere."""
-    found: dict[Losses, int] = {}
+    rank_of: dict[Losses, int] = {}
     # In lexicographic order whatever dominates a point comes before it.
     for one in sorted(set(losses)):
-        found[one] = 1 + max(
-            (rank for other, rank in found.items() if _dominates(other, one)), default=-1
+        rank_of[one] = 1 + max(
+            (rank for other, rank in rank_of.items() if _dominates(other, one)), default=-1
         )
-    return found
+    return rank_of
 
 
 def _dominates(first: Losses, second: Losses) -> bool:

@@ -230,11 +230,13 @@ def reached(measurements: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     )
     coded = measurements[["step", *metrics]].assign(_point=point)
     grouped = coded.groupby(["_point", "step"], sort=True)
-    found: pd.DataFrame = grouped.size().rename("_size").to_frame()
+    table: pd.DataFrame = grouped.size().rename("_size").to_frame()
     for metric in metrics:
-        told = grouped[metric].agg(["mean", "count"])
-        found[metric] = told["mean"].where(told["count"] == found["_size"]).round(_DIGITS)
-    found = found.reset_index()
+        statistics = grouped[metric].agg(["mean", "count"])
+        table[metric] = (
+            statistics["mean"].where(statistics["count"] == table["_size"]).round(_DIGITS)
+        )
+    table = table.reset_index()
     names = (
         measurements[["sweep", "point", "trial"]]
         .assign(_point=point)
@@ -243,8 +245,8 @@ def reached(measurements: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     about = names.groupby("_point").agg(
         sweep=("sweep", "first"), point=("point", "first"), _trials=("trial", "size")
     )
-    found = found.join(about, on="_point")
-    return found.loc[found["_size"] == found["_trials"], [*CHOICE, *metrics]].reset_index(drop=True)
+    table = table.join(about, on="_point")
+    return table.loc[table["_size"] == table["_trials"], [*CHOICE, *metrics]].reset_index(drop=True)
 
 
 LAST = Protocol(

@@ -45,18 +45,18 @@ class DatasetConformance:
 
     def test_it_is_known_by_its_content(self) -> None:
         """Another process, with other hashes, gives the same fingerprint and classes, and imports nothing heavy."""
-        found = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", ASK.format(heavy=set(HEAVY)), self.domain],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "7"},
             capture_output=True,
             text=True,
             check=False,
         )
-        assert found.returncode == 0, self._said(
-            f"another process cannot be asked for it: {found.stderr.strip()[-500:]}",
+        assert process.returncode == 0, self._said(
+            f"another process cannot be asked for it: {process.stderr.strip()[-500:]}",
             "let `classes` and `fingerprint` need nothing but the module and its files",
         )
-        *answers, heavy = found.stdout.splitlines()
+        *answers, heavy = process.stdout.splitlines()
         expected = [data.fingerprint(self.domain), *data.classes(self.domain)]
         assert answers == expected, self._said(
             f"another process gives {answers[:3]}..., this one {expected[:3]}...",
@@ -98,10 +98,10 @@ class DatasetConformance:
         assert labels.dtype == np.int64, self._said(
             f"its labels are of type {labels.dtype}", "give them as int64"
         )
-        there = set(labels.tolist())
+        present = set(labels.tolist())
         expected = set(range(len(images.classes)))
-        assert there == expected, self._said(
-            f"its labels are {sorted(there)}, but {len(images.classes)} classes have the labels "
+        assert present == expected, self._said(
+            f"its labels are {sorted(present)}, but {len(images.classes)} classes have the labels "
             f"{sorted(expected)}",
             "number the classes from 0 in the order of `classes`, and leave out classes without "
             "images",
@@ -122,12 +122,12 @@ class DatasetConformance:
         """What is said while planning is what is there."""
         counts = data.counts(self.domain)
         labels = self._loaded(tmp_path).labels
-        there = dict(zip(data.classes(self.domain), np.bincount(labels).tolist(), strict=True))
+        counted = dict(zip(data.classes(self.domain), np.bincount(labels).tolist(), strict=True))
         if counts:
-            assert dict(counts) == there, self._said(
-                f"`counts` gives {dict(counts)}, but there are {there}", "count what `load` gives"
+            assert dict(counts) == counted, self._said(
+                f"`counts` gives {dict(counts)}, but there are {counted}", "count what `load` gives"
             )
-        few = {name: count for name, count in there.items() if count < 10}
+        few = {name: count for name, count in counted.items() if count < 10}
         assert counts or not few, self._said(
             f"`counts` is empty, which says that each class has dozens of images, but there are {few}",
             "let `counts` give the number of images of each class",

@@ -90,10 +90,10 @@ class MethodConformance:
                 run = trained(run_of(self._build(), setting, dtype=torch.float64))
                 # The network has kinks: one direction may meet one, three hardly do.
                 pairs = [slopes(run, run.batch(run.steps), direction) for direction in range(3)]
-            found, expected = min(pairs, key=lambda pair: abs(pair[0] / pair[1] - 1))
-            assert abs(found / expected - 1) <= 1e-5, self._said(
+            derivative, expected = min(pairs, key=lambda pair: abs(pair[0] / pair[1] - 1))
+            assert abs(derivative / expected - 1) <= 1e-5, self._said(
                 setting,
-                f"along a random direction the loss rises by {found:.9g} after its gradient, by "
+                f"along a random direction the loss rises by {derivative:.9g} after its gradient, by "
                 f"{expected:.9g} in fact",
                 "look for a detach, a no_grad, an .item() or a cast to float32 on the way to the "
                 "loss; where a constant is "
@@ -377,12 +377,12 @@ class MethodConformance:
     def _settings(self) -> Iterator[str]:
         """The settings that the method can run in."""
         needs = self._build().needs
-        found = [setting for setting, offers in SETTINGS.items() if needs <= offers]
-        assert found, (
+        possible = [setting for setting, offers in SETTINGS.items() if needs <= offers]
+        assert possible, (
             f"{self.method} needs {sorted(needs)}, which no setting offers; known: "
             f"{', '.join(NEEDS)}"
         )
-        return iter(found)
+        return iter(possible)
 
     def _build(self, setting: str = "", **changed: Any) -> Method:
         """The method, made anew, as in a process of its own; with what a stage has learnt in a setting, if one is named."""

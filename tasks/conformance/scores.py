@@ -119,12 +119,12 @@ class ScoreConformance:
 
     def test_a_seed_decides_everything(self) -> None:
         """The same evidence gives the same numbers, wherever the process's own generators stand."""
-        found = []
+        numbers = []
         for elsewhere in (1, 2):
             np.random.seed(elsewhere)
             random.seed(elsewhere)
-            found.append(self._scored())
-        first, again = found
+            numbers.append(self._scored())
+        first, again = numbers
         assert first == again, self._said(
             f"the same evidence gives {first} and then {again}",
             "draw from np.random.default_rng(seed), with a parameter called `seed`",

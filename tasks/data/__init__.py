@@ -105,8 +105,8 @@ def counts(domain: str) -> Mapping[str, int]:
 @contents.for_a_moment
 def fingerprint(domain: str) -> str:
     """A name for what the domain holds, its official split included, from content alone; no image is decoded."""
-    found = registry.find(domain)
-    content, test = found.fingerprint(), found.official_test()
+    found_domain = registry.find(domain)
+    content, test = found_domain.fingerprint(), found_domain.official_test()
     if test is None:
         return content
     return hashlib.sha256(content.encode() + b" " + test.tobytes()).hexdigest()[:16]
@@ -124,10 +124,10 @@ def official_test(domain: str) -> NDArray[np.bool_] | None:
 
 def problems(dataset: str) -> list[str]:
     """What is wrong with a dataset whose domains have the same classes, each with the remedy."""
-    found = _problems(dataset, domains)
+    texts = _problems(dataset, domains)
     with contextlib.suppress(ValueError, OSError):  # said by the above
-        found += _other_classes(*domains(dataset))
-    return found
+        texts += _other_classes(*domains(dataset))
+    return texts
 
 
 def fine_tuning_problems(dataset: str) -> list[str]:
@@ -154,8 +154,8 @@ def _problems(dataset: str, parts: Callable[[str], tuple[str, str]]) -> list[str
     try:
         pair = parts(dataset)
         dataset.encode()
-        found = [text for name in _bases(pair) for text in registry.find(name).problems()]
-        return found or _unlike(*pair)
+        texts = [text for name in _bases(pair) for text in registry.find(name).problems()]
+        return texts or _unlike(*pair)
     except UnicodeEncodeError:
         from tasks.data import listing
 
@@ -174,9 +174,9 @@ def _unlike(source: str, target: str) -> list[str]:
     if source == PRETRAINED:
         return []
     one, other = registry.find(source), registry.find(target)
-    found = []
+    reasons = []
     if one.channels != other.channels:
-        found.append(
+        reasons.append(
             f"'{source}' has images of {one.channels} channels and '{target}' of {other.channels}; "
             "one model takes both, so that they must be equal"
         )
@@ -185,14 +185,14 @@ def _unlike(source: str, target: str) -> list[str]:
             f"{side} pixels a side" if side else "the side image_size"
             for side in (one.size, other.size)
         ]
-        found.append(
+        reasons.append(
             f"'{source}' has images of {sides[0]} and '{target}' of {sides[1]}; one model takes "
             "both, so that they must be equal"
         )
     own = registry.is_own(source) or registry.is_own(target)
     if own and fingerprint(corruptions.base(source)) == fingerprint(corruptions.base(target)):
-        found.append(corruptions.SAME_IMAGES.format(dataset=f"{source}-{target}"))
-    return found
+        reasons.append(corruptions.SAME_IMAGES.format(dataset=f"{source}-{target}"))
+    return reasons
 
 
 def _other_classes(source: str, target: str) -> list[str]:

@@ -28,9 +28,9 @@ def arrays(path: Path, make: Callable[[], Arrays]) -> Arrays:
     # Whatever a damaged archive raises, the remedy is to make it again
     with contextlib.suppress(Exception):
         with np.load(path) as archive:
-            found = {name: archive[name] for name in archive.files}
-        if str(found.pop("digest")) == digest(found):
-            return found
+            arrays_by_name = {name: archive[name] for name in archive.files}
+        if str(arrays_by_name.pop("digest")) == digest(arrays_by_name):
+            return arrays_by_name
     made = make()
     with usable(path.parent, sum(array.nbytes for array in made.values())):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,16 +53,16 @@ def mapped(
     Raises:
         CacheUnusable: the disk is full or cannot be written; nothing is left behind.
     """
-    found = _opened(path, shape, dtype)
-    if found is None:
+    array = _opened(path, shape, dtype)
+    if array is None:
         with atomically(path) as partial:
             _lay_out(partial, shape, np.dtype(dtype))
             target = np.load(partial, mmap_mode="r+")
             write(target)
             target.flush()
-        found = _opened(path, shape, dtype)
-        assert found is not None, f"{path} was written and cannot be read"
-    return found
+        array = _opened(path, shape, dtype)
+        assert array is not None, f"{path} was written and cannot be read"
+    return array
 
 
 def digest(named: Arrays) -> str:
@@ -114,7 +114,7 @@ def _opened(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any
     """The array in `path`, or None where it is missing, cut short or of another shape or type."""
     try:
         # Copy on write: torch asks for memory that it may write to; nothing ever is.
-        found = np.load(path, mmap_mode="c")
+        array = np.load(path, mmap_mode="c")
     except (OSError, ValueError, EOFError):
         return None
-    return found if found.shape == shape and found.dtype == dtype else None
+    return array if array.shape == shape and array.dtype == dtype else None

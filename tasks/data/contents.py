@@ -110,10 +110,10 @@ def digest(path: Path) -> str:
     Raises:
         OSError: it cannot be read.
     """
-    found = of([path])[0]
-    if found.problem:
-        raise OSError(f"{path} {found.problem}")
-    return found.digest[:16]
+    digest_of_file = of([path])[0]
+    if digest_of_file.problem:
+        raise OSError(f"{path} {digest_of_file.problem}")
+    return digest_of_file.digest[:16]
 
 
 def for_a_moment(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
@@ -157,8 +157,8 @@ def _read(
         min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
     ) as pool:
         return [
-            (path, *found)
-            for path, found in zip(
+            (path, *stamp)
+            for path, stamp in zip(
                 paths, pool.map(lambda path: _content(path, examine), paths), strict=True
             )
         ]
@@ -195,8 +195,8 @@ def _stamp(path: Path) -> list[int] | None:
 
 def _remembered(memory: Path | None) -> dict[str, list[Any]]:
     with contextlib.suppress(OSError, ValueError):
-        found = json.loads(memory.read_text()) if memory else {}
-        return found if isinstance(found, dict) else {}
+        remembered = json.loads(memory.read_text()) if memory else {}
+        return remembered if isinstance(remembered, dict) else {}
     return {}
 
 

@@ -61,10 +61,10 @@ def base(domain: str) -> str:
 def parts(domain: str) -> tuple[str, Corruption | None]:
     """A domain's name without its corruption, and the corruption; None where there is none or no such one."""
     whole, _, text = domain.rpartition("@")
-    found = re.fullmatch(rf"({'|'.join(KINDS)})([1-5]?)", text) if whole else None
-    if found is None or _is_folder(domain):
+    match = re.fullmatch(rf"({'|'.join(KINDS)})([1-5]?)", text) if whole else None
+    if match is None or _is_folder(domain):
         return domain, None
-    return whole, Corruption(found[1], int(found[2] or DEFAULT))
+    return whole, Corruption(match[1], int(match[2] or DEFAULT))
 
 
 def canonical(domain: str) -> str:
@@ -171,8 +171,8 @@ def changed(pixels: Any, corruption: Corruption, first: int = 0) -> Any:
     given = pixels.astype(np.float32) / 255 if whole else np.asarray(pixels, np.float32)
     kind = zlib.crc32(corruption.kind.encode())
     generators = [np.random.default_rng((kind, first + place)) for place in range(len(given))]
-    found = np.clip(KINDS[corruption.kind](given, corruption.severity, generators), 0, 1)
-    return np.rint(found * 255).astype(np.uint8) if whole else found.astype(np.float32)
+    corrupted = np.clip(KINDS[corruption.kind](given, corruption.severity, generators), 0, 1)
+    return np.rint(corrupted * 255).astype(np.uint8) if whole else corrupted.astype(np.float32)
 
 
 def _blur(images: Floats, severity: int, _: list[Any]) -> Floats:

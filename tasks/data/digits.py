@@ -87,8 +87,8 @@ def load(domain: str, cache: Path) -> Images:
 
 @functools.lru_cache(maxsize=4)
 def _load(domain: str, path: Path) -> Images:
-    found = cached.arrays(path, functools.partial(_decode, domain))
-    return Images(found["pixels"], found["labels"], CLASSES)
+    arrays = cached.arrays(path, functools.partial(_decode, domain))
+    return Images(arrays["pixels"], arrays["labels"], CLASSES)
 
 
 def _decode(domain: str) -> dict[str, NDArray[np.generic]]:

@@ -82,22 +82,22 @@ def domains(dataset: str) -> tuple[str, str]:
             f"'{dataset}' must be folder:ROOT:SOURCE-TARGET, as in "
             "folder:data/office_home:Art-Clipart"
         )
-    there = set(listing.folders(Path(root)))
+    present = set(listing.folders(Path(root)))
     parts = pair.split("-")
     ways = [("-".join(parts[:cut]), "-".join(parts[cut:])) for cut in range(1, len(parts))]
-    fitting = [way for way in ways if {_decoded(root, name) for name in way} <= there]
+    fitting = [way for way in ways if {_decoded(root, name) for name in way} <= present]
     if not fitting:
         for name in dict.fromkeys(name for way in ways for name in way):
             # Says so where a folder is there and its corruption is not
             corruptions.canonical(f"folder:{root}:{name}")
         # Of the ways to cut the text, the one that lacks the fewest folders is likely what was
         # meant.
-        lacking = [{_decoded(root, name) for name in way} - there for way in ways]
+        lacking = [{_decoded(root, name) for name in way} - present for way in ways]
         fewest = min(lacking, key=len)
         absent = sorted(fewest)
         raise ValueError(
             f"{shown(root)} has no domain {' and no domain '.join(map(repr, absent))}; "
-            f"its folders are {', '.join(map(shown, sorted(there))) or 'none'}"
+            f"its folders are {', '.join(map(shown, sorted(present))) or 'none'}"
         )
     if len(fitting) > 1:
         ways_said = ", or ".join(f"'{source}' to '{target}'" for source, target in fitting)
@@ -142,17 +142,17 @@ def problems(domain: str) -> list[str]:
     """What keeps a folder from being a domain, each with the remedy; every image is looked at, once."""
     held = listed(domain)
     place = shown(held.place)
-    found = list(held.wrong)
+    texts = list(held.wrong)
     if not held.classes:
-        found.append(f"{place} holds no class folder; put images at ROOT/DOMAIN/CLASS/IMAGE")
+        texts.append(f"{place} holds no class folder; put images at ROOT/DOMAIN/CLASS/IMAGE")
     elif len(held.classes) == 1:
-        found.append(
+        texts.append(
             f"{place} holds only one class, {shown(held.classes[0])}; there is nothing to tell "
             "apart: a domain needs at least two classes"
         )
     empty = [shown(name) for name, count in held.counts.items() if not count]
     if empty:
-        found.append(
+        texts.append(
             f"{place} has no image of {some(empty, 10)}; each class needs at "
             f"least one{_left_out(held)}"
         )
@@ -163,18 +163,18 @@ def problems(domain: str) -> list[str]:
     ]
     if unread:
         names = some((f"{held.relative(path)} {problem}" for path, problem in unread), NAMED)
-        found.append(
+        texts.append(
             f"{len(unread):,} of the {len(held.files):,} images in {place} cannot be used: "
             f"{names}; repair or "
             "remove them"
         )
-    return found
+    return texts
 
 
 def differing(source: str, target: str) -> list[str]:
     """The classes that only one of two domains has."""
     ours, theirs = set(classes(source)), set(classes(target))
-    found = []
+    differences = []
     for one, other, lacking in ((source, target, theirs - ours), (target, source, ours - theirs)):
         if lacking:
             own = {name.casefold(): name for name in classes(one)}
@@ -184,13 +184,13 @@ def differing(source: str, target: str) -> list[str]:
                 if name.casefold() in own
             ]
             hint = f" (it has {some(alike)}: only upper and lower case differ)" if alike else ""
-            found.append(
+            differences.append(
                 f"the domains of a dataset have the same classes, but {shown(_place(one))} lacks "
                 f"{some(map(shown, sorted(lacking)), 10)}{hint}; add the folders, or remove them "
                 "from "
                 f"{shown(_place(other).name)}"
             )
-    return found
+    return differences
 
 
 @contents.for_a_moment
@@ -310,11 +310,11 @@ def _fingerprint(held: Listing, kept: Sequence[Content]) -> str:
 
 def _left_out(held: Listing) -> str:
     """`; left out: .heic files (2: ant/a.heic, ant/b.heic)`; nothing where all is used."""
-    told = ", ".join(
+    counted = ", ".join(
         f"{reason} ({len(paths):,}: {some(map(held.relative, paths))})"
         for reason, paths in held.left_out.items()
     )
-    return f"; left out: {told}" if told else ""
+    return f"; left out: {counted}" if counted else ""
 
 
 def _counted(held: Listing, paths: Sequence[Path]) -> str:

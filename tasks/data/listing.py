@@ -88,9 +88,9 @@ class Listing:
     @property
     def counts(self) -> Counter[str]:
         """The number of images of each class."""
-        found = Counter(dict.fromkeys(self.classes, 0))
-        found.update(name for name, _ in self.files)
-        return found
+        counts_by_class = Counter(dict.fromkeys(self.classes, 0))
+        counts_by_class.update(name for name, _ in self.files)
+        return counts_by_class
 
     @property
     def composed(self) -> bool:
@@ -143,14 +143,14 @@ def folders(place: Path) -> list[str]:
         ValueError: there is no such place, or it cannot be opened.
     """
     broken: Broken = {}
-    found = [
+    names = [
         entry.name
         for entry in _entries(_there(place), broken)
         if not hidden(entry.name) and _is_folder(entry)
     ]
     if broken:
         raise ValueError(f"the folder {shown(place)} cannot be opened: {next(iter(broken))[2]}")
-    return found
+    return names
 
 
 def classes(place: Path) -> tuple[str, ...]:

@@ -84,8 +84,8 @@ def _own(name: str) -> Domain:
     wrong = _wrong(domain)
     if wrong:
         raise ValueError(f"the domain '{name}' {wrong}")
-    found: Domain = domain
-    return found
+    checked: Domain = domain
+    return checked
 
 
 def _wrong(domain: Domain) -> str:

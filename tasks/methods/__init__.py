@@ -120,8 +120,10 @@ def find(name: str) -> Callable[..., Method]:
         raise ValueError(
             f"no method '{name}'; {hint}known: {', '.join(NAMES)}, or your own as module:function"
         )
-    found: Callable[..., Method] = getattr(importlib.import_module(f"tasks.methods.{name}"), name)
-    return found
+    function: Callable[..., Method] = getattr(
+        importlib.import_module(f"tasks.methods.{name}"), name
+    )
+    return function
 
 
 @functools.cache
@@ -222,18 +224,18 @@ def canonical(method: str | Sequence[str]) -> str:
 def problems(method: str) -> tuple[str, ...]:
     """What is wrong with a canonical chain, each with the remedy."""
     names = method.split("+")
-    found: list[str] = []
+    wrong: list[str] = []
     for name in dict.fromkeys(names):
         try:
             find(name)
         except ValueError as error:
-            found.append(str(error))
+            wrong.append(str(error))
         if names.count(name) > 1:
-            found.append(
+            wrong.append(
                 f"'{name}' is listed {names.count(name)} times in '{method}', with one set of "
                 "parameters; remove all but one"
             )
-    return tuple(found or contradictions({name: _default(name) for name in names}))
+    return tuple(wrong or contradictions({name: _default(name) for name in names}))
 
 
 @functools.cache

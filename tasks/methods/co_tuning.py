@@ -83,15 +83,15 @@ def co_tuning(
             for rows in (transfer.train, transfer.validation)
         )
         if relationship == "reverse":
-            found, told = reverse(train, labels, held, held_labels, transfer.classes)
+            found, measured = reverse(train, labels, held, held_labels, transfer.classes)
         else:
             found = direct(
                 np.concatenate([train, held]),
                 np.concatenate([labels, held_labels]),
                 transfer.classes,
             )
-            told = {}
-        return {"relationship": from_numpy(found).float()}, told
+            measured = {}
+        return {"relationship": from_numpy(found).float()}, measured
 
     def prepare(
         student: Model, transfer: Transfer, learnt: dict[str, Tensor]
@@ -125,10 +125,10 @@ def direct(probabilities: ndarray, labels: ndarray, classes: int) -> ndarray:
     """R [classes, source classes]: the mean of the `probabilities` [N, source classes] of each label; zeros without any."""
     import numpy as np
 
-    found = np.zeros((classes, probabilities.shape[1]))
+    relationship = np.zeros((classes, probabilities.shape[1]))
     for index in np.unique(labels):
-        found[index] = probabilities[labels == index].mean(0)
-    return found
+        relationship[index] = probabilities[labels == index].mean(0)
+    return relationship
 
 
 def reverse(
@@ -154,10 +154,10 @@ def reverse(
     answers = np.searchsorted(present, held_labels)
     chosen, accuracy, votes = 0.0, -1.0, np.zeros((1, train.shape[1]))
     for inverse_penalty in INVERSE_PENALTIES if len(present) > 1 else ():
-        found = _regression(train, labels, inverse_penalty)
-        right = float(((held @ found.T).argmax(1) == answers).mean())
+        probabilities_found = _regression(train, labels, inverse_penalty)
+        right = float(((held @ probabilities_found.T).argmax(1) == answers).mean())
         if right > accuracy:
-            chosen, accuracy, votes = inverse_penalty, right, found
+            chosen, accuracy, votes = inverse_penalty, right, probabilities_found
     logits = held @ votes.T
 
     def surprise(exponent: float) -> float:
@@ -174,10 +174,10 @@ def reverse(
         joint = log_softmax(scale * votes, axis=0) + np.log(marginal)
     related = np.zeros((classes, train.shape[1]))
     related[present] = softmax(joint, axis=1)
-    told = (
+    measured = (
         {"classifier_c": chosen, "classifier_accuracy": accuracy, "scale": scale} if chosen else {}
     )
-    return related, told
+    return related, measured
 
 
 def _regression(train: ndarray, labels: ndarray, inverse_penalty: float) -> ndarray:

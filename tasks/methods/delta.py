@@ -81,11 +81,11 @@ def delta(
             ]
             correct = (model.head(features).argmax(1) == labels).float().mean().item()
         shares = [_shares(one) for one in increases]
-        told = {
+        measured = {
             "head_accuracy": correct,
             "largest_factor": max(len(one) * one.max().item() for one in shares),
         }
-        return {f"attention {place}": one for place, one in enumerate(shares)}, told
+        return {f"attention {place}": one for place, one in enumerate(shares)}, measured
 
     def prepare(
         _: Model, __: Transfer, learnt: dict[str, Tensor] | None
@@ -175,14 +175,14 @@ def _increases(model: Model, stage: int, images: Tensor, labels: Tensor) -> Tens
     few = (
         images[:1] if again.shape == logits.shape and allclose(again, logits, atol=1e-5) else images
     )
-    found = []
+    increases = []
     for channel in range(whole.shape[channels]):
         without = whole.clone()
         without.select(channels, channel).zero_()
-        found.append(
+        increases.append(
             cross_entropy(logits_after(without, few), labels) - cross_entropy(logits, labels)
         )
-    return stack(found)
+    return stack(increases)
 
 
 def _shares(increases: Tensor) -> Tensor:

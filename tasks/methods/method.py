@@ -301,27 +301,27 @@ def chain(*methods: Method) -> Method:
 
 def contradictions(methods: dict[str, Method]) -> list[str]:
     """Why methods cannot be one chain, each reason with the remedy; empty where they can."""
-    found = []
+    reasons = []
     idle = [name for name, method in methods.items() if not method.adapts]
     if idle and len(methods) > 1:
         others = ", ".join(name for name in methods if name not in idle) or idle[-1]
-        found.append(
+        reasons.append(
             f"'{idle[0]}' does not train, so {others} would change nothing; give '{idle[0]}' alone"
         )
     freezing = [name for name, method in methods.items() if method.frozen]
     if frozenset().union(*(method.frozen for method in methods.values())) >= PARTS:
-        found.append(
+        reasons.append(
             f"{' and '.join(freezing)} together freeze the whole model, so nothing is left to "
             "train; keep one"
         )
     optimising = [name for name, method in methods.items() if method.optimise]
     if len(optimising) > 1:
-        found.append(f"{' and '.join(optimising)} both replace the optimisation; keep one")
+        reasons.append(f"{' and '.join(optimising)} both replace the optimisation; keep one")
     blind = [name for name, method in methods.items() if not method.gradient]
     penalised = [name for name, method in methods.items() if method.penalty]
     if blind and penalised:
-        found.append(
+        reasons.append(
             f"'{blind[0]}' follows no gradient, so {', '.join(penalised)} would change nothing; "
             "leave one out"
         )
-    return found
+    return reasons

@@ -109,11 +109,11 @@ def tred(
                 for side, layers in zip(SIDES, parts, strict=True)
                 for number, tensor in enumerate(layers)
             }
-        told = {
+        measured = {
             "negative_norm": sum(norms) / len(norms),
             "negative_accuracy": _probed(transfer, train, held),
         }
-        return tensors, told
+        return tensors, measured
 
     def prepare(student: Model, _: Transfer, learnt: dict[str, Tensor]) -> dict[int, Layers]:
         indices = sorted({int(name.partition(".")[0]) for name in learnt})

@@ -108,8 +108,8 @@ def find(name: str) -> Score:
         raise ValueError(
             f"no score '{name}'; {hint}known: {', '.join(NAMES)}, or your own as module:function"
         )
-    found: Score = getattr(importlib.import_module(f"tasks.scores.{MODULES[name]}"), name)
-    return found
+    function: Score = getattr(importlib.import_module(f"tasks.scores.{MODULES[name]}"), name)
+    return function
 
 
 def problem(name: str) -> str:
@@ -179,7 +179,7 @@ def choices_unmet(
     name: str, config: Mapping[str, Any], offers: Collection[str]
 ) -> list[tuple[str, str]]:
     """(key, what is wrong) for each parameter whose value in the config needs what is not offered."""
-    found = []
+    wrong = []
     for parameter, _, marks in _marks(find(name)):
         key = f"{group(name)}.{parameter.name}"
         for choices in (mark for mark in marks if isinstance(mark, Choices)):
@@ -187,8 +187,8 @@ def choices_unmet(
             if need and need not in offers:
                 others = [one for one in choices.names if choices.needs.get(one) is None]
                 remedy = f"give {' or '.join(map(repr, others))}"
-                found.append((key, f"'{config[key]}' {NEEDS[need]}; {remedy}"))
-    return found
+                wrong.append((key, f"'{config[key]}' {NEEDS[need]}; {remedy}"))
+    return wrong
 
 
 def parts(name: str) -> tuple[str, ...]:
@@ -217,8 +217,8 @@ def compute(name: str, evidence: Evidence, parameters: Mapping[str, Any]) -> dic
     read = {
         one: _read(evidence, one, seed=declaration(name).group or name) for one in reads(function)
     }
-    found = function(**read, **{key: value for key, value in given.items() if key in own})
-    numbers = _named(name, found)
+    returned = function(**read, **{key: value for key, value in given.items() if key in own})
+    numbers = _named(name, returned)
     wrong = {key: value for key, value in numbers.items() if not math.isfinite(value)}
     if wrong:
         raise ValueError(f"'{name}' gave {wrong}, but a score must be finite")
@@ -237,17 +237,17 @@ def _read(evidence: Evidence, name: str, *, seed: str) -> Any:
     return value
 
 
-def _named(name: str, found: Any) -> dict[str, float]:
+def _named(name: str, returned: Any) -> dict[str, float]:
     """What a score returned, by the names of columns."""
-    if isinstance(found, tuple):
+    if isinstance(returned, tuple):
         columns = ("transferability", *parts(name))
-        if len(found) != len(columns):
+        if len(returned) != len(columns):
             raise ValueError(
-                f"'{name}' gave {len(found)} numbers, but declares {len(columns)}: "
+                f"'{name}' gave {len(returned)} numbers, but declares {len(columns)}: "
                 f"{', '.join(columns)}"
             )
-        return dict(zip(columns, found, strict=True))
-    numbers = dict(found) if isinstance(found, Mapping) else {"transferability": found}
+        return dict(zip(columns, returned, strict=True))
+    numbers = dict(returned) if isinstance(returned, Mapping) else {"transferability": returned}
     if "transferability" not in numbers:
         raise ValueError(
             f"'{name}' gave {sorted(numbers)}, but one of its numbers must be called "

@@ -24,9 +24,9 @@ def source_accuracy(
         held_features: [N, d].
         held_labels: [N] in 0..K-1.
     """
-    weight, bias, found = linear(head, held_features)
-    answers = indices("labels", held_labels, len(found), len(weight))
-    return float(((found @ weight.T + bias).argmax(1) == answers).mean())
+    weight, bias, inputs = linear(head, held_features)
+    answers = indices("labels", held_labels, len(inputs), len(weight))
+    return float(((inputs @ weight.T + bias).argmax(1) == answers).mean())
 
 
 def linear(
@@ -37,14 +37,14 @@ def linear(
     Raises:
         ValueError: they do not fit, or are not finite.
     """
-    weight, found = matrix("the head's weight", head[0]), matrix("features", features)
-    same_width(head=weight, features=found)
+    weight, inputs = matrix("the head's weight", head[0]), matrix("features", features)
+    same_width(head=weight, features=inputs)
     bias = matrix("the head's bias", np.reshape(head[1], (1, -1)))[0]
     if len(bias) != len(weight):
         raise ValueError(
             f"the head must have a bias for each of its {len(weight)} classes, but got {len(bias)}"
         )
-    return weight, bias, found
+    return weight, bias, inputs
 
 
 @score(kind="control")
@@ -61,15 +61,15 @@ def nearest_class_mean(features: ArrayLike, labels: ArrayLike) -> float:
         features: [N, d].
         labels: [N].
     """
-    found = matrix("features", features)
-    answers, counts = numbered("labels", labels, len(found))
+    inputs = matrix("features", features)
+    answers, counts = numbered("labels", labels, len(inputs))
     if len(counts) == 1:
         return float(counts[0] > 1)
-    unit = _unit(found)
+    unit = _unit(inputs)
     sums = one_hot(answers, len(counts)).T @ unit
     cosines = unit @ _unit(sums).T
     without = sums[answers] - unit
-    rows = np.arange(len(found))
+    rows = np.arange(len(inputs))
     # What is left of a class of one is rounding.
     own = np.where(counts[answers] > 1, (unit * _unit(without)).sum(1), -np.inf)
     cosines[rows, answers] = -np.inf
@@ -105,8 +105,8 @@ def linear_probe(
     Raises:
         ValueError: no class has two images, so that none can be held out.
     """
-    found = matrix("features", features)
-    answers, counts = numbered("labels", labels, len(found))
+    inputs = matrix("features", features)
+    answers, counts = numbered("labels", labels, len(inputs))
     if counts.max() < 2:
         raise ValueError(
             f"none of the {len(counts)} classes has two images, so that no image can be held out "
@@ -116,11 +116,11 @@ def linear_probe(
     if len(counts) == 1:
         return 1.0, 1.0
     kept = _kept(answers, counts, held, np.random.default_rng(seed))
-    centred = found - found[kept].mean(0)
+    centred = inputs - inputs[kept].mean(0)
     size = np.sqrt((centred[kept] ** 2).sum(1).mean())
     # Float32's rounding of constant features
-    if size <= 1e-6 * np.sqrt((found[kept] ** 2).sum(1).mean()):
-        centred, size = np.zeros_like(found), 1.0
+    if size <= 1e-6 * np.sqrt((inputs[kept] ** 2).sum(1).mean()):
+        centred, size = np.zeros_like(inputs), 1.0
     return _regressed((centred / size).astype(np.float32), answers, kept, penalty, steps)
 
 

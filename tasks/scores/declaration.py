@@ -79,8 +79,8 @@ def score(
 
 def declaration_of(function: Callable[..., Any]) -> Declaration:
     """What the function of a score declares; nothing if it is not decorated."""
-    found = getattr(function, "declaration", None)
-    return found if isinstance(found, Declaration) else Declaration()
+    declaration = getattr(function, "declaration", None)
+    return declaration if isinstance(declaration, Declaration) else Declaration()
 
 
 def reads(function: Callable[..., Any]) -> tuple[str, ...]:

@@ -15,20 +15,20 @@ def matrix(name: str, values: ArrayLike) -> NDArray[np.float64]:
     Raises:
         ValueError: another shape, or a number that is not finite; says where.
     """
-    found = np.asarray(values)
-    if found.ndim != 2 or not found.size:
+    array = np.asarray(values)
+    if array.ndim != 2 or not array.size:
         raise ValueError(
-            f"{name} must be a matrix with a row an image, but got the shape {found.shape}"
+            f"{name} must be a matrix with a row an image, but got the shape {array.shape}"
         )
-    wrong = np.argwhere(~np.isfinite(found))
+    wrong = np.argwhere(~np.isfinite(array))
     if len(wrong):
         row, column = wrong[0]
         raise ValueError(
-            f"{name} must be finite, but row {row}, column {column} is {found[row, column]} "
+            f"{name} must be finite, but row {row}, column {column} is {array[row, column]} "
             f"({len(wrong)} such "
             "values); the model that made them has diverged, or the images are broken"
         )
-    return found.astype(np.float64, copy=False)
+    return array.astype(np.float64, copy=False)
 
 
 def indices(name: str, values: ArrayLike, rows: int, below: int | None = None) -> NDArray[np.int64]:
@@ -37,33 +37,33 @@ def indices(name: str, values: ArrayLike, rows: int, below: int | None = None) -
     Raises:
         ValueError: another shape or length, or what is no class index; says which.
     """
-    found = np.asarray(values)
-    if found.shape != (rows,):
+    array = np.asarray(values)
+    if array.shape != (rows,):
         raise ValueError(
             f"{name} must be a class index for each of the {rows} rows, but got the shape "
-            f"{found.shape}"
+            f"{array.shape}"
         )
     # Written so that NaN is wrong too.
     right = (
-        (found >= 0) & (found == np.floor(found)) & (found < (np.inf if below is None else below))
+        (array >= 0) & (array == np.floor(array)) & (array < (np.inf if below is None else below))
     )
     if not right.all():
         row = int(np.flatnonzero(~right)[0])
         limit = "" if below is None else f" below {below}"
         raise ValueError(
-            f"{name} must be class indices from 0 up{limit}, but row {row} has {found[row]}"
+            f"{name} must be class indices from 0 up{limit}, but row {row} has {array[row]}"
         )
-    return found.astype(np.int64)
+    return array.astype(np.int64)
 
 
 def numbered(
     name: str, values: ArrayLike, rows: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Labels [rows] numbered anew without gaps, 0..K-1 in their order, and the images of each class, [K]; none is 0."""
-    _, found, counts = np.unique(
+    _, renumbered, counts = np.unique(
         indices(name, values, rows), return_inverse=True, return_counts=True
     )
-    return found, counts
+    return renumbered, counts
 
 
 def one_hot(labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
@@ -77,16 +77,16 @@ def distributions(name: str, values: ArrayLike) -> NDArray[np.float64]:
     Raises:
         ValueError: a negative or non-finite number, or a row with another sum; says which.
     """
-    found = matrix(name, values)
-    negative = np.argwhere(found < 0)
+    rows = matrix(name, values)
+    negative = np.argwhere(rows < 0)
     if len(negative):
         row, column = negative[0]
         raise ValueError(
             f"{name} must not be negative, but row {row}, column {column} is "
-            f"{found[row, column]:g}; "
+            f"{rows[row, column]:g}; "
             "give probabilities, not logits"
         )
-    sums = found.sum(1)
+    sums = rows.sum(1)
     off = np.flatnonzero(np.abs(sums - 1) > SUM_TOLERANCE)
     if len(off):
         raise ValueError(
@@ -94,7 +94,7 @@ def distributions(name: str, values: ArrayLike) -> NDArray[np.float64]:
             "such rows); "
             "give the softmax over all of the source's classes"
         )
-    return np.asarray(found / sums[:, None])
+    return np.asarray(rows / sums[:, None])
 
 
 def same_width(**named: NDArray[np.float64]) -> None:

@@ -33,10 +33,10 @@ def nce(probabilities: ArrayLike, labels: ArrayLike) -> float:
         probabilities: [N, K_s] of the source's head.
         labels: [N] of the target.
     """
-    found = distributions("probabilities", probabilities)
-    answers, counts = numbered("labels", labels, len(found))
-    joint = np.zeros((found.shape[1], len(counts)))
-    np.add.at(joint, (found.argmax(1), answers), 1 / len(found))
+    inputs = distributions("probabilities", probabilities)
+    answers, counts = numbered("labels", labels, len(inputs))
+    joint = np.zeros((inputs.shape[1], len(counts)))
+    np.add.at(joint, (inputs.argmax(1), answers), 1 / len(inputs))
     return float(xlogy(joint, joint).sum() - xlogy(joint.sum(1), joint.sum(1)).sum())
 
 
@@ -56,12 +56,12 @@ def leep(probabilities: ArrayLike, labels: ArrayLike) -> float:
         probabilities: [N, K_s] of the source's head.
         labels: [N] of the target.
     """
-    found = distributions("probabilities", probabilities)
-    answers, counts = numbered("labels", labels, len(found))
-    joint = one_hot(answers, len(counts)).T @ found  # times N, as the totals are
-    totals = found.sum(0)
+    inputs = distributions("probabilities", probabilities)
+    answers, counts = numbered("labels", labels, len(inputs))
+    joint = one_hot(answers, len(counts)).T @ inputs  # times N, as the totals are
+    totals = inputs.sum(0)
     conditional = np.divide(joint, totals, out=np.zeros_like(joint), where=totals > 0)
-    likelihood = np.einsum("ij,ij->i", found, conditional[answers])
+    likelihood = np.einsum("ij,ij->i", inputs, conditional[answers])
     return float(np.log(np.minimum(likelihood, 1.0)).mean())  # at most 1, but for rounding
 
 
@@ -96,12 +96,12 @@ def n_leep(
         steps: steps of expectation maximisation at most
         seed: where the clusters start.
     """
-    found = matrix("features", features)
-    answers, counts = numbered("labels", labels, len(found))
-    points = principal(found, ENERGY, dimension)
+    inputs = matrix("features", features)
+    answers, counts = numbered("labels", labels, len(inputs))
+    points = principal(inputs, ENERGY, dimension)
     different = len(np.unique(points, axis=0)) if points.shape[1] else 1
     if different == 1:  # one cluster
-        return leep(np.ones((len(found), 1)), answers)
+        return leep(np.ones((len(inputs), 1)), answers)
     return leep(
         _posteriors(points, min(components * len(counts), different), covariance, steps, seed),
         answers,

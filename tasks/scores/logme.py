@@ -46,27 +46,27 @@ def logme(features: ArrayLike, labels: ArrayLike) -> float:
         ValueError: a class is an exact linear function of features of less than full rank: its
             evidence has no maximum.
     """
-    found = matrix("features", features)
-    answers, counts = numbered("labels", labels, len(found))
-    values, along = decompose(found, one_hot(answers, len(counts)))
+    inputs = matrix("features", features)
+    answers, counts = numbered("labels", labels, len(inputs))
+    values, along = decompose(inputs, one_hot(answers, len(counts)))
     powers = along**2
     residuals = (
         np.maximum(counts - powers.sum(0), 0.0)
-        if len(values) < len(found)
+        if len(values) < len(inputs)
         else np.zeros(len(counts))
     )
     exact = np.flatnonzero(residuals <= NO_RESIDUAL * counts)
-    if len(exact) and len(values) < len(found):
+    if len(exact) and len(values) < len(inputs):
         raise ValueError(
             f"class {np.unique(labels)[exact[0]]} is an exact linear function of the features, so "
             "that LogME has "
             "no maximum; leave out images that are there twice, or use another score"
         )
     best = [
-        _maximum(values, powers[:, index], residuals[index], len(found))
+        _maximum(values, powers[:, index], residuals[index], len(inputs))
         for index in range(len(counts))
     ]
-    return float(np.mean(best) / len(found))
+    return float(np.mean(best) / len(inputs))
 
 
 def _maximum(

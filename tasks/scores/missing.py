@@ -62,8 +62,8 @@ def missing_push(probabilities: ArrayLike, missing_classes: Sequence[int]) -> fl
         probabilities: [N, K] of the source's head on the target's images of seen classes.
         missing_classes: their indices among the K.
     """
-    found = distributions("probabilities", probabilities)
-    return -float(found[:, _columns(missing_classes, found.shape[1])].sum(1).mean())
+    inputs = distributions("probabilities", probabilities)
+    return -float(inputs[:, _columns(missing_classes, inputs.shape[1])].sum(1).mean())
 
 
 @score(
@@ -103,11 +103,11 @@ def missing_interference(
         held_labels: [H] in 0..K-1; those of missing classes are looked at.
         missing_classes: their indices.
     """
-    weight, bias, found = linear(head, features)
-    answers = _seen_labels(domain_labels, len(found), missing_classes, len(weight))
+    weight, bias, inputs = linear(head, features)
+    answers = _seen_labels(domain_labels, len(inputs), missing_classes, len(weight))
     held, held_answers = _held_of_missing(held_features, held_labels, missing_classes, weight)
-    errors = softmax(found @ weight.T + bias, axis=1) - one_hot(answers, len(weight))
-    changes = -(held @ (errors.T @ found).T + errors.sum(0)) / len(found)  # [held, K]
+    errors = softmax(inputs @ weight.T + bias, axis=1) - one_hot(answers, len(weight))
+    changes = -(held @ (errors.T @ inputs).T + errors.sum(0)) / len(inputs)  # [held, K]
     logits = held @ weight.T + bias
     rows = np.arange(len(held))
     rival = _of_seen(logits, missing_classes).argmax(1)
@@ -119,7 +119,7 @@ def missing_interference(
             "classes, of which no "
             "share can be told; a head like this has not been trained"
         )
-    return Interference(change / margin / float((found**2).sum(1).mean() + 1), change, margin)
+    return Interference(change / margin / float((inputs**2).sum(1).mean() + 1), change, margin)
 
 
 @score(needs=HELD_TOO, parts=("missing_retained/start", "missing_retained/seen"), kind="proposal")
@@ -158,19 +158,19 @@ def missing_retained(
         samples: images that the head is trained on at most
         seed: which are drawn.
     """
-    weight, bias, found = linear(head, features)
-    answers = _seen_labels(domain_labels, len(found), missing_classes, len(weight))
+    weight, bias, inputs = linear(head, features)
+    answers = _seen_labels(domain_labels, len(inputs), missing_classes, len(weight))
     held, held_answers = _held_of_missing(held_features, held_labels, missing_classes, weight)
-    if len(found) > samples:
-        rows = np.sort(np.random.default_rng(seed).choice(len(found), samples, replace=False))
-        found, answers = found[rows], answers[rows]
-    found, held = (np.column_stack([one, np.ones(len(one))]) for one in (found, held))
+    if len(inputs) > samples:
+        rows = np.sort(np.random.default_rng(seed).choice(len(inputs), samples, replace=False))
+        inputs, answers = inputs[rows], answers[rows]
+    inputs, held = (np.column_stack([one, np.ones(len(one))]) for one in (inputs, held))
     start = np.column_stack([weight, bias])
-    end = _descended(start, found, answers, rate, steps)
+    end = _descended(start, inputs, answers, rate, steps)
     return Retained(
         _right(end, held, held_answers),
         _right(start, held, held_answers),
-        _right(end, found, answers),
+        _right(end, inputs, answers),
     )
 
 
@@ -181,11 +181,11 @@ def _descended(
     targets = one_hot(answers, len(start))
     # The Hessian of cross-entropy w.r.t. logits is at most 1/2 I (Boehning, 1992).
     size = rate / (squared_norm(features) / len(features) / 2)
-    found = start
+    weights = start
     for _ in range(steps):
-        errors = softmax(features @ found.T, axis=1) - targets
-        found = found - size / len(features) * (errors.T @ features)
-    return found
+        errors = softmax(features @ weights.T, axis=1) - targets
+        weights = weights - size / len(features) * (errors.T @ features)
+    return weights
 
 
 def _right(weights: Array, features: Array, answers: NDArray[np.int64]) -> float:
@@ -198,32 +198,32 @@ def _columns(missing: Sequence[int], classes: int) -> list[int]:
     Raises:
         ValueError: none is missing, all are, or one is none of the head's.
     """
-    found = sorted(set(missing))
-    if not found or len(found) >= classes or found[0] < 0 or found[-1] >= classes:
+    columns = sorted(set(missing))
+    if not columns or len(columns) >= classes or columns[0] < 0 or columns[-1] >= classes:
         raise ValueError(
             f"missing classes must be some of the head's {classes}, but not all, but got "
             f"{list(missing)}"
         )
-    return found
+    return columns
 
 
 def _of_seen(logits: Array, missing: Sequence[int]) -> Array:
-    found = logits.copy()
-    found[:, _columns(missing, logits.shape[1])] = -np.inf
-    return found
+    masked = logits.copy()
+    masked[:, _columns(missing, logits.shape[1])] = -np.inf
+    return masked
 
 
 def _seen_labels(
     labels: ArrayLike, rows: int, missing: Sequence[int], classes: int
 ) -> NDArray[np.int64]:
-    found = indices("labels", labels, rows, classes)
-    wrong = np.flatnonzero(np.isin(found, _columns(missing, classes)))
+    checked = indices("labels", labels, rows, classes)
+    wrong = np.flatnonzero(np.isin(checked, _columns(missing, classes)))
     if len(wrong):
         raise ValueError(
             "images of missing classes must not be among the target's, but "
-            f"row {wrong[0]} is of class {found[wrong[0]]}"
+            f"row {wrong[0]} is of class {checked[wrong[0]]}"
         )
-    return found
+    return checked
 
 
 def _held_of_missing(
@@ -242,6 +242,6 @@ def _held_of_missing(
             "out of source "
             "training, with source_validation above 0"
         )
-    found = matrix("held-out features", features)
-    same_width(head=weight, held_out_features=found)
-    return found[rows], answers[rows]
+    inputs = matrix("held-out features", features)
+    same_width(head=weight, held_out_features=inputs)
+    return inputs[rows], answers[rows]

@@ -84,11 +84,11 @@ def transrate(
         labels: [N].
         epsilon: squared distortion that the coding rate allows
     """
-    found = matrix("features", features)
-    answers, counts = numbered("labels", labels, len(found))
-    found = found - found.mean(0)
-    rates = [_coding_rate(found[answers == index], epsilon) for index in range(len(counts))]
-    return float(_coding_rate(found, epsilon) - (counts / len(found)) @ rates)
+    inputs = matrix("features", features)
+    answers, counts = numbered("labels", labels, len(inputs))
+    inputs = inputs - inputs.mean(0)
+    rates = [_coding_rate(inputs[answers == index], epsilon) for index in range(len(counts))]
+    return float(_coding_rate(inputs, epsilon) - (counts / len(inputs)) @ rates)
 
 
 def _ledoit_wolf(centred: NDArray[np.float64], values: NDArray[np.float64]) -> float:
@@ -118,12 +118,12 @@ def _centred(
     features: ArrayLike, labels: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """Centred features [N, d], their squared singular values [r], U^T Y [r, K] for one-hot Y, and images a class [K]."""
-    found = matrix("features", features)
-    answers, counts = numbered("labels", labels, len(found))
-    centred = found - found.mean(0)
+    inputs = matrix("features", features)
+    answers, counts = numbered("labels", labels, len(inputs))
+    centred = inputs - inputs.mean(0)
     # Of constant features centring leaves rounding, which is small beside what they were.
     return (
         centred,
-        *decompose(centred, one_hot(answers, len(counts)), float((found**2).sum())),
+        *decompose(centred, one_hot(answers, len(counts)), float((inputs**2).sum())),
         counts,
     )

@@ -231,8 +231,8 @@ def tta_unlabelled(
         log_q = transform.log_probabilities(pair.classifier, pair.test.features)
         parts["transformed_target_loss"] = float(-log_q[np.arange(len(own)), own].mean())
         parts["transformed_target_accuracy"] = float((log_q.argmax(1) == own).mean())
-    found = class_free_terms(pair.classifier, transform, pair.held, pair.seen.features)
-    return _told(found["bound"], parts, pair)
+    terms = class_free_terms(pair.classifier, transform, pair.held, pair.seen.features)
+    return _told(terms["bound"], parts, pair)
 
 
 @final
@@ -356,8 +356,8 @@ def _part(sample: Sample, most: int, seed: int) -> Sample:
     """At most about `most` images, classes in proportion, each with one at least."""
     if len(sample.labels) <= most:
         return sample
-    there = np.bincount(sample.labels)
-    counts = np.maximum(class_counts(there / there.sum(), most), np.minimum(there, 1))
+    per_class = np.bincount(sample.labels)
+    counts = np.maximum(class_counts(per_class / per_class.sum(), most), np.minimum(per_class, 1))
     rows = drawn(sample.labels, counts, np.random.default_rng(seed))
     return Sample(sample.features[rows], sample.labels[rows])
 

@@ -119,10 +119,12 @@ def learned(
     import torch
 
     rng = np.random.default_rng(seed)
-    there = torch.device(device)
+    target_device = torch.device(device)
 
     def put(array: Array) -> Tensor:
-        return torch.as_tensor(np.ascontiguousarray(array), dtype=torch.float32, device=there)
+        return torch.as_tensor(
+            np.ascontiguousarray(array), dtype=torch.float32, device=target_device
+        )
 
     parameters = _Parameters(
         *(put(one).requires_grad_() for one in (start.matrix, start.inverse, start.shift)),
@@ -175,7 +177,7 @@ def learned(
         if settings.labels:
             assert expected is not None
             weights = parameters.prior.softmax(0)
-            given = torch.as_tensor(target.labels[carried], device=there)
+            given = torch.as_tensor(target.labels[carried], device=target_device)
             wished = torch.nn.functional.one_hot(given, len(start.log_labels)).T.to(labels.dtype)
             objective = (
                 objective
@@ -197,7 +199,7 @@ def learned(
     return best
 
 
-def candidates(start: Transform, found: Transform) -> Iterator[Transform]:
+def candidates(start: Transform, learnt: Transform) -> Iterator[Transform]:
     """The learned transform, and others that it suggests: any of them gives a bound, so the lowest may be taken.
 
     Squared distances pull A towards 0, for which the gradient of the transformed classifier pays:
@@ -205,22 +207,22 @@ def candidates(start: Transform, found: Transform) -> Iterator[Transform]:
     inverse, are tried as well; and B with each source class on its likeliest label alone, where
     that leaves no target class out (as the released code does for W1 alone).
     """
-    yield found
-    labels = found.log_labels
+    yield learnt
+    labels = learnt.log_labels
     if not uncovered(labels) and np.isfinite(labels).all():
         labels = _log(np.eye(len(labels))[:, labels.argmax(0)])
-        yield replace(found, log_labels=labels)
+        yield replace(learnt, log_labels=labels)
     for share in SHARES:
-        matrix = start.matrix + share * (found.matrix - start.matrix)
+        matrix = start.matrix + share * (learnt.matrix - start.matrix)
         with contextlib.suppress(np.linalg.LinAlgError):
             inverse = np.asarray(np.linalg.inv(matrix), np.float64)
             if np.linalg.norm(matrix, 1) * np.linalg.norm(inverse, 1) < WORST:
                 yield replace(
-                    found,
+                    learnt,
                     matrix=matrix,
                     inverse=inverse,
                     log_labels=labels,
-                    shift=start.shift + share * (found.shift - start.shift),
+                    shift=start.shift + share * (learnt.shift - start.shift),
                 )
 
 

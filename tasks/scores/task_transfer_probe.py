@@ -49,7 +49,7 @@ def constrained_probe(
 
     point = np.zeros(classes * (width + 1))
     for share in STAIRS:  # a line search of L-BFGS fails where the full penalty sets in at once
-        found: Any = minimize(
+        solution: Any = minimize(
             objective,
             point,
             args=(share * penalty,),
@@ -57,7 +57,7 @@ def constrained_probe(
             method="L-BFGS-B",
             options={"maxiter": steps},
         )
-        point = found.x
+        point = solution.x
     weight = point[: classes * width].reshape(classes, width)
     steepest = supremum(weight)
     return Linear(

@@ -54,8 +54,8 @@ class Linear:
         """The logarithm of the classes' probabilities, [N, K]."""
         from scipy.special import log_softmax
 
-        found: Array = log_softmax(features @ self.weight.T + self.bias, axis=1)
-        return found
+        logarithms: Array = log_softmax(features @ self.weight.T + self.bias, axis=1)
+        return logarithms
 
 
 @final

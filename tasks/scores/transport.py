@@ -134,17 +134,17 @@ def _plan(cost: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     rows, columns = (np.full(count, 1 / count) for count in cost.shape)
     # The solver stops by absolute tolerances, so that costs are brought to about 1.
-    plan, told = solver().emd(
+    plan, log = solver().emd(
         rows,
         columns,
         cost / max(cost.max(), np.finfo(np.float64).tiny),
         numItermax=MOST_PIVOTS,
         log=True,
     )
-    if told["warning"] is not None:
+    if log["warning"] is not None:
         raise ValueError(
             f"the transport plan of {len(rows)} x {len(columns)} images was not found: "
-            f"{told['warning']}; "
+            f"{log['warning']}; "
             "compare fewer of them, with otce.samples"
         )
     return np.asarray(plan)

@@ -58,17 +58,17 @@ def lines(
     if frame.empty:
         return []
     marked = frame.assign(_g=key.group_of(frame), _m=key.method_of(frame))
-    found = [
+    curves = [
         line
         for _, line in marked.groupby(["_g", "_m", *words], sort=False, observed=True, dropna=False)
     ]
-    limit = min(_CORNERS, max(9, _ALL_CORNERS // len(found)))
-    if any(len(line) > limit for line in found):
+    limit = min(_CORNERS, max(9, _ALL_CORNERS // len(curves)))
+    if any(len(line) > limit for line in curves):
         notes[chart] = (
             notes.get(chart, "") + f" Lines are drawn through at most {limit} of their corners."
         ).strip()
     made = []
-    for line in found:
+    for line in curves:
         places = np.unique(np.linspace(0, len(line) - 1, min(limit, len(line))).astype(int))
         few = line.iloc[places]
         first = line.iloc[0]

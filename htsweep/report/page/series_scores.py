@@ -21,24 +21,24 @@ TERMS = ("reweighted_source_loss", "conditional_entropy", "distribution")
 
 def scores(findings: Findings, key: Key) -> dict[str, Any] | None:
     """Pairs, the value of each score of each, and what each compared value achieved; pairs and scores by number."""
-    found = findings.predicted
-    if found.empty:
+    predicted = findings.predicted
+    if predicted.empty:
         return None
     compared = key.design.compared
-    first = found.drop_duplicates("pair")
+    first = predicted.drop_duplicates("pair")
     place = {pair: number for number, pair in enumerate(first["pair"])}
     named, called = _scores(findings), pairs.called(first)
     targets = list(dict.fromkeys(map(str, first["target"])))
     value: dict[str, list[float | None]] = {name: [None] * len(place) for name in named}
-    is_fitted = found["fitted"].astype(bool)
-    said = found[~is_fitted].drop_duplicates(["score", "pair"])
+    is_fitted = predicted["fitted"].astype(bool)
+    said = predicted[~is_fitted].drop_duplicates(["score", "pair"])
     for score, pair, given in zip(said["score"], said["pair"], said["value"], strict=True):
         value[str(score)][place[pair]] = _number(given)
     own = list(dict.fromkeys([compared, "pair", "metric"]))
-    achieved = found[[*own, "mean", "low", "high"]].drop_duplicates(own)
+    achieved = predicted[[*own, "mean", "low", "high"]].drop_duplicates(own)
     cells = achieved[own].to_numpy(object).tolist()
     fitted = {}
-    for name, rows in found[is_fitted].groupby("score", sort=False):
+    for name, rows in predicted[is_fitted].groupby("score", sort=False):
         values = rows.set_index(own)["value"].to_dict()
         fitted[str(name)] = [_number(values.get(tuple(cell), np.nan)) for cell in cells]
     scale = achieved["metric"].astype(str).map(names.scale).to_numpy(float)
@@ -69,14 +69,14 @@ def scores(findings: Findings, key: Key) -> dict[str, Any] | None:
 
 def regret(findings: Findings, key: Key) -> dict[str, Any] | None:
     """A line per target, compared value, metric and score: its regret where 1, 2, ... pairs are kept, in the unit shown."""
-    found = findings.regret
-    if found.empty:
+    table = findings.regret
+    if table.empty:
         return None
     compared = key.design.compared
     named, lines = _scores(findings), _lines(findings, key)
-    targets = list(dict.fromkeys(map(str, found["target"])))
+    targets = list(dict.fromkeys(map(str, table["target"])))
     made = []
-    grouped = found.groupby(
+    grouped = table.groupby(
         ["target", compared, "metric", "score"], sort=False, observed=True, dropna=False
     )
     for (target, name, metric, score), inside in grouped:
@@ -103,23 +103,23 @@ def regret(findings: Findings, key: Key) -> dict[str, Any] | None:
 
 def bounds(findings: Findings, key: Key) -> dict[str, Any] | None:
     """The terms of each bound, what they leave of it, and the loss that it bounds; a row per pair and score."""
-    found = findings.bounds
-    if found.empty:
+    table = findings.bounds
+    if table.empty:
         return None
-    called = pairs.called(found)
-    terms = found[list(TERMS)].to_numpy(float)
-    rest = found["bound"].to_numpy(float) - terms.sum(axis=1)
-    rest = np.where(rest > 1e-3 * np.abs(found["bound"].to_numpy(float)), rest, 0.0)
+    called = pairs.called(table)
+    terms = table[list(TERMS)].to_numpy(float)
+    rest = table["bound"].to_numpy(float) - terms.sum(axis=1)
+    rest = np.where(rest > 1e-3 * np.abs(table["bound"].to_numpy(float)), rest, 0.0)
     columns = {
-        name: found[name].to_numpy(float)
+        name: table[name].to_numpy(float)
         for name in (*TERMS, "bound", "tighter_bound", "target_loss", "target_accuracy")
     }
     return {
-        "g": key.group_of(found),
-        "m": key.method_of(found),
-        "pair": [called[str(pair)] for pair in found["pair"]],
-        "target": list(map(str, found["target"])),
-        "score": list(map(str, found["score"])),
+        "g": key.group_of(table),
+        "m": key.method_of(table),
+        "pair": [called[str(pair)] for pair in table["pair"]],
+        "target": list(map(str, table["target"])),
+        "score": list(map(str, table["score"])),
         **{
             name: [_number(one) for one in given]
             for name, given in {**columns, "rest": rest}.items()
@@ -141,13 +141,13 @@ def _scores(findings: Findings) -> list[str]:
 
 
 def _styled(texts: Sequence[str]) -> list[dict[str, Any]]:
-    found = looks(pd.DataFrame({"name": list(texts), "role": ""}), "name")
+    styles = looks(pd.DataFrame({"name": list(texts), "role": ""}), "name")
     return [
         {
             "name": name,
-            "colour": found[name].colour,
-            "dark": dark(found[name].colour),
-            "symbol": found[name].symbol,
+            "colour": styles[name].colour,
+            "dark": dark(styles[name].colour),
+            "symbol": styles[name].symbol,
         }
         for name in texts
     ]
@@ -182,17 +182,17 @@ def _correlations(findings: Findings, lines: Sequence[dict[str, Any]]) -> dict[s
     if every.empty:
         return {}
     shown = pairs.view(every)
-    found = pd.concat(
+    table = pd.concat(
         [shown.assign(target=""), every[every["target"].isin(set(findings.predicted["target"]))]]
     )
     return {
-        "score": list(map(str, found["score"])),
-        "line": [_place(lines, one) for one in found[findings.design.compared]],
-        "metric": list(map(str, found["metric"])),
-        "target": list(map(str, found["target"])),
-        "pairs": found["pairs"].tolist(),
+        "score": list(map(str, table["score"])),
+        "line": [_place(lines, one) for one in table[findings.design.compared]],
+        "metric": list(map(str, table["metric"])),
+        "target": list(map(str, table["target"])),
+        "pairs": table["pairs"].tolist(),
         **{
-            short: [_number(one) for one in found[name].to_numpy(float)]
+            short: [_number(one) for one in table[name].to_numpy(float)]
             for short, name in (
                 ("tau", "kendall"),
                 ("low", "kendall low"),

@@ -86,8 +86,8 @@ def difference(record: Record, metric: str, column: str = "difference") -> Cell:
     p = record["p_holm"]
     if cell.text == "n/a" or record["verdict"] == "too few" or p != p:
         return cell
-    told = f"{cell.detail} p{equal(names.probability(p)).replace(' ', '')}"
-    return Cell(cell.text, cell.value, cell.detail, cell.strong, paper=told)
+    detail = f"{cell.detail} p{equal(names.probability(p)).replace(' ', '')}"
+    return Cell(cell.text, cell.value, cell.detail, cell.strong, paper=detail)
 
 
 def probability(given: Any) -> Cell:
@@ -146,14 +146,14 @@ def unit(name: str) -> str:
 
 def beside(findings: Findings, frame: pd.DataFrame) -> dict[str, str]:
     """The metrics that are set side by side on paper, with their titles: of what is summarised, what the table has."""
-    there = set(frame["metric"]) if len(frame) else set()
-    return {name: names.metric(name) for name in findings.metrics if name in there}
+    measured = set(frame["metric"]) if len(frame) else set()
+    return {name: names.metric(name) for name in findings.metrics if name in measured}
 
 
 def first_kind(frame: pd.DataFrame) -> str:
     """The kind of the metric that a table with a `metric` shows first."""
-    there = list(dict.fromkeys(map(str, frame["metric"]))) if len(frame) else []
-    return metric_title(names.headline(there)) if there else ""
+    measured = list(dict.fromkeys(map(str, frame["metric"]))) if len(frame) else []
+    return metric_title(names.headline(measured)) if measured else ""
 
 
 def _differing(key: Key) -> list[str]:
