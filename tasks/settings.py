@@ -219,7 +219,7 @@ def training_problems(
     backbone, fitted = config["backbone"], bool(config.get("weights"))
     runs = [] if source == data.PRETRAINED else [("source_batch_size", source, MANY)]
     runs += [] if target is None else [("batch_size", target, rows)]
-    found: list[tuple[str, str]] = []
+    problems_found: list[tuple[str, str]] = []
     for key, domain, images in runs:
         size: int = config.get("image_size", data.size(domain) or 0)
         shape = (data.channels(domain), size)
@@ -227,7 +227,7 @@ def training_problems(
         # asked about.
         odd = "image_size" in config and (size < 64 or size % 32)
         wrong = backbones.size_problem(backbone, *shape, fitted) if odd else None
-        found += [("image_size", wrong)] if wrong else []
+        problems_found += [("image_size", wrong)] if wrong else []
         if min(config[key], images) == 1 and not wrong:
             one = backbones.batch_problem(backbone, *shape, fitted)
             remedy = (
@@ -235,8 +235,8 @@ def training_problems(
                 if config[key] == 1
                 else "only one image may be left for training; give more"
             )
-            found += [(key if config[key] == 1 else "dataset", f"{one}: {remedy}")] if one else []
-    return list(dict.fromkeys(found))
+            problems_found += [(key if config[key] == 1 else "dataset", f"{one}: {remedy}")] if one else []
+    return list(dict.fromkeys(problems_found))
 
 
 def _place(domain: str) -> str:

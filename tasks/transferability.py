@@ -101,18 +101,18 @@ def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
 def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What is wrong with a resolved config: (key, message)."""
     own = _settings_of(config["score"])
-    found = [
+    problems_found = [
         (key, f"the task has no key '{key}'; it has {', '.join(own)}")
         for key in config
         if key not in own
     ]
-    found += [("dataset", text) for text in data.fine_tuning_problems(config["dataset"])]
-    found += weightless(config) + model_problems(config)
+    problems_found += [("dataset", text) for text in data.fine_tuning_problems(config["dataset"])]
+    problems_found += weightless(config) + model_problems(config)
     wrong = scores.problem(config["score"])
-    found += [("score", wrong)] if wrong else []
+    problems_found += [("score", wrong)] if wrong else []
     # What a score needs can only be asked of a score, a dataset and a backbone that there are.
     return (
-        found
+        problems_found
         or _wrong_classes(config)
         or _unmet(config)
         or training_problems(config, data.fine_tuning_domains(config["dataset"])[0], None)

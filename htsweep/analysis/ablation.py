@@ -92,11 +92,11 @@ def ablation(
                 for key, sweep in zip(keys, listed["sweep"], strict=True)
                 if sweep in of
             }
-            found = list(contrasts(values, names, bounds))
+            contrast_rows = list(contrasts(values, names, bounds))
             for kind in KINDS:
                 rows += [
                     {**about, "metric": metric, **row}
-                    for row in _tested([one for one in found if one.kind == kind], level)
+                    for row in _tested([one for one in contrast_rows if one.kind == kind], level)
                 ]
     return pd.DataFrame(rows, columns=[*groups, *_COLUMNS, *ends])
 

@@ -67,7 +67,7 @@ def importance(
     known = [
         name for name in parameters if name in measurements.columns and name not in design.factors
     ]
-    found: list[dict[str, Any]] = []
+    importance_rows: list[dict[str, Any]] = []
     for objective in objectives if len(known) > 1 else ():
         if objective not in measurements.columns or not pd.api.types.is_numeric_dtype(
             measurements[objective]
@@ -81,7 +81,7 @@ def importance(
             design.compared, sort=False, observed=True, dropna=False
         ):
             for evaluator, shares, count in _shares(mine, known, objective, better):
-                found += [
+                importance_rows += [
                     {
                         design.compared: compared,
                         "objective": objective,
@@ -92,7 +92,7 @@ def importance(
                     }
                     for name, share in shares.items()
                 ]
-    return pd.DataFrame(found, columns=[design.compared, *_COLUMNS])
+    return pd.DataFrame(importance_rows, columns=[design.compared, *_COLUMNS])
 
 
 def _points(

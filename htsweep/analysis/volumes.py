@@ -53,13 +53,13 @@ def volumes(
     rows = rows_at(measurements, (x, y), choice, repetitions)
     single = _areas(rows, x, y, design)
     keys = [*design.factors, "reference"]
-    found = means(single, [*keys, "role"], ["volume", "contribution"], level)
+    volume_means = means(single, [*keys, "role"], ["volume", "contribution"], level)
     averages = points_of(rows, (x, y), design).assign(repetition=0)
     together = _areas(averages, x, y, design)[[*keys, "role", "volume"]].rename(
         columns={"volume": "volume of means"}
     )
-    found = found.merge(together, on=[*keys, "role"], how="left")
-    return found.rename(columns={"volume n": "n", "volume low": "low", "volume high": "high"})[
+    volume_means = volume_means.merge(together, on=[*keys, "role"], how="left")
+    return volume_means.rename(columns={"volume n": "n", "volume low": "low", "volume high": "high"})[
         [
             *keys,
             "n",
@@ -115,13 +115,13 @@ def _areas(rows: pd.DataFrame, x: str, y: str, design: Design) -> pd.DataFrame:
         }
     )
     parts = [row for _, group in table.groupby("group", sort=False) for row in _group(group)]
-    found = pd.DataFrame(
+    area_table = pd.DataFrame(
         parts, columns=["method", "reference", "volume", "contribution"]
     ).set_index("method")
     # Codes are numbered in order of appearance, so each is its method's place among the distinct
     # ones.
     methods = rows[~pd.Series(of_method, rows.index).duplicated()][factors]
-    return methods.reset_index(drop=True).join(found, how="inner").reset_index(drop=True)
+    return methods.reset_index(drop=True).join(area_table, how="inner").reset_index(drop=True)
 
 
 def _group(group: pd.DataFrame) -> Iterator[tuple[int, str, float, float]]:

@@ -120,8 +120,8 @@ def _failed(error: Exception, setting: str) -> Finding:
             "the disk that holds the packages may be slow; run this again",
         )
     if isinstance(error, OSError):
-        found = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
-        return found, remedy_of(error, setting)
+        what_failed = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+        return what_failed, remedy_of(error, setting)
     remedy = (
         "reinstall the packages (uv sync), then run this again; if that does not help, report it"
     )
@@ -132,8 +132,8 @@ def _versions() -> Finding:
     versions = {package: _version_of(package) for package in PACKAGES}
     installed = [f"{package} {number}" for package, number in versions.items() if number]
     lacking = [package for package, number in versions.items() if not number]
-    found = ", ".join([f"python {platform.python_version()}", *installed])
-    return found, f"install {', '.join(lacking)}: uv sync" if lacking else ""
+    version_line = ", ".join([f"python {platform.python_version()}", *installed])
+    return version_line, f"install {', '.join(lacking)}: uv sync" if lacking else ""
 
 
 def _devices() -> Finding:

@@ -132,12 +132,12 @@ class Progress:
             groups.setdefault(label.rpartition(" | ")[0], []).append(
                 (label, count, seen / count, missing / count)
             )
-        found = []
+        front_rows = []
         for name in sorted(groups):
             rows = groups[name]
             places = front_places([(seen, missing) for _, _, seen, missing in rows])
-            found += [rows[place] for place in places]
-        return found
+            front_rows += [rows[place] for place in places]
+        return front_rows
 
     def _remaining(self, agenda: Agenda) -> str:
         if self._of is not agenda or not self._ended or not agenda.left:

@@ -158,10 +158,10 @@ def set_aside(where: str, why: Exception | str) -> None:
 def short(table: pa.Table, steps: Mapping[str, int]) -> list[str]:
     """The records whose measurements are not as many as `steps` says."""
     counted = table.column("record").value_counts()
-    there = dict(
+    rows_counted = dict(
         zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)
     )
-    return [record for record, count in steps.items() if there.get(record, 0) != count]
+    return [record for record, count in steps.items() if rows_counted.get(record, 0) != count]
 
 
 def _ends(table: pa.Table, where: str) -> Held:

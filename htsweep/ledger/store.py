@@ -197,7 +197,7 @@ def _created(path: Path) -> Any:
 
 
 def _walk(folder: str, prefix: str) -> list[Entry]:
-    found: list[Entry] = []
+    entries_below: list[Entry] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -207,7 +207,7 @@ def _walk(folder: str, prefix: str) -> list[Entry]:
                 if entry.is_dir(follow_symlinks=False):
                     # Another user's, and of no concern to this one
                     with contextlib.suppress(PermissionError):
-                        found += _walk(entry.path, name)
+                        entries_below += _walk(entry.path, name)
                     continue
                 try:
                     about = entry.stat() if entry.is_file() else None
@@ -217,7 +217,7 @@ def _walk(folder: str, prefix: str) -> list[Entry]:
                         raise
                     continue
                 if about is not None:
-                    found.append(Entry(name, about.st_size, about.st_mtime))
+                    entries_below.append(Entry(name, about.st_size, about.st_mtime))
     except FileNotFoundError:
         return []
-    return found
+    return entries_below

@@ -235,10 +235,10 @@ class Ledger:
     ) -> pa.Table:
         """The measurements, as they are stored, of the records that are wanted of each object (object -> record -> trial)."""
         with ThreadPoolExecutor(8) as pool:
-            found = pool.map(
+            read_tables = pool.map(
                 lambda pair: objects.measured(self.store, pair[0], pair[1], columns), of.items()
             )
-            tables = [held.table for held in found if held is not None and held.table.num_rows]
+            tables = [held.table for held in read_tables if held is not None and held.table.num_rows]
         return pa.concat_tables(tables, promote_options="default") if tables else objects.nothing()
 
     def put(self, table: str, name: str, content: pa.Table) -> None:

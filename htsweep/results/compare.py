@@ -59,24 +59,24 @@ class Comparison:
 
     def lines(self) -> list[str]:
         """What a person reads: first whether anything differs at all."""
-        found = [
+        text_lines = [
             f"{self.matched} trials matched, {self.equal} bit for bit equal (time and memory aside)"
             + ("" if self.equal == self.matched else f", {self.matched - self.equal} differ"),
             f"A: {self.a}",
             f"B: {self.b}",
             *self.notes,
         ]
-        found += [
+        text_lines += [
             line
             for line in (_only("A", self.only_a), _only("B", self.only_b), self._ended())
             if line
         ]
         if self.table.empty:
-            return found
+            return text_lines
         shown = self.table.rename(columns={"a": "A", "b": "B", "difference": "B - A"})
         table = shown.to_string(index=False, float_format=lambda number: f"{number:.4g}", na_rep="")
         return [
-            *found,
+            *text_lines,
             "",
             table,
             "",

@@ -166,5 +166,5 @@ def _with_measured(rows: pd.DataFrame, results: Results, column: str) -> pd.Data
     numbers = measured[["trial", *own]].groupby("trial", sort=False).last().reset_index()
     if "seconds" not in numbers:
         numbers = numbers.merge(ended[["trial", "seconds"]], on="trial")
-    found = rows.merge(numbers.rename(columns={column: "value"}), on="trial", how="inner")
-    return found.reindex(columns=[*found.columns, *(name for name in COLUMNS if name not in found)])
+    with_numbers = rows.merge(numbers.rename(columns={column: "value"}), on="trial", how="inner")
+    return with_numbers.reindex(columns=[*with_numbers.columns, *(name for name in COLUMNS if name not in with_numbers)])

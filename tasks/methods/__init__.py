@@ -181,7 +181,7 @@ def unmet(method: str, offers: Collection[str]) -> list[str]:
 
 def stage_problems(config: Mapping[str, Any], count: Callable[[], int]) -> list[tuple[str, str]]:
     """(key, what is wrong) for each parameter that names a stage the backbone lacks; `count` is asked only if one does."""
-    found = []
+    problems_found = []
     for name in str(config["method"]).split("+"):
         for key in _marked(name, Stages) if name in NAMES or ":" in name else ():
             try:
@@ -191,10 +191,10 @@ def stage_problems(config: Mapping[str, Any], count: Callable[[], int]) -> list[
                     if not -count() <= number < count()
                 ]
             except ValueError as error:
-                found.append((key, str(error)))
+                problems_found.append((key, str(error)))
                 continue
             if wrong:
-                found.append(
+                problems_found.append(
                     (
                         key,
                         f"got {config[key]!r}, but the backbone '{config['backbone']}' has "
@@ -202,7 +202,7 @@ def stage_problems(config: Mapping[str, Any], count: Callable[[], int]) -> list[
                         f"give numbers from 1 to {count()}, or -1 (the last) to -{count()}",
                     )
                 )
-    return found
+    return problems_found
 
 
 @functools.cache
@@ -320,11 +320,11 @@ def _marks(name: str) -> Mapping[str, tuple[type, tuple[Any, ...]]]:
     """Each parameter's type and the marks of its annotation."""
     function = find(name)
     kinds = typing.get_type_hints(function, include_extras=True)
-    found = {}
+    marks_by_name = {}
     for parameter in inspect.signature(function).parameters:
         kind, *marks = typing.get_args(kinds.get(parameter)) or (kinds.get(parameter, float),)
-        found[parameter] = kind, tuple(marks)
-    return found
+        marks_by_name[parameter] = kind, tuple(marks)
+    return marks_by_name
 
 
 def _marked(name: str, mark: type) -> tuple[str, ...]:

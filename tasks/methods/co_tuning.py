@@ -83,25 +83,25 @@ def co_tuning(
             for rows in (transfer.train, transfer.validation)
         )
         if relationship == "reverse":
-            found, measured = reverse(train, labels, held, held_labels, transfer.classes)
+            relation, measured = reverse(train, labels, held, held_labels, transfer.classes)
         else:
-            found = direct(
+            relation = direct(
                 np.concatenate([train, held]),
                 np.concatenate([labels, held_labels]),
                 transfer.classes,
             )
             measured = {}
-        return {"relationship": from_numpy(found).float()}, measured
+        return {"relationship": from_numpy(relation).float()}, measured
 
     def prepare(
         student: Model, transfer: Transfer, learnt: dict[str, Tensor]
     ) -> tuple[Tensor, nn.Module]:
         assert transfer.source is not None
         head = copy.deepcopy(transfer.source.head).requires_grad_(True)
-        found, expected = tuple(learnt["relationship"].shape), (transfer.classes, head.out_features)
-        if found != expected:
+        relation, expected = tuple(learnt["relationship"].shape), (transfer.classes, head.out_features)
+        if relation != expected:
             raise ValueError(
-                f"the relationship has the shape {found}, but it must be {expected}: a row for "
+                f"the relationship has the shape {relation}, but it must be {expected}: a row for "
                 "each of the target's "
                 f"{expected[0]} classes, a column for each of the source's {expected[1]}"
             )

@@ -268,13 +268,13 @@ def _marks(function: Score) -> tuple[tuple[inspect.Parameter, type, tuple[Any, .
     kinds = typing.get_type_hints(
         notes, vars(importlib.import_module(function.__module__)), include_extras=True
     )
-    found = []
+    settings_found = []
     for parameter in own:
         kind, *marks = typing.get_args(kinds.get(parameter.name)) or (
             kinds.get(parameter.name, float),
         )
-        found.append((parameter, kind, tuple(marks)))
-    return tuple(found)
+        settings_found.append((parameter, kind, tuple(marks)))
+    return tuple(settings_found)
 
 
 def _own(name: str) -> Score:

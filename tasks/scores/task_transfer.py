@@ -424,7 +424,7 @@ def _learned(
 
     log_p = pair.classifier.log_probabilities(pair.source.features)
     losses = np.array([-log_p[pair.source.labels == k, k].mean() for k in range(len(pair.prior))])
-    found = learned(
+    learnt_transform = learned(
         start,
         losses,
         pair.source,
@@ -437,7 +437,7 @@ def _learned(
     )
     # Few images may flatter what was fitted to them: on all of them the start may still be the
     # better one.
-    return min(start, found, key=lambda one: bound(one, pair.held, pair.seen))
+    return min(start, learnt_transform, key=lambda one: bound(one, pair.held, pair.seen))
 
 
 def _score(

@@ -241,11 +241,11 @@ class _Parameters:
 
     def transform(self, start: Transform, *, labels: bool) -> Transform:
         matrix, inverse, shift = (one.detach().double().cpu().numpy() for one in self.features)
-        found = replace(start, matrix=matrix, inverse=inverse, shift=shift)
+        changed = replace(start, matrix=matrix, inverse=inverse, shift=shift)
         if not labels:
-            return found
+            return changed
         return replace(
-            found,
+            changed,
             log_labels=self.labels.detach().double().log_softmax(0).cpu().numpy(),
             prior=self.prior.detach().double().softmax(0).cpu().numpy(),
         )
