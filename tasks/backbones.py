@@ -97,7 +97,7 @@ def _no_tag(model: str, tag: str, known: Sequence[str]) -> str:
     """That timm's model has no such weights, and which it has, the likeliest first."""
     near = difflib.get_close_matches(tag, known, n=3, cutoff=0)
     rest = f" and {len(known) - len(near)} more" if len(known) > len(near) else ""
-    has = ", ".join(f"{model}.{one}" for one in near) or "none by name"
+    has = ", ".join(f"{model}.{near_name}" for near_name in near) or "none by name"
     return f"timm's {model} has no weights named '{tag}'; it has {has}{rest}"
 
 
@@ -167,7 +167,7 @@ def traits(name: str) -> Traits:
         settings = timm.get_pretrained_cfg(name)
         return [
             len(getattr(trunk, "feature_info", ())),
-            any(isinstance(one, _BatchNorm) for one in trunk.modules()),
+            any(isinstance(module, _BatchNorm) for module in trunk.modules()),
             settings is None or settings.num_classes > 0,
         ]
 
@@ -245,7 +245,9 @@ def _no_head(width: int) -> nn.Linear:
     # Torch warns of initialising a layer that is empty
     head: nn.Linear = nn.utils.skip_init(nn.Linear, width, 1)
     head.out_features = 0
-    head.weight, head.bias = (nn.Parameter(one.detach()[:0]) for one in (head.weight, head.bias))
+    head.weight, head.bias = (
+        nn.Parameter(parameter.detach()[:0]) for parameter in (head.weight, head.bias)
+    )
     return head
 
 

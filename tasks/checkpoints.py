@@ -123,7 +123,7 @@ class _Wanted:
         shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
         classifier: Any = model.get_classifier()  # type: ignore[operator]
         heads = {
-            id(one) for one in (classifier if isinstance(classifier, tuple) else (classifier,))
+            id(layer) for layer in (classifier if isinstance(classifier, tuple) else (classifier,))
         }
         places = tuple(f"{name}." for name, module in model.named_modules() if id(module) in heads)
         name = getattr(model, "pretrained_cfg", {}).get("architecture", type(model).__name__)

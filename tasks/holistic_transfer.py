@@ -205,7 +205,10 @@ def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
         f"validation/source_{name}_accuracy": "the source holds out no image of these classes: that takes two of a class"
         for name, classes in groups.items()
         if source
-        and not any(splits.held_out(source[one], config["source_validation"]) for one in classes)
+        and not any(
+            splits.held_out(source[class_name], config["source_validation"])
+            for class_name in classes
+        )
     }
     return reasons
 

@@ -37,7 +37,7 @@ class Outputs:
     def in_full_precision(self) -> Outputs:
         """The same in float32."""
         return Outputs(
-            self.features.float(), self.logits.float(), [one.float() for one in self.maps]
+            self.features.float(), self.logits.float(), [maps.float() for maps in self.maps]
         )
 
 

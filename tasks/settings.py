@@ -229,13 +229,17 @@ def training_problems(
         wrong = backbones.size_problem(backbone, *shape, fitted) if odd else None
         problems_found += [("image_size", wrong)] if wrong else []
         if min(config[key], images) == 1 and not wrong:
-            one = backbones.batch_problem(backbone, *shape, fitted)
+            problem = backbones.batch_problem(backbone, *shape, fitted)
             remedy = (
                 f"{key} must be at least 2"
                 if config[key] == 1
                 else "only one image may be left for training; give more"
             )
-            problems_found += [(key if config[key] == 1 else "dataset", f"{one}: {remedy}")] if one else []
+            problems_found += (
+                [(key if config[key] == 1 else "dataset", f"{problem}: {remedy}")]
+                if problem
+                else []
+            )
     return list(dict.fromkeys(problems_found))
 
 

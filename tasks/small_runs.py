@@ -166,7 +166,10 @@ def tensors_of(model: Model, part: str) -> tuple[list[Tensor], list[Tensor]]:
 def weights_of(run: Run) -> list[Tensor]:
     """What trains, that of the kept modules included."""
     return [
-        one for group in run.optimiser.param_groups for one in group["params"] if one.requires_grad
+        parameter
+        for group in run.optimiser.param_groups
+        for parameter in group["params"]
+        if parameter.requires_grad
     ]
 
 
@@ -201,9 +204,10 @@ def slopes(run: Run, positions: Tensor, number: int) -> tuple[float, float]:
     """The slope of a batch's loss along random direction `number`: by the gradient, and by central differences."""
     generator = torch.Generator().manual_seed(number)
     direction = [
-        torch.randn(one.shape, dtype=one.dtype, generator=generator) for one in weights_of(run)
+        torch.randn(tensor.shape, dtype=tensor.dtype, generator=generator)
+        for tensor in weights_of(run)
     ]
-    length = float(sum(one.square().sum() for one in direction)) ** 0.5
+    length = float(sum(tensor.square().sum() for tensor in direction)) ** 0.5
 
     def at(distance: float) -> tuple[float, list[Tensor]]:
         probe = copy.deepcopy(run)  # a penalty may have a state, such as a queue
@@ -215,9 +219,9 @@ def slopes(run: Run, positions: Tensor, number: int) -> tuple[float, float]:
 
     _, weights = at(0.0)
     slope = sum(
-        (one.grad * way).sum()
-        for one, way in zip(weights, direction, strict=True)
-        if one.grad is not None
+        (tensor.grad * way).sum()
+        for tensor, way in zip(weights, direction, strict=True)
+        if tensor.grad is not None
     )
     return float(slope) / length, (at(STEP)[0] - at(-STEP)[0]) / (2 * STEP)
 

@@ -72,12 +72,12 @@ class Run:
         self._kept = nn.ModuleList(_modules(self.prepared))
         trained = [
             [
-                one
+                parameter
                 for part in sorted(BACKBONE - method.frozen, reverse=True)
-                for one in student.parameters_of(part)
+                for parameter in student.parameters_of(part)
             ],
             [] if "head" in method.frozen else student.parameters_of("head"),
-            [one for one in self._kept.parameters() if one.requires_grad],
+            [parameter for parameter in self._kept.parameters() if parameter.requires_grad],
         ]
         factors = [1.0, recipe.head_learning_rate_factor, 1.0]
         self.optimiser = torch.optim.SGD(
@@ -100,9 +100,9 @@ class Run:
         if not self.method.gradient:
             return 0
         return sum(
-            one.numel()
+            parameter.numel()
             for group in self.optimiser.param_groups
-            for one in group["params"]
+            for parameter in group["params"]
             if group["factor"]
         )
 
@@ -229,7 +229,9 @@ def _modules(value: Any) -> list[nn.Module]:
     """The modules in what `prepare` returned."""
     if isinstance(value, nn.Module):
         return [value]
-    return [module for one in value for module in _modules(one)] if isinstance(value, tuple) else []
+    return (
+        [module for item in value for module in _modules(item)] if isinstance(value, tuple) else []
+    )
 
 
 def sgd(run: Run, first: int, last: int) -> Tensor | None:

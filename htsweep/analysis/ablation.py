@@ -96,7 +96,9 @@ def ablation(
             for kind in KINDS:
                 rows += [
                     {**about, "metric": metric, **row}
-                    for row in _tested([one for one in contrast_rows if one.kind == kind], level)
+                    for row in _tested(
+                        [contrast for contrast in contrast_rows if contrast.kind == kind], level
+                    )
                 ]
     return pd.DataFrame(rows, columns=[*groups, *_COLUMNS, *ends])
 
@@ -154,9 +156,9 @@ def factorial(
         yield Contrast(
             name, MAIN, np.sum([_sign(name, had) * y for had, y in values.items()], axis=0) / half
         )
-    for one, other in itertools.combinations(components, 2):
-        signed = [_sign(one, had) * _sign(other, had) * y for had, y in values.items()]
-        yield Contrast(f"{one} x {other}", INTERACTION, np.sum(signed, axis=0) / half)
+    for first, other in itertools.combinations(components, 2):
+        signed = [_sign(first, had) * _sign(other, had) * y for had, y in values.items()]
+        yield Contrast(f"{first} x {other}", INTERACTION, np.sum(signed, axis=0) / half)
 
 
 def _sign(name: str, had: frozenset[str]) -> int:
@@ -165,18 +167,18 @@ def _sign(name: str, had: frozenset[str]) -> int:
 
 def _tested(family: Sequence[Contrast], level: float) -> Iterator[dict[str, Any]]:
     """The rows of one family of contrasts; Holm's correction is over them."""
-    known = [one.values[~np.isnan(one.values)] for one in family]
+    known = [member.values[~np.isnan(member.values)] for member in family]
     p = np.array([sign_flip(values) for values in known])
-    bound = np.array([one.bound for one in family], bool)
+    bound = np.array([member.bound for member in family], bool)
     adjusted = holm(np.where(bound, np.nan, p))
     counts = np.array([len(values) for values in known], int)
     least = least_holm(np.where(bound, 0, counts))
-    for place, (one, values) in enumerate(zip(family, known, strict=True)):
+    for place, (member, values) in enumerate(zip(family, known, strict=True)):
         if len(values):
             low, high = interval_of(values, level)
             yield {
-                "component": one.component,
-                "kind": one.kind,
+                "component": member.component,
+                "kind": member.kind,
                 "n": len(values),
                 "effect": float(values.mean().round(12)),
                 "low": low,
@@ -184,7 +186,7 @@ def _tested(family: Sequence[Contrast], level: float) -> Iterator[dict[str, Any]
                 "p": p[place],
                 "p_holm": adjusted[place],
                 "verdict": BOUND
-                if one.bound
+                if member.bound
                 else verdict(adjusted[place], low, high, least[place]),
             }
 

@@ -400,4 +400,4 @@ def _warnings(
             f"Configurations were chosen on test data (protocol `{about.protocol}`): every number is an upper "
             "bound, no result."
         )
-    return [one for one in warnings if one]
+    return [warning for warning in warnings if warning]

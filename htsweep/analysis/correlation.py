@@ -52,7 +52,7 @@ def why_not(score: np.ndarray, achieved: np.ndarray, block: np.ndarray) -> str:
     if len(score) < FEWEST:
         return f"fewer than {FEWEST} pairs"
     for values, name in ((score, "score"), (achieved, "outcome")):
-        if all(len(np.unique(values[block == one])) == 1 for one in np.unique(block)):
+        if all(len(np.unique(values[block == number])) == 1 for number in np.unique(block)):
             return f"the {name} is the same for all pairs"
     return ""
 

@@ -57,7 +57,8 @@ def curves(
         at = np.linspace(0.0, max(float(seen.max()) for seen, _ in corners), grid)
         factors = {name: rows[name].iloc[0] for name in names}
         parts += [
-            pd.DataFrame({**factors, "seen": at, "missing": along(*one, at)}) for one in corners
+            pd.DataFrame({**factors, "seen": at, "missing": along(*corner, at)})
+            for corner in corners
         ]
     averages = means(pd.concat(parts, ignore_index=True), [*names, "seen"], ["missing"], level)
     return averages.rename(

@@ -302,24 +302,24 @@ def _judged(families: list[list[dict[str, Any]]], level: float) -> list[dict[str
 def _test(rows: list[dict[str, Any]], level: float) -> None:
     """Adds what each row's differences say by themselves; NaNs do not count."""
     known = [
-        np.sort(one[~np.isnan(one)]).round(_DIGITS)
+        np.sort(values[~np.isnan(values)]).round(_DIGITS)
         for row in rows
-        for one in [row["differences"].to_numpy(float)]
+        for values in [row["differences"].to_numpy(float)]
     ]
     ends = np.full((2, len(rows)), np.nan)
-    cell = np.repeat(np.arange(len(rows)), [len(one) for one in known])
+    cell = np.repeat(np.arange(len(rows)), [len(values) for values in known])
     for which, numbers in stacked(np.concatenate([np.array([]), *known]), cell):
         ends[:, which] = bca(numbers, level)
-    for row, one, low, high in zip(rows, known, *ends, strict=True):
-        mean = round(float(one.mean()), _DIGITS) if len(one) else np.nan
+    for row, values, low, high in zip(rows, known, *ends, strict=True):
+        mean = round(float(values.mean()), _DIGITS) if len(values) else np.nan
         row.update(
-            n=len(one),
+            n=len(values),
             difference=mean,
             low=low,
             high=high,
-            p=sign_flip(one),
-            least_p=least_p(len(one)),
-            wilcoxon=signed_rank(one),
+            p=sign_flip(values),
+            least_p=least_p(len(values)),
+            wilcoxon=signed_rank(values),
         )
 
 

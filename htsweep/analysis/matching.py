@@ -72,8 +72,8 @@ def match(a: pd.DataFrame, b: pd.DataFrame, varied: Sequence[str]) -> Matched:
         for table, side in ((left, "a"), (right, "b"))
     ]
     several = sum(
-        int(one["_key"].isin(other["_key"]).sum())
-        for one, other in ((alone[0], right), (alone[1], left))
+        int(unmatched["_key"].isin(other["_key"]).sum())
+        for unmatched, other in ((alone[0], right), (alone[1], left))
     )
     shown = ["trial", "repetition", "status", *keys]
     return Matched(
@@ -239,9 +239,9 @@ def _with_last(
 
 def _joined(left: pd.DataFrame, right: pd.DataFrame, on: list[str]) -> pd.DataFrame:
     """The rows of both that agree in `on`; those that agree with several others are left out."""
-    one = [table[~table.duplicated(on, keep=False)] for table in (left, right)]
-    few = one[1][[*on, "trial", "status"]]
-    return one[0].merge(few, on=on, suffixes=("_a", "_b"))
+    unique_rows = [table[~table.duplicated(on, keep=False)] for table in (left, right)]
+    few = unique_rows[1][[*on, "trial", "status"]]
+    return unique_rows[0].merge(few, on=on, suffixes=("_a", "_b"))
 
 
 def _described(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
@@ -284,14 +284,14 @@ def _same(left: pd.Series, right: pd.Series) -> np.ndarray:
     """Where both columns hold the same numbers or curves; what neither has is the same."""
     if left.dtype == object or right.dtype == object:
         return np.array([_alike(x, y) for x, y in zip(left, right, strict=True)], bool)
-    one, other = left.to_numpy(), right.to_numpy()
-    same: np.ndarray = (one == other) | (pd.isna(one) & pd.isna(other))
+    first, other = left.to_numpy(), right.to_numpy()
+    same: np.ndarray = (first == other) | (pd.isna(first) & pd.isna(other))
     return same
 
 
-def _alike(one: Any, other: Any) -> bool:
-    if isinstance(one, list | np.ndarray) and isinstance(other, list | np.ndarray):
-        return np.array_equal(np.asarray(one, float), np.asarray(other, float), equal_nan=True)
-    return bool(_absent(one) and _absent(other)) or (
-        not _absent(one) and not _absent(other) and bool(one == other)
+def _alike(first: Any, other: Any) -> bool:
+    if isinstance(first, list | np.ndarray) and isinstance(other, list | np.ndarray):
+        return np.array_equal(np.asarray(first, float), np.asarray(other, float), equal_nan=True)
+    return bool(_absent(first) and _absent(other)) or (
+        not _absent(first) and not _absent(other) and bool(first == other)
     )

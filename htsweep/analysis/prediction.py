@@ -186,8 +186,8 @@ def fitted(
         first = first.loc[known.index]
         inputs = np.column_stack([known.to_numpy(float), np.ones(len(known))])
         outcome, target = first["mean"].to_numpy(float), first["target"].to_numpy()
-        for one in dict.fromkeys(target):
-            others = target != one
+        for left_out in dict.fromkeys(target):
+            others = target != left_out
             if others.sum() < correlation.FEWEST:
                 continue
             weights, _, rank, _ = np.linalg.lstsq(inputs[others], outcome[others])

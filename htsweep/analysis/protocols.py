@@ -57,7 +57,7 @@ def protocols(
             choice = selection.choice(measurements, name, repetitions)
         rows.append(_rows(measurements, name, choice, design, metrics, repetitions))
     every = pd.concat(
-        [one for one in rows if len(one)]
+        [part for part in rows if len(part)]
         or [pd.DataFrame(columns=[*keys, "metric", "repetition", "value"])],
         ignore_index=True,
     )

@@ -118,15 +118,15 @@ def aggregate(
                 [inside]
                 if not design.groups
                 else [
-                    one
-                    for _, one in inside.groupby(
+                    stratum
+                    for _, stratum in inside.groupby(
                         list(design.groups), sort=False, observed=True, dropna=False
                     )
                 ]
             )
             # Sorted, neither the order of runs nor that of groups matters to what is drawn.
             runs = sorted(
-                (np.sort(one[name].to_numpy(float)) for one in strata),
+                (np.sort(stratum[name].to_numpy(float)) for stratum in strata),
                 key=lambda of: (len(of), *of),
             )
             rows.append((value, name, *_stratified(runs, level)))
@@ -162,7 +162,7 @@ def _stratified(runs: Sequence[np.ndarray], level: float) -> tuple[float, ...]:
     if min(map(len, runs)) > 1:
         random = np.random.default_rng(0)
         drawn = np.concatenate(
-            [one[random.integers(0, len(one), (_DRAWS, len(one)))] for one in runs], axis=1
+            [run[random.integers(0, len(run), (_DRAWS, len(run)))] for run in runs], axis=1
         )
         ends = np.quantile(
             [drawn.mean(axis=1), _middle(drawn)], [(1 - level) / 2, (1 + level) / 2], axis=1

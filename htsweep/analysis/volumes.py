@@ -59,7 +59,9 @@ def volumes(
         columns={"volume": "volume of means"}
     )
     volume_means = volume_means.merge(together, on=[*keys, "role"], how="left")
-    return volume_means.rename(columns={"volume n": "n", "volume low": "low", "volume high": "high"})[
+    return volume_means.rename(
+        columns={"volume n": "n", "volume low": "low", "volume high": "high"}
+    )[
         [
             *keys,
             "n",
@@ -135,7 +137,9 @@ def _group(group: pd.DataFrame) -> Iterator[tuple[int, str, float, float]]:
             if rivals and len(rivals) == len(enter):
                 lost |= dict(
                     zip(
-                        rivals, contributions([sets[one] for one in rivals], reference), strict=True
+                        rivals,
+                        contributions([sets[rival] for rival in rivals], reference),
+                        strict=True,
                     )
                 )
             for method, own in sets.items():

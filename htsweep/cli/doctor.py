@@ -120,7 +120,9 @@ def _failed(error: Exception, setting: str) -> Finding:
             "the disk that holds the packages may be slow; run this again",
         )
     if isinstance(error, OSError):
-        what_failed = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+        what_failed = (
+            f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+        )
         return what_failed, remedy_of(error, setting)
     remedy = (
         "reinstall the packages (uv sync), then run this again; if that does not help, report it"

@@ -151,7 +151,7 @@ class ExecutorConformance:
             for row in self.measurements(tmp_path)
             if row["step"] == 3
         }
-        given = {one.trial: one.values["validation/score"] for one in observed.outcomes}
+        given = {outcome.trial: outcome.values["validation/score"] for outcome in observed.outcomes}
         assert given == measured
 
     def test_failures_are_recorded_and_the_other_trials_run(self, tmp_path: Path) -> None:

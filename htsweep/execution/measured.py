@@ -180,7 +180,7 @@ def _step(value: Any) -> int:
     return step
 
 
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return bool(one == other or (one != one and other != other))
+def _same(first: Any, other: Any) -> bool:
+    if isinstance(first, list) and isinstance(other, list):
+        return len(first) == len(other) and all(map(_same, first, other))
+    return bool(first == other or (first != first and other != other))

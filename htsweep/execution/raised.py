@@ -37,7 +37,9 @@ def cut(text: str) -> str:
 
 def _traceback(raised: BaseException, reason: str) -> str:
     chain = list(_chain(raised))
-    if len(chain) < _LONGEST_CHAIN and all(len(_text(one)) < LONGEST_TEXT for one in chain):
+    if len(chain) < _LONGEST_CHAIN and all(
+        len(_text(exception)) < LONGEST_TEXT for exception in chain
+    ):
         try:
             return "".join(traceback.format_exception(raised))
         except Exception:  # what the exception is made of raises when it is looked at
@@ -50,12 +52,12 @@ def _chain(raised: BaseException) -> Iterator[BaseException]:
     seen: dict[int, BaseException] = {}
     left: list[BaseException | None] = [raised]
     while left and len(seen) < _LONGEST_CHAIN:
-        one = left.pop()
-        if one is not None and id(one) not in seen:
-            seen[id(one)] = one
-            yield one
-            inside = one.exceptions if isinstance(one, BaseExceptionGroup) else ()
-            left += [one.__cause__, one.__context__, *inside]
+        exception = left.pop()
+        if exception is not None and id(exception) not in seen:
+            seen[id(exception)] = exception
+            yield exception
+            inside = exception.exceptions if isinstance(exception, BaseExceptionGroup) else ()
+            left += [exception.__cause__, exception.__context__, *inside]
 
 
 def _name(raised: BaseException) -> str:

@@ -65,7 +65,7 @@ def grouped(parts: Iterable[Part]) -> list[Part]:
         alike[part.columns] = alike[part.columns] + part if part.columns in alike else part
     groups: list[Part] = []
     # Neighbours in this order have names in common, as trials of one task do.
-    for part in sorted(alike.values(), key=lambda one: sorted(one.columns)):
+    for part in sorted(alike.values(), key=lambda candidate: sorted(candidate.columns)):
         for place in range(len(groups) - 1, max(-1, len(groups) - 1 - _TRIED), -1):
             both = groups[place] + part
             if both.dense:
@@ -94,7 +94,9 @@ def compact(ledger: Ledger) -> int:
     single = [name for name in of if not objects.merged(name) and name not in read.alone]
     with ThreadPoolExecutor(8) as pool:
         for name, table in zip(
-            single, pool.map(lambda one: _whole(ledger, one, of[one]), single), strict=True
+            single,
+            pool.map(lambda object_name: _whole(ledger, object_name, of[object_name]), single),
+            strict=True,
         ):
             if table is not None:
                 tables[name] = table

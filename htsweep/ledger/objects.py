@@ -217,7 +217,7 @@ def _measured(
     wanted = (
         None
         if columns is None
-        else {name for one in columns for name in (_plain(one), _plain(one) + LISTS)}
+        else {name for column in columns for name in (_plain(column), _plain(column) + LISTS)}
     )
     given = [
         name for name, (as_, _) in stored.items() if as_ in KEYS or wanted is None or as_ in wanted
@@ -333,9 +333,9 @@ def _keyed(made: dict[str, Any], rows: int, many: bool, trials: Mapping[str, str
         of = {trial: record for record, trial in trials.items()}
         if len(of) < len(trials) or trial is None:
             raise _Foreign("its rows do not say which trials measured them")
-        record = pa.array([of.get(one) for one in trial.to_pylist()], pa.string())
+        record = pa.array([of.get(key) for key in trial.to_pylist()], pa.string())
     if trial is None:
-        trial = pa.array([trials.get(one) for one in record.to_pylist()], pa.string())
+        trial = pa.array([trials.get(key) for key in record.to_pylist()], pa.string())
     table = pa.table({"record": record, "trial": trial, "step": made["step"], **measured})
     return (
         table.filter(pc.is_valid(table.column("record")))

@@ -160,7 +160,7 @@ class Store:
 
 def _nearest(path: Path) -> Path:
     """The path, or the nearest above it that is there."""
-    return next(one for one in (path, *path.parents) if one.exists())
+    return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
 def _place(target: Path, data: bytes) -> None:

@@ -77,12 +77,14 @@ class Ledger:
             ValueError: a measurement has a name that no table can hold.
         """
         for measured in dict.fromkeys(
-            name for one in measurements for name in one if name != "step"
+            name for measurement in measurements for name in measurement if name != "step"
         ):
             if wrong := names.problem(measured):
                 raise ValueError(wrong)
         row = {entry.name: _kept(getattr(record, entry.name)) for entry in fields(Record)}
-        body = json.dumps([row, [dict(one) for one in measurements]], sort_keys=True, default=str)
+        body = json.dumps(
+            [row, [dict(measurement) for measurement in measurements]], sort_keys=True, default=str
+        )
         name = f"{record.trial}-{hashlib.sha256(body.encode()).hexdigest()[:12]}"
         if measurements:
             self.put("measurements", name, _rows(name, record.trial, measurements))
@@ -238,7 +240,9 @@ class Ledger:
             read_tables = pool.map(
                 lambda pair: objects.measured(self.store, pair[0], pair[1], columns), of.items()
             )
-            tables = [held.table for held in read_tables if held is not None and held.table.num_rows]
+            tables = [
+                held.table for held in read_tables if held is not None and held.table.num_rows
+            ]
         return pa.concat_tables(tables, promote_options="default") if tables else objects.nothing()
 
     def put(self, table: str, name: str, content: pa.Table) -> None:

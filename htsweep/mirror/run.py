@@ -85,7 +85,12 @@ def copy_of(run: Run, colour: str | None = None) -> Copy:
         tags[COMMIT] = run.tags["commit"]
     if infinite:
         tags[INFINITE] = ", ".join(infinite)
-    renamed = {legal(key): key for one in run.measurements for key in one if legal(key) != key}
+    renamed = {
+        legal(key): key
+        for measurement in run.measurements
+        for key in measurement
+        if legal(key) != key
+    }
     if renamed:
         tags[RENAMED] = json.dumps(renamed, ensure_ascii=False)
     if colour:

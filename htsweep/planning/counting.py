@@ -67,7 +67,8 @@ def at_most(space: Space, sampler: str, limit: int | None, name: Name, *, effort
         for dimension, names in zip(space, alone, strict=True)
     ]
     if any(endless) or not all(
-        _each_by_itself(space, lists, alone, name, one) for one in range((effort - varied) // 2)
+        _each_by_itself(space, lists, alone, name, attempt)
+        for attempt in range((effort - varied) // 2)
     ):
         return most
     return min(most, math.prod(len(set(names)) for names in alone))

@@ -192,7 +192,7 @@ class Roster:
             or text_of(value) in dimension.places
         ):
             return value
-        usual = {one.key: one.default for one in sweep.space if one.has_default}
+        usual = {searched.key: searched.default for searched in sweep.space if searched.has_default}
 
         def name(other: Any) -> str:
             return self._plan.point(sweep, 0, {**usual, dimension.key: other}).id

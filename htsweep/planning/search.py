@@ -88,12 +88,12 @@ def _adaptive(
         lists = [dimension.values or () for dimension in space]
         start = _part(share_of("again", seed_name, index), whole)
         return next(
-            one
+            other
             for step in range(whole)
-            if text_of(one := nth(space, lists, (start + step) % whole)) not in known
+            if text_of(other := nth(space, lists, (start + step) % whole)) not in known
         )
     others = (drawn(space, "again", index, attempt) for attempt in range(1000))
-    return next((one for one in others if text_of(one) not in known), None)
+    return next((other for other in others if text_of(other) not in known), None)
 
 
 _POPULATION = 10

@@ -152,7 +152,7 @@ def indices(space: Space, sampler: str, parameters: Mapping[str, Any], index: in
         return list(dict.fromkeys([at, index]))
     # Adding or removing a default point shifts the elements of a sequence by one.
     near = [index, index + 1, index - 1] if sampler == "qmc" else [index]
-    return [one for one in dict.fromkeys([*near, 0]) if one >= 0]
+    return [neighbour for neighbour in dict.fromkeys([*near, 0]) if neighbour >= 0]
 
 
 def share_of(*names: object) -> float:

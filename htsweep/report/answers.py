@@ -35,7 +35,7 @@ def question(findings: Findings) -> str:
         else (f" on {groups[0]}" if groups else "")
     )
     parts = [
-        f"Which of {count(len(values), compared)} ({listed([names.value(one) for one in values])}) "
+        f"Which of {count(len(values), compared)} ({listed([names.value(value) for value in values])}) "
         f"does best{where}, "
         f"by {listed(metrics)}?",
         f"{count(findings.trials, 'trial')}, {count(findings.repetitions, 'repetition')} of each "
@@ -43,7 +43,9 @@ def question(findings: Findings) -> str:
         f"and step chosen by {findings.protocol}.",
     ]
     bounds = [
-        names.value(one) for one in dict.fromkeys(summary[bound][compared]) if one not in values
+        names.value(value)
+        for value in dict.fromkeys(summary[bound][compared])
+        if value not in values
     ]
     if bounds:
         parts.append(f"{listed(bounds)} is an upper bound.")
@@ -128,7 +130,7 @@ def _verdicts(effects: pd.DataFrame, metric: str, findings: Findings) -> str:
     compared, baseline = findings.design.compared, names.value(findings.baseline)
     few = unreachable(effects)
     by = {
-        verdict: [names.value(one) for one in effects[effects["verdict"] == verdict][compared]]
+        verdict: [names.value(value) for value in effects[effects["verdict"] == verdict][compared]]
         for verdict in ("better", "worse")
     }
     if few and not any(by.values()):
@@ -173,7 +175,10 @@ def _front(points: pd.DataFrame, compared: str) -> str:
     if points.empty:
         return ""
     points = points[points["role"] != BOUND]
-    on = [names.value(one) for one in dict.fromkeys(points[points["front"].astype(bool)][compared])]
+    on = [
+        names.value(value)
+        for value in dict.fromkeys(points[points["front"].astype(bool)][compared])
+    ]
     total = points[compared].nunique(dropna=False)
     return (
         f"{len(on)} of {count(total, compared)} {'is' if len(on) == 1 else 'are'} on the front: "

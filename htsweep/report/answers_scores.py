@@ -63,7 +63,7 @@ def _correlations(findings: Findings) -> list[str]:
         what = noun(metric)
         if known.empty:
             reason = (
-                listed(list(dict.fromkeys(one for one in inside["why"] if one))) or "no interval"
+                listed(list(dict.fromkeys(why for why in inside["why"] if why))) or "no interval"
             )
             sentences.append(f"Whether a score predicts {what} is not known: {reason}.")
             continue

@@ -168,14 +168,14 @@ def importance(findings: Findings, width: float, look: Mapping[str, Look]) -> li
                     _names(some, "parameter"),
                     [
                         _Side(
-                            some[some["objective"] == one],
+                            some[some["objective"] == objective],
                             "importance",
                             "",
                             "",
                             "",
-                            f"{names.metric(str(one))} (%)",
+                            f"{names.metric(str(objective))} (%)",
                         )
-                        for one in dict.fromkeys(some["objective"])
+                        for objective in dict.fromkeys(some["objective"])
                     ],
                 )
             )
@@ -217,7 +217,7 @@ def _pages(
     row = _BAND * (6.0 if width < 5 else 7.0) / 72
     limit, pages = paper.HEIGHT - 0.9, list[list[_Group]]([[]])
     for block in blocks:
-        if pages[-1] and sum(_HEAD + row * len(one.names) for one in [*pages[-1], block]) > limit:
+        if pages[-1] and sum(_HEAD + row * len(part.names) for part in [*pages[-1], block]) > limit:
             pages.append([])
         pages[-1].append(block)
     shown = sum(map(len, pages[:_PAGES]))

@@ -104,7 +104,7 @@ def _pages(blocks: Sequence[Block]) -> list[list[Block]]:
     for block in blocks:
         for start in range(0, max(len(block.rows), 1), LONGEST):
             part = Block(block.heading, block.rows[start : start + LONGEST])
-            if pages[-1] and sum(len(one.rows) + 1 for one in [*pages[-1], part]) > LONGEST:
+            if pages[-1] and sum(len(placed.rows) + 1 for placed in [*pages[-1], part]) > LONGEST:
                 pages.append([])
             pages[-1].append(part)
     return pages

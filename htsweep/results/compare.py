@@ -162,9 +162,9 @@ def compare(
 
     here, other_results = _sides(a, b, results, results_b, bool(before), bool(commit))
     varied = list(dict.fromkeys([*here.varied, *other_results.varied]))
-    one, other = _states(here, other_results, before, commit, varied)
-    matched = matching.match(one.trials, other.trials, varied)
-    metrics = _metrics(one, other, columns)
+    first, other = _states(here, other_results, before, commit, varied)
+    matched = matching.match(first.trials, other.trials, varied)
+    metrics = _metrics(first, other, columns)
     factors = [
         name
         for name in dict.fromkeys([*here.factors, *other_results.factors])
@@ -172,13 +172,13 @@ def compare(
     ]
     compared = a.compared if a.compared in factors else None
     table = matching.differences(
-        matched.pairs, one.measured, other.measured, design(factors, factors, compared), metrics
+        matched.pairs, first.measured, other.measured, design(factors, factors, compared), metrics
     )
-    equal = matching.equal(matched.pairs, one.measured, other.measured)
+    equal = matching.equal(matched.pairs, first.measured, other.measured)
     pairs = matched.pairs.drop_duplicates(["trial_a", "trial_b"]).merge(
         equal, on=["trial_a", "trial_b"]
     )
-    notes = [*_differ(matched.differ), *_columns_of_one(one, other)]
+    notes = [*_differ(matched.differ), *_columns_of_one(first, other)]
     if matched.ambiguous:
         notes.append(
             f"{matched.ambiguous} trials answer to several on the other side and are left out: "
@@ -192,7 +192,7 @@ def compare(
             "into another folder DIR, and compare the two: "
             f"{given(a, results).verb('compare', '--results-b', 'DIR')}"
         )
-    return Comparison(one.words, other.words, table, pairs, matched.only_a, matched.only_b, notes)
+    return Comparison(first.words, other.words, table, pairs, matched.only_a, matched.only_b, notes)
 
 
 def _sides(
@@ -267,7 +267,7 @@ def _until(before: str) -> tuple[tuple[str, str], tuple[Ends, Ends]]:
 def _at(results: Results, commit: str) -> tuple[tuple[str, str], tuple[Ends, Ends]]:
     """What ran at a commit, and what ran at others, with words for each."""
     known = {str(head)[:12] for head in results.ends.column("commit").to_pylist() if head}
-    heads = {one for one in known if one.startswith(commit.lower()[:12])}
+    heads = {known_commit for known_commit in known if known_commit.startswith(commit.lower()[:12])}
     if not commit or len(heads) != 1:
         what = f"{len(heads)} commits begin so" if heads else "no trial ran at it"
         raise HtsweepError(
@@ -324,7 +324,7 @@ def _state(results: Results, words: str, ends: Ends, names: Sequence[str]) -> _S
         for part in (
             f"{study.name} in {results.location}",
             words,
-            _code([rows[one] for one in counting]),
+            _code([rows[counted_row] for counted_row in counting]),
         )
         if part
     )
@@ -359,7 +359,7 @@ def _code(ends: Sequence[Mapping[str, Any]]) -> str:
     return f"code {', '.join(versions)}" if versions else ""
 
 
-def _metrics(one: _State, other: _State, columns: Sequence[str]) -> list[str]:
+def _metrics(first: _State, other: _State, columns: Sequence[str]) -> list[str]:
     """The metrics to compare.
 
     Raises:
@@ -372,8 +372,8 @@ def _metrics(one: _State, other: _State, columns: Sequence[str]) -> list[str]:
 
     numbers = [
         name
-        for name in shared_numbers(one.measured, other.measured)
-        if all(pd.api.types.is_numeric_dtype(state.measured[name]) for state in (one, other))
+        for name in shared_numbers(first.measured, other.measured)
+        if all(pd.api.types.is_numeric_dtype(state.measured[name]) for state in (first, other))
     ]
     wrong = [name for name in columns if name not in numbers]
     if wrong:
@@ -393,9 +393,9 @@ def _differ(differ: Mapping[str, tuple[tuple[Any, ...], tuple[Any, ...]]]) -> li
     ]
 
 
-def _columns_of_one(one: _State, other: _State) -> list[str]:
+def _columns_of_one(first: _State, other: _State) -> list[str]:
     columns = []
-    for name, mine, its in (("A", one, other), ("B", other, one)):
+    for name, mine, its in (("A", first, other), ("B", other, first)):
         alone = [
             str(column) for column in mine.measured.columns if column not in its.measured.columns
         ]

@@ -158,10 +158,13 @@ def estimate(results: Results) -> Estimate:
     stages = _stages(both)
     hours, basis = _hours(
         recorded(),
-        [*_trials_to_run(both, known), *((_like(one.stage), one.to_run) for one in stages)],
+        [*_trials_to_run(both, known), *((_like(stage.stage), stage.to_run) for stage in stages)],
     )
     compared = _comparisons(planned)
-    all_stages, missing = sum(one.count for one in stages), sum(one.to_run for one in stages)
+    all_stages, missing = (
+        sum(stage.count for stage in stages),
+        sum(stage.to_run for stage in stages),
+    )
     return Estimate(
         study.name,
         len(planned.sweeps),
@@ -184,7 +187,7 @@ def estimate(results: Results) -> Estimate:
         repetitions_needed(ALPHA, max(compared, 1)),
         {key: value for key, value in study.budget.model_dump().items() if value is not None},
         ended.blocked,
-        sum(one.failed for one in stages),
+        sum(stage.failed for stage in stages),
         Counter(variant.kind for variant in variants_of(study.ablate, planned.task.empty))
         if study.ablate
         else {},
@@ -231,10 +234,12 @@ def _stages(plans: Sequence[tuple[Plan, tally.Ended]]) -> list[_Staged]:
         done = frozenset[int]().union(*(ended.stages.get(name, frozenset()) for _, ended in plans))
         looked_at = done.union(*(idle for _, idle in needs[name]))
         spared = sum(
-            one in done
-            or all(one >= repetitions or one in idle for repetitions, idle in needs[name])
-            for one in looked_at
-            if one < count
+            repetition in done
+            or all(
+                repetition >= repetitions or repetition in idle for repetitions, idle in needs[name]
+            )
+            for repetition in looked_at
+            if repetition < count
         )
         failed = (
             frozenset[int]().union(
@@ -243,8 +248,11 @@ def _stages(plans: Sequence[tuple[Plan, tally.Ended]]) -> list[_Staged]:
             - done
         )
         waited_for = sum(
-            any(one < repetitions and one not in idle for repetitions, idle in needs[name])
-            for one in failed
+            any(
+                repetition < repetitions and repetition not in idle
+                for repetitions, idle in needs[name]
+            )
+            for repetition in failed
         )
         counted.append(_Staged(stage, count, count - spared, waited_for))
     return counted

@@ -112,7 +112,7 @@ def _is_nan(value: Any) -> bool:
 
 def _value(value: Any) -> Any:
     if isinstance(value, list):
-        return [_value(one) for one in value]
+        return [_value(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

@@ -241,11 +241,11 @@ def _answer(tables: Mapping[str, pd.DataFrame], sql: str) -> pd.DataFrame:
     with duckdb.connect(
         ":memory:",
         config={"enable_external_access": "false", "python_enable_replacements": "false"},
-    ) as one:
+    ) as connection:
         for name, table in tables.items():
-            one.register(name, _typed(_told_apart(table)))
-        one.execute("SET lock_configuration = true")
-        answer: pd.DataFrame = one.execute(sql).df()
+            connection.register(name, _typed(_told_apart(table)))
+        connection.execute("SET lock_configuration = true")
+        answer: pd.DataFrame = connection.execute(sql).df()
         return answer
 
 

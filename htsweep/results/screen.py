@@ -91,21 +91,21 @@ def scores(results: Results) -> pd.DataFrame:
 def told(verdicts: Sequence[Verdict], by: str, most: int = 12) -> list[str]:
     """A line for each pair that is dropped or has no score, `most` of each."""
     best: dict[str, float] = {}
-    for one in verdicts:
-        if one.value is not None:
-            best[one.pair.target] = max(best.get(one.pair.target, -math.inf), one.value)
+    for verdict in verdicts:
+        if verdict.value is not None:
+            best[verdict.pair.target] = max(best.get(verdict.pair.target, -math.inf), verdict.value)
     dropped = [
-        f"dropped {one.pair.label}: {by} {one.value:.4g}, the best of {one.pair.target} has "
-        f"{best[one.pair.target]:.4g}"
-        for one in verdicts
-        if not one.kept
+        f"dropped {verdict.pair.label}: {by} {verdict.value:.4g}, the best of {verdict.pair.target} has "
+        f"{best[verdict.pair.target]:.4g}"
+        for verdict in verdicts
+        if not verdict.kept
     ]
-    begun = any(one.scored for one in verdicts)
+    begun = any(verdict.scored for verdict in verdicts)
     unknown = [
-        f"kept    {one.pair.label}: its {by} is not known, {one.scored} of {one.repetitions} "
+        f"kept    {verdict.pair.label}: its {by} is not known, {verdict.scored} of {verdict.repetitions} "
         "repetitions have it"
-        for one in verdicts
-        if one.value is None and begun
+        for verdict in verdicts
+        if verdict.value is None and begun
     ]
     return [
         line
@@ -167,4 +167,6 @@ def _with_measured(rows: pd.DataFrame, results: Results, column: str) -> pd.Data
     if "seconds" not in numbers:
         numbers = numbers.merge(ended[["trial", "seconds"]], on="trial")
     with_numbers = rows.merge(numbers.rename(columns={column: "value"}), on="trial", how="inner")
-    return with_numbers.reindex(columns=[*with_numbers.columns, *(name for name in COLUMNS if name not in with_numbers)])
+    return with_numbers.reindex(
+        columns=[*with_numbers.columns, *(name for name in COLUMNS if name not in with_numbers)]
+    )

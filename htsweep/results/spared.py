@@ -98,7 +98,7 @@ def screened(results: Results, ended: Mapping[str, int]) -> Screened:
     screen = whole.study.screen
     assert screen is not None
     assert scored is not None
-    targets = Counter(one.pair.target for one in verdicts)
+    targets = Counter(verdict.pair.target for verdict in verdicts)
     least, most = _range(whole, verdicts, screen.keep)
     return Screened(
         tuple(screen.scores),
@@ -115,8 +115,8 @@ def screened(results: Results, ended: Mapping[str, int]) -> Screened:
         whole.trial_count - results.plan.trial_count,
         None if screen.margin is not None else least,
         most,
-        tuple(_about(one) for one in verdicts if not one.kept),
-        tuple(_about(one) for one in verdicts if one.value is None),
+        tuple(_about(verdict) for verdict in verdicts if not verdict.kept),
+        tuple(_about(verdict) for verdict in verdicts if verdict.value is None),
         tuple(told(verdicts, screen.decisive)),
     )
 
@@ -125,11 +125,11 @@ def _range(whole: Plan, verdicts: Sequence[Verdict], keep: int | str | None) -> 
     """The fewest and the most trials of the pairs that are not kept: of each target all but `keep`, or with a margin but one."""
     least = most = 0
     kept = 1 if keep is None else len(verdicts) if isinstance(keep, str) else keep
-    for target in {one.pair.target for one in verdicts}:
+    for target in {verdict.pair.target for verdict in verdicts}:
         sizes = sorted(
-            sum(whole.sizes[sweep] for sweep in one.pair.sweeps) * whole.study.repetitions
-            for one in verdicts
-            if one.pair.target == target
+            sum(whole.sizes[sweep] for sweep in verdict.pair.sweeps) * whole.study.repetitions
+            for verdict in verdicts
+            if verdict.pair.target == target
         )
         dropped = max(0, len(sizes) - kept)
         least += sum(sizes[:dropped])
@@ -137,5 +137,5 @@ def _range(whole: Plan, verdicts: Sequence[Verdict], keep: int | str | None) -> 
     return least, most
 
 
-def _about(one: Verdict) -> dict[str, Any]:
-    return {**one.pair.factors, "target": one.pair.target, "value": one.value}
+def _about(verdict: Verdict) -> dict[str, Any]:
+    return {**verdict.pair.factors, "target": verdict.pair.target, "value": verdict.value}

@@ -94,10 +94,10 @@ def _blocked(
         """The repetitions in which a stage has failed that the point needs."""
         stages = {stage.point for stage in with_inner(planned.needs(point).values())}
         return {
-            one
+            failed_repetition
             for stage in stages
-            for one in failed.get(stage, ())
-            if one < planned.study.repetitions
+            for failed_repetition in failed.get(stage, ())
+            if failed_repetition < planned.study.repetitions
         }
 
     if planned.adaptive:

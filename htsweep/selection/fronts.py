@@ -147,9 +147,9 @@ def ranks(losses: Iterable[Losses]) -> Mapping[Losses, int]:
     """The non-dominated rank of each: 0 where nothing dominates it, and one more than the worst rank that does elsewhere."""
     rank_of: dict[Losses, int] = {}
     # In lexicographic order whatever dominates a point comes before it.
-    for one in sorted(set(losses)):
-        rank_of[one] = 1 + max(
-            (rank for other, rank in rank_of.items() if _dominates(other, one)), default=-1
+    for point in sorted(set(losses)):
+        rank_of[point] = 1 + max(
+            (rank for other, rank in rank_of.items() if _dominates(other, point)), default=-1
         )
     return rank_of
 

@@ -72,7 +72,7 @@ class MethodConformance:
             recipe = replace(RECIPE, weight_decay=0.0) if off.decays else RECIPE
             plain = Method(frozen=off.frozen, all_classes=off.all_classes)
             wrong = differing(
-                *(outcome(trained(run_of(one, setting, recipe))) for one in (off, plain))
+                *(outcome(trained(run_of(run, setting, recipe))) for run in (off, plain))
             )
             assert not wrong, self._said(
                 setting,
@@ -103,10 +103,10 @@ class MethodConformance:
     def test_names_seed_everything(self) -> None:
         """One seed gives one result, another seed other batches and so another result."""
         for setting in self._settings():
-            one, again, other = (
+            first, again, other = (
                 trained(run_of(self._build(), setting, seed=seed)) for seed in (0, 0, 1)
             )
-            wrong = differing(outcome(one), outcome(again))
+            wrong = differing(outcome(first), outcome(again))
             assert not wrong, self._said(
                 setting,
                 f"two runs with one seed are not the same: {wrong} differ",
@@ -114,7 +114,7 @@ class MethodConformance:
                 "process's own generators only "
                 "torch's is seeded, before each epoch",
             )
-            assert differing(outcome(one), outcome(other)), self._said(
+            assert differing(outcome(first), outcome(other)), self._said(
                 setting,
                 "another seed gives the same result",
                 "train on `run.batch(number)`, which follows from the seed",
@@ -145,8 +145,8 @@ class MethodConformance:
             raise SkipTest("it learns nothing beforehand")
         for setting in self._settings():
             given, by_itself = (
-                outcome(trained(run_of(one, setting)))
-                for one in (self._build(setting), self._build())
+                outcome(trained(run_of(method, setting)))
+                for method in (self._build(setting), self._build())
             )
             wrong = differing(given, by_itself)
             assert not wrong, self._said(
@@ -304,7 +304,9 @@ class MethodConformance:
                 outcome(trained(run_of(method, setting)))
                 gc.collect()
                 left = [
-                    tuple(one.shape) for one in gc.get_objects() if issubclass(type(one), Tensor)
+                    tuple(thing.shape)
+                    for thing in gc.get_objects()
+                    if issubclass(type(thing), Tensor)
                 ]
             finally:
                 gc.unfreeze()
@@ -332,7 +334,7 @@ class MethodConformance:
             loss = run.gradient(run.batch(0))
             wrong = [
                 value
-                for value in (loss, *(one.grad for one in weights_of(run)))
+                for value in (loss, *(weight.grad for weight in weights_of(run)))
                 if not _is_finite(value)
             ]
             assert not wrong, self._said(

@@ -158,7 +158,9 @@ class ScoreConformance:
         )
         first, second = self._scored(whole), self._scored(other)
         if JUDGED_ON_TEST_IMAGES in scores.needs(self.score):
-            first, second = ({"transferability": one["transferability"]} for one in (first, second))
+            first, second = (
+                {"transferability": evidence["transferability"]} for evidence in (first, second)
+            )
         assert first == second, self._said(
             f"with other test images it gives {second} in place of {first}",
             "use `features`, which are the target's training images",
@@ -167,7 +169,9 @@ class ScoreConformance:
     def test_the_evidence_stays_as_it_is(self) -> None:
         """Other scores read the same arrays."""
         evidence = small_evidence()
-        before = copy.deepcopy({one.name: getattr(evidence, one.name) for one in fields(evidence)})
+        before = copy.deepcopy(
+            {part.name: getattr(evidence, part.name) for part in fields(evidence)}
+        )
         self._scored(evidence)
         changed = [
             name
@@ -212,7 +216,7 @@ class ScoreConformance:
         return f"{self.score}: {wrong}.\nRemedy: {remedy}."
 
 
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return bool(np.array_equal(one, other))
+def _same(first: Any, other: Any) -> bool:
+    if isinstance(first, tuple):
+        return len(first) == len(other) and all(map(_same, first, other))
+    return bool(np.array_equal(first, other))

@@ -173,17 +173,17 @@ def _unlike(source: str, target: str) -> list[str]:
     """Why a model of the source's images cannot take the target's."""
     if source == PRETRAINED:
         return []
-    one, other = registry.find(source), registry.find(target)
+    first, other = registry.find(source), registry.find(target)
     reasons = []
-    if one.channels != other.channels:
+    if first.channels != other.channels:
         reasons.append(
-            f"'{source}' has images of {one.channels} channels and '{target}' of {other.channels}; "
+            f"'{source}' has images of {first.channels} channels and '{target}' of {other.channels}; "
             "one model takes both, so that they must be equal"
         )
-    if one.size != other.size:
+    if first.size != other.size:
         sides = [
             f"{side} pixels a side" if side else "the side image_size"
-            for side in (one.size, other.size)
+            for side in (first.size, other.size)
         ]
         reasons.append(
             f"'{source}' has images of {sides[0]} and '{target}' of {sides[1]}; one model takes "

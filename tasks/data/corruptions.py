@@ -190,7 +190,7 @@ def _noise(images: Floats, severity: int, generators: list[Any]) -> Floats:
     import numpy as np
 
     drawn: Floats = np.stack(
-        [one.standard_normal(images.shape[1:], np.float32) for one in generators]
+        [generator.standard_normal(images.shape[1:], np.float32) for generator in generators]
     )
     return images + np.float32(0.08 * severity) * drawn
 

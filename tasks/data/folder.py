@@ -175,9 +175,12 @@ def differing(source: str, target: str) -> list[str]:
     """The classes that only one of two domains has."""
     ours, theirs = set(classes(source)), set(classes(target))
     differences = []
-    for one, other, lacking in ((source, target, theirs - ours), (target, source, ours - theirs)):
+    for lacking_domain, other, lacking in (
+        (source, target, theirs - ours),
+        (target, source, ours - theirs),
+    ):
         if lacking:
-            own = {name.casefold(): name for name in classes(one)}
+            own = {name.casefold(): name for name in classes(lacking_domain)}
             alike = [
                 f"{shown(own[name.casefold()])} for {shown(name)}"
                 for name in sorted(lacking)
@@ -185,7 +188,7 @@ def differing(source: str, target: str) -> list[str]:
             ]
             hint = f" (it has {some(alike)}: only upper and lower case differ)" if alike else ""
             differences.append(
-                f"the domains of a dataset have the same classes, but {shown(_place(one))} lacks "
+                f"the domains of a dataset have the same classes, but {shown(_place(lacking_domain))} lacks "
                 f"{some(map(shown, sorted(lacking)), 10)}{hint}; add the folders, or remove them "
                 "from "
                 f"{shown(_place(other).name)}"

@@ -126,10 +126,14 @@ def of(place: Path) -> Listing:
             left_out.setdefault(
                 BESIDE if path.suffix.lower() in SUFFIXES else _kind(path), []
             ).append(path)
-    files = [(composed(one.name), path) for one in own for path in _images(one, left_out, broken)]
+    files = [
+        (composed(own_entry.name), path)
+        for own_entry in own
+        for path in _images(own_entry, left_out, broken)
+    ]
     return Listing(
         place,
-        _names(one.name for one in own),
+        _names(own_entry.name for own_entry in own),
         tuple(files),
         left_out,
         tuple(_wrong(place, own, broken)),
@@ -176,7 +180,8 @@ def shown(path: str | Path) -> str:
     """The path as it can be printed: bytes that are no UTF-8, and control characters, are spelt out."""
     text = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
     )
 
 
@@ -266,9 +271,9 @@ def _kind(path: Path) -> str:
 
 def _wrong(place: Path, folders: Iterable[Path], broken: Broken) -> Iterator[str]:
     """What must be fixed: what cannot be reached, and names that cannot be told apart or written down."""
-    for (one, many, reason), paths in broken.items():
+    for (singular, many, reason), paths in broken.items():
         yield (
-            f"{shown(place)} holds {one if len(paths) == 1 else f'{len(paths):,} {many}'} "
+            f"{shown(place)} holds {singular if len(paths) == 1 else f'{len(paths):,} {many}'} "
             f"({reason}): "
             f"{some(shown(path.relative_to(place).as_posix()) for path in paths)}; fix what it "
             "names, or remove it"

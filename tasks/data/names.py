@@ -76,7 +76,7 @@ def fine_tuning_domains(dataset: str) -> tuple[str, str]:
 def pairs() -> list[str]:
     """The datasets of two built-in domains."""
     names = list(registry.BUILT_IN)
-    return [f"{one}-{other}" for one in names for other in names if one != other]
+    return [f"{name}-{other}" for name in names for other in names if name != other]
 
 
 @functools.cache

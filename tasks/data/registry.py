@@ -91,7 +91,9 @@ def _own(name: str) -> Domain:
 def _wrong(domain: Domain) -> str:
     """What is wrong with the answers of a user's domain; empty if nothing is."""
     classes = domain.classes
-    if not isinstance(classes, tuple) or not all(isinstance(one, str) and one for one in classes):
+    if not isinstance(classes, tuple) or not all(
+        isinstance(name, str) and name for name in classes
+    ):
         return f"must have a tuple of names as `classes`, but it has {classes!r}"
     if len(classes) < 2 or len(set(classes)) < len(classes):
         return f"must have two classes or more, each named once, but `classes` is {classes!r}"

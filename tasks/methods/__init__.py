@@ -131,7 +131,9 @@ def parameters(name: str) -> Mapping[str, Setting]:
     """The settings of a method's parameters by config key: `l2sp.backbone`."""
     function = find(name)
     parameters = inspect.signature(function).parameters.values()
-    return settings_of(function, name, [(one, *_marks(name)[one.name]) for one in parameters])
+    return settings_of(
+        function, name, [(parameter, *_marks(name)[parameter.name]) for parameter in parameters]
+    )
 
 
 @functools.cache
@@ -331,7 +333,7 @@ def _marked(name: str, mark: type) -> tuple[str, ...]:
     return tuple(
         f"{name}.{parameter}"
         for parameter, (_, marks) in _marks(name).items()
-        if any(isinstance(one, mark) for one in marks)
+        if any(isinstance(candidate, mark) for candidate in marks)
     )
 
 

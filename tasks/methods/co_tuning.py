@@ -98,7 +98,10 @@ def co_tuning(
     ) -> tuple[Tensor, nn.Module]:
         assert transfer.source is not None
         head = copy.deepcopy(transfer.source.head).requires_grad_(True)
-        relation, expected = tuple(learnt["relationship"].shape), (transfer.classes, head.out_features)
+        relation, expected = (
+            tuple(learnt["relationship"].shape),
+            (transfer.classes, head.out_features),
+        )
         if relation != expected:
             raise ValueError(
                 f"the relationship has the shape {relation}, but it must be {expected}: a row for "

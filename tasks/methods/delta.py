@@ -76,16 +76,16 @@ def delta(
                 for number in range(batches)
             ]
             increases = [
-                stack([_increases(model, index, *one) for one in taken]).mean(0)
+                stack([_increases(model, index, *layer) for layer in taken]).mean(0)
                 for index in indices
             ]
             correct = (model.head(features).argmax(1) == labels).float().mean().item()
-        shares = [_shares(one) for one in increases]
+        shares = [_shares(layer) for layer in increases]
         measured = {
             "head_accuracy": correct,
-            "largest_factor": max(len(one) * one.max().item() for one in shares),
+            "largest_factor": max(len(layer) * layer.max().item() for layer in shares),
         }
-        return {f"attention {place}": one for place, one in enumerate(shares)}, measured
+        return {f"attention {place}": layer for place, layer in enumerate(shares)}, measured
 
     def prepare(
         _: Model, __: Transfer, learnt: dict[str, Tensor] | None
@@ -94,8 +94,8 @@ def delta(
             return (None,) * len(indices)
         assert learnt is not None
         return tuple(
-            len(one) * one
-            for one in (learnt[f"attention {place}"] for place in range(len(indices)))
+            len(layer) * layer
+            for layer in (learnt[f"attention {place}"] for place in range(len(indices)))
         )
 
     def penalty(view: View, factors: tuple[Tensor | None, ...]) -> Tensor:

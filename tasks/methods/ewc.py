@@ -48,7 +48,11 @@ def ewc(
             for total, gradient in zip(fisher, gradients, strict=True):
                 if gradient is not None:
                     total.add_(gradient.square(), alpha=1 / len(rows))
-        return [one.sqrt() for one in fisher], [one.detach() for one in weights], transfer.new_head
+        return (
+            [tensor.sqrt() for tensor in fisher],
+            [tensor.detach() for tensor in weights],
+            transfer.new_head,
+        )
 
     def penalty(view: View, ready: tuple[list[Tensor], list[Tensor], bool]) -> Tensor:
         roots, start, new_head = ready

@@ -26,7 +26,7 @@ def feature_distillation(
         from torch.nn.functional import normalize
 
         pair = view.features, view.source_features
-        student, source = [normalize(one, dim=1) for one in pair] if normalised else pair
+        student, source = [normalize(features, dim=1) for features in pair] if normalised else pair
         return weight * (student - source).square().sum(1).mean()
 
     return Method(penalty=penalty)

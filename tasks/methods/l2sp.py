@@ -32,7 +32,8 @@ def l2sp(
         assert transfer.source is not None
         # A new head knows nothing worth keeping: it is decayed towards zero, as in the paper.
         heads = [
-            one.detach().clone() * (not transfer.new_head) for one in student.head.parameters()
+            parameter.detach().clone() * (not transfer.new_head)
+            for parameter in student.head.parameters()
         ]
         return list(transfer.source.backbone.parameters()), heads
 

@@ -256,21 +256,21 @@ def chain(*methods: Method) -> Method:
 
     def penalty(view: View, ready: Sequence[Any]) -> Tensor:
         terms = [
-            method.penalty(view, one)
-            for method, one in zip(methods, ready, strict=True)
+            method.penalty(view, own_ready)
+            for method, own_ready in zip(methods, ready, strict=True)
             if method.penalty
         ]
         return sum(terms[1:], start=terms[0])
 
     def stepped(run: Run, ready: Sequence[Any]) -> None:
-        for method, one in zip(methods, ready, strict=True):
+        for method, own_ready in zip(methods, ready, strict=True):
             if method.stepped is not None:
-                method.stepped(run, one)
+                method.stepped(run, own_ready)
 
     def finish(student: Model, source: Model, ready: Sequence[Any]) -> None:
-        for method, one in zip(methods, ready, strict=True):
+        for method, own_ready in zip(methods, ready, strict=True):
             if method.finish is not None:
-                method.finish(student, source, one)
+                method.finish(student, source, own_ready)
 
     def output(logits: Tensor, source_logits: Tensor) -> Tensor:
         for method in methods:

@@ -125,7 +125,7 @@ def tred(
         }
 
     def penalty(view: View, parts: dict[int, Layers]) -> Tensor:
-        decays = [one.square().sum() for one in view.student.head.parameters()]
+        decays = [parameter.square().sum() for parameter in view.student.head.parameters()]
         total = head / 2 * sum(decays[1:], start=decays[0])
         for index, layers in parts.items():
             maps = view.maps[index]
@@ -234,7 +234,7 @@ def _disentangled(
     batches = Batches(
         transfer.labels, transfer.train, BATCH, functools.partial(transfer.seed, "tred")
     )
-    optimiser = Adam([one for group in (*sides, head) for one in group], lr=learning_rate)
+    optimiser = Adam([features for group in (*sides, head) for features in group], lr=learning_rate)
     follower = Adam(critic, lr=learning_rate)
     for step in range(steps):
         rows = batches.batch(step)
@@ -245,19 +245,20 @@ def _disentangled(
         loss = cross_entropy(linear(means[0], *head), labels)
         loss = loss + reconstruction * (maps - positive - negative).square().mean()
         if criterion == "max_mmd":
-            loss = loss - disentanglement * mmd(*(normalize(one, dim=1) for one in means))
+            loss = loss - disentanglement * mmd(*(normalize(features, dim=1) for features in means))
         else:
             standard = [
-                (one - one.mean(0)) / (one.var(0, correction=0) + 1e-6).sqrt() for one in means
+                (features - features.mean(0)) / (features.var(0, correction=0) + 1e-6).sqrt()
+                for features in means
             ]
-            _followed(critic, follower, *(one.detach() for one in standard))
+            _followed(critic, follower, *(features.detach() for features in standard))
             loss = loss + disentanglement * club(critic, *standard)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
     # The maps' root mean square goes into the weights, so that G takes maps as they are.
     first, second = (
-        [side[0].detach() / size, *(one.detach() for one in side[1:])] for side in sides
+        [side[0].detach() / size, *(features.detach() for features in side[1:])] for side in sides
     )
     return first, second
 
@@ -301,7 +302,10 @@ def _readers(transfer: Transfer, stages: str) -> tuple[list[int], Read, Read]:
         maps = every(rows)
         return [maps[index] for index in chosen]
 
-    if sum(one.nbytes for one in computed(transfer.train[:1])) * len(transfer.train) > MEMORY:
+    if (
+        sum(features.nbytes for features in computed(transfer.train[:1])) * len(transfer.train)
+        > MEMORY
+    ):
         return chosen, computed, computed
     parts = [
         computed(transfer.train[start : start + CHUNK])
@@ -313,7 +317,7 @@ def _readers(transfer: Transfer, stages: str) -> tuple[list[int], Read, Read]:
 
     def kept(rows: Tensor) -> list[Tensor]:
         at = places[rows.to(places.device)].to(whole[0].device)
-        return [one[at] for one in whole]
+        return [features[at] for features in whole]
 
     return chosen, computed, kept
 

@@ -185,7 +185,7 @@ def choices_unmet(
         for choices in (mark for mark in marks if isinstance(mark, Choices)):
             need = choices.needs.get(config.get(key, parameter.default))
             if need and need not in offers:
-                others = [one for one in choices.names if choices.needs.get(one) is None]
+                others = [choice for choice in choices.names if choices.needs.get(choice) is None]
                 remedy = f"give {' or '.join(map(repr, others))}"
                 wrong.append((key, f"'{config[key]}' {NEEDS[need]}; {remedy}"))
     return wrong
@@ -215,7 +215,8 @@ def compute(name: str, evidence: Evidence, parameters: Mapping[str, Any]) -> dic
         key.removeprefix(start): value for key, value in parameters.items() if key.startswith(start)
     }
     read = {
-        one: _read(evidence, one, seed=declaration(name).group or name) for one in reads(function)
+        part: _read(evidence, part, seed=declaration(name).group or name)
+        for part in reads(function)
     }
     returned = function(**read, **{key: value for key, value in given.items() if key in own})
     numbers = _named(name, returned)
@@ -260,10 +261,18 @@ def _named(name: str, returned: Any) -> dict[str, float]:
 def _marks(function: Score) -> tuple[tuple[inspect.Parameter, type, tuple[Any, ...]], ...]:
     """Each parameter that is a setting, its type, and the marks of its annotation."""
     read = reads(function)
-    own = [one for one in inspect.signature(function).parameters.values() if one.name not in read]
+    own = [
+        declared
+        for declared in inspect.signature(function).parameters.values()
+        if declared.name not in read
+    ]
     # Other annotations are left alone: their names may be known to type checkers only.
     notes = types.SimpleNamespace(
-        __annotations__={one.name: one.annotation for one in own if one.annotation is not one.empty}
+        __annotations__={
+            declared.name: declared.annotation
+            for declared in own
+            if declared.annotation is not declared.empty
+        }
     )
     kinds = typing.get_type_hints(
         notes, vars(importlib.import_module(function.__module__)), include_extras=True
@@ -293,7 +302,7 @@ def _own(name: str) -> Score:
             "@score(needs=...) from tasks.scores"
         )
     readable = {"evidence", "seed", "domain_labels", *Evidence.__dataclass_fields__} - {"device"}
-    strange = [one for one in read if one not in readable]
+    strange = [part for part in read if part not in readable]
     if strange:
         raise ValueError(
             f"the score '{name}' has parameters without a default: {', '.join(strange)}; give each "

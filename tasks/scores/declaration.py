@@ -86,7 +86,7 @@ def declaration_of(function: Callable[..., Any]) -> Declaration:
 def reads(function: Callable[..., Any]) -> tuple[str, ...]:
     """The names of the parameters that are filled from the evidence, `seed` among them."""
     return tuple(
-        one.name
-        for one in inspect.signature(function).parameters.values()
-        if one.name == "seed" or one.default is one.empty
+        parameter.name
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.name == "seed" or parameter.default is parameter.empty
     )

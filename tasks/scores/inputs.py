@@ -103,9 +103,9 @@ def same_width(**named: NDArray[np.float64]) -> None:
     Raises:
         ValueError: they have not; says how many each has.
     """
-    if len({one.shape[1] for one in named.values()}) > 1:
+    if len({rows.shape[1] for rows in named.values()}) > 1:
         widths = ", ".join(
-            f"{name.replace('_', ' ')} {one.shape[1]}" for name, one in named.items()
+            f"{name.replace('_', ' ')} {rows.shape[1]}" for name, rows in named.items()
         )
         raise ValueError(
             f"all must come from one backbone and be equally wide, but the columns are: {widths}"

@@ -164,7 +164,10 @@ def missing_retained(
     if len(inputs) > samples:
         rows = np.sort(np.random.default_rng(seed).choice(len(inputs), samples, replace=False))
         inputs, answers = inputs[rows], answers[rows]
-    inputs, held = (np.column_stack([one, np.ones(len(one))]) for one in (inputs, held))
+    inputs, held = (
+        np.column_stack([matrix_of_features, np.ones(len(matrix_of_features))])
+        for matrix_of_features in (inputs, held)
+    )
     start = np.column_stack([weight, bias])
     end = _descended(start, inputs, answers, rate, steps)
     return Retained(

@@ -323,8 +323,8 @@ def _pair(
         constrained_probe, lipschitz=lipschitz, penalty=penalty, steps=probe_steps
     )
     held, test = (
-        _part(one, judged, evidence.seed("tta", name))
-        for name, one in (("held", held), ("test", test))
+        _part(sample, judged, evidence.seed("tta", name))
+        for name, sample in (("held", held), ("test", test))
     )
     # Without labels the part must not be drawn by class.
     seen = (_part if labelled else _any_part)(target, judged, evidence.seed("tta", "seen"))
@@ -437,7 +437,9 @@ def _learned(
     )
     # Few images may flatter what was fitted to them: on all of them the start may still be the
     # better one.
-    return min(start, learnt_transform, key=lambda one: bound(one, pair.held, pair.seen))
+    return min(
+        start, learnt_transform, key=lambda candidate: bound(candidate, pair.held, pair.seen)
+    )
 
 
 def _score(

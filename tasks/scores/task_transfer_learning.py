@@ -127,8 +127,8 @@ def learned(
         )
 
     parameters = _Parameters(
-        *(put(one).requires_grad_() for one in (start.matrix, start.inverse, start.shift)),
-        *(put(one).requires_grad_(settings.labels) for one in _logits(start)),
+        *(put(tensor).requires_grad_() for tensor in (start.matrix, start.inverse, start.shift)),
+        *(put(tensor).requires_grad_(settings.labels) for tensor in _logits(start)),
     )
     groups = [{"params": parameters.features, "lr": settings.rate}]
     if settings.labels:
@@ -240,7 +240,9 @@ class _Parameters:
         return [self.matrix, self.inverse, self.shift]
 
     def transform(self, start: Transform, *, labels: bool) -> Transform:
-        matrix, inverse, shift = (one.detach().double().cpu().numpy() for one in self.features)
+        matrix, inverse, shift = (
+            feature.detach().double().cpu().numpy() for feature in self.features
+        )
         changed = replace(start, matrix=matrix, inverse=inverse, shift=shift)
         if not labels:
             return changed
@@ -270,7 +272,7 @@ def _inversion(parameters: _Parameters) -> Tensor:
     """|AĀ - I|² + |ĀA - I|²."""
     from torch import eye
 
-    one = eye(len(parameters.matrix), device=parameters.matrix.device)
-    return (parameters.matrix @ parameters.inverse - one).square().sum() + (
-        parameters.inverse @ parameters.matrix - one
+    identity = eye(len(parameters.matrix), device=parameters.matrix.device)
+    return (parameters.matrix @ parameters.inverse - identity).square().sum() + (
+        parameters.inverse @ parameters.matrix - identity
     ).square().sum()

@@ -38,7 +38,7 @@ def series(findings: Findings, key: Key) -> dict[str, Any]:
         ],
         "groups": [
             {
-                "at": [values.index(one) for one, values in zip(group, key.values, strict=True)],
+                "at": [values.index(code) for code, values in zip(group, key.values, strict=True)],
                 "title": title,
             }
             for group, title in zip(key.groups, key.titles, strict=True)

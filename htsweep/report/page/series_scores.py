@@ -50,7 +50,7 @@ def scores(findings: Findings, key: Key) -> dict[str, Any] | None:
         "value": value,
         "pairs": {
             "g": key.group_of(first),
-            "target": [targets.index(str(one)) for one in first["target"]],
+            "target": [targets.index(str(item)) for item in first["target"]],
             "name": [called[str(pair)] for pair in first["pair"]],
         },
         "achieved": {
@@ -58,7 +58,7 @@ def scores(findings: Findings, key: Key) -> dict[str, Any] | None:
             "line": _line(achieved, compared, lines),
             "metric": achieved["metric"].tolist(),
             **{
-                name: [_number(one) for one in achieved[name].to_numpy(float) * scale]
+                name: [_number(item) for item in achieved[name].to_numpy(float) * scale]
                 for name in ("mean", "low", "high")
             },
         },
@@ -93,7 +93,7 @@ def regret(findings: Findings, key: Key) -> dict[str, Any] | None:
                 "keep": inside["keep"].tolist(),
                 "chosen": np.flatnonzero(inside["chosen"].to_numpy(bool)).tolist(),
                 **{
-                    column: [_number(one) for one in inside[column].to_numpy(float) * scale]
+                    column: [_number(number) for number in inside[column].to_numpy(float) * scale]
                     for column in ("regret", "random", *ends)
                 },
             }
@@ -121,7 +121,7 @@ def bounds(findings: Findings, key: Key) -> dict[str, Any] | None:
         "target": list(map(str, table["target"])),
         "score": list(map(str, table["score"])),
         **{
-            name: [_number(one) for one in given]
+            name: [_number(number) for number in given]
             for name, given in {**columns, "rest": rest}.items()
         },
     }
@@ -156,18 +156,18 @@ def _styled(texts: Sequence[str]) -> list[dict[str, Any]]:
 def _lines(findings: Findings, key: Key) -> list[dict[str, Any]]:
     """The compared values that were foretold, with their numbers among the page's methods (-1: none)."""
     table = next(
-        one for one in (findings.predictions, findings.regret, findings.predicted) if len(one)
+        item for item in (findings.predictions, findings.regret, findings.predicted) if len(item)
     )
     first = table.drop_duplicates(key.design.compared)
     return [
-        {"name": names.value(one), "m": number}
-        for one, number in zip(first[key.design.compared], key.method_of(first), strict=True)
+        {"name": names.value(item), "m": number}
+        for item, number in zip(first[key.design.compared], key.method_of(first), strict=True)
     ]
 
 
 def _line(achieved: pd.DataFrame, compared: str, lines: Sequence[dict[str, Any]]) -> list[int]:
     """The line of each row; where the compared factor tells pairs apart, there is one for all."""
-    return [_place(lines, one) for one in achieved[compared]]
+    return [_place(lines, value) for value in achieved[compared]]
 
 
 def _place(lines: Sequence[dict[str, Any]], name: Any) -> int:
@@ -187,12 +187,12 @@ def _correlations(findings: Findings, lines: Sequence[dict[str, Any]]) -> dict[s
     )
     return {
         "score": list(map(str, table["score"])),
-        "line": [_place(lines, one) for one in table[findings.design.compared]],
+        "line": [_place(lines, item) for item in table[findings.design.compared]],
         "metric": list(map(str, table["metric"])),
         "target": list(map(str, table["target"])),
         "pairs": table["pairs"].tolist(),
         **{
-            short: [_number(one) for one in table[name].to_numpy(float)]
+            short: [_number(item) for item in table[name].to_numpy(float)]
             for short, name in (
                 ("tau", "kendall"),
                 ("low", "kendall low"),
