@@ -4,13 +4,13 @@ import pandas as pd
 import pytest
 from frames import digits, trials_of
 
-from htsweep.analysis.conclusions import About, conclude, failures
+from htsweep.analysis.conclusions import StudyContext, conclude, failures
 from htsweep.analysis.design import Design
 
 DESIGN = Design(("dataset",), "method")
 
 
-def about(**more: object) -> About:
+def about(**more: object) -> StudyContext:
     given = {
         "title": "t",
         "design": DESIGN,
@@ -19,7 +19,7 @@ def about(**more: object) -> About:
         "empty": "plain",
         **more,
     }
-    return About(**given)  # type: ignore[arg-type]
+    return StudyContext(**given)  # type: ignore[arg-type]
 
 
 def test_a_baseline_may_be_a_number() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from htsweep.analysis import correlation
-from htsweep.analysis.conclusions import About, Foretold, conclude, conclude_scores
+from htsweep.analysis.conclusions import Foretold, StudyContext, conclude, conclude_scores
 from htsweep.analysis.correlation import correlate, side, why_not
 from htsweep.analysis.design import Design
 from htsweep.analysis.prediction import (
@@ -448,7 +448,7 @@ def test_conclusions_have_the_tables_and_leave_the_others_as_they_are() -> None:
     truth = pairs.truth()
     rows = pairs.achieved(truth)
     trials = rows.drop_duplicates("trial").assign(seconds=1.0)
-    about = About(title="t", design=pairs.DESIGN, protocol="last", repetitions=3, by="logme")
+    about = StudyContext(title="t", design=pairs.DESIGN, protocol="last", repetitions=3, by="logme")
     without = conclude(trials, rows, about)
     found = conclude(
         trials,
@@ -466,7 +466,7 @@ def test_a_study_of_scores_has_scores_and_bounds_and_nothing_to_compare() -> Non
     scored = pairs.scored(pairs.truth())
     name = scored["pair"] + scored["score"]
     trials = scored.assign(trial=range(len(scored)), sweep=name, point=name, status="done")
-    about = About(
+    about = StudyContext(
         title="t",
         design=replace(pairs.DESIGN, compared="score"),
         protocol="last",

@@ -10,7 +10,7 @@ from ledgers import toy
 
 from htsweep import launching
 from htsweep.cli.app import main
-from htsweep.cli.launch import counted, launch_and_tell, told
+from htsweep.cli.launch import closing_lines, counted, launch_and_tell
 from htsweep.commands import Given
 from htsweep.files import put
 from htsweep.launching import launch
@@ -62,7 +62,7 @@ def test_the_end_of_a_budget_and_an_interrupt_say_how_to_go_on(tmp_path: Path) -
     study = toy(tmp_path, TEXT + "budget: {trials: 1}\n")
     given = Given(str(study.file), (), str(tmp_path / "results"), "inline")
     done = launch(study, given.results, on="inline", mirror=None)
-    assert told(study, given, done)[-1] == (
+    assert closing_lines(study, given, done)[-1] == (
         "Ended by the budget of 1 trials, with 1 trial remaining. Raise it, then continue: "
         f"{given.launch()}"
     )

@@ -22,7 +22,7 @@ from htsweep.errors import HtsweepError, LedgerError, StudyHeld
 from htsweep.launching import launch
 from htsweep.ledger import Lease, Store
 from htsweep.mirror import address
-from htsweep.mirror.serving import told as told_of_ui
+from htsweep.mirror.serving import serving_lines
 from htsweep.planning.reading import read
 from htsweep.report import build
 from htsweep.report.build import tell
@@ -174,7 +174,7 @@ def test_the_server_that_the_ui_offers_is_named_in_whole(tmp_path: Path) -> None
     uri = address.of_database(folder / "mlflow.db")
     empty(folder / "mlflow.db")
     Mirror(uri, "toy")
-    [ssh, server] = offered("\n".join(told_of_ui(uri, 5000, 5001)))
+    [ssh, server] = offered("\n".join(serving_lines(uri, 5000, 5001)))
     assert ssh == ["ssh", "-L", "5001:127.0.0.1:5001", "THIS-MACHINE"]
     assert server[:2] == ["mlflow", "server"]
     assert (

@@ -19,7 +19,7 @@ import pytest
 from ledgers import fill, looked, toy
 
 from htsweep import launching
-from htsweep.cli.launch import told
+from htsweep.cli.launch import closing_lines
 from htsweep.commands import Given
 from htsweep.errors import HtsweepError
 from htsweep.execution.agenda import Agenda
@@ -78,7 +78,7 @@ def followers() -> list[int]:
 
 
 def lines(study: Study, results: Path, done: Launched) -> list[str]:
-    return told(study, Given(str(study.file), (), str(results), "inline"), done)
+    return closing_lines(study, Given(str(study.file), (), str(results), "inline"), done)
 
 
 def test_a_launch_mirrors_all_and_says_nothing_of_it(
@@ -225,7 +225,7 @@ def test_a_password_stands_on_no_command_line_and_in_no_message(
     assert (done.mirrored.runs, done.mirrored.of) == (None, TRIALS)
     study = toy(tmp_path, TEXT)
     said = "\n".join(
-        told(
+        closing_lines(
             study,
             Given(
                 str(study.file),

@@ -17,7 +17,7 @@ from mirrored import FEW, STUDY, empty, held, mirror_of, run
 from htsweep.errors import HtsweepError
 from htsweep.mirror.copying import Mirror
 from htsweep.mirror.run import Run
-from htsweep.mirror.serving import free_port, serve, told, ui, wait_for
+from htsweep.mirror.serving import free_port, serve, serving_lines, ui, wait_for
 from htsweep.mirror.streaming import stream
 from htsweep.mirror.view import TAG
 
@@ -128,7 +128,7 @@ def test_a_server_that_comes_up_late_gets_everything(database: Path) -> None:
             mirror.write_study("name: digits\n")
             assert any(
                 link.startswith("digits, seen against missing: http")
-                for link in told(uri, port, port)
+                for link in serving_lines(uri, port, port)
             )
         finally:
             server.terminate()
@@ -150,7 +150,7 @@ def test_a_taken_port_is_stepped_around_and_a_missing_database_is_named(
     with pytest.raises(HtsweepError, match="htsweep launch"):
         ui(tmp_path / "none" / "mlflow.db", "none", port)
     mirror = mirror_of(database)
-    lines = told(f"sqlite:///{database}", 5000, 5001)
+    lines = serving_lines(f"sqlite:///{database}", 5000, 5001)
     assert "port 5000 is taken" in lines[0]
     assert f"#/experiments/{mirror.experiment}/runs?viewStateShareKey=" in "\n".join(lines)
     assert "--allowed-hosts" in lines[-1]

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from screened import lay
 
-from htsweep.cli.launch import told
+from htsweep.cli.launch import closing_lines
 from htsweep.cli.status import status
 from htsweep.commands import Given
 from htsweep.execution.agenda import Agenda
@@ -307,7 +307,7 @@ def test_a_pair_whose_score_fails_is_kept_and_told(
     assert {
         verdict.pair.label for verdict in done.verdicts if verdict.value is None and verdict.kept
     } == {"domain=uci, source=mid", "domain=usps, source=mid"}
-    said = told(study("screen.scores=[shaky]"), Given("study.yaml"), done)
+    said = closing_lines(study("screen.scores=[shaky]"), Given("study.yaml"), done)
     assert (
         "  kept    domain=uci, source=mid: its shaky is not known, 0 of 2 repetitions have it"
         in said
@@ -377,7 +377,9 @@ def test_an_interrupt_among_the_scores_ends_the_launch(
     assert (done.interrupted, done.agenda.closed, ran(done)[1]) == (True, "interrupted", 0)
     assert done.scores is not None
     assert done.scores.left > 0
-    assert "Interrupted; nothing is lost" in "\n".join(told(study(), Given("study.yaml"), done))
+    assert "Interrupted; nothing is lost" in "\n".join(
+        closing_lines(study(), Given("study.yaml"), done)
+    )
     assert ran(run())[1] == 2 * PER_PAIR
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from screened import lay
 
-from htsweep.cli.launch import told
+from htsweep.cli.launch import closing_lines
 from htsweep.cli.status import status
 from htsweep.commands import Given
 from htsweep.launching import Launched, launch
@@ -114,7 +114,7 @@ def test_a_status_counts_the_scores(
 def test_a_launch_says_what_it_spared(
     run: Callable[..., Launched], study: Callable[..., Study]
 ) -> None:
-    said = told(study(), Given("study.yaml"), run())
+    said = closing_lines(study(), Given("study.yaml"), run())
     [at] = [number for number, line in enumerate(said) if line.startswith("screen: ")]
     assert said[at : at + 2] == [
         "screen: ran 24 scores (0 reused, 0 remaining); worth drops 4 of 6 pairs, which spares 16 "

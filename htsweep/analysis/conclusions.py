@@ -47,7 +47,7 @@ READS = (
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class About:
+class StudyContext:
     """What the tables do not say of their study."""
 
     title: str
@@ -101,7 +101,7 @@ class Foretold:
 def conclude(
     trials: pd.DataFrame,
     measurements: pd.DataFrame,
-    about: About,
+    about: StudyContext,
     metrics: Sequence[str] = (),
     lists: pd.DataFrame | None = None,
     foretold: Foretold | None = None,
@@ -228,7 +228,7 @@ def conclude(
     )
 
 
-def conclude_scores(trials: pd.DataFrame, scored: pd.DataFrame, about: About) -> Findings:
+def conclude_scores(trials: pd.DataFrame, scored: pd.DataFrame, about: StudyContext) -> Findings:
     """The findings of a study of scores: what they say of each pair; there is nothing to compare with.
 
     Args:
@@ -257,7 +257,7 @@ def conclude_scores(trials: pd.DataFrame, scored: pd.DataFrame, about: About) ->
     )
 
 
-def failures(trials: pd.DataFrame, about: About) -> pd.DataFrame:
+def failures(trials: pd.DataFrame, about: StudyContext) -> pd.DataFrame:
     """One row per sweep, status and reason: how many trials failed, stopped early or are to come, and an example's log."""
     keys = about.design.factors
     columns = [*keys, "status", "reason", "trials", "log"]
@@ -309,7 +309,9 @@ def failures(trials: pd.DataFrame, about: About) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def _foretold(foretold: Foretold, about: About, metrics: Sequence[str]) -> dict[str, pd.DataFrame]:
+def _foretold(
+    foretold: Foretold, about: StudyContext, metrics: Sequence[str]
+) -> dict[str, pd.DataFrame]:
     """The tables of scores, and of what they were worth."""
     scored, design = foretold.scored, about.design
     factors = _pair_factors(scored, design)
@@ -339,7 +341,7 @@ def _pair_factors(scored: pd.DataFrame, design: Design) -> list[str]:
     ]
 
 
-def _baseline(chosen: pd.DataFrame, about: About) -> str:
+def _baseline(chosen: pd.DataFrame, about: StudyContext) -> str:
     """What the table calls the value that the others are compared with: the one asked for, else the usual one.
 
     The usual one is the empty method, else the first value that is neither the source model nor an
@@ -363,7 +365,7 @@ def _baseline(chosen: pd.DataFrame, about: About) -> str:
 
 
 def _warnings(
-    about: About, summary: pd.DataFrame, tables: pd.DataFrame, compared: pd.DataFrame
+    about: StudyContext, summary: pd.DataFrame, tables: pd.DataFrame, compared: pd.DataFrame
 ) -> list[str]:
     """What the reader must know before believing a table."""
     warnings = [interval.caution(about.repetitions)] if len(summary) else []

@@ -9,7 +9,7 @@ from htsweep.commands import Given
 from htsweep.launching import Launched, launch
 from htsweep.planning.notes import notes
 from htsweep.planning.reading import read
-from htsweep.results.screen import told as told_of_pairs
+from htsweep.results.screen import verdict_lines
 from htsweep.study.schema import Study
 
 INTERRUPTED = 130
@@ -37,7 +37,7 @@ def launch_and_tell(given: Given) -> int:
             mirror=given.mirror,
         )
         progress.last(done.agenda)
-    for line in told(study, given, done):
+    for line in closing_lines(study, given, done):
         sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
     if done.interrupted:
@@ -47,7 +47,7 @@ def launch_and_tell(given: Given) -> int:
     return FAILED if done.failed else 0
 
 
-def told(study: Study, given: Given, done: Launched) -> list[str]:
+def closing_lines(study: Study, given: Given, done: Launched) -> list[str]:
     """The lines that end a launch: its table, its files, what it ran, and what to do next."""
     agenda = done.agenda
     lines = ["", done.table, ""] if done.table else []
@@ -101,5 +101,5 @@ def screened(study: Study, done: Launched) -> list[str]:
         f"{by} drops {dropped} of "
         f"{counted(len(done.verdicts), 'pair')}, which spares {done.spared} of "
         f"{done.spared + done.agenda.total} trials",
-        *(f"  {line}" for line in told_of_pairs(done.verdicts, by)),
+        *(f"  {line}" for line in verdict_lines(done.verdicts, by)),
     ]

@@ -65,7 +65,7 @@ def ui(database: Path, results: str, port: int = 5000, tell: Callable[[str], Non
     with _ended_by_sigterm(), serve(uri, chosen) as server:
         try:
             wait_for(server, chosen)
-            for line in told(uri, port, chosen):
+            for line in serving_lines(uri, port, chosen):
                 tell(line)
             return server.wait()
         except KeyboardInterrupt:
@@ -153,7 +153,7 @@ def free_port(wanted: int) -> int:
     raise HtsweepError(f"no port is free on {HOST}")
 
 
-def told(uri: str, wanted: int, port: int) -> list[str]:
+def serving_lines(uri: str, wanted: int, port: int) -> list[str]:
     """What a person needs to know: the address, each study's chart, and how to look from another machine."""
     server = f"http://{HOST}:{port}"
     lines = [

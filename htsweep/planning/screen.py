@@ -194,7 +194,7 @@ def decide(
     return frozenset(values) - dropped
 
 
-def less(planned: Plan, verdicts: Sequence[Verdict]) -> Plan:
+def without_dropped(planned: Plan, verdicts: Sequence[Verdict]) -> Plan:
     """The plan without the sweeps of dropped pairs."""
     dropped: set[str] = set()
     for verdict in verdicts:

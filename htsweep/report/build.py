@@ -74,7 +74,7 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
     sweeps = _sweeps(results)
     cells = design(measured.columns, results.factors, study.compared)
     chosen = results.choice
-    about = conclusions.About(
+    about = conclusions.StudyContext(
         title=study.name,
         design=cells,
         protocol=study.select,
@@ -134,7 +134,7 @@ def _of_scores(results: Results) -> Findings:
             for sweep in results.plan.sweeps
         ]
     )
-    about = conclusions.About(
+    about = conclusions.StudyContext(
         title=study.name,
         design=cells,
         protocol=study.select,

@@ -14,7 +14,7 @@ from htsweep.ledger.names import LISTS
 from htsweep.ledger.tables import Kind
 from htsweep.planning import roster
 from htsweep.planning.plan import Plan, plan
-from htsweep.planning.screen import Verdict, less, plan_of
+from htsweep.planning.screen import Verdict, plan_of, without_dropped
 from htsweep.results import tables
 from htsweep.results.screen import judge
 from htsweep.study.schema import Study
@@ -93,7 +93,7 @@ class Results:
     @cached_property
     def plan(self) -> Plan:
         """The plan of what the screen keeps: all of it as long as there are no scores."""
-        return less(self.full_plan, self.verdicts)
+        return without_dropped(self.full_plan, self.verdicts)
 
     @cached_property
     def factors(self) -> list[str]:

@@ -88,7 +88,7 @@ def scores(results: Results) -> pd.DataFrame:
     return _with_measured(pd.DataFrame(rows), results, scored.task.predicts or "")
 
 
-def told(verdicts: Sequence[Verdict], by: str, most: int = 12) -> list[str]:
+def verdict_lines(verdicts: Sequence[Verdict], by: str, most: int = 12) -> list[str]:
     """A line for each pair that is dropped or has no score, `most` of each."""
     best: dict[str, float] = {}
     for verdict in verdicts:

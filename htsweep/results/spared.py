@@ -10,7 +10,7 @@ from typing import Any, final
 from htsweep.planning.plan import Plan
 from htsweep.planning.screen import Verdict
 from htsweep.results.results import Results
-from htsweep.results.screen import told
+from htsweep.results.screen import verdict_lines
 
 
 @final
@@ -117,7 +117,7 @@ def screened(results: Results, ended: Mapping[str, int]) -> Screened:
         most,
         tuple(_about(verdict) for verdict in verdicts if not verdict.kept),
         tuple(_about(verdict) for verdict in verdicts if verdict.value is None),
-        tuple(told(verdicts, screen.decisive)),
+        tuple(verdict_lines(verdicts, screen.decisive)),
     )
 
 
