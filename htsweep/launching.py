@@ -255,7 +255,7 @@ def agenda_of(results: Results, planned: Plan, stages: _Stages) -> Agenda:
         for other in (results.full_plan, results.score_plan):
             used |= past_of(results, other)
     gpu_hours = sum(end.seconds * end.gpu for end in used.values()) / 3600
-    return Agenda(planned, past, stages.hold, stages.look, gpu_hours)
+    return Agenda(planned, past, stages.hold, stages.look, gpu_hours=gpu_hours)
 
 
 def past_of(results: Results, planned: Plan) -> dict[str, EarlierRun]:

@@ -100,7 +100,13 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
 
     def on_target(model: Any) -> Measurement:
         measured = measure(
-            model, transfer.images, domain.labels, split, missing, workspace.device, gammas
+            model,
+            transfer.images,
+            domain.labels,
+            split,
+            missing=missing,
+            device=workspace.device,
+            pseudo_gammas=gammas,
         )
         return measured | on_source(model)
 
@@ -171,7 +177,7 @@ def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[
         _recipe(config),
     )
     measurements: list[Measurement] = []
-    yield from _train(run, on_validation, workspace, began, measurements)
+    yield from _train(run, on_validation, workspace, began, measurements=measurements)
     (workspace.output / "told.json").write_text(json.dumps(measurements), encoding="utf-8")
 
 
@@ -187,7 +193,9 @@ def fine_tune(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measu
 
     def on_target(model: Any) -> Measurement:
         return (
-            measure_all(model, transfer.images, domain.labels, split, probe, workspace.device)
+            measure_all(
+                model, transfer.images, domain.labels, split, probe=probe, device=workspace.device
+            )
             | shared
         )
 
@@ -219,6 +227,7 @@ def _train(
     measured: Callable[[Any], Measurement],
     workspace: Workspace,
     began: float,
+    *,
     measurements: list[Measurement] | None = None,
 ) -> Iterator[Measurement]:
     """Trains epoch by epoch, from the state kept where there is one; yields a measurement at step 0 and after each.
@@ -289,7 +298,11 @@ def _holistic(config: Mapping[str, Any], workspace: Workspace) -> tuple[Transfer
     domain = images_of(config, target_name, workspace)
     missing, split = target_of(config, target_name, domain.labels, workspace)
     source = source_model(config, source_name, domain, workspace)
-    return _transfer(source, domain, split, missing, False, workspace), domain, split
+    return (
+        _transfer(source, domain, split, missing, new_head=False, workspace=workspace),
+        domain,
+        split,
+    )
 
 
 def _new_task(config: Mapping[str, Any], workspace: Workspace) -> tuple[Transfer, Images, Split]:
@@ -298,11 +311,21 @@ def _new_task(config: Mapping[str, Any], workspace: Workspace) -> tuple[Transfer
     domain = images_of(config, target_name, workspace)
     missing, split = target_of(config, target_name, domain.labels, workspace)
     source = source_model(config, source_name, domain, workspace)
-    return _transfer(source, domain, split, missing, True, workspace), domain, split
+    return (
+        _transfer(source, domain, split, missing, new_head=True, workspace=workspace),
+        domain,
+        split,
+    )
 
 
 def _transfer(
-    source: Model, domain: Images, split: Split, missing: Any, new_head: bool, workspace: Workspace
+    source: Model,
+    domain: Images,
+    split: Split,
+    missing: Any,
+    *,
+    new_head: bool,
+    workspace: Workspace,
 ) -> Transfer:
     images, labels = tensors(domain, workspace.device)
     return Transfer(

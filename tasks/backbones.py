@@ -175,7 +175,7 @@ def traits(name: str) -> Traits:
 
 
 def build(
-    name: str, channels: int, image_size: int, classes: int, pretrained: bool = False
+    name: str, channels: int, image_size: int, classes: int, *, pretrained: bool = False
 ) -> Model:
     """The backbone `name` with a linear head of `classes` outputs, freshly initialised from torch's seed.
 

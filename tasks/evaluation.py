@@ -24,6 +24,7 @@ def measure(
     images: Tensor,
     labels: np.ndarray,
     split: Split,
+    *,
     missing: Sequence[int],
     device: str,
     pseudo_gammas: Sequence[float] = (),
@@ -76,7 +77,7 @@ def measure(
 
 
 def measure_all(
-    model: Any, images: Tensor, labels: np.ndarray, split: Split, probe: Tensor, device: str
+    model: Any, images: Tensor, labels: np.ndarray, split: Split, *, probe: Tensor, device: str
 ) -> dict[str, Any]:
     """What is measured where every class has images; of the domain, only what is looked at is run.
 

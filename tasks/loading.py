@@ -33,7 +33,9 @@ def tensors(domain: Images, device: str) -> tuple[Tensor, Tensor]:
 def fresh_model(config: Mapping[str, Any], domain: Images, classes: int) -> Model:
     """The config's backbone for images like the domain's, under a head of `classes` outputs; drawn from torch's seed."""
     channels, size = domain.pixels.shape[1:3]
-    return backbones.build(config["backbone"], channels, size, classes, bool(config.get("weights")))
+    return backbones.build(
+        config["backbone"], channels, size, classes, pretrained=bool(config.get("weights"))
+    )
 
 
 def source_model(

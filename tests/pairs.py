@@ -149,12 +149,12 @@ def told(
         protocol="last",
         repetitions=3,
     )
-    both = predicted(scores, came, DESIGN, FACTORS, COMBINED)
+    both = predicted(scores, came, DESIGN, FACTORS, combined=COMBINED)
     return {
         "transferability": scores,
         "predicted": both,
         "predictions": predictions(both, DESIGN, FACTORS),
-        "regret": regret(scores, both, came, DESIGN, FACTORS, by),
+        "regret": regret(scores, both, came, DESIGN, factors=FACTORS, by=by),
         "bounds": bounds(before, FACTORS, PREFIX),
     }
 

@@ -230,13 +230,13 @@ def test_a_factor_that_is_compared_and_tells_pairs_apart_leaves_one_line() -> No
         protocol="last",
         repetitions=3,
     )
-    both = predicted(scores, came, design, pairs.FACTORS, pairs.COMBINED)
+    both = predicted(scores, came, design, pairs.FACTORS, combined=pairs.COMBINED)
     table = predictions(both, design, pairs.FACTORS)
     assert set(table["backbone"]) == {ALL}
     assert table[(table["target"] == POOLED) & (table["score"] == "logme")]["pairs"].tolist() == [
         10
     ]
-    costs = regret(scores, both, came, design, pairs.FACTORS)
+    costs = regret(scores, both, came, design, factors=pairs.FACTORS)
     assert set(costs["backbone"]) == {ALL}
     assert pairs.FITTED in set(costs["score"])
 
@@ -301,7 +301,7 @@ def test_otce_is_not_fitted_on_too_little(case: str) -> None:
         repetitions=3,
     )
     assert pairs.FITTED not in set(
-        predicted(scores, came, pairs.DESIGN, pairs.FACTORS, pairs.COMBINED)["score"]
+        predicted(scores, came, pairs.DESIGN, pairs.FACTORS, combined=pairs.COMBINED)["score"]
     )
 
 
@@ -356,8 +356,8 @@ def test_the_interval_of_regret_draws_repetitions_for_all_pairs_at_once() -> Non
     came = outcomes(
         rows, pairs.DESIGN, [OVERALL], factors=pairs.FACTORS, protocol="last", repetitions=5
     )
-    both = predicted(scores, came, pairs.DESIGN, pairs.FACTORS, pairs.COMBINED)
-    (row,) = regret(scores, both, came, pairs.DESIGN, pairs.FACTORS).to_dict("records")
+    both = predicted(scores, came, pairs.DESIGN, pairs.FACTORS, combined=pairs.COMBINED)
+    (row,) = regret(scores, both, came, pairs.DESIGN, factors=pairs.FACTORS).to_dict("records")
     assert [row[name] for name in ("regret", "low", "high", "random")] == pytest.approx(
         [0.1, 0.1, 0.1, 0.05]
     )
@@ -377,10 +377,10 @@ def test_equal_scores_are_kept_together() -> None:
     )
     found = regret(
         scores,
-        predicted(scores, came, pairs.DESIGN, pairs.FACTORS, pairs.COMBINED),
+        predicted(scores, came, pairs.DESIGN, pairs.FACTORS, combined=pairs.COMBINED),
         came,
         pairs.DESIGN,
-        pairs.FACTORS,
+        factors=pairs.FACTORS,
     )
     assert found[["keep", "spared"]].to_numpy().tolist() == [[1, 1], [2, 1]]
 
@@ -410,10 +410,10 @@ def test_only_known_pairs_count_and_losses_have_no_regret() -> None:
     )
     found = regret(
         scores,
-        predicted(scores, came, pairs.DESIGN, pairs.FACTORS, pairs.COMBINED),
+        predicted(scores, came, pairs.DESIGN, pairs.FACTORS, combined=pairs.COMBINED),
         came,
         pairs.DESIGN,
-        pairs.FACTORS,
+        factors=pairs.FACTORS,
     )
     assert set(found["metric"]) == {OVERALL}
     assert set(found["pairs"]) == {4}
@@ -490,12 +490,12 @@ def test_nothing_known_gives_empty_tables_with_their_columns() -> None:
         factors=pairs.FACTORS,
         protocol="last",
     )
-    both = predicted(scores, came, pairs.DESIGN, pairs.FACTORS, pairs.COMBINED)
+    both = predicted(scores, came, pairs.DESIGN, pairs.FACTORS, combined=pairs.COMBINED)
     for table in (
         came,
         both,
         predictions(both, pairs.DESIGN, pairs.FACTORS),
-        regret(scores, both, came, pairs.DESIGN, pairs.FACTORS),
+        regret(scores, both, came, pairs.DESIGN, factors=pairs.FACTORS),
         transferability(scored.iloc[:0], pairs.FACTORS),
     ):
         assert table.empty

@@ -29,7 +29,7 @@ def points(of: Space, sampler: str, count: int) -> list[dict[str, Any]]:
     return [
         found
         for index in range(count)
-        if (found := propose(of, sampler, MAX, (), index)) is not None
+        if (found := propose(of, sampler, MAX, (), index=index)) is not None
     ]
 
 
@@ -44,7 +44,9 @@ def test_points_lie_in_the_space_and_depend_on_it_alone(of: Space, sampler: str)
     found = points(of, sampler, 6)
     assert found == points(of, sampler, 6)
     history = [(one, (0.5,)) for one in found]
-    assert propose(of, sampler, MAX, history, 6, "other") == propose(of, sampler, MAX, (), 6)
+    assert propose(of, sampler, MAX, history, index=6, seed_name="other") == propose(
+        of, sampler, MAX, (), index=6
+    )
     for dimension, point in itertools.product(of, found):
         value = point[dimension.key]
         if dimension.choices is not None:
@@ -59,8 +61,8 @@ def test_points_lie_in_the_space_and_depend_on_it_alone(of: Space, sampler: str)
 def test_a_dimension_more_leaves_the_random_draws_of_the_others(
     of: Space, added: Any, index: int
 ) -> None:
-    wide = propose((*of, read_dimension("zz", added)), "random", MAX, (), index)
-    narrow = propose(of, "random", MAX, (), index)
+    wide = propose((*of, read_dimension("zz", added)), "random", MAX, (), index=index)
+    narrow = propose(of, "random", MAX, (), index=index)
     assert wide is not None
     assert narrow == {key: value for key, value in wide.items() if key != "zz"}
 
@@ -76,11 +78,13 @@ def test_quasi_random_points_are_scipy_s_sequence() -> None:
     of = space(a={"low": 0.0, "high": 1.0}, b={"low": 0.0, "high": 1.0})
     whole = qmc.Sobol(2, scramble=True, rng=20231107).random(512)
     for index in (0, 1, 2, 255, 256, 257, 511):
-        assert propose(of, "qmc", MAX, (), index) == dict(zip("ab", whole[index], strict=True))
+        assert propose(of, "qmc", MAX, (), index=index) == dict(
+            zip("ab", whole[index], strict=True)
+        )
     with_defaults = space(
         a={"low": 0.0, "high": 1.0, "default": 0.5}, b={"low": 0.0, "high": 1.0, "default": 0.5}
     )
-    assert propose(with_defaults, "qmc", MAX, (), 1) == dict(zip("ab", whole[0], strict=True))
+    assert propose(with_defaults, "qmc", MAX, (), index=1) == dict(zip("ab", whole[0], strict=True))
 
 
 @given(SPACES.map(lambda of: tuple(one for one in of if one.choices is not None)))
@@ -102,7 +106,7 @@ def test_one_and_true_are_two_choices_but_one_and_one_point_nothing_are_not() ->
 
 def test_none_is_a_choice_and_may_be_the_default() -> None:
     of = space(a={"choices": [None, 0.5]}, b=None)
-    assert [propose(of, sampler, MAX, (), 0) for sampler in SAMPLERS] == [
+    assert [propose(of, sampler, MAX, (), index=0) for sampler in SAMPLERS] == [
         {"a": None, "b": None}
     ] * 5
 
@@ -110,7 +114,7 @@ def test_none_is_a_choice_and_may_be_the_default() -> None:
 def test_a_point_of_a_long_grid_is_found_at_once() -> None:
     of = space(**{key: list(range(10)) for key in "abcdefgh"})
     begin = time.perf_counter()
-    assert propose(of, "grid", MAX, (), 98_765_432) == dict(
+    assert propose(of, "grid", MAX, (), index=98_765_432) == dict(
         zip("abcdefgh", [9, 8, 7, 6, 5, 4, 3, 2], strict=True)
     )
     assert time.perf_counter() - begin < 1  # walking there takes ten
@@ -139,7 +143,7 @@ def test_the_first_point_is_the_default_configuration(sampler: str) -> None:
         a={"low": 1e-3, "high": 1.0, "log": True, "default": 0.1},
         b={"choices": [1, 2], "default": 2},
     )
-    assert propose(of, sampler, MAX, (), 0) == {"a": 0.1, "b": 2}
+    assert propose(of, sampler, MAX, (), index=0) == {"a": 0.1, "b": 2}
 
 
 def test_sobol_covers_evenly_and_logarithms_are_even_too() -> None:
@@ -161,7 +165,7 @@ def searched(sampler: str, count: int, seed: str) -> float:
     of = space(x={"low": -1, "high": 1}, y={"low": -1, "high": 1})
     history: list[tuple[dict[str, Any], tuple[float]]] = []
     for index in range(count):
-        point = propose(of, sampler, ("minimize",), history, index, seed)
+        point = propose(of, sampler, ("minimize",), history, index=index, seed_name=seed)
         assert point is not None
         history.append((point, ((point["x"] - 0.3) ** 2 + (point["y"] + 0.6) ** 2,)))
     return min(values[0] for _, values in history)
@@ -179,13 +183,17 @@ def test_adaptive_samplers_are_functions_of_their_history(sampler: str) -> None:
     of = space(x={"low": 0, "high": 1}, y=["a", ["b", 1]], z={"low": 1, "high": 8, "integer": True})
     history: list[tuple[dict[str, Any], tuple[float, float] | None]] = []
     for index in range(14):
-        point = propose(of, sampler, ("maximize", "minimize"), history, index, "sweep")
-        assert point == propose(of, sampler, ("maximize", "minimize"), history, index, "sweep")
+        point = propose(
+            of, sampler, ("maximize", "minimize"), history, index=index, seed_name="sweep"
+        )
+        assert point == propose(
+            of, sampler, ("maximize", "minimize"), history, index=index, seed_name="sweep"
+        )
         assert point is not None
         assert point not in [one for one, _ in history]
         history.append((point, None if index % 5 == 4 else (point["x"], point["z"] / 8)))
     assert history[-1][0] != propose(
-        of, sampler, ("maximize", "minimize"), history[:-1], 13, "another"
+        of, sampler, ("maximize", "minimize"), history[:-1], index=13, seed_name="another"
     )
 
 
@@ -193,7 +201,7 @@ def test_adaptive_samplers_are_functions_of_their_history(sampler: str) -> None:
 def test_a_finite_space_ends(sampler: str) -> None:
     of = space(a=[1, 2], b=["x", "y"])
     history: list[tuple[dict[str, Any], tuple[float]]] = []
-    while (point := propose(of, sampler, MAX, history, len(history))) is not None:
+    while (point := propose(of, sampler, MAX, history, index=len(history))) is not None:
         history.append((point, (0.5,)))
     assert len({tuple(one.values()) for one, _ in history}) == len(history) == 4
 
@@ -205,7 +213,7 @@ def test_a_finite_space_ends_whichever_order_it_came_in(sampler: str) -> None:
     history = [
         ({"a": a, "b": b}, None) for a in range(50) for b in range(1, 101) if (a, b) != (31, 17)
     ]
-    assert propose(of, sampler, MAX, history, 4999) == {"a": 31, "b": 17}
+    assert propose(of, sampler, MAX, history, index=4999) == {"a": 31, "b": 17}
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
@@ -219,8 +227,8 @@ def test_points_from_outside_the_space_are_passed_over(sampler: str) -> None:
         ({"x": 0.5}, (9.0,)),
         ({"x": "a", "y": 1}, None),
     ]
-    found = propose(of, sampler, MAX, [*inside, *outside], 12)
-    assert found == propose(of, sampler, MAX, inside, 12)
+    found = propose(of, sampler, MAX, [*inside, *outside], index=12)
+    assert found == propose(of, sampler, MAX, inside, index=12)
     assert found is not None
     assert 0 <= found["x"] <= 1
 
@@ -233,7 +241,7 @@ def test_points_asked_for_at_once_differ(sampler: str) -> None:
         ({"x": s / 20, "y": 0.1}, (s / 20,)) for s in range(20)
     ]
     for index in range(20, 28):
-        point = propose(of, sampler, MAX, history, index)
+        point = propose(of, sampler, MAX, history, index=index)
         assert point is not None
         history.append((point, None))
     assert len({(one["x"], one["y"]) for one, _ in history}) == 28
@@ -244,7 +252,7 @@ def volume(sampler: str, seed: str) -> float:
     of = space(a={"low": 0.0, "high": 1.0}, b={"low": 0.0, "high": 1.0}, c=["p", "q", "r"])
     history: list[tuple[dict[str, Any], tuple[float, float]]] = []
     for index in range(40):
-        point = propose(of, sampler, ("minimize", "minimize"), history, index, seed)
+        point = propose(of, sampler, ("minimize", "minimize"), history, index=index, seed_name=seed)
         assert point is not None
         far = 1 + 4 * (point["b"] - 0.7) ** 2 + (point["c"] != "q") * 0.5
         history.append((point, (point["a"], far - math.sqrt(point["a"] * far))))
@@ -263,7 +271,7 @@ def test_failed_and_diverged_points_are_pending_ones() -> None:
     of = space(x={"low": 0.0, "high": 1.0})
     history = [({"x": step / 10}, (step / 10,)) for step in range(10)]
     told = [
-        propose(of, "tpe", MAX, [*history, ({"x": 0.95}, values)], 11)
+        propose(of, "tpe", MAX, [*history, ({"x": 0.95}, values)], index=11)
         for values in (None, (math.nan,), (math.inf,))
     ]
     assert told[0] == told[1] == told[2]
@@ -273,7 +281,7 @@ def test_optuna_s_log_is_as_it_was() -> None:
     import optuna
 
     before = optuna.logging.get_verbosity()
-    propose(space(x={"low": 0.0, "high": 1.0}), "tpe", MAX, (), 0)
+    propose(space(x={"low": 0.0, "high": 1.0}), "tpe", MAX, (), index=0)
     assert optuna.logging.get_verbosity() == before
 
 
@@ -281,9 +289,9 @@ def test_optuna_s_log_is_as_it_was() -> None:
 def test_a_long_history_is_no_burden(sampler: str) -> None:
     of = space(x={"low": 0, "high": 1}, y={"low": 0, "high": 1})
     history = [(one, (one["x"],)) for one in points(of, "random", 300)]
-    propose(of, sampler, MAX, history[:2], 2)
+    propose(of, sampler, MAX, history[:2], index=2)
     begin = time.perf_counter()
-    propose(of, sampler, MAX, history, 300)
+    propose(of, sampler, MAX, history, index=300)
     assert time.perf_counter() - begin < 1  # 30 ms; what is quadratic takes three seconds
 
 

@@ -33,7 +33,7 @@ SPACES = st.dictionaries(st.sampled_from("abc"), ranges() | CHOICES, max_size=3)
 def test_a_walk_gives_each_point_at_its_first_index(of: Space, sampler: str, limit: int) -> None:
     if not known(of, sampler):
         return
-    proposed = [propose(of, sampler, (), (), index) for index in range(limit if of else 1)]
+    proposed = [propose(of, sampler, (), (), index=index) for index in range(limit if of else 1)]
     first: dict[str, tuple[int, Any]] = {}
     for index, parameters in enumerate(proposed):
         if parameters is not None:
@@ -76,7 +76,7 @@ def test_a_walk_makes_no_more_than_is_taken() -> None:
 
 @given(SPACES, st.sampled_from(SEQUENCES), st.integers(0, 30))
 def test_a_point_is_found_again_by_its_parameters(of: Space, sampler: str, index: int) -> None:
-    if not known(of, sampler) or (parameters := propose(of, sampler, (), (), index)) is None:
+    if not known(of, sampler) or (parameters := propose(of, sampler, (), (), index=index)) is None:
         return
     assert index in indices(of, sampler, parameters, index)
     if sampler == "grid":
@@ -85,7 +85,8 @@ def test_a_point_is_found_again_by_its_parameters(of: Space, sampler: str, index
         assert indices(of, sampler, parameters, 10**6)[0] == index
         kept = dict(itertools.islice(parameters.items(), 1, None))
         assert (
-            propose(of, sampler, (), (), indices(of, sampler, kept, 0)[0]).items() >= kept.items()
+            propose(of, sampler, (), (), index=indices(of, sampler, kept, 0)[0]).items()
+            >= kept.items()
         )  # type: ignore[union-attr]
 
 
@@ -96,10 +97,10 @@ def test_a_quasi_random_point_is_found_again_without_the_default() -> None:
         space(a={**given, "default": 0.5}, b={**given, "default": 0.5}),
     )
     for index in (0, 1, 300):
-        point = propose(without, "qmc", (), (), index)
+        point = propose(without, "qmc", (), (), index=index)
         assert point is not None
         places = indices(with_default, "qmc", point, index)
-        assert point in [propose(with_default, "qmc", (), (), place) for place in places]
+        assert point in [propose(with_default, "qmc", (), (), index=place) for place in places]
 
 
 def test_values_of_a_list_are_looked_up_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +109,7 @@ def test_values_of_a_list_are_looked_up_not_searched(monkeypatch: pytest.MonkeyP
     count = "htsweep.planning.dimension.text_of"
     monkeypatch.setattr(count, lambda value: (next(texts), text_of(value))[1])
     dimension = read_dimension("a", list(range(100_000)))
-    assert [propose((dimension,), "grid", (), (), index) for index in (0, 99_999)] == [
+    assert [propose((dimension,), "grid", (), (), index=index) for index in (0, 99_999)] == [
         {"a": 0},
         {"a": 99_999},
     ]
@@ -120,9 +121,9 @@ def test_values_of_a_list_are_looked_up_not_searched(monkeypatch: pytest.MonkeyP
 def test_wide_quasi_random_points_are_made_in_small_blocks() -> None:
     """21,201 dimensions are the most that there are; 256 points of them would take 40 MB."""
     of = tuple(Dimension(f"p{number:05}", 0.0, 1.0) for number in range(2_000))
-    first, again = propose(of, "qmc", (), (), 9), propose(of, "qmc", (), (), 9)
+    first, again = propose(of, "qmc", (), (), index=9), propose(of, "qmc", (), (), index=9)
     assert first == again
     sequences._block.cache_clear()
     sequences._SEQUENCES.clear()
-    assert propose(of, "qmc", (), (), 9) == first
+    assert propose(of, "qmc", (), (), index=9) == first
     assert sequences._block(2_000, 8, 1).shape == (8, 2_000)

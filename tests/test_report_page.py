@@ -469,7 +469,7 @@ def test_who_beats_a_point_tells_the_front_of_any_choice_of_methods(
     rng = np.random.default_rng(1)
     points, methods = rng.integers(0, 6, (60, 2)).astype(float), rng.integers(0, 5, 60)
     points[0] = np.nan
-    beaten = beaten_by(points, points, methods, 5, maximise)
+    beaten = beaten_by(points, points, methods, 5, maximise=maximise)
     for choice in range(1, 2**5):
         shown = [method for method in range(5) if choice >> method & 1]
         rows = np.isin(methods, shown) & ~np.isnan(points[:, 0])

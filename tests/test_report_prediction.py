@@ -320,7 +320,7 @@ def test_a_compared_factor_that_tells_pairs_apart_is_drawn_as_one_line() -> None
         transferability=scores,
         predicted=both,
         predictions=predictions(both, design, pairs.FACTORS),
-        regret=regret(scores, both, came, design, pairs.FACTORS),
+        regret=regret(scores, both, came, design, factors=pairs.FACTORS),
     )
     data = drawn(page(made))["scores"]
     assert data["lines"] == [{"name": "all", "m": -1}]

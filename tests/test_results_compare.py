@@ -183,7 +183,7 @@ def test_differences_by_hand() -> None:
     # + 1.5 + repetition, as a mean over points
     b = a.assign(score=a["score"] + a["step"] * (a["x"] + a["repetition"]))
     pairs = match(trials_of(a), trials_of(b), ["method", "x"]).pairs
-    [row] = differences(pairs, a, b, Design((), "method"), ["score"]).to_dict("records")
+    [row] = differences(pairs, a, b, Design((), "method"), metrics=["score"]).to_dict("records")
     assert (row["method"], row["metric"], row["trials"], row["n"]) == ("m", "score", 6, 3)
     assert (row["a"], row["b"], row["difference"]) == (16.0, 18.5, 2.5)
     assert row["p"] == pytest.approx(0.25)  # 2 of the 8 sign patterns
@@ -198,9 +198,9 @@ def test_p_is_what_all_sign_patterns_give_and_holm_is_worked_by_hand() -> None:
     noise |= {trial: 0.03 + abs(of) for trial, of in noise.items() if "l2sp" in trial}
     other = frame.assign(**{MISSING: frame[MISSING] + frame["trial"].map(noise)})
     pairs = match(trials_of(frame), trials_of(other), VARIED).pairs
-    found = differences(pairs, frame, other, design(VARIED[:3], VARIED[:3]), [MISSING]).set_index(
-        "method"
-    )
+    found = differences(
+        pairs, frame, other, design(VARIED[:3], VARIED[:3]), metrics=[MISSING]
+    ).set_index("method")
     for method in ("plain", "l2sp"):
         mine = np.array([of for trial, of in noise.items() if f"/{method}/" in trial])
         sums = [abs(np.dot(signs, mine)) for signs in itertools.product([-1, 1], repeat=7)]
@@ -217,7 +217,7 @@ def test_failed_trials_have_no_difference_and_equal_ones_say_so() -> None:
     trials = trials_of(frame)
     failed = trials.assign(status=np.where(trials["trial"].str.contains("plain"), "failed", "done"))
     pairs = match(trials, failed, VARIED).pairs
-    found = differences(pairs, frame, frame, design(VARIED[:3], VARIED[:3]), [SEEN])
+    found = differences(pairs, frame, frame, design(VARIED[:3], VARIED[:3]), metrics=[SEEN])
     assert found[["method", "n", "difference", "p", "verdict"]].to_dict("records") == [
         {"method": "l2sp", "n": 6, "difference": 0.0, "p": 1.0, "verdict": "equal"}
     ]

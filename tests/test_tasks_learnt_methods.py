@@ -271,7 +271,7 @@ def test_bayes_rule_by_hand(monkeypatch):
     rng = np.random.default_rng(0)
     train, held = rng.dirichlet(np.ones(3), 12), rng.dirichlet(np.ones(3), 40)
     answers = (held @ (votes[1] - votes[0]) + rng.normal(0, 0.5, 40) > 0).astype(int)
-    found, told = relating.reverse(train, np.arange(12) % 2, held, answers, 2)
+    found, told = relating.reverse(train, np.arange(12) % 2, held, answers, classes=2)
 
     def surprise(scale):
         return (

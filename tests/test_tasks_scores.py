@@ -116,17 +116,17 @@ def test_label_statistics_at_their_ends():
 def test_n_leep_is_leep_on_the_posteriors_of_a_mixture():
     """One Gaussian a class on classes far apart: its posteriors are the labels, so that nothing is left to learn."""
     features, labels, _ = made(apart=40.0, width=5)
-    assert label_statistics.n_leep(features, labels, 5, 1, "full", 50, 0) == pytest.approx(
-        0, abs=1e-6
-    )
+    assert label_statistics.n_leep(
+        features, labels, 5, 1, covariance="full", steps=50, seed=0
+    ) == pytest.approx(0, abs=1e-6)
     features, labels, _ = made(apart=0.0, count=400)
-    blurred = label_statistics.n_leep(features, labels, 5, 1, "diag", 50, 0)
+    blurred = label_statistics.n_leep(features, labels, 5, 1, covariance="diag", steps=50, seed=0)
     entropy = scipy.stats.entropy(np.bincount(labels) / len(labels))
     assert -entropy - 1e-9 <= blurred <= -0.7 * entropy
     turned = features @ scipy.stats.special_ortho_group.rvs(7, random_state=0) * 9
-    assert label_statistics.n_leep(turned, labels, 5, 1, "diag", 50, 0) == pytest.approx(
-        blurred, abs=1e-6
-    )
+    assert label_statistics.n_leep(
+        turned, labels, 5, 1, covariance="diag", steps=50, seed=0
+    ) == pytest.approx(blurred, abs=1e-6)
 
 
 def test_n_leep_is_the_mixture_of_scikit_learn_on_its_principal_components():
@@ -138,9 +138,9 @@ def test_n_leep_is_the_mixture_of_scikit_learn_on_its_principal_components():
     mixture = GaussianMixture(8, covariance_type="diag", random_state=3, max_iter=20, tol=1e-3)
     posteriors = mixture.fit(points / points.std()).predict_proba(points / points.std())
     expected = leep_by_loops(posteriors, labels)
-    assert label_statistics.n_leep(features, labels, 12, 2, "diag", 20, 3) == pytest.approx(
-        expected, abs=1e-8
-    )
+    assert label_statistics.n_leep(
+        features, labels, 12, 2, covariance="diag", steps=20, seed=3
+    ) == pytest.approx(expected, abs=1e-8)
 
 
 @pytest.mark.parametrize(("count", "width"), [(50, 9), (9, 50)])
@@ -322,7 +322,9 @@ def test_otce_is_the_linear_program(seed):
     """Costs of real numbers: the plan is unique, so that the entropy is too."""
     source, source_labels, _ = made(seed, count=9, width=3, classes=3)
     target, labels, _ = made(seed + 50, count=11 - seed % 3, width=3, classes=3)
-    distance, entropy = transport.otce(source, source_labels * 2, target, labels, 100, 0)
+    distance, entropy = transport.otce(
+        source, source_labels * 2, target, labels, samples=100, seed=0
+    )
     expected = by_linear_program(source, source_labels, target, labels)
     assert (distance, entropy) == pytest.approx(expected, abs=1e-9)
 
@@ -331,7 +333,9 @@ def test_otce_is_the_linear_program(seed):
 @given(arrays(np.float64, (12, 3), elements=st.integers(-4, 4).map(float)), st.integers(0, 99))
 def test_otce_of_a_domain_and_itself_is_nothing(features, seed):
     labels = np.unique(features, axis=0, return_inverse=True)[1].ravel()
-    distance, entropy = transport.otce(features, labels, features[::-1], labels[::-1], 100, seed)
+    distance, entropy = transport.otce(
+        features, labels, features[::-1], labels[::-1], samples=100, seed=seed
+    )
     assert distance == pytest.approx(0, abs=1e-9)
     assert entropy == pytest.approx(0, abs=1e-9)
 
@@ -339,17 +343,21 @@ def test_otce_of_a_domain_and_itself_is_nothing(features, seed):
 def test_otce_draws_as_many_as_told_and_a_seed_decides_which():
     source, source_labels, _ = made(0, count=300)
     target, labels, _ = made(1, count=200)
-    found = [transport.otce(source, source_labels, target, labels, 50, seed) for seed in (1, 1, 2)]
+    found = [
+        transport.otce(source, source_labels, target, labels, samples=50, seed=seed)
+        for seed in (1, 1, 2)
+    ]
     assert found[0] == found[1] != found[2]
-    whole = transport.otce(source, source_labels, target, labels, 300, 1)
-    assert whole == transport.otce(source, source_labels, target, labels, 1000, 2)
+    whole = transport.otce(source, source_labels, target, labels, samples=300, seed=1)
+    assert whole == transport.otce(source, source_labels, target, labels, samples=1000, seed=2)
 
 
 def test_a_large_common_mean_costs_otce_no_digits():
     source, source_labels, _ = made(0, count=30)
     target, labels, _ = made(1, count=30)
     near, far = (
-        transport.otce(source + m, source_labels, target + m, labels, 100, 0)[0] for m in (0.0, 1e6)
+        transport.otce(source + m, source_labels, target + m, labels, samples=100, seed=0)[0]
+        for m in (0.0, 1e6)
     )
     assert far == pytest.approx(near, rel=1e-8)
 
@@ -389,7 +397,7 @@ def test_nearest_class_mean_leaves_each_image_out(case):
 
 def test_linear_probe_is_a_regression_judged_on_images_that_it_was_not_fitted_to():
     features, labels, _ = made(count=400, width=8, apart=1.2)
-    accuracy, fitted = controls.linear_probe(features, labels, 0.25, 1e-3, 100, 1)
+    accuracy, fitted = controls.linear_probe(features, labels, 0.25, 1e-3, steps=100, seed=1)
     # Held-out accuracies over many splits by scikit-learn's own means: ours is one of their kind.
     from sklearn.model_selection import StratifiedShuffleSplit
 
@@ -402,16 +410,22 @@ def test_linear_probe_is_a_regression_judged_on_images_that_it_was_not_fitted_to
         )
     ]
     assert min(theirs) <= accuracy <= max(theirs)
-    ours = [controls.linear_probe(features, labels, 0.25, 1e-3, 100, seed)[0] for seed in range(10)]
+    ours = [
+        controls.linear_probe(features, labels, 0.25, 1e-3, steps=100, seed=seed)[0]
+        for seed in range(10)
+    ]
     assert np.mean(ours) == pytest.approx(np.mean(theirs), abs=4 * np.std(theirs) / np.sqrt(10))
     assert fitted >= np.mean(ours)
-    assert controls.linear_probe(features, labels, 0.25, 1e-3, 100, 1) == (accuracy, fitted)
+    assert controls.linear_probe(features, labels, 0.25, 1e-3, steps=100, seed=1) == (
+        accuracy,
+        fitted,
+    )
 
 
 def test_linear_probe_of_labels_without_meaning_is_chance():
     rng = np.random.default_rng(0)
     features, labels = rng.normal(size=(2000, 50)), rng.integers(0, 4, 2000)
-    accuracy, fitted = controls.linear_probe(features, labels, 0.5, 1e-4, 100, 0)
+    accuracy, fitted = controls.linear_probe(features, labels, 0.5, 1e-4, steps=100, seed=0)
     assert accuracy == pytest.approx(0.25, abs=4 * np.sqrt(0.25 * 0.75 / 1000))
     assert fitted > accuracy
 

@@ -157,7 +157,7 @@ class TestMadeData:
             np.zeros(4),
             source,
             target,
-            Settings(
+            settings=Settings(
                 steps=500,
                 samples=200,
                 rate=0.01,

@@ -46,6 +46,7 @@ def ablation(
     design: Design,
     variants: pd.DataFrame,
     metrics: Sequence[str],
+    *,
     level: float = LEVEL,
 ) -> pd.DataFrame:
     """One row per cell, kind, component and metric: the groups, `component`, `kind`, `metric`, `n`, `effect`, `low`, ...

@@ -103,6 +103,7 @@ def conclude(
     measurements: pd.DataFrame,
     about: StudyContext,
     metrics: Sequence[str] = (),
+    *,
     lists: pd.DataFrame | None = None,
     foretold: Foretold | None = None,
 ) -> Findings:
@@ -324,12 +325,12 @@ def _foretold(
         protocol=about.protocol,
         repetitions=about.repetitions,
     )
-    both = prediction.predicted(scores, achieved, design, factors, foretold.combined)
+    both = prediction.predicted(scores, achieved, design, factors, combined=foretold.combined)
     return {
         "transferability": scores,
         "predicted": both,
         "predictions": prediction.predictions(both, design, factors),
-        "regret": regret(scores, both, achieved, design, factors, about.by),
+        "regret": regret(scores, both, achieved, design, factors=factors, by=about.by),
         "bounds": prediction.bounds(scored, factors, foretold.terms),
     }
 

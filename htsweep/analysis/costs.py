@@ -68,7 +68,9 @@ def costs(
     rows = rows.drop(columns=[name for name in measured_costs if name in rows.columns]).merge(
         spent[measured_costs], left_on="trial", right_index=True, how="left"
     )
-    wide = points_of(rows, [metric, *measured_costs], design, parameters, choice, level)
+    wide = points_of(
+        rows, [metric, *measured_costs], design, parameters, choice=choice, level=level
+    )
     first = list(dict.fromkeys([*design.factors, "sweep", "point"]))
     last = [
         "n",

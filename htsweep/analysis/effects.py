@@ -49,6 +49,7 @@ def effects(
     design: Design,
     metrics: Sequence[str],
     baseline: str,
+    *,
     level: float = LEVEL,
 ) -> pd.DataFrame:
     """One row per group, compared value (but the baseline) and metric: what it changes against the baseline.
@@ -92,6 +93,7 @@ def pooled(
     design: Design,
     metrics: Sequence[str],
     baseline: str,
+    *,
     level: float = LEVEL,
 ) -> pd.DataFrame:
     """One row per compared value and metric: what it changes against the baseline over all its `groups` (how many).
@@ -183,7 +185,7 @@ def holm(p: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def verdict(p_holm: float, low: float, high: float, least: float, alpha: float = ALPHA) -> str:
+def verdict(p_holm: float, low: float, high: float, least: float, *, alpha: float = ALPHA) -> str:
     """What may be said of a difference: `better`, `worse`, `not shown`, or `too few` to show anything.
 
     Args:

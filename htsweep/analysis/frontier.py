@@ -62,7 +62,7 @@ def frontier(
     """
     design = design or design_of(measurements.columns)
     rows = rows_at(measurements, (x, y), choice, repetitions)
-    table = points_of(rows, (x, y), design, parameters, choice, level)
+    table = points_of(rows, (x, y), design, parameters, choice=choice, level=level)
     competes = ~is_bound(table).to_numpy()
     group = codes(table, design.groups)
     flags, sure = np.zeros(len(table), bool), np.full(len(table), np.nan)
@@ -109,7 +109,12 @@ def points(
     """
     rows = rows_at(measurements, (x, y), choice, repetitions)
     return points_of(
-        rows, (x, y), design or design_of(measurements.columns), parameters, choice, level
+        rows,
+        (x, y),
+        design or design_of(measurements.columns),
+        parameters,
+        choice=choice,
+        level=level,
     )
 
 
@@ -141,6 +146,7 @@ def points_of(
     metrics: Sequence[str],
     design: Design,
     parameters: Sequence[str] = (),
+    *,
     choice: pd.DataFrame | None = None,
     level: float = LEVEL,
 ) -> pd.DataFrame:

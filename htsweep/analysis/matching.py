@@ -124,7 +124,7 @@ def equal(pairs: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame
 
 
 def differences(
-    pairs: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame, design: Design, metrics: Sequence[str]
+    pairs: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame, design: Design, *, metrics: Sequence[str]
 ) -> pd.DataFrame:
     """What B has otherwise than A, a row per group, compared value and metric.
 

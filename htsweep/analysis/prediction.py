@@ -130,6 +130,7 @@ def predicted(
     achieved: pd.DataFrame,
     design: Design,
     factors: Sequence[str],
+    *,
     combined: Combined | None = None,
 ) -> pd.DataFrame:
     """What was foretold beside what came: one row per pair, score, compared value and metric, where both are known.

@@ -55,7 +55,9 @@ def protocols(
         choice = known_choices.get(name)
         if choice is None:
             choice = selection.choice(measurements, name, repetitions)
-        rows.append(_rows(measurements, name, choice, design, metrics, repetitions))
+        rows.append(
+            _rows(measurements, name, choice, design, metrics=metrics, repetitions=repetitions)
+        )
     every = pd.concat(
         [part for part in rows if len(part)]
         or [pd.DataFrame(columns=[*keys, "metric", "repetition", "value"])],
@@ -100,6 +102,7 @@ def _rows(
     protocol: str,
     choice: pd.DataFrame,
     design: Design,
+    *,
     metrics: Sequence[str],
     repetitions: int | None,
 ) -> pd.DataFrame:

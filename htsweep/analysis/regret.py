@@ -22,6 +22,7 @@ def regret(
     found: pd.DataFrame,
     achieved: pd.DataFrame,
     design: Design,
+    *,
     factors: Sequence[str],
     by: str = "",
 ) -> pd.DataFrame:

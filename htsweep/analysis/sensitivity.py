@@ -60,7 +60,17 @@ def sensitivity(
         and pd.api.types.is_numeric_dtype(measurements[name])
         and not pd.api.types.is_bool_dtype(measurements[name])
     ]
-    parts = list(_tables(measurements, design, known, present, choice, repetitions, level))
+    parts = list(
+        _tables(
+            measurements,
+            design,
+            known,
+            present,
+            choice=choice,
+            repetitions=repetitions,
+            level=level,
+        )
+    )
     columns = [*design.factors, *_COLUMNS]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
@@ -75,6 +85,7 @@ def _tables(
     design: Design,
     parameters: Sequence[str],
     metrics: Sequence[str],
+    *,
     choice: pd.DataFrame | None,
     repetitions: int | None,
     level: float,

@@ -61,6 +61,7 @@ class Agenda:
         past: Mapping[str, EarlierRun],
         hold: Callable[[str], bool] = lambda stage: True,
         look: Callable[[str], EarlierRun | None] = lambda stage: None,
+        *,
         gpu_hours: float = 0.0,
     ) -> None:
         """The work that is left.

@@ -128,7 +128,7 @@ class _Search:
             self._plan.sampler,
             self._plan.study.directions,
             history,
-            index,
+            index=index,
             seed_name=self.sweep.id,
         )
         if parameters is None:

@@ -21,7 +21,7 @@ def rungs_of(job: Job, conditions: Conditions) -> list[int]:
 
 
 def survives(
-    job: Job, conditions: Conditions, store: Store, rung: int, row: Mapping[str, Any]
+    job: Job, conditions: Conditions, store: Store, rung: int, *, row: Mapping[str, Any]
 ) -> bool:
     """Whether the trial goes on past a rung; its values are left there for the others.
 

@@ -92,7 +92,7 @@ def run(work: Work) -> Outcome:
                 seed_for(job.repetition, "process"), threads, device, conditions.paths
             ) as lasting,
         ):
-            end = _end(work, store, space, measured, artifact, overdue)
+            end = _end(work, store, space, measured, artifact=artifact, overdue=overdue)
     except Exception as raised:  # what the trial has changed could not be put back
         end = failure(raised)
     if end.reason:
@@ -132,6 +132,7 @@ def _end(
     store: Store,
     space: Workspace,
     measured: Measured,
+    *,
     artifact: dict[str, str],
     overdue: Callable[[], None],
 ) -> End:
@@ -186,7 +187,7 @@ def _survived(yielded: Iterable[Any], work: Work, store: Store, measured: Measur
         at_rung = bool(rungs) and row["step"] >= rungs[0]
         waiting = row["step"] if at_rung and missing_objectives(conditions, row) else -1
         while waiting < 0 and rungs and row["step"] >= rungs[0]:
-            if not survives(job, conditions, store, rungs.pop(0), row):
+            if not survives(job, conditions, store, rungs.pop(0), row=row):
                 return False
     if waiting >= 0:
         row = next(row for row in measured.rows if row["step"] == waiting)

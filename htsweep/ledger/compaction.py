@@ -103,7 +103,7 @@ def compact(ledger: Ledger) -> int:
                 filled = sum(table.num_rows - column.null_count for column in table.columns)
                 parts.append(Part((name,), frozenset(table.column_names), table.num_rows, filled))
     replaced = sum(
-        _merge(ledger, read, of, group.names, tables)
+        _merge(ledger, read, of, group.names, tables=tables)
         for group in grouped(parts)
         if len(group.names) > 1
     )
@@ -156,7 +156,7 @@ def _whole(ledger: Ledger, name: str, records: Mapping[str, tuple[str, int]]) ->
 
 
 def _merge(
-    ledger: Ledger, read: Read, of: Records, names: Sequence[str], tables: Mapping[str, pa.Table]
+    ledger: Ledger, read: Read, of: Records, names: Sequence[str], *, tables: Mapping[str, pa.Table]
 ) -> int:
     """Makes one object of those called `names`; how many it replaced."""
     whole = {

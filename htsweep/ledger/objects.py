@@ -107,7 +107,9 @@ def measured(
         LedgerError: it is there and cannot be read.
     """
     return _opened(
-        store, name, lambda file, where: _measured(file, where, merged(name), trials, columns)
+        store,
+        name,
+        lambda file, where: _measured(file, where, merged(name), trials, columns=columns),
     )
 
 
@@ -211,6 +213,7 @@ def _measured(
     where: str,
     many: bool,
     trials: Mapping[str, str],
+    *,
     columns: Sequence[str] | None,
 ) -> Held:
     stored, known = _stored(file.schema_arrow, where)

@@ -139,7 +139,7 @@ def relocate(database: Path) -> int:
         for before in _moved(connection, root):  # again: another process may have been faster
             after = address.location(root)
             for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
-                changed += _renamed(connection, table, column, before, after)
+                changed += _renamed(connection, table, column, before, after=after)
     return changed
 
 
@@ -203,7 +203,7 @@ def _moved(connection: sqlite3.Connection, root: Path) -> list[str]:
 
 
 def _renamed(
-    connection: sqlite3.Connection, table: str, column: str, before: str, after: str
+    connection: sqlite3.Connection, table: str, column: str, before: str, *, after: str
 ) -> int:
     start = f"{before}/"
     return connection.execute(

@@ -67,7 +67,7 @@ def at_most(space: Space, sampler: str, limit: int | None, name: Name, *, effort
         for dimension, names in zip(space, alone, strict=True)
     ]
     if any(endless) or not all(
-        _each_by_itself(space, lists, alone, name, attempt)
+        _each_by_itself(space, lists, alone, name, number=attempt)
         for attempt in range((effort - varied) // 2)
     ):
         return most
@@ -99,6 +99,7 @@ def _each_by_itself(
     lists: Sequence[Sequence[Any]],
     alone: Sequence[Sequence[str]],
     name: Name,
+    *,
     number: int,
 ) -> bool:
     """Whether a change of one value matters in a random point just when it does in the first."""

@@ -25,6 +25,7 @@ def propose(
     sampler: str,
     directions: Sequence[str],
     history: History,
+    *,
     index: int,
     seed_name: str = "",
 ) -> dict[str, Any] | None:
@@ -51,7 +52,7 @@ def propose(
         return sequences.point(space, sampler, index)
     if index == 0 and sequences.has_default(space):
         return {dimension.key: dimension.default for dimension in space}
-    return _adaptive(space, sampler, directions, history, index, seed_name)
+    return _adaptive(space, sampler, directions, history, index=index, seed_name=seed_name)
 
 
 def _adaptive(
@@ -59,6 +60,7 @@ def _adaptive(
     sampler: str,
     directions: Sequence[str],
     history: History,
+    *,
     index: int,
     seed_name: str,
 ) -> dict[str, Any] | None:
@@ -79,7 +81,7 @@ def _adaptive(
     if whole is not None and len(known) >= whole:
         return None
     point = _ask(
-        space, sampler, directions, inside, int(share_of(seed_name, sampler, index) * 2**31)
+        space, sampler, directions, inside, seed=int(share_of(seed_name, sampler, index) * 2**31)
     )
     if text_of(point) not in known:
         return point
@@ -100,7 +102,7 @@ _POPULATION = 10
 
 
 def _ask(
-    space: Space, sampler: str, directions: Sequence[str], history: History, seed: int
+    space: Space, sampler: str, directions: Sequence[str], history: History, *, seed: int
 ) -> dict[str, Any]:
     """The next point of Optuna's sampler; its study is rebuilt from the history at every call."""
     import optuna

@@ -95,8 +95,8 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
             cells,
             study.repetitions,
             sorted(chosen["sweep"]),
-            sweeps,
-            _not_run_yet(results),
+            planned=sweeps,
+            to_come=_not_run_yet(results),
         ),
         provenance=provenance(results),
     )
@@ -108,7 +108,7 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
         lists = results.lists(conclusions.CURVES, trials)
         lists = lists if set(conclusions.CURVES) <= set(lists.columns) else None
     return conclusions.conclude(
-        ended, measured, about, metrics, lists, scores.foretold(results, columns)
+        ended, measured, about, metrics, lists=lists, foretold=scores.foretold(results, columns)
     )
 
 
@@ -146,8 +146,8 @@ def _of_scores(results: Results) -> Findings:
             cells,
             study.repetitions,
             sorted(set(said["sweep"])),
-            sweeps,
-            _not_run_yet(results),
+            planned=sweeps,
+            to_come=_not_run_yet(results),
         ),
         provenance=provenance(results),
     )

@@ -86,7 +86,12 @@ def effects(findings: Findings, width: float, look: Mapping[str, Look]) -> list[
         + "Filled: shown (p < 0.05 after Holm's correction, interval without 0); open: not shown."
     )
     return _pages(
-        blocks, width, look, f"difference to {names.value(findings.baseline)}", common, note
+        blocks,
+        width,
+        look,
+        f"difference to {names.value(findings.baseline)}",
+        common=common,
+        note=note,
     )
 
 
@@ -118,7 +123,12 @@ def ablation(findings: Findings, width: float, look: Mapping[str, Look]) -> list
         + "Filled: shown (p < 0.05 after Holm's correction, interval without 0); open: not shown."
     )
     return _pages(
-        blocks, width, {}, "effect of a component", paper.common(frame, findings.design), note
+        blocks,
+        width,
+        {},
+        "effect of a component",
+        common=paper.common(frame, findings.design),
+        note=note,
     )
 
 
@@ -150,7 +160,13 @@ def volumes(findings: Findings, width: float, look: Mapping[str, Look]) -> list[
     ]
     note = "In brackets: the reference above which areas count."
     return _pages(
-        blocks, width, look, "hypervolume", paper.common(frame, findings.design), note, bars=True
+        blocks,
+        width,
+        look,
+        "hypervolume",
+        common=paper.common(frame, findings.design),
+        note=note,
+        bars=True,
     )
 
 
@@ -179,7 +195,7 @@ def importance(findings: Findings, width: float, look: Mapping[str, Look]) -> li
                     ],
                 )
             )
-    return _pages(blocks, width, {}, "importance of parameters", "", "", bars=True)
+    return _pages(blocks, width, {}, "importance of parameters", common="", note="", bars=True)
 
 
 def _order(findings: Findings, frame: pd.DataFrame) -> list[str]:
@@ -208,9 +224,9 @@ def _pages(
     width: float,
     look: Mapping[str, Look],
     title: str,
+    *,
     common: str,
     note: str,
-    *,
     bars: bool = False,
 ) -> list[Figure]:
     """Figures of blocks under each other, as many blocks on each as a page holds."""
@@ -224,7 +240,7 @@ def _pages(
     if shown < len(blocks):
         note = f"{shown} of {len(blocks)} groups are drawn. {note}"
     return [
-        _figure(page, width, row, look, (title, common), note, bars)
+        _figure(page, width, row, look, title=(title, common), note=note, bars=bars)
         for page in pages[:_PAGES]
         if page
     ]
@@ -235,6 +251,7 @@ def _figure(
     width: float,
     row: float,
     look: Mapping[str, Look],
+    *,
     title: tuple[str, str],
     note: str,
     bars: bool,
@@ -249,7 +266,7 @@ def _figure(
     )
     for block, line in zip(blocks, panels, strict=True):
         for panel, side in zip(line, block.sides, strict=False):
-            _draw(panel, block, side, look, bars)
+            _draw(panel, block, side, look, bars=bars)
             if panel is line[0]:
                 panel.set_yticks(
                     range(0, -len(block.names), -1), [names.value(name) for name in block.names]
@@ -279,7 +296,7 @@ def _figure(
     return figure
 
 
-def _draw(panel: Axes, block: _Group, side: _Side, look: Mapping[str, Look], bars: bool) -> None:
+def _draw(panel: Axes, block: _Group, side: _Side, look: Mapping[str, Look], *, bars: bool) -> None:
     """Rows from the top: a marker or a bar, and the line of the interval where there is one."""
     from matplotlib.collections import LineCollection
 

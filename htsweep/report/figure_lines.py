@@ -43,8 +43,8 @@ def curves(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
                 line,
                 look[str(name)],
                 SEEN,
-                MISSING,
-                ("seen", "missing", "low", "high"),
+                metric=MISSING,
+                of=("seen", "missing", "low", "high"),
                 band=not many,
             )
     note += "Mean over repetitions while the bias between seen and missing classes varies; " + (
@@ -74,8 +74,8 @@ def sensitivity(findings: Findings, width: float, look: Mapping[str, Look]) -> l
                 line.sort_values("value", kind="stable"),
                 styles[str(metric)],
                 "",
-                str(metric),
-                ("value", "mean", "low", "high"),
+                metric=str(metric),
+                of=("value", "mean", "low", "high"),
             )
         if paper.decades(inside["value"].to_numpy(float)):
             paper.logarithmic(panel)
@@ -146,8 +146,8 @@ def ratios(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
                 line.sort_values("_ratio", kind="stable"),
                 look[str(name)],
                 "",
-                metric,
-                ("_ratio", "mean", "low", "high"),
+                metric=metric,
+                of=("_ratio", "mean", "low", "high"),
                 band=not many,
             )
         panel.set_xticks(sorted(set(frame["_ratio"])))
@@ -194,9 +194,9 @@ def _line(
     rows: pd.DataFrame,
     style: Look,
     along: str,
+    *,
     metric: str,
     of: tuple[str, str, str, str],
-    *,
     band: bool = True,
 ) -> None:
     """A line through (of[0], of[1]) with a band from of[2] to of[3]; `along`: the metric of the horizontal axis, if it is one."""

@@ -47,7 +47,7 @@ def ranks(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Fi
         :, 0
     ]
     for panel, part, runs, metric, inches in zip(panels, parts, joined, metrics, high, strict=True):
-        _diagram(panel, part, runs, compared, look, inches / row, width)
+        _diagram(panel, part, runs, compared, look=look, rows=inches / row, width=width)
         panel.set_title(_about(part, metric), fontsize=6.5, pad=3)
     paper.headline(figure, "mean ranks over the groups", size=7.5)
     note = (
@@ -78,6 +78,7 @@ def _diagram(
     part: pd.DataFrame,
     runs: Sequence[tuple[float, float]],
     compared: str,
+    *,
     look: Mapping[str, Look],
     rows: float,
     width: float,
@@ -104,7 +105,7 @@ def _diagram(
             [low, high], [at, at], color=_DARK, linewidth=2.0, solid_capstyle="round", gid="clique"
         )
     styles = [look.get(str(name), Look(_DARK, "o", "circle")) for name in part[compared]]
-    _labels(panel, labels, order, styles, end, -0.55 * len(runs) - 1.0)
+    _labels(panel, labels, order, styles, end=end, below=-0.55 * len(runs) - 1.0)
 
 
 def _labels(
@@ -112,6 +113,7 @@ def _labels(
     labels: Sequence[str],
     order: np.ndarray,
     styles: Sequence[Look],
+    *,
     end: float,
     below: float,
 ) -> None:

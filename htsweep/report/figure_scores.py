@@ -43,7 +43,7 @@ def scores(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
             (str(name), some) for name, some in inside.groupby("score", sort=False, observed=True)
         ]
         figure, panels, note = _panels(
-            parts, width, "value of the score", names.axis(metric), "scores"
+            parts, width, "value of the score", names.axis(metric), what="scores"
         )
         for panel, (_, some) in zip(panels, parts, strict=False):
             for name, points in (
@@ -162,7 +162,7 @@ def regret(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
     )
     points = " (points)" if names.is_percent(metric) else ""
     figure, panels, note = _panels(
-        parts, width, "pairs kept", f"lost {names.metric(metric)}{points}", "groups"
+        parts, width, "pairs kept", f"lost {names.metric(metric)}{points}", what="groups"
     )
     styles = looks(
         pd.DataFrame({"score": list(dict.fromkeys(frame["score"])), "role": ""}), "score"
@@ -209,6 +209,7 @@ def _panels(
     width: float,
     x: str,
     y: str,
+    *,
     what: str,
 ) -> tuple[Figure, list[Axes], str]:
     """A figure with a panel per part, as many as a page holds, and what the note says of those that it does not."""

@@ -107,11 +107,17 @@ def figure(
     place = _Axis(names.shown(points, x), names.is_percent(x), maximise[0])
     for index, (_, inside) in enumerate(grouped):
         cell = {"row": index // columns + 1, "col": index % columns + 1}
-        for trace in _front(inside, x, y, points, maximise, place):
+        for trace in _front(inside, x, y, points, maximise=maximise, place=place):
             made.add_trace(trace, **cell)
         for name, some in inside.groupby(design.compared, sort=False, observed=True, dropna=False):
             trace = _trace(
-                some, x, y, names.factor(design.compared, name), look[str(name)], parameters, place
+                some,
+                x,
+                y,
+                names.factor(design.compared, name),
+                style=look[str(name)],
+                parameters=parameters,
+                place=place,
             )
             made.add_trace(trace.update(showlegend=str(name) not in shown), **cell)
             shown.add(str(name))
@@ -162,6 +168,7 @@ def _trace(
     x: str,
     y: str,
     name: str,
+    *,
     style: Look,
     parameters: Sequence[str],
     place: _Axis,
@@ -184,7 +191,9 @@ def _trace(
             "line": {"width": 1.3, "color": style.colour},
         },
         text=[
-            _hover({str(key): value for key, value in row.items()}, x, y, name, parameters)
+            _hover(
+                {str(key): value for key, value in row.items()}, x, y, name, parameters=parameters
+            )
             for row in points.to_dict("records")
         ],
         hovertemplate="%{text}<extra></extra>",
@@ -223,6 +232,7 @@ def _front(
     x: str,
     y: str,
     every: pd.DataFrame,
+    *,
     maximise: Directions,
     place: _Axis,
 ) -> list[go.Scatter]:
@@ -250,7 +260,7 @@ def _front(
     ]
 
 
-def _hover(row: dict[str, Any], x: str, y: str, name: str, parameters: Sequence[str]) -> str:
+def _hover(row: dict[str, Any], x: str, y: str, name: str, *, parameters: Sequence[str]) -> str:
     lines = [f"<b>{_inert(name)}</b>", _inert(names.configuration(row, parameters))]
     lines += [f"{_inert(names.metric(metric))}: {names.interval(row, metric)}" for metric in (x, y)]
     lines += [f"n = {row['n']}, step {row['step']}"]

@@ -114,10 +114,10 @@ def draw(
     stretched, banded = False, False
     for panel, (name, inside) in zip(panels.flat, shown, strict=False):
         panel.set_title(name, pad=4)
-        stretched = _scales(panel, points, x, y, maximise)
-        banded |= _bands(panel, inside, attainment, x, y, design, look)
-        _front(panel, inside, x, y, maximise)
-        _points(panel, inside, x, y, design, look)
+        stretched = _scales(panel, points, x, y, maximise=maximise)
+        banded |= _bands(panel, inside, attainment, x, y=y, design=design, look=look)
+        _front(panel, inside, x, y, maximise=maximise)
+        _points(panel, inside, x, y, design=design, look=look)
     paper.label(panels, len(shown), _axis(x, width is not None), _axis(y, width is not None))
     paper.headline(figure, title, paper.common(points, design), size=9.5 if width is None else 7.5)
     drawn = set(points[design.compared].astype(str))
@@ -147,6 +147,7 @@ def _bands(
     points: pd.DataFrame,
     attainment: pd.DataFrame | None,
     x: str,
+    *,
     y: str,
     design: Design,
     look: Mapping[str, Look],
@@ -183,7 +184,7 @@ def _bands(
     return drawn
 
 
-def _scales(panel: Axes, points: pd.DataFrame, x: str, y: str, maximise: Directions) -> bool:
+def _scales(panel: Axes, points: pd.DataFrame, x: str, y: str, *, maximise: Directions) -> bool:
     """The same axes in all panels, wide enough for every point; whether x is stretched towards 100."""
     values = names.shown(points, x)
     stretched = names.is_percent(x) and maximise[0] and stretch.is_crowded(values)
@@ -202,7 +203,7 @@ def _scales(panel: Axes, points: pd.DataFrame, x: str, y: str, maximise: Directi
     return stretched
 
 
-def _front(panel: Axes, points: pd.DataFrame, x: str, y: str, maximise: Directions) -> None:
+def _front(panel: Axes, points: pd.DataFrame, x: str, y: str, *, maximise: Directions) -> None:
     front = points[points["front"]]
     if front.empty:
         return
@@ -219,6 +220,7 @@ def _points(
     points: pd.DataFrame,
     x: str,
     y: str,
+    *,
     design: Design,
     look: Mapping[str, Look],
 ) -> None:

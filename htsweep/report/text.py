@@ -101,7 +101,12 @@ def report(
         baseline="",
         summary=summarise(chosen, design, metrics),
         missing=missing(
-            trials, design, repetitions, sorted(set(chosen["sweep"])), planned, to_come
+            trials,
+            design,
+            repetitions,
+            sorted(set(chosen["sweep"])),
+            planned=planned,
+            to_come=to_come,
         ),
     )
     configurations = _configurations(chosen, parameters)
@@ -124,6 +129,7 @@ def missing(
     design: Design,
     repetitions: int,
     chosen: Sequence[str],
+    *,
     planned: pd.DataFrame | None = None,
     to_come: str = "",
 ) -> str:

@@ -160,9 +160,11 @@ def compare(
     from htsweep.analysis import matching
     from htsweep.analysis.design import design
 
-    here, other_results = _sides(a, b, results, results_b, bool(before), bool(commit))
+    here, other_results = _sides(
+        a, b, results, results_b, by_time=bool(before), by_commit=bool(commit)
+    )
     varied = list(dict.fromkeys([*here.varied, *other_results.varied]))
-    first, other = _states(here, other_results, before, commit, varied)
+    first, other = _states(here, other_results, before, commit, names=varied)
     matched = matching.match(first.trials, other.trials, varied)
     metrics = _metrics(first, other, columns)
     factors = [
@@ -172,7 +174,11 @@ def compare(
     ]
     compared = a.compared if a.compared in factors else None
     table = matching.differences(
-        matched.pairs, first.measured, other.measured, design(factors, factors, compared), metrics
+        matched.pairs,
+        first.measured,
+        other.measured,
+        design(factors, factors, compared),
+        metrics=metrics,
     )
     equal = matching.equal(matched.pairs, first.measured, other.measured)
     pairs = matched.pairs.drop_duplicates(["trial_a", "trial_b"]).merge(
@@ -200,6 +206,7 @@ def _sides(
     b: Study | None,
     results: str,
     results_b: str | None,
+    *,
     by_time: bool,
     by_commit: bool,
 ) -> tuple[Results, Results]:
@@ -236,6 +243,7 @@ def _states(
     there: Results,
     before: str | None,
     commit: str | None,
+    *,
     names: Sequence[str],
 ) -> tuple[_State, _State]:
     """A and B; `names`: the factors and parameters that either varies."""

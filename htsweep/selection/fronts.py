@@ -88,6 +88,7 @@ def beaten_by(
     others: np.ndarray,
     sets: np.ndarray,
     count: int,
+    *,
     maximise: Directions = (True, True),
 ) -> np.ndarray:
     """Flags (points x sets): True where the set has a point that is as good on both axes and better on one.

@@ -33,6 +33,7 @@ def bi_tuning(
     temperature: Annotated[float, Range(1e-3, 1e2)] = 0.07,
     keys: Annotated[int, Range(1, 100_000)] = 40,
     momentum: Annotated[float, Range(0, 1)] = 0.999,
+    *,
     projection: Annotated[int, Range(1, 65_536)] = 128,
 ) -> Method:
     """Adds  weight (L_y + L_z), each the mean over the batch of  -1/(K+1) sum_p log(exp(a_p/T) / sum_j exp(a_j/T)).
@@ -92,9 +93,17 @@ def bi_tuning(
         projected = normalize(contrast.projector(view.features), dim=1)
         classifier = normalize(cat([head.weight, head.bias[:, None]], 1).detach(), dim=1)[labels]
         term = _contrast(
-            (feature * classifier).sum(1), classifier, contrast.features, labels, temperature
+            (feature * classifier).sum(1),
+            classifier,
+            contrast.features,
+            labels,
+            temperature=temperature,
         ) + _contrast(
-            (projected * projected_key).sum(1), projected, contrast.projections, labels, temperature
+            (projected * projected_key).sum(1),
+            projected,
+            contrast.projections,
+            labels,
+            temperature=temperature,
         )
         _enqueue(contrast, key, projected_key, labels)
         return weight * term
@@ -103,7 +112,7 @@ def bi_tuning(
 
 
 def _contrast(
-    own: Tensor, queries: Tensor, queues: Tensor, labels: Tensor, temperature: float
+    own: Tensor, queries: Tensor, queues: Tensor, labels: Tensor, *, temperature: float
 ) -> Tensor:
     """The mean cross-entropy to equal shares for the image's own key and its class's, among all keys.
 

@@ -83,7 +83,7 @@ def co_tuning(
             for rows in (transfer.train, transfer.validation)
         )
         if relationship == "reverse":
-            relation, measured = reverse(train, labels, held, held_labels, transfer.classes)
+            relation, measured = reverse(train, labels, held, held_labels, classes=transfer.classes)
         else:
             relation = direct(
                 np.concatenate([train, held]),
@@ -135,7 +135,7 @@ def direct(probabilities: ndarray, labels: ndarray, classes: int) -> ndarray:
 
 
 def reverse(
-    train: ndarray, labels: ndarray, held: ndarray, held_labels: ndarray, classes: int
+    train: ndarray, labels: ndarray, held: ndarray, held_labels: ndarray, *, classes: int
 ) -> tuple[ndarray, dict[str, float]]:
     """R [classes, source classes] by way of p(label | source class), and what was chosen on the held-out images.
 

@@ -27,6 +27,7 @@ def delta(
     head: Annotated[float, Range(0, 1e4)] = 0.01,
     attention: Annotated[str, Choices(("learnt", "uniform"))] = "learnt",
     stages: Annotated[str, Stages(), Learnt()] = "-2,-1",
+    *,
     head_epochs: Annotated[int, Range(1, 10_000), Learnt()] = 10,
     head_learning_rate: Annotated[float, Range(1e-8, 10), Learnt()] = 0.01,
     batches: Annotated[int, Range(1, 10_000), Learnt()] = 4,
@@ -68,7 +69,14 @@ def delta(
         batch = Batches(labels, arange(len(labels)), BATCH, transfer.seed).batch
         features = _features(source, transfer)
         model = source.with_head(
-            _head(features, labels, transfer.classes, batch, head_epochs, head_learning_rate)
+            _head(
+                features,
+                labels,
+                transfer.classes,
+                batch,
+                epochs=head_epochs,
+                rate=head_learning_rate,
+            )
         )
         with no_grad():
             taken = [
@@ -129,6 +137,7 @@ def _head(
     labels: Tensor,
     classes: int,
     batch: Callable[[int], Tensor],
+    *,
     epochs: int,
     rate: float,
 ) -> nn.Linear:

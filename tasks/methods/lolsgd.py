@@ -18,6 +18,7 @@ def lolsgd(
     left_out: Annotated[int, Range(0, 1000), SeenClasses()] = 3,
     local_steps: Annotated[int, Range(1, 1000)] = 5,
     rounds: Annotated[int, Range(0, 100_000)] = 0,
+    *,
     server_rate: Annotated[float, Range(0, 10)] = 1.0,
 ) -> Method:
     """Averages short runs that each leave some seen classes out: what moves towards the present classes cancels.
@@ -46,14 +47,16 @@ def lolsgd(
         losses = []
         for number in range(total * first // run.steps, total * last // run.steps):
             run.set_rate(number / total)
-            losses += _round(run, number, subsets, left_out, local_steps, server_rate)
+            losses += _round(
+                run, number, subsets, left_out, local_steps=local_steps, server_rate=server_rate
+            )
         return sum(losses[1:], start=losses[0]) / len(losses) if losses else None
 
     return Method(optimise=optimise)
 
 
 def _round(
-    run: Run, number: int, subsets: int, left_out: int, local_steps: int, server_rate: float
+    run: Run, number: int, subsets: int, left_out: int, *, local_steps: int, server_rate: float
 ) -> list[Tensor]:
     """One round, from theta to the next theta; returns the loss of every local step."""
     from torch import zeros_like

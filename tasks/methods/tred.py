@@ -36,6 +36,7 @@ def tred(
     stages: Annotated[str, Stages(), Learnt()] = "-1",
     weight: Annotated[float, Range(0, 1e4)] = 0.1,
     head: Annotated[float, Range(0, 1e4)] = 0.01,
+    *,
     reconstruction: Annotated[float, Range(0, 1e4), Learnt()] = 1.0,
     disentanglement: Annotated[float, Range(0, 1e4), Learnt()] = 0.1,
     steps: Annotated[int, Range(1, 1_000_000), Learnt()] = 500,
@@ -93,10 +94,10 @@ def tred(
                 of_training,
                 index,
                 criterion,
-                reconstruction,
-                disentanglement,
-                steps,
-                learning_rate,
+                reconstruction=reconstruction,
+                disentanglement=disentanglement,
+                steps=steps,
+                learning_rate=learning_rate,
             )
             with no_grad():
                 means, squares, whole = _rest(transfer.train, of_training, parts[1])
@@ -211,6 +212,7 @@ def _disentangled(
     read: Callable[[Tensor], Tensor],
     index: int,
     criterion: str,
+    *,
     reconstruction: float,
     disentanglement: float,
     steps: int,

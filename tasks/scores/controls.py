@@ -82,6 +82,7 @@ def linear_probe(
     labels: ArrayLike,
     held: Annotated[float, Range(0.01, 0.9)] = 0.2,
     penalty: Annotated[float, Range(1e-9, 1e3)] = 1e-4,
+    *,
     steps: Annotated[int, Range(1, 100_000)] = 50,
     seed: int = 0,
 ) -> tuple[float, float]:
@@ -121,7 +122,7 @@ def linear_probe(
     # Float32's rounding of constant features
     if size <= 1e-6 * np.sqrt((inputs[kept] ** 2).sum(1).mean()):
         centred, size = np.zeros_like(inputs), 1.0
-    return _regressed((centred / size).astype(np.float32), answers, kept, penalty, steps)
+    return _regressed((centred / size).astype(np.float32), answers, kept, penalty, steps=steps)
 
 
 def _regressed(
@@ -129,6 +130,7 @@ def _regressed(
     answers: NDArray[np.int64],
     kept: NDArray[np.bool_],
     penalty: float,
+    *,
     steps: int,
 ) -> tuple[float, float]:
     """Accuracy on the rows that are not `kept`, and on those that are, of a regression fitted to these."""

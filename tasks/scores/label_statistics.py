@@ -71,6 +71,7 @@ def n_leep(
     labels: ArrayLike,
     dimension: Annotated[int, Range(1, 4096)] = 32,
     components: Annotated[int, Range(1, 100)] = 2,
+    *,
     covariance: Annotated[str, Choices(("diag", "full", "tied", "spherical"))] = "diag",
     steps: Annotated[int, Range(1, 10_000)] = 10,
     seed: int = 0,
@@ -103,13 +104,13 @@ def n_leep(
     if different == 1:  # one cluster
         return leep(np.ones((len(inputs), 1)), answers)
     return leep(
-        _posteriors(points, min(components * len(counts), different), covariance, steps, seed),
+        _posteriors(points, min(components * len(counts), different), covariance, steps, seed=seed),
         answers,
     )
 
 
 def _posteriors(
-    points: NDArray[np.float64], components: int, covariance: str, steps: int, seed: int
+    points: NDArray[np.float64], components: int, covariance: str, steps: int, *, seed: int
 ) -> NDArray[np.float64]:
     """[N, components] of a Gaussian mixture fitted to the points [N, k]."""
     from sklearn.exceptions import ConvergenceWarning

@@ -169,7 +169,7 @@ def missing_retained(
         for matrix_of_features in (inputs, held)
     )
     start = np.column_stack([weight, bias])
-    end = _descended(start, inputs, answers, rate, steps)
+    end = _descended(start, inputs, answers, rate, steps=steps)
     return Retained(
         _right(end, held, held_answers),
         _right(start, held, held_answers),
@@ -178,7 +178,7 @@ def missing_retained(
 
 
 def _descended(
-    start: Array, features: Array, answers: NDArray[np.int64], rate: float, steps: int
+    start: Array, features: Array, answers: NDArray[np.int64], rate: float, *, steps: int
 ) -> Array:
     """The weights [K, d + 1] after gradient descent on the mean cross-entropy of the features [N, d + 1]."""
     targets = one_hot(answers, len(start))

@@ -69,6 +69,7 @@ def tta(
     steps: Steps = 1001,
     samples: Samples = 500,
     rate: Rate = 1e-2,
+    *,
     prior_rate: Rate = 1e-4,
     label_cost: Weight = 1e8,
     label_steps: Steps = 50,
@@ -94,7 +95,7 @@ def tta(
         probe_steps: iterations of L-BFGS for these classifiers
         judged: images of each domain on which the terms are measured, at most
     """
-    pair = _pair(evidence, lipschitz, penalty, probe_steps, judged)
+    pair = _pair(evidence, lipschitz, penalty, probe_steps, judged=judged)
     classes = len(evidence.target_classes), len(pair.prior)
     settings = Settings(
         steps=steps,
@@ -116,6 +117,7 @@ def tta_features_only(
     steps: Steps = 1001,
     samples: Samples = 500,
     rate: Rate = 1e-2,
+    *,
     label_cost: Weight = 1e8,
     lipschitz: Lipschitz = 0.2,
     penalty: Weight = 1e4,
@@ -139,7 +141,7 @@ def tta_features_only(
         label_map: a random map as in the paper, or the same, of each source class to itself where
             the domains share classes
     """
-    pair = _pair(evidence, lipschitz, penalty, probe_steps, judged)
+    pair = _pair(evidence, lipschitz, penalty, probe_steps, judged=judged)
     settings = Settings(
         steps=steps,
         samples=samples,
@@ -158,6 +160,7 @@ def tta_fixed(
     lipschitz: Lipschitz = 0.2,
     penalty: Weight = 1e4,
     probe_steps: Steps = 300,
+    *,
     judged: Samples = 2000,
     label_map: Map = "random",
 ) -> dict[str, float]:
@@ -173,7 +176,7 @@ def tta_fixed(
         label_map: a random map as in the paper, or the same, of each source class to itself where
             the domains share classes
     """
-    pair = _pair(evidence, lipschitz, penalty, probe_steps, judged)
+    pair = _pair(evidence, lipschitz, penalty, probe_steps, judged=judged)
     return _score(evidence, pair, _mapped(evidence, pair, label_map), None)
 
 
@@ -188,6 +191,7 @@ def tta_unlabelled(
     steps: Steps = 1001,
     samples: Samples = 500,
     rate: Rate = 1e-2,
+    *,
     lipschitz: Lipschitz = 0.2,
     penalty: Weight = 1e4,
     probe_steps: Steps = 300,
@@ -213,7 +217,7 @@ def tta_unlabelled(
         probe_steps: iterations of L-BFGS for these classifiers
         judged: images of each domain on which the terms are measured, at most
     """
-    pair = _pair(evidence, lipschitz, penalty, probe_steps, judged, labelled=False)
+    pair = _pair(evidence, lipschitz, penalty, probe_steps, judged=judged, labelled=False)
     settings = Settings(
         steps=steps,
         samples=samples,
@@ -259,8 +263,8 @@ def _pair(
     lipschitz: float,
     penalty: float,
     probe_steps: int,
-    judged: int,
     *,
+    judged: int,
     labelled: bool = True,
 ) -> _Pair:
     from sklearn.preprocessing import StandardScaler
@@ -429,7 +433,7 @@ def _learned(
         losses,
         pair.source,
         pair.target,
-        settings,
+        settings=settings,
         seed=evidence.seed("tta", "batches"),
         device=evidence.device,
         bound=bound,

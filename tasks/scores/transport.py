@@ -41,7 +41,9 @@ def otce_w(
         samples: images of each domain at most
         seed: which are drawn.
     """
-    distance, entropy = otce(source_features, source_labels, features, labels, samples, seed)
+    distance, entropy = otce(
+        source_features, source_labels, features, labels, samples=samples, seed=seed
+    )
     return -distance, distance, entropy
 
 
@@ -65,7 +67,9 @@ def otce_ce(
         samples: images of each domain at most
         seed: which are drawn.
     """
-    distance, entropy = otce(source_features, source_labels, features, labels, samples, seed)
+    distance, entropy = otce(
+        source_features, source_labels, features, labels, samples=samples, seed=seed
+    )
     return -entropy, distance, entropy
 
 
@@ -74,6 +78,7 @@ def otce(
     source_labels: ArrayLike,
     features: ArrayLike,
     labels: ArrayLike,
+    *,
     samples: int,
     seed: int,
 ) -> tuple[float, float]:

@@ -51,6 +51,7 @@ def lines(
     key: Key,
     words: Sequence[str],
     columns: Mapping[str, float],
+    *,
     chart: str,
     notes: dict[str, str],
 ) -> list[dict[str, Any]]:

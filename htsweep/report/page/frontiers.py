@@ -105,5 +105,7 @@ def attainment(findings: Findings, key: Key, notes: dict[str, str]) -> list[dict
     short = dict(zip(findings.axes, ("x", "y"), strict=True))
     return [
         {short.get(name, name): value for name, value in line.items()}
-        for line in columns.lines(findings.attainment, key, ("share",), scales, "frontiers", notes)
+        for line in columns.lines(
+            findings.attainment, key, ("share",), scales, chart="frontiers", notes=notes
+        )
     ]

@@ -70,8 +70,8 @@ def series(findings: Findings, key: Key) -> dict[str, Any]:
             key,
             (),
             dict.fromkeys(("seen", "missing", "low", "high"), 100.0),
-            "curves",
-            notes,
+            chart="curves",
+            notes=notes,
         ),
         "volumes": _volumes(findings, key),
         "ablation": columns.measured(
