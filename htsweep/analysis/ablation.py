@@ -71,7 +71,7 @@ def ablation(
         level: of the intervals.
     """
     cell = [name for name in variants.columns if name not in _VARIANT]
-    ends = [name for name in [design.compared] if name in cell]
+    ends = [design.compared] if design.compared in cell else []
     groups = [name for name in design.groups if name in cell]
     measured_metrics = [
         metric

@@ -303,11 +303,10 @@ def _judged(families: list[list[dict[str, Any]]], level: float) -> list[dict[str
 
 def _test(rows: list[dict[str, Any]], level: float) -> None:
     """Adds what each row's differences say by themselves; NaNs do not count."""
-    known = [
-        np.sort(values[~np.isnan(values)]).round(_DIGITS)
-        for row in rows
-        for values in [row["differences"].to_numpy(float)]
-    ]
+    known = []
+    for row in rows:
+        differences = row["differences"].to_numpy(float)
+        known.append(np.sort(differences[~np.isnan(differences)]).round(_DIGITS))
     ends = np.full((2, len(rows)), np.nan)
     cell = np.repeat(np.arange(len(rows)), [len(values) for values in known])
     for which, numbers in stacked(np.concatenate([np.array([]), *known]), cell):

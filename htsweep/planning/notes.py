@@ -55,10 +55,10 @@ def _alike(key: str, cells: Cells) -> Iterator[str]:
                 f"{key} {texts[0]} means the same as {meant}, and is planned as {meant}", []
             ).append(place)
     for line, places in where.items():
-        some = [
-            f"{name} {', '.join(own)}"
-            for name in (rests[places[0]] if len(places) < len(rests) else {})
-            if len(own := list(dict.fromkeys(rests[place][name] for place in places)))
-            < len({rest[name] for rest in rests.values()})
-        ]
-        yield line + (f" (where {' and '.join(some)})" if some else "")
+        conditions = []
+        # A factor of which the places have all values says nothing about them.
+        for name in rests[places[0]] if len(places) < len(rests) else {}:
+            own = list(dict.fromkeys(rests[place][name] for place in places))
+            if len(own) < len({rest[name] for rest in rests.values()}):
+                conditions.append(f"{name} {', '.join(own)}")
+        yield line + (f" (where {' and '.join(conditions)})" if conditions else "")
