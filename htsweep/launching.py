@@ -84,7 +84,7 @@ def launch(
     Args:
         study: as `htsweep.read` gives it.
         results: a folder or a URI.
-        on: the executor: `ray`, `inline` for this process, or one's own as `module:function`.
+        on: the executor: `ray`, `inline` for this process, or your own as `module:function`.
         address: of a Ray cluster; None for a local Ray of its own.
         watch: is notified of every start and end.
         mirror: the MLflow tracking URI; "" for the database beside the results, None for no mirror.

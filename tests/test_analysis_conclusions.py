@@ -63,7 +63,7 @@ def test_an_oracle_and_a_sampler_that_looked_are_warned_of() -> None:
         trials_of(frame), frame, about(protocol="oracle", sampler="tpe", objectives=["test/ausuc"])
     ).warnings
     assert any("upper bound" in one for one in told)
-    assert any("told test columns (test/ausuc)" in one for one in told)
+    assert any("optimised test columns (test/ausuc)" in one for one in told)
 
 
 def test_nothing_that_is_whole_gives_empty_tables_and_says_what_failed() -> None:

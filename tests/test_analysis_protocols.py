@@ -99,6 +99,8 @@ def test_no_whole_point_gives_no_rows() -> None:
 def test_an_adaptive_sampler_favours_what_it_sought() -> None:
     assert caution("grid", ["validation/seen_accuracy"]) == ""
     told = caution("tpe", ["validation/seen_accuracy"])
-    assert "sought validation/seen_accuracy" in told
+    assert "to optimise validation/seen_accuracy" in told
     assert "test columns" not in told
-    assert "told test columns (test/ausuc)" in caution("nsga2", ["validation/loss", "test/ausuc"])
+    assert "optimised test columns (test/ausuc)" in caution(
+        "nsga2", ["validation/loss", "test/ausuc"]
+    )

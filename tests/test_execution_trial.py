@@ -276,7 +276,7 @@ def test_what_came_first_is_the_reason_and_the_rest_is_in_the_log(
 ) -> None:
     study, _ = run("task: failing_module:clinging\ngrid: {x: [1]}\nretry: {attempts: 1}\n")
     [row] = ends(study, tmp_path, "x").values()
-    assert row["reason"].startswith("raised: ValueError: step 0.5 is no whole number")
+    assert row["reason"].startswith("raised: ValueError: step 0.5 is not a whole number")
     assert "in the end" in (tmp_path / "results" / row["log"]).read_text()
 
 

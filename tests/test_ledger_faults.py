@@ -209,7 +209,7 @@ def test_what_another_user_has_recorded_unreadably_is_not_merged(
     monkeypatch.setattr(Path, "read_bytes", refused)
     assert ledger.compact() == 3
     assert "measurements/t0-" in caplog.text
-    assert "get the permission to read it from its owner" in caplog.text
+    assert "ask its owner for permission to read it" in caplog.text
     trials = ledger.trials()
     mine = trials.take(
         [row for row, trial in enumerate(trials["trial"].to_pylist()) if trial != "t0"]
@@ -217,7 +217,7 @@ def test_what_another_user_has_recorded_unreadably_is_not_merged(
     assert ledger.measurements(trials=mine)["a"].to_pylist() == [1.0, 2.0, 3.0]
     with pytest.raises(
         LedgerError,
-        match=r"measurements/t0-\w+\.parquet cannot be read: Permission denied; get the permission",
+        match=r"measurements/t0-\w+\.parquet cannot be read: Permission denied; ask its owner",
     ):
         ledger.measurements()
 

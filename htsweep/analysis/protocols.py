@@ -85,15 +85,14 @@ def caution(sampler: str, objectives: Sequence[str]) -> str:
     names = ", ".join(objectives)
     leak = [name for name in objectives if name.startswith(selection.TEST)]
     worse = (
-        f" It was told test columns ({', '.join(leak)}), so that every protocol gained from test "
-        "data."
+        f" It optimised test columns ({', '.join(leak)}), so the results of every protocol benefit "
+        "from test data."
         if leak
         else ""
     )
     return (
-        f"The points were proposed by {sampler}, which sought {names}: a protocol that reads what "
-        "was sought finds more good "
-        f"points than the others, and the comparison of protocols favours it.{worse}"
+        f"The points were proposed by {sampler} to optimise {names}: a protocol that reads the same "
+        f"columns finds more good points than the others, so the comparison favours it.{worse}"
     )
 
 

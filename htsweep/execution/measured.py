@@ -172,7 +172,7 @@ def _step(value: Any) -> int:
             except Exception:  # no number at all
                 step = None
     if step is None:
-        msg = f"step {shown(value)} is no whole number; a step says how far training has come, and rows are in its order"
+        msg = f"step {shown(value)} is not a whole number; a step says how far training has come, and rows follow its order"
         raise ValueError(msg)
     if not 0 <= step <= LAST_STEP:
         msg = f"step {shown(step, 60)} is not from 0 to 2^63 - 1, the greatest that tables can hold"

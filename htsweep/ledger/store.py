@@ -143,9 +143,8 @@ class Store:
         path = f"{self.uri.rstrip('/')}/{name}"
         if doing in ("read", "listed") and error.errno in (errno.EACCES, errno.EPERM):
             return (
-                f"{path} cannot be {doing}: {os.strerror(errno.EACCES)}; get the permission to "
-                "read it from its owner, or "
-                "give another folder by --results"
+                f"{path} cannot be {doing}: {os.strerror(errno.EACCES)}; ask its owner for "
+                "permission to read it, or give another folder by --results"
             )
         # Not by the name that the error bears: that of a file that is written beside its place.
         return f"{path} cannot be {doing}: {why(error, '--results', path)}"

@@ -66,7 +66,7 @@ def resolved(uri: str) -> str:
         return uri
     if scheme:
         raise HtsweepError(
-            f"MLflow knows no tracking URI that begins with '{scheme}:'; "
+            f"MLflow does not support tracking URIs that begin with '{scheme}:'; "
             f"{did_you_mean(scheme, SCHEMES)}"
         )
     return _of_path(Path(uri), uri)

@@ -48,7 +48,7 @@ def ui(database: Path, results: str, port: int = 5000, tell: Callable[[str], Non
         launch, mirror = (Given(results=results).verb(verb) for verb in ("launch", "mirror"))
         raise HtsweepError(
             f"there is no MLflow database at {database}. A launch makes one: {launch}\n"
-            f"So does a mirror of what was launched before: {mirror}"
+            f"To copy the results of earlier launches: {mirror}"
         )
     uri = address.of_database(database)
     try:

@@ -144,9 +144,8 @@ def _asked(sql: str) -> _Asked:
         raise HtsweepError(_told(error, ())) from None
     if len(statements) != 1:
         raise HtsweepError(
-            f"`{_short(sql)}` holds {len(statements)} statements; a query is one, and what comes "
-            "from one can "
-            "be named in it: WITH a AS (SELECT ...) SELECT ... FROM a"
+            f"`{_short(sql)}` holds {len(statements)} statements; give a single one, in which "
+            "intermediate results can be named: WITH a AS (SELECT ...) SELECT ... FROM a"
         )
     kind = statements[0].type
     if kind not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):

@@ -136,7 +136,7 @@ def find(protocol: str) -> Protocol:
     module, colon, attribute = protocol.partition(":")
     if not colon:
         raise HtsweepError(
-            f"no protocol '{protocol}'; {did_you_mean(protocol, NAMES)} (or one's own as "
+            f"no protocol '{protocol}'; {did_you_mean(protocol, NAMES)} (or your own as "
             "module:function)"
         )
     try:
