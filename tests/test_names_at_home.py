@@ -29,11 +29,13 @@ ALLOWED = {
     ("last", "htsweep/planning/screen.py"): "a study of scores has one point per sweep: the word",
     ("at", "htsweep/report/page/series.py"): "a key of the page's data: where a value stands",
     ("last", "htsweep/analysis/frontier.py"): "pandas' word for which duplicate stays",
+    ("oracle", "htsweep/cli/template.py"): "the key of an objective that owns up to a test column",
+    ("oracle", "htsweep/planning/checks/study.py"): "the same key",
     ("at", "htsweep/selection/"): "the function that takes rows at chosen steps",
 }
 """(name, file or folder) -> what else it is there."""
 DISTINCTIVE = (METHODS | SCORES | PROTOCOLS) - {
-    *("at", "delta", "l2", "last", "oracle", "plain", "source"),
+    *("at", "delta", "l2", "last", "plain", "source"),
     *("hypervolume", "logme", "nce", "swa"),
 }
 """Names that are no words of a sentence: they may not be part of a text either."""
@@ -54,11 +56,24 @@ def texts(file: Path) -> Iterator[tuple[str, int]]:
             yield node.value, node.lineno
 
 
+def quoted(file: Path) -> Iterator[tuple[str, int]]:
+    """Each string of a script with its line; of a template, its lines."""
+    for line, text in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        if file.suffix == ".js":
+            for string in re.findall(r"\"[^\"]*\"|'[^']*'|`[^`]*`", text):
+                yield string[1:-1], line
+        else:
+            yield text, line
+
+
 def named(text: str) -> set[str]:
     """The names that a text is, begins with as the prefix of a key or column, or has as a distinctive word."""
     names = METHODS | SCORES | PROTOCOLS
     found = {name for name in names if text == name or re.match(rf"{name}[./+]", text)}
     return found | (DISTINCTIVE & set(re.findall(r"[A-Za-z0-9_]+", text)))
+
+
+STRINGS = {".py": texts, ".js": quoted, ".html": quoted}
 
 
 def is_allowed(name: str, file: str) -> bool:
@@ -67,9 +82,9 @@ def is_allowed(name: str, file: str) -> bool:
 
 def offences(folder: Path, root: Path) -> list[str]:
     found = []
-    for path in sorted(folder.rglob("*.py")):
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in STRINGS):
         file = path.relative_to(root).as_posix()
-        for text, line in texts(path):
+        for text, line in STRINGS[path.suffix](path):
             for name in sorted(named(text)):
                 at_home = name in PROTOCOLS and file.startswith("htsweep/selection/")
                 if not at_home and not is_allowed(name, file):

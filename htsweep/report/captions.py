@@ -43,7 +43,7 @@ FRONTS = (
 )
 PROTOCOLS = (
     "The test result of what each protocol chooses: mean [low, high] over repetitions, with a 95 % "
-    "interval. The gap is how much better the oracle's choice is, which looks at the test data; "
+    f"interval. The gap is how much better the choice of `{selection.BEST}` is, which looks at the test data; "
     "where a gap is given, the bracket is its interval."
 )
 ABLATION = (

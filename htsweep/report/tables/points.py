@@ -173,7 +173,7 @@ def protocols(findings: Findings, key: Key) -> Table:
         Column("metric", only="page"),
         Column("n", right=True, only="page"),
         Column("test result", right=True, beside=True),
-        Column("gap to oracle", right=True, only="page"),
+        Column(f"gap to {selection.BEST}", right=True, only="page"),
     ]
     beside = {name: name for name in dict.fromkeys(map(str, frame["protocol"]))} if rows else {}
     return Table(
