@@ -298,11 +298,11 @@ def test_healing_is_one_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     )
     renamed, calls = database._renamed, []
 
-    def dies(*arguments: object) -> int:
+    def dies(*arguments: object, **named: object) -> int:
         calls.append(arguments)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return renamed(*arguments)  # type: ignore[arg-type]
+        return renamed(*arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(database, "_renamed", dies)
     with pytest.raises(KeyboardInterrupt):
