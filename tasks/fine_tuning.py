@@ -41,7 +41,7 @@ PROBLEM = {
         "mnist-uci",
         choices=data.known_for_fine_tuning,
         open=True,
-        doc="or folder:ROOT:SOURCE-TARGET, or pretrained-folder:ROOT:DOMAIN; images in ROOT/DOMAIN/CLASS/IMAGE",
+        doc="the source and the target domain",
     ),
     "fraction": Setting(
         float,

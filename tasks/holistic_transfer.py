@@ -37,7 +37,7 @@ PROBLEM = {
         "mnist-uci",
         choices=data.known,
         open=True,
-        doc="or folder:ROOT:SOURCE-TARGET, images in ROOT/DOMAIN/CLASS/IMAGE",
+        doc="the source and the target domain",
     ),
     "missing_ratio": Setting(
         float, 0.5, low=0.0, high=0.99, doc="share of the classes without target training images"

@@ -35,7 +35,7 @@ BASE = {
         "mnist-uci",
         choices=data.known_for_fine_tuning,
         open=True,
-        doc="or folder:ROOT:SOURCE-TARGET, or pretrained-folder:ROOT:DOMAIN; images in ROOT/DOMAIN/CLASS/IMAGE",
+        doc="the source and the target domain",
     ),
     "missing_ratio": Setting(
         float, 0.0, low=0.0, high=0.99, doc="share of the classes without target training images"

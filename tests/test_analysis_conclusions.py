@@ -89,4 +89,4 @@ def test_what_is_to_come_is_counted() -> None:
         "oracle": 1,
         "ewc": 3,
     }
-    assert set(found["status"]) == {"to come"}
+    assert set(found["status"]) == {"not run"}

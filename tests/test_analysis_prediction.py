@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from htsweep.analysis import correlation
-from htsweep.analysis.conclusions import Foretold, StudyContext, conclude, conclude_scores
+from htsweep.analysis.conclusions import ScreenTables, StudyContext, conclude, conclude_scores
 from htsweep.analysis.correlation import correlate, side, why_not
 from htsweep.analysis.design import Design
 from htsweep.analysis.prediction import (
@@ -454,7 +454,7 @@ def test_conclusions_have_the_tables_and_leave_the_others_as_they_are() -> None:
         trials,
         rows,
         about,
-        foretold=Foretold(pairs.scored(truth), rows, pairs.COMBINED, pairs.PREFIX),
+        screened=ScreenTables(pairs.scored(truth), rows, pairs.COMBINED, pairs.PREFIX),
     )
     for name, table in pairs.told(dropped=()).items():
         assert len(getattr(found, name)) == len(table), name

@@ -39,6 +39,8 @@ def test_an_unknown_kind_is_named_with_the_nearest() -> None:
         lines("tasks,methdos")
 
 
-@pytest.mark.parametrize("kind", ["datasets", "methods", "scores", "backbones", "tasks"])
+@pytest.mark.parametrize(
+    "kind", ["methods", "scores", "backbones", "tasks", "protocols", "executors"]
+)
 def test_what_else_may_be_written_comes_last(kind: str) -> None:
     assert lines(kind)[-1].split()[0] == "..."

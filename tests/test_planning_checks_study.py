@@ -127,3 +127,13 @@ def test_a_task_that_raises_while_it_is_asked_is_named(study_file: Callable[...,
     )
     message = str(problems(study_file("task: my_odd_module:odd\n")))
     assert "KeyError: 'gone'" in message or "gone" in message
+
+
+@pytest.mark.parametrize("baseline", ["oracle", "[oracle, l2sp]"])
+def test_an_upper_bound_is_no_baseline(study_file: Callable[..., Path], baseline: str) -> None:
+    path = study_file(
+        "study: s\ntask: holistic_transfer\ngrid: {method: [plain, oracle, [oracle, l2sp]]}\n"
+        f"baseline: {baseline}\n"
+    )
+    with pytest.raises(StudyError, match=r"line 4: baseline: .*is an upper bound"):
+        read(path)

@@ -83,7 +83,7 @@ class StudyContext:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Foretold:
+class ScreenTables:
     """What scores said of the pairs of a study, and what all trials of those pairs measured, dropped ones too."""
 
     scored: pd.DataFrame
@@ -105,7 +105,7 @@ def conclude(
     metrics: Sequence[str] = (),
     *,
     lists: pd.DataFrame | None = None,
-    foretold: Foretold | None = None,
+    screened: ScreenTables | None = None,
 ) -> Findings:
     """The findings of a study.
 
@@ -117,7 +117,7 @@ def conclude(
         metrics: what is summarised; none: the accuracies, else what is measured under `test/`.
         lists: `trial`, `step` and the `CURVES` of at least the rows that the protocol chose; None:
             there are no curves.
-        foretold: scores of transferability; None: there are none.
+        screened: scores of transferability; None: there are none.
     """
     design, repetitions = about.design, about.repetitions
     choice = about.choice if len(measurements) else None
@@ -218,8 +218,8 @@ def conclude(
         )
     if about.variants is not None and len(about.variants):
         made["ablation"] = ablation(chosen, design, about.variants, metrics_shown)
-    if foretold is not None:
-        made |= _foretold(foretold, about, metrics_shown)
+    if screened is not None:
+        made |= _score_tables(screened, about, metrics_shown)
     return dataclasses.replace(
         of,
         **{
@@ -284,7 +284,7 @@ def failures(trials: pd.DataFrame, about: StudyContext) -> pd.DataFrame:
     waiting = [
         {
             **{key: row.get(key) for key in keys},
-            "status": "to come",
+            "status": "not run",
             "reason": "not all repetitions ended",
             "trials": counts[row["sweep"]],
             "log": "",
@@ -299,8 +299,8 @@ def failures(trials: pd.DataFrame, about: StudyContext) -> pd.DataFrame:
     waiting += [
         {
             **{key: row.get(key) for key in keys},
-            "status": "to come",
-            "reason": "not run",
+            "status": "not run",
+            "reason": "no repetition ended",
             "trials": about.repetitions,
             "log": "",
         }
@@ -310,28 +310,28 @@ def failures(trials: pd.DataFrame, about: StudyContext) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def _foretold(
-    foretold: Foretold, about: StudyContext, metrics: Sequence[str]
+def _score_tables(
+    screened: ScreenTables, about: StudyContext, metrics: Sequence[str]
 ) -> dict[str, pd.DataFrame]:
     """The tables of scores, and of what they were worth."""
-    scored, design = foretold.scored, about.design
+    scored, design = screened.scored, about.design
     factors = _pair_factors(scored, design)
     scores = prediction.transferability(scored, factors)
     achieved = prediction.outcomes(
-        foretold.measured,
+        screened.measured,
         design,
         metrics,
         factors=factors,
         protocol=about.protocol,
         repetitions=about.repetitions,
     )
-    both = prediction.predicted(scores, achieved, design, factors, combined=foretold.combined)
+    both = prediction.predicted(scores, achieved, design, factors, combined=screened.combined)
     return {
         "transferability": scores,
         "predicted": both,
         "predictions": prediction.predictions(both, design, factors),
         "regret": regret(scores, both, achieved, design, factors=factors, by=about.by),
-        "bounds": prediction.bounds(scored, factors, foretold.terms),
+        "bounds": prediction.bounds(scored, factors, screened.terms),
     }
 
 

@@ -369,7 +369,7 @@ def list_(
         typer.Argument(
             metavar="KIND",
             autocompletion=_kinds,
-            help="datasets, methods, scores, backbones, tasks, spaces or protocols; "
+            help="datasets, methods, scores, backbones, tasks, spaces, protocols or executors; "
             "several separated by commas (default: all).",
         ),
     ] = "",

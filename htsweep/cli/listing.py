@@ -48,17 +48,25 @@ def _choices(key: str) -> dict[str, str]:
 def _others(key: str) -> list[str]:
     """What some task accepts for `key` besides its choices."""
     docs = [setting.doc for setting in _settings(key) if getattr(setting, "open", False)]
-    return list(dict.fromkeys(docs))
+    return [doc for doc in dict.fromkeys(docs) if doc]
 
 
 def _of_key(key: str, line: str) -> Kind:
     return Kind(line, lambda: _choices(key), lambda: _others(key))
 
 
+def _executors() -> dict[str, str]:
+    from htsweep.execution.registry import BUILT_IN
+
+    return {name: line for name, (_, line) in BUILT_IN.items()}
+
+
 OWN = ("or your own as module:function, in a file beside the study",)
 
 KINDS: Mapping[str, Kind] = {
-    "datasets": _of_key("dataset", "a source and a target domain, for the key `dataset`"),
+    "datasets": Kind(
+        "a source and a target domain, for the key `dataset`", lambda: _choices("dataset")
+    ),
     "methods": _of_key("method", "how a source model is adapted, for the key `method`"),
     "scores": _of_key("score", "what predicts a transfer beforehand, for `screen.scores`"),
     "backbones": _of_key("backbone", "network architectures, for the key `backbone`"),
@@ -71,6 +79,7 @@ KINDS: Mapping[str, Kind] = {
         lambda: selection.NAMES,
         lambda: OWN,
     ),
+    "executors": Kind("where trials run, for `launch --on`", _executors, lambda: OWN),
 }
 
 

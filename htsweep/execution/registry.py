@@ -19,9 +19,16 @@ from htsweep.execution.executor import Executor
 from htsweep.execution.workspace import cache_folder
 
 BUILT_IN = {
-    "inline": "htsweep.execution.inline:in_this_process",
-    "ray": "htsweep.execution.ray:on_ray",
+    "inline": (
+        "htsweep.execution.inline:in_this_process",
+        "one after another in the process of the launch; for debugging",
+    ),
+    "ray": (
+        "htsweep.execution.ray:on_ray",
+        "in parallel on this machine, or with --address on a cluster (default)",
+    ),
 }
+"""Name -> the function that makes the executor, and a line on it."""
 DEFAULT = "ray"
 MEMBERS = ("__enter__", "__exit__", "events", "room", "slots", "stop", "submit")
 
@@ -55,7 +62,7 @@ def make(name: str, options: Options) -> Executor:
     Raises:
         HtsweepError: there is none of that name, or it cannot serve the options.
     """
-    reference = BUILT_IN.get(name, name)
+    reference = BUILT_IN[name][0] if name in BUILT_IN else name
     module_name, colon, function_name = reference.partition(":")
     if not (module_name and colon and function_name):
         msg = (

@@ -108,7 +108,12 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
         lists = results.lists(conclusions.CURVES, trials)
         lists = lists if set(conclusions.CURVES) <= set(lists.columns) else None
     return conclusions.conclude(
-        ended, measured, about, metrics, lists=lists, foretold=scores.foretold(results, columns)
+        ended,
+        measured,
+        about,
+        metrics,
+        lists=lists,
+        screened=scores.screen_tables(results, columns),
     )
 
 

@@ -15,16 +15,16 @@ from htsweep.study.schema import Screen, Study
 if TYPE_CHECKING:
     import pandas as pd
 
-    from htsweep.analysis.conclusions import Foretold
+    from htsweep.analysis.conclusions import ScreenTables
     from htsweep.results.results import Results
 
 
-def foretold(results: Results, columns: Sequence[str] | None = None) -> Foretold | None:
+def screen_tables(results: Results, columns: Sequence[str] | None = None) -> ScreenTables | None:
     """What the screen of a study said, and what the trials of all its pairs measured, dropped ones too; None: no screen.
 
     `columns`: those of the measurements that are read; None: all.
     """
-    from htsweep.analysis.conclusions import Foretold
+    from htsweep.analysis.conclusions import ScreenTables
 
     if results.study.screen is None:
         return None
@@ -33,7 +33,7 @@ def foretold(results: Results, columns: Sequence[str] | None = None) -> Foretold
     }
     measured = results.measurements(columns, kind="numbers", all_pairs=True)
     scoring = task.find(results.study.screen.task)
-    return Foretold(
+    return ScreenTables(
         screen.scores(results),
         measured.assign(pair=measured["sweep"].map(pair_of)),
         scoring.combined,

@@ -63,15 +63,20 @@ def known() -> dict[str, str]:
         "mnist-uci@blur3": f"a corrupted domain; any domain may be: {kinds}; severity 1 to 5",
         "mnist-my_data:sketches": "your own domain: what function `sketches` of my_data.py, beside "
         "the study file, returns (tasks/README.md)",
+        "folder:ROOT:SOURCE-TARGET": "your own images, in ROOT/DOMAIN/CLASS/IMAGE",
     }
 
 
 def known_for_fine_tuning() -> dict[str, str]:
     """The datasets there are by name where the target has classes of its own."""
-    return known() | {
-        f"{PRETRAINED}-{name}": f"pretrained weights, such as ImageNet's, to {registry.find(name).line}"
-        for name in registry.BUILT_IN
-    }
+    return (
+        known()
+        | {
+            f"{PRETRAINED}-{name}": f"pretrained weights, such as ImageNet's, to {registry.find(name).line}"
+            for name in registry.BUILT_IN
+        }
+        | {f"{PRETRAINED}-folder:ROOT:DOMAIN": "pretrained weights to your own images"}
+    )
 
 
 def classes(domain: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from htsweep.planning.checks import ablation, cells, screen, size
 from htsweep.planning.checks.cells import MOST_SAID
 from htsweep.planning.dimension import repeated, text_of
 from htsweep.planning.settings import refused
-from htsweep.planning.task import Task
+from htsweep.planning.task import BOUND, Task
 from htsweep.study.document import Located, Place
 from htsweep.study.schema import Study
 
@@ -320,4 +320,11 @@ def _baseline(study: Study, study_task: Task, where: Located) -> Iterator[Proble
             ("baseline",),
             f"the study has no {compared} {study.baseline!r}; "
             f"{did_you_mean(str(study.baseline), names)}",
+        )
+        return
+    if study_task.role(_resolved(study, study_task, {compared: study.baseline})) == BOUND:
+        yield where.problem(
+            ("baseline",),
+            f"{compared} {study.baseline!r} is an upper bound, which no other value is tested "
+            "against; name a value that competes",
         )
