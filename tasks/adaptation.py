@@ -23,8 +23,10 @@ from tasks.evaluation import measure, measure_all, outputs
 from tasks.loading import fresh_model, images_of, source_model, target_of, tensors
 from tasks.methods.method import Method
 from tasks.model import Model
+from tasks.replaying import Recorder, replay
 from tasks.task import Workspace
 from tasks.training import Recipe, Run
+from tasks.trajectories import epochs_of
 from tasks.transfer import Transfer
 
 Measurement = dict[str, Any]
@@ -42,7 +44,7 @@ def train_source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Me
     `validation.npy`.
     """
     began = time.perf_counter()
-    process.reset(workspace.seed("source"), workspace.threads, workspace.device)
+    _reset(workspace, "source")
     domain = images_of(config, config["domain"], workspace)
     images, labels = tensors(domain, workspace.device)
     model = fresh_model(config, domain, len(domain.classes))
@@ -78,7 +80,7 @@ def train_source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Me
         accuracies = {"train/accuracy": right[train.numpy()], "validation/accuracy": right[held]}
         return {name: float(of.mean()) for name, of in accuracies.items() if len(of)}
 
-    yield from _train(run, accuracy, workspace, began)
+    yield from _train(run, _of_finished(accuracy), workspace, began)
     torch.save(model.state_dict(), workspace.output / "model.pt")
     np.save(workspace.output / "validation.npy", held)
 
@@ -86,7 +88,7 @@ def train_source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Me
 def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
     """Adapts the source model to the target domain with the config's method, and measures it at step 0 and each epoch."""
     began = time.perf_counter()
-    process.reset(workspace.seed("adaptation"), workspace.threads, workspace.device)
+    _reset(workspace, "adaptation")
     transfer, domain, split = _holistic(config, workspace)
     missing = transfer.missing_classes
     pseudo = [
@@ -110,8 +112,7 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
         )
         return measured | on_source(model)
 
-    method = methods.build(config["method"], config, _learnt(config, workspace))
-    if not method.adapts:
+    if not methods.build(config["method"], config).adapts:
         yield {
             "step": 0,
             "epoch": 0,
@@ -120,11 +121,36 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
             **process.cost(workspace.device, began),
         }
         return
-    if method.all_classes:
-        transfer = dataclasses.replace(transfer, train=torch.from_numpy(split.reference))
-    run = Run(copy.deepcopy(transfer.source_model), transfer, method, _recipe(config))
-    for row in _train(run, on_target, workspace, began):
+    rows = _trial_rows(
+        config, workspace, *_student(config, transfer, split, workspace), on_target, began=began
+    )
+    for row in rows:
         yield row | _stand_ins([run[row["epoch"]] for run in pseudo])
+
+
+def train_trajectory(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
+    """Trains as the trials that share the config do, and leaves what they are measured from.
+
+    `tasks/replaying.py` says what it leaves; loss and cost of each epoch are all that it measures.
+    """
+    began = time.perf_counter()
+    pseudo = config.get("pseudo")
+    _reset(workspace, *(("adaptation",) if pseudo is None else ("pseudo", pseudo)))
+    new_task = "fraction" in config
+    transfer, domain, split = (_new_task if new_task else _holistic)(config, workspace)
+    if pseudo is not None:
+        transfer, _, _ = _hidden(transfer, domain, split, workspace, number=pseudo)
+    student, transfer = _student(config, transfer, split, workspace)
+    learnt = _learnt(config, workspace) if pseudo is None else None
+    recorder = Recorder(config, methods.members(config["method"], config, learnt))
+    recipe = _recipe({**config, "epochs": epochs_of(config)})
+    run = Run(student, transfer, recorder.method, recipe)
+
+    def keep(run: Run, epoch: int) -> Measurement:
+        recorder.keep(run, epoch, workspace.output)
+        return {}
+
+    yield from recorder.rows(_train(run, keep, workspace, began), workspace.output)
 
 
 def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
@@ -137,22 +163,9 @@ def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[
     """
     began = time.perf_counter()
     number = config["pseudo"]
-    process.reset(workspace.seed("pseudo", number), workspace.threads, workspace.device)
+    _reset(workspace, "pseudo", number)
     transfer, domain, split = _holistic(config, workspace)
-    seen = [
-        index for index in range(transfer.classes) if index not in set(transfer.missing_classes)
-    ]
-    hidden = [
-        seen[place]
-        for place in splits.draw_missing(len(seen), 0.5, workspace.seed("pseudo classes", number))
-    ]
-    kept = split.train[~np.isin(domain.labels[split.train], hidden)]
-    transfer = dataclasses.replace(
-        transfer,
-        train=torch.from_numpy(kept),
-        missing_classes=sorted({*transfer.missing_classes, *hidden}),
-        seed=_seeds(workspace, f"pseudo {number}"),
-    )
+    transfer, seen, hidden = _hidden(transfer, domain, split, workspace, number=number)
 
     def on_validation(model: Any) -> Measurement:
         # Classes that have few images, all seen ones of this repetition
@@ -170,21 +183,22 @@ def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[
         }
         return {name: value for name, value in accuracies.items() if not math.isnan(value)}
 
-    run = Run(
-        copy.deepcopy(transfer.source_model),
-        transfer,
-        methods.build(config["method"], config),
-        _recipe(config),
-    )
     measurements: list[Measurement] = []
-    yield from _train(run, on_validation, workspace, began, measurements=measurements)
+    yield from _trial_rows(
+        config,
+        workspace,
+        *_student(config, transfer, split, workspace),
+        on_validation,
+        began=began,
+        measurements=measurements,
+    )
     (workspace.output / "told.json").write_text(json.dumps(measurements), encoding="utf-8")
 
 
 def fine_tune(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
     """Fits the source model under a new head to a target with classes of its own; measures it at step 0 and each epoch."""
     began = time.perf_counter()
-    process.reset(workspace.seed("adaptation"), workspace.threads, workspace.device)
+    _reset(workspace, "adaptation")
     transfer, domain, split = _new_task(config, workspace)
     shared: Measurement = {}
     for name in methods.learning(config["method"], config):
@@ -199,15 +213,15 @@ def fine_tune(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measu
             | shared
         )
 
-    method = methods.build(config["method"], config, _learnt(config, workspace))
-    student = copy.deepcopy(transfer.source_model).with_head(_new_head(transfer, workspace))
-    yield from _train(Run(student, transfer, method, _recipe(config)), on_target, workspace, began)
+    yield from _trial_rows(
+        config, workspace, *_student(config, transfer, split, workspace), on_target, began=began
+    )
 
 
 def learn(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
     """What a method learns once from the source model and the adaptation data; leaves it in `learnt.pt`, and its numbers."""
     began = time.perf_counter()
-    process.reset(workspace.seed("learn", config["method"]), workspace.threads, workspace.device)
+    _reset(workspace, "learn", config["method"])
     transfer, _, _ = (_new_task if "fraction" in config else _holistic)(config, workspace)
     method = methods.build(config["method"], config)
     assert method.learn is not None
@@ -222,9 +236,49 @@ def learn(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
     yield {"step": 0, "epoch": 0, **measured, **process.cost(workspace.device, began)}
 
 
+def _trial_rows(
+    config: Mapping[str, Any],
+    workspace: Workspace,
+    student: Model,
+    transfer: Transfer,
+    measured: Callable[[Any], Measurement],
+    *,
+    began: float,
+    measurements: list[Measurement] | None = None,
+) -> Iterator[Measurement]:
+    """Measures a trial at step 0 and each epoch, by training or from the training that it shares."""
+    recipe, folder = _recipe(config), getattr(workspace, "trajectory", None)
+    if folder is not None:
+        yield from replay(
+            folder,
+            student,
+            transfer,
+            config=config,
+            recipe=recipe,
+            measured=measured,
+            workspace=workspace,
+            began=began,
+            measurements=measurements,
+        )
+        return
+    learnt = None if "pseudo" in config else _learnt(config, workspace)
+    method = methods.build(config["method"], config, learnt)
+    yield from _train(
+        Run(student, transfer, method, recipe),
+        _of_finished(measured),
+        workspace,
+        began,
+        measurements=measurements,
+    )
+
+
+def _of_finished(measured: Callable[[Any], Measurement]) -> Callable[[Run, int], Measurement]:
+    return lambda run, epoch: measured(run.finished())
+
+
 def _train(
     run: Run,
-    measured: Callable[[Any], Measurement],
+    measured: Callable[[Run, int], Measurement],
     workspace: Workspace,
     began: float,
     *,
@@ -254,7 +308,7 @@ def _train(
             if loss is not None and not math.isfinite(row["train/loss"]):
                 yield row | {"train/loss": math.nan}
                 return
-        measurements.append(measured(run.finished()))
+        measurements.append(measured(run, epoch))
         row |= measurements[-1] | {"trainable_parameters": run.trainable_parameters}
         row |= process.cost(workspace.device, began - before)
         yield row
@@ -290,6 +344,40 @@ def _stand_ins(rows: Sequence[Measurement]) -> Measurement:
     names = [f"validation/pseudo_{name}" for name in STAND_INS]
     known = {name: [row[name] for row in rows if name in row] for name in names}
     return {name: float(np.mean(values)) for name, values in known.items() if values}
+
+
+def _hidden(
+    transfer: Transfer, domain: Images, split: Split, workspace: Workspace, *, number: int
+) -> tuple[Transfer, list[int], list[int]]:
+    """What a run of pseudo cross-validation adapts to, the seen classes, and those that it hides."""
+    missing = set(transfer.missing_classes)
+    seen = [index for index in range(transfer.classes) if index not in missing]
+    places = splits.draw_missing(len(seen), 0.5, workspace.seed("pseudo classes", number))
+    hidden = [seen[place] for place in places]
+    kept = split.train[~np.isin(domain.labels[split.train], hidden)]
+    reduced = dataclasses.replace(
+        transfer,
+        train=torch.from_numpy(kept),
+        missing_classes=sorted({*missing, *hidden}),
+        seed=_seeds(workspace, f"pseudo {number}"),
+    )
+    return reduced, seen, hidden
+
+
+def _student(
+    config: Mapping[str, Any], transfer: Transfer, split: Split, workspace: Workspace
+) -> tuple[Model, Transfer]:
+    """The model before training, and what it is adapted to: an upper bound has images of all classes."""
+    student = copy.deepcopy(transfer.source_model)
+    if transfer.new_head:
+        student = student.with_head(_new_head(transfer, workspace))
+    elif "pseudo" not in config and methods.build(config["method"], config).all_classes:
+        transfer = dataclasses.replace(transfer, train=torch.from_numpy(split.reference))
+    return student, transfer
+
+
+def _reset(workspace: Workspace, *names: object) -> None:
+    process.reset(workspace.seed(*names), workspace.threads, workspace.device)
 
 
 def _holistic(config: Mapping[str, Any], workspace: Workspace) -> tuple[Transfer, Images, Split]:

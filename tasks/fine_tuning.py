@@ -16,6 +16,7 @@ from tasks.settings import (
     fitting,
     learnt_stage,
     of_method,
+    scheduled,
     set_notes,
     set_problems,
     training_problems,
@@ -23,7 +24,8 @@ from tasks.settings import (
     weightless,
     without_idle,
 )
-from tasks.task import Setting, Workspace, declare, filled
+from tasks.task import Setting, Trajectory, Workspace, declare, filled
+from tasks.trajectories import trajectory_of
 
 OFFERS = frozenset({"source_head", "batch_norm"})
 """What the task offers to methods, as far as the backbone and the source have it."""
@@ -94,6 +96,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     full["method"] = method
     full |= canonical_model(full)
     full["dataset"] = data.canonical(full["dataset"])
+    full = scheduled(full)
     if full["dataset"].startswith(f"{data.PRETRAINED}-"):
         return {key: value for key, value in full.items() if key not in SOURCE_SETTINGS}
     return without_idle(full, data.resized(full["dataset"]))
@@ -173,12 +176,18 @@ def role(config: Mapping[str, Any]) -> str:
     return methods.role(config["method"], config)
 
 
+def trajectory(config: Mapping[str, Any]) -> Trajectory | None:
+    """The training that a resolved config is measured from."""
+    return trajectory_of("fine_tuning:trained", config, resolve)
+
+
 @declare(
     settings=SETTINGS,
     resolve=resolve,
     meaning=meaning,
     problems=problems,
     stages=stages,
+    trajectory=trajectory,
     spaces=spaces,
     role=role,
     empty=methods.EMPTY,
@@ -199,6 +208,18 @@ def learnt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str
     from tasks.adaptation import learn
 
     yield from learn(config, workspace)
+
+
+@declare(
+    meaning=meaning,
+    stages=stages,
+    metrics=("train/loss", "epoch", "seconds", "peak_memory_bytes", "trainable_parameters"),
+)
+def trained(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
+    """A training that trials share: leaves what each of them is measured from."""
+    from tasks.adaptation import train_trajectory
+
+    yield from train_trajectory(config, workspace)
 
 
 @functools.cache

@@ -13,6 +13,12 @@ from tasks.task import Setting
 MANY = 1 << 30
 """Images enough for any batch."""
 
+COSINE, CONSTANT = "cosine", "constant"
+SCHEDULES = {
+    COSINE: "from the learning rate to zero along half a cosine",
+    CONSTANT: "the same learning rate at each step",
+}
+
 MODEL_SETTINGS = {
     "backbone": Setting(
         str,
@@ -78,7 +84,14 @@ def training_settings(
             learning_rate,
             low=1e-8,
             high=10.0,
-            doc="the backbone's learning rate at the start of the cosine schedule",
+            doc="the backbone's learning rate at the start of the schedule",
+        ),
+        "schedule": Setting(
+            str,
+            COSINE,
+            choices=lambda: SCHEDULES,
+            doc="how the learning rate goes on; with `constant`, runs of different `epochs` share a "
+            "training",
         ),
         "head_learning_rate_factor": Setting(
             float,
@@ -119,6 +132,13 @@ def without_idle(config: dict[str, Any], resized: bool) -> dict[str, Any]:
         config.pop("weights", None)
         if not resized:
             config.pop("image_size", None)
+    return config
+
+
+def scheduled(config: dict[str, Any]) -> dict[str, Any]:
+    """The config without a schedule that is the default, so that configs of before it could be set mean the same."""
+    if config.get("schedule") == COSINE:
+        del config["schedule"]
     return config
 
 

@@ -13,6 +13,7 @@ from typing import Any, final
 from htsweep.errors import HtsweepError
 from htsweep.ledger import Store
 from htsweep.planning.jobs import Job, seed_for
+from htsweep.planning.sharing import NAME as TRAJECTORY
 from tasks import cache
 
 SAVE_SECONDS = 30.0
@@ -44,6 +45,8 @@ class Workspace:
         self._save_seconds = save_seconds
         self._saved = time.monotonic()
         self._output: tempfile.TemporaryDirectory[str] | None = None
+        self._published: dict[str, tuple[Any, str]] = {}
+        """File of `output` -> its version when it was put into the store, and the object."""
 
     def seed(self, *names: object) -> int:
         """A seed in [0, 2**31) from the names and the repetition, and from nothing else."""
@@ -71,11 +74,17 @@ class Workspace:
                 _place(folder / name, _verified(self._store.read(source), source))
         return folder
 
+    @property
+    def trajectory(self) -> Path | None:
+        """What the stage that trains for this trial and others has left; None: the trial trains."""
+        return self.artifact(TRAJECTORY) if TRAJECTORY in self._artifacts else None
+
     def save(self, make: Callable[[], bytes]) -> None:
-        """Keeps a state, with what was measured so far; calls `make` only when a save is due."""
+        """Keeps a state, with what was measured and left in `output` so far; calls `make` only when a save is due."""
         if time.monotonic() - self._saved < self._save_seconds:
             return
-        header = json.dumps([dict(row) for row in self._measured()]).encode()
+        kept = {"rows": [dict(row) for row in self._measured()], "files": self._left()}
+        header = json.dumps(kept).encode()
         data = len(header).to_bytes(8) + header + make()
         digest = hashlib.sha256(data).hexdigest()[:16]
         older = self._states()
@@ -85,14 +94,24 @@ class Workspace:
         self._saved = time.monotonic()
 
     def load(self) -> bytes | None:
-        """The last state kept, or None."""
+        """The last state kept, or None; the files that `output` had then are there again."""
         kept = self._last()
-        return None if kept is None else kept[1]
+        if kept is None:
+            return None
+        for name, source in kept[0]["files"].items():
+            path = self.output / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(_verified(self._store.read(source), source))
+        return kept[1]
 
     def measured_before(self) -> list[dict[str, Any]]:
         """What the trial had measured when its last state was kept."""
         kept = self._last()
-        return [] if kept is None else kept[0]
+        return [] if kept is None else kept[0]["rows"]
+
+    def _left(self) -> dict[str, str]:
+        """What a stage has left in `output` so far, in the store; what a trial leaves is not kept."""
+        return self.publish() if self._job.kind == "stage" else {}
 
     def publish(self) -> dict[str, str]:
         """Puts the files of `output` into the store: file -> object, named by what it holds."""
@@ -101,11 +120,15 @@ class Workspace:
         published = {}
         for path in sorted(self.output.rglob("*")):
             if path.is_file():
-                data = path.read_bytes()
                 name = path.relative_to(self.output).as_posix()
-                digest = hashlib.sha256(data).hexdigest()[:16]
-                published[name] = f"artifacts/{self._job.trial}/{digest}-{path.name}"
-                self._store.write(published[name], data)
+                version = (path.stat().st_mtime_ns, path.stat().st_size)
+                if self._published.get(name, (None, ""))[0] != version:
+                    data = path.read_bytes()
+                    digest = hashlib.sha256(data).hexdigest()[:16]
+                    published[name] = f"artifacts/{self._job.trial}/{digest}-{path.name}"
+                    self._store.write(published[name], data)
+                    self._published[name] = (version, published[name])
+                published[name] = self._published[name][1]
         return published
 
     def close(self, ended: bool) -> None:
@@ -122,13 +145,16 @@ class Workspace:
     def _states(self) -> list[str]:
         return [entry.name for entry in self._store.list(self._states_folder)]
 
-    def _last(self) -> tuple[list[dict[str, Any]], bytes] | None:
+    def _last(self) -> tuple[dict[str, Any], bytes] | None:
         for name in reversed(self._states()):
             data = self._store.read(name)
             # A writer that was killed leaves a state that does not hold what its name says.
             if hashlib.sha256(data).hexdigest()[:16] == name.rpartition("-")[2]:
                 end = 8 + int.from_bytes(data[:8])
-                return json.loads(data[8:end]), data[end:]
+                header = json.loads(data[8:end])
+                # Before files were kept, it was the rows alone.
+                kept = {"rows": header, "files": {}} if isinstance(header, list) else header
+                return kept, data[end:]
         return None
 
 

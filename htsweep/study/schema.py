@@ -176,6 +176,8 @@ class Study(Section):
     ablate: Ablation | None = None
     screen: Screen | None = None
     fixed: dict[str, Any] = {}
+    share_trainings: bool = True
+    """Whether trials that train alike, and differ in what is made of it, share the training."""
     resources: Resources = Resources()
     budget: Budget = Budget()
     retry: Retry = Retry()
