@@ -67,13 +67,34 @@ SOURCE_SETTINGS = {
 }
 
 
+def _of_epochs(config: Mapping[str, Any]) -> str:
+    if not methods.trains(config["method"]):
+        return ""
+    if config.get("schedule", COSINE) == CONSTANT:
+        if methods.steady(config["method"], config):
+            return ""
+        return (
+            f"'{config['method']}' depends on how long a run is, so that each value is a training of "
+            "its own"
+        )
+    return (
+        "the cosine schedule depends on how long a run is, so that each value is a training of its "
+        "own; with `schedule: constant` shorter runs are the beginnings of the longest"
+    )
+
+
 def training_settings(
     learning_rate: float, head_learning_rate_factor: float, batch_size: int, weight_decay: float
 ) -> dict[str, Setting]:
     """The settings of adaptation, with a task's own defaults."""
     return {
         "epochs": Setting(
-            int, 5, low=0, high=100_000, doc="epochs of adaptation; each ends with a measurement"
+            int,
+            5,
+            low=0,
+            high=100_000,
+            varied=_of_epochs,
+            doc="epochs of adaptation; each ends with a measurement",
         ),
         "steps_per_epoch": Setting(
             int, 60, low=1, high=1_000_000, doc="steps that make an epoch, however large the set is"

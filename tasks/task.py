@@ -92,6 +92,8 @@ class Setting:
     open: bool = False
     """Whether names beside the `choices` may be right; then the task's `problems` judges them."""
     doc: str = ""
+    varied: Callable[[Config], str] | None = None
+    """What it entails for trials of a resolved config that a study gives several values; "": nothing."""
     examples: Sequence[Any] = ()
     """Values that a new study starts with, where one value is not enough."""
 

@@ -11,7 +11,7 @@ from typing import Any, final
 
 from htsweep.planning.ablation import variants_of
 from htsweep.planning.jobs import Stage, with_inner
-from htsweep.planning.notes import notes
+from htsweep.planning.notes import notes, varied_notes
 from htsweep.planning.plan import MOST_LISTED, Plan
 from htsweep.planning.power import least_p, repetitions_needed
 from htsweep.planning.roster import COLUMNS
@@ -64,6 +64,12 @@ class Estimate:
     """What the scores of its screen take and spare; the stages and the hours are those of both."""
     notes: Sequence[str] = ()
     """What a person should know of its data and values (htsweep/planning/notes.py)."""
+    trainings_alone: int = 0
+    """Trainings that trials and proxy runs would take if each trained by itself; 0 where that is
+    not known, since points are not listed.
+    """
+    trainings: int = 0
+    """Those that they take, since what trains alike trains once."""
     exact: bool = True
     """Whether points were listed; else points, trials and those to run are at most so many, and
     stages at least.
@@ -121,6 +127,14 @@ class Estimate:
             f"stages  {self.stages}, each once: {self.stages_done} done, "
             f"{f'{self.stages_failed} failed (run again), ' if self.stages_failed else ''}{self.stages_to_run} to run"
             + ("" if self.exact else "; points that are not listed may need more"),
+            *(
+                [
+                    f"shared  {self.trainings} trainings do for {self.trainings_alone}: what trains "
+                    "alike, and differs in what is made of it, trains once"
+                ]
+                if self.trainings < self.trainings_alone
+                else []
+            ),
             f"cost    {hours}{gpu}",
             f"test    {test}",
             *([f"budget  {caps}"] if caps else []),
@@ -194,7 +208,8 @@ def estimate(results: Results) -> Estimate:
         screened(results, {**scores.counts, "failed": scores.failed})
         if scored and scores
         else None,
-        notes(study),
+        [*notes(study), *varied_notes(planned)],
+        *_trainings(planned),
         planned.exact or known is not None,
     )
 
@@ -289,6 +304,14 @@ def _trials_to_run(
 
 def _blocked(count: int) -> str:
     return f"; {count} of them could not run, since a stage failed" if count else ""
+
+
+def _trainings(planned: Plan) -> tuple[int, int]:
+    """Trainings if each trial trained by itself, and those that there are; zeros where points are not listed."""
+    if planned.sharing is None or planned.adaptive or not planned.exact:
+        return 0, 0
+    alone, shared = planned.sharing.trainings
+    return alone * planned.study.repetitions, shared * planned.study.repetitions
 
 
 def _comparisons(planned: Plan) -> int:
