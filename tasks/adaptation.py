@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from tasks import backbones, data, methods, metrics, process
+from tasks import backbones, data, heads, methods, metrics, process
 from tasks.data import Images, splits
 from tasks.data.splits import Split
 from tasks.evaluation import measure, measure_all, outputs
@@ -26,7 +27,7 @@ from tasks.model import Model
 from tasks.replaying import Recorder, replay
 from tasks.task import Workspace
 from tasks.training import Recipe, Run
-from tasks.trajectories import epochs_of
+from tasks.trajectories import MEMBERS, epochs_of
 from tasks.transfer import Transfer
 
 Measurement = dict[str, Any]
@@ -98,7 +99,7 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
         for number in range(config.get("pcv", 0))
     ]
     gammas = [run[-1][PSEUDO_GAMMA] for run in pseudo if PSEUDO_GAMMA in run[-1]]
-    on_source = _on_source(config, missing, workspace)
+    on_source, held = _on_source(config, missing, workspace)
 
     def on_target(model: Any) -> Measurement:
         measured = measure(
@@ -122,7 +123,12 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
         }
         return
     rows = _trial_rows(
-        config, workspace, *_student(config, transfer, split, workspace), on_target, began=began
+        config,
+        workspace,
+        *_student(config, transfer, split, workspace),
+        on_target,
+        began=began,
+        images={"target": transfer.images, "source": held},
     )
     for row in rows:
         yield row | _stand_ins([run[row["epoch"]] for run in pseudo])
@@ -134,14 +140,8 @@ def train_trajectory(config: Mapping[str, Any], workspace: Workspace) -> Iterato
     `tasks/replaying.py` says what it leaves; loss and cost of each epoch are all that it measures.
     """
     began = time.perf_counter()
-    pseudo = config.get("pseudo")
-    _reset(workspace, *(("adaptation",) if pseudo is None else ("pseudo", pseudo)))
-    new_task = "fraction" in config
-    transfer, domain, split = (_new_task if new_task else _holistic)(config, workspace)
-    if pseudo is not None:
-        transfer, _, _ = _hidden(transfer, domain, split, workspace, number=pseudo)
-    student, transfer = _student(config, transfer, split, workspace)
-    learnt = _learnt(config, workspace) if pseudo is None else None
+    student, transfer = _before_training(config, workspace)
+    learnt = _learnt(config, workspace) if "pseudo" not in config else None
     recorder = Recorder(config, methods.members(config["method"], config, learnt))
     recipe = _recipe({**config, "epochs": epochs_of(config)})
     run = Run(student, transfer, recorder.method, recipe)
@@ -151,6 +151,40 @@ def train_trajectory(config: Mapping[str, Any], workspace: Workspace) -> Iterato
         return {}
 
     yield from recorder.rows(_train(run, keep, workspace, began), workspace.output)
+
+
+def train_heads(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
+    """Trains the heads of all trials that share the config together, on features that are computed once."""
+    began = time.perf_counter()
+    student, transfer = _before_training(config, workspace)
+    student.requires_grad_(False).eval()
+    features = {"target": outputs(student, transfer.images, workspace.device)[0]}
+    if "fraction" not in config:
+        held = _held_out(config, workspace)[0]
+        if len(held):
+            features["source"] = outputs(student, held, workspace.device)[0]
+    members = config[MEMBERS]
+    recipes = [_recipe({**config, **member}) for member in members]
+    yield from heads.train_heads(
+        student,
+        transfer,
+        recipes,
+        members,
+        features=features,
+        workspace=workspace,
+        began=began,
+    )
+
+
+def _before_training(config: Mapping[str, Any], workspace: Workspace) -> tuple[Model, Transfer]:
+    """The model and the data of a training that trials or runs of pseudo cross-validation share."""
+    pseudo = config.get("pseudo")
+    _reset(workspace, *(("adaptation",) if pseudo is None else ("pseudo", pseudo)))
+    new_task = "fraction" in config
+    transfer, domain, split = (_new_task if new_task else _holistic)(config, workspace)
+    if pseudo is not None:
+        transfer, _, _ = _hidden(transfer, domain, split, workspace, number=pseudo)
+    return _student(config, transfer, split, workspace)
 
 
 def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
@@ -171,7 +205,7 @@ def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[
         # Classes that have few images, all seen ones of this repetition
         if not len(split.validation):
             return {}
-        _, logits = outputs(model, transfer.images[transfer.validation], workspace.device)
+        _, logits = outputs(model, transfer.images, workspace.device, split.validation)
         labels = domain.labels[split.validation]
         gamma = metrics.balancing_gamma(
             logits[:, seen], np.searchsorted(seen, labels), np.searchsorted(seen, hidden).tolist()
@@ -245,6 +279,7 @@ def _trial_rows(
     *,
     began: float,
     measurements: list[Measurement] | None = None,
+    images: Mapping[str, Tensor] | None = None,
 ) -> Iterator[Measurement]:
     """Measures a trial at step 0 and each epoch, by training or from the training that it shares."""
     recipe, folder = _recipe(config), getattr(workspace, "trajectory", None)
@@ -259,6 +294,7 @@ def _trial_rows(
             workspace=workspace,
             began=began,
             measurements=measurements,
+            images=images or {"target": transfer.images},
         )
         return
     learnt = None if "pseudo" in config else _learnt(config, workspace)
@@ -319,24 +355,29 @@ def _train(
 
 def _on_source(
     config: Mapping[str, Any], missing: Any, workspace: Workspace
-) -> Callable[[Any], Measurement]:
-    """Measures a model on what source training held out: what is left of the missing classes where they have images."""
-    held = np.load(workspace.artifact("source") / "validation.npy")
-    domain = images_of(config, data.domains(config["dataset"])[0], workspace)
-    labels, images = (
-        domain.labels[held],
-        torch.from_numpy(np.ascontiguousarray(domain.pixels[held])),
-    )
+) -> tuple[Callable[[Any], Measurement], Tensor]:
+    """Measures a model on what source training held out: what is left of the missing classes where they have images.
+
+    With the images that it looks at.
+    """
+    images, labels = _held_out(config, workspace)
 
     def measured(model: Any) -> Measurement:
-        if not len(held):
+        if not len(images):
             return {}
         reached = metrics.accuracies(outputs(model, images, workspace.device)[1], labels, missing)
         return {
             f"validation/source_{name}": reached[name] for name in metrics.MAIN if name in reached
         }
 
-    return measured
+    return measured, images
+
+
+def _held_out(config: Mapping[str, Any], workspace: Workspace) -> tuple[Tensor, NDArray[np.int64]]:
+    """Images and labels that source training held out."""
+    held = np.load(workspace.artifact("source") / "validation.npy")
+    domain = images_of(config, data.domains(config["dataset"])[0], workspace)
+    return torch.from_numpy(np.ascontiguousarray(domain.pixels[held])), domain.labels[held]
 
 
 def _stand_ins(rows: Sequence[Measurement]) -> Measurement:

@@ -67,6 +67,7 @@ BASE = {
     **SOURCE_SETTINGS,
 }
 SETTINGS = {**BASE, **methods.settings()}
+COSTS = ("seconds", "peak_memory_bytes", "trainable_parameters")
 METRICS = (
     "test/overall_accuracy",
     "test/class_accuracy",
@@ -78,9 +79,7 @@ METRICS = (
     "train/largest_singular_value",
     *methods.measures(methods.known(OFFERS)),
     "epoch",
-    "seconds",
-    "peak_memory_bytes",
-    "trainable_parameters",
+    *COSTS,
 )
 
 
@@ -213,13 +212,21 @@ def learnt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str
 @declare(
     meaning=meaning,
     stages=stages,
-    metrics=("train/loss", "epoch", "seconds", "peak_memory_bytes", "trainable_parameters"),
+    metrics=("train/loss", "epoch", *COSTS),
 )
 def trained(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """A training that trials share: leaves what each of them is measured from."""
     from tasks.adaptation import train_trajectory
 
     yield from train_trajectory(config, workspace)
+
+
+@declare(meaning=meaning, stages=stages_of_part, metrics=COSTS)
+def heads(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
+    """The linear heads of trials that differ in how a head is trained on the same features."""
+    from tasks.adaptation import train_heads
+
+    yield from train_heads(config, workspace)
 
 
 @functools.cache

@@ -334,6 +334,14 @@ def trained(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[st
     yield from train_trajectory(config, workspace)
 
 
+@declare(meaning=meaning, stages=stages_of_part, metrics=COSTS)
+def heads(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
+    """The linear heads of trials that differ in how a head is trained on the same features."""
+    from tasks.adaptation import train_heads
+
+    yield from train_heads(config, workspace)
+
+
 @functools.cache
 def _settings_of(method: str) -> Mapping[str, Setting]:
     """The settings that matter to a canonical chain."""

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from tasks import methods, process
+from tasks import heads, methods, process
 from tasks.methods.method import Method, chain
 from tasks.model import Model
 from tasks.task import Workspace
 from tasks.training import Recipe, Run, modules
-from tasks.trajectories import observers_of
+from tasks.trajectories import OF_HEAD, observers_of
 from tasks.transfer import Transfer
 
 Measurement = dict[str, Any]
@@ -82,6 +82,7 @@ def replay(
     workspace: Workspace,
     began: float,
     measurements: list[Measurement] | None = None,
+    images: Mapping[str, Tensor],
 ) -> Iterator[Measurement]:
     """Yields what the trial of `config` would have measured at each epoch, had it trained by itself.
 
@@ -95,6 +96,7 @@ def replay(
         workspace: the trial's.
         began: when the trial began, a moment of `time.perf_counter`.
         measurements: takes what was measured, an entry per epoch.
+        images: those that `measured` looks at, by name, whose features the folder may hold.
     """
     members = {
         name: member
@@ -102,26 +104,19 @@ def replay(
         if member.measured_by
     }
     run = Run(student, transfer, chain(*members.values()), recipe)
-    labels = {name: label for label, (name, _) in observers_of(config).items()}
-    kept = {
-        labels.get(name, name): part
-        for name, part in _modules_by_label(run, members, list(members)).items()
-    }
-    rows: Sequence[Measurement] = json.loads((folder / ROWS).read_text(encoding="utf-8"))
-    for recorded in rows[: recipe.epochs + 1]:
+    kept: _Weights | _Head = (
+        _Head(folder, run, config, finished=bool(members), images=images)
+        if heads.is_here(folder)
+        else _Weights(folder, run, config, members)
+    )
+    for recorded in kept.rows(recipe):
         row: Measurement = {"step": recorded["step"], "epoch": recorded["epoch"]}
         if "train/loss" in recorded:
             row["train/loss"] = recorded["train/loss"]
             if not math.isfinite(row["train/loss"]):
                 yield row | {"train/loss": math.nan}
                 return
-        state = torch.load(
-            _file(folder, recorded["epoch"]), map_location=workspace.device, weights_only=True
-        )
-        run.student.load_state_dict(state["student"])
-        for label, part in kept.items():
-            part.load_state_dict(state["kept"][label])
-        result = measured(run.finished())
+        result = measured(kept.model(recorded["epoch"], workspace.device))
         if measurements is not None:
             measurements.append(result)
         own = process.cost(workspace.device, began)
@@ -134,6 +129,78 @@ def replay(
                 "peak_memory_bytes": max(recorded["peak_memory_bytes"], own["peak_memory_bytes"]),
             }
         )
+
+
+@final
+class _Weights:
+    """The weights of a whole model after each epoch."""
+
+    def __init__(
+        self, folder: Path, run: Run, config: Mapping[str, Any], members: Mapping[str, Method]
+    ) -> None:
+        self._folder, self._run = folder, run
+        labels = {name: label for label, (name, _) in observers_of(config).items()}
+        own = _modules_by_label(run, members, list(members))
+        self._kept = {labels.get(name, name): part for name, part in own.items()}
+
+    def rows(self, recipe: Recipe) -> list[Measurement]:
+        """Loss and cost of each epoch, as far as the trial goes."""
+        text = (self._folder / ROWS).read_text(encoding="utf-8")
+        rows: list[Measurement] = json.loads(text)
+        return rows[: recipe.epochs + 1]
+
+    def model(self, epoch: int, device: str) -> Any:
+        """The finished model after an epoch."""
+        state = torch.load(_file(self._folder, epoch), map_location=device, weights_only=True)
+        self._run.student.load_state_dict(state["student"])
+        for label, part in self._kept.items():
+            part.load_state_dict(state["kept"][label])
+        return self._run.finished()
+
+
+@final
+class _Head:
+    """One of many heads that were trained together, on a backbone that stays as it is."""
+
+    def __init__(
+        self,
+        folder: Path,
+        run: Run,
+        config: Mapping[str, Any],
+        *,
+        finished: bool,
+        images: Mapping[str, Tensor],
+    ) -> None:
+        member = {key: config[key] for key in OF_HEAD if key in config}
+        self._kept = heads.KeptHeads(folder, member)
+        # What is finished has other features.
+        self._images = {} if finished else images
+        self._run = run
+
+    def rows(self, recipe: Recipe) -> list[Measurement]:
+        """Loss and cost of each epoch; of time, the head's share of what all heads took."""
+        steps, losses = recipe.steps_per_epoch, self._kept.losses
+        parameters = sum(parameter.numel() for parameter in self._run.student.head.parameters())
+        moved = parameters if recipe.head_learning_rate_factor else 0
+        return [
+            {
+                "step": epoch * steps,
+                "epoch": epoch,
+                **({"train/loss": losses[epoch - 1]} if epoch else {}),
+                "trainable_parameters": moved,
+                "seconds": self._kept.seconds * epoch / max(1, recipe.epochs),
+                "peak_memory_bytes": 0,
+            }
+            for epoch in range(recipe.epochs + 1)
+        ]
+
+    def model(self, epoch: int, device: str) -> Any:
+        """The finished model after an epoch."""
+        self._kept.load(self._run.student.head, epoch)
+        model = self._run.finished()
+        if self._images and isinstance(model, Model):
+            return heads.OnFeatures(model, self._kept, self._images)
+        return model
 
 
 def _file(folder: Path, epoch: int) -> Path:

@@ -40,6 +40,11 @@ class Recipe:
         return self.epochs * self.steps_per_epoch
 
 
+def rate_at(recipe: Recipe, progress: float) -> float:
+    """The share of the learning rate at a point of the run in [0, 1]: by the cosine, 1 at its start and 0 at its end."""
+    return (1 + math.cos(math.pi * progress)) / 2 if recipe.schedule == COSINE else 1.0
+
+
 @final
 class Run:
     """A student in training: what can be asked of it, and the steps that can be taken.

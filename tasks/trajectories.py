@@ -10,6 +10,14 @@ from tasks import methods
 from tasks.settings import CONSTANT
 from tasks.task import Trajectory
 
+OF_HEAD = (
+    "learning_rate",
+    "head_learning_rate_factor",
+    "momentum",
+    "weight_decay",
+    "schedule",
+)
+"""What heads that are trained together may differ in."""
 MEMBERS = "members"
 """The key of a trajectory's config that lists what it records for the trials that share it."""
 
@@ -24,7 +32,8 @@ def trajectory_of(
     Left out of it are the members of the chain that act after training, with their parameters, and
     calibrations by other runs. A member that must watch the run is recorded. At a constant learning
     rate the first epochs of a long run are a short run, so that the number of epochs is recorded
-    too, unless a member of the chain asks how long the run is.
+    too, unless a member of the chain asks how long the run is. Linear heads on frozen features train
+    together (`tasks/heads.py`).
 
     Args:
         task: the name of the stage that trains.
@@ -44,6 +53,13 @@ def trajectory_of(
     if watching:
         own = {key: config[key] for name in watching for key in methods.parameters(name)}
         recorded = {"method": "+".join(watching), **own}
+    if not watching and not config.get("amp") and methods.head_alone(trained["method"], trained):
+        return Trajectory(
+            task.partition(":")[0] + ":heads",
+            {key: value for key, value in trained.items() if key not in OF_HEAD},
+            {key: trained[key] for key in OF_HEAD if key in trained},
+            bool(after or config.get("pcv")),
+        )
     prefix = config.get("schedule") == CONSTANT and methods.steady(method, config)
     if prefix:
         recorded["epochs"] = trained.pop("epochs")

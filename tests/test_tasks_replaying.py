@@ -18,7 +18,7 @@ from workspace import Workspace, same
 
 from tasks import fine_tuning, holistic_transfer
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "dataset": "mnist-uci",
     "epochs": 2,
     "steps_per_epoch": 4,

@@ -46,6 +46,7 @@ __all__ = [
     "counts_seen_classes",
     "decays",
     "find",
+    "head_alone",
     "known",
     "learning",
     "learnt_keys",
@@ -308,6 +309,11 @@ def tail(method: str, config: Mapping[str, Any]) -> tuple[str, ...]:
 def observing(names: Collection[str], config: Mapping[str, Any]) -> tuple[str, ...]:
     """Those of the members called `names` that must look at the run while it trains."""
     return tuple(name for name in names if _member(name, config).observes)
+
+
+def head_alone(method: str, config: Mapping[str, Any]) -> bool:
+    """Whether a canonical chain trains a linear head on frozen features, and nothing else."""
+    return build(method, config).trains_head_alone if method != EMPTY else False
 
 
 def steady(method: str, config: Mapping[str, Any]) -> bool:

@@ -146,6 +146,17 @@ class Method:
         ) and (self.observes or self.finish is not None or self.output is not None)
 
     @property
+    def trains_head_alone(self) -> bool:
+        """Whether a linear head on frozen features is all that trains, by plain steps."""
+        parts = (self.learn, self.rebuild, self.prepare, self.penalty, self.optimise, self.stepped)
+        return (
+            self.frozen == BACKBONE
+            and not any(part is not None for part in parts)
+            and self.gradient
+            and self.adapts
+        )
+
+    @property
     def measured_by(self) -> bool:
         """Whether it changes what is measured of trained weights."""
         return any(part is not None for part in (self.rebuild, self.finish, self.output))
