@@ -145,7 +145,7 @@ def test_the_estimate_counts_trainings(study_file: Callable[..., Path], tmp_path
     )
     counted = estimate(Results(read(path), str(tmp_path / "results")))
     assert (counted.trainings_alone, counted.trainings) == (20, 5)
-    assert any(line.startswith("shared  5 trainings do for 20") for line in counted.lines())
+    assert any(line.startswith("shared  5 trainings in place of 20") for line in counted.lines())
     alone = estimate(Results(read(path, ["share_trainings=false"]), str(tmp_path / "results")))
     assert not any(line.startswith("shared") for line in alone.lines())
 
