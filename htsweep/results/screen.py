@@ -139,10 +139,7 @@ def _done(recorded: Table, points: Iterable[str], repetitions: int) -> dict[str,
 def _last_values(
     recorded: Table, ledger: Ledger, column: str, done: Mapping[str, Mapping[int, int]]
 ) -> dict[str, list[float]]:
-    """Point -> the last value of `column` in each finished repetition, in order.
-
-    Values that are missing or not finite are left out.
-    """
+    """Point -> the last finite value of `column` in each repetition that is done, in order."""
     if not done:
         return {}
     ended = recorded.take([row for rows in done.values() for row in rows.values()])
