@@ -346,7 +346,7 @@ def _pair_factors(scored: pd.DataFrame, design: Design) -> list[str]:
 
 
 def _baseline(chosen: pd.DataFrame, about: StudyContext) -> str:
-    """The table's name of the value that the others are compared with.
+    """The name, as in the tables, of the value that the others are compared with.
 
     It is the one asked for, else the empty method, else the first value that is neither the source
     model nor an upper bound, else the first.

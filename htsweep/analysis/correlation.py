@@ -88,6 +88,7 @@ def correlate(score: Side, achieved: Side) -> Mapping[str, float]:
     """Each statistic of `NAMES` with the ends of its 95 % interval.
 
     The keys are `kendall`, `kendall low`, `kendall high` and so on.
+
     Kendall's tau-b and the weighted tau are those of scipy.stats. The weighted one,
     weightedtau(score, achieved), weighs an exchange of the pairs at the ranks r and s (0 is best)
     by 1/(r+1) + 1/(s+1) and is the mean of ranking by the score and by what was achieved (Vigna,

@@ -161,7 +161,8 @@ def sign_flip(differences: np.ndarray) -> float:
 def signed_rank(differences: np.ndarray) -> float:
     """The two-sided p of Wilcoxon's signed-rank test (1945), zeros dropped; NaNs do not count.
 
-    It is the sign-flip test of the signed ranks, so it is exact with ties too, unlike scipy's.
+    It is the sign-flip test of the signed ranks, and thus exact with ties too, unlike the tables of
+    scipy.
     """
     known = np.asarray(differences, float)
     known = known[~np.isnan(known)]

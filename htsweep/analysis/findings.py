@@ -106,7 +106,7 @@ class Findings:
     parameters.
     """
     failures: pd.DataFrame = field(default_factory=_none)
-    """groups, compared, status (`failed`, `stopped`, `to come`), reason, trials, log (an
+    """groups, compared, status (`failed`, `stopped`, `not run`), reason, trials, log (an
     example's).
     """
     transferability: pd.DataFrame = field(default_factory=_none)
@@ -115,8 +115,8 @@ class Findings:
     any training.
     """
     predicted: pd.DataFrame = field(default_factory=_none)
-    """A pair's factors, target, pair, score, value, compared, metric, n, mean, low, high: what a
-    score said beside what the protocol's choice of the pair then achieved.
+    """A pair's factors, target, pair, score, value, compared, metric, n, mean, low, high, fitted:
+    what a score said beside what the protocol's choice of the pair then achieved.
     """
     predictions: pd.DataFrame = field(default_factory=_none)
     """score, compared, metric, target (empty: all pairs pooled; `within targets`), pairs, pearson,

@@ -82,7 +82,7 @@ def interval_of(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]
 def bca(values: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper ends of the interval of each row's mean (cells x n), by the BCa bootstrap.
 
-    (Efron 1987, section 3.) Up to seven numbers all bootstrap samples are taken, each with its
+    As in Efron 1987, section 3. Up to seven numbers all bootstrap samples are taken, each with its
     probability (Efron's ideal bootstrap); beyond that, 2,000 at random with a fixed seed. A cell's
     interval depends only on its own numbers, not on their order or other cells. Equal numbers have
     an interval of zero width. The ends are NaN for fewer than two numbers, and where one number is

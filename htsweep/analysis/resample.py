@@ -60,7 +60,7 @@ def probability(
     counts, weight = samples(repetitions, draws)
     along, up = _means(counts, x).round(_DIGITS), _means(counts, y).round(_DIGITS)
     on_front = non_dominated_in_samples(along, up, maximise)
-    # The shares add up to 1 only up to rounding.
+    # Rounding may take a sum of shares slightly above 1.
     total: np.ndarray = np.minimum(weight @ on_front, 1.0)
     return total
 

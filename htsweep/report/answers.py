@@ -125,10 +125,7 @@ def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Se
 
 
 def _verdicts(effects: pd.DataFrame, metric: str, findings: Findings) -> str:
-    """Which values are shown to be better or worse than the baseline.
-
-    Or that this many repetitions cannot show it.
-    """
+    """Which values are shown to be better or worse than the baseline, or why none can be."""
     if len(effects):
         effects = effects[(effects["metric"] == metric) & (effects["verdict"] != BOUND)]
     if effects.empty:

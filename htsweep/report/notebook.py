@@ -1,4 +1,4 @@
-"""A study in a notebook: tables, and figures that show themselves."""
+"""A study in a notebook: tables, and figures that display themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two studies, or two states of one, compared: whether their numbers agree, and by how much not."""
+"""Two studies, or two states of one, compared: whether and by how much their numbers differ."""
 
 from __future__ import annotations
 

@@ -232,7 +232,7 @@ class _Staged:
 
 
 def _stages(plans: Sequence[tuple[Plan, tally.Ended]]) -> list[_Staged]:
-    """The stages of plans, each once, with the number of repetitions that a trial to run needs."""
+    """The stages of plans, each once, and in how many repetitions a trial to run needs it."""
     known: dict[str, Stage] = {}
     # For each plan: in how many repetitions it needs the stage, and in which of them no longer,
     # since all its trials are over.

@@ -74,7 +74,6 @@ class Results:
         return Ledger(self.store)
 
     # -- what was planned
-    # ------------------------------------------------------------------------------------------
 
     @cached_property
     def full_plan(self) -> Plan:
@@ -114,7 +113,6 @@ class Results:
         return tables.varied(self.full_plan)
 
     # -- what was recorded
-    # ------------------------------------------------------------------------------------------
 
     @cached_property
     def recorded(self) -> Table:

@@ -35,9 +35,7 @@ class Screened:
     spared: int
     """How many of these need not run, by the scores that are known."""
     spared_at_least: int | None
-    """The fewest once all scores are known, ties aside; None: with a margin this is not known
-    before.
-    """
+    """The fewest once all scores are known, ties aside; None: a margin tells only then."""
     spared_at_most: int
     dropped: tuple[Mapping[str, Any], ...]
     """Each with its factors, `target` and `value`, the mean of the deciding score."""

@@ -157,7 +157,7 @@ def _styled(texts: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _lines(findings: Findings, key: Key) -> list[dict[str, Any]]:
-    """The compared values that were predicted, with their numbers as methods (-1: none)."""
+    """The compared values with predictions, and their numbers among the page's methods or -1."""
     table = next(
         item for item in (findings.predictions, findings.regret, findings.predicted) if len(item)
     )
