@@ -134,8 +134,8 @@ class Estimate:
             + ("" if self.exact else "; points that are not listed may need more"),
             *(
                 [
-                    f"shared  {self.trainings} trainings do for {self.trainings_alone}: what trains "
-                    "alike, and differs in what is made of it, trains once"
+                    f"shared  {self.trainings} trainings do for {self.trainings_alone}: what "
+                    "trains alike, and differs in what is made of it, trains once"
                 ]
                 if self.trainings < self.trainings_alone
                 else []
