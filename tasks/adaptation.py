@@ -19,10 +19,11 @@ from torch import nn
 from tasks import backbones, data, methods, metrics, process
 from tasks.data import Images, splits
 from tasks.data.splits import Split
-from tasks.evaluation import measure, measure_all, outputs
+from tasks.evaluation import measure, measure_all, note, outputs
 from tasks.loading import fresh_model, images_of, source_model, target_of, tensors
 from tasks.methods.method import Method
 from tasks.model import Model
+from tasks.outputs import SOURCE, Outputs, hand_over
 from tasks.task import Workspace
 from tasks.training import Recipe, Run
 from tasks.transfer import Transfer
@@ -73,7 +74,7 @@ def train_source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Me
     )
     run = Run(model.to(workspace.device), transfer, Method(), _recipe(config, "source_"))
 
-    def accuracy(model: Any) -> Measurement:
+    def accuracy(model: Any, _step: int) -> Measurement:
         right = outputs(model, images, workspace.device)[1].argmax(1) == domain.labels
         accuracies = {"train/accuracy": right[train.numpy()], "validation/accuracy": right[held]}
         return {name: float(of.mean()) for name, of in accuracies.items() if len(of)}
@@ -98,7 +99,8 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
     gammas = [run[-1][PSEUDO_GAMMA] for run in pseudo if PSEUDO_GAMMA in run[-1]]
     on_source = _on_source(config, missing, workspace)
 
-    def on_target(model: Any) -> Measurement:
+    def on_target(model: Any, step: int) -> Measurement:
+        kept: dict[str, Outputs] = {}
         measured = measure(
             model,
             transfer.images,
@@ -107,8 +109,11 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
             missing=missing,
             device=workspace.device,
             pseudo_gammas=gammas,
+            kept=kept,
         )
-        return measured | on_source(model)
+        measured |= on_source(model, kept)
+        hand_over(workspace, step, kept)
+        return measured
 
     method = methods.build(config["method"], config, _learnt(config, workspace))
     if not method.adapts:
@@ -116,7 +121,7 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
             "step": 0,
             "epoch": 0,
             "trainable_parameters": 0,
-            **on_target(transfer.source_model),
+            **on_target(transfer.source_model, 0),
             **process.cost(workspace.device, began),
         }
         return
@@ -154,7 +159,7 @@ def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[
         seed=_seeds(workspace, f"pseudo {number}"),
     )
 
-    def on_validation(model: Any) -> Measurement:
+    def on_validation(model: Any, _step: int) -> Measurement:
         # Classes that have few images, all seen ones of this repetition
         if not len(split.validation):
             return {}
@@ -191,13 +196,19 @@ def fine_tune(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measu
         shared |= torch.load(workspace.artifact(name) / "told.pt", weights_only=True)
     probe = transfer.train[: config["batch_size"]]
 
-    def on_target(model: Any) -> Measurement:
-        return (
-            measure_all(
-                model, transfer.images, domain.labels, split, probe=probe, device=workspace.device
-            )
-            | shared
+    def on_target(model: Any, step: int) -> Measurement:
+        kept: dict[str, Outputs] = {}
+        measured = measure_all(
+            model,
+            transfer.images,
+            domain.labels,
+            split,
+            probe=probe,
+            device=workspace.device,
+            kept=kept,
         )
+        hand_over(workspace, step, kept)
+        return measured | shared
 
     method = methods.build(config["method"], config, _learnt(config, workspace))
     student = copy.deepcopy(transfer.source_model).with_head(_new_head(transfer, workspace))
@@ -224,7 +235,7 @@ def learn(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
 
 def _train(
     run: Run,
-    measured: Callable[[Any], Measurement],
+    measured: Callable[[Any, int], Measurement],
     workspace: Workspace,
     began: float,
     *,
@@ -254,7 +265,7 @@ def _train(
             if loss is not None and not math.isfinite(row["train/loss"]):
                 yield row | {"train/loss": math.nan}
                 return
-        measurements.append(measured(run.finished()))
+        measurements.append(measured(run.finished(), step))
         row |= measurements[-1] | {"trainable_parameters": run.trainable_parameters}
         row |= process.cost(workspace.device, began - before)
         yield row
@@ -265,8 +276,11 @@ def _train(
 
 def _on_source(
     config: Mapping[str, Any], missing: Any, workspace: Workspace
-) -> Callable[[Any], Measurement]:
-    """Measures a model on what source training held out: what is left of the missing classes where they have images."""
+) -> Callable[[Any, dict[str, Outputs]], Measurement]:
+    """Measures a model on what source training held out: what is left of the missing classes where they have images.
+
+    What it answers there is also put into the mapping that it is given.
+    """
     held = np.load(workspace.artifact("source") / "validation.npy")
     domain = images_of(config, data.domains(config["dataset"])[0], workspace)
     labels, images = (
@@ -274,10 +288,12 @@ def _on_source(
         torch.from_numpy(np.ascontiguousarray(domain.pixels[held])),
     )
 
-    def measured(model: Any) -> Measurement:
+    def measured(model: Any, kept: dict[str, Outputs]) -> Measurement:
         if not len(held):
             return {}
-        reached = metrics.accuracies(outputs(model, images, workspace.device)[1], labels, missing)
+        logits = outputs(model, images, workspace.device)[1]
+        note(kept, SOURCE, logits, labels, missing=missing)
+        reached = metrics.accuracies(logits, labels, missing)
         return {
             f"validation/source_{name}": reached[name] for name in metrics.MAIN if name in reached
         }

@@ -14,6 +14,7 @@ from tasks.settings import (
     by_content,
     canonical_model,
     fitting,
+    kept,
     learnt_stage,
     of_method,
     set_notes,
@@ -23,7 +24,7 @@ from tasks.settings import (
     weightless,
     without_idle,
 )
-from tasks.task import Setting, Workspace, declare, filled
+from tasks.task import Keeps, Setting, Workspace, declare, filled
 
 OFFERS = frozenset({"source_head", "batch_norm"})
 """What the task offers to methods, as far as the backbone and the source have it."""
@@ -173,6 +174,11 @@ def role(config: Mapping[str, Any]) -> str:
     return methods.role(config["method"], config)
 
 
+def keeps(config: Mapping[str, Any]) -> Keeps | None:
+    """The outputs that a trial of a resolved config hands over."""
+    return kept(config, data.PRETRAINED, data.fine_tuning_domains(config["dataset"])[1], 0)
+
+
 @declare(
     settings=SETTINGS,
     resolve=resolve,
@@ -185,6 +191,7 @@ def role(config: Mapping[str, Any]) -> str:
     metrics=METRICS,
     unmeasured=unmeasured,
     notes=notes,
+    keeps=keeps,
 )
 def fine_tuning(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Fine-tunes a source model under a new head to a target with classes of its own; measures overall accuracy."""

@@ -16,6 +16,7 @@ from tasks.settings import (
     by_content,
     canonical_model,
     fitting,
+    kept,
     learnt_stage,
     of_method,
     set_notes,
@@ -24,7 +25,7 @@ from tasks.settings import (
     training_settings,
     without_idle,
 )
-from tasks.task import Setting, Workspace, declare, filled
+from tasks.task import Keeps, Setting, Workspace, declare, filled
 
 OFFERS = frozenset(NEEDS) - {"batch_norm"}
 TRAINING_SETTINGS = training_settings(
@@ -247,6 +248,18 @@ def role(config: Mapping[str, Any]) -> str:
     return methods.role(config["method"], config)
 
 
+def keeps(config: Mapping[str, Any]) -> Keeps | None:
+    """The outputs that a trial of a resolved config hands over."""
+    source, target = data.domains(config["dataset"])
+    names = data.classes(target)
+    count = (
+        len(data.class_indices(config["missing_classes"], names))
+        if "missing_classes" in config
+        else splits.missing_count(len(names), config["missing_ratio"])
+    )
+    return kept(config, source, target, count)
+
+
 def resolve_source(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config of source training."""
     full = filled(SOURCE, config)
@@ -276,6 +289,7 @@ def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, 
     measured_with=MEASURED_WITH,
     unmeasured=unmeasured,
     notes=notes,
+    keeps=keeps,
 )
 def holistic_transfer(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Adapts a source model to a target domain where some classes have no image; measures seen and missing classes."""

@@ -23,6 +23,7 @@ class Workspace:
         self.output.mkdir(parents=True, exist_ok=True)
         self.state: bytes | None = None
         self.stages: Mapping[str, Path] = {}
+        self.kept: dict[int, Mapping[str, Any]] = {}
 
     def seed(self, *names: object) -> int:
         text = repr((self.repetition, *map(str, names)))
@@ -36,6 +37,9 @@ class Workspace:
 
     def load(self) -> bytes | None:
         return self.state
+
+    def keep(self, step: int, outputs: Mapping[str, Any]) -> None:
+        self.kept[step] = outputs
 
 
 def stage(

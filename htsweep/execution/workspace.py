@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any, final
 
 from htsweep.errors import HtsweepError
-from htsweep.ledger import Store
+from htsweep.ledger import Store, kept
+from htsweep.planning import metrics
 from htsweep.planning.jobs import Job, seed_for
+from htsweep.planning.keeping import EVERY, NOTHING
 from tasks import cache
+from tasks.outputs import Outputs
 
 SAVE_SECONDS = 30.0
 """A state is kept at most this often: a trial shorter than this never pays for one."""
@@ -33,6 +36,8 @@ class Workspace:
         device: str = "cpu",
         threads: int = 1,
         save_seconds: float = SAVE_SECONDS,
+        keep: str = NOTHING,
+        metrics: Sequence[str] = (),
     ) -> None:
         self.repetition = job.repetition
         self.device = device
@@ -44,6 +49,11 @@ class Workspace:
         self._save_seconds = save_seconds
         self._saved = time.monotonic()
         self._output: tempfile.TemporaryDirectory[str] | None = None
+        own = job.kind == "trial"  # what a stage measures is nobody's result
+        self._keep = keep if own else NOTHING
+        self._metrics = tuple(metrics) if own else ()
+        self._kept: dict[int, Mapping[str, Outputs]] = {}
+        """What is kept by now, by step; but for `EVERY`, the last step alone."""
 
     def seed(self, *names: object) -> int:
         """A seed in [0, 2**31) from the names and the repetition, and from nothing else."""
@@ -75,8 +85,10 @@ class Workspace:
         """Keeps a state, with what was measured so far; calls `make` only when a save is due."""
         if time.monotonic() - self._saved < self._save_seconds:
             return
-        header = json.dumps([dict(row) for row in self._measured()]).encode()
-        data = len(header).to_bytes(8) + header + make()
+        rows = [dict(row) for row in self._measured()]
+        answers = kept.packed(self._kept) if self._kept and self._keep != NOTHING else b""
+        header = json.dumps({"rows": rows, "answers": len(answers)} if answers else rows).encode()
+        data = len(header).to_bytes(8) + header + answers + make()
         digest = hashlib.sha256(data).hexdigest()[:16]
         older = self._states()
         self._store.write(f"{self._states_folder}/{time.time_ns():020d}-{digest}", data)
@@ -86,13 +98,53 @@ class Workspace:
 
     def load(self) -> bytes | None:
         """The last state kept, or None."""
-        kept = self._last()
-        return None if kept is None else kept[1]
+        state = self._last()
+        return None if state is None else state[2]
+
+    def keep(self, step: int, outputs: Mapping[str, Outputs]) -> None:
+        """Takes what the model answers at a step, by split, before the step's measurement is yielded.
+
+        Raises:
+            ValueError: the images of a split are not those of an earlier step.
+        """
+        if not self._metrics and self._keep == NOTHING:
+            return
+        taken = {
+            split: Outputs(given.logits, given.labels, given.missing, split)
+            for split, given in outputs.items()
+        }
+        for other in self._kept.values():
+            if wrong := kept.problem(other, taken):
+                raise ValueError(wrong)
+        if self._keep != EVERY:
+            self._kept.clear()
+        self._kept[step] = taken
+
+    def asked(self, step: int) -> dict[str, float]:
+        """The study's metrics of what the model answered at a step: column -> number; none where nothing was kept of it.
+
+        Raises:
+            HtsweepError: a metric is not there, or raised something.
+        """
+        if not self._metrics or step not in self._kept:
+            return {}
+        return metrics.measured(map(metrics.find, self._metrics), self._kept[step])
 
     def measured_before(self) -> list[dict[str, Any]]:
         """What the trial had measured when its last state was kept."""
-        kept = self._last()
-        return [] if kept is None else kept[0]
+        state = self._last()
+        if state is None:
+            return []
+        self._kept.update(kept.unpacked(state[1]) if state[1] else {})
+        return state[0]
+
+    def publish_kept(self) -> dict[str, str]:
+        """Puts what is kept of the steps that were measured into the store: `kept.NAME` -> object, or nothing."""
+        measured = {row["step"] for row in self._measured()}
+        steps = {step: outputs for step, outputs in self._kept.items() if step in measured}
+        if self._keep == NOTHING or not steps:
+            return {}
+        return {kept.NAME: kept.write(self._store, self._job.trial, steps)}
 
     def publish(self) -> dict[str, str]:
         """Puts the files of `output` into the store: file -> object, named by what it holds."""
@@ -122,13 +174,18 @@ class Workspace:
     def _states(self) -> list[str]:
         return [entry.name for entry in self._store.list(self._states_folder)]
 
-    def _last(self) -> tuple[list[dict[str, Any]], bytes] | None:
+    def _last(self) -> tuple[list[dict[str, Any]], bytes, bytes] | None:
+        """What was measured, what was kept (packed) and the task's own state, when the last state was saved."""
         for name in reversed(self._states()):
             data = self._store.read(name)
             # A writer that was killed leaves a state that does not hold what its name says.
             if hashlib.sha256(data).hexdigest()[:16] == name.rpartition("-")[2]:
                 end = 8 + int.from_bytes(data[:8])
-                return json.loads(data[8:end]), data[end:]
+                header = json.loads(data[8:end])
+                if isinstance(header, list):
+                    return header, b"", data[end:]
+                own = end + header["answers"]
+                return header["rows"], data[end:own], data[own:]
         return None
 
 

@@ -11,6 +11,7 @@ from typing import Any, final
 
 from htsweep.planning.ablation import variants_of
 from htsweep.planning.jobs import Stage, with_inner
+from htsweep.planning.keeping import keeping
 from htsweep.planning.notes import notes
 from htsweep.planning.plan import MOST_LISTED, Plan
 from htsweep.planning.power import least_p, repetitions_needed
@@ -64,6 +65,9 @@ class Estimate:
     """What the scores of its screen take and spare; the stages and the hours are those of both."""
     notes: Sequence[str] = ()
     """What a person should know of its data and values (htsweep/planning/notes.py)."""
+    keep: str = ""
+    """What is kept of its trials' answers, and how much room it takes (htsweep/planning/keeping.py).
+    """
     exact: bool = True
     """Whether points were listed; else points, trials and those to run are at most so many, and
     stages at least.
@@ -121,6 +125,7 @@ class Estimate:
             f"stages  {self.stages}, each once: {self.stages_done} done, "
             f"{f'{self.stages_failed} failed (run again), ' if self.stages_failed else ''}{self.stages_to_run} to run"
             + ("" if self.exact else "; points that are not listed may need more"),
+            *([f"keep    {self.keep}"] if self.keep else []),
             f"cost    {hours}{gpu}",
             f"test    {test}",
             *([f"budget  {caps}"] if caps else []),
@@ -195,6 +200,7 @@ def estimate(results: Results) -> Estimate:
         if scored and scores
         else None,
         notes(study),
+        keeping(results.full_plan).line,
         planned.exact or known is not None,
     )
 
