@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from htsweep.report.notebook import open
     from htsweep.results.compare import compare
     from htsweep.results.query import query
+    from htsweep.results.remeasure import remeasure
     from htsweep.results.results import measurements, trials
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "plan",
     "query",
     "read",
+    "remeasure",
     "trials",
 ]
 
@@ -46,6 +48,7 @@ _HOMES = {
     "frontier": "report.build",
     "compare": "results.compare",
     "query": "results.query",
+    "remeasure": "results.remeasure",
     "open": "report.notebook",
 }
 
