@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from htsweep.report.build import frontier
     from htsweep.report.notebook import open
     from htsweep.results.compare import compare
+    from htsweep.results.ensemble import ensemble
     from htsweep.results.query import query
     from htsweep.results.remeasure import remeasure
     from htsweep.results.results import measurements, trials
 
 __all__ = [
     "compare",
+    "ensemble",
     "frontier",
     "launch",
     "measurements",
@@ -48,6 +50,7 @@ _HOMES = {
     "frontier": "report.build",
     "compare": "results.compare",
     "query": "results.query",
+    "ensemble": "results.ensemble",
     "remeasure": "results.remeasure",
     "open": "report.notebook",
 }

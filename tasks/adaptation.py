@@ -19,11 +19,11 @@ from torch import nn
 from tasks import backbones, data, methods, metrics, process
 from tasks.data import Images, splits
 from tasks.data.splits import Split
-from tasks.evaluation import measure, measure_all, note, outputs
+from tasks.evaluation import measure, measure_all, outputs
 from tasks.loading import fresh_model, images_of, source_model, target_of, tensors
 from tasks.methods.method import Method
 from tasks.model import Model
-from tasks.outputs import SOURCE, Outputs, hand_over
+from tasks.outputs import SOURCE, Collected, hand_over
 from tasks.task import Workspace
 from tasks.training import Recipe, Run
 from tasks.transfer import Transfer
@@ -100,7 +100,7 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
     on_source = _on_source(config, missing, workspace)
 
     def on_target(model: Any, step: int) -> Measurement:
-        kept: dict[str, Outputs] = {}
+        kept = Collected(data.domains(config["dataset"])[1])
         measured = measure(
             model,
             transfer.images,
@@ -112,7 +112,7 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
             kept=kept,
         )
         measured |= on_source(model, kept)
-        hand_over(workspace, step, kept)
+        hand_over(workspace, step, kept.outputs)
         return measured
 
     method = methods.build(config["method"], config, _learnt(config, workspace))
@@ -197,7 +197,7 @@ def fine_tune(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measu
     probe = transfer.train[: config["batch_size"]]
 
     def on_target(model: Any, step: int) -> Measurement:
-        kept: dict[str, Outputs] = {}
+        kept = Collected(data.fine_tuning_domains(config["dataset"])[1])
         measured = measure_all(
             model,
             transfer.images,
@@ -207,7 +207,7 @@ def fine_tune(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measu
             device=workspace.device,
             kept=kept,
         )
-        hand_over(workspace, step, kept)
+        hand_over(workspace, step, kept.outputs)
         return measured | shared
 
     method = methods.build(config["method"], config, _learnt(config, workspace))
@@ -276,23 +276,24 @@ def _train(
 
 def _on_source(
     config: Mapping[str, Any], missing: Any, workspace: Workspace
-) -> Callable[[Any, dict[str, Outputs]], Measurement]:
+) -> Callable[[Any, Collected], Measurement]:
     """Measures a model on what source training held out: what is left of the missing classes where they have images.
 
-    What it answers there is also put into the mapping that it is given.
+    What it answers there is also added to what is collected.
     """
     held = np.load(workspace.artifact("source") / "validation.npy")
-    domain = images_of(config, data.domains(config["dataset"])[0], workspace)
+    source = data.domains(config["dataset"])[0]
+    domain = images_of(config, source, workspace)
     labels, images = (
         domain.labels[held],
         torch.from_numpy(np.ascontiguousarray(domain.pixels[held])),
     )
 
-    def measured(model: Any, kept: dict[str, Outputs]) -> Measurement:
+    def measured(model: Any, kept: Collected) -> Measurement:
         if not len(held):
             return {}
         logits = outputs(model, images, workspace.device)[1]
-        note(kept, SOURCE, logits, labels, missing=missing)
+        kept.add(SOURCE, logits, domain.labels, held, missing=missing, domain=source)
         reached = metrics.accuracies(logits, labels, missing)
         return {
             f"validation/source_{name}": reached[name] for name in metrics.MAIN if name in reached

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -38,6 +39,8 @@ class Outputs:
     """The indices of the classes without target training images, rising."""
     split: str
     """`test`, `validation`, `source`, or what else a task calls it."""
+    images: str = ""
+    """A name for the images and their order: where it is equal, they are the same. "": not known."""
 
     def __post_init__(self) -> None:
         """Rounds the logits.
@@ -66,6 +69,45 @@ class Outputs:
         object.__setattr__(self, "logits", _frozen(rounded.astype(np.float32)))
         object.__setattr__(self, "labels", _frozen(labels.astype(np.int64)))
         object.__setattr__(self, "missing", missing)
+
+
+@final
+class Collected:
+    """The outputs of a model on the splits of a domain, as they are measured."""
+
+    def __init__(self, domain: str) -> None:
+        self._domain = domain
+        self.outputs: dict[str, Outputs] = {}
+        """By split."""
+
+    def add(
+        self,
+        split: str,
+        logits: NDArray[Any],
+        labels: NDArray[Any],
+        rows: NDArray[Any],
+        *,
+        missing: Sequence[int] = (),
+        domain: str = "",
+    ) -> None:
+        """Takes the outputs on a split; nothing of one without images.
+
+        Args:
+            split: its name.
+            logits: [N, C].
+            labels: of all images of the domain.
+            rows: [N], which of these the split has.
+            missing: the indices of the missing classes.
+            domain: the name of the images' domain, if it is another one.
+        """
+        if not len(rows):
+            return
+        place = hashlib.sha256((domain or self._domain).encode())
+        place.update(np.asarray(labels, np.int64).tobytes())
+        place.update(np.asarray(rows, np.int64).tobytes())
+        self.outputs[split] = Outputs(
+            logits, labels[rows], tuple(missing), split, place.hexdigest()[:16]
+        )
 
 
 def hand_over(workspace: Any, step: int, outputs: Mapping[str, Outputs]) -> None:

@@ -140,6 +140,12 @@ def test_it_says_what_it_could_not_measure(tmp_path):
     assert sum("test/ece" in row for row in measured(tmp_path / "r").values()) == 6
 
 
+def test_where_nothing_was_kept_nothing_is_measured(tmp_path):
+    run(answering(tmp_path), tmp_path / "r", "nothing")
+    done = again(answering(tmp_path, ALL), str(tmp_path / "r"))
+    assert (done.measured, done.nothing_kept, dict(done.added)) == (0, 4, {})
+
+
 def test_failed_trials_are_not_measured(tmp_path):
     study = answering(tmp_path, "metrics: ['own_metrics:broken']\n")
     assert {end.status for end in run(study, tmp_path / "r")} == {"failed"}

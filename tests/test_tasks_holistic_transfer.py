@@ -593,3 +593,17 @@ def test_a_workspace_without_keep_measures_the_same(prepared):
     config, workspace = prepared()
     rows = list(holistic_transfer(config, workspace))
     assert same(rows, holistic_transfer(config, Without(prepared()[1])))
+
+
+def test_images_have_one_name_whatever_is_tried_on_them(prepared):
+    def names(repetition=0, **config):
+        config, workspace = prepared(repetition, method="source", **config)
+        list(holistic_transfer(config, workspace))
+        return {split: outputs.images for split, outputs in workspace.kept[0].items()}
+
+    first = names()
+    assert len(set(first.values())) == 3
+    other_ratio = names(missing_ratio=0.3)
+    assert other_ratio["test"] == first["test"]
+    assert other_ratio["validation"] != first["validation"], "other classes validate"
+    assert first["test"] not in (names(1)["test"], names(dataset="uci-mnist")["test"])

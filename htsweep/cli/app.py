@@ -337,6 +337,31 @@ def remeasure(
 
 
 @_command()
+def ensemble(
+    study: StudyFile,
+    members: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MEMBER...",
+            help="Two or more: trial ids, or the trials that are meant, as KEY=VALUE or by a value "
+            "of the compared factor.",
+        ),
+    ],
+    results: Results = "results",
+    overrides: Overrides = None,
+) -> None:
+    """Test what finished trials answer together, from their logits.
+
+    The ensemble is the mean of their probabilities. Its accuracy on seen, missing and all classes
+    stands beside that of its members: htsweep ensemble STUDY plain l2sp
+    """
+    from htsweep.results.ensemble import ensemble, lines
+
+    checked = results_of(study, overrides, results).study
+    typer.echo("\n".join(lines(ensemble(checked, members, results))))
+
+
+@_command()
 def clean(
     study: Annotated[
         str | None,

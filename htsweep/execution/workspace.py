@@ -110,7 +110,9 @@ class Workspace:
         if not self._metrics and self._keep == NOTHING:
             return
         taken = {
-            split: Outputs(given.logits, given.labels, given.missing, split)
+            split: Outputs(
+                given.logits, given.labels, given.missing, split, getattr(given, "images", "")
+            )
             for split, given in outputs.items()
         }
         for other in self._kept.values():

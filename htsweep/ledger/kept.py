@@ -2,7 +2,8 @@
 
 An object is a compressed npz file: `about` is JSON in UTF-8; `labels` holds the labels of all
 splits, one after the other; `logits0`, `logits1`, ... are those of each split, float16 [steps,
-images, classes]. `about` has for each split, in that order, `split`, `images`, `steps`, `missing`.
+images, classes]. `about` has for each split, in that order, `split`, `images` (how many), `steps`,
+`missing`, and `name`: a name for the images and their order.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def problem(before: Mapping[str, Outputs], now: Mapping[str, Outputs]) -> str:
         same = (
             first.logits.shape == other.logits.shape
             and first.missing == other.missing
+            and first.images == other.images
             and np.array_equal(first.labels, other.labels)
         )
         if not same:
@@ -64,6 +66,7 @@ def packed(steps: Steps) -> bytes:
                 "images": len(first.labels),
                 "steps": list(own),
                 "missing": list(first.missing),
+                "name": first.images,
             }
         )
         labels.append(first.labels)
@@ -98,7 +101,7 @@ def unpacked(data: bytes) -> dict[int, dict[str, Outputs]]:
                 logits = arrays[f"logits{number}"]
                 for place, step in enumerate(part["steps"]):
                     steps.setdefault(int(step), {})[part["split"]] = Outputs(
-                        logits[place], own, tuple(part["missing"]), part["split"]
+                        logits[place], own, tuple(part["missing"]), part["split"], part["name"]
                     )
     except (OSError, EOFError, LookupError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"it holds no logits ({type(error).__name__}: {error})") from None
@@ -117,9 +120,12 @@ def write(store: Store, trial: str, steps: Steps) -> str:
     return name
 
 
-def of(artifact: str | None) -> str | None:
-    """The object that a trial's record names by its `artifact`; None if it names none."""
-    name = json.loads(artifact).get(NAME) if artifact else None
+def of(artifact: object) -> str | None:
+    """The object that a trial's record names by its `artifact`; None if it names none.
+
+    Where no trial has one, a table of pandas may have NaN there.
+    """
+    name = json.loads(artifact).get(NAME) if artifact and isinstance(artifact, str) else None
     return name if isinstance(name, str) else None
 
 
