@@ -450,7 +450,7 @@ def list_(
         typer.Argument(
             metavar="KIND",
             autocompletion=_kinds,
-            help="datasets, methods, scores, backbones, tasks, spaces, protocols or executors; "
+            help="datasets, methods, scores, backbones, tasks, spaces, protocols, metrics or executors; "
             "several separated by commas (default: all).",
         ),
     ] = "",
