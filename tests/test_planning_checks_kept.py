@@ -67,3 +67,18 @@ def test_a_task_that_hands_over_no_logits_is_refused(study_file, key):
     with pytest.raises(StudyError, match="hands over no logits"):
         read(study_file(f"task: toy\n{key}\n"))
     read(study_file("task: toy\nkeep: nothing\n"))
+
+
+def test_a_protocol_may_need_a_metric_of_the_study(tmp_path):
+    answering(tmp_path)
+    (tmp_path / "sure_protocol.py").write_text(
+        "from htsweep.selection import Protocol, last_steps\n"
+        "SURE = Protocol(name='sure', line='the last', pick=last_steps, reads=('validation/ece',),"
+        " needs=(('validation/ece',),))\n"
+    )
+    text = (tmp_path / "study.yaml").read_text().replace("seen_validation", "sure_protocol:SURE")
+    (tmp_path / "study.yaml").write_text(text)
+    with pytest.raises(StudyError, match="reads validation/ece, but task"):
+        read(tmp_path / "study.yaml")
+    (tmp_path / "study.yaml").write_text(f"{text}metrics: [ece]\n")
+    read(tmp_path / "study.yaml")

@@ -52,8 +52,10 @@ class Workspace:
         own = job.kind == "trial"  # what a stage measures is nobody's result
         self._keep = keep if own else NOTHING
         self._metrics = tuple(metrics) if own else ()
-        self._kept: dict[int, Mapping[str, Outputs]] = {}
+        self._kept: dict[int, Mapping[str, kept.Half]] = {}
         """What is kept by now, by step; but for `EVERY`, the last step alone."""
+        self._now: tuple[int, Mapping[str, Outputs]] = (-1, {})
+        """The last step that was handed over."""
 
     def seed(self, *names: object) -> int:
         """A seed in [0, 2**31) from the names and the repetition, and from nothing else."""
@@ -120,7 +122,8 @@ class Workspace:
                 raise ValueError(wrong)
         if self._keep != EVERY:
             self._kept.clear()
-        self._kept[step] = taken
+        self._now = step, taken
+        self._kept[step] = {split: kept.Half.of(outputs) for split, outputs in taken.items()}
 
     def asked(self, step: int) -> dict[str, float]:
         """The study's metrics of what the model answered at a step: column -> number; none where nothing was kept of it.
@@ -128,16 +131,18 @@ class Workspace:
         Raises:
             HtsweepError: a metric is not there, or raised something.
         """
-        if not self._metrics or step not in self._kept:
+        now, outputs = self._now
+        if not self._metrics or step != now:
             return {}
-        return metrics.measured(map(metrics.find, self._metrics), self._kept[step])
+        return metrics.measured(map(metrics.find, self._metrics), outputs)
 
     def measured_before(self) -> list[dict[str, Any]]:
         """What the trial had measured when its last state was kept."""
         state = self._last()
         if state is None:
             return []
-        self._kept.update(kept.unpacked(state[1]) if state[1] else {})
+        for step, outputs in (kept.unpacked(state[1]) if state[1] else {}).items():
+            self._kept[step] = {split: kept.Half.of(given) for split, given in outputs.items()}
         return state[0]
 
     def publish_kept(self) -> dict[str, str]:

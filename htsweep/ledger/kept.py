@@ -13,7 +13,8 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
 
 from htsweep.errors import LedgerError
 from htsweep.ledger.store import Store
@@ -21,7 +22,7 @@ from htsweep.ledger.store import Store
 if TYPE_CHECKING:
     from tasks.outputs import Outputs
 
-    Steps = Mapping[int, Mapping[str, Outputs]]
+    Steps = Mapping[int, Mapping[str, "Outputs | Half"]]
     """Step -> split -> what the model answered."""
 
 FOLDER = "logits"
@@ -29,7 +30,27 @@ NAME = "logits"
 """What the object is called among what a trial's record says it left."""
 
 
-def problem(before: Mapping[str, Outputs], now: Mapping[str, Outputs]) -> str:
+@final
+@dataclass(frozen=True, eq=False)
+class Half:
+    """Outputs as they wait to be written, in half the memory: what `Outputs` has, its logits in float16."""
+
+    logits: Any
+    labels: Any
+    missing: tuple[int, ...]
+    split: str
+    images: str
+
+    @classmethod
+    def of(cls, outputs: Outputs) -> Half:
+        """The same outputs; the rounding was done already."""
+        import numpy as np
+
+        half = outputs.logits.astype(np.float16)
+        return cls(half, outputs.labels, outputs.missing, outputs.split, outputs.images)
+
+
+def problem(before: Mapping[str, Outputs | Half], now: Mapping[str, Outputs]) -> str:
     """Why the outputs of two steps of a trial cannot be kept together; "" if they can."""
     import numpy as np
 

@@ -254,7 +254,8 @@ def _protocol(study: Study, study_task: Task, where: Located) -> Iterator[Proble
         yield where.problem(("select",), str(error))
         return
     if study_task.metrics and not any(
-        set(needed) <= set(study_task.metrics) for needed in selection.needs(study.select)
+        all(name in study_task.metrics or metrics.asked(name, study.metrics) for name in needed)
+        for needed in selection.needs(study.select)
     ):
         needed = ", ".join(selection.needs(study.select)[-1])
         yield where.problem(
