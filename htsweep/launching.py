@@ -26,6 +26,7 @@ from htsweep.ledger import Lease, Ledger, Store, clear
 from htsweep.ledger.tables import PARTS
 from htsweep.mirror.coverage import Mirrored
 from htsweep.mirror.follower import Follower
+from htsweep.planning.keeping import keeping
 from htsweep.planning.plan import Plan
 from htsweep.planning.roster import COLUMNS, Roster
 from htsweep.planning.screen import Verdict
@@ -97,8 +98,12 @@ def launch(
     """
     watch = watch or Silent()
     began = time.monotonic()
-    conditions = conditions_of(study, results, save_seconds)
     before = Results(study, results)
+    conditions = replace(
+        conditions_of(study, results, save_seconds),
+        keep=keeping(before.full_plan).steps,
+        metrics=tuple(study.metrics),
+    )
     store = before.store
     options = registry.Options(study.resources.cpu, study.resources.gpu, address)
     executor = registry.make(on, options)
