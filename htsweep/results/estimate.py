@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, final
 
+from htsweep.commands import given
 from htsweep.planning.ablation import variants_of
 from htsweep.planning.jobs import Stage, with_inner
 from htsweep.planning.keeping import keeping
@@ -68,6 +69,10 @@ class Estimate:
     keep: str = ""
     """What is kept of its trials' answers, and how much room it takes (htsweep/planning/keeping.py).
     """
+    metrics: Sequence[str] = ()
+    """What the study measures of its trials' answers."""
+    remeasure: str = ""
+    """The command that adds these metrics to trials that ended before; "" where there are none."""
     exact: bool = True
     """Whether points were listed; else points, trials and those to run are at most so many, and
     stages at least.
@@ -126,10 +131,17 @@ class Estimate:
             f"{f'{self.stages_failed} failed (run again), ' if self.stages_failed else ''}{self.stages_to_run} to run"
             + ("" if self.exact else "; points that are not listed may need more"),
             *([f"keep    {self.keep}"] if self.keep else []),
+            *self._metrics(),
             f"cost    {hours}{gpu}",
             f"test    {test}",
             *([f"budget  {caps}"] if caps else []),
         ]
+
+    def _metrics(self) -> list[str]:
+        if not self.metrics:
+            return []
+        later = f"; to add them to trials that ended before: {self.remeasure}"
+        return [f"metrics {', '.join(self.metrics)}{later if self.remeasure else ''}"]
 
     @property
     def failed(self) -> int:
@@ -201,6 +213,8 @@ def estimate(results: Results) -> Estimate:
         else None,
         notes(study),
         keeping(results.full_plan).line,
+        study.metrics,
+        given(study, results.location).verb("remeasure") if study.metrics and ended.over else "",
         planned.exact or known is not None,
     )
 
