@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from tasks import backbones, data, methods, metrics, process
+from tasks import backbones, data, heads, methods, metrics, process
 from tasks.data import Images, splits
 from tasks.data.splits import Split
 from tasks.evaluation import measure, measure_all, outputs
@@ -24,8 +25,10 @@ from tasks.loading import fresh_model, images_of, source_model, target_of, tenso
 from tasks.methods.method import Method
 from tasks.model import Model
 from tasks.outputs import SOURCE, Collected, hand_over
+from tasks.replaying import Recorder, replay
 from tasks.task import Workspace
 from tasks.training import Recipe, Run
+from tasks.trajectories import MEMBERS, epochs_of
 from tasks.transfer import Transfer
 
 Measurement = dict[str, Any]
@@ -43,7 +46,7 @@ def train_source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Me
     `validation.npy`.
     """
     began = time.perf_counter()
-    process.reset(workspace.seed("source"), workspace.threads, workspace.device)
+    _reset(workspace, "source")
     domain = images_of(config, config["domain"], workspace)
     images, labels = tensors(domain, workspace.device)
     model = fresh_model(config, domain, len(domain.classes))
@@ -79,7 +82,7 @@ def train_source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Me
         accuracies = {"train/accuracy": right[train.numpy()], "validation/accuracy": right[held]}
         return {name: float(of.mean()) for name, of in accuracies.items() if len(of)}
 
-    yield from _train(run, accuracy, workspace, began)
+    yield from _train(run, _of_finished(accuracy), workspace, began)
     torch.save(model.state_dict(), workspace.output / "model.pt")
     np.save(workspace.output / "validation.npy", held)
 
@@ -87,7 +90,7 @@ def train_source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Me
 def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
     """Adapts the source model to the target domain with the config's method, and measures it at step 0 and each epoch."""
     began = time.perf_counter()
-    process.reset(workspace.seed("adaptation"), workspace.threads, workspace.device)
+    _reset(workspace, "adaptation")
     transfer, domain, split = _holistic(config, workspace)
     missing = transfer.missing_classes
     pseudo = [
@@ -97,7 +100,7 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
         for number in range(config.get("pcv", 0))
     ]
     gammas = [run[-1][PSEUDO_GAMMA] for run in pseudo if PSEUDO_GAMMA in run[-1]]
-    on_source = _on_source(config, missing, workspace)
+    on_source, held = _on_source(config, missing, workspace)
 
     def on_target(model: Any, step: int) -> Measurement:
         kept = Collected(data.domains(config["dataset"])[1])
@@ -115,8 +118,7 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
         hand_over(workspace, step, kept.outputs)
         return measured
 
-    method = methods.build(config["method"], config, _learnt(config, workspace))
-    if not method.adapts:
+    if not methods.build(config["method"], config).adapts:
         yield {
             "step": 0,
             "epoch": 0,
@@ -125,11 +127,70 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
             **process.cost(workspace.device, began),
         }
         return
-    if method.all_classes:
-        transfer = dataclasses.replace(transfer, train=torch.from_numpy(split.reference))
-    run = Run(copy.deepcopy(transfer.source_model), transfer, method, _recipe(config))
-    for row in _train(run, on_target, workspace, began):
+    rows = _trial_rows(
+        config,
+        workspace,
+        *_student(config, transfer, split, workspace),
+        on_target,
+        began=began,
+        images={"target": transfer.images, "source": held},
+    )
+    for row in rows:
         yield row | _stand_ins([run[row["epoch"]] for run in pseudo])
+
+
+def train_trajectory(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
+    """Trains as the trials that share the config do, and leaves what they are measured from.
+
+    `tasks/replaying.py` says what it leaves; loss and cost of each epoch are all that it measures.
+    """
+    began = time.perf_counter()
+    student, transfer = _before_training(config, workspace)
+    learnt = _learnt(config, workspace) if "pseudo" not in config else None
+    recorder = Recorder(config, methods.members(config["method"], config, learnt))
+    recipe = _recipe({**config, "epochs": epochs_of(config)})
+    run = Run(student, transfer, recorder.method, recipe)
+
+    def keep(run: Run, step: int) -> Measurement:
+        recorder.keep(run, step // recipe.steps_per_epoch, workspace.output)
+        return {}
+
+    yield from recorder.rows(_train(run, keep, workspace, began), workspace.output)
+
+
+def train_heads(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
+    """Trains the heads of all trials that share the config together, on features that are computed once."""
+    began = time.perf_counter()
+    student, transfer = _before_training(config, workspace)
+    student.requires_grad_(False).eval()
+    features = {"target": outputs(student, transfer.images, workspace.device)[0]}
+    if "fraction" not in config:
+        held = np.load(workspace.artifact("source") / "validation.npy")
+        if len(held):
+            images = _source_images(config, workspace, held)[1]
+            features["source"] = outputs(student, images, workspace.device)[0]
+    members = config[MEMBERS]
+    recipes = [_recipe({**config, **member}) for member in members]
+    yield from heads.train_heads(
+        student,
+        transfer,
+        recipes,
+        members,
+        features=features,
+        workspace=workspace,
+        began=began,
+    )
+
+
+def _before_training(config: Mapping[str, Any], workspace: Workspace) -> tuple[Model, Transfer]:
+    """The model and the data of a training that trials or runs of pseudo cross-validation share."""
+    pseudo = config.get("pseudo")
+    _reset(workspace, *(("adaptation",) if pseudo is None else ("pseudo", pseudo)))
+    new_task = "fraction" in config
+    transfer, domain, split = (_new_task if new_task else _holistic)(config, workspace)
+    if pseudo is not None:
+        transfer, _, _ = _hidden(transfer, domain, split, workspace, number=pseudo)
+    return _student(config, transfer, split, workspace)
 
 
 def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
@@ -142,28 +203,15 @@ def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[
     """
     began = time.perf_counter()
     number = config["pseudo"]
-    process.reset(workspace.seed("pseudo", number), workspace.threads, workspace.device)
+    _reset(workspace, "pseudo", number)
     transfer, domain, split = _holistic(config, workspace)
-    seen = [
-        index for index in range(transfer.classes) if index not in set(transfer.missing_classes)
-    ]
-    hidden = [
-        seen[place]
-        for place in splits.draw_missing(len(seen), 0.5, workspace.seed("pseudo classes", number))
-    ]
-    kept = split.train[~np.isin(domain.labels[split.train], hidden)]
-    transfer = dataclasses.replace(
-        transfer,
-        train=torch.from_numpy(kept),
-        missing_classes=sorted({*transfer.missing_classes, *hidden}),
-        seed=_seeds(workspace, f"pseudo {number}"),
-    )
+    transfer, seen, hidden = _hidden(transfer, domain, split, workspace, number=number)
 
     def on_validation(model: Any, _step: int) -> Measurement:
         # Classes that have few images, all seen ones of this repetition
         if not len(split.validation):
             return {}
-        _, logits = outputs(model, transfer.images[transfer.validation], workspace.device)
+        _, logits = outputs(model, transfer.images, workspace.device, split.validation)
         labels = domain.labels[split.validation]
         gamma = metrics.balancing_gamma(
             logits[:, seen], np.searchsorted(seen, labels), np.searchsorted(seen, hidden).tolist()
@@ -175,21 +223,22 @@ def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[
         }
         return {name: value for name, value in accuracies.items() if not math.isnan(value)}
 
-    run = Run(
-        copy.deepcopy(transfer.source_model),
-        transfer,
-        methods.build(config["method"], config),
-        _recipe(config),
-    )
     measurements: list[Measurement] = []
-    yield from _train(run, on_validation, workspace, began, measurements=measurements)
+    yield from _trial_rows(
+        config,
+        workspace,
+        *_student(config, transfer, split, workspace),
+        on_validation,
+        began=began,
+        measurements=measurements,
+    )
     (workspace.output / "told.json").write_text(json.dumps(measurements), encoding="utf-8")
 
 
 def fine_tune(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
     """Fits the source model under a new head to a target with classes of its own; measures it at step 0 and each epoch."""
     began = time.perf_counter()
-    process.reset(workspace.seed("adaptation"), workspace.threads, workspace.device)
+    _reset(workspace, "adaptation")
     transfer, domain, split = _new_task(config, workspace)
     shared: Measurement = {}
     for name in methods.learning(config["method"], config):
@@ -210,15 +259,15 @@ def fine_tune(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measu
         hand_over(workspace, step, kept.outputs)
         return measured | shared
 
-    method = methods.build(config["method"], config, _learnt(config, workspace))
-    student = copy.deepcopy(transfer.source_model).with_head(_new_head(transfer, workspace))
-    yield from _train(Run(student, transfer, method, _recipe(config)), on_target, workspace, began)
+    yield from _trial_rows(
+        config, workspace, *_student(config, transfer, split, workspace), on_target, began=began
+    )
 
 
 def learn(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
     """What a method learns once from the source model and the adaptation data; leaves it in `learnt.pt`, and its numbers."""
     began = time.perf_counter()
-    process.reset(workspace.seed("learn", config["method"]), workspace.threads, workspace.device)
+    _reset(workspace, "learn", config["method"])
     transfer, _, _ = (_new_task if "fraction" in config else _holistic)(config, workspace)
     method = methods.build(config["method"], config)
     assert method.learn is not None
@@ -233,9 +282,51 @@ def learn(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
     yield {"step": 0, "epoch": 0, **measured, **process.cost(workspace.device, began)}
 
 
+def _trial_rows(
+    config: Mapping[str, Any],
+    workspace: Workspace,
+    student: Model,
+    transfer: Transfer,
+    measured: Callable[[Any, int], Measurement],
+    *,
+    began: float,
+    measurements: list[Measurement] | None = None,
+    images: Mapping[str, Tensor] | None = None,
+) -> Iterator[Measurement]:
+    """Measures a trial at step 0 and each epoch, by training or from the training that it shares."""
+    recipe, folder = _recipe(config), getattr(workspace, "trajectory", None)
+    if folder is not None:
+        yield from replay(
+            folder,
+            student,
+            transfer,
+            config=config,
+            recipe=recipe,
+            measured=measured,
+            workspace=workspace,
+            began=began,
+            measurements=measurements,
+            images=images or {"target": transfer.images},
+        )
+        return
+    learnt = None if "pseudo" in config else _learnt(config, workspace)
+    method = methods.build(config["method"], config, learnt)
+    yield from _train(
+        Run(student, transfer, method, recipe),
+        _of_finished(measured),
+        workspace,
+        began,
+        measurements=measurements,
+    )
+
+
+def _of_finished(measured: Callable[[Any, int], Measurement]) -> Callable[[Run, int], Measurement]:
+    return lambda run, step: measured(run.finished(), step)
+
+
 def _train(
     run: Run,
-    measured: Callable[[Any, int], Measurement],
+    measured: Callable[[Run, int], Measurement],
     workspace: Workspace,
     began: float,
     *,
@@ -265,7 +356,7 @@ def _train(
             if loss is not None and not math.isfinite(row["train/loss"]):
                 yield row | {"train/loss": math.nan}
                 return
-        measurements.append(measured(run.finished(), step))
+        measurements.append(measured(run, step))
         row |= measurements[-1] | {"trainable_parameters": run.trainable_parameters}
         row |= process.cost(workspace.device, began - before)
         yield row
@@ -276,30 +367,35 @@ def _train(
 
 def _on_source(
     config: Mapping[str, Any], missing: Any, workspace: Workspace
-) -> Callable[[Any, Collected], Measurement]:
-    """Measures a model on what source training held out: what is left of the missing classes where they have images.
+) -> tuple[Callable[[Any, Collected], Measurement], Tensor]:
+    """Measures a model on what source training held out; with the images that it looks at.
 
-    What it answers there is also added to what is collected.
+    It says what is left of the missing classes where they have images. What the model answers there
+    is also added to what is collected.
     """
     held = np.load(workspace.artifact("source") / "validation.npy")
-    source = data.domains(config["dataset"])[0]
-    domain = images_of(config, source, workspace)
-    labels, images = (
-        domain.labels[held],
-        torch.from_numpy(np.ascontiguousarray(domain.pixels[held])),
-    )
+    source, images, labels = _source_images(config, workspace, held)
 
     def measured(model: Any, kept: Collected) -> Measurement:
         if not len(held):
             return {}
         logits = outputs(model, images, workspace.device)[1]
-        kept.add(SOURCE, logits, domain.labels, held, missing=missing, domain=source)
-        reached = metrics.accuracies(logits, labels, missing)
+        kept.add(SOURCE, logits, labels, held, missing=missing, domain=source)
+        reached = metrics.accuracies(logits, labels[held], missing)
         return {
             f"validation/source_{name}": reached[name] for name in metrics.MAIN if name in reached
         }
 
-    return measured
+    return measured, images
+
+
+def _source_images(
+    config: Mapping[str, Any], workspace: Workspace, rows: NDArray[np.int64]
+) -> tuple[str, Tensor, NDArray[np.int64]]:
+    """The source domain's name, its images at `rows`, and the labels of all its images."""
+    source = data.domains(config["dataset"])[0]
+    domain = images_of(config, source, workspace)
+    return source, torch.from_numpy(np.ascontiguousarray(domain.pixels[rows])), domain.labels
 
 
 def _stand_ins(rows: Sequence[Measurement]) -> Measurement:
@@ -307,6 +403,40 @@ def _stand_ins(rows: Sequence[Measurement]) -> Measurement:
     names = [f"validation/pseudo_{name}" for name in STAND_INS]
     known = {name: [row[name] for row in rows if name in row] for name in names}
     return {name: float(np.mean(values)) for name, values in known.items() if values}
+
+
+def _hidden(
+    transfer: Transfer, domain: Images, split: Split, workspace: Workspace, *, number: int
+) -> tuple[Transfer, list[int], list[int]]:
+    """What a run of pseudo cross-validation adapts to, the seen classes, and those that it hides."""
+    missing = set(transfer.missing_classes)
+    seen = [index for index in range(transfer.classes) if index not in missing]
+    places = splits.draw_missing(len(seen), 0.5, workspace.seed("pseudo classes", number))
+    hidden = [seen[place] for place in places]
+    kept = split.train[~np.isin(domain.labels[split.train], hidden)]
+    reduced = dataclasses.replace(
+        transfer,
+        train=torch.from_numpy(kept),
+        missing_classes=sorted({*missing, *hidden}),
+        seed=_seeds(workspace, f"pseudo {number}"),
+    )
+    return reduced, seen, hidden
+
+
+def _student(
+    config: Mapping[str, Any], transfer: Transfer, split: Split, workspace: Workspace
+) -> tuple[Model, Transfer]:
+    """The model before training, and what it is adapted to: an upper bound has images of all classes."""
+    student = copy.deepcopy(transfer.source_model)
+    if transfer.new_head:
+        student = student.with_head(_new_head(transfer, workspace))
+    elif "pseudo" not in config and methods.build(config["method"], config).all_classes:
+        transfer = dataclasses.replace(transfer, train=torch.from_numpy(split.reference))
+    return student, transfer
+
+
+def _reset(workspace: Workspace, *names: object) -> None:
+    process.reset(workspace.seed(*names), workspace.threads, workspace.device)
 
 
 def _holistic(config: Mapping[str, Any], workspace: Workspace) -> tuple[Transfer, Images, Split]:

@@ -99,7 +99,7 @@ def measure_all(
     model answers is also added to `kept`.
     """
     rows = np.concatenate([split.test, split.validation, probe.numpy()])
-    features, logits = outputs(model, images[torch.from_numpy(rows)], device)
+    features, logits = outputs(model, images, device, rows)
     tested, held = len(split.test), len(split.test) + len(split.validation)
     if kept is not None:
         kept.add(TEST, logits[:tested], labels, split.test)
@@ -135,8 +135,14 @@ def _validation(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     }
 
 
-def outputs(model: Any, images: Tensor, device: str) -> tuple[np.ndarray, np.ndarray]:
-    """Features [N, width] and logits [N, classes] in float32."""
+def outputs(
+    model: Any, images: Tensor, device: str, rows: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features [N, width] and logits [N, classes] in float32, of the images at `rows` alone where given."""
+    known = model.known(images, rows) if hasattr(model, "known") else None
+    if known is not None:
+        return known[0].numpy(), known[1].numpy()
+    images = images if rows is None else images[torch.from_numpy(rows)]
     with torch.inference_mode():
         parts = [
             model(images[start : start + CHUNK].to(device, non_blocking=True))

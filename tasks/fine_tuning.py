@@ -17,6 +17,7 @@ from tasks.settings import (
     kept,
     learnt_stage,
     of_method,
+    scheduled,
     set_notes,
     set_problems,
     training_problems,
@@ -24,7 +25,8 @@ from tasks.settings import (
     weightless,
     without_idle,
 )
-from tasks.task import Keeps, Setting, Workspace, declare, filled
+from tasks.task import Keeps, Setting, Trajectory, Workspace, declare, filled
+from tasks.trajectories import trajectory_of
 
 OFFERS = frozenset({"source_head", "batch_norm"})
 """What the task offers to methods, as far as the backbone and the source have it."""
@@ -66,6 +68,7 @@ BASE = {
     **SOURCE_SETTINGS,
 }
 SETTINGS = {**BASE, **methods.settings()}
+COSTS = ("seconds", "peak_memory_bytes", "trainable_parameters")
 METRICS = (
     "test/overall_accuracy",
     "test/class_accuracy",
@@ -77,9 +80,7 @@ METRICS = (
     "train/largest_singular_value",
     *methods.measures(methods.known(OFFERS)),
     "epoch",
-    "seconds",
-    "peak_memory_bytes",
-    "trainable_parameters",
+    *COSTS,
 )
 
 
@@ -95,6 +96,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     full["method"] = method
     full |= canonical_model(full)
     full["dataset"] = data.canonical(full["dataset"])
+    full = scheduled(full)
     if full["dataset"].startswith(f"{data.PRETRAINED}-"):
         return {key: value for key, value in full.items() if key not in SOURCE_SETTINGS}
     return without_idle(full, data.resized(full["dataset"]))
@@ -174,6 +176,11 @@ def role(config: Mapping[str, Any]) -> str:
     return methods.role(config["method"], config)
 
 
+def trajectory(config: Mapping[str, Any]) -> Trajectory | None:
+    """The training that a resolved config is measured from."""
+    return trajectory_of("fine_tuning:trained", config, resolve)
+
+
 def keeps(config: Mapping[str, Any]) -> Keeps | None:
     """The outputs that a trial of a resolved config hands over."""
     return kept(config, data.PRETRAINED, data.fine_tuning_domains(config["dataset"])[1], 0)
@@ -185,6 +192,7 @@ def keeps(config: Mapping[str, Any]) -> Keeps | None:
     meaning=meaning,
     problems=problems,
     stages=stages,
+    trajectory=trajectory,
     spaces=spaces,
     role=role,
     empty=methods.EMPTY,
@@ -206,6 +214,26 @@ def learnt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str
     from tasks.adaptation import learn
 
     yield from learn(config, workspace)
+
+
+@declare(
+    meaning=meaning,
+    stages=stages,
+    metrics=("train/loss", "epoch", *COSTS),
+)
+def trained(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
+    """A training that trials share: leaves what each of them is measured from."""
+    from tasks.adaptation import train_trajectory
+
+    yield from train_trajectory(config, workspace)
+
+
+@declare(meaning=meaning, stages=stages_of_part, metrics=COSTS)
+def heads(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
+    """The linear heads of trials that differ in how a head is trained on the same features."""
+    from tasks.adaptation import train_heads
+
+    yield from train_heads(config, workspace)
 
 
 @functools.cache

@@ -19,13 +19,15 @@ from tasks.settings import (
     kept,
     learnt_stage,
     of_method,
+    scheduled,
     set_notes,
     set_problems,
     training_problems,
     training_settings,
     without_idle,
 )
-from tasks.task import Keeps, Setting, Workspace, declare, filled
+from tasks.task import Keeps, Setting, Trajectory, Workspace, declare, filled
+from tasks.trajectories import trajectory_of
 
 OFFERS = frozenset(NEEDS) - {"batch_norm"}
 TRAINING_SETTINGS = training_settings(
@@ -161,7 +163,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
         full["missing_classes"] = data.missing_names(full["dataset"], full["missing_classes"])
     if not full.get("pcv") or not methods.trains(method):
         full.pop("pcv", None)
-    return without_idle(full, data.resized(full["dataset"]))
+    return without_idle(scheduled(full), data.resized(full["dataset"]))
 
 
 def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -248,6 +250,16 @@ def role(config: Mapping[str, Any]) -> str:
     return methods.role(config["method"], config)
 
 
+def trajectory(config: Mapping[str, Any]) -> Trajectory | None:
+    """The training that a resolved config of a trial or of pseudo cross-validation is measured from."""
+    return trajectory_of("holistic_transfer:trained", config, resolve)
+
+
+def stages_of_training(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """The source model, and what methods learn; a run of pseudo cross-validation learns by itself."""
+    return stages_of_part(config) if "pseudo" in config else stages(config)
+
+
 def keeps(config: Mapping[str, Any]) -> Keeps | None:
     """The outputs that a trial of a resolved config hands over."""
     source, target = data.domains(config["dataset"])
@@ -282,6 +294,7 @@ def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, 
     meaning=meaning,
     problems=problems,
     stages=stages,
+    trajectory=trajectory,
     spaces=spaces,
     role=role,
     empty=methods.EMPTY,
@@ -319,12 +332,28 @@ def learnt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str
     yield from learn(config, workspace)
 
 
-@declare(meaning=meaning, stages=stages_of_part, metrics=PSEUDO_METRICS)
+@declare(meaning=meaning, stages=stages_of_part, trajectory=trajectory, metrics=PSEUDO_METRICS)
 def pseudo(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """One training of pseudo cross-validation, on half of the seen classes."""
     from tasks.adaptation import cross_validate
 
     yield from cross_validate(config, workspace)
+
+
+@declare(meaning=meaning, stages=stages_of_training, metrics=("train/loss", "epoch", *COSTS))
+def trained(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
+    """A training that trials share: leaves what each of them is measured from."""
+    from tasks.adaptation import train_trajectory
+
+    yield from train_trajectory(config, workspace)
+
+
+@declare(meaning=meaning, stages=stages_of_part, metrics=COSTS)
+def heads(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
+    """The linear heads of trials that differ in how a head is trained on the same features."""
+    from tasks.adaptation import train_heads
+
+    yield from train_heads(config, workspace)
 
 
 @functools.cache

@@ -14,6 +14,12 @@ from tasks.task import Keeps, Setting
 MANY = 1 << 30
 """Images enough for any batch."""
 
+COSINE, CONSTANT = "cosine", "constant"
+SCHEDULES = {
+    COSINE: "from the learning rate to zero along half a cosine",
+    CONSTANT: "the same learning rate at each step",
+}
+
 MODEL_SETTINGS = {
     "backbone": Setting(
         str,
@@ -62,13 +68,34 @@ SOURCE_SETTINGS = {
 }
 
 
+def _of_epochs(config: Mapping[str, Any]) -> str:
+    if not methods.trains(config["method"]):
+        return ""
+    if config.get("schedule", COSINE) == CONSTANT:
+        if methods.steady(config["method"], config):
+            return ""
+        return (
+            f"'{config['method']}' depends on how long a run is, so that each value is a training of "
+            "its own"
+        )
+    return (
+        "the cosine schedule depends on how long a run is, so that each value is a training of its "
+        "own; with `schedule: constant` shorter runs are the beginnings of the longest"
+    )
+
+
 def training_settings(
     learning_rate: float, head_learning_rate_factor: float, batch_size: int, weight_decay: float
 ) -> dict[str, Setting]:
     """The settings of adaptation, with a task's own defaults."""
     return {
         "epochs": Setting(
-            int, 5, low=0, high=100_000, doc="epochs of adaptation; each ends with a measurement"
+            int,
+            5,
+            low=0,
+            high=100_000,
+            varied=_of_epochs,
+            doc="epochs of adaptation; each ends with a measurement",
         ),
         "steps_per_epoch": Setting(
             int, 60, low=1, high=1_000_000, doc="steps that make an epoch, however large the set is"
@@ -79,7 +106,14 @@ def training_settings(
             learning_rate,
             low=1e-8,
             high=10.0,
-            doc="the backbone's learning rate at the start of the cosine schedule",
+            doc="the backbone's learning rate at the start of the schedule",
+        ),
+        "schedule": Setting(
+            str,
+            COSINE,
+            choices=lambda: SCHEDULES,
+            doc="how the learning rate goes on; with `constant`, runs of different `epochs` share a "
+            "training",
         ),
         "head_learning_rate_factor": Setting(
             float,
@@ -120,6 +154,13 @@ def without_idle(config: dict[str, Any], resized: bool) -> dict[str, Any]:
         config.pop("weights", None)
         if not resized:
             config.pop("image_size", None)
+    return config
+
+
+def scheduled(config: dict[str, Any]) -> dict[str, Any]:
+    """The config without a schedule that is the default, so that configs of before it could be set mean the same."""
+    if config.get("schedule") == COSINE:
+        del config["schedule"]
     return config
 
 

@@ -253,6 +253,9 @@ class SmallWorkspace:
         for folder in (self.output, self.cache):
             folder.mkdir(parents=True, exist_ok=True)
 
+    trajectory: Path | None = None
+    """It trains each trial by itself."""
+
     def seed(self, *names: object) -> int:
         """A seed in [0, 2**31) from the names and the repetition."""
         return zlib.crc32(repr((self.repetition, *map(str, names))).encode()) % 2**31

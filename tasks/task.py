@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, final
 
@@ -18,6 +18,24 @@ Problems = list[tuple[str, str]]
 """(key of the config, sentence about it)."""
 Stages = dict[str, tuple[str, dict[str, Any]]]
 """Name of a stage -> (task that makes it, that task's config)."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """The training that a trial is measured from, as a stage that trials of the same training share."""
+
+    task: str
+    """The task of the stage; it trains and leaves, after each epoch, what the trial needs."""
+    config: dict[str, Any]
+    """The stage's resolved config: equal for all trials that train alike."""
+    recorded: dict[str, Any] = field(default_factory=dict)
+    """What the stage must record for this trial beside the weights; empty: nothing.
+
+    The distinct ones of all trials that share the stage become its config's `members`.
+    """
+    tail: bool = False
+    """Whether the trial is more than its training, so that others of the same training are likely."""
 
 
 class Workspace(Protocol):
@@ -49,6 +67,10 @@ class Workspace(Protocol):
     def artifact(self, stage: str) -> Path:
         """The folder with the files that a stage left."""
 
+    @property
+    def trajectory(self) -> Path | None:
+        """What the stage that trains for this trial and others has left; None: the trial trains."""
+
     def save(self, make: Callable[[], bytes], /) -> None:
         """Keeps a state from which a killed trial continues; calls `make` only when a save is due."""
 
@@ -79,6 +101,8 @@ class Setting:
     open: bool = False
     """Whether names beside the `choices` may be right; then the task's `problems` judges them."""
     doc: str = ""
+    varied: Callable[[Config], str] | None = None
+    """What it entails for trials of a resolved config that a study gives several values; "": nothing."""
     examples: Sequence[Any] = ()
     """Values that a new study starts with, where one value is not enough."""
 
@@ -105,6 +129,7 @@ def declare(
     notes: Callable[[Config], Problems] | None = None,
     unmeasured: Callable[[Config], dict[str, str]] | None = None,
     stages: Callable[[Config], Stages] | None = None,
+    trajectory: Callable[[Config], Trajectory | None] | None = None,
     spaces: Callable[[Config], list[str]] | None = None,
     metrics: Sequence[str] | None = None,
     measured_with: Mapping[str, str] | None = None,
@@ -128,6 +153,7 @@ def declare(
         notes: what a person should know about a resolved config, although nothing is wrong.
         unmeasured: column -> why no trial of a resolved config can measure it.
         stages: the stages that a resolved config needs.
+        trajectory: the training that a resolved config is measured from, which trials may share.
         spaces: the search spaces whose parameters a resolved config has.
         metrics: the columns that the task may yield.
         measured_with: column -> the config key without which (0) it is not measured.
@@ -149,6 +175,7 @@ def declare(
         "notes": notes,
         "unmeasured": unmeasured,
         "stages": stages,
+        "trajectory": trajectory,
         "spaces": spaces,
         "metrics": metrics,
         "measured_with": measured_with,

@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from tasks.batches import Batches
 from tasks.methods.method import BACKBONE, PARTS, Method, View, prepared
 from tasks.model import Model
+from tasks.settings import COSINE
 from tasks.transfer import Transfer
 
 
@@ -30,12 +31,18 @@ class Recipe:
     momentum: float
     weight_decay: float
     head_learning_rate_factor: float = 1.0
+    schedule: str = COSINE
     amp: bool = False
 
     @property
     def steps(self) -> int:
         """Gradient evaluations of the whole run."""
         return self.epochs * self.steps_per_epoch
+
+
+def rate_at(recipe: Recipe, progress: float) -> float:
+    """The share of the learning rate at a point of the run in [0, 1]: by the cosine, 1 at its start and 0 at its end."""
+    return (1 + math.cos(math.pi * progress)) / 2 if recipe.schedule == COSINE else 1.0
 
 
 @final
@@ -69,7 +76,7 @@ class Run:
             method.rebuild(student)
         self.freeze(method.frozen)
         self.prepared = prepared(method, student, transfer)
-        self._kept = nn.ModuleList(_modules(self.prepared))
+        self._kept = nn.ModuleList(modules(self.prepared))
         trained = [
             [
                 parameter
@@ -137,12 +144,12 @@ class Run:
         ]
 
     def set_rate(self, progress: float) -> None:
-        """Sets the learning rates by the cosine schedule: whole at progress 0, zero at 1."""
+        """Sets the learning rates: by the cosine schedule whole at progress 0 and zero at 1."""
         self.progress = progress
+        cosine = self.recipe.schedule == COSINE
         for group in self.optimiser.param_groups:
-            group["lr"] = (
-                self.recipe.learning_rate * group["factor"] * (1 + math.cos(math.pi * progress)) / 2
-            )
+            rate = self.recipe.learning_rate * group["factor"]
+            group["lr"] = rate * (1 + math.cos(math.pi * progress)) / 2 if cosine else rate
 
     def view(self, positions: Tensor) -> View:
         """The batch at `positions`, as a penalty sees it."""
@@ -225,12 +232,12 @@ class Combined:
         return features, self._output(logits, self._source(images)[1])
 
 
-def _modules(value: Any) -> list[nn.Module]:
+def modules(value: Any) -> list[nn.Module]:
     """The modules in what `prepare` returned."""
     if isinstance(value, nn.Module):
         return [value]
     return (
-        [module for item in value for module in _modules(item)] if isinstance(value, tuple) else []
+        [module for item in value for module in modules(item)] if isinstance(value, tuple) else []
     )
 
 

@@ -216,6 +216,89 @@ def test_a_killed_launch_goes_on_where_it_was(
     assert numbers(study, killed) == numbers(study, tmp_path / "whole")
 
 
+SHARED = """\
+import json
+from tasks.task import Trajectory, declare
+
+RUNS = []
+
+def meaning(config):
+    return dict(config)
+
+def training(config):
+    own = {"watch": config["watch"]} if config.get("watch") else {}
+    return Trajectory(__name__ + ":train", {"rate": config["rate"]}, own, tail="alpha" in config)
+
+def train(config, workspace):
+    start = int(workspace.load() or b"0")
+    RUNS.append(("train", config["rate"], start))
+    for step in range(start, 8):
+        (workspace.output / f"{step}.json").write_text(json.dumps(workspace.seed(config["rate"], step)))
+        yield {"step": step}
+        workspace.save(lambda: str(step + 1).encode())
+        if config["rate"] == 0.25 and KILL and step == 4:
+            import os, signal
+            os.kill(os.getpid(), signal.SIGKILL)
+
+KILL = False
+
+@declare(trajectory=training)
+def measure(config, workspace):
+    shared = workspace.trajectory
+    RUNS.append(("measure", config["rate"], shared is not None))
+    for step in range(8):
+        if shared is None:
+            weight = workspace.seed(config["rate"], step)
+        else:
+            weight = json.loads((shared / f"{step}.json").read_text())
+        yield {"step": step, "test/score": weight * config.get("alpha", 1.0)}
+"""
+SHARING = "task: shared_module:measure\nrepetitions: 2\ngrid: {rate: [0.5, 0.25], alpha: [0.1, 0.2, 1.0]}\n"
+
+
+def test_trials_that_share_a_training_equal_those_that_do_not(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path
+) -> None:
+    (tmp_path / "shared_module.py").write_text(SHARED)
+    study, together = run(SHARING, folder="together")
+    runs = sys.modules["shared_module"].RUNS
+    assert [run[0] for run in runs].count("train") == 4
+    assert all(run[2] for run in runs if run[0] == "measure")
+    # A training takes its turn among the trials: the first results do not wait for all trainings.
+    kinds = [run[0] for run in runs]
+    assert kinds.index("measure") < 3  # an executor may hold one job more than it runs
+    runs.clear()
+    _, apart = run(SHARING, "share_trainings=false", folder="apart")
+    assert {run[0] for run in runs} == {"measure"}
+    assert numbers(study, tmp_path / "together") == numbers(study, tmp_path / "apart")
+    assert together.agenda.done["stage done"] == 4
+    assert apart.agenda.done["stage done"] == 0
+
+
+def test_a_launch_killed_in_a_shared_training_goes_on_and_its_tails_follow(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path
+) -> None:
+    (tmp_path / "shared_module.py").write_text(SHARED)
+    study, _ = run(SHARING, folder="whole")
+    code = (
+        "import sys; from htsweep.launching import launch\n"
+        "from htsweep.planning.reading import read\n"
+        "study = read(sys.argv[1])\n"
+        "import shared_module; shared_module.KILL = True\n"
+        "launch(study, sys.argv[2], on='inline', mirror=None, save_seconds=0)"
+    )
+    killed = tmp_path / "killed"
+    done = subprocess.run([sys.executable, "-c", code, str(study.file), str(killed)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert Ledger(Store(killed)).trials().num_rows in (1, 4)  # a training, and maybe its trials
+    runs = sys.modules["shared_module"].RUNS
+    runs.clear()
+    run(SHARING, folder="killed")
+    # The files of the first steps are there again, though the process that wrote them is not.
+    assert ("train", 0.25, 5) in runs
+    assert numbers(study, killed) == numbers(study, tmp_path / "whole")
+
+
 STEPWISE = """\
 import time
 

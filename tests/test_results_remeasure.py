@@ -13,6 +13,7 @@ from htsweep.errors import HtsweepError, LedgerError
 from htsweep.ledger import Ledger, Store, remeasured
 from htsweep.mirror.updating import settle
 from htsweep.results import Results, remeasure
+from htsweep.results.clean import clean
 from htsweep.results.estimate import estimate
 from htsweep.results.remeasure import remeasure as again
 
@@ -188,3 +189,20 @@ def test_a_plan_names_the_command_once_there_are_trials(tmp_path):
     ]
     command = f"htsweep remeasure {tmp_path}/study.yaml --results {tmp_path}/r"
     assert line == f"metrics ece; to add them to trials that ended before: {command}"
+
+
+def test_what_is_added_or_removed_makes_a_report_outdated(tmp_path):
+    study = answering(tmp_path, "metrics: [ece]\n")
+    run(answering(tmp_path), tmp_path / "r")
+
+    def state():
+        return Results(study, str(tmp_path / "r")).state
+
+    states = [state()]
+    again(study, str(tmp_path / "r"))
+    states.append(state())
+    again(study, str(tmp_path / "r"))
+    assert state() == states[-1], "nothing was added"
+    clean(str(tmp_path / "r"), logits=True, yes=True)
+    states.append(state())
+    assert len(set(states)) == 3

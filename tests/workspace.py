@@ -23,6 +23,7 @@ class Workspace:
         self.output.mkdir(parents=True, exist_ok=True)
         self.state: bytes | None = None
         self.stages: Mapping[str, Path] = {}
+        self.trajectory: Path | None = None
         self.kept: dict[int, Mapping[str, Any]] = {}
 
     def seed(self, *names: object) -> int:

@@ -22,7 +22,7 @@ from htsweep.planning.task import BOUND
 
 LEFT_OUT, ALONE, MAIN, INTERACTION = "left out", "alone", "main effect", "interaction"
 KINDS = (LEFT_OUT, ALONE, MAIN, INTERACTION)
-"""In the order of the table."""
+"""The kinds of effects, in the order of the table."""
 _VARIANT = ["sweep", "kind", "components", "control"]
 _COLUMNS = ["component", "kind", "metric", "n", "effect", "low", "high", "p", "p_holm", "verdict"]
 Values = Mapping[tuple[frozenset[str], str], np.ndarray]
@@ -49,24 +49,23 @@ def ablation(
     *,
     level: float = LEVEL,
 ) -> pd.DataFrame:
-    """One row per cell, kind, component and metric: the groups, `component`, `kind`, `metric`, `n`, `effect`, `low`, ...
+    """One row per cell, kind, component and metric: the component's effect, its interval and test.
 
-    Kinds: `left out`, full - without (for `a over b`: full - with b in a's place); `alone`, with it
-    alone - with none of the components, where there are more than one; of a full factorial, `main
-    effect` and `interaction` (`a x b`) as `factorial` has them. `p` is the sign-flip test's over
-    `n` repetitions, `p_holm` corrected for the components of one cell, kind and metric, the
-    interval BCa. Repetitions that a variant lacks do not count. Without variants, no rows. An effect
-    that an upper bound has a part in is shown, but not tested: its `p_holm` is NaN and its verdict
-    `bound`.
+    Kinds: `left out`, full - without (for `a over b`: full - with b in a's place); `alone`, only
+    this component - none of them, where there are more than one; of a full factorial, `main effect`
+    and `interaction` (`a x b`) as `factorial` defines them. `p` is the sign-flip test's over `n`
+    repetitions, `p_holm` is corrected for the components of one cell, kind and metric, and the
+    interval is BCa. Repetitions that a variant lacks do not count. Without variants there are no
+    rows. An effect that involves an upper bound is shown, but not tested: its `p_holm` is NaN and
+    its verdict `bound`.
 
-    The groups are those of `design`, those that are ablated with the value of the full config; the
-    compared factor follows at the end: what is taken apart.
+    The groups are those of `design`; one that is ablated has the value of the full config. The
+    compared factor, which says what is taken apart, is the last column.
 
     Args:
         chosen: what `selection.choose` returns: one row per sweep and repetition.
         design: which columns are the factors.
-        variants: which sweep has which components in which cell (htsweep/planning/ablation.py,
-            `variants`).
+        variants: which sweep has which components in which cell (`results.variants.variants`).
         metrics: columns of `chosen`.
         level: of the intervals.
     """
@@ -109,7 +108,7 @@ def contrasts(
     components: Sequence[str],
     bounds: Collection[tuple[frozenset[str], str]] = (),
 ) -> Iterator[Contrast]:
-    """Every effect that the variants at hand can show, the left-out ones first.
+    """Every effect that the available variants can show, the left-out ones first.
 
     Args:
         values: (components, control) -> one number per repetition.
@@ -136,7 +135,7 @@ def contrasts(
         for some in itertools.combinations(components, size)
     ]
     if all((setting, "") in values for setting in settings):
-        # Each of these effects has a part of all settings.
+        # Each of these effects uses all settings.
         bound = any((setting, "") in bounds for setting in settings)
         effects = factorial({setting: values[setting, ""] for setting in settings}, components)
         yield from (replace(effect, bound=bound) for effect in effects)
@@ -167,7 +166,7 @@ def _sign(name: str, had: frozenset[str]) -> int:
 
 
 def _tested(family: Sequence[Contrast], level: float) -> Iterator[dict[str, Any]]:
-    """The rows of one family of contrasts; Holm's correction is over them."""
+    """The rows of one family of contrasts, over which Holm's correction is made."""
     known = [member.values[~np.isnan(member.values)] for member in family]
     p = np.array([sign_flip(values) for values in known])
     bound = np.array([member.bound for member in family], bool)

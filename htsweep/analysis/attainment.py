@@ -1,8 +1,8 @@
 """What a share of the repetitions attains: the edges of the empirical attainment function.
 
 In one repetition a method attains what any of its points reaches on both numbers. Means over
-repetitions have an interval on each axis but no common spread; these edges have one, and they show
-where it is wide.
+repetitions have an interval on each axis but no joint spread; these edges show it, and where it is
+wide.
 """
 
 from __future__ import annotations
@@ -33,16 +33,17 @@ def attainment(
     repetitions: int | None = None,
     shares: Sequence[float] = SHARES,
 ) -> pd.DataFrame:
-    """The edge of what at least a share of a method's repetitions attains, a row per corner in the order of drawing.
+    """The edges of what at least a share of each method's repetitions attains, a row per corner.
 
-    (Grunert da Fonseca, Fonseca and Hall 2001: the attainment function; Fonseca et al. 2011: how it
-    is computed.) In a repetition a method attains with every whole point that it has, at the step
-    that counts for the frontier. An edge is a staircase that begins and ends at the worst values of
-    its group, so that all edges of a group can be drawn in one panel. Where a repetition's best
-    point is a lucky one, the edge of a small share shows the luck.
+    The attainment function is that of Grunert da Fonseca, Fonseca and Hall (2001), computed as in
+    Fonseca et al. (2011). In a repetition a method attains with every whole point that it has, at
+    the step that counts for the frontier. An edge is a staircase that begins and ends at the worst
+    values of its group, so that all edges of a group can be drawn in one panel; its corners are in
+    the order of drawing. Where a repetition's best point is a lucky one, the edge of a small share
+    shows the luck.
 
-    `maximise` says for x and y whether more is better, `shares` are of the repetitions, in (0, 1];
-    other arguments as for `frontier.points`.
+    `maximise` says for x and y whether more is better, `shares` are shares of the repetitions, in
+    (0, 1]; other arguments as for `frontier.points`.
 
     Returns:
         The design's factors, `share`, `x` and `y` under their own names, and `n` repetitions. A
@@ -79,9 +80,10 @@ def edges(
     shares: Sequence[float] = SHARES,
     maximise: Directions = (True, True),
 ) -> dict[float, np.ndarray]:
-    """For each share, the points (k x 2) that at least so many of the sets attain, and that nothing so attained beats.
+    """For each share, the corners (k x 2) of what at least this share of the sets attains.
 
-    A set attains what one of its points is as good as on both numbers.
+    A set attains whatever one of its points equals or beats on both numbers. The corners are those
+    attained points that no other attained point beats.
 
     Args:
         points: n x 2, without NaN.
@@ -93,7 +95,7 @@ def edges(
 
     sign = np.where(maximise, -1.0, 1.0)  # moocore's attainment function is for costs
     numbers = np.unique(sets, return_inverse=True)[1]
-    # Moocore 0.3 takes each run of equal numbers for a set of its own
+    # moocore 0.3 treats each run of equal numbers as a set of its own.
     order = np.argsort(numbers, kind="stable")
     percentiles = [100 * share for share in shares]
     surface = moocore.eaf(points[order] * sign, numbers[order], percentiles=percentiles)

@@ -1,4 +1,4 @@
-"""From the tables of a study to everything that its report draws."""
+"""Everything that a study's report draws, from the study's tables."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from htsweep.planning.power import least_p, repetitions_needed
 
 OVERALL = "test/overall_accuracy"
 CURVES = ("test/curve_seen", "test/curve_missing")
-"""Columns of lists: they are read for what the protocol chose alone."""
+"""Columns of lists, which are read only for what the protocol chose."""
 ALPHA = 0.05
 READS = (
     *METRICS,
@@ -49,17 +49,17 @@ READS = (
 @final
 @dataclass(frozen=True, kw_only=True)
 class StudyContext:
-    """What the tables do not say of their study."""
+    """What the tables do not say about their study."""
 
     title: str
     design: Design
     protocol: str
     repetitions: int
     choice: pd.DataFrame | None = None
-    """What the protocol picks, as `selection.choice` gives it; None: it is asked."""
+    """What the protocol picks, as `selection.choice` returns it; None: `conclude` computes it."""
     parameters: Sequence[str] = ()
     baseline: Any = None
-    """Value of the compared factor; None: `empty`, else the first that is no source and no bound.
+    """A value of the compared factor; None: `empty`, else the first that is no source and no bound.
     """
     empty: str = ""
     """The value of the compared factor that adds nothing, as the task calls it (plain fine-tuning);
@@ -67,15 +67,15 @@ class StudyContext:
     """
     non_disruption: float | None = None
     gpus: float = 1.0
-    """GPUs of a trial."""
+    """GPUs, or the share of one, that each trial has."""
     sampler: str = "grid"
     objectives: Sequence[str] = ()
     variants: pd.DataFrame | None = None
-    """Of an ablation, as `ablating.variants` gives them."""
+    """Of an ablation, as `results.variants.variants` returns them."""
     planned: pd.DataFrame | None = None
     """One row per sweep of the plan: `sweep` and the factors."""
     terms: str = ""
-    """Of a study of scores: what the columns begin with that are terms of a bound."""
+    """Of a study of scores: the prefix of the columns that are terms of a bound."""
     by: str = ""
     """The score that the study screens by; empty: it screens nothing."""
     missing: str = ""
@@ -85,18 +85,18 @@ class StudyContext:
 @final
 @dataclass(frozen=True, eq=False)
 class ScreenTables:
-    """What scores said of the pairs of a study, and what all trials of those pairs measured, dropped ones too."""
+    """What scores said about a study's pairs, and what all trials of those pairs measured."""
 
     scored: pd.DataFrame
     """As `analysis.prediction` describes it."""
     measured: pd.DataFrame
-    """One row per measurement, with its `pair`, the metrics that are told and those that the
-    protocol reads.
+    """One row per measurement, those of dropped pairs too, with its `pair`, the metrics to report
+    and those that the protocol reads.
     """
     combined: prediction.Combined = field(default_factory=dict)
     """Scores that are made of others, as the scoring task declares them."""
     terms: str = ""
-    """What the columns begin with that are terms of a bound, as the scoring task declares it."""
+    """The prefix of the columns that are terms of a bound, as the scoring task declares it."""
 
 
 def conclude(
@@ -113,8 +113,8 @@ def conclude(
 
     Args:
         trials: one row per ended trial.
-        measurements: one row per measurement, with those of `READS` that there are; all of them for
-            another kind of task.
+        measurements: one row per measurement, with those of `READS` that exist; for another kind of
+            task, with all columns.
         about: what the tables do not say.
         metrics: what is summarised; none: the accuracies, else what is measured under `test/`.
         lists: `trial`, `step` and the `CURVES` of at least the rows that the protocol chose; None:
@@ -191,8 +191,8 @@ def conclude(
         name for name in dict.fromkeys([*(of.axes or ()), OVERALL, "test/ausuc"]) if name in numeric
     ] or metrics_shown
     if about.parameters and choice is not None:
-        # Every point at its last step: a protocol may pick step 0, where no parameter has done
-        # anything.
+        # Every point at its last step: a protocol may pick step 0, where no parameter has had an
+        # effect yet.
         made |= {
             "sensitivity": sensitivity(
                 measurements, design, about.parameters, searched, repetitions=repetitions
@@ -236,7 +236,7 @@ def conclude(
 
 
 def conclude_scores(trials: pd.DataFrame, scored: pd.DataFrame, about: StudyContext) -> Findings:
-    """The findings of a study of scores: what they say of each pair; there is nothing to compare with.
+    """The findings of a study that only scores pairs: there are no outcomes to compare with.
 
     Args:
         trials: one row per ended trial.
@@ -244,7 +244,7 @@ def conclude_scores(trials: pd.DataFrame, scored: pd.DataFrame, about: StudyCont
         about: what the tables do not say; `score` is compared.
     """
     factors = _pair_factors(scored, about.design)
-    # There is none
+    # Without outcomes there is no test for claims to rest on.
     few = interval.caution(about.repetitions).removesuffix(" Claims rest on the exact test.")
     return Findings(
         about.title,
@@ -265,7 +265,10 @@ def conclude_scores(trials: pd.DataFrame, scored: pd.DataFrame, about: StudyCont
 
 
 def failures(trials: pd.DataFrame, about: StudyContext) -> pd.DataFrame:
-    """One row per sweep, status and reason: how many trials failed, stopped early or are to come, and an example's log."""
+    """One row per sweep, status and reason: how many trials are not done, and an example's log.
+
+    Such trials failed, stopped early, or have not run yet.
+    """
     keys = about.design.factors
     columns = [*keys, "status", "reason", "trials", "log"]
     bad = trials[trials["status"] != "done"]
@@ -319,7 +322,7 @@ def failures(trials: pd.DataFrame, about: StudyContext) -> pd.DataFrame:
 def _score_tables(
     screened: ScreenTables, about: StudyContext, metrics: Sequence[str]
 ) -> dict[str, pd.DataFrame]:
-    """The tables of scores, and of what they were worth."""
+    """The tables of scores, and of how well they predicted the outcomes."""
     scored, design = screened.scored, about.design
     factors = _pair_factors(scored, design)
     scores = prediction.transferability(scored, factors)
@@ -342,24 +345,24 @@ def _score_tables(
 
 
 def _pair_factors(scored: pd.DataFrame, design: Design) -> list[str]:
-    """The study's factors that tell pairs apart: those that the table of scores has, too."""
+    """The study's factors that tell pairs apart: those that the table of scores also has."""
     return [
         name for name in design.factors if name in scored.columns and name not in ("score", "sweep")
     ]
 
 
 def _baseline(chosen: pd.DataFrame, about: StudyContext) -> str:
-    """What the table calls the value that the others are compared with: the one asked for, else the usual one.
+    """The name, as in the tables, of the value that the others are compared with.
 
-    The usual one is the empty method, else the first value that is neither the source model nor an
-    upper bound, else the first.
+    It is the one asked for, else the empty method, else the first value that is neither the source
+    model nor an upper bound, else the first.
     """
     asked, compared = about.baseline, about.design.compared
     if compared not in chosen:
         return "" if asked is None else str(asked)
     values = list(dict.fromkeys(chosen[compared]))
     wanted = about.empty or None if asked is None else asked
-    # A study's 0 is 0.0 in a table that has fractions too.
+    # A study's 0 is 0.0 in a column that also has fractions.
     named = [
         value
         for value in values
@@ -406,7 +409,7 @@ def _warnings(
     warnings += [caution(about.sampler, about.objectives)] if len(compared) else []
     if selection.find(about.protocol).reads_test:
         warnings.append(
-            f"Configurations were chosen on test data (protocol `{about.protocol}`): every number is an upper "
-            "bound, no result."
+            f"Configurations were chosen on test data (protocol `{about.protocol}`): "
+            "every number is an upper bound, no result."
         )
     return [warning for warning in warnings if warning]

@@ -1,8 +1,8 @@
-"""How well one number per pair ranks another: Pearson's r, Kendall's tau-b, weighted tau, with bootstrap intervals over pairs.
+"""How well one number per pair ranks another: Pearson's r, Kendall's tau-b and weighted tau.
 
-A bootstrap sample is a count for each pair, and all three statistics are sums over pairs of pairs,
-so that a thousand samples are a few products of matrices; the first row of the counts is all ones:
-the statistic itself.
+Intervals are bootstrapped over pairs. A bootstrap sample is a count for each pair, and all three
+statistics are sums over pairs of pairs, so that a thousand samples are a few matrix products. The
+first row of the counts is all ones and gives the statistic itself.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from htsweep.analysis.resample import samples
 
 NAMES = ("pearson", "kendall", "weighted_kendall")
 FEWEST = 4
-"""Of fewer pairs no correlation is told: three points are in order by chance once in six."""
+"""With fewer pairs no correlation is reported: three points are in order by chance once in six."""
 _DISTINCT = 3
-"""A bootstrap sample of fewer distinct pairs is left out: two points are always on a line."""
+"""A bootstrap sample with fewer distinct pairs is left out: two points are always on a line."""
 _TAIL = 0.025
 _DIGITS = 12
 
@@ -28,7 +28,10 @@ _DIGITS = 12
 @final
 @dataclass(frozen=True, eq=False)
 class Side:
-    """A number per pair, and what a correlation needs of it in every bootstrap sample (a row each, the first: all pairs once)."""
+    """A number per pair, and what a correlation needs from it in every bootstrap sample.
+
+    Samples are rows; the first one has every pair once.
+    """
 
     values: np.ndarray
     block: np.ndarray
@@ -38,17 +41,17 @@ class Side:
     untied: np.ndarray
     """Samples x pairs: how many drawn pairs differ from the pair."""
     centred: np.ndarray
-    """Samples x pairs: the values less the sample's mean in the block."""
+    """Samples x pairs: the values minus the sample's mean in the block."""
     square: np.ndarray
     """Per sample: the sum of their squares."""
     weight: np.ndarray | None
-    """Samples x pairs: what a pair's ranks weigh; None: values are equal, and who comes first is
-    the other side's to say.
+    """Samples x pairs: the weight of a pair's ranks; None: some values are equal, so that the order
+    of these pairs depends on the other side.
     """
 
 
 def why_not(score: np.ndarray, achieved: np.ndarray, block: np.ndarray) -> str:
-    """Why the numbers have no correlation, in words; empty: they have one."""
+    """Why the numbers have no correlation, in words; empty if they have one."""
     if len(score) < FEWEST:
         return f"fewer than {FEWEST} pairs"
     for values, name in ((score, "score"), (achieved, "outcome")):
@@ -58,7 +61,10 @@ def why_not(score: np.ndarray, achieved: np.ndarray, block: np.ndarray) -> str:
 
 
 def side(values: np.ndarray, block: np.ndarray) -> Side:
-    """What all correlations with `values` have in common; `block`: which pairs are compared with each other, by number."""
+    """What all correlations with `values` have in common.
+
+    `block` is a number per pair; only pairs with the same number are compared with each other.
+    """
     counts = _samples(len(values))[0]
     same = block[:, None] == block[None, :]
     signs = np.sign(values[:, None] - values[None, :]) * same
@@ -79,21 +85,23 @@ def side(values: np.ndarray, block: np.ndarray) -> Side:
 
 
 def correlate(score: Side, achieved: Side) -> Mapping[str, float]:
-    """Each statistic of `NAMES` with the ends of its 95 % interval: `kendall`, `kendall low`, `kendall high`, ...
+    """Each statistic of `NAMES` with the ends of its 95 % interval.
 
-    Kendall's tau-b and the weighted tau as scipy.stats has them; the weighted one,
+    The keys are `kendall`, `kendall low`, `kendall high` and so on.
+
+    Kendall's tau-b and the weighted tau are those of scipy.stats. The weighted one,
     weightedtau(score, achieved), weighs an exchange of the pairs at the ranks r and s (0 is best)
     by 1/(r+1) + 1/(s+1) and is the mean of ranking by the score and by what was achieved (Vigna,
     WWW 2015). With several blocks, numerators and denominators are summed over them, ranks are
-    those inside the block, and Pearson's r is of the deviations from the block's mean. Percentile
-    bootstrap over pairs (all samples up to seven pairs, else 1,000 with a fixed seed); samples of
-    fewer than three distinct pairs, or in which a side is constant, are left out.
+    those within the block, and Pearson's r is of the deviations from the block's mean. Intervals
+    come from the percentile bootstrap over pairs (all samples up to seven pairs, else 1,000 with a
+    fixed seed); samples of fewer than three distinct pairs, or with a constant side, are left out.
     """
     counts, share, distinct = _samples(len(score.values))
     differ = _dot(score.untied, counts) * _dot(achieved.untied, counts)
     agree = counts @ (score.signs * achieved.signs)
     square = score.square * achieved.square
-    with np.errstate(divide="ignore", invalid="ignore"):  # of a constant side: left out below
+    with np.errstate(divide="ignore", invalid="ignore"):  # constant sides are left out below
         drawn = np.stack(
             [
                 np.clip(
@@ -119,13 +127,16 @@ def correlate(score: Side, achieved: Side) -> Mapping[str, float]:
 
 
 def ends(samples: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the percentile interval of each column (samples x columns), `share`: each sample's probability; NaN of none."""
+    """Ends of the 95 % percentile interval of each column of `samples` (samples x columns).
+
+    `share` is each sample's probability. Without samples the ends are NaN.
+    """
     if not len(samples):
         return np.full(samples.shape[1], np.nan), np.full(samples.shape[1], np.nan)
     order = np.argsort(samples, axis=0, kind="stable")
     reached = np.cumsum(share[order], axis=0) / share.sum()
     ordered = np.take_along_axis(samples, order, axis=0)
-    # Sums of probabilities are rounded: a sample that reaches the tail exactly is in it.
+    # Sums of probabilities are rounded; a sample that reaches the tail exactly belongs to it.
     low, high = ((reached < at - 1e-12).sum(axis=0) for at in (_TAIL, 1 - _TAIL))
     columns = np.arange(samples.shape[1])
     last = len(samples) - 1
@@ -133,7 +144,7 @@ def ends(samples: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def _weighted(agree: np.ndarray, first: Side, second: Side) -> np.ndarray:
-    """The weighted tau by the decreasing ranks of `first`, ties by `second`."""
+    """The weighted tau by the decreasing ranks of `first`, with ties broken by `second`."""
     weight = first.weight
     if weight is None:
         weight = _weight(np.lexsort((second.values, first.values))[::-1], first.block)
@@ -144,9 +155,10 @@ def _weighted(agree: np.ndarray, first: Side, second: Side) -> np.ndarray:
 
 
 def _weight(order: np.ndarray, block: np.ndarray) -> np.ndarray:
-    """Samples x pairs: the weight of all copies of a pair, of which the first of `order` in its block has rank 0.
+    """Samples x pairs: the weight of all copies of a pair, ranked by `order` within its block.
 
-    c copies stand at the ranks r ... r+c-1, and together weigh 1/(r+1) + ... + 1/(r+c).
+    The first pair of a block has rank 0. c copies have the ranks r ... r+c-1, and together weigh
+    1/(r+1) + ... + 1/(r+c).
     """
     counts = _samples(len(order))[0]
     place = np.argsort(order)
@@ -158,14 +170,17 @@ def _weight(order: np.ndarray, block: np.ndarray) -> np.ndarray:
 
 
 def _dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The inner product of each row of the one with the same row of the other."""
+    """The inner product of each row of one array with the same row of the other."""
     total: np.ndarray = np.einsum("sp,sp->s", first, second)
     return total
 
 
 @lru_cache(maxsize=64)
 def _samples(pairs: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How often each sample has each pair (the first: each once, with no probability), its probability, whether it counts."""
+    """How often each sample has each pair, the sample's probability, and whether it counts.
+
+    The first sample has each pair once and probability 0.
+    """
     counts, share = samples(pairs)
     counts = np.concatenate([np.ones((1, pairs)), counts])
     distinct = (counts > 0).sum(axis=1) >= _DISTINCT

@@ -1,4 +1,4 @@
-"""What accuracy costs: seconds, GPU hours, trained parameters and memory of each point, beside what the point gives."""
+"""What accuracy costs: seconds, GPU hours, trained parameters and memory of each point."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from htsweep.analysis.interval import LEVEL
 from htsweep.selection.fronts import non_dominated
 
 MEASURED = ("seconds", "trainable_parameters", "peak_memory_bytes")
-"""Columns of measurements that are costs; none ever falls within a trial, so the last value is the
-whole trial's.
+"""Columns of measurements that are costs; none ever falls within a trial, so the highest value is
+the whole trial's.
 """
 HOURS = "gpu_hours"
 COSTS = ("seconds", HOURS, "trainable_parameters", "peak_memory_bytes")
@@ -33,12 +33,12 @@ def costs(
     gpus: float = 1.0,
     level: float = LEVEL,
 ) -> pd.DataFrame:
-    """One row per whole point and cost that the tables have: the cost, the metric, both with intervals.
+    """One row per whole point and measured cost: the cost and the metric, both with intervals.
 
-    A cost is that of the whole trial, also where the choice picked an earlier step: to know which
-    step is best one has trained to the end. It is the adaptation's alone; a source model is trained
-    once for all. `front` says that no point of the group is as cheap and as good and better in one
-    of them; upper bounds are on no front and beat nobody.
+    A cost is that of the whole trial, even where the choice picked an earlier step: to know which
+    step is best, one must train to the end. It does not include the source model, which is trained
+    once for all. `front` says that no point of the group is at least as cheap and as good, and
+    better in one of them; upper bounds are never on a front and beat no point.
 
     Args:
         measurements: one row per measurement (docs/contracts.md).
@@ -48,8 +48,8 @@ def costs(
             last.
         repetitions: how many a point has when it is whole; None: as many as the fullest point has.
         parameters: columns to carry along: the configuration of each point.
-        trials: one row per ended trial. With `device` and `seconds` GPU hours are counted, of
-            trials on a GPU alone; where measurements have no `seconds`, those of the trials count.
+        trials: one row per ended trial. With `device` and `seconds`, GPU hours are counted, only
+            for trials on a GPU; where measurements have no `seconds`, those of the trials count.
         gpus: GPUs, or the share of one, that each trial has.
         level: of the intervals.
 
@@ -108,7 +108,7 @@ def costs(
 
 
 def _spent(measurements: pd.DataFrame, trials: pd.DataFrame | None, gpus: float) -> pd.DataFrame:
-    """What each trial cost in all: its id as the index, a column per cost that is known."""
+    """What each trial cost in total: its id as the index, a column per known cost."""
     known = [
         name
         for name in MEASURED
@@ -121,7 +121,7 @@ def _spent(measurements: pd.DataFrame, trials: pd.DataFrame | None, gpus: float)
     )
     if trials is None or "seconds" not in trials.columns:
         return spent
-    # A trial that two sweeps have in common stands twice.
+    # A trial that two sweeps share has two rows.
     ended = trials.drop_duplicates("trial").set_index("trial").reindex(spent.index)
     if "seconds" not in spent:
         spent = spent.assign(seconds=ended["seconds"])

@@ -1,4 +1,7 @@
-"""The seen/missing curve of each method: what it would have with any constant added to the missing classes' scores."""
+"""The seen/missing curve of each method: its accuracies for any bias added to missing classes.
+
+The bias is a constant that is added to the missing classes' scores.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,13 @@ CURVE = ("test/curve_seen", "test/curve_missing")
 def curves(
     chosen: pd.DataFrame, design: Design, level: float = LEVEL, grid: int = 101
 ) -> pd.DataFrame:
-    """The mean curve over repetitions, at `grid` evenly spaced seen accuracies from 0 to the highest of the sweep.
+    """The mean curve of each sweep over repetitions, at `grid` evenly spaced seen accuracies.
 
-    Between its corners a curve is straight, as in the trapezoid rule of AUSUC (Chao et al., ECCV
-    2016), so that the area under the mean curve is the mean AUSUC but for the grid: at most half a
-    step of it. Where seen accuracy is more than a repetition can have, its missing accuracy counts
-    as 0, as AUSUC counts it. The band is the interval of the mean at each seen accuracy for itself.
+    They run from 0 to the highest of the sweep. Between its corners a curve is straight, as in the
+    trapezoid rule of AUSUC (Chao et al., ECCV 2016), so that the area under the mean curve is the
+    mean AUSUC up to the grid: at most half a step of it. Where seen accuracy is higher than a
+    repetition reaches, its missing accuracy counts as 0, as in AUSUC. The band is the pointwise
+    interval of the mean at each seen accuracy.
 
     Args:
         chosen: what `selection.choose` returns, with the columns of `CURVE`.
@@ -67,15 +71,15 @@ def curves(
 
 
 def along(seen: np.ndarray, missing: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """The missing accuracy of a curve at the seen accuracies `at`: the highest one there, 0 beyond its end.
+    """The (highest) missing accuracy of a curve at the seen accuracies `at`; 0 beyond its end.
 
     Args:
         seen: seen accuracy of the corners, falling or equal.
         missing: missing accuracy of the corners, rising or equal.
         at: m seen accuracies.
     """
-    # Of corners with equal x, np.interp goes on from the last: turned round, that is the one with
-    # most missing accuracy.
+    # Among corners with equal x, np.interp uses the last: with the sign reversed, that is the one
+    # with the highest missing accuracy.
     interpolated: np.ndarray = np.interp(-at, -seen, missing, left=0.0)
     return interpolated
 

@@ -1,4 +1,4 @@
-"""What is compared with what: the factors that make a group, and the factor whose values are compared inside it."""
+"""What is compared: the factors that make a group, and the factor that is compared within it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ import pandas as pd
 from htsweep.planning.task import BOUND, SOURCE
 
 KNOWN = ("dataset", "missing_ratio", "backbone")
-"""Factors that make groups where nobody says which do."""
+"""Factors that make groups by default."""
 COMPARED = "method"
 ROLE = "role"
-"""The column of tables that says what a row's config is beside a competitor: `planning.task.ROLES`.
-"""
+"""The column for rows that are not ordinary competitors; its values are `planning.task.ROLES`."""
 
 
 @final
 @dataclass(frozen=True)
 class Design:
-    """Columns of the tables: `groups` together name a group, `compared` names what is compared in it."""
+    """Which columns identify a group (`groups`), and which is compared within it (`compared`)."""
 
     groups: tuple[str, ...]
     compared: str
@@ -40,8 +39,8 @@ def design(
     Args:
         columns: what the tables have.
         factors: the study's factors; None: those of `KNOWN` that the tables have, and `method`.
-        compared: the factor to compare; None: `method`, else the last factor, else each sweep for
-            itself.
+        compared: the factor to compare; None: `method`, else the last factor. If the tables lack
+            it, sweeps are compared.
     """
     present = list(columns)
     names = [
@@ -55,7 +54,7 @@ def design(
 
 
 def roles(table: pd.DataFrame) -> pd.Series:
-    """The role of each row, as the study's task says; empty (all compete) in a table without the column."""
+    """The role of each row, as the study's task says; empty (all compete) without the column."""
     if ROLE not in table.columns:
         return pd.Series("", index=table.index, dtype=object)
     return table[ROLE].astype(object).fillna("").astype(str)
@@ -72,9 +71,9 @@ def is_source(table: pd.DataFrame) -> pd.Series:
 
 
 def competitors(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """The rows without the upper bounds of those cells (values of `keys`) that hold other rows as well.
+    """The rows without the upper bounds of cells (values of `keys`) that also have other rows.
 
-    A mean over both would be neither's. Cells of bounds alone stay, to be shown.
+    A mean over both would describe neither. Cells that consist of bounds are kept, to be shown.
     """
     bound = is_bound(table)
     if not bound.any() or not keys:
@@ -86,7 +85,10 @@ def competitors(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 
 
 def roles_by(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """The distinct values of `keys` with their `role`: that of all their rows, `bound` if any is one, else empty."""
+    """The distinct values of `keys` with their `role`.
+
+    It is `bound` if any of their rows is one, else the role that all rows share, else empty.
+    """
     rows = table[list(keys)].assign(**{ROLE: roles(table)})
     grouped = rows.groupby(list(keys), sort=False, observed=True, dropna=False)[ROLE]
     return grouped.agg(_joint).reset_index()

@@ -1,4 +1,4 @@
-"""What a method changes against a baseline: paired differences, how sure they are, and what may be said of them.
+"""What a method changes against a baseline: paired differences, their intervals and verdicts.
 
 Pairs are repetitions of one group: a repetition has the same class split, data order and seeds for
 every method, so that what it adds to both cancels in the difference.
@@ -19,16 +19,14 @@ from htsweep.planning.power import DRAWS, EXACT, least_p
 
 ALPHA = 0.05
 _KEPT = 100
-"""The sign patterns of up to so many pairs are kept for the next test: at most 10 MB each."""
+"""The sign patterns of up to this many pairs are cached for the next test: at most 10 MB each."""
 _BLOCK = 4_000_000
-"""Signs that are multiplied at a time."""
+"""How many signs are multiplied at a time."""
 _DIGITS = 12
-"""Numbers are compared to so many decimals: equal ones stay equal whatever was added up in which
-order.
-"""
+"""Numbers are rounded to this many decimals: equal sums stay equal in any order of addition."""
 _TIE = 1e-9
-"""Sums that differ by less, as a share of the sum of sizes, are equal: rounding must not decide
-what is as extreme.
+"""Sums that differ by less, as a share of the sum of absolute differences, count as equal: rounding
+must not decide what is as extreme.
 """
 _COLUMNS = (
     "n",
@@ -52,19 +50,20 @@ def effects(
     *,
     level: float = LEVEL,
 ) -> pd.DataFrame:
-    """One row per group, compared value (but the baseline) and metric: what it changes against the baseline.
+    """One row per group, compared value and metric: its paired differences from the baseline.
 
-    The groups' factors, the compared one, `metric`, `baseline`; `n` pairs (repetitions that both
-    have); `difference`, the mean of value - baseline over them, and its BCa interval `low`, `high`;
-    `improvement`, the probability that a run of it is above a run of the baseline (Agarwal et al.,
-    NeurIPS 2021: over all pairs of runs, a tie counts half); `p` of the exact two-sided sign-flip
-    test; `p_holm`, corrected for the family; `least_p` that n pairs can reach before that;
-    `verdict`; `wilcoxon`, p of the signed-rank test, exact with ties too (zeros dropped).
+    Columns: the groups' factors, the compared one, `metric`, `baseline`; `n` pairs (repetitions
+    that both have); `difference`, the mean of value - baseline over them, and its BCa interval
+    `low`, `high`; `improvement`, the probability that a run of it is above a run of the baseline
+    (Agarwal et al., NeurIPS 2021: over all pairs of runs, a tie counts half); `p` of the exact
+    two-sided sign-flip test; `p_holm`, corrected for the family; `least_p`, the smallest p that n
+    pairs can reach, uncorrected; `verdict`; `wilcoxon`, p of the signed-rank test, exact with ties
+    too (zeros dropped). The baseline itself has no row.
 
-    A family is all compared values of one group and metric. An upper bound (nobody can
-    choose it) takes no part in it: its `p_holm` is NaN and its verdict `bound`. `better` and `worse` say
-    that the metric is shown to be higher or lower: p_holm < 0.05, and the interval excludes 0. `too
-    few`: even differences that are all of one sign, for the whole family, would leave p_holm >=
+    A family is all compared values of one group and metric. An upper bound (nobody can choose it)
+    takes no part in it: its `p_holm` is NaN and its verdict `bound`. `better` and `worse` say that
+    the metric is shown to be higher or lower: p_holm < 0.05, and the interval excludes 0. `too few`
+    says that even differences that are all of one sign, for the whole family, would leave p_holm >=
     0.05 (n < 6 for one value, n < 10 for 18). Values that share no repetition with the baseline
     have n = 0 and NaNs; a group without the baseline, or a value without the metric, has no row.
     Sweeps that no factor tells apart are averaged within a repetition.
@@ -72,7 +71,7 @@ def effects(
     Args:
         chosen: what `selection.choose` returns.
         design: which columns make a group, and which is compared.
-        metrics: the columns to compare; those that are not there, or hold no numbers, are left out.
+        metrics: the columns to compare; those that are missing, or hold no numbers, are left out.
         baseline: the value of the compared factor that the others are compared with.
         level: of the intervals.
     """
@@ -96,15 +95,16 @@ def pooled(
     *,
     level: float = LEVEL,
 ) -> pd.DataFrame:
-    """One row per compared value and metric: what it changes against the baseline over all its `groups` (how many).
+    """One row per compared value and metric: its paired differences over all groups.
 
-    The unit is the repetition: its difference is the mean over the groups. Groups share a
-    repetition's seeds, and datasets its class splits, so that differences of one repetition are no
-    independent evidence; over repetitions they are. What is shown is shown of these groups, not of
-    others (for that, `ranks`). Every group that has a pair counts, and a repetition that lacks one
-    of them does not, so that no dataset weighs more in one repetition than in another.
-    `improvement` is the mean over groups, as rliable defines it over tasks. A family is all
-    compared values of a metric; else as `effects`, columns and arguments too.
+    `groups` is how many groups count. The unit is the repetition: its difference is the mean over
+    the groups. Groups share a repetition's seeds, and datasets its class splits, so that
+    differences of one repetition are not independent evidence; those of different repetitions are.
+    What is shown holds for these groups, not for others (for that, `ranks`). Every group that has a
+    pair counts, and a repetition that lacks one of them does not, so that no dataset weighs more in
+    one repetition than in another. `improvement` is the mean over groups, as rliable defines it
+    over tasks. A family is all compared values of a metric. Everything else, columns and arguments
+    included, is as in `effects`.
     """
     by_group = list(_groups(chosen, design, metrics))
     families = []
@@ -131,16 +131,19 @@ def pooled(
 
 
 def improvement(x: np.ndarray, y: np.ndarray) -> float:
-    """The probability that a run of x is above a run of y: over all pairs, a tie counts half (Agarwal et al. 2021)."""
+    """The probability that a run of x is above a run of y.
+
+    Over all pairs of runs; a tie counts half (Agarwal et al., NeurIPS 2021).
+    """
     return float(((x[:, None] > y) + 0.5 * (x[:, None] == y)).mean())
 
 
 def sign_flip(differences: np.ndarray) -> float:
-    """The two-sided p of the paired sign-flip (permutation) test that the mean difference is 0 (Fisher 1935, section 21).
+    """The two-sided p of the paired sign-flip (permutation) test that the mean difference is 0.
 
-    It is the share of sign patterns whose sum is at least as far from 0: of all 2^n up to 16
-    differences, beyond of 99,999 random ones and the given one (fixed seed). NaNs do not count; no
-    differences, or infinite ones, give NaN, and only zeros 1.
+    It is the share of sign patterns whose sum is at least as far from 0 (Fisher 1935, section 21):
+    of all 2^n up to 16 differences, beyond that of 99,999 random ones and the given one (fixed
+    seed). NaNs do not count. No differences, or infinite ones, give NaN; only zeros give 1.
     """
     sizes = np.asarray(differences, float)
     sizes = sizes[~np.isnan(sizes)]
@@ -158,7 +161,8 @@ def sign_flip(differences: np.ndarray) -> float:
 def signed_rank(differences: np.ndarray) -> float:
     """The two-sided p of Wilcoxon's signed-rank test (1945), zeros dropped; NaNs do not count.
 
-    The sign-flip test of the signed ranks, thus exact with ties too, where scipy's tables are not.
+    It is the sign-flip test of the signed ranks, and thus exact with ties too, unlike the tables of
+    scipy.
     """
     known = np.asarray(differences, float)
     known = known[~np.isnan(known)]
@@ -173,9 +177,12 @@ def signed_rank(differences: np.ndarray) -> float:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """The p of one family, adjusted so that any false claim in it is as rare as p says (Holm 1979); a NaN takes no part."""
-    # statsmodels has it too, but its multipletests collects garbage at each call: half a minute for
-    # a large study.
+    """The p-values of one family, adjusted by Holm's method (1979); NaNs take no part.
+
+    An adjusted p bounds the probability of any false claim in the family.
+    """
+    # statsmodels' multipletests does the same, but runs the garbage collector at each call: half a
+    # minute for a large study.
     adjusted = np.array(p, float)
     order = np.argsort(adjusted, kind="stable")[
         : int((~np.isnan(adjusted)).sum())
@@ -186,15 +193,15 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def verdict(p_holm: float, low: float, high: float, least: float, *, alpha: float = ALPHA) -> str:
-    """What may be said of a difference: `better`, `worse`, `not shown`, or `too few` to show anything.
+    """What may be said of a difference: `better`, `worse`, `not shown` or `too few` pairs.
 
     Args:
         p_holm: its p after Holm's correction.
         low: lower end of its interval.
         high: upper end.
-        least: the smallest p_holm that could have come out (`least_holm`); from `alpha` on, nothing
-            can be shown.
-        alpha: p_holm must be below.
+        least: the smallest p_holm that was possible (`least_holm`); if it is not below `alpha`,
+            nothing can be shown.
+        alpha: the level that p_holm must be below.
     """
     if not least < alpha:
         return "too few"
@@ -204,10 +211,10 @@ def verdict(p_holm: float, low: float, high: float, least: float, *, alpha: floa
 
 
 def least_holm(counts: np.ndarray) -> np.ndarray:
-    """The smallest adjusted p that each test of a family can reach, given how many pairs each test has; NaN for no pair.
+    """The smallest adjusted p that each test of a family can reach with its `counts` of pairs.
 
-    Adjusted p rise with every p of the family, so the least is where all tests are at their least:
-    with as many pairs for all of them, `least_p` times the size of the family.
+    NaN where there is no pair. An adjusted p rises with every p of the family, so it is least where
+    all tests are at their least: with as many pairs for all, `least_p` times the family's size.
     """
     return holm(np.array([least_p(int(count)) if count > 0 else np.nan for count in counts]))
 
@@ -215,7 +222,7 @@ def least_holm(counts: np.ndarray) -> np.ndarray:
 def _groups(
     chosen: pd.DataFrame, design: Design, metrics: Sequence[str]
 ) -> Iterator[tuple[dict[str, Any], pd.DataFrame, frozenset[Any]]]:
-    """Each group's factors, its metrics by compared value and repetition, and the values that are upper bounds."""
+    """Each group's factors, metrics by compared value and repetition, and upper bounds."""
     numeric = [
         name
         for name in metrics
@@ -247,8 +254,8 @@ def _wide(runs: pd.Series) -> pd.DataFrame:
 def _against(
     table: pd.DataFrame, compared: str, baseline: str, bounds: frozenset[Any]
 ) -> list[dict[str, Any]]:
-    """A row per compared value of one group's metric: paired `differences` by repetition, `improvement`, `bound`."""
-    # A compared value need not be text; the baseline's name is.
+    """A row per compared value of one group's metric, with its paired differences by repetition."""
+    # A compared value need not be text, but the baseline's name is.
     base = next((table[name].to_numpy() for name in table.columns if str(name) == baseline), None)
     if base is None:
         return []
@@ -266,7 +273,10 @@ def _against(
 
 
 def _over_groups(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """One compared value's rows of several groups as one; groups where it is a bound count only if it is one in all."""
+    """One compared value's rows of several groups as one.
+
+    Groups where the value is an upper bound count only if it is one in all groups.
+    """
     rows = [row for row in rows if not row["bound"]] or rows
     paired = [change for row in rows if (change := row["differences"].dropna()).size]
     # Repetitions that are not in every group drop out with the NaN that alignment leaves.
@@ -282,7 +292,7 @@ def _over_groups(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _judged(families: list[list[dict[str, Any]]], level: float) -> list[dict[str, Any]]:
-    """All rows with what their differences say, and with `p_holm` and `verdict` inside their family."""
+    """All rows with their statistics, and with `p_holm` and `verdict` within their family."""
     rows = [row for family in families for row in family]
     _test(rows, level)
     for family in families:
@@ -302,7 +312,7 @@ def _judged(families: list[list[dict[str, Any]]], level: float) -> list[dict[str
 
 
 def _test(rows: list[dict[str, Any]], level: float) -> None:
-    """Adds what each row's differences say by themselves; NaNs do not count."""
+    """Adds to each row the statistics of its own differences; NaNs do not count."""
     known = []
     for row in rows:
         differences = row["differences"].to_numpy(float)
@@ -325,7 +335,7 @@ def _test(rows: list[dict[str, Any]], level: float) -> None:
 
 
 def _blocks(count: int) -> Iterator[np.ndarray]:
-    """Sign patterns (patterns x count), block by block: all of them at once may not fit in memory."""
+    """Sign patterns (patterns x count), in blocks, since all at once may not fit in memory."""
     rows = max(1, _BLOCK // count)
     if count <= _KEPT:
         kept = _signs(count)
@@ -337,7 +347,7 @@ def _blocks(count: int) -> Iterator[np.ndarray]:
 
 @lru_cache(maxsize=4)
 def _signs(count: int) -> np.ndarray:
-    """Sign patterns (patterns x count): one of each pair of opposites where all are counted, else random ones."""
+    """Sign patterns (patterns x count): one of each opposite pair; random ones beyond `EXACT`."""
     if count > EXACT:
         return _drawn(np.random.default_rng(0), DRAWS, count).astype(np.int8)
     bits = np.arange(2 ** (count - 1))[:, None] >> np.arange(count)

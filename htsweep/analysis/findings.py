@@ -1,10 +1,10 @@
-"""What a study's measurements say, as tables: everything that a report draws, and nothing that it has to compute.
+"""What a study's measurements say, as tables that a report only has to draw.
 
 Columns of all tables: the group's factors (`design.groups`) and the compared factor
-(`design.compared`, usually `method`) stand under their own names; `low` and `high` are the ends of
-a 95 % interval (NaN where one repetition gives none); a metric is named by its column
-(`test/seen_accuracy`), accuracies are fractions in [0, 1]. In wide tables a metric M has the
-columns M, `M low` and `M high`. A table without rows says that there is nothing to tell.
+(`design.compared`, usually `method`) have their own names; `low` and `high` are the ends of a 95 %
+interval (NaN where one repetition gives none); a metric is named by its column
+(`test/seen_accuracy`); accuracies are fractions in [0, 1]. In wide tables a metric M has the
+columns M, `M low` and `M high`. A table without rows says that there is nothing to report.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Findings:
     title: str
     design: Design
     axes: tuple[str, str] | None
-    """The metrics on the frontier's axes; None: there are no two."""
+    """The metrics on the frontier's axes; None: fewer than two are measured."""
     metrics: Sequence[str]
-    """What is summarised."""
+    """The metrics that are summarised."""
     protocol: str
     repetitions: int
     baseline: str
@@ -50,8 +50,8 @@ class Findings:
     show anything, `bound` (takes no part).
     """
     pooled: pd.DataFrame = field(default_factory=_none)
-    """compared, metric, baseline, groups, n, difference, ... as of `effects`: over all groups, a
-    repetition's mean of them a pair; empty where there is one group.
+    """compared, metric, baseline, groups, n, difference, ... as in `effects`, over all groups: a
+    pair is a repetition's mean over them; empty where there is one group.
     """
     aggregate: pd.DataFrame = field(default_factory=_none)
     """compared, metric, groups, n, mean, mean low, mean high, iqm, iqm low, iqm high: over all
@@ -71,12 +71,13 @@ class Findings:
     """
     attainment: pd.DataFrame = field(default_factory=_none)
     """groups, compared, share (0.25, 0.5, 0.75), the two axes under their own names, n: corners, in
-    the order of drawing, of the edge of what so large a share of the repetitions attains.
+    the order of drawing, of the edge of what at least this share of the repetitions attains.
     """
     volumes: pd.DataFrame = field(default_factory=_none)
     """groups, compared, reference (`source`, `origin`), n, volume, low, high, contribution,
-    contribution low, contribution high, volume of means, role: area that the method's points
-    dominate above the reference; what the joint front loses without it (NaN of bounds).
+    contribution low, contribution high, volume of means, role: the area that the method's points
+    dominate above the reference, and what the joint front loses without the method (NaN for
+    bounds).
     """
     curves: pd.DataFrame = field(default_factory=_none)
     """groups, compared, sweep, n, seen, missing, low, high: the mean seen/missing curve over
@@ -93,15 +94,15 @@ class Findings:
     """
     ablation: pd.DataFrame = field(default_factory=_none)
     """groups, component, kind (`left out`, `alone`, `main effect`, `interaction`), metric, n,
-    effect, low, high, p, p_holm, verdict (`bound` where an upper bound has a part); effect > 0: the
-    component raises the metric; an interaction's component is `a x b`.
+    effect, low, high, p, p_holm, verdict (`bound` where an upper bound is involved); effect > 0:
+    the component raises the metric; an interaction's component is `a x b`.
     """
     importance: pd.DataFrame = field(default_factory=_none)
     """compared, objective, parameter, evaluator (`PED-ANOVA`, `fANOVA`), importance (share),
     points.
     """
     sensitivity: pd.DataFrame = field(default_factory=_none)
-    """groups, compared, parameter, value, metric, n, mean, low, high: marginal over the other
+    """groups, compared, parameter, value, metric, n, mean, low, high: means over the other
     parameters.
     """
     classes: pd.DataFrame = field(default_factory=_none)
@@ -114,17 +115,17 @@ class Findings:
     for; those that never were have no row.
     """
     failures: pd.DataFrame = field(default_factory=_none)
-    """groups, compared, status (`failed`, `stopped`, `to come`), reason, trials, log (an
+    """groups, compared, status (`failed`, `stopped`, `not run`), reason, trials, log (an
     example's).
     """
     transferability: pd.DataFrame = field(default_factory=_none)
     """A pair's factors, target, pair, score, n, value, low, high, rank (within target and score, 1
-    is best), kept, seconds: what scores said of each pair of source model and target data before
+    is best), kept, seconds: what scores said about each pair of source model and target data before
     any training.
     """
     predicted: pd.DataFrame = field(default_factory=_none)
-    """A pair's factors, target, pair, score, value, compared, metric, n, mean, low, high: what a
-    score said beside what the protocol's choice of the pair then achieved.
+    """A pair's factors, target, pair, score, value, compared, metric, n, mean, low, high, fitted:
+    what a score said beside what the protocol's choice of the pair then achieved.
     """
     predictions: pd.DataFrame = field(default_factory=_none)
     """score, compared, metric, target (empty: all pairs pooled; `within targets`), pairs, pearson,
@@ -133,7 +134,7 @@ class Findings:
     regret: pd.DataFrame = field(default_factory=_none)
     """target, compared, metric, score, keep, pairs, of, best, kept_best, regret, low, high, random,
     spared, chosen: what keeping the best `keep` pairs by a score would have cost; chosen: the
-    study's own screen did.
+    study's own screen kept these.
     """
     bounds: pd.DataFrame = field(default_factory=_none)
     """A pair's factors, target, pair, score, n, reweighted_source_loss, conditional_entropy,
@@ -141,7 +142,7 @@ class Findings:
     the terms of Task Transfer Analysis.
     """
     missing: str = ""
-    """What is not there, in words (Markdown)."""
+    """What is missing from the study so far, in words (Markdown)."""
     warnings: Sequence[str] = ()
     """What the reader must know before believing a table: biased samplers, too few repetitions."""
     provenance: Mapping[str, str] = field(default_factory=dict)

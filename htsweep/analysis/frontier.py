@@ -1,4 +1,4 @@
-"""Frontiers: which points no other point beats on both numbers, and how sure that is.
+"""Frontiers: which points no other point beats on both numbers, and how certain that is.
 
 A point is a mean over its repetitions; trials that stopped early or failed never enter, nor does a
 single lucky run.
@@ -21,11 +21,11 @@ from htsweep.selection.fronts import Directions, non_dominated
 SEEN = "test/seen_accuracy"
 MISSING = "test/missing_accuracy"
 _DIGITS = 12
-"""Differences are compared to so many decimals: a loss of just what is allowed is no loss."""
+"""Differences are rounded to this many decimals: a loss of exactly what is allowed is allowed."""
 
 
 def axes(columns: Iterable[str]) -> tuple[str, str] | None:
-    """The two metrics to draw: seen and missing accuracy, else the first two of `test/`, else None."""
+    """The two metrics to draw: seen and missing accuracy, or the first two of `test/`, or None."""
     present = [str(name) for name in columns]
     if SEEN in present and MISSING in present:
         return SEEN, MISSING
@@ -46,16 +46,16 @@ def frontier(
     level: float = LEVEL,
     non_disruption: float | None = None,
 ) -> pd.DataFrame:
-    """The points of `points`, with what they are worth beside the others of their group.
+    """The points of `points`, and how each compares with the others of its group.
 
-    `front`: nothing in the group beats it on both; `own_front`: no other point of its method does;
-    `probability`: of `front`, over bootstrap samples of the repetitions, the same for all methods
-    of a group. `disrupts`: its mean of y is worse than the source model's in the same group by more
-    than `non_disruption`, and `disruption` is the bootstrap probability of that, over the
-    repetitions that both have. Both probabilities are NaN where there is only one repetition; a
-    group without a source marks nothing.
+    `front`: no point of the group beats it on both; `own_front`: no other point of its method does;
+    `probability`: that of `front` over bootstrap samples of the repetitions, drawn for all methods
+    of a group at once. `disrupts`: its mean of y is worse than the source model's in the same group
+    by more than `non_disruption`, and `disruption` is the bootstrap probability of that, over the
+    repetitions that both have. Both probabilities are NaN where there is only one repetition; in a
+    group without a source nothing is marked.
 
-    Adapting to the seen classes shall not disrupt what the source model knew of the missing ones
+    Adapting to the seen classes should not disrupt what the source model knew of the missing ones
     (Holistic Transfer, Tu et al., NeurIPS 2023). `non_disruption` is the loss on y that is still
     allowed, in y's unit; None: nothing is marked. `maximise` says for x and y whether more is
     better; other arguments as for `points`.
@@ -90,11 +90,11 @@ def points(
     repetitions: int | None = None,
     level: float = LEVEL,
 ) -> pd.DataFrame:
-    """One row per whole point: the factors, `sweep`, `point`, the parameters, `step`, `n`, and both metrics.
+    """One row per whole point: the means of both metrics over repetitions, with intervals.
 
-    A metric M is in the columns M (mean over repetitions), `M low` and `M high` (its interval; NaN
-    for one repetition). `role` is `source`, `bound` or empty; `chosen` says whether the protocol
-    picked the point.
+    Columns: the factors, `sweep`, `point`, the parameters, `step`, `n`; for a metric M the mean M
+    and its interval `M low`, `M high` (NaN for one repetition); `role`, which is `source`, `bound`
+    or empty; `chosen`, whether the protocol picked the point.
 
     Args:
         measurements: one row per measurement (docs/contracts.md).
@@ -134,7 +134,7 @@ def rows_at(
         known = known[complete]
     steps = selection.last_steps(known)
     if choice is not None:
-        # Stacked, the choice's rows come last: they are what stays of a point that stands twice.
+        # The choice's rows come last, so that they are kept where a point appears twice.
         steps = pd.concat([steps, choice[selection.CHOICE]]).drop_duplicates(
             ["sweep", "point"], keep="last"
         )
@@ -150,7 +150,7 @@ def points_of(
     choice: pd.DataFrame | None = None,
     level: float = LEVEL,
 ) -> pd.DataFrame:
-    """The table of `points`, from the rows of `rows_at`, with any metrics; `n` is the first one's."""
+    """The table of `points` for any metrics, from the rows of `rows_at`; `n` is the first one's."""
     carried = [name for name in parameters if name in rows.columns and name not in design.factors]
     keys = list(dict.fromkeys([*design.factors, "sweep", "point", *carried, "step"]))
     wanted = list(dict.fromkeys(metrics))
@@ -168,7 +168,7 @@ def points_of(
 
 
 def codes(table: pd.DataFrame, factors: Sequence[str]) -> np.ndarray:
-    """A number per row of a table, the same for equal values of `factors`, in order of appearance."""
+    """A number per row of a table, equal for equal values of `factors`, in order of appearance."""
     if not factors:
         return np.zeros(len(table), int)
     return table.groupby(list(factors), sort=False, observed=True, dropna=False).ngroup().to_numpy()
@@ -180,7 +180,10 @@ def _disruption(
     group: np.ndarray,
     allowed: float | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which points lose more than `allowed` to the source of their group, and how probable that is; more of `up` is better."""
+    """Which points are worse than their group's source by more than `allowed`, and how probably.
+
+    `up` is repetitions x points; more is better.
+    """
     flags, likely = np.zeros(len(table), bool), np.full(len(table), np.nan)
     source = is_source(table).to_numpy()
     if allowed is None or not source.any():
@@ -188,7 +191,7 @@ def _disruption(
     mean = np.nanmean(up, axis=0)
     for code in np.unique(group[source]):
         inside = group == code
-        # Where the source was itself searched, its best point is what must be kept.
+        # Where the source has several points, the best one is the reference.
         best = max(np.flatnonzero(inside & source), key=lambda place: mean[place])
         flags[inside] = (mean[inside] - mean[best]).round(_DIGITS) < -allowed
         likely[inside] = probability_below(up[:, inside], up[:, best], allowed)
@@ -196,7 +199,7 @@ def _disruption(
 
 
 def _single(rows: pd.DataFrame, table_of_points: pd.DataFrame, metric: str) -> np.ndarray:
-    """`metric` as repetitions x points of `table_of_points`; NaN where a point lacks the repetition."""
+    """`metric` as repetitions x `table_of_points`; NaN where a point lacks the repetition."""
     place = table_of_points[["sweep", "point"]].assign(_point=np.arange(len(table_of_points)))
     column = (
         rows[["sweep", "point"]]

@@ -1,4 +1,4 @@
-"""Which searched parameters matter, for each objective: Optuna's PED-ANOVA and fANOVA over a study's points."""
+"""Which searched parameters matter for each objective, by Optuna's PED-ANOVA and fANOVA."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from htsweep.analysis.sensitivity import spans_decades
 
 PED_ANOVA, FANOVA = "PED-ANOVA", "fANOVA"
 LEAST = 4
-"""Fewer points tell nothing."""
+"""With fewer points there are no rows."""
 MOST = 200
-"""fANOVA is fitted to so many points at most, evenly spaced in rank: its cost grows faster than
+"""fANOVA is fitted to at most this many points, evenly spaced in rank: its cost grows faster than
 their number.
 """
 _LEVELS = 16
-"""A parameter with so few values, each met twice or more, is a grid's: its levels weigh the same.
+"""A parameter with at most this many values, each met twice or more on average, is taken for one of
+a grid: its levels weigh the same.
 """
 _TOP = 5
-"""PED-ANOVA's best points: a tenth, but so many at least, as Optuna advises, and half at most."""
+"""PED-ANOVA's best points are a tenth of all, but at least this many, as Optuna advises, and at
+most half.
+"""
 _TREES, _DEPTH = 16, 6
-"""fANOVA's forest: deeper trees cost ten times as much, and move the shares by a percent."""
+"""fANOVA's forest: deeper trees cost ten times as much and change the shares by only a percent."""
 _COLUMNS = ["objective", "parameter", "evaluator", "importance", "points"]
 
 
@@ -40,26 +43,27 @@ def importance(
     choice: pd.DataFrame | None = None,
     repetitions: int | None = None,
 ) -> pd.DataFrame:
-    """One row per compared value, objective, parameter and evaluator: ..., `importance` in [0, 1], `points`.
+    """One row per compared value, objective, parameter and evaluator: `importance` in [0, 1].
 
     A point is the mean over its repetitions at its last step (or the choice's). The points of all
-    groups are taken together, after each group's mean was taken off: what the datasets differ by is
-    no parameter's doing.
+    groups are pooled, after subtracting each group's mean: no parameter causes the differences
+    between datasets.
 
     `fANOVA` (Hutter et al., ICML 2014): the share of the objective's variance, as a random forest
-    sees it, that the parameter explains alone; what is lacking to 1 is interactions. `PED-ANOVA`
+    models it, that the parameter explains alone; the rest up to 1 is interactions. `PED-ANOVA`
     (Watanabe et al., IJCAI 2023): how much the best tenth of the points, 5 at least and half at
-    most, differs from all in the parameter, as a share of all parameters'. The two answer different
-    questions: the first is of the whole space, the second of getting among the best. Parameters
-    that some points of a method lack, or with one value, do not count; with fewer than two left,
-    fewer than `LEAST` points, or an objective that does not vary, there are no rows rather than
-    noise. Nothing is random: seeds are fixed.
+    most, differs from all points in the parameter, as a share of the sum over all parameters. The
+    two answer different questions: what matters in the whole space, and what matters for getting
+    among the best. Parameters that some points of a method lack, or that have one value, do not
+    count; with fewer than two left, fewer than `LEAST` points, or an objective that does not vary,
+    there are no rows rather than noise. Seeds are fixed, so that results are reproducible. The
+    column `points` is how many points the evaluator was given.
 
     Args:
         measurements: one row per measurement (docs/contracts.md).
         design: which columns are the factors.
         parameters: the searched ones.
-        objectives: columns, or column -> whether more is better; without it, it is.
+        objectives: columns, or column -> whether more is better; by default it is.
         choice: (sweep, point, step) of a protocol: these points at these steps, all others at their
             last.
         repetitions: how many a point has when it is whole; None: as many as the fullest point has.
@@ -98,14 +102,14 @@ def importance(
 def _points(
     rows: pd.DataFrame, design: Design, parameters: Sequence[str], objective: str
 ) -> pd.DataFrame:
-    """One row per point: the compared value, the parameters, and the objective less its mean in the group."""
+    """One row per point: factors, parameters, and the objective minus its mean in the group."""
     keys = list(dict.fromkeys(["sweep", "point", *design.factors, *parameters]))
     averages = (
         rows.groupby(keys, sort=False, observed=True, dropna=False)[objective].mean().reset_index()
     )
     middle = averages.groupby(codes(averages, design.factors))[objective].transform("mean")
-    # Decimals beyond the twelfth depend on the order of the sum, and ties between splits would be
-    # broken by them.
+    # Decimals beyond the twelfth depend on the order of the sum, and would break ties between
+    # splits.
     return averages.assign(**{objective: (averages[objective] - middle).round(12)})
 
 
@@ -115,7 +119,7 @@ def _shares(
     objective: str,
     more: bool,
 ) -> Iterator[tuple[str, dict[str, float], int]]:
-    """(evaluator, parameter -> importance, points that it was shown)."""
+    """(evaluator, parameter -> importance, how many points it was given)."""
     names = [
         name for name in parameters if points[name].notna().all() and points[name].nunique() > 1
     ]
@@ -152,10 +156,10 @@ def _shares(
 
 
 def _dimension(column: pd.Series) -> tuple[Any, np.ndarray]:
-    """A parameter's distribution, found from its values, and the values as it has them.
+    """A parameter's distribution, inferred from its values, and the values encoded for it.
 
-    Both evaluators weigh the space by the axis that they are shown, so a weight that spans decades
-    is shown as its logarithm, and the levels of a grid as their ranks.
+    Both evaluators weigh the space along the axis that they are given, so a parameter that spans
+    decades is given as its logarithm, and the levels of a grid as their ranks.
     """
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
@@ -192,7 +196,7 @@ def _study(columns: Mapping[str, tuple[Any, np.ndarray]], values: np.ndarray, mo
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps Optuna from telling what it does, and that a feature is new; its settings are as before afterwards."""
+    """Silences Optuna's log and its warnings of new features, and restores its settings."""
     import optuna
 
     before = optuna.logging.get_verbosity()

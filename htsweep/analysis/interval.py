@@ -1,4 +1,4 @@
-"""Means over repetitions with bootstrap intervals (BCa), and what such intervals are worth where repetitions are few."""
+"""Means over repetitions with bootstrap intervals (BCa), and how far to trust these intervals."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from htsweep.analysis.resample import samples
 
 LEVEL = 0.95
 _DIGITS = 12
-"""Means are kept to so many decimals: beyond, they depend on the order of the sum, and equal points
-would not be equal.
+"""Means are rounded to this many decimals: further ones depend on the order of the sum, so that
+equal points would differ.
 """
 _DRAWS = 2000
 """Bootstrap samples where there are too many to take them all."""
 _AT_ONCE = 2_000_000
-"""So many bootstrap means are held at a time: 16 MB an array."""
+"""How many bootstrap means are held at a time: 16 MB an array."""
 COVERAGE = {2: 0.50, 3: 0.73, 4: 0.81, 5: 0.84, 6: 0.86, 8: 0.88, 10: 0.90, 20: 0.92, 40: 0.935}
-"""How often a 95 % BCa interval of so many numbers holds the true mean, by simulation of 20,000
-normal samples.
+"""How often a 95 % BCa interval of this many numbers contains the true mean.
 
-Accuracies on 100 test images that differ between repetitions give the same within 2 points, those
-of one model on 200 images 1 to 6 points more, exponential numbers 1 to 6 points less; Student's t
-gives 95, 95 and 88 to 92 %. The bootstrap knows no spread but the one it sees: its intervals of few
-repetitions are too narrow (36 % of the width of Student's t for 3, 65 % for 5, 71 % for 6, 83 % for
-10). """
+By simulation of 20,000 normal samples. Accuracies on 100 test images that differ between
+repetitions give the same within 2 points, those of one model on 200 images 1 to 6 points more,
+exponential numbers 1 to 6 points less; Student's t gives 95, 95 and 88 to 92 %. The bootstrap knows
+no spread but the one it sees: its intervals of few repetitions are too narrow (36 % of the width of
+Student's t for 3, 65 % for 5, 71 % for 6, 83 % for 10).
+"""
 LARGEST = 1e100
-"""Numbers beyond have no interval: their third powers are more than a float holds."""
+"""Larger numbers have no interval: their third powers overflow a float."""
 _TIE = 1e-9
-"""What differs by less, as a share of the cell's spread, is equal."""
+"""Means that differ by less, as a share of the cell's spread, count as equal."""
 
 
 def means(
     rows: pd.DataFrame, keys: Sequence[str], columns: Sequence[str], level: float = LEVEL
 ) -> pd.DataFrame:
-    """One row per value of `keys`, in order of appearance: for each column C its mean C, `C low`, `C high` and `C n`.
+    """One row per value of `keys`, in order of appearance: each column's mean with its interval.
 
-    The interval is the one of `bca`; one repetition gives none: `C low` and `C high` are NaN.
-    Repetitions that lack the number do not count.
+    For a column C there are the mean C, `C low`, `C high` and `C n`. The interval is that of `bca`;
+    for one repetition, `C low` and `C high` are NaN. Repetitions that lack the number do not count.
     """
     grouped = rows.groupby(list(keys), sort=False, observed=True, dropna=False)
     mean, count = grouped[list(columns)].mean(), grouped[list(columns)].count()
@@ -57,9 +57,10 @@ def means(
 
 
 def stacked(values: np.ndarray, cell: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Cells of equal size together: which they are, and their numbers (cells x n); number k is of cell `cell[k]`.
+    """For each cell size: the indices of the cells of that size, and their numbers (cells x n).
 
-    NaNs do not count, and a cell without a number does not appear.
+    `values[k]` belongs to cell `cell[k]`. NaNs do not count, and a cell without a number does not
+    appear.
     """
     known = ~np.isnan(values)
     values, cell = values[known], cell[known]
@@ -79,13 +80,14 @@ def interval_of(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]
 
 
 def bca(values: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the interval of each row's mean (cells x n -> twice cells), by the BCa bootstrap (Efron 1987, section 3).
+    """Lower and upper ends of the interval of each row's mean (cells x n), by the BCa bootstrap.
 
-    Up to seven numbers all bootstrap samples are taken, each with its probability (Efron's ideal
-    bootstrap), beyond 2,000 at random with a fixed seed. A cell's interval depends on its own
-    numbers alone, on neither their order nor other cells. Equal numbers have an interval of no
-    width; fewer than two numbers have none: NaN, and nor have numbers of which one is infinite or
-    beyond `LARGEST`. Of few numbers the interval is too narrow: `COVERAGE` says by how much.
+    As in Efron 1987, section 3. Up to seven numbers all bootstrap samples are taken, each with its
+    probability (Efron's ideal bootstrap); beyond that, 2,000 at random with a fixed seed. A cell's
+    interval depends only on its own numbers, not on their order or other cells. Equal numbers have
+    an interval of zero width. The ends are NaN for fewer than two numbers, and where one number is
+    infinite or beyond `LARGEST`. For few numbers the interval is too narrow: `COVERAGE` says by how
+    much.
     """
     cells, count = values.shape
     ends = np.full((2, cells), np.nan)
@@ -102,7 +104,10 @@ def bca(values: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarra
 
 
 def caution(repetitions: int) -> str:
-    """A sentence on what a 95 % interval of so many repetitions is worth; empty where there is none, or from 40 on."""
+    """A warning that 95 % intervals of this many repetitions are too narrow, and by how much.
+
+    Empty for fewer than two repetitions, which give no interval, and from 40 on.
+    """
     if not 2 <= repetitions < max(COVERAGE):
         return ""
     share = float(np.interp(repetitions, list(COVERAGE), list(COVERAGE.values())))
@@ -115,11 +120,11 @@ def caution(repetitions: int) -> str:
 
 
 def half_width(deviation: np.ndarray, count: np.ndarray, level: float = LEVEL) -> np.ndarray:
-    """Half the interval of a mean of `count` numbers with the standard deviation `deviation` (n-1), by Student's t.
+    """Half the width of the interval of a mean of `count` numbers, by Student's t; NaN for n < 2.
 
-    NaN for n < 2.
+    `deviation` is their standard deviation (n-1).
     """
-    from scipy.special import stdtrit  # a tenth of the import of scipy.stats
+    from scipy.special import stdtrit  # imports in a tenth of the time of scipy.stats
 
     enough = np.where(count > 1, count, 2)
     width: np.ndarray = stdtrit(enough - 1.0, (1 + level) / 2) * deviation / np.sqrt(enough)
@@ -132,13 +137,17 @@ def _samples(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _bca(values: np.ndarray, picks: np.ndarray, share: np.ndarray, level: float) -> np.ndarray:
-    """The ends (2 x cells) from sorted `values` (cells x n), what share each has in each sample, and the samples' own."""
+    """The ends (2 x cells) of the intervals of the means of sorted `values` (cells x n).
+
+    `picks` (samples x n) is the share of each number in each sample, `share` each sample's
+    probability.
+    """
     from scipy.special import ndtr, ndtri
 
     mean = values.mean(axis=1)
     away = values - mean[:, None]
     spread = np.abs(away).max(axis=1)
-    # What is left of equal numbers is rounding.
+    # Equal numbers differ from their mean only by rounding.
     away[spread <= 1e-12 * np.abs(values).max(axis=1)] = 0.0
     resampled = away @ picks.T
     if np.ptp(share) == 0:
@@ -148,7 +157,7 @@ def _bca(values: np.ndarray, picks: np.ndarray, share: np.ndarray, level: float)
         order = np.argsort(resampled, axis=1)
         reached = np.cumsum(share[order], axis=1)
         resampled = np.take_along_axis(resampled, order, axis=1)
-    # Means of few numbers tie with the mean: half of what is equal counts as below, as in scipy.
+    # Means of few numbers often tie with the mean: half of the ties count as below, as in scipy.
     tie = _TIE * spread[:, None]
     below = (
         _up_to(reached, (resampled < -tie).sum(axis=1)),
@@ -156,8 +165,7 @@ def _bca(values: np.ndarray, picks: np.ndarray, share: np.ndarray, level: float)
     )
     bias = ndtri(np.clip(sum(below) / 2, 0.0, 1.0))
     square = (away**2).sum(axis=1)
-    # The jackknife's estimate; for a mean it is a sixth of the skewness of the numbers over the
-    # root of n.
+    # The jackknife's estimate; for a mean it is a sixth of the skewness over the root of n.
     acceleration = (away**3).sum(axis=1) / (6 * np.where(square > 0, square, 1.0) ** 1.5)
     ends = []
     for z in ndtri([(1 - level) / 2, (1 + level) / 2]):

@@ -1,4 +1,4 @@
-"""Two sets of trials set against each other: which trial answers to which, whether their numbers are the same, by how much not.
+"""Two sets of trials compared: which trials correspond, and by how much their numbers differ.
 
 A trial's id is a hash of what it means, so trials with one id are the same trial run twice. Others
 are matched by the factors and parameters that both sets vary, and by repetition: a repetition has
@@ -17,30 +17,26 @@ import pandas as pd
 from htsweep.analysis.design import Design
 
 COSTS = ("seconds", "memory")
-"""A column whose name has one of these in it differs from run to run, and takes no part in what is
-equal.
-"""
+"""Columns whose names contain one of these differ from run to run, and are ignored by `equal`."""
 _BOTH = ["trial_a", "trial_b"]
 
 
 @final
 @dataclass(frozen=True)
 class Matched:
-    """Trials of A and of B, set against each other."""
+    """The trials of A and of B, matched to each other."""
 
     pairs: pd.DataFrame
     """A row per pair: `trial_a`, `trial_b`, `status_a`, `status_b`, `repetition`, the `keys`."""
     only_a: pd.DataFrame
-    """The trials of A that nothing in B answers to: `trial`, `repetition`, `status`, the keys."""
+    """The trials of A without a match in B: `trial`, `repetition`, `status`, the keys."""
     only_b: pd.DataFrame
     ambiguous: int
-    """How many of these answer to several: what tells them apart is varied on one side alone."""
+    """How many of these match several trials: only one side varies what tells them apart."""
     keys: tuple[str, ...]
     """The factors and parameters by which trials with different ids are matched."""
     differ: Mapping[str, tuple[tuple[Any, ...], tuple[Any, ...]]]
-    """Factors and parameters without any value in common, with the values in A and in B: what the
-    two sets differ in.
-    """
+    """Factors and parameters without any value in common, with their values in A and in B."""
 
 
 def match(a: pd.DataFrame, b: pd.DataFrame, varied: Sequence[str]) -> Matched:
@@ -49,8 +45,8 @@ def match(a: pd.DataFrame, b: pd.DataFrame, varied: Sequence[str]) -> Matched:
     Args:
         a: a row per trial and sweep: `trial`, `repetition`, `status`, and columns of `varied`.
         b: the same.
-        varied: factors and parameters; one that a set lacks altogether, or that has no value in
-            common, is no key.
+        varied: factors and parameters; one that is absent from a set, or that has no value in
+            common, is not used as a key.
     """
     values = {name: (_distinct(a, name), _distinct(b, name)) for name in varied}
     keys = tuple(
@@ -87,17 +83,17 @@ def match(a: pd.DataFrame, b: pd.DataFrame, varied: Sequence[str]) -> Matched:
 
 
 def equal(pairs: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
-    """A row per pair of trials: `trial_a`, `trial_b`, `equal` (status, steps and all numbers bit for bit), `first`.
+    """A row per pair of trials: whether status, steps and all numbers are equal bit for bit.
 
     Args:
         pairs: of `Matched`.
         a: measurements, a row per `trial` and `step`; numbers that only one side has, and `COSTS`,
-            take no part.
+            are ignored.
         b: the same.
 
     Returns:
-        `first` is the first step whose numbers differ; NaN where none does, or where only the
-        status or the steps do.
+        `trial_a`, `trial_b`, `equal` and `first`, the first step whose numbers differ; NaN where
+        none does, or where only the status or the steps do.
     """
     distinct = pairs.drop_duplicates(_BOTH)[[*_BOTH, "status_a", "status_b"]].reset_index(drop=True)
     columns = [name for name in shared_numbers(a, b) if not any(cost in name for cost in COSTS)]
@@ -126,14 +122,14 @@ def equal(pairs: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame
 def differences(
     pairs: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame, design: Design, *, metrics: Sequence[str]
 ) -> pd.DataFrame:
-    """What B has otherwise than A, a row per group, compared value and metric.
+    """The differences of B from A, a row per group, compared value and metric.
 
     Columns: `trials`, `n`, `a`, `b`, `difference` (B - A), `low`, `high`, `p`, `p_holm`, `verdict`
     (`equal`, `higher`, `lower`, `not shown`, `too few`). Trials that are done on both sides are
-    compared, each at its own last step. The unit is the
-    repetition: its difference is the mean over its pairs, since points of one repetition share
-    classes and data. The interval is the bootstrap's (BCa), p is the exact sign-flip test's, and
-    Holm's family is the compared values of one group and metric.
+    compared, each at its own last step. The unit is the repetition: its difference is the mean over
+    its pairs, since points of one repetition share classes and data. The interval is the
+    bootstrap's (BCa), p is the exact sign-flip test's, and Holm's family is the compared values of
+    one group and metric.
     """
     from htsweep.analysis.effects import holm, least_holm
 
@@ -238,14 +234,17 @@ def _with_last(
 
 
 def _joined(left: pd.DataFrame, right: pd.DataFrame, on: list[str]) -> pd.DataFrame:
-    """The rows of both that agree in `on`; those that agree with several others are left out."""
+    """The rows of both tables that agree in `on`; those that match several others are left out."""
     unique_rows = [table[~table.duplicated(on, keep=False)] for table in (left, right)]
     few = unique_rows[1][[*on, "trial", "status"]]
     return unique_rows[0].merge(few, on=on, suffixes=("_a", "_b"))
 
 
 def _described(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """The table with `_key`, what a trial is matched by, and `_trial`, its id; the same trial with the same key once."""
+    """The table with `_key`, by which a trial is matched, and `_trial`, its id.
+
+    A trial that appears several times with the same key is kept once.
+    """
     descriptions = [
         tuple(map(_plain, values))
         for values in zip(table["repetition"], *(table[name] for name in keys), strict=True)
@@ -266,7 +265,7 @@ def _distinct(table: pd.DataFrame, name: str) -> tuple[Any, ...]:
 
 
 def _plain(value: Any) -> Hashable:
-    """A value as it is matched: 1 and 1.0 are one, what is not there is None."""
+    """A value as it is matched: 1 and 1.0 are equal, missing values are None."""
     if _absent(value):
         return None
     return (
@@ -281,7 +280,7 @@ def _absent(value: Any) -> bool:
 
 
 def _same(left: pd.Series, right: pd.Series) -> np.ndarray:
-    """Where both columns hold the same numbers or curves; what neither has is the same."""
+    """Where both columns hold the same numbers or curves, or where both lack them."""
     if left.dtype == object or right.dtype == object:
         return np.array([_alike(x, y) for x, y in zip(left, right, strict=True)], bool)
     first, other = left.to_numpy(), right.to_numpy()

@@ -1,8 +1,8 @@
-"""What scores said before the training, what trials then achieved, and how well the one foretold the other.
+"""How well the scores computed before training predicted what trials then achieved.
 
 A pair is a source model and target data; `factors` are the columns that tell pairs apart. Scores
 come as one row per measurement of a trial that scores: factors, `target` (pairs of one target have
-comparable scores), `pair`, `score`, `repetition`, `value` (higher foretells better), `seconds`,
+comparable scores), `pair`, `score`, `repetition`, `value` (higher predicts better), `seconds`,
 `kept`, and the score's own numbers (such as the terms of a bound).
 """
 
@@ -20,12 +20,12 @@ from htsweep.analysis.design import Design, competitors
 from htsweep.analysis.interval import means
 
 POOLED, WITHIN = "", "within targets"
-"""Values of `target` in the table of correlations: all pairs together, and pairs of one target
-compared, summed over targets.
+"""Values of `target` in the table of correlations: all pairs together, and only pairs of the same
+target compared, summed over targets.
 """
 ALL = "all"
 """Value of the compared factor where it tells pairs apart itself, so that there is nothing to
-compare inside a pair.
+compare within a pair.
 """
 Combined = Mapping[str, Sequence[str]]
 """Score that is fitted -> the scores that it is made of, as the scoring task declares them."""
@@ -44,10 +44,11 @@ _ENDS = [f"{name}{end}" for name in correlation.NAMES for end in ("", " low", " 
 
 
 def transferability(scored: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """One row per pair and score: `n`, `value`, `low`, `high` (over repetitions), `rank` in its target, `kept`, `seconds`.
+    """One row per pair and score: its mean value over repetitions, and its rank within the target.
 
-    Rank 1 has the highest value; equal values share the rank. A score that is not finite counts as
-    not there.
+    Columns: the factors, `target`, `pair`, `score`, `n`, `value`, `low`, `high`, `rank`, `kept`,
+    `seconds`. Rank 1 has the highest value; equal values share the rank. A score that is not finite
+    counts as missing.
     """
     keys = [*factors, "target", "pair", "score"]
     columns = [*keys, "n", "value", "low", "high", "rank", "kept", "seconds"]
@@ -76,17 +77,18 @@ def outcomes(
     protocol: str,
     repetitions: int | None = None,
 ) -> pd.DataFrame:
-    """What the trials of each pair achieved: `pair`, the compared factor, `metric`, `repetition`, `value`.
+    """What the trials of each pair achieved, a row per compared value, metric and repetition.
 
-    The point and step that `protocol` picks in each sweep; where a pair has several sweeps of one
-    compared value (a factor that is not the pair's, such as the steps), their mean, and a pair that
-    lacks one of them is not known.
+    Columns: `pair`, the compared factor, `metric`, `repetition`, `value`. The values are those of
+    the point and step that `protocol` picks in each sweep. Where a pair has several sweeps of one
+    compared value (they vary a factor that is not the pair's, such as the steps), it is their mean,
+    and a pair that lacks one of them has no rows.
 
     Args:
         measured: one row per measurement with its `pair`, of all the pairs that have trials,
             dropped ones too.
         design: which columns are the factors, and which is compared.
-        metrics: the columns to tell.
+        metrics: the columns to report.
         factors: the columns that tell pairs apart.
         protocol: picks the point and step.
         repetitions: how many a point has when it is whole.
@@ -105,7 +107,7 @@ def outcomes(
     if named.empty or not known:
         return pd.DataFrame(columns=columns)
     named = named.assign(**{compared: ALL}) if compared in factors else named
-    # Where other sweeps stand for a pair as well, an upper bound says nothing of how it transfers.
+    # Where a pair has other sweeps too, an upper bound says nothing about how it transfers.
     named = competitors(named, [compared])
     rest = [name for name in design.groups if name not in factors]
     cell = pd.Series([str(row) for row in named[rest].to_numpy(object).tolist()], index=named.index)
@@ -133,12 +135,11 @@ def predicted(
     *,
     combined: Combined | None = None,
 ) -> pd.DataFrame:
-    """What was foretold beside what came: one row per pair, score, compared value and metric, where both are known.
+    """Scores beside outcomes: one row per pair, score, compared value and metric with both known.
 
-    The pair's factors, `target`, `pair`, `score`, `value`, the compared factor, `metric`, `n`,
-    `mean`, `low`, `high`, `fitted`. Where all scores are there that one of `combined` is made of,
-    so is that one, with `fitted` true: its value depends on the compared value and the metric. See
-    `fitted`.
+    Columns: the pair's factors, `target`, `pair`, `score`, `value`, the compared factor, `metric`,
+    `n`, `mean`, `low`, `high`, `fitted`. A score of `combined` has rows where all its members have,
+    with `fitted` true, since its value depends on the compared value and the metric (see `fitted`).
     """
     keys = [*factors, "target", "pair"]
     own = [design.compared] if design.compared not in factors else []
@@ -161,18 +162,18 @@ def predicted(
 def fitted(
     found: pd.DataFrame, by: Sequence[str], name: str, members: Sequence[str]
 ) -> pd.DataFrame:
-    """The rows of a combination of scores, weighed by least squares on what the pairs of the other targets achieved.
+    """The rows of a combined score, fitted by least squares to the outcomes of the other targets.
 
-    Of two scores W and CE: outcome = a W + b CE + c (OTCE: Tan, Li and Huang, CVPR 2021, section
-    3.3). Each target is left out in turn, so that no pair is foretold from its own target's
-    outcomes. No rows where the others are fewer than `correlation.FEWEST` pairs, or do not tell the
-    weights apart.
+    For two scores W and CE: outcome = a W + b CE + c (OTCE: Tan, Li and Huang, CVPR 2021, section
+    3.3). Each target is left out in turn, so that no pair is predicted from its own target's
+    outcomes. There are no rows where the other targets have fewer than `correlation.FEWEST` pairs,
+    or where these do not determine the weights.
 
     Args:
         found: rows of `predicted`.
         by: a fit for each value of these columns.
         name: of the combination.
-        members: the scores that are weighed.
+        members: the scores that are combined.
     """
     parts = []
     groups = found[found["score"].isin(members)].groupby(
@@ -200,12 +201,12 @@ def fitted(
 
 
 def predictions(found: pd.DataFrame, design: Design, factors: Sequence[str]) -> pd.DataFrame:
-    """How each score goes with each outcome: one row per score, compared value, metric and `target`.
+    """How each score correlates with each outcome: a row per score, compared value, metric, target.
 
-    `pairs`, each statistic of `correlation.NAMES` with its interval, and `why` there is none.
-    `target` is empty for all pairs pooled (scores of different targets need not be comparable: what
-    such a correlation says may be about the targets); with several targets there are rows of each,
-    and `within targets`, where only pairs of the same target are compared.
+    Columns: `pairs`, each statistic of `correlation.NAMES` with its interval, and `why` there is
+    none. `target` is empty for all pairs pooled (scores of different targets need not be
+    comparable, so this correlation may be about the targets); with several targets there are rows
+    of each, and of `within targets`, where only pairs of the same target are compared.
 
     Args:
         found: what `predicted` returns.
@@ -225,13 +226,14 @@ def predictions(found: pd.DataFrame, design: Design, factors: Sequence[str]) -> 
 
 
 def bounds(scored: pd.DataFrame, factors: Sequence[str], prefix: str) -> pd.DataFrame:
-    """Task Transfer Analysis: one row per pair and score that has a bound, with the mean of each term over repetitions.
+    """Task Transfer Analysis: one row per pair and score with a bound, the mean of each term.
 
-    Factors, `target`, `pair`, `score`, `n`, the columns of `BOUNDS` (NaN where not measured) and
-    what else is measured under `prefix`; `distribution` is the mean of lipschitz x wasserstein.
+    Columns: factors, `target`, `pair`, `score`, `n`, the columns of `BOUNDS` (NaN where not
+    measured) and what else is measured under `prefix`. Means are over repetitions; `distribution`
+    is the mean of lipschitz x wasserstein.
 
-    `prefix`: what the names of the terms' columns begin with, as the scoring task declares it;
-    empty: there are none.
+    `prefix` is the prefix of the terms' columns, as the scoring task declares it; empty: there are
+    none.
     """
     keys = [*factors, "target", "pair", "score"]
     terms = [str(name) for name in scored.columns if prefix and str(name).startswith(prefix)]
@@ -254,7 +256,7 @@ def bounds(scored: pd.DataFrame, factors: Sequence[str], prefix: str) -> pd.Data
 def _correlations(
     target: str, rows_of_view: pd.DataFrame, block: pd.Series, compared: str
 ) -> Iterator[tuple[Any, ...]]:
-    """The rows of `predictions` of one view; what belongs to one score or one outcome alone is computed once."""
+    """The rows of `predictions` of one view; each `Side` is computed once."""
     sides: dict[bytes, correlation.Side] = {}
 
     def side(values: np.ndarray, of: np.ndarray) -> correlation.Side:
@@ -285,7 +287,7 @@ def _correlations(
 
 
 def _views(predictions_made: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, pd.Series]]:
-    """(value of `target`, its rows, the block of each): only pairs of a block are compared with each other."""
+    """(value of `target`, its rows, each row's block); only pairs of one block are compared."""
     nothing = pd.Series(0, index=predictions_made.index)
     yield POOLED, predictions_made, nothing
     if predictions_made["target"].nunique() > 1:

@@ -1,4 +1,4 @@
-"""What the choice of a protocol costs: the test result under each, and how far it stays behind the oracle's choice."""
+"""What the choice of a protocol costs: test results under each, and their gap to the oracle's."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from htsweep.analysis.frontier import MISSING, SEEN
 from htsweep.analysis.interval import LEVEL, means
 
 VOLUME = "hypervolume"
-"""The metric: the area above the origin that what a protocol submits dominates, a point's own or its
-front's.
-"""
+"""The metric: the area above the origin that a protocol's submission, point or front, dominates."""
 
 
 def protocols(
@@ -28,22 +26,22 @@ def protocols(
     choices: Mapping[str, pd.DataFrame] | None = None,
     level: float = LEVEL,
 ) -> pd.DataFrame:
-    """One row per sweep, protocol and metric: `n`, `mean`, `low`, `high`, and the gap to the oracle's choice.
+    """One row per sweep, protocol and metric: the mean and the gap to the oracle's choice.
 
     `gap` is the mean over repetitions of the oracle's number minus the protocol's, at their points
-    and steps, with its interval. The oracle has the best overall accuracy; of other metrics its gap
-    may be negative. The metric `hypervolume` is the area in the plane of seen and missing test
-    accuracy, each repetition by itself; there the oracle submits the front of the means on test
-    data.
+    and steps, with its interval. The oracle has the best overall accuracy; for other metrics its
+    gap may be negative. The metric `hypervolume` is the area in the plane of seen and missing test
+    accuracy, for each repetition separately; there the oracle submits the front of the means on
+    test data.
 
     Args:
         measurements: one row per measurement; those of whole points count.
         design: which columns are the factors.
-        metrics: the columns to tell.
-        names: the protocols, ours or `module:function`; None: those of ours whose columns were
-            measured.
+        metrics: the columns to report.
+        names: the protocols, built in or `module:function`; None: the built-in ones whose columns
+            were measured.
         repetitions: how many a point has when it is whole; None: as many as the fullest point has.
-        choices: of protocols that were asked already, what they pick.
+        choices: what protocols pick, where it is already known.
         level: of the intervals.
     """
     measured = [str(name) for name in measurements.columns]
@@ -79,7 +77,7 @@ def protocols(
 
 
 def caution(sampler: str, objectives: Sequence[str]) -> str:
-    """What an adaptive sampler does to a comparison of protocols, in a sentence; empty for samplers that look at nothing."""
+    """A warning of how an adaptive sampler biases the comparison of protocols; empty for others."""
     if sampler not in ("tpe", "nsga2"):
         return ""
     names = ", ".join(objectives)
@@ -91,8 +89,8 @@ def caution(sampler: str, objectives: Sequence[str]) -> str:
         else ""
     )
     return (
-        f"The points were proposed by {sampler} to optimise {names}: a protocol that reads the same "
-        f"columns finds more good points than the others, so the comparison favours it.{worse}"
+        f"The points were proposed by {sampler} to optimise {names}: a protocol that reads the "
+        f"same columns finds more good points than the others, so the comparison favours it.{worse}"
     )
 
 
@@ -105,7 +103,10 @@ def _rows(
     metrics: Sequence[str],
     repetitions: int | None,
 ) -> pd.DataFrame:
-    """(factors, sweep, protocol, metric, repetition, value) of what the protocol picks; its area where there are both axes."""
+    """(factors, sweep, protocol, metric, repetition, value) of what the protocol picks.
+
+    Where both accuracies are measured, also the area of what it submits.
+    """
     chosen = selection.at(measurements, choice)
     known = [
         name

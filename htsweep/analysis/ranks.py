@@ -1,4 +1,4 @@
-"""Which methods stand where over many groups: mean ranks, and how far apart ranks must be (Demsar, JMLR 7, 2006)."""
+"""How methods rank over many groups, and which ranks differ (Demsar, JMLR 7, 2006)."""
 
 from __future__ import annotations
 
@@ -12,26 +12,25 @@ from htsweep.analysis.design import Design, is_bound
 
 ALPHA = 0.05
 _DIGITS = 12
-"""Blocks' values are compared to so many decimals: equal ones tie whatever order they were added up
-in.
-"""
+"""Blocks' values are rounded to this many decimals: equal ones tie in any order of addition."""
 
 
 def ranks(chosen: pd.DataFrame, design: Design, metrics: Sequence[str]) -> pd.DataFrame:
-    """One row per metric and compared value, best first: its mean `rank` over the groups; 1 is the highest, ties share.
+    """One row per metric and compared value, best first, with its mean rank over the groups.
 
-    `blocks`: how many groups; `friedman_p`: that all have the same rank, by Friedman's chi-square
-    (1937), rough for few blocks and NaN for two values, which it is not made for;
-    `critical_difference`: ranks less than this apart do not differ by Nemenyi's test at 5 %.
+    `rank`: 1 is the highest value, ties share the mean; `blocks`: how many groups; `friedman_p`:
+    the p of Friedman's chi-square test (1937) that all have the same rank, rough for few blocks and
+    NaN for two values, for which it is not made; `critical_difference`: ranks less than this apart
+    do not differ by Nemenyi's test at 5 %.
 
-    A block is a group, its value the mean over repetitions. Upper bounds take no part; nor
-    does a value that some group has no number of, since ranks among different rivals say nothing.
-    Fewer than two blocks or values give no row.
+    A block is a group, its value the mean over repetitions. Upper bounds take no part, and neither
+    does a value that some group lacks, since ranks among different rivals cannot be compared. Fewer
+    than two blocks or values give no row.
 
     Args:
         chosen: what `selection.choose` returns.
         design: which columns make a group, and which is compared.
-        metrics: the columns to rank by; those that are not there, or hold no numbers, are left out.
+        metrics: the columns to rank by; those that are missing, or hold no numbers, are left out.
     """
     numeric = [
         name
@@ -50,10 +49,10 @@ def ranks(chosen: pd.DataFrame, design: Design, metrics: Sequence[str]) -> pd.Da
 
 
 def critical_difference(count: int, blocks: int, alpha: float = ALPHA) -> float:
-    """How far mean ranks of `count` methods over `blocks` blocks must be apart to differ: q sqrt(k (k+1) / (6 N)).
+    """How far apart the mean ranks of `count` (k) methods over `blocks` (N) must be to differ.
 
-    q is the studentized range's quantile over sqrt(2) (Nemenyi 1963; Demsar 2006, equation 6 and
-    table 5). NaN for fewer than two methods or no block.
+    q sqrt(k (k+1) / (6 N)), where q is the studentized range's quantile over sqrt(2) (Nemenyi 1963;
+    Demsar 2006, equation 6 and table 5). NaN for fewer than two methods or no block.
     """
     from scipy.stats import studentized_range
 
@@ -64,9 +63,9 @@ def critical_difference(count: int, blocks: int, alpha: float = ALPHA) -> float:
 
 
 def cliques(ranked: pd.DataFrame, compared: str) -> pd.DataFrame:
-    """The bars of the critical difference diagram: one row per metric, clique and member, best first.
+    """The bars of the critical difference diagram: a row per metric, clique and member, best first.
 
-    A clique is a largest set of two or more values that do not differ by Nemenyi's test: the mean
+    A clique is a maximal set of two or more values that do not differ by Nemenyi's test: the mean
     ranks of its best and its worst member are less than the critical difference apart (Demsar 2006,
     section 3.2.2: two classifiers differ if their ranks differ by at least the critical
     difference). No clique lies inside another; a value may be in several.
@@ -90,7 +89,7 @@ def cliques(ranked: pd.DataFrame, compared: str) -> pd.DataFrame:
 
 
 def _runs(ordered: pd.DataFrame) -> list[tuple[int, int]]:
-    """First place and end of each largest run of rows, best first, whose ranks do not differ."""
+    """First place and end of each maximal run of rows whose ranks do not differ, best first."""
     values = ordered["rank"].to_numpy(float)
     # The first place whose rank is at least the critical difference behind.
     ends = np.searchsorted(
@@ -129,7 +128,7 @@ def _ranks(table: pd.DataFrame, compared: str, metric: str) -> pd.DataFrame:
 
 
 def _friedman(ranked: np.ndarray) -> float:
-    """Friedman's p (blocks x methods); 1 where every block is one tie, for which the statistic is 0/0."""
+    """Friedman's p of `ranked` (blocks x methods); 1 if all tie, where the statistic is 0/0."""
     from scipy.stats import friedmanchisquare
 
     if ranked.shape[1] < 3:

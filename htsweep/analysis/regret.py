@@ -1,4 +1,4 @@
-"""What screening by a score would have cost: the best of all pairs less the best of those that the score would have kept."""
+"""What screening by a score would have cost: the best of all pairs minus the best that it keeps."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def regret(
 ) -> pd.DataFrame:
     """One row per target, compared value, metric, score and number of pairs that are kept.
 
-    `keep` (1, 2, ...), `pairs` (those of which score and outcome are known; only they count), `of`
+    `keep` (1, 2, ...), `pairs` (those whose score and outcome are known; only they count), `of`
     (all pairs of the target), `best`, `kept_best`, `regret` (best - kept_best), `low`, `high`,
-    `random` (the regret to expect of as many pairs drawn by chance), `spared` (known pairs that are
-    not kept), `chosen` (what the study's own screen kept). Pairs with equal scores are kept
-    together, as a screen does. The interval is the percentile bootstrap's over repetitions, drawn
-    for all pairs at once; who is kept stays the same. The best of several noisy means is a little
-    too high, and the regret with it. Only metrics of which more is known to be better have rows,
-    and only targets with two known pairs.
+    `random` (the expected regret of as many pairs drawn at random), `spared` (known pairs that are
+    not kept), `chosen` (whether the study's own screen kept these). Pairs with equal scores are
+    kept together, as a screen does. The interval is the percentile bootstrap's over repetitions,
+    drawn for all pairs at once, with the same pairs kept in each sample. The best of several noisy
+    means is a little too high, and so is the regret. Only metrics that are known to be better when
+    higher have rows, and only targets with at least two known pairs.
 
     Args:
         scores: what `prediction.transferability` returns.
@@ -127,7 +127,7 @@ def regret(
 
 
 def expected_best(values: Sequence[float], drawn: int) -> float:
-    """The expected highest of `drawn` of these values, drawn by chance without replacement.
+    """The expected highest of `drawn` of these values, drawn at random without replacement.
 
     The j-th highest of K is the highest of n drawn in C(K-j, n-1) of C(K, n) draws.
     """
@@ -144,12 +144,14 @@ def _curve(
     achieved: np.ndarray,
     screened: np.ndarray | None,
 ) -> list[tuple[float, ...]]:
-    """The rows of one score: keep, pairs, best, kept_best, regret, low, high, random, spared, chosen.
+    """The rows of one score.
+
+    Columns: keep, pairs, best, kept_best, regret, low, high, random, spared, chosen.
 
     Args:
         score: a value per pair.
         achieved: repetitions x pairs.
-        screened: which pairs the study's screen kept; None: it looked at another score.
+        screened: which pairs the study's screen kept; None: it did not use this score.
     """
     order = np.argsort(-score, kind="stable")
     mean = achieved.mean(axis=0)
@@ -186,7 +188,10 @@ def _curve(
 
 
 def _ends(achieved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the interval of the regret of the first 1, 2, ... pairs (repetitions x pairs, in order); one repetition: NaN."""
+    """Ends of the interval of the regret of keeping the first 1, 2, ... pairs.
+
+    `achieved` is repetitions x pairs, in order of score. With one repetition the ends are NaN.
+    """
     repetitions, count = achieved.shape
     if repetitions < 2:
         return np.full(count, np.nan), np.full(count, np.nan)
@@ -206,5 +211,5 @@ def _by_cell(rows: pd.DataFrame, compared: str) -> dict[tuple[Hashable, ...], pd
 
 
 def _rises(metric: str) -> bool:
-    """Whether more of the metric is known to be better: of accuracies alone."""
+    """Whether more of the metric is known to be better, which holds only for accuracies."""
     return metric in METRICS or metric.endswith("_accuracy")

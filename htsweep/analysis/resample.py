@@ -1,4 +1,4 @@
-"""The bootstrap over repetitions: what would have come out with other draws of classes, data and seeds."""
+"""The bootstrap over repetitions: what other draws of classes, data and seeds could have given."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ import numpy as np
 from htsweep.selection.fronts import non_dominated_in_samples
 
 _DIGITS = 12
-"""Decimals of means beyond depend on the order of the sum; equal points shall stay equal."""
+"""Means are rounded: further decimals depend on the order of the sum, and equal points must tie."""
 DRAWS = 1000
-"""Samples where there are too many to take them all."""
+"""How many samples are drawn where there are too many to take them all."""
 _ALL = 2000
-"""With at most so many distinct samples (seven repetitions) all are taken, each with its
-probability: nothing is random.
+"""Up to this many distinct samples (seven repetitions), all are taken, each with its probability:
+nothing is random.
 """
 
 
 def samples(repetitions: int, draws: int = DRAWS) -> tuple[np.ndarray, np.ndarray]:
-    """How often each repetition stands in each bootstrap sample (samples x repetitions), and each sample's probability."""
+    """How often each bootstrap sample has each repetition, and each sample's probability.
+
+    The counts are samples x repetitions.
+    """
     if math.comb(2 * repetitions - 1, repetitions) <= _ALL:
         picks = np.array(list(combinations_with_replacement(range(repetitions), repetitions)))
         counts = (picks[:, :, None] == np.arange(repetitions)).sum(axis=1)
@@ -37,16 +40,17 @@ def samples(repetitions: int, draws: int = DRAWS) -> tuple[np.ndarray, np.ndarra
 def probability(
     x: np.ndarray, y: np.ndarray, maximise: tuple[bool, bool] = (True, True), draws: int = DRAWS
 ) -> np.ndarray:
-    """The bootstrap probability of each point to be on the front of its group; NaN with fewer than two repetitions.
+    """The bootstrap probability of each point to be on the front of its group.
 
-    Repetitions are drawn for all points at once: a repetition has the same class split and data for
-    every method, so that what they share cancels in the comparison.
+    NaN with fewer than two repetitions. Repetitions are drawn for all points at once: a repetition
+    has the same class split and data for every method, so that what they share cancels in the
+    comparison.
 
     Args:
         x: repetitions x points; NaN where a point lacks the repetition.
         y: the same.
         maximise: for x and y, whether more is better.
-        draws: samples where there are too many to take them all.
+        draws: how many samples, where there are too many to take them all.
     """
     measured = ~(np.isnan(x) & np.isnan(y)).all(axis=1)
     x, y = x[measured], y[measured]
@@ -56,7 +60,7 @@ def probability(
     counts, weight = samples(repetitions, draws)
     along, up = _means(counts, x).round(_DIGITS), _means(counts, y).round(_DIGITS)
     on_front = non_dominated_in_samples(along, up, maximise)
-    # The shares add up to 1 but for rounding
+    # Rounding may take a sum of shares slightly above 1.
     total: np.ndarray = np.minimum(weight @ on_front, 1.0)
     return total
 
@@ -73,7 +77,7 @@ def probability_below(
         values: repetitions x points; NaN where a point lacks the repetition.
         limit: one number per repetition.
         margin: at least 0.
-        draws: samples where there are too many to take them all.
+        draws: how many samples, where there are too many to take them all.
 
     Returns:
         One probability per point; NaN where fewer than two repetitions have both numbers.
@@ -89,13 +93,17 @@ def probability_below(
 
 
 def _means(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Means of `values` (repetitions x points) over each sample; NaN where a sample has none of the point's repetitions."""
+    """Means of `values` (repetitions x points) over each sample.
+
+    NaN where a sample has none of the point's repetitions.
+    """
     known = ~np.isnan(values)
     size = counts @ known.astype(float)
     total = counts @ np.where(np.isfinite(values), values, 0.0)
+    # Infinities are not in the product above: a sample may leave one out, and 0 x inf is NaN.
     for infinite in (
         np.inf,
         -np.inf,
-    ):  # not in the product above, since a sample may leave it out, and 0 inf is not a number
+    ):
         np.add(total, infinite, out=total, where=counts @ (values == infinite).astype(float) > 0)
     return np.where(size > 0, total / np.where(size > 0, size, 1), np.nan)

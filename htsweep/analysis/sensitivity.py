@@ -1,4 +1,4 @@
-"""How much a parameter matters to a metric: its mean at each value, over whatever else was searched."""
+"""How much a parameter matters to a metric: the metric's mean at each of its values."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from htsweep.analysis.frontier import codes, rows_at
 from htsweep.analysis.interval import LEVEL, means
 
 VALUES = 16
-"""So many values of a parameter stand for themselves; more (of a random search) are put into bins.
-"""
+"""Up to this many values of a parameter are shown; more (of a random search) are put into bins."""
 BINS = 10
 _COLUMNS = ["parameter", "value", "metric", "n", "mean", "low", "high"]
 
@@ -28,14 +27,14 @@ def sensitivity(
     repetitions: int | None = None,
     level: float = LEVEL,
 ) -> pd.DataFrame:
-    """One row per group, compared value, parameter, value and metric: the factors, `parameter`, `value`, `metric`, `n`, ...
+    """One row per group, compared value, parameter, value and metric: the metric's mean there.
 
-    `mean` is over repetitions of the mean, in each repetition, over all points that have the value:
-    marginal over the other parameters, as far as the search balances them. `n` counts repetitions,
-    `low` and `high` are the mean's interval. Points count where every repetition is done, at their
-    last step, or the choice's. Parameters that are not numbers, or have one value, have no rows.
-    More than `VALUES` values are put into `BINS` bins of as many points each, and `value` is the
-    bin's mean (geometric where the values span two decades).
+    `mean` is the mean over repetitions of the mean, in each repetition, over all points that have
+    the value: marginal over the other parameters, as far as the search balances them. `n` counts
+    repetitions, `low` and `high` are the mean's interval. Points count where every repetition is
+    done, at their last step or the choice's. Parameters that are not numbers, or have one value,
+    have no rows. More than `VALUES` values are put into `BINS` bins of equally many values, and
+    `value` is the bin's mean (geometric where the values span two decades).
 
     Args:
         measurements: one row per measurement (docs/contracts.md).
@@ -76,7 +75,7 @@ def sensitivity(
 
 
 def spans_decades(values: np.ndarray) -> bool:
-    """Whether positive values differ by a factor of 100 or more, so that their logarithm is the natural axis."""
+    """Whether values are positive and span a factor of 100 or more, so that a log axis fits."""
     return bool(len(values)) and bool(values.min() > 0) and bool(values.max() >= 100 * values.min())
 
 
@@ -101,7 +100,7 @@ def _tables(
             if varied.empty:
                 continue
             inside = codes(varied, design.factors)
-            # By group and method: what one searches shall not move the bins of another.
+            # By group and method: what one searches must not move the bins of another.
             value = varied.groupby(inside)[parameter].transform(
                 lambda column: _binned(column.to_numpy(float))
             )
@@ -130,7 +129,7 @@ def _tables(
 
 
 def _binned(values: np.ndarray) -> np.ndarray:
-    """Each number, or the mean of its bin where there are too many different ones."""
+    """Each number, or the mean of its bin where there are more than `VALUES` different ones."""
     distinct = np.unique(values)
     if len(distinct) <= VALUES:
         return values

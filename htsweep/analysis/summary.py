@@ -1,4 +1,4 @@
-"""What each sweep came to after selection: means over repetitions with intervals, and aggregates over groups."""
+"""The result of each sweep after selection: means over repetitions, and aggregates over groups."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ METRICS: Mapping[str, str] = {
 
 
 def metrics_of(columns: Iterable[str]) -> list[str]:
-    """The metrics to summarise of tables with these `columns`: those of `METRICS`; without any, `test/`; without, all `x/y`."""
+    """The metrics to summarise of tables with these `columns`.
+
+    Those of `METRICS`, else all under `test/`, else all with a `/` in their name.
+    """
     present = [str(name) for name in columns]
     tested = [name for name in present if name.startswith("test/")]
     return (
@@ -45,10 +48,11 @@ def summarise(
     metrics: Sequence[str] | None = None,
     level: float = LEVEL,
 ) -> pd.DataFrame:
-    """One row per sweep and metric: the factors, `sweep`, `point`, `step`, `metric`, `n`, `mean`, `low`, `high`, `iqm`, `role`.
+    """One row per sweep and metric: its mean over repetitions with the interval.
 
-    The interval is of the mean (`interval.bca`); `iqm` is the interquartile mean of the
-    repetitions; `role` is `source`, `bound` or empty.
+    Columns: the factors, `sweep`, `point`, `step`, `metric`, `n`, `mean`, `low`, `high` (of the
+    mean, by `interval.bca`), `iqm` (the interquartile mean of the repetitions) and `role`
+    (`source`, `bound` or empty).
 
     Args:
         chosen: what `selection.choose` returns.
@@ -91,14 +95,15 @@ def aggregate(
     metrics: Sequence[str] | None = None,
     level: float = LEVEL,
 ) -> pd.DataFrame:
-    """One row per compared value and metric, over all its groups and repetitions, as rliable does over tasks and runs.
+    """One row per compared value and metric: the mean and the IQM over all groups and repetitions.
 
-    The compared factor, `metric`, `groups` and `n` runs in all, `mean` and `iqm` (the mean of the
-    middle half of the runs) with the ends of their stratified percentile bootstrap intervals (`mean
-    low`, `iqm high`, ...): runs are drawn within each group (Agarwal et al., NeurIPS 2021; fixed
-    seed). A group of one run has no spread to draw from, and the interval would hide that: its ends
-    are NaN. Of a value that is an upper bound in some groups alone, only the other groups count.
-    Values that are not in the same groups are not to be compared by these numbers.
+    As rliable aggregates over tasks and runs. Columns: the compared factor, `metric`, `groups`, `n`
+    runs in all, `mean` and `iqm` (the mean of the middle half of the runs) with the ends of their
+    stratified percentile bootstrap intervals (`mean low`, `iqm high`, ...): runs are drawn within
+    each group (Agarwal et al., NeurIPS 2021; fixed seed). If a group has only one run, which has no
+    spread to draw from, the ends are NaN, since the interval would hide that. For a value that is
+    an upper bound in some groups only, just the other groups count. These numbers cannot compare
+    values that are not in the same groups.
 
     Args:
         chosen: what `selection.choose` returns.
@@ -134,7 +139,7 @@ def aggregate(
 
 
 def iqm(values: np.ndarray) -> float:
-    """The interquartile mean: the mean of what is left without the lowest and highest quarter, both rounded down."""
+    """The mean without the lowest and the highest quarter of the values, both rounded down."""
     return float(_middle(np.asarray(values, float)))
 
 
@@ -148,7 +153,7 @@ def _numeric(chosen: pd.DataFrame, metrics: Sequence[str] | None) -> list[str]:
 
 
 def _middle(values: np.ndarray) -> np.ndarray:
-    """The interquartile means along the last axis, as scipy.stats.trim_mean has them."""
+    """The interquartile means along the last axis, as scipy.stats.trim_mean computes them."""
     cut = int(_TRIMMED * values.shape[-1])
     kept: np.ndarray = np.sort(values, axis=-1)[..., cut : values.shape[-1] - cut].mean(axis=-1)
     return kept

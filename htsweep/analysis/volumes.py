@@ -1,10 +1,10 @@
-"""Hypervolume: how large an area of two accuracies a method's points dominate, and what the others would miss without it.
+"""Hypervolume: the area that a method's points dominate, and what the joint front loses without it.
 
-Two volumes are told, and they answer two questions. `volume` is the mean over repetitions of what
-the points of one repetition dominate: it has an interval, and its reference can be the source model
-of the very repetition. But a repetition's best points are in part its lucky ones, the more so the
-more points a method was given; `volume of means` is what the means over repetitions dominate, which
-is the front as drawn. The distance between the two is what luck gives.
+There are two volumes, which answer two questions. `volume` is the mean over repetitions of what the
+points of one repetition dominate: it has an interval, and its reference can be the source model of
+the same repetition. But a repetition's best points are in part its lucky ones, the more so the more
+points a method was given; `volume of means` is what the means over repetitions dominate, which is
+the front as drawn. The difference between the two is due to luck.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from htsweep.analysis.frontier import MISSING, SEEN, codes, points_of, rows_at
 from htsweep.analysis.interval import LEVEL, means
 
 REFERENCES = ("origin", "source")
-"""Where the areas begin: at (0, 0); at what the source model has before adaptation."""
+"""Where the areas begin: at (0, 0), or at the source model's accuracies before adaptation."""
 Reference = tuple[float, float]
 
 
@@ -36,11 +36,11 @@ def volumes(
 ) -> pd.DataFrame:
     """One row per method and reference: the area that its points dominate above the reference.
 
-    Of both metrics more must be better. The contribution of a method is what all methods of its
-    group dominate together, less what they dominate without it; upper bounds take no part in that
-    and have none, and it counts only repetitions that all who take part have. The reference
-    `source` is the source model of the same group and repetition (for `volume of means` its mean);
-    a group without a source has no such rows.
+    For both metrics more must be better. The contribution of a method is what all methods of its
+    group dominate together, minus what they dominate without it; upper bounds take no part in that
+    and have none, and only repetitions that all participants have count. The reference `source` is
+    the source model of the same group and repetition (for `volume of means` its mean); a group
+    without a source has no such rows.
 
     Arguments as for `frontier.points`; the intervals are over repetitions.
 
@@ -78,7 +78,10 @@ def volumes(
 
 
 def above(points: np.ndarray, reference: Reference) -> float:
-    """The area that the points (n x 2, more is better, NaN left out) dominate above the reference."""
+    """The area above `reference` that the points (n x 2) dominate, where more is better.
+
+    Points with a NaN are left out.
+    """
     import moocore
 
     known = points[~np.isnan(points).any(axis=1)]
@@ -91,7 +94,7 @@ def contributions(sets: Sequence[np.ndarray], reference: Reference) -> list[floa
     others = (
         [other for place, other in enumerate(sets) if place != mine] for mine in range(len(sets))
     )
-    # Of the same points in another order the area may differ in its last digits.
+    # The area of the same points in another order may differ in its last digits.
     return [
         max(0.0, every - above(np.concatenate(rest), reference)) if rest else every
         for rest in others
@@ -99,9 +102,10 @@ def contributions(sets: Sequence[np.ndarray], reference: Reference) -> list[floa
 
 
 def _areas(rows: pd.DataFrame, x: str, y: str, design: Design) -> pd.DataFrame:
-    """The factors, `role`, `reference`, `volume` and `contribution` of each method in each repetition of `rows`.
+    """Each method's volume and contribution in each repetition of `rows`, for each reference.
 
-    Points of a method that are upper bounds are a method of their own.
+    Columns: the factors, `role`, `reference`, `volume`, `contribution`. Points of a method that are
+    upper bounds count as a method of their own.
     """
     rows = rows.assign(role=roles(rows))
     factors = [*design.factors, "role"]
@@ -120,8 +124,7 @@ def _areas(rows: pd.DataFrame, x: str, y: str, design: Design) -> pd.DataFrame:
     area_table = pd.DataFrame(
         parts, columns=["method", "reference", "volume", "contribution"]
     ).set_index("method")
-    # Codes are numbered in order of appearance, so each is its method's place among the distinct
-    # ones.
+    # Codes are numbered in order of appearance, so each is its method's place among the distinct.
     methods = rows[~pd.Series(of_method, rows.index).duplicated()][factors]
     return methods.reset_index(drop=True).join(area_table, how="inner").reset_index(drop=True)
 
@@ -147,7 +150,7 @@ def _group(group: pd.DataFrame) -> Iterator[tuple[int, str, float, float]]:
 
 
 def _references(source: np.ndarray) -> Iterator[tuple[str, Reference]]:
-    """The references of a repetition; of several source models the one with the highest sum of both."""
+    """The references of a repetition; of several source points, the one with the highest sum."""
     yield REFERENCES[0], (0.0, 0.0)
     if len(source):
         best = source[source.sum(axis=1).argmax()]

@@ -15,8 +15,9 @@ from typing import Any, final
 from htsweep.execution.proposing import Proposals
 from htsweep.execution.waiting import Waiting
 from htsweep.execution.work import Outcome
-from htsweep.planning.jobs import Job, trial_id, with_inner
+from htsweep.planning.jobs import Job, Stage, trial_id
 from htsweep.planning.plan import Plan, Point
+from htsweep.planning.sharing import NAME as TRAJECTORY
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 AHEAD = 10_000
@@ -129,8 +130,8 @@ class Agenda:
         job = self._next_stage()
         if job is None and not self._waiting.trials:
             self._propose()
-        if job is None and self._waiting.trials:
-            job = self._waiting.trials.popleft()
+        if job is None:
+            job = self._next_trial()
         if job is not None:
             self.running[job.trial] = job
             self._tries[job.trial] += 1
@@ -255,24 +256,42 @@ class Agenda:
             if self._proposals:
                 self._proposals.tell(point.id, repetition, past.values)
             return
-        needs = self.plan.needs(point)
-        for stage in with_inner(needs.values()):
-            if not self._waiting.knows(trial_id(stage.point, repetition)):
-                self._waiting.add(stage.job(repetition))
+        self._add_stages(self.plan.needs(point), repetition)
         self._waiting.add(self.plan.job(point, repetition))
+
+    def _add_stages(self, needs: Mapping[str, Stage], repetition: int) -> None:
+        """Adds the stages that are not made, each after those that it needs itself."""
+        for name, stage in needs.items():
+            if not self._waiting.knows(trial_id(stage.point, repetition)):
+                self._add_stages(stage.needs, repetition)
+                self._waiting.add(stage.job(repetition), trains=name == TRAJECTORY)
 
     def _next_stage(self) -> Job | None:
         """The next stage that no other launch is making: stages are what most other work waits for."""
         for _ in range(len(self._waiting.stages)):
             stage = self._waiting.stages.popleft()
-            elsewhere = self._look(stage.trial)
-            if elsewhere is not None and elsewhere.status == "done":
-                self._waiting.made(stage.trial, elsewhere.artifact)
-            elif self._hold(stage.trial):
+            if self._is_ours(stage):
                 return stage
-            else:
-                self._waiting.put(stage)
         return None
+
+    def _next_trial(self) -> Job | None:
+        """The next trial, or the next training that trials share and no other launch is making."""
+        for _ in range(len(self._waiting.trials)):
+            job = self._waiting.trials.popleft()
+            if job.kind == "trial" or self._is_ours(job):
+                return job
+        return None
+
+    def _is_ours(self, stage: Job) -> bool:
+        """Whether this launch is to make the stage; else it is made, or another launch makes it."""
+        elsewhere = self._look(stage.trial)
+        if elsewhere is not None and elsewhere.status == "done":
+            self._waiting.made(stage.trial, elsewhere.artifact)
+            return False
+        if self._hold(stage.trial):
+            return True
+        self._waiting.put_last(stage)
+        return False
 
     def _again(self, job: Job, outcome: Outcome) -> bool:
         retry = self.plan.study.retry

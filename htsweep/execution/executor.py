@@ -71,7 +71,9 @@ class Executor(Protocol):
     """A place where trials run.
 
     It is made before it is known whether there is anything to run, so that making one is cheap;
-    what it needs, it starts when its context is entered. Everything is called from one thread.
+    what it needs, it starts when its context is entered. Everything is called from one thread. One
+    that takes seconds to end may have a method `finish` too: it is called once no more work will
+    come, begins to end and returns at once.
     """
 
     def __enter__(self) -> Any:

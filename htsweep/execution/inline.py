@@ -24,6 +24,8 @@ class Inline:
     """An executor with one slot: this thread. A KeyboardInterrupt ends a trial between two of its instructions."""
 
     slots = 1
+    elsewhere = False
+    """Whether trials run in another process than the launch."""
 
     def __init__(self) -> None:
         self._work: Work | None = None

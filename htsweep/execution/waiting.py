@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import final
 
 from htsweep.planning.jobs import Job
+from htsweep.planning.sharing import NAME as TRAJECTORY
 
 
 @final
@@ -17,9 +18,9 @@ class Waiting:
         """Nothing yet; `artifacts` are those of the stages that exist already."""
         self.artifacts = artifacts
         self.trials: deque[Job] = deque()
-        """Trials that can run."""
+        """Trials that can run, and trainings that they share."""
         self.stages: deque[Job] = deque()
-        """Stages that can run."""
+        """Other stages that can run."""
         self.count = 0
         """Trials that wait."""
         self.blocked: dict[str, str] = {}
@@ -28,6 +29,8 @@ class Waiting:
         """Stage -> the jobs that need it."""
         self._lacks: dict[str, set[str]] = {}
         """A job that waits, or a stage that is not made yet -> the stages that it still needs."""
+        self._trainings: set[str] = set()
+        """Stages that train for the trials that share them."""
         self._dead: set[str] = set()
         """Stages that failed after all retries, or that cannot run."""
 
@@ -35,8 +38,10 @@ class Waiting:
         """Whether the stage is made, or was added."""
         return stage in self.artifacts or stage in self._lacks or stage in self._dead
 
-    def add(self, job: Job) -> None:
-        """Adds a job, after the stages that it needs."""
+    def add(self, job: Job, *, trains: bool = False) -> None:
+        """Adds a job, after the stages that it needs; `trains`: it is a training that others share."""
+        if trains:
+            self._trainings.add(job.trial)
         lacks = {stage for stage in job.stages.values() if stage not in self.artifacts}
         dead = next((stage for stage in lacks if stage in self._dead), None)
         if dead is not None:
@@ -52,11 +57,24 @@ class Waiting:
 
     def put(self, job: Job) -> None:
         """Queues a job that can run."""
-        (self.stages if job.kind == "stage" else self.trials).append(job)
+        if TRAJECTORY in job.stages:
+            # Its training is done: what is left takes little time, and is a result.
+            self.trials.appendleft(job)
+        else:
+            self._queue_of(job).append(job)
+
+    def put_last(self, job: Job) -> None:
+        """Queues a job that cannot run yet, behind all others."""
+        self._queue_of(job).append(job)
 
     def put_first(self, job: Job) -> None:
         """Queues a job that was handed out, to be the next."""
-        (self.stages if job.kind == "stage" else self.trials).appendleft(job)
+        self._queue_of(job).appendleft(job)
+
+    def _queue_of(self, job: Job) -> deque[Job]:
+        """Its queue: a shared training takes its turn among the trials, whose work it does."""
+        first = job.kind == "stage" and job.trial not in self._trainings
+        return self.stages if first and TRAJECTORY not in job.stages else self.trials
 
     def made(self, stage: str, artifact: Mapping[str, str]) -> None:
         """A stage is made: jobs that need no other stage can run."""

@@ -7,6 +7,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
@@ -15,6 +16,7 @@ from htsweep.ledger import Store, kept
 from htsweep.planning import metrics
 from htsweep.planning.jobs import Job, seed_for
 from htsweep.planning.keeping import EVERY, NOTHING
+from htsweep.planning.sharing import NAME as TRAJECTORY
 from tasks import cache
 from tasks.outputs import Outputs
 
@@ -49,6 +51,8 @@ class Workspace:
         self._save_seconds = save_seconds
         self._saved = time.monotonic()
         self._output: tempfile.TemporaryDirectory[str] | None = None
+        self._published: dict[str, tuple[Any, str]] = {}
+        """File of `output` -> its version when it was put into the store, and the object."""
         own = job.kind == "trial"  # what a stage measures is nobody's result
         self._keep = keep if own else NOTHING
         self._metrics = tuple(metrics) if own else ()
@@ -83,13 +87,22 @@ class Workspace:
                 _place(folder / name, _verified(self._store.read(source), source))
         return folder
 
+    @property
+    def trajectory(self) -> Path | None:
+        """What the stage that trains for this trial and others has left; None: the trial trains."""
+        return self.artifact(TRAJECTORY) if TRAJECTORY in self._artifacts else None
+
     def save(self, make: Callable[[], bytes]) -> None:
-        """Keeps a state, with what was measured so far; calls `make` only when a save is due."""
+        """Keeps a state, with what was measured and left in `output` so far; calls `make` only when a save is due."""
         if time.monotonic() - self._saved < self._save_seconds:
             return
-        rows = [dict(row) for row in self._measured()]
         answers = kept.packed(self._kept) if self._kept and self._keep != NOTHING else b""
-        header = json.dumps({"rows": rows, "answers": len(answers)} if answers else rows).encode()
+        content = {
+            "rows": [dict(row) for row in self._measured()],
+            "answers": len(answers),
+            "files": self._left(),
+        }
+        header = json.dumps(content).encode()
         data = len(header).to_bytes(8) + header + answers + make()
         digest = hashlib.sha256(data).hexdigest()[:16]
         older = self._states()
@@ -99,9 +112,15 @@ class Workspace:
         self._saved = time.monotonic()
 
     def load(self) -> bytes | None:
-        """The last state kept, or None."""
+        """The last state kept, or None; the files that `output` had then are there again."""
         state = self._last()
-        return None if state is None else state[2]
+        if state is None:
+            return None
+        for name, source in state.files.items():
+            path = self.output / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(_verified(self._store.read(source), source))
+        return state.own
 
     def keep(self, step: int, outputs: Mapping[str, Outputs]) -> None:
         """Takes what the model answers at a step, by split, before the step's measurement is yielded.
@@ -141,9 +160,13 @@ class Workspace:
         state = self._last()
         if state is None:
             return []
-        for step, outputs in (kept.unpacked(state[1]) if state[1] else {}).items():
+        for step, outputs in (kept.unpacked(state.answers) if state.answers else {}).items():
             self._kept[step] = {split: kept.Half.of(given) for split, given in outputs.items()}
-        return state[0]
+        return state.rows
+
+    def _left(self) -> dict[str, str]:
+        """What a stage has left in `output` so far, in the store; what a trial leaves is not kept."""
+        return self.publish() if self._job.kind == "stage" else {}
 
     def publish_kept(self) -> dict[str, str]:
         """Puts what is kept of the steps that were measured into the store: `kept.NAME` -> object, or nothing."""
@@ -160,11 +183,15 @@ class Workspace:
         published = {}
         for path in sorted(self.output.rglob("*")):
             if path.is_file():
-                data = path.read_bytes()
                 name = path.relative_to(self.output).as_posix()
-                digest = hashlib.sha256(data).hexdigest()[:16]
-                published[name] = f"artifacts/{self._job.trial}/{digest}-{path.name}"
-                self._store.write(published[name], data)
+                version = (path.stat().st_mtime_ns, path.stat().st_size)
+                if self._published.get(name, (None, ""))[0] != version:
+                    data = path.read_bytes()
+                    digest = hashlib.sha256(data).hexdigest()[:16]
+                    published[name] = f"artifacts/{self._job.trial}/{digest}-{path.name}"
+                    self._store.write(published[name], data)
+                    self._published[name] = (version, published[name])
+                published[name] = self._published[name][1]
         return published
 
     def close(self, ended: bool) -> None:
@@ -181,19 +208,37 @@ class Workspace:
     def _states(self) -> list[str]:
         return [entry.name for entry in self._store.list(self._states_folder)]
 
-    def _last(self) -> tuple[list[dict[str, Any]], bytes, bytes] | None:
-        """What was measured, what was kept (packed) and the task's own state, when the last state was saved."""
+    def _last(self) -> _State | None:
         for name in reversed(self._states()):
             data = self._store.read(name)
             # A writer that was killed leaves a state that does not hold what its name says.
             if hashlib.sha256(data).hexdigest()[:16] == name.rpartition("-")[2]:
-                end = 8 + int.from_bytes(data[:8])
-                header = json.loads(data[8:end])
-                if isinstance(header, list):
-                    return header, b"", data[end:]
-                own = end + header["answers"]
-                return header["rows"], data[end:own], data[own:]
+                return _State.of(data)
         return None
+
+
+@final
+@dataclass(frozen=True)
+class _State:
+    """What is kept of a trial that runs, for when it is killed."""
+
+    rows: list[dict[str, Any]]
+    """What it had measured."""
+    answers: bytes
+    """What its model had answered (`ledger/kept.py`), packed; empty: nothing."""
+    files: Mapping[str, str]
+    """What it had left in `output`: file -> object."""
+    own: bytes
+    """What the task gave."""
+
+    @classmethod
+    def of(cls, data: bytes) -> _State:
+        end = 8 + int.from_bytes(data[:8])
+        header = json.loads(data[8:end])
+        if isinstance(header, list):  # an earlier version kept the rows alone
+            return cls(header, b"", {}, data[end:])
+        own = end + header.get("answers", 0)
+        return cls(header["rows"], data[end:own], header.get("files", {}), data[own:])
 
 
 def cache_folder() -> Path:

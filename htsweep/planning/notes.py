@@ -8,6 +8,7 @@ from typing import Any
 from htsweep.planning import task
 from htsweep.planning.ablation import cells_of
 from htsweep.planning.dimension import text_of
+from htsweep.planning.plan import Plan
 from htsweep.study.schema import Study
 
 Cells = list[tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]]
@@ -30,6 +31,20 @@ def notes(study: Study) -> list[str]:
     ]
     for key in changed:
         lines += _alike(key, cells)
+    return list(dict.fromkeys(lines))
+
+
+def varied_notes(planned: Plan) -> list[str]:
+    """A line for each setting of several values, in the grid or searched, on what that entails."""
+    settings = planned.task.settings or {}
+    in_grid = [key for key, values in planned.study.grid.items() if len(values) > 1]
+    lines: list[str] = []
+    for key in (*in_grid, *planned.searched):
+        entails = getattr(settings.get(key), "varied", None)
+        if entails is not None:
+            lines += [
+                f"{key:7} {text}" for sweep in planned.sweeps if (text := entails(sweep.base))
+            ]
     return list(dict.fromkeys(lines))
 
 

@@ -17,6 +17,7 @@ from htsweep.planning import counting, sequences, task
 from htsweep.planning.ablation import cells_of
 from htsweep.planning.dimension import Space
 from htsweep.planning.jobs import Job, Stage, digest, point_id, stages_of, trial_id, with_inner
+from htsweep.planning.sharing import Need, Sharing
 from htsweep.planning.spaces import Spaces
 from htsweep.planning.task import Task
 from htsweep.study.schema import Study
@@ -301,8 +302,23 @@ class Plan:
         if point.id not in self._needs:
             if len(self._needs) > 5 * MOST_LISTED:
                 self._needs.clear()
-            self._needs[point.id] = stages_of(self.task, point.config)
+            needs = self._need(point)
+            self._needs[point.id] = self.sharing.needs(needs) if self.sharing else needs[2]
         return self._needs[point.id]
+
+    @cached_property
+    def sharing(self) -> Sharing | None:
+        """The trainings that trials share; None where each trains by itself.
+
+        A trial that may be stopped early trains by itself: what it would spare is its own training.
+        """
+        if not (self.study.share_trainings and self.task.shares) or self.study.stop:
+            return None
+        known = ((point.id, self._need(point)) for point in self._some())
+        return Sharing(known, whole=self.listed is not None and not self.adaptive)
+
+    def _need(self, point: Point) -> Need:
+        return self.task, point.config, stages_of(self.task, point.config)
 
     @cached_property
     def _needs(self) -> dict[str, Mapping[str, Stage]]:

@@ -83,6 +83,19 @@ class Task:
         """Name -> (task, config) of the stages that a resolved config needs."""
         return dict(self._ask("stages", config, {}))
 
+    @property
+    def shares(self) -> bool:
+        """Whether trials of the task may share a training."""
+        return getattr(self.run, "trajectory", None) is not None
+
+    def trajectory(self, config: Config) -> Any:
+        """The training that a resolved config is measured from: `task`, `config`, `recorded`, `tail`.
+
+        None where the config does not train, or its training cannot be shared
+        (docs/contracts.md, "What a task is").
+        """
+        return self._ask("trajectory", config, None)
+
     def spaces(self, config: Config) -> list[str]:
         """The search spaces whose parameters the config has."""
         return list(self._ask("spaces", config, ()))

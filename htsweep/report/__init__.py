@@ -1,1 +1,1 @@
-"""Draws tables: figures, text, files. `pareto.pareto`, `text.report` and `export.export` are what commands call."""
+"""Draws tables: page, text, figures, notebooks. Commands call the functions of `build`."""

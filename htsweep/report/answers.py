@@ -1,4 +1,4 @@
-"""The question and its answer in a sentence per group; nothing is claimed that no test has shown."""
+"""The question, and its answer in a sentence per group; only what a test has shown is claimed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from htsweep.report.words import count, listed, noun, plural
 
 
 def question(findings: Findings) -> str:
-    """What was asked, in a line or two: what is compared, in which groups, on what, over how many trials."""
+    """The study's question: what is compared, in which groups, by what, over how many trials."""
     compared, summary = findings.design.compared, findings.summary
     if compared == "score" and len(findings.transferability):
         return answers_scores.question(findings)
@@ -35,8 +35,8 @@ def question(findings: Findings) -> str:
         else (f" on {groups[0]}" if groups else "")
     )
     parts = [
-        f"Which of {count(len(values), compared)} ({listed([names.value(value) for value in values])}) "
-        f"does best{where}, "
+        f"Which of {count(len(values), compared)} "
+        f"({listed([names.value(value) for value in values])}) does best{where}, "
         f"by {listed(metrics)}?",
         f"{count(findings.trials, 'trial')}, {count(findings.repetitions, 'repetition')} of each "
         "point; configuration "
@@ -55,11 +55,11 @@ def question(findings: Findings) -> str:
 
 
 def answers(findings: Findings) -> list[str]:
-    """A sentence per group, in the summary's order: who is highest on what, by how much, how sure, and who is on the front.
+    """A sentence per group, in the summary's order: which value is highest, and by how much.
 
-    Upper bounds take no part. `shown` and `not shown` are the verdicts of `findings.effects`,
-    nothing else; who is highest without a test is only said to be highest. No rows give no
-    sentences. What scores were worth comes last.
+    It also says what is shown, and which values are on the front. Upper bounds take no part.
+    `shown` and `not shown` are the verdicts of `findings.effects`; without a test, a value is only
+    said to be highest. No rows give no sentences. Sentences on scores come first.
     """
     made = []
     for title, inside in names.groups(findings.summary, findings.design):
@@ -80,17 +80,20 @@ def answers(findings: Findings) -> list[str]:
             _front(_of_group(findings.points, findings, key), findings.design.compared),
         ]
         made.append(f"{title}: " * bool(title) + "; ".join(part for part in parts if part) + ".")
-    # What scores were worth is few sentences: not after those of dozens of pairs.
+    # The sentences on scores are few, and would be lost after those of dozens of pairs.
     return [*answers_scores.answers(findings), *made]
 
 
 def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Series) -> str:
-    """`l2sp has the highest overall accuracy, 66.4 % [64.9, 68.0], 15.8 points above plain (p = 0.03 ..., shown)`."""
+    """`l2sp has the highest overall accuracy, 66.4 % [64.9, 68.0], 15.8 points above plain ...`."""
     compared = findings.design.compared
     order = competing.sort_values("mean", ascending=False, kind="stable")
     best = order.iloc[0]
     ends = names.bracket(best["low"], best["high"], metric)
-    text = f"{names.value(best[compared])} has the highest {noun(metric)}, {names.amount(best['mean'], metric)}"
+    text = (
+        f"{names.value(best[compared])} has the highest {noun(metric)}, "
+        f"{names.amount(best['mean'], metric)}"
+    )
     text += (
         f" {ends}"
         if ends != "[n/a]"
@@ -112,7 +115,7 @@ def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Se
     side = "above" if row["difference"] >= 0 else "below"
     text += f", {names.distance(row['difference'], metric)} {side} {names.value(findings.baseline)}"
     if row["verdict"] == "too few":
-        return text  # what cannot be shown is said once, for all
+        return text  # `_verdicts` says once for all what cannot be shown
     p = names.probability(row["p_holm"])
     over = (
         f" after Holm's correction over {family} {plural(compared, family)}" if family > 1 else ""
@@ -122,7 +125,7 @@ def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Se
 
 
 def _verdicts(effects: pd.DataFrame, metric: str, findings: Findings) -> str:
-    """Which compared values are shown to be better or worse than the baseline, or that so few repetitions cannot show it."""
+    """Which values are shown to be better or worse than the baseline, or why none can be."""
     if len(effects):
         effects = effects[(effects["metric"] == metric) & (effects["verdict"] != BOUND)]
     if effects.empty:
@@ -141,11 +144,11 @@ def _verdicts(effects: pd.DataFrame, metric: str, findings: Findings) -> str:
             else ""
         )
         return (
-            f"no difference to {baseline} can be shown: {count(int(effects['n'].max()), 'repetition')} "
-            "cannot reach "
+            f"no difference to {baseline} can be shown: "
+            f"{count(int(effects['n'].max()), 'repetition')} cannot reach "
             f"p < {ALPHA:g}{over} ({few})"
         )
-    # Which way is up is known of accuracies alone.
+    # Only for accuracies is it known that higher is better.
     words = ("better", "worse") if names.is_percent(metric) else ("higher", "lower")
     lists = [
         f"shown to be {word} than {baseline}: {listed(by[verdict])}"
@@ -189,7 +192,7 @@ def _front(points: pd.DataFrame, compared: str) -> str:
 
 
 def _of_group(frame: pd.DataFrame, findings: Findings, key: pd.Series) -> pd.DataFrame:
-    """The rows of the group that `key` belongs to."""
+    """The rows of the same group as the row `key`."""
     if frame.empty:
         return frame
     same = pd.Series(True, index=frame.index)

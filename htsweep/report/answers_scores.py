@@ -1,4 +1,4 @@
-"""What scores were worth, in sentences: nothing is claimed that no interval leaves room for."""
+"""How well scores predicted the outcomes, in sentences; only what an interval shows is claimed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from htsweep.report.words import count, listed, noun
 
 
 def question(findings: Findings) -> str:
-    """What a study of scores asked: how many pairs, of how many targets, by which scores."""
+    """The question of a study of scores: how many pairs, of how many targets, by which scores."""
     table = findings.transferability
     scores = list(dict.fromkeys(map(str, table["score"])))
     return (
@@ -26,7 +26,10 @@ def question(findings: Findings) -> str:
 
 
 def answers(findings: Findings) -> list[str]:
-    """Sentences on the correlations, on the regret of the screen, and on the bounds; without such tables, on the best pairs."""
+    """Sentences on the correlations, the regret of the screen and the bounds.
+
+    Without a table of correlations, there are also sentences on the best pairs.
+    """
     sentences = [*_correlations(findings), *_screen(findings), *_bounds(findings.bounds)]
     return (
         sentences
@@ -106,7 +109,7 @@ def _ranks(row: dict[object, object], findings: Findings) -> str:
 
 
 def _wrong(down: pd.DataFrame, findings: Findings) -> str:
-    """Which scores rank the wrong way round."""
+    """Which scores rank pairs in reverse order."""
     worst = down.sort_values("kendall", kind="stable").drop_duplicates("score").to_dict("records")
     return (
         f"; ranked in reverse: {listed([_ranks(row, findings) for row in worst])}" if worst else ""
@@ -143,10 +146,9 @@ def _screen(findings: Findings) -> list[str]:
         )
     )
     return [
-        f"{beginning}, of which {int(known['spared'].sum())} are known; that cost {most}, on average "
-        f"{names.distance(own['regret'].mean(), metric)}, where drawing as many pairs by chance "
-        "costs "
-        f"{names.distance(own['random'].mean(), metric)}."
+        f"{beginning}, of which {int(known['spared'].sum())} are known; that cost {most}, "
+        f"on average {names.distance(own['regret'].mean(), metric)}, where drawing as many pairs "
+        f"by chance costs {names.distance(own['random'].mean(), metric)}."
     ]
 
 

@@ -1,4 +1,4 @@
-"""A study's tables and figures: reads what they need, hands it to the analysis, writes what comes out."""
+"""A study's tables and figures: reads what they need, analyses it, and writes the results."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 def folder_of(results: Results) -> Path:
-    """Where a launch leaves the study's figures: in the results, or here where those are far away."""
+    """Where a launch writes the study's report: in the results, or locally if these are remote."""
     base = results.store.folder or Path("results")
     return base / "studies" / results.study.name
 
 
 @with_infinities
 def frontier(study: Study, results: str = "results") -> pd.DataFrame:
-    """One row per whole point: its factors, means over repetitions with 95 % intervals, and whether it is on the front.
+    """One row per whole point: its means over repetitions, and whether it is on the front.
 
-    The axes are those of the study's task: accuracy on seen and on missing classes where it
-    measures them.
+    The columns include its factors and 95 % intervals. The axes are those of the study's task:
+    accuracy on seen and on missing classes where it measures them.
     """
     from htsweep.analysis import frontier as analysis
     from htsweep.analysis.design import design
@@ -53,7 +53,7 @@ def frontier(study: Study, results: str = "results") -> pd.DataFrame:
 
 @with_infinities
 def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
-    """Every table of the study's report; `metrics`: what is summarised, none: the accuracies."""
+    """Every table of the study's report; `metrics` are summarised, by default the accuracies."""
     from htsweep import selection
     from htsweep.analysis import conclusions
     from htsweep.analysis.design import design
@@ -103,7 +103,7 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
     )
     ended = results.trials
     lists = None
-    # Or a task that does not say what it yields
+    # Curves are read also for a task that does not declare what it yields.
     if columns is None or set(conclusions.CURVES) <= set(yields):
         trials = ended[ended["point"].isin(chosen["point"])]["trial"].tolist()
         lists = results.lists(conclusions.CURVES, trials)
@@ -120,7 +120,7 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
 
 
 def _of_scores(results: Results) -> Findings:
-    """The tables of a study of scores: what they say of each pair."""
+    """The tables of a study of scores: what they say about each pair."""
     import pandas as pd
 
     from htsweep.analysis import conclusions
@@ -162,7 +162,7 @@ def _of_scores(results: Results) -> Findings:
 
 
 def provenance(results: Results) -> dict[str, str]:
-    """Where the numbers come from, by name: the study, code, machines and dates."""
+    """The origin of the numbers, by name: the study, code, machines and dates."""
     import datetime
 
     study, ended = results.study, results.trials
@@ -180,7 +180,8 @@ def provenance(results: Results) -> dict[str, str]:
         "study file": Path(str(study.file)).name,
         "task": study.task,
         "results": results.location,
-        "trials": f"{ended['trial'].nunique()} ended, {int((ended['status'] == 'done').sum())} done",
+        "trials": f"{ended['trial'].nunique()} ended, "
+        f"{int((ended['status'] == 'done').sum())} done",
         "compute": f"{ended['seconds'].sum() / 3600:.2f} hours of trials, stages not counted",
         "run": f"{day(ended['started'].min())} to {day(ended['ended'].max())}",
         "htsweep": listed("version"),
@@ -199,7 +200,7 @@ def write(
     metrics: Sequence[str] = (),
     widths: Sequence[str] = (),
 ) -> tuple[Findings, list[Path]]:
-    """Writes the whole report below `out`; returns what was found and the paths.
+    """Writes the whole report below `out`; returns the findings and the paths.
 
     `report.html` (one page, needs no network), `report.md`, `report.tex`, a CSV per table, and the
     figures under `figures/two_column/` or `figures/one_column/`, as `widths` says.
@@ -223,7 +224,7 @@ def written(
     metrics: Sequence[str] = (),
     widths: Sequence[str] = (),
 ) -> list[str]:
-    """What `write` did, in lines: the answers, and where everything is."""
+    """Writes the report; returns lines with its answers and where everything is."""
     from htsweep.report import answers
 
     report, paths = write(results, out, metrics, widths)
@@ -261,7 +262,7 @@ def draw(results: Results, out: Path) -> list[Path]:
 
 
 def tell(results: Results, metrics: Sequence[str] = ()) -> str:
-    """The results as Markdown; `metrics`: what is shown."""
+    """The results as Markdown; `metrics` are shown, by default the summary's."""
     return _texts(results, metrics)["report.md"]
 
 
@@ -271,7 +272,7 @@ def latex(results: Results, metrics: Sequence[str] = ()) -> str:
 
 
 def export(results: Results, out: Path, formats: str) -> list[Path]:
-    """Writes the tidy tables of trials and measurements below `out`, in `formats` (by commas)."""
+    """Writes the tables of trials and measurements below `out`, in comma-separated `formats`."""
     from htsweep.results.export import export
 
     measured = _measured(results, None, "any")
@@ -310,7 +311,7 @@ def _sweeps(results: Results) -> pd.DataFrame:
 
 
 def _not_run_yet(results: Results) -> str:
-    """How many points have no trial yet of the sweeps that have begun, in words; "" for none."""
+    """How many points of the sweeps that have begun have no trial yet, in words; "" for none."""
     planned = results.plan
     begun = results.trials.groupby("sweep")["point"].nunique()
     count = sum(max(0, planned.sizes[str(sweep)] - int(points)) for sweep, points in begun.items())
@@ -333,14 +334,14 @@ def _about(results: Results) -> dict[str, Any]:
 
 
 def _yields(study: Study) -> Sequence[str]:
-    """The columns that the study's task may yield; none where it does not say."""
+    """The columns that the study's task may yield; none if it does not declare them."""
     return task.find(study.task).metrics
 
 
 def _measured(
     results: Results, columns: Sequence[str] | None, kind: Literal["any", "numbers"] = "numbers"
 ) -> pd.DataFrame:
-    """The measurements of trials, of which there is one at least.
+    """The measurements of the study's trials.
 
     Raises:
         LedgerError: no trial of the study has ended.

@@ -43,8 +43,8 @@ FRONTS = (
 )
 PROTOCOLS = (
     "The test result of what each protocol chooses: mean [low, high] over repetitions, with a 95 % "
-    f"interval. The gap is how much better the choice of `{selection.BEST}` is, which looks at the test data; "
-    "where a gap is given, the bracket is its interval."
+    f"interval. The gap is how much better the choice of `{selection.BEST}` is, which looks at the "
+    "test data; where a gap is given, the bracket is its interval."
 )
 ABLATION = (
     "What each component changes: the mean effect [low, high] over repetitions; a positive effect "
@@ -105,8 +105,8 @@ def summary(
 
     Args:
         metrics: the columns of the summary.
-        protocol: that chose the configurations and steps.
-        repetitions: of each point.
+        protocol: the one that chose the configurations and steps.
+        repetitions: how many each point has.
         cautious: whether to say how reliable intervals of so few repetitions are.
     """
     percent = [name for name in metrics if names.is_percent(name)]

@@ -1,4 +1,4 @@
-"""The report as text: question, answers, and every table with how to read it, as Markdown, LaTeX and CSV."""
+"""The report as Markdown, LaTeX and CSV: question, answers, and every table with its caption."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FRAMES = (
     "regret",
     "bounds",
 )
-"""The tables of `Findings`: each that has rows is a CSV, numbers in full."""
+"""The tables of `Findings`; each that has rows is written as a CSV, at full precision."""
 PRINTED = (
     "summary",
     "effects",
@@ -56,11 +56,11 @@ PRINTED = (
 """The tables that have a section, in the order of reading."""
 BOOKTABS = "% \\usepackage{booktabs}\n"
 _BESIDE = 6
-"""Scores beside each other in one table."""
+"""How many scores are side by side in one table."""
 
 
 def document(findings: Findings) -> dict[str, str]:
-    """The report by file name: `report.md`, `report.tex`, and a CSV for each table that has rows (`summary.csv`, ...)."""
+    """The report by file name: `report.md`, `report.tex`, and a CSV for each table with rows."""
     made = tables(findings)
     shown: list[Table] = []
     for name in PRINTED:
@@ -86,12 +86,12 @@ def document(findings: Findings) -> dict[str, str]:
 def brief(
     findings: Findings, configurations: Mapping[str, str], nothing: str = ""
 ) -> dict[str, str]:
-    """The summary alone, as `report.md` and `report.tex`.
+    """Only the summary, as `report.md` and `report.tex`.
 
     Args:
-        findings: of which only the summary and what is missing count.
+        findings: only the summary and what is missing are used.
         configurations: point -> its configuration in words.
-        nothing: what is said in the place of a summary without rows.
+        nothing: the text that replaces a summary without rows.
     """
     table = methods.summary(findings, key(findings), configurations)
     section = _section(table) if table else [nothing]
@@ -102,7 +102,7 @@ def brief(
 
 
 def _section(table: Table) -> list[str]:
-    """How to read the table, and the table."""
+    """The table's caption, and the table."""
     return [table.caption, typeset.markdown(table)]
 
 
@@ -120,5 +120,5 @@ def _latex(captioned: dict[str, Table]) -> str:
 
 
 def _intervals(text: str) -> str:
-    """Text whose brackets around numbers alone are brackets again."""
+    """Text with brackets around numbers unescaped."""
     return re.sub(r"\\\[([-+\d.e, ]+)\\\]", r"[\1]", text)

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 _PREFERRED = ("test/seen_accuracy", "test/missing_accuracy", "test/overall_accuracy", "test/ausuc")
 _PAGES = 4
-"""A forest goes on over so many figures; the rest is in the CSV."""
+"""How many figures a forest plot has at most; the rest is in the CSV."""
 _PLAIN = Look("#0072B2", "o", "circle")
-"""Of components and parameters, which have no look of their own."""
+"""For components and parameters, which have no look of their own."""
 _BAND, _HEAD = 1.55, 0.46
-"""Height of a row in points of its type, and inches of a block's title and axis."""
+"""Height of a row in multiples of its type size, and of a block's title and axis in inches."""
 
 
 @final
 @dataclass(frozen=True)
 class _Side:
-    """What a column of panels shows: its rows, the columns of the value and its ends, its scale, and its title."""
+    """What a panel shows: its rows, the columns of value and interval, the metric, the title."""
 
     rows: pd.DataFrame
     value: str
@@ -41,7 +41,7 @@ class _Side:
 @final
 @dataclass(frozen=True)
 class _Group:
-    """Panels beside each other that share their names: a group's."""
+    """The panels of a group, side by side, which share the names of their rows."""
 
     title: str
     key: str
@@ -50,14 +50,15 @@ class _Group:
 
 
 def shown_metrics(measured: Sequence[str], most: int = 4) -> list[str]:
-    """Seen, missing, overall and AUSUC where they are measured, else the first few."""
+    """Seen, missing, overall accuracy and AUSUC where measured, else the first few metrics."""
     return [name for name in _PREFERRED if name in measured][:most] or list(measured)[:most]
 
 
 def effects(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
-    """Paired differences to the baseline with intervals: a row per method, a panel per group and metric.
+    """Paired differences to the baseline with intervals, a row per method.
 
-    Filled: shown, as the table's verdict says; open: not.
+    There is a panel per group and metric. Markers are filled where the verdict is that a difference
+    is shown, else open.
     """
     frame, compared = findings.effects, findings.design.compared
     metrics = shown_metrics(_order(findings, frame), 4 if width > 5 else 3)
@@ -96,7 +97,7 @@ def effects(findings: Findings, width: float, look: Mapping[str, Look]) -> list[
 
 
 def ablation(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
-    """The effect of each component with its interval: a row per component, a panel per group, kind and metric."""
+    """The effect of each component with its interval; panels by group, kind and metric."""
     frame = findings.ablation
     metrics = shown_metrics(_order(findings, frame), 4 if width > 5 else 3)
     blocks = [
@@ -133,7 +134,10 @@ def ablation(findings: Findings, width: float, look: Mapping[str, Look]) -> list
 
 
 def volumes(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
-    """Hypervolume of each method's front and, in two columns, its contribution to the joint one: bars with intervals."""
+    """Hypervolume of each method's front, as bars with intervals.
+
+    A figure of two columns' width also has the contributions to the joint front.
+    """
     frame, compared = findings.volumes, findings.design.compared
     unit = names.area(findings.axes)
     blocks = [
@@ -171,7 +175,10 @@ def volumes(findings: Findings, width: float, look: Mapping[str, Look]) -> list[
 
 
 def importance(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
-    """The share of each parameter in what makes points differ: bars, a block per method, a panel per objective."""
+    """The importance of each parameter, as bars.
+
+    There is a block per method and evaluator, with a panel per objective.
+    """
     frame, compared = findings.importance, findings.design.compared
     blocks = []
     for name, inside in frame.groupby(compared, sort=False, observed=True, dropna=False):
@@ -208,7 +215,7 @@ def _names(frame: pd.DataFrame, column: str) -> list[str]:
 
 
 def _few(frame: pd.DataFrame) -> str:
-    """What so few repetitions cannot show, upper bounds aside."""
+    """In how many rows, upper bounds aside, the repetitions are too few to show anything."""
     tested = frame[frame["verdict"] != "bound"]
     few = tested[tested["verdict"] == "too few"]
     return (
@@ -229,7 +236,7 @@ def _pages(
     note: str,
     bars: bool = False,
 ) -> list[Figure]:
-    """Figures of blocks under each other, as many blocks on each as a page holds."""
+    """Figures with blocks below each other, as many per figure as fit a page."""
     row = _BAND * (6.0 if width < 5 else 7.0) / 72
     limit, pages = paper.HEIGHT - 0.9, list[list[_Group]]([[]])
     for block in blocks:
@@ -271,7 +278,7 @@ def _figure(
                 panel.set_yticks(
                     range(0, -len(block.names), -1), [names.value(name) for name in block.names]
                 )
-            else:  # ticks without a label cost as much as those with one
+            else:  # unlabelled ticks would take as long to draw as labelled ones
                 panel.set_yticks([])
             panel.set_title(f"\n{side.title}" if block.title else side.title, pad=2, fontsize=6.5)
             panel.tick_params(axis="y", length=0)
@@ -279,7 +286,7 @@ def _figure(
         for empty in line[len(block.sides) :]:
             empty.set_visible(False)
         if block.title:
-            # It stands over the names, in the line that the panels' titles leave free.
+            # Above the names, in the line that the panels' titles leave free.
             line[0].annotate(
                 block.title,
                 (0, 1),
@@ -297,7 +304,7 @@ def _figure(
 
 
 def _draw(panel: Axes, block: _Group, side: _Side, look: Mapping[str, Look], *, bars: bool) -> None:
-    """Rows from the top: a marker or a bar, and the line of the interval where there is one."""
+    """Draws rows from the top: a marker or a bar, and the interval, if there is one, as a line."""
     from matplotlib.collections import LineCollection
 
     paper.clean(panel, "x")
@@ -330,5 +337,5 @@ def _draw(panel: Axes, block: _Group, side: _Side, look: Mapping[str, Look], *, 
                     style, filled=record.get("verdict") in ("better", "worse"), scale=0.65
                 ),
             )
-    # One collection a panel: a line per interval takes several times as long to draw.
+    # One collection per panel: a line per interval takes several times as long to draw.
     panel.add_collection(LineCollection(lines, colors=colours, linewidths=0.9, zorder=3))

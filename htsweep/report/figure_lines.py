@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 _TITLE = 0.062
-"""Inches of a letter of a panel's title."""
+"""Width in inches of a letter of a panel's title."""
 MEAN = "test/harmonic_mean"
 _BANDS = 8
-"""With more lines than this in a panel, their bands would hide each other: none is drawn."""
+"""With more lines than this in a panel, no bands are drawn: they would hide each other."""
 _SWEPT = (SEEN, MISSING)
 
 
 def curves(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
-    """The mean seen/missing curve of each method, with the band of its interval, a panel per group."""
+    """The mean seen/missing curve of each method with the band of its interval; panels by group."""
     frame, compared = findings.curves, findings.design.compared
     parts = paper.grouped(frame, findings.design)
     figure, panels, note = _panels(parts, width, True, ("seen (%)", "missing (%)"))
@@ -58,7 +58,10 @@ def curves(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
 
 
 def sensitivity(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
-    """Seen and missing against each searched parameter, with bands; a panel per method, parameter and group."""
+    """Seen and missing against each searched parameter, with bands.
+
+    There is a panel per method, parameter and group.
+    """
     frame, design = findings.sensitivity, findings.design
     measured = list(dict.fromkeys(frame["metric"]))
     metrics = [name for name in _SWEPT if name in measured] or measured[:2]
@@ -95,7 +98,7 @@ def sensitivity(findings: Findings, width: float, look: Mapping[str, Look]) -> l
 
 
 def costs(findings: Findings, width: float, look: Mapping[str, Look], cost: str) -> list[Figure]:
-    """What each point costs against what it gives, with intervals and the front of cheaper and better; a panel per group."""
+    """What each point gives against its cost, with intervals and the front; a panel per group."""
     frame = findings.costs[findings.costs["cost"] == cost]
     compared, metric = findings.design.compared, str(frame["metric"].iloc[0])
     parts = paper.grouped(frame, findings.design)
@@ -119,13 +122,19 @@ def costs(findings: Findings, width: float, look: Mapping[str, Look], cost: str)
             )
         _cheapest(panel, inside, metric)
     paper.headline(figure, "cost and gain", paper.common(frame, findings.design), size=7.5)
-    note += "Grey line: no other point of the group is both cheaper and better. Open markers are dominated."
+    note += (
+        "Grey line: no other point of the group is both cheaper and better. "
+        "Open markers are dominated."
+    )
     paper.grow(figure, paper.legend(figure, _handles(look, findings, frame), note))
     return [figure]
 
 
 def ratios(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
-    """The harmonic mean (or what else is summarised first) against the share of missing classes; no figure of one share."""
+    """The harmonic mean, or else the first metric, against the share of missing classes.
+
+    There is no figure for a single share.
+    """
     frame = findings.summary
     if names.RATIO not in findings.design.groups or frame[names.RATIO].nunique() < 2:
         return []
@@ -167,7 +176,7 @@ def _panels(
     share: bool,
     axes: tuple[str, str],
 ) -> tuple[Figure, list[Axes], str]:
-    """A figure with a panel per part, as many as a page holds, and what the note says of those that it does not."""
+    """A figure with a panel per part, as many as fit a page, and a note on parts left out."""
     from matplotlib.figure import Figure
 
     shown = min(len(parts), paper.PANELS)
@@ -199,12 +208,15 @@ def _line(
     of: tuple[str, str, str, str],
     band: bool = True,
 ) -> None:
-    """A line through (of[0], of[1]) with a band from of[2] to of[3]; `along`: the metric of the horizontal axis, if it is one."""
+    """A line through (of[0], of[1]) with a band from of[2] to of[3].
+
+    `along` is the metric of the horizontal axis; "" if that is not a metric.
+    """
     x = rows[of[0]].to_numpy(float) * (names.scale(along) if along else 1.0)
     mean, low, high = paper.scaled(rows, metric, *of[1:])
     if band:
         panel.fill_between(x, low, high, color=style.colour, alpha=0.14, linewidth=0, zorder=1.5)
-    # Markers on a fine line are few, and stand at other places on each.
+    # A line with many points has only a few markers, offset against those of other lines.
     step = max(1, len(rows) // 5)
     panel.plot(
         x,
@@ -219,7 +231,7 @@ def _line(
 
 
 def _dash(style: Look) -> Any:
-    """A dash of its own for each round of colours, since lines have no markers to tell them apart."""
+    """One of four dashes, chosen by the marker, of which a line shows only a few."""
     rounds = (
         [shape for shape, _ in MARKERS].index(style.marker) // 3
         if style.marker in dict(MARKERS)
@@ -229,7 +241,7 @@ def _dash(style: Look) -> Any:
 
 
 def _crosses(panel: Axes, rows: pd.DataFrame, metric: str, colour: str) -> None:
-    """The intervals of both, as thin lines."""
+    """Draws the intervals of cost and metric as thin lines."""
     mean, low, high = paper.scaled(rows, metric, "mean", "low", "high")
     panel.vlines(
         rows["value"],
@@ -250,7 +262,7 @@ def _crosses(panel: Axes, rows: pd.DataFrame, metric: str, colour: str) -> None:
 
 
 def _cheapest(panel: Axes, rows: pd.DataFrame, metric: str) -> None:
-    """The edge of what is to be had at a cost."""
+    """Draws the edge of what is attainable at each cost."""
     front = rows[rows["front"].astype(bool)]
     if len(front) > 1:
         (mean,) = paper.scaled(front, metric, "mean")

@@ -1,4 +1,7 @@
-"""Critical-difference diagrams: mean ranks over the groups, and which do not differ (Demsar, JMLR 7, 2006, figure 1)."""
+"""Critical-difference diagrams: mean ranks over the groups, and which do not differ.
+
+As in Demsar, JMLR 7, 2006, figure 1.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,17 @@ if TYPE_CHECKING:
 _TOP = 3.0
 """Rows of the diagram above its axis: ranks and the critical difference."""
 _POINTS, _LETTER, _TICK = 5.8, 0.046, 0.22
-"""Points of the type, inches of one of its letters, and inches between two ticks."""
+"""Type size in points, width of one of its letters in inches, and inches between two ticks."""
 _SIDE = 0.37
 """The share of the width that labels may take on each side."""
 _DARK = "#333333"
 
 
 def ranks(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
-    """A diagram per metric: the axis of ranks, best on the left, a label per method, and bars that join what does not differ."""
+    """A diagram per metric: the axis of ranks, a label per method, and bars that join cliques.
+
+    The best rank is on the left; the members of a clique do not differ.
+    """
     from matplotlib.figure import Figure
 
     frame, compared = findings.ranks, findings.design.compared
@@ -60,7 +66,7 @@ def ranks(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Fi
 
 
 def bars(cliques: pd.DataFrame, metric: str) -> list[tuple[float, float]]:
-    """First and last rank of each clique of the metric, of `Findings.cliques`."""
+    """First and last rank of each clique of the metric; `cliques` is `Findings.cliques`."""
     if cliques.empty:
         return []
     inside = cliques[cliques["metric"] == metric].groupby("clique", sort=False)["rank"]
@@ -70,7 +76,10 @@ def bars(cliques: pd.DataFrame, metric: str) -> list[tuple[float, float]]:
 
 def _about(part: pd.DataFrame, metric: str) -> str:
     p = names.probability(float(part["friedman_p"].iloc[0]))
-    return f"{names.metric(metric)} ({part['blocks'].iloc[0]:.0f} groups, Friedman p {p if p.startswith('<') else f'= {p}'})"
+    return (
+        f"{names.metric(metric)} ({part['blocks'].iloc[0]:.0f} groups, "
+        f"Friedman p {p if p.startswith('<') else f'= {p}'})"
+    )
 
 
 def _diagram(
@@ -83,11 +92,14 @@ def _diagram(
     rows: float,
     width: float,
 ) -> None:
-    """Row 0 is the axis; rows below are the cliques and then the labels, the better half on the left."""
+    """Draws one diagram: the axis at 0, below it the cliques, then the labels.
+
+    The better half of the labels is on the left.
+    """
     order, end = part["rank"].to_numpy(float), float(max(len(part), 2))
     longest = int(_SIDE * width / _LETTER) - 6
     labels = [_shortened(names.value(name), longest) for name in part[compared]]
-    # The share of the width that labels take on each side
+    # The share of the width that labels take on each side.
     side = (max(map(len, labels)) + 6) * _LETTER / width
     room = (end - 1) * side / (1 - 2 * side)
     panel.set_xlim(1 - room, end + room)
@@ -117,7 +129,7 @@ def _labels(
     end: float,
     below: float,
 ) -> None:
-    """A marker on the axis, a line down to its row and out to the side, and the label there with its rank."""
+    """Draws markers on the axis, and lines from them down and out to labels with their ranks."""
     count, half = len(labels), math.ceil(len(labels) / 2)
     for index, (label, rank, style) in enumerate(zip(labels, order, styles, strict=True)):
         left = index < half
@@ -140,13 +152,13 @@ def _labels(
 
 
 def _shortened(label: str, longest: int) -> str:
-    """A label without its middle where it is longer than there is room."""
+    """A label, with its middle left out if it is too long."""
     keep = (longest - 1) // 2
     return label if len(label) <= longest else f"{label[: longest - 1 - keep]}…{label[-keep:]}"
 
 
 def _difference(panel: Axes, distance: float, end: float) -> None:
-    """The critical difference as a bar above the axis; longer than the axis, it is said and not drawn."""
+    """Draws the critical difference as a bar above the axis, or as text if it is too long."""
     if distance != distance:
         return
     text = f"CD = {distance:.2f}"

@@ -25,15 +25,18 @@ _TERMS = {
     "distribution": "distribution mismatch",
 }
 _TITLE = 0.062
-"""Inches of a letter of a panel's title."""
+"""Width in inches of a letter of a panel's title."""
 _ROWS = 40
-"""Bars of one figure."""
+"""How many pairs the figure of bounds shows at most."""
 _ALIKE = Look(COLOURS[0], "o", "circle")
-"""Where nothing is compared."""
+"""The look of points where nothing is compared within a pair."""
 
 
 def scores(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
-    """Each score against what came, a panel per score, a marker per pair and method; a figure per metric that is told first."""
+    """What trials achieved against each score: a panel per score, a marker per pair and method.
+
+    There is a figure for each metric that predictions are judged by.
+    """
     frame, compared = findings.predicted, findings.design.compared
     own = compared not in pairs.factors(frame)
     made = []
@@ -73,14 +76,17 @@ def scores(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
         handles = [
             _handle(style, names.value(name)) for name, style in look.items() if name in drawn
         ]
-        note += "A marker per pair of source model and target data, with the 95 % interval of what it achieved."
+        note += (
+            "A marker per pair of source model and target data, with the 95 % interval of "
+            "what it achieved."
+        )
         paper.grow(figure, paper.legend(figure, handles, note))
         made.append(figure)
     return made
 
 
 def bounds(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
-    """The terms of each bound stacked, and the loss that it bounds; a panel per score, a bar per pair."""
+    """The stacked terms of each bound and the loss it bounds; panels by score, bars by pair."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
@@ -147,7 +153,7 @@ def bounds(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
 
 
 def regret(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
-    """What keeping the best pairs by each score costs, against how many are kept; a panel per target and method."""
+    """The regret of keeping the best pairs by each score; a panel per target and method."""
     compared = findings.design.compared
     metric = pairs.judged_by(list(dict.fromkeys(findings.regret["metric"])))[0]
     frame = findings.regret[findings.regret["metric"] == metric]
@@ -199,7 +205,10 @@ def regret(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
         _mark("", "drawn by chance", paper.GREY),
     ]
     handles += [_mark("*", "the study's screen")] if frame["chosen"].any() else []
-    note += "The result of the best pair minus that of the best pair that is kept; only pairs with a known result count."
+    note += (
+        "The result of the best pair minus that of the best pair that is kept; "
+        "only pairs with a known result count."
+    )
     paper.grow(figure, paper.legend(figure, handles, note))
     return [figure]
 
@@ -212,7 +221,7 @@ def _panels(
     *,
     what: str,
 ) -> tuple[Figure, list[Axes], str]:
-    """A figure with a panel per part, as many as a page holds, and what the note says of those that it does not."""
+    """A figure with a panel per part, as many as fit a page, and a note on parts left out."""
     from matplotlib.figure import Figure
 
     shown = min(len(parts), paper.PANELS)
@@ -235,7 +244,10 @@ def _panels(
 
 
 def _by_chance(panel: Axes, rows: pd.DataFrame, metric: str) -> None:
-    """The regret to expect of pairs drawn by chance, of the first score: that of others differs where scores are equal."""
+    """Draws the expected regret of randomly drawn pairs, as the first score has it.
+
+    Other scores differ from it where they have ties, which are kept together.
+    """
     first = rows[rows["score"] == rows["score"].iloc[0]]
     panel.plot(
         first["keep"],
@@ -254,7 +266,7 @@ def _handle(style: Look, label: str) -> Line2D:
 
 
 def _mark(marker: str, label: str, colour: str = "black") -> Line2D:
-    """A marker; without one, a dashed line."""
+    """A legend entry with a marker or, without one, a dashed line."""
     from matplotlib.lines import Line2D
 
     return Line2D(

@@ -1,4 +1,4 @@
-"""All figures of a report on paper: PNG, SVG and PDF at the width of one or two columns."""
+"""All figures of a report for print: PNG, SVG and PDF at the width of one or two columns."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ def figures(
     only: Collection[str] = NAMES,
     formats: Collection[str] = paper.FORMATS,
 ) -> dict[str, bytes]:
-    """Each figure in each format by file name: `frontier.png`, `frontier.svg`, ...; a table without rows gives none.
+    """Each figure in each format by file name: `frontier.png`, `frontier.svg`, ...
 
-    What does not fit a page goes on in `effects_2.png`; of costs, the first there is gives `costs`,
-    others `costs_NAME`. The same table gives the same bytes.
+    A table without rows gives no figure. What does not fit a page continues in `effects_2.png`; the
+    first cost gives `costs`, others `costs_NAME`. The same table gives the same bytes.
 
     Args:
         findings: what the measurements say.
         width: `one` or `two` columns of a page (3.35 or 6.9 inches).
-        only: of `NAMES`, those to draw.
-        formats: of `png`, `svg`, `pdf`.
+        only: which of `NAMES` to draw.
+        formats: which of `png`, `svg`, `pdf`.
 
     Raises:
-        HtsweepError: a width, name or format that there is none of.
+        HtsweepError: there is no such width, figure or format.
     """
     import matplotlib
 
@@ -79,7 +79,7 @@ def figures(
 def draw(
     findings: Findings, width: str = "two", only: Collection[str] = NAMES
 ) -> dict[str, Figure]:
-    """The figures themselves by name; drawn under the settings of matplotlib that are in force."""
+    """The matplotlib figures by name, drawn with the current settings of matplotlib."""
     look = look_of(findings)
     made: dict[str, Figure] = {}
     for name, make in _drawings(findings).items():
@@ -90,7 +90,7 @@ def draw(
 
 
 def look_of(findings: Findings) -> Mapping[str, Look]:
-    """How each compared value looks: the same in all figures, whichever table has it."""
+    """The look of each compared value, the same in all figures, whichever table has it."""
     compared = findings.design.compared
     tables = (
         findings.points,
@@ -108,7 +108,7 @@ def look_of(findings: Findings) -> Mapping[str, Look]:
 
 
 def _drawings(findings: Findings) -> dict[str, Draw]:
-    """What can be drawn of the tables that have rows."""
+    """The drawing functions by name, for the tables that have rows."""
     drawings: dict[str, Draw] = {
         "frontier": _frontier,
         "curves": figure_lines.curves,

@@ -1,4 +1,4 @@
-"""Templates to HTML: the one place that knows Jinja2. Whatever a template is given is shown letter by letter."""
+"""Templates to HTML, the only use of Jinja2; text given to a template is escaped."""
 
 from __future__ import annotations
 
@@ -14,32 +14,35 @@ from markupsafe import Markup, escape
 from htsweep.report.table import fitting
 
 ROWS = 2000
-"""A table shows so many rows: with more a page takes long to open; the rest is in the CSV."""
+"""How many rows a table shows at most: more take long to open; the rest is in the CSV."""
 
 
 Html = Markup
-"""Text that is HTML, or a script, already: it is not escaped."""
+"""Text that is already HTML or a script, and is not escaped."""
 
 
 def render(template: str, **given: Any) -> str:
-    """The text of a file of `htsweep/report/templates`; text in `given` is escaped, but for `Html`."""
+    """A file of `htsweep/report/templates` with `given` filled in; all but `Html` is escaped."""
     return _environment().get_template(template).render(given)
 
 
 def code(text: str) -> Html:
-    """Text as HTML, what stands between backticks as code."""
+    """Text as HTML, with what is between backticks as code."""
     return Html(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def inline(markdown: str) -> Html:
-    """A caption as HTML: `code`, **bold**, and what `typeset.plain` wrote letter by letter."""
+    """A caption as HTML: `code`, **bold**, and text that `typeset.plain` escaped."""
     shown = str(code(html.unescape(markdown)))
     shown = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", shown)
     return Html(re.sub(r"\\([\\`*|\[\]_])", r"\1", shown))
 
 
 def blocks(markdown: str) -> list[tuple[bool, list[str]]]:
-    """Paragraphs, as whether each is a list, and its lines; of Markdown, only lines that begin with `- ` count."""
+    """The paragraphs of `markdown`: whether each is a list, and its lines.
+
+    Of Markdown's syntax, only lists with `- ` are recognised.
+    """
     made = []
     for block in markdown.strip().split("\n\n"):
         lines = [line for line in block.splitlines() if line.strip()]

@@ -1,4 +1,4 @@
-"""The frontier to look into: one HTML file that needs no network, by plotly."""
+"""The interactive frontier: one HTML file by plotly that needs no network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 PANELS = 30
-"""A page holds so many panels: with more it takes long to open; the rest is in the CSV."""
+"""How many panels a page has at most: more take long to open; the rest is in the CSV."""
 _FRONT = "#8c8c8c"
 _READING = (
     "Filled points are on the front, open ones are dominated.{scale} Click a method in the legend "
@@ -40,10 +40,11 @@ def page(
     note: str = "",
     parameters: Sequence[str] = (),
 ) -> str:
-    """The page as HTML; hovering over a point shows its configuration, n, intervals and how sure its place on the front is.
+    """The page as HTML; hovering over a point shows its configuration and numbers.
 
-    Arguments as for `report.static.render`; `parameters` are the columns that make a configuration.
-    Names are shown as they are: none is read as HTML.
+    The numbers are n, the intervals and the probability that it is on the front. Arguments as for
+    `report.static.render`; `parameters` are the columns of a configuration. Names are escaped: none
+    is read as HTML.
     """
     same, _ = names.split(points, design)
     count = len(points[list(design.groups)].drop_duplicates()) if design.groups else 1
@@ -76,7 +77,7 @@ def figure(
     maximise: Directions = (True, True),
     parameters: Sequence[str] = (),
 ) -> go.Figure:
-    """The figure on that page: a panel per group, a trace per method in each."""
+    """The figure of `page`: a panel per group, with a trace per method."""
     from plotly.subplots import make_subplots
 
     _, differ = names.split(points, design)
@@ -122,7 +123,7 @@ def figure(
             made.add_trace(trace.update(showlegend=str(name) not in shown), **cell)
             shown.add(str(name))
         made.update_xaxes(**place.settings, **cell)
-        # plotly.js 3 loses the automatic range of y once x has one of its own and panels share
+        # plotly.js 3 loses the automatic range of y once x has an explicit one and panels share
         # both.
         made.update_yaxes(
             range=list(stretch.even_limits(names.shown(points, y), names.is_percent(y))), **cell
@@ -143,7 +144,10 @@ def figure(
 
 @final
 class _Axis:
-    """The horizontal axis: even, or stretched towards 100 like the printed one (plotly has no such scale of its own)."""
+    """The horizontal axis: even, or stretched towards 100 as in print.
+
+    Plotly has no such scale of its own.
+    """
 
     def __init__(self, values: np.ndarray, percent: bool, more: bool) -> None:
         self.stretched = percent and more and stretch.is_crowded(values)
@@ -158,7 +162,7 @@ class _Axis:
             }
 
     def __call__(self, values: np.ndarray) -> list[float]:
-        """Where values lie on it."""
+        """Where values lie on the axis."""
         places: list[float] = (stretch.forward(values) if self.stretched else values).tolist()
         return places
 
@@ -206,7 +210,7 @@ def _bars(
     style: Look,
     place: Callable[[np.ndarray], Sequence[float]],
 ) -> dict[str, Any]:
-    """Error bars, from the mean to both ends of the interval, as lengths on the axis."""
+    """Error bars from the mean to both ends of the interval, as lengths on the axis."""
     mean = names.shown(points, metric)
     both = (names.shown(points, metric, bound) for bound in (" low", " high"))
     ends = [np.where(np.isnan(end), mean, end) for end in both]
@@ -273,5 +277,5 @@ def _hover(row: dict[str, Any], x: str, y: str, name: str, *, parameters: Sequen
 
 
 def _inert(text: str) -> str:
-    """Text that plotly shows letter by letter: it reads some HTML in every label."""
+    """Text that plotly shows literally, although it interprets some HTML in every label."""
     return html.escape(text, quote=False)

@@ -1,4 +1,4 @@
-"""Groups and compared values by number: what the filters of a page act on, the same in its tables and in its charts."""
+"""Numbers of groups and compared values, which a page's filters, tables and charts share."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from htsweep.report.look import Look, looks, roles_of
 _PAPER_DARK = 0.012
 """Relative luminance of the page's dark background."""
 _CONTRAST = 3.6
-"""What a marker needs at least against it; WCAG 2.2 asks 3 of graphics (1.4.11)."""
+"""The least contrast of a marker against it; WCAG 2.2 asks for 3 for graphics (1.4.11)."""
 
 
 @final
 @dataclass(frozen=True)
 class Key:
-    """Group factors' values, groups and compared values as text, each list in order of appearance."""
+    """Group factors' values, groups and compared values as text, each in order of appearance."""
 
     design: Design
     values: tuple[tuple[str, ...], ...]
@@ -37,14 +37,14 @@ class Key:
     """Per compared value, how it looks."""
 
     def group_of(self, frame: pd.DataFrame) -> list[int]:
-        """The number of each row's group; -1 where the table has no groups, or names one that is not known."""
+        """The number of each row's group; -1 if the table has no groups, or for unknown groups."""
         if not set(self.design.groups) <= set(frame.columns):
             return [-1] * len(frame)
         place = {group: number for number, group in enumerate(self.groups)}
         return [place.get(texts, -1) for texts in _texts(frame, self.design.groups)]
 
     def method_of(self, frame: pd.DataFrame) -> list[int]:
-        """The number of each row's compared value; -1 where the table compares nothing."""
+        """The number of each row's compared value; -1 where there is none."""
         if self.design.compared not in frame.columns:
             return [-1] * len(frame)
         place = {name: number for number, name in enumerate(self.methods)}
@@ -95,7 +95,10 @@ def key(findings: Findings) -> Key:
 
 
 def dark(colour: str) -> str:
-    """The colour, mixed with white until it can be told from a dark background; the source model's black becomes white."""
+    """The colour, lightened until it has enough contrast against a dark background.
+
+    Black, the source model's colour, becomes near-white.
+    """
     channels = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
     if not any(channels):
         return "#F5F5F5"
@@ -114,7 +117,10 @@ def _luminance(channels: list[int]) -> float:
 
 
 def _compared(findings: Findings) -> pd.DataFrame:
-    """(compared as text, role, how it is shown): the points' first, so that methods look as in the printed figures."""
+    """(compared value as text, how it is shown, role), one row per value.
+
+    The points' values come first, so that methods look the same as in the printed figures.
+    """
     compared = findings.design.compared
     tables = [
         table

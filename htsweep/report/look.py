@@ -1,4 +1,4 @@
-"""How methods look: a colour and a marker each, the same in every figure of a study."""
+"""The colour and marker of each method, the same in every figure of a study."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pandas as pd
 
 from htsweep.planning.task import BOUND, SOURCE
 
-# Okabe and Ito's palette without its yellow, which is too pale on white; its black is for the
-# source model. The colours stay apart for the colour-blind; with the markers, the first 84 methods
-# all differ.
+# Okabe and Ito's palette without its yellow, which is too pale on white, and its black, which is
+# for the source model. Colour-blind readers can tell the colours apart; combined with the markers,
+# the first 84 methods all differ.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255")
 MARKERS = (
     ("o", "circle"),
@@ -28,13 +28,13 @@ MARKERS = (
     ("h", "hexagon"),
     ("8", "octagon"),
 )
-"""Names for matplotlib and for plotly."""
+"""Each marker's name in matplotlib and in plotly."""
 
 
 @final
 @dataclass(frozen=True)
 class Look:
-    """Colour and marker (for matplotlib, for plotly) and the size of the marker against the others."""
+    """Colour, marker (for matplotlib), symbol (for plotly), and the marker's relative size."""
 
     colour: str
     marker: str
@@ -49,7 +49,7 @@ ROLES = {
 
 
 def looks(points: pd.DataFrame, compared: str) -> Mapping[str, Look]:
-    """Name (as in the table) -> look, in order of appearance, the source model first and bounds last."""
+    """Name (as in the table) -> look, in order of appearance, source model first, bounds last."""
     look_of: dict[str, Look] = {}
     order = {SOURCE: 0, "": 1, BOUND: 2}
     count = 0
@@ -63,7 +63,7 @@ def looks(points: pd.DataFrame, compared: str) -> Mapping[str, Look]:
 
 
 def roles_of(tables: Iterable[pd.DataFrame], compared: str) -> dict[str, str]:
-    """Name -> role, in order of appearance: that of all its rows in tables that have one, empty where rows differ."""
+    """Name -> role, in order of appearance; empty where the rows of a name have different roles."""
     roles_by_name: dict[str, set[str]] = {}
     for table in tables:
         if compared not in table.columns:

@@ -1,4 +1,4 @@
-"""How factors, methods and metrics are called in tables and figures."""
+"""What factors, methods and metrics are called in tables and figures."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ PERCENT = 100.0
 RATIO = "missing_ratio"
 """The factor that says which share of the classes the target data lacks."""
 HEADLINES = ("test/overall_accuracy", "test/harmonic_mean", "test/ausuc")
-"""What a method is judged by first: the first of these that was measured, else the first metric there is.
-"""
+"""A method is judged first by the first of these that was measured, else by the first metric."""
 
 
 def value(given: Any) -> str:
-    """A factor's value as text: `0.5`, `lenet_bn`, and `lolsgd + frozen` for a list that came as JSON."""
+    """A factor's value as text: `0.5`, `lenet_bn`, and `lolsgd + frozen` for a list as JSON."""
     if isinstance(given, float) and given != given:
         return "none"
     if isinstance(given, float):
@@ -38,7 +37,7 @@ def value(given: Any) -> str:
 
 
 def factor(name: str, given: Any) -> str:
-    """A factor's value as it stands for itself: `mnist-uci`, `50 % missing`, `epochs 10`."""
+    """A factor's value that is clear by itself: `mnist-uci`, `50 % missing`, `epochs 10`."""
     if name == RATIO and isinstance(given, int | float):
         return f"{PERCENT * given:g} % missing"
     return (
@@ -49,12 +48,12 @@ def factor(name: str, given: Any) -> str:
 
 
 def group(values: Mapping[str, Any]) -> str:
-    """A group by its factors: `mnist-uci, 50 % missing, lenet_bn`; other factors with their names."""
+    """A group by its factors: `mnist-uci, 50 % missing, lenet_bn`; others with their names."""
     return ", ".join(factor(name, given) for name, given in values.items())
 
 
 def title(row: Mapping[str, Any], design: Design) -> str:
-    """A row's group by all of its factors; "": the design has no groups."""
+    """A row's group by all of its factors; "" if the design has no groups."""
     return group({name: row[name] for name in design.groups})
 
 
@@ -86,12 +85,12 @@ def configuration(row: Mapping[str, Any], parameters: Sequence[str]) -> str:
 
 
 def headline(metrics: Sequence[str]) -> str:
-    """The metric that a method is judged by first; "": there is none."""
+    """The metric that a method is judged by first; "" if there is none."""
     return next((name for name in HEADLINES if name in metrics), next(iter(metrics), ""))
 
 
 def area(axes: tuple[str, str] | None) -> str:
-    """A metric that is shown as an area between these axes is: in percent where both are; "": as it is."""
+    """A metric in the unit of an area between these axes: percent if both are, else "" (as is)."""
     return "test/ausuc" if axes is not None and all(map(is_percent, axes)) else ""
 
 
@@ -101,12 +100,12 @@ def is_percent(metric: str) -> bool:
 
 
 def scale(metric: str) -> float:
-    """What a metric is multiplied by to be shown."""
+    """The factor by which a metric is multiplied to be shown."""
     return PERCENT if is_percent(metric) else 1.0
 
 
 def shown(frame: pd.DataFrame, metric: str, bound: str = "") -> np.ndarray:
-    """The column of a metric, or of its `bound` (" low", " high"), in the unit that is shown."""
+    """The column of a metric, or of its `bound` (" low", " high"), in the displayed unit."""
     return frame[f"{metric}{bound}"].to_numpy(float) * scale(metric)
 
 
@@ -116,7 +115,10 @@ def metric(name: str) -> str:
 
 
 def number(given: float, name: str, sign: bool = False) -> str:
-    """A value of the metric `name`, in the unit that is shown: `98.8`, `12.34`; with `sign`, `+15.8`: a difference."""
+    """A value of the metric `name` in the displayed unit: `98.8`, `12.34`.
+
+    With `sign`, for a difference: `+15.8`.
+    """
     text = format(
         given * scale(name), f"{'+' if sign else ''}{'.1f' if is_percent(name) else '.4g'}"
     )
@@ -124,14 +126,14 @@ def number(given: float, name: str, sign: bool = False) -> str:
 
 
 def bracket(low: float, high: float, name: str, sign: bool = False) -> str:
-    """The ends of an interval: `[98.1, 99.2]`; `[n/a]`: one repetition gives none."""
+    """The ends of an interval: `[98.1, 99.2]`; `[n/a]` if there is none (one repetition)."""
     if low != low or high != high:
         return "[n/a]"
     return f"[{number(low, name, sign)}, {number(high, name, sign)}]"
 
 
 def interval(row: Mapping[str, Any], name: str) -> str:
-    """A metric's mean with the ends of its interval: `98.8 [98.1, 99.2] %`; `[n/a]`: one repetition gives none."""
+    """A metric's mean and interval: `98.8 [98.1, 99.2] %`; `[n/a]` without one."""
     text = f"{number(row[name], name)} {bracket(row[f'{name} low'], row[f'{name} high'], name)}"
     return f"{text} %" if is_percent(name) else text
 
@@ -142,7 +144,7 @@ def amount(given: float, name: str) -> str:
 
 
 def distance(given: float, name: str) -> str:
-    """How far two values of the metric lie apart: `15.8 points`, `12.34`."""
+    """How far apart two values of the metric are: `15.8 points`, `12.34`."""
     return f"{number(abs(given), name)} points" if is_percent(name) else number(abs(given), name)
 
 

@@ -1,4 +1,4 @@
-"""A study in a notebook: tables, and figures that show themselves."""
+"""A study in a notebook: tables, and figures that display themselves."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from htsweep.analysis.findings import Findings
 
 ROWS = 200
-"""So many rows of a figure's table are shown under it; `table` has all."""
+"""How many rows of a figure's table are shown below it; `table` has all."""
 _SHOWN = ("png", "svg")
 
 
 @final
 @dataclass(frozen=True)
 class Figure:
-    """A figure and the table that it draws; shows itself in a notebook."""
+    """A figure and the table that it draws; it displays itself in a notebook."""
 
     name: str
     table: pd.DataFrame
@@ -34,7 +34,9 @@ class Figure:
     findings: Findings = field(repr=False)
 
     def images(self, format: str = "png") -> list[bytes]:
-        """The pictures as `png`, `svg` or `pdf`, as the report has them: one a page; none where there is nothing to draw.
+        """The pictures of the report as `png`, `svg` or `pdf`, one per page.
+
+        Empty if there is nothing to draw.
 
         Raises:
             HtsweepError: there is no such format.
@@ -50,7 +52,7 @@ class Figure:
 
     @cached_property
     def _shown(self) -> dict[str, bytes]:
-        """The pages by file name, drawn once: a notebook asks for every format that it may show."""
+        """The pages by file name, drawn once: a notebook asks for every format it can show."""
         from htsweep.report.figures import figures
 
         return figures(self.findings, "two", [self.name], _SHOWN)
@@ -71,26 +73,32 @@ class Figure:
             f'src="data:image/png;base64,{picture}"></figure>'
             for picture in pictures
         )
-        return f"{shown}<details><summary>{len(self.table)} rows</summary>{_table(self.table)}</details>"
+        return (
+            f"{shown}<details><summary>{len(self.table)} rows</summary>"
+            f"{_table(self.table)}</details>"
+        )
 
 
 @final
 @dataclass(frozen=True)
 class Report:
-    """The report's page; shows itself in a notebook."""
+    """The report's page; it displays itself in a notebook."""
 
     page: str
-    """HTML, in one piece."""
+    """The page as one HTML document."""
 
     def _repr_html_(self) -> str:
-        # In a frame of its own: the page's styles and scripts are not the notebook's.
-        return f'<iframe style="width: 100%; height: 80vh; border: 0" srcdoc="{html.escape(self.page, quote=True)}"></iframe>'
+        # In a frame, to keep the page's styles and scripts out of the notebook.
+        return (
+            '<iframe style="width: 100%; height: 80vh; border: 0" '
+            f'srcdoc="{html.escape(self.page, quote=True)}"></iframe>'
+        )
 
 
 @final
 @dataclass(frozen=True)
 class View:
-    """A study and its results as they were when each was first asked for; `open` makes a fresh one."""
+    """A study and its results as they were when first read; `open` again to see newer ones."""
 
     results: Results
 
@@ -117,7 +125,7 @@ class View:
         return findings(self.results)
 
     def frontier(self) -> Figure:
-        """Points (means over repetitions) on the two axes, and each group's front."""
+        """Points (means over repetitions) on the two axes, with each group's front."""
         return self._figure("frontier", self.findings.points)
 
     def curves(self) -> Figure:
@@ -129,7 +137,7 @@ class View:
         return self._figure("effects", self.findings.effects)
 
     def ranks(self) -> Figure:
-        """Mean ranks over the groups, and the difference that is critical."""
+        """Mean ranks over the groups, and the critical difference."""
         return self._figure("ranks", self.findings.ranks)
 
     def ablation(self) -> Figure:
@@ -145,7 +153,7 @@ class View:
         return self._figure("importance", self.findings.importance)
 
     def costs(self) -> Figure:
-        """What a point costs, and what it gives."""
+        """What each point costs, and what it gives."""
         return self._figure("costs", self.findings.costs)
 
     def ratios(self) -> Figure:
@@ -153,7 +161,7 @@ class View:
         return self._figure("ratios", self.findings.summary)
 
     def volumes(self) -> Figure:
-        """The area that each method's front dominates."""
+        """The area that each method's points dominate."""
         return self._figure("volumes", self.findings.volumes)
 
     def scores(self) -> Figure:
@@ -161,7 +169,7 @@ class View:
         return self._figure("scores", self.findings.predicted)
 
     def regret(self) -> Figure:
-        """What a screen by each score costs, by how many pairs it keeps."""
+        """What a screen by each score costs, against how many pairs it keeps."""
         return self._figure("regret", self.findings.regret)
 
     def bounds(self) -> Figure:
@@ -169,7 +177,7 @@ class View:
         return self._figure("bounds", self.findings.bounds)
 
     def query(self, sql: str) -> pd.DataFrame:
-        """The answer to SQL over the study's tables (`htsweep.query`)."""
+        """The result of SQL over the study's tables (`htsweep.query`)."""
         from htsweep.results.query import answer
 
         return answer(self.results, sql)
@@ -195,27 +203,29 @@ class View:
         return Figure(name, table, self.findings)
 
 
-def open(  # noqa: A001 (as users say it: htsweep.open)
+def open(  # noqa: A001 (users call it as htsweep.open)
     file: str,
     overrides: Sequence[str] = (),
     *,
     results: str = "results",
 ) -> View:
-    """The study in `file` and what `results` has of it, to look at: `open(...).frontier()` shows the frontier.
+    """The study in `file` with its results, to explore in a notebook.
+
+    `open(...).frontier()` shows the frontier.
 
     Args:
         file: the study's YAML.
-        overrides: `key=value` of its keys.
+        overrides: `key=value` pairs that override its keys.
         results: folder or URI of the results.
 
     Raises:
-        StudyError: the study is wrong.
+        StudyError: the study is not valid.
     """
     return View(Results(read(file, list(overrides)), results))
 
 
 def _table(table: pd.DataFrame) -> str:
-    # pandas escapes what stands in the cells.
+    # pandas escapes the contents of cells.
     more = f"<p>{ROWS} of {len(table)} rows</p>" if len(table) > ROWS else ""
     shown: str = table.head(ROWS).to_html(index=False, na_rep="")
     return shown + more

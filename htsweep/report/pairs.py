@@ -1,4 +1,4 @@
-"""How pairs of source model and target data are called, and which of their numbers are told first."""
+"""What pairs of source model and target data are called, and which of their numbers come first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from htsweep.analysis.prediction import POOLED, WITHIN
 from htsweep.report import names
 
 JUDGED_BY = ("test/overall_accuracy", "test/missing_accuracy", "test/ausuc")
-"""What predictions are judged by first, where it was measured."""
+"""The metrics that predictions are judged by first, where they were measured."""
 
 
 def factors(frame: pd.DataFrame) -> list[str]:
@@ -31,22 +31,22 @@ def called(frame: pd.DataFrame) -> dict[str, str]:
 
 
 def judged_by(metrics: Sequence[str]) -> list[str]:
-    """The metrics that predictions are judged by: those of `JUDGED_BY` that were measured, else the first one."""
+    """The metrics that predictions are judged by: those of `JUDGED_BY`, else the first measured."""
     return [name for name in JUDGED_BY if name in metrics] or list(metrics)[:1]
 
 
 def view(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The rows that speak for all pairs: pairs of one target compared where there are several targets, else all pooled."""
+    """The rows that summarise all pairs: `within targets` if there are several, else pooled."""
     within = predictions[predictions["target"] == WITHIN]
     return within if len(within) else predictions[predictions["target"] == POOLED]
 
 
 def target(given: str) -> str:
-    """A value of `target` in words: `all pairs` for those that are pooled."""
+    """A value of `target` in words: `all pairs` where these are pooled."""
     return "all pairs" if given == POOLED else given
 
 
 def screened(regret: pd.DataFrame) -> pd.DataFrame:
-    """What the study's own screen kept; where there are no such rows, keeping the best pair of each score."""
+    """The rows of what the study's own screen kept, else of keeping the best pair by each score."""
     own = regret[regret["chosen"].astype(bool)]
     return own if len(own) else regret[regret["keep"] == 1]

@@ -1,4 +1,4 @@
-"""The page that figures are drawn for: widths of one and two columns, letters, panels, legends, and the files' bytes."""
+"""What figures for print share: widths of columns, letters, panels, legends and files."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "svg", "pdf")
 WIDTHS: Mapping[str, float] = {"one": 3.35, "two": 6.9}
-"""Inches of one and of two columns of a page."""
+"""Width in inches of one and of two columns of a page."""
 HEIGHT = 9.0
-"""Inches of a page that a figure may fill."""
+"""Height in inches that a figure may fill."""
 PANELS = 12
-"""A figure holds so many panels, about a page; the rest is in the CSV and, up to its own limit, in
-the interactive page.
+"""How many panels a figure has at most, about a page; the rest is in the CSV and, up to its own
+limit, in the interactive page.
 """
 STYLE: Any = {
     "pdf.fonttype": 42,
@@ -61,30 +61,30 @@ SMALLER: Any = {
     "ytick.major.size": 2.5,
     "savefig.dpi": 300,
 }
-"""What differs where a figure is printed at its own size."""
+"""The settings that differ for figures that are printed at their own size."""
 MARKER = 5.5
 GREY = "#8c8c8c"
 _LETTER, _SMALL = 0.0072, 0.0077
-"""Width of a letter, on the wide side, in inches per point of the legend's type and of the small
-print's.
+"""Width of a letter, erring on the wide side, in inches per point of the legend's type and of the
+small print's.
 """
 _NOTE = 6.5
-"""Points of the small print."""
+"""Type size of the small print in points."""
 
 
 def style(small: bool) -> Any:
-    """Matplotlib's settings; `small`: for a figure at the size of a column."""
+    """Matplotlib's settings; `small` is for a figure that is printed at its own size."""
     return {**STYLE, **(SMALLER if small else {})}
 
 
 def save(figure: Figure, formats: Collection[str] = FORMATS) -> dict[str, bytes]:
-    """The figure in each format; without dates, so that the same table gives the same bytes."""
+    """The figure in each format, without dates, so that the same table gives the same bytes."""
     import matplotlib
 
     made = {}
-    # Small letters are wider at the screen's resolution
+    # At the screen's resolution, small letters are laid out too wide.
     figure.set_dpi(float(matplotlib.rcParams["savefig.dpi"]))
-    # The layout costs more than the drawing: found once, it serves all formats.
+    # The layout costs more than the drawing, so it is computed once for all formats.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for name in formats:
@@ -98,7 +98,7 @@ def save(figure: Figure, formats: Collection[str] = FORMATS) -> dict[str, bytes]
 def grouped(
     frame: pd.DataFrame, design: Design, by: Sequence[str] = ()
 ) -> list[tuple[str, pd.DataFrame]]:
-    """The rows of each group (and of each value of `by`), under a title of the factors that differ between groups."""
+    """The rows of each group (and value of `by`), titled by the factors that differ."""
     keys = [*design.groups, *by]
     if not keys:
         return [("", frame)]
@@ -126,7 +126,7 @@ def common(frame: pd.DataFrame, design: Design) -> str:
 
 
 def headline(figure: Figure, *parts: str, size: float = 9.5) -> None:
-    """A title above all panels, of the parts that say something, on as many lines as it takes."""
+    """Adds a title above all panels, of the parts that are not empty, wrapped to the width."""
     text = "  ·  ".join(part for part in parts if part)
     if text:
         wide = int(figure.get_figwidth() / (size * _SMALL * 1.15))
@@ -134,7 +134,10 @@ def headline(figure: Figure, *parts: str, size: float = 9.5) -> None:
 
 
 def legend(figure: Figure, handles: Sequence[Artist], note: str = "") -> float:
-    """A legend below all panels, outside of them so that it covers no point, with the note in small print; its height."""
+    """Adds a legend and a note in small print below all panels; returns its height in inches.
+
+    It is outside the panels, so that it covers no point.
+    """
     import matplotlib
     from matplotlib.font_manager import FontProperties
 
@@ -158,12 +161,12 @@ def legend(figure: Figure, handles: Sequence[Artist], note: str = "") -> float:
 
 
 def grow(figure: Figure, inches: float) -> None:
-    """Makes the figure higher, by what its legend takes."""
+    """Makes the figure `inches` higher, which is what its legend takes."""
     figure.set_figheight(figure.get_figheight() + inches)
 
 
 def marker(look: Look, filled: bool = True, scale: float = 1.0) -> dict[str, Any]:
-    """A method's marker: filled, or open."""
+    """Matplotlib's settings of a method's marker, filled or open."""
     return {
         "marker": look.marker,
         "markeredgecolor": look.colour,
@@ -174,25 +177,28 @@ def marker(look: Look, filled: bool = True, scale: float = 1.0) -> dict[str, Any
 
 
 def clean(panel: Axes, grid: str = "both") -> None:
-    """A panel without what says nothing: no frame above and right, a light grid behind."""
+    """Removes a panel's frame above and on the right, and adds a light grid behind."""
     panel.grid(axis=grid, color="#e6e6e6", linewidth=0.5)  # type: ignore[arg-type]
     panel.spines[["top", "right"]].set_visible(False)
 
 
 def columns(count: int, width: float, least: float) -> int:
-    """Panels beside each other, each at least so many inches wide: 2 x 2 rather than 3 + 1, 2 x 3 rather than 3 + 3."""
+    """How many panels are side by side, each at least `least` inches wide, preferably in full rows.
+
+    Four panels are 2 x 2 rather than 3 + 1.
+    """
     most = max(1, min(count, int(width / least)))
     return next((tried for tried in range(most, most // 2, -1) if count % tried == 0), most)
 
 
 def decades(values: np.ndarray) -> bool:
-    """Whether positive values span so much that only a logarithmic axis shows them: two decades."""
+    """Whether values are positive and span two decades, so that they need a logarithmic axis."""
     known = values[~np.isnan(values)]
     return len(known) > 1 and known.min() > 0 and known.max() / known.min() >= 100
 
 
 def label(panels: np.ndarray, count: int, x: str, y: str) -> None:
-    """Titles at the outer axes of the first `count` panels alone; panels that hold nothing are hidden."""
+    """Labels only the outer axes of the first `count` panels, and hides the other panels."""
     across = panels.shape[1]
     for index, panel in enumerate(panels.flat):
         panel.set_visible(index < count)
@@ -204,7 +210,10 @@ def label(panels: np.ndarray, count: int, x: str, y: str) -> None:
 
 
 def logarithmic(panel: Axes) -> None:
-    """A logarithmic horizontal axis whose ticks are numbers: powers would be markup, which names may not have."""
+    """Makes the horizontal axis logarithmic, with plain numbers as ticks.
+
+    Powers would need math markup, which is switched off because of names (`text.parse_math`).
+    """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     panel.set_xscale("log")
@@ -214,12 +223,12 @@ def logarithmic(panel: Axes) -> None:
 
 
 def scaled(frame: pd.DataFrame, metric: str, *columns_of: str) -> list[np.ndarray]:
-    """The columns in the unit in which the metric is shown."""
+    """The columns in the displayed unit of the metric."""
     return [frame[name].to_numpy(float) * names.scale(metric) for name in columns_of]
 
 
 def _fit(labels: Sequence[str], inches: float, points: float) -> int:
-    """Columns of a legend with these labels on so much width: as few rows as fit, and no more columns than they need."""
+    """How many columns a legend has: as few rows as fit, and no more columns than these need."""
     lengths = [len(label) * _LETTER * points + 0.056 * points for label in labels]
     fitting = [
         count

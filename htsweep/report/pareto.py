@@ -1,4 +1,4 @@
-"""The frontier in files: PNG, SVG, PDF, interactive HTML, CSV."""
+"""The frontier as files: PNG, SVG, PDF, interactive HTML, CSV."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def columns(
     y: str | None = None,
     yields: Collection[str] = (frontier.SEEN, frontier.MISSING),
 ) -> list[str] | None:
-    """The metrics that `pareto` reads of a task that `yields` these; None: all, for want of knowing better."""
+    """The metrics that `pareto` reads of a task that `yields` these; None: all, if not known."""
     reads = selection.columns(protocol)
     axes = (x, y) if x and y else (frontier.SEEN, frontier.MISSING)
     return (
@@ -46,26 +46,27 @@ def pareto(
     parameters: Sequence[str] = (),
     title: str = "",
 ) -> list[Path]:
-    """Writes frontier.png, .svg, .pdf, .html and .csv below `out`, each whole or not at all, and returns their paths.
+    """Writes frontier.png, .svg, .pdf, .html and .csv below `out`, and returns their paths.
 
-    The front is over all whole points; those that the protocol picks stand at the step it picks and
-    are marked. Returns nothing where there is nothing to draw: no whole point, or no two metrics.
+    Each file is written as a whole or not at all. The front is over all whole points; those that
+    the protocol picks are shown at the step it picks and are marked. Nothing is written, and the
+    list is empty, if there is nothing to draw: no whole point, or fewer than two metrics.
 
     Args:
         trials: one row per ended trial.
-        measurements: one row per measurement, with at least the metrics of `columns(protocol, x,
-            y)` that there are.
-        out: the folder; made if it is not there.
+        measurements: one row per measurement, with at least the existing metrics of
+            `columns(protocol, x, y)`.
+        out: the folder; created if it does not exist.
         x: the metric on the horizontal axis; None: accuracy on seen classes, else the first of
             `test/`.
         y: the metric on the vertical axis; None: accuracy on missing classes, else the second of
             `test/`.
         maximise: for x and y, whether more is better.
         protocol: whose choices are marked.
-        choice: what it picks, as `selection.choice` gives it; None: it is asked.
+        choice: what it picks, as `selection.choice` returns it; None: it is computed.
         repetitions: how many a point has when it is whole; None: as many as the fullest point has.
         factors: the study's factors; None: found by their names.
-        parameters: the searched parameters: what hovering over a point tells.
+        parameters: the searched parameters, which hovering over a point shows.
         title: of the figure.
     """
     numeric = [

@@ -1,4 +1,4 @@
-"""What a page brings along so that it needs no network: plotly.js packed, data that no name can break out of."""
+"""What a page embeds so that it needs no network: packed plotly.js, scripts, and escaped data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POLICY = (
     "blob:; "
     "base-uri 'none'; form-action 'none'"
 )
-"""A page's Content-Security-Policy: whatever is in it, nothing is fetched and nothing is sent."""
+"""A page's Content-Security-Policy: whatever the page contains, it can neither fetch nor send."""
 
 
 def asset(name: str) -> str:
@@ -26,15 +26,14 @@ def asset(name: str) -> str:
 
 
 def scripts(*files: str) -> Html:
-    """Files of `htsweep/report/assets` as the one script of a page."""
+    """Files of `htsweep/report/assets`, joined into a page's single script."""
     return Html("\n".join(["'use strict';", *map(asset, files)]))
 
 
 def plotly() -> Html:
-    """Script elements after which `window.plotly` is a promise of plotly.js; its 4.8 MB weigh 2 MB.
+    """Script elements that make `window.plotly` a promise of plotly.js, packed from 4.8 MB to 2 MB.
 
-    It is unpacked by the browser's own DecompressionStream; where there is none, the promise is
-    rejected.
+    The browser's own DecompressionStream unpacks it; without one, the promise is rejected.
     """
     return Html(
         f'<script type="text/plain" id="plotly-packed">{_packed()}</script>\n'
@@ -43,7 +42,10 @@ def plotly() -> Html:
 
 
 def data(ident: str, value: Any) -> Html:
-    """A script element with `value` as JSON, NaN as null; no text in it can end the element, or begin another."""
+    """A script element with `value` as JSON, NaN as null.
+
+    It is escaped, so that no text in it can end the element or begin another.
+    """
     text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
@@ -54,12 +56,12 @@ def data(ident: str, value: Any) -> Html:
 def _packed() -> str:
     from plotly.offline import get_plotlyjs
 
-    # Without the time of packing, the same study gives the same file.
+    # Without a time stamp, so that the same study gives the same file.
     return base64.b64encode(gzip.compress(get_plotlyjs().encode(), 9, mtime=0)).decode()
 
 
 def _finite(value: Any) -> Any:
-    """The value with null for what JSON has no number for."""
+    """The value with None for numbers that JSON does not have."""
     if isinstance(value, dict):
         return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""The frontier on paper: PNG, SVG and PDF by matplotlib."""
+"""The frontier for print: PNG, SVG and PDF by matplotlib."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 PANELS = paper.PANELS
 _FEW = 16
 """In a panel with more points than this, those that are neither chosen nor on the front are small
-and without intervals.
+and have no intervals.
 """
 _BANDS = 6
-"""In a panel with more methods on the front than this, their bands would hide each other: none is
-drawn.
+"""In a panel with more methods on the front than this, no bands are drawn: they would hide each
+other.
 """
 _DISRUPTS: Any = {
     "linestyle": "none",
@@ -48,7 +48,7 @@ def render(
     title: str = "",
     note: str = "",
 ) -> dict[str, bytes]:
-    """The figure in each of `FORMATS`: one panel per group, its points with intervals, and their joint front.
+    """The figure in each of `FORMATS`: per group a panel of points with intervals and their front.
 
     Args:
         points: what `analysis.frontier.frontier` returns.
@@ -78,7 +78,7 @@ def draw(
     width: float | None = None,
     look: Mapping[str, Look] | None = None,
 ) -> Figure:
-    """The figure itself; arguments as for `render`.
+    """The matplotlib figure that `render` saves.
 
     Args:
         points: what `analysis.frontier.frontier` returns.
@@ -88,7 +88,7 @@ def draw(
         maximise: for x and y, whether more is better.
         title: above all panels.
         note: below all panels, in small print.
-        attainment: `Findings.attainment`; its bands are drawn of the methods on the front.
+        attainment: `Findings.attainment`; its bands are drawn for the methods on the front.
         width: of the figure in inches; None: as wide as its panels are.
         look: of each compared value; None: by the points.
     """
@@ -152,7 +152,7 @@ def _bands(
     design: Design,
     look: Mapping[str, Look],
 ) -> bool:
-    """Between the edges of what three and what one in four repetitions attain; whether any was drawn."""
+    """Draws what lies between the edges of share 0.75 and 0.25; returns whether any was drawn."""
     if attainment is None or attainment.empty:
         return False
     on = list(dict.fromkeys(points[points["front"]][design.compared].astype(str)))
@@ -185,7 +185,7 @@ def _bands(
 
 
 def _scales(panel: Axes, points: pd.DataFrame, x: str, y: str, *, maximise: Directions) -> bool:
-    """The same axes in all panels, wide enough for every point; whether x is stretched towards 100."""
+    """Sets axes that fit every panel's points; returns whether x is stretched towards 100."""
     values = names.shown(points, x)
     stretched = names.is_percent(x) and maximise[0] and stretch.is_crowded(values)
     if stretched:
@@ -246,7 +246,7 @@ def _points(
     broken = points[points["disrupts"].astype(bool)] if "disrupts" in points else points.iloc[:0]
     if len(broken):
         panel.plot(names.shown(broken, x), names.shown(broken, y), zorder=5, **_DISRUPTS)
-    # One collection a panel: an errorbar per method takes three times as long to draw.
+    # One collection per panel: an errorbar per method takes three times as long to draw.
     panel.add_collection(
         LineCollection(
             list(np.concatenate(bars)), colors=colours, linewidths=0.8, alpha=0.55, zorder=2
@@ -256,7 +256,10 @@ def _points(
 
 
 def _bars(points: pd.DataFrame, metric: str, other: str, axis: int) -> np.ndarray:
-    """Interval bars along `axis` (points x 2 ends x 2 coordinates): of no length for one repetition, none past 100 %."""
+    """Interval bars along `axis` (points x 2 ends x 2 coordinates), cut at 100 %.
+
+    Without an interval (one repetition) a bar has zero length.
+    """
     mean = names.shown(points, metric)
     ends = np.stack(
         [names.shown(points, metric, " low"), names.shown(points, metric, " high")], axis=1
@@ -269,7 +272,7 @@ def _bars(points: pd.DataFrame, metric: str, other: str, axis: int) -> np.ndarra
 
 
 def _handles(look: Mapping[str, Look], compared: str, disrupts: bool) -> list[Line2D]:
-    """What the legend explains: every method, the front, and what an open and a crossed marker means."""
+    """The legend's entries: every method, the front, and open and crossed markers."""
     from matplotlib.lines import Line2D
 
     handles = []

@@ -1,8 +1,7 @@
-"""The ends of an axis, and an axis in percent that gives the values near 100 the room they need.
+"""Limits of axes, and a percent axis that gives values near 100 the room they need.
 
-Seen accuracies lie between 97 and 100 for every method that adapts, and at 60 for the source model:
-on an even axis the methods would lie on top of each other. A front is the same on any increasing
-scale.
+Seen accuracies may lie between 97 and 100 for every method that adapts, and at 60 for the source
+model: on an even axis the methods would overlap. A front is the same on any increasing scale.
 """
 
 from __future__ import annotations
@@ -10,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 _ROOM = 1.0
-"""The scale is the logarithm of the distance to 100 + this."""
+"""The scale is the negative logarithm of the distance to 100 plus this."""
 _TICKS = (0, 20, 40, 60, 80, 90, 95, 97, 98, 99, 100)
 HIGHEST = 100.0
 
 
 def forward(percent: np.ndarray) -> np.ndarray:
-    """Where a value lies on the axis: minus the logarithm of its distance to (a little over) 100."""
+    """Where a value lies on the axis: minus the log of its distance to slightly more than 100."""
     room: np.ndarray = np.maximum(HIGHEST + _ROOM - np.asarray(percent, float), 1e-3)
     place: np.ndarray = -np.log10(room)
     return place
@@ -29,7 +28,7 @@ def inverse(place: np.ndarray) -> np.ndarray:
 
 
 def is_crowded(percent: np.ndarray) -> bool:
-    """Whether most values crowd in the upper fifth of what the axis would span, so that an even one hides their order."""
+    """Whether most values lie in the top fifth of an even axis, which would hide their order."""
     known = percent[~np.isnan(percent)]
     if len(known) < 3 or known.max() > HIGHEST or known.min() < 0:
         return False
@@ -38,7 +37,7 @@ def is_crowded(percent: np.ndarray) -> bool:
 
 
 def limits(percent: np.ndarray) -> tuple[float, float]:
-    """Ends of an axis that shows all values and 100, with a margin of equal width on both sides."""
+    """Ends of a stretched axis that shows all values and 100, with equal margins on both sides."""
     ends = forward(np.array([float(np.nanmin(percent)), HIGHEST]))
     margin = 0.05 * float(ends[1] - ends[0])
     low, high = inverse(np.array([ends[0] - margin, ends[1] + margin]))
@@ -46,7 +45,10 @@ def limits(percent: np.ndarray) -> tuple[float, float]:
 
 
 def even_limits(values: np.ndarray, percent: bool) -> tuple[float, float]:
-    """Ends of an even axis that shows all values with a margin; from 0 to 100 % where they span much of that."""
+    """Ends of an even axis that shows all values with a margin.
+
+    It shows 0 to 100 % where percent values span more than 40.
+    """
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if percent and high - low > 40:
         low, high = 0.0, HIGHEST
@@ -55,7 +57,7 @@ def even_limits(values: np.ndarray, percent: bool) -> tuple[float, float]:
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Round values on the axis from `low` to `high`, none too near to the next."""
+    """Round values on the axis from `low` to `high`, none too close to the next."""
     inside = [float(tick) for tick in _TICKS if low <= tick <= high]
     width = float(forward(np.array(high)) - forward(np.array(low)))
     kept: list[float] = []

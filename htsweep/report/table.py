@@ -1,8 +1,8 @@
-"""A table of a report as one value: the page, Markdown and LaTeX are ways to show it.
+"""A table of a report as one value, which the page, Markdown and LaTeX show in their own ways.
 
-A page shows every row with all that is known of it, since a reader can sort and filter there. Paper
-has less room: columns marked `page` are left out, rows stand under the `heading` that they share,
-and rows that differ only in what is set side by side (`Table.beside`) become one.
+A page shows every row in full, since a reader can sort and filter there. Paper (Markdown and LaTeX)
+has less room: columns marked `page` are left out, rows are grouped under the `heading` that they
+share, and rows that differ only in what is set side by side (`Table.beside`) become one.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class Cell:
 
     text: str
     value: float | None = None
-    """The number that a reader sorts by; None: cells are sorted by their text."""
+    """The number to sort by; None: cells are sorted by their text."""
     detail: str = ""
-    """What follows in small print: an interval, say."""
+    """What follows in small print, such as an interval."""
     strong: bool = False
     paper: str | None = None
     """What follows on paper instead of `detail`, where that differs."""
@@ -31,7 +31,7 @@ class Cell:
 @final
 @dataclass(frozen=True)
 class Column:
-    """The head of a column, and where and how it is shown."""
+    """A column's title, and where and how it is shown."""
 
     title: str
     right: bool = False
@@ -43,7 +43,7 @@ class Column:
     beside: bool = False
     """On paper, this column's cells are set side by side, under the titles of `Table.beside`."""
     long: bool = False
-    """Text too long for a LaTeX table, which leaves it out."""
+    """Whether its text is too long for a LaTeX table, which leaves it out."""
 
 
 @final
@@ -53,13 +53,13 @@ class Row:
 
     cells: Sequence[Cell]
     heading: str = ""
-    """What the rows of one block have in common; stands above them on paper."""
+    """What the rows of one block have in common; printed above them on paper."""
     name: str = ""
     """On paper, rows of one heading and one name that differ in `beside` become one row."""
     beside: str = ""
     """Under which of `Table.beside` the row's cell is set on paper."""
     kind: str = ""
-    """What the page's filter of the table knows the row by: the title of its metric."""
+    """What the page's filter of the table selects the row by: the title of its metric."""
     group: int = -1
     """The number of the row's group in `Key`; -1: none."""
     method: int = -1
@@ -79,7 +79,7 @@ class Table:
     columns: Sequence[Column]
     rows: Sequence[Row]
     kinds: str = ""
-    """What the rows' kinds are: `metric`; "": the table has no filter of its own."""
+    """What the rows' kinds are, such as `metric`; "": the table has no filter of its own."""
     first: str = ""
     """The kind that the page shows until a reader chooses another; "": that of the first row."""
     beside: Mapping[str, str] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Table:
 @final
 @dataclass(frozen=True)
 class Block:
-    """Rows of a printed table that stand under one heading."""
+    """Rows of a printed table under one heading."""
 
     heading: str
     rows: Sequence[Sequence[Cell]]
@@ -101,14 +101,14 @@ class Block:
 @final
 @dataclass(frozen=True)
 class Printed:
-    """A table as it stands on paper."""
+    """A table in the form for paper."""
 
     columns: Sequence[Column]
     blocks: Sequence[Block]
 
 
 def printed(table: Table) -> Printed:
-    """The table as it stands on paper: fewer columns, and rows in blocks under their headings."""
+    """The table in the form for paper: fewer columns, and rows in blocks under their headings."""
     kept = [place for place, column in enumerate(table.columns) if column.only != "page"]
     columns: list[Column] = []
     for place in kept:
@@ -129,7 +129,7 @@ def printed(table: Table) -> Printed:
 
 
 def fitting(table: Table, most: int) -> Sequence[Row]:
-    """The rows that a page with room for `most` shows: whole kinds where they fit, `first` before others."""
+    """The rows that a page with room for `most` shows: whole kinds if they fit, `first` first."""
     if len(table.rows) <= most:
         return table.rows
     sizes = Counter(row.kind for row in table.rows)
@@ -143,7 +143,7 @@ def fitting(table: Table, most: int) -> Sequence[Row]:
 
 
 def parts(table: Table, most: int) -> list[Table]:
-    """Tables with at most `most` of the columns that are aligned right each; the others are in all of them."""
+    """Tables with at most `most` right-aligned columns each; the other columns are in all."""
     numbers = [place for place, column in enumerate(table.columns) if column.right]
     made = []
     for start in range(0, max(len(numbers), 1), most):
@@ -165,7 +165,10 @@ def parts(table: Table, most: int) -> list[Table]:
 
 
 def _merged(table: Table, kept: Sequence[int], rows: Sequence[Row]) -> list[Cell]:
-    """One printed row of several that differ in what is set side by side; of other numbers that differ, the largest."""
+    """One printed row of several that differ in what is set side by side.
+
+    Where they differ in other numbers, the largest is shown.
+    """
     by_title = {row.beside: row for row in rows}
     cells: list[Cell] = []
     for place in kept:

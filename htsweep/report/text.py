@@ -1,4 +1,4 @@
-"""The report in words and tables: what each method came to, how that was found, and what is not there."""
+"""The report as text: each method's result, how it was found, and what is missing."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from htsweep.report.document import brief
 from htsweep.report.words import count
 
 _LINES = 20
-"""Of what is not there, so many lines; the rest is counted."""
+"""How many lines say what is missing; the rest is counted."""
 _ENDS = {"stopped": "stopped", "failed": "failed", "to_come": "not run yet"}
 
 
 def columns(protocol: str, yields: Collection[str] = tuple(METRICS)) -> list[str] | None:
-    """The metrics that `report` reads of a task that `yields` these; None: all, for want of knowing better."""
+    """The metrics that `report` reads of a task that `yields` these; None: all, if not known."""
     reads = selection.columns(protocol)
     known = [name for name in METRICS if name in yields]
     return None if reads is None or not known else list(dict.fromkeys([*known, *reads]))
@@ -42,25 +42,25 @@ def report(
     title: str = "",
     metrics: Sequence[str] = (),
 ) -> dict[str, str]:
-    """The summary as `report.md` and `report.tex`: what the protocol chose of each sweep, and what is not there.
+    """The summary as `report.md` and `report.tex`: the protocol's choices, and what is missing.
 
     Args:
         trials: one row per ended trial; says what is left out.
-        measurements: one row per measurement, with at least the metrics of `columns(protocol)` that
-            there are.
+        measurements: one row per measurement, with at least the existing metrics of
+            `columns(protocol)`.
         protocol: picks the point and step of each sweep.
-        choice: what it picks, as `selection.choice` gives it; None: it is asked.
+        choice: what it picks, as `selection.choice` returns it; None: it is computed.
         repetitions: how many a point has when it is whole; None: as many as the fullest point has.
         factors: the study's factors; None: found by their names.
         parameters: the searched parameters.
-        planned: one row per sweep of the plan (`sweep` and the factors), so that those without any
-            trial are missed as well.
+        planned: one row per sweep of the plan (`sweep` and the factors), so that sweeps without any
+            trial are reported as missing too.
         to_come: how many points of the searches have no trial yet, in words; "" for none.
         title: of the report.
         metrics: what is shown; none: the summary's.
 
     Raises:
-        HtsweepError: a metric that was not measured.
+        HtsweepError: a metric was not measured.
     """
     design = design_of(trials.columns, factors)
     if repetitions is None:
@@ -133,9 +133,9 @@ def missing(
     planned: pd.DataFrame | None = None,
     to_come: str = "",
 ) -> str:
-    """What is missing, a line per sweep: which points are left out and why, and which sweeps have no result at all.
+    """What is missing, a line per sweep: how many points are left out and why, or no result at all.
 
-    `to_come`: how many points of the searches have no trial yet, in words.
+    `to_come` is how many points of the searches have no trial yet, in words.
     """
     left = selection.left_out(trials, repetitions)
     points = trials.drop_duplicates("point").groupby("sweep", observed=True).size().to_dict()

@@ -1,4 +1,4 @@
-"""Tables of text in Markdown and in LaTeX: whatever stands in a cell is printed letter by letter."""
+"""Tables in Markdown and in LaTeX; the text of cells is escaped, so that it is shown literally."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from htsweep.report.table import Block, Cell, Column, Table, printed
 
 LONGEST = 45
-"""Rows of one LaTeX table, so that it fits a page; blocks are kept together where they are shorter.
-"""
+"""How many rows one LaTeX table has at most, to fit a page; shorter blocks are kept together."""
 
 
 def markdown(table: Table, level: int = 3) -> str:
-    """One table per block under its heading (of `level`), columns padded so that it reads well as plain text too."""
+    """One table per block under its heading (of `level`), padded to be readable as plain text."""
     paper = printed(table)
     parts = []
     for block in paper.blocks:
@@ -34,7 +33,7 @@ def markdown(table: Table, level: int = 3) -> str:
 
 
 def latex(table: Table, caption: str) -> str:
-    """Tables with booktabs' rules, blocks under each other; long ones go on in another table."""
+    """Tables with booktabs' rules, blocks below each other; long ones continue in another table."""
     paper = printed(table)
     kept = [place for place, column in enumerate(paper.columns) if not column.long]
     columns = [paper.columns[place] for place in kept]
@@ -58,15 +57,15 @@ def latex(table: Table, caption: str) -> str:
                 lines.append(f"\\multicolumn{{{len(columns)}}}{{l}}{{{heading}}} \\\\")
             for row in block.rows:
                 text = " & ".join(_latex(row[place]) for place in kept)
-                # A bracket after the \\\\ of the row before would be its argument; in a group it is
-                # a bracket.
+                # After the \\\\ of the previous row a bracket would be its argument, unless it is
+                # in a group.
                 lines.append(re.sub(r"^\[", "{[}", text) + " \\\\")
         made.append("\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table}"]))
     return "\n\n".join(made)
 
 
 def escape(text: str) -> str:
-    """Text that LaTeX prints letter by letter."""
+    """Text that LaTeX prints literally."""
     return re.sub(r"[\\{}$&#^_~%<>|±]", lambda found: _LATEX[found[0]], text)
 
 
@@ -89,17 +88,17 @@ _LATEX = {
 
 
 def plain(text: str) -> str:
-    """Text that Markdown shows letter by letter; underscores inside a word mean nothing and are left as they are."""
+    """Text that Markdown shows literally; underscores inside a word mean nothing there and stay."""
     text = re.sub(r"&(?=#?\w+;)", "&amp;", text)  # else `&lt;` would be shown as `<`
     text = re.sub(r"([\\`*|\[\]])", r"\\\1", text)
-    text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)  # no other opens a tag
+    text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)  # only these open a tag
     text = re.sub(r"^>", "&gt;", text)
     text = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)
     return re.sub(r"\s*[\r\n]+\s*", " ", text)
 
 
 def _pages(blocks: Sequence[Block]) -> list[list[Block]]:
-    """The blocks by the table that they stand in; one that is longer than a page is cut."""
+    """The blocks of each LaTeX table; a block that is longer than a page is split."""
     pages: list[list[Block]] = [[]]
     for block in blocks:
         for start in range(0, max(len(block.rows), 1), LONGEST):
@@ -121,7 +120,7 @@ def _aligned(texts: Sequence[str], widths: Sequence[int], columns: Sequence[Colu
 
 def _markdown(cell: Cell) -> str:
     text = f"**{plain(cell.text)}**" if cell.strong and cell.text else plain(cell.text)
-    # Brackets of an interval are no link: nothing follows them.
+    # The brackets of an interval need no escape: without parentheses after them they are no link.
     return f"{text} {_small(cell)}" if _small(cell) else text
 
 
@@ -131,10 +130,10 @@ def _latex(cell: Cell) -> str:
 
 
 def _small(cell: Cell) -> str:
-    """What follows a cell's text on paper."""
+    """The small print after a cell's text on paper."""
     return cell.detail if cell.paper is None else cell.paper
 
 
 def _number(text: str) -> str:
-    """Text for LaTeX, with a minus where a number has one."""
+    """Text for LaTeX, with a proper minus sign in negative numbers."""
     return f"$-${escape(text[1:])}" if re.fullmatch(r"-[\d.]+(e[+-]?\d+)?", text) else escape(text)

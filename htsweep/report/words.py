@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from htsweep.report import names
 
 _NAMED = 6
-"""Of a list of names, so many are written out."""
+"""How many names of a list are written out."""
 
 
 def noun(metric: str) -> str:
@@ -22,11 +22,11 @@ def count(number: int, what: str) -> str:
 
 
 def plural(what: str, number: int) -> str:
-    """The word for so many."""
+    """The singular or the plural of a word."""
     return what if number == 1 else f"{what}s"
 
 
 def listed(texts: Sequence[str], between: str = ", ") -> str:
-    """The texts one after the other; of long lists the first, and how many more there are."""
+    """The texts in a row; of a long list, only the first and how many more there are."""
     shown = between.join(texts[:_NAMED])
     return f"{shown}{between}and {len(texts) - _NAMED} more" if len(texts) > _NAMED else shown

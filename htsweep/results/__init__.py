@@ -1,6 +1,6 @@
-"""What came out of a study: the ledger's objects come in, tidy tables of the study's own trials go out.
+"""A study's results: the ledger's objects in, tidy tables of the study's own trials out.
 
-Whatever reads results is handed a `Results`, which reads the ledger once.
+Everything that reads results gets a `Results`, which reads the ledger once.
 """
 
 from htsweep.results.results import Results, measurements, trials

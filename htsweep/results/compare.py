@@ -1,4 +1,4 @@
-"""Two studies, or two states of one, set against each other: are the numbers the same, and if not, by how much."""
+"""Two studies, or two states of one, compared: whether and by how much their numbers differ."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NAMED = 5
-"""So many trials are named where there are more."""
+"""How many trials, values or columns a message lists before it says how many more there are."""
 Ends = Callable[[Mapping[str, Any]], bool]
-"""Whether an end of a trial, a row of the ledger's trials, belongs to a state."""
+"""Whether an end of a trial (a row of the ledger's trials) belongs to a state."""
 
 
 @final
 @dataclass(frozen=True)
 class Comparison:
-    """What came of comparing A and B."""
+    """The result of comparing A and B."""
 
     a: str
     """What A is, in words."""
@@ -42,23 +42,23 @@ class Comparison:
     `equal`, `first`.
     """
     only_a: pd.DataFrame
-    """The trials of A that nothing in B answers to."""
+    """The trials of A without a match in B."""
     only_b: pd.DataFrame
     notes: Sequence[str]
-    """What else the two differ in: code, factors, columns."""
+    """What else the two differ in: factors, columns, ambiguous trials."""
 
     @property
     def matched(self) -> int:
-        """Pairs of trials."""
+        """The number of pairs of trials."""
         return len(self.trials)
 
     @property
     def equal(self) -> int:
-        """Pairs whose status, steps and numbers are bit for bit the same."""
+        """The number of pairs whose status, steps and numbers are equal bit for bit."""
         return int(self.trials["equal"].sum())
 
     def lines(self) -> list[str]:
-        """What a person reads: first whether anything differs at all."""
+        """The comparison as text; the first line says whether anything differs at all."""
         text_lines = [
             f"{self.matched} trials matched, {self.equal} bit for bit equal (time and memory aside)"
             + ("" if self.equal == self.matched else f", {self.matched - self.equal} differ"),
@@ -85,7 +85,7 @@ class Comparison:
         ]
 
     def json(self) -> str:
-        """The same for programs."""
+        """The comparison as JSON, for programs."""
         return json.dumps(
             {
                 "a": self.a,
@@ -107,7 +107,7 @@ class Comparison:
         return f"<pre>{html.escape(self.lines()[0])}</pre>{self.table.to_html(index=False)}"
 
     def _ended(self) -> str:
-        """Trials that ended otherwise than their counterpart."""
+        """A line on the trials that ended differently from their match; empty if there are none."""
         other = self.trials[self.trials["status_a"] != self.trials["status_b"]]
         if other.empty:
             return ""
@@ -119,7 +119,7 @@ class Comparison:
 @final
 @dataclass(frozen=True)
 class _State:
-    """Trials and measurements of a study: all that count now, or as of a state."""
+    """Trials and measurements of a study: all that count, or those of one state."""
 
     words: str
     trials: pd.DataFrame
@@ -137,25 +137,25 @@ def compare(
     commit: str | None = None,
     columns: Sequence[str] = (),
 ) -> Comparison:
-    """What B has otherwise than A, trial by trial and as paired differences (`.table`).
+    """The differences of B from A, trial by trial and as paired differences (`.table`).
 
     A and B are two studies; one study in two results folders (`results_b`); or two states of one:
     what ended `before` a time against what ended since, or what ran at `commit` against what ran at
-    others. A launch never runs again what is done, so a ledger holds both ends of a trial only
-    where it was copied together from two; to see what a change of the code does, launch into a
-    folder of its own and compare the folders.
+    others. A launch never runs again what is done, so a ledger has a trial in both states only
+    where it was merged from two ledgers. To see what a change of the code does, launch into another
+    folder and compare the two.
 
     Args:
         a: a study.
         b: another; None: the same.
         results: folder or URI of A's results.
         results_b: of B's; None: the same.
-        before: a date or time (ISO 8601, local where it names no zone).
-        commit: the head of a commit's id.
+        before: a date or time (ISO 8601, local time if it names no zone).
+        commit: the beginning of a commit's id.
         columns: the metrics to compare; none: the accuracies.
 
     Raises:
-        HtsweepError: nothing to compare with, or a state or column that is not there.
+        HtsweepError: there is nothing to compare with, or no such state or column.
     """
     from htsweep.analysis import matching
     from htsweep.analysis.design import design
@@ -210,10 +210,10 @@ def _sides(
     by_time: bool,
     by_commit: bool,
 ) -> tuple[Results, Results]:
-    """The results of A and of B; the same value where two states of them are compared.
+    """The results of A and of B; the same object twice if two states of it are compared.
 
     Raises:
-        HtsweepError: these do not go together, or are one and the same.
+        HtsweepError: the arguments do not go together, or A and B are the same.
     """
     if by_time and by_commit:
         raise HtsweepError(
@@ -246,7 +246,7 @@ def _states(
     *,
     names: Sequence[str],
 ) -> tuple[_State, _State]:
-    """A and B; `names`: the factors and parameters that either varies."""
+    """A and B; `names` are the factors and parameters that either varies."""
     if here is not there:
         return _state(here, "", _any, names), _state(there, "", _any, names)
     words, ends = _until(before) if before else _at(here, commit or "")
@@ -294,7 +294,7 @@ def _at(results: Results, commit: str) -> tuple[tuple[str, str], tuple[Ends, End
 
 
 def _state(results: Results, words: str, ends: Ends, names: Sequence[str]) -> _State:
-    """The study's trials that have an end of this state, each with the one that counts, and what these measured."""
+    """The study's trials with an end in this state, and the measurements of the ends that count."""
     import pandas as pd
 
     from htsweep.ledger.record import RANK
@@ -324,7 +324,8 @@ def _state(results: Results, words: str, ends: Ends, names: Sequence[str]) -> _S
     ]
     if not chosen:
         raise LedgerError(
-            f"{results.location} has no trial of study '{study.name}'{f' that {words}' if words else ''}"
+            f"{results.location} has no trial of study '{study.name}'"
+            f"{f' that {words}' if words else ''}"
         )
     measured = results.ledger.measurements(trials=table.take(counting)).to_pandas()
     about = ", ".join(
@@ -340,7 +341,7 @@ def _state(results: Results, words: str, ends: Ends, names: Sequence[str]) -> _S
 
 
 def _row(end: Mapping[str, Any], place: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """A trial with what either study varies: what this one does not vary stands in its config."""
+    """A trial with all that either study varies; what its own does not is taken from its config."""
     config = json.loads(end["config"])
     values = {name: place[name] if name in place else config.get(name) for name in names}
     row_values = {
@@ -371,7 +372,7 @@ def _metrics(first: _State, other: _State, columns: Sequence[str]) -> list[str]:
     """The metrics to compare.
 
     Raises:
-        HtsweepError: one that is asked for is not on both sides, or is no number.
+        HtsweepError: a requested one is not on both sides, or is not a number.
     """
     import pandas as pd
 

@@ -13,7 +13,7 @@ from htsweep.commands import given
 from htsweep.planning.ablation import variants_of
 from htsweep.planning.jobs import Stage, with_inner
 from htsweep.planning.keeping import keeping
-from htsweep.planning.notes import notes
+from htsweep.planning.notes import notes, varied_notes
 from htsweep.planning.plan import MOST_LISTED, Plan
 from htsweep.planning.power import least_p, repetitions_needed
 from htsweep.planning.roster import COLUMNS
@@ -43,7 +43,7 @@ class Estimate:
     stages_done: int
     stages_to_run: int
     compute_hours: float | None
-    """Hours of one slot for what is to run; None where the ledger has nothing to go by."""
+    """Hours of one slot for what is to run; None if there are no past runs to estimate from."""
     compute_hours_basis: str
     gpu_hours: float | None
     repetitions_for_significance: int | None
@@ -51,21 +51,19 @@ class Estimate:
     comparisons: int
     """Values of the compared factor that a report tests against the baseline, in each group."""
     repetitions_for_all: int | None
-    """With which all of these can be shown, after Holm's correction; None: with no number of them.
-    """
+    """How many it takes to show all of these after Holm's correction; None: no number suffices."""
     budget: Mapping[str, float]
     """The caps that the study sets."""
     trials_blocked: int = 0
-    """Of those that failed, the ones that could not run since a stage failed that they need."""
+    """How many of the failed trials could not run, because a stage that they need has failed."""
     stages_failed: int = 0
-    """Of those to run, the ones that failed."""
+    """How many of the stages to run have failed before."""
     ablation: Mapping[str, int] = field(default_factory=dict)
-    """Variants by kind (htsweep/planning/ablation.py), the same in each cell; each is counted once.
-    """
+    """Number of variants by kind (htsweep/planning/ablation.py), which is the same in each cell."""
     screen: Screened | None = None
-    """What the scores of its screen take and spare; the stages and the hours are those of both."""
+    """What the scores of its screen cost and spare; the stages and the hours are those of both."""
     notes: Sequence[str] = ()
-    """What a person should know of its data and values (htsweep/planning/notes.py)."""
+    """What a person should know about its data and values (htsweep/planning/notes.py)."""
     keep: str = ""
     """What is kept of its trials' answers, and how much room it takes (htsweep/planning/keeping.py).
     """
@@ -73,13 +71,19 @@ class Estimate:
     """What the study measures of its trials' answers."""
     remeasure: str = ""
     """The command that adds these metrics to trials that ended before; "" where there are none."""
+    trainings_alone: int = 0
+    """How many trainings trials and proxy runs would take if each trained by itself; 0 if points
+    are not listed.
+    """
+    trainings: int = 0
+    """How many they do take, since what trains alike is trained once."""
     exact: bool = True
-    """Whether points were listed; else points, trials and those to run are at most so many, and
-    stages at least.
+    """Whether points were listed; else points, trials and trials to run are upper bounds, and
+    stages lower bounds.
     """
 
     def lines(self) -> list[str]:
-        """The estimate as a person reads it."""
+        """The estimate as text."""
         hours = (
             "unknown: " + self.compute_hours_basis
             if self.compute_hours is None
@@ -99,9 +103,15 @@ class Estimate:
             )
         )
         if self.repetitions_for_all is None:
-            test += f"; corrected for {self.comparisons} comparisons (Holm), no number of repetitions reaches p < {ALPHA:g}"
+            test += (
+                f"; corrected for {self.comparisons} comparisons (Holm), no number of repetitions "
+                f"reaches p < {ALPHA:g}"
+            )
         elif self.repetitions < self.repetitions_for_all and self.comparisons > 1:
-            test += f"; corrected for {self.comparisons} comparisons (Holm), p < {ALPHA:g} takes {self.repetitions_for_all}"
+            test += (
+                f"; corrected for {self.comparisons} comparisons (Holm), "
+                f"p < {ALPHA:g} takes {self.repetitions_for_all}"
+            )
         caps = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in self.budget.items())
         variants = ", ".join(
             kind if count == 1 and kind in ("full", "none") else f"{count} {kind}"
@@ -128,10 +138,19 @@ class Estimate:
                 ]
             ),
             f"stages  {self.stages}, each once: {self.stages_done} done, "
-            f"{f'{self.stages_failed} failed (run again), ' if self.stages_failed else ''}{self.stages_to_run} to run"
+            f"{f'{self.stages_failed} failed (run again), ' if self.stages_failed else ''}"
+            f"{self.stages_to_run} to run"
             + ("" if self.exact else "; points that are not listed may need more"),
             *([f"keep    {self.keep}"] if self.keep else []),
             *self._metrics(),
+            *(
+                [
+                    f"shared  {self.trainings} trainings in place of {self.trainings_alone}: "
+                    "trials that train alike share one"
+                ]
+                if self.trainings < self.trainings_alone
+                else []
+            ),
             f"cost    {hours}{gpu}",
             f"test    {test}",
             *([f"budget  {caps}"] if caps else []),
@@ -145,12 +164,12 @@ class Estimate:
 
     @property
     def failed(self) -> int:
-        """Trials, and scores of the screen, that have failed (htsweep/results/tally.py)."""
+        """How many trials, and scores of the screen, have failed (htsweep/results/tally.py)."""
         return self.trials_failed + (self.screen.trials_failed if self.screen else 0)
 
     @property
     def left(self) -> int:
-        """Trials that a launch would run, those that failed not counted."""
+        """How many trials a launch would run, not counting those that failed before."""
         return self.trials_to_run - self.trials_failed
 
     def json(self) -> str:
@@ -159,7 +178,7 @@ class Estimate:
 
 
 def estimate(results: Results) -> Estimate:
-    """What launching the study of `results` would do; touches nothing."""
+    """What launching the study of `results` would do and cost; changes nothing."""
     study, planned, scored = results.study, results.plan, results.score_plan
 
     def recorded() -> Iterator[dict[str, Any]]:
@@ -168,7 +187,7 @@ def estimate(results: Results) -> Estimate:
     ended = tally.Ended.of(planned, recorded())
     scores = tally.Ended.of(scored, recorded()) if scored else None
     both = [(planned, ended), *([(scored, scores)] if scored and scores else [])]
-    # Where much of a long search is done, to count it takes no longer than to read what is done.
+    # Where much of a long search is done, counting its points takes no longer than reading that.
     known = None if planned.exact else planned.counted(MOST_LISTED + 2 * len(ended.sweeps))
     trials = planned.trial_count if known is None else sum(known.values()) * study.repetitions
     to_run = trials - ended.over
@@ -211,10 +230,11 @@ def estimate(results: Results) -> Estimate:
         screened(results, {**scores.counts, "failed": scores.failed})
         if scored and scores
         else None,
-        notes(study),
+        [*notes(study), *varied_notes(planned)],
         keeping(results.full_plan).line,
         study.metrics,
         given(study, results.location).verb("remeasure") if study.metrics and ended.over else "",
+        *_trainings(planned),
         planned.exact or known is not None,
     )
 
@@ -228,13 +248,13 @@ class _Staged:
     count: int
     to_run: int
     failed: int
-    """Of those to run."""
+    """How many of those to run have failed before."""
 
 
 def _stages(plans: Sequence[tuple[Plan, tally.Ended]]) -> list[_Staged]:
-    """The stages of plans, each once, and in how many repetitions a trial that is to run waits for it."""
+    """The stages of plans, each once, and in how many repetitions a trial to run needs it."""
     known: dict[str, Stage] = {}
-    # Of each plan: in how many repetitions it needs the stage, and in which of them no longer,
+    # For each plan: in how many repetitions it needs the stage, and in which of them no longer,
     # since all its trials are over.
     needs: dict[str, list[tuple[int, frozenset[int]]]] = {}
     for planned, ended in plans:
@@ -279,7 +299,7 @@ def _stages(plans: Sequence[tuple[Plan, tally.Ended]]) -> list[_Staged]:
 
 
 _Like = tuple[tuple[str, str], ...]
-"""What a run is like, the nearest first: the same point, the same sweep, the same task."""
+"""Keys of past runs that resemble a run, the closest first: the same point, sweep, task."""
 
 
 def _like(stage: Stage) -> _Like:
@@ -289,7 +309,10 @@ def _like(stage: Stage) -> _Like:
 def _trials_to_run(
     plans: Sequence[tuple[Plan, tally.Ended]], known: Mapping[str, int] | None
 ) -> Iterator[tuple[_Like, int]]:
-    """What the trials that are to run are like, and how many they are; `known`: points per sweep of a plan not listed."""
+    """What the trials to run resemble, and how many they are.
+
+    `known` is the number of points per sweep of a plan that is too large to be listed.
+    """
     for planned, ended in plans:
         task, repetitions = ("trial", planned.study.task), planned.study.repetitions
         if planned.adaptive:
@@ -311,8 +334,16 @@ def _blocked(count: int) -> str:
     return f"; {count} of them could not run, since a stage failed" if count else ""
 
 
+def _trainings(planned: Plan) -> tuple[int, int]:
+    """How many trainings trials take alone and shared; zeros if points are not listed."""
+    if planned.sharing is None or planned.adaptive or not planned.exact:
+        return 0, 0
+    alone, shared = planned.sharing.trainings
+    return alone * planned.study.repetitions, shared * planned.study.repetitions
+
+
 def _comparisons(planned: Plan) -> int:
-    """The values of the compared factor, less the baseline and what is no competitor, where there are most of them."""
+    """How many values of the compared factor compete with the baseline, in the largest group."""
     compared, groups = planned.study.compared, Counter[str]()
     for sweep in planned.sweeps:
         if compared is not None and compared in sweep.factors and sweep.role != BOUND:
@@ -323,7 +354,10 @@ def _comparisons(planned: Plan) -> int:
 def _hours(
     recorded: Iterable[Mapping[str, Any]], wanted: Sequence[tuple[_Like, int]]
 ) -> tuple[float | None, str]:
-    """Hours of one slot for so many runs of each kind, from the past runs that are most alike; None: there are none."""
+    """Hours of one slot for the runs `wanted`, and what they are based on.
+
+    Each takes the median time of the past runs that are most like it; None if there are none.
+    """
     seconds: dict[tuple[str, str], list[float]] = {}
     runs = 0
     for row in recorded:
@@ -345,7 +379,8 @@ def _hours(
     if count and guessed == count:
         return (
             None,
-            "no trial of this task was ever run on these results; launch one repetition to learn it",
+            "no trial of this task was ever run on these results; launch one repetition to learn "
+            "it",
         )
     basis = f"from {runs} past runs"
     return total / 3600, basis + (

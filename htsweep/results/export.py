@@ -21,8 +21,8 @@ def export(
 ) -> list[Path]:
     """Writes trials.* and measurements.* below `out` in each of `formats`, and returns the paths.
 
-    Numbers come back as they were. Curves are lists in Parquet and JSON, and JSON lists inside a
-    CSV's cells; what is not there is null, and empty in CSV.
+    Numbers keep their full precision. Curves are lists in Parquet and JSON, and JSON lists in CSV
+    cells; missing values are null, and empty in CSV.
 
     Raises:
         HtsweepError: an unknown format.
@@ -58,7 +58,7 @@ def _csv(table: pd.DataFrame) -> bytes:
 
 
 def _json(table: pd.DataFrame) -> bytes:
-    # pandas' own writer cuts numbers at 15 decimals: a learning rate of 1e-17 would be 0.
+    # pandas' own writer rounds to 15 decimals: a learning rate of 1e-17 would be 0.
     rows = [
         json.dumps({name: _value(value) for name, value in row.items()})
         for row in table.to_dict("records")
@@ -74,7 +74,10 @@ FORMATS: Mapping[str, Callable[[pd.DataFrame], bytes]] = {
 
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with curves as lists, and as text any column whose values are of several kinds (factors may be)."""
+    """The table with curves as lists, and any column with values of several types as text.
+
+    Factors may have values of several types.
+    """
     made = {}
     for name in table.columns:
         if table[name].dtype != object:
@@ -95,7 +98,10 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_columns(table: pd.DataFrame, made: Mapping[str, pd.Series]) -> pd.DataFrame:
-    """The table with columns in place of its own; their names may be anything, `self` as well, which `assign` would not take."""
+    """The table with the columns `made` in place of its own.
+
+    Unlike `assign`, it takes columns of any name, even `self`.
+    """
     renamed = table.copy(deep=False)
     for name, column in made.items():
         renamed[name] = column

@@ -1,7 +1,4 @@
-"""SQL over a study's tables, read-only: DuckDB in memory, which sees these tables and nothing else.
-
-(The verb `htsweep.query` is a function, so its module has another name.)
-"""
+"""SQL over a study's tables, read-only: DuckDB in memory, which sees only these tables."""
 
 from __future__ import annotations
 
@@ -25,21 +22,23 @@ if TYPE_CHECKING:
 TABLES: Mapping[str, str] = {
     "trials": "a row per ended trial: status, reason, seconds, node, what was varied",
     "measurements": "a row per measurement: step, its numbers and curves, what was varied",
-    "points": "a row per whole point: means over its repetitions at the last step; chosen: the study's protocol picks it",
-    "chosen": "the measurements, a row per repetition, at the point and step that the study's protocol picks in each sweep",
+    "points": "a row per whole point: means over its repetitions at the last step; chosen: the "
+    "study's protocol picks it",
+    "chosen": "the measurements, a row per repetition, at the point and step that the study's "
+    "protocol picks in each sweep",
 }
 """The tables that a query may name."""
 SHOWN = 50
-"""A printed table has so many rows; CSV and JSON have all."""
+"""How many rows a printed table has at most; CSV and JSON have all."""
 FORMATS = ("table", "csv", "json")
 _OF_POINTS = ("n", "chosen")
-"""What the table of points says of each beside what was measured."""
+"""Columns of the table of points that were not measured."""
 
 
 @final
 @dataclass(frozen=True)
 class _Asked:
-    """What a statement names: tables (lower case) and columns; None: it may be any."""
+    """The tables (in lower case) and columns that a statement names; None: possibly any."""
 
     tables: frozenset[str] | None
     columns: frozenset[str] | None
@@ -50,10 +49,11 @@ class _Asked:
 
 
 def query(study: Study, sql: str, results: str = "results") -> pd.DataFrame:
-    """What one SELECT (or EXPLAIN, DESCRIBE, SUMMARIZE) over the tables of `TABLES` gives; the ledger is only read.
+    """The result of one SELECT (or EXPLAIN, DESCRIBE, SUMMARIZE) over the tables of `TABLES`.
 
     The SQL is DuckDB's. A name with a slash needs double quotes: `SELECT avg("test/seen_accuracy")
-    FROM chosen`. Of the measurements only the columns that the SQL names are read.
+    FROM chosen`. The ledger is only read, and of the measurements only the columns that the SQL
+    names.
 
     Args:
         study: whose trials the tables hold.
@@ -61,14 +61,14 @@ def query(study: Study, sql: str, results: str = "results") -> pd.DataFrame:
         results: folder or URI of the results.
 
     Raises:
-        HtsweepError: it is no such statement, or DuckDB refuses it: with DuckDB's words and the
-            names that there are.
+        HtsweepError: it is no such statement, or DuckDB rejects it: with DuckDB's message and the
+            available names.
     """
     return answer(Results(study, results), sql)
 
 
 def answer(results: Results, sql: str) -> pd.DataFrame:
-    """What `query` gives, of results that may have been read already."""
+    """What `query` returns, for results that may have been read already."""
     import duckdb
 
     asked = _asked(sql)
@@ -79,8 +79,7 @@ def answer(results: Results, sql: str) -> pd.DataFrame:
             raise HtsweepError(_told(error, _columns(results))) from None
     except duckdb.Error as error:
         raise HtsweepError(_told(error, TABLES)) from None
-    # A name may be spelt in capitals, or come from USING: with all columns at hand DuckDB judges
-    # for itself.
+    # A name may be spelt in capitals, or come from USING: try again with all columns.
     try:
         return _answer(_tables(results, _Asked(asked.tables, None)), sql)
     except duckdb.Error as error:
@@ -88,7 +87,7 @@ def answer(results: Results, sql: str) -> pd.DataFrame:
 
 
 def columns(results: Results) -> pd.DataFrame:
-    """What a query may name: `table`, `column`, `type` (DuckDB's) of each column of each table."""
+    """All that a query may name: `table`, `column` and DuckDB's `type` of each column."""
     import pandas as pd
 
     tables = _tables(results, _Asked(None, None))
@@ -131,10 +130,10 @@ def tell(results: Results, sql: str, format: str = "table") -> str:
 
 
 def _asked(sql: str) -> _Asked:
-    """What the statement names, if it is one that only reads.
+    """What the statement names, if it only reads.
 
     Raises:
-        HtsweepError: it is none, several, or one that writes, sets or loads.
+        HtsweepError: it is no statement, several, or one that writes, sets or loads.
     """
     import duckdb
 
@@ -162,7 +161,7 @@ def _asked(sql: str) -> _Asked:
     if tree["error"]:
         return _Asked(None, None)
     nodes = list(_nodes(tree))
-    # In FROM t NATURAL JOIN u every column that both have takes part.
+    # In FROM t NATURAL JOIN u, every column that both have takes part.
     all_columns = any(
         node.get("class") == "STAR" or node.get("ref_type") == "NATURAL" for node in nodes
     )
@@ -208,7 +207,10 @@ def _tables(results: Results, asked: _Asked) -> dict[str, pd.DataFrame]:
 
 @with_infinities
 def _points(measured: pd.DataFrame, choice: pd.DataFrame, repetitions: int) -> pd.DataFrame:
-    """One row per whole point: what was varied, its last step, `n` repetitions, means of all numbers, `chosen`."""
+    """One row per whole point: the means of all numbers over its repetitions at its last step.
+
+    The other columns are what was varied, `step`, `n` repetitions, and `chosen`.
+    """
     import pandas as pd
 
     from htsweep import selection
@@ -230,11 +232,14 @@ def _points(measured: pd.DataFrame, choice: pd.DataFrame, repetitions: int) -> p
     means = grouped[numbers].mean().reset_index(drop=True)
     whole = pd.concat([points, means], axis=1)
     whole["chosen"] = points["point"].isin(choice["point"])
-    return whole.copy()  # of a thousand columns each was a block of its own
+    return whole.copy()  # defragments a table of perhaps a thousand columns
 
 
 def _answer(tables: Mapping[str, pd.DataFrame], sql: str) -> pd.DataFrame:
-    """What `sql` gives over `tables` in a DuckDB that can reach nothing else: no file, no network, no Python variable."""
+    """The result of `sql` over `tables`, in a DuckDB without access to anything else.
+
+    It reaches no file, no network and no Python variable.
+    """
     import duckdb
 
     with duckdb.connect(
@@ -249,9 +254,9 @@ def _answer(tables: Mapping[str, pd.DataFrame], sql: str) -> pd.DataFrame:
 
 
 def _told_apart(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with names that SQL tells apart: of measurements whose names differ in capitals alone, each is numbered.
+    """The table with names that SQL can tell apart: those that differ only in case are numbered.
 
-    DuckDB would call the second `loss_1`, and answer a question for "loss" with the first.
+    DuckDB would call the second `loss_1`, and answer a query for "loss" with the first.
     """
     columns = [str(name) for name in table.columns]
     keys = columns[: columns.index("step") + 1] if "step" in columns else []
@@ -265,7 +270,10 @@ def _told_apart(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with one type a column: DuckDB takes a column's type from its values, and factors may be of several."""
+    """The table with one type per column, since DuckDB infers it from the values.
+
+    Factors may have values of several types; these become text.
+    """
     import pandas as pd
 
     from htsweep.results.export import with_columns
@@ -296,7 +304,7 @@ def _columns(results: Results) -> list[str]:
 
 
 def _told(error: duckdb.Error, known: Sequence[str] | Mapping[str, str]) -> str:
-    """DuckDB's words, and the name that was meant."""
+    """DuckDB's message, with a suggestion for an unknown name."""
     words = str(error).strip()
     missing = re.search(
         r'(?:Referenced column|Table with name) "?([^"\n]+?)"? (?:not found|does not exist)', words
@@ -310,7 +318,7 @@ def _told(error: duckdb.Error, known: Sequence[str] | Mapping[str, str]) -> str:
 
 
 def _written(frame: pd.DataFrame, format: str) -> str:
-    """The table as text."""
+    """The table as text in one of `FORMATS`."""
     import pandas as pd
 
     from htsweep.results.export import FORMATS as WRITERS
@@ -334,14 +342,14 @@ def _written(frame: pd.DataFrame, format: str) -> str:
 
 
 def _quoted(name: str) -> str:
-    """A name as SQL takes it."""
+    """A name as SQL needs it: quoted unless it is a plain word."""
     bare = re.fullmatch(r"[A-Za-z_]\w*", name) and name.lower() not in _keywords()
     return name if bare else '"' + name.replace('"', '""') + '"'
 
 
 @functools.cache
 def _keywords() -> frozenset[str]:
-    """The words that SQL keeps for itself."""
+    """The reserved words of DuckDB's SQL."""
     import duckdb
 
     with duckdb.connect(":memory:") as connection:

@@ -1,7 +1,9 @@
-"""`Results`: what one results folder holds of one study, each thing read or computed once."""
+"""`Results`: all that one results folder has of one study, read or computed only once."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from htsweep import selection
 from htsweep.commands import RESULTS
-from htsweep.ledger import Ledger, Store, Table
+from htsweep.ledger import Ledger, Store, Table, kept
 from htsweep.ledger.names import LISTS
 from htsweep.ledger.tables import Kind
 from htsweep.planning import roster
@@ -24,24 +26,27 @@ if TYPE_CHECKING:
 
 
 def trials(study: Study, results: str = RESULTS) -> pd.DataFrame:
-    """One row per ended trial of the study: how it ended, its sweep and point, a column per factor and parameter."""
+    """One row per ended trial of the study: how it ended, its sweep, point, factors, parameters."""
     return Results(study, results).trials
 
 
 def measurements(
     study: Study, results: str = RESULTS, columns: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """One row per measurement of the study's trials: `step`, the numbers (or the `columns` of them), and what was varied."""
+    """One row per measurement of the study's trials: what was varied, `step`, what was measured.
+
+    `columns` are the measured columns to read; None: all.
+    """
     return Results(study, results).measurements(columns)
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Results:
-    """A study, and what the ledger at `location` had of it when it was first asked.
+    """A study, and what the ledger at `location` had of it when first read.
 
-    Everything is read lazily, and at most once: the trials as one table, the measurements column by
-    column, as far as somebody asks for them. What ended later is seen by `reread()` alone.
+    Everything is read lazily and at most once: the trials as one table, the measurements column by
+    column, as far as they are needed. Only `reread()` sees what ended later.
     """
 
     study: Study
@@ -50,10 +55,10 @@ class Results:
     _measured: dict[tuple[Kind, bool], _Measured] = field(
         default_factory=dict, init=False, repr=False
     )
-    """What was read of the measurements, by kind, and whether it is of all pairs."""
+    """The measurements that were read, by kind and whether they are of all pairs."""
 
     def reread(self) -> Results:
-        """The same study at the same place, with its plan, as the ledger is from now on."""
+        """The same study at the same place with the same plan, which reads the ledger anew."""
         other = Results(self.study, self.location)
         for name in ("store", "ledger", "full_plan", "score_plan"):
             if name in self.__dict__:
@@ -71,38 +76,37 @@ class Results:
         return Ledger(self.store)
 
     # -- what was planned
-    # ------------------------------------------------------------------------------------------
 
     @cached_property
     def full_plan(self) -> Plan:
-        """The plan of the study, whatever its screen says."""
+        """The plan of the study, without regard to its screen."""
         return plan(self.study)
 
     @cached_property
     def score_plan(self) -> Plan | None:
-        """The plan of the scores of its screen; None where it has none."""
+        """The plan of the scores of the study's screen; None if it has no screen."""
         return plan_of(self.full_plan)
 
     @cached_property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """What the scores say of each pair; none where the study has no screen."""
+        """What the scores say about each pair; empty if the study has no screen."""
         if self.study.screen is None:
             return ()
         return judge(self.full_plan, self.recorded, self.ledger)
 
     @cached_property
     def plan(self) -> Plan:
-        """The plan of what the screen keeps: all of it as long as there are no scores."""
+        """The plan of what the screen keeps, which is everything until there are scores."""
         return without_dropped(self.full_plan, self.verdicts)
 
     @cached_property
     def factors(self) -> list[str]:
-        """The columns that say which cell of the grid, or which variant of an ablation, a row is from."""
+        """The columns that identify a row's cell of the grid, or variant of an ablation."""
         return list(self.study.grid) if self.study.ablate is None else list(self.full_plan.factors)
 
     @cached_property
     def parameters(self) -> list[str]:
-        """The parameters that are searched in any sweep, and are no factors."""
+        """The parameters that are searched in any sweep and are not factors."""
         return [name for name in self.varied if name not in self.factors]
 
     @cached_property
@@ -111,43 +115,61 @@ class Results:
         return tables.varied(self.full_plan)
 
     # -- what was recorded
-    # ------------------------------------------------------------------------------------------
 
     @cached_property
     def recorded(self) -> Table:
-        """The ledger's trials, those of other studies too: of each the end that counts.
+        """The ledger's trials, including those of other studies, each with the end that counts.
 
         Raises:
-            LedgerError: an object is there and cannot be read.
+            LedgerError: an object exists but cannot be read.
         """
         return self.ledger.trials()
 
     @cached_property
     def ends(self) -> Table:
-        """As `recorded`, but with every end of each trial: also those that a later attempt replaced."""
+        """As `recorded`, but with every end of each trial, even those that a later one replaced."""
         return self.ledger.trials(every=True)
 
     def rows(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """The rows of `recorded`, a few thousand of them in memory at a time."""
+        """The rows of `recorded`, with a few thousand in memory at a time."""
         return iter(()) if self._empty else roster.rows(self.recorded, columns)
 
     @cached_property
+    def state(self) -> str:
+        """A digest of the study and of what the ledger has of it; equal: so is every answer.
+
+        What other studies have in the same ledger changes nothing.
+        """
+        later = self.ledger.later()
+        there = {entry.name for entry in self.store.list(kept.FOLDER)}
+        own: dict[str, str] = {}
+        for planned in (self.full_plan, self.score_plan):
+            if planned is None:
+                continue
+            columns = [*roster.COLUMNS, "record", "artifact"]
+            for row, _ in roster.Roster(planned).own(self.rows(columns)):
+                logits = "logits" if kept.of(row["artifact"]) in there else ""
+                own[row["trial"]] = f"{row['record']}+{later.get(row['record'], '')}+{logits}"
+        content = [self.study.name, self.study.text, sorted(own.items())]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+    @cached_property
     def _empty(self) -> bool:
-        # To make an empty table imports pandas, which a plan can do without.
+        # Making an empty table imports pandas, which a plan can do without.
         return "recorded" not in self.__dict__ and not self.ledger.records()
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """One row per ended trial of the study and sweep that has it, in the order of the study's file.
+        """One row per ended trial and sweep of the study that has it, in the order of its file.
 
-        How it ended, its `sweep` and `point`, and a column per factor and searched parameter. Of a
-        screened study, the trials of the pairs that are kept.
+        Columns: how it ended, its `sweep` and `point`, and one per factor and searched parameter.
+        For a screened study, only the trials of the pairs that are kept.
         """
         return tables.trials(self.plan, self.recorded, self.varied)
 
     @cached_property
     def trials_of_all_pairs(self) -> pd.DataFrame:
-        """As `trials`; of a screened study also those of dropped pairs, as far as they ended."""
+        """As `trials`, but for a screened study with the ended trials of dropped pairs too."""
         if self.plan is self.full_plan:
             return self.trials
         return tables.trials(self.full_plan, self.recorded, self.varied)
@@ -161,23 +183,23 @@ class Results:
     ) -> pd.DataFrame:
         """One row per measurement of `trials`: what was varied, `step`, and what was measured.
 
-        No column is read that nobody has asked for, and none again that the last reading held. The
-        table is shared: do not write to it.
+        Only requested columns are read, and nothing is read if the last reading had all of them.
+        The table is shared: do not write to it.
 
         Args:
             columns: names of what was measured; None: all.
-            kind: `numbers` or `lists` alone; `any`: both, and where trials measured numbers and
-                lists under one name, the lists under the name followed by `[]`.
-            all_pairs: of `trials_of_all_pairs`.
+            kind: only `numbers` or only `lists`; `any`: both, and where trials measured numbers and
+                lists under one name, the lists have that name followed by `[]`.
+            all_pairs: those of `trials_of_all_pairs`.
 
         Raises:
-            LedgerError: a trial counts, but not all that it measured can be read.
+            LedgerError: not all measurements of a trial that counts can be read.
         """
         all_pairs = all_pairs and self.plan is not self.full_plan
         read = self._measured.get((kind, all_pairs))
         if read is None or not read.has(columns):
-            # What was read before is read again with what is new: whoever knows that more will be
-            # asked for asks for the most first.
+            # Columns read before are read again together with the new ones: callers that need more
+            # later should ask for everything first.
             more = () if read is None or read.columns is None else read.columns
             wanted = None if columns is None else list(dict.fromkeys([*columns, *more]))
             read = self._read(wanted, kind, all_pairs)
@@ -194,7 +216,10 @@ class Results:
         return _Measured(known, table, len(tables.keys(self.varied)))
 
     def lists(self, columns: Sequence[str], trials: Sequence[str]) -> pd.DataFrame:
-        """`trial`, `step` and `columns` of some trials: for lists, of which all together may not fit in memory."""
+        """`trial`, `step` and the list `columns` of some trials.
+
+        The lists of all trials may not fit in memory.
+        """
         table: pd.DataFrame = self.ledger.measurements(
             columns, self._ends_of(trials), "lists"
         ).to_pandas()
@@ -206,7 +231,10 @@ class Results:
 
     @cached_property
     def choice(self) -> pd.DataFrame:
-        """What the study's protocol picks: (`sweep`, `point`, `step`); none of a sweep without a whole point."""
+        """What the study's protocol picks: (`sweep`, `point`, `step`).
+
+        A sweep without a whole point has no row.
+        """
         measured = self.measurements(selection.columns(self.study.select), kind="numbers")
         return selection.choice(measured, self.study.select, self.study.repetitions)
 
@@ -217,19 +245,19 @@ class _Measured:
     """Measurements that were read."""
 
     columns: frozenset[str] | None
-    """The names that were asked for; None: all that there are."""
+    """The names that were asked for; None: all."""
     table: pd.DataFrame
     keys: int
-    """How many of the table's first columns say which trial a row is of."""
+    """How many of the table's first columns identify the trial of a row."""
 
     def has(self, columns: Sequence[str] | None) -> bool:
-        """Whether these are all of `columns`; None: of all that was measured."""
+        """Whether these include all of `columns`; None: all that was measured."""
         if self.columns is None:
             return True
         return columns is not None and self.columns.issuperset(map(_bare, columns))
 
     def select(self, columns: Sequence[str] | None) -> pd.DataFrame:
-        """The table as if no more than `columns` had been read; its rows are not copied where that is all of it."""
+        """The table as if only `columns` had been read; no copy is made if that is all of it."""
         if columns is None:
             return self.table
         wanted = set(map(_bare, columns))
@@ -242,5 +270,5 @@ class _Measured:
 
 
 def _bare(column: str) -> str:
-    """What was measured: numbers and lists of one name are read together."""
+    """The measured name of a column; numbers and lists of one name are read together."""
     return column.removesuffix(LISTS)

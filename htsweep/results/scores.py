@@ -1,4 +1,4 @@
-"""What scores said of the pairs of a study, and what their trials measured, as the analysis reads it."""
+"""The scores of a study's pairs, and what their trials measured, as the analysis needs them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def screen_tables(results: Results, columns: Sequence[str] | None = None) -> ScreenTables | None:
-    """What the screen of a study said, and what the trials of all its pairs measured, dropped ones too; None: no screen.
+    """The screen's scores, and what the trials of all pairs measured, dropped ones included.
 
-    `columns`: those of the measurements that are read; None: all.
+    None if the study has no screen. `columns` are the measurements to read; None: all.
     """
     from htsweep.analysis.conclusions import ScreenTables
 
@@ -42,10 +42,10 @@ def screen_tables(results: Results, columns: Sequence[str] | None = None) -> Scr
 
 
 def scores_of(results: Results) -> pd.DataFrame:
-    """The scores of a study whose task `predicts`, as `screen.scores` gives those of a screen.
+    """The scores of a study whose task `predicts`, in the form of `screen.scores`.
 
-    A pair has the same name for all scores. Where parameters of a score differ (`tta.steps`), they
-    are part of its name: `name, group.steps 400`.
+    A pair has the same name for all scores. Parameters of a score that the study varies
+    (`group.steps`) are part of its name: `name, group.steps 400`.
     """
     measured = results.measurements(kind="numbers")
     column = task.find(results.study.task).predicts or ""
@@ -70,8 +70,8 @@ def _places(study: Study, sweeps: Sequence[Sweep]) -> dict[str, tuple[str, str, 
     """Sweep -> its pair, the pair's target, and the score."""
     places: dict[str, tuple[str, str, str]] = {}
     for score in dict.fromkeys(str(sweep.base[SCORE]) for sweep in sweeps):
-        # The same study without what tells scores apart, as if it had a screen: who is compared
-        # with whom is decided there.
+        # The same study without what distinguishes scores, and with a screen: `pairs_of` then
+        # decides which pairs are compared.
         grid = {
             name: values for name, values in study.grid.items() if name != SCORE and "." not in name
         }
@@ -89,7 +89,7 @@ def _places(study: Study, sweeps: Sequence[Sweep]) -> dict[str, tuple[str, str, 
 
 
 def _named(score: str, parameters: dict[str, object]) -> str:
-    """A score with the parameters of its own that the study varies."""
+    """A score's name with its own parameters that the study varies."""
     own = [
         f"{name} {value if not isinstance(value, float) else format(value, 'g')}"
         for name, value in parameters.items()
@@ -99,7 +99,7 @@ def _named(score: str, parameters: dict[str, object]) -> str:
 
 
 def configured(ended: pd.DataFrame) -> pd.DataFrame:
-    """Trials with the column `score`: from their configs, where the study fixes it."""
+    """Trials with the column `score`, taken from their configs where the study fixes it."""
     if SCORE in ended:
         return ended
     return ended.assign(**{SCORE: [json.loads(text).get(SCORE, "") for text in ended["config"]]})

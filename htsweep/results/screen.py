@@ -1,4 +1,4 @@
-"""What the ledger's scores say of the pairs of a study, and which pairs are kept for it."""
+"""What the ledger's scores say about a study's pairs, and which pairs are kept."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def judge(planned: Plan, recorded: Table, ledger: Ledger) -> tuple[Verdict, ...]:
-    """What the ledger's scores say of each pair of a plan; none where its study has no screen.
+    """What the ledger's scores say about each pair of a plan; empty if its study has no screen.
 
     Args:
-        planned: the plan of the study, whatever its screen says.
-        recorded: the ledger's trials, of each the end that counts.
+        planned: the plan of the study, without regard to its screen.
+        recorded: the ledger's trials, each with the end that counts.
         ledger: where these are from.
     """
     screen = planned.study.screen
@@ -49,10 +49,11 @@ def judge(planned: Plan, recorded: Table, ledger: Ledger) -> tuple[Verdict, ...]
 
 
 def scores(results: Results) -> pd.DataFrame:
-    """One row per score that was computed: `COLUMNS`, the factors of its pair, and the other numbers that it measured.
+    """One row per computed score and repetition: its value and the other numbers it measured.
 
-    `value` is the column that the scoring task predicts by, at its last step; `kept` whether the
-    pair's trials are to run.
+    The columns include `COLUMNS` and the factors of the pair. `value` is the column that the
+    scoring task declares as its prediction, at the last step; `kept` says whether the screen keeps
+    the pair.
     """
     import pandas as pd
 
@@ -89,21 +90,21 @@ def scores(results: Results) -> pd.DataFrame:
 
 
 def verdict_lines(verdicts: Sequence[Verdict], by: str, most: int = 12) -> list[str]:
-    """A line for each pair that is dropped or has no score, `most` of each."""
+    """A line for each pair that is dropped or has no score, at most `most` of each."""
     best: dict[str, float] = {}
     for verdict in verdicts:
         if verdict.value is not None:
             best[verdict.pair.target] = max(best.get(verdict.pair.target, -math.inf), verdict.value)
     dropped = [
-        f"dropped {verdict.pair.label}: {by} {verdict.value:.4g}, the best of {verdict.pair.target} has "
-        f"{best[verdict.pair.target]:.4g}"
+        f"dropped {verdict.pair.label}: {by} {verdict.value:.4g}, "
+        f"the best of {verdict.pair.target} has {best[verdict.pair.target]:.4g}"
         for verdict in verdicts
         if not verdict.kept
     ]
     begun = any(verdict.scored for verdict in verdicts)
     unknown = [
-        f"kept    {verdict.pair.label}: its {by} is not known, {verdict.scored} of {verdict.repetitions} "
-        "repetitions have it"
+        f"kept    {verdict.pair.label}: its {by} is not known, "
+        f"{verdict.scored} of {verdict.repetitions} repetitions have it"
         for verdict in verdicts
         if verdict.value is None and begun
     ]
@@ -118,7 +119,7 @@ def verdict_lines(verdicts: Sequence[Verdict], by: str, most: int = 12) -> list[
 
 
 def _done(recorded: Table, points: Iterable[str], repetitions: int) -> dict[str, dict[int, int]]:
-    """Point -> repetition -> the row of `recorded`, of each of its trials that is done."""
+    """Point -> repetition -> the row of `recorded`, for each of its trials that is done."""
     known = set(points)
     done: dict[str, dict[int, int]] = {}
     columns = (
@@ -138,7 +139,7 @@ def _done(recorded: Table, points: Iterable[str], repetitions: int) -> dict[str,
 def _last_values(
     recorded: Table, ledger: Ledger, column: str, done: Mapping[str, Mapping[int, int]]
 ) -> dict[str, list[float]]:
-    """Point -> the last finite value of `column` in each repetition that is done, in their order."""
+    """Point -> the last finite value of `column` in each repetition that is done, in order."""
     if not done:
         return {}
     ended = recorded.take([row for rows in done.values() for row in rows.values()])
@@ -155,7 +156,7 @@ def _last_values(
 
 
 def _with_measured(rows: pd.DataFrame, results: Results, column: str) -> pd.DataFrame:
-    """`rows` of trials that are done, each with the numbers that it measured last."""
+    """`rows` of trials that are done, each with the last numbers that it measured."""
     table = results.recorded
     ended = table.select(["trial", "status", "seconds"]).to_pandas()
     wanted = ended["trial"].isin(rows["trial"]) & (ended["status"] == "done")

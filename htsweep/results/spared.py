@@ -1,4 +1,4 @@
-"""What a screen takes and what it spares, in numbers and in words."""
+"""What a screen costs and what it spares, in numbers and in words."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ class Screened:
     margin: float | None
     pairs: int
     targets: Mapping[str, int]
-    """Pairs of each target data."""
+    """Target data -> number of pairs."""
     trials: int
-    """Of the scores."""
+    """How many trials the scores have."""
     trials_done: int
     trials_failed: int
     trials_to_run: int
     all_trials: int
-    """Those of the study without a screen."""
+    """How many trials the study would have without a screen."""
     spared: int
-    """Of these, those that need not run by the scores that are known."""
+    """How many of these need not run, by the scores that are known."""
     spared_at_least: int | None
-    """Once all scores are known, but for ties; None: a margin tells only then."""
+    """The fewest once all scores are known, ties aside; None: a margin tells only then."""
     spared_at_most: int
     dropped: tuple[Mapping[str, Any], ...]
-    """Each with its factors, `target` and `value`, the mean of the score that decides."""
+    """Each with its factors, `target` and `value`, the mean of the deciding score."""
     unknown: tuple[Mapping[str, Any], ...]
-    """Pairs that are kept since a repetition has no such score: it has not run, or failed."""
+    """Pairs that are kept because a repetition has no deciding score: it has not run, or failed."""
     about: tuple[str, ...]
-    """The dropped and the unknown pairs, in lines."""
+    """Lines on the dropped and the unknown pairs."""
 
     def lines(self) -> list[str]:
-        """The screen as a person reads it."""
+        """The screen as text."""
         failed = f", {self.trials_failed} failed (run again)" if self.trials_failed else ""
         return [
             f"screen  {', '.join(self.scores)} over {self.pairs} pairs: {self.trials} trials "
@@ -92,7 +92,7 @@ def screened(results: Results, ended: Mapping[str, int]) -> Screened:
 
     Args:
         results: of a study that has a screen.
-        ended: its scores by how they ended: `done`, `stopped`, `failed`.
+        ended: how many scores are `done`, `stopped` and `failed`.
     """
     whole, scored, verdicts = results.full_plan, results.score_plan, results.verdicts
     screen = whole.study.screen
@@ -122,7 +122,10 @@ def screened(results: Results, ended: Mapping[str, int]) -> Screened:
 
 
 def _range(whole: Plan, verdicts: Sequence[Verdict], keep: int | str | None) -> tuple[int, int]:
-    """The fewest and the most trials of the pairs that are not kept: of each target all but `keep`, or with a margin but one."""
+    """The fewest and the most trials of the pairs that are not kept.
+
+    For each target these are all pairs but `keep`, or with a margin all but one.
+    """
     least = most = 0
     kept = 1 if keep is None else len(verdicts) if isinstance(keep, str) else keep
     for target in {verdict.pair.target for verdict in verdicts}:

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 
 def trials(planned: Plan, recorded: pa.Table, names: Sequence[str]) -> pd.DataFrame:
-    """One row per ended trial and sweep of the plan that has it, with its `role`, in the order of the study's file.
+    """One row per ended trial and sweep of the plan that has it, with its `role`.
+
+    Rows are in the order of the study's file.
 
     Args:
-        planned: whose trials.
-        recorded: the ledger's trials, of each the end that counts.
-        names: the factors and parameters that have a column.
+        planned: the plan whose trials to list.
+        recorded: the ledger's trials, each with the end that counts.
+        names: the factors and parameters that get a column.
     """
     import pandas as pd
 
@@ -31,8 +33,8 @@ def trials(planned: Plan, recorded: pa.Table, names: Sequence[str]) -> pd.DataFr
     listed = [
         (row["trial"], *place) for row in rows(recorded, COLUMNS) for place in members.places(row)
     ]
-    # A factor that is called like a column of the ledger (`steps`) is what tells the rows apart: it
-    # takes the name.
+    # A factor with the name of a ledger column (`steps`) takes the name, since it is what tells the
+    # rows apart.
     ended = recorded.to_pandas().drop(
         columns=["sweep", "point", "point_index", "role", "kind", *members.names], errors="ignore"
     )
@@ -55,18 +57,17 @@ def trials(planned: Plan, recorded: pa.Table, names: Sequence[str]) -> pd.DataFr
 def measurements(
     study: Study, ended: pd.DataFrame, measured: pa.Table, names: Sequence[str]
 ) -> pd.DataFrame:
-    """One row per measurement of the trials `ended`: the columns `keys(names)`, `step`, and what was measured.
+    """One row per measurement of the trials `ended`: `keys(names)`, `step`, and what was measured.
 
     Args:
         study: whose trials these are.
-        ended: as `trials` gives them.
-        measured: as the ledger gives what they measured.
-        names: the factors and parameters that have a column.
+        ended: as `trials` returns them.
+        measured: their measurements, as the ledger returns them.
+        names: the factors and parameters that get a column.
     """
     frame = measured.to_pandas()
     columns = keys(names)
-    # Tasks of an earlier version could measure something called like a column that says which trial
-    # it is of.
+    # Tasks of an earlier version could measure something with the name of a key column.
     clash = [name for name in frame.columns if name in columns[1:]]
     for name in clash:
         set_aside(
@@ -77,12 +78,12 @@ def measurements(
 
 
 def keys(names: Sequence[str]) -> list[str]:
-    """The columns of a table of measurements that say which trial a row is of, and what was varied in it."""
+    """The columns of measurements that identify a row's trial and what was varied in it."""
     return ["trial", "sweep", "point", "point_index", "role", "repetition", "status", *names]
 
 
 def rows_of(recorded: pa.Table, trials: Sequence[str]) -> pa.Table:
-    """The rows of the ledger's trials that are of `trials`."""
+    """The rows of the ledger's trials that belong to `trials`."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -90,7 +91,7 @@ def rows_of(recorded: pa.Table, trials: Sequence[str]) -> pa.Table:
 
 
 def baseline(study: Study) -> Any:
-    """The study's `baseline` as the tables have it (a chain by its one name); None where the study names none."""
+    """The study's `baseline` as tables have it, a chain by its single name; None without one."""
     if study.baseline is None or study.compared is None:
         return None
     config = task.find(study.task).resolve({**study.fixed, study.compared: study.baseline})
@@ -111,16 +112,16 @@ class Members:
     """Which trials are a study's, and what was varied in each."""
 
     def __init__(self, planned: Plan, names: Sequence[str] | None = None) -> None:
-        """The members of `planned`; `names`: what is told of each, None: all that varies in the plan."""
+        """The members of `planned`, each with the values of `names`; None: all that varies."""
         self.names = varied(planned) if names is None else list(names)
         self._planned, self._roster = planned, Roster(planned)
         self._places: dict[str, list[tuple[Any, ...]]] = {}
 
     def places(self, row: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """(sweep, point, index, role, what was varied...) of a row of the ledger's trials; empty where it is not the study's.
+        """(sweep, point, index, role, what was varied...) for each place of a ledger row's trial.
 
-        A row needs the columns `trial`, `kind`, `task`, `sweep`, `point`, `point_index`,
-        `repetition` and `config`.
+        Empty if the trial is not the study's. A row needs the columns `trial`, `kind`, `task`,
+        `sweep`, `point`, `point_index`, `repetition` and `config`.
         """
         points = self._roster.points(row)
         if not points or self._planned.adaptive:

@@ -1,9 +1,9 @@
-"""What the ledger has of a plan, and which of its trials have failed: one definition for `plan`, `status` and `launch`; pure.
+"""What the ledger has of a plan, and which of its trials have failed; pure.
 
-A trial has failed if the end of it that counts in the ledger is a failure, or if it has no end and
-a stage that it needs has failed: then it could not run, and is *blocked*. Whether that was in this
-launch or in an earlier one makes no difference, nor does how often it was tried. What has failed is
-run again by the next launch.
+This is the one definition for `plan`, `status` and `launch`. A trial has failed if its end that
+counts in the ledger is a failure, or if it has no end and a stage that it needs has failed: then it
+could not run, and is *blocked*. It makes no difference whether that was in this launch or an
+earlier one, or how often it was tried. The next launch runs again what has failed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Ended:
     counts: Mapping[str, int]
     """Ended trials by status: `done`, `stopped`, `failed`."""
     blocked: int
-    """Trials without an end, since a stage has failed that they need; 0 for a plan that is too
+    """Trials without an end, because a stage that they need has failed; 0 for a plan that is too
     large to be listed.
     """
     repetitions: Repetitions
@@ -43,17 +43,17 @@ class Ended:
 
     @property
     def over(self) -> int:
-        """Trials that need no further run."""
+        """How many trials need no further run."""
         return self.counts["done"] + self.counts["stopped"]
 
     @property
     def failed(self) -> int:
-        """Trials that have failed, blocked ones too."""
+        """How many trials have failed, including blocked ones."""
         return self.counts["failed"] + self.blocked
 
     @classmethod
     def of(cls, planned: Plan, recorded: Iterable[Mapping[str, Any]]) -> Ended:
-        """What the rows `recorded` of a ledger's trials say of the plan; of each trial the end that counts."""
+        """What a ledger has of the plan; `recorded`: its trials, each with the end that counts."""
         counts = {"done": 0, "stopped": 0, "failed": 0}
         over: dict[str, set[int]] = {}
         ended: dict[str, set[int]] = {}
@@ -85,13 +85,13 @@ def _blocked(
     ended: Mapping[str, set[int]],
     begun: Mapping[tuple[str, int], int],
 ) -> int:
-    """The number of trials that have no end, and need a stage that has failed.
+    """The number of trials that have no end and need a stage that has failed.
 
-    The points of an adaptive sampler are not known: they need what the base of their sweep needs.
+    The points of an adaptive sampler are not known; they need what the base of their sweep needs.
     """
 
     def broken(point: Point) -> set[int]:
-        """The repetitions in which a stage has failed that the point needs."""
+        """The repetitions in which a stage that the point needs has failed."""
         stages = {stage.point for stage in with_inner(planned.needs(point).values())}
         return {
             failed_repetition

@@ -1,4 +1,4 @@
-"""Which sweep of a plan has which components of the study's ablation, as the analysis reads it."""
+"""Which sweep of a plan has which components of the study's ablation, for the analysis."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def variants(results: Results) -> pd.DataFrame:
-    """What the analysis of an ablation must know: one row per variant of each cell; none without `ablate:`.
+    """One row per variant of each cell of the study's ablation; none without `ablate:`.
 
-    A column per factor of the study, with the values of the cell's full config; `sweep`, the id of
-    the variant's; and `components` (a frozenset of what it has), `control` (`a over b` where b
-    stands in for a), `kind`. The variant that has no component is there wherever the study plans
-    it, be it in the grid.
+    Columns: one per factor of the study, with the values of the cell's full config; `sweep`, the id
+    of the variant's sweep; `kind`; `components` (a frozenset of those that it has); `control` (`a
+    over b` where b replaces a). The variant without any component has a row wherever the study
+    plans it, even if only in the grid.
     """
     import pandas as pd
 

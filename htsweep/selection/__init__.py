@@ -1,4 +1,4 @@
-"""Which point speaks for a sweep: measurements come in, one (sweep, point, step) for each sweep goes out. Pure."""
+"""Which point represents a sweep: measurements in, one (sweep, point, step) per sweep out; pure."""
 
 from htsweep.selection.choose import (
     BEST,

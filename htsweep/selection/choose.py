@@ -1,10 +1,10 @@
-"""Selection protocols: which point of a sweep, at which step, speaks for it.
+"""Selection protocols: which point of a sweep represents it, and at which step.
 
 A protocol is a value with a pure function: measurements in, one (sweep, point, step) per sweep out.
-Unless it declares that it reads a test column, it is handed tables that have none, so that it
-cannot look at one, whatever it is written like. Choices are over points, as means over their repetitions; a point of
-which any repetition stopped early, failed or is still to come takes no part (`left_out` says which
-these are, and why).
+Unless it declares that it reads a test column, it is given tables without any, so that it cannot
+look at one. Choices are over points, as means over their repetitions; a point with a repetition
+that stopped early, failed or has not run yet takes no part (`left_out` says which these are, and
+why).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _UNKNOWN = "a protocol of the study"
 def choose(
     measurements: pd.DataFrame, protocol: str = DEFAULT, repetitions: int | None = None
 ) -> pd.DataFrame:
-    """The measurements, of all repetitions, of the point and step that `protocol` picks in each sweep.
+    """The measurements, in all repetitions, at each sweep's point and step that `protocol` picks.
 
     Args:
         measurements: one row per measurement (docs/contracts.md).
@@ -66,8 +66,7 @@ def choose(
         repetitions: how many a point has when it is whole; None: as many as the fullest point has.
 
     Raises:
-        HtsweepError: nothing answers to the name, or the protocol lacks a column or breaks its
-            contract.
+        HtsweepError: there is no such protocol, or it lacks a column or breaks its contract.
     """
     return at(measurements, choice(measurements, protocol, repetitions))
 
@@ -76,7 +75,10 @@ def choose(
 def choice(
     measurements: pd.DataFrame, protocol: str = DEFAULT, repetitions: int | None = None
 ) -> pd.DataFrame:
-    """What `protocol` picks: (sweep, point, step), at most one row per sweep; a sweep without a whole point has none."""
+    """What `protocol` picks: (sweep, point, step), at most one row per sweep.
+
+    A sweep without a whole point has no row.
+    """
     asked = find(protocol)
     table = handed(measurements, repetitions, asked)
     if not any(set(needed) <= set(table.columns) for needed in asked.needs):
@@ -85,13 +87,13 @@ def choice(
 
 
 def columns(protocol: str) -> list[str] | None:
-    """The metrics that `protocol` reads; None: it does not say."""
+    """The metrics that `protocol` reads; None: it does not declare them."""
     reads = find(protocol).reads
     return None if reads is None else list(reads)
 
 
 def line(protocol: str) -> str:
-    """What `protocol` picks, in a line; of a user's whose module is not at hand, that it is the study's."""
+    """What `protocol` picks, in a line; a generic text if it cannot be imported."""
     try:
         return find(protocol).line
     except HtsweepError:
@@ -99,10 +101,13 @@ def line(protocol: str) -> str:
 
 
 def needs(protocol: str) -> Sequence[Sequence[str]]:
-    """The columns without which `protocol` has no answer: all of one of these; of a name that is none, nothing."""
+    """The columns that `protocol` needs: all of one of these alternatives.
+
+    For a name that cannot be found, none.
+    """
     try:
         return find(protocol).needs
-    except HtsweepError:  # who checks a study says so
+    except HtsweepError:  # the checks of a study report it
         return ((),)
 
 
@@ -116,7 +121,10 @@ def possible(measured: Iterable[str]) -> list[str]:
 def submitted(
     measurements: pd.DataFrame, protocol: str, repetitions: int | None = None
 ) -> pd.DataFrame:
-    """What `protocol` would submit of each sweep, as (sweep, point, step): a front where it has one, else its pick."""
+    """What `protocol` would submit for each sweep, as (sweep, point, step).
+
+    It is a front where the protocol has one, else its pick.
+    """
     asked = find(protocol)
     if asked.submit is None:
         return choice(measurements, protocol, repetitions)
@@ -124,12 +132,13 @@ def submitted(
 
 
 def find(protocol: str) -> Protocol:
-    """The protocol called `protocol`: of `PROTOCOLS`, or a user's own as `module:VALUE` or `module:function`.
+    """The protocol called `protocol`: one of `PROTOCOLS`, or a user's own from their module.
 
-    A function is a protocol that needs no column; an attribute `columns` says which it reads.
+    A user's own is `module:VALUE` or `module:function`. A function is a protocol that needs no
+    column; its attribute `columns` says which it reads.
 
     Raises:
-        HtsweepError: nothing answers to the name.
+        HtsweepError: there is no such protocol.
     """
     if protocol in PROTOCOLS:
         return PROTOCOLS[protocol]
@@ -159,7 +168,7 @@ def find(protocol: str) -> Protocol:
 
 
 def whole(measurements: pd.DataFrame, repetitions: int | None = None) -> pd.DataFrame:
-    """The rows of the points of which every repetition is done."""
+    """The rows of the points whose repetitions are all done."""
     trials = measurements[["trial", "sweep", "point", "status"]].drop_duplicates(["trial", "sweep"])
     counts = _counts(trials)
     expected = _expected(counts, repetitions)
@@ -173,7 +182,10 @@ def whole(measurements: pd.DataFrame, repetitions: int | None = None) -> pd.Data
 
 
 def left_out(trials: pd.DataFrame, repetitions: int | None = None) -> pd.DataFrame:
-    """The points that no protocol may pick: (sweep, point), how many trials are `done`, `stopped`, `failed`, `to_come`."""
+    """The points that no protocol may pick, with how many of their trials ended in which way.
+
+    Columns: sweep, point, `done`, `stopped`, `failed`, `to_come` (have not run yet).
+    """
     counts = _counts(trials)
     counts["to_come"] = (_expected(counts, repetitions, "ended") - counts["ended"]).clip(lower=0)
     partial = counts[(counts["done"] < counts["ended"]) | (counts["to_come"] > 0)]
@@ -182,7 +194,7 @@ def left_out(trials: pd.DataFrame, repetitions: int | None = None) -> pd.DataFra
 
 def at(measurements: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
     """The rows of `measurements` at the (sweep, point, step) of `steps`, in their own order."""
-    # A point has one step, so a look-up by point is enough, and cheaper than a join on three keys.
+    # First a look-up by point, which leaves few rows for the costlier join on three keys.
     near = measurements[measurements["point"].isin(steps["point"])]
     joined = near[CHOICE].merge(steps[CHOICE].assign(_here=True), on=CHOICE, how="left")
     return near[joined["_here"].notna().to_numpy()].reset_index(drop=True)
@@ -215,7 +227,10 @@ def _expected(counts: pd.DataFrame, repetitions: int | None, column: str = "done
 
 
 def numbered(measurements: pd.DataFrame) -> pd.DataFrame:
-    """The measurements with `point_index`; where they lack it, points count in order of appearance in their sweep."""
+    """The measurements with `point_index`.
+
+    Where they lack it, points are numbered in order of appearance in their sweep.
+    """
     if "point_index" in measurements.columns:
         return measurements
     points = measurements[["sweep", "point"]].drop_duplicates()
@@ -226,7 +241,7 @@ def numbered(measurements: pd.DataFrame) -> pd.DataFrame:
 
 
 def _checked(picked: Any, handed: pd.DataFrame, protocol: str) -> pd.DataFrame:
-    """What a protocol returned, if it is what a protocol returns."""
+    """What a protocol returned, if it meets the contract of a protocol."""
     missing = [name for name in CHOICE if name not in getattr(picked, "columns", ())]
     if missing:
         raise HtsweepError(

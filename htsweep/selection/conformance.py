@@ -1,12 +1,12 @@
-"""One suite of checks for every protocol, ours or a user's: a class of tests to subclass in a test file.
+"""One suite of checks for every protocol, built in or a user's: a test class to subclass.
 
     from htsweep.selection.conformance import ProtocolConformance
 
     class TestSettled(ProtocolConformance):
         protocol = "my_protocol:SETTLED"
 
-pytest collects the subclass. The tables that the checks hand over are made up: two sweeps of a few
-points with three repetitions and four steps, whose numbers are drawn with fixed seeds.
+pytest collects the subclass. The checks use made-up tables: two sweeps of a few points with three
+repetitions and four steps, whose numbers are drawn with fixed seeds.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from htsweep.selection.protocols import (
 
 _SEEDS = range(4)
 _ALWAYS = (TEST_OVERALL, TEST_SEEN, TEST_MISSING, "train/loss")
-"""Columns that are there whatever a protocol reads."""
+"""Columns that the tables have whatever a protocol reads."""
 
 
 class ProtocolConformance:
-    """What every protocol keeps to. A subclass names the protocol, and pytest runs it."""
+    """The checks that every protocol must pass: a subclass names the protocol for pytest to run."""
 
     protocol: str = "last"
     """A name as in a study's `select`: `last`, or `my_protocol:VALUE`."""
@@ -44,22 +44,22 @@ class ProtocolConformance:
     """
 
     def test_it_is_a_protocol_with_a_line_about_it(self) -> None:
-        """The name leads to a `Protocol` whose `line` says what it picks: one line."""
+        """The name leads to a `Protocol` whose `line` says in one line what it picks."""
         protocol_found = self._found
         assert isinstance(protocol_found, Protocol)
         assert protocol_found.line.strip(), f"{self.protocol} needs a line that says what it picks"
         assert "\n" not in protocol_found.line, f"the line about {self.protocol} must be one line"
 
     def test_it_picks_at_most_one_point_of_each_sweep(self) -> None:
-        """`pick` returns `sweep`, `point`, `step`: one row per sweep, of points that it was handed."""
+        """`pick` returns `sweep`, `point`, `step`: one row per sweep, of points it was given."""
         for table in self._tables():
-            picked = choice(table, self.protocol)  # refuses what is no choice
+            picked = choice(table, self.protocol)  # raises unless the result is valid
             assert list(picked.columns) == CHOICE
             assert picked["sweep"].is_unique
             assert len(picked), f"{self.protocol} picked nothing, though every metric is there"
 
     def test_test_columns_change_no_choice_unless_it_declares_that_it_reads_them(self) -> None:
-        """A rule that looks at test data names a test column in `reads`."""
+        """A protocol that looks at test data names a test column in `reads`."""
         if self._found.reads_test:
             return
         for seed, table in enumerate(self._tables()):
@@ -74,14 +74,14 @@ class ProtocolConformance:
             self._same(table, shuffled, "test columns were shuffled")
 
     def test_the_order_of_rows_changes_no_choice(self) -> None:
-        """Ties are broken by values (`point_index`, `step`, `point`), never by the order of rows."""
+        """Ties are broken by values (`point_index`, `step`, `point`), not by the order of rows."""
         for seed, table in enumerate(self._tables()):
             order = np.random.default_rng(seed).permutation(len(table))
             indexed = numbered(table)
             self._same(indexed, indexed.iloc[order], "rows were put into another order")
 
     def test_other_sweeps_change_no_choice(self) -> None:
-        """Each sweep is judged by itself."""
+        """Each sweep's choice depends on that sweep only."""
         for table in self._tables():
             both = self._picks(table)
             for sweep, inside in table.groupby("sweep", sort=False):
@@ -134,7 +134,7 @@ class ProtocolConformance:
             assert not {pick[1] for pick in self._picks(partial)} & gone
 
     def test_it_leaves_the_table_that_it_is_handed_as_it_was(self) -> None:
-        """`pick` returns a new table, and does not write into the one that it is handed."""
+        """`pick` returns a new table, and does not write into the one that it is given."""
         for table in self._tables():
             given = handed(table, None, self._found)
             before = given.copy(deep=True)
@@ -146,7 +146,7 @@ class ProtocolConformance:
         return find(self.protocol)
 
     def _tables(self) -> Iterator[pd.DataFrame]:
-        """Measurements as a study leaves them: numbers of few different values, so that there are ties."""
+        """Measurements like a study's, with few distinct values, so that there are ties."""
         names = dict.fromkeys(
             [
                 *(name for known in PROTOCOLS.values() for name in known.reads or ()),

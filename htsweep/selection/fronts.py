@@ -1,4 +1,4 @@
-"""Which points no other point beats on all objectives: the one home of "non-dominated"; pure."""
+"""Which points no other point dominates: the only place that decides this; pure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ if TYPE_CHECKING:
 Directions = tuple[bool, bool]
 """For x and y: whether more is better."""
 Losses = tuple[float, ...]
-"""Objectives turned so that less is better."""
+"""Objectives with their signs turned so that less is better."""
 _FEW = 64
-"""Up to so many points, comparing all pairs in numpy is faster than a call of moocore per sample.
-"""
+"""Up to this many points, comparing all pairs in numpy beats calling moocore for each sample."""
 
 
 def non_dominated(
@@ -24,9 +23,10 @@ def non_dominated(
     group: Sequence[object] | np.ndarray | None = None,
     maximise: Directions = (True, True),
 ) -> np.ndarray:
-    """Flags, in the order given: True where no other point of the group is as good on both and better on one.
+    """A flag per point, in the order given: True where no other point of its group dominates it.
 
-    Equal points do not beat each other; a NaN is on no front and beats nobody.
+    To dominate is to be as good on both and better on one. Equal points do not dominate each other;
+    a point with a NaN is on no front and dominates none.
     """
     import moocore
     import numpy as np
@@ -44,10 +44,10 @@ def non_dominated(
 
 
 def front_places(pairs: Sequence[tuple[float, float]]) -> list[int]:
-    """The places of the pairs that `non_dominated` flags where more is better, the highest first number first.
+    """The indices of the pairs that `non_dominated` flags where more is better.
 
-    Plain Python, one pass over the sorted pairs: a launch asks several times a second while it runs,
-    and shall load no library for it.
+    They are in order of falling first numbers. Plain Python, one pass over the sorted pairs: a
+    running launch calls it several times a second, and should not load a library for it.
     """
     places: list[int] = []
     order = sorted(range(len(pairs)), key=lambda place: (-pairs[place][0], -pairs[place][1]))
@@ -64,12 +64,15 @@ def staircase(
     ends: tuple[float, float],
     maximise: Directions = (True, True),
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Corners of the edge between what the points of a front reach and what none does, from `ends` on both axes."""
+    """Corners of the edge between what the points of a front reach and what none does.
+
+    The edge runs from the first of `ends` on the x axis to the second on the y axis.
+    """
     import numpy as np
 
     order = np.argsort(np.asarray(x, float) * (1 if maximise[0] else -1), kind="stable")
     along, up = np.asarray(x, float)[order], np.asarray(y, float)[order]
-    # At each point: along to it at its height, then straight to the height of the next.
+    # At each point: along to it at its height, then vertically to the height of the next.
     return (
         np.concatenate([[ends[0]], np.repeat(along, 2)]),
         np.concatenate([np.repeat(up, 2), [ends[1]]]),
@@ -79,7 +82,7 @@ def staircase(
 def non_dominated_in_samples(
     x: np.ndarray, y: np.ndarray, maximise: Directions = (True, True)
 ) -> np.ndarray:
-    """Flags as `non_dominated` gives them, of the points (columns) in each sample (row)."""
+    """The flags of `non_dominated` for the points (columns) in each sample (row)."""
     return (_few_points if x.shape[1] <= _FEW else _many_points)(x, y, maximise)
 
 
@@ -91,15 +94,16 @@ def beaten_by(
     *,
     maximise: Directions = (True, True),
 ) -> np.ndarray:
-    """Flags (points x sets): True where the set has a point that is as good on both axes and better on one.
+    """Flags (points x sets): True where the set has a point that dominates the point.
 
-    A point is on the front of some of the sets where none of them beats it: one table answers for
-    every choice of sets. Equal points do not beat each other; a NaN beats nobody.
+    To dominate is to be as good on both axes and better on one. A point is on the joint front of
+    some sets if none of them beats it, so that one table serves every choice of sets. Equal points
+    do not beat each other; a NaN beats none.
 
     Args:
         points: x and y of each point.
         others: x and y of each point that may beat one.
-        sets: the number of the set of each of `others`, below `count`.
+        sets: the number, below `count`, of the set of each of `others`.
         count: how many sets there are.
         maximise: for x and y, whether more is better.
     """
@@ -108,7 +112,7 @@ def beaten_by(
     signs = np.array([1.0 if more else -1.0 for more in maximise])
     mine = points * signs
     flags = np.zeros((len(points), count), bool)
-    # Whatever a dominated point of a set beats, a point of the set's own front beats, too.
+    # Whatever a dominated point of a set beats, a point of the set's own front beats too.
     front = non_dominated(others[:, 0], others[:, 1], sets, maximise)
     for number in np.unique(sets[front]):
         for x, y in others[front & (sets == number)] * signs:
@@ -118,7 +122,7 @@ def beaten_by(
 
 
 def _few_points(x: np.ndarray, y: np.ndarray, maximise: Directions) -> np.ndarray:
-    """Who is on the front in each sample (samples x points): all pairs of all samples at once."""
+    """Which points are on the front in each sample (samples x points), from all pairs at once."""
     import numpy as np
 
     along, up = (axis if more else -axis for axis, more in zip((x, y), maximise, strict=True))
@@ -130,7 +134,7 @@ def _few_points(x: np.ndarray, y: np.ndarray, maximise: Directions) -> np.ndarra
 
 
 def _many_points(x: np.ndarray, y: np.ndarray, maximise: Directions) -> np.ndarray:
-    """The same, a sample at a time: a sort each instead of all pairs."""
+    """As `_few_points`, one sample at a time, which sorts instead of comparing all pairs."""
     import moocore
     import numpy as np
 
@@ -145,9 +149,12 @@ def _many_points(x: np.ndarray, y: np.ndarray, maximise: Directions) -> np.ndarr
 
 
 def ranks(losses: Iterable[Losses]) -> Mapping[Losses, int]:
-    """The non-dominated rank of each: 0 where nothing dominates it, and one more than the worst rank that does elsewhere."""
+    """The non-dominated rank of each: 0 where nothing dominates it.
+
+    Otherwise it is one more than the highest rank among those that dominate it.
+    """
     rank_of: dict[Losses, int] = {}
-    # In lexicographic order whatever dominates a point comes before it.
+    # In lexicographic order, whatever dominates a point comes before it.
     for point in sorted(set(losses)):
         rank_of[point] = 1 + max(
             (rank for other, rank in rank_of.items() if _dominates(other, point)), default=-1

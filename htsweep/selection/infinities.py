@@ -1,4 +1,4 @@
-"""Numbers may be infinite, and sums of great ones are: what follows is infinite or not defined, and nobody need be warned."""
+"""Silences numpy's warnings where measured numbers, or their sums, may be infinite."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _T = TypeVar("_T")
 
 
 def with_infinities(function: Callable[_P, _T]) -> Callable[_P, _T]:
-    """The function, without numpy's warnings that inf - inf is not a number, and that a sum is beyond a float."""
+    """The function without numpy's warnings about overflow and about inf - inf."""
 
     @functools.wraps(function)
     def unwarned(*arguments: _P.args, **named: _P.kwargs) -> _T:

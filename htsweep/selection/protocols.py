@@ -1,7 +1,7 @@
-"""The protocols: the rules that pick a point and step of each sweep, one value each; `choose` applies them.
+"""The protocols: rules that pick a point and step of each sweep; `choose` applies them.
 
-All compare points by means over their repetitions, at steps that all repetitions reached; a mean of
-which a repetition lacks the number takes no part.
+All compare points by means over their repetitions, at steps that all repetitions reached; where a
+repetition lacks the number, the mean takes no part.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ VALIDATION_LOSS = "validation/loss"
 SOURCE_MISSING = "validation/source_missing_accuracy"
 PSEUDO_MISSING = "validation/pseudo_missing_accuracy"
 TEST = "test/"
-"""What the names of columns begin with that only a protocol may read which declares one of them."""
+"""The prefix of test columns, which only protocols that declare one of them may read."""
 TEST_SEEN, TEST_MISSING = "test/seen_accuracy", "test/missing_accuracy"
 TEST_OVERALL = "test/overall_accuracy"
 CHOICE = ["sweep", "point", "step"]
-"""What a protocol returns: these columns, one row per sweep."""
+"""The columns of what a protocol returns, with one row per sweep."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """A rule that picks one point and step of each sweep; a user's own is named `module:VALUE` in a study."""
+    """A rule that picks one point and step of each sweep; a study names its own `module:VALUE`."""
 
     name: str
     line: str
@@ -41,14 +41,15 @@ class Protocol:
     """The measurements of whole points in, `CHOICE` out: one row per sweep, or none for a sweep
     without an answer.
 
-    It is handed a column `point_index` (0 is the sweep's first point), and no test column but where
-    `reads` has one. """
+    The table has a column `point_index` (0 is the sweep's first point), and test columns only if
+    `reads` has one.
+    """
     reads: Sequence[str] | None = None
-    """The metrics that it looks at; None: it may look at any but test columns."""
+    """The metrics that it looks at; None: any except test columns."""
     needs: Sequence[Sequence[str]] = ((),)
-    """What it cannot do without: all columns of one of these alternatives."""
+    """The columns that it needs: all of one of these alternatives."""
     submit: Pick | None = None
-    """The points that it would submit as a front, several per sweep; None: what it picks alone."""
+    """The points that it would submit as a front, several per sweep; None: only what it picks."""
 
     last_step: bool = False
     """Whether it picks no step of a point but the last one."""
@@ -60,8 +61,8 @@ class Protocol:
 
 
 _DIGITS = 12
-"""Means are compared to so many decimals: beyond, they depend on the order of the sum, and ties
-would be broken by it.
+"""Means are rounded to this many decimals: further ones depend on the order of the sum, and would
+break ties.
 """
 
 
@@ -76,7 +77,10 @@ def last_steps(measurements: pd.DataFrame) -> pd.DataFrame:
 
 
 def last(measurements: pd.DataFrame) -> pd.DataFrame:
-    """The first point of each sweep at its last step; a sweep whose first point is not whole has no choice."""
+    """The first point of each sweep at its last step.
+
+    A sweep whose first point is not whole has no choice.
+    """
     return last_steps(measurements[measurements["point_index"] == 0])
 
 
@@ -95,17 +99,19 @@ def seen_validation(measurements: pd.DataFrame) -> pd.DataFrame:
 
 
 def source_validation(measurements: pd.DataFrame) -> pd.DataFrame:
-    """The point and step with the highest mean of two accuracies: seen classes on target data, missing classes on source data.
+    """The point and step with the highest mean of seen target and missing source accuracy.
 
-    Both are on held-out images. The stand-in forgets what the domains have not in common: a model
-    that did not move is best at it. Equal weights, whatever share of the classes is missing; ties
-    go to the higher seen accuracy, then as elsewhere.
+    These are the accuracies on seen classes of target data and on missing classes of source data,
+    both on held-out images. The latter, a stand-in for missing classes of target data, ignores how
+    the domains differ: a model that did not move is best at it. The weights are equal, whatever
+    share of the classes is missing; ties go to the higher seen accuracy, then the earlier step, the
+    smaller point id.
     """
     return _balanced(measurements, SOURCE_MISSING)
 
 
 def pseudo_missing(measurements: pd.DataFrame) -> pd.DataFrame:
-    """As `source_validation`, with the accuracy of seen classes that proxy runs hide in place of the missing classes'.
+    """As `source_validation`, with seen classes that proxy runs hide standing in for missing ones.
 
     The proxy runs are those of pseudo cross-validation (Mai et al., NeurIPS 2024): the same
     training on half of the seen classes, measured on held-out target images of the other half at
@@ -115,19 +121,19 @@ def pseudo_missing(measurements: pd.DataFrame) -> pd.DataFrame:
 
 
 def hypervolume(measurements: pd.DataFrame) -> pd.DataFrame:
-    """Of the front that `submitted` gives, the point and step with the largest product of the two accuracies.
+    """The point and step of `front` with the largest product of the two accuracies.
 
-    The product is the area that the point dominates by itself: what a front of one point is worth.
+    The product is the area that the point dominates by itself: the hypervolume of one point.
     """
     return _highest(_areas(measurements), "_area", [VALIDATION_SEEN])
 
 
 def front(measurements: pd.DataFrame) -> pd.DataFrame:
-    """The front that each sweep would submit: (sweep, point, step), several rows per sweep, one per point at most.
+    """The front that each sweep would submit: (sweep, point, step), at most one row per point.
 
-    Non-dominated on the mean seen accuracy and the mean of its stand-in for missing accuracy (of
-    proxy runs where there are any, else on source data), each point at the step with the largest
-    product.
+    The points are non-dominated on the mean seen accuracy and the mean of the stand-in for missing
+    accuracy (of proxy runs where there are any, else on source data), each at the step with the
+    largest product.
     """
     from htsweep.selection.fronts import non_dominated
 
@@ -141,12 +147,18 @@ def front(measurements: pd.DataFrame) -> pd.DataFrame:
 
 
 def oracle(measurements: pd.DataFrame) -> pd.DataFrame:
-    """The point and step with the highest mean test accuracy over all classes; ties to the earlier step, the smaller id."""
+    """The point and step with the highest mean test accuracy over all classes.
+
+    Ties go to the earlier step, the smaller point id.
+    """
     return _best(measurements, TEST_OVERALL, [])
 
 
 def test_front(measurements: pd.DataFrame) -> pd.DataFrame:
-    """The points and steps of each sweep that no other of it beats on mean seen and missing test accuracy."""
+    """The points and steps of each sweep that are non-dominated on the two mean test accuracies.
+
+    The accuracies are those on seen and on missing classes.
+    """
     from htsweep.selection.fronts import non_dominated
 
     means = reached(judged(measurements, TEST_SEEN, TEST_MISSING), [TEST_SEEN, TEST_MISSING])
@@ -180,7 +192,10 @@ def judged(measurements: pd.DataFrame, *metrics: str) -> pd.DataFrame:
 
 
 def _areas(measurements: pd.DataFrame) -> pd.DataFrame:
-    """What `reached` gives, with the product of seen accuracy and its stand-in as `_area`; 0 where there is no choice."""
+    """The table of `reached` with `_area`, the product of seen accuracy and the stand-in.
+
+    It is 0 for the only candidate of a sweep if that lacks the stand-in.
+    """
     stand_in = _stand_in(measurements)
     means = reached(judged(measurements, VALIDATION_SEEN, stand_in), [VALIDATION_SEEN, stand_in])
     return means.assign(
@@ -199,19 +214,28 @@ def _balanced(measurements: pd.DataFrame, stand_in: str) -> pd.DataFrame:
 
 
 def _only(means: pd.DataFrame, metric: str) -> pd.Series:
-    """Whether each row is its sweep's only candidate, and lacks `metric`: the source model, which no proxy run trains."""
+    """Whether each row is its sweep's only candidate and lacks `metric`.
+
+    The source model is such a candidate: no proxy run trains it.
+    """
     return means[metric].isna() & ~means["sweep"].duplicated(keep=False)
 
 
 def _best(measurements: pd.DataFrame, metric: str, lower: Sequence[str]) -> pd.DataFrame:
-    """The (sweep, point, step) of the highest mean of `metric`; ties to lower means of `lower`, step, point id."""
+    """The (sweep, point, step) of the highest mean of `metric`.
+
+    Ties go to the lower means of `lower`, the earlier step, the smaller point id.
+    """
     return _highest(reached(judged(measurements, metric), [metric, *lower]), metric, [], lower)
 
 
 def _highest(
     means: pd.DataFrame, metric: str, higher: Sequence[str], lower: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Of each sweep the row with the highest `metric`; then higher `higher`, lower `lower`, the earlier step."""
+    """The row of each sweep with the highest `metric`.
+
+    Ties go to higher values of `higher`, lower ones of `lower`, the earlier step, the smaller id.
+    """
     means = means[means[metric].notna()]
     order = ["sweep", metric, *higher, *lower, "step", "point"]
     rising = [True, *[False] * (1 + len(higher)), *[True] * (len(lower) + 2)]
@@ -222,8 +246,8 @@ def _highest(
 def reached(measurements: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """(sweep, point, step) that all repetitions of the point reached, with the means of `metrics`.
 
-    A mean is NaN where a repetition lacks the metric: over fewer repetitions it would be a lucky
-    mean.
+    A mean is NaN where a repetition lacks the metric, since over fewer repetitions it might be a
+    lucky one.
     """
     # Integer codes: grouping a million rows by strings costs ten times as much.
     point = (
@@ -311,6 +335,4 @@ NAMES: Mapping[str, str] = {name: protocol.line for name, protocol in PROTOCOLS.
 """Their names, with a line on each."""
 DEFAULT = LAST.name
 BEST = ORACLE.name
-"""The protocol that the others are measured against: nothing picks better, since it looks at the
-test data.
-"""
+"""The protocol that the others are compared with: it sees the test data, so none picks better."""

@@ -182,6 +182,8 @@ class Study(Section):
     metrics: list[str] = []
     """What is measured of these logits beside what the task yields, by name."""
     fixed: dict[str, Any] = {}
+    share_trainings: bool = True
+    """Whether trials that train alike, and differ in what is made of it, share the training."""
     resources: Resources = Resources()
     budget: Budget = Budget()
     retry: Retry = Retry()

@@ -317,6 +317,25 @@ class MethodConformance:
                 "or a module's variable",
             )
 
+    def test_what_acts_after_training_leaves_training_as_it_is(self) -> None:
+        """The same weights, bit for bit: trials with it share the training of trials without it."""
+        if not self._build().after_training:
+            raise SkipTest("it takes part in training")
+        for setting in self._settings():
+            runs = (trained(run_of(method, setting)) for method in (self._build(setting), Method()))
+            own, plain = ({"student": run.student.state_dict()} for run in runs)
+            wrong = [
+                name
+                for name, value in plain["student"].items()
+                if not torch.equal(value, own["student"][name])
+            ]
+            assert not wrong, self._said(
+                setting,
+                f"it trains other weights than plain fine-tuning: {', '.join(wrong)} differ",
+                "change a copy of the model in `finish`; declare `observes` only where `prepare` and "
+                "`stepped` change nothing of the run",
+            )
+
     def test_the_penalty_is_a_finite_scalar(self) -> None:
         """Also at the start, where student and source are the same."""
         if self._build().penalty is None:

@@ -46,18 +46,23 @@ __all__ = [
     "counts_seen_classes",
     "decays",
     "find",
+    "head_alone",
     "known",
     "learning",
     "learnt_keys",
     "measures",
+    "members",
     "moves_norms",
     "needs",
+    "observing",
     "parameters",
     "problems",
     "role",
     "settings",
     "spaces",
     "stage_problems",
+    "steady",
+    "tail",
     "trains",
     "unmet",
 ]
@@ -290,15 +295,52 @@ def moves_norms(method: str) -> bool:
         return True
 
 
+def tail(method: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The members of a canonical chain that leave training as it is and act on its outcome.
+
+    None of them where a name is unknown.
+    """
+    try:
+        return tuple(name for name in method.split("+") if _member(name, config).after_training)
+    except Exception:  # an unknown name, or a user's function that refuses the parameters
+        return ()
+
+
+def observing(names: Collection[str], config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Those of the members called `names` that must look at the run while it trains."""
+    return tuple(name for name in names if _member(name, config).observes)
+
+
+def head_alone(method: str, config: Mapping[str, Any]) -> bool:
+    """Whether a canonical chain trains a linear head on frozen features, and nothing else."""
+    return build(method, config).trains_head_alone if method != EMPTY else False
+
+
+def steady(method: str, config: Mapping[str, Any]) -> bool:
+    """Whether a canonical chain takes each step without regard to how long the run will be.
+
+    Optimisations of their own, and what is called after each step, may ask; a penalty cannot.
+    """
+    members = [_member(name, config) for name in method.split("+")]
+    return not any(member.optimise or member.stepped for member in members)
+
+
 def build(
     method: str, config: Mapping[str, Any], learnt: Mapping[str, Any] | None = None
 ) -> Method:
     """The method that a canonical chain stands for, with the config's parameters and what its members have `learnt`."""
-    members = []
+    return chain(*members(method, config, learnt).values())
+
+
+def members(
+    method: str, config: Mapping[str, Any], learnt: Mapping[str, Any] | None = None
+) -> dict[str, Method]:
+    """The members of a canonical chain by name, in its order; as for `build`."""
+    by_name = {}
     for name in method.split("+"):
         member = _member(name, config)
-        members.append(_given(member, learnt[name]) if learnt and name in learnt else member)
-    return chain(*members)
+        by_name[name] = _given(member, learnt[name]) if learnt and name in learnt else member
+    return by_name
 
 
 def _member(name: str, config: Mapping[str, Any]) -> Method:

@@ -116,10 +116,50 @@ class Method:
     """Whether it trains on target images of the missing classes as well: an upper bound."""
     adapts: bool = True
     """Whether it trains at all."""
+    observes: bool = False
+    """Whether `prepare` and `stepped` only look at the run, so that it trains as without the method."""
     measures: tuple[str, ...] = ()
     """Names of the numbers that `learn` reports; the column is the method's name, `/` and this name.
 
     A chain declares none: each member's numbers have the member's name. """
+
+    @property
+    def after_training(self) -> bool:
+        """Whether it trains as plain fine-tuning does, and changes only what is measured afterwards.
+
+        What it then needs of the run beside the weights, an observer keeps in what it prepares.
+        """
+        shapes_training = (
+            self.learn,
+            self.rebuild,
+            self.penalty,
+            self.optimise,
+            *(() if self.observes else (self.prepare, self.stepped)),
+        )
+        return not (
+            any(part is not None for part in shapes_training)
+            or self.frozen
+            or self.decays
+            or self.all_classes
+            or not self.gradient
+            or not self.adapts
+        ) and (self.observes or self.finish is not None or self.output is not None)
+
+    @property
+    def trains_head_alone(self) -> bool:
+        """Whether a linear head on frozen features is all that trains, by plain steps."""
+        parts = (self.learn, self.rebuild, self.prepare, self.penalty, self.optimise, self.stepped)
+        return (
+            self.frozen == BACKBONE
+            and not any(part is not None for part in parts)
+            and self.gradient
+            and self.adapts
+        )
+
+    @property
+    def measured_by(self) -> bool:
+        """Whether it changes what is measured of trained weights."""
+        return any(part is not None for part in (self.rebuild, self.finish, self.output))
 
     @property
     def untouched(self) -> bool:

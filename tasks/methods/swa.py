@@ -55,4 +55,4 @@ def swa(start: Annotated[float, Range(0, 1)] = 0.5) -> Method:
                 if value.is_floating_point():
                     value.copy_(mean)
 
-    return Method(prepare=prepare, stepped=stepped, finish=finish)
+    return Method(prepare=prepare, stepped=stepped, finish=finish, observes=True)

@@ -1,5 +1,8 @@
-// What the charts show: for each, its controls and, from the rows that are shown, its panels of plotly's traces.
-const FEW = 16 // in a fuller panel, points that are neither chosen nor on the front are small and without intervals
+// What the charts show: the controls of each and, from the rows that are shown, its panels of
+// plotly traces.
+
+// In a panel with more points, those neither chosen nor on the front are small, without intervals.
+const FEW = 16
 const charts = {}
 const methodsOf = table =>
   distinct(table.m)
@@ -10,7 +13,7 @@ const byGroup = (table, rows) =>
 const titleOf = group => data.groups[group]?.title ?? ""
 const take = (table, column, rows) => rows.map(row => table[column][row])
 
-// Corners of the edge between what the rows of a front reach and what nothing does.
+// Corners of the edge between what the rows of a front reach and what none does.
 function staircase(table, front, ends, place) {
   const rows = front.toSorted((a, b) => table.x[a] - table.x[b] || table.y[b] - table.y[a])
   const x = [ends[0], ...rows.flatMap(row => [table.x[row], table.x[row]])].map(place)
@@ -80,7 +83,7 @@ charts.frontiers = {
 }
 
 function frontierTraces(table, group, rows, options, place) {
-  // Which methods beat a row is known from the analysis; what is hidden does not compete.
+  // The analysis lists the methods that beat a row; hidden ones do not compete.
   const beaten = options.chosen ? table.beaten_chosen : table.beaten,
     owned = options.chosen ? table.own_chosen : table.own
   const front = rows.filter(row => table.role[row] !== "bound" && !beaten[row].some(methodShown)),

@@ -1,7 +1,7 @@
-// Panels, legends and colours: how a chart gets onto the page. What it shows is in charts.js.
+// Panels, legends and colours: how a chart is drawn on the page. What it shows is in charts.js.
 const PANELS = 12
 const darkScheme = matchMedia("(prefers-color-scheme: dark)")
-const coarse = matchMedia("(pointer: coarse)").matches // a finger that drags scrolls the page
+const coarse = matchMedia("(pointer: coarse)").matches // dragging with a finger scrolls the page
 let printing = false
 
 const isDark = () => darkScheme.matches && !printing
@@ -20,7 +20,7 @@ const faint = (colour, alpha) =>
     .toString(16)
     .padStart(2, "0")
 
-// Plotly reads some HTML in every label.
+// Escaped text, since plotly interprets some HTML in every label.
 const inert = text =>
   String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
 const short = (text, length) =>
@@ -58,7 +58,8 @@ function limits(values, percent) {
   return [low - margin, high + margin]
 }
 
-// A dot with its interval per entry, one below the other: {label, value, low, high, colour, symbol, open, text}.
+// A dot with its interval per entry, one below the other; an entry is {label, value, low, high,
+// colour, symbol, open, text}.
 function forest(entries, axis, zero) {
   const traces = entries.map((entry, row) => ({
     x: [entry.value],

@@ -229,7 +229,7 @@ charts.ranks = {
   },
 }
 
-// First and last rank of each clique's methods that are shown, without bars that lie inside another.
+// First and last rank of each clique's visible methods, without bars that lie inside another.
 function cliqueBars(metric, rows) {
   const ranks = new Map(rows.map(row => [data.ranks.m[row], data.ranks.rank[row]]))
   const bars = (data.cliques[metric] ?? [])

@@ -1,4 +1,4 @@
-// The frontier alone: one figure that plotly's own controls filter and zoom.
+// The page of the frontier only: one figure, filtered and zoomed by plotly's own controls.
 window.plotly
   .then(plotly => {
     const { data, layout } = JSON.parse(document.getElementById("figure").textContent)

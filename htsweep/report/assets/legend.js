@@ -1,4 +1,4 @@
-// The legend of a chart: a button per method that hides it everywhere, and what other marks mean.
+// The legend of a chart: a button per method that hides it in all charts, and keys of other marks.
 function legendOf(methods, keys) {
   const buttons = methods.map(method =>
     element(
@@ -25,7 +25,7 @@ function legendOf(methods, keys) {
   ]
 }
 
-// A marker as plotly draws it.
+// A marker that looks like plotly's.
 function sign(symbol, colour) {
   const around = (count, turn, radius = () => 7) =>
     [...Array(count).keys()].map(place => {

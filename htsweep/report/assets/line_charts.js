@@ -1,6 +1,7 @@
 // Charts of a metric against a parameter, a cost or the missing ratio.
-// Where values stand on an axis: by logarithm where they span decades (0, if any, a decade before the others), in order
-// where they are no numbers.
+
+// Where values lie on an axis: by logarithm if they span decades (0, if any, a decade before the
+// others), in order if they are not numbers.
 function scaleOf(values) {
   const known = distinct(values),
     positive = known.filter(value => value > 0)

@@ -1,4 +1,4 @@
-// The page: filters, tables that sort, charts that follow.
+// The page: filters, sortable tables, charts that follow the filters.
 function filters() {
   const bar = document.getElementById("filters")
   const sets = [
@@ -82,7 +82,7 @@ function filters() {
   listeners.push(tell)
 }
 
-// Rows that are filtered out; rows of another metric than the chosen one, which are printed all the same.
+// Hides filtered rows, and rows of other metrics than the chosen one; the latter are still printed.
 function tables() {
   for (const table of document.querySelectorAll("main table")) {
     const rows = [...table.tBodies[0].rows]
@@ -136,7 +136,7 @@ function sortable(table, rows) {
   })
 }
 
-// By the number where the column has numbers (rows without one come last either way), else by the text.
+// Sorted by number if the column has numbers (rows without one come last either way), else by text.
 function sorted(rows, place, sign) {
   const numeric = rows.some(row => row.cells[place].dataset.v !== undefined)
   const values = new Map(
@@ -191,6 +191,6 @@ addEventListener("hashchange", () => {
     readAddress()
     changed()
   } else {
-    remember() // a link to a section keeps what is filtered
+    remember() // a link to a section keeps the filters
   }
 })

@@ -1,4 +1,4 @@
-// Scores against what came, what screening costs, bounds with their terms: of pairs of source model and target data.
+// Charts of pairs of source model and target data: scores and outcomes, regret, bounds.
 const lookOf = (styles, place) => ({
   ...styles[place],
   colour: isDark() ? styles[place].dark : styles[place].colour,

@@ -1,5 +1,6 @@
-// What is shown: which values of the group factors, which methods. Kept in the address after the section, so that it can be
-// sent to others: #frontiers&f0=1.2&m=3 hides the values 1 and 2 of factor 0 and the method 3.
+// What is shown: which values of the group factors, and which methods. The address keeps it after
+// the section, so that it can be shared: #frontiers&f0=1.2&m=3 hides the values 1 and 2 of factor 0
+// and the method 3.
 const data = JSON.parse(document.getElementById("findings").textContent)
 const hidden = { factors: data.factors.map(() => new Set()), methods: new Set() }
 const listeners = []
@@ -52,7 +53,7 @@ function toggle(set, value, on) {
   changed()
 }
 
-// Elements without HTML: texts are texts.
+// An element whose text children are never read as HTML.
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name)
   for (const [key, value] of Object.entries(attributes)) {
@@ -79,7 +80,7 @@ function choice(label, options, value, onchange) {
   return element("label", {}, label, " ", select)
 }
 
-// Places of rows of a column-wise table that are shown and pass.
+// Indices of the rows of a column-wise table that are shown and pass.
 const rowsOf = (table, pass = () => true) =>
   table?.g.map((_, row) => row).filter(row => isShown(table.g[row], table.m[row]) && pass(row)) ??
   []

@@ -1,4 +1,5 @@
-// plotly.js as text from its gzip, then run as a script of the page: no network, and it works from a file:// address too.
+// Unpacks plotly.js from gzip and runs it as a script of the page: without a network, and also from
+// a file:// address.
 window.plotly = (async () => {
   if (!("DecompressionStream" in window))
     throw new Error("This browser cannot unpack the charts (no DecompressionStream).")
@@ -11,4 +12,4 @@ window.plotly = (async () => {
   document.head.append(script)
   return window.Plotly
 })()
-window.plotly.catch(() => {}) // told by whoever waits for it
+window.plotly.catch(() => {}) // whoever awaits it reports the error

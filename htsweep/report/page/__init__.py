@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs no network: opens from disk, filters, sorts, zooms, prints."""
+"""The report as one HTML page that opens from disk, filters, sorts, zooms and prints."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ SCRIPTS = (
     "score_charts.js",
     "page.js",
 )
-"""The files that make the script of a page, one after the other in one scope."""
+"""The files that are joined, in one scope, into the script of a page."""
 
 
 def page(findings: Findings, *, question: str = "", answers: Sequence[str] = ()) -> str:
-    """The page as HTML. Names of the study are shown letter by letter; charts draw at most 1,000 points a panel.
+    """The report as one HTML page that needs no network.
 
-    Without scripts the page still has all of its tables.
+    Names of the study are escaped. Charts draw at most 1,000 points per panel. Without scripts the
+    page still has all of its tables.
 
     Args:
-        findings: what is told; of a table without rows, the page says that there is nothing to
-            tell.
+        findings: the tables to show; sections without content are only named.
         question: what the study asks.
-        answers: a sentence each, first of all.
+        answers: the sentences at the top.
     """
     numbers = key(findings)
     made = sections(findings, tables(findings, numbers))
@@ -59,7 +59,7 @@ def page(findings: Findings, *, question: str = "", answers: Sequence[str] = ())
 
 
 def _facts(findings: Findings, numbers: Key) -> list[str]:
-    """What all of the page is about: how much was run, how points were chosen, what is the same everywhere."""
+    """Facts on the whole page: how much was run, how points were chosen, what all groups share."""
     repetitions = count(findings.repetitions, "repetition")
     facts = [f"{count(findings.trials, 'trial')}, {repetitions}"]
     if findings.design.compared != "score":

@@ -1,4 +1,4 @@
-"""Tables as columns for JSON: numbers in the unit that is shown, groups and methods by number, long ones thinned."""
+"""Tables as columns for JSON: displayed units, numbered groups and methods, long tables thinned."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from htsweep.report import names
 from htsweep.report.key import Key
 
 POINTS = 1000
-"""A panel draws so many points; beyond, those that are neither on a front nor chosen are thinned.
-"""
+"""How many points a panel draws; beyond that, those neither on a front nor chosen are thinned."""
 ALL_POINTS = 12_000
 _CORNERS, _ALL_CORNERS = 101, 40_000
-"""A line has so many corners, and all lines of a chart together."""
+"""How many corners a line has at most, and all lines of a chart together."""
 _DIGITS = 5
 Columns = dict[str, list[Any]]
 
 
 def table(frame: pd.DataFrame, key: Key, columns: Sequence[str]) -> Columns:
-    """Columns as lists, with `g` and `m`; columns that are not there are left out."""
+    """Columns as lists, with group `g` and method `m` by number; missing columns are left out."""
     made: Columns = {"g": key.group_of(frame), "m": key.method_of(frame)}
     for name in columns:
         if name in frame.columns:
@@ -36,7 +35,7 @@ def table(frame: pd.DataFrame, key: Key, columns: Sequence[str]) -> Columns:
 
 
 def measured(frame: pd.DataFrame, key: Key, words: Sequence[str], values: Sequence[str]) -> Columns:
-    """A table whose `values` are in the unit of each row's metric."""
+    """A table whose `values` are in the displayed unit of each row's metric."""
     if frame.empty:
         return table(frame, key, [])
     scales = frame["metric"].astype(str).map(names.scale).to_numpy(float)
@@ -55,7 +54,10 @@ def lines(
     chart: str,
     notes: dict[str, str],
 ) -> list[dict[str, Any]]:
-    """A line per group, compared value and `words`, its columns times so much; corners of long ones are thinned."""
+    """A line per group, compared value and `words`, with thinned corners if it is long.
+
+    `columns` maps the columns of its numbers to the factors that they are multiplied by.
+    """
     if frame.empty:
         return []
     marked = frame.assign(_g=key.group_of(frame), _m=key.method_of(frame))
@@ -88,7 +90,10 @@ def lines(
 
 
 def thin(panel: Sequence[int] | np.ndarray, keep: np.ndarray, limit: int) -> np.ndarray:
-    """Flags of at most `limit` rows of each panel: all that `keep` flags, and evenly spaced ones of the others."""
+    """Flags of at most `limit` rows of each panel: those of `keep`, and others evenly spaced.
+
+    All rows of `keep` are flagged, even beyond the limit.
+    """
     panels = np.asarray(panel)
     taken = keep.copy()
     for number in np.unique(panels):
@@ -104,8 +109,11 @@ def thin(panel: Sequence[int] | np.ndarray, keep: np.ndarray, limit: int) -> np.
 
 
 def thinned(few: int, many: int) -> str:
-    """What a chart says that draws `few` of `many` points."""
-    return f"{few} of {many} points are drawn: all that are chosen or on a front, others thinned evenly."
+    """The note of a chart that draws only `few` of `many` points."""
+    return (
+        f"{few} of {many} points are drawn: all that are chosen or on a front, "
+        "others thinned evenly."
+    )
 
 
 def configurations(points: pd.DataFrame, parameters: Sequence[str]) -> list[str]:
@@ -117,14 +125,14 @@ def configurations(points: pd.DataFrame, parameters: Sequence[str]) -> list[str]
 
 
 def numbers(values: np.ndarray) -> list[float | None]:
-    """Five digits: more than a screen can show."""
+    """Numbers with five digits, which is more than a screen can show; None if not finite."""
     return [
         float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None for value in values.tolist()
     ]
 
 
 def plain(value: Any) -> Any:
-    """A value for JSON: numbers as they are, all else in the words of the tables."""
+    """A value for JSON: numbers as numbers, everything else as the tables show it."""
     if isinstance(value, float):
         return float(f"{value:.{_DIGITS}g}") if value == value else None
     return value if isinstance(value, bool | int | str) or value is None else names.value(value)

@@ -1,4 +1,4 @@
-"""What the chart of the frontiers draws, as JSON: points, who beats them, and what is attained."""
+"""The data of the frontiers chart for JSON: points, which methods beat them, attainment edges."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from htsweep.selection.fronts import beaten_by, non_dominated
 
 
 def frontiers(findings: Findings, key: Key, notes: dict[str, str]) -> dict[str, Any] | None:
-    """The points, and which methods beat each, so that the front of any choice of methods is known.
+    """The points, and which methods beat each, from which the front of any methods follows.
 
-    Own fronts are never thinned. `beaten`: the methods that have a better point in the group;
-    `beaten_chosen`: those that have one among the chosen points, of a chosen point. A method that
-    beats its own point stands there alone, since it is shown wherever the point is.
+    Methods' own fronts are never thinned. `beaten` lists the methods that have a better point in
+    the group; for chosen points, `beaten_chosen` lists those with a better chosen point. If a
+    point's own method beats it, only that one is listed, since it is shown whenever the point is.
     """
     points = findings.points
     if points.empty or findings.axes is None:
@@ -41,7 +41,7 @@ def frontiers(findings: Findings, key: Key, notes: dict[str, str]) -> dict[str, 
     beaten, own = _beaten(points, key, findings.axes)
     chosen = points["chosen"].to_numpy(bool)
     among_chosen, own_chosen = _beaten(points[chosen], key, findings.axes)
-    # As many as there are points, empty for those that are not chosen.
+    # One per point, empty for those that are not chosen.
     beaten_chosen = [list[int]() for _ in range(len(points))]
     is_own_chosen = np.zeros(len(points), bool)
     for place, by, is_own in zip(np.flatnonzero(chosen), among_chosen, own_chosen, strict=True):
@@ -75,7 +75,7 @@ def frontiers(findings: Findings, key: Key, notes: dict[str, str]) -> dict[str, 
 def _beaten(
     points: pd.DataFrame, key: Key, axes: tuple[str, str]
 ) -> tuple[list[list[int]], list[bool]]:
-    """For each point, the competing methods that beat it in its group, and whether it is on its own method's front."""
+    """For each point, the competing methods that beat it, and whether it is on its own front."""
     both = points[list(axes)].to_numpy(float)
     groups, methods = np.array(key.group_of(points)), np.array(key.method_of(points))
     competes = (points["role"] != BOUND).to_numpy()
@@ -97,11 +97,11 @@ def _pairs(groups: np.ndarray, methods: np.ndarray) -> np.ndarray:
 
 
 def attainment(findings: Findings, key: Key, notes: dict[str, str]) -> list[dict[str, Any]]:
-    """The edges' corners, as x and y."""
+    """The corners of the attainment edges, as `x` and `y`."""
     if findings.axes is None or findings.attainment.empty:
         return []
     scales = {name: names.scale(name) for name in findings.axes}
-    # Renamed at last: a factor may be called x
+    # Renamed last, since a factor may be called x.
     short = dict(zip(findings.axes, ("x", "y"), strict=True))
     return [
         {short.get(name, name): value for name, value in line.items()}

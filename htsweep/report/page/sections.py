@@ -80,7 +80,7 @@ PREDICTIONS = (
 @final
 @dataclass(frozen=True)
 class Part:
-    """A chart by its name, a table, or paragraphs; `folded` is the title of what opens it."""
+    """A chart by its name, a table, or paragraphs; `folded` is the title to unfold it by."""
 
     chart: str = ""
     table: Table | None = None
@@ -91,7 +91,7 @@ class Part:
 @final
 @dataclass(frozen=True)
 class Section:
-    """A part of the page under its title; one without parts is only named, as one without data."""
+    """A titled section of the page; without parts, it is only named among those without data."""
 
     anchor: str
     title: str
@@ -102,7 +102,7 @@ def sections(findings: Findings, tables: Mapping[str, Table]) -> list[Section]:
     """All sections; those that have nothing to show have no parts.
 
     Args:
-        findings: which charts there is something to draw of.
+        findings: they decide which charts have data.
         tables: every table by name.
     """
     drawn = {

@@ -1,4 +1,4 @@
-"""What page.js draws, as JSON: columns of numbers in the unit that is shown, groups and methods by number."""
+"""The data of all charts, for JSON: columns in displayed units, groups and methods by number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from htsweep.report.page import columns, frontiers, series_scores
 
 
 def series(findings: Findings, key: Key) -> dict[str, Any]:
-    """All that the charts draw, for `script.data`; `notes` says of which chart something is left out."""
+    """All that the charts draw, for `script.data`; `notes` says what charts leave out."""
     notes: dict[str, str] = {}
     metrics = {
         str(name)
@@ -108,7 +108,7 @@ def series(findings: Findings, key: Key) -> dict[str, Any]:
 
 
 def _volumes(findings: Findings, key: Key) -> dict[str, Any]:
-    """Hypervolumes, in percent where both axes are."""
+    """Hypervolumes, in percent if both axes are."""
     frame, unit = findings.volumes, names.area(findings.axes)
     sizes = {
         name: frame[name] * names.scale(unit) for name in ("volume", "low", "high") if name in frame
@@ -147,7 +147,7 @@ def _costs(findings: Findings, key: Key, notes: dict[str, str]) -> dict[str, Any
 
 
 def varied(findings: Findings) -> pd.DataFrame:
-    """The rows of the summary whose dataset (and what else makes a group) has more than one missing ratio."""
+    """The summary's rows whose group, the missing ratio aside, has more than one missing ratio."""
     frame = findings.summary
     if frame.empty or names.RATIO not in findings.design.groups:
         return frame.iloc[:0]
@@ -198,7 +198,7 @@ def _percent_of(frame: pd.DataFrame, shares: Sequence[str]) -> columns.Columns:
 
 
 def _labels(factor: str) -> Any:
-    """How a factor's value is called beside its name."""
+    """A function from a factor's value to the text that is shown beside the factor's name."""
     return lambda text: _percent(text) if factor == names.RATIO else text
 
 

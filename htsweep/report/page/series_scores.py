@@ -1,4 +1,4 @@
-"""What score_charts.js draws, as JSON: scores against what came, what screening costs, bounds with their terms."""
+"""The data that score_charts.js draws, for JSON: scores and outcomes, regret, bounds."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from htsweep.report.key import Key, dark
 from htsweep.report.look import looks
 
 _LINES = 1500
-"""With more lines of regret than this, their intervals are in the CSV alone."""
+"""With more lines of regret than this, their intervals are only in the CSV."""
 TERMS = ("reweighted_source_loss", "conditional_entropy", "distribution")
-"""What is stacked to a bound."""
+"""The terms that add up to a bound."""
 
 
 def scores(findings: Findings, key: Key) -> dict[str, Any] | None:
-    """Pairs, the value of each score of each, and what each compared value achieved; pairs and scores by number."""
+    """The value of each score for each pair, and what each compared value achieved, by number."""
     predicted = findings.predicted
     if predicted.empty:
         return None
@@ -68,7 +68,10 @@ def scores(findings: Findings, key: Key) -> dict[str, Any] | None:
 
 
 def regret(findings: Findings, key: Key) -> dict[str, Any] | None:
-    """A line per target, compared value, metric and score: its regret where 1, 2, ... pairs are kept, in the unit shown."""
+    """A line per target, compared value, metric and score: its regret for 1, 2, ... kept pairs.
+
+    The regret is in the displayed unit.
+    """
     table = findings.regret
     if table.empty:
         return None
@@ -102,7 +105,7 @@ def regret(findings: Findings, key: Key) -> dict[str, Any] | None:
 
 
 def bounds(findings: Findings, key: Key) -> dict[str, Any] | None:
-    """The terms of each bound, what they leave of it, and the loss that it bounds; a row per pair and score."""
+    """The terms of each bound, the rest of it, and the loss that it bounds, per pair and score."""
     table = findings.bounds
     if table.empty:
         return None
@@ -128,7 +131,7 @@ def bounds(findings: Findings, key: Key) -> dict[str, Any] | None:
 
 
 def _scores(findings: Findings) -> list[str]:
-    """All scores that any table has, in order of appearance: each looks the same in all charts."""
+    """All scores of all tables, in order of appearance, so that each looks the same everywhere."""
     tables = (findings.transferability, findings.predicted, findings.regret)
     return list(
         dict.fromkeys(
@@ -154,7 +157,7 @@ def _styled(texts: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _lines(findings: Findings, key: Key) -> list[dict[str, Any]]:
-    """The compared values that were foretold, with their numbers among the page's methods (-1: none)."""
+    """The compared values with predictions, and their numbers among the page's methods or -1."""
     table = next(
         item for item in (findings.predictions, findings.regret, findings.predicted) if len(item)
     )
@@ -166,7 +169,7 @@ def _lines(findings: Findings, key: Key) -> list[dict[str, Any]]:
 
 
 def _line(achieved: pd.DataFrame, compared: str, lines: Sequence[dict[str, Any]]) -> list[int]:
-    """The line of each row; where the compared factor tells pairs apart, there is one for all."""
+    """The line of each row; there is only one if the compared factor tells pairs apart."""
     return [_place(lines, value) for value in achieved[compared]]
 
 
@@ -177,7 +180,7 @@ def _place(lines: Sequence[dict[str, Any]], name: Any) -> int:
 
 
 def _correlations(findings: Findings, lines: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Kendall's tau by score, line, metric and target; the target is empty for what speaks for all pairs."""
+    """Kendall's tau by score, line, metric and target; the target is empty for all pairs."""
     every = findings.predictions
     if every.empty:
         return {}

@@ -1,4 +1,4 @@
-"""The tables of a report, each made once of what the analysis found; the page, Markdown and LaTeX show the same ones."""
+"""The tables of a report, each made once from the findings for the page, Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def tables(
     numbers: Key | None = None,
     configurations: Mapping[str, str] | None = None,
 ) -> dict[str, Table]:
-    """Every table by name, in the order of reading; one that has nothing to say has no rows.
+    """Every table by name, in the order of reading; one without content has no rows.
 
     Args:
         findings: what the measurements say.
@@ -48,7 +48,7 @@ def tables(
 
 
 def _configurations(findings: Findings) -> dict[str, str]:
-    """Point -> its configuration, of the points that the table has with their parameters."""
+    """Point -> its configuration, for the points of `findings.points`."""
     if findings.points.empty or not findings.parameters:
         return {}
     rows = findings.points.to_dict("records")

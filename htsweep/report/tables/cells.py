@@ -1,4 +1,4 @@
-"""Cells that tables share: an estimate with its interval, a p value, a verdict, the factors of a group."""
+"""Cells that tables share: estimates with intervals, p values, verdicts, factors of a group."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ROLES = {BOUND: "upper bound", SOURCE: "source model"}
 
 
 def records(frame: pd.DataFrame, key: Key) -> Iterator[tuple[Record, int, int]]:
-    """Each row, with the numbers of its group and of its compared value in `key`."""
+    """Each row with the numbers of its group and of its compared value in `key`."""
     if frame.empty:
         return
     rows = frame.to_dict("records")
@@ -30,13 +30,13 @@ def records(frame: pd.DataFrame, key: Key) -> Iterator[tuple[Record, int, int]]:
 
 
 def compared(record: Record, key: Key) -> Cell:
-    """The compared value; on the page followed by its role, where it has one."""
+    """The compared value, followed on the page by its role if it has one."""
     role = _ROLES.get(str(record.get("role", "")), "")
     return Cell(names.value(record[key.design.compared]), detail=role, paper="")
 
 
 def group_columns(key: Key) -> list[Column]:
-    """A column per factor that differs between groups: on paper, the heading names the group."""
+    """A column per factor that differs between groups, for the page; paper has headings."""
     return [Column(name.replace("_", " "), only="page") for name in _differing(key)]
 
 
@@ -57,7 +57,7 @@ def count(given: Any) -> Cell:
 
 
 def number(given: float, metric: str) -> Cell:
-    """A value of a metric alone."""
+    """A value of a metric without an interval."""
     if given != given:
         return Cell("n/a", float("nan"))
     return Cell(names.number(given, metric), float(given))
@@ -72,7 +72,7 @@ def estimate(
     sign: bool = False,
     strong: bool = False,
 ) -> Cell:
-    """`98.8 [98.1, 99.2]`: the value in `column`, and the interval between the columns `ends`."""
+    """`98.8 [98.1, 99.2]`: the value in `column` with the interval in the columns `ends`."""
     value = record[column]
     if value is None or value != value:
         return Cell("n/a", float("nan"))
@@ -81,7 +81,10 @@ def estimate(
 
 
 def difference(record: Record, metric: str, column: str = "difference") -> Cell:
-    """`+15.8 [12.0, 19.1]`, strong where it is shown; on paper with its p, where repetitions suffice to have one."""
+    """`+15.8 [12.0, 19.1]`, strong if it is shown.
+
+    On paper its p follows, unless there are too few repetitions.
+    """
     cell = estimate(record, metric, column, sign=True, strong=record["verdict"] in _SHOWN)
     p = record["p_holm"]
     if cell.text == "n/a" or record["verdict"] == "too few" or p != p:
@@ -101,7 +104,7 @@ def share(given: Any) -> Cell:
 
 
 def verdict(record: Record) -> Cell:
-    """What the test of a difference says; `too few repetitions` with the smallest p that they can reach."""
+    """What the test of a difference says; for too few repetitions, with the p they can reach."""
     given = str(record["verdict"])
     if given == "too few":
         least = f"p >= {record['least_p']:.3g}" if "least_p" in record else ""
@@ -110,7 +113,7 @@ def verdict(record: Record) -> Cell:
 
 
 def unreachable(effects: pd.DataFrame) -> str:
-    """What rows with the verdict `too few` cannot reach: `n = 5: p >= 0.0625`; "": there are none."""
+    """The limit of rows with the verdict `too few`: `n = 5: p >= 0.0625`; "" if there are none."""
     few = effects[effects["verdict"] == "too few"]
     if few.empty:
         return ""
@@ -135,23 +138,23 @@ def metric(name: str) -> Cell:
 
 
 def metric_title(name: str) -> str:
-    """A metric's title with its unit: what the filter of a table calls it."""
+    """A metric's title with its unit, as the filter of a table shows it."""
     return f"{names.metric(name)} {unit(name)}".strip()
 
 
 def unit(name: str) -> str:
-    """The unit of a metric in parentheses; "": it has none."""
+    """The unit of a metric in parentheses; "" if it has none."""
     return "(%)" if names.is_percent(name) else ""
 
 
 def beside(findings: Findings, frame: pd.DataFrame) -> dict[str, str]:
-    """The metrics that are set side by side on paper, with their titles: of what is summarised, what the table has."""
+    """The metrics that are side by side on paper, with titles: the summarised ones in the table."""
     measured = set(frame["metric"]) if len(frame) else set()
     return {name: names.metric(name) for name in findings.metrics if name in measured}
 
 
 def first_kind(frame: pd.DataFrame) -> str:
-    """The kind of the metric that a table with a `metric` shows first."""
+    """The kind of the metric that a table with a column `metric` shows first."""
     measured = list(dict.fromkeys(map(str, frame["metric"]))) if len(frame) else []
     return metric_title(names.headline(measured)) if measured else ""
 

@@ -1,4 +1,4 @@
-"""What each method came to, against what, and how sure that is."""
+"""Tables of methods: their results, differences to the baseline, and ranks."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from htsweep.report.tables import cells
 
 
 def summary(findings: Findings, key: Key, configurations: Mapping[str, str]) -> Table:
-    """What the protocol chose of each sweep: a row per sweep, a column per metric.
+    """The result of the protocol's choice of each sweep: a row per sweep, a column per metric.
 
-    Best is the highest mean as it is shown, so that equal text is marked alike. Only metrics in
-    percent have a best, and an upper bound takes no part.
+    The best is the highest mean as displayed, so that equal text is marked alike. Only metrics in
+    percent have a best, and upper bounds take no part.
 
     Args:
-        findings: of which `summary` is shown.
+        findings: their `summary` is shown.
         key: the numbers of groups and compared values.
         configurations: point -> its configuration in words.
     """
@@ -75,10 +75,10 @@ def summary(findings: Findings, key: Key, configurations: Mapping[str, str]) -> 
 
 
 def effects(findings: Findings, key: Key) -> Table:
-    """Each compared value less the baseline, paired by repetition: on paper, a column per metric.
+    """Each compared value minus the baseline, paired by repetition: on paper, a column per metric.
 
-    A cell is the difference, its interval and Holm's p; a difference that is shown stands out. The
-    last column says what so few repetitions cannot show.
+    A cell has the difference, its interval and Holm's p, and is bold if the difference is shown.
+    The last column says what too few repetitions cannot show.
     """
     frame = findings.effects
     reach = _reach(frame, key)
@@ -127,7 +127,7 @@ def effects(findings: Findings, key: Key) -> Table:
 
 
 def together(findings: Findings, key: Key) -> Table:
-    """Means and interquartile means over all groups, and the differences to the baseline: on paper, a block per metric."""
+    """Means, interquartile means and differences over all groups: on paper, a block per metric."""
     compared = key.design.compared
     differences = {
         (record[compared], record["metric"]): record
@@ -220,7 +220,7 @@ def ranks(findings: Findings, key: Key) -> Table:
 
 
 def _metrics(findings: Findings) -> list[str]:
-    """What is summarised: of findings that do not say, whatever the summary has."""
+    """The summarised metrics: those of the findings, else all that the summary has."""
     given = list(findings.metrics)
     return given or (
         list(dict.fromkeys(findings.summary["metric"])) if len(findings.summary) else []
@@ -228,7 +228,7 @@ def _metrics(findings: Findings) -> list[str]:
 
 
 def _mean(record: cells.Record, usual: int) -> Cell:
-    """`98.8 [98.1, 99.2]`; with its own n where that is not the row's; `n/a` for what no repetition has."""
+    """`98.8 [98.1, 99.2]`, with n if it is not the row's; `n/a` if no repetition has the metric."""
     if record["n"] == 0:
         return Cell("n/a", float("nan"))
     cell = cells.estimate(record, str(record["metric"]))
@@ -239,7 +239,7 @@ def _mean(record: cells.Record, usual: int) -> Cell:
 def _best(
     sweeps: Mapping[tuple[str, str], Mapping[str, Any]], metrics: Sequence[str]
 ) -> dict[tuple[str, str], str]:
-    """(group, metric) -> the highest mean as it is shown."""
+    """(group, metric) -> the highest mean as displayed."""
     best: dict[tuple[str, str], str] = {}
     for (title, _), of in sweeps.items():
         if of["first"].get("role") == BOUND:
@@ -252,7 +252,7 @@ def _best(
 
 
 def _reach(frame: pd.DataFrame, key: Key) -> list[str]:
-    """For each row of `Findings.effects`, what the tests of its compared value in its group cannot reach."""
+    """For each row of `Findings.effects`, the limit of the tests of its value in its group."""
     if frame.empty:
         return []
     codes = frame.groupby(key.design.factors, sort=False, observed=True, dropna=False).ngroup()

@@ -1,4 +1,4 @@
-"""Points on fronts, what protocols choose, and what components and parameters do."""
+"""Tables of points on fronts, costs, volumes, protocols, components and parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from htsweep.report.tables import cells
 
 
 def fronts(findings: Findings, key: Key, configurations: Mapping[str, str]) -> Table:
-    """The points on a front or chosen: what a chart tells who hovers over it."""
+    """The points on a front or chosen, with what hovering over them in a chart shows."""
     axes = findings.axes or ()
     frame = findings.points
     if len(frame) and axes:
@@ -54,7 +54,7 @@ def fronts(findings: Findings, key: Key, configurations: Mapping[str, str]) -> T
 
 
 def costs(findings: Findings, key: Key) -> Table:
-    """What the points on the front of cost and gain cost: on paper, a block per group and cost, cheapest first."""
+    """The points on the front of cost and gain: on paper, a block per group and cost, by cost."""
     frame = findings.costs
     if len(frame):
         frame = frame[frame["front"].astype(bool)]
@@ -94,7 +94,7 @@ def costs(findings: Findings, key: Key) -> Table:
 def volumes(findings: Findings, key: Key) -> Table:
     """Hypervolume of each method's front, and what the joint front loses without it.
 
-    In percent where both axes are: an area of two fractions is a fraction, too.
+    It is in percent if both axes are, since the area of two fractions is a fraction too.
     """
     unit = names.area(findings.axes)
     rows = []
@@ -133,7 +133,7 @@ def volumes(findings: Findings, key: Key) -> Table:
 
 
 def protocols(findings: Findings, key: Key) -> Table:
-    """What each protocol's choice comes to, and how far that is from the best choice: on paper, of one metric alone."""
+    """The result of each protocol's choice, and its gap to the oracle's; paper has one metric."""
     frame = findings.protocols
     metrics = list(dict.fromkeys(frame["metric"])) if len(frame) else []
     headline = names.headline(metrics)
@@ -188,7 +188,7 @@ def protocols(findings: Findings, key: Key) -> Table:
 
 
 def ablation(findings: Findings, key: Key) -> Table:
-    """The effect of each component on each metric: on paper, a column per metric, a block per group and kind."""
+    """The effect of each component: on paper, a column per metric, a block per group and kind."""
     rows = []
     for record, group, _ in cells.records(findings.ablation, key):
         metric, title = str(record["metric"]), names.title(record, key.design)
@@ -236,7 +236,10 @@ def ablation(findings: Findings, key: Key) -> Table:
 
 
 def importance(findings: Findings, key: Key) -> Table:
-    """The share of each parameter: on paper, a column per evaluator, a block per compared value and objective."""
+    """The importance of each parameter: on paper, a column per evaluator.
+
+    A block is a compared value and objective.
+    """
     frame, rows = findings.importance, []
     most = (
         frame.groupby([key.design.compared, "objective"], observed=True, dropna=False)["points"]

@@ -1,4 +1,4 @@
-"""What scores said of pairs of source model and target data, how well that held, and what screening costs."""
+"""Tables of scores of pairs, how well they predicted, what screening costs, and bounds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from htsweep.report.table import Cell, Column, Row, Table
 from htsweep.report.tables import cells
 
 MANY = 2000
-"""Of more predictions than this, those of single targets are in the CSV alone."""
+"""With more predictions than this, those of single targets are only in the CSV."""
 _TAUS = {"kendall": "Kendall's τ", "weighted_kendall": "weighted τ", "pearson": "Pearson's r"}
 _TERMS = {
     "reweighted_source_loss": "source loss",
@@ -30,11 +30,11 @@ _TERMS = {
     "target_accuracy": "target accuracy",
 }
 _FACTORS_OF_A_TERM = ("lipschitz", "wasserstein")
-"""Their product is `distribution`, which is all that paper has room for."""
+"""Their product is `distribution`; paper has room only for that."""
 
 
 def scores(findings: Findings, key: Key) -> Table:
-    """The mean of each score of each pair, and whether the screen kept the pair: a block per target."""
+    """The mean of each score for each pair, and whether the screen kept it: a block per target."""
     frame = findings.transferability
     if frame.empty:
         return Table("Scores", captions.SCORES, [], [])
@@ -68,9 +68,9 @@ def scores(findings: Findings, key: Key) -> Table:
 
 
 def predictions(findings: Findings, key: Key) -> Table:
-    """Each score's correlations with what trials achieved: on paper Kendall's tau, a column per metric.
+    """Each score's correlations with what trials achieved.
 
-    Paper shows the rows that speak for all pairs.
+    On paper only Kendall's tau, with a column per metric, for the rows that summarise all pairs.
     """
     frame = findings.predictions
     if frame.empty:
@@ -130,7 +130,7 @@ def predictions(findings: Findings, key: Key) -> Table:
 
 
 def regret(findings: Findings, key: Key) -> Table:
-    """What the study's screen would have cost by each score; without a screen, keeping the best pair of each score."""
+    """What the study's screen costs by each score; without one, what keeping one pair costs."""
     frame, compared = findings.regret, key.design.compared
     if frame.empty:
         return Table("Regret of screening", captions.REGRET, [], [])
@@ -138,7 +138,7 @@ def regret(findings: Findings, key: Key) -> Table:
     own = bool(screened["chosen"].any())
     metrics = pairs.judged_by(list(dict.fromkeys(screened["metric"])))
     printed = set(metrics if own else metrics[:1])
-    if own:  # what other scores would have done in its place
+    if own:  # add what other scores would have kept instead
         place = ["target", compared, "metric", "keep"]
         screened = frame.merge(screened[place].drop_duplicates(), on=place)
     several = screened["target"].nunique() > 1
@@ -181,7 +181,7 @@ def regret(findings: Findings, key: Key) -> Table:
 
 
 def bounds(findings: Findings, key: Key) -> Table:
-    """The terms of each bound, and the loss and accuracy that it bounds: on paper, a block per score."""
+    """The terms of each bound, with the target's loss and accuracy: on paper, a block per score."""
     frame = findings.bounds
     if frame.empty:
         return Table("Bounds", captions.BOUNDS, [], [])
@@ -224,7 +224,7 @@ def bounds(findings: Findings, key: Key) -> Table:
 
 
 def tau(record: Mapping[Any, Any], statistic: str = "kendall") -> Cell:
-    """`0.62 [0.31, 0.83]`, strong where the interval leaves out 0."""
+    """`0.62 [0.31, 0.83]`, strong if the interval does not contain 0."""
     value, low, high = (record[f"{statistic}{end}"] for end in ("", " low", " high"))
     if value != value:
         return Cell("n/a", float("nan"))
@@ -233,7 +233,7 @@ def tau(record: Mapping[Any, Any], statistic: str = "kendall") -> Cell:
 
 
 def _score(record: cells.Record | None) -> Cell:
-    """A score's mean; strong for the pair that it ranks first of its target. Paper has no room for intervals."""
+    """A score's mean, strong for the pair that it ranks first; without the interval on paper."""
     if record is None or record["value"] != record["value"]:
         return Cell("n/a", float("nan"))
     cell = cells.estimate(record, "", "value")

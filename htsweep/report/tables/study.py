@@ -1,4 +1,4 @@
-"""What failed, and what the results come from."""
+"""Tables of failures and of provenance."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from htsweep.report.tables import cells
 
 
 def failures(findings: Findings, key: Key) -> Table:
-    """Trials that gave no result, and why."""
+    """The trials that gave no result, and why."""
     rows = [
         Row(
             [
@@ -40,6 +40,6 @@ def failures(findings: Findings, key: Key) -> Table:
 
 
 def provenance(findings: Findings) -> Table:
-    """What the results come from."""
+    """Where the results come from."""
     rows = [Row([Cell(name), Cell(str(given))]) for name, given in findings.provenance.items()]
     return Table("Provenance", captions.PROVENANCE, [Column("what"), Column("is")], rows)

@@ -1,0 +1,120 @@
+"""Which trials and stages of a plan are measured from one training, and the stage that it becomes; pure.
+
+A task may say of a config which training it is measured from (`Task.trajectory`). Where two or more
+configs of a plan have the same, it becomes a stage, and they need it; a config that is alone with
+its training trains by itself, as it does where the study shares nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, final
+
+from htsweep.planning import task
+from htsweep.planning.jobs import Stage, digest, point_id, stages_of
+from htsweep.planning.task import Task
+
+NAME = "trajectory"
+"""What a job calls the stage that trains for it and others."""
+MEMBERS = "members"
+"""The key of the stage's config that lists what it records for those that share it."""
+
+Need = tuple[Task, Mapping[str, Any], Mapping[str, Stage]]
+"""A task, a resolved config of it, and the stages that this needs by name."""
+
+
+@final
+@dataclass
+class _Group:
+    """The configs of one training."""
+
+    task: str
+    config: Mapping[str, Any]
+    ids: set[str] = field(default_factory=set)
+    recorded: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    tail: bool = False
+
+
+@final
+class Sharing:
+    """The trainings of a plan."""
+
+    def __init__(self, needs: Iterable[tuple[str, Need]], *, whole: bool) -> None:
+        """The trainings of what is known.
+
+        Args:
+            needs: (id, what it needs) of points; of all of them, or of some.
+            whole: whether these are all points that there will be. Otherwise a training is taken to
+                be shared if a config of it is more than its training, such as one of many weights
+                that are tried after it.
+        """
+        self._whole = whole
+        self._groups: dict[str, _Group] = {}
+        self._stages: dict[str, Stage] = {}
+        self._rewritten: dict[str, Stage] = {}
+        for name, (of, config, stages) in needs:
+            self._collect(name, of, config)
+            for stage in stages.values():
+                self._collect_stage(stage)
+
+    @property
+    def trainings(self) -> tuple[int, int]:
+        """How often the known configs would train each by itself, and how often they do now."""
+        alone = sum(len(group.ids) for group in self._groups.values())
+        shared = sum(
+            1 if self._is_shared(group) else len(group.ids) for group in self._groups.values()
+        )
+        return alone, shared
+
+    def needs(self, need: Need) -> dict[str, Stage]:
+        """The stages that a config needs by name: with the training that it shares, if it shares one."""
+        of, config, stages = need
+        shared = self._stage(of, config)
+        return {name: self._with_training(stage) for name, stage in stages.items()} | (
+            {NAME: shared} if shared else {}
+        )
+
+    def _with_training(self, stage: Stage) -> Stage:
+        if stage.point not in self._rewritten:
+            need = (task.find(stage.task), stage.config, stage.needs)
+            self._rewritten[stage.point] = replace(stage, needs=self.needs(need))
+        return self._rewritten[stage.point]
+
+    def _collect_stage(self, stage: Stage) -> None:
+        self._collect(stage.point, task.find(stage.task), stage.config)
+        for inner in stage.needs.values():
+            self._collect_stage(inner)
+
+    def _collect(self, name: str, of: Task, config: Mapping[str, Any]) -> None:
+        training = of.trajectory(config)
+        if training is None:
+            return
+        group = self._groups.setdefault(
+            digest([training.task, training.config]), _Group(training.task, training.config)
+        )
+        group.ids.add(name)
+        if training.recorded:
+            group.recorded[digest(training.recorded)] = training.recorded
+        group.tail = group.tail or training.tail
+
+    def _is_shared(self, group: _Group) -> bool:
+        return len(group.ids) > 1 or (not self._whole and group.tail)
+
+    def _stage(self, of: Task, config: Mapping[str, Any]) -> Stage | None:
+        training = of.trajectory(config)
+        if training is None:
+            return None
+        key = digest([training.task, training.config])
+        group = self._groups.get(key) or _Group(training.task, training.config, tail=training.tail)
+        recorded = not training.recorded or digest(training.recorded) in group.recorded
+        if not self._is_shared(group) or not recorded:
+            return None
+        if key not in self._stages:
+            members = [group.recorded[name] for name in sorted(group.recorded)]
+            whole = {**group.config, MEMBERS: members} if members else dict(group.config)
+            trains = task.find(group.task)
+            self._stages[key] = Stage(
+                group.task, whole, point_id(trains, whole), stages_of(trains, whole)
+            )
+        return self._stages[key]

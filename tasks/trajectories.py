@@ -1,0 +1,90 @@
+"""Which trainings trials share: what a config trains, apart from what is made of it afterwards; imports no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tasks import methods
+from tasks.settings import CONSTANT
+from tasks.task import Trajectory
+
+OF_HEAD = (
+    "learning_rate",
+    "head_learning_rate_factor",
+    "momentum",
+    "weight_decay",
+    "schedule",
+)
+"""What heads that are trained together may differ in."""
+MEMBERS = "members"
+"""The key of a trajectory's config that lists what it records for the trials that share it."""
+
+
+def trajectory_of(
+    task: str,
+    config: Mapping[str, Any],
+    resolve: Callable[[Mapping[str, Any]], dict[str, Any]],
+) -> Trajectory | None:
+    """The training of a resolved config; None where it does not train.
+
+    Left out of it are the members of the chain that act after training, with their parameters, and
+    calibrations by other runs. A member that must watch the run is recorded. At a constant learning
+    rate the first epochs of a long run are a short run, so that the number of epochs is recorded
+    too, unless a member of the chain asks how long the run is. Linear heads on frozen features train
+    together (`tasks/heads.py`).
+
+    Args:
+        task: the name of the stage that trains.
+        config: a resolved config without problems.
+        resolve: completes a config of the task.
+    """
+    method = config["method"]
+    if not methods.trains(method):
+        return None
+    after = methods.tail(method, config)
+    kept = [name for name in method.split("+") if name not in after]
+    outside = {key for name in after for key in methods.parameters(name)}
+    alone = {key: value for key, value in config.items() if key not in outside and key != "pcv"}
+    trained = resolve({**alone, "method": kept or methods.EMPTY})
+    recorded: dict[str, Any] = {}
+    watching = methods.observing(after, config)
+    if watching:
+        own = {key: config[key] for name in watching for key in methods.parameters(name)}
+        recorded = {"method": "+".join(watching), **own}
+    if not watching and not config.get("amp") and methods.head_alone(trained["method"], trained):
+        return Trajectory(
+            task.partition(":")[0] + ":heads",
+            {key: value for key, value in trained.items() if key not in OF_HEAD},
+            {key: trained[key] for key in OF_HEAD if key in trained},
+            bool(after or config.get("pcv")),
+        )
+    prefix = config.get("schedule") == CONSTANT and methods.steady(method, config)
+    if prefix:
+        recorded["epochs"] = trained.pop("epochs")
+    return Trajectory(task, trained, recorded, bool(after or prefix or config.get("pcv")))
+
+
+def epochs_of(config: Mapping[str, Any]) -> int:
+    """How many epochs a trajectory trains: as many as the longest of the trials that share it."""
+    if "epochs" in config:
+        return int(config["epochs"])
+    return max(int(member["epochs"]) for member in config[MEMBERS])
+
+
+def observers_of(config: Mapping[str, Any]) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """The observers that a config of a trial or of a trajectory has: label -> (name, config).
+
+    A label is the name with its parameters: trials that share a trajectory may have the same
+    observer with different ones.
+    """
+    configs = config.get(MEMBERS, ()) if MEMBERS in config else (config,)
+    labelled = {}
+    for own in configs:
+        names = str(own.get("method", methods.EMPTY)).split("+")
+        for name in methods.observing(names, own):
+            parameters = {key: own[key] for key in methods.parameters(name) if key in own}
+            label = json.dumps([name, parameters], sort_keys=True)
+            labelled[label] = (name, own)
+    return labelled
