@@ -9,7 +9,7 @@ from pictures import domains
 from htsweep import read
 from htsweep.cli.app import main
 from htsweep.errors import StudyError
-from htsweep.planning.notes import notes
+from htsweep.planning.notes import notes, varied_notes
 from htsweep.planning.plan import plan
 from htsweep.results import Results
 from htsweep.results.estimate import estimate
@@ -146,3 +146,28 @@ def test_what_no_class_is_missing_for_is_not_decided_by(study_file):
         read(study_file(text))
     assert Path(study_file(text.replace("missing_ratio: 0", "missing_ratio: 0.1"))).exists()
     read(study_file(text.replace("missing_ratio: 0", "missing_ratio: 0.1")))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("grid: {epochs: [2, 4]}\n", "the cosine schedule depends on how long a run is"),
+        (
+            "grid: {method: [plain]}\nsearch: {sampler: grid, spaces: {all: {epochs: [2, 4]}}}\n",
+            "the cosine schedule depends on how long a run is",
+        ),
+        ("grid: {epochs: [2, 4]}\nfixed: {schedule: constant}\n", ""),
+        (
+            "grid: {epochs: [2, 4]}\nfixed: {schedule: constant, method: lp_ft}\n",
+            "'lp_ft' depends on how long a run is",
+        ),
+        ("grid: {epochs: [2, 4]}\nfixed: {method: source}\n", ""),
+        ("grid: {epochs: [2]}\n", ""),
+    ],
+)
+def test_several_numbers_of_epochs_are_several_trainings_but_at_a_constant_rate(
+    study_file, text, told
+):
+    found = varied_notes(plan(read(study_file(f"task: holistic_transfer\n{text}"))))
+    assert len(found) == bool(told)
+    assert all(line.startswith("epochs ") and told in line for line in found)
