@@ -58,6 +58,8 @@ class StudyContext:
     choice: pd.DataFrame | None = None
     """What the protocol picks, as `selection.choice` returns it; None: `conclude` computes it."""
     parameters: Sequence[str] = ()
+    tuning: str = ""
+    """What is unequal in how the compared values were tuned; empty: nothing."""
     baseline: Any = None
     """A value of the compared factor; None: `empty`, else the first that is no source and no bound.
     """
@@ -378,7 +380,7 @@ def _warnings(
     about: StudyContext, summary: pd.DataFrame, tables: pd.DataFrame, compared: pd.DataFrame
 ) -> list[str]:
     """What the reader must know before believing a table."""
-    warnings = [interval.caution(about.repetitions)] if len(summary) else []
+    warnings = [about.tuning, interval.caution(about.repetitions)] if len(summary) else []
     if len(summary) and about.repetitions < 2:
         warnings.append("One repetition: there is no interval, and no difference can be tested.")
     elif (

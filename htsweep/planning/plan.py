@@ -327,7 +327,8 @@ class Plan:
 
 def plan(study: Study) -> Plan:
     """The plan of `study`; extending a study only adds to its plan."""
-    study_task, spaces = task.find(study.task), Spaces(study.search)
+    study_task = task.find(study.task)
+    spaces = Spaces(study.search, study_task.settings)
     sweeps: dict[str, Sweep] = {}
     for cell in cells_of(study):
         sweep = sweep_of(study, study_task, cell, spaces)

@@ -54,7 +54,7 @@ class Roster:
         self._missed: set[tuple[str, str, int]] = set()
         self._cells: dict[str, Sweep | None] = {}
         self._alike: dict[tuple[str, str], dict[str, Any]] = {}
-        self._spaces = Spaces(plan.study.search)
+        self._spaces = Spaces(plan.study.search, plan.task.settings)
 
     def points(self, row: Row) -> tuple[Point, ...]:
         """The points of the plan that the row is a trial of, one in each sweep that has it; else none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 
@@ -15,16 +16,21 @@ from htsweep.study import document
 from htsweep.study.document import Located, Place
 from htsweep.study.schema import Search
 
-EVERY = "all"
-"""The name in `search.spaces` whose dimensions are added to every sweep."""
+EVERY, TRAINING = "all", "training"
+"""Names in `search.spaces` whose dimensions are added to every sweep: of any settings, and of the
+settings of training that methods share, which have ranges of their own
+(search_spaces/training.yaml).
+"""
+SHARED = (EVERY, TRAINING)
 
 
 @final
 class Spaces:
     """The search spaces of the sweeps, each read once: sweeps are many, and lists may be long."""
 
-    def __init__(self, search: Search | None) -> None:
-        self._search = search
+    def __init__(self, search: Search | None, settings: Mapping[str, Any] | None = None) -> None:
+        """Reads nothing yet; `settings` of the task: settings of training have their defaults."""
+        self._search, self._settings = search, settings or {}
         self._read: dict[tuple[str, ...], Space] = {}
         self._without: dict[tuple[tuple[str, ...], tuple[str, ...]], Space] = {}
 
@@ -35,7 +41,8 @@ class Spaces:
         known = tuple(names)
         if known not in self._read:
             dimensions = [
-                read_dimension(key, value) for key, value, _ in _entries(self._search, names)
+                self._with_default(read_dimension(key, value), value, place)
+                for key, value, place in _entries(self._search, names)
             ]
             self._read[known] = tuple(sorted(dimensions, key=lambda dimension: dimension.key))
         space = self._read[known]
@@ -45,6 +52,21 @@ class Spaces:
                 dimension for dimension in space if dimension.key not in gone
             )
         return self._without[known, gone] if gone else space
+
+    def _with_default(self, dimension: Dimension, value: Any, place: Place) -> Dimension:
+        """A setting of training begins with the task's default, where the range has it."""
+        setting = self._settings.get(dimension.key)
+        named = isinstance(value, Mapping) and "default" in value
+        if place[2] != TRAINING or named or setting is None:
+            return dimension
+        if not dimension.has(setting.default):
+            return dimension
+        return replace(dimension, default=setting.default)
+
+
+def training_keys(settings: Mapping[str, Any] | None) -> list[str]:
+    """The settings of training that a task has, of those that methods share."""
+    return [key for key in _file(TRAINING) if key in (settings or {})]
 
 
 def known() -> dict[str, str]:
@@ -60,19 +82,19 @@ def known() -> dict[str, str]:
 def check(
     search: Search, names: Iterable[str], settings: Mapping[str, Any] | None, where: Located
 ) -> Iterator[Problem]:
-    """What is wrong with the spaces `names` after the study's overrides; one may be `EVERY`."""
+    """What is wrong with the spaces `names` after the study's overrides; some may be `SHARED`."""
     for name in names:
-        yield from _wrong(search, [] if name == EVERY else [name], settings, where, only=name)
+        yield from _wrong(search, [] if name in SHARED else [name], settings, where, only=name)
 
 
 def unknown(search: Search, used: Iterable[str], where: Located) -> Iterator[Problem]:
     """Overrides of spaces that no sweep uses."""
     names = set(used)
     for name in search.spaces:
-        if name not in names and name != EVERY:
+        if name not in names and name not in SHARED:
             yield where.problem(
                 ("search", "spaces", name),
-                f"no method of the grid has this space; {did_you_mean(name, names | {EVERY})}",
+                f"no method of the grid has this space; {did_you_mean(name, names | {*SHARED})}",
             )
 
 
@@ -86,6 +108,13 @@ def _wrong(
 ) -> Iterator[Problem]:
     for key, value, place in _entries(search, names):
         if place[2] != only:
+            continue
+        if only == TRAINING and key not in _file(TRAINING):
+            yield where.problem(
+                place,
+                f"'{key}' is no setting of training: {did_you_mean(key, _file(TRAINING))}; other "
+                f"settings are searched under `{EVERY}`",
+            )
             continue
         if settings is not None and key not in settings and ":" not in key:
             yield where.problem(
@@ -119,6 +148,9 @@ def _entries(search: Search, names: Sequence[str]) -> Iterator[tuple[str, Any, P
             yield f"{name}.{parameter}", value, ("search", "spaces", name, parameter)
     for key, value in search.spaces.get(EVERY, {}).items():
         yield key, value, ("search", "spaces", EVERY, key)
+    for key, value in search.spaces.get(TRAINING, {}).items():
+        usual = _file(TRAINING).get(key) if value is None else value
+        yield key, usual, ("search", "spaces", TRAINING, key)
 
 
 @functools.cache

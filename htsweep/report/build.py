@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from htsweep.commands import given
 from htsweep.errors import LedgerError
-from htsweep.planning import task
+from htsweep.planning import task, tuning
 from htsweep.results import Results, tables
 from htsweep.selection.infinities import with_infinities
 from htsweep.study.schema import Study
@@ -82,6 +82,7 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
         choice=chosen,
         repetitions=study.repetitions,
         parameters=results.parameters,
+        tuning=tuning.unequal(results.plan),
         baseline=tables.baseline(study),
         empty=task.find(study.task).empty,
         non_disruption=study.non_disruption,

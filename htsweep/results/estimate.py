@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any, final
 
 from htsweep.commands import given
+from htsweep.planning import tuning
 from htsweep.planning.ablation import variants_of
 from htsweep.planning.jobs import Stage, with_inner
 from htsweep.planning.keeping import keeping
@@ -230,7 +231,7 @@ def estimate(results: Results) -> Estimate:
         screened(results, {**scores.counts, "failed": scores.failed})
         if scored and scores
         else None,
-        [*notes(study), *varied_notes(planned)],
+        [*notes(study), *varied_notes(planned), *tuning.lines(planned)],
         keeping(results.full_plan).line,
         study.metrics,
         given(study, results.location).verb("remeasure") if study.metrics and ended.over else "",

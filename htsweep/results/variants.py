@@ -36,7 +36,7 @@ def variants(results: Results) -> pd.DataFrame:
     listed = list(variants_of(study.ablate, study_task.empty))
     if all(variant.components for variant in listed):
         listed.append(variant_with(study.ablate, NONE, frozenset(), study_task.empty))
-    spaces, rows = Spaces(study.search), []
+    spaces, rows = Spaces(study.search, study_task.settings), []
     for rest in rests_of(study):
         sweeps = [
             sweep_of(study, study_task, {**rest, **variant.changes}, spaces) for variant in listed

@@ -29,11 +29,11 @@ def problems(study: Study, study_task: Task, where: Located) -> list[Problem]:
     said = _Said(where)
     asked: set[str] = set()
     wrong_spaces = (
-        list(spaces.check(study.search, [spaces.EVERY], study_task.settings, where))
+        list(spaces.check(study.search, spaces.SHARED, study_task.settings, where))
         if study.search
         else []
     )
-    known = Spaces(study.search)
+    known = Spaces(study.search, study_task.settings)
     searched: list[tuple[Mapping[str, Any], Space]] = []
     cells = 0
     for cell in cells_of(study):

@@ -64,7 +64,7 @@ def of_pairs(study: Study, study_task: Task, where: Located) -> Iterator[Problem
     if screen is None:
         return
     scoring = task.find(screen.task)
-    spaces = Spaces(study.search)
+    spaces = Spaces(study.search, study_task.settings)
     sweeps: dict[str, Sweep] = {}
     for cell in cells_of(study):
         sweep = sweep_of(study, study_task, cell, spaces)
