@@ -1,4 +1,4 @@
-"""What a task is given beside its config: seeds, artifacts, a place for its state."""
+"""What a task gets beside its config: seeds, artifacts, a place for its state."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from htsweep.planning.sharing import NAME as TRAJECTORY
 from tasks import cache
 
 SAVE_SECONDS = 30.0
-"""A state is kept at most this often: a trial shorter than this never pays for one."""
+"""States are saved at most this often, so that a shorter trial never pays for one."""
 
 
 @final
 class Workspace:
-    """A trial's own view of the world (docs/contracts.md, "What a task is")."""
+    """The `workspace` argument of a task (docs/contracts.md, "What a task is")."""
 
     def __init__(
         self,
@@ -46,26 +46,26 @@ class Workspace:
         self._saved = time.monotonic()
         self._output: tempfile.TemporaryDirectory[str] | None = None
         self._published: dict[str, tuple[Any, str]] = {}
-        """File of `output` -> its version when it was put into the store, and the object."""
+        """File of `output` -> its version when it was stored, and the object."""
 
     def seed(self, *names: object) -> int:
-        """A seed in [0, 2**31) from the names and the repetition, and from nothing else."""
+        """A seed in [0, 2**31) that depends only on the names and the repetition."""
         return seed_for(self.repetition, *names)
 
     @property
     def cache(self) -> Path:
-        """A folder that all trials of this node share."""
+        """A folder shared by all trials on this node."""
         return cache_folder()
 
     @property
     def output(self) -> Path:
-        """A folder; what a stage leaves in it becomes its artifact."""
+        """A folder whose files become the artifact of a stage."""
         if self._output is None:
             self._output = tempfile.TemporaryDirectory(prefix="htsweep-")
         return Path(self._output.name)
 
     def artifact(self, stage: str) -> Path:
-        """The folder with the files that the stage made, fetched to this node once."""
+        """A folder with the files that the stage made, fetched to this node once."""
         files = self._artifacts[stage]
         content = hashlib.sha256(json.dumps(dict(files), sort_keys=True).encode()).hexdigest()[:16]
         folder = self.cache / "artifacts" / content
@@ -76,11 +76,14 @@ class Workspace:
 
     @property
     def trajectory(self) -> Path | None:
-        """What the stage that trains for this trial and others has left; None: the trial trains."""
+        """What the training shared with other trials left; None: the trial trains for itself."""
         return self.artifact(TRAJECTORY) if TRAJECTORY in self._artifacts else None
 
     def save(self, make: Callable[[], bytes]) -> None:
-        """Keeps a state, with what was measured and left in `output` so far; calls `make` only when a save is due."""
+        """Saves a state if a save is due, and only then calls `make`.
+
+        What was measured so far is saved with it, and what a stage has left in `output`.
+        """
         if time.monotonic() - self._saved < self._save_seconds:
             return
         kept = {"rows": [dict(row) for row in self._measured()], "files": self._left()}
@@ -94,7 +97,7 @@ class Workspace:
         self._saved = time.monotonic()
 
     def load(self) -> bytes | None:
-        """The last state kept, or None; the files that `output` had then are there again."""
+        """The last saved state, or None; also restores the files that `output` then had."""
         kept = self._last()
         if kept is None:
             return None
@@ -105,16 +108,16 @@ class Workspace:
         return kept[1]
 
     def measured_before(self) -> list[dict[str, Any]]:
-        """What the trial had measured when its last state was kept."""
+        """What the trial had measured when its last state was saved."""
         kept = self._last()
         return [] if kept is None else kept[0]["rows"]
 
     def _left(self) -> dict[str, str]:
-        """What a stage has left in `output` so far, in the store; what a trial leaves is not kept."""
+        """Stores what a stage has left in `output` so far; for a trial, nothing."""
         return self.publish() if self._job.kind == "stage" else {}
 
     def publish(self) -> dict[str, str]:
-        """Puts the files of `output` into the store: file -> object, named by what it holds."""
+        """Stores the files of `output`: file -> object, named by a hash of its content."""
         if self._output is None:
             return {}
         published = {}
@@ -132,7 +135,7 @@ class Workspace:
         return published
 
     def close(self, ended: bool) -> None:
-        """Cleans up; the state of a trial that ended is not needed any more."""
+        """Cleans up; if the trial has `ended`, also removes its states."""
         if self._output is not None:
             self._output.cleanup()
         if ended:
@@ -148,21 +151,21 @@ class Workspace:
     def _last(self) -> tuple[dict[str, Any], bytes] | None:
         for name in reversed(self._states()):
             data = self._store.read(name)
-            # A writer that was killed leaves a state that does not hold what its name says.
+            # A killed writer may leave a state whose content does not match the hash in its name.
             if hashlib.sha256(data).hexdigest()[:16] == name.rpartition("-")[2]:
                 end = 8 + int.from_bytes(data[:8])
                 header = json.loads(data[8:end])
-                # Before files were kept, it was the rows alone.
+                # Older versions saved the rows alone.
                 kept = {"rows": header, "files": {}} if isinstance(header, list) else header
                 return kept, data[end:]
         return None
 
 
 def cache_folder() -> Path:
-    """The node-local cache (tasks/cache.py), there and writable.
+    """The node-local cache folder (tasks/cache.py), which exists and is writable.
 
     Raises:
-        HtsweepError: it is not; the text names the folder and the variable that moves it.
+        HtsweepError: it cannot be used; the message names it and the variable that moves it.
     """
     try:
         return cache.folder()
@@ -171,7 +174,7 @@ def cache_folder() -> Path:
 
 
 def _place(path: Path, data: bytes) -> None:
-    """Writes a file of the local cache so that it is there whole or not at all."""
+    """Writes a file of the local cache atomically."""
     with cache.usable(path.parent, len(data)):
         path.parent.mkdir(parents=True, exist_ok=True)
         with cache.atomically(path) as partial:
