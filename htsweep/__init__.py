@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from htsweep.report.build import frontier
     from htsweep.report.notebook import open
     from htsweep.results.compare import compare
+    from htsweep.results.ensemble import ensemble
     from htsweep.results.query import query
+    from htsweep.results.remeasure import remeasure
     from htsweep.results.results import measurements, trials
 
 __all__ = [
     "compare",
+    "ensemble",
     "frontier",
     "launch",
     "measurements",
@@ -34,6 +37,7 @@ __all__ = [
     "plan",
     "query",
     "read",
+    "remeasure",
     "trials",
 ]
 
@@ -46,6 +50,8 @@ _HOMES = {
     "frontier": "report.build",
     "compare": "results.compare",
     "query": "results.query",
+    "ensemble": "results.ensemble",
+    "remeasure": "results.remeasure",
     "open": "report.notebook",
 }
 

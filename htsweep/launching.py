@@ -26,13 +26,18 @@ from htsweep.ledger import Lease, Ledger, Store, clear
 from htsweep.ledger.tables import PARTS
 from htsweep.mirror.coverage import Mirrored
 from htsweep.mirror.follower import Follower
+from htsweep.planning.keeping import keeping
 from htsweep.planning.plan import Plan
 from htsweep.planning.roster import COLUMNS, Roster
 from htsweep.planning.screen import Verdict
+from htsweep.report import current
+from htsweep.report.warming import Warming
 from htsweep.results import Results
 from htsweep.results.estimate import estimate
 from htsweep.study.schema import Study
 
+PAGES = ("report.html", "report.md", "report.tex")
+"""Of a report's files, those that a launch names beside its figures."""
 ORPHAN_SECONDS = 5.0
 """After a launch was killed its workers live on for a moment, and what they end counts: it is not
 to be run again.
@@ -97,12 +102,18 @@ def launch(
     """
     watch = watch or Silent()
     began = time.monotonic()
-    conditions = conditions_of(study, results, save_seconds)
     before = Results(study, results)
+    conditions = replace(
+        conditions_of(study, results, save_seconds),
+        keep=keeping(before.full_plan).steps,
+        metrics=tuple(study.metrics),
+    )
     store = before.store
     options = registry.Options(study.resources.cpu, study.resources.gpu, address)
     executor = registry.make(on, options)
-    follower = Follower(before, mirror, watch)
+    # In this process a trial would have to share the interpreter with it.
+    warming = Warming(watch, before) if getattr(executor, "elsewhere", True) else None
+    follower = Follower(before, mirror, warming or watch)
     lease = Lease(store, f"study-{study.name}", about=given(study, results).launch())
     holder = lease.take()
     if holder is not None:
@@ -113,37 +124,45 @@ def launch(
             time.sleep(ORPHAN_SECONDS)
         clear(store, "stage-")  # what killed launches held
         try:
-            with _ended_by_sigterm(), _opened_when_needed(executor, follower) as run:
-                after, done = _run_study(
-                    before,
-                    stages,
-                    lambda agenda: run(agenda, stopped_as(agenda.plan.study, conditions)),
-                )
+            with _opened_when_needed(executor, follower) as opened:
+                with _ended_by_sigterm():
+                    after, done = _run_study(
+                        before,
+                        stages,
+                        lambda agenda: opened.run(
+                            agenda, stopped_as(agenda.plan.study, conditions)
+                        ),
+                    )
+                opened.finish()
+                if warming is not None:
+                    warming.stop()
+                lease.check()
+                # Before what the trials ran on has ended, which may take seconds.
+                report = _Report(after)
+                if done.agenda.over:
+                    report.make(lambda table: follower.reported(done.agenda, table))
         except BaseException:
             with contextlib.suppress(HtsweepError):  # what came first is what the user is told
                 _compact(store)
             raise
-        lease.check()
         _compact(store)
-        unreported, paths, table = "", tuple[Path, ...](), ""
-        try:
-            paths, table = _report(after, done.agenda)
-        except HtsweepError as error:
-            # The trials are done and recorded, whatever becomes of their report.
-            unreported = str(error)
-        follower.finish(after)
+        if not follower.has_all(after, report.written.mirrored):
+            follower.finish(after)
+            report.mirrored(follower)
         remaining = estimate(after)
         return replace(
             done,
             seconds=time.monotonic() - began,
             mirrored=follower.mirrored,
-            paths=paths,
-            table=table,
+            paths=report.written.paths,
+            table=report.written.table,
             failed=remaining.failed,
             left=remaining.left,
-            unreported=unreported,
+            unreported=report.trouble,
         )
     finally:
+        if warming is not None:
+            warming.cancel()
         follower.leave()
         stages.release()
         lease.release()
@@ -201,24 +220,37 @@ def _run_agenda(
     return results.reread(), interrupted
 
 
+@final
+class _Opened:
+    """An executor, which is opened when it is first needed."""
+
+    def __init__(
+        self, executor: Executor, watch: Watch, stack: contextlib.ExitStack[bool | None]
+    ) -> None:
+        self._executor, self._watch, self._stack = executor, watch, stack
+        self._open = False
+
+    def run(self, agenda: Agenda, conditions: Conditions) -> bool:
+        """Runs an agenda; says whether it was interrupted. With nothing to do, nothing is started."""
+        if agenda.finished:
+            return False
+        if not self._open:
+            self._stack.enter_context(self._executor)
+            self._open = True
+        return run_agenda(agenda, self._executor, conditions, self._watch)
+
+    def finish(self) -> None:
+        """Lets it begin to end, where it can do so while other things are done."""
+        begin = getattr(self._executor, "finish", None)
+        if self._open and begin is not None:
+            begin()
+
+
 @contextlib.contextmanager
-def _opened_when_needed(
-    executor: Executor, watch: Watch
-) -> Iterator[Callable[[Agenda, Conditions], bool]]:
-    """Runs an agenda on the executor, which is opened when it is first needed; says whether it was interrupted."""
-    opened = False
+def _opened_when_needed(executor: Executor, watch: Watch) -> Iterator[_Opened]:
+    """The executor as `_Opened`; at the end it is closed."""
     with contextlib.ExitStack() as stack:
-
-        def run(agenda: Agenda, conditions: Conditions) -> bool:
-            nonlocal opened
-            if agenda.finished:  # with nothing to do, no Ray is started
-                return False
-            if not opened:
-                stack.enter_context(executor)
-                opened = True
-            return run_agenda(agenda, executor, conditions, watch)
-
-        yield run
+        yield _Opened(executor, watch, stack)
 
 
 @contextlib.contextmanager
@@ -340,19 +372,51 @@ class _Stages:
             lease.release()
 
 
-def _report(results: Results, agenda: Agenda) -> tuple[tuple[Path, ...], str]:
-    """Writes the report of what there is by now: its figures and pages, and the table as Markdown.
+@final
+class _Report:
+    """The report of what there is by now: its table, figures and pages, made where they are not there yet."""
 
-    None where no trial has a result yet.
-    """
-    from htsweep.report import build
+    def __init__(self, results: Results) -> None:
+        self._results = results
+        self._stamp = ""
+        self.trouble = ""
+        """Why it could not be written; "" where it was."""
+        self.written = current.Written("", ())
+        """What there is of it; nothing where no trial has a result."""
 
-    if not agenda.over:
-        return (), ""
-    out = build.folder_of(results)
-    _, written = build.write(results, out)
-    pages = [path for path in written if path.name in ("report.html", "report.md", "report.tex")]
-    return (*build.draw(results, out), *pages), build.tell(results)
+    def make(self, tell: Callable[[str], None]) -> None:
+        """Draws it, unless it is there; `tell` gets the table before the pages and figures are drawn."""
+        from htsweep.report import build
+
+        results, out = self._results, build.folder_of(self._results)
+        try:
+            self._stamp = current.made_of(results)
+            there = current.find(out, self._stamp)
+            if there is not None:
+                self.written = there
+                tell(there.table)
+                return
+            table = build.tell(results)
+            self.written = current.Written(table, ())
+            tell(table)
+            paths = list(build.draw(results, out))
+            pages = [path for path in build.write(results, out)[1] if path.name in PAGES]
+            self.written = current.Written(table, (*paths, *pages))
+            current.keep(out, self._stamp, table, self.written.paths)
+        except HtsweepError as error:
+            # The trials are done and recorded, whatever becomes of their report.
+            self.trouble = str(error)
+
+    def mirrored(self, follower: Follower) -> None:
+        """Remembers that MLflow has all of it, report included, where it has."""
+        from htsweep.report import build
+
+        if self.trouble or not self.written.paths or not follower.uri:
+            return
+        if follower.mirrored is not None and follower.mirrored.whole:
+            out = build.folder_of(self._results)
+            with contextlib.suppress(HtsweepError):
+                current.keep(out, self._stamp, self.written.table, self.written.paths, follower.uri)
 
 
 def _held_message(results: Results, holder: Mapping[str, Any], folder: str) -> str:

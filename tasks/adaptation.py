@@ -24,6 +24,7 @@ from tasks.evaluation import measure, measure_all, outputs
 from tasks.loading import fresh_model, images_of, source_model, target_of, tensors
 from tasks.methods.method import Method
 from tasks.model import Model
+from tasks.outputs import SOURCE, Collected, hand_over
 from tasks.replaying import Recorder, replay
 from tasks.task import Workspace
 from tasks.training import Recipe, Run
@@ -76,7 +77,7 @@ def train_source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Me
     )
     run = Run(model.to(workspace.device), transfer, Method(), _recipe(config, "source_"))
 
-    def accuracy(model: Any) -> Measurement:
+    def accuracy(model: Any, _step: int) -> Measurement:
         right = outputs(model, images, workspace.device)[1].argmax(1) == domain.labels
         accuracies = {"train/accuracy": right[train.numpy()], "validation/accuracy": right[held]}
         return {name: float(of.mean()) for name, of in accuracies.items() if len(of)}
@@ -101,7 +102,8 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
     gammas = [run[-1][PSEUDO_GAMMA] for run in pseudo if PSEUDO_GAMMA in run[-1]]
     on_source, held = _on_source(config, missing, workspace)
 
-    def on_target(model: Any) -> Measurement:
+    def on_target(model: Any, step: int) -> Measurement:
+        kept = Collected(data.domains(config["dataset"])[1])
         measured = measure(
             model,
             transfer.images,
@@ -110,15 +112,18 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
             missing=missing,
             device=workspace.device,
             pseudo_gammas=gammas,
+            kept=kept,
         )
-        return measured | on_source(model)
+        measured |= on_source(model, kept)
+        hand_over(workspace, step, kept.outputs)
+        return measured
 
     if not methods.build(config["method"], config).adapts:
         yield {
             "step": 0,
             "epoch": 0,
             "trainable_parameters": 0,
-            **on_target(transfer.source_model),
+            **on_target(transfer.source_model, 0),
             **process.cost(workspace.device, began),
         }
         return
@@ -146,8 +151,8 @@ def train_trajectory(config: Mapping[str, Any], workspace: Workspace) -> Iterato
     recipe = _recipe({**config, "epochs": epochs_of(config)})
     run = Run(student, transfer, recorder.method, recipe)
 
-    def keep(run: Run, epoch: int) -> Measurement:
-        recorder.keep(run, epoch, workspace.output)
+    def keep(run: Run, step: int) -> Measurement:
+        recorder.keep(run, step // recipe.steps_per_epoch, workspace.output)
         return {}
 
     yield from recorder.rows(_train(run, keep, workspace, began), workspace.output)
@@ -160,9 +165,10 @@ def train_heads(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Mea
     student.requires_grad_(False).eval()
     features = {"target": outputs(student, transfer.images, workspace.device)[0]}
     if "fraction" not in config:
-        held = _held_out(config, workspace)[0]
+        held = np.load(workspace.artifact("source") / "validation.npy")
         if len(held):
-            features["source"] = outputs(student, held, workspace.device)[0]
+            images = _source_images(config, workspace, held)[1]
+            features["source"] = outputs(student, images, workspace.device)[0]
     members = config[MEMBERS]
     recipes = [_recipe({**config, **member}) for member in members]
     yield from heads.train_heads(
@@ -201,7 +207,7 @@ def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[
     transfer, domain, split = _holistic(config, workspace)
     transfer, seen, hidden = _hidden(transfer, domain, split, workspace, number=number)
 
-    def on_validation(model: Any) -> Measurement:
+    def on_validation(model: Any, _step: int) -> Measurement:
         # Classes that have few images, all seen ones of this repetition
         if not len(split.validation):
             return {}
@@ -239,13 +245,19 @@ def fine_tune(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measu
         shared |= torch.load(workspace.artifact(name) / "told.pt", weights_only=True)
     probe = transfer.train[: config["batch_size"]]
 
-    def on_target(model: Any) -> Measurement:
-        return (
-            measure_all(
-                model, transfer.images, domain.labels, split, probe=probe, device=workspace.device
-            )
-            | shared
+    def on_target(model: Any, step: int) -> Measurement:
+        kept = Collected(data.fine_tuning_domains(config["dataset"])[1])
+        measured = measure_all(
+            model,
+            transfer.images,
+            domain.labels,
+            split,
+            probe=probe,
+            device=workspace.device,
+            kept=kept,
         )
+        hand_over(workspace, step, kept.outputs)
+        return measured | shared
 
     yield from _trial_rows(
         config, workspace, *_student(config, transfer, split, workspace), on_target, began=began
@@ -275,7 +287,7 @@ def _trial_rows(
     workspace: Workspace,
     student: Model,
     transfer: Transfer,
-    measured: Callable[[Any], Measurement],
+    measured: Callable[[Any, int], Measurement],
     *,
     began: float,
     measurements: list[Measurement] | None = None,
@@ -308,8 +320,8 @@ def _trial_rows(
     )
 
 
-def _of_finished(measured: Callable[[Any], Measurement]) -> Callable[[Run, int], Measurement]:
-    return lambda run, epoch: measured(run.finished())
+def _of_finished(measured: Callable[[Any, int], Measurement]) -> Callable[[Run, int], Measurement]:
+    return lambda run, step: measured(run.finished(), step)
 
 
 def _train(
@@ -344,7 +356,7 @@ def _train(
             if loss is not None and not math.isfinite(row["train/loss"]):
                 yield row | {"train/loss": math.nan}
                 return
-        measurements.append(measured(run, epoch))
+        measurements.append(measured(run, step))
         row |= measurements[-1] | {"trainable_parameters": run.trainable_parameters}
         row |= process.cost(workspace.device, began - before)
         yield row
@@ -355,17 +367,21 @@ def _train(
 
 def _on_source(
     config: Mapping[str, Any], missing: Any, workspace: Workspace
-) -> tuple[Callable[[Any], Measurement], Tensor]:
-    """Measures a model on what source training held out: what is left of the missing classes where they have images.
+) -> tuple[Callable[[Any, Collected], Measurement], Tensor]:
+    """Measures a model on what source training held out; with the images that it looks at.
 
-    With the images that it looks at.
+    It says what is left of the missing classes where they have images. What the model answers there
+    is also added to what is collected.
     """
-    images, labels = _held_out(config, workspace)
+    held = np.load(workspace.artifact("source") / "validation.npy")
+    source, images, labels = _source_images(config, workspace, held)
 
-    def measured(model: Any) -> Measurement:
-        if not len(images):
+    def measured(model: Any, kept: Collected) -> Measurement:
+        if not len(held):
             return {}
-        reached = metrics.accuracies(outputs(model, images, workspace.device)[1], labels, missing)
+        logits = outputs(model, images, workspace.device)[1]
+        kept.add(SOURCE, logits, labels, held, missing=missing, domain=source)
+        reached = metrics.accuracies(logits, labels[held], missing)
         return {
             f"validation/source_{name}": reached[name] for name in metrics.MAIN if name in reached
         }
@@ -373,11 +389,13 @@ def _on_source(
     return measured, images
 
 
-def _held_out(config: Mapping[str, Any], workspace: Workspace) -> tuple[Tensor, NDArray[np.int64]]:
-    """Images and labels that source training held out."""
-    held = np.load(workspace.artifact("source") / "validation.npy")
-    domain = images_of(config, data.domains(config["dataset"])[0], workspace)
-    return torch.from_numpy(np.ascontiguousarray(domain.pixels[held])), domain.labels[held]
+def _source_images(
+    config: Mapping[str, Any], workspace: Workspace, rows: NDArray[np.int64]
+) -> tuple[str, Tensor, NDArray[np.int64]]:
+    """The source domain's name, its images at `rows`, and the labels of all its images."""
+    source = data.domains(config["dataset"])[0]
+    domain = images_of(config, source, workspace)
+    return source, torch.from_numpy(np.ascontiguousarray(domain.pixels[rows])), domain.labels
 
 
 def _stand_ins(rows: Sequence[Measurement]) -> Measurement:

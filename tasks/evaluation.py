@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from tasks import metrics
 from tasks.data.splits import Split
+from tasks.outputs import TEST, VALIDATION, Collected
 
 CALIBRATED = (*metrics.MAIN, "harmonic_mean")
 """What is measured again after each calibration."""
@@ -28,15 +29,20 @@ def measure(
     missing: Sequence[int],
     device: str,
     pseudo_gammas: Sequence[float] = (),
+    kept: Collected | None = None,
 ) -> dict[str, Any]:
     """Everything that is measured of a model in evaluation mode; `images` [N, C, H, W] is the whole target domain.
 
     `test/...` reads test labels of all classes; `validation/...` seen classes only. The
     nearest-class-mean accuracies compare with training images of all classes, so they stand under
-    `test/` too. `pseudo_gammas` are those of the runs of pseudo cross-validation.
+    `test/` too. `pseudo_gammas` are those of the runs of pseudo cross-validation. What the model
+    answers is also added to `kept`.
     """
     features, logits = outputs(model, images, device)
     test, validation = split.test, split.validation
+    if kept is not None:
+        for name, rows in ((TEST, test), (VALIDATION, validation)):
+            kept.add(name, logits[rows], labels, rows, missing=missing)
     curve_seen, curve_missing = metrics.curve(logits[test], labels[test], missing)
     similarity = metrics.nearest_class_mean(
         features[split.reference], labels[split.reference], features[test], logits.shape[1]
@@ -77,16 +83,27 @@ def measure(
 
 
 def measure_all(
-    model: Any, images: Tensor, labels: np.ndarray, split: Split, *, probe: Tensor, device: str
+    model: Any,
+    images: Tensor,
+    labels: np.ndarray,
+    split: Split,
+    *,
+    probe: Tensor,
+    device: str,
+    kept: Collected | None = None,
 ) -> dict[str, Any]:
     """What is measured where every class has images; of the domain, only what is looked at is run.
 
     `probe` are training positions: the smallest and the largest singular value of their features
-    [probe, width] say how far features have collapsed (Chen et al., BSS, NeurIPS 2019).
+    [probe, width] say how far features have collapsed (Chen et al., BSS, NeurIPS 2019). What the
+    model answers is also added to `kept`.
     """
     rows = np.concatenate([split.test, split.validation, probe.numpy()])
     features, logits = outputs(model, images, device, rows)
     tested, held = len(split.test), len(split.test) + len(split.validation)
+    if kept is not None:
+        kept.add(TEST, logits[:tested], labels, split.test)
+        kept.add(VALIDATION, logits[tested:held], labels, split.validation)
     right = logits[:tested].argmax(1) == labels[split.test]
     of_class = [
         right[labels[split.test] == index].mean() for index in np.unique(labels[split.test])

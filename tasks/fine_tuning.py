@@ -14,6 +14,7 @@ from tasks.settings import (
     by_content,
     canonical_model,
     fitting,
+    kept,
     learnt_stage,
     of_method,
     scheduled,
@@ -24,7 +25,7 @@ from tasks.settings import (
     weightless,
     without_idle,
 )
-from tasks.task import Setting, Trajectory, Workspace, declare, filled
+from tasks.task import Keeps, Setting, Trajectory, Workspace, declare, filled
 from tasks.trajectories import trajectory_of
 
 OFFERS = frozenset({"source_head", "batch_norm"})
@@ -180,6 +181,11 @@ def trajectory(config: Mapping[str, Any]) -> Trajectory | None:
     return trajectory_of("fine_tuning:trained", config, resolve)
 
 
+def keeps(config: Mapping[str, Any]) -> Keeps | None:
+    """The outputs that a trial of a resolved config hands over."""
+    return kept(config, data.PRETRAINED, data.fine_tuning_domains(config["dataset"])[1], 0)
+
+
 @declare(
     settings=SETTINGS,
     resolve=resolve,
@@ -193,6 +199,7 @@ def trajectory(config: Mapping[str, Any]) -> Trajectory | None:
     metrics=METRICS,
     unmeasured=unmeasured,
     notes=notes,
+    keeps=keeps,
 )
 def fine_tuning(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Fine-tunes a source model under a new head to a target with classes of its own; measures overall accuracy."""

@@ -16,6 +16,7 @@ from tasks.settings import (
     by_content,
     canonical_model,
     fitting,
+    kept,
     learnt_stage,
     of_method,
     scheduled,
@@ -25,7 +26,7 @@ from tasks.settings import (
     training_settings,
     without_idle,
 )
-from tasks.task import Setting, Trajectory, Workspace, declare, filled
+from tasks.task import Keeps, Setting, Trajectory, Workspace, declare, filled
 from tasks.trajectories import trajectory_of
 
 OFFERS = frozenset(NEEDS) - {"batch_norm"}
@@ -259,6 +260,18 @@ def stages_of_training(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[s
     return stages_of_part(config) if "pseudo" in config else stages(config)
 
 
+def keeps(config: Mapping[str, Any]) -> Keeps | None:
+    """The outputs that a trial of a resolved config hands over."""
+    source, target = data.domains(config["dataset"])
+    names = data.classes(target)
+    count = (
+        len(data.class_indices(config["missing_classes"], names))
+        if "missing_classes" in config
+        else splits.missing_count(len(names), config["missing_ratio"])
+    )
+    return kept(config, source, target, count)
+
+
 def resolve_source(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config of source training."""
     full = filled(SOURCE, config)
@@ -289,6 +302,7 @@ def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, 
     measured_with=MEASURED_WITH,
     unmeasured=unmeasured,
     notes=notes,
+    keeps=keeps,
 )
 def holistic_transfer(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Adapts a source model to a target domain where some classes have no image; measures seen and missing classes."""

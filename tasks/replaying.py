@@ -78,7 +78,7 @@ def replay(
     *,
     config: Mapping[str, Any],
     recipe: Recipe,
-    measured: Callable[[Any], Measurement],
+    measured: Callable[[Any, int], Measurement],
     workspace: Workspace,
     began: float,
     measurements: list[Measurement] | None = None,
@@ -92,7 +92,7 @@ def replay(
         transfer: what the trial adapts, and to what.
         config: the trial's resolved config.
         recipe: how long the trial trains; the trajectory may go on for longer.
-        measured: measures a finished model.
+        measured: measures a finished model at a step.
         workspace: the trial's.
         began: when the trial began, a moment of `time.perf_counter`.
         measurements: takes what was measured, an entry per epoch.
@@ -116,7 +116,7 @@ def replay(
             if not math.isfinite(row["train/loss"]):
                 yield row | {"train/loss": math.nan}
                 return
-        result = measured(kept.model(recorded["epoch"], workspace.device))
+        result = measured(kept.model(recorded["epoch"], workspace.device), row["step"])
         if measurements is not None:
             measurements.append(result)
         own = process.cost(workspace.device, began)

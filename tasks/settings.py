@@ -8,7 +8,8 @@ from typing import Any
 
 from tasks import backbones, data, methods, weights
 from tasks.data import listing, splits
-from tasks.task import Setting
+from tasks.outputs import SOURCE, TEST, VALIDATION
+from tasks.task import Keeps, Setting
 
 MANY = 1 << 30
 """Images enough for any batch."""
@@ -313,3 +314,41 @@ def learnt_stage(
         )
         for name in methods.learning(config["method"], config)
     }
+
+
+def kept(config: Mapping[str, Any], source: str, target: str, missing: int) -> Keeps | None:
+    """The outputs that a trial of a resolved config hands over; None if the images are not counted before they are loaded.
+
+    Args:
+        config: a resolved config.
+        source: the domain whose held-out images are measured; `data.PRETRAINED`: none are.
+        target: the domain that tests and validates.
+        missing: how many of the target's classes are missing.
+    """
+    classes = len(data.classes(target))
+    tested, validated = _sizes(target)
+    images = {TEST: tested, VALIDATION: round(validated * (classes - missing) / classes)}
+    share = config.get("source_validation", 0.0) if source != data.PRETRAINED else 0.0
+    if share:
+        counts, whole = data.counts(source), data.images(source)
+        held = [splits.held_out(count, share) for count in counts.values()]
+        images[SOURCE] = (
+            sum(held) if counts else _UNKNOWN if whole is None else round(share * whole)
+        )
+    if min(images.values()) < 0:
+        return None
+    return Keeps(images, classes, 1 + config.get("epochs", 0))
+
+
+_UNKNOWN = -1
+
+
+def _sizes(target: str) -> tuple[int, int]:
+    """About how many images of a target test, and how many would validate if no class were missing; `_UNKNOWN` if so."""
+    official, counts, whole = data.official_test(target), data.counts(target), data.images(target)
+    if official is not None:
+        return splits.official_sizes(len(official), int(official.sum()))
+    if counts:
+        sizes = [splits.sizes(count) for count in counts.values()]
+        return sum(tested for tested, _ in sizes), sum(validated for _, validated in sizes)
+    return (_UNKNOWN, _UNKNOWN) if whole is None else splits.sizes(whole)

@@ -7,7 +7,7 @@ import copy
 import functools
 import itertools
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -271,3 +271,6 @@ class SmallWorkspace:
     def load(self) -> bytes | None:
         """The last state kept."""
         return self._state
+
+    def keep(self, step: int, outputs: Mapping[str, Any], /) -> None:
+        """Nothing: no outputs are kept."""

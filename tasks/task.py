@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, final
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, final
+
+if TYPE_CHECKING:
+    from tasks.outputs import Outputs
 
 Config = Mapping[str, Any]
 """A task's settings by key, as a study gives them or as `resolve` completes them."""
@@ -74,6 +77,12 @@ class Workspace(Protocol):
     def load(self) -> bytes | None:
         """The last state that was saved; None if there is none."""
 
+    def keep(self, step: int, outputs: Mapping[str, Outputs], /) -> None:
+        """Takes what the model answers at a step, by split, before the step's measurement is yielded.
+
+        A workspace may lack this member: `tasks.outputs.hand_over` then does nothing.
+        """
+
 
 Function = TypeVar("Function", bound=Callable[[Config, Any], Iterator[Measurement]])
 
@@ -98,6 +107,19 @@ class Setting:
     """Values that a new study starts with, where one value is not enough."""
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Keeps:
+    """How much a trial hands over by `Workspace.keep`, as far as that is known before it runs."""
+
+    images: Mapping[str, int]
+    """Split -> its images."""
+    classes: int
+    """Logits of each image."""
+    measurements: int
+    """How often they are handed over."""
+
+
 def declare(
     *,
     settings: Mapping[str, Setting] | None = None,
@@ -117,6 +139,7 @@ def declare(
     empty: str | None = None,
     combined: Mapping[str, Sequence[str]] | None = None,
     terms: str | None = None,
+    keeps: Callable[[Config], Keeps | None] | None = None,
 ) -> Callable[[Function], Function]:
     """Decorator that attaches to a task what docs/contracts.md says one may answer.
 
@@ -141,6 +164,8 @@ def declare(
         empty: the chain of methods that has no member, as the task calls it.
         combined: score -> the scores that it weighs by what was achieved on other targets.
         terms: what the names of columns begin with that are terms of a bound on the target's loss.
+        keeps: the outputs that a trial of a resolved config hands over to be kept; None: how much
+            is not known.
     """
     answers = {
         "settings": settings,
@@ -160,6 +185,7 @@ def declare(
         "empty": empty,
         "combined": combined,
         "terms": terms,
+        "keeps": keeps,
     }
 
     def attach(function: Function) -> Function:

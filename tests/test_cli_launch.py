@@ -14,13 +14,14 @@ from htsweep.cli.launch import closing_lines, counted, launch_and_tell
 from htsweep.commands import Given
 from htsweep.files import put
 from htsweep.launching import launch
+from htsweep.report import build
 
 TEXT = "task: toy\ngrid: {x: [0.1, 0.9]}\n"
 
 
 @pytest.fixture(autouse=True)
 def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launching, "_report", lambda *_: ((), ""))
+    monkeypatch.setattr(launching._Report, "make", lambda *_: None)
 
 
 def test_a_launch_says_what_it_ran_and_what_was_there(
@@ -43,7 +44,8 @@ def test_a_report_that_cannot_be_written_is_told_and_loses_nothing(
     def full(*_: object) -> None:
         put(Path("/proc/nowhere/report.html"), "x")
 
-    monkeypatch.setattr(launching, "_report", full)
+    monkeypatch.undo()  # the report is made here
+    monkeypatch.setattr(build, "tell", full)
     study = toy(tmp_path, TEXT)
     results = str(tmp_path / "results")
     assert launch_and_tell(Given(str(study.file), (), results, "inline", mirror=None)) == 2

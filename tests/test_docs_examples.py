@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 import htsweep
-from tasks.conformance import DatasetConformance, MethodConformance, ScoreConformance
+from tasks.conformance import (
+    DatasetConformance,
+    MethodConformance,
+    MetricConformance,
+    ScoreConformance,
+)
 
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
 
@@ -32,6 +37,14 @@ class TestEntropy(MethodConformance):
 
 class TestSeparation(ScoreConformance):
     score = "my_score:separation"
+
+
+class TestTail(MetricConformance):
+    metric = "my_metrics:tail"
+
+
+class TestSureButWrong(MetricConformance):
+    metric = "my_metrics:sure_but_wrong"
 
 
 def ran(name, tmp_path, own_cache, *changes):
@@ -64,3 +77,14 @@ def test_a_method(tmp_path, own_cache):
     losses = last.groupby("method")["train/loss"].mean()
     assert set(losses.index) == {"plain", "my_method:entropy", "l2sp+my_method:entropy"}
     assert losses["my_method:entropy"] < losses["plain"], "minus the entropy is below zero"
+
+
+def test_metrics(tmp_path, own_cache):
+    rows = ran("my_metrics", tmp_path, own_cache)
+    last = rows[rows["step"] == rows["step"].max()].set_index("method")
+    assert last["test/tail"].le(last["test/overall_accuracy"]).all()
+    assert last["test/tail"].ge(last["test/worst_class"]).all()
+    groups = ("seen", "missing")
+    of_plain = [last.loc["plain", f"test/sure_but_wrong_{name}"] for name in groups]
+    assert of_plain[1] > of_plain[0] + 0.2, "what it calls the missing classes by, it is sure of"
+    assert math.isnan(last.loc["plain"].get("validation/sure_but_wrong_missing", math.nan))

@@ -28,6 +28,7 @@ ALLOWED = {
     ): "the default of `select`, which stands below the protocols",
     ("last", "htsweep/planning/screen.py"): "a study of scores has one point per sweep: the word",
     ("at", "htsweep/report/page/series.py"): "a key of the page's data: where a value stands",
+    ("last", "htsweep/ledger/remeasured.py"): "pyarrow's word for which of a group counts",
     ("last", "htsweep/analysis/frontier.py"): "pandas' word for which duplicate stays",
     ("oracle", "htsweep/cli/template.py"): "the key of an objective that owns up to a test column",
     ("oracle", "htsweep/planning/checks/study.py"): "the same key",

@@ -5,7 +5,10 @@ import sys
 
 import htsweep
 
-VERBS = {"read", "plan", "launch", "trials", "measurements", "frontier", "query", "compare", "open"}
+VERBS = {
+    *("read", "plan", "launch", "trials", "measurements", "frontier", "query", "compare", "open"),
+    *("remeasure", "ensemble"),
+}
 
 
 def test_the_verbs_are_these_and_all_documented() -> None:

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from workspace import Workspace, same, stage
 
-from tasks import backbones, data, process
+from tasks import backbones, data, metrics, process
 from tasks.data import splits
 from tasks.holistic_transfer import METRICS, SETTINGS, holistic_transfer, pseudo, source
 from tasks.weights import file_of
@@ -551,3 +551,59 @@ def test_the_digits_problem_is_the_one_that_was_measured(own_cache, tmp_path):
     assert last["plain"]["test/missing_accuracy"] < 0.15
     assert last["l2sp"]["test/seen_accuracy"] > 0.95
     assert last["l2sp"]["test/missing_accuracy"] > last["plain"]["test/missing_accuracy"] + 0.15
+
+
+@pytest.mark.parametrize("method", ["plain", "wise_ft", "source"])
+def test_what_is_handed_over_is_what_was_measured(prepared, method):
+    config, workspace = prepared(method=method)
+    rows = list(holistic_transfer(config, workspace))
+    declared = holistic_transfer.keeps(config)
+    assert list(workspace.kept) == [row["step"] for row in rows]
+    assert declared.measurements == len(rows)
+    for row in rows:
+        kept = workspace.kept[row["step"]]
+        assert set(kept) == set(declared.images) == {"test", "validation", "source"}
+        for split, columns in (
+            ("test", "test/{}"),
+            ("validation", "validation/{}"),
+            ("source", "validation/source_{}"),
+        ):
+            outputs = kept[split]
+            assert outputs.logits.shape[1] == declared.classes
+            assert len(outputs.labels) == pytest.approx(declared.images[split], rel=0.1)
+            found = metrics.accuracies(outputs.logits, outputs.labels, outputs.missing)
+            measured = {name: columns.format(name) for name in metrics.MAIN}
+            measured = {name: row[key] for name, key in measured.items() if key in row}
+            # Rounding to 16 bits may turn the order of two logits that are nearly equal.
+            assert {name: found[name] for name in measured} == pytest.approx(measured, abs=0.02)
+            assert len(measured) == {"test": 3, "validation": 1, "source": 3}[split]
+            assert outputs.missing == kept["test"].missing
+
+
+def test_a_workspace_without_keep_measures_the_same(prepared):
+    class Without:
+        def __init__(self, inner):
+            self._inner = inner
+
+        def __getattr__(self, name):
+            if name == "keep":
+                raise AttributeError(name)
+            return getattr(self._inner, name)
+
+    config, workspace = prepared()
+    rows = list(holistic_transfer(config, workspace))
+    assert same(rows, holistic_transfer(config, Without(prepared()[1])))
+
+
+def test_images_have_one_name_whatever_is_tried_on_them(prepared):
+    def names(repetition=0, **config):
+        config, workspace = prepared(repetition, method="source", **config)
+        list(holistic_transfer(config, workspace))
+        return {split: outputs.images for split, outputs in workspace.kept[0].items()}
+
+    first = names()
+    assert len(set(first.values())) == 3
+    other_ratio = names(missing_ratio=0.3)
+    assert other_ratio["test"] == first["test"]
+    assert other_ratio["validation"] != first["validation"], "other classes validate"
+    assert first["test"] not in (names(1)["test"], names(dataset="uci-mnist")["test"])

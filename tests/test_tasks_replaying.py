@@ -157,7 +157,7 @@ def test_observers_do_not_disturb_each_other(
 @given(
     epochs=st.integers(0, 3),
     longer=st.integers(3, 5),
-    method=st.sampled_from(["plain", "l2sp", "wise_ft", "linear_probe"]),
+    method=st.sampled_from(["plain", "l2sp", "wise_ft", "bn_affine"]),
 )
 def test_at_a_constant_rate_a_short_run_is_the_beginning_of_a_long_one(
     laboratory: Laboratory, epochs: int, longer: int, method: str

@@ -24,6 +24,7 @@ class Workspace:
         self.state: bytes | None = None
         self.stages: Mapping[str, Path] = {}
         self.trajectory: Path | None = None
+        self.kept: dict[int, Mapping[str, Any]] = {}
 
     def seed(self, *names: object) -> int:
         text = repr((self.repetition, *map(str, names)))
@@ -37,6 +38,9 @@ class Workspace:
 
     def load(self) -> bytes | None:
         return self.state
+
+    def keep(self, step: int, outputs: Mapping[str, Any]) -> None:
+        self.kept[step] = outputs
 
 
 def stage(

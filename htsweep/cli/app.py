@@ -308,6 +308,87 @@ def query(
 
 
 @_command()
+def remeasure(
+    study: StudyFile,
+    results: Results = "results",
+    overrides: Overrides = None,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace", help="Take the new number also where the ledger has another one."
+        ),
+    ] = False,
+) -> None:
+    """Add the study's metrics to finished trials, from their logits.
+
+    Nothing is trained. The metrics are those that the study names under `metrics`; the columns
+    stand beside what the trials measured themselves.
+    """
+    from htsweep.commands import given
+    from htsweep.results.remeasure import remeasure
+
+    checked = results_of(study, overrides, results).study
+    done = remeasure(checked, results, replace=replace)
+    typer.echo("\n".join(done.lines()))
+    if done.added:
+        typer.echo(f"To bring MLflow up to date: {given(checked, results).mirror_it()}")
+    if done.failed or done.unreadable:
+        sys.exit(3)
+
+
+@_command()
+def ensemble(
+    study: StudyFile,
+    members: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MEMBER...",
+            help="Two or more: trial ids, or the trials that are meant, as KEY=VALUE or by a value "
+            "of the compared factor.",
+        ),
+    ],
+    results: Results = "results",
+    overrides: Overrides = None,
+) -> None:
+    """Test what finished trials answer together, from their logits.
+
+    The ensemble is the mean of their probabilities. Its accuracy on seen, missing and all classes
+    stands beside that of its members: htsweep ensemble STUDY plain l2sp
+    """
+    from htsweep.results.ensemble import ensemble, lines
+
+    checked = results_of(study, overrides, results).study
+    typer.echo("\n".join(lines(ensemble(checked, members, results))))
+
+
+@_command()
+def clean(
+    study: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="STUDY", help="Of this study's trials alone (default: of all trials)."
+        ),
+    ] = None,
+    results: Results = "results",
+    overrides: Overrides = None,
+    logits: Annotated[
+        bool, typer.Option("--logits", help="Also the logits of finished trials.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Remove it; otherwise it is only listed.")
+    ] = False,
+) -> None:
+    """Remove what killed trials left, and with --logits all kept logits.
+
+    What trials measured stays. Without --yes nothing is removed.
+    """
+    from htsweep.results.clean import clean
+
+    checked = None if study is None else results_of(study, overrides, results)
+    typer.echo("\n".join(clean(results, checked, logits=logits, yes=yes)))
+
+
+@_command()
 def export(
     study: StudyFile,
     results: Results = "results",
@@ -369,7 +450,7 @@ def list_(
         typer.Argument(
             metavar="KIND",
             autocompletion=_kinds,
-            help="datasets, methods, scores, backbones, tasks, spaces, protocols or executors; "
+            help="datasets, methods, scores, backbones, tasks, spaces, protocols, metrics or executors; "
             "several separated by commas (default: all).",
         ),
     ] = "",

@@ -48,10 +48,9 @@ def launch_and_tell(given: Given) -> int:
 
 
 def closing_lines(study: Study, given: Given, done: Launched) -> list[str]:
-    """The lines that end a launch: its table, its files, what it ran, and what to do next."""
+    """The lines that end a launch, after its table: its files, what it ran, and what to do next."""
     agenda = done.agenda
-    lines = ["", done.table, ""] if done.table else []
-    lines += [f"{path}" for path in done.paths]
+    lines = [f"{path}" for path in done.paths]
     lines += screened(study, done)
     ran = agenda.done["trial done"] + agenda.done["trial stopped"]
     stages = agenda.done["stage done"] + (done.scores.done["stage done"] if done.scores else 0)

@@ -8,7 +8,7 @@ from typing import Any, final
 
 from htsweep import selection
 from htsweep.errors import HtsweepError, did_you_mean
-from htsweep.planning import spaces, task
+from htsweep.planning import metrics, spaces, task
 
 OTHERS = "..."
 """In the place of a name: what else may be written."""
@@ -78,6 +78,9 @@ KINDS: Mapping[str, Kind] = {
         "the rule that picks one point of each sweep, for the key `select`",
         lambda: selection.NAMES,
         lambda: OWN,
+    ),
+    "metrics": Kind(
+        "what is measured of each trial's logits, for the key `metrics`", metrics.known, lambda: OWN
     ),
     "executors": Kind("where trials run, for `launch --on`", _executors, lambda: OWN),
 }

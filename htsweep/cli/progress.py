@@ -44,6 +44,8 @@ class Progress:
         """Point -> its label, how many trials measured both axes, and the sum of each axis; without
         upper bounds, which nobody can choose.
         """
+        self._over = False
+        """Whether the final state was shown."""
         self._ended = 0
         self._running: set[str] = set()
         self._of: Agenda | None = None
@@ -118,8 +120,20 @@ class Progress:
         """Prints `text` at once, on a line of its own."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
+    def reported(self, agenda: Agenda, table: str) -> None:
+        """Prints the results at once: pages and figures take longer."""
+        self.last(agenda)
+        if self._live is not None:
+            # Its console is that of errors, and the results are none.
+            self._live.stop()
+        sys.stdout.write(f"\n{table}\n\n")
+        sys.stdout.flush()
+
     def last(self, agenda: Agenda) -> None:
-        """Shows the final state."""
+        """Shows the final state, once."""
+        if self._over:
+            return
+        self._over = True
         if self._live is not None:
             self._live.update(self._table(agenda), refresh=True)
         else:

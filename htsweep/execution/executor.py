@@ -75,7 +75,8 @@ class Executor(Protocol):
 
     An executor is made before it is known whether there is anything to run, so making one must be
     cheap; what it needs is started when its context is entered. All methods are called from one
-    thread.
+    thread. An executor that takes seconds to end may also have a method `finish`, which is called
+    once no more work will come: it begins to end and returns at once.
     """
 
     def __enter__(self) -> Any:

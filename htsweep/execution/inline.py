@@ -27,6 +27,8 @@ class Inline:
     """
 
     slots = 1
+    elsewhere = False
+    """Whether trials run in another process than the launch."""
 
     def __init__(self) -> None:
         self._work: Work | None = None

@@ -75,6 +75,11 @@ class Ray:
             self.stop()
         self._driver.close(keep=isinstance(error, ExecutorLost))
 
+    def finish(self) -> None:
+        """Lets Ray begin to end, as no more work will come; leaving the context waits for that."""
+        if self._driver is not None and not self._running and not self._waiting:
+            self._driver.finish()
+
     @property
     def slots(self) -> int:
         """How many trials run at once; 1 until Ray has started."""

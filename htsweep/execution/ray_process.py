@@ -121,9 +121,14 @@ class RayProcess:
                     yield message
         yield from self._silence()
 
+    def finish(self) -> None:
+        """Tells the process to end, and Ray with it, without waiting for it."""
+        if not self._sends.closed:
+            self.send({"do": "finish"})
+
     def close(self, keep: bool = False) -> None:
         """Ends the process, and Ray with it; with `keep`, the logs remain until the next launch."""
-        self.send({"do": "finish"})
+        self.finish()
         with contextlib.suppress(BrokenPipeError):
             self._sends.close()
         try:

@@ -61,6 +61,8 @@ def run(work: Work) -> Outcome:
         device=device,
         threads=threads,
         save_seconds=conditions.save_seconds,
+        keep=conditions.keep,
+        metrics=conditions.metrics,
     )
     log = log_of(work, store)
     started = time.time()
@@ -144,7 +146,8 @@ def _end(
         with limited(work.conditions, overdue):
             measured.resume(space.measured_before())
             survived = _drive(work, store, space, measured)
-            artifact.update(space.publish() if work.job.kind == "stage" else {})
+            stage = work.job.kind == "stage"
+            artifact.update(space.publish() if stage else space.publish_kept())
             return End("done" if survived else "stopped")
     except TimeLimit:
         return End("failed", f"time_limit: ran longer than {limit:g} s")
@@ -161,7 +164,7 @@ def _drive(work: Work, store: Store, space: Workspace, measured: Measured) -> bo
     yielded = task.find(work.job.task).run(work.job.config, space)
     close = getattr(yielded, "close", lambda: None)
     try:
-        survived = _survived(yielded, work, store, measured)
+        survived = _survived(yielded, work, store, space, measured=measured)
     except BaseException:
         try:
             close()
@@ -172,12 +175,14 @@ def _drive(work: Work, store: Store, space: Workspace, measured: Measured) -> bo
     return survived
 
 
-def _survived(yielded: Iterable[Any], work: Work, store: Store, measured: Measured) -> bool:
+def _survived(
+    yielded: Iterable[Any], work: Work, store: Store, space: Workspace, *, measured: Measured
+) -> bool:
     """Whether the task ran to its end rather than being stopped at a rung."""
     job, conditions = work.job, work.conditions
     rungs, waiting = rungs_of(job, conditions), -1
     for raw in yielded:
-        row = measured.take(raw)
+        row = _with_metrics(measured, measured.take(raw), space)
         bad = undefined(row)
         if bad:
             raise Diverged(f"{', '.join(map(plain, bad))} is NaN at step {row['step']}")
@@ -200,6 +205,18 @@ def _survived(yielded: Iterable[Any], work: Work, store: Store, measured: Measur
         )
         raise ValueError(msg)
     return True
+
+
+def _with_metrics(measured: Measured, row: dict[str, Any], space: Workspace) -> dict[str, Any]:
+    """The row, with the study's metrics of the model's outputs at its step added."""
+    try:
+        found = space.asked(row["step"])
+    except HtsweepError as error:
+        if len(measured.rows) == 1:
+            raise
+        sys.stderr.write(f"not measured at step {row['step']}: {error}\n")
+        return row
+    return measured.take({"step": row["step"], **found}) if found else row
 
 
 # -- the process of one trial

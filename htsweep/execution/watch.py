@@ -24,6 +24,9 @@ class Watch(Protocol):
     def note(self, text: str) -> None:
         """Something that the user should know, such as what the launch waits for."""
 
+    def reported(self, agenda: Agenda, table: str) -> None:
+        """The trials have ended; `table` has their results as Markdown, before pages are drawn."""
+
 
 class Silent:
     """Ignores everything."""
@@ -38,4 +41,7 @@ class Silent:
         """Nothing."""
 
     def note(self, text: str) -> None:
+        """Nothing."""
+
+    def reported(self, agenda: Agenda, table: str) -> None:
         """Nothing."""

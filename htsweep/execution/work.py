@@ -14,7 +14,9 @@ from typing import Any, final
 from htsweep.errors import HtsweepError, did_you_mean
 from htsweep.execution.workspace import SAVE_SECONDS
 from htsweep.planning.jobs import Job
+from htsweep.planning.keeping import EVERY, FINAL, NOTHING
 
+KEPT = (NOTHING, FINAL, EVERY)
 GRACE_SECONDS = 10.0
 """How long a trial may exceed its time limit before its process is ended."""
 
@@ -51,6 +53,10 @@ class Conditions:
     """The first step at which trials are compared and may be stopped; None: never."""
     eta: int = 3
     """At each rung, one in `eta` trials goes on."""
+    keep: str = "nothing"
+    """The steps whose logits are kept: `nothing`, `final` (the last step) or `every`."""
+    metrics: tuple[str, ...] = ()
+    """The names of the study's metrics."""
     objectives: tuple[tuple[str, str], ...] = ()
     """(metric, `maximize` or `minimize`): what is compared at a rung."""
     grace: float = GRACE_SECONDS
@@ -128,7 +134,7 @@ def from_json(text: str | bytes, name: str = "the job") -> Work:
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
         raise HtsweepError("\n  ".join([f"{name}: {count}, nothing was run", *problems]))
     conditions = dict(content["conditions"])
-    for key in ("paths", "objectives"):  # JSON has no tuples
+    for key in ("paths", "objectives", "metrics"):  # JSON has no tuples
         if key in conditions:
             conditions[key] = _tuples(conditions[key])
     return Work(**{**content, "job": Job(**content["job"]), "conditions": Conditions(**conditions)})
@@ -217,6 +223,10 @@ _CONDITIONS = {
     "dirty": _or_null(_YES_OR_NO),
     "first_rung": _or_null(_whole(1)),
     "eta": _whole(2),
+    "keep": _Rule("'nothing', 'final' or 'every'", lambda value: value in KEPT),
+    "metrics": _Rule(
+        "a list of texts", lambda value: isinstance(value, list) and all(map(_is_text, value))
+    ),
     "objectives": _Rule(
         "a list of pairs of texts",
         lambda value: isinstance(value, list) and all(map(_is_pair, value)),

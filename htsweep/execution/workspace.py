@@ -7,14 +7,18 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 from htsweep.errors import HtsweepError
-from htsweep.ledger import Store
+from htsweep.ledger import Store, kept
+from htsweep.planning import metrics
 from htsweep.planning.jobs import Job, seed_for
+from htsweep.planning.keeping import EVERY, NOTHING
 from htsweep.planning.sharing import NAME as TRAJECTORY
 from tasks import cache
+from tasks.outputs import Outputs
 
 SAVE_SECONDS = 30.0
 """States are saved at most this often, so that a shorter trial never pays for one."""
@@ -34,6 +38,8 @@ class Workspace:
         device: str = "cpu",
         threads: int = 1,
         save_seconds: float = SAVE_SECONDS,
+        keep: str = NOTHING,
+        metrics: Sequence[str] = (),
     ) -> None:
         self.repetition = job.repetition
         self.device = device
@@ -47,6 +53,13 @@ class Workspace:
         self._output: tempfile.TemporaryDirectory[str] | None = None
         self._published: dict[str, tuple[Any, str]] = {}
         """File of `output` -> its version when it was stored, and the object."""
+        own = job.kind == "trial"  # what a stage measures is nobody's result
+        self._keep = keep if own else NOTHING
+        self._metrics = tuple(metrics) if own else ()
+        self._kept: dict[int, Mapping[str, kept.Half]] = {}
+        """Step -> the outputs kept so far; only the last step unless all are kept (`EVERY`)."""
+        self._now: tuple[int, Mapping[str, Outputs]] = (-1, {})
+        """The last step for which `keep` was called, and its outputs."""
 
     def seed(self, *names: object) -> int:
         """A seed in [0, 2**31) that depends only on the names and the repetition."""
@@ -86,9 +99,14 @@ class Workspace:
         """
         if time.monotonic() - self._saved < self._save_seconds:
             return
-        kept = {"rows": [dict(row) for row in self._measured()], "files": self._left()}
-        header = json.dumps(kept).encode()
-        data = len(header).to_bytes(8) + header + make()
+        answers = kept.packed(self._kept) if self._kept and self._keep != NOTHING else b""
+        content = {
+            "rows": [dict(row) for row in self._measured()],
+            "answers": len(answers),
+            "files": self._left(),
+        }
+        header = json.dumps(content).encode()
+        data = len(header).to_bytes(8) + header + answers + make()
         digest = hashlib.sha256(data).hexdigest()[:16]
         older = self._states()
         self._store.write(f"{self._states_folder}/{time.time_ns():020d}-{digest}", data)
@@ -98,23 +116,68 @@ class Workspace:
 
     def load(self) -> bytes | None:
         """The last saved state, or None; also restores the files that `output` then had."""
-        kept = self._last()
-        if kept is None:
+        state = self._last()
+        if state is None:
             return None
-        for name, source in kept[0]["files"].items():
+        for name, source in state.files.items():
             path = self.output / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(_verified(self._store.read(source), source))
-        return kept[1]
+        return state.own
+
+    def keep(self, step: int, outputs: Mapping[str, Outputs]) -> None:
+        """Keeps the model's outputs at a step, by split; call it before yielding the measurement.
+
+        Raises:
+            ValueError: a split's images differ from those of an earlier step.
+        """
+        if not self._metrics and self._keep == NOTHING:
+            return
+        taken = {
+            split: Outputs(
+                given.logits, given.labels, given.missing, split, getattr(given, "images", "")
+            )
+            for split, given in outputs.items()
+        }
+        for other in self._kept.values():
+            if wrong := kept.problem(other, taken):
+                raise ValueError(wrong)
+        if self._keep != EVERY:
+            self._kept.clear()
+        self._now = step, taken
+        self._kept[step] = {split: kept.Half.of(outputs) for split, outputs in taken.items()}
+
+    def asked(self, step: int) -> dict[str, float]:
+        """The study's metrics of the outputs at a step, by column; empty if none were kept of it.
+
+        Raises:
+            HtsweepError: a metric cannot be found, or raised an exception.
+        """
+        now, outputs = self._now
+        if not self._metrics or step != now:
+            return {}
+        return metrics.measured(map(metrics.find, self._metrics), outputs)
 
     def measured_before(self) -> list[dict[str, Any]]:
-        """What the trial had measured when its last state was saved."""
-        kept = self._last()
-        return [] if kept is None else kept[0]["rows"]
+        """What the trial had measured when its last state was saved; also restores kept outputs."""
+        state = self._last()
+        if state is None:
+            return []
+        for step, outputs in (kept.unpacked(state.answers) if state.answers else {}).items():
+            self._kept[step] = {split: kept.Half.of(given) for split, given in outputs.items()}
+        return state.rows
 
     def _left(self) -> dict[str, str]:
         """Stores what a stage has left in `output` so far; for a trial, nothing."""
         return self.publish() if self._job.kind == "stage" else {}
+
+    def publish_kept(self) -> dict[str, str]:
+        """Stores the kept outputs of the measured steps: `kept.NAME` -> object, or nothing."""
+        measured = {row["step"] for row in self._measured()}
+        steps = {step: outputs for step, outputs in self._kept.items() if step in measured}
+        if self._keep == NOTHING or not steps:
+            return {}
+        return {kept.NAME: kept.write(self._store, self._job.trial, steps)}
 
     def publish(self) -> dict[str, str]:
         """Stores the files of `output`: file -> object, named by a hash of its content."""
@@ -148,17 +211,37 @@ class Workspace:
     def _states(self) -> list[str]:
         return [entry.name for entry in self._store.list(self._states_folder)]
 
-    def _last(self) -> tuple[dict[str, Any], bytes] | None:
+    def _last(self) -> _State | None:
         for name in reversed(self._states()):
             data = self._store.read(name)
             # A killed writer may leave a state whose content does not match the hash in its name.
             if hashlib.sha256(data).hexdigest()[:16] == name.rpartition("-")[2]:
-                end = 8 + int.from_bytes(data[:8])
-                header = json.loads(data[8:end])
-                # Older versions saved the rows alone.
-                kept = {"rows": header, "files": {}} if isinstance(header, list) else header
-                return kept, data[end:]
+                return _State.of(data)
         return None
+
+
+@final
+@dataclass(frozen=True)
+class _State:
+    """A saved state of a trial, from which it continues if it is killed."""
+
+    rows: list[dict[str, Any]]
+    """The rows that it had measured."""
+    answers: bytes
+    """Its kept model outputs (`ledger/kept.py`), packed; empty if there are none."""
+    files: Mapping[str, str]
+    """The files that it had left in `output`: file -> object."""
+    own: bytes
+    """The bytes that the task saved."""
+
+    @classmethod
+    def of(cls, data: bytes) -> _State:
+        end = 8 + int.from_bytes(data[:8])
+        header = json.loads(data[8:end])
+        if isinstance(header, list):  # older versions saved the rows alone
+            return cls(header, b"", {}, data[end:])
+        own = end + header.get("answers", 0)
+        return cls(header["rows"], data[end:own], header.get("files", {}), data[own:])
 
 
 def cache_folder() -> Path:

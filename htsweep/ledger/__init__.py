@@ -5,7 +5,9 @@ store are one case:
 
     RESULTS/trials/NAME.parquet         ended trials: one row each; this object commits its namesake
     RESULTS/measurements/NAME.parquet   what those trials measured: one row a yield
+    RESULTS/remeasured/NAME.parquet     what was measured of trials after they had ended
     RESULTS/artifacts/STAGE/DIGEST-FILE what stages made
+    RESULTS/logits/TRIAL/DIGEST.npz     what a trial's model answered, named by the trial's record
     RESULTS/states/TRIAL/...            states of running trials, so that a killed one goes on
     RESULTS/logs/TRIAL-ATTEMPT.txt      what a trial printed
     RESULTS/leases/NAME/OWNER.json      who holds what

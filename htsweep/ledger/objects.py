@@ -90,8 +90,10 @@ def ends(store: Store, name: str) -> Held | None:
 def measured(
     store: Store,
     name: str,
-    trials: Mapping[str, str],
+    trials: Mapping[str, str] | None,
     columns: Sequence[str] | None = None,
+    *,
+    folder: str = "measurements",
 ) -> Held | None:
     """What was measured in the records `trials` (record -> trial) of an object: `KEYS` and the measured columns.
 
@@ -100,8 +102,9 @@ def measured(
     Args:
         store: where it lies.
         name: the object's.
-        trials: the records that are wanted; an object of a single trial holds one.
+        trials: the records that are wanted; an object of a single trial holds one. None: all.
         columns: the names that are wanted, of numbers and of lists; None: all.
+        folder: that it lies in.
 
     Raises:
         LedgerError: it is there and cannot be read.
@@ -110,6 +113,7 @@ def measured(
         store,
         name,
         lambda file, where: _measured(file, where, merged(name), trials, columns=columns),
+        folder,
     )
 
 
@@ -122,8 +126,13 @@ def footer(store: Store, name: str) -> Footer | None:
     return _opened(store, name, _footer)
 
 
-def _opened(store: Store, name: str, read: Callable[[pq.ParquetFile, str], _T]) -> _T | None:
-    path = f"measurements/{name}.parquet"
+def _opened(
+    store: Store,
+    name: str,
+    read: Callable[[pq.ParquetFile, str], _T],
+    folder: str = "measurements",
+) -> _T | None:
+    path = f"{folder}/{name}.parquet"
     where = f"{store.uri}/{path}"
     try:
         source = store.open(path) if merged(name) else pa.BufferReader(store.read(path))
@@ -212,7 +221,7 @@ def _measured(
     file: pq.ParquetFile,
     where: str,
     many: bool,
-    trials: Mapping[str, str],
+    trials: Mapping[str, str] | None,
     *,
     columns: Sequence[str] | None,
 ) -> Held:
@@ -226,7 +235,7 @@ def _measured(
         name for name, (as_, _) in stored.items() if as_ in KEYS or wanted is None or as_ in wanted
     ]
     # Of an object of one trial, that trial's are all rows.
-    if not many or "record" not in stored:
+    if not many or trials is None or "record" not in stored:
         table = file.read(columns=given, use_threads=many).select(given)
     else:
         # Part by part: of a large study's curves few are wanted, and all of them may not fit in
@@ -242,7 +251,7 @@ def _measured(
         for name, (as_, kind) in stored.items()
         if name in given
     }
-    return Held(_keyed(made, table.num_rows, many, trials), known)
+    return Held(_keyed(made, table.num_rows, many, trials or {}), known)
 
 
 def _footer(file: pq.ParquetFile, where: str) -> Footer:

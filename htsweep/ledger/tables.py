@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from htsweep.errors import LedgerError
-from htsweep.ledger import names, objects
+from htsweep.ledger import names, objects, remeasured
 from htsweep.ledger.compaction import compact
 from htsweep.ledger.lease import Lease
 from htsweep.ledger.names import LISTS
@@ -140,16 +140,22 @@ class Ledger:
             time.sleep(0.2 * (attempt + 1))
         else:
             raise LedgerError(self._lost(lacking))
+        if kind != "lists":
+            table = remeasured.joined(self.store, table, columns)
         return _named(table, kind)
 
     def fresh(self, seen: set[str]) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
         """The (row, measurements) of the records that `seen` lacks, lists left out; `seen` then has them.
 
         `seen` holds names of objects and of records: what is asked again and again costs one
-        listing.
+        listing. A row has also `later`: a digest of what was measured of it after it ended, or "".
         """
         new_rows = []
-        for name in sorted(self.records() - seen):
+        new = sorted(self.records() - seen)
+        # First: what is added between the two is then missing in the digest, never in the numbers.
+        marks = remeasured.marks(self.store) if new else {}
+        later = remeasured.later(self.store) if marks else None
+        for name in new:
             held = objects.ends(self.store, name)
             if held is None:
                 continue
@@ -160,11 +166,8 @@ class Ledger:
                 else None
             )
             steps: dict[str, list[dict[str, Any]]] = {}
-            for step in (
-                []
-                if inside is None
-                else inside.table.drop_columns(_lists(inside.table)).to_pylist()
-            ):
+            numbers = None if inside is None else inside.table.drop_columns(_lists(inside.table))
+            for step in [] if numbers is None else remeasured.join(numbers, later).to_pylist():
                 record = step.pop("record")
                 steps.setdefault(record, []).append(
                     {key: value for key, value in step.items() if value is not None}
@@ -175,8 +178,15 @@ class Ledger:
             if len(whole) == len(rows):
                 seen.add(name)
             seen.update(row["record"] for row in whole)
-            new_rows += [(row, steps.get(row["record"], [])) for row in whole]
+            new_rows += [
+                ({**row, "later": marks.get(row["record"], "")}, steps.get(row["record"], []))
+                for row in whole
+            ]
         return new_rows
+
+    def later(self) -> dict[str, str]:
+        """Record -> a digest of what was measured of it after it ended, of those of which something was."""
+        return remeasured.marks(self.store)
 
     def attempts(self, trial: str) -> list[dict[str, Any]]:
         """All ends of one trial that are not yet compacted."""

@@ -68,7 +68,8 @@ class MirroredRows:
         return None
 
     def wanted(self, results: Results) -> dict[str, str]:
-        """The trials that ended, each with the record that counts."""
+        """The trials that ended, each with what `copied_as` says of the record that counts."""
+        later = results.ledger.later()
         columns = [
             "trial",
             "record",
@@ -81,10 +82,20 @@ class MirroredRows:
             "config",
         ]
         return {
-            row["trial"]: row["record"]
+            row["trial"]: copied_as(row["record"], later.get(row["record"], ""))
             for row in results.rows(columns)
             if self.place(row) is not None
         }
+
+
+def copied_as(record: str, later: str) -> str:
+    """What a run says it is a copy of: a record, and what was measured of it after it had ended."""
+    return f"{record}+{later}" if later else record
+
+
+def record_of(copied: str) -> str:
+    """The record that a run is a copy of."""
+    return copied.partition("+")[0]
 
 
 def database_beside(store: Store) -> Path:

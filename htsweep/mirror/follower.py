@@ -9,6 +9,7 @@ import sys
 import threading
 from typing import IO, final
 
+from htsweep.errors import HtsweepError
 from htsweep.execution.agenda import Agenda
 from htsweep.execution.watch import Watch
 from htsweep.execution.work import Outcome
@@ -51,6 +52,14 @@ class Follower:
         if uri:
             uri_of(self._store, uri)  # a mistake in it is said before anything starts
 
+    @property
+    def uri(self) -> str:
+        """The tracking URI; empty where there is no mirror, or can be none."""
+        try:
+            return "" if self._uri is None else uri_of(self._store, self._uri)
+        except HtsweepError:  # `finish` says why
+            return ""
+
     def started(self, agenda: Agenda, job: Job) -> None:
         """Passes it on."""
         self._watch.started(agenda, job)
@@ -67,6 +76,27 @@ class Follower:
     def note(self, text: str) -> None:
         """Passes it on."""
         self._watch.note(text)
+
+    def reported(self, agenda: Agenda, table: str) -> None:
+        """Passes it on."""
+        self._watch.reported(agenda, table)
+
+    def has_all(self, results: Results, uri: str) -> bool:
+        """Whether nothing was copied in this launch, since MLflow has all that there is.
+
+        Args:
+            results: of the study.
+            uri: the tracking URI of which it is known that it had the report of these results.
+        """
+        if self._process is not None or self._uri is None or not uri:
+            return False
+        if self.uri != uri:
+            return False
+        covered = coverage(results, self._uri)
+        if not covered.whole:
+            return False
+        self.mirrored = covered
+        return True
 
     def finish(self, results: Results) -> None:
         """Lets it copy what is left, for a while; `mirrored` says how much of `results` it copied, whatever became of it."""

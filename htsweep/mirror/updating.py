@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 from htsweep.commands import Given, on_results, quoted, shown
 from htsweep.errors import HtsweepError, LedgerError
 from htsweep.ledger import Store
-from htsweep.mirror.coverage import Mirrored, MirroredRows, coverage, database_beside, uri_of
+from htsweep.mirror.coverage import (
+    Mirrored,
+    MirroredRows,
+    copied_as,
+    coverage,
+    database_beside,
+    record_of,
+    uri_of,
+)
 from htsweep.report import build
 from htsweep.results import Results
 
@@ -117,7 +125,7 @@ def _bring(mirror: Mirror, results: Results) -> int:
     every = set(results.ends.column("record").to_pylist()) if missing else set()
     written = 0
     for start in range(0, len(missing), READ_AT_ONCE):
-        part = {wanted[trial] for trial in missing[start : start + READ_AT_ONCE]}
+        part = {record_of(wanted[trial]) for trial in missing[start : start + READ_AT_ONCE]}
         written += mirror.write(
             run
             for row, measured in results.ledger.fresh(every - part)
@@ -172,7 +180,7 @@ def runs_of(
     tags = {**factors, **{name: value for name, value in about.items() if value}}
     yield Run(
         row["trial"],
-        row["record"],
+        copied_as(row["record"], row.get("later", "")),
         row["status"],
         tags,
         {**json.loads(row["config"]), **varied},

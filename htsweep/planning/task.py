@@ -129,6 +129,15 @@ class Task:
         """The prefix of columns that are terms of a bound on the target's loss; empty: none."""
         return str(getattr(self.run, "terms", ""))
 
+    @property
+    def keeps(self) -> bool:
+        """Whether its trials hand over what their models answer, to be kept."""
+        return getattr(self.run, "keeps", None) is not None
+
+    def kept(self, config: Config) -> Any:
+        """The `Keeps` of a resolved config (tasks/task.py); None: nothing, or it is not known how much."""
+        return self._ask("keeps", config, None)
+
     def _ask(self, question: str, config: Config, otherwise: Any) -> Any:
         answer = getattr(self.run, question, None)
         return otherwise if answer is None else answer(config)

@@ -11,6 +11,7 @@ from typing import Any, final
 
 from htsweep.planning.ablation import variants_of
 from htsweep.planning.jobs import Stage, with_inner
+from htsweep.planning.keeping import keeping
 from htsweep.planning.notes import notes, varied_notes
 from htsweep.planning.plan import MOST_LISTED, Plan
 from htsweep.planning.power import least_p, repetitions_needed
@@ -62,6 +63,9 @@ class Estimate:
     """What the scores of its screen cost and spare; the stages and the hours are those of both."""
     notes: Sequence[str] = ()
     """What a person should know about its data and values (htsweep/planning/notes.py)."""
+    keep: str = ""
+    """What is kept of its trials' answers, and how much room it takes (htsweep/planning/keeping.py).
+    """
     trainings_alone: int = 0
     """How many trainings trials and proxy runs would take if each trained by itself; 0 if points
     are not listed.
@@ -132,6 +136,7 @@ class Estimate:
             f"{f'{self.stages_failed} failed (run again), ' if self.stages_failed else ''}"
             f"{self.stages_to_run} to run"
             + ("" if self.exact else "; points that are not listed may need more"),
+            *([f"keep    {self.keep}"] if self.keep else []),
             *(
                 [
                     f"shared  {self.trainings} trainings in place of {self.trainings_alone}: "
@@ -214,6 +219,7 @@ def estimate(results: Results) -> Estimate:
         if scored and scores
         else None,
         [*notes(study), *varied_notes(planned)],
+        keeping(results.full_plan).line,
         *_trainings(planned),
         planned.exact or known is not None,
     )

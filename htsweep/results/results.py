@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -131,6 +133,23 @@ class Results:
     def rows(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         """The rows of `recorded`, with a few thousand in memory at a time."""
         return iter(()) if self._empty else roster.rows(self.recorded, columns)
+
+    @cached_property
+    def state(self) -> str:
+        """A digest of the study and of what the ledger has of it; equal: so is every answer.
+
+        What other studies have in the same ledger changes nothing.
+        """
+        later = self.ledger.later()
+        own: dict[str, str] = {}
+        for planned in (self.full_plan, self.score_plan):
+            if planned is None:
+                continue
+            columns = [*roster.COLUMNS, "record"]
+            for row, _ in roster.Roster(planned).own(self.rows(columns)):
+                own[row["trial"]] = f"{row['record']}+{later.get(row['record'], '')}"
+        content = [self.study.name, self.study.text, sorted(own.items())]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     @cached_property
     def _empty(self) -> bool:

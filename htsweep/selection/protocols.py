@@ -51,6 +51,9 @@ class Protocol:
     submit: Pick | None = None
     """The points that it would submit as a front, several per sweep; None: only what it picks."""
 
+    last_step: bool = False
+    """Whether it picks no step of a point but the last one."""
+
     @property
     def reads_test(self) -> bool:
         """Whether it looks at test data, so that its results are upper bounds."""
@@ -278,6 +281,7 @@ LAST = Protocol(
     line="the first configuration of each sweep (its defaults) at its last step",
     pick=last,
     reads=(),
+    last_step=True,
 )
 ORACLE = Protocol(
     name="oracle",

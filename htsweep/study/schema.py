@@ -175,6 +175,12 @@ class Study(Section):
     """
     ablate: Ablation | None = None
     screen: Screen | None = None
+    keep: Literal["logits", "nothing"] | None = None
+    """What is kept of each trial's answers; None: logits, unless they take too much room
+    (htsweep/planning/keeping.py).
+    """
+    metrics: list[str] = []
+    """What is measured of these logits beside what the task yields, by name."""
     fixed: dict[str, Any] = {}
     share_trainings: bool = True
     """Whether trials that train alike, and differ in what is made of it, share the training."""

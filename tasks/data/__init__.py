@@ -35,6 +35,7 @@ __all__ = [
     "fine_tuning_domains",
     "fine_tuning_problems",
     "fingerprint",
+    "images",
     "known",
     "known_for_fine_tuning",
     "load",
@@ -105,6 +106,11 @@ def resized(dataset: str) -> bool:
 def counts(domain: str) -> Mapping[str, int]:
     """The number of images of each class; empty if each has so many that nothing depends on it. No image is decoded."""
     return registry.find(domain).counts()
+
+
+def images(domain: str) -> int | None:
+    """The number of images; None if it is not known before they are loaded."""
+    return registry.find(domain).images()
 
 
 @contents.for_a_moment

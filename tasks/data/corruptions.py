@@ -148,6 +148,10 @@ class Corrupted(Domain):
         """Those of the domain."""
         return self.domain.counts()
 
+    def images(self) -> int | None:
+        """As many as without the corruption."""
+        return self.domain.images()
+
     def problems(self) -> list[str]:
         """Those of the domain."""
         return self.domain.problems()

@@ -25,6 +25,7 @@ from tasks.data.domain import Domain, Images
 SIZE = 16
 """Pixels a side."""
 CLASSES = tuple("0123456789")
+IMAGES = {"mnist": 5000, "uci": 1797}
 VERSION = "1"
 """Changes when the same files are decoded to other pixels: part of the fingerprint."""
 FILES = {
@@ -58,6 +59,10 @@ class Digits(Domain):
     def fingerprint(self) -> str:
         """From the package's data file."""
         return fingerprint(self.name)
+
+    def images(self) -> int:
+        """The number of images."""
+        return IMAGES[self.name]
 
     def load(self, cache: Path, image_size: int) -> Images:
         """The images, always of 16 pixels a side."""

@@ -74,6 +74,10 @@ class Domain(Protocol):
         """The number of images of each class; empty if each class has dozens, so that nothing depends on it."""
         return {}
 
+    def images(self) -> int | None:
+        """The number of images, by which sizes on disk are estimated; None if it is not known before they are loaded."""
+        return sum(self.counts().values()) or None
+
     def problems(self) -> list[str]:
         """What is wrong with the data, each with the remedy."""
         return []

@@ -9,9 +9,9 @@ from typing import Any
 
 from htsweep import selection
 from htsweep.errors import HtsweepError, Problem, did_you_mean
-from htsweep.planning import task
+from htsweep.planning import metrics, task
 from htsweep.planning.ablation import cells_of
-from htsweep.planning.checks import ablation, cells, screen, size
+from htsweep.planning.checks import ablation, cells, kept, screen, size
 from htsweep.planning.checks.cells import MOST_SAID
 from htsweep.planning.dimension import repeated, text_of
 from htsweep.planning.settings import refused
@@ -41,6 +41,7 @@ def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
         ]
     wrong = [*ablation.problems(study, where), *_settings(study, study_task, where)]
     problems += wrong
+    problems += kept.problems(study, study_task, where)
     problems += _objectives(study, study_task, where)
     problems += _protocol(study, study_task, where)
     problems += screen.problems(study, study_task, where)
@@ -211,11 +212,13 @@ def _settings(study: Study, study_task: Task, where: Located) -> Iterator[Proble
 def _objectives(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
     for index, objective in enumerate(study.objectives):
         place = ("objectives", index, "metric")
-        if study_task.metrics and objective.metric not in study_task.metrics:
+        own = metrics.asked(objective.metric, study.metrics)
+        if study_task.metrics and objective.metric not in study_task.metrics and not own:
+            columns = [*study_task.metrics, *metrics.columns(study.metrics)]
             yield where.problem(
                 place,
                 f"task '{study.task}' does not measure '{objective.metric}'; "
-                f"{did_you_mean(objective.metric, study_task.metrics)}",
+                f"{did_you_mean(objective.metric, columns)}",
             )
         if objective.metric.startswith("test/") and not objective.oracle:
             yield where.problem(
@@ -251,7 +254,8 @@ def _protocol(study: Study, study_task: Task, where: Located) -> Iterator[Proble
         yield where.problem(("select",), str(error))
         return
     if study_task.metrics and not any(
-        set(needed) <= set(study_task.metrics) for needed in selection.needs(study.select)
+        all(name in study_task.metrics or metrics.asked(name, study.metrics) for name in needed)
+        for needed in selection.needs(study.select)
     ):
         needed = ", ".join(selection.needs(study.select)[-1])
         yield where.problem(

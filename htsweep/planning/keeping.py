@@ -1,0 +1,91 @@
+"""What a study keeps of its models' answers: at which steps, and how large that becomes; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from htsweep import selection
+from htsweep.errors import HtsweepError
+from htsweep.planning.plan import Plan
+
+NOTHING, FINAL, EVERY = "nothing", "final", "every"
+"""Which steps of a trial are kept: none, the last one, or every one that is measured."""
+LIMIT = 500_000_000
+"""Bytes: a study that would keep more keeps nothing unless it says `keep: logits`."""
+_SHARE = 0.93
+"""What compression leaves of logits of 16 bits; they are mostly noise."""
+_OBJECT = 1_500
+"""Bytes of an object that are no logits."""
+
+
+@final
+@dataclass(frozen=True)
+class Keeping:
+    """What is kept of each trial of a study."""
+
+    steps: str
+    """One of `NOTHING`, `FINAL`, `EVERY`."""
+    line: str
+    """What `plan` says of it; "" where the task hands over nothing."""
+    size: int | None = None
+    """About how many bytes all its trials take, if they are kept; None: not known."""
+
+
+def keeping(planned: Plan) -> Keeping:
+    """What the trials of a plan keep: as its study says, and else as their size allows."""
+    study, task = planned.study, planned.task
+    if not task.keeps:
+        return Keeping(NOTHING, "")
+    if study.keep == NOTHING:
+        return Keeping(NOTHING, "no logits, as the study says: no metric can be added later")
+    steps = FINAL if _picks_last(study.select) else EVERY
+    size = _size(planned, steps)
+    where = "at its last step" if steps == FINAL else "at each measured step"
+    most = "" if planned.exact else "at most "
+    if study.keep is None and (size is None or size > LIMIT):
+        reason = (
+            "the task does not say how many images it measures"
+            if size is None
+            else f"they would take about {amount(size)}, more than {amount(LIMIT)}"
+        )
+        return Keeping(
+            NOTHING, f"no logits: {reason}; `keep: logits` in the study keeps them", size
+        )
+    about = "" if size is None else f": {most}about {amount(size)}"
+    return Keeping(
+        steps,
+        f"logits of each trial {where}{about}, for metrics that are added later "
+        "(`keep: nothing` in the study keeps none)",
+        size,
+    )
+
+
+def amount(count: float) -> str:
+    """A number of bytes as a person reads it: `3.4 MB`."""
+    unit = "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if count < 1000:
+            break
+        count, unit = count / 1000, larger
+    return f"{count:.3g} {unit}"
+
+
+def _picks_last(protocol: str) -> bool:
+    try:
+        return selection.find(protocol).last_step
+    except HtsweepError:  # who checks a study says so
+        return False
+
+
+def _size(planned: Plan, steps: str) -> int | None:
+    total = 0.0
+    for sweep in planned.sweeps:
+        kept = planned.task.kept(sweep.base)
+        if kept is None:
+            return None
+        images = sum(kept.images.values())
+        times = kept.measurements if steps == EVERY else 1
+        own = _OBJECT + images * (_SHARE * 2 * kept.classes * times + 1)
+        total += own * planned.sizes[sweep.id] * planned.study.repetitions
+    return round(total)

@@ -1,0 +1,174 @@
+"""The metrics that a study asks of kept logits, by name; part of no id."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import random
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from htsweep.errors import HtsweepError, did_you_mean
+
+if TYPE_CHECKING:
+    from tasks.outputs import Outputs
+
+
+class MetricError(HtsweepError):
+    """A metric raised something, or gave what is no number; the message says which, where and on what."""
+
+
+@final
+@dataclass(frozen=True)
+class Metric:
+    """A function of what a model answers on one split, under the name that the study gives it."""
+
+    name: str
+    """`ece`, or `my_metrics:worst_class`."""
+    function: Callable[[Any], Any]
+
+    @property
+    def label(self) -> str:
+        """What its columns are called, after the split."""
+        return self.name.rpartition(":")[2]
+
+    def measured(self, outputs: Outputs) -> dict[str, float]:
+        """Column -> number: `test/NAME`, or `test/NAME_KEY` for each of named numbers; what is NaN is left out.
+
+        Raises:
+            MetricError: the function raised something, or gave no number.
+        """
+        with _undisturbed():
+            try:
+                given = self.function(outputs)
+            except Exception as error:  # a user's function may raise anything
+                raise MetricError(
+                    f"metric {self.name} raised {type(error).__name__}: {error} on split "
+                    f"'{outputs.split}'{_place(error)}"
+                ) from error
+        column = f"{before(outputs.split)}{self.label}"
+        values = (
+            {f"{column}_{key}": value for key, value in given.items()}
+            if isinstance(given, Mapping)
+            else {column: given}
+        )
+        numbers = {name: self._number(name, value) for name, value in values.items()}
+        return {name: number for name, number in numbers.items() if not math.isnan(number)}
+
+    def _number(self, column: str, value: Any) -> float:
+        if getattr(value, "ndim", None) == 0 and not isinstance(value, Real):
+            value = value.item()
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise MetricError(
+                f"metric {self.name} gives a number, or a mapping of numbers, but gave "
+                f"{type(value).__name__} for {column}"
+            )
+        return float(value)
+
+
+def find(name: str) -> Metric:
+    """The metric called `name`: one that comes with htsweep, or your own as `module:function`.
+
+    Raises:
+        HtsweepError: there is none, or its module cannot be imported.
+    """
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        if name not in known():
+            raise HtsweepError(
+                f"no metric '{name}'; {did_you_mean(name, known())} (or your own as module:function)"
+            )
+        from tasks.output_metrics import METRICS
+
+        return Metric(name, METRICS[name])
+    try:
+        function = getattr(importlib.import_module(module), attribute, None)
+    except Exception as error:  # a user's module may raise anything at import
+        raise HtsweepError(
+            f"metric '{name}': importing {module} raised {type(error).__name__}: {error}"
+        ) from None
+    if not callable(function):
+        raise HtsweepError(f"metric '{name}': {module} has no function '{attribute}'")
+    return Metric(name, function)
+
+
+def known() -> dict[str, str]:
+    """The metrics that come with htsweep: name -> a line on each."""
+    from tasks.output_metrics import METRICS
+
+    return {
+        name: (metric.__doc__ or "").strip().partition("\n")[0] for name, metric in METRICS.items()
+    }
+
+
+def measured(metrics: Iterable[Metric], outputs: Mapping[str, Outputs]) -> dict[str, float]:
+    """Column -> number of all metrics on all splits.
+
+    Raises:
+        MetricError: as `Metric.measured`; or two metrics measured one column.
+    """
+    row: dict[str, float] = {}
+    for metric in metrics:
+        for split in outputs.values():
+            found = metric.measured(split)
+            twice = sorted(row.keys() & found.keys())
+            if twice:
+                raise MetricError(
+                    f"metric {metric.name} measures {twice[0]}, which another metric of the study "
+                    "measures too; give one of the functions another name"
+                )
+            row |= found
+    return row
+
+
+def before(split: str) -> str:
+    """What the names of the columns begin with that are measured on a split: `test/`, `validation/source_`."""
+    from tasks.outputs import COLUMNS
+
+    return COLUMNS.get(split, f"{split}/")
+
+
+def asked(name: str, metrics: Sequence[str]) -> bool:
+    """Whether a column may come from one of the metrics that a study names."""
+    labels = [metric.rpartition(":")[2] for metric in metrics]
+    prefixes = _prefixes() if labels else ()
+    rests = [name.removeprefix(prefix) for prefix in prefixes if name.startswith(prefix)]
+    return any(rest == label or rest.startswith(f"{label}_") for rest in rests for label in labels)
+
+
+def columns(metrics: Iterable[str]) -> list[str]:
+    """The columns that the metrics of a study have on known splits, if each gives one number."""
+    labels = [name.rpartition(":")[2] for name in metrics]
+    return [f"{prefix}{label}" for label in labels for prefix in _prefixes()]
+
+
+def _prefixes() -> Sequence[str]:
+    from tasks.outputs import COLUMNS
+
+    return tuple(COLUMNS.values())
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Leaves the generators of Python and numpy as they were: what is measured changes no training."""
+    import numpy as np
+
+    own, state = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(own)
+        np.random.set_state(state)
+
+
+def _place(error: BaseException) -> str:
+    """Where in a user's file something was raised: the last line that is in the metric's own call."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    if not frames:
+        return ""
+    return f" ({Path(frames[0].filename).name}, line {frames[0].lineno})"

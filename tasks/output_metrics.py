@@ -1,0 +1,97 @@
+"""Metrics of kept outputs: each takes the outputs of a model on one split, and gives a number or named numbers.
+
+A study names them under `metrics`: those of `METRICS` by name, your own as `module:function`. The
+number stands in the column `SPLIT/NAME`, named numbers in `SPLIT/NAME_KEY`. NaN means that the
+split cannot answer, and leaves the column out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.outputs import Outputs
+
+Metric = Callable[[Outputs], "float | Mapping[str, float]"]
+BINS = 15
+"""Of equal width, as in Guo et al. (On Calibration of Modern Neural Networks, ICML 2017)."""
+
+
+def per_class_accuracy(outputs: Outputs) -> Mapping[str, float]:
+    """The accuracy of each class, by its index: the share of its images whose largest logit is its own."""
+    right = _predicted(outputs) == outputs.labels
+    return {
+        str(index): float(right[outputs.labels == index].mean())
+        for index in np.unique(outputs.labels)
+    }
+
+
+def worst_class(outputs: Outputs) -> float:
+    """The lowest of the classes' accuracies, of those that have an image in the split."""
+    return min(per_class_accuracy(outputs).values(), default=math.nan)
+
+
+def ece(outputs: Outputs) -> float:
+    """The expected calibration error: mean of |accuracy - confidence| over 15 bins of confidence, by their sizes."""
+    if not len(outputs.labels):
+        return math.nan
+    confidence = probabilities(outputs.logits).max(1)
+    right = _predicted(outputs) == outputs.labels
+    # Bins are open on the left: (0, 1/15], ..., (14/15, 1].
+    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    gaps = np.bincount(bins, right - confidence, BINS)
+    return float(np.abs(gaps).sum() / len(right))
+
+
+def top5(outputs: Outputs) -> float:
+    """The share of images whose label is among the five largest logits; NaN for five classes or fewer.
+
+    Of equal logits the class of the lower index comes first, as in the accuracies.
+    """
+    if not len(outputs.labels) or outputs.logits.shape[1] <= 5:
+        return math.nan
+    own = outputs.logits[np.arange(len(outputs.labels)), outputs.labels][:, None]
+    before = np.arange(outputs.logits.shape[1]) < outputs.labels[:, None]
+    ranks = ((outputs.logits > own) | ((outputs.logits == own) & before)).sum(1)
+    return float((ranks < 5).mean())
+
+
+def auroc(outputs: Outputs) -> float:
+    """How well confidence tells images of seen classes from those of missing ones: the area under the ROC curve.
+
+    The score is the maximum softmax probability (Hendrycks and Gimpel, ICLR 2017); 1 means that
+    every seen image has a higher one than every missing image, 0.5 is chance. NaN where either
+    group has no image.
+    """
+    seen = ~np.isin(outputs.labels, outputs.missing)
+    if seen.all() or not seen.any():
+        return math.nan
+    from sklearn.metrics import roc_auc_score
+
+    # The largest probability is 1 / (1 + rest): by the rest images are in the same order, and
+    # those that are nearly certain stay apart. Summed in order of size, equal rests come out equal.
+    logits = np.sort(outputs.logits.astype(np.float64), axis=1)
+    rest = np.exp(logits[:, :-1] - logits[:, -1:]).sum(1)
+    return float(roc_auc_score(seen, -rest))
+
+
+METRICS: Mapping[str, Metric] = {
+    metric.__name__: metric for metric in (per_class_accuracy, worst_class, ece, top5, auroc)
+}
+"""The metrics that come with htsweep, by name."""
+
+
+def probabilities(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The softmax of logits [N, C]."""
+    raised = logits.astype(np.float64)
+    raised = np.exp(raised - raised.max(1, keepdims=True))
+    quotient: NDArray[np.float64] = raised / raised.sum(1, keepdims=True)
+    return quotient
+
+
+def _predicted(outputs: Outputs) -> NDArray[np.intp]:
+    predicted: NDArray[np.intp] = outputs.logits.argmax(1)
+    return predicted

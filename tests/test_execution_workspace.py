@@ -1,0 +1,150 @@
+"""What a trial hands over is kept at the steps that are wanted, before its record, whatever dies in between."""
+
+import os
+from pathlib import Path
+
+import pytest
+from answering import answering, run
+
+from htsweep.execution import trial
+from htsweep.execution.work import Conditions, Work
+from htsweep.ledger import Ledger, Store, kept
+from htsweep.planning import metrics
+from htsweep.planning.plan import plan
+
+ALL = "metrics: [ece, per_class_accuracy, 'own_metrics:right', 'own_metrics:by_group', auroc]\n"
+
+
+def rows(folder: Path) -> list[dict]:
+    return Ledger(Store(folder)).measurements().to_pylist()
+
+
+def objects(folder: Path) -> dict[str, str | None]:
+    table = Ledger(Store(folder)).trials(["trial", "artifact"]).to_pylist()
+    return {row["trial"]: kept.of(row["artifact"]) for row in table}
+
+
+@pytest.mark.parametrize(("keep", "steps"), [("every", [0, 1, 2]), ("final", [2])])
+def test_the_record_names_the_object_with_the_steps_that_are_kept(tmp_path, keep, steps):
+    study = answering(tmp_path)
+    assert {end.status for end in run(study, tmp_path / "r", keep)} == {"done"}
+    for name in objects(tmp_path / "r").values():
+        assert name is not None
+        held = kept.read(Store(tmp_path / "r"), name)
+        assert list(held) == steps
+        assert {split for own in held.values() for split in own} == {"test", "source"}
+
+
+def test_nothing_is_kept_where_nothing_is_to_be(tmp_path):
+    study = answering(tmp_path)
+    run(study, tmp_path / "r", "nothing")
+    assert set(objects(tmp_path / "r").values()) == {None}
+    assert not (tmp_path / "r" / "logits").exists()
+
+
+@pytest.mark.parametrize("keep", ["every", "final", "nothing"])
+def test_metrics_are_columns_of_every_step_and_what_is_kept_gives_them_again(tmp_path, keep):
+    study = answering(tmp_path, ALL)
+    run(study, tmp_path / "r", keep)
+    table = rows(tmp_path / "r")
+    assert all(row["test/right"] == row["test/overall_accuracy"] for row in table)
+    assert {"validation/source_right", "test/by_group_missing", "test/per_class_accuracy_5"} <= set(
+        table[0]
+    )
+    again = [metrics.find(name) for name in study.metrics]
+    compared = 0
+    for name, object_ in objects(tmp_path / "r").items():
+        for step, outputs in (kept.read(Store(tmp_path / "r"), object_) if object_ else {}).items():
+            [row] = [row for row in table if row["trial"] == name and row["step"] == step]
+            found = metrics.measured(again, outputs)
+            assert found == {column: row[column] for column in found}, "bit for bit"
+            assert (
+                not any(row.get(column) for column in row if "ece" in column) or "test/ece" in found
+            )
+            compared += len(found)
+    assert (compared > 0) == (keep != "nothing")
+
+
+def test_a_metric_changes_no_number_that_the_task_draws(tmp_path):
+    plain, measured = (
+        answering(tmp_path / "a"),
+        answering(tmp_path / "b", "metrics: ['own_metrics:drawing', auroc]\n"),
+    )
+    run(plain, tmp_path / "a" / "r")
+    run(measured, tmp_path / "b" / "r")
+    drawn = [[row["train/drawn"] for row in rows(tmp_path / x / "r")] for x in "ab"]
+    assert drawn[0] == drawn[1]
+
+
+def test_a_metric_that_always_raises_fails_the_trial_before_it_trains(tmp_path):
+    study = answering(tmp_path, "metrics: ['own_metrics:broken']\n")
+    [first, *_] = run(study, tmp_path / "r")
+    assert first.status == "failed"
+    assert "metric own_metrics:broken raised IndexError" in first.reason
+    assert "(own_metrics.py, line " in first.reason
+    assert len(rows(tmp_path / "r")) <= 4, "one step of each trial"
+
+
+def test_a_metric_that_gives_no_number_says_so(tmp_path):
+    [first, *_] = run(answering(tmp_path, "metrics: ['own_metrics:wordy']\n"), tmp_path / "r")
+    assert "gives a number, or a mapping of numbers, but gave str for test/wordy" in first.reason
+
+
+def test_a_metric_that_raises_later_costs_no_training(tmp_path):
+    text = "task: quick_task:answering\nfixed: {spread: 0.1, steps: 20}\nmetrics: ['own_metrics:late']\n"
+    study = answering(tmp_path, text=text)
+    [end] = run(study, tmp_path / "r")
+    assert end.status == "done"
+    table = rows(tmp_path / "r")
+    assert len(table) == 21
+    assert table[0]["test/late"] == 1.0
+    assert table[-1]["test/late"] is None
+    [log] = (tmp_path / "r" / "logs").iterdir()
+    assert (
+        "not measured at step 20: metric own_metrics:late raised ValueError: too sure"
+        in log.read_text()
+    )
+
+
+def test_a_trial_that_is_killed_and_goes_on_keeps_what_one_that_is_not_keeps(tmp_path):
+    study = answering(tmp_path, ALL, text="task: quick_task:answering\nrepetitions: 1\n")
+    run(study, tmp_path / "whole")
+    job = plan(study).job(*next((point, number) for point, number, _ in plan(study).trials()))
+    mark = tmp_path / "died"
+    for results in ("killed",):
+        conditions = Conditions(
+            str(tmp_path / results),
+            keep="every",
+            metrics=tuple(study.metrics),
+            save_seconds=0.0,
+            paths=(str(tmp_path),),
+        )
+        config = {**job.config, "dies": str(mark)}
+        work = Work(job.__class__(job.trial, job.kind, job.task, config, 0), conditions)
+        child = os.fork()
+        if child == 0:
+            try:
+                trial.run(work)
+            finally:
+                os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+        assert mark.exists()
+        assert trial.run(work).status == "done"
+    whole, killed = (objects(tmp_path / name)[job.trial] for name in ("whole", "killed"))
+    assert whole.rpartition("/")[2] == killed.rpartition("/")[2], "named by what it holds"
+    assert (tmp_path / "killed" / killed).read_bytes() == (tmp_path / "whole" / whole).read_bytes()
+    asked = [
+        {name: value for name, value in row.items() if name.startswith("test/")}
+        for row in rows(tmp_path / "killed")
+    ]
+    assert asked == [{name: row[name] for name in asked[0]} for row in rows(tmp_path / "whole")]
+
+
+def test_what_a_stage_hands_over_is_nobodys_result(tmp_path):
+    study = answering(tmp_path)
+    job = plan(study).job(*next((point, number) for point, number, _ in plan(study).trials()))
+    stage = job.__class__("s", "stage", job.task, job.config, 0)
+    conditions = Conditions(str(tmp_path / "r"), keep="every", metrics=("ece",))
+    assert trial.run(Work(stage, conditions)).status == "done"
+    assert objects(tmp_path / "r") == {"s": None}
+    assert "test/ece" not in rows(tmp_path / "r")[0]
