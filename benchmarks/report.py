@@ -41,9 +41,10 @@ def filled(folder: Path, steps: int, corners: int = 0) -> Path:
     """A ledger with 10,000 trials of `steps` measurements each, compacted, as a long study leaves it."""
     import json
 
-    from htsweep.ledger import Ledger, Store, tables
+    from htsweep.ledger import Ledger, Store
+    from htsweep.ledger.record import SCHEMA
     from htsweep.planning.plan import plan
-    from htsweep.study import schema
+    from htsweep.planning.reading import read
 
     file = folder / "large.yaml"
     file.write_text(
@@ -53,13 +54,13 @@ def filled(folder: Path, steps: int, corners: int = 0) -> Path:
         f"search: {{spaces: {{all: {{learning_rate: "
         f"{[round(0.001 * (index + 1), 4) for index in range(25)]}}}}}}}\n"
     )
-    planned = plan(schema.read(file))
+    planned = plan(read(file))
     random = np.random.default_rng(0)
     listed = list(planned.trials())
     assert planned.trial_count >= TRIALS, planned.trial_count
     rows = [
         {
-            **dict.fromkeys(tables.SCHEMA.names),
+            **dict.fromkeys(SCHEMA.names),
             "trial": trial,
             "kind": "trial",
             "status": "done",
@@ -93,8 +94,8 @@ def filled(folder: Path, steps: int, corners: int = 0) -> Path:
                 np.arange(count + 1, dtype=np.int32) * corners, values.ravel()
             )
     ledger = Ledger(Store(folder / "results"))
-    ledger._put("measurements", "all-0", pa.table(columns))
-    ledger._put("trials", "all-0", pa.Table.from_pylist(rows, schema=tables.SCHEMA))
+    ledger.put("measurements", "all-0", pa.table(columns))
+    ledger.put("trials", "all-0", pa.Table.from_pylist(rows, schema=SCHEMA))
     print(f"{len(names)} trials, {count} measurements of {len(METRICS)} numbers")
     return file
 

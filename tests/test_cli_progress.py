@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from large import BILLION
@@ -82,3 +83,46 @@ def test_the_last_line_of_a_launch_that_is_done_promises_no_time() -> None:
     shown.last(agenda)
     last = said.getvalue().splitlines()[-1]
     assert last == f"s: {agenda.total} of {agenda.total} trials done, 0 running, 0 failed"
+
+
+STAGED = """\
+def source(config, workspace):
+    yield {"step": 0}
+
+def stages(config):
+    return {"source": (__name__ + ":source", {"x": config["x"]})}
+
+def adapt(config, workspace):
+    yield {"step": 0}
+
+adapt.stages = stages
+"""
+
+
+def test_while_stages_are_made_it_says_how_many(
+    study_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "staged_progress_module.py").write_text(STAGED)
+    path = study_file("task: staged_progress_module:adapt\ngrid: {x: [1, 2, 3]}\n")
+    said = io.StringIO()
+    agenda = Agenda(plan(read(path)), {})
+    lines = []
+    while (job := agenda.next()) is not None:
+        agenda.end(job, Outcome(job.trial, "done"))
+        said.truncate(0)
+        Progress("s", Console(file=said, width=200)).last(agenda)
+        lines.append(said.getvalue().rpartition("failed")[2].strip())
+    assert ", stages: source 1 of 3" in lines[0]
+    assert ", stages: source 2 of 3" in lines[1]
+    assert not any("stages" in line for line in lines[2:])
+
+
+def test_results_are_written_to_standard_output_after_the_last_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = io.StringIO()
+    agenda, shown = Agenda(grid(), {}), Progress("s", Console(file=said))
+    shown.reported(agenda, "| table |")
+    shown.last(agenda)
+    assert capsys.readouterr().out == "\n| table |\n\n"
+    assert len(said.getvalue().splitlines()) == 1

@@ -88,3 +88,9 @@ def test_metrics(tmp_path, own_cache):
     of_plain = [last.loc["plain", f"test/sure_but_wrong_{name}"] for name in groups]
     assert of_plain[1] > of_plain[0] + 0.2, "what it calls the missing classes by, it is sure of"
     assert math.isnan(last.loc["plain"].get("validation/sure_but_wrong_missing", math.nan))
+    study = htsweep.read(EXAMPLES / "my_metrics.yaml")
+    again = htsweep.remeasure(study, str(tmp_path / "results"))
+    assert (again.measured, again.added, again.changed) == (2, {}, {}), "nothing is lacking"
+    both = htsweep.ensemble(study, ["source", "plain"], str(tmp_path / "results"))
+    alone = both.set_index("member")["overall"]
+    assert alone["plain"] == pytest.approx(last.loc["plain", "test/overall_accuracy"], abs=0.01)

@@ -1,12 +1,14 @@
 """What a trial hands over is kept at the steps that are wanted, before its record, whatever dies in between."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from answering import answering, run
 
 from htsweep.execution import trial
+from htsweep.execution.conditions import stopped_as
 from htsweep.execution.work import Conditions, Work
 from htsweep.ledger import Ledger, Store, kept
 from htsweep.planning import metrics
@@ -148,3 +150,26 @@ def test_what_a_stage_hands_over_is_nobodys_result(tmp_path):
     assert trial.run(Work(stage, conditions)).status == "done"
     assert objects(tmp_path / "r") == {"s": None}
     assert "test/ece" not in rows(tmp_path / "r")[0]
+
+
+def test_a_trial_is_stopped_by_a_metric_and_keeps_its_last_step(tmp_path):
+    study = answering(
+        tmp_path,
+        "metrics: ['own_metrics:right']\nstop: {first: 1, eta: 2}\n"
+        "objectives: [{metric: validation/source_right}]\n",
+        text="task: quick_task:answering\ngrid: {spread: [0.1, 9.0, 8.0, 7.0]}\nfixed: {steps: 5}\n",
+    )
+    planned = plan(study)
+    conditions = stopped_as(
+        study, Conditions(str(tmp_path / "r"), keep="final", metrics=tuple(study.metrics))
+    )
+    jobs = [planned.job(point, number) for point, number, _ in planned.trials()]
+    # Of one sweep, so that they compete
+    ends = [trial.run(Work(replace(job, sweep="s"), conditions)) for job in jobs]
+    assert "stopped" in {end.status for end in ends}
+    for end in ends:
+        [name] = end.artifact.values()
+        [step] = kept.read(Store(tmp_path / "r"), name)
+        steps = [row["step"] for row in rows(tmp_path / "r") if row["trial"] == end.trial]
+        assert step == max(steps)
+        assert (step < 5) == (end.status == "stopped")

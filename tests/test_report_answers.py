@@ -9,6 +9,7 @@ import pairs as foretold
 import pandas as pd
 import pytest
 from test_report_figures import HOSTILE, OVERALL, SIX, made
+from test_report_page import synthetic
 
 from htsweep.analysis.design import Design
 from htsweep.analysis.findings import Findings
@@ -230,7 +231,8 @@ def test_nothing_measured_gives_no_answer() -> None:
 
 
 def test_the_document_has_every_table() -> None:
-    texts = document(replace(made(), **foretold.told()))
+    answered = {name: getattr(synthetic(), name) for name in ("classes", "confusion")}
+    texts = document(replace(made(), **foretold.told(), **answered))
     assert re.findall("^## (.*)", texts["report.md"], re.MULTILINE) == [
         "Summary",
         "Differences",

@@ -121,12 +121,37 @@ def see(made: Any, section: str) -> None:
     made.wait_for_selector(f"#{section} .main-svg", timeout=30_000)
 
 
+def test_classes_are_drawn_and_the_matrix_follows_the_chosen_method(open_page: Open) -> None:
+    found = synthetic()
+    made = open_page(page(found), wait="")
+    see(made, "classes")
+    groups = len(found.summary[list(DESIGN.groups)].drop_duplicates())
+    made.wait_for_selector("[data-chart=confusion] .main-svg")
+    matrices = """() => [...document.querySelectorAll('[data-chart=confusion] .js-plotly-plot')].map(
+        plot => plot.data[0].z.map((row, place) => row[place]))"""
+    first = made.evaluate(matrices)
+    assert len(first) == groups
+    assert all(len(diagonal) == 3 for diagonal in first)
+    made.locator("[data-chart=confusion] select").select_option(index=1)
+    other = made.evaluate(matrices)
+    names = list(dict.fromkeys(found.confusion["method"]))
+    for place, shown in ((0, first), (1, other)):
+        own = found.confusion[
+            (found.confusion["method"] == names[place])
+            & (found.confusion["label"] == 0)
+            & (found.confusion["predicted"] == 0)
+        ]["share"]
+        assert sorted(row[0] for row in shown) == pytest.approx(sorted(100 * own), rel=1e-4)
+    dots = made.locator("[data-chart=classes] .scatterlayer path.point").count()
+    assert dots == len(found.classes)
+
+
 def test_it_opens_from_disk_and_draws_every_chart(open_page: Open, html: str) -> None:
     made = open_page(html)
     sections = made.eval_on_selector_all(
         ".chart", "charts => charts.map(chart => chart.closest('section').id)"
     )
-    assert len(sections) == 12
+    assert len(sections) == 14
     for section in sections:
         see(made, section)
         assert made.locator(f"#{section} .js-plotly-plot").count() >= 1

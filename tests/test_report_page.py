@@ -219,6 +219,24 @@ def synthetic(
             for place, value in enumerate((0.0, 0.001, 0.01, 0.1, 1.0))
         )
     )
+    confusion = rows(
+        *(
+            {
+                "sweep": "s",
+                "label": label,
+                "predicted": predicted,
+                "share": 0.8 if label == predicted else 0.1,
+            }
+            for label in range(3)
+            for predicted in range(3)
+        )
+    )
+    right = confusion["label"] == confusion["predicted"]
+    # Each method and group its own
+    confusion["share"] = confusion["share"].where(~right, rng.uniform(0.2, 0.9, len(confusion)))
+    classes = confusion[right].assign(
+        n=repetitions, missing=1, mean=confusion["share"], low=0.1, high=0.95
+    )
     sensitivity = sensitivity[sensitivity["method"].isin(methods[-2:])]
     return Findings(
         "digits_methods",
@@ -257,6 +275,8 @@ def synthetic(
             ]
         ),
         sensitivity=spread(sensitivity, "mean"),
+        classes=classes,
+        confusion=confusion,
         failures=rows(
             {"status": "failed", "reason": "CUDA out of memory", "trials": 2, "log": "logs/a.txt"}
         ).head(2),
@@ -349,7 +369,7 @@ def test_every_section_is_in_the_navigation(html: str) -> None:
         if tag == "a" and attributes["href"] != "#content"
     ]
     assert sections == links
-    assert len(sections) == 14
+    assert len(sections) == 15
 
 
 def test_nothing_can_reach_the_network(html: str) -> None:
@@ -593,6 +613,8 @@ def test_nothing_at_all_is_a_page_too() -> None:
         ("ablation", {"ablation"}, {"ablation"}),
         ("importance", {"importance"}, {"importance"}),
         ("sensitivity", {"sensitivity"}, {"sensitivity"}),
+        ("classes", set(), {"classes"}),
+        ("confusion", set(), {"classes"}),
         ("failures", set(), {"failures"}),
         *(
             (table, set(), {"transferability"})
@@ -606,7 +628,7 @@ def test_any_table_may_be_empty_or_all_there_is(name: str, lost: set[str], kept:
 
     findings = synthetic()
     whole = sections(findings)
-    assert len(whole) == 14
+    assert len(whole) == 15
     for none in (pd.DataFrame(), getattr(findings, name).iloc[:0]):
         assert whole - sections(replace(findings, **{name: none})) == lost
     alone = Findings(

@@ -13,6 +13,8 @@ from htsweep.errors import HtsweepError, LedgerError
 from htsweep.ledger import Ledger, Store, remeasured
 from htsweep.mirror.updating import settle
 from htsweep.results import Results, remeasure
+from htsweep.results.clean import clean
+from htsweep.results.estimate import estimate
 from htsweep.results.remeasure import remeasure as again
 
 ALL = "metrics: [ece, per_class_accuracy, 'own_metrics:by_group', auroc, worst_class, top5]\n"
@@ -173,3 +175,34 @@ def test_mlflow_is_brought_up_to_date(tmp_path):
     assert asked(database, "SELECT count(DISTINCT run_uuid) FROM metrics") == [(4,)]
     assert looked(study, tmp_path / "r").whole
     assert settle(results.reread(), "", 0.0)[0] == 0
+
+
+def test_a_plan_names_the_command_once_there_are_trials(tmp_path):
+    study = answering(tmp_path, "metrics: [ece]\n")
+    lines = estimate(Results(study, str(tmp_path / "r"))).lines()
+    assert "metrics ece" in lines
+    run(study, tmp_path / "r")
+    [line] = [
+        line
+        for line in estimate(Results(study, str(tmp_path / "r"))).lines()
+        if line.startswith("metrics ")
+    ]
+    command = f"htsweep remeasure {tmp_path}/study.yaml --results {tmp_path}/r"
+    assert line == f"metrics ece; to add them to trials that ended before: {command}"
+
+
+def test_what_is_added_or_removed_makes_a_report_outdated(tmp_path):
+    study = answering(tmp_path, "metrics: [ece]\n")
+    run(answering(tmp_path), tmp_path / "r")
+
+    def state():
+        return Results(study, str(tmp_path / "r")).state
+
+    states = [state()]
+    again(study, str(tmp_path / "r"))
+    states.append(state())
+    again(study, str(tmp_path / "r"))
+    assert state() == states[-1], "nothing was added"
+    clean(str(tmp_path / "r"), logits=True, yes=True)
+    states.append(state())
+    assert len(set(states)) == 3

@@ -37,7 +37,7 @@ ALL, PER_PAIR, SCORES = 24, 4, 24
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a launch draws at its end is not looked at here, and takes longer than all else."""
-    monkeypatch.setattr("htsweep.launching._report", lambda *_: ((), ""))
+    monkeypatch.setattr("htsweep.launching._Report.make", lambda *_: None)
 
 
 @pytest.fixture

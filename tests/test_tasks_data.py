@@ -415,6 +415,14 @@ def test_an_official_split_tests_its_own_images_in_every_repetition(
         assert sorted(every) == list(range(len(labels)))
 
 
+def test_all_that_an_official_split_leaves_trains() -> None:
+    labels = np.zeros(20, np.int64)
+    test = np.arange(20) < 1  # far fewer than are drawn where there is no official split
+    found = splits.split(labels, (), 0, official_test=test)
+    assert len(found.test) == 1
+    assert len(found.test) + len(found.validation) + len(found.train) == 20
+
+
 def test_an_official_split_that_leaves_nothing_to_train_with_is_refused():
     labels = np.arange(20) % 2
     with pytest.raises(ValueError, match="all 10 images of class 1 are in the official test set"):

@@ -13,6 +13,7 @@ from htsweep import selection
 from htsweep.analysis import curves, frontier, interval, prediction
 from htsweep.analysis.ablation import ablation
 from htsweep.analysis.attainment import attainment
+from htsweep.analysis.classes import classes, confusion
 from htsweep.analysis.costs import costs
 from htsweep.analysis.design import Design, is_bound, is_source
 from htsweep.analysis.effects import effects, pooled
@@ -106,6 +107,7 @@ def conclude(
     *,
     lists: pd.DataFrame | None = None,
     screened: ScreenTables | None = None,
+    answered: pd.DataFrame | None = None,
 ) -> Findings:
     """The findings of a study.
 
@@ -118,6 +120,7 @@ def conclude(
         lists: `trial`, `step` and the `CURVES` of at least the rows that the protocol chose; None:
             there are no curves.
         screened: scores of transferability; None: there are none.
+        answered: as `analysis.classes.ANSWERED` says; None: no logits are kept.
     """
     design, repetitions = about.design, about.repetitions
     choice = about.choice if len(measurements) else None
@@ -216,6 +219,9 @@ def conclude(
             ),
             design,
         )
+    if answered is not None and len(answered):
+        made["classes"] = classes(answered, design)
+        made["confusion"] = confusion(answered, design)
     if about.variants is not None and len(about.variants):
         made["ablation"] = ablation(chosen, design, about.variants, metrics_shown)
     if screened is not None:

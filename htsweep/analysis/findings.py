@@ -105,6 +105,15 @@ class Findings:
     """groups, compared, parameter, value, metric, n, mean, low, high: means over the other
     parameters.
     """
+    classes: pd.DataFrame = field(default_factory=_none)
+    """groups, compared, sweep, label (a class by its index), n, missing (in how many of the n
+    repetitions the class was missing), mean, low, high: the accuracy of each class at what the
+    protocol chose, where logits are kept.
+    """
+    confusion: pd.DataFrame = field(default_factory=_none)
+    """groups, compared, sweep, label, predicted, share: what the images of each class are taken
+    for; those that never were have no row.
+    """
     failures: pd.DataFrame = field(default_factory=_none)
     """groups, compared, status (`failed`, `stopped`, `not run`), reason, trials, log (an
     example's).

@@ -187,7 +187,7 @@ class Progress:
         total = f"{agenda.total}" if agenda.exact else f"at most {agenda.total}"
         return (
             f"{self._name}: {counts['done']} of {total} {what} done, {counts['running']} running, "
-            f"{counts['failed']} failed{eta}{best}"
+            f"{counts['failed']} failed{eta}{_stages(agenda)}{best}"
         )
 
     def _table(self, agenda: Agenda) -> Group:
@@ -201,7 +201,7 @@ class Progress:
         head.add_row(*map(str, counts.values()), self._remaining(agenda))
         front = self.frontier()
         if not front:
-            return Group(head, Text("no trial has ended yet"))
+            return Group(head, Text(f"no trial has ended yet{_stages(agenda)}"))
         table = Table(title="best frontier so far (means over the repetitions that have ended)")
         for name in ("point", "n", "seen %", "missing %"):
             table.add_column(name, justify="left" if name == "point" else "right")
@@ -210,6 +210,16 @@ class Progress:
         if len(front) > BEST:
             table.add_row(f"and {len(front) - BEST} more", "", "", "")
         return Group(head, table)
+
+
+def _stages(agenda: Agenda) -> str:
+    """`, stages: source 3 of 8`: what trials wait for, while some of it is not made; else nothing."""
+    kinds = [
+        f"{task.rpartition(':')[2]} {agenda.made[task]} of {count}"
+        for task, count in agenda.stages.items()
+        if agenda.made[task] < count
+    ]
+    return f", stages: {', '.join(kinds)}" if kinds else ""
 
 
 def _label(agenda: Agenda, job: Job) -> str:

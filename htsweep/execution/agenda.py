@@ -82,6 +82,10 @@ class Agenda:
         self.done: Counter[str] = Counter()
         """How many jobs ended in this launch, by kind and status, such as `trial done`."""
         self.reused = sum(run.kind == "trial" and run.over for run in past.values())
+        self.stages: Counter[str] = Counter()
+        """Stages that are to be made, as far as the plan was walked, by task."""
+        self.made: Counter[str] = Counter()
+        """Of these, the ones that are made."""
         self.failures: list[Outcome] = []
         self.closed: str | None = None
         """Why no more jobs are handed out, or None."""
@@ -159,6 +163,7 @@ class Agenda:
         if job.kind == "stage" and outcome.status == "failed":
             self._waiting.failed(job.trial)
         elif job.kind == "stage":
+            self.made[job.task] += 1
             self._waiting.made(job.trial, outcome.artifact)
         elif self._proposals:
             self._proposals.tell(
@@ -267,6 +272,7 @@ class Agenda:
         for name, stage in needs.items():
             if not self._waiting.knows(trial_id(stage.point, repetition)):
                 self._add_stages(stage.needs, repetition)
+                self.stages[stage.task] += 1
                 self._waiting.add(stage.job(repetition), trains=name == TRAJECTORY)
 
     def _next_stage(self) -> Job | None:
@@ -292,6 +298,7 @@ class Agenda:
         """Whether this launch should make the stage; False if it is made, or made elsewhere now."""
         elsewhere = self._look(stage.trial)
         if elsewhere is not None and elsewhere.status == "done":
+            self.made[stage.task] += 1
             self._waiting.made(stage.trial, elsewhere.artifact)
             return False
         if self._hold(stage.trial):

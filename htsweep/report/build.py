@@ -59,6 +59,7 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
     from htsweep.analysis.design import design
     from htsweep.report import text
     from htsweep.results import scores
+    from htsweep.results.answered import answered
     from htsweep.results.variants import variants
 
     study = results.study
@@ -114,6 +115,7 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
         metrics,
         lists=lists,
         screened=scores.screen_tables(results, columns),
+        answered=answered(results, measured) if task.find(study.task).keeps else None,
     )
 
 

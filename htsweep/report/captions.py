@@ -89,6 +89,11 @@ BOUNDS = (
     "distribution mismatch (Lipschitz constant times Wasserstein distance). Numbers are means over "
     "repetitions."
 )
+CLASSES = (
+    "The accuracy of each class, by its index, at what the protocol chose: the mean over the n "
+    "repetitions that tested it, in percent, with its 95 % interval; in so many of them it was "
+    "missing. From kept logits."
+)
 FAILURES = "The trials that gave no result, and why."
 PROVENANCE = "Where the results come from."
 

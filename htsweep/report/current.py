@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-import htsweep
 from htsweep.files import put
 from htsweep.results import Results
 
@@ -74,7 +73,7 @@ def _version(path: Path) -> list[int]:
 @functools.cache
 def _code() -> str:
     """A digest of the code that makes a report."""
-    root = Path(htsweep.__file__).parent
+    root = Path(__file__).parent.parent
     digest = hashlib.sha256()
     for folder in DRAWS:
         for path in sorted((root / folder).rglob("*")):

@@ -26,6 +26,8 @@ FRAMES = (
     "ablation",
     "importance",
     "sensitivity",
+    "classes",
+    "confusion",
     "failures",
     "transferability",
     "predicted",

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, final
 
+from htsweep.commands import given
 from htsweep.planning.ablation import variants_of
 from htsweep.planning.jobs import Stage, with_inner
 from htsweep.planning.keeping import keeping
@@ -66,6 +67,10 @@ class Estimate:
     keep: str = ""
     """What is kept of its trials' answers, and how much room it takes (htsweep/planning/keeping.py).
     """
+    metrics: Sequence[str] = ()
+    """What the study measures of its trials' answers."""
+    remeasure: str = ""
+    """The command that adds these metrics to trials that ended before; "" where there are none."""
     trainings_alone: int = 0
     """How many trainings trials and proxy runs would take if each trained by itself; 0 if points
     are not listed.
@@ -137,6 +142,7 @@ class Estimate:
             f"{self.stages_to_run} to run"
             + ("" if self.exact else "; points that are not listed may need more"),
             *([f"keep    {self.keep}"] if self.keep else []),
+            *self._metrics(),
             *(
                 [
                     f"shared  {self.trainings} trainings in place of {self.trainings_alone}: "
@@ -149,6 +155,12 @@ class Estimate:
             f"test    {test}",
             *([f"budget  {caps}"] if caps else []),
         ]
+
+    def _metrics(self) -> list[str]:
+        if not self.metrics:
+            return []
+        later = f"; to add them to trials that ended before: {self.remeasure}"
+        return [f"metrics {', '.join(self.metrics)}{later if self.remeasure else ''}"]
 
     @property
     def failed(self) -> int:
@@ -220,6 +232,8 @@ def estimate(results: Results) -> Estimate:
         else None,
         [*notes(study), *varied_notes(planned)],
         keeping(results.full_plan).line,
+        study.metrics,
+        given(study, results.location).verb("remeasure") if study.metrics and ended.over else "",
         *_trainings(planned),
         planned.exact or known is not None,
     )

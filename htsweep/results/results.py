@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from htsweep import selection
 from htsweep.commands import RESULTS
-from htsweep.ledger import Ledger, Store, Table
+from htsweep.ledger import Ledger, Store, Table, kept
 from htsweep.ledger.names import LISTS
 from htsweep.ledger.tables import Kind
 from htsweep.planning import roster
@@ -141,13 +141,15 @@ class Results:
         What other studies have in the same ledger changes nothing.
         """
         later = self.ledger.later()
+        there = {entry.name for entry in self.store.list(kept.FOLDER)}
         own: dict[str, str] = {}
         for planned in (self.full_plan, self.score_plan):
             if planned is None:
                 continue
-            columns = [*roster.COLUMNS, "record"]
+            columns = [*roster.COLUMNS, "record", "artifact"]
             for row, _ in roster.Roster(planned).own(self.rows(columns)):
-                own[row["trial"]] = f"{row['record']}+{later.get(row['record'], '')}"
+                logits = "logits" if kept.of(row["artifact"]) in there else ""
+                own[row["trial"]] = f"{row['record']}+{later.get(row['record'], '')}+{logits}"
         content = [self.study.name, self.study.text, sorted(own.items())]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 

@@ -116,7 +116,7 @@ def split(
         test.append(own[:tested])
         validation.append(own[tested : tested + validated])
         rest = own[tested + validated :]
-        train.append(rest[: trained(len(own), fraction)])
+        train.append(rest[: _kept(len(rest), fraction)])
     seen = [index for index in range(len(train)) if index not in set(missing)]
     return Split(
         train=_joined(train[index] for index in seen),
@@ -128,7 +128,11 @@ def split(
 
 def trained(images: int, fraction: float = 1.0) -> int:
     """How many images of a class train: of what neither tests nor validates a fraction, at least one."""
-    rest = images - sum(sizes(images))
+    return _kept(images - sum(sizes(images)), fraction)
+
+
+def _kept(rest: int, fraction: float) -> int:
+    """How many of the `rest` that neither tests nor validates train: a fraction, at least one."""
     return max(round(fraction * rest), min(1, rest))
 
 

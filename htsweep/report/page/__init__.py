@@ -21,6 +21,7 @@ SCRIPTS = (
     "charts.js",
     "forest_charts.js",
     "line_charts.js",
+    "class_charts.js",
     "score_charts.js",
     "page.js",
 )

@@ -31,6 +31,14 @@ CHARTS = {
         "What a configuration costs against what it gains. No other point of the group is both "
         "cheaper and better than a filled one."
     ),
+    "classes": (
+        "The accuracy of each class, by its index: the mean over repetitions with its 95 % "
+        "interval. Hover over a point to see in how many of them the class was missing."
+    ),
+    "confusion": (
+        "What the test images of each class are taken for, in percent: the mean over repetitions. "
+        "The diagonal holds those that are recognised."
+    ),
     "ranks": (
         "The mean rank over all groups, whatever is filtered; 1 is best. Methods under a common "
         "bar are less than the critical difference apart (Nemenyi test, 5 %)."
@@ -105,6 +113,8 @@ def sections(findings: Findings, tables: Mapping[str, Table]) -> list[Section]:
         "importance": not findings.importance.empty,
         "sensitivity": not findings.sensitivity.empty,
         "costs": not findings.costs.empty,
+        "classes": not findings.classes.empty,
+        "confusion": not findings.confusion.empty,
         "ranks": not findings.ranks.empty,
         "ratios": not varied(findings).empty,
         "scores": len(findings.predicted) > 0,
@@ -136,6 +146,11 @@ def sections(findings: Findings, tables: Mapping[str, Table]) -> list[Section]:
         ],
         ("together", "Over all groups"): table("together"),
         ("curves", "Curves"): chart("curves"),
+        ("classes", "Classes"): [
+            *chart("classes"),
+            *chart("confusion"),
+            *table("classes", folded),
+        ],
         ("hypervolume", "Hypervolume"): [*chart("volumes"), *table("volumes", folded)],
         ("ablation", "Ablation"): [*chart("ablation"), *table("ablation", folded)],
         ("protocols", "What the choice of protocol costs"): table("protocols"),

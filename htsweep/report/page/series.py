@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -86,6 +87,14 @@ def series(findings: Findings, key: Key) -> dict[str, Any]:
         "sensitivity": columns.measured(
             findings.sensitivity, key, ("parameter", "value", "metric"), ("mean", "low", "high")
         ),
+        "classes": {
+            **columns.table(findings.classes, key, ("label", "n", "missing")),
+            **_percent_of(findings.classes, ("mean", "low", "high")),
+        },
+        "confusion": {
+            **columns.table(findings.confusion, key, ("label", "predicted")),
+            **_percent_of(findings.confusion, ("share",)),
+        },
         "ranks": columns.table(
             findings.ranks, key, ("metric", "rank", "blocks", "friedman_p", "critical_difference")
         ),
@@ -177,6 +186,14 @@ def _ratios(findings: Findings, key: Key) -> columns.Columns | None:
         "ratio": columns.numbers(
             100 * pd.to_numeric(frame[names.RATIO], errors="coerce").to_numpy(float)
         ),
+    }
+
+
+def _percent_of(frame: pd.DataFrame, shares: Sequence[str]) -> columns.Columns:
+    return {
+        name: columns.numbers(100 * frame[name].to_numpy(float))
+        for name in shares
+        if name in frame.columns
     }
 
 

@@ -8,7 +8,7 @@ from htsweep.analysis.findings import Findings
 from htsweep.report import names
 from htsweep.report.key import Key, key
 from htsweep.report.table import Table
-from htsweep.report.tables import methods, points, scores, study
+from htsweep.report.tables import classes, methods, points, scores, study
 
 
 def tables(
@@ -41,6 +41,7 @@ def tables(
         "predictions": scores.predictions(findings, numbers),
         "regret": scores.regret(findings, numbers),
         "bounds": scores.bounds(findings, numbers),
+        "classes": classes.classes(findings, numbers),
         "failures": study.failures(findings, numbers),
         "provenance": study.provenance(findings),
     }
