@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -168,6 +170,19 @@ def launch(
         lease.release()
 
 
+def _first_time() -> str:
+    """What to say where Python has yet to compile what trials import, as after installing; else ""."""
+    found = importlib.util.find_spec("torch")
+    if sys.dont_write_bytecode or found is None or found.origin is None:
+        return ""
+    if Path(importlib.util.cache_from_source(found.origin)).exists():
+        return ""
+    return (
+        "first launch after installing: Python compiles what it imports, once, which takes a while "
+        "longer"
+    )
+
+
 def _compact(store: Store) -> None:
     ledger = Ledger(store)
     if len(ledger.records()) > 1:
@@ -235,6 +250,9 @@ class _Opened:
         if agenda.finished:
             return False
         if not self._open:
+            first = _first_time()
+            if first:
+                self._watch.note(first)
             self._stack.enter_context(self._executor)
             self._open = True
         return run_agenda(agenda, self._executor, conditions, self._watch)

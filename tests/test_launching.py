@@ -18,6 +18,7 @@ from htsweep import results
 from htsweep.cli.status import status
 from htsweep.errors import HtsweepError, ResourceError, StudyHeld
 from htsweep.execution.agenda import Agenda
+from htsweep.execution.watch import Silent
 from htsweep.execution.work import Outcome
 from htsweep.launching import Launched, launch
 from htsweep.ledger import Lease, Ledger, Store
@@ -529,3 +530,24 @@ def test_a_time_limit_holds_in_a_thread_too(
     thread.join(25)
     [row] = Ledger(Store(tmp_path / "results")).trials().to_pylist()
     assert row["reason"] == "time_limit: ran longer than 0.5 s"
+
+
+def test_after_installing_it_says_why_the_first_launch_takes_longer(
+    run: Callable[..., tuple[Study, Launched]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Notes(Silent):
+        def __init__(self) -> None:
+            self.texts: list[str] = []
+
+        def note(self, text: str) -> None:
+            self.texts.append(text)
+
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    later, first = Notes(), Notes()
+    compiled = tmp_path / "torch.pyc"
+    monkeypatch.setattr("importlib.util.cache_from_source", lambda origin: str(compiled))
+    run(watch=first)
+    assert [text for text in first.texts if "first launch after installing" in text]
+    compiled.touch()
+    run(folder="other", watch=later)
+    assert not later.texts
