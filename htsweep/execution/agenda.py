@@ -83,9 +83,9 @@ class Agenda:
         """How many jobs ended in this launch, by kind and status, such as `trial done`."""
         self.reused = sum(run.kind == "trial" and run.over for run in past.values())
         self.stages: Counter[str] = Counter()
-        """Stages that are to be made, as far as the plan was walked, by task."""
+        """Task -> how many stages must be made, as far as the plan was walked."""
         self.made: Counter[str] = Counter()
-        """Of these, the ones that are made."""
+        """Task -> how many of these are made."""
         self.failures: list[Outcome] = []
         self.closed: str | None = None
         """Why no more jobs are handed out, or None."""
