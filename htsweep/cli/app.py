@@ -321,8 +321,8 @@ def remeasure(
 ) -> None:
     """Add the study's metrics to finished trials, from their logits.
 
-    Nothing is trained. The metrics are those that the study names under `metrics`; the columns
-    stand beside what the trials measured themselves.
+    Nothing is trained. The metrics are those that the study names under `metrics`; their columns
+    are added to what the trials measured themselves.
     """
     from htsweep.commands import given
     from htsweep.results.remeasure import remeasure
@@ -350,10 +350,10 @@ def ensemble(
     results: Results = "results",
     overrides: Overrides = None,
 ) -> None:
-    """Test what finished trials answer together, from their logits.
+    """Test an ensemble of finished trials, from their logits.
 
     The ensemble is the mean of their probabilities. Its accuracy on seen, missing and all classes
-    stands beside that of its members: htsweep ensemble STUDY plain l2sp
+    is shown with that of its members: htsweep ensemble STUDY plain l2sp
     """
     from htsweep.results.ensemble import ensemble, lines
 

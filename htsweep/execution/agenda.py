@@ -228,7 +228,7 @@ class Agenda:
             self.total, self.exact = points * self.plan.study.repetitions, True
 
     def _take_in(self) -> None:
-        """Reads trials from the plan, until `AHEAD` are at hand or `STEPS` steps are taken."""
+        """Reads trials from the plan, until `AHEAD` are waiting or `STEPS` steps are taken."""
         # Steps through a plan that is a list are quick. Through others, fewer are taken while there
         # are trials to run.
         steps = 0

@@ -1,9 +1,9 @@
 """Runs one trial after another in a process, each as if it were the first.
 
-What a trial changes for the whole process is restored after it. What cannot be restored is returned
-by `take_lasting`, so that the owner of the process ends it and the next trial starts in a fresh
-one: a thread that still runs, a replaced function of the standard library (it may have been
-imported under another name since), a lowered limit.
+What a trial changes for the whole process is undone after it. What cannot be undone is returned by
+`take_lasting`, so that the owner of the process ends it and the next trial starts in a fresh one: a
+thread that still runs, a replaced function of the standard library (it may have been imported under
+another name since), a lowered limit.
 
 Not noticed: changes inside an object that outlives the trial, such as an entry added to a module's
 dictionary.
@@ -42,7 +42,7 @@ _lasting: list[str] = []
 
 
 def take_lasting() -> list[str]:
-    """Descriptions of all changes since the last call that could not be restored."""
+    """Descriptions of all changes since the last call that could not be undone."""
     changes = _lasting[:]
     _lasting.clear()
     return changes
@@ -50,7 +50,7 @@ def take_lasting() -> list[str]:
 
 @contextmanager
 def fresh(seed: int, threads: int, device: str, own: Sequence[str] = ()) -> Iterator[list[str]]:
-    """Seeded global state as in a new process; the trial's changes are restored on exit.
+    """Seeded global state as in a new process; the trial's changes to it are undone on exit.
 
     Args:
         seed: of every global random generator.
@@ -59,7 +59,7 @@ def fresh(seed: int, threads: int, device: str, own: Sequence[str] = ()) -> Iter
         own: the folders of the user's own modules, whose rebound names are restored.
 
     Yields:
-        A list that holds, after the block, what could not be restored.
+        A list that holds, after the block, what could not be undone.
     """
     lasting: list[str] = []
     values = {part: part.read() for part in _PARTS}

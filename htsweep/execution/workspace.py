@@ -53,7 +53,7 @@ class Workspace:
         self._output: tempfile.TemporaryDirectory[str] | None = None
         self._published: dict[str, tuple[Any, str]] = {}
         """File of `output` -> its version when it was stored, and the object."""
-        own = job.kind == "trial"  # what a stage measures is nobody's result
+        own = job.kind == "trial"  # what a stage measures is not a result
         self._keep = keep if own else NOTHING
         self._metrics = tuple(metrics) if own else ()
         self._kept: dict[int, Mapping[str, kept.Half]] = {}

@@ -26,7 +26,7 @@ RESERVED = frozenset(
         "role",
     }
 )
-"""Other columns of the tables. Compared without case, since SQL ignores it."""
+"""The names of the tables' other columns, compared without case, since SQL ignores it."""
 ENDS = (" n", " low", " high")
 """Suffixes in tables of means: the count behind a mean, and the ends of its interval."""
 LONGEST = 250

@@ -144,8 +144,8 @@ class Ledger:
         """
         new_rows = []
         new = sorted(self.records() - seen)
-        # The digests first: numbers added in between are then missing in the digest, never the
-        # reverse.
+        # The digests first: what is added in between may be missing from a digest, not from the
+        # numbers.
         marks = remeasured.marks(self.store) if new else {}
         later = remeasured.later(self.store) if marks else None
         for name in new:

@@ -36,7 +36,7 @@ ABANDONED_SECONDS = 3600.0
 
 
 def prepared(path: Path, ours: bool) -> list[str]:
-    """Makes the database at `path` exist, complete, in the installed version; says what it did.
+    """Creates or updates the database at `path`; returns notes on what was done.
 
     Args:
         path: the database's file.

@@ -51,7 +51,7 @@ def varied_notes(planned: Plan) -> list[str]:
 def _alike(key: str, cells: Cells) -> Iterator[str]:
     """Lines such as `missing_ratio 0.2, 0.25 mean the same and are planned once, as 0.25`.
 
-    A line ends with where that holds, if not in all cells.
+    If that holds only in some cells, the line says in which.
     """
     rests: dict[str, Mapping[str, Any]] = {}
     came: dict[tuple[str, str], list[Any]] = {}

@@ -1,4 +1,4 @@
-"""Proposes the next point from space, index and history alone; only this module uses Optuna.
+"""Proposes the next point from space, index and history alone; adaptive samplers use Optuna.
 
 Points of `grid`, `random` and `qmc` depend on the space and the index alone
 (planning/sequences.py). The first point is the default configuration if every dimension has a

@@ -20,7 +20,7 @@ ROLES = (SOURCE, BOUND)
 """The roles of configs that are not competitors.
 
 `source` is the model before adaptation, which may be on a front like any other choice. `bound` is
-an upper bound that used data which nobody has; it is shown beside comparisons and takes part in
+an upper bound that used data which nobody has; it is shown next to comparisons but takes part in
 none.
 """
 
