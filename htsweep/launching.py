@@ -315,16 +315,20 @@ def agenda_of(results: Results, planned: Plan, stages: _Stages) -> Agenda:
 def past_of(results: Results, planned: Plan) -> dict[str, EarlierRun]:
     """The earlier runs, according to the ledger, of the plan's trials and stages."""
     values = _values(results, planned) if planned.adaptive else {}
+    there = {entry.name for entry in results.store.list("artifacts")}
     past: dict[str, EarlierRun] = {}
     for row, points in Roster(planned).own(
         results.rows([*COLUMNS, "seconds", "gpu", "attempt", "artifact"])
     ):
+        artifact = json.loads(row["artifact"]) if row["artifact"] else NOTHING
+        # What was removed since, such as by `clean`, is made again where a trial needs it.
+        gone = row["kind"] == "stage" and not there.issuperset(artifact.values())
         past[row["trial"]] = EarlierRun(
-            row["status"],
+            "gone" if gone else row["status"],
             row["seconds"],
             row["gpu"],
             row["attempt"],
-            json.loads(row["artifact"]) if row["artifact"] else NOTHING,
+            artifact,
             values.get(row["trial"], NOTHING),
             row["kind"],
             points[0] if points and planned.adaptive else None,
@@ -383,8 +387,10 @@ class _Stages:
             return None
         for row in ledger.trials(["trial", "status", "artifact"]).to_pylist():
             if row["trial"] == stage and row["status"] == "done":
+                artifact = json.loads(row["artifact"]) if row["artifact"] else {}
+                there = {entry.name for entry in self._store.list(f"artifacts/{stage}")}
                 return EarlierRun(
-                    "done", artifact=json.loads(row["artifact"]) if row["artifact"] else {}
+                    "done" if there >= set(artifact.values()) else "gone", artifact=artifact
                 )
         return None
 

@@ -13,9 +13,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.outputs import Outputs
+from tasks import metrics
+from tasks.outputs import VALIDATION, Outputs
 
-Metric = Callable[[Outputs], "float | Mapping[str, float]"]
+Metric = Callable[..., "float | Mapping[str, float]"]
+"""Of the outputs on a split; a calibration takes those on all splits of the step too."""
 BINS = 15
 """Of equal width, as in Guo et al. (On Calibration of Modern Neural Networks, ICML 2017)."""
 
@@ -38,12 +40,7 @@ def ece(outputs: Outputs) -> float:
     """The expected calibration error: mean of |accuracy - confidence| over 15 bins of confidence, by their sizes."""
     if not len(outputs.labels):
         return math.nan
-    confidence = probabilities(outputs.logits).max(1)
-    right = _predicted(outputs) == outputs.labels
-    # Bins are open on the left: (0, 1/15], ..., (14/15, 1].
-    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-    gaps = np.bincount(bins, right - confidence, BINS)
-    return float(np.abs(gaps).sum() / len(right))
+    return _calibration_error(probabilities(outputs.logits), outputs.labels)
 
 
 def top5(outputs: Outputs) -> float:
@@ -78,8 +75,61 @@ def auroc(outputs: Outputs) -> float:
     return float(roc_auc_score(seen, -rest))
 
 
+def average_logit_gap(outputs: Outputs, others: Mapping[str, Outputs]) -> Mapping[str, float]:
+    """The accuracies after calibration by the average logit gap on validation images (Mai et al., NeurIPS 2024).
+
+    `gamma` is added to the logits of missing classes: the mean logit of seen classes other than the
+    true one, less that of missing classes. Nothing where no image validates or no class is missing.
+    """
+    if VALIDATION not in others:
+        return {}
+    held = others[VALIDATION]
+    gamma = metrics.average_logit_gap(held.logits, held.labels, held.missing)
+    if not np.isfinite(gamma):
+        return {}
+    after = metrics.calibrated(outputs.logits, gamma, outputs.missing)
+    reached = metrics.accuracies(after, outputs.labels, outputs.missing)
+    names = (*metrics.MAIN, "harmonic_mean")
+    return {"gamma": gamma, **{name: reached[name] for name in names if name in reached}}
+
+
+def temperature(outputs: Outputs, others: Mapping[str, Outputs]) -> Mapping[str, float]:
+    """The loss and the calibration error after logits were divided by the best temperature on validation images.
+
+    Guo et al., On Calibration of Modern Neural Networks, ICML 2017. `t` is the temperature, between
+    1/100 and 100, of the lowest cross-entropy. Nothing where no image validates.
+    """
+    if VALIDATION not in others or not len(outputs.labels):
+        return {}
+    from scipy.optimize import minimize_scalar
+
+    held = others[VALIDATION]
+    best = minimize_scalar(
+        lambda power: _cross_entropy(held.logits / np.exp(power), held.labels),
+        bounds=(-np.log(100), np.log(100)),
+        method="bounded",
+        options={"xatol": 1e-9},
+    )
+    t = float(np.exp(best.x))
+    scaled = outputs.logits.astype(np.float64) / t
+    return {
+        "t": t,
+        "loss": _cross_entropy(scaled, outputs.labels),
+        "ece": _calibration_error(probabilities(scaled), outputs.labels),
+    }
+
+
 METRICS: Mapping[str, Metric] = {
-    metric.__name__: metric for metric in (per_class_accuracy, worst_class, ece, top5, auroc)
+    metric.__name__: metric
+    for metric in (
+        per_class_accuracy,
+        worst_class,
+        ece,
+        top5,
+        auroc,
+        average_logit_gap,
+        temperature,
+    )
 }
 """The metrics that come with htsweep, by name."""
 
@@ -90,6 +140,22 @@ def probabilities(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     raised = np.exp(raised - raised.max(1, keepdims=True))
     quotient: NDArray[np.float64] = raised / raised.sum(1, keepdims=True)
     return quotient
+
+
+def _calibration_error(chances: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    confidence = chances.max(1)
+    right = chances.argmax(1) == labels
+    # Bins are open on the left: (0, 1/15], ..., (14/15, 1].
+    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    gaps = np.bincount(bins, right - confidence, BINS)
+    return float(np.abs(gaps).sum() / len(right))
+
+
+def _cross_entropy(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
+    raised = logits.astype(np.float64)
+    raised = raised - raised.max(1, keepdims=True)
+    own = raised[np.arange(len(labels)), labels]
+    return float((np.log(np.exp(raised).sum(1)) - own).mean())
 
 
 def _predicted(outputs: Outputs) -> NDArray[np.intp]:

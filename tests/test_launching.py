@@ -25,6 +25,7 @@ from htsweep.ledger import Lease, Ledger, Store
 from htsweep.planning.jobs import Job
 from htsweep.planning.reading import read
 from htsweep.results import Results
+from htsweep.results.clean import clean
 from htsweep.study.schema import Study
 
 TOY = "task: toy\ngrid: {x: [0.1, 0.5, 0.9]}\nrepetitions: 2\n"
@@ -551,3 +552,26 @@ def test_after_installing_it_says_why_the_first_launch_takes_longer(
     compiled.touch()
     run(folder="other", watch=later)
     assert not later.texts
+
+
+def test_weights_that_were_removed_are_made_again_where_a_trial_needs_them(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path
+) -> None:
+    (tmp_path / "shared_module.py").write_text(SHARED)
+    study, _ = run(SHARING)
+    results_folder = str(tmp_path / "results")
+    before = numbers(study, tmp_path / "results")
+    assert clean(results_folder)[-1].endswith("nothing to remove")
+    lines = clean(results_folder, Results(study, results_folder), trainings=True, yes=True)
+    assert lines[0].startswith("weights of shared trainings: 32 objects")
+    runs = sys.modules["shared_module"].RUNS
+    runs.clear()
+    _, nothing = run(SHARING)  # all trials are over: nothing needs them
+    assert not runs
+    assert nothing.agenda.finished
+    extended, _ = run(SHARING.replace("1.0]", "1.0, 0.7]"))
+    assert [run[0] for run in runs].count("train") == 4
+    assert [run[0] for run in runs].count("measure") == 4
+    after = numbers(extended, tmp_path / "results")
+    assert [row for row in after if row in before] == before
+    assert len(after) == len(before) + 4 * 8

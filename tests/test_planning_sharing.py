@@ -52,6 +52,17 @@ def test_trials_that_differ_after_training_share_it(planned: Callable[..., Plan]
     assert alone - shared == 3 + 2
 
 
+@pytest.mark.parametrize(
+    ("name", "alone", "shared"), [("digits_methods", 132, 108), ("digits_protocols", 88, 64)]
+)
+def test_what_the_ready_studies_spare_in_each_repetition(
+    name: str, alone: int, shared: int
+) -> None:
+    whole = plan(read(Path(__file__).parent.parent / "studies" / f"{name}.yaml"))
+    assert whole.sharing is not None
+    assert whole.sharing.trainings == (alone, shared)
+
+
 def test_an_observer_is_recorded_by_the_training_it_shares(planned: Callable[..., Plan]) -> None:
     whole = planned(
         "grid: {method: [plain, swa]}\n"

@@ -4,10 +4,22 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.output_metrics import BINS, METRICS, auroc, ece, per_class_accuracy, top5, worst_class
+from tasks import metrics
+from tasks.output_metrics import (
+    BINS,
+    METRICS,
+    auroc,
+    average_logit_gap,
+    ece,
+    per_class_accuracy,
+    temperature,
+    top5,
+    worst_class,
+)
 from tasks.outputs import Outputs
 
 
@@ -97,7 +109,63 @@ def test_of_five_classes_the_top_five_says_nothing():
 
 def test_extreme_logits_give_numbers():
     outputs = Outputs([[9e9, -9e9, 0, 0, 0, 0]] * 2, np.array([0, 1]), (1,), "test")
+    held = Outputs(outputs.logits, outputs.labels, (1,), "validation")
     for name, metric in METRICS.items():
-        given_ = metric(outputs)
-        values = given_.values() if isinstance(given_, dict) else [given_]
-        assert all(0 <= value <= 1 for value in values), name
+        calibrates = metric in (average_logit_gap, temperature)
+        given_ = metric(outputs, {"validation": held}) if calibrates else metric(outputs)
+        values = given_ if isinstance(given_, dict) else {"": given_}
+        assert all(math.isfinite(value) for value in values.values()), name
+        shares = [value for key, value in values.items() if key not in ("gamma", "t", "loss")]
+        assert all(0 <= value <= 1 for value in shares), name
+
+
+def splits() -> dict[str, Outputs]:
+    """Test and validation outputs of a model that is far too sure; validation has seen classes alone."""
+    generator = np.random.default_rng(3)
+    made = {}
+    for split, classes in (("test", range(6)), ("validation", range(4))):
+        labels = generator.choice(list(classes), 400)
+        logits = generator.normal(size=(400, 6))
+        logits[np.arange(400), labels] += 1.5
+        logits[:, 4:] -= 1.0  # missing classes are seldom predicted
+        made[split] = Outputs((5 * logits).astype(np.float32), labels, (4, 5), split)
+    return made
+
+
+def test_a_calibration_learns_on_validation_what_it_says_of_test() -> None:
+    both = splits()
+    found = average_logit_gap(both["test"], both)
+    held, test = both["validation"], both["test"]
+    gamma = metrics.average_logit_gap(held.logits, held.labels, held.missing)
+    after = test.logits.astype(float) + gamma * np.isin(np.arange(6), (4, 5))
+    missing = np.isin(test.labels, (4, 5))
+    right = after.argmax(1) == test.labels
+    assert found["gamma"] == pytest.approx(gamma)
+    assert found["missing_accuracy"] == pytest.approx(right[missing].mean())
+    assert found["seen_accuracy"] == pytest.approx(right[~missing].mean())
+    plain = test.logits.argmax(1) == test.labels
+    assert found["missing_accuracy"] > plain[missing].mean() + 0.1
+
+
+def test_temperature_is_the_best_of_a_fine_grid_and_lowers_the_loss() -> None:
+    both = splits()
+    found = temperature(both["test"], both)
+    held, test = both["validation"], both["test"]
+
+    def loss(outputs: Outputs, t: float) -> float:
+        logits = torch.from_numpy(outputs.logits.astype(np.float64)) / t
+        return float(torch.nn.functional.cross_entropy(logits, torch.tensor(outputs.labels)))
+
+    grid = np.exp(np.linspace(-3, 3, 6001))
+    best = grid[np.argmin([loss(held, t) for t in grid])]
+    assert found["t"] == pytest.approx(best, rel=2e-3)
+    assert found["t"] > 2  # it was too sure
+    assert found["loss"] == pytest.approx(loss(test, found["t"]))
+    assert found["loss"] < loss(test, 1.0)
+    assert found["ece"] < ece(test)
+
+
+def test_without_images_that_validate_calibrations_say_nothing() -> None:
+    test = splits()["test"]
+    assert average_logit_gap(test, {"test": test}) == {}
+    assert temperature(test, {"test": test}) == {}

@@ -374,18 +374,21 @@ def clean(
     logits: Annotated[
         bool, typer.Option("--logits", help="Also the logits of finished trials.")
     ] = False,
+    trainings: Annotated[
+        bool, typer.Option("--trainings", help="Also the weights of trainings that trials shared.")
+    ] = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Remove it; otherwise it is only listed.")
     ] = False,
 ) -> None:
-    """Remove what killed trials left, and with --logits all kept logits.
+    """Remove what killed trials left, and on request kept logits and weights.
 
     What trials measured stays. Without --yes nothing is removed.
     """
     from htsweep.results.clean import clean
 
     checked = None if study is None else results_of(study, overrides, results)
-    typer.echo("\n".join(clean(results, checked, logits=logits, yes=yes)))
+    typer.echo("\n".join(clean(results, checked, logits=logits, trainings=trainings, yes=yes)))
 
 
 @_command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 import random
 import traceback
@@ -30,22 +31,32 @@ class Metric:
 
     name: str
     """`ece`, or `my_metrics:worst_class`."""
-    function: Callable[[Any], Any]
+    function: Callable[..., Any]
 
     @property
     def label(self) -> str:
         """The name of its columns, after that of the split."""
         return self.name.rpartition(":")[2]
 
-    def measured(self, outputs: Outputs) -> dict[str, float]:
+    def measured(
+        self, outputs: Outputs, others: Mapping[str, Outputs] | None = None
+    ) -> dict[str, float]:
         """Column -> number: `test/NAME`, or `test/NAME_KEY` for each of several; NaN is left out.
+
+        Args:
+            outputs: the outputs on the split to measure.
+            others: split -> outputs at the same step, for a function with two parameters.
 
         Raises:
             MetricError: the function raised an exception, or returned no number.
         """
         with _undisturbed():
             try:
-                given = self.function(outputs)
+                given = (
+                    self.function(outputs, others or {outputs.split: outputs})
+                    if takes_others(self.function)
+                    else self.function(outputs)
+                )
             except Exception as error:  # a user's function may raise anything
                 raise MetricError(
                     f"metric {self.name} raised {type(error).__name__}: {error} on split "
@@ -116,7 +127,7 @@ def measured(metrics: Iterable[Metric], outputs: Mapping[str, Outputs]) -> dict[
     row: dict[str, float] = {}
     for metric in metrics:
         for split in outputs.values():
-            found = metric.measured(split)
+            found = metric.measured(split, outputs)
             twice = sorted(row.keys() & found.keys())
             if twice:
                 raise MetricError(
@@ -125,6 +136,24 @@ def measured(metrics: Iterable[Metric], outputs: Mapping[str, Outputs]) -> dict[
                 )
             row |= found
     return row
+
+
+def takes_others(function: Callable[..., Any]) -> bool:
+    """Whether a metric has a second parameter, for the outputs on all splits.
+
+    A calibration needs them, for instance.
+    """
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    asked_for = [
+        parameter
+        for parameter in parameters
+        if parameter.kind in positional and parameter.default is inspect.Parameter.empty
+    ]
+    return len(asked_for) > 1
 
 
 def before(split: str) -> str:

@@ -20,6 +20,7 @@ from htsweep.results import Results
 
 MODULES = (
     "pandas",
+    "scipy.stats",
     "htsweep.report.build",
     "htsweep.analysis.conclusions",
     "htsweep.report.text",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
 
 from htsweep.errors import HtsweepError
 from htsweep.ledger import Lease, Ledger, Store, kept
 from htsweep.ledger.store import Entry
 from htsweep.planning.keeping import amount
+from htsweep.planning.sharing import NAME as TRAJECTORY
 from htsweep.results.results import Results
 
 YOUNG_SECONDS = 3600.0
@@ -17,7 +20,12 @@ STATES = "states"
 
 
 def clean(
-    location: str, of: Results | None = None, *, logits: bool = False, yes: bool = False
+    location: str,
+    of: Results | None = None,
+    *,
+    logits: bool = False,
+    trainings: bool = False,
+    yes: bool = False,
 ) -> list[str]:
     """Removes what can be removed, if `yes`; what was, or would be, in lines.
 
@@ -25,6 +33,8 @@ def clean(
         location: folder or URI of the results.
         of: of which study; None: of all.
         logits: also the logits of finished trials.
+        trainings: also the weights of trainings that trials shared. What needs them later trains
+            again.
         yes: whether anything is removed.
 
     Raises:
@@ -32,7 +42,7 @@ def clean(
         LedgerError: the results cannot be read or written.
     """
     store = Store(location)
-    found = list(_garbage(store, of, logits=logits))
+    found = list(_garbage(store, of, logits=logits, trainings=trainings))
     counts: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     for what, entry in found:
@@ -50,12 +60,16 @@ def clean(
     return [*lines, f"removed {len(found)} objects, {total}"]
 
 
-def _garbage(store: Store, of: Results | None, *, logits: bool) -> Iterator[tuple[str, Entry]]:
+def _garbage(
+    store: Store, of: Results | None, *, logits: bool, trainings: bool
+) -> Iterator[tuple[str, Entry]]:
     """(what it is, object) of all that can be removed."""
-    table = Ledger(store).trials(["trial", "status", "artifact"], every=True).to_pylist()
+    table = Ledger(store).trials(["trial", "status", "artifact", "stages"], every=True).to_pylist()
     over = {row["trial"] for row in table if row["status"] != "failed"}
     named = {kept.of(row["artifact"]) for row in table if row["status"] != "failed"}
     own: Collection[str] | None = None if of is None else set(of.trials_of_all_pairs["trial"])
+    if trainings:
+        yield from _trainings(store, table, own)
     entries = [entry for folder in (kept.FOLDER, STATES) for entry in store.list(folder)]
     now = max((entry.modified for entry in entries), default=0.0)
     for entry in entries:
@@ -70,6 +84,24 @@ def _garbage(store: Store, of: Results | None, *, logits: bool) -> Iterator[tupl
                 yield "logits of finished trials", entry
         elif logits or now - entry.modified > YOUNG_SECONDS:
             yield "logits that no trial names", entry
+
+
+def _trainings(
+    store: Store, table: Iterable[Mapping[str, Any]], own: Collection[str] | None
+) -> Iterator[tuple[str, Entry]]:
+    """The weights that shared trainings left, of all trials or of `own` alone."""
+    needs = {row["trial"]: json.loads(row["stages"] or "{}") for row in table}
+    shared = {stages[TRAJECTORY] for stages in needs.values() if TRAJECTORY in stages}
+    used: set[str] = set()
+    waiting = list(needs if own is None else own)
+    while waiting:
+        for stage in needs.get(waiting.pop(), {}).values():
+            if stage not in used:
+                used.add(stage)
+                waiting.append(stage)
+    for entry in store.list("artifacts"):
+        if entry.name.split("/")[1] in shared & used:
+            yield "weights of shared trainings", entry
 
 
 def _refuse_while_launching(store: Store) -> None:
