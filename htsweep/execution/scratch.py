@@ -1,8 +1,8 @@
 """Temporary folders that are removed even if their process is killed, if only later.
 
-A lock on a file inside holds a folder. The operating system releases the lock however the process
-ends, so the next launch can tell which folders are still in use. This also works where process ids
-mean different things, such as containers that share a `/tmp`.
+A lock on a file inside marks a folder as in use. The operating system releases the lock however the
+process ends, so the next launch can tell which folders are still in use. This also works where
+process ids mean different things, such as containers that share a `/tmp`.
 """
 
 from __future__ import annotations

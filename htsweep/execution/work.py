@@ -1,7 +1,7 @@
 """What a process needs to run one trial, as Python values and as JSON.
 
-`Work` has all of it: executors pass it to the process that runs the trial, and `python -m
-htsweep.execution.trial JOB.json` reads it from a file. `from_json(to_json(work))` equals `work`.
+`Work` has all of it. Executors pass it to the process that runs the trial, which may also read it
+from a file: `python -m htsweep.execution.trial JOB.json`. `from_json(to_json(work))` equals `work`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Conditions:
     objectives: tuple[tuple[str, str], ...] = ()
     """(metric, `maximize` or `minimize`): what is compared at a rung."""
     grace: float = GRACE_SECONDS
-    """Seconds after which a trial that ignores its time limit is ended with its process."""
+    """Seconds past the time limit after which an unresponsive trial's process is ended."""
     own_process: bool = False
     """Whether the process may be ended in order to end a trial that hangs."""
 

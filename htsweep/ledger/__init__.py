@@ -3,7 +3,7 @@
 It needs no rename, append or lock, so that a laptop's disk, a network file system and an object
 store all work the same way:
 
-    RESULTS/trials/NAME.parquet         ended trials, one row each; it commits the next object
+    RESULTS/trials/NAME.parquet         ended trials, one row each; commits its namesake below
     RESULTS/measurements/NAME.parquet   what those trials measured, one row per step
     RESULTS/remeasured/NAME.parquet     what was measured of trials after they ended
     RESULTS/artifacts/STAGE/DIGEST-FILE what stages made
