@@ -41,7 +41,7 @@ class Check:
     """How to fix it; "" if `ok`."""
 
     def lines(self) -> list[str]:
-        """The outcome for people."""
+        """The outcome as lines for people."""
         lines = [f"{'ok  ' if self.ok else 'FAIL'}  {self.name:9} {self.found}"]
         if not self.ok:
             lines.append(f"      {'':9} remedy: {self.remedy}")

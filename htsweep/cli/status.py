@@ -73,7 +73,7 @@ class Status:
         )
 
     def lines(self) -> list[str]:
-        """The status in lines for people."""
+        """The status as lines for people."""
         by = f"; being launched by {self.held_by}" if self.held_by else ""
         blocked = (
             f" ({self.blocked} of them could not run, since a stage failed)" if self.blocked else ""

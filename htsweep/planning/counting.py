@@ -105,7 +105,7 @@ def _each_by_itself(
     *,
     number: int,
 ) -> bool:
-    """Whether changing one value of a random point matters just if it does in the first point."""
+    """Whether a change of one value matters in a random point if and only if in the first."""
     places = [
         int(share_of("sample", number, key.key) * len(values))
         for key, values in zip(space, lists, strict=True)

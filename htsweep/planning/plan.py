@@ -310,7 +310,8 @@ class Plan:
     def sharing(self) -> Sharing | None:
         """The trainings that trials share; None if each trial trains by itself.
 
-        Trials that may be stopped early do: stopping saves parts of a trial's own training.
+        Trials that may be stopped early train by themselves: what stopping saves is their own
+        training.
         """
         if not (self.study.share_trainings and self.task.shares) or self.study.stop:
             return None

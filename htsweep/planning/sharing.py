@@ -60,7 +60,7 @@ class Sharing:
 
     @property
     def trainings(self) -> tuple[int, int]:
-        """How many trainings the known configs would need each by itself, and need with sharing."""
+        """How many trainings the known configs need without sharing, and with it."""
         alone = sum(len(group.ids) for group in self._groups.values())
         shared = sum(
             1 if self._is_shared(group) else len(group.ids) for group in self._groups.values()
