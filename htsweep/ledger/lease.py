@@ -84,7 +84,7 @@ class Lease:
         return None
 
     def check(self) -> None:
-        """Returns if this lease still holds the name.
+        """Checks that this lease still holds the name.
 
         Raises:
             LedgerError: it does not: another process considered this one dead, or the store was
