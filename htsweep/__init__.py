@@ -8,7 +8,7 @@ The verbs of the command line, for scripts and notebooks:
     htsweep.frontier(study)             # pandas tables: trials, measurements, frontier
     htsweep.query(study, 'SELECT method, avg("test/ausuc") FROM chosen GROUP BY method')
     htsweep.compare(study, results_b="after").table
-    htsweep.open("studies/digits.yaml").curves()    # shows itself in a notebook
+    htsweep.open("studies/digits.yaml").curves()    # displayed in a notebook
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 RESULTS = "results"
 """The folder of results if the user names none."""
 STUDY = "STUDY.yaml"
-"""Stands for the study's file in a message that does not know it."""
+"""The study's file in a message that does not know it."""
 PASSWORD = "PASSWORD"
-"""Stands for a password, which no message shows."""
+"""Replaces a password, which no message shows."""
 
 
 @final
@@ -74,7 +74,7 @@ class Given:
 
 
 def given(study: Study, results: str = RESULTS) -> Given:
-    """What the user gave to read `study`, as far as the study knows it."""
+    """The arguments with which `study` was read, as far as the study knows them."""
     return Given(str(study.file), tuple(study.overrides), results)
 
 
@@ -84,13 +84,13 @@ def quoted(words: Sequence[str]) -> str:
 
 
 def operand(path: str | Path) -> str:
-    """The path, so that no command mistakes it for an option."""
+    """The path, written so that no command mistakes it for an option."""
     text = str(path)
     return f"./{text}" if text.startswith("-") else text
 
 
 def on_results(results: str) -> list[str]:
-    """The option that names the results; nothing if they are the default."""
+    """The option for the results; empty if they are in the default folder."""
     return [] if results == RESULTS else ["--results", results]
 
 

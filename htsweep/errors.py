@@ -1,9 +1,9 @@
-"""Everything that htsweep raises for its users.
+"""The exceptions that htsweep raises for its users.
 
-HtsweepError            exit code 2 unless said otherwise; shown without a traceback
+HtsweepError            exit code 2 unless noted otherwise; shown without a traceback
   StudyError            the study is wrong, nothing has run: every problem, with file, line and key
   ResourceError         no node has, or can get, what a trial asks for
-  ExecutorLost          what trials ran on is gone, and could not be restarted
+  ExecutorLost          what trials ran on was lost, and could not be restarted
   StudyHeld             another launch holds this study
   LedgerError           the results folder cannot be used, or does not hold what was asked for
 """
@@ -56,7 +56,7 @@ class ResourceError(HtsweepError):
 
 @final
 class ExecutorLost(HtsweepError):
-    """What trials ran on is gone and could not be restarted; finished trials count."""
+    """What trials ran on was lost and could not be restarted; finished trials count."""
 
 
 @final
@@ -70,11 +70,11 @@ class LedgerError(HtsweepError):
 
 
 def untested(library: str, part: str | ImportError) -> HtsweepError:
-    """What to raise where an installed library lacks a part that htsweep uses.
+    """The error for an installed library that lacks a part which htsweep uses.
 
     Args:
         library: the package's name.
-        part: what it lacks, or what could not be imported of it.
+        part: what it lacks, or the failed import.
     """
     from importlib import metadata
 
@@ -100,11 +100,11 @@ def untested(library: str, part: str | ImportError) -> HtsweepError:
 
 
 MOST_COMPARED = 2_000
-"""Among more names than this, no near one is looked for: to compare them all would take seconds."""
+"""Among more names than this, no similar one is searched for, which would take seconds."""
 
 
 def why(error: Exception, setting: str = "", path: str = "") -> str:
-    """Why the file system refused something, and the remedy of `remedy_of`."""
+    """Why the file system refused something, with the remedy of `remedy_of`."""
     number = getattr(error, "errno", None)
     said = os.strerror(number) if number else str(error).partition("\n")[0]
     return f"{said}; {remedy_of(error, setting, path)}"
@@ -115,13 +115,16 @@ def remedy_of(error: Exception, setting: str = "", path: str = "") -> str:
 
     Args:
         error: the error of the file system.
-        setting: what the user names the folder by, such as `--results`; "" if that is obvious.
+        setting: how the user chooses the folder, such as `--results`; "" if that is obvious.
         path: the file or folder; "": the one that the error names, if any.
     """
     by = f" by {setting}" if setting else ""
     it = path or getattr(error, "filename", None) or "it"
     permission = f"get permission to write to {it}, or give another folder{by}"
-    mounted = f"check that the file system of {it} is mounted and intact, or give another folder{by}; then run this again"
+    mounted = (
+        f"check that the file system of {it} is mounted and intact, or give another folder{by}; "
+        "then run this again"
+    )
     remedies: dict[int, str] = {
         errno.ENOSPC: f"free some space on its disk, or give another folder{by}",
         errno.EDQUOT: f"free some of your quota on its disk, or give another folder{by}",
@@ -151,7 +154,7 @@ def remedy_of(error: Exception, setting: str = "", path: str = "") -> str:
 
 
 def did_you_mean(came: str, known: Iterable[str]) -> str:
-    """`did you mean 'l2sp'? known: ...`, without the question if no name is near."""
+    """`did you mean 'l2sp'? known: ...`, without the question if no name is similar."""
     names = sorted(set(known))
     near = (
         difflib.get_close_matches(came, names, n=1, cutoff=0.5)

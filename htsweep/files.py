@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all."""
+"""Files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from htsweep.errors import HtsweepError, why
 
 
 def put(path: Path, content: str | bytes) -> Path:
-    """Writes `content` to `path`, over what was there, and returns the path; who reads meanwhile sees the old or the new.
+    """Writes `content` to `path`, replacing any file there, and returns the path.
+
+    Readers meanwhile see either the old file or the new one.
 
     Raises:
         HtsweepError: the file system refuses it.
@@ -31,7 +33,7 @@ def _put(path: Path, data: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-        Path(name).chmod(0o666 & ~_umask())  # mkstemp's own files are readable to their owner alone
+        Path(name).chmod(0o666 & ~_umask())  # only the owner can read files of mkstemp
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Runs what is missing of a study: the one place where plan, ledger, executor, mirror and report meet."""
+"""Runs what a study lacks; only here do plan, ledger, executor, mirror and report meet."""
 
 from __future__ import annotations
 
@@ -39,10 +39,11 @@ from htsweep.results.estimate import estimate
 from htsweep.study.schema import Study
 
 PAGES = ("report.html", "report.md", "report.tex")
-"""Of a report's files, those that a launch names beside its figures."""
+"""The report's files that a launch lists beside its figures."""
 ORPHAN_SECONDS = 5.0
-"""After a launch was killed its workers live on for a moment, and what they end counts: it is not
-to be run again.
+"""How long to wait for workers that outlive a killed launch.
+
+What they finish in this time counts and does not run twice.
 """
 
 
@@ -55,25 +56,26 @@ class Launched:
     seconds: float
     interrupted: bool
     mirrored: Mirrored | None
-    """How much MLflow has of the study; None where there is no mirror."""
+    """How much MLflow has of the study; None without a mirror."""
     paths: tuple[Path, ...] = ()
     """The figures that were drawn."""
     table: str = ""
     """The study's results as Markdown."""
     scores: Agenda | None = None
-    """The work on the scores of the study's screen; None where it has none."""
+    """The agenda of the scores of the study's screen; None if it has none."""
     verdicts: tuple[Verdict, ...] = ()
-    """What became of each pair of the screen."""
+    """The verdict on each pair of the screen."""
     spared: int = 0
-    """Trials of the pairs that it dropped."""
+    """How many trials belong to the pairs that it dropped."""
     failed: int = 0
-    """Trials, and scores of the screen, that have failed, in this launch or in an earlier one
-    (htsweep/results/tally.py).
+    """Trials, and scores of the screen, that failed in this launch or an earlier one.
+
+    See htsweep/results/tally.py.
     """
     left: int = 0
-    """Trials that have no result yet, those that failed not counted."""
+    """Trials without a result, failed ones not counted."""
     unreported: str = ""
-    """Why the report could not be written; "" where it was."""
+    """Why the report could not be written; "" if it was."""
 
 
 def launch(
@@ -89,13 +91,13 @@ def launch(
     """Runs what the ledger in `results` lacks of `study`, and returns what was done.
 
     Args:
-        study: as `htsweep.read` gives it.
+        study: as `htsweep.read` returns it.
         results: a folder or a URI.
         on: the executor: `ray`, `inline` for this process, or your own as `module:function`.
         address: of a Ray cluster; None for a local Ray of its own.
         watch: is notified of every start and end.
         mirror: the MLflow tracking URI; "" for the database beside the results, None for no mirror.
-        save_seconds: how often a trial's state is kept at most.
+        save_seconds: the least time between two saved states of a trial.
 
     Raises:
         StudyHeld: another launch holds the study.
@@ -171,7 +173,7 @@ def launch(
 
 
 def _first_time() -> str:
-    """What to say where Python has yet to compile what trials import, as after installing; else ""."""
+    """A note if Python has yet to compile what trials import, as after installing; else ""."""
     found = importlib.util.find_spec("torch")
     if sys.dont_write_bytecode or found is None or found.origin is None:
         return ""
@@ -192,15 +194,15 @@ def _compact(store: Store) -> None:
 def _run_study(
     before: Results, stages: _Stages, run: Callable[[Agenda], bool]
 ) -> tuple[Results, Launched]:
-    """Runs the scores of the study's screen, where it has one, then what they keep of the plan.
+    """Runs the scores of the study's screen, if any, and then the trials that they keep.
 
-    Returns the results that there are then, and what was done. The study is planned once; the
-    ledger is read once, and once more after each of the two that ran anything.
+    Returns the results after that, and what was done. The study is planned once; the ledger is read
+    once, and again after each of the two that ran anything.
 
     Args:
-        before: the results that there are now.
-        stages: as this launch shares them with others.
-        run: runs an agenda, and says whether it was interrupted.
+        before: the results so far.
+        stages: shared with other launches.
+        run: runs an agenda, and returns whether it was interrupted.
     """
     results, scores, interrupted = before, None, False
     if before.score_plan is not None:
@@ -228,7 +230,7 @@ def _run_study(
 def _run_agenda(
     results: Results, agenda: Agenda, run: Callable[[Agenda], bool]
 ) -> tuple[Results, bool]:
-    """Runs an agenda: the results that there are then, and whether it was interrupted."""
+    """Runs an agenda; returns the results after it, and whether it was interrupted."""
     if agenda.finished:
         return results, False
     interrupted = run(agenda)
@@ -237,7 +239,7 @@ def _run_agenda(
 
 @final
 class _Opened:
-    """An executor, which is opened when it is first needed."""
+    """An executor that is opened when it is first needed."""
 
     def __init__(
         self, executor: Executor, watch: Watch, stack: contextlib.ExitStack[bool | None]
@@ -246,7 +248,7 @@ class _Opened:
         self._open = False
 
     def run(self, agenda: Agenda, conditions: Conditions) -> bool:
-        """Runs an agenda; says whether it was interrupted. With nothing to do, nothing is started."""
+        """Runs an agenda, starting nothing for an empty one; returns whether it was interrupted."""
         if agenda.finished:
             return False
         if not self._open:
@@ -258,7 +260,7 @@ class _Opened:
         return run_agenda(agenda, self._executor, conditions, self._watch)
 
     def finish(self) -> None:
-        """Lets it begin to end, where it can do so while other things are done."""
+        """Lets the executor begin to end, if it can do so in the background."""
         begin = getattr(self._executor, "finish", None)
         if self._open and begin is not None:
             begin()
@@ -266,14 +268,14 @@ class _Opened:
 
 @contextlib.contextmanager
 def _opened_when_needed(executor: Executor, watch: Watch) -> Iterator[_Opened]:
-    """The executor as `_Opened`; at the end it is closed."""
+    """The executor as `_Opened`; closed at the end of the block."""
     with contextlib.ExitStack() as stack:
         yield _Opened(executor, watch, stack)
 
 
 @contextlib.contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM, as a batch system or a container's end sends it, ends the launch as Ctrl-C does."""
+    """Makes SIGTERM, sent by batch systems and containers, end the launch as Ctrl-C does."""
     # Only there may signals be caught
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -290,12 +292,14 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 
 def agenda_of(results: Results, planned: Plan, stages: _Stages) -> Agenda:
-    """A plan less what the ledger has; what the study and its scores have used up counts against the budget of hours.
+    """The agenda of a plan, without what the ledger has.
+
+    The GPU hours of both the study and its scores count against the budget.
 
     Args:
         results: of the study.
-        planned: what is to be run of it: its `plan`, or its `score_plan`.
-        stages: as this launch shares them with others.
+        planned: what to run: its `plan`, or its `score_plan`.
+        stages: shared with other launches.
     """
     if len(results.ledger.records()) > PARTS:
         results.ledger.compact()
@@ -309,7 +313,7 @@ def agenda_of(results: Results, planned: Plan, stages: _Stages) -> Agenda:
 
 
 def past_of(results: Results, planned: Plan) -> dict[str, EarlierRun]:
-    """What the ledger says of the plan's trials and of their stages."""
+    """The earlier runs, according to the ledger, of the plan's trials and stages."""
     values = _values(results, planned) if planned.adaptive else {}
     there = {entry.name for entry in results.store.list("artifacts")}
     past: dict[str, EarlierRun] = {}
@@ -333,7 +337,7 @@ def past_of(results: Results, planned: Plan) -> dict[str, EarlierRun]:
 
 
 def _values(results: Results, planned: Plan) -> Mapping[str, Mapping[str, float]]:
-    """The objectives that each trial of the plan measured last: what an adaptive sampler is told."""
+    """The objectives that each trial of the plan measured last, for an adaptive sampler."""
     metrics = [objective.metric for objective in planned.study.objectives]
     table = results.recorded
     sweeps, ends = table.column("sweep").to_pylist(), table.column("status").to_pylist()
@@ -354,7 +358,7 @@ def _values(results: Results, planned: Plan) -> Mapping[str, Mapping[str, float]
 
 @final
 class _Stages:
-    """Stages as this launch and others beside it share them: each is made by one."""
+    """The stages that this launch shares with others: only one launch makes each."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -362,7 +366,7 @@ class _Stages:
         self._next_try: dict[str, float] = {}
 
     def hold(self, stage: str) -> bool:
-        """Takes the stage for this launch; False while another one makes it."""
+        """Reserves the stage for this launch; False while another one makes it."""
         if stage in self._leases:
             return True
         if time.monotonic() < self._next_try.get(stage, 0):
@@ -375,7 +379,7 @@ class _Stages:
         return True
 
     def look(self, stage: str) -> EarlierRun | None:
-        """What the ledger has of the stage since another launch may have made it."""
+        """What the ledger has of the stage, if another launch may have made it meanwhile."""
         if stage in self._leases or time.monotonic() < self._next_try.get(stage, 0):
             return None
         ledger = Ledger(self._store)
@@ -391,25 +395,25 @@ class _Stages:
         return None
 
     def release(self) -> None:
-        """Gives all back."""
+        """Releases all stages."""
         for lease in self._leases.values():
             lease.release()
 
 
 @final
 class _Report:
-    """The report of what there is by now: its table, figures and pages, made where they are not there yet."""
+    """The report of a study's results: its table, figures and pages, unless they exist already."""
 
     def __init__(self, results: Results) -> None:
         self._results = results
         self._stamp = ""
         self.trouble = ""
-        """Why it could not be written; "" where it was."""
+        """Why it could not be written; "" if it was."""
         self.written = current.Written("", ())
-        """What there is of it; nothing where no trial has a result."""
+        """What was written; empty if no trial has a result."""
 
     def make(self, tell: Callable[[str], None]) -> None:
-        """Draws it, unless it is there; `tell` gets the table before the pages and figures are drawn."""
+        """Writes the report if needed; `tell` gets the table before figures and pages are drawn."""
         from htsweep.report import build
 
         results, out = self._results, build.folder_of(self._results)
@@ -432,7 +436,7 @@ class _Report:
             self.trouble = str(error)
 
     def mirrored(self, follower: Follower) -> None:
-        """Remembers that MLflow has all of it, report included, where it has."""
+        """Records, if it is so, that MLflow has everything including the report."""
         from htsweep.report import build
 
         if self.trouble or not self.written.paths or not follower.uri:

@@ -1,1 +1,1 @@
-"""The command line: words come in, what a person reads goes out."""
+"""The command line: takes arguments, and prints what people read."""

@@ -23,7 +23,7 @@ app = typer.Typer(
 
 
 def _command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Adds a command whose summary in `htsweep --help` is its first line, whole on any terminal."""
+    """Adds a command whose summary in `htsweep --help` is its whole first line, never cut."""
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         summary = (function.__doc__ or "").strip().partition("\n")[0]
@@ -49,7 +49,7 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Options that stand before the command."""
+    """Options before the command."""
 
 
 StudyFile = Annotated[str, typer.Argument(metavar="STUDY", help="The study file (YAML).")]
@@ -321,8 +321,8 @@ def remeasure(
 ) -> None:
     """Add the study's metrics to finished trials, from their logits.
 
-    Nothing is trained. The metrics are those that the study names under `metrics`; the columns
-    stand beside what the trials measured themselves.
+    Nothing is trained. The metrics are those that the study names under `metrics`; their columns
+    are added to what the trials measured themselves.
     """
     from htsweep.commands import given
     from htsweep.results.remeasure import remeasure
@@ -350,10 +350,10 @@ def ensemble(
     results: Results = "results",
     overrides: Overrides = None,
 ) -> None:
-    """Test what finished trials answer together, from their logits.
+    """Test an ensemble of finished trials, from their logits.
 
     The ensemble is the mean of their probabilities. Its accuracy on seen, missing and all classes
-    stands beside that of its members: htsweep ensemble STUDY plain l2sp
+    is shown with that of its members: htsweep ensemble STUDY plain l2sp
     """
     from htsweep.results.ensemble import ensemble, lines
 
@@ -440,7 +440,7 @@ def mirror(
 
 
 def _kinds(incomplete: str) -> list[str]:
-    """What the shell offers after `htsweep list`."""
+    """The completions that the shell offers after `htsweep list`."""
     from htsweep.cli.listing import KINDS
 
     return [kind for kind in KINDS if kind.startswith(incomplete)]
@@ -453,7 +453,8 @@ def list_(
         typer.Argument(
             metavar="KIND",
             autocompletion=_kinds,
-            help="datasets, methods, scores, backbones, tasks, spaces, protocols, metrics or executors; "
+            help="datasets, methods, scores, backbones, tasks, spaces, protocols, metrics "
+            "or executors; "
             "several separated by commas (default: all).",
         ),
     ] = "",
@@ -479,7 +480,7 @@ def doctor(results: Results = "results", json: AsJson = False) -> None:
 
 
 def results_of(study: str, overrides: list[str] | None, location: str) -> StudyResults:
-    """The results at `location` of the study in a file; nothing of them is read yet."""
+    """The results at `location` of the study in a file; none of them is read yet."""
     from htsweep.planning.reading import read
     from htsweep.results import Results
 

@@ -1,4 +1,4 @@
-"""Whether this machine can run a study: what each check found, and how to fix what fails."""
+"""Checks whether this machine can run a study, and how to fix what fails."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Check:
     ok: bool
     found: str
     remedy: str
-    """How to fix it; empty where `ok`."""
+    """How to fix it; "" if `ok`."""
 
     def lines(self) -> list[str]:
-        """The outcome as a person reads it."""
+        """The outcome as lines for people."""
         lines = [f"{'ok  ' if self.ok else 'FAIL'}  {self.name:9} {self.found}"]
         if not self.ok:
             lines.append(f"      {'':9} remedy: {self.remedy}")
@@ -53,8 +53,8 @@ def examine(results: str, say: Callable[[str], object], as_json: bool = False) -
 
     Args:
         results: the folder or URI of the results that a study would use.
-        say: takes each line as soon as it is known, or the JSON document at the end.
-        as_json: report one JSON document (`document`) in place of lines.
+        say: called with each line as soon as it is known, or with the JSON document at the end.
+        as_json: whether to report one JSON document (`document`) instead of lines.
     """
     checks = []
     for check in run_checks(results):
@@ -67,7 +67,7 @@ def examine(results: str, say: Callable[[str], object], as_json: bool = False) -
 
 
 def document(checks: list[Check]) -> dict[str, Any]:
-    """What a bug report needs: the versions of everything, and each check with what it found."""
+    """The data for a bug report: the versions of all packages, and each check's outcome."""
     return {
         "htsweep": _version_of("htsweep"),
         "python": platform.python_version(),
@@ -80,7 +80,7 @@ def document(checks: list[Check]) -> dict[str, Any]:
 
 def run_checks(results: str) -> Iterator[Check]:
     """Runs the checks one after the other; a check that raises has failed."""
-    # Each with the setting by which the user can point it at other files, where it uses files.
+    # Name -> (check, the setting by which the user can choose other files for it, if any).
     checks: dict[str, tuple[Callable[[], Finding], str]] = {
         "versions": (_versions, ""),
         "devices": (_devices, ""),
@@ -100,7 +100,7 @@ def run_checks(results: str) -> Iterator[Check]:
 
 
 def _version_of(package: str) -> str | None:
-    """The installed version; None where the package is not installed."""
+    """The installed version; None if the package is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -111,7 +111,7 @@ def _failed(error: Exception, setting: str) -> Finding:
     if isinstance(error, LedgerError):
         problem, _, remedy = str(error).partition("; ")
         return problem, remedy
-    if isinstance(error, HtsweepError):  # its text says what to do
+    if isinstance(error, HtsweepError):  # its message says what to do
         head, _, rest = str(error).partition("\n" if "\n" in str(error) else "; ")
         return head, rest.strip() or "do what the message says, then run this again"
     if isinstance(error, subprocess.TimeoutExpired):
@@ -139,7 +139,7 @@ def _versions() -> Finding:
 
 
 def _devices() -> Finding:
-    # Only tasks import torch, so it is asked in a process of its own, as a trial's would be.
+    # Only tasks import torch, so a separate process is asked, like that of a trial.
     code = "import torch; print(torch.cuda.device_count(), torch.__version__)"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code],
@@ -185,7 +185,7 @@ def _disk(results: str) -> Finding:
 
 
 def _storage(results: str) -> Finding:
-    """Writes, lists, reads and deletes a small ledger beside the results, and takes a lease twice."""
+    """Writes, lists, reads and deletes a small ledger near the results, and takes a lease twice."""
     store = Store(results.rstrip("/") + "/.doctor")
     fresh = None if store.folder is None else _first_missing(store.folder)
     try:
@@ -225,7 +225,7 @@ def _storage(results: str) -> Finding:
 
 
 def _first_missing(folder: Path) -> Path:
-    """The outermost folder on the way to `folder` that does not exist yet; `folder` if all exist."""
+    """The outermost folder of the path `folder` that does not exist; `folder` if all exist."""
     missing = folder
     while not missing.parent.exists():
         missing = missing.parent

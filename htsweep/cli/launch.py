@@ -1,4 +1,4 @@
-"""`htsweep launch` as a person sees it: progress, then plots, a table and what to do next."""
+"""`htsweep launch` as users see it: progress, then plots, a table and what to do next."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNREPORTED = 2
 
 
 def launch_and_tell(given: Given) -> int:
-    """Launches the study and returns the exit code.
+    """Launches the study, and returns the exit code.
 
     0; 2 if the report could not be written; 3 if a trial still failed after retries; 130 if it was
     interrupted.
@@ -84,12 +84,12 @@ def closing_lines(study: Study, given: Given, done: Launched) -> list[str]:
 
 
 def counted(number: int, what: str) -> str:
-    """`1 trial`, `2 trials`."""
+    """A number with its noun: `1 trial`, `2 trials`."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def screened(study: Study, done: Launched) -> list[str]:
-    """What the study's screen ran and saved; nothing if it has none."""
+    """Lines on what the study's screen ran and saved; empty if it has none."""
     if study.screen is None or done.scores is None:
         return []
     scores, dropped = done.scores, sum(not verdict.kept for verdict in done.verdicts)

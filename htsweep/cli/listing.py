@@ -11,7 +11,7 @@ from htsweep.errors import HtsweepError, did_you_mean
 from htsweep.planning import metrics, spaces, task
 
 OTHERS = "..."
-"""In the place of a name: what else may be written."""
+"""Shown in place of a name, for other values that are accepted."""
 
 
 @final
@@ -20,15 +20,15 @@ class Kind:
     """Something that can be listed."""
 
     line: str
-    """What it is, and which key of the study takes it."""
+    """What it is, and the key of the study that takes it."""
     entries: Callable[[], Mapping[str, str]]
-    """Name -> a line on it."""
+    """Name -> a line that describes it."""
     others: Callable[[], Sequence[str]] = lambda: ()
-    """What else may be written in place of a name, such as a user's own."""
+    """Lines on what else is accepted in place of a name, such as a user's own."""
 
 
 def _settings(key: str) -> Iterator[Any]:
-    """What each task that reads `key` declares of it."""
+    """The declarations of `key` by the tasks that read it."""
     for name in task.known():
         setting = (task.find(name).settings or {}).get(key)
         if setting is not None:
@@ -36,7 +36,7 @@ def _settings(key: str) -> Iterator[Any]:
 
 
 def _choices(key: str) -> dict[str, str]:
-    """The values of `key` that some task knows, with a line on each where the task gives one."""
+    """The values of `key` that some task knows, with a description if the task has one."""
     values: dict[str, str] = {}
     for setting in _settings(key):
         choices = getattr(setting, "choices", None)
@@ -87,7 +87,7 @@ KINDS: Mapping[str, Kind] = {
 
 
 def lines(what: str = "") -> list[str]:
-    """What `htsweep list` prints: of each kind a heading, its names, and what else may be written.
+    """The lines of `htsweep list`: for each kind a heading, its names, and what else is accepted.
 
     Args:
         what: the kinds to list, separated by commas; empty for all.

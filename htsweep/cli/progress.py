@@ -20,7 +20,7 @@ from htsweep.selection.fronts import front_places
 LINE_SECONDS = 10.0
 """Without a terminal, at most one line in this time."""
 UNKNOWN = "-"
-"""In place of a duration, before the first trial has ended."""
+"""Shown in place of a duration before the first trial has ended."""
 BEST = 8
 """Rows of the frontier that the live table shows."""
 AXES = ("test/seen_accuracy", "test/missing_accuracy")
@@ -41,8 +41,9 @@ class Progress:
         self._pause = 0.25
         """Seconds between two drawings; more if there are many points to compare."""
         self._points: dict[str, tuple[str, int, float, float]] = {}
-        """Point -> its label, how many trials measured both axes, and the sum of each axis; without
-        upper bounds, which nobody can choose.
+        """Point -> its label, how many trials measured both axes, and the sum of each axis.
+
+        Upper bounds, which nobody can choose, are left out.
         """
         self._over = False
         """Whether the final state was shown."""
@@ -50,7 +51,7 @@ class Progress:
         self._running: set[str] = set()
         self._of: Agenda | None = None
         self._since = self._began
-        """When the first job of the agenda started; a launch with a screen has two agendas in turn."""
+        """When the agenda's first job started; a launch with a screen has two agendas in turn."""
 
     def __enter__(self) -> Progress:
         if self._console.is_terminal:
@@ -140,7 +141,7 @@ class Progress:
             self._console.print(self._line(agenda), highlight=False, markup=False, soft_wrap=True)
 
     def frontier(self) -> list[tuple[str, int, float, float]]:
-        """(label, repetitions, mean seen, mean missing) of the points that no other beats on both axes."""
+        """(label, repetitions, mean seen, mean missing) of the points that no other dominates."""
         groups: dict[str, list[tuple[str, int, float, float]]] = {}
         for label, count, seen, missing in self._points.values():
             groups.setdefault(label.rpartition(" | ")[0], []).append(
@@ -213,7 +214,7 @@ class Progress:
 
 
 def _stages(agenda: Agenda) -> str:
-    """`, stages: source 3 of 8`: what trials wait for, while some of it is not made; else nothing."""
+    """What trials wait for, as `, stages: source 3 of 8`; "" if all stages are made."""
     kinds = [
         f"{task.rpartition(':')[2]} {agenda.made[task]} of {count}"
         for task, count in agenda.stages.items()
@@ -223,7 +224,7 @@ def _stages(agenda: Agenda) -> str:
 
 
 def _label(agenda: Agenda, job: Job) -> str:
-    """`mnist-uci | 0.5 | lenet_bn | l2sp l2sp.backbone=0.1`: the cell, then the searched parameters."""
+    """The cell and searched parameters: `mnist-uci | 0.5 | lenet_bn | l2sp l2sp.backbone=0.1`."""
     names = agenda.plan.factors
     cell = " | ".join(str(job.config[name]) for name in names if name in job.config)
     searched = sorted(dimension.key for dimension in agenda.plan.by_id[job.sweep].space)

@@ -1,4 +1,4 @@
-"""The state of a study, from the ledger and its lease alone: any process may ask, on any machine."""
+"""The state of a study, from its ledger and lease alone, so that any process can ask for it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from htsweep.results.spared import Screened
 @final
 @dataclass(frozen=True)
 class Failure:
-    """A trial or stage that failed: its last attempt."""
+    """A failed trial or stage, with its last attempt."""
 
     trial: str
     kind: str
@@ -48,12 +48,14 @@ class Status:
     held_by: str | None
     failures: tuple[Failure, ...]
     screen: Screened | None = None
-    """The scores of its screen. `trials`, `done`, `failed` and `left` do not count them, but `stages`
-    counts the stages of both.
+    """The scores of its screen.
+
+    `trials`, `done`, `failed` and `left` do not count them, but `stages` counts the stages of both.
     """
     blocked: int = 0
-    """How many of the failed trials could not run, since a stage that they need failed
-    (htsweep/results/tally.py).
+    """How many of the failed trials could not run, because a stage that they need failed.
+
+    See htsweep/results/tally.py.
     """
     stages_failed: int = 0
     mlflow: Mirrored | None = None
@@ -61,17 +63,17 @@ class Status:
     offered: tuple[str, ...] = ()
     """What MLflow lacks, and the command that brings it up to date."""
     exact: bool = True
-    """Whether `trials` and `left` are exact counts; otherwise they are upper bounds."""
+    """Whether `trials` and `left` are exact counts rather than upper bounds."""
 
     @property
     def unfinished(self) -> int:
-        """Trials and scores that a launch would run, without those that failed."""
+        """Trials and scores that a launch would run, without those that have failed."""
         return self.left + (
             self.screen.trials_to_run - self.screen.trials_failed if self.screen else 0
         )
 
     def lines(self) -> list[str]:
-        """The status as a person reads it."""
+        """The status as lines for people."""
         by = f"; being launched by {self.held_by}" if self.held_by else ""
         blocked = (
             f" ({self.blocked} of them could not run, since a stage failed)" if self.blocked else ""
@@ -116,7 +118,7 @@ def status(results: Results) -> Status:
     holder = Lease(store, f"study-{study.name}").holder()
     by = f"process {holder['pid']} on {holder['host']}" if holder else None
     copied = coverage(results)
-    # While a launch runs, MLflow lags a little, and the launch itself says at its end what is missing.
+    # While a launch runs, MLflow lags a little; the launch reports at its end what is missing.
     behind = () if holder or not copied.of else copied.lacking(given(study, results.location))
     offered = tuple(behind)
     return Status(
@@ -143,7 +145,7 @@ def _failures(planned: Plan, ended: Sequence[Mapping[str, Any]], store: Store) -
     """The failed trials and stages of the plan among the `ended` rows of the ledger."""
     own = list(Roster(planned).own(ended))
     over = {row["trial"] for row, _ in own if row["status"] != "failed"}
-    # A stage that nothing waits for is not run again, however it ended.
+    # A stage that nothing waits for does not run again, however it ended.
     waited_for = (
         _waited_for(planned, over)
         if any(not points and row["status"] == "failed" for row, points in own)
@@ -172,7 +174,7 @@ def _failures(planned: Plan, ended: Sequence[Mapping[str, Any]], store: Store) -
 
 
 def _waited_for(planned: Plan, over: set[str]) -> set[str] | None:
-    """The stages that the trials not yet `over` need; None if the plan is too large to list them."""
+    """The stages that trials not in `over` need; None if the plan is too large to list."""
     if not planned.exact:
         return None
     if planned.adaptive:

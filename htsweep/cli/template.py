@@ -18,8 +18,10 @@ TASK = "holistic_transfer"
 _TEMPLATE = """\
 # {title}: {command}
 #
-# A study holds sweeps (one per cell of the grid), a sweep holds points (configurations), a point holds trials (its
-# repetitions), a trial leaves measurements. A launch runs what is missing: edit, launch again, and only the new trials run.
+# A study holds sweeps (one per cell of the grid), a sweep holds points (configurations), a \
+point holds trials (its
+# repetitions), a trial leaves measurements. A launch runs what is missing: edit, launch again, \
+and only the new trials run.
 study: {name}
 task: {task}
 
@@ -34,15 +36,18 @@ repetitions: {repetitions}
 # Keys of the task's config that are the same everywhere, such as epochs or learning_rate.
 fixed: {{}}
 
-# Search the parameters of the methods in each sweep (search_spaces/METHOD.yaml). Without it, each method runs once with
+# Search the parameters of the methods in each sweep (search_spaces/METHOD.yaml). Without it, \
+each method runs once with
 # its paper's constants. sampler: grid, random, qmc, tpe or nsga2; trials: points per sweep.
 # search: {{sampler: grid, trials: 5, spaces: {{METHOD: {{PARAMETER: [0.01, 0.1, 1.0]}}}}}}
 
-# What adaptive samplers and early stopping optimise. Test columns are allowed only with `oracle: true`.
+# What adaptive samplers and early stopping optimise. Test columns are allowed only with \
+`oracle: true`.
 # objectives:
 #   - {{metric: validation/seen_accuracy, direction: maximize}}
 
-# Stop the trials that fall behind within a sweep and repetition; the first comparison is at this step.
+# Stop the trials that fall behind within a sweep and repetition; the first comparison is at \
+this step.
 # stop: {{first: 60, eta: 3}}
 
 # The rule that picks one point of each sweep: {protocols}.
@@ -91,7 +96,7 @@ def _text(file: Path, grid: Mapping[str, str], weights: Sequence[str], repetitio
         key: [document.scalar(part.strip()) for part in text.split(",") if part.strip()]
         for key, text in grid.items()
     }
-    # What is not given starts with the task's own examples.
+    # Keys without values get the task's own examples.
     factors |= {key: list(settings[key].examples) for key, values in factors.items() if not values}
     for weight in weights:
         key, equals, text = weight.partition("=")

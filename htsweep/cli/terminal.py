@@ -1,6 +1,6 @@
-"""Keeps off the terminal what libraries warn their developers about.
+"""Keeps library warnings meant for developers off the terminal.
 
-A trial's own output is left as it is: while a trial runs in this process, `sys.stderr` is its log.
+A trial's own output is left alone: while a trial runs in this process, `sys.stderr` is its log.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ OURS = ("htsweep", "tasks")
 def hush() -> None:
     """Hides warnings and log lines of libraries, unless `-W` or PYTHONWARNINGS asks for warnings.
 
-    Errors are shown whoever logs them.
+    Errors are shown, whichever library logs them.
     """
     terminal = sys.stderr
     # Text that cannot be encoded, such as a file name of unknown encoding, is shown with escapes.
@@ -31,7 +31,7 @@ def hush() -> None:
             or record.name.partition(".")[0] in OURS
         )
 
-    # The handler of every logger that nobody has configured
+    # This is the handler of every logger that nobody has configured.
     if logging.lastResort is not None:
         logging.lastResort.addFilter(ours)
     if sys.warnoptions:

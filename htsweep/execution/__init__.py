@@ -1,1 +1,1 @@
-"""Running what is to do: one agenda, two executors (this process, or Ray) with the same contract."""
+"""Runs what a launch has left to do: one agenda, and executors that all keep the same contract."""

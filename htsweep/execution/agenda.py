@@ -1,4 +1,4 @@
-"""What to run next: the plan less what the ledger has, stages before the trials that need them.
+"""What to run next: the plan minus what the ledger has, stages before the trials that need them.
 
 The plan is walked only a little ahead of what runs: it may have more trials than memory holds.
 """
@@ -21,11 +21,12 @@ from htsweep.planning.sharing import NAME as TRAJECTORY
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 AHEAD = 10_000
-"""At most so many trials are ready or wait for their stages; enough to find stages early, so that
-they are made first.
+"""The most trials that are ready or wait for their stages.
+
+It is large enough to find stages early, so that they are made first.
 """
 STEPS = 20_000
-"""The most steps through a plan that one call takes, so that it answers within a second."""
+"""The most steps through the plan in one call, so that the call returns within a second."""
 
 
 @final
@@ -41,7 +42,7 @@ class EarlierRun:
     values: Mapping[str, float] = field(default_factory=lambda: NOTHING)
     kind: str = "stage"
     point: Point | None = None
-    """The point that an adaptive sampler proposed, where it did."""
+    """The point, if an adaptive sampler proposed it."""
 
     @property
     def over(self) -> bool:
@@ -65,31 +66,31 @@ class Agenda:
         *,
         gpu_hours: float = 0.0,
     ) -> None:
-        """The work that is left.
+        """Starts from the work that earlier launches have left.
 
         Args:
             plan: what the study means.
             past: earlier runs of the plan's trials and stages, by id.
-            hold: takes a stage for this launch; False while another launch makes it.
-            look: what the ledger has of a stage now.
-            gpu_hours: what the study has used up of its budget.
+            hold: reserves a stage for this launch; False while another launch is making it.
+            look: what the ledger now has of a stage.
+            gpu_hours: GPU hours of its budget that the study has used.
         """
         self.plan = plan
         self.slots = 1
-        """How many trials run at once, as far as is known; the executor sets it."""
+        """How many trials run at once, as far as is known; set by the executor."""
         self.running: dict[str, Job] = {}
         self.done: Counter[str] = Counter()
-        """Ended in this launch, by `trial` or `stage` and status, such as `trial done`."""
+        """How many jobs ended in this launch, by kind and status, such as `trial done`."""
         self.reused = sum(run.kind == "trial" and run.over for run in past.values())
         self.stages: Counter[str] = Counter()
-        """Stages that are to be made, as far as the plan was walked, by task."""
+        """Task -> how many stages must be made, as far as the plan was walked."""
         self.made: Counter[str] = Counter()
-        """Of these, the ones that are made."""
+        """Task -> how many of these are made."""
         self.failures: list[Outcome] = []
         self.closed: str | None = None
-        """Why no more is handed out, or None."""
+        """Why no more jobs are handed out, or None."""
         self.total = plan.trial_count
-        """Trials of the study; an upper bound until `exact`."""
+        """The study's number of trials; an upper bound until `exact`."""
         self.exact = plan.exact
         self._hold, self._look = hold, look
         self._past = past
@@ -103,7 +104,7 @@ class Agenda:
         )
         wall_hours = plan.study.budget.wall_hours
         self.deadline = None if wall_hours is None else time.time() + wall_hours * 3600
-        """When, in unix seconds, nothing more may start."""
+        """When, in unix seconds, jobs stop being handed out; None without such a budget."""
         self._gpu_hours = gpu_hours
         self._counted = 0
         self._proposals = (
@@ -114,19 +115,16 @@ class Agenda:
         self._sources: deque[Iterator[tuple[Point | None, int]]] = deque(
             [] if plan.adaptive else [self._walk()]
         )
-        """What has not been taken in yet: (point, repetition); None for a point that means the
-        same as an earlier one.
-        """
+        """(point, repetition) of trials not yet read; the point is None if it repeats another."""
         if self._proposals:
             for point in self._proposals.points:
                 self._open(point)
         self._take_in()
 
     # -- what an executor calls
-    # ------------------------------------------------------------------------------------------
 
     def next(self) -> Job | None:
-        """The next job, or None where nothing can start now."""
+        """The next job, or None if nothing can start now."""
         self._check_budget()
         if self.closed:
             return None
@@ -148,11 +146,11 @@ class Agenda:
         return self._tries[job.trial] + (past.attempt if past else 0)
 
     def artifacts(self, job: Job) -> dict[str, Mapping[str, str]]:
-        """The artifacts of the job's stages, by the names that the task calls them."""
+        """The artifacts of the job's stages, by the task's names for the stages."""
         return {name: self._waiting.artifacts[stage] for name, stage in job.stages.items()}
 
     def end(self, job: Job, outcome: Outcome) -> None:
-        """Records how a job ended: releases what waited for it, retries it, informs its search."""
+        """Records how a job ended: frees the jobs behind it, retries it, or tells its search."""
         self.running.pop(job.trial, None)
         self._gpu_hours += outcome.seconds * self.plan.study.resources.gpu / 3600
         if outcome.status == "failed" and self._again(job, outcome):
@@ -173,13 +171,13 @@ class Agenda:
             )
 
     def withdraw(self, job: Job) -> None:
-        """Takes a job back that was handed out but did not run."""
+        """Takes back a job that was handed out but did not run; it is not handed out again."""
         self.running.pop(job.trial, None)
 
     def requeue(self, job: Job) -> None:
         """Takes back a job that did not run through no fault of its own, to hand it out again.
 
-        It is then the same attempt.
+        The next run counts as the same attempt.
         """
         self.running.pop(job.trial, None)
         self._tries[job.trial] -= 1
@@ -187,7 +185,7 @@ class Agenda:
         self._waiting.put_first(job)
 
     def close(self, why: str) -> None:
-        """Hands out nothing more; what runs may end."""
+        """Hands out no more jobs, for the reason `why`; running jobs may end."""
         self.closed = self.closed or why
 
     @property
@@ -202,7 +200,7 @@ class Agenda:
 
     @property
     def blocked(self) -> Mapping[str, str]:
-        """Trials that cannot run, and the stage that failed under them."""
+        """Trials that cannot run -> the stage whose failure blocks them."""
         return self._waiting.blocked
 
     @property
@@ -212,14 +210,16 @@ class Agenda:
 
     @property
     def left(self) -> int:
-        """Trials of the study without a result, failed ones not counted; an upper bound until `exact`."""
+        """How many trials have no result yet, failed and blocked ones not counted.
+
+        An upper bound until `exact`.
+        """
         return max(0, self.total - self.over - self.done["trial failed"] - len(self.blocked))
 
     # -- inside
-    # ----------------------------------------------------------------------------------------------------------
 
     def _walk(self) -> Iterator[tuple[Point | None, int]]:
-        """The plan's trials in its order; after the first repetition their number is known."""
+        """The plan's trials in order; their number is known after the first repetition."""
         points = 0
         for repetition in range(self.plan.study.repetitions if self.plan.sweeps else 0):
             for point in self.plan.steps():
@@ -228,9 +228,9 @@ class Agenda:
             self.total, self.exact = points * self.plan.study.repetitions, True
 
     def _take_in(self) -> None:
-        """Takes in the next trials, until `AHEAD` are at hand or the call has taken `STEPS` steps."""
-        # In a list each step is short. Of what must be made first, a few are enough as long as
-        # there is work.
+        """Reads trials from the plan, until `AHEAD` are waiting or `STEPS` steps are taken."""
+        # Steps through a plan that is a list are quick. Through others, fewer are taken while there
+        # are trials to run.
         steps = 0
         while self._sources and len(self._waiting.trials) + self._waiting.count < AHEAD:
             if not self.plan.exact and steps >= (STEPS // 40 if self._waiting.trials else STEPS):
@@ -248,7 +248,10 @@ class Agenda:
 
     @property
     def _hopeless(self) -> bool:
-        """Whether only trials remain whose stage failed; a plan that is not listed may have a billion."""
+        """Whether only blocked trials are left, and so many that others will hardly differ.
+
+        A plan that is not a list may have a billion trials, which cannot all be checked.
+        """
         at_hand = self._waiting.trials or self._waiting.count or self.running
         return not self.plan.exact and not at_hand and len(self.blocked) >= AHEAD
 
@@ -265,7 +268,7 @@ class Agenda:
         self._waiting.add(self.plan.job(point, repetition))
 
     def _add_stages(self, needs: Mapping[str, Stage], repetition: int) -> None:
-        """Adds the stages that are not made, each after those that it needs itself."""
+        """Adds the stages that are not made yet, each after those that it needs itself."""
         for name, stage in needs.items():
             if not self._waiting.knows(trial_id(stage.point, repetition)):
                 self._add_stages(stage.needs, repetition)
@@ -273,7 +276,10 @@ class Agenda:
                 self._waiting.add(stage.job(repetition), trains=name == TRAJECTORY)
 
     def _next_stage(self) -> Job | None:
-        """The next stage that no other launch is making: stages are what most other work waits for."""
+        """The next stage that no other launch is making.
+
+        Stages come first, because most other work waits for them.
+        """
         for _ in range(len(self._waiting.stages)):
             stage = self._waiting.stages.popleft()
             if self._is_ours(stage):
@@ -281,7 +287,7 @@ class Agenda:
         return None
 
     def _next_trial(self) -> Job | None:
-        """The next trial, or the next training that trials share and no other launch is making."""
+        """The next trial, or the next shared training that no other launch is making."""
         for _ in range(len(self._waiting.trials)):
             job = self._waiting.trials.popleft()
             if job.kind == "trial" or self._is_ours(job):
@@ -289,7 +295,7 @@ class Agenda:
         return None
 
     def _is_ours(self, stage: Job) -> bool:
-        """Whether this launch is to make the stage; else it is made, or another launch makes it."""
+        """Whether this launch should make the stage; False if it is made, or made elsewhere now."""
         elsewhere = self._look(stage.trial)
         if elsewhere is not None and elsewhere.status == "done":
             self.made[stage.task] += 1
@@ -319,7 +325,6 @@ class Agenda:
             self.close(f"budget of {budget.gpu_hours:g} GPU hours")
 
     # -- adaptive samplers
-    # -----------------------------------------------------------------------------------------------
 
     def _open(self, point: Point) -> None:
         self._sources.append(
@@ -327,9 +332,9 @@ class Agenda:
         )
 
     def _propose(self) -> None:
-        """Opens the points that come next, until one can run.
+        """Opens proposed points until one of them has a job that can run.
 
-        No slot stays idle only because results are missing; jobs that wait for a stage will fill it.
+        A slot stays idle for lack of results only if jobs that wait for a stage will fill it.
         """
         if self._proposals is None:
             return

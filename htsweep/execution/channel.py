@@ -1,4 +1,4 @@
-"""What a launch and the process that uses Ray say to each other: work in, events out."""
+"""The messages between a launch and the process that uses Ray: work in, events out."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Commands = queue.SimpleQueue[tuple[str, str] | None]
 
 @final
 class Channel:
-    """The pipe to the launch: one line of JSON an event, from any thread."""
+    """The pipe to the launch: one line of JSON per event, sent from any thread."""
 
     def __init__(self, descriptor: int) -> None:
         self._file = os.fdopen(descriptor, "w", encoding="utf-8")
         self._lock = threading.Lock()
 
     def send(self, event: str, **content: Any) -> None:
-        """Sends an event; where the launch is gone, this process ends."""
+        """Sends an event; if the launch is gone, ends this process."""
         with self._lock:
             try:
                 self._file.write(json.dumps({"event": event, **content}) + "\n")

@@ -19,9 +19,9 @@ def conditions_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS
     """What all trials of a launch of `study` share.
 
     Args:
-        study: as `htsweep.read` gives it.
+        study: as `htsweep.read` returns it.
         results: a folder or a URI.
-        save_seconds: a trial's state is saved at most once in so many seconds.
+        save_seconds: the least time between two saved states of a trial.
     """
     folder = study.file.resolve().parent
     commit, dirty = machine.commit(folder)
@@ -45,7 +45,7 @@ def conditions_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS
 
 
 def stopped_as(study: Study, conditions: Conditions) -> Conditions:
-    """The conditions, with trials stopped early as `study` says: scores of a screen never are."""
+    """The conditions with the early stopping of `study`, which scores of a screen never have."""
     return replace(
         conditions,
         first_rung=study.stop.first if study.stop else None,
@@ -55,7 +55,10 @@ def stopped_as(study: Study, conditions: Conditions) -> Conditions:
 
 
 def _own_paths() -> list[str]:
-    """Where this process finds modules and another one with its interpreter would not look, such as a notebook's folder."""
+    """Folders in which this process finds modules and a new process would not.
+
+    A notebook's folder is one. Folders of the interpreter itself are left out.
+    """
     prefixes = (sys.prefix, sys.base_prefix)
     absolute = [str(Path(entry or ".").resolve()) for entry in sys.path]
     return [entry for entry in absolute if not entry.startswith(prefixes) and Path(entry).is_dir()]

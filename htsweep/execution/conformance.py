@@ -1,4 +1,4 @@
-"""Tests that every executor passes: the same ledger as trials that run one after another in one process.
+"""Tests that every executor passes: its ledger equals that of trials run one by one.
 
 To test an executor of your own, subclass `ExecutorConformance` in a test file and run pytest:
 
@@ -7,7 +7,7 @@ To test an executor of your own, subclass `ExecutorConformance` in a test file a
     class TestProcesses(ExecutorConformance):
         on = "my_executor:processes"
 
-Where trials run in the launch's own process, so that a trial which ends its process ends the launch,
+If trials run in the launch's own process, so that a trial which ends its process ends the launch,
 set `own_processes = False`.
 """
 
@@ -92,43 +92,46 @@ def counts(config, workspace):
 
 @final
 class _Observed(Silent):
-    """Keeps what it is told of."""
+    """Keeps the outcomes that it observes."""
 
     def __init__(self, interrupt: bool = False, while_running: bool = False) -> None:
-        """Interrupts as Ctrl-C does once a trial has ended and, with `while_running`, another runs."""
+        """Raises KeyboardInterrupt after the first ended trial if `interrupt` is set.
+
+        With `while_running`, it also waits until another trial runs.
+        """
         self.outcomes: list[Outcome] = []
         self._running = 0
         self._interrupt, self._while_running = interrupt, while_running
 
     def started(self, agenda: Agenda, job: Job) -> None:
-        """A trial runs."""
+        """Counts a trial that runs."""
         self._running += 1
 
     def ended(self, agenda: Agenda, job: Job, outcome: Outcome) -> None:
-        """A trial has ended."""
+        """Keeps the outcome of a trial that has ended."""
         self._running -= 1
         self.outcomes.append(outcome)
 
     def tick(self, agenda: Agenda) -> None:
-        """Perhaps the time to interrupt."""
+        """Interrupts the launch if it is time to."""
         if self._interrupt and self.outcomes and (self._running or not self._while_running):
             raise KeyboardInterrupt
 
 
 class ExecutorConformance:
-    """What holds for every executor; subclasses name theirs."""
+    """Tests that hold for every executor; subclasses name theirs."""
 
     on: ClassVar[str] = "inline"
-    """The executor, as after `--on`."""
+    """The executor's name, as given to `--on`."""
     address: ClassVar[str | None] = None
-    """As after `--address`."""
+    """The cluster's address, as given to `--address`."""
     own_processes: ClassVar[bool] = True
-    """Whether trials run in processes other than the launch's."""
+    """Whether trials run outside the launch's own process."""
 
     # -- the tests
 
     def test_measures_what_inline_measures(self, tmp_path: Path) -> None:
-        """Same trials, same numbers: the ledger does not tell where it was written."""
+        """The same trials measure the same numbers: the ledger does not depend on the executor."""
         text = "task: toy\ngrid: {x: [0.2, 0.8], y: [0.5, 0.6]}\nrepetitions: 2\n"
         agenda = self.run(tmp_path, text)
         assert (agenda.done["trial done"], agenda.left, agenda.running) == (8, 0, {})
@@ -138,9 +141,10 @@ class ExecutorConformance:
         assert all(row["steps"] == 4 for row in self.trials(tmp_path))
 
     def test_an_adaptive_search_gets_the_numbers(self, tmp_path: Path) -> None:
-        """Outcomes hold what was measured: without it, a search would propose by chance."""
+        """Outcomes hold the measurements; without them, a search would propose blindly."""
         text = (
-            "task: toy\nsearch: {sampler: tpe, trials: 6, spaces: {all: {x: {low: 0.0, high: 1.0}}}}\n"
+            "task: toy\nsearch: {sampler: tpe, trials: 6, "
+            "spaces: {all: {x: {low: 0.0, high: 1.0}}}}\n"
             "objectives: [{metric: validation/score, direction: maximize}]\n"
         )
         observed = _Observed()
@@ -155,7 +159,7 @@ class ExecutorConformance:
         assert given == measured
 
     def test_failures_are_recorded_and_the_other_trials_run(self, tmp_path: Path) -> None:
-        """A trial that raises or diverges fails with its reason, and nothing else does."""
+        """A trial that raises or diverges fails with its reason, and no other trial fails."""
         text = "task: toy\ngrid: {fail: ['', raise, nan, memory]}\nretry: {attempts: 1}\n"
         agenda = self.run(tmp_path, text)
         assert (agenda.done["trial done"], agenda.done["trial failed"]) == (1, 3)
@@ -163,7 +167,7 @@ class ExecutorConformance:
         assert kinds == ["diverged", "done", "out_of_memory", "raised"]
 
     def test_a_trial_that_fails_is_tried_again(self, tmp_path: Path) -> None:
-        """Whether it raises or its process dies: one failed attempt, then one that counts."""
+        """Whether it raises or its process dies, the ledger has a failed attempt and a done one."""
         how, reason = ("exit", "died") if self.own_processes else ("raise", "raised")
         text = (
             "task: conformance_tasks:first_attempt_fails\n"
@@ -178,7 +182,7 @@ class ExecutorConformance:
         assert reasons == {"", reason}
 
     def test_a_trial_ends_at_its_time_limit(self, tmp_path: Path) -> None:
-        """It fails, says so, and the next trial runs."""
+        """A trial over its time limit fails with that reason, and the next trial runs."""
         text = (
             "task: toy\ngrid: {fail: [hang, '']}\nresources: {time_limit_seconds: 2}\n"
             "retry: {attempts: 1}\n"
@@ -189,7 +193,7 @@ class ExecutorConformance:
         assert reasons == ["time_limit: ran longer than 2 s"]
 
     def test_stages_come_first_and_their_artifacts_arrive(self, tmp_path: Path) -> None:
-        """A stage is made once in each repetition, and before the trials that read it."""
+        """A stage is made once per repetition, before the trials that read it."""
         text = "task: conformance_tasks:reads_stage\ngrid: {x: [0, 1]}\nrepetitions: 2\n"
         agenda = self.run(tmp_path, text)
         assert (agenda.done["stage done"], agenda.done["trial done"]) == (2, 4)
@@ -197,7 +201,7 @@ class ExecutorConformance:
         assert self.measurements(tmp_path) == self.measurements(tmp_path, "inline")
 
     def test_what_needs_a_failed_stage_does_not_run(self, tmp_path: Path) -> None:
-        """It is blocked, and the launch ends."""
+        """A trial that needs a failed stage is blocked, and the launch ends."""
         text = "task: conformance_tasks:needs_failing_stage\nretry: {attempts: 1}\n"
         agenda = self.run(tmp_path, text)
         assert agenda.done == {"stage failed": 1}
@@ -215,7 +219,7 @@ class ExecutorConformance:
         assert (row["read"], row["value"]) == (4.5, 2.0)
 
     def test_each_trial_runs_as_if_it_were_the_first(self, tmp_path: Path) -> None:
-        """What a trial changes in its process is gone for the next, and what it prints is kept."""
+        """A trial's changes to its process do not reach the next one; what it prints is kept."""
         text = "task: conformance_tasks:shares_its_process\ngrid: {x: [0, 1, 2]}\n"
         self.run(tmp_path, text)
         rows = self.measurements(tmp_path)
@@ -228,7 +232,7 @@ class ExecutorConformance:
         assert logs == ["printed by 0", "printed by 1", "printed by 2"]
 
     def test_an_interrupt_stops_what_runs_and_nothing_is_lost(self, tmp_path: Path) -> None:
-        """What has ended counts, what runs is stopped, and the next launch runs the rest once."""
+        """Ended trials count, running ones are stopped, and the next launch runs the rest once."""
         text = (
             "task: conformance_tasks:counts\n"
             f"fixed: {{folder: '{tmp_path}'}}\ngrid: {{x: [0, 1, 2, 3, 4, 5]}}\n"
@@ -250,7 +254,7 @@ class ExecutorConformance:
         assert len(trials) == len(set(trials)) == 6
 
     def test_work_after_its_deadline_does_not_start(self, tmp_path: Path) -> None:
-        """It is returned, not to be submitted again, and leaves no record."""
+        """The work is returned without asking to be submitted again, and leaves no record."""
         agenda, conditions = self.planned(tmp_path, "task: toy\n")
         job = agenda.next()
         assert job is not None
@@ -261,7 +265,7 @@ class ExecutorConformance:
         assert self.trials(tmp_path) == []
 
     def test_results_that_take_no_record_end_the_launch(self, tmp_path: Path) -> None:
-        """A trial without a record does not count, and none that follows would."""
+        """A trial without a record does not count, nor would any later one: the launch ends."""
         (tmp_path / "results").mkdir()
         (tmp_path / "results" / "trials").write_text("a file where a folder belongs")
         agenda, conditions = self.planned(tmp_path, "task: toy\n")
@@ -278,13 +282,13 @@ class ExecutorConformance:
     # -- what the tests are made of
 
     def make(self, on: str) -> Executor:
-        """The executor, for trials of one core."""
+        """The executor called `on`, for trials that take one core."""
         return registry.make(on, registry.Options(cpu=1, address=self.address))
 
     def planned(
         self, folder: Path, text: str, results: str = "results", done: Iterable[str] = ()
     ) -> tuple[Agenda, Conditions]:
-        """The agenda of a study without the trials that are `done`, and the conditions of its trials."""
+        """A study's agenda, without the trials in `done`, and the conditions of its trials."""
         (folder / "conformance_tasks.py").write_text(TASKS)
         file = folder / "conformance.yaml"
         file.write_text(text)
@@ -310,9 +314,9 @@ class ExecutorConformance:
             folder: for the study's file, its tasks and its results.
             text: the study.
             results: the name of the folder of the results.
-            on: the executor; None: the one that is tested.
-            watch: is told of every start and end.
-            interrupted: whether the launch must end by an interrupt.
+            on: the executor; None: the one under test.
+            watch: observes every start and end.
+            interrupted: whether the launch must end with an interrupt.
             done: trials that have run before.
         """
         agenda, conditions = self.planned(folder, text, results, done)
@@ -322,19 +326,19 @@ class ExecutorConformance:
         return agenda
 
     def trials(self, folder: Path, results: str = "results") -> list[dict[str, Any]]:
-        """The records of all attempts, without what says when and where they ran."""
+        """The records of all attempts, without the columns that say when and where they ran."""
         rows = Ledger(Store(folder / results)).trials(every=True).to_pylist()
         kept = [{key: row[key] for key in row if key not in WHEN_AND_WHERE} for row in rows]
         return sorted(kept, key=lambda row: (row["trial"], row["attempt"]))
 
     def measurements(self, folder: Path, results: str = "results") -> list[dict[str, Any]]:
-        """What the trials measured, in order of trial and step."""
+        """What the trials measured, sorted by trial and step."""
         rows = Ledger(Store(folder / results)).measurements().to_pylist()
         return sorted(rows, key=lambda row: (row["trial"], row["step"]))
 
 
 def _until(executor: Executor, work: Work, last: type[Event]) -> list[Event]:
-    """What the executor reports of the work, up to the first event of the type `last`."""
+    """What the executor reports of the work, up to the first event of type `last`."""
     over = time.monotonic() + PATIENCE_SECONDS
     submitted, events = False, list[Event]()
     while not (events and isinstance(events[-1], last)):

@@ -1,10 +1,9 @@
-"""The process between a launch and Ray: the pipes to the launch, and what is said where Ray cannot be used.
+"""The process between a launch and Ray: reads commands from one pipe, writes events to another.
 
-It reads commands from one pipe and writes events to another, a line of JSON each
-(htsweep/execution/ray.py is the other end). Ray ends the process that uses it when its control
-store or its node is lost; so that process is not the launch. What it does with Ray is in
-htsweep/execution/tune.py, which is imported here and not before: a Ray without the parts that it
-uses is then reported in words.
+A message is one line of JSON; htsweep/execution/ray.py is the other end. Ray ends the process that
+uses it when its control store or its node is lost, which is why the launch itself does not use Ray.
+The work with Ray is in htsweep/execution/tune.py, which is imported inside a function: if this Ray
+lacks a part that it uses, the launch reports that as a message.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from htsweep.execution.channel import Channel, Commands
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Has Ray place the work that comes until there is no more."""
+    """Has Ray run the work that the launch sends, until no more comes."""
     commands, events = map(int, sys.argv[1:] if arguments is None else arguments)
     channel, options = Channel(events), json.loads(os.environ["HTSWEEP_RAY"])
     work: Commands = queue.SimpleQueue()
@@ -46,14 +45,14 @@ def _place(work: Commands, channel: Channel, options: dict[str, Any]) -> None:
 
 
 def _listen(commands: int, work: Commands) -> None:
-    """Passes commands on; where the launch is gone, this process ends, and Ray with it."""
+    """Passes commands on; if the launch is gone, ends this process, and Ray with it."""
     with os.fdopen(commands, encoding="utf-8") as lines:
         for line in lines:
             command = json.loads(line)
             if command["do"] == "run":
                 work.put((command["trial"], command["work"]))
             elif command["do"] == "stop":
-                # Tune ends its loop, and its trials, on this signal
+                # Tune ends its loop and its trials on this signal.
                 os.kill(os.getpid(), signal.SIGUSR1)
             else:
                 work.put(None)

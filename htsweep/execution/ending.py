@@ -1,4 +1,7 @@
-"""How a trial ended, and its record in the ledger, whoever writes it: the trial's process or the launch."""
+"""How a trial ended, and its record in the ledger.
+
+The trial's own process writes the record, or the launch does if that process died.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from htsweep.ledger.names import plain
 
 @final
 class End(NamedTuple):
-    """How a trial ended: its status, why, and the whole account of it."""
+    """How a trial ended: its status, the reason in one line, and the full error text."""
 
     status: str
     reason: str | None = None
@@ -50,14 +53,14 @@ def record(
     measured: Sequence[Mapping[str, Any]] = (),
     artifact: Mapping[str, str] | None = None,
 ) -> Outcome:
-    """Writes the trial's record, and returns how it ended.
+    """Writes the trial's record, and returns how the trial ended.
 
     Args:
         work: what was run.
         end: how it ended.
-        started: when, in unix seconds.
+        started: when it began, in unix seconds.
         log: what it printed.
-        measured: one row a step.
+        measured: one row per step.
         artifact: what a stage made: file -> object.
 
     Raises:
@@ -109,7 +112,7 @@ def record(
 
 
 def recorded(work: Work) -> Outcome | None:
-    """How this attempt ended, from the record that the trial's process wrote; None if it wrote none.
+    """How this attempt ended, according to its record; None if it has no record.
 
     Raises:
         LedgerError: the results cannot be read.
@@ -135,13 +138,13 @@ def recorded(work: Work) -> Outcome | None:
 
 
 def died(work: Work, why: str, started: float, reason: str = "") -> Outcome:
-    """How a trial ended whose process ended under it: as that recorded it, else as this records it.
+    """How a trial whose process died has ended; writes the record if the process did not.
 
     Args:
         work: what the process ran.
         why: all that is known of the end, for the log.
         started: when the attempt began, in unix seconds.
-        reason: what the record says; "": what follows from `why`.
+        reason: the record's reason; "": derived from `why`.
     """
     outcome = recorded(work)
     if outcome is not None:
@@ -157,7 +160,7 @@ def died(work: Work, why: str, started: float, reason: str = "") -> Outcome:
 
 
 def _gist(why: str) -> str:
-    """The line of a long account that names the error."""
+    """The line of a long error text that names the error."""
     lines = [line.strip() for line in why.strip().splitlines() if line.strip()]
     named = [line for line in lines if "Error" in line.partition(":")[0]]
     return (named or lines or ["the worker's process ended"])[-1][:300]

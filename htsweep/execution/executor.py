@@ -1,9 +1,9 @@
-"""The seam between what is to be run and where it runs: the contract that every executor keeps.
+"""The interface between what should run and where it runs: the contract of every executor.
 
 An executor knows nothing of studies, ledgers or retries. It is given `Work`, one trial each, and
-reports by events what becomes of it; the process that runs a trial writes its record to the ledger
-before the executor says that it ended. `htsweep/execution/registry.py` finds an executor by name,
-and `htsweep/execution/conformance.py` tests one.
+reports in events what becomes of it. The process that runs a trial writes its record to the ledger
+before the executor reports the end. `htsweep/execution/registry.py` finds an executor by name, and
+`htsweep/execution/conformance.py` tests one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from htsweep.execution.work import Outcome, Work
 @final
 @dataclass(frozen=True)
 class Started:
-    """A process began the trial."""
+    """A process started the trial."""
 
     trial: str
 
@@ -27,7 +27,7 @@ class Started:
 @final
 @dataclass(frozen=True)
 class Ended:
-    """The trial ended in some way, and its record is in the ledger."""
+    """The trial ended in whatever way, and its record is in the ledger."""
 
     trial: str
     outcome: Outcome
@@ -36,20 +36,23 @@ class Ended:
 @final
 @dataclass(frozen=True)
 class Died:
-    """The process that ran the trial ended. Whether it had written a record is not known.
+    """The process that ran the trial died; whether it had written a record is not known.
 
     The launch looks for the record, and writes one of a failed attempt if there is none.
     """
 
     trial: str
     why: str
-    """All that is known of the end, such as the exit code and the last lines that it printed."""
+    """All that is known of the end, such as the exit code and the last printed lines."""
 
 
 @final
 @dataclass(frozen=True)
 class Returned:
-    """The work was not run: the executor was stopped, its deadline passed, or its machine was lost."""
+    """The work did not run, or was stopped before it ended.
+
+    The executor was stopped, the work's deadline passed, or the machine was lost.
+    """
 
     trial: str
     again: bool
@@ -59,7 +62,7 @@ class Returned:
 @final
 @dataclass(frozen=True)
 class Notice:
-    """Something that the user should know: what the executor waits for, or how it handles a loss."""
+    """Something that the user should know, such as what the executor waits for."""
 
     text: str
 
@@ -70,14 +73,14 @@ Event = Started | Ended | Died | Returned | Notice
 class Executor(Protocol):
     """A place where trials run.
 
-    It is made before it is known whether there is anything to run, so that making one is cheap;
-    what it needs, it starts when its context is entered. Everything is called from one thread. One
-    that takes seconds to end may have a method `finish` too: it is called once no more work will
-    come, begins to end and returns at once.
+    An executor is made before it is known whether there is anything to run, so making one must be
+    cheap; what it needs is started when its context is entered. All methods are called from one
+    thread. An executor that takes seconds to end may also have a method `finish`, which is called
+    once no more work will come: it begins to end and returns at once.
     """
 
     def __enter__(self) -> Any:
-        """Starts what trials will run on."""
+        """Starts what trials run on."""
         ...
 
     def __exit__(
@@ -86,7 +89,7 @@ class Executor(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> Any:
-        """Ends all that was started, trials that still run included."""
+        """Ends all that was started, including trials that still run."""
         ...
 
     @property
@@ -95,7 +98,7 @@ class Executor(Protocol):
         ...
 
     def room(self) -> int:
-        """How much more work it would accept now."""
+        """How many more works it would accept now."""
         ...
 
     def submit(self, work: Work) -> None:
@@ -103,17 +106,17 @@ class Executor(Protocol):
         ...
 
     def events(self, seconds: float) -> Iterable[Event]:
-        """What happened since the last call; waits up to `seconds` for the first event.
+        """The events since the last call; waits up to `seconds` for the first.
 
-        For each work that was submitted, one of Ended, Died and Returned comes in the end.
+        Each submitted work finally gets one of Ended, Died and Returned.
 
         Raises:
             ResourceError: no machine has, or can get, what a trial needs.
-            ExecutorLost: what trials run on is gone, and cannot be had again.
+            ExecutorLost: what trials run on is lost and cannot be started again.
             LedgerError: the results take no record.
         """
         ...
 
     def stop(self) -> None:
-        """Starts no more work and ends what runs; `events` then says what became of it."""
+        """Starts no more work and ends what runs; later `events` report what became of it."""
         ...

@@ -14,14 +14,17 @@ from htsweep.execution.work import Work
 
 
 def in_this_process(options: Options) -> Inline:
-    """Trials run in this process, one after another."""
+    """An executor that runs trials in this process, one after another."""
     options.require_this_machine()
     return Inline()
 
 
 @final
 class Inline:
-    """An executor with one slot: this thread. A KeyboardInterrupt ends a trial between two of its instructions."""
+    """An executor with one slot: this thread.
+
+    A KeyboardInterrupt ends a trial between two of its instructions.
+    """
 
     slots = 1
     elsewhere = False
@@ -45,7 +48,7 @@ class Inline:
         pass
 
     def room(self) -> int:
-        """One, while nothing waits: what is handed out later knows the results of what ran before."""
+        """One if no work waits: what is handed out later can use the results so far."""
         return 0 if self._work else 1
 
     def submit(self, work: Work) -> None:
@@ -80,7 +83,7 @@ class Inline:
         yield Ended(work.job.trial, outcome)
 
     def stop(self) -> None:
-        """Gives back the work that waits, and what ran when the interrupt came."""
+        """Returns the work that waits, and the trial that was interrupted."""
         self._given_back = [
             name for name in (self._running, self._work and self._work.job.trial) if name
         ]

@@ -1,12 +1,12 @@
-"""A process that runs one trial after another, each as if it were the first.
+"""Runs one trial after another in a process, each as if it were the first.
 
-What a trial changes for the whole process is put back after it. What cannot be put back (a thread
-that still runs, a function of the standard library that was replaced and may have been imported
-under another name since, a lowered limit) is returned by `take_lasting`: whoever owns the process then
-ends it, so that the next trial starts in a fresh one.
+What a trial changes for the whole process is undone after it. What cannot be undone is returned by
+`take_lasting`, so that the owner of the process ends it and the next trial starts in a fresh one: a
+thread that still runs, a replaced function of the standard library (it may have been imported under
+another name since), a lowered limit.
 
-Not noticed: what a trial changes inside an object that outlives it, such as an entry added to a
-module's dictionary.
+Not noticed: changes inside an object that outlives the trial, such as an entry added to a module's
+dictionary.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from pathlib import Path
 from typing import Any, final
 
 JOIN_SECONDS = 0.5
-"""A thread that ends so soon after its trial is not left behind."""
+"""How long to wait for a trial's threads to end, before they count as left behind."""
 LEAKED_FILES = 100
-"""So many files that a trial leaves open are too many for a process that is to run hundreds."""
+"""More files than this left open are too many for a process that runs hundreds of trials."""
 
 _lasting: list[str] = []
 
 
 def take_lasting() -> list[str]:
-    """What trials have changed in this process since the last call that could not be put back, each in words."""
+    """Descriptions of all changes since the last call that could not be undone."""
     changes = _lasting[:]
     _lasting.clear()
     return changes
@@ -50,16 +50,16 @@ def take_lasting() -> list[str]:
 
 @contextmanager
 def fresh(seed: int, threads: int, device: str, own: Sequence[str] = ()) -> Iterator[list[str]]:
-    """Global state as a new process has it, seeded; what the trial changes is put back after it.
+    """Seeded global state as in a new process; the trial's changes to it are undone on exit.
 
     Args:
         seed: of every global random generator.
-        threads: of torch.
-        device: that torch computes on.
-        own: the folders of the user's own modules; what a trial rebinds in these is put back.
+        threads: the number of threads for torch.
+        device: the device for torch.
+        own: the folders of the user's own modules, whose rebound names are restored.
 
     Yields:
-        A list that holds, after the block, what could not be put back.
+        A list that holds, after the block, what could not be undone.
     """
     lasting: list[str] = []
     values = {part: part.read() for part in _PARTS}
@@ -89,32 +89,28 @@ def _reset(seed: int, threads: int, device: str) -> None:
     random.seed(seed)
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(seed)
-    # The orchestrator does not know torch; the tasks do, and only where one of them has loaded it
-    # there is a state.
+    # The orchestrator does not import torch. Only if a task has loaded it is there any state.
     if "torch" in sys.modules:
         importlib.import_module("tasks.process").reset(seed, threads, device)
 
 
 # -- values that belong to the process
-# -------------------------------------------------------------------------------------
 
 
 @final
 @dataclass(frozen=True)
 class _Part:
-    """One thing that all code of a process shares."""
+    """One piece of state that all code of a process shares."""
 
     name: str
     read: Callable[[], Any]
     write: Callable[[Any], object] | None = None
-    """Puts a value back; None: that cannot be done."""
+    """Restores a value; None: that is impossible."""
     lasts: bool = False
-    """Whether a change counts as lasting although the value is put back: threads may have taken it
-    over.
-    """
+    """Whether a change counts as lasting even if restored: new threads may have inherited it."""
 
     def put_back(self, value: Any) -> list[str]:
-        """What lasts of a change since `value` was read: nothing where it was put back."""
+        """Restores `value`; what remains of the change since it was read, in words."""
         now = self.read()
         if now == value:
             return []
@@ -264,7 +260,6 @@ if hasattr(os, "sched_setaffinity"):
 
 
 # -- threads, processes, files
-# -----------------------------------------------------------------------------------------------
 
 
 def _left_threads(before: set[threading.Thread]) -> list[str]:
@@ -277,7 +272,7 @@ def _left_threads(before: set[threading.Thread]) -> list[str]:
 
 
 def _children() -> set[int]:
-    """The processes that this one has started and that have not ended; none where the system does not say."""
+    """The live child processes of this one; empty where the system does not list them."""
     children: set[int] = set()
     for path in Path("/proc/self/task").glob("*/children"):
         with contextlib.suppress(OSError):
@@ -286,7 +281,10 @@ def _children() -> set[int]:
 
 
 def _open_files() -> tuple[list[tuple[int, int] | None], int]:
-    """Which files the three standard descriptors are, and how many descriptors are open (0 where the system does not say)."""
+    """The identity of the three standard files, and the number of open descriptors.
+
+    The number is 0 where the system does not report it.
+    """
     standard: list[tuple[int, int] | None] = []
     for descriptor in range(3):
         try:
@@ -314,7 +312,6 @@ def _changed_files(before: tuple[list[tuple[int, int] | None], int]) -> list[str
 
 
 # -- modules
-# -----------------------------------------------------------------------------------------------------------------
 
 _STANDARD = frozenset(sys.stdlib_module_names) | {"builtins"}
 _INSTALLED = tuple({*site.getsitepackages(), site.getusersitepackages()})
@@ -323,7 +320,7 @@ _CALLABLE = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, ty
 
 @final
 class _Modules:
-    """What modules hold when a trial begins."""
+    """What modules hold when a trial begins, so that its changes can be undone."""
 
     def __init__(self, own: Sequence[str]) -> None:
         self._own = tuple(f"{folder.rstrip('/')}/" for folder in own)
@@ -346,7 +343,11 @@ class _Modules:
         return functions
 
     def changes(self) -> list[str]:
-        """What was replaced in the standard library; that is put back too, but others may have imported it meanwhile."""
+        """Restores all modules, and describes what was replaced in the standard library.
+
+        The latter is reported although it is restored: other modules may have imported it
+        meanwhile.
+        """
         for module, values in self._values.items():
             self._put_back(module, values)
         changes = []
@@ -374,6 +375,9 @@ class _Modules:
 
 
 def _by_a_library(value: Any) -> bool:
-    """Whether what replaces a function of the standard library is an installed library's, which does so when imported."""
+    """Whether `value` comes from an installed library.
+
+    Some libraries replace functions of the standard library when they are imported.
+    """
     module = sys.modules.get(getattr(value, "__module__", None) or "")
     return str(getattr(module, "__file__", None) or "").startswith(_INSTALLED)

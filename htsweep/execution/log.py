@@ -1,4 +1,4 @@
-"""What a trial prints, kept where the user can read it."""
+"""Keeps what a trial prints where the user can read it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _log = logging.getLogger(__name__)
 
 @final
 class Log(io.TextIOBase):
-    """A text stream whose file comes to be with the first word; most trials say nothing.
+    """A text stream whose file is created by the first write; most trials print nothing.
 
-    On a local disk each line is there at once, also when the process is killed; elsewhere it is put
-    at the end. A log that cannot be kept is no reason for a trial to fail: its numbers are what
-    counts.
+    On a local disk each line is written at once, so that it survives a killed process; elsewhere
+    the whole log is written at the end. A log that cannot be written does not fail the trial: its
+    numbers are what counts.
     """
 
     encoding: str = "utf-8"
@@ -34,11 +34,11 @@ class Log(io.TextIOBase):
         self.empty = True
 
     def writable(self) -> bool:
-        """Yes."""
+        """Always true."""
         return True
 
     def write(self, text: str) -> int:
-        """Keeps `text`."""
+        """Adds `text` to the log."""
         if not isinstance(text, str):
             msg = f"a log takes text, not {type(text).__name__}"
             raise TypeError(msg)
@@ -51,7 +51,7 @@ class Log(io.TextIOBase):
         return len(text)
 
     def stacks(self) -> str:
-        """Where each thread of the process is now: what a trial that hangs is doing."""
+        """Writes and returns the stack of every thread: what a hanging trial is doing."""
         text = "\n".join(
             "".join(traceback.format_stack(frame)) for frame in sys._current_frames().values()
         )
@@ -59,10 +59,10 @@ class Log(io.TextIOBase):
         return text
 
     def close(self) -> None:
-        """Nothing: a trial that closes its standard output shall not cut its own log short."""
+        """Does nothing: a trial that closes its standard output must not cut its own log short."""
 
     def end(self) -> None:
-        """Ends the log."""
+        """Closes the log's file; for a store that is not a folder, writes the whole log to it."""
         file, self._file = self._file, None
         try:
             if isinstance(file, io.StringIO):

@@ -1,4 +1,4 @@
-"""Feeds an executor from an agenda, and takes in what it reports, until nothing is left to run."""
+"""Feeds an executor from an agenda and processes its reports, until nothing is left to run."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from htsweep.execution.watch import Watch
 from htsweep.execution.work import Conditions, Outcome, Work
 
 POLL_SECONDS = 0.2
-"""How long an executor waits for something to happen before the watch is told that time goes by."""
+"""How long an executor waits for an event before the watch gets a `tick`."""
 STOP_SECONDS = 15.0
-"""How long a stopped executor may take to say what became of the trials that it ran."""
+"""How long a stopped executor may take to report what became of its trials."""
 
 
 def run_agenda(agenda: Agenda, executor: Executor, conditions: Conditions, watch: Watch) -> bool:
     """Runs until the agenda is finished, or closed and drained; returns whether it was interrupted.
 
-    A KeyboardInterrupt ends it tidily: what runs is stopped, and what has ended by then counts.
+    On KeyboardInterrupt, running trials are stopped; those that have ended by then count.
     """
     loop = _Loop(agenda, executor, conditions, watch)
     try:
@@ -36,7 +36,7 @@ def run_agenda(agenda: Agenda, executor: Executor, conditions: Conditions, watch
 
 @final
 class _Loop:
-    """What is between an agenda and an executor: the work handed out, and what events mean for it."""
+    """Connects an agenda and an executor: hands out work, and interprets the events."""
 
     def __init__(
         self, agenda: Agenda, executor: Executor, conditions: Conditions, watch: Watch
@@ -44,13 +44,13 @@ class _Loop:
         self._agenda, self._executor, self._watch = agenda, executor, watch
         self._conditions = conditions
         self._submitted: dict[str, Work] = {}
-        """What the executor has, until it reports how that ended."""
+        """The work that the executor has, until it reports how that ended."""
         self._since: dict[str, float] = {}
-        """When each was submitted or, once it has started, when it started."""
+        """When each work was submitted or, once it has started, when it started."""
         self._not_started: set[str] = set()
 
     def turn(self) -> None:
-        """Hands out what the executor has room for, and takes in what happened."""
+        """Submits as much work as the executor has room for, and processes its events."""
         self._feed()
         for event in self._executor.events(POLL_SECONDS):
             self._take(event)
@@ -58,7 +58,7 @@ class _Loop:
         self._watch.tick(self._agenda)
 
     def drain(self) -> None:
-        """Takes in what a stopped executor still reports, and gives up what it does not in time."""
+        """Processes a stopped executor's last reports; gives up the rest after `STOP_SECONDS`."""
         over = time.monotonic() + STOP_SECONDS
         while self._submitted and time.monotonic() < over:
             for event in self._executor.events(POLL_SECONDS):
@@ -89,10 +89,10 @@ class _Loop:
 
     @property
     def _must_wait(self) -> bool:
-        """Whether nothing more may be submitted, although the executor has room.
+        """Whether nothing more may be submitted although the executor has room.
 
-        What was submitted cannot be taken back: under a budget of GPU hours, which only results
-        use up, one trial at a time waits for a slot.
+        Submitted work cannot be taken back. A budget of GPU hours is used up only as results
+        arrive, so under one at most one trial waits for a slot.
         """
         return self._agenda.plan.study.budget.gpu_hours is not None and bool(self._not_started)
 
@@ -121,7 +121,7 @@ class _Loop:
 
 
 def _outcome(event: Ended | Died | Returned, work: Work, since: float) -> Outcome | None:
-    """How the trial ended; None where it did not run, so that nothing ended."""
+    """How the trial ended; None if it did not run."""
     if isinstance(event, Ended):
         return event.outcome
     if isinstance(event, Died):

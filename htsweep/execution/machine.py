@@ -1,4 +1,4 @@
-"""What this machine has."""
+"""The resources of this machine, and the git commit of a folder."""
 
 from __future__ import annotations
 
@@ -12,17 +12,23 @@ from pathlib import Path
 from htsweep.errors import ResourceError
 
 GIT_SECONDS = 20.0
-"""A repository that takes longer to compare with its commit is not waited for."""
+"""How long git may take to compare a repository with its commit."""
 
 
 def cores() -> int:
-    """Cores that this process may use: those it may be scheduled on, and no more than its container's quota allows."""
+    """The number of cores that this process may use.
+
+    Those that it may be scheduled on, up to the quota of its container.
+    """
     free = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, int(min(free, _quota())))
 
 
 def _quota() -> float:
-    """Cores' worth of time that the control groups of this process allow (`docker run --cpus`, Kubernetes limits)."""
+    """The CPU quota, in cores, of this process's control groups; infinite without one.
+
+    `docker run --cpus` and the limits of Kubernetes set it.
+    """
     quotas = [math.inf]
     for folder in _control_groups():
         with contextlib.suppress(OSError, ValueError):  # version 2: "QUOTA PERIOD", or "max PERIOD"
@@ -39,7 +45,7 @@ def _quota() -> float:
 def _control_groups(
     root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
 ) -> list[Path]:
-    """The folders of this process's control groups, and of those that these are in."""
+    """The folders of this process's control groups and of their ancestors."""
     folders = [root, root / "cpu", root / "cpu,cpuacct"]
     with contextlib.suppress(OSError):
         for line in own.read_text().splitlines():
@@ -53,16 +59,17 @@ def _control_groups(
 
 
 def gpus() -> int:
-    """NVIDIA GPUs that this process may use."""
+    """The number of NVIDIA GPUs that this process may use."""
     devices = len([path for path in Path("/dev").glob("nvidia[0-9]*") if path.name[6:].isdigit()])
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     return devices if visible is None else len(_visible(visible, devices))
 
 
 def _visible(text: str, devices: int) -> list[str]:
-    """The entries of `CUDA_VISIBLE_DEVICES` that name a GPU, as CUDA reads them: up to the first that names none.
+    """The entries of `CUDA_VISIBLE_DEVICES` that name a GPU.
 
-    Slurm writes `NoDevFiles` for a job without GPUs.
+    CUDA reads them up to the first that names none. Slurm writes `NoDevFiles` for a job without
+    GPUs.
     """
     names: list[str] = []
     for entry in text.split(","):
@@ -77,23 +84,30 @@ def _visible(text: str, devices: int) -> list[str]:
 
 
 def lacking(cpu: float, gpu: float, remedy: str) -> None:
-    """Raises ResourceError where this machine has less than `cpu` cores or `gpu` GPUs."""
+    """Raises ResourceError if this machine has fewer than `cpu` cores or `gpu` GPUs."""
     for what, wanted, available in (("cpu", cpu, cores()), ("gpu", gpu, gpus())):
         if wanted > available:
-            msg = f"resources.{what}: a trial takes {wanted:g}, but this machine has {available}; lower it, or {remedy}"
+            msg = (
+                f"resources.{what}: a trial takes {wanted:g}, but this machine has {available}; "
+                f"lower it, or {remedy}"
+            )
             raise ResourceError(msg)
 
 
 def commit(folder: Path) -> tuple[str | None, bool | None]:
-    """The git commit that `folder` is at and whether files differ from it; (None, None) outside a repository."""
+    """The git commit of `folder`, and whether tracked files differ from it.
+
+    (None, None) outside a repository.
+    """
     if shutil.which("git") is None:
         return None, None
-    # Git's own variables, as hooks have them, would name another repository.
+    # Git's variables, as set inside its hooks, would point to another repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
     def git(*words: str) -> str | None:
-        # A repository of another user's (a mounted folder in a container) is read all the same: git
-        # refuses for fear of what its settings may run, which are switched off here.
+        # Also read a repository that another user owns, such as a mounted folder in a container.
+        # Git refuses by default because its settings may run programs; those settings are switched
+        # off here.
         safe = (
             "-c",
             "safe.directory=*",

@@ -1,4 +1,4 @@
-"""What one trial has measured: what its task yields, checked, and joined to one row a step."""
+"""What one trial has measured: the values that its task yields, checked, as one row per step."""
 
 from __future__ import annotations
 
@@ -17,27 +17,33 @@ LAST_STEP = 2**63 - 1
 
 @final
 class Measured:
-    """The rows of a trial, one a step, in order; what cannot be kept as it was yielded is refused, never changed or dropped."""
+    """The rows of a trial in order, one per step.
+
+    A value that cannot be kept as it was yielded is refused, never changed or dropped.
+    """
 
     def __init__(self, settings: Iterable[str] = ()) -> None:
-        """The rows of a trial that has not measured anything yet.
+        """Starts without rows.
 
         Args:
-            settings: the keys of the trial's config, which are columns of a study that varies them.
+            settings: the keys of the trial's config, which are columns if a study varies them.
         """
         self.rows: list[dict[str, Any]] = []
         self.passed = -1
-        """The last step of the earlier process whose trial this one continues; -1: there was none."""
+        """The last step before the first row of this process; -1 if there is none.
+
+        Greater than -1 if the trial continues from the state of an earlier process.
+        """
         self._settings = {name.lower(): name for name in settings}
         self._kinds: dict[str, bool] = {}
-        """Whether a name is of lists."""
+        """Name -> whether its values are lists."""
         self._spelt: dict[str, str] = {}
         self._given: set[str] = set()
-        """What this process has measured at the last step."""
+        """The names that this process has measured at the last step."""
         self._begun = False
 
     def resume(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Takes over what the trial had measured when the state was saved from which it continues."""
+        """Restores the rows that the trial had when the state from which it continues was saved."""
         self.rows[:] = [dict(row) for row in rows]
         for row in self.rows:
             for name, value in row.items():
@@ -45,10 +51,10 @@ class Measured:
                 self._spelt[name.lower()] = name
 
     def take(self, yielded: Any) -> dict[str, Any]:
-        """The row of the step that `yielded` belongs to, with all that was measured at it by now.
+        """Adds what a task yielded, and returns the full row of its step so far.
 
         Raises:
-            TypeError: it is no measurement.
+            TypeError: it is not a measurement.
             ValueError: a name, a number or the step cannot be kept.
         """
         if not isinstance(yielded, Mapping) or "step" not in yielded:
@@ -75,15 +81,18 @@ class Measured:
 
     def _row(self, step: int) -> dict[str, Any]:
         if not self._begun:
-            # A trial that goes on may come by the steps after its last state again; what it
-            # measures now is what counts.
+            # A trial that continues may repeat steps after its last state; what it measures now
+            # counts.
             self._begun = True
             while self.rows and self.rows[-1]["step"] > step:
                 self.rows.pop()
             self.passed = max((row["step"] for row in self.rows if row["step"] < step), default=-1)
         last = self.rows[-1]["step"] if self.rows else -1
         if step < last:
-            msg = f"step {step} came after step {last}: steps never go back; yield what belongs to one step before the next one"
+            msg = (
+                f"step {step} came after step {last}: steps never go back; "
+                "yield what belongs to one step before the next one"
+            )
             raise ValueError(msg)
         if step > last:
             self.rows.append({"step": step})
@@ -105,10 +114,16 @@ class Measured:
             )
             raise ValueError(msg)
         if self._spelt.setdefault(low, name) != name:
-            msg = f"the measurements {shown(self._spelt[low])} and {shown(name)} differ in capitals alone, which SQL does not see"
+            msg = (
+                f"the measurements {shown(self._spelt[low])} and {shown(name)} "
+                "differ in capitals alone, which SQL does not see"
+            )
             raise ValueError(msg)
         if len(self._kinds) >= names.MOST:
-            msg = f"more than {names.MOST} names were measured; put numbers that belong together into a list"
+            msg = (
+                f"more than {names.MOST} names were measured; "
+                "put numbers that belong together into a list"
+            )
             raise ValueError(msg)
         return name
 
@@ -119,32 +134,41 @@ class Measured:
                 [_number(item) for item in value] if many else _number(value)
             )
         except OverflowError:
-            msg = f"the measurement {shown(name)} is beyond what a 64-bit float can hold: {shown(value, 40)}"
+            msg = (
+                f"the measurement {shown(name)} is beyond what a 64-bit float can hold: "
+                f"{shown(value, 40)}"
+            )
             raise ValueError(msg) from None
         except Exception:  # whatever a value's own methods raise
-            msg = f"the measurement {shown(name)} is a number or a list of numbers, but got {shown(value)}"
+            msg = (
+                f"the measurement {shown(name)} is a number or a list of numbers, "
+                f"but got {shown(value)}"
+            )
             raise TypeError(msg) from None
         if self._kinds.setdefault(name, many) != many:
             kinds = ("a number", "a list")
-            msg = f"the measurement {shown(name)} is {kinds[many]} now and was {kinds[not many]} before; give each its own name"
+            msg = (
+                f"the measurement {shown(name)} is {kinds[many]} now "
+                f"and was {kinds[not many]} before; give each its own name"
+            )
             raise TypeError(msg)
         return kept
 
 
 def undefined(row: Mapping[str, Any]) -> list[str]:
-    """The numbers of a row that are NaN; lists may hold what is not defined."""
+    """The names of a row's numbers that are NaN; NaN inside lists is allowed."""
     return [name for name, value in row.items() if isinstance(value, float) and math.isnan(value)]
 
 
 def last_values(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """The last value of each number, and the last step."""
+    """The last value of each number, including the step."""
     return {
         name: value for row in rows for name, value in row.items() if isinstance(value, int | float)
     }
 
 
 def _number(value: Any) -> float:
-    # float() would also read text, and drop what is imaginary, or all but one dimension.
+    # float() would also parse text, and drop imaginary parts and all dimensions but one.
     kind = getattr(getattr(value, "dtype", None), "kind", "")
     if (
         isinstance(value, str | bytes | bytearray)
@@ -172,7 +196,10 @@ def _step(value: Any) -> int:
             except Exception:  # no number at all
                 step = None
     if step is None:
-        msg = f"step {shown(value)} is not a whole number; a step says how far training has come, and rows follow its order"
+        msg = (
+            f"step {shown(value)} is not a whole number; "
+            "a step says how far training has come, and rows follow its order"
+        )
         raise ValueError(msg)
     if not 0 <= step <= LAST_STEP:
         msg = f"step {shown(step, 60)} is not from 0 to 2^63 - 1, the greatest that tables can hold"

@@ -1,4 +1,4 @@
-"""Tries an executor out: one tiny trial, whose record must come back."""
+"""Tries out an executor with one tiny trial, whose record must be in the ledger."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROBE_SECONDS = 300.0
 
 
 def probe(executor: Executor) -> int:
-    """Runs a trial of the toy task on the executor, and returns how many it runs at once.
+    """Runs a trial of the toy task, and returns how many trials the executor runs at once.
 
     Raises:
         HtsweepError: the executor does not start, or the trial does not end well.

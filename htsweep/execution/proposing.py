@@ -1,4 +1,4 @@
-"""The searches of an adaptive sampler: which points are open, what they gave, which comes next."""
+"""The searches of an adaptive sampler: their open points, the results, and what comes next."""
 
 from __future__ import annotations
 
@@ -10,22 +10,20 @@ from htsweep.planning.plan import Plan, Point, Sweep
 from htsweep.planning.search import propose
 
 Measured = dict[int, tuple[float, ...] | None]
-"""Repetition -> the objectives that a point's trial measured last; None: it failed, or did not
-measure them.
-"""
+"""Repetition -> a point's last objectives; None: the trial failed or did not measure them."""
 
 
 @final
 class Proposals:
-    """The searches of a plan under an adaptive sampler, one in each sweep."""
+    """The searches of a plan with an adaptive sampler, one per sweep."""
 
     def __init__(self, plan: Plan, points: Iterable[Point]) -> None:
-        """Searches that go on from the `points` that earlier launches proposed."""
+        """Continues the searches from the `points` that earlier launches proposed."""
         self._plan = plan
         self._metrics = [objective.metric for objective in plan.study.objectives]
         self._searches = {sweep.id: _Search(plan, sweep) for sweep in plan.sweeps}
         self._of: dict[str, list[_Search]] = {}
-        """Point -> the searches that have it: two sweeps may have a point in common."""
+        """Point -> the searches that have it, since sweeps may share a point."""
         self._measured: dict[str, Measured] = {}
         self._begun: dict[str, set[int]] = {}
         for point in sorted(points, key=attrgetter("index")):
@@ -35,7 +33,7 @@ class Proposals:
 
     @property
     def points(self) -> list[Point]:
-        """The points that were proposed so far, sweep by sweep."""
+        """The points proposed so far, sweep by sweep."""
         return [point for search in self._searches.values() for point in search.points]
 
     @property
@@ -44,7 +42,7 @@ class Proposals:
         return any(search.open for search in self._searches.values())
 
     def begin(self, point: Point, repetition: int) -> bool:
-        """Whether nobody has asked for this trial before."""
+        """Marks a trial as begun; False if it already was, by another sweep with the same point."""
         begun = self._begun.setdefault(point.id, set())
         if repetition in begun:
             return False
@@ -52,7 +50,7 @@ class Proposals:
         return True
 
     def tell(self, point: str, repetition: int, values: Mapping[str, float] | None) -> None:
-        """Takes in what a trial measured last; None: it failed."""
+        """Records what a trial measured last; None: it failed."""
         measured = self._measured.setdefault(point, {})
         is_new = repetition not in measured
         known = values is not None and all(metric in values for metric in self._metrics)
@@ -66,10 +64,10 @@ class Proposals:
                 search.pending -= 1
 
     def next(self, idle: bool) -> Iterator[Point]:
-        """The next point of each search, beginning with the search that has the fewest open points.
+        """The next point of each search, starting with the search that has the fewest open points.
 
-        A search is not asked for more points at once than a quarter of its size, since what it
-        proposes without results is a guess; unless a slot is `idle`.
+        As proposals without results are guesses, a search may have at most a quarter of its size
+        open, unless a slot is `idle`.
         """
         for search in sorted(
             (search for search in self._searches.values() if search.open), key=attrgetter("pending")
@@ -92,7 +90,10 @@ class Proposals:
         return len(self._measured.get(point, ())) == self._plan.study.repetitions
 
     def _mean(self, point: Point) -> tuple[float, ...] | None:
-        """The mean of a point over its repetitions, once all have ended."""
+        """The mean of a point's objectives over its repetitions; None until all have ended.
+
+        Repetitions without objectives are left out; None if no repetition has any.
+        """
         measured = self._measured.get(point.id, {}).values()
         values = [objectives for objectives in measured if objectives is not None]
         if not self._whole(point.id) or not values:
@@ -102,7 +103,7 @@ class Proposals:
 
 @final
 class _Search:
-    """One sweep: its points so far."""
+    """The search of one sweep, and its points so far."""
 
     def __init__(self, plan: Plan, sweep: Sweep) -> None:
         self.sweep = sweep

@@ -1,4 +1,7 @@
-"""An exception in words, whatever it is made of: its text may be a gigabyte, no Unicode, or raise an exception of its own."""
+"""Turns any exception into text of limited length.
+
+The exception's own text may be a gigabyte, not valid Unicode, or raise another exception.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,14 @@ from collections.abc import Iterator
 from htsweep.ledger.names import plain
 
 LONGEST_REASON, LONGEST_ACCOUNT, LONGEST_TEXT = 300, 100_000, 20_000
-"""Characters of what is kept of an exception: of its one line, of its traceback, of any text in
-that.
-"""
+"""The most characters that are kept of the one-line reason, the traceback, and any text in it."""
 _LONGEST_CHAIN = 50
 
 
 def account(raised: BaseException) -> tuple[str, str]:
-    """(`raised: ValueError: what it says first`, the traceback)."""
+    """(`raised: ValueError: the first line of its text`, the traceback)."""
     name = _name(raised)
-    # torch raises an OutOfMemoryError of its own, which this side does not know by type.
+    # torch raises an OutOfMemoryError of its own, whose type is not known here.
     kind = "out_of_memory" if name in ("OutOfMemoryError", "MemoryError") else "raised"
     lines = [line.strip() for line in _text(raised).splitlines() if line.strip()]
     reason = plain(f"{kind}: {name}: {lines[0] if lines else ''}")[:LONGEST_REASON]
@@ -25,7 +26,7 @@ def account(raised: BaseException) -> tuple[str, str]:
 
 
 def cut(text: str) -> str:
-    """The text, without its middle where it is too long to keep."""
+    """The text, without its middle if it is too long to keep."""
     half = LONGEST_ACCOUNT // 2
     left_out = len(text) - 2 * half
     return (
@@ -42,13 +43,16 @@ def _traceback(raised: BaseException, reason: str) -> str:
     ):
         try:
             return "".join(traceback.format_exception(raised))
-        except Exception:  # what the exception is made of raises when it is looked at
+        except Exception:  # formatting runs the exception's own code, which may raise
             pass
-    return f"Traceback (most recent call last):\n{''.join(traceback.format_tb(raised.__traceback__))}{reason}\n"
+    return (
+        "Traceback (most recent call last):\n"
+        f"{''.join(traceback.format_tb(raised.__traceback__))}{reason}\n"
+    )
 
 
 def _chain(raised: BaseException) -> Iterator[BaseException]:
-    """The exception and those that led to it, or that it holds; no more than so many."""
+    """The exception and those that led to it or that it groups, at most `_LONGEST_CHAIN`."""
     seen: dict[int, BaseException] = {}
     left: list[BaseException | None] = [raised]
     while left and len(seen) < _LONGEST_CHAIN:
@@ -68,7 +72,7 @@ def _name(raised: BaseException) -> str:
 
 
 def _text(raised: BaseException) -> str:
-    """What the exception says; of a long text the beginning."""
+    """The exception's text, cut to `LONGEST_TEXT` characters."""
     try:
         text = str(raised)
         return str.__str__(text)[:LONGEST_TEXT]

@@ -1,7 +1,8 @@
-"""Runs trials on Ray: on a local one of its own, or on a cluster. The launch's side; its process is htsweep/execution/driver.py.
+"""Runs trials on Ray, on a local one of its own or on a cluster.
 
-The process that uses Ray is a child of the launch. Where it is lost, with Ray's control store say,
-the launch says so, starts another, and submits again what had not ended.
+This is the launch's side; the process that uses Ray, a child of the launch, is
+htsweep/execution/driver.py. If that process is lost, for instance together with Ray's control
+store, the launch reports it, starts another, and submits the unfinished work again.
 """
 
 from __future__ import annotations
@@ -20,32 +21,33 @@ from htsweep.execution.registry import Options
 from htsweep.execution.work import Outcome, Work, to_json
 
 ORPHAN_SECONDS = 5.0
-"""How long to wait for workers that outlive a lost Ray: what they finish counts, and must not run
-again.
+"""How long to wait for workers that outlive a lost Ray, before work is submitted again.
+
+What they finish in this time counts and does not run twice.
 """
 LOSSES = 3
-"""How often in a row Ray is started again without a trial that ended in between."""
+"""How often in a row Ray is restarted if no trial ends in between."""
 
 
 def on_ray(options: Options) -> Ray:
-    """Trials are placed by Ray Tune, on a local Ray, or on the cluster at `--address`."""
-    if options.address is None:  # a cluster is asked what it has once it answers
+    """An executor that runs trials on a local Ray, or on the cluster at `--address`."""
+    if options.address is None:  # what a cluster has is checked once it answers
         options.require_this_machine()
     return Ray(options.cpu, options.gpu, options.address)
 
 
 @final
 class Ray:
-    """An executor whose trials are placed by Ray Tune."""
+    """An executor that lets Ray Tune place its trials."""
 
     def __init__(self, cpu: float, gpu: float, address: str | None = None) -> None:
-        """An executor for trials that take `cpu` cores and `gpu` GPUs; Ray starts when the context is entered.
+        """Prepares an executor; Ray starts when its context is entered.
 
         Args:
             cpu: cores of a trial.
             gpu: GPUs of a trial, or a fraction of one.
-            address: of a cluster, as `ray.init` takes it; None: a local Ray of its own, gone with
-                this executor.
+            address: of a cluster, as `ray.init` takes it; None: a local Ray of its own, which ends
+                with this executor.
         """
         self._resources = {"cpu": cpu, "gpu": gpu}
         self._address = address
@@ -69,12 +71,12 @@ class Ray:
     ) -> None:
         if self._driver is None:
             return
-        if self._running or self._waiting:  # an error of the launch's own
+        if self._running or self._waiting:  # the launch itself failed
             self.stop()
         self._driver.close(keep=isinstance(error, ExecutorLost))
 
     def finish(self) -> None:
-        """Has Ray begin to end, since no more work will come; leaving the context waits for that."""
+        """Lets Ray begin to end, as no more work will come; leaving the context waits for that."""
         if self._driver is not None and not self._running and not self._waiting:
             self._driver.finish()
 
@@ -84,7 +86,10 @@ class Ray:
         return self._slots or 1
 
     def room(self) -> int:
-        """How many more jobs may wait inside Ray, so that no slot is left idle and an autoscaler sees what is to come."""
+        """How many more jobs may wait inside Ray.
+
+        Enough that no slot is idle, and that an autoscaler sees the coming demand.
+        """
         if self._slots is None or self._stopped:
             return 0
         return max(2 * self._slots, AHEAD) - len(self._waiting)
@@ -96,7 +101,7 @@ class Ray:
         self._driver.send({"do": "run", "trial": work.job.trial, "work": to_json(work)})
 
     def events(self, seconds: float) -> Iterator[Event]:
-        """What Ray's process has reported since the last call."""
+        """The events that Ray's process has reported since the last call."""
         assert self._driver is not None, "an executor runs inside its context"
         for message in self._driver.messages(seconds):
             yield from self._event(message)
@@ -107,7 +112,7 @@ class Ray:
         """Waits until Ray has started, and returns how many trials it runs at once.
 
         Raises:
-            HtsweepError: it does not start, or has not what a trial takes.
+            HtsweepError: it does not start, or lacks what a trial takes.
         """
         assert self._driver is not None, "an executor runs inside its context"
         while self._slots is None:
@@ -150,7 +155,7 @@ class Ray:
             raise getattr(errors, message["kind"], HtsweepError)(message["text"])
 
     def _recover(self, why: str) -> Iterator[Event]:
-        """Starts another Ray in place of the lost one, and returns what had not ended, to submit it again."""
+        """Restarts Ray after a loss, and returns unfinished work so that it is submitted again."""
         assert self._driver is not None
         unfinished = [*self._running, *self._waiting]
         self._running, self._waiting = {}, {}

@@ -1,6 +1,6 @@
-"""The parts of Ray that are not public, each with what happens where another version lacks it.
+"""The private parts of Ray that are used, and what happens if another version lacks one.
 
-Ray is capped in `pyproject.toml` at the version with which these were tested.
+`pyproject.toml` caps Ray at the version with which these were tested.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ DAEMONS = {"gcs_server": "control store (GCS)", "raylet": "node manager (raylet)
 
 
 def check_node() -> None:
-    """Raises HtsweepError where this Ray's object for its own node is not as it was tested; to be called once Ray has started."""
+    """Raises HtsweepError if Ray's object for this node lacks a part that is used.
+
+    Call it once Ray has started.
+    """
     node = _own_node()
     for part in ("all_processes", "get_logs_dir_path"):
         if not hasattr(node, part):
@@ -24,12 +27,12 @@ def check_node() -> None:
 
 
 def logs_folder() -> str:
-    """The folder that Ray's processes on this machine write their logs to."""
+    """The folder for the logs of Ray's processes on this machine."""
     return str(_own_node().get_logs_dir_path())
 
 
 def ended_daemon() -> str:
-    """The daemon that this process started and that has ended, in words; "" while all run."""
+    """The title of a daemon that this process started and that has ended; "" while all run."""
     node = _own_node()  # None until the daemons have been started
     processes = getattr(node, "all_processes", {})
     for name, title in DAEMONS.items():
@@ -39,7 +42,10 @@ def ended_daemon() -> str:
 
 
 def node_types() -> list[dict[str, float]]:
-    """The resources of each node type that the cluster's autoscaler can start; none without an autoscaler."""
+    """The resources of each node type that the cluster's autoscaler can start.
+
+    Empty without an autoscaler.
+    """
     config = _part("ray._private.state", "state.get_cluster_config")()
     groups = getattr(config, "node_group_configs", None) or ()
     return [dict(group.resources) for group in groups if getattr(group, "max_count", 0) != 0]
@@ -47,10 +53,10 @@ def node_types() -> list[dict[str, float]]:
 
 @contextlib.contextmanager
 def without_callback_statistics() -> Iterator[None]:
-    """Keeps Ray from counting callbacks for its usage statistics inside the block.
+    """Inside the block, keeps Ray from counting callbacks for its usage statistics.
 
-    Ray 2.60 imports MLflow to do so, which takes a second and 100 MB. Where a later Ray counts
-    in another way, that is all that is lost.
+    Ray 2.60 imports MLflow for that, which takes a second and 100 MB. If a later Ray counts in
+    another way, only this saving is lost.
     """
     try:
         usage: Any = importlib.import_module("ray.air._internal.usage")
@@ -71,7 +77,7 @@ def _own_node() -> Any:
 
 
 def _part(module: str, path: str) -> Any:
-    """A part of a module that is not public.
+    """A private part of a module.
 
     Raises:
         HtsweepError: this Ray does not have it.

@@ -1,4 +1,4 @@
-"""The process that uses Ray, as the launch sees it: started, spoken to by pipes, and found dead or silent.
+"""The launch's handle on the process that uses Ray: starts it, talks to it, notices its loss.
 
 The process itself is htsweep/execution/driver.py.
 """
@@ -24,22 +24,22 @@ from htsweep.execution.scratch import Scratch
 from htsweep.execution.worker import environment
 
 SILENT_SECONDS = 300.0
-"""Ray's process reports every second; if it is silent for this long, it counts as lost."""
+"""If Ray's process, which reports every second, is silent for this long, it counts as lost."""
 START_SECONDS = 60.0
-"""How often the user is told what the launch waits for while Ray has not started."""
+"""How often the user is informed while Ray has not started."""
 AHEAD = 200
-"""The most jobs that wait inside Ray for a slot: what an autoscaler can see."""
+"""The most jobs that wait inside Ray for a slot, so that an autoscaler sees the demand."""
 SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
-"""The longest path under Ray's folder to which it binds a socket."""
+"""The longest path that Ray binds a socket to, relative to its folder."""
 PROGRAM = "import sys; from htsweep.execution.driver import main; sys.exit(main())"
-"""Not by `-m`: the module would be __main__, and Ray finds what it sends to workers by module name."""
+"""Ray finds what it sends to workers by module name, which under `-m` would be __main__."""
 _QUIET = {
     # A local worker has the launch's interpreter, files and packages. Under `uv run`, Ray would
-    # pack the working folder and start each worker by `uv run` in a copy of it.
+    # instead pack the working folder and start each worker with `uv run` in a copy of it.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    # A snapshot of Tune's own state would be rewritten whole, 10 KB a trial, for nothing.
+    # Tune would rewrite a snapshot of its whole state, 10 KB per trial, which nothing reads.
     "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
@@ -59,7 +59,7 @@ class RayProcess:
 
     def __init__(self, resources: Mapping[str, float], address: str | None) -> None:
         self.lost = ""
-        """Why the process cannot be used any more; "" while it can."""
+        """Why the process can no longer be used; "" while it can."""
         self._scratch = Scratch(scratch.with_room_for(SOCKET))
         self._log = self._scratch.path / "driver.log"
         self._ray_logs = ""
@@ -71,7 +71,8 @@ class RayProcess:
         self._hears: BinaryIO = os.fdopen(hears, "rb", buffering=0)
         words = [sys.executable, "-c", PROGRAM, str(commands), str(events)]
         with self._log.open("wb") as log:
-            # A session of its own: Ctrl-C is for the launch, which then has Ray end its trials.
+            # A separate session, so that Ctrl-C reaches only the launch, which then has Ray end its
+            # trials.
             self._process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
@@ -86,11 +87,11 @@ class RayProcess:
 
     @property
     def logs(self) -> str:
-        """Where Ray's logs are, and those of the process itself."""
+        """The places of Ray's logs and of the process's own."""
         return ", ".join(filter(None, [self._ray_logs, str(self._log)]))
 
     def send(self, command: Mapping[str, Any]) -> None:
-        """Tells the process what to do."""
+        """Sends a command to the process."""
         with contextlib.suppress(
             BrokenPipeError
         ):  # it has just ended, which `messages` will report
@@ -98,7 +99,7 @@ class RayProcess:
             self._sends.flush()
 
     def messages(self, seconds: float) -> Iterator[dict[str, Any]]:
-        """What the process has reported; waits up to `seconds` for the first line."""
+        """The messages from the process; waits up to `seconds` for the first."""
         if self.lost:
             time.sleep(seconds)
             return
@@ -121,12 +122,12 @@ class RayProcess:
         yield from self._silence()
 
     def finish(self) -> None:
-        """Has the process end, and Ray with it, and does not wait for it."""
+        """Tells the process to end, and Ray with it, without waiting for it."""
         if not self._sends.closed:
             self.send({"do": "finish"})
 
     def close(self, keep: bool = False) -> None:
-        """Ends the process, and Ray with it; with `keep`, the logs stay until the next launch."""
+        """Ends the process, and Ray with it; with `keep`, the logs remain until the next launch."""
         self.finish()
         with contextlib.suppress(BrokenPipeError):
             self._sends.close()
@@ -141,7 +142,7 @@ class RayProcess:
             self._scratch.close()
 
     def _silence(self) -> Iterator[dict[str, Any]]:
-        """A notice if Ray takes long to start; a process that is silent for too long counts as lost."""
+        """Yields a notice if Ray takes long to start; marks a process silent for long as lost."""
         now = time.monotonic()
         if not self._ray_logs and now - self._noticed > START_SECONDS:
             self._noticed = now
@@ -154,7 +155,7 @@ class RayProcess:
             self.lost = f"its process has not answered for {SILENT_SECONDS:g} s"
 
     def _ending(self) -> str:
-        """Why the process ended, as far as it is known."""
+        """Why the process ended, as far as known."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(10)
         lines = [
@@ -190,7 +191,10 @@ class RayProcess:
 
 
 def _token(folder: Path) -> dict[str, str]:
-    """Has a local Ray use a token of its own; by default Ray writes one to the home folder."""
+    """Environment variables that give a local Ray a token of its own.
+
+    By default Ray writes one to the home folder.
+    """
     token = folder / "token"
     token.touch(mode=0o600)
     token.write_text(secrets.token_hex(32))

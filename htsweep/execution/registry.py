@@ -1,9 +1,9 @@
-"""Executors by name: `ray`, `inline`, or a user's own as `module:function`.
+"""Finds executors by name: `ray`, `inline`, or a user's own as `module:function`.
 
-Such a function takes `Options` and returns an executor (htsweep/execution/executor.py). It is
-called at the start of each launch, whether or not there is anything to run; so it is also where to
-refuse options that the executor cannot serve, by raising an HtsweepError. Its module is found
-beside the study file, as tasks are. `docs/examples/my_executor.py` is an example.
+The function takes `Options` and returns an executor (htsweep/execution/executor.py). It is called
+at the start of each launch, whether or not there is anything to run, and may raise an HtsweepError
+to refuse options that the executor cannot serve. Its module is found beside the study file, as
+those of tasks are. See `docs/examples/my_executor.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BUILT_IN = {
         "in parallel on this machine, or with --address on a cluster (default)",
     ),
 }
-"""Name -> the function that makes the executor, and a line on it."""
+"""Name -> the function that makes the executor, and a line that describes it."""
 DEFAULT = "ray"
 MEMBERS = ("__enter__", "__exit__", "events", "room", "slots", "stop", "submit")
 
@@ -46,11 +46,11 @@ class Options:
     """What the user gave as `--address`."""
 
     def require_this_machine(self) -> None:
-        """For executors that run trials on this machine.
+        """Checks that trials can run on this machine.
 
         Raises:
             ResourceError: it has less than a trial needs.
-            HtsweepError: it has no folder for the cache, without which each trial would fail.
+            HtsweepError: it has no usable cache folder, without which every trial would fail.
         """
         machine.lacking(self.cpu, self.gpu, "launch with --address on a cluster that has more")
         cache_folder()
@@ -60,7 +60,7 @@ def make(name: str, options: Options) -> Executor:
     """The executor called `name`; nothing is started before its context is entered.
 
     Raises:
-        HtsweepError: there is none of that name, or it cannot serve the options.
+        HtsweepError: no executor has that name, or it cannot serve the options.
     """
     reference = BUILT_IN[name][0] if name in BUILT_IN else name
     module_name, colon, function_name = reference.partition(":")

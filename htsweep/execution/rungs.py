@@ -1,4 +1,4 @@
-"""Early stopping: at a rung, a step of training, a trial goes on only if it is among the best there."""
+"""Early stopping: at a rung, a certain step, only the best trials go on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_RUNGS = 24
 
 
 def rungs_of(job: Job, conditions: Conditions) -> list[int]:
-    """The steps at which the trial is compared with the others, in order; none for a stage."""
+    """The steps at which the trial is compared with others, in order; none for a stage."""
     if conditions.first_rung is None or job.kind != "trial":
         return []
     return [conditions.first_rung * conditions.eta**power for power in range(MOST_RUNGS)]
@@ -23,10 +23,10 @@ def rungs_of(job: Job, conditions: Conditions) -> list[int]:
 def survives(
     job: Job, conditions: Conditions, store: Store, rung: int, *, row: Mapping[str, Any]
 ) -> bool:
-    """Whether the trial goes on past a rung; its values are left there for the others.
+    """Whether the trial goes on past a rung; also leaves its values there for other trials.
 
-    The values are in the object's name, so that one listing shows them all: no actor, no lock,
-    nothing to restore.
+    The values are part of the object's name, so that one listing shows them all, with no actor, no
+    lock, and nothing to restore.
     """
     folder = f"rungs/{job.sweep}/{job.repetition}/{rung}"
     others = {}
@@ -41,5 +41,5 @@ def survives(
 
 
 def missing_objectives(conditions: Conditions, row: Mapping[str, Any]) -> list[str]:
-    """The objectives that a row has no number for."""
+    """The objectives for which a row has no number."""
     return [metric for metric, _ in conditions.objectives if not isinstance(row.get(metric), float)]

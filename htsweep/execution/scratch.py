@@ -1,8 +1,8 @@
-"""Folders for what lives no longer than the process that made it; what a killed process left behind is removed later.
+"""Temporary folders that are removed even if their process is killed, if only later.
 
-A folder is held by a lock on a file in it, which the operating system releases when the process
-ends, however it ends. So the next launch can tell what is in use from what is not, also where
-process ids mean different things (containers that share a `/tmp`).
+A lock on a file inside marks a folder as in use. The operating system releases the lock however the
+process ends, so the next launch can tell which folders are still in use. This also works where
+process ids mean different things, such as containers that share a `/tmp`.
 """
 
 from __future__ import annotations
@@ -21,15 +21,18 @@ from htsweep.errors import ResourceError
 PREFIX = "htsweep-"
 LOCK = "lock"
 LONGEST_SOCKET = 107
-"""Bytes of a Unix socket's path on Linux; macOS takes 103."""
+"""The bytes that Linux allows for a Unix socket's path; macOS allows 103."""
 
 
 @final
 class Scratch:
-    """A folder of this process's own; gone when `close` is called, when the object is collected, or when Python ends."""
+    """A temporary folder of this process.
+
+    It is removed when `close` is called, the object is collected, or Python ends.
+    """
 
     def __init__(self, inside: Path | None = None) -> None:
-        """A new folder in `inside`; None: in the folder for temporary files.
+        """Makes a new folder in `inside`; None: in the folder for temporary files.
 
         Raises:
             ResourceError: no folder can be made there.
@@ -38,7 +41,7 @@ class Scratch:
         self._finalizer = weakref.finalize(self, _remove, self.path, descriptor, os.getpid())
 
     def close(self) -> None:
-        """Removes the folder and all that is in it."""
+        """Removes the folder and its contents."""
         self._finalizer()
 
 
@@ -46,7 +49,7 @@ def temporary() -> Path:
     """The folder for temporary files.
 
     Raises:
-        ResourceError: there is none that this process can write to.
+        ResourceError: this process can write to none.
     """
     try:
         return Path(tempfile.gettempdir())
@@ -58,12 +61,12 @@ def temporary() -> Path:
 
 
 def with_room_for(socket: str) -> Path:
-    """The first folder for temporary files under which a socket's path may end in `socket`.
+    """The first folder for temporary files that leaves room for a socket's path ending in `socket`.
 
-    Slurm and macOS set TMPDIR to long paths, in which no Unix socket has room.
+    Slurm and macOS set TMPDIR to paths too long for a Unix socket.
 
     Raises:
-        ResourceError: none can be written to and is short enough.
+        ResourceError: no such folder is both writable and short enough.
     """
     folders = [
         temporary(),
@@ -71,7 +74,7 @@ def with_room_for(socket: str) -> Path:
         Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp"),
         Path("/dev/shm"),
     ]
-    # What mkdtemp appends, and the slashes between.
+    # The length of what mkdtemp appends, and of the slashes between.
     needed = len(f"/{PREFIX}12345678/{socket}")
     for folder in folders:
         if len(os.fsencode(folder)) + needed <= LONGEST_SOCKET and os.access(
@@ -88,7 +91,7 @@ def with_room_for(socket: str) -> Path:
 
 
 def remove_abandoned() -> list[Path]:
-    """The folders that processes which have ended left behind, now removed."""
+    """Removes the folders left behind by processes that have ended, and returns them."""
     bases = {
         temporary(),
         Path("/tmp"),
@@ -103,7 +106,7 @@ def remove_abandoned() -> list[Path]:
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # its process lives
+        except OSError:  # its process is alive
             os.close(descriptor)
             continue
         _remove(lock.parent, descriptor, os.getpid())
@@ -124,7 +127,7 @@ def _locks(bases: Iterable[Path]) -> list[Path]:
 
 
 def _held(base: Path) -> tuple[Path, int]:
-    """A new folder in `base`, and the descriptor whose lock holds it."""
+    """A new folder in `base`, and the descriptor of its lock."""
     while True:
         try:
             path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))

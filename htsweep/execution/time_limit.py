@@ -1,4 +1,4 @@
-"""Ends a trial that runs longer than it may."""
+"""Ends a trial that exceeds its time limit."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from htsweep.execution.work import Conditions
 
 
 class TimeLimit(BaseException):
-    """The trial ran longer than it may. Not an `Exception`: a task may catch those and go on."""
+    """The trial exceeded its time limit. Not an `Exception`, which a task might catch."""
 
 
 @contextmanager
 def limited(conditions: Conditions, overdue: Callable[[], None]) -> Iterator[None]:
-    """Raises TimeLimit in the trial when its time is over, and calls `overdue` if that is ignored.
+    """Raises TimeLimit in the trial once its time is over; calls `overdue` if that is ignored.
 
-    `overdue` is called only where the process is the trial's own, from another thread.
+    `overdue` is called from another thread, and only if the process is the trial's own.
     """
     if conditions.time_limit is None:
         yield
@@ -34,8 +34,8 @@ def limited(conditions: Conditions, overdue: Callable[[], None]) -> Iterator[Non
         timers.append(threading.Timer(conditions.time_limit + conditions.grace, overdue))
     in_main_thread = threading.current_thread() is threading.main_thread()
     if not in_main_thread:
-        # No signal arrives in a thread of a notebook server, say; there the exception is raised
-        # between two of its instructions.
+        # Only the main thread receives signals. In another, such as a notebook server's, the
+        # exception is raised between two Python instructions.
         timers.append(
             threading.Timer(conditions.time_limit, _raise_in, [threading.get_ident(), TimeLimit])
         )
@@ -56,5 +56,5 @@ def limited(conditions: Conditions, overdue: Callable[[], None]) -> Iterator[Non
 
 
 def _raise_in(thread: int, kind: type[BaseException]) -> None:
-    """Has a thread raise before its next instruction of Python."""
+    """Makes a thread raise `kind` before its next Python instruction."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))

@@ -1,7 +1,7 @@
-"""One trial, from its job to its record in the ledger, in whatever process this is.
+"""Runs one trial, from its job to its record in the ledger, in the current process.
 
-`python -m htsweep.execution.trial JOB.json` runs the trial that a file describes, in a process of
-its own: what a batch system, or a user's own executor, calls.
+`python -m htsweep.execution.trial JOB.json` runs the trial that a file describes in a process of
+its own, for batch systems and users' own executors.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from htsweep.planning import task
 from htsweep.planning.jobs import seed_for
 
 HUNG_EXIT = 17
-"""The exit code of a process that ended itself because its trial ignored the time limit."""
+"""The exit code of a process that ended itself because its trial ignored its time limit."""
 
 
 class Diverged(Exception):
-    """The trial measured a NaN."""
+    """The trial measured NaN."""
 
 
 def run(work: Work) -> Outcome:
-    """Trains the trial, writes its record and returns how it ended, whatever the trial raises.
+    """Runs the trial, writes its record and returns how it ended, whatever the trial raises.
 
     Raises:
         LedgerError: the record cannot be written, so that the trial does not count.
-        KeyboardInterrupt: somebody wants the launch to end.
+        KeyboardInterrupt: the user interrupts the launch.
     """
     job, conditions = work.job, work.conditions
     for path in conditions.paths:
@@ -82,8 +82,8 @@ def run(work: Work) -> Outcome:
             os._exit(HUNG_EXIT)
 
     lasting: list[str] = []
-    # Here, so that what a trial changes in the module of its task is seen against the module as it
-    # was imported.
+    # Import the task's module before `fresh` records modules, so that the trial's changes to it are
+    # seen.
     with suppress(Exception):
         task.find(job.task)
     try:
@@ -95,7 +95,7 @@ def run(work: Work) -> Outcome:
             ) as lasting,
         ):
             end = _end(work, store, space, measured, artifact=artifact, overdue=overdue)
-    except Exception as raised:  # what the trial has changed could not be put back
+    except Exception as raised:  # restoring what the trial has changed failed
         end = failure(raised)
     if end.reason:
         log.write(f"{end.error or ''}{end.reason}\n")
@@ -108,20 +108,22 @@ def run(work: Work) -> Outcome:
         raise
     finally:
         log.end()
-    with suppress(LedgerError):  # a state that is left over takes some room, no more
+    with suppress(LedgerError):  # a leftover state only takes space
         space.close(ended=end.status != "failed" or not (end.reason or "").startswith("time_limit"))
     return outcome
 
 
 def run_in_own_process(work: Work) -> Outcome:
-    """As `run`, in a process that runs nothing else, in the launch's folder: it may be ended to end a trial that hangs."""
+    """As `run`, in the launch's folder, for a process that runs nothing else at the time.
+
+    The process may be ended in order to end a trial that hangs.
+    """
     conditions = work.conditions
     if Path(conditions.folder or ".").is_dir():
         os.chdir(conditions.folder or ".")
     if conditions.time_limit is not None:
-        # Where even the thread that waits for the limit gets no turn, since the trial holds the
-        # interpreter's lock: this is a thread without Python, which writes where every thread is
-        # and ends the process.
+        # If the trial holds the interpreter's lock, not even the thread that watches the limit gets
+        # to run. This timer is a thread without Python: it writes all stacks and ends the process.
         faulthandler.dump_traceback_later(conditions.time_limit + 1.5 * conditions.grace, exit=True)
     try:
         return run(replace(work, conditions=replace(conditions, own_process=True)))
@@ -138,7 +140,7 @@ def _end(
     artifact: dict[str, str],
     overdue: Callable[[], None],
 ) -> End:
-    """Runs the trial, and says how it ended, whatever it raises; fills `artifact`."""
+    """Runs the trial, and returns how it ended, whatever it raises; fills `artifact`."""
     limit = work.conditions.time_limit
     try:
         with limited(work.conditions, overdue):
@@ -158,7 +160,7 @@ def _end(
 
 
 def _drive(work: Work, store: Store, space: Workspace, measured: Measured) -> bool:
-    """Runs the task to its end, or until it falls behind at a rung: then False."""
+    """Runs the task to its end; False if it was stopped at a rung."""
     yielded = task.find(work.job.task).run(work.job.config, space)
     close = getattr(yielded, "close", lambda: None)
     try:
@@ -166,7 +168,7 @@ def _drive(work: Work, store: Store, space: Workspace, measured: Measured) -> bo
     except BaseException:
         try:
             close()
-        except Exception:  # what came first is why the trial failed
+        except Exception:  # the first exception is why the trial failed
             traceback.print_exc()
         raise
     close()
@@ -176,7 +178,7 @@ def _drive(work: Work, store: Store, space: Workspace, measured: Measured) -> bo
 def _survived(
     yielded: Iterable[Any], work: Work, store: Store, space: Workspace, *, measured: Measured
 ) -> bool:
-    """Whether the task ran to its own end, and was not stopped at a rung."""
+    """Whether the task ran to its end rather than being stopped at a rung."""
     job, conditions = work.job, work.conditions
     rungs, waiting = rungs_of(job, conditions), -1
     for raw in yielded:
@@ -184,11 +186,11 @@ def _survived(
         bad = undefined(row)
         if bad:
             raise Diverged(f"{', '.join(map(plain, bad))} is NaN at step {row['step']}")
-        # Those of an earlier process are behind it
+        # Rungs that an earlier process of this trial has passed are not compared again.
         rungs = [rung for rung in rungs if rung > measured.passed]
         if -1 < waiting < row["step"]:
             break
-        # What is compared may come in a later row of the step.
+        # The objectives may come in a later row of the same step.
         at_rung = bool(rungs) and row["step"] >= rungs[0]
         waiting = row["step"] if at_rung and missing_objectives(conditions, row) else -1
         while waiting < 0 and rungs and row["step"] >= rungs[0]:
@@ -197,17 +199,16 @@ def _survived(
     if waiting >= 0:
         row = next(row for row in measured.rows if row["step"] == waiting)
         lacking = missing_objectives(conditions, row)[0]
-        msg = f"the objective {lacking} was not measured at step {waiting}; it measured {', '.join(row)}"
+        msg = (
+            f"the objective {lacking} was not measured at step {waiting}; "
+            f"it measured {', '.join(row)}"
+        )
         raise ValueError(msg)
     return True
 
 
 def _with_metrics(measured: Measured, row: dict[str, Any], space: Workspace) -> dict[str, Any]:
-    """The row with the study's metrics of what the model answered at its step.
-
-    A metric that raises at the first measurement fails the trial, before it has trained. One that
-    raises later costs no training: the numbers of that step are left out, and the log says why.
-    """
+    """The row, with the study's metrics of the model's outputs at its step added."""
     try:
         found = space.asked(row["step"])
     except HtsweepError as error:
@@ -247,7 +248,7 @@ DONE, MALFORMED, FAILED, UNRECORDED, TOO_LATE = 0, 2, 3, 4, 5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the trial that the file given on the command line describes; the exit code says how it ended."""
+    """Runs the trial described by the file on the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m htsweep.execution.trial",
         description=USAGE,
@@ -287,12 +288,12 @@ def _say(text: str, code: int) -> int:
 
 
 def _main_and_exit() -> None:
-    # Under its own name: what is pickled or compared by type must not be of the module __main__.
+    # Import under its own name: what is pickled or compared by type must not belong to __main__.
     from htsweep.execution import trial
 
     code = trial.main()
     sys.stdout.flush()
-    # Not by way of Python's own end: a thread that a trial left behind would keep the process.
+    # os._exit, because Python's normal exit would wait for threads that a trial left behind.
     os._exit(code)
 
 

@@ -1,8 +1,8 @@
-"""What the process between a launch and Ray does with Ray: starts it, or joins a cluster, and has Tune place the work.
+"""Starts Ray or joins a cluster, and has Tune place the work.
 
-Tune places the work and nothing else: its searcher hands out what came, its trainable runs a whole
-trial in one step and is reused, its snapshots and loggers are off. The ledger is the record. The
-process itself is htsweep/execution/driver.py.
+This runs in the process of htsweep/execution/driver.py. Tune only places work: its searcher hands
+out what the launch sent, its trainable runs a whole trial in one step and is reused, and its
+snapshots and loggers are off. The ledger is the record.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from htsweep.execution.work import from_json
 from htsweep.execution.worker import Worker
 
 WAIT_SECONDS = 60.0
-"""How often the user is told what the launch waits for while no trial has a worker."""
+"""How often the user is informed while no trial has a worker."""
 LOST_EXIT = 70
 
 
 def serve(work: Commands, channel: Channel, options: Mapping[str, Any]) -> None:
-    """Starts a Ray, or joins the cluster at the address, and places the work that comes until there is no more.
+    """Starts Ray or joins a cluster, and places the work that comes until there is no more.
 
     Raises:
         ResourceError: no node has, or can get, what a trial needs.
@@ -56,12 +56,13 @@ def serve(work: Commands, channel: Channel, options: Mapping[str, Any]) -> None:
 
 
 def _connect(options: Mapping[str, Any]) -> None:
-    """Starts a Ray, or joins the cluster at the address."""
-    # Until Tune has its own handler, a signal to stop must not leave Ray half started.
+    """Starts Ray, or joins the cluster at the address."""
+    # Until Tune installs its own handler, this signal must end the process, not leave Ray half
+    # started.
     signal.signal(signal.SIGUSR1, lambda *_: sys.exit(1))
     address = options["address"]
     if address is None:
-        # Trials use no objects of Ray's: the smallest store will do.
+        # Trials do not use Ray's object store, so the smallest is enough.
         ray.init(
             address="local",
             num_cpus=options["cores"],
@@ -82,8 +83,8 @@ def _connect(options: Mapping[str, Any]) -> None:
 
 
 def _place(work: Commands, channel: Channel, options: Mapping[str, Any]) -> None:
-    """Runs Tune until the launch says that no more work comes, or to stop."""
-    # It calls every failed trial an error of its own
+    """Runs Tune until the launch says that no more work comes, or stops it."""
+    # Tune would log every failed trial as an error.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     feed = Feed(work, channel)
     tune.Tuner(
@@ -110,14 +111,17 @@ def _place(work: Commands, channel: Channel, options: Mapping[str, Any]) -> None
 
 
 class Trainee(tune.Trainable):
-    """The Tune trainable: one step is one whole trial, run by a process beside this one; then it goes on to the next."""
+    """The Tune trainable: one step is one whole trial, run by a process beside this one.
+
+    It is reused for one trial after another.
+    """
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Takes the first work."""
+        """Keeps the first work."""
         self._work, self._worker = config["work"], Worker()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Takes the next work."""
+        """Keeps the next work."""
         self._work = new_config["work"]
         return True
 
@@ -132,29 +136,29 @@ class Trainee(tune.Trainable):
             return {"refused": str(error), "done": True}
 
     def cleanup(self) -> None:
-        """Ends the process beside this one."""
+        """Ends the process that runs the trials."""
         self._worker.close()
 
 
 class Feed(Searcher):
-    """The searcher that hands Tune the work that came."""
+    """The searcher through which Tune gets the launch's work."""
 
     def __init__(self, work: Commands, channel: Channel) -> None:
         super().__init__(metric=None, mode=None)
         self.running: dict[str, str] = {}
-        """Tune's id of a trial -> the trial's own, of all that are handed out."""
+        """Tune's id -> our id, for all trials that Tune has been given."""
         self._work, self._channel = work, channel
         self._over = False
 
     def __getstate__(self) -> dict[str, Any]:
-        # Tune pickles what it is given, to restore from it; we never restore.
+        # Tune pickles its searcher in order to restore it, which never happens here.
         return {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Feed:
         return self
 
     def suggest(self, trial_id: str) -> Any:
-        """The next work, FINISHED, or None: ask again."""
+        """The next work; FINISHED if no more comes; None if Tune should ask again."""
         try:
             work = None if self._over else self._work.get_nowait()
         except queue.Empty:
@@ -168,11 +172,11 @@ class Feed(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Tells of a trial that ended; of one whose actor ended, the observer tells why right after."""
+        """Reports the end of a trial; if its actor died, the observer does that right after."""
         if error:
             return
         trial = self.running.pop(trial_id)
-        # The ledger takes no record: nothing that runs would count
+        # The ledger takes no record, so nothing that runs would count.
         if result and "refused" in result:
             self._channel.send("refused", kind=LedgerError.__name__, text=result["refused"])
         elif result and "outcome" in result:
@@ -181,14 +185,14 @@ class Feed(Searcher):
             self._channel.send("returned", trial=trial, again=False)
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the ledger is the record."""
+        """Does nothing: the ledger is the record."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing: what is to do follows from the ledger."""
+        """Does nothing: what to run follows from the ledger."""
 
 
 class Observer(tune.Callback):
-    """Tells of starts, of why a trial's actor ended, that Tune's loop lives, and for what it waits."""
+    """Reports starts, why an actor died, that Tune's loop is alive, and what it waits for."""
 
     def __init__(self, feed: Feed, channel: Channel) -> None:
         self._feed, self._channel = feed, channel
@@ -199,17 +203,17 @@ class Observer(tune.Callback):
         return {}
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A slot took the trial."""
+        """Reports that a trial got a slot."""
         self._started.add(trial.trial_id)
         self._channel.send("started", trial=self._feed.running[trial.trial_id])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """The actor that ran the trial ended."""
+        """Reports that the actor of a trial died, and why."""
         why = str(trial.get_error() or "the worker's process ended")
         self._channel.send("died", trial=self._feed.running.pop(trial.trial_id), why=why)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Once a second, that time goes by; once a minute without a worker, what is waited for."""
+        """Reports once a second that the loop is alive; once a minute without a worker, why."""
         now = time.monotonic()
         if now - self._reported >= 1:
             self._reported = now
@@ -226,7 +230,7 @@ class Observer(tune.Callback):
 
 
 def _waits_for() -> str:
-    """What a launch without workers waits for, and where to look."""
+    """What a launch without workers waits for, and where to find the logs."""
     free = ray.available_resources()  # type: ignore[no-untyped-call]
     nodes = len(_nodes())
     offer = (
@@ -243,7 +247,10 @@ def _waits_for() -> str:
 
 
 def _watch_daemons(channel: Channel, ending: threading.Event) -> None:
-    """Ends this process as soon as a daemon of the Ray that it started has ended: Ray itself would try for a minute first."""
+    """Ends this process once a daemon of the Ray that it started has ended.
+
+    Ray itself would first try for a minute.
+    """
     while not ending.wait(0.5):
         ended = ray_internals.ended_daemon()
         if ended and not ending.is_set():
@@ -252,7 +259,7 @@ def _watch_daemons(channel: Channel, ending: threading.Event) -> None:
 
 
 def _answers(address: str) -> None:
-    """Raises HtsweepError where nothing listens at HOST:PORT: Ray itself would try for minutes."""
+    """Raises HtsweepError if nothing listens at HOST:PORT; Ray itself would try for minutes."""
     host, colon, port = address.rpartition(":")
     if not colon or "://" in address or not port.isdigit():
         return
@@ -271,7 +278,7 @@ def _unreachable(address: str, why: str) -> str:
 
 
 def _feasible(options: Mapping[str, Any]) -> None:
-    """Raises ResourceError where no node, and no node type of the autoscaler, has what a trial takes."""
+    """Raises ResourceError if no node has what a trial takes, and no autoscaler can start one."""
     nodes = _nodes()
     wanted = {"CPU": options["cpu"], "GPU": options["gpu"]}
 
@@ -295,8 +302,12 @@ def _feasible(options: Mapping[str, Any]) -> None:
 
 
 def _nodes() -> list[dict[str, float]]:
-    """The resources of the nodes that live."""
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    """The resources of the nodes that are alive."""
+    return [
+        node["Resources"]
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        if node["Alive"]
+    ]
 
 
 def _slots(options: Mapping[str, Any]) -> int:

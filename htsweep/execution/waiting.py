@@ -1,4 +1,4 @@
-"""Jobs that can run, and jobs that wait for the stages that they need."""
+"""Keeps the jobs that can run, and those that wait for the stages that they need."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from htsweep.planning.sharing import NAME as TRAJECTORY
 
 @final
 class Waiting:
-    """Trials and stages: each is ready, waits for stages, or cannot run because a stage failed."""
+    """Trials and stages that are ready, that wait for stages, or that a failed stage blocks."""
 
     def __init__(self, artifacts: dict[str, Mapping[str, str]]) -> None:
-        """Nothing yet; `artifacts` are those of the stages that exist already."""
+        """Starts without jobs; `artifacts` are those of the stages that are made already."""
         self.artifacts = artifacts
         self.trials: deque[Job] = deque()
-        """Trials that can run, and trainings that they share."""
+        """Trials that can run, and the trainings that they share."""
         self.stages: deque[Job] = deque()
         """Other stages that can run."""
         self.count = 0
-        """Trials that wait."""
+        """The number of trials that wait."""
         self.blocked: dict[str, str] = {}
-        """Trials that cannot run, and the stage that failed under them."""
+        """Trials that cannot run -> the stage whose failure blocks them."""
         self._behind: dict[str, list[Job]] = {}
         """Stage -> the jobs that need it."""
         self._lacks: dict[str, set[str]] = {}
-        """A job that waits, or a stage that is not made yet -> the stages that it still needs."""
+        """A waiting job or a stage not yet made -> the stages that it still needs."""
         self._trainings: set[str] = set()
         """Stages that train for the trials that share them."""
         self._dead: set[str] = set()
         """Stages that failed after all retries, or that cannot run."""
 
     def knows(self, stage: str) -> bool:
-        """Whether the stage is made, or was added."""
+        """Whether the stage is made or has been added."""
         return stage in self.artifacts or stage in self._lacks or stage in self._dead
 
     def add(self, job: Job, *, trains: bool = False) -> None:
-        """Adds a job, after the stages that it needs; `trains`: it is a training that others share."""
+        """Adds a job, after its own stages; `trains`: it is a training that trials share."""
         if trains:
             self._trainings.add(job.trial)
         lacks = {stage for stage in job.stages.values() if stage not in self.artifacts}
@@ -58,7 +58,7 @@ class Waiting:
     def put(self, job: Job) -> None:
         """Queues a job that can run."""
         if TRAJECTORY in job.stages:
-            # Its training is done: what is left takes little time, and is a result.
+            # Its training is done, so that little time is left until it has a result.
             self.trials.appendleft(job)
         else:
             self._queue_of(job).append(job)
@@ -72,12 +72,12 @@ class Waiting:
         self._queue_of(job).appendleft(job)
 
     def _queue_of(self, job: Job) -> deque[Job]:
-        """Its queue: a shared training takes its turn among the trials, whose work it does."""
+        """The queue of a job: shared trainings, which do the work of trials, wait among these."""
         first = job.kind == "stage" and job.trial not in self._trainings
         return self.stages if first and TRAJECTORY not in job.stages else self.trials
 
     def made(self, stage: str, artifact: Mapping[str, str]) -> None:
-        """A stage is made: jobs that need no other stage can run."""
+        """Records that a stage is made, and queues the jobs that need no other stage."""
         self.artifacts[stage] = artifact
         self._lacks.pop(stage, None)
         for job in self._behind.pop(stage, ()):
@@ -92,7 +92,7 @@ class Waiting:
                 self.put(job)
 
     def failed(self, stage: str) -> None:
-        """A stage failed after all retries: no job that needs it can run."""
+        """Records that a stage failed after all retries, and blocks all jobs that need it."""
         self._dead.add(stage)
         for job in self._behind.pop(stage, ()):
             if job.trial in self._lacks:

@@ -1,4 +1,4 @@
-"""What a launch reports while it runs."""
+"""The interface through which a launch reports while it runs."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from htsweep.planning.jobs import Job
 
 
 class Watch(Protocol):
-    """Sees every start and end; called from the executor's thread."""
+    """Observes every start and end; called from the executor's thread."""
 
     def started(self, agenda: Agenda, job: Job) -> None:
-        """A job was handed to a slot."""
+        """A job has started."""
 
     def ended(self, agenda: Agenda, job: Job, outcome: Outcome) -> None:
-        """A job ended; its record is in the ledger."""
+        """A job has ended, and its record is in the ledger."""
 
     def tick(self, agenda: Agenda) -> None:
-        """Time went by."""
+        """Called regularly, whether or not anything happened."""
 
     def note(self, text: str) -> None:
         """Something that the user should know, such as what the launch waits for."""
 
     def reported(self, agenda: Agenda, table: str) -> None:
-        """The trials have ended: their results as Markdown, before pages and figures are drawn."""
+        """The trials have ended; `table` has their results as Markdown, before pages are drawn."""
 
 
 class Silent:

@@ -1,8 +1,7 @@
-"""What a process needs in order to run one trial, as values and as JSON.
+"""What a process needs to run one trial, as Python values and as JSON.
 
-`Work` is the whole of it: executors hand it to whatever process runs the trial, and
-`python -m htsweep.execution.trial JOB.json` reads it from a file. `from_json(to_json(work))` equals
-`work`.
+`Work` has all of it. Executors pass it to the process that runs the trial, which may also read it
+from a file: `python -m htsweep.execution.trial JOB.json`. `from_json(to_json(work))` equals `work`.
 """
 
 from __future__ import annotations
@@ -19,48 +18,49 @@ from htsweep.planning.keeping import EVERY, FINAL, NOTHING
 
 KEPT = (NOTHING, FINAL, EVERY)
 GRACE_SECONDS = 10.0
-"""How long after its time limit a trial that ignores it is ended, together with its process."""
+"""How long a trial may exceed its time limit before its process is ended."""
 
 
 @final
 @dataclass(frozen=True)
 class Conditions:
-    """What all trials of a launch share: where results go, what a trial may use, which code runs."""
+    """What all trials of a launch share: the place of results, resources, and the code version."""
 
     results: str
     """The folder or URI of the results."""
     cpu: float = 1.0
     """Cores that a trial may use; torch gets as many threads, rounded down."""
     gpu: float = 0.0
-    """GPUs that a trial may use; more than 0: it runs on `cuda:0`, else on the CPU."""
+    """GPUs that a trial may use; above 0, it runs on `cuda:0`, else on the CPU."""
     time_limit: float | None = None
-    """Seconds that a trial may take; None: as long as it likes."""
+    """Seconds that a trial may take; None: no limit."""
     save_seconds: float = SAVE_SECONDS
-    """A trial's state is saved at most once in so many seconds."""
+    """The least time in seconds between two saved states of a trial."""
     paths: tuple[str, ...] = ()
-    """Where a user's own modules are found, in addition to where Python looks anyway."""
+    """Folders of a user's own modules, in addition to Python's search path."""
     folder: str = ""
-    """The working folder of the launch: relative paths mean the same in every trial, if the
-    machine that runs it has the folder.
+    """The launch's working folder, so that relative paths mean the same in every trial.
+
+    It is ignored on a machine that does not have it.
     """
     version: str = ""
-    """Of htsweep."""
+    """The version of htsweep."""
     commit: str | None = None
     """The git commit of the study's folder; None outside a repository."""
     dirty: bool | None = None
     """Whether files of that repository differ from the commit."""
     first_rung: int | None = None
-    """The first step at which a trial is compared with the others and may be stopped; None: never."""
+    """The first step at which trials are compared and may be stopped; None: never."""
     eta: int = 3
-    """One in so many trials survives a rung."""
+    """At each rung, one in `eta` trials goes on."""
     keep: str = "nothing"
-    """Of which steps a trial's logits are kept: `nothing`, `final` (the last one) or `every`."""
+    """The steps whose logits are kept: `nothing`, `final` (the last step) or `every`."""
     metrics: tuple[str, ...] = ()
-    """The study's metrics, by name."""
+    """The names of the study's metrics."""
     objectives: tuple[tuple[str, str], ...] = ()
     """(metric, `maximize` or `minimize`): what is compared at a rung."""
     grace: float = GRACE_SECONDS
-    """Seconds after the time limit at which a trial that ignores it is ended with its process."""
+    """Seconds past the time limit after which an unresponsive trial's process is ended."""
     own_process: bool = False
     """Whether the process may be ended in order to end a trial that hangs."""
 
@@ -68,16 +68,16 @@ class Conditions:
 @final
 @dataclass(frozen=True)
 class Work:
-    """One trial as an executor receives it: everything that the process which runs it needs."""
+    """One trial as an executor receives it, with everything that its process needs."""
 
     job: Job
     conditions: Conditions
     artifacts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """For each stage that the trial needs: file -> object in the results."""
+    """Stage -> the files of its artifact: file -> object in the results."""
     attempt: int = 1
     """Which attempt at the trial this is, over all launches."""
     deadline: float | None = None
-    """Unix seconds; work that has not started by then must not start."""
+    """When, in unix seconds, it must no longer start; None: no deadline."""
 
 
 @final
@@ -93,10 +93,10 @@ class Outcome:
     seconds: float = 0.0
     started: float = 0.0
     ended: float = 0.0
-    """Unix seconds, as `started`."""
+    """In unix seconds, as `started` is."""
     attempt: int = 1
     record: str = ""
-    """The name of its record in the ledger."""
+    """The record's name in the ledger."""
     values: Mapping[str, float] = field(default_factory=dict)
     """The last value of each number that it measured."""
     artifact: Mapping[str, str] = field(default_factory=dict)
@@ -110,7 +110,7 @@ def to_json(work: Work) -> str:
 
 
 def from_json(text: str | bytes, name: str = "the job") -> Work:
-    """The work that `to_json` wrote, or that somebody else wrote in the same form.
+    """The work in a text that `to_json`, or someone else in the same format, wrote.
 
     Args:
         text: the JSON.
@@ -237,7 +237,7 @@ _CONDITIONS = {
 
 
 def _problems(prefix: str, content: Any, kind: Any, rules: Mapping[str, _Rule]) -> Iterator[str]:
-    """What is wrong with the keys and values of an object of JSON, a line each."""
+    """The mistakes in the keys and values of a JSON object, one line each."""
     if not isinstance(content, dict):
         yield f"expected an object with the keys {', '.join(rules)}, but got {_shown(content)}"
         return

@@ -1,8 +1,8 @@
-"""A process that runs one trial after another for whoever places trials: `python -m htsweep.execution.worker`.
+"""Runs trials one after another in a separate process: `python -m htsweep.execution.worker`.
 
-It is not the process that Ray knows: a trial that hangs, crashes or runs out of memory ends this
-one alone, and the next trial gets a fresh one at once. `Worker` is the other end: it starts the
-process, sends it work, and outlives it.
+Ray does not know this process: a trial that hangs, crashes or runs out of memory ends it alone, and
+the next trial gets a fresh one at once. `Worker` is the other end, which starts the process, sends
+it work, and outlives it.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from htsweep.execution.scratch import Scratch
 from htsweep.execution.work import Outcome, Work, from_json, to_json
 
 START_SECONDS = 300.0
-"""How long a process may take to import what it needs: minutes on a busy network file system."""
+"""How long a process may take to import what it needs: minutes on a busy network drive."""
 TAIL_BYTES = 20_000
-"""How much of what a process printed past Python is kept when it dies."""
+"""How much of a dead process's output, as printed outside Python, is kept."""
 
 
 @final
 class Worker:
-    """One process at a time that runs trials; a new one where the last has ended or cannot be used again."""
+    """Runs trials in one process at a time; replaces it when it died or cannot be reused."""
 
     def __init__(self) -> None:
         self._scratch = Scratch()
@@ -48,7 +48,7 @@ class Worker:
         self._heard = b""
 
     def run(self, work: Work) -> Outcome:
-        """How the trial ended; its record is in the ledger, whatever the trial did to its process.
+        """Runs a trial; returns how it ended once its record is in the ledger, even if it crashed.
 
         Raises:
             LedgerError: the record cannot be written.
@@ -59,7 +59,7 @@ class Worker:
         if problem is None:
             self._output.write_bytes(b"")
             self._send(work)
-            # The process ends itself when it is overdue, if it still can.
+            # A process past its time limit ends itself, if it still can.
             answer = self._hear(None if limit is None else limit + 2 * work.conditions.grace)
             if answer is not None and answer:
                 if not answer["again"]:
@@ -79,7 +79,7 @@ class Worker:
         self._scratch.close()
 
     def _ready(self) -> str | None:
-        """None when a process waits for work; else why none could be started."""
+        """Has a process wait for work; None, or why none could be started."""
         if self._process is not None and self._process.poll() is None:
             return None
         self._end()
@@ -95,8 +95,8 @@ class Worker:
             str(os.getpid()),
         ]
         with self._output.open("wb") as output:
-            # A session of its own: whatever the trial starts is ended with it, and Ctrl-C is for
-            # the launch.
+            # A separate session, so that whatever the trial starts is ended with it, and Ctrl-C
+            # reaches only the launch.
             self._process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
@@ -117,13 +117,13 @@ class Worker:
 
     def _send(self, work: Work) -> None:
         assert self._sends is not None
-        # The process has just died, which reading its answer will show
+        # If the process has just died, reading its answer will show that.
         with contextlib.suppress(BrokenPipeError):
             self._sends.write(to_json(work).encode() + b"\n")
             self._sends.flush()
 
     def _hear(self, seconds: float | None) -> dict[str, Any] | None:
-        """The next answer; empty where the process ended, None where none came in time."""
+        """The next answer; empty if the process ended, None if none came in time."""
         assert self._hears is not None
         over = None if seconds is None else time.monotonic() + seconds
         while b"\n" not in self._heard:
@@ -138,7 +138,7 @@ class Worker:
         return dict(json.loads(line))
 
     def _why(self, answer: Mapping[str, Any] | None) -> str:
-        """What is known of a process that did not answer: how it ended, and the last that it printed."""
+        """How a process that did not answer ended, after the last output that it printed."""
         assert self._process is not None
         if answer is None:
             how = "its process did not answer and was killed"
@@ -152,7 +152,7 @@ class Worker:
         return f"{tail}\n{how}" if tail else how
 
     def _end(self) -> None:
-        """Kills the process and all that it started."""
+        """Kills the process and everything that it started."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -167,7 +167,7 @@ class Worker:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment for another one, in which it also finds a htsweep that is not installed."""
+    """The environment for a child process, in which it finds even an htsweep not installed."""
     home = str(Path(__file__).resolve().parents[2])
     return {
         **os.environ,
@@ -190,7 +190,7 @@ def _ending(code: int | None) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the work that comes, one line each, until there is no more or the process cannot be used again."""
+    """Runs work, one line each, until no more comes or the process cannot be reused."""
     commands, answers, parent = map(int, sys.argv[1:] if arguments is None else arguments)
     _end_with(parent)
     os.set_inheritable(commands, False)
@@ -211,7 +211,7 @@ def main(arguments: list[str] | None = None) -> int:
             _answer(replies, {"outcome": asdict(outcome), "again": not lasting})
             if lasting:
                 break
-    # Not by way of Python's own end: a thread that a trial left behind would keep the process.
+    # os._exit, because Python's normal exit would wait for threads that a trial left behind.
     os._exit(0)
 
 
@@ -221,11 +221,11 @@ def _answer(replies: TextIO, message: Mapping[str, Any]) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """This process ends when its parent does, however that ends."""
+    """Makes this process end when its parent does, however that ends."""
     if sys.platform == "linux":
         kill_when_parent_ends = 1  # PR_SET_PDEATHSIG
         ctypes.CDLL(None).prctl(kill_when_parent_ends, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before this
+    if os.getppid() != parent:  # the parent had already ended
         os._exit(1)
     threading.Thread(target=_watch_parent, args=[parent], daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""What a task is given beside its config: seeds, artifacts, a place for its state."""
+"""What a task gets beside its config: seeds, artifacts, a place for its state."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tasks import cache
 from tasks.outputs import Outputs
 
 SAVE_SECONDS = 30.0
-"""A state is kept at most this often: a trial shorter than this never pays for one."""
+"""States are saved at most this often, so that a shorter trial never pays for one."""
 
 
 @final
 class Workspace:
-    """A trial's own view of the world (docs/contracts.md, "What a task is")."""
+    """The `workspace` argument of a task (docs/contracts.md, "What a task is")."""
 
     def __init__(
         self,
@@ -52,33 +52,33 @@ class Workspace:
         self._saved = time.monotonic()
         self._output: tempfile.TemporaryDirectory[str] | None = None
         self._published: dict[str, tuple[Any, str]] = {}
-        """File of `output` -> its version when it was put into the store, and the object."""
-        own = job.kind == "trial"  # what a stage measures is nobody's result
+        """File of `output` -> its version when it was stored, and the object."""
+        own = job.kind == "trial"  # what a stage measures is not a result
         self._keep = keep if own else NOTHING
         self._metrics = tuple(metrics) if own else ()
         self._kept: dict[int, Mapping[str, kept.Half]] = {}
-        """What is kept by now, by step; but for `EVERY`, the last step alone."""
+        """Step -> the outputs kept so far; only the last step unless all are kept (`EVERY`)."""
         self._now: tuple[int, Mapping[str, Outputs]] = (-1, {})
-        """The last step that was handed over."""
+        """The last step for which `keep` was called, and its outputs."""
 
     def seed(self, *names: object) -> int:
-        """A seed in [0, 2**31) from the names and the repetition, and from nothing else."""
+        """A seed in [0, 2**31) that depends only on the names and the repetition."""
         return seed_for(self.repetition, *names)
 
     @property
     def cache(self) -> Path:
-        """A folder that all trials of this node share."""
+        """A folder shared by all trials on this node."""
         return cache_folder()
 
     @property
     def output(self) -> Path:
-        """A folder; what a stage leaves in it becomes its artifact."""
+        """A folder whose files become the artifact of a stage."""
         if self._output is None:
             self._output = tempfile.TemporaryDirectory(prefix="htsweep-")
         return Path(self._output.name)
 
     def artifact(self, stage: str) -> Path:
-        """The folder with the files that the stage made, fetched to this node once."""
+        """A folder with the files that the stage made, fetched to this node once."""
         files = self._artifacts[stage]
         content = hashlib.sha256(json.dumps(dict(files), sort_keys=True).encode()).hexdigest()[:16]
         folder = self.cache / "artifacts" / content
@@ -89,11 +89,14 @@ class Workspace:
 
     @property
     def trajectory(self) -> Path | None:
-        """What the stage that trains for this trial and others has left; None: the trial trains."""
+        """What the training shared with other trials left; None: the trial trains for itself."""
         return self.artifact(TRAJECTORY) if TRAJECTORY in self._artifacts else None
 
     def save(self, make: Callable[[], bytes]) -> None:
-        """Keeps a state, with what was measured and left in `output` so far; calls `make` only when a save is due."""
+        """Saves a state if a save is due, and only then calls `make`.
+
+        What was measured so far is saved with it, and what a stage has left in `output`.
+        """
         if time.monotonic() - self._saved < self._save_seconds:
             return
         answers = kept.packed(self._kept) if self._kept and self._keep != NOTHING else b""
@@ -112,7 +115,7 @@ class Workspace:
         self._saved = time.monotonic()
 
     def load(self) -> bytes | None:
-        """The last state kept, or None; the files that `output` had then are there again."""
+        """The last saved state, or None; also restores the files that `output` then had."""
         state = self._last()
         if state is None:
             return None
@@ -123,10 +126,10 @@ class Workspace:
         return state.own
 
     def keep(self, step: int, outputs: Mapping[str, Outputs]) -> None:
-        """Takes what the model answers at a step, by split, before the step's measurement is yielded.
+        """Keeps the model's outputs at a step, by split; call it before yielding the measurement.
 
         Raises:
-            ValueError: the images of a split are not those of an earlier step.
+            ValueError: a split's images differ from those of an earlier step.
         """
         if not self._metrics and self._keep == NOTHING:
             return
@@ -145,10 +148,10 @@ class Workspace:
         self._kept[step] = {split: kept.Half.of(outputs) for split, outputs in taken.items()}
 
     def asked(self, step: int) -> dict[str, float]:
-        """The study's metrics of what the model answered at a step: column -> number; none where nothing was kept of it.
+        """The study's metrics of the outputs at a step, by column; empty if none were kept of it.
 
         Raises:
-            HtsweepError: a metric is not there, or raised something.
+            HtsweepError: a metric cannot be found, or raised an exception.
         """
         now, outputs = self._now
         if not self._metrics or step != now:
@@ -156,7 +159,7 @@ class Workspace:
         return metrics.measured(map(metrics.find, self._metrics), outputs)
 
     def measured_before(self) -> list[dict[str, Any]]:
-        """What the trial had measured when its last state was kept."""
+        """What the trial had measured when its last state was saved; also restores kept outputs."""
         state = self._last()
         if state is None:
             return []
@@ -165,11 +168,11 @@ class Workspace:
         return state.rows
 
     def _left(self) -> dict[str, str]:
-        """What a stage has left in `output` so far, in the store; what a trial leaves is not kept."""
+        """Stores what a stage has left in `output` so far; for a trial, nothing."""
         return self.publish() if self._job.kind == "stage" else {}
 
     def publish_kept(self) -> dict[str, str]:
-        """Puts what is kept of the steps that were measured into the store: `kept.NAME` -> object, or nothing."""
+        """Stores the kept outputs of the measured steps: `kept.NAME` -> object, or nothing."""
         measured = {row["step"] for row in self._measured()}
         steps = {step: outputs for step, outputs in self._kept.items() if step in measured}
         if self._keep == NOTHING or not steps:
@@ -177,7 +180,7 @@ class Workspace:
         return {kept.NAME: kept.write(self._store, self._job.trial, steps)}
 
     def publish(self) -> dict[str, str]:
-        """Puts the files of `output` into the store: file -> object, named by what it holds."""
+        """Stores the files of `output`: file -> object, named by a hash of its content."""
         if self._output is None:
             return {}
         published = {}
@@ -195,7 +198,7 @@ class Workspace:
         return published
 
     def close(self, ended: bool) -> None:
-        """Cleans up; the state of a trial that ended is not needed any more."""
+        """Cleans up; if the trial has `ended`, also removes its states."""
         if self._output is not None:
             self._output.cleanup()
         if ended:
@@ -211,7 +214,7 @@ class Workspace:
     def _last(self) -> _State | None:
         for name in reversed(self._states()):
             data = self._store.read(name)
-            # A writer that was killed leaves a state that does not hold what its name says.
+            # A killed writer may leave a state whose content does not match the hash in its name.
             if hashlib.sha256(data).hexdigest()[:16] == name.rpartition("-")[2]:
                 return _State.of(data)
         return None
@@ -220,32 +223,32 @@ class Workspace:
 @final
 @dataclass(frozen=True)
 class _State:
-    """What is kept of a trial that runs, for when it is killed."""
+    """A saved state of a trial, from which it continues if it is killed."""
 
     rows: list[dict[str, Any]]
-    """What it had measured."""
+    """The rows that it had measured."""
     answers: bytes
-    """What its model had answered (`ledger/kept.py`), packed; empty: nothing."""
+    """Its kept model outputs (`ledger/kept.py`), packed; empty if there are none."""
     files: Mapping[str, str]
-    """What it had left in `output`: file -> object."""
+    """The files that it had left in `output`: file -> object."""
     own: bytes
-    """What the task gave."""
+    """The bytes that the task saved."""
 
     @classmethod
     def of(cls, data: bytes) -> _State:
         end = 8 + int.from_bytes(data[:8])
         header = json.loads(data[8:end])
-        if isinstance(header, list):  # an earlier version kept the rows alone
+        if isinstance(header, list):  # older versions saved the rows alone
             return cls(header, b"", {}, data[end:])
         own = end + header.get("answers", 0)
         return cls(header["rows"], data[end:own], header.get("files", {}), data[own:])
 
 
 def cache_folder() -> Path:
-    """The node-local cache (tasks/cache.py), there and writable.
+    """The node-local cache folder (tasks/cache.py), which exists and is writable.
 
     Raises:
-        HtsweepError: it is not; the text names the folder and the variable that moves it.
+        HtsweepError: it cannot be used; the message names it and the variable that moves it.
     """
     try:
         return cache.folder()
@@ -254,7 +257,7 @@ def cache_folder() -> Path:
 
 
 def _place(path: Path, data: bytes) -> None:
-    """Writes a file of the local cache so that it is there whole or not at all."""
+    """Writes a file of the local cache atomically."""
     with cache.usable(path.parent, len(data)):
         path.parent.mkdir(parents=True, exist_ok=True)
         with cache.atomically(path) as partial:

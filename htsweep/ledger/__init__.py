@@ -1,18 +1,18 @@
-"""The ledger: immutable Parquet objects on any file system, the only truth about what was measured.
+"""The ledger: immutable Parquet objects on any file system, the only record of results.
 
-No rename, append or lock is needed, so that a laptop's disk, a network file system and an object
-store are one case:
+It needs no rename, append or lock, so that a laptop's disk, a network file system and an object
+store all work the same way:
 
-    RESULTS/trials/NAME.parquet         ended trials: one row each; this object commits its namesake
-    RESULTS/measurements/NAME.parquet   what those trials measured: one row a yield
-    RESULTS/remeasured/NAME.parquet     what was measured of trials after they had ended
+    RESULTS/trials/NAME.parquet         ended trials, one row each; commits its namesake below
+    RESULTS/measurements/NAME.parquet   what those trials measured, one row per step
+    RESULTS/remeasured/NAME.parquet     what was measured of trials after they ended
     RESULTS/artifacts/STAGE/DIGEST-FILE what stages made
-    RESULTS/logits/TRIAL/DIGEST.npz     what a trial's model answered, named by the trial's record
-    RESULTS/states/TRIAL/...            states of running trials, so that a killed one goes on
+    RESULTS/logits/TRIAL/DIGEST.npz     the outputs of a trial's model, named in its record
+    RESULTS/states/TRIAL/...            states of running trials, so that a killed one continues
     RESULTS/logs/TRIAL-ATTEMPT.txt      what a trial printed
-    RESULTS/leases/NAME/OWNER.json      who holds what
+    RESULTS/leases/NAME/OWNER.json      which process holds a name
 
-NAME is `TRIAL-DIGEST` where a worker wrote one trial, `all-DIGEST` where compaction wrote many.
+NAME is `TRIAL-DIGEST` if a worker wrote one trial, `all-DIGEST` if compaction merged many.
 """
 
 from htsweep.ledger.lease import Lease, clear

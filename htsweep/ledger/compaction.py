@@ -1,4 +1,4 @@
-"""Many small objects into few large ones, without a moment in which a trial does not count."""
+"""Merges many small objects into a few large ones; every trial counts at every moment."""
 
 from __future__ import annotations
 
@@ -19,29 +19,30 @@ if TYPE_CHECKING:
     from htsweep.ledger.tables import Ledger, Read
 
 SMALL = 10_000_000
-"""Cells of a merged object, rows times columns, that may be as empty as they like."""
+"""A merged object with at most so many cells (rows times columns) may be arbitrarily sparse."""
 SPARSE = 2
-"""Beyond that at least one cell in so many holds something: tasks that measure other things make no
-one wide table.
+"""In a larger object at least one cell in `SPARSE` is filled.
+
+So tasks that measure different things are not merged into one wide table.
 """
 _TRIED = 4
-"""So many of the last groups are tried for what comes next."""
+"""How many of the latest groups are tried for the next part."""
 _log = logging.getLogger(__name__)
 
 Records = Mapping[str, Mapping[str, tuple[str, int]]]
-"""Object -> record -> its trial, and how many measurements it has."""
+"""Object -> record -> (its trial, how many measurements it has)."""
 
 
 @final
 @dataclass(frozen=True)
 class Part:
-    """Objects that may become one: whose measurements have these columns."""
+    """Objects to be merged into one, and the columns and size of their measurements."""
 
     names: tuple[str, ...]
     columns: frozenset[str]
     rows: int
     filled: int
-    """Cells that hold something."""
+    """How many cells are filled."""
 
     def __add__(self, other: Part) -> Part:
         return Part(
@@ -53,18 +54,18 @@ class Part:
 
     @property
     def dense(self) -> bool:
-        """Whether it may be one table."""
+        """Whether it is dense or small enough to be one table."""
         cells = self.rows * len(self.columns)
         return cells <= SMALL or cells <= SPARSE * self.filled
 
 
 def grouped(parts: Iterable[Part]) -> list[Part]:
-    """What is to become one object each; pure."""
+    """Groups of parts, each to become one object; a pure function."""
     alike: dict[frozenset[str], Part] = {}
     for part in parts:
         alike[part.columns] = alike[part.columns] + part if part.columns in alike else part
     groups: list[Part] = []
-    # Neighbours in this order have names in common, as trials of one task do.
+    # In this order neighbours share names, as trials of one task do.
     for part in sorted(alike.values(), key=lambda candidate: sorted(candidate.columns)):
         for place in range(len(groups) - 1, max(-1, len(groups) - 1 - _TRIED), -1):
             both = groups[place] + part
@@ -77,7 +78,9 @@ def grouped(parts: Iterable[Part]) -> list[Part]:
 
 
 def compact(ledger: Ledger) -> int:
-    """Merges what can be merged, while this process holds the lease; how many objects were replaced.
+    """Merges what can be merged, and returns how many objects were replaced.
+
+    The caller holds the lease.
 
     Raises:
         LedgerError: the store cannot be read or written.
@@ -119,12 +122,12 @@ def _records(read: Read) -> Records:
 
 
 def _footer(ledger: Ledger, name: str) -> Part | None:
-    """A merged object, of which no more than the footer is read; None where it is not to be merged."""
+    """A merged object as a part, from its footer alone; None if it must not be merged."""
     try:
         footer = objects.footer(ledger.store, name)
     except (
         LedgerError
-    ) as error:  # another user's: of what other studies have recorded, a launch needs nothing
+    ) as error:  # perhaps another user's; a launch does not need other studies' records
         _log.warning("%s (it is not merged with others)", error)
         return None
     if footer is None:  # none of its trials measured anything
@@ -137,7 +140,7 @@ def _footer(ledger: Ledger, name: str) -> Part | None:
 
 
 def _whole(ledger: Ledger, name: str, records: Mapping[str, tuple[str, int]]) -> pa.Table | None:
-    """What the records of an object measured; None where not all of it can be read, so that it is left as it is."""
+    """The measurements of an object's records; None if incomplete, so that it is left as it is."""
     try:
         held = objects.measured(
             ledger.store, name, {record: trial for record, (trial, _) in records.items()}
@@ -158,7 +161,7 @@ def _whole(ledger: Ledger, name: str, records: Mapping[str, tuple[str, int]]) ->
 def _merge(
     ledger: Ledger, read: Read, of: Records, names: Sequence[str], *, tables: Mapping[str, pa.Table]
 ) -> int:
-    """Makes one object of those called `names`; how many it replaced."""
+    """Merges the objects called `names`, and returns how many it replaced."""
     whole = {
         name: tables[name] if name in tables else _whole(ledger, name, of[name]) for name in names
     }
@@ -188,7 +191,10 @@ def _merge(
 
 
 def _stands(ledger: Ledger, name: str, records: Mapping[str, tuple[str, int]]) -> bool:
-    """Whether a merge of these very records stands already: then it may be the only copy, and is not written over."""
+    """Whether a complete merge of exactly these records exists.
+
+    It may be the only copy, so it is not overwritten.
+    """
     held = objects.ends(ledger.store, name)
     return (
         held is not None
@@ -198,7 +204,10 @@ def _stands(ledger: Ledger, name: str, records: Mapping[str, tuple[str, int]]) -
 
 
 def _copies(ledger: Ledger, read: Read, of: Records) -> set[str]:
-    """The objects whose records all stand, whole, in others: a compaction that died has left them."""
+    """The objects whose records are all complete in other objects.
+
+    A compaction that died has left them.
+    """
     left = {name for name in read.objects - read.alone if name not in of}
     copies = set()
     for name in sorted(left):
@@ -215,14 +224,14 @@ def _copies(ledger: Ledger, read: Read, of: Records) -> set[str]:
 
 
 def _delete(ledger: Ledger, names: Iterable[str]) -> int:
-    """Removes objects that others replace; how many."""
+    """Removes objects that others replace, and returns how many."""
     count = 0
     for name in sorted(names):
         try:
             ledger.store.delete(f"trials/{name}.parquet")
             ledger.store.delete(f"measurements/{name}.parquet")
             count += 1
-        except LedgerError as error:  # another user's; what it holds counts once all the same
+        except LedgerError as error:  # perhaps another user's; its records still count once
             _log.warning("%s", error)
             break
     return count

@@ -1,4 +1,4 @@
-"""What the model of a trial answered, as one object beside the ledger: logits in 16 bits, labels, missing classes.
+"""Stores the outputs of a trial's model in one object: float16 logits, labels, missing classes.
 
 An object is a compressed npz file: `about` is JSON in UTF-8; `labels` holds the labels of all
 splits, one after the other; `logits0`, `logits1`, ... are those of each split, float16 [steps,
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from tasks.outputs import Outputs
 
     Steps = Mapping[int, Mapping[str, "Outputs | Half"]]
-    """Step -> split -> what the model answered."""
+    """Step -> split -> the model's outputs."""
 
 FOLDER = "logits"
 NAME = "logits"
-"""What the object is called among what a trial's record says it left."""
+"""The object's name in the artifact of a trial's record."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Half:
-    """Outputs as they wait to be written, in half the memory: what `Outputs` has, its logits in float16."""
+    """Outputs waiting to be written: as `Outputs`, but with float16 logits, in half the memory."""
 
     logits: Any
     labels: Any
@@ -43,7 +43,7 @@ class Half:
 
     @classmethod
     def of(cls, outputs: Outputs) -> Half:
-        """The same outputs; the rounding was done already."""
+        """The same outputs; their logits are already rounded to 16 bits."""
         import numpy as np
 
         half = outputs.logits.astype(np.float16)
@@ -71,7 +71,7 @@ def problem(before: Mapping[str, Outputs | Half], now: Mapping[str, Outputs]) ->
 
 
 def packed(steps: Steps) -> bytes:
-    """The bytes of the object that holds `steps`: the same for the same steps."""
+    """The bytes of the object that holds `steps`; equal steps give equal bytes."""
     import numpy as np
 
     splits = list(dict.fromkeys(split for outputs in steps.values() for split in outputs))
@@ -102,10 +102,10 @@ def packed(steps: Steps) -> bytes:
 
 
 def unpacked(data: bytes) -> dict[int, dict[str, Outputs]]:
-    """What `packed` made bytes of.
+    """The steps from which `packed` made the bytes.
 
     Raises:
-        ValueError: these are no such bytes.
+        ValueError: `packed` did not make them.
     """
     import numpy as np
 
@@ -130,7 +130,7 @@ def unpacked(data: bytes) -> dict[int, dict[str, Outputs]]:
 
 
 def write(store: Store, trial: str, steps: Steps) -> str:
-    """Puts the outputs of a trial beside the ledger; the object's name, which follows from what it holds.
+    """Writes a trial's outputs, and returns the object's name, which has a hash of its content.
 
     Raises:
         LedgerError: the store cannot be written.
@@ -142,19 +142,19 @@ def write(store: Store, trial: str, steps: Steps) -> str:
 
 
 def of(artifact: object) -> str | None:
-    """The object that a trial's record names by its `artifact`; None if it names none.
+    """The object named in the `artifact` of a trial's record; None if there is none.
 
-    Where no trial has one, a table of pandas may have NaN there.
+    A pandas table in which no trial has one may hold NaN.
     """
     name = json.loads(artifact).get(NAME) if artifact and isinstance(artifact, str) else None
     return name if isinstance(name, str) else None
 
 
 def read(store: Store, name: str) -> dict[int, dict[str, Outputs]] | None:
-    """Step -> split -> outputs of an object; None where it is not there any more.
+    """Step -> split -> the outputs in an object; None if it no longer exists.
 
     Raises:
-        LedgerError: it is there and cannot be read, or does not hold what its name says.
+        LedgerError: it cannot be read, or its content does not match its name.
     """
     try:
         data = store.read(name)

@@ -1,12 +1,12 @@
-"""Who holds a name, on a store that has no locks.
+"""Leases: at most one process holds a name, on a store without locks.
 
-To take a lease is to write an object of one's own and then to list all: where another live one
-stands beside it, one's own is withdrawn. Two that come at once both withdraw and try again after
-unequal pauses, so two never hold together.
+To take a lease, a process writes an object of its own and then lists all; if another live one
+exists, it withdraws its own. Two that arrive at once both withdraw and try again after different
+pauses, so two never hold the name together.
 
-A holder is asked whether it lives where that can be seen: by a process of the same running kernel
-and of the same process namespace. Containers may share a host's name, and their process ids say
-nothing to one another; of a holder elsewhere only its silence tells.
+Whether a holder is alive is checked by its process id if it runs on the same kernel in the same
+process namespace. Containers may share a host's name although their process ids mean nothing to
+each other; so any other holder is judged only by its silence.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from htsweep.errors import LedgerError
 from htsweep.ledger.store import Entry, Store
 
 BEAT_SECONDS = 10.0
-"""How often a holder says that it lives."""
+"""How often a holder shows that it is alive."""
 STALE_SECONDS = 90.0
-"""After so long a silence a holder that cannot be asked counts as dead."""
+"""How long a holder elsewhere may be silent before it counts as dead."""
 
 
 @final
@@ -52,10 +52,10 @@ class Lease:
         ).encode()
         self._over = threading.Event()
         self.after_death = False
-        """Whether the name was held by a process that died."""
+        """Whether a process that died had held the name."""
 
     def take(self) -> dict[str, Any] | None:
-        """None where the name is now held by this lease, else what its holder says of itself.
+        """None if this lease now holds the name, else what the holder has written about itself.
 
         Raises:
             LedgerError: the store cannot be written.
@@ -73,9 +73,9 @@ class Lease:
         return holder
 
     def holder(self) -> dict[str, Any] | None:
-        """What the live holder of the name says of itself, or None; takes and changes nothing."""
+        """What the name's live holder has written about itself, or None; changes nothing."""
         entries = [entry for entry in self._store.list(self.folder) if entry.name != self._object]
-        # Nothing is written here that would tell the store's time.
+        # No object is written here, whose time would show the store's clock.
         now = max([time.time(), *(entry.modified for entry in entries)])
         for entry in entries:
             holder = _holder(self._store, entry)
@@ -84,11 +84,11 @@ class Lease:
         return None
 
     def check(self) -> None:
-        """Nothing, while the name is still held by this lease.
+        """Checks that this lease still holds the name.
 
         Raises:
-            LedgerError: it is not: another process took this one for dead, or the store was emptied
-                under it.
+            LedgerError: it does not: another process considered this one dead, or the store was
+                emptied.
         """
         if not any(entry.name == self._object for entry in self._store.list(self.folder)):
             raise LedgerError(
@@ -100,7 +100,7 @@ class Lease:
             )
 
     def release(self) -> None:
-        """Gives the name back; where the store cannot be reached, silence does."""
+        """Releases the name; if the store cannot be reached, silence does so in time."""
         self._over.set()
         with contextlib.suppress(LedgerError):
             self._store.delete(self._object)
@@ -117,7 +117,7 @@ class Lease:
             if _lives(holder, now - entry.modified):
                 return holder
             self.after_death = True
-            with contextlib.suppress(LedgerError):  # another user's: it stays, and is silent
+            with contextlib.suppress(LedgerError):  # another user's object stays, but is silent
                 self._store.delete(entry.name)
         return None
 
@@ -127,8 +127,8 @@ class Lease:
                 self.check()
                 self._store.write(self._object, self._content)
             except LedgerError:
-                # The next beat may get through; a long silence counts as death, and a lost lease
-                # stays lost
+                # The next beat may succeed. A long silence counts as death, and a lost lease stays
+                # lost.
                 continue
             if self._over.is_set():
                 with contextlib.suppress(LedgerError):
@@ -136,10 +136,10 @@ class Lease:
 
 
 def clear(store: Store, kind: str) -> int:
-    """How many leases were removed, of those whose names begin with `kind`, that no living process holds.
+    """Removes the dead leases whose names begin with `kind`, and returns how many.
 
-    A living holder is never in the way: each has an object of its own, and a new one takes no dead
-    one's name.
+    This never disturbs a living holder: each has an object of its own, and no new holder reuses a
+    dead one's name.
     """
     entries = store.list("leases")
     now = max((entry.modified for entry in entries), default=0.0)
@@ -155,27 +155,27 @@ def clear(store: Store, kind: str) -> int:
 
 
 def _holder(store: Store, entry: Entry) -> dict[str, Any] | None:
-    """What the holder says of itself; None where it has just given the name back."""
+    """What the holder has written about itself; None if it has just released the name."""
     unknown = {"host": "an unknown host", "pid": "(unknown)", "since": entry.modified, "about": ""}
     try:
         said = json.loads(store.read(entry.name))
         return {**unknown, **said, "since": float(said["since"])}
     except FileNotFoundError:
         return None
-    except LedgerError:  # another user's, who keeps it to himself: it counts until it is silent
+    except LedgerError:  # another user's, not readable: it counts until it is silent
         return {**unknown, "about": f"{entry.name} belongs to another user and cannot be read"}
     except (
         ValueError,
         TypeError,
         KeyError,
-    ):  # no lease, or one that is being written just now: somebody is there
+    ):  # no lease, or one being written just now: treat it as a holder
         return unknown
 
 
 def _lives(holder: dict[str, Any], silence: float) -> bool:
     place = _place()
     if place is not None and holder.get("place") == place:
-        # Process ids are used again: the same process is the same id, born at the same time.
+        # Process ids are reused: it is the same process only if it also started at the same time.
         born = _born(holder["pid"])
         if born != _HIDDEN:
             return born is not None and born == holder.get("born")
@@ -183,7 +183,7 @@ def _lives(holder: dict[str, Any], silence: float) -> bool:
 
 
 def _place() -> str | None:
-    """Where process ids mean the same: the running kernel and the namespace; None where that cannot be told."""
+    """The kernel and namespace in which process ids are unique; None if unknown."""
     if sys.platform != "linux":
         return socket.gethostname()
     try:
@@ -194,17 +194,20 @@ def _place() -> str | None:
 
 
 _HIDDEN = "hidden"
-"""A process that is there, but another user's, of which this one may not see more."""
+"""Used as the start time of another user's process, which this one cannot see."""
 
 
 def _born(pid: Any) -> str | None:
-    """When the process was started, in a form that only serves to compare; None where none of that id runs."""
+    """When the process started, in a form that only serves to compare.
+
+    None if there is no process of that id; `_HIDDEN` if its start cannot be seen.
+    """
     if not isinstance(pid, int) or pid <= 0:
         return None
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             state, *rest = file.read().rpartition(")")[2].split()
-        # A zombie has ended, whether its parent looks or not
+        # A zombie has ended, even if its parent has not noticed.
         return None if state in "ZX" else rest[18]
     except (OSError, ValueError):
         pass
@@ -214,4 +217,4 @@ def _born(pid: Any) -> str | None:
         return None
     except (OSError, OverflowError):
         return _HIDDEN
-    return "runs"  # no /proc: that it runs must do
+    return "runs"  # without /proc, it is only known to run

@@ -1,4 +1,4 @@
-"""Which names a measurement may have, so that every table, format and tool that it passes through gives it back as it was."""
+"""The names that a measurement may have, so that every table, format and tool preserves them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 LISTS = "[]"
-"""How the name of a column of lists ends where it is stored, and where numbers bear the same name:
-types are never mixed.
-"""
+"""The suffix of a stored column of lists, so that numbers of the same name stay separate."""
 RESERVED = frozenset(
     {
         "record",
@@ -28,25 +26,24 @@ RESERVED = frozenset(
         "role",
     }
 )
-"""What the tables say of a measurement beside its numbers. SQL does not tell capitals apart, so
-neither does this.
-"""
+"""The names of the tables' other columns, compared without case, since SQL ignores it."""
 ENDS = (" n", " low", " high")
-"""How tables of means call what they say beside a mean: how many numbers it is of, and the ends of
-its interval.
-"""
+"""Suffixes in tables of means: the count behind a mean, and the ends of its interval."""
 LONGEST = 250
-"""Characters of a name; MLflow takes no more."""
+"""The most characters of a name, a limit of MLflow."""
 MOST = 10_000
-"""Names that one trial may measure."""
+"""The most names that one trial may measure."""
 
 
 def problem(name: Any) -> str | None:
-    """What is wrong with a name of a measurement, and the remedy; None where it can be kept."""
+    """The problem with a measurement's name and its remedy; None if the name is allowed."""
     if not isinstance(name, str):
         return f"the name of a measurement is text, but got {shown(name)}"
     if not name:
-        return "a measurement has the empty name; give it one that says what it is, such as 'train/loss'"
+        return (
+            "a measurement has the empty name; "
+            "give it one that says what it is, such as 'train/loss'"
+        )
     if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
         return (
             f"the name {shown(name)} of a measurement holds a control character or half of a "
@@ -54,9 +51,15 @@ def problem(name: Any) -> str | None:
             "can show; use letters, digits and signs"
         )
     if len(name) > LONGEST:
-        return f"the name {shown(name)} of a measurement has {len(name)} characters; {LONGEST} are the most that MLflow takes"
+        return (
+            f"the name {shown(name)} of a measurement has {len(name)} characters; "
+            f"{LONGEST} are the most that MLflow takes"
+        )
     if name.endswith(LISTS):
-        return f"the name {shown(name)} of a measurement ends in {LISTS}, which marks columns of lists; leave it out"
+        return (
+            f"the name {shown(name)} of a measurement ends in {LISTS}, "
+            "which marks columns of lists; leave it out"
+        )
     for end in ENDS:
         if name.endswith(end):
             plainly = name.removesuffix(end)
@@ -75,7 +78,7 @@ def problem(name: Any) -> str | None:
 
 
 def alike(names: Sequence[str]) -> list[list[str]]:
-    """The names that differ in capitals alone, group by group: SQL cannot tell them apart."""
+    """Groups of names that differ only in case, which SQL cannot tell apart."""
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(name.lower(), []).append(name)
@@ -83,7 +86,7 @@ def alike(names: Sequence[str]) -> list[list[str]]:
 
 
 def shown(value: Any, longest: int = 200) -> str:
-    """A value as a message may show it: on one line, cut, and whatever its own `repr` does."""
+    """A value for a message: on one line, shortened, even if its own `repr` raises."""
     try:
         text = repr(value)
     except Exception as error:
@@ -92,7 +95,7 @@ def shown(value: Any, longest: int = 200) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that any file, database and terminal takes: surrogates and control characters are escaped."""
+    """Text that any file, database and terminal takes: surrogates and control signs escaped."""
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")

@@ -1,9 +1,9 @@
-"""What a Parquet object holds, whoever wrote it: tables of fixed types, and a word about what is set aside.
+"""Reads Parquet objects, whoever wrote them, as tables of fixed types; warns of skipped parts.
 
-Results are shared: by studies, by users, by versions of this program, and by whatever else lies in
-the folder. Nothing that one of them left may stand in another's way, so that every column has one
-type here, whatever a task measured: a number is a 64-bit float under its name, and a list of
-numbers stands under its name followed by `[]`.
+Results are shared by studies, by users, by versions of this program, and with whatever else lies in
+the folder, and nothing left there by one may break another. So every column has one type here,
+whatever a task measured: a number is a 64-bit float under its name, a list of numbers is stored
+under its name followed by `[]`.
 """
 
 from __future__ import annotations
@@ -24,54 +24,57 @@ from htsweep.ledger.store import Store
 
 NUMBER, LIST = pa.float64(), pa.list_(pa.float64())
 KEYS = ("record", "trial", "step")
-"""What says whose a measurement is; the other columns are what was measured."""
+"""The columns that say where a measurement belongs; all others are measured values."""
 _ROWS = 16_384
-"""Measurements that are decoded at a time."""
+"""How many measurements are decoded at a time."""
 _log = logging.getLogger(__name__)
 _SAID: set[str] = set()
 _T = TypeVar("_T")
 
 
 class _Foreign(Exception):
-    """The object, or a part of it, is none of the ledger's: why."""
+    """The object, or a part of it, was not written by the ledger; the text says why."""
 
 
 @final
 class Held(NamedTuple):
-    """What an object holds of a table."""
+    """The content of an object as a table."""
 
     table: pa.Table
     known: bool
-    """Whether this is all that stands there: what else does is set aside, and is not to be lost by
-    merging.
-    """
+    """Whether this is all of the object; anything else is set aside, and merging would lose it."""
 
 
 @final
 class Footer(NamedTuple):
-    """What can be said of an object's measurements without reading them."""
+    """What an object's footer says of its measurements."""
 
     columns: tuple[str, ...]
     rows: int
     filled: int
-    """Cells that hold something."""
+    """How many cells are filled."""
     known: bool
-    """As `Held` has it."""
+    """As in `Held`."""
 
 
 @functools.cache
 def nothing() -> pa.Table:
-    """No measurements. Made when asked for: making a table imports pandas, which a plan can do without."""
+    """An empty table of measurements.
+
+    It is made on demand, because making a table imports pandas, which planning does not need.
+    """
     return pa.schema(
         [("record", pa.string()), ("trial", pa.string()), ("step", pa.int64())]
     ).empty_table()
 
 
 def ends(store: Store, name: str) -> Held | None:
-    """The ended trials of an object, with the columns of `SCHEMA`; None where there are none, or where it is set aside.
+    """The ended trials of an object, with the columns of `SCHEMA`.
+
+    None if it does not exist, or is set aside.
 
     Raises:
-        LedgerError: it is there and cannot be read.
+        LedgerError: it exists and cannot be read.
     """
     path = f"trials/{name}.parquet"
     try:
@@ -95,19 +98,20 @@ def measured(
     *,
     folder: str = "measurements",
 ) -> Held | None:
-    """What was measured in the records `trials` (record -> trial) of an object: `KEYS` and the measured columns.
+    """The measurements of records of an object: `KEYS` and the measured columns.
 
-    None where there is no such object, or where it is set aside.
+    None if there is no such object, or it is set aside.
 
     Args:
-        store: where it lies.
-        name: the object's.
-        trials: the records that are wanted; an object of a single trial holds one. None: all.
-        columns: the names that are wanted, of numbers and of lists; None: all.
-        folder: that it lies in.
+        store: where the object is.
+        name: its name.
+        trials: the wanted records, with their trials; an object of a single trial holds one. None:
+            all.
+        columns: the wanted names, of numbers and of lists; None: all.
+        folder: the object's folder.
 
     Raises:
-        LedgerError: it is there and cannot be read.
+        LedgerError: it exists and cannot be read.
     """
     return _opened(
         store,
@@ -118,10 +122,10 @@ def measured(
 
 
 def footer(store: Store, name: str) -> Footer | None:
-    """What the measurements of a merged object are; None where there are none, or where it is set aside.
+    """The size and columns of a merged object's measurements; None if absent or set aside.
 
     Raises:
-        LedgerError: it is there and cannot be read.
+        LedgerError: it exists and cannot be read.
     """
     return _opened(store, name, _footer)
 
@@ -143,19 +147,22 @@ def _opened(
             return read(pq.ParquetFile(source), where)
         except Exception as error:  # a foreign object may make the reader raise anything
             if isinstance(error, OSError) and error.errno is not None:
-                msg = f"{where} cannot be read: {error.strerror or error}; see that its file system is mounted and whole"
+                msg = (
+                    f"{where} cannot be read: {error.strerror or error}; "
+                    "see that its file system is mounted and whole"
+                )
                 raise LedgerError(msg) from error
             set_aside(where, error)
             return None
 
 
 def merged(name: str) -> bool:
-    """Whether an object holds the records of many trials."""
+    """Whether an object's name is that of a merge of many trials."""
     return name.startswith("all-")
 
 
 def set_aside(where: str, why: Exception | str) -> None:
-    """Says, once in a process, what is left out and why."""
+    """Warns, once per process, of what is left out and why."""
     if where not in _SAID:
         _SAID.add(where)
         said = (
@@ -167,7 +174,7 @@ def set_aside(where: str, why: Exception | str) -> None:
 
 
 def short(table: pa.Table, steps: Mapping[str, int]) -> list[str]:
-    """The records whose measurements are not as many as `steps` says."""
+    """The records that do not have as many measurements as `steps` says."""
     counted = table.column("record").value_counts()
     rows_counted = dict(
         zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)
@@ -180,7 +187,7 @@ def _ends(table: pa.Table, where: str) -> Held:
     if not table.schema.equals(SCHEMA):
         known = set(table.column_names) <= set(SCHEMA.names)
         table = pa.table([_column(table, entry) for entry in SCHEMA], schema=SCHEMA)
-        table.validate(full=True)  # text that is no UTF-8
+        table.validate(full=True)  # finds text that is not UTF-8
     for name in REQUIRED:
         if table.column(name).null_count:
             raise _Foreign(f"a row has no '{name}'")
@@ -234,12 +241,11 @@ def _measured(
     given = [
         name for name, (as_, _) in stored.items() if as_ in KEYS or wanted is None or as_ in wanted
     ]
-    # Of an object of one trial, that trial's are all rows.
+    # All rows of an object of one trial belong to it.
     if not many or trials is None or "record" not in stored:
         table = file.read(columns=given, use_threads=many).select(given)
     else:
-        # Part by part: of a large study's curves few are wanted, and all of them may not fit in
-        # memory.
+        # Read in batches: few of a large study's curves are wanted, and all may not fit in memory.
         of = pa.array(list(trials), pa.string())
         parts = [
             part.filter(pc.is_in(part.column("record"), of))
@@ -258,7 +264,7 @@ def _footer(file: pq.ParquetFile, where: str) -> Footer:
     stored, known = _stored(file.schema_arrow, where)
     about = file.metadata
     empty = 0
-    # A column of numbers or of lists of them is one column of the file.
+    # This sum holds if each column of the table, numbers or lists, is one column of the file.
     for group in range(about.num_row_groups if about.num_columns == len(file.schema_arrow) else 0):
         part = about.row_group(group)
         for place in range(about.num_columns):
@@ -276,10 +282,10 @@ def _footer(file: pq.ParquetFile, where: str) -> Footer:
 def _stored(
     schema: pa.Schema, where: str
 ) -> tuple[dict[str, tuple[str, pa.DataType | None]], bool]:
-    """The columns that count: name -> (what it is called here, what it is cast to); and whether these are all.
+    """The usable columns, as name -> (name here, type to cast to); and whether these are all.
 
-    A task of an earlier version may have measured something called like one of `KEYS`, and have
-    written over it.
+    A task of an earlier version may have measured something under a name in `KEYS`, and so have
+    overwritten that column.
     """
     if len(set(schema.names)) < len(schema.names):
         raise _Foreign("two of its columns have one name")
@@ -301,7 +307,10 @@ def _stored(
 
 
 def _as(entry: pa.Field) -> tuple[str | None, Any, str]:
-    """(what a column is called here, its type, "") or (None, None, why it is set aside: "" where nothing stands in it)."""
+    """(a column's name here, its type, ""), or (None, None, why it is set aside).
+
+    The reason is "" for a column without values.
+    """
     name, kind = entry.name, entry.type
     if name in KEYS:
         wanted = pa.int64() if name == "step" else pa.string()
@@ -334,7 +343,7 @@ def _plain(name: str) -> str:
 
 
 def _keyed(made: dict[str, Any], rows: int, many: bool, trials: Mapping[str, str]) -> pa.Table:
-    """The table of `made`, `KEYS` first; where one of them was written over, it follows from the other."""
+    """The table of `made`, `KEYS` first; derives an overwritten record or trial from the other."""
     if made["step"].null_count or any(name in made and made[name].null_count for name in KEYS):
         raise _Foreign("a row does not say which trial and step it is of")
     measured = {name: column for name, column in made.items() if name not in KEYS}

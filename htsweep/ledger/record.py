@@ -1,4 +1,4 @@
-"""What is kept of a trial's end, and which of its ends counts."""
+"""The record of a trial's end, and which of several ends counts."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, final
 import pyarrow as pa
 
 RANK = {"done": 0, "stopped": 1, "failed": 2}
-"""Which of a trial's ends counts: the lowest, and of those the last attempt."""
+"""The rank of a status: the end of lowest rank counts, and of those the last attempt."""
 
 
 @final
 @dataclass(frozen=True)
 class Record:
-    """One end of one trial: what it was, how it ended, where and with what."""
+    """One end of one trial: what it was, how it ended, where it ran and with what."""
 
     trial: str
     kind: str
@@ -56,8 +56,8 @@ SCHEMA = pa.schema(
     + [pa.field("record", pa.string())]
 )
 REQUIRED = (*(entry.name for entry in fields(Record) if entry.default is MISSING), "record")
-"""What every row has: an object without it is none of the ledger's."""
+"""The columns that every row fills; an object without them was not written by the ledger."""
 DEFAULTS: dict[str, Any] = {
     entry.name: entry.default for entry in fields(Record) if entry.default not in (MISSING, None)
 }
-"""What stands where a version did not know the column yet."""
+"""Values for the columns that an older version did not write."""

@@ -1,8 +1,8 @@
-"""What was measured of trials after they had ended: objects beside `measurements`, joined to it by record and step.
+"""Measurements of trials made after they ended, joined to `measurements` by record and step.
 
 RESULTS/remeasured/all-TIME-DIGEST.parquet has rows like those of `measurements`: record, trial,
-step, and columns of numbers. Of two objects with a number of the same column, record and step, the
-later one counts; of a record that does not count, none does.
+step, and columns of numbers. If two objects have a number of the same column, record and step, the
+later one counts; numbers of a record that does not count do not count either.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from htsweep.ledger.store import Store
 
 FOLDER = "remeasured"
 MANY = 8
-"""More objects than this become one."""
+"""If there are more objects than this, they are merged."""
 _ROW, _PLACE = "\x00row", "\x00place"
-"""Names of columns that no measurement can have."""
+"""Column names that no measurement can have."""
 _TRIES = 4
 
 
 def add(store: Store, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Writes rows of `record`, `trial`, `step` and numbers; the object's name.
+    """Writes rows of `record`, `trial`, `step` and numbers, and returns the object's name.
 
     Raises:
-        LedgerError: the store cannot be written; nothing is added then.
+        LedgerError: the store cannot be written; then nothing is added.
     """
     columns: dict[str, pa.Array] = {
         "record": pa.array([row["record"] for row in rows], pa.string()),
@@ -49,30 +49,30 @@ def add(store: Store, rows: Sequence[Mapping[str, Any]]) -> str:
 def later(
     store: Store, records: Mapping[str, str] | None = None, columns: Sequence[str] | None = None
 ) -> pa.Table | None:
-    """The numbers that count, one row for each record and step; None where there are none.
+    """The numbers that count, one row for each record and step; None if there are none.
 
     Args:
-        store: where the objects lie.
-        records: the records that are wanted, each with its trial; None: all.
-        columns: the names that are wanted; None: all.
+        store: where the objects are.
+        records: the wanted records, each with its trial; None: all.
+        columns: the wanted names; None: all.
 
     Raises:
-        LedgerError: an object is there and cannot be read.
+        LedgerError: an object exists and cannot be read.
     """
     held = [part for _, part in _read(store, records, columns)]
     return _last(held) if held else None
 
 
 def joined(store: Store, table: pa.Table, columns: Sequence[str] | None = None) -> pa.Table:
-    """The table of measurements, as it is stored, with what was measured later of its rows; the order stays.
+    """A stored table of measurements, plus what was measured later of its rows, in its order.
 
     Args:
-        store: where the objects lie.
+        store: where the objects are.
         table: with the columns `KEYS`.
-        columns: the names that are wanted; None: all.
+        columns: the wanted names; None: all.
 
     Raises:
-        LedgerError: an object is there and cannot be read.
+        LedgerError: an object exists and cannot be read.
     """
     if not table.num_rows or not _names(store):
         return table
@@ -82,7 +82,7 @@ def joined(store: Store, table: pa.Table, columns: Sequence[str] | None = None) 
 
 
 def join(table: pa.Table, found: pa.Table | None) -> pa.Table:
-    """The table with the numbers of what `later` found; the order stays."""
+    """The table plus the numbers that `later` found, in the table's order."""
     if found is None or not table.num_rows:
         return table
     keys = table.select(["record", "step"]).append_column(
@@ -106,7 +106,7 @@ def join(table: pa.Table, found: pa.Table | None) -> pa.Table:
 
 
 def marks(store: Store) -> dict[str, str]:
-    """Record -> a digest that changes with every object that has something of it."""
+    """Record -> a digest that changes with every object that has rows of it."""
     of: dict[str, list[str]] = {}
     for name, held in _read(store, None, []):
         for record in held.column("record").unique().to_pylist():
@@ -118,10 +118,10 @@ def marks(store: Store) -> dict[str, str]:
 
 
 def merge(store: Store) -> int:
-    """Makes one object of many, where there are more than `MANY`; how many it replaced.
+    """Merges the objects if there are more than `MANY`, and returns how many were replaced.
 
-    Dies at any moment without loss: the merged object counts once it is whole, and what it replaces
-    is deleted after. What cannot be read is left alone.
+    It may die at any moment without loss: the merged object counts once it is complete, and only
+    then are the others deleted. Objects that cannot be read are left alone.
 
     Raises:
         LedgerError: the store cannot be read or written.
@@ -130,7 +130,7 @@ def merge(store: Store) -> int:
     if len(held) <= MANY:
         return 0
     table = _last(list(held.values()), trial=True)
-    # As late as the last of them, so that what is added now counts after it.
+    # Dated like the last of them, so that objects added meanwhile count after it.
     name = _put(store, table, max(int(name.split("-")[1]) for name in held))
     for replaced in held.keys() - {name}:
         store.delete(f"{FOLDER}/{replaced}.parquet")
@@ -147,7 +147,7 @@ def _put(store: Store, table: pa.Table, at: int) -> str:
 
 
 def _names(store: Store) -> list[str]:
-    """The objects, the earliest first."""
+    """The names of the objects, earliest first."""
     listed = [entry.name.rpartition("/")[2] for entry in store.list(FOLDER)]
     return sorted(
         name.removesuffix(".parquet")
@@ -159,7 +159,7 @@ def _names(store: Store) -> list[str]:
 def _read(
     store: Store, records: Mapping[str, str] | None, columns: Sequence[str] | None
 ) -> list[tuple[str, pa.Table]]:
-    """(name, what it holds of the records) of each object, the earliest first; all again where one was merged meanwhile."""
+    """(name, rows of the records) of each object, earliest first; reads again if one was merged."""
     held: list[tuple[str, pa.Table]] = []
     for _ in range(_TRIES):
         names = _names(store)

@@ -1,4 +1,4 @@
-"""Immutable objects under one root, on any file system that pyarrow speaks."""
+"""Immutable objects under one root, on any file system that pyarrow supports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from htsweep.errors import LedgerError, why
 
 @final
 class Entry(NamedTuple):
-    """An object's name under the root, its size in bytes, and when it was written (unix seconds by the store's clock)."""
+    """An object's name under the root, its size in bytes, and when it was written.
+
+    The time is in unix seconds by the store's clock.
+    """
 
     name: str
     size: int
@@ -29,8 +32,8 @@ class Entry(NamedTuple):
 class Store:
     """A folder of objects: `results`, `/data/results`, `s3://bucket/results`.
 
-    Whatever the file system refuses is a `LedgerError` with the path and the remedy; that an object
-    is not there is a `FileNotFoundError`.
+    Whatever the file system refuses raises a `LedgerError` with the path and the remedy; a missing
+    object raises `FileNotFoundError`.
     """
 
     def __init__(self, uri: str | Path) -> None:
@@ -57,11 +60,14 @@ class Store:
 
     @property
     def folder(self) -> Path | None:
-        """The folder on this machine that the store is, or None where it is elsewhere."""
+        """The store's folder on this machine, or None if it is elsewhere."""
         return Path(self._root) if isinstance(self._files, fs.LocalFileSystem) else None
 
     def write(self, name: str, data: bytes) -> None:
-        """Puts an object, whole or not at all; when this returns, it outlives the process and, on a local disk, the power."""
+        """Writes an object atomically.
+
+        Once this returns, it survives the end of the process and, on a local disk, a power failure.
+        """
         path = self._path(name)
         with self._refused("written", name):
             if self.folder is not None:
@@ -74,7 +80,7 @@ class Store:
                 self._stream(path, data)
 
     def read(self, name: str) -> bytes:
-        """An object's bytes.
+        """The bytes of an object.
 
         Raises:
             FileNotFoundError: there is none of that name.
@@ -86,7 +92,7 @@ class Store:
                 return bytes(stream.read())
 
     def list(self, prefix: str) -> list[Entry]:
-        """The objects below the folder `prefix`, by name; what a writer has not finished is none."""
+        """The objects below the folder `prefix`, by name, without those still being written."""
         with self._refused("listed", prefix):
             if self.folder is not None:
                 return sorted(_walk(self._path(prefix), prefix))
@@ -99,27 +105,27 @@ class Store:
             )
 
     def delete(self, name: str) -> None:
-        """Removes an object; that it is gone already is no error."""
+        """Removes an object, if it still exists."""
         with self._refused("deleted", name):
             try:
                 self._files.delete_file(self._path(name))
             except FileNotFoundError:
                 return
         if self.folder is not None and name.count("/") > 1:
-            # A folder of a lease or of states; where another process has just put something into
-            # it, it stays.
+            # The folder may be that of a lease or of states. It stays if another process has just
+            # written to it.
             with contextlib.suppress(OSError):
                 Path(self._path(name)).parent.rmdir()
 
     def delete_all(self, prefix: str) -> None:
-        """Removes the objects below the folder `prefix`, and what killed writers left unfinished in it."""
+        """Removes the objects below `prefix`, and the unfinished files of killed writers."""
         for entry in self.list(prefix):
             self.delete(entry.name)
         if self.folder is not None:
             shutil.rmtree(self._path(prefix), ignore_errors=True)
 
     def open(self, name: str) -> Any:
-        """An object as a pyarrow file to read columns from.
+        """An object as an open pyarrow file, to read columns from.
 
         Raises:
             FileNotFoundError: there is none of that name.
@@ -129,7 +135,7 @@ class Store:
 
     @contextlib.contextmanager
     def _refused(self, doing: str, name: str) -> Iterator[None]:
-        """Turns what the file system refuses into a `LedgerError`; a file that is not there stays what it is."""
+        """Turns errors of the file system into `LedgerError`, except for a missing file to read."""
         try:
             yield
         except FileNotFoundError as error:
@@ -146,7 +152,7 @@ class Store:
                 f"{path} cannot be {doing}: {os.strerror(errno.EACCES)}; ask its owner for "
                 "permission to read it, or give another folder by --results"
             )
-        # Not by the name that the error bears: that of a file that is written beside its place.
+        # Not the file name in the error, which is that of the temporary file.
         return f"{path} cannot be {doing}: {why(error, '--results', path)}"
 
     def _stream(self, path: str, data: bytes) -> None:
@@ -158,13 +164,14 @@ class Store:
 
 
 def _nearest(path: Path) -> Path:
-    """The path, or the nearest above it that is there."""
+    """The path, or its nearest parent that exists."""
     return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
 def _place(target: Path, data: bytes) -> None:
-    """Writes a file beside its place and then moves it there, so that nobody ever sees half of it."""
-    # Hidden, so that it is no object; not by `tempfile`, whose files others may not read.
+    """Writes a file under another name and then renames it, so that nobody sees half of it."""
+    # Hidden, so that it is not taken for an object. Files of `tempfile` would not be readable by
+    # others.
     partial = target.parent / f".{uuid.uuid4().hex}.part"
     try:
         with _created(partial) as file:
@@ -189,7 +196,7 @@ def _created(path: Path) -> Any:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             return path.open("xb")
-        except FileNotFoundError:  # another process removed the folder, which was empty
+        except FileNotFoundError:  # another process has removed the empty folder
             if attempt == 4:
                 raise
     raise AssertionError
@@ -204,14 +211,14 @@ def _walk(folder: str, prefix: str) -> list[Entry]:
                     continue
                 name = f"{prefix}/{entry.name}"
                 if entry.is_dir(follow_symlinks=False):
-                    # Another user's, and of no concern to this one
+                    # Another user's folder does not concern this one.
                     with contextlib.suppress(PermissionError):
                         entries_below += _walk(entry.path, name)
                     continue
                 try:
                     about = entry.stat() if entry.is_file() else None
                 except OSError as error:
-                    # Another process compacted it away, or it is a link in a circle.
+                    # Another process has compacted it, or it is a circular link.
                     if error.errno not in (errno.ENOENT, errno.ELOOP):
                         raise
                     continue

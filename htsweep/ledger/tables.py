@@ -1,4 +1,4 @@
-"""Ended trials and their measurements: append one, read all, compact many."""
+"""Ended trials and their measurements: appends one trial, reads all, compacts many."""
 
 from __future__ import annotations
 
@@ -25,41 +25,38 @@ from htsweep.ledger.record import RANK, SCHEMA, Record
 from htsweep.ledger.store import Store
 
 PARTS = 200
-"""More single-trial objects than this are worth compacting."""
+"""With more single-trial objects than this, compaction is worthwhile."""
 Kind = Literal["any", "numbers", "lists"]
 Table = pa.Table
-"""A table of the ledger, as its readers name its type."""
+"""The type of a ledger's tables, for their readers."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Read:
-    """The records of some objects."""
+    """The records read from a set of objects."""
 
     tables: Sequence[pa.Table]
-    """One, or none where there is nothing."""
+    """One table, or none if there are no records."""
     sources: Mapping[str, str]
-    """Record -> the object that it is read from."""
+    """Record -> the object that it was read from."""
     copies: Mapping[str, Sequence[str]]
-    """Record -> other objects that hold it as well: what a compaction left that died, or somebody
-    copied.
-    """
+    """Record -> other objects that hold it too, left by a compaction that died or by copying."""
     objects: frozenset[str]
-    """Which objects were read, or hold nothing new."""
+    """The objects that were read, or that hold nothing new."""
     alone: frozenset[str]
-    """Those of them that hold more than this version knows, and are never merged."""
+    """The objects with content that this version does not know; they are never merged."""
 
     @property
     def table(self) -> pa.Table:
         """The records, each once."""
-        # An empty table is made here: making one imports pandas, which a plan can do without.
+        # Made on demand, because making a table imports pandas, which planning does not need.
         return self.tables[0] if self.tables else SCHEMA.empty_table()
 
 
 _NOTHING = Read((), {}, {}, frozenset(), frozenset())
 _LATEST: dict[str, Read] = {}
-"""What was read last, by the store's URI: objects never change, so that only new ones need be read.
-"""
+"""URI of a store -> what was read last; objects never change, so only new ones need reading."""
 
 
 @final
@@ -70,12 +67,7 @@ class Ledger:
         self.store = store
 
     def append(self, record: Record, measurements: Sequence[Mapping[str, Any]]) -> str:
-        """Writes one trial's end and returns the record's name; once it returns, the trial counts.
-
-        Raises:
-            LedgerError: the store cannot be written; nothing counts then.
-            ValueError: a measurement has a name that no table can hold.
-        """
+        """Writes the end of one trial, and returns the record's name; now the trial counts."""
         for measured in dict.fromkeys(
             name for measurement in measurements for name in measurement if name != "step"
         ):
@@ -88,21 +80,21 @@ class Ledger:
         name = f"{record.trial}-{hashlib.sha256(body.encode()).hexdigest()[:12]}"
         if measurements:
             self.put("measurements", name, _rows(name, record.trial, measurements))
-        # The trial's row comes last: it is what commits the measurements.
+        # The trial's row is written last, because it commits the measurements.
         try:
             self.put("trials", name, pa.Table.from_pylist([{**row, "record": name}], schema=SCHEMA))
         except LedgerError:
-            # They would take room on a full disk, and count for nothing
+            # They would take space on a full disk without counting.
             with contextlib.suppress(LedgerError):
                 self.store.delete(f"measurements/{name}.parquet")
             raise
         return name
 
     def trials(self, columns: Sequence[str] | None = None, every: bool = False) -> pa.Table:
-        """One row per trial: the end that counts; with `every`, all its ends.
+        """One row per trial: the end that counts; with `every`, all of its ends.
 
         Raises:
-            LedgerError: an object is there and cannot be read.
+            LedgerError: an object exists and cannot be read.
         """
         table = self.read().table
         if not every:
@@ -115,16 +107,16 @@ class Ledger:
         trials: pa.Table | None = None,
         kind: Kind = "any",
     ) -> pa.Table:
-        """The measurements of `trials` (default: of all that count): `trial`, `step` and `columns` (all where None).
+        """The measurements of `trials`: the columns `trial`, `step` and the measured ones.
 
-        Rows are in order of trial and step; a column that no trial has is left out. What other
-        trials measured, or left unreadable, makes no difference.
+        Rows are sorted by trial and step; a column that no trial has is left out. Other trials'
+        measurements, even unreadable ones, make no difference.
 
         Args:
-            columns: names of what was measured.
-            trials: rows of `trials()`.
-            kind: `numbers` or `lists` alone, each under its name; `any`: both, and where one name
-                has both, the lists stand under the name followed by `[]`.
+            columns: the wanted names; None: all.
+            trials: rows of `trials()`; None: all that count.
+            kind: `numbers` or `lists` alone, each under its name; `any`: both, and if one name has
+                both, the lists are under the name followed by `[]`.
 
         Raises:
             LedgerError: a trial counts, but not all that it measured can be read.
@@ -136,7 +128,7 @@ class Ledger:
             table, lacking = self._of(counting, read, columns)
             if not lacking:
                 break
-            # Objects moved under the reading: another launch compacts
+            # Objects moved during the reading, because another launch compacts.
             time.sleep(0.2 * (attempt + 1))
         else:
             raise LedgerError(self._lost(lacking))
@@ -145,14 +137,15 @@ class Ledger:
         return _named(table, kind)
 
     def fresh(self, seen: set[str]) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
-        """The (row, measurements) of the records that `seen` lacks, lists left out; `seen` then has them.
+        """The (row, measurements) of records not in `seen`, without lists; adds them to `seen`.
 
-        `seen` holds names of objects and of records: what is asked again and again costs one
-        listing. A row has also `later`: a digest of what was measured of it after it ended, or "".
+        `seen` holds names of objects and of records, so that repeated calls cost one listing each.
+        A row also has `later`: a digest of what was measured of its trial after it ended, or "".
         """
         new_rows = []
         new = sorted(self.records() - seen)
-        # First: what is added between the two is then missing in the digest, never in the numbers.
+        # The digests first: what is added in between may be missing from a digest, not from the
+        # numbers.
         marks = remeasured.marks(self.store) if new else {}
         later = remeasured.later(self.store) if marks else None
         for name in new:
@@ -172,8 +165,9 @@ class Ledger:
                 steps.setdefault(record, []).append(
                     {key: value for key, value in step.items() if value is not None}
                 )
-            # One whose measurements are not all there was compacted under the reading, and stands
-            # in the merged object, or it is damaged: then it holds up no other one of its object.
+            # A record without all its measurements was compacted during the reading, and is in the
+            # merged object, or it is damaged; either way it does not hold up the others of its
+            # object.
             whole = [row for row in rows if len(steps.get(row["record"], ())) == row["steps"]]
             if len(whole) == len(rows):
                 seen.add(name)
@@ -185,11 +179,11 @@ class Ledger:
         return new_rows
 
     def later(self) -> dict[str, str]:
-        """Record -> a digest of what was measured of it after it ended, of those of which something was."""
+        """Record -> a digest of what was measured of it after it ended, if anything was."""
         return remeasured.marks(self.store)
 
     def attempts(self, trial: str) -> list[dict[str, Any]]:
-        """All ends of one trial that are not yet compacted."""
+        """All ends of one trial that are not compacted yet."""
         listed = [name for name in self.records() if name.startswith(f"{trial}-")]
         return [
             row
@@ -199,7 +193,7 @@ class Ledger:
         ]
 
     def records(self) -> set[str]:
-        """The names of the objects that hold ended trials; cheaper than reading them."""
+        """The names of the objects with ended trials; cheaper than reading them."""
         return {
             place[1].removesuffix(".parquet")
             for entry in self.store.list("trials")
@@ -207,11 +201,11 @@ class Ledger:
         }
 
     def compact(self) -> int:
-        """Merges objects into few, and returns how many it replaced; 0 where another process compacts.
+        """Merges objects into few, and returns how many it replaced; 0 if another process does.
 
-        Dies at any moment without loss: a merged object counts once it is whole, what it replaces
-        is deleted after, and a record that stands in both is counted once. What cannot be merged is
-        left as it is, and said.
+        It may die at any moment without loss: a merged object counts once it is complete, the
+        others are deleted only then, and a record that is in both is counted once. What cannot be
+        merged is left as it is, with a warning.
 
         Raises:
             LedgerError: the store cannot be written.
@@ -225,7 +219,7 @@ class Ledger:
             lease.release()
 
     def read(self) -> Read:
-        """All records, each once, and for each the object that it is read from."""
+        """All records, each once, and the object from which each is read."""
         while True:
             listed = self.records()
             known = _LATEST.get(self.store.uri, _NOTHING)
@@ -235,8 +229,8 @@ class Ledger:
                 sorted(listed - known.objects, key=lambda name: (not objects.merged(name), name)),
             )
             lost = listed - parts.objects
-            # What was listed but could not be read is set aside, or was compacted under the
-            # reading: then look again.
+            # An object that was listed but not read is set aside, or was compacted meanwhile: then
+            # look again.
             if not lost or not (listed - self.records()):
                 _LATEST.clear()
                 _LATEST[self.store.uri] = parts
@@ -245,7 +239,7 @@ class Ledger:
     def measured(
         self, of: Mapping[str, Mapping[str, str]], columns: Sequence[str] | None = None
     ) -> pa.Table:
-        """The measurements, as they are stored, of the records that are wanted of each object (object -> record -> trial)."""
+        """The stored measurements of the wanted records: object -> record -> trial."""
         with ThreadPoolExecutor(8) as pool:
             read_tables = pool.map(
                 lambda pair: objects.measured(self.store, pair[0], pair[1], columns), of.items()
@@ -264,7 +258,7 @@ class Ledger:
     def _of(
         self, trials: pa.Table, read: Read, columns: Sequence[str] | None
     ) -> tuple[pa.Table, list[str]]:
-        """The measurements of trials, and the records of which some cannot be read."""
+        """The measurements of trials, and the records for which some cannot be read."""
         steps = dict(
             zip(
                 trials.column("record").to_pylist(), trials.column("steps").to_pylist(), strict=True
@@ -298,7 +292,7 @@ class Ledger:
         return table, lacking
 
     def _admitted(self, known: Read, listed: Sequence[str]) -> Read:
-        """What is `known`, and the records of the objects `listed`, merged ones first."""
+        """`known` plus the records of the objects `listed`, which has merged ones first."""
         tables, sources, used, alone = (
             list(known.tables),
             dict(known.sources),
@@ -339,7 +333,7 @@ class Ledger:
                     parts, pool.map(lambda part: objects.ends(self.store, part), parts), strict=True
                 )
             )
-        # An object bears the name of its record; one that does not is somebody's copy of it.
+        # An object has the name of its record; one that does not is a copy of it.
         for name, held in sorted(
             single,
             key=lambda pair: pair[1] is None or pair[1].table["record"].to_pylist() != [pair[0]],
@@ -368,7 +362,7 @@ class Ledger:
 
 
 def _counting(table: pa.Table) -> pa.Table:
-    """The rows that count: per trial the best status, of those the last attempt."""
+    """The rows that count: the best status of each trial, and of those the last attempt."""
     if not table.num_rows:
         return table
     ranks = [RANK[status] for status in table.column("status").to_pylist()]
@@ -388,7 +382,7 @@ def _counting(table: pa.Table) -> pa.Table:
 
 
 def _rows(record: str, trial: str, measurements: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """The table of one trial's measurements, as it is stored: numbers and lists of a name in columns of their own."""
+    """One trial's measurements as stored: a name's numbers and lists in separate columns."""
     rows = list(measurements)
     columns: dict[str, pa.Array] = {
         "record": pa.array([record] * len(rows)),
@@ -408,7 +402,7 @@ def _rows(record: str, trial: str, measurements: Iterable[Mapping[str, Any]]) ->
 
 
 def _kept(value: Any) -> Any:
-    """A value of a record; text so that a file can hold it."""
+    """A value for a record, with text made valid UTF-8."""
     return (
         value.encode("utf-8", "backslashreplace").decode("utf-8")
         if isinstance(value, str)
@@ -421,7 +415,7 @@ def _lists(table: pa.Table) -> list[str]:
 
 
 def _named(table: pa.Table, kind: Kind) -> pa.Table:
-    """The table as its readers know it: without what nothing stands in, lists under their own names where no number has them."""
+    """The table for readers: no empty columns, and lists under their own names if unambiguous."""
     lists = set(_lists(table))
     wanted = [
         name

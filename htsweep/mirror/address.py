@@ -1,7 +1,7 @@
-"""Tracking URIs and artifact locations: what MLflow and SQLAlchemy make of a path, whatever characters it has; pure.
+"""Tracking URIs and artifact locations for paths with any characters; pure.
 
-Both take a path for a part of a URI: `%2F` in it is decoded, and from `?` or `#` on it is something
-else. A path that has no such character is named as it is.
+MLflow and SQLAlchemy read a path as part of a URI: they decode `%2F` in it, and give another
+meaning to what follows `?` or `#`. A path without such characters is used as it is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from htsweep.errors import HtsweepError, did_you_mean
 
 SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "file")
 PLUGINS = ("databricks", "uc", "arn", "azureml")
-"""How the names of tracking stores begin that others add to MLflow."""
+"""Prefixes of tracking stores that plugins add to MLflow."""
 ENDINGS = (".db", ".sqlite", ".sqlite3")
 """The endings by which a path is taken for a SQLite database."""
 
@@ -31,10 +31,10 @@ def of_database(path: Path) -> str:
 
 
 def database_of(uri: str) -> Path | None:
-    """The file of a SQLite database; None where `uri` is something else.
+    """The file of a SQLite database; None if `uri` is something else.
 
     Raises:
-        HtsweepError: it names a database in memory, which would be gone with the process.
+        HtsweepError: it names a database in memory, which would vanish with the process.
     """
     scheme, separator, rest = uri.partition("://")
     if not separator or scheme.lower().partition("+")[0] != "sqlite":
@@ -50,7 +50,9 @@ def database_of(uri: str) -> Path | None:
 
 
 def resolved(uri: str) -> str:
-    """The tracking URI that a user means by `uri`; a path is a SQLite database, and no URI depends on the working folder.
+    """The tracking URI that a user means by `uri`, independent of the working folder.
+
+    A path is a SQLite database.
 
     Raises:
         HtsweepError: MLflow has no such tracking store.
@@ -73,13 +75,13 @@ def resolved(uri: str) -> str:
 
 
 def location(path: Path) -> str:
-    """The artifact location that means the folder `path`."""
+    """The artifact location for the folder `path`."""
     text = str(path.absolute())
     return text if quote(text) == text else path.absolute().as_uri()
 
 
 def path_of(location: str) -> Path | None:
-    """The folder that MLflow takes an artifact location for; None where it is on no disk of this machine."""
+    """The folder of an artifact location; None if it is not on this machine's disks."""
     parsed = urlparse(location)
     if parsed.scheme == "file" and parsed.netloc in ("", "localhost"):
         return Path(url2pathname(parsed.path))

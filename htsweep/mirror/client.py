@@ -1,4 +1,4 @@
-"""Runs through MLflow's client, wherever the tracking store is: three requests a run."""
+"""Writes runs through MLflow's client, wherever the tracking store is: three requests a run."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from mlflow.tracking import MlflowClient
 from htsweep.mirror.run import RECORD, TRIAL, Copy
 
 METRICS, PARAMETERS = 900, 100
-"""How much a request may carry: MLflow takes 1,000 metrics, 100 parameters, and 1,000 of both
-together.
+"""The most metrics and parameters of a request.
+
+MLflow takes 1,000 metrics, 100 parameters, and 1,000 of both together.
 """
 PAGE = 1000
 
@@ -24,7 +25,7 @@ PAGE = 1000
 @final
 @dataclass(frozen=True)
 class Kept:
-    """A run that is there already: its id, what it is a copy of, and whether it was written to its end."""
+    """An existing run: its id, what it is a copy of, and whether it was written completely."""
 
     run: str
     trial: str
@@ -41,7 +42,7 @@ class Requests:
         self._experiment = experiment
 
     def kept(self) -> list[Kept]:
-        """The copies that are there, the oldest first."""
+        """The existing copies, oldest first."""
         copies: list[Kept] = []
         token: str | None = None
         while True:
@@ -69,10 +70,10 @@ class Requests:
                 return copies
 
     def add(self, copies: Sequence[Copy], added: Callable[[Kept], None]) -> None:
-        """Writes the copies; `added` is told of each that is safe.
+        """Writes the copies, and calls `added` with each that is complete.
 
-        A run that dies between its first and its last request stays RUNNING, which is how `kept`
-        knows it.
+        A run that dies between its first and last request stays RUNNING, by which `kept` recognises
+        it.
         """
         for copy in copies:
             run = self._client.create_run(
@@ -101,7 +102,7 @@ class Requests:
                 return values
 
     def tag(self, key: str, values: Mapping[str, str | None]) -> None:
-        """Gives each run its value of tag `key`; None takes the tag away."""
+        """Sets the tag `key` of each run; None removes it."""
         for run, value in values.items():
             if value is None:
                 self._client.delete_tag(run, key)
@@ -109,6 +110,6 @@ class Requests:
                 self._client.set_tag(run, key, value)
 
     def remove(self, runs: Sequence[str]) -> None:
-        """Moves runs that are torn or outdated to MLflow's bin."""
+        """Moves incomplete or outdated runs to MLflow's bin."""
         for run in runs:
             self._client.delete_run(run)

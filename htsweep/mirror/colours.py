@@ -25,7 +25,7 @@ COLOURS = (
 
 
 def with_colour(held: Mapping[str, str], method: str) -> dict[str, str]:
-    """`held`, and a colour for `method` that no other has while there are enough."""
+    """`held` with a colour for `method`, a new one while there are enough."""
     if method in held:
         return dict(held)
     free = [colour for colour in COLOURS if colour not in held.values()]

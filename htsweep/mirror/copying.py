@@ -1,4 +1,7 @@
-"""Mirror: which runs MLflow lacks, has torn or has outdated, and puts that right; idempotent."""
+"""Mirror: finds the runs that MLflow lacks, or has incomplete or outdated, and writes them.
+
+Writing is idempotent.
+"""
 
 from __future__ import annotations
 
@@ -33,32 +36,31 @@ from htsweep.mirror.view import AXES, TAG, view
 
 BATCH = 1000
 OUTAGES = (MlflowException, SQLAlchemyError, sqlite3.Error, OSError)
-"""What is raised where a tracking store, its database or its disk does not do what it should."""
+"""What is raised if a tracking store, its database or its disk fails."""
 PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR)
 LASTING = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG)
 COLOURS = "htsweep.colours"
 """The experiment's tag with the colour of each method."""
 KIND = ("mlflow.experimentKind", "custom_model_development")
-"""Says that there are training runs in it: otherwise the UI opens on its pages for language models.
-"""
+"""Marks an experiment with training runs; without it the UI opens pages for language models."""
 STUDY = "htsweep.study"
 """The tag of the study's own run."""
 
 
 class Runs(Protocol):
-    """Where runs are kept: `Rows` or `Requests`."""
+    """The access to an experiment's runs: `Rows` or `Requests`."""
 
     def kept(self) -> list[Kept]:
-        """The copies that are there."""
+        """The existing copies."""
 
     def add(self, copies: Sequence[Copy], added: Callable[[Kept], None]) -> None:
-        """Writes the copies; `added` is told of each that is safe."""
+        """Writes the copies, and calls `added` with each that is complete."""
 
     def tagged(self, key: str) -> dict[str, str]:
         """The value of tag `key` of each run that has it."""
 
     def tag(self, key: str, values: Mapping[str, str | None]) -> None:
-        """Gives each run its value of tag `key`; None takes the tag away."""
+        """Sets the tag `key` of each run; None removes it."""
 
     def remove(self, runs: Sequence[str]) -> None:
         """Removes runs."""
@@ -71,25 +73,25 @@ class Mirror:
     def __init__(
         self, uri: str, study: str, axes: tuple[str, str] = AXES, *, ours: bool = False
     ) -> None:
-        """Opens the experiment `study`, or makes it, and looks at what it has.
+        """Opens or creates the experiment `study`, and reads its tags.
 
         Args:
-            uri: MLflow's tracking URI; a SQLite database is made where there is none.
+            uri: MLflow's tracking URI; a SQLite database is created if it does not exist.
             study: the experiment's name.
             axes: the metrics across and up in the chart that the UI opens.
-            ours: whether nobody but htsweep has chosen the database: then one that is broken is
-                renamed, and made anew.
+            ours: whether htsweep alone has chosen the database; a broken one is then renamed, and
+                created anew.
 
         Raises:
-            HtsweepError: a SQLite database that cannot be used as it is; or a URI that MLflow does
-                not know.
+            HtsweepError: a SQLite database cannot be used as it is, or MLflow does not know the
+                URI.
             Exception: one of `OUTAGES`; the tracking store does not answer.
         """
         uri = address.resolved(uri)
         self._database = address.database_of(uri)
         self._ours = ours
         self.notes: list[str] = []
-        """What was wrong with the database, and was put right."""
+        """What was wrong with the database and has been repaired."""
         store, root = None, None
         if self._database is not None:
             self.notes += schema.prepared(self._database, ours)
@@ -112,7 +114,7 @@ class Mirror:
         self._index: dict[str, Kept] | None = None
 
     def lacking(self, wanted: Mapping[str, str]) -> set[str]:
-        """The trials of `wanted`, each with the record that counts, of which there is no whole run; looks afresh."""
+        """The trials of `wanted` (trial -> record that counts) without a complete run now."""
         with self._guarded():
             self._index = self._looked()
             return {
@@ -122,11 +124,10 @@ class Mirror:
             }
 
     def write(self, runs: Iterable[Run]) -> int:
-        """How many of `runs` were written: those that are there already, and whole, are left as they are.
+        """Writes the runs that are not there completely, and returns how many.
 
-        A run of another record of the same trial is replaced, and so is one that was never
-        finished. Where this raises, call it again with the same runs: what was written is not
-        written twice.
+        A run of another record of the same trial is replaced, and so is an incomplete one. If this
+        raises, call it again with the same runs: what was written is not written twice.
 
         Args:
             runs: the last record of each trial; read a thousand at a time.
@@ -162,11 +163,10 @@ class Mirror:
         return len(missing)
 
     def select(self, selected: Mapping[str, Sequence[str]]) -> int:
-        """How many runs' tag `SELECTED` was given, changed or taken away: those that are right are left as they are.
+        """Brings the tags `SELECTED` of all runs up to date, and returns how many it changed.
 
         Args:
-            selected: the protocols that pick a trial's point, by trial; every other trial has no
-                tag.
+            selected: trial -> the protocols that pick its point; other trials get no tag.
         """
         with self._guarded():
             return self._select(selected)
@@ -189,11 +189,11 @@ class Mirror:
         return len(changed)
 
     def write_study(self, text: str, artifacts: Mapping[str, Path] | None = None) -> None:
-        """Nothing; the study's own run then has its YAML as `study.yaml`, and the files under the names that `artifacts` gives.
+        """Writes the study's YAML, as `study.yaml`, and its files to the study's own run.
 
         Args:
             text: the study's YAML.
-            artifacts: `figures/frontier.png` -> the file; its last part is the file's own name.
+            artifacts: `figures/frontier.png` -> the file, whose own name is the last part.
         """
         with self._guarded():
             run = self._own_run()
@@ -219,7 +219,7 @@ class Mirror:
             self._client.log_artifact(run.info.run_id, str(path), name.rpartition("/")[0] or None)
 
     def _own_run(self) -> MlflowRun:
-        """The study's own run; one of two that two mirrors made at once is moved to MLflow's bin."""
+        """The study's own run; if two mirrors made one each, one goes to MLflow's bin."""
         runs = self._client.search_runs(
             [self.experiment],
             f"tags.`{STUDY}` != ''",
@@ -235,7 +235,7 @@ class Mirror:
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Where something is raised inside: a database that turns out broken is renamed, so that the next mirror makes one."""
+        """On an error inside, renames a broken database, so that the next mirror creates one."""
         try:
             yield
         except Exception:
@@ -245,7 +245,7 @@ class Mirror:
             raise
 
     def _looked(self) -> dict[str, Kept]:
-        """What is there, by trial; what is torn, or there twice, is removed."""
+        """Trial -> its copy; removes incomplete and duplicate ones."""
         index: dict[str, Kept] = {}
         surplus = []
         for kept in self._runs.kept():
@@ -258,7 +258,7 @@ class Mirror:
         return index
 
     def _paint(self, runs: Iterable[Run]) -> None:
-        """Gives each method that is new a colour."""
+        """Gives each new method a colour."""
         for method in dict.fromkeys(run.tags["method"] for run in runs if "method" in run.tags):
             self._colours = with_colour(self._colours, method)
         if self._colours:
@@ -279,7 +279,7 @@ class Mirror:
 
 
 def explained(error: BaseException, uri: str) -> str:
-    """Why a mirror at `uri` did not work, in words: what came, and what to do where that is known; without passwords."""
+    """Why a mirror at `uri` failed, and a remedy if one is known; without passwords."""
     inner = schema.cause(error)
     path = None if isinstance(error, HtsweepError) else address.database_of(uri)
     if isinstance(error, HtsweepError):
@@ -298,7 +298,7 @@ def explained(error: BaseException, uri: str) -> str:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether it may help to wait: an outage, or another writer; not a full disk, or a file that may not be written."""
+    """Whether waiting may help: after an outage or another writer, but not if a disk is full."""
     inner = schema.cause(error)
     if isinstance(error, HtsweepError):
         return False

@@ -1,4 +1,4 @@
-"""How much of a study MLflow has; nothing here imports MLflow, so that `htsweep status` may ask."""
+"""How much of a study MLflow has; does not import MLflow, for the sake of `htsweep status`."""
 
 from __future__ import annotations
 
@@ -19,23 +19,21 @@ class Mirrored:
     """How much of a study MLflow has."""
 
     runs: int | None
-    """Ended trials of the study that it has; None: nobody could count them."""
+    """Ended trials of the study in MLflow; None: they could not be counted."""
     of: int
-    """Trials of the study, and scores of its screen, that ended."""
+    """Ended trials of the study and scores of its screen."""
     trouble: str = ""
-    """Why it has no more, or why what belongs to the whole study could not be copied; "" where all
-    went well.
-    """
+    """Why it has no more, or why data of the whole study is missing; "" if all went well."""
     notes: tuple[str, ...] = ()
-    """What was put right on the way."""
+    """What was repaired on the way."""
 
     @property
     def whole(self) -> bool:
-        """Whether MLflow has all that there is."""
+        """Whether MLflow has everything."""
         return self.runs == self.of and not self.trouble
 
     def lacking(self, given: Given) -> list[str]:
-        """What MLflow lacks, and the command that brings it up to date; nothing where it has all."""
+        """What MLflow lacks, and the command that updates it; empty if it has everything."""
         if self.whole:
             return []
         count = "an unknown number" if self.runs is None else str(self.runs)
@@ -47,9 +45,9 @@ class Mirrored:
 
 
 class MirroredRows:
-    """Which rows of a ledger MLflow gets: the ended trials of a study, and of the scores of its screen.
+    """The rows of a ledger that MLflow gets: ended trials of a study and scores of its screen.
 
-    The trials that its screen drops count as well, as far as they ended.
+    Trials that the screen drops are included if they have ended.
     """
 
     def __init__(self, results: Results) -> None:
@@ -61,14 +59,14 @@ class MirroredRows:
         ]
 
     def place(self, row: Mapping[str, Any]) -> tuple[Study, Sequence[str], tuple[Any, ...]] | None:
-        """The study of a ledger's row, the names of what is varied in it, and the row's place; None: it is nobody's."""
+        """(study, names of its factors, place) of a ledger's row; None if it belongs to none."""
         for study, members in self.listed:
             for place in members.places(row):
                 return study, members.names, place
         return None
 
     def wanted(self, results: Results) -> dict[str, str]:
-        """The trials that ended, each with what `copied_as` says of the record that counts."""
+        """The ended trials, each with what `copied_as` says of the record that counts."""
         later = results.ledger.later()
         columns = [
             "trial",
@@ -89,7 +87,7 @@ class MirroredRows:
 
 
 def copied_as(record: str, later: str) -> str:
-    """What a run says it is a copy of: a record, and what was measured of it after it had ended."""
+    """The label of what a run copies: a record, and what was measured of it after it ended."""
     return f"{record}+{later}" if later else record
 
 
@@ -99,12 +97,12 @@ def record_of(copied: str) -> str:
 
 
 def database_beside(store: Store) -> Path:
-    """The MLflow database of the results; where those are far away, one in the working folder."""
+    """The MLflow database of the results; for remote results, one in the working folder."""
     return (store.folder or Path("results").resolve()) / "mlflow.db"
 
 
 def uri_of(store: Store, uri: str = "") -> str:
-    """The tracking URI that `uri` means, which is the database beside the results where it is "".
+    """The tracking URI for `uri`; "" means the database beside the results.
 
     Raises:
         HtsweepError: MLflow has no such tracking store.
@@ -115,7 +113,10 @@ def uri_of(store: Store, uri: str = "") -> str:
 
 
 def coverage(results: Results, uri: str = "") -> Mirrored:
-    """How much of the study the database at `uri` has, read without MLflow; of another tracking store nothing is known."""
+    """How much of the study the database at `uri` has, read without MLflow.
+
+    Other tracking stores are not asked.
+    """
     from htsweep.mirror import address, database
 
     wanted = MirroredRows(results).wanted(results)

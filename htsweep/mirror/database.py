@@ -1,4 +1,4 @@
-"""The mirror's SQLite database as a file: what it holds, whether it is broken, and where it lay before; without MLflow."""
+"""The mirror's SQLite database as a file: its content, damage, and former place; without MLflow."""
 
 from __future__ import annotations
 
@@ -20,17 +20,15 @@ from htsweep.mirror.view import TAG
 ARTIFACTS = "mlartifacts"
 """The folder beside the database that holds the artifacts."""
 LONGEST = 504
-"""SQLite opens no file whose path has more bytes: it allows 512, and 8 of them are for the name of
-its journal.
-"""
+"""The longest path in bytes: SQLite allows 512, and 8 of them are for its journal's name."""
 UNFINISHED = ".htsweep-unfinished-"
-"""How the names begin of databases that are being made (htsweep/mirror/schema.py)."""
+"""The prefix of databases that are being made (htsweep/mirror/schema.py)."""
 MOST_BYTES = LONGEST - len(UNFINISHED)
-"""The longest path of a database: the name under which it is made is longer by so much."""
+"""The longest path of a database, which is made under a name longer by the prefix."""
 BUSY_SECONDS = 20.0
 """How long a writer waits for another one."""
 PARTS = ("", "-journal", "-wal", "-shm")
-"""The files of a database, by what their names add to its own."""
+"""The suffixes of the files of a database."""
 BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 KEPT = """\
 SELECT trial.value, record.value FROM tags AS trial
@@ -42,17 +40,17 @@ WHERE trial.key = ? AND experiments.name = ? AND runs.lifecycle_stage = 'active'
 @final
 @dataclass(frozen=True)
 class Held:
-    """How much of what was asked for a database has."""
+    """How many of the wanted trials a database has."""
 
     runs: int
     trouble: str = ""
-    """Why no more can be said; "" where all could be read."""
+    """Why no more is known; "" if all could be read."""
 
 
 def held(database: Path, study: str, wanted: Mapping[str, str]) -> Held:
-    """How many of the trials in `wanted`, each with the record that counts, the experiment `study` has as whole runs.
+    """How many trials in `wanted`, with the record that counts, have complete runs in a study.
 
-    Reads alone, and waits for nobody: a database that is not there is not made.
+    Only reads, and waits for nobody: a database that does not exist is not created.
     """
     if not database.exists():
         return Held(0, "there is no MLflow database yet")
@@ -65,7 +63,7 @@ def held(database: Path, study: str, wanted: Mapping[str, str]) -> Held:
 
 
 def is_broken(database: Path) -> bool:
-    """Whether SQLite cannot read the file, or finds it damaged; one that is locked or not there is not broken."""
+    """Whether SQLite cannot read the file, or finds damage; False if it is locked or missing."""
     if not database.is_file():
         return False
     try:
@@ -79,7 +77,7 @@ def is_broken(database: Path) -> bool:
 
 
 def is_empty(database: Path) -> bool:
-    """Whether there is no table in it, as in the file that SQLite makes where there is none."""
+    """Whether it has no tables, like the file that SQLite makes if there is none."""
     if not database.exists():
         return True
     with _reading(database) as connection:
@@ -87,7 +85,7 @@ def is_empty(database: Path) -> bool:
 
 
 def version(database: Path) -> str:
-    """The version of MLflow's tables in it; "" where they have none."""
+    """The version of MLflow's tables in it; "" if they have none."""
     with _reading(database) as connection:
         if (
             connection.execute(
@@ -101,7 +99,7 @@ def version(database: Path) -> str:
 
 
 def set_aside(database: Path) -> Path:
-    """Renames a database that nobody can use, and returns its new path; what is in it stays for whoever wants to look."""
+    """Renames an unusable database, and returns its new path; its content stays for inspection."""
     name = f"{database.stem}-unreadable-{time.strftime('%Y%m%dT%H%M%S')}"
     aside = next(
         path
@@ -117,17 +115,17 @@ def set_aside(database: Path) -> Path:
 
 
 def copy(database: Path, target: Path) -> None:
-    """Copies a database as it is at one moment, whoever writes to it meanwhile."""
+    """Copies a database as of one moment, even while others write to it."""
     with _reading(database) as source, contextlib.closing(sqlite3.connect(target)) as to:
         source.backup(to)
 
 
 def relocate(database: Path) -> int:
-    """The number of experiments and runs whose artifacts are now beside the database, and were named elsewhere before.
+    """Corrects the artifact paths of a moved database; returns how many runs and experiments.
 
-    MLflow notes where artifacts lie by whole paths. In a folder that was copied or moved they name
-    the place where it lay before, and whoever writes there changes the original. All are put right
-    in one transaction, and no id changes.
+    MLflow records artifact locations as absolute paths. After a folder was copied or moved, they
+    name its former place, and whoever writes there changes the original. All are corrected in one
+    transaction, and no id changes.
     """
     root = database.parent / ARTIFACTS
     with _reading(database) as connection:
@@ -144,7 +142,7 @@ def relocate(database: Path) -> int:
 
 
 def said(error: BaseException, database: Path) -> str:
-    """What SQLite says, and what it means where that does not tell."""
+    """SQLite's message, with a remedy where it is not obvious."""
     text = str(error).partition("\n")[0]
     if "unable to open database file" in text and len(os.fsencode(database)) > MOST_BYTES:
         return (
@@ -164,10 +162,10 @@ def said(error: BaseException, database: Path) -> str:
 
 
 def check_length(database: Path) -> None:
-    """Nothing.
+    """Checks the length of the path.
 
     Raises:
-        HtsweepError: SQLite cannot open a file of such a long path.
+        HtsweepError: SQLite cannot open a file with so long a path.
     """
     if len(os.fsencode(database)) > MOST_BYTES:
         raise HtsweepError(
@@ -177,7 +175,7 @@ def check_length(database: Path) -> None:
 
 
 def _moved(connection: sqlite3.Connection, root: Path) -> list[str]:
-    """The artifact folders, as they are named, of experiments that this package made in another place than `root`."""
+    """The recorded artifact folders of this package's experiments that differ from `root`."""
     tables = {
         row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     }
@@ -217,7 +215,7 @@ def _last(location: str) -> str:
 
 
 def _same(path: Path, root: Path) -> bool:
-    """Whether both are one folder, by whatever names; a name that leads nowhere is not the other one's."""
+    """Whether both are the same folder; a path that does not exist is never the same."""
     if path == root:
         return True
     try:

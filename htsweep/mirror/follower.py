@@ -1,4 +1,4 @@
-"""A launch's hold on the process that copies to MLflow beside it (mirror/process.py is what runs there)."""
+"""The launch's side of the process that copies to MLflow (the other is mirror/process.py)."""
 
 from __future__ import annotations
 
@@ -18,32 +18,33 @@ from htsweep.planning.jobs import Job
 from htsweep.results import Results
 
 PATIENCE_SECONDS = 60.0
-"""How long the end of a launch waits for the mirror; what MLflow has not got by then, the next
-launch or mirror brings.
+"""How long the end of a launch waits for the mirror.
+
+What MLflow lacks after that, the next launch or mirror brings.
 """
 
 
 @final
 class Follower:
-    """The mirror's own process: training never waits for it.
+    """Starts and ends the mirror's process, for which training never waits.
 
-    It watches the launch to start at the first end: before that there is nothing to copy, and Ray
-    needs the cores to start.
+    It starts when the first trial ends: before that there is nothing to copy, and Ray needs the
+    cores to start.
     """
 
     def __init__(self, results: Results, uri: str | None, watch: Watch) -> None:
-        """Starts nothing yet.
+        """Checks the URI, but starts nothing yet.
 
         Args:
-            results: of the study whose trials are copied, as it was read.
+            results: of the study whose trials are copied.
             uri: the tracking URI; "" for the database beside the results, None for no mirror.
-            watch: is told what this is told.
+            watch: gets every call that this object gets.
 
         Raises:
             HtsweepError: MLflow has no such tracking store.
         """
         self.mirrored: Mirrored | None = None
-        """What MLflow has at the end; None before, and where there is no mirror."""
+        """What MLflow has at the end; None before that, and without a mirror."""
         self._study, self._store = results.study, results.store
         self._uri, self._watch = uri, watch
         self._process: subprocess.Popen[bytes] | None = None
@@ -54,7 +55,7 @@ class Follower:
 
     @property
     def uri(self) -> str:
-        """The tracking URI; empty where there is no mirror, or can be none."""
+        """The tracking URI; "" without a mirror, or if its URI is invalid."""
         try:
             return "" if self._uri is None else uri_of(self._store, self._uri)
         except HtsweepError:  # `finish` says why
@@ -65,7 +66,7 @@ class Follower:
         self._watch.started(agenda, job)
 
     def ended(self, agenda: Agenda, job: Job, outcome: Outcome) -> None:
-        """Passes it on; from here on there is something to copy."""
+        """Passes it on, and starts the process if it does not run yet."""
         self._start()
         self._watch.ended(agenda, job, outcome)
 
@@ -82,11 +83,11 @@ class Follower:
         self._watch.reported(agenda, table)
 
     def has_all(self, results: Results, uri: str) -> bool:
-        """Whether nothing was copied in this launch, since MLflow has all that there is.
+        """Whether no process ran in this launch, because MLflow already has everything.
 
         Args:
             results: of the study.
-            uri: the tracking URI of which it is known that it had the report of these results.
+            uri: the tracking URI known to have the report of these results.
         """
         if self._process is not None or self._uri is None or not uri:
             return False
@@ -99,7 +100,7 @@ class Follower:
         return True
 
     def finish(self, results: Results) -> None:
-        """Lets it copy what is left, for a while; `mirrored` says how much of `results` it copied, whatever became of it."""
+        """Lets the process copy the rest for a while; sets `mirrored` even if it failed."""
         if self._uri is None:
             return
         self._start()
@@ -116,7 +117,7 @@ class Follower:
         self.mirrored = Mirrored(runs, covered.of, trouble, notes)
 
     def leave(self) -> None:
-        """Tells it that nothing more will come, and leaves it to copy the rest by itself."""
+        """Tells the process that nothing more will come, and leaves it to copy the rest."""
         if (
             self._process is not None
             and self._process.stdin is not None
@@ -125,7 +126,7 @@ class Follower:
             self._close()
 
     def _answer(self) -> Mirrored | None:
-        """What the process says at its end."""
+        """What the process reports at its end."""
         if self._process is None:
             return None
         assert self._process.stdout is not None
@@ -149,7 +150,7 @@ class Follower:
         return None
 
     def _close(self) -> None:
-        """Ends its input, which tells it that nothing more will come."""
+        """Closes its input, which tells it that nothing more will come."""
         assert self._process is not None
         assert self._process.stdin is not None
         assert self._writer is not None

@@ -1,8 +1,8 @@
-"""The parts of MLflow that are not public, each checked to be what it was in the version that was tested.
+"""The private parts of MLflow that are used, each checked to be as in the tested version.
 
-MLflow is capped in `pyproject.toml` at that version. Importing this module raises HtsweepError where
-the installed MLflow lacks one of them, or keeps runs in tables with other columns: rows that are
-written into those would be wrong, or be refused one by one.
+`pyproject.toml` caps MLflow at that version. Importing this module raises HtsweepError if the
+installed MLflow lacks one of them, or has other columns in its tables of runs: rows written into
+those would be wrong, or refused one by one.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ FUNCTIONS = (
     "_upgrade_db",
     "create_sqlalchemy_engine",
 )
-"""What is used of `utils`."""
+"""The functions of `utils` that are used."""
 MEASURED = ("run_uuid", "key", "value", "timestamp", "step", "is_nan")
 COLUMNS: dict[Any, tuple[str, ...]] = {
     SqlRun: (
@@ -71,7 +71,7 @@ COLUMNS: dict[Any, tuple[str, ...]] = {
 
 
 def check() -> None:
-    """Raises HtsweepError where a function or a column is missing, or a column is needed that is not written."""
+    """Raises HtsweepError if a function or column is missing, or a new column needs a value."""
     for name in FUNCTIONS:
         if not hasattr(utils, name):
             raise untested("mlflow", f"mlflow.store.db.utils.{name}")

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from htsweep.mirror.run import Run
 
 PATIENCE_SECONDS = 30.0
-"""How long a tracking store that does not answer is tried after a launch has ended."""
+"""How long to retry a tracking store that does not answer, after a launch has ended."""
 
 
 def main() -> int:
-    """Follows a launch until its standard input ends, and says at its standard output what MLflow then has, as JSON.
+    """Follows a launch until standard input ends; then prints what MLflow has, as JSON.
 
-    The first line of the input says what to follow, as JSON.
+    The first line of the input says, as JSON, what to follow.
     """
     # What a user's own module prints while it is imported is no answer.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def _followed(results: Results, uri: str, over: threading.Event) -> Mirrored:
-    """Copies what ends until `over`, and then whatever is missing, however it came to be."""
+    """Copies trials as they end until `over`, and then whatever is missing for any reason."""
     ledger, members = results.ledger, MirroredRows(results)
     before = ledger.records()
     while not over.wait(LOOK_SECONDS) and ledger.records() == before:

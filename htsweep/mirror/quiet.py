@@ -1,8 +1,8 @@
-"""MLflow that prints nothing, phones nobody and gives up soon, unless the environment says otherwise.
+"""Makes MLflow print nothing, send no telemetry and give up soon, unless the environment differs.
 
-To be imported before MLflow, by each module that imports MLflow: part of this is read while it is
-imported. It changes the environment of its process for good. A launch does not import it: its
-mirror is a process of its own (process.py).
+Each module that imports MLflow imports this first, since part of it is read during that import. It
+changes the environment of its process for good. A launch does not import it: its mirror is a
+separate process (process.py).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ SETTINGS = {
     "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
 }
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-"""This machine's own addresses, to which no proxy leads."""
+"""This machine's own addresses, which no proxy can reach."""
 
 
 def hush() -> None:
-    """Nothing; MLflow's settings and logs are quiet from here on."""
+    """Quietens MLflow's settings and logs."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     past_the_proxy()
@@ -39,10 +39,9 @@ def hush() -> None:
 
 
 def past_the_proxy() -> None:
-    """Nothing; from here on neither this process nor the ones that it starts asks a proxy for this machine's own addresses.
+    """Keeps this process and its children from using a proxy for this machine's addresses.
 
-    MLflow's client and server read the environment: `http_proxy`, and what `no_proxy` excepts from
-    it.
+    MLflow's client and server read the environment: `http_proxy`, and the exceptions in `no_proxy`.
     """
     excepted = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     names = [name.strip() for name in excepted.split(",") if name.strip()]

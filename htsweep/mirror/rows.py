@@ -1,8 +1,8 @@
-"""Runs into a SQLite database in bulk, through MLflow's own tables: ten times cheaper than through its client.
+"""Writes runs into a SQLite database in bulk: ten times cheaper than through MLflow's client.
 
 MLflow's client opens eleven sessions for a run of three measurements (15 to 25 ms of CPU and 70 ms
-of waiting for the disk); here a batch of runs is one transaction, so that there is no half run
-either. `tests/test_mirror.py` holds that both leave the same rows.
+of waiting for the disk). Here a batch of runs is one transaction on MLflow's own tables, so that
+there are no incomplete runs either. `tests/test_mirror.py` checks that both leave the same rows.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from htsweep.mirror.run import RECORD, TRIAL, Copy, Point, latest
 
 PARTS = (SqlTag, SqlParam, SqlMetric, SqlLatestMetric)
 BATCH = 50
-"""Runs a transaction: long enough to spread its cost, short enough for the UI to wait for."""
+"""Runs per transaction: enough to spread its cost, few enough for the UI to wait."""
 
 
 @final
@@ -42,7 +42,7 @@ class Rows:
         self._artifacts = experiment_found.artifact_location
 
     def kept(self) -> list[Kept]:
-        """The copies that are there, the oldest first."""
+        """The existing copies, oldest first."""
         query = (
             "SELECT trial.run_uuid, trial.value, record.value, runs.status FROM tags AS trial "
             "JOIN runs ON runs.run_uuid = trial.run_uuid "
@@ -58,7 +58,7 @@ class Rows:
         ]
 
     def add(self, copies: Sequence[Copy], added: Callable[[Kept], None]) -> None:
-        """Writes the copies; `added` is told of each that is safe."""
+        """Writes the copies, and calls `added` with each that is complete."""
         for at in range(0, len(copies), BATCH):
             batch = copies[at : at + BATCH]
             rows = [self._row(copy) for copy in batch]
@@ -95,7 +95,7 @@ class Rows:
         return {str(run): str(value) for run, value in rows}
 
     def tag(self, key: str, values: Mapping[str, str | None]) -> None:
-        """Gives each run its value of tag `key`; None takes the tag away."""
+        """Sets the tag `key` of each run; None removes it."""
         runs, rows = (
             list(values),
             [
@@ -115,7 +115,7 @@ class Rows:
                 execute(SqlTag.__table__.insert(), rows)
 
     def remove(self, runs: Sequence[str]) -> None:
-        """Removes runs that are torn or outdated, for good: the ledger has what there is to know."""
+        """Deletes incomplete or outdated runs for good: the ledger has all their data."""
         with self._transaction() as execute:
             _delete(execute, runs)
 
@@ -156,7 +156,7 @@ class Rows:
 
 
 def _parts(runs: Any) -> Mapping[Any, list[dict[str, Any]]]:
-    """What belongs to each run, by table."""
+    """The rows of each run, by table."""
     rows: dict[Any, list[dict[str, Any]]] = {table: [] for table in PARTS}
     for run, copy in runs:
         rows[SqlTag] += [
@@ -173,7 +173,7 @@ def _parts(runs: Any) -> Mapping[Any, list[dict[str, Any]]]:
 
 
 def _metric(run: str, point: Point, at: int) -> dict[str, Any]:
-    """A measurement's row; its time is the run's end, which is when it became known: a step has no time of its own."""
+    """A measurement's row, with the run's end, when it became known, as its time."""
     key, value, step = point
     undefined = math.isnan(value)
     return {

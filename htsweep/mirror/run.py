@@ -1,4 +1,4 @@
-"""One trial's end as the ledger holds it, and what MLflow will say of it; pure."""
+"""One trial's end as in the ledger, and its copy for MLflow; pure."""
 
 from __future__ import annotations
 
@@ -14,26 +14,24 @@ from numbers import Integral, Real
 from typing import Any, final
 
 TRIAL = "htsweep.trial"
-"""The tag that says which trial a run is a copy of."""
+"""The tag with the trial that a run copies."""
 RECORD = "htsweep.record"
-"""The tag with the digest of the ledger's record that was copied: another digest, another run."""
+"""The tag with the digest of the copied ledger record; another digest makes another run."""
 SELECTED = "htsweep.selected"
-"""The tag that names the protocols which pick the run's point, by commas; the mirror moves it as
-their choice changes.
-"""
+"""The tag with the protocols that pick the run's point, by commas; updated as they change."""
 INFINITE = "htsweep.infinite"
-"""The tag that names the values that were infinite: MLflow would store them as 1.8e308, so they are
-left out.
-"""
+"""The tag with infinite values, which are left out: MLflow would store them as 1.8e308."""
 RENAMED = "htsweep.renamed"
-"""The tag that says, as JSON, what those metrics were called whose names MLflow does not take."""
+"""The tag with the original names, as JSON, of metrics whose names MLflow refuses."""
 NAME = "mlflow.runName"
 COLOUR = "mlflow.runColor"
 COMMIT = "mlflow.source.git.commit"
 
 STATUSES = {"done": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
-"""A stopped trial was healthy but has fewer steps than its neighbours: as KILLED it is out of
-`status = 'FINISHED'`, so that what is compared there was trained to the end; its tag `status` says
+"""MLflow's status of a trial.
+
+A stopped trial was healthy but has fewer steps than its neighbours. KILLED keeps it out of `status
+= 'FINISHED'`, so that what is compared there was trained to the end; its tag `status` says
 `stopped`.
 """
 
@@ -65,7 +63,7 @@ class Run:
 @final
 @dataclass(frozen=True)
 class Copy:
-    """What MLflow will say of a run: legal names, values within its limits, times in milliseconds."""
+    """A run as MLflow stores it: legal names, values within its limits, times in milliseconds."""
 
     name: str
     status: str
@@ -110,7 +108,7 @@ def copy_of(run: Run, colour: str | None = None) -> Copy:
 
 
 def name_of(run: Run) -> str:
-    """`l2sp mnist-uci 0.5 lenet #2 3fa9c1`: what a person tells runs apart by, then the head of the trial's id."""
+    """A name for people and the head of the trial's id: `l2sp mnist-uci 0.5 lenet #2 3fa9c1`."""
     words = [run.tags[tag] for tag in NAMED if tag in run.tags]
     if "repetition" in run.tags:
         words.append(f"#{run.tags['repetition']}")
@@ -118,9 +116,10 @@ def name_of(run: Run) -> str:
 
 
 def points_of(measurements: Iterable[Mapping[str, Any]]) -> tuple[tuple[Point, ...], list[str]]:
-    """Every number as (metric, value, step), each once, and `metric@step=inf` for those that MLflow cannot hold.
+    """Every number as (metric, value, step), each once, and the infinite ones as text.
 
-    Curves, texts and missing values are left out; NaN is kept, MLflow holds it as such.
+    The text is `metric@step=inf`, as MLflow cannot hold them. Curves, texts and missing values are
+    left out; NaN is kept, as MLflow can hold it.
     """
     points: dict[Point, None] = {}
     infinite = []
@@ -140,7 +139,10 @@ def points_of(measurements: Iterable[Mapping[str, Any]]) -> tuple[tuple[Point, .
 
 
 def latest(points: Iterable[Point]) -> dict[str, Point]:
-    """The last point of each metric, as MLflow defines it: the greatest step, then the greatest value (NaN counts as 0)."""
+    """The last point of each metric by MLflow's definition: greatest step, then greatest value.
+
+    NaN counts as 0.
+    """
     last: dict[str, Point] = {}
     for point in points:
         held = last.get(point[0])
@@ -151,9 +153,9 @@ def latest(points: Iterable[Point]) -> dict[str, Point]:
 
 @functools.lru_cache(10_000)
 def legal(key: str) -> str:
-    """A name that MLflow accepts for a metric, a parameter or a tag, and the same one where it does already.
+    """`key` as a name that MLflow accepts for a metric, a parameter or a tag.
 
-    A name that it does not take gets a digest of what was given, so that no two names become one,
+    A name that it does not accept gets a digest of the original, so that no two names become one,
     in this run or another.
     """
     plain = re.sub(r"[^/\w.\- :]", "_", key)
@@ -167,7 +169,7 @@ def legal(key: str) -> str:
 
 
 def cut(text: str, length: int) -> str:
-    """At most `length` characters, the cut shown."""
+    """The text, cut to at most `length` characters, with `...` if cut."""
     return text if len(text) <= length else text[: length - 3] + "..."
 
 

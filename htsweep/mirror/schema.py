@@ -1,8 +1,8 @@
-"""Makes the mirror's SQLite database, and brings one of an older MLflow up to date; never half.
+"""Makes or upgrades the mirror's SQLite database, completely or not at all.
 
-MLflow makes its tables by some dozens of steps, and SQLite does not undo those of a process that is
-killed in between: a database that is made in its place can stay unusable for good. Here it is made,
-or brought up to date, under another name, and takes its own when it is whole.
+MLflow makes its tables in dozens of steps, and SQLite does not undo those of a process that is
+killed in between, so a database made in place could stay unusable for good. Here it is made or
+upgraded under another name, and gets its own when it is complete.
 """
 
 from __future__ import annotations
@@ -28,27 +28,26 @@ from htsweep.mirror import address, database
 from htsweep.mirror.internals import SqlAlchemyStore, utils
 
 TABLES = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)
-"""What SQLite says of statements that do not fit the tables."""
+"""SQLite's error codes for statements that do not fit the tables."""
 _ONE_AT_A_TIME = threading.Lock()
-"""Alembic, which changes the tables for MLflow, keeps what it works on in variables of its module.
-"""
+"""Alembic, which changes the tables for MLflow, keeps its state in module variables."""
 ABANDONED_SECONDS = 3600.0
-"""After so long a database that is being made is one whose maker was killed."""
+"""An unfinished database older than this is left over from a killed process."""
 
 
 def prepared(path: Path, ours: bool) -> list[str]:
-    """What had to be done so that the database at `path` is there, whole, of the installed MLflow's version, and in its place.
+    """Creates or updates the database at `path`; returns notes on what was done.
 
     Args:
         path: the database's file.
-        ours: whether nobody but htsweep has chosen it: only then an unusable file is renamed, and a
-            new database made.
+        ours: whether htsweep alone has chosen it; only then is an unusable file renamed, and a new
+            database made.
 
     Raises:
-        HtsweepError: it cannot be used as it is, and waiting does not help; the text says what to
-            do.
-        Exception: MLflow's, SQLAlchemy's, SQLite's or the file system's; `copying.explained` says
-            them in words.
+        HtsweepError: it cannot be used as it is, and waiting does not help; the message says what
+            to do.
+        Exception: of MLflow, SQLAlchemy, SQLite or the file system, which `copying.explained`
+            explains.
     """
     database.check_length(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +86,7 @@ def prepared(path: Path, ours: bool) -> list[str]:
 
 
 def _finished(path: Path, ours: bool) -> str:
-    """What was done so that the tables are those of the installed MLflow."""
+    """Upgrades the tables to the installed MLflow, and says how."""
     try:
         _upgrade(path)
     except Exception as error:
@@ -162,7 +161,7 @@ def _wanted() -> str:
 
 
 def _is_older(version: str) -> bool:
-    """Whether the installed MLflow knows the version, and so can go on from it."""
+    """Whether the installed MLflow knows the version, and so can upgrade from it."""
     script = ScriptDirectory.from_config(utils._get_alembic_config(""))  # type: ignore[no-untyped-call]
     return version in {revision.revision for revision in script.walk_revisions()}
 
@@ -172,7 +171,7 @@ def _move(path: Path) -> str:
 
 
 def _is_of_tables(error: BaseException) -> bool:
-    """Whether the tables are not what they should be, and not the disk, its permissions, or another process in the way."""
+    """Whether the tables are wrong, rather than the disk, permissions or another process."""
     inner = cause(error)
     if isinstance(inner, sqlite3.Error):
         return (getattr(inner, "sqlite_errorcode", 0) or 0) & 0xFF in TABLES
@@ -180,7 +179,7 @@ def _is_of_tables(error: BaseException) -> bool:
 
 
 def cause(error: BaseException) -> BaseException:
-    """The innermost error of SQLite's or of the file system's: what MLflow and SQLAlchemy add says less."""
+    """The innermost error of SQLite or the file system: MLflow and SQLAlchemy add little."""
     innermost: BaseException = error
     inner: BaseException | None = error
     while inner is not None:

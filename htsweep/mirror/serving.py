@@ -31,15 +31,15 @@ START_SECONDS = 90.0
 
 
 def ui(database: Path, results: str, port: int = 5000, tell: Callable[[str], None] = print) -> int:
-    """The exit code of an MLflow UI on `database` that runs until Ctrl-C.
+    """Runs an MLflow UI on `database` until Ctrl-C, and returns its exit code.
 
-    Tells its address, and each study's chart, once it answers.
+    Reports its address, and each study's chart, once it answers.
 
     Args:
         database: the file of the results' SQLite database.
-        results: as the user named them, for what is offered where there is none.
-        port: on 127.0.0.1; another one where it is taken.
-        tell: is told each line.
+        results: as the user named them, for the commands suggested if there is no database.
+        port: on 127.0.0.1; another one if it is taken.
+        tell: called with each line.
 
     Raises:
         HtsweepError: there is no database, it cannot be used, or the server does not start.
@@ -104,7 +104,7 @@ def serve(uri: str, port: int) -> subprocess.Popen[bytes]:
 
 
 def server_words(uri: str) -> list[str]:
-    """`server --backend-store-uri ...`: what MLflow is told of the database and of its artifacts."""
+    """MLflow's arguments for the database and its artifacts: `server --backend-store-uri ...`."""
     path = address.database_of(uri)
     artifacts = (
         []
@@ -141,7 +141,7 @@ def wait_for(server: subprocess.Popen[bytes], port: int) -> None:
 
 
 def free_port(wanted: int) -> int:
-    """`wanted` where nobody has it, else a port that is free."""
+    """`wanted` if it is free, else another free port."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -154,7 +154,7 @@ def free_port(wanted: int) -> int:
 
 
 def serving_lines(uri: str, wanted: int, port: int) -> list[str]:
-    """What a person needs to know: the address, each study's chart, and how to look from another machine."""
+    """Lines for the user: the address, each study's chart, how to look from another machine."""
     server = f"http://{HOST}:{port}"
     lines = [
         f"MLflow UI: {server}"
@@ -192,7 +192,7 @@ def serving_lines(uri: str, wanted: int, port: int) -> list[str]:
 
 @contextlib.contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM is as Ctrl-C: without it the server would outlive the command."""
+    """Treats SIGTERM as Ctrl-C; otherwise the server would outlive the command."""
     # Only there may signals be caught
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""Copies runs as they end: training never waits for it, and an outage of the tracking store loses nothing."""
+"""Copies runs as they end; training never waits for it, and outages of the store lose nothing."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from htsweep.mirror.copying import Mirror, may_pass
 from htsweep.mirror.run import Run
 
 LONGEST_SECONDS = 30.0
-"""Between two tries while the store does not answer."""
+"""The longest pause between two tries while the store does not answer."""
 MANY = 2000
-"""Runs that wait in memory during an outage; more are left where they are read from."""
+"""The most runs that wait in memory during an outage; more stay where they are read from."""
 LOOK_SECONDS = 0.1
 TRIES = 2
-"""So often what waiting does not help is tried at the end."""
+"""How often an error that waiting cannot fix is tried at the end."""
 
 
 def stream(
@@ -26,20 +26,18 @@ def stream(
     pause: float = 1.0,
     patience: float = 30.0,
 ) -> str:
-    """What is behind at the end: "" where MLflow has all, else how many runs, and why.
+    """Copies runs until `stopped`; "" if MLflow then has all, else how many it lacks, and why.
 
-    Never raises: what a store that is down has not got, `Mirror.write` gives it at the next try, or
-    next time.
+    Never raises: what a failing store did not get is written at the next try, or next time.
 
     Args:
-        read_new: the runs that ended since it was last called; it is called again after an error of
-            its own.
-        stopped: whether no more will come; looked at before `read_new`, so that what ended before
-            that is still read.
-        opened: makes the mirror; called again after every error, since that leaves open what has
-            arrived.
+        read_new: the runs that ended since the last call; called again after it raises.
+        stopped: whether no more will come; checked before `read_new`, so that runs that ended
+            before are still read.
+        opened: makes the mirror; called again after every error, which leaves open what was
+            written.
         pause: seconds between two looks.
-        patience: seconds that are given to a store that does not answer, once `stopped`.
+        patience: seconds given to a store that does not answer, once `stopped`.
     """
     behind: list[Run] = []
     mirror: Mirror | None = None
@@ -76,7 +74,7 @@ def stream(
 
 
 def _sleep(seconds: float, stopped: Callable[[], bool]) -> None:
-    """Sleeps until it is time, or until nothing more will come."""
+    """Sleeps for `seconds`, or until nothing more will come."""
     until = time.monotonic() + seconds
     while time.monotonic() < until and not stopped():
         time.sleep(min(LOOK_SECONDS, seconds))

@@ -1,4 +1,4 @@
-"""Brings MLflow all that it lacks of a study, whatever it has: `htsweep mirror`, and the end of a launch."""
+"""Brings MLflow up to date with a study: `htsweep mirror`, and the end of a launch."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 1.0
 READ_AT_ONCE = 5000
-"""Trials whose measurements are in memory at a time."""
+"""How many trials' measurements are in memory at a time."""
 
 
 def copy(results: Results, uri: str = "") -> str:
-    """Brings MLflow at `uri` up to date with the ledger, whatever it has, and says what was written.
+    """Brings MLflow at `uri` up to date with the ledger, and says what was written.
 
-    The study's run has its report and figures, and each trial that a protocol selects says so in a
-    tag.
+    The study's run gets its report and figures, and each trial that a protocol selects a tag that
+    says so.
 
     Raises:
-        HtsweepError: MLflow has not all of it now; the text says why, and how many runs it has.
+        HtsweepError: MLflow still lacks something; the message says why, and how many runs it has.
     """
     study, location = results.study, results.location
     address = uri_of(results.store, uri)
@@ -69,7 +69,7 @@ def ui(location: str, port: int) -> int:
 
 
 def probe(folder: Path) -> None:
-    """Writes a run to a new database in `folder` and reads it back; raises where that fails."""
+    """Writes a run to a new database in `folder` and reads it back; raises if that fails."""
     from htsweep.mirror import address
     from htsweep.mirror.copying import Mirror
     from htsweep.mirror.run import Run
@@ -84,16 +84,15 @@ def probe(folder: Path) -> None:
 
 
 def settle(results: Results, uri: str, patience: float) -> tuple[int, Mirrored]:
-    """Brings MLflow all that it lacks: how many runs were written, and what it has then.
+    """Brings MLflow up to date; returns how many runs were written, and what it then has.
 
-    What MLflow has is compared with the ledger, so that it makes no difference what happened
-    before: an earlier mirror that was killed, a database that was deleted, objects of the ledger
-    that were merged while they were read.
+    MLflow's runs are compared with the ledger, so that it does not matter what happened before: a
+    killed mirror, a deleted database, ledger objects merged while they were read.
 
     Args:
-        results: of the study; they are read again for every try.
+        results: of the study; read again for every try.
         uri: the tracking URI; "" for the database beside the results.
-        patience: seconds that are given to a tracking store that does not answer.
+        patience: seconds given to a tracking store that does not answer.
     """
     from htsweep.mirror.copying import Mirror, explained, may_pass
 
@@ -118,7 +117,7 @@ def settle(results: Results, uri: str, patience: float) -> tuple[int, Mirrored]:
 
 
 def _bring(mirror: Mirror, results: Results) -> int:
-    """How many runs were written: of every ended trial of which the mirror has none, or an older one."""
+    """Writes a run for every ended trial whose run is missing or outdated; returns how many."""
     members = MirroredRows(results)
     wanted = members.wanted(results)
     missing = sorted(mirror.lacking(wanted))
@@ -136,7 +135,7 @@ def _bring(mirror: Mirror, results: Results) -> int:
 
 
 def _concluded(mirror: Mirror, results: Results, notes: tuple[str, ...]) -> Mirrored:
-    """What MLflow has in the end, once it has the study's own run and the tags of what is selected as well."""
+    """Adds the study's own run and the tags of selected trials; returns what MLflow then has."""
     wanted = MirroredRows(results).wanted(results)
     lacking = mirror.lacking(wanted)
     unread = (
@@ -152,7 +151,7 @@ def _concluded(mirror: Mirror, results: Results, notes: tuple[str, ...]) -> Mirr
 def runs_of(
     members: MirroredRows, row: Mapping[str, Any], measured: Sequence[Mapping[str, Any]]
 ) -> Iterator[Run]:
-    """The run of a ledger's row, if it is one of the study's, or of its screen's."""
+    """The run of a ledger's row, if it belongs to the study or its screen."""
     from htsweep.mirror.run import Run
 
     place = members.place(row)
@@ -191,13 +190,13 @@ def runs_of(
 
 
 def _conclude(mirror: Mirror, results: Results) -> None:
-    """What can be said once all trials are there: the study's report and figures, and who is selected."""
+    """Writes the study's report and figures, and the tags of selected trials."""
     mirror.write_study(results.study.text, _artifacts(results))
     mirror.select(selected(results))
 
 
 def selected(results: Results) -> dict[str, list[str]]:
-    """The protocols that pick a trial's point, by trial: of those with a name, all that what was measured can answer."""
+    """Trial -> the named protocols that pick its point, of those that its measurements allow."""
     from htsweep import selection
 
     reads = {name: selection.columns(name) or [] for name in selection.NAMES}
@@ -219,7 +218,7 @@ def selected(results: Results) -> dict[str, list[str]]:
 
 
 def _artifacts(results: Results) -> dict[str, Path]:
-    """What the study's folder has, by its path in there."""
+    """The files of the study's folder, by their paths in it."""
     folder = build.folder_of(results)
     return {
         path.relative_to(folder).as_posix(): path
@@ -229,7 +228,7 @@ def _artifacts(results: Results) -> dict[str, Path]:
 
 
 def _report(results: Results) -> None:
-    """Nothing; the study's folder then has a report, as a launch leaves one, unless there is nothing to report, or no space."""
+    """Writes the study's report if it has none, unless there is nothing to report or no space."""
     folder = build.folder_of(results)
     if (folder / "report.html").exists():
         return

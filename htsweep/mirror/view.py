@@ -1,9 +1,9 @@
-"""The chart of seen against missing as MLflow's UI keeps it, and the link that opens it; pure.
+"""The chart of seen against missing accuracy for MLflow's UI, and the link that opens it; pure.
 
-MLflow's UI keeps a view (charts, columns, filter) as a tag of the experiment and opens it by a key
-in the address. That is no public interface: `tests/test_mirror_ui.py` looks at it in a browser.
+MLflow's UI keeps a view (charts, columns, filter) as a tag of the experiment, and opens it by a key
+in the address. That is not a public interface: `tests/test_mirror_ui.py` checks it in a browser.
 MLflow 3.17 lists the tag among an experiment's "Views" by the fields `name`, `createdAt` and
-`state`; earlier versions read the tag as the state itself, hence it is there twice.
+`state`; earlier versions read the tag as the state itself, which is why it is there twice.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ COLUMNS = ("dataset", "missing_ratio", "backbone", "method", "repetition", SELEC
 
 
 def view(created: int, axes: tuple[str, str] = AXES) -> str:
-    """The value of the tag: one scatter chart, a dot a run that was trained to its end.
+    """The value of the tag: one scatter chart, with a dot per run that was trained to its end.
 
     Args:
         created: when, in unix milliseconds; part of the value, so that the same experiment has the
@@ -83,5 +83,5 @@ def _state(axes: tuple[str, str]) -> dict[str, Any]:
 
 
 def _words(metric: str) -> str:
-    """`test/missing_accuracy` as `missing accuracy`."""
+    """A metric in words: `test/missing_accuracy` as `missing accuracy`."""
     return metric.rpartition("/")[2].replace("_", " ")

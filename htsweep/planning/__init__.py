@@ -1,1 +1,1 @@
-"""What to run: a study comes in, a `Plan` of sweeps, points, trials and stages goes out. Pure."""
+"""What to run: turns a study into a `Plan` of sweeps, points, trials and stages; pure functions."""

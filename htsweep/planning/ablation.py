@@ -1,7 +1,8 @@
-"""Expands `ablate:` of a study: the full config, the same without each component, and more. Pure.
+"""Expands `ablate:` of a study: the full config, the same without each component, and more; pure.
 
-A component is a member of the chain `full.method`, or a set of config keys with their values without
-it. A variant is a cell of the grid like any other, with the same trials as if it were written there.
+A component is a member of the chain `full.method`, or a set of config keys with their values
+without it. A variant is a cell of the grid like any other, with the same trials as if it were
+written there.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Variant:
     """One config of an ablation."""
 
     kind: str
-    """The first reason to plan it: `full`, `left out`, `replaced`, `alone`, `none` or `factorial`."""
+    """Why it is planned first: `full`, `left out`, `replaced`, `alone`, `none` or `factorial`."""
     components: frozenset[str]
     """The components of the full config that it has."""
     control: str
@@ -119,7 +120,7 @@ def variant_with(
         kind: why it is planned.
         chosen: the components that it has.
         empty: the chain without members, as the study's task calls it.
-        replaced: of the other components the one whose control takes its place.
+        replaced: the left-out component whose control takes its place.
     """
     parts = ablate.parts
     changes = dict(ablate.full)

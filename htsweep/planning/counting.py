@@ -1,7 +1,7 @@
 """Counts the points of a search without making them all; pure.
 
-Two points may mean the same: a parameter may not matter to the method of its sweep, and two values may
-mean the same number of classes.
+Two points may mean the same: a parameter may not matter to the method of its sweep, and two values
+may mean the same number of classes.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def at_most(space: Space, sampler: str, limit: int | None, name: Name, *, effort
     """The most different points that a search can have, found by naming about `effort` points.
 
     A search that is small enough is counted exactly. Otherwise each parameter is varied alone; if a
-    sample of points shows that parameters act independently, the count is the product of the numbers
-    of values that make a difference.
+    sample of points shows that parameters act independently, the count is the product of how many
+    different values each has.
     """
     most = bound(space, sampler, limit)
     effort //= weight(space)
@@ -86,7 +86,10 @@ def values_of(dimension: Dimension, sampler: str) -> Sequence[Any]:
 
 
 def variations(space: Space, sampler: str) -> Iterator[dict[str, Any]]:
-    """A point, then points that differ from it in one parameter; only some for long lists and ranges."""
+    """A point, then points that differ from it in one parameter.
+
+    Long lists and ranges are varied only in part.
+    """
     lists = [values_of(dimension, sampler) for dimension in space]
     first = nth(space, lists, 0)
     yield first
@@ -102,7 +105,7 @@ def _each_by_itself(
     *,
     number: int,
 ) -> bool:
-    """Whether a change of one value matters in a random point just when it does in the first."""
+    """Whether a change of one value matters in a random point if and only if in the first."""
     places = [
         int(share_of("sample", number, key.key) * len(values))
         for key, values in zip(space, lists, strict=True)

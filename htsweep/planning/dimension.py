@@ -86,7 +86,7 @@ class Dimension:
 
     @cached_property
     def listed(self) -> tuple[Any, ...] | None:
-        """The values that the sampler `grid` tries, default first; None for a range without `grid`."""
+        """The values that the sampler `grid` tries, default first; None: a range without `grid`."""
         values, default = (
             self.choices if self.choices is not None else self.grid,
             text_of(self.default),
@@ -159,7 +159,10 @@ def read_dimension(key: str, value: Any) -> Dimension:
 
 
 def text_of(value: Any) -> str:
-    """The same text for values that mean the same: 1 and 1.0 do, as in a trial's id, but not true."""
+    """A text that is equal for values that mean the same.
+
+    1 and 1.0 do, as in a trial's id, but 1 and true do not.
+    """
     return _encode(_plain(value))
 
 
@@ -203,9 +206,15 @@ def _wrong(value: Mapping[str, Any]) -> Iterator[str]:
         if "low" in value or "high" in value:
             yield from _wrong_range(value, value["grid"] if lists and "grid" in value else [])
         else:
-            yield f"either `choices`, or `low` and `high`, must be given, but got {', '.join(map(str, value)) or 'nothing'}"
+            yield (
+                "either `choices`, or `low` and `high`, must be given, "
+                f"but got {', '.join(map(str, value)) or 'nothing'}"
+            )
     elif of_range:
-        yield f"either `choices`, or `low` and `high` with what belongs to a range, but got choices, {', '.join(of_range)}"
+        yield (
+            "either `choices`, or `low` and `high` with what belongs to a range, "
+            f"but got choices, {', '.join(of_range)}"
+        )
     elif (
         lists
         and "default" in value

@@ -1,12 +1,13 @@
 """Asynchronous successive halving: decides whether a trial continues past a rung; pure.
 
 With one objective it is the stopping rule of ASHA (Li et al., MLSys 2020, arXiv:1810.05934), by
-rank. With several it goes by non-dominated rank, and by an epsilon-net inside the front that the cut
-falls into (MO-ASHA, Schmucker et al., arXiv:2106.12639), which neither Optuna nor Ray Tune offers.
-Unlike MO-ASHA, a trial that no other dominates is never stopped, since it may be part of the frontier
-that the study looks for. If most trials are on the first front, hardly any is stopped.
+rank. With several it goes by non-dominated rank, and by an epsilon-net inside the front that the
+cut falls into (MO-ASHA, Schmucker et al., arXiv:2106.12639), which neither Optuna nor Ray Tune
+offers. Unlike MO-ASHA, a trial that no other dominates is never stopped, since it may be part of
+the frontier that the study looks for. If most trials are on the first front, hardly any is stopped.
 
-Decisions depend on comparisons alone: any increasing rescaling of an objective leaves them unchanged.
+Decisions depend on comparisons alone: any increasing rescaling of an objective leaves them
+unchanged.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Values = Sequence[float]
 def rungs(first: int, eta: int, last: int) -> tuple[int, ...]:
     """The steps at which trials are compared, before `last`: first, first eta, first eta^2, ...
 
-    There is none at `last` itself: a trial that got there has nothing left to save.
+    There is none at `last` itself, where stopping a trial would no longer save anything.
     """
     steps = []
     while first < last:
@@ -69,7 +70,7 @@ def survives(values: Values, others: Sequence[Values], directions: Sequence[str]
 
 
 def _net(front: Sequence[Losses]) -> list[Losses]:
-    """The front as an epsilon-net: first the best by the first objective, then always the farthest.
+    """The front as an epsilon-net: the best by the first objective, then always the farthest point.
 
     Distance is measured to the nearest member so far, in ranks within the front, so that scales do
     not matter.

@@ -86,7 +86,7 @@ def trial_id(point: str, repetition: int) -> str:
 
 
 def seed_for(repetition: int, *names: object) -> int:
-    """A seed in [0, 2**31) from names, never counters: a new trial leaves others unchanged."""
+    """A seed in [0, 2**31) from names, not counters, so that new trials leave others unchanged."""
     text = json.dumps([repetition, *map(str, names)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) >> 1
 

@@ -1,4 +1,4 @@
-"""What a study keeps of its models' answers: at which steps, and how large that becomes; pure."""
+"""Which outputs of its models a study keeps, and how much space they take; pure."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from htsweep.errors import HtsweepError
 from htsweep.planning.plan import Plan
 
 NOTHING, FINAL, EVERY = "nothing", "final", "every"
-"""Which steps of a trial are kept: none, the last one, or every one that is measured."""
+"""The steps of a trial that are kept: none, the last, or every measured one."""
 LIMIT = 500_000_000
-"""Bytes: a study that would keep more keeps nothing unless it says `keep: logits`."""
+"""In bytes; a study that would keep more keeps nothing unless it says `keep: logits`."""
 _SHARE = 0.93
-"""What compression leaves of logits of 16 bits; they are mostly noise."""
+"""The share of 16-bit logits that remains after compression, as they are mostly noise."""
 _OBJECT = 1_500
-"""Bytes of an object that are no logits."""
+"""The bytes of an object besides its logits."""
 
 
 @final
 @dataclass(frozen=True)
 class Keeping:
-    """What is kept of each trial of a study."""
+    """What the trials of a study keep."""
 
     steps: str
     """One of `NOTHING`, `FINAL`, `EVERY`."""
     line: str
-    """What `plan` says of it; "" where the task hands over nothing."""
+    """The line in the output of `plan`; "" if the task hands over nothing."""
     size: int | None = None
-    """About how many bytes all its trials take, if they are kept; None: not known."""
+    """About how many bytes all trials take if they are kept; None: unknown."""
 
 
 def keeping(planned: Plan) -> Keeping:
-    """What the trials of a plan keep: as its study says, and else as their size allows."""
+    """What the trials of a plan keep: what the study says, or else what their size allows."""
     study, task = planned.study, planned.task
     if not task.keeps:
         return Keeping(NOTHING, "")
@@ -62,7 +62,7 @@ def keeping(planned: Plan) -> Keeping:
 
 
 def amount(count: float) -> str:
-    """A number of bytes as a person reads it: `3.4 MB`."""
+    """A number of bytes for people: `3.4 MB`."""
     unit = "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if count < 1000:
@@ -74,7 +74,7 @@ def amount(count: float) -> str:
 def _picks_last(protocol: str) -> bool:
     try:
         return selection.find(protocol).last_step
-    except HtsweepError:  # who checks a study says so
+    except HtsweepError:  # the checks of the study report it
         return False
 
 

@@ -1,4 +1,4 @@
-"""The metrics that a study asks of kept logits, by name; part of no id."""
+"""The metrics that a study computes from kept logits, by name; not part of any id."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class MetricError(HtsweepError):
-    """A metric raised something, or gave what is no number; the message says which, where and on what."""
+    """A metric raised an exception or returned no number; the message says which and where."""
 
 
 @final
 @dataclass(frozen=True)
 class Metric:
-    """A function of what a model answers on one split, under the name that the study gives it."""
+    """A function of a model's outputs on one split, under the name that the study gives it."""
 
     name: str
     """`ece`, or `my_metrics:worst_class`."""
@@ -35,20 +35,20 @@ class Metric:
 
     @property
     def label(self) -> str:
-        """What its columns are called, after the split."""
+        """The name of its columns, after that of the split."""
         return self.name.rpartition(":")[2]
 
     def measured(
         self, outputs: Outputs, others: Mapping[str, Outputs] | None = None
     ) -> dict[str, float]:
-        """Column -> number: `test/NAME`, or `test/NAME_KEY` for each of named numbers; what is NaN is left out.
+        """Column -> number: `test/NAME`, or `test/NAME_KEY` for each of several; NaN is left out.
 
         Args:
-            outputs: on the split that is measured.
-            others: on all splits of the same step, by name, for a function of two parameters.
+            outputs: the outputs on the split to measure.
+            others: split -> outputs at the same step, for a function with two parameters.
 
         Raises:
-            MetricError: the function raised something, or gave no number.
+            MetricError: the function raised an exception, or returned no number.
         """
         with _undisturbed():
             try:
@@ -83,7 +83,7 @@ class Metric:
 
 
 def find(name: str) -> Metric:
-    """The metric called `name`: one that comes with htsweep, or your own as `module:function`.
+    """The metric called `name`: one that comes with htsweep, or a user's own as `module:function`.
 
     Raises:
         HtsweepError: there is none, or its module cannot be imported.
@@ -92,7 +92,8 @@ def find(name: str) -> Metric:
     if not colon:
         if name not in known():
             raise HtsweepError(
-                f"no metric '{name}'; {did_you_mean(name, known())} (or your own as module:function)"
+                f"no metric '{name}'; {did_you_mean(name, known())} "
+                "(or your own as module:function)"
             )
         from tasks.output_metrics import METRICS
 
@@ -109,7 +110,7 @@ def find(name: str) -> Metric:
 
 
 def known() -> dict[str, str]:
-    """The metrics that come with htsweep: name -> a line on each."""
+    """The metrics that come with htsweep: name -> a line that describes it."""
     from tasks.output_metrics import METRICS
 
     return {
@@ -118,10 +119,10 @@ def known() -> dict[str, str]:
 
 
 def measured(metrics: Iterable[Metric], outputs: Mapping[str, Outputs]) -> dict[str, float]:
-    """Column -> number of all metrics on all splits.
+    """Column -> number, for all metrics on all splits.
 
     Raises:
-        MetricError: as `Metric.measured`; or two metrics measured one column.
+        MetricError: see `Metric.measured`; or two metrics measured the same column.
     """
     row: dict[str, float] = {}
     for metric in metrics:
@@ -138,7 +139,10 @@ def measured(metrics: Iterable[Metric], outputs: Mapping[str, Outputs]) -> dict[
 
 
 def takes_others(function: Callable[..., Any]) -> bool:
-    """Whether a metric asks for the outputs on all splits, as a calibration does: by a second parameter."""
+    """Whether a metric has a second parameter, for the outputs on all splits.
+
+    A calibration needs them, for instance.
+    """
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
@@ -153,14 +157,14 @@ def takes_others(function: Callable[..., Any]) -> bool:
 
 
 def before(split: str) -> str:
-    """What the names of the columns begin with that are measured on a split: `test/`, `validation/source_`."""
+    """The prefix of the columns measured on a split: `test/`, `validation/source_`."""
     from tasks.outputs import COLUMNS
 
     return COLUMNS.get(split, f"{split}/")
 
 
 def asked(name: str, metrics: Sequence[str]) -> bool:
-    """Whether a column may come from one of the metrics that a study names."""
+    """Whether a column may come from one of the study's metrics."""
     labels = [metric.rpartition(":")[2] for metric in metrics]
     prefixes = _prefixes() if labels else ()
     rests = [name.removeprefix(prefix) for prefix in prefixes if name.startswith(prefix)]
@@ -168,7 +172,7 @@ def asked(name: str, metrics: Sequence[str]) -> bool:
 
 
 def columns(metrics: Iterable[str]) -> list[str]:
-    """The columns that the metrics of a study have on known splits, if each gives one number."""
+    """The columns that a study's metrics have on known splits, if each returns one number."""
     labels = [name.rpartition(":")[2] for name in metrics]
     return [f"{prefix}{label}" for label in labels for prefix in _prefixes()]
 
@@ -181,7 +185,7 @@ def _prefixes() -> Sequence[str]:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Leaves the generators of Python and numpy as they were: what is measured changes no training."""
+    """Restores the generators of Python and numpy, so that measuring changes no training."""
     import numpy as np
 
     own, state = random.getstate(), np.random.get_state()
@@ -193,7 +197,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _place(error: BaseException) -> str:
-    """Where in a user's file something was raised: the last line that is in the metric's own call."""
+    """The line of the metric's own function that raised, as ` (FILE, line N)`; "" if unknown."""
     frames = traceback.extract_tb(error.__traceback__)[1:]
     if not frames:
         return ""

@@ -35,7 +35,7 @@ def notes(study: Study) -> list[str]:
 
 
 def varied_notes(planned: Plan) -> list[str]:
-    """A line for each setting of several values, in the grid or searched, on what that entails."""
+    """A line for each setting with several values, in the grid or searched, on what follows."""
     settings = planned.task.settings or {}
     in_grid = [key for key, values in planned.study.grid.items() if len(values) > 1]
     lines: list[str] = []
@@ -49,7 +49,10 @@ def varied_notes(planned: Plan) -> list[str]:
 
 
 def _alike(key: str, cells: Cells) -> Iterator[str]:
-    """`missing_ratio 0.2, 0.25 mean the same and are planned once, as 0.25`, and where that holds."""
+    """Lines such as `missing_ratio 0.2, 0.25 mean the same and are planned once, as 0.25`.
+
+    If that holds only in some cells, the line says in which.
+    """
     rests: dict[str, Mapping[str, Any]] = {}
     came: dict[tuple[str, str], list[Any]] = {}
     for cell, given, config in cells:
@@ -71,7 +74,7 @@ def _alike(key: str, cells: Cells) -> Iterator[str]:
             ).append(place)
     for line, places in where.items():
         conditions = []
-        # A factor of which the places have all values says nothing about them.
+        # A factor all of whose values occur is no condition.
         for name in rests[places[0]] if len(places) < len(rests) else {}:
             own = list(dict.fromkeys(rests[place][name] for place in places))
             if len(own) < len({rest[name] for rest in rests.values()}):

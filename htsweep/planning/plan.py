@@ -1,7 +1,7 @@
 """The plan of a study: sweeps, points, trials and stages, with ids from what they mean; pure.
 
-A plan of any size can be counted, by arithmetic, and walked, point by point; only small plans are
-listed.
+A plan of any size can be counted by arithmetic and walked point by point; only small plans are made
+as a list.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Sweep:
     limit: int | None
     """The most points; None: as many as the grid of the space has."""
     role: str = ""
-    """What it is in a comparison, as its task says of `base`; not part of any id."""
+    """Its role in a comparison, as the task says of `base`; not part of any id."""
 
 
 @final
@@ -79,7 +79,7 @@ class Plan:
 
     @cached_property
     def factors(self) -> tuple[str, ...]:
-        """The columns that identify a cell: the study's factors, except those that some cells search."""
+        """The columns that identify a cell: the study's factors that no cell searches."""
         return tuple(
             name
             for name in self.study.factors
@@ -106,7 +106,7 @@ class Plan:
         """Every point that is known in advance, sweep by sweep; None if there are too many.
 
         An adaptive sampler has none. Without a search, each sweep has one point, and all are listed
-        whatever their number.
+        however many they are.
         """
         if self.adaptive:
             return ()
@@ -121,12 +121,12 @@ class Plan:
 
     @property
     def exact(self) -> bool:
-        """Whether `sizes` and `trial_count` are exact; otherwise they are upper bounds (`counting`)."""
+        """Whether `sizes` and `trial_count` are exact rather than upper bounds (`counting`)."""
         return self.listed is not None
 
     @property
     def points(self) -> tuple[Point, ...]:
-        """Every point that is known in advance; of a plan that is too large to list, prefer `distinct`."""
+        """Every point that is known in advance; prefer `distinct` for a plan too large to list."""
         return self.listed if self.listed is not None else tuple(self.distinct())
 
     def points_of(self, sweep: Sweep) -> Iterator[Point]:
@@ -138,7 +138,7 @@ class Plan:
         return filter(None, self.steps())
 
     def steps(self) -> Iterator[Point | None]:
-        """The walk of `distinct`, with None for each point that means the same as an earlier one."""
+        """As `distinct`, but with None for each point that means the same as an earlier one."""
         if self.listed is not None:
             return iter(self._once)
         return _each_once(point for sweep in self.sweeps for point in self._walk(sweep))
@@ -175,7 +175,7 @@ class Plan:
 
     @cached_property
     def sizes(self) -> Mapping[str, int]:
-        """Sweep -> its number of points, known or still to be proposed; upper bounds unless `exact`."""
+        """Sweep -> how many points it has or will have; upper bounds unless `exact`."""
         if self.adaptive:
             return self._bounds
         if self.listed is None:
@@ -202,7 +202,7 @@ class Plan:
         return lambda parameters: self.point(sweep, 0, parameters).id
 
     def counted(self, most: int) -> Mapping[str, int] | None:
-        """Sweep -> points, each counted once in the study; None if that takes more than `most` effort."""
+        """Sweep -> how many points, each counted once in the study; None beyond `most` effort."""
         if not self.exact and self._effort > most:
             return None
         return Counter(point.sweep for point in self.distinct())
@@ -225,7 +225,7 @@ class Plan:
         return points * self.study.repetitions
 
     def trials(self) -> Iterator[tuple[Point, int, str]]:
-        """(point, repetition, trial id) of each trial once, repetition by repetition, made on demand."""
+        """(point, repetition, trial id) of each trial once, by repetition, made on demand."""
         if self.adaptive or not self.sweeps:
             return
         for repetition in range(self.study.repetitions):
@@ -250,7 +250,7 @@ class Plan:
         )
 
     def stages(self, trials: Iterable[tuple[Point, int]]) -> dict[str, Job]:
-        """Id -> each stage that (point, repetition) pairs need, after the stages that it needs itself."""
+        """Id -> stage that (point, repetition) pairs need, each after those that it needs."""
         jobs: dict[str, Job] = {}
         for point, repetition in trials:
             for stage in with_inner(self.needs(point).values()):
@@ -261,10 +261,10 @@ class Plan:
 
     @cached_property
     def known_stages(self) -> Mapping[str, Stage]:
-        """Point id -> stage, each after those that it needs: all stages that the listed points need.
+        """Point id -> stage needed by listed points, each after those that it needs itself.
 
-        For a plan that is not listed, the stages of some of its points, so there may be more. For an
-        adaptive one, those of the default point of each sweep.
+        For a plan that is not listed, these are the stages of some of its points, so there may be
+        more. For an adaptive one, those of the default point of each sweep.
         """
         return {
             stage.point: stage
@@ -308,9 +308,10 @@ class Plan:
 
     @cached_property
     def sharing(self) -> Sharing | None:
-        """The trainings that trials share; None where each trains by itself.
+        """The trainings that trials share; None if each trial trains by itself.
 
-        A trial that may be stopped early trains by itself: what it would spare is its own training.
+        Trials that may be stopped early train by themselves: what stopping saves is their own
+        training.
         """
         if not (self.study.share_trainings and self.task.shares) or self.study.stop:
             return None
@@ -361,7 +362,7 @@ def sweep_of(study: Study, study_task: Task, cell: Mapping[str, Any], spaces: Sp
 
 
 def _each_once(points: Iterable[Point]) -> Iterator[Point | None]:
-    """The points, with None in place of those whose id has come before."""
+    """The points, with None in place of those whose id came before."""
     seen: set[int] = set()
     for point in points:
         number = int(point.id, 16)  # takes half the memory of the text

@@ -9,7 +9,7 @@ DRAWS = 99_999
 
 
 def least_p(repetitions: int) -> float:
-    """The smallest p that the test can reach: when all differences have the same sign.
+    """The smallest p that the test can reach, when all differences have the same sign.
 
     2 of the 2^n sign patterns are as extreme. If patterns are drawn at random, perhaps none is, but
     the observed pattern always counts.

@@ -24,13 +24,13 @@ _WRITE_ONE = f"To write one to start from: {quoted(['htsweep', 'new', 'study.yam
 def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = None) -> Study:
     """The study in `file`, with `key=value` overrides applied.
 
-    Top-level keys that begin with `x-` are the user's own, for settings that aliases and merge keys
-    share.
+    Top-level keys that begin with `x-` are ignored: they are for settings that aliases and merge
+    keys share.
 
     Args:
-        file: its path; the modules that lie beside it can be named by the study.
-        overrides: `key=value`, as after `--set`.
-        text: read this instead of what the file holds now.
+        file: its path; the study may name modules beside it.
+        overrides: `key=value`, as given to `--set`.
+        text: read this instead of the file's current content.
 
     Raises:
         StudyError: lists every mistake, with lines; nothing has been started.
@@ -61,7 +61,7 @@ def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = 
         )
         problems += _checked(study, where, broken)
     if problems or study is None:
-        # Other problems of a value that could not be read follow from that, and are left out.
+        # Further problems of a value that could not be read only follow from that.
         said = {problem.key for problem in unread}
         raise StudyError(
             str(file),

@@ -1,8 +1,8 @@
 """Finds a plan's trials, each with its points, and their stages among the rows of a ledger.
 
-A plan that can be listed is looked up. For a larger one, a row itself says where to look: it has the
-sweep, the index and the config under which it ran. The point at that place is made, and is the row's
-if their ids agree.
+A plan that can be listed is looked up. For a larger one, a row itself says where to look: it has
+the sweep, the index and the config under which it ran. The point at that place is made, and belongs
+to the row if their ids agree.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ COLUMNS = (
 """The columns that a roster and `status` need."""
 _AT_A_TIME = 4096
 MOST_COMPARED = 1_000
-"""In a longer list, numbers that mean the same are not looked for."""
+"""In a longer list, numbers that mean the same are not searched for."""
 
 
 def rows(table: Any, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The rows of one of the ledger's tables, a few thousand of them in memory at a time."""
+    """The rows of one of the ledger's tables, with only a few thousand in memory at a time."""
     for batch in table.select(list(dict.fromkeys(columns))).to_batches(max_chunksize=_AT_A_TIME):
         yield from batch.to_pylist()
 
@@ -57,7 +57,7 @@ class Roster:
         self._spaces = Spaces(plan.study.search, plan.task.settings)
 
     def points(self, row: Row) -> tuple[Point, ...]:
-        """The points of the plan that the row is a trial of, one in each sweep that has it; else none."""
+        """The plan's points of which the row is a trial, one in each sweep that has it, or none."""
         if (
             row["kind"] != "trial"
             or row["task"] != self._plan.study.task
@@ -72,13 +72,13 @@ class Roster:
         where = (point, row["sweep"], row["point_index"])
         if point and point not in self._found and where not in self._missed:
             points = tuple(self._looked_for(row, point))
-            # Another row may lead to a point that this one does not find.
+            # Another row may lead to a point that this row does not.
             self._found |= {point: points} if points else {}
             self._missed |= set() if points else {where}
         return self._found.get(point, ())
 
     def point_of(self, row: Row) -> str:
-        """The id of the point that a row is a trial of; "" if that does not agree with the trial's id."""
+        """The id of the point of which a row is a trial; "" if it contradicts the trial's id."""
         if trial_id(row["point"], row["repetition"]) == row["trial"]:
             return str(row["point"])
         try:
@@ -90,7 +90,7 @@ class Roster:
         return point if trial_id(point, row["repetition"]) == row["trial"] else ""
 
     def own(self, rows: Iterable[Row]) -> Iterator[tuple[Row, tuple[Point, ...]]]:
-        """The plan's rows: its trials with their points, then the stages of the plan, without points.
+        """The plan's rows: its trials with their points, then its stages without points.
 
         For a plan that is not listed, stages are known from the rows and from some of its points
         (`Plan.known_stages`).
@@ -128,7 +128,7 @@ class Roster:
         return points
 
     def _proposed(self, row: Row) -> tuple[Point, ...]:
-        """The point that an adaptive sampler proposed."""
+        """The point of a row, as an adaptive sampler proposed it."""
         sweep, index = self._plan.by_id.get(row["sweep"]), row["point_index"]
         if sweep is None or index is None or index >= self._plan.sizes[sweep.id]:
             return ()
@@ -184,7 +184,7 @@ class Roster:
             return ""
 
     def _spelt(self, sweep: Sweep, dimension: Dimension, value: Any) -> Any:
-        """The number that the sweep lists for what `value` means: 0.25 for 0.3 of four classes."""
+        """The sweep's number that means the same as `value`: 0.25 for 0.3 of four classes."""
         listed = dimension.listed or ()
         if (
             not _is_number(value)

@@ -1,6 +1,6 @@
-"""The pairs of source model and target of a study, and the plan of their scores; pure.
+"""The pairs of source model and target in a study, and the plan of their scores; pure.
 
-A pair has a score before any of its trials has run: from a task that `predicts`.
+A score is computed before any trial of its pair runs, by a task that `predicts`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Pair:
 
     @property
     def label(self) -> str:
-        """`dataset=mnist-uci, backbone=lenet_bn`."""
+        """Its factors in words: `dataset=mnist-uci, backbone=lenet_bn`."""
         return ", ".join(f"{name}={value}" for name, value in self.factors.items()) or self.id
 
 
@@ -60,7 +60,7 @@ class Verdict:
 
 
 def pairs_of(study: Study, sweeps: Iterable[Sweep]) -> tuple[Pair, ...]:
-    """The pairs that `sweeps` start from, in their order; `study` must have a screen."""
+    """The pairs from which `sweeps` start, in their order; `study` must have a screen."""
     screen = study.screen
     assert screen is not None
     scoring = task.find(screen.task)
@@ -101,7 +101,7 @@ def pairs_of(study: Study, sweeps: Iterable[Sweep]) -> tuple[Pair, ...]:
 
 
 def given_of(scoring: Task, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a trial's resolved config that are settings of `scoring` too."""
+    """The part of a trial's resolved config whose keys are also settings of `scoring`."""
     return {key: config[key] for key in scoring.settings or {} if key in config}
 
 
@@ -228,7 +228,7 @@ def _labels(shared: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _said(name: str, value: Any) -> str:
-    """`uci`, `missing_ratio 0.5`."""
+    """A target's entry in words: `uci`, `missing_ratio 0.5`."""
     return value if isinstance(value, str) else f"{name} {json.dumps(value)}"
 
 

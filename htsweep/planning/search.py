@@ -1,8 +1,8 @@
-"""Proposes the next point, from space, index and history alone; the home of Optuna.
+"""Proposes the next point from space, index and history alone; adaptive samplers use Optuna.
 
 Points of `grid`, `random` and `qmc` depend on the space and the index alone
-(planning/sequences.py). The first point is the default configuration if every dimension has a default,
-so that a sweep always includes the paper's constants.
+(planning/sequences.py). The first point is the default configuration if every dimension has a
+default, so that a sweep always includes the paper's constants.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def propose(
     """The parameters of point `index` of a sweep, or None if there are no more.
 
     `grid` gives each point once and ends. `tpe` and `nsga2` give no point of the history, and end
-    when the space is used up. `random` and `qmc` do not look back: they never end, and repeat points
-    of a finite space.
+    when the space is used up. `random` and `qmc` ignore the history: they never end, and repeat
+    points of a finite space.
 
     Args:
         space: what is searched.
         sampler: grid, random, qmc, tpe or nsga2.
         directions: `maximize` or `minimize`, one per objective.
-        history: the earlier points; only tpe and nsga2 look at it.
+        history: the earlier points; only tpe and nsga2 use it.
         index: 0, 1, 2, ...
         seed_name: makes adaptive searches of different sweeps differ.
 

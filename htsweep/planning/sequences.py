@@ -1,7 +1,7 @@
 """The points of `grid`, `random` and `qmc`, each from the space and its index alone; pure.
 
-Methods that share a space therefore get the same points, and their differences are paired. No point
-needs those before it, so a search of any length can be walked as far as wanted, and counted by
+So methods that share a space get the same points, and their differences are paired. No point
+depends on earlier ones, so a search of any length can be walked as far as wanted, and counted by
 arithmetic.
 """
 
@@ -36,7 +36,8 @@ def size(space: Space, sampler: str) -> int | None:
     ]
     if unlisted and sampler == "grid":
         msg = (
-            f"the sampler grid does not know which values of a range to try ({', '.join(unlisted)}): "
+            "the sampler grid does not know which values of a range to try "
+            f"({', '.join(unlisted)}): "
             "add `grid: [...]`, list choices instead, or use the sampler random, qmc or tpe"
         )
         raise ValueError(msg)
@@ -71,7 +72,7 @@ def point(space: Space, sampler: str, index: int) -> dict[str, Any] | None:
 
 
 def nth(space: Space, lists: Sequence[Sequence[Any]], index: int) -> dict[str, Any]:
-    """Element `index` of the product of the lists, the last list fastest, without walking there."""
+    """Element `index` of the product of the lists, the last list fastest, by arithmetic."""
     values_by_key = {}
     for dimension, values in zip(reversed(space), reversed(lists), strict=True):
         index, place = divmod(index, len(values))
@@ -206,7 +207,7 @@ _SEQUENCES: dict[int, tuple[int, Any]] = {}
 
 @functools.lru_cache(maxsize=32)
 def _block(width: int, length: int, number: int) -> Any:
-    """Block `number` of `length` elements of the scrambled sequence, as an array [length, width]."""
+    """Block `number`, of `length` elements, of the scrambled sequence; [length, width]."""
     from scipy.stats import qmc
 
     coming, sequence = _SEQUENCES.pop(width, (-1, None))

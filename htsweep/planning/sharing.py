@@ -1,8 +1,8 @@
-"""Which trials and stages of a plan are measured from one training, and the stage that it becomes; pure.
+"""Finds the trials and stages of a plan that share a training, and the stage for it; pure.
 
-A task may say of a config which training it is measured from (`Task.trajectory`). Where two or more
-configs of a plan have the same, it becomes a stage, and they need it; a config that is alone with
-its training trains by itself, as it does where the study shares nothing.
+A task may name the training from which a config is measured (`Task.trajectory`). If two or more
+configs of a plan have the same, it becomes a stage that they need; a config that is alone with its
+training trains by itself, as all do if the study shares nothing.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from htsweep.planning.jobs import Stage, digest, point_id, stages_of
 from htsweep.planning.task import Task
 
 NAME = "trajectory"
-"""What a job calls the stage that trains for it and others."""
+"""The name, within a job's stages, of a training that it shares."""
 MEMBERS = "members"
-"""The key of the stage's config that lists what it records for those that share it."""
+"""The key of the stage's config that lists what it records for its members."""
 
 Need = tuple[Task, Mapping[str, Any], Mapping[str, Stage]]
-"""A task, a resolved config of it, and the stages that this needs by name."""
+"""A task, a resolved config of it, and by name the stages that the config needs."""
 
 
 @final
 @dataclass
 class _Group:
-    """The configs of one training."""
+    """The configs that have the same training."""
 
     task: str
     config: Mapping[str, Any]
@@ -38,13 +38,13 @@ class _Group:
 
 @final
 class Sharing:
-    """The trainings of a plan."""
+    """The trainings that the configs of a plan share."""
 
     def __init__(self, needs: Iterable[tuple[str, Need]], *, whole: bool) -> None:
-        """The trainings of what is known.
+        """Collects the trainings of the known points.
 
         Args:
-            needs: (id, what it needs) of points; of all of them, or of some.
+            needs: (id, what it needs) of all points, or of some.
             whole: whether these are all points that there will be. Otherwise a training is taken to
                 be shared if a config of it is more than its training, such as one of many weights
                 that are tried after it.
@@ -60,7 +60,7 @@ class Sharing:
 
     @property
     def trainings(self) -> tuple[int, int]:
-        """How often the known configs would train each by itself, and how often they do now."""
+        """How many trainings the known configs need without sharing, and with it."""
         alone = sum(len(group.ids) for group in self._groups.values())
         shared = sum(
             1 if self._is_shared(group) else len(group.ids) for group in self._groups.values()
@@ -68,7 +68,7 @@ class Sharing:
         return alone, shared
 
     def needs(self, need: Need) -> dict[str, Stage]:
-        """The stages that a config needs by name: with the training that it shares, if it shares one."""
+        """Name -> stage that a config needs, including the training that it shares, if any."""
         of, config, stages = need
         shared = self._stage(of, config)
         return {name: self._with_training(stage) for name, stage in stages.items()} | (

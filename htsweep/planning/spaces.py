@@ -1,4 +1,4 @@
-"""The search space of a sweep: YAML files of `search_spaces/`, with the study's overrides."""
+"""The search space of a sweep: YAML files of `search_spaces/` and the study's overrides."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHARED = (EVERY, TRAINING)
 
 @final
 class Spaces:
-    """The search spaces of the sweeps, each read once: sweeps are many, and lists may be long."""
+    """The search spaces of all sweeps; each is read once, as sweeps are many and lists long."""
 
     def __init__(self, search: Search | None, settings: Mapping[str, Any] | None = None) -> None:
         """Reads nothing yet; `settings` of the task: settings of training have their defaults."""
@@ -35,7 +35,7 @@ class Spaces:
         self._without: dict[tuple[tuple[str, ...], tuple[str, ...]], Space] = {}
 
     def of(self, names: Sequence[str], fixed: Collection[str] = ()) -> Space:
-        """The dimensions of the spaces `names`, without the parameters in `fixed`, sorted by key."""
+        """The dimensions of the spaces `names`, without parameters in `fixed`, sorted by key."""
         if self._search is None:
             return ()
         known = tuple(names)
@@ -70,7 +70,7 @@ def training_keys(settings: Mapping[str, Any] | None) -> list[str]:
 
 
 def known() -> dict[str, str]:
-    """Name -> first comment of each space file."""
+    """Name -> first comment line of each space file."""
     comments = {}
     for folder in _folders():
         for path in sorted(folder.glob("*.yaml")):
@@ -82,7 +82,7 @@ def known() -> dict[str, str]:
 def check(
     search: Search, names: Iterable[str], settings: Mapping[str, Any] | None, where: Located
 ) -> Iterator[Problem]:
-    """What is wrong with the spaces `names` after the study's overrides; some may be `SHARED`."""
+    """The problems of the spaces `names` after the study's overrides; some may be `SHARED`."""
     for name in names:
         yield from _wrong(search, [] if name in SHARED else [name], settings, where, only=name)
 

@@ -1,4 +1,4 @@
-"""Tasks by name, and what the orchestrator may ask of one (docs/contracts.md, "What a task is")."""
+"""Tasks by name, and the questions to a task (docs/contracts.md, "What a task is")."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ Config = Mapping[str, Any]
 Measurement = Mapping[str, Any]
 SOURCE, BOUND = "source", "bound"
 ROLES = (SOURCE, BOUND)
-"""What a config may be beside a competitor: `source`, the model before adaptation, which is on a
-front like any other choice; `bound`, an upper bound that saw what nobody has, which takes no part
-in any comparison and is only shown beside it.
+"""The roles of configs that are not competitors.
+
+`source` is the model before adaptation, which may be on a front like any other choice. `bound` is
+an upper bound that used data which nobody has; it is shown next to comparisons but takes part in
+none.
 """
 
 
@@ -37,7 +39,7 @@ class Task:
 
     @property
     def settings(self) -> Mapping[str, Any] | None:
-        """Config key -> its declaration, for every key that the task reads; None: it accepts any key."""
+        """Config key -> its declaration, for every key that the task reads; None: any key."""
         return getattr(self.run, "settings", None)
 
     @property
@@ -52,7 +54,7 @@ class Task:
 
     @property
     def predicts(self) -> str | None:
-        """The column that predicts how well a transfer will go (higher is better); None: there is none."""
+        """The column that predicts how well a transfer will go (higher is better), or None."""
         return getattr(self.run, "predicts", None)
 
     def comparable(self, config: Config) -> dict[str, Any]:
@@ -64,19 +66,19 @@ class Task:
         return dict(self._ask("resolve", config, config))
 
     def meaning(self, config: Config) -> dict[str, Any]:
-        """What the id of a trial is computed from."""
+        """The values from which the id of a trial is computed."""
         return dict(self._ask("meaning", config, config))
 
     def problems(self, config: Config) -> list[tuple[str, str]]:
-        """(key, what is wrong) for a resolved config."""
+        """(key, problem) for a resolved config."""
         return list(self._ask("problems", config, ()))
 
     def notes(self, config: Config) -> list[tuple[str, str]]:
-        """(key, what a person should know about it) for a resolved config without problems."""
+        """(key, what users should know about it) for a resolved config without problems."""
         return list(self._ask("notes", config, ()))
 
     def unmeasured(self, config: Config) -> dict[str, str]:
-        """Column -> why no trial of this resolved config can measure it; the config has no problems."""
+        """Column -> why no trial of a resolved config without problems can measure it."""
         return dict(self._ask("unmeasured", config, {}))
 
     def stages(self, config: Config) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -89,19 +91,19 @@ class Task:
         return getattr(self.run, "trajectory", None) is not None
 
     def trajectory(self, config: Config) -> Any:
-        """The training that a resolved config is measured from: `task`, `config`, `recorded`, `tail`.
+        """The training of a resolved config, with `task`, `config`, `recorded` and `tail`.
 
-        None where the config does not train, or its training cannot be shared
-        (docs/contracts.md, "What a task is").
+        None if the config does not train, or its training cannot be shared (docs/contracts.md,
+        "What a task is").
         """
         return self._ask("trajectory", config, None)
 
     def spaces(self, config: Config) -> list[str]:
-        """The search spaces whose parameters the config has."""
+        """The names of the search spaces whose parameters the config has."""
         return list(self._ask("spaces", config, ()))
 
     def role(self, config: Config) -> str:
-        """What a resolved config is in a comparison: one of `ROLES`, or empty if it competes.
+        """The role of a resolved config in comparisons: one of `ROLES`, or "" if it competes.
 
         Raises:
             ValueError: the task answers something else.
@@ -116,12 +118,12 @@ class Task:
 
     @property
     def empty(self) -> str:
-        """The chain of methods that has no member, as the task calls it; empty where it does not say."""
+        """The task's name for a chain without methods; "" if it has none."""
         return str(getattr(self.run, "empty", ""))
 
     @property
     def combined(self) -> Mapping[str, Sequence[str]]:
-        """Combined score -> the scores that it weighs by what pairs of other targets achieved."""
+        """Combined score -> the scores in it, weighted by what pairs of other targets achieved."""
         return dict(getattr(self.run, "combined", None) or {})
 
     @property
@@ -131,11 +133,11 @@ class Task:
 
     @property
     def keeps(self) -> bool:
-        """Whether its trials hand over what their models answer, to be kept."""
+        """Whether its trials hand over their models' outputs to be kept."""
         return getattr(self.run, "keeps", None) is not None
 
     def kept(self, config: Config) -> Any:
-        """The `Keeps` of a resolved config (tasks/task.py); None: nothing, or it is not known how much."""
+        """The `Keeps` of a resolved config (tasks/task.py); None: nothing, or unknown how much."""
         return self._ask("keeps", config, None)
 
     def _ask(self, question: str, config: Config, otherwise: Any) -> Any:
@@ -167,14 +169,14 @@ def find(name: str) -> Task:
 
 
 def known() -> dict[str, str]:
-    """The tasks of the package `tasks`: name -> its first line."""
+    """The tasks of the package `tasks`: name -> the first line of its docstring."""
     import tasks
 
     return {name: (find(name).run.__doc__ or "").strip().partition("\n")[0] for name in tasks.NAMES}
 
 
 def beside(folder: Path) -> None:
-    """Adds a study's folder to the import path, so that the study can name modules that lie there."""
+    """Adds a study's folder to the import path, for the modules that the study names."""
     place = str(folder.resolve())
     if place not in sys.path:
         sys.path.append(place)

@@ -1,1 +1,1 @@
-"""What the user wrote: a YAML file comes in, a `Study` whose values know their lines goes out."""
+"""What the user wrote: turns a YAML file into a `Study` whose values know their lines."""

@@ -1,4 +1,4 @@
-"""Reads YAML 1.2 and remembers the line of every value; the home of ruamel.yaml.
+"""Reads YAML 1.2 with ruamel.yaml, and remembers the line of every value.
 
 `parse` returns quickly whatever the text, with a value or with problems: the values that aliases
 and merge keys expand to are counted, and nesting is limited, so that neither a few lines that
@@ -46,8 +46,9 @@ ENCODINGS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-"""Byte-order mark -> encoding. The mark of UTF-32-LE begins with that of UTF-16-LE, so the longer
-one comes first.
+"""Byte-order mark -> encoding, longer marks first.
+
+The mark of UTF-32-LE begins with that of UTF-16-LE.
 """
 
 
@@ -164,7 +165,8 @@ def text_in(path: Path) -> str:
         raise Unreadable(
             Problem(
                 "",
-                f"the file is larger than {MOST_BYTES // 2**20} MiB, the most that a study may have",
+                f"the file is larger than {MOST_BYTES // 2**20} MiB, "
+                "the most that a study may have",
             )
         )
     mark, encoding = next(
@@ -182,12 +184,12 @@ def text_in(path: Path) -> str:
 
 
 def scalar(text: str) -> Any:
-    """What `text` means as a YAML value; text that is not YAML stands for itself."""
+    """The value of `text` as YAML; text that is not YAML is its own value."""
     return _meaning(parse(text), text)
 
 
 def override(text: str) -> tuple[Any, tuple[Problem, ...]]:
-    """What `text` means as a YAML value, as in `scalar`, and what is wrong with it."""
+    """The value of `text` as in `scalar`, and what is wrong with it."""
     document = parse(text)
     return _meaning(document, text), document.problems if document.is_yaml else ()
 
@@ -204,7 +206,7 @@ def dump(value: Any) -> str:
         return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     if not isinstance(value, str):
         return repr(value)
-    # Plain only if it would mean itself inside a list too, where commas and brackets have a meaning.
+    # Plain only if it has the same meaning inside a list, where commas and brackets count too.
     plain = parse(f"[{value}]").value == [value] if value.isprintable() else False
     return value if plain else json.dumps(value)
 

@@ -1,4 +1,4 @@
-"""Says in words what does not fit a section of the study file: the rule, then what was given."""
+"""Messages for what does not fit a section of the study file: the rule, then what was given."""
 
 from __future__ import annotations
 

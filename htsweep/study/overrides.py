@@ -26,8 +26,8 @@ def apply(value: dict[str, Any], overrides: Sequence[str], problems: list[Proble
             problems.append(
                 Problem(
                     f"--set {key}",
-                    f"has no effect, since `{OWN}...` is read only through aliases and merge keys, which "
-                    "are resolved before; override the key that uses the value",
+                    f"has no effect, since `{OWN}...` is read only through aliases and merge keys, "
+                    "which are resolved before; override the key that uses the value",
                 )
             )
             continue
@@ -52,7 +52,10 @@ def apply(value: dict[str, Any], overrides: Sequence[str], problems: list[Proble
 
 
 def _parts(key: str) -> list[str]:
-    """The keys on the way to `key`. Below these sections the rest is one key: `grid.l2sp.backbone`."""
+    """The keys that lead to `key`; below some sections, all the rest is one key.
+
+    `grid.l2sp.backbone` is the key `l2sp.backbone` of `grid`.
+    """
     for section in ("grid", "fixed", "screen.fixed"):
         if key.startswith(f"{section}."):
             return [*section.split("."), key.removeprefix(f"{section}.")]

@@ -90,7 +90,7 @@ class Retry(Section):
 
 @final
 class Ablation(Section):
-    """A full config and its components, to be left out one by one (htsweep/planning/ablation.py)."""
+    """A full config and its components, which are left out one by one (planning/ablation.py)."""
 
     full: dict[str, Any]
     components: (
@@ -101,8 +101,9 @@ class Ablation(Section):
         ]
         | None
     ) = None
-    """Members of the chain `full.method`, or name -> the keys that change without it; None: all
-    members.
+    """Members of the chain `full.method`, or name -> the keys that change without it.
+
+    None: all members.
     """
     controls: dict[str, str] = {}
     """Member -> the method that replaces it in another variant."""
@@ -120,7 +121,7 @@ class Ablation(Section):
 
     @property
     def keys(self) -> list[str]:
-        """The keys that variants may differ in: those of `full`, and those that a component changes."""
+        """The keys in which variants may differ: those of `full`, and those of components."""
         changed = [key for keys in self.parts.values() for key in keys or ()]
         return list(dict.fromkeys([*self.full, *changed]))
 
@@ -130,9 +131,9 @@ class Screen(Section):
     """Scores that predict how well each pair of source and target does, and which to keep."""
 
     scores: Annotated[list[str], Field(min_length=1)]
-    """Computed for every pair of the study; higher predicts better."""
+    """The scores to compute for every pair of the study; higher predicts better."""
     by: str | None = None
-    """The deciding score; None: the first."""
+    """The score that decides; None: the first."""
     keep: (
         Annotated[
             Annotated[int, Field(ge=1), Tag("number")] | Annotated[Literal["all"], Tag("word")],
@@ -144,14 +145,14 @@ class Screen(Section):
     margin: Annotated[float, Field(ge=0)] | None = None
     """Instead of `keep`: how far below the best a pair may be, in units of the score."""
     repetitions: Annotated[int, Field(ge=1)] | None = None
-    """Repetitions of each score; None: as many as the study."""
+    """Repetitions of each score; None: the study's number."""
     fixed: dict[str, Any] = {}
     """Settings of the scoring task."""
     task: str = "transferability"
 
     @property
     def decisive(self) -> str:
-        """The score that decides."""
+        """The name of the score that decides."""
         return self.by or self.scores[0]
 
 
@@ -170,20 +171,22 @@ class Study(Section):
     baseline: Any = None
     """The value of `compared` to compare the others with; None: the report decides."""
     non_disruption: Annotated[float, Field(ge=0, le=1)] | None = None
-    """How much missing accuracy, as a fraction, a point may lose against the source model before it
-    is marked.
+    """Points that lose more missing accuracy than this against the source model are marked.
+
+    It is a fraction.
     """
     ablate: Ablation | None = None
     screen: Screen | None = None
     keep: Literal["logits", "nothing"] | None = None
-    """What is kept of each trial's answers; None: logits, unless they take too much room
-    (htsweep/planning/keeping.py).
+    """What is kept of the outputs of each trial's model.
+
+    None: logits, unless they take too much space (htsweep/planning/keeping.py).
     """
     metrics: list[str] = []
-    """What is measured of these logits beside what the task yields, by name."""
+    """The names of metrics of these logits, measured in addition to what the task yields."""
     fixed: dict[str, Any] = {}
     share_trainings: bool = True
-    """Whether trials that train alike, and differ in what is made of it, share the training."""
+    """Whether trials that differ only in what follows their training share it."""
     resources: Resources = Resources()
     budget: Budget = Budget()
     retry: Retry = Retry()
@@ -219,7 +222,7 @@ class Study(Section):
 
     @property
     def factors(self) -> tuple[str, ...]:
-        """The keys that differ between cells: the grid's, then those that only the ablation sets."""
+        """The keys that differ between cells: those of the grid, then others of the ablation."""
         return tuple(dict.fromkeys([*self.grid, *(self.ablate.keys if self.ablate else ())]))
 
     @property

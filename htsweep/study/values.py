@@ -55,7 +55,7 @@ class Reading:
             self._problem(place, "an alias may not refer to a value that contains it", line)
             return None
         if len(place) > DEEPEST:
-            if not self._too_deep:  # once is enough: with aliases it is easily thousands of times
+            if not self._too_deep:  # once: with aliases it could be thousands of times
                 self._problem(place[:3], f"nested deeper than {DEEPEST} levels", line)
             self._too_deep = True
             return None
@@ -203,13 +203,16 @@ class Reading:
             )
             return None
         if isinstance(value, float) and _lost(value, text):
-            message = f"{_shortened(text)} would become {_number(value)}; write a number from 5e-324 to 1.8e308, or .inf"
+            message = (
+                f"{_shortened(text)} would become {_number(value)}; "
+                "write a number from 5e-324 to 1.8e308, or .inf"
+            )
             self._problem(place, message, line)
             return None
         return value if isinstance(value, int | float | bool | None) else str(value)
 
     def _text(self, text: str, place: Place, line: int) -> str:
-        """`text`, with the two escapes that JSON writes for a character beyond U+FFFF joined into one."""
+        """`text`, with pairs of JSON escapes for characters beyond U+FFFF joined."""
         if not any("\ud800" <= letter <= "\udfff" for letter in text):
             return text
         try:
@@ -217,7 +220,8 @@ class Reading:
         except UnicodeDecodeError:
             self._problem(
                 place,
-                "contains half a character (an escape from \\ud800 to \\udfff), which no file can hold",
+                "contains half a character (an escape from \\ud800 to \\udfff), "
+                "which no file can hold",
                 line,
             )
             return ""

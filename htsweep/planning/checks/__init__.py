@@ -1,1 +1,1 @@
-"""What is wrong with a study: each module lists the mistakes in one part of it."""
+"""Checks of a study: each module lists the mistakes in one part of it."""

@@ -14,7 +14,7 @@ from htsweep.study.document import Located, Place
 from htsweep.study.schema import CHAIN, Ablation, Study, members
 
 MOST_COMPONENTS = 1_000
-"""Components of an ablation."""
+"""The most components of an ablation."""
 
 
 def problems(study: Study, where: Located) -> Iterator[Problem]:
@@ -74,7 +74,7 @@ def _members(components: Any) -> list[tuple[Place, str]]:
 
 
 def _together(study: Study, where: Located) -> Iterator[Problem]:
-    """What `alone` and `factorial` also need: few components, any of which can be left out together."""
+    """Checks that `alone` and `factorial` have few components, which can be left out together."""
     ablate = study.ablate
     assert ablate is not None
     parts = ablate.parts
@@ -97,7 +97,8 @@ def _together(study: Study, where: Located) -> Iterator[Problem]:
                 yield where.problem(
                     ("ablate", "components", name, key),
                     f"'{other}' sets this key too, so the two cannot be left out together, as "
-                    "`alone` and `factorial` require; make them one component, or remove those keys",
+                    "`alone` and `factorial` require; make them one component, "
+                    "or remove those keys",
                 )
 
 

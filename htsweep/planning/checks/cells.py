@@ -17,8 +17,9 @@ from htsweep.study.document import Located, Place
 from htsweep.study.schema import Study
 
 MOST_CONFIGS = 20_000
-"""The most searched configs that a task is asked about. It is asked about every cell, since the size
-of a grid is limited.
+"""The most searched configs about which a task is asked.
+
+It is asked about every cell, since the size of a grid is limited.
 """
 MOST_SAID = 20
 """The most problems of one kind that are listed; the others are counted."""
@@ -65,7 +66,7 @@ def problems(study: Study, study_task: Task, where: Located) -> list[Problem]:
 def _judged(
     study_task: Task, config: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any] | None, list[tuple[str, str]]]:
-    """The config as the task resolves it, or None if it cannot; and what is wrong as (key, message)."""
+    """The resolved config, or None if it cannot be resolved, and its problems as (key, message)."""
     try:
         resolved = study_task.resolve(config)
         study_task.role(resolved)  # raises ValueError for an answer that is not a role
@@ -77,7 +78,7 @@ def _judged(
 
 
 def _empty(study: Study, unmeasured: Mapping[str, str]) -> Iterator[tuple[Place, str]]:
-    """Columns that the study decides by, but that a cell cannot measure."""
+    """Columns by which the study decides, but which a cell cannot measure."""
     for index, objective in enumerate(study.objectives):
         if objective.metric in unmeasured:
             yield (
@@ -148,7 +149,7 @@ def _tried(dimension: Dimension, study: Study, most: int) -> list[Any]:
 
 
 def _searched_place(study: Study, key: str) -> Place | None:
-    """The place of the searched parameter `key` in the study; None if the study does not name it."""
+    """The searched parameter's place in the study; None if the study does not name it."""
     given = study.search.spaces if study.search else {}
     name, _, parameter = key.partition(".")
     if key in given.get(spaces.EVERY, {}):
@@ -182,7 +183,7 @@ class _Said:
         self._found[message] = first, count + 1
 
     def problems(self, cells: int) -> Iterator[Problem]:
-        """The problems, at most `MOST_SAID` of each place; `cells` is how many cells were checked."""
+        """The problems, at most `MOST_SAID` of each place, of `cells` cells checked."""
         places: dict[Place, list[tuple[str, int]]] = {}
         for message, (place, count) in self._found.items():
             places.setdefault(place, []).append((message, count))

@@ -1,4 +1,4 @@
-"""Checks what a study says of kept logits, and the metrics that it asks of them."""
+"""Checks a study's keys `keep` and `metrics`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def problems(study: Study, study_task: Task, where: Located) -> Iterator[Problem
         if study.metrics or study.keep not in (None, NOTHING):
             yield where.problem(
                 (key,),
-                f"task '{study.task}' hands over no logits, which this needs; leave `{key}` out, or "
-                "let the task hand them over by workspace.keep and declare `keeps` "
+                f"task '{study.task}' hands over no logits, which this needs; leave `{key}` out, "
+                "or let the task hand them over by workspace.keep and declare `keeps` "
                 "(docs/contracts.md)",
             )
         return
@@ -39,7 +39,8 @@ def problems(study: Study, study_task: Task, where: Located) -> Iterator[Problem
         elif other != name:
             yield where.problem(
                 place,
-                f"its columns would be called like those of {other}; give the function another name",
+                f"its columns would be called like those of {other}; "
+                "give the function another name",
             )
         elif taken:
             yield where.problem(

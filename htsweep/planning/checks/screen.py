@@ -46,8 +46,8 @@ def problems(study: Study, study_task: Task, where: Located) -> Iterator[Problem
     if not scoring.predicts or SCORE not in (scoring.settings or {}):
         yield where.problem(
             ("screen", "task"),
-            f"task '{screen.task}' computes no scores: a scoring task has `predicts` (a column) and "
-            "a setting 'score'; name such a task, or remove the key",
+            f"task '{screen.task}' computes no scores: a scoring task has `predicts` (a column) "
+            "and a setting 'score'; name such a task, or remove the key",
         )
         return
     yield from _scores(screen, scoring, where)
@@ -56,9 +56,9 @@ def problems(study: Study, study_task: Task, where: Located) -> Iterator[Problem
 
 
 def of_pairs(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
-    """What the scoring task finds wrong with the pairs, and a screen that could drop none.
+    """Problems that the scoring task finds in the pairs, and a screen that could drop none.
 
-    The study has no other mistakes.
+    It assumes that the study has no other mistakes.
     """
     screen = study.screen
     if screen is None:
@@ -156,7 +156,8 @@ def _factors(study: Study, study_task: Task, scoring: Task, where: Located) -> I
             at: Place = ("grid", key) if key in study.grid else ("ablate",)
             yield where.problem(
                 at,
-                f"'{key}' is a column of the tables of scores, so a study with a screen cannot vary it",
+                f"'{key}' is a column of the tables of scores, "
+                "so a study with a screen cannot vary it",
             )
     if study.ablate is None or screen.keep == "all":
         return
@@ -195,7 +196,7 @@ def _searched(
 def _against(
     screen: Screen, scoring: Task, starts: Sequence[Mapping[str, Any]], where: Located
 ) -> Iterator[Problem]:
-    """What the scoring task finds wrong with a pair and a score, each once."""
+    """Problems that the scoring task finds in a pair and a score, each once."""
     said: set[tuple[str, str]] = set()
     for given, (index, score) in itertools.product(starts, enumerate(screen.scores)):
         try:

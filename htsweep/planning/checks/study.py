@@ -125,9 +125,7 @@ RESERVED = frozenset(
         "log",
     }
 )
-"""Columns of the tables of results: a factor or searched parameter of the same name would be
-mistaken for one.
-"""
+"""Columns of the result tables, for which a factor or parameter could be mistaken."""
 
 
 def _reserved(study: Study, where: Located) -> Iterator[Problem]:
@@ -143,8 +141,8 @@ def _reserved(study: Study, where: Located) -> Iterator[Problem]:
         if key in RESERVED:
             yield where.problem(
                 place,
-                f"'{key}' is the name of a column in the tables of results; give the setting another "
-                "name",
+                f"'{key}' is the name of a column in the tables of results; "
+                "give the setting another name",
             )
 
 
@@ -280,8 +278,8 @@ def _unmeasured(study: Study, study_task: Task, where: Located) -> Iterator[Prob
             setting = (study_task.settings or {})[key]
             yield where.problem(
                 ("select",),
-                f"protocol {study.select} reads {name}, which {study.task} measures only if `{key}` "
-                f"is above 0 ({setting.doc}); set it, for example under `fixed`",
+                f"protocol {study.select} reads {name}, which {study.task} measures only if "
+                f"`{key}` is above 0 ({setting.doc}); set it, for example under `fixed`",
             )
 
 
