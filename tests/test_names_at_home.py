@@ -11,7 +11,7 @@ from htsweep import selection
 from tasks import methods, scores
 
 ROOT = Path(__file__).parent.parent
-METHODS = frozenset(methods.NAMES) | {path.stem for path in (ROOT / "search_spaces").glob("*.yaml")}
+METHODS = frozenset(methods.NAMES)
 SCORES = frozenset(scores.NAMES) | {scores.group(name) for name in scores.NAMES}
 PROTOCOLS = frozenset(selection.NAMES)
 ALLOWED = {
