@@ -15,7 +15,9 @@ whether the class was missing in the trial.
 
 
 def classes(answered: pd.DataFrame, design: Design) -> pd.DataFrame:
-    """One row per sweep and class: the factors, `sweep`, `label`, `n`, `missing`, `mean`, `low`, `high`.
+    """One row per sweep and class: how often its images are recognised.
+
+    The factors, `sweep`, `label`, `n`, `missing`, `mean`, `low`, `high`.
 
     The mean is over the `n` repetitions that tested the class, of its share of images that were
     taken for what they are; in `missing` of them it was a missing class. The interval is
@@ -43,7 +45,9 @@ def classes(answered: pd.DataFrame, design: Design) -> pd.DataFrame:
 
 
 def confusion(answered: pd.DataFrame, design: Design) -> pd.DataFrame:
-    """One row per sweep, class and class that it is taken for: the factors, `sweep`, `label`, `predicted`, `share`.
+    """One row per sweep, class and class that it is taken for.
+
+    The factors, `sweep`, `label`, `predicted`, `share`.
 
     The share is the mean over the repetitions that tested the class; those of a class add up to 1,
     and pairs that never occurred have no row.

@@ -285,7 +285,10 @@ def explained(error: BaseException, uri: str) -> str:
     if isinstance(error, HtsweepError):
         text = str(error)
     elif isinstance(error, ModuleNotFoundError):
-        text = f"MLflow needs the package {error.name} for this tracking URI, which is not installed: uv pip install {error.name}"
+        text = (
+            f"MLflow needs the package {error.name} for this tracking URI, which is not installed: "
+            f"uv pip install {error.name}"
+        )
     elif not isinstance(error, OUTAGES):
         text = _first_line(error)
     elif path is not None:
@@ -306,7 +309,9 @@ def may_pass(error: BaseException) -> bool:
         return (getattr(inner, "sqlite_errorcode", 0) or 0) & 0xFF in PASSING
     if isinstance(inner, OSError):
         return inner.errno not in LASTING
-    return not isinstance(error, MlflowException) or int(error.get_http_status_code()) >= 500  # type: ignore[no-untyped-call]
+    if not isinstance(error, MlflowException):
+        return True
+    return int(error.get_http_status_code()) >= 500  # type: ignore[no-untyped-call]
 
 
 def _first_line(error: BaseException) -> str:

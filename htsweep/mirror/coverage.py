@@ -39,7 +39,10 @@ class Mirrored:
         count = "an unknown number" if self.runs is None else str(self.runs)
         head = f"MLflow has {count} of {self.of} ended trials"
         if self.runs == self.of:
-            head = f"MLflow has all {self.of} ended trials, but not all that belongs to the whole study"
+            head = (
+                f"MLflow has all {self.of} ended trials, but not all that belongs to the whole "
+                "study"
+            )
         head += f": {self.trouble}" if self.trouble else ""
         return [head, f"To bring it up to date{given.secret}: {given.mirror_it()}"]
 

@@ -32,9 +32,11 @@ PARTS = ("", "-journal", "-wal", "-shm")
 BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 KEPT = """\
 SELECT trial.value, record.value FROM tags AS trial
-JOIN runs ON runs.run_uuid = trial.run_uuid JOIN experiments ON experiments.experiment_id = runs.experiment_id
+JOIN runs ON runs.run_uuid = trial.run_uuid
+JOIN experiments ON experiments.experiment_id = runs.experiment_id
 JOIN tags AS record ON record.run_uuid = trial.run_uuid AND record.key = ?
-WHERE trial.key = ? AND experiments.name = ? AND runs.lifecycle_stage = 'active' AND runs.status != 'RUNNING'"""
+WHERE trial.key = ? AND experiments.name = ?
+AND runs.lifecycle_stage = 'active' AND runs.status != 'RUNNING'"""
 
 
 @final

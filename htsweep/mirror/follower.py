@@ -142,7 +142,8 @@ class Follower:
             answer = json.loads(said)
         except ValueError:
             answer = {
-                "trouble": f"the process that copies to it ended with code {self._process.returncode}"
+                "trouble": "the process that copies to it ended with code "
+                f"{self._process.returncode}"
             }
         if "runs" in answer:
             return Mirrored(answer["runs"], answer["of"], answer["trouble"], tuple(answer["notes"]))

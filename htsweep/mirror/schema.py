@@ -97,7 +97,10 @@ def _finished(path: Path, ours: bool) -> str:
         aside = database.set_aside(path)
         _make(path)
         why = database.said(cause(error), path)
-        return f"{path} had been left unfinished ({why}); it is now {aside.name}, and a new one was made"
+        return (
+            f"{path} had been left unfinished ({why}); it is now {aside.name}, and a new one was "
+            "made"
+        )
     return f"{path} was brought up to date for MLflow {installed}"
 
 

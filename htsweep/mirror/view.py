@@ -41,7 +41,8 @@ def view(created: int, axes: tuple[str, str] = AXES) -> str:
 
 def link(server: str, experiment: str) -> str:
     """The address of the chart on `server` (`http://127.0.0.1:5000`)."""
-    return f"{server}/#/experiments/{quote(experiment)}/runs?viewStateShareKey={KEY}&compareRunsMode=CHART"
+    runs = f"{server}/#/experiments/{quote(experiment)}/runs"
+    return f"{runs}?viewStateShareKey={KEY}&compareRunsMode=CHART"
 
 
 def _state(axes: tuple[str, str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How much each compared value is tuned: a difference between unequal budgets may be one of tuning."""
+"""How much each compared value is tuned: unequal budgets may be all that a difference shows."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ def _unequal(planned: Plan, found: list[Budget]) -> Iterator[str]:
         many = [names[text_of(budget.value)] for budget in found if budget.points == most.points]
         yield (
             f"Budgets differ: {_named(few)} {'has' if len(few) == 1 else 'have'} {fewest.points} "
-            f"point{'s' if fewest.points != 1 else ''}, {_named(many)} {most.points}; what has more "
-            "is more likely to come out ahead by chance."
+            f"point{'s' if fewest.points != 1 else ''}, {_named(many)} {most.points}; "
+            "what has more is more likely to come out ahead by chance."
         )
     shared = set((planned.study.search.spaces if planned.study.search else {}).get(TRAINING, {}))
     if not shared:

@@ -1,7 +1,7 @@
 """Whether a written report is that of what there is: then nothing need be drawn again.
 
-A hidden file beside the report says what it was made of: the study, what the ledger had of it, where
-the results were, and the code that analyses and draws.
+A hidden file beside the report says what it was made of: the study, what the ledger had of it,
+where the results were, and the code that analyses and draws.
 """
 
 from __future__ import annotations

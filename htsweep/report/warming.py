@@ -1,4 +1,4 @@
-"""Gets the report's code ready while trials run elsewhere, so that their results are there when the last one ends."""
+"""Loads the report's code while trials run elsewhere, so that results come soon after the last."""
 
 from __future__ import annotations
 

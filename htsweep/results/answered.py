@@ -21,7 +21,9 @@ MOST_CLASSES = 60
 
 
 def answered(results: Results, measured: pd.DataFrame) -> pd.DataFrame | None:
-    """A table as `analysis.classes.ANSWERED` says, of the points and steps that the protocol chose; None without logits.
+    """The outputs at the points and steps that the protocol chose; None without logits.
+
+    A row per class and class that it was taken for, as `analysis.classes.ANSWERED` says.
 
     Args:
         results: of the study.
@@ -65,7 +67,7 @@ def _read(chosen: pd.DataFrame) -> list[int]:
 
 
 def _outputs(results: Results, artifact: object, step: int) -> Any:
-    """What a trial answered on test images at a step; None where that is not kept, or cannot be read."""
+    """A trial's outputs on test images at a step; None if they are not kept or cannot be read."""
     from tasks.outputs import TEST
 
     name = kept.of(artifact)

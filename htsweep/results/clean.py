@@ -1,4 +1,4 @@
-"""Removes what nobody will read: logits and states that killed trials left, and logits that are no longer wanted."""
+"""Removes what nobody will read: what killed trials left, and logits and weights on request."""
 
 from __future__ import annotations
 
@@ -111,6 +111,6 @@ def _refuse_while_launching(store: Store) -> None:
         if holder is not None:
             raise HtsweepError(
                 f"study '{name.removeprefix('study-')}' is being launched by process "
-                f"{holder['pid']} on {holder['host']}, and its trials are writing here; nothing was "
-                "removed. Wait for it, then give the same command"
+                f"{holder['pid']} on {holder['host']}, and its trials are writing here; nothing "
+                "was removed. Wait for it, then give the same command"
             )

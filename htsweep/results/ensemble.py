@@ -1,4 +1,4 @@
-"""What several finished trials answer together: the mean of their probabilities, from kept logits."""
+"""Ensembles of finished trials: the mean of their probabilities, from kept logits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Member:
 
     name: str
     rows: pd.DataFrame
-    """Trials with `step`: the one of that id, or those at the point and step that the study chose."""
+    """Trials with `step`: the one with that id, or those at the point and step that were chosen."""
     fixed: frozenset[str]
     """The factors that the name gives; the others are paired."""
 
@@ -207,7 +207,7 @@ def _measured(
 
 
 def _outputs(of: Results, row: Mapping[str, Any]) -> Outputs:
-    """What a trial answered on test images, at the row's step or else at the last one that is kept."""
+    """A trial's outputs on test images, at the row's step or else at the last one that is kept."""
     trial = row["trial"]
     artifact = of.trials.loc[of.trials["trial"] == trial, "artifact"].iloc[0]
     name = kept.of(artifact)
@@ -222,8 +222,8 @@ def _outputs(of: Results, row: Mapping[str, Any]) -> Outputs:
 
     if TEST not in steps.get(step, {}):
         raise HtsweepError(
-            f"of trial {trial} no logits of test images at step {step} are kept; there are those of "
-            f"step {', '.join(map(str, steps))}"
+            f"of trial {trial} no logits of test images at step {step} are kept; there are those "
+            f"of step {', '.join(map(str, steps))}"
         )
     return steps[step][TEST]
 

@@ -66,8 +66,7 @@ class Estimate:
     notes: Sequence[str] = ()
     """What a person should know about its data and values (htsweep/planning/notes.py)."""
     keep: str = ""
-    """What is kept of its trials' answers, and how much room it takes (htsweep/planning/keeping.py).
-    """
+    """What is kept of its trials' outputs, and its size (htsweep/planning/keeping.py)."""
     metrics: Sequence[str] = ()
     """What the study measures of its trials' answers."""
     remeasure: str = ""

@@ -91,7 +91,7 @@ class _Tally:
 
 
 def remeasure(study: Study, results: str = RESULTS, *, replace: bool = False) -> Remeasured:
-    """Adds to the ledger what the study's metrics give for its finished trials and is lacking there.
+    """Adds to the ledger what it lacks of the study's metrics of finished trials.
 
     All of them are measured, whatever the ledger has, so that a metric whose function was changed
     is noticed. It may be done at any time and any number of times, and ended at any moment.
@@ -136,7 +136,7 @@ def remeasure(study: Study, results: str = RESULTS, *, replace: bool = False) ->
 def _new_rows(
     of: Results, asked: Sequence[Metric], tally: _Tally, *, replace: bool
 ) -> Iterator[dict[str, Any]]:
-    """A row of `remeasured` for each step of a finished trial that is to have more numbers, or others."""
+    """A row of `remeasured` for each step of a finished trial that gets numbers, or other ones."""
     ended = of.trials.drop_duplicates("trial")
     ended = ended[ended["status"] != "failed"]
     known = _known(of, ended["trial"].tolist())

@@ -80,7 +80,9 @@ def of_spaces(study: Study, spaces: Sequence[Space], where: Located) -> Iterator
             f"a study has at most 10^18 trials, but {_count(total)} points in "
             f"{_count(study.repetitions)} "
             f"repetitions are {_count(trials)}; "
-            f"{'reduce one of them' if limited else 'set `search.trials`, the most points per sweep'}",
+            "reduce one of them"
+            if limited
+            else "set `search.trials`, the most points per sweep",
         )
 
 
