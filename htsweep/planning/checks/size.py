@@ -75,14 +75,14 @@ def of_spaces(study: Study, spaces: Sequence[Space], where: Located) -> Iterator
     if trials > MOST_TRIALS:
         limited = study.repetitions > total or (search is not None and search.trials is not None)
         key: Place = ("repetitions",) if study.repetitions > total else ("search",)
+        remedy = (
+            "reduce one of them" if limited else "set `search.trials`, the most points per sweep"
+        )
         yield where.problem(
             key,
             f"a study has at most 10^18 trials, but {_count(total)} points in "
             f"{_count(study.repetitions)} "
-            f"repetitions are {_count(trials)}; "
-            "reduce one of them"
-            if limited
-            else "set `search.trials`, the most points per sweep",
+            f"repetitions are {_count(trials)}; {remedy}",
         )
 
 
