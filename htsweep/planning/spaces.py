@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 
-from htsweep.errors import LedgerError, Problem, did_you_mean
+from htsweep.errors import HtsweepError, Problem, did_you_mean
 from htsweep.planning.dimension import Dimension, Space, read_dimension
 from htsweep.planning.sequences import size
 from htsweep.planning.settings import refused
@@ -17,9 +17,10 @@ from htsweep.study.document import Located, Place
 from htsweep.study.schema import Search
 
 EVERY, TRAINING = "all", "training"
-"""Names in `search.spaces` whose dimensions are added to every sweep: of any settings, and of the
-settings of training that methods share, which have ranges of their own
-(search_spaces/training.yaml).
+"""The names in `search.spaces` whose dimensions are added to every sweep.
+
+`all` may have any settings; `training` has settings of training that methods share, whose usual
+ranges are in search_spaces/training.yaml.
 """
 SHARED = (EVERY, TRAINING)
 
@@ -29,7 +30,7 @@ class Spaces:
     """The search spaces of all sweeps; each is read once, as sweeps are many and lists long."""
 
     def __init__(self, search: Search | None, settings: Mapping[str, Any] | None = None) -> None:
-        """Reads nothing yet; `settings` of the task: settings of training have their defaults."""
+        """Reads nothing yet; `settings` are the task's, with the defaults of training settings."""
         self._search, self._settings = search, settings or {}
         self._read: dict[tuple[str, ...], Space] = {}
         self._without: dict[tuple[tuple[str, ...], tuple[str, ...]], Space] = {}
@@ -54,7 +55,7 @@ class Spaces:
         return self._without[known, gone] if gone else space
 
     def _with_default(self, dimension: Dimension, value: Any, place: Place) -> Dimension:
-        """A setting of training begins with the task's default, where the range has it."""
+        """The dimension; a training setting gets the task's default if its range includes that."""
         setting = self._settings.get(dimension.key)
         named = isinstance(value, Mapping) and "default" in value
         if place[2] != TRAINING or named or setting is None:
@@ -65,7 +66,7 @@ class Spaces:
 
 
 def training_keys(settings: Mapping[str, Any] | None) -> list[str]:
-    """The settings of training that a task has, of those that methods share."""
+    """The keys of the training settings shared by methods that a task has."""
     return [key for key in _file(TRAINING) if key in (settings or {})]
 
 
@@ -160,7 +161,7 @@ def _file(name: str) -> Mapping[str, Any]:
         if path.name == f"{name}.yaml" and path.is_file():
             parsed = document.read(path)
             if parsed.problems:
-                raise LedgerError("\n".join(f"{path}: {problem}" for problem in parsed.problems))
+                raise HtsweepError("\n".join(f"{path}: {problem}" for problem in parsed.problems))
             return parsed.value or {}
     return {}
 

@@ -1,4 +1,4 @@
-"""How much each compared value is tuned: unequal budgets may be all that a difference shows."""
+"""How much each compared value is tuned, since unequal budgets may explain a difference."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from htsweep.planning.plan import Plan
 from htsweep.planning.spaces import TRAINING, training_keys
 
 MOST_NAMED = 6
-"""So many compared values are named in a sentence; more are counted."""
+"""The most compared values that a sentence names; further ones are counted."""
 
 
 @final
 @dataclass(frozen=True)
 class Budget:
-    """What a compared value is searched over, in each cell of the grid."""
+    """How many points a compared value gets in each cell of the grid, and over which parameters."""
 
     value: Any
     points: int
-    """The most configurations in a cell."""
+    """The most points in a cell."""
     keys: tuple[str, ...]
-    """The parameters of which it tries more than one value."""
+    """The parameters for which it tries more than one value."""
 
 
 def budgets(planned: Plan) -> list[Budget]:
-    """The budget of each competing value of the compared factor, in the order of the study's file.
+    """The budget of each competing value of the compared factor, in the order of the study.
 
     Upper bounds, and the source model, which nothing can tune, are left out. Empty for a study that
     compares nothing.
@@ -54,7 +54,7 @@ def budgets(planned: Plan) -> list[Budget]:
 
 
 def lines(planned: Plan) -> list[str]:
-    """What `plan` says of a study that searches: what each value tries, and what is unequal."""
+    """The lines of `plan` on a study that searches: what each value tries, and what is unequal."""
     found = budgets(planned)
     if planned.study.search is None or not found:
         return []
@@ -72,10 +72,10 @@ def lines(planned: Plan) -> list[str]:
 
 
 def unequal(planned: Plan) -> str:
-    """What is unequal in how the compared values are tuned, as a sentence; "" where nothing is.
+    """Sentences on how unequally the compared values are tuned; "" if they are not.
 
-    A study that searches nothing is said to be untuned; of a task that does not train as those of
-    this package do, nothing is known.
+    A study that searches nothing is called untuned. Nothing is said of a task without the training
+    settings that methods share.
     """
     found = budgets(planned)
     if len(found) < 2 or not training_keys(planned.task.settings):
@@ -113,7 +113,7 @@ def _varies(dimension: Dimension, sampler: str) -> bool:
 
 
 def text_of_value(value: Any) -> str:
-    """A compared value as a person reads it."""
+    """A compared value for people."""
     return value if isinstance(value, str) else text_of(value)
 
 
