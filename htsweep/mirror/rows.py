@@ -2,7 +2,7 @@
 
 MLflow's client opens eleven sessions for a run of three measurements (15 to 25 ms of CPU and 70 ms
 of waiting for the disk); here a batch of runs is one transaction, so that there is no half run
-either. `tests/test_mirror.py` holds that both leave the same rows.
+either. `tests/test_mirror_rows.py` holds that both leave the same rows.
 """
 
 from __future__ import annotations
