@@ -11,6 +11,7 @@ from htsweep.planning.reading import read
 from htsweep.study.schema import Study
 
 ALL, PER_PAIR, SCORES = 24, 4, 24
+"""Trials of the study, those of each of its six pairs, and those of its two scores."""
 
 
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,10 +91,6 @@ def test_a_compaction_under_the_reading_hides_nothing(
     assert rows(filled) == before
 
 
-"""What an earlier version left of tasks that measured what it should have refused (older_task.py).
-"""
-
-
 def part(name: str, columns: str, rows: int) -> Part:
     return Part((name,), frozenset(columns), rows, rows * len(columns))
 

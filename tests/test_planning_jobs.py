@@ -24,8 +24,3 @@ def test_seeds_come_from_names(repetition: int, names: list[str]) -> None:
 def test_seeds_are_pinned() -> None:
     """Another value would silently change every study's numbers."""
     assert seed_for(0, "class split", "mnist-uci") == 1039211318
-
-
-"""Of each ready study: how many trials and stages it has, and a digest of their ids in their order,
-scores of its screen too.
-"""

@@ -14,8 +14,6 @@ from htsweep.planning.reading import read
 from htsweep.planning.screen import decide, pairs_of, plan_of
 from htsweep.study.schema import Study
 
-"""Trials of the study, those of each of its six pairs, and those of its two scores."""
-
 
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,8 +28,6 @@ from htsweep.results import Results, screen
 from htsweep.results.estimate import estimate
 from htsweep.study.schema import Study
 
-"""Trials of the study, those of each of its six pairs, and those of its two scores."""
-
 
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,15 +5,6 @@ from evidenced import evidence
 
 from tasks import scores
 
-"""Scores that read the head's probabilities in place of features."""
-
-
-"""Scores to which it matters which class a label is."""
-
-
-"""Scores that read the head's weights, and source images held out."""
-
-
 OWN = '''
 from typing import Annotated
 from tasks.scores import Range, score

@@ -170,12 +170,3 @@ def test_a_proposal_needs_held_out_images_of_missing_classes_and_shared_classes(
             scores.compute(name, replace(one, shared_classes=False), {})
     with pytest.raises(ValueError, match="some of the head's 5, but not all, but got"):
         scores.compute("missing_push", replace(one, missing_classes=()), {})
-
-
-"""Scores that read the head's probabilities in place of features."""
-
-
-"""Scores to which it matters which class a label is."""
-
-
-"""Scores that read the head's weights, and source images held out."""
