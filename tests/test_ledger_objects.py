@@ -25,8 +25,6 @@ from htsweep.results.tables import keys
 from htsweep.study.schema import Study
 
 OLDER = Path(__file__).parent / "golden" / "older"
-
-
 """What an earlier version left of tasks that measured what it should have refused (older_task.py).
 """
 

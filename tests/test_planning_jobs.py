@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from htsweep.planning.jobs import digest, seed_for
+from htsweep.planning.jobs import Stage, digest, point_id, seed_for, stages_of, trial_id, with_inner
+from htsweep.planning.task import find
 
 
 def test_a_digest_is_of_meaning() -> None:
@@ -24,3 +25,36 @@ def test_seeds_come_from_names(repetition: int, names: list[str]) -> None:
 def test_seeds_are_pinned() -> None:
     """Another value would silently change every study's numbers."""
     assert seed_for(0, "class split", "mnist-uci") == 1039211318
+
+
+def test_a_point_is_what_its_config_means() -> None:
+    toy = find("toy")
+    whole, other = toy.resolve({"x": 1}), toy.resolve({"x": 1.0})
+    assert point_id(toy, whole) == point_id(toy, other) == digest(["toy", toy.meaning(whole)])
+    assert point_id(toy, whole) != point_id(toy, toy.resolve({"x": 0.5}))
+    assert len({trial_id("a", 0), trial_id("a", 1), trial_id("b", 0)}) == 3
+
+
+def test_a_stage_s_job_needs_those_of_its_own_repetition() -> None:
+    inner = Stage("toy", {"x": 0.1}, "inner", {})
+    outer = Stage("toy", {"x": 0.2}, "outer", {"source": inner})
+    job = outer.job(3)
+    assert (job.trial, job.kind, job.repetition) == (trial_id("outer", 3), "stage", 3)
+    assert job.stages == {"source": trial_id("inner", 3)}
+    assert (job.task, job.config, job.point) == ("toy", {"x": 0.2}, "outer")
+
+
+def test_stages_come_after_those_that_they_need() -> None:
+    first = Stage("toy", {}, "first", {})
+    second = Stage("toy", {}, "second", {"a": first})
+    third = Stage("toy", {}, "third", {"a": second, "b": first})
+    assert [stage.point for stage in with_inner([third])] == ["first", "second", "first", "third"]
+
+
+def test_a_config_s_stages_have_resolved_configs() -> None:
+    task, source = find("holistic_transfer"), find("holistic_transfer:source")
+    (found,) = stages_of(task, task.resolve({"dataset": "mnist-uci"})).items()
+    name, stage = found
+    assert (name, stage.task) == ("source", "holistic_transfer:source")
+    assert stage.config == source.resolve(stage.config)
+    assert stage.point == point_id(source, stage.config)

@@ -147,8 +147,6 @@ STUDIES = Path(__file__).parent.parent / "studies"
 
 
 GOLDEN = Path(__file__).parent / "golden" / "ids.json"
-
-
 """Of each ready study: how many trials and stages it has, and a digest of their ids in their order,
 scores of its screen too.
 """

@@ -16,8 +16,6 @@ from htsweep.results.estimate import Estimate, estimate
 from htsweep.study.schema import Study
 
 ALL, PER_PAIR, SCORES = 24, 4, 24
-
-
 """Trials of the study, those of each of its six pairs, and those of its two scores."""
 
 

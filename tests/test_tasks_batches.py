@@ -33,7 +33,7 @@ def test_fewer_rows_than_a_batch_holds_are_one_batch():
 def test_a_number_alone_decides_a_batch():
     one = batches(3)
     late = one.batch(5).tolist()
-    one.batch(0)
+    assert one.batch(0).tolist() == batches(3).batch(0).tolist()
     assert one.batch(5).tolist() == late == batches(3).batch(5).tolist()
     assert late != batches(3, seed=1).batch(5).tolist()
 

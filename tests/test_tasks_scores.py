@@ -70,22 +70,16 @@ def test_an_unknown_name_is_told_with_the_nearest():
 
 OURS = [name for name in scores.NAMES if not name.startswith("tta")]
 OF_HEAD = {"nce", "leep", "missing_push"}
-
-
 """Scores that read the head's probabilities in place of features."""
 
 
 OF_FEATURES = set(OURS) - OF_HEAD - {"source_accuracy"}
 OF_LABELS = set(OURS) - {"source_accuracy", "missing_push"}
 OF_POSITIONS = {"missing_interference", "missing_retained"}
-
-
 """Scores to which it matters which class a label is."""
 
 
 OF_WEIGHTS = OF_POSITIONS | {"source_accuracy"}
-
-
 """Scores that read the head's weights, and source images held out."""
 
 
