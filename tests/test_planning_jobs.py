@@ -1,10 +1,13 @@
 """Digests of meaning, and seeds from names."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from htsweep.planning.jobs import Stage, digest, point_id, seed_for, stages_of, trial_id, with_inner
-from htsweep.planning.task import find
+from htsweep.planning.task import Task, find
 
 
 def test_a_digest_is_of_meaning() -> None:
@@ -52,9 +55,13 @@ def test_stages_come_after_those_that_they_need() -> None:
 
 
 def test_a_config_s_stages_have_resolved_configs() -> None:
-    task, source = find("holistic_transfer"), find("holistic_transfer:source")
-    (found,) = stages_of(task, task.resolve({"dataset": "mnist-uci"})).items()
+    def trial(config: Any, workspace: Any) -> Iterator[dict[str, float]]:
+        yield {"step": 0}
+
+    trial.stages = lambda config: {"source": ("toy", {"x": config["x"]})}  # type: ignore[attr-defined]
+    toy = find("toy")
+    (found,) = stages_of(Task("trial", trial), {"x": 0.25}).items()
     name, stage = found
-    assert (name, stage.task) == ("source", "holistic_transfer:source")
-    assert stage.config == source.resolve(stage.config)
-    assert stage.point == point_id(source, stage.config)
+    assert (name, stage.task, stage.needs) == ("source", "toy", {})
+    assert stage.config == toy.resolve({"x": 0.25}) != {"x": 0.25}
+    assert stage.point == point_id(toy, {"x": 0.25, **stage.config})
