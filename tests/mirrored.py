@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import sqlite3
 import tempfile
 from collections.abc import Mapping
@@ -58,6 +59,26 @@ def run(number: int, record: str = "first", status: str = "done", **changes: Any
 
 
 FEW = [run(number) for number in range(5)]
+ODD = run(
+    3,
+    status="failed",
+    tags={"method": "l2sp", "reason": "x" * 9000, "a b/c?": "odd", "": "empty"},
+    parameters={
+        **{f"p{number}": number for number in range(250)},
+        "long": "y" * 7000,
+        "..": None,
+        "list": [1, "a"],
+        "on": True,
+    },
+    measurements=[
+        {"step": 1, "loss": math.nan},
+        {"step": 1, "loss": math.nan},
+        {"step": 1, "loss": 2.0},
+        {"step": 0, "loss": 9},
+        {"step": 2, "loss": math.inf, "text": "t", "none": None, "on": True, "what?": 1.5},
+        *({"step": step, "many": step % 7} for step in range(2500)),
+    ],
+)
 
 
 def empty(path: Path) -> Path:

@@ -1,20 +1,14 @@
 """What scores were worth: correlations as scipy has them, regret by hand, OTCE fitted on other targets alone, bounds."""
 
 from dataclasses import replace
-from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pairs
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 from scipy import stats
 
-from htsweep.analysis import correlation
 from htsweep.analysis.conclusions import ScreenTables, StudyContext, conclude, conclude_scores
-from htsweep.analysis.correlation import correlate, side, why_not
 from htsweep.analysis.design import Design
 from htsweep.analysis.prediction import (
     ALL,
@@ -26,111 +20,14 @@ from htsweep.analysis.prediction import (
     predictions,
     transferability,
 )
-from htsweep.analysis.regret import expected_best, regret
+from htsweep.analysis.regret import regret
 
 SCIPY = {
     "pearson": stats.pearsonr,
     "kendall": stats.kendalltau,
     "weighted_kendall": stats.weightedtau,
 }
-NUMBERS = st.integers(-4, 4).map(float)
-LISTS = st.lists(st.tuples(NUMBERS, NUMBERS), min_size=4, max_size=12)
 OVERALL, MISSING = pairs.METRICS
-
-
-def told(x: Any, y: Any, block: Any = None) -> dict[str, float]:
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    of = np.zeros(len(x), int) if block is None else np.asarray(block)
-    return dict(correlate(side(x, of), side(y, of)))
-
-
-# -- correlations
-# --------------------------------------------------------------------------------------------------------
-
-
-@given(LISTS)
-def test_each_statistic_is_scipys_ties_or_not(points: list[tuple[float, float]]) -> None:
-    x, y = (np.array(one) for one in zip(*points, strict=True))
-    assume(len(set(x)) > 1 and len(set(y)) > 1)
-    found = told(x, y)
-    for name, reference in SCIPY.items():
-        assert found[name] == pytest.approx(reference(x, y)[0], abs=1e-9), name
-
-
-@pytest.mark.parametrize("pairs_of", [6, 15])
-def test_the_interval_is_that_of_scipy_on_every_resample(pairs_of: int) -> None:
-    """Sample by sample, with copies written out; those of two distinct pairs, or with a constant side, are left out."""
-    random = np.random.default_rng(1)
-    x = random.integers(0, 5, pairs_of).astype(float)
-    y = x + random.integers(0, 6, pairs_of)
-    counts, share, _ = correlation._samples(pairs_of)
-    rows, weights = [], []
-    for count, probability in zip(counts[1:].astype(int), share[1:], strict=True):
-        drawn = np.repeat(np.arange(pairs_of), count)
-        if len(set(drawn)) > 2 and len(set(x[drawn])) > 1 and len(set(y[drawn])) > 1:
-            rows.append([reference(x[drawn], y[drawn])[0] for reference in SCIPY.values()])
-            weights.append(probability)
-    assert len(rows) < len(counts) - 1 or pairs_of > 7
-    found = told(x, y)
-    for name, values in zip(SCIPY, np.transpose(rows), strict=True):
-        order = np.argsort(values)
-        reached = np.cumsum(np.array(weights)[order]) / sum(weights)
-        low, high = (values[order][np.argmax(reached >= at - 1e-9)] for at in (0.025, 0.975))
-        assert (found[f"{name} low"], found[f"{name} high"]) == (
-            pytest.approx(low, abs=1e-9),
-            pytest.approx(high, abs=1e-9),
-        )
-
-
-@given(LISTS)
-@settings(max_examples=25)
-def test_the_order_of_pairs_and_the_scale_of_numbers_do_not_matter(
-    points: list[tuple[float, float]],
-) -> None:
-    x, y = (np.array(one) for one in zip(*points, strict=True))
-    assume(len(set(x)) > 1 and len(set(y)) > 1)
-    found, scaled = told(x, y), told(2.5 * x - 7, 0.1 * y)
-    turned = told(x[::-1], y[::-1])
-    for name in SCIPY:
-        assert found[name] == pytest.approx(scaled[name], abs=1e-9)
-        assert found[name] == pytest.approx(turned[name], abs=1e-9)
-        if found[f"{name} low"] == found[f"{name} low"]:
-            assert -1 - 1e-9 <= found[f"{name} low"] <= found[f"{name} high"] <= 1 + 1e-9
-
-
-def test_within_targets_only_pairs_of_one_target_are_compared() -> None:
-    """Two targets at other levels, each in reverse order: pooled the score looks right, inside a target it is wrong."""
-    x, y, block = (
-        np.array([1, 2, 3, 11, 12, 13.0]),
-        np.array([3, 2, 1, 13, 12, 11.0]),
-        np.array([0, 0, 0, 1, 1, 1]),
-    )
-    assert told(x, y)["kendall"] == pytest.approx(3 / 15)
-    assert told(x, y)["pearson"] > 0.9
-    found = told(x, y, block)
-    assert {found[name] for name in SCIPY} == {-1.0}
-
-
-@given(st.lists(st.tuples(NUMBERS, NUMBERS, st.integers(0, 2)), min_size=5, max_size=10))
-def test_kendalls_tau_within_targets_counts_pairs_of_pairs(
-    points: list[tuple[float, float, int]],
-) -> None:
-    x, y, block = (np.array(one) for one in zip(*points, strict=True))
-    same = [(i, j) for i, j in combinations(range(len(x)), 2) if block[i] == block[j]]
-    score = [np.sign(x[i] - x[j]) for i, j in same]
-    came = [np.sign(y[i] - y[j]) for i, j in same]
-    assume(np.any(score) and np.any(came))
-    expected = np.dot(score, came) / np.sqrt(np.sum(np.abs(score)) * np.sum(np.abs(came)))
-    assert told(x, y, block)["kendall"] == pytest.approx(expected, abs=1e-9)
-
-
-def test_why_there_is_no_correlation() -> None:
-    zeros, rising, two = np.zeros(4), np.arange(4.0), np.array([0, 0, 1, 1])
-    assert why_not(rising[:3], rising[:3], zeros[:3]) == "fewer than 4 pairs"
-    assert why_not(zeros, rising, zeros) == "the score is the same for all pairs"
-    assert why_not(rising, zeros, zeros) == "the outcome is the same for all pairs"
-    assert why_not(np.array([1.0, 1, 2, 2]), rising, two) == "the score is the same for all pairs"
-    assert why_not(rising, rising, zeros) == ""
 
 
 # -- tables
@@ -303,121 +200,6 @@ def test_otce_is_not_fitted_on_too_little(case: str) -> None:
     assert pairs.FITTED not in set(
         predicted(scores, came, pairs.DESIGN, pairs.FACTORS, combined=pairs.COMBINED)["score"]
     )
-
-
-# -- regret
-# --------------------------------------------------------------------------------------------------------------
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=7), st.data())
-def test_the_best_of_some_drawn_by_chance_is_the_mean_over_all_draws(
-    values: list[float], data: st.DataObject
-) -> None:
-    drawn = data.draw(st.integers(1, len(values)))
-    assert expected_best(values, drawn) == pytest.approx(
-        np.mean([max(some) for some in combinations(values, drawn)])
-    )
-
-
-def test_regret_is_the_best_less_the_best_that_is_kept() -> None:
-    found = pairs.told(noise=0.2)
-    costs, both = found["regret"], found["predicted"]
-    assert (costs["regret"] >= 0).all()
-    assert (costs["spared"] + costs["keep"] == costs["pairs"]).all()
-    for row in costs.sample(20, random_state=0).to_dict("records"):
-        mine = both[
-            (both["target"] == row["target"])
-            & (both["method"] == row["method"])
-            & (both["metric"] == row["metric"])
-            & (both["score"] == row["score"])
-        ].sort_values("value", ascending=False)
-        assert row["regret"] == pytest.approx(
-            mine["mean"].max() - mine["mean"].head(row["keep"]).max(), abs=1e-9
-        )
-        assert row["random"] == pytest.approx(
-            mine["mean"].max()
-            - np.mean([max(some) for some in combinations(mine["mean"], row["keep"])]),
-            abs=1e-9,
-        )
-        assert row["low"] <= row["regret"] + 1e-9
-    kept = costs.groupby(["target", "method", "metric", "score"])["regret"]
-    assert (kept.diff().dropna() <= 1e-12).all()
-
-
-def test_the_interval_of_regret_draws_repetitions_for_all_pairs_at_once() -> None:
-    """Two pairs that differ by the same in every repetition: no doubt, however much both vary."""
-    truth = pairs.truth(targets=["uci"], backbones=["a", "b"])
-    rows = pairs.achieved(truth, methods=("plain",), metrics=[OVERALL], repetitions=5)
-    level = np.array([0.1, 0.5, 0.3, 0.2, 0.4])
-    rows[OVERALL] = level[rows["repetition"]] + np.where(rows["pair"] == "uci/0", 0.1, 0.0)
-    scored = pairs.scored(truth, names=("logme",))
-    scored["value"] = np.where(scored["pair"] == "uci/0", 0.0, 1.0)
-    scores = transferability(scored, pairs.FACTORS)
-    came = outcomes(
-        rows, pairs.DESIGN, [OVERALL], factors=pairs.FACTORS, protocol="last", repetitions=5
-    )
-    both = predicted(scores, came, pairs.DESIGN, pairs.FACTORS, combined=pairs.COMBINED)
-    (row,) = regret(scores, both, came, pairs.DESIGN, factors=pairs.FACTORS).to_dict("records")
-    assert [row[name] for name in ("regret", "low", "high", "random")] == pytest.approx(
-        [0.1, 0.1, 0.1, 0.05]
-    )
-
-
-def test_equal_scores_are_kept_together() -> None:
-    truth = pairs.truth(targets=["uci"], backbones=["a", "b", "c"])
-    scored = pairs.scored(truth, names=("flat",), repetitions=1).assign(value=[1.0, 1.0, 0.0])
-    scores = transferability(scored, pairs.FACTORS)
-    came = outcomes(
-        pairs.achieved(truth, methods=("plain",)),
-        pairs.DESIGN,
-        [OVERALL],
-        factors=pairs.FACTORS,
-        protocol="last",
-        repetitions=3,
-    )
-    found = regret(
-        scores,
-        predicted(scores, came, pairs.DESIGN, pairs.FACTORS, combined=pairs.COMBINED),
-        came,
-        pairs.DESIGN,
-        factors=pairs.FACTORS,
-    )
-    assert found[["keep", "spared"]].to_numpy().tolist() == [[1, 1], [2, 1]]
-
-
-def test_the_studys_own_screen_is_marked_once_and_by_its_score_alone() -> None:
-    scores = transferability(pairs.scored(pairs.truth()), pairs.FACTORS)
-    dropped = scores[(scores["score"] == "logme") & (scores["rank"] > 2)]["pair"].tolist()
-    costs = pairs.told(dropped=dropped)["regret"]
-    own = costs[costs["chosen"]]
-    assert set(own["score"]) == {"logme"}
-    assert set(own["keep"]) == {2}
-    assert len(own) == len(own.drop_duplicates(["target", "method", "metric"])) == 2 * 2 * 2
-    assert not pairs.told(dropped=dropped, by="")["regret"]["chosen"].any()
-
-
-def test_only_known_pairs_count_and_losses_have_no_regret() -> None:
-    truth = pairs.truth(targets=["uci"])
-    scores = transferability(pairs.scored(truth, names=("logme",)), pairs.FACTORS)
-    rows = pairs.achieved(truth, metrics=[OVERALL, "test/loss"])
-    came = outcomes(
-        rows[rows["pair"] != "uci/2"],
-        pairs.DESIGN,
-        [OVERALL, "test/loss"],
-        factors=pairs.FACTORS,
-        protocol="last",
-        repetitions=3,
-    )
-    found = regret(
-        scores,
-        predicted(scores, came, pairs.DESIGN, pairs.FACTORS, combined=pairs.COMBINED),
-        came,
-        pairs.DESIGN,
-        factors=pairs.FACTORS,
-    )
-    assert set(found["metric"]) == {OVERALL}
-    assert set(found["pairs"]) == {4}
-    assert set(found["of"]) == {5}
 
 
 # -- bounds, and all together

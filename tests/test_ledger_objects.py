@@ -16,8 +16,7 @@ import htsweep
 from htsweep import results
 from htsweep.errors import LedgerError
 from htsweep.launching import launch
-from htsweep.ledger import Ledger, Record, Store, compaction, objects, tables
-from htsweep.ledger.compaction import Part, grouped
+from htsweep.ledger import Ledger, Record, Store, objects, tables
 from htsweep.planning.reading import read
 from htsweep.report import build
 from htsweep.results import Results
@@ -331,49 +330,3 @@ def test_a_copy_of_an_object_counts_for_nothing(tmp_path: Path) -> None:
     assert ledger.compact() == 6
     assert ledger.measurements()["a"].to_pylist() == [0.0, 1.0, 2.0]
     assert len(ledger.records()) == 1
-
-
-# -- compaction
-# ------------------------------------------------------------------------------------------------------------------
-
-
-def part(name: str, columns: str, rows: int) -> Part:
-    return Part((name,), frozenset(columns), rows, rows * len(columns))
-
-
-def test_what_is_alike_becomes_one_object_and_wide_tables_stay_apart() -> None:
-    few = [part("a", "xy", 10), part("b", "xy", 5), part("c", "z", 3), part("d", "", 0)]
-    assert [sorted(group.names) for group in grouped(few)] == [["a", "b", "c", "d"]]
-    many = 10**7
-    apart = [
-        part("a", "ab", many),
-        part("b", "ab", many),
-        part("c", "cd", many),
-        part("d", "ef", many),
-        part("e", "g", 3),
-    ]
-    groups = grouped(apart)
-    # Of a, b, c and d together two cells in three would be empty.
-    assert [sorted(group.names) for group in groups] == [["a", "b", "c"], ["d", "e"]]
-    assert [(group.rows, len(group.columns)) for group in groups] == [(3 * many, 4), (many + 3, 3)]
-
-
-def test_trials_that_each_measure_their_own_names_do_not_fill_the_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(compaction, "SMALL", 1000)
-    ledger = Ledger(Store(tmp_path))
-    for trial in range(20):
-        ledger.append(
-            Record(f"t{trial:02}", "trial", "done", "toy", "{}", 0, steps=1),
-            [{"step": 0, **{f"image {trial} {index}": 1.0 for index in range(100)}}],
-        )
-    before = ledger.measurements().to_pylist()
-    ledger.compact()
-    sizes = [pq.read_metadata(path) for path in (tmp_path / "measurements").iterdir()]
-    assert 1 < len(sizes) < 20
-    assert all(size.num_rows * size.num_columns <= 1000 for size in sizes), (
-        "10 rows of 1,000 columns each would be 10,000"
-    )
-    assert ledger.compact() == 0
-    assert ledger.measurements().to_pylist() == before

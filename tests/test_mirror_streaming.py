@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from mirrored import FEW, STUDY, empty, held, mirror_of, run
 
-from htsweep.errors import HtsweepError
 from htsweep.mirror.copying import Mirror
 from htsweep.mirror.run import Run
-from htsweep.mirror.serving import free_port, serve, serving_lines, ui, wait_for
+from htsweep.mirror.serving import free_port, serve, serving_lines, wait_for
 from htsweep.mirror.streaming import stream
-from htsweep.mirror.view import TAG
 
 
 @pytest.fixture
@@ -137,43 +131,3 @@ def test_a_server_that_comes_up_late_gets_everything(database: Path) -> None:
     assert "1 runs or more behind" in stream(
         again, again.ended, lambda: Mirror(uri, STUDY), pause=0.1, patience=0.5
     )
-
-
-def test_a_taken_port_is_stepped_around_and_a_missing_database_is_named(
-    database: Path, tmp_path: Path
-) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        assert free_port(port) != port
-    with pytest.raises(HtsweepError, match="htsweep launch"):
-        ui(tmp_path / "none" / "mlflow.db", "none", port)
-    mirror = mirror_of(database)
-    lines = serving_lines(f"sqlite:///{database}", 5000, 5001)
-    assert "port 5000 is taken" in lines[0]
-    assert f"#/experiments/{mirror.experiment}/runs?viewStateShareKey=" in "\n".join(lines)
-    assert "--allowed-hosts" in lines[-1]
-    assert len(mirror._tags[TAG]) < 5000  # MLflow's limit in other databases
-
-
-def test_a_ui_that_is_ended_takes_its_server_along(database: Path) -> None:
-    mirror_of(database)
-    code = "import sys; from htsweep.cli.app import main; main(['ui', '--results', sys.argv[1], '--port', '0'])"
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-c", code, str(database.parent)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    address = process.stdout.readline().split()[2].rstrip(",")
-    process.terminate()
-    assert process.wait(30) == 0
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-                f"{address}/health", timeout=5
-            ).close()
-        except OSError:
-            return
-        time.sleep(0.2)
-    pytest.fail(f"{address} still answers")

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from large import BILLION, MERGED, MILLION, TASKS, Built
 
-from htsweep.planning.jobs import digest, seed_for
 from htsweep.planning.plan import Plan, plan
 from htsweep.planning.reading import read
 from htsweep.planning.screen import plan_of
@@ -140,30 +139,13 @@ def test_an_adaptive_sampler_s_points_are_counted_not_known(planned: Callable[..
     assert (found.points, found.trial_count) == ((), 14)
 
 
-def test_a_digest_is_of_meaning() -> None:
-    assert digest({"a": 1, "b": [1.0, "x"]}) == digest({"b": [1, "x"], "a": 1.0})
-    assert digest({"a": 1}) != digest({"a": "1"})
-    assert digest([1, [2]]) != digest([[1], 2])
-
-
-@given(st.integers(0, 50), st.lists(st.text(max_size=3), max_size=3))
-def test_seeds_come_from_names(repetition: int, names: list[str]) -> None:
-    seed = seed_for(repetition, *names)
-    assert 0 <= seed < 2**31
-    assert seed == seed_for(repetition, *names)
-    assert seed != seed_for(repetition + 1, *names)
-    assert seed != seed_for(repetition, *names, "more")
-
-
-def test_seeds_are_pinned() -> None:
-    """Another value would silently change every study's numbers."""
-    assert seed_for(0, "class split", "mnist-uci") == 1039211318
-
-
 # -- ids that are kept
 # ------------------------------------------------------------------------------------------------------
 
+
 STUDIES = Path(__file__).parent.parent / "studies"
+
+
 GOLDEN = Path(__file__).parent / "golden" / "ids.json"
 """Of each ready study: how many trials and stages it has, and a digest of their ids in their order,
 scores of its screen too.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from frames import digits
-from test_report_page import DESIGN, HOSTILE, METHODS, synthetic
+from paged import DESIGN, HOSTILE, METHODS, synthetic
 
 from htsweep.analysis import frontier
 from htsweep.analysis.design import design

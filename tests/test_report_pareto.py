@@ -1,43 +1,29 @@
 """The frontier's files: that the methods and their numbers are in them, and that names stay inert."""
 
-import re
 import sys
 import xml.etree.ElementTree as ElementTree
-from html.parser import HTMLParser
 from pathlib import Path
 
+import drawn_points
 import numpy as np
 import pandas as pd
 import pytest
+from drawn_points import SCRIPT
 from frames import METHODS, digits, measured, trials_of
 
-from htsweep import selection
 from htsweep.analysis import frontier
 from htsweep.analysis.design import design
 from htsweep.analysis.frontier import MISSING, SEEN
 from htsweep.errors import HtsweepError
 from htsweep.files import put
-from htsweep.report import interactive, names, static, stretch
+from htsweep.report import interactive, static, stretch
 from htsweep.report.look import looks
 from htsweep.report.pareto import columns, pareto
-
-NAMES = ["frontier.png", "frontier.svg", "frontier.pdf", "frontier.html", "frontier.csv"]
-SCRIPT = "<script>alert(1)</script>"
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files of a study with a name that would like to be a script."""
-    frame = digits(
-        {**METHODS, SCRIPT: (0.97, 0.4), "$a_b$": (0.96, 0.1)}, datasets=("mnist-uci", "uci-mnist")
-    )
-    out = tmp_path_factory.mktemp("drawn")
-    paths = pareto(
-        trials_of(frame), frame, out, parameters=["l2sp.backbone"], title=f"digits {SCRIPT}"
-    )
-    assert [path.name for path in paths] == NAMES
-    assert sorted(path.name for path in out.iterdir()) == sorted(NAMES)
-    return out
+    return drawn_points.drawn(tmp_path_factory)
 
 
 def test_the_csv_has_every_point(drawn: Path) -> None:
@@ -82,48 +68,6 @@ def test_the_png_has_the_size_of_print(drawn: Path) -> None:
     data = (drawn / "frontier.png").read_bytes()
     assert data.startswith(b"\x89PNG")
     assert int.from_bytes(data[16:20], "big") > 1000
-
-
-class Tags(HTMLParser):
-    """Collects what a browser would run or fetch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-
-def test_the_page_is_self_contained_and_its_names_inert(drawn: Path) -> None:
-    text = (drawn / "frontier.html").read_text(encoding="utf-8")
-    parser = Tags()
-    parser.feed(text)
-    assert not [tag for tag, attributes in parser.tags if "src" in attributes or tag == "link"]
-    assert SCRIPT not in text
-    assert "alert(1)" in text
-    # In the labels, which plotly reads as HTML of a kind, its tags are letters too.
-    assert r"\u0026lt;script\u0026gt;alert(1)" in text or "&lt;script&gt;alert(1)" in text
-    assert len(text) < 5_500_000
-
-
-def test_the_page_has_every_method_and_what_hovering_tells() -> None:
-    frame = digits()
-    found = frontier.frontier(frame, choice=selection.choice(frame), parameters=["l2sp.backbone"])
-    figure = interactive.figure(
-        found, SEEN, MISSING, design(frame.columns), parameters=["l2sp.backbone"]
-    )
-    traces = {trace.name: trace for trace in figure.data if trace.name}
-    assert list(traces) == list(METHODS)
-    assert traces["l2sp"].y == (35.0,)
-    assert traces["l2sp"].text == (
-        "<b>l2sp</b><br>l2sp.backbone=0.1<br>seen: 98.6 [98.2, 99.0] %<br>missing: 35.0 [34.6, "
-        "35.4] %<br>n = 3, step 1<br>"
-        "on the front in 100% of bootstrap samples<br>chosen by the protocol",
-    )
-    assert "upper bound" in traces["oracle"].text[0]
-    assert traces["l2sp"].marker.symbol == ("square",)
-    assert traces["selective_distillation"].marker.symbol == ("triangle-up-open",)
 
 
 def test_bars_reach_from_the_mean_to_both_ends() -> None:
@@ -253,32 +197,6 @@ def test_it_is_enough_to_read_what_is_declared(
     assert columns("last", "a", "b", yields=["a", "b"]) == ["a", "b"]
 
 
-def test_the_stretched_axis_goes_there_and_back() -> None:
-    values = np.array([0, 55.5, 90, 99, 100])
-    assert stretch.inverse(stretch.forward(values)) == pytest.approx(values)
-    assert (np.diff(stretch.forward(values)) > 0).all()
-    assert stretch.ticks(58, 100) == [60, 80, 90, 95, 98, 99, 100]
-    assert stretch.is_crowded(np.array([60, 97, 98, 99, 99.5]))
-    assert not stretch.is_crowded(np.array([60, 70, 80, 90, 99.0]))
-    assert not stretch.is_crowded(np.array([97, 98, 99.0]))
-
-
-@pytest.mark.parametrize(
-    ("given", "text"),
-    [
-        (0.5, "0.5"),
-        (1e-3, "0.001"),
-        ("a_b", "a_b"),
-        ('["a", "b"]', "a + b"),
-        (["a", "b"], "a + b"),
-        ("[broken", "[broken"),
-        (float("nan"), "none"),
-    ],
-)
-def test_values_are_called(given: object, text: str) -> None:
-    assert names.value(given) == text
-
-
 def test_a_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = put(tmp_path / "new" / "file", "one")
     assert path.read_text() == "one"
@@ -292,10 +210,3 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
         put(path, "two")
     assert path.read_text() == "one"
     assert [entry.name for entry in path.parent.iterdir()] == ["file"]
-
-
-def test_the_palette_is_hexadecimal() -> None:
-    from htsweep.report.look import COLOURS
-
-    assert all(re.fullmatch("#[0-9A-F]{6}", colour) for colour in COLOURS)
-    assert len(set(COLOURS)) == len(COLOURS)

@@ -6,7 +6,7 @@ from html import unescape
 
 import pairs as foretold
 import pytest
-from test_report_page import synthetic
+from paged import synthetic
 
 from htsweep.report import typeset
 from htsweep.report.html import render

@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from screened import lay
+import spared
 
 from htsweep.cli.launch import closing_lines
-from htsweep.cli.status import status
 from htsweep.commands import Given
-from htsweep.launching import Launched, launch
-from htsweep.planning.reading import read
+from htsweep.launching import Launched
 from htsweep.results import Results
 from htsweep.results.estimate import Estimate, estimate
 from htsweep.study.schema import Study
@@ -23,23 +21,14 @@ ALL, PER_PAIR, SCORES = 24, 4, 24
 
 @pytest.fixture
 def study(study_file: Callable[..., Path], tmp_path: Path) -> Callable[..., Study]:
-    text = lay(tmp_path, study_file)
-
-    def make(*overrides: str, without: bool = False) -> Study:
-        return read(study_file(text.partition("screen:")[0] if without else text), overrides)
-
-    return make
+    return spared.study(study_file, tmp_path)
 
 
 @pytest.fixture
 def run(
     study: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Launched]:
-    # What a launch draws at its end is not looked at here, and takes longer than all else.
-    monkeypatch.setattr("htsweep.launching._Report.make", lambda *_: None)
-    return lambda *overrides: launch(
-        study(*overrides), str(tmp_path / "results"), on="inline", mirror=None
-    )
+    return spared.run(study, tmp_path, monkeypatch)
 
 
 def screen_of(estimate: Estimate) -> dict[str, Any]:
@@ -97,18 +86,6 @@ def test_a_margin_cannot_say_beforehand_what_it_spares(
         "keeps those of 3 within 0.1 of the best for each of 2 targets by worth: may spare up to "
         "16 of 24 trials" in line
     )
-
-
-def test_a_status_counts_the_scores(
-    run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path
-) -> None:
-    before = status(Results(study(), str(tmp_path / "results")))
-    assert (before.left, before.unfinished) == (ALL, ALL + SCORES)
-    run()
-    after = status(Results(study(), str(tmp_path / "results")))
-    assert (after.done, after.left, after.unfinished, after.failures) == (8, 0, 0, ())
-    assert "24 trials (24 done, 0 to run)" in after.lines()[1]
-    assert json.loads(after.json())["screen"]["spared"] == 16
 
 
 def test_a_launch_says_what_it_spared(

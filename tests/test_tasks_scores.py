@@ -1,434 +1,15 @@
 """The closed-form scores against implementations written from their equations, and their laws; the registry."""
 
+import functools
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
-import scipy.linalg
-import scipy.optimize
-import scipy.stats
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from sklearn.covariance import LedoitWolf
-from sklearn.linear_model import LogisticRegression
+from evidenced import CLASSES, WIDTH, evidence
 
 from tasks import scores
-from tasks.metrics import nearest_class_mean as cosine_to_means
-from tasks.scores import controls, label_statistics, logme, separation, transport
-from tasks.scores.spectra import principal
-
-
-def made(seed=0, count=60, width=7, classes=4, apart=1.0):
-    """Features with class structure, labels with every class, and source probabilities."""
-    rng = np.random.default_rng(seed)
-    labels = np.concatenate([np.arange(classes), rng.integers(0, classes, count - classes)])
-    features = (
-        rng.normal(size=(classes, width))[labels] * apart + rng.normal(size=(count, width)) + 0.7
-    )
-    return features, labels, rng.dirichlet(np.ones(6), count)
-
-
-cases = st.builds(
-    made,
-    seed=st.integers(0, 10_000),
-    count=st.integers(8, 50),
-    width=st.integers(1, 60),
-    classes=st.integers(2, 5),
-    apart=st.floats(0, 3),
-)
-
-
-# --- label statistics
-
-
-def nce_by_loops(probabilities, labels):
-    guesses, total = probabilities.argmax(1), 0.0
-    for z in set(guesses.tolist()):
-        for y in set(labels.tolist()):
-            both = np.mean((guesses == z) & (labels == y))
-            if both:
-                total += both * np.log(both / np.mean(guesses == z))
-    return total
-
-
-def leep_by_loops(probabilities, labels):
-    count, sources = probabilities.shape
-    joint = {
-        (y, z): sum(probabilities[i, z] for i in range(count) if labels[i] == y) / count
-        for y in set(labels.tolist())
-        for z in range(sources)
-    }
-    marginal = [sum(joint[y, z] for y in set(labels.tolist())) for z in range(sources)]
-    return np.mean(
-        [
-            np.log(
-                sum(
-                    joint[labels[i], z] / marginal[z] * probabilities[i, z]
-                    for z in range(sources)
-                    if marginal[z]
-                )
-            )
-            for i in range(count)
-        ]
-    )
-
-
-@settings(max_examples=40, deadline=None)
-@given(cases, st.integers(0, 2**32 - 1))
-def test_label_statistics_are_their_equations_and_keep_their_laws(case, seed):
-    _, labels, probabilities = case
-    leep, nce = (
-        label_statistics.leep(probabilities, labels),
-        label_statistics.nce(probabilities, labels),
-    )
-    assert leep == pytest.approx(leep_by_loops(probabilities, labels), abs=1e-12)
-    assert nce == pytest.approx(nce_by_loops(probabilities, labels), abs=1e-12)
-    assert leep <= 0
-    assert nce <= 1e-15
-    # By Jensen's inequality LEEP is at least -H(Y|Z) under the soft joint, which is at least -H(Y).
-    entropy = scipy.stats.entropy(np.bincount(labels))
-    assert min(leep, nce) >= -entropy - 1e-12
-    one_hot = np.eye(6)[probabilities.argmax(1)]
-    assert label_statistics.leep(one_hot, labels) == pytest.approx(nce, abs=1e-12)
-    order = np.random.default_rng(seed).permutation(len(labels))
-    columns = np.random.default_rng(seed).permutation(6)
-    for score, value in ((label_statistics.leep, leep), (label_statistics.nce, nce)):
-        assert score(probabilities[order][:, columns], (labels * 7 + 3)[order]) == pytest.approx(
-            value, abs=1e-12
-        )
-
-
-def test_label_statistics_at_their_ends():
-    labels = np.array([0, 0, 1, 1])
-    assert label_statistics.leep(np.eye(2)[labels], labels) == 0
-    assert label_statistics.nce(np.eye(2)[labels], labels) == 0
-    same = np.full((4, 3), 1 / 3)
-    assert label_statistics.leep(same, labels) == pytest.approx(-np.log(2))
-    assert label_statistics.nce(same, labels) == pytest.approx(-np.log(2))
-    # A source class that nothing gets any probability of, and a likelihood so small that its square
-    # is 0 in float32.
-    rare = np.array([[1, 0, 0], [1 - 1e-30, 1e-30, 0], [1, 0, 0], [1, 0, 0]])
-    assert np.isfinite(label_statistics.leep(rare, np.array([0, 1, 0, 0])))
-
-
-def test_n_leep_is_leep_on_the_posteriors_of_a_mixture():
-    """One Gaussian a class on classes far apart: its posteriors are the labels, so that nothing is left to learn."""
-    features, labels, _ = made(apart=40.0, width=5)
-    assert label_statistics.n_leep(
-        features, labels, 5, 1, covariance="full", steps=50, seed=0
-    ) == pytest.approx(0, abs=1e-6)
-    features, labels, _ = made(apart=0.0, count=400)
-    blurred = label_statistics.n_leep(features, labels, 5, 1, covariance="diag", steps=50, seed=0)
-    entropy = scipy.stats.entropy(np.bincount(labels) / len(labels))
-    assert -entropy - 1e-9 <= blurred <= -0.7 * entropy
-    turned = features @ scipy.stats.special_ortho_group.rvs(7, random_state=0) * 9
-    assert label_statistics.n_leep(
-        turned, labels, 5, 1, covariance="diag", steps=50, seed=0
-    ) == pytest.approx(blurred, abs=1e-6)
-
-
-def test_n_leep_is_the_mixture_of_scikit_learn_on_its_principal_components():
-    from sklearn.decomposition import PCA
-    from sklearn.mixture import GaussianMixture
-
-    features, labels, _ = made(count=200, width=12, apart=2.0)
-    points = PCA(0.8, svd_solver="full").fit_transform(features)
-    mixture = GaussianMixture(8, covariance_type="diag", random_state=3, max_iter=20, tol=1e-3)
-    posteriors = mixture.fit(points / points.std()).predict_proba(points / points.std())
-    expected = leep_by_loops(posteriors, labels)
-    assert label_statistics.n_leep(
-        features, labels, 12, 2, covariance="diag", steps=20, seed=3
-    ) == pytest.approx(expected, abs=1e-8)
-
-
-@pytest.mark.parametrize(("count", "width"), [(50, 9), (9, 50)])
-def test_principal_components_are_those_of_scikit_learn(count, width):
-    from sklearn.decomposition import PCA
-
-    features = np.random.default_rng(0).normal(size=(count, width)) * np.linspace(1, 9, width) + 3
-    for energy, most in ((0.8, 100), (0.8, 2), (0.3, 5)):
-        theirs = PCA(energy, svd_solver="full").fit_transform(features)[:, :most]
-        ours = principal(features, energy, most)
-        assert np.allclose(np.abs(ours), np.abs(theirs))
-
-
-# --- LogME
-
-
-def log_marginal(features, target, alpha, beta):
-    """log N(y; 0, I/beta + F F^T / alpha), from the density."""
-    covariance = np.eye(len(target)) / beta + features @ features.T / alpha
-    return (
-        -(
-            np.linalg.slogdet(2 * np.pi * covariance)[1]
-            + target @ np.linalg.solve(covariance, target)
-        )
-        / 2
-    )
-
-
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("apart", [0.0, 1.0, 4.0])
-def test_logme_is_the_brute_force_maximum_of_the_evidence(seed, apart):
-    features, labels, _ = made(seed, count=30, width=5, classes=3, apart=apart)
-    best = []
-    for index in range(3):
-        target = (labels == index).astype(float)
-
-        def surprise(logs, target=target):
-            return -log_marginal(features, target, *np.exp(logs))
-
-        # alpha may grow without end: the ratio that the box allows is far out there already.
-        found = [
-            scipy.optimize.minimize(
-                surprise, start, bounds=[(-10, 14), (-4, 8)], method="L-BFGS-B", tol=1e-12
-            ).fun
-            for start in ((0, 0), (3, 2), (-3, 3), (8, 2))
-        ]
-        best.append(-min(found))
-    assert logme.logme(features, labels) == pytest.approx(np.mean(best) / 30, abs=1e-5)
-
-
-def test_logme_of_more_features_than_images_is_the_limit():
-    """Beta has no end there; at a large one the density is the limit already."""
-    features, labels, _ = made(count=12, width=40, classes=2)
-    features = features.astype(np.float32)
-    wide = features.astype(np.float64)
-    best = []
-    for index in range(2):
-        target = (labels == index).astype(float)
-        found = scipy.optimize.minimize_scalar(
-            lambda a, target=target: (
-                -max(
-                    log_marginal(wide, target, np.exp(a), np.exp(b)) for b in np.linspace(0, 18, 19)
-                )
-            ),
-            bounds=(-5, 12),
-            method="bounded",
-        )
-        best.append(-found.fun)
-    assert logme.logme(features, labels) == pytest.approx(np.mean(best) / 12, abs=1e-3)
-
-
-def test_logme_where_the_evidence_has_no_maximum_is_an_error():
-    labels = np.array([0, 0, 0, 1, 1, 1])
-    with pytest.raises(ValueError, match="class 3 is an exact linear function"):
-        logme.logme(np.eye(2)[labels], labels * 4 + 3)
-
-
-# --- separation
-
-
-@settings(max_examples=40, deadline=None)
-@given(cases)
-def test_h_score_is_the_sum_of_generalised_eigenvalues(case):
-    features, labels, _ = case
-    covariance = np.atleast_2d(np.cov(features, rowvar=False))
-    if len(features) < 2 * features.shape[1]:
-        return  # scipy's needs a positive definite matrix
-    means = np.array([features[labels == label].mean(0) for label in labels])
-    between = np.atleast_2d(np.cov(means, rowvar=False))
-    expected = scipy.linalg.eigh(between, covariance, eigvals_only=True).sum()
-    assert separation.h_score(features, labels) == pytest.approx(expected, abs=1e-8)
-
-
-@settings(max_examples=40, deadline=None)
-@given(cases)
-def test_shrunk_h_score_is_its_equation(case):
-    features, labels, _ = case
-    fitted = LedoitWolf().fit(features)
-    means = np.array([features[labels == label].mean(0) for label in labels])
-    between = np.atleast_2d(np.cov(means, rowvar=False, ddof=0))
-    expected = np.trace(np.linalg.solve(fitted.covariance_, (1 - fitted.shrinkage_) * between))
-    score, shrinkage = separation.shrunk_h_score(features, labels)
-    assert shrinkage == pytest.approx(fitted.shrinkage_, abs=1e-9)
-    if fitted.shrinkage_ or len(features) > 2 * features.shape[1]:
-        assert score == pytest.approx(expected, abs=1e-7)
-
-
-@settings(max_examples=40, deadline=None)
-@given(cases, st.floats(1e-4, 10))
-def test_transrate_is_its_determinants(case, epsilon):
-    features, labels, _ = case
-
-    def rate(rows):
-        return (
-            np.linalg.slogdet(np.eye(rows.shape[1]) + rows.T @ rows / (len(rows) * epsilon))[1] / 2
-        )
-
-    centred = features - features.mean(0)
-    within = [
-        (labels == label).mean() * rate(centred[labels == label]) for label in np.unique(labels)
-    ]
-    found = separation.transrate(features, labels, epsilon)
-    assert found == pytest.approx(rate(centred) - sum(within), abs=1e-8)
-    assert found >= -1e-9  # log det is concave
-
-
-@settings(max_examples=30, deadline=None)
-@given(cases, st.integers(0, 2**32 - 1))
-def test_feature_scores_do_not_see_order_names_and_rotations(case, seed):
-    features, labels, _ = case
-    order = np.random.default_rng(seed).permutation(len(labels))
-    turn = np.linalg.qr(np.random.default_rng(seed).normal(size=(features.shape[1],) * 2))[0]
-    turned, renamed = features[order] @ turn, (9 - 2 * labels)[order] + 100
-    for score in (
-        logme.logme,
-        separation.h_score,
-        lambda f, y: separation.shrunk_h_score(f, y)[0],
-        lambda f, y: separation.transrate(f, y, 1e-2),
-        controls.nearest_class_mean,
-    ):
-        assert score(turned, renamed) == pytest.approx(score(features, labels), rel=1e-5, abs=1e-6)
-    scaled = features * 37 + 5
-    assert separation.h_score(scaled, labels) == pytest.approx(
-        separation.h_score(features, labels), rel=1e-5, abs=1e-6
-    )
-
-
-def test_h_score_counts_dimensions_that_tell_classes_apart():
-    """With as many features as images every labelling is told apart, whatever the labels: K - 1."""
-    features, labels, _ = made(count=20, width=50, classes=4, apart=0.0)
-    assert separation.h_score(features, labels) == pytest.approx(3)
-    assert separation.shrunk_h_score(features, labels)[0] < 1.5
-
-
-# --- transport
-
-
-def by_linear_program(source_features, source_labels, features, labels):
-    """W and CE from a plan that scipy's simplex gives."""
-    cost = np.array([[((s - f) ** 2).sum() for f in features] for s in source_features])
-    rows, columns = cost.shape
-    sums = np.array(
-        [np.kron(np.eye(rows)[i], np.ones(columns)) for i in range(rows)]
-        + [np.kron(np.ones(rows), np.eye(columns)[j]) for j in range(columns)]
-    )
-    found = scipy.optimize.linprog(
-        cost.ravel(), A_eq=sums, b_eq=[1 / rows] * rows + [1 / columns] * columns, method="highs"
-    )
-    plan, entropy = found.x.reshape(rows, columns), 0.0
-    for s in set(source_labels.tolist()):
-        for t in set(labels.tolist()):
-            both = plan[np.ix_(source_labels == s, labels == t)].sum()
-            entropy -= both * np.log(both / plan[source_labels == s].sum()) if both > 1e-12 else 0
-    return found.fun, entropy
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_otce_is_the_linear_program(seed):
-    """Costs of real numbers: the plan is unique, so that the entropy is too."""
-    source, source_labels, _ = made(seed, count=9, width=3, classes=3)
-    target, labels, _ = made(seed + 50, count=11 - seed % 3, width=3, classes=3)
-    distance, entropy = transport.otce(
-        source, source_labels * 2, target, labels, samples=100, seed=0
-    )
-    expected = by_linear_program(source, source_labels, target, labels)
-    assert (distance, entropy) == pytest.approx(expected, abs=1e-9)
-
-
-@settings(max_examples=25, deadline=None)
-@given(arrays(np.float64, (12, 3), elements=st.integers(-4, 4).map(float)), st.integers(0, 99))
-def test_otce_of_a_domain_and_itself_is_nothing(features, seed):
-    labels = np.unique(features, axis=0, return_inverse=True)[1].ravel()
-    distance, entropy = transport.otce(
-        features, labels, features[::-1], labels[::-1], samples=100, seed=seed
-    )
-    assert distance == pytest.approx(0, abs=1e-9)
-    assert entropy == pytest.approx(0, abs=1e-9)
-
-
-def test_otce_draws_as_many_as_told_and_a_seed_decides_which():
-    source, source_labels, _ = made(0, count=300)
-    target, labels, _ = made(1, count=200)
-    found = [
-        transport.otce(source, source_labels, target, labels, samples=50, seed=seed)
-        for seed in (1, 1, 2)
-    ]
-    assert found[0] == found[1] != found[2]
-    whole = transport.otce(source, source_labels, target, labels, samples=300, seed=1)
-    assert whole == transport.otce(source, source_labels, target, labels, samples=1000, seed=2)
-
-
-def test_a_large_common_mean_costs_otce_no_digits():
-    source, source_labels, _ = made(0, count=30)
-    target, labels, _ = made(1, count=30)
-    near, far = (
-        transport.otce(source + m, source_labels, target + m, labels, samples=100, seed=0)[0]
-        for m in (0.0, 1e6)
-    )
-    assert far == pytest.approx(near, rel=1e-8)
-
-
-# --- controls
-
-
-def test_accuracy_is_the_share_that_the_head_tells_right():
-    rng = np.random.default_rng(0)
-    weight, bias, features, labels = (
-        rng.normal(size=(4, 3)),
-        rng.normal(size=4),
-        rng.normal(size=(50, 3)),
-        rng.integers(0, 4, 50),
-    )
-    right = [
-        max(range(4), key=lambda k, f=f: float(weight[k] @ f + bias[k])) == y
-        for f, y in zip(features, labels, strict=True)
-    ]
-    assert controls.source_accuracy((weight, bias), features, labels) == np.mean(right)
-
-
-@settings(max_examples=40, deadline=None)
-@given(cases)
-def test_nearest_class_mean_leaves_each_image_out(case):
-    features, labels, _ = case
-    right = []
-    for index in range(len(labels)):
-        others = np.arange(len(labels)) != index
-        cosines = cosine_to_means(
-            features[others], labels[others], features[[index]], int(labels.max()) + 1
-        )[0]
-        right.append(cosines.argmax() == labels[index] and np.isfinite(cosines[labels[index]]))
-    if features.shape[1] > 1:  # in one dimension all cosines are 1 or -1, and ties are no accident
-        assert controls.nearest_class_mean(features, labels) == pytest.approx(np.mean(right))
-
-
-def test_linear_probe_is_a_regression_judged_on_images_that_it_was_not_fitted_to():
-    features, labels, _ = made(count=400, width=8, apart=1.2)
-    accuracy, fitted = controls.linear_probe(features, labels, 0.25, 1e-3, steps=100, seed=1)
-    # Held-out accuracies over many splits by scikit-learn's own means: ours is one of their kind.
-    from sklearn.model_selection import StratifiedShuffleSplit
-
-    theirs = [
-        LogisticRegression(C=1 / (1e-3 * 300), max_iter=100)
-        .fit(features[a], labels[a])
-        .score(features[b], labels[b])
-        for a, b in StratifiedShuffleSplit(10, test_size=0.25, random_state=0).split(
-            features, labels
-        )
-    ]
-    assert min(theirs) <= accuracy <= max(theirs)
-    ours = [
-        controls.linear_probe(features, labels, 0.25, 1e-3, steps=100, seed=seed)[0]
-        for seed in range(10)
-    ]
-    assert np.mean(ours) == pytest.approx(np.mean(theirs), abs=4 * np.std(theirs) / np.sqrt(10))
-    assert fitted >= np.mean(ours)
-    assert controls.linear_probe(features, labels, 0.25, 1e-3, steps=100, seed=1) == (
-        accuracy,
-        fitted,
-    )
-
-
-def test_linear_probe_of_labels_without_meaning_is_chance():
-    rng = np.random.default_rng(0)
-    features, labels = rng.normal(size=(2000, 50)), rng.integers(0, 4, 2000)
-    accuracy, fitted = controls.linear_probe(features, labels, 0.5, 1e-4, steps=100, seed=0)
-    assert accuracy == pytest.approx(0.25, abs=4 * np.sqrt(0.25 * 0.75 / 1000))
-    assert fitted > accuracy
-
 
 # --- the registry
 
@@ -485,3 +66,290 @@ def test_an_unknown_name_is_told_with_the_nearest():
         scores.find("logmee")
     assert "did you mean 'leep'" in scores.problem("leeep")
     assert scores.problem("leep") == ""
+
+
+OURS = [name for name in scores.NAMES if not name.startswith("tta")]
+OF_HEAD = {"nce", "leep", "missing_push"}
+"""Scores that read the head's probabilities in place of features."""
+
+
+OF_FEATURES = set(OURS) - OF_HEAD - {"source_accuracy"}
+OF_LABELS = set(OURS) - {"source_accuracy", "missing_push"}
+OF_POSITIONS = {"missing_interference", "missing_retained"}
+"""Scores to which it matters which class a label is."""
+
+
+OF_WEIGHTS = OF_POSITIONS | {"source_accuracy"}
+"""Scores that read the head's weights, and source images held out."""
+
+
+def at(values, index, value):
+    found = np.array(values)
+    found[index] = value
+    return found
+
+
+@functools.cache
+def bad():
+    """By kind: an evidence with one thing wrong, the scores that refuse it, and what their error says."""
+    one = evidence()
+    count = len(one.labels)
+    single = np.flatnonzero(one.labels == 0)[1:]
+    keep = np.setdiff1d(np.arange(count), single)
+    p = one.probabilities
+    return {
+        "nan in features": (
+            replace(one, features=at(one.features, (3, 2), np.nan)),
+            OF_FEATURES,
+            "row 3, column 2 is nan",
+        ),
+        "infinite features": (
+            replace(one, features=at(one.features, (0, 5), np.inf)),
+            OF_FEATURES,
+            "row 0, column 5 is inf",
+        ),
+        "no images": (
+            replace(one, features=one.features[:0], labels=one.labels[:0], probabilities=p[:0]),
+            set(OURS) - {"source_accuracy"},
+            "must be a matrix with a row an image",
+        ),
+        "features of one axis": (
+            replace(one, features=one.features[:, 0]),
+            OF_FEATURES,
+            "must be a matrix",
+        ),
+        "labels too short": (
+            replace(one, labels=one.labels[1:]),
+            OF_LABELS,
+            "for each of the 60 rows",
+        ),
+        "negative label": (replace(one, labels=at(one.labels, 7, -1)), OF_LABELS, "row 7 has -1"),
+        "nan label": (
+            replace(one, labels=at(one.labels.astype(float), 7, np.nan)),
+            OF_LABELS,
+            "row 7 has nan",
+        ),
+        "half a label": (
+            replace(one, labels=at(one.labels.astype(float), 7, 0.5)),
+            OF_LABELS,
+            "row 7 has 0.5",
+        ),
+        "labels with gaps": (
+            replace(one, labels=one.labels * 10),
+            OF_POSITIONS,
+            "positions among the 3 target classes",
+        ),
+        "a class with one sample": (
+            replace(
+                one, features=one.features[keep], labels=one.labels[keep], probabilities=p[keep]
+            ),
+            (),
+            "",
+        ),
+        "more features than samples": (wide(one), (), ""),
+        "constant features": (replace(one, features=np.full_like(one.features, 0.1)), (), ""),
+        "zero features": (replace(one, features=np.zeros_like(one.features)), (), ""),
+        "a constant column": (
+            replace(one, features=at(one.features, (slice(None), 2), 3.3)),
+            (),
+            "",
+        ),
+        "a single class": (
+            replace(one, labels=0 * one.labels, target_classes=(0,), missing_classes=(1, 2, 3, 4)),
+            (),
+            "",
+        ),
+        "a single image": (
+            replace(one, features=one.features[:1], labels=one.labels[:1], probabilities=p[:1]),
+            {"linear_probe"},
+            "none of the 1 classes has two images",
+        ),
+        "an image a class": (
+            replace(one, features=one.features[:3], labels=np.arange(3), probabilities=p[:3]),
+            {"linear_probe"},
+            "none of the 3 classes has two images",
+        ),
+        "a row that does not sum to one": (
+            replace(one, probabilities=at(p, 4, p[4] / 2)),
+            OF_HEAD,
+            "row 4 sums to 0.5",
+        ),
+        "a negative probability": (
+            replace(one, probabilities=at(p, (4, 1), -0.25)),
+            OF_HEAD,
+            "row 4, column 1 is -0.25",
+        ),
+        "nan probability": (
+            replace(one, probabilities=at(p, (4, 1), np.nan)),
+            OF_HEAD,
+            "row 4, column 1 is nan",
+        ),
+        "a probability of zero": (
+            replace(one, probabilities=np.eye(CLASSES, dtype=np.float32)[p.argmax(1)]),
+            (),
+            "",
+        ),
+        "head of another width": (
+            replace(one, head=(one.head[0][:, :4], one.head[1])),
+            OF_WEIGHTS,
+            "equally wide",
+        ),
+        "bias of another length": (
+            replace(one, head=(one.head[0], one.head[1][:3])),
+            OF_WEIGHTS,
+            "a bias for each of its 5 classes, but got 3",
+        ),
+        "nan in the head": (
+            replace(one, head=(at(one.head[0], (1, 1), np.nan), one.head[1])),
+            OF_WEIGHTS,
+            "the head's weight must be finite, but row 1, column 1 is nan",
+        ),
+        "nan in source features": (
+            replace(one, source_features=at(one.source_features, (2, 0), np.nan)),
+            {"otce_w", "otce_ce"},
+            "source features must be finite, but row 2, column 0",
+        ),
+        "source features of another width": (
+            replace(one, source_features=one.source_features[:, :5]),
+            {"otce_w", "otce_ce"},
+            "source features 5, features 6",
+        ),
+        "nan in held-out features": (
+            replace(one, held_features=at(one.held_features, (2, 0), np.nan)),
+            OF_WEIGHTS,
+            "row 2, column 0 is nan",
+        ),
+        "a held-out label beyond the head": (
+            replace(one, held_labels=at(one.held_labels, 2, 9)),
+            OF_WEIGHTS,
+            "below 5, but row 2 has 9",
+        ),
+        "no head": (
+            replace(one, head=None, probabilities=None),
+            OF_HEAD | OF_WEIGHTS,
+            "come without one",
+        ),
+        "no source": (
+            replace(
+                one, source_features=None, source_labels=None, held_features=None, held_labels=None
+            ),
+            {"otce_w", "otce_ce"} | OF_WEIGHTS,
+            "of which this source has none|no source image was held out",
+        ),
+    }
+
+
+def wide(one, width=200):
+    """The same evidence with features turned into more dimensions than there are images, and the head with them."""
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(width, WIDTH)))[0].T
+    noise = np.random.default_rng(1).normal(size=(3, 1000, width)) * 0.05
+    parts = (one.features, one.source_features, one.held_features)
+    turned = [
+        (part @ turn + extra[: len(part)]).astype(np.float32)
+        for part, extra in zip(parts, noise, strict=True)
+    ]
+    return replace(
+        one,
+        features=turned[0],
+        source_features=turned[1],
+        held_features=turned[2],
+        head=((one.head[0] @ turn).astype(np.float32), one.head[1]),
+    )
+
+
+@pytest.mark.parametrize("kind", bad())
+@pytest.mark.parametrize("name", OURS)
+def test_bad_input_gives_a_number_that_is_right_or_an_error_that_says_which(name, kind):
+    broken, refusing, message = bad()[kind]
+    if name in refusing:
+        with pytest.raises(ValueError, match=message):
+            scores.compute(name, broken, {})
+        return
+    found = scores.compute(name, broken, {})["transferability"]
+    low, high = bounds(name, broken)
+    assert low - 1e-9 <= found <= high + 1e-9
+    if (name, kind) in EXACT:
+        assert found == pytest.approx(EXACT[name, kind](broken), abs=1e-9)
+
+
+def bounds(name, one):
+    """What the score's definition allows on this evidence."""
+    share = np.unique(one.labels, return_counts=True)[1] / len(one.labels)
+    entropy = entropy_of(one)
+    # Knowing something never tells less than knowing nothing
+    if name in ("nce", "leep", "n_leep", "otce_ce"):
+        return -entropy, 0
+    if name in ("h_score", "shrunk_h_score"):
+        return 0, max(len(share) - 1, 0)
+    if name == "missing_push":
+        return -1, 0
+    if name in ("logme", "missing_interference"):
+        return -np.inf, np.inf
+    return {"otce_w": (-np.inf, 0), "transrate": (0, np.inf)}.get(name, (0, 1))
+
+
+def entropy_of(one):
+    share = np.unique(one.labels, return_counts=True)[1] / len(one.labels)
+    return -(share * np.log(share)).sum()
+
+
+def noise_evidence(one):
+    """LogME where features tell nothing: the best N(0, I/b) of each class."""
+    shares = np.unique(one.labels, return_counts=True)[1] / len(one.labels)
+    return np.mean(-np.log(2 * np.pi * np.e * shares) / 2)
+
+
+EXACT = {
+    ("nce", "a single class"): lambda one: 0,
+    ("leep", "a single class"): lambda one: 0,
+    ("n_leep", "a single class"): lambda one: 0,
+    ("h_score", "a single class"): lambda one: 0,
+    ("shrunk_h_score", "a single class"): lambda one: 0,
+    ("transrate", "a single class"): lambda one: 0,
+    ("otce_ce", "a single class"): lambda one: 0,
+    ("linear_probe", "a single class"): lambda one: 1,
+    ("nearest_class_mean", "a single class"): lambda one: 1,
+    ("h_score", "constant features"): lambda one: 0,
+    ("shrunk_h_score", "constant features"): lambda one: 0,
+    ("transrate", "constant features"): lambda one: 0,
+    ("nearest_class_mean", "constant features"): lambda one: 0,
+    ("n_leep", "constant features"): lambda one: -entropy_of(one),
+    ("n_leep", "zero features"): lambda one: -entropy_of(one),
+    ("logme", "zero features"): noise_evidence,
+    ("h_score", "zero features"): lambda one: 0,
+    ("h_score", "more features than samples"): lambda one: 2,
+    **{
+        (name, "labels with gaps"): lambda one, name=name: scores.compute(name, evidence(), {})[
+            "transferability"
+        ]
+        for name in set(OURS) - OF_POSITIONS
+    },
+}
+
+
+def test_no_score_looks_at_test_images():
+    one = evidence()
+    other = replace(
+        one, test_features=one.test_features * np.nan, test_labels=one.test_labels[::-1] - 100
+    )
+    for name in OURS:
+        assert scores.compute(name, one, {}) == scores.compute(name, other, {}), name
+
+
+def test_compute_tells_the_declared_parts_and_hands_on_its_groups_parameters():
+    one = evidence()
+    for name in OURS:
+        assert set(scores.compute(name, one, {})) == {"transferability", *scores.parts(name)}, name
+    plain, few = (
+        scores.compute("otce_w", one, given)
+        for given in ({}, {"otce.samples": 10, "leep.samples": 3, "dataset": "x"})
+    )
+    assert plain != few
+    assert plain["transferability"] == -plain["otce/wasserstein"]
+    assert (
+        scores.compute("otce_ce", one, {})["transferability"] == -plain["otce/conditional_entropy"]
+    )
+    assert (
+        scores.compute("missing_retained", one, {"missing_retained.steps": 0})["transferability"]
+        == scores.compute("missing_retained", one, {})["missing_retained/start"]
+    )

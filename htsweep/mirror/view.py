@@ -1,7 +1,7 @@
 """The chart of seen against missing accuracy for MLflow's UI, and the link that opens it; pure.
 
 MLflow's UI keeps a view (charts, columns, filter) as a tag of the experiment, and opens it by a key
-in the address. That is not a public interface: `tests/test_mirror_ui.py` checks it in a browser.
+in the address. That is not a public interface: `tests/test_mirror_view.py` checks it in a browser.
 MLflow 3.17 lists the tag among an experiment's "Views" by the fields `name`, `createdAt` and
 `state`; earlier versions read the tag as the state itself, which is why it is there twice.
 """

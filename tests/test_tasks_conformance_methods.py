@@ -234,8 +234,8 @@ def anchored(weight: float = 0.1, shaken: bool = False, unmarked: float = 1.0):
 
 
 class TestAnchored(MethodConformance):
-    method = "test_tasks_conformance:anchored"
-    zero = {"test_tasks_conformance:anchored.weight": 0.0}
+    method = "test_tasks_conformance_methods:anchored"
+    zero = {"test_tasks_conformance_methods:anchored.weight": 0.0}
     runs_source = False
 
 
@@ -295,7 +295,7 @@ def learns_unseeded():
 )
 @pytest.mark.filterwarnings("ignore:var\\(\\). degrees of freedom is <= 0")
 def test_a_broken_method_fails(broken, check, said):
-    name = f"test_tasks_conformance:{broken.__name__}"
+    name = f"test_tasks_conformance_methods:{broken.__name__}"
     suite = suite_of(name, runs_source=None)()
     with pytest.raises(AssertionError, match=said) as raised:
         getattr(suite, f"test_{check}")()

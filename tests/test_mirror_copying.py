@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import mlflow
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from mirrored import FEW, STUDY, empty, held, mirror_of, run, tags
-from mlflow.utils.validation import _validate_metric_name, _validate_param_name, _validate_tag_name
 
-from htsweep.errors import HtsweepError
-from htsweep.mirror.colours import COLOURS, with_colour
+from htsweep.mirror.colours import COLOURS
 from htsweep.mirror.copying import Mirror
-from htsweep.mirror.run import SELECTED, Run, copy_of, latest, legal, points_of
+from htsweep.mirror.run import SELECTED, copy_of
 
 
 @pytest.fixture
@@ -81,39 +75,6 @@ def test_a_database_rebuilt_from_nothing_is_the_same(tmp_path: Path) -> None:
     for database in databases:
         mirror_of(database).write(FEW)
     assert held(databases[0]) == held(databases[1])
-
-
-ODD = run(
-    3,
-    status="failed",
-    tags={"method": "l2sp", "reason": "x" * 9000, "a b/c?": "odd", "": "empty"},
-    parameters={
-        **{f"p{number}": number for number in range(250)},
-        "long": "y" * 7000,
-        "..": None,
-        "list": [1, "a"],
-        "on": True,
-    },
-    measurements=[
-        {"step": 1, "loss": math.nan},
-        {"step": 1, "loss": math.nan},
-        {"step": 1, "loss": 2.0},
-        {"step": 0, "loss": 9},
-        {"step": 2, "loss": math.inf, "text": "t", "none": None, "on": True, "what?": 1.5},
-        *({"step": step, "many": step % 7} for step in range(2500)),
-    ],
-)
-
-
-@pytest.mark.parametrize("one", [*FEW[:2], ODD, run(9, measurements=[], parameters={}, tags={})])
-def test_both_ways_of_writing_leave_the_same_rows(one: Run, tmp_path: Path) -> None:
-    """What holds the bulk writer to MLflow's own idea of its tables."""
-    left = []
-    for through in ("rows", "requests"):
-        database = empty(tmp_path / f"{through}.db")
-        assert mirror_of(database, through).write([one]) == 1
-        left += held(database).values()
-    assert left[0] == left[1]
 
 
 def test_mlflow_reads_what_was_written(database: Path) -> None:
@@ -244,18 +205,6 @@ def test_selected_trials_say_by_which_protocols(
     assert held(database) == plain
 
 
-def test_both_ways_of_tagging_leave_the_same_rows(tmp_path: Path) -> None:
-    left = []
-    for through in ("rows", "requests"):
-        database = empty(tmp_path / f"{through}.db")
-        mirror = mirror_of(database, through)
-        mirror.write(FEW)
-        mirror.select({one.trial: ["last", "x" * 9000] for one in FEW[:3]})
-        mirror.select({one.trial: ["seen_validation"] for one in FEW[1:3]})
-        left.append(sorted(map(str, held(database).values())))
-    assert left[0] == left[1]
-
-
 def test_a_trial_that_is_run_again_is_selected_again(
     opened: Callable[[], Mirror], database: Path
 ) -> None:
@@ -272,81 +221,9 @@ def selected(database: Path) -> dict[str, str]:
     return {one["htsweep.trial"]: one[SELECTED] for one in told if SELECTED in one}
 
 
-def test_a_new_database_is_made_quietly_and_leaves_the_working_folder_alone(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
-    mirror = Mirror("sqlite:///../results/mlflow.db", STUDY)
-    mirror.write(FEW)
-    mirror.write_study("name: digits\n")
-    assert not list(work.iterdir())
-    assert {path.name for path in (tmp_path / "results").iterdir()} == {"mlflow.db", "mlartifacts"}
-    assert capfd.readouterr() == ("", "")
-
-
-def test_a_file_that_is_no_database_is_named_with_the_remedy(tmp_path: Path) -> None:
-    (tmp_path / "mlflow.db").write_text("no database")
-    with pytest.raises(
-        HtsweepError, match=r"mlflow\.db cannot be used.* mv .*/mlflow\.db .*/mlflow-old\.db$"
-    ):
-        Mirror(f"sqlite:///{tmp_path / 'mlflow.db'}", STUDY)
-
-
-# What MLflow can say
-
-
-@given(st.text(max_size=300))
-def test_every_name_becomes_one_that_mlflow_takes(name: str) -> None:
-    for check in (_validate_metric_name, _validate_param_name, _validate_tag_name):
-        check(legal(name))
-
-
-@given(
-    st.lists(
-        st.sampled_from(["test/seen_accuracy", "loss", "l2sp.weight", "k-nn a:b"]), min_size=1
-    ).map("/".join)
-)
-def test_a_name_that_mlflow_takes_stays(name: str) -> None:
-    assert legal(name)[:200] == name[:200]
-
-
-def test_infinities_are_named_and_left_out_and_nan_is_kept() -> None:
-    copy = copy_of(ODD)
-    assert copy.tags["htsweep.infinite"] == "loss@2=inf"
-    assert [point for point in copy.points if point[0] == "loss"][1:] == [
-        ("loss", 2.0, 1),
-        ("loss", 9.0, 0),
-    ]
-    assert math.isnan(copy.points[0][1])
-
-
-def test_the_latest_point_is_of_the_greatest_step() -> None:
-    points, _ = points_of(
-        [{"step": 2, "a": 1.0}, {"step": 3, "a": 0.5, "b": math.nan}, {"step": 1, "a": 9.0}]
-    )
-    assert latest(points)["a"] == ("a", 0.5, 3)
-
-
-def test_methods_have_colours_of_their_own_while_there_are_enough() -> None:
-    held: dict[str, str] = {}
-    for number in range(len(COLOURS) + 3):
-        held = with_colour(held, f"method-{number}")
-    assert set(held.values()) == set(COLOURS)
-    assert with_colour(held, "method-0") == held
-
-
 def test_a_method_keeps_its_colour(database: Path) -> None:
     mirror_of(database).write(FEW[1:2])
     mirror_of(database).write(FEW)
     colours = {tags(one)["method"]: tags(one)["mlflow.runColor"] for one in held(database).values()}
     assert colours["l2sp"] == COLOURS[0]
     assert len(set(colours.values())) == 4
-
-
-def test_the_version_is_one_that_was_looked_at() -> None:
-    """The bulk writer and the view lean on what MLflow does not promise; a new major version is to be looked at."""
-    assert mlflow.__version__.startswith("3.")

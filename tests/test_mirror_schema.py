@@ -1,0 +1,35 @@
+"""A new database, and a file that is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mirrored import FEW, STUDY
+
+from htsweep.errors import HtsweepError
+from htsweep.mirror.copying import Mirror
+
+
+def test_a_new_database_is_made_quietly_and_leaves_the_working_folder_alone(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    mirror = Mirror("sqlite:///../results/mlflow.db", STUDY)
+    mirror.write(FEW)
+    mirror.write_study("name: digits\n")
+    assert not list(work.iterdir())
+    assert {path.name for path in (tmp_path / "results").iterdir()} == {"mlflow.db", "mlartifacts"}
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_file_that_is_no_database_is_named_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("no database")
+    with pytest.raises(
+        HtsweepError, match=r"mlflow\.db cannot be used.* mv .*/mlflow\.db .*/mlflow-old\.db$"
+    ):
+        Mirror(f"sqlite:///{tmp_path / 'mlflow.db'}", STUDY)
