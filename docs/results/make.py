@@ -34,6 +34,7 @@ TABLES: dict[str, list[tuple[str, ...]]] = {
     ],
     "digits_ablation": [()],
     "digits_protocols": [()],
+    "digits_tuned": [()],
     "transferability": [],
     "digits_calibration": [
         tuple(f"test/{name}_accuracy" for name in CALIBRATED),
