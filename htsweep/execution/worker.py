@@ -56,6 +56,7 @@ class Worker:
         started = time.time()
         limit = work.conditions.time_limit
         problem = self._ready()
+        sent = time.time()  # a process may take long to start, which is not the trial's time
         if problem is None:
             self._output.write_bytes(b"")
             self._send(work)
@@ -69,7 +70,7 @@ class Worker:
                 return Outcome(**answer["outcome"])
             problem = self._why(answer)
         self._end()
-        late = limit is not None and time.time() - started > limit
+        late = limit is not None and time.time() - sent > limit
         reason = f"time_limit: ran longer than {limit:g} s and did not answer" if late else ""
         return died(work, problem, started, reason)
 
