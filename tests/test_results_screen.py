@@ -293,10 +293,8 @@ def test_an_adaptive_sampler_is_screened_as_well(
         "search={sampler: tpe, trials: 3, spaces: {all: {rate: {low: 0.0, high: 0.5}}}}",
         "objectives=[{metric: validation/seen_accuracy}]",
     ]
-    assert (
-        "will spare 48 of 72 trials"
-        in estimate(Results(study(*search), str(tmp_path / "results"))).lines()[1]
-    )
+    told = estimate(Results(study(*search), str(tmp_path / "results"))).lines()
+    assert any("will spare 48 of 72 trials" in line for line in told)
     done = run(*search)
     assert (ran(done), done.spared) == ((SCORES, 24), 48)
     assert ran(run(*search)) == (0, 0)
