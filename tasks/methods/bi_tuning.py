@@ -45,8 +45,8 @@ def bi_tuning(
 
         -1/(K+1) sum_p log(exp(a_p/T) / sum_j exp(a_j/T)),
 
-    where j runs over 1 + C K keys: that of the image itself and the last K of each class; and p over
-    the K + 1 keys of its own class.
+    where j runs over 1 + C K keys: that of the image itself and the last K of each class; p runs
+    over the K + 1 keys of its own class.
 
     Classifier side, L_y: a = w_y . h, where w_y is the weights and bias of the label's class and h
     the features with a 1 appended, both of length one; the image's own h is the student's, the
