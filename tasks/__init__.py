@@ -1,6 +1,4 @@
-"""Training functions that a lab shares; they import neither htsweep nor what it is built on (README.md)."""
+"""Shared training tasks; they import neither htsweep nor what it is built on (README.md)."""
 
 NAMES = ("holistic_transfer", "fine_tuning", "transferability", "toy")
-"""The tasks: module `tasks.NAME` has the function `NAME`. Importing these is cheap; other modules
-may import torch.
-"""
+"""The tasks: module `tasks.NAME` has the function `NAME`. Importing them does not import torch."""

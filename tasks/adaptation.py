@@ -1,4 +1,4 @@
-"""Source training, what methods learn beforehand, and adaptation: from resolved configs to measurements."""
+"""Source training, learning stages of methods, and adaptation: resolved configs to measurements."""
 
 from __future__ import annotations
 
@@ -34,15 +34,13 @@ from tasks.transfer import Transfer
 Measurement = dict[str, Any]
 PSEUDO_GAMMA = "validation/pseudo_gamma"
 STAND_INS = ("seen_accuracy", "missing_accuracy")
-"""What runs of pseudo cross-validation measure of classes that stand for the seen and the missing
-ones.
-"""
+"""The accuracies of pseudo cross-validation: on the classes that it keeps and on those it hides."""
 
 
 def train_source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
-    """Trains on all classes of a domain, but for what is held out.
+    """Trains on all classes of a domain, except for the images that are held out.
 
-    Leaves the weights in `workspace.output / "model.pt"`, and the positions held out in
+    Writes the weights to `workspace.output / "model.pt"` and the held-out positions to
     `validation.npy`.
     """
     began = time.perf_counter()
@@ -51,8 +49,7 @@ def train_source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Me
     images, labels = tensors(domain, workspace.device)
     model = fresh_model(config, domain, len(domain.classes))
     if config.get("weights"):
-        # The head is drawn by `fresh_model`, so that it is the same with and without pretrained
-        # weights.
+        # `fresh_model` draws the head, so that it is the same with and without pretrained weights.
         model = backbones.pretrained(
             config["backbone"], config.get("image_size", 0), config["weights"]
         ).with_head(model.head)
@@ -88,7 +85,7 @@ def train_source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Me
 
 
 def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
-    """Adapts the source model to the target domain with the config's method, and measures it at step 0 and each epoch."""
+    """Adapts the source model to the target; yields measurements at step 0 and after each epoch."""
     began = time.perf_counter()
     _reset(workspace, "adaptation")
     transfer, domain, split = _holistic(config, workspace)
@@ -140,9 +137,9 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
 
 
 def train_trajectory(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
-    """Trains as the trials that share the config do, and leaves what they are measured from.
+    """Trains once for all trials that share the config, and writes what they are measured from.
 
-    `tasks/replaying.py` says what it leaves; loss and cost of each epoch are all that it measures.
+    `tasks/replaying.py` describes the files. Yields only the loss and cost of each epoch.
     """
     began = time.perf_counter()
     student, transfer = _before_training(config, workspace)
@@ -159,7 +156,7 @@ def train_trajectory(config: Mapping[str, Any], workspace: Workspace) -> Iterato
 
 
 def train_heads(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
-    """Trains the heads of all trials that share the config together, on features that are computed once."""
+    """Trains the heads of all trials that share the config, on features computed once."""
     began = time.perf_counter()
     student, transfer = _before_training(config, workspace)
     student.requires_grad_(False).eval()
@@ -183,7 +180,7 @@ def train_heads(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Mea
 
 
 def _before_training(config: Mapping[str, Any], workspace: Workspace) -> tuple[Model, Transfer]:
-    """The model and the data of a training that trials or runs of pseudo cross-validation share."""
+    """The model and the data of a shared training, of trials or of pseudo cross-validation."""
     pseudo = config.get("pseudo")
     _reset(workspace, *(("adaptation",) if pseudo is None else ("pseudo", pseudo)))
     new_task = "fraction" in config
@@ -194,12 +191,12 @@ def _before_training(config: Mapping[str, Any], workspace: Workspace) -> tuple[M
 
 
 def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
-    """One run of pseudo cross-validation: half of the seen classes stand for the missing ones.
+    """One run of pseudo cross-validation: half of the seen classes play the missing ones.
 
-    Leaves in `workspace.output / "told.json"`, a mapping per epoch, what held-out images of seen
-    classes say: the constant that balances the two halves (only their columns are compared: Mai et
-    al., NeurIPS 2024), and the accuracies on classes that were hidden and on those that were kept,
-    among all classes, as missing and seen accuracy are measured.
+    Writes `workspace.output / "told.json"`, a mapping per epoch, measured on held-out images of
+    seen classes: the constant that balances the two halves, comparing their columns only (Mai et
+    al., NeurIPS 2024), and the accuracies on hidden and on kept classes, over all columns, as
+    missing and seen accuracy are measured.
     """
     began = time.perf_counter()
     number = config["pseudo"]
@@ -208,7 +205,7 @@ def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[
     transfer, seen, hidden = _hidden(transfer, domain, split, workspace, number=number)
 
     def on_validation(model: Any, _step: int) -> Measurement:
-        # Classes that have few images, all seen ones of this repetition
+        # Every seen class of this repetition may have too few images to hold one out.
         if not len(split.validation):
             return {}
         _, logits = outputs(model, transfer.images, workspace.device, split.validation)
@@ -236,7 +233,10 @@ def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[
 
 
 def fine_tune(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
-    """Fits the source model under a new head to a target with classes of its own; measures it at step 0 and each epoch."""
+    """Fine-tunes the source model under a new head to a target with classes of its own.
+
+    Yields measurements at step 0 and after each epoch.
+    """
     began = time.perf_counter()
     _reset(workspace, "adaptation")
     transfer, domain, split = _new_task(config, workspace)
@@ -265,7 +265,10 @@ def fine_tune(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measu
 
 
 def learn(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
-    """What a method learns once from the source model and the adaptation data; leaves it in `learnt.pt`, and its numbers."""
+    """Runs a method's learning stage on the source model and the adaptation data.
+
+    Writes the tensors to `learnt.pt` and yields the numbers that the method reports.
+    """
     began = time.perf_counter()
     _reset(workspace, "learn", config["method"])
     transfer, _, _ = (_new_task if "fraction" in config else _holistic)(config, workspace)
@@ -293,7 +296,7 @@ def _trial_rows(
     measurements: list[Measurement] | None = None,
     images: Mapping[str, Tensor] | None = None,
 ) -> Iterator[Measurement]:
-    """Measures a trial at step 0 and each epoch, by training or from the training that it shares."""
+    """Measures a trial at step 0 and each epoch, by training or from a shared training."""
     recipe, folder = _recipe(config), getattr(workspace, "trajectory", None)
     if folder is not None:
         yield from replay(
@@ -332,9 +335,10 @@ def _train(
     *,
     measurements: list[Measurement] | None = None,
 ) -> Iterator[Measurement]:
-    """Trains epoch by epoch, from the state kept where there is one; yields a measurement at step 0 and after each.
+    """Trains from the saved state, if any; yields a row at step 0 and after each epoch.
 
-    What was `measured` is also collected in `measurements`, that of epochs before a restart too.
+    The results of `measured` are also appended to `measurements`, including those of epochs before
+    a restart.
     """
     measurements = [] if measurements is None else measurements
     first, before = 0, 0.0
@@ -348,8 +352,8 @@ def _train(
         step = epoch * run.recipe.steps_per_epoch
         row: Measurement = {"step": step, "epoch": epoch}
         if epoch:
-            # Whatever an epoch draws (dropout, say) follows from its name, so no generator's state
-            # need be kept.
+            # What an epoch draws (for dropout, say) is seeded by its number, so that no generator
+            # state has to be saved.
             torch.manual_seed(run.seed("epoch", epoch))
             loss = run.advance(step - run.recipe.steps_per_epoch, step)
             row |= {} if loss is None else {"train/loss": float(loss)}
@@ -360,7 +364,7 @@ def _train(
         row |= measurements[-1] | {"trainable_parameters": run.trainable_parameters}
         row |= process.cost(workspace.device, began - before)
         yield row
-        # After the yield: a state stands for an epoch whose measurement is out.
+        # After the yield: a saved state implies that the epoch's row was delivered.
         if epoch < run.recipe.epochs:
             workspace.save(functools.partial(_state, run, row, measurements))
 
@@ -368,10 +372,10 @@ def _train(
 def _on_source(
     config: Mapping[str, Any], missing: Any, workspace: Workspace
 ) -> tuple[Callable[[Any, Collected], Measurement], Tensor]:
-    """Measures a model on what source training held out; with the images that it looks at.
+    """A function that measures a model on the images held out of source training, and those images.
 
-    It says what is left of the missing classes where they have images. What the model answers there
-    is also added to what is collected.
+    They show how much of the missing classes is retained. The function also adds the model's
+    outputs to the given `Collected`.
     """
     held = np.load(workspace.artifact("source") / "validation.npy")
     source, images, labels = _source_images(config, workspace, held)
@@ -399,7 +403,7 @@ def _source_images(
 
 
 def _stand_ins(rows: Sequence[Measurement]) -> Measurement:
-    """The means over runs of pseudo cross-validation, of those that have the number."""
+    """The mean accuracies over the runs of pseudo cross-validation that measured them."""
     names = [f"validation/pseudo_{name}" for name in STAND_INS]
     known = {name: [row[name] for row in rows if name in row] for name in names}
     return {name: float(np.mean(values)) for name, values in known.items() if values}
@@ -408,7 +412,7 @@ def _stand_ins(rows: Sequence[Measurement]) -> Measurement:
 def _hidden(
     transfer: Transfer, domain: Images, split: Split, workspace: Workspace, *, number: int
 ) -> tuple[Transfer, list[int], list[int]]:
-    """What a run of pseudo cross-validation adapts to, the seen classes, and those that it hides."""
+    """The transfer of a pseudo cross-validation run, the seen classes, and those that it hides."""
     missing = set(transfer.missing_classes)
     seen = [index for index in range(transfer.classes) if index not in missing]
     places = splits.draw_missing(len(seen), 0.5, workspace.seed("pseudo classes", number))
@@ -426,7 +430,7 @@ def _hidden(
 def _student(
     config: Mapping[str, Any], transfer: Transfer, split: Split, workspace: Workspace
 ) -> tuple[Model, Transfer]:
-    """The model before training, and what it is adapted to: an upper bound has images of all classes."""
+    """The model before training, and its transfer: an upper bound trains on all classes."""
     student = copy.deepcopy(transfer.source_model)
     if transfer.new_head:
         student = student.with_head(_new_head(transfer, workspace))
@@ -453,7 +457,7 @@ def _holistic(config: Mapping[str, Any], workspace: Workspace) -> tuple[Transfer
 
 
 def _new_task(config: Mapping[str, Any], workspace: Workspace) -> tuple[Transfer, Images, Split]:
-    """A target with classes of its own, of which a fraction of the training images is there."""
+    """A target with classes of its own and a fraction of its training images."""
     source_name, target_name = data.fine_tuning_domains(config["dataset"])
     domain = images_of(config, target_name, workspace)
     missing, split = target_of(config, target_name, domain.labels, workspace)
@@ -490,7 +494,7 @@ def _transfer(
 
 
 def _new_head(transfer: Transfer, workspace: Workspace) -> nn.Linear:
-    """A head drawn from N(0, 0.01^2) with zero bias, as in the released code of Co-Tuning and BSS."""
+    """A head drawn from N(0, 0.01^2), bias 0, as in the released code of Co-Tuning and BSS."""
     head = nn.Linear(transfer.source_model.width, transfer.classes)
     generator = torch.Generator().manual_seed(workspace.seed("head"))
     nn.init.normal_(head.weight, std=0.01, generator=generator)
@@ -508,7 +512,7 @@ def _learnt(config: Mapping[str, Any], workspace: Workspace) -> dict[str, Any]:
 
 
 def _state(run: Run, row: Measurement, measurements: Sequence[Measurement]) -> bytes:
-    """What a killed trial continues from: the run after an epoch, and what was measured up to it."""
+    """The state that a killed trial resumes from: the run, and the measurements so far."""
     file = io.BytesIO()
     kept = {
         "run": run.state(),
@@ -521,9 +525,9 @@ def _state(run: Run, row: Measurement, measurements: Sequence[Measurement]) -> b
 
 
 def _recipe(config: Mapping[str, Any], prefix: str = "") -> Recipe:
-    """The recipe that the config's keys with `prefix` spell; keys that it lacks keep their defaults."""
+    """The recipe in the config's keys with this prefix; missing keys keep their defaults."""
     names = {field.name for field in dataclasses.fields(Recipe)} - {"amp"}
-    # A method with a decay of its own leaves the config without one.
+    # The config has no weight decay if the method has its own.
     config = {"weight_decay": 0.0, **config}
     return Recipe(
         amp=config["amp"],

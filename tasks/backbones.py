@@ -1,4 +1,4 @@
-"""Models by name: `lenet_bn`, or any timm model by its timm name. timm is imported only where one is asked for."""
+"""Models by name: `lenet_bn`, or any timm model, for which alone timm is imported."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ if TYPE_CHECKING:
     from tasks.model import Model, Stages, Tap
 
 LENET_STAGES = (3, 7)
-"""The layers of lenet_bn whose outputs are its stages."""
+"""The layers of lenet_bn whose outputs are the maps of its stages."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What a backbone is like, as far as a method may care."""
+    """The properties of a backbone that matter to methods."""
 
     stages: int
     batch_norm: bool
     classifier: bool
-    """Whether its pretrained weights come with one."""
+    """Whether its pretrained weights include a classifier."""
 
 
 def known() -> dict[str, str]:
-    """The backbones of our own: name -> a line about it."""
+    """Our own backbones: name -> one-line description."""
     return {
-        "lenet_bn": "two convolutions with batch norm and a hidden layer, 36 thousand parameters; for small images"
+        "lenet_bn": "two convolutions with batch norm and a hidden layer, 36 thousand parameters; "
+        "for small images"
     }
 
 
 def canonical(name: str) -> str:
-    """The backbone's name as timm has it now: it has renamed models, and knows their old names."""
+    """The current name of a backbone: timm has renamed models, and knows their old names."""
     if name == "lenet_bn" or name in timm_names.models():
         return name
     return timm_names.renamed().get(name) or name
@@ -47,11 +48,17 @@ def canonical(name: str) -> str:
 
 @functools.cache
 def problem(name: str) -> str | None:
-    """What is wrong with a backbone's name, or None; imports timm only for weights by a name that its source does not show."""
+    """What is wrong with a backbone's name, or None.
+
+    Imports timm only if the name has a weights tag that cannot be found in timm's source text.
+    """
     if name == "lenet_bn":
         return None
     if importlib.util.find_spec("timm") is None:
-        return f"the backbone '{name}' is looked up in timm, which is not installed; install timm or take lenet_bn"
+        return (
+            f"the backbone '{name}' is looked up in timm, which is not installed; install timm or "
+            "take lenet_bn"
+        )
     names = timm_names.models()
     model, dot, tag = name.partition(".")
     if model in names:
@@ -65,16 +72,22 @@ def problem(name: str) -> str | None:
         return f"timm has removed the backbone '{name}'; take another"
     near = " or ".join(difflib.get_close_matches(name, ["lenet_bn", *names], n=3))
     hint = f"did you mean {near}? " if near else ""
-    return f"no backbone '{name}'; {hint}known: lenet_bn and the {len(names)} models of timm (timm.list_models())"
+    return (
+        f"no backbone '{name}'; {hint}known: lenet_bn and the {len(names)} models of timm "
+        "(timm.list_models())"
+    )
 
 
 def classifier(backbone: str, source: str, image_size: int = 0) -> bool:
-    """Whether a backbone's pretrained weights, or those of a source model trained here (""), come with a classifier."""
+    """Whether a backbone has a classifier with weights from `source` (""; a model trained here)."""
     return traits(backbone).classifier and not weights.headless(backbone, source, image_size)
 
 
 def size_problem(name: str, channels: int, size: int, fitted: bool) -> str | None:
-    """Why a backbone cannot take images [channels, size, size], or None; `fitted`: whether it has pretrained weights."""
+    """Why a backbone cannot take images [channels, size, size], or None.
+
+    `fitted` says whether it has pretrained weights, for which grey images become RGB.
+    """
     wrong = _probed(name, channels, size, fitted)["error"]
     return (
         f"'{name}' takes no images of {size} x {size} pixels: {wrong}; give it another image_size"
@@ -94,7 +107,7 @@ def batch_problem(name: str, channels: int, size: int, fitted: bool) -> str | No
 
 
 def _no_tag(model: str, tag: str, known: Sequence[str]) -> str:
-    """That timm's model has no such weights, and which it has, the likeliest first."""
+    """Says that timm's model has no such weights, and which it has, the most similar first."""
     near = difflib.get_close_matches(tag, known, n=3, cutoff=0)
     rest = f" and {len(known) - len(near)} more" if len(known) > len(near) else ""
     has = ", ".join(f"{model}.{near_name}" for near_name in near) or "none by name"
@@ -102,7 +115,7 @@ def _no_tag(model: str, tag: str, known: Sequence[str]) -> str:
 
 
 def _tags_of(model: str) -> list[str]:
-    """The names of a timm model's weights, as timm itself says; it is imported once for this."""
+    """The names of a timm model's weights from timm itself, which is imported once for this."""
 
     def ask() -> list[str]:
         import timm
@@ -114,7 +127,10 @@ def _tags_of(model: str) -> list[str]:
 
 
 def _probed(name: str, channels: int, size: int, fitted: bool) -> dict[str, Any]:
-    """What comes of images in training: `values`, the fewest an image gives a channel of a batch norm (or None); `error`."""
+    """What a training pass on such images gives: `values` and `error`, either of which may be None.
+
+    `values` is the smallest number of values per channel that an image gives any batch norm.
+    """
     if name == "lenet_bn":
         return {"values": (size // 4) ** 2, "error": None}
     answer: dict[str, Any] = cache.remembered(
@@ -141,9 +157,7 @@ def _probe(name: str, channels: int, size: int, fitted: bool) -> dict[str, Any]:
                         )
                     )
             trunk.train()(torch.empty(2, 3 if fitted else channels, size, size))
-    except (
-        Exception
-    ) as error:  # timm's models say in many ways that images are too small, or of a wrong size
+    except Exception as error:  # timm's models reject image sizes with many kinds of errors
         return {
             "values": None,
             "error": (str(error).strip() or type(error).__name__).splitlines()[0],
@@ -153,7 +167,10 @@ def _probe(name: str, channels: int, size: int, fitted: bool) -> dict[str, Any]:
 
 @functools.cache
 def traits(name: str) -> Traits:
-    """What a backbone is like; a timm model is built for it once on this machine, without weights: its import takes seconds."""
+    """The traits of a backbone.
+
+    A timm model is built for this once per machine, without weights: importing timm takes seconds.
+    """
     if name == "lenet_bn":
         return Traits(stages=2, batch_norm=True, classifier=True)
 
@@ -177,10 +194,9 @@ def traits(name: str) -> Traits:
 def build(
     name: str, channels: int, image_size: int, classes: int, *, pretrained: bool = False
 ) -> Model:
-    """The backbone `name` with a linear head of `classes` outputs, freshly initialised from torch's seed.
+    """The backbone with a linear head of `classes` outputs, initialised from torch's seed.
 
-    Where it is going to have `pretrained` weights, images are brought to the size and the spread
-    that those expect.
+    With `pretrained`, the model first resizes and normalises images as pretrained weights expect.
     """
     from torch import channels_last, nn
 
@@ -191,22 +207,21 @@ def build(
         if name == "lenet_bn"
         else timm_models.headless(name, channels, image_size, pretrained)
     )
-    # channels_last: a training step on small images takes about 60 % of the time on a CPU, pooling
-    # above all.
+    # channels_last: on a CPU a training step on small images takes about 60 % of the time, mostly
+    # due to pooling.
     return Model(trunk, nn.Linear(width, classes), tap, stages).to(memory_format=channels_last)
 
 
 def pretrained(name: str, image_size: int, source: str) -> Model:
-    """A timm model with its pretrained weights and its own classifier; images of any size and one or three channels.
+    """A timm model with pretrained weights and its classifier, for grey or RGB images of any size.
 
     Args:
         name: the timm model.
-        image_size: pixels a side that images are brought to; 0 leaves them.
-        source: of the weights: `timm` for those of timm's name, a name of `weights.SHIPPED`, or a
-            file.
+        image_size: pixels a side that images are resized to; 0 leaves them as they are.
+        source: where the weights are from: `timm`, a name in `weights.SHIPPED`, or a file.
 
     Raises:
-        ValueError: the weights are not the model's, or its classifier is not one linear layer.
+        ValueError: the weights do not fit the model, or its classifier is not one linear layer.
     """
     import timm
     from torch import channels_last, nn
@@ -218,12 +233,11 @@ def pretrained(name: str, image_size: int, source: str) -> Model:
     head = trunk.get_classifier()
     if source != "timm":
         fit = checkpoints.fit(trunk, weights.file_of(source))
-        # What it lacks, `fit` has allowed: a classifier, batch norm's counts
+        # Not strict: `fit` allows a missing classifier and missing batch-norm counters.
         trunk.load_state_dict(fit.state, strict=False)
         head = nn.Identity() if fit.headless else head
     if isinstance(head, nn.Identity):
-        # Self-supervised weights have no classifier; what needs one has been told so when the study
-        # was planned.
+        # Self-supervised weights have no classifier; planning rejects methods that need one.
         head = _no_head(timm_models.width(trunk))
     if not isinstance(head, nn.Linear):
         raise ValueError(
@@ -239,10 +253,10 @@ def pretrained(name: str, image_size: int, source: str) -> Model:
 
 
 def _no_head(width: int) -> nn.Linear:
-    """A head without an output; nothing is drawn for it."""
+    """A head without outputs; draws no random numbers."""
     from torch import nn
 
-    # Torch warns of initialising a layer that is empty
+    # One output first: torch warns when it initialises an empty layer.
     head: nn.Linear = nn.utils.skip_init(nn.Linear, width, 1)
     head.out_features = 0
     head.weight, head.bias = (
@@ -258,8 +272,7 @@ def _lenet_bn(channels: int, image_size: int) -> tuple[nn.Module, int, Tap, Stag
         raise ValueError(
             f"lenet_bn takes images of 4 pixels or more, but got image_size={image_size}"
         )
-    # Pooling comes before batch norm, which then sees a quarter of the values: a step takes three
-    # quarters of the time.
+    # Pooling before batch norm leaves a quarter of the values: a step takes 3/4 of the time.
     layers = [
         nn.Conv2d(channels, 8, 3, padding=1, bias=False),
         nn.MaxPool2d(2),
@@ -282,8 +295,7 @@ def _lenet_bn(channels: int, image_size: int) -> tuple[nn.Module, int, Tap, Stag
 
 def _lenet_tap(trunk: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
     stages = []
-    # Layer by layer: slices of a Sequential would be made anew each time, which counts on small
-    # images.
+    # Layer by layer: slicing a Sequential builds a new one, which is slow on small images.
     for number, layer in enumerate(trunk.children()):
         images = layer(images)
         if number in LENET_STAGES:

@@ -1,4 +1,4 @@
-"""Which images are in batch number n: a function of names, so that nothing need be kept to go on from there."""
+"""Which images are in batch number n: a pure function, so that resuming needs no saved state."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor
 
 @final
 class Batches:
-    """An endless row of batches of the positions `rows`, whose labels are `labels[rows]`.
+    """An endless sequence of batches of the positions `rows`, whose labels are `labels[rows]`.
 
-    The rows are passed through again and again, in a fresh order each time; what is left of a pass
-    is dropped, and fewer rows than a batch holds are one batch.
+    Each pass over the rows is in a new random order and drops its last, incomplete batch. Fewer
+    rows than the batch size form one batch.
     """
 
     def __init__(self, labels: Tensor, rows: Tensor, size: int, seed: Callable[..., int]) -> None:
@@ -26,7 +26,7 @@ class Batches:
         self._latest: tuple[int, Tensor] | None = None
 
     def batch(self, number: int, classes: Sequence[int] | None = None) -> Tensor:
-        """The positions in batch `number`; with `classes`, in a row of batches of these classes only."""
+        """The positions in batch `number`, or in that of the sequence with these classes only."""
         count = (
             len(self._rows) if classes is None else sum(self._counts[index] for index in classes)
         )

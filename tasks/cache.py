@@ -1,4 +1,7 @@
-"""The folder in which this machine keeps what is slow to make: decoded images, digests of files, what backbones are like."""
+"""This machine's cache folder for what is slow to compute.
+
+It holds decoded images, digests of files and traits of backbones.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,11 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class CacheUnusable(OSError):
-    """The cache cannot be written; the text names the place, the reason and the remedy."""
+    """The cache cannot be written; the message names the folder, the reason and the remedy."""
 
 
 def place() -> Path:
-    """The folder: `$HTSWEEP_CACHE`, or else `htsweep` in the user's own cache. Nothing is made.
+    """The path: `$HTSWEEP_CACHE`, or else `htsweep` in the user's cache. Creates nothing.
 
     Raises:
         CacheUnusable: no home folder is known, and the variable is not set.
@@ -45,10 +48,10 @@ def place() -> Path:
 
 
 def folder() -> Path:
-    """The same folder, made where it was missing, and writable.
+    """The folder at `place()`, created if missing, and checked to be writable.
 
     Raises:
-        CacheUnusable: it cannot be made or written.
+        CacheUnusable: it cannot be created or written.
     """
     where = place()
     with usable(where):
@@ -62,7 +65,10 @@ def folder() -> Path:
 
 @contextlib.contextmanager
 def usable(where: Path, needed: int = 0) -> Iterator[None]:
-    """Tells an error of the file system within as one of the cache, at `where`; `needed` are the bytes to be written there."""
+    """A context that turns an OSError into `CacheUnusable` for the folder `where`.
+
+    `needed` is the number of bytes to be written, for the message.
+    """
     try:
         yield
     except CacheUnusable:
@@ -70,7 +76,10 @@ def usable(where: Path, needed: int = 0) -> Iterator[None]:
     except OSError as error:
         if error.errno in FULL:
             size = f" for {needed / 2**20:,.1f} MiB" if needed else ""
-            reason = f"there is no space{size} ({_free(where)}): free some, or set {VARIABLE} to a folder on another disk"
+            reason = (
+                f"there is no space{size} ({_free(where)}): free some, or set {VARIABLE} to a "
+                "folder on another disk"
+            )
         else:
             reason = f"{error.strerror or error}; {_remedy()}"
         raise CacheUnusable(f"decoded data cannot be kept at {where}: {reason}") from error
@@ -78,7 +87,7 @@ def usable(where: Path, needed: int = 0) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomically(path: Path) -> Iterator[Path]:
-    """A path to write to; it becomes `path` when the block ends, and vanishes where the block raises."""
+    """A temporary path to write to; renamed to `path` at the end, removed if the block raises."""
     partial = path.with_name(f"{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
     try:
         yield partial
@@ -88,10 +97,10 @@ def atomically(path: Path) -> Iterator[Path]:
 
 
 def remembered(question: Any, answer: Callable[[], Any]) -> Any:
-    """The answer to a question (JSON-able, as the answer is), asked once on this machine.
+    """The answer to a question, computed once on this machine; both must be JSON-serialisable.
 
-    The question holds everything that the answer depends on, versions too. Only a shortcut: where
-    the cache cannot be read or written, the question is asked again.
+    The question must hold everything that the answer depends on, including versions. If the cache
+    cannot be read or written, the answer is computed again.
     """
     text = json.dumps(question, sort_keys=True)
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
@@ -112,7 +121,7 @@ def _answer_file(text: str) -> Path:
 
 
 def _home() -> Path | None:
-    """The user's home: `$HOME` where it is a path, or else the user database's."""
+    """The user's home: `$HOME` if it is an absolute path, or else from the user database."""
     given = Path(os.environ.get("HOME") or "")
     if given.is_absolute():
         return given
@@ -120,7 +129,7 @@ def _home() -> Path | None:
 
     try:
         known = Path(pwd.getpwuid(os.getuid()).pw_dir)
-    except KeyError:  # a container's user who is in no database
+    except KeyError:  # a container may run as a user without an entry
         return None
     return known if known.is_absolute() else None
 
@@ -130,7 +139,7 @@ def _remedy() -> str:
 
 
 def _free(where: Path) -> str:
-    """`12 MiB are free` of the disk that holds `where`, or would."""
+    """`12 MiB are free`, of the disk that holds `where` or would hold it."""
     for folder in (where, *where.parents):
         with contextlib.suppress(OSError):
             return f"{shutil.disk_usage(folder).free / 2**20:,.1f} MiB are free"

@@ -1,9 +1,8 @@
-"""Pretrained weights in files: which tensors of a checkpoint are a backbone's, by their names, and what is wrong with a file.
+"""Pretrained weights in files: finds a backbone's tensors in a checkpoint, or says what is wrong.
 
-A checkpoint is read by torch with `weights_only`, or by safetensors; nothing in it is run. Its
-tensors are found wherever they lie in it, under `model`, `state_dict_ema`, `module.` or whatever
-else comes before their names, if every name and every shape of the backbone is there. Order decides
-nothing.
+A checkpoint is read by torch with `weights_only`, or by safetensors; no code in it is run. The
+tensors may be nested under `model`, `state_dict_ema`, `module.` or any other prefix, as long as
+every name and shape of the backbone is present. Their order does not matter.
 """
 
 from __future__ import annotations
@@ -24,13 +23,11 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 VERSION = 1
-"""Changes when another file, or other tensors of one, would be taken."""
+"""To be raised when other files would be accepted, or other tensors of a file taken."""
 PREFERRED = ("state_dict_ema", "model_ema", "state_dict", "model", "teacher")
-"""Of several copies of the weights in a file, the first of these is taken: averaged ones before
-others, as timm does.
-"""
+"""Which of several copies of the weights in a file is taken: averaged ones first, as in timm."""
 COUNTERS = "num_batches_tracked"
-"""Batch norm's count of batches: old checkpoints lack it, and nothing here depends on it."""
+"""Batch norm's batch counter: old checkpoints lack it, and nothing here depends on it."""
 NAMED = 4
 
 _STARTS = (
@@ -44,24 +41,24 @@ _STARTS = (
 
 
 class Misfit(ValueError):
-    """A file's weights cannot be loaded, or are not the backbone's; the text begins with the file."""
+    """A file's weights cannot be loaded or do not fit; the message begins with the file."""
 
 
 @final
 @dataclass(frozen=True)
 class Fit:
-    """The tensors of a file that are a backbone's."""
+    """The tensors of a file that belong to a backbone."""
 
     state: Mapping[str, Tensor]
-    """By the backbone's own names."""
+    """By the backbone's names."""
     headless: bool
-    """Whether the file has no classifier where the backbone has one."""
+    """Whether the file lacks the classifier that the backbone has."""
     said: str
-    """What a person should know of how they were found; empty where there is nothing to say."""
+    """A note on how they were found; empty if there is nothing to say."""
 
 
 def file_problem(file: Path) -> str | None:
-    """What is wrong with a file of weights that its first bytes show, or None; imports no torch."""
+    """What is wrong with a weights file by its first bytes, or None; imports no torch."""
     try:
         with file.open("rb") as stream:
             start = stream.read(64)
@@ -76,10 +73,10 @@ def file_problem(file: Path) -> str | None:
 
 
 def fit(model: nn.Module, file: Path) -> Fit:
-    """The tensors of `file` that are the model's, by name and shape; its classifier's may be absent.
+    """The model's tensors in `file`, by name and shape; the classifier's may be absent.
 
     Raises:
-        Misfit: says what the file has, what was expected, and the first names that differ.
+        Misfit: none fit; names what the file has, what was expected, and the first differences.
     """
     wanted = _Wanted.by(model)
     tensors = _flat(read(file))
@@ -110,7 +107,7 @@ def fit(model: nn.Module, file: Path) -> Fit:
 @final
 @dataclass(frozen=True)
 class _Wanted:
-    """What a backbone's state is made of."""
+    """The tensors that a backbone expects."""
 
     name: str
     shapes: Mapping[str, tuple[int, ...]]
@@ -119,7 +116,7 @@ class _Wanted:
 
     @classmethod
     def by(cls, model: nn.Module) -> _Wanted:
-        """What `model` wants."""
+        """The tensors that `model` expects."""
         shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
         classifier: Any = model.get_classifier()  # type: ignore[operator]
         heads = {
@@ -136,7 +133,7 @@ class _Wanted:
         )
 
     def prefixes(self, names: Iterable[str]) -> list[str]:
-        """What may come before the backbone's names in a file."""
+        """The prefixes that may precede the backbone's names in a file."""
         anchor = next(name for name in self.shapes if name not in self.head)
         return [
             name.removesuffix(anchor)
@@ -145,11 +142,11 @@ class _Wanted:
         ]
 
     def headless(self, state: Collection[str]) -> bool:
-        """Whether a state has nothing of the classifier that the backbone has."""
+        """Whether a state has no tensor of the backbone's classifier."""
         return bool(self.head) and self.head.isdisjoint(state)
 
     def lacking(self, state: Collection[str]) -> list[str]:
-        """Names of the backbone that a state lacks; all of the classifier's may be absent."""
+        """The backbone's names that a state lacks; the whole classifier may be absent."""
         optional = self.head if self.headless(state) else frozenset()
         return [
             name
@@ -158,7 +155,7 @@ class _Wanted:
         ]
 
     def misfit(self, state: Mapping[str, Tensor]) -> str:
-        """What is wrong with a state that has all of the backbone's names; empty where nothing is."""
+        """What is wrong with a state that has all of the backbone's names; empty if it fits."""
         has = {name: tuple(state[name].shape) for name in self.shapes if name in state}
         odd = [name for name, shape in has.items() if shape != self.shapes[name]]
         if odd:
@@ -169,8 +166,7 @@ class _Wanted:
             )
             more = f", and {len(odd) - NAMED} more" if len(odd) > NAMED else ""
             return f"{differences}{more}; {self._remedy(odd)}"
-        # Parts that the backbone has, with more in them: another model, which happens to begin
-        # alike.
+        # More tensors in modules that the backbone has: another model that begins the same way.
         modules = {name.partition(".")[0] for name in self.shapes}
         longer = [
             name for name in state if name not in self.shapes and name.partition(".")[0] in modules
@@ -178,8 +174,7 @@ class _Wanted:
         return (
             (
                 f"the file has {len(longer)} extra tensors in parts that the backbone has, such as "
-                f"{', '.join(longer[:NAMED])}; "
-                "give the weights of this very model"
+                f"{', '.join(longer[:NAMED])}; give the weights of this very model"
             )
             if longer
             else ""
@@ -187,17 +182,20 @@ class _Wanted:
 
     def _remedy(self, odd: Sequence[str]) -> str:
         if self.head.issuperset(odd):
-            return "its classifier is for another number of classes: take these tensors out of the file to start from the rest"
+            return (
+                "its classifier is for another number of classes: take these tensors out of the "
+                "file to start from the rest"
+            )
         if any(name.endswith("pos_embed") for name in odd):
             return "give the `image_size` that the weights were trained with"
         return "give the weights of this very model"
 
 
 def read(file: Path) -> Any:
-    """What a checkpoint holds, its tensors mapped from the file where that can be; no code in it is run.
+    """The content of a checkpoint, memory-mapped if possible; no code in it is run.
 
     Raises:
-        Misfit: it cannot be read, or asks for code to be run.
+        Misfit: the file cannot be read, or asks for code to be run.
     """
     problem = file_problem(file)
     if problem:
@@ -212,8 +210,7 @@ def read(file: Path) -> Any:
             ) from None
         raise Misfit(
             f"{file} asks Python to run {asked[1]}, which a file of weights need not do and which "
-            "might do harm; save "
-            "model.state_dict() alone"
+            "might do harm; save model.state_dict() alone"
         ) from None
     except Exception as error:  # a damaged archive may raise anything
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -224,7 +221,7 @@ def _torch(file: Path) -> Any:
     import numpy as np
     import torch
 
-    # What training scripts keep beside the weights, and what holds data alone.
+    # Types that training scripts save beside the weights and that hold only data.
     harmless: list[Any] = [
         argparse.Namespace,
         types.SimpleNamespace,
@@ -234,11 +231,11 @@ def _torch(file: Path) -> Any:
         *{type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")},
     ]
     scalar = np.float64(0).__reduce__()[0]
-    harmless += [scalar, (scalar, "numpy.core.multiarray.scalar")]  # its name before numpy 2
+    harmless += [scalar, (scalar, "numpy.core.multiarray.scalar")]  # numpy 1's name
     with torch.serialization.safe_globals(harmless):
         try:
             return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError:  # the format of torch before 1.6 cannot be mapped
+        except RuntimeError:  # the format of torch < 1.6 cannot be memory-mapped
             return torch.load(file, map_location="cpu", weights_only=True)
 
 
@@ -249,7 +246,7 @@ def _safetensors(file: Path) -> Any:
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Tensor]:
-    """The tensors in nested mappings by dotted name."""
+    """The tensors in nested mappings, by dotted name."""
     from torch import Tensor
 
     tensors: dict[str, Tensor] = {}
@@ -262,7 +259,7 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Tensor]:
 
 
 def _wrappers(tensors: Mapping[str, Tensor]) -> list[str]:
-    """What comes before the names of most tensors of a checkpoint: nothing, or one of `PREFERRED`; and `module.` behind it."""
+    """The usual prefixes that the file has: none or one of `PREFERRED`, perhaps with `module.`."""
     places = ["", *(f"{name}." for name in PREFERRED)]
     return [
         f"{place}{module}"
@@ -283,7 +280,7 @@ def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _meant(
     file: Path, fits: Mapping[str, Mapping[str, Tensor]], wanted: _Wanted
 ) -> tuple[str, str]:
-    """Which of the copies of the weights is meant, by what comes before its names; and what to say of it."""
+    """The prefix of the copy of the weights to take, and a note about the choice."""
 
     def rank(prefix: str) -> int:
         first = prefix.partition(".")[0]
@@ -310,7 +307,7 @@ def _meant(
 
 
 def _checked(file: Path, state: Mapping[str, Tensor], wanted: _Wanted, said: str) -> Fit:
-    """The fit, if its values are numbers."""
+    """The fit, if all its values are finite."""
     import torch
 
     kept = {name: state[name] for name in wanted.shapes if name in state}
@@ -322,8 +319,7 @@ def _checked(file: Path, state: Mapping[str, Tensor], wanted: _Wanted, said: str
     if odd:
         raise Misfit(
             f"{file} holds values that are not finite (NaN or infinity) in {len(odd)} tensors, "
-            "such as "
-            f"{', '.join(odd[:NAMED])}; it was saved from a training that diverged"
+            f"such as {', '.join(odd[:NAMED])}; it was saved from a training that diverged"
         )
     headless = wanted.headless(kept)
     return Fit(
@@ -336,7 +332,7 @@ def _checked(file: Path, state: Mapping[str, Tensor], wanted: _Wanted, said: str
 
 
 def _names(tensors: Mapping[str, Tensor], wanted: _Wanted) -> str:
-    """What the file has and what was expected, where names disagree."""
+    """What the file has and what was expected, if the names disagree."""
     prefixes = {
         "",
         *(".".join(name.split(".")[:depth]) + "." for name in tensors for depth in (1, 2)),

@@ -1,4 +1,4 @@
-"""What a model does on the target domain, as measurements."""
+"""Measurements of a model on the target domain."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tasks.data.splits import Split
 from tasks.outputs import TEST, VALIDATION, Collected
 
 CALIBRATED = (*metrics.MAIN, "harmonic_mean")
-"""What is measured again after each calibration."""
+"""The numbers that are measured again after each calibration."""
 CHUNK = 256
-"""Images per forward pass: small enough that activations stay in a CPU's cache."""
+"""Images per forward pass, few enough for the activations to stay in the CPU's cache."""
 
 
 def measure(
@@ -31,12 +31,12 @@ def measure(
     pseudo_gammas: Sequence[float] = (),
     kept: Collected | None = None,
 ) -> dict[str, Any]:
-    """Everything that is measured of a model in evaluation mode; `images` [N, C, H, W] is the whole target domain.
+    """All measurements of a model in evaluation mode; `images` [N, C, H, W] is the whole target.
 
-    `test/...` reads test labels of all classes; `validation/...` seen classes only. The
-    nearest-class-mean accuracies compare with training images of all classes, so they stand under
-    `test/` too. `pseudo_gammas` are those of the runs of pseudo cross-validation. What the model
-    answers is also added to `kept`.
+    `test/...` uses test labels of all classes, `validation/...` seen classes only. The
+    nearest-class-mean accuracies use training images of all classes, so they are under `test/` too.
+    `pseudo_gammas` come from the runs of pseudo cross-validation. The model's outputs are also
+    added to `kept`.
     """
     features, logits = outputs(model, images, device)
     test, validation = split.test, split.validation
@@ -92,11 +92,11 @@ def measure_all(
     device: str,
     kept: Collected | None = None,
 ) -> dict[str, Any]:
-    """What is measured where every class has images; of the domain, only what is looked at is run.
+    """All measurements of a model if every class has images; runs it only on the images it needs.
 
     `probe` are training positions: the smallest and the largest singular value of their features
-    [probe, width] say how far features have collapsed (Chen et al., BSS, NeurIPS 2019). What the
-    model answers is also added to `kept`.
+    [probe, width] show how far features have collapsed (Chen et al., BSS, NeurIPS 2019). The
+    model's outputs are also added to `kept`.
     """
     rows = np.concatenate([split.test, split.validation, probe.numpy()])
     features, logits = outputs(model, images, device, rows)
@@ -138,7 +138,7 @@ def _validation(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 def outputs(
     model: Any, images: Tensor, device: str, rows: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Features [N, width] and logits [N, classes] in float32, of the images at `rows` alone where given."""
+    """Features [N, width] and logits [N, classes] in float32, of all images or those at `rows`."""
     known = model.known(images, rows) if hasattr(model, "known") else None
     if known is not None:
         return known[0].numpy(), known[1].numpy()
@@ -155,7 +155,7 @@ def outputs(
 
 
 def _loss(group: str, logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """`GROUP/loss`; nothing where there is no image: NaN means that a training has diverged."""
+    """`GROUP/loss`; empty without images, since NaN would mean that a training has diverged."""
     if not len(labels):
         return {}
     return {

@@ -1,4 +1,7 @@
-"""Fine-tuning to a target with classes of its own, under a new head: the setting of L2-SP, DELTA, BSS, Co-Tuning, TRED."""
+"""Fine-tuning under a new head to a target with classes of its own.
+
+The setting of L2-SP, DELTA, BSS, Co-Tuning and TRED.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +32,9 @@ from tasks.task import Keeps, Setting, Trajectory, Workspace, declare, filled
 from tasks.trajectories import trajectory_of
 
 OFFERS = frozenset({"source_head", "batch_norm"})
-"""What the task offers to methods, as far as the backbone and the source have it."""
+"""What the task offers to methods if the backbone and the source provide it."""
 TRAINING_SETTINGS = training_settings(
-    # Backbone 0.001, head 0.01, batch 48 and decay 5e-4 are those of Co-Tuning's and BSS's released
-    # code.
+    # As in the released code of Co-Tuning and BSS: backbone 0.001, head 0.01, batch 48, decay 5e-4.
     learning_rate=1e-3,
     head_learning_rate_factor=10.0,
     batch_size=48,
@@ -85,7 +87,7 @@ METRICS = (
 
 
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The canonical config: defaults filled in, the chain in its one order, without what cannot matter to it."""
+    """The canonical config: defaults filled in, the chain ordered, keys without effect removed."""
     method = methods.canonical(config.get("method") or methods.EMPTY)
     own = _settings_of(method)
     full = {
@@ -113,8 +115,7 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     wrong += [("dataset", text) for text in data.fine_tuning_problems(config["dataset"])]
     wrong += weightless(config)
     pretrained = config["dataset"].startswith(f"{data.PRETRAINED}-")
-    # A source that is trained here has a classifier, whether or not the backbone's pretrained
-    # weights come with one.
+    # A source model trained here has a classifier even if the pretrained weights lack it.
     wrong += fitting(config, () if pretrained else ("source_head",))
     if not wrong:
         source, target = data.fine_tuning_domains(config["dataset"])
@@ -125,7 +126,7 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def notes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What a person should know of the data and the weights of a resolved config."""
+    """What a user should know about the data and the weights of a resolved config."""
     return set_notes(config, data.fine_tuning_domains(config["dataset"])[1])
 
 
@@ -141,7 +142,7 @@ def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The resolved config with data and weights by what they hold, not by where they lie."""
+    """The resolved config with data and weights identified by content, not by location."""
     source, target = data.fine_tuning_domains(config["dataset"])
     held = [
         source if source == data.PRETRAINED else data.fingerprint(source),
@@ -151,14 +152,14 @@ def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stages(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """The source model, unless it is pretrained; and what methods learn beforehand."""
+    """Source training, unless the source is pretrained, and learning stages of methods."""
     return stages_of_part(config) | learnt_stage(
         "fine_tuning", config, {**PROBLEM, **MODEL_SETTINGS, **SOURCE_SETTINGS}
     )
 
 
 def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """The source model alone: what a part of a trial needs."""
+    """Source training alone, which is all that a part of a trial needs."""
     source = data.fine_tuning_domains(config["dataset"])[0]
     if source == data.PRETRAINED:
         return {}
@@ -172,17 +173,17 @@ def spaces(config: Mapping[str, Any]) -> list[str]:
 
 
 def role(config: Mapping[str, Any]) -> str:
-    """What a resolved config is in a comparison: `source`, `bound`, or empty for a competitor."""
+    """Its role in a comparison: `source`, `bound`, or empty for a competitor."""
     return methods.role(config["method"], config)
 
 
 def trajectory(config: Mapping[str, Any]) -> Trajectory | None:
-    """The training that a resolved config is measured from."""
+    """The training behind a resolved config."""
     return trajectory_of("fine_tuning:trained", config, resolve)
 
 
 def keeps(config: Mapping[str, Any]) -> Keeps | None:
-    """The outputs that a trial of a resolved config hands over."""
+    """The outputs that a trial of a resolved config passes on."""
     return kept(config, data.PRETRAINED, data.fine_tuning_domains(config["dataset"])[1], 0)
 
 
@@ -202,7 +203,7 @@ def keeps(config: Mapping[str, Any]) -> Keeps | None:
     keeps=keeps,
 )
 def fine_tuning(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
-    """Fine-tunes a source model under a new head to a target with classes of its own; measures overall accuracy."""
+    """Fine-tunes a source model under a new head to a target with classes of its own."""
     from tasks.adaptation import fine_tune
 
     yield from fine_tune(resolve(config), workspace)
@@ -210,7 +211,7 @@ def fine_tuning(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dic
 
 @declare(meaning=meaning, stages=stages_of_part)
 def learnt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
-    """What one method learns before training, from the source model and the target's training images."""
+    """The learning stage of a method, on the source model and the target's training images."""
     from tasks.adaptation import learn
 
     yield from learn(config, workspace)
@@ -222,7 +223,7 @@ def learnt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str
     metrics=("train/loss", "epoch", *COSTS),
 )
 def trained(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
-    """A training that trials share: leaves what each of them is measured from."""
+    """A training shared by trials; writes what each of them is measured from."""
     from tasks.adaptation import train_trajectory
 
     yield from train_trajectory(config, workspace)
@@ -230,7 +231,7 @@ def trained(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[st
 
 @declare(meaning=meaning, stages=stages_of_part, metrics=COSTS)
 def heads(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
-    """The linear heads of trials that differ in how a head is trained on the same features."""
+    """The linear heads of trials that differ only in how the head is trained."""
     from tasks.adaptation import train_heads
 
     yield from train_heads(config, workspace)
@@ -238,5 +239,5 @@ def heads(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str,
 
 @functools.cache
 def _settings_of(method: str) -> Mapping[str, Setting]:
-    """The settings that matter to a canonical chain."""
+    """The settings that affect a canonical chain."""
     return of_method(BASE, TRAINING_SETTINGS, method)

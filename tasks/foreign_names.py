@@ -1,4 +1,7 @@
-"""Names that tensors have in checkpoints of other makes, turned into timm's by rules; what fits is judged by the caller."""
+"""Rules that rename tensors of other libraries' checkpoints to timm's names.
+
+The caller checks whether the result fits.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Conversion = Callable[[Mapping[str, "Tensor"], "nn.Module"], "dict[str, Tensor] | None"]
-"""Gives a state by the names of a timm model, or None where it is of no make that it knows."""
+"""Returns a state with the names of a timm model, or None if it does not know the format."""
 
 
 def by_timm(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor] | None:
-    """The state by timm's own rules for models of its authors, where these give names alone and change no tensor."""
+    """The state renamed by timm's own filter for the model, or None if that changes any tensor."""
     module = sys.modules[type(model).__module__]
     convert: Callable[..., Mapping[str, Tensor]] | None = getattr(
         module, "checkpoint_filter_fn", None
@@ -24,7 +27,7 @@ def by_timm(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor] 
         return None
     try:
         renamed = dict(convert(dict(state), model))
-    except Exception:  # rules for names that are not there
+    except Exception:  # the filter expects names that the state lacks
         return None
     given = {id(tensor) for tensor in state.values()}
     return renamed if all(id(tensor) in given for tensor in renamed.values()) else None
@@ -58,10 +61,10 @@ _PLAIN = {
 
 
 def by_efficientnet(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor] | None:
-    """The state of an EfficientNet as its PyTorch port of 2019 names it, by timm's names.
+    """The state of the PyTorch port of EfficientNet (2019), renamed to timm's names.
 
-    The port counts all blocks in one row, timm within stages; a block that expands has a
-    convolution and a norm before the depthwise one, which the port calls 0 and timm 1.
+    The port numbers all blocks consecutively, timm within each stage. A block that expands has a
+    convolution and a norm before the depthwise one; the port numbers that norm 0, timm 1.
     """
     if "_conv_stem.weight" not in state:
         return None

@@ -1,9 +1,9 @@
-"""Many linear heads on the same frozen features, trained together: one product of matrices a step for all of them.
+"""Many linear heads on the same frozen features, trained together by one matrix product per step.
 
-A chain that trains the head alone never changes the features, so they are computed once. Heads that
-differ in learning rate, momentum or decay take the same batches, and their weights lie side by side.
-A head equals, within 1e-5, one that is trained by itself (`tasks/training.py`): the features of an
-image differ in the last bits with the batch that they are computed in.
+A chain that trains only the head never changes the features, so they are computed once. Heads that
+differ in learning rate, momentum or decay use the same batches, and their weights are stacked. A
+head equals one trained by itself (`tasks/training.py`) within 1e-5: the features of an image differ
+in the last bits depending on the batch in which they are computed.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ def train_heads(
     workspace: Workspace,
     began: float,
 ) -> Iterator[Measurement]:
-    """Trains a head for each recipe, and leaves weights and losses of each epoch, and the features.
+    """Trains a head for each recipe; writes each epoch's weights and losses, and the features.
 
     Args:
-        student: the model before training; its head is what each starts from.
-        transfer: the images' labels, and which of them train.
-        recipes: of the heads, alike in length and batches.
-        members: what names each head, in the order of the recipes.
-        features: [N, width] of the target's images as `target`, and of others by name.
-        workspace: the stage's.
-        began: when it began, a moment of `time.perf_counter`.
+        student: the model before training; all heads start from its head.
+        transfer: the labels of the images, and the positions that train.
+        recipes: one for each head, equal in length and batches.
+        members: the config that identifies each head, in the order of the recipes.
+        features: features [N, width] by name: of the target's images as `target`, and of others.
+        workspace: the stage's workspace.
+        began: when the stage began, by `time.perf_counter`.
     """
     for name, values in features.items():
         np.save(workspace.output / FEATURES.format(name), values)
@@ -70,14 +70,14 @@ def train_heads(
         cost = process.cost(workspace.device, began)
         yield {"step": epoch * recipes[0].steps_per_epoch, "epoch": epoch, **cost}
     content = {"members": [dict(member) for member in members], "losses": losses}
-    # Each head's share of what all of them took.
+    # Each head's share of the total time.
     content |= {"seconds": (time.perf_counter() - began) / len(recipes)}
     (workspace.output / ROWS).write_text(json.dumps(content), encoding="utf-8")
 
 
 @final
 class _Heads:
-    """The weights of all heads side by side, and the optimiser's: SGD with Nesterov momentum."""
+    """The stacked weights of all heads, and their optimiser: SGD with Nesterov momentum."""
 
     def __init__(self, head: nn.Linear, recipes: Sequence[Recipe]) -> None:
         self._count, self._recipes = len(recipes), recipes
@@ -95,7 +95,7 @@ class _Heads:
 
     @torch.no_grad()
     def step(self, inputs: Tensor, labels: Tensor, step: int) -> Tensor:
-        """Takes step number `step` with a batch [B, width] of every head; returns their losses, [heads]."""
+        """Takes step number `step` of every head on a batch [B, width]; returns losses [heads]."""
         count, classes, _ = self._weights.shape
         size = len(inputs)
         extended = torch.cat([inputs, inputs.new_ones(size, 1)], 1)
@@ -128,18 +128,18 @@ class _Heads:
 
 @final
 class KeptHeads:
-    """What `train_heads` left, as one of its heads sees it."""
+    """What `train_heads` wrote, for one of its heads."""
 
     def __init__(self, folder: Path, member: Mapping[str, Any]) -> None:
         self._folder = folder
         content = json.loads((folder / ROWS).read_text(encoding="utf-8"))
         self._place = content["members"].index(dict(member))
         self.losses = [losses[self._place] for losses in content["losses"]]
-        """The mean loss of each epoch from the first on."""
+        """The mean loss of each epoch, starting with epoch 1."""
         self.seconds = float(content["seconds"])
 
     def load(self, head: nn.Linear, epoch: int) -> None:
-        """Puts the weights after an epoch into a head."""
+        """Loads the weights after an epoch into a head."""
         path = self._folder / WEIGHTS.format(epoch)
         state = torch.load(path, map_location=head.weight.device, weights_only=True, mmap=True)
         with torch.no_grad():
@@ -147,31 +147,31 @@ class KeptHeads:
             head.bias.copy_(state["bias"][self._place])
 
     def features(self, name: str) -> np.ndarray | None:
-        """[N, width], of the images of this name; None where they were not kept."""
+        """The features [N, width] stored under this name, or None."""
         path = self._folder / FEATURES.format(name)
         return np.load(path, mmap_mode="r") if path.exists() else None
 
 
 def is_here(folder: Path) -> bool:
-    """Whether a training's folder holds heads that were trained together."""
+    """Whether the folder of a training has heads that were trained together."""
     return (folder / ROWS).exists()
 
 
 @final
 class OnFeatures:
-    """A model of which the features are known: only its head is run where they are."""
+    """A model with stored features: for images that have them, only the head runs."""
 
     def __init__(self, model: Model, kept: KeptHeads, images: Mapping[str, Tensor]) -> None:
         self._model, self._kept, self._images = model, kept, images
         self._features: dict[str, Tensor] = {}
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Features and logits of images of any origin."""
+        """Features and logits of any images."""
         features, logits = self._model(images)
         return features, logits
 
     def known(self, images: Tensor, rows: np.ndarray | None) -> tuple[Tensor, Tensor] | None:
-        """Features and logits of the images at `rows`, None for all; None where they were not kept."""
+        """Features and logits of the images at `rows` (None: all), or None if not stored."""
         name = next((name for name, tensor in self._images.items() if tensor is images), None)
         if name is None:
             return None

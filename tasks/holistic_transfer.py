@@ -1,4 +1,7 @@
-"""Adaptation to a target domain of which only some classes have images (Tu et al., Holistic Transfer, NeurIPS 2023)."""
+"""Adaptation to a target domain where only some classes have training images.
+
+The setting of Holistic Transfer (Tu et al., NeurIPS 2023).
+"""
 
 from __future__ import annotations
 
@@ -113,7 +116,7 @@ MEASURED_WITH = {
     "validation/pseudo_missing_accuracy": "pcv",
     "validation/source_missing_accuracy": "source_validation",
 }
-"""What is measured only where a setting is above 0."""
+"""Column -> the setting that must be above 0 for it to be measured."""
 OF_MISSING = (
     "test/harmonic_mean",
     "test/ausuc",
@@ -121,7 +124,7 @@ OF_MISSING = (
     *(name for name in METRICS if name.startswith("test/") and "missing" in name),
     *(name for name in METRICS if name.partition("/")[2].startswith(CALIBRATIONS)),
 )
-"""What only trials with test images of missing classes measure."""
+"""Columns that need test images of missing classes."""
 OF_VALIDATION = (
     "validation/seen_accuracy",
     "validation/loss",
@@ -129,7 +132,7 @@ OF_VALIDATION = (
     "validation/pcv_gamma",
     *(f"validation/pseudo_{name}_accuracy" for name in ("seen", "missing")),
 )
-"""What only trials with validation images measure."""
+"""Columns that need validation images."""
 SOURCE_METRICS = ("train/loss", "train/accuracy", "validation/accuracy", "epoch", *COSTS)
 PSEUDO_METRICS = (
     "validation/pseudo_gamma",
@@ -142,11 +145,11 @@ PSEUDO_METRICS = (
 
 
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The canonical config: defaults filled in, the chain in its one order, without what cannot matter to it."""
+    """The canonical config: defaults filled in, the chain ordered, keys without effect removed."""
     method = methods.canonical(config.get("method") or methods.EMPTY)
     own = _settings_of(method)
-    # A method's key outside its chain cannot matter; a key that nobody knows stays, for `problems`
-    # to judge.
+    # Parameters of methods outside the chain have no effect; unknown keys stay, for `problems` to
+    # report.
     full = {
         key: value
         for key, value in filled(own, config).items()
@@ -183,12 +186,15 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def notes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What a person should know of the data and the weights of a resolved config."""
+    """What a user should know about the data and the weights of a resolved config."""
     return set_notes(config, data.domains(config["dataset"])[1])
 
 
 def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
-    """Columns that no trial of a resolved config can measure, each with the reason: sets that are empty in every repetition."""
+    """Columns that no trial of a resolved config can measure, each with the reason.
+
+    The reason is always a set of images that is empty in every repetition.
+    """
     source, target = (data.counts(domain) for domain in data.domains(config["dataset"]))
     missing, seen = _possible(config)
     reasons: dict[str, str] = {}
@@ -205,7 +211,8 @@ def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
         )
     groups = {"overall": list(source), "seen": seen, "missing": missing}
     reasons |= {
-        f"validation/source_{name}_accuracy": "the source holds out no image of these classes: that takes two of a class"
+        f"validation/source_{name}_accuracy": "the source holds out no image of these classes: "
+        "that takes two of a class"
         for name, classes in groups.items()
         if source
         and not any(
@@ -217,7 +224,7 @@ def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The resolved config with data and weights by what they hold, not by where they lie."""
+    """The resolved config with data and weights identified by content, not by location."""
     source, target = data.domains(config["dataset"])
     return {
         **config,
@@ -227,7 +234,10 @@ def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stages(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """The source model, the same for all targets, ratios and methods; what methods learn; pseudo cross-validation."""
+    """The stages of a trial: source training, learning stages of methods, pseudo cross-validation.
+
+    The source model is the same for all targets, ratios and methods.
+    """
     own = {key: config[key] for key in SOURCE if key in config}
     needed = {
         "source": ("holistic_transfer:source", {"domain": data.domains(config["dataset"])[0]} | own)
@@ -246,22 +256,22 @@ def spaces(config: Mapping[str, Any]) -> list[str]:
 
 
 def role(config: Mapping[str, Any]) -> str:
-    """What a resolved config is in a comparison: `source`, `bound`, or empty for a competitor."""
+    """Its role in a comparison: `source`, `bound`, or empty for a competitor."""
     return methods.role(config["method"], config)
 
 
 def trajectory(config: Mapping[str, Any]) -> Trajectory | None:
-    """The training that a resolved config of a trial or of pseudo cross-validation is measured from."""
+    """The training behind a resolved config of a trial or of pseudo cross-validation."""
     return trajectory_of("holistic_transfer:trained", config, resolve)
 
 
 def stages_of_training(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """The source model, and what methods learn; a run of pseudo cross-validation learns by itself."""
+    """Source training and learning stages; a run of pseudo cross-validation learns by itself."""
     return stages_of_part(config) if "pseudo" in config else stages(config)
 
 
 def keeps(config: Mapping[str, Any]) -> Keeps | None:
-    """The outputs that a trial of a resolved config hands over."""
+    """The outputs that a trial of a resolved config passes on."""
     source, target = data.domains(config["dataset"])
     names = data.classes(target)
     count = (
@@ -279,12 +289,12 @@ def resolve_source(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def meaning_of_source(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The source's config with domain and weights by what they hold."""
+    """The source's config with domain and weights identified by content."""
     return {**config, "domain": data.fingerprint(config["domain"]), **by_content(config)}
 
 
 def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """The source model alone: what a part of a trial needs."""
+    """Source training alone, which is all that a part of a trial needs."""
     return {"source": stages(config)["source"]}
 
 
@@ -305,7 +315,7 @@ def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, 
     keeps=keeps,
 )
 def holistic_transfer(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
-    """Adapts a source model to a target domain where some classes have no image; measures seen and missing classes."""
+    """Adapts a source model to a target without images of some classes; measures both groups."""
     from tasks.adaptation import adapt
 
     yield from adapt(resolve(config), workspace)
@@ -326,7 +336,7 @@ def source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str
 
 @declare(meaning=meaning, stages=stages_of_part)
 def learnt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
-    """What one method learns before training, from the source model and the images of the seen classes."""
+    """The learning stage of a method, on the source model and the images of the seen classes."""
     from tasks.adaptation import learn
 
     yield from learn(config, workspace)
@@ -342,7 +352,7 @@ def pseudo(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str
 
 @declare(meaning=meaning, stages=stages_of_training, metrics=("train/loss", "epoch", *COSTS))
 def trained(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
-    """A training that trials share: leaves what each of them is measured from."""
+    """A training shared by trials; writes what each of them is measured from."""
     from tasks.adaptation import train_trajectory
 
     yield from train_trajectory(config, workspace)
@@ -350,7 +360,7 @@ def trained(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[st
 
 @declare(meaning=meaning, stages=stages_of_part, metrics=COSTS)
 def heads(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
-    """The linear heads of trials that differ in how a head is trained on the same features."""
+    """The linear heads of trials that differ only in how the head is trained."""
     from tasks.adaptation import train_heads
 
     yield from train_heads(config, workspace)
@@ -358,12 +368,12 @@ def heads(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str,
 
 @functools.cache
 def _settings_of(method: str) -> Mapping[str, Setting]:
-    """The settings that matter to a canonical chain."""
+    """The settings that affect a canonical chain."""
     return of_method(BASE, TRAINING_SETTINGS, method)
 
 
 def _possible(config: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """The classes that may be missing, and those that may be seen, in some repetition of a resolved config."""
+    """The classes that may be missing, and those that may be seen, in some repetition."""
     names = data.classes(data.domains(config["dataset"])[1])
     if "missing_classes" in config:
         missing = [names[index] for index in data.class_indices(config["missing_classes"], names)]
@@ -372,7 +382,7 @@ def _possible(config: Mapping[str, Any]) -> tuple[list[str], list[str]]:
 
 
 def _untrainable(config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What keeps a config that is right otherwise from training, in some repetition at least."""
+    """Why an otherwise valid config cannot train, in at least one repetition."""
     source, target = data.domains(config["dataset"])
     counts = data.counts(target)
     _, seen = _possible(config)
@@ -397,7 +407,7 @@ def _untrainable(config: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Missing classes that are none or too many, and parameters that count more seen classes than there are."""
+    """Missing classes that do not exist or are all, and parameters above the count of seen ones."""
     names = data.classes(data.domains(config["dataset"])[1])
     if "missing_classes" in config:
         try:

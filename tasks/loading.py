@@ -1,4 +1,4 @@
-"""What trials start from, by config: images of a domain, the source model, and which classes and rows a repetition has."""
+"""Loads what trials start from: images, the source model, and a repetition's classes and split."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tasks.task import Workspace
 
 
 def images_of(config: Mapping[str, Any], domain: str, workspace: Workspace) -> Images:
-    """The images of a domain, in the size that the config asks for."""
+    """The images of a domain, in the config's size."""
     return data.load(domain, workspace.cache, config.get("image_size", 0))
 
 
 def tensors(domain: Images, device: str) -> tuple[Tensor, Tensor]:
-    """The domain as tensors: on the device where they take less than half of what is free there, else on the host."""
+    """The domain as tensors, on the GPU if they take less than half of its free memory."""
     images, labels = torch.from_numpy(domain.pixels), torch.from_numpy(domain.labels)
     if device.startswith("cuda") and images.nbytes < torch.cuda.mem_get_info(device)[0] / 2:
         return images.to(device), labels.to(device)
@@ -31,7 +31,7 @@ def tensors(domain: Images, device: str) -> tuple[Tensor, Tensor]:
 
 
 def fresh_model(config: Mapping[str, Any], domain: Images, classes: int) -> Model:
-    """The config's backbone for images like the domain's, under a head of `classes` outputs; drawn from torch's seed."""
+    """The config's backbone for the domain's images, with a new head; drawn from torch's seed."""
     channels, size = domain.pixels.shape[1:3]
     return backbones.build(
         config["backbone"], channels, size, classes, pretrained=bool(config.get("weights"))
@@ -41,13 +41,13 @@ def fresh_model(config: Mapping[str, Any], domain: Images, classes: int) -> Mode
 def source_model(
     config: Mapping[str, Any], source: str, domain: Images, workspace: Workspace
 ) -> Model:
-    """The source model on the device: that of stage `source`, or the backbone's pretrained weights.
+    """The source model on the device: from the stage `source`, or with pretrained weights.
 
     Args:
         config: a resolved config.
         source: the name of the source domain, or `data.PRETRAINED`.
-        domain: the target's images, like which the source's are.
-        workspace: the trial's.
+        domain: the target's images, which have the shape of the source's.
+        workspace: the trial's workspace.
     """
     if source == data.PRETRAINED:
         pretrained = backbones.pretrained(
@@ -63,13 +63,13 @@ def source_model(
 def target_of(
     config: Mapping[str, Any], domain: str, labels: NDArray[np.int64], workspace: Workspace
 ) -> tuple[list[int], Split]:
-    """The missing classes of the target and its split: the same in a repetition for whatever is tried, and what scores it.
+    """The target's missing classes and split, the same in a repetition for all methods and scores.
 
     Args:
         config: a resolved config.
         domain: the name of the target domain.
-        labels: of all its images, [N].
-        workspace: the trial's.
+        labels: the labels of all its images, [N].
+        workspace: the trial's workspace.
     """
     classes = data.classes(domain)
     missing: list[int] = []

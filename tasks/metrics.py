@@ -1,8 +1,8 @@
 """Accuracies on seen and missing classes, and the curve between them; numpy only.
 
-Scores are [N, C] logits, labels are [N] class indices, `missing` the indices of the missing
+Scores are logits [N, C], labels are class indices [N], and `missing` has the indices of the missing
 classes. Accuracies are sample means in [0, 1], as Holistic Transfer (Tu et al., NeurIPS 2023)
-reports them. What has no sample is left out.
+reports them. Accuracies without a sample are left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def accuracies(scores: Array, labels: Array, missing: Sequence[int]) -> dict[str
     """The five accuracies and the harmonic mean of seen and missing.
 
     `overall` Y/Y, `seen` S/Y and `missing` U/Y take the largest score over all classes,
-    `seen_within` S/S and `missing_within` U/U over the group's own.
+    `seen_within` S/S and `missing_within` U/U over the classes of the group.
     """
     is_missing = _mask(missing, scores.shape[1])
     of_missing = is_missing[labels]
@@ -41,22 +41,22 @@ def accuracies(scores: Array, labels: Array, missing: Sequence[int]) -> dict[str
 
 
 def harmonic_mean(a: float, b: float) -> float:
-    """2ab / (a + b); 0 where both are 0, NaN where one is not defined."""
+    """2ab / (a + b); 0 if both are 0, NaN if either is."""
     return 0.0 if a == 0 and b == 0 else 2 * a * b / (a + b)
 
 
 def curve(
     scores: Array, labels: Array, missing: Sequence[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The seen and missing accuracies for all constants that can be added to the missing classes' scores; O(N log N).
+    """The seen and missing accuracies over all constants added to the missing classes' scores.
 
-    With gap_i = max over S - max over U, sample i goes to S iff gap_i >= t; the curve runs over all
-    t from the highest seen accuracy, (S/S, 0), to (0, U/U), both ends included. Samples of equal
-    gap move together. Repeated and collinear points are dropped, which changes no area.
-    ("Fine-Tuning is Fine, if Calibrated", Mai et al., NeurIPS 2024.)
+    With gap_i = max over S - max over U, sample i goes to S iff gap_i >= t. The curve covers all t,
+    from the highest seen accuracy, (S/S, 0), to (0, U/U), both ends included. Samples with equal
+    gaps move together. Repeated and collinear points are dropped, which changes no area. Takes
+    O(N log N). ("Fine-Tuning is Fine, if Calibrated", Mai et al., NeurIPS 2024.)
 
     Returns:
-        Two float64 arrays [K]: seen accuracy (falling), missing accuracy (rising); empty where a
+        Two float64 arrays [K]: seen accuracy (falling) and missing accuracy (rising); empty if a
         group has no sample.
     """
     is_missing = _mask(missing, scores.shape[1])
@@ -70,20 +70,18 @@ def curve(
 
 
 def oracle_gamma(scores: Array, labels: Array, missing: Sequence[int]) -> float:
-    """The constant for the missing classes' scores that gives the highest overall accuracy on these very labels.
+    """The constant on the missing classes' scores that maximises overall accuracy on these labels.
 
-    An upper bound of what calibration can do where the labels are test labels. NaN where a group
-    has no sample.
+    With test labels it is an upper bound on what calibration can do. NaN if a group has no sample.
     """
     return _best_gamma(scores, labels, missing, lambda seen, gained, _: seen + gained)
 
 
 def balancing_gamma(scores: Array, labels: Array, missing: Sequence[int]) -> float:
-    """The constant for the missing classes' scores that gives the highest harmonic mean of the two accuracies.
+    """The constant on the missing classes' scores that maximises the harmonic mean of accuracies.
 
-    With pseudo-missing classes in place of missing ones this is a run of pseudo cross-validation
-    (Mai et al., NeurIPS 2024, whose words are that it balances them). NaN where a group has no
-    sample.
+    With pseudo-missing classes this is a run of pseudo cross-validation (Mai et al., NeurIPS 2024,
+    who say that it balances the two accuracies). NaN if a group has no sample.
     """
 
     def harmonic(seen: Array, gained: Array, counts: tuple[int, int]) -> Array:
@@ -94,11 +92,11 @@ def balancing_gamma(scores: Array, labels: Array, missing: Sequence[int]) -> flo
 
 
 def average_logit_gap(scores: Array, labels: Array, missing: Sequence[int]) -> float:
-    """ALG: the mean score of seen classes other than the true one, less the mean score of missing classes.
+    """ALG: the mean score of seen classes, without the true one, minus that of missing classes.
 
-    The paper (Mai et al., NeurIPS 2024) takes it over target data of seen classes, its released
-    code over whatever is being evaluated, test labels of missing classes included. NaN where a
-    group has no class.
+    The paper (Mai et al., NeurIPS 2024) computes it on target data of seen classes; its released
+    code on whatever is being evaluated, including test labels of missing classes. NaN if a group
+    has no class.
     """
     is_missing = _mask(missing, scores.shape[1])
     if not len(labels) or is_missing.all() or not is_missing.any():
@@ -114,14 +112,14 @@ def average_logit_gap(scores: Array, labels: Array, missing: Sequence[int]) -> f
 
 
 def calibrated(scores: Array, gamma: float, missing: Sequence[int]) -> NDArray[np.float64]:
-    """The scores with `gamma` added to those of the missing classes."""
+    """The scores after adding `gamma` to those of the missing classes."""
     return scores.astype(np.float64) + gamma * _mask(missing, scores.shape[1])
 
 
 def _best_gamma(
     scores: Array, labels: Array, missing: Sequence[int], value: Callable[..., Array]
 ) -> float:
-    """The threshold of the staircase with the highest value, the one nearest to 0 among equals."""
+    """The threshold with the highest value; among equals, the one closest to 0."""
     is_missing = _mask(missing, scores.shape[1])
     missing_count = int(is_missing[labels].sum())
     counts = len(labels) - missing_count, missing_count
@@ -137,8 +135,11 @@ def _best_gamma(
 def _staircase(
     scores: Array, labels: Array, is_missing: NDArray[np.bool_]
 ) -> tuple[Array, Array, Array]:
-    """The K distinct gaps, rising, and how many seen and missing samples are right at the K + 1 thresholds around them."""
-    # float64: in float32 two different gaps may come out equal.
+    """The K distinct gaps, rising, and the correct samples at the K + 1 thresholds around them.
+
+    The second and third array count correct seen and missing samples, [K + 1].
+    """
+    # float64: in float32, two different gaps may become equal.
     scores = scores.astype(np.float64)
     of_missing = is_missing[labels]
     to_seen, to_missing = (
@@ -150,9 +151,9 @@ def _staircase(
     right_missing = of_missing & (to_missing.argmax(1) == labels)
 
     order = np.argsort(gaps, kind="stable")
-    # The last sample of each distinct gap
+    # The last sample of each distinct gap.
     ends = np.flatnonzero(np.append(np.diff(gaps[order]) > 0, True))
-    # Counts stay whole numbers, so that "collinear" and "equal" are exact.
+    # Counts stay integers, so that "collinear" and "equal" are exact.
     seen = right_seen.sum() - np.append(0, np.cumsum(right_seen[order])[ends])
     return gaps[order][ends], seen, np.append(0, np.cumsum(right_missing[order])[ends])
 
@@ -165,10 +166,11 @@ def area(seen: Array, missing: Array) -> float:
 def nearest_class_mean(
     references: Array, reference_labels: Array, features: Array, classes: int
 ) -> NDArray[np.float64]:
-    """Cosine similarity [N, classes] of features to the class means of the references; -inf for a class without one.
+    """Cosine similarity [N, classes] of features to the class means of the references.
 
-    References, means and features are L2-normalised, in this order, as in the official evaluator;
-    there a class without an image became NaN and won every comparison.
+    References, means and features are L2-normalised, in this order, as in the official evaluator. A
+    class without a reference gets -inf; in the official code it gets NaN, which wins every
+    comparison.
     """
     of_class = np.arange(classes)[:, None] == reference_labels  # [classes, references]
     sums = of_class.astype(np.float64) @ _unit(references)
@@ -197,7 +199,7 @@ def _defined(numbers: dict[str, float]) -> dict[str, float]:
 
 
 def _corners(x: Array, y: Array) -> NDArray[np.intp]:
-    """Indices of the points of a monotone staircase that are its ends or where its direction changes."""
+    """Indices of the ends of a monotone staircase and of the points where its direction changes."""
     moved = np.flatnonzero(np.append(True, (np.diff(x) != 0) | (np.diff(y) != 0)))
     dx, dy = np.diff(x[moved]), np.diff(y[moved])
     turns = dx[1:] * dy[:-1] != dx[:-1] * dy[1:]

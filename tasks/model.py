@@ -1,4 +1,4 @@
-"""The model that every method sees: a backbone that gives features, and a linear head that gives logits."""
+"""The model that every method works on: a backbone for features and a linear head for logits."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 Tap = Callable[[nn.Module, Tensor], tuple[Tensor, list[Tensor]]]
-"""Gives a backbone's features and the feature maps of its stages in one forward pass."""
+"""Returns a backbone's features and the feature maps of its stages in one forward pass."""
 Stages = Callable[[nn.Module], list[tuple[nn.Module, int]]]
-"""Gives the modules whose outputs are a backbone's feature maps, each with the dimension that holds
-a map's channels.
-"""
+"""Returns the modules whose outputs are the feature maps, each with its channel dimension."""
 NORMS = (
     nn.modules.batchnorm._BatchNorm,
     nn.LayerNorm,
@@ -28,14 +26,14 @@ NORMS = (
 @final
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What a model makes of a batch: features [B, width], logits [B, classes], maps [B, channels, h, w] a stage."""
+    """A batch's features [B, width], logits [B, classes] and maps [B, channels, h, w]."""
 
     features: Tensor
     logits: Tensor
     maps: Sequence[Tensor] = ()
 
     def in_full_precision(self) -> Outputs:
-        """The same in float32."""
+        """The same outputs in float32."""
         return Outputs(
             self.features.float(), self.logits.float(), [maps.float() for maps in self.maps]
         )
@@ -43,7 +41,7 @@ class Outputs:
 
 @final
 class Model(nn.Module):
-    """Images [B, channels, H, W] to features [B, width] and logits [B, classes]."""
+    """Maps images [B, channels, H, W] to features [B, width] and logits [B, classes]."""
 
     def __init__(
         self,
@@ -64,7 +62,7 @@ class Model(nn.Module):
         return features, self.head(features)
 
     def outputs(self, images: Tensor, *, maps: bool = False) -> Outputs:
-        """Features and logits of a batch; with `maps`, also the feature maps of the backbone's stages."""
+        """Features and logits of a batch, and with `maps` the feature maps of the stages."""
         if not maps:
             return Outputs(*self(images))
         assert self._tap is not None, "this backbone gives no feature maps"
@@ -73,10 +71,10 @@ class Model(nn.Module):
 
     @contextmanager
     def changed(self, stage: int, change: Callable[[Tensor, int], Tensor | None]) -> Iterator[None]:
-        """Within, the backbone goes on from what `change` makes of a stage's output and the dimension of its channels.
+        """A context in which `change(output, channel dimension)` replaces a stage's output.
 
-        The output comes as the backbone has it, [B, channels, h, w], [B, h, w, channels] or [B,
-        tokens, channels]; None leaves it as it is.
+        The output has the backbone's own layout: [B, channels, h, w], [B, h, w, channels] or [B,
+        tokens, channels]. If `change` returns None, the output stays as it is.
         """
         assert self._stages is not None, "this backbone gives no feature maps"
         module, channels = self._stages(self.backbone)[stage]
@@ -89,7 +87,7 @@ class Model(nn.Module):
             handle.remove()
 
     def with_head(self, head: nn.Linear) -> Model:
-        """The same backbone under another head."""
+        """A model with the same backbone and another head."""
         return Model(self.backbone, head, self._tap, self._stages)
 
     @property
@@ -102,7 +100,10 @@ class Model(nn.Module):
         return [module for module in self.backbone.modules() if isinstance(module, NORMS)]
 
     def parameters_of(self, part: str) -> list[nn.Parameter]:
-        """The parameters of a part: `head`; of the backbone `norms` and `weights`, which is all that no norm layer holds."""
+        """The parameters of a part: `head`, or of the backbone `norms` or `weights`.
+
+        `norms` are those of norm layers, `weights` all others of the backbone.
+        """
         if part == "head":
             return list(self.head.parameters())
         norms = [parameter for norm in self.norms() for parameter in norm.parameters(recurse=False)]
@@ -114,7 +115,7 @@ class Model(nn.Module):
 
 @final
 class Fitted(nn.Module):
-    """Images as a pretrained backbone expects them: of its size, with its channels, mean and spread."""
+    """Prepares images for a pretrained backbone: size, channels, mean and standard deviation."""
 
     mean: Tensor
     spread: Tensor
@@ -122,12 +123,12 @@ class Fitted(nn.Module):
     def __init__(self, mean: Sequence[float], spread: Sequence[float], size: int = 0) -> None:
         super().__init__()
         self.size = size
-        # Not persistent: constants are neither saved nor averaged between models.
+        # Not persistent: constants should be neither saved nor averaged between models.
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("spread", torch.tensor(spread).view(-1, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(images - mean) / spread, a grey channel repeated, resized where a size is given."""
+        """(images - mean) / spread; a grey channel is repeated; resized if a size is set."""
         if self.size and images.shape[-1] != self.size:
             images = interpolate(
                 images,
@@ -139,5 +140,5 @@ class Fitted(nn.Module):
 
 
 def as_float(images: Tensor) -> Tensor:
-    """Images as float32 in [0, 1]; uint8 is how large sets are kept."""
+    """Images as float32 in [0, 1]; large sets are stored as uint8."""
     return images.float() / 255 if images.dtype == torch.uint8 else images

@@ -1,8 +1,8 @@
-"""Metrics of kept outputs: each takes the outputs of a model on one split, and gives a number or named numbers.
+"""Metrics of kept outputs: each maps a model's outputs on a split to a number or named numbers.
 
-A study names them under `metrics`: those of `METRICS` by name, your own as `module:function`. The
-number stands in the column `SPLIT/NAME`, named numbers in `SPLIT/NAME_KEY`. NaN means that the
-split cannot answer, and leaves the column out.
+A study lists them under `metrics`: those in `METRICS` by name, your own as `module:function`. The
+number goes to the column `SPLIT/NAME`, named numbers to `SPLIT/NAME_KEY`. NaN means that the metric
+is not defined on the split, and leaves the column out.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from tasks.outputs import VALIDATION, Outputs
 Metric = Callable[..., "float | Mapping[str, float]"]
 """Of the outputs on a split; a calibration takes those on all splits of the step too."""
 BINS = 15
-"""Of equal width, as in Guo et al. (On Calibration of Modern Neural Networks, ICML 2017)."""
+"""Equal-width bins, as in Guo et al. (On Calibration of Modern Neural Networks, ICML 2017)."""
 
 
 def per_class_accuracy(outputs: Outputs) -> Mapping[str, float]:
-    """The accuracy of each class, by its index: the share of its images whose largest logit is its own."""
+    """The accuracy of each class by index: the share of its images that are predicted correctly."""
     right = _predicted(outputs) == outputs.labels
     return {
         str(index): float(right[outputs.labels == index].mean())
@@ -32,21 +32,21 @@ def per_class_accuracy(outputs: Outputs) -> Mapping[str, float]:
 
 
 def worst_class(outputs: Outputs) -> float:
-    """The lowest of the classes' accuracies, of those that have an image in the split."""
+    """The lowest per-class accuracy, over the classes with an image in the split."""
     return min(per_class_accuracy(outputs).values(), default=math.nan)
 
 
 def ece(outputs: Outputs) -> float:
-    """The expected calibration error: mean of |accuracy - confidence| over 15 bins of confidence, by their sizes."""
+    """The expected calibration error: size-weighted mean |accuracy - confidence| over 15 bins."""
     if not len(outputs.labels):
         return math.nan
     return _calibration_error(probabilities(outputs.logits), outputs.labels)
 
 
 def top5(outputs: Outputs) -> float:
-    """The share of images whose label is among the five largest logits; NaN for five classes or fewer.
+    """The share of images whose label is among the five largest logits; NaN for up to five classes.
 
-    Of equal logits the class of the lower index comes first, as in the accuracies.
+    Among equal logits the lower class index comes first, as in the accuracies.
     """
     if not len(outputs.labels) or outputs.logits.shape[1] <= 5:
         return math.nan
@@ -57,19 +57,19 @@ def top5(outputs: Outputs) -> float:
 
 
 def auroc(outputs: Outputs) -> float:
-    """How well confidence tells images of seen classes from those of missing ones: the area under the ROC curve.
+    """Area under the ROC curve of confidence, as a detector of seen against missing classes.
 
     The score is the maximum softmax probability (Hendrycks and Gimpel, ICLR 2017); 1 means that
-    every seen image has a higher one than every missing image, 0.5 is chance. NaN where either
-    group has no image.
+    every seen image has a higher one than every missing image, 0.5 is chance. NaN if either group
+    has no image.
     """
     seen = ~np.isin(outputs.labels, outputs.missing)
     if seen.all() or not seen.any():
         return math.nan
     from sklearn.metrics import roc_auc_score
 
-    # The largest probability is 1 / (1 + rest): by the rest images are in the same order, and
-    # those that are nearly certain stay apart. Summed in order of size, equal rests come out equal.
+    # The largest probability is 1 / (1 + rest), so that -rest ranks images the same way, without
+    # ties among nearly certain ones. Summing in sorted order keeps equal rests equal.
     logits = np.sort(outputs.logits.astype(np.float64), axis=1)
     rest = np.exp(logits[:, :-1] - logits[:, -1:]).sum(1)
     return float(roc_auc_score(seen, -rest))

@@ -1,4 +1,4 @@
-"""What a model answered on a split, as it is kept and as metrics see it; numpy only."""
+"""A model's outputs on a split, as they are stored and as metrics see them; numpy only."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 TEST, VALIDATION, SOURCE = "test", "validation", "source"
-"""The splits that this package's tasks hand over: target images that test, target images of seen
-classes that validate, and images that the training of the source model held out.
+"""The splits whose outputs are kept.
+
+They are the target's test images, its validation images of seen classes, and the images held out of
+source training.
 """
 COLUMNS = {TEST: "test/", VALIDATION: "validation/", SOURCE: "validation/source_"}
-"""Split -> what the names of the columns begin with that are measured on it; of another split its
-name and a slash.
-"""
+"""Split -> prefix of the columns measured on it; for other splits, the name and a slash."""
 LARGEST = float(np.finfo(np.float16).max)
-"""Logits beyond this are kept as this."""
+"""Logits are clipped to this absolute value."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """The logits of a model on the images of a split, rounded to what 16 bits hold.
+    """The logits of a model on the images of a split, rounded to 16 bits.
 
-    They are rounded here and nowhere else, so that a metric gives the same number while a trial
-    runs and whenever its logits are read again. Neither array can be written to.
+    They are rounded here and nowhere else, so that a metric gives the same number during a trial
+    and whenever its logits are read again. Both arrays are read-only.
     """
 
     logits: NDArray[np.float32]
-    """[N, C], each a number that float16 has."""
+    """[N, C], each representable in float16."""
     labels: NDArray[np.int64]
     """[N], from 0 to C - 1."""
     missing: tuple[int, ...]
-    """The indices of the classes without target training images, rising."""
+    """The sorted indices of the classes without target training images."""
     split: str
-    """`test`, `validation`, `source`, or what else a task calls it."""
+    """`test`, `validation`, `source`, or another name that a task gives."""
     images: str = ""
-    """A name for the images and their order: where it is equal, they are the same. "": not known."""
+    """Identifies the images and their order: equal names mean equal images; "": not known."""
 
     def __post_init__(self) -> None:
         """Rounds the logits.
 
         Raises:
-            ValueError: the arrays do not fit one another.
+            ValueError: the arrays do not fit each other.
         """
         logits, labels = np.asarray(self.logits), np.asarray(self.labels)
         missing = tuple(sorted({int(index) for index in self.missing}))
@@ -62,8 +62,8 @@ class Outputs:
         named = [*missing, *(map(int, (labels.min(), labels.max())) if len(labels) else ())]
         if any(not 0 <= index < logits.shape[1] for index in named):
             raise ValueError(
-                f"classes of split '{self.split}' are from 0 to {logits.shape[1] - 1}, as there are "
-                f"logits, but labels and missing classes go from {min(named)} to {max(named)}"
+                f"classes of split '{self.split}' are from 0 to {logits.shape[1] - 1}, as there "
+                f"are logits, but labels and missing classes go from {min(named)} to {max(named)}"
             )
         rounded = np.clip(logits.astype(np.float32), -LARGEST, LARGEST).astype(np.float16)
         object.__setattr__(self, "logits", _frozen(rounded.astype(np.float32)))
@@ -73,7 +73,7 @@ class Outputs:
 
 @final
 class Collected:
-    """The outputs of a model on the splits of a domain, as they are measured."""
+    """Collects the outputs of a model on the splits of a domain while they are measured."""
 
     def __init__(self, domain: str) -> None:
         self._domain = domain
@@ -90,15 +90,15 @@ class Collected:
         missing: Sequence[int] = (),
         domain: str = "",
     ) -> None:
-        """Takes the outputs on a split; nothing of one without images.
+        """Adds the outputs on a split, unless it has no images.
 
         Args:
-            split: its name.
+            split: the name of the split.
             logits: [N, C].
-            labels: of all images of the domain.
-            rows: [N], which of these the split has.
+            labels: the labels of all images of the domain.
+            rows: [N], the positions of the split's images.
             missing: the indices of the missing classes.
-            domain: the name of the images' domain, if it is another one.
+            domain: the name of the images' domain, if it is a different one.
         """
         if not len(rows):
             return
@@ -111,14 +111,14 @@ class Collected:
 
 
 def hand_over(workspace: Any, step: int, outputs: Mapping[str, Outputs]) -> None:
-    """Gives a workspace that keeps outputs those of a step; one that keeps nothing is left alone."""
+    """Passes the outputs of a step to the workspace, if it has a method `keep`."""
     keep = getattr(workspace, "keep", None)
     if keep is not None and outputs:
         keep(step, outputs)
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    # In one order of memory, in which sums come out the same.
+    # One memory order, so that sums are the same bit for bit.
     array = np.ascontiguousarray(array)
     array.flags.writeable = False
     return array

@@ -1,4 +1,4 @@
-"""Parameters of functions as settings of a task: how methods and scores say what may be searched."""
+"""Turns parameters of functions into settings: how methods and scores declare what to search."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tasks.task import Setting
 @final
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The values that a parameter takes: `Annotated[float, Range(0, 1)]`."""
+    """The range of a parameter's values: `Annotated[float, Range(0, 1)]`."""
 
     low: float
     high: float
@@ -23,11 +23,11 @@ class Range:
 @final
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The names that a parameter takes: `Annotated[str, Choices(("reverse", "direct"))]`."""
+    """The names that a parameter accepts: `Annotated[str, Choices(("reverse", "direct"))]`."""
 
     names: tuple[str, ...]
     needs: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Name -> what it cannot do without, for names that need something of source and target."""
+    """Name -> what it needs of the source and the target, for the names that need something."""
 
 
 def settings_of(
@@ -35,12 +35,14 @@ def settings_of(
     start: str,
     marked: Iterable[tuple[inspect.Parameter, type, Sequence[Any]]],
 ) -> Mapping[str, Setting]:
-    """The settings of a function's parameters by config key `START.PARAMETER`, each with its line of the docstring.
+    """The settings of a function's parameters by config key `START.PARAMETER`.
+
+    A setting's doc is the parameter's line in the docstring: the first line only.
 
     Args:
-        function: of which `marked` are parameters.
-        start: what the keys begin with.
-        marked: each parameter, its type, and the marks of its annotation.
+        function: the function that has the parameters.
+        start: the prefix of the keys.
+        marked: each parameter with its type and the marks in its annotation.
     """
     docs = dict(re.findall(r"^\s+(\w+): (.+)$", inspect.getdoc(function) or "", re.MULTILINE))
     settings = {}

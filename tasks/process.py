@@ -1,4 +1,4 @@
-"""The process as a fresh one would be: what an earlier trial of a reused worker left behind is undone."""
+"""Resets the process to a fresh state, undoing what earlier trials of a reused worker changed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 
 
 def reset(seed: int, threads: int = 1, device: str = "cpu") -> None:
-    """Puts every piece of process-wide state that training reads to its known value, and the seeds to `seed`."""
-    # cuBLAS reads this when it starts; without it CUDA matrix products are not repeatable.
+    """Sets all process-wide state that training reads to known values, and the seeds to `seed`."""
+    # Read when cuBLAS starts; without it CUDA matrix products are not reproducible.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import numpy as np
     import torch
@@ -29,13 +29,11 @@ def reset(seed: int, threads: int = 1, device: str = "cpu") -> None:
     torch.set_float32_matmul_precision("highest")
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
-    # Warn only: a backbone with one operation that has no repeatable kernel should still run.
+    # Warn only: a backbone that uses an operation without a deterministic kernel should still run.
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # Deterministic mode fills each new tensor with NaN to catch reads of unset memory: a pass over
-    # memory per tensor.
-    deterministic: Any = (
-        torch.utils.deterministic
-    )  # torch 2.9 sets its attributes in a way that no checker sees
+    # Deterministic mode also fills each new tensor with NaN, which costs a pass over memory.
+    # torch 2.9: type checkers do not see the attributes of this module.
+    deterministic: Any = torch.utils.deterministic
     deterministic.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
@@ -48,17 +46,17 @@ def reset(seed: int, threads: int = 1, device: str = "cpu") -> None:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     with contextlib.suppress(OSError):
-        # Linux: 5 resets the peak resident size, so that it is this trial's and not the worker's.
+        # Linux: 5 resets the peak resident size, so that it is the trial's and not the worker's.
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def cost(device: str, began: float) -> dict[str, float]:
-    """What was spent since `began`, a moment of `time.perf_counter`, and since `reset`: `seconds`, `peak_memory_bytes`."""
+    """`seconds` since `began` (by `time.perf_counter`), and `peak_memory_bytes` since `reset`."""
     return {"seconds": time.perf_counter() - began, "peak_memory_bytes": peak_memory_bytes(device)}
 
 
 def peak_memory_bytes(device: str = "cpu") -> int:
-    """The most memory held since `reset`: of the device where it is a GPU, else of the process, in bytes."""
+    """The peak memory since `reset` in bytes: of the GPU, or else of the process."""
     if device.startswith("cuda"):
         import torch
 

@@ -1,4 +1,4 @@
-"""A training kept epoch by epoch, and trials measured from it as if each had trained by itself."""
+"""Records a training epoch by epoch, and measures trials from it as if each had trained alone."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ ROWS = "rows.json"
 
 @final
 class Recorder:
-    """Leaves the weights of a run after each epoch, and what its observers and finishers hold.
+    """Writes the weights of a run after each epoch, and the state of its observers and finishers.
 
     `epoch-N.pt` has the student's state and, by label, the modules that members of the chain
     prepared and that are needed to finish a model; `rows.json` has loss and cost of each epoch.
     """
 
     def __init__(self, config: Mapping[str, Any], members: Mapping[str, Method]) -> None:
-        """Members: of the chain that trains, as `methods.members` gives them."""
+        """`members` are those of the chain that trains, as `methods.members` returns them."""
         labelled = observers_of(config)
         self._members = dict(members)
         self._finishing = [name for name, member in members.items() if member.measured_by]
@@ -43,7 +43,7 @@ class Recorder:
 
     @property
     def method(self) -> Method:
-        """What trains, with its observers."""
+        """The method that trains, with its observers."""
         return chain(*self._members.values())
 
     def keep(self, run: Run, epoch: int, folder: Path) -> None:
@@ -56,15 +56,15 @@ class Recorder:
         torch.save(state, _file(folder, epoch))
 
     def rows(self, rows: Iterator[Measurement], folder: Path) -> Iterator[Measurement]:
-        """Passes on what a training yields, and writes its loss and cost to the folder.
+        """Yields the rows of a training after writing their loss and cost to the folder.
 
-        A loss that is not a number ends the training, not the stage: it is for each trial that
-        shares it to say that it diverged.
+        A NaN loss ends the training but does not fail the stage: each trial that shares it reports
+        that it diverged.
         """
         path = folder / ROWS
         self._rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
         for row in rows:
-            # What a killed process wrote after its last state is written again.
+            # Overwrites rows that a killed process wrote after its last saved state.
             self._rows = [*self._rows[: row["epoch"]], row]
             path.write_text(json.dumps(self._rows), encoding="utf-8")
             finite = math.isfinite(row.get("train/loss", 0.0))
@@ -84,19 +84,19 @@ def replay(
     measurements: list[Measurement] | None = None,
     images: Mapping[str, Tensor],
 ) -> Iterator[Measurement]:
-    """Yields what the trial of `config` would have measured at each epoch, had it trained by itself.
+    """Yields what the trial of `config` would have measured if it had trained by itself.
 
     Args:
-        folder: what a trajectory's stage has left.
+        folder: the folder that the trajectory's stage wrote.
         student: the model before training; its weights are overwritten.
-        transfer: what the trial adapts, and to what.
+        transfer: the trial's source model and target data.
         config: the trial's resolved config.
-        recipe: how long the trial trains; the trajectory may go on for longer.
+        recipe: how long the trial trains; the trajectory may be longer.
         measured: measures a finished model at a step.
-        workspace: the trial's.
-        began: when the trial began, a moment of `time.perf_counter`.
-        measurements: takes what was measured, an entry per epoch.
-        images: those that `measured` looks at, by name, whose features the folder may hold.
+        workspace: the trial's workspace.
+        began: when the trial began, by `time.perf_counter`.
+        measurements: a list to which each epoch's measurement is appended.
+        images: the images that `measured` uses, by name; the folder may hold their features.
     """
     members = {
         name: member
@@ -144,7 +144,7 @@ class _Weights:
         self._kept = {labels.get(name, name): part for name, part in own.items()}
 
     def rows(self, recipe: Recipe) -> list[Measurement]:
-        """Loss and cost of each epoch, as far as the trial goes."""
+        """Loss and cost of each epoch of the trial."""
         text = (self._folder / ROWS).read_text(encoding="utf-8")
         rows: list[Measurement] = json.loads(text)
         return rows[: recipe.epochs + 1]
@@ -160,7 +160,7 @@ class _Weights:
 
 @final
 class _Head:
-    """One of many heads that were trained together, on a backbone that stays as it is."""
+    """One of many heads that were trained together on a frozen backbone."""
 
     def __init__(
         self,
@@ -173,12 +173,12 @@ class _Head:
     ) -> None:
         member = {key: config[key] for key in OF_HEAD if key in config}
         self._kept = heads.KeptHeads(folder, member)
-        # What is finished has other features.
+        # A finished model has other features.
         self._images = {} if finished else images
         self._run = run
 
     def rows(self, recipe: Recipe) -> list[Measurement]:
-        """Loss and cost of each epoch; of time, the head's share of what all heads took."""
+        """Loss and cost of each epoch; the time is the head's share of the time of all heads."""
         steps, losses = recipe.steps_per_epoch, self._kept.losses
         parameters = sum(parameter.numel() for parameter in self._run.student.head.parameters())
         moved = parameters if recipe.head_learning_rate_factor else 0
@@ -210,7 +210,7 @@ def _file(folder: Path, epoch: int) -> Path:
 def _modules_by_label(
     run: Run, members: Mapping[str, Method], wanted: Sequence[str]
 ) -> dict[str, nn.ModuleList]:
-    """The modules that the members called `wanted` prepared, of a run of the chain of `members`."""
+    """The modules that the `wanted` members of the run's chain prepared."""
     if not members:
         return {}
     prepared = run.prepared if len(members) > 1 else (run.prepared,)

@@ -1,4 +1,4 @@
-"""What a source model makes of its images and the target's, and scores of that: from resolved configs to measurements."""
+"""Feature extraction and transferability scores: from resolved configs to measurements."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tasks.task import Workspace
 
 
 def extract(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
-    """Runs the source model, in evaluation mode, over all images of the target domain and, where there are any, of its own.
+    """Runs the source model on all images of the target domain and, if available, of its own.
 
-    Leaves float32 arrays of each domain's images in their order in `workspace.output`:
-    `target_features.npy` [N, d], `target_logits.npy` [N, K_s], `target_labels.npy` [N];
-    `head_weight.npy` [K_s, d] and `head_bias.npy` [K_s]; and `source_features.npy`,
-    `source_labels.npy`, and `held.npy`, the positions held out of source training. There are
-    neither logits nor a head where pretrained weights come without a classifier, and no source
-    arrays of a pretrained source.
+    The model is in evaluation mode. Writes arrays, features in float32 and rows in the order of the
+    domain's images, to `workspace.output`: `target_features.npy` [N, d], `target_logits.npy`
+    [N, K_s] and `target_labels.npy` [N]; `head_weight.npy` [K_s, d] and `head_bias.npy` [K_s];
+    `source_features.npy`, `source_labels.npy`, and `held.npy`, the positions held out of source
+    training. Pretrained weights without a classifier give neither logits nor head, and a pretrained
+    source gives no source arrays.
     """
     began = time.perf_counter()
     process.reset(workspace.seed("features"), workspace.threads, workspace.device)
@@ -61,7 +61,7 @@ def extract(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[st
 
 
 def score(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
-    """The config's score of the source model and the repetition's target data, as `transferability`, with its parts."""
+    """Yields the config's score as `transferability`, with its parts."""
     began = time.perf_counter()
     process.reset(workspace.seed("transferability"), workspace.threads, workspace.device)
     numbers = scores.compute(config["score"], evidence_of(config, workspace), config)
@@ -69,10 +69,9 @@ def score(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str,
 
 
 def evidence_of(config: Mapping[str, Any], workspace: Workspace) -> Evidence:
-    """What a trial's score may look at: the images that adaptation would train on in this repetition, and the source's.
+    """The evidence for a trial's score: images that adaptation would train on, and source images.
 
-    Only the rows that are asked for are read from disk; labels are counted anew among the classes
-    that have images.
+    Reads only the required rows from disk. Labels are renumbered among the classes with images.
     """
     made = workspace.artifact("features")
     source, target = data.fine_tuning_domains(config["dataset"])
@@ -108,7 +107,7 @@ def evidence_of(config: Mapping[str, Any], workspace: Workspace) -> Evidence:
 
 
 def _source_rows(made: Path) -> dict[str, NDArray[Any]]:
-    """Features and labels of what source training saw, and of what it held out."""
+    """Features and labels of the images that source training saw, and of those it held out."""
     held = np.load(made / "held.npy")
     labels = np.load(made / "source_labels.npy")
     trained = np.setdiff1d(np.arange(len(labels)), held)
@@ -121,5 +120,5 @@ def _source_rows(made: Path) -> dict[str, NDArray[Any]]:
 
 
 def _rows(made: Path, name: str, rows: NDArray[np.intp]) -> NDArray[Any]:
-    """Rows of an array that the stage left, read without the others."""
+    """Some rows of an array that the stage wrote, read without the others."""
     return np.array(np.load(made / f"{name}.npy", mmap_mode="r")[rows])

@@ -1,4 +1,4 @@
-"""Settings that the tasks of this folder share, and what is wrong with them; imports no torch."""
+"""Settings that the tasks of this folder share, and their checks; imports no torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.outputs import SOURCE, TEST, VALIDATION
 from tasks.task import Keeps, Setting
 
 MANY = 1 << 30
-"""Images enough for any batch."""
+"""More images than any batch."""
 
 COSINE, CONSTANT = "cosine", "constant"
 SCHEDULES = {
@@ -31,8 +31,8 @@ MODEL_SETTINGS = {
     "weights": Setting(
         str,
         "",
-        doc="the backbone's pretrained weights: timm, efficientnet-lite0, or a file by its path from the "
-        "working folder; empty: random",
+        doc="the backbone's pretrained weights: timm, efficientnet-lite0, or a file by its path "
+        "from the working folder; empty: random",
     ),
     "image_size": Setting(
         int,
@@ -75,8 +75,8 @@ def _of_epochs(config: Mapping[str, Any]) -> str:
         if methods.steady(config["method"], config):
             return ""
         return (
-            f"'{config['method']}' depends on how long a run is, so that each value is a training of "
-            "its own"
+            f"'{config['method']}' depends on how long a run is, so that each value is a training "
+            "of its own"
         )
     return (
         "the cosine schedule depends on how long a run is, so that each value is a training of its "
@@ -87,7 +87,7 @@ def _of_epochs(config: Mapping[str, Any]) -> str:
 def training_settings(
     learning_rate: float, head_learning_rate_factor: float, batch_size: int, weight_decay: float
 ) -> dict[str, Setting]:
-    """The settings of adaptation, with a task's own defaults."""
+    """The settings of adaptation, with the given defaults."""
     return {
         "epochs": Setting(
             int,
@@ -112,8 +112,8 @@ def training_settings(
             str,
             COSINE,
             choices=lambda: SCHEDULES,
-            doc="how the learning rate goes on; with `constant`, runs of different `epochs` share a "
-            "training",
+            doc="how the learning rate goes on; with `constant`, runs of different `epochs` share "
+            "a training",
         ),
         "head_learning_rate_factor": Setting(
             float,
@@ -136,10 +136,10 @@ def training_settings(
 def of_method(
     base: Mapping[str, Setting], training: Collection[str], method: str
 ) -> dict[str, Setting]:
-    """The settings that matter to a canonical chain: its members' own, and `training` only where it trains."""
+    """The settings of a canonical chain: its members' too, and `training` only if it trains."""
     own = dict(base)
     for name in method.split("+"):
-        with contextlib.suppress(ValueError):  # an unknown name, for `problems` to judge
+        with contextlib.suppress(ValueError):  # an unknown name, for `problems` to report
             own |= methods.parameters(name)
     if not methods.trains(method):
         return {key: own[key] for key in own if key not in training}
@@ -149,7 +149,10 @@ def of_method(
 
 
 def without_idle(config: dict[str, Any], resized: bool) -> dict[str, Any]:
-    """The config without settings that change nothing: `weights` if empty, then `image_size` unless images are `resized`."""
+    """The config without settings that have no effect.
+
+    These are empty `weights` and, without weights, `image_size` unless images are `resized`.
+    """
     if not config.get("weights"):
         config.pop("weights", None)
         if not resized:
@@ -158,20 +161,20 @@ def without_idle(config: dict[str, Any], resized: bool) -> dict[str, Any]:
 
 
 def scheduled(config: dict[str, Any]) -> dict[str, Any]:
-    """The config without a schedule that is the default, so that configs of before it could be set mean the same."""
+    """The config without a default schedule: configs older than the setting then mean the same."""
     if config.get("schedule") == COSINE:
         del config["schedule"]
     return config
 
 
 def canonical_model(config: Mapping[str, Any]) -> dict[str, str]:
-    """The backbone by timm's name of today, and weights in a file by their absolute path."""
+    """The backbone by timm's current name, and a weights file by its absolute path."""
     ways = {"backbone": backbones.canonical, "weights": weights.canonical}
     return {key: way(config[key]) for key, way in ways.items() if isinstance(config.get(key), str)}
 
 
 def by_content(config: Mapping[str, Any]) -> dict[str, str]:
-    """The weights of a resolved config by what they hold; nothing where it has none."""
+    """The weights of a resolved config identified by content; empty if it has none."""
     return {"weights": weights.meaning(config["weights"])} if config.get("weights") else {}
 
 
@@ -180,14 +183,14 @@ def fitting(config: Mapping[str, Any], offers: Collection[str]) -> list[tuple[st
 
     Args:
         config: a resolved config.
-        offers: what the task offers to methods, but for what depends on the backbone.
+        offers: what the task offers to methods, apart from what depends on the backbone.
     """
     method, backbone = config["method"], config["backbone"]
     wrong = [("method", text) for text in methods.problems(method)] + model_problems(config)
     if wrong:
         return wrong
     offered = set(offers)
-    # A timm model is looked into only where it matters: timm's import takes seconds.
+    # Inspect a timm model only if it matters: importing timm takes seconds.
     if "batch_norm" in methods.needs(method) and backbones.traits(backbone).batch_norm:
         offered.add("batch_norm")
     if "source_head" in methods.needs(method) and backbones.classifier(
@@ -210,22 +213,21 @@ def model_problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def set_problems(target: str) -> list[tuple[str, str]]:
-    """("dataset", what is wrong) where no image of a target is left to test with."""
+    """("dataset", what is wrong) if no image of the target is left for testing."""
     counts = data.counts(target)
     if not counts or any(splits.sizes(count)[0] for count in counts.values()):
         return []
     return [
         (
             "dataset",
-            f"no class of {_place(target)} has a test image: the only image of each is used for training; "
-            "give at least two, "
-            "or three to have one for validation as well",
+            f"no class of {_place(target)} has a test image: the only image of each is used for "
+            "training; give at least two, or three to have one for validation as well",
         )
     ]
 
 
 def set_notes(config: Mapping[str, Any], target: str) -> list[tuple[str, str]]:
-    """(key, text) on the data of a resolved config without problems, and on its weights."""
+    """(key, note) about the data and the weights of a resolved config without problems."""
     untested = [name for name, count in data.counts(target).items() if not splits.sizes(count)[0]]
     notes = [("dataset", text) for text in data.notes(config["dataset"])]
     if untested:
@@ -233,8 +235,7 @@ def set_notes(config: Mapping[str, Any], target: str) -> list[tuple[str, str]]:
             (
                 "dataset",
                 f"{_place(target)}: classes of one image, which trains, so that they are never "
-                "tested: "
-                f"{listing.some(map(listing.shown, untested), 10)}",
+                f"tested: {listing.some(map(listing.shown, untested), 10)}",
             )
         )
     ratio, classes = config.get("missing_ratio", 0.0), len(data.classes(target))
@@ -250,13 +251,13 @@ def set_notes(config: Mapping[str, Any], target: str) -> list[tuple[str, str]]:
 def training_problems(
     config: Mapping[str, Any], source: str, target: str | None, rows: int = MANY
 ) -> list[tuple[str, str]]:
-    """(key, what is wrong) where the backbone of a resolved config cannot train on its images or in its batches.
+    """(key, what is wrong) if the backbone cannot train on the config's images or batches.
 
     Args:
-        config: a resolved config whose backbone and data are right.
-        source: the domain that a source model is trained on, or `data.PRETRAINED`.
-        target: the domain that is trained on in turn with batch norm learning; None where none is.
-        rows: the fewest images that may train there.
+        config: a resolved config whose backbone and data are valid.
+        source: the domain that the source model is trained on, or `data.PRETRAINED`.
+        target: the domain that is trained on afterwards with batch norm in train mode, or None.
+        rows: the fewest training images that the target may have.
     """
     backbone, fitted = config["backbone"], bool(config.get("weights"))
     runs = [] if source == data.PRETRAINED else [("source_batch_size", source, MANY)]
@@ -265,8 +266,7 @@ def training_problems(
     for key, domain, images in runs:
         size: int = config.get("image_size", data.size(domain) or 0)
         shape = (data.channels(domain), size)
-        # A timm model is looked into only where it matters: sizes that most models take are not
-        # asked about.
+        # Inspect a timm model only if it matters: sizes that most models take are not checked.
         odd = "image_size" in config and (size < 64 or size % 32)
         wrong = backbones.size_problem(backbone, *shape, fitted) if odd else None
         problems_found += [("image_size", wrong)] if wrong else []
@@ -290,14 +290,15 @@ def _place(domain: str) -> str:
 
 
 def weightless(config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """("dataset", what is wrong) where a resolved config starts from pretrained weights and names none."""
+    """("dataset", what is wrong) if it starts from pretrained weights but none are named."""
     if not config["dataset"].startswith(f"{data.PRETRAINED}-") or config.get("weights"):
         return []
     return [
         (
             "dataset",
             f"'{config['dataset']}' starts from pretrained weights, but `weights` is empty; give "
-            f"weights: timm, {', '.join(weights.SHIPPED)} or a file, and the backbone that they fit",
+            f"weights: timm, {', '.join(weights.SHIPPED)} or a file, and the backbone that they "
+            "fit",
         )
     ]
 
@@ -305,7 +306,10 @@ def weightless(config: Mapping[str, Any]) -> list[tuple[str, str]]:
 def learnt_stage(
     task: str, config: Mapping[str, Any], keys: Collection[str]
 ) -> dict[str, tuple[str, dict[str, Any]]]:
-    """The stages in which members of the config's chain learn beforehand: of the config, `keys` and their own matter."""
+    """The learning stages of the config's chain.
+
+    Each depends on the config's `keys` and on the method's own learning parameters.
+    """
     shared = {key: config[key] for key in keys if key in config}
     return {
         name: (
@@ -317,12 +321,12 @@ def learnt_stage(
 
 
 def kept(config: Mapping[str, Any], source: str, target: str, missing: int) -> Keeps | None:
-    """The outputs that a trial of a resolved config hands over; None if the images are not counted before they are loaded.
+    """The outputs that a trial passes on; None if images are not counted until they are loaded.
 
     Args:
         config: a resolved config.
-        source: the domain whose held-out images are measured; `data.PRETRAINED`: none are.
-        target: the domain that tests and validates.
+        source: the domain whose held-out images are measured; none with `data.PRETRAINED`.
+        target: the domain of the test and validation images.
         missing: how many of the target's classes are missing.
     """
     classes = len(data.classes(target))
@@ -344,7 +348,7 @@ _UNKNOWN = -1
 
 
 def _sizes(target: str) -> tuple[int, int]:
-    """About how many images of a target test, and how many would validate if no class were missing; `_UNKNOWN` if so."""
+    """Approximate test and validation sizes of a target with no class missing, or `_UNKNOWN`."""
     official, counts, whole = data.official_test(target), data.counts(target), data.images(target)
     if official is not None:
         return splits.official_sizes(len(official), int(official.sum()))

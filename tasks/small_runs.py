@@ -1,4 +1,4 @@
-"""Runs of a few steps on a small model, and what can be seen of them: what `conformance` checks methods with."""
+"""Runs of a few steps on a small model, and their outcomes, for the checks in `conformance`."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ from tasks.training import Recipe, Run
 from tasks.transfer import Transfer
 
 SETTINGS = {"same head": frozenset(NEEDS), "new head": frozenset({"source_head", "batch_norm"})}
-"""The source's classes of which some are missing, or classes of its own under a new head; and what
-each offers to methods.
+"""What each setting offers to methods.
+
+The target has the source's classes with some missing, or classes of its own under a new head.
 """
 CLASSES, MISSING, SOURCE_CLASSES, PIXELS = 6, (1, 4), 4, 8
 RECIPE = Recipe(
     epochs=2, steps_per_epoch=2, batch_size=8, learning_rate=0.05, momentum=0.9, weight_decay=5e-4
 )
 STEP = 1e-6
-"""How far finite differences go, in float64: an error of about 1e-10, and hardly a kink of the
-network on the way.
-"""
+"""Step of finite differences in float64: the error is about 1e-10, and kinks are rarely crossed."""
 
 State = dict[str, Tensor]
 _elsewhere = itertools.count(1)
@@ -46,15 +45,15 @@ def run_of(
     without: Collection[int] = (),
     dtype: torch.dtype = torch.float32,
 ) -> Run:
-    """A run that is about to begin, in a process whose own generators stand elsewhere each time.
+    """A run before its first step; the global random generators differ each time.
 
     Args:
         method: what is added to plain fine-tuning.
         setting: one of `SETTINGS`.
         recipe: how long and how fast.
-        seed: what all names' seeds follow from.
-        without: seen classes that have no image.
-        dtype: of images and weights.
+        seed: the number that the seeds of all names depend on.
+        without: seen classes without images.
+        dtype: the type of images and weights.
     """
     new_head = setting == "new head"
     source, (images, labels) = copy.deepcopy(source_of(setting)).to(dtype), _images(CLASSES)
@@ -85,7 +84,10 @@ def run_of(
 
 @functools.cache
 def source_of(setting: str) -> Model:
-    """A model that has learnt a little, so that its batch-norm statistics are not the initial ones; not to be changed."""
+    """A briefly trained model, so that its batch-norm statistics are not the initial ones.
+
+    It is cached: copy it before changing it.
+    """
     process.reset(1)
     classes = SOURCE_CLASSES if setting == "new head" else CLASSES
     model = backbones.build("lenet_bn", 1, PIXELS, classes)
@@ -101,7 +103,7 @@ def source_of(setting: str) -> Model:
 
 @functools.cache
 def _images(classes: int) -> tuple[Tensor, Tensor]:
-    """Sixty grey images, the lighter the higher their class, and their labels."""
+    """Sixty grey images, lighter for higher classes, and their labels."""
     labels = torch.arange(60) % classes
     noise = torch.rand(
         60, 1, PIXELS, PIXELS, generator=torch.Generator().manual_seed(classes), dtype=torch.float32
@@ -114,7 +116,7 @@ def _seed(seed: int, *names: object) -> int:
 
 
 def trained(run: Run, first: int = 0, last: int = RECIPE.epochs) -> Run:
-    """The run after epochs `first` to `last`, as the tasks train them."""
+    """The run after training epochs `first` to `last` as the tasks do."""
     for epoch in range(first, min(last, run.recipe.epochs)):
         torch.manual_seed(run.seed("epoch", epoch + 1))
         run.advance(epoch * run.recipe.steps_per_epoch, (epoch + 1) * run.recipe.steps_per_epoch)
@@ -123,7 +125,7 @@ def trained(run: Run, first: int = 0, last: int = RECIPE.epochs) -> Run:
 
 @torch.no_grad()
 def outcome(run: Run) -> State:
-    """All that a run leaves: the student's and the kept modules' state, and what the measured model says."""
+    """The outcome of a run: the student's and the kept modules' state, and the final outputs."""
     features, logits = run.finished()(run.transfer.images)
     kept = {f"prepared.{name}": value for name, value in run.state()["prepared"].items()}
     return {
@@ -135,12 +137,12 @@ def outcome(run: Run) -> State:
 
 
 def differing(state: State, expected: State) -> list[str]:
-    """The names in `expected` whose tensors are not the same bit for bit."""
+    """The names in `expected` whose tensors are not bitwise equal."""
     return [name for name in expected if not torch.equal(state[name], expected[name])]
 
 
 def near() -> Method:
-    """A penalty to chain others with; it looks at the source."""
+    """A method to chain others with; its penalty uses the source."""
 
     def penalty(view: View, _: Any) -> Tensor:
         return 0.3 * (view.features - view.source_features).square().mean()
@@ -164,7 +166,7 @@ def tensors_of(model: Model, part: str) -> tuple[list[Tensor], list[Tensor]]:
 
 
 def weights_of(run: Run) -> list[Tensor]:
-    """What trains, that of the kept modules included."""
+    """The weights that train, including those of the kept modules."""
     return [
         parameter
         for group in run.optimiser.param_groups
@@ -174,7 +176,7 @@ def weights_of(run: Run) -> list[Tensor]:
 
 
 def first_layer(model: nn.Module) -> nn.Module:
-    """A layer that every forward pass of a model or a backbone goes through once, with feature maps or without."""
+    """A layer that each forward pass runs exactly once, whether or not it returns feature maps."""
     return next(
         module
         for module in model.modules()
@@ -183,7 +185,7 @@ def first_layer(model: nn.Module) -> nn.Module:
 
 
 def source_passes(run: Run) -> tuple[int, int]:
-    """Forward passes of the source model while the run trains, and the most in one gradient evaluation."""
+    """The source model's forward passes during training, and the most in a gradient evaluation."""
     passes: list[int] = []
     most, gradient = [0], run.gradient
     first_layer(run.transfer.source_model).register_forward_pre_hook(lambda *_: passes.append(1))
@@ -194,14 +196,14 @@ def source_passes(run: Run) -> tuple[int, int]:
         most.append(len(passes) - before)
         return loss
 
-    # Methods call the run's gradient, whoever optimises: it is replaced on this run alone.
+    # Every optimisation calls `run.gradient`; replace it on this instance only.
     vars(run)["gradient"] = counted
     trained(run)
     return len(passes), max(most)
 
 
 def slopes(run: Run, positions: Tensor, number: int) -> tuple[float, float]:
-    """The slope of a batch's loss along random direction `number`: by the gradient, and by central differences."""
+    """The slope of a batch's loss along a random direction: by gradient and central differences."""
     generator = torch.Generator().manual_seed(number)
     direction = [
         torch.randn(tensor.shape, dtype=tensor.dtype, generator=generator)
@@ -210,7 +212,7 @@ def slopes(run: Run, positions: Tensor, number: int) -> tuple[float, float]:
     length = float(sum(tensor.square().sum() for tensor in direction)) ** 0.5
 
     def at(distance: float) -> tuple[float, list[Tensor]]:
-        probe = copy.deepcopy(run)  # a penalty may have a state, such as a queue
+        probe = copy.deepcopy(run)  # a penalty may have state, such as a queue
         with torch.no_grad():
             for weight, way in zip(weights_of(probe), direction, strict=True):
                 weight.add_(way, alpha=distance / length)
@@ -228,7 +230,7 @@ def slopes(run: Run, positions: Tensor, number: int) -> tuple[float, float]:
 
 @contextlib.contextmanager
 def in_double() -> Iterator[None]:
-    """Within it `run_of` may make float64 the default; afterwards it is float32 again."""
+    """A context in which `run_of` may set float64 as default; afterwards it is float32."""
     try:
         yield
     finally:
@@ -237,40 +239,40 @@ def in_double() -> Iterator[None]:
 
 @final
 class SmallWorkspace:
-    """A workspace in a folder, for a task that runs alone: in a check, or in a notebook.
+    """A workspace in a folder, for a task that runs on its own in a check or a notebook.
 
     Args:
-        root: where its files go.
-        repetition: what the seeds follow from.
+        root: the folder of its files.
+        repetition: the number that the seeds depend on.
     """
 
     def __init__(self, root: Path, repetition: int = 0) -> None:
         self.repetition, self.device, self.threads = repetition, "cpu", torch.get_num_threads()
         self.output, self.cache = root / "output", root / "cache"
         self.artifacts: dict[str, Path] = {}
-        """The folder of each stage that was run before."""
+        """The output folder of each stage that has run."""
         self._state: bytes | None = None
         for folder in (self.output, self.cache):
             folder.mkdir(parents=True, exist_ok=True)
 
     trajectory: Path | None = None
-    """It trains each trial by itself."""
+    """None: each trial trains by itself."""
 
     def seed(self, *names: object) -> int:
         """A seed in [0, 2**31) from the names and the repetition."""
         return zlib.crc32(repr((self.repetition, *map(str, names))).encode()) % 2**31
 
     def artifact(self, stage: str) -> Path:
-        """The folder with the files that a stage left."""
+        """The folder with the files that a stage wrote."""
         return self.artifacts[stage]
 
     def save(self, make: Callable[[], bytes]) -> None:
-        """Keeps a state."""
+        """Saves a state."""
         self._state = make()
 
     def load(self) -> bytes | None:
-        """The last state kept."""
+        """The last saved state."""
         return self._state
 
     def keep(self, step: int, outputs: Mapping[str, Any], /) -> None:
-        """Nothing: no outputs are kept."""
+        """Does nothing: outputs are not kept."""

@@ -1,4 +1,4 @@
-"""What a task says about itself, so that a study can be planned without training anything, and what it is given to run."""
+"""What a task declares, so that a study can be planned without training, and what it runs with."""
 
 from __future__ import annotations
 
@@ -17,29 +17,32 @@ Measurement = dict[str, Any]
 Problems = list[tuple[str, str]]
 """(key of the config, sentence about it)."""
 Stages = dict[str, tuple[str, dict[str, Any]]]
-"""Name of a stage -> (task that makes it, that task's config)."""
+"""Name of a stage -> (task that runs it, that task's config)."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """The training that a trial is measured from, as a stage that trials of the same training share."""
+    """The training behind a trial, as a stage shared by all trials that train the same way."""
 
     task: str
-    """The task of the stage; it trains and leaves, after each epoch, what the trial needs."""
+    """The task of the stage: it trains, and after each epoch writes what the trials need."""
     config: dict[str, Any]
-    """The stage's resolved config: equal for all trials that train alike."""
+    """The stage's resolved config: equal for all trials that train the same way."""
     recorded: dict[str, Any] = field(default_factory=dict)
-    """What the stage must record for this trial beside the weights; empty: nothing.
+    """What the stage must record for this trial besides the weights; empty: nothing.
 
-    The distinct ones of all trials that share the stage become its config's `members`.
+    The distinct values over all trials that share the stage become its config's `members`.
     """
     tail: bool = False
-    """Whether the trial is more than its training, so that others of the same training are likely."""
+    """Whether the trial does more than train, so that other trials probably share the training."""
 
 
 class Workspace(Protocol):
-    """What a running task is given beside its config; the orchestrator has one, and so may a notebook or a test."""
+    """What a running task is given besides its config.
+
+    The orchestrator provides one; a notebook or a test may provide its own.
+    """
 
     @property
     def repetition(self) -> int:
@@ -47,7 +50,7 @@ class Workspace(Protocol):
 
     @property
     def device(self) -> str:
-        """Where to compute: `cpu`, `cuda:0`."""
+        """Where to compute, such as `cpu` or `cuda:0`."""
 
     @property
     def threads(self) -> int:
@@ -55,32 +58,32 @@ class Workspace(Protocol):
 
     @property
     def output(self) -> Path:
-        """A folder; what a stage leaves in it becomes its artifact."""
+        """A folder; what a stage writes into it becomes its artifact."""
 
     @property
     def cache(self) -> Path:
-        """A folder for decoded data that all trials of a node share."""
+        """A folder for decoded data, shared by all trials on a node."""
 
     def seed(self, *names: object) -> int:
-        """A seed in [0, 2**31) from the names and the repetition, and from nothing else."""
+        """A seed in [0, 2**31) that depends on the names and the repetition only."""
 
     def artifact(self, stage: str) -> Path:
-        """The folder with the files that a stage left."""
+        """The folder with the files that a stage wrote."""
 
     @property
     def trajectory(self) -> Path | None:
-        """What the stage that trains for this trial and others has left; None: the trial trains."""
+        """The folder of the shared training; None if the trial trains by itself."""
 
     def save(self, make: Callable[[], bytes], /) -> None:
-        """Keeps a state from which a killed trial continues; calls `make` only when a save is due."""
+        """Saves the state that a killed trial resumes from; calls `make` only if a save is due."""
 
     def load(self) -> bytes | None:
-        """The last state that was saved; None if there is none."""
+        """The last saved state, or None."""
 
     def keep(self, step: int, outputs: Mapping[str, Outputs], /) -> None:
-        """Takes what the model answers at a step, by split, before the step's measurement is yielded.
+        """Takes the model's outputs at a step, by split, before the step's measurement is yielded.
 
-        A workspace may lack this member: `tasks.outputs.hand_over` then does nothing.
+        A workspace may lack this method: `tasks.outputs.hand_over` then does nothing.
         """
 
 
@@ -90,34 +93,34 @@ Function = TypeVar("Function", bound=Callable[[Config, Any], Iterator[Measuremen
 @final
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A config key that a task reads: its type, its default, and the values that it takes."""
+    """A config key that a task reads: its type, default, and valid values."""
 
     type: type
     default: Any
     low: float | None = None
     high: float | None = None
     choices: Callable[[], Mapping[str, str]] | Sequence[str] | None = None
-    """Known names, or a function that gives them with a line about each."""
+    """Known names, or a function that returns them with a one-line description each."""
     open: bool = False
-    """Whether names beside the `choices` may be right; then the task's `problems` judges them."""
+    """Whether other names than `choices` may be valid; the task's `problems` then checks them."""
     doc: str = ""
     varied: Callable[[Config], str] | None = None
-    """What it entails for trials of a resolved config that a study gives several values; "": nothing."""
+    """What it means to vary this key in a study, given a resolved config; "": nothing special."""
     examples: Sequence[Any] = ()
-    """Values that a new study starts with, where one value is not enough."""
+    """Values that a new study starts with, if one value is not enough."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Keeps:
-    """How much a trial hands over by `Workspace.keep`, as far as that is known before it runs."""
+    """How much a trial passes to `Workspace.keep`, known before it runs."""
 
     images: Mapping[str, int]
-    """Split -> its images."""
+    """Split -> number of its images."""
     classes: int
-    """Logits of each image."""
+    """Number of logits per image."""
     measurements: int
-    """How often they are handed over."""
+    """How often outputs are passed on."""
 
 
 def declare(
@@ -141,31 +144,31 @@ def declare(
     terms: str | None = None,
     keeps: Callable[[Config], Keeps | None] | None = None,
 ) -> Callable[[Function], Function]:
-    """Decorator that attaches to a task what docs/contracts.md says one may answer.
+    """Decorator that attaches to a task the answers described in docs/contracts.md.
 
-    The task stays a plain generator function, so that it pickles by name and reads as one.
+    The task stays a plain generator function, so that it can be pickled by name.
 
     Args:
         settings: every config key that the task reads.
         resolve: the canonical config; two configs that mean the same become equal.
-        meaning: what the id of a trial is a hash of: a resolved config, with data by content.
+        meaning: what a trial's id is the hash of: a resolved config, with data by content.
         problems: what is wrong with a resolved config.
-        notes: what a person should know about a resolved config, although nothing is wrong.
+        notes: what a user should know about a resolved config although nothing is wrong.
         unmeasured: column -> why no trial of a resolved config can measure it.
         stages: the stages that a resolved config needs.
-        trajectory: the training that a resolved config is measured from, which trials may share.
+        trajectory: the training behind a resolved config, which trials may share.
         spaces: the search spaces whose parameters a resolved config has.
         metrics: the columns that the task may yield.
-        measured_with: column -> the config key without which (0) it is not measured.
-        predicts: the column that predicts how well trials with the same config keys will go.
-        comparable: what two resolved configs share if their predictions may be compared.
-        role: what a resolved config is in a comparison: `source`, `bound`, or empty for a
+        measured_with: column -> the config key that must be above 0 for it to be measured.
+        predicts: the column that predicts how well trials with the same config keys will do.
+        comparable: what two resolved configs must share for their predictions to be comparable.
+        role: the role of a resolved config in a comparison: `source`, `bound`, or empty for a
             competitor.
-        empty: the chain of methods that has no member, as the task calls it.
-        combined: score -> the scores that it weighs by what was achieved on other targets.
-        terms: what the names of columns begin with that are terms of a bound on the target's loss.
-        keeps: the outputs that a trial of a resolved config hands over to be kept; None: how much
-            is not known.
+        empty: the task's name for the chain without methods.
+        combined: score -> the scores that it weighs by the results on other targets.
+        terms: the column prefix of the terms of a bound on the target's loss.
+        keeps: the outputs that a trial of a resolved config passes on; None if the amount is not
+            known.
     """
     answers = {
         "settings": settings,
@@ -196,9 +199,9 @@ def declare(
 
 
 def filled(settings: Mapping[str, Setting], config: Config) -> dict[str, Any]:
-    """The config with defaults filled in and numbers in their setting's type, so that 1 and 1.0 mean the same.
+    """The config with defaults filled in, and ints as floats where the setting is a float.
 
-    Keys that no setting knows stay as they are: whoever reads the config judges them.
+    So 1 and 1.0 mean the same. Unknown keys are kept, for the task's `problems` to report.
     """
     full = {key: setting.default for key, setting in settings.items()}
     for key, value in config.items():

@@ -1,4 +1,4 @@
-"""Models of timm: built, and what of them the rest of this folder asks for. timm is imported only where one is built."""
+"""Builds and inspects timm models; timm is imported only when one is built."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def versions() -> list[str]:
-    """What a timm model is like depends on these; neither is imported."""
+    """The versions that a timm model depends on; neither package is imported."""
     return [version("timm"), version("torch")]
 
 
 def whole(name: str, image_size: int, pretrained: bool = False) -> nn.Module:
-    """The timm model with its classifier, for images of a size; 0 is its own."""
+    """The timm model with its classifier, for images of this size; 0 is the model's own."""
     import timm
 
     settings = timm.get_pretrained_cfg(name)
@@ -32,7 +32,7 @@ def whole(name: str, image_size: int, pretrained: bool = False) -> nn.Module:
 
 
 def has_weights(name: str) -> bool:
-    """Whether timm has pretrained weights of this name; timm is imported once for this."""
+    """Whether timm has pretrained weights for this name; imports timm at most once per machine."""
 
     def ask() -> bool:
         import timm
@@ -46,9 +46,9 @@ def has_weights(name: str) -> bool:
 def headless(
     name: str, channels: int, image_size: int, pretrained: bool
 ) -> tuple[nn.Module, int, Tap, Stages]:
-    """The timm model without its classifier, its features, and what gives its maps.
+    """The timm model without its classifier, its width, and functions for its feature maps.
 
-    Where it is going to have `pretrained` weights, what fits images to these stands before it.
+    With `pretrained`, a `Fitted` module before it prepares images as pretrained weights expect.
     """
     import timm
     from torch import nn
@@ -56,8 +56,7 @@ def headless(
     from tasks.model import Fitted
 
     settings = timm.get_pretrained_cfg(name)
-    # Transformers of a fixed input size must be told of another one; convolutional models take no
-    # such argument.
+    # Transformers with a fixed input size need it; convolutional models have no such argument.
     size: dict[str, Any] = (
         {"img_size": image_size} if settings is not None and settings.fixed_input_size else {}
     )
@@ -74,33 +73,35 @@ def headless(
 
 
 def width(trunk: Any) -> int:
-    """Features that the head is given: models with a convolution or layer between pooling and head have their own number."""
+    """The number of features that the head receives.
+
+    It differs from `num_features` in models with a layer between pooling and head.
+    """
     return int(getattr(trunk, "head_hidden_size", None) or trunk.num_features)
 
 
 def tap(backbone: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Features and the feature maps of the stages, in one pass."""
+    """The features and the feature maps of the stages, in one pass."""
     from torch import nn
 
     trunk: Any = trunk_of(backbone)
     if isinstance(backbone, nn.Sequential):
         images = backbone[0](images)
-    # The features of the last layer and the output of each stage, as [B, channels, h, w] also for
-    # transformers.
+    # NCHW gives maps [B, channels, h, w] for transformers too.
     last, stages = trunk.forward_intermediates(images, output_fmt="NCHW")
     return trunk.forward_head(last, pre_logits=True), stages
 
 
 def stages(backbone: nn.Module) -> list[tuple[nn.Module, int]]:
-    """The modules whose outputs are the feature maps, each with the dimension that holds channels."""
+    """The modules whose outputs are the feature maps, each with its channel dimension."""
     trunk: Any = trunk_of(backbone)
-    # Swin and its like keep channels last; their feature maps have them first all the same.
+    # Swin and similar models put channels last inside, although their feature maps are NCHW.
     channels = 3 if getattr(trunk, "output_fmt", "NCHW") == "NHWC" else 1
     return [(trunk.get_submodule(stage["module"]), channels) for stage in trunk.feature_info]
 
 
 def trunk_of(backbone: nn.Module) -> nn.Module:
-    """The timm model; where it has pretrained weights, what fits images to it stands before."""
+    """The timm model, without the `Fitted` module that precedes it if it has pretrained weights."""
     from torch import nn
 
     return backbone[1] if isinstance(backbone, nn.Sequential) else backbone

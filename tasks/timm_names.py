@@ -1,4 +1,4 @@
-"""The names of timm's models and weights, read from timm's source: importing it would cost a plan seconds."""
+"""The names of timm's models and weights, read from its source: importing it takes seconds."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _RENAMED = re.compile(
 
 @functools.cache
 def models() -> frozenset[str]:
-    """The models, without what names their weights: `resnet50`."""
+    """The model names without weights tags: `resnet50`."""
     return frozenset(name for text in _sources() for name in _MODEL.findall(text))
 
 
 @functools.cache
 def tags() -> Mapping[str, tuple[str, ...]]:
-    """Model -> the names of its weights: `resnet50` -> `a1_in1k`, `tv_in1k`, ..."""
+    """Model -> the tags of its weights: `resnet50` -> `a1_in1k`, `tv_in1k`, ..."""
     tags_by_model: dict[str, list[str]] = {}
     for text in _sources():
         for model, tag in _TAG.findall(text):
@@ -34,7 +34,7 @@ def tags() -> Mapping[str, tuple[str, ...]]:
 
 @functools.cache
 def renamed() -> Mapping[str, str | None]:
-    """Old name -> the name that timm has for it now, or None where the model is gone."""
+    """Old name -> timm's current name, or None if the model was removed."""
     new_names: dict[str, str | None] = {}
     for text in _sources():
         for mapping in _RENAMED.findall(text):

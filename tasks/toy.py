@@ -1,4 +1,4 @@
-"""A task with closed-form answers, for tests and for trying out studies: a trial costs microseconds."""
+"""A task with closed-form answers, for tests and trying out studies; a trial takes microseconds."""
 
 from __future__ import annotations
 
@@ -44,8 +44,9 @@ METRICS = (
 def answer(x: float, y: float, progress: float, noise: float = 0.0) -> dict[str, float]:
     """The toy's measurement in closed form, for `progress` in [0, 1].
 
-    seen = 0.5 + 0.4 x p - (y - 0.5)^2,  missing = 0.6 (1 - x p) - (y - 0.5)^2,  each plus noise and cut to [0, 1];
-    overall is their mean, and the score is best at x = 0.7, y = 0.5.
+    With p = `progress`, seen = 0.5 + 0.4 x p - (y - 0.5)^2 and missing = 0.6 (1 - x p) -
+    (y - 0.5)^2, each plus noise and clipped to [0, 1]; overall is their mean. The score is best at
+    x = 0.7, y = 0.5.
     """
     off = (y - 0.5) ** 2
     seen = min(1.0, max(0.0, 0.5 + 0.4 * x * progress - off + noise))
@@ -84,7 +85,7 @@ def _state(step: int) -> bytes:
 
 
 def _break(how: str) -> dict[str, float]:
-    """Fails in the way asked for; for `nan`, what is to be measured instead."""
+    """Fails as `how` says; for `nan`, returns the measurement to report instead."""
     if how == "raise":
         raise RuntimeError("the toy was asked to fail")
     if how == "memory":

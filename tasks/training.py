@@ -1,4 +1,4 @@
-"""The training loop: it knows what a method may say, and no method by name."""
+"""The training loop; it follows what a method declares and knows no method by name."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ class Recipe:
 
     @property
     def steps(self) -> int:
-        """Gradient evaluations of the whole run."""
+        """The number of gradient evaluations in the whole run."""
         return self.epochs * self.steps_per_epoch
 
 
 def rate_at(recipe: Recipe, progress: float) -> float:
-    """The share of the learning rate at a point of the run in [0, 1]: by the cosine, 1 at its start and 0 at its end."""
+    """The factor of the learning rate at `progress` in [0, 1]; the cosine falls from 1 to 0."""
     return (1 + math.cos(math.pi * progress)) / 2 if recipe.schedule == COSINE else 1.0
 
 
 @final
 class Run:
-    """A student in training: what can be asked of it, and the steps that can be taken.
+    """A student in training.
 
     Args:
-        student: trains where `method` lets it.
+        student: the model; the parts that `method` does not freeze train.
         transfer: the source model that penalties compare with, and the data.
         method: what is added to plain fine-tuning.
         recipe: how long and how fast.
@@ -61,15 +61,15 @@ class Run:
         self.seed, self.device = transfer.seed, transfer.device
         self.steps = recipe.steps
         self.progress = 0.0
-        """How much of the run is done, in [0, 1]."""
+        """The fraction of the run that is done, in [0, 1]."""
         self.classes: list[int] = (
             transfer.labels[transfer.train.to(transfer.labels.device)].unique().tolist()
         )
-        """The classes that the training set holds."""
+        """The classes in the training set."""
         self.batch = Batches(
             transfer.labels, transfer.train, recipe.batch_size, transfer.seed
         ).batch
-        """The positions of a batch by its number, of some classes only where asked."""
+        """Returns the positions in a batch by its number, optionally of some classes only."""
         if transfer.source is not None:
             transfer.source.requires_grad_(False).eval()
         if method.rebuild is not None:
@@ -103,7 +103,7 @@ class Run:
 
     @property
     def trainable_parameters(self) -> int:
-        """How many numbers the optimiser moves."""
+        """The number of scalar parameters that the optimiser updates."""
         if not self.method.gradient:
             return 0
         return sum(
@@ -114,10 +114,10 @@ class Run:
         )
 
     def freeze(self, parts: Collection[str]) -> None:
-        """Holds `parts` as they are, and lets the others train.
+        """Freezes `parts` and lets the others train.
 
-        A frozen part is in evaluation mode: without gradient alone its batch-norm statistics would
-        move.
+        Frozen parts are in evaluation mode: without gradients only, their batch-norm statistics
+        would still move.
         """
         self.trained = [part for part in PARTS if part not in parts]
         for part in PARTS:
@@ -134,7 +134,7 @@ class Run:
 
     @property
     def statistics(self) -> list[Tensor]:
-        """The batch-norm means and variances that training moves."""
+        """The batch-norm means and variances that training updates."""
         return [
             buffer
             for norm in self.student.norms()
@@ -144,7 +144,7 @@ class Run:
         ]
 
     def set_rate(self, progress: float) -> None:
-        """Sets the learning rates: by the cosine schedule whole at progress 0 and zero at 1."""
+        """Sets the learning rates for `progress` in [0, 1]; the cosine falls to zero at 1."""
         self.progress = progress
         cosine = self.recipe.schedule == COSINE
         for group in self.optimiser.param_groups:
@@ -162,7 +162,7 @@ class Run:
         )
 
     def gradient(self, positions: Tensor) -> Tensor:
-        """Leaves the gradient of a batch's loss in the parameters' `.grad`; returns the loss, still on the device."""
+        """Sets `.grad` to the gradient of a batch's loss; returns the loss, still on the device."""
         view = self.view(positions)
         loss = cross_entropy(view.logits, view.labels)
         if self.method.penalty is not None:
@@ -172,14 +172,14 @@ class Run:
         return loss.detach()
 
     def step(self) -> None:
-        """Moves the parameters along the gradient that they hold."""
+        """Updates the parameters by the gradients in `.grad`."""
         self.optimiser.step()
         if self.method.stepped is not None:
             with torch.no_grad():
                 self.method.stepped(self, self.prepared)
 
     def advance(self, first: int, last: int) -> Tensor | None:
-        """Trains from gradient evaluation `first` to `last`; returns the mean loss, None where no step was taken."""
+        """Trains from evaluation `first` to `last`; returns the mean loss, None without a step."""
         self._set_modes()
         try:
             return (self.method.optimise or sgd)(self, first, last)
@@ -187,12 +187,12 @@ class Run:
             if "more than 1 value per channel" not in str(error):
                 raise
             raise ValueError(
-                "a batch of one image gave a batch norm one value per channel, which has no variance: "
-                "give a batch_size of at least 2, and two training images"
+                "a batch of one image gave a batch norm one value per channel, which has no "
+                "variance: give a batch_size of at least 2, and two training images"
             ) from error
 
     def finished(self) -> Model | Combined:
-        """The model to be measured, in evaluation mode: the student, or what the method makes of a copy of it."""
+        """The model to measure, in evaluation mode: the student, or what the method makes of it."""
         model = self.student.eval()
         if self.method.finish is not None:
             model = copy.deepcopy(model)
@@ -203,7 +203,7 @@ class Run:
         return Combined(model, self.transfer.source_model, self.method.output)
 
     def state(self) -> dict[str, Any]:
-        """What the run needs to go on from here; all else follows from names."""
+        """The state that the run resumes from; everything else follows from named seeds."""
         return {
             "student": self.student.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -211,7 +211,7 @@ class Run:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on from what `state` gave."""
+        """Resumes from what `state` returned."""
         self.student.load_state_dict(state["student"])
         self._kept.load_state_dict(state["prepared"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -219,7 +219,7 @@ class Run:
 
 @final
 class Combined:
-    """A trained model whose logits are made of its own and the source model's."""
+    """A trained model whose logits combine its own with the source model's."""
 
     def __init__(
         self, model: Model, source: Model, output: Callable[[Tensor, Tensor], Tensor]
@@ -233,7 +233,7 @@ class Combined:
 
 
 def modules(value: Any) -> list[nn.Module]:
-    """The modules in what `prepare` returned."""
+    """The modules in the value that `prepare` returned."""
     if isinstance(value, nn.Module):
         return [value]
     return (
@@ -242,12 +242,12 @@ def modules(value: Any) -> list[nn.Module]:
 
 
 def sgd(run: Run, first: int, last: int) -> Tensor | None:
-    """Stochastic gradient descent: the optimisation of a method that brings none of its own."""
+    """Stochastic gradient descent, for methods without their own optimisation."""
     total: Tensor | None = None
     for step in range(first, last):
         run.set_rate(step / run.steps)
         loss = run.gradient(run.batch(step))
         run.step()
-        # Summed where it is: to read it would make the device wait.
+        # Summed on the device: reading the loss would synchronise.
         total = loss if total is None else total + loss
     return None if total is None else total / (last - first)

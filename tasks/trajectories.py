@@ -1,4 +1,4 @@
-"""Which trainings trials share: what a config trains, apart from what is made of it afterwards; imports no torch."""
+"""Which trials can share a training: those that differ only after it; imports no torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OF_HEAD = (
     "weight_decay",
     "schedule",
 )
-"""What heads that are trained together may differ in."""
+"""The settings in which heads that are trained together may differ."""
 MEMBERS = "members"
 """The key of a trajectory's config that lists what it records for the trials that share it."""
 
@@ -27,18 +27,18 @@ def trajectory_of(
     config: Mapping[str, Any],
     resolve: Callable[[Mapping[str, Any]], dict[str, Any]],
 ) -> Trajectory | None:
-    """The training of a resolved config; None where it does not train.
+    """The training behind a resolved config; None if it does not train.
 
-    Left out of it are the members of the chain that act after training, with their parameters, and
-    calibrations by other runs. A member that must watch the run is recorded. At a constant learning
-    rate the first epochs of a long run are a short run, so that the number of epochs is recorded
-    too, unless a member of the chain asks how long the run is. Linear heads on frozen features train
-    together (`tasks/heads.py`).
+    It leaves out the members of the chain that act after training, with their parameters, and
+    calibration by other runs. Members that must observe the run are recorded. At a constant
+    learning rate a short run equals the first epochs of a long one, so that the number of epochs is
+    recorded too, unless a member of the chain depends on the length of the run. Linear heads on
+    frozen features train together (`tasks/heads.py`).
 
     Args:
         task: the name of the stage that trains.
         config: a resolved config without problems.
-        resolve: completes a config of the task.
+        resolve: returns the canonical config of the task.
     """
     method = config["method"]
     if not methods.trains(method):
@@ -67,17 +67,17 @@ def trajectory_of(
 
 
 def epochs_of(config: Mapping[str, Any]) -> int:
-    """How many epochs a trajectory trains: as many as the longest of the trials that share it."""
+    """The epochs of a trajectory: those of the longest trial that shares it."""
     if "epochs" in config:
         return int(config["epochs"])
     return max(int(member["epochs"]) for member in config[MEMBERS])
 
 
 def observers_of(config: Mapping[str, Any]) -> dict[str, tuple[str, Mapping[str, Any]]]:
-    """The observers that a config of a trial or of a trajectory has: label -> (name, config).
+    """The observers in the config of a trial or a trajectory: label -> (name, config).
 
-    A label is the name with its parameters: trials that share a trajectory may have the same
-    observer with different ones.
+    The label includes the parameters, since trials that share a trajectory may have the same
+    observer with different parameters.
     """
     configs = config.get(MEMBERS, ()) if MEMBERS in config else (config,)
     labelled = {}

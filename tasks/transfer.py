@@ -1,4 +1,4 @@
-"""What is transferred: a source model, and the target data that it is adapted to."""
+"""A source model and the target data that it is adapted to."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from tasks.model import Model
 @final
 @dataclass(frozen=True, eq=False)
 class Transfer:
-    """Everything that adaptation starts from; the same for every method."""
+    """Everything that adaptation starts from, the same for every method."""
 
     source: Model | None
-    """Frozen, in evaluation mode; None where there is none (training from scratch)."""
+    """Frozen, in evaluation mode; None when training from scratch."""
     images: Tensor
-    """The whole target domain, [N, C, H, W], on the device where it fits, else on the host."""
+    """The whole target domain, [N, C, H, W], on the device if it fits, else on the host."""
     labels: Tensor
-    """Class indices, [N], where the images are."""
+    """Class indices, [N], on the same device as the images."""
     train: Tensor
     """The positions that may be trained on."""
     validation: Tensor
-    """The positions held out of them."""
+    """The positions held out for validation."""
     classes: int
-    """Classes of the target."""
+    """The number of target classes."""
     missing_classes: Sequence[int]
-    """Those that count as missing; oracle training has images of them all the same."""
+    """The classes that count as missing; the oracle trains on their images nevertheless."""
     new_head: bool
-    """Whether the target's classes are not the source's, so that the head starts anew."""
+    """Whether the target has classes of its own, so that the head is a new one."""
     device: str
     seed: Callable[..., int]
-    """Gives a seed for names."""
+    """Returns a seed for the given names."""
 
     @property
     def source_model(self) -> Model:
-        """The source model of a transfer that has one: of all but the training of a source model itself."""
+        """The source model; only the training of a source model itself has none."""
         assert self.source is not None, "this transfer has no source model"
         return self.source
 
@@ -51,7 +51,7 @@ class Transfer:
 
     @cached_property
     def seen(self) -> Tensor:
-        """The sorted indices of all other classes, on the device."""
+        """The sorted indices of the seen classes, on the device."""
         rest = sorted(set(range(self.classes)) - set(self.missing_classes))
         return torch.tensor(rest, dtype=torch.long, device=self.device)
 

@@ -1,9 +1,9 @@
-"""Whether a source model will serve a target, told before anything is adapted: one score of one (source model, target data).
+"""Transferability scores: how well a source model will serve a target, before any adaptation.
 
-A trial's rows enter the same ledger as those of the trials that it predicts: in a repetition it
-looks at the very images of the very classes that they train on. What a model makes of the images is
-a stage, made once for all scores, ratios and fractions; the source model is the same stage as that
-of `holistic_transfer` and `fine_tuning`.
+A trial computes one score of one source model on one target. Its rows enter the same ledger as
+those of the trials that it predicts: in each repetition it uses the same images of the same classes
+that they train on. The features are a stage shared by all scores, ratios and fractions; the source
+model is the stage that `holistic_transfer` and `fine_tuning` use.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ METRICS = (
 
 
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The canonical config: defaults filled in, without other scores' parameters and what else cannot matter to this one."""
+    """The canonical config: defaults filled in, keys without effect on this score removed."""
     own = _settings_of(config.get("score") or BASE["score"].default)
-    # A key that nobody knows stays, for `problems` to judge.
+    # Unknown keys stay, for `problems` to report.
     full = {
         key: value
         for key, value in filled(own, config).items()
@@ -77,7 +77,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     missing = full.pop("missing_classes")
     if missing is not None:
         del full["missing_ratio"]
-        # None missing by name is none missing by ratio.
+        # An empty list of missing classes means the same as a ratio of 0.
         full |= (
             {"missing_classes": data.missing_names(full["dataset"], missing)}
             if missing != []
@@ -89,7 +89,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The resolved config with data and weights by what they hold, not by where they lie."""
+    """The resolved config with data and weights identified by content, not by location."""
     source, target = data.fine_tuning_domains(config["dataset"])
     held = [
         source if source == data.PRETRAINED else data.fingerprint(source),
@@ -110,7 +110,7 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     problems_found += weightless(config) + model_problems(config)
     wrong = scores.problem(config["score"])
     problems_found += [("score", wrong)] if wrong else []
-    # What a score needs can only be asked of a score, a dataset and a backbone that there are.
+    # The needs of a score can be checked only if score, dataset and backbone exist.
     return (
         problems_found
         or _wrong_classes(config)
@@ -120,20 +120,21 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def notes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What a person should know of the data and the weights of a resolved config."""
+    """What a user should know about the data and the weights of a resolved config."""
     return set_notes(config, data.fine_tuning_domains(config["dataset"])[1])
 
 
 def stages(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """The features, the same for all scores, missing classes and fractions."""
+    """The features, shared by all scores, missing classes and fractions."""
     own = {key: config[key] for key in ("dataset", *SOURCE) if key in config}
     return {"features": ("transferability:features", own)}
 
 
 def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What two resolved configs share if the larger of their scores is the better source: the target data and the score.
+    """What two configs must share for the higher score to mean the better source.
 
-    Everything else (source domain, backbone, source training, weights) is what is chosen between.
+    It is the target data and the score. Everything else (source domain, backbone, source training,
+    weights) is what the score chooses between.
     """
     target = data.fine_tuning_domains(config["dataset"])[1]
     own = {
@@ -179,7 +180,7 @@ def stages_of_features(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[s
     notes=notes,
 )
 def transferability(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
-    """Scores how well a source model will transfer to a target, before anything is adapted; the higher the better."""
+    """Scores how well a source model will transfer to a target, without adapting it."""
     from tasks.scoring import score
 
     yield from score(resolve(config), workspace)
@@ -187,7 +188,7 @@ def transferability(config: Mapping[str, Any], workspace: Workspace) -> Iterator
 
 @declare(resolve=resolve_features, meaning=meaning, stages=stages_of_features, metrics=COSTS)
 def features(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
-    """What the source model makes of the images of the target domain, and of those of its own."""
+    """The source model's features of the images of the target domain and of its own."""
     from tasks.scoring import extract
 
     yield from extract(resolve_features(config), workspace)
@@ -195,12 +196,12 @@ def features(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[s
 
 @functools.cache
 def _settings_of(score: str) -> Mapping[str, Setting]:
-    """The settings that matter to a score: its parameters alone of all scores'."""
+    """The settings that affect a score: the shared ones and its own parameters."""
     return BASE if scores.problem(score) else {**BASE, **scores.parameters(score)}
 
 
 def _without_idle(config: dict[str, Any]) -> dict[str, Any]:
-    """Without settings that change nothing: those of source training, its precision too, where the source is pretrained."""
+    """The config without keys that have no effect: source training and `amp` if pretrained, say."""
     if config["dataset"].startswith(f"{data.PRETRAINED}-"):
         return {
             key: value
@@ -211,7 +212,7 @@ def _without_idle(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Missing classes that are none of the target's, or all."""
+    """Missing classes that are not among the target's, or are all of them."""
     names = data.classes(data.fine_tuning_domains(config["dataset"])[1])
     try:
         given = data.class_indices(config.get("missing_classes", ()), names)
@@ -225,7 +226,7 @@ def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _unmet(config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the score needs and this source and target do not have."""
+    """What the score needs but this source and target lack."""
     score = config["score"]
     source, target = data.fine_tuning_domains(config["dataset"])
     names = data.classes(target)
@@ -235,7 +236,7 @@ def _unmet(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     if _missing_count(config):
         offers.add("missing_classes")
     if source == data.PRETRAINED:
-        # A timm model is looked into only where it matters: timm's import takes seconds.
+        # Inspect a timm model only if it matters: importing timm takes seconds.
         if "head" in scores.needs(score) and backbones.classifier(
             config["backbone"], config.get("weights", ""), config.get("image_size", 0)
         ):
@@ -283,7 +284,7 @@ def _without_held_out(config: Mapping[str, Any], source: str, _: str) -> list[tu
 
 
 def _uncovered(config: Mapping[str, Any], source: str, target: str) -> list[tuple[str, str]]:
-    """What is wrong if the source has fewer classes than the target has seen ones."""
+    """What is wrong if the source has fewer classes than the target has seen classes."""
     known, wanted = len(data.classes(source)), len(data.classes(target)) - _missing_count(config)
     if wanted <= known:
         return []
@@ -298,7 +299,7 @@ def _uncovered(config: Mapping[str, Any], source: str, target: str) -> list[tupl
 
 
 def _untested(config: Mapping[str, Any], _: str, target: str) -> list[tuple[str, str]]:
-    """What is wrong if there may be no test image of a seen class in some repetition."""
+    """What is wrong if some repetition may have no test image of a seen class."""
     tested = sorted(
         splits.sizes(count)[0]
         for name, count in data.counts(target).items()
@@ -322,4 +323,7 @@ JUDGED: Mapping[str, Callable[[Mapping[str, Any], str, str], list[tuple[str, str
     "source_covers_target": _uncovered,
     "test_images": _untested,
 }
-"""Needs of scores that depend on how many images or classes there are -> what is wrong with a config, its source and target."""
+"""A need of scores that depends on the number of images or classes -> its check.
+
+A check takes a config, its source and its target, and returns what is wrong.
+"""

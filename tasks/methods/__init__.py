@@ -1,6 +1,6 @@
-"""Methods by name: one file a paper, each a function whose parameters are the method's, with the paper's defaults.
+"""Methods by name: one file per method, a function whose parameters have the paper's defaults.
 
-`NAME` stands for `tasks/methods/NAME.py`, `module:function` for one of a user's own, `a+b` for a
+`NAME` is the function in `tasks/methods/NAME.py`, `module:function` a user's own, and `a+b` a
 chain. Parameter `p` of method `m` is the config key `m.p`. Nothing here imports torch.
 """
 
@@ -102,7 +102,7 @@ EMPTY = "plain"
 
 
 def known(offers: Collection[str] = frozenset(NEEDS)) -> dict[str, str]:
-    """The methods that a task which offers these things can run: name -> a line about it."""
+    """The methods that a task with these offers can run: name -> one-line description."""
     return {
         name: (find(name).__doc__ or "").strip().partition("\n")[0]
         for name in NAMES
@@ -115,7 +115,7 @@ def find(name: str) -> Callable[..., Method]:
     """The function called `name`, or `module:function`.
 
     Raises:
-        ValueError: nothing answers to the name; lists what does.
+        ValueError: no method has this name; lists those that exist.
     """
     if ":" in name:
         return _own(name)
@@ -143,12 +143,12 @@ def parameters(name: str) -> Mapping[str, Setting]:
 
 @functools.cache
 def learnt_keys(name: str) -> tuple[str, ...]:
-    """The config keys of a method's parameters that what it learns beforehand depends on."""
+    """The config keys of the parameters that a method's learning stage depends on."""
     return _marked(name, Learnt)
 
 
 def learning(method: str, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The members of a canonical chain that learn something beforehand with the config's parameters; none if one is unknown."""
+    """The members of a canonical chain with a learning stage; none if a name is unknown."""
     try:
         return tuple(name for name in method.split("+") if _member(name, config).learn is not None)
     except ValueError:
@@ -156,12 +156,12 @@ def learning(method: str, config: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def measures(names: Collection[str]) -> tuple[str, ...]:
-    """The columns that methods of these names report of what they learn beforehand."""
+    """The columns that the learning stages of these methods report."""
     return tuple(f"{name}/{number}" for name in names for number in _default(name).measures)
 
 
 def counts_seen_classes(method: str) -> tuple[str, ...]:
-    """The config keys of a canonical chain's parameters that count some of the seen classes; none if a name is unknown."""
+    """The config keys of a canonical chain that count seen classes; none if a name is unknown."""
     try:
         return tuple(key for name in method.split("+") for key in _marked(name, SeenClasses))
     except ValueError:
@@ -170,7 +170,7 @@ def counts_seen_classes(method: str) -> tuple[str, ...]:
 
 @functools.cache
 def needs(method: str) -> frozenset[str]:
-    """What a canonical chain cannot do without, of `NEEDS`; nothing where a name is unknown."""
+    """What a canonical chain needs, of `NEEDS`; nothing if a name is unknown."""
     try:
         return frozenset().union(*(_default(name).needs for name in method.split("+")))
     except ValueError:
@@ -178,7 +178,7 @@ def needs(method: str) -> frozenset[str]:
 
 
 def unmet(method: str, offers: Collection[str]) -> list[str]:
-    """Why a task that offers these things cannot run a canonical chain, a reason for each member that cannot."""
+    """Why a task with these offers cannot run a canonical chain, a reason per unmet need."""
     return [
         f"'{name}' {NEEDS[need]}; leave it out"
         for name in method.split("+")
@@ -187,7 +187,10 @@ def unmet(method: str, offers: Collection[str]) -> list[str]:
 
 
 def stage_problems(config: Mapping[str, Any], count: Callable[[], int]) -> list[tuple[str, str]]:
-    """(key, what is wrong) for each parameter that names a stage the backbone lacks; `count` is asked only if one does."""
+    """(key, what is wrong) for each parameter that names a stage the backbone lacks.
+
+    `count` is called only if a parameter names stages.
+    """
     problems_found = []
     for name in str(config["method"]).split("+"):
         for key in _marked(name, Stages) if name in NAMES or ":" in name else ():
@@ -205,8 +208,8 @@ def stage_problems(config: Mapping[str, Any], count: Callable[[], int]) -> list[
                     (
                         key,
                         f"got {config[key]!r}, but the backbone '{config['backbone']}' has "
-                        f"{count()} stages: "
-                        f"give numbers from 1 to {count()}, or -1 (the last) to -{count()}",
+                        f"{count()} stages: give numbers from 1 to {count()}, or -1 (the last) to "
+                        f"-{count()}",
                     )
                 )
     return problems_found
@@ -219,17 +222,17 @@ def settings() -> Mapping[str, Setting]:
 
 
 def canonical(method: str | Sequence[str]) -> str:
-    """One name for all chains that mean the same: `a+b`, without `plain`, sorted where order cannot matter.
+    """One name for all equivalent chains: `a+b`, without `plain`, sorted if order has no effect.
 
-    Only what happens after training has an order; such methods keep theirs and stand last. A chain
-    with an unknown name is only joined, for `problems` to judge.
+    Only methods that act after training depend on their order; they keep it and come last. A chain
+    with an unknown name is only joined, for `problems` to report.
     """
     return _canonical(method if isinstance(method, str) else "+".join(map(str, method)))
 
 
 @functools.cache
 def problems(method: str) -> tuple[str, ...]:
-    """What is wrong with a canonical chain, each with the remedy."""
+    """What is wrong with a canonical chain, each with its remedy."""
     names = method.split("+")
     wrong: list[str] = []
     for name in dict.fromkeys(names):
@@ -253,7 +256,7 @@ def spaces(method: str) -> tuple[str, ...]:
 
 @functools.cache
 def trains(method: str) -> bool:
-    """Whether a canonical chain trains at all, so that training settings matter to it; True where a name is unknown."""
+    """Whether a canonical chain trains, so that training settings apply; True if unknown."""
     try:
         return all(_default(name).adapts for name in method.split("+"))
     except ValueError:
@@ -261,14 +264,14 @@ def trains(method: str) -> bool:
 
 
 def role(method: str, config: Mapping[str, Any]) -> str:
-    """What a canonical chain with a config's parameters is in a comparison: `source`, `bound`, or empty for a competitor.
+    """A canonical chain's role in a comparison: `source`, `bound`, or empty for a competitor.
 
-    A chain of which any member sees all classes is a `bound`: nobody who lacks images of some
-    classes can choose it. A chain that does nothing to the source model is the `source`.
+    A chain with a member that sees all classes is a `bound`: nobody without images of the missing
+    classes can use it. A chain that leaves the source model unchanged is the `source`.
     """
     try:
         members = [_member(name, config) for name in method.split("+")]
-    except Exception:  # an unknown name, or a user's function that refuses the parameters
+    except Exception:  # an unknown name, or a user's function that rejects the parameters
         return ""  # no trial of it can run, so there is nothing to compare
     if any(member.all_classes for member in members):
         return "bound"
@@ -277,7 +280,7 @@ def role(method: str, config: Mapping[str, Any]) -> str:
 
 @functools.cache
 def decays(method: str) -> bool:
-    """Whether a member of a canonical chain takes the place of weight decay; False where a name is unknown."""
+    """Whether a member of a canonical chain replaces weight decay; False if a name is unknown."""
     try:
         return any(_default(name).decays for name in method.split("+"))
     except ValueError:
@@ -286,7 +289,7 @@ def decays(method: str) -> bool:
 
 @functools.cache
 def moves_norms(method: str) -> bool:
-    """Whether batch norm learns from batches in a canonical chain's training; True where a name is unknown."""
+    """Whether batch norm is in train mode when a canonical chain trains; True if unknown."""
     try:
         return trains(method) and not any(
             "norms" in _default(name).frozen for name in method.split("+")
@@ -296,30 +299,27 @@ def moves_norms(method: str) -> bool:
 
 
 def tail(method: str, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The members of a canonical chain that leave training as it is and act on its outcome.
-
-    None of them where a name is unknown.
-    """
+    """The members of a canonical chain that act only after training; none if a name is unknown."""
     try:
         return tuple(name for name in method.split("+") if _member(name, config).after_training)
-    except Exception:  # an unknown name, or a user's function that refuses the parameters
+    except Exception:  # an unknown name, or a user's function that rejects the parameters
         return ()
 
 
 def observing(names: Collection[str], config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Those of the members called `names` that must look at the run while it trains."""
+    """The members among `names` that observe the run while it trains."""
     return tuple(name for name in names if _member(name, config).observes)
 
 
 def head_alone(method: str, config: Mapping[str, Any]) -> bool:
-    """Whether a canonical chain trains a linear head on frozen features, and nothing else."""
+    """Whether a canonical chain trains only a linear head on frozen features."""
     return build(method, config).trains_head_alone if method != EMPTY else False
 
 
 def steady(method: str, config: Mapping[str, Any]) -> bool:
-    """Whether a canonical chain takes each step without regard to how long the run will be.
+    """Whether the steps of a canonical chain are independent of the length of the run.
 
-    Optimisations of their own, and what is called after each step, may ask; a penalty cannot.
+    `optimise` and `stepped` may depend on it; a penalty cannot.
     """
     members = [_member(name, config) for name in method.split("+")]
     return not any(member.optimise or member.stepped for member in members)
@@ -328,14 +328,14 @@ def steady(method: str, config: Mapping[str, Any]) -> bool:
 def build(
     method: str, config: Mapping[str, Any], learnt: Mapping[str, Any] | None = None
 ) -> Method:
-    """The method that a canonical chain stands for, with the config's parameters and what its members have `learnt`."""
+    """The method of a canonical chain, with the config's parameters and the tensors `learnt`."""
     return chain(*members(method, config, learnt).values())
 
 
 def members(
     method: str, config: Mapping[str, Any], learnt: Mapping[str, Any] | None = None
 ) -> dict[str, Method]:
-    """The members of a canonical chain by name, in its order; as for `build`."""
+    """The members of a canonical chain by name, in its order, built as by `build`."""
     by_name = {}
     for name in method.split("+"):
         member = _member(name, config)
@@ -351,7 +351,7 @@ def _member(name: str, config: Mapping[str, Any]) -> Method:
 
 
 def _given(method: Method, learnt: Any) -> Method:
-    """The method with what it has learnt already."""
+    """The method with tensors that are already learnt."""
     prepare = method.prepare
     assert prepare is not None, "a method that learns prepares with what it learnt"
     return replace(
@@ -361,7 +361,7 @@ def _given(method: Method, learnt: Any) -> Method:
 
 @functools.cache
 def _marks(name: str) -> Mapping[str, tuple[type, tuple[Any, ...]]]:
-    """Each parameter's type and the marks of its annotation."""
+    """Each parameter's type and the marks in its annotation."""
     function = find(name)
     kinds = typing.get_type_hints(function, include_extras=True)
     marks_by_name = {}
@@ -406,8 +406,7 @@ def _own(name: str) -> Callable[..., Method]:
     except Exception as error:  # a user's module may raise anything
         raise ValueError(
             f"the method '{name}' cannot be loaded: {type(error).__name__}: {error}; it must be a "
-            "function of "
-            "an importable module whose parameters have defaults"
+            "function of an importable module whose parameters have defaults"
         ) from error
     if not isinstance(made, Method):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Attention transfer: look where the source looks (Zagoruyko and Komodakis, ICLR 2017, arXiv:1612.03928)."""
+"""Attention transfer (Zagoruyko and Komodakis, ICLR 2017, arXiv:1612.03928)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SMALLEST = 1e-12
-"""Least squared norm of an attention map, as in the released code: the attention of an empty map is
-zero.
-"""
+"""Lower bound on the squared norm of an attention map, as in the released code."""
 
 
 def at(
     weight: Annotated[float, Range(0, 1e8)] = 1e3, stages: Annotated[str, Stages()] = "-2,-1"
 ) -> Method:
-    """Adds  weight sum_stages mean((Q(F) - Q(F0))^2)  with  Q(F) = q/|q|_2  and  q = mean_c F_c^2 , [B, h w].
+    """Keeps attention maps close to the source's: weight sum_stages mean((Q(F) - Q(F0))^2).
 
-    F [B, C, h, w] are a stage's feature maps, F0 the frozen source's. The mean is over the batch
-    and over positions, so that the scale of the term is 1/(h w). The paper takes the three groups
-    of a wide ResNet; lenet_bn has two stages.
+    Q(F) = q/|q|_2 with q = mean_c F_c^2, [B, h w]. F [B, C, h, w] are a stage's feature maps, F0
+    the frozen source's. The mean is over the batch and over positions, so that the term scales with
+    1/(h w). The paper takes the three groups of a wide ResNet; lenet_bn has two stages.
 
     Args:
         weight: factor of the term.
@@ -41,6 +39,6 @@ def at(
 
 
 def _attention(maps: Tensor) -> Tensor:
-    """Where maps [B, C, h, w] are large: [B, h w], each row of norm 1."""
+    """The attention of maps [B, C, h, w]: [B, h w], rows of norm 1, or zero for an empty map."""
     rows = maps.square().mean(1).flatten(1)
     return rows * rows.square().sum(1, keepdim=True).clamp(min=SMALLEST).rsqrt()

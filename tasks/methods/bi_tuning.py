@@ -1,4 +1,7 @@
-"""Bi-Tuning: contrast with keys of the same class and of others (Zhong et al., 2020, arXiv:2011.06182)."""
+"""Bi-Tuning: contrast with keys of the same and of other classes (Zhong et al., 2020).
+
+arXiv:2011.06182.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from tasks.transfer import Transfer
 
     class Contrast(torch.nn.Module):
-        """What `prepare` makes: modules and buffers of a plain module, so that a checkpoint keeps them."""
+        """What `prepare` returns: a plain module, so that a checkpoint keeps what is in it."""
 
         projector: nn.Linear
         encoder: Model
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
         projections: Tensor
         """Keys [classes, K, projection]."""
         next: Tensor
-        """Where the next key of each class goes, [classes]."""
+        """The position of the next key of each class, [classes]."""
 
 
 def bi_tuning(
@@ -36,26 +39,32 @@ def bi_tuning(
     *,
     projection: Annotated[int, Range(1, 65_536)] = 128,
 ) -> Method:
-    """Adds  weight (L_y + L_z), each the mean over the batch of  -1/(K+1) sum_p log(exp(a_p/T) / sum_j exp(a_j/T)).
+    """Contrasts images with keys of their own class and of others, in two spaces.
 
-    j runs over 1 + C K keys: that of the image itself and the last K of each class; p over the K +
-    1 of its own class. Classifier side, L_y: a = w_y . h with w_y the weights and bias of the
-    label's class, h the features and a 1, both of length one; the image's own h is the student's,
-    the others are keys. Projector side, L_z: a = z . z_key with z a linear projection of the
+    Adds weight (L_y + L_z), each the mean over the batch of
+
+        -1/(K+1) sum_p log(exp(a_p/T) / sum_j exp(a_j/T)),
+
+    where j runs over 1 + C K keys: that of the image itself and the last K of each class; p runs
+    over the K + 1 keys of its own class.
+
+    Classifier side, L_y: a = w_y . h, where w_y is the weights and bias of the label's class and h
+    the features with a 1 appended, both of length one; the image's own h is the student's, the
+    others are keys. Projector side, L_z: a = z . z_key, where z is a linear projection of the
     features, of length one.
 
-    Keys are of the key encoder, which follows the student and its projector: k <- momentum k + (1 -
+    The key encoder makes the keys. It follows the student and its projector: k <- momentum k + (1 -
     momentum) student before each batch; the batch's keys then replace the oldest of their class. As
-    in TLL, K = 40 and w_y gets no gradient from L_y. In TLL query and key are two random views of
-    an image, here the same image; and its L_y, unlike its L_z, sees the batch's keys already.
-    Queues start with random directions, and so stay for a class without images. The key encoder's
-    batch norm is in train mode where the student's is, as in MoCo and TLL: keys are normalised as
-    the student's features are. Its dropout is off.
+    in TLL, K = 40 and w_y gets no gradient from L_y. In TLL, query and key are two random views of
+    an image, here they are the same image; and its L_y, unlike its L_z, already sees the batch's
+    keys. Queues start with random directions, and keep them for a class without images. The key
+    encoder's batch norm is in train mode if the student's is, as in MoCo and TLL, so that keys are
+    normalised like the student's features. Its dropout is off.
 
     Args:
         weight: factor of the two terms.
         temperature: T.
-        keys: K, keys that are kept of each class.
+        keys: K, the number of keys kept for each class.
         momentum: how slowly the key encoder follows the student.
         projection: width of z.
     """
@@ -69,7 +78,7 @@ def bi_tuning(
         contrast.projector = nn.utils.skip_init(
             nn.Linear, student.width, projection, device=like.device, dtype=like.dtype
         )
-        # As a linear layer draws by itself, but from a generator of our own
+        # The default initialisation of a linear layer, but from a seeded generator.
         bound = student.width**-0.5
         for parameter in contrast.projector.parameters():
             drawn = parameter.detach().cpu().uniform_(-bound, bound, generator=generator)
@@ -114,18 +123,18 @@ def bi_tuning(
 def _contrast(
     own: Tensor, queries: Tensor, queues: Tensor, labels: Tensor, *, temperature: float
 ) -> Tensor:
-    """The mean cross-entropy to equal shares for the image's own key and its class's, among all keys.
+    """The mean cross-entropy over all keys to a uniform target on the keys of the image's class.
 
     Args:
-        own: the likeness to the image's own key, [B].
-        queries: what is compared with keys, [B, width].
-        queues: keys, [classes, K, width].
-        labels: classes, [B].
+        own: the similarity to the image's own key, [B].
+        queries: the vectors that are compared with keys, [B, width].
+        queues: the keys, [classes, K, width].
+        labels: the classes, [B].
         temperature: T.
     """
     from torch import arange, cat
 
-    # The queues are written to after this, while the gradient still needs what they held.
+    # A copy: the queues are overwritten before the backward pass needs them.
     likeness = queries @ queues.flatten(0, 1).clone().T / temperature
     others: Tensor = likeness.unflatten(1, queues.shape[:2])
     own = own / temperature
@@ -136,7 +145,7 @@ def _contrast(
 
 
 def _follow(contrast: Contrast, student: Model, momentum: float) -> None:
-    """Moves the keys' weights: k <- momentum k + (1 - momentum) student, over the weights of encoder and projector."""
+    """Updates encoder and projector of the keys: k <- momentum k + (1 - momentum) student."""
     from torch import no_grad
 
     with no_grad():
@@ -151,20 +160,20 @@ def _follow(contrast: Contrast, student: Model, momentum: float) -> None:
 
 
 def _keys(view: View, contrast: Contrast) -> tuple[Tensor, Tensor]:
-    """The batch's keys: features with a 1, [B, width + 1], and projections, [B, projection]; of length one."""
+    """The batch's keys of length one: [features, 1], [B, width + 1], and projections."""
     from torch import no_grad
     from torch.nn.functional import normalize
     from torch.random import fork_rng
 
     device = view.images.device
-    # Some norm layers draw at random: without the fork the student would draw otherwise afterwards.
+    # Some norm layers draw random numbers: the fork keeps them from changing the student's.
     with no_grad(), fork_rng([device] if device.type == "cuda" else []):
         features = view.run(contrast.encoder).features
         return _extended(features), normalize(contrast.key_projector(features), dim=1)
 
 
 def _extended(features: Tensor) -> Tensor:
-    """Features with a 1 for the bias, of length one."""
+    """Features with a 1 appended for the bias, normalised to length one."""
     from torch import cat
     from torch.nn.functional import normalize
 
@@ -172,16 +181,16 @@ def _extended(features: Tensor) -> Tensor:
 
 
 def _enqueue(contrast: Contrast, key: Tensor, projected_key: Tensor, labels: Tensor) -> None:
-    """Puts the batch's keys in the place of the oldest of their class, in the order of the batch."""
+    """Replaces the oldest keys of each class by the batch's, in the order of the batch."""
     from torch.nn.functional import one_hot
 
     count = contrast.features.shape[1]
     of_class = one_hot(labels, len(contrast.next))
     totals = of_class.sum(0)
-    # Images of the same class before it in the batch
+    # For each image, how many of its class come before it in the batch.
     before = of_class.cumsum(0).gather(1, labels[:, None])[:, 0] - 1
     place = (contrast.next[labels] + before) % count
-    if len(labels) > count:  # of more than K images of a class the last K stay
+    if len(labels) > count:  # of more than K images of a class, keep the last K
         lasting = before >= totals[labels] - count
         key, projected_key, labels, place = (
             key[lasting],

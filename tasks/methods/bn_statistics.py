@@ -1,4 +1,4 @@
-"""Batch-norm statistics of the target (a baseline of Tu et al., Holistic Transfer, NeurIPS 2023, arXiv:2311.01420)."""
+"""Batch-norm statistics of the target, a baseline of Holistic Transfer (Tu et al., 2023)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def bn_statistics(momentum: Annotated[float, Range(0, 1)] = 0.1) -> Method:
-    """Batch norm takes the target's means and variances; no weight changes, so no class can be pushed away.
+    """Adapts only batch-norm means and variances to the target; no weight changes.
 
-    Forward passes over training batches in train mode, as many as others take gradient steps:
-    running <- (1 - momentum) running + momentum batch. The images are of seen classes only, and so
-    are the statistics.
+    It makes as many forward passes over training batches in train mode as other methods take
+    gradient steps: running <- (1 - momentum) running + momentum batch. Since no weight changes, no
+    class is pushed away; but the statistics are those of seen classes only.
 
     Args:
-        momentum: share of each new batch; 0 starts anew and takes the mean over all batches.
+        momentum: share of each new batch; 0 resets first and takes the mean over all batches.
     """
 
     def optimise(run: Run, first: int, last: int) -> Tensor:

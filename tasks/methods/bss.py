@@ -1,4 +1,4 @@
-"""BSS: batch spectral shrinkage (Chen et al., Catastrophic Forgetting Meets Negative Transfer, NeurIPS 2019)."""
+"""BSS: batch spectral shrinkage (Chen et al., NeurIPS 2019)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ if TYPE_CHECKING:
 def bss(
     weight: Annotated[float, Range(0, 1e6)] = 1e-3, smallest: Annotated[int, Range(1, 100_000)] = 1
 ) -> Method:
-    """Adds  weight sum_{i=1..smallest} s_{r+1-i}^2 , where s_1 >= ... >= s_r are the singular values of F [B, d].
+    """Shrinks the smallest singular values of the features: weight sum_{i=1..smallest} s_{r+1-i}^2.
 
-    F are the batch's features before the head and r = min(B, d), as in the released code; where r
-    is less than `smallest`, all singular values count. No mean is taken: the term grows with the
-    batch. Squared singular values are the eigenvalues of F F' or F'F, of which the smaller is
-    taken, in double precision: their gradient is sound also where singular values are equal, and in
-    single precision the smallest would be lost beside the largest.
+    s_1 >= ... >= s_r are the singular values of the batch's features F [B, d] before the head, and
+    r = min(B, d), as in the released code; if r is below `smallest`, all of them count. The term is
+    not averaged, so that it grows with the batch. Squared singular values are computed as the
+    eigenvalues of F F' or F'F, whichever is smaller, in double precision: the gradient is then
+    valid even if singular values are equal, and in single precision the smallest would be lost next
+    to the largest. (Catastrophic Forgetting Meets Negative Transfer, NeurIPS 2019.)
 
     Args:
         weight: factor of the term.
-        smallest: how many of the smallest singular values shrink.
+        smallest: number of smallest singular values to shrink.
     """
 
     def penalty(view: View, _: Any) -> Tensor:

@@ -1,4 +1,7 @@
-"""Co-Tuning: the source's head is trained too, on what its classes have to do with the labels (You et al., NeurIPS 2020)."""
+"""Co-Tuning: also trains the source's head, by a relation of its classes to the labels.
+
+You et al., NeurIPS 2020.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +37,9 @@ INVERSE_PENALTIES = (
     3e-4,
     1e-4,
 )
-"""What the released code tries as C of the logistic regression, in its order."""
+"""The values of C that the released code tries in its logistic regression, in its order."""
 SCALES = (1e-2, 1e2)
-"""Where the target's calibration is looked for: on images that are told apart without error it has
-no finite optimum.
-"""
+"""Bounds on the target's calibration: without errors on its images it has no finite optimum."""
 CHUNK = 256
 
 
@@ -47,31 +48,30 @@ def co_tuning(
     relationship: Annotated[str, Choices(("reverse", "direct")), Learnt()] = "reverse",
     calibration: Annotated[float, Range(1e-2, 1e2), Learnt()] = 1.0,
 ) -> Method:
-    """Adds  -weight mean_i sum_j R[y_i, j] log softmax(head_s(z_i))_j  for the student's features z_i, [B, width].
+    """Also trains the source's head, on soft labels that relate its classes to the target's.
 
-    head_s is a copy of the source's head that trains with the student, at the backbone's rate; only
-    the student's own head is measured. R [target classes, source classes] is learnt beforehand from
-    the source's probabilities q(x) = softmax(calibration g0(x)) on the target's training and
-    validation images:
+    Adds -weight mean_i sum_j R[y_i, j] log softmax(head_s(z_i))_j for the student's features z_i,
+    [B, width]. head_s is a copy of the source's head that trains with the student, at the
+    backbone's rate; only the student's own head is measured. R [target classes, source classes] is
+    learnt beforehand from the source's probabilities q(x) = softmax(calibration g0(x)) on the
+    target's training and validation images:
 
-    direct:   R[t] = mean of q over the images with label t.
-    reverse:  R[t, j] = p(t|j) p(j) / sum_j p(t|j) p(j);  p(j) = mean of q;  p(t|j) = softmax over t of s V[t, j].
-        V is a logistic regression of the label on q without intercept; its C is the first of the
-        grid with the highest validation accuracy, and s minimises the validation likelihood's
-        negative logarithm.
+    direct: R[t] = mean of q over the images with label t.
+    reverse: R[t, j] = p(t|j) p(j) / sum_j p(t|j) p(j), where p(j) = mean of q and p(t|j) = softmax
+        over t of s V[t, j]. V is a logistic regression of the label on q without intercept; its C
+        is the first in the grid with the highest validation accuracy, and s minimises the negative
+        log likelihood on validation images.
 
-    Weight 2.3 and both relationships are those of the released code. Its calibration 0.884 belongs
-    to torchvision's ResNet-50; it is to be found on source validation data, which a target does not
-    bring, so the default 1 is none. A target class without images has a row of zeros, which adds
-    nothing; in reverse also one with validation images alone. Without validation images the
-    training images stand for them: C and s are then too large.
+    Weight 2.3 and both relationships are those of the released code. Its calibration, 0.884, is for
+    torchvision's ResNet-50. It has to be fitted on source validation data, which a target does not
+    have, so that the default is 1, without effect. The row of a target class without images is
+    zero, which adds nothing; in `reverse` also if the class has validation images only. Without
+    validation images the training images replace them, and C and s become too large.
 
     Args:
         weight: factor of the term.
-        relationship: how the source's classes given a label are found: by Bayes' rule, or as a
-            mean.
-        calibration: inverse temperature of the source's probabilities; 0.884 for torchvision's
-            ResNet-50.
+        relationship: how the source's classes given a label are found: Bayes' rule or a mean.
+        calibration: inverse temperature of the source's probabilities; 0.884 for ResNet-50.
     """
 
     def learn(transfer: Transfer) -> tuple[dict[str, Tensor], dict[str, float]]:
@@ -105,8 +105,8 @@ def co_tuning(
         if relation != expected:
             raise ValueError(
                 f"the relationship has the shape {relation}, but it must be {expected}: a row for "
-                "each of the target's "
-                f"{expected[0]} classes, a column for each of the source's {expected[1]}"
+                f"each of the target's {expected[0]} classes, a column for each of the source's "
+                f"{expected[1]}"
             )
         return learnt["relationship"].to(head.weight), head
 
@@ -125,7 +125,7 @@ def co_tuning(
 
 
 def direct(probabilities: ndarray, labels: ndarray, classes: int) -> ndarray:
-    """R [classes, source classes]: the mean of the `probabilities` [N, source classes] of each label; zeros without any."""
+    """R [classes, source classes]: the mean `probabilities` [N, source classes] of each label."""
     import numpy as np
 
     relationship = np.zeros((classes, probabilities.shape[1]))
@@ -137,14 +137,14 @@ def direct(probabilities: ndarray, labels: ndarray, classes: int) -> ndarray:
 def reverse(
     train: ndarray, labels: ndarray, held: ndarray, held_labels: ndarray, *, classes: int
 ) -> tuple[ndarray, dict[str, float]]:
-    """R [classes, source classes] by way of p(label | source class), and what was chosen on the held-out images.
+    """R [classes, source classes] from p(label | source class), and the values chosen for it.
 
     Args:
         train: the source's probabilities on the training images, [N, source classes].
-        labels: their labels, [N].
-        held: the same on held-out images; there may be none.
-        held_labels: their labels.
-        classes: classes of the target.
+        labels: the labels of the training images, [N].
+        held: the source's probabilities on held-out images; may be empty.
+        held_labels: the labels of the held-out images.
+        classes: the number of target classes.
     """
     import numpy as np
     from scipy.optimize import minimize_scalar
@@ -152,7 +152,7 @@ def reverse(
 
     marginal = np.concatenate([train, held]).mean(0)
     present = np.unique(labels)
-    known = np.isin(held_labels, present)  # of other classes the regression knows nothing
+    known = np.isin(held_labels, present)  # the regression has no other classes
     held, held_labels = (held[known], held_labels[known]) if known.any() else (train, labels)
     answers = np.searchsorted(present, held_labels)
     chosen, accuracy, votes = 0.0, -1.0, np.zeros((1, train.shape[1]))
@@ -173,7 +173,7 @@ def reverse(
         if chosen
         else 1.0
     )
-    with np.errstate(divide="ignore"):  # a source class that is never likely is never related
+    with np.errstate(divide="ignore"):  # a source class of zero probability gets no relation
         joint = log_softmax(scale * votes, axis=0) + np.log(marginal)
     related = np.zeros((classes, train.shape[1]))
     related[present] = softmax(joint, axis=1)
@@ -184,29 +184,29 @@ def reverse(
 
 
 def _regression(train: ndarray, labels: ndarray, inverse_penalty: float) -> ndarray:
-    """The weights of a logistic regression without intercept, [classes among the labels, source classes]."""
+    """Weights of a logistic regression without intercept, [classes in `labels`, source classes]."""
     import numpy as np
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     regression = LogisticRegression(C=inverse_penalty, fit_intercept=False)
     with warnings.catch_warnings():
-        # After the solver's 100 steps it ends, as in the released code: with little penalty the
-        # weights may grow on and on.
+        # Stop after the solver's 100 steps, as the released code does: with little penalty the
+        # weights may grow without bound.
         warnings.simplefilter("ignore", ConvergenceWarning)
         weights = regression.fit(train, labels).coef_
-    # Of two classes it gives the second's
+    # For two classes, scikit-learn returns the weights of the second only.
     return weights if len(weights) > 1 else np.concatenate([0 * weights, weights])
 
 
 def _probabilities(transfer: Transfer, rows: Tensor, calibration: float) -> tuple[ndarray, ndarray]:
-    """softmax(calibration g0) of the source at `rows`, [N, source classes] in float64, and the labels, [N]."""
+    """The source's calibrated probabilities at `rows`, [N, source classes], and the labels, [N]."""
     from torch import cat, no_grad
 
     assert transfer.source is not None
     assert not transfer.source.training, "in train mode the probabilities would follow the batches"
     with no_grad():
-        # There may be no rows
+        # `cat` needs a tensor even if there are no rows.
         logits = [transfer.source.head.weight.new_zeros(0, transfer.source.head.out_features)]
         logits += [
             transfer.source(transfer.take(rows[start : start + CHUNK])[0])[1]

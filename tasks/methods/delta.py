@@ -1,4 +1,4 @@
-"""DELTA: keep the feature maps that matter (Li et al., Deep Learning Transfer using Feature Map with Attention, ICLR 2019)."""
+"""DELTA: keep the feature maps that matter, weighted by attention (Li et al., ICLR 2019)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from tasks.transfer import Transfer
 
 BATCH = 64
-"""Images in a batch of the stage that learns the attention."""
+"""Images in a batch of the learning stage of the attention."""
 MOMENTUM, DECAY, TENTH = 0.9, 1e-4, 6
-"""Its head's momentum and weight decay, and the epochs after which the learning rate is a tenth."""
+"""Its head's momentum, weight decay, and epochs after which the learning rate falls to a tenth."""
 SPREAD = 5
-"""Standard scores are divided by it before the softmax."""
+"""The divisor of standard scores before the softmax."""
 
 
 def delta(
@@ -32,28 +32,33 @@ def delta(
     head_learning_rate: Annotated[float, Range(1e-8, 10), Learnt()] = 0.01,
     batches: Annotated[int, Range(1, 10_000), Learnt()] = 4,
 ) -> Method:
-    """Adds  weight sum_stages sum_images 1/2 sum_c C a_c |F_c - F0_c|^2 / (h w)  +  head/2 (|W|^2 + |b|^2) .
+    """Pulls feature maps to the source's, with an attention weight for each channel.
+
+    Adds
+
+        weight sum_stages sum_images 1/2 sum_c C a_c |F_c - F0_c|^2 / (h w)
+        + head/2 (|W|^2 + |b|^2).
 
     F [B, C, h, w] are a stage's feature maps, F0 the frozen source's; W and b are the head, which
-    decays towards zero. The sum over images is a sum, as in the released code: weight depends on
-    the batch, 64 images there. The attention a sums to 1, so that a uniform one gives each channel
-    the factor 1. The optimiser's weight decay is none then. The paper takes the last convolution of
-    all four stages of a ResNet, before batch norm; here it is the outputs of stages, of which
-    lenet_bn has two.
+    decays towards zero. Images are summed, not averaged, as in the released code, so that the
+    weight depends on the batch size, 64 there. The attention a sums to 1, so that a uniform one
+    gives each channel the factor 1. The optimiser's weight decay is off. The paper takes the last
+    convolution of all four stages of a ResNet, before batch norm; here it is the outputs of stages,
+    of which lenet_bn has two.
 
-    The attention is learnt on the target's training images from the source's backbone in evaluation
-    mode, which stays as it is: a linear head is trained on its features by SGD from zero; each
-    channel is set to zero, one at a time, and the cross-entropy's increase noted; a = softmax(z /
-    5) over the channels of a stage, z the increases' standard scores.
+    The attention is learnt on the target's training images from the source's frozen backbone in
+    evaluation mode. A linear head is trained on its features by SGD, starting at zero; then each
+    channel in turn is set to zero and the increase of the cross-entropy recorded. a = softmax(z /
+    5) over the channels of a stage, for the standard scores z of the increases.
 
     Args:
         weight: factor of the term.
         head: decay of the head.
-        attention: learnt for each channel, or uniform over them.
+        attention: learnt for each channel, or uniform.
         stages: the stages that are compared, by number; -1 is the last.
-        head_epochs: epochs of the linear head that the attention is learnt with.
-        head_learning_rate: its learning rate at first.
-        batches: batches of 64 images that a channel's increase is averaged over.
+        head_epochs: epochs of the linear head with which the attention is learnt.
+        head_learning_rate: initial learning rate of that head.
+        batches: batches of 64 images over which a channel's increase is averaged.
     """
     indices = stage_indices(stages)
 
@@ -125,7 +130,7 @@ def delta(
 
 
 def _features(source: Model, transfer: Transfer) -> Tensor:
-    """The source's features of the training images, [N, width]: its backbone is frozen, so that once is enough."""
+    """The source's features of the training images, [N, width]."""
     from torch import cat, no_grad
 
     with no_grad():
@@ -141,7 +146,7 @@ def _head(
     epochs: int,
     rate: float,
 ) -> nn.Linear:
-    """A linear head trained on features; it starts at zero, since softmax regression has one minimum wherever it starts."""
+    """A linear head trained on features from zero: softmax regression is convex."""
     from torch import nn, optim
     from torch.nn.functional import cross_entropy
 
@@ -162,12 +167,12 @@ def _head(
 
 
 def _increases(model: Model, stage: int, images: Tensor, labels: Tensor) -> Tensor:
-    """By how much the cross-entropy grows when a channel of a stage is set to zero, [C]."""
+    """The increase of the cross-entropy when a channel of a stage is set to zero, [C]."""
     from torch import allclose, stack
     from torch.nn.functional import cross_entropy
 
     kept: list[tuple[Tensor, int]] = []
-    # A copy: what follows a stage may work in place.
+    # A copy: later layers may work in place.
     with model.changed(stage, lambda output, channels: kept.append((output.clone(), channels))):
         logits = model(images)[1]
     whole, channels = kept[0]
@@ -177,9 +182,8 @@ def _increases(model: Model, stage: int, images: Tensor, labels: Tensor) -> Tens
             logits: Tensor = model(images)[1]
             return logits
 
-    # What follows the stage sees the kept output only, so that one image through what is before it
-    # will do: a channel costs a fraction of a forward pass. Where a path leads past the stage, all
-    # images must go through.
+    # Later layers see only the replaced output, so that one image is enough as input and a channel
+    # costs a fraction of a forward pass. If a path bypasses the stage, all images must go through.
     again = logits_after(whole, images[:1])
     few = (
         images[:1] if again.shape == logits.shape and allclose(again, logits, atol=1e-5) else images
@@ -195,6 +199,6 @@ def _increases(model: Model, stage: int, images: Tensor, labels: Tensor) -> Tens
 
 
 def _shares(increases: Tensor) -> Tensor:
-    """softmax(z / 5) of the standard scores z of increases [C]; uniform where all are equal."""
+    """softmax(z / 5) of the standard scores z of increases [C]; uniform if all are equal."""
     spread = increases.std(correction=0)
     return ((increases - increases.mean()) / (spread if spread > 0 else 1) / SPREAD).softmax(0)

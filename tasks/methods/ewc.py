@@ -1,4 +1,4 @@
-"""EWC: weights are held the more, the more the source model depends on them (Kirkpatrick et al., PNAS 2017)."""
+"""EWC: holds weights more, the more the source depends on them (Kirkpatrick et al., PNAS 2017)."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def ewc(
     weight: Annotated[float, Range(0, 1e8)] = 1.0,
     samples: Annotated[int, Range(1, 1_000_000)] = 128,
 ) -> Method:
-    """Adds  weight/2 sum_i F_i (w_i - w0_i)^2  to the loss; F is the diagonal Fisher information of the source at w0.
+    """Pulls weights to the source's by Fisher information: weight/2 sum_i F_i (w_i - w0_i)^2.
 
-    F_i = E[(d log p(y|x) / d w_i)^2] with x from the target's training images and y drawn from the
-    source model's own p(y|x): the true Fisher information, without source data and without target
-    labels. Over backbone and head; where the head is new, over the backbone, seen through the
-    source's head. The weight was not recovered from any paper here.
+    F_i = E[(d log p(y|x) / d w_i)^2] is the source's diagonal Fisher information at w0, with x from
+    the target's training images and y drawn from the source model's p(y|x): the true Fisher
+    information, without source data or target labels. It covers backbone and head, or if the head
+    is new, the backbone only, through the source's head. The default weight is not from a paper.
 
     Args:
         weight: factor of the term.
-        samples: images that F is estimated from, one by one.
+        samples: number of images from which F is estimated, one by one.
     """
 
     def prepare(_: Model, transfer: Transfer, __: Any) -> tuple[list[Tensor], list[Tensor], bool]:

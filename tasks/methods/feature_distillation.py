@@ -1,4 +1,4 @@
-"""Feature distillation: features stay near the source's (a variant of Tu et al., Holistic Transfer, NeurIPS 2023)."""
+"""Feature distillation, a variant of the distillation of Tu et al. (NeurIPS 2023)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 def feature_distillation(
     weight: Annotated[float, Range(0, 1e6)] = 0.1, normalised: bool = False
 ) -> Method:
-    """Adds  weight mean_i |z_i - z0_i|^2 , z the student's features [B, width] and z0 the frozen source's on the same images.
+    """Keeps features close to the source's: adds weight mean_i |z_i - z0_i|^2 to the loss.
 
-    No constant of a paper was recovered: the weight is a default to be searched.
+    z are the student's features [B, width] and z0 the frozen source's for the same images. The
+    default weight is not from a paper; it should be searched.
 
     Args:
         weight: factor of the term.
-        normalised: compare directions, each feature vector divided by its length.
+        normalised: whether to compare directions, dividing each feature vector by its length.
     """
 
     def penalty(view: View, _: Any) -> Tensor:

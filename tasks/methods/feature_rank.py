@@ -1,4 +1,4 @@
-"""Feature-rank regularisation: decorrelated features (Tu et al., Holistic Transfer; Shi et al., CwD, CVPR 2022)."""
+"""Feature-rank regularisation (Tu et al., NeurIPS 2023; Shi et al., CwD, CVPR 2022)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SMALLEST = 1e-5
-"""Added to variances: a feature that is constant over the batch counts as zero."""
+"""Added to variances, so that a feature that is constant over the batch becomes zero."""
 
 
 def feature_rank(weight: Annotated[float, Range(0, 1e6)] = 1.0) -> Method:
-    """Adds  weight |K|_F^2 / d^2 , K [d, d] the correlation matrix of the batch's features: least where all directions are used.
+    """Decorrelates features, so that they use all directions: adds weight |K|_F^2 / d^2.
 
-    Columns of Z [B, d] are standardised over the batch and K = Z'Z / (B - 1); |Z'Z|_F = |ZZ'|_F, so
-    that the smaller of the two products is taken. That Holistic Transfer means this term (CwD's) is
-    by recollection; so is its weight.
+    K = Z'Z / (B - 1) [d, d] is the correlation matrix of the batch's features Z [B, d], which are
+    standardised over the batch. Since |Z'Z|_F = |ZZ'|_F, the smaller product is computed. It is not
+    verified that Holistic Transfer uses this term, which is CwD's, nor with which weight.
 
     Args:
         weight: factor of the term.

@@ -4,5 +4,5 @@ from tasks.methods.method import Method
 
 
 def frozen_classifier() -> Method:
-    """The head keeps the source's weights and only the backbone trains, which keeps the relations between classes."""
+    """Trains only the backbone; the source's head is frozen, which keeps relations of classes."""
     return Method(frozen=frozenset({"head"}), needs=frozenset({"same_head"}))

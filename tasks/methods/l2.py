@@ -1,4 +1,4 @@
-"""L2: weight decay as a term of the loss, the baseline of L2-SP (Li, Grandvalet and Davoine, ICML 2018, arXiv:1802.01483)."""
+"""L2: weight decay in the loss, the baseline of L2-SP (Li et al., ICML 2018, arXiv:1802.01483)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 def l2(
     backbone: Annotated[float, Range(0, 1e4)] = 1e-4, head: Annotated[float, Range(0, 1e4)] = 1e-3
 ) -> Method:
-    """Adds  backbone/2 |w|^2 + head/2 |v|^2  to the loss; w are the backbone's parameters and v the head's.
+    """Weight decay in the loss: backbone/2 |w|^2 + head/2 |v|^2.
 
-    Batch-norm weights and biases count, as in `l2sp`. The optimiser's weight decay is none then;
-    this one can decay a new head faster than what is pretrained.
+    w are the backbone's parameters and v the head's. Batch-norm weights and biases are included, as
+    in `l2sp`. The optimiser's weight decay is off; this one can decay a new head faster than the
+    pretrained backbone.
 
     Args:
         backbone: decay of the backbone.

@@ -1,4 +1,4 @@
-"""L2-SP: stay near the source's weights (Li, Grandvalet and Davoine, ICML 2018, arXiv:1802.01483)."""
+"""L2-SP: stay close to the source's weights (Li, Grandvalet and Davoine, ICML 2018)."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ if TYPE_CHECKING:
 def l2sp(
     backbone: Annotated[float, Range(0, 1e4)] = 0.1, head: Annotated[float, Range(0, 1e4)] = 0.1
 ) -> Method:
-    """Adds  backbone/2 |w - w0|^2 + head/2 |v - v0|^2  to the loss; w0 and v0 are the source's backbone and head.
+    """Pulls the weights to the source's: backbone/2 |w - w0|^2 + head/2 |v - v0|^2 in the loss.
 
-    v0 is zero where the head is new, as in the paper (which takes 0.01 there); where it is the
-    source's own, it is held there like the backbone, as Holistic Transfer has it. Batch-norm
-    weights and biases count, as in the released code's mode 101. The optimiser's weight decay is
-    none then: a decay towards zero would pull against it.
+    w0 and v0 are the source's backbone and head. v0 is zero if the head is new, as in the paper
+    (with a factor of 0.01 there); if the head is the source's own, it is pulled to that like the
+    backbone, as in Holistic Transfer. Batch-norm weights and biases are included, as in mode 101 of
+    the released code. The optimiser's weight decay is off: a decay towards zero would counteract
+    the pull. (arXiv:1802.01483)
 
     Args:
-        backbone: pull of the source's backbone.
-        head: pull of the source's head.
+        backbone: pull to the source's backbone.
+        head: pull to the source's head.
     """
 
     def prepare(student: Model, transfer: Transfer, _: Any) -> tuple[list[Tensor], list[Tensor]]:
         assert transfer.source is not None
-        # A new head knows nothing worth keeping: it is decayed towards zero, as in the paper.
+        # A new head has nothing worth keeping: it decays towards zero, as in the paper.
         heads = [
             parameter.detach().clone() * (not transfer.new_head)
             for parameter in student.head.parameters()
@@ -50,10 +51,10 @@ def l2sp(
 def squared_distance(
     weights: list[Tensor], origins: list[Tensor], factors: list[Tensor] | None = None
 ) -> Tensor:
-    """sum_i (f_i (w_i - o_i))^2 over all tensors of two lists; without factors f = 1.
+    """sum_i (f_i (w_i - o_i))^2 over all tensors of two lists; without factors, f = 1.
 
-    By torch's fused operations on lists: a vector of all weights would be memory that is asked for
-    afresh in each step.
+    Uses torch's fused operations on lists: concatenating all weights would allocate memory in each
+    step.
     """
     from torch import _foreach_mul, _foreach_norm, _foreach_sub, stack
 

@@ -4,5 +4,5 @@ from tasks.methods.method import BACKBONE, Method
 
 
 def linear_probe() -> Method:
-    """Only the head trains; the backbone stays as it is, in evaluation mode, so that batch-norm statistics stay too."""
+    """Trains only the head; the backbone is frozen, including its batch-norm statistics."""
     return Method(frozen=BACKBONE)

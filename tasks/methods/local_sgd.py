@@ -14,7 +14,7 @@ def local_sgd(
     rounds: Annotated[int, Range(0, 100_000)] = 0,
     server_rate: Annotated[float, Range(0, 10)] = 1.0,
 ) -> Method:
-    """LOLSGD that leaves no class out: what averaging short runs does by itself, so that the rest is leaving out.
+    """LOLSGD without leaving classes out: shows what averaging short runs does by itself.
 
     Args:
         subsets: M, local runs per round.

@@ -21,18 +21,20 @@ def lolsgd(
     *,
     server_rate: Annotated[float, Range(0, 10)] = 1.0,
 ) -> Method:
-    """Averages short runs that each leave some seen classes out: what moves towards the present classes cancels.
+    """Averages short runs that each leave out some seen classes, to cancel moves towards classes.
 
-    A round:  theta_m <- K steps of SGD from theta on the batches without the classes Q_m, for m = 1..M; then one step of the
-    run's own optimiser along  server_rate (theta - mean_m theta_m) / learning rate.  Without momentum this is the paper's
-    theta <- theta + server_rate mean_m (theta_m - theta).
+    A round: for m = 1..M, theta_m <- K steps of SGD from theta on batches without the classes Q_m;
+    then one step of the run's own optimiser along server_rate (theta - mean_m theta_m) / learning
+    rate. Without momentum this is the paper's step, theta <- theta + server_rate mean_m (theta_m -
+    theta).
 
-    Momentum: the local runs have none, since a fresh one never builds up in K steps; the run's
-    momentum, Nesterov's correction and weight decay act once a round. With M = K = 1 and nothing
-    left out this is SGD.
-    Budget: matched in gradient evaluations, R M K = steps, unless `rounds` says otherwise (R K =
-    steps matches server steps, at M times the cost). Schedule: cosine over rounds. Batch-norm
-    statistics are averaged with weight 1.
+    The local runs have no momentum, since it would not build up in K steps; the run's momentum,
+    Nesterov's correction and weight decay act once a round. With M = K = 1 and nothing left out
+    this is SGD. The budget is matched in gradient evaluations, R M K = steps, unless `rounds` is
+    given (R K = steps matches server steps, at M times the cost). The schedule is a cosine over
+    rounds. Batch-norm statistics are averaged with weight 1.
+
+    The default constants are not verified against the paper; no code of it was released.
 
     Args:
         subsets: M, local runs per round.
@@ -58,7 +60,7 @@ def lolsgd(
 def _round(
     run: Run, number: int, subsets: int, left_out: int, *, local_steps: int, server_rate: float
 ) -> list[Tensor]:
-    """One round, from theta to the next theta; returns the loss of every local step."""
+    """Runs one round, which updates theta; returns the loss of every local step."""
     from torch import zeros_like
 
     weights = [
@@ -76,7 +78,7 @@ def _round(
                 run.gradient(run.batch((number * subsets + subset) * local_steps + step, kept))
             )
             for weight, rate in weights:
-                if weight.grad is not None:  # a backbone may have weights that no output depends on
+                if weight.grad is not None:  # some weights may not affect the output
                     weight.data.add_(weight.grad, alpha=-rate)
         for total, tensor in zip(mean, moving, strict=True):
             total.add_(tensor, alpha=1 / subsets)
@@ -88,7 +90,7 @@ def _round(
 
 
 def _kept(run: Run, left_out: int, number: int, subset: int) -> list[int] | None:
-    """The classes that a local run trains on; None: all."""
+    """The classes that a local run trains on; None for all."""
     count = min(left_out, len(run.classes) - 1)
     if count <= 0:
         return None

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def lp_ft(share: Annotated[float, Range(0, 1)] = 0.5) -> Method:
-    """Trains the head alone, then all parameters from there, each with a cosine schedule of its own.
+    """Trains the head alone, then all parameters, each phase with its own cosine schedule.
 
-    The head has learnt the target by the time that the backbone moves, so that its features are
-    distorted less. Together both take the steps of plain fine-tuning.
+    The head has learnt the target before the backbone moves, so that the features are distorted
+    less. Both phases together take as many steps as plain fine-tuning.
 
     Args:
-        share: of the steps, those that train the head alone; 0 is plain fine-tuning.
+        share: share of the steps that train the head alone; 0 is plain fine-tuning.
     """
 
     def optimise(run: Run, first: int, last: int) -> Tensor:

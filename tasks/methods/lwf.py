@@ -1,4 +1,4 @@
-"""LwF: learning without forgetting, the source's outputs stay (Li and Hoiem, ECCV 2016, arXiv:1606.09282)."""
+"""LwF: learning without forgetting (Li and Hoiem, ECCV 2016, arXiv:1606.09282)."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ def lwf(
     temperature: Annotated[float, Range(1e-2, 1e2)] = 2.0,
     head: Annotated[str, Choices(("fixed", "trained"))] = "fixed",
 ) -> Method:
-    """Adds  weight T^2 KL(softmax(g0/T) || softmax(g/T)), the mean over the batch, over all classes of the source.
+    """Distills the source's outputs: weight T^2 KL(softmax(g0/T) || softmax(g/T)) in the loss.
 
-    g0 are the frozen source's logits for the same image, [B, source classes]. g are the student's:
-    of its only head where that is the source's own, else of a copy of the source's head on the
-    student's features, beside the new head. That copy stays as it is in TLL, and trains with the
-    student in the paper.
+    It is the batch mean, over all classes of the source. g0 are the frozen source's logits for the
+    same image, [B, source classes]. g are the student's: from its only head if that is the source's
+    own, or else from a copy of the source's head on the student's features, next to the new head.
+    That copy is fixed in TLL and trains with the student in the paper.
 
-    Temperature 2 is the paper's. The factor T^2 (Hinton et al.) keeps the gradient's size at every
-    temperature; neither the paper nor TLL has it. A constant L without it is the weight L/T^2 here:
-    the paper's 1 at T = 2 is 0.25, TLL's 4 at T = 3 is 0.44. The default 1 is that of Holistic
-    Transfer's selective term here, so that the two compare.
+    Temperature 2 is the paper's. The factor T^2 (Hinton et al.) keeps the gradient's size equal at
+    every temperature; neither the paper nor TLL has it. A weight L without it is L/T^2 here: the
+    paper's 1 at T = 2 is 0.25, TLL's 4 at T = 3 is 0.44. The default 1 is that of
+    `selective_distillation`, so that the two are comparable.
 
     Args:
         weight: factor of the term.
-        temperature: T, how soft the distributions are that are compared.
-        head: whether the source's head is fixed or trained, where the target has a new one.
+        temperature: T, how soft the compared distributions are.
+        head: whether the copy of the source's head, next to a new one, is fixed or trained.
     """
 
     def prepare(_: Model, transfer: Transfer, __: Any) -> nn.Module | None:

@@ -1,4 +1,4 @@
-"""A method is a value: what it adds to plain fine-tuning. Methods chain, and a chain is a method."""
+"""A method is a value: what it adds to plain fine-tuning; a chain of methods is a method."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
 
-# Named here too: what a method's file needs comes from one place.
+# Re-exported, so that a method's file can import everything from here.
 from tasks.parameters import Choices as Choices
 from tasks.parameters import Range as Range
 
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from tasks.transfer import Transfer
 
 BACKBONE = frozenset({"weights", "norms"})
-"""The parts that a backbone is made of: its norm layers with their statistics, and all other
-weights.
-"""
+"""The parts of a backbone: its norm layers with their statistics, and all other weights."""
 PARTS = BACKBONE | {"head"}
 NEEDS = {
     "missing": "needs missing classes, which this task does not have",
@@ -29,20 +27,20 @@ NEEDS = {
     "source_head": "needs the source model's own classifier",
     "batch_norm": "works on batch norm, of which this backbone has none",
 }
-"""What a method may need, and what is said where it is not there."""
+"""What a method may need -> the message if it is not available."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """Marks a parameter that names stages of the backbone by number: `-1` the last, `1,2` the first two."""
+    """Marks a parameter that names backbone stages: `-1` is the last, `1,2` are the first two."""
 
 
 def stage_indices(text: str) -> tuple[int, ...]:
-    """Indices into a list of stages from their numbers: `"1,-1"` gives (0, -1).
+    """List indices from stage numbers: `"1,-1"` gives (0, -1).
 
     Raises:
-        ValueError: a number that cannot be one.
+        ValueError: a part of the text is not a stage number.
     """
     parts = [part.strip() for part in text.split(",")]
     if not all(part.removeprefix("-").isdecimal() and int(part) for part in parts):
@@ -56,13 +54,13 @@ def stage_indices(text: str) -> tuple[int, ...]:
 @final
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """Marks a parameter that `learn` depends on; changing any other leaves what was learnt as it is."""
+    """Marks a parameter that `learn` depends on; it does not depend on any other."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class SeenClasses:
-    """Marks a parameter that counts some of the seen classes: there cannot be more than are seen."""
+    """Marks a parameter that counts seen classes, and so is limited by their number."""
 
 
 @final
@@ -71,63 +69,56 @@ class Method:
     """What a method adds to plain fine-tuning; `Method()` adds nothing and is plain fine-tuning."""
 
     learn: Callable[[Transfer], tuple[dict[str, Tensor], dict[str, float]]] | None = None
-    """Learns something once from the source model and the adaptation data: tensors, and numbers to
-    be reported.
+    """Learns from the source model and the adaptation data; returns tensors, and numbers to report.
 
-    The task makes a stage of it, shared by all trials that mean the same; without one it happens
-    before training. """
+    The task runs it as a stage shared by all trials with the same learning parameters; without a
+    stage it runs before training. """
     rebuild: Callable[[Model], None] | None = None
-    """Changes the student's modules before anything else; the names in its state stay."""
+    """Changes the student's modules before anything else, but not the names in its state."""
     prepare: Callable[[Model, Transfer, Any], Any] | None = None
-    """Called once before training with the student, what is adapted, and what `learn` gave;
-    `penalty` is given what it returns.
+    """Called once before training with the student, the transfer, and the tensors from `learn`.
 
-    Modules in it (alone, or in a tuple) are kept in checkpoints, and their parameters train with
-    the student. """
+    `penalty` gets what it returns. Modules in that (alone, or in a tuple) are saved in checkpoints,
+    and their parameters train with the student. """
     penalty: Callable[[View, Any], Tensor] | None = None
-    """The term that it adds to the cross-entropy of a batch, a scalar; in full precision."""
+    """The term added to the cross-entropy of a batch: a scalar, in full precision."""
     frozen: frozenset[str] = frozenset()
-    """Parts of the model that stay as they are, batch-norm statistics included: `weights`, `norms`,
-    `head`.
-    """
+    """Parts of the model that do not change, batch-norm statistics included: of `PARTS`."""
     optimise: Callable[[Run, int, int], Tensor | None] | None = None
-    """Takes the run from one gradient evaluation to another and returns the mean loss; without it,
-    SGD does.
-    """
+    """Trains from one gradient evaluation to another and returns the mean loss; default: SGD."""
     stepped: Callable[[Run, Any], None] | None = None
-    """Called after each step of the optimiser, with what `prepare` returned."""
+    """Called after each optimiser step with the run and what `prepare` returned."""
     finish: Callable[[Model, Model, Any], None] | None = None
-    """Changes a copy of the trained model before it is measured, given the source model and what
-    `prepare` returned.
-    """
+    """Changes a copy of the trained model before it is measured.
+
+    Also gets the source model and what `prepare` returned. """
     output: Callable[[Tensor, Tensor], Tensor] | None = None
-    """The logits that are measured, from the trained model's and the source model's, [N, classes]
-    each.
-    """
+    """Computes the measured logits from the trained and the source model's, [N, classes] each."""
     needs: frozenset[str] = frozenset()
-    """What it cannot do without, of `NEEDS`."""
+    """What it needs, of `NEEDS`."""
     maps: bool = False
-    """Whether its penalty looks at feature maps."""
+    """Whether its penalty uses feature maps."""
     gradient: bool = True
-    """Whether it follows the gradient of the loss, so that a penalty matters."""
+    """Whether it follows the gradient of the loss, so that a penalty has an effect."""
     decays: bool = False
-    """Whether its penalty takes the place of the optimiser's weight decay, which then is none."""
+    """Whether its penalty replaces the optimiser's weight decay, which is then 0."""
     all_classes: bool = False
-    """Whether it trains on target images of the missing classes as well: an upper bound."""
+    """Whether it also trains on target images of missing classes, as an upper bound does."""
     adapts: bool = True
     """Whether it trains at all."""
     observes: bool = False
-    """Whether `prepare` and `stepped` only look at the run, so that it trains as without the method."""
+    """Whether `prepare` and `stepped` only observe the run, without changing the training."""
     measures: tuple[str, ...] = ()
-    """Names of the numbers that `learn` reports; the column is the method's name, `/` and this name.
+    """Names of the numbers that `learn` reports, in the columns `METHOD/NAME`.
 
-    A chain declares none: each member's numbers have the member's name. """
+    A chain declares none: the numbers of its members are named after the members. """
 
     @property
     def after_training(self) -> bool:
-        """Whether it trains as plain fine-tuning does, and changes only what is measured afterwards.
+        """Whether it trains like plain fine-tuning and changes only the model that is measured.
 
-        What it then needs of the run beside the weights, an observer keeps in what it prepares.
+        If it needs more from the run than the weights, it observes, and keeps that in what
+        `prepare` returned.
         """
         shapes_training = (
             self.learn,
@@ -147,7 +138,7 @@ class Method:
 
     @property
     def trains_head_alone(self) -> bool:
-        """Whether a linear head on frozen features is all that trains, by plain steps."""
+        """Whether it trains only a linear head on frozen features, by plain SGD."""
         parts = (self.learn, self.rebuild, self.prepare, self.penalty, self.optimise, self.stepped)
         return (
             self.frozen == BACKBONE
@@ -158,12 +149,12 @@ class Method:
 
     @property
     def measured_by(self) -> bool:
-        """Whether it changes what is measured of trained weights."""
+        """Whether it changes what is measured for given trained weights."""
         return any(part is not None for part in (self.rebuild, self.finish, self.output))
 
     @property
     def untouched(self) -> bool:
-        """Whether what is measured is the source model as it is: no training, and nothing else that changes it."""
+        """Whether it measures the source model unchanged, without training or any other change."""
         changes = (
             self.rebuild,
             self.prepare,
@@ -176,7 +167,7 @@ class Method:
 
 @final
 class View:
-    """A batch as a penalty sees it: outputs are computed once, only if looked at, and are given in full precision."""
+    """A batch as a penalty sees it; outputs are computed on first use, once, in full precision."""
 
     def __init__(
         self,
@@ -221,7 +212,7 @@ class View:
 
     @property
     def maps(self) -> Sequence[Tensor]:
-        """The student's feature maps, [B, channels, height, width] for each stage of the backbone."""
+        """The student's feature maps, [B, channels, height, width] per stage of the backbone."""
         return self._student.maps
 
     @property
@@ -231,7 +222,7 @@ class View:
 
     @property
     def source_logits(self) -> Tensor:
-        """The frozen source model's logits over its own classes, [B, source classes], without gradient."""
+        """The frozen source model's logits, [B, source classes], without gradient."""
         return self._source.logits
 
     @property
@@ -240,7 +231,7 @@ class View:
         return self._source.maps
 
     def run(self, model: Model, *, maps: bool = False) -> Outputs:
-        """What a model makes of the batch's images, in the precision that training has, given in full precision."""
+        """A model's outputs for the batch, computed in training precision, returned in float32."""
         from torch import autocast, bfloat16
 
         with autocast(self.images.device.type, bfloat16, enabled=self._amp):
@@ -263,7 +254,7 @@ class View:
 
 
 def prepared(method: Method, student: Model, transfer: Transfer) -> Any:
-    """What the method's `prepare` gives; what it learns is learnt here where no stage has done so."""
+    """What the method's `prepare` returns; runs `learn` first if no stage has done so."""
     if method.prepare is None:
         return None
     learnt = method.learn(transfer)[0] if method.learn is not None else None
@@ -271,12 +262,12 @@ def prepared(method: Method, student: Model, transfer: Transfer) -> Any:
 
 
 def chain(*methods: Method) -> Method:
-    """The method that does what all of `methods` do: penalties add, frozen parts unite, finishers follow one another.
+    """The method that combines `methods`: penalties add up, and finishers run one after another.
 
-    `chain()` is plain fine-tuning, `chain(m)` is `m`.
+    Frozen parts unite. `chain()` is plain fine-tuning, `chain(m)` is `m`.
 
     Raises:
-        ValueError: they contradict each other.
+        ValueError: the methods contradict each other.
     """
     wrong = contradictions(
         {f"method {position}": method for position, method in enumerate(methods, 1)}
@@ -340,7 +331,7 @@ def chain(*methods: Method) -> Method:
 
 
 def contradictions(methods: dict[str, Method]) -> list[str]:
-    """Why methods cannot be one chain, each reason with the remedy; empty where they can."""
+    """Why methods cannot form a chain, each reason with its remedy; empty if they can."""
     reasons = []
     idle = [name for name, method in methods.items() if not method.adapts]
     if idle and len(methods) > 1:

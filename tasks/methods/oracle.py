@@ -1,8 +1,8 @@
-"""Training on what adaptation does not have: the upper bound."""
+"""The upper bound: training on images that adaptation does not have."""
 
 from tasks.methods.method import Method
 
 
 def oracle() -> Method:
-    """Plain fine-tuning on target images of all classes: the upper bound, as if none were missing."""
+    """Plain fine-tuning on target images of all classes: an upper bound as if none were missing."""
     return Method(all_classes=True, needs=frozenset({"missing"}))

@@ -1,4 +1,4 @@
-"""Selective distillation on the missing classes (Tu et al., Holistic Transfer, NeurIPS 2023, arXiv:2311.01420)."""
+"""Selective distillation on the missing classes (Tu et al., Holistic Transfer, NeurIPS 2023)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ def selective_distillation(
     weight: Annotated[float, Range(0, 1e4)] = 1.0,
     temperature: Annotated[float, Range(1e-2, 1e2)] = 2.0,
 ) -> Method:
-    """Adds  weight T^2 KL(softmax(g0[U]/T) || softmax(g[U]/T)), the mean over the batch, over the missing classes U only.
+    """Distills the relations among the missing classes U from the source's outputs.
 
-    On seen classes the frozen source's logits g0 contradict the labels, so only the relations among
-    missing ones are kept. The term does not see a shift common to all missing logits: it keeps them
-    apart from each other, and cannot stop them from falling below the seen ones. The paper's
-    constants are not recovered; these follow LwF.
+    The term is weight T^2 KL(softmax(g0[U]/T) || softmax(g[U]/T)), averaged over the batch. On seen
+    classes the frozen source's logits g0 contradict the labels, so that only the relations among
+    missing ones are kept. A common shift of all missing logits does not change the term: it cannot
+    stop them from falling below the seen ones. The paper's constants are not known; these follow
+    LwF. (arXiv:2311.01420)
 
     Args:
         weight: factor of the term.
-        temperature: T, how soft the distributions are that are compared.
+        temperature: T, how soft the compared distributions are.
     """
 
     def penalty(view: View, _: Any) -> Tensor:

@@ -1,4 +1,4 @@
-"""The source model as it is."""
+"""The unchanged source model."""
 
 from tasks.methods.method import Method
 

@@ -1,4 +1,4 @@
-"""Source ensemble in outputs (Tu et al., Holistic Transfer, NeurIPS 2023; Wortsman et al., WiSE-FT, CVPR 2022)."""
+"""Source ensemble of outputs (Tu et al., NeurIPS 2023; Wortsman et al., WiSE-FT, CVPR 2022)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ if TYPE_CHECKING:
 
 
 def source_ensemble(alpha: Annotated[float, Range(0, 1)] = 0.5) -> Method:
-    """Measures  log(alpha p0 + (1 - alpha) p) , p0 and p the source's and the trained model's probabilities.
+    """Measures the average of source and trained probabilities, log(alpha p0 + (1 - alpha) p).
 
-    The ensemble in weights is `wise_ft`. Training itself is not changed; two models are run to
-    predict.
+    The ensemble of weights is `wise_ft`. Training itself is unchanged; prediction runs two models.
 
     Args:
         alpha: share of the source model.

@@ -1,4 +1,4 @@
-"""StochNorm: batch norm by the batch or by the source's statistics, at random (Kou et al., NeurIPS 2020)."""
+"""StochNorm: batch norm by batch or running statistics at random (Kou et al., NeurIPS 2020)."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 
 def stochnorm(p: Annotated[float, Range(0, 1)] = 0.5) -> Method:
-    """Trains with  s_c BN_batch(x)_c + (1 - s_c) BN_running(x)_c , s_c ~ Bernoulli(p) drawn anew for each channel and forward.
+    """Normalises each channel by batch or running statistics at random while training.
 
-    BN_batch normalises by the batch's mean and variance, which move the running ones as ever;
-    BN_running by the running ones as they were before the batch, without gradient through them.
-    Both have the same weight and bias. Measured by running statistics, as all batch norm. TLL's
-    code keeps p at 0.5 whatever is asked for; here it is what is given.
+    The output is s_c BN_batch(x)_c + (1 - s_c) BN_running(x)_c with s_c ~ Bernoulli(p), drawn anew
+    for each channel and forward pass. BN_batch normalises by the batch's mean and variance, which
+    update the running ones as usual; BN_running by the running ones from before the batch, without
+    gradient through them. Both share weight and bias. Evaluation uses running statistics, as for
+    all batch norm. TLL's code ignores the given p and uses 0.5; here the given p is used.
 
     Args:
-        p: chance of a channel to be normalised by the batch; 1 is plain batch norm.
+        p: probability that a channel is normalised by the batch; 1 is plain batch norm.
     """
 
     def rebuild(student: Model) -> None:
         norm: Any  # its class and its attribute p are set here
         for norm in student.norms():
             if _has_running(norm):
-                # Its class alone changes, not the module: names in the state, parameters and hooks
-                # stay.
+                # Changing only the class keeps names in the state, parameters and hooks.
                 norm.__class__ = _stochastic(norm.__class__)
                 norm.p = p
 
@@ -45,7 +45,7 @@ def _has_running(norm: Any) -> bool:
 
 @functools.cache
 def _stochastic(kind: Any) -> Any:
-    """The two-branch norm of a kind of batch norm; timm's, which drops and activates after norming, does so here too."""
+    """The two-branch version of a batch-norm class, with the dropout and activation of timm's."""
     from torch import rand, where
     from torch.nn.functional import batch_norm
     from torch.nn.modules.batchnorm import _BatchNorm
@@ -54,7 +54,7 @@ def _stochastic(kind: Any) -> Any:
         if not self.training or self.p == 1:
             plain: Tensor = kind.forward(self, images)
             return plain
-        # Copies: the backward pass reads them, and the other branch is about to move them.
+        # Copies: the backward pass reads them, and the other branch updates them.
         running = batch_norm(
             images,
             self.running_mean.clone(),

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def swa(start: Annotated[float, Range(0, 1)] = 0.5) -> Method:
-    """Measures the mean of the weights after each step from `start` on, batch-norm statistics averaged along with them.
+    """Measures the mean of the weights and batch-norm statistics over the steps from `start` on.
 
-    The paper averages once an epoch at a constant or cyclic rate; here it is the schedule of every
-    method, a cosine, so that methods stay comparable. Training itself is not changed.
+    The paper averages once an epoch at a constant or cyclic rate; here it is after each step at the
+    schedule of every method, so that methods stay comparable. Training itself is unchanged.
 
     Args:
-        start: share of the run after which averaging begins; 1 is plain fine-tuning.
+        start: share of the run after which averaging starts; 1 is plain fine-tuning.
     """
 
     def prepare(student: Model, _: Transfer, __: Any) -> nn.Module:

@@ -1,4 +1,7 @@
-"""TRED: stay near that part of the source's feature maps that matters to the target (Li et al., 2020, arXiv:2010.08532)."""
+"""TRED: stay close to the target-relevant part of the source's feature maps.
+
+Li et al., 2020, arXiv:2010.08532.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ if TYPE_CHECKING:
     from tasks.transfer import Transfer
 
     Layers = list[Tensor]
-    """Weights and biases of linear layers, [out, in] and [out] in turn."""
+    """Weights [out, in] and biases [out] of linear layers, alternating."""
     Read = Callable[[Tensor], list[Tensor]]
-    """From positions to the source's feature maps of the stages."""
+    """Maps positions to the source's feature maps of the stages."""
 
 SIDES = ("positive", "negative")
 BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -28,7 +31,7 @@ BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 BATCH = 64
 CHUNK = 256
 MEMORY = 2**30
-"""Bytes of feature maps that are kept in place of being computed for each batch."""
+"""Up to this many bytes, feature maps are kept in memory instead of recomputed per batch."""
 
 
 def tred(
@@ -42,42 +45,50 @@ def tred(
     steps: Annotated[int, Range(1, 1_000_000), Learnt()] = 500,
     learning_rate: Annotated[float, Range(1e-8, 10), Learnt()] = 1e-3,
 ) -> Method:
-    """Adds  weight 1/b sum_i sum_stages |F(x_i) - G_p(F0(x_i))|^2 / (h w) + head/2 |v|^2  with the student's maps F.
+    """Pulls feature maps to the target-relevant part of the source's, which is learnt beforehand.
 
-    F0 [b, c, h, w] are the frozen source's maps of the same images, v the head's weights and bias.
-    G = (G_p, G_n) splits F0 in a part that matters to the target and the rest; it is learnt
-    beforehand, stage by stage, and fixed then:
+    Adds
 
-    min over G and a linear head:  CE(head(mean of G_p), y) + reconstruction |F0 - G_p - G_n|^2 / |F0|^2 + disentanglement D
-    max_mmd:  D = -MMD^2(mean of G_p, mean of G_n), means over positions, of length one; MMD^2 is the biased estimate,
-        with the sum of five Gaussian kernels of 1/4 to 4 times the median squared distance.
-    min_mi:   D = CLUB's bound of the mutual information of the means (Cheng et al., ICML 2020), each channel of them
-        standardised over the batch, else shrinking would do. It bounds from above, which minimising
-        asks for; MINE's bounds from below.
+        weight 1/b sum_i sum_stages |F(x_i) - G_p(F0(x_i))|^2 / (h w) + head/2 |v|^2.
 
-    This is a reconstruction, of low to medium confidence: the paper's abstract is certain (two
-    stages, the two criteria), the terms and all constants are not, nor G. Here each side of G is F0
-    times a gate between 0 and 1, of two 1x1 convolutions with ReLU between. With branches that give
-    any value the two sides grew to 12 times F0 on digits and cancelled each other; with a ReLU at
-    the end they could not give back negative values, as those of transformers and linear
-    bottlenecks; and a batch norm would make G_p depend on the other images. Adam trains G, 64
-    images a step. Nothing rules out G_p = F0, G_n = 0, with which this is feature regularisation.
-    So it reports negative_norm, |G_n| / |F0| over the training images (the mean of the stages), and
-    negative_accuracy, that of a linear classifier of the means of G_n on validation images
-    (training images, where there are none). It is chance where the rest is free of the labels; on
-    digits (chance 0.1) it was 0.61 to 0.70 under max_mmd and 0.77 to 0.84 under min_mi, without a
-    criterion 0.79 to 0.87. The optimiser's weight decay is none then, as in DELTA, whose 0.01 on a
-    sum over 64 images with a half is 0.32 here.
+    F and F0 [b, c, h, w] are the maps of the student and of the frozen source for the same images,
+    v the head's weights and bias. G = (G_p, G_n) splits F0 into a part that is relevant to the
+    target and the rest. It is learnt beforehand, stage by stage, with a linear head, and then
+    fixed; it minimises
+
+        CE(head(mean of G_p), y) + reconstruction |F0 - G_p - G_n|^2 / |F0|^2 + disentanglement D.
+
+    max_mmd: D = -MMD^2(mean of G_p, mean of G_n) of means over positions, normalised to length one.
+        MMD^2 is the biased estimate, with the sum of five Gaussian kernels of 1/4 to 4 times the
+        median squared distance.
+    min_mi: D is CLUB's bound on the mutual information of the means (Cheng et al., ICML 2020).
+        Their channels are standardised over the batch, since shrinking them would otherwise be
+        enough. Minimising needs an upper bound, which CLUB is; MINE's is a lower bound.
+
+    This is a reconstruction, with low to medium confidence: the paper's abstract is certain about
+    the two stages and the two criteria, but G, the terms and all constants are not known. Here each
+    side of G is F0 times a gate between 0 and 1, of two 1x1 convolutions with a ReLU between them.
+    Branches without a gate grew to 12 times F0 on digits and cancelled each other; with a final
+    ReLU they could not reproduce negative values, as in transformers and linear bottlenecks; and a
+    batch norm would make G_p depend on the other images. Adam trains G, 64 images a step.
+
+    Nothing rules out G_p = F0 and G_n = 0, which makes this plain feature regularisation. So it
+    reports negative_norm, |G_n| / |F0| over the training images (the mean over stages), and
+    negative_accuracy, the accuracy of a linear classifier on the means of G_n, on validation images
+    (or training images, if there are none). It is at chance if the rest is free of label
+    information; on digits (chance 0.1) it was 0.61 to 0.70 with max_mmd, 0.77 to 0.84 with min_mi,
+    and 0.79 to 0.87 without a criterion. The optimiser's weight decay is off, as in DELTA, whose
+    0.01 on a sum over 64 images with a half corresponds to 0.32 here.
 
     Args:
-        criterion: what drives the two parts apart: max_mmd or min_mi.
-        stages: stages of the backbone whose maps are held.
-        weight: pull of the part of the source's maps that matters to the target.
+        criterion: what separates the two parts: max_mmd or min_mi.
+        stages: stages of the backbone whose maps are regularised.
+        weight: pull to the target-relevant part of the source's maps.
         head: decay of the head.
-        reconstruction: factor of what the two parts together miss.
+        reconstruction: factor of the reconstruction error of the two parts together.
         disentanglement: factor of the criterion.
-        steps: steps that G is learnt in.
-        learning_rate: learning rate of Adam, which learns G.
+        steps: optimiser steps in which G is learnt.
+        learning_rate: learning rate of Adam when learning G.
     """
 
     def learn(transfer: Transfer) -> tuple[dict[str, Tensor], dict[str, float]]:
@@ -145,12 +156,12 @@ def tred(
 
 
 def _at(read: Read, place: int, rows: Tensor) -> Tensor:
-    """The maps of one of the stages that `read` gives."""
+    """The maps of one of the stages that `read` returns."""
     return read(rows)[place]
 
 
 def part(layers: Layers, maps: Tensor) -> Tensor:
-    """One side of G: maps [b, c, h, w] times a gate, the sigmoid of two 1x1 convolutions of them with ReLU between."""
+    """One side of G: maps [b, c, h, w] times a sigmoid gate, from two 1x1 convolutions of them."""
     from torch.nn.functional import conv2d
 
     first, bias, second, offset = layers
@@ -163,11 +174,11 @@ def part(layers: Layers, maps: Tensor) -> Tensor:
 
 
 def mmd(left: Tensor, right: Tensor) -> Tensor:
-    """MMD^2 of two sets of rows [b, width], the biased estimate: mean k(l, l') + mean k(r, r') - 2 mean k(l, r).
+    """The biased estimate of MMD^2 between two sets of rows [b, width].
 
-    k(a, b) = sum_f exp(-|a - b|^2 / (2 f m)) with the factors f of `BANDWIDTHS`; m is the median of
-    |a - b|^2 over all pairs of different rows of both sets, the lower one of two, and held
-    constant.
+    It is mean k(l, l') + mean k(r, r') - 2 mean k(l, r) with the kernel k(a, b) = sum_f
+    exp(-|a - b|^2 / (2 f m)) for the factors f in `BANDWIDTHS`. m is the lower median of |a - b|^2
+    over all pairs of different rows of both sets, without gradient.
     """
     from torch import cat, triu_indices
 
@@ -186,20 +197,20 @@ def mmd(left: Tensor, right: Tensor) -> Tensor:
 
 
 def club(critic: Layers, given: Tensor, other: Tensor) -> Tensor:
-    """CLUB's estimate of the mutual information of rows `given` and `other` [b, width]: mean_i log q_ii - mean_ij log q_ij.
+    """CLUB's estimate of the mutual information of rows `given` and `other` [b, width].
 
-    q_ij is the density of other_j under the normal distribution that the critic predicts from
-    given_i.
+    It is mean_i log q_ii - mean_ij log q_ij, where q_ij is the density of other_j under the normal
+    distribution that the critic predicts from given_i.
     """
     mean, log_variance = _predicted(critic, given)
     matched = (other - mean).square()
-    # The mean over j of |other_j - mean_i|^2, without the pairs.
+    # The mean over j of |other_j - mean_i|^2, without forming the pairs.
     shuffled = other.var(0, correction=0) + (other.mean(0) - mean).square()
     return ((shuffled - matched) / (2 * log_variance.exp())).sum(1).mean()
 
 
 def _predicted(critic: Layers, given: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean and the logarithm of the variance, which is kept between e^-4 and e^4."""
+    """The mean and the log variance, which is bounded to [-4, 4]."""
     from torch.nn.functional import linear
 
     first, bias, second, offset = critic
@@ -218,7 +229,7 @@ def _disentangled(
     steps: int,
     learning_rate: float,
 ) -> tuple[Layers, Layers]:
-    """The two sides of G for one stage, whose maps of training images `read` gives."""
+    """The two sides of G for one stage; `read` returns its maps of training images."""
     from torch import Generator
     from torch.nn.functional import cross_entropy, linear, normalize
     from torch.optim import Adam
@@ -258,7 +269,7 @@ def _disentangled(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-    # The maps' root mean square goes into the weights, so that G takes maps as they are.
+    # Fold the scaling of the maps into the first weights, so that G takes unscaled maps.
     first, second = (
         [side[0].detach() / size, *(features.detach() for features in side[1:])] for side in sides
     )
@@ -266,7 +277,7 @@ def _disentangled(
 
 
 def _followed(critic: Layers, optimiser: Any, given: Tensor, other: Tensor) -> None:
-    """One step of the critic towards the likeliest prediction of `other`."""
+    """One maximum-likelihood step of the critic on predicting `other`."""
     mean, log_variance = _predicted(critic, given)
     loss = ((other - mean).square() / log_variance.exp() + log_variance).sum(1).mean() / 2
     optimiser.zero_grad(set_to_none=True)
@@ -275,7 +286,7 @@ def _followed(critic: Layers, optimiser: Any, given: Tensor, other: Tensor) -> N
 
 
 def _drawn(*widths: int, generator: Generator, like: Tensor) -> Layers:
-    """Linear layers of these widths, drawn uniformly as torch draws them, that train."""
+    """Trainable linear layers of these widths, initialised uniformly like torch's."""
     from torch import empty
 
     layers = []
@@ -289,7 +300,10 @@ def _drawn(*widths: int, generator: Generator, like: Tensor) -> Layers:
 
 
 def _readers(transfer: Transfer, stages: str) -> tuple[list[int], Read, Read]:
-    """The indices of the stages, and readers of their maps: of any images, and of training images from memory if they fit."""
+    """The stage indices, and readers of their maps: of any images, and of cached training images.
+
+    If the maps of the training images do not fit in `MEMORY`, they are computed each time.
+    """
     from torch import arange, cat, no_grad, zeros_like
 
     def every(rows: Tensor) -> list[Tensor]:
@@ -350,10 +364,10 @@ def _rest(
 
 
 def _probed(transfer: Transfer, train: list[ndarray], held: list[ndarray]) -> float:
-    """The accuracy of a logistic regression on the means of G_n, those of all stages side by side.
+    """The accuracy of a logistic regression on the means of G_n, concatenated over the stages.
 
-    They are brought to a common spread, not each channel to its own: that would make traces of the
-    labels in channels of next to nothing as good as any.
+    They are scaled by one common factor, not per channel, which would amplify traces of the labels
+    in channels that are almost zero.
     """
     import numpy as np
     from sklearn.exceptions import ConvergenceWarning

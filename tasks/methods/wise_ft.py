@@ -1,4 +1,4 @@
-"""WiSE-FT: average the weights before and after (Wortsman et al., CVPR 2022, arXiv:2109.01903)."""
+"""WiSE-FT: averages weights before and after training (Wortsman et al., CVPR 2022)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 
 def wise_ft(alpha: Annotated[float, Range(0, 1)] = 0.5) -> Method:
-    """Measures  alpha theta_0 + (1 - alpha) theta : the source's and the trained weights, batch-norm statistics included.
+    """Measures the average of source and trained weights, alpha theta_0 + (1 - alpha) theta.
 
-    Training itself is not changed. Holistic Transfer calls it source ensemble.
+    Batch-norm statistics are averaged too. Training itself is unchanged. Holistic Transfer calls
+    this source ensemble. (arXiv:2109.01903)
 
     Args:
         alpha: share of the source model.
@@ -22,7 +23,7 @@ def wise_ft(alpha: Annotated[float, Range(0, 1)] = 0.5) -> Method:
     def finish(student: Model, source: Model, _: Any) -> None:
         origin = source.state_dict()
         for name, value in student.state_dict().items():
-            # Whole numbers count batches; their mean means nothing.
+            # Integer tensors are batch counters, whose mean has no meaning.
             if value.is_floating_point():
                 value.copy_(alpha * origin[name] + (1 - alpha) * value)
 

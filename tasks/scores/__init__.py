@@ -1,8 +1,8 @@
-"""Transferability scores by name: each a number that predicts how well a transfer will go, the higher the better.
+"""Transferability scores by name; a higher score predicts a better transfer.
 
-`NAME` stands for a function of this folder, `module:function` for one of a user's own; both declare
-themselves by `@score` (`declaration.py`). Parameter `p` of a score is the config key `GROUP.p`,
-where scores that compute the same share a group. Nothing here imports torch, sklearn or ot.
+`NAME` is a function in this folder, `module:function` a user's own; both are declared by `@score`
+(`declaration.py`). Parameter `p` of a score is the config key `GROUP.p`; scores that compute the
+same thing share a group. Nothing here imports torch, sklearn or ot.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ MODULES = {
     "tta_fixed": "task_transfer",
     "tta_unlabelled": "task_transfer",
 }
-"""Name of a score -> the module of this folder that has the function. A new score is a line here."""
+"""Name of a score -> the module of this folder with its function; add new scores here."""
 NAMES = tuple(MODULES)
 MISSING_EVIDENCE = {
     "probabilities": "the score reads the source model's own classifier, and these weights come "
@@ -85,11 +85,11 @@ MISSING_EVIDENCE |= {
     "source_labels": MISSING_EVIDENCE["source_features"],
     "held_labels": MISSING_EVIDENCE["held_features"],
 }
-"""Member of the evidence -> what is said to a score that reads it where it is not there."""
+"""Member of the evidence -> the error message if a score reads it and it is not available."""
 
 
 def known() -> dict[str, str]:
-    """The scores: name -> a line about it."""
+    """The scores: name -> one-line description."""
     return {name: (find(name).__doc__ or "").strip().partition("\n")[0] for name in NAMES}
 
 
@@ -98,7 +98,7 @@ def find(name: str) -> Score:
     """The function called `name`, or `module:function`.
 
     Raises:
-        ValueError: nothing answers to the name; lists what does.
+        ValueError: no score has this name; lists those that exist.
     """
     if ":" in name:
         return _own(name)
@@ -113,7 +113,7 @@ def find(name: str) -> Score:
 
 
 def problem(name: str) -> str:
-    """What is wrong with a score's name, with the remedy; empty where nothing is."""
+    """What is wrong with a score's name, with the remedy; empty if it is valid."""
     try:
         find(name)
     except ValueError as error:
@@ -122,12 +122,12 @@ def problem(name: str) -> str:
 
 
 def declaration(name: str) -> Declaration:
-    """What a score declares."""
+    """The declaration of a score."""
     return declaration_of(find(name))
 
 
 def group(name: str) -> str:
-    """What the config keys of a score's parameters begin with: `otce` for both `otce_w` and `otce_ce`."""
+    """The prefix of the config keys of a score: `otce` for both `otce_w` and `otce_ce`."""
     own = declaration(name).group
     module, colon, _ = name.partition(":")
     return f"{module}{colon}{own}" if own and colon else own or name
@@ -147,19 +147,19 @@ def settings() -> Mapping[str, Setting]:
 
 
 def needs(name: str) -> frozenset[str]:
-    """What a score cannot do without, of `NEEDS`."""
+    """What a score needs, of `NEEDS`."""
     return declaration(name).needs
 
 
 def unmet(name: str, offers: Collection[str]) -> list[str]:
-    """Why a source and target that offer these things cannot be scored so, a sentence for each thing that is not there."""
+    """Why a source and target with these offers cannot be scored, a sentence per unmet need."""
     return [
         f"'{name}' {NEEDS[need]}; leave it out" for need in sorted(needs(name) - frozenset(offers))
     ]
 
 
 def combined() -> dict[str, tuple[str, ...]]:
-    """Scores that are made of others: `GROUP (fitted)` -> the scores of the group that declare to be a part of it."""
+    """Combined scores: `GROUP (fitted)` -> the scores of the group with the kind `part`."""
     parts_of: dict[str, tuple[str, ...]] = {}
     for name in NAMES:
         if declaration(name).kind == "part":
@@ -169,7 +169,7 @@ def combined() -> dict[str, tuple[str, ...]]:
 
 
 def terms() -> str:
-    """What the columns begin with that are the terms of a bound on the target's loss."""
+    """The prefix of the columns with the terms of the bound on the target's loss."""
     groups = {group(name) for name in NAMES if declaration(name).kind == "bound"}
     assert len(groups) == 1, f"one table shows the terms of one bound, but there are {groups}"
     return f"{groups.pop()}/"
@@ -178,7 +178,7 @@ def terms() -> str:
 def choices_unmet(
     name: str, config: Mapping[str, Any], offers: Collection[str]
 ) -> list[tuple[str, str]]:
-    """(key, what is wrong) for each parameter whose value in the config needs what is not offered."""
+    """(key, what is wrong) for each parameter whose value needs something that is not offered."""
     wrong = []
     for parameter, _, marks in _marks(find(name)):
         key = f"{group(name)}.{parameter.name}"
@@ -192,22 +192,20 @@ def choices_unmet(
 
 
 def parts(name: str) -> tuple[str, ...]:
-    """The columns that a score declares beside `transferability`."""
+    """The columns that a score declares besides `transferability`."""
     return declaration(name).parts
 
 
 def compute(name: str, evidence: Evidence, parameters: Mapping[str, Any]) -> dict[str, float]:
-    """The score's number as `transferability`, the higher the better, and the parts that it gives beside it.
+    """The score as `transferability`, higher being better, with its parts.
 
     Args:
-        name: a score's name.
-        evidence: what it looks at.
-        parameters: config keys and values; keys of other scores are passed over, what is not given
-            has its default.
+        name: the name of a score.
+        evidence: what the score reads.
+        parameters: config keys and values; other scores' keys are ignored, missing ones default.
 
     Raises:
-        ValueError: the evidence cannot be scored, or the score gave something else than finite
-            numbers.
+        ValueError: the evidence cannot be scored, or the score did not return finite numbers.
     """
     function, start = find(name), f"{group(name)}."
     own = {parameter.name for parameter, _, _ in _marks(function)}
@@ -227,7 +225,7 @@ def compute(name: str, evidence: Evidence, parameters: Mapping[str, Any]) -> dic
 
 
 def _read(evidence: Evidence, name: str, *, seed: str) -> Any:
-    """What a score's parameter of this name is given."""
+    """The value that is passed to a score's parameter of this name."""
     if name == "seed":
         return evidence.seed(seed)
     if name == "evidence":
@@ -239,7 +237,7 @@ def _read(evidence: Evidence, name: str, *, seed: str) -> Any:
 
 
 def _named(name: str, returned: Any) -> dict[str, float]:
-    """What a score returned, by the names of columns."""
+    """What a score returned, by column."""
     if isinstance(returned, tuple):
         columns = ("transferability", *parts(name))
         if len(returned) != len(columns):
@@ -259,14 +257,14 @@ def _named(name: str, returned: Any) -> dict[str, float]:
 
 @functools.cache
 def _marks(function: Score) -> tuple[tuple[inspect.Parameter, type, tuple[Any, ...]], ...]:
-    """Each parameter that is a setting, its type, and the marks of its annotation."""
+    """Each parameter that is a setting, with its type and the marks in its annotation."""
     read = reads(function)
     own = [
         declared
         for declared in inspect.signature(function).parameters.values()
         if declared.name not in read
     ]
-    # Other annotations are left alone: their names may be known to type checkers only.
+    # Other annotations are not resolved: their names may exist only under TYPE_CHECKING.
     notes = types.SimpleNamespace(
         __annotations__={
             declared.name: declared.annotation

@@ -1,4 +1,4 @@
-"""What a score has to beat: the source's accuracy, nearest class means, and a cheap linear probe."""
+"""Controls that a score has to beat: source accuracy, nearest class means, and a linear probe."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def source_accuracy(
 def linear(
     head: tuple[ArrayLike, ArrayLike], features: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Weight [K, d], bias [K] and features [N, d] in float64, checked to fit.
+    """Weight [K, d], bias [K] and features [N, d] in float64, with shapes checked.
 
     Raises:
-        ValueError: they do not fit, or are not finite.
+        ValueError: the shapes do not fit, or a number is not finite.
     """
     weight, inputs = matrix("the head's weight", head[0]), matrix("features", features)
     same_width(head=weight, features=inputs)
@@ -51,11 +51,9 @@ def linear(
 def nearest_class_mean(features: ArrayLike, labels: ArrayLike) -> float:
     """Control: leave-one-out accuracy of the nearest class mean on the target's training images.
 
-    Features, class means and the image asked about are L2-normalised as in
-    `tasks.metrics.nearest_class_mean`; its own image is taken out of its class's mean first, so
-    that no image is held out and none is judged by itself. The one image of its class leaves no
-    mean, and counts as wrong. Of equal cosines the true class's must be the largest alone: constant
-    features give 0.
+    Features and class means are L2-normalised as in `tasks.metrics.nearest_class_mean`. Each image
+    is left out of the mean of its class, so that none has to be held out. An image that is the only
+    one of its class counts as wrong. Ties count as wrong too, so that constant features give 0.
 
     Args:
         features: [N, d].
@@ -70,7 +68,7 @@ def nearest_class_mean(features: ArrayLike, labels: ArrayLike) -> float:
     cosines = unit @ _unit(sums).T
     without = sums[answers] - unit
     rows = np.arange(len(inputs))
-    # What is left of a class of one is rounding.
+    # Without its only image, a class leaves only rounding errors.
     own = np.where(counts[answers] > 1, (unit * _unit(without)).sum(1), -np.inf)
     cosines[rows, answers] = -np.inf
     return float((own > cosines.max(1) + 1e-12).mean())
@@ -86,22 +84,19 @@ def linear_probe(
     steps: Annotated[int, Range(1, 100_000)] = 50,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Control: accuracy of a logistic regression on features, on target training images held out of it.
+    """Control: accuracy of a logistic regression on held-out training images of the target.
 
-    Returned with its accuracy on the images that it is fitted to.
-
-    Both parts are of the images given (a target's training images); of each class a share is held
-    out, one image at least and never the last one. Features are centred, and divided by one number,
-    their root mean square: a backbone's scale does not matter, and rotating features changes
-    nothing.
+    Also returns the accuracy on the images that it is fitted to. A share of each class is held out:
+    at least one image, but never the last one. Features are centred and divided by their root mean
+    square, a single number, so that the result does not depend on their scale or rotation.
 
     Args:
         features: [N, d].
         labels: [N].
         held: share of each class that is held out
-        penalty: factor of |w|^2 / 2 beside the mean cross-entropy
-        steps: steps of L-BFGS at most
-        seed: which images are held out.
+        penalty: factor of |w|^2 / 2, added to the mean cross-entropy
+        steps: maximum steps of L-BFGS
+        seed: seed of the draw of held-out images.
 
     Raises:
         ValueError: no class has two images, so that none can be held out.
@@ -111,15 +106,14 @@ def linear_probe(
     if counts.max() < 2:
         raise ValueError(
             f"none of the {len(counts)} classes has two images, so that no image can be held out "
-            "of a probe; "
-            "give more images, or use another score"
+            "of a probe; give more images, or use another score"
         )
     if len(counts) == 1:
         return 1.0, 1.0
     kept = _kept(answers, counts, held, np.random.default_rng(seed))
     centred = inputs - inputs[kept].mean(0)
     size = np.sqrt((centred[kept] ** 2).sum(1).mean())
-    # Float32's rounding of constant features
+    # Constant features, apart from float32 rounding.
     if size <= 1e-6 * np.sqrt((inputs[kept] ** 2).sum(1).mean()):
         centred, size = np.zeros_like(inputs), 1.0
     return _regressed((centred / size).astype(np.float32), answers, kept, penalty, steps=steps)
@@ -133,14 +127,13 @@ def _regressed(
     *,
     steps: int,
 ) -> tuple[float, float]:
-    """Accuracy on the rows that are not `kept`, and on those that are, of a regression fitted to these."""
+    """Accuracies on the rows not in `kept` and in `kept`, of a regression fitted to the latter."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     probe = LogisticRegression(C=1 / (penalty * kept.sum()), max_iter=steps, tol=1e-3)
     with warnings.catch_warnings():
-        # After its steps it ends: a probe is to be cheap, and its accuracy settles long before its
-        # weights.
+        # Not converging is fine: the probe should be cheap, and accuracy converges before weights.
         warnings.simplefilter("ignore", ConvergenceWarning)
         right = probe.fit(features[kept], answers[kept]).predict(features) == answers
     return float(right[~kept].mean()), float(right[kept].mean())
@@ -149,7 +142,7 @@ def _regressed(
 def _kept(
     answers: NDArray[np.int64], counts: NDArray[np.int64], held: float, random: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Which rows [N] are fitted: of each class all but a share, which is one row at least where there are two."""
+    """The rows [N] to fit: of each class all but a share, which is at least one of two or more."""
     kept = np.ones(len(answers), bool)
     for index, count in enumerate(counts):
         if count > 1:

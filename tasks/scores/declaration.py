@@ -1,4 +1,4 @@
-"""How a score declares itself: `@score` on a function that asks by name for what it reads."""
+"""The declaration of a score: `@score` on a function whose parameters name what it reads."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 @final
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What a score says of itself."""
+    """What a score declares."""
 
     needs: frozenset[str] = frozenset()
-    """What it cannot do without, of `NEEDS`."""
+    """What it needs, of `NEEDS`."""
     parts: tuple[str, ...] = ()
-    """Columns that it may give beside `transferability`."""
+    """Columns that it may return besides `transferability`."""
     group: str = ""
-    """Scores that compute the same share a group, and with it their parameters; empty: alone."""
+    """Scores that compute the same thing share a group, and so their parameters; empty: none."""
     kind: Kind = "score"
-    """What it is in a comparison of scores, of `KINDS`."""
+    """Its kind in a comparison of scores, of `KINDS`."""
 
 
 def score(
@@ -42,23 +42,22 @@ def score(
     group: str = "",
     kind: Kind = "score",
 ) -> Callable[[Function], Function]:
-    """Decorator that attaches a declaration to the function of a score, which stays as it is.
+    """Decorator that attaches a declaration to the function of a score without wrapping it.
 
-    The function asks by name for what it reads: a parameter without a default is a member of
-    `Evidence` (`features`, `labels`, `probabilities`, ...), or all of it if it is called
-    `evidence`; `seed` is a seed that follows from the repetition. Every other parameter has a
-    default, and is a setting of the study. What it returns is the number, the higher the better;
-    or a tuple of the number and the `parts`, in their order; or a mapping with `transferability`
-    and the parts by name.
+    The function's parameters name what it reads: one without a default is a member of `Evidence`
+    (`features`, `labels`, `probabilities`, ...), or all of it if it is called `evidence`; `seed` is
+    a seed that depends on the repetition. Every other parameter has a default and is a setting of
+    the study. The function returns the score, higher being better; or a tuple of the score and the
+    `parts` in their order; or a mapping with `transferability` and the parts by name.
 
     Args:
-        needs: what it cannot do without, of `tasks.scores.NEEDS`.
-        parts: the columns that it gives beside `transferability`.
-        group: what its settings begin with, if it shares them with other scores; default: its name.
-        kind: what it is in a comparison, of `KINDS`.
+        needs: what it needs, of `tasks.scores.NEEDS`.
+        parts: the columns that it returns besides `transferability`.
+        group: the prefix of its settings, if other scores share them; default: its name.
+        kind: its kind in a comparison, of `KINDS`.
 
     Raises:
-        ValueError: a need or a kind that nobody knows.
+        ValueError: an unknown need or kind.
     """
     strange = frozenset(needs) - frozenset(NEEDS)
     if strange:
@@ -78,13 +77,13 @@ def score(
 
 
 def declaration_of(function: Callable[..., Any]) -> Declaration:
-    """What the function of a score declares; nothing if it is not decorated."""
+    """The declaration of a score's function; the default one if it is not decorated."""
     declaration = getattr(function, "declaration", None)
     return declaration if isinstance(declaration, Declaration) else Declaration()
 
 
 def reads(function: Callable[..., Any]) -> tuple[str, ...]:
-    """The names of the parameters that are filled from the evidence, `seed` among them."""
+    """The names of the parameters that are filled from the evidence, including `seed`."""
     return tuple(
         parameter.name
         for parameter in inspect.signature(function).parameters.values()

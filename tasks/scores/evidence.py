@@ -1,4 +1,4 @@
-"""What a transferability score is given: a source model's view of the target's training images, and of the source's own."""
+"""What transferability scores may read: features of target training images and source images."""
 
 from __future__ import annotations
 
@@ -18,64 +18,56 @@ NEEDS = {
     "test_images": "needs test images of seen classes, by which its bound is judged",
     "transport": "needs the package POT, which is not installed (pip install 'htsweep[transport]')",
     "missing_classes": "needs missing classes, of which there are none here",
-    "shared_classes": "needs a target with the source's classes, since it asks what becomes of them",
+    "shared_classes": "needs a target with the source's classes, since it asks what becomes of "
+    "them",
 }
-"""What a score may need, and what is said where it is not there."""
+"""What a score may need -> the message if it is not available."""
 
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Evidence:
-    """What a score may look at: features of one source model on the target's training images, and on source images."""
+    """A source model's features and outputs on target training images and on source images."""
 
     features: NDArray[np.float32]
-    """[N, d] of the target's training images; of seen classes only."""
+    """[N, d] of the target's training images, which are of seen classes only."""
     labels: NDArray[np.int64]
     """[N] in 0..K-1, without gaps: k is the k-th of `target_classes`."""
     target_classes: tuple[int, ...]
-    """The K classes of the target domain that have images here (the seen ones), by their index in
-    the domain.
-    """
+    """The K classes of the target with training images (the seen ones), by index in the domain."""
     missing_classes: tuple[int, ...]
-    """The classes of the target domain without training images, by their index in the domain."""
+    """The classes of the target without training images, by index in the domain."""
     shared_classes: bool
     """Whether class k of the source is class k of the target, as in holistic transfer."""
     probabilities: NDArray[np.floating] | None
-    """[N, K_s] of the source's head on the target's training images; None where the source has no
-    head.
-    """
+    """[N, K_s] of the source's head on the target's training images; None without a head."""
     head: tuple[NDArray[np.float32], NDArray[np.float32]] | None
-    """Weight [K_s, d] and bias [K_s] of the source's linear head; None where it has none."""
+    """Weight [K_s, d] and bias [K_s] of the source's linear head, or None."""
     source_features: NDArray[np.float32] | None
-    """[M, d] of the images that source training saw; None for a pretrained source, which comes
-    without images.
-    """
+    """[M, d] of the images that source training saw; None for a pretrained source."""
     source_labels: NDArray[np.int64] | None
     """[M] in 0..K_s-1."""
     held_features: NDArray[np.float32] | None
-    """[H, d] of source images held out of source training; None without source images, empty where
-    none were held out.
-    """
+    """[H, d] of source images held out of source training; None without source images."""
     held_labels: NDArray[np.int64] | None
     """[H] in 0..K_s-1."""
     test_features: NDArray[np.float32]
     """[T, d] of the target's TEST images of the seen classes.
 
-    Only the terms `tta/...` by which a bound is judged read them, and never the `transferability`
-    of any other score. """
+    Only the terms `tta/...`, which judge a bound, use them; no `transferability` does. """
     test_labels: NDArray[np.int64]
     """[T] in 0..K-1."""
     seed: Callable[..., int]
-    """A seed in [0, 2**31) for names, from them and the repetition alone."""
+    """Returns a seed in [0, 2**31) that depends on the given names and the repetition only."""
     device: str = "cpu"
-    """Where a score that uses torch computes: `cpu`, `cuda:0`."""
+    """Where scores that use torch compute, such as `cpu` or `cuda:0`."""
 
     @property
     def domain_labels(self) -> NDArray[np.int64]:
-        """[N] of the target's training images, as indices among the source's classes, which are the target's too.
+        """[N], the labels of the target's training images as indices in the shared classes.
 
         Raises:
-            ValueError: source and target do not share their classes, or a label is none.
+            ValueError: source and target do not share their classes, or a label is invalid.
         """
         import numpy as np
 

@@ -1,4 +1,4 @@
-"""What every score asks of its input, and what it says where that does not hold."""
+"""Checks and conversions of the inputs of scores."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 SUM_TOLERANCE = 1e-3
-"""How far from 1 a row of probabilities may sum: half precision has steps of 5e-4 there."""
+"""How far a row of probabilities may sum from 1; half precision has steps of 5e-4 there."""
 
 
 def matrix(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    """The values as a float64 matrix [rows, columns] of finite numbers with a row and a column at least.
+    """The values as a non-empty float64 matrix [rows, columns] of finite numbers.
 
     Raises:
-        ValueError: another shape, or a number that is not finite; says where.
+        ValueError: the shape is wrong, or a number is not finite; says where.
     """
     array = np.asarray(values)
     if array.ndim != 2 or not array.size:
@@ -25,17 +25,17 @@ def matrix(name: str, values: ArrayLike) -> NDArray[np.float64]:
         row, column = wrong[0]
         raise ValueError(
             f"{name} must be finite, but row {row}, column {column} is {array[row, column]} "
-            f"({len(wrong)} such "
-            "values); the model that made them has diverged, or the images are broken"
+            f"({len(wrong)} such values); the model that made them has diverged, or the images "
+            "are broken"
         )
     return array.astype(np.float64, copy=False)
 
 
 def indices(name: str, values: ArrayLike, rows: int, below: int | None = None) -> NDArray[np.int64]:
-    """Class indices [rows] as whole numbers from 0 up, and below `below` where that is given.
+    """Class indices [rows] as non-negative integers, less than `below` if that is given.
 
     Raises:
-        ValueError: another shape or length, or what is no class index; says which.
+        ValueError: the shape is wrong, or a value is not a class index; says which.
     """
     array = np.asarray(values)
     if array.shape != (rows,):
@@ -59,7 +59,7 @@ def indices(name: str, values: ArrayLike, rows: int, below: int | None = None) -
 def numbered(
     name: str, values: ArrayLike, rows: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Labels [rows] numbered anew without gaps, 0..K-1 in their order, and the images of each class, [K]; none is 0."""
+    """Labels [rows] renumbered to 0..K-1 without gaps, and the images per class, [K], never 0."""
     _, renumbered, counts = np.unique(
         indices(name, values, rows), return_inverse=True, return_counts=True
     )
@@ -67,15 +67,15 @@ def numbered(
 
 
 def one_hot(labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-    """[N, classes], 1 where a row's label is the column."""
+    """One-hot labels, [N, classes]."""
     return np.asarray(labels[:, None] == np.arange(classes), np.float64)
 
 
 def distributions(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    """Probabilities [N, K] whose rows sum to one, in float64; rounding of lower precision is divided out.
+    """Probabilities [N, K] in float64, rows normalised to sum to 1 up to float64 rounding.
 
     Raises:
-        ValueError: a negative or non-finite number, or a row with another sum; says which.
+        ValueError: a number is negative or not finite, or a row does not sum to 1; says which.
     """
     rows = matrix(name, values)
     negative = np.argwhere(rows < 0)
@@ -83,25 +83,23 @@ def distributions(name: str, values: ArrayLike) -> NDArray[np.float64]:
         row, column = negative[0]
         raise ValueError(
             f"{name} must not be negative, but row {row}, column {column} is "
-            f"{rows[row, column]:g}; "
-            "give probabilities, not logits"
+            f"{rows[row, column]:g}; give probabilities, not logits"
         )
     sums = rows.sum(1)
     off = np.flatnonzero(np.abs(sums - 1) > SUM_TOLERANCE)
     if len(off):
         raise ValueError(
             f"rows of {name} must sum to 1, but row {off[0]} sums to {sums[off[0]]:g} ({len(off)} "
-            "such rows); "
-            "give the softmax over all of the source's classes"
+            "such rows); give the softmax over all of the source's classes"
         )
     return np.asarray(rows / sums[:, None])
 
 
 def same_width(**named: NDArray[np.float64]) -> None:
-    """Nothing where matrices have equally many columns.
+    """Checks that matrices have equally many columns.
 
     Raises:
-        ValueError: they have not; says how many each has.
+        ValueError: they do not; says how many each has.
     """
     if len({rows.shape[1] for rows in named.values()}) > 1:
         widths = ", ".join(

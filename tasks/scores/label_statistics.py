@@ -1,4 +1,4 @@
-"""Scores that read how the source's classes go with the target's labels: NCE, LEEP, and LEEP on Gaussian clusters."""
+"""Scores of how source classes predict target labels: NCE, LEEP, and LEEP on clusters."""
 
 from __future__ import annotations
 
@@ -20,14 +20,12 @@ ENERGY = 0.8
 
 @score(needs={"head"})
 def nce(probabilities: ArrayLike, labels: ArrayLike) -> float:
-    """Negative conditional entropy of target labels given the source head's labels (Tran et al., ICCV 2019).
+    """NCE: minus the entropy of target labels given source labels (Tran et al., ICCV 2019).
 
-    Negative conditional entropy  -H(Y|Z) = sum_z,y P(y, z) log P(y|z),  in nats, at most 0; higher is better.
-
-    (Tran, Nguyen and Hassner, "Transferability and Hardness of Supervised Classification Tasks",
-    ICCV 2019, equation 5.) Y are the target's labels; Z is the source's label of each image, for
-    which the head's most likely class stands, as in released code. P are shares of the images; 0
-    log 0 is 0, where released code adds 1e-20.
+    -H(Y|Z) = sum_z,y P(y, z) log P(y|z), in nats, at most 0; higher is better. (Tran, Nguyen and
+    Hassner, "Transferability and Hardness of Supervised Classification Tasks", ICCV 2019, equation
+    5.) Y are the target's labels; Z is the head's most likely class for each image, as in the
+    released code. P are shares of the images; 0 log 0 is 0, where the released code adds 1e-20.
 
     Args:
         probabilities: [N, K_s] of the source's head.
@@ -42,15 +40,14 @@ def nce(probabilities: ArrayLike, labels: ArrayLike) -> float:
 
 @score(needs={"head"})
 def leep(probabilities: ArrayLike, labels: ArrayLike) -> float:
-    """LEEP: log likelihood of target labels by way of the source head's probabilities (Nguyen et al., ICML 2020).
+    """LEEP: log likelihood of labels from the head's probabilities (Nguyen et al., ICML 2020).
 
-    Mean log likelihood  (1/N) sum_i log sum_z P(y_i|z) q_iz,  in nats, at most 0; higher is better.
-
-    P(y, z) = (1/N) sum over i with y_i = y of q_iz, and P(y|z) = P(y, z) / P(z), for the source's
-    probabilities q. (Nguyen, Hassner, Seeger and Archambeau, "LEEP: A New Measure to Evaluate
-    Transferability of Learned Representations", ICML 2020, equations 1 and 2.) The images that P is
-    counted on are those that are judged, as in the paper. A source class that no image gets any
-    probability of adds nothing; released code divides by its zero.
+    (1/N) sum_i log sum_z P(y_i|z) q_iz, in nats, at most 0; higher is better. P(y, z) = (1/N) sum
+    over i with y_i = y of q_iz, and P(y|z) = P(y, z) / P(z), for the source's probabilities q.
+    (Nguyen, Hassner, Seeger and Archambeau, "LEEP: A New Measure to Evaluate Transferability of
+    Learned Representations", ICML 2020, equations 1 and 2.) P is estimated on the images that are
+    scored, as in the paper. A source class with probability 0 on all images adds nothing; the
+    released code divides by this zero.
 
     Args:
         probabilities: [N, K_s] of the source's head.
@@ -58,11 +55,11 @@ def leep(probabilities: ArrayLike, labels: ArrayLike) -> float:
     """
     inputs = distributions("probabilities", probabilities)
     answers, counts = numbered("labels", labels, len(inputs))
-    joint = one_hot(answers, len(counts)).T @ inputs  # times N, as the totals are
+    joint = one_hot(answers, len(counts)).T @ inputs  # times N, like `totals`
     totals = inputs.sum(0)
     conditional = np.divide(joint, totals, out=np.zeros_like(joint), where=totals > 0)
     likelihood = np.einsum("ij,ij->i", inputs, conditional[answers])
-    return float(np.log(np.minimum(likelihood, 1.0)).mean())  # at most 1, but for rounding
+    return float(np.log(np.minimum(likelihood, 1.0)).mean())  # at most 1, apart from rounding
 
 
 @score()
@@ -76,26 +73,23 @@ def n_leep(
     steps: Annotated[int, Range(1, 10_000)] = 10,
     seed: int = 0,
 ) -> float:
-    """N-LEEP: LEEP with Gaussian clusters of features for source classes; needs no head (Li et al., CVPR 2021).
+    """N-LEEP: LEEP with Gaussian clusters instead of source classes (Li et al., CVPR 2021).
 
-    LEEP with the clusters of a Gaussian mixture in place of source classes: for a model without a head; in nats, at most 0.
-
-    (Li et al., "Ranking Neural Checkpoints", CVPR 2021, section 4.2: N-LEEP.) The features are
-    brought to the principal components that keep 80 % of their variance, the mixture is fitted to
-    them, and its posteriors are the q of LEEP. Released code has 5 components for each class with
-    full covariances, and no limit on the dimension. Here the number of each is a parameter, and
-    covariances are diagonal by default: with fewer images in a cluster than dimensions a full one
-    is singular, and its posteriors are one-hot.
+    It needs no head; in nats, at most 0. (Li et al., "Ranking Neural Checkpoints", CVPR 2021,
+    section 4.2: N-LEEP.) The features are projected onto the principal components that keep 80 % of
+    their variance, a Gaussian mixture is fitted to them, and its posteriors are the q of LEEP. The
+    released code has 5 components per class with full covariances, and no limit on the dimension.
+    Here both numbers are parameters, and covariances are diagonal by default: with fewer images in
+    a cluster than dimensions, a full one is singular and its posteriors are one-hot.
 
     Args:
         features: [N, d].
         labels: [N].
-        dimension: principal components at most
-        components: Gaussians for each class, never more than there are different rows; 5 in
-            released code
-        covariance: of each Gaussian, as in scikit-learn; full in released code
-        steps: steps of expectation maximisation at most
-        seed: where the clusters start.
+        dimension: maximum number of principal components
+        components: Gaussians per class, at most the number of different rows; 5 in released code
+        covariance: covariance type of the Gaussians, as in scikit-learn; full in released code
+        steps: maximum steps of expectation maximisation
+        seed: seed of the clusters' initialisation.
     """
     inputs = matrix("features", features)
     answers, counts = numbered("labels", labels, len(inputs))
@@ -112,15 +106,15 @@ def n_leep(
 def _posteriors(
     points: NDArray[np.float64], components: int, covariance: str, steps: int, *, seed: int
 ) -> NDArray[np.float64]:
-    """[N, components] of a Gaussian mixture fitted to the points [N, k]."""
+    """The posteriors [N, components] of a Gaussian mixture fitted to the points [N, k]."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    points = points / points.std()  # the mixture's floor of a variance is absolute
+    points = points / points.std()  # the mixture's lower bound on variances is absolute
     mixture = GaussianMixture(
         components, covariance_type=covariance, max_iter=steps, random_state=seed
     )
     with warnings.catch_warnings():
-        # It ends after its steps, converged or not: what is wanted is clusters, not the optimum.
+        # It may stop before converging: clusters are enough, the optimum is not needed.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return np.asarray(mixture.fit(points).predict_proba(points))

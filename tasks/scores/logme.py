@@ -1,4 +1,4 @@
-"""LogME: the log of the maximum evidence of a linear model from features to labels."""
+"""LogME: the log maximum evidence of a linear model from features to labels."""
 
 from __future__ import annotations
 
@@ -11,40 +11,39 @@ from tasks.scores.inputs import matrix, numbered, one_hot
 from tasks.scores.spectra import decompose
 
 GRID = 129
-"""How many ratios of the two precisions are looked at before the best one is refined."""
+"""Number of ratios of the two precisions that are tried before the best one is refined."""
 BEYOND = 1e8
-"""How far past the spectrum's ends the ratio is looked for: there the evidence has its limit to
-that precision.
-"""
+"""How far beyond the spectrum the ratio is searched; there the evidence has reached its limit."""
 NO_RESIDUAL = 1e-9
-"""The share of a target's square below which what the features leave of it is rounding."""
+"""A residual below this share of a target's squared norm is rounding error."""
 
 
 @score()
 def logme(features: ArrayLike, labels: ArrayLike) -> float:
-    """LogME: log maximum evidence of a linear model from features to labels (You et al., ICML 2021).
+    """LogME: log maximum evidence of a linear model of the labels (You et al., ICML 2021).
 
-    Mean over classes of  max_a,b log p(y | F, a, b) / N,  in nats; higher is better.
+    The mean over classes of max_a,b log p(y | F, a, b) / N, in nats; higher is better. y [N] is 1
+    at the images of a class and 0 elsewhere, y ~ N(F w, I/b), w ~ N(0, I/a). (You, Liu, Wang and
+    Long, "LogME: Practical Assessment of Pre-trained Models for Transfer Learning", ICML 2021,
+    equation 2.) Features are neither centred nor given a bias, as in the paper.
 
-    y [N] is 1 at the images of a class and 0 elsewhere,  y ~ N(F w, I/b),  w ~ N(0, I/a).
-    (You, Liu, Wang and Long, "LogME: Practical Assessment of Pre-trained Models for Transfer
-    Learning", ICML 2021, equation 2.) Features are neither centred nor given a bias, as in the
-    paper. For a ratio l = a/b, squared singular values s_j of F and t = U^T y the best b is N / q,
-    so that what is left to maximise has one variable:
+    With the ratio l = a/b, the squared singular values s_j of F and t = U^T y, the best b is N / q,
+    which leaves one variable to maximise over:
 
-        log p = -N/2 log(2 pi e q / N) - 1/2 sum_j log(1 + s_j/l),    q = |y|^2 - sum_j t_j^2 s_j / (l + s_j)
+        log p = -N/2 log(2 pi e q / N) - 1/2 sum_j log(1 + s_j/l),
+        q = |y|^2 - sum_j t_j^2 s_j / (l + s_j).
 
-    It is searched over the whole range of l, so that this is the maximum; released code ends its
-    fixed-point steps after 11 or when they change by less than 1 %. Where a or b grows without end
-    (features that tell nothing; as many features as images), it is the limit.
+    It is searched over the whole range of l, so that this is the maximum; the released code stops
+    its fixed-point iteration after 11 steps or at changes below 1 %. If the best a or b is infinite
+    (uninformative features; as many features as images), the result is the limit.
 
     Args:
         features: [N, d].
-        labels: [N]; classes without images are no classes.
+        labels: [N]; classes without images are ignored.
 
     Raises:
-        ValueError: a class is an exact linear function of features of less than full rank: its
-            evidence has no maximum.
+        ValueError: a class is an exact linear function of features of less than full rank, so that
+            its evidence has no maximum.
     """
     inputs = matrix("features", features)
     answers, counts = numbered("labels", labels, len(inputs))
@@ -59,8 +58,7 @@ def logme(features: ArrayLike, labels: ArrayLike) -> float:
     if len(exact) and len(values) < len(inputs):
         raise ValueError(
             f"class {np.unique(labels)[exact[0]]} is an exact linear function of the features, so "
-            "that LogME has "
-            "no maximum; leave out images that are there twice, or use another score"
+            "that LogME has no maximum; leave out images that are there twice, or use another score"
         )
     best = [
         _maximum(values, powers[:, index], residuals[index], len(inputs))
@@ -72,7 +70,7 @@ def logme(features: ArrayLike, labels: ArrayLike) -> float:
 def _maximum(
     values: NDArray[np.float64], powers: NDArray[np.float64], residual: float, count: int
 ) -> float:
-    """The maximum log evidence of one class: t_j^2 are its `powers` [r], along squared singular `values` [r]."""
+    """The maximum log evidence of a class with powers t_j^2 [r] and squared singular values [r]."""
     if not len(values):
         return _evidence(residual, 0.0, count)
 
@@ -96,5 +94,5 @@ def _maximum(
 
 
 def _evidence(left: float, log_determinant: float, count: int) -> float:
-    """Log evidence at the best precision b = N/q, where `left` is q."""
+    """The log evidence at the best precision b = N/q; `left` is q."""
     return -count / 2 * float(np.log(2 * np.pi * np.e * left / count)) - log_determinant / 2

@@ -1,9 +1,9 @@
-"""What adaptation will cost the classes without target images: three scores that this project proposes.
+"""Three proposed scores of what adaptation will cost the classes without target images.
 
-In holistic transfer the source's head goes on being trained on images of the seen classes alone.
-What it does to the others can be told from the head, the seen images' features, and features of
-source images of the missing classes that source training did not see. None of the three is from a
-paper.
+In holistic transfer the source's head is trained further on images of the seen classes only. Its
+effect on the other classes can be estimated from the head, the features of the seen images, and the
+features of source images of missing classes that were held out of source training. None of the
+three is from a paper.
 """
 
 from __future__ import annotations
@@ -29,38 +29,36 @@ HELD_TOO = NEEDED | {"source_data", "held_out"}
 
 
 class Interference(NamedTuple):
-    """What `missing_interference` gives."""
+    """The result of `missing_interference`."""
 
     score: float
     change: float
-    """The mean change of the margin at rate 1."""
+    """The mean change of the margin by a step of rate 1."""
     margin: float
     """The mean absolute margin."""
 
 
 class Retained(NamedTuple):
-    """What `missing_retained` gives."""
+    """The result of `missing_retained`."""
 
     score: float
     start: float
-    """The same before the dry run."""
+    """The score before the dry run."""
     seen: float
-    """The accuracy on the images trained on, after it."""
+    """The accuracy on the training images after the dry run."""
 
 
 @score(needs=NEEDED, kind="proposal")
 def missing_push(probabilities: ArrayLike, missing_classes: Sequence[int]) -> float:
-    """Proposal: minus the probability that missing classes get on seen images, which training will take from them.
+    """Proposal: minus the mean probability of missing classes on seen images, in [-1, 0].
 
-    Minus the mean probability that missing classes get on seen images, in [-1, 0]; higher is better.
-
-    A proposal of this project. For a missing class m no image has the label, so that the gradient
-    of the cross-entropy w.r.t. its logit is its probability, p_m - 0: the sum over m is how hard
-    fine-tuning starts to push missing logits down.
+    Higher is better. A proposal of this project. No image has the label of a missing class m, so
+    that the gradient of the cross-entropy w.r.t. its logit is its probability, p_m - 0. The sum
+    over m measures how strongly fine-tuning starts to push missing logits down.
 
     Args:
         probabilities: [N, K] of the source's head on the target's images of seen classes.
-        missing_classes: their indices among the K.
+        missing_classes: indices of the missing classes among the K.
     """
     inputs = distributions("probabilities", probabilities)
     return -float(inputs[:, _columns(missing_classes, inputs.shape[1])].sum(1).mean())
@@ -80,28 +78,26 @@ def missing_interference(
     held_labels: ArrayLike,
     missing_classes: Sequence[int],
 ) -> Interference:
-    """Proposal: change of missing classes' margins by a first step on seen images, as a share of the margins.
+    """Proposal: relative change of missing classes' margins by a first step on seen images.
 
-    How a first gradient step on the seen images changes the margins of missing classes' source images; higher is better.
-
-    A proposal of this project. The margin of an image f' of a missing class m is  z_m - max over seen k of z_k,  z = W f' + b.
-    One step of rate 1 of the head on the mean cross-entropy of the seen images (f_i, y_i) changes
-    its logits by
+    Higher is better. A proposal of this project. The margin of a source image f' of a missing class
+    m is z_m - max over seen k of z_k, with z = W f' + b. One step of rate 1 of the head on the mean
+    cross-entropy of the seen images (f_i, y_i) changes its logits by
 
         dz_k(f') = -(1/N) sum_i (p_ik - [y_i = k]) (f_i . f' + 1),
 
     and the margin, to first order, by the difference of two of these: the kernel f_i . f' + 1
-    carries what seen images teach over to f'. Features twice as large make a step four times as
-    large, so that the mean change is divided by the mean of |f_i|^2 + 1 (a rate that suits the
-    features), and by the mean absolute margin: it is a share of the margins.
+    carries the effect of seen images over to f'. Features twice as large make a step four times as
+    large; so the mean change is divided by the mean of |f_i|^2 + 1, which gives a rate that suits
+    the features, and by the mean absolute margin, to be relative.
 
     Args:
         head: weight [K, d] and bias [K] of the source's head.
         features: [N, d] of the target's images of seen classes.
-        domain_labels: [N], their indices among the K classes.
+        domain_labels: [N], their class indices among the K.
         held_features: [H, d] of source images held out of source training.
-        held_labels: [H] in 0..K-1; those of missing classes are looked at.
-        missing_classes: their indices.
+        held_labels: [H] in 0..K-1; only images of missing classes are used.
+        missing_classes: indices of the missing classes.
     """
     weight, bias, inputs = linear(head, features)
     answers = _seen_labels(domain_labels, len(inputs), missing_classes, len(weight))
@@ -116,8 +112,7 @@ def missing_interference(
     if not margin:
         raise ValueError(
             "the source's head gives all missing classes' images a margin of 0 over the seen "
-            "classes, of which no "
-            "share can be told; a head like this has not been trained"
+            "classes, of which no share can be told; a head like this has not been trained"
         )
     return Interference(change / margin / float((inputs**2).sum(1).mean() + 1), change, margin)
 
@@ -136,27 +131,25 @@ def missing_retained(
     samples: Annotated[int, Range(1, 1_000_000)] = 2000,
     seed: int,
 ) -> Retained:
-    """Proposal: accuracy on missing classes' source images after a dry run of the head on seen images.
+    """Proposal: accuracy on missing classes' source images after training the head on seen images.
 
-    Accuracy on missing classes' source images after a dry run of the head on the seen images; higher is better.
-
-    A proposal of this project. The source's head alone is trained on the target's features,
-    backbone frozen, by gradient descent on the mean cross-entropy of all images at once; the rate
-    is a multiple of 1/L, for L the largest curvature that cross-entropy can have on these features,
-    so that the loss falls at every step whatever the backbone. Then the source's held-out images of
-    missing classes are told among all classes.
+    Higher is better. A proposal of this project. As a dry run, only the source's head is trained on
+    the target's features, by full-batch gradient descent on the mean cross-entropy. The rate is a
+    multiple of 1/L, where L is the largest curvature that cross-entropy can have on these features,
+    so that the loss falls at every step for any backbone. The score is the accuracy, among all
+    classes, on the source's held-out images of missing classes.
 
     Args:
         head: weight [K, d] and bias [K] of the source's head.
         features: [N, d] of the target's images of seen classes.
-        domain_labels: [N], their indices among the K classes.
+        domain_labels: [N], their class indices among the K.
         held_features: [H, d] of source images held out of source training.
-        held_labels: [H] in 0..K-1; those of missing classes are looked at.
-        missing_classes: their indices.
-        rate: step size in units of the largest that is sure to lower the loss
+        held_labels: [H] in 0..K-1; only images of missing classes are used.
+        missing_classes: indices of the missing classes.
+        rate: step size in units of 1/L, the inverse of the largest curvature
         steps: steps of gradient descent
-        samples: images that the head is trained on at most
-        seed: which are drawn.
+        samples: maximum number of images that the head is trained on
+        seed: seed of the draw.
     """
     weight, bias, inputs = linear(head, features)
     answers = _seen_labels(domain_labels, len(inputs), missing_classes, len(weight))
@@ -180,7 +173,7 @@ def missing_retained(
 def _descended(
     start: Array, features: Array, answers: NDArray[np.int64], rate: float, *, steps: int
 ) -> Array:
-    """The weights [K, d + 1] after gradient descent on the mean cross-entropy of the features [N, d + 1]."""
+    """The weights [K, d + 1] after gradient descent on the features [N, d + 1]."""
     targets = one_hot(answers, len(start))
     # The Hessian of cross-entropy w.r.t. logits is at most 1/2 I (Boehning, 1992).
     size = rate / (squared_norm(features) / len(features) / 2)
@@ -196,10 +189,10 @@ def _right(weights: Array, features: Array, answers: NDArray[np.int64]) -> float
 
 
 def _columns(missing: Sequence[int], classes: int) -> list[int]:
-    """The missing classes, checked to be some of the head's but not all.
+    """The sorted missing classes, checked to be some but not all of the head's.
 
     Raises:
-        ValueError: none is missing, all are, or one is none of the head's.
+        ValueError: no class is missing, all are, or one is not among the head's.
     """
     columns = sorted(set(missing))
     if not columns or len(columns) >= classes or columns[0] < 0 or columns[-1] >= classes:
@@ -235,15 +228,14 @@ def _held_of_missing(
     """Features and labels of the held-out source images of missing classes.
 
     Raises:
-        ValueError: there are none; says what holds images out.
+        ValueError: there are none; says how to hold images out.
     """
     answers = indices("held-out labels", labels, len(np.asarray(features)), len(weight))
     rows = np.isin(answers, _columns(missing, len(weight)))
     if not rows.any():
         raise ValueError(
             f"none of the {len(answers)} held-out source images is of a missing class; hold images "
-            "out of source "
-            "training, with source_validation above 0"
+            "out of source training, with source_validation above 0"
         )
     inputs = matrix("held-out features", features)
     same_width(head=weight, held_out_features=inputs)

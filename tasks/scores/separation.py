@@ -1,4 +1,4 @@
-"""Scores that read how far features tell classes apart: H-score, its shrinkage form, TransRate."""
+"""Scores of how well features separate classes: H-score, its shrinkage form, TransRate."""
 
 from __future__ import annotations
 
@@ -18,34 +18,32 @@ from tasks.scores.spectra import decompose
 def h_score(features: ArrayLike, labels: ArrayLike) -> float:
     """H-score: variance between classes over all variance of the features (Bao et al., ICIP 2019).
 
-    tr( cov(f)^+ cov(E[f|y]) ),  in [0, min(d, K - 1)]; higher is better.
-
-    (Bao et al., "An Information-Theoretic Approach to Transferability in Task Transfer Learning",
-    ICIP 2019, definition 2.) Class means are weighted by their images. The pseudo-inverse leaves
-    out directions in which the features do not vary by more than rounding; released code keeps them
-    down to 1e-15 of the largest. With at least as many features as images every labelling is told
-    apart, and the score is K - 1 whatever the labels: use `shrunk_h_score` there.
+    tr(cov(f)^+ cov(E[f|y])), in [0, min(d, K - 1)]; higher is better. (Bao et al., "An
+    Information-Theoretic Approach to Transferability in Task Transfer Learning", ICIP 2019,
+    definition 2.) Class means are weighted by the number of their images. The pseudo-inverse leaves
+    out directions in which the features vary only by rounding; the released code keeps directions
+    down to 1e-15 of the largest. With at least as many features as images, any labelling is
+    separable and the score is K - 1 for all labels: use `shrunk_h_score` then.
 
     Args:
         features: [N, d].
         labels: [N].
     """
     _, _, along, counts = _centred(features, labels)
-    # In the eigenbasis of the covariance, column c of U^T Y is n_c times the class mean over sqrt(N
-    # eigenvalue).
+    # In the eigenbasis of the covariance, column c of U^T Y is n_c times the class mean divided by
+    # sqrt(N eigenvalue).
     return float((along**2 / counts).sum())
 
 
 @score(parts=("shrunk_h_score/shrinkage",))
 def shrunk_h_score(features: ArrayLike, labels: ArrayLike) -> tuple[float, float]:
-    """H-score with Ledoit and Wolf's covariance, for few images or wide features (Ibrahim et al., ECML PKDD 2022).
+    """H-score with Ledoit-Wolf shrinkage, for few images (Ibrahim et al., ECML PKDD 2022).
 
-    (1 - a) tr( C_a^-1 cov(E[f|y]) )  with  C_a = (1 - a) cov(f) + a tr(cov(f))/d I,  and the shrinkage a; higher is better.
-
+    (1 - a) tr(C_a^-1 cov(E[f|y])) with C_a = (1 - a) cov(f) + a tr(cov(f))/d I; higher is better.
     (Ibrahim, Ponomareva and Mazumder, "Newer is not always better: Rethinking transferability
-    metrics, their peculiarities, stability and performance", ECML PKDD 2022, equation 4.) a is
-    Ledoit and Wolf's (2004). Both covariances are over N; released code divides the second by N -
-    1. Constant features give 0.
+    metrics, their peculiarities, stability and performance", ECML PKDD 2022, equation 4.) The
+    shrinkage a is Ledoit and Wolf's (2004). Both covariances divide by N; the released code divides
+    the second by N - 1. Constant features give 0.
 
     Args:
         features: [N, d].
@@ -69,15 +67,14 @@ def transrate(
     labels: ArrayLike,
     epsilon: Annotated[float, Range(1e-12, 1e12)] = 1e-4,
 ) -> float:
-    """TransRate: coding rate of all features less that within classes (Huang et al., ICML 2022).
+    """TransRate: coding rate of all features minus that within classes (Huang et al., ICML 2022).
 
-    R(f) - sum_c n_c/N R(f_c)  with the coding rate  R(f) = 1/2 log det(I + f^T f / (n epsilon)),  in nats, at least 0.
-
-    (Huang, Huang, Rong, Yang and Wei, "Frustratingly Easy Transferability Estimation", ICML 2022.)
-    Higher is better. f is centred over all images, and f_c are its rows of class c, not centred
-    again. Classes are weighted by their images, with which it is an estimate of the mutual
-    information of features and labels; released code weights all equally, which is the same where
-    they have equally many. It depends on the features' scale, as in the paper.
+    R(f) - sum_c n_c/N R(f_c) with the coding rate R(f) = 1/2 log det(I + f^T f / (n epsilon)), in
+    nats, at least 0; higher is better. (Huang, Huang, Rong, Yang and Wei, "Frustratingly Easy
+    Transferability Estimation", ICML 2022.) f is centred over all images; f_c are its rows of class
+    c, not centred again. Classes are weighted by their number of images, which makes it an estimate
+    of the mutual information of features and labels; the released code weights all classes equally,
+    which is the same for balanced classes. It depends on the features' scale, as in the paper.
 
     Args:
         features: [N, d].
@@ -92,18 +89,17 @@ def transrate(
 
 
 def _ledoit_wolf(centred: NDArray[np.float64], values: NDArray[np.float64]) -> float:
-    """The shrinkage a of Ledoit and Wolf ("A well-conditioned estimator for large-dimensional covariance matrices", 2004).
+    """The shrinkage a of Ledoit and Wolf.
 
-    scikit-learn's, but from the squared singular `values` that are there already: it takes two
-    matrix products more.
+    ("A well-conditioned estimator for large-dimensional covariance matrices", 2004.) It equals
+    scikit-learn's, but uses the known squared singular `values`, which saves two matrix products.
     """
     rows, columns = centred.shape
     squared = (values**2).sum() / rows**2  # of the covariance's Frobenius norm
-    # From the multiple of I that has its trace
+    # Squared distance from the multiple of I with the same trace.
     distance = squared - (values.sum() / rows) ** 2 / columns
     error = (((centred**2).sum(1) ** 2).sum() / rows - squared) / rows
-    # A multiple of I already (one feature is always): nothing to shrink, and the distance is
-    # rounding.
+    # For a multiple of I, as with a single feature, the distance is rounding: nothing to shrink.
     return float(np.clip(error / distance, 0.0, 1.0)) if distance > 1e-12 * squared else 0.0
 
 
@@ -117,11 +113,11 @@ def _coding_rate(features: NDArray[np.float64], epsilon: float) -> float:
 def _centred(
     features: ArrayLike, labels: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Centred features [N, d], their squared singular values [r], U^T Y [r, K] for one-hot Y, and images a class [K]."""
+    """Centred features, squared singular values [r], U^T Y [r, K] and images per class [K]."""
     inputs = matrix("features", features)
     answers, counts = numbered("labels", labels, len(inputs))
     centred = inputs - inputs.mean(0)
-    # Of constant features centring leaves rounding, which is small beside what they were.
+    # For constant features, centring leaves only rounding errors: judge them by the original scale.
     return (
         centred,
         *decompose(centred, one_hot(answers, len(counts)), float((inputs**2).sum())),

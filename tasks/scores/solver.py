@@ -1,4 +1,4 @@
-"""POT, the solver of optimal transport, which is installed on demand: 175 MB for the scores `otce_...` and `tta...`."""
+"""POT, the optional solver of optimal transport (175 MB) for the scores `otce_...` and `tta...`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def installed() -> bool:
-    """Whether POT can be imported; it is not imported here."""
+    """Whether POT is installed; does not import it."""
     return importlib.util.find_spec("ot") is not None
 
 

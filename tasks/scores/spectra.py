@@ -1,7 +1,7 @@
-"""The spectrum of a feature matrix, by way of its smaller Gram matrix: what LogME, H-scores and N-LEEP come from.
+"""The spectrum of a feature matrix from its smaller Gram matrix, for LogME, H-scores and N-LEEP.
 
-In float64 that loses what lies below 1e-8 of the largest singular value; float32 features are
-rounded above it.
+In float64 this loses singular values below 1e-8 of the largest one; the rounding of float32
+features is larger than that.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ Array = NDArray[np.float64]
 
 
 def decompose(features: Array, targets: Array, scale: float = 0.0) -> tuple[Array, Array]:
-    """Squared singular values [r] of the features, and U^T targets [r, K] for the left singular vectors U [N, r].
+    """Squared singular values [r] of the features, and U^T targets [r, K].
 
-    Singular values that may be rounding are left out, so that r is the rank.
+    U [N, r] are the left singular vectors. Singular values that may be rounding errors are left
+    out, so that r is the rank.
 
     Args:
         features: [N, d].
         targets: [N, K].
-        scale: the squared Frobenius norm that rounding is measured by, where features have been
-            centred; default: their own.
+        scale: the squared norm by which rounding is measured, for features that were centred;
+            default: their own.
     """
     values, vectors = eigh(_gram(features), driver="evd", overwrite_a=True)
     kept = values > _rounding(features, max(values[-1], scale))
@@ -33,9 +34,9 @@ def decompose(features: Array, targets: Array, scale: float = 0.0) -> tuple[Arra
 
 
 def principal(features: Array, energy: float, most: int) -> Array:
-    """The first principal components of the rows, [N, k]: as many as have the share `energy` of the variance, `most` at most.
+    """The first principal components of the rows, [N, k], with the share `energy` of the variance.
 
-    None ([N, 0]) where the rows differ by rounding alone.
+    There are at most `most`, and none ([N, 0]) if the rows differ only by rounding.
     """
     centred = features - features.mean(0)
     gram = _gram(centred)
@@ -71,7 +72,7 @@ def _gram(features: Array) -> Array:
 
 
 def _rounding(features: Array, scale: float) -> float:
-    """Squared singular values up to this may be rounding."""
+    """Squared singular values up to this may be rounding errors."""
     return float(
         max(np.finfo(np.float64).eps * max(features.shape) * scale, np.finfo(np.float64).tiny)
     )

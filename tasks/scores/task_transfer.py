@@ -1,15 +1,15 @@
-"""Task Transfer Analysis: a bound of the target's loss by how the source task must change to become the target task.
+"""Task Transfer Analysis: bounds the target's loss by transforming the source task into its task.
 
 Mehra, Zhang and Hamm, "Understanding the transferability of representations via task-relatedness"
-(NeurIPS 2024, arXiv:2307.00823). Features stay as they are; a prior D over source classes, a map B
-of labels and a map A, b of features make one task of the other, and what they leave is the bound
-(`task_transfer_terms.py`). Features of each domain are standardised by that domain's training
-images, as in the released code, so that part of the shift is gone before A is learned. Defaults are
-the paper's small-scale settings where it states them.
+(NeurIPS 2024, arXiv:2307.00823). The backbone is fixed; a prior D over source classes, a map B of
+labels and a map A, b of features transform one task into the other, and the remaining differences
+give the bound (`task_transfer_terms.py`). Features of each domain are standardised by that domain's
+training images, as in the released code, so that part of the shift is removed before A is learned.
+Defaults are the paper's small-scale settings if it states them.
 
 `transferability` is minus the bound on training images of the target and held-out images of the
-source, so that a choice by it looks at no test image; the parts `tta/...` are the same terms on
-test images, with the loss that they bound.
+source, so that choosing by it uses no test image; the parts `tta/...` are the same terms on test
+images, with the loss that they bound.
 """
 
 from __future__ import annotations
@@ -78,22 +78,20 @@ def tta(
     probe_steps: Steps = 300,
     judged: Samples = 2000,
 ) -> dict[str, float]:
-    """Task Transfer Analysis with prior, labels and features all learned: minus the bound of the target's loss.
+    """Task Transfer Analysis: minus the bound on the target's loss, with all maps learned.
 
     Args:
-        evidence: what it looks at.
+        evidence: what the score reads.
         steps: steps of the optimisation
         samples: images of each domain in a batch
         rate: Adam's learning rate for A, its inverse, b and B
         prior_rate: Adam's learning rate for D
-        label_cost: what a label counts beside a unit of feature distance in the plan
-        label_steps: first steps in which labels do not count, so that features decide which class
-            goes to which
-        lipschitz: the steepest that the classifiers of both domains may be, in nats a unit of
-            standardised features
-        penalty: weight of what is over it
+        label_cost: cost of a label mismatch in the plan, relative to a unit of feature distance
+        label_steps: first steps in which labels do not count, so that features pair the classes
+        lipschitz: largest gradient of both domains' classifiers, in nats per standardised unit
+        penalty: weight of the excess over lipschitz
         probe_steps: iterations of L-BFGS for these classifiers
-        judged: images of each domain on which the terms are measured, at most
+        judged: maximum number of images per domain on which the terms are measured
     """
     pair = _pair(evidence, lipschitz, penalty, probe_steps, judged=judged)
     classes = len(evidence.target_classes), len(pair.prior)
@@ -125,21 +123,19 @@ def tta_features_only(
     judged: Samples = 2000,
     label_map: Map = "random",
 ) -> dict[str, float]:
-    """Task Transfer Analysis with a fixed map of labels, features alone learned: minus the bound of the target's loss.
+    """Task Transfer Analysis with a fixed label map, only the map of features learned.
 
     Args:
-        evidence: what it looks at.
+        evidence: what the score reads.
         steps: steps of the optimisation
         samples: images of each domain in a batch
         rate: Adam's learning rate for A, its inverse and b
-        label_cost: what a label counts beside a unit of feature distance in the plan
-        lipschitz: the steepest that the classifiers of both domains may be, in nats a unit of
-            standardised features
-        penalty: weight of what is over it
+        label_cost: cost of a label mismatch in the plan, relative to a unit of feature distance
+        lipschitz: largest gradient of both domains' classifiers, in nats per standardised unit
+        penalty: weight of the excess over lipschitz
         probe_steps: iterations of L-BFGS for these classifiers
-        judged: images of each domain on which the terms are measured, at most
-        label_map: a random map as in the paper, or the same, of each source class to itself where
-            the domains share classes
+        judged: maximum number of images per domain on which the terms are measured
+        label_map: random as in the paper, or same: each class to itself, if classes are shared
     """
     pair = _pair(evidence, lipschitz, penalty, probe_steps, judged=judged)
     settings = Settings(
@@ -164,17 +160,15 @@ def tta_fixed(
     judged: Samples = 2000,
     label_map: Map = "random",
 ) -> dict[str, float]:
-    """Task Transfer Analysis with nothing learned, a fixed map of labels and A = I: minus the bound of the target's loss.
+    """Task Transfer Analysis with nothing learned: a fixed label map and A = I.
 
     Args:
-        evidence: what it looks at.
-        lipschitz: the steepest that the classifiers of both domains may be, in nats a unit of
-            standardised features
-        penalty: weight of what is over it
+        evidence: what the score reads.
+        lipschitz: largest gradient of both domains' classifiers, in nats per standardised unit
+        penalty: weight of the excess over lipschitz
         probe_steps: iterations of L-BFGS for these classifiers
-        judged: images of each domain on which the terms are measured, at most
-        label_map: a random map as in the paper, or the same, of each source class to itself where
-            the domains share classes
+        judged: maximum number of images per domain on which the terms are measured
+        label_map: random as in the paper, or same: each class to itself, if classes are shared
     """
     pair = _pair(evidence, lipschitz, penalty, probe_steps, judged=judged)
     return _score(evidence, pair, _mapped(evidence, pair, label_map), None)
@@ -197,25 +191,24 @@ def tta_unlabelled(
     probe_steps: Steps = 300,
     judged: Samples = 2000,
 ) -> dict[str, float]:
-    """Task Transfer Analysis without the target's labels, as this project reads it: minus a bound for carried labels.
+    """Task Transfer Analysis without the target's labels, as interpreted by this project.
 
-    The paper says that it can be done, and the released code has no such mode. Here the target's
-    classes are taken to be the source's (B = I, D = the source's prior), A and b are learned along
-    a plan that keeps to no class, and the distance is that of the features alone. What is bounded
-    is the loss against the labels that the plan carries from source to target images. No label of
-    the target is looked at but for `tta/target_...`, and `tta/transformed_target_...` where classes
-    are shared.
+    The paper says that this is possible, but the released code has no such mode. Here the target's
+    classes are assumed to be the source's (B = I, D = the source's prior), A and b are learned
+    along a plan that ignores classes, and the distance is that of the features only. The bound is
+    on the loss against the labels that the plan carries from source to target images. Labels of the
+    target are used only for `tta/target_...`, and `tta/transformed_target_...` if classes are
+    shared.
 
     Args:
-        evidence: what it looks at.
+        evidence: what the score reads.
         steps: steps of the optimisation
         samples: images of each domain in a batch
         rate: Adam's learning rate for A, its inverse and b
-        lipschitz: the steepest that the classifiers of both domains may be, in nats a unit of
-            standardised features
-        penalty: weight of what is over it
+        lipschitz: largest gradient of both domains' classifiers, in nats per standardised unit
+        penalty: weight of the excess over lipschitz
         probe_steps: iterations of L-BFGS for these classifiers
-        judged: images of each domain on which the terms are measured, at most
+        judged: maximum number of images per domain on which the terms are measured
     """
     pair = _pair(evidence, lipschitz, penalty, probe_steps, judged=judged, labelled=False)
     settings = Settings(
@@ -242,16 +235,16 @@ def tta_unlabelled(
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Pair:
-    """Both domains in standardised features, and the classifier that is to be carried over."""
+    """Both domains in standardised features, and the classifier to transform."""
 
     source: Sample
     target: Sample
     classes: NDArray[np.int64]
-    """The source classes that have images; labels of `source` and `held` are their places in it."""
+    """The source classes with images; labels of `source` and `held` are positions in it."""
     prior: Array
     classifier: Linear
     probe: Linear
-    """The target's own, the left side of the bound."""
+    """The target's own classifier, for the left side of the bound."""
     held: Sample
     seen: Sample
     """Target training images on which the bound is measured."""
@@ -272,8 +265,7 @@ def _pair(
     if evidence.source_features is None or evidence.source_labels is None:
         raise ValueError(
             "got no images of the source domain; Task Transfer Analysis needs them: give a source "
-            "that was trained "
-            "here, or leave the score out"
+            "that was trained here, or leave the score out"
         )
     for name in ("features", "source_features", "held_features", "test_features"):
         values = getattr(evidence, name)
@@ -288,9 +280,8 @@ def _pair(
     if labelled and len(classes) < targets:
         raise ValueError(
             f"got {len(classes)} source classes and {targets} target classes; Task Transfer "
-            "Analysis makes target "
-            "classes of source classes, so there must be as many at least: swap the domains or "
-            "leave the score out"
+            "Analysis makes target classes of source classes, so there must be as many at least: "
+            "swap the domains or leave the score out"
         )
     scaler, target_scaler = (
         StandardScaler().fit(np.asarray(features, np.float64))
@@ -330,7 +321,7 @@ def _pair(
         _part(sample, judged, evidence.seed("tta", name))
         for name, sample in (("held", held), ("test", test))
     )
-    # Without labels the part must not be drawn by class.
+    # Without labels, the images must not be drawn by class.
     seen = (_part if labelled else _any_part)(target, judged, evidence.seed("tta", "seen"))
     return _Pair(
         source=source,
@@ -346,7 +337,7 @@ def _pair(
 
 
 def _completed(held: Sample, source: Sample, classes: NDArray[np.int64]) -> Sample:
-    """Held-out images of the classes, with training images for a class of which none was held out."""
+    """Held-out images of the classes, or training images for classes without held-out ones."""
     known = np.isin(held.labels, classes)
     labels = np.searchsorted(classes, held.labels[known])
     lacking = ~np.isin(source.labels, labels)
@@ -357,7 +348,7 @@ def _completed(held: Sample, source: Sample, classes: NDArray[np.int64]) -> Samp
 
 
 def _part(sample: Sample, most: int, seed: int) -> Sample:
-    """At most about `most` images, classes in proportion, each with one at least."""
+    """About `most` images at most, proportionally by class, with at least one per class."""
     if len(sample.labels) <= most:
         return sample
     per_class = np.bincount(sample.labels)
@@ -383,7 +374,7 @@ def _start(pair: _Pair, log_labels: Array, prior: Array) -> Transform:
 
 
 def _mapped(evidence: Evidence, pair: _Pair, label_map: str) -> Transform:
-    """A = I with a one-hot B, and D such that BD is the target's prior: where several classes map to one, they share alike."""
+    """A = I, one-hot B, and D with BD = the target's prior, split equally within each label."""
     targets = len(evidence.target_classes)
     marginals = np.bincount(pair.target.labels, minlength=targets) / len(pair.target.labels)
     if label_map == "same":
@@ -396,12 +387,10 @@ def _mapped(evidence: Evidence, pair: _Pair, label_map: str) -> Transform:
         if lost:
             raise ValueError(
                 "label_map is 'same', but the source has no images of class "
-                f"{', '.join(map(str, lost))}; "
-                "give 'random'"
+                f"{', '.join(map(str, lost))}; give 'random'"
             )
         labels = (np.asarray(evidence.target_classes)[:, None] == pair.classes).astype(float)
-        # What a missing class gets is spread: it has no place among the target's, and D gives it no
-        # weight.
+        # A missing class has no label here: spread it over all labels, with no weight in D.
         labels[:, labels.sum(0) == 0] = 1 / targets
         prior = np.zeros(len(pair.classes))
         prior[np.searchsorted(pair.classes, evidence.target_classes)] = marginals
@@ -439,8 +428,7 @@ def _learned(
         bound=bound,
         free=free,
     )
-    # Few images may flatter what was fitted to them: on all of them the start may still be the
-    # better one.
+    # The learned transform may overfit the few images: on all of them the start may be better.
     return min(
         start, learnt_transform, key=lambda candidate: bound(candidate, pair.held, pair.seen)
     )

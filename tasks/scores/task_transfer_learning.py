@@ -1,4 +1,4 @@
-"""The optimisation of Task Transfer Analysis: mini-batches, an exact plan, and a step of Adam along it."""
+"""The optimisation of Task Transfer Analysis: steps of Adam along exact plans of mini-batches."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tasks.scores.task_transfer_terms import Array, Sample, Transform, uncovered
 if TYPE_CHECKING:
     from torch import Tensor
 
-LOOKS = 10  # how often the bound is looked at on the way
-WORST = 1e8  # condition number up to which an inverse is worth something in double precision
-# How far to go from the start to a learned map of features, besides all the way
+LOOKS = 10  # how often the bound is evaluated during the optimisation
+WORST = 1e8  # largest condition number at which an inverse is useful in double precision
+# Interpolation factors from the start to the learned map of features, besides 1
 SHARES = (0.0, 0.25, 0.5, 0.75)
 
 
@@ -34,19 +34,17 @@ class Settings:
     prior_rate: float
     """Adam's learning rate for D."""
     label_cost: float
-    """What a whole label counts beside a unit of feature distance, once the map of labels has been
-    read.
+    """Cost of a label mismatch in the plan relative to a unit of feature distance, after
+    `label_steps`.
     """
     label_steps: int
-    """The first steps, in which labels count nothing in the plan, so that features decide which
-    class goes to which.
-    """
+    """Initial steps in which labels do not count in the plan, so that features pair the classes."""
     labels: bool
     """Whether B and D are learned."""
 
 
 def class_counts(prior: Array, total: int) -> NDArray[np.int64]:
-    """Whole numbers in proportion to the prior that sum to `total`, by largest remainder; no class of prior 1/total is lost."""
+    """Integers proportional to the prior with sum `total`, by the largest-remainder method."""
     exact = prior / prior.sum() * total
     counts: NDArray[np.int64] = np.floor(exact).astype(np.int64)
     short = total - int(counts.sum())
@@ -57,7 +55,7 @@ def class_counts(prior: Array, total: int) -> NDArray[np.int64]:
 def drawn(
     labels: NDArray[np.int64], counts: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Rows of `labels`, `counts[k]` of each class k; a class of fewer images gives each of them again, not fewer rows."""
+    """Random positions in `labels`, `counts[k]` of class k; repeated if the class is smaller."""
     rows: list[NDArray[np.int64]] = []
     for label in np.flatnonzero(counts):
         own = np.flatnonzero(labels == label)
@@ -67,10 +65,10 @@ def drawn(
 
 
 def exact_plan(costs: Array) -> NDArray[np.int64]:
-    """The column that each row is carried to in the cheapest plan between as many points of equal weight, [n].
+    """The column assigned to each row in the cheapest plan between n and n equal weights, [n].
 
-    Such a plan is a permutation, so an assignment solver is exact. Rows and columns are reduced by
-    their minima first, which changes no plan and spares the solver most of its work.
+    Such a plan is a permutation, so that an assignment solver is exact. Subtracting the minima of
+    rows and columns first does not change the plan and saves the solver most of its work.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -91,30 +89,29 @@ def learned(
     bound: Callable[[Transform], float],
     free: bool = False,
 ) -> Transform:
-    """The transform of the lowest bound among those that the optimisation passes, its start included.
+    """The transform with the lowest bound along the optimisation, including its start.
 
     Each step draws a batch of each domain, source classes in proportion to D, finds the exact plan
-    of least |Az + b - x| + λ|B e_k - e_t| (not squared), and holding it takes a step of Adam on
+    of least |Az + b - x| + λ|B e_k - e_t| (not squared), and with this plan takes a step of Adam on
 
-        H(B, D) + Σ_k D_k loss_k + 2 Σ plan (|Az + b - x|² + λ|B e_k - e_t|²) + |p - BD|² + |AĀ -
-        I|² + |ĀA - I|²
+        H(B, D) + Σ_k D_k loss_k + 2 Σ plan (|Az + b - x|² + λ|B e_k - e_t|²)
+        + |p - BD|² + |AĀ - I|² + |ĀA - I|²
 
-    with squared distances, as the released code does. Other than there: B log B is computed from
-    log-softmax; the counts of a batch are rounded, not cut off, so that both batches have as many
-    images and the plan is a permutation; D starts at the prior, not at its softmax; B starts
-    without a preference and is read from features first (see `Settings.label_steps`).
+    with squared distances, as in the released code. Differences from it: B log B is computed from
+    log-softmax; the class counts of a batch are rounded, not truncated, so that both batches have
+    equally many images and the plan is a permutation; D starts at the prior, not at its softmax; B
+    starts uniform and is first derived from features (see `Settings.label_steps`).
 
     Args:
-        start: where the optimisation begins.
+        start: where the optimisation starts.
         losses: the classifier's mean loss of each source class, [K_s].
         source: training images of the source task.
-        target: training images of the target task; where the plan is free of classes their labels
-            are not looked at.
-        settings: how it goes on.
-        seed: decides every draw.
-        device: where it is computed.
-        bound: what the choice among the steps goes by.
-        free: whether labels count nothing in the plan.
+        target: training images of the target task; with `free`, their labels are not used.
+        settings: how to optimise.
+        seed: seed of every draw.
+        device: where to compute.
+        bound: the bound by which the result is chosen.
+        free: whether labels do not count in the plan at all.
     """
     import torch
 
@@ -200,12 +197,12 @@ def learned(
 
 
 def candidates(start: Transform, learnt: Transform) -> Iterator[Transform]:
-    """The learned transform, and others that it suggests: any of them gives a bound, so the lowest may be taken.
+    """The learned transform and variants of it; each gives a valid bound, so any may be used.
 
-    Squared distances pull A towards 0, for which the gradient of the transformed classifier pays:
-    what W1 loses τ gains. So the maps part of the way from the start to A, b, with their exact
-    inverse, are tried as well; and B with each source class on its likeliest label alone, where
-    that leaves no target class out (as the released code does for W1 alone).
+    Squared distances shrink A, at the cost of the transformed classifier's gradient: τ grows as W1
+    falls. So the maps between the start and A, b, with their exact inverses, are also tried; and a
+    B that maps each source class to its likeliest label only, if that covers all target classes (as
+    the released code does for W1 only).
     """
     yield learnt
     labels = learnt.log_labels

@@ -1,4 +1,4 @@
-"""The best linear classifier of a given steepness: both sides of Task Transfer Analysis' bound have one."""
+"""The best linear classifier with a bounded gradient, used on both sides of the bound."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ STAIRS = (1e-3, 1e-2, 1e-1, 1.0)
 def constrained_probe(
     sample: Sample, classes: int, *, lipschitz: float, penalty: float, steps: int
 ) -> Linear:
-    """The softmax classifier of least cross-entropy whose loss has no gradient over the features longer than `lipschitz`.
+    """The softmax classifier of least cross-entropy whose loss has gradients up to `lipschitz`.
 
-    The gradient of the loss at features z and label y is W'(p - e_y), and its supremum over all z
-    and y the longest difference of two rows of W. The released code keeps it near τ by a penalty at
-    training images and random labels; here the penalty is on the supremum, which covers all
-    features and labels, needs no draw, and leaves the problem convex: L-BFGS from zero ends where
-    Adam would. What remains over the limit is scaled away, so that the limit holds to the last
-    digit.
+    The gradient of the loss w.r.t. features z with label y is W'(p - e_y); its supremum over all z
+    and y is the largest distance between two rows of W. The released code keeps it close to τ by a
+    penalty at training images and random labels. Here the penalty is on the supremum, which covers
+    all features and labels, needs no random draw, and keeps the problem convex: L-BFGS from zero
+    ends where Adam would. Any excess that remains is scaled away, so that the limit holds exactly.
 
     Args:
-        sample: training images; each class has one.
+        sample: training images, at least one per class.
         classes: K.
-        lipschitz: τ, in nats a unit of features.
+        lipschitz: τ, in nats per unit of features.
         penalty: weight of the mean over pairs of classes of max(0, |w_k - w_l| - τ)².
-        steps: iterations of L-BFGS at most, for each of a few rising weights of the penalty.
+        steps: maximum iterations of L-BFGS, for each of a few increasing weights of the penalty.
     """
     from scipy.optimize import minimize
 
@@ -48,7 +47,7 @@ def constrained_probe(
         )
 
     point = np.zeros(classes * (width + 1))
-    for share in STAIRS:  # a line search of L-BFGS fails where the full penalty sets in at once
+    for share in STAIRS:  # L-BFGS's line search fails if it starts with the full penalty
         solution: Any = minimize(
             objective,
             point,
@@ -67,7 +66,7 @@ def constrained_probe(
 
 
 def _excess(weight: Array, limit: float) -> tuple[float, Array]:
-    """The sum over pairs of rows of the squared distance over the limit, and half its gradient, [K, d]."""
+    """The sum over pairs of rows of the squared excess distance, and half its gradient, [K, d]."""
     distances = _distances(weight)
     over = np.maximum(distances - limit, 0)
     pull = np.divide(over, distances, out=np.zeros_like(over), where=over > 0)

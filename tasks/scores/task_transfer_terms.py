@@ -1,22 +1,23 @@
-"""The terms of Task Transfer Analysis' bound, measured on arrays so that the bound is a theorem of what is measured.
+"""The terms of Task Transfer Analysis' bound, measured so that the bound provably holds for them.
 
 Let p be the softmax of a linear classifier h of the source task, B a label map, D a prior over
-source classes, z -> Az + b a map of features and Ā its approximate inverse. The transformed
-classifier gives label t of a target image with features x
-the probability  q_t(x) = Σ_k B_tk p_k(Ā(x - b)).  For any joint weights w_tk with the target's class marginals:
+source classes, z -> Az + b a map of features and Ā its approximate inverse. For a target image with
+features x, the transformed classifier gives label t the probability q_t(x) = Σ_k B_tk p_k(Ā(x -
+b)). For any joint weights w_tk with the target's class marginals:
 
-    E_target[-log q]  <=  E_w[-log p_k(ĀAz)]  +  Σ w_tk (-log B_tk)  +  τ Σ_t p(t) W1(Az + b | w_t., x | t)
+    E_target[-log q] <= E_w[-log p_k(ĀAz)] + Σ w_tk (-log B_tk)
+                        + τ Σ_t p(t) W1(Az + b | w_t., x | t)
 
 since q_t >= B_tk p_k (Mehra, Zhang and Hamm, "Understanding the transferability of representations
-via task-relatedness", NeurIPS 2024). What makes it hold for the measured numbers, where the
-released code's recipe need not:
+via task-relatedness", NeurIPS 2024). It holds for the numbers measured here, though not necessarily
+with the released code's recipe, because:
 
-* Source images pass through ĀA, as Ā is no exact inverse.
-* w_tk = p(t) B_tk D_k / (BD)_t has the target's marginals where BD has not.
-* τ is the largest |Ā'W'(p(x) - e_k)| over the target images x and ALL source labels k. A largest
-  gradient at images is no Lipschitz constant, but it is enough: -log p_k is convex in the features,
-  so along a plan it rises from Az + b to x by no more than its gradient at x times the distance.
-  Gradients at source images, or for a few labels drawn at random, are not.
+* Source images pass through ĀA, since Ā is not an exact inverse.
+* w_tk = p(t) B_tk D_k / (BD)_t has the target's marginals even if BD does not.
+* τ is the largest |Ā'W'(p(x) - e_k)| over the target images x and ALL source labels k. The largest
+  gradient at images is not a Lipschitz constant, but it is enough: -log p_k is convex in the
+  features, so along a plan it rises from Az + b to x by at most its gradient at x times the
+  distance. Gradients at source images, or for a few random labels, are not enough.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 from tasks.scores.solver import solver
 
 Array = NDArray[np.float64]
-ITERATIONS = 10_000_000  # of POT's network simplex, which ends long before where costs are finite
+ITERATIONS = 10_000_000  # limit of POT's network simplex, never reached if costs are finite
 
 
 @final
@@ -51,7 +52,7 @@ class Linear:
     bias: Array
 
     def log_probabilities(self, features: Array) -> Array:
-        """The logarithm of the classes' probabilities, [N, K]."""
+        """The log probabilities of the classes, [N, K]."""
         from scipy.special import log_softmax
 
         logarithms: Array = log_softmax(features @ self.weight.T + self.bias, axis=1)
@@ -61,7 +62,7 @@ class Linear:
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Transform:
-    """What makes a target task of a source task: maps of features, of labels and of the class prior."""
+    """Turns a source task into a target task: maps of features and labels, and a class prior."""
 
     matrix: Array
     """A, [d, d]."""
@@ -70,18 +71,16 @@ class Transform:
     shift: Array
     """b, [d]."""
     log_labels: Array
-    """log B, [K_t, K_s]: the logarithm of the chance that an image of source class k has target
-    label t; -inf for none.
-    """
+    """log B, [K_t, K_s]: the log probability that an image of source class k has target label t."""
     prior: Array
     """D, [K_s]."""
 
     def __call__(self, features: Array) -> Array:
-        """Source features in the target's place, Az + b, [N, d]."""
+        """Source features mapped to the target, Az + b, [N, d]."""
         return features @ self.matrix.T + self.shift
 
     def back(self, features: Array) -> Array:
-        """Target features in the source's place, Ā(x - b), [N, d]."""
+        """Target features mapped to the source, Ā(x - b), [N, d]."""
         return (features - self.shift) @ self.inverse.T
 
     def log_probabilities(self, classifier: Linear, features: Array) -> Array:
@@ -90,18 +89,18 @@ class Transform:
 
 
 def mixed(log_labels: Array, log_probabilities: Array) -> Array:
-    """log(B p) of [K_t, K_s] and [N, K_s], without underflow: [N, K_t]."""
+    """log(B p), [N, K_t], from log B [K_t, K_s] and log p [N, K_s], without underflow."""
     from scipy.special import logsumexp
 
     return np.stack([logsumexp(log_probabilities + row, axis=1) for row in log_labels], axis=1)
 
 
 def steepness(classifier: Linear, transform: Transform, features: Array) -> float:
-    """τ: the largest gradient norm |Ā'W'(p - e_k)| of -log p_k at these target features, over all source labels k.
+    """τ: the largest gradient norm of -log p_k at these target features, over all source labels.
 
-    With it both bounds hold: -log q_t is the log-sum-exp of all scores, convex, less that of the
-    scores of label t, so its rise along a plan is bounded by a difference of Σ p_k w_k at the
-    target image and a point of the rows' convex hull.
+    The norm is |Ā'W'(p - e_k)|. Both bounds hold with it: -log q_t is the convex log-sum-exp of all
+    scores minus that of the scores of label t, so that its rise along a plan is bounded by the
+    difference between Σ p_k w_k at the target image and a point in the convex hull of the rows.
     """
     from scipy.spatial.distance import cdist
 
@@ -111,10 +110,11 @@ def steepness(classifier: Linear, transform: Transform, features: Array) -> floa
 
 
 def supremum(weight: Array) -> float:
-    """The supremum of the gradient's norm |W'(p - e_k)| over all features and labels: the longest difference of two rows.
+    """The supremum of the gradient norm |W'(p - e_k)|: the largest distance between two rows.
 
-    p is a point of the simplex, so W'p one of the rows' convex hull, whose farthest point from a
-    row is another row; p comes as near to a one-hot vector at it as one likes.
+    It is over all features and labels. p is in the simplex, so that W'p is in the convex hull of
+    the rows, whose farthest point from a row is another row; and p gets arbitrarily close to the
+    one-hot vector of that row.
     """
     from scipy.spatial.distance import pdist
 
@@ -122,18 +122,17 @@ def supremum(weight: Array) -> float:
 
 
 def conditional_entropy(log_labels: Array, prior: Array) -> float:
-    """H(new label | source label) = -Σ_k D_k Σ_t B_tk log B_tk in nats; 0 for a one-hot B, where B log B is not a number."""
+    """H(new label | source label) = -Σ_k D_k Σ_t B_tk log B_tk in nats, with 0 log 0 = 0."""
     from scipy.special import entr
 
     return float(entr(np.exp(log_labels)).sum(0) @ prior)
 
 
 def joint_weights(transform: Transform, marginals: Array) -> Array:
-    """w, [K_t, K_s]: the share of target label t and source class k, with the target's marginals p(t) as its row sums.
+    """w, [K_t, K_s]: the joint weights of target label t and source class k; rows sum to p(t).
 
     Raises:
-        ValueError: a target class has images, but no source class of positive prior maps to it at
-            all.
+        ValueError: a target class has images, but no source class of positive prior maps to it.
     """
     from scipy.special import logsumexp
 
@@ -153,12 +152,12 @@ def joint_weights(transform: Transform, marginals: Array) -> Array:
 
 
 def uncovered(log_labels: Array) -> int:
-    """How many target classes are the likeliest label of no source class."""
+    """The number of target classes that are not the likeliest label of any source class."""
     return len(log_labels) - len(np.unique(log_labels.argmax(0)))
 
 
 def transport(points: Array, weights: Array, others: Array) -> float:
-    """The exact 1-Wasserstein distance, Euclidean, of weighted points [N, d] to others [M, d] of equal weight."""
+    """The exact Euclidean W1 of weighted points [N, d] to equally weighted others [M, d]."""
     from scipy.spatial.distance import cdist
 
     held = weights > 0
@@ -175,20 +174,22 @@ def transport(points: Array, weights: Array, others: Array) -> float:
 def terms(
     classifier: Linear, transform: Transform, source: Sample, target: Sample
 ) -> dict[str, float]:
-    """The terms of the bound on a sample of the target task, by name; `transformed_target_loss <= tighter_bound <= bound`.
+    """The terms of the bound on a sample of the target task, by name.
+
+    `transformed_target_loss <= tighter_bound <= bound` holds.
 
     Args:
-        classifier: of the source task.
-        transform: of the source task into the target task.
+        classifier: the classifier of the source task.
+        transform: the transform from the source task to the target task.
         source: images of all source classes, in the source's features.
         target: images of the target task, in the target's features.
 
     Returns:
-        `reweighted_source_loss`, `conditional_entropy` (a cross-entropy where the marginals of B D
-        are not the sample's), `lipschitz`, `wasserstein`, `bound` = the first two + their product,
-        `transformed_source_loss`, `tighter_bound`, the loss and accuracy of the transformed
-        classifier, `prior_gap`: what the first two gain in all from being weighted by the sample's
-        class marginals in place of B D; `uncovered_classes`.
+        `reweighted_source_loss`; `conditional_entropy` (a cross-entropy if the marginals BD differ
+        from the sample's); `lipschitz`; `wasserstein`; `bound`, the sum of the first two and the
+        product of the other two; `transformed_source_loss`; `tighter_bound`; the loss and accuracy
+        of the transformed classifier; `prior_gap`, by how much the sum of the first two changes
+        when it is weighted by the sample's class marginals instead of BD; `uncovered_classes`.
     """
     counts = np.bincount(target.labels, minlength=len(transform.log_labels))
     weights = joint_weights(transform, counts / counts.sum())
@@ -233,10 +234,10 @@ def terms(
 def class_free_terms(
     classifier: Linear, transform: Transform, source: Sample, features: Array
 ) -> dict[str, float]:
-    """The terms of the bound where the target has features [M, d] alone: the transport keeps to no class.
+    """The terms of the bound for a target with features [M, d] only: transport ignores classes.
 
-    The same proof gives a bound of the loss against the labels that the plan carries to the
-    target's images; of the loss against their true labels only as far as the two agree.
+    The same proof bounds the loss against the labels that the plan carries to the target's images;
+    it bounds the loss against the true labels only as far as the two agree.
     """
     losses, mixed_losses = _class_losses(
         classifier, transform, source, moved := transform(source.features)
@@ -269,7 +270,7 @@ def class_free_terms(
 def _class_losses(
     classifier: Linear, transform: Transform, source: Sample, moved: Array
 ) -> tuple[Array, Array]:
-    """Means over each source class: -log p_k, [K_s], and -log q_t, [K_t, K_s], of its images as the transform moves them."""
+    """Class means of -log p_k, [K_s], and of -log q_t, [K_t, K_s], on the moved source images."""
     log_p = classifier.log_probabilities(transform.back(moved))
     log_q = mixed(transform.log_labels, log_p)
     of_class: Any = np.arange(len(transform.prior))[:, None] == source.labels

@@ -1,4 +1,4 @@
-"""OTCE: how far the target is from the source, and how well source labels tell target labels, under optimal transport."""
+"""OTCE: two scores from the optimal transport between source and target features."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tasks.scores.inputs import matrix, numbered, same_width
 from tasks.scores.solver import solver
 
 MOST_PIVOTS = 10_000_000
-"""Steps of the network simplex at most: far more than a thousand images of each domain take."""
+"""Maximum steps of the network simplex, far more than a thousand images per domain need."""
 
 
 PARTS = ("otce/wasserstein", "otce/conditional_entropy")
@@ -31,15 +31,15 @@ def otce_w(
     samples: Samples = 1000,
     seed: int,
 ) -> tuple[float, float, float]:
-    """Minus the Wasserstein distance W of OTCE between source and target features (Tan et al., CVPR 2021).
+    """Minus the Wasserstein distance W of OTCE, between features (Tan et al., CVPR 2021).
 
     Args:
         source_features: [M, d].
         source_labels: [M].
         features: [N, d] of the target.
         labels: [N] of the target.
-        samples: images of each domain at most
-        seed: which are drawn.
+        samples: maximum number of images per domain
+        seed: seed of the draw.
     """
     distance, entropy = otce(
         source_features, source_labels, features, labels, samples=samples, seed=seed
@@ -57,15 +57,15 @@ def otce_ce(
     samples: Samples = 1000,
     seed: int,
 ) -> tuple[float, float, float]:
-    """Minus the conditional entropy of OTCE: target labels given source labels under transport (Tan et al., CVPR 2021).
+    """Minus the conditional entropy CE of OTCE, of labels under transport (Tan et al., CVPR 2021).
 
     Args:
         source_features: [M, d].
         source_labels: [M].
         features: [N, d] of the target.
         labels: [N] of the target.
-        samples: images of each domain at most
-        seed: which are drawn.
+        samples: maximum number of images per domain
+        seed: seed of the draw.
     """
     distance, entropy = otce(
         source_features, source_labels, features, labels, samples=samples, seed=seed
@@ -82,22 +82,22 @@ def otce(
     samples: int,
     seed: int,
 ) -> tuple[float, float]:
-    """Wasserstein distance  W = sum_ij pi_ij |s_i - f_j|^2  and conditional entropy  CE = H(Y_t|Y_s);  lower predicts better.
+    """The Wasserstein distance W and the conditional entropy CE of OTCE; lower predicts better.
 
-    (Tan, Li and Huang, "OTCE: A Transferability Metric for Cross-Domain Cross-Task
-    Representations", CVPR 2021, equations 2 to 6.) pi is the exact plan between images of equal
-    weight, P(y_s, y_t) the sum of pi over pairs of these labels, CE in nats. The paper's OTCE is a
-    linear combination of both, fitted to tasks whose transfer accuracy is known. The plan is exact
-    as in released code, whose limit of 1e5 pivots may end it before that. Features are taken as
-    they are, so that W has their scale.
+    W = sum_ij pi_ij |s_i - f_j|^2 and CE = H(Y_t|Y_s), in nats. (Tan, Li and Huang, "OTCE: A
+    Transferability Metric for Cross-Domain Cross-Task Representations", CVPR 2021, equations 2 to
+    6.) pi is the exact plan between images of equal weight, and P(y_s, y_t) the sum of pi over
+    pairs with these labels. The paper's OTCE is a linear combination of both, fitted to tasks of
+    known transfer accuracy. The plan is exact as in the released code, whose limit of 1e5 pivots
+    may however stop it early. Features are not scaled, so that W depends on their scale.
 
     Args:
         source_features: [M, d].
         source_labels: [M].
         features: [N, d] of the target.
         labels: [N] of the target.
-        samples: images of each domain at most, drawn without replacement.
-        seed: which are drawn.
+        samples: maximum number of images per domain, drawn without replacement.
+        seed: seed of the draw.
 
     Returns:
         W, in squared units of the features, and CE in [0, log K].
@@ -124,7 +124,7 @@ def _drawn(count: int, most: int, random: np.random.Generator) -> NDArray[np.int
 
 
 def _squared_distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[rows of a, rows of b]; taken from a common centre, so that a large mean costs no digits."""
+    """[rows of a, rows of b]; centred first, so that a large mean costs no precision."""
     centre = a.mean(0)
     a, b = a - centre, b - centre
     squares = (a**2).sum(1)[:, None] + (b**2).sum(1)
@@ -135,10 +135,10 @@ def _plan(cost: NDArray[np.float64]) -> NDArray[np.float64]:
     """The exact transport plan between equal weights that sum to one, [rows, columns].
 
     Raises:
-        ValueError: the solver did not end; says what it says.
+        ValueError: the solver did not finish; includes its message.
     """
     rows, columns = (np.full(count, 1 / count) for count in cost.shape)
-    # The solver stops by absolute tolerances, so that costs are brought to about 1.
+    # The solver has absolute tolerances, so costs are scaled to at most 1.
     plan, log = solver().emd(
         rows,
         columns,
@@ -149,7 +149,6 @@ def _plan(cost: NDArray[np.float64]) -> NDArray[np.float64]:
     if log["warning"] is not None:
         raise ValueError(
             f"the transport plan of {len(rows)} x {len(columns)} images was not found: "
-            f"{log['warning']}; "
-            "compare fewer of them, with otce.samples"
+            f"{log['warning']}; compare fewer of them, with otce.samples"
         )
     return np.asarray(plan)
