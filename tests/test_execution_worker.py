@@ -152,3 +152,30 @@ def test_an_interpreter_that_cannot_start_is_told(
         outcome.reason
         == "died: the process for the trial did not start: its process ended with exit code 1"
     )
+
+
+SAME_NAME = "def told(config, workspace):\n    yield {'step': 0, 'value': VALUE}\n"
+
+
+def test_a_module_in_the_working_folder_stands_in_for_none_beside_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the launch, whose command has no working folder in its path."""
+    for name, value in (("beside", "1.0"), ("working", "2.0")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "same_name.py").write_text(SAME_NAME.replace("VALUE", value))
+    (tmp_path / "working" / "queue.py").write_text("raise SystemExit('a module of the library')\n")
+    monkeypatch.chdir(tmp_path / "working")
+    conditions = Conditions(
+        str(tmp_path / "results"),
+        paths=(str(tmp_path / "beside"),),
+        folder=str(tmp_path / "working"),
+    )
+    worker = Worker()
+    try:
+        outcome = worker.run(
+            Work(Job("trial", "trial", "same_name:told", {}, 0), conditions, {}, 1)
+        )
+    finally:
+        worker.close()
+    assert (outcome.status, outcome.values["value"]) == ("done", 1.0)

@@ -69,7 +69,7 @@ class RayProcess:
         hears, events = os.pipe()
         self._sends: BinaryIO = os.fdopen(sends, "wb")
         self._hears: BinaryIO = os.fdopen(hears, "rb", buffering=0)
-        words = [sys.executable, "-c", PROGRAM, str(commands), str(events)]
+        words = [sys.executable, "-P", "-c", PROGRAM, str(commands), str(events)]
         with self._log.open("wb") as log:
             # A separate session, so that Ctrl-C reaches only the launch, which then has Ray end its
             # trials.

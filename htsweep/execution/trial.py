@@ -291,6 +291,9 @@ def _main_and_exit() -> None:
     # Import under its own name: what is pickled or compared by type must not belong to __main__.
     from htsweep.execution import trial
 
+    if not sys.flags.safe_path:
+        # The working folder, which `-m` puts first: modules are found where the launch found them.
+        del sys.path[0]
     code = trial.main()
     sys.stdout.flush()
     # os._exit, because Python's normal exit would wait for threads that a trial left behind.
