@@ -1,9 +1,9 @@
-"""What a person waits for around the training: the first start, the table, the page, the prompt, and a launch with nothing new.
+"""What a user waits for besides training: first start, table, page, prompt, repeated launch.
 
     uv run python benchmarks/waiting.py [repetitions]      studies/digits.yaml, default 2
 
-Beside it what a user would write: a script that reads one CSV a trial, groups it with pandas and draws a
-scatter with matplotlib, in a process of its own after the last trial.
+It is compared with what a user would write: a script that reads one CSV per trial, groups the rows
+with pandas and draws a scatter plot with matplotlib, in its own process after the last trial.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ import pandas as pd
 import matplotlib; matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 rows = pd.concat([pd.read_csv(name).tail(1) for name in glob.glob(sys.argv[1] + "/*.csv")])
-means = rows.groupby(["dataset", "method"])[["test/seen_accuracy", "test/missing_accuracy"]].agg(["mean", "std"])
+means = rows.groupby(["dataset", "method"])[["test/seen_accuracy", "test/missing_accuracy"]]\
+.agg(["mean", "std"])
 print(means)
 for name, group in rows.groupby("dataset"):
     plt.figure(); plt.scatter(group["test/seen_accuracy"], group["test/missing_accuracy"])
@@ -36,7 +37,7 @@ for name, group in rows.groupby("dataset"):
 
 
 def launched(study: Path, results: Path, repetitions: int) -> dict[str, float]:
-    """Seconds: launch to first start; last end to table, frontier, page and prompt."""
+    """Seconds from launch to first start, and from the last trial's end to each output; trials."""
     began = time.time()
     process = subprocess.Popen(
         [
@@ -91,7 +92,7 @@ def script(results: Path, study: Path, folder: Path) -> float:
 
 
 def main() -> None:
-    """Prints a line for each."""
+    """Prints the medians of three launches, the script, a repeated launch, and disk use."""
     repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else 2
     print(machine.said())
     study = ROOT / "studies" / "digits.yaml"
@@ -102,16 +103,17 @@ def main() -> None:
         middle = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
         print(
             f"digits, {middle['trials']:.0f} trials, medians of 3: first start after "
-            f"{middle['first start']:.1f} s; after the last trial the table {middle['table']:.1f} s, "
-            f"the frontier {middle['frontier']:.1f} s, the page {middle['page']:.1f} s, the prompt "
-            f"{middle['prompt']:.1f} s; whole launch {middle['whole']:.0f} s"
+            f"{middle['first start']:.1f} s; after the last trial the table "
+            f"{middle['table']:.1f} s, the frontier {middle['frontier']:.1f} s, the page "
+            f"{middle['page']:.1f} s, the prompt {middle['prompt']:.1f} s; whole launch "
+            f"{middle['whole']:.0f} s"
         )
         results = Path(place) / "results0"
         (Path(place) / "csv").mkdir()
         theirs = script(results, study, Path(place) / "csv")
         print(
-            f"a pandas and matplotlib script over the same trials: {theirs:.1f} s for a table and a "
-            f"scatter; ratio to our table and frontier {theirs / middle['frontier']:.1f}"
+            f"a pandas and matplotlib script over the same trials: {theirs:.1f} s for a table and "
+            f"a scatter; ratio to our table and frontier {theirs / middle['frontier']:.1f}"
         )
         again = machine.median_seconds(
             lambda: launched_again(study, results, repetitions),
@@ -122,12 +124,13 @@ def main() -> None:
         for name in ("trials", "measurements", "logits", "artifacts", "mlartifacts", "studies"):
             print(f"  {name}: {machine.size_of(results / name) / count / 1000:.1f} kB a trial")
         print(
-            f"  mlflow.db: {machine.size_of_file(results / 'mlflow.db') / count / 1000:.1f} kB a trial"
+            f"  mlflow.db: {machine.size_of_file(results / 'mlflow.db') / count / 1000:.1f} "
+            "kB a trial"
         )
 
 
 def launched_again(study: Path, results: Path, repetitions: int) -> None:
-    """The same launch once more."""
+    """Launches the finished study again."""
     subprocess.run(
         [
             str(Path(sys.executable).parent / "htsweep"),

@@ -267,7 +267,8 @@ def fine_tune(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measu
 def learn(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
     """Runs a method's learning stage on the source model and the adaptation data.
 
-    Writes the tensors to `learnt.pt` and yields the numbers that the method reports.
+    Writes the tensors to `learnt.pt` and the numbers that the method reports to `told.pt`; yields
+    those numbers.
     """
     began = time.perf_counter()
     _reset(workspace, "learn", config["method"])

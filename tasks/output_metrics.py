@@ -76,10 +76,11 @@ def auroc(outputs: Outputs) -> float:
 
 
 def average_logit_gap(outputs: Outputs, others: Mapping[str, Outputs]) -> Mapping[str, float]:
-    """The accuracies after calibration by the average logit gap on validation images (Mai et al., NeurIPS 2024).
+    """The accuracies after calibration by the average logit gap (Mai et al., NeurIPS 2024).
 
-    `gamma` is added to the logits of missing classes: the mean logit of seen classes other than the
-    true one, less that of missing classes. Nothing where no image validates or no class is missing.
+    `gamma` is added to the logits of missing classes. It is the mean logit of seen classes other
+    than the true one, minus that of missing classes, on validation images. Empty if there are no
+    validation images or no missing classes.
     """
     if VALIDATION not in others:
         return {}
@@ -94,10 +95,11 @@ def average_logit_gap(outputs: Outputs, others: Mapping[str, Outputs]) -> Mappin
 
 
 def temperature(outputs: Outputs, others: Mapping[str, Outputs]) -> Mapping[str, float]:
-    """The loss and the calibration error after logits were divided by the best temperature on validation images.
+    """The loss and the calibration error after dividing the logits by the best temperature `t`.
 
-    Guo et al., On Calibration of Modern Neural Networks, ICML 2017. `t` is the temperature, between
-    1/100 and 100, of the lowest cross-entropy. Nothing where no image validates.
+    `t` is between 1/100 and 100 and minimises the cross-entropy on validation images (Guo et al.,
+    On Calibration of Modern Neural Networks, ICML 2017). Empty if there are none, or
+    if the split has no image.
     """
     if VALIDATION not in others or not len(outputs.labels):
         return {}
