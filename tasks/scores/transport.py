@@ -38,7 +38,7 @@ def otce_w(
         source_labels: [M].
         features: [N, d] of the target.
         labels: [N] of the target.
-        samples: maximum number of images per domain
+        samples: images of each domain at most
         seed: seed of the draw.
     """
     distance, entropy = otce(
@@ -64,7 +64,7 @@ def otce_ce(
         source_labels: [M].
         features: [N, d] of the target.
         labels: [N] of the target.
-        samples: maximum number of images per domain
+        samples: images of each domain at most
         seed: seed of the draw.
     """
     distance, entropy = otce(
