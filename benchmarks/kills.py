@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def play(draw: random.Random, study: Path, results: Path) -> tuple[str, str]:
-    """Kills in one launch, then launches until done; returns what was killed and the last output."""
+    """Kills in one launch, then launches until done; returns what was killed and the output."""
     killed = []
     process = launch(study, results)
     for _ in range(draw.randint(1, 3)):
