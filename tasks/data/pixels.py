@@ -178,7 +178,7 @@ def _formats() -> tuple[str, ...]:
 
 
 def _guess(file: BinaryIO) -> str:
-    """A guess at what a file that is not an image is."""
+    """A guess at the kind of a file that is not an image."""
     file.seek(0)
     start = file.read(512)
     if not start:

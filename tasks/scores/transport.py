@@ -31,7 +31,7 @@ def otce_w(
     samples: Samples = 1000,
     seed: int,
 ) -> tuple[float, float, float]:
-    """Minus the Wasserstein distance W of OTCE, between features (Tan et al., CVPR 2021).
+    """OTCE: minus the Wasserstein distance W between features (Tan et al., CVPR 2021).
 
     Args:
         source_features: [M, d].
@@ -57,7 +57,7 @@ def otce_ce(
     samples: Samples = 1000,
     seed: int,
 ) -> tuple[float, float, float]:
-    """Minus the conditional entropy CE of OTCE, of labels under transport (Tan et al., CVPR 2021).
+    """OTCE: minus the entropy of target given source labels, CE (Tan et al., CVPR 2021).
 
     Args:
         source_features: [M, d].
