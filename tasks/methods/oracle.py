@@ -4,5 +4,5 @@ from tasks.methods.method import Method
 
 
 def oracle() -> Method:
-    """Plain fine-tuning on target images of all classes, as if none were missing: an upper bound."""
+    """Plain fine-tuning on target images of all classes, as if none were missing: upper bound."""
     return Method(all_classes=True, needs=frozenset({"missing"}))
