@@ -1,4 +1,6 @@
-"""Fronts and hypervolumes of 100,000 points, and AUSUC of 30,000 x 200 logits, beside what a user would write.
+"""Times fronts, hypervolumes and AUSUC on large inputs, against what a user would write.
+
+The fronts have 100,000 points, and the logits for AUSUC are 30,000 x 200.
 
 uv run python benchmarks/analysis.py
 """
@@ -24,14 +26,14 @@ SAMPLES, CLASSES, STEPS = 30_000, 200, 30
 
 
 def all_pairs(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The front as scripts find it: each point against all others, in numpy."""
+    """The front as in simple scripts: each point against all others, in numpy."""
     return np.array(
         [not ((x >= a) & (y >= b) & ((x > a) | (y > b))).any() for a, b in zip(x, y, strict=True)]
     )
 
 
 def strip_by_strip(x: np.ndarray, y: np.ndarray) -> float:
-    """The area above (0, 0) as scripts find it: strips between neighbouring x, in plain Python."""
+    """The area above (0, 0) as in simple scripts: strips between neighbouring x, in Python."""
     front = sorted(zip(x.tolist(), y.tolist(), strict=True))
     area, height = 0.0, 0.0
     for (right, up), (left, _) in zip(
@@ -55,17 +57,15 @@ def fronts(name: str, x: np.ndarray, y: np.ndarray) -> None:
     theirs = pairs * (POINTS / PAIRS) ** 2 + strips
     print(
         f"front and hypervolume of {POINTS} points, {name}: {ours:.3f} s; all pairs in numpy and "
-        "strips in Python: "
-        f"{theirs:.0f} s (pairs of {PAIRS} points in {pairs:.2f} s, scaled up; strips in "
-        f"{strips:.2f} s); "
-        f"ratio: {theirs / ours:.0f}"
+        f"strips in Python: {theirs:.0f} s (pairs of {PAIRS} points in {pairs:.2f} s, scaled up; "
+        f"strips in {strips:.2f} s); ratio: {theirs / ours:.0f}"
     )
 
 
 def quadratic(
     scores: np.ndarray, labels: np.ndarray, missing: np.ndarray, steps: int
 ) -> tuple[list[float], list[float]]:
-    """The curve as official code has it: for every sample one constant, and each time all accuracies again."""
+    """The curve as in official code: one constant per sample, and all accuracies for each."""
     seen = np.setdiff1d(np.arange(scores.shape[1]), missing)
     gaps = np.sort(scores[:, seen].max(1) - scores[:, missing].max(1))
     of_missing = np.isin(labels, missing)
@@ -98,13 +98,13 @@ def ausuc() -> None:
 
 
 def agree(scores: np.ndarray, labels: np.ndarray, missing: np.ndarray) -> None:
-    """The loop runs to its end on few samples, and its area is ours but for the curve's two ends, which it lacks."""
+    """Checks on few samples that the loop's area is ours, except for the ends that it lacks."""
     seen, gained = quadratic(scores, labels, missing, len(scores))
     first, last = (
         metrics.curve(scores, labels, missing),
         metrics.area(*metrics.curve(scores, labels, missing)),
     )
-    # Its constants rise, so that it begins with most seen accuracy as ours does.
+    # Its constants rise, so that it starts with the highest seen accuracy, like ours.
     loop = metrics.area(np.array([first[0][0], *seen, 0.0]), np.array([0.0, *gained, first[1][-1]]))
     assert abs(loop - last) < 2 / len(scores), (loop, last)
 

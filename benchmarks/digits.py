@@ -1,11 +1,11 @@
-"""The digits study, against a plain Ray Tune script that measures the same.
+"""Times the digits study, against a plain Ray Tune script that measures the same.
 
     uv run python benchmarks/digits.py
 
 The plain script is what a user would write: a function trainable under Tune with its MLflow
-callback, in which each trial trains its own source model and then adapts it, with the very same
-training functions. It is given one repetition of the study, in which each method is trained once
-on each dataset, since the whole would take it long."""
+callback, in which each trial trains its own source model and then adapts it, with the same training
+functions. It runs one repetition of the study, in which each method is trained once on each
+dataset, since the whole study would take too long."""
 
 from __future__ import annotations
 
@@ -37,20 +37,18 @@ def ours(folder: Path) -> float:
     trials = ended[ended["kind"] == "trial"]
     print(
         f"htsweep: {len(trials)} trials and {len(ended) - len(trials)} stages; {wall:.0f} s from "
-        "first start to last end, "
-        f"{whole:.0f} s in all; first start after {watch.first_start:.1f} s; mirrored: "
-        f"{done.mirrored}"
+        f"first start to last end, {whole:.0f} s in all; first start after "
+        f"{watch.first_start:.1f} s; mirrored: {done.mirrored}"
     )
     print(
         f"  a trial takes {trials['seconds'].median():.2f} s (median); training seconds / (2 slots "
-        "x wall) = "
-        f"{ended['seconds'].sum() / 2 / wall:.2f}"
+        f"x wall) = {ended['seconds'].sum() / 2 / wall:.2f}"
     )
     return whole / len(trials)
 
 
 def trained(config: dict[str, object], report: object) -> None:
-    """The plain script's trial: a source model of its own, then the adaptation."""
+    """A trial of the plain script: trains its own source model, then adapts it."""
     from htsweep.execution.workspace import Workspace
     from htsweep.ledger import Store
     from htsweep.planning import task
@@ -83,7 +81,7 @@ def plain(folder: Path) -> float:
     import htsweep
 
     planned = htsweep.plan(htsweep.read(ROOT / "studies" / "digits.yaml"))
-    # One repetition: every method on every dataset, as often as the study has them.
+    # The first repetition: every method on every dataset.
     listed = [trial for trial in planned.trials() if trial[1] == 0]
     texts = [
         json.dumps({**point.config, "repetition": repetition}) for point, repetition, _ in listed

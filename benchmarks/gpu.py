@@ -1,12 +1,12 @@
-"""Trials an hour of same-shape trials: one at a time, fused into one model, compiled, packed, as CUDA graphs.
+"""Trials an hour of same-shape trials: sequential, fused, compiled, packed and as CUDA graphs.
 
     uv run python benchmarks/gpu.py [lenet_bn] [resnet18] [lite0] [--trials 2,4,8]
 
-The trials are plain fine-tuning at as many learning rates, with the program's own loop as "one at a
-time". Fused: `torch.func` stacks the weights, and each model has its own rate and batches. Without a
-GPU the same runs on the CPU, where nothing can be packed and there are no graphs.
+The trials are plain fine-tuning at different learning rates; "one at a time" uses the program's own
+loop. Fused: `torch.func` stacks the weights, and each model has its own rate. Without a GPU the
+same runs on the CPU, without packing and graphs.
 
-Each line says how far the fused weights are from those of one at a time, after the same steps.
+Each line says how far the fused weights are from the sequential ones after the same steps.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ PROBLEMS = {
     "resnet18": ("resnet18", 3, 64, 10, 64, 100 if DEVICE != "cpu" else 4),
     "lite0": ("efficientnet_lite0", 3, 224, 10, 32, 50 if DEVICE != "cpu" else 2),
 }
-"""Backbone, channels, pixels a side, classes, batch size, and steps that are timed."""
+"""Backbone, channels, pixels a side, classes, batch size, and number of timed steps."""
 
 
 def recipe_of(steps: int, batch: int, rate: float) -> Recipe:
-    """One epoch of as many steps."""
+    """A recipe of one epoch with this many steps."""
     return Recipe(
         epochs=1,
         steps_per_epoch=steps,
@@ -86,13 +86,13 @@ def rates(count: int) -> list[float]:
 
 
 def wait() -> None:
-    """Until the device has done what it was given."""
+    """Waits until the device has finished."""
     if DEVICE != "cpu":
         torch.cuda.synchronize()
 
 
 def one_at_a_time(name: str, count: int, *, compiled: bool = False) -> tuple[float, list[Model]]:
-    """Seconds, and the trained models."""
+    """Seconds and trained models, trained one after another."""
     batch, steps = PROBLEMS[name][4:]
     models, seconds = [], 0.0
     for rate in rates(count):
@@ -114,7 +114,7 @@ def one_at_a_time(name: str, count: int, *, compiled: bool = False) -> tuple[flo
 
 
 def fused(name: str, count: int, *, graph: bool = False) -> tuple[float, dict[str, Tensor]]:
-    """Seconds, and the stacked weights: all trials as one model, each with its own rate."""
+    """Seconds and stacked weights of training all trials as one model, each with its own rate."""
     batch, steps = PROBLEMS[name][4:]
     transfer = transfer_of(name)
     model = copy.deepcopy(transfer.source_model).requires_grad_(True)
@@ -180,7 +180,7 @@ def fused(name: str, count: int, *, graph: bool = False) -> tuple[float, dict[st
 
 
 def packed(name: str, count: int) -> float:
-    """Seconds of as many processes at once on one GPU, a trial each, their start-up not counted."""
+    """Seconds of `count` concurrent processes on one GPU, a trial each, without their start-up."""
     context = multiprocessing.get_context("spawn")
     ready, gate = context.Queue(), context.Event()
     workers = [context.Process(target=_pack, args=(name, ready, gate)) for _ in range(count)]
@@ -203,7 +203,7 @@ def _pack(name: str, ready: multiprocessing.Queue[int], gate: multiprocessing.Ev
 
 
 def distance(models: list[Model], weights: dict[str, Tensor]) -> float:
-    """The largest difference of a weight, as a share of the largest weight of its tensor."""
+    """The largest difference of a weight, relative to the largest weight of its tensor."""
     worst = 0.0
     for number, model in enumerate(models):
         for key, value in model.named_parameters():
@@ -214,7 +214,7 @@ def distance(models: list[Model], weights: dict[str, Tensor]) -> float:
 
 
 def main() -> None:
-    """Prints a line for each problem, number of trials and way."""
+    """Prints a line for each problem, number of trials and way to run them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("problems", nargs="*", default=list(PROBLEMS))
     parser.add_argument("--trials", default="2,4,8,16" if DEVICE != "cpu" else "2,4,8")

@@ -1,12 +1,11 @@
-"""Kills processes of a launch at random moments, launches again until all is done, and compares with an undisturbed run.
+"""Kills processes of launches at random, launches again, and compares with an undisturbed run.
 
     uv run python benchmarks/kills.py --rounds 20 --seed 1
 
 Each round kills one to three processes: the launch itself, the process that uses Ray, Ray's control
 store or node manager, a worker, a trial's own process, or the one that copies to MLflow. It fails
-where a trial is lost, is done twice or has other numbers, where MLflow lacks a trial and the last
-launch did not say so, where something of a killed launch is left behind, or where a launch says
-something in Python's words rather than ours."""
+if a trial is lost, is done twice or has different numbers, if MLflow lacks a trial and the last
+launch did not say so, if files of a killed launch remain, or if a launch prints a traceback."""
 
 from __future__ import annotations
 
@@ -94,7 +93,7 @@ def main() -> None:
 
 
 def play(draw: random.Random, study: Path, results: Path) -> tuple[str, str]:
-    """Kills in one launch, then launches until all is done; tells what was killed when, and what the last launch said."""
+    """Kills in one launch, then launches until done; returns what was killed and the output."""
     killed = []
     process = launch(study, results)
     for _ in range(draw.randint(1, 3)):
@@ -124,7 +123,7 @@ def launch(study: Path, results: Path) -> subprocess.Popen[str]:
 
 
 def kill(process: subprocess.Popen[str], victim: str) -> bool:
-    """Whether there was such a process to kill."""
+    """Kills a process of this kind; returns whether there was one."""
     with contextlib.suppress(psutil.Error):
         for one in [
             psutil.Process(process.pid),
@@ -146,7 +145,7 @@ def numbers(study: Study, results: Path) -> list[dict[str, object]]:
 
 
 def wrong(study: Study, results: Path, expected: list[dict[str, object]]) -> str:
-    """What does not hold after a round; empty where all does."""
+    """What is wrong with the results after a round; empty if nothing is."""
     rows = Ledger(Store(results)).trials(every=True).to_pylist()
     done = [row["trial"] for row in rows if row["status"] == "done"]
     if len(done) != len(set(done)):
@@ -160,7 +159,10 @@ def wrong(study: Study, results: Path, expected: list[dict[str, object]]) -> str
 
 
 def unmirrored(study: Study, results: Path, said: str) -> str:
-    """What does not hold of MLflow after a round: it has all, or the launch says what it lacks and the next one brings it."""
+    """What is wrong with MLflow after a round; empty if nothing is.
+
+    It must have all trials, or the launch must say what is missing and the next copy complete it.
+    """
     there = coverage(Results(study, str(results)))
     if there.whole:
         return ""

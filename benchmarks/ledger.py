@@ -1,4 +1,6 @@
-"""What the ledger costs: to append a trial, to read and to compact 10,000 trials of 20 measurements, and 1,000,000 measurements.
+"""Times the ledger: appending, reading and compacting 10,000 trials.
+
+The trials have 20 measurements each, and then 100, which makes 1,000,000 measurements.
 
 uv run python benchmarks/ledger.py [TRIALS]
 """
@@ -82,7 +84,7 @@ def fill(folder: Path, trials: int, steps: int, first: int = 0) -> Any:
 
 
 def measure(folder: Path, trials: int, steps: int) -> None:
-    """Times what is done to a ledger of so many trials of so many measurements each."""
+    """Times the operations on a ledger with this many trials and measurements per trial."""
     what = f"append {trials} trials of {steps} measurements"
     ledger = timed(what, lambda: fill(folder, trials, steps))
     timed("read the trials, an object each", lambda: ledger.trials(), 3)

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine they ran on, medians, and the memory of a process."""
+"""Shared by the benchmarks: the machine, medians, and the memory of a process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def said() -> str:
-    """The machine and the versions, in a line."""
+    """One line with the machine and the versions."""
     packages = ", ".join(
         f"{name} {version(name)}" for name in ("ray", "torch", "mlflow", "pyarrow")
     )
@@ -42,7 +42,7 @@ def resident(pid: int) -> float:
 
 
 class Growth:
-    """How much a process grew from a moment on, sampled twice a second."""
+    """The growth of a process's memory since creation, sampled twice a second."""
 
     def __init__(self, pid: int) -> None:
         self.first = self.most = resident(pid)
@@ -55,17 +55,17 @@ class Growth:
             self.most = max(self.most, resident(pid))
 
     def end(self) -> float:
-        """MiB more than at the start, at most."""
+        """Stops sampling; returns the peak growth in MiB."""
         self._over.set()
         self._thread.join()
         return self.most - self.first
 
 
 def size_of(folder: Path) -> int:
-    """Bytes on disk below a folder, as blocks are counted."""
+    """Bytes on disk below a folder, in allocated blocks."""
     return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
 
 
 def size_of_file(path: Path) -> int:
-    """Bytes on disk of one file, 0 where there is none."""
+    """Bytes on disk of one file, or 0 if it does not exist."""
     return path.stat().st_blocks * 512 if path.exists() else 0

@@ -1,13 +1,12 @@
-"""A step of each method, against plain fine-tuning and against what its forward and backward passes account for.
+"""Times a step of each method, against plain fine-tuning and against the cost of its passes.
 
     uv run python benchmarks/methods.py [--methods l2sp,lolsgd] [--rounds 15] [--quick]
 
-A step is batch, forward, penalty, backward and optimiser; what a method learns or prepares
-beforehand is not part of it. Passes of the student, the source and other models that a method keeps
-are counted by hooks, and what each takes is measured in the same run: plain training with the same
-parts frozen, and each further pass. Machines are noisy: times are this process's own on the CPU,
-with one torch thread; methods take turns, each right after plain fine-tuning; figures and ratios
-are medians over rounds."""
+A step is batch, forward, penalty, backward and optimiser, without what a method learns or prepares
+beforehand. Hooks count the passes of the student, the source and other models that a method keeps.
+Their cost is measured in the same run: plain training with the same parts frozen, and each
+additional pass. To reduce noise, times are CPU times of this process with one torch thread; methods
+take turns, each right after plain fine-tuning; and results are medians over rounds."""
 
 from __future__ import annotations
 
@@ -36,10 +35,10 @@ from tasks.training import Recipe, Run
 from tasks.transfer import Transfer
 
 DEFECT = 1.15
-"""The excess above which a method does something that its passes do not account for."""
+"""The excess above which a step costs more than its passes explain."""
 CLASSES, MISSING = 10, (1, 4, 7)
 SHORT_ROUNDS = {"lolsgd.subsets": 2, "local_sgd.subsets": 2}
-"""A whole round of local runs in ten steps; averaging then weighs more than by default."""
+"""So that ten steps are a whole round of local runs; averaging weighs more than by default."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Case:
     pixels: int
     batch: int
     steps: int
-    """Steps that are timed at once; a method with an optimisation of its own takes ten."""
+    """Steps per timing; methods with their own optimisation take ten."""
 
 
 CASES = (
@@ -103,7 +102,7 @@ class Bench:
         return Run(copy.deepcopy(self.source), transfer, method, recipe)
 
     def passes(self) -> dict[str, Callable[[], float]]:
-        """What times each kind of pass, in seconds."""
+        """Functions that time each kind of pass, in seconds."""
         images, labels = self.images[: self.case.batch], self.labels[: self.case.batch]
 
         def forward() -> float:
@@ -131,7 +130,7 @@ def timed(what: Callable[[], object]) -> float:
 
 
 def counted(run: Run) -> Counter[object]:
-    """What passes the run makes in the steps that are timed: gradient evaluations by frozen parts, passes by kind."""
+    """Counts the gradient evaluations, by frozen parts, and other passes, by kind, of the run."""
     found: Counter[object] = Counter()
     gradient = run.gradient
 
@@ -165,7 +164,7 @@ def counted(run: Run) -> Counter[object]:
     for hook in hooks:
         hook.remove()
     evaluations = sum(count for kind, count in found.items() if isinstance(kind, frozenset))
-    # Each evaluation is a step of plain training, with a forward and a backward pass in it.
+    # Each evaluation is a step of plain training, which includes a forward and a backward pass.
     return +(found - Counter({"forward": evaluations, "backward": evaluations}))
 
 

@@ -1,9 +1,9 @@
-"""What a trial costs beside its training: toy trials on Ray with 2 slots, against a plain Ray Tune script.
+"""The overhead of a trial: toy trials on Ray with 2 slots, against a plain Ray Tune script.
 
     uv run python benchmarks/overhead.py [TRIALS]
 
 The plain script is what a user would write: a function trainable, Tune's MLflow callback, default
-settings. It is given few trials, since each costs it a second."""
+settings. It runs few trials, since each takes it a second."""
 
 from __future__ import annotations
 
@@ -51,9 +51,8 @@ def ours(trials: int, folder: Path) -> None:
     wall = frame["ended"].max() - frame["started"].min()
     print(
         f"htsweep: {len(frame)} trials, {wall:.1f} s from the first start to the last end = "
-        f"{wall / len(frame) * 1e3:.1f} ms a "
-        f"trial; {time.time() - begin:.1f} s in all with starting Ray and the mirror's end "
-        f"(mirrored: {done.mirrored})"
+        f"{wall / len(frame) * 1e3:.1f} ms a trial; {time.time() - begin:.1f} s in all with "
+        f"starting Ray and the mirror's end (mirrored: {done.mirrored})"
     )
     kept = sum(
         machine.size_of(results / name)
@@ -62,8 +61,8 @@ def ours(trials: int, folder: Path) -> None:
     copied = machine.size_of_file(results / "mlflow.db")
     print(
         f"  driver grew by {growth[0]:.0f} MiB from the first start to the last end; on disk the "
-        "ledger takes "
-        f"{kept / len(frame):.0f} bytes a trial, MLflow's copy {copied / len(frame):.0f}"
+        f"ledger takes {kept / len(frame):.0f} bytes a trial, MLflow's copy "
+        f"{copied / len(frame):.0f}"
     )
     sys.stdout.flush()
     ours.per_trial = wall / len(frame)

@@ -1,6 +1,7 @@
-"""What it costs to add metrics to the 1,380 trials of studies/digits_methods.yaml: from their logits, and by training them again.
+"""Times adding metrics to 1,380 finished trials: from their logits, or by training them again.
 
-The logits are made up, as many as the study keeps; the training is one real trial, scaled up.
+The trials are those of studies/digits_methods.yaml. The logits are random, as many as the study
+keeps; the training time is that of one real trial, scaled up.
 
 uv run python benchmarks/remeasure.py [TRIALS]
 """
@@ -25,7 +26,7 @@ COLUMNS = ("test/overall_accuracy", "test/seen_accuracy", "validation/seen_accur
 
 
 def filled(study: Any, folder: str, most: int) -> tuple[int, int]:
-    """Ends the study's trials with made-up numbers and logits; how many, and the bytes of the logits."""
+    """Stores random numbers and logits for the trials; returns their count, and bytes of logits."""
     from htsweep.ledger import Ledger, Record, Store, kept
     from htsweep.planning.plan import plan
     from tasks.outputs import Outputs
@@ -70,7 +71,7 @@ def filled(study: Any, folder: str, most: int) -> tuple[int, int]:
 
 
 def trained(folder: str) -> float:
-    """The seconds of one trial of the study as it is, its source model not counted."""
+    """The seconds of one real trial of the study, without its source model."""
     import htsweep
 
     text = STUDY.read_text(encoding="utf-8").partition("grid:")[0]

@@ -1,11 +1,13 @@
-"""Each transferability score on 10,000 x 2,048 features of 100 classes: time and memory, beside its equation done plainly.
+"""Time and memory of each transferability score, against a plain version of its equation.
+
+The features are 10,000 x 2,048, of 100 classes.
 
     uv run python benchmarks/scores.py
     uv run python benchmarks/scores.py --only logme
     uv run python benchmarks/scores.py --tta
 
-Each runs in a process of its own, so that its peak of resident memory is its own: Python, libraries
-and data included."""
+Each runs in its own process, so that its peak of resident memory is its own, including Python,
+libraries and data."""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ NAMES = [name for name in scores.NAMES if not name.startswith("tta")]
 
 
 def made(images: int, width: int, classes: int, sources: int) -> Evidence:
-    """Rectified features around class means, with variances over several orders; a source of `sources` classes."""
+    """Rectified features around class means, with variances of several orders of magnitude."""
     random = np.random.default_rng(0)
     means = random.standard_normal((sources, width), np.float32) / 2
     spread = np.exp(random.standard_normal(width, np.float32))
@@ -75,7 +77,7 @@ def seconds(what: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-# --- the equations, as they are read: (seconds, what was measured)
+# --- plain versions of the equations: (seconds, description of what was measured)
 
 
 def plain_nce(one: Evidence) -> tuple[float, str]:
@@ -266,7 +268,7 @@ def evidence_for(name: str) -> Evidence:
 
 
 def measured(name: str, times: int) -> None:
-    """Prints the median time in seconds and the peak of resident memory in MiB, for the parent to read."""
+    """Prints the median seconds and the peak of resident memory in MiB, for the parent process."""
     one = evidence_for(name)
     given = (
         {"tta.steps": TTA["steps"], "tta.samples": TTA["images"]} if name.startswith("tta") else {}
@@ -303,22 +305,19 @@ def main() -> None:
         found = asked("tta", 1)
         print(
             f"tta, n = {TTA['images']}, {TTA['steps']} steps, {TTA['width']} features, {CLASSES} "
-            "classes: "
-            f"{found['seconds']:.0f} s, {found['mebibytes']:.0f} MiB"
+            f"classes: {found['seconds']:.0f} s, {found['mebibytes']:.0f} MiB"
         )
         return
     print(
         f"{IMAGES} images x {WIDTH} features, {CLASSES} classes; source of {SOURCE_CLASSES} "
-        f"classes, of {CLASSES + MISSING} "
-        "for missing_*"
+        f"classes, of {CLASSES + MISSING} for missing_*"
     )
     for name in told.only:
         found = asked(name, told.times)
         plainly, how = PLAIN[name](evidence_for(name))
         print(
             f"{name}: {found['seconds']:.2f} s, {found['mebibytes']:.0f} MiB; plainly: "
-            f"{plainly:.1f} s ({how}); "
-            f"ratio: {plainly / found['seconds']:.1f}",
+            f"{plainly:.1f} s ({how}); ratio: {plainly / found['seconds']:.1f}",
             flush=True,
         )
 

@@ -1,10 +1,10 @@
-"""Trials that share what trains, against the same trials each training by itself, in one run.
+"""Times trials that share trainings, against the same trials training each by itself.
 
     uv run python benchmarks/sharing.py [study]      one repetition of studies/digits_methods.yaml
     uv run python benchmarks/sharing.py heads        linear probes at many learning rates
 
-Both parts run in this process, one trial after another, so that the figures are of work and not of
-slots. Of a backbone whose trials take long alone, a few are timed, and the rest counted as they.
+Both parts run in this process, one trial after another, so that they measure work independently of
+slots. For a slow backbone, a few trials are timed alone and scaled up.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HEADS = 100
 
 
 def seconds_of(study: Path, results: Path, *overrides: str) -> tuple[float, int]:
-    """How long the trials and stages of a study took together, and how many trials there were."""
+    """The total seconds of the trials and stages of a study, and the number of trials."""
     htsweep.launch(htsweep.read(study, list(overrides)), str(results), on="inline", mirror=None)
     ended = Ledger(Store(results)).trials().to_pandas()
     wrong = ended[ended["status"] == "failed"]
@@ -40,13 +40,13 @@ def study(folder: Path) -> None:
     shared, trials = seconds_of(path, folder / "shared", "repetitions=1")
     alone, _ = seconds_of(path, folder / "alone", "repetitions=1", "share_trainings=false")
     print(
-        f"digits_methods, one repetition, {trials} trials: {shared:.0f} s shared, {alone:.0f} s each "
-        f"by itself: {alone / shared:.2f} times"
+        f"digits_methods, one repetition, {trials} trials: {shared:.0f} s shared, {alone:.0f} s "
+        f"each by itself: {alone / shared:.2f} times"
     )
 
 
 def images(root: Path, size: int, classes: int = 5, each: int = 60) -> None:
-    """Two domains of noise around an image for each class, as PNG files."""
+    """Writes two domains of PNG files: noise around one image per class."""
     generator = np.random.default_rng(0)
     for domain in ("photo", "sketch"):
         for index in range(classes):

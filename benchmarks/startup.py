@@ -1,4 +1,4 @@
-"""What a user waits for: help, the plan of a large grid, the first trial.
+"""Times what a user waits for: help, the plan of a large grid, and the first trial.
 
 uv run python benchmarks/startup.py
 """
@@ -27,7 +27,7 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def imported() -> list[str]:
-    """Which of the heavy packages `htsweep --help` imports."""
+    """The heavy packages that `htsweep --help` imports."""
     code = (
         "import sys, contextlib, io\nfrom htsweep.cli.app import main\nwith "
         "contextlib.redirect_stdout(io.StringIO()), "

@@ -1,4 +1,4 @@
-"""Models by name: `lenet_bn`, or any timm model, for which alone timm is imported."""
+"""Models by name: `lenet_bn`, or any timm model; timm is imported only for the latter."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def problem(name: str) -> str | None:
 
 
 def classifier(backbone: str, source: str, image_size: int = 0) -> bool:
-    """Whether a backbone has a classifier with weights from `source` ("": a model trained here)."""
+    """Whether a backbone has a classifier with weights from `source` ("": trained here)."""
     return traits(backbone).classifier and not weights.headless(backbone, source, image_size)
 
 

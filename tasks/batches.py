@@ -26,7 +26,7 @@ class Batches:
         self._latest: tuple[int, Tensor] | None = None
 
     def batch(self, number: int, classes: Sequence[int] | None = None) -> Tensor:
-        """The positions in batch `number`, or in that of the sequence with these classes only."""
+        """The positions in batch `number`; with `classes`, of a sequence of these classes only."""
         count = (
             len(self._rows) if classes is None else sum(self._counts[index] for index in classes)
         )

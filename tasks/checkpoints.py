@@ -221,7 +221,7 @@ def _torch(file: Path) -> Any:
     import numpy as np
     import torch
 
-    # Types that training scripts save beside the weights and that hold only data.
+    # Types that training scripts save besides the weights and that hold only data.
     harmless: list[Any] = [
         argparse.Namespace,
         types.SimpleNamespace,

@@ -159,7 +159,7 @@ def stages(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Source training alone, which is all that a part of a trial needs."""
+    """Source training only: the stage that parts of a trial need."""
     source = data.fine_tuning_domains(config["dataset"])[0]
     if source == data.PRETRAINED:
         return {}

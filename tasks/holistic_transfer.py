@@ -294,7 +294,7 @@ def meaning_of_source(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Source training alone, which is all that a part of a trial needs."""
+    """Source training only: the stage that parts of a trial need."""
     return {"source": stages(config)["source"]}
 
 

@@ -1,11 +1,11 @@
-"""Checks to subclass in a test file: give the name of your own, and pytest checks that it keeps the rules.
+"""Test suites for your own datasets, methods, metrics and scores, to subclass in a test file.
 
     from tasks.conformance import DatasetConformance
 
     class TestSketches(DatasetConformance):
         domain = "my_data:sketches"
 
-Each failure says which rule is broken and what to do.
+pytest runs the checks; each failure says which rule is broken and what to do.
 """
 
 from tasks.conformance.datasets import DatasetConformance

@@ -1,4 +1,4 @@
-"""One suite of checks for every domain that datasets are made of, built in or a user's own."""
+"""A test suite for domains of datasets, built in or a user's own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tasks.data import Images
 from tasks.small_runs import SmallWorkspace
 
 HEAVY = ("torch", "timm", "sklearn", "pandas")
-"""Packages that planning a study must not wait for."""
+"""Packages that planning a study must not import."""
 ASK = """
 import sys
 from tasks import data
@@ -26,15 +26,15 @@ print(*sorted({heavy} & sys.modules.keys()))
 
 
 class DatasetConformance:
-    """The rules of a domain. A subclass names the domain, and pytest runs it."""
+    """The rules for domains: subclass it with a domain's name, and pytest runs its tests."""
 
     domain: str = "mnist"
     """A name as in a study: `uci`, `folder:ROOT:DOMAIN`, `my_data:sketches`, `uci@blur`."""
     image_size: int = 16
-    """Pixels a side of what is decoded here, if the domain has no size of its own."""
+    """Pixels a side of the decoded images, if the domain has no fixed size."""
 
     def test_a_study_can_name_it(self) -> None:
-        """As the target of pretrained weights; whatever is wrong with its content is said here."""
+        """It is valid as the target of pretrained weights, and so is its content."""
         wrong = data.fine_tuning_problems(f"{data.PRETRAINED}-{self.domain}")
         assert not wrong, self._said("; ".join(wrong), "see what the sentence says")
         classes = data.classes(self.domain)
@@ -44,7 +44,7 @@ class DatasetConformance:
         )
 
     def test_it_is_known_by_its_content(self) -> None:
-        """Another process, with other hashes, gives the same fingerprint and classes, and imports nothing heavy."""
+        """Another process gets the same fingerprint and classes, without heavy imports."""
         process = subprocess.run(
             [sys.executable, "-c", ASK.format(heavy=set(HEAVY)), self.domain],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "7"},
@@ -68,7 +68,7 @@ class DatasetConformance:
         )
 
     def test_its_images_are_as_promised(self, tmp_path: Path) -> None:
-        """Shape, type, range and labels are those that training takes."""
+        """Shape, type, range and labels are valid for training."""
         images = self._loaded(tmp_path)
         side = data.size(self.domain) or self.image_size
         pixels, labels = np.asarray(images.pixels), np.asarray(images.labels)
@@ -108,7 +108,7 @@ class DatasetConformance:
         )
 
     def test_it_loads_the_same_each_time(self, tmp_path: Path) -> None:
-        """From an empty cache, from what was kept, and from another empty cache: the same bits in the same order."""
+        """It loads equal bits in the same order from an empty, the same, and another cache."""
         first = self._loaded(tmp_path / "one")
         before = np.array(first.pixels), np.array(first.labels)
         for again in (self._loaded(tmp_path / "one"), self._loaded(tmp_path / "two")):
@@ -119,7 +119,7 @@ class DatasetConformance:
             )
 
     def test_its_counts_are_those_of_its_images(self, tmp_path: Path) -> None:
-        """What is said while planning is what is there."""
+        """The counts used in planning are those of the loaded images."""
         counts = data.counts(self.domain)
         labels = self._loaded(tmp_path).labels
         counted = dict(zip(data.classes(self.domain), np.bincount(labels).tolist(), strict=True))
@@ -129,12 +129,13 @@ class DatasetConformance:
             )
         few = {name: count for name, count in counted.items() if count < 10}
         assert counts or not few, self._said(
-            f"`counts` is empty, which says that each class has dozens of images, but there are {few}",
+            "`counts` is empty, which says that each class has dozens of images, but there are "
+            f"{few}",
             "let `counts` give the number of images of each class",
         )
 
     def test_its_official_split_leaves_something_to_train_with(self, tmp_path: Path) -> None:
-        """Each class has images that test and images that do not."""
+        """Each class has images in the official test set and images outside of it."""
         test = data.official_test(self.domain)
         if test is None:
             raise SkipTest("it has no official split")
@@ -146,12 +147,13 @@ class DatasetConformance:
         for index, name in enumerate(data.classes(self.domain)):
             own = test[labels == index]
             assert 0 < own.sum() < len(own), self._said(
-                f"{own.sum()} of the {len(own)} images of class '{name}' are in the official test set",
+                f"{own.sum()} of the {len(own)} images of class '{name}' are in the official test "
+                "set",
                 "each class needs images in it and images outside of it",
             )
 
     def test_a_model_trains_on_it(self, tmp_path: Path) -> None:
-        """A source model, for two steps."""
+        """A source model trains for two steps with finite losses."""
         from tasks.holistic_transfer import source
 
         config = {

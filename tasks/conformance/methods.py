@@ -1,4 +1,4 @@
-"""One suite of checks for every method, ours or a user's: a class of tests to subclass in a test file.
+"""A test suite for methods, ours or a user's own, to subclass in a test file.
 
     from tasks.conformance import MethodConformance
 
@@ -6,8 +6,8 @@
         method = "my_methods:entropy"
         zero = {"my_methods:entropy.weight": 0.0}
 
-pytest collects the subclass. Each check trains a small model for a few steps in both settings, as
-far as the method's `needs` allow: a target with the source's classes, some of them missing, and one
+pytest collects the subclass. Each check trains a small model for a few steps, in both settings if
+the method's `needs` allow it: a target with the source's classes, some of them missing, and one
 with classes of its own under a new head.
 """
 
@@ -48,23 +48,23 @@ from tasks.small_runs import (
 
 
 class MethodConformance:
-    """What every method keeps to. A subclass names the method, and pytest runs it."""
+    """The rules for methods: subclass it with a method's name, and pytest runs its tests."""
 
     method: str = "plain"
     """A name as in a study: `l2sp`, `my_methods:entropy`, or a chain `a+b`."""
     parameters: Mapping[str, Any] = {}
-    """Parameters that the checks take in place of the method's defaults."""
+    """Parameters that the checks use instead of the method's defaults."""
     zero: Mapping[str, Any] | None = None
-    """Parameters that switch the method off; None where nothing does."""
+    """Parameters that switch the method off; None if there are none."""
     runs_source: bool | None = None
-    """Whether its training steps run the source model; None is not checked."""
+    """Whether its training steps run the source model; None: not checked."""
     stops_gradient: str = ""
-    """What its loss holds constant on purpose, so that the gradient is not the derivative; empty
-    where it is.
-    """
+    """What its loss treats as constant on purpose, so that the gradient is not the derivative.
+
+    Empty if the gradient is the derivative. """
 
     def test_zero_parameters_are_plain_training(self) -> None:
-        """The same weights, bit for bit."""
+        """With the parameters in `zero`, the weights are bitwise those of plain fine-tuning."""
         if self.zero is None:
             raise SkipTest("nothing switches it off")
         for setting in self._settings():
@@ -82,26 +82,25 @@ class MethodConformance:
             )
 
     def test_the_gradient_is_the_derivative_of_the_loss(self) -> None:
-        """Against finite differences, in float64."""
+        """Checks the gradient against finite differences, in float64."""
         if self.stops_gradient or not self._build().gradient:
             raise SkipTest(self.stops_gradient or "it follows no gradient")
         for setting in self._settings():
             with in_double():
                 run = trained(run_of(self._build(), setting, dtype=torch.float64))
-                # The network has kinks: one direction may meet one, three hardly do.
+                # The network has kinks: one direction may cross one, three hardly all do.
                 pairs = [slopes(run, run.batch(run.steps), direction) for direction in range(3)]
             derivative, expected = min(pairs, key=lambda pair: abs(pair[0] / pair[1] - 1))
             assert abs(derivative / expected - 1) <= 1e-5, self._said(
                 setting,
-                f"along a random direction the loss rises by {derivative:.9g} after its gradient, by "
-                f"{expected:.9g} in fact",
+                f"along a random direction the loss rises by {derivative:.9g} after its gradient, "
+                f"by {expected:.9g} in fact",
                 "look for a detach, a no_grad, an .item() or a cast to float32 on the way to the "
-                "loss; where a constant is "
-                "meant, say which in `stops_gradient`",
+                "loss; where a constant is meant, say which in `stops_gradient`",
             )
 
     def test_names_seed_everything(self) -> None:
-        """One seed gives one result, another seed other batches and so another result."""
+        """Equal seeds give equal results, and another seed gives another result."""
         for setting in self._settings():
             first, again, other = (
                 trained(run_of(self._build(), setting, seed=seed)) for seed in (0, 0, 1)
@@ -111,8 +110,7 @@ class MethodConformance:
                 setting,
                 f"two runs with one seed are not the same: {wrong} differ",
                 "draw from a generator seeded by `transfer.seed(name)` or `run.seed(name)`; of the "
-                "process's own generators only "
-                "torch's is seeded, before each epoch",
+                "process's own generators only torch's is seeded, before each epoch",
             )
             assert differing(outcome(first), outcome(other)), self._said(
                 setting,
@@ -121,7 +119,7 @@ class MethodConformance:
             )
 
     def test_resumed_it_equals_undisturbed(self) -> None:
-        """A fresh run that takes a checkpoint's state ends where the undisturbed run ends, bit for bit."""
+        """A run resumed from a checkpoint ends bitwise where an undisturbed run ends."""
         for setting in self._settings():
             expected = outcome(trained(run_of(self._build(setting), setting)))
             kept = io.BytesIO()
@@ -135,12 +133,11 @@ class MethodConformance:
                 "a run that goes on from a checkpoint ends elsewhere than an undisturbed one: "
                 f"{wrong} differ",
                 "keep what changes during training as parameters or buffers of a module that "
-                "`prepare` returns, alone or in a "
-                "tuple: only modules are in checkpoints",
+                "`prepare` returns, alone or in a tuple: only modules are in checkpoints",
             )
 
     def test_what_it_learns_may_come_from_a_stage(self) -> None:
-        """Tensors in a file; with those it trains as if it learns by itself."""
+        """With learnt tensors from a file, it trains as if it had learnt them by itself."""
         if not methods.learning(methods.canonical(self.method), self.parameters):
             raise SkipTest("it learns nothing beforehand")
         for setting in self._settings():
@@ -153,12 +150,11 @@ class MethodConformance:
                 setting,
                 f"with what a stage has learnt it trains otherwise than by itself: {wrong} differ",
                 "let `learn` depend on the transfer and on parameters marked `Learnt()`, and "
-                "`prepare` on the student, the "
-                "transfer and the tensors of `learn`",
+                "`prepare` on the student, the transfer and the tensors of `learn`",
             )
 
     def test_it_reports_what_it_declares(self) -> None:
-        """The numbers of what it learns are finite, and their names are among its `measures`."""
+        """The numbers that `learn` reports are finite and declared in `measures`."""
         names = methods.learning(methods.canonical(self.method), self.parameters)
         if not names:
             raise SkipTest("it learns nothing beforehand")
@@ -181,7 +177,7 @@ class MethodConformance:
                 )
 
     def test_its_parameters_are_settings(self) -> None:
-        """Each has a line, and a default within its range."""
+        """Each parameter has a description and a default within its range."""
         for name in methods.canonical(self.method).split("+"):
             for key, setting in methods.parameters(name).items():
                 assert setting.doc, self._said(
@@ -197,23 +193,23 @@ class MethodConformance:
                 )
 
     def test_it_works_at_half_precision(self) -> None:
-        """With amp, on the CPU."""
+        """The loss and weights stay finite with amp on the CPU."""
         self._stays_finite("at half precision (amp)", recipe=replace(RECIPE, epochs=1, amp=True))
 
     def test_it_works_with_batches_of_one(self) -> None:
-        """A batch of one image has no spread."""
+        """The loss and weights stay finite, although a batch of one image has no variance."""
         self._stays_finite(
             "with batches of one image", recipe=replace(RECIPE, epochs=1, batch_size=1)
         )
 
     def test_it_works_with_a_class_without_images(self) -> None:
-        """A seen class may have none, and a missing class has none."""
+        """The loss and weights stay finite if a seen class has no image."""
         self._stays_finite(
             "with a seen class that has no image", recipe=replace(RECIPE, epochs=1), without=(0,)
         )
 
     def test_only_what_is_not_frozen_moves(self) -> None:
-        """Frozen weights and buffers stay, others move, and measuring changes nothing."""
+        """Frozen weights and buffers stay, others change, and measuring changes nothing."""
         for setting in self._settings():
             run = run_of(self._build(setting), setting)
             gradient, frozen = run.method.gradient, run.method.frozen
@@ -251,7 +247,7 @@ class MethodConformance:
             )
 
     def test_the_source_stays_as_it_is(self) -> None:
-        """Neither its state nor its evaluation mode changes."""
+        """Neither the state of the source model nor its evaluation mode changes."""
         for setting in self._settings():
             run = run_of(self._build(setting), setting)
             source = run.transfer.source_model
@@ -263,7 +259,8 @@ class MethodConformance:
             modes += [module.training for module in source.modules()]
             assert not any(modes), self._said(
                 setting,
-                "the source model was put in train mode, in which it follows the batch's statistics",
+                "the source model was put in train mode, in which it follows the batch's "
+                "statistics",
                 "leave it in evaluation mode, and look at `view.source_features`, "
                 "`view.source_logits`, `view.source_maps`",
             )
@@ -273,7 +270,7 @@ class MethodConformance:
             )
 
     def test_the_source_runs_only_where_it_is_looked_at(self) -> None:
-        """And at most once for each gradient evaluation, whoever looks."""
+        """The source model runs at most once per gradient evaluation, even in a chain."""
         for setting in self._settings():
             total, _ = source_passes(run_of(self._build(setting), setting))
             assert self.runs_source in (None, total > 0), self._said(
@@ -289,15 +286,14 @@ class MethodConformance:
                 setting,
                 f"one gradient evaluation ran the source model {most} times",
                 "look at `view.source_features`, `view.source_logits`, `view.source_maps` in place "
-                "of calling `view.source`: all "
-                "members of a chain share one forward pass then",
+                "of calling `view.source`: all members of a chain share one forward pass then",
             )
 
     def test_memory_is_given_back(self) -> None:
-        """No tensor outlives a run, though the method does."""
+        """No tensor of a run outlives it, although the method does."""
         for setting in self._settings():
             method = self._build(setting)
-            # Constants that a method keeps once are made here
+            # The first run creates constants that the method caches.
             outcome(trained(run_of(method, setting)))
             gc.freeze()
             try:
@@ -318,7 +314,7 @@ class MethodConformance:
             )
 
     def test_what_acts_after_training_leaves_training_as_it_is(self) -> None:
-        """The same weights, bit for bit: trials with it share the training of trials without it."""
+        """It trains bitwise the weights of plain fine-tuning, so that trials can share them."""
         if not self._build().after_training:
             raise SkipTest("it takes part in training")
         for setting in self._settings():
@@ -332,12 +328,12 @@ class MethodConformance:
             assert not wrong, self._said(
                 setting,
                 f"it trains other weights than plain fine-tuning: {', '.join(wrong)} differ",
-                "change a copy of the model in `finish`; declare `observes` only where `prepare` and "
-                "`stepped` change nothing of the run",
+                "change a copy of the model in `finish`; declare `observes` only where `prepare` "
+                "and `stepped` change nothing of the run",
             )
 
     def test_the_penalty_is_a_finite_scalar(self) -> None:
-        """Also at the start, where student and source are the same."""
+        """It is finite even at the start, when student and source are equal."""
         if self._build().penalty is None:
             raise SkipTest("it has no penalty")
         for setting in self._settings():
@@ -365,7 +361,7 @@ class MethodConformance:
             )
 
     def test_it_commutes_with_another_penalty(self) -> None:
-        """The order of a chain's members does not matter to training."""
+        """The order of a chain's members does not affect training."""
         if not self._build().gradient:
             raise SkipTest("it follows no gradient, so that it chains with no penalty")
         for setting in self._settings():
@@ -396,7 +392,7 @@ class MethodConformance:
             )
 
     def _settings(self) -> Iterator[str]:
-        """The settings that the method can run in."""
+        """The settings in which the method can run."""
         needs = self._build().needs
         possible = [setting for setting, offers in SETTINGS.items() if needs <= offers]
         assert possible, (
@@ -406,7 +402,7 @@ class MethodConformance:
         return iter(possible)
 
     def _build(self, setting: str = "", **changed: Any) -> Method:
-        """The method, made anew, as in a process of its own; with what a stage has learnt in a setting, if one is named."""
+        """A new instance of the method; with a setting, given what a stage has learnt in it."""
         name, given = methods.canonical(self.method), {**self.parameters, **changed}
         known = [key for member in name.split("+") for key in methods.parameters(member)]
         unknown = sorted(given.keys() - known)
@@ -447,7 +443,7 @@ class MethodConformance:
 
 @functools.cache
 def _learnt(name: str, config: tuple[tuple[str, Any], ...], setting: str) -> State:
-    """What a method has learnt in a setting, from the file that a stage with this config leaves."""
+    """What a method learns in a setting, read back from a file as a stage writes it."""
     kept = io.BytesIO()
     learn = methods.build(name, dict(config)).learn
     assert learn is not None, f"{name} learns nothing"

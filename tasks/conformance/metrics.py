@@ -1,4 +1,4 @@
-"""One suite of checks for every metric of logits, built in or a user's own."""
+"""A test suite for metrics of logits, built in or a user's own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLASSES, MISSING = 10, (2, 5, 8)
 
 
 def small_outputs(split: str = TEST, images: int = 200) -> Outputs:
-    """What a model that is right more often than not answers; of missing classes only where the split has them."""
+    """Outputs of a mostly correct model; the validation split has seen classes only."""
     generator = np.random.default_rng(0)
     classes = [index for index in range(CLASSES) if split != VALIDATION or index not in MISSING]
     labels = generator.choice(classes, images)
@@ -29,20 +29,20 @@ def small_outputs(split: str = TEST, images: int = 200) -> Outputs:
 
 
 class MetricConformance:
-    """Subclass it with a metric's name; pytest runs its tests."""
+    """The rules for metrics: subclass it with a metric's name, and pytest runs its tests."""
 
     metric: str = ""
     """`ece`, or your own as `module:function`."""
 
     @property
     def function(self) -> Callable[[Outputs], Any]:
-        """The metric."""
+        """The metric's function."""
         module, _, name = self.metric.rpartition(":")
         found: Any = getattr(importlib.import_module(module), name) if module else METRICS[name]
         return found  # type: ignore[no-any-return]
 
     def numbers(self, outputs: Outputs) -> dict[str, float]:
-        """What the metric gives, each number under its key; a single one under ""."""
+        """The metric's numbers by key; a single number has the key ""."""
         function: Callable[..., Any] = self.function
         given = (
             function(
@@ -54,7 +54,7 @@ class MetricConformance:
         return dict(given) if isinstance(given, Mapping) else {"": given}
 
     def test_it_gives_numbers(self) -> None:
-        """Each split that a task hands over has a number, a mapping of numbers, or NaN."""
+        """On each split it returns a number (which may be NaN) or a mapping of numbers."""
         for split in (TEST, VALIDATION, SOURCE):
             for key, value in self.numbers(small_outputs(split)).items():
                 assert isinstance(key, str), f"the key {key!r} is no text"
@@ -65,7 +65,7 @@ class MetricConformance:
                 )
 
     def test_it_gives_the_same_bits_again(self) -> None:
-        """It draws nothing, and remembers nothing: logits may be measured years later."""
+        """It is deterministic and stateless: logits may be measured years later."""
         random.seed(1)
         np.random.seed(1)
         first = self.numbers(small_outputs())
@@ -80,7 +80,7 @@ class MetricConformance:
         )
 
     def test_the_order_of_images_makes_no_difference(self) -> None:
-        """Images have no order."""
+        """The order of images has no meaning."""
         outputs = small_outputs()
         order = np.random.default_rng(1).permutation(len(outputs.labels))
         shuffled = Outputs(outputs.logits[order], outputs.labels[order], outputs.missing, TEST)
@@ -89,10 +89,11 @@ class MetricConformance:
         for key, value in first.items():
             same = math.isclose(value, other[key], rel_tol=1e-9, abs_tol=1e-9)
             assert same or (math.isnan(value) and math.isnan(other[key])), (
-                f"{key or 'the metric'} is {value} and {other[key]} for the same images in another order"
+                f"{key or 'the metric'} is {value} and {other[key]} for the same images in "
+                "another order"
             )
 
     def test_a_split_of_one_image_raises_nothing(self) -> None:
-        """Data of few images leaves splits nearly empty."""
+        """Small datasets have almost empty splits."""
         one = small_outputs()
         self.numbers(Outputs(one.logits[:1], one.labels[:1], one.missing, TEST))

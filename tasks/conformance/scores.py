@@ -1,4 +1,4 @@
-"""One suite of checks for every transferability score, built in or a user's own."""
+"""A test suite for transferability scores, built in or a user's own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JUDGED_ON_TEST_IMAGES = "test_images"
 
 
 def small_evidence(images: int = 60) -> Evidence:
-    """A source model fitted to its own class means, and a target with three of its five classes, both with noise."""
+    """A source with a nearest-mean head, and a noisy target with three of its five classes."""
     generator = np.random.default_rng(0)
     means = generator.normal(size=(CLASSES, WIDTH)) * 2
 
@@ -58,7 +58,7 @@ def small_evidence(images: int = 60) -> Evidence:
 
 
 def without(evidence: Evidence, need: str) -> Evidence:
-    """The evidence without one of the things that a score may need."""
+    """The evidence without something that a score may need."""
     if need == "head":
         return replace(evidence, head=None, probabilities=None)
     if need == "source_data":
@@ -81,15 +81,15 @@ def without(evidence: Evidence, need: str) -> Evidence:
 
 
 class ScoreConformance:
-    """The rules of a score. A subclass names the score, and pytest runs it."""
+    """The rules for scores: subclass it with a score's name, and pytest runs its tests."""
 
     score: str = "logme"
     """A name as in a study: `logme`, `my_scores:spread`."""
     parameters: Mapping[str, Any] = {}
-    """Settings by config key that the checks take in place of the score's defaults."""
+    """Settings by config key that the checks use instead of the score's defaults."""
 
     def test_a_study_can_name_it(self) -> None:
-        """It is found, and each of its settings has a line and a default within its range."""
+        """It is found, and each setting has a description and a default within its range."""
         wrong = scores.problem(self.score)
         assert not wrong, self._said(wrong, "see what the sentence says")
         settings = scores.parameters(self.score)
@@ -110,7 +110,7 @@ class ScoreConformance:
                 )
 
     def test_it_gives_what_it_declares(self) -> None:
-        """The number, and the parts of its declaration."""
+        """It returns the score and the declared parts."""
         given, declared = set(self._scored()), {"transferability", *scores.parts(self.score)}
         assert given == declared, self._said(
             f"it gives {sorted(given)}, but declares {sorted(declared)}",
@@ -118,7 +118,7 @@ class ScoreConformance:
         )
 
     def test_a_seed_decides_everything(self) -> None:
-        """The same evidence gives the same numbers, wherever the process's own generators stand."""
+        """The same evidence gives the same numbers, whatever the state of global generators."""
         numbers = []
         for elsewhere in (1, 2):
             np.random.seed(elsewhere)
@@ -131,7 +131,7 @@ class ScoreConformance:
         )
 
     def test_it_needs_no_more_than_it_declares(self) -> None:
-        """Without what it does not name among its needs there is a number all the same."""
+        """It also works without anything that it does not declare to need."""
         needs = scores.needs(self.score)
         for need in sorted(frozenset(NEEDS) - needs):
             if need == "source_data" and "held_out" in needs:
@@ -149,7 +149,7 @@ class ScoreConformance:
                 ) from error
 
     def test_it_looks_at_no_test_image(self) -> None:
-        """Its number is the same whatever the test images are."""
+        """The score does not depend on test images."""
         whole = small_evidence()
         other = replace(
             whole,
@@ -167,7 +167,7 @@ class ScoreConformance:
         )
 
     def test_the_evidence_stays_as_it_is(self) -> None:
-        """Other scores read the same arrays."""
+        """It does not change the evidence, since other scores read the same arrays."""
         evidence = small_evidence()
         before = copy.deepcopy(
             {part.name: getattr(evidence, part.name) for part in fields(evidence)}
@@ -181,7 +181,7 @@ class ScoreConformance:
         assert not changed, self._said(f"it changes {changed}", "work on a copy")
 
     def test_what_it_cannot_score_it_says_in_words(self) -> None:
-        """Odd evidence gives finite numbers or a `ValueError`, and nothing else."""
+        """Degenerate evidence gives finite numbers or a `ValueError`."""
         whole = small_evidence()
         first = np.unique(whole.labels, return_index=True)[1]
         probabilities = whole.probabilities

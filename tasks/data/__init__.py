@@ -1,8 +1,8 @@
-"""Datasets by name: in comes `mnist-uci`, `folder:ROOT:SOURCE-TARGET` or `uci-my_data:sketches`, out come classes and images.
+"""Classes and images of datasets by name, such as `mnist-uci` or `folder:ROOT:SOURCE-TARGET`.
 
-A dataset is a source and a target domain. `registry.py` knows which domains there are, `names.py`
-what a dataset's name stands for, `domain.py` what a domain answers. Nothing here decodes an image
-until `load` is called.
+A dataset is a source and a target domain. `registry.py` finds domains, `names.py` resolves names of
+datasets, and `domain.py` defines what a domain provides. No image is decoded before `load` is
+called.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ __all__ = [
 
 
 def known() -> dict[str, str]:
-    """The datasets there are by name: name -> a line about it."""
+    """The known datasets: name -> one-line description."""
     built_in = {name: registry.find(name) for name in registry.BUILT_IN}
     listed = {}
     for dataset in pairs():
@@ -69,11 +69,12 @@ def known() -> dict[str, str]:
 
 
 def known_for_fine_tuning() -> dict[str, str]:
-    """The datasets there are by name where the target has classes of its own."""
+    """The known datasets for fine-tuning, where the target has classes of its own."""
     return (
         known()
         | {
-            f"{PRETRAINED}-{name}": f"pretrained weights, such as ImageNet's, to {registry.find(name).line}"
+            f"{PRETRAINED}-{name}": "pretrained weights, such as ImageNet's, to "
+            f"{registry.find(name).line}"
             for name in registry.BUILT_IN
         }
         | {f"{PRETRAINED}-folder:ROOT:DOMAIN": "pretrained weights to your own images"}
@@ -81,22 +82,22 @@ def known_for_fine_tuning() -> dict[str, str]:
 
 
 def classes(domain: str) -> tuple[str, ...]:
-    """The names of the domain's classes in the order of their indices; looks at folder names only."""
+    """The names of the domain's classes by index; reads folder names only."""
     return registry.find(domain).classes
 
 
 def channels(domain: str) -> int:
-    """Channels of the domain's images."""
+    """The number of channels of the domain's images."""
     return registry.find(domain).channels
 
 
 def size(domain: str) -> int | None:
-    """Pixels a side of the domain's images if that is always the same; None if they are resized to `image_size`."""
+    """Pixels a side of the domain's images; None if they are resized to `image_size`."""
     return registry.find(domain).size
 
 
 def resized(dataset: str) -> bool:
-    """Whether the setting `image_size` matters to a dataset's images; True if it is unknown, for `problems` to judge."""
+    """Whether a dataset's images are resized to `image_size`; True if the dataset is unknown."""
     try:
         return size(fine_tuning_domains(dataset)[1]) is None
     except (ValueError, OSError):
@@ -104,7 +105,10 @@ def resized(dataset: str) -> bool:
 
 
 def counts(domain: str) -> Mapping[str, int]:
-    """The number of images of each class; empty if each has so many that nothing depends on it. No image is decoded."""
+    """The number of images of each class; empty if each has so many that nothing depends on it.
+
+    No image is decoded.
+    """
     return registry.find(domain).counts()
 
 
@@ -115,7 +119,7 @@ def images(domain: str) -> int | None:
 
 @contents.for_a_moment
 def fingerprint(domain: str) -> str:
-    """A name for what the domain holds, its official split included, from content alone; no image is decoded."""
+    """Identifies the domain's content, including its official split; no image is decoded."""
     found_domain = registry.find(domain)
     content, test = found_domain.fingerprint(), found_domain.official_test()
     if test is None:
@@ -124,7 +128,7 @@ def fingerprint(domain: str) -> str:
 
 
 def load(domain: str, cache: Path, image_size: int) -> Images:
-    """The domain's images, decoded, and corrupted where its name says so, once per node into `cache`."""
+    """The domain's decoded images, corrupted if its name says so; cached per node in `cache`."""
     return registry.find(domain).load(cache, image_size)
 
 
@@ -134,20 +138,20 @@ def official_test(domain: str) -> NDArray[np.bool_] | None:
 
 
 def problems(dataset: str) -> list[str]:
-    """What is wrong with a dataset whose domains have the same classes, each with the remedy."""
+    """What is wrong with a dataset whose domains share their classes, each with the remedy."""
     texts = _problems(dataset, domains)
-    with contextlib.suppress(ValueError, OSError):  # said by the above
+    with contextlib.suppress(ValueError, OSError):  # already reported by `_problems`
         texts += _other_classes(*domains(dataset))
     return texts
 
 
 def fine_tuning_problems(dataset: str) -> list[str]:
-    """What is wrong with a dataset whose domains may have different classes, each with the remedy."""
+    """What is wrong with a dataset whose domains may differ in classes, each with the remedy."""
     return _problems(dataset, fine_tuning_domains)
 
 
 def notes(dataset: str) -> list[str]:
-    """What is used of a dataset's folders and what is left out; nothing of digits, of which all is used."""
+    """What is used and what is left out of a dataset's folders; empty for digits."""
     bases = _bases(fine_tuning_domains(dataset))
     said = [text for name in bases for text in registry.find(name).notes()]
     if len(bases) == 2 and all(map(registry.is_folder, bases)):
@@ -158,9 +162,9 @@ def notes(dataset: str) -> list[str]:
 
 
 def _problems(dataset: str, parts: Callable[[str], tuple[str, str]]) -> list[str]:
-    """What is wrong with a dataset's name and with each of its domains; `parts` gives these.
+    """What is wrong with a dataset's name and with its domains, which `parts` returns.
 
-    Each image of a folder is looked at once.
+    Each image of a folder is examined once.
     """
     try:
         pair = parts(dataset)
@@ -176,20 +180,20 @@ def _problems(dataset: str, parts: Callable[[str], tuple[str, str]]) -> list[str
 
 
 def _bases(pair: tuple[str, str]) -> list[str]:
-    """The domains of a pair without their corruptions, each once."""
+    """The distinct domains of a pair, without corruptions."""
     return list(dict.fromkeys(corruptions.base(name) for name in pair if name != PRETRAINED))
 
 
 def _unlike(source: str, target: str) -> list[str]:
-    """Why a model of the source's images cannot take the target's."""
+    """Why a model for the source's images cannot take the target's."""
     if source == PRETRAINED:
         return []
     first, other = registry.find(source), registry.find(target)
     reasons = []
     if first.channels != other.channels:
         reasons.append(
-            f"'{source}' has images of {first.channels} channels and '{target}' of {other.channels}; "
-            "one model takes both, so that they must be equal"
+            f"'{source}' has images of {first.channels} channels and '{target}' of "
+            f"{other.channels}; one model takes both, so that they must be equal"
         )
     if first.size != other.size:
         sides = [
@@ -207,7 +211,7 @@ def _unlike(source: str, target: str) -> list[str]:
 
 
 def _other_classes(source: str, target: str) -> list[str]:
-    """How the classes of two domains differ, which have to be the same in the same order."""
+    """How the classes of two domains differ; they must be the same in the same order."""
     ours, theirs = classes(source), classes(target)
     if ours == theirs:
         return []

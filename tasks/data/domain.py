@@ -1,4 +1,4 @@
-"""What a dataset is made of: a `Domain`, which is a set of labelled images that knows its classes and its content."""
+"""The `Domain` protocol: a set of labelled images that knows its classes and its content."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 @final
 @dataclass(frozen=True, eq=False)
 class Images:
-    """The images of a domain, decoded: float32 in [0, 1] or uint8, [N, channels, height, width], with labels int64 [N]."""
+    """The decoded images of a domain.
+
+    Pixels are float32 in [0, 1] or uint8, [N, channels, height, width]; labels are int64, [N].
+    """
 
     pixels: Any
     labels: Any
@@ -25,10 +28,10 @@ class Images:
 class Domain(Protocol):
     """A set of labelled images under a name.
 
-    A domain of your own is a class that inherits from this one. It gives `classes`, `channels`,
-    `size`, `fingerprint` and `load`; the other members have answers that hold for most domains.
-    While a study is planned, everything but `load` is asked, so those members must be cheap:
-    decode no image there. `tasks.conformance.DatasetConformance` checks a domain.
+    To add a domain, write a class that inherits from this one and defines `classes`, `channels`,
+    `size`, `fingerprint` and `load`; the defaults of the other members suit most domains. Planning
+    a study uses all members except `load`, so those must be cheap and decode no image.
+    `tasks.conformance.DatasetConformance` checks a domain.
     """
 
     @property
@@ -37,51 +40,51 @@ class Domain(Protocol):
 
     @property
     def channels(self) -> int:
-        """Channels of the images: 1 or 3."""
+        """The number of channels of the images: 1 or 3."""
 
     @property
     def size(self) -> int | None:
-        """Pixels a side if that is always the same; None if images are resized to `image_size`."""
+        """Pixels a side, if fixed; None if images are resized to `image_size`."""
 
     def fingerprint(self) -> str:
-        """A name for the content, and for nothing else: 16 hexadecimal digits.
+        """Identifies the content, and only the content, by 16 hexadecimal digits.
 
         It is part of the id of every trial on the domain. It must change whenever an image, a
-        label or the way of decoding changes, and must be the same on every machine.
+        label or the decoding changes, and must be the same on every machine.
         """
 
     def load(self, cache: Path, image_size: int) -> Images:
-        """The images, decoded, always in the same order.
+        """The decoded images, always in the same order.
 
         Args:
             cache: a folder of this node for decoded images; `tasks.data.cached` keeps arrays there.
-            image_size: pixels a side of what is returned, if `size` is None.
+            image_size: pixels a side of the returned images, if `size` is None.
         """
 
     @property
     def line(self) -> str:
-        """A line that describes the domain, for listings."""
+        """A one-line description of the domain, for listings."""
         return (self.__doc__ or "").strip().partition("\n")[0]
 
     def official_test(self) -> NDArray[np.bool_] | None:
         """[N], True for the images of the official test set, in the order of `load`.
 
-        None if there is no official split: then 30 % of each class are drawn in each repetition.
+        None if there is no official split; then each repetition draws 30 % of each class.
         """
         return None
 
     def counts(self) -> Mapping[str, int]:
-        """The number of images of each class; empty if each class has dozens, so that nothing depends on it."""
+        """The number of images of each class; may be empty if each class has dozens."""
         return {}
 
     def images(self) -> int | None:
-        """The number of images, by which sizes on disk are estimated; None if it is not known before they are loaded."""
+        """The number of images, to estimate sizes on disk; None if not known before loading."""
         return sum(self.counts().values()) or None
 
     def problems(self) -> list[str]:
-        """What is wrong with the data, each with the remedy."""
+        """What is wrong with the data, each problem with its remedy."""
         return []
 
     def notes(self) -> list[str]:
-        """What a person should know about the data, although nothing is wrong: what is left out, say."""
+        """What a user should know about the data although nothing is wrong, such as omissions."""
         return []

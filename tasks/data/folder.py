@@ -1,4 +1,4 @@
-"""Images of one's own in ROOT/DOMAIN/CLASS/IMAGE; classes are the names of the folders, in sorted order."""
+"""A user's own images in ROOT/DOMAIN/CLASS/IMAGE; classes are the sorted folder names."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tasks.data.domain import Domain, Images
 from tasks.data.listing import Listing, shown, some
 
 NAMED = 20
-"""Files that are named where they cannot be read."""
+"""The number of unreadable files that a message names."""
 DONE = {
     pixels.TURNED: "turned upright, as the EXIF orientation says",
     pixels.TRANSPARENT: "transparent parts are read as white",
     pixels.DEEP: "16 bits of grey are read as 8",
 }
-"""What `pixels.rgb` does to images that it marks."""
+"""A mark of `pixels.rgb` -> what was done to the image."""
 
 
 @final
@@ -48,11 +48,11 @@ class Folder(Domain):
         return
 
     def fingerprint(self) -> str:
-        """From names and contents of files."""
+        """From the names and contents of files."""
         return fingerprint(self.name)
 
     def load(self, cache: Path, image_size: int) -> Images:
-        """The images, decoded once per node."""
+        """The images, decoded once per node and image size."""
         return load(self.name, cache, image_size)
 
     def counts(self) -> Mapping[str, int]:
@@ -60,21 +60,20 @@ class Folder(Domain):
         return counts(self.name)
 
     def problems(self) -> list[str]:
-        """What keeps the folder from being a domain; every image is looked at, once."""
+        """Why the folder is not a valid domain; examines every image once."""
         return problems(self.name)
 
     def notes(self) -> list[str]:
-        """What is used, what is left out and why, and what is done to images."""
+        """What is used, what is left out and why, and how images are converted."""
         return notes(self.name)
 
 
 @contents.for_a_moment
 def domains(dataset: str) -> tuple[str, str]:
-    """The two domains of `folder:ROOT:SOURCE-TARGET`; a domain's name may hold a '-' itself, or end in a corruption.
+    """The two domains of `folder:ROOT:SOURCE-TARGET`; names may contain a '-' or a corruption.
 
     Raises:
-        ValueError: the text has another form or two meanings, or a folder is missing; lists those
-            there are.
+        ValueError: the text is malformed or ambiguous, or a folder is missing; lists existing ones.
     """
     root, _, pair = dataset.removeprefix("folder:").rpartition(":")
     if not root or "-" not in pair:
@@ -88,10 +87,9 @@ def domains(dataset: str) -> tuple[str, str]:
     fitting = [way for way in ways if {_decoded(root, name) for name in way} <= present]
     if not fitting:
         for name in dict.fromkeys(name for way in ways for name in way):
-            # Says so where a folder is there and its corruption is not
+            # Raises if the folder exists but the corruption does not.
             corruptions.canonical(f"folder:{root}:{name}")
-        # Of the ways to cut the text, the one that lacks the fewest folders is likely what was
-        # meant.
+        # The way to cut the text that lacks the fewest folders is probably the intended one.
         lacking = [{_decoded(root, name) for name in way} - present for way in ways]
         fewest = min(lacking, key=len)
         absent = sorted(fewest)
@@ -129,17 +127,17 @@ def counts(domain: str) -> Mapping[str, int]:
 
 @contents.for_a_moment
 def listed(domain: str) -> Listing:
-    """What lies in the domain's folder.
+    """The listing of the domain's folder.
 
     Raises:
-        ValueError: there is no such folder.
+        ValueError: the folder does not exist.
     """
     return listing.of(_place(domain))
 
 
 @contents.for_a_moment
 def problems(domain: str) -> list[str]:
-    """What keeps a folder from being a domain, each with the remedy; every image is looked at, once."""
+    """Why a folder is not a valid domain, each with the remedy; examines every image once."""
     held = listed(domain)
     place = shown(held.place)
     texts = list(held.wrong)
@@ -165,14 +163,13 @@ def problems(domain: str) -> list[str]:
         names = some((f"{held.relative(path)} {problem}" for path, problem in unread), NAMED)
         texts.append(
             f"{len(unread):,} of the {len(held.files):,} images in {place} cannot be used: "
-            f"{names}; repair or "
-            "remove them"
+            f"{names}; repair or remove them"
         )
     return texts
 
 
 def differing(source: str, target: str) -> list[str]:
-    """The classes that only one of two domains has."""
+    """Messages about the classes that only one of two domains has."""
     ours, theirs = set(classes(source)), set(classes(target))
     differences = []
     for lacking_domain, other, lacking in (
@@ -188,17 +185,17 @@ def differing(source: str, target: str) -> list[str]:
             ]
             hint = f" (it has {some(alike)}: only upper and lower case differ)" if alike else ""
             differences.append(
-                f"the domains of a dataset have the same classes, but {shown(_place(lacking_domain))} lacks "
+                "the domains of a dataset have the same classes, but "
+                f"{shown(_place(lacking_domain))} lacks "
                 f"{some(map(shown, sorted(lacking)), 10)}{hint}; add the folders, or remove them "
-                "from "
-                f"{shown(_place(other).name)}"
+                f"from {shown(_place(other).name)}"
             )
     return differences
 
 
 @contents.for_a_moment
 def notes(domain: str) -> list[str]:
-    """What is used of a domain without problems, what is left out and why, and what is done to its images."""
+    """Notes on a domain without problems: images used, left out and why, and converted."""
     held = listed(domain)
     name, sizes = shown(held.place.name), held.counts.values()
     each = f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,} to {max(sizes):,}"
@@ -226,7 +223,7 @@ def notes(domain: str) -> list[str]:
 
 @contents.for_a_moment
 def shared(source: str, target: str) -> list[str]:
-    """A sentence where images of the target are the source's too, byte for byte."""
+    """A note if images of the target are also in the source, byte for byte; else nothing."""
     ours = {content.digest for content in _contents(source)}
     held = listed(target)
     both = [
@@ -238,8 +235,7 @@ def shared(source: str, target: str) -> list[str]:
     return (
         [
             f"{name}: images that are in {of} too, so that the source model is trained on what the "
-            "target is tested on: "
-            f"{_counted(held, both)}"
+            f"target is tested on: {_counted(held, both)}"
         ]
         if both
         else []
@@ -248,15 +244,15 @@ def shared(source: str, target: str) -> list[str]:
 
 @contents.for_a_moment
 def fingerprint(domain: str) -> str:
-    """16 hexadecimal digits from the names of classes and files, their content, and what reading does to it."""
+    """16 hexadecimal digits from the names and contents of files, and how they are read."""
     return _fingerprint(listed(domain), _contents(domain))
 
 
 def load(domain: str, cache: Path, image_size: int) -> Images:
-    """The domain's images as uint8 [N, 3, size, size], mapped from the cache, where they are decoded to once.
+    """The domain's images as uint8 [N, 3, size, size], memory-mapped from the cache.
 
-    Resized without keeping the aspect, as the test transform of Holistic Transfer does; values are
-    read as value / 255.
+    They are decoded into the cache once, and resized without keeping the aspect ratio, like the
+    test transform of Holistic Transfer. Models read values as value / 255.
 
     Raises:
         ValueError: an image cannot be read; names its path.
@@ -290,13 +286,16 @@ def _contents(domain: str) -> list[Content]:
 
 
 def _contents_of(held: Listing) -> list[Content]:
-    """What each image holds: its digest, and the answer of `pixels.examine`."""
+    """The content of each image: its digest, and the answer of `pixels.examine`."""
     with pixels.quiet():
         return contents.of(held.paths, pixels.examine, pixels.VERSION)
 
 
 def _fingerprint(held: Listing, kept: Sequence[Content]) -> str:
-    """Of images that are read as they always were, from names and bytes alone; what is read in a way of its own says so."""
+    """From names and bytes; images that are converted in a special way add their marks.
+
+    So the fingerprints of other images do not change with `pixels.VERSION`.
+    """
     marks = [
         ""
         if content.problem or not content.answer[0]
@@ -307,12 +306,12 @@ def _fingerprint(held: Listing, kept: Sequence[Content]) -> str:
         (path.relative_to(held.place).as_posix(), content.digest + mark)
         for path, content, mark in zip(held.paths, kept, marks, strict=True)
     ]
-    # The order of classes is that of their composed names.
+    # Classes are sorted by composed names, so names in another form change the order.
     return contents.named(pairs if held.composed else [("composed", ""), *pairs])
 
 
 def _left_out(held: Listing) -> str:
-    """`; left out: .heic files (2: ant/a.heic, ant/b.heic)`; nothing where all is used."""
+    """`; left out: .heic files (2: ant/a.heic, ant/b.heic)`; empty if everything is used."""
     counted = ", ".join(
         f"{reason} ({len(paths):,}: {some(map(held.relative, paths))})"
         for reason, paths in held.left_out.items()
@@ -325,7 +324,7 @@ def _counted(held: Listing, paths: Sequence[Path]) -> str:
 
 
 def _decoded(root: str, name: str) -> str:
-    """The folder that holds the images of a domain, by name."""
+    """The name of the folder with a domain's images, without the corruption."""
     return corruptions.base(f"folder:{root}:{name}").rpartition(":")[2]
 
 

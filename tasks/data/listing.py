@@ -1,4 +1,4 @@
-"""What lies in ROOT/DOMAIN: class folders and their images, and what is left out, with the reason; no file is opened."""
+"""Lists the class folders and images in ROOT/DOMAIN, and what is left out; opens no file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SUFFIXES = frozenset(
         ".jp2",
     }
 )
-"""Of the files that are read as images, in lower or upper case."""
+"""The suffixes of files that are read as images, in lower or upper case."""
 SYSTEM = frozenset(
     {
         "@eadir",
@@ -53,9 +53,7 @@ SYSTEM = frozenset(
         "icon\r",
     }
 )
-"""Names, in lower case, that operating systems and network drives leave among a user's own; hidden
-ones begin with a dot.
-"""
+"""Lower-case names that systems and network drives create, besides those that start with a dot."""
 HIDDEN, DEEPER, BESIDE, FOLDER = (
     "hidden or of the system",
     "images one folder deeper",
@@ -65,25 +63,25 @@ HIDDEN, DEEPER, BESIDE, FOLDER = (
 NOWHERE = ("a link that leads nowhere", "links that lead nowhere")
 LOCKED = ("a folder that cannot be opened", "folders that cannot be opened")
 NAMED = 3
-"""Files that are named for each reason."""
+"""The number of files that are named per reason."""
 Broken = dict[tuple[str, str, str], list[Path]]
-"""(what, what in the plural, why) -> paths."""
+"""(what, plural of what, why) -> paths."""
 
 
 @final
 @dataclass(frozen=True)
 class Listing:
-    """The images of a domain, and what else lies there."""
+    """The images in a domain's folder, and what else is in it."""
 
     place: Path
     classes: tuple[str, ...]
     """Names of the class folders, in Unicode's composed form (NFC), sorted."""
     files: tuple[tuple[str, Path], ...]
-    """Each image with its class, sorted by the names of folder and file as they are on the disk."""
+    """Each image with its class, sorted by the names of folder and file on disk."""
     left_out: dict[str, list[Path]] = field(default_factory=dict)
-    """Reason -> what is not used because of it."""
+    """Reason -> what is left out because of it."""
     wrong: tuple[str, ...] = ()
-    """What must be fixed before the folder is a domain."""
+    """What must be fixed before the folder can be a domain."""
 
     @property
     def counts(self) -> Counter[str]:
@@ -94,7 +92,7 @@ class Listing:
 
     @property
     def composed(self) -> bool:
-        """Whether all class folders carry their names in NFC on the disk."""
+        """Whether the names of all class folders are in NFC on disk."""
         return all(path.parent.name == name for name, path in self.files)
 
     @property
@@ -103,15 +101,15 @@ class Listing:
         return [path for _, path in self.files]
 
     def relative(self, path: Path) -> str:
-        """The path below the domain's folder, as it can be printed."""
+        """The path relative to the domain's folder, in printable form."""
         return shown(path.relative_to(self.place).as_posix())
 
 
 def of(place: Path) -> Listing:
-    """What lies in a domain's folder.
+    """The listing of a domain's folder.
 
     Raises:
-        ValueError: there is no such folder.
+        ValueError: the folder does not exist.
     """
     left_out: dict[str, list[Path]] = {}
     broken: Broken = {}
@@ -141,10 +139,10 @@ def of(place: Path) -> Listing:
 
 
 def folders(place: Path) -> list[str]:
-    """The names of the folders in a place, as they are on the disk, but for hidden ones.
+    """The names on disk of the folders in a place, without hidden ones.
 
     Raises:
-        ValueError: there is no such place, or it cannot be opened.
+        ValueError: the place does not exist or cannot be opened.
     """
     broken: Broken = {}
     names = [
@@ -158,26 +156,26 @@ def folders(place: Path) -> list[str]:
 
 
 def classes(place: Path) -> tuple[str, ...]:
-    """The names of a domain's class folders, as in its listing; looks into none of them.
+    """The names of a domain's class folders, as in its listing; does not look into them.
 
     Raises:
-        ValueError: there is no such folder.
+        ValueError: the folder does not exist.
     """
     return _names(folders(place))
 
 
 def composed(name: str) -> str:
-    """The name in Unicode's composed form: archives made on a Mac hold the same name decomposed."""
+    """The name in Unicode's composed form (archives made on a Mac have the decomposed one)."""
     return unicodedata.normalize("NFC", name)
 
 
 def hidden(name: str) -> bool:
-    """Whether a name is hidden, or one of those that a system leaves behind."""
+    """Whether a name is hidden or belongs to the system."""
     return name.startswith(".") or name.lower() in SYSTEM
 
 
 def shown(path: str | Path) -> str:
-    """The path as it can be printed: bytes that are no UTF-8, and control characters, are spelt out."""
+    """The path in printable form: invalid UTF-8 and control characters are escaped."""
     text = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
@@ -205,7 +203,7 @@ def _names(folders: Iterable[str]) -> tuple[str, ...]:
 
 
 def _images(folder: Path, left_out: dict[str, list[Path]], broken: Broken) -> Iterator[Path]:
-    """The image files of a class folder; what else lies there is added to `left_out` and `broken`."""
+    """The image files of a class folder; anything else is added to `left_out` or `broken`."""
     for entry in _entries(folder, broken):
         path = Path(entry.path)
         image = path.suffix.lower() in SUFFIXES
@@ -237,7 +235,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _entries(folder: Path, broken: Broken) -> list[os.DirEntry[str]]:
-    """What lies in a folder, by name; one that cannot be listed is added to `broken`."""
+    """The sorted entries of a folder; one that cannot be listed is added to `broken`."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
@@ -249,12 +247,12 @@ def _entries(folder: Path, broken: Broken) -> list[os.DirEntry[str]]:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link in a circle, say
+    except OSError:  # a circular link, say
         return False
 
 
 def _leads_nowhere(entry: os.DirEntry[str], broken: Broken) -> bool:
-    """Whether an entry is a link to what is not there; it is added to `broken`."""
+    """Whether an entry is a broken link; if so it is added to `broken`."""
     if not entry.is_symlink():
         return False
     try:
@@ -270,13 +268,12 @@ def _kind(path: Path) -> str:
 
 
 def _wrong(place: Path, folders: Iterable[Path], broken: Broken) -> Iterator[str]:
-    """What must be fixed: what cannot be reached, and names that cannot be told apart or written down."""
+    """What must be fixed: unreachable entries, and names that collide or are not UTF-8."""
     for (singular, many, reason), paths in broken.items():
         yield (
             f"{shown(place)} holds {singular if len(paths) == 1 else f'{len(paths):,} {many}'} "
-            f"({reason}): "
-            f"{some(shown(path.relative_to(place).as_posix()) for path in paths)}; fix what it "
-            "names, or remove it"
+            f"({reason}): {some(shown(path.relative_to(place).as_posix()) for path in paths)}; "
+            "fix what it names, or remove it"
         )
     names: dict[str, list[Path]] = {}
     for folder in folders:

@@ -1,4 +1,4 @@
-"""Names of datasets: which domains `mnist-uci`, `folder:ROOT:SOURCE-TARGET` and `pretrained-uci` stand for.
+"""Resolves names of datasets such as `mnist-uci`, `folder:ROOT:SOURCE-TARGET`, `pretrained-uci`.
 
 A dataset is written SOURCE-TARGET, with the names of two domains (`registry.py`).
 """
@@ -14,11 +14,11 @@ from pathlib import Path
 from tasks.data import corruptions, registry
 
 PRETRAINED = "pretrained"
-"""In place of a source domain: the source model is the backbone's pretrained weights."""
+"""Stands for a source domain if the source model has the backbone's pretrained weights."""
 
 
 def canonical(dataset: str) -> str:
-    """The dataset's name with an absolute root, from the working folder: a worker has another one than the launch."""
+    """The canonical name of a dataset, with an absolute root: workers run in other folders."""
     return _canonical(dataset, os.getcwd() if "folder:" in dataset else "")
 
 
@@ -27,14 +27,14 @@ def _canonical(dataset: str, working: str) -> str:
     before, folder, after = dataset.partition("folder:")
     root, _, pair = after.rpartition(":")
     if folder and root:
-        # No such user, a link in a circle: for `problems` to judge
+        # No such user, or a circular link: `problems` reports it.
         with contextlib.suppress(RuntimeError, OSError, ValueError):
             dataset = f"{before}folder:{(Path(working) / Path(root).expanduser()).resolve()}:{pair}"
     return _with_severities(dataset) if "@" in dataset else dataset
 
 
 def _with_severities(dataset: str) -> str:
-    """The name with the severity of each corruption written out; as given if it is wrong, for `problems` to judge."""
+    """The name with all severities written out; unchanged if it is invalid."""
     try:
         source, target = fine_tuning_domains(dataset)
     except (ValueError, OSError):
@@ -47,7 +47,7 @@ def domains(dataset: str) -> tuple[str, str]:
     """The names of the source and the target domain.
 
     Raises:
-        ValueError: no such dataset; says what is wrong and what there is.
+        ValueError: no such dataset; says what is wrong and what exists.
     """
     if registry.is_folder(dataset):
         from tasks.data import folder
@@ -57,10 +57,10 @@ def domains(dataset: str) -> tuple[str, str]:
 
 
 def fine_tuning_domains(dataset: str) -> tuple[str, str]:
-    """The names of the source and the target domain where their classes may differ: `pretrained-uci`, `mnist-uci`.
+    """The names of the source and the target domain; the source may be `PRETRAINED`.
 
     Raises:
-        ValueError: no such dataset; says what is wrong and what there is.
+        ValueError: no such dataset; says what is wrong and what exists.
     """
     if not dataset.startswith(f"{PRETRAINED}-"):
         return domains(dataset)
@@ -74,14 +74,14 @@ def fine_tuning_domains(dataset: str) -> tuple[str, str]:
 
 
 def pairs() -> list[str]:
-    """The datasets of two built-in domains."""
+    """The names of all datasets of two built-in domains."""
     names = list(registry.BUILT_IN)
     return [f"{name}-{other}" for name in names for other in names if name != other]
 
 
 @functools.cache
 def _pair(dataset: str) -> tuple[str, str]:
-    """The domains of SOURCE-TARGET: built-in names and Python names have no '-', so that the first one separates."""
+    """The domains of SOURCE-TARGET, split at the first '-': names of domains have none."""
     source, dash, target = dataset.partition("-")
     if not dash and registry.is_own(source):
         raise ValueError(
@@ -103,7 +103,7 @@ def _pair(dataset: str) -> tuple[str, str]:
 
 
 def _is_name(domain: str) -> bool:
-    """Whether a text has the form of a domain's name; a user's module is not looked into."""
+    """Whether a text looks like a domain's name; does not import a user's module."""
     if ":" in domain:
         return True
     return domain.partition("@")[0] in registry.BUILT_IN

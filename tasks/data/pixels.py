@@ -1,14 +1,16 @@
-"""What an image file holds, as 8-bit RGB: read right, or refused with the reason.
+"""Reads image files as 8-bit RGB, or refuses them with a reason if values are ambiguous.
 
 | in the file | is read as |
 | --- | --- |
-| 8 bits and less: grey, palette, RGB, YCbCr, CMYK, LAB, HSV | Pillow's conversion to sRGB; colour profiles are not applied |
-| 16 bits, grey | round(255 v / 65535), and v / 4095 of TIFF's 12 bits; TIFF's "white is zero" is turned round |
-| 16 bits a channel of a colour | the upper 8 of them, as Pillow gives them |
-| transparency, of whatever kind | over white |
+| up to 8 bits: grey, palette, RGB, YCbCr, CMYK, LAB, HSV | Pillow's sRGB, profiles not applied |
+| 16 bits, grey | round(255 v / 65535); 12 bits in TIFF: v / 4095; "white is zero" is inverted |
+| 16 bits a colour channel | the upper 8 bits, as Pillow returns them |
+| transparency of any kind | composed over white |
 | EXIF or XMP orientation | turned upright |
 | several frames or pages | the first |
-| 32-bit, signed and float values; CMYK in a JPEG that does not say whether it is inverted; over `MOST_PIXELS` | refused |
+| 32-bit, signed and float values | refused |
+| CMYK in a JPEG that does not say whether it is inverted | refused |
+| more than `MOST_PIXELS` | refused |
 """
 
 from __future__ import annotations
@@ -26,25 +28,25 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 VERSION = 1
-"""Changes when `rgb` gives other pixels for some files: part of the marks of these files."""
+"""To be raised when `rgb` changes its result for some files; part of the marks of these files."""
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "DIB", "PPM", "AVIF", "JPEG2000")
-"""What is read, whatever a file's suffix says: others run programs of their own (EPS), or hold no
-image.
+"""The formats that are read, by content and not by suffix.
+
+Pillow's others run external programs (EPS), or hold no image.
 """
 MOST_PIXELS = 2 * 89_478_485
-"""Pillow's own limit: an image of so many pixels takes 0.5 GB while it is read."""
+"""Pillow's limit: reading an image of this size takes 0.5 GB."""
 ONE_AT_A_TIME = 16_000_000
-"""Images of more pixels are decoded one after the other: a transparent one takes 15 bytes a pixel
-meanwhile.
-"""
+"""Larger images are decoded one at a time: a transparent one takes 15 bytes a pixel meanwhile."""
 _LARGE = threading.Lock()
 PREVIEW = 64
-"""A JPEG that is only examined is decoded at an eighth of its size, but never smaller than this:
-all of its data is read.
+"""A JPEG that is only examined is decoded at down to an eighth of its size, but not below this.
+
+All of its data is read nevertheless.
 """
 
 TURNED, TRANSPARENT, DEEP = "turned", "transparent", "16 bits"
-"""Marks: what was done to an image that plain `convert("RGB")` does not do."""
+"""Marks of what was done to an image beyond `convert("RGB")`."""
 
 _STARTS = (
     (
@@ -65,14 +67,14 @@ _STARTS = (
 
 
 class Unreadable(ValueError):
-    """The file holds no image that can be read right; the text says why, and follows the file's name."""
+    """The file cannot be read reliably as an image; the message continues after the file's name."""
 
 
 def examine(file: BinaryIO) -> tuple[list[str], bool]:
-    """The marks of an image that can be read to its end, and whether it has several frames, of which the first is read.
+    """The marks of an image, and whether it has several frames, of which only the first is read.
 
     Raises:
-        Unreadable: it cannot.
+        Unreadable: the image cannot be read to its end.
     """
     with _opened(file) as image:
         several = image.format != "MPO" and bool(getattr(image, "is_animated", False))
@@ -82,10 +84,10 @@ def examine(file: BinaryIO) -> tuple[list[str], bool]:
 
 
 def read(file: BinaryIO, size: int) -> NDArray[np.uint8]:
-    """The image as [3, size, size], resized without keeping the aspect.
+    """The image as [3, size, size], resized without keeping the aspect ratio.
 
     Raises:
-        Unreadable: it cannot be read.
+        Unreadable: the image cannot be read.
     """
     import numpy as np
     from PIL.Image import Resampling
@@ -98,17 +100,20 @@ def read(file: BinaryIO, size: int) -> NDArray[np.uint8]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silences Pillow's warnings, of large images and odd metadata; for a whole run, since filters belong to the process."""
+    """A context that silences Pillow's warnings about large images and odd metadata.
+
+    It should enclose a whole run, since warning filters are process-wide.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def rgb(image: Image) -> tuple[Image, set[str]]:
-    """An opened image as 8-bit RGB, upright and over white, and the marks of what was done to it.
+    """An opened image as 8-bit RGB, upright and over white, and its marks.
 
     Raises:
-        Unreadable: what its values mean is not said.
+        Unreadable: the file does not define the meaning of its values.
     """
     _refuse(image)
     with _LARGE if image.width * image.height > ONE_AT_A_TIME else contextlib.nullcontext():
@@ -116,7 +121,7 @@ def rgb(image: Image) -> tuple[Image, set[str]]:
 
 
 def _rgb(image: Image) -> tuple[Image, set[str]]:
-    """The same of an image whose values are known."""
+    """The same for an image that is not refused."""
     from PIL import Image as images
     from PIL.Image import Transpose
 
@@ -145,7 +150,7 @@ def _rgb(image: Image) -> tuple[Image, set[str]]:
 
 @contextlib.contextmanager
 def _opened(file: BinaryIO) -> Iterator[Image]:
-    """The image in the file; whatever goes wrong with it within is told in words."""
+    """A context with the image in the file; turns all errors within it into `Unreadable`."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -165,7 +170,7 @@ def _opened(file: BinaryIO) -> Iterator[Image]:
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
-    """Those of `FORMATS` that this build of Pillow knows."""
+    """The formats in `FORMATS` that this build of Pillow supports."""
     from PIL import Image
 
     Image.init()
@@ -173,7 +178,7 @@ def _formats() -> tuple[str, ...]:
 
 
 def _guess(file: BinaryIO) -> str:
-    """What a file that is no image seems to be."""
+    """A guess at the kind of a file that is not an image."""
     file.seek(0)
     start = file.read(512)
     if not start:
@@ -184,11 +189,14 @@ def _guess(file: BinaryIO) -> str:
             return said
     if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
         return "is a HEIC image, which is not read; save it as JPEG or PNG"
-    return f"is no image that is read, or cut short (it begins with {start[:12]!r}); it must be one of {', '.join(FORMATS)}"
+    return (
+        f"is no image that is read, or cut short (it begins with {start[:12]!r}); it must be one "
+        f"of {', '.join(FORMATS)}"
+    )
 
 
 def _refuse(image: Image) -> None:
-    """Raises where the values of an image cannot be known from its file."""
+    """Raises `Unreadable` if the file does not define the meaning of the values."""
     tags: Any = getattr(image, "tag_v2", {})
     if image.width * image.height > MOST_PIXELS:
         raise Unreadable(
@@ -198,8 +206,7 @@ def _refuse(image: Image) -> None:
     if 2 in _numbers(tags.get(339)) or (image.mode == "I" and image.format == "TIFF"):
         raise Unreadable(
             f"holds {'signed' if 2 in _numbers(tags.get(339)) else '32-bit'} values, and does not "
-            "say which is "
-            "black and which is white; save it with 8 or 16 bits"
+            "say which is black and which is white; save it with 8 or 16 bits"
         )
     if image.mode == "F":
         raise Unreadable(
@@ -218,13 +225,13 @@ def _refuse(image: Image) -> None:
 
 
 def _orientation(image: Image) -> int | None:
-    """The transposition that turns the image upright; None where it stands upright, or says nothing that can be read."""
+    """The transposition that turns the image upright; None if there is none or it is unreadable."""
     from PIL.ExifTags import Base
     from PIL.Image import Transpose
 
     try:
         way = image.getexif().get(Base.Orientation)
-    except Exception:  # a damaged tag says nothing
+    except Exception:  # ignore damaged tags
         return None
     return (
         {
@@ -242,7 +249,7 @@ def _orientation(image: Image) -> int | None:
 
 
 def _may_be_transparent(image: Image) -> bool:
-    """Whether the image has alpha of any kind: a channel, a palette's, or a colour that stands for nothing."""
+    """Whether the image has alpha of any kind: a channel, a palette, or a transparent colour."""
     palette = image.palette.mode if image.mode == "P" and image.palette is not None else ""
     return (
         image.mode in ("LA", "La", "PA", "RGBA", "RGBa")
@@ -252,14 +259,14 @@ def _may_be_transparent(image: Image) -> bool:
 
 
 def _grey_key_factor(image: Image) -> int:
-    """What a PNG's transparent grey is to be multiplied by: it counts 2 or 4 bits, and the pixels are scaled to 8."""
-    tiles = getattr(image, "tile", ())  # of images that come from a file alone
+    """The factor of a PNG's transparent grey, whose 2 or 4 bits Pillow does not scale to 8."""
+    tiles = getattr(image, "tile", ())  # only images from a file have tiles
     rawmode = tiles[0].args if tiles else ""
     return {"L;2": 85, "L;4": 17}.get(rawmode if isinstance(rawmode, str) else "", 1)
 
 
 def _deep(image: Image) -> tuple[Image, bool]:
-    """A grey image of up to 16 bits as RGB, over white where a grey stands for nothing; and whether one does."""
+    """A grey image of up to 16 bits as RGB over white, and whether any pixel is transparent."""
     import numpy as np
     from PIL import Image as images
 
@@ -267,7 +274,7 @@ def _deep(image: Image) -> tuple[Image, bool]:
     top = 4095 if _numbers(tags.get(258)) == (12,) else 65535
     values = np.asarray(image).astype(np.uint32)
     grey = ((values * 510 + top) // (2 * top)).astype(np.uint8)  # round(255 v / top)
-    if tags.get(262) == 0:  # TIFF: white is zero; Pillow turns 8 bits round, not 16
+    if tags.get(262) == 0:  # TIFF: white is zero; Pillow inverts 8 bits but not 16
         grey = 255 - grey
     holes = np.zeros(1, bool)
     if isinstance(image.info.get("transparency"), int):
@@ -277,5 +284,5 @@ def _deep(image: Image) -> tuple[Image, bool]:
 
 
 def _numbers(value: Any) -> tuple[int, ...]:
-    """A TIFF tag's numbers; none where it is not there."""
+    """The numbers in a TIFF tag; empty if it is missing."""
     return () if value is None else tuple(value) if isinstance(value, tuple) else (value,)

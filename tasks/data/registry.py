@@ -1,8 +1,8 @@
-"""The one place that knows which domains there are: built-in names, folders of images, and your own.
+"""Finds domains by name: built-in ones, folders of images, and your own.
 
-`mnist` and `uci` are built in; `folder:ROOT:DOMAIN` is a folder of images; `module:function` is a
-function of yours, without arguments, that returns a `Domain`. Each of them followed by `@blur`,
-`@noise5` and so on is the same domain, corrupted (`corruptions.py`).
+`mnist` and `uci` are built in; `folder:ROOT:DOMAIN` is a folder of images; `module:function` is
+your own function without arguments that returns a `Domain`. Followed by `@blur`, `@noise5` and so
+on, each of them is the same domain with corrupted images (`corruptions.py`).
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from tasks.data import corruptions
 from tasks.data.domain import Domain
 
 BUILT_IN = {"mnist": "tasks.data.digits:mnist", "uci": "tasks.data.digits:uci"}
-"""Name of a domain -> the function that returns it. A new domain of this project is a line here."""
+"""Name of a domain -> the function that returns it; add new domains here."""
 REQUIRED = ("classes", "channels", "size", "fingerprint", "load")
 INHERITED = ("line", "official_test", "counts", "problems", "notes")
 
 
 def find(name: str) -> Domain:
-    """The domain that answers to a name.
+    """The domain with this name.
 
     Raises:
-        ValueError: there is none, or a user's function does not return one; says why and what to do.
+        ValueError: there is none, or a user's function does not return one; says why.
     """
     whole, corruption = corruptions.parts(name)
     domain = _folder(whole) if is_folder(whole) else _named(whole)
@@ -33,12 +33,12 @@ def find(name: str) -> Domain:
 
 
 def is_folder(name: str) -> bool:
-    """Whether the name is that of a folder of images."""
+    """Whether the name is of a folder of images."""
     return name.startswith("folder:")
 
 
 def is_own(name: str) -> bool:
-    """Whether the name is that of a user's domain, `module:function`, corrupted or not."""
+    """Whether the name is of a user's domain, `module:function`, corrupted or not."""
     return ":" in name and not is_folder(name)
 
 
@@ -78,8 +78,8 @@ def _own(name: str) -> Domain:
     if lacking:
         raise ValueError(
             f"'{name}' must return a tasks.data.Domain, but the {type(domain).__name__} that it "
-            f"returns has no {', '.join(lacking)}; let its class inherit from tasks.data.Domain and "
-            f"give {', '.join(REQUIRED)}"
+            f"returns has no {', '.join(lacking)}; let its class inherit from tasks.data.Domain "
+            f"and give {', '.join(REQUIRED)}"
         )
     wrong = _wrong(domain)
     if wrong:
@@ -89,7 +89,7 @@ def _own(name: str) -> Domain:
 
 
 def _wrong(domain: Domain) -> str:
-    """What is wrong with the answers of a user's domain; empty if nothing is."""
+    """What is wrong with the members of a user's domain; empty if nothing is."""
     classes = domain.classes
     if not isinstance(classes, tuple) or not all(
         isinstance(name, str) and name for name in classes

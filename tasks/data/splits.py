@@ -1,4 +1,4 @@
-"""Which classes are missing, and which images train, validate and test; the same for every method and backbone."""
+"""Missing classes and splits of images, which are the same for all methods and backbones."""
 
 from __future__ import annotations
 
@@ -11,32 +11,35 @@ from numpy.typing import NDArray
 
 VALIDATION = 0.1
 TEST = 0.3
-"""Shares of each class's images, as 7 : 3 in Holistic Transfer; what is left trains."""
+"""Shares of each class's images; Holistic Transfer splits 7 : 3. The rest trains."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Indices of the target images, by what they are for; train and validation hold seen classes only."""
+    """Indices of the target images; training and validation images are of seen classes only."""
 
     train: NDArray[np.intp]
     validation: NDArray[np.intp]
     test: NDArray[np.intp]
     reference: NDArray[np.intp]
-    """The training images of all classes: what nearest class means and oracle training may see."""
+    """The training images of all classes, for nearest class means and oracle training."""
 
 
 def missing_count(classes: int, ratio: float) -> int:
-    """How many of the classes are missing: round(ratio * classes), one at least where ratio > 0, and one at least is seen."""
+    """The number of missing classes: round(ratio * classes).
+
+    At least one is missing if ratio > 0, and at least one is seen.
+    """
     return min(max(round(ratio * classes), 1 if ratio > 0 else 0), classes - 1)
 
 
 def canonical_ratio(classes: int, ratio: float) -> float:
-    """The one ratio that stands for all those with which equally many classes are missing.
+    """The canonical one of all ratios with which equally many classes are missing.
 
-    It is the decimal with the fewest digits that gives the count and lies next to the share, so
-    that with ten classes or more 0.1, 0.2, ... 0.9 are themselves; of fewer classes it is the
-    share, where two digits write it: 0.25 of four.
+    It is the exact share rounded to the fewest digits that still give the count, so that 0.1, 0.2,
+    ... 0.9 are canonical for ten classes or more. For fewer classes it is the share itself, if that
+    has at most two digits: 0.25 for one of four.
     """
     count = missing_count(classes, ratio)
     share = count / classes
@@ -49,23 +52,26 @@ def canonical_ratio(classes: int, ratio: float) -> float:
 def draw_missing(classes: int, ratio: float, seed: int) -> list[int]:
     """Sorted indices of `missing_count` classes.
 
-    One order of the classes is drawn per seed and cut by the ratio, so that what is missing at 0.3
-    is missing at 0.5.
+    The seed draws an order of the classes and the ratio cuts it, so that classes that are missing
+    at 0.3 are also missing at 0.5.
     """
     order = np.random.default_rng(seed).permutation(classes)
     return sorted(int(index) for index in order[: missing_count(classes, ratio)])
 
 
 def sizes(images: int) -> tuple[int, int]:
-    """How many images of a class test and validate; a class of few still trains with one, then tests with one, then validates."""
+    """The number of test and validation images of a class.
+
+    In small classes the first image trains, the second tests and the third validates.
+    """
     tested = min(max(round(TEST * images), 1), max(images - 1, 0))
     return tested, min(max(round(VALIDATION * images), 1), max(images - tested - 1, 0))
 
 
 def official_sizes(images: int, tested: int) -> tuple[int, int]:
-    """How many images of a class test and validate if an official split says how many test.
+    """The number of test and validation images of a class with an official split.
 
-    Of the others as large a share validates as of those that an unofficial split leaves.
+    Of the remaining images, the same share validates as without an official split.
     """
     left = images - tested
     return tested, min(max(round(VALIDATION / (1 - TEST) * left), 1), max(left - 1, 0))
@@ -79,17 +85,18 @@ def split(
     *,
     official_test: NDArray[np.bool_] | None = None,
 ) -> Split:
-    """The target's split, drawn within each class; of what trains, only a fraction of each class, at least one image.
+    """The target's split, drawn within each class, with a fraction of the training images.
 
-    The cut of a class does not depend on which classes are missing: test sets of all ratios are the
-    same images. What trains at a small fraction trains at a larger one.
+    The split of a class does not depend on which classes are missing, so that test sets are equal
+    for all ratios. Images that train at a small fraction also train at a larger one. At least one
+    image of each class trains.
 
     Args:
-        labels: of all images of the target, [N].
+        labels: the labels of all images of the target, [N].
         missing: the classes without training images.
-        seed: which images are drawn.
-        fraction: share of each class's training images that is kept.
-        official_test: [N], True for the images that test; None if they are drawn.
+        seed: seed of the draw.
+        fraction: share of each class's training images to keep.
+        official_test: [N], True for test images; None if they are to be drawn.
 
     Raises:
         ValueError: the official test set marks another number of images, or all of a class.
@@ -103,7 +110,7 @@ def split(
     for index in range(int(labels.max()) + 1):
         own = rng.permutation(np.flatnonzero(labels == index))
         if official_test is not None:
-            # Those that test come first, as if they had been drawn.
+            # Official test images come first, as if they had been drawn.
             own = np.concatenate([own[official_test[own]], own[~official_test[own]]])
             tested, validated = official_sizes(len(own), int(official_test[own].sum()))
             if tested == len(own) > 0:
@@ -127,22 +134,22 @@ def split(
 
 
 def trained(images: int, fraction: float = 1.0) -> int:
-    """How many images of a class train: of what neither tests nor validates a fraction, at least one."""
+    """The number of training images of a class: a fraction of the rest, but at least one."""
     return _kept(images - sum(sizes(images)), fraction)
 
 
 def _kept(rest: int, fraction: float) -> int:
-    """How many of the `rest` that neither tests nor validates train: a fraction, at least one."""
+    """How many train of the `rest` that neither tests nor validates: a fraction, at least one."""
     return max(round(fraction * rest), min(1, rest))
 
 
 def held_out(images: int, share: float) -> int:
-    """How many images of a class are held out: at least one where share > 0, and never the last."""
+    """The number of held-out images of a class: at least one if share > 0, but never the last."""
     return min(max(round(share * images), 1), max(images - 1, 0)) if share else 0
 
 
 def hold_out(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.intp]:
-    """Sorted positions of a share of each class's images, as many as `held_out` says."""
+    """Sorted positions of a share of each class's images, with the sizes of `held_out`."""
     rng = np.random.default_rng(seed)
     parts = []
     for index in range(int(labels.max()) + 1):

@@ -4,5 +4,5 @@ from tasks.methods.method import Method
 
 
 def frozen_classifier() -> Method:
-    """Trains only the backbone; the source's head is frozen, which keeps relations of classes."""
+    """Trains only the backbone under the source's frozen head, to keep relations of classes."""
     return Method(frozen=frozenset({"head"}), needs=frozenset({"same_head"}))

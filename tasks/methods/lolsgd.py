@@ -21,7 +21,7 @@ def lolsgd(
     *,
     server_rate: Annotated[float, Range(0, 10)] = 1.0,
 ) -> Method:
-    """Averages short runs that each leave out some seen classes, to cancel moves towards classes.
+    """Averages short runs that each leave out some seen classes, so that class drift cancels.
 
     A round: for m = 1..M, theta_m <- K steps of SGD from theta on batches without the classes Q_m;
     then one step of the run's own optimiser along server_rate (theta - mean_m theta_m) / learning

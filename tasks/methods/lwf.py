@@ -19,7 +19,7 @@ def lwf(
     temperature: Annotated[float, Range(1e-2, 1e2)] = 2.0,
     head: Annotated[str, Choices(("fixed", "trained"))] = "fixed",
 ) -> Method:
-    """Distills the source's outputs: weight T^2 KL(softmax(g0/T) || softmax(g/T)) in the loss.
+    """Distils the source's outputs: weight T^2 KL(softmax(g0/T) || softmax(g/T)) in the loss.
 
     It is the batch mean, over all classes of the source. g0 are the frozen source's logits for the
     same image, [B, source classes]. g are the student's: from its only head if that is the source's

@@ -89,9 +89,7 @@ class Method:
     stepped: Callable[[Run, Any], None] | None = None
     """Called after each optimiser step with the run and what `prepare` returned."""
     finish: Callable[[Model, Model, Any], None] | None = None
-    """Changes a copy of the trained model before it is measured.
-
-    Also gets the source model and what `prepare` returned. """
+    """Changes a copy of the trained model, given the source model and what `prepare` returned."""
     output: Callable[[Tensor, Tensor], Tensor] | None = None
     """Computes the measured logits from the trained and the source model's, [N, classes] each."""
     needs: frozenset[str] = frozenset()

@@ -4,5 +4,5 @@ from tasks.methods.method import Method
 
 
 def oracle() -> Method:
-    """Plain fine-tuning on target images of all classes: an upper bound as if none were missing."""
+    """Plain fine-tuning on target images of all classes, as if none were missing: upper bound."""
     return Method(all_classes=True, needs=frozenset({"missing"}))

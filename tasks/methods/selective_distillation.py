@@ -14,7 +14,7 @@ def selective_distillation(
     weight: Annotated[float, Range(0, 1e4)] = 1.0,
     temperature: Annotated[float, Range(1e-2, 1e2)] = 2.0,
 ) -> Method:
-    """Distills the relations among the missing classes U from the source's outputs.
+    """Distils the relations among the missing classes U from the source's outputs.
 
     The term is weight T^2 KL(softmax(g0[U]/T) || softmax(g[U]/T)), averaged over the batch. On seen
     classes the frozen source's logits g0 contradict the labels, so that only the relations among

@@ -31,14 +31,14 @@ def otce_w(
     samples: Samples = 1000,
     seed: int,
 ) -> tuple[float, float, float]:
-    """Minus the Wasserstein distance W of OTCE, between features (Tan et al., CVPR 2021).
+    """OTCE: minus the Wasserstein distance W between features (Tan et al., CVPR 2021).
 
     Args:
         source_features: [M, d].
         source_labels: [M].
         features: [N, d] of the target.
         labels: [N] of the target.
-        samples: maximum number of images per domain
+        samples: images of each domain at most
         seed: seed of the draw.
     """
     distance, entropy = otce(
@@ -57,14 +57,14 @@ def otce_ce(
     samples: Samples = 1000,
     seed: int,
 ) -> tuple[float, float, float]:
-    """Minus the conditional entropy CE of OTCE, of labels under transport (Tan et al., CVPR 2021).
+    """OTCE: minus the entropy of target given source labels, CE (Tan et al., CVPR 2021).
 
     Args:
         source_features: [M, d].
         source_labels: [M].
         features: [N, d] of the target.
         labels: [N] of the target.
-        samples: maximum number of images per domain
+        samples: images of each domain at most
         seed: seed of the draw.
     """
     distance, entropy = otce(
