@@ -1,4 +1,4 @@
-"""A dataset of your own: digits in seven segments, as on a pocket calculator, drawn by a shaky hand."""
+"""A dataset of your own: digits in seven segments, as on a calculator, drawn by a shaky hand."""
 
 from __future__ import annotations
 

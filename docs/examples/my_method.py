@@ -1,4 +1,4 @@
-"""A method of your own: outputs that are sure of themselves cost (Pereyra et al., 2017, arXiv:1701.06548)."""
+"""A method of your own: confident outputs cost (Pereyra et al., 2017, arXiv:1701.06548)."""
 
 from __future__ import annotations
 

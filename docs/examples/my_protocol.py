@@ -8,7 +8,9 @@ SEEN = "validation/seen_accuracy"
 
 
 def settled(measurements: pd.DataFrame) -> pd.DataFrame:
-    """The point whose repetitions agree most on validation accuracy at its last step; ties go to the first point.
+    """The point whose repetitions agree most on validation accuracy at its last step.
+
+    Ties go to the first point.
 
     Args:
         measurements: one row per trial and step, of points of which every repetition is done;

@@ -1,4 +1,7 @@
-"""Runs the ready studies (only what is missing of them) and writes this folder's tables: python docs/results/make.py."""
+"""Runs what is missing of the ready studies and writes this folder's tables.
+
+python docs/results/make.py
+"""
 
 from __future__ import annotations
 
@@ -127,7 +130,10 @@ def sections(report: str, names: Collection[str]) -> Iterator[str]:
 
 
 def regrets(found: pd.DataFrame, metric: str = "test/overall_accuracy") -> str:
-    """What a screen by each score would cost of a metric, in points, with 1, 2 or half of the pairs kept: means over targets."""
+    """What a screen by each score would cost of a metric, in points: means over targets.
+
+    With 1, 2 or half of the pairs kept.
+    """
     of = found[found["metric"] == metric].rename(columns={"keep": "kept"})
     kept = [1, 2, int(of["pairs"].max()) // 2]
     wide = (
@@ -166,7 +172,10 @@ def regrets(found: pd.DataFrame, metric: str = "test/overall_accuracy") -> str:
 
 
 def on_digits(study: Study, results: str) -> Iterator[Claim]:
-    """What Holistic Transfer and its successor say, on each pair of domains; a difference is the mean over the ratios."""
+    """What Holistic Transfer and its successor say, on each pair of domains.
+
+    A difference is the mean over the ratios.
+    """
     ends = _chosen(study, results)
 
     def of(method: str, column: str, dataset: str) -> pd.Series:

@@ -89,7 +89,7 @@ class Worker:
         self._sends, self._hears = os.fdopen(sends, "wb"), os.fdopen(hears, "rb", buffering=0)
         words = [
             sys.executable,
-            "-P",  # what lies in the working folder stands in for no module; paths come with the work
+            "-P",  # the working folder hides no module; paths come with the work
             "-m",
             "htsweep.execution.worker",
             str(commands),

@@ -2,7 +2,8 @@
 
 MLflow's client opens eleven sessions for a run of three measurements (15 to 25 ms of CPU and 70 ms
 of waiting for the disk). Here a batch of runs is one transaction on MLflow's own tables, so that
-there are no incomplete runs either. `tests/test_mirror_rows.py` checks that both leave the same rows.
+there are no incomplete runs either. `tests/test_mirror_rows.py` checks that both leave the same
+rows.
 """
 
 from __future__ import annotations
