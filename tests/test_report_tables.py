@@ -33,7 +33,7 @@ MARKDOWN = f"""# digits
 | oracle                 |   3 |     98.0 [97.6, 98.4] |     98.0 [97.6, 98.4] |     98.0 [97.6, 98.4] |     98.0 [97.6, 98.4] |     96.0 [95.3, 96.8] |
 
 Nothing is missing: every point has its 3 repetitions.
-"""  # noqa: E501
+"""
 LATEX = r"""% \usepackage{booktabs}
 \begin{table}[t]
 \centering
@@ -52,7 +52,7 @@ oracle & 3 & 98.0 {\scriptsize [97.6, 98.4]} & 98.0 {\scriptsize [97.6, 98.4]} &
 \bottomrule
 \end{tabular}
 \end{table}
-"""  # noqa: E501
+"""
 
 
 def test_the_report_as_a_person_has_read_it() -> None:

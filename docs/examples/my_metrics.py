@@ -15,7 +15,7 @@ def tail(outputs: Outputs) -> float:
 
 
 def sure_but_wrong(outputs: Outputs) -> dict[str, float]:
-    """How often the model is wrong with a probability of 0.9 or more, for seen and missing classes."""
+    """How often the model is wrong with a probability of 0.9 or more, by group of classes."""
     logits = outputs.logits.astype(np.float64)
     chances = np.exp(logits - logits.max(1, keepdims=True))
     sure = chances.max(1) / chances.sum(1) >= 0.9
