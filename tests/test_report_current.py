@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,6 +98,56 @@ def test_another_version_of_the_code_draws_again(
     assert not again()[0]
     monkeypatch.setattr(current, "_code", lambda: "another")
     assert again()[0]
+
+
+PICKS = """\
+from htsweep.selection import Protocol
+from places import PLACE
+
+def pick(measurements):
+    last = measurements.sort_values("step").drop_duplicates("trial", keep="last")
+    points = last.sort_values("point_index").groupby("sweep").nth(PLACE).reset_index()
+    return points[["sweep", "point", "step"]]
+
+ONE = Protocol(name="one", line="one of them", pick=pick, reads=("validation/score",))
+"""
+
+
+def test_a_user_s_own_code_draws_again_when_it_changes(
+    again: Callable[..., tuple[bool, Launched, Told]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ("place_picks", "places")
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def launched(place: int, code: str = PICKS) -> tuple[bool, str]:
+        (tmp_path / "place_picks.py").write_text(code)
+        (tmp_path / "places.py").write_text(f"PLACE = {place}\n")
+        for name in names:  # as in a process of its own
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        drawn, done, told = again(
+            "task: toy\nrepetitions: 1\nsearch: {spaces: {all: {x: [0.1, 0.9]}}}\n"
+            "select: place_picks:ONE\n"
+        )
+        assert told.tables == [done.table]
+        return drawn, done.table
+
+    try:
+        drawn, first = launched(0)
+        assert drawn
+        assert "x=0.1" in first
+        assert launched(0) == (False, first)
+        drawn, other = launched(-1)  # what the named module imports
+        assert drawn
+        assert "x=0.9" in other
+        drawn, said = launched(-1, PICKS.replace("one of them", "the other one"))
+        assert drawn
+        assert "the other one" in said
+    finally:
+        for name in names:
+            sys.modules.pop(name, None)
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"made_of": "STAMP"}', "\0"])

@@ -1,16 +1,19 @@
 """Whether a written report is that of what there is: then nothing need be drawn again.
 
 A hidden file beside the report says what it was made of: the study, what the ledger had of it,
-where the results were, and the code that analyses and draws.
+where the results were, and the code that analyses and draws, the user's own included.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.util
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, final
 
@@ -18,8 +21,12 @@ from htsweep.files import put
 from htsweep.results import Results
 
 NAME = ".current.json"
-DRAWS = ("analysis", "report", "results", "selection")
-"""The folders of this package whose code makes a report."""
+OURS = ("htsweep", "tasks", "search_spaces")
+"""The packages whose files make a report: tasks say what is a bound, spaces how much is planned."""
+OTHERS = ("numpy", "pandas", "scipy", "moocore", "optuna", "matplotlib", "plotly", "jinja2")
+"""The packages of others whose version makes a difference."""
+NAMED = re.compile(r"([A-Za-z_]\w*)(?:\.\w+)*:[A-Za-z_]")
+"""A `module:name` in a study; the group is the top-level module."""
 
 
 @final
@@ -37,7 +44,9 @@ class Written:
 
 def made_of(results: Results) -> str:
     """A digest of everything that a report of `results` depends on."""
-    content = [results.state, results.location, _code()]
+    study = results.study
+    own = _own_code(study.text, study.file)
+    content = [results.state, results.location, str(study.file), _code(), own]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -72,11 +81,45 @@ def _version(path: Path) -> list[int]:
 
 @functools.cache
 def _code() -> str:
-    """A digest of the code that makes a report."""
-    root = Path(__file__).parent.parent
-    digest = hashlib.sha256()
-    for folder in DRAWS:
-        for path in sorted((root / folder).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
-    return digest.hexdigest()
+    """A digest of the code that makes a report, but for the user's own."""
+    lines = []
+    for name in OTHERS:
+        try:
+            lines.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            lines.append(f"{name} missing")
+    for name in OURS:
+        found = importlib.util.find_spec(name)
+        for root in (found.submodule_search_locations or ()) if found else ():
+            lines += _files(Path(root), sorted(Path(root).rglob("*")))
+    return _digest(lines)
+
+
+def _own_code(text: str, file: Path) -> str:
+    """A digest of the user's modules: those that the study names, and all that lie beside it."""
+    folder = Path(file).absolute().parent
+    lines = _files(folder, sorted(folder.glob("*.py")))
+    for name in sorted(set(NAMED.findall(text)) - set(OURS)):
+        try:
+            found = importlib.util.find_spec(name)
+        except (ImportError, ValueError):
+            continue  # it only looks like a module
+        if found is None or not found.has_location or found.origin is None:
+            continue
+        root = Path(found.origin).parent
+        package = found.submodule_search_locations is not None
+        lines += _files(root, sorted(root.rglob("*.py")) if package else [Path(found.origin)])
+    return _digest(lines)
+
+
+def _files(root: Path, paths: Iterable[Path]) -> list[str]:
+    """A line for each file: its path below `root` and a digest of its bytes."""
+    return [
+        f"{path.relative_to(root).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+        for path in paths
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
