@@ -37,14 +37,17 @@ def settings_of(
 ) -> Mapping[str, Setting]:
     """The settings of a function's parameters by config key `START.PARAMETER`.
 
-    A setting's doc is the parameter's line in the docstring: the first line only.
+    A setting's doc is the parameter's entry in the docstring, on one line.
 
     Args:
         function: the function that has the parameters.
         start: the prefix of the keys.
         marked: each parameter with its type and the marks in its annotation.
     """
-    docs = dict(re.findall(r"^\s+(\w+): (.+)$", inspect.getdoc(function) or "", re.MULTILINE))
+    entries = re.findall(
+        r"^( +)(\w+): (.+(?:\n\1 +\S.*)*)", inspect.getdoc(function) or "", re.MULTILINE
+    )
+    docs = {name: " ".join(text.split()) for _, name, text in entries}
     settings = {}
     for parameter, kind, marks in marked:
         limits = next((mark for mark in marks if isinstance(mark, Range)), None)
