@@ -40,6 +40,16 @@ def test_a_study_that_would_keep_too_much_keeps_nothing_unless_it_says_so(tmp_pa
     assert keeping(plan(answering(tmp_path, "keep: logits\n"))).steps == "every"
 
 
+def test_where_every_step_is_too_much_the_last_one_is_kept(tmp_path, monkeypatch):
+    every = keeping(plan(answering(tmp_path)))
+    monkeypatch.setattr(home, "LIMIT", every.size - 1)
+    kept = keeping(plan(answering(tmp_path)))
+    assert kept.steps == "final"
+    assert kept.size < every.size
+    assert f"alone, since those of every step would take about {amount(every.size)}" in kept.line
+    assert keeping(plan(answering(tmp_path, "keep: logits\n"))).steps == "every"
+
+
 def test_a_task_that_hands_over_nothing_keeps_nothing(study_file):
     assert keeping(plan(read(study_file("task: toy\n")))) == home.Keeping("nothing", "")
 

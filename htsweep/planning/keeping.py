@@ -42,6 +42,14 @@ def keeping(planned: Plan) -> Keeping:
     steps = FINAL if _picks_last(study.select) else EVERY
     size = _size(planned, steps)
     where = "at its last step" if steps == FINAL else "at each measured step"
+    if study.keep is None and steps == EVERY and size is not None and size > LIMIT:
+        # Some of it is better than nothing: the last step can still be measured later.
+        last = _size(planned, FINAL)
+        if last is not None and last <= LIMIT:
+            where = (
+                f"at its last step alone, since those of every step would take about {amount(size)}"
+            )
+            steps, size = FINAL, last
     most = "" if planned.exact else "at most "
     if study.keep is None and (size is None or size > LIMIT):
         reason = (
