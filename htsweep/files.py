@@ -41,7 +41,7 @@ def _put(path: Path, data: bytes) -> None:
 
 
 def _umask() -> int:
-    # The only way to read it is to set it.
+    # The umask can only be read by setting it.
     mask = os.umask(0o022)
     os.umask(mask)
     return mask

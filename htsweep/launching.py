@@ -141,12 +141,12 @@ def launch(
                 if warming is not None:
                     warming.stop()
                 lease.check()
-                # Before what the trials ran on has ended, which may take seconds.
+                # The report is made while the executor ends, which may take seconds.
                 report = _Report(after)
                 if done.agenda.over:
                     report.make(lambda table: follower.reported(done.agenda, table))
         except BaseException:
-            with contextlib.suppress(HtsweepError):  # what came first is what the user is told
+            with contextlib.suppress(HtsweepError):  # the user sees the first exception
                 _compact(store)
             raise
         _compact(store)
@@ -276,7 +276,7 @@ def _opened_when_needed(executor: Executor, watch: Watch) -> Iterator[_Opened]:
 @contextlib.contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
     """Makes SIGTERM, sent by batch systems and containers, end the launch as Ctrl-C does."""
-    # Only there may signals be caught
+    # Python accepts signal handlers only in the main thread.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -321,7 +321,7 @@ def past_of(results: Results, planned: Plan) -> dict[str, EarlierRun]:
         results.rows([*COLUMNS, "seconds", "gpu", "attempt", "artifact"])
     ):
         artifact = json.loads(row["artifact"]) if row["artifact"] else NOTHING
-        # What was removed since, such as by `clean`, is made again where a trial needs it.
+        # An artifact removed since, such as by `clean`, is made again if a trial needs it.
         gone = row["kind"] == "stage" and not there.issuperset(artifact.values())
         past[row["trial"]] = EarlierRun(
             "gone" if gone else row["status"],
@@ -436,7 +436,7 @@ class _Report:
             self.trouble = str(error)
 
     def mirrored(self, follower: Follower) -> None:
-        """Records, if it is so, that MLflow has everything including the report."""
+        """Records that MLflow has everything, including the report, if it does."""
         from htsweep.report import build
 
         if self.trouble or not self.written.paths or not follower.uri:

@@ -125,7 +125,7 @@ class Progress:
         """Prints the results at once: pages and figures take longer."""
         self.last(agenda)
         if self._live is not None:
-            # Its console is that of errors, and the results are none.
+            # The live table is on stderr; the results belong on stdout.
             self._live.stop()
         sys.stdout.write(f"\n{table}\n\n")
         sys.stdout.flush()

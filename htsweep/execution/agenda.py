@@ -248,9 +248,9 @@ class Agenda:
 
     @property
     def _hopeless(self) -> bool:
-        """Whether only blocked trials are left, and so many that others will hardly differ.
+        """Whether nothing can run and so many trials are blocked that the rest are not read.
 
-        A plan that is not a list may have a billion trials, which cannot all be checked.
+        A plan that is not a list may have a billion trials, too many to check them all.
         """
         at_hand = self._waiting.trials or self._waiting.count or self.running
         return not self.plan.exact and not at_hand and len(self.blocked) >= AHEAD

@@ -110,7 +110,7 @@ class _Part:
     """Whether a change counts as lasting even if restored: new threads may have inherited it."""
 
     def put_back(self, value: Any) -> list[str]:
-        """Restores `value`; what remains of the change since it was read, in words."""
+        """Restores `value`, and describes what remains of the change since it was read."""
         now = self.read()
         if now == value:
             return []

@@ -1,4 +1,4 @@
-"""What a task gets beside its config: seeds, artifacts, a place for its state."""
+"""What a task gets besides its config: seeds, artifacts, a place for its state."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from htsweep.ledger.tables import Ledger, Read
 
 SMALL = 10_000_000
-"""A merged object with at most so many cells (rows times columns) may be arbitrarily sparse."""
+"""A merged object with at most this many cells (rows times columns) may be arbitrarily sparse."""
 SPARSE = 2
 """In a larger object at least one cell in `SPARSE` is filled.
 

@@ -43,7 +43,7 @@ class Half:
 
     @classmethod
     def of(cls, outputs: Outputs) -> Half:
-        """The same outputs; their logits are already rounded to 16 bits."""
+        """The same outputs, with logits rounded to 16 bits."""
         import numpy as np
 
         half = outputs.logits.astype(np.float16)

@@ -24,9 +24,8 @@ def of_database(path: Path) -> str:
     """The tracking URI of the SQLite database at `path`."""
     text = str(path.absolute())
     encoded = quote(text)
-    # For `sqlite:` MLflow 3.17 makes the parent folder without decoding its name, beside the one
-    # that was meant. It leaves that be where the driver is named, here the one that is taken
-    # without a name as well.
+    # For `sqlite:` MLflow 3.17 makes the parent folder without decoding its name, beside the
+    # intended one. It makes none if the driver is named; `pysqlite` is also the default driver.
     return f"sqlite:///{text}" if encoded == text else f"sqlite+pysqlite:///{encoded}"
 
 

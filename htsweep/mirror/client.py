@@ -80,7 +80,7 @@ class Requests:
                 self._experiment, copy.started, copy.tags, copy.name
             ).info.run_id
             parameters = [Param(key, value) for key, value in copy.parameters.items()]
-            # A step has no time of its own: all became known when the trial ended.
+            # A step has no time of its own; all steps become known when the trial ends.
             metrics = [Metric(key, value, copy.ended, step) for key, value, step in copy.points]
             while parameters or metrics:
                 self._client.log_batch(run, metrics[:METRICS], parameters[:PARAMETERS])

@@ -80,7 +80,7 @@ class Mirror:
             study: the experiment's name.
             axes: the metrics across and up in the chart that the UI opens.
             ours: whether htsweep alone has chosen the database; a broken one is then renamed, and
-                created anew.
+                a new one created.
 
         Raises:
             HtsweepError: a SQLite database cannot be used as it is, or MLflow does not know the
@@ -124,7 +124,7 @@ class Mirror:
             }
 
     def write(self, runs: Iterable[Run]) -> int:
-        """Writes the runs that are not there completely, and returns how many.
+        """Writes the runs that MLflow lacks or has incomplete, and returns how many.
 
         A run of another record of the same trial is replaced, and so is an incomplete one. If this
         raises, call it again with the same runs: what was written is not written twice.
@@ -150,7 +150,7 @@ class Mirror:
         def added(kept: Kept) -> None:
             index[kept.trial] = kept
 
-        self._index = None  # whatever breaks from here on: look again
+        self._index = None  # after any error from here on, look again
         self._paint(missing)
         if outdated:
             self._runs.remove(outdated)
@@ -207,9 +207,8 @@ class Mirror:
             address.path_of(run.info.artifact_uri or "") if self._database is not None else None
         )
         if folder is not None:
-            # Not through MLflow 3.17's client: it remembers where each run's artifacts lie by the
-            # run's id, which a run of results that were copied shares with the original, and would
-            # write there.
+            # Not through MLflow 3.17's client, which remembers the place of artifacts by the run's
+            # id. A run of copied results has the same id as the original, so it would write there.
             put(folder / "study.yaml", text)
             for name, path in artifacts.items():
                 put(folder / name, path.read_bytes())
@@ -272,8 +271,8 @@ class Mirror:
         except MlflowException as error:
             if "UNIQUE" not in str(error):
                 raise
-            # MLflow 3.17 looks whether the tag is there, then adds it: another mirror added it in
-            # between.
+            # MLflow 3.17 adds the tag after checking that it does not exist; another mirror added
+            # it in between.
             self._client.set_experiment_tag(self.experiment, key, value)
         self._tags = {**self._tags, key: value}
 

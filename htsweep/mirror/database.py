@@ -126,8 +126,8 @@ def relocate(database: Path) -> int:
     """Corrects the artifact paths of a moved database; returns how many runs and experiments.
 
     MLflow records artifact locations as absolute paths. After a folder was copied or moved, they
-    name its former place, and whoever writes there changes the original. All are corrected in one
-    transaction, and no id changes.
+    still name its former place, and writing there would change the original. All are corrected in
+    one transaction, and no id changes.
     """
     root = database.parent / ARTIFACTS
     with _reading(database) as connection:
@@ -136,7 +136,9 @@ def relocate(database: Path) -> int:
         return 0
     with _writing(database) as connection:
         changed = 0
-        for before in _moved(connection, root):  # again: another process may have been faster
+        for before in _moved(
+            connection, root
+        ):  # check again, since another process may have been faster
             after = address.location(root)
             for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
                 changed += _renamed(connection, table, column, before, after=after)
@@ -190,7 +192,7 @@ def _moved(connection: sqlite3.Connection, root: Path) -> list[str]:
     )
     for name, location in connection.execute(query, (TAG,)):
         path = address.path_of(str(location or ""))
-        # What somebody has put elsewhere on purpose is named otherwise, and stays.
+        # Folders that someone has put elsewhere on purpose have other names, and stay.
         if (
             path is None
             or path.name != name

@@ -51,7 +51,7 @@ class Follower:
         self._writer: threading.Thread | None = None
         self._trouble = ""
         if uri:
-            uri_of(self._store, uri)  # a mistake in it is said before anything starts
+            uri_of(self._store, uri)  # reports a mistake in it before anything starts
 
     @property
     def uri(self) -> str:
@@ -105,8 +105,8 @@ class Follower:
             return
         self._start()
         answer = self._answer()
-        # Whatever it says, or if it died and says nothing: what it has written is whole, and the
-        # database is asked itself.
+        # Whatever it reports, or if it died: what it has written is complete, and the database
+        # itself is checked.
         covered = coverage(results, self._uri)
         runs, notes = covered.runs, tuple[str, ...]()
         trouble = "" if runs == covered.of else self._trouble or covered.trouble
@@ -134,7 +134,7 @@ class Follower:
         try:
             said, _ = self._process.communicate(timeout=PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.kill()  # what it writes is whole at any moment
+            self._process.kill()  # what it writes is complete at any moment
             self._process.wait()
             self._trouble = f"it was not done after {PATIENCE_SECONDS:.0f} s"
             return None
@@ -163,9 +163,8 @@ class Follower:
     def _start(self) -> None:
         if self._uri is None or self._process is not None or self._trouble:
             return
-        # The study as it was read: its file may have been edited since, and is then another study.
-        # Nor does the tracking URI stand on the command line, where everyone on the machine could
-        # read the password in it.
+        # The study is sent as it was read, since its file may have been edited. The tracking URI is
+        # not on the command line, where everyone on the machine could read its password.
         request = {
             "file": str(self._study.file.absolute()),
             "text": self._study.source,
@@ -174,8 +173,8 @@ class Follower:
             "uri": self._uri,
         }
         try:
-            # A session of its own: Ctrl-C is for the launch, which then lets it finish. -P: nothing
-            # in the working folder stands in for a module.
+            # A separate session, so that Ctrl-C reaches only the launch, which lets it finish. -P,
+            # so that nothing in the working folder shadows a module.
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "htsweep.mirror.process"],
                 stdin=subprocess.PIPE,
@@ -187,7 +186,7 @@ class Follower:
             self._trouble = f"the process that copies to it could not be started: {error}"
             return
         assert process.stdin is not None
-        # A pipe holds 64 KiB: of a longer study the rest waits until the process has started.
+        # A pipe holds 64 KiB; the rest of a longer study waits until the process has started.
         self._writer = threading.Thread(
             target=_write, args=(process.stdin, json.dumps(request).encode() + b"\n"), daemon=True
         )

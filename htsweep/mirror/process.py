@@ -30,7 +30,7 @@ def main() -> int:
 
     The first line of the input says, as JSON, what to follow.
     """
-    # What a user's own module prints while it is imported is no answer.
+    # What a user's own module prints during import must not be part of the answer.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
@@ -46,9 +46,7 @@ def main() -> int:
     try:
         study = read(asked["file"], asked["overrides"], text=asked["text"])
         answer = asdict(_followed(Results(study, asked["results"]), asked["uri"], over))
-    except (
-        Exception
-    ) as error:  # whatever it is, the launch has to say it: nobody else sees this process
+    except Exception as error:  # the launch must report any error, since nobody sees this process
         answer = {"trouble": f"{type(error).__name__}: {error}"}
     json.dump(answer, answers)
     answers.close()
@@ -60,7 +58,7 @@ def _followed(results: Results, uri: str, over: threading.Event) -> Mirrored:
     ledger, members = results.ledger, MirroredRows(results)
     before = ledger.records()
     while not over.wait(LOOK_SECONDS) and ledger.records() == before:
-        pass  # MLflow is slow to import: not while the launch itself starts
+        pass  # MLflow is slow to import, so not while the launch itself starts
     from htsweep.mirror.copying import Mirror
     from htsweep.mirror.streaming import stream
 

@@ -13,12 +13,12 @@ import os
 SETTINGS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # a banner per run over HTTP
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # By default a request to a server that is down is tried for four minutes, which `follow` could
-    # not interrupt; it has a back-off of its own.
+    # By default a request to a server that is down is retried for four minutes. `stream` could not
+    # interrupt that, and has a back-off of its own.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    # A database that was deleted and made again has its old path: a connection that is kept would
-    # write to the deleted one, and nobody would ever see what it wrote.
+    # A database that was deleted and made again has its old path; a pooled connection would write
+    # to the deleted one, and what it wrote would be lost.
     "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
 }
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -32,9 +32,9 @@ def hush() -> None:
     past_the_proxy()
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # Logs a traceback of what it raises as well: who catches it says it better.
+    # It logs a traceback of what it also raises; the caller reports that better.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-    # "Retrying (...) after connection broken": an outage is told once, by `follow`.
+    # "Retrying (...) after connection broken": `stream` handles outages.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 

@@ -65,7 +65,7 @@ class Rows:
             rows = [self._row(copy) for copy in batch]
             try:
                 self._insert(rows, batch, _delete)
-            except IntegrityError:  # somebody has deleted runs, and left what belongs to them
+            except IntegrityError:  # someone has deleted runs but not the rows that belong to them
                 self._insert(rows, batch, _delete_parts)
             for row, copy in zip(rows, batch, strict=True):
                 added(Kept(row["run_uuid"], copy.tags[TRIAL], copy.tags[RECORD], True))
@@ -188,7 +188,7 @@ def _metric(run: str, point: Point, at: int) -> dict[str, Any]:
 
 
 def _delete(execute: Callable[..., Any], runs: Sequence[str]) -> None:
-    # Those that are there alone: MLflow has no index by which it finds all tags of a run.
+    # Only keys that exist: MLflow has no index that finds all tags of a run.
     existing = (
         SqlRun.__table__.select()
         .with_only_columns(SqlRun.run_uuid)

@@ -92,8 +92,8 @@ def _finished(path: Path, ours: bool) -> str:
     except Exception as error:
         if not ours or not _is_of_tables(error):
             raise
-        # Its maker was killed while MLflow made or changed the tables in their place: what is there
-        # cannot be finished.
+        # Its maker was killed while MLflow made or changed the tables in place, so it cannot be
+        # completed.
         aside = database.set_aside(path)
         _make(path)
         why = database.said(cause(error), path)
@@ -107,7 +107,7 @@ def _finished(path: Path, ours: bool) -> str:
 def _make(path: Path) -> None:
     with _ONE_AT_A_TIME, _unfinished(path) as new:
         with contextlib.closing(sqlite3.connect(new)) as connection:
-            # A disk that takes no file says so here; MLflow would try again for 100 s.
+            # An unwritable disk fails here at once; MLflow would try again for 100 s.
             connection.execute("CREATE TABLE probe (x)")
             connection.execute("DROP TABLE probe")
         # The constructor makes all tables; what it notes of artifacts must be where they will be.
@@ -119,7 +119,7 @@ def _make(path: Path) -> None:
             new.replace(path)
             return
         try:
-            os.link(new, path)  # fails where another process was faster, which is as well
+            os.link(new, path)  # fails if another process was faster, which is fine
         except FileExistsError:
             return
         except OSError:  # a file system without links
@@ -129,9 +129,14 @@ def _make(path: Path) -> None:
 def _upgrade(path: Path) -> None:
     with _ONE_AT_A_TIME, _unfinished(path) as new:
         database.copy(path, new)
-        engine = utils.create_sqlalchemy_engine(address.of_database(new))  # type: ignore[no-untyped-call]
+        engine = utils.create_sqlalchemy_engine(  # type: ignore[no-untyped-call]
+            address.of_database(new)
+        )
         try:
-            if not utils._all_tables_exist(engine) and not database.version(new):  # type: ignore[no-untyped-call]
+            if (
+                not utils._all_tables_exist(engine)  # type: ignore[no-untyped-call]
+                and not database.version(new)
+            ):
                 utils._initialize_tables(engine)  # type: ignore[no-untyped-call]
             else:
                 utils._upgrade_db(engine)  # type: ignore[no-untyped-call]
@@ -142,7 +147,7 @@ def _upgrade(path: Path) -> None:
 
 @contextlib.contextmanager
 def _unfinished(path: Path) -> Iterator[Path]:
-    # No longer than its own name and what is put in front: see database.MOST_BYTES.
+    # No longer than its final name with the prefix: see database.MOST_BYTES.
     new = path.with_name(f"{database.UNFINISHED}{uuid.uuid4().hex[:6]}.db")
     try:
         yield new
@@ -165,7 +170,9 @@ def _wanted() -> str:
 
 def _is_older(version: str) -> bool:
     """Whether the installed MLflow knows the version, and so can upgrade from it."""
-    script = ScriptDirectory.from_config(utils._get_alembic_config(""))  # type: ignore[no-untyped-call]
+    script = ScriptDirectory.from_config(
+        utils._get_alembic_config("")  # type: ignore[no-untyped-call]
+    )
     return version in {revision.revision for revision in script.walk_revisions()}
 
 

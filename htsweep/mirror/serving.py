@@ -59,7 +59,7 @@ def ui(database: Path, results: str, port: int = 5000, tell: Callable[[str], Non
             raise HtsweepError(
                 f"MLflow's database cannot be used: {explained(error, uri)}"
             ) from error
-        # On a disk that may be read, but not written
+        # It can be read but not written.
         tell(f"{explained(error, uri)}. It is shown as it is")
     chosen = free_port(port)
     with _ended_by_sigterm(), serve(uri, chosen) as server:
@@ -77,7 +77,7 @@ def ui(database: Path, results: str, port: int = 5000, tell: Callable[[str], Non
 def serve(uri: str, port: int) -> subprocess.Popen[bytes]:
     """The server's process, on 127.0.0.1; it answers after some seconds, see `wait_for`."""
     database = address.database_of(uri)
-    # -P: nothing in the results' folder, where the server runs, stands in for a module.
+    # -P, so that nothing in the results' folder, where the server runs, shadows a module.
     words = [
         sys.executable,
         "-P",
@@ -120,7 +120,7 @@ def wait_for(server: subprocess.Popen[bytes], port: int) -> None:
     Raises:
         HtsweepError: it ended, or did not answer in time.
     """
-    # A proxy has no way to this machine's 127.0.0.1, whatever the environment says of proxies.
+    # No proxy can reach this machine's 127.0.0.1, whatever the environment says of proxies.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
@@ -193,7 +193,7 @@ def serving_lines(uri: str, wanted: int, port: int) -> list[str]:
 @contextlib.contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
     """Treats SIGTERM as Ctrl-C; otherwise the server would outlive the command."""
-    # Only there may signals be caught
+    # Python accepts signal handlers only in the main thread.
     if threading.current_thread() is not threading.main_thread():
         yield
         return

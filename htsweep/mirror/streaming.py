@@ -50,9 +50,7 @@ def stream(
         try:
             if len(behind) < MANY:
                 all_read = True
-                for (
-                    run
-                ) in read_new():  # one by one: what came before an error of its own is not lost
+                for run in read_new():  # one by one, to keep what it yields before an error
                     all_read = False
                     behind.append(run)
             mirror = mirror or opened()

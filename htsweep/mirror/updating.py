@@ -106,7 +106,7 @@ def settle(results: Results, uri: str, patience: float) -> tuple[int, Mirrored]:
             written += _bring(mirror, results)
             return written, _concluded(mirror, results, tuple(notes))
         except Exception as error:
-            # Twice in any case: what is found broken at the first time is made anew at the second.
+            # Always try twice: the second try makes again what the first found broken.
             if tries > 1 and (time.monotonic() > until or not may_pass(error)):
                 covered = coverage(results, uri)
                 return written, Mirrored(
@@ -211,7 +211,7 @@ def selected(results: Results) -> dict[str, list[str]]:
         try:
             choice = selection.choice(measured, name, results.study.repetitions)
         except HtsweepError:
-            continue  # it has no answer for this study, such as proxy runs that were not asked for
+            continue  # it does not apply, for instance because there are no proxy runs
         for trial in trials.merge(choice, on=["sweep", "point"])["trial"].unique():
             protocols_of.setdefault(trial, []).append(name)
     return protocols_of

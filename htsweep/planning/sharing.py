@@ -45,9 +45,8 @@ class Sharing:
 
         Args:
             needs: (id, what it needs) of all points, or of some.
-            whole: whether these are all points that there will be. Otherwise a training is taken to
-                be shared if a config of it is more than its training, such as one of many weights
-                that are tried after it.
+            whole: whether these are all points that there will be. Otherwise a training also counts
+                as shared if one of its configs does something after it, such as trying a weight.
         """
         self._whole = whole
         self._groups: dict[str, _Group] = {}
