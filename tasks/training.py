@@ -146,10 +146,9 @@ class Run:
     def set_rate(self, progress: float) -> None:
         """Sets the learning rates for `progress` in [0, 1]; the cosine falls to zero at 1."""
         self.progress = progress
-        cosine = self.recipe.schedule == COSINE
+        share = rate_at(self.recipe, progress)
         for group in self.optimiser.param_groups:
-            rate = self.recipe.learning_rate * group["factor"]
-            group["lr"] = rate * (1 + math.cos(math.pi * progress)) / 2 if cosine else rate
+            group["lr"] = self.recipe.learning_rate * group["factor"] * share
 
     def view(self, positions: Tensor) -> View:
         """The batch at `positions`, as a penalty sees it."""

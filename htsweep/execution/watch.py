@@ -45,3 +45,31 @@ class Silent:
 
     def reported(self, agenda: Agenda, table: str) -> None:
         """Nothing."""
+
+
+class Relay:
+    """Passes everything on to another watch: what stands between adds to it."""
+
+    def __init__(self, watch: Watch) -> None:
+        """`watch` sees everything that this sees."""
+        self._watch = watch
+
+    def started(self, agenda: Agenda, job: Job) -> None:
+        """Passes it on."""
+        self._watch.started(agenda, job)
+
+    def ended(self, agenda: Agenda, job: Job, outcome: Outcome) -> None:
+        """Passes it on."""
+        self._watch.ended(agenda, job, outcome)
+
+    def tick(self, agenda: Agenda) -> None:
+        """Passes it on."""
+        self._watch.tick(agenda)
+
+    def note(self, text: str) -> None:
+        """Passes it on."""
+        self._watch.note(text)
+
+    def reported(self, agenda: Agenda, table: str) -> None:
+        """Passes it on."""
+        self._watch.reported(agenda, table)

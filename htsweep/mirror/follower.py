@@ -11,7 +11,7 @@ from typing import IO, final
 
 from htsweep.errors import HtsweepError
 from htsweep.execution.agenda import Agenda
-from htsweep.execution.watch import Watch
+from htsweep.execution.watch import Relay, Watch
 from htsweep.execution.work import Outcome
 from htsweep.mirror.coverage import Mirrored, coverage, uri_of
 from htsweep.planning.jobs import Job
@@ -25,7 +25,7 @@ What MLflow lacks after that, the next launch or mirror brings.
 
 
 @final
-class Follower:
+class Follower(Relay):
     """Starts and ends the mirror's process, for which training never waits.
 
     It starts when the first trial ends: before that there is nothing to copy, and Ray needs the
@@ -46,7 +46,8 @@ class Follower:
         self.mirrored: Mirrored | None = None
         """What MLflow has at the end; None before that, and without a mirror."""
         self._study, self._store = results.study, results.store
-        self._uri, self._watch = uri, watch
+        super().__init__(watch)
+        self._uri = uri
         self._process: subprocess.Popen[bytes] | None = None
         self._writer: threading.Thread | None = None
         self._trouble = ""
@@ -61,26 +62,10 @@ class Follower:
         except HtsweepError:  # `finish` says why
             return ""
 
-    def started(self, agenda: Agenda, job: Job) -> None:
-        """Passes it on."""
-        self._watch.started(agenda, job)
-
     def ended(self, agenda: Agenda, job: Job, outcome: Outcome) -> None:
         """Passes it on, and starts the process if it does not run yet."""
         self._start()
-        self._watch.ended(agenda, job, outcome)
-
-    def tick(self, agenda: Agenda) -> None:
-        """Passes it on."""
-        self._watch.tick(agenda)
-
-    def note(self, text: str) -> None:
-        """Passes it on."""
-        self._watch.note(text)
-
-    def reported(self, agenda: Agenda, table: str) -> None:
-        """Passes it on."""
-        self._watch.reported(agenda, table)
+        super().ended(agenda, job, outcome)
 
     def has_all(self, results: Results, uri: str) -> bool:
         """Whether no process ran in this launch, because MLflow already has everything.

@@ -303,7 +303,9 @@ class Plan:
             if len(self._needs) > 5 * MOST_LISTED:
                 self._needs.clear()
             needs = self._need(point)
-            self._needs[point.id] = self.sharing.needs(needs) if self.sharing else needs[2]
+            self._needs[point.id] = (
+                self.sharing.needs(point.id, needs) if self.sharing else needs[2]
+            )
         return self._needs[point.id]
 
     @cached_property

@@ -49,6 +49,8 @@ class Sharing:
                 as shared if one of its configs does something after it, such as trying a weight.
         """
         self._whole = whole
+        self._trainings: dict[str, tuple[str, Any] | None] = {}
+        """Point -> its training with the key of its group; None if it has none."""
         self._groups: dict[str, _Group] = {}
         self._stages: dict[str, Stage] = {}
         self._rewritten: dict[str, Stage] = {}
@@ -66,10 +68,10 @@ class Sharing:
         )
         return alone, shared
 
-    def needs(self, need: Need) -> dict[str, Stage]:
-        """Name -> stage that a config needs, including the training that it shares, if any."""
+    def needs(self, name: str, need: Need) -> dict[str, Stage]:
+        """Name -> stage that a point of this id needs, with the training that it shares, if any."""
         of, config, stages = need
-        shared = self._stage(of, config)
+        shared = self._stage(name, of, config)
         return {name: self._with_training(stage) for name, stage in stages.items()} | (
             {NAME: shared} if shared else {}
         )
@@ -77,7 +79,7 @@ class Sharing:
     def _with_training(self, stage: Stage) -> Stage:
         if stage.point not in self._rewritten:
             need = (task.find(stage.task), stage.config, stage.needs)
-            self._rewritten[stage.point] = replace(stage, needs=self.needs(need))
+            self._rewritten[stage.point] = replace(stage, needs=self.needs(stage.point, need))
         return self._rewritten[stage.point]
 
     def _collect_stage(self, stage: Stage) -> None:
@@ -86,12 +88,13 @@ class Sharing:
             self._collect_stage(inner)
 
     def _collect(self, name: str, of: Task, config: Mapping[str, Any]) -> None:
-        training = of.trajectory(config)
-        if training is None:
+        if name in self._trainings:
             return
-        group = self._groups.setdefault(
-            digest([training.task, training.config]), _Group(training.task, training.config)
-        )
+        keyed = self._trainings[name] = _keyed(of.trajectory(config))
+        if keyed is None:
+            return
+        key, training = keyed
+        group = self._groups.setdefault(key, _Group(training.task, training.config))
         group.ids.add(name)
         if training.recorded:
             group.recorded[digest(training.recorded)] = training.recorded
@@ -100,11 +103,12 @@ class Sharing:
     def _is_shared(self, group: _Group) -> bool:
         return len(group.ids) > 1 or (not self._whole and group.tail)
 
-    def _stage(self, of: Task, config: Mapping[str, Any]) -> Stage | None:
-        training = of.trajectory(config)
-        if training is None:
+    def _stage(self, name: str, of: Task, config: Mapping[str, Any]) -> Stage | None:
+        known = name in self._trainings
+        keyed = self._trainings[name] if known else _keyed(of.trajectory(config))
+        if keyed is None:
             return None
-        key = digest([training.task, training.config])
+        key, training = keyed
         group = self._groups.get(key) or _Group(training.task, training.config, tail=training.tail)
         recorded = not training.recorded or digest(training.recorded) in group.recorded
         if not self._is_shared(group) or not recorded:
@@ -117,3 +121,10 @@ class Sharing:
                 group.task, whole, point_id(trains, whole), stages_of(trains, whole)
             )
         return self._stages[key]
+
+
+def _keyed(training: Any) -> tuple[str, Any] | None:
+    """A training with the key that equal ones share."""
+    if training is None:
+        return None
+    return digest([training.task, training.config]), training

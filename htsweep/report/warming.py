@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import final
 
 from htsweep.execution.agenda import Agenda
-from htsweep.execution.watch import Watch
+from htsweep.execution.watch import Relay, Watch
 from htsweep.execution.work import Outcome
 from htsweep.planning.jobs import Job
 from htsweep.results import Results
@@ -41,7 +41,7 @@ LAZIEST = 19
 
 
 @final
-class Warming:
+class Warming(Relay):
     """Passes on what a launch reports, and from the first result on gets ready beside it.
 
     It imports what a report needs. Where most of the study is still to be run, it also makes one of
@@ -55,14 +55,11 @@ class Warming:
             watch: sees what this sees.
             results: of the study.
         """
-        self._watch, self._results = watch, results
+        super().__init__(watch)
+        self._results = results
         self._thread: threading.Thread | None = None
         self._over = threading.Event()
         self._left = 0
-
-    def started(self, agenda: Agenda, job: Job) -> None:
-        """Passes it on."""
-        self._watch.started(agenda, job)
 
     def ended(self, agenda: Agenda, job: Job, outcome: Outcome) -> None:
         """Passes it on; a first result is where a report may be of use soon."""
@@ -70,19 +67,7 @@ class Warming:
         if self._thread is None and job.kind == "trial" and outcome.status == "done":
             self._thread = threading.Thread(target=self._warm, name="report", daemon=True)
             self._thread.start()
-        self._watch.ended(agenda, job, outcome)
-
-    def tick(self, agenda: Agenda) -> None:
-        """Passes it on."""
-        self._watch.tick(agenda)
-
-    def note(self, text: str) -> None:
-        """Passes it on."""
-        self._watch.note(text)
-
-    def reported(self, agenda: Agenda, table: str) -> None:
-        """Passes it on."""
-        self._watch.reported(agenda, table)
+        super().ended(agenda, job, outcome)
 
     def cancel(self) -> None:
         """Takes no further step."""
