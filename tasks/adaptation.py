@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import functools
 import io
@@ -14,14 +13,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from tasks import backbones, data, heads, methods, metrics, process
-from tasks.data import Images, splits
-from tasks.data.splits import Split
+from tasks.data import splits
 from tasks.evaluation import measure, measure_all, outputs
-from tasks.loading import fresh_model, images_of, source_model, target_of, tensors
+from tasks.loading import (
+    fresh_model,
+    holistic,
+    images_of,
+    new_task,
+    seeds,
+    source_images,
+    student_of,
+    tensors,
+    with_hidden,
+)
 from tasks.methods.method import Method
 from tasks.model import Model
 from tasks.outputs import SOURCE, Collected, hand_over
@@ -70,7 +77,7 @@ def train_source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Me
         (),
         new_head=True,
         device=workspace.device,
-        seed=_seeds(workspace, "source"),
+        seed=seeds(workspace, "source"),
     )
     run = Run(model.to(workspace.device), transfer, Method(), _recipe(config, "source_"))
 
@@ -88,7 +95,7 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
     """Adapts the source model to the target; yields measurements at step 0 and after each epoch."""
     began = time.perf_counter()
     _reset(workspace, "adaptation")
-    transfer, domain, split = _holistic(config, workspace)
+    transfer, domain, split = holistic(config, workspace)
     missing = transfer.missing_classes
     pseudo = [
         json.loads(
@@ -127,7 +134,7 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
     rows = _trial_rows(
         config,
         workspace,
-        *_student(config, transfer, split, workspace),
+        *student_of(config, transfer, split, workspace),
         on_target,
         began=began,
         images={"target": transfer.images, "source": held},
@@ -164,7 +171,7 @@ def train_heads(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Mea
     if "fraction" not in config:
         held = np.load(workspace.artifact("source") / "validation.npy")
         if len(held):
-            images = _source_images(config, workspace, held)[1]
+            images = source_images(config, workspace, held)[1]
             features["source"] = outputs(student, images, workspace.device)[0]
     members = config[MEMBERS]
     recipes = [_recipe({**config, **member}) for member in members]
@@ -183,11 +190,10 @@ def _before_training(config: Mapping[str, Any], workspace: Workspace) -> tuple[M
     """The model and the data of a shared training, of trials or of pseudo cross-validation."""
     pseudo = config.get("pseudo")
     _reset(workspace, *(("adaptation",) if pseudo is None else ("pseudo", pseudo)))
-    new_task = "fraction" in config
-    transfer, domain, split = (_new_task if new_task else _holistic)(config, workspace)
+    transfer, domain, split = (new_task if "fraction" in config else holistic)(config, workspace)
     if pseudo is not None:
-        transfer, _, _ = _hidden(transfer, domain, split, workspace, number=pseudo)
-    return _student(config, transfer, split, workspace)
+        transfer, _, _ = with_hidden(transfer, domain, split, workspace, number=pseudo)
+    return student_of(config, transfer, split, workspace)
 
 
 def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measurement]:
@@ -201,8 +207,8 @@ def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[
     began = time.perf_counter()
     number = config["pseudo"]
     _reset(workspace, "pseudo", number)
-    transfer, domain, split = _holistic(config, workspace)
-    transfer, seen, hidden = _hidden(transfer, domain, split, workspace, number=number)
+    transfer, domain, split = holistic(config, workspace)
+    transfer, seen, hidden = with_hidden(transfer, domain, split, workspace, number=number)
 
     def on_validation(model: Any, _step: int) -> Measurement:
         # Every seen class of this repetition may have too few images to hold one out.
@@ -224,7 +230,7 @@ def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[
     yield from _trial_rows(
         config,
         workspace,
-        *_student(config, transfer, split, workspace),
+        *student_of(config, transfer, split, workspace),
         on_validation,
         began=began,
         measurements=measurements,
@@ -239,7 +245,7 @@ def fine_tune(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measu
     """
     began = time.perf_counter()
     _reset(workspace, "adaptation")
-    transfer, domain, split = _new_task(config, workspace)
+    transfer, domain, split = new_task(config, workspace)
     shared: Measurement = {}
     for name in methods.learning(config["method"], config):
         shared |= torch.load(workspace.artifact(name) / "told.pt", weights_only=True)
@@ -260,7 +266,7 @@ def fine_tune(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measu
         return measured | shared
 
     yield from _trial_rows(
-        config, workspace, *_student(config, transfer, split, workspace), on_target, began=began
+        config, workspace, *student_of(config, transfer, split, workspace), on_target, began=began
     )
 
 
@@ -272,11 +278,11 @@ def learn(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
     """
     began = time.perf_counter()
     _reset(workspace, "learn", config["method"])
-    transfer, _, _ = (_new_task if "fraction" in config else _holistic)(config, workspace)
+    transfer, _, _ = (new_task if "fraction" in config else holistic)(config, workspace)
     method = methods.build(config["method"], config)
     assert method.learn is not None
     learnt, measured = method.learn(
-        dataclasses.replace(transfer, seed=_seeds(workspace, f"learn {config['method']}"))
+        dataclasses.replace(transfer, seed=seeds(workspace, f"learn {config['method']}"))
     )
     torch.save(
         {name: tensor.cpu() for name, tensor in learnt.items()}, workspace.output / "learnt.pt"
@@ -379,7 +385,7 @@ def _on_source(
     outputs to the given `Collected`.
     """
     held = np.load(workspace.artifact("source") / "validation.npy")
-    source, images, labels = _source_images(config, workspace, held)
+    source, images, labels = source_images(config, workspace, held)
 
     def measured(model: Any, kept: Collected) -> Measurement:
         if not len(held):
@@ -394,15 +400,6 @@ def _on_source(
     return measured, images
 
 
-def _source_images(
-    config: Mapping[str, Any], workspace: Workspace, rows: NDArray[np.int64]
-) -> tuple[str, Tensor, NDArray[np.int64]]:
-    """The source domain's name, its images at `rows`, and the labels of all its images."""
-    source = data.domains(config["dataset"])[0]
-    domain = images_of(config, source, workspace)
-    return source, torch.from_numpy(np.ascontiguousarray(domain.pixels[rows])), domain.labels
-
-
 def _stand_ins(rows: Sequence[Measurement]) -> Measurement:
     """The mean accuracies over the runs of pseudo cross-validation that measured them."""
     names = [f"validation/pseudo_{name}" for name in STAND_INS]
@@ -410,97 +407,8 @@ def _stand_ins(rows: Sequence[Measurement]) -> Measurement:
     return {name: float(np.mean(values)) for name, values in known.items() if values}
 
 
-def _hidden(
-    transfer: Transfer, domain: Images, split: Split, workspace: Workspace, *, number: int
-) -> tuple[Transfer, list[int], list[int]]:
-    """The transfer of a pseudo cross-validation run, the seen classes, and those that it hides."""
-    missing = set(transfer.missing_classes)
-    seen = [index for index in range(transfer.classes) if index not in missing]
-    places = splits.draw_missing(len(seen), 0.5, workspace.seed("pseudo classes", number))
-    hidden = [seen[place] for place in places]
-    kept = split.train[~np.isin(domain.labels[split.train], hidden)]
-    reduced = dataclasses.replace(
-        transfer,
-        train=torch.from_numpy(kept),
-        missing_classes=sorted({*missing, *hidden}),
-        seed=_seeds(workspace, f"pseudo {number}"),
-    )
-    return reduced, seen, hidden
-
-
-def _student(
-    config: Mapping[str, Any], transfer: Transfer, split: Split, workspace: Workspace
-) -> tuple[Model, Transfer]:
-    """The model before training, and its transfer: an upper bound trains on all classes."""
-    student = copy.deepcopy(transfer.source_model)
-    if transfer.new_head:
-        student = student.with_head(_new_head(transfer, workspace))
-    elif "pseudo" not in config and methods.build(config["method"], config).all_classes:
-        transfer = dataclasses.replace(transfer, train=torch.from_numpy(split.reference))
-    return student, transfer
-
-
 def _reset(workspace: Workspace, *names: object) -> None:
     process.reset(workspace.seed(*names), workspace.threads, workspace.device)
-
-
-def _holistic(config: Mapping[str, Any], workspace: Workspace) -> tuple[Transfer, Images, Split]:
-    """A target with the source's classes, some of them missing."""
-    source_name, target_name = data.domains(config["dataset"])
-    domain = images_of(config, target_name, workspace)
-    missing, split = target_of(config, target_name, domain.labels, workspace)
-    source = source_model(config, source_name, domain, workspace)
-    return (
-        _transfer(source, domain, split, missing, new_head=False, workspace=workspace),
-        domain,
-        split,
-    )
-
-
-def _new_task(config: Mapping[str, Any], workspace: Workspace) -> tuple[Transfer, Images, Split]:
-    """A target with classes of its own and a fraction of its training images."""
-    source_name, target_name = data.fine_tuning_domains(config["dataset"])
-    domain = images_of(config, target_name, workspace)
-    missing, split = target_of(config, target_name, domain.labels, workspace)
-    source = source_model(config, source_name, domain, workspace)
-    return (
-        _transfer(source, domain, split, missing, new_head=True, workspace=workspace),
-        domain,
-        split,
-    )
-
-
-def _transfer(
-    source: Model,
-    domain: Images,
-    split: Split,
-    missing: Any,
-    *,
-    new_head: bool,
-    workspace: Workspace,
-) -> Transfer:
-    images, labels = tensors(domain, workspace.device)
-    return Transfer(
-        source.requires_grad_(False).eval(),
-        images,
-        labels,
-        torch.from_numpy(split.train),
-        torch.from_numpy(split.validation),
-        len(domain.classes),
-        missing,
-        new_head,
-        workspace.device,
-        _seeds(workspace, "adaptation"),
-    )
-
-
-def _new_head(transfer: Transfer, workspace: Workspace) -> nn.Linear:
-    """A head drawn from N(0, 0.01^2), bias 0, as in the released code of Co-Tuning and BSS."""
-    head = nn.Linear(transfer.source_model.width, transfer.classes)
-    generator = torch.Generator().manual_seed(workspace.seed("head"))
-    nn.init.normal_(head.weight, std=0.01, generator=generator)
-    nn.init.zeros_(head.bias)
-    return head.to(workspace.device)
 
 
 def _learnt(config: Mapping[str, Any], workspace: Workspace) -> dict[str, Any]:
@@ -534,7 +442,3 @@ def _recipe(config: Mapping[str, Any], prefix: str = "") -> Recipe:
         amp=config["amp"],
         **{name: config[prefix + name] for name in names if prefix + name in config},
     )
-
-
-def _seeds(workspace: Workspace, stage: str) -> Callable[..., int]:
-    return lambda *names: workspace.seed(stage, *names)

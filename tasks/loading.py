@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from tasks import backbones, data
+from tasks import backbones, data, methods
 from tasks.data import Images, splits
 from tasks.data.splits import Split
 from tasks.model import Model
 from tasks.task import Workspace
+from tasks.transfer import Transfer
 
 
 def images_of(config: Mapping[str, Any], domain: str, workspace: Workspace) -> Images:
@@ -86,3 +89,106 @@ def target_of(
         config.get("fraction", 1.0),
         official_test=data.official_test(domain),
     )
+
+
+def holistic(config: Mapping[str, Any], workspace: Workspace) -> tuple[Transfer, Images, Split]:
+    """A target with the source's classes, some of them missing."""
+    source_name, target_name = data.domains(config["dataset"])
+    domain = images_of(config, target_name, workspace)
+    missing, split = target_of(config, target_name, domain.labels, workspace)
+    source = source_model(config, source_name, domain, workspace)
+    return (
+        _transfer(source, domain, split, missing, new_head=False, workspace=workspace),
+        domain,
+        split,
+    )
+
+
+def new_task(config: Mapping[str, Any], workspace: Workspace) -> tuple[Transfer, Images, Split]:
+    """A target with classes of its own and a fraction of its training images."""
+    source_name, target_name = data.fine_tuning_domains(config["dataset"])
+    domain = images_of(config, target_name, workspace)
+    missing, split = target_of(config, target_name, domain.labels, workspace)
+    source = source_model(config, source_name, domain, workspace)
+    return (
+        _transfer(source, domain, split, missing, new_head=True, workspace=workspace),
+        domain,
+        split,
+    )
+
+
+def with_hidden(
+    transfer: Transfer, domain: Images, split: Split, workspace: Workspace, *, number: int
+) -> tuple[Transfer, list[int], list[int]]:
+    """The transfer of a pseudo cross-validation run, the seen classes, and those that it hides."""
+    missing = set(transfer.missing_classes)
+    seen = [index for index in range(transfer.classes) if index not in missing]
+    places = splits.draw_missing(len(seen), 0.5, workspace.seed("pseudo classes", number))
+    hidden = [seen[place] for place in places]
+    kept = split.train[~np.isin(domain.labels[split.train], hidden)]
+    reduced = dataclasses.replace(
+        transfer,
+        train=torch.from_numpy(kept),
+        missing_classes=sorted({*missing, *hidden}),
+        seed=seeds(workspace, f"pseudo {number}"),
+    )
+    return reduced, seen, hidden
+
+
+def student_of(
+    config: Mapping[str, Any], transfer: Transfer, split: Split, workspace: Workspace
+) -> tuple[Model, Transfer]:
+    """The model before training, and its transfer: an upper bound trains on all classes."""
+    student = copy.deepcopy(transfer.source_model)
+    if transfer.new_head:
+        student = student.with_head(_new_head(transfer, workspace))
+    elif "pseudo" not in config and methods.build(config["method"], config).all_classes:
+        transfer = dataclasses.replace(transfer, train=torch.from_numpy(split.reference))
+    return student, transfer
+
+
+def source_images(
+    config: Mapping[str, Any], workspace: Workspace, rows: NDArray[np.int64]
+) -> tuple[str, Tensor, NDArray[np.int64]]:
+    """The source domain's name, its images at `rows`, and the labels of all its images."""
+    source = data.domains(config["dataset"])[0]
+    domain = images_of(config, source, workspace)
+    return source, torch.from_numpy(np.ascontiguousarray(domain.pixels[rows])), domain.labels
+
+
+def seeds(workspace: Workspace, stage: str) -> Callable[..., int]:
+    """A function from names to a seed that belongs to a stage of the trial alone."""
+    return lambda *names: workspace.seed(stage, *names)
+
+
+def _transfer(
+    source: Model,
+    domain: Images,
+    split: Split,
+    missing: Any,
+    *,
+    new_head: bool,
+    workspace: Workspace,
+) -> Transfer:
+    images, labels = tensors(domain, workspace.device)
+    return Transfer(
+        source.requires_grad_(False).eval(),
+        images,
+        labels,
+        torch.from_numpy(split.train),
+        torch.from_numpy(split.validation),
+        len(domain.classes),
+        missing,
+        new_head,
+        workspace.device,
+        seeds(workspace, "adaptation"),
+    )
+
+
+def _new_head(transfer: Transfer, workspace: Workspace) -> nn.Linear:
+    """A head drawn from N(0, 0.01^2), bias 0, as in the released code of Co-Tuning and BSS."""
+    head = nn.Linear(transfer.source_model.width, transfer.classes)
+    generator = torch.Generator().manual_seed(workspace.seed("head"))
+    nn.init.normal_(head.weight, std=0.01, generator=generator)
+    nn.init.zeros_(head.bias)
+    return head.to(workspace.device)
