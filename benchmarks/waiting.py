@@ -36,19 +36,18 @@ for name, group in rows.groupby("dataset"):
 """
 
 
+def command(study: Path, results: Path, repetitions: int) -> list[str]:
+    """The words of a launch of the study."""
+    program = str(Path(sys.executable).parent / "htsweep")
+    where = ["--results", str(results), "--set", f"repetitions={repetitions}"]
+    return [program, "launch", str(study), *where]
+
+
 def launched(study: Path, results: Path, repetitions: int) -> dict[str, float]:
     """Seconds from launch to first start, and from the last trial's end to each output; trials."""
     began = time.time()
     process = subprocess.Popen(
-        [
-            str(Path(sys.executable).parent / "htsweep"),
-            "launch",
-            str(study),
-            "--results",
-            str(results),
-            "--set",
-            f"repetitions={repetitions}",
-        ],
+        command(study, results, repetitions),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -132,15 +131,7 @@ def main() -> None:
 def launched_again(study: Path, results: Path, repetitions: int) -> None:
     """Launches the finished study again."""
     subprocess.run(
-        [
-            str(Path(sys.executable).parent / "htsweep"),
-            "launch",
-            str(study),
-            "--results",
-            str(results),
-            "--set",
-            f"repetitions={repetitions}",
-        ],
+        command(study, results, repetitions),
         check=True,
         capture_output=True,
     )

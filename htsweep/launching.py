@@ -21,6 +21,7 @@ from htsweep.execution.agenda import NOTHING, Agenda, EarlierRun
 from htsweep.execution.conditions import conditions_of, stopped_as
 from htsweep.execution.executor import Executor
 from htsweep.execution.loop import run_agenda
+from htsweep.execution.shared_stages import SharedStages
 from htsweep.execution.watch import Silent, Watch
 from htsweep.execution.work import Conditions
 from htsweep.execution.workspace import SAVE_SECONDS
@@ -32,14 +33,12 @@ from htsweep.planning.keeping import keeping
 from htsweep.planning.plan import Plan
 from htsweep.planning.roster import COLUMNS, Roster
 from htsweep.planning.screen import Verdict
-from htsweep.report import current
+from htsweep.report.current import Report
 from htsweep.report.warming import Warming
 from htsweep.results import Results
 from htsweep.results.estimate import estimate
 from htsweep.study.schema import Study
 
-PAGES = ("report.html", "report.md", "report.tex")
-"""The report's files that a launch lists beside its figures."""
 ORPHAN_SECONDS = 5.0
 """How long to wait for workers that outlive a killed launch.
 
@@ -122,7 +121,7 @@ def launch(
     holder = lease.take()
     if holder is not None:
         raise StudyHeld(_held_message(before, holder, lease.folder))
-    stages = _Stages(store)
+    stages = SharedStages(store)
     try:
         if lease.after_death:
             time.sleep(ORPHAN_SECONDS)
@@ -142,7 +141,7 @@ def launch(
                     warming.stop()
                 lease.check()
                 # The report is made while the executor ends, which may take seconds.
-                report = _Report(after)
+                report = Report(after)
                 if done.agenda.over:
                     report.make(lambda table: follower.reported(done.agenda, table))
         except BaseException:
@@ -152,7 +151,8 @@ def launch(
         _compact(store)
         if not follower.has_all(after, report.written.mirrored):
             follower.finish(after)
-            report.mirrored(follower)
+            if follower.mirrored is not None and follower.mirrored.whole:
+                report.mirrored(follower.uri)
         remaining = estimate(after)
         return replace(
             done,
@@ -192,7 +192,7 @@ def _compact(store: Store) -> None:
 
 
 def _run_study(
-    before: Results, stages: _Stages, run: Callable[[Agenda], bool]
+    before: Results, stages: SharedStages, run: Callable[[Agenda], bool]
 ) -> tuple[Results, Launched]:
     """Runs the scores of the study's screen, if any, and then the trials that they keep.
 
@@ -291,7 +291,7 @@ def _ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def agenda_of(results: Results, planned: Plan, stages: _Stages) -> Agenda:
+def agenda_of(results: Results, planned: Plan, stages: SharedStages) -> Agenda:
     """The agenda of a plan, without what the ledger has.
 
     The GPU hours of both the study and its scores count against the budget.
@@ -354,97 +354,6 @@ def _values(results: Results, planned: Plan) -> Mapping[str, Mapping[str, float]
         values = {metric: row[metric] for metric in metrics if row.get(metric) is not None}
         last.setdefault(row["trial"], {}).update(values)
     return last
-
-
-@final
-class _Stages:
-    """The stages that this launch shares with others: only one launch makes each."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._leases: dict[str, Lease] = {}
-        self._next_try: dict[str, float] = {}
-
-    def hold(self, stage: str) -> bool:
-        """Reserves the stage for this launch; False while another one makes it."""
-        if stage in self._leases:
-            return True
-        if time.monotonic() < self._next_try.get(stage, 0):
-            return False
-        lease = Lease(self._store, f"stage-{stage}")
-        if lease.take() is not None:
-            self._next_try[stage] = time.monotonic() + 1
-            return False
-        self._leases[stage] = lease
-        return True
-
-    def look(self, stage: str) -> EarlierRun | None:
-        """What the ledger has of the stage, if another launch may have made it meanwhile."""
-        if stage in self._leases or time.monotonic() < self._next_try.get(stage, 0):
-            return None
-        ledger = Ledger(self._store)
-        if not any(name.startswith(("all-", stage)) for name in ledger.records()):
-            return None
-        for row in ledger.trials(["trial", "status", "artifact"]).to_pylist():
-            if row["trial"] == stage and row["status"] == "done":
-                artifact = json.loads(row["artifact"]) if row["artifact"] else {}
-                there = {entry.name for entry in self._store.list(f"artifacts/{stage}")}
-                return EarlierRun(
-                    "done" if there >= set(artifact.values()) else "gone", artifact=artifact
-                )
-        return None
-
-    def release(self) -> None:
-        """Releases all stages."""
-        for lease in self._leases.values():
-            lease.release()
-
-
-@final
-class _Report:
-    """The report of a study's results: its table, figures and pages, unless they exist already."""
-
-    def __init__(self, results: Results) -> None:
-        self._results = results
-        self._stamp = ""
-        self.trouble = ""
-        """Why it could not be written; "" if it was."""
-        self.written = current.Written("", ())
-        """What was written; empty if no trial has a result."""
-
-    def make(self, tell: Callable[[str], None]) -> None:
-        """Writes the report if needed; `tell` gets the table before figures and pages are drawn."""
-        from htsweep.report import build
-
-        results, out = self._results, build.folder_of(self._results)
-        try:
-            self._stamp = current.made_of(results)
-            there = current.find(out, self._stamp)
-            if there is not None:
-                self.written = there
-                tell(there.table)
-                return
-            table = build.tell(results)
-            self.written = current.Written(table, ())
-            tell(table)
-            paths = list(build.draw(results, out))
-            pages = [path for path in build.write(results, out)[1] if path.name in PAGES]
-            self.written = current.Written(table, (*paths, *pages))
-            current.keep(out, self._stamp, table, self.written.paths)
-        except HtsweepError as error:
-            # The trials are done and recorded, whatever becomes of their report.
-            self.trouble = str(error)
-
-    def mirrored(self, follower: Follower) -> None:
-        """Records that MLflow has everything, including the report, if it does."""
-        from htsweep.report import build
-
-        if self.trouble or not self.written.paths or not follower.uri:
-            return
-        if follower.mirrored is not None and follower.mirrored.whole:
-            out = build.folder_of(self._results)
-            with contextlib.suppress(HtsweepError):
-                current.keep(out, self._stamp, self.written.table, self.written.paths, follower.uri)
 
 
 def _held_message(results: Results, holder: Mapping[str, Any], folder: str) -> str:

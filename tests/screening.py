@@ -16,7 +16,7 @@ ALL, PER_PAIR, SCORES = 24, 4, 24
 
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a launch draws at its end is not looked at here, and takes longer than all else."""
-    monkeypatch.setattr("htsweep.launching._Report.make", lambda *_: None)
+    monkeypatch.setattr("htsweep.launching.Report.make", lambda *_: None)
 
 
 def study(study_file: Callable[..., Path], tmp_path: Path) -> Callable[..., Study]:

@@ -24,7 +24,7 @@ def run(
     study: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Launched]:
     # What a launch draws at its end is not looked at here, and takes longer than all else.
-    monkeypatch.setattr("htsweep.launching._Report.make", lambda *_: None)
+    monkeypatch.setattr("htsweep.launching.Report.make", lambda *_: None)
     return lambda *overrides: launch(
         study(*overrides), str(tmp_path / "results"), on="inline", mirror=None
     )

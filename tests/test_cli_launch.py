@@ -21,7 +21,7 @@ TEXT = "task: toy\ngrid: {x: [0.1, 0.9]}\n"
 
 @pytest.fixture(autouse=True)
 def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launching._Report, "make", lambda *_: None)
+    monkeypatch.setattr(launching.Report, "make", lambda *_: None)
 
 
 def test_a_launch_says_what_it_ran_and_what_was_there(

@@ -70,7 +70,7 @@ def call(
         return Findings("toy", Design((), "x"), None, [], "last", 1, ""), []
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(launching._Report, "make", lambda *_: None)
+    monkeypatch.setattr(launching.Report, "make", lambda *_: None)
     monkeypatch.setattr(build, "write", write)
 
     def run(*words: str) -> tuple[int, str]:

@@ -313,12 +313,12 @@ SOUND = {
 def launched(one: Study, folder: Path) -> None:
     from htsweep import launching
 
-    make = launching._Report.make
-    launching._Report.make = lambda *_: None  # type: ignore[method-assign,assignment]
+    make = launching.Report.make
+    launching.Report.make = lambda *_: None  # type: ignore[method-assign,assignment]
     try:
         launch(one, str(folder / "r"), on="inline", mirror=None)
     finally:
-        launching._Report.make = make  # type: ignore[method-assign]
+        launching.Report.make = make  # type: ignore[method-assign]
 
 
 @settings(FUZZ, max_examples=8 * MORE)

@@ -52,7 +52,7 @@ class At(Silent):
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Launched]:
     """Launches the study in this process; without its report, which takes seconds."""
-    monkeypatch.setattr(launching._Report, "make", lambda *_: None)
+    monkeypatch.setattr(launching.Report, "make", lambda *_: None)
     study = toy(tmp_path, TEXT)
 
     def go(watch: Any = None, **options: Any) -> Launched:
@@ -200,7 +200,7 @@ def test_a_study_file_that_is_edited_while_it_is_launched_changes_nothing(
 def test_what_a_user_s_module_prints_is_no_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launching._Report, "make", lambda *_: None)
+    monkeypatch.setattr(launching.Report, "make", lambda *_: None)
     (tmp_path / "noisy_module.py").write_text(
         "import os\nprint('{\"runs\": 7}')\nos.write(1, b'{}')\ndef noisy(config, workspace):\n    "
         "yield {'step': 0, 'a': 1.0}\n"
@@ -280,7 +280,7 @@ def test_a_long_study_reaches_the_follower(tmp_path: Path) -> None:
 
 CODE = (
     "import sys\nfrom htsweep.cli.app import main\nfrom htsweep import launching\n"
-    "launching._Report.make = lambda *_: None\n"
+    "launching.Report.make = lambda *_: None\n"
     "main(['launch', sys.argv[1], '--on', 'inline', '--results', sys.argv[2]])"
 )
 

@@ -37,7 +37,7 @@ def found() -> Findings:
 def study(
     study_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Study]:
-    monkeypatch.setattr("htsweep.launching._Report.make", lambda *_: None)
+    monkeypatch.setattr("htsweep.launching.Report.make", lambda *_: None)
     text = lay(tmp_path, study_file)
 
     def launched(scores: str = "", screened: bool = True) -> Study:

@@ -31,7 +31,7 @@ def study(study_file: Callable[..., Path]) -> Callable[..., Study]:
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a launch draws at its end is not looked at here, and takes longer than all else."""
-    monkeypatch.setattr("htsweep.launching._Report.make", lambda *_: None)
+    monkeypatch.setattr("htsweep.launching.Report.make", lambda *_: None)
 
 
 def told(found: Any) -> Mapping[str, Any]:

@@ -60,7 +60,7 @@ numbers = itertools.count()
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(launching._Report, "make", lambda *_: None)
+    monkeypatch.setattr(launching.Report, "make", lambda *_: None)
     (tmp_path / "tally_module.py").write_text(CHAIN)
     return tmp_path
 

@@ -6,20 +6,24 @@ where the results were, and the code that analyses and draws, the user's own inc
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, final
 
+from htsweep.errors import HtsweepError
 from htsweep.files import put
 from htsweep.results import Results
 
+PAGES = ("report.html", "report.md", "report.tex")
+"""Of a report's files, those that a launch names beside its figures."""
 NAME = ".current.json"
 OURS = ("htsweep", "tasks", "search_spaces")
 """The packages whose files make a report: tasks say what is a bound, spaces how much is planned."""
@@ -40,6 +44,52 @@ class Written:
     """Its files, in the order in which a launch names them."""
     mirrored: str = ""
     """The tracking URI of the MLflow that has all of it; empty: none is known to."""
+
+
+@final
+class Report:
+    """The report of a study's results: its table, figures and pages, unless they exist already."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+        self._stamp = ""
+        self.trouble = ""
+        """Why it could not be written; "" if it was."""
+        self.written = Written("", ())
+        """What was written; empty if no trial has a result."""
+
+    def make(self, tell: Callable[[str], None]) -> None:
+        """Writes the report if needed; `tell` gets the table before figures and pages are drawn."""
+        from htsweep.report import build
+
+        results, out = self._results, build.folder_of(self._results)
+        try:
+            self._stamp = made_of(results)
+            there = find(out, self._stamp)
+            if there is not None:
+                self.written = there
+                tell(there.table)
+                return
+            table = build.tell(results)
+            self.written = Written(table, ())
+            tell(table)
+            paths = list(build.draw(results, out))
+            pages = [path for path in build.write(results, out)[1] if path.name in PAGES]
+            self.written = Written(table, (*paths, *pages))
+            keep(out, self._stamp, table, self.written.paths)
+        except HtsweepError as error:
+            # The trials are done and recorded, whatever becomes of their report.
+            self.trouble = str(error)
+
+    def mirrored(self, uri: str) -> None:
+        """Records that MLflow at this tracking URI has everything, including the report."""
+        from htsweep.report import build
+
+        if self.trouble or not self.written.paths or not uri:
+            return
+        out = build.folder_of(self._results)
+        with contextlib.suppress(HtsweepError):
+            keep(out, self._stamp, self.written.table, self.written.paths, uri)
 
 
 def made_of(results: Results) -> str:
