@@ -3,10 +3,12 @@
 import pytest
 import torch
 import trained_here
+from hypothesis import given
+from hypothesis import strategies as st
 from trained_here import close, run_of, trained
 
 from tasks.methods import Method
-from tasks.methods.lolsgd import _kept, lolsgd
+from tasks.methods.lolsgd import _kept, lolsgd, sizes
 from tasks.training import Recipe
 
 
@@ -74,9 +76,26 @@ def test_lolsgd_without_momentum_averages_the_local_models(source, training):
             ), name
 
 
-@pytest.mark.parametrize(("rounds", "evaluations"), [(0, 8), (3, 12)])
-def test_lolsgd_keeps_its_budget(source, training, rounds, evaluations):
-    run = run_of(lolsgd(subsets=2, left_out=1, local_steps=2, rounds=rounds), source, training)
+@given(st.integers(1, 700), st.integers(1, 20), st.integers(1, 20))
+def test_rounds_evaluate_as_many_gradients_as_plain_fine_tuning(steps, subsets, local_steps):
+    rounds = sizes(steps, subsets, local_steps)
+    assert sum(many * each for many, each in rounds) == steps
+    whole = steps // (subsets * local_steps)
+    assert rounds[:whole] == [(subsets, local_steps)] * whole
+    assert len(rounds) <= whole + 2
+    assert all(1 <= many <= subsets and 1 <= each <= local_steps for many, each in rounds)
+
+
+@pytest.mark.parametrize(
+    ("subsets", "local_steps", "rounds", "evaluations"),
+    [(2, 2, 0, 8), (2, 2, 3, 12), (10, 5, 0, 8), (3, 2, 0, 8), (2, 3, 0, 8)],
+)
+def test_lolsgd_keeps_its_budget(source, training, subsets, local_steps, rounds, evaluations):
+    run = run_of(
+        lolsgd(subsets=subsets, left_out=1, local_steps=local_steps, rounds=rounds),
+        source,
+        training,
+    )
     counted = []
     gradient = run.gradient
     run.gradient = lambda rows: counted.append(1) or gradient(rows)

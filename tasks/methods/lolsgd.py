@@ -30,9 +30,10 @@ def lolsgd(
 
     The local runs have no momentum, since it would not build up in K steps; the run's momentum,
     Nesterov's correction and weight decay act once a round. With M = K = 1 and nothing left out
-    this is SGD. The budget is matched in gradient evaluations, R M K = steps, unless `rounds` is
-    given (R K = steps matches server steps, at M times the cost). The schedule is a cosine over
-    rounds. Batch-norm statistics are averaged with weight 1.
+    this is SGD. Gradients are evaluated as often as by plain fine-tuning: R M K = steps, and what
+    M K does not divide is left to shorter last rounds. If `rounds` is given, there are R M K of
+    them (R K = steps matches server steps, at M times the cost). The schedule goes over rounds.
+    Batch-norm statistics are averaged with weight 1.
 
     The default constants are not verified against the paper; no code of it was released.
 
@@ -45,45 +46,67 @@ def lolsgd(
     """
 
     def optimise(run: Run, first: int, last: int) -> Tensor | None:
-        total = rounds or max(1, run.steps // (subsets * local_steps))
+        planned = [(subsets, local_steps)] * rounds or sizes(run.steps, subsets, local_steps)
+        total = len(planned)
         losses = []
         for number in range(total * first // run.steps, total * last // run.steps):
             run.set_rate(number / total)
+            many, steps = planned[number]
+            # Numbered as in whole rounds, so that no two local runs share batches.
+            start = number * subsets * local_steps
             losses += _round(
-                run, number, subsets, left_out, local_steps=local_steps, server_rate=server_rate
+                run, number, many, left_out, start=start, local_steps=steps, server_rate=server_rate
             )
         return sum(losses[1:], start=losses[0]) / len(losses) if losses else None
 
     return Method(optimise=optimise)
 
 
+def sizes(steps: int, subsets: int, local_steps: int) -> list[tuple[int, int]]:
+    """(local runs, steps of each) of the rounds that together evaluate `steps` gradients."""
+    rounds = [(subsets, local_steps)] * (steps // (subsets * local_steps))
+    rest = steps % (subsets * local_steps)
+    if rest >= subsets:
+        rounds.append((subsets, rest // subsets))
+        rest %= subsets
+    return rounds + ([(rest, 1)] if rest else [])
+
+
 def _round(
-    run: Run, number: int, subsets: int, left_out: int, *, local_steps: int, server_rate: float
+    run: Run,
+    number: int,
+    subsets: int,
+    left_out: int,
+    *,
+    start: int,
+    local_steps: int,
+    server_rate: float,
 ) -> list[Tensor]:
-    """Runs one round, which updates theta; returns the loss of every local step."""
+    """Runs one round, which updates theta; returns the loss of every local step.
+
+    The local runs use the batches from number `start` on.
+    """
     from torch import zeros_like
 
     weights = [
         (weight, group["lr"]) for group in run.optimiser.param_groups for weight in group["params"]
     ]
     moving = [weight.data for weight, _ in weights] + run.statistics
-    start = [tensor.clone() for tensor in moving]
+    origins = [tensor.clone() for tensor in moving]
     mean = [zeros_like(tensor) for tensor in moving]
     losses = []
     for subset in range(subsets):
-        _copy(start, moving)
+        _copy(origins, moving)
         kept = _kept(run, left_out, number, subset)
         for step in range(local_steps):
-            losses.append(
-                run.gradient(run.batch((number * subsets + subset) * local_steps + step, kept))
-            )
+            losses.append(run.gradient(run.batch(start + subset * local_steps + step, kept)))
             for weight, rate in weights:
                 if weight.grad is not None:  # some weights may not affect the output
                     weight.data.add_(weight.grad, alpha=-rate)
         for total, tensor in zip(mean, moving, strict=True):
             total.add_(tensor, alpha=1 / subsets)
-    _copy(start[: len(weights)] + mean[len(weights) :], moving)
-    for (weight, rate), origin, average in zip(weights, start, mean, strict=False):
+    _copy(origins[: len(weights)] + mean[len(weights) :], moving)
+    for (weight, rate), origin, average in zip(weights, origins, mean, strict=False):
         weight.grad = (origin - average).mul_(server_rate / max(rate, 1e-30))
     run.step()
     return losses
