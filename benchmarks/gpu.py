@@ -31,7 +31,8 @@ from torch.nn.functional import cross_entropy
 from tasks import backbones, process
 from tasks.methods.method import Method
 from tasks.model import Model
-from tasks.training import Recipe, Run, rate_at
+from tasks.schedules import rate_at
+from tasks.training import Recipe, Run
 from tasks.transfer import Transfer
 
 DEVICE = "cuda:0" if torch.cuda.is_available() else "cpu"

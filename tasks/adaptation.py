@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from tasks import backbones, data, heads, methods, metrics, process
+from tasks.augmentation import Views
 from tasks.data import splits
 from tasks.evaluation import measure, measure_all, outputs
 from tasks.loading import (
@@ -107,6 +108,7 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
     on_source, held = _on_source(config, missing, workspace)
 
     def on_target(model: Any, step: int) -> Measurement:
+        model = _viewing(model, config)
         kept = Collected(data.domains(config["dataset"])[1])
         measured = measure(
             model,
@@ -214,7 +216,8 @@ def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[
         # Every seen class of this repetition may have too few images to hold one out.
         if not len(split.validation):
             return {}
-        _, logits = outputs(model, transfer.images, workspace.device, split.validation)
+        viewing = _viewing(model, config)
+        _, logits = outputs(viewing, transfer.images, workspace.device, split.validation)
         labels = domain.labels[split.validation]
         gamma = metrics.balancing_gamma(
             logits[:, seen], np.searchsorted(seen, labels), np.searchsorted(seen, hidden).tolist()
@@ -252,6 +255,7 @@ def fine_tune(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measu
     probe = transfer.train[: config["batch_size"]]
 
     def on_target(model: Any, step: int) -> Measurement:
+        model = _viewing(model, config)
         kept = Collected(data.fine_tuning_domains(config["dataset"])[1])
         measured = measure_all(
             model,
@@ -328,6 +332,11 @@ def _trial_rows(
         began,
         measurements=measurements,
     )
+
+
+def _viewing(model: Any, config: Mapping[str, Any]) -> Any:
+    """The model as it is measured: on the views of each image that the config names."""
+    return Views(model, config["test_transform"]) if "test_transform" in config else model
 
 
 def _of_finished(measured: Callable[[Any, int], Measurement]) -> Callable[[Run, int], Measurement]:
@@ -436,9 +445,9 @@ def _state(run: Run, row: Measurement, measurements: Sequence[Measurement]) -> b
 def _recipe(config: Mapping[str, Any], prefix: str = "") -> Recipe:
     """The recipe in the config's keys with this prefix; missing keys keep their defaults."""
     names = {field.name for field in dataclasses.fields(Recipe)} - {"amp"}
-    # The config has no weight decay if the method has its own.
-    config = {"weight_decay": 0.0, **config}
-    return Recipe(
-        amp=config["amp"],
-        **{name: config[prefix + name] for name in names if prefix + name in config},
-    )
+    # The config has no weight decay if the method has its own, and no momentum if the optimiser
+    # has none.
+    config = {"weight_decay": 0.0, "momentum": 0.0, **config}
+    given = {name: config[prefix + name] for name in names if prefix + name in config}
+    given["milestones"] = tuple(given.get("milestones", ()))
+    return Recipe(amp=config["amp"], **given)

@@ -191,6 +191,34 @@ def traits(name: str) -> Traits:
     return Traits(*cache.remembered(["traits", *timm_models.versions(), name], ask))
 
 
+def has_drop_path(name: str) -> bool:
+    """Whether a backbone has blocks that stochastic depth can skip."""
+    if name == "lenet_bn":
+        return False
+    return bool(
+        cache.remembered(
+            ["drop path", *timm_models.versions(), name],
+            lambda: bool(timm_models.drop_paths(name, 0.5)),
+        )
+    )
+
+
+def layers(backbone: nn.Module) -> dict[nn.Parameter, int]:
+    """The layer of each parameter of a backbone, from 0 at the input; timm's grouping."""
+    from torch import nn
+
+    trunk = timm_models.trunk_of(backbone)
+    if hasattr(trunk, "group_matcher"):
+        return timm_models.layers(trunk)
+    # Of our own models, each layer with weights is one, and a norm belongs to the one before it.
+    numbers: dict[nn.Parameter, int] = {}
+    number = -1
+    for module in backbone.modules():
+        number += isinstance(module, (nn.Conv2d, nn.Linear))
+        numbers |= dict.fromkeys(module.parameters(recurse=False), max(number, 0))
+    return numbers
+
+
 def build(
     name: str, channels: int, image_size: int, classes: int, *, pretrained: bool = False
 ) -> Model:

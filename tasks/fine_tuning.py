@@ -9,7 +9,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks import data, methods
+from tasks import data, methods, recipe
 from tasks.data import splits
 from tasks.settings import (
     MODEL_SETTINGS,
@@ -20,7 +20,7 @@ from tasks.settings import (
     kept,
     learnt_stage,
     of_method,
-    scheduled,
+    recipe_problems,
     set_notes,
     set_problems,
     training_problems,
@@ -66,6 +66,7 @@ BASE = {
         doc="or a chain a+b, or your own as module:function",
     ),
     **TRAINING_SETTINGS,
+    **recipe.VIEWS,
     **MODEL_SETTINGS,
     **SOURCE_SETTINGS,
 }
@@ -98,7 +99,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     full["method"] = method
     full |= canonical_model(full)
     full["dataset"] = data.canonical(full["dataset"])
-    full = scheduled(full)
+    full = recipe.canonical(full)
     if full["dataset"].startswith(f"{data.PRETRAINED}-"):
         return {key: value for key, value in full.items() if key not in SOURCE_SETTINGS}
     return without_idle(full, data.resized(full["dataset"]))
@@ -119,9 +120,9 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     wrong += fitting(config, () if pretrained else ("source_head",))
     if not wrong:
         source, target = data.fine_tuning_domains(config["dataset"])
-        wrong += set_problems(target) + training_problems(
-            config, source, target if methods.moves_norms(config["method"]) else None
-        )
+        moving = methods.moves_norms(config["method"]) and not config.get("freeze_bn")
+        wrong += set_problems(target) + recipe_problems(config, target)
+        wrong += training_problems(config, source, target if moving else None)
     return wrong
 
 

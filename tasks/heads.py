@@ -22,8 +22,9 @@ from torch.nn.functional import cross_entropy
 from tasks import process
 from tasks.batches import Batches
 from tasks.model import Model
+from tasks.schedules import rate_at
 from tasks.task import Workspace
-from tasks.training import Recipe, rate_at
+from tasks.training import Recipe
 from tasks.transfer import Transfer
 
 Measurement = dict[str, Any]

@@ -9,7 +9,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks import data, methods
+from tasks import data, methods, recipe
 from tasks.data import splits
 from tasks.methods.method import NEEDS
 from tasks.settings import (
@@ -22,7 +22,7 @@ from tasks.settings import (
     kept,
     learnt_stage,
     of_method,
-    scheduled,
+    recipe_problems,
     set_notes,
     set_problems,
     training_problems,
@@ -71,6 +71,7 @@ BASE = {
         "calibration and for protocol pseudo_missing",
     ),
     **TRAINING_SETTINGS,
+    **recipe.VIEWS,
     **SOURCE,
 }
 SETTINGS = {**BASE, **methods.settings()}
@@ -166,7 +167,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
         full["missing_classes"] = data.missing_names(full["dataset"], full["missing_classes"])
     if not full.get("pcv") or not methods.trains(method):
         full.pop("pcv", None)
-    return without_idle(scheduled(full), data.resized(full["dataset"]))
+    return without_idle(recipe.canonical(full), data.resized(full["dataset"]))
 
 
 def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -402,7 +403,9 @@ def _untrainable(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         if "missing_classes" in config
         else len(seen) - splits.missing_count(len(seen), config["missing_ratio"])
     )
-    trained = target if methods.moves_norms(config["method"]) else None
+    moving = methods.moves_norms(config["method"]) and not config.get("freeze_bn")
+    trained = target if moving else None
+    wrong += recipe_problems(config, target)
     return wrong + training_problems(config, source, trained, sum(fewest[:own]) or MANY)
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tasks import backbones, data, methods
+from tasks import backbones, data, methods, timm_models
 from tasks.data import Images, splits
 from tasks.data.splits import Split
 from tasks.model import Model
@@ -140,6 +140,8 @@ def student_of(
 ) -> tuple[Model, Transfer]:
     """The model before training, and its transfer: an upper bound trains on all classes."""
     student = copy.deepcopy(transfer.source_model)
+    if config.get("drop_path"):
+        timm_models.set_drop_path(student.backbone, config["backbone"], config["drop_path"])
     if transfer.new_head:
         student = student.with_head(_new_head(transfer, workspace))
     elif "pseudo" not in config and methods.build(config["method"], config).all_classes:

@@ -53,13 +53,15 @@ class Model(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self.dropout: nn.Module = nn.Identity()
+        """What the head's input goes through; has no parameters."""
         self._tap = tap
         self._stages = stages
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Features and logits of a batch."""
         features = self.backbone(as_float(images))
-        return features, self.head(features)
+        return features, self.head(self.dropout(features))
 
     def outputs(self, images: Tensor, *, maps: bool = False) -> Outputs:
         """Features and logits of a batch, and with `maps` the feature maps of the stages."""
@@ -67,7 +69,7 @@ class Model(nn.Module):
             return Outputs(*self(images))
         assert self._tap is not None, "this backbone gives no feature maps"
         features, stages = self._tap(self.backbone, as_float(images))
-        return Outputs(features, self.head(features), stages)
+        return Outputs(features, self.head(self.dropout(features)), stages)
 
     @contextmanager
     def changed(self, stage: int, change: Callable[[Tensor, int], Tensor | None]) -> Iterator[None]:

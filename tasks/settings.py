@@ -6,19 +6,14 @@ import contextlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from tasks import backbones, data, methods, weights
+from tasks import backbones, data, methods, recipe, weights
 from tasks.data import listing, splits
 from tasks.outputs import SOURCE, TEST, VALIDATION
+from tasks.schedules import COSINE
 from tasks.task import Keeps, Setting
 
 MANY = 1 << 30
 """More images than any batch."""
-
-COSINE, CONSTANT = "cosine", "constant"
-SCHEDULES = {
-    COSINE: "from the learning rate to zero along half a cosine",
-    CONSTANT: "the same learning rate at each step",
-}
 
 MODEL_SETTINGS = {
     "backbone": Setting(
@@ -71,7 +66,7 @@ SOURCE_SETTINGS = {
 def _of_epochs(config: Mapping[str, Any]) -> str:
     if not methods.trains(config["method"]):
         return ""
-    if config.get("schedule", COSINE) == CONSTANT:
+    if recipe.steady(config):
         if methods.steady(config["method"], config):
             return ""
         return (
@@ -79,8 +74,9 @@ def _of_epochs(config: Mapping[str, Any]) -> str:
             "of its own"
         )
     return (
-        "the cosine schedule depends on how long a run is, so that each value is a training of its "
-        "own; with `schedule: constant` shorter runs are the beginnings of the longest"
+        f"the {config.get('schedule', COSINE)} schedule depends on how long a run is, so that each "
+        "value is a training of its own; with `schedule: constant` shorter runs are the beginnings "
+        "of the longest"
     )
 
 
@@ -108,13 +104,6 @@ def training_settings(
             high=10.0,
             doc="the backbone's learning rate at the start of the schedule",
         ),
-        "schedule": Setting(
-            str,
-            COSINE,
-            choices=lambda: SCHEDULES,
-            doc="how the learning rate goes on; with `constant`, runs of different `epochs` share "
-            "a training",
-        ),
         "head_learning_rate_factor": Setting(
             float,
             head_learning_rate_factor,
@@ -122,7 +111,9 @@ def training_settings(
             high=1e3,
             doc="the head's learning rate over the backbone's",
         ),
-        "momentum": Setting(float, 0.9, low=0.0, high=0.9999, doc="Nesterov momentum"),
+        "momentum": Setting(
+            float, 0.9, low=0.0, high=0.9999, doc="momentum of an optimiser that has it"
+        ),
         "weight_decay": Setting(
             float,
             weight_decay,
@@ -130,6 +121,7 @@ def training_settings(
             high=1.0,
             doc="decay towards zero; methods with a decay of their own do without",
         ),
+        **recipe.RECIPE,
     }
 
 
@@ -157,13 +149,6 @@ def without_idle(config: dict[str, Any], resized: bool) -> dict[str, Any]:
         config.pop("weights", None)
         if not resized:
             config.pop("image_size", None)
-    return config
-
-
-def scheduled(config: dict[str, Any]) -> dict[str, Any]:
-    """The config without a default schedule: configs older than the setting then mean the same."""
-    if config.get("schedule") == COSINE:
-        del config["schedule"]
     return config
 
 
@@ -246,6 +231,12 @@ def set_notes(config: Mapping[str, Any], target: str) -> list[tuple[str, str]]:
         config["backbone"], config.get("weights", ""), config.get("image_size", 0)
     )
     return notes + [("weights", text) for text in weight_notes]
+
+
+def recipe_problems(config: Mapping[str, Any], target: str) -> list[tuple[str, str]]:
+    """(key, what is wrong) with the recipe that a resolved, otherwise valid config trains by."""
+    size: int = config.get("image_size", data.size(target) or 0)
+    return list(recipe.problems(config, channels=data.channels(target), size=size))
 
 
 def training_problems(

@@ -100,8 +100,48 @@ def stages(backbone: nn.Module) -> list[tuple[nn.Module, int]]:
     return [(trunk.get_submodule(stage["module"]), channels) for stage in trunk.feature_info]
 
 
+def drop_paths(name: str, rate: float) -> dict[str, float]:
+    """The modules of stochastic depth that timm gives a model at this rate: name -> own rate."""
+    import timm
+    import torch
+    from timm.layers.drop import DropPath
+
+    try:
+        with torch.device("meta"):
+            trunk = timm.create_model(name, num_classes=0, drop_path_rate=rate)
+    except TypeError:  # the model has no such argument
+        return {}
+    return {
+        place: module.drop_prob or 0.0
+        for place, module in trunk.named_modules()
+        if isinstance(module, DropPath)
+    }
+
+
+def set_drop_path(backbone: nn.Module, name: str, rate: float) -> None:
+    """Puts timm's modules of stochastic depth into a backbone; they have no parameters."""
+    from timm.layers.drop import DropPath
+
+    trunk = trunk_of(backbone)
+    for place, own_rate in drop_paths(name, rate).items():
+        parent, _, attribute = place.rpartition(".")
+        setattr(trunk.get_submodule(parent), attribute, DropPath(own_rate))
+
+
+def layers(trunk: Any) -> dict[nn.Parameter, int]:
+    """The number of each parameter's layer, as timm's layer decay groups them."""
+    from timm.models import group_parameters
+
+    numbers = group_parameters(trunk, trunk.group_matcher(coarse=False), reverse=True)
+    return {parameter: numbers[name] for name, parameter in trunk.named_parameters()}
+
+
 def trunk_of(backbone: nn.Module) -> nn.Module:
     """The timm model, without the `Fitted` module that precedes it if it has pretrained weights."""
     from torch import nn
 
-    return backbone[1] if isinstance(backbone, nn.Sequential) else backbone
+    from tasks.model import Fitted
+
+    if isinstance(backbone, nn.Sequential) and isinstance(backbone[0], Fitted):
+        return backbone[1]
+    return backbone

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, final
@@ -11,18 +10,23 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.random import fork_rng
 
+from tasks import optimisers
+from tasks.augmentation import NONE, Augmentation
+from tasks.backbones import layers
 from tasks.batches import Batches
 from tasks.methods.method import BACKBONE, PARTS, Method, View, prepared
 from tasks.model import Model
-from tasks.settings import COSINE
+from tasks.recipe import BALANCED, SHUFFLED
+from tasks.schedules import COSINE, rate_at
 from tasks.transfer import Transfer
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How long and how fast a run trains."""
+    """How long and how fast a run trains, and on what; `tasks/recipe.py` describes the settings."""
 
     epochs: int
     steps_per_epoch: int
@@ -32,17 +36,25 @@ class Recipe:
     weight_decay: float
     head_learning_rate_factor: float = 1.0
     schedule: str = COSINE
+    warmup_steps: int = 0
+    milestones: tuple[int, ...] = ()
+    milestone_factor: float = 0.1
+    optimizer: str = optimisers.DEFAULT
+    nesterov: bool = True
+    layer_decay: float = 1.0
+    clip_norm: float = 0.0
+    label_smoothing: float = 0.0
+    dropout: float = 0.0
+    freeze_bn: bool = False
+    sampling: str = SHUFFLED
+    drop_last: bool = True
+    augmentation: str = NONE
     amp: bool = False
 
     @property
     def steps(self) -> int:
         """The number of gradient evaluations in the whole run."""
         return self.epochs * self.steps_per_epoch
-
-
-def rate_at(recipe: Recipe, progress: float) -> float:
-    """The factor of the learning rate at `progress` in [0, 1]; the cosine falls from 1 to 0."""
-    return (1 + math.cos(math.pi * progress)) / 2 if recipe.schedule == COSINE else 1.0
 
 
 @final
@@ -67,39 +79,63 @@ class Run:
         )
         """The classes in the training set."""
         self.batch = Batches(
-            transfer.labels, transfer.train, recipe.batch_size, transfer.seed
+            transfer.labels,
+            transfer.train,
+            recipe.batch_size,
+            transfer.seed,
+            drop_last=recipe.drop_last,
+            balanced=recipe.sampling == BALANCED,
         ).batch
         """Returns the positions in a batch by its number, optionally of some classes only."""
         if transfer.source is not None:
             transfer.source.requires_grad_(False).eval()
         if method.rebuild is not None:
             method.rebuild(student)
+        if recipe.dropout:
+            student.dropout = nn.Dropout(recipe.dropout)
+        self._augment = (
+            None
+            if recipe.augmentation == NONE
+            else Augmentation(recipe.augmentation, transfer.images.shape[-1])
+        )
+        self._draws: tuple[int, int] = (0, 0)
         self.freeze(method.frozen)
         self.prepared = prepared(method, student, transfer)
         self._kept = nn.ModuleList(modules(self.prepared))
-        trained = [
-            [
-                parameter
-                for part in sorted(BACKBONE - method.frozen, reverse=True)
-                for parameter in student.parameters_of(part)
-            ],
-            [] if "head" in method.frozen else student.parameters_of("head"),
-            [parameter for parameter in self._kept.parameters() if parameter.requires_grad],
-        ]
-        factors = [1.0, recipe.head_learning_rate_factor, 1.0]
-        self.optimiser = torch.optim.SGD(
-            [
-                {"params": group, "factor": factor}
-                for group, factor in zip(trained, factors, strict=True)
-                if group
-            ]
-            or [{"params": [torch.zeros(())], "factor": 0.0}],
+        self.optimiser = optimisers.make(
+            recipe.optimizer,
+            self._groups() or [{"params": [torch.zeros(())], "factor": 0.0}],
             lr=recipe.learning_rate,
             momentum=recipe.momentum,
-            nesterov=recipe.momentum > 0,
+            nesterov=recipe.nesterov,
             weight_decay=0.0 if method.decays else recipe.weight_decay,
-            foreach=True,
         )
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """The parameters that train, each group with the factor of its learning rate."""
+        frozen = self.method.frozen | ({"norms"} if self.recipe.freeze_bn else set())
+        backbone = [
+            parameter
+            for part in sorted(BACKBONE - frozen, reverse=True)
+            for parameter in self.student.parameters_of(part)
+        ]
+        by_factor = {1.0: backbone}
+        if self.recipe.layer_decay != 1:
+            by_layer = layers(self.student.backbone)
+            deepest = 1 + max(by_layer.values(), default=-1)
+            by_factor = {}
+            for parameter in backbone:
+                factor = self.recipe.layer_decay ** (deepest - by_layer[parameter])
+                by_factor.setdefault(factor, []).append(parameter)
+        groups = [
+            *((factor, group) for factor, group in by_factor.items()),
+            (
+                self.recipe.head_learning_rate_factor,
+                [] if "head" in frozen else self.student.parameters_of("head"),
+            ),
+            (1.0, [parameter for parameter in self._kept.parameters() if parameter.requires_grad]),
+        ]
+        return [{"params": group, "factor": factor} for factor, group in groups if group]
 
     @property
     def trainable_parameters(self) -> int:
@@ -119,6 +155,7 @@ class Run:
         Frozen parts are in evaluation mode: without gradients only, their batch-norm statistics
         would still move.
         """
+        parts = {*parts, *(("norms",) if self.recipe.freeze_bn else ())}
         self.trained = [part for part in PARTS if part not in parts]
         for part in PARTS:
             for parameter in self.student.parameters_of(part):
@@ -128,6 +165,7 @@ class Run:
     def _set_modes(self) -> None:
         student = self.student.eval()
         student.head.train("head" in self.trained)
+        student.dropout.train()
         student.backbone.train("weights" in self.trained)
         for norm in student.norms():
             norm.train("norms" in self.trained)
@@ -151,19 +189,35 @@ class Run:
             group["lr"] = self.recipe.learning_rate * group["factor"] * share
 
     def view(self, positions: Tensor) -> View:
-        """The batch at `positions`, as a penalty sees it."""
+        """The batch at `positions`, as a penalty sees it: augmented, if the recipe says so."""
+        images, labels = self.transfer.take(positions)
         return View(
             self.student,
             self.transfer,
-            *self.transfer.take(positions),
+            self._augmented(images),
+            labels,
             maps=self.method.maps,
             amp=self.recipe.amp,
+            again=None if self._augment is None else lambda: self._augmented(images),
         )
+
+    def _augmented(self, images: Tensor) -> Tensor:
+        """The images changed at random; draws have seeds of their own, apart from dropout's."""
+        if self._augment is None:
+            return images
+        first, count = self._draws
+        self._draws = first, count + 1
+        with torch.no_grad(), fork_rng([images.device] if images.is_cuda else []):
+            torch.manual_seed(self.seed("augmentation", first, count))
+            return self._augment(images)
 
     def gradient(self, positions: Tensor) -> Tensor:
         """Sets `.grad` to the gradient of a batch's loss; returns the loss, still on the device."""
         view = self.view(positions)
-        loss = cross_entropy(view.logits, view.labels)
+        logits = view.logits
+        if self.method.adjust is not None:
+            logits = self.method.adjust(logits, self.prepared)
+        loss = cross_entropy(logits, view.labels, label_smoothing=self.recipe.label_smoothing)
         if self.method.penalty is not None:
             loss = loss + self.method.penalty(view, self.prepared)
         self.optimiser.zero_grad(set_to_none=True)
@@ -171,7 +225,12 @@ class Run:
         return loss.detach()
 
     def step(self) -> None:
-        """Updates the parameters by the gradients in `.grad`."""
+        """Updates the parameters by the gradients in `.grad`, clipped if the recipe says so."""
+        if self.recipe.clip_norm:
+            nn.utils.clip_grad_norm_(
+                (weight for group in self.optimiser.param_groups for weight in group["params"]),
+                self.recipe.clip_norm,
+            )
         self.optimiser.step()
         if self.method.stepped is not None:
             with torch.no_grad():
@@ -180,6 +239,7 @@ class Run:
     def advance(self, first: int, last: int) -> Tensor | None:
         """Trains from evaluation `first` to `last`; returns the mean loss, None without a step."""
         self._set_modes()
+        self._draws = first, 0
         try:
             return (self.method.optimise or sgd)(self, first, last)
         except ValueError as error:

@@ -6,8 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tasks import methods
-from tasks.settings import CONSTANT
+from tasks import methods, recipe
 from tasks.task import Trajectory
 
 OF_HEAD = (
@@ -29,11 +28,12 @@ def trajectory_of(
 ) -> Trajectory | None:
     """The training behind a resolved config; None if it does not train.
 
-    It leaves out the members of the chain that act after training, with their parameters, and
-    calibration by other runs. Members that must observe the run are recorded. At a constant
-    learning rate a short run equals the first epochs of a long one, so that the number of epochs is
-    recorded too, unless a member of the chain depends on the length of the run. Linear heads on
-    frozen features train together (`tasks/heads.py`).
+    It leaves out the members of the chain that act after training, with their parameters,
+    calibration by other runs, and the views of measured images. Members that must observe the run
+    are recorded. At a learning rate that is constant or falls in steps, a short run equals the
+    first epochs of a long one, so that the number of epochs is recorded too, unless a member of the
+    chain depends on the length of the run. Linear heads on frozen features train together
+    (`tasks/heads.py`).
 
     Args:
         task: the name of the stage that trains.
@@ -46,24 +46,28 @@ def trajectory_of(
     after = methods.tail(method, config)
     kept = [name for name in method.split("+") if name not in after]
     outside = {key for name in after for key in methods.parameters(name)}
-    alone = {key: value for key, value in config.items() if key not in outside and key != "pcv"}
+    outside |= {"pcv", *recipe.VIEWS}
+    alone = {key: value for key, value in config.items() if key not in outside}
     trained = resolve({**alone, "method": kept or methods.EMPTY})
     recorded: dict[str, Any] = {}
     watching = methods.observing(after, config)
     if watching:
         own = {key: config[key] for name in watching for key in methods.parameters(name)}
         recorded = {"method": "+".join(watching), **own}
-    if not watching and not config.get("amp") and methods.head_alone(trained["method"], trained):
+    measured_otherwise = bool(config.get("pcv")) or any(key in config for key in recipe.VIEWS)
+    plain = recipe.is_plain(config) and not config.get("amp")
+    plain = plain and not any(key in config for key in recipe.VIEWS)
+    if plain and not watching and methods.head_alone(trained["method"], trained):
         return Trajectory(
             task.partition(":")[0] + ":heads",
             {key: value for key, value in trained.items() if key not in OF_HEAD},
             {key: trained[key] for key in OF_HEAD if key in trained},
-            bool(after or config.get("pcv")),
+            bool(after) or measured_otherwise,
         )
-    prefix = config.get("schedule") == CONSTANT and methods.steady(method, config)
+    prefix = recipe.steady(config) and methods.steady(method, config)
     if prefix:
         recorded["epochs"] = trained.pop("epochs")
-    return Trajectory(task, trained, recorded, bool(after or prefix or config.get("pcv")))
+    return Trajectory(task, trained, recorded, bool(after or prefix) or measured_otherwise)
 
 
 def epochs_of(config: Mapping[str, Any]) -> int:

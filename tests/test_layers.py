@@ -28,6 +28,7 @@ HOMES = {
     "duckdb": ("htsweep/results/query.py",),
     "torch": ("tasks/",),
     "timm": ("tasks/",),
+    "kornia": ("tasks/augmentation.py",),
     "torchvision": ("tasks/",),
     "sklearn": ("tasks/",),
     "ot": ("tasks/",),
@@ -36,7 +37,7 @@ HOMES = {
     "safetensors": ("tasks/",),
 }
 FORBIDDEN = {
-    "htsweep/": {"torch", "timm", "torchvision"},
+    "htsweep/": {"torch", "timm", "torchvision", "kornia"},
     "tasks/": {"htsweep", "ray", "mlflow", "optuna", "pyarrow", "typer"},
 }
 

@@ -16,6 +16,7 @@ CHAINS = (
 )
 NAMES = [name for name in methods.NAMES if methods.trains(name)]
 ZERO = {
+    "ema": {"ema.decay": 0.0},
     "delta": {"delta.weight": 0.0, "delta.head": 0.0},
     "l2": {"l2.backbone": 0.0, "l2.head": 0.0},
     "l2sp": {"l2sp.backbone": 0.0, "l2sp.head": 0.0},

@@ -283,6 +283,27 @@ def test_killed_and_continued_equals_undisturbed(prepared, method, rows_before):
     assert same(before + after, holistic_transfer(*prepared(method=method, epochs=3)))
 
 
+def test_a_recipe_killed_and_continued_equals_undisturbed(prepared):
+    recipe = {
+        "optimizer": "adamw",
+        "augmentation": "flip_crop",
+        "dropout": 0.3,
+        "sampling": "class_balanced",
+        "warmup_steps": 5,
+        "clip_norm": 1.0,
+    }
+    config, workspace = prepared(method="l2sp+ema", epochs=3, **recipe)
+    generator = holistic_transfer(config, workspace)
+    before = [next(generator) for _ in range(2)]
+    next(generator)  # the row that is lost: its state was not kept yet
+    generator.close()
+    after = list(holistic_transfer(config, workspace))
+    assert after[0]["epoch"] == 2
+    whole = list(holistic_transfer(*prepared(method="l2sp+ema", epochs=3, **recipe)))
+    assert same(before + after, whole)
+    assert len({row["test/loss"] for row in whole}) == 4
+
+
 def test_a_source_killed_and_continued_equals_undisturbed(own_cache, tmp_path):
     config = source.resolve({"domain": "uci", "source_epochs": 3, "source_steps_per_epoch": 4})
     workspace = Workspace(tmp_path / "killed", cache=own_cache)

@@ -107,6 +107,12 @@ HOLISTIC = [
     {"method": "co_tuning+wise_ft"},
     {"method": "wise_ft", "pcv": 2},
     {"method": "swa", "pcv": 1},
+    {"method": "l2sp+wise_ft", "augmentation": "digits", "optimizer": "adamw", "dropout": 0.3},
+    {"method": "lolsgd+ema", "augmentation": "flip_crop", "sampling": "class_balanced"},
+    {"method": "lp_ft", "schedule": "step", "milestones": [1], "warmup_steps": 2, "clip_norm": 0.5},
+    {"method": "wise_ft", "test_transform": "ten_crop", "freeze_bn": True, "drop_last": False},
+    {"method": "linear_probe", "augmentation": "digits", "label_smoothing": 0.1},
+    {"method": "linear_probe", "test_transform": "center_crop", "pcv": 1},
 ]
 
 
@@ -125,9 +131,10 @@ def test_shared_equals_alone(laboratory: Laboratory, changed: Mapping[str, Any])
 
 
 @pytest.mark.parametrize("method", ["plain", "l2sp", "swa", "co_tuning+swa", "bi_tuning"])
-def test_under_a_new_head_too(laboratory: Laboratory, method: str) -> None:
+@pytest.mark.parametrize("augmentation", ["none", "digits"])
+def test_under_a_new_head_too(laboratory: Laboratory, method: str, augmentation: str) -> None:
     task = fine_tuning.fine_tuning
-    config = task.resolve({**SMALL, "method": method})
+    config = task.resolve({**SMALL, "method": method, "augmentation": augmentation})
     assert same(laboratory.shared(task, config), laboratory.alone(task, config))
 
 
@@ -155,15 +162,23 @@ def test_observers_do_not_disturb_each_other(
     max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    epochs=st.integers(0, 3),
+    epochs=st.integers(2, 3),
     longer=st.integers(3, 5),
     method=st.sampled_from(["plain", "l2sp", "wise_ft", "bn_affine"]),
+    schedule=st.sampled_from(
+        [
+            {"schedule": "constant"},
+            {"schedule": "constant", "warmup_steps": 3, "augmentation": "digits"},
+            {"schedule": "step", "milestones": [1, 4], "optimizer": "adamw"},
+        ]
+    ),
 )
-def test_at_a_constant_rate_a_short_run_is_the_beginning_of_a_long_one(
-    laboratory: Laboratory, epochs: int, longer: int, method: str
+def test_at_a_steady_rate_a_short_run_is_the_beginning_of_a_long_one(
+    laboratory: Laboratory, epochs: int, longer: int, method: str, schedule: Mapping[str, Any]
 ) -> None:
     task = holistic_transfer.holistic_transfer
-    config = task.resolve({**SMALL, "method": method, "schedule": "constant", "epochs": epochs})
+    config = task.resolve({**SMALL, "method": method, "epochs": epochs, **schedule})
+    assert not task.problems(config)
     rows = laboratory.shared(task, config, {"epochs": longer})
     assert len(rows) == epochs + 1
     assert same(rows, laboratory.alone(task, config))

@@ -17,6 +17,7 @@ from typing import Any
 
 from tasks.methods.method import (
     NEEDS,
+    PARTS,
     Choices,
     Learnt,
     Method,
@@ -64,6 +65,7 @@ __all__ = [
     "steady",
     "tail",
     "trains",
+    "trains_norms_alone",
     "unmet",
 ]
 
@@ -78,11 +80,13 @@ NAMES = (
     "l2sp",
     "ewc",
     "selective_distillation",
+    "balanced_softmax",
     "feature_distillation",
     "feature_rank",
     "lolsgd",
     "local_sgd",
     "swa",
+    "ema",
     "wise_ft",
     "source_ensemble",
     "oracle",
@@ -296,6 +300,16 @@ def moves_norms(method: str) -> bool:
         )
     except ValueError:
         return True
+
+
+@functools.cache
+def trains_norms_alone(method: str) -> bool:
+    """Whether a canonical chain changes only norm layers; False if a name is unknown."""
+    try:
+        members = [_default(name) for name in method.split("+")]
+    except ValueError:
+        return False
+    return frozenset().union(*(member.frozen for member in members)) == PARTS - {"norms"}
 
 
 def tail(method: str, config: Mapping[str, Any]) -> tuple[str, ...]:

@@ -55,11 +55,11 @@ def bi_tuning(
 
     The key encoder makes the keys. It follows the student and its projector: k <- momentum k + (1 -
     momentum) student before each batch; the batch's keys then replace the oldest of their class. As
-    in TLL, K = 40 and w_y gets no gradient from L_y. In TLL, query and key are two random views of
-    an image, here they are the same image; and its L_y, unlike its L_z, already sees the batch's
-    keys. Queues start with random directions, and keep them for a class without images. The key
-    encoder's batch norm is in train mode if the student's is, as in MoCo and TLL, so that keys are
-    normalised like the student's features. Its dropout is off.
+    in TLL, K = 40, w_y gets no gradient from L_y, and query and key are two views of an image, by
+    the training's `augmentation` (the same view without one). In TLL, L_y, unlike L_z, already sees
+    the batch's keys. Queues start with random directions, and keep them for a class without images.
+    The key encoder's batch norm is in train mode if the student's is, as in MoCo and TLL, so that
+    keys are normalised like the student's features. Its dropout is off.
 
     Args:
         weight: factor of the two terms.
@@ -168,7 +168,7 @@ def _keys(view: View, contrast: Contrast) -> tuple[Tensor, Tensor]:
     device = view.images.device
     # Some norm layers draw random numbers: the fork keeps them from changing the student's.
     with no_grad(), fork_rng([device] if device.type == "cuda" else []):
-        features = view.run(contrast.encoder).features
+        features = view.run(contrast.encoder, other=True).features
         return _extended(features), normalize(contrast.key_projector(features), dim=1)
 
 

@@ -80,6 +80,10 @@ class Method:
 
     `penalty` gets what it returns. Modules in that (alone, or in a tuple) are saved in checkpoints,
     and their parameters train with the student. """
+    adjust: Callable[[Tensor, Any], Tensor] | None = None
+    """Changes the logits [B, classes] of which the cross-entropy of a batch is taken.
+
+    It gets what `prepare` returned. Penalties and measurements see the logits unchanged. """
     penalty: Callable[[View, Any], Tensor] | None = None
     """The term added to the cross-entropy of a batch: a scalar, in full precision."""
     frozen: frozenset[str] = frozenset()
@@ -121,6 +125,7 @@ class Method:
         shapes_training = (
             self.learn,
             self.rebuild,
+            self.adjust,
             self.penalty,
             self.optimise,
             *(() if self.observes else (self.prepare, self.stepped)),
@@ -137,7 +142,15 @@ class Method:
     @property
     def trains_head_alone(self) -> bool:
         """Whether it trains only a linear head on frozen features, by plain SGD."""
-        parts = (self.learn, self.rebuild, self.prepare, self.penalty, self.optimise, self.stepped)
+        parts = (
+            self.learn,
+            self.rebuild,
+            self.prepare,
+            self.adjust,
+            self.penalty,
+            self.optimise,
+            self.stepped,
+        )
         return (
             self.frozen == BACKBONE
             and not any(part is not None for part in parts)
@@ -176,7 +189,9 @@ class View:
         *,
         maps: bool = False,
         amp: bool = False,
+        again: Callable[[], Tensor] | None = None,
     ) -> None:
+        self._again = again
         self.student = student
         self.transfer = transfer
         self.images = images
@@ -228,12 +243,21 @@ class View:
         """The frozen source model's feature maps, without gradient."""
         return self._source.maps
 
-    def run(self, model: Model, *, maps: bool = False) -> Outputs:
-        """A model's outputs for the batch, computed in training precision, returned in float32."""
+    @cached_property
+    def other_images(self) -> Tensor:
+        """The same images under another draw of the augmentation; without one, `images`."""
+        return self.images if self._again is None else self._again()
+
+    def run(self, model: Model, *, maps: bool = False, other: bool = False) -> Outputs:
+        """A model's outputs for the batch, computed in training precision, returned in float32.
+
+        With `other`, for `other_images`.
+        """
         from torch import autocast, bfloat16
 
+        images = self.other_images if other else self.images
         with autocast(self.images.device.type, bfloat16, enabled=self._amp):
-            outputs = model.outputs(self.images, maps=maps)
+            outputs = model.outputs(images, maps=maps)
         return outputs.in_full_precision() if self._amp else outputs
 
     @cached_property
@@ -291,6 +315,12 @@ def chain(*methods: Method) -> Method:
         ]
         return sum(terms[1:], start=terms[0])
 
+    def adjust(logits: Tensor, ready: Sequence[Any]) -> Tensor:
+        for method, own_ready in zip(methods, ready, strict=True):
+            if method.adjust is not None:
+                logits = method.adjust(logits, own_ready)
+        return logits
+
     def stepped(run: Run, ready: Sequence[Any]) -> None:
         for method, own_ready in zip(methods, ready, strict=True):
             if method.stepped is not None:
@@ -313,6 +343,7 @@ def chain(*methods: Method) -> Method:
     return Method(
         rebuild=rebuild if any_has("rebuild") else None,
         prepare=prepare if methods else None,
+        adjust=adjust if any_has("adjust") else None,
         penalty=penalty if any_has("penalty") else None,
         frozen=frozenset().union(*(method.frozen for method in methods)),
         optimise=next((method.optimise for method in methods if method.optimise is not None), None),
@@ -347,7 +378,7 @@ def contradictions(methods: dict[str, Method]) -> list[str]:
     if len(optimising) > 1:
         reasons.append(f"{' and '.join(optimising)} both replace the optimisation; keep one")
     blind = [name for name, method in methods.items() if not method.gradient]
-    penalised = [name for name, method in methods.items() if method.penalty]
+    penalised = [name for name, method in methods.items() if method.penalty or method.adjust]
     if blind and penalised:
         reasons.append(
             f"'{blind[0]}' follows no gradient, so {', '.join(penalised)} would change nothing; "

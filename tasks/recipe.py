@@ -1,0 +1,218 @@
+"""The settings of a training recipe beyond its rates and lengths; imports no torch.
+
+Each is left out of a resolved config at its default, so that configs older than a setting keep
+their meaning. How they act: `tasks/training.py`, `tasks/optimisers.py`, `tasks/schedules.py`,
+`tasks/augmentation.py`, `tasks/batches.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tasks import augmentation, backbones, calls, methods, optimisers
+from tasks.schedules import COSINE, SCHEDULES, STEADY, STEP
+from tasks.task import Setting
+
+SHUFFLED, BALANCED = "shuffled", "class_balanced"
+SAMPLINGS = {
+    SHUFFLED: "each pass over the training images in a new random order",
+    BALANCED: "classes with equal probability, then an image of the class, with replacement",
+}
+
+RECIPE = {
+    "optimizer": Setting(
+        str,
+        optimisers.DEFAULT,
+        choices=lambda: optimisers.LINES,
+        open=True,
+        doc="or one of torch.optim or timm.optim with its arguments, such as "
+        "adamw(betas=(0.9, 0.98)), or your own as module:class",
+    ),
+    "nesterov": Setting(bool, True, doc="whether the momentum of sgd is Nesterov's"),
+    "schedule": Setting(
+        str,
+        COSINE,
+        choices=lambda: SCHEDULES,
+        doc="how the learning rate goes on; with `constant` and `step`, runs of different "
+        "`epochs` share a training",
+    ),
+    "warmup_steps": Setting(
+        int,
+        0,
+        low=0,
+        high=1_000_000,
+        doc="first steps, in which the learning rate rises to its value",
+    ),
+    "milestones": Setting(list, None, doc="epochs after which schedule `step` lowers the rate"),
+    "milestone_factor": Setting(
+        float, 0.1, low=1e-6, high=1.0, doc="what schedule `step` multiplies the rate by"
+    ),
+    "layer_decay": Setting(
+        float,
+        1.0,
+        low=1e-3,
+        high=1.0,
+        doc="factor of the learning rate from each layer of the backbone to the one before, as in "
+        "BEiT (0.65 to 0.75 there); layers as timm groups them",
+    ),
+    "clip_norm": Setting(
+        float, 0.0, low=0.0, high=1e6, doc="largest norm of the whole gradient; 0: no limit"
+    ),
+    "label_smoothing": Setting(
+        float,
+        0.0,
+        low=0.0,
+        high=0.99,
+        doc="share of each target spread over all classes, missing ones too (0.1 in Inception)",
+    ),
+    "dropout": Setting(
+        float, 0.0, low=0.0, high=0.99, doc="share of the features dropped before the head"
+    ),
+    "drop_path": Setting(
+        float,
+        0.0,
+        low=0.0,
+        high=0.99,
+        doc="stochastic depth of the last block of a timm model, less in the blocks before",
+    ),
+    "freeze_bn": Setting(
+        bool, False, doc="leave batch norm as the source has it: statistics, weights and biases"
+    ),
+    "sampling": Setting(
+        str, SHUFFLED, choices=lambda: SAMPLINGS, doc="which images are in a batch"
+    ),
+    "drop_last": Setting(
+        bool, True, doc="leave out the last, smaller batch of a pass over the training images"
+    ),
+    "augmentation": Setting(
+        str,
+        augmentation.NONE,
+        choices=lambda: augmentation.PRESETS,
+        open=True,
+        doc="random changes of training images, or transforms of torchvision.transforms.v2 with "
+        "their arguments, such as RandomCrop(224, padding=8), RandomErasing, or your own as "
+        "module:function",
+    ),
+}
+VIEWS = {
+    "test_transform": Setting(
+        str,
+        augmentation.RESIZE,
+        choices=lambda: augmentation.VIEWS,
+        open=True,
+        doc="what a model sees of an image that is measured",
+    ),
+}
+"""Settings that act without training too."""
+DEFAULTS = {key: setting.default for key, setting in (RECIPE | VIEWS).items()}
+
+
+def canonical(config: dict[str, Any]) -> dict[str, Any]:
+    """The config without recipe settings that are at their defaults or have no effect."""
+    for key in ("optimizer", "augmentation", "test_transform"):
+        if isinstance(config.get(key), str):
+            config[key] = calls.canonical(config[key])
+    optimizer = config.get("optimizer", optimisers.DEFAULT)
+    for argument in ("momentum", "nesterov"):
+        if argument in config and not optimisers.takes(str(optimizer), argument):
+            del config[argument]
+    if not config.get("momentum", 0.9):
+        config.pop("nesterov", None)
+    if config.get("schedule", COSINE) != STEP:
+        config.pop("milestones", None)
+        config.pop("milestone_factor", None)
+    return {
+        key: value
+        for key, value in config.items()
+        if key not in DEFAULTS or value != DEFAULTS[key] or type(value) is not type(DEFAULTS[key])
+    }
+
+
+def steady(config: Mapping[str, Any]) -> bool:
+    """Whether a short run is the beginning of a long one, as far as the schedule is concerned."""
+    return config.get("schedule", COSINE) in STEADY
+
+
+def is_plain(config: Mapping[str, Any]) -> bool:
+    """Whether no recipe setting but the schedule differs from its default."""
+    return not any(key in config for key in RECIPE if key != "schedule") and (
+        config.get("schedule") != STEP
+    )
+
+
+def problems(config: Mapping[str, Any], *, channels: int, size: int) -> Iterator[tuple[str, str]]:
+    """(key, what is wrong) with the recipe of a resolved config.
+
+    Args:
+        config: a resolved config whose backbone, method and data are valid.
+        channels: those of the images.
+        size: pixels a side of the images.
+    """
+    wrong = optimisers.problem(config.get("optimizer", optimisers.DEFAULT))
+    if wrong:
+        yield "optimizer", wrong
+    elif config.get("weight_decay") and not optimisers.takes(
+        config.get("optimizer", optimisers.DEFAULT), "weight_decay"
+    ):
+        yield (
+            "weight_decay",
+            f"got {config['weight_decay']:g}, but '{config['optimizer']}' has no weight decay; "
+            "give 0",
+        )
+    wrong = augmentation.problem(config.get("augmentation", augmentation.NONE), channels, size)
+    if wrong:
+        yield "augmentation", wrong
+    wrong = augmentation.view_problem(config.get("test_transform", augmentation.RESIZE))
+    if wrong:
+        yield "test_transform", wrong
+    yield from _schedule_problems(config)
+    yield from _backbone_problems(config)
+
+
+def _schedule_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if "epochs" not in config:
+        return
+    steps = config["epochs"] * config["steps_per_epoch"]
+    if steps and config.get("warmup_steps", 0) > steps:
+        yield (
+            "warmup_steps",
+            f"got {config['warmup_steps']}, but the run has {steps} steps ({config['epochs']} "
+            f"epochs of {config['steps_per_epoch']}); give fewer",
+        )
+    if config.get("schedule", COSINE) != STEP:
+        return
+    epochs = config.get("milestones")
+    if not isinstance(epochs, list) or not epochs:
+        yield "milestones", "schedule 'step' needs the epochs after which the rate is lowered"
+    elif not all(type(epoch) is int and epoch > 0 for epoch in epochs) or epochs != sorted(
+        set(epochs)
+    ):
+        yield "milestones", f"got {epochs}; give whole numbers of epochs above 0, in rising order"
+    elif config["epochs"] and epochs[0] >= config["epochs"]:
+        yield (
+            "milestones",
+            f"the first is {epochs[0]}, but the run has {config['epochs']} epochs, so the rate "
+            "would never be lowered; give an earlier one, or schedule constant",
+        )
+
+
+def _backbone_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    backbone = config["backbone"]
+    if config.get("drop_path") and not backbones.has_drop_path(backbone):
+        yield (
+            "drop_path",
+            f"'{backbone}' has no blocks that could be skipped; leave drop_path out",
+        )
+    if config.get("freeze_bn"):
+        if not backbones.traits(backbone).batch_norm:
+            yield (
+                "freeze_bn",
+                f"'{backbone}' has no batch norm; leave freeze_bn out",
+            )
+        elif methods.trains_norms_alone(config["method"]):
+            yield (
+                "freeze_bn",
+                f"'{config['method']}' changes nothing but batch norm, so nothing would be left "
+                "to train; leave one of the two out",
+            )
