@@ -202,6 +202,8 @@ def test_stochastic_depth_is_timms(name):
     size = 160 if name == "test_vit" else 64
     torch.manual_seed(0)
     model = backbones.build(name, 3, size, 5)
+    for norm in model.norms():  # timm starts residual branches at zero
+        torch.nn.init.ones_(norm.weight)
     before = copy.deepcopy(model).eval()
     assert backbones.has_drop_path(name)
     timm_models.set_drop_path(model.backbone, name, 0.5)
