@@ -198,7 +198,7 @@ def has_drop_path(name: str) -> bool:
     return bool(
         cache.remembered(
             ["drop path", *timm_models.versions(), name],
-            lambda: bool(timm_models.drop_paths(name, 0.5)),
+            lambda: timm_models.uses_drop_path(name),
         )
     )
 

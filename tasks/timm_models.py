@@ -118,6 +118,25 @@ def drop_paths(name: str, rate: float) -> dict[str, float]:
     }
 
 
+def uses_drop_path(name: str) -> bool:
+    """Whether stochastic depth has an effect: some models have its modules, but call none."""
+    import timm
+    import torch
+
+    called: list[str] = []
+    with torch.device("meta"):
+        trunk = timm.create_model(name, num_classes=0)
+        settings = timm.get_pretrained_cfg(name)
+        size = (3, 224, 224) if settings is None else settings.input_size
+        set_drop_path(trunk, name, 0.5)
+        for place in drop_paths(name, 0.5):
+            trunk.get_submodule(place).register_forward_hook(
+                lambda *_, place=place: called.append(place)
+            )
+        trunk.train()(torch.empty(2, *size))
+    return bool(called)
+
+
 def set_drop_path(backbone: nn.Module, name: str, rate: float) -> None:
     """Puts timm's modules of stochastic depth into a backbone; they have no parameters."""
     from timm.layers.drop import DropPath

@@ -61,6 +61,7 @@ def test_configs_that_mean_the_same_are_equal(one, other):
         ({"schedule": "step", "milestones": [3, 2]}, "milestones", "in rising order"),
         ({"schedule": "step", "milestones": ["a"]}, "milestones", "whole numbers"),
         ({"drop_path": 0.1}, "drop_path", "no blocks"),
+        ({"drop_path": 0.1, "backbone": "test_efficientnet"}, "drop_path", "no blocks"),
         ({"freeze_bn": True, "backbone": "test_vit"}, "freeze_bn", "has no batch norm"),
         ({"freeze_bn": True, "method": "bn_affine"}, "freeze_bn", "nothing would be left"),
     ],
@@ -195,7 +196,7 @@ def test_augmentation_draws_are_the_same_for_all_methods_and_after_a_restart(tra
     )
 
 
-@pytest.mark.parametrize("name", ["test_vit", "test_efficientnet", "test_resnet"])
+@pytest.mark.parametrize("name", ["test_vit", "efficientnet_lite0", "test_resnet"])
 def test_stochastic_depth_is_timms(name):
     from tasks import backbones
 
