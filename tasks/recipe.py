@@ -90,9 +90,8 @@ RECIPE = {
         augmentation.NONE,
         choices=lambda: augmentation.PRESETS,
         open=True,
-        doc="random changes of training images, or transforms of torchvision.transforms.v2 with "
-        "their arguments, such as RandomCrop(224, padding=8), RandomErasing, or your own as "
-        "module:function",
+        doc="or transforms of torchvision.transforms.v2 with their arguments, such as "
+        "RandomCrop(224, padding=8), RandomErasing, or your own as module:function",
     ),
 }
 VIEWS = {

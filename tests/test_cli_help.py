@@ -88,7 +88,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     ("words", "offered"),
-    [("htsweep pl", ["plan"]), ("htsweep list s", ["scores", "spaces"])],
+    [("htsweep pl", ["plan"]), ("htsweep list sc", ["scores", "schedules"])],
 )
 def test_the_shell_completes(words: str, offered: list[str]) -> None:
     asked = {

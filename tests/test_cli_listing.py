@@ -34,13 +34,22 @@ def test_several_kinds_are_separated_by_commas() -> None:
     assert [line.split()[0] for line in lines("protocols")[1:-1]] == list(selection.NAMES)
 
 
+def test_settings_have_their_defaults_and_bounds() -> None:
+    listed = lines("settings")
+    (rate,) = (line for line in listed if line.split()[:1] == ["learning_rate"])
+    assert rate.endswith("(default 0.0002; 1e-08 to 10)")
+    (schedule,) = (line for line in listed if line.split()[:1] == ["schedule"])
+    assert schedule.endswith("(default cosine; known: cosine, constant, linear, step)")
+    assert not any("." in line.split()[0] for line in listed[1:])
+
+
 def test_an_unknown_kind_is_named_with_the_nearest() -> None:
     with pytest.raises(HtsweepError, match=r"cannot list 'methdos': did you mean 'methods'\?"):
         lines("tasks,methdos")
 
 
 @pytest.mark.parametrize(
-    "kind", ["methods", "scores", "backbones", "tasks", "protocols", "executors"]
+    "kind", ["methods", "scores", "backbones", "tasks", "protocols", "executors", "optimizers"]
 )
 def test_what_else_may_be_written_comes_last(kind: str) -> None:
     assert lines(kind)[-1].split()[0] == "..."

@@ -453,8 +453,8 @@ def list_(
         typer.Argument(
             metavar="KIND",
             autocompletion=_kinds,
-            help="datasets, methods, scores, backbones, tasks, spaces, protocols, metrics "
-            "or executors; "
+            help="datasets, methods, scores, backbones, tasks, spaces, protocols, metrics, "
+            "settings, augmentations, optimizers, schedules or executors; "
             "several separated by commas (default: all).",
         ),
     ] = "",

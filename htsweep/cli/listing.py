@@ -13,6 +13,9 @@ from htsweep.planning import metrics, spaces, task
 OTHERS = "..."
 """Shown in place of a name, for other values that are accepted."""
 
+MOST_NAMED = 6
+"""The most names of a setting that its line lists."""
+
 
 @final
 @dataclass(frozen=True)
@@ -55,6 +58,29 @@ def _of_key(key: str, line: str) -> Kind:
     return Kind(line, lambda: _choices(key), lambda: _others(key))
 
 
+def _all_settings() -> dict[str, str]:
+    """The settings of all tasks, without parameters of methods and scores: key -> a line."""
+    described: dict[str, str] = {}
+    for name in task.known():
+        for key, setting in (task.find(name).settings or {}).items():
+            if "." not in key:
+                described.setdefault(key, _described(setting))
+    return described
+
+
+def _described(setting: Any) -> str:
+    """A line on a setting: what it is, its default, and its bounds or names if there are few."""
+    default = "none" if setting.default in (None, "") else str(setting.default)
+    facts = [f"default {default.lower() if setting.type is bool else default}"]
+    if setting.low is not None and setting.high is not None:
+        facts.append(f"{setting.low:g} to {setting.high:g}")
+    choices = setting.choices() if callable(setting.choices) else setting.choices
+    if choices and len(choices) <= MOST_NAMED:
+        facts.append(f"known: {', '.join(map(str, choices))}")
+    doc = f"a name, {setting.doc}" if setting.doc.startswith("or ") else setting.doc
+    return f"{doc} ({'; '.join(facts)})"
+
+
 def _executors() -> dict[str, str]:
     from htsweep.execution.registry import BUILT_IN
 
@@ -82,6 +108,12 @@ KINDS: Mapping[str, Kind] = {
     "metrics": Kind(
         "what is measured of each trial's logits, for the key `metrics`", metrics.known, lambda: OWN
     ),
+    "settings": Kind(
+        "the keys of a task's config, for `grid` and `fixed`", lambda: _all_settings()
+    ),
+    "augmentations": _of_key("augmentation", "changes of training images, for `augmentation`"),
+    "optimizers": _of_key("optimizer", "how weights follow gradients, for the key `optimizer`"),
+    "schedules": _of_key("schedule", "how the learning rate goes on, for the key `schedule`"),
     "executors": Kind("where trials run, for `launch --on`", _executors, lambda: OWN),
 }
 

@@ -10,7 +10,7 @@ from tasks.methods.method import Method, Range
 
 def local_sgd(
     subsets: Annotated[int, Range(1, 100)] = 10,
-    local_steps: Annotated[int, Range(1, 1000)] = 5,
+    local_steps: Annotated[int, Range(1, 1000)] = 1,
     rounds: Annotated[int, Range(0, 100_000)] = 0,
     server_rate: Annotated[float, Range(0, 10)] = 1.0,
 ) -> Method:
