@@ -29,6 +29,10 @@ class Traits:
     batch_norm: bool
     classifier: bool
     """Whether its pretrained weights include a classifier."""
+    norms: bool = True
+    """Whether it has norm layers of any kind."""
+    attention: bool = False
+    """Whether it has attention layers."""
 
 
 def known() -> dict[str, str]:
@@ -179,6 +183,9 @@ def traits(name: str) -> Traits:
         import torch
         from torch.nn.modules.batchnorm import _BatchNorm
 
+        from tasks.adapters import of_attention
+        from tasks.model import NORMS
+
         with torch.device("meta"):
             trunk = timm.create_model(name, num_classes=0)
         settings = timm.get_pretrained_cfg(name)
@@ -186,9 +193,15 @@ def traits(name: str) -> Traits:
             len(getattr(trunk, "feature_info", ())),
             any(isinstance(module, _BatchNorm) for module in trunk.modules()),
             settings is None or settings.num_classes > 0,
+            any(isinstance(module, NORMS) for module in trunk.modules()),
+            any(
+                isinstance(module, torch.nn.Linear) and of_attention(place)
+                for place, module in trunk.named_modules()
+            ),
         ]
 
-    return Traits(*cache.remembered(["traits", *timm_models.versions(), name], ask))
+    question = ["traits of norms and attention", *timm_models.versions(), name]
+    return Traits(*cache.remembered(question, ask))
 
 
 def has_drop_path(name: str) -> bool:

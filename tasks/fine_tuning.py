@@ -11,6 +11,7 @@ from typing import Any
 
 from tasks import data, methods, recipe
 from tasks.data import splits
+from tasks.methods.method import OF_BACKBONE
 from tasks.settings import (
     MODEL_SETTINGS,
     SOURCE_SETTINGS,
@@ -31,7 +32,7 @@ from tasks.settings import (
 from tasks.task import Keeps, Setting, Trajectory, Workspace, declare, filled
 from tasks.trajectories import trajectory_of
 
-OFFERS = frozenset({"source_head", "batch_norm"})
+OFFERS = frozenset({"source_head", *OF_BACKBONE})
 """What the task offers to methods if the backbone and the source provide it."""
 TRAINING_SETTINGS = training_settings(
     # As in the released code of Co-Tuning and BSS: backbone 0.001, head 0.01, batch 48, decay 5e-4.

@@ -11,7 +11,7 @@ from typing import Any
 
 from tasks import data, methods, recipe
 from tasks.data import splits
-from tasks.methods.method import NEEDS
+from tasks.methods.method import NEEDS, OF_BACKBONE
 from tasks.settings import (
     MANY,
     MODEL_SETTINGS,
@@ -32,7 +32,7 @@ from tasks.settings import (
 from tasks.task import Keeps, Setting, Trajectory, Workspace, declare, filled
 from tasks.trajectories import trajectory_of
 
-OFFERS = frozenset(NEEDS) - {"batch_norm"}
+OFFERS = frozenset(NEEDS) - set(OF_BACKBONE)
 TRAINING_SETTINGS = training_settings(
     # Of plain fine-tuning's ten rates from 0.00005 to 0.05, the one with the best mean by the
     # protocol source_validation, which sees no test label, on corrupted digits that no other study

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import final
@@ -10,6 +10,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
+from torch.nn.utils import parametrize
 
 Tap = Callable[[nn.Module, Tensor], tuple[Tensor, list[Tensor]]]
 """Returns a backbone's features and the feature maps of its stages in one forward pass."""
@@ -21,6 +22,10 @@ NORMS = (
     nn.GroupNorm,
     nn.modules.instancenorm._InstanceNorm,
 )
+
+
+MADE = ".parametrizations."
+"""In the names of tensors that make another, as torch's parametrizations name them."""
 
 
 @final
@@ -92,6 +97,32 @@ class Model(nn.Module):
         """A model with the same backbone and another head."""
         return Model(self.backbone, head, self._tap, self._stages)
 
+    def merge(self) -> None:
+        """Replaces each weight that is made of others by its value, under its own name."""
+        for module in list(self.modules()):
+            made = getattr(module, "parametrizations", None)
+            if not isinstance(made, nn.ModuleDict):
+                continue
+            values = {name: getattr(module, name).detach() for name in made}
+            # Not `remove_parametrizations`: copies of a module share the class that it changes.
+            module.__class__ = parametrize.type_before_parametrizations(module)
+            del module.parametrizations
+            for name, value in values.items():
+                module.register_parameter(name, nn.Parameter(value))
+
+    def state(self) -> dict[str, Tensor]:
+        """The state by the names of a merged model, with weights that are made of others merged."""
+        state: dict[str, Tensor] = self.state_dict()
+        if not any(MADE in name for name in state):
+            return state
+        merged: dict[str, Tensor] = {}
+        for name, value in state.items():
+            if MADE not in name:
+                merged[name] = value
+            else:
+                merged[_own(name)] = _tensor(self, _own(name)).detach()
+        return merged
+
     @property
     def width(self) -> int:
         """The number of features."""
@@ -113,6 +144,32 @@ class Model(nn.Module):
             return norms
         held = {id(parameter) for parameter in norms}
         return [parameter for parameter in self.backbone.parameters() if id(parameter) not in held]
+
+
+def weights_of(part: nn.Module, names: Iterable[str] | None = None) -> list[Tensor]:
+    """The weights that act in a part of a model, those made of others included.
+
+    Args:
+        part: a backbone or a head.
+        names: their names in a plain model, for their order; default: all, in any order.
+    """
+    parameters = dict(part.named_parameters())
+    if not any(MADE in name for name in parameters):
+        return [parameters[name] for name in names] if names else list(parameters.values())
+    found = {_own(name): None for name in parameters}
+    return [_tensor(part, name) for name in (names or found)]
+
+
+def _own(name: str) -> str:
+    """The name that a tensor of a parametrization has in a plain model."""
+    place, made, rest = name.partition(MADE)
+    return f"{place}.{rest.partition('.')[0]}" if made else name
+
+
+def _tensor(part: nn.Module, name: str) -> Tensor:
+    place, _, attribute = name.rpartition(".")
+    tensor: Tensor = getattr(part.get_submodule(place), attribute)
+    return tensor
 
 
 @final

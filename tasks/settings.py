@@ -8,6 +8,7 @@ from typing import Any
 
 from tasks import backbones, data, methods, recipe, weights
 from tasks.data import listing, splits
+from tasks.methods.method import OF_BACKBONE
 from tasks.outputs import SOURCE, TEST, VALIDATION
 from tasks.schedules import COSINE
 from tasks.task import Keeps, Setting
@@ -176,8 +177,9 @@ def fitting(config: Mapping[str, Any], offers: Collection[str]) -> list[tuple[st
         return wrong
     offered = set(offers)
     # Inspect a timm model only if it matters: importing timm takes seconds.
-    if "batch_norm" in methods.needs(method) and backbones.traits(backbone).batch_norm:
-        offered.add("batch_norm")
+    for need in set(OF_BACKBONE) & methods.needs(method):
+        if getattr(backbones.traits(backbone), need):
+            offered.add(need)
     if "source_head" in methods.needs(method) and backbones.classifier(
         backbone, config.get("weights", ""), config.get("image_size", 0)
     ):

@@ -14,13 +14,16 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from tasks import backbones, process
-from tasks.methods.method import NEEDS, Method, View
+from tasks import backbones, process, timm_models
+from tasks.methods.method import NEEDS, OF_BACKBONE, Method, View
 from tasks.model import Model
 from tasks.training import Recipe, Run
 from tasks.transfer import Transfer
 
-SETTINGS = {"same head": frozenset(NEEDS), "new head": frozenset({"source_head", "batch_norm"})}
+SETTINGS = {
+    "same head": frozenset(NEEDS),
+    "new head": frozenset({"source_head", *OF_BACKBONE}),
+}
 """What each setting offers to methods.
 
 The target has the source's classes with some missing, or classes of its own under a new head.
@@ -56,7 +59,11 @@ def run_of(
         dtype: the type of images and weights.
     """
     new_head = setting == "new head"
-    source, (images, labels) = copy.deepcopy(source_of(setting)).to(dtype), _images(CLASSES)
+    attentive = "attention" in method.needs
+    source, (images, labels) = (
+        copy.deepcopy(source_of(setting, attentive)).to(dtype),
+        _images(CLASSES),
+    )
     process.reset(next(_elsewhere))
     torch.set_default_dtype(dtype)
     left_out = {*without, *(() if new_head or method.all_classes else MISSING)}
@@ -83,14 +90,15 @@ def run_of(
 
 
 @functools.cache
-def source_of(setting: str) -> Model:
+def source_of(setting: str, attentive: bool = False) -> Model:
     """A briefly trained model, so that its batch-norm statistics are not the initial ones.
 
-    It is cached: copy it before changing it.
+    It is a vision transformer if `attentive`, else lenet_bn. It is cached: copy it before changing
+    it.
     """
     process.reset(1)
     classes = SOURCE_CLASSES if setting == "new head" else CLASSES
-    model = backbones.build("lenet_bn", 1, PIXELS, classes)
+    model = _transformer(classes) if attentive else backbones.build("lenet_bn", 1, PIXELS, classes)
     images, labels = _images(classes)
     rows = torch.arange(len(labels))
     transfer = Transfer(
@@ -99,6 +107,22 @@ def source_of(setting: str) -> Model:
     Run(model, transfer, Method(), RECIPE).advance(0, RECIPE.steps)
     model.zero_grad(set_to_none=True)
     return model.requires_grad_(False).eval()
+
+
+def _transformer(classes: int) -> Model:
+    """A vision transformer of two blocks for the grey images."""
+    from timm.models.vision_transformer import VisionTransformer
+
+    trunk = VisionTransformer(
+        img_size=PIXELS,
+        patch_size=PIXELS // 2,
+        in_chans=1,
+        num_classes=0,
+        embed_dim=16,
+        depth=2,
+        num_heads=2,
+    )
+    return Model(trunk, nn.Linear(16, classes), timm_models.tap, timm_models.stages)
 
 
 @functools.cache

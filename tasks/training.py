@@ -118,6 +118,7 @@ class Run:
             parameter
             for part in sorted(BACKBONE - frozen, reverse=True)
             for parameter in self.student.parameters_of(part)
+            if self.method.trains is None or parameter.requires_grad
         ]
         by_factor = {1.0: backbone}
         if self.recipe.layer_decay != 1:
@@ -160,6 +161,10 @@ class Run:
         for part in PARTS:
             for parameter in self.student.parameters_of(part):
                 parameter.requires_grad_(part in self.trained)
+        if self.method.trains is not None:
+            chosen = {id(parameter) for parameter in self.method.trains(self.student)}
+            for parameter in self.student.backbone.parameters():
+                parameter.requires_grad_(parameter.requires_grad and id(parameter) in chosen)
         self._set_modes()
 
     def _set_modes(self) -> None:
@@ -251,10 +256,14 @@ class Run:
             ) from error
 
     def finished(self) -> Model | Combined:
-        """The model to measure, in evaluation mode: the student, or what the method makes of it."""
+        """The model to measure, in evaluation mode: the student, or what the method makes of it.
+
+        Weights that are made of others are merged.
+        """
         model = self.student.eval()
         if self.method.finish is not None:
             model = copy.deepcopy(model)
+            model.merge()
             with torch.no_grad():
                 self.method.finish(model, self.transfer.source_model, self.prepared)
         if self.method.output is None:

@@ -33,6 +33,7 @@ does.
 ALWAYS_ON = {
     "bn_statistics": "it takes no gradient step",
     "local_sgd": "it averages local runs",
+    "lora": "it trains other weights",
     "lolsgd": "it averages local runs",
 }
 """Methods with parameters that nothing switches off, and why."""

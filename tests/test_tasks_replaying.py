@@ -111,6 +111,10 @@ HOLISTIC = [
     {"method": "lolsgd+ema", "augmentation": "flip_crop", "sampling": "class_balanced"},
     {"method": "lp_ft", "schedule": "step", "milestones": [1], "warmup_steps": 2, "clip_norm": 0.5},
     {"method": "wise_ft", "test_transform": "ten_crop", "freeze_bn": True, "drop_last": False},
+    {"method": "lora+wise_ft", "backbone": "test_vit"},
+    {"method": "ia3+swa", "backbone": "test_vit"},
+    {"method": "ssf+ema"},
+    {"method": "bitfit+l2sp+source_ensemble"},
     {"method": "linear_probe", "augmentation": "digits", "label_smoothing": 0.1},
     {"method": "linear_probe", "test_transform": "center_crop", "pcv": 1},
 ]

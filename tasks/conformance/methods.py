@@ -264,7 +264,10 @@ class MethodConformance:
                 "leave it in evaluation mode, and look at `view.source_features`, "
                 "`view.source_logits`, `view.source_maps`",
             )
-            wrong = differing(source.state_dict(), source_of(setting).state_dict())
+            wrong = differing(
+                source.state_dict(),
+                source_of(setting, "attention" in run.method.needs).state_dict(),
+            )
             assert not wrong, self._said(
                 setting, f"the source model changed: {wrong}", "work on a deepcopy of it"
             )

@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tasks.methods.method import Method, Range
+from tasks.methods.swa import floats
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,23 +32,17 @@ def ema(decay: Annotated[float, Range(0, 1)] = 0.99) -> Method:
 
         average = torch.nn.Module()
         average.model = copy.deepcopy(student).requires_grad_(False)
+        average.model.merge()
         return average
 
     def stepped(run: Run, average: Any) -> None:
         from torch import _foreach_lerp_
 
-        means, latest = _floats(average.model, run.student)
+        means, latest = floats(average.model, run.student)
         _foreach_lerp_(means, latest, 1 - decay)
 
     def finish(student: Model, _: Model, average: Any) -> None:
-        for mean, value in zip(*_floats(average.model, student), strict=True):
+        for value, mean in zip(*floats(student, average.model), strict=True):
             value.copy_(mean)
 
     return Method(prepare=prepare, stepped=stepped, finish=finish, observes=True)
-
-
-def _floats(model: Model, other: Model) -> tuple[list[Any], list[Any]]:
-    """The floating-point tensors of two models, in the same order."""
-    pairs = zip(model.state_dict().values(), other.state_dict().values(), strict=True)
-    mine, others = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
-    return list(mine), list(others)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from tasks.model import Model
     from tasks.transfer import Transfer
 
+Names = list[list[str]]
+"""The names of the weights of the backbone, and of the head unless it is new."""
+
 
 def ewc(
     weight: Annotated[float, Range(0, 1e8)] = 1.0,
@@ -31,13 +34,14 @@ def ewc(
         samples: number of images from which F is estimated, one by one.
     """
 
-    def prepare(_: Model, transfer: Transfer, __: Any) -> tuple[list[Tensor], list[Tensor], bool]:
+    def prepare(_: Model, transfer: Transfer, __: Any) -> tuple[list[Tensor], list[Tensor], Names]:
         from torch import Generator, autograd, multinomial, randperm, zeros_like
 
         assert transfer.source is not None
         source = copy.deepcopy(transfer.source).requires_grad_(True)
         generator = Generator().manual_seed(transfer.seed("fisher"))
         held = [source.backbone] if transfer.new_head else [source.backbone, source.head]
+        names = [[name for name, _ in part.named_parameters()] for part in held]
         weights = [parameter for part in held for parameter in part.parameters()]
         fisher = [zeros_like(parameter) for parameter in weights]
         rows = transfer.train[randperm(len(transfer.train), generator=generator)[:samples]]
@@ -51,13 +55,15 @@ def ewc(
         return (
             [tensor.sqrt() for tensor in fisher],
             [tensor.detach() for tensor in weights],
-            transfer.new_head,
+            names,
         )
 
-    def penalty(view: View, ready: tuple[list[Tensor], list[Tensor], bool]) -> Tensor:
-        roots, start, new_head = ready
-        held = [view.student.backbone] if new_head else [view.student.backbone, view.student.head]
-        now: list[Tensor] = [parameter for part in held for parameter in part.parameters()]
+    def penalty(view: View, ready: tuple[list[Tensor], list[Tensor], Names]) -> Tensor:
+        from tasks.model import weights_of
+
+        roots, start, names = ready
+        parts = zip((view.student.backbone, view.student.head), names, strict=False)
+        now = [weight for part, own in parts for weight in weights_of(part, own)]
         return weight / 2 * squared_distance(now, start, roots)
 
     return Method(prepare=prepare, penalty=penalty, needs=frozenset({"source_head"}))

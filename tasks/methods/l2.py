@@ -27,8 +27,10 @@ def l2(
     def penalty(view: View, _: Any) -> Tensor:
         from torch import _foreach_norm, stack
 
+        from tasks.model import weights_of
+
         squares = [
-            stack(_foreach_norm(list(part.parameters()))).square().sum()
+            stack(_foreach_norm(weights_of(part))).square().sum()
             for part in (view.student.backbone, view.student.head)
         ]
         return backbone / 2 * squares[0] + head / 2 * squares[1]

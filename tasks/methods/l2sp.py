@@ -29,18 +29,20 @@ def l2sp(
         head: pull to the source's head.
     """
 
-    def prepare(student: Model, transfer: Transfer, _: Any) -> tuple[list[Tensor], list[Tensor]]:
+    def prepare(student: Model, transfer: Transfer, _: Any) -> list[dict[str, Tensor]]:
         assert transfer.source is not None
         # A new head has nothing worth keeping: it decays towards zero, as in the paper.
-        heads = [
-            parameter.detach().clone() * (not transfer.new_head)
-            for parameter in student.head.parameters()
-        ]
-        return list(transfer.source.backbone.parameters()), heads
+        heads = {
+            name: parameter.detach().clone() * (not transfer.new_head)
+            for name, parameter in student.head.named_parameters()
+        }
+        return [dict(transfer.source.backbone.named_parameters()), heads]
 
-    def penalty(view: View, start: tuple[list[Tensor], list[Tensor]]) -> Tensor:
+    def penalty(view: View, start: list[dict[str, Tensor]]) -> Tensor:
+        from tasks.model import weights_of
+
         away = [
-            squared_distance(list(part.parameters()), origin)
+            squared_distance(weights_of(part, origin), list(origin.values()))
             for part, origin in zip((view.student.backbone, view.student.head), start, strict=True)
         ]
         return backbone / 2 * away[0] + head / 2 * away[1]

@@ -12,7 +12,7 @@ from tasks.parameters import Choices as Choices
 from tasks.parameters import Range as Range
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from tasks.model import Model, Outputs
     from tasks.training import Run
@@ -26,8 +26,12 @@ NEEDS = {
     "same_head": "needs a target with the source's classes, since it starts from the source's head",
     "source_head": "needs the source model's own classifier",
     "batch_norm": "works on batch norm, of which this backbone has none",
+    "norms": "works on norm layers, of which this backbone has none",
+    "attention": "works on attention layers, of which this backbone has none",
 }
 """What a method may need -> the message if it is not available."""
+OF_BACKBONE = ("batch_norm", "norms", "attention")
+"""The needs that are traits of the backbone."""
 
 
 @final
@@ -74,7 +78,10 @@ class Method:
     The task runs it as a stage shared by all trials with the same learning parameters; without a
     stage it runs before training. """
     rebuild: Callable[[Model], None] | None = None
-    """Changes the student's modules before anything else, but not the names in its state."""
+    """Changes the student's modules before anything else, but not the names in its state.
+
+    Weights may be made of others by torch's parametrizations (`tasks/adapters.py`), which are
+    merged before anything is measured. """
     prepare: Callable[[Model, Transfer, Any], Any] | None = None
     """Called once before training with the student, the transfer, and the tensors from `learn`.
 
@@ -86,6 +93,8 @@ class Method:
     It gets what `prepare` returned. Penalties and measurements see the logits unchanged. """
     penalty: Callable[[View, Any], Tensor] | None = None
     """The term added to the cross-entropy of a batch: a scalar, in full precision."""
+    trains: Callable[[Model], list[nn.Parameter]] | None = None
+    """The parameters of the backbone that train; default: all in the parts that are not frozen."""
     frozen: frozenset[str] = frozenset()
     """Parts of the model that do not change, batch-norm statistics included: of `PARTS`."""
     optimise: Callable[[Run, int, int], Tensor | None] | None = None
@@ -128,6 +137,7 @@ class Method:
             self.adjust,
             self.penalty,
             self.optimise,
+            self.trains,
             *(() if self.observes else (self.prepare, self.stepped)),
         )
         return not (
@@ -315,6 +325,11 @@ def chain(*methods: Method) -> Method:
         ]
         return sum(terms[1:], start=terms[0])
 
+    def trains(student: Model) -> list[nn.Parameter]:
+        chosen = [method.trains(student) for method in methods if method.trains is not None]
+        by_id = {id(parameter): parameter for parameters in chosen for parameter in parameters}
+        return list(by_id.values())
+
     def adjust(logits: Tensor, ready: Sequence[Any]) -> Tensor:
         for method, own_ready in zip(methods, ready, strict=True):
             if method.adjust is not None:
@@ -344,6 +359,7 @@ def chain(*methods: Method) -> Method:
         rebuild=rebuild if any_has("rebuild") else None,
         prepare=prepare if methods else None,
         adjust=adjust if any_has("adjust") else None,
+        trains=trains if any_has("trains") else None,
         penalty=penalty if any_has("penalty") else None,
         frozen=frozenset().union(*(method.frozen for method in methods)),
         optimise=next((method.optimise for method in methods if method.optimise is not None), None),
@@ -373,6 +389,13 @@ def contradictions(methods: dict[str, Method]) -> list[str]:
         reasons.append(
             f"{' and '.join(freezing)} together freeze the whole model, so nothing is left to "
             "train; keep one"
+        )
+    choosing = [name for name, method in methods.items() if method.trains is not None]
+    holding = [name for name in freezing if "weights" in methods[name].frozen]
+    if choosing and holding:
+        reasons.append(
+            f"'{holding[0]}' freezes what '{choosing[0]}' trains, so that it would change nothing; "
+            "keep one"
         )
     optimising = [name for name, method in methods.items() if method.optimise]
     if len(optimising) > 1:

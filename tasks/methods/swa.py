@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tasks.methods.method import Method, Range
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from tasks.model import Model
     from tasks.training import Run
@@ -30,6 +30,7 @@ def swa(start: Annotated[float, Range(0, 1)] = 0.5) -> Method:
 
         average = torch.nn.Module()
         average.model = copy.deepcopy(student).requires_grad_(False)
+        average.model.merge()
         average.register_buffer("count", torch.zeros((), dtype=torch.long))
         return average
 
@@ -39,20 +40,19 @@ def swa(start: Annotated[float, Range(0, 1)] = 0.5) -> Method:
         if run.progress < start:
             return
         average.count += 1
-        pairs = zip(
-            average.model.state_dict().values(), run.student.state_dict().values(), strict=True
-        )
-        means, latest = zip(
-            *((mean, now) for mean, now in pairs if mean.is_floating_point()), strict=True
-        )
+        means, latest = floats(average.model, run.student)
         _foreach_lerp_(means, latest, 1 / int(average.count))
 
     def finish(student: Model, _: Model, average: Any) -> None:
         if average.count:
-            for value, mean in zip(
-                student.state_dict().values(), average.model.state_dict().values(), strict=True
-            ):
-                if value.is_floating_point():
-                    value.copy_(mean)
+            for value, mean in zip(*floats(student, average.model), strict=True):
+                value.copy_(mean)
 
     return Method(prepare=prepare, stepped=stepped, finish=finish, observes=True)
+
+
+def floats(model: Model, other: Model) -> tuple[list[Tensor], list[Tensor]]:
+    """The floating-point tensors of a merged model, and of the same names those of another."""
+    others = other.state()
+    own = {name: value for name, value in model.state().items() if value.is_floating_point()}
+    return list(own.values()), [others[name] for name in own]
