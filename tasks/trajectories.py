@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tasks import methods
+from tasks import backbones, methods
 from tasks.settings import CONSTANT
 from tasks.task import Trajectory
 
@@ -60,10 +60,19 @@ def trajectory_of(
             {key: trained[key] for key in OF_HEAD if key in trained},
             bool(after or config.get("pcv")),
         )
+    size = backbones.weight(trained["backbone"]) * int(trained["epochs"])
     prefix = config.get("schedule") == CONSTANT and methods.steady(method, config)
     if prefix:
         recorded["epochs"] = trained.pop("epochs")
-    return Trajectory(task, trained, recorded, bool(after or prefix or config.get("pcv")))
+    # An observer such as a mean of weights keeps about as much as the model that it observes.
+    return Trajectory(
+        task,
+        trained,
+        recorded,
+        bool(after or prefix or config.get("pcv")),
+        size,
+        size * len(watching),
+    )
 
 
 def epochs_of(config: Mapping[str, Any]) -> int:
