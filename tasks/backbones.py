@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LENET_STAGES = (3, 7)
 """The layers of lenet_bn whose outputs are the maps of its stages."""
+LENET_BYTES = 142_000
+"""About the size of the state of lenet_bn without its head."""
 
 
 @final
@@ -230,6 +232,25 @@ def layers(backbone: nn.Module) -> dict[nn.Parameter, int]:
         number += isinstance(module, (nn.Conv2d, nn.Linear))
         numbers |= dict.fromkeys(module.parameters(recurse=False), max(number, 0))
     return numbers
+
+
+@functools.cache
+def weight(name: str) -> int:
+    """About how many bytes the state of a backbone takes in a file, without or with its head.
+
+    A timm model is built for this once per machine, without weights.
+    """
+    if name == "lenet_bn":
+        return LENET_BYTES
+
+    def ask() -> int:
+        import torch
+
+        with torch.device("meta"):
+            state = timm_models.whole(name, 0).state_dict()
+        return sum(values.numel() * values.element_size() for values in state.values())
+
+    return int(cache.remembered(["weight", *timm_models.versions(), name], ask))
 
 
 def build(

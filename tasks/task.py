@@ -36,6 +36,13 @@ class Trajectory:
     """
     tail: bool = False
     """Whether the trial does more than train, so that other trials probably share the training."""
+    size: int = 0
+    """About how many bytes of weights the stage keeps for this trial; 0: few, or not known.
+
+    What it records for the trial is not included.
+    """
+    recorded_size: int = 0
+    """About how many bytes it keeps of what it records for this trial."""
 
 
 class Workspace(Protocol):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tasks import methods, recipe
+from tasks import backbones, methods, recipe
 from tasks.task import Trajectory
 
 OF_HEAD = (
@@ -64,10 +64,19 @@ def trajectory_of(
             {key: trained[key] for key in OF_HEAD if key in trained},
             bool(after) or measured_otherwise,
         )
+    size = backbones.weight(trained["backbone"]) * int(trained["epochs"])
     prefix = recipe.steady(config) and methods.steady(method, config)
     if prefix:
         recorded["epochs"] = trained.pop("epochs")
-    return Trajectory(task, trained, recorded, bool(after or prefix) or measured_otherwise)
+    # An observer such as a mean of weights keeps about as much as the model that it observes.
+    return Trajectory(
+        task,
+        trained,
+        recorded,
+        bool(after or prefix) or measured_otherwise,
+        size,
+        size * len(watching),
+    )
 
 
 def epochs_of(config: Mapping[str, Any]) -> int:

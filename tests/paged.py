@@ -227,6 +227,27 @@ def synthetic(
     classes = confusion[right].assign(
         n=repetitions, missing=1, mean=confusion["share"], low=0.1, high=0.95
     )
+    # Of three classes with ten images each; what is wrong is taken for the next class.
+    answers = rows(
+        *(
+            {
+                "weight": weight,
+                "sweep": "s",
+                "point": f"p{weight}",
+                "repetition": repetition,
+                "trial": f"t{weight}{repetition}",
+                "step": 60,
+                "classes": 3,
+                "missing": [2],
+                "cells": [0, 1, 4, 5, 6, 8],
+                "images": [10 - right, right, right, 10 - right, 9, 1],
+            }
+            for weight in (0.1, 0.5)
+            for repetition in range(repetitions)
+            for right in [int(weight * 10) + repetition % 4]
+        )
+    )
+    answers["point"] += answers["method"] + answers[list(DESIGN.groups)].astype(str).sum(axis=1)
     sensitivity = sensitivity[sensitivity["method"].isin(methods[-2:])]
     return Findings(
         "digits_methods",
@@ -267,6 +288,7 @@ def synthetic(
         sensitivity=spread(sensitivity, "mean"),
         classes=classes,
         confusion=confusion,
+        answers=answers,
         failures=rows(
             {"status": "failed", "reason": "CUDA out of memory", "trials": 2, "log": "logs/a.txt"}
         ).head(2),

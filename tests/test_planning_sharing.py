@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from htsweep.planning.reading import read
 from htsweep.planning.sharing import MEMBERS, NAME
 from htsweep.results import Results
 from htsweep.results.estimate import estimate
+from tasks import backbones
 
 HEAD = "study: s\ntask: holistic_transfer\n"
 
@@ -163,3 +165,66 @@ def test_the_estimate_counts_trainings(study_file: Callable[..., Path], tmp_path
 
 def _training(whole: Plan) -> Callable[..., object]:
     return lambda point: whole.needs(point)[NAME]
+
+
+WEIGHTS = "grid: {method: [plain, wise_ft, swa, linear_probe]}\nfixed: {epochs: 4}\n"
+
+
+def test_weights_are_counted_by_training_epoch_and_observer(
+    planned: Callable[..., Plan],
+) -> None:
+    whole = planned(
+        WEIGHTS + "repetitions: 3\nsearch: {sampler: grid, spaces:"
+        " {swa: {start: [0.25, 0.75]}, wise_ft: {alpha: [0.3]}}}\n"
+    )
+    # One training for plain, wise_ft and both of swa, which also keeps the two means.
+    assert whole.sharing is not None
+    assert whole.sharing.size == backbones.weight("lenet_bn") * 4 * (1 + 2) * 3
+
+
+def test_weights_that_take_too_much_space_are_not_shared_unless_the_study_says_so(
+    planned: Callable[..., Plan], study_file: Callable[..., Path], tmp_path: Path, monkeypatch: Any
+) -> None:
+    text = WEIGHTS.replace("{method", "{learning_rate: [0.1, 0.2], method")
+    text += "search: {sampler: grid, spaces: {swa: {start: [0.5]}, wise_ft: {alpha: [0.3]}}}\n"
+    size = backbones.weight("lenet_bn") * 4 * 2 * 2
+    monkeypatch.setattr("htsweep.planning.plan.LIMIT", size)
+    assert all(NAME in whole.needs(point) for whole in [planned(text)] for point in whole.points)
+    monkeypatch.setattr("htsweep.planning.plan.LIMIT", size - 1)
+    whole = planned(text)
+    # Heads keep no weights of the whole model.
+    assert {point.config["method"] for point in whole.points if NAME in whole.needs(point)} == {
+        "linear_probe"
+    }
+    path = study_file(HEAD + text)
+    [line] = _said(path, tmp_path)
+    assert line.startswith("shared  no trainings that keep weights: the weights would take about")
+    assert "`share_trainings: true` in the study shares them" in line
+    whole = planned(text, "share_trainings=true")
+    assert all(NAME in whole.needs(point) for point in whole.points)
+    [line] = _said(path, tmp_path, "share_trainings=true")
+    assert "; their weights take about 2.27 MB" in line
+
+
+def test_trials_keep_their_ids_where_nothing_is_shared(
+    planned: Callable[..., Plan], monkeypatch: Any
+) -> None:
+    shared = {trial for _, _, trial in planned(WEIGHTS).trials()}
+    monkeypatch.setattr("htsweep.planning.plan.LIMIT", 1)
+    assert {trial for _, _, trial in planned(WEIGHTS).trials()} == shared
+
+
+def test_the_weights_of_points_not_yet_known_are_estimated(planned: Callable[..., Plan]) -> None:
+    whole = planned(
+        "grid: {method: [wise_ft]}\nfixed: {epochs: 4}\n"
+        "objectives: [{metric: validation/seen_accuracy, direction: maximize}]\n"
+        "search: {sampler: tpe, trials: 7,"
+        " spaces: {wise_ft: {alpha: {low: 0.1, high: 0.9}}}}\nrepetitions: 2\n"
+    )
+    assert whole.sharing is not None
+    assert whole.sharing.size == backbones.weight("lenet_bn") * 4 * 7 * 2
+
+
+def _said(path: Path, tmp_path: Path, *overrides: str) -> list[str]:
+    counted = estimate(Results(read(path, overrides), str(tmp_path / "results")))
+    return [line for line in counted.lines() if line.startswith("shared")]

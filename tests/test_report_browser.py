@@ -146,12 +146,45 @@ def test_classes_are_drawn_and_the_matrix_follows_the_chosen_method(open_page: O
     assert dots == len(found.classes)
 
 
+def test_the_matrix_of_any_trial_is_drawn(open_page: Open) -> None:
+    found = synthetic()
+    made = open_page(page(found), wait="")
+    see(made, "classes")
+    made.wait_for_selector("[data-chart=matrices] .main-svg")
+    shown = """() => { const [matrix, classes] = [
+        ...document.querySelectorAll('[data-chart=matrices] .js-plotly-plot')].map(plot => plot.data[0])
+        return [matrix.z, classes.y, classes.marker.symbol] }"""
+    points, repetitions = made.locator("[data-chart=matrices] select").all()
+    names = points.locator("option").all_inner_texts()
+    assert len(set(names)) == len(names) == found.answers["point"].nunique()
+    places = list(dict.fromkeys(found.answers["point"]))
+    for place, repetition in ((0, 0), (len(places) - 1, 0), (len(places) - 1, 3), (1, 3)):
+        points.select_option(index=place)
+        if repetition:
+            repetitions.select_option(label=str(repetition))
+        kept = found.answers[
+            (found.answers["point"] == places[place]) & (found.answers["repetition"] == repetition)
+        ].iloc[0]
+        expected = [[0.0] * 3 for _ in range(3)]
+        for cell, images in zip(kept["cells"], kept["images"], strict=True):
+            expected[cell // 3][cell % 3] = 10.0 * images
+        matrix, accuracies, symbols = made.evaluate(shown)
+        assert matrix == expected
+        assert accuracies == [expected[label][label] for label in range(3)]
+        assert symbols == ["circle", "circle", "circle-open"]
+        assert f"weight {kept['weight']:g}" in names[place]
+        assert kept["method"] in names[place]
+    # Another point at the same repetition
+    assert repetitions.input_value() != ""
+    assert repetitions.locator("option:checked").inner_text() == "3"
+
+
 def test_it_opens_from_disk_and_draws_every_chart(open_page: Open, html: str) -> None:
     made = open_page(html)
     sections = made.eval_on_selector_all(
         ".chart", "charts => charts.map(chart => chart.closest('section').id)"
     )
-    assert len(sections) == 14
+    assert len(sections) == 15
     for section in sections:
         see(made, section)
         assert made.locator(f"#{section} .js-plotly-plot").count() >= 1

@@ -212,6 +212,7 @@ def test_nothing_at_all_is_a_page_too() -> None:
         ("sensitivity", {"sensitivity"}, {"sensitivity"}),
         ("classes", set(), {"classes"}),
         ("confusion", set(), {"classes"}),
+        ("answers", set(), {"classes"}),
         ("failures", set(), {"failures"}),
         *(
             (table, set(), {"transferability"})

@@ -11,7 +11,7 @@ from htsweep.ledger import kept
 from htsweep.report import build
 from htsweep.results import Results
 from htsweep.results import answered as home
-from htsweep.results.answered import answered
+from htsweep.results.answered import answered, each_trial
 
 
 @pytest.fixture
@@ -81,3 +81,31 @@ def test_the_page_draws_them_and_has_their_table(results):
     assert 'data-chart="classes"' in html
     assert 'data-chart="confusion"' in html
     assert "Accuracy of each class" in html
+
+
+def test_each_trial_is_counted_at_its_last_step(results):
+    table, why = each_trial(results)
+    assert why == ""
+    rows = results.trials.set_index("trial")
+    assert set(table["trial"]) == set(rows.index)
+    for row in table.to_dict("records"):
+        steps = kept.read(results.store, kept.of(rows.loc[row["trial"], "artifact"]))
+        outputs = steps[max(steps)]["test"]
+        count = outputs.logits.shape[1]
+        assert (row["step"], row["classes"]) == (max(steps), count)
+        assert row["missing"] == [int(one) for one in outputs.missing]
+        matrix = np.zeros((count, count), int)
+        np.add.at(matrix, (outputs.labels, outputs.logits.argmax(1)), 1)
+        told = np.zeros(count * count, int)
+        told[row["cells"]] = row["images"]
+        assert (told.reshape(count, count) == matrix).all()
+
+
+@pytest.mark.parametrize(("name", "most"), [("MOST_TRIALS", 3), ("MOST_PAIRS", 5)])
+def test_of_many_trials_only_what_was_chosen_is_on_the_page(results, monkeypatch, name, most):
+    monkeypatch.setattr(home, name, most)
+    assert each_trial(results)[0] is None
+    html = build.page(build.findings(results))
+    assert "The matrices of single trials are not part of this page, since" in html
+    assert 'data-chart="matrices"' not in html
+    assert 'data-chart="classes"' in html

@@ -160,3 +160,10 @@ def test_a_model_to_be_loaded_has_the_names_of_a_pretrained_one():
     assert isinstance(empty.backbone[0], Fitted)
     assert empty.state_dict().keys() == full.state_dict().keys()
     assert not any(name.rpartition(".")[2] == "mean" for name in empty.state_dict())
+
+
+@pytest.mark.parametrize("name", ["lenet_bn", "resnet18"])
+def test_the_weight_of_a_backbone_is_about_that_of_its_state(name, tmp_path):
+    torch.save(backbones.build(name, 1, 16, 10).state_dict(), tmp_path / "state.pt")
+    kept = (tmp_path / "state.pt").stat().st_size
+    assert 0.9 < backbones.weight(name) / kept < 1.1

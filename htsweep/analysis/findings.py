@@ -114,6 +114,13 @@ class Findings:
     """groups, compared, sweep, label, predicted, share: what the images of each class are taken
     for; those that never were have no row.
     """
+    answers: pd.DataFrame = field(default_factory=_none)
+    """groups, compared, parameters, sweep, point, repetition, trial, step, classes, missing, cells,
+    images: what each trial took its test images for at its last step, one row per trial
+    (`results.answered.each_trial`); only the page shows it.
+    """
+    unanswered: str = ""
+    """Why `answers` leaves out trials whose logits are kept."""
     failures: pd.DataFrame = field(default_factory=_none)
     """groups, compared, status (`failed`, `stopped`, `not run`), reason, trials, log (an
     example's).

@@ -7,6 +7,7 @@ as a list.
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from htsweep.planning import counting, sequences, task
 from htsweep.planning.ablation import cells_of
 from htsweep.planning.dimension import Space
 from htsweep.planning.jobs import Job, Stage, digest, point_id, stages_of, trial_id, with_inner
-from htsweep.planning.sharing import Need, Sharing
+from htsweep.planning.sharing import LIMIT, Need, Sharing
 from htsweep.planning.spaces import Spaces
 from htsweep.planning.task import Task
 from htsweep.study.schema import Study
@@ -315,10 +316,17 @@ class Plan:
         Trials that may be stopped early train by themselves: what stopping saves is their own
         training.
         """
-        if not (self.study.share_trainings and self.task.shares) or self.study.stop:
+        asked = self.study.share_trainings
+        if asked is False or not self.task.shares or self.study.stop:
             return None
-        known = ((point.id, self._need(point)) for point in self._some())
-        return Sharing(known, whole=self.listed is not None and not self.adaptive)
+        known = [(point.id, self._need(point)) for point in self._some()]
+        whole, points = self.listed is not None and not self.adaptive, sum(self.sizes.values())
+        return Sharing(
+            known,
+            whole=whole,
+            times=self.study.repetitions * (1.0 if whole else max(1.0, points / len(known))),
+            limit=math.inf if asked else LIMIT,
+        )
 
     def _need(self, point: Point) -> Need:
         return self.task, point.config, stages_of(self.task, point.config)

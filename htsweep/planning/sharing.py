@@ -7,6 +7,7 @@ training trains by itself, as all do if the study shares nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, final
@@ -19,6 +20,10 @@ NAME = "trajectory"
 """The name, within a job's stages, of a training that it shares."""
 MEMBERS = "members"
 """The key of the stage's config that lists what it records for its members."""
+LIMIT = 10_000_000_000
+"""In bytes; a study whose shared weights would take more shares none unless it says
+`share_trainings: true`.
+"""
 
 Need = tuple[Task, Mapping[str, Any], Mapping[str, Stage]]
 """A task, a resolved config of it, and by name the stages that the config needs."""
@@ -34,19 +39,31 @@ class _Group:
     ids: set[str] = field(default_factory=set)
     recorded: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     tail: bool = False
+    size: int = 0
+    recorded_size: int = 0
 
 
 @final
 class Sharing:
     """The trainings that the configs of a plan share."""
 
-    def __init__(self, needs: Iterable[tuple[str, Need]], *, whole: bool) -> None:
+    def __init__(
+        self,
+        needs: Iterable[tuple[str, Need]],
+        *,
+        whole: bool,
+        times: float = 1.0,
+        limit: float = math.inf,
+    ) -> None:
         """Collects the trainings of the known points.
 
         Args:
             needs: (id, what it needs) of all points, or of some.
             whole: whether these are all points that there will be. Otherwise a training also counts
                 as shared if one of its configs does something after it, such as trying a weight.
+            times: how many times as much space as these points in one repetition all trials take.
+            limit: in bytes; if the weights that shared trainings keep take more, trainings that
+                keep weights are not shared.
         """
         self._whole = whole
         self._trainings: dict[str, tuple[str, Any] | None] = {}
@@ -58,6 +75,23 @@ class Sharing:
             self._collect(name, of, config)
             for stage in stages.values():
                 self._collect_stage(stage)
+        self._fits = True
+        self.size = round(
+            times
+            * sum(
+                group.size + group.recorded_size
+                for group in self._groups.values()
+                if self._is_shared(group)
+            )
+        )
+        """About how many bytes of weights the shared trainings of all repetitions keep, or would
+        keep if they were shared."""
+        self._fits = self.size <= limit
+
+    @property
+    def fits(self) -> bool:
+        """Whether their weights take no more than the limit, so that they are shared."""
+        return self._fits
 
     @property
     def trainings(self) -> tuple[int, int]:
@@ -96,11 +130,15 @@ class Sharing:
         key, training = keyed
         group = self._groups.setdefault(key, _Group(training.task, training.config))
         group.ids.add(name)
-        if training.recorded:
+        group.size = max(group.size, training.size)
+        if training.recorded and digest(training.recorded) not in group.recorded:
             group.recorded[digest(training.recorded)] = training.recorded
+            group.recorded_size += training.recorded_size
         group.tail = group.tail or training.tail
 
     def _is_shared(self, group: _Group) -> bool:
+        if group.size and not self._fits:
+            return False
         return len(group.ids) > 1 or (not self._whole and group.tail)
 
     def _stage(self, name: str, of: Task, config: Mapping[str, Any]) -> Stage | None:
@@ -109,7 +147,9 @@ class Sharing:
         if keyed is None:
             return None
         key, training = keyed
-        group = self._groups.get(key) or _Group(training.task, training.config, tail=training.tail)
+        group = self._groups.get(key) or _Group(
+            training.task, training.config, tail=training.tail, size=training.size
+        )
         recorded = not training.recorded or digest(training.recorded) in group.recorded
         if not self._is_shared(group) or not recorded:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -59,7 +60,7 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
     from htsweep.analysis.design import design
     from htsweep.report import text
     from htsweep.results import scores
-    from htsweep.results.answered import answered
+    from htsweep.results.answered import answered, each_trial
     from htsweep.results.variants import variants
 
     study = results.study
@@ -109,15 +110,18 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
         trials = ended[ended["point"].isin(chosen["point"])]["trial"].tolist()
         lists = results.lists(conclusions.CURVES, trials)
         lists = lists if set(conclusions.CURVES) <= set(lists.columns) else None
-    return conclusions.conclude(
+    keeps = task.find(study.task).keeps
+    made = conclusions.conclude(
         ended,
         measured,
         about,
         metrics,
         lists=lists,
         screened=scores.screen_tables(results, columns),
-        answered=answered(results, measured) if task.find(study.task).keeps else None,
+        answered=answered(results, measured) if keeps else None,
     )
+    answers, why = each_trial(results) if keeps else (None, "")
+    return replace(made, unanswered=why, answers=made.answers if answers is None else answers)
 
 
 def _of_scores(results: Results) -> Findings:

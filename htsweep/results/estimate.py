@@ -13,11 +13,12 @@ from htsweep.commands import given
 from htsweep.planning import tuning
 from htsweep.planning.ablation import variants_of
 from htsweep.planning.jobs import Stage, with_inner
-from htsweep.planning.keeping import keeping
+from htsweep.planning.keeping import amount, keeping
 from htsweep.planning.notes import notes, varied_notes
 from htsweep.planning.plan import MOST_LISTED, Plan
 from htsweep.planning.power import least_p, repetitions_needed
 from htsweep.planning.roster import COLUMNS
+from htsweep.planning.sharing import LIMIT
 from htsweep.planning.task import BOUND
 from htsweep.results import tally
 from htsweep.results.results import Results
@@ -77,6 +78,8 @@ class Estimate:
     """
     trainings: int = 0
     """How many they do take, since what trains alike is trained once."""
+    shared: str = ""
+    """What sharing trainings spares, and how much space their weights take, as text."""
     exact: bool = True
     """Whether points were listed; else points, trials and trials to run are upper bounds, and
     stages lower bounds.
@@ -143,14 +146,7 @@ class Estimate:
             + ("" if self.exact else "; points that are not listed may need more"),
             *([f"keep    {self.keep}"] if self.keep else []),
             *self._metrics(),
-            *(
-                [
-                    f"shared  {self.trainings} trainings in place of {self.trainings_alone}: "
-                    "trials that train alike share one"
-                ]
-                if self.trainings < self.trainings_alone
-                else []
-            ),
+            *([f"shared  {self.shared}"] if self.shared else []),
             f"cost    {hours}{gpu}",
             f"test    {test}",
             *([f"budget  {caps}"] if caps else []),
@@ -235,6 +231,7 @@ def estimate(results: Results) -> Estimate:
         study.metrics,
         given(study, results.location).verb("remeasure") if study.metrics and ended.over else "",
         *_trainings(planned),
+        _shared(planned),
         planned.exact or known is not None,
     )
 
@@ -340,6 +337,24 @@ def _trainings(planned: Plan) -> tuple[int, int]:
         return 0, 0
     alone, shared = planned.sharing.trainings
     return alone * planned.study.repetitions, shared * planned.study.repetitions
+
+
+def _shared(planned: Plan) -> str:
+    """What sharing trainings spares and takes, or why none are shared; "" if there is nothing."""
+    sharing, (alone, trainings) = planned.sharing, _trainings(planned)
+    if sharing is None:
+        return ""
+    if not sharing.fits:
+        return (
+            f"no trainings that keep weights: the weights would take about {amount(sharing.size)}, "
+            f"more than {amount(LIMIT)}; `share_trainings: true` in the study shares them"
+        )
+    weights = f"; their weights take about {amount(sharing.size)}" if sharing.size else ""
+    if trainings < alone:
+        return (
+            f"{trainings} trainings in place of {alone}: trials that train alike share one{weights}"
+        )
+    return ""
 
 
 def _comparisons(planned: Plan) -> int:

@@ -185,8 +185,12 @@ class Study(Section):
     metrics: list[str] = []
     """The names of metrics of these logits, measured in addition to what the task yields."""
     fixed: dict[str, Any] = {}
-    share_trainings: bool = True
-    """Whether trials that differ only in what follows their training share it."""
+    share_trainings: bool | None = None
+    """Whether trials that differ only in what follows their training share it.
+
+    None: they do, unless the weights that are kept for it take too much space
+    (htsweep/planning/sharing.py).
+    """
     resources: Resources = Resources()
     budget: Budget = Budget()
     retry: Retry = Retry()

@@ -39,6 +39,11 @@ CHARTS = {
         "What the test images of each class are taken for, in percent: the mean over repetitions. "
         "The diagonal holds those that are recognised."
     ),
+    "matrices": (
+        "What one trial, whichever you pick, took the test images of each class for at its last "
+        "step, in percent of the class, and the accuracy of each class; classes that were missing "
+        "in the trial are open circles."
+    ),
     "ranks": (
         "The mean rank over all groups, whatever is filtered; 1 is best. Methods under a common "
         "bar are less than the critical difference apart (Nemenyi test, 5 %)."
@@ -115,6 +120,7 @@ def sections(findings: Findings, tables: Mapping[str, Table]) -> list[Section]:
         "costs": not findings.costs.empty,
         "classes": not findings.classes.empty,
         "confusion": not findings.confusion.empty,
+        "matrices": not findings.answers.empty,
         "ranks": not findings.ranks.empty,
         "ratios": not varied(findings).empty,
         "scores": len(findings.predicted) > 0,
@@ -149,6 +155,8 @@ def sections(findings: Findings, tables: Mapping[str, Table]) -> list[Section]:
         ("classes", "Classes"): [
             *chart("classes"),
             *chart("confusion"),
+            *chart("matrices"),
+            *text(findings.unanswered),
             *table("classes", folded),
         ],
         ("hypervolume", "Hypervolume"): [*chart("volumes"), *table("volumes", folded)],

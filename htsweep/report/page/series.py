@@ -95,6 +95,7 @@ def series(findings: Findings, key: Key) -> dict[str, Any]:
             **columns.table(findings.confusion, key, ("label", "predicted")),
             **_percent_of(findings.confusion, ("share",)),
         },
+        "matrices": _matrices(findings, key),
         "ranks": columns.table(
             findings.ranks, key, ("metric", "rank", "blocks", "friedman_p", "critical_difference")
         ),
@@ -105,6 +106,45 @@ def series(findings: Findings, key: Key) -> dict[str, Any]:
         "bounds": series_scores.bounds(findings, key),
         "notes": notes,
     }
+
+
+def _matrices(findings: Findings, key: Key) -> dict[str, Any]:
+    """What each trial answered, by `points` (the places of their trials) and by trial."""
+    table = findings.answers
+    if table.empty:
+        return {"points": []}
+    known = {"sweep", "point", "repetition", "trial", "step", "classes", "missing", "cells"}
+    known |= {"images", *findings.design.factors}
+    searched = [name for name in table.columns if name not in known]
+    points: dict[str, list[int]] = {}
+    for place, point in enumerate(f"{row.sweep}/{row.point}" for row in table.itertuples()):
+        points.setdefault(point, []).append(place)
+    rows = table.to_dict("records")
+    groups, compared = key.group_of(table), findings.design.compared
+
+    def told(place: int) -> str:
+        row, group = rows[place], groups[place]
+        own = [f"{name} {names.value(row[name])}" for name in searched if not _absent(row[name])]
+        method = names.value(row[compared]) if compared in row else ""
+        title = key.titles[group] if group >= 0 else ""
+        return " · ".join(part for part in (title, method, ", ".join(own)) if part)
+
+    return {
+        "points": [
+            {
+                "text": told(places[0]),
+                "trials": sorted(places, key=lambda place: rows[place]["repetition"]),
+            }
+            for places in points.values()
+        ],
+        "repetition": table["repetition"].tolist(),
+        **{name: table[name].tolist() for name in ("step", "classes", "missing", "cells")},
+        "images": table["images"].tolist(),
+    }
+
+
+def _absent(value: Any) -> bool:
+    return value is None or value != value
 
 
 def _volumes(findings: Findings, key: Key) -> dict[str, Any]:
