@@ -51,7 +51,7 @@ def test_with_a_space_of_its_own_a_method_gets_the_same_shared_values(
     assert len(set(rates["plain"])) == 8
 
 
-@pytest.mark.parametrize(("task", "rate"), [("holistic_transfer", 0.02), ("fine_tuning", 0.001)])
+@pytest.mark.parametrize(("task", "rate"), [("holistic_transfer", 0.0002), ("fine_tuning", 0.001)])
 def test_the_first_point_is_the_task_s_default(
     study_file: Callable[..., Path], task: str, rate: float
 ) -> None:

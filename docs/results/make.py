@@ -37,7 +37,10 @@ TABLES: dict[str, list[tuple[str, ...]]] = {
     ],
     "digits_ablation": [()],
     "digits_protocols": [()],
-    "digits_tuned": [()],
+    "digits": [()],
+    "digits_defaults": [()],
+    "digits_local_steps": [()],
+    "digits_lolsgd_controls": [()],
     "transferability": [],
     "digits_calibration": [
         tuple(f"test/{name}_accuracy" for name in CALIBRATED),
