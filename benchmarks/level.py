@@ -20,6 +20,7 @@ from typing import final
 import numpy as np
 import pandas as pd
 
+from htsweep.analysis.blocks import blocks
 from htsweep.analysis.correlation import correlate, side
 from htsweep.analysis.design import Design
 from htsweep.analysis.effects import effects
@@ -68,14 +69,17 @@ def table(
     return rows.assign(sweep=sweep, role="")
 
 
-def over_datasets(random: np.random.Generator, sources: int, targets: int) -> pd.DataFrame:
+def over_datasets(
+    random: np.random.Generator, sources: int, targets: int, spread: float = 0.02
+) -> pd.DataFrame:
     """Methods of which none is better over datasets, though each suits some of them more.
 
-    What suits a source or a target shows in all of its datasets, and at every missing ratio.
+    What suits a source or a target shows in all of its datasets, and at every missing ratio;
+    `spread` is the standard deviation of what suits a source.
     """
     methods, ratios, repetitions = 5, 3, 5
     pairs = [(source, target) for source in range(sources) for target in range(targets)]
-    of_source = random.normal(0, 0.02, (sources, methods))
+    of_source = random.normal(0, spread, (sources, methods))
     of_target = random.normal(0, 0.02, (targets, methods))
     both = np.array([of_source[source] + of_target[target] for source, target in pairs])
     noise = random.normal(0, 0.01, (len(pairs), ratios, methods, repetitions))
@@ -88,9 +92,22 @@ def over_datasets(random: np.random.Generator, sources: int, targets: int) -> pd
     )
 
 
+def linked(random: np.random.Generator, families: int) -> pd.DataFrame:
+    """As `over_datasets`, for several sources, each with two targets of its own."""
+    parts = []
+    for family in range(families):
+        rows = over_datasets(random, 1, 2)
+        dataset = rows["dataset"].str.replace("s0-t", f"s{family}-t{family}.", regex=False)
+        parts.append(rows.assign(dataset=dataset, sweep=f"{family}" + rows["sweep"]))
+    return pd.concat(parts, ignore_index=True)
+
+
 def ranked(rows: pd.DataFrame) -> Answers:
-    """Friedman's and Nemenyi's answers over the datasets of `rows`."""
-    found = ranks(rows, Design(("dataset", "missing_ratio"), "method"), [METRIC])
+    """Friedman's and Nemenyi's answers over the datasets of `rows`, with what a task declares."""
+    design = Design(("dataset", "missing_ratio"), "method")
+    ends = rows["dataset"].str.partition("-")
+    evidence = pd.DataFrame({"sweep": rows["sweep"], "source": ends[0], "target": ends[2]})
+    found = ranks(rows, design, [METRIC], blocks(rows, design, evidence))
     if found.empty:
         return {"Friedman": False, "Nemenyi, any two methods": False}
     apart = np.ptp(found["rank"]) >= found["critical_difference"].iloc[0]
@@ -231,13 +248,23 @@ def between_means(random: np.random.Generator) -> Answers:
 NULLS = (
     Null(
         "shared targets",
-        "5 methods, none better over datasets: 8 targets from one source, 3 nested ratios each",
+        "5 methods, none better over targets of one source: 8 targets, 3 nested ratios each",
+        lambda random: ranked(over_datasets(random, 1, 8, spread=0.0)),
+    ),
+    Null(
+        "other sources",
+        "the same, where each method suits some sources more: true of this source, not of others",
         lambda random: ranked(over_datasets(random, 1, 8)),
     ),
     Null(
         "shared sources",
         "5 methods, none better over datasets: 3 sources to each of 6 targets, 3 ratios each",
         lambda random: ranked(over_datasets(random, 3, 6)),
+    ),
+    Null(
+        "linked datasets",
+        "5 methods, none better over datasets: 7 sources to 2 targets of their own, 3 ratios each",
+        lambda random: ranked(linked(random, 7)),
     ),
     Null(
         "one pool",
