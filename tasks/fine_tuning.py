@@ -17,6 +17,7 @@ from tasks.settings import (
     SOURCE_SETTINGS,
     by_content,
     canonical_model,
+    evidence_of,
     fitting,
     kept,
     learnt_stage,
@@ -29,7 +30,7 @@ from tasks.settings import (
     weightless,
     without_idle,
 )
-from tasks.task import Keeps, Setting, Trajectory, Workspace, declare, filled
+from tasks.task import Evidence, Keeps, Setting, Trajectory, Workspace, declare, filled
 from tasks.trajectories import trajectory_of
 
 OFFERS = frozenset({"source_head", *OF_BACKBONE})
@@ -184,6 +185,12 @@ def trajectory(config: Mapping[str, Any]) -> Trajectory | None:
     return trajectory_of("fine_tuning:trained", config, resolve)
 
 
+def evidence(config: Mapping[str, Any]) -> Evidence:
+    """The data that the numbers of a resolved config rest on."""
+    own = {key: config[key] for key in {**MODEL_SETTINGS, **SOURCE_SETTINGS} if key in config}
+    return evidence_of(*data.fine_tuning_domains(config["dataset"]), own)
+
+
 def keeps(config: Mapping[str, Any]) -> Keeps | None:
     """The outputs that a trial of a resolved config passes on."""
     return kept(config, data.PRETRAINED, data.fine_tuning_domains(config["dataset"])[1], 0)
@@ -203,6 +210,7 @@ def keeps(config: Mapping[str, Any]) -> Keeps | None:
     unmeasured=unmeasured,
     notes=notes,
     keeps=keeps,
+    evidence=evidence,
 )
 def fine_tuning(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Fine-tunes a source model under a new head to a target with classes of its own."""

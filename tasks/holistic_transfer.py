@@ -18,6 +18,7 @@ from tasks.settings import (
     SOURCE_SETTINGS,
     by_content,
     canonical_model,
+    evidence_of,
     fitting,
     kept,
     learnt_stage,
@@ -29,7 +30,7 @@ from tasks.settings import (
     training_settings,
     without_idle,
 )
-from tasks.task import Keeps, Setting, Trajectory, Workspace, declare, filled
+from tasks.task import Evidence, Keeps, Setting, Trajectory, Workspace, declare, filled
 from tasks.trajectories import trajectory_of
 
 OFFERS = frozenset(NEEDS) - set(OF_BACKBONE)
@@ -277,6 +278,12 @@ def stages_of_training(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[s
     return stages_of_part(config) if "pseudo" in config else stages(config)
 
 
+def evidence(config: Mapping[str, Any]) -> Evidence:
+    """The data that the numbers of a resolved config rest on."""
+    own = {key: config[key] for key in SOURCE if key in config}
+    return evidence_of(*data.domains(config["dataset"]), own)
+
+
 def keeps(config: Mapping[str, Any]) -> Keeps | None:
     """The outputs that a trial of a resolved config passes on."""
     source, target = data.domains(config["dataset"])
@@ -320,6 +327,7 @@ def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, 
     unmeasured=unmeasured,
     notes=notes,
     keeps=keeps,
+    evidence=evidence,
 )
 def holistic_transfer(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Adapts a source model to a target without images of some classes; measures both groups."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from tasks import backbones, data, methods, recipe, weights
-from tasks.data import listing, splits
+from tasks.data import corruptions, listing, splits
 from tasks.methods.method import OF_BACKBONE
 from tasks.outputs import SOURCE, TEST, VALIDATION
 from tasks.schedules import COSINE
-from tasks.task import Keeps, Setting
+from tasks.task import Evidence, Keeps, Setting
 
 MANY = 1 << 30
 """More images than any batch."""
@@ -335,6 +337,36 @@ def kept(config: Mapping[str, Any], source: str, target: str, missing: int) -> K
     if min(images.values()) < 0:
         return None
     return Keeps(images, classes, 1 + config.get("epochs", 0))
+
+
+def evidence_of(source: str, target: str, model: Mapping[str, Any]) -> Evidence:
+    """The data that a trial's numbers rest on: domains without their corruption.
+
+    Args:
+        source: the source domain, or `data.PRETRAINED`.
+        target: the target domain.
+        model: the settings of the source model.
+    """
+    return Evidence(
+        _uncorrupted(target),
+        _uncorrupted(source),
+        json.dumps(model, sort_keys=True),
+        _tested(target),
+    )
+
+
+def _uncorrupted(domain: str) -> str:
+    return corruptions.parts(domain)[0]
+
+
+@functools.cache
+def _tested(target: str) -> float:
+    """The share of the target's images that a repetition tests; 1 with an official test set."""
+    if data.official_test(target) is not None:
+        return 1.0
+    counts = data.counts(target)
+    tested = sum(splits.sizes(count)[0] for count in counts.values())
+    return tested / sum(counts.values()) if counts else splits.TEST
 
 
 _UNKNOWN = -1

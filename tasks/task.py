@@ -130,6 +130,24 @@ class Keeps:
     """How often outputs are passed on."""
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a trial's numbers rest on, so that a report knows what may count as independent."""
+
+    target: str
+    """The data that is tested on; trials of one target share images."""
+    source: str = ""
+    """The data that the source model learnt from; "": none, or not known."""
+    model: str = ""
+    """What the source model is apart from that data, such as its backbone."""
+    tested: float | None = None
+    """The share of the target's images that each repetition tests, drawn anew.
+
+    1: all repetitions test the same images; None: not known.
+    """
+
+
 def declare(
     *,
     settings: Mapping[str, Setting] | None = None,
@@ -150,6 +168,7 @@ def declare(
     combined: Mapping[str, Sequence[str]] | None = None,
     terms: str | None = None,
     keeps: Callable[[Config], Keeps | None] | None = None,
+    evidence: Callable[[Config], Evidence] | None = None,
 ) -> Callable[[Function], Function]:
     """Decorator that attaches to a task the answers described in docs/contracts.md.
 
@@ -176,6 +195,7 @@ def declare(
         terms: the column prefix of the terms of a bound on the target's loss.
         keeps: the outputs that a trial of a resolved config passes on; None if the amount is not
             known.
+        evidence: the data that the numbers of a resolved config rest on.
     """
     answers = {
         "settings": settings,
@@ -196,6 +216,7 @@ def declare(
         "combined": combined,
         "terms": terms,
         "keeps": keeps,
+        "evidence": evidence,
     }
 
     def attach(function: Function) -> Function:

@@ -20,13 +20,14 @@ from tasks.settings import (
     SOURCE_SETTINGS,
     by_content,
     canonical_model,
+    evidence_of,
     model_problems,
     set_notes,
     training_problems,
     weightless,
     without_idle,
 )
-from tasks.task import Setting, Workspace, declare, filled
+from tasks.task import Evidence, Setting, Workspace, declare, filled
 
 SOURCE = {**MODEL_SETTINGS, **SOURCE_SETTINGS}
 BASE = {
@@ -145,6 +146,12 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
     return {"target": target.rpartition(":")[2], "content": data.fingerprint(target), **own}
 
 
+def evidence(config: Mapping[str, Any]) -> Evidence:
+    """The data that the score of a resolved config rests on."""
+    own = {key: config[key] for key in SOURCE if key in config}
+    return evidence_of(*data.fine_tuning_domains(config["dataset"]), own)
+
+
 def resolve_features(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config of the features of a source model and a target domain."""
     full = filled({"dataset": BASE["dataset"], **SOURCE}, config)
@@ -177,6 +184,7 @@ def stages_of_features(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[s
     combined=scores.combined(),
     terms=scores.terms(),
     comparable=comparable,
+    evidence=evidence,
     notes=notes,
 )
 def transferability(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:

@@ -47,6 +47,11 @@ def scores(table: dict[str, tuple[float, ...]], names: tuple[str, ...] = NAMES) 
     )
 
 
+def thrice(table: dict[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
+    """The same datasets under three names each, so that there are enough blocks."""
+    return {f"{name}{copy}": values for copy in range(3) for name, values in table.items()}
+
+
 def bars(ranked: pd.DataFrame) -> list[list[str]]:
     """The members of each clique of one metric."""
     found = cliques(ranked, "method")
@@ -79,7 +84,7 @@ def test_demsars_critical_values() -> None:
 
 
 def test_ranks_worked_by_hand() -> None:
-    table = scores({"a": (0.9, 0.8, 0.8), "b": (0.7, 0.6, 0.9)}, ("x", "y", "z"))
+    table = scores(thrice({"a": (0.9, 0.8, 0.8), "b": (0.7, 0.6, 0.9)}), ("x", "y", "z"))
     found = ranks(table, DESIGN, ["auc", "not there"]).set_index("method")
     assert found["rank"].to_dict() == {"x": 1.5, "z": 1.75, "y": 2.75}
     assert found["metric"].tolist() == ["auc"] * 3
@@ -88,8 +93,8 @@ def test_ranks_worked_by_hand() -> None:
 def test_a_block_is_the_mean_over_repetitions() -> None:
     table = pd.concat(
         [
-            scores({"a": (0.9, 0.5), "b": (0.9, 0.5)}, ("x", "y")),
-            scores({"a": (0.1, 0.9), "b": (0.1, 0.2)}, ("x", "y")).assign(repetition=1),
+            scores(thrice({"a": (0.9, 0.5), "b": (0.9, 0.5)}), ("x", "y")),
+            scores(thrice({"a": (0.1, 0.9), "b": (0.1, 0.2)}), ("x", "y")).assign(repetition=1),
         ]
     )
     found = ranks(table, DESIGN, ["auc"]).set_index("method")
@@ -98,14 +103,14 @@ def test_a_block_is_the_mean_over_repetitions() -> None:
 
 
 def test_an_upper_bound_has_no_rank() -> None:
-    frame = digits(datasets=("a", "b"))
+    frame = digits(datasets=("a", "b", "c", "d", "e"))
     found = ranks(selection.choose(frame, "last"), design(frame.columns), ["test/seen_accuracy"])
     assert found["method"].tolist() == ["plain", "l2sp", "selective_distillation", "source"]
 
 
 def test_who_is_not_in_all_groups_is_not_ranked() -> None:
-    table = scores({"a": (0.9, 0.8, 0.7), "b": (0.9, 0.8, 0.7)}, ("x", "y", "z"))
-    found = ranks(table[~((table["dataset"] == "b") & (table["method"] == "x"))], DESIGN, ["auc"])
+    table = scores(thrice({"a": (0.9, 0.8, 0.7), "b": (0.9, 0.8, 0.7)}), ("x", "y", "z"))
+    found = ranks(table[~((table["dataset"] == "b1") & (table["method"] == "x"))], DESIGN, ["auc"])
     assert found["method"].tolist() == ["y", "z"]
     assert found["rank"].tolist() == [1, 2]
 
@@ -136,7 +141,9 @@ def test_without_groups_there_are_no_ranks() -> None:
 
 
 def test_ties_everywhere_are_no_difference() -> None:
-    found = ranks(scores({"a": (0.5,) * 3, "b": (0.7,) * 3}, ("x", "y", "z")), DESIGN, ["auc"])
+    found = ranks(
+        scores(thrice({"a": (0.5,) * 3, "b": (0.7,) * 3}), ("x", "y", "z")), DESIGN, ["auc"]
+    )
     assert found["friedman_p"].tolist() == [1, 1, 1]
     assert found["rank"].tolist() == [2, 2, 2]
     assert bars(found) == [["x", "y", "z"]]

@@ -13,6 +13,7 @@ from htsweep import selection
 from htsweep.analysis import curves, frontier, interval, prediction
 from htsweep.analysis.ablation import ablation
 from htsweep.analysis.attainment import attainment
+from htsweep.analysis.blocks import blocks, told
 from htsweep.analysis.classes import classes, confusion
 from htsweep.analysis.costs import costs
 from htsweep.analysis.design import Design, is_bound, is_source
@@ -74,6 +75,12 @@ class StudyContext:
     objectives: Sequence[str] = ()
     variants: pd.DataFrame | None = None
     """Of an ablation, as `results.variants.variants` returns them."""
+    evidence: pd.DataFrame | None = None
+    """One row per sweep with the data that its numbers rest on: `sweep`, `source`, `target`,
+    `model` and `tested` (tasks/task.py, `Evidence`); None: the task does not say.
+    """
+    blocks: Sequence[str] = ()
+    """The factors whose values the study calls independent."""
     planned: pd.DataFrame | None = None
     """One row per sweep of the plan: `sweep` and the factors."""
     terms: str = ""
@@ -152,7 +159,8 @@ def conclude(
         parameters=about.parameters,
     )
     shared: dict[str, Any] = {"choice": choice, "repetitions": repetitions}
-    ranked = ranks(chosen, design, metrics_shown)
+    independent = blocks(chosen, design, about.evidence, about.blocks)
+    ranked = ranks(chosen, design, metrics_shown, independent)
     made: dict[str, Any] = {
         "summary": summarise(chosen, design, metrics_shown),
         "effects": effects(chosen, design, metrics_shown, baseline),
@@ -169,8 +177,10 @@ def conclude(
         "missing": about.missing,
         "provenance": about.provenance,
     }
-    if len(chosen) and design.groups and len(chosen[list(design.groups)].drop_duplicates()) > 1:
+    groups = len(chosen[list(design.groups)].drop_duplicates()) if design.groups else 1
+    if len(chosen) and groups > 1:
         made |= {
+            "blocks": told(independent, groups),
             "pooled": pooled(chosen, design, metrics_shown, baseline),
             "aggregate": aggregate(chosen, design, metrics_shown),
         }

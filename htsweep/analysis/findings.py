@@ -58,8 +58,8 @@ class Findings:
     groups and repetitions.
     """
     ranks: pd.DataFrame = field(default_factory=_none)
-    """metric, compared, rank, blocks, friedman_p, critical_difference: mean ranks over the groups,
-    1 is best.
+    """metric, compared, rank, blocks, friedman_p, critical_difference: mean ranks over independent
+    blocks, 1 is best.
     """
     cliques: pd.DataFrame = field(default_factory=_none)
     """metric, clique, compared, rank: the largest sets of values whose mean ranks do not differ, a
@@ -147,6 +147,10 @@ class Findings:
     """A pair's factors, target, pair, score, n, reweighted_source_loss, conditional_entropy,
     lipschitz, wasserstein, distribution, bound, tighter_bound, target_loss, target_accuracy, ...:
     the terms of Task Transfer Analysis.
+    """
+    blocks: str = ""
+    """What a block of `ranks` is, or why ranks are not compared and what to add, in sentences;
+    empty where there is one group.
     """
     missing: str = ""
     """What is missing from the study so far, in words (Markdown)."""

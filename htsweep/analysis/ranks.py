@@ -1,4 +1,4 @@
-"""How methods rank over many groups, and which ranks differ (Demsar, JMLR 7, 2006)."""
+"""How methods rank over independent blocks, and which ranks differ (Demsar, JMLR 7, 2006)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from htsweep.analysis.blocks import FEWEST, Blocks, blocks
 from htsweep.analysis.design import Design, is_bound
 
 ALPHA = 0.05
@@ -15,34 +16,44 @@ _DIGITS = 12
 """Blocks' values are rounded to this many decimals: equal ones tie in any order of addition."""
 
 
-def ranks(chosen: pd.DataFrame, design: Design, metrics: Sequence[str]) -> pd.DataFrame:
-    """One row per metric and compared value, best first, with its mean rank over the groups.
+def ranks(
+    chosen: pd.DataFrame,
+    design: Design,
+    metrics: Sequence[str],
+    independent: Blocks | None = None,
+) -> pd.DataFrame:
+    """One row per metric and compared value, best first, with its mean rank over the blocks.
 
-    `rank`: 1 is the highest value, ties share the mean; `blocks`: how many groups; `friedman_p`:
+    `rank`: 1 is the highest value, ties share the mean; `blocks`: how many there are; `friedman_p`:
     the p of Friedman's chi-square test (1937) that all have the same rank, rough for few blocks and
     NaN for two values, for which it is not made; `critical_difference`: ranks less than this apart
     do not differ by Nemenyi's test at 5 %.
 
-    A block is a group, its value the mean over repetitions. Upper bounds take no part, and neither
-    does a value that some group lacks, since ranks among different rivals cannot be compared. Fewer
-    than two blocks or values give no row.
+    A block is a set of groups that share data; its value is the mean over its groups of the mean
+    over repetitions. Upper bounds take no part, and neither does a value that some group lacks,
+    since ranks among different rivals cannot be compared. Fewer than `blocks.FEWEST` blocks, or
+    fewer than two values, give no row: groups that share data are no independent evidence, and so
+    few blocks show nothing.
 
     Args:
         chosen: what `selection.choose` returns.
         design: which columns make a group, and which is compared.
         metrics: the columns to rank by; those that are missing, or hold no numbers, are left out.
+        independent: the block of each row of `chosen`; None: what `blocks` finds in its columns.
     """
     numeric = [
         name
         for name in metrics
         if name in chosen.columns and pd.api.types.is_numeric_dtype(chosen[name])
     ]
-    competing = chosen[~is_bound(chosen)]
-    parts = (
-        [_ranks(_blocks(competing, design, metric), design.compared, metric) for metric in numeric]
-        if design.groups
-        else []
-    )
+    block = (independent or blocks(chosen, design)).of
+    parts = []
+    if design.groups and block is not None:
+        competing = chosen.assign(_block=block)[~is_bound(chosen)]
+        parts = [
+            _ranks(_blocks(competing, design, metric), design.compared, metric)
+            for metric in numeric
+        ]
     parts = [part for part in parts if len(part)]
     columns = ["metric", design.compared, "rank", "blocks", "friedman_p", "critical_difference"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
@@ -103,27 +114,27 @@ def _runs(ordered: pd.DataFrame) -> list[tuple[int, int]]:
 
 
 def _blocks(chosen: pd.DataFrame, design: Design, metric: str) -> pd.DataFrame:
-    """The metric as groups x compared values, of the values that all groups have."""
+    """The metric as blocks x compared values, of the values that all groups have."""
     means = (
         chosen[chosen[metric].notna()]
-        .groupby(design.factors, sort=False, observed=True, dropna=False)[metric]
+        .groupby(["_block", *design.factors], sort=False, observed=True, dropna=False)[metric]
         .mean()
     )
-    table: pd.DataFrame = means.astype(float).round(_DIGITS).unstack(sort=False)
-    return table.dropna(axis=1)
+    groups: pd.DataFrame = means.astype(float).unstack(sort=False).dropna(axis=1)
+    return groups.groupby(level="_block", sort=False).mean().round(_DIGITS)
 
 
 def _ranks(table: pd.DataFrame, compared: str, metric: str) -> pd.DataFrame:
-    blocks, count = table.shape
-    if blocks < 2 or count < 2:
+    size, count = table.shape
+    if size < FEWEST or count < 2:
         return pd.DataFrame()
     ranked = table.rank(axis=1, ascending=False)
     mean = ranked.mean().sort_values(kind="stable")
     return pd.DataFrame({compared: mean.index.to_numpy(), "rank": mean.to_numpy(float)}).assign(
         metric=metric,
-        blocks=blocks,
+        blocks=size,
         friedman_p=_friedman(ranked.to_numpy(float)),
-        critical_difference=critical_difference(count, blocks),
+        critical_difference=critical_difference(count, size),
     )
 
 

@@ -140,6 +140,10 @@ class Task:
         """The `Keeps` of a resolved config (tasks/task.py); None: nothing, or unknown how much."""
         return self._ask("keeps", config, None)
 
+    def evidence(self, config: Config) -> Any:
+        """The `Evidence` of a resolved config (tasks/task.py); None: the task does not say."""
+        return self._ask("evidence", config, None)
+
     def _ask(self, question: str, config: Config, otherwise: Any) -> Any:
         answer = getattr(self.run, question, None)
         return otherwise if answer is None else answer(config)

@@ -91,6 +91,8 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
         gpus=study.resources.gpu,
         sampler=results.plan.sampler,
         objectives=[objective.metric for objective in study.objectives],
+        evidence=_evidence(results),
+        blocks=study.blocks,
         planned=sweeps,
         variants=variants(results),
         missing=text.missing(
@@ -313,6 +315,28 @@ def _sweeps(results: Results) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame([{"sweep": sweep.id, **sweep.factors} for sweep in results.plan.sweeps])
+
+
+def _evidence(results: Results) -> pd.DataFrame | None:
+    """One row per sweep: the data that its numbers rest on; None if the task does not say."""
+    import pandas as pd
+
+    asked = results.plan.task
+    rows = []
+    for sweep in results.plan.sweeps:
+        rests = asked.evidence(sweep.base)
+        if rests is None:
+            return None
+        rows.append(
+            {
+                "sweep": sweep.id,
+                "source": rests.source,
+                "target": rests.target,
+                "model": rests.model,
+                "tested": rests.tested,
+            }
+        )
+    return pd.DataFrame(rows) if rows else None
 
 
 def _not_run_yet(results: Results) -> str:

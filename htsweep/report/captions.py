@@ -27,8 +27,8 @@ TOGETHER = (
     "which share a class split and seeds. p is corrected by Holm's method over the rows of a block."
 )
 RANKS = (
-    "The mean rank over all groups, where 1 is best; upper bounds are left out. Two rows whose "
-    "ranks differ by less than the critical difference (Nemenyi test, 5 %) are not shown to "
+    "The mean rank over independent blocks, where 1 is best; upper bounds are left out. Two rows "
+    "whose ranks differ by less than the critical difference (Nemenyi test, 5 %) are not shown to "
     "differ. Where Friedman's p is above 0.05, no difference is shown at all (Demšar, JMLR 2006)."
 )
 VOLUMES = (

@@ -65,7 +65,7 @@ def document(findings: Findings) -> dict[str, str]:
     shown: list[Table] = []
     for name in PRINTED:
         shown += parts(made[name], _BESIDE) if name == "scores" else [made[name]]
-    shown = [table for table in shown if table]
+    shown = [table for table in shown if table or table.instead]
     lead = [
         typeset.plain(answers.question(findings)),
         "\n".join(f"- {_intervals(typeset.plain(said))}" for said in answers.answers(findings)),
@@ -76,7 +76,9 @@ def document(findings: Findings) -> dict[str, str]:
     frames = {name: getattr(findings, name) for name in FRAMES}
     return {
         "report.md": _markdown(findings.title, [*lead, *sections, *rest]),
-        "report.tex": _latex({f"{table.title}. {table.caption}": table for table in shown}),
+        "report.tex": _latex(
+            {f"{table.title}. {table.caption}": table for table in shown if table}
+        ),
         **{
             f"{name}.csv": frame.to_csv(index=False) for name, frame in frames.items() if len(frame)
         },
@@ -102,8 +104,8 @@ def brief(
 
 
 def _section(table: Table) -> list[str]:
-    """The table's caption, and the table."""
-    return [table.caption, typeset.markdown(table)]
+    """The table's caption, and the table; or what is said instead."""
+    return [table.caption, typeset.markdown(table)] if table else [table.instead]
 
 
 def _markdown(title: str, paragraphs: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Critical-difference diagrams: mean ranks over the groups, and which do not differ.
+"""Critical-difference diagrams: mean ranks over independent blocks, and which do not differ.
 
 As in Demsar, JMLR 7, 2006, figure 1.
 """
@@ -55,7 +55,7 @@ def ranks(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Fi
     for panel, part, runs, metric, inches in zip(panels, parts, joined, metrics, high, strict=True):
         _diagram(panel, part, runs, compared, look=look, rows=inches / row, width=width)
         panel.set_title(_about(part, metric), fontsize=6.5, pad=3)
-    paper.headline(figure, "mean ranks over the groups", size=7.5)
+    paper.headline(figure, "mean ranks over independent blocks", size=7.5)
     note = (
         "1 is best. Bars join methods whose ranks differ by less than the critical difference (CD; "
         "Nemenyi, 5 %); "
@@ -77,7 +77,7 @@ def bars(cliques: pd.DataFrame, metric: str) -> list[tuple[float, float]]:
 def _about(part: pd.DataFrame, metric: str) -> str:
     p = names.probability(float(part["friedman_p"].iloc[0]))
     return (
-        f"{names.metric(metric)} ({part['blocks'].iloc[0]:.0f} groups, "
+        f"{names.metric(metric)} ({part['blocks'].iloc[0]:.0f} blocks, "
         f"Friedman p {p if p.startswith('<') else f'= {p}'})"
     )
 

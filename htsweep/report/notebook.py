@@ -137,7 +137,7 @@ class View:
         return self._figure("effects", self.findings.effects)
 
     def ranks(self) -> Figure:
-        """Mean ranks over the groups, and the critical difference."""
+        """Mean ranks over independent blocks, and the critical difference."""
         return self._figure("ranks", self.findings.ranks)
 
     def ablation(self) -> Figure:

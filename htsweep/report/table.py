@@ -82,6 +82,8 @@ class Table:
     """What the rows' kinds are, such as `metric`; "": the table has no filter of its own."""
     first: str = ""
     """The kind that the page shows until a reader chooses another; "": that of the first row."""
+    instead: str = ""
+    """What a report says where the table has no rows; "": nothing."""
     beside: Mapping[str, str] = field(default_factory=dict)
     """On paper: each `Row.beside` that is shown, in order, with the title of its column."""
 

@@ -170,6 +170,11 @@ class Study(Section):
     select: str = "last"
     baseline: Any = None
     """The value of `compared` to compare the others with; None: the report decides."""
+    blocks: list[str] = []
+    """The factors whose values are independent of each other, for the report's mean ranks.
+
+    Empty: what shares a source or target domain is one block (htsweep/analysis/blocks.py).
+    """
     non_disruption: Annotated[float, Field(ge=0, le=1)] | None = None
     """Points that lose more missing accuracy than this against the source model are marked.
 

@@ -55,6 +55,7 @@ def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
         problems = [
             *ablation.without_effect(study, study_task, where),
             *_baseline(study, study_task, where),
+            *_blocks(study, where),
             *screen.of_pairs(study, study_task, where),
         ]
     return problems
@@ -288,6 +289,20 @@ def _resolved(study: Study, study_task: Task, cell: Mapping[str, Any]) -> Mappin
         return study_task.resolve({**study.fixed, **cell})
     except Exception:  # a value of a wrong type may raise anything; `cells` reports it
         return {}
+
+
+def _blocks(study: Study, where: Located) -> Iterator[Problem]:
+    known = [name for name in study.factors if name != study.compared]
+    for index, name in enumerate(study.blocks):
+        if name not in known:
+            yield where.problem(
+                ("blocks", index),
+                f"blocks are values of factors other than '{study.compared}', which is compared, "
+                f"but got '{name}'; {did_you_mean(name, known)}"
+                if known
+                else f"got '{name}', but the grid has no factor besides what is compared; add one, "
+                "or leave `blocks` out",
+            )
 
 
 def _baseline(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:

@@ -185,7 +185,7 @@ charts.ranks = {
             symbol,
             text: lines(
               `<b>${inert(name)}</b>`,
-              `mean rank ${digits(table.rank[row], false)} over ${table.blocks[row]} groups`,
+              `mean rank ${digits(table.rank[row], false)} over ${table.blocks[row]} blocks`,
             ),
           }
         }),
@@ -223,7 +223,7 @@ charts.ranks = {
       made.height += 55 + 8 * found.length
       return {
         ...made,
-        title: `${metricOf(metric).name}: ${table.blocks[all[0]]} groups, Friedman p = ${p === null ? "n/a" : p < 0.001 ? "< 0.001" : Number(p.toPrecision(2))}`,
+        title: `${metricOf(metric).name}: ${table.blocks[all[0]]} blocks, Friedman p = ${p === null ? "n/a" : p < 0.001 ? "< 0.001" : Number(p.toPrecision(2))}`,
       }
     })
   },

@@ -45,8 +45,8 @@ CHARTS = {
         "in the trial are open circles."
     ),
     "ranks": (
-        "The mean rank over all groups, whatever is filtered; 1 is best. Methods under a common "
-        "bar are less than the critical difference apart (Nemenyi test, 5 %)."
+        "The mean rank over independent blocks, whatever is filtered; 1 is best. Methods under a "
+        "common bar are less than the critical difference apart (Nemenyi test, 5 %)."
     ),
     "ratios": (
         "The result of what the protocol chose against the share of classes that the target data "
@@ -168,7 +168,11 @@ def sections(findings: Findings, tables: Mapping[str, Table]) -> list[Section]:
         ],
         ("sensitivity", "Sensitivity to parameters"): chart("sensitivity"),
         ("cost", "Cost"): [*chart("costs"), *table("costs", "The front as a table")],
-        ("ranks", "Average ranks"): [*chart("ranks"), *table("ranks", folded)],
+        ("ranks", "Average ranks"): [
+            *chart("ranks"),
+            *text(findings.blocks),
+            *table("ranks", folded),
+        ],
         ("ratios", "Missing ratio"): chart("ratios"),
         ("transferability", "Transferability"): [
             *chart("scores"),

@@ -122,7 +122,13 @@ def effects(findings: Findings, key: Key) -> Table:
     ]
     beside = cells.beside(findings, frame)
     return Table(
-        "Differences", captions.EFFECTS, columns, rows, "metric", cells.first_kind(frame), beside
+        "Differences",
+        captions.EFFECTS,
+        columns,
+        rows,
+        "metric",
+        cells.first_kind(frame),
+        beside=beside,
     )
 
 
@@ -184,7 +190,7 @@ def together(findings: Findings, key: Key) -> Table:
 
 
 def ranks(findings: Findings, key: Key) -> Table:
-    """Mean ranks over the groups, best first: on paper, a block per metric."""
+    """Mean ranks over independent blocks, best first: on paper, a table per metric."""
     frame = findings.ranks
     if len(frame):
         order = {metric: place for place, metric in enumerate(dict.fromkeys(frame["metric"]))}
@@ -197,7 +203,7 @@ def ranks(findings: Findings, key: Key) -> Table:
         p = cells.equal(names.probability(float(record["friedman_p"])))
         shown = "n/a" if distance != distance else f"{distance:.2f}"
         if distance >= counts[record["metric"]] - 1:
-            shown += ": more than ranks can differ by, so few groups show nothing"
+            shown += ": more than ranks can differ by, so few blocks show nothing"
         rows.append(
             Row(
                 [
@@ -205,7 +211,7 @@ def ranks(findings: Findings, key: Key) -> Table:
                     cells.metric(metric),
                     Cell(f"{record['rank']:.2f}", float(record["rank"])),
                 ],
-                f"{names.metric(metric)} ({record['blocks']:.0f} groups; Friedman p {p}; "
+                f"{names.metric(metric)} ({record['blocks']:.0f} blocks; Friedman p {p}; "
                 f"critical difference {shown})",
                 kind=cells.metric_title(metric),
                 method=method,
@@ -216,7 +222,9 @@ def ranks(findings: Findings, key: Key) -> Table:
         Column("metric", only="page"),
         Column("mean rank", right=True),
     ]
-    return Table("Ranks", captions.RANKS, columns, rows, "metric", cells.first_kind(frame))
+    caption = f"{captions.RANKS} {findings.blocks}".strip()
+    first = cells.first_kind(frame)
+    return Table("Ranks", caption, columns, rows, "metric", first, instead=findings.blocks)
 
 
 def _metrics(findings: Findings) -> list[str]:

@@ -183,7 +183,7 @@ def protocols(findings: Findings, key: Key) -> Table:
         rows,
         "metric",
         cells.first_kind(frame),
-        beside,
+        beside=beside,
     )
 
 
@@ -231,7 +231,7 @@ def ablation(findings: Findings, key: Key) -> Table:
         rows,
         "metric",
         cells.first_kind(findings.ablation),
-        beside,
+        beside=beside,
     )
 
 

@@ -125,7 +125,7 @@ def predictions(findings: Findings, key: Key) -> Table:
         rows,
         "metric",
         cells.first_kind(shown),
-        beside,
+        beside=beside,
     )
 
 
