@@ -182,6 +182,9 @@ def synthetic(
             for metric in METRICS
         )
     )
+    tuned = protocols[protocols["protocol"] != "oracle"][
+        [name for name in protocols.columns if name not in ("mean", "gap")]
+    ].assign(default=0.65, tuned=0.7, difference=0.05)
     ranks = pd.DataFrame(
         [
             {
@@ -270,6 +273,7 @@ def synthetic(
         ablation=spread(ablation, "effect"),
         costs=spread(spread(costs, "mean"), "value", "value low", "value high", 0.5),
         protocols=spread(spread(protocols, "mean"), "gap", "gap low", "gap high"),
+        tuned=spread(tuned, "difference"),
         importance=pd.DataFrame(
             [
                 {

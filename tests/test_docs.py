@@ -50,7 +50,7 @@ def test_the_readme_s_python_runs(
     monkeypatch.chdir(ROOT)
     for block in blocks(ROOT / "README.md", "python"):
         exec(block, {})
-    assert capsys.readouterr().out == "128\n"
+    assert capsys.readouterr().out == "232\n"
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("studies/*.yaml")), ids=lambda path: path.stem)

@@ -18,6 +18,7 @@ def test_the_document_has_every_table() -> None:
     assert re.findall("^## (.*)", texts["report.md"], re.MULTILINE) == [
         "Summary",
         "Differences",
+        "Default against tuned",
         "Over all groups",
         "Ranks",
         "Hypervolume",

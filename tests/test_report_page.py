@@ -39,6 +39,7 @@ def test_the_question_and_the_answer_come_first(html: str) -> None:
             "TPE looks at the objective",
             'id="frontiers"',
             'id="methods"',
+            'section id="tuned"',
             'id="curves"',
             'id="hypervolume"',
             'id="ablation"',
@@ -65,7 +66,7 @@ def test_every_section_is_in_the_navigation(html: str) -> None:
         if tag == "a" and attributes["href"] != "#content"
     ]
     assert sections == links
-    assert len(sections) == 15
+    assert len(sections) == 16
 
 
 def test_nothing_can_reach_the_network(html: str) -> None:
@@ -207,6 +208,7 @@ def test_nothing_at_all_is_a_page_too() -> None:
         ("curves", {"curves"}, {"curves"}),
         ("costs", {"cost"}, {"cost"}),
         ("protocols", {"protocols"}, {"protocols"}),
+        ("tuned", {"tuned"}, {"tuned"}),
         ("ablation", {"ablation"}, {"ablation"}),
         ("importance", {"importance"}, {"importance"}),
         ("sensitivity", {"sensitivity"}, {"sensitivity"}),
@@ -226,7 +228,7 @@ def test_any_table_may_be_empty_or_all_there_is(name: str, lost: set[str], kept:
 
     findings = synthetic()
     whole = sections(findings)
-    assert len(whole) == 15
+    assert len(whole) == 16
     for none in (pd.DataFrame(), getattr(findings, name).iloc[:0]):
         assert whole - sections(replace(findings, **{name: none})) == lost
     alone = Findings(

@@ -25,6 +25,7 @@ from htsweep.analysis.ranks import cliques, ranks
 from htsweep.analysis.regret import regret
 from htsweep.analysis.sensitivity import sensitivity
 from htsweep.analysis.summary import METRICS, aggregate, metrics_of, summarise
+from htsweep.analysis.tuned import tuned
 from htsweep.analysis.volumes import volumes
 from htsweep.planning.power import least_p, repetitions_needed
 
@@ -59,6 +60,8 @@ class StudyContext:
     choice: pd.DataFrame | None = None
     """What the protocol picks, as `selection.choice` returns it; None: `conclude` computes it."""
     parameters: Sequence[str] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Searched parameter -> its default; of those that have one."""
     tuning: str = ""
     """What is unequal in how the compared values were tuned; empty: nothing."""
     baseline: Any = None
@@ -202,6 +205,14 @@ def conclude(
     searched = [
         name for name in dict.fromkeys([*(of.axes or ()), OVERALL, "test/ausuc"]) if name in numeric
     ] or metrics_shown
+    if about.defaults and choice is not None:
+        made["tuned"] = tuned(
+            measurements,
+            design,
+            metrics_shown,
+            about.defaults,
+            repetitions=repetitions,
+        )
     if about.parameters and choice is not None:
         # Every point at its last step: a protocol may pick step 0, where no parameter has had an
         # effect yet.

@@ -65,6 +65,10 @@ class Findings:
     """metric, clique, compared, rank: the largest sets of values whose mean ranks do not differ, a
     row per member; the bars of the diagram of `ranks`.
     """
+    tuned: pd.DataFrame = field(default_factory=_none)
+    """groups, compared, sweep, protocol, metric, n, default, tuned, difference, low, high: the
+    point at the defaults of what is searched, at its last step, against what a protocol chose.
+    """
     points: pd.DataFrame = field(default_factory=_none)
     """groups, compared, sweep, point, parameters, step, n, x, y (with low, high), front, own_front,
     probability, role, chosen, disrupts, disruption.

@@ -83,6 +83,7 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
         choice=chosen,
         repetitions=study.repetitions,
         parameters=results.parameters,
+        defaults=_defaults(results),
         tuning=tuning.unequal(results.plan),
         baseline=tables.baseline(study),
         empty=task.find(study.task).empty,
@@ -315,6 +316,13 @@ def _sweeps(results: Results) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame([{"sweep": sweep.id, **sweep.factors} for sweep in results.plan.sweeps])
+
+
+def _defaults(results: Results) -> dict[str, Any]:
+    """Searched parameter -> its default, of those that the task declares."""
+    settings = results.plan.task.settings or {}
+    keys = {dimension.key for sweep in results.plan.sweeps for dimension in sweep.space}
+    return {key: settings[key].default for key in sorted(keys) if key in settings}
 
 
 def _evidence(results: Results) -> pd.DataFrame | None:

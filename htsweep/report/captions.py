@@ -41,6 +41,11 @@ FRONTS = (
     "The points that are on a front or were chosen by the protocol: mean [low, high] over "
     "repetitions."
 )
+TUNED = (
+    "Each row at the defaults of what is searched, at its last step, and as each protocol chose a "
+    "point and a step; the difference is paired by repetition, with a 95 % interval. On paper: the "
+    "study's protocol. `n/a`: no point has all parameters at their defaults."
+)
 PROTOCOLS = (
     "The test result of what each protocol chooses: mean [low, high] over repetitions, with a 95 % "
     f"interval. The gap is how much better the choice of `{selection.BEST}` is, which looks at the "

@@ -14,6 +14,7 @@ from htsweep.report.tables import methods, tables
 FRAMES = (
     "summary",
     "effects",
+    "tuned",
     "pooled",
     "aggregate",
     "ranks",
@@ -39,6 +40,7 @@ FRAMES = (
 PRINTED = (
     "summary",
     "effects",
+    "tuned",
     "together",
     "ranks",
     "volumes",

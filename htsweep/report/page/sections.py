@@ -150,6 +150,7 @@ def sections(findings: Findings, tables: Mapping[str, Table]) -> list[Section]:
             *text(COMPARED, tables["effects"]),
             *table("effects"),
         ],
+        ("tuned", "Default against tuned"): table("tuned"),
         ("together", "Over all groups"): table("together"),
         ("curves", "Curves"): chart("curves"),
         ("classes", "Classes"): [

@@ -29,6 +29,7 @@ def tables(
     return {
         "summary": methods.summary(findings, numbers, configurations),
         "effects": methods.effects(findings, numbers),
+        "tuned": points.tuned(findings, numbers),
         "together": methods.together(findings, numbers),
         "ranks": methods.ranks(findings, numbers),
         "fronts": points.fronts(findings, numbers, configurations),

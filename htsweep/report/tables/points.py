@@ -132,6 +132,54 @@ def volumes(findings: Findings, key: Key) -> Table:
     return Table("Hypervolume", captions.VOLUMES, columns, rows, "reference")
 
 
+def tuned(findings: Findings, key: Key) -> Table:
+    """The default point of each sweep against what each protocol chose: on paper, the study's."""
+    frame = findings.tuned
+    rows = []
+    for record, group, method in cells.records(frame, key):
+        metric, title = str(record["metric"]), names.title(record, key.design)
+        default, chosen = (cells.number(record[name], metric) for name in ("default", "tuned"))
+        gain = cells.estimate(record, metric, "difference", sign=True)
+        rows.append(
+            Row(
+                [
+                    cells.compared(record, key),
+                    *cells.group_cells(record, key),
+                    Cell(str(record["protocol"])),
+                    cells.metric(metric),
+                    cells.count(record["n"]),
+                    default,
+                    Cell(
+                        chosen.text,
+                        chosen.value,
+                        paper=f"({default.text} at the defaults, {gain.text} {gain.detail})",
+                    ),
+                    gain,
+                ],
+                title,
+                name=str(record[key.design.compared]),
+                beside=metric,
+                kind=cells.metric_title(metric),
+                group=group,
+                method=method,
+                page_only=str(record["protocol"]) != findings.protocol,
+            )
+        )
+    columns = [
+        Column(key.design.compared),
+        *cells.group_columns(key),
+        Column("protocol", only="page"),
+        Column("metric", only="page"),
+        Column("n", right=True),
+        Column("at the defaults", right=True, only="page"),
+        Column("tuned", right=True, beside=True),
+        Column("tuned - default", right=True, only="page"),
+    ]
+    first, beside = cells.first_kind(frame), cells.beside(findings, frame)
+    title = "Default against tuned"
+    return Table(title, captions.TUNED, columns, rows, "metric", first, beside=beside)
+
+
 def protocols(findings: Findings, key: Key) -> Table:
     """The result of each protocol's choice, and its gap to the oracle's; paper has one metric."""
     frame = findings.protocols
