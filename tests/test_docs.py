@@ -70,18 +70,31 @@ def test_every_module_is_on_the_map() -> None:
 @pytest.mark.parametrize(
     ("differences", "verdict"),
     [
-        ([0.1, 0.11, 0.12], "holds"),
-        ([-0.1, -0.11, -0.12], "**does not hold**"),
-        ([-0.1, 0.2, 0.1], "not shown"),
-        ([0.1], "not shown"),
-        ([0.1, float("nan"), 0.11, 0.12], "holds"),
+        ([0.1 + 0.001 * place for place in range(8)], "holds"),
+        ([-0.1 - 0.001 * place for place in range(8)], "**does not hold**"),
+        ([0.1, 0.2, -0.1, -0.15, 0.12, -0.2, 0.1, -0.1], "not shown"),
+        ([0.1, 0.11], "too few"),
+        ([float("nan"), *(0.1 + 0.001 * place for place in range(7))], "holds"),
     ],
 )
-def test_a_claim_holds_where_its_interval_lies_above_zero(
+def test_a_claim_holds_where_the_reports_standard_says_so(
     differences: list[float], verdict: str
 ) -> None:
-    row = runpy.run_path(str(ROOT / "docs" / "results" / "make.py"))["_row"]
-    assert row("study", "a claim", "here", pd.Series(differences)).endswith(f"| {verdict} |")
+    verdicts = runpy.run_path(str(ROOT / "docs" / "results" / "make.py"))["_verdicts"]
+    (found,) = verdicts([("a claim", "here", pd.Series(differences))])
+    assert found.endswith(f"] {verdict}")
+
+
+def test_claims_about_one_place_are_corrected_together() -> None:
+    verdicts = runpy.run_path(str(ROOT / "docs" / "results" / "make.py"))["_verdicts"]
+    sure = pd.Series([0.1 + 0.001 * place for place in range(7)])  # p = 2/128 alone
+    vague = pd.Series([0.1, -0.1, 0.2, -0.2, 0.1, -0.1, 0.0])
+    together = verdicts(
+        [(f"claim {number}", "here", vague) for number in range(3)] + [("a", "here", sure)]
+    )
+    assert together[-1].endswith("too few")  # 4 times 1/64 is above 0.05
+    apart = verdicts([("claim", "there", vague), ("a", "here", sure)])
+    assert apart[-1].endswith("holds")
 
 
 def test_every_ready_study_has_its_tables() -> None:
