@@ -274,6 +274,7 @@ def synthetic(
         costs=spread(spread(costs, "mean"), "value", "value low", "value high", 0.5),
         protocols=spread(spread(protocols, "mean"), "gap", "gap low", "gap high"),
         tuned=spread(tuned, "difference"),
+        runners_up=effects.drop_duplicates([*DESIGN.groups, "metric"]),
         importance=pd.DataFrame(
             [
                 {

@@ -20,6 +20,7 @@ from htsweep.analysis.effects import (
     improvement,
     least_holm,
     pooled,
+    runners_up,
     sign_flip,
     signed_rank,
     verdict,
@@ -472,3 +473,24 @@ def test_nothing_is_claimed_of_infinite_differences(odd: float) -> None:
     assert row["verdict"] == "not shown"
     assert math.isnan(row["p"])
     assert math.isnan(row["low"])
+
+
+def test_the_runner_up_is_tested_against_the_winner_among_all_its_rivals() -> None:
+    table = runs(
+        ("a", "plain", [0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5]),
+        ("a", "l2sp", [0.7, 0.71, 0.72, 0.73, 0.74, 0.75, 0.76, 0.77]),
+        ("a", "ewc", [0.6, 0.61, 0.62, 0.63, 0.64, 0.65, 0.66, 0.67]),
+        ("a", "oracle", [0.9] * 8),
+    )
+    table["role"] = table["method"].map({"oracle": "bound"}).fillna("")
+    (found,) = runners_up(table, DESIGN, [METRIC]).to_dict("records")
+    assert (found["method"], found["baseline"], found["n"]) == ("ewc", "l2sp", 8)
+    assert found["difference"] == pytest.approx(-0.1)
+    assert found["p"] == pytest.approx(2 / 256)
+    assert found["p_holm"] == pytest.approx(4 / 256)  # of two rivals
+    assert found["verdict"] == "worse"
+
+
+def test_one_method_has_no_runner_up() -> None:
+    assert runners_up(runs(("a", "plain", [0.5, 0.6])), DESIGN, [METRIC]).empty
+    assert runners_up(runs(), DESIGN, [METRIC]).empty

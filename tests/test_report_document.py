@@ -13,7 +13,9 @@ from htsweep.report.document import FRAMES, document
 
 
 def test_the_document_has_every_table() -> None:
-    answered = {name: getattr(synthetic(), name) for name in ("classes", "confusion", "tuned")}
+    answered = {
+        name: getattr(synthetic(), name) for name in ("classes", "confusion", "tuned", "runners_up")
+    }
     texts = document(replace(made(), **foretold.told(), **answered))
     assert re.findall("^## (.*)", texts["report.md"], re.MULTILINE) == [
         "Summary",

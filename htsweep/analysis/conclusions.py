@@ -17,7 +17,7 @@ from htsweep.analysis.blocks import blocks, told
 from htsweep.analysis.classes import classes, confusion
 from htsweep.analysis.costs import costs
 from htsweep.analysis.design import Design, is_bound, is_source
-from htsweep.analysis.effects import effects, pooled
+from htsweep.analysis.effects import effects, pooled, runners_up
 from htsweep.analysis.findings import Findings
 from htsweep.analysis.importance import importance
 from htsweep.analysis.protocols import caution, protocols
@@ -167,6 +167,7 @@ def conclude(
     made: dict[str, Any] = {
         "summary": summarise(chosen, design, metrics_shown),
         "effects": effects(chosen, design, metrics_shown, baseline),
+        "runners_up": runners_up(chosen, design, metrics_shown),
         "ranks": ranked,
         "cliques": cliques(ranked, design.compared),
         "protocols": protocols(

@@ -87,6 +87,40 @@ def effects(
     )
 
 
+def runners_up(
+    chosen: pd.DataFrame,
+    design: Design,
+    metrics: Sequence[str],
+    *,
+    level: float = LEVEL,
+) -> pd.DataFrame:
+    """One row per group and metric: the second highest value's differences from the highest.
+
+    `baseline` is the value with the highest mean over its repetitions, and the compared value the
+    one with the next; upper bounds take no part. The family of `p_holm` is all rivals of the
+    highest, since any of them could have come second. Columns and arguments are otherwise as in
+    `effects`; a group of one value has no row.
+    """
+    families, places = [], []
+    for group, runs, bounds in _groups(chosen, design, metrics):
+        for metric in runs.columns:
+            table = _wide(runs[metric])
+            table = table.drop(columns=[name for name in table.columns if name in bounds])
+            order = table.mean().sort_values(ascending=False, kind="stable").index
+            if len(order) < 2:
+                continue
+            shared = {**group, "metric": metric, "baseline": str(order[0])}
+            rivals = _against(table, design.compared, str(order[0]), frozenset())
+            families.append([{**shared, **row} for row in rivals])
+            places.append(order[1])
+    _judged(families, level)
+    rows = [
+        next(row for row in family if row[design.compared] == second)
+        for family, second in zip(families, places, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=[*design.factors, "metric", "baseline", *_COLUMNS])
+
+
 def pooled(
     chosen: pd.DataFrame,
     design: Design,

@@ -65,6 +65,10 @@ class Findings:
     """metric, clique, compared, rank: the largest sets of values whose mean ranks do not differ, a
     row per member; the bars of the diagram of `ranks`.
     """
+    runners_up: pd.DataFrame = field(default_factory=_none)
+    """As `effects`, a row per group and metric: the value with the second highest mean, against the
+    highest as its baseline.
+    """
     tuned: pd.DataFrame = field(default_factory=_none)
     """groups, compared, sweep, protocol, metric, n, default, tuned, difference, low, high: the
     point at the defaults of what is searched, at its last step, against what a protocol chose.

@@ -71,6 +71,7 @@ def answers(findings: Findings) -> list[str]:
         key = inside.iloc[0]
         parts = [
             _winner(competing[competing["metric"] == headline], headline, findings, key),
+            _runner_up(_of_group(findings.runners_up, findings, key), headline, findings),
             _verdicts(_of_group(findings.effects, findings, key), headline, findings),
             _others(
                 competing,
@@ -122,6 +123,29 @@ def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Se
     )
     shown = "shown" if row["verdict"] in ("better", "worse") else "not shown"
     return f"{text} (p {p if p.startswith('<') else f'= {p}'}{over}: {shown})"
+
+
+def _runner_up(runners_up: pd.DataFrame, metric: str, findings: Findings) -> str:
+    """`0.9 points above the runner-up, plain (p = 0.12 ...: not shown)`; empty for the baseline.
+
+    The baseline as the runner-up is what the winner is compared with anyway.
+    """
+    mine = runners_up[runners_up["metric"] == metric] if len(runners_up) else runners_up
+    if mine.empty:
+        return ""
+    row, compared = mine.iloc[0], findings.design.compared
+    second = names.value(row[compared])
+    if second == names.value(findings.baseline) or pd.isna(row["difference"]):
+        return ""
+    text = f"it is {names.distance(-row['difference'], metric)} above the runner-up, {second}"
+    if row["verdict"] == "too few":
+        return text
+    p = names.probability(row["p_holm"])
+    shown = "shown" if row["verdict"] in ("better", "worse") else "not shown"
+    return (
+        f"{text} (p {p if p.startswith('<') else f'= {p}'} after Holm's correction over the "
+        f"winner's rivals: {shown})"
+    )
 
 
 def _verdicts(effects: pd.DataFrame, metric: str, findings: Findings) -> str:

@@ -14,6 +14,7 @@ from htsweep.report.tables import methods, tables
 FRAMES = (
     "summary",
     "effects",
+    "runners_up",
     "tuned",
     "pooled",
     "aggregate",
