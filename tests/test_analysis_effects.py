@@ -20,6 +20,7 @@ from htsweep.analysis.effects import (
     improvement,
     least_holm,
     pooled,
+    resampled,
     runners_up,
     sign_flip,
     signed_rank,
@@ -494,3 +495,37 @@ def test_the_runner_up_is_tested_against_the_winner_among_all_its_rivals() -> No
 def test_one_method_has_no_runner_up() -> None:
     assert runners_up(runs(("a", "plain", [0.5, 0.6])), DESIGN, [METRIC]).empty
     assert runners_up(runs(), DESIGN, [METRIC]).empty
+
+
+def test_the_resampled_test_is_a_t_test_with_a_larger_variance() -> None:
+    values = np.array([0.1, 0.2, 0.15, 0.05, 0.12])
+    expected = values.mean() / math.sqrt((1 / 5 + 0.3 / 0.7) * values.var(ddof=1))
+    assert resampled(values, 0.3) == pytest.approx(2 * stats.t.sf(expected, 4))
+    # With nothing shared it would be Student's own test.
+    assert resampled(values, 1e-12) == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+    assert resampled(np.zeros(4), 0.3) == 1
+    for unknown in (0.0, 1.0, float("nan")):
+        assert math.isnan(resampled(values, unknown))
+    assert math.isnan(resampled(values[:1], 0.3))
+
+
+def test_effects_have_the_resampled_p_where_the_tested_share_is_known() -> None:
+    table = runs(("a", "plain", [0.5, 0.5, 0.5]), ("a", "l2sp", [0.6, 0.7, 0.65]))
+    table["sweep"] = table["method"]
+    known = effects(table, DESIGN, [METRIC], "plain", tested=pd.Series({"plain": 0.3, "l2sp": 0.3}))
+    assert known["p_new_images"].tolist() == pytest.approx([resampled([0.1, 0.2, 0.15], 0.3)])
+    unknown = effects(table, DESIGN, [METRIC], "plain")
+    assert unknown["p_new_images"].isna().all()
+
+
+def test_on_splits_of_one_pool_the_resampled_test_holds_its_level() -> None:
+    """Two fixed models that are equal on the population but not on the pool."""
+    random = np.random.default_rng(0)
+    called = {"splits": 0, "images": 0}
+    for _ in range(150):
+        pool = random.choice([-1.0, 0.0, 1.0], 400, p=[0.1, 0.8, 0.1])
+        differences = np.array([random.choice(pool, 120, replace=False).mean() for _ in range(8)])
+        called["splits"] += sign_flip(differences) < 0.05
+        called["images"] += resampled(differences, 0.3) < 0.05
+    assert called["images"] <= 0.08 * 150
+    assert called["splits"] > 0.15 * 150

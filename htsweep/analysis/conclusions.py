@@ -166,7 +166,7 @@ def conclude(
     ranked = ranks(chosen, design, metrics_shown, independent)
     made: dict[str, Any] = {
         "summary": summarise(chosen, design, metrics_shown),
-        "effects": effects(chosen, design, metrics_shown, baseline),
+        "effects": effects(chosen, design, metrics_shown, baseline, tested=_tested(about.evidence)),
         "runners_up": runners_up(chosen, design, metrics_shown),
         "ranks": ranked,
         "cliques": cliques(ranked, design.compared),
@@ -341,6 +341,13 @@ def failures(trials: pd.DataFrame, about: StudyContext) -> pd.DataFrame:
     ]
     parts += [pd.DataFrame(waiting)] if waiting else []
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def _tested(evidence: pd.DataFrame | None) -> pd.Series | None:
+    """Sweep -> the share of the target's images that a repetition tests."""
+    if evidence is None or evidence.empty:
+        return None
+    return evidence.drop_duplicates("sweep").set_index("sweep")["tested"].astype(float)
 
 
 def _score_tables(

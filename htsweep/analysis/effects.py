@@ -39,6 +39,7 @@ _COLUMNS = (
     "least_p",
     "verdict",
     "wilcoxon",
+    "p_new_images",
 )
 
 
@@ -48,6 +49,7 @@ def effects(
     metrics: Sequence[str],
     baseline: str,
     *,
+    tested: pd.Series | None = None,
     level: float = LEVEL,
 ) -> pd.DataFrame:
     """One row per group, compared value and metric: its paired differences from the baseline.
@@ -58,7 +60,11 @@ def effects(
     (Agarwal et al., NeurIPS 2021: over all pairs of runs, a tie counts half); `p` of the exact
     two-sided sign-flip test; `p_holm`, corrected for the family; `least_p`, the smallest p that n
     pairs can reach, uncorrected; `verdict`; `wilcoxon`, p of the signed-rank test, exact with ties
-    too (zeros dropped). The baseline itself has no row.
+    too (zeros dropped); `p_new_images`, p of the corrected resampled test (`resampled`), where the
+    share of tested images is known. The baseline itself has no row.
+
+    Repetitions split the same images anew, so that all but `p_new_images` are conditional on these
+    images: they say what other splits and seeds of them would give.
 
     A family is all compared values of one group and metric. An upper bound (nobody can choose it)
     takes no part in it: its `p_holm` is NaN and its verdict `bound`. `better` and `worse` say that
@@ -73,12 +79,15 @@ def effects(
         design: which columns make a group, and which is compared.
         metrics: the columns to compare; those that are missing, or hold no numbers, are left out.
         baseline: the value of the compared factor that the others are compared with.
+        tested: sweep -> the share of the target's images that each repetition tests, drawn anew.
         level: of the intervals.
     """
     families = []
+    shares = _tested(chosen, design, tested)
     for group, runs, bounds in _groups(chosen, design, metrics):
         for metric in runs.columns:
             shared = {**group, "metric": metric, "baseline": baseline}
+            shared["tested"] = shares.get(tuple(group.values()), float("nan"))
             rows = _against(_wide(runs[metric]), design.compared, baseline, bounds)
             families.append([{**shared, **row} for row in rows])
     return pd.DataFrame(
@@ -210,6 +219,30 @@ def signed_rank(differences: np.ndarray) -> float:
     return sign_flip(np.sign(known) * rank) if len(known) else 1.0
 
 
+def resampled(differences: np.ndarray, tested: float) -> float:
+    """The two-sided p of the corrected resampled t test (Nadeau and Bengio, Machine Learning 2003).
+
+    Repetitions that draw their test images from one pool overlap, so that the variance of their
+    mean is about (1/n + tested / (1 - tested)) times that of one, not 1/n: t is compared with
+    Student's distribution of n - 1 degrees of freedom. The question is about new images of the same
+    kind. NaN for fewer than two differences, and unless the share is above 0 and below 1.
+
+    Args:
+        differences: one per repetition; NaNs do not count.
+        tested: the share of the pool that a repetition tests.
+    """
+    known = np.asarray(differences, float)
+    known = known[~np.isnan(known)]
+    if len(known) < 2 or not 0 < tested < 1 or not np.isfinite(known).all():
+        return float("nan")
+    variance = (1 / len(known) + tested / (1 - tested)) * known.var(ddof=1)
+    if variance == 0:
+        return 1.0 if known.mean() == 0 else 0.0
+    from scipy import stats
+
+    return float(2 * stats.t.sf(abs(known.mean()) / np.sqrt(variance), len(known) - 1))
+
+
 def holm(p: np.ndarray) -> np.ndarray:
     """The p-values of one family, adjusted by Holm's method (1979); NaNs take no part.
 
@@ -251,6 +284,25 @@ def least_holm(counts: np.ndarray) -> np.ndarray:
     all tests are at their least: with as many pairs for all, `least_p` times the family's size.
     """
     return holm(np.array([least_p(int(count)) if count > 0 else np.nan for count in counts]))
+
+
+def _tested(
+    chosen: pd.DataFrame, design: Design, tested: pd.Series | None
+) -> dict[tuple[Any, ...], float]:
+    """Group -> the share of its target's images that a repetition tests, where it is one share."""
+    if tested is None or chosen.empty or "sweep" not in chosen:
+        return {}
+    shares = chosen[[*design.groups]].assign(_share=chosen["sweep"].map(tested).to_numpy(float))
+    if not design.groups:
+        found = shares["_share"].unique()
+        return {(): float(found[0])} if len(found) == 1 else {}
+    keys = list(design.groups)
+    grouped = shares.groupby(keys, sort=False, observed=True, dropna=False)["_share"]
+    return {
+        key if isinstance(key, tuple) else (key,): float(inside.iloc[0])
+        for key, inside in grouped
+        if inside.nunique(dropna=False) == 1
+    }
 
 
 def _groups(
@@ -365,6 +417,7 @@ def _test(rows: list[dict[str, Any]], level: float) -> None:
             p=sign_flip(values),
             least_p=least_p(len(values)),
             wilcoxon=signed_rank(values),
+            p_new_images=resampled(values, row.get("tested", float("nan"))),
         )
 
 

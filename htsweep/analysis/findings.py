@@ -46,8 +46,8 @@ class Findings:
     """
     effects: pd.DataFrame = field(default_factory=_none)
     """groups, compared, metric, baseline, n, difference, low, high, improvement, p, p_holm,
-    least_p, verdict, wilcoxon; verdict: `better`, `worse`, `not shown`, `too few` repetitions to
-    show anything, `bound` (takes no part).
+    least_p, verdict, wilcoxon, p_new_images; verdict: `better`, `worse`, `not shown`, `too few`
+    repetitions to show anything, `bound` (takes no part).
     """
     pooled: pd.DataFrame = field(default_factory=_none)
     """compared, metric, baseline, groups, n, difference, ... as in `effects`, over all groups: a

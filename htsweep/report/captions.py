@@ -18,7 +18,10 @@ EFFECTS = (
     "[low, high] with its 95 % interval (BCa bootstrap). p is that of the exact sign-flip test "
     "after Holm's correction over the rows of a block, separately for each metric. **Bold** "
     "differences are shown: p < 0.05, and the interval does not contain 0. Where there are too few "
-    "repetitions to reach p < 0.05, the last column says so."
+    "repetitions to reach p < 0.05, the last column says so. Repetitions split the same images "
+    "anew: p and intervals say what other splits and seeds of these images would give. For new "
+    "images, the page and `effects.csv` have the p of the corrected resampled t test (Nadeau and "
+    "Bengio 2003), uncorrected for the number of rows."
 )
 TOGETHER = (
     "The mean and the interquartile mean (over the middle half of all runs; Agarwal et al., "

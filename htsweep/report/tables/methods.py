@@ -97,6 +97,7 @@ def effects(findings: Findings, key: Key) -> Table:
                     cells.share(record["improvement"]),
                     cells.probability(record["p"]),
                     cells.probability(record["p_holm"]),
+                    _new_images(record),
                     cells.verdict(record),
                     Cell(reach[place]),
                 ],
@@ -117,6 +118,7 @@ def effects(findings: Findings, key: Key) -> Table:
         Column("probability of improvement", right=True, only="page"),
         Column("p", right=True, only="page"),
         Column("p (Holm)", right=True, only="page"),
+        Column("p (new images)", right=True, only="page"),
         Column("verdict", only="page"),
         Column("too few", right=True, only="paper"),
     ]
@@ -130,6 +132,12 @@ def effects(findings: Findings, key: Key) -> Table:
         cells.first_kind(frame),
         beside=beside,
     )
+
+
+def _new_images(record: cells.Record) -> Cell:
+    """The p of the corrected resampled test; `n/a` where the share of tested images is unknown."""
+    p = record.get("p_new_images", float("nan"))
+    return cells.probability(p) if p == p else Cell("n/a", float("nan"))
 
 
 def together(findings: Findings, key: Key) -> Table:
