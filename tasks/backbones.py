@@ -194,7 +194,7 @@ def traits(name: str) -> Traits:
         return [
             len(getattr(trunk, "feature_info", ())),
             any(isinstance(module, _BatchNorm) for module in trunk.modules()),
-            settings is None or settings.num_classes > 0,
+            settings is None or (settings.num_classes > 0 and not timm_models.projects(settings)),
             any(isinstance(module, NORMS) for module in trunk.modules()),
             any(
                 isinstance(module, torch.nn.Linear) and of_attention(place)
@@ -202,7 +202,7 @@ def traits(name: str) -> Traits:
             ),
         ]
 
-    question = ["traits of norms and attention", *timm_models.versions(), name]
+    question = ["traits of norms, attention and projections", *timm_models.versions(), name]
     return Traits(*cache.remembered(question, ask))
 
 

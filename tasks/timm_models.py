@@ -43,6 +43,15 @@ def has_weights(name: str) -> bool:
     return bool(cache.remembered(["has weights", *versions(), name], ask))
 
 
+def projects(settings: Any) -> bool:
+    """Whether a model's outputs are CLIP's projection, not classes; `settings` are timm's of it.
+
+    timm gives their number as that of classes. Those that were fine-tuned to ImageNet have classes.
+    """
+    name = f"{settings.architecture}.{settings.tag}"
+    return "clip" in name and not any(data in name for data in ("_in1k", "_in12k", "_in22k"))
+
+
 def headless(
     name: str, channels: int, image_size: int, pretrained: bool
 ) -> tuple[nn.Module, int, Tap, Stages]:

