@@ -32,7 +32,9 @@ def study(pairs: list[tuple[str, str]], ratios: tuple[float, ...] = (0.3, 0.5)) 
 
 def evidence(rows: pd.DataFrame) -> pd.DataFrame:
     ends = rows["dataset"].str.partition("-")
-    return pd.DataFrame({"sweep": rows["sweep"], "source": ends[0], "target": ends[2]})
+    return pd.DataFrame(
+        {"sweep": rows["sweep"], "source_domain": ends[0], "target_domain": ends[2]}
+    )
 
 
 def test_ratios_of_one_target_are_one_block() -> None:

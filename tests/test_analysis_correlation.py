@@ -110,3 +110,40 @@ def test_why_there_is_no_correlation() -> None:
     assert why_not(rising, zeros, zeros) == "the outcome is the same for all pairs"
     assert why_not(np.array([1.0, 1, 2, 2]), rising, two) == "the score is the same for all pairs"
     assert why_not(rising, rising, zeros) == ""
+
+
+def crossed(random: np.random.Generator) -> tuple[np.ndarray, tuple[tuple[int, ...], ...]]:
+    """Numbers of 8 sources x 6 targets with effects of both, and the source and target of each."""
+    source, target = np.tile(np.arange(8), 6), np.repeat(np.arange(6), 8)
+    values = random.normal(size=8)[source] + random.normal(size=6)[target]
+    return values + 0.5 * random.normal(size=48), (tuple(source.tolist()), tuple(target.tolist()))
+
+
+def test_pairs_that_share_a_source_or_target_are_no_independent_evidence() -> None:
+    """Of scores that say nothing: intervals over pairs exclude 0 far too often, over clusters less."""
+    wrong = {"pairs": 0, "clusters": 0}
+    for draw in range(60):
+        random = np.random.default_rng(draw)
+        (x, clusters), (y, _) = crossed(random), crossed(random)
+        for name, of in (("pairs", ()), ("clusters", clusters)):
+            block = np.zeros(48, int)
+            found = correlate(side(x, block, of), side(y, block, of))
+            wrong[name] += not found["kendall low"] <= 0 <= found["kendall high"]
+    assert wrong["pairs"] >= 12
+    assert wrong["clusters"] <= 5
+
+
+def test_a_cluster_of_each_pair_s_own_changes_nothing() -> None:
+    x, y = np.array([1.0, 2.0, 4.0, 3.0, 5.0]), np.array([2.0, 1.0, 5.0, 3.0, 4.0])
+    block, alone = np.zeros(5, int), (tuple(range(5)), (0,) * 5)
+    assert correlate(side(x, block, alone), side(y, block, alone)) == told(x, y)
+
+
+def test_a_sample_counts_a_pair_as_often_as_its_source_times_its_target() -> None:
+    """And the ranks of all copies are weighed: 1, 1/2, 1/3 and so on."""
+    x, clusters = crossed(np.random.default_rng(3))
+    counts = correlation._samples(48, clusters)[0][1].astype(int).reshape(6, 8)
+    assert np.linalg.matrix_rank(counts) == 1
+    one = side(x, np.zeros(48, int), clusters)
+    assert one.weight is not None
+    assert one.weight[1].sum() == pytest.approx((1 / np.arange(1, counts.sum() + 1)).sum())

@@ -32,7 +32,7 @@ def test_sentences_say_what_is_shown_and_what_is_not(found: Findings) -> None:
         .iloc[0]
     )
     assert told[0].startswith(
-        "4 of 6 scores are shown to rank overall accuracy over 10 pairs (pairs of the same target "
+        "3 of 6 scores are shown to rank overall accuracy over 10 pairs (pairs of the same target "
         "compared"
         "); the highest Kendall's tau: "
     )

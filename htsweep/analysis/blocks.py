@@ -50,7 +50,7 @@ def blocks(
     Args:
         rows: a table with the columns `sweep` and those of the design.
         design: which columns make a group.
-        evidence: a row per sweep with its `source` and `target`; None: not known.
+        evidence: a row per sweep with its `source_domain` and `target_domain`; None: not known.
         named: factors whose values the study calls independent.
     """
     keys = [name for name in named if name in rows.columns]
@@ -97,20 +97,22 @@ def _numbers(rows: pd.DataFrame, keys: Sequence[str]) -> pd.Series:
 
 
 def _by_domain(domains: pd.DataFrame) -> Blocks:
-    """The blocks of rows with a `source` and a `target`; a source that all share links nothing."""
-    sources = set(domains["source"]) - {""}
+    """The blocks of rows with a source and a target domain; a source that all share links none."""
+    sources = set(domains["source_domain"]) - {""}
     if len(sources) < 2:
         shared = f"All share the source {_short(next(iter(sources)))}" if sources else ""
         return Blocks(
-            pd.Series(pd.factorize(domains["target"])[0], domains.index),
+            pd.Series(pd.factorize(domains["target_domain"])[0], domains.index),
             "all groups of one target",
             f"{shared}, so that ranks say nothing about other sources." if shared else "",
         )
     links: dict[Hashable, Hashable] = {}
-    for source, target in domains[["source", "target"]].drop_duplicates().to_numpy().tolist():
+    for source, target in (
+        domains[["source_domain", "target_domain"]].drop_duplicates().to_numpy().tolist()
+    ):
         ends = [_root(links, name) for name in (source, target) if name]
         links.update(dict.fromkeys(ends, ends[0]))
-    roots = [_root(links, target) for target in domains["target"]]
+    roots = [_root(links, target) for target in domains["target_domain"]]
     return Blocks(
         pd.Series(pd.factorize(pd.Series(roots, dtype=object))[0], domains.index),
         "all groups that a shared source or target domain links",

@@ -1,8 +1,10 @@
 """How well one number per pair ranks another: Pearson's r, Kendall's tau-b and weighted tau.
 
-Intervals are bootstrapped over pairs. A bootstrap sample is a count for each pair, and all three
-statistics are sums over pairs of pairs, so that a thousand samples are a few matrix products. The
-first row of the counts is all ones and gives the statistic itself.
+Intervals are bootstrapped over sources and targets, each drawn by itself, since pairs that share
+one are not independent (the pigeonhole bootstrap: Owen, Annals of Applied Statistics 2007); a pair
+counts as often as its source times as often as its target. A bootstrap sample is a count for each
+pair, and all three statistics are sums over pairs of pairs, so that a thousand samples are a few
+matrix products. The first row of the counts is all ones and gives the statistic itself.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ _DISTINCT = 3
 """A bootstrap sample with fewer distinct pairs is left out: two points are always on a line."""
 _TAIL = 0.025
 _DIGITS = 12
+_DRAWS = 1000
+Clusters = tuple[tuple[int, ...], ...]
 
 
 @final
@@ -44,6 +48,8 @@ class Side:
     """Samples x pairs: the values minus the sample's mean in the block."""
     square: np.ndarray
     """Per sample: the sum of their squares."""
+    clusters: Clusters
+    """The source and the target of each pair, as numbers; empty: pairs are independent."""
     weight: np.ndarray | None
     """Samples x pairs: the weight of a pair's ranks; None: some values are equal, so that the order
     of these pairs depends on the other side.
@@ -60,12 +66,16 @@ def why_not(score: np.ndarray, achieved: np.ndarray, block: np.ndarray) -> str:
     return ""
 
 
-def side(values: np.ndarray, block: np.ndarray) -> Side:
+def side(values: np.ndarray, block: np.ndarray, clusters: Clusters = ()) -> Side:
     """What all correlations with `values` have in common.
 
-    `block` is a number per pair; only pairs with the same number are compared with each other.
+    Args:
+        values: a number per pair.
+        block: a number per pair; only pairs with the same number are compared with each other.
+        clusters: a number per pair for its source, and one for its target; empty: every pair is
+            independent of every other.
     """
-    counts = _samples(len(values))[0]
+    counts = _samples(len(values), clusters)[0]
     same = block[:, None] == block[None, :]
     signs = np.sign(values[:, None] - values[None, :]) * same
     member = (block[:, None] == np.unique(block)[None, :]).astype(float)
@@ -80,7 +90,8 @@ def side(values: np.ndarray, block: np.ndarray) -> Side:
         counts @ np.abs(signs),
         centred,
         _dot(counts, centred**2),
-        None if tied else _weight(np.argsort(-values, kind="stable"), block),
+        clusters,
+        None if tied else _weight(np.argsort(-values, kind="stable"), block, clusters),
     )
 
 
@@ -94,10 +105,11 @@ def correlate(score: Side, achieved: Side) -> Mapping[str, float]:
     by 1/(r+1) + 1/(s+1) and is the mean of ranking by the score and by what was achieved (Vigna,
     WWW 2015). With several blocks, numerators and denominators are summed over them, ranks are
     those within the block, and Pearson's r is of the deviations from the block's mean. Intervals
-    come from the percentile bootstrap over pairs (all samples up to seven pairs, else 1,000 with a
-    fixed seed); samples of fewer than three distinct pairs, or with a constant side, are left out.
+    come from the percentile bootstrap over sources and targets (1,000 samples with a fixed seed; of
+    up to seven independent pairs all of them); samples of fewer than three distinct pairs, or with
+    a constant side, are left out.
     """
-    counts, share, distinct = _samples(len(score.values))
+    counts, share, distinct = _samples(len(score.values), score.clusters)
     differ = _dot(score.untied, counts) * _dot(achieved.untied, counts)
     agree = counts @ (score.signs * achieved.signs)
     square = score.square * achieved.square
@@ -147,24 +159,28 @@ def _weighted(agree: np.ndarray, first: Side, second: Side) -> np.ndarray:
     """The weighted tau by the decreasing ranks of `first`, with ties broken by `second`."""
     weight = first.weight
     if weight is None:
-        weight = _weight(np.lexsort((second.values, first.values))[::-1], first.block)
+        weight = _weight(
+            np.lexsort((second.values, first.values))[::-1], first.block, first.clusters
+        )
     total: np.ndarray = _dot(agree, weight) / np.sqrt(
         _dot(first.untied, weight) * _dot(second.untied, weight)
     )
     return total
 
 
-def _weight(order: np.ndarray, block: np.ndarray) -> np.ndarray:
+def _weight(order: np.ndarray, block: np.ndarray, clusters: Clusters) -> np.ndarray:
     """Samples x pairs: the weight of all copies of a pair, ranked by `order` within its block.
 
     The first pair of a block has rank 0. c copies have the ranks r ... r+c-1, and together weigh
     1/(r+1) + ... + 1/(r+c).
     """
-    counts = _samples(len(order))[0]
+    counts = _samples(len(order), clusters)[0]
     place = np.argsort(order)
     before = (place[:, None] < place[None, :]) & (block[:, None] == block[None, :])
     rank = (counts @ before.astype(float)).astype(int)
-    harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, counts.shape[1] + 1))])
+    harmonic = np.concatenate(
+        [[0.0], np.cumsum(1.0 / np.arange(1, int(counts.sum(axis=1).max()) + 1))]
+    )
     weight: np.ndarray = harmonic[rank + counts.astype(int)] - harmonic[rank]
     return weight
 
@@ -176,12 +192,23 @@ def _dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def _samples(pairs: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _samples(pairs: int, clusters: Clusters = ()) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How often each sample has each pair, the sample's probability, and whether it counts.
 
     The first sample has each pair once and probability 0.
     """
-    counts, share = samples(pairs)
+    # A clustering of one cluster says nothing, and one with a cluster per pair is the pairs' own.
+    told = [numbers for numbers in clusters if len(set(numbers)) > 1]
+    if any(len(set(numbers)) < pairs for numbers in told):
+        random = np.random.default_rng(0)
+        counts = np.ones((_DRAWS, pairs), int)
+        for numbers in told:
+            names, place = np.unique(numbers, return_inverse=True)
+            equal = np.full(len(names), 1 / len(names))
+            counts *= random.multinomial(len(names), equal, size=_DRAWS)[:, place]
+        share = np.full(_DRAWS, 1 / _DRAWS)
+    else:
+        counts, share = samples(pairs)
     counts = np.concatenate([np.ones((1, pairs)), counts])
     distinct = (counts > 0).sum(axis=1) >= _DISTINCT
     distinct[0] = False

@@ -204,7 +204,9 @@ def predictions(found: pd.DataFrame, design: Design, factors: Sequence[str]) -> 
     """How each score correlates with each outcome: a row per score, compared value, metric, target.
 
     Columns: `pairs`, each statistic of `correlation.NAMES` with its interval, and `why` there is
-    none. `target` is empty for all pairs pooled (scores of different targets need not be
+    none. Intervals are over sources and targets, each drawn by itself: pairs that share a source
+    model (the values of the factors that vary among pairs of one target) or a target are not
+    independent. `target` is empty for all pairs pooled (scores of different targets need not be
     comparable, so this correlation may be about the targets); with several targets there are rows
     of each, and of `within targets`, where only pairs of the same target are compared.
 
@@ -215,6 +217,7 @@ def predictions(found: pd.DataFrame, design: Design, factors: Sequence[str]) -> 
     """
     compared = design.compared
     named = found.assign(**{compared: ALL}) if compared in factors else found
+    named = named.assign(_source=_sources(named, factors)) if len(named) else named
     rows = (
         [row for view in _views(named) for row in _correlations(*view, compared)]
         if len(named)
@@ -223,6 +226,18 @@ def predictions(found: pd.DataFrame, design: Design, factors: Sequence[str]) -> 
     return pd.DataFrame(
         rows, columns=["score", compared, "metric", "target", "pairs", *_ENDS, "why"]
     )
+
+
+def _sources(found: pd.DataFrame, factors: Sequence[str]) -> pd.Series:
+    """A number per row for the source model: the factors that vary among pairs of one target."""
+    own = [
+        name
+        for name in factors
+        if (found.groupby("target", observed=True)[name].nunique(dropna=False) > 1).any()
+    ]
+    if not own:
+        return pd.Series(0, index=found.index)
+    return found.groupby(own, sort=False, observed=True, dropna=False).ngroup()
 
 
 def bounds(scored: pd.DataFrame, factors: Sequence[str], prefix: str) -> pd.DataFrame:
@@ -257,12 +272,15 @@ def _correlations(
     target: str, rows_of_view: pd.DataFrame, block: pd.Series, compared: str
 ) -> Iterator[tuple[Any, ...]]:
     """The rows of `predictions` of one view; each `Side` is computed once."""
-    sides: dict[bytes, correlation.Side] = {}
+    sides: dict[tuple[bytes, bytes, correlation.Clusters], correlation.Side] = {}
+    ends = np.stack([rows_of_view["_source"], pd.factorize(rows_of_view["target"])[0]])
 
-    def side(values: np.ndarray, of: np.ndarray) -> correlation.Side:
-        name = values.tobytes() + of.tobytes()
+    def side(
+        values: np.ndarray, of: np.ndarray, clusters: correlation.Clusters
+    ) -> correlation.Side:
+        name = (values.tobytes(), of.tobytes(), clusters)
         if name not in sides:
-            sides[name] = correlation.side(values, of)
+            sides[name] = correlation.side(values, of, clusters)
         return sides[name]
 
     every = [
@@ -278,10 +296,11 @@ def _correlations(
     ):
         score, achieved, of = (values[rows] for values in every)
         why = correlation.why_not(score, achieved, of)
+        clusters = tuple(tuple(numbers) for numbers in ends[:, rows].tolist())
         statistics = (
             dict.fromkeys(_ENDS, np.nan)
             if why
-            else correlation.correlate(side(score, of), side(achieved, of))
+            else correlation.correlate(side(score, of, clusters), side(achieved, of, clusters))
         )
         yield *key, target, len(rows), *(statistics[name] for name in _ENDS), why
 

@@ -338,8 +338,8 @@ def _evidence(results: Results) -> pd.DataFrame | None:
         rows.append(
             {
                 "sweep": sweep.id,
-                "source": rests.source,
-                "target": rests.target,
+                "source_domain": rests.source,
+                "target_domain": rests.target,
                 "model": rests.model,
                 "tested": rests.tested,
             }

@@ -77,8 +77,9 @@ COMPARED = (
 PREDICTIONS = (
     "For “all pairs”, scores of different targets are compared, which need not be comparable, so "
     "that such a number may say more about the targets than about the score; “within targets” "
-    "compares only pairs of the same target. The weighted τ counts exchanges among the best pairs "
-    "more."
+    "compares only pairs of the same target. Pairs that share a source model or a target are not "
+    "independent: intervals draw source models and targets anew. The weighted τ counts exchanges "
+    "among the best pairs more."
 )
 
 
