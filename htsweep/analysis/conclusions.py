@@ -79,8 +79,10 @@ class StudyContext:
     variants: pd.DataFrame | None = None
     """Of an ablation, as `results.variants.variants` returns them."""
     evidence: pd.DataFrame | None = None
-    """One row per sweep with the data that its numbers rest on: `sweep`,
-    `source_domain`, `target_domain`, `model` and `tested` (tasks/task.py, `Evidence`); None: the task does not say.
+    """One row per sweep with the data that its numbers rest on; None: the task does not say.
+
+    Columns: `sweep`, `source_domain`, `target_domain`, `model` and `tested` (tasks/task.py,
+    `Evidence`).
     """
     blocks: Sequence[str] = ()
     """The factors whose values the study calls independent."""
