@@ -166,7 +166,7 @@ def test_the_two_sides_give_back_the_maps_and_the_rest_is_free_of_the_labels():
     assert told[0.1]["negative_accuracy"] < 0.35
 
 
-@pytest.mark.parametrize("criterion", ["max_mmd", "min_mi"])
+@pytest.mark.parametrize("criterion", ["max_mmd", "min_mi", "both"])
 def test_labels_that_images_do_not_tell_are_in_neither_side(criterion):
     _, told = methods.find("tred")(criterion=criterion, steps=30, learning_rate=1e-2).learn(
         toy(shuffled=True)
@@ -175,7 +175,7 @@ def test_labels_that_images_do_not_tell_are_in_neither_side(criterion):
     assert told["negative_accuracy"] < 0.37
 
 
-@pytest.mark.parametrize("criterion", ["max_mmd", "min_mi"])
+@pytest.mark.parametrize("criterion", ["max_mmd", "min_mi", "both"])
 @pytest.mark.parametrize(
     ("train", "held"),
     [

@@ -35,7 +35,7 @@ MEMORY = 2**30
 
 
 def tred(
-    criterion: Annotated[str, Choices(("max_mmd", "min_mi")), Learnt()] = "max_mmd",
+    criterion: Annotated[str, Choices(("max_mmd", "min_mi", "both")), Learnt()] = "max_mmd",
     stages: Annotated[str, Stages(), Learnt()] = "-1",
     weight: Annotated[float, Range(0, 1e4)] = 0.1,
     head: Annotated[float, Range(0, 1e4)] = 0.01,
@@ -65,6 +65,8 @@ def tred(
         Their channels are standardised over the batch, since shrinking them would otherwise be
         enough. Minimising needs an upper bound, which CLUB is; MINE's is a lower bound.
 
+    both: the sum of the two, as the authors' journal version combines them.
+
     This is a reconstruction, with low to medium confidence: the paper's abstract is certain about
     the two stages and the two criteria, but G, the terms and all constants are not known. Here each
     side of G is F0 times a gate between 0 and 1, of two 1x1 convolutions with a ReLU between them.
@@ -81,7 +83,7 @@ def tred(
     0.01 on a sum over 64 images with a half corresponds to 0.32 here.
 
     Args:
-        criterion: what separates the two parts: max_mmd or min_mi.
+        criterion: what separates the two parts: max_mmd, min_mi or both.
         stages: stages of the backbone whose maps are regularised.
         weight: pull to the target-relevant part of the source's maps.
         head: decay of the head.
@@ -257,9 +259,9 @@ def _disentangled(
         means = positive.mean((2, 3)), negative.mean((2, 3))
         loss = cross_entropy(linear(means[0], *head), labels)
         loss = loss + reconstruction * (maps - positive - negative).square().mean()
-        if criterion == "max_mmd":
+        if criterion in ("max_mmd", "both"):
             loss = loss - disentanglement * mmd(*(normalize(features, dim=1) for features in means))
-        else:
+        if criterion in ("min_mi", "both"):
             standard = [
                 (features - features.mean(0)) / (features.var(0, correction=0) + 1e-6).sqrt()
                 for features in means
