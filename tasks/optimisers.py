@@ -109,7 +109,7 @@ def _find(name: str) -> Callable[..., Any]:
     if name.lower() in of_timm:
         made: Callable[..., Any] = optim.get_optimizer_class(name.lower())
         return made
-    near = difflib.get_close_matches(name.lower(), [*of_torch, *sorted(of_timm)], n=3)
+    near = difflib.get_close_matches(name.lower(), sorted({*of_torch, *of_timm}), n=3)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise Refused(
         f"no optimiser '{name}'; {hint}known: those of torch.optim "

@@ -7,6 +7,7 @@ from htsweep.planning.spaces import Spaces, check, unknown
 from htsweep.planning.task import find
 from htsweep.study.document import Located, parse
 from htsweep.study.schema import Search
+from tasks.recipe import RECIPE
 
 TEXT = """\
 search:
@@ -72,3 +73,21 @@ def test_a_space_that_no_method_has_is_told() -> None:
     (problem,) = unknown(search(text), ["l2sp"], located(text))
     assert (problem.key, problem.line) == ("search.spaces.l2ps", 3)
     assert "no method of the grid has this space; did you mean 'l2sp'?" in problem.message
+
+
+@pytest.mark.parametrize("name", sorted(set(spaces.known()) - {"training"}))
+def test_every_shipped_space_can_be_searched(name: str) -> None:
+    """As the planner reads it, which is stricter than YAML."""
+    text = f"search:\n  spaces:\n    {name}: {{}}\n"
+    settings = {**SETTINGS, **find("transferability").settings}
+    assert list(check(search(text), [name], settings, located(text))) == []
+
+
+def test_every_setting_of_a_recipe_can_be_tuned_for_all_methods() -> None:
+    keys = spaces.training_keys(SETTINGS)
+    # `milestones` are a list, and with their factor belong to the schedule `step`.
+    assert set(RECIPE) - set(keys) == {"milestones", "milestone_factor"}
+    text = f"search:\n  spaces:\n    training: {{{', '.join(f'{key}: ' for key in keys)}}}\n"
+    assert list(check(search(text), ["training"], SETTINGS, located(text))) == []
+    found = {one.key: one for one in Spaces(search(text), SETTINGS).of(["training"])}
+    assert {one.default for one in found.values()} >= {0.0002, "sgd", "none", True}
