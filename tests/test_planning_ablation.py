@@ -72,11 +72,15 @@ def test_the_ready_study_has_the_trials_that_it_had_when_every_chain_was_written
             study(
                 "task: holistic_transfer\ngrid:\n  dataset: [mnist-uci, uci-mnist]\n  method:\n"
                 + written
-                + "fixed: {missing_ratio: 0.5}\nrepetitions: 10\n"
+                + "search:\n  sampler: grid\n  spaces:\n"
+                "    training: {learning_rate: [0.0002, 0.001, 0.005, 0.02]}\n"
+                "    lolsgd: {left_out: [3]}\n    selective_distillation: {weight: [1.0]}\n"
+                "    feature_rank: {weight: [1.0]}\n    wise_ft: {alpha: [0.5]}\n"
+                "fixed: {missing_ratio: 0.5}\nrepetitions: 10\n"
             )
         )
     )
-    assert ready.trial_count == 160
+    assert ready.trial_count == 640
 
 
 @pytest.mark.parametrize("like", ["a+b+c", ["a", "b", "c"]])

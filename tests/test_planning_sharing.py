@@ -55,7 +55,7 @@ def test_trials_that_differ_after_training_share_it(planned: Callable[..., Plan]
 
 
 @pytest.mark.parametrize(
-    ("name", "alone", "shared"), [("digits_methods", 132, 108), ("digits_protocols", 88, 64)]
+    ("name", "alone", "shared"), [("digits_methods", 176, 138), ("digits_protocols", 168, 96)]
 )
 def test_what_the_ready_studies_spare_in_each_repetition(
     name: str, alone: int, shared: int
