@@ -70,6 +70,16 @@ def adapt(layer: nn.Module, name: str, change: nn.Module) -> None:
     parametrize.register_parametrization(layer, name, change)
 
 
+def scale_outputs(layer: nn.Linear | nn.Conv2d, first: int = 0) -> None:
+    """Multiplies a layer's outputs from number `first` on by factors, bias included."""
+    scaled = Scaled(layer.weight, first)
+    adapt(layer, "weight", scaled)
+    if isinstance(layer.bias, nn.Parameter):
+        of_bias = Scaled(layer.bias, first)
+        of_bias.factor = scaled.factor
+        adapt(layer, "bias", of_bias)
+
+
 def layers(model: Model) -> dict[str, nn.Linear | nn.Conv2d]:
     """The linear and convolution layers of the backbone by their place in it."""
     return {

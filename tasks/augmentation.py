@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import functools
-import importlib
 import inspect
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, final
 
 from tasks import cache, calls
+from tasks.calls import Refused
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,10 +45,6 @@ COLOURFUL = {
 """Changes that need three channels -> what of them has no effect on one."""
 
 
-class Refused(ValueError):
-    """A transform's name or arguments are wrong; the message has the remedy."""
-
-
 @final
 class Augmentation:
     """Changes batches of images [B, C, H, W] at random, each image by a draw of its own.
@@ -64,9 +60,7 @@ class Augmentation:
         Raises:
             Refused: a name is unknown, or the arguments are.
         """
-        self._changes = [
-            change for call in _calls(text) for change in _changes(call, size) if call.name != NONE
-        ]
+        self._changes = [change for call in calls.read(text) for change in _changes(call, size)]
 
     def __call__(self, images: Tensor) -> Tensor:
         """The changed batch, of the same shape."""
@@ -80,7 +74,7 @@ class Views:
     """A model that is measured on the views `text` of each image; their logits are averaged."""
 
     def __init__(self, model: Any, text: str) -> None:
-        self._model, call = model, _calls(text)[0]
+        self._model, call = model, calls.read(text)[0]
         self._share = _bound(_share, call)
         self._ten = call.name == TEN_CROP
 
@@ -105,11 +99,12 @@ class Views:
         return [functional.resize(crop, [height, width], antialias=True) for crop in crops]
 
 
+@functools.cache
 def problem(text: str, channels: int, size: int) -> str | None:
     """What is wrong with an augmentation of images [channels, size, size], or None; tries it."""
     if text == NONE:
         return None
-    if ":" in text:  # a user's own may change at any time
+    if ":" in text:  # a user's own may change from one process to the next
         return _probe(text, channels, size)
     versions = [version(name) for name in ("torch", "torchvision", "kornia")]
     key = ["augmentation", *versions, text, channels, size]
@@ -120,7 +115,7 @@ def problem(text: str, channels: int, size: int) -> str | None:
 def view_problem(text: str) -> str | None:
     """What is wrong with the name or the arguments of the views that are measured, or None."""
     try:
-        (call,) = _calls(text)
+        (call,) = calls.read(text)
         if call.name not in VIEWS:
             raise Refused(f"got {text!r}; known: {', '.join(VIEWS)}")
         share = 1.0 if call.name == RESIZE else _bound(_share, call)
@@ -137,13 +132,6 @@ def view_problem(text: str) -> str | None:
 
 def _share(share: float = 0.875) -> float:
     return share
-
-
-def _calls(text: str) -> list[calls.Call]:
-    try:
-        return calls.read(text)
-    except ValueError as error:
-        raise Refused(str(error)) from error
 
 
 def _bound(function: Callable[..., Any], call: calls.Call) -> Any:
@@ -170,8 +158,7 @@ def _changes(call: calls.Call, size: int) -> list[Change]:
     if call.name == "randaugment":
         return [_each(calls.Call("RandAugment", call.values, call.named), size)]
     if ":" in call.name:
-        module, _, attribute = call.name.partition(":")
-        function: Change = getattr(importlib.import_module(module), attribute)
+        function: Change = calls.own(call.name)
         if not call.values and not call.named:
             return [function]
         return [lambda images: function(images, *call.values, **call.named)]
@@ -293,7 +280,7 @@ def _probe(text: str, channels: int, size: int) -> str | None:
 
 def _need_colours(text: str) -> None:
     """Raises `Refused` if a change needs three channels."""
-    for call in _calls(text):
+    for call in calls.read(text):
         lost = COLOURFUL.get(call.name)
         if call.name == "ColorJitter":
             names = ("brightness", "contrast", "saturation", "hue")

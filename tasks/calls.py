@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,6 +11,10 @@ from typing import Any, final
 
 NAME = re.compile(r"[A-Za-z_][\w.]*(?::[A-Za-z_]\w*)?")
 OPENING, CLOSING, QUOTES = "([{", ")]}", "\"'"
+
+
+class Refused(ValueError):
+    """A name or its arguments are wrong; the message has the remedy."""
 
 
 @final
@@ -32,7 +37,7 @@ def read(text: str) -> list[Call]:
     """The calls in a text, separated by commas.
 
     Raises:
-        ValueError: the text is no list of names with literal arguments; says which part is not.
+        Refused: the text is no list of names with literal arguments; says which part is not.
     """
     return [_call(part) for part in _parts(text)]
 
@@ -41,14 +46,20 @@ def canonical(text: str) -> str:
     """One text for all texts with the same calls; the text itself if it has none."""
     try:
         return ", ".join(map(str, read(text)))
-    except ValueError:
+    except Refused:
         return text
+
+
+def own(name: str) -> Any:
+    """What `module:name` names, which may raise anything when it is imported."""
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def _call(part: str) -> Call:
     name = NAME.match(part)
     if name is None:
-        raise ValueError(f"got {part!r}; a part is a name, with arguments in brackets if any")
+        raise Refused(f"got {part!r}; a part is a name, with arguments in brackets if any")
     arguments = part[name.end() :].strip()
     if not arguments:
         return Call(name.group())
@@ -61,7 +72,7 @@ def _call(part: str) -> Call:
         if len(named) < len(made.keywords):
             raise ValueError
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        raise ValueError(
+        raise Refused(
             f"the arguments of {part!r} cannot be read; give numbers, texts in quotes, True, "
             "False, None, and lists or tuples of them"
         ) from error

@@ -93,28 +93,23 @@ def target_of(
 
 def holistic(config: Mapping[str, Any], workspace: Workspace) -> tuple[Transfer, Images, Split]:
     """A target with the source's classes, some of them missing."""
-    source_name, target_name = data.domains(config["dataset"])
-    domain = images_of(config, target_name, workspace)
-    missing, split = target_of(config, target_name, domain.labels, workspace)
-    source = source_model(config, source_name, domain, workspace)
-    return (
-        _transfer(source, domain, split, missing, new_head=False, workspace=workspace),
-        domain,
-        split,
-    )
+    return _loaded(config, workspace, data.domains(config["dataset"]), new_head=False)
 
 
 def new_task(config: Mapping[str, Any], workspace: Workspace) -> tuple[Transfer, Images, Split]:
     """A target with classes of its own and a fraction of its training images."""
-    source_name, target_name = data.fine_tuning_domains(config["dataset"])
+    return _loaded(config, workspace, data.fine_tuning_domains(config["dataset"]), new_head=True)
+
+
+def _loaded(
+    config: Mapping[str, Any], workspace: Workspace, domains: tuple[str, str], *, new_head: bool
+) -> tuple[Transfer, Images, Split]:
+    source_name, target_name = domains
     domain = images_of(config, target_name, workspace)
     missing, split = target_of(config, target_name, domain.labels, workspace)
     source = source_model(config, source_name, domain, workspace)
-    return (
-        _transfer(source, domain, split, missing, new_head=True, workspace=workspace),
-        domain,
-        split,
-    )
+    transfer = _transfer(source, domain, split, missing, new_head=new_head, workspace=workspace)
+    return transfer, domain, split
 
 
 def with_hidden(

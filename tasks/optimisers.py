@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import inspect
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from tasks import cache, calls
+from tasks.calls import Refused
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -26,10 +28,6 @@ LINES = {
     "sgd": "stochastic gradient descent, with `momentum`, Nesterov's unless `nesterov` is false",
     "adamw": "Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019)",
 }
-
-
-class Refused(ValueError):
-    """An optimiser's name or arguments are wrong; the message has the remedy."""
 
 
 def takes(text: str, argument: str) -> bool:
@@ -74,10 +72,7 @@ def make(text: str, groups: Sequence[dict[str, Any]], **settings: float) -> Opti
 
 
 def _call(text: str) -> calls.Call:
-    try:
-        found = calls.read(text)
-    except ValueError as error:
-        raise Refused(str(error)) from error
+    found = calls.read(text)
     if len(found) != 1:
         raise Refused(f"got {text!r}; give one optimiser")
     return found[0]
@@ -92,8 +87,7 @@ def _find(name: str) -> Callable[..., Any]:
     import torch
 
     if ":" in name:
-        module, _, attribute = name.partition(":")
-        own: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+        own: Callable[..., Any] = calls.own(name)
         return own
     of_torch = {
         each.lower(): kind
@@ -118,9 +112,10 @@ def _find(name: str) -> Callable[..., Any]:
     )
 
 
+@functools.cache
 def _probed(text: str) -> dict[str, Any]:
     """`arguments` that the optimiser takes, and the `error` that making and using it raises."""
-    if ":" in text.partition("(")[0]:  # a user's own may change at any time
+    if ":" in text.partition("(")[0]:  # a user's own may change from one process to the next
         return _probe(text)
     key = ["optimiser", version("torch"), version("timm"), text]
     answer: dict[str, Any] = cache.remembered(key, lambda: _probe(text))

@@ -76,7 +76,7 @@ def _described(setting: Any) -> str:
         facts.append(f"{setting.low:g} to {setting.high:g}")
     choices = setting.choices() if callable(setting.choices) else setting.choices
     if choices and len(choices) <= MOST_NAMED:
-        facts.append(f"known: {', '.join(map(str, choices))}")
+        facts.append(f"known: {', '.join(str(name) for name in choices if name)}")
     doc = f"a name, {setting.doc}" if setting.doc.startswith("or ") else setting.doc
     return f"{doc} ({'; '.join(facts)})"
 

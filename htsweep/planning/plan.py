@@ -324,7 +324,8 @@ class Plan:
         return Sharing(
             known,
             whole=whole,
-            times=self.study.repetitions * (1.0 if whole else max(1.0, points / len(known))),
+            times=self.study.repetitions
+            * (1.0 if whole else max(1.0, points / max(1, len(known)))),
             limit=math.inf if asked else LIMIT,
         )
 

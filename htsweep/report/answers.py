@@ -11,7 +11,7 @@ from htsweep.analysis.findings import Findings
 from htsweep.planning.task import BOUND
 from htsweep.report import answers_scores, names
 from htsweep.report.captions import ALPHA
-from htsweep.report.tables.cells import unreachable
+from htsweep.report.tables.cells import equal, unreachable
 from htsweep.report.words import count, listed, noun, plural
 
 
@@ -122,7 +122,7 @@ def _winner(competing: pd.DataFrame, metric: str, findings: Findings, key: pd.Se
         f" after Holm's correction over {family} {plural(compared, family)}" if family > 1 else ""
     )
     shown = "shown" if row["verdict"] in ("better", "worse") else "not shown"
-    return f"{text} (p {p if p.startswith('<') else f'= {p}'}{over}: {shown})"
+    return f"{text} (p {equal(p)}{over}: {shown})"
 
 
 def _runner_up(runners_up: pd.DataFrame, metric: str, findings: Findings) -> str:
@@ -142,10 +142,7 @@ def _runner_up(runners_up: pd.DataFrame, metric: str, findings: Findings) -> str
         return text
     p = names.probability(row["p_holm"])
     shown = "shown" if row["verdict"] in ("better", "worse") else "not shown"
-    return (
-        f"{text} (p {p if p.startswith('<') else f'= {p}'} after Holm's correction over the "
-        f"winner's rivals: {shown})"
-    )
+    return f"{text} (p {equal(p)} after Holm's correction over the winner's rivals: {shown})"
 
 
 def _verdicts(effects: pd.DataFrame, metric: str, findings: Findings) -> str:

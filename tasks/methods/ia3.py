@@ -20,21 +20,13 @@ def ia3() -> Method:
     """
 
     def rebuild(student: Model) -> None:
-        from torch import nn
-
         from tasks import adapters
 
         for place, layer in adapters.layers(student).items():
             name = place.rpartition(".")[2]
             fused = name == "qkv"
             if adapters.of_attention(place) and (fused or name in ("k_proj", "v_proj", "kv")):
-                queries = len(layer.weight) // 3 if fused else 0
-                scaled = adapters.Scaled(layer.weight, queries)
-                adapters.adapt(layer, "weight", scaled)
-                if isinstance(layer.bias, nn.Parameter):
-                    of_bias = adapters.Scaled(layer.bias, queries)
-                    of_bias.factor = scaled.factor
-                    adapters.adapt(layer, "bias", of_bias)
+                adapters.scale_outputs(layer, len(layer.weight) // 3 if fused else 0)
             elif name == "fc2":
                 adapters.adapt(layer, "weight", adapters.Scaled(layer.weight, inputs=True))
 

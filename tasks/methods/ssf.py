@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.methods.method import Method
 
@@ -22,26 +22,17 @@ def ssf() -> Method:
     """
 
     def rebuild(student: Model) -> None:
-        from torch import nn
-
         from tasks import adapters
 
         for layer in adapters.layers(student).values():
-            scaled = adapters.Scaled(layer.weight)
-            adapters.adapt(layer, "weight", scaled)
-            if isinstance(layer.bias, nn.Parameter):
-                bias = adapters.Scaled(layer.bias)
-                bias.factor = scaled.factor
-                adapters.adapt(layer, "bias", bias)
-                adapters.adapt(layer, "bias", adapters.Shifted(layer.bias))
+            bias = layer.bias
+            adapters.scale_outputs(layer)
+            if bias is not None:
+                adapters.adapt(layer, "bias", adapters.Shifted(bias))
 
     def trains(student: Model) -> list[nn.Parameter]:
         from tasks import adapters
 
-        return adapters.trained(student) + _norms(student)
+        return adapters.trained(student) + student.parameters_of("norms")
 
     return Method(rebuild=rebuild, trains=trains)
-
-
-def _norms(student: Model) -> list[Any]:
-    return student.parameters_of("norms")
