@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from htsweep.analysis.blocks import blocks, told
+from htsweep.analysis.blocks import blocks, described
 from htsweep.analysis.design import Design
 from htsweep.analysis.ranks import ranks
 
@@ -86,7 +86,7 @@ def test_fewer_than_five_blocks_are_not_ranked_and_the_report_says_why() -> None
     rows = study([("s", f"t{number}") for number in range(4)])
     found = blocks(rows, DESIGN, evidence(rows))
     assert ranks(rows, DESIGN, ["auc"], found).empty
-    said = told(found, 8)
+    said = described(found, 8)
     assert "the 8 groups are only 4 independent blocks" in said
     assert "Add datasets of other domains" in said
-    assert told(found, 1) == ""
+    assert described(found, 1) == ""

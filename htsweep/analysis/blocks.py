@@ -64,7 +64,7 @@ def blocks(
     return Blocks(None, "")
 
 
-def told(found: Blocks, groups: int) -> str:
+def described(found: Blocks, groups: int) -> str:
     """What a block is, or why ranks are not tested and what to add, in whole sentences.
 
     Args:

@@ -13,7 +13,7 @@ from htsweep import selection
 from htsweep.analysis import curves, frontier, interval, prediction
 from htsweep.analysis.ablation import ablation
 from htsweep.analysis.attainment import attainment
-from htsweep.analysis.blocks import blocks, told
+from htsweep.analysis.blocks import blocks, described
 from htsweep.analysis.classes import classes, confusion
 from htsweep.analysis.costs import costs
 from htsweep.analysis.design import Design, is_bound, is_source
@@ -186,7 +186,7 @@ def conclude(
     groups = len(chosen[list(design.groups)].drop_duplicates()) if design.groups else 1
     if len(chosen) and groups > 1:
         made |= {
-            "blocks": told(independent, groups),
+            "blocks": described(independent, groups),
             "pooled": pooled(chosen, design, metrics_shown, baseline),
             "aggregate": aggregate(chosen, design, metrics_shown),
         }

@@ -198,11 +198,11 @@ def _samples(pairs: int, clusters: Clusters = ()) -> tuple[np.ndarray, np.ndarra
     The first sample has each pair once and probability 0.
     """
     # A clustering of one cluster says nothing, and one with a cluster per pair is the pairs' own.
-    told = [numbers for numbers in clusters if len(set(numbers)) > 1]
-    if any(len(set(numbers)) < pairs for numbers in told):
+    informative = [numbers for numbers in clusters if len(set(numbers)) > 1]
+    if any(len(set(numbers)) < pairs for numbers in informative):
         random = np.random.default_rng(0)
         counts = np.ones((_DRAWS, pairs), int)
-        for numbers in told:
+        for numbers in informative:
             names, place = np.unique(numbers, return_inverse=True)
             equal = np.full(len(names), 1 / len(names))
             counts *= random.multinomial(len(names), equal, size=_DRAWS)[:, place]
