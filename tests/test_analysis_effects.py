@@ -1,6 +1,5 @@
 """Paired effects against scipy, statsmodels, brute force and numbers worked by hand; what a null and an effect come to."""
 
-import itertools
 import math
 
 import numpy as np
@@ -10,23 +9,11 @@ from frames import digits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from htsweep import selection
 from htsweep.analysis.design import Design, design
-from htsweep.analysis.effects import (
-    effects,
-    holm,
-    improvement,
-    least_holm,
-    pooled,
-    resampled,
-    runners_up,
-    sign_flip,
-    signed_rank,
-    verdict,
-)
-from htsweep.planning.power import least_p
+from htsweep.analysis.effects import effects, improvement, pooled, runners_up
+from htsweep.analysis.significance import resampled, sign_flip, signed_rank
 from htsweep.selection.infinities import with_infinities
 
 DESIGN = Design(("dataset",), "method")
@@ -43,146 +30,6 @@ def runs(*tables: tuple[object, str, list[float]]) -> pd.DataFrame:
             for repetition, value in enumerate(values)
         ]
     )
-
-
-def brute(differences: list[float]) -> float:
-    """The share of all sign patterns with a sum at least as far from 0."""
-    seen = abs(math.fsum(differences))
-    sums = [
-        abs(math.fsum(sign * one for sign, one in zip(signs, differences, strict=True)))
-        for signs in itertools.product((1, -1), repeat=len(differences))
-    ]
-    return sum(total >= seen - 1e-12 for total in sums) / len(sums)
-
-
-@settings(max_examples=80, deadline=None)
-@given(
-    differences=st.lists(st.integers(-20, 20).map(lambda one: one / 100), min_size=1, max_size=9)
-)
-def test_a_sign_flip_counts_all_patterns(differences: list[float]) -> None:
-    assert sign_flip(np.array(differences)) == brute(differences)
-
-
-@pytest.mark.parametrize("count", [2, 5, 6, 9, 12])
-def test_a_sign_flip_is_scipys_exact_test(count: int) -> None:
-    differences = np.random.default_rng(count).normal(0.3, 1, count)
-    theirs = stats.permutation_test(
-        (differences,),
-        lambda x, axis: x.mean(axis),
-        permutation_type="samples",
-        n_resamples=np.inf,
-        vectorized=True,
-    )
-    assert sign_flip(differences) == pytest.approx(theirs.pvalue)
-
-
-def test_many_differences_are_tested_by_random_patterns() -> None:
-    differences = np.random.default_rng(1).normal(0.25, 1, 17)
-    # All 2^16 patterns up to the sign of all, counted here: the sampled share is within four of its
-    # deviations.
-    bits = (np.arange(2**16)[:, None] >> np.arange(17)) & 1
-    exact = float((np.abs((1 - 2 * bits) @ differences) >= abs(differences.sum()) - 1e-12).mean())
-    assert sign_flip(differences) == pytest.approx(
-        exact, abs=4 * math.sqrt(exact * (1 - exact) / 99_999)
-    )
-    assert 0.01 < exact < 0.9
-    assert sign_flip(np.full(30, 0.1)) == pytest.approx(1 / 100_000)
-
-
-def test_differences_of_nothing() -> None:
-    assert sign_flip(np.zeros(6)) == 1
-    assert math.isnan(sign_flip(np.array([np.nan])))
-    assert sign_flip(np.array([0.1, np.nan, 0.2])) == sign_flip(np.array([0.1, 0.2])) == 0.5
-
-
-def test_rounding_does_not_break_a_tie() -> None:
-    """0.1 + 0.2 is not 0.3 in floating point; the patterns are equally far all the same."""
-    assert sign_flip(np.array([0.1, 0.2, -0.3])) == brute([1, 2, -3]) == 1
-
-
-@settings(max_examples=60, deadline=None)
-@given(sizes=st.lists(st.integers(1, 99), min_size=1, max_size=8))
-def test_whatever_the_sizes_a_null_is_called_an_effect_at_most_as_often_as_p_says(
-    sizes: list[int],
-) -> None:
-    p = np.array(
-        [
-            sign_flip(np.array(sizes) * signs)
-            for signs in itertools.product((1, -1), repeat=len(sizes))
-        ]
-    )
-    for alpha in (0.05, 0.1, 0.25):
-        assert (p <= alpha).mean() <= alpha
-
-
-@settings(max_examples=60, deadline=None)
-@given(sizes=st.lists(st.integers(1, 999), min_size=2, max_size=10, unique=True), data=st.data())
-def test_a_signed_rank_is_scipys_exact_test(sizes: list[int], data: st.DataObject) -> None:
-    signs = data.draw(st.lists(st.sampled_from([-1, 1]), min_size=len(sizes), max_size=len(sizes)))
-    differences = np.array(sizes) * signs
-    assert signed_rank(differences) == pytest.approx(
-        stats.wilcoxon(differences, method="exact").pvalue
-    )
-
-
-def test_a_signed_rank_with_ties_and_zeros_worked_by_hand() -> None:
-    # Ranks 1.5, 1.5, 3, all up: of 8 patterns only all up and all down are as far.
-    assert signed_rank(np.array([0.0, 1.0, 1.0, 2.0])) == 2 / 8
-    # Rank sum -1.5 + 1.5 + 3 = 3: sums are +-6 (2), +-3 (4), 0 (2), so 6 of 8 are as far.
-    assert signed_rank(np.array([-1.0, 1.0, 2.0])) == 6 / 8
-    assert signed_rank(np.zeros(3)) == 1
-    assert math.isnan(signed_rank(np.array([])))
-
-
-@settings(max_examples=25, deadline=None)
-@given(p=st.lists(st.floats(0, 1) | st.just(math.nan), max_size=12))
-def test_holm_is_statsmodels(p: list[float]) -> None:
-    found, known = holm(np.array(p)), ~np.isnan(p) if p else np.array([], bool)
-    assert np.isnan(found[~known]).all()
-    if known.any():
-        assert found[known] == pytest.approx(multipletests(np.array(p)[known], method="holm")[1])
-
-
-def test_holm_worked_by_hand() -> None:
-    # Demsar 2006, section 3.2.2: p of 0.016, 0.019, 0.607 against 0.05/3, 0.05/2, 0.05.
-    assert holm(np.array([0.607, 0.016, 0.019])).tolist() == pytest.approx([0.607, 0.048, 0.048])
-    assert holm(np.array([0.01, 0.04, 0.03, 0.005])).tolist() == pytest.approx(
-        [0.03, 0.06, 0.06, 0.02]
-    )
-
-
-@settings(max_examples=40, deadline=None)
-@given(counts=st.lists(st.integers(1, 9), min_size=1, max_size=5), data=st.data())
-def test_no_family_reaches_smaller_p_than_the_least(counts: list[int], data: st.DataObject) -> None:
-    least = least_holm(np.array(counts))
-    assert least.tolist() == pytest.approx(
-        holm(np.array([sign_flip(np.arange(1.0, n + 1)) for n in counts])).tolist()
-    )
-    drawn = [data.draw(st.lists(st.integers(-5, 5), min_size=n, max_size=n)) for n in counts]
-    assert (holm(np.array([sign_flip(np.array(one)) for one in drawn])) >= least - 1e-12).all()
-
-
-def test_the_least_of_a_family_of_equals_is_its_size_times_the_tests() -> None:
-    assert least_holm(np.array([6, 6, 6])).tolist() == pytest.approx([3 * least_p(6)] * 3)
-    assert np.isnan(least_holm(np.array([0])))
-
-
-@pytest.mark.parametrize(
-    ("p", "low", "high", "least", "said"),
-    [
-        (0.03, 0.1, 0.2, 0.03, "better"),
-        (0.03, -0.2, -0.1, 0.03, "worse"),
-        (0.06, 0.1, 0.2, 0.03, "not shown"),
-        (0.05, 0.1, 0.2, 0.03, "not shown"),
-        (0.03, -0.1, 0.2, 0.03, "not shown"),
-        (0.03, 0.0, 0.2, 0.03, "not shown"),
-        (0.06, 0.1, 0.2, 0.06, "too few"),
-        (0.05, 0.1, 0.2, 0.05, "too few"),
-        (math.nan, math.nan, math.nan, math.nan, "too few"),
-    ],
-)
-def test_what_may_be_said(p: float, low: float, high: float, least: float, said: str) -> None:
-    assert verdict(p, low, high, least) == said
 
 
 @given(
@@ -497,35 +344,35 @@ def test_one_method_has_no_runner_up() -> None:
     assert runners_up(runs(), DESIGN, [METRIC]).empty
 
 
-def test_the_resampled_test_is_a_t_test_with_a_larger_variance() -> None:
-    values = np.array([0.1, 0.2, 0.15, 0.05, 0.12])
-    expected = values.mean() / math.sqrt((1 / 5 + 0.3 / 0.7) * values.var(ddof=1))
-    assert resampled(values, 0.3) == pytest.approx(2 * stats.t.sf(expected, 4))
-    # With nothing shared it would be Student's own test.
-    assert resampled(values, 1e-12) == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
-    assert resampled(np.zeros(4), 0.3) == 1
-    for unknown in (0.0, 1.0, float("nan")):
-        assert math.isnan(resampled(values, unknown))
-    assert math.isnan(resampled(values[:1], 0.3))
-
-
-def test_effects_have_the_resampled_p_where_the_tested_share_is_known() -> None:
-    table = runs(("a", "plain", [0.5, 0.5, 0.5]), ("a", "l2sp", [0.6, 0.7, 0.65]))
-    table["sweep"] = table["method"]
-    known = effects(table, DESIGN, [METRIC], "plain", tested=pd.Series({"plain": 0.3, "l2sp": 0.3}))
-    assert known["p_new_images"].tolist() == pytest.approx([resampled([0.1, 0.2, 0.15], 0.3)])
-    unknown = effects(table, DESIGN, [METRIC], "plain")
-    assert unknown["p_new_images"].isna().all()
-
-
-def test_on_splits_of_one_pool_the_resampled_test_holds_its_level() -> None:
-    """Two fixed models that are equal on the population but not on the pool."""
-    random = np.random.default_rng(0)
-    called = {"splits": 0, "images": 0}
-    for _ in range(150):
-        pool = random.choice([-1.0, 0.0, 1.0], 400, p=[0.1, 0.8, 0.1])
-        differences = np.array([random.choice(pool, 120, replace=False).mean() for _ in range(8)])
-        called["splits"] += sign_flip(differences) < 0.05
-        called["images"] += resampled(differences, 0.3) < 0.05
-    assert called["images"] <= 0.08 * 150
-    assert called["splits"] > 0.15 * 150
+def test_verdicts_are_about_new_images_where_the_tested_share_is_known() -> None:
+    table = runs(
+        *((place, "plain", [0.5] * 6) for place in "ab"),
+        *((place, "l2sp", [0.51, 0.7, 0.65, 0.52, 0.53, 0.55]) for place in "ab"),
+        *((place, "ewc", [0.5, 0.5, 0.6, 0.5, 0.5, 0.51]) for place in "ab"),
+    )
+    table["sweep"] = table["dataset"] + table["method"]
+    share = pd.Series(0.3, table["sweep"].unique())
+    partly = share.where(~share.index.str.startswith("b"))
+    change = np.array([0.01, 0.2, 0.15, 0.02, 0.03, 0.05])
+    for function in (effects, pooled):
+        for shares, known in ((share, 0.3), (partly, math.nan), (None, math.nan)):
+            found = function(table, DESIGN, [METRIC], "plain", tested=shares)
+            row = found[found["method"] == "l2sp"].iloc[-1]
+            assert row["p"] == 2 / 64
+            assert row["p_new_images"] == pytest.approx(resampled(change, known), nan_ok=True)
+            assert row["verdict"] == "too few"
+    alone = table[table["method"] != "ewc"]
+    for function in (effects, pooled):
+        verdicts = {
+            name: function(alone, DESIGN, [METRIC], "plain", tested=shares)["verdict"].tolist()
+            for name, shares in (("known", share), ("partly", partly), ("unknown", None))
+        }
+        known = ["not shown"] * (2 if function is effects else 1)
+        assert verdicts["known"] == known
+        assert verdicts["unknown"] == ["better"] * len(known)
+        assert verdicts["partly"] == (
+            ["not shown", "better"] if function is effects else ["better"]
+        )
+    second = runners_up(alone, DESIGN, [METRIC], tested=share)
+    assert second["verdict"].tolist() == ["not shown"] * 2
+    assert runners_up(alone, DESIGN, [METRIC])["verdict"].tolist() == ["worse"] * 2

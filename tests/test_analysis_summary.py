@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from htsweep import selection
-from htsweep.analysis import effects
+from htsweep.analysis import significance
 from htsweep.analysis.design import Design, design
-from htsweep.analysis.effects import least_holm
+from htsweep.analysis.significance import least_holm
 from htsweep.analysis.summary import METRICS, aggregate, iqm, metrics_of, summarise
 from htsweep.planning.power import least_p, repetitions_needed
 
@@ -240,7 +240,7 @@ def test_a_family_needs_more_repetitions(comparisons: int, needed: int) -> None:
 def test_many_pairs_are_tested_by_draws_and_reach_what_these_can() -> None:
     """2^n is more than a float holds from 1,024 repetitions on; and patterns that are drawn are no fewer for that."""
     for count in (40, 1_023, 1_024, 1_100):
-        assert least_p(count) == effects.sign_flip(np.linspace(0.1, 1.0, count)) == 1e-5
+        assert least_p(count) == significance.sign_flip(np.linspace(0.1, 1.0, count)) == 1e-5
     assert (least_p(16), least_p(17), least_p(18)) == (2**-15, 2**-16, 1e-5)
     assert least_p(10**9) == least_p(10**18) == 1e-5
     # 1e-5 times 5,000 is 0.05: so large a family can show nothing.

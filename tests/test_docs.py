@@ -81,7 +81,7 @@ def test_a_claim_holds_where_the_reports_standard_says_so(
     differences: list[float], verdict: str
 ) -> None:
     verdicts = runpy.run_path(str(ROOT / "docs" / "results" / "make.py"))["_verdicts"]
-    (found,) = verdicts([("a claim", "here", pd.Series(differences))])
+    (found,) = verdicts([("a claim", "here", pd.Series(differences))], float("nan"))
     assert found.endswith(f"] {verdict}")
 
 
@@ -90,11 +90,19 @@ def test_claims_about_one_place_are_corrected_together() -> None:
     sure = pd.Series([0.1 + 0.001 * place for place in range(7)])  # p = 2/128 alone
     vague = pd.Series([0.1, -0.1, 0.2, -0.2, 0.1, -0.1, 0.0])
     together = verdicts(
-        [(f"claim {number}", "here", vague) for number in range(3)] + [("a", "here", sure)]
+        [(f"claim {number}", "here", vague) for number in range(3)] + [("a", "here", sure)],
+        float("nan"),
     )
     assert together[-1].endswith("too few")  # 4 times 1/64 is above 0.05
-    apart = verdicts([("claim", "there", vague), ("a", "here", sure)])
+    apart = verdicts([("claim", "there", vague), ("a", "here", sure)], float("nan"))
     assert apart[-1].endswith("holds")
+
+
+def test_a_claim_holds_for_new_images_where_they_are_drawn_anew() -> None:
+    verdicts = runpy.run_path(str(ROOT / "docs" / "results" / "make.py"))["_verdicts"]
+    uneven = [("a", "here", pd.Series([0.01, 0.2, 0.15, 0.02, 0.03, 0.05, 0.01]))]
+    assert verdicts(uneven, float("nan"))[0].endswith(" holds")
+    assert verdicts(uneven, 0.3)[0].endswith("not shown")
 
 
 def test_every_ready_study_has_its_tables() -> None:

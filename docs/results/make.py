@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 
 import htsweep
-from htsweep.analysis.effects import holm, least_holm, sign_flip, verdict
-from htsweep.analysis.interval import interval_of
+from htsweep.analysis.significance import Paired, judge
 from htsweep.report import build
 from htsweep.report.document import document
 from htsweep.report.figures import figures
@@ -121,7 +120,7 @@ def main() -> None:
         (HERE / f"{name}.md").write_text("\n".join(page), encoding="utf-8")
         if name in CLAIMS:
             measured = htsweep.measurements(study, given.results)
-            rows += tested(name, study, measured)
+            rows += tested(name, study, measured, _share(results))
     if set(CLAIMS) <= set(given.only.split(",")):
         (HERE / "claims.md").write_text(_claims(rows), encoding="utf-8")
     print("\n".join(rows))
@@ -354,10 +353,13 @@ UNTUNED = 0.02
 """The learning rate that was the default before a protocol chose one."""
 
 
-def tested(name: str, study: Study, measured: pd.DataFrame) -> list[str]:
-    """The rows of a study's claims, as its protocol chose and as they were without tuning."""
+def tested(name: str, study: Study, measured: pd.DataFrame, share: float) -> list[str]:
+    """The rows of a study's claims, as its protocol chose and as they were without tuning.
+
+    `share` is that of the target's images which each repetition tests, drawn anew; NaN: not known.
+    """
     chosen = list(CLAIMS[name](study, choose(measured, study.select, study.repetitions)))
-    verdicts = _verdicts(chosen)
+    verdicts = _verdicts(chosen, share)
     rate = measured.get("learning_rate")
     searched = study.search is not None and rate is not None
     before: dict[tuple[str, str], str] = {}
@@ -367,7 +369,7 @@ def tested(name: str, study: Study, measured: pd.DataFrame) -> list[str]:
         untuned = list(CLAIMS[name](study, ends))
         before = {
             (claim, where): found
-            for (claim, where, _), found in zip(untuned, _verdicts(untuned), strict=True)
+            for (claim, where, _), found in zip(untuned, _verdicts(untuned, share), strict=True)
         }
     rows = []
     for (claim, where, differences), found in zip(chosen, verdicts, strict=True):
@@ -378,22 +380,27 @@ def tested(name: str, study: Study, measured: pd.DataFrame) -> list[str]:
     return rows
 
 
-def _verdicts(claims: list[Claim]) -> list[str]:
+def _share(results: Results) -> float:
+    """The largest share of a target's images that a repetition tests; NaN where one is unknown."""
+    rests = [results.plan.task.evidence(sweep.base) for sweep in results.plan.sweeps]
+    shares = [np.nan if one is None or one.tested is None else one.tested for one in rests]
+    return float(np.max(shares))
+
+
+def _verdicts(claims: list[Claim], share: float) -> list[str]:
     """Each claim's difference, interval and verdict; claims about one place are one family."""
-    found = [differences.dropna().to_numpy(float) for *_, differences in claims]
     places = np.array([where for _, where, _ in claims])
+    families = [np.flatnonzero(places == place) for place in dict.fromkeys(places)]
+    judged = judge(
+        [[Paired(claims[index][2].to_numpy(float), share) for index in some] for some in families]
+    )
     said = [""] * len(claims)
-    for place in dict.fromkeys(places):
-        family = np.flatnonzero(places == place)
-        p = holm(np.array([sign_flip(found[index]) for index in family]))
-        least = least_holm(np.array([len(found[index]) for index in family]))
-        for index, own, possible in zip(family, p, least, strict=True):
-            low, high = interval_of(found[index])
-            word = VERDICTS[verdict(float(own), low, high, float(possible))]
+    for family, found in zip(families, judged, strict=True):
+        for index, row in zip(family, found, strict=True):
             # Singular values are no shares.
             scale = 1 if "singular value" in claims[index][0] else 100
-            mean, low, high = (scale * value for value in (found[index].mean(), low, high))
-            said[index] = f"{mean:+.1f} [{low:+.1f}, {high:+.1f}] {word}"
+            mean, low, high = (scale * row[name] for name in ("difference", "low", "high"))
+            said[index] = f"{mean:+.1f} [{low:+.1f}, {high:+.1f}] {VERDICTS[row['verdict']]}"
     return said
 
 
@@ -411,11 +418,13 @@ def _claims(rows: list[str]) -> str:
             "# What the papers claim, and what is seen here",
             "",
             "Each claim is put as a difference that should be above 0, paired by repetition: its "
-            "mean in points (singular values as they are), with its 95 % interval (BCa",
-            "bootstrap). *Holds*: the exact sign-flip test has p < 0.05 after Holm's correction "
-            "over the claims about one place of a study, and the",
-            "interval is above 0; **does not hold**: the same below 0; *not shown*: neither; *too "
-            "few*: so few repetitions cannot show it. Studies of",
+            "mean in points (singular values as they are), with its 95 % interval. *Holds*: the",
+            "exact sign-flip test and, where repetitions draw their test images anew from one pool "
+            "(all but the rows on fractions), the corrected resampled t test",
+            "have p < 0.05 after Holm's correction over the claims about one place of a study, and "
+            "the interval (of the second test; else by BCa bootstrap) is above 0;",
+            "**does not hold**: the same below 0; *not shown*: neither; *too few*: so few "
+            "repetitions cannot show it. Studies of",
             "two repetitions are left out.",
             "",
             "*Tuned*: each method at the best of four learning rates, by a protocol that sees no "

@@ -15,16 +15,17 @@ import numpy as np
 import pandas as pd
 
 from htsweep.analysis.design import Design, is_bound
-from htsweep.analysis.effects import holm, least_holm, sign_flip, verdict
+from htsweep.analysis.effects import shares_of
 from htsweep.analysis.frontier import codes
-from htsweep.analysis.interval import LEVEL, interval_of
-from htsweep.planning.task import BOUND
+from htsweep.analysis.interval import LEVEL
+from htsweep.analysis.significance import Paired, judge
 
 LEFT_OUT, ALONE, MAIN, INTERACTION = "left out", "alone", "main effect", "interaction"
 KINDS = (LEFT_OUT, ALONE, MAIN, INTERACTION)
 """The kinds of effects, in the order of the table."""
 _VARIANT = ["sweep", "kind", "components", "control"]
-_COLUMNS = ["component", "kind", "metric", "n", "effect", "low", "high", "p", "p_holm", "verdict"]
+_JUDGED = ["low", "high", "p", "p_holm", "verdict", "p_new_images"]
+_COLUMNS = ["component", "kind", "metric", "n", "effect", *_JUDGED]
 Values = Mapping[tuple[frozenset[str], str], np.ndarray]
 """(components, control) of a variant -> one number per repetition; NaN where there is none."""
 
@@ -47,17 +48,18 @@ def ablation(
     variants: pd.DataFrame,
     metrics: Sequence[str],
     *,
+    tested: pd.Series | None = None,
     level: float = LEVEL,
 ) -> pd.DataFrame:
     """One row per cell, kind, component and metric: the component's effect, its interval and test.
 
     Kinds: `left out`, full - without (for `a over b`: full - with b in a's place); `alone`, only
     this component - none of them, where there are more than one; of a full factorial, `main effect`
-    and `interaction` (`a x b`) as `factorial` defines them. `p` is the sign-flip test's over `n`
-    repetitions, `p_holm` is corrected for the components of one cell, kind and metric, and the
-    interval is BCa. Repetitions that a variant lacks do not count. Without variants there are no
-    rows. An effect that involves an upper bound is shown, but not tested: its `p_holm` is NaN and
-    its verdict `bound`.
+    and `interaction` (`a x b`) as `factorial` defines them. Interval, p-values and verdict are
+    `significance.judge`'s over `n` repetitions; a family is the components of one cell, kind and
+    metric. Repetitions that a variant lacks do not count. Without variants there are no rows. An
+    effect that involves an upper bound is shown, but not tested: its `p_holm` is NaN and its
+    verdict `bound`.
 
     The groups are those of `design`; one that is ablated has the value of the full config. The
     compared factor, which says what is taken apart, is the last column.
@@ -67,6 +69,7 @@ def ablation(
         design: which columns are the factors.
         variants: which sweep has which components in which cell (`results.variants.variants`).
         metrics: columns of `chosen`.
+        tested: sweep -> the share of the target's images that each repetition tests, drawn anew.
         level: of the intervals.
     """
     cell = [name for name in variants.columns if name not in _VARIANT]
@@ -86,6 +89,7 @@ def ablation(
         names = list(dict.fromkeys(_order(listed)))
         keys = list(zip(listed["components"], listed["control"], strict=True))
         bounds = {key for key, sweep in zip(keys, listed["sweep"], strict=True) if sweep in upper}
+        share = shares_of(listed, (), tested).get((), float("nan"))
         for metric, of in measured.items():
             values = {
                 key: of[sweep]
@@ -96,8 +100,10 @@ def ablation(
             for kind in KINDS:
                 rows += [
                     {**about, "metric": metric, **row}
-                    for row in _tested(
-                        [contrast for contrast in contrast_rows if contrast.kind == kind], level
+                    for row in _judged(
+                        [contrast for contrast in contrast_rows if contrast.kind == kind],
+                        share,
+                        level,
                     )
                 ]
     return pd.DataFrame(rows, columns=[*groups, *_COLUMNS, *ends])
@@ -165,29 +171,16 @@ def _sign(name: str, had: frozenset[str]) -> int:
     return 1 if name in had else -1
 
 
-def _tested(family: Sequence[Contrast], level: float) -> Iterator[dict[str, Any]]:
+def _judged(family: Sequence[Contrast], share: float, level: float) -> Iterator[dict[str, Any]]:
     """The rows of one family of contrasts, over which Holm's correction is made."""
-    known = [member.values[~np.isnan(member.values)] for member in family]
-    p = np.array([sign_flip(values) for values in known])
-    bound = np.array([member.bound for member in family], bool)
-    adjusted = holm(np.where(bound, np.nan, p))
-    counts = np.array([len(values) for values in known], int)
-    least = least_holm(np.where(bound, 0, counts))
-    for place, (member, values) in enumerate(zip(family, known, strict=True)):
-        if len(values):
-            low, high = interval_of(values, level)
+    [judged] = judge([[Paired(one.values, share, one.bound) for one in family]], level)
+    for member, said in zip(family, judged, strict=True):
+        if said["n"]:
             yield {
                 "component": member.component,
                 "kind": member.kind,
-                "n": len(values),
-                "effect": float(values.mean().round(12)),
-                "low": low,
-                "high": high,
-                "p": p[place],
-                "p_holm": adjusted[place],
-                "verdict": BOUND
-                if member.bound
-                else verdict(adjusted[place], low, high, least[place]),
+                **{name: said[name] for name in ("n", *_JUDGED)},
+                "effect": said["difference"],
             }
 
 

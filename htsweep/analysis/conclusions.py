@@ -164,12 +164,13 @@ def conclude(
         parameters=about.parameters,
     )
     shared: dict[str, Any] = {"choice": choice, "repetitions": repetitions}
+    tested = _tested(about.evidence)
     independent = blocks(chosen, design, about.evidence, about.blocks)
     ranked = ranks(chosen, design, metrics_shown, independent)
     made: dict[str, Any] = {
         "summary": summarise(chosen, design, metrics_shown),
-        "effects": effects(chosen, design, metrics_shown, baseline, tested=_tested(about.evidence)),
-        "runners_up": runners_up(chosen, design, metrics_shown),
+        "effects": effects(chosen, design, metrics_shown, baseline, tested=tested),
+        "runners_up": runners_up(chosen, design, metrics_shown, tested=tested),
         "ranks": ranked,
         "cliques": cliques(ranked, design.compared),
         "protocols": protocols(
@@ -187,7 +188,7 @@ def conclude(
     if len(chosen) and groups > 1:
         made |= {
             "blocks": described(independent, groups),
-            "pooled": pooled(chosen, design, metrics_shown, baseline),
+            "pooled": pooled(chosen, design, metrics_shown, baseline, tested=tested),
             "aggregate": aggregate(chosen, design, metrics_shown),
         }
     if of.axes is not None and choice is not None:
@@ -249,7 +250,7 @@ def conclude(
         made["classes"] = classes(answered, design)
         made["confusion"] = confusion(answered, design)
     if about.variants is not None and len(about.variants):
-        made["ablation"] = ablation(chosen, design, about.variants, metrics_shown)
+        made["ablation"] = ablation(chosen, design, about.variants, metrics_shown, tested=tested)
     if screened is not None:
         made |= _score_tables(screened, about, metrics_shown)
     return dataclasses.replace(

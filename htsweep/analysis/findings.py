@@ -102,8 +102,9 @@ class Findings:
     """
     ablation: pd.DataFrame = field(default_factory=_none)
     """groups, component, kind (`left out`, `alone`, `main effect`, `interaction`), metric, n,
-    effect, low, high, p, p_holm, verdict (`bound` where an upper bound is involved); effect > 0:
-    the component raises the metric; an interaction's component is `a x b`.
+    effect, low, high, p, p_holm, verdict (`bound` where an upper bound is involved),
+    p_new_images; effect > 0: the component raises the metric; an interaction's component is
+    `a x b`.
     """
     importance: pd.DataFrame = field(default_factory=_none)
     """compared, objective, parameter, evaluator (`PED-ANOVA`, `fANOVA`), importance (share),

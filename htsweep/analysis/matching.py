@@ -131,7 +131,7 @@ def differences(
     bootstrap's (BCa), p is the exact sign-flip test's, and Holm's family is the compared values of
     one group and metric.
     """
-    from htsweep.analysis.effects import holm, least_holm
+    from htsweep.analysis.significance import holm, least_holm
 
     done = pairs[(pairs["status_a"] == "done") & (pairs["status_b"] == "done")]
     joined = _with_last(_with_last(done, a, "a", metrics), b, "b", metrics)
@@ -185,8 +185,8 @@ def shared_numbers(a: pd.DataFrame, b: pd.DataFrame) -> list[str]:
 
 def _difference(inside: pd.DataFrame, metric: str) -> list[dict[str, Any]]:
     """The row of one metric; none where no pair has it on both sides."""
-    from htsweep.analysis.effects import sign_flip
     from htsweep.analysis.interval import interval_of
+    from htsweep.analysis.significance import sign_flip
 
     known = inside[inside[f"{metric} a"].notna() & inside[f"{metric} b"].notna()]
     if known.empty:
@@ -212,7 +212,7 @@ def _difference(inside: pd.DataFrame, metric: str) -> list[dict[str, Any]]:
 
 
 def _verdict(row: Mapping[Hashable, Any], least: float) -> str:
-    from htsweep.analysis.effects import verdict
+    from htsweep.analysis.significance import verdict
 
     if row["unchanged"]:
         return "equal"
