@@ -212,8 +212,12 @@ def parameters(random: np.random.Generator) -> Answers:
     )
     found = importance(rows, Design((), "method"), ["rate", "weight", "layers"], [METRIC])
     return {
-        f"{name}, any parameter above a half": bool((inside["importance"] > 0.5).any())
+        f"{name}, any parameter {what}": bool(claimed.any())
         for name, inside in found.groupby("evaluator")
+        for what, claimed in (
+            ("shown to matter", inside["verdict"] == "shown"),
+            ("above a half", inside["importance"] > 0.5),
+        )
     }
 
 

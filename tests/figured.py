@@ -340,9 +340,14 @@ def _importance() -> pd.DataFrame:
                 "parameter": parameter,
                 "evaluator": evaluator,
                 "importance": share,
+                "low": share - 0.1,
+                "high": share + 0.1,
+                "p": 0.001 if share > 0.5 else 0.4,
+                "p_holm": 0.003 if share > 0.5 else 0.8,
+                "verdict": "shown" if share > 0.5 else "not shown",
                 "points": 30,
             }
-            for evaluator in ("PED-ANOVA", "fANOVA")
+            for evaluator in ("all points", "best tenth")
             for objective in (SEEN, MISSING)
             for parameter, share in (("l2sp.backbone", 0.8), ("l2sp.head", 0.15), ("sgd.lr", 0.05))
         ]

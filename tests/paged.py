@@ -284,9 +284,14 @@ def synthetic(
                     "evaluator": evaluator,
                     "points": 20,
                     "importance": share,
+                    "low": share - 0.1,
+                    "high": share + 0.1,
+                    "p": 0.001 if share > 0.5 else 0.4,
+                    "p_holm": 0.003 if share > 0.5 else 0.8,
+                    "verdict": "shown" if share > 0.5 else "not shown",
                 }
                 for metric in (SEEN, MISSING)
-                for evaluator in ("PED-ANOVA", "fANOVA")
+                for evaluator in ("all points", "best tenth")
                 for name, share in ((parameter, 0.7), ("learning_rate", 0.2), ("weight_decay", 0.1))
             ]
         ),

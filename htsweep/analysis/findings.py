@@ -107,8 +107,8 @@ class Findings:
     `a x b`.
     """
     importance: pd.DataFrame = field(default_factory=_none)
-    """compared, objective, parameter, evaluator (`PED-ANOVA`, `fANOVA`), importance (share),
-    points.
+    """compared, objective, parameter, evaluator (`all points`, `best tenth`), importance (share),
+    low, high, p, p_holm, verdict (`shown`, `not shown`), points.
     """
     sensitivity: pd.DataFrame = field(default_factory=_none)
     """groups, compared, parameter, value, metric, n, mean, low, high: means over the other

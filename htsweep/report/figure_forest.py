@@ -21,6 +21,8 @@ _PAGES = 4
 """How many figures a forest plot has at most; the rest is in the CSV."""
 _PLAIN = Look("#0072B2", "o", "circle")
 """For components and parameters, which have no look of their own."""
+_DARK, _PALE = 0.55, 0.2
+"""How opaque bars are: those that nothing is tested of and those that are shown, and the others."""
 _BAND, _HEAD = 1.55, 0.46
 """Height of a row in multiples of its type size, and of a block's title and axis in inches."""
 
@@ -175,15 +177,16 @@ def volumes(findings: Findings, width: float, look: Mapping[str, Look]) -> list[
 
 
 def importance(findings: Findings, width: float, look: Mapping[str, Look]) -> list[Figure]:
-    """The importance of each parameter, as bars.
+    """The importance of each parameter with its interval, as bars: full where it is shown.
 
     There is a block per method and evaluator, with a panel per objective.
     """
     frame, compared = findings.importance, findings.design.compared
+    shares = ["importance", "low", "high"]
     blocks = []
     for name, inside in frame.groupby(compared, sort=False, observed=True, dropna=False):
         for evaluator, some in inside.groupby("evaluator", sort=False, observed=True):
-            some = some.assign(importance=100 * some["importance"])
+            some = some.assign(**{share: 100 * some[share] for share in shares})
             blocks.append(
                 _Group(
                     f"{names.value(name)}, {evaluator}",
@@ -193,8 +196,8 @@ def importance(findings: Findings, width: float, look: Mapping[str, Look]) -> li
                         _Side(
                             some[some["objective"] == objective],
                             "importance",
-                            "",
-                            "",
+                            "low",
+                            "high",
                             "",
                             f"{names.metric(str(objective))} (%)",
                         )
@@ -202,7 +205,8 @@ def importance(findings: Findings, width: float, look: Mapping[str, Look]) -> li
                     ],
                 )
             )
-    return _pages(blocks, width, {}, "importance of parameters", common="", note="", bars=True)
+    note = "Dark: shown to matter (p < 0.05 after Holm's correction); pale: not shown."
+    return _pages(blocks, width, {}, "importance of parameters", common="", note=note, bars=True)
 
 
 def _order(findings: Findings, frame: pd.DataFrame) -> list[str]:
@@ -321,8 +325,9 @@ def _draw(panel: Axes, block: _Group, side: _Side, look: Mapping[str, Look], *, 
         if value != value:
             continue
         if bars:
+            alpha = _PALE if record.get("verdict") == "not shown" else _DARK
             panel.barh(
-                at, value, height=0.66, color=style.colour, alpha=0.55, linewidth=0, zorder=2
+                at, value, height=0.66, color=style.colour, alpha=alpha, linewidth=0, zorder=2
             )
         if side.low and record[side.low] == record[side.low]:
             lines.append([(record[side.low] * scale, at), (record[side.high] * scale, at)])

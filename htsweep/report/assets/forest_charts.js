@@ -126,7 +126,10 @@ charts.importance = {
             orientation: "h",
             x: mine.map(row => 100 * table.importance[row]),
             y: mine.map(row => parameters.indexOf(table.parameter[row])),
-            marker: { color: fixedColour(place) },
+            marker: {
+              color: fixedColour(place),
+              opacity: mine.map(row => (table.verdict[row] === "shown" ? 1 : 0.35)),
+            },
             name: inert(evaluator),
             hoverinfo: "text",
             textposition: "none",
@@ -134,6 +137,7 @@ charts.importance = {
               lines(
                 `<b>${inert(table.parameter[row])}</b>`,
                 inert(`${evaluator}: ${digits(100 * table.importance[row], true)} %`),
+                inert(`p (Holm) ${digits(table.p_holm[row], true)}: ${table.verdict[row]}`),
               ),
             ),
           }
@@ -153,8 +157,14 @@ charts.importance = {
       }
     })
   },
-  keys: () =>
-    distinct(data.importance.evaluator).map((name, place) => [fixedColour(place), name, "square"]),
+  keys: () => [
+    ...distinct(data.importance.evaluator).map((name, place) => [
+      fixedColour(place),
+      name,
+      "square",
+    ]),
+    [theme().front, "pale: not shown to matter"],
+  ],
 }
 
 charts.ranks = {

@@ -25,7 +25,7 @@ CHARTS = {
         "What each component does to the metric, with its 95 % interval. To the right of 0 it "
         "raises the metric."
     ),
-    "importance": "The share of the objective's variation that each searched parameter explains.",
+    "importance": "The share of the variation that each searched parameter explains alone.",
     "sensitivity": "The mean over all other parameters, with its 95 % band.",
     "costs": (
         "What a configuration costs against what it gains. No other point of the group is both "

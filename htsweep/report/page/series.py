@@ -82,7 +82,9 @@ def series(findings: Findings, key: Key) -> dict[str, Any]:
             ("effect", "low", "high"),
         ),
         "importance": columns.table(
-            findings.importance, key, ("objective", "parameter", "evaluator", "importance")
+            findings.importance,
+            key,
+            ("objective", "parameter", "evaluator", "importance", "p_holm", "verdict"),
         ),
         "sensitivity": columns.measured(
             findings.sensitivity, key, ("parameter", "value", "metric"), ("mean", "low", "high")

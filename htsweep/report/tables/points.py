@@ -299,7 +299,6 @@ def importance(findings: Findings, key: Key) -> Table:
     for (record, _, method), points in zip(cells.records(frame, key), most, strict=True):
         method_name, objective = names.value(record[key.design.compared]), str(record["objective"])
         title = names.metric(objective)
-        share = record["importance"]
         rows.append(
             Row(
                 [
@@ -307,7 +306,9 @@ def importance(findings: Findings, key: Key) -> Table:
                     Cell(method_name),
                     Cell(title),
                     Cell(str(record["evaluator"])),
-                    Cell(f"{100 * share:.0f} %" if share == share else "n/a", float(share)),
+                    _share(record),
+                    cells.probability(record["p_holm"]),
+                    cells.verdict(record),
                 ],
                 f"{method_name}, {title} ({points:.0f} points)",
                 name=str(record["parameter"]),
@@ -322,6 +323,15 @@ def importance(findings: Findings, key: Key) -> Table:
         Column("objective", only="page"),
         Column("evaluator", only="page"),
         Column("importance", right=True, beside=True),
+        Column("p (Holm)", right=True, only="page"),
+        Column("verdict", only="page"),
     ]
     beside = {name: name for name in dict.fromkeys(map(str, frame["evaluator"]))} if rows else {}
     return Table("Importance", captions.IMPORTANCE, columns, rows, "objective", beside=beside)
+
+
+def _share(record: cells.Record) -> Cell:
+    """`42 % [31, 53]`, strong if the parameter is shown to matter."""
+    share, low, high = (100 * float(record[name]) for name in ("importance", "low", "high"))
+    interval = f"[{low:.0f}, {high:.0f}]" if low == low else ""
+    return Cell(f"{share:.0f} %", share / 100, interval, record["verdict"] == "shown")
