@@ -27,7 +27,7 @@ PAGES = ("report.html", "report.md", "report.tex")
 NAME = ".current.json"
 OURS = ("htsweep", "tasks", "search_spaces")
 """The packages whose files make a report: tasks say what is a bound, spaces how much is planned."""
-OTHERS = ("numpy", "pandas", "scipy", "moocore", "optuna", "matplotlib", "plotly", "jinja2")
+OTHERS = ("numpy", "pandas", "scipy", "moocore", "matplotlib", "plotly", "jinja2")
 """The packages of others whose version makes a difference."""
 NAMED = re.compile(r"([A-Za-z_]\w*)(?:\.\w+)*:[A-Za-z_]")
 """A `module:name` in a study; the group is the top-level module."""
