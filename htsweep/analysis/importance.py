@@ -252,8 +252,8 @@ def _jackknife(share: float, without: np.ndarray) -> tuple[float, float]:
     count = len(without)
     if count < 3:
         return float("nan"), float("nan")
-    from scipy import stats
+    from scipy import special
 
     error = math.sqrt((count - 1) / count * ((without - without.mean()) ** 2).sum())
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, count - 1)) * error
+    reach = float(special.stdtrit(count - 1, (1 + LEVEL) / 2)) * error
     return max(0.0, float(share) - reach), min(1.0, float(share) + reach)

@@ -188,9 +188,9 @@ def resampled(differences: np.ndarray, tested: float) -> float:
     mean, error, count = found
     if error == 0:
         return 1.0 if mean == 0 else 0.0
-    from scipy import stats
+    from scipy import special  # a tenth of the seconds that scipy.stats takes to import
 
-    return float(2 * stats.t.sf(abs(mean) / error, count - 1))
+    return float(2 * special.stdtr(count - 1, -abs(mean) / error))
 
 
 def resampled_interval(
@@ -204,9 +204,9 @@ def resampled_interval(
     if found is None:
         return float("nan"), float("nan")
     mean, error, count = found
-    from scipy import stats
+    from scipy import special
 
-    reach = float(stats.t.ppf((1 + level) / 2, count - 1)) * error
+    reach = float(special.stdtrit(count - 1, (1 + level) / 2)) * error
     return mean - reach, mean + reach
 
 
