@@ -167,17 +167,17 @@ def test_the_variants_know_plain_where_it_stands_beside_them(study: Callable[...
 def test_a_factor_that_cannot_matter_to_a_variant_keeps_its_cells_apart(
     study: Callable[..., Study],
 ) -> None:
-    """Without l2sp its weight says nothing: one sweep is the variant of both cells."""
+    """The source model does not train, so epochs say nothing to it: it is the variant of both."""
     table = variants(
         Results(
             study(
-                HEAD
-                + "grid: {l2sp.backbone: [0.01, 0.1]}\nablate: {full: {method: [l2sp, feature_rank]}}\n"
+                HEAD + "grid: {epochs: [1, 2]}\n"
+                "ablate: {full: {method: l2sp}, components: {training: {method: source}}}\n"
             )
         )
     )
-    without = table[table["components"].map(lambda had: "l2sp" not in had)]
-    assert list(without["l2sp.backbone"]) == [0.01, 0.1]
+    without = table[table["components"].map(lambda had: "training" not in had)]
+    assert list(without["epochs"]) == [1, 2]
     assert without["sweep"].nunique() == 1
 
 

@@ -68,11 +68,26 @@ Output = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to wr
 @_command()
 def new(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The study file to write.")],
-    dataset: Annotated[str, typer.Option(help="Datasets, separated by commas.")] = "mnist-uci",
+    task: Annotated[
+        str, typer.Option(help="What a trial does (htsweep list tasks).")
+    ] = "holistic_transfer",
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="Datasets, separated by commas; your own images as folder:ROOT:SOURCE-TARGET.",
+            show_default="the task's",
+        ),
+    ] = "",
     missing_ratio: Annotated[
-        str, typer.Option(help="Shares of the classes that are missing, separated by commas.")
-    ] = "0.5",
-    backbone: Annotated[str, typer.Option(help="Backbones, separated by commas.")] = "lenet_bn",
+        str,
+        typer.Option(
+            help="Shares of the classes that are missing, separated by commas.",
+            show_default="the task's",
+        ),
+    ] = "",
+    backbone: Annotated[
+        str, typer.Option(help="Backbones, separated by commas.", show_default="the task's")
+    ] = "",
     method: Annotated[
         str,
         typer.Option(
@@ -86,11 +101,24 @@ def new(
             help="Values of a method's parameter: METHOD.PARAMETER=0.01,0.1.",
         ),
     ] = None,
+    search: Annotated[
+        str,
+        typer.Option(
+            metavar="SAMPLER[:TRIALS]",
+            help="Search the methods' parameters and the learning rate: grid, random:20, tpe:20.",
+        ),
+    ] = "",
+    select: Annotated[
+        str, typer.Option(metavar="PROTOCOL", help="What picks one configuration of each sweep.")
+    ] = "",
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs of each training.", show_default="the task's")
+    ] = None,
     repetitions: Annotated[int, typer.Option(help="Number of repetitions of each point.")] = 6,
     force: Annotated[bool, typer.Option(help="Overwrite the file if it exists.")] = False,
 ) -> None:
     """Write a commented study file from these options."""
-    from htsweep.cli.template import write
+    from htsweep.cli.template import Options, write
 
     grid = {
         "dataset": dataset,
@@ -98,7 +126,8 @@ def new(
         "backbone": backbone,
         "method": method,
     }
-    typer.echo(write(file, grid, weight or [], repetitions, force=force))
+    options = Options(grid, weight or [], repetitions, task, search, select, epochs)
+    typer.echo(write(file, options, force=force))
 
 
 @_command()

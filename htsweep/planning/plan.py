@@ -16,7 +16,7 @@ from typing import Any, final
 
 from htsweep.planning import counting, sequences, task
 from htsweep.planning.ablation import cells_of
-from htsweep.planning.dimension import Space
+from htsweep.planning.dimension import Space, text_of
 from htsweep.planning.jobs import Job, Stage, digest, point_id, stages_of, trial_id, with_inner
 from htsweep.planning.sharing import LIMIT, Need, Sharing
 from htsweep.planning.spaces import Spaces
@@ -84,8 +84,17 @@ class Plan:
         return tuple(
             name
             for name in self.study.factors
-            if name in self.study.grid or name not in self.searched
+            if name in self.study.grid or (name not in self.searched and self._varies(name))
         )
+
+    def _varies(self, name: str) -> bool:
+        """Whether a parameter of a method differs among the cells that have it.
+
+        Where it does not, its absence from other methods' cells must not part the two.
+        """
+        if "." not in name:
+            return True
+        return len({text_of(each.base[name]) for each in self.sweeps if name in each.base}) > 1
 
     @cached_property
     def searched(self) -> tuple[str, ...]:

@@ -12,7 +12,9 @@ from pydantic import ValidationError
 
 from htsweep.commands import quoted
 from htsweep.errors import HtsweepError, Problem, StudyError
+from htsweep.planning import task
 from htsweep.planning.checks.study import check
+from htsweep.planning.configurations import gathered
 from htsweep.study import document, messages
 from htsweep.study.document import Located, Place
 from htsweep.study.overrides import OWN, apply
@@ -67,7 +69,7 @@ def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = 
             str(file),
             [*unread, *(problem for problem in problems[len(unread) :] if problem.key not in said)],
         )
-    return study
+    return gathered(study, task.find(study.task))
 
 
 def _checked(study: Study, where: Located, broken: set[str]) -> list[Problem]:

@@ -144,8 +144,8 @@ def _outside(dimension: Dimension, setting: Any, where: Located, place: Place) -
 
 def _entries(search: Search, names: Sequence[str]) -> Iterator[tuple[str, Any, Place]]:
     for name in names:
-        merged = {**_file(name), **search.spaces.get(name, {})}
-        for parameter, value in merged.items():
+        unnamed = {} if search.only_listed else _file(name)
+        for parameter, value in {**unnamed, **search.spaces.get(name, {})}.items():
             yield f"{name}.{parameter}", value, ("search", "spaces", name, parameter)
     for key, value in search.spaces.get(EVERY, {}).items():
         yield key, value, ("search", "spaces", EVERY, key)

@@ -39,6 +39,8 @@ class Search(Section):
     """Points per sweep, each with all its repetitions; an upper limit if the sampler is `grid`."""
     spaces: dict[str, dict[str, Any]] = {}
     """Overrides by space name; the name `all` adds dimensions to every sweep."""
+    only_listed: bool = False
+    """Whether only what `spaces` lists is searched, and other parameters keep their defaults."""
 
 
 @final

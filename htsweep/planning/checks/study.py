@@ -9,7 +9,7 @@ from typing import Any
 
 from htsweep import selection
 from htsweep.errors import HtsweepError, Problem, did_you_mean
-from htsweep.planning import metrics, task
+from htsweep.planning import configurations, metrics, task
 from htsweep.planning.ablation import cells_of
 from htsweep.planning.checks import ablation, cells, kept, screen, size
 from htsweep.planning.checks.cells import MOST_SAID
@@ -50,6 +50,7 @@ def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
         problems += large or [
             *cells.problems(study, study_task, where),
             *_unmeasured(study, study_task, where),
+            *configurations.problems(study, study_task, where),
         ]
     if not problems and not broken:
         problems = [
