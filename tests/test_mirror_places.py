@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
+import sqlite3
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -234,6 +236,28 @@ def test_a_copy_writes_nothing_into_the_original(name: str, tmp_path: Path) -> N
             assert path is not None
             assert path.is_relative_to(tmp_path / name / "mlartifacts"), (table, location)
     assert "was copied" not in copy(Results(study, str(tmp_path / name)))
+
+
+def test_a_copy_of_what_a_killed_maker_left_writes_nothing_into_the_original(
+    tmp_path: Path,
+) -> None:
+    """It was killed after it made the experiment, before it tagged it as one of this package."""
+    study = toy(tmp_path)
+    fill(study, tmp_path / "first")
+    copy(Results(study, str(tmp_path / "first")))
+    with contextlib.closing(sqlite3.connect(tmp_path / "first" / "mlflow.db")) as connection:
+        connection.execute("DELETE FROM experiment_tags")
+        connection.commit()
+    before = content(tmp_path / "first")
+    shutil.copytree(tmp_path / "first", tmp_path / "second")
+    copy(Results(study, str(tmp_path / "second")))
+    assert content(tmp_path / "first") == before
+    assert str(tmp_path / "second") in "".join(
+        str(location)
+        for (location,) in asked(
+            tmp_path / "second" / "mlflow.db", "SELECT artifact_location FROM experiments"
+        )
+    )
 
 
 def test_a_moved_folder_is_noticed_by_the_ui_alone(tmp_path: Path) -> None:

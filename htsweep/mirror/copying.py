@@ -102,15 +102,18 @@ class Mirror:
         self.experiment: str = experiment.experiment_id
         """The experiment's id, for links."""
         self._study = study
+        self._tags: Mapping[str, str] = dict(experiment.tags)
+        self._colours: dict[str, str] = json.loads(self._tags.get(COLOURS, "{}"))
+        self._tag(*KIND)
+        self._tag(TAG, view(experiment.creation_time or 0, axes))
+        if self._database is not None:
+            # A maker that was killed before it tagged the experiment left one that was not healed.
+            database.relocate(self._database)
         self._runs: Runs = (
             Requests(self._client, self.experiment)
             if store is None
             else Rows(store, self.experiment)
         )
-        self._tags: Mapping[str, str] = dict(experiment.tags)
-        self._colours: dict[str, str] = json.loads(self._tags.get(COLOURS, "{}"))
-        self._tag(*KIND)
-        self._tag(TAG, view(experiment.creation_time or 0, axes))
         self._index: dict[str, Kept] | None = None
 
     def lacking(self, wanted: Mapping[str, str]) -> set[str]:
