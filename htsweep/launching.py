@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
@@ -30,13 +30,14 @@ from htsweep.ledger.tables import PARTS
 from htsweep.mirror.coverage import Mirrored
 from htsweep.mirror.follower import Follower
 from htsweep.planning.keeping import keeping
-from htsweep.planning.plan import Plan
+from htsweep.planning.plan import Plan, Point
 from htsweep.planning.roster import COLUMNS, Roster
 from htsweep.planning.screen import Verdict
 from htsweep.report.current import Report
 from htsweep.report.warming import Warming
 from htsweep.results import Results
 from htsweep.results.estimate import estimate
+from htsweep.results.tables import rows_of
 from htsweep.study.schema import Study
 
 ORPHAN_SECONDS = 5.0
@@ -127,7 +128,8 @@ def launch(
             time.sleep(ORPHAN_SECONDS)
         clear(store, "stage-")  # what killed launches held
         try:
-            with _opened_when_needed(executor, follower) as opened:
+            starting = _starting(on, address)
+            with _opened_when_needed(executor, follower, starting) as opened:
                 with _ended_by_sigterm():
                     after, done = _run_study(
                         before,
@@ -142,14 +144,15 @@ def launch(
                 lease.check()
                 # The report is made while the executor ends, which may take seconds.
                 report = Report(after)
-                if done.agenda.over:
+                # Who interrupts wants the prompt back, not a page.
+                if done.agenda.over and not done.interrupted:
                     report.make(lambda table: follower.reported(done.agenda, table))
         except BaseException:
             with contextlib.suppress(HtsweepError):  # the user sees the first exception
                 _compact(store)
             raise
         _compact(store)
-        if not follower.has_all(after, report.written.mirrored):
+        if not done.interrupted and not follower.has_all(after, report.written.mirrored):
             follower.finish(after)
             if follower.mirrored is not None and follower.mirrored.whole:
                 report.mirrored(follower.uri)
@@ -170,6 +173,15 @@ def launch(
         follower.leave()
         stages.release()
         lease.release()
+
+
+def _starting(on: str, address: str | None) -> str:
+    """What a launch waits for first, in words."""
+    if address is not None:
+        return f"connecting to Ray at {address}"
+    return {"ray": "starting Ray", "inline": "running them here, one at a time"}.get(
+        on, f"starting {on}"
+    )
 
 
 def _first_time() -> str:
@@ -242,9 +254,14 @@ class _Opened:
     """An executor that is opened when it is first needed."""
 
     def __init__(
-        self, executor: Executor, watch: Watch, stack: contextlib.ExitStack[bool | None]
+        self,
+        executor: Executor,
+        watch: Watch,
+        stack: contextlib.ExitStack[bool | None],
+        starting: str,
     ) -> None:
         self._executor, self._watch, self._stack = executor, watch, stack
+        self._starting = starting
         self._open = False
 
     def run(self, agenda: Agenda, conditions: Conditions) -> bool:
@@ -255,6 +272,11 @@ class _Opened:
             first = _first_time()
             if first:
                 self._watch.note(first)
+            stages = sum(agenda.stages.values())
+            self._watch.note(
+                f"to run: {'' if agenda.exact else 'at most '}{agenda.left:,} trials"
+                f"{f' and {stages:,} stages that they need' if stages else ''}; {self._starting}"
+            )
             self._stack.enter_context(self._executor)
             self._open = True
         return run_agenda(agenda, self._executor, conditions, self._watch)
@@ -267,10 +289,10 @@ class _Opened:
 
 
 @contextlib.contextmanager
-def _opened_when_needed(executor: Executor, watch: Watch) -> Iterator[_Opened]:
+def _opened_when_needed(executor: Executor, watch: Watch, starting: str) -> Iterator[_Opened]:
     """The executor as `_Opened`; closed at the end of the block."""
     with contextlib.ExitStack() as stack:
-        yield _Opened(executor, watch, stack)
+        yield _Opened(executor, watch, stack, starting)
 
 
 @contextlib.contextmanager
@@ -309,7 +331,30 @@ def agenda_of(results: Results, planned: Plan, stages: SharedStages) -> Agenda:
         for other in (results.full_plan, results.score_plan):
             used |= past_of(results, other)
     gpu_hours = sum(end.seconds * end.gpu for end in used.values()) / 3600
-    return Agenda(planned, past, stages.hold, stages.look, gpu_hours=gpu_hours)
+    agenda = Agenda(planned, past, stages.hold, stages.look, gpu_hours=gpu_hours)
+    agenda.measured = lambda metrics: measured_before(results, planned, metrics)
+    return agenda
+
+
+def measured_before(
+    results: Results, planned: Plan, metrics: Sequence[str]
+) -> Iterator[tuple[Point, Mapping[str, float]]]:
+    """(point, its last value of each metric) of each trial of the plan that is done."""
+    places = {
+        row["trial"]: points
+        for row, points in Roster(planned).own(results.rows(COLUMNS))
+        if points and row["status"] == "done"
+    }
+    if not places:
+        return
+    own = rows_of(results.recorded, list(places))
+    last: dict[str, dict[str, float]] = {}
+    for row in results.ledger.measurements(metrics, own, "numbers").to_pylist():
+        values = {metric: row[metric] for metric in metrics if row.get(metric) is not None}
+        last.setdefault(row["trial"], {}).update(values)
+    for trial, points in places.items():
+        for point in points:
+            yield point, last.get(trial, {})
 
 
 def past_of(results: Results, planned: Plan) -> dict[str, EarlierRun]:

@@ -5,19 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from large import BILLION
 from rich.console import Console
 
 from htsweep.cli.progress import Progress
 from htsweep.execution.agenda import Agenda
 from htsweep.execution.work import Outcome
+from htsweep.planning.jobs import Job
 from htsweep.planning.plan import Plan, plan
 from htsweep.planning.reading import read
 from htsweep.study.schema import Study
-
-ACCURACY = st.sampled_from([0.1, 0.2, 0.3, 0.4, 0.5])
 
 
 def grid() -> Plan:
@@ -25,39 +22,6 @@ def grid() -> Plan:
     return plan(
         Study(study="s", task="toy", grid={"noise": [0.0, 0.1], "x": values}, repetitions=2)
     )
-
-
-@given(st.lists(st.tuples(ACCURACY, ACCURACY), min_size=32, max_size=32), st.integers(0, 32))
-def test_the_frontier_so_far_is_of_means(measured: list[tuple[float, float]], ended: int) -> None:
-    agenda, shown = Agenda(grid(), {}), Progress("s", Console(file=io.StringIO()))
-    means: dict[str, list[tuple[float, float]]] = {}
-    for seen, missing in measured[:ended]:
-        job = agenda.next()
-        assert job is not None
-        outcome = Outcome(
-            job.trial, "done", values={"test/seen_accuracy": seen, "test/missing_accuracy": missing}
-        )
-        agenda.end(job, outcome)
-        shown.ended(agenda, job, outcome)
-        means.setdefault(f"{job.config['noise']} | {job.config['x']}", []).append((seen, missing))
-    points = {
-        label: (len(each), *(sum(axis) / len(each) for axis in zip(*each, strict=True)))
-        for label, each in means.items()
-    }
-    beaten = {
-        label
-        for label, (_, seen, missing) in points.items()
-        for other, (_, more, rest) in points.items()
-        if label.partition(" | ")[0] == other.partition(" | ")[0]
-        and more >= seen
-        and rest >= missing
-        and (more, rest) != (seen, missing)
-    }
-    assert {row[0]: row[1:] for row in shown.frontier()} == {
-        label: one for label, one in points.items() if label not in beaten
-    }
-    groups = [row[0].partition(" | ")[0] for row in shown.frontier()]
-    assert groups == sorted(groups)
 
 
 def test_of_a_search_without_end_it_says_at_most(study_file: Callable[..., Path]) -> None:
@@ -69,7 +33,7 @@ def test_of_a_search_without_end_it_says_at_most(study_file: Callable[..., Path]
     shown.last(agenda)
     assert (
         said.getvalue()
-        == "large: 0 of at most 1000000000 trials done, 0 running, 0 failed, ETA unknown\n"
+        == "large: 0 of at most 1000000000 trials done, 0 running, 0 failed, 0 s elapsed, ETA unknown\n"
     )
 
 
@@ -82,7 +46,9 @@ def test_the_last_line_of_a_launch_that_is_done_promises_no_time() -> None:
         shown.ended(agenda, job, outcome)
     shown.last(agenda)
     last = said.getvalue().splitlines()[-1]
-    assert last == f"s: {agenda.total} of {agenda.total} trials done, 0 running, 0 failed"
+    assert (
+        last == f"s: {agenda.total} of {agenda.total} trials done, 0 running, 0 failed, 0 s elapsed"
+    )
 
 
 STAGED = """\
@@ -115,6 +81,44 @@ def test_while_stages_are_made_it_says_how_many(
     assert ", stages: source 1 of 3" in lines[0]
     assert ", stages: source 2 of 3" in lines[1]
     assert not any("stages" in line for line in lines[2:])
+
+
+def test_stages_and_trials_run_apart_and_the_time_left_is_of_both(
+    study_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each stage takes 30 s and each trial 10 s, one after another: 1 trial of 3 leaves 2 x (30 + 10) s."""
+    (tmp_path / "staged_progress_module.py").write_text(STAGED)
+    path = study_file("task: staged_progress_module:adapt\ngrid: {x: [1, 2, 3]}\n")
+    now = [0.0]
+    monkeypatch.setattr("htsweep.cli.progress.time.monotonic", lambda: now[0])
+    said = io.StringIO()
+    agenda = Agenda(plan(read(path)), {})
+    shown = Progress("s", Console(file=said, width=300))
+
+    def run(job: Job, seconds: float) -> None:
+        shown.started(agenda, job)
+        now[0] += seconds
+        outcome = Outcome(job.trial, "done", seconds=seconds)
+        agenda.end(job, outcome)
+        shown.ended(agenda, job, outcome)
+
+    first = agenda.next()
+    assert first is not None
+    assert first.kind == "stage"
+    run(first, 30.0)
+    waiting = [agenda.next(), agenda.next()]
+    for job in waiting:
+        assert job is not None
+        assert job.kind == "stage"
+        shown.started(agenda, job)
+    trial = agenda.next()
+    assert trial is not None
+    run(trial, 10.0)
+    shown.last(agenda)
+    assert said.getvalue().splitlines()[-1] == (
+        "s: 1 of 3 trials done, 0 running, 0 failed, 40 s elapsed, 80 s left, "
+        "stages: source 1 of 3 (2 running)"
+    )
 
 
 def test_results_are_written_to_standard_output_after_the_last_line(

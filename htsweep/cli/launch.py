@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 
 from htsweep.cli.progress import Progress
 from htsweep.commands import Given
@@ -23,11 +28,13 @@ def launch_and_tell(given: Given) -> int:
     0; 2 if the report could not be written; 3 if a trial still failed after retries; 130 if it was
     interrupted.
     """
+    sys.stderr.write(f"planning {given.file}\n")
+    sys.stderr.flush()
     study = read(given.file, given.overrides)
     for line in notes(study):
         sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
-    with Progress(study.name) as progress:
+    with Progress(study.name) as progress, _ended_by_the_second():
         done = launch(
             study,
             given.results,
@@ -45,6 +52,35 @@ def launch_and_tell(given: Given) -> int:
     if done.unreported:
         return UNREPORTED
     return FAILED if done.failed else 0
+
+
+@contextlib.contextmanager
+def _ended_by_the_second() -> Iterator[None]:
+    """Ends the process at the second Ctrl-C, without waiting for anything.
+
+    What runs elsewhere ends when it finds the launch gone; its trials run again in the next one.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    times = 0
+
+    def interrupt(number: int, frame: object) -> None:
+        nonlocal times
+        times += 1
+        if times > 1:
+            if sys.stderr.isatty():
+                sys.stderr.write("\x1b[?25h")  # the live table hides the cursor
+            sys.stderr.write("ended; the trials that ran begin again in the next launch\n")
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def closing_lines(study: Study, given: Given, done: Launched) -> list[str]:
@@ -71,6 +107,8 @@ def closing_lines(study: Study, given: Given, done: Launched) -> list[str]:
             f"Once the cause is fixed, this runs only what failed{given.secret}: {given.launch()}",
         ]
     if done.interrupted:
+        if agenda.over:
+            lines.append(f"The results so far: {given.verb('report')}")
         lines.append(f"Interrupted; nothing is lost. To continue{given.secret}: {given.launch()}")
     elif agenda.closed:
         lines.append(

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any, final
+from collections import Counter
+from typing import final
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from htsweep.cli.standing import Standing, named, shown, title
 from htsweep.execution.agenda import Agenda
 from htsweep.execution.work import Outcome
 from htsweep.planning.jobs import Job
-from htsweep.planning.task import BOUND
-from htsweep.selection.fronts import front_places
 
 LINE_SECONDS = 10.0
 """Without a terminal, at most one line in this time."""
 UNKNOWN = "-"
 """Shown in place of a duration before the first trial has ended."""
-BEST = 8
-"""Rows of the frontier that the live table shows."""
-AXES = ("test/seen_accuracy", "test/missing_accuracy")
+GROUPS = 8
+"""Groups whose best point the live table shows."""
+NAMED = 4
+"""Running trials that the live table names."""
 
 
 @final
@@ -40,18 +41,16 @@ class Progress:
         self._drawn = 0.0
         self._pause = 0.25
         """Seconds between two drawings; more if there are many points to compare."""
-        self._points: dict[str, tuple[str, int, float, float]] = {}
-        """Point -> its label, how many trials measured both axes, and the sum of each axis.
-
-        Upper bounds, which nobody can choose, are left out.
-        """
+        self.standing: Standing | None = None
+        """Which point is best so far; None before the first trial."""
         self._over = False
         """Whether the final state was shown."""
-        self._ended = 0
-        self._running: set[str] = set()
+        self._running: dict[str, Job] = {}
         self._of: Agenda | None = None
         self._since = self._began
         """When the agenda's first job started; a launch with a screen has two agendas in turn."""
+        self._seconds: dict[str, list[float]] = {}
+        """`trial`, or a stage's task -> the seconds of each that has ended."""
 
     def __enter__(self) -> Progress:
         if self._console.is_terminal:
@@ -59,15 +58,17 @@ class Progress:
             self._live.__enter__()
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._live is not None:
-            self._live.__exit__(*error)
+            self._live.stop()
 
     def started(self, agenda: Agenda, job: Job) -> None:
         """Reports the first start at once: it says that the waiting is over."""
-        self._running.add(job.trial)
+        self._running[job.trial] = job
         if self._of is not agenda:
-            self._of, self._since, self._ended = agenda, time.monotonic(), 0
+            self._of, self._since, self._seconds = agenda, time.monotonic(), {}
+            self.standing = Standing(agenda.plan)
+            self.standing.take(agenda)
         if self.first_start is None:
             self.first_start = time.monotonic() - self._began
             self._said = time.monotonic()
@@ -81,21 +82,14 @@ class Progress:
 
     def ended(self, agenda: Agenda, job: Job, outcome: Outcome) -> None:
         """Reports each failure; everything else is counted in the next line."""
-        self._running.discard(job.trial)
+        self._running.pop(job.trial, None)
+        if outcome.status != "failed":
+            kind = "trial" if job.kind == "trial" else job.task
+            self._seconds.setdefault(kind, []).append(outcome.seconds)
         if job.kind == "trial" and outcome.status == "done":
-            self._ended += 1
-            competes = agenda.plan.task.role(job.config) != BOUND
-            if competes and all(axis in outcome.values for axis in AXES):
-                label, count, *sums = self._points.get(job.point) or (
-                    _label(agenda, job),
-                    0,
-                    0.0,
-                    0.0,
-                )
-                seen, missing = (
-                    total + outcome.values[axis] for total, axis in zip(sums, AXES, strict=True)
-                )
-                self._points[job.point] = label, count + 1, seen, missing
+            if self.standing is None:
+                self.standing = Standing(agenda.plan)
+            self.standing.add(job.point, job.sweep, job.config, outcome.values)
         if outcome.status == "failed":
             self._console.print(
                 f"{job.kind} {job.trial} failed (attempt {outcome.attempt}): {outcome.reason}",
@@ -140,33 +134,29 @@ class Progress:
         else:
             self._console.print(self._line(agenda), highlight=False, markup=False, soft_wrap=True)
 
-    def frontier(self) -> list[tuple[str, int, float, float]]:
-        """(label, repetitions, mean seen, mean missing) of the points that no other dominates."""
-        groups: dict[str, list[tuple[str, int, float, float]]] = {}
-        for label, count, seen, missing in self._points.values():
-            groups.setdefault(label.rpartition(" | ")[0], []).append(
-                (label, count, seen / count, missing / count)
-            )
-        front_rows = []
-        for name in sorted(groups):
-            rows = groups[name]
-            places = front_places([(seen, missing) for _, _, seen, missing in rows])
-            front_rows += [rows[place] for place in places]
-        return front_rows
-
     def _remaining(self, agenda: Agenda) -> str:
-        if self._of is not agenda or not self._ended or not agenda.left:
+        """How long what is left takes, from what has ended; `UNKNOWN` before a trial has."""
+        trials = self._seconds.get("trial")
+        if self._of is not agenda or not trials or not agenda.left:
             return UNKNOWN
-        # From the rate at which trials have ended since the first one started.
-        seconds = agenda.left * (time.monotonic() - self._since) / self._ended
-        if seconds > 5400:
-            return f"{seconds / 3600:.1f} h"
-        return f"{seconds / 60:.1f} min" if seconds > 90 else f"{seconds:.0f} s"
+        slots = max(1, agenda.slots)
+        stages = [
+            second for kind, each in self._seconds.items() if kind != "trial" for second in each
+        ]
+        work = agenda.left * _mean(trials)
+        for task, count in agenda.stages.items():
+            known = self._seconds.get(task) or stages or trials
+            work += (count - agenda.made[task]) * _mean(known)
+        # What comes on top of the seconds that trials measure themselves, such as starting.
+        spent = sum(trials) + sum(stages)
+        lost = (time.monotonic() - self._since) * min(slots, len(trials) + len(stages)) / spent
+        return lasting(work / slots * max(1.0, lost)) if spent else UNKNOWN
 
     def _counts(self, agenda: Agenda) -> dict[str, int]:
+        running = sum(job.kind == "trial" for job in self._running.values())
         return {
             "sweeps": len(agenda.plan.sweeps),
-            "running": len(self._running),
+            "running": running,
             "done": agenda.reused + agenda.done["trial done"] + agenda.done["trial stopped"],
             "failed": agenda.done["trial failed"] + len(agenda.blocked),
             "left": agenda.left,
@@ -174,12 +164,7 @@ class Progress:
 
     def _line(self, agenda: Agenda) -> str:
         counts = self._counts(agenda)
-        front = self.frontier()
-        best = (
-            f", best so far {front[0][0]}: seen {front[0][2]:.1%} missing {front[0][3]:.1%}"
-            if front
-            else ""
-        )
+        best = self.standing.line() if self.standing is not None else ""
         remaining = self._remaining(agenda)
         eta = ", ETA unknown" if remaining == UNKNOWN else f", {remaining} left"
         if not agenda.left:
@@ -188,8 +173,13 @@ class Progress:
         total = f"{agenda.total}" if agenda.exact else f"at most {agenda.total}"
         return (
             f"{self._name}: {counts['done']} of {total} {what} done, {counts['running']} running, "
-            f"{counts['failed']} failed{eta}{_stages(agenda)}{best}"
+            f"{counts['failed']} failed, {self._elapsed} elapsed{eta}{self._stages(agenda)}"
+            + (f"; {best}" if best else "")
         )
+
+    @property
+    def _elapsed(self) -> str:
+        return lasting(time.monotonic() - self._began)
 
     def _table(self, agenda: Agenda) -> Group:
         counts = self._counts(agenda)
@@ -197,41 +187,66 @@ class Progress:
             title=f"htsweep: {self._name}{', scores' if agenda.plan.task.predicts else ''}",
             expand=False,
         )
-        for name in (*counts, "ETA"):
+        for name in (*counts, "elapsed", "ETA"):
             head.add_column(name, justify="right")
-        head.add_row(*map(str, counts.values()), self._remaining(agenda))
-        front = self.frontier()
-        if not front:
-            return Group(head, Text(f"no trial has ended yet{_stages(agenda)}"))
-        table = Table(title="best frontier so far (means over the repetitions that have ended)")
-        for name in ("point", "n", "seen %", "missing %"):
-            table.add_column(name, justify="left" if name == "point" else "right")
-        for label, count, seen, missing in front[:BEST]:
-            table.add_row(Text(label), str(count), f"{seen * 100:.1f}", f"{missing * 100:.1f}")
-        if len(front) > BEST:
-            table.add_row(f"and {len(front) - BEST} more", "", "", "")
-        return Group(head, table)
+        head.add_row(*map(str, counts.values()), self._elapsed, self._remaining(agenda))
+        stages = self._stages(agenda).removeprefix(", ")
+        now = self._now(agenda)
+        texts = [Text(text) for text in (stages, now) if text]
+        places = self.standing.places() if self.standing is not None else []
+        if self.standing is None or not places:
+            return Group(head, *texts, Text("no trial has ended yet"))
+        metric = self.standing.metric
+        table = Table(title="best so far (means over the repetitions that have ended)")
+        for name in ("group", "best", "n", title(metric), f"baseline {self.standing.baseline}"):
+            table.add_column(name, justify="left" if name in ("group", "best") else "right")
+        for place in places[:GROUPS]:
+            table.add_row(
+                Text(", ".join(named(place.group))),
+                Text(place.best.label),
+                str(len(place.best.values)),
+                shown(place.score, metric),
+                shown(place.baseline, metric),
+            )
+        if len(places) > GROUPS:
+            table.add_row(f"and {len(places) - GROUPS} more", "", "", "", "")
+        return Group(head, *texts, table)
+
+    def _now(self, agenda: Agenda) -> str:
+        """What runs now: `now: l2sp (repetition 3), plain (repetition 0)`."""
+        compared = agenda.plan.study.compared
+        texts = [
+            f"{_text(job, compared)} (repetition {job.repetition})"
+            for job in list(self._running.values())[:NAMED]
+        ]
+        more = len(self._running) - NAMED
+        return f"now: {', '.join(texts)}{f' and {more} more' if more > 0 else ''}" if texts else ""
+
+    def _stages(self, agenda: Agenda) -> str:
+        """What trials wait for, as `, stages: source 3 of 8`; "" if all stages are made."""
+        now = Counter(job.task for job in self._running.values() if job.kind == "stage")
+        kinds = [
+            f"{task.rpartition(':')[2]} {agenda.made[task]} of {count}"
+            + (f" ({now[task]} running)" if now[task] else "")
+            for task, count in agenda.stages.items()
+            if agenda.made[task] < count
+        ]
+        return f", stages: {', '.join(kinds)}" if kinds else ""
 
 
-def _stages(agenda: Agenda) -> str:
-    """What trials wait for, as `, stages: source 3 of 8`; "" if all stages are made."""
-    kinds = [
-        f"{task.rpartition(':')[2]} {agenda.made[task]} of {count}"
-        for task, count in agenda.stages.items()
-        if agenda.made[task] < count
-    ]
-    return f", stages: {', '.join(kinds)}" if kinds else ""
+def lasting(seconds: float) -> str:
+    """A duration: `45 s`, `12 min`, `1.5 h`."""
+    if seconds > 5400:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.1f} min" if seconds > 90 else f"{seconds:.0f} s"
 
 
-def _label(agenda: Agenda, job: Job) -> str:
-    """The cell and searched parameters: `mnist-uci | 0.5 | lenet_bn | l2sp l2sp.backbone=0.1`."""
-    names = agenda.plan.factors
-    cell = " | ".join(str(job.config[name]) for name in names if name in job.config)
-    searched = sorted(dimension.key for dimension in agenda.plan.by_id[job.sweep].space)
-    return cell + "".join(
-        f" {key}={_short(job.config[key])}" for key in searched if key in job.config
-    )
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
 
 
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _text(job: Job, compared: str | None) -> str:
+    if job.kind == "stage":
+        return job.task.rpartition(":")[2]
+    value = job.config.get(compared) if compared else None
+    return "trial" if value is None else str(value)

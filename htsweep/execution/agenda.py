@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, final
@@ -89,6 +89,10 @@ class Agenda:
         self.failures: list[Outcome] = []
         self.closed: str | None = None
         """Why no more jobs are handed out, or None."""
+        self.measured: Callable[[list[str]], Iterable[tuple[Point, Mapping[str, float]]]] = (
+            lambda metrics: ()
+        )
+        """What earlier launches measured: metrics -> (point, last values) of each trial."""
         self.total = plan.trial_count
         """The study's number of trials; an upper bound until `exact`."""
         self.exact = plan.exact

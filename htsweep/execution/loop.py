@@ -16,6 +16,8 @@ POLL_SECONDS = 0.2
 STOP_SECONDS = 15.0
 """How long a stopped executor may take to report what became of its trials."""
 
+STOPPING = "stopping; what has ended is recorded. Ctrl-C again ends at once"
+
 
 def run_agenda(agenda: Agenda, executor: Executor, conditions: Conditions, watch: Watch) -> bool:
     """Runs until the agenda is finished, or closed and drained; returns whether it was interrupted.
@@ -27,6 +29,7 @@ def run_agenda(agenda: Agenda, executor: Executor, conditions: Conditions, watch
         while not agenda.finished:
             loop.turn()
     except KeyboardInterrupt:
+        watch.note(STOPPING)
         agenda.close("interrupted")
         executor.stop()
         loop.drain()
