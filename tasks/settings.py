@@ -44,12 +44,19 @@ MODEL_SETTINGS = {
     ),
 }
 SOURCE_SETTINGS = {
-    "source_epochs": Setting(int, 5, low=1, high=100_000, doc="epochs of source training"),
+    "source_epochs": Setting(
+        int, 5, low=1, high=100_000, doc="epochs of source training", repeats="source"
+    ),
     "source_steps_per_epoch": Setting(
-        int, 60, low=1, high=1_000_000, doc="steps that make an epoch of source training"
+        int,
+        60,
+        low=1,
+        high=1_000_000,
+        doc="steps that make an epoch of source training",
+        repeats="source",
     ),
     "source_batch_size": Setting(
-        int, 64, low=1, high=65_536, doc="images in a batch of source training"
+        int, 64, low=1, high=65_536, doc="images in a batch of source training", repeats="source"
     ),
     "source_learning_rate": Setting(
         float, 0.05, low=1e-8, high=10.0, doc="learning rate of source training"
@@ -95,11 +102,19 @@ def training_settings(
             high=100_000,
             varied=_of_epochs,
             doc="epochs of adaptation; each ends with a measurement",
+            repeats="trial",
         ),
         "steps_per_epoch": Setting(
-            int, 60, low=1, high=1_000_000, doc="steps that make an epoch, however large the set is"
+            int,
+            60,
+            low=1,
+            high=1_000_000,
+            doc="steps that make an epoch, however large the set is",
+            repeats="trial",
         ),
-        "batch_size": Setting(int, batch_size, low=1, high=65_536, doc="images in a batch"),
+        "batch_size": Setting(
+            int, batch_size, low=1, high=65_536, doc="images in a batch", repeats="trial"
+        ),
         "learning_rate": Setting(
             float,
             learning_rate,

@@ -115,6 +115,11 @@ class Setting:
     """What it means to vary this key in a study, given a resolved config; "": nothing special."""
     examples: Sequence[Any] = ()
     """Values that a new study starts with, if one value is not enough."""
+    repeats: str = ""
+    """Whose work it multiplies: `trial`, or the name of a stage such as `source`; "": nobody's.
+
+    The time of a run is estimated from past runs that differ in such settings by their product.
+    """
 
 
 @final

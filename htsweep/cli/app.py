@@ -136,11 +136,25 @@ def plan(
     results: Results = "results",
     overrides: Overrides = None,
     json: AsJson = False,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure", help="Time a short run of each kind that has no past run, in this process."
+        ),
+    ] = False,
 ) -> None:
-    """Show what a launch would run and cost, without starting anything."""
+    """Show what a launch would run and cost; only --measure runs anything."""
     from htsweep.results.estimate import estimate
 
-    estimated = estimate(results_of(study, overrides, results))
+    checked = results_of(study, overrides, results)
+    measured = []
+    if measure:
+        from htsweep.cli import measuring
+        from htsweep.cli.progress import Progress
+
+        with Progress(checked.study.name) as progress:
+            measured = measuring.measure(checked, progress)
+    estimated = estimate(checked, measured)
     typer.echo(estimated.json() if json else "\n".join(estimated.lines()))
 
 

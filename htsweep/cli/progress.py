@@ -16,6 +16,7 @@ from htsweep.cli.standing import Standing, named, shown, title
 from htsweep.execution.agenda import Agenda
 from htsweep.execution.work import Outcome
 from htsweep.planning.jobs import Job
+from htsweep.results.cost import lasting
 
 LINE_SECONDS = 10.0
 """Without a terminal, at most one line in this time."""
@@ -232,13 +233,6 @@ class Progress:
             if agenda.made[task] < count
         ]
         return f", stages: {', '.join(kinds)}" if kinds else ""
-
-
-def lasting(seconds: float) -> str:
-    """A duration: `45 s`, `12 min`, `1.5 h`."""
-    if seconds > 5400:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 60:.1f} min" if seconds > 90 else f"{seconds:.0f} s"
 
 
 def _mean(values: list[float]) -> float:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from statistics import median
 from typing import Any, final
 
 from htsweep.commands import given
-from htsweep.planning import tuning
+from htsweep.execution.machine import cores
+from htsweep.planning import shape, tuning
 from htsweep.planning.ablation import variants_of
 from htsweep.planning.jobs import Stage, with_inner
 from htsweep.planning.keeping import amount, keeping
@@ -20,9 +21,11 @@ from htsweep.planning.power import least_p, repetitions_needed
 from htsweep.planning.roster import COLUMNS
 from htsweep.planning.sharing import LIMIT
 from htsweep.planning.task import BOUND
-from htsweep.results import tally
+from htsweep.results import cost, tally
+from htsweep.results.cost import Run, first_of, run_of
 from htsweep.results.results import Results
 from htsweep.results.spared import Screened, screened
+from htsweep.study.schema import Study
 
 ALPHA = 0.05
 
@@ -84,15 +87,15 @@ class Estimate:
     """Whether points were listed; else points, trials and trials to run are upper bounds, and
     stages lower bounds.
     """
+    wall_hours: float | None = None
+    """Hours on this machine, whose slots run at once; None if unknown, or if it takes GPUs."""
+    slots: int | None = None
+    """How many trials run at once on this machine; None if that takes GPUs."""
+    grid: Sequence[str] = ()
+    """What is compared, a line per factor (htsweep/planning/shape.py)."""
 
     def lines(self) -> list[str]:
         """The estimate as text."""
-        hours = (
-            "unknown: " + self.compute_hours_basis
-            if self.compute_hours is None
-            else (f"{self.compute_hours:.3g} h of one slot ({self.compute_hours_basis})")
-        )
-        gpu = f", {self.gpu_hours:.3g} GPU hours" if self.gpu_hours else ""
         enough = (
             self.repetitions_for_significance is not None
             and self.repetitions >= self.repetitions_for_significance
@@ -124,6 +127,7 @@ class Estimate:
         return [
             f"study {self.study}: {self.sweeps} sweeps, {most}{self.points} points, "
             f"{self.repetitions} repetitions",
+            *self.grid,
             *self.notes,
             *([f"ablate  {variants}"] if variants else []),
             *(self.screen.lines() if self.screen else []),
@@ -147,10 +151,23 @@ class Estimate:
             *([f"keep    {self.keep}"] if self.keep else []),
             *self._metrics(),
             *([f"shared  {self.shared}"] if self.shared else []),
-            f"cost    {hours}{gpu}",
+            f"cost    {self._cost()}",
             f"test    {test}",
             *([f"budget  {caps}"] if caps else []),
         ]
+
+    def _cost(self) -> str:
+        """`12.0 min of one slot, about 6.0 min on the 2 slots of this machine (from ...)`."""
+        if self.compute_hours is None:
+            return self.compute_hours_basis
+        seconds = 3600 * self.compute_hours
+        text = f"{cost.lasting(seconds)} of one slot"
+        if self.slots is not None and self.slots > 1 and self.wall_hours is not None:
+            wall = cost.lasting(3600 * self.wall_hours)
+            text += f", about {wall} on the {self.slots} slots of this machine"
+        if self.gpu_hours:
+            text += f", {self.gpu_hours:.3g} GPU hours"
+        return f"{text} ({self.compute_hours_basis})"
 
     def _metrics(self) -> list[str]:
         if not self.metrics:
@@ -173,12 +190,17 @@ class Estimate:
         return json.dumps(asdict(self), indent=2)
 
 
-def estimate(results: Results) -> Estimate:
-    """What launching the study of `results` would do and cost; changes nothing."""
+def estimate(results: Results, measured: Iterable[Mapping[str, Any]] = ()) -> Estimate:
+    """What launching the study of `results` would do and cost; changes nothing.
+
+    Args:
+        results: of the study.
+        measured: rows of further past runs, as `measure` returns them.
+    """
     study, planned, scored = results.study, results.plan, results.score_plan
 
     def recorded() -> Iterator[dict[str, Any]]:
-        return results.rows([*COLUMNS, "seconds"])
+        return results.rows(COLUMNS)
 
     ended = tally.Ended.of(planned, recorded())
     scores = tally.Ended.of(scored, recorded()) if scored else None
@@ -188,10 +210,16 @@ def estimate(results: Results) -> Estimate:
     trials = planned.trial_count if known is None else sum(known.values()) * study.repetitions
     to_run = trials - ended.over
     stages = _stages(both)
-    hours, basis = _hours(
-        recorded(),
-        [*_trials_to_run(both, known), *((_like(stage.stage), stage.to_run) for stage in stages)],
+    rows = results.rows(cost.COLUMNS)
+    past = cost.Past(itertools.chain(rows, measured), study.compared, gpu=study.resources.gpu > 0)
+    costs = past.of(
+        [
+            *_trials_to_run(both, known),
+            *((_of_stage(stage.stage), stage.to_run) for stage in stages),
+        ]
     )
+    hours, slots = costs.hours, _slots(study)
+    basis = costs.basis(given(study, results.location).verb("plan", "--measure"))
     compared = _comparisons(planned)
     all_stages, missing = (
         sum(stage.count for stage in stages),
@@ -233,7 +261,17 @@ def estimate(results: Results) -> Estimate:
         *_trainings(planned),
         _shared(planned),
         planned.exact or known is not None,
+        None if hours is None or slots is None else hours / slots,
+        slots,
+        shape.lines(planned),
     )
+
+
+def _slots(study: Study) -> int | None:
+    """How many trials run at once on this machine; None where they need a GPU."""
+    if study.resources.gpu:
+        return None
+    return max(1, int(cores() / study.resources.cpu))
 
 
 @final
@@ -295,36 +333,32 @@ def _stages(plans: Sequence[tuple[Plan, tally.Ended]]) -> list[_Staged]:
     return counted
 
 
-_Like = tuple[tuple[str, str], ...]
-"""Keys of past runs that resemble a run, the closest first: the same point, sweep, task."""
-
-
-def _like(stage: Stage) -> _Like:
-    return ("point", stage.point), ("stage", stage.task)
+def _of_stage(stage: Stage) -> Run:
+    return Run("stage", stage.task, stage.point, stage.config, frozenset(stage.needs))
 
 
 def _trials_to_run(
     plans: Sequence[tuple[Plan, tally.Ended]], known: Mapping[str, int] | None
-) -> Iterator[tuple[_Like, int]]:
-    """What the trials to run resemble, and how many they are.
+) -> Iterator[tuple[Run, int]]:
+    """The trials to run, each with how many there are like it.
 
     `known` is the number of points per sweep of a plan that is too large to be listed.
     """
     for planned, ended in plans:
-        task, repetitions = ("trial", planned.study.task), planned.study.repetitions
-        if planned.adaptive:
-            yield (task,), planned.trial_count - ended.over
-        elif planned.exact:
+        repetitions = planned.study.repetitions
+        if planned.exact and not planned.adaptive:
             for point in planned.distinct():
                 over = ended.repetitions.get(point.id, frozenset())
-                yield (("point", point.id), ("sweep", point.sweep), task), repetitions - len(over)
-        else:
-            seen: Counter[str] = Counter(ended.sweeps.values())
-            for name, sweep in ended.sweeps.items():
-                over = ended.repetitions.get(name, frozenset())
-                yield (("point", name), ("sweep", sweep), task), repetitions - len(over)
-            for sweep, size in (known or planned.sizes).items():
-                yield (("sweep", sweep), task), (size - seen[sweep]) * repetitions
+                yield run_of(planned, point), repetitions - len(over)
+            continue
+        over_by_sweep: Counter[str] = Counter()
+        for name, sweep in ended.sweeps.items():
+            over_by_sweep[sweep] += len(ended.repetitions.get(name, frozenset()))
+        # Not every point is known: each is taken to be like the first of its sweep.
+        sizes = planned.sizes if planned.adaptive else (known or planned.sizes)
+        for made in planned.sweeps:
+            many = sizes.get(made.id, 0) * repetitions - over_by_sweep[made.id]
+            yield run_of(planned, first_of(planned, made)), max(0, many)
 
 
 def _blocked(count: int) -> str:
@@ -364,40 +398,3 @@ def _comparisons(planned: Plan) -> int:
         if compared is not None and compared in sweep.factors and sweep.role != BOUND:
             groups[str([value for name, value in sweep.factors.items() if name != compared])] += 1
     return max(groups.values(), default=1) - 1
-
-
-def _hours(
-    recorded: Iterable[Mapping[str, Any]], wanted: Sequence[tuple[_Like, int]]
-) -> tuple[float | None, str]:
-    """Hours of one slot for the runs `wanted`, and what they are based on.
-
-    Each takes the median time of the past runs that are most like it; None if there are none.
-    """
-    seconds: dict[tuple[str, str], list[float]] = {}
-    runs = 0
-    for row in recorded:
-        if row["status"] == "done":
-            runs += 1
-            for key in (
-                ("point", row["point"]),
-                ("sweep", row["sweep"]),
-                (row["kind"], row["task"]),
-            ):
-                seconds.setdefault(key, []).append(row["seconds"])
-    typical = {key: median(values) for key, values in seconds.items()}
-    total, guessed, count = 0.0, 0, 0
-    for like, many in wanted:
-        near = next((typical[key] for key in like if key in typical), None)
-        count += many
-        guessed += many if near is None else 0
-        total += (near or 0.0) * many
-    if count and guessed == count:
-        return (
-            None,
-            "no trial of this task was ever run on these results; launch one repetition to learn "
-            "it",
-        )
-    basis = f"from {runs} past runs"
-    return total / 3600, basis + (
-        f"; {guessed} of {count} have none like them and are not counted" if guessed else ""
-    )

@@ -1,0 +1,73 @@
+"""`plan --measure` times short runs of each kind that has none yet, and leaves no trace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from htsweep.cli.measuring import measure
+from htsweep.execution.watch import Silent
+from htsweep.launching import launch
+from htsweep.planning.reading import read
+from htsweep.results import Results
+from htsweep.results.estimate import estimate
+
+TASK = """\
+import time
+from tasks.task import Setting
+
+def adapt(config, workspace):
+    for epoch in range(config["epochs"]):
+        time.sleep(0.2 * config["size"])
+        yield {"step": epoch}
+
+adapt.settings = {
+    "epochs": Setting(int, 5, low=1, repeats="trial"),
+    "size": Setting(int, 1),
+    "rate": Setting(float, 0.1),
+}
+adapt.resolve = lambda config: {"epochs": 5, "size": 1, "rate": 0.1, **config}
+"""
+STUDY = """\
+task: measured_module:adapt
+grid: {size: [1, 2], rate: [0.1, 0.2]}
+fixed: {epochs: 40}
+repetitions: 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("htsweep.launching.Report.make", lambda *_: None)
+
+
+@pytest.fixture
+def results(study_file: Callable[..., Path], tmp_path: Path) -> Results:
+    study_file(TASK, "measured_module.py")
+    return Results(read(study_file(STUDY)), str(tmp_path / "results"))
+
+
+def test_each_kind_runs_twice_and_the_estimate_rests_on_it(
+    results: Results, tmp_path: Path
+) -> None:
+    rows = measure(results, Silent())
+    ran = sorted(
+        (config["size"], config["epochs"]) for config in (json.loads(row["config"]) for row in rows)
+    )
+    assert ran == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    assert not (tmp_path / "results").exists()
+    assert estimate(results).compute_hours is None
+    found = estimate(results, rows).compute_hours
+    assert found is not None
+    # 40 epochs of 0.2 s and of 0.4 s, at two rates, three times; a busy machine takes longer.
+    assert 144 * 0.9 < 3600 * found < 144 * 2
+
+
+def test_what_has_run_is_not_timed_again(results: Results) -> None:
+    short = {"grid": {"size": [1], "rate": [0.1]}, "fixed": {"epochs": 2}, "repetitions": 1}
+    launch(results.study.model_copy(update=short), results.location, on="inline", mirror=None)
+    rows = measure(results.reread(), Silent())
+    assert {json.loads(row["config"])["size"] for row in rows} == {2}
