@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from htsweep.execution import registry
-from htsweep.execution.agenda import Agenda
 from htsweep.execution.conditions import conditions_of
 from htsweep.execution.loop import run_agenda
 from htsweep.execution.shared_stages import SharedStages
@@ -19,15 +18,17 @@ from htsweep.results import Results
 from htsweep.results.cost import COLUMNS, Past, first_of, run_of
 from htsweep.study.schema import Budget, Study
 
-AMOUNTS = (1, 2)
+AMOUNTS = (1, 4)
 """How often a short run repeats what the study's runs repeat, such as epochs: two give a line."""
+WARM = 2
+"""As `AMOUNTS`, of a first run, which also loads libraries and starts the device: not counted."""
 
 
 def measure(results: Results, watch: Watch) -> list[Mapping[str, Any]]:
     """Runs one short trial of each kind here, one after another, and returns their ledger rows.
 
-    Each runs once with one epoch and once with two (whatever its task declares to repeat first), at
-    its defaults, in a folder of its own that is removed. The study's results do not change.
+    Each runs with one epoch and with four (whatever its task declares to repeat first), at its
+    defaults, in a folder of its own that is removed. The study's results do not change.
     """
     study, planned = results.study, results.full_plan
     rows = results.rows(COLUMNS)
@@ -43,16 +44,25 @@ def measure(results: Results, watch: Watch) -> list[Mapping[str, Any]]:
             "keep": "nothing",
         }
     )
-    sweeps = list(_unknown(planned, past, short))
-    if not sweeps:
+    cells = list(_unknown(planned, past))
+    repeated = _repeated(planned)
+
+    def short_of(sweep: Sweep, amount: int) -> Sweep:
+        shorter = {key: min(amount, sweep.base.get(key, amount)) for key in repeated}
+        return sweep_of(short, planned.task, {**sweep.factors, **shorter}, Spaces(None))
+
+    timed = {made.id: made for sweep in cells for made in (short_of(sweep, n) for n in AMOUNTS)}
+    warm = {made.id: made for made in (short_of(sweep, WARM) for sweep in cells[:1])}
+    counted = Plan(short, planned.task, tuple(timed.values()))
+    if not cells:
         return []
-    # The first run also loads libraries and starts the device, so one goes before those that count.
-    _timed(Plan(short, planned.task, tuple(sweeps[:1])), watch)
-    return _timed(Plan(short, planned.task, tuple(sweeps)), watch)
+    both = Plan(short, planned.task, tuple({**warm, **timed}.values()))
+    kinds = {point.id for point in counted.points} | set(counted.known_stages)
+    return [row for row in _timed(both, watch) if row["point"] in kinds]
 
 
 def _timed(planned: Plan, watch: Watch) -> list[Mapping[str, Any]]:
-    """The ledger's rows of all runs of a plan, in this process and in a folder of its own."""
+    """The ledger's rows of all runs of a plan, in a folder of its own."""
     study = planned.study
     with tempfile.TemporaryDirectory(prefix="htsweep-measure-") as folder:
         results = Results(study, folder)
@@ -61,33 +71,20 @@ def _timed(planned: Plan, watch: Watch) -> list[Mapping[str, Any]]:
         with registry.make("inline", options) as executor:
             if run_agenda(agenda, executor, conditions_of(study, folder), watch):
                 raise KeyboardInterrupt
-        _failed(agenda, watch)
+        for outcome in agenda.failures:
+            watch.note(f"a run that was to be timed failed: {outcome.reason}")
         return list(results.reread().rows(COLUMNS))
 
 
-def _failed(agenda: Agenda, watch: Watch) -> None:
-    for outcome in agenda.failures:
-        watch.note(f"a run that was to be timed failed: {outcome.reason}")
-
-
-def _unknown(planned: Plan, past: Past, short: Study) -> Iterator[Sweep]:
-    """The short sweeps: of each cell whose kind of run has no time of its own yet."""
-    first = _repeated(planned)
+def _unknown(planned: Plan, past: Past) -> Iterator[Sweep]:
+    """A cell of each kind of run that has no time of its own yet."""
     seen: set[object] = set()
     for sweep in planned.sweeps:
         run = run_of(planned, first_of(planned, sweep))
         seconds, own = past.seconds(run)
-        if run.key in seen or (seconds is not None and own):
-            continue
-        seen.add(run.key)
-        made: set[str] = set()
-        for amount in AMOUNTS if first else AMOUNTS[:1]:
-            shorter = {key: min(amount, sweep.base.get(key, amount)) for key in first}
-            cell = {**sweep.factors, **shorter}
-            short_sweep = sweep_of(short, planned.task, cell, Spaces(None))
-            if short_sweep.id not in made:
-                made.add(short_sweep.id)
-                yield short_sweep
+        if run.key not in seen and (seconds is None or not own):
+            seen.add(run.key)
+            yield sweep
 
 
 def _repeated(planned: Plan) -> list[str]:
