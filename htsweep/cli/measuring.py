@@ -16,7 +16,7 @@ from htsweep.planning.plan import Plan, Sweep, sweep_of
 from htsweep.planning.spaces import Spaces
 from htsweep.results import Results
 from htsweep.results.cost import COLUMNS, Past, first_of, run_of
-from htsweep.study.schema import Budget, Study
+from htsweep.study.schema import Budget
 
 AMOUNTS = (1, 4)
 """How often a short run repeats what the study's runs repeat, such as epochs: two give a line."""
