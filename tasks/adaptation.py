@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks import backbones, data, heads, methods, metrics, process
+from tasks import backbones, clip, data, heads, methods, metrics, process, text_heads
 from tasks.augmentation import Views
 from tasks.data import splits
 from tasks.evaluation import measure, measure_all, outputs
@@ -56,7 +56,10 @@ def train_source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Me
     domain = images_of(config, config["domain"], workspace)
     images, labels = tensors(domain, workspace.device)
     model = fresh_model(config, domain, len(domain.classes))
-    if config.get("weights"):
+    if text_heads.is_text(config):
+        named = config["class_names"], config["templates"]
+        model = clip.zero_shot(config["backbone"], config["weights"], *named)
+    elif config.get("weights"):
         # `fresh_model` draws the head, so that it is the same with and without pretrained weights.
         model = backbones.pretrained(
             config["backbone"], config.get("image_size", 0), config["weights"]
@@ -80,7 +83,8 @@ def train_source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Me
         device=workspace.device,
         seed=seeds(workspace, "source"),
     )
-    run = Run(model.to(workspace.device), transfer, Method(), _recipe(config, "source_"))
+    recipe = _recipe({**text_heads.IDLE, **config}, "source_")
+    run = Run(model.to(workspace.device), transfer, Method(), recipe)
 
     def accuracy(model: Any, _step: int) -> Measurement:
         right = outputs(model, images, workspace.device)[1].argmax(1) == domain.labels

@@ -224,7 +224,10 @@ def layers(backbone: nn.Module) -> dict[nn.Parameter, int]:
 
     trunk = timm_models.trunk_of(backbone)
     if hasattr(trunk, "group_matcher"):
-        return timm_models.layers(trunk)
+        by_layer = timm_models.layers(trunk)
+        # CLIP's projection, of no timm model, is a layer of its own after the last.
+        rest = [weight for weight in backbone.parameters() if weight not in by_layer]
+        return by_layer | dict.fromkeys(rest, 1 + max(by_layer.values()))
     # Of our own models, each layer with weights is one, and a norm belongs to the one before it.
     numbers: dict[nn.Parameter, int] = {}
     number = -1

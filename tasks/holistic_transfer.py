@@ -5,11 +5,12 @@ The setting of Holistic Transfer (Tu et al., NeurIPS 2023).
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks import data, methods, recipe
+from tasks import data, methods, recipe, text_heads
 from tasks.data import splits
 from tasks.methods.method import NEEDS, OF_BACKBONE
 from tasks.settings import (
@@ -43,7 +44,13 @@ TRAINING_SETTINGS = training_settings(
     batch_size=64,
     weight_decay=0.0,
 )
-SOURCE = {**MODEL_SETTINGS, **SOURCE_SETTINGS}
+SOURCE = {
+    **MODEL_SETTINGS,
+    **SOURCE_SETTINGS,
+    # A head made of class names needs no training: zero-shot CLIP is a source model.
+    "source_epochs": dataclasses.replace(SOURCE_SETTINGS["source_epochs"], low=0),
+    **text_heads.SETTINGS,
+}
 PROBLEM = {
     "dataset": Setting(
         str,
@@ -174,7 +181,8 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
         full["missing_classes"] = data.missing_names(full["dataset"], full["missing_classes"])
     if not full.get("pcv") or not methods.trains(method):
         full.pop("pcv", None)
-    return without_idle(recipe.canonical(full), data.resized(full["dataset"]))
+    full = text_heads.canonical(recipe.canonical(full), lambda: data.domains(full["dataset"])[0])
+    return without_idle(full, data.resized(full["dataset"]))
 
 
 def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -186,6 +194,8 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         if key not in own
     ]
     wrong += [("dataset", text) for text in data.problems(config["dataset"])]
+    if not wrong:
+        wrong += text_heads.problems(config, data.domains(config["dataset"])[0])
     wrong += fitting(config, OFFERS)
     if not any(key == "dataset" for key, _ in wrong):
         target = data.domains(config["dataset"])[1]
@@ -299,7 +309,8 @@ def keeps(config: Mapping[str, Any]) -> Keeps | None:
 def resolve_source(config: Mapping[str, Any]) -> dict[str, Any]:
     """The canonical config of source training."""
     full = filled(SOURCE, config)
-    return without_idle(full | canonical_model(full), data.size(full["domain"]) is None)
+    full = text_heads.canonical(full | canonical_model(full), lambda: full["domain"])
+    return without_idle(full, data.size(full["domain"]) is None)
 
 
 def meaning_of_source(config: Mapping[str, Any]) -> dict[str, Any]:

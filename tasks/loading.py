@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tasks import backbones, data, methods, timm_models
+from tasks import backbones, clip, data, methods, text_heads, timm_models
 from tasks.data import Images, splits
 from tasks.data.splits import Split
 from tasks.model import Model
@@ -35,6 +35,8 @@ def tensors(domain: Images, device: str) -> tuple[Tensor, Tensor]:
 
 def fresh_model(config: Mapping[str, Any], domain: Images, classes: int) -> Model:
     """The config's backbone for the domain's images, with a new head; drawn from torch's seed."""
+    if text_heads.is_text(config):
+        return clip.untrained(config["backbone"], config["weights"], classes)
     channels, size = domain.pixels.shape[1:3]
     return backbones.build(
         config["backbone"], channels, size, classes, pretrained=bool(config.get("weights"))

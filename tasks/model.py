@@ -9,7 +9,7 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, linear, normalize
 from torch.nn.utils import parametrize
 
 Tap = Callable[[nn.Module, Tensor], tuple[Tensor, list[Tensor]]]
@@ -196,6 +196,20 @@ class Fitted(nn.Module):
                 antialias=images.shape[-1] > self.size,
             )
         return (images - self.mean) / self.spread
+
+
+@final
+class Projected(nn.Module):
+    """CLIP's embedding of features: a projection without bias, brought to length one."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs))
+        nn.init.normal_(self.weight, std=inputs**-0.5)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Embeddings [B, outputs] of length one."""
+        return normalize(linear(features, self.weight), dim=-1)
 
 
 def as_float(images: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from tasks import backbones, data, methods, recipe, weights
+from tasks import backbones, clip, data, methods, recipe, text_heads, weights
 from tasks.data import corruptions, listing, splits
 from tasks.methods.method import OF_BACKBONE
 from tasks.outputs import SOURCE, TEST, VALIDATION
@@ -178,7 +178,10 @@ def canonical_model(config: Mapping[str, Any]) -> dict[str, str]:
 
 def by_content(config: Mapping[str, Any]) -> dict[str, str]:
     """The weights of a resolved config identified by content; empty if it has none."""
-    return {"weights": weights.meaning(config["weights"])} if config.get("weights") else {}
+    if not config.get("weights"):
+        return {}
+    of = clip if text_heads.is_text(config) else weights
+    return {"weights": of.meaning(config["weights"])}
 
 
 def fitting(config: Mapping[str, Any], offers: Collection[str]) -> list[tuple[str, str]]:
@@ -197,7 +200,8 @@ def fitting(config: Mapping[str, Any], offers: Collection[str]) -> list[tuple[st
     for need in set(OF_BACKBONE) & methods.needs(method):
         if getattr(backbones.traits(backbone), need):
             offered.add(need)
-    if "source_head" in methods.needs(method) and backbones.classifier(
+    missed = methods.needs(method) - offered
+    if "source_head" in missed and backbones.classifier(
         backbone, config.get("weights", ""), config.get("image_size", 0)
     ):
         offered.add("source_head")
@@ -210,6 +214,8 @@ def model_problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     wrong = backbones.problem(config["backbone"])
     if wrong:
         return [("backbone", wrong)]
+    if text_heads.is_text(config):  # its folder of weights is compared with the backbone there
+        return []
     misfit = weights.problem(
         config["backbone"], config.get("weights", ""), config.get("image_size", 0)
     )
@@ -246,6 +252,8 @@ def set_notes(config: Mapping[str, Any], target: str) -> list[tuple[str, str]]:
     count = splits.missing_count(classes, ratio)
     if abs(ratio * classes - count) > 1e-9:
         notes.append(("missing_ratio", f"{ratio:g}: {count} of {classes} classes are missing"))
+    if text_heads.is_text(config):
+        return notes
     weight_notes = weights.notes(
         config["backbone"], config.get("weights", ""), config.get("image_size", 0)
     )
@@ -270,7 +278,8 @@ def training_problems(
         rows: the fewest training images that the target may have.
     """
     backbone, fitted = config["backbone"], bool(config.get("weights"))
-    runs = [] if source == data.PRETRAINED else [("source_batch_size", source, MANY)]
+    untrained = source == data.PRETRAINED or not config.get("source_epochs", 1)
+    runs = [] if untrained else [("source_batch_size", source, MANY)]
     runs += [] if target is None else [("batch_size", target, rows)]
     problems_found: list[tuple[str, str]] = []
     for key, domain, images in runs:

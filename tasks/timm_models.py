@@ -98,7 +98,11 @@ def tap(backbone: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
         images = backbone[0](images)
     # NCHW gives maps [B, channels, h, w] for transformers too.
     last, stages = trunk.forward_intermediates(images, output_fmt="NCHW")
-    return trunk.forward_head(last, pre_logits=True), stages
+    features = trunk.forward_head(last, pre_logits=True)
+    if isinstance(backbone, nn.Sequential):
+        for after in list(backbone)[2:]:
+            features = after(features)
+    return features, stages
 
 
 def stages(backbone: nn.Module) -> list[tuple[nn.Module, int]]:

@@ -28,6 +28,7 @@ HOMES = {
     "duckdb": ("htsweep/results/query.py",),
     "torch": ("tasks/",),
     "timm": ("tasks/",),
+    "open_clip": ("tasks/clip.py",),
     "kornia": ("tasks/augmentation.py",),
     "torchvision": ("tasks/",),
     "sklearn": ("tasks/",),
