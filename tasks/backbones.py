@@ -35,6 +35,8 @@ class Traits:
     """Whether it has norm layers of any kind."""
     attention: bool = False
     """Whether it has attention layers."""
+    blocks: bool = False
+    """Whether it is timm's vision transformer, with an MLP after attention in each block."""
 
 
 def known() -> dict[str, str]:
@@ -183,6 +185,7 @@ def traits(name: str) -> Traits:
     def ask() -> list[Any]:
         import timm
         import torch
+        from timm.models.vision_transformer import Block, VisionTransformer
         from torch.nn.modules.batchnorm import _BatchNorm
 
         from tasks.adapters import of_attention
@@ -200,9 +203,11 @@ def traits(name: str) -> Traits:
                 isinstance(module, torch.nn.Linear) and of_attention(place)
                 for place, module in trunk.named_modules()
             ),
+            isinstance(trunk, VisionTransformer)
+            and all(isinstance(block, Block) for block in trunk.blocks),
         ]
 
-    question = ["traits of norms, attention and projections", *timm_models.versions(), name]
+    question = ["traits of norms, attention, projections and blocks", *timm_models.versions(), name]
     return Traits(*cache.remembered(question, ask))
 
 

@@ -59,7 +59,7 @@ def run_of(
         dtype: the type of images and weights.
     """
     new_head = setting == "new head"
-    attentive = "attention" in method.needs
+    attentive = is_attentive(method)
     source, (images, labels) = (
         copy.deepcopy(source_of(setting, attentive)).to(dtype),
         _images(CLASSES),
@@ -87,6 +87,11 @@ def run_of(
         nn.init.zeros_(head.bias)
         student = student.with_head(head)
     return Run(student, transfer, method, recipe)
+
+
+def is_attentive(method: Method) -> bool:
+    """Whether the method needs a transformer."""
+    return bool({"attention", "blocks"} & method.needs)
 
 
 @functools.cache
@@ -204,7 +209,7 @@ def first_layer(model: nn.Module) -> nn.Module:
     return next(
         module
         for module in model.modules()
-        if next(module.parameters(recurse=False), None) is not None
+        if next(module.parameters(recurse=False), None) is not None and not [*module.children()]
     )
 
 

@@ -12,6 +12,9 @@ CHAINS = (
     "frozen_classifier+lolsgd",
     "lolsgd+selective_distillation+wise_ft",
     "l2sp+linear_probe+lolsgd+wise_ft",
+    "adapter+adaptformer+swa",
+    "bi_tuning+vpt+ema",
+    "delta+vpt",
     "test_tasks_methods:entropy",
 )
 NAMES = [name for name in methods.NAMES if methods.trains(name)]
@@ -31,10 +34,13 @@ ZERO = {
 does.
 """
 ALWAYS_ON = {
+    "adapter": "it trains other weights",
+    "adaptformer": "it trains other weights",
     "bn_statistics": "it takes no gradient step",
     "local_sgd": "it averages local runs",
     "lora": "it trains other weights",
     "lolsgd": "it averages local runs",
+    "vpt": "it trains other weights",
 }
 """Methods with parameters that nothing switches off, and why."""
 LOOKING = ("selective_distillation", "feature_distillation", "at", "delta", "lwf", "tred")
@@ -82,7 +88,9 @@ def suite_of(name, **attributes):
             "parameters": quick,
             "zero": zero_of(name),
             "runs_source": looking,
-            "stops_gradient": STOPS_GRADIENT.get(name, ""),
+            "stops_gradient": "; ".join(
+                STOPS_GRADIENT[member] for member in members if member in STOPS_GRADIENT
+            ),
             **attributes,
         },
     )

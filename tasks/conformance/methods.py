@@ -35,6 +35,7 @@ from tasks.small_runs import (
     differing,
     first_layer,
     in_double,
+    is_attentive,
     near,
     outcome,
     run_of,
@@ -233,7 +234,8 @@ class MethodConformance:
                     "name the parts that stay in `frozen`, and set `gradient` to False where no "
                     "weight follows it",
                 )
-                assert part in frozen or part != "norms" or buffers, self._said(
+                still = part == "norms" and before[part][1] and not buffers
+                assert part in frozen or not still, self._said(
                     setting,
                     "'norms' is not frozen, but batch norm's statistics did not move",
                     "leave the modes of the student's modules to the loop",
@@ -266,7 +268,7 @@ class MethodConformance:
             )
             wrong = differing(
                 source.state_dict(),
-                source_of(setting, "attention" in run.method.needs).state_dict(),
+                source_of(setting, is_attentive(run.method)).state_dict(),
             )
             assert not wrong, self._said(
                 setting, f"the source model changed: {wrong}", "work on a deepcopy of it"
@@ -424,8 +426,13 @@ class MethodConformance:
             else []
         )
         return methods.build(
-            name, given, {member: _learnt(member, config, setting) for member, config in stages}
+            name,
+            given,
+            {member: _learnt(member, config, setting, self._needs()) for member, config in stages},
         )
+
+    def _needs(self) -> frozenset[str]:
+        return methods.needs(methods.canonical(self.method))
 
     def _stays_finite(self, when: str, **how: Any) -> None:
         for setting in self._settings():
@@ -445,12 +452,14 @@ class MethodConformance:
 
 
 @functools.cache
-def _learnt(name: str, config: tuple[tuple[str, Any], ...], setting: str) -> State:
-    """What a method learns in a setting, read back from a file as a stage writes it."""
+def _learnt(
+    name: str, config: tuple[tuple[str, Any], ...], setting: str, needs: frozenset[str]
+) -> State:
+    """What a member of a chain with these needs learns, read back from a file as of a stage."""
     kept = io.BytesIO()
     learn = methods.build(name, dict(config)).learn
     assert learn is not None, f"{name} learns nothing"
-    torch.save(learn(run_of(Method(), setting).transfer), kept)
+    torch.save(learn(run_of(Method(needs=needs), setting).transfer), kept)
     kept.seek(0)
     tensors: State
     tensors, _ = torch.load(kept, weights_only=True)

@@ -66,4 +66,6 @@ def ewc(
         now = [weight for part, own in parts for weight in weights_of(part, own)]
         return weight / 2 * squared_distance(now, start, roots)
 
-    return Method(prepare=prepare, penalty=penalty, needs=frozenset({"source_head"}))
+    return Method(
+        prepare=prepare, penalty=penalty, needs=frozenset({"source_head"}), pairs_weights=True
+    )

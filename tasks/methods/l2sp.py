@@ -47,7 +47,7 @@ def l2sp(
         ]
         return backbone / 2 * away[0] + head / 2 * away[1]
 
-    return Method(prepare=prepare, penalty=penalty, decays=True)
+    return Method(prepare=prepare, penalty=penalty, decays=True, pairs_weights=True)
 
 
 def squared_distance(

@@ -28,9 +28,10 @@ NEEDS = {
     "batch_norm": "works on batch norm, of which this backbone has none",
     "norms": "works on norm layers, of which this backbone has none",
     "attention": "works on attention layers, of which this backbone has none",
+    "blocks": "adds to the blocks of timm's vision transformer, which this backbone is not",
 }
 """What a method may need -> the message if it is not available."""
-OF_BACKBONE = ("batch_norm", "norms", "attention")
+OF_BACKBONE = ("batch_norm", "norms", "attention", "blocks")
 """The needs that are traits of the backbone."""
 
 
@@ -117,6 +118,10 @@ class Method:
     """Whether it also trains on target images of missing classes, as an upper bound does."""
     adapts: bool = True
     """Whether it trains at all."""
+    inserts: bool = False
+    """Whether `rebuild` adds layers of which the source has no counterpart: they stay unmerged."""
+    pairs_weights: bool = False
+    """Whether it compares or averages the student's weights with the source's, name by name."""
     observes: bool = False
     """Whether `prepare` and `stepped` only observe the run, without changing the training."""
     measures: tuple[str, ...] = ()
@@ -315,7 +320,10 @@ def chain(*methods: Method) -> Method:
                 method.rebuild(student)
 
     def prepare(student: Model, transfer: Transfer, _: Any) -> tuple[Any, ...]:
-        return tuple(prepared(method, student, transfer) for method in methods)
+        # What is put into the student is drawn before others copy it.
+        order = sorted(range(len(methods)), key=lambda place: methods[place].rebuild is None)
+        ready = {place: prepared(methods[place], student, transfer) for place in order}
+        return tuple(ready[place] for place in range(len(methods)))
 
     def penalty(view: View, ready: Sequence[Any]) -> Tensor:
         terms = [
@@ -372,6 +380,8 @@ def chain(*methods: Method) -> Method:
         decays=any(method.decays for method in methods),
         all_classes=any(method.all_classes for method in methods),
         adapts=all(method.adapts for method in methods),
+        inserts=any(method.inserts for method in methods),
+        pairs_weights=any(method.pairs_weights for method in methods),
     )
 
 
@@ -396,6 +406,14 @@ def contradictions(methods: dict[str, Method]) -> list[str]:
         reasons.append(
             f"'{holding[0]}' freezes what '{choosing[0]}' trains, so that it would change nothing; "
             "keep one"
+        )
+    inserting = [name for name, method in methods.items() if method.inserts]
+    pairing = [name for name, method in methods.items() if method.pairs_weights]
+    if inserting and pairing:
+        reasons.append(
+            f"'{pairing[0]}' pairs the student's weights with the source's, which has no "
+            f"counterpart of what '{inserting[0]}' adds; leave one out, or take a method whose "
+            "change is merged, such as lora"
         )
     optimising = [name for name, method in methods.items() if method.optimise]
     if len(optimising) > 1:

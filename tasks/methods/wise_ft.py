@@ -27,4 +27,4 @@ def wise_ft(alpha: Annotated[float, Range(0, 1)] = 0.5) -> Method:
             if value.is_floating_point():
                 value.copy_(alpha * origin[name] + (1 - alpha) * value)
 
-    return Method(finish=finish, needs=frozenset({"same_head"}))
+    return Method(finish=finish, needs=frozenset({"same_head"}), pairs_weights=True)
