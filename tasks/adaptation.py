@@ -64,13 +64,13 @@ def train_source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Me
         model = backbones.pretrained(
             config["backbone"], config.get("image_size", 0), config["weights"]
         ).with_head(model.head)
-    held = splits.hold_out(
-        domain.labels, config["source_validation"], workspace.seed("source validation")
+    trained, held = splits.source_split(
+        domain.labels,
+        config["source_validation"],
+        workspace.seed("source validation"),
+        data.order(config["domain"], workspace.seed("split")),
     )
-    train, validation = (
-        torch.from_numpy(np.setdiff1d(np.arange(len(labels)), held)),
-        torch.from_numpy(held),
-    )
+    train, validation = torch.from_numpy(trained), torch.from_numpy(held)
     transfer = Transfer(
         None,
         images,

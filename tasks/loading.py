@@ -90,6 +90,7 @@ def target_of(
         workspace.seed("split"),
         config.get("fraction", 1.0),
         official_test=data.official_test(domain),
+        order=data.order(domain, workspace.seed("split")),
     )
 
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from tasks import data, process, scores
+from tasks.data import splits
+from tasks.data.splits import Order
 from tasks.evaluation import outputs
 from tasks.loading import images_of, source_model, target_of, tensors
 from tasks.scores.evidence import Evidence
@@ -85,7 +87,7 @@ def evidence_of(config: Mapping[str, Any], workspace: Workspace) -> Evidence:
         ("source_features", "source_labels", "held_features", "held_labels")
     )
     if source != data.PRETRAINED:
-        own = _source_rows(made)
+        own = _source_rows(made, data.order(source, workspace.seed("split")))
     return Evidence(
         features=_rows(made, "target_features", split.train),
         labels=np.searchsorted(seen, labels[split.train]),
@@ -106,11 +108,11 @@ def evidence_of(config: Mapping[str, Any], workspace: Workspace) -> Evidence:
     )
 
 
-def _source_rows(made: Path) -> dict[str, NDArray[Any]]:
+def _source_rows(made: Path, order: Order | None) -> dict[str, NDArray[Any]]:
     """Features and labels of the images that source training saw, and of those it held out."""
     held = np.load(made / "held.npy")
     labels = np.load(made / "source_labels.npy")
-    trained = np.setdiff1d(np.arange(len(labels)), held)
+    trained = splits.trained_rows(len(labels), held, order)
     return {
         "source_features": _rows(made, "source_features", trained),
         "source_labels": labels[trained],

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from tasks import data
-from tasks.data import contents, folder
+from tasks.data import contents, decoding, folder
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_a_folder_is_a_dataset(pictures, tmp_path):
 def test_a_folder_is_decoded_once(pictures, tmp_path, monkeypatch):
     domain = f"folder:{pictures}:photo"
     data.load(domain, tmp_path / "cache", 16)
-    monkeypatch.setattr(folder, "_decode", lambda *_: pytest.fail("decoded twice"))
+    monkeypatch.setattr(decoding, "_decode", lambda *_: pytest.fail("decoded twice"))
     data.load(domain, tmp_path / "cache", 16)
 
 

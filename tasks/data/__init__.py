@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tasks.data.splits import Order
+
 __all__ = [
     "PRETRAINED",
     "Domain",
@@ -43,6 +45,7 @@ __all__ = [
     "missing_ratio",
     "notes",
     "official_test",
+    "order",
     "problems",
     "resized",
     "size",
@@ -135,6 +138,11 @@ def load(domain: str, cache: Path, image_size: int) -> Images:
 def official_test(domain: str) -> NDArray[np.bool_] | None:
     """[N], True for the images of the domain's official test set; None if it has none."""
     return registry.find(domain).official_test()
+
+
+def order(domain: str, seed: int) -> Order | None:
+    """The order by which groups of the domain's images are drawn; None if single images are."""
+    return registry.find(domain).order(seed)
 
 
 def problems(dataset: str) -> list[str]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tasks.data.domain import Images
+    from tasks.data.splits import Order
 
     Floats = NDArray[np.float32]
 
@@ -142,6 +143,10 @@ class Corrupted(Domain):
     def official_test(self) -> NDArray[np.bool_] | None:
         """That of the domain: the images keep their order."""
         return self.domain.official_test()
+
+    def order(self, seed: int) -> Order | None:
+        """That of the domain."""
+        return self.domain.order(seed)
 
     def counts(self) -> Mapping[str, int]:
         """Those of the domain."""

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tasks.data.splits import Order
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -70,6 +72,14 @@ class Domain(Protocol):
         """[N], True for the images of the official test set, in the order of `load`.
 
         None if there is no official split; then each repetition draws 30 % of each class.
+        """
+        return None
+
+    def order(self, seed: int) -> Order | None:
+        """The order by which a repetition draws groups of images that belong together.
+
+        None if images are drawn one by one. With an order, source training leaves out what the
+        target tests or validates, so that it must be the same in all domains (`groups.py`).
         """
         return None
 

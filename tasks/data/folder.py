@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tasks.data import cached, contents, corruptions, listing, pixels
+from tasks.data import contents, corruptions, decoding, groups, listing, pixels
 from tasks.data.contents import Content
 from tasks.data.domain import Domain, Images
 from tasks.data.listing import Listing, shown, some
+from tasks.data.splits import Order
 
 NAMED = 20
 """The number of unreadable files that a message names."""
@@ -54,6 +54,11 @@ class Folder(Domain):
     def load(self, cache: Path, image_size: int) -> Images:
         """The images, decoded once per node and image size."""
         return load(self.name, cache, image_size)
+
+    def order(self, seed: int) -> Order | None:
+        """That of the groups beside the domain's folder, if there are some."""
+        held = listed(self.name)
+        return groups.order(held.place.parent, held.files, seed)
 
     def counts(self) -> Mapping[str, int]:
         """The number of images of each class."""
@@ -165,7 +170,7 @@ def problems(domain: str) -> list[str]:
             f"{len(unread):,} of the {len(held.files):,} images in {place} cannot be used: "
             f"{names}; repair or remove them"
         )
-    return texts
+    return texts + groups.problems(held.place.parent, held.files)
 
 
 def differing(source: str, target: str) -> list[str]:
@@ -205,7 +210,7 @@ def notes(domain: str) -> list[str]:
     ]
     kept = list(zip(held.paths, _contents(domain), strict=True))
     first: dict[str, Path] = {}
-    groups = {
+    noted = {
         what: [path for path, content in kept if mark in content.answer[0]]
         for mark, what in DONE.items()
     } | {
@@ -216,8 +221,9 @@ def notes(domain: str) -> list[str]:
             path for path, content in kept if first.setdefault(content.digest, path) != path
         ],
     }
+    said += [f"{name}: {groups.NOTE}"] if groups.of(held.place.parent) else []
     return said + [
-        f"{name}: {what}: {_counted(held, paths)}" for what, paths in groups.items() if paths
+        f"{name}: {what}: {_counted(held, paths)}" for what, paths in noted.items() if paths
     ]
 
 
@@ -244,40 +250,26 @@ def shared(source: str, target: str) -> list[str]:
 
 @contents.for_a_moment
 def fingerprint(domain: str) -> str:
-    """16 hexadecimal digits from the names and contents of files, and how they are read."""
-    return _fingerprint(listed(domain), _contents(domain))
+    """16 hexadecimal digits from the names and contents of files, and how they are read.
+
+    And from the groups of images that belong together, which decide the splits.
+    """
+    held = listed(domain)
+    return _pixels(held, _contents(domain), groups.fingerprint(held.place.parent))
 
 
 def load(domain: str, cache: Path, image_size: int) -> Images:
-    """The domain's images as uint8 [N, 3, size, size], memory-mapped from the cache.
-
-    They are decoded into the cache once, and resized without keeping the aspect ratio, like the
-    test transform of Holistic Transfer. Models read values as value / 255.
+    """The domain's images as uint8 [N, 3, size, size], decoded once per node and image size.
 
     Raises:
         ValueError: an image cannot be read; names its path.
     """
     held = listing.of(_place(domain))
-    kept = cache / "folders" / f"{_fingerprint(held, _contents_of(held))}-{image_size}.npy"
-    shape = (len(held.files), 3, image_size, image_size)
-    decoded = cached.mapped(kept, shape, np.uint8, lambda target: _decode(held.paths, target))
+    kept = cache / "folders" / f"{_pixels(held, _contents_of(held))}-{image_size}.npy"
+    decoded = decoding.decoded(held.paths, kept, image_size)
     index = {name: position for position, name in enumerate(held.classes)}
     labels = np.array([index[name] for name, _ in held.files], dtype=np.int64)
     return Images(decoded, labels, held.classes)
-
-
-def _decode(paths: Sequence[Path], target: NDArray[np.uint8]) -> None:
-    """Fills `target` [N, 3, size, size] with the decoded images."""
-    with pixels.quiet():
-        for row, path in enumerate(paths):
-            try:
-                with path.open("rb") as file:
-                    target[row] = pixels.read(file, target.shape[-1])
-            except (pixels.Unreadable, OSError) as error:
-                reason = (
-                    f"cannot be read: {error.strerror}" if isinstance(error, OSError) else error
-                )
-                raise ValueError(f"{shown(path)} {reason}; repair or remove it") from error
 
 
 @contents.for_a_moment
@@ -291,10 +283,11 @@ def _contents_of(held: Listing) -> list[Content]:
         return contents.of(held.paths, pixels.examine, pixels.VERSION)
 
 
-def _fingerprint(held: Listing, kept: Sequence[Content]) -> str:
+def _pixels(held: Listing, kept: Sequence[Content], grouped: str = "") -> str:
     """From names and bytes; images that are converted in a special way add their marks.
 
-    So the fingerprints of other images do not change with `pixels.VERSION`.
+    So the fingerprints of other images do not change with `pixels.VERSION`, nor those of images
+    without groups.
     """
     marks = [
         ""
@@ -306,6 +299,7 @@ def _fingerprint(held: Listing, kept: Sequence[Content]) -> str:
         (path.relative_to(held.place).as_posix(), content.digest + mark)
         for path, content, mark in zip(held.paths, kept, marks, strict=True)
     ]
+    pairs += [(groups.FILE, grouped)] if grouped else []
     # Classes are sorted by composed names, so names in another form change the order.
     return contents.named(pairs if held.composed else [("composed", ""), *pairs])
 

@@ -18,7 +18,7 @@ from tasks.data.domain import Domain
 BUILT_IN = {"mnist": "tasks.data.digits:mnist", "uci": "tasks.data.digits:uci"}
 """Name of a domain -> the function that returns it; add new domains here."""
 REQUIRED = ("classes", "channels", "size", "fingerprint", "load")
-INHERITED = ("line", "official_test", "counts", "problems", "notes")
+INHERITED = ("line", "official_test", "order", "counts", "problems", "notes")
 
 
 def find(name: str) -> Domain:

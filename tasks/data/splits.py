@@ -26,6 +26,34 @@ class Split:
     """The training images of all classes, for nearest class means and oracle training."""
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class Order:
+    """A random order of the groups of each class, where images are drawn by group."""
+
+    place: NDArray[np.intp]
+    """[N], the place of each image's group in the order of its class: 0, 1, 2, ..."""
+    groups: NDArray[np.intp]
+    """[N], how many groups the image's class has, in all domains together."""
+
+    @property
+    def test(self) -> NDArray[np.bool_]:
+        """[N], True for the images of groups that test: the first ones of each class."""
+        tested: NDArray[np.bool_] = self.place < [sizes(count)[0] for count in self.groups]
+        return tested
+
+    def held(self, share: float) -> NDArray[np.bool_]:
+        """[N], True for the images of the groups that follow those that test: a share of all.
+
+        At least one group of each class is left, if there is one that does not test.
+        """
+        tested = np.array([sizes(count)[0] for count in self.groups], dtype=np.intp)
+        held = np.array([held_out(count, share) for count in self.groups], dtype=np.intp)
+        most = tested + np.minimum(held, np.maximum(self.groups - tested - 1, 0))
+        following: NDArray[np.bool_] = (tested <= self.place) & (self.place < most)
+        return following
+
+
 def missing_count(classes: int, ratio: float) -> int:
     """The number of missing classes: round(ratio * classes).
 
@@ -84,6 +112,7 @@ def split(
     fraction: float = 1.0,
     *,
     official_test: NDArray[np.bool_] | None = None,
+    order: Order | None = None,
 ) -> Split:
     """The target's split, drawn within each class, with a fraction of the training images.
 
@@ -97,9 +126,11 @@ def split(
         seed: seed of the draw.
         fraction: share of each class's training images to keep.
         official_test: [N], True for test images; None if they are to be drawn.
+        order: the order by which groups of images are drawn; None if images are drawn one by one.
 
     Raises:
-        ValueError: the official test set marks another number of images, or all of a class.
+        ValueError: the official test set marks another number of images, or all of a class; or all
+            images of a class are of groups that test or validate.
     """
     if official_test is not None and official_test.shape != labels.shape:
         raise ValueError(
@@ -117,6 +148,15 @@ def split(
                 raise ValueError(
                     f"all {len(own)} images of class {index} are in the official test set, so that "
                     "none is left to train with"
+                )
+        elif order is not None:
+            own = own[np.argsort(order.place[own], kind="stable")]
+            tested, validated = int(order.test[own].sum()), int(order.held(VALIDATION)[own].sum())
+            if tested + validated == len(own) > 0:
+                raise ValueError(
+                    f"all {len(own)} images of class {index} are of groups that test or validate "
+                    "in this repetition, so that none is left to train with; give the class more "
+                    "images"
                 )
         else:
             tested, validated = sizes(len(own))
@@ -156,6 +196,32 @@ def hold_out(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.i
         own = rng.permutation(np.flatnonzero(labels == index))
         parts.append(own[: held_out(len(own), share)])
     return _joined(parts)
+
+
+def source_split(
+    labels: NDArray[np.int64], share: float, seed: int, order: Order | None = None
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Sorted positions of the source's images that train, and of a share that is held out.
+
+    Where images are drawn by group, the groups that test or validate in the target do not train.
+
+    Args:
+        labels: the labels of all images of the source, [N].
+        share: share of each class to hold out.
+        seed: seed of the draw of single images.
+        order: the order by which groups are drawn, as in the target; None if images are.
+    """
+    held = hold_out(labels, share, seed) if order is None else np.flatnonzero(order.held(share))
+    return trained_rows(len(labels), held, order), held
+
+
+def trained_rows(
+    images: int, held: NDArray[np.intp], order: Order | None = None
+) -> NDArray[np.intp]:
+    """Sorted positions of the source's images that train, if those at `held` are held out."""
+    out = np.zeros(images, bool) if order is None else order.test | order.held(VALIDATION)
+    out[held] = True
+    return np.flatnonzero(~out)
 
 
 def _joined(parts: Iterable[NDArray[np.intp]]) -> NDArray[np.intp]:
