@@ -18,7 +18,13 @@ import typer
 from htsweep.cli.app import app, main
 
 GOLDEN = Path(__file__).parent / "golden" / "help.txt"
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+TOP = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = {
+    f"{name} {inner}".strip(): one
+    for name, command in TOP.items()
+    for inner, one in getattr(command, "commands", {"": command}).items()
+}
+"""Every command, those of groups too, by the words that call it."""
 
 
 def described() -> Iterator[str]:
@@ -28,7 +34,8 @@ def described() -> Iterator[str]:
     yield from parameters(group)
     for name, command in COMMANDS.items():
         yield ""
-        yield f"htsweep {name}: {command.short_help}"
+        summary = command.short_help or (command.help or "").partition("\n")[0]
+        yield f"htsweep {name}: {summary}"
         yield from (f"  {line}".rstrip() for line in (command.help or "").splitlines()[1:])
         yield from parameters(command)
 
@@ -64,14 +71,14 @@ def test_summaries_are_whole(
     monkeypatch.setenv("COLUMNS", columns)
     helped()
     said = " ".join(capsys.readouterr().out.split())
-    for name, command in COMMANDS.items():
-        assert f"{name} {command.short_help}" in said
+    for name, command in TOP.items():
+        assert f"{name} {command.short_help or command.help}" in said
     assert "..." not in said.replace("[ARGS]...", "")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_usage_names_each_argument_once(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    helped(name)
+    helped(*name.split())
     usage = capsys.readouterr().out.partition("\n")[0]
     assert "[[" not in usage
     arguments = usage.partition("[OPTIONS]")[2].split()

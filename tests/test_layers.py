@@ -18,7 +18,7 @@ HOMES = {
     "mlflow": ("htsweep/mirror/",),
     "sqlalchemy": ("htsweep/mirror/",),
     "alembic": ("htsweep/mirror/",),
-    "typer": ("htsweep/cli/app.py",),
+    "typer": ("htsweep/cli/app.py", "htsweep/cli/data.py"),
     "rich": ("htsweep/cli/progress.py",),
     "jinja2": ("htsweep/report/html.py",),
     "markupsafe": ("htsweep/report/html.py",),
@@ -36,6 +36,7 @@ HOMES = {
     "mlxtend": ("tasks/",),
     "PIL": ("tasks/",),
     "safetensors": ("tasks/",),
+    "resvg_py": ("tasks/data/emoji.py",),
 }
 FORBIDDEN = {
     "htsweep/": {"torch", "timm", "torchvision", "kornia"},

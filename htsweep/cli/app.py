@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from htsweep.cli import data
 from htsweep.errors import HtsweepError, is_of_the_disk, why
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Studies of transfer learning when the target data covers only some of the classes.",
 )
+
+app.add_typer(data.app, name="data", help="Make datasets from packages.")
 
 
 def _command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:

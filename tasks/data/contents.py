@@ -136,6 +136,11 @@ def for_a_moment(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
     return answer
 
 
+def cores() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
+
+
 def forget() -> None:
     """Forgets all remembered answers, so that changes are seen at once."""
     for answers in _MOMENTS:
@@ -149,9 +154,7 @@ def _read(
     if len(paths) < 2:
         return [(path, *_content(path, examine)) for path in paths]
     # Threads: hashing and decoding release the GIL.
-    with ThreadPoolExecutor(
-        min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
-    ) as pool:
+    with ThreadPoolExecutor(min(8, cores())) as pool:
         return [
             (path, *stamp)
             for path, stamp in zip(

