@@ -99,7 +99,7 @@ def test_the_folder_is_a_dataset_split_by_emoji_with_its_licences(world):
     said = got(world)
     root = world / "data" / "emoji"
     assert data.problems(f"folder:{root}:few-wide") == []
-    assert json.loads((root / groups.FILE).read_text()) == CLASSES
+    assert groups.of(root) == {kind: [[code] for code in own] for kind, own in CLASSES.items()}
     orders = [data.order(f"folder:{root}:{name}", 7).place for name in ("few", "wide")]
     assert (orders[0] == orders[1]).all()
     notice = (root / emoji.NOTICE).read_text()
@@ -174,3 +174,15 @@ def test_the_classes_that_ship_are_66_of_eight_emoji_or_more():
     assert min(map(len, listed.values())) == 8
     assert codes == [vendors.plain(code) for code in codes]
     assert set(emoji.KNOWN) == set(emoji.VENDORS)
+
+
+def test_a_man_a_woman_and_a_person_are_one_idea():
+    listed = emoji.ideas()
+    assert {code for own in listed.values() for group in own for code in group} == {
+        code for own in emoji.classes().values() for code in own
+    }
+    assert ["1f468-200d-1f52c", "1f469-200d-1f52c", "1f9d1-200d-1f52c"] in listed["person-role"]
+    assert ["1f645", "1f645-200d-2640", "1f645-200d-2642"] in listed["person-gesture"]
+    assert ["1f466", "1f467", "1f9d2"] in listed["person"]
+    assert min(map(len, listed.values())) == 8
+    assert sum(map(len, listed.values())) == 1255

@@ -61,9 +61,29 @@ def test_each_seed_draws_other_names(root):
 
 
 def test_the_order_of_names_does_not_depend_on_those_that_are_added():
-    few = groups._shuffled("cat", STEMS[:8], 3)
-    more = groups._shuffled("cat", STEMS, 3)
-    assert [stem for stem in more if stem in few] == few
+    listed = [[stem] for stem in STEMS]
+    few = groups._shuffled("cat", listed[:8], 3)
+    more = groups._shuffled("cat", listed, 3)
+    assert [group for group in more if group in few] == few
+
+
+def test_the_names_of_one_group_stand_together(root):
+    pairs = [STEMS[first : first + 2] for first in range(0, 20, 2)]
+    (root / groups.FILE).write_text(json.dumps({"cat": pairs, "dog": STEMS}))
+    domain = f"folder:{root}:art"
+    files = folder.listed(domain).files
+    for seed in range(5):
+        order = data.order(domain, seed)
+        places = {
+            file.stem: place
+            for (kind, file), place in zip(files, order.place, strict=True)
+            if kind == "cat"
+        }
+        assert all(places[one] == places[other] for one, other in pairs)
+        assert sorted(set(places.values())) == list(range(10))
+        # 3 of the 10 groups test: 6 images.
+        cats = np.array([kind == "cat" for kind, _ in files])
+        assert order.test[cats].sum() == 6
 
 
 def test_shares_above_and_below_that_of_validation_never_train_on_what_the_target_validates():
@@ -100,6 +120,10 @@ def test_groups_are_part_of_the_content_but_not_of_the_pixels(root, tmp_path):
         ("[]", "is no mapping of classes"),
         ('{"cat": ["a", "a"]}', "class cat is wrong"),
         ('{"cat": 3}', "class cat is wrong"),
+        ('{"cat": ["a", []]}', "class cat is wrong"),
+        ('{"cat": [["a", "b"], "b"]}', "class cat is wrong"),
+        ('{"cat": ["a", ["b", 1]]}', "class cat is wrong"),
+        ('{"cat": [""]}', "class cat is wrong"),
         (json.dumps({"cat": STEMS}), "but not 20 of 40 images: art/dog/idea0.png"),
     ],
 )

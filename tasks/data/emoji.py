@@ -1,8 +1,9 @@
 """Emoji as a problem of several domains: the same classes, each drawn by several vendors.
 
 A class is a subgroup of Unicode's emoji, a domain a vendor's drawings of it, and an image one emoji
-of 128 pixels over white. `groups.json` keeps each emoji on one side of a split in all domains:
-between vendors the same emoji is easier than another one of its class.
+of 128 pixels over white. `groups.json` keeps each idea of a drawing on one side of a split in all
+domains: between vendors the same emoji is easier than another one of its class. A man, a woman and
+a person who do the same are one idea.
 """
 
 from __future__ import annotations
@@ -49,6 +50,39 @@ def classes() -> Mapping[str, list[str]]:
     return listed
 
 
+PERSON, SIGNS = {"1f468", "1f469", "1f9d1"}, {"2640", "2642"}
+"""Man, woman and person; the female and the male sign, which follow what they change."""
+ALIKE = (
+    ("1f466", "1f467", "1f9d2"),
+    ("1f474", "1f475", "1f9d3"),
+    ("1f483", "1f57a"),
+    ("1f385", "1f936", "1f9d1-200d-1f384"),
+    ("1f934", "1f478", "1fac5"),
+    ("1f930", "1fac3", "1fac4"),
+)
+"""Boy, girl and child, and so on: one idea under code points of their own."""
+
+
+def ideas() -> dict[str, list[list[str]]]:
+    """Class -> the emoji of each idea of a drawing."""
+    grouped: dict[str, dict[str, list[str]]] = {}
+    for kind, codes in classes().items():
+        for code in codes:
+            grouped.setdefault(kind, {}).setdefault(_idea(code), []).append(code)
+    return {kind: list(own.values()) for kind, own in grouped.items()}
+
+
+def _idea(code: str) -> str:
+    """What an emoji shows, whether a man, a woman or a person does it."""
+    for alike in ALIKE:
+        if code in alike:
+            return alike[0]
+    parts = ["1f9d1" if part in PERSON else part for part in code.split("-")]
+    while len(parts) > 2 and parts[-1] in SIGNS:
+        parts = parts[:-2]  # with the joiner before it
+    return "-".join(parts)
+
+
 def get(out: Path, given: Path | None, say: Say) -> None:
     """Draws what is missing of `OUT/emoji/DOMAIN/CLASS/CODEPOINT.png`.
 
@@ -68,7 +102,7 @@ def get(out: Path, given: Path | None, say: Say) -> None:
     with locking.alone(root / LOCK, lambda: say("waiting for another process that does the same")):
         listed = classes()
         # Before the first domain, so that no launch can split it in another way.
-        _write(root / groups.FILE, json.dumps(listed, indent=1) + "\n")
+        _write(root / groups.FILE, json.dumps(ideas(), indent=1) + "\n")
         _write(root / NOTICE, _notice())
         known = _sums(root)
         sums = {

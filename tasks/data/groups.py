@@ -1,9 +1,10 @@
 """Images that belong together in all domains of a folder, as `ROOT/groups.json` lists them.
 
-The file has the form `{CLASS: [NAME, ...]}`. All images of a class that are called NAME, with any
-suffix and in any domain, are one group: one emoji, say, that several vendors drew. A repetition
-draws groups in place of images, so that nobody trains on one member of a group and tests another,
-not even in another domain: source training leaves out what the target tests or validates.
+The file has the form `{CLASS: [GROUP, ...]}`, where a group is the name of images without their
+suffix, or a list of such names. All images of a class with the names of one group, in whichever
+domain, belong together: one emoji, say, that several vendors drew. A repetition draws groups in
+place of images, so that nobody trains on one member of a group and tests another, not even in
+another domain: source training leaves out what the target tests or validates.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,10 +23,13 @@ from tasks.data.listing import composed, shown, some
 from tasks.data.splits import Order
 
 FILE = "groups.json"
-FORM = "it must be {CLASS: [NAME, ...]}, with the names of images without their suffix, each once"
+FORM = (
+    "it must be {CLASS: [GROUP, ...]}, where a group is the name of images without their suffix, "
+    "or a list of names; each name stands once in its class"
+)
 NOTE = f"images of one name ({FILE}) are on one side of a split in all domains"
-Groups = Mapping[str, Sequence[str]]
-"""Class -> the names of its groups."""
+Groups = Mapping[str, Sequence[Sequence[str]]]
+"""Class -> its groups -> the names of each."""
 
 
 def of(root: Path) -> Groups | None:
@@ -49,7 +54,7 @@ def problems(root: Path, files: Sequence[tuple[str, Path]]) -> list[str]:
         return [str(error)]
     if groups is None:
         return []
-    known = {name: set(names) for name, names in groups.items()}
+    known = {name: {stem for own in listed for stem in own} for name, listed in groups.items()}
     strange = [path for name, path in files if _stem(path) not in known.get(name, ())]
     if not strange:
         return []
@@ -82,18 +87,23 @@ def order(root: Path, files: Sequence[tuple[str, Path]], seed: int) -> Order | N
     if groups is None:
         return None
     places = {
-        name: {stem: place for place, stem in enumerate(_shuffled(name, stems, seed))}
-        for name, stems in groups.items()
+        name: {
+            stem: place
+            for place, group in enumerate(_shuffled(name, listed, seed))
+            for stem in group
+        }
+        for name, listed in groups.items()
     }
     return Order(
         np.array([places[name][_stem(path)] for name, path in files], dtype=np.intp),
-        np.array([len(places[name]) for name, _ in files], dtype=np.intp),
+        np.array([len(groups[name]) for name, _ in files], dtype=np.intp),
     )
 
 
-def _shuffled(name: str, stems: Sequence[str], seed: int) -> list[str]:
+def _shuffled(name: str, listed: Sequence[Sequence[str]], seed: int) -> list[Sequence[str]]:
+    """The groups of a class in random order; where each stands depends on its first name."""
     return sorted(
-        stems, key=lambda stem: hashlib.sha256(f"{seed}\0{name}\0{stem}".encode()).digest()
+        listed, key=lambda group: hashlib.sha256(f"{seed}\0{name}\0{min(group)}".encode()).digest()
     )
 
 
@@ -111,11 +121,18 @@ def _read(path: Path, _stamp: tuple[int, ...]) -> Groups:
         raise ValueError(f"{shown(path)} is no JSON: {error}; {FORM}") from error
     if not isinstance(content, dict) or not content:
         raise ValueError(f"{shown(path)} is no mapping of classes; {FORM}")
-    for name, stems in content.items():
-        if (
-            not isinstance(stems, list)
-            or not all(isinstance(stem, str) and stem for stem in stems)
-            or len(set(map(composed, stems))) < len(stems)
-        ):
+    groups = {
+        composed(name): [_names(group) for group in listed] if isinstance(listed, list) else []
+        for name, listed in content.items()
+    }
+    for name, listed in groups.items():
+        stems = [stem for group in listed for stem in group]
+        if not all([listed, *listed, *stems]) or len(set(stems)) < len(stems):
             raise ValueError(f"{shown(path)}: class {shown(name)} is wrong; {FORM}")
-    return {composed(name): [composed(stem) for stem in stems] for name, stems in content.items()}
+    return groups
+
+
+def _names(group: Any) -> list[str]:
+    """The names of a group as it stands in the file; empty if that is none."""
+    names = group if isinstance(group, list) else [group]
+    return [composed(name) for name in names] if all(isinstance(n, str) for n in names) else []
