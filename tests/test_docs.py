@@ -5,6 +5,7 @@ import runpy
 from collections.abc import Callable
 from pathlib import Path
 
+import painted
 import pandas as pd
 import pytest
 
@@ -54,7 +55,12 @@ def test_the_readme_s_python_runs(
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("studies/*.yaml")), ids=lambda path: path.stem)
-def test_the_ready_studies_are_valid_and_open_with_their_command(path: Path) -> None:
+def test_the_ready_studies_are_valid_and_open_with_their_command(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "folder:data/emoji:" in path.read_text(encoding="utf-8"):
+        painted.emoji(tmp_path)
+        monkeypatch.chdir(tmp_path)
     assert plan(read(path)).trial_count > 0
     assert f"htsweep launch studies/{path.name}" in path.read_text(encoding="utf-8").splitlines()[0]
 

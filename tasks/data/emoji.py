@@ -59,8 +59,22 @@ ALIKE = (
     ("1f385", "1f936", "1f9d1-200d-1f384"),
     ("1f934", "1f478", "1fac5"),
     ("1f930", "1fac3", "1fac4"),
+    ("1f9d1", "1f9d1-200d-1f9b0", "1f9d1-200d-1f9b3", "1f471"),
+    ("1f426", "1f426-200d-2b1b"),
+    ("1f601", "1f604"),
+    ("1f694", "1f696"),
+    ("25fc", "1f533"),
+    ("26aa", "1f534", "1f535", "1f7e0", "1f7e1", "1f7e2", "1f7e3", "1f7e4"),
+    ("1f7e5", "1f7e6", "1f7e8", "1f7e9", "1f7ea", "1f7eb"),
+    ("1f49a", "1f497", "1f499", "1f49b", "1f5a4", "1f90d"),
+    ("2764", "1f49c", "1f90e", "1f9e1"),
+    ("1fa75", "1fa76", "1fa77"),
 )
-"""Boy, girl and child, and so on: one idea under code points of their own."""
+"""One idea under several code points: boy, girl and child, and so on.
+
+And what a vendor draws alike to the last bit: hearts and squares that differ in colour alone, in
+line art, say.
+"""
 
 
 def ideas() -> dict[str, list[list[str]]]:
@@ -74,13 +88,11 @@ def ideas() -> dict[str, list[list[str]]]:
 
 def _idea(code: str) -> str:
     """What an emoji shows, whether a man, a woman or a person does it."""
-    for alike in ALIKE:
-        if code in alike:
-            return alike[0]
     parts = ["1f9d1" if part in PERSON else part for part in code.split("-")]
     while len(parts) > 2 and parts[-1] in SIGNS:
         parts = parts[:-2]  # with the joiner before it
-    return "-".join(parts)
+    drawn = "-".join(parts)
+    return next((alike[0] for alike in ALIKE if drawn in alike), drawn)
 
 
 def get(out: Path, given: Path | None, say: Say) -> None:
