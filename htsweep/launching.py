@@ -107,9 +107,11 @@ def launch(
     watch = watch or Silent()
     began = time.monotonic()
     before = Results(study, results)
+    kept = keeping(before.full_plan)
     conditions = replace(
         conditions_of(study, results, save_seconds),
-        keep=keeping(before.full_plan).steps,
+        keep=kept.steps,
+        features=kept.features,
         metrics=tuple(study.metrics),
     )
     store = before.store

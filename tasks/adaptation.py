@@ -32,7 +32,7 @@ from tasks.loading import (
 )
 from tasks.methods.method import Method
 from tasks.model import Model
-from tasks.outputs import SOURCE, Collected, hand_over
+from tasks.outputs import SOURCE, Collected, hand_over, keeps_features
 from tasks.replaying import Recorder, replay
 from tasks.task import Workspace
 from tasks.training import Recipe, Run
@@ -113,7 +113,7 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
 
     def on_target(model: Any, step: int) -> Measurement:
         model = _viewing(model, config)
-        kept = Collected(data.domains(config["dataset"])[1])
+        kept = Collected(data.domains(config["dataset"])[1], features=keeps_features(workspace))
         measured = measure(
             model,
             transfer.images,
@@ -260,7 +260,9 @@ def fine_tune(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measu
 
     def on_target(model: Any, step: int) -> Measurement:
         model = _viewing(model, config)
-        kept = Collected(data.fine_tuning_domains(config["dataset"])[1])
+        kept = Collected(
+            data.fine_tuning_domains(config["dataset"])[1], features=keeps_features(workspace)
+        )
         measured = measure_all(
             model,
             transfer.images,
@@ -403,8 +405,8 @@ def _on_source(
     def measured(model: Any, kept: Collected) -> Measurement:
         if not len(held):
             return {}
-        logits = outputs(model, images, workspace.device)[1]
-        kept.add(SOURCE, logits, labels, held, missing=missing, domain=source)
+        features, logits = outputs(model, images, workspace.device)
+        kept.add(SOURCE, logits, labels, held, features=features, missing=missing, domain=source)
         reached = metrics.accuracies(logits, labels[held], missing)
         return {
             f"validation/source_{name}": reached[name] for name in metrics.MAIN if name in reached

@@ -43,9 +43,9 @@ class Unusable(ValueError):
     """A folder cannot give a model or a head; the message says why, and what to do."""
 
 
-def is_folder(name: str) -> bool:
-    """Whether the weights `name` are a folder with a model of open_clip."""
-    return bool(name) and (Path(name).expanduser() / CONFIG).is_file()
+def is_folder(name: object) -> bool:
+    """Whether the weights `name`, which a user may have given any value, are a model's folder."""
+    return isinstance(name, str) and bool(name) and (Path(name).expanduser() / CONFIG).is_file()
 
 
 def meaning(name: str) -> str:

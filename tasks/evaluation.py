@@ -42,7 +42,8 @@ def measure(
     test, validation = split.test, split.validation
     if kept is not None:
         for name, rows in ((TEST, test), (VALIDATION, validation)):
-            kept.add(name, logits[rows], labels, rows, missing=missing)
+            own = features[rows]
+            kept.add(name, logits[rows], labels, rows, features=own, missing=missing)
     curve_seen, curve_missing = metrics.curve(logits[test], labels[test], missing)
     similarity = metrics.nearest_class_mean(
         features[split.reference], labels[split.reference], features[test], logits.shape[1]
@@ -102,8 +103,14 @@ def measure_all(
     features, logits = outputs(model, images, device, rows)
     tested, held = len(split.test), len(split.test) + len(split.validation)
     if kept is not None:
-        kept.add(TEST, logits[:tested], labels, split.test)
-        kept.add(VALIDATION, logits[tested:held], labels, split.validation)
+        kept.add(TEST, logits[:tested], labels, split.test, features=features[:tested])
+        kept.add(
+            VALIDATION,
+            logits[tested:held],
+            labels,
+            split.validation,
+            features=features[tested:held],
+        )
     right = logits[:tested].argmax(1) == labels[split.test]
     of_class = [
         right[labels[split.test] == index].mean() for index in np.unique(labels[split.test])

@@ -19,7 +19,7 @@ source training.
 COLUMNS = {TEST: "test/", VALIDATION: "validation/", SOURCE: "validation/source_"}
 """Split -> prefix of the columns measured on it; for other splits, the name and a slash."""
 LARGEST = float(np.finfo(np.float16).max)
-"""Logits are clipped to this absolute value."""
+"""Logits and features are clipped to this absolute value."""
 
 
 @final
@@ -28,7 +28,7 @@ class Outputs:
     """The logits of a model on the images of a split, rounded to 16 bits.
 
     They are rounded here and nowhere else, so that a metric gives the same number during a trial
-    and whenever its logits are read again. Both arrays are read-only.
+    and whenever its logits are read again. All arrays are read-only.
     """
 
     logits: NDArray[np.float32]
@@ -41,9 +41,11 @@ class Outputs:
     """`test`, `validation`, `source`, or another name that a task gives."""
     images: str = ""
     """Identifies the images and their order: equal names mean equal images; "": not known."""
+    features: NDArray[np.float32] | None = None
+    """[N, width], what the classifier sees, representable in float16; None: not handed over."""
 
     def __post_init__(self) -> None:
-        """Rounds the logits.
+        """Rounds the logits and the features.
 
         Raises:
             ValueError: the arrays do not fit each other.
@@ -55,6 +57,12 @@ class Outputs:
                 f"the outputs on split '{self.split}' are logits [N, C] and labels [N], but got "
                 f"logits {list(logits.shape)} and labels {list(labels.shape)}"
             )
+        features = None if self.features is None else np.asarray(self.features)
+        if features is not None and (features.ndim != 2 or len(features) != len(labels)):
+            raise ValueError(
+                f"the features on split '{self.split}' are [N, width] for {len(labels)} images, "
+                f"but got {list(features.shape)}"
+            )
         if labels.dtype.kind not in "iu":
             raise ValueError(
                 f"the labels of split '{self.split}' are class indices, but got {labels.dtype}"
@@ -65,8 +73,8 @@ class Outputs:
                 f"classes of split '{self.split}' are from 0 to {logits.shape[1] - 1}, as there "
                 f"are logits, but labels and missing classes go from {min(named)} to {max(named)}"
             )
-        rounded = np.clip(logits.astype(np.float32), -LARGEST, LARGEST).astype(np.float16)
-        object.__setattr__(self, "logits", _frozen(rounded.astype(np.float32)))
+        object.__setattr__(self, "logits", _rounded(logits))
+        object.__setattr__(self, "features", None if features is None else _rounded(features))
         object.__setattr__(self, "labels", _frozen(labels.astype(np.int64)))
         object.__setattr__(self, "missing", missing)
 
@@ -75,8 +83,8 @@ class Outputs:
 class Collected:
     """Collects the outputs of a model on the splits of a domain while they are measured."""
 
-    def __init__(self, domain: str) -> None:
-        self._domain = domain
+    def __init__(self, domain: str, *, features: bool = False) -> None:
+        self._domain, self._features = domain, features
         self.outputs: dict[str, Outputs] = {}
         """By split."""
 
@@ -87,6 +95,7 @@ class Collected:
         labels: NDArray[Any],
         rows: NDArray[Any],
         *,
+        features: NDArray[Any] | None = None,
         missing: Sequence[int] = (),
         domain: str = "",
     ) -> None:
@@ -97,6 +106,7 @@ class Collected:
             logits: [N, C].
             labels: the labels of all images of the domain.
             rows: [N], the positions of the split's images.
+            features: [N, width], left out unless the trial keeps features.
             missing: the indices of the missing classes.
             domain: the name of the images' domain, if it is a different one.
         """
@@ -106,8 +116,18 @@ class Collected:
         place.update(np.asarray(labels, np.int64).tobytes())
         place.update(np.asarray(rows, np.int64).tobytes())
         self.outputs[split] = Outputs(
-            logits, labels[rows], tuple(missing), split, place.hexdigest()[:16]
+            logits,
+            labels[rows],
+            tuple(missing),
+            split,
+            place.hexdigest()[:16],
+            features if self._features else None,
         )
+
+
+def keeps_features(workspace: Any) -> bool:
+    """Whether features are wanted beside logits: the workspace's `keeps_features`, if it has it."""
+    return bool(getattr(workspace, "keeps_features", False))
 
 
 def hand_over(workspace: Any, step: int, outputs: Mapping[str, Outputs]) -> None:
@@ -115,6 +135,11 @@ def hand_over(workspace: Any, step: int, outputs: Mapping[str, Outputs]) -> None
     keep = getattr(workspace, "keep", None)
     if keep is not None and outputs:
         keep(step, outputs)
+
+
+def _rounded(array: NDArray[Any]) -> NDArray[np.float32]:
+    half = np.clip(array.astype(np.float32), -LARGEST, LARGEST).astype(np.float16)
+    return _frozen(half.astype(np.float32))
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

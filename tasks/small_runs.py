@@ -284,6 +284,7 @@ class SmallWorkspace:
         for folder in (self.output, self.cache):
             folder.mkdir(parents=True, exist_ok=True)
 
+    keeps_features = False
     trajectory: Path | None = None
     """None: each trial trains by itself."""
 

@@ -71,6 +71,10 @@ class Workspace(Protocol):
     def cache(self) -> Path:
         """A folder for decoded data, shared by all trials on a node."""
 
+    @property
+    def keeps_features(self) -> bool:
+        """Whether `keep` takes features beside logits; a workspace may lack this."""
+
     def seed(self, *names: object) -> int:
         """A seed in [0, 2**31) that depends on the names and the repetition only."""
 

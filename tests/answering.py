@@ -36,7 +36,7 @@ def outputs(config, seed, step, split, images):
     labels = np.random.default_rng([seed, len(split)]).integers(0, CLASSES, images)
     logits = rng.normal(size=(images, CLASSES)).astype(np.float32) * config.get("spread", 1.0)
     logits[np.arange(images), labels] += step / 3
-    return Outputs(logits, labels, (1, 4), split)
+    return Outputs(logits, labels, (1, 4), split, "", logits[:, :2] - step)
 
 
 @declare(
@@ -94,6 +94,10 @@ def late(outputs):
     return 1.0
 
 
+def wide(outputs):
+    return -1.0 if outputs.features is None else float(outputs.features.shape[1])
+
+
 def wordy(outputs):
     return "high"
 """
@@ -109,9 +113,17 @@ def answering(folder: Path, more: str = "", text: str = STUDY) -> Study:
     return read(folder / "study.yaml")
 
 
-def run(study: Study, results: Path, keep: str = "every") -> list[Outcome]:
+def run(
+    study: Study, results: Path, keep: str = "every", *, features: bool = False
+) -> list[Outcome]:
     """Runs the trials of a study in this process, without a report."""
-    conditions = Conditions(str(results), keep=keep, metrics=tuple(study.metrics), save_seconds=0.0)
+    conditions = Conditions(
+        str(results),
+        keep=keep,
+        features=features,
+        metrics=tuple(study.metrics),
+        save_seconds=0.0,
+    )
     planned = plan(study)
     return [
         trial.run(Work(planned.job(point, repetition), conditions))

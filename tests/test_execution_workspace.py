@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from answering import answering, run
 
+from htsweep.errors import HtsweepError
 from htsweep.execution import trial
 from htsweep.execution.conditions import stopped_as
 from htsweep.execution.work import Conditions, Work
 from htsweep.ledger import Ledger, Store, kept
 from htsweep.planning import metrics
 from htsweep.planning.plan import plan
+from htsweep.results import Results
 
 ALL = "metrics: [ece, per_class_accuracy, 'own_metrics:right', 'own_metrics:by_group', auroc]\n"
 
@@ -35,6 +37,37 @@ def test_the_record_names_the_object_with_the_steps_that_are_kept(tmp_path, keep
         held = kept.read(Store(tmp_path / "r"), name)
         assert list(held) == steps
         assert {split for own in held.values() for split in own} == {"test", "source"}
+
+
+@pytest.mark.parametrize("features", [True, False])
+def test_features_are_kept_and_given_to_metrics_where_they_are_asked_for(tmp_path, features):
+    study = answering(tmp_path, "metrics: ['own_metrics:wide']\n")
+    run(study, tmp_path / "r", features=features)
+    assert {row["test/wide"] for row in rows(tmp_path / "r")} == {2.0 if features else -1.0}
+    results = Results(study, str(tmp_path / "r"))
+    for name in objects(tmp_path / "r"):
+        for step, splits in results.outputs(name).items():
+            for held in splits.values():
+                assert (held.features is not None) == features
+                if held.features is not None:
+                    assert held.features == pytest.approx(held.logits[:, :2] - step, abs=0.01)
+    with pytest.raises(HtsweepError, match="no trial 'none'"):
+        results.outputs("none")
+
+
+def test_a_trial_that_kept_no_features_before_it_was_killed_goes_on(tmp_path):
+    study = answering(tmp_path, f"fixed: {{dies: {tmp_path / 'once'}}}\n")
+    [job] = [plan(study).job(point, 0) for point in list(plan(study).points)[:1]]
+    conditions = Conditions(str(tmp_path / "r"), keep="every", save_seconds=0.0)
+    child = os.fork()
+    if child == 0:
+        trial.run(Work(job, conditions))
+        os._exit(0)  # never reached: the task ends the process
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert trial.run(Work(job, replace(conditions, features=True))).status == "done"
+    held = Results(study, str(tmp_path / "r")).outputs(job.trial)
+    assert sorted(held) == [0, 1, 2]
+    assert held[2]["test"].features is None  # not kept of all steps
 
 
 def test_nothing_is_kept_where_nothing_is_to_be(tmp_path):

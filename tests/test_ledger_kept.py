@@ -10,10 +10,11 @@ from htsweep.ledger import Store, kept
 from tasks.outputs import Outputs
 
 
-def outputs(split, images, classes, seed, step):
+def outputs(split, images, classes, seed, step, width=None):
     labels = np.random.default_rng([seed, images]).integers(0, classes, images)
     logits = np.random.default_rng([seed, step]).normal(0, 50, (images, classes))
-    return Outputs(logits, labels, (0, classes - 1), split)
+    features = None if width is None else logits[:, :1] * np.linspace(-2, 2, width)
+    return Outputs(logits, labels, (0, classes - 1), split, "", features)
 
 
 @st.composite
@@ -22,21 +23,32 @@ def steps(draw):
     splits = draw(
         st.dictionaries(
             st.sampled_from(["test", "validation", "a/b é"]),
-            st.tuples(st.integers(0, 9), st.integers(2, 400)),
+            st.tuples(st.integers(0, 9), st.integers(2, 400), st.sampled_from([None, None, 1, 7])),
             min_size=1,
         )
     )
     held = {}
     for step in draw(st.lists(st.integers(0, 2**62), unique=True, min_size=1, max_size=3)):
         some = draw(st.sets(st.sampled_from(sorted(splits)), min_size=1))
-        held[step] = {name: outputs(name, *splits[name], seed, step) for name in some}
+        held[step] = {
+            name: outputs(name, images, classes, seed, step, width)
+            for name, (images, classes, width) in splits.items()
+            if name in some
+        }
     return held
 
 
 def told(held):
     return {
         step: {
-            name: (o.logits.tobytes(), o.logits.shape, o.labels.tolist(), o.missing, o.split)
+            name: (
+                o.logits.tobytes(),
+                o.logits.shape,
+                o.labels.tolist(),
+                o.missing,
+                o.split,
+                None if o.features is None else (o.features.tobytes(), o.features.shape),
+            )
             for name, o in own.items()
         }
         for step, own in held.items()
@@ -49,6 +61,16 @@ def test_what_is_packed_is_what_is_unpacked(held):
     data = kept.packed(held)
     assert told(kept.unpacked(data)) == told(held)
     assert kept.packed(dict(reversed(held.items()))) == kept.packed(held) or len(held) > 1
+
+
+def test_features_are_left_out_where_a_step_lacks_them_and_refused_at_another_width():
+    with_, without = outputs("test", 5, 4, 0, 1, 3), outputs("test", 5, 4, 0, 2)
+    read = kept.unpacked(kept.packed({1: {"test": with_}, 2: {"test": without}}))
+    assert [read[step]["test"].features for step in (1, 2)] == [None, None]
+    assert kept.problem({"test": with_}, {"test": without}) == ""
+    assert "features on split 'test' are [5, 7], but [5, 3]" in kept.problem(
+        {"test": with_}, {"test": outputs("test", 5, 4, 0, 1, 7)}
+    )
 
 
 def test_it_can_be_read_with_numpy_alone(tmp_path):

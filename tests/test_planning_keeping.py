@@ -50,6 +50,15 @@ def test_where_every_step_is_too_much_the_last_one_is_kept(tmp_path, monkeypatch
     assert keeping(plan(answering(tmp_path, "keep: logits\n"))).steps == "every"
 
 
+def test_features_are_kept_where_the_study_says_so_alone(tmp_path):
+    plain, more = (keeping(plan(answering(tmp_path, text))) for text in ("", "keep: features\n"))
+    assert not plain.features
+    assert more.features
+    assert more.steps == plain.steps == "every"
+    assert "logits and features of each trial at each measured step" in more.line
+    assert "besides the features, 2 bytes for each number" in more.line
+
+
 def test_a_task_that_hands_over_nothing_keeps_nothing(study_file):
     assert keeping(plan(read(study_file("task: toy\n")))) == home.Keeping("nothing", "")
 

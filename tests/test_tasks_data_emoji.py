@@ -184,6 +184,10 @@ def test_a_man_a_woman_and_a_person_are_one_idea():
     assert ["1f468-200d-1f52c", "1f469-200d-1f52c", "1f9d1-200d-1f52c"] in listed["person-role"]
     assert ["1f645", "1f645-200d-2640", "1f645-200d-2642"] in listed["person-gesture"]
     assert ["1f466", "1f467", "1f9d2"] in listed["person"]
-    assert ["1f7e5", "1f7e6", "1f7e8"] == next(own for own in listed["geometric"] if "1f7e5" in own)[:3]
+    assert next(own for own in listed["geometric"] if "1f7e5" in own)[:3] == [
+        "1f7e5",
+        "1f7e6",
+        "1f7e8",
+    ]
     assert min(map(len, listed.values())) == 7
     assert sum(map(len, listed.values())) == 1226

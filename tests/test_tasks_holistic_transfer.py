@@ -605,6 +605,24 @@ def test_what_is_handed_over_is_what_was_measured(prepared, method):
             assert outputs.missing == kept["test"].missing
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_features_are_what_the_head_of_the_model_sees(prepared, wanted):
+    config, workspace = prepared(method="source")
+    workspace.keeps_features = wanted
+    list(holistic_transfer(config, workspace))
+    model = torch.load(workspace.artifact("source") / "model.pt", weights_only=True)
+    weight, bias = (model[f"head.{name}"].numpy() for name in ("weight", "bias"))
+    for outputs in workspace.kept[0].values():
+        if not wanted:
+            assert outputs.features is None
+            continue
+        logits = outputs.features @ weight.T + bias
+        # Both are rounded to 16 bits.
+        assert logits == pytest.approx(
+            outputs.logits, abs=0.02 * float(np.abs(outputs.logits).max())
+        )
+
+
 def test_a_workspace_without_keep_measures_the_same(prepared):
     class Without:
         def __init__(self, inner):

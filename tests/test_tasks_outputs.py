@@ -45,6 +45,17 @@ def test_what_a_metric_sees_cannot_be_written_to():
     assert outputs.logits[0, 0] == 0, "it is a copy"
 
 
+def test_features_are_rounded_as_logits_are_and_have_a_row_for_each_image():
+    features = np.random.default_rng(0).normal(size=(2, 5)) * 1e5
+    outputs = Outputs(np.zeros((2, 2)), np.array([0, 1]), (), "test", "", features)
+    assert outputs.features.dtype == np.float32
+    assert np.array_equal(outputs.features, outputs.features.astype(np.float16))
+    assert np.isfinite(outputs.features).all()
+    assert Outputs(np.zeros((2, 2)), np.array([0, 1]), (), "test").features is None
+    with pytest.raises(ValueError, match=r"\[N, width\] for 2 images, but got \[3, 5\]"):
+        Outputs(np.zeros((2, 2)), np.array([0, 1]), (), "test", "", np.zeros((3, 5)))
+
+
 @pytest.mark.parametrize(
     ("logits", "labels", "missing", "words"),
     [

@@ -62,6 +62,7 @@ def run(work: Work) -> Outcome:
         threads=threads,
         save_seconds=conditions.save_seconds,
         keep=conditions.keep,
+        features=conditions.features,
         metrics=conditions.metrics,
     )
     log = log_of(work, store)

@@ -55,6 +55,8 @@ class Conditions:
     """At each rung, one in `eta` trials goes on."""
     keep: str = "nothing"
     """The steps whose logits are kept: `nothing`, `final` (the last step) or `every`."""
+    features: bool = False
+    """Whether features are kept beside the logits."""
     metrics: tuple[str, ...] = ()
     """The names of the study's metrics."""
     objectives: tuple[tuple[str, str], ...] = ()
@@ -224,6 +226,7 @@ _CONDITIONS = {
     "first_rung": _or_null(_whole(1)),
     "eta": _whole(2),
     "keep": _Rule("'nothing', 'final' or 'every'", lambda value: value in KEPT),
+    "features": _YES_OR_NO,
     "metrics": _Rule(
         "a list of texts", lambda value: isinstance(value, list) and all(map(_is_text, value))
     ),

@@ -39,6 +39,7 @@ class Workspace:
         threads: int = 1,
         save_seconds: float = SAVE_SECONDS,
         keep: str = NOTHING,
+        features: bool = False,
         metrics: Sequence[str] = (),
     ) -> None:
         self.repetition = job.repetition
@@ -55,6 +56,7 @@ class Workspace:
         """File of `output` -> its version when it was stored, and the object."""
         own = job.kind == "trial"  # what a stage measures is not a result
         self._keep = keep if own else NOTHING
+        self.keeps_features = features and own
         self._metrics = tuple(metrics) if own else ()
         self._kept: dict[int, Mapping[str, kept.Half]] = {}
         """Step -> the outputs kept so far; only the last step unless all are kept (`EVERY`)."""
@@ -135,7 +137,12 @@ class Workspace:
             return
         taken = {
             split: Outputs(
-                given.logits, given.labels, given.missing, split, getattr(given, "images", "")
+                given.logits,
+                given.labels,
+                given.missing,
+                split,
+                getattr(given, "images", ""),
+                getattr(given, "features", None) if self.keeps_features else None,
             )
             for split, given in outputs.items()
         }

@@ -1,9 +1,10 @@
-"""Stores the outputs of a trial's model in one object: float16 logits, labels, missing classes.
+"""Stores the outputs of a trial's model in one object: logits, labels, missing classes, features.
 
 An object is a compressed npz file: `about` is JSON in UTF-8; `labels` holds the labels of all
 splits, one after the other; `logits0`, `logits1`, ... are those of each split, float16 [steps,
-images, classes]. `about` has for each split, in that order, `split`, `images` (how many), `steps`,
-`missing`, and `name`: a name for the images and their order.
+images, classes]; `features0`, ..., where kept, are float16 [steps, images, width]. `about` has for
+each split, in that order, `split`, `images` (how many), `steps`, `missing`, and `name`: a name for
+the images and their order.
 """
 
 from __future__ import annotations
@@ -33,21 +34,23 @@ NAME = "logits"
 @final
 @dataclass(frozen=True, eq=False)
 class Half:
-    """Outputs waiting to be written: as `Outputs`, but with float16 logits, in half the memory."""
+    """Outputs waiting to be written: as `Outputs`, but of float16, in half the memory."""
 
     logits: Any
     labels: Any
     missing: tuple[int, ...]
     split: str
     images: str
+    features: Any = None
 
     @classmethod
     def of(cls, outputs: Outputs) -> Half:
-        """The same outputs, with logits rounded to 16 bits."""
+        """The same outputs, rounded to 16 bits."""
         import numpy as np
 
-        half = outputs.logits.astype(np.float16)
-        return cls(half, outputs.labels, outputs.missing, outputs.split, outputs.images)
+        logits = outputs.logits.astype(np.float16)
+        features = None if outputs.features is None else outputs.features.astype(np.float16)
+        return cls(logits, outputs.labels, outputs.missing, outputs.split, outputs.images, features)
 
 
 def problem(before: Mapping[str, Outputs | Half], now: Mapping[str, Outputs]) -> str:
@@ -62,6 +65,12 @@ def problem(before: Mapping[str, Outputs | Half], now: Mapping[str, Outputs]) ->
             and first.images == other.images
             and np.array_equal(first.labels, other.labels)
         )
+        shapes = [list(one.features.shape) for one in (first, other) if one.features is not None]
+        if same and len(shapes) == 2 and shapes[0] != shapes[1]:
+            return (
+                f"the features on split '{split}' are {shapes[1]}, but {shapes[0]} at an "
+                "earlier step; their width stays the same in a trial"
+            )
         if not same:
             return (
                 f"the outputs on split '{split}' are of other images, labels or missing classes "
@@ -93,6 +102,10 @@ def packed(steps: Steps) -> bytes:
         labels.append(first.labels)
         stacked = np.stack([outputs.logits for outputs in own.values()])
         arrays[f"logits{number}"] = stacked.astype(np.float16)
+        features = [one.features for one in own.values() if one.features is not None]
+        # A trial may have begun before its study asked for features.
+        if len(features) == len(own):
+            arrays[f"features{number}"] = np.stack(features).astype(np.float16)
     largest = max((int(part.max()) for part in labels if len(part)), default=0)
     arrays["labels"] = np.concatenate(labels).astype(np.min_scalar_type(largest))
     text = json.dumps({"splits": about}, separators=(",", ":")).encode()
@@ -120,9 +133,15 @@ def unpacked(data: bytes) -> dict[int, dict[str, Outputs]]:
                 own = labels[start : start + part["images"]]
                 start += part["images"]
                 logits = arrays[f"logits{number}"]
+                features = arrays.get(f"features{number}")
                 for place, step in enumerate(part["steps"]):
                     steps.setdefault(int(step), {})[part["split"]] = Outputs(
-                        logits[place], own, tuple(part["missing"]), part["split"], part["name"]
+                        logits[place],
+                        own,
+                        tuple(part["missing"]),
+                        part["split"],
+                        part["name"],
+                        None if features is None else features[place],
                     )
     except (OSError, EOFError, LookupError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"it holds no logits ({type(error).__name__}: {error})") from None

@@ -11,6 +11,8 @@ from htsweep.planning.plan import Plan
 
 NOTHING, FINAL, EVERY = "nothing", "final", "every"
 """The steps of a trial that are kept: none, the last, or every measured one."""
+FEATURES = "features"
+"""What a study says that keeps features beside the logits."""
 LIMIT = 500_000_000
 """In bytes; a study that would keep more keeps nothing unless it says `keep: logits`."""
 _SHARE = 0.93
@@ -30,6 +32,8 @@ class Keeping:
     """The line in the output of `plan`; "" if the task hands over nothing."""
     size: int | None = None
     """About how many bytes all trials take if they are kept; None: unknown."""
+    features: bool = False
+    """Whether features are kept beside the logits."""
 
 
 def keeping(planned: Plan) -> Keeping:
@@ -61,11 +65,16 @@ def keeping(planned: Plan) -> Keeping:
             NOTHING, f"no logits: {reason}; `keep: logits` in the study keeps them", size
         )
     about = "" if size is None else f": {most}about {amount(size)}"
+    features = study.keep == FEATURES
+    more = " and features" if features else ""
+    if features and about:
+        about += " besides the features, 2 bytes for each number of their width and image"
     return Keeping(
         steps,
-        f"logits of each trial {where}{about}, for metrics that are added later "
+        f"logits{more} of each trial {where}{about}, for metrics that are added later "
         "(`keep: nothing` in the study keeps none)",
         size,
+        features,
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from htsweep.analysis.findings import Findings
+    from tasks.outputs import Outputs
 
 ROWS = 200
 """How many rows of a figure's table are shown below it; `table` has all."""
@@ -175,6 +176,14 @@ class View:
     def bounds(self) -> Figure:
         """The bound of Task Transfer Analysis in its terms, and the loss that it bounds."""
         return self._figure("bounds", self.findings.bounds)
+
+    def outputs(self, trial: str) -> dict[int, dict[str, Outputs]]:
+        """What is kept of a trial's model: step -> split -> logits, labels and, if kept, features.
+
+        Raises:
+            HtsweepError: there is no such trial, or nothing of it is kept.
+        """
+        return self.results.outputs(trial)
 
     def query(self, sql: str) -> pd.DataFrame:
         """The result of SQL over the study's tables (`htsweep.query`)."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, final
 from htsweep import selection
 from htsweep.commands import RESULTS
 from htsweep.errors import HtsweepError, did_you_mean
-from htsweep.ledger import kept
 from htsweep.results.results import Results
 from htsweep.results.tables import cell
 from htsweep.study.schema import Study
@@ -209,14 +208,7 @@ def _measured(
 def _outputs(of: Results, row: Mapping[str, Any]) -> Outputs:
     """A trial's outputs on test images, at the row's step or else at the last one that is kept."""
     trial = row["trial"]
-    artifact = of.trials.loc[of.trials["trial"] == trial, "artifact"].iloc[0]
-    name = kept.of(artifact)
-    steps = kept.read(of.store, name) if name else None
-    if not steps:
-        raise HtsweepError(
-            f"of trial {trial} no logits are kept; `keep: logits` in the study keeps those of "
-            "trials that run from then on"
-        )
+    steps = of.outputs(trial)
     step = max(steps) if row["step"] is None else int(row["step"])
     from tasks.outputs import TEST
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from htsweep import selection
 from htsweep.commands import RESULTS
+from htsweep.errors import HtsweepError, did_you_mean
 from htsweep.ledger import Ledger, Store, Table, kept
 from htsweep.ledger.names import LISTS
 from htsweep.ledger.tables import Kind
@@ -23,6 +24,8 @@ from htsweep.study.schema import Study
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tasks.outputs import Outputs
 
 
 def trials(study: Study, results: str = RESULTS) -> pd.DataFrame:
@@ -166,6 +169,26 @@ class Results:
         For a screened study, only the trials of the pairs that are kept.
         """
         return tables.trials(self.plan, self.recorded, self.varied)
+
+    def outputs(self, trial: str) -> dict[int, dict[str, Outputs]]:
+        """What is kept of a trial's model: step -> split -> logits, labels and, if kept, features.
+
+        Raises:
+            HtsweepError: the study has no such trial, or nothing of it is kept.
+            LedgerError: what is kept cannot be read.
+        """
+        rows = self.trials.loc[self.trials["trial"] == trial, "artifact"]
+        if rows.empty:
+            known = self.trials["trial"].tolist()
+            raise HtsweepError(f"no trial {trial!r} of the study; {did_you_mean(trial, known)}")
+        name = kept.of(rows.iloc[0])
+        steps = kept.read(self.store, name) if name else None
+        if not steps:
+            raise HtsweepError(
+                f"of trial {trial} no logits are kept; `keep: logits` (or `features`) in the study "
+                "keeps those of trials that run from then on"
+            )
+        return steps
 
     @cached_property
     def trials_of_all_pairs(self) -> pd.DataFrame:

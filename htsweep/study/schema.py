@@ -184,10 +184,11 @@ class Study(Section):
     """
     ablate: Ablation | None = None
     screen: Screen | None = None
-    keep: Literal["logits", "nothing"] | None = None
+    keep: Literal["features", "logits", "nothing"] | None = None
     """What is kept of the outputs of each trial's model.
 
-    None: logits, unless they take too much space (htsweep/planning/keeping.py).
+    `features`: what the classifier sees, beside the logits. None: logits, unless they take too much
+    space (htsweep/planning/keeping.py).
     """
     metrics: list[str] = []
     """The names of metrics of these logits, measured in addition to what the task yields."""
