@@ -68,6 +68,7 @@ def train_source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Me
         domain.labels,
         config["source_validation"],
         workspace.seed("source validation"),
+        data.listed_test(config["domain"]),
         data.order(config["domain"], workspace.seed("split")),
     )
     train, validation = torch.from_numpy(trained), torch.from_numpy(held)

@@ -9,22 +9,17 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks import data, methods, recipe
-from tasks.data import splits
+from tasks import data, methods, problem, recipe
 from tasks.methods.method import OF_BACKBONE
 from tasks.settings import (
     MODEL_SETTINGS,
     SOURCE_SETTINGS,
     by_content,
     canonical_model,
-    evidence_of,
     fitting,
-    kept,
     learnt_stage,
     of_method,
     recipe_problems,
-    set_notes,
-    set_problems,
     training_problems,
     training_settings,
     weightless,
@@ -47,6 +42,7 @@ PROBLEM = {
         str,
         "mnist-uci",
         choices=data.known_for_fine_tuning,
+        each=data.each,
         open=True,
         doc="the source and the target domain",
     ),
@@ -57,6 +53,7 @@ PROBLEM = {
         high=1.0,
         doc="share of each class's training images; 0.15 to 1 in the papers",
     ),
+    **problem.DIVISION,
 }
 BASE = {
     **PROBLEM,
@@ -101,7 +98,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     full["method"] = method
     full |= canonical_model(full)
     full["dataset"] = data.canonical(full["dataset"])
-    full = recipe.canonical(full)
+    full = recipe.canonical(problem.canonical(full))
     if full["dataset"].startswith(f"{data.PRETRAINED}-"):
         return {key: value for key, value in full.items() if key not in SOURCE_SETTINGS}
     return without_idle(full, data.resized(full["dataset"]))
@@ -123,20 +120,20 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not wrong:
         source, target = data.fine_tuning_domains(config["dataset"])
         moving = methods.moves_norms(config["method"]) and not config.get("freeze_bn")
-        wrong += set_problems(target) + recipe_problems(config, target)
+        wrong += problem.problems(config) + recipe_problems(config, target)
         wrong += training_problems(config, source, target if moving else None)
     return wrong
 
 
 def notes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a user should know about the data and the weights of a resolved config."""
-    return set_notes(config, data.fine_tuning_domains(config["dataset"])[1])
+    return problem.notes(config)
 
 
 def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
     """Columns that no trial of a resolved config can measure, each with the reason."""
-    counts = data.counts(data.fine_tuning_domains(config["dataset"])[1])
-    if not counts or any(splits.sizes(count)[1] for count in counts.values()):
+    sizes = problem.sizes(config)
+    if not sizes or any(part.validated for part in sizes.values()):
         return {}
     return dict.fromkeys(
         ("validation/seen_accuracy", "validation/loss"),
@@ -188,12 +185,12 @@ def trajectory(config: Mapping[str, Any]) -> Trajectory | None:
 def evidence(config: Mapping[str, Any]) -> Evidence:
     """The data that the numbers of a resolved config rest on."""
     own = {key: config[key] for key in {**MODEL_SETTINGS, **SOURCE_SETTINGS} if key in config}
-    return evidence_of(*data.fine_tuning_domains(config["dataset"]), own)
+    return problem.evidence(config, own)
 
 
 def keeps(config: Mapping[str, Any]) -> Keeps | None:
     """The outputs that a trial of a resolved config passes on."""
-    return kept(config, data.PRETRAINED, data.fine_tuning_domains(config["dataset"])[1], 0)
+    return problem.kept(config, data.PRETRAINED)
 
 
 @declare(

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks import data, methods, recipe, text_heads
+from tasks import data, methods, problem, recipe, text_heads
 from tasks.data import splits
 from tasks.methods.method import NEEDS, OF_BACKBONE
 from tasks.settings import (
@@ -19,14 +19,10 @@ from tasks.settings import (
     SOURCE_SETTINGS,
     by_content,
     canonical_model,
-    evidence_of,
     fitting,
-    kept,
     learnt_stage,
     of_method,
     recipe_problems,
-    set_notes,
-    set_problems,
     training_problems,
     training_settings,
     without_idle,
@@ -56,15 +52,12 @@ PROBLEM = {
         str,
         "mnist-uci",
         choices=data.known,
+        each=data.each,
         open=True,
         doc="the source and the target domain",
     ),
-    "missing_ratio": Setting(
-        float, 0.5, low=0.0, high=0.99, doc="share of the classes without target training images"
-    ),
-    "missing_classes": Setting(
-        list, None, doc="the missing classes by name or index, in place of a ratio"
-    ),
+    **problem.CLASSES,
+    **problem.DIVISION,
 }
 BASE = {
     **PROBLEM,
@@ -173,12 +166,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     full["method"] = method
     full |= canonical_model(full)
     full["dataset"] = data.canonical(full["dataset"])
-    if full["missing_classes"] is None:
-        del full["missing_classes"]
-        full["missing_ratio"] = data.missing_ratio(full["dataset"], full["missing_ratio"])
-    else:
-        del full["missing_ratio"]
-        full["missing_classes"] = data.missing_names(full["dataset"], full["missing_classes"])
+    full = problem.canonical(full)
     if not full.get("pcv") or not methods.trains(method):
         full.pop("pcv", None)
     full = text_heads.canonical(recipe.canonical(full), lambda: data.domains(full["dataset"])[0])
@@ -193,19 +181,19 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         for key in config
         if key not in own
     ]
-    wrong += [("dataset", text) for text in data.problems(config["dataset"])]
+    dropping = "drop" in config
+    wrong += [("dataset", text) for text in data.problems(config["dataset"], dropping=dropping)]
     if not wrong:
         wrong += text_heads.problems(config, data.domains(config["dataset"])[0])
     wrong += fitting(config, OFFERS)
     if not any(key == "dataset" for key, _ in wrong):
-        target = data.domains(config["dataset"])[1]
-        wrong += _wrong_classes(config) + set_problems(target)
+        wrong += problem.problems(config) or _too_many(config)
     return wrong or _untrainable(config)
 
 
 def notes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a user should know about the data and the weights of a resolved config."""
-    return set_notes(config, data.domains(config["dataset"])[1])
+    return problem.notes(config)
 
 
 def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
@@ -213,16 +201,16 @@ def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
 
     The reason is always a set of images that is empty in every repetition.
     """
-    source, target = (data.counts(domain) for domain in data.domains(config["dataset"]))
-    missing, seen = _possible(config)
+    source, target = data.counts(data.domains(config["dataset"])[0]), problem.sizes(config)
+    missing, seen = problem.missing_and_seen(config)
     reasons: dict[str, str] = {}
     if not missing:
         reasons |= dict.fromkeys(OF_MISSING, "no class is missing")
-    elif target and not any(splits.sizes(target[name])[0] for name in missing):
+    elif target and not any(target[name].tested for name in missing):
         reasons |= dict.fromkeys(
             OF_MISSING, "no missing class has a test image: a class of one image trains with it"
         )
-    if target and not any(splits.sizes(target[name])[1] for name in seen):
+    if target and not any(target[name].validated for name in seen):
         reasons |= dict.fromkeys(
             OF_VALIDATION,
             "no seen class has an image to validate with: that takes three images of a class",
@@ -291,19 +279,12 @@ def stages_of_training(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[s
 def evidence(config: Mapping[str, Any]) -> Evidence:
     """The data that the numbers of a resolved config rest on."""
     own = {key: config[key] for key in SOURCE if key in config}
-    return evidence_of(*data.domains(config["dataset"]), own)
+    return problem.evidence(config, own)
 
 
 def keeps(config: Mapping[str, Any]) -> Keeps | None:
     """The outputs that a trial of a resolved config passes on."""
-    source, target = data.domains(config["dataset"])
-    names = data.classes(target)
-    count = (
-        len(data.class_indices(config["missing_classes"], names))
-        if "missing_classes" in config
-        else splits.missing_count(len(names), config["missing_ratio"])
-    )
-    return kept(config, source, target, count)
+    return problem.kept(config, data.domains(config["dataset"])[0])
 
 
 def resolve_source(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -398,31 +379,21 @@ def _settings_of(method: str) -> Mapping[str, Setting]:
     return of_method(BASE, TRAINING_SETTINGS, method)
 
 
-def _possible(config: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """The classes that may be missing, and those that may be seen, in some repetition."""
-    names = data.classes(data.domains(config["dataset"])[1])
-    if "missing_classes" in config:
-        missing = [names[index] for index in data.class_indices(config["missing_classes"], names)]
-        return missing, [name for name in names if name not in missing]
-    return list(names) if config["missing_ratio"] > 0 else [], list(names)
-
-
 def _untrainable(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Why an otherwise valid config cannot train, in at least one repetition."""
     source, target = data.domains(config["dataset"])
-    counts = data.counts(target)
-    _, seen = _possible(config)
+    sizes = problem.sizes(config)
+    _, seen = problem.missing_and_seen(config)
     wrong: list[tuple[str, str]] = []
-    if counts and config.get("pcv") and not any(splits.sizes(counts[name])[1] for name in seen):
+    if sizes and config.get("pcv") and not any(sizes[name].validated for name in seen):
         wrong.append(
             (
                 "pcv",
                 "pseudo cross-validation needs images of seen classes that validate, which takes "
-                "three images of a "
-                "class; give more images, or leave `pcv` out",
+                "three images of a class; give more images, or leave `pcv` out",
             )
         )
-    fewest = sorted(splits.trained(counts[name]) for name in seen) if counts else []
+    fewest = sorted(sizes[name].trained for name in seen) if sizes else []
     own = (
         len(seen)
         if "missing_classes" in config
@@ -434,24 +405,10 @@ def _untrainable(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     return wrong + training_problems(config, source, trained, sum(fewest[:own]) or MANY)
 
 
-def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Missing classes that do not exist or are all, and parameters above the count of seen ones."""
-    names = data.classes(data.domains(config["dataset"])[1])
-    if "missing_classes" in config:
-        try:
-            count = len(data.class_indices(config["missing_classes"], names))
-        except ValueError as error:
-            return [("missing_classes", str(error))]
-        if count == len(names):
-            return [
-                (
-                    "missing_classes",
-                    f"all {len(names)} classes are missing; leave at least one to be seen",
-                )
-            ]
-    else:
-        count = splits.missing_count(len(names), config["missing_ratio"])
-    seen = len(names) - count
+def _too_many(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Parameters of methods that are above the count of seen classes."""
+    names = problem.space(config)
+    seen = len(names) - problem.missing_count(config)
     return [
         (
             key,

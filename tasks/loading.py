@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tasks import backbones, clip, data, methods, text_heads, timm_models
-from tasks.data import Images, splits
+from tasks.data import Images, listing, parts, splits
+from tasks.data.parts import Way
 from tasks.data.splits import Split
 from tasks.model import Model
 from tasks.task import Workspace
@@ -66,36 +67,70 @@ def source_model(
 
 
 def target_of(
-    config: Mapping[str, Any], domain: str, labels: NDArray[np.int64], workspace: Workspace
+    config: Mapping[str, Any],
+    domain: str,
+    labels: NDArray[np.int64],
+    workspace: Workspace,
+    space: Sequence[str] | None = None,
 ) -> tuple[list[int], Split]:
     """The target's missing classes and split, the same in a repetition for all methods and scores.
+
+    A class without training images is missing whatever the config names.
 
     Args:
         config: a resolved config.
         domain: the name of the target domain.
-        labels: the labels of all its images, [N].
+        labels: the labels of all its images, places in the label space, [N]; -1: in no part.
         workspace: the trial's workspace.
+        space: the names of the classes of the label space; None: the domain's own.
+
+    Raises:
+        ValueError: a class has no training image where none may be missing.
     """
-    classes = data.classes(domain)
-    missing: list[int] = []
+    classes = data.classes(domain) if space is None else tuple(space)
+    way = Way.of(config)
+    marks = parts.marks(domain, way, workspace.seed("split"))
+
+    def divided(missing: Sequence[int]) -> Split:
+        return splits.split(
+            labels,
+            missing,
+            workspace.seed("split"),
+            config.get("fraction", 1.0),
+            marks=marks,
+            shares=way.shares,
+        )
+
+    split = divided(())
+    present = set(np.unique(labels[split.reference]).tolist())
+    absent = [index for index in range(len(classes)) if index not in present]
     if "missing_classes" in config:
-        missing = data.class_indices(config["missing_classes"], classes)
+        missing = sorted({*data.class_indices(config["missing_classes"], classes), *absent})
     elif "missing_ratio" in config:
         missing = splits.draw_missing(
-            len(classes), config["missing_ratio"], workspace.seed("classes")
+            len(classes), config["missing_ratio"], workspace.seed("classes"), present
         )
-    return missing, splits.split(
-        labels,
-        missing,
-        workspace.seed("split"),
-        config.get("fraction", 1.0),
-        official_test=data.official_test(domain),
-        order=data.order(domain, workspace.seed("split")),
-    )
+    elif absent:
+        raise ValueError(
+            f"no image of {listing.some(listing.shown(classes[index]) for index in absent)} is "
+            f"left to train with in {listing.shown(domain.rpartition(':')[2])}: give another split"
+        )
+    else:
+        return [], split
+    if len(missing) == len(classes):
+        raise ValueError(
+            "no class is left to be seen: each is missing, or has no image to train with"
+        )
+    return missing, divided(missing)
+
+
+def in_space(domain: Images, space: tuple[str, ...]) -> Images:
+    """The images with their labels as places in a label space; -1 for classes that it lacks."""
+    return Images(domain.pixels, parts.labels_in(space, domain.classes, domain.labels), space)
 
 
 def holistic(config: Mapping[str, Any], workspace: Workspace) -> tuple[Transfer, Images, Split]:
-    """A target with the source's classes, some of them missing."""
+    """A target with the source's label space, some of whose classes are missing."""
     return _loaded(config, workspace, data.domains(config["dataset"]), new_head=False)
 
 
@@ -109,7 +144,9 @@ def _loaded(
 ) -> tuple[Transfer, Images, Split]:
     source_name, target_name = domains
     domain = images_of(config, target_name, workspace)
-    missing, split = target_of(config, target_name, domain.labels, workspace)
+    if not new_head:
+        domain = in_space(domain, data.classes(source_name))
+    missing, split = target_of(config, target_name, domain.labels, workspace, domain.classes)
     source = source_model(config, source_name, domain, workspace)
     transfer = _transfer(source, domain, split, missing, new_head=new_head, workspace=workspace)
     return transfer, domain, split

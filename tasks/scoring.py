@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from tasks import data, process, scores
-from tasks.data import splits
+from tasks.data import parts, splits
 from tasks.data.splits import Order
 from tasks.evaluation import outputs
 from tasks.loading import images_of, source_model, target_of, tensors
@@ -77,9 +77,9 @@ def evidence_of(config: Mapping[str, Any], workspace: Workspace) -> Evidence:
     """
     made = workspace.artifact("features")
     source, target = data.fine_tuning_domains(config["dataset"])
-    labels = np.load(made / "target_labels.npy")
-    classes = data.classes(target)
-    missing, split = target_of(config, target, labels, workspace)
+    space = data.label_space(config["dataset"], dropping="drop" in config)
+    labels = parts.labels_in(space, data.classes(target), np.load(made / "target_labels.npy"))
+    missing, split = target_of(config, target, labels, workspace, space)
     seen = np.unique(labels[split.train])
     test = split.test[np.isin(labels[split.test], seen)]
     headed = (made / "head_weight.npy").exists()
@@ -87,13 +87,15 @@ def evidence_of(config: Mapping[str, Any], workspace: Workspace) -> Evidence:
         ("source_features", "source_labels", "held_features", "held_labels")
     )
     if source != data.PRETRAINED:
-        own = _source_rows(made, data.order(source, workspace.seed("split")))
+        own = _source_rows(
+            made, data.listed_test(source), data.order(source, workspace.seed("split"))
+        )
     return Evidence(
         features=_rows(made, "target_features", split.train),
         labels=np.searchsorted(seen, labels[split.train]),
         target_classes=tuple(seen.tolist()),
         missing_classes=tuple(missing),
-        shared_classes=source != data.PRETRAINED and data.classes(source) == classes,
+        shared_classes=source != data.PRETRAINED and data.classes(source) == space,
         probabilities=softmax(_rows(made, "target_logits", split.train).astype(np.float64), axis=1)
         if headed
         else None,
@@ -108,11 +110,13 @@ def evidence_of(config: Mapping[str, Any], workspace: Workspace) -> Evidence:
     )
 
 
-def _source_rows(made: Path, order: Order | None) -> dict[str, NDArray[Any]]:
+def _source_rows(
+    made: Path, test: NDArray[np.bool_] | None, order: Order | None
+) -> dict[str, NDArray[Any]]:
     """Features and labels of the images that source training saw, and of those it held out."""
     held = np.load(made / "held.npy")
     labels = np.load(made / "source_labels.npy")
-    trained = splits.trained_rows(len(labels), held, order)
+    trained = splits.trained_rows(len(labels), held, test, order)
     return {
         "source_features": _rows(made, "source_features", trained),
         "source_labels": labels[trained],

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from tasks import backbones, clip, data, methods, recipe, text_heads, weights
-from tasks.data import corruptions, listing, splits
 from tasks.methods.method import OF_BACKBONE
-from tasks.outputs import SOURCE, TEST, VALIDATION
 from tasks.schedules import COSINE
-from tasks.task import Evidence, Keeps, Setting
+from tasks.task import Setting
 
 MANY = 1 << 30
 """More images than any batch."""
@@ -222,44 +218,6 @@ def model_problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [("weights", misfit)] if misfit else []
 
 
-def set_problems(target: str) -> list[tuple[str, str]]:
-    """("dataset", what is wrong) if no image of the target is left for testing."""
-    counts = data.counts(target)
-    if not counts or any(splits.sizes(count)[0] for count in counts.values()):
-        return []
-    return [
-        (
-            "dataset",
-            f"no class of {_place(target)} has a test image: the only image of each is used for "
-            "training; give at least two, or three to have one for validation as well",
-        )
-    ]
-
-
-def set_notes(config: Mapping[str, Any], target: str) -> list[tuple[str, str]]:
-    """(key, note) about the data and the weights of a resolved config without problems."""
-    untested = [name for name, count in data.counts(target).items() if not splits.sizes(count)[0]]
-    notes = [("dataset", text) for text in data.notes(config["dataset"])]
-    if untested:
-        notes.append(
-            (
-                "dataset",
-                f"{_place(target)}: classes of one image, which trains, so that they are never "
-                f"tested: {listing.some(map(listing.shown, untested), 10)}",
-            )
-        )
-    ratio, classes = config.get("missing_ratio", 0.0), len(data.classes(target))
-    count = splits.missing_count(classes, ratio)
-    if abs(ratio * classes - count) > 1e-9:
-        notes.append(("missing_ratio", f"{ratio:g}: {count} of {classes} classes are missing"))
-    if text_heads.is_text(config):
-        return notes
-    weight_notes = weights.notes(
-        config["backbone"], config.get("weights", ""), config.get("image_size", 0)
-    )
-    return notes + [("weights", text) for text in weight_notes]
-
-
 def recipe_problems(config: Mapping[str, Any], target: str) -> list[tuple[str, str]]:
     """(key, what is wrong) with the recipe that a resolved, otherwise valid config trains by."""
     size: int = config.get("image_size", data.size(target) or 0)
@@ -304,10 +262,6 @@ def training_problems(
     return list(dict.fromkeys(problems_found))
 
 
-def _place(domain: str) -> str:
-    return listing.shown(domain.rpartition(":")[2])
-
-
 def weightless(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """("dataset", what is wrong) if it starts from pretrained weights but none are named."""
     if not config["dataset"].startswith(f"{data.PRETRAINED}-") or config.get("weights"):
@@ -337,71 +291,3 @@ def learnt_stage(
         )
         for name in methods.learning(config["method"], config)
     }
-
-
-def kept(config: Mapping[str, Any], source: str, target: str, missing: int) -> Keeps | None:
-    """The outputs that a trial passes on; None if images are not counted until they are loaded.
-
-    Args:
-        config: a resolved config.
-        source: the domain whose held-out images are measured; none with `data.PRETRAINED`.
-        target: the domain of the test and validation images.
-        missing: how many of the target's classes are missing.
-    """
-    classes = len(data.classes(target))
-    tested, validated = _sizes(target)
-    images = {TEST: tested, VALIDATION: round(validated * (classes - missing) / classes)}
-    share = config.get("source_validation", 0.0) if source != data.PRETRAINED else 0.0
-    if share:
-        counts, whole = data.counts(source), data.images(source)
-        held = [splits.held_out(count, share) for count in counts.values()]
-        images[SOURCE] = (
-            sum(held) if counts else _UNKNOWN if whole is None else round(share * whole)
-        )
-    if min(images.values()) < 0:
-        return None
-    return Keeps(images, classes, 1 + config.get("epochs", 0))
-
-
-def evidence_of(source: str, target: str, model: Mapping[str, Any]) -> Evidence:
-    """The data that a trial's numbers rest on: domains without their corruption.
-
-    Args:
-        source: the source domain, or `data.PRETRAINED`.
-        target: the target domain.
-        model: the settings of the source model.
-    """
-    return Evidence(
-        _uncorrupted(target),
-        _uncorrupted(source),
-        json.dumps(model, sort_keys=True),
-        _tested(target),
-    )
-
-
-def _uncorrupted(domain: str) -> str:
-    return corruptions.parts(domain)[0]
-
-
-@functools.cache
-def _tested(target: str) -> float:
-    """The share of the target's images that a repetition tests; 1 with an official test set."""
-    if data.official_test(target) is not None:
-        return 1.0
-    counts = data.counts(target)
-    tested = sum(splits.sizes(count)[0] for count in counts.values())
-    return tested / sum(counts.values()) if counts else splits.TEST
-
-
-_UNKNOWN = -1
-
-
-def _sizes(target: str) -> tuple[int, int]:
-    """Approximate test and validation sizes of a target with no class missing, or `_UNKNOWN`."""
-    official, counts, whole = data.official_test(target), data.counts(target), data.images(target)
-    if official is not None:
-        return splits.official_sizes(len(official), int(official.sum()))
-    if counts:
-        sizes = [splits.sizes(count) for count in counts.values()]
-        return sum(tested for tested, _ in sizes), sum(validated for _, validated in sizes)
-    return (_UNKNOWN, _UNKNOWN) if whole is None else splits.sizes(whole)

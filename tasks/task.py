@@ -117,6 +117,8 @@ class Setting:
     doc: str = ""
     varied: Callable[[Config], str] | None = None
     """What it means to vary this key in a study, given a resolved config; "": nothing special."""
+    each: Callable[[Any], Sequence[Any]] | None = None
+    """In a grid: the values that a text stands for, such as each of many targets; None: itself."""
     examples: Sequence[Any] = ()
     """Values that a new study starts with, if one value is not enough."""
     repeats: str = ""

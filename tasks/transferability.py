@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from tasks import backbones, data, scores
+from tasks import backbones, data, problem, scores
 from tasks.data import splits
 from tasks.scores import solver
 from tasks.settings import (
@@ -20,9 +21,7 @@ from tasks.settings import (
     SOURCE_SETTINGS,
     by_content,
     canonical_model,
-    evidence_of,
     model_problems,
-    set_notes,
     training_problems,
     weightless,
     without_idle,
@@ -35,15 +34,13 @@ BASE = {
         str,
         "mnist-uci",
         choices=data.known_for_fine_tuning,
+        each=data.each,
         open=True,
         doc="the source and the target domain",
     ),
-    "missing_ratio": Setting(
-        float, 0.0, low=0.0, high=0.99, doc="share of the classes without target training images"
-    ),
-    "missing_classes": Setting(
-        list, None, doc="the missing classes by name or index, in place of a ratio"
-    ),
+    **problem.CLASSES,
+    "missing_ratio": replace(problem.CLASSES["missing_ratio"], default=0.0),
+    **problem.DIVISION,
     "fraction": Setting(
         float, 1.0, low=0.001, high=1.0, doc="share of each class's training images"
     ),
@@ -53,7 +50,7 @@ BASE = {
     **SOURCE,
 }
 SETTINGS = {**BASE, **scores.settings()}
-TARGET = ("missing_ratio", "missing_classes", "fraction")
+TARGET = (*problem.CLASSES, "fraction", *problem.DIVISION)
 COSTS = ("epoch", "seconds", "peak_memory_bytes")
 PREDICTS = "transferability"
 METRICS = (
@@ -75,17 +72,11 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     full["score"] = full["score"] or BASE["score"].default
     full |= canonical_model(full)
     full["dataset"] = data.canonical(full["dataset"])
-    missing = full.pop("missing_classes")
-    if missing is not None:
-        del full["missing_ratio"]
+    full = problem.canonical(full)
+    if full.get("missing_classes") == []:
         # An empty list of missing classes means the same as a ratio of 0.
-        full |= (
-            {"missing_classes": data.missing_names(full["dataset"], missing)}
-            if missing != []
-            else {"missing_ratio": 0.0}
-        )
-    else:
-        full["missing_ratio"] = data.missing_ratio(full["dataset"], full["missing_ratio"])
+        del full["missing_classes"]
+        full["missing_ratio"] = 0.0
     return _without_idle(full)
 
 
@@ -114,7 +105,7 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     # The needs of a score can be checked only if score, dataset and backbone exist.
     return (
         problems_found
-        or _wrong_classes(config)
+        or problem.problems(config, tested=False)
         or _unmet(config)
         or training_problems(config, data.fine_tuning_domains(config["dataset"])[0], None)
     )
@@ -122,7 +113,7 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def notes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a user should know about the data and the weights of a resolved config."""
-    return set_notes(config, data.fine_tuning_domains(config["dataset"])[1])
+    return problem.notes(config)
 
 
 def stages(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -149,7 +140,7 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
 def evidence(config: Mapping[str, Any]) -> Evidence:
     """The data that the score of a resolved config rests on."""
     own = {key: config[key] for key in SOURCE if key in config}
-    return evidence_of(*data.fine_tuning_domains(config["dataset"]), own)
+    return problem.evidence(config, own)
 
 
 def resolve_features(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -219,29 +210,14 @@ def _without_idle(config: dict[str, Any]) -> dict[str, Any]:
     return without_idle(config, data.resized(config["dataset"]))
 
 
-def _wrong_classes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Missing classes that are not among the target's, or are all of them."""
-    names = data.classes(data.fine_tuning_domains(config["dataset"])[1])
-    try:
-        given = data.class_indices(config.get("missing_classes", ()), names)
-    except ValueError as error:
-        return [("missing_classes", str(error))]
-    if len(given) < len(names):
-        return []
-    return [
-        ("missing_classes", f"all {len(names)} classes are missing; leave at least one to be seen")
-    ]
-
-
 def _unmet(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the score needs but this source and target lack."""
     score = config["score"]
     source, target = data.fine_tuning_domains(config["dataset"])
-    names = data.classes(target)
     offers = set(JUDGED)
     if solver.installed():
         offers.add("transport")
-    if _missing_count(config):
+    if problem.missing_count(config):
         offers.add("missing_classes")
     if source == data.PRETRAINED:
         # Inspect a timm model only if it matters: importing timm takes seconds.
@@ -251,21 +227,13 @@ def _unmet(config: Mapping[str, Any]) -> list[tuple[str, str]]:
             offers.add("head")
         return [("score", text) for text in scores.unmet(score, offers)]
     offers |= {"head", "source_data"}
-    if data.classes(source) == names:
+    if data.classes(source) == problem.space(config):
         offers.add("shared_classes")
     wrong = [("score", text) for text in scores.unmet(score, offers)]
-    for need, problem in JUDGED.items():
+    for need, check in JUDGED.items():
         if need in scores.needs(score):
-            wrong += problem(config, source, target)
+            wrong += check(config, source, target)
     return wrong + scores.choices_unmet(score, config, offers)
-
-
-def _missing_count(config: Mapping[str, Any]) -> int:
-    """How many classes of the target are missing."""
-    names = data.classes(data.fine_tuning_domains(config["dataset"])[1])
-    return len(config.get("missing_classes", ())) or splits.missing_count(
-        len(names), config.get("missing_ratio", 0.0)
-    )
 
 
 def _without_held_out(config: Mapping[str, Any], source: str, _: str) -> list[tuple[str, str]]:
@@ -293,7 +261,7 @@ def _without_held_out(config: Mapping[str, Any], source: str, _: str) -> list[tu
 
 def _uncovered(config: Mapping[str, Any], source: str, target: str) -> list[tuple[str, str]]:
     """What is wrong if the source has fewer classes than the target has seen classes."""
-    known, wanted = len(data.classes(source)), len(data.classes(target)) - _missing_count(config)
+    known, wanted = len(data.classes(source)), _seen_count(config)
     if wanted <= known:
         return []
     return [
@@ -309,11 +277,11 @@ def _uncovered(config: Mapping[str, Any], source: str, target: str) -> list[tupl
 def _untested(config: Mapping[str, Any], _: str, target: str) -> list[tuple[str, str]]:
     """What is wrong if some repetition may have no test image of a seen class."""
     tested = sorted(
-        splits.sizes(count)[0]
-        for name, count in data.counts(target).items()
-        if name not in config.get("missing_classes", ())
+        part.tested
+        for name, part in problem.sizes(config).items()
+        if name not in config.get("missing_classes", ()) and part.trained
     )
-    seen = len(data.classes(target)) - _missing_count(config)
+    seen = _seen_count(config)
     if not tested or any(tested[:seen]):
         return []
     return [
@@ -324,6 +292,11 @@ def _untested(config: Mapping[str, Any], _: str, target: str) -> list[tuple[str,
             "images, or leave the score out",
         )
     ]
+
+
+def _seen_count(config: Mapping[str, Any]) -> int:
+    """How many classes are seen."""
+    return len(problem.space(config)) - problem.missing_count(config)
 
 
 JUDGED: Mapping[str, Callable[[Mapping[str, Any], str, str], list[tuple[str, str]]]] = {

@@ -48,11 +48,13 @@ def test_a_folders_name_is_its_content(pictures, tmp_path):
     assert folder.fingerprint(moved) != before
 
 
-def test_classes_that_differ_are_named(pictures):
-    (pictures / "photo" / "cow").mkdir()
-    wrong = folder.differing(f"folder:{pictures}:art-old", f"folder:{pictures}:photo")
-    assert "art-old lacks cow" in wrong[0]
-    assert "add the folders, or remove them from photo" in wrong[0]
+def test_classes_that_the_source_lacks_are_named(pictures):
+    (pictures / "photo" / "cat").rename(pictures / "photo" / "Cat")
+    (wrong,) = data.problems(f"folder:{pictures}:art-old-photo")
+    assert wrong.startswith("the source art-old lacks 1 of the classes of photo: Cat (it has cat")
+    assert "drop: unknown_classes" in wrong
+    contents.forget()
+    assert data.problems(f"folder:{pictures}:art-old-photo", dropping=True) == []
 
 
 def test_a_class_without_an_image_is_named(pictures):

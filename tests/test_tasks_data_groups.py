@@ -41,8 +41,8 @@ def test_no_name_trains_in_one_domain_and_is_tested_or_validated_in_another(root
         np.array([data.classes(name).index(kind) for kind, _ in folder.listed(name).files])
         for name in (source, target)
     ]
-    trained, held = splits.source_split(labels[0], 0.1, seed, data.order(source, seed))
-    found = splits.split(labels[1], [], seed, order=data.order(target, seed))
+    trained, held = splits.source_split(labels[0], 0.1, seed, order=data.order(source, seed))
+    found = splits.split(labels[1], [], seed, marks=splits.Marks.by(data.order(target, seed)))
     sides = [stems(root, pair[0], trained), stems(root, pair[0], held)]
     theirs = [stems(root, pair[1], rows) for rows in (found.train, found.validation, found.test)]
     assert not sides[0] & (theirs[1] | theirs[2])
@@ -90,7 +90,7 @@ def test_shares_above_and_below_that_of_validation_never_train_on_what_the_targe
     order = splits.Order(np.arange(20), np.full(20, 20))
     labels = np.zeros(20, int)
     for share, held_out in ((0.0, []), (0.05, [6]), (0.3, list(range(6, 12)))):
-        trained, held = splits.source_split(labels, share, 0, order)
+        trained, held = splits.source_split(labels, share, 0, order=order)
         assert held.tolist() == held_out
         assert trained.tolist() == list(range(max(8, 6 + len(held_out)), 20))
 
@@ -98,7 +98,7 @@ def test_shares_above_and_below_that_of_validation_never_train_on_what_the_targe
 def test_a_class_of_which_nothing_is_left_to_train_with_is_named():
     order = splits.Order(np.array([0, 1]), np.array([20, 20]))
     with pytest.raises(ValueError, match="all 2 images of class 0 are of groups that test"):
-        splits.split(np.zeros(2, int), [], 0, order=order)
+        splits.split(np.zeros(2, int), [], 0, marks=splits.Marks.by(order))
 
 
 def test_groups_are_part_of_the_content_but_not_of_the_pixels(root, tmp_path):

@@ -101,7 +101,7 @@ def test_an_official_split_tests_its_own_images_in_every_repetition(
 ):
     labels = np.array([0, 0, 1, 1, 2, 2, 3, 3, *listed])
     test = np.arange(len(labels)) % 2 == 0
-    found = splits.split(labels, missing, seed, fraction, official_test=test)
+    found = splits.split(labels, missing, seed, fraction, marks=splits.Marks(test))
     assert found.test.tolist() == np.flatnonzero(test).tolist()
     assert not set(found.train) & set(found.validation)
     assert not test[[*found.train, *found.validation, *found.reference]].any()
@@ -115,14 +115,46 @@ def test_an_official_split_tests_its_own_images_in_every_repetition(
 def test_all_that_an_official_split_leaves_trains() -> None:
     labels = np.zeros(20, np.int64)
     test = np.arange(20) < 1  # far fewer than are drawn where there is no official split
-    found = splits.split(labels, (), 0, official_test=test)
+    found = splits.split(labels, (), 0, marks=splits.Marks(test))
     assert len(found.test) == 1
     assert len(found.test) + len(found.validation) + len(found.train) == 20
 
 
-def test_an_official_split_that_leaves_nothing_to_train_with_is_refused():
+def test_a_class_that_an_official_split_only_tests_has_no_training_image():
     labels = np.arange(20) % 2
-    with pytest.raises(ValueError, match="all 10 images of class 1 are in the official test set"):
-        splits.split(labels, (), 0, official_test=labels == 1)
+    found = splits.split(labels, (), 0, marks=splits.Marks(labels == 1))
+    assert set(labels[found.reference]) == {0}
+    assert found.test.tolist() == np.flatnonzero(labels == 1).tolist()
     with pytest.raises(ValueError, match="marks 3 images, but there are 20"):
-        splits.split(labels, (), 0, official_test=np.ones(3, bool))
+        splits.split(labels, (), 0, marks=splits.Marks(np.ones(3, bool)))
+
+
+def test_images_that_are_marked_to_validate_do_and_no_others():
+    labels = np.zeros(30, np.int64)
+    place = np.arange(30) % 3
+    found = splits.split(labels, (), 5, marks=splits.Marks(place == 0, place == 1))
+    assert found.test.tolist() == np.flatnonzero(place == 0).tolist()
+    assert found.validation.tolist() == np.flatnonzero(place == 1).tolist()
+    assert found.train.tolist() == np.flatnonzero(place == 2).tolist()
+
+
+def test_images_of_no_class_of_the_label_space_are_in_no_part():
+    labels = np.array([-1, 0, 0, 0, -1, 1, 1, 1])
+    found = splits.split(labels, (), 0)
+    assert sorted([*found.train, *found.validation, *found.test]) == [1, 2, 3, 5, 6, 7]
+
+
+def test_absent_classes_are_missing_and_a_ratio_is_of_the_others():
+    missing = splits.draw_missing(10, 0.5, 3, present={0, 1, 2, 3})
+    assert {4, 5, 6, 7, 8, 9} < set(missing)
+    assert len(missing) == 6 + 2
+    assert splits.draw_missing(10, 0, 3, present={7}) == [0, 1, 2, 3, 4, 5, 6, 8, 9]
+    assert splits.draw_missing(10, 0.3, 3, set(range(10))) == splits.draw_missing(10, 0.3, 3)
+
+
+@pytest.mark.parametrize(
+    ("test", "validation", "sets"), [(0.3, 0.1, (3, 1)), (0.5, 0.2, (5, 2)), (0.2, 0.0, (2, 0))]
+)
+def test_shares_are_of_a_classes_images(test, validation, sets):
+    found = splits.split(np.zeros(10, np.int64), (), 0, shares=(test, validation))
+    assert (len(found.test), len(found.validation)) == sets == splits.sizes(10, test, validation)

@@ -127,4 +127,4 @@ def _root(links: Mapping[Hashable, Hashable], name: Hashable) -> Hashable:
 
 def _short(domain: str) -> str:
     """A domain's name without the path of its folder."""
-    return domain.rpartition(":")[2] if domain.startswith("folder:") else domain
+    return domain.rpartition(":")[2] if domain.count(":") > 1 else domain

@@ -22,7 +22,7 @@ app = typer.Typer(
     help="Studies of transfer learning when the target data covers only some of the classes.",
 )
 
-app.add_typer(data.app, name="data", help="Make datasets from packages.")
+app.add_typer(data.app, name="data", help="Make and check datasets.")
 
 
 def _command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:

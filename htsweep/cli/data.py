@@ -1,4 +1,4 @@
-"""The commands of `htsweep data`: datasets that are made on this machine."""
+"""The commands of `htsweep data`: datasets that are made or checked on this machine."""
 
 from __future__ import annotations
 
@@ -41,6 +41,35 @@ def get(
         made.get(name, out.expanduser().absolute(), source, _say)
     except ValueError as error:
         raise HtsweepError(str(error)) from error
+
+
+@app.command()
+def check(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="The benchmark, such as office_home; or folder."),
+    ],
+    root: Annotated[Path, typer.Option(metavar="DIR", help="The folder that holds it.")],
+    images: Annotated[
+        bool, typer.Option(help="Read every image once, to find broken ones.")
+    ] = True,
+) -> None:
+    """Compare a benchmark on disk with what its paper states.
+
+    Shows the images of each domain by part, the first differences from the paper, and whatever
+    would keep a study from using them. Exit code 2 if there is any.
+    """
+    from tasks.data import checking
+
+    if name not in checking.names():
+        raise HtsweepError(f"no benchmark '{name}'; {did_you_mean(name, checking.names())}")
+    try:
+        found = checking.check(name, root.expanduser().absolute(), images=images)
+    except ValueError as error:
+        raise HtsweepError(str(error)) from error
+    typer.echo("\n".join(found.lines()))
+    if found.wrong:
+        raise typer.Exit(2)
 
 
 def _say(line: str) -> None:

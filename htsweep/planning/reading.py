@@ -15,6 +15,7 @@ from htsweep.errors import HtsweepError, Problem, StudyError
 from htsweep.planning import task
 from htsweep.planning.checks.study import check
 from htsweep.planning.configurations import gathered
+from htsweep.planning.several import expanded
 from htsweep.study import document, messages
 from htsweep.study.document import Located, Place
 from htsweep.study.overrides import OWN, apply
@@ -61,6 +62,7 @@ def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = 
         study._text = text + "".join(
             f"\n# --set {' '.join(override.splitlines())}" for override in overrides
         )
+        study, where = expanded(study, where)
         problems += _checked(study, where, broken)
     if problems or study is None:
         # Further problems of a value that could not be read only follow from that.

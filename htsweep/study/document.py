@@ -11,7 +11,7 @@ import codecs
 import json
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -75,12 +75,28 @@ class Document:
 class Located:
     """Where each key of the study was set: a line of the file, or an override."""
 
-    def __init__(self, parsed: Document, overridden: set[str]) -> None:
+    def __init__(
+        self,
+        parsed: Document,
+        overridden: set[str],
+        origins: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
         self._parsed = parsed
         self._overridden = overridden
+        self._origins = origins or {}
+
+    def expanded(self, origins: Mapping[str, Sequence[int]]) -> Located:
+        """The same for a grid in which some values stood for several.
+
+        Args:
+            origins: key of the grid -> of each of its values, the place of what it came from.
+        """
+        return Located(self._parsed, self._overridden, origins)
 
     def problem(self, place: Place, message: str) -> Problem:
         """The problem `message` at `place`."""
+        if place[:1] == ("grid",) and len(place) > 2 and place[1] in self._origins:
+            place = ("grid", place[1], self._origins[str(place[1])][int(place[2])], *place[3:])
         key = ".".join(map(str, place))
         if any(key == name or key.startswith(f"{name}.") for name in self._overridden):
             return Problem(f"--set {key}", message)

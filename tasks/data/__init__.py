@@ -13,10 +13,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.data import contents, corruptions, registry
-from tasks.data.class_names import class_indices, missing_names, missing_ratio
-from tasks.data.domain import Domain, Images
-from tasks.data.names import PRETRAINED, canonical, domains, fine_tuning_domains, pairs
+from tasks.data import contents, corruptions, listing, parts, registry
+from tasks.data.class_names import (
+    class_indices,
+    label_space,
+    missing_names,
+    missing_ratio,
+    official_missing,
+)
+from tasks.data.domain import Domain, Images, Rows
+from tasks.data.names import PRETRAINED, canonical, domains, each, fine_tuning_domains, pairs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,26 +34,32 @@ __all__ = [
     "PRETRAINED",
     "Domain",
     "Images",
+    "Rows",
     "canonical",
     "channels",
     "class_indices",
     "classes",
     "counts",
     "domains",
+    "each",
     "fine_tuning_domains",
     "fine_tuning_problems",
     "fingerprint",
     "images",
     "known",
     "known_for_fine_tuning",
+    "label_space",
+    "listed_test",
     "load",
     "missing_names",
     "missing_ratio",
     "notes",
+    "official_missing",
     "official_test",
     "order",
     "problems",
     "resized",
+    "rows",
     "size",
 ]
 
@@ -145,11 +157,30 @@ def order(domain: str, seed: int) -> Order | None:
     return registry.find(domain).order(seed)
 
 
-def problems(dataset: str) -> list[str]:
-    """What is wrong with a dataset whose domains share their classes, each with the remedy."""
+def listed_test(domain: str) -> NDArray[np.bool_] | None:
+    """[N], True for the images that official lists keep for testing; source training leaves them.
+
+    None if there are no such lists.
+    """
+    known = registry.find(domain).rows()
+    return None if known is None or known.split is None else known.split == parts.TEST
+
+
+def rows(domain: str) -> Rows | None:
+    """What is known of each image of the domain without decoding; None if nothing is."""
+    return registry.find(domain).rows()
+
+
+def problems(dataset: str, *, dropping: bool = False) -> list[str]:
+    """What is wrong with a dataset whose label space is the source's, each with the remedy.
+
+    Args:
+        dataset: its name.
+        dropping: whether images of classes that the source lacks are dropped.
+    """
     texts = _problems(dataset, domains)
     with contextlib.suppress(ValueError, OSError):  # already reported by `_problems`
-        texts += _other_classes(*domains(dataset))
+        texts += _unknown_classes(*domains(dataset), dropping)
     return texts
 
 
@@ -177,11 +208,12 @@ def _problems(dataset: str, parts: Callable[[str], tuple[str, str]]) -> list[str
     try:
         pair = parts(dataset)
         dataset.encode()
-        texts = [text for name in _bases(pair) for text in registry.find(name).problems()]
+        # Both domains tell what is wrong with a table that they share.
+        texts = list(
+            dict.fromkeys(text for name in _bases(pair) for text in registry.find(name).problems())
+        )
         return texts or _unlike(*pair)
     except UnicodeEncodeError:
-        from tasks.data import listing
-
         return [f"the path of '{listing.shown(dataset)}' is not UTF-8; rename its folders"]
     except (ValueError, OSError) as error:
         return [str(error)]
@@ -218,27 +250,29 @@ def _unlike(source: str, target: str) -> list[str]:
     return reasons
 
 
-def _other_classes(source: str, target: str) -> list[str]:
-    """How the classes of two domains differ; they must be the same in the same order."""
-    ours, theirs = classes(source), classes(target)
-    if ours == theirs:
+def _unknown_classes(source: str, target: str, dropping: bool) -> list[str]:
+    """The target's classes that the source lacks: its classifier cannot name them."""
+    space, own = classes(source), classes(target)
+    unknown = parts.unknown(space, own)
+    if not unknown:
         return []
-    if registry.is_folder(source) and registry.is_folder(target):
-        from tasks.data import folder
-
-        return folder.differing(corruptions.base(source), corruptions.base(target))
-    if set(ours) == set(theirs):
-        return [
-            f"'{target}' has the classes of '{source}' in another order, and a label is a place in "
-            "that order; list them in the same order in both"
-        ]
-    return [
-        f"the domains of a dataset have the same classes, but '{name}' lacks "
-        f"{', '.join(map(repr, sorted(lacking)))}; add them, or use the task fine_tuning, where "
-        "classes may differ"
-        for name, lacking in (
-            (source, set(theirs) - set(ours)),
-            (target, set(ours) - set(theirs)),
+    places = [listing.shown(name.rpartition(":")[2]) for name in (source, target)]
+    named = listing.some(map(listing.shown, unknown), 10)
+    if dropping:
+        return (
+            [f"{places[1]} shares no class with {places[0]}, so that dropping {named} leaves none"]
+            if len(unknown) == len(own)
+            else []
         )
-        if lacking
+    same = {name.casefold(): name for name in space}
+    alike = [
+        f"{listing.shown(same[name.casefold()])} for {listing.shown(name)}"
+        for name in unknown
+        if name.casefold() in same
+    ]
+    hint = f" (it has {listing.some(alike)}: only upper and lower case differ)" if alike else ""
+    return [
+        f"the source {places[0]} lacks {len(unknown)} of the classes of {places[1]}: "
+        f"{named}{hint}; a source model can only name its own classes: rename them, leave their "
+        "images out by `drop: unknown_classes`, or use the task fine_tuning, where classes differ"
     ]

@@ -8,8 +8,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from tasks.data import registry, splits
-from tasks.data.names import fine_tuning_domains
+from tasks.data import parts, registry, splits
+from tasks.data.names import PRETRAINED, fine_tuning_domains
 
 
 def class_indices(names: Sequence[Any], classes: Sequence[str]) -> list[int]:
@@ -72,21 +72,52 @@ def _near(wrong: Sequence[Any], classes: Sequence[str]) -> str:
     return f"did you mean {', '.join(near)}? " if near else ""
 
 
+def label_space(dataset: str, *, dropping: bool = False) -> tuple[str, ...]:
+    """The classes that labels and missing classes of a dataset are places in.
+
+    They are the source's if it has all classes of the target, or if others are dropped; otherwise
+    the target's own.
+
+    Raises:
+        ValueError: there is no such dataset.
+    """
+    source, target = fine_tuning_domains(dataset)
+    own = registry.find(target).classes
+    if source == PRETRAINED:
+        return own
+    space = registry.find(source).classes
+    return space if dropping or not parts.unknown(space, own) else own
+
+
+def official_missing(dataset: str) -> list[str] | None:
+    """The classes that the paper takes as missing for a dataset; None if it names none."""
+    try:
+        source, target = fine_tuning_domains(dataset)
+        named = registry.find(target).official_missing(source.rpartition(":")[2])
+    except (ValueError, OSError):
+        return None
+    return None if named is None else list(named)
+
+
 def missing_names(dataset: str, missing: list[str | int]) -> list[str | int]:
     """The missing classes by name, sorted by index; unchanged if they or the data are invalid."""
     try:
-        names = registry.find(fine_tuning_domains(dataset)[1]).classes
+        names = label_space(dataset)
         return [names[index] for index in class_indices(missing, names)]
     except (ValueError, OSError):
         return missing
 
 
-def missing_ratio(dataset: str, ratio: float) -> float:
-    """The canonical ratio for the target's number of classes; unchanged if invalid."""
+def missing_ratio(dataset: str, ratio: float, way: parts.Way = parts.USUAL) -> float:
+    """The canonical ratio for the number of classes with training images; unchanged if invalid."""
     try:
-        count = len(registry.find(fine_tuning_domains(dataset)[1]).classes)
+        space = label_space(dataset)
+        absent = parts.absent(fine_tuning_domains(dataset)[1], way, space)
     except (ValueError, OSError):
         return ratio
+    if absent is None:
+        return ratio
+    count = len(space) - len(absent)
     return (
         _ratio(count, ratio)
         if count > 1 and isinstance(ratio, int | float) and 0 <= ratio < 1

@@ -51,15 +51,21 @@ def named(pairs: Iterable[tuple[str, str]]) -> str:
     return total.hexdigest()[:16]
 
 
-def of(paths: Sequence[Path], examine: Examine | None = None, version: int = 0) -> list[Content]:
+def of(
+    paths: Sequence[Path],
+    examine: Examine | None = None,
+    version: int = 0,
+    what: str = "",
+) -> list[Content]:
     """The contents of files, in order; reads new files in full, several at a time.
 
     Args:
         paths: the files.
         examine: called with each file; None for digests only.
         version: the version of `examine`; answers of other versions are not reused.
+        what: a name for these files, where other files of their folder are asked about separately.
     """
-    memory = _memory(paths)
+    memory = _memory(paths, what)
     known = _remembered(memory)
     fresh: dict[str, list[Any]] = {}
     given: dict[Path, Content] = {}
@@ -199,8 +205,8 @@ def _remembered(memory: Path | None) -> dict[str, list[Any]]:
     return {}
 
 
-def _memory(paths: Sequence[Path]) -> Path | None:
-    """The file that remembers contents, one per common folder of `paths`; None without a cache."""
+def _memory(paths: Sequence[Path], what: str) -> Path | None:
+    """The file that remembers contents, one per common folder and name; None without a cache."""
     if not paths:
         return None
     place = os.path.commonpath([path.parent for path in paths]) if len(paths) > 1 else str(paths[0])
@@ -208,6 +214,6 @@ def _memory(paths: Sequence[Path]) -> Path | None:
         return (
             cache.place()
             / "digests"
-            / f"{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}.json"
+            / f"{hashlib.sha256(os.fsencode(place + what)).hexdigest()[:16]}.json"
         )
     return None

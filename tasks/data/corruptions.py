@@ -13,7 +13,7 @@ import difflib
 import hashlib
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tasks.data.domain import Images
+    from tasks.data.domain import Images, Rows
     from tasks.data.splits import Order
 
     Floats = NDArray[np.float32]
@@ -143,6 +143,14 @@ class Corrupted(Domain):
     def official_test(self) -> NDArray[np.bool_] | None:
         """That of the domain: the images keep their order."""
         return self.domain.official_test()
+
+    def rows(self) -> Rows | None:
+        """Those of the domain."""
+        return self.domain.rows()
+
+    def official_missing(self, source: str) -> Sequence[str] | None:
+        """Those of the domain."""
+        return self.domain.official_missing(source)
 
     def order(self, seed: int) -> Order | None:
         """That of the domain."""

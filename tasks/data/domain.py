@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, final
@@ -25,6 +25,21 @@ class Images:
     pixels: Any
     labels: Any
     classes: tuple[str, ...]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What is known of each image of a domain before it is decoded, in the order of `load`."""
+
+    labels: NDArray[np.int64]
+    """[N], places among the domain's classes."""
+    split: NDArray[Any] | None = None
+    """[N], the official part of each image: `train`, `validation` or `test`."""
+    group: NDArray[Any] | None = None
+    """[N], the name of the writer, the location, or whatever images have in common."""
+    time: NDArray[np.float64] | None = None
+    """[N], in any unit that grows."""
 
 
 class Domain(Protocol):
@@ -72,6 +87,18 @@ class Domain(Protocol):
         """[N], True for the images of the official test set, in the order of `load`.
 
         None if there is no official split; then each repetition draws 30 % of each class.
+        """
+        return None
+
+    def rows(self) -> Rows | None:
+        """Labels, official parts, groups and times of the images, where known without decoding."""
+        return None
+
+    def official_missing(self, source: str) -> Sequence[str] | None:
+        """The classes that the paper takes as missing with this source; None: it names none.
+
+        Args:
+            source: the source domain, without its folder.
         """
         return None
 

@@ -173,31 +173,6 @@ def problems(domain: str) -> list[str]:
     return texts + groups.problems(held.place.parent, held.files)
 
 
-def differing(source: str, target: str) -> list[str]:
-    """Messages about the classes that only one of two domains has."""
-    ours, theirs = set(classes(source)), set(classes(target))
-    differences = []
-    for lacking_domain, other, lacking in (
-        (source, target, theirs - ours),
-        (target, source, ours - theirs),
-    ):
-        if lacking:
-            own = {name.casefold(): name for name in classes(lacking_domain)}
-            alike = [
-                f"{shown(own[name.casefold()])} for {shown(name)}"
-                for name in sorted(lacking)
-                if name.casefold() in own
-            ]
-            hint = f" (it has {some(alike)}: only upper and lower case differ)" if alike else ""
-            differences.append(
-                "the domains of a dataset have the same classes, but "
-                f"{shown(_place(lacking_domain))} lacks "
-                f"{some(map(shown, sorted(lacking)), 10)}{hint}; add the folders, or remove them "
-                f"from {shown(_place(other).name)}"
-            )
-    return differences
-
-
 @contents.for_a_moment
 def notes(domain: str) -> list[str]:
     """Notes on a domain without problems: images used, left out and why, and converted."""

@@ -7,29 +7,37 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import fnmatch
 import functools
 import os
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tasks.data import corruptions, registry
+from tasks.data import benchmarks, contents, corruptions, listing, registry
 
+_ROOTED = re.compile(rf"(?:^|-)(?:folder|{'|'.join(benchmarks.NAMES)}):(?=.*:)")
+"""What stands before the root of a dataset's name."""
+_FIRST = re.compile(r"\[:(\d+)\]$")
+"""How many of the datasets of a pattern are meant."""
 PRETRAINED = "pretrained"
 """Stands for a source domain if the source model has the backbone's pretrained weights."""
 
 
 def canonical(dataset: str) -> str:
     """The canonical name of a dataset, with an absolute root: workers run in other folders."""
-    return _canonical(dataset, os.getcwd() if "folder:" in dataset else "")
+    return _canonical(dataset, os.getcwd() if _ROOTED.search(dataset) else "")
 
 
 @functools.cache
 def _canonical(dataset: str, working: str) -> str:
-    before, folder, after = dataset.partition("folder:")
-    root, _, pair = after.rpartition(":")
-    if folder and root:
+    layout = _ROOTED.search(dataset)
+    root, _, pair = dataset[layout.end() :].rpartition(":") if layout else ("", "", "")
+    if layout and root:
         # No such user, or a circular link: `problems` reports it.
         with contextlib.suppress(RuntimeError, OSError, ValueError):
-            dataset = f"{before}folder:{(Path(working) / Path(root).expanduser()).resolve()}:{pair}"
+            place = (Path(working) / Path(root).expanduser()).resolve()
+            dataset = f"{dataset[: layout.end()]}{place}:{pair}"
     return _with_severities(dataset) if "@" in dataset else dataset
 
 
@@ -39,7 +47,7 @@ def _with_severities(dataset: str) -> str:
         source, target = fine_tuning_domains(dataset)
     except (ValueError, OSError):
         return dataset
-    one_root = dataset.startswith("folder:")
+    one_root = registry.is_folder(dataset) or benchmarks.is_benchmark(dataset)
     return f"{source}-{target.rpartition(':')[2] if one_root else target}"
 
 
@@ -53,6 +61,8 @@ def domains(dataset: str) -> tuple[str, str]:
         from tasks.data import folder
 
         return folder.domains(dataset)
+    if benchmarks.is_benchmark(dataset):
+        return _of_benchmark(dataset)
     return _pair(dataset)
 
 
@@ -71,6 +81,97 @@ def fine_tuning_domains(dataset: str) -> tuple[str, str]:
             "folder:ROOT:DOMAIN, or your own as module:function"
         )
     return PRETRAINED, corruptions.canonical(target)
+
+
+@contents.for_a_moment
+def _of_benchmark(dataset: str) -> tuple[str, str]:
+    """The two domains of NAME:ROOT:SOURCE-TARGET; names may contain a '-' or a corruption.
+
+    Raises:
+        ValueError: the benchmark is not in the folder, or has no such domains; says which it has.
+    """
+    name, _, rest = dataset.partition(":")
+    root, _, pair = rest.rpartition(":")
+    held = benchmarks.opened(name, root)
+    words = pair.split("-")
+    ways = [("-".join(words[:cut]), "-".join(words[cut:])) for cut in range(1, len(words))]
+    if not ways:
+        raise ValueError(f"'{dataset}' must be {name}:ROOT:SOURCE-TARGET")
+    bare = [[corruptions.base(part) for part in way] for way in ways]
+    fitting = [way for way, own in zip(ways, bare, strict=True) if all(map(held.has, own))]
+    if not fitting:
+        for part in dict.fromkeys(part for way in ways for part in way):
+            corruptions.canonical(part)  # raises if the domain exists but the corruption does not
+        absent = min(([part for part in own if not held.has(part)] for own in bare), key=len)
+        raise ValueError(benchmarks.no_domain(name, root, absent))
+    if len(fitting) > 1:
+        said = ", or ".join(f"'{source}' to '{target}'" for source, target in fitting)
+        raise ValueError(f"'{pair}' could be {said}; rename one, without a '-'")
+    source, target = fitting[0]
+    if corruptions.base(target) not in held.others(corruptions.base(source)):
+        raise ValueError(corruptions.SAME_IMAGES.format(dataset=pair))
+    return (
+        corruptions.canonical(f"{name}:{root}:{source}"),
+        corruptions.canonical(f"{name}:{root}:{target}"),
+    )
+
+
+def each(dataset: str) -> list[str]:
+    """The datasets that a pattern stands for: `femnist:ROOT:pool-*` is one for each other writer.
+
+    SOURCE and TARGET may have `*` and `?`, and `[:N]` behind them takes the first N. A name without
+    a pattern, or one that nothing matches, stands for itself.
+    """
+    layout = _ROOTED.search(dataset)
+    cut = _FIRST.search(dataset)
+    limit = int(cut[1]) if cut else None
+    start, _, pattern = (dataset[: cut.start()] if cut else dataset).rpartition(":")
+    if not (layout and start and set("*?") & set(pattern)):
+        return [dataset]
+    try:
+        known, others = _all_domains(f"{start}:")
+    except (ValueError, OSError):
+        return [dataset]
+    if dataset.startswith(f"{PRETRAINED}-"):
+        bare, at, corruption = pattern.partition("@")
+        return [
+            f"{start}:{name}{at}{corruption}" for name in fnmatch.filter(known, bare)[:limit]
+        ] or [dataset]
+    words = pattern.split("-")
+    for cut_at in range(1, len(words)):
+        from_, to = "-".join(words[:cut_at]), "-".join(words[cut_at:])
+        bare, at, corruption = to.partition("@")
+        sources = fnmatch.filter(known, from_) if set("*?") & set(from_) else [from_]
+        found = [
+            f"{start}:{source}-{target}{at}{corruption}"
+            for source in sources
+            for target in fnmatch.filter(others(source), bare)
+        ]
+        if found:
+            return found[:limit]
+    return [dataset]
+
+
+def _all_domains(start: str) -> tuple[Sequence[str], Callable[[str], Sequence[str]]]:
+    """The domains in a place, `folder:ROOT:` or `office_home:ROOT:`; and those beside a source.
+
+    A source that does not exist has none beside it.
+
+    Raises:
+        ValueError: the place does not hold them.
+    """
+    name, _, root = canonical(start).removeprefix(f"{PRETRAINED}-").partition(":")
+    root = root.removesuffix(":")
+    if name == "folder":
+        known = sorted(listing.folders(Path(root)))
+        return (
+            known,
+            lambda source: [other for other in known if other != source] if source in known else [],
+        )
+    if name not in benchmarks.NAMES:
+        raise ValueError(f"'{start}' is no place of both domains")
+    held = benchmarks.opened(name, root)
+    return held.names, lambda source: held.others(source) if held.has(source) else []
 
 
 def pairs() -> list[str]:

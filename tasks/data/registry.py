@@ -1,7 +1,8 @@
 """Finds domains by name: built-in ones, folders of images, and your own.
 
-`mnist` and `uci` are built in; `folder:ROOT:DOMAIN` is a folder of images; `module:function` is
-your own function without arguments that returns a `Domain`. Followed by `@blur`, `@noise5` and so
+`mnist` and `uci` are built in; `folder:ROOT:DOMAIN` is a folder of images; `office_home:ROOT:Art`
+and the like are domains of benchmarks (`benchmarks/`); `module:function` is your own function
+without arguments that returns a `Domain`. Followed by `@blur`, `@noise5` and so
 on, each of them is the same domain with corrupted images (`corruptions.py`).
 """
 
@@ -12,13 +13,23 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from tasks.data import corruptions
+from tasks.data import benchmarks, corruptions
+from tasks.data.benchmarks import is_benchmark
 from tasks.data.domain import Domain
 
 BUILT_IN = {"mnist": "tasks.data.digits:mnist", "uci": "tasks.data.digits:uci"}
 """Name of a domain -> the function that returns it; add new domains here."""
 REQUIRED = ("classes", "channels", "size", "fingerprint", "load")
-INHERITED = ("line", "official_test", "order", "counts", "problems", "notes")
+INHERITED = (
+    "line",
+    "official_test",
+    "official_missing",
+    "order",
+    "rows",
+    "counts",
+    "problems",
+    "notes",
+)
 
 
 def find(name: str) -> Domain:
@@ -28,7 +39,12 @@ def find(name: str) -> Domain:
         ValueError: there is none, or a user's function does not return one; says why.
     """
     whole, corruption = corruptions.parts(name)
-    domain = _folder(whole) if is_folder(whole) else _named(whole)
+    if is_folder(whole):
+        domain = _folder(whole)
+    elif is_benchmark(whole):
+        domain = benchmarks.find(whole)
+    else:
+        domain = _named(whole)
     return domain if corruption is None else corruptions.Corrupted(domain, corruption)
 
 
@@ -39,7 +55,7 @@ def is_folder(name: str) -> bool:
 
 def is_own(name: str) -> bool:
     """Whether the name is of a user's domain, `module:function`, corrupted or not."""
-    return ":" in name and not is_folder(name)
+    return ":" in name and not is_folder(name) and not is_benchmark(name)
 
 
 def _folder(name: str) -> Domain:

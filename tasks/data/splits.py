@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -24,6 +24,29 @@ class Split:
     test: NDArray[np.intp]
     reference: NDArray[np.intp]
     """The training images of all classes, for nearest class means and oracle training."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Marks:
+    """Which images of a target test and which validate, where that is not drawn within classes."""
+
+    test: NDArray[np.bool_]
+    """[N]"""
+    validation: NDArray[np.bool_] | None = None
+    """[N]; None: to be drawn from the images that do not test."""
+    order: Order | None = None
+    """By which groups of images are drawn, if they are; of no class may all be marked then."""
+
+    @classmethod
+    def by(cls, order: Order) -> Marks:
+        """The first groups of an order test, and those that follow validate."""
+        return cls(order.test, order.held(VALIDATION), order)
+
+    def places(self, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+        """0 for the rows that test, 1 for those that are marked to validate, 2 for others."""
+        validates = False if self.validation is None else self.validation[rows]
+        return np.where(self.test[rows], 0, np.where(validates, 1, 2))
 
 
 @final
@@ -77,32 +100,50 @@ def canonical_ratio(classes: int, ratio: float) -> float:
     return next(ratio for ratio in near if ratio < 1 and missing_count(classes, ratio) == count)
 
 
-def draw_missing(classes: int, ratio: float, seed: int) -> list[int]:
-    """Sorted indices of `missing_count` classes.
+def draw_missing(
+    classes: int, ratio: float, seed: int, present: Collection[int] | None = None
+) -> list[int]:
+    """Sorted indices of `missing_count` of the classes that are present, and of all others.
 
     The seed draws an order of the classes and the ratio cuts it, so that classes that are missing
     at 0.3 are also missing at 0.5.
+
+    Args:
+        classes: the number of classes of the label space.
+        ratio: the share of the present classes that is missing.
+        seed: seed of the draw.
+        present: the classes that have training images; None: all.
     """
-    order = np.random.default_rng(seed).permutation(classes)
-    return sorted(int(index) for index in order[: missing_count(classes, ratio)])
+    order = [int(index) for index in np.random.default_rng(seed).permutation(classes)]
+    drawn = [index for index in order if present is None or index in present]
+    absent = [index for index in order if present is not None and index not in present]
+    return sorted(drawn[: missing_count(len(drawn), ratio) if drawn else 0] + absent)
 
 
-def sizes(images: int) -> tuple[int, int]:
-    """The number of test and validation images of a class.
+def sizes(images: int, test: float = TEST, validation: float = VALIDATION) -> tuple[int, int]:
+    """The number of test and validation images of a class, for these shares of its images.
 
-    In small classes the first image trains, the second tests and the third validates.
+    In small classes the first image trains, the second tests and the third validates. A share of 0
+    takes none.
     """
-    tested = min(max(round(TEST * images), 1), max(images - 1, 0))
-    return tested, min(max(round(VALIDATION * images), 1), max(images - tested - 1, 0))
+    tested = min(max(round(test * images), 1), max(images - 1, 0)) if test else 0
+    return tested, _validating(round(validation * images), images - tested, validation)
 
 
-def official_sizes(images: int, tested: int) -> tuple[int, int]:
+def official_sizes(
+    images: int, tested: int, test: float = TEST, validation: float = VALIDATION
+) -> tuple[int, int]:
     """The number of test and validation images of a class with an official split.
 
     Of the remaining images, the same share validates as without an official split.
     """
     left = images - tested
-    return tested, min(max(round(VALIDATION / (1 - TEST) * left), 1), max(left - 1, 0))
+    return tested, _validating(round(validation / (1 - test) * left), left, validation)
+
+
+def _validating(wanted: int, left: int, share: float) -> int:
+    """At least one image validates if the share is above 0, and at least one is left to train."""
+    return min(max(wanted, 1), max(left - 1, 0)) if share else 0
 
 
 def split(
@@ -111,55 +152,52 @@ def split(
     seed: int,
     fraction: float = 1.0,
     *,
-    official_test: NDArray[np.bool_] | None = None,
-    order: Order | None = None,
+    marks: Marks | None = None,
+    shares: tuple[float, float] = (TEST, VALIDATION),
 ) -> Split:
     """The target's split, drawn within each class, with a fraction of the training images.
 
     The split of a class does not depend on which classes are missing, so that test sets are equal
     for all ratios. Images that train at a small fraction also train at a larger one. At least one
-    image of each class trains.
+    image of each class trains, unless `marks` leaves none.
 
     Args:
-        labels: the labels of all images of the target, [N].
+        labels: the labels of all images of the target, [N]; a negative one is in no part.
         missing: the classes without training images.
         seed: seed of the draw.
         fraction: share of each class's training images to keep.
-        official_test: [N], True for test images; None if they are to be drawn.
-        order: the order by which groups of images are drawn; None if images are drawn one by one.
+        marks: which images test and which validate; None if they are to be drawn.
+        shares: the shares of each class's images that test and that validate, if drawn.
 
     Raises:
-        ValueError: the official test set marks another number of images, or all of a class; or all
-            images of a class are of groups that test or validate.
+        ValueError: the marks are of another number of images; or all images of a class are of
+            groups that test or validate.
     """
-    if official_test is not None and official_test.shape != labels.shape:
+    if marks is not None and marks.test.shape != labels.shape:
         raise ValueError(
-            f"the official test set marks {len(official_test)} images, but there are {len(labels)}"
+            f"the official test set marks {len(marks.test)} images, but there are {len(labels)}"
         )
     rng = np.random.default_rng(seed)
     train, validation, test = [], [], []
     for index in range(int(labels.max()) + 1):
         own = rng.permutation(np.flatnonzero(labels == index))
-        if official_test is not None:
-            # Official test images come first, as if they had been drawn.
-            own = np.concatenate([own[official_test[own]], own[~official_test[own]]])
-            tested, validated = official_sizes(len(own), int(official_test[own].sum()))
-            if tested == len(own) > 0:
-                raise ValueError(
-                    f"all {len(own)} images of class {index} are in the official test set, so that "
-                    "none is left to train with"
-                )
-        elif order is not None:
-            own = own[np.argsort(order.place[own], kind="stable")]
-            tested, validated = int(order.test[own].sum()), int(order.held(VALIDATION)[own].sum())
-            if tested + validated == len(own) > 0:
-                raise ValueError(
-                    f"all {len(own)} images of class {index} are of groups that test or validate "
-                    "in this repetition, so that none is left to train with; give the class more "
-                    "images"
-                )
+        if marks is None:
+            tested, validated = sizes(len(own), *shares)
         else:
-            tested, validated = sizes(len(own))
+            # Marked images come first, as if they had been drawn.
+            place = marks.places(own)
+            own = own[np.argsort(place, kind="stable")]
+            tested, validated = official_sizes(len(own), int((place == 0).sum()), *shares)
+            if marks.validation is not None:
+                validated = int((place == 1).sum())
+            if marks.order is not None:
+                own = own[np.argsort(marks.order.place[own], kind="stable")]
+                if tested + validated == len(own) > 0:
+                    raise ValueError(
+                        f"all {len(own)} images of class {index} are of groups that test or "
+                        "validate in this repetition, so that none is left to train with; give "
+                        "the class more images"
+                    )
         test.append(own[:tested])
         validation.append(own[tested : tested + validated])
         rest = own[tested + validated :]
@@ -199,7 +237,11 @@ def hold_out(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.i
 
 
 def source_split(
-    labels: NDArray[np.int64], share: float, seed: int, order: Order | None = None
+    labels: NDArray[np.int64],
+    share: float,
+    seed: int,
+    test: NDArray[np.bool_] | None = None,
+    order: Order | None = None,
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Sorted positions of the source's images that train, and of a share that is held out.
 
@@ -209,17 +251,26 @@ def source_split(
         labels: the labels of all images of the source, [N].
         share: share of each class to hold out.
         seed: seed of the draw of single images.
+        test: [N], True for images of an official test set, which are in neither; None: no such set.
         order: the order by which groups are drawn, as in the target; None if images are.
     """
-    held = hold_out(labels, share, seed) if order is None else np.flatnonzero(order.held(share))
-    return trained_rows(len(labels), held, order), held
+    if order is not None:
+        held = np.flatnonzero(order.held(share))
+    else:
+        held = hold_out(labels if test is None else np.where(test, -1, labels), share, seed)
+    return trained_rows(len(labels), held, test, order), held
 
 
 def trained_rows(
-    images: int, held: NDArray[np.intp], order: Order | None = None
+    images: int,
+    held: NDArray[np.intp],
+    test: NDArray[np.bool_] | None = None,
+    order: Order | None = None,
 ) -> NDArray[np.intp]:
     """Sorted positions of the source's images that train, if those at `held` are held out."""
-    out = np.zeros(images, bool) if order is None else order.test | order.held(VALIDATION)
+    out = np.zeros(images, bool) if test is None else test.copy()
+    if order is not None:
+        out |= order.test | order.held(VALIDATION)
     out[held] = True
     return np.flatnonzero(~out)
 

@@ -1,0 +1,43 @@
+"""Values of the grid that stand for several, such as one dataset for each of many targets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from htsweep.planning import task
+from htsweep.study.document import Located
+from htsweep.study.schema import Study
+
+
+def expanded(study: Study, where: Located) -> tuple[Study, Located]:
+    """The study with every value of its grid that stands for several replaced by them.
+
+    What a value stands for is the answer of its setting's `each`. Mistakes in values are reported
+    at the line of what they came from. A study whose task cannot be found is returned as it is.
+
+    Args:
+        study: the study, as far as it could be read.
+        where: the lines of its keys.
+    """
+    task.beside(study.file.parent)
+    try:
+        settings = task.find(study.task).settings or {}
+    except Exception:  # a user's module may raise anything; `check` reports it
+        return study, where
+    grid: dict[str, list[Any]] = {}
+    origins: dict[str, list[int]] = {}
+    for key, values in study.grid.items():
+        each = getattr(settings.get(key), "each", None)
+        if each is None:
+            grid[key] = values
+            continue
+        meant = [
+            (other, index)
+            for index, value in enumerate(values)
+            for other in (each(value) if isinstance(value, str) else [value])
+        ]
+        grid[key] = [value for value, _ in meant]
+        origins[key] = [index for _, index in meant]
+    if grid == study.grid:
+        return study, where
+    return study.model_copy(update={"grid": grid}), where.expanded(origins)

@@ -1,0 +1,123 @@
+"""Small fake benchmarks in the true formats that their authors distribute."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tasks.data import contents
+
+
+def image(path: Path, label: int, seed: int, size: int = 8) -> Path:
+    """An image whose mean brightness tells its class, so that a small network can learn it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng((label, seed))
+    level = 30 + 50 * (label % 5)
+    noise = rng.integers(-20, 20, (size, size, 3))
+    tint = np.array([0, 10 * (label // 5), 0])
+    pixels = np.clip(level + noise + tint, 0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(path, quality=95)
+    return path
+
+
+def listed(
+    root: Path,
+    domains: Iterable[str] = ("art", "photo"),
+    classes: Iterable[str] = ("mug", "cup", "bed"),
+    train: int = 4,
+    test: int = 2,
+) -> Path:
+    """Domains with lists of training and test files; classes are not in alphabetical order."""
+    (root / "image_list").mkdir(parents=True, exist_ok=True)
+    for number, domain in enumerate(domains):
+        lines: dict[str, list[str]] = {"training": [], "testing": []}
+        for index, name in enumerate(classes):
+            for place in range(train + test):
+                file = f"{domain}/{name}/{place:05}.jpg"
+                image(root / file, index, 100 * number + place)
+                lines["testing" if place < test else "training"].append(f"{file} {index}")
+        for part, of in lines.items():
+            (root / "image_list" / f"{domain}_{part}.txt").write_text("\n".join(of) + "\n")
+    contents.forget()
+    return root
+
+
+def office_home(root: Path, domains: Iterable[str] = ("Art", "Clipart")) -> Path:
+    """Every file of some domains of Office-Home, named as in the authors' archive."""
+    from tasks.data.benchmarks.office_home import facts
+
+    known = facts()
+    for domain in domains:
+        for index, name in enumerate(known["classes"]):
+            for number in range(1, known["images"][domain][name] + 1):
+                image(root / domain / name / f"{number:05}.jpg", index, number, 4)
+    contents.forget()
+    return root
+
+
+def femnist(root: Path, writers: int = 8, letters: int = 6, parts: bool = False) -> Path:
+    """LEAF's JSON files: writers of a few of the first letters, each without one of them."""
+    users = [f"f{number:04}_{number % 7:02}" for number in range(writers)]
+    by_part: dict[str, dict[str, dict[str, list]]] = {"train": {}, "test": {}}
+    for number, user in enumerate(users):
+        rng = np.random.default_rng(number)
+        written = [10 + letter for letter in range(letters) if letter != number % letters]
+        for part, count in (("train", 7), ("test", 3)):
+            labels = [label for label in written for _ in range(count)]
+            images = [glyph(label, rng) for label in labels]
+            by_part[part][user] = {"x": images, "y": labels}
+    if not parts:
+        whole = {
+            user: {key: by_part["train"][user][key] + by_part["test"][user][key] for key in "xy"}
+            for user in users
+        }
+        leaf(root / "all_data" / "all_data_0.json", {u: whole[u] for u in users[::2]})
+        leaf(root / "all_data" / "all_data_1.json", {u: whole[u] for u in users[1::2]})
+    else:
+        for part, data in by_part.items():
+            leaf(root / part / f"all_data_0_niid_1_keep_0_{part}_9.json", data)
+    contents.forget()
+    return root
+
+
+def glyph(label: int, rng: np.random.Generator) -> list[float]:
+    """784 numbers from 0 to 1: a dark bar whose place is the class, on paper."""
+    paper = rng.uniform(0.8, 1.0, (28, 28))
+    start = 2 + 4 * (label - 10)
+    paper[4:24, start : start + 3] = rng.uniform(0.0, 0.2, (20, 3))
+    return [round(float(value), 3) for value in paper.ravel()]
+
+
+def leaf(file: Path, data: dict[str, dict[str, list]]) -> None:
+    """One of LEAF's files."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    counts = [len(of["y"]) for of in data.values()]
+    file.write_text(json.dumps({"users": list(data), "num_samples": counts, "user_data": data}))
+
+
+def iwildcam(root: Path, locations: int = 3) -> Path:
+    """WILDS' folder: a pool of two locations, and new ones where the rarest species comes last."""
+    species = ["empty", "ocelot", "tapir", "puma"]
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "categories.csv").write_text(
+        "category_id,name,y\n" + "".join(f"{10 * y},{name},{y}\n" for y, name in enumerate(species))
+    )
+    lines = ["split,location_remapped,location,sequence_remapped,datetime,y,category_id,filename"]
+    for place in range(2 + locations):
+        for number in range(40):
+            if place < 2:
+                split, y = ("train", "id_val", "id_test")[min(number // 30, 1) + number // 36], 0
+                y = number % 4
+            else:
+                split, y = ("val", "test")[place % 2], (3 if number >= 38 else number % 3)
+            file = f"{place}-{number}.jpg"
+            image(root / "train" / file, y, 100 * place + number)
+            when = f"2013-06-{1 + number // 2:02} 08:{number:02}:00.000"
+            lines.append(f"{split},{place},{500 + place},{number},{when},{y},{10 * y},{file}")
+    (root / "metadata.csv").write_text("\n".join(lines) + "\n")
+    contents.forget()
+    return root

@@ -1,0 +1,214 @@
+"""Benchmarks by name: the authors' layouts, official splits and missing classes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmarked import femnist, iwildcam, leaf, office_home
+from workspace import Workspace
+
+from tasks import data
+from tasks.data import contents, splits
+from tasks.data.benchmarks.office_home import facts
+from tasks.holistic_transfer import holistic_transfer
+from tasks.loading import target_of
+
+OFFICIAL = Path(__file__).parents[2] / "shared" / "data" / "office_home" / "image_list"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return office_home(tmp_path_factory.mktemp("office_home"))
+
+
+@pytest.mark.skipif(not OFFICIAL.is_dir(), reason="the authors' lists are not beside the checkout")
+def test_the_shipped_lists_are_the_authors():
+    known = facts()
+    for file in OFFICIAL.glob("*.txt"):
+        domain, _, part = file.stem.rpartition("_")
+        lines = set()
+        for index, name in enumerate(known["classes"]):
+            tests = set(known["test"][domain][name])
+            for number in range(1, known["images"][domain][name] + 1):
+                if (number in tests) == (part == "testing"):
+                    lines.add(f"{domain}/{name}/{number:05}.jpg {index}")
+        assert lines == set(file.read_text().splitlines()), file.name
+
+
+def test_the_counts_are_those_of_the_paper():
+    """Table in section 1.3 of the methods' specification: train and test, seen and missing."""
+    known = facts()
+    counts = {
+        domain: (
+            sum(by_class.values()) - sum(map(len, known["test"][domain].values())),
+            sum(map(len, known["test"][domain].values())),
+        )
+        for domain, by_class in known["images"].items()
+    }
+    assert counts == {
+        "Art": (1677, 750),
+        "Clipart": (3035, 1330),
+        "Product": (3078, 1361),
+        "Real_World": (3022, 1335),
+    }
+    for source, target, seen, missing in (
+        ("Art", "Clipart", 646, 684),
+        ("Art", "Real_World", 624, 711),
+        ("Real_World", "Art", 379, 371),
+        ("Real_World", "Product", 645, 716),
+    ):
+        tests = {name: len(of) for name, of in known["test"][target].items()}
+        assert sum(tests[name] for name in known["seen"][source]) == seen
+        assert sum(tests.values()) - seen == missing
+
+
+def test_no_official_test_image_is_trained_on(home, tmp_path):
+    config = holistic_transfer.resolve(
+        {"dataset": f"office_home:{home}:Art-Clipart", "missing": "official", "image_size": 8}
+    )
+    assert holistic_transfer.problems(config) == []
+    assert len(config["missing_classes"]) == 35
+    source, target = data.domains(config["dataset"])
+    labels = data.rows(target).labels
+    files = sorted(file.relative_to(home).as_posix() for file in (home / "Clipart").rglob("*.jpg"))
+    tests = facts()["test"]["Clipart"]
+    official = {
+        f"Clipart/{name}/{number:05}.jpg" for name, numbers in tests.items() for number in numbers
+    }
+    assert len(official) == 1330
+    for repetition in range(2):
+        missing, split = target_of(config, target, labels, Workspace(tmp_path / "w", repetition))
+        used = {files[row] for row in (*split.train, *split.validation, *split.reference)}
+        assert not used & official
+        assert {files[row] for row in split.test} == official
+        assert len(missing) == 35
+        assert (~np.isin(labels[split.test], missing)).sum() == 646
+    # Source training leaves the test images of its own domain alone, too.
+    test = data.listed_test(source)
+    trained, held = splits.source_split(data.rows(source).labels, 0.1, 0, test)
+    assert not test[trained].any()
+    assert not test[held].any()
+    assert len(trained) + len(held) == 1677
+
+
+def test_missing_classes_depend_on_the_source_alone(home):
+    names = {}
+    for source in ("Art", "Real_World"):
+        config = holistic_transfer.resolve(
+            {"dataset": f"office_home:{home}:{source}-Clipart", "missing": "official"}
+        )
+        names[source] = config.get("missing_classes", config)
+    assert "Bottle" not in names["Art"]
+    assert "Drill" in names["Art"]
+    assert names["Art"] == sorted(names["Art"], key=facts()["classes"].index)
+
+
+def test_a_source_that_the_paper_does_not_use_has_no_official_missing_classes(home):
+    config = holistic_transfer.resolve(
+        {"dataset": f"office_home:{home}:Clipart-Art", "missing": "official", "image_size": 8}
+    )
+    ((key, said),) = holistic_transfer.problems(config)
+    assert key == "missing"
+    assert "no paper says it" in said
+
+
+def test_writers_lack_what_they_did_not_write(tmp_path):
+    root = femnist(tmp_path)
+    source, target = data.domains(f"femnist:{root}:first4-f0005_05")
+    assert data.classes(source) == tuple("ABCDEF")
+    assert data.classes(target) == tuple("ABCDE")
+    assert data.counts(target) == dict.fromkeys("ABCDE", 10)
+    images = data.load(target, tmp_path / "cache", 0)
+    assert images.pixels.shape == (50, 1, 28, 28)
+    assert (images.pixels.min() >= 0, images.pixels.max() <= 1) == (True, True)
+    written = json.loads((root / "all_data" / "all_data_1.json").read_text())["user_data"]
+    np.testing.assert_allclose(
+        images.pixels.reshape(50, -1), written["f0005_05"]["x"], rtol=0, atol=1e-6
+    )
+    assert [10 + label for label in images.labels] == written["f0005_05"]["y"]
+
+
+def test_a_writer_is_known_by_their_own_characters_alone(tmp_path):
+    root = femnist(tmp_path)
+    names = [f"femnist:{root}:{user}" for user in ("f0001_01", "f0003_03")]
+    before = [data.fingerprint(name) for name in names]
+    assert before[0] != before[1]
+    file = root / "all_data" / "all_data_1.json"
+    held = json.loads(file.read_text())["user_data"]
+    held["f0003_03"]["x"][0][0] = 0.5
+    leaf(file, held)
+    contents.forget()
+    after = [data.fingerprint(name) for name in names]
+    assert (after[0] == before[0], after[1] == before[1]) == (True, False)
+
+
+def test_leaf_s_own_split_is_official(tmp_path):
+    root = femnist(tmp_path, parts=True)
+    target = f"femnist:{root}:f0005_05"
+    assert data.official_test(target).sum() == 15
+    config = holistic_transfer.resolve(
+        {"dataset": f"femnist:{root}:first4-f0005_05", "missing": "natural"}
+    )
+    assert holistic_transfer.problems(config) == []
+    assert holistic_transfer.keeps(config).images["test"] == 15
+
+
+def test_new_writers_are_those_behind_the_pool(tmp_path):
+    root = femnist(tmp_path)
+    assert data.each(f"femnist:{root}:first4-*[:2]") == [
+        f"femnist:{root}:first4-{user}" for user in ("f0004_04", "f0005_05")
+    ]
+    (wrong,) = data.problems(f"femnist:{root}:first4-f0002_02")
+    assert "would hold the images that its source" in wrong
+    (wrong,) = data.problems(f"femnist:{root}:first9-f0002_02")
+    assert "has no domain 'first9'" in wrong
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"y": [10] * 49},
+            "has 49 labels of the writer f0001_01, and images of the shape [50, 784]",
+        ),
+        ({"y": [62] * 50}, "has labels of the writer f0001_01 that are not 0 to 61"),
+        ({"x": [[2.0] * 784] * 50}, "with numbers not from 0 to 1"),
+    ],
+)
+def test_a_file_that_is_not_leaf_s_is_told(tmp_path, change, said):
+    root = femnist(tmp_path)
+    file = root / "all_data" / "all_data_1.json"
+    held = json.loads(file.read_text())["user_data"]
+    held["f0001_01"] |= change
+    leaf(file, held)
+    contents.forget()
+    (wrong,) = data.problems(f"femnist:{root}:first4-f0005_05")
+    assert str(file) in wrong
+    assert said in wrong
+
+
+def test_locations_are_targets_and_the_newest_images_test(tmp_path):
+    root = iwildcam(tmp_path)
+    datasets = data.each(f"iwildcam:{root}:train-*")
+    assert [name.rpartition(":")[2] for name in datasets] == [
+        f"train-location_{place}" for place in (2, 3, 4)
+    ]
+    config = holistic_transfer.resolve(
+        {"dataset": datasets[0], "missing": "natural", "split": "time", "image_size": 8}
+    )
+    assert holistic_transfer.problems(config) == []
+    target = data.domains(datasets[0])[1]
+    # The puma comes last, so that it is tested alone.
+    missing, split = target_of(config, target, data.rows(target).labels, Workspace(tmp_path / "w"))
+    assert [data.classes(target)[index] for index in missing] == ["puma"]
+    time = data.rows(target).time
+    assert time[split.test].min() > max(time[split.train].max(), time[split.validation].max())
+    # In the pool WILDS' own splits hold.
+    pool = data.rows(f"iwildcam:{root}:train")
+    assert {name: (pool.split == name).sum() for name in ("train", "validation", "test")} == {
+        "train": 60,
+        "validation": 12,
+        "test": 8,
+    }
+    assert data.listed_test(f"iwildcam:{root}:train").sum() == 8
