@@ -104,6 +104,36 @@ def test_a_sentence_says_who_wins_by_how_much_and_how_sure() -> None:
     ]
 
 
+def test_the_front_is_of_what_was_chosen_and_of_all_where_that_differs() -> None:
+    """plain's chosen point is beaten by l2sp's; another configuration of plain is on the front."""
+    found = small("better")
+    axes = ("test/seen_accuracy", "test/missing_accuracy")
+    place = {"dataset": "mnist-uci", "missing_ratio": 0.5, "role": ""}
+    rows = [
+        ("plain", 0.90, 0.10, True, False),
+        ("plain", 0.99, 0.05, False, True),
+        ("l2sp", 0.95, 0.40, True, True),
+        ("l2sp", 0.80, 0.30, False, False),
+    ]
+    points = pd.DataFrame(
+        [
+            {**place, "method": method, axes[0]: x, axes[1]: y, "chosen": chosen, "front": front}
+            for method, x, y, chosen, front in rows
+        ]
+    )
+    (text,) = answers(replace(found, axes=axes, points=points))
+    assert text.endswith(
+        "1 of 2 methods is on the front of what last chose: l2sp; of all 4 configurations: "
+        "plain, l2sp."
+    )
+    same = points.assign(front=points["front"] & (points["method"] == "l2sp"))
+    (text,) = answers(replace(found, axes=axes, points=same))
+    assert text.endswith("1 of 2 methods is on the front of what last chose: l2sp.")
+    alone = points[points["chosen"]].assign(front=[False, True])
+    (text,) = answers(replace(found, axes=axes, points=alone))
+    assert text.endswith("1 of 2 methods is on the front: l2sp.")
+
+
 def test_what_is_not_shown_is_said_to_be_so() -> None:
     (text,) = answers(small("not shown", p=0.2))
     assert "(p = 0.2: not shown); no method is shown to be better than plain;" in text

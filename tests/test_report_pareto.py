@@ -70,6 +70,30 @@ def test_the_png_has_the_size_of_print(drawn: Path) -> None:
     assert int.from_bytes(data[16:20], "big") > 1000
 
 
+def test_what_the_protocol_chose_is_ringed_where_there_is_more() -> None:
+    frame = digits()
+    found = frontier.frontier(frame)
+    cells = design(frame.columns)
+    every = found.assign(chosen=True)
+    some = found.assign(chosen=found["method"].isin(["plain", "l2sp"]))
+    name = "chosen by the protocol"
+    assert not [
+        trace
+        for trace in interactive.figure(every, SEEN, MISSING, cells).data
+        if trace.name == name
+    ]
+    (ring,) = [
+        trace for trace in interactive.figure(some, SEEN, MISSING, cells).data if trace.name == name
+    ]
+    assert sorted(ring.y) == pytest.approx(sorted(100 * some[some["chosen"]][MISSING]))
+    svg = {
+        label: static.render(points, SEEN, MISSING, cells)["svg"].decode()
+        for label, points in (("every", every), ("some", some))
+    }
+    assert "ringed: chosen by the protocol" in svg["some"]
+    assert "ringed" not in svg["every"]
+
+
 def test_bars_reach_from_the_mean_to_both_ends() -> None:
     frame = digits()
     found = frontier.frontier(frame)

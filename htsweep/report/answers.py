@@ -13,6 +13,7 @@ from htsweep.report import answers_scores, names
 from htsweep.report.captions import ALPHA
 from htsweep.report.tables.cells import equal, unreachable
 from htsweep.report.words import count, listed, noun, plural
+from htsweep.selection.fronts import non_dominated
 
 
 def question(findings: Findings) -> str:
@@ -78,7 +79,7 @@ def answers(findings: Findings) -> list[str]:
                 [name for name in compared_metrics if name != headline],
                 findings.design.compared,
             ),
-            _front(_of_group(findings.points, findings, key), findings.design.compared),
+            _front(_of_group(findings.points, findings, key), findings),
         ]
         made.append(f"{title}: " * bool(title) + "; ".join(part for part in parts if part) + ".")
     # The sentences on scores are few, and would be lost after those of dozens of pairs.
@@ -194,22 +195,42 @@ def _others(competing: pd.DataFrame, metrics: Sequence[str], compared: str) -> s
     return f"highest on the other metrics: {', '.join(parts)}" if parts else ""
 
 
-def _front(points: pd.DataFrame, compared: str) -> str:
-    """`3 of 7 methods are on the front: plain, l2sp, source`."""
+def _front(points: pd.DataFrame, findings: Findings) -> str:
+    """`3 of 7 methods are on the front of what last chose: plain, l2sp, source`.
+
+    The other sentences speak of the chosen points, and so does this. Where all configurations
+    together have other methods on their front, it says that too.
+    """
     if points.empty:
         return ""
     points = points[points["role"] != BOUND]
-    on = [
-        names.value(value)
-        for value in dict.fromkeys(points[points["front"].astype(bool)][compared])
-    ]
+    compared = findings.design.compared
     total = points[compared].nunique(dropna=False)
+    every = _methods(points[points["front"].astype(bool)], compared)
+    chosen = points[points["chosen"].astype(bool)] if "chosen" in points else points
+    if findings.axes is None or len(chosen) == len(points) or chosen.empty:
+        return _on_the_front(every, total, compared)
+    x, y = findings.axes
+    flags = non_dominated(chosen[x], chosen[y])
+    own = _methods(chosen[flags], compared)
+    text = _on_the_front(own, total, compared, f" of what {findings.protocol} chose")
+    if set(own) == set(every):
+        return text
     return (
-        f"{len(on)} of {count(total, compared)} {'is' if len(on) == 1 else 'are'} on the front: "
-        f"{listed(on)}"
-        if on
-        else ""
+        f"{text}; of all {count(len(points), 'configuration')}: "
+        f"{listed(every) if every else 'none'}"
     )
+
+
+def _on_the_front(on: Sequence[str], total: int, compared: str, of: str = "") -> str:
+    if not on:
+        return ""
+    verb = "is" if len(on) == 1 else "are"
+    return f"{len(on)} of {count(total, compared)} {verb} on the front{of}: {listed(on)}"
+
+
+def _methods(points: pd.DataFrame, compared: str) -> list[str]:
+    return [names.value(value) for value in dict.fromkeys(points[compared])]
 
 
 def _of_group(frame: pd.DataFrame, findings: Findings, key: pd.Series) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from htsweep.analysis.design import Design
+from htsweep.planning.task import BOUND
 from htsweep.report import names, script, stretch
 from htsweep.report.html import render
 from htsweep.report.look import Look, looks
@@ -122,6 +123,10 @@ def figure(
             )
             made.add_trace(trace.update(showlegend=str(name) not in shown), **cell)
             shown.add(str(name))
+        ring = _ring(inside, x, y, place)
+        if ring is not None:
+            made.add_trace(ring.update(showlegend="" not in shown), **cell)
+            shown.add("")
         made.update_xaxes(**place.settings, **cell)
         # plotly.js 3 loses the automatic range of y once x has an explicit one and panels share
         # both.
@@ -165,6 +170,25 @@ class _Axis:
         """Where values lie on the axis."""
         places: list[float] = (stretch.forward(values) if self.stretched else values).tolist()
         return places
+
+
+def _ring(points: pd.DataFrame, x: str, y: str, place: _Axis) -> go.Scatter | None:
+    """Rings around the chosen points; None if all points that compete are chosen."""
+    import plotly.graph_objects as go
+
+    chosen = points["chosen"].astype(bool)
+    if chosen[points["role"] != BOUND].all():
+        return None
+    ringed = points[chosen]
+    return go.Scatter(
+        x=place(names.shown(ringed, x)),
+        y=names.shown(ringed, y).tolist(),
+        mode="markers",
+        name="chosen by the protocol",
+        legendgroup="chosen by the protocol",
+        hoverinfo="skip",
+        marker={"symbol": "circle-open", "size": 17, "color": "#777", "line": {"width": 1.2}},
+    )
 
 
 def _trace(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from htsweep.analysis.design import Design
+from htsweep.planning.task import BOUND
 from htsweep.report import names, paper, stretch
 from htsweep.report.look import Look, looks
 from htsweep.selection.fronts import Directions, staircase
@@ -36,6 +37,15 @@ _DISRUPTS: Any = {
     "markeredgewidth": 0.7,
 }
 """The mark on points that break the constraint."""
+_CHOSEN: Any = {
+    "linestyle": "none",
+    "marker": "o",
+    "markersize": 10.0,
+    "markerfacecolor": "none",
+    "markeredgecolor": "#222222",
+    "markeredgewidth": 0.9,
+}
+"""The ring around points that the protocol chose, where there are others."""
 
 
 def render(
@@ -130,7 +140,10 @@ def draw(
         else "",
     ]
     handles = _handles(
-        {name: look[name] for name in look if name in drawn}, design.compared, disrupts
+        {name: look[name] for name in look if name in drawn},
+        design.compared,
+        disrupts=disrupts,
+        ringed=len(_ringed(points)) > 0,
     )
     paper.grow(figure, paper.legend(figure, handles, " ".join(filter(None, parts))))
     return figure
@@ -243,6 +256,9 @@ def _points(
             if large:
                 bars += [_bars(some, x, y, 0), _bars(some, y, x, 1)]
                 colours += [style.colour] * (2 * len(some))
+    ringed = _ringed(points)
+    if len(ringed):
+        panel.plot(names.shown(ringed, x), names.shown(ringed, y), zorder=4.5, **_CHOSEN)
     broken = points[points["disrupts"].astype(bool)] if "disrupts" in points else points.iloc[:0]
     if len(broken):
         panel.plot(names.shown(broken, x), names.shown(broken, y), zorder=5, **_DISRUPTS)
@@ -253,6 +269,12 @@ def _points(
         ),
         autolim=False,
     )
+
+
+def _ringed(points: pd.DataFrame) -> pd.DataFrame:
+    """The chosen points; none if all points that compete are chosen."""
+    chosen = points["chosen"].astype(bool)
+    return points.iloc[:0] if chosen[points["role"] != BOUND].all() else points[chosen]
 
 
 def _bars(points: pd.DataFrame, metric: str, other: str, axis: int) -> np.ndarray:
@@ -271,8 +293,10 @@ def _bars(points: pd.DataFrame, metric: str, other: str, axis: int) -> np.ndarra
     return np.stack([ends, across] if axis == 0 else [across, ends], axis=2)
 
 
-def _handles(look: Mapping[str, Look], compared: str, disrupts: bool) -> list[Line2D]:
-    """The legend's entries: every method, the front, and open and crossed markers."""
+def _handles(
+    look: Mapping[str, Look], compared: str, *, disrupts: bool, ringed: bool
+) -> list[Line2D]:
+    """The legend's entries: every method, the front, and open, ringed and crossed markers."""
     from matplotlib.lines import Line2D
 
     handles = []
@@ -303,6 +327,8 @@ def _handles(look: Mapping[str, Look], compared: str, disrupts: bool) -> list[Li
             label="open: dominated",
         )
     )
+    if ringed:
+        handles.append(Line2D([], [], label="ringed: chosen by the protocol", **_CHOSEN))
     if disrupts:
         handles.append(Line2D([], [], label="disrupts missing classes", **_DISRUPTS))
     return handles

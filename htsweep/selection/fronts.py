@@ -43,21 +43,6 @@ def non_dominated(
     return flags
 
 
-def front_places(pairs: Sequence[tuple[float, float]]) -> list[int]:
-    """The indices of the pairs that `non_dominated` flags where more is better.
-
-    They are in order of falling first numbers. Plain Python, one pass over the sorted pairs: a
-    running launch calls it several times a second, and should not load a library for it.
-    """
-    places: list[int] = []
-    order = sorted(range(len(pairs)), key=lambda place: (-pairs[place][0], -pairs[place][1]))
-    for place in order:
-        best = pairs[places[-1]] if places else None
-        if best is None or pairs[place][1] > best[1] or pairs[place] == best:
-            places.append(place)
-    return places
-
-
 def staircase(
     x: Sequence[float] | np.ndarray,
     y: Sequence[float] | np.ndarray,

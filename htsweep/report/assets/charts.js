@@ -144,6 +144,16 @@ function frontierTraces(table, group, rows, options, place) {
       },
     })
   }
+  const ringed = rows.filter(row => table.chosen[row])
+  if (ringed.length && rows.some(row => !table.chosen[row] && table.role[row] !== "bound"))
+    traces.push({
+      x: take(table, "x", ringed).map(place),
+      y: take(table, "y", ringed),
+      mode: "markers",
+      hoverinfo: "skip",
+      name: "chosen by the protocol",
+      marker: { symbol: "circle-open", size: 17, color: theme().ink, line: { width: 1.2 } },
+    })
   const broken = rows.filter(row => table.disrupts[row])
   if (broken.length)
     traces.push({
