@@ -61,6 +61,7 @@ BASE = {
         str,
         methods.EMPTY,
         choices=lambda: methods.known(OFFERS),
+        describe=methods.describe,
         open=True,
         doc="or a chain a+b, or your own as module:function",
     ),

@@ -65,6 +65,7 @@ BASE = {
         str,
         methods.EMPTY,
         choices=methods.known,
+        describe=methods.describe,
         open=True,
         examples=("source", methods.EMPTY, "l2sp", "wise_ft", "oracle"),
         doc="or a chain a+b, or your own as module:function",

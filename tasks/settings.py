@@ -109,7 +109,13 @@ def training_settings(
             repeats="trial",
         ),
         "batch_size": Setting(
-            int, batch_size, low=1, high=65_536, doc="images in a batch", repeats="trial"
+            int,
+            batch_size,
+            low=1,
+            high=65_536,
+            doc="images in a batch",
+            repeats="trial",
+            aliases=("bs",),
         ),
         "learning_rate": Setting(
             float,
@@ -117,6 +123,7 @@ def training_settings(
             low=1e-8,
             high=10.0,
             doc="the backbone's learning rate at the start of the schedule",
+            aliases=("lr",),
         ),
         "head_learning_rate_factor": Setting(
             float,
@@ -134,6 +141,7 @@ def training_settings(
             low=0.0,
             high=1.0,
             doc="decay towards zero; methods with a decay of their own do without",
+            aliases=("wd",),
         ),
         **recipe.RECIPE,
     }

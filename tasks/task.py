@@ -121,6 +121,10 @@ class Setting:
     """In a grid: the values that a text stands for, such as each of many targets; None: itself."""
     examples: Sequence[Any] = ()
     """Values that a new study starts with, if one value is not enough."""
+    aliases: Sequence[str] = ()
+    """What others call the key, such as `lr`: not accepted, but suggested for it."""
+    describe: Callable[[str], str] | None = None
+    """The whole description of one of `choices`; None: its line in `choices` is all there is."""
     repeats: str = ""
     """Whose work it multiplies: `trial`, or the name of a stage such as `source`; "": nobody's.
 

@@ -53,3 +53,14 @@ def test_an_unknown_kind_is_named_with_the_nearest() -> None:
 )
 def test_what_else_may_be_written_comes_last(kind: str) -> None:
     assert lines(kind)[-1].split()[0] == "..."
+
+
+def test_what_not_all_tasks_take_has_those_that_do() -> None:
+    listed = {line.split()[0]: line for line in lines("datasets")[1:]}
+    assert listed["pretrained-uci"].endswith(" [fine_tuning, transferability]")
+    assert not listed["mnist-uci"].endswith("]")
+
+
+def test_what_is_for_tests_is_not_offered() -> None:
+    assert not any(line.split()[:1] == ["toy"] for line in lines("tasks"))
+    assert not any(line.split()[:1] == ["fail"] for line in lines("settings"))

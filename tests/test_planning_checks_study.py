@@ -24,7 +24,7 @@ def problems(path: Path, *overrides: str) -> dict[str, tuple[int | None, str]]:
         ("- a\n", "a study is a mapping"),
         ("task: [toy\n", "not YAML"),
         ("grid: {x: [1]}\n", "required"),
-        ("task: toyy\n", "did you mean 'toy'?"),
+        ("task: fine_tunning\n", "did you mean 'fine_tuning'?"),
         ("task: toy:absent\n", "no task 'absent'"),
         ("task: 3\n", "must be text"),
         ("task: toy\ngrid: {x: 1}\n", "must be a list"),

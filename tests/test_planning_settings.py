@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from htsweep.planning.settings import refused
+from htsweep.planning import task
+from htsweep.planning.settings import meant, refused
 from tasks.task import Setting
 
 
@@ -32,3 +33,26 @@ from tasks.task import Setting
 )
 def test_what_a_setting_accepts(setting: Any, value: Any, reason: str | None) -> None:
     assert refused(setting, value) == reason
+
+
+SETTINGS = task.find("holistic_transfer").settings or {}
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("lr", "did you mean 'learning_rate'?"),
+        ("wd", "did you mean 'weight_decay'?"),
+        ("bs", "did you mean 'batch_size'?"),
+        ("l2sp.alpha", "'l2sp' has l2sp.backbone, l2sp.head"),
+        ("l2sp.backbon", "did you mean 'l2sp.backbone'? 'l2sp' has l2sp.backbone, l2sp.head"),
+    ],
+)
+def test_what_is_meant_by_a_key_that_is_not_there(key: str, said: str) -> None:
+    assert meant(key, SETTINGS) == said
+
+
+def test_a_similar_key_is_named_without_the_parameters_of_all_methods() -> None:
+    said = meant("epoch", SETTINGS)
+    assert said.startswith("did you mean 'epochs'? known: ")
+    assert "." not in said.rstrip(".")

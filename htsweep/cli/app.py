@@ -515,6 +515,24 @@ def list_(
 
 
 @_command()
+def show(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="A method, score, dataset, backbone, setting, protocol or metric."
+        ),
+    ],
+) -> None:
+    """Show what a method, a setting or another name means, with its parameters and defaults.
+
+    Such as: htsweep show l2sp, htsweep show learning_rate, htsweep show missing_ratio
+    """
+    from htsweep.cli.showing import show
+
+    typer.echo("\n".join(show(name)))
+
+
+@_command()
 def doctor(results: Results = "results", json: AsJson = False) -> None:
     """Check this machine; each failure comes with a remedy.
 

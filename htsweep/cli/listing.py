@@ -39,13 +39,28 @@ def _settings(key: str) -> Iterator[Any]:
 
 
 def _choices(key: str) -> dict[str, str]:
-    """The values of `key` that some task knows, with a description if the task has one."""
+    """The values of `key` that some task knows, with a description if the task has one.
+
+    What not all of the tasks with this key take has those that do in brackets.
+    """
     values: dict[str, str] = {}
-    for setting in _settings(key):
+    takers: dict[str, list[str]] = {}
+    having = 0
+    for name in task.known():
+        setting = (task.find(name).settings or {}).get(key)
+        if setting is None:
+            continue
+        having += 1
         choices = getattr(setting, "choices", None)
         known = (choices() if callable(choices) else choices) or ()
-        values.update(known if isinstance(known, Mapping) else dict.fromkeys(map(str, known), ""))
-    return values
+        own = known if isinstance(known, Mapping) else dict.fromkeys(map(str, known), "")
+        values.update(own)
+        for value in own:
+            takers.setdefault(value, []).append(name)
+    return {
+        value: line if len(takers[value]) == having else f"{line} [{', '.join(takers[value])}]"
+        for value, line in values.items()
+    }
 
 
 def _others(key: str) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from htsweep.errors import did_you_mean
@@ -41,6 +43,26 @@ def refused(setting: Any, value: Any) -> str | None:
     if setting.high is not None and wanted in (int, float) and value > setting.high:
         return f"must be at most {setting.high}, but got {value!r}"
     return _unknown_name(setting, value)
+
+
+def meant(key: str, settings: Mapping[str, Any]) -> str:
+    """What may be meant by a key that a task does not have.
+
+    The key that has it as an alias; the keys of the method or score that it names; else the most
+    similar key.
+    """
+    for name, setting in settings.items():
+        if key in getattr(setting, "aliases", ()):
+            return f"did you mean '{name}'?"
+    start, dot, _ = key.rpartition(".")
+    own = [name for name in settings if dot and name.startswith(f"{start}.")]
+    if own:
+        parameters = [name.rpartition(".")[2] for name in own]
+        near = difflib.get_close_matches(key.rpartition(".")[2], parameters, n=1)
+        hint = f"did you mean '{start}.{near[0]}'? " if near else ""
+        return f"{hint}'{start}' has {', '.join(own)}"
+    shared = [name for name in settings if "." not in name]
+    return did_you_mean(key, settings if dot else shared)
 
 
 def _unknown_name(setting: Any, value: Any) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any, final
 from htsweep.errors import HtsweepError, Problem, did_you_mean
 from htsweep.planning.dimension import Dimension, Space, read_dimension
 from htsweep.planning.sequences import size
-from htsweep.planning.settings import refused
+from htsweep.planning.settings import meant, refused
 from htsweep.study import document
 from htsweep.study.document import Located, Place
 from htsweep.study.schema import Search
@@ -80,6 +80,11 @@ def known() -> dict[str, str]:
     return comments
 
 
+def usual(name: str) -> Mapping[str, Any]:
+    """The ranges of a space file, by parameter; empty if there is no such file."""
+    return _file(name)
+
+
 def check(
     search: Search, names: Iterable[str], settings: Mapping[str, Any] | None, where: Located
 ) -> Iterator[Problem]:
@@ -113,14 +118,12 @@ def _wrong(
         if only == TRAINING and key not in _file(TRAINING):
             yield where.problem(
                 place,
-                f"'{key}' is no setting of training: {did_you_mean(key, _file(TRAINING))}; other "
+                f"'{key}' is no setting of training: {_meant(key, settings)}; other "
                 f"settings are searched under `{EVERY}`",
             )
             continue
         if settings is not None and key not in settings and ":" not in key:
-            yield where.problem(
-                place, f"the task has no key '{key}'; {did_you_mean(key, settings)}"
-            )
+            yield where.problem(place, f"the task has no key '{key}'; {meant(key, settings)}")
             continue
         try:
             dimension = read_dimension(key, value)
@@ -129,6 +132,11 @@ def _wrong(
             yield where.problem(place, str(error))
             continue
         yield from _outside(dimension, (settings or {}).get(key), where, place)
+
+
+def _meant(key: str, settings: Mapping[str, Any] | None) -> str:
+    own = {name: (settings or {}).get(name) for name in _file(TRAINING)}
+    return meant(key, own)
 
 
 def _outside(dimension: Dimension, setting: Any, where: Located, place: Place) -> Iterator[Problem]:

@@ -173,10 +173,14 @@ def find(name: str) -> Task:
 
 
 def known() -> dict[str, str]:
-    """The tasks of the package `tasks`: name -> the first line of its docstring."""
+    """The tasks that users are offered: name -> the first line of its docstring."""
     import tasks
 
-    return {name: (find(name).run.__doc__ or "").strip().partition("\n")[0] for name in tasks.NAMES}
+    return {
+        name: (find(name).run.__doc__ or "").strip().partition("\n")[0]
+        for name in tasks.NAMES
+        if name not in tasks.HIDDEN
+    }
 
 
 def beside(folder: Path) -> None:

@@ -10,6 +10,7 @@ import difflib
 import functools
 import importlib
 import inspect
+import sys
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -46,6 +47,7 @@ __all__ = [
     "chain",
     "counts_seen_classes",
     "decays",
+    "describe",
     "find",
     "head_alone",
     "known",
@@ -120,6 +122,20 @@ def known(offers: Collection[str] = frozenset(NEEDS)) -> dict[str, str]:
         for name in NAMES
         if _default(name).needs <= frozenset(offers)
     }
+
+
+def describe(name: str) -> str:
+    """All that a method says of itself: its paper, what it does with its formula, what it needs.
+
+    Raises:
+        ValueError: no method has this name.
+    """
+    function = find(name)
+    paper = (sys.modules[function.__module__].__doc__ or "").strip().partition("\n")[0]
+    said = inspect.cleandoc(function.__doc__ or "").partition("\nArgs:")[0].strip()
+    # What comes after the comma is said where the need is not met.
+    needed = [NEEDS[need].partition(",")[0] for need in sorted(needs(name))]
+    return "\n".join([paper, "", said, *(f"\nIt {text}." for text in needed)]).strip()
 
 
 @functools.cache

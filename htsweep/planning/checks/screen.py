@@ -14,7 +14,7 @@ from htsweep.planning.checks.size import MOST_CELLS
 from htsweep.planning.dimension import repeated
 from htsweep.planning.plan import Sweep, sweep_of
 from htsweep.planning.screen import COLUMNS, SCORE, given_of, pairs_of
-from htsweep.planning.settings import refused
+from htsweep.planning.settings import meant, refused
 from htsweep.planning.spaces import Spaces
 from htsweep.planning.task import Task
 from htsweep.study.document import Located, Place
@@ -139,7 +139,7 @@ def _fixed(study: Study, screen: Screen, scoring: Task, where: Located) -> Itera
             # `my_lab.scores:entropy.weight` belongs to a user's own score: the task checks it.
             if ":" not in key:
                 yield where.problem(
-                    place, f"task '{screen.task}' has no such key; {did_you_mean(key, settings)}"
+                    place, f"task '{screen.task}' has no such key; {meant(key, settings)}"
                 )
         else:
             wrong = refused(settings[key], value)

@@ -14,7 +14,7 @@ from htsweep.planning.ablation import cells_of
 from htsweep.planning.checks import ablation, cells, kept, screen, size
 from htsweep.planning.checks.cells import MOST_SAID
 from htsweep.planning.dimension import repeated, text_of
-from htsweep.planning.settings import refused
+from htsweep.planning.settings import meant, refused
 from htsweep.planning.task import BOUND, Task
 from htsweep.study.document import Located, Place
 from htsweep.study.schema import Study
@@ -187,7 +187,7 @@ def _settings(study: Study, study_task: Task, where: Located) -> Iterator[Proble
                 unknown.add(key)
                 at = place[:2] if place[0] == "grid" else place
                 yield where.problem(
-                    at, f"task '{study.task}' has no such key; {did_you_mean(key, settings)}"
+                    at, f"task '{study.task}' has no such key; {meant(key, settings)}"
                 )
             continue
         wrong = refused(settings[key], value)
