@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 VARIABLE = "HTSWEEP_CACHE"
+LIMIT = "HTSWEEP_CACHE_LIMIT"
+UNITS = {"": 1, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -83,6 +86,48 @@ def usable(where: Path, needed: int = 0) -> Iterator[None]:
         else:
             reason = f"{error.strerror or error}; {_remedy()}"
         raise CacheUnusable(f"decoded data cannot be kept at {where}: {reason}") from error
+
+
+def limit() -> int | None:
+    """The bytes that the cache may take, from `$HTSWEEP_CACHE_LIMIT`; None if it is not set.
+
+    Raises:
+        CacheUnusable: the variable holds no size.
+    """
+    given = os.environ.get(LIMIT, "").strip()
+    if not given:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MGT]B)?", given, re.IGNORECASE)
+    if found is None:
+        raise CacheUnusable(f"{LIMIT} is {given!r}; it must be a size such as 500MB, 200GB or 2TB")
+    return int(float(found[1]) * UNITS[(found[2] or "").upper()])
+
+
+def within_limit(needed: int, what: str) -> None:
+    """Raises `CacheUnusable` if the cache would take more than its limit with `needed` bytes more.
+
+    Args:
+        needed: the bytes to be added.
+        what: what they are, for the message.
+    """
+    most = limit()
+    if most is None:
+        return
+    where = place()
+    held = sum(_size(Path(folder, name)) for folder, _, names in os.walk(where) for name in names)
+    if held + needed > most:
+        raise CacheUnusable(
+            f"{what} take {needed / 1e9:,.3g} GB, and {where} holds {held / 1e9:,.3g} GB, but "
+            f"{LIMIT} allows {most / 1e9:,.3g} GB: raise it, choose a smaller image_size, or "
+            f"remove what is not needed of {where} (anything there is made again)"
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -53,14 +53,14 @@ def mapped(
     Raises:
         CacheUnusable: the disk is full or not writable; no partial file remains.
     """
-    array = _opened(path, shape, dtype)
+    array = opened(path, shape, dtype)
     if array is None:
         with atomically(path) as partial:
-            _lay_out(partial, shape, np.dtype(dtype))
+            lay_out(partial, shape, np.dtype(dtype))
             target = np.load(partial, mmap_mode="r+")
             write(target)
             target.flush()
-        array = _opened(path, shape, dtype)
+        array = opened(path, shape, dtype)
         assert array is not None, f"{path} was written and cannot be read"
     return array
 
@@ -75,7 +75,7 @@ def digest(named: Arrays) -> str:
     return total.hexdigest()
 
 
-def _lay_out(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def lay_out(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Writes an .npy file of zeros with allocated disk space, so that a full disk fails here.
 
     A sparse file has no blocks yet; if the disk is full when the mapping is written to, the process
@@ -110,11 +110,20 @@ def _reserved(file: int, begin: int, size: int) -> bool:
     return True
 
 
-def _opened(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any] | None:
-    """The array in `path`, or None if it is missing, truncated or of another shape or type."""
+def opened(
+    path: Path, shape: tuple[int, ...], dtype: DTypeLike, mode: Literal["c", "r+"] = "c"
+) -> NDArray[Any] | None:
+    """The array in `path`, or None if it is missing, truncated or of another shape or type.
+
+    Args:
+        path: an .npy file.
+        shape: the expected shape.
+        dtype: the expected type.
+        mode: "r+" to write to it. By default it is copied on write: torch requires writable memory,
+            although nothing writes to it.
+    """
     try:
-        # Copy on write: torch requires writable memory, although nothing writes to it.
-        array = np.load(path, mmap_mode="c")
+        array: NDArray[Any] = np.load(path, mmap_mode=mode)
     except (OSError, ValueError, EOFError):
         return None
     return array if array.shape == shape and array.dtype == dtype else None
