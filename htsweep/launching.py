@@ -84,6 +84,7 @@ def launch(
     *,
     on: str = "ray",
     address: str | None = None,
+    wait_for_nodes: float | None = None,
     watch: Watch | None = None,
     mirror: str | None = "",
     save_seconds: float = SAVE_SECONDS,
@@ -95,6 +96,8 @@ def launch(
         results: a folder or a URI.
         on: the executor: `ray`, `inline` for this process, or your own as `module:function`.
         address: of a Ray cluster; None for a local Ray of its own.
+        wait_for_nodes: the most minutes to wait for a node that can run a trial; None: 30 on a
+            cluster with an autoscaler, else 0.
         watch: is notified of every start and end.
         mirror: the MLflow tracking URI; "" for the database beside the results, None for no mirror.
         save_seconds: the least time between two saved states of a trial.
@@ -115,7 +118,7 @@ def launch(
         metrics=tuple(study.metrics),
     )
     store = before.store
-    options = registry.Options(study.resources.cpu, study.resources.gpu, address)
+    options = registry.Options(study.resources.cpu, study.resources.gpu, address, wait_for_nodes)
     executor = registry.make(on, options)
     # In this process a trial would have to share the interpreter with it.
     warming = Warming(watch, before) if getattr(executor, "elsewhere", True) else None

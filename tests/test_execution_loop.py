@@ -241,3 +241,48 @@ def test_under_a_budget_of_gpu_hours_one_trial_at_a_time_waits_for_a_slot(
         assert agenda.done["trial done"] == 6
         most[budget] = Queue.most_waiting
     assert list(most.values()) == [6, 1]
+
+
+def test_an_executor_that_can_take_work_back_sees_the_whole_queue(
+    study_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Under a budget of GPU hours too, so that an autoscaler sees the demand; what has not started returns once it is used up."""
+
+    class Queue(Scripted):
+        recalled = 0
+
+        def room(self) -> int:
+            return 100
+
+        def submit(self, work: Work) -> None:
+            self.submitted.append(work)
+
+        def recall(self) -> None:
+            self.recalled += 1
+
+        def events(self, seconds: float) -> Iterator[Event]:
+            most.append(len(self.submitted))
+            if not self.submitted:
+                return
+            work = self.submitted.pop(0)
+            if self.recalled:
+                yield Returned(work.job.trial, again=False)
+            else:
+                yield Started(work.job.trial)
+                yield Ended(work.job.trial, Outcome(work.job.trial, "done", seconds=1800))
+
+    most: list[int] = []
+    study = read(
+        study_file(
+            "task: toy\ngrid: {x: [0.1, 0.5, 0.9]}\nrepetitions: 2\nbudget: {gpu_hours: 1}\n"
+            "resources: {gpu: 0.5}\n"
+        )
+    )
+    agenda = Agenda(Results(study, str(tmp_path)).plan, {})
+    queue = Queue()
+    run_agenda(agenda, queue, conditions_of(study, str(tmp_path)), Heard())
+    assert most[0] == 6
+    assert queue.recalled == 1
+    assert agenda.done["trial done"] == 4  # four times half an hour of half a GPU
+    assert agenda.closed == "budget of 1 GPU hours"
+    assert agenda.left == 2

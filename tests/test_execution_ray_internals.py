@@ -17,7 +17,11 @@ def test_every_part_is_there_in_the_tested_version() -> None:
     from ray._private.node import Node
 
     assert ray_internals.ended_daemon() == ""  # no Ray runs here
-    assert ray_internals._part("ray._private.state", "state.get_cluster_config")
+    assert callable(
+        ray_internals._part("ray.core.generated.autoscaler_pb2", "GetClusterStatusReply")
+    )
+    for name in ("put", "get", "del"):
+        assert callable(ray_internals._part("ray.experimental.internal_kv", f"_internal_kv_{name}"))
     assert callable(Node.get_logs_dir_path)
     # What `ended_daemon` reads of a Ray that runs, tests/test_ray.py kills.
 
@@ -28,7 +32,7 @@ def test_every_part_is_there_in_the_tested_version() -> None:
         ("ray._private.worker", "_global_node", ray_internals.check_node),
         ("ray._private.worker", "_global_node", ray_internals.logs_folder),
         ("ray._private.worker", "_global_node", ray_internals.ended_daemon),
-        ("ray._private.state", "state", ray_internals.node_types),
+        ("ray._private.worker", "global_worker", ray_internals.demand_is_impossible),
     ],
 )
 def test_a_part_that_is_gone_is_named_with_the_tested_version(
@@ -72,17 +76,26 @@ def test_a_daemon_that_has_ended_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     assert ray_internals.ended_daemon() == "node manager (raylet)"
 
 
-def test_the_autoscaler_s_node_types(monkeypatch: pytest.MonkeyPatch) -> None:
-    state = ray_internals._part("ray._private.state", "state")
-    groups = [
-        SimpleNamespace(resources={"CPU": 8.0}, max_count=2),
-        SimpleNamespace(resources={"GPU": 1.0}, max_count=0),
-    ]
-    config = SimpleNamespace(node_group_configs=groups)
-    monkeypatch.setattr(state, "get_cluster_config", lambda: config, raising=False)
-    assert ray_internals.node_types() == [{"CPU": 8.0}]
-    monkeypatch.setattr(state, "get_cluster_config", lambda: None, raising=False)
-    assert ray_internals.node_types() == []
+@pytest.mark.parametrize(
+    ("impossible", "coming", "nodes", "verdict"),
+    [(1, 0, 1, True), (0, 0, 1, False), (1, 1, 1, False), (1, 0, 2, False)],
+)
+def test_what_the_autoscaler_finds_impossible(
+    monkeypatch: pytest.MonkeyPatch, impossible: int, coming: int, nodes: int, verdict: bool
+) -> None:
+    """Not what only has no room now: while nodes start, or others than the head run."""
+    reply = ray_internals._part("ray.core.generated.autoscaler_pb2", "GetClusterStatusReply")()
+    for _ in range(impossible):
+        reply.autoscaling_state.infeasible_gang_resource_requests.add()
+    for _ in range(coming):
+        reply.autoscaling_state.pending_instance_requests.add()
+    for _ in range(nodes):
+        reply.cluster_resource_state.node_states.add()
+    client = SimpleNamespace(get_cluster_status=lambda timeout_s: reply.SerializeToString())
+    monkeypatch.setattr(
+        sys.modules["ray._private.worker"], "global_worker", SimpleNamespace(gcs_client=client)
+    )
+    assert ray_internals.demand_is_impossible() is verdict
 
 
 def test_the_patch_is_undone_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,12 @@ HOMES = {
     "pydantic": ("htsweep/study/schema.py", "htsweep/planning/reading.py"),
     "optuna": ("htsweep/planning/search.py", "htsweep/analysis/importance.py"),
     "pyarrow": ("htsweep/ledger/", "htsweep/results/tables.py", "htsweep/results/export.py"),
-    "ray": ("htsweep/execution/tune.py", "htsweep/execution/ray_internals.py"),
+    "ray": (
+        "htsweep/execution/tune.py",
+        "htsweep/execution/ray_internals.py",
+        "htsweep/execution/ray_nodes.py",
+    ),
+    "yaml": ("htsweep/execution/ray_nodes.py",),
     "mlflow": ("htsweep/mirror/",),
     "sqlalchemy": ("htsweep/mirror/",),
     "alembic": ("htsweep/mirror/",),

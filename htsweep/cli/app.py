@@ -175,6 +175,15 @@ def launch(
         str | None,
         typer.Option(help="Address of an existing Ray cluster, such as HOST:6379 or auto."),
     ] = None,
+    wait_for_nodes: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MINUTES",
+            min=0,
+            help="Wait this long for a node that can run a trial (default: 30 if the cluster has "
+            "an autoscaler, else 0).",
+        ),
+    ] = None,
     results: Results = "results",
     overrides: Overrides = None,
     tracking_uri: Annotated[
@@ -187,7 +196,13 @@ def launch(
     from htsweep.commands import Given
 
     given = Given(
-        study, tuple(overrides or ()), results, on, address, tracking_uri if mirror else None
+        study,
+        tuple(overrides or ()),
+        results,
+        on,
+        address,
+        tracking_uri if mirror else None,
+        wait_for_nodes,
     )
     sys.exit(launch_and_tell(given))
 

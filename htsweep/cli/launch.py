@@ -40,6 +40,7 @@ def launch_and_tell(given: Given) -> int:
             given.results,
             on=given.on,
             address=given.address,
+            wait_for_nodes=given.wait,
             watch=progress,
             mirror=given.mirror,
         )

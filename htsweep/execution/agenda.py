@@ -160,6 +160,7 @@ class Agenda:
         if outcome.status == "failed" and self._again(job, outcome):
             self._waiting.put(job)
             return
+        self._check_gpu_hours()
         self._tries.pop(job.trial, None)
         self.done[f"{job.kind} {outcome.status}"] += 1
         if outcome.status == "failed":
@@ -325,8 +326,17 @@ class Agenda:
             self.close(f"budget of {budget.trials} trials")
         if self.deadline is not None and time.time() >= self.deadline:
             self.close(f"budget of {budget.wall_hours:g} wall hours")
-        if budget.gpu_hours is not None and self._gpu_hours >= budget.gpu_hours:
-            self.close(f"budget of {budget.gpu_hours:g} GPU hours")
+        self._check_gpu_hours()
+
+    def _check_gpu_hours(self) -> None:
+        if self.spent:
+            self.close(f"budget of {self.plan.study.budget.gpu_hours:g} GPU hours")
+
+    @property
+    def spent(self) -> bool:
+        """Whether the study's GPU hours are used up, so that no trial should start any more."""
+        most = self.plan.study.budget.gpu_hours
+        return most is not None and self._gpu_hours >= most
 
     # -- adaptive samplers
 

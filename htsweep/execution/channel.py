@@ -19,6 +19,8 @@ class Channel:
     def __init__(self, descriptor: int) -> None:
         self._file = os.fdopen(descriptor, "w", encoding="utf-8")
         self._lock = threading.Lock()
+        self.recalled = threading.Event()
+        """Set once no work should start that has not started yet."""
 
     def send(self, event: str, **content: Any) -> None:
         """Sends an event; if the launch is gone, ends this process."""

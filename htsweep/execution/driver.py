@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands, events = map(int, sys.argv[1:] if arguments is None else arguments)
     channel, options = Channel(events), json.loads(os.environ["HTSWEEP_RAY"])
     work: Commands = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=[commands, work], daemon=True).start()
+    threading.Thread(target=_listen, args=[commands, work, channel], daemon=True).start()
     try:
         _place(work, channel, options)
     except HtsweepError as error:
@@ -44,7 +44,7 @@ def _place(work: Commands, channel: Channel, options: dict[str, Any]) -> None:
     tune.serve(work, channel, options)
 
 
-def _listen(commands: int, work: Commands) -> None:
+def _listen(commands: int, work: Commands, channel: Channel) -> None:
     """Passes commands on; if the launch is gone, ends this process, and Ray with it."""
     with os.fdopen(commands, encoding="utf-8") as lines:
         for line in lines:
@@ -54,6 +54,8 @@ def _listen(commands: int, work: Commands) -> None:
             elif command["do"] == "stop":
                 # Tune ends its loop and its trials on this signal.
                 os.kill(os.getpid(), signal.SIGUSR1)
+            elif command["do"] == "recall":
+                channel.recalled.set()
             else:
                 work.put(None)
                 return

@@ -76,7 +76,9 @@ class Executor(Protocol):
     An executor is made before it is known whether there is anything to run, so making one must be
     cheap; what it needs is started when its context is entered. All methods are called from one
     thread. An executor that takes seconds to end may also have a method `finish`, which is called
-    once no more work will come: it begins to end and returns at once.
+    once no more work will come: it begins to end and returns at once. One that can take work back
+    may have a method `recall`: called once when a budget is used up, it reports all work that has
+    not started as Returned, as it comes to it, and returns at once.
     """
 
     def __enter__(self) -> Any:

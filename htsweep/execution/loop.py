@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import final
 
 from htsweep.execution.agenda import Agenda
@@ -51,6 +52,7 @@ class _Loop:
         self._since: dict[str, float] = {}
         """When each work was submitted or, once it has started, when it started."""
         self._not_started: set[str] = set()
+        self._recall: Callable[[], None] | None = getattr(executor, "recall", None)
 
     def turn(self) -> None:
         """Submits as much work as the executor has room for, and processes its events."""
@@ -58,6 +60,9 @@ class _Loop:
         for event in self._executor.events(POLL_SECONDS):
             self._take(event)
             self._feed()
+        if self._recall is not None and self._agenda.spent:
+            self._recall()
+            self._recall = None
         self._watch.tick(self._agenda)
 
     def drain(self) -> None:
@@ -94,10 +99,11 @@ class _Loop:
     def _must_wait(self) -> bool:
         """Whether nothing more may be submitted although the executor has room.
 
-        Submitted work cannot be taken back. A budget of GPU hours is used up only as results
-        arrive, so under one at most one trial waits for a slot.
+        A budget of GPU hours is used up only as results arrive. Unless the executor can take back
+        what has not started, at most one trial waits for a slot under such a budget.
         """
-        return self._agenda.plan.study.budget.gpu_hours is not None and bool(self._not_started)
+        budget = self._agenda.plan.study.budget.gpu_hours
+        return budget is not None and bool(self._not_started) and self._recall is None
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Notice):

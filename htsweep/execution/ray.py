@@ -33,14 +33,21 @@ def on_ray(options: Options) -> Ray:
     """An executor that runs trials on a local Ray, or on the cluster at `--address`."""
     if options.address is None:  # what a cluster has is checked once it answers
         options.require_this_machine()
-    return Ray(options.cpu, options.gpu, options.address)
+    return Ray(options.cpu, options.gpu, options.address, wait_minutes=options.wait_minutes)
 
 
 @final
 class Ray:
     """An executor that lets Ray Tune place its trials."""
 
-    def __init__(self, cpu: float, gpu: float, address: str | None = None) -> None:
+    def __init__(
+        self,
+        cpu: float,
+        gpu: float,
+        address: str | None = None,
+        *,
+        wait_minutes: float | None = None,
+    ) -> None:
         """Prepares an executor; Ray starts when its context is entered.
 
         Args:
@@ -48,7 +55,10 @@ class Ray:
             gpu: GPUs of a trial, or a fraction of one.
             address: of a cluster, as `ray.init` takes it; None: a local Ray of its own, which ends
                 with this executor.
+            wait_minutes: the longest wait for a node that a trial fits on; None: half an hour where
+                an autoscaler may start one, else none.
         """
+        self._wait_minutes = wait_minutes
         self._resources = {"cpu": cpu, "gpu": gpu}
         self._address = address
         self._slots: int | None = None
@@ -60,7 +70,7 @@ class Ray:
 
     def __enter__(self) -> Self:
         scratch.remove_abandoned()
-        self._driver = RayProcess(self._resources, self._address)
+        self._driver = RayProcess(self._resources, self._address, self._wait_minutes)
         return self
 
     def __exit__(
@@ -130,9 +140,14 @@ class Ray:
         if self._driver is not None and self._slots is not None:
             self._driver.send({"do": "stop"})
 
+    def recall(self) -> None:
+        """Takes back what has not started, in order not to use more than a budget."""
+        if self._driver is not None:
+            self._driver.send({"do": "recall"})
+
     def _event(self, message: Mapping[str, Any]) -> Iterator[Event]:
         kind, trial = message["event"], message.get("trial", "")
-        if kind == "slots":
+        if kind in ("slots", "alive"):  # nodes come and go
             self._slots = message["slots"]
         elif kind == "started":
             if trial in self._waiting:
@@ -180,6 +195,6 @@ class Ray:
         self._driver.close()
         time.sleep(ORPHAN_SECONDS)
         self._slots = None
-        self._driver = RayProcess(self._resources, self._address)
+        self._driver = RayProcess(self._resources, self._address, self._wait_minutes)
         for trial in unfinished:
             yield Returned(trial, again=True)

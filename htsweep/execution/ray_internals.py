@@ -41,14 +41,43 @@ def ended_daemon() -> str:
     return ""
 
 
-def node_types() -> list[dict[str, float]]:
-    """The resources of each node type that the cluster's autoscaler can start.
+def demand_is_impossible() -> bool:
+    """Whether the autoscaler (v2) says that no node it can start holds what waits.
 
-    Empty without an autoscaler.
+    False while nodes start, have failed to start, or run besides the head: then the demand may
+    exceed only what there is room for now. False also for the older autoscaler, which does not say.
     """
-    config = _part("ray._private.state", "state.get_cluster_config")()
-    groups = getattr(config, "node_group_configs", None) or ()
-    return [dict(group.resources) for group in groups if getattr(group, "max_count", 0) != 0]
+    client: Any = _part("ray._private.worker", "global_worker.gcs_client")
+    reply = _part("ray.core.generated.autoscaler_pb2", "GetClusterStatusReply")()
+    reply.ParseFromString(client.get_cluster_status(timeout_s=10))
+    state = reply.autoscaling_state
+    coming = (
+        state.pending_instance_requests or state.pending_instances or state.failed_instance_requests
+    )
+    others = len(reply.cluster_resource_state.node_states) > 1
+    return bool(state.infeasible_gang_resource_requests) and not coming and not others
+
+
+def tell(name: str, value: str) -> None:
+    """Sets a word that all processes of this job can read, wherever they run."""
+    _part("ray.experimental.internal_kv", "_internal_kv_put")(_key(name), value.encode())
+
+
+def told(name: str) -> str:
+    """A word that a process of this job has set by `tell`; "" if none has."""
+    value = _part("ray.experimental.internal_kv", "_internal_kv_get")(_key(name))
+    return bytes(value or b"").decode()
+
+
+def forget(name: str) -> None:
+    """Removes all words of this job whose names begin with `name`."""
+    _part("ray.experimental.internal_kv", "_internal_kv_del")(_key(name), del_by_prefix=True)
+
+
+def _key(name: str) -> bytes:
+    """Ray gives each process that uses it, and the workers of that process, one job id."""
+    job = _part("ray", "get_runtime_context")().get_job_id()
+    return f"htsweep/{job}/{name}".encode()
 
 
 @contextlib.contextmanager

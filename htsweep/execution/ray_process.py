@@ -57,7 +57,9 @@ _QUIET = {
 class RayProcess:
     """Ray's process, its pipes, and the folder that it writes to."""
 
-    def __init__(self, resources: Mapping[str, float], address: str | None) -> None:
+    def __init__(
+        self, resources: Mapping[str, Any], address: str | None, wait: float | None = None
+    ) -> None:
         self.lost = ""
         """Why the process can no longer be used; "" while it can."""
         self._scratch = Scratch(scratch.with_room_for(SOCKET))
@@ -80,7 +82,7 @@ class RayProcess:
                 stderr=log,
                 start_new_session=True,
                 pass_fds=(commands, events),
-                env=self._environment(resources, address),
+                env=self._environment({**resources, "wait": wait}, address),
             )
         os.close(commands)
         os.close(events)
@@ -117,7 +119,7 @@ class RayProcess:
                     self.lost = message["why"]
                 elif message["event"] == "slots":
                     self._ray_logs = message["logs"]
-                if message["event"] != "alive":
+                if message["event"] != "alive" or "slots" in message:
                     yield message
         yield from self._silence()
 
@@ -166,7 +168,7 @@ class RayProcess:
         said = f": {lines[-1][:300]}" if lines else ""
         return f"its process ended with code {self._process.poll()}{said}"
 
-    def _environment(self, resources: Mapping[str, float], address: str | None) -> dict[str, str]:
+    def _environment(self, resources: Mapping[str, Any], address: str | None) -> dict[str, str]:
         folder = self._scratch.path
         (folder / "tune").mkdir()
         options = {

@@ -44,6 +44,8 @@ class Options:
     """GPUs that a trial needs, or a fraction of one."""
     address: str | None = None
     """What the user gave as `--address`."""
+    wait_minutes: float | None = None
+    """What the user gave as `--wait-for-nodes`."""
 
     def require_this_machine(self) -> None:
         """Checks that trials can run on this machine.

@@ -25,7 +25,7 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from htsweep.errors import HtsweepError, LedgerError, ResourceError
-from htsweep.execution import ray_internals
+from htsweep.execution import ray_internals, ray_nodes
 from htsweep.execution.channel import Channel, Commands
 from htsweep.execution.work import from_json
 from htsweep.execution.worker import Worker
@@ -33,6 +33,8 @@ from htsweep.execution.worker import Worker
 WAIT_SECONDS = 60.0
 """How often the user is informed while no trial has a worker."""
 LOST_EXIT = 70
+RECALLED = "recalled"
+"""The word that is set once no work should start any more."""
 
 
 def serve(work: Commands, channel: Channel, options: Mapping[str, Any]) -> None:
@@ -47,12 +49,25 @@ def serve(work: Commands, channel: Channel, options: Mapping[str, Any]) -> None:
     try:
         _connect(options)
         ray_internals.check_node()
-        channel.send("slots", slots=_slots(options), logs=ray_internals.logs_folder())
+        shapes = [{"CPU": options["cpu"], "GPU": options["gpu"]}]
+        nodes = ray_nodes.Nodes(shapes, options["wait"])
+        waits_for = nodes.begin()
+        channel.send("slots", slots=nodes.slots, logs=ray_internals.logs_folder())
+        if waits_for:
+            channel.send("notice", text=waits_for)
+        threading.Thread(target=_recall, args=[channel], daemon=True).start()
         with ray_internals.without_callback_statistics():
-            _place(work, channel, options)
+            _place(work, channel, options, nodes)
+        ray_internals.forget("")
     finally:
         ending.set()
     ray.shutdown()
+
+
+def _recall(channel: Channel) -> None:
+    """Tells the workers, once the launch takes work back, to start none."""
+    channel.recalled.wait()
+    ray_internals.tell(RECALLED, "yes")
 
 
 def _connect(options: Mapping[str, Any]) -> None:
@@ -79,10 +94,11 @@ def _connect(options: Mapping[str, Any]) -> None:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise HtsweepError(_unreachable(address, str(error))) from None
-    _feasible(options)
 
 
-def _place(work: Commands, channel: Channel, options: Mapping[str, Any]) -> None:
+def _place(
+    work: Commands, channel: Channel, options: Mapping[str, Any], nodes: ray_nodes.Nodes
+) -> None:
     """Runs Tune until the launch says that no more work comes, or stops it."""
     # Tune would log every failed trial as an error.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
@@ -101,7 +117,7 @@ def _place(work: Commands, channel: Channel, options: Mapping[str, Any]) -> None
             storage_path=options["storage"],
             verbose=0,
             log_to_file=False,
-            callbacks=[Observer(feed, channel)],
+            callbacks=[Observer(feed, channel, nodes)],
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
@@ -130,6 +146,8 @@ class Trainee(tune.Trainable):
         work = from_json(self._work)
         if work.deadline is not None and time.time() > work.deadline:
             return {"done": True}  # the budget ran out while it waited for a slot
+        if ray_internals.told(RECALLED):
+            return {"done": True}
         try:
             return {"outcome": json.dumps(asdict(self._worker.run(work))), "done": True}
         except LedgerError as error:
@@ -194,8 +212,9 @@ class Feed(Searcher):
 class Observer(tune.Callback):
     """Reports starts, why an actor died, that Tune's loop is alive, and what it waits for."""
 
-    def __init__(self, feed: Feed, channel: Channel) -> None:
-        self._feed, self._channel = feed, channel
+    def __init__(self, feed: Feed, channel: Channel, nodes: ray_nodes.Nodes) -> None:
+        self._feed, self._channel, self._nodes = feed, channel, nodes
+        self._slots = 0
         self._started: set[str] = set()
         self._reported = self._busy = time.monotonic()
 
@@ -215,24 +234,31 @@ class Observer(tune.Callback):
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Reports once a second that the loop is alive; once a minute without a worker, why."""
         now = time.monotonic()
-        if now - self._reported >= 1:
-            self._reported = now
-            self._channel.send("alive")
+        if now - self._reported < 1:
+            return
+        self._reported = now
         self._started &= self._feed.running.keys()
+        slots = self._nodes.slots
+        self._channel.send("alive", **({"slots": slots} if slots != self._slots else {}))
+        self._slots = slots
         if self._started or not self._feed.running:
             self._busy = now
+            return
+        in_vain = self._nodes.overdue()
+        if in_vain:
+            self._channel.send("refused", kind=ResourceError.__name__, text=in_vain)
         elif now - self._busy >= WAIT_SECONDS:
             self._busy = now
+            waits_for = self._nodes.waits_for() or _waits_for()
             self._channel.send(
-                "notice",
-                text=f"no trial has a worker yet after {WAIT_SECONDS:.0f} s: {_waits_for()}",
+                "notice", text=f"no trial has a worker yet after {WAIT_SECONDS:.0f} s: {waits_for}"
             )
 
 
 def _waits_for() -> str:
     """What a launch without workers waits for, and where to find the logs."""
     free = ray.available_resources()  # type: ignore[no-untyped-call]
-    nodes = len(_nodes())
+    nodes = len(ray_nodes.living())
     offer = (
         ", ".join(
             f"{name} {amount:g}" for name, amount in sorted(free.items()) if name in ("CPU", "GPU")
@@ -275,46 +301,3 @@ def _unreachable(address: str, why: str) -> str:
         f"{address}` says what is wrong. "
         "A cluster that asks for a token needs RAY_AUTH_MODE=token and its token on this machine"
     )
-
-
-def _feasible(options: Mapping[str, Any]) -> None:
-    """Raises ResourceError if no node has what a trial takes, and no autoscaler can start one."""
-    nodes = _nodes()
-    wanted = {"CPU": options["cpu"], "GPU": options["gpu"]}
-
-    def fits(resources: Mapping[str, float]) -> bool:
-        return all(resources.get(name, 0) >= amount for name, amount in wanted.items())
-
-    if any(map(fits, nodes)) or any(map(fits, ray_internals.node_types())):
-        return
-    best = {name: max((node.get(name, 0) for node in nodes), default=0) for name in wanted}
-    lacking = [
-        f"{name.lower()} {amount:g} (the largest node has {best[name]:g})"
-        for name, amount in wanted.items()
-        if amount > best[name]
-    ]
-    msg = (
-        f"resources: a trial takes {' and '.join(lacking) or wanted}; no node of this Ray has that "
-        "at once, and none can "
-        "be had; lower it in the study, or launch on a cluster that has it"
-    )
-    raise ResourceError(msg)
-
-
-def _nodes() -> list[dict[str, float]]:
-    """The resources of the nodes that are alive."""
-    return [
-        node["Resources"]
-        for node in ray.nodes()  # type: ignore[no-untyped-call]
-        if node["Alive"]
-    ]
-
-
-def _slots(options: Mapping[str, Any]) -> int:
-    resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    fits = [
-        resources.get(name, 0) / options[name.lower()]
-        for name in ("CPU", "GPU")
-        if options[name.lower()]
-    ]
-    return max(1, int(min(fits))) if fits else 1
