@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from htsweep.report.notebook import open
     from htsweep.results.compare import compare
     from htsweep.results.ensemble import ensemble
+    from htsweep.results.gather import gather
     from htsweep.results.query import query
     from htsweep.results.remeasure import remeasure
     from htsweep.results.results import measurements, trials
@@ -31,6 +32,7 @@ __all__ = [
     "compare",
     "ensemble",
     "frontier",
+    "gather",
     "launch",
     "measurements",
     "open",
@@ -51,6 +53,7 @@ _HOMES = {
     "compare": "results.compare",
     "query": "results.query",
     "ensemble": "results.ensemble",
+    "gather": "results.gather",
     "remeasure": "results.remeasure",
     "open": "report.notebook",
 }

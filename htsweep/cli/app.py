@@ -453,6 +453,22 @@ def clean(
 
 
 @_command()
+def gather(
+    folders: Annotated[
+        list[str], typer.Argument(metavar="DIR...", help="Folders or URIs with results.")
+    ],
+    results: Results = "results",
+) -> None:
+    """Bring the results of several machines or colleagues together in one folder.
+
+    Copies what --results lacks; changes and removes nothing. What is there is not trained again.
+    """
+    from htsweep.results.gather import gather
+
+    typer.echo("\n".join(gather(folders, results).lines()))
+
+
+@_command()
 def export(
     study: StudyFile,
     results: Results = "results",
