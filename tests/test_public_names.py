@@ -7,7 +7,7 @@ import htsweep
 
 VERBS = {
     *("read", "plan", "launch", "trials", "measurements", "frontier", "query", "compare", "open"),
-    *("remeasure", "ensemble"),
+    *("remeasure", "ensemble", "gather"),
 }
 
 
