@@ -121,3 +121,137 @@ def iwildcam(root: Path, locations: int = 3) -> Path:
     (root / "metadata.csv").write_text("\n".join(lines) + "\n")
     contents.forget()
     return root
+
+
+def in_folders(root: Path, domains: Iterable[str], classes: int = 3, each: int = 6) -> Path:
+    """ROOT/DOMAIN/CLASS/IMAGE, as DomainBed's users have it."""
+    for number, domain in enumerate(domains):
+        for index in range(classes):
+            for place in range(each):
+                name = f"kind{index}"
+                image(root / domain / name / f"{place}.jpg", index, 100 * number + place)
+    contents.forget()
+    return root
+
+
+BIRDS = ["002.Laysan_Albatross", "001.Black_footed_Albatross"]
+
+
+def cub(root: Path) -> Path:
+    """CUB_200_2011's four lists, of two birds."""
+    lines: dict[str, list[str]] = {"images": [], "image_class_labels": [], "train_test_split": []}
+    number = 0
+    for index, bird in enumerate(sorted(BIRDS), 1):
+        for place in range(8):
+            number += 1
+            file = f"{bird}/{bird}_{place:04}.jpg"
+            image(root / "images" / file, index, place)
+            lines["images"].append(f"{number} {file}")
+            lines["image_class_labels"].append(f"{number} {index}")
+            lines["train_test_split"].append(f"{number} {int(place < 5)}")
+    lines["classes"] = [f"{index} {bird}" for index, bird in enumerate(sorted(BIRDS), 1)]
+    for name, of in lines.items():
+        (root / f"{name}.txt").write_text("\n".join(of) + "\n")
+    contents.forget()
+    return root
+
+
+def of_library(root: Path) -> Path:
+    """The Transfer Learning Library's lists of two birds: shares of 15 to 100 %, and the test."""
+    (root / "image_list").mkdir(parents=True)
+    for share, count in ((15, 2), (30, 3), (50, 5), (100, 10)):
+        lines = []
+        for index, bird in enumerate(sorted(BIRDS)):
+            for place in range(count):
+                image(root / "train" / bird / f"{place}.jpg", index, place)
+                lines.append(f"train/{bird}/{place}.jpg {index}")
+        (root / "image_list" / f"train_{share}.txt").write_text("\n".join(lines) + "\n")
+    lines = []
+    for index, bird in enumerate(sorted(BIRDS)):
+        for place in range(4):
+            image(root / "test" / bird / f"{place}.jpg", index, 50 + place)
+            lines.append(f"test/{bird}/{place}.jpg {index}")
+    (root / "image_list" / "test.txt").write_text("\n".join(lines) + "\n")
+    contents.forget()
+    return root
+
+
+def aircraft(root: Path) -> Path:
+    """FGVC-Aircraft's lists of three variants; names have spaces and slashes."""
+    for number, word in enumerate(("train", "val", "test")):
+        lines = []
+        for index, name in enumerate(("707-320", "A330-200", "F/A-18")):
+            for place in range(4):
+                one = f"{1000 * number + 100 * index + place:07}"
+                image(root / "data" / "images" / f"{one}.jpg", index, 10 * number + place)
+                lines.append(f"{one} {name}")
+        (root / "data" / f"images_variant_{word}.txt").write_text("\n".join(lines) + "\n")
+    contents.forget()
+    return root
+
+
+def dogs(root: Path) -> Path:
+    """Stanford Dogs' two lists, of MATLAB."""
+    from scipy.io import savemat
+
+    breeds = ["n02085620-Chihuahua", "n02085782-Japanese_spaniel"]
+    for number, name in enumerate(("train", "test")):
+        files, labels = [], []
+        for label, breed in enumerate(breeds, 1):
+            for place in range(5 - 2 * number):
+                file = f"{breed}/{breed[:9]}_{number}{place}.jpg"
+                image(root / "Images" / file, label, 10 * number + place)
+                files.append(file)
+                labels.append(label)
+        held = {"file_list": np.array(files, object)[:, None], "labels": np.array(labels)[:, None]}
+        savemat(root / f"{name}_list.mat", held)
+    contents.forget()
+    return root
+
+
+def cars(root: Path) -> Path:
+    """Stanford Cars' development kit, of MATLAB."""
+    from scipy.io import savemat
+
+    (root / "devkit").mkdir(parents=True)
+    names = ["AM General Hummer SUV 2000", "Acura RL Sedan 2012"]
+    held = {"class_names": np.array(names, object)[None, :]}
+    savemat(root / "devkit" / "cars_meta.mat", held)
+    for folder, file, count in (
+        ("cars_train", root / "devkit" / "cars_train_annos.mat", 5),
+        ("cars_test", root / "cars_test_annos_withlabels.mat", 3),
+    ):
+        kind = [("class", "O"), ("fname", "O")]
+        rows = np.zeros((1, 2 * count), kind)
+        for place in range(2 * count):
+            label, name = 1 + place % 2, f"{place + 1:05}.jpg"
+            image(root / folder / name, label, place)
+            rows[0, place] = (label, name)
+        savemat(file, {"annotations": rows})
+    contents.forget()
+    return root
+
+
+def inaturalist(root: Path) -> Path:
+    """iNaturalist's two lists, of two fungi and a plant."""
+    kinds = [
+        (7, "Amanita muscaria", "Fungi"),
+        (3, "Boletus edulis", "Fungi"),
+        (9, "Rosa", "Plants"),
+    ]
+    categories = [{"id": i, "name": name, "supercategory": kind} for i, name, kind in kinds]
+    for number, (name, folder, count) in enumerate(
+        (("train_mini.json", "train_mini", 5), ("val.json", "val", 2))
+    ):
+        images, annotations = [], []
+        for kind, _, _ in kinds:
+            for place in range(count):
+                key = 1000 * number + 10 * kind + place
+                file = f"{folder}/{kind:05}_kind/{key}.jpg"
+                image(root / file, kind, key)
+                images.append({"id": key, "file_name": file})
+                annotations.append({"id": key, "image_id": key, "category_id": kind})
+        text = json.dumps({"images": images, "annotations": annotations, "categories": categories})
+        (root / name).write_text(text)
+    contents.forget()
+    return root

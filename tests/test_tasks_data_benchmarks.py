@@ -5,11 +5,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarked import femnist, iwildcam, leaf, office_home
+from benchmarked import (
+    aircraft,
+    cars,
+    cub,
+    dogs,
+    femnist,
+    in_folders,
+    inaturalist,
+    iwildcam,
+    leaf,
+    of_library,
+    office_home,
+)
 from workspace import Workspace
 
 from tasks import data
-from tasks.data import contents, splits
+from tasks.data import benchmarks, contents, splits
 from tasks.data.benchmarks.office_home import facts
 from tasks.holistic_transfer import holistic_transfer
 from tasks.loading import target_of
@@ -212,3 +224,100 @@ def test_locations_are_targets_and_the_newest_images_test(tmp_path):
         "test": 8,
     }
     assert data.listed_test(f"iwildcam:{root}:train").sum() == 8
+
+
+def read(name):
+    """Of a domain: its classes, and how many images train, validate and test; None: no split."""
+    assert data.fine_tuning_problems(f"pretrained-{name}") == []
+    split = data.rows(name).split
+    parts = (
+        None
+        if split is None
+        else tuple(int((split == part).sum()) for part in ("train", "validation", "test"))
+    )
+    return data.classes(name), parts
+
+
+def test_birds_are_split_by_the_official_list(tmp_path):
+    assert read(f"cub:{cub(tmp_path)}:all") == (
+        ("001.Black_footed_Albatross", "002.Laysan_Albatross"),
+        (10, 0, 6),
+    )
+
+
+def test_the_library_s_shares_are_domains_with_the_same_test_images(tmp_path):
+    root = of_library(tmp_path)
+    assert data.each(f"pretrained-cub:{root}:share_*") == [
+        f"pretrained-cub:{root}:share_{share}" for share in (15, 30, 50, 100)
+    ]
+    found = {share: read(f"cub:{root}:share_{share}") for share in (15, 100)}
+    names = ("001.Black_footed_Albatross", "002.Laysan_Albatross")
+    assert found == {15: (names, (4, 0, 8)), 100: (names, (20, 0, 8))}
+
+
+def test_aircraft_validate_by_the_official_list(tmp_path):
+    assert read(f"aircraft:{aircraft(tmp_path)}:all") == (
+        ("707-320", "A330-200", "F/A-18"),
+        (12, 12, 12),
+    )
+
+
+def test_dogs_and_cars_are_read_from_matlab_s_files(tmp_path):
+    assert read(f"dogs:{dogs(tmp_path / 'dogs')}:all") == (
+        ("n02085620-Chihuahua", "n02085782-Japanese_spaniel"),
+        (10, 0, 6),
+    )
+    assert read(f"cars:{cars(tmp_path / 'cars')}:all") == (
+        ("AM General Hummer SUV 2000", "Acura RL Sedan 2012"),
+        (10, 0, 6),
+    )
+
+
+def test_fungi_are_a_domain_in_the_order_of_the_categories(tmp_path):
+    root = inaturalist(tmp_path)
+    assert read(f"inat_fungi:{root}:fungi") == (("Boletus edulis", "Amanita muscaria"), (10, 0, 4))
+    (wrong,) = data.fine_tuning_problems(f"pretrained-inat_fungi:{root}:animals")
+    assert "has no domain 'animals'; its domains are fungi, plants" in wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "domains"),
+    [
+        ("pacs", ("photo", "sketch")),
+        ("vlcs", ("SUN09", "VOC2007")),
+        ("domainnet", ("real", "clipart")),
+    ],
+)
+def test_domains_in_folders_have_no_official_split(tmp_path, name, domains):
+    root = in_folders(tmp_path, domains)
+    (root / domains[0] / "kind0" / "Thumbs.db").write_bytes(b"x")
+    assert read(f"{name}:{root}:{domains[0]}") == (("kind0", "kind1", "kind2"), None)
+    assert data.problems(f"{name}:{root}:{'-'.join(domains)}") == []
+    assert len(data.each(f"{name}:{root}:*-*")) == 2
+
+
+def test_domainnet_is_split_by_its_lists(tmp_path):
+    root = in_folders(tmp_path, ("real", "clipart"))
+    for domain in ("real", "clipart"):
+        files = sorted(file.relative_to(root) for file in (root / domain).rglob("*.jpg"))
+        for part, of in (("train", files[::2]), ("test", files[1::2])):
+            lines = [f"{file.as_posix()} {str(file.parent)[-1]}" for file in of]
+            (root / f"{domain}_{part}.txt").write_text("\n".join(lines) + "\n")
+    contents.forget()
+    assert read(f"domainnet:{root}:real") == (("kind0", "kind1", "kind2"), (9, 0, 9))
+
+
+@pytest.mark.parametrize("name", ["cub", "cars", "aircraft", "dogs", "pacs", "inat_fungi"])
+def test_a_folder_of_something_else_is_told_with_the_layout(tmp_path, name):
+    (wrong,) = data.fine_tuning_problems(f"pretrained-{name}:{tmp_path}:all")
+    assert str(tmp_path) in wrong
+    assert "ROOT" in wrong or "iNaturalist" in wrong
+
+
+def test_every_benchmark_says_what_it_is(tmp_path):
+    for name in benchmarks.NAMES:
+        described = benchmarks.described(name)
+        assert described.name == name
+        assert described.line
+        assert "ROOT" in described.layout
+        assert described.get

@@ -219,7 +219,9 @@ def _differences(
 
 
 def _lacking(described: Benchmark | None, domains: Sequence[str]) -> list[str]:
-    absent = [name for name in (described.expected if described else ()) if name]
+    if described is None or described.either:
+        return []
+    absent = [name for name in described.expected if name]
     return [f"{shown(name)}: not there" for name in absent if name not in domains]
 
 

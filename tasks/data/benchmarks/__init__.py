@@ -24,6 +24,14 @@ NAMES = {
     "office_home": "tasks.data.benchmarks.office_home:OFFICE_HOME",
     "femnist": "tasks.data.benchmarks.femnist:FEMNIST",
     "iwildcam": "tasks.data.benchmarks.iwildcam:IWILDCAM",
+    "pacs": "tasks.data.benchmarks.folders:PACS",
+    "vlcs": "tasks.data.benchmarks.folders:VLCS",
+    "domainnet": "tasks.data.benchmarks.folders:DOMAINNET",
+    "cub": "tasks.data.benchmarks.fine_grained:CUB",
+    "cars": "tasks.data.benchmarks.fine_grained:CARS",
+    "aircraft": "tasks.data.benchmarks.fine_grained:AIRCRAFT",
+    "dogs": "tasks.data.benchmarks.fine_grained:DOGS",
+    "inat_fungi": "tasks.data.benchmarks.inaturalist:INAT_FUNGI",
 }
 """Name of a benchmark -> the module and the value that describe it; add new ones here."""
 
@@ -57,6 +65,8 @@ class Benchmark:
     """Reads the layout in ROOT; raises ValueError with a remedy if it is not there."""
     expected: Mapping[str, Expected] = field(default_factory=dict)
     """Domain -> what it should hold; "": all domains together."""
+    either: bool = False
+    """Whether some of these domains take the place of others, so that not all need be there."""
 
 
 class Benchmarked:

@@ -4,7 +4,8 @@ The format of Office-Home's, DomainNet's and the Transfer Learning Library's lis
 `train` or `training`, `val` or `validation`, `test` or `testing`; a list whose name has none, such
 as `Art.txt`, is of the whole domain. Lists lie in ROOT or in its folder `image_list`, `lists` or
 `splits`. The index orders the classes, which are called as the folders of their files are;
-`classes.txt` beside the lists, with a name a line, names and orders them otherwise.
+`classes.txt` beside the lists, with a name a line, names and orders them otherwise. Where all files
+lie in one folder, or one for training and one for testing, classes are called by their index.
 """
 
 from __future__ import annotations
@@ -99,6 +100,10 @@ def table(
                 )
                 continue
             rows.append(Row(file, label, domain, part, where=where))
+    folders = {folder for of in called.values() for folder in of}
+    if len(folders) <= 2 and len(called) > 2 * len(folders) > 0:
+        # Of a flat folder, only the indices tell the classes apart.
+        return table(root, lists, [str(index) for index in range(max(called) + 1)])
     wrong += _ambiguous(called)
     order = names or [next(iter(called[index])) for index in sorted(called)]
     known = set(order)
