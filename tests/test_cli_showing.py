@@ -25,7 +25,10 @@ def test_a_method_has_its_paper_formula_tasks_and_parameters() -> None:
 
 def test_what_a_method_needs_is_told() -> None:
     assert "It works on attention layers" in " ".join(show("ia3"))
-    assert show("co_tuning")[0] == "co_tuning: a method of fine_tuning"
+    assert show("swa")[0] == "swa: a method of holistic_transfer, fine_tuning"
+    assert (
+        show("selective_distillation")[0] == "selective_distillation: a method of holistic_transfer"
+    )
 
 
 def test_a_setting_has_its_default_in_each_task() -> None:

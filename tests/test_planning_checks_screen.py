@@ -32,7 +32,7 @@ def problems(make: Callable[..., Study], *overrides: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("overrides", "key", "hint"),
     [
-        (["screen.task=toyy"], "screen.task", "did you mean 'toy'?"),
+        (["screen.task=transferabilty"], "screen.task", "did you mean 'transferability'?"),
         (["screen.task=toy"], "screen.task", "task 'toy' computes no scores"),
         (["screen.scores=[wort]"], "screen.scores.0", "did you mean 'worth'?"),
         (["screen.scores=[worth, shaky, worth]"], "screen.scores.2", "is listed twice; remove one"),

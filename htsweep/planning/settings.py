@@ -34,6 +34,8 @@ def refused(setting: Any, value: Any) -> str | None:
         )
     if value is None and setting.default is None:
         return None
+    if not right and isinstance(value, list) and any(isinstance(name, list) for name in value):
+        return f"has a list too many; a chain is one list of names, but got {value!r}"
     if not right:
         return f"must be {kinds.get(wanted, wanted)}, but got {value!r}"
     if wanted in (int, float) and not math.isfinite(value):

@@ -22,6 +22,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
 from htsweep.errors import Problem
+from htsweep.study import syntax
 from htsweep.study.values import DEEPEST, Place, Reading
 
 __all__ = [
@@ -71,7 +72,6 @@ class Document:
         return None
 
 
-@final
 class Located:
     """Where each key of the study was set: a line of the file, or an override."""
 
@@ -142,13 +142,8 @@ def parse(text: str) -> Document:
             line,
         )
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        why = (
-            f"nested deeper than {DEEPEST} levels"
-            if type(error).__name__ == "MaxDepthExceededError"
-            else (error.problem or error.context)
-        )
-        return _broken(f"not YAML: {why}", mark.line + 1 if mark else None)
+        why, place = syntax.said(error, DEEPEST)
+        return _broken(f"not YAML: {why}", place)
     except YAMLError as error:
         return _broken(f"not YAML: {error}")
     except RecursionError:

@@ -14,7 +14,7 @@ from htsweep.planning.dimension import Dimension, Space
 from htsweep.planning.spaces import Spaces
 from htsweep.planning.task import Task
 from htsweep.study.document import Located, Place
-from htsweep.study.schema import Study
+from htsweep.study.schema import CHAIN, Study
 
 MOST_CONFIGS = 20_000
 """The most searched configs about which a task is asked.
@@ -55,7 +55,12 @@ def problems(study: Study, study_task: Task, where: Located) -> list[Problem]:
         if not wrong_spaces:
             searched.append((cell, known.of(names, cell)))
     if study.search is not None:
-        wrong_spaces += spaces.unknown(study.search, asked, where)
+        unused = [name for name in study.search.spaces if name not in asked]
+        if said.of(CHAIN):
+            # A name of a method is wrong: it may be the one that has the space.
+            wrong_spaces += spaces.check(study.search, unused, study_task.settings, where)
+        else:
+            wrong_spaces += spaces.unknown(study.search, asked, where)
     if wrong_spaces:
         return [*said.problems(cells), *wrong_spaces]
     sizes = list(size.of_spaces(study, [space for _, space in searched] or [()] * cells, where))
@@ -176,6 +181,10 @@ class _Said:
     def empty(self) -> bool:
         """Whether there are no messages."""
         return not self._found
+
+    def of(self, key: str) -> bool:
+        """Whether there is a message on this key of the grid, or on this setting."""
+        return any(key in place for place, _ in self._found.values())
 
     def add(self, place: Place, message: str) -> None:
         """Adds a message."""

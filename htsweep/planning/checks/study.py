@@ -13,6 +13,7 @@ from htsweep.planning import configurations, metrics, task
 from htsweep.planning.ablation import cells_of
 from htsweep.planning.checks import ablation, cells, kept, screen, size
 from htsweep.planning.checks.cells import MOST_SAID
+from htsweep.planning.checks.remaining import Recorded, remaining
 from htsweep.planning.dimension import repeated, text_of
 from htsweep.planning.settings import meant, refused
 from htsweep.planning.task import BOUND, Task
@@ -39,24 +40,28 @@ def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
             *problems,
             where.problem(("task",), f"importing it raised {type(error).__name__}: {error}"),
         ]
-    wrong = [*ablation.problems(study, where), *_settings(study, study_task, where)]
-    problems += wrong
+    seen = Recorded(where)
+    problems += [*ablation.problems(study, seen), *_settings(study, study_task, seen)]
     problems += kept.problems(study, study_task, where)
     problems += _objectives(study, study_task, where)
     problems += _protocol(study, study_task, where)
     problems += screen.problems(study, study_task, where)
-    if not wrong and not {"grid", "fixed", "search", "ablate"} & set(broken):
-        large = list(size.of_grid(study, where))
-        problems += large or [
-            *cells.problems(study, study_task, where),
-            *_unmeasured(study, study_task, where),
-            *configurations.problems(study, study_task, where),
-        ]
+    if {"grid", "ablate"} & set(broken) or any(place[0] == "ablate" for place in seen.places):
+        return problems
+    left = remaining(study, study_task, seen.places, "fixed" in broken)
+    large = list(size.of_grid(left.study, where))
+    problems += large
+    if not large:
+        problems += left.certain(cells.problems(left.study, study_task, where))
+    problems += _blocks(study, where)
+    if not large and not left.changed and not set(broken) & {"search", "fixed"}:
+        problems += _unmeasured(study, study_task, where)
+        problems += configurations.problems(study, study_task, where)
+    if not large and not left.lacks(study.baseline):
+        problems += _baseline(left.study, study_task, where)
     if not problems and not broken:
         problems = [
             *ablation.without_effect(study, study_task, where),
-            *_baseline(study, study_task, where),
-            *_blocks(study, where),
             *screen.of_pairs(study, study_task, where),
         ]
     return problems

@@ -1,0 +1,86 @@
+"""All mistakes are told at once: a wrong value hides no other, and nothing is told that is not so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from htsweep.errors import StudyError
+from htsweep.planning.reading import read
+
+MANY = """\
+task: holistic_transfer
+grid:
+  dataset: [mnist-uic]
+  missing_ratio: [0.3, 1.5]
+  backbone: [lenet_bm]
+  method: [plain, l2ps, [lolsgd, wise_fd]]
+  epoch: [5]
+fixed: {lr: 0.1, epochs: 5}
+search:
+  sampler: grid
+  spaces: {l2sp: {alpha: [0.1]}}
+objectives:
+  - {metric: validation/seen_acc}
+select: seen_valid
+baseline: plian
+repetitions: 0
+"""
+
+
+def told(path: Path) -> list[str]:
+    with pytest.raises(StudyError) as caught:
+        read(path)
+    return [f"{problem.line} {problem.key}" for problem in caught.value.problems]
+
+
+def test_twelve_mistakes_take_one_round(study_file: Callable[..., Path]) -> None:
+    assert told(study_file(MANY)) == [
+        "3 grid.dataset",
+        "4 grid.missing_ratio.1",
+        "5 grid.backbone",
+        "6 grid.method",
+        "6 grid.method",
+        "7 grid.epoch",
+        "8 fixed.lr",
+        "11 search.spaces.l2sp.alpha",
+        "13 objectives.0.metric",
+        "14 select",
+        "15 baseline",
+        "16 repetitions",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # The baseline is misspelt as its method is: one mistake.
+        (
+            "grid: {method: [plain, l2ps, [[a]]]}\nbaseline: l2ps\n",
+            ["2 grid.method.2", "2 grid.method"],
+        ),
+        # The space is that of the method whose name is wrong.
+        (
+            "grid: {method: [plain, l2ps]}\nsearch: {spaces: {l2sp: {backbone: [0.1]}}}\n",
+            ["2 grid.method"],
+        ),
+        # The default data has three channels less than the backbone may want: not the user's mistake.
+        ("grid: {dataset: [1], backbone: [vit_tiny_patch16_224]}\n", ["2 grid.dataset.0"]),
+        # A sampler that does not exist hides no name.
+        (
+            "grid: {method: [l2ps]}\nsearch: {sampler: tpee}\n",
+            ["2 grid.method", "3 search.sampler"],
+        ),
+        # A key that is no key hides no conflict of others.
+        (
+            "grid: {method: [[linear_probe, frozen_classifier]]}\nfixed: {colour: 1}\n",
+            ["2 grid.method", "3 fixed.colour"],
+        ),
+    ],
+)
+def test_what_only_follows_is_not_told(
+    text: str, expected: list[str], study_file: Callable[..., Path]
+) -> None:
+    assert told(study_file(f"task: holistic_transfer\n{text}")) == expected
