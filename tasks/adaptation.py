@@ -33,6 +33,7 @@ from tasks.loading import (
 from tasks.methods.method import Method
 from tasks.model import Model
 from tasks.outputs import SOURCE, Collected, hand_over, keeps_features
+from tasks.recipe import is_measured
 from tasks.replaying import Recorder, replay
 from tasks.task import Workspace
 from tasks.training import Recipe, Run
@@ -361,7 +362,7 @@ def _train(
     """Trains from the saved state, if any; yields a row at step 0 and after each epoch.
 
     The results of `measured` are also appended to `measurements`, including those of epochs before
-    a restart.
+    a restart; those of epochs that the recipe does not measure are empty.
     """
     measurements = [] if measurements is None else measurements
     first, before = 0, 0.0
@@ -383,7 +384,8 @@ def _train(
             if loss is not None and not math.isfinite(row["train/loss"]):
                 yield row | {"train/loss": math.nan}
                 return
-        measurements.append(measured(run, step))
+        due = is_measured(epoch, run.recipe.epochs, run.recipe.measure_every)
+        measurements.append(measured(run, step) if due else {})
         row |= measurements[-1] | {"trainable_parameters": run.trainable_parameters}
         row |= process.cost(workspace.device, began - before)
         yield row

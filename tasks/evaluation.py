@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,10 @@ from tasks.outputs import TEST, VALIDATION, Collected
 CALIBRATED = (*metrics.MAIN, "harmonic_mean")
 """The numbers that are measured again after each calibration."""
 CHUNK = 256
-"""Images per forward pass, few enough for the activations to stay in the CPU's cache."""
+"""Images per forward pass, few enough for the activations to stay in the CPU's cache.
+
+Halved where they do not fit into the memory of a GPU.
+"""
 
 
 def measure(
@@ -151,14 +154,26 @@ def outputs(
         return known[0].numpy(), known[1].numpy()
     images = images if rows is None else images[torch.from_numpy(rows)]
     with torch.inference_mode():
-        parts = [
-            model(images[start : start + CHUNK].to(device, non_blocking=True))
-            for start in range(0, len(images), CHUNK)
-        ]
+        parts = list(_in_chunks(model, images, device))
         features, logits = (
             torch.cat(side).float().cpu().numpy() for side in zip(*parts, strict=True)
         )
     return features, logits
+
+
+def _in_chunks(model: Any, images: Tensor, device: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """The model's answers to consecutive images, in as large chunks as fit into the memory."""
+    start, chunk = 0, CHUNK
+    while start < len(images):
+        try:
+            answer = model(images[start : start + chunk].to(device, non_blocking=True))
+        except torch.OutOfMemoryError:
+            if chunk == 1:
+                raise
+            chunk //= 2
+            continue
+        yield answer
+        start += chunk
 
 
 def _loss(group: str, logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:

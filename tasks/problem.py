@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tasks import data, text_heads, weights
+from tasks import data, recipe, text_heads, weights
 from tasks.data import corruptions, listing, parts, splits
 from tasks.data.parts import Part, Way
 from tasks.outputs import SOURCE, TEST, VALIDATION
@@ -260,7 +260,8 @@ def kept(config: Mapping[str, Any], source: str) -> Keeps | None:
         )
     if min(images.values()) < 0:
         return None
-    return Keeps(images, classes, 1 + config.get("epochs", 0))
+    steps = recipe.measurements(config.get("epochs", 0), config.get("measure_every", 1))
+    return Keeps(images, classes, steps)
 
 
 def place(domain: str) -> str:

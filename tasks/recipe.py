@@ -104,7 +104,28 @@ VIEWS = {
     ),
 }
 """Settings that act without training too."""
-DEFAULTS = {key: setting.default for key, setting in (RECIPE | VIEWS).items()}
+MEASURING = {
+    "measure_every": Setting(
+        int,
+        1,
+        low=1,
+        high=100_000,
+        doc="epochs from one measurement to the next, where measuring takes longer than training; "
+        "the start and the last epoch are always measured",
+    ),
+}
+"""Settings that change which epochs are measured, and no number."""
+DEFAULTS = {key: setting.default for key, setting in (RECIPE | VIEWS | MEASURING).items()}
+
+
+def is_measured(epoch: int, epochs: int, every: int) -> bool:
+    """Whether an epoch of a run of `epochs` is measured, if every so many are."""
+    return epoch % every == 0 or epoch == epochs
+
+
+def measurements(epochs: int, every: int) -> int:
+    """How many epochs of a run are measured, the start included."""
+    return 1 + -(-epochs // every)
 
 
 def canonical(config: dict[str, Any]) -> dict[str, Any]:

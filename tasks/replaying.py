@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tasks import heads, methods, process
 from tasks.methods.method import Method, chain
 from tasks.model import Model
+from tasks.recipe import is_measured
 from tasks.task import Workspace
 from tasks.training import Recipe, Run, modules
 from tasks.trajectories import OF_HEAD, observers_of
@@ -116,7 +117,8 @@ def replay(
             if not math.isfinite(row["train/loss"]):
                 yield row | {"train/loss": math.nan}
                 return
-        result = measured(kept.model(recorded["epoch"], workspace.device), row["step"])
+        due = is_measured(row["epoch"], recipe.epochs, recipe.measure_every)
+        result = measured(kept.model(row["epoch"], workspace.device), row["step"]) if due else {}
         if measurements is not None:
             measurements.append(result)
         own = process.cost(workspace.device, began)

@@ -144,6 +144,7 @@ def training_settings(
             aliases=("wd",),
         ),
         **recipe.RECIPE,
+        **recipe.MEASURING,
     }
 
 

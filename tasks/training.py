@@ -49,6 +49,7 @@ class Recipe:
     sampling: str = SHUFFLED
     drop_last: bool = True
     augmentation: str = NONE
+    measure_every: int = 1
     amp: bool = False
 
     @property

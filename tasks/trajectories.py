@@ -46,7 +46,7 @@ def trajectory_of(
     after = methods.tail(method, config)
     kept = [name for name in method.split("+") if name not in after]
     outside = {key for name in after for key in methods.parameters(name)}
-    outside |= {"pcv", *recipe.VIEWS}
+    outside |= {"pcv", *recipe.VIEWS, *recipe.MEASURING}
     alone = {key: value for key, value in config.items() if key not in outside}
     trained = resolve({**alone, "method": kept or methods.EMPTY})
     recorded: dict[str, Any] = {}
