@@ -18,6 +18,7 @@ from tasks.backbones import layers
 from tasks.batches import Batches
 from tasks.methods.method import BACKBONE, PARTS, Method, View, prepared
 from tasks.model import Model
+from tasks.prefetch import feed_of
 from tasks.recipe import BALANCED, SHUFFLED
 from tasks.schedules import COSINE, rate_at
 from tasks.transfer import Transfer
@@ -79,7 +80,7 @@ class Run:
             transfer.labels[transfer.train.to(transfer.labels.device)].unique().tolist()
         )
         """The classes in the training set."""
-        self.batch = Batches(
+        batch = Batches(
             transfer.labels,
             transfer.train,
             recipe.batch_size,
@@ -87,6 +88,8 @@ class Run:
             drop_last=recipe.drop_last,
             balanced=recipe.sampling == BALANCED,
         ).batch
+        self._feed = feed_of(batch, transfer, self.steps)
+        self.batch = batch if self._feed is None else self._feed.batch
         """Returns the positions in a batch by its number, optionally of some classes only."""
         if transfer.source is not None:
             transfer.source.requires_grad_(False).eval()
@@ -196,7 +199,7 @@ class Run:
 
     def view(self, positions: Tensor) -> View:
         """The batch at `positions`, as a penalty sees it: augmented, if the recipe says so."""
-        images, labels = self.transfer.take(positions)
+        images, labels = (self._feed or self.transfer).take(positions)
         return View(
             self.student,
             self.transfer,

@@ -1,0 +1,199 @@
+"""Batches that are sent ahead: the same numbers, in time, and no buffer overwritten on its way."""
+
+import contextlib
+import threading
+import time
+
+import pytest
+import torch
+
+from tasks import backbones, prefetch, training
+from tasks.batches import Batches
+from tasks.methods.method import Method
+from tasks.prefetch import CudaLane, Feed
+from tasks.training import Recipe, Run
+from tasks.transfer import Transfer
+
+
+class FakeCuda:
+    """What `CudaLane` asks of `torch.cuda`: copies "finish" when their event is waited for."""
+
+    def __init__(self):
+        self.log, self.lock = [], threading.Lock()
+        fake = self
+
+        class Event:
+            def __init__(self):
+                self.number = fake.note("event")
+
+            def record(self, stream):
+                fake.note(("record", self.number, stream))
+
+            def synchronize(self):
+                fake.note(("synchronize", self.number))
+
+        class Current:
+            def wait_event(self, event):
+                fake.note(("wait", event.number))
+
+        self.Event, self.Stream = Event, lambda device: f"stream of {device}"
+        self.current = Current()
+
+    def note(self, what):
+        with self.lock:
+            self.log.append(what)
+            return len(self.log)
+
+    def stream(self, stream):
+        self.note(("on", stream))
+        return contextlib.nullcontext()
+
+    def current_stream(self, device):
+        return self.current
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    # The CPU has no streams to remember for a tensor.
+    monkeypatch.setattr(torch.Tensor, "record_stream", lambda self, stream: None)
+    return FakeCuda()
+
+
+def transfer_of(count=90):
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (count, 3, 16, 16), dtype=torch.uint8)
+    labels = torch.arange(count) % 3
+    rows = torch.arange(count)
+    seed = lambda *names: sum(map(ord, repr(names)))  # noqa: E731
+    return Transfer(None, images, labels, rows, rows[:0], 3, (), True, "cpu", seed)
+
+
+def batches(transfer, size=16, drop_last=False):
+    return Batches(transfer.labels, transfer.train, size, transfer.seed, drop_last=drop_last).batch
+
+
+def test_each_batch_is_the_one_that_would_have_been_gathered(fake):
+    transfer = transfer_of()
+    feed = Feed(batches(transfer), transfer, CudaLane("cpu", fake, pin=False), 40)
+    plain = batches(transfer)
+    taken = []
+    for number in range(40):
+        rows = feed.batch(number)
+        assert rows.tolist() == plain(number).tolist()
+        taken.append((rows, feed.take(rows)))
+    # All at the end: later batches went through the same buffers, and changed none of these.
+    for rows, (images, labels) in taken:
+        assert torch.equal(images, transfer.images[rows])
+        assert torch.equal(labels, transfer.labels[rows])
+
+
+def test_the_current_stream_waits_for_the_copy_before_it_uses_a_batch(fake):
+    transfer = transfer_of()
+    feed = Feed(batches(transfer), transfer, CudaLane("cpu", fake, pin=False), 20)
+    for number in range(20):
+        feed.take(feed.batch(number))
+    recorded = {what[1]: place for place, what in enumerate(fake.log) if what[0] == "record"}
+    waited = {what[1]: place for place, what in enumerate(fake.log) if what[0] == "wait"}
+    assert len(waited) == len(recorded) == 20
+    assert all(recorded[number] < waited[number] for number in waited)
+
+
+def test_a_buffer_is_not_filled_before_its_latest_copy_is_done(fake):
+    """There are DEPTH + 1 buffers: each send beyond that many waits for an earlier copy."""
+    transfer = transfer_of()
+    lane = CudaLane("cpu", fake, pin=False)
+    for number in range(10):
+        lane.send(transfer.images, transfer.labels, torch.arange(number, number + 4))
+    assert sum(what[0] == "synchronize" for what in fake.log) == 10 - (prefetch.DEPTH + 1)
+
+
+class Slow:
+    """A lane on the host that takes its time, and says when batches were sent."""
+
+    def __init__(self):
+        self.sent = []
+
+    def send(self, images, labels, rows):
+        self.sent.append(time.perf_counter())
+        time.sleep(0.02)
+        return images[rows], labels[rows]
+
+    def arrived(self, sent):
+        return sent
+
+
+def test_the_next_batches_are_under_way_while_the_step_runs():
+    transfer, lane = transfer_of(), Slow()
+    feed = Feed(batches(transfer), transfer, lane, 12)
+    feed.take(feed.batch(0))
+    # Nobody asks for them; they are sent nevertheless, and no further ones.
+    deadline = time.monotonic() + 60
+    while len(lane.sent) < prefetch.DEPTH + 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    assert len(lane.sent) == prefetch.DEPTH + 1
+    feed.take(feed.batch(prefetch.DEPTH))
+    assert feed._sent.keys() == set(range(prefetch.DEPTH, 2 * prefetch.DEPTH + 1))
+
+
+def test_nothing_is_sent_beyond_the_end_or_for_some_classes_alone():
+    transfer, lane = transfer_of(), Slow()
+    feed = Feed(batches(transfer), transfer, lane, 2)
+    rows = feed.batch(0, [1, 2])
+    assert set(transfer.labels[rows].tolist()) == {1, 2}
+    assert torch.equal(feed.take(rows)[0], transfer.images[rows])
+    assert lane.sent == []
+    for number in range(2):
+        feed.take(feed.batch(number))
+    assert len(lane.sent) == 2
+
+
+def test_an_error_of_a_thread_reaches_the_training():
+    class Broken:
+        def send(self, images, labels, rows):
+            raise OSError("the disk is gone")
+
+        def arrived(self, sent):
+            return sent
+
+    transfer = transfer_of()
+    feed = Feed(batches(transfer), transfer, Broken(), 2)
+    with pytest.raises(OSError, match="the disk is gone"):
+        feed.take(feed.batch(0))
+
+
+def trained(transfer):
+    torch.manual_seed(1)
+    model = backbones.build("lenet_bn", 3, 16, 3)
+    recipe = Recipe(
+        epochs=2,
+        steps_per_epoch=5,
+        batch_size=16,
+        learning_rate=0.05,
+        momentum=0.9,
+        weight_decay=0.0,
+        augmentation="flip_crop",
+    )
+    run = Run(model, transfer, Method(), recipe)
+    loss = [float(run.advance(0, 5)), float(run.advance(5, 10))]
+    return loss, model.state_dict()
+
+
+def test_training_through_a_feed_has_the_same_numbers_bit_for_bit(fake, monkeypatch):
+    plain = trained(transfer_of())
+    used = []
+
+    def feed_of(batch, transfer, steps):
+        used.append(Feed(batch, transfer, CudaLane("cpu", fake, pin=False), steps))
+        return used[-1]
+
+    monkeypatch.setattr(training, "feed_of", feed_of)
+    fed = trained(transfer_of())
+    assert len(used) == 1
+    assert sum(what[0] == "wait" for what in fake.log) == 10
+    assert fed[0] == plain[0]
+    assert all(torch.equal(fed[1][name], plain[1][name]) for name in plain[1])
+
+
+def test_a_run_on_the_cpu_has_no_feed():
+    assert prefetch.feed_of(None, transfer_of(), 3) is None
