@@ -154,3 +154,15 @@ def test_a_corrupted_domain_and_a_note_have_the_groups_too(root):
     domain = f"folder:{root}:art"
     assert (data.order(f"{domain}@blur3", 4).place == data.order(domain, 4).place).all()
     assert any(groups.NOTE in note for note in data.notes(f"folder:{root}:art-photo"))
+
+
+def test_copies_are_noted_where_they_may_be_on_two_sides(root):
+    art = root / "art" / "cat"
+    (art / "idea3.png").write_bytes((art / "idea2.png").read_bytes())
+    noted = lambda: [n for n in data.notes(f"folder:{root}:art-photo") if "copies" in n]  # noqa: E731
+    assert len(noted()) == 1
+    assert "1 of 40 (cat/idea3.png)" in noted()[0]
+    together = [STEMS[2:4], *STEMS[:2], *STEMS[4:]]
+    (root / groups.FILE).write_text(json.dumps({"cat": together, "dog": STEMS}))
+    contents.forget()
+    assert noted() == []

@@ -184,7 +184,7 @@ def notes(domain: str) -> list[str]:
         f"each{_left_out(held)}"
     ]
     kept = list(zip(held.paths, _contents(domain), strict=True))
-    first: dict[str, Path] = {}
+    root, first = held.place.parent, dict[str, tuple[str, str]]()
     noted = {
         what: [path for path, content in kept if mark in content.answer[0]]
         for mark, what in DONE.items()
@@ -192,11 +192,14 @@ def notes(domain: str) -> list[str]:
         "only the first of several frames is read": [
             path for path, content in kept if content.answer[1]
         ],
+        # Those of one group are on one side of the split.
         "copies of another image, so that one may be trained on and its copy tested": [
-            path for path, content in kept if first.setdefault(content.digest, path) != path
+            file[1]
+            for file, (_, content) in zip(held.files, kept, strict=True)
+            if first.setdefault(content.digest, own := groups.group_of(root, file)) != own
         ],
     }
-    said += [f"{name}: {groups.NOTE}"] if groups.of(held.place.parent) else []
+    said += [f"{name}: {groups.NOTE}"] if groups.of(root) else []
     return said + [
         f"{name}: {what}: {_counted(held, paths)}" for what, paths in noted.items() if paths
     ]

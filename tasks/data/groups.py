@@ -72,6 +72,20 @@ def fingerprint(root: Path) -> str:
     return "" if groups is None else contents.named([(json.dumps(groups, sort_keys=True), "")])
 
 
+def group_of(root: Path, file: tuple[str, Path]) -> tuple[str, str]:
+    """What tells an image's group: its class and the group's first name; without groups, its path.
+
+    Args:
+        root: the folder of the domains.
+        file: the class and the path of the image.
+    """
+    groups = of(root)
+    if groups is None:
+        return file[0], str(file[1])
+    stem = _stem(file[1])
+    return file[0], next((own[0] for own in groups[file[0]] if stem in own), stem)
+
+
 def order(root: Path, files: Sequence[tuple[str, Path]], seed: int) -> Order | None:
     """A random order of each class's groups, in which each image has its group's place.
 
