@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks import backbones, clip, data, heads, methods, metrics, process, text_heads
+from tasks import backbones, clip, data, heads, methods, metrics, precision, process, text_heads
 from tasks.augmentation import Views
 from tasks.data import splits
 from tasks.evaluation import measure, measure_all, outputs
@@ -23,6 +23,7 @@ from tasks.loading import (
     fresh_model,
     holistic,
     images_of,
+    laid_out,
     new_task,
     seeds,
     source_images,
@@ -65,6 +66,7 @@ def train_source(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Me
         model = backbones.pretrained(
             config["backbone"], config.get("image_size", 0), config["weights"]
         ).with_head(model.head)
+    model = laid_out(model, config)
     trained, held = splits.source_split(
         domain.labels,
         config["source_validation"],
@@ -453,10 +455,12 @@ def _state(run: Run, row: Measurement, measurements: Sequence[Measurement]) -> b
 
 def _recipe(config: Mapping[str, Any], prefix: str = "") -> Recipe:
     """The recipe in the config's keys with this prefix; missing keys keep their defaults."""
-    names = {field.name for field in dataclasses.fields(Recipe)} - {"amp"}
+    alike = {"amp", *precision.SETTINGS}
+    names = {field.name for field in dataclasses.fields(Recipe)} - alike
     # The config has no weight decay if the method has its own, and no momentum if the optimiser
     # has none.
     config = {"weight_decay": 0.0, "momentum": 0.0, **config}
     given = {name: config[prefix + name] for name in names if prefix + name in config}
     given["milestones"] = tuple(given.get("milestones", ()))
+    given |= {name: config[name] for name in ("amp_dtype", "compile") if name in config}
     return Recipe(amp=config["amp"], **given)

@@ -9,7 +9,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks import data, methods, problem, recipe
+from tasks import data, methods, precision, problem, recipe
 from tasks.methods.method import OF_BACKBONE
 from tasks.settings import (
     MODEL_SETTINGS,
@@ -99,7 +99,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     full["method"] = method
     full |= canonical_model(full)
     full["dataset"] = data.canonical(full["dataset"])
-    full = recipe.canonical(problem.canonical(full))
+    full = precision.canonical(recipe.canonical(problem.canonical(full)))
     if full["dataset"].startswith(f"{data.PRETRAINED}-"):
         return {key: value for key, value in full.items() if key not in SOURCE_SETTINGS}
     return without_idle(full, data.resized(full["dataset"]))

@@ -44,6 +44,13 @@ def fresh_model(config: Mapping[str, Any], domain: Images, classes: int) -> Mode
     )
 
 
+def laid_out(model: Model, config: Mapping[str, Any]) -> Model:
+    """The model with its channels last in memory, as it is built, unless the config says not."""
+    if config.get("channels_last", True):
+        return model
+    return model.to(memory_format=torch.contiguous_format)
+
+
 def source_model(
     config: Mapping[str, Any], source: str, domain: Images, workspace: Workspace
 ) -> Model:
@@ -59,11 +66,11 @@ def source_model(
         pretrained = backbones.pretrained(
             config["backbone"], config.get("image_size", 0), config["weights"]
         )
-        return pretrained.to(workspace.device)
+        return laid_out(pretrained, config).to(workspace.device)
     model = fresh_model(config, domain, len(data.classes(source)))
     weights = workspace.artifact("source") / "model.pt"
     model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    return model.to(workspace.device)
+    return laid_out(model, config).to(workspace.device)
 
 
 def target_of(

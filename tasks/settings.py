@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from tasks import backbones, clip, data, methods, recipe, text_heads, weights
+from tasks import backbones, clip, data, methods, precision, recipe, text_heads, weights
 from tasks.methods.method import OF_BACKBONE
 from tasks.schedules import COSINE
 from tasks.task import Setting
@@ -35,9 +35,8 @@ MODEL_SETTINGS = {
         high=4096,
         doc="pixels a side that images are brought to; digits alone have 16",
     ),
-    "amp": Setting(
-        bool, False, doc="compute in bfloat16 where it is safe; faster on a GPU, other numbers"
-    ),
+    **precision.AMP,
+    **precision.SETTINGS,
 }
 SOURCE_SETTINGS = {
     "source_epochs": Setting(
@@ -166,8 +165,10 @@ def of_method(
 def without_idle(config: dict[str, Any], resized: bool) -> dict[str, Any]:
     """The config without settings that have no effect.
 
-    These are empty `weights` and, without weights, `image_size` unless images are `resized`.
+    These are empty `weights`, without weights `image_size` unless images are `resized`, and how it
+    computes where that is as usual.
     """
+    config = precision.canonical(config)
     if not config.get("weights"):
         config.pop("weights", None)
         if not resized:
@@ -230,7 +231,8 @@ def model_problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
 def recipe_problems(config: Mapping[str, Any], target: str) -> list[tuple[str, str]]:
     """(key, what is wrong) with the recipe that a resolved, otherwise valid config trains by."""
     size: int = config.get("image_size", data.size(target) or 0)
-    return list(recipe.problems(config, channels=data.channels(target), size=size))
+    wrong = list(recipe.problems(config, channels=data.channels(target), size=size))
+    return wrong + list(precision.problems(config))
 
 
 def training_problems(

@@ -18,6 +18,7 @@ from tasks.backbones import layers
 from tasks.batches import Batches
 from tasks.methods.method import BACKBONE, PARTS, Method, View, prepared
 from tasks.model import Model
+from tasks.precision import BFLOAT16, FLOAT16
 from tasks.prefetch import feed_of
 from tasks.recipe import BALANCED, SHUFFLED
 from tasks.schedules import COSINE, rate_at
@@ -52,6 +53,8 @@ class Recipe:
     augmentation: str = NONE
     measure_every: int = 1
     amp: bool = False
+    amp_dtype: str = BFLOAT16
+    compile: bool = False
 
     @property
     def steps(self) -> int:
@@ -114,6 +117,9 @@ class Run:
             nesterov=recipe.nesterov,
             weight_decay=0.0 if method.decays else recipe.weight_decay,
         )
+        self._compiled = _compiled(student) if recipe.compile else None
+        halved = recipe.amp and recipe.amp_dtype == FLOAT16
+        self._scaler = torch.amp.GradScaler(torch.device(self.device).type) if halved else None
 
     def _groups(self) -> list[dict[str, Any]]:
         """The parameters that train, each group with the factor of its learning rate."""
@@ -207,6 +213,8 @@ class Run:
             labels,
             maps=self.method.maps,
             amp=self.recipe.amp,
+            amp_dtype=self.recipe.amp_dtype,
+            compiled=self._compiled,
             again=None if self._augment is None else lambda: self._augmented(images),
         )
 
@@ -230,7 +238,11 @@ class Run:
         if self.method.penalty is not None:
             loss = loss + self.method.penalty(view, self.prepared)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        if self._scaler is None:
+            loss.backward()
+        else:
+            self._scaler.scale(loss).backward()
+            self._scaler.unscale_(self.optimiser)
         return loss.detach()
 
     def step(self) -> None:
@@ -240,7 +252,11 @@ class Run:
                 (weight for group in self.optimiser.param_groups for weight in group["params"]),
                 self.recipe.clip_norm,
             )
-        self.optimiser.step()
+        if self._scaler is None:
+            self.optimiser.step()
+        else:
+            self._scaler.step(self.optimiser)
+            self._scaler.update()
         if self.method.stepped is not None:
             with torch.no_grad():
                 self.method.stepped(self, self.prepared)
@@ -276,17 +292,20 @@ class Run:
 
     def state(self) -> dict[str, Any]:
         """The state that the run resumes from; everything else follows from named seeds."""
-        return {
+        state = {
             "student": self.student.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "prepared": self._kept.state_dict(),
         }
+        return state if self._scaler is None else {**state, "scaler": self._scaler.state_dict()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Resumes from what `state` returned."""
         self.student.load_state_dict(state["student"])
         self._kept.load_state_dict(state["prepared"])
         self.optimiser.load_state_dict(state["optimiser"])
+        if self._scaler is not None:
+            self._scaler.load_state_dict(state["scaler"])
 
 
 @final
@@ -302,6 +321,19 @@ class Combined:
         """The trained model's features, and the combined logits."""
         features, logits = self._model(images)
         return features, self._output(logits, self._source(images)[1])
+
+
+def _compiled(student: Model) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """The student's forward pass, compiled anew for each size of a batch.
+
+    What torch compiles for several sizes depends on which came first, so that a run that goes on
+    would compute otherwise; and after a number of sizes it would silently compile no more.
+    """
+    from torch._dynamo import config
+
+    config.fail_on_recompile_limit_hit = True
+    made: Callable[[Tensor], tuple[Tensor, Tensor]] = torch.compile(student, dynamic=False)
+    return made
 
 
 def modules(value: Any) -> list[nn.Module]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tasks import backbones, methods, recipe
+from tasks import backbones, methods, precision, recipe
 from tasks.task import Trajectory
 
 OF_HEAD = (
@@ -55,7 +55,7 @@ def trajectory_of(
         own = {key: config[key] for name in watching for key in methods.parameters(name)}
         recorded = {"method": "+".join(watching), **own}
     measured_otherwise = bool(config.get("pcv")) or any(key in config for key in recipe.VIEWS)
-    plain = recipe.is_plain(config) and not config.get("amp")
+    plain = recipe.is_plain(config) and precision.is_plain(config)
     plain = plain and not any(key in config for key in recipe.VIEWS)
     if plain and not watching and methods.head_alone(trained["method"], trained):
         return Trajectory(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tasks import backbones, data, problem, scores
+from tasks import backbones, data, precision, problem, scores
 from tasks.data import splits
 from tasks.scores import solver
 from tasks.settings import (
@@ -107,6 +107,7 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         problems_found
         or problem.problems(config, tested=False)
         or _unmet(config)
+        or list(precision.problems(config))
         or training_problems(config, data.fine_tuning_domains(config["dataset"])[0], None)
     )
 
@@ -204,8 +205,8 @@ def _without_idle(config: dict[str, Any]) -> dict[str, Any]:
     if config["dataset"].startswith(f"{data.PRETRAINED}-"):
         return {
             key: value
-            for key, value in config.items()
-            if key not in SOURCE_SETTINGS and key != "amp"
+            for key, value in precision.without(config).items()
+            if key not in SOURCE_SETTINGS
         }
     return without_idle(config, data.resized(config["dataset"]))
 

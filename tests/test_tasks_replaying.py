@@ -113,6 +113,7 @@ HOLISTIC = [
     {"method": "wise_ft", "test_transform": "ten_crop", "freeze_bn": True, "drop_last": False},
     {"method": "lora+wise_ft", "backbone": "test_vit"},
     {"method": "ia3+swa", "backbone": "test_vit"},
+    {"method": "adaptformer+vpt+swa", "backbone": "test_vit"},
     {"method": "ssf+ema"},
     {"method": "bitfit+l2sp+source_ensemble"},
     {"method": "linear_probe", "augmentation": "digits", "label_smoothing": 0.1},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
@@ -204,9 +205,11 @@ class View:
         *,
         maps: bool = False,
         amp: bool = False,
+        amp_dtype: str = "bfloat16",
+        compiled: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None,
         again: Callable[[], Tensor] | None = None,
     ) -> None:
-        self._again = again
+        self._again, self._amp_dtype, self._compiled = again, amp_dtype, compiled
         self.student = student
         self.transfer = transfer
         self.images = images
@@ -268,16 +271,26 @@ class View:
 
         With `other`, for `other_images`.
         """
-        from torch import autocast, bfloat16
-
         images = self.other_images if other else self.images
-        with autocast(self.images.device.type, bfloat16, enabled=self._amp):
+        with self._precision():
             outputs = model.outputs(images, maps=maps)
         return outputs.in_full_precision() if self._amp else outputs
 
+    def _precision(self) -> AbstractContextManager[Any]:
+        import torch
+
+        half = getattr(torch, self._amp_dtype)
+        return torch.autocast(self.images.device.type, half, enabled=self._amp)
+
     @cached_property
     def _student(self) -> Outputs:
-        return self.run(self.student, maps=self._maps)
+        if self._compiled is None or self._maps:
+            return self.run(self.student, maps=self._maps)
+        from tasks.model import Outputs
+
+        with self._precision():
+            outputs = Outputs(*self._compiled(self.images))
+        return outputs.in_full_precision() if self._amp else outputs
 
     @cached_property
     def _source(self) -> Outputs:
