@@ -29,6 +29,8 @@ PRESETS = {
     "arguments num_ops, magnitude",
     "digits": "shifted by up to a tenth of the side; for characters, which have no mirror image",
 }
+MIXING = {"MixUp": "`mixup: 0.2`", "CutMix": "`cutmix: 1.0`"}
+"""Transforms of torchvision that are settings of their own."""
 RESIZE, CENTER_CROP, TEN_CROP = "resize", "center_crop", "ten_crop"
 VIEWS = {
     RESIZE: "the whole image",
@@ -207,6 +209,10 @@ def _each(call: calls.Call, size: int) -> Change:
     import torch
     from torchvision.transforms import v2
 
+    if call.name in MIXING:
+        raise Refused(
+            f"'{call.name}' mixes labels too: give {MIXING[call.name]} as a setting of its own"
+        )
     kind = vars(v2).get(call.name)
     if not (inspect.isclass(kind) and issubclass(kind, v2.Transform)):
         known = [

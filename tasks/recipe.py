@@ -93,6 +93,22 @@ RECIPE = {
         doc="or transforms of torchvision.transforms.v2 with their arguments, such as "
         "RandomCrop(224, padding=8), RandomErasing, or your own as module:function",
     ),
+    "mixup": Setting(
+        float,
+        0.0,
+        low=0.0,
+        high=100.0,
+        doc="a of Beta(a, a), by which two images and their labels are mixed (Zhang et al., ICLR "
+        "2018: 0.1 to 0.4 on ImageNet, 1 on CIFAR); 0: not",
+    ),
+    "cutmix": Setting(
+        float,
+        0.0,
+        low=0.0,
+        high=100.0,
+        doc="a of Beta(a, a), by which a part of an image is another's (Yun et al., ICCV 2019: 1); "
+        "with mixup, each batch has one of the two; 0: not",
+    ),
 }
 VIEWS = {
     "test_transform": Setting(
@@ -186,8 +202,22 @@ def problems(config: Mapping[str, Any], *, channels: int, size: int) -> Iterator
     wrong = augmentation.view_problem(config.get("test_transform", augmentation.RESIZE))
     if wrong:
         yield "test_transform", wrong
+    yield from _mixing_problems(config)
     yield from _schedule_problems(config)
     yield from _backbone_problems(config)
+
+
+def _mixing_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    reading = methods.reading_labels(config["method"], config)
+    for key in ("mixup", "cutmix"):
+        if config.get(key) and reading:
+            yield (
+                key,
+                f"'{reading[0]}' works with the label of each image, but mixed images have two; "
+                "leave one of the two out",
+            )
+        elif config.get(key) and config["batch_size"] == 1:
+            yield key, "an image is mixed with another of its batch, but batch_size is 1; give more"
 
 
 def _schedule_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

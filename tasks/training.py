@@ -10,13 +10,13 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.random import fork_rng
 
 from tasks import optimisers
-from tasks.augmentation import NONE, Augmentation
+from tasks.augmentation import NONE
 from tasks.backbones import layers
 from tasks.batches import Batches
 from tasks.methods.method import BACKBONE, PARTS, Method, View, prepared
+from tasks.mixing import Shown
 from tasks.model import Model
 from tasks.precision import BFLOAT16, FLOAT16
 from tasks.prefetch import feed_of
@@ -52,6 +52,8 @@ class Recipe:
     drop_last: bool = True
     augmentation: str = NONE
     measure_every: int = 1
+    mixup: float = 0.0
+    cutmix: float = 0.0
     amp: bool = False
     amp_dtype: str = BFLOAT16
     compile: bool = False
@@ -100,12 +102,7 @@ class Run:
             method.rebuild(student)
         if recipe.dropout:
             student.dropout = nn.Dropout(recipe.dropout)
-        self._augment = (
-            None
-            if recipe.augmentation == NONE
-            else Augmentation(recipe.augmentation, transfer.images.shape[-1])
-        )
-        self._draws: tuple[int, int] = (0, 0)
+        self._shown = Shown(recipe, transfer)
         self.freeze(method.frozen)
         self.prepared = prepared(method, student, transfer)
         self._kept = nn.ModuleList(modules(self.prepared))
@@ -206,27 +203,18 @@ class Run:
     def view(self, positions: Tensor) -> View:
         """The batch at `positions`, as a penalty sees it: augmented, if the recipe says so."""
         images, labels = (self._feed or self.transfer).take(positions)
+        shown, targets = self._shown.mixed(self._shown.augmented(images), labels)
         return View(
             self.student,
             self.transfer,
-            self._augmented(images),
-            labels,
+            shown,
+            targets,
             maps=self.method.maps,
             amp=self.recipe.amp,
             amp_dtype=self.recipe.amp_dtype,
             compiled=self._compiled,
-            again=None if self._augment is None else lambda: self._augmented(images),
+            again=(lambda: self._shown.augmented(images)) if self._shown.augments else None,
         )
-
-    def _augmented(self, images: Tensor) -> Tensor:
-        """The images changed at random; draws have seeds of their own, apart from dropout's."""
-        if self._augment is None:
-            return images
-        first, count = self._draws
-        self._draws = first, count + 1
-        with torch.no_grad(), fork_rng([images.device] if images.is_cuda else []):
-            torch.manual_seed(self.seed("augmentation", first, count))
-            return self._augment(images)
 
     def gradient(self, positions: Tensor) -> Tensor:
         """Sets `.grad` to the gradient of a batch's loss; returns the loss, still on the device."""
@@ -234,7 +222,7 @@ class Run:
         logits = view.logits
         if self.method.adjust is not None:
             logits = self.method.adjust(logits, self.prepared)
-        loss = cross_entropy(logits, view.labels, label_smoothing=self.recipe.label_smoothing)
+        loss = cross_entropy(logits, view.targets, label_smoothing=self.recipe.label_smoothing)
         if self.method.penalty is not None:
             loss = loss + self.method.penalty(view, self.prepared)
         self.optimiser.zero_grad(set_to_none=True)
@@ -264,7 +252,7 @@ class Run:
     def advance(self, first: int, last: int) -> Tensor | None:
         """Trains from evaluation `first` to `last`; returns the mean loss, None without a step."""
         self._set_modes()
-        self._draws = first, 0
+        self._shown.restart(first)
         try:
             return (self.method.optimise or sgd)(self, first, last)
         except ValueError as error:

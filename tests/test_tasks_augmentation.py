@@ -83,7 +83,7 @@ def test_ones_own_is_given_the_whole_batch(monkeypatch):
         ("RandomRotation", 3, "missing a required argument: 'degrees'"),
         ("RandomCrop(8)", 3, "must keep their shape"),
         ("Normalize([0.5], [0.5])", 3, "should be a float tensor"),
-        ("MixUp", 3, "cannot change images"),
+        ("MixUp", 3, "mixes labels too: give `mixup: 0.2`"),
         ("ColorJitter(hue=0.2)", 1, "its hue would change nothing"),
         ("ColorJitter(0.3, 0.3, 0.3)", 1, "its saturation would change nothing"),
         ("office_home", 1, "needs images of three channels"),

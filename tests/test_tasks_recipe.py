@@ -186,7 +186,7 @@ def test_augmentation_draws_are_the_same_for_all_methods_and_after_a_restart(tra
     other = run_of(transfer, augmentation="digits", dropout=0.5)
     for run in (plain, other):
         run.advance(0, 3)
-        run._draws = 3, 0
+        run._shown.restart(3)
     torch.manual_seed(5)
     assert torch.equal(plain.view(plain.batch(3)).images, other.view(other.batch(3)).images)
     view = plain.view(plain.batch(4))

@@ -60,6 +60,7 @@ __all__ = [
     "observing",
     "parameters",
     "problems",
+    "reading_labels",
     "role",
     "settings",
     "spaces",
@@ -347,6 +348,11 @@ def tail(method: str, config: Mapping[str, Any]) -> tuple[str, ...]:
 def observing(names: Collection[str], config: Mapping[str, Any]) -> tuple[str, ...]:
     """The members among `names` that observe the run while it trains."""
     return tuple(name for name in names if _member(name, config).observes)
+
+
+def reading_labels(method: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The members of a canonical chain that work with the labels of a batch's images."""
+    return tuple(name for name in method.split("+") if _member(name, config).reads_labels)
 
 
 def head_alone(method: str, config: Mapping[str, Any]) -> bool:

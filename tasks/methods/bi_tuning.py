@@ -117,7 +117,7 @@ def bi_tuning(
         _enqueue(contrast, key, projected_key, labels)
         return weight * term
 
-    return Method(prepare=prepare, penalty=penalty)
+    return Method(prepare=prepare, penalty=penalty, reads_labels=True)
 
 
 def _contrast(

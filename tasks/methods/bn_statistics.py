@@ -46,4 +46,5 @@ def bn_statistics(momentum: Annotated[float, Range(0, 1)] = 0.1) -> Method:
         frozen=frozenset({"weights", "head"}),
         needs=frozenset({"batch_norm"}),
         gradient=False,
+        reads_labels=True,
     )

@@ -120,6 +120,7 @@ def co_tuning(
         prepare=prepare,
         penalty=penalty,
         needs=frozenset({"source_head"}),
+        reads_labels=True,
         measures=("classifier_c", "classifier_accuracy", "scale"),
     )
 

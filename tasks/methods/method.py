@@ -119,6 +119,8 @@ class Method:
     """Whether it also trains on target images of missing classes, as an upper bound does."""
     adapts: bool = True
     """Whether it trains at all."""
+    reads_labels: bool = False
+    """Whether it works with the labels of a batch's images, which then cannot be mixed."""
     inserts: bool = False
     """Whether `rebuild` adds layers of which the source has no counterpart: they stay unmerged."""
     pairs_weights: bool = False
@@ -213,13 +215,28 @@ class View:
         self.student = student
         self.transfer = transfer
         self.images = images
-        self.labels = labels
+        self.targets = labels
+        """What the cross-entropy is taken to: labels [B], or where they are mixed [B, classes]."""
         self._maps, self._amp = maps, amp
 
     @property
     def source(self) -> Model:
         """The frozen source model."""
         return self.transfer.source_model
+
+    @property
+    def labels(self) -> Tensor:
+        """The labels [B].
+
+        Raises:
+            ValueError: they are mixed, so that an image has parts of two.
+        """
+        if self.targets.ndim == 1:
+            return self.targets
+        raise ValueError(
+            "this method looks at the labels of a batch, but `mixup` or `cutmix` mixes them; leave "
+            "those out, and let the method declare reads_labels=True, for `plan` to say so"
+        )
 
     @property
     def seen(self) -> Tensor:
@@ -393,6 +410,7 @@ def chain(*methods: Method) -> Method:
         decays=any(method.decays for method in methods),
         all_classes=any(method.all_classes for method in methods),
         adapts=all(method.adapts for method in methods),
+        reads_labels=any(method.reads_labels for method in methods),
         inserts=any(method.inserts for method in methods),
         pairs_weights=any(method.pairs_weights for method in methods),
     )
