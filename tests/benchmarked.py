@@ -255,3 +255,11 @@ def inaturalist(root: Path) -> Path:
         (root / name).write_text(text)
     contents.forget()
     return root
+
+
+def office_home_in_lists(root: Path) -> Path:
+    """The four domains of Office-Home with lists of six images of each class."""
+    from tasks.data.benchmarks.office_home import facts
+
+    known = facts()
+    return listed(root, known["images"], known["classes"])

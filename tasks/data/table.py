@@ -229,6 +229,12 @@ def problems(domain: Listed) -> list[str]:
             "is nothing to tell apart"
         )
     gone = [row for row in rows if not os.path.lexists(domain.table.root / row.file)]
+    if len(gone) == len(rows):
+        return [
+            *texts,
+            f"none of the {len(rows):,} images of '{name}' is there: put them into {root}, the "
+            f"first one as {shown(rows[0].file)}",
+        ]
     if gone:
         texts.append(
             f"{len(gone):,} of the {len(rows):,} images of '{name}' are listed and not there: "

@@ -1,0 +1,114 @@
+"""The studies of benchmarks, on small fake data in the true formats: all are planned, some are run."""
+
+from pathlib import Path
+
+import benchmarked
+import pytest
+
+import htsweep
+from htsweep.planning.plan import plan
+from htsweep.planning.reading import read
+from tasks.data import contents
+
+STUDIES = Path(__file__).parent.parent / "studies" / "benchmarks"
+NAMES = sorted(path.stem for path in STUDIES.glob("*.yaml"))
+FAKES = {
+    "aircraft": benchmarked.of_library,
+    "cars": benchmarked.of_library,
+    "cub": benchmarked.of_library,
+    "dogs": benchmarked.dogs,
+    "femnist": lambda root: benchmarked.femnist(root, writers=52),
+    "iwildcam": benchmarked.iwildcam,
+    "office_home": benchmarked.office_home_in_lists,
+}
+SMALL = [
+    "repetitions=1",
+    'fixed.weights=""',
+    "fixed.image_size=8",
+    "fixed.epochs=1",
+    "fixed.steps_per_epoch=2",
+    "fixed.backbone=lenet_bn",
+    "fixed.augmentation=none",
+    "resources={cpu: 1}",
+]
+OF_SOURCE = ["fixed.source_epochs=1", "fixed.source_steps_per_epoch=3"]
+TARGETS = {
+    "aircraft": 4,
+    "cars": 4,
+    "cub": 4,
+    "dogs": 1,
+    "femnist": 10,
+    "iwildcam": 3,
+    "office_home": 6,
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with `data`, where each benchmark is made when it is first asked for."""
+    root = tmp_path_factory.mktemp("benchmarks")
+
+    def make(name):
+        if not (root / "data" / name).exists():
+            FAKES[name](root / "data" / name)
+        contents.forget()
+        return root
+
+    return make
+
+
+def test_each_study_has_a_fake():
+    assert set(NAMES) == set(FAKES) == set(TARGETS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_study_is_valid_on_data_of_the_true_format(name, place, monkeypatch):
+    monkeypatch.chdir(place(name))
+    study = read(STUDIES / f"{name}.yaml")
+    assert f"htsweep launch studies/benchmarks/{name}.yaml" in study.source.splitlines()[0]
+    assert len(study.grid["dataset"]) == TARGETS[name]
+    assert len(plan(study).sweeps) == TARGETS[name] * len(study.grid["method"])
+
+
+def test_office_home_has_its_six_pairs(place, monkeypatch):
+    monkeypatch.chdir(place("office_home"))
+    study = read(STUDIES / "office_home.yaml")
+    assert [name.rpartition(":")[2] for name in study.grid["dataset"]] == [
+        "Art-Clipart",
+        "Art-Product",
+        "Art-Real_World",
+        "Real_World-Art",
+        "Real_World-Clipart",
+        "Real_World-Product",
+    ]
+    missing = {tuple(point.config["missing_classes"]) for point in plan(study).points}
+    assert [len(names) for names in missing] == [35, 35]
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("femnist", ['grid.dataset=["femnist:data/femnist:first40-*[:3]"]', *OF_SOURCE]),
+        ("iwildcam", OF_SOURCE),
+        (
+            "office_home",
+            ["grid.dataset=[office_home:data/office_home:Art-Clipart]", *OF_SOURCE],
+        ),
+        ("cub", ["fixed.schedule=cosine"]),
+    ],
+)
+def test_a_study_runs(name, changed, place, monkeypatch):
+    root = place(name)
+    monkeypatch.chdir(root)
+    methods = "[plain, l2]" if name == "cub" else "[source, plain, lolsgd]"
+    searched = [] if name == "cub" else ["search=null"]
+    pretrained = ["grid.dataset=[cub:data/cub:share_15-share_100]"] if name == "cub" else []
+    study = htsweep.read(
+        STUDIES / f"{name}.yaml",
+        [*SMALL, *changed, *searched, *pretrained, f"grid.method={methods}", "select=last"],
+    )
+    results = str(root / "results")
+    htsweep.launch(study, results=results, on="inline", mirror=None)
+    trials = htsweep.trials(study, results=results)
+    assert set(trials["status"]) == {"done"}
+    assert len(trials) == len(plan(study).sweeps)
