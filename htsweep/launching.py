@@ -76,6 +76,8 @@ class Launched:
     """Trials without a result, failed ones not counted."""
     unreported: str = ""
     """Why the report could not be written; "" if it was."""
+    answer: str = ""
+    """The answer to the study's question, in a few words; "" if there is none."""
 
 
 def launch(
@@ -171,6 +173,7 @@ def launch(
             failed=remaining.failed,
             left=remaining.left,
             unreported=report.trouble,
+            answer=report.written.answer,
         )
     finally:
         if warming is not None:

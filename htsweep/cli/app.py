@@ -273,7 +273,8 @@ def report(
         str,
         typer.Option(
             metavar="COLUMNS",
-            help="Also draw all figures for print, one or two columns wide: one, two, or one,two.",
+            help="Also draw all figures for print, one or two columns wide: one, two, or one,two. "
+            "Without --out, into the study's folder in the results.",
         ),
     ] = "",
 ) -> None:
@@ -285,11 +286,15 @@ def report(
 
     checked = results_of(study, overrides, results)
     metrics = [name.strip() for name in columns.split(",") if name.strip()]
+    if out is None and figures:
+        out = build.folder_of(checked)
     if out is not None:
         widths = [name.strip() for name in figures.split(",") if name.strip()]
         typer.echo("\n".join(build.written(checked, out, metrics, widths)))
     else:
         typer.echo((build.latex if as_latex else build.tell)(checked, metrics=metrics))
+        if not as_latex and not metrics:
+            typer.echo(build.answer(checked))
 
 
 @_command()

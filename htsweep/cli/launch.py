@@ -17,6 +17,8 @@ from htsweep.planning.reading import read
 from htsweep.results.screen import verdict_lines
 from htsweep.study.schema import Study
 
+PAGE = "report.html"
+"""Of a report's files, the one to open."""
 INTERRUPTED = 130
 FAILED = 3
 UNREPORTED = 2
@@ -87,7 +89,11 @@ def _ended_by_the_second() -> Iterator[None]:
 def closing_lines(study: Study, given: Given, done: Launched) -> list[str]:
     """The lines that end a launch, after its table: its files, what it ran, and what to do next."""
     agenda = done.agenda
-    lines = [f"{path}" for path in done.paths]
+    lines = [done.answer, ""] if done.answer else []
+    pages = [path for path in done.paths if path.name == PAGE] or list(done.paths[:1])
+    lines += [
+        f"report: {path} ({counted(len(done.paths) - 1, 'file')} beside it)" for path in pages
+    ]
     lines += screened(study, done)
     ran = agenda.done["trial done"] + agenda.done["trial stopped"]
     stages = agenda.done["stage done"] + (done.scores.done["stage done"] if done.scores else 0)

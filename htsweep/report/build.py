@@ -233,14 +233,17 @@ def written(
     widths: Sequence[str] = (),
 ) -> list[str]:
     """Writes the report; returns lines with its answers and where everything is."""
-    from htsweep.report import answers
+    from htsweep.report import answers, answers_first
 
     report, paths = write(results, out, metrics, widths)
     drawn = [path for path in paths if path.parent != out]
+    first = answers_first.first(report)
     lines = [
+        *([first, ""] if first else []),
         *(answers.answers(report) or [answers.question(report)]),
         "",
-        *(str(path) for path in paths if path.parent == out),
+        f"{out / 'report.html'}",
+        f"and {len(paths) - len(drawn) - 1} tables beside it, as Markdown, LaTeX and CSV",
     ]
     return [
         *lines,
@@ -253,10 +256,23 @@ def written(
 @with_infinities
 def page(found: Findings) -> str:
     """The report's page as HTML."""
-    from htsweep.report import answers
+    from htsweep.report import answers, answers_first
     from htsweep.report import page as drawn
 
-    return drawn.page(found, question=answers.question(found), answers=answers.answers(found))
+    return drawn.page(
+        found,
+        first=answers_first.first(found),
+        question=answers.question(found),
+        answers=answers.answers(found),
+    )
+
+
+@with_infinities
+def answer(results: Results) -> str:
+    """The answer to the study's question, in two or three sentences; "" if there is none yet."""
+    from htsweep.report import answers_first
+
+    return answers_first.first(findings(results))
 
 
 @with_infinities

@@ -13,7 +13,7 @@ import importlib.util
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, final
@@ -44,6 +44,8 @@ class Written:
     """Its files, in the order in which a launch names them."""
     mirrored: str = ""
     """The tracking URI of the MLflow that has all of it; empty: none is known to."""
+    answer: str = ""
+    """The answer to the study's question, in a few words; "" if there is none."""
 
 
 @final
@@ -60,7 +62,7 @@ class Report:
 
     def make(self, tell: Callable[[str], None]) -> None:
         """Writes the report if needed; `tell` gets the table before figures and pages are drawn."""
-        from htsweep.report import build
+        from htsweep.report import answers_first, build
 
         results, out = self._results, build.folder_of(self._results)
         try:
@@ -74,9 +76,10 @@ class Report:
             self.written = Written(table, ())
             tell(table)
             paths = list(build.draw(results, out))
-            pages = [path for path in build.write(results, out)[1] if path.name in PAGES]
-            self.written = Written(table, (*paths, *pages))
-            keep(out, self._stamp, table, self.written.paths)
+            findings, files = build.write(results, out)
+            pages = [path for path in files if path.name in PAGES]
+            self.written = Written(table, (*paths, *pages), answer=answers_first.first(findings))
+            keep(out, self._stamp, self.written)
         except HtsweepError as error:
             # The trials are done and recorded, whatever becomes of their report.
             self.trouble = str(error)
@@ -89,7 +92,7 @@ class Report:
             return
         out = build.folder_of(self._results)
         with contextlib.suppress(HtsweepError):
-            keep(out, self._stamp, self.written.table, self.written.paths, uri)
+            keep(out, self._stamp, replace(self.written, mirrored=uri))
 
 
 def made_of(results: Results) -> str:
@@ -108,18 +111,20 @@ def find(out: Path, stamp: str) -> Written | None:
             return None
         paths = tuple(out / name for name in content["files"])
         same = all(_version(path) == content["files"][path.name] for path in paths)
-        return Written(content["table"], paths, content["mirrored"]) if same else None
+        texts = content["mirrored"], content["answer"]
+        return Written(content["table"], paths, *texts) if same else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # it is not there, or an earlier version wrote it
 
 
-def keep(out: Path, stamp: str, table: str, paths: Iterable[Path], mirrored: str = "") -> None:
+def keep(out: Path, stamp: str, written: Written) -> None:
     """Says beside the report what it was made of."""
     content = {
         "made_of": stamp,
-        "table": table,
-        "files": {path.name: _version(path) for path in paths},
-        "mirrored": mirrored,
+        "table": written.table,
+        "files": {path.name: _version(path) for path in written.paths},
+        "mirrored": written.mirrored,
+        "answer": written.answer,
     }
     put(out / NAME, json.dumps(content))
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from htsweep.analysis.findings import Findings
-from htsweep.report import answers, typeset
+from htsweep.report import answers, answers_first, typeset
 from htsweep.report.key import key
 from htsweep.report.table import Table, parts
 from htsweep.report.tables import methods, tables
@@ -69,7 +69,9 @@ def document(findings: Findings) -> dict[str, str]:
     for name in PRINTED:
         shown += parts(made[name], _BESIDE) if name == "scores" else [made[name]]
     shown = [table for table in shown if table or table.instead]
+    answer = answers_first.first(findings)
     lead = [
+        *([f"**{typeset.plain(answer)}**"] if answer else []),
         typeset.plain(answers.question(findings)),
         "\n".join(f"- {_intervals(typeset.plain(said))}" for said in answers.answers(findings)),
         *(f"> **Note.** {warning}" for warning in findings.warnings),

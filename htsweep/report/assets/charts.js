@@ -144,15 +144,15 @@ function frontierTraces(table, group, rows, options, place) {
       },
     })
   }
-  const ringed = rows.filter(row => table.chosen[row])
-  if (ringed.length && rows.some(row => !table.chosen[row] && table.role[row] !== "bound"))
+  const ring = rows.filter(row => table.chosen[row])
+  if (rows.some(row => !table.chosen[row] && !table.role[row]))
     traces.push({
-      x: take(table, "x", ringed).map(place),
-      y: take(table, "y", ringed),
+      x: take(table, "x", ring).map(place),
+      y: take(table, "y", ring),
       mode: "markers",
       hoverinfo: "skip",
-      name: "chosen by the protocol",
-      marker: { symbol: "circle-open", size: 17, color: theme().ink, line: { width: 1.2 } },
+      name: "chosen",
+      marker: { symbol: "circle-open", size: 17, color: theme().ink },
     })
   const broken = rows.filter(row => table.disrupts[row])
   if (broken.length)

@@ -28,7 +28,9 @@ SCRIPTS = (
 """The files that are joined, in one scope, into the script of a page."""
 
 
-def page(findings: Findings, *, question: str = "", answers: Sequence[str] = ()) -> str:
+def page(
+    findings: Findings, *, first: str = "", question: str = "", answers: Sequence[str] = ()
+) -> str:
     """The report as one HTML page that needs no network.
 
     Names of the study are escaped. Charts draw at most 1,000 points per panel. Without scripts the
@@ -36,8 +38,9 @@ def page(findings: Findings, *, question: str = "", answers: Sequence[str] = ())
 
     Args:
         findings: the tables to show; sections without content are only named.
+        first: the answer in a few words; what follows it then comes after the first section.
         question: what the study asks.
-        answers: the sentences at the top.
+        answers: the sentences on each group.
     """
     numbers = key(findings)
     made = sections(findings, tables(findings, numbers))
@@ -46,6 +49,7 @@ def page(findings: Findings, *, question: str = "", answers: Sequence[str] = ())
         policy=script.POLICY,
         title=findings.title or "Report",
         style=Html(script.asset("page.css")),
+        first=first,
         question=question,
         answers=answers,
         warnings=findings.warnings,
