@@ -47,6 +47,7 @@ def test_a_ui_that_is_ended_takes_its_server_along(database: Path) -> None:
         [sys.executable, "-P", "-c", code, str(database.parent)], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
+    assert process.stdout.readline().startswith("starting MLflow")
     address = process.stdout.readline().split()[2].rstrip(",")
     process.terminate()
     assert process.wait(30) == 0

@@ -232,6 +232,28 @@ def status(
 
 
 @_command()
+def rerun(
+    study: StudyFile,
+    trial: Annotated[
+        str, typer.Argument(metavar="TRIAL", help="The trial's id, or its beginning.")
+    ],
+    results: Results = "results",
+    overrides: Overrides = None,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Open Python's debugger where it fails.")
+    ] = False,
+) -> None:
+    """Run one trial again in this process, to see why it fails.
+
+    It has the seeds and the stages that it had. Nothing is recorded.
+    """
+    from htsweep.cli.rerunning import rerun
+
+    checked = results_of(study, overrides, results)
+    sys.exit(rerun(checked, trial, typer.echo, debug=debug))
+
+
+@_command()
 def pareto(
     study: StudyFile,
     results: Results = "results",

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, final
 
 from htsweep.commands import given
+from htsweep.errors import LedgerError
 from htsweep.ledger import Lease, Store
 from htsweep.mirror.coverage import Mirrored, coverage
 from htsweep.planning.plan import Plan
@@ -17,6 +18,11 @@ from htsweep.planning.roster import COLUMNS, Roster
 from htsweep.results import Results
 from htsweep.results.estimate import estimate
 from htsweep.results.spared import Screened
+
+MOST_TAILS = 5
+"""Of how many failures the end of the log is shown."""
+TAIL = 6
+"""How many lines of it."""
 
 
 @final
@@ -30,6 +36,8 @@ class Failure:
     attempts: int
     reason: str
     log: str | None
+    tail: tuple[str, ...] = ()
+    """The last lines of the log; of the first `MOST_TAILS` failures."""
 
 
 @final
@@ -62,6 +70,8 @@ class Status:
     """How much the MLflow database beside the results has; None until something has ended."""
     offered: tuple[str, ...] = ()
     """What MLflow lacks, and the command that brings it up to date."""
+    rerun: str = ""
+    """The command that runs the first failure again in this process; "" without one."""
     exact: bool = True
     """Whether `trials` and `left` are exact counts rather than upper bounds."""
 
@@ -95,6 +105,9 @@ class Status:
             )
             if failure.log:
                 lines.append(f"        log: {failure.log}")
+            lines += [f"        | {line}" for line in failure.tail]
+        if self.failures:
+            lines.append(f"To run one again, here and with its output: {self.rerun}")
         if self.mlflow is not None and self.mlflow.whole:
             lines.append(f"mlflow  has all {self.mlflow.of} ended trials")
         return [*lines, *self.offered]
@@ -137,6 +150,7 @@ def status(results: Results) -> Status:
         estimated.stages_failed,
         copied if copied.of else None,
         offered,
+        given(study, results.location).verb("rerun", failures[0].trial) if failures else "",
         estimated.exact,
     )
 
@@ -151,7 +165,7 @@ def _failures(planned: Plan, ended: Sequence[Mapping[str, Any]], store: Store) -
         if any(not points and row["status"] == "failed" for row, points in own)
         else None
     )
-    failures = []
+    failures: list[Failure] = []
     for row, points in own:
         if row["status"] != "failed" or (
             not points and waited_for is not None and row["trial"] not in waited_for
@@ -168,9 +182,21 @@ def _failures(planned: Plan, ended: Sequence[Mapping[str, Any]], store: Store) -
                 row["attempt"],
                 row["reason"] or "",
                 log,
+                _tail(store, row["log"]) if len(failures) < MOST_TAILS else (),
             )
         )
     return failures
+
+
+def _tail(store: Store, name: str | None) -> tuple[str, ...]:
+    """The last lines of a log; none if it cannot be read."""
+    if not name:
+        return ()
+    try:
+        text = store.read(name).decode(errors="replace")
+    except (LedgerError, OSError):
+        return ()
+    return tuple(line.rstrip() for line in text.splitlines() if line.strip())[-TAIL:]
 
 
 def _waited_for(planned: Plan, over: set[str]) -> set[str] | None:

@@ -62,6 +62,7 @@ def ui(database: Path, results: str, port: int = 5000, tell: Callable[[str], Non
         # It can be read but not written.
         tell(f"{explained(error, uri)}. It is shown as it is")
     chosen = free_port(port)
+    tell("starting MLflow, which takes some seconds")
     with _ended_by_sigterm(), serve(uri, chosen) as server:
         try:
             wait_for(server, chosen)
