@@ -19,6 +19,12 @@ from typing import Any
 
 VARIABLE = "HTSWEEP_CACHE"
 LIMIT = "HTSWEEP_CACHE_LIMIT"
+IMAGES = "HTSWEEP_CACHE_IMAGES"
+AUTO, DECODED, FILES = "auto", "decoded", "files"
+"""How images are kept: decoded if there is room; decoded in any case; in their own files alone."""
+AS_ASKED = f"{IMAGES} is {FILES}"
+RESERVE = 2**30
+"""Bytes of the disk that decoded images leave free for results and other programs."""
 UNITS = {"": 1, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -103,6 +109,31 @@ def limit() -> int | None:
     return int(float(found[1]) * UNITS[(found[2] or "").upper()])
 
 
+def images_way() -> str:
+    """How decoded images are kept, from `$HTSWEEP_CACHE_IMAGES`: `auto` if it is not set.
+
+    Raises:
+        CacheUnusable: the variable holds another word.
+    """
+    given = os.environ.get(IMAGES, "").strip() or AUTO
+    if given not in (AUTO, DECODED, FILES):
+        raise CacheUnusable(f"{IMAGES} is {given!r}; it must be {AUTO}, {DECODED} or {FILES}")
+    return given
+
+
+def lacking(needed: int) -> str:
+    """Why the cache has no room for `needed` bytes more; empty if it has."""
+    where = place()
+    over = _over(needed)
+    if over:
+        return f"it would take {over}"
+    existing = next(folder for folder in (where, *where.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    if needed + RESERVE <= free:
+        return ""
+    return f"it would take {needed / 1e9:,.3g} GB, and {where} has {free / 1e9:,.3g} GB free"
+
+
 def within_limit(needed: int, what: str) -> None:
     """Raises `CacheUnusable` if the cache would take more than its limit with `needed` bytes more.
 
@@ -110,17 +141,28 @@ def within_limit(needed: int, what: str) -> None:
         needed: the bytes to be added.
         what: what they are, for the message.
     """
+    over = _over(needed)
+    if over:
+        raise CacheUnusable(
+            f"{what} take {over}: raise it, choose a smaller image_size, leave images in their "
+            f"files ({IMAGES}={FILES}), or remove what is not needed of {place()} (anything there "
+            "is made again)"
+        )
+
+
+def _over(needed: int) -> str:
+    """By how much `needed` bytes more would be over the limit; empty if they are not."""
     most = limit()
     if most is None:
-        return
+        return ""
     where = place()
     held = sum(_size(Path(folder, name)) for folder, _, names in os.walk(where) for name in names)
-    if held + needed > most:
-        raise CacheUnusable(
-            f"{what} take {needed / 1e9:,.3g} GB, and {where} holds {held / 1e9:,.3g} GB, but "
-            f"{LIMIT} allows {most / 1e9:,.3g} GB: raise it, choose a smaller image_size, or "
-            f"remove what is not needed of {where} (anything there is made again)"
-        )
+    if held + needed <= most:
+        return ""
+    return (
+        f"{needed / 1e9:,.3g} GB, and {where} holds {held / 1e9:,.3g} GB, but {LIMIT} allows "
+        f"{most / 1e9:,.3g} GB"
+    )
 
 
 def _size(path: Path) -> int:

@@ -152,21 +152,25 @@ def outputs(
     known = model.known(images, rows) if hasattr(model, "known") else None
     if known is not None:
         return known[0].numpy(), known[1].numpy()
-    images = images if rows is None else images[torch.from_numpy(rows)]
     with torch.inference_mode():
-        parts = list(_in_chunks(model, images, device))
+        parts = list(_in_chunks(model, images, device, rows))
         features, logits = (
             torch.cat(side).float().cpu().numpy() for side in zip(*parts, strict=True)
         )
     return features, logits
 
 
-def _in_chunks(model: Any, images: Tensor, device: str) -> Iterator[tuple[Tensor, Tensor]]:
-    """The model's answers to consecutive images, in as large chunks as fit into the memory."""
-    start, chunk = 0, CHUNK
-    while start < len(images):
+def _in_chunks(
+    model: Any, images: Tensor, device: str, rows: np.ndarray | None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The model's answers to images in order, in as large chunks as fit into the memory."""
+    start, chunk, chosen = 0, CHUNK, None if rows is None else torch.from_numpy(rows)
+    count = len(images) if chosen is None else len(chosen)
+    while start < count:
+        part = slice(start, start + chunk)
+        given = images[part if chosen is None else chosen[part].to(images.device)]
         try:
-            answer = model(images[start : start + chunk].to(device, non_blocking=True))
+            answer = model(given.to(device, non_blocking=True))
         except torch.OutOfMemoryError:
             if chunk == 1:
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,9 @@ from tasks import backbones, clip, data, methods, text_heads, timm_models
 from tasks.data import Images, listing, parts, splits
 from tasks.data.parts import Way
 from tasks.data.splits import Split
+from tasks.data.undecoded import Undecoded
 from tasks.model import Model
+from tasks.on_demand import OnDemand
 from tasks.task import Workspace
 from tasks.transfer import Transfer
 
@@ -27,8 +29,14 @@ def images_of(config: Mapping[str, Any], domain: str, workspace: Workspace) -> I
 
 
 def tensors(domain: Images, device: str) -> tuple[Tensor, Tensor]:
-    """The domain as tensors, on the GPU if they take less than half of its free memory."""
-    images, labels = torch.from_numpy(domain.pixels), torch.from_numpy(domain.labels)
+    """The domain as tensors, on the GPU if they take less than half of its free memory.
+
+    Images that the cache has no room for are `OnDemand`, and stay in their files.
+    """
+    labels = torch.from_numpy(domain.labels)
+    if isinstance(domain.pixels, Undecoded):
+        return cast(Tensor, OnDemand(domain.pixels)), labels
+    images = torch.from_numpy(domain.pixels)
     if device.startswith("cuda") and images.nbytes < torch.cuda.mem_get_info(device)[0] / 2:
         return images.to(device), labels.to(device)
     return images, labels

@@ -65,7 +65,10 @@ class CudaLane:
                 buffer.copied.synchronize()
             pinned = [buffer.room(part, len(rows), self._pin) for part in (images, labels)]
             for part, room in zip((images, labels), pinned, strict=True):
-                torch.index_select(part, 0, rows, out=room)
+                if isinstance(part, Tensor):
+                    torch.index_select(part, 0, rows, out=room)
+                else:  # decoded as they are asked for
+                    room.copy_(part[rows])
             with self._cuda.stream(self._stream):
                 there = [
                     torch.empty(room.shape, dtype=room.dtype, device=self._device).copy_(

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from tasks import cache, locking
 from tasks.cache import usable
-from tasks.data import cached, pixels
+from tasks.data import cached, pixels, undecoded
 from tasks.data.contents import cores
 from tasks.data.listing import shown, some
+from tasks.data.undecoded import Undecoded
 
 CHUNK = 256
 """Images a chunk: what is lost, for each core, when a process is killed."""
@@ -59,6 +60,27 @@ def decoded(paths: Sequence[Path], kept: Path, image_size: int) -> NDArray[Any]:
                     array = cached.opened(kept, shape, np.uint8)
     assert array is not None, f"{kept} was written and cannot be read"
     return array
+
+
+def fitting(paths: Sequence[Path], kept: Path, image_size: int) -> NDArray[Any] | Undecoded:
+    """The images as `decoded` returns them, or undecoded if the cache has no room for them.
+
+    `$HTSWEEP_CACHE_IMAGES` says otherwise: `decoded` is an error where there is no room, and
+    `files` leaves them in their files.
+
+    Raises:
+        ValueError: images cannot be read; names their paths.
+        CacheUnusable: the cache cannot be written, or the variable holds another word.
+    """
+    way = cache.images_way()
+    size = 3 * image_size**2 * len(paths)
+    shape = (len(paths), 3, image_size, image_size)
+    if way != cache.DECODED and cached.opened(kept, shape, np.uint8) is None:
+        lacking = "" if way == cache.FILES else cache.lacking(size)
+        if way == cache.FILES or lacking:
+            _say(f"{_of(paths)} is decoded again for each batch: {lacking or cache.AS_ASKED}")
+            return Undecoded(paths, image_size)
+    return decoded(paths, kept, image_size)
 
 
 def _fill(paths: Sequence[Path], kept: Path, shape: tuple[int, ...]) -> None:
@@ -105,11 +127,9 @@ def _decode(
         wrong = []
         for row in range(first, min(first + CHUNK, len(paths))):
             try:
-                with paths[row].open("rb") as file:
-                    target[row] = pixels.read(file, size)
-            except (pixels.Unreadable, OSError) as error:
-                said = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else error
-                wrong.append(f"{shown(paths[row])} {said}")
+                target[row] = undecoded.read(paths[row], size)
+            except undecoded.BadImage as error:
+                wrong.append(str(error))
             progress.step()
         return first, wrong
 
@@ -122,8 +142,8 @@ def _decode(
                 finished(first)
     if unreadable:
         several = f"{len(unreadable):,} images: " if len(unreadable) > 1 else ""
-        remedy = "them" if several else "it"
-        raise ValueError(f"{several}{some(unreadable, NAMED)}; repair or remove {remedy}")
+        remedy = "repair or remove them" if several else undecoded.REMEDY
+        raise ValueError(f"{several}{some(unreadable, NAMED)}; {remedy}")
 
 
 def _as_they_end(

@@ -239,12 +239,14 @@ def fingerprint(domain: str) -> str:
 def load(domain: str, cache: Path, image_size: int) -> Images:
     """The domain's images as uint8 [N, 3, size, size], decoded once per node and image size.
 
+    Where the cache has no room for them, they are decoded as they are asked for.
+
     Raises:
         ValueError: an image cannot be read; names its path.
     """
     held = listing.of(_place(domain))
     kept = cache / "folders" / f"{_pixels(held, _contents_of(held))}-{image_size}.npy"
-    decoded = decoding.decoded(held.paths, kept, image_size)
+    decoded = decoding.fitting(held.paths, kept, image_size)
     index = {name: position for position, name in enumerate(held.classes)}
     labels = np.array([index[name] for name, _ in held.files], dtype=np.int64)
     return Images(decoded, labels, held.classes)
