@@ -43,6 +43,7 @@ from tasks.transfer import Transfer
 
 Measurement = dict[str, Any]
 PSEUDO_GAMMA = "validation/pseudo_gamma"
+PSEUDO_CODE_GAMMA = "validation/pseudo_code_gamma"
 STAND_INS = ("seen_accuracy", "missing_accuracy")
 """The accuracies of pseudo cross-validation: on the classes that it keeps and on those it hides."""
 
@@ -112,7 +113,10 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
         )
         for number in range(config.get("pcv", 0))
     ]
-    gammas = [run[-1][PSEUDO_GAMMA] for run in pseudo if PSEUDO_GAMMA in run[-1]]
+    gammas = {
+        rule: [run[-1][name] for run in pseudo if name in run[-1]]
+        for rule, name in (("pcv", PSEUDO_GAMMA), ("pcv_code", PSEUDO_CODE_GAMMA))
+    }
     on_source, held = _on_source(config, missing, workspace)
 
     def on_target(model: Any, step: int) -> Measurement:
@@ -211,8 +215,8 @@ def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[
 
     Writes `workspace.output / "told.json"`, a mapping per epoch, measured on held-out images of
     seen classes: the constant that balances the two halves, comparing their columns only (Mai et
-    al., NeurIPS 2024), and the accuracies on hidden and on kept classes, over all columns, as
-    missing and seen accuracy are measured.
+    al., NeurIPS 2024); the one that their released code would choose; and the accuracies on hidden
+    and on kept classes, over all columns, as missing and seen accuracy are measured.
     """
     began = time.perf_counter()
     number = config["pseudo"]
@@ -220,19 +224,30 @@ def cross_validate(config: Mapping[str, Any], workspace: Workspace) -> Iterator[
     transfer, domain, split = holistic(config, workspace)
     transfer, seen, hidden = with_hidden(transfer, domain, split, workspace, number=number)
 
+    def validated(model: Any) -> np.ndarray:
+        viewing = _viewing(model, config)
+        return outputs(viewing, transfer.images, workspace.device, split.validation)[1]
+
+    @functools.cache
+    def before() -> float:
+        """The source model's accuracy on the hidden classes, among the seen classes' columns."""
+        of_hidden = np.isin(labels, hidden)
+        right = validated(transfer.source_model)[:, seen].argmax(1) == places
+        return float(right[of_hidden].mean()) if of_hidden.any() else math.nan
+
+    labels = domain.labels[split.validation]
+    places, gone = np.searchsorted(seen, labels), np.searchsorted(seen, hidden).tolist()
+
     def on_validation(model: Any, _step: int) -> Measurement:
         # Every seen class of this repetition may have too few images to hold one out.
         if not len(split.validation):
             return {}
-        viewing = _viewing(model, config)
-        _, logits = outputs(viewing, transfer.images, workspace.device, split.validation)
-        labels = domain.labels[split.validation]
-        gamma = metrics.balancing_gamma(
-            logits[:, seen], np.searchsorted(seen, labels), np.searchsorted(seen, hidden).tolist()
-        )
+        logits = validated(model)
+        gamma = metrics.balancing_gamma(logits[:, seen], places, gone)
         reached = metrics.accuracies(logits, labels, hidden)
         accuracies = {
             PSEUDO_GAMMA: gamma,
+            PSEUDO_CODE_GAMMA: metrics.released_gamma(logits[:, seen], places, gone, before()),
             **{f"validation/pseudo_{name}": reached.get(name, math.nan) for name in STAND_INS},
         }
         return {name: value for name, value in accuracies.items() if not math.isnan(value)}

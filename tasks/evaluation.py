@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,14 +31,15 @@ def measure(
     *,
     missing: Sequence[int],
     device: str,
-    pseudo_gammas: Sequence[float] = (),
+    pseudo_gammas: Mapping[str, Sequence[float]] | None = None,
     kept: Collected | None = None,
 ) -> dict[str, Any]:
     """All measurements of a model in evaluation mode; `images` [N, C, H, W] is the whole target.
 
     `test/...` uses test labels of all classes, `validation/...` seen classes only. The
     nearest-class-mean accuracies use training images of all classes, so they are under `test/` too.
-    `pseudo_gammas` come from the runs of pseudo cross-validation. The model's outputs are also
+    `pseudo_gammas` come from the runs of pseudo cross-validation, by the rule that chose them. The
+    model's outputs are also
     added to `kept`.
     """
     features, logits = outputs(model, images, device)
@@ -64,13 +65,15 @@ def measure(
             "test/curve_seen": curve_seen.tolist(),
             "test/curve_missing": curve_missing.tolist(),
         }
-        known = [gamma for gamma in pseudo_gammas if np.isfinite(gamma)]
         gammas = {
             "validation/alg_gamma": metrics.average_logit_gap(
                 logits[validation], labels[validation], missing
             ),
             "test/alg_code_gamma": metrics.average_logit_gap(logits[test], labels[test], missing),
-            "validation/pcv_gamma": float(np.mean(known)) if known else float("nan"),
+            **{
+                f"validation/{rule}_gamma": float(np.mean(known)) if known else float("nan")
+                for rule, known in (pseudo_gammas or {}).items()
+            },
             "test/oracle_gamma": metrics.oracle_gamma(logits[test], labels[test], missing),
         }
         for name, gamma in gammas.items():

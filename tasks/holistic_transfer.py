@@ -84,7 +84,7 @@ BASE = {
 }
 SETTINGS = {**BASE, **methods.settings()}
 COSTS = ("seconds", "peak_memory_bytes", "trainable_parameters")
-CALIBRATIONS = ("alg", "alg_code", "oracle", "pcv")
+CALIBRATIONS = ("alg", "alg_code", "oracle", "pcv", "pcv_code")
 METRICS = (
     *(
         f"test/{name}"
@@ -111,6 +111,7 @@ METRICS = (
     ),
     "validation/alg_gamma",
     "validation/pcv_gamma",
+    "validation/pcv_code_gamma",
     "test/alg_code_gamma",
     "test/oracle_gamma",
     "validation/seen_accuracy",
@@ -139,12 +140,14 @@ OF_VALIDATION = (
     "validation/loss",
     "validation/alg_gamma",
     "validation/pcv_gamma",
+    "validation/pcv_code_gamma",
     *(f"validation/pseudo_{name}_accuracy" for name in ("seen", "missing")),
 )
 """Columns that need validation images."""
 SOURCE_METRICS = ("train/loss", "train/accuracy", "validation/accuracy", "epoch", *COSTS)
 PSEUDO_METRICS = (
     "validation/pseudo_gamma",
+    "validation/pseudo_code_gamma",
     "validation/pseudo_seen_accuracy",
     "validation/pseudo_missing_accuracy",
     "train/loss",

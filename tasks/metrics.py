@@ -91,6 +91,25 @@ def balancing_gamma(scores: Array, labels: Array, missing: Sequence[int]) -> flo
     return _best_gamma(scores, labels, missing, harmonic)
 
 
+def released_gamma(scores: Array, labels: Array, missing: Sequence[int], floor: float) -> float:
+    """The constant of best overall accuracy of those whose missing accuracy is at least `floor`.
+
+    The rule by which the released code of Mai et al. chooses in a run of pseudo cross-validation,
+    with the accuracy of the model before adaptation on the hidden classes as floor. NaN if a group
+    has no sample, or no constant reaches the floor: the code then skips the run.
+    """
+
+    def overall(seen: Array, gained: Array, counts: tuple[int, int]) -> Array:
+        # A count of correct samples is compared, so that an accuracy equal to the floor counts.
+        return np.where(gained >= round(floor * counts[1], 9), seen + gained, -1)
+
+    is_missing = _mask(missing, scores.shape[1])
+    if not is_missing[labels].any() or not len(labels):
+        return float("nan")
+    most = (np.where(is_missing, scores, -np.inf).argmax(1) == labels)[is_missing[labels]].mean()
+    return _best_gamma(scores, labels, missing, overall) if most >= floor - 1e-9 else float("nan")
+
+
 def average_logit_gap(scores: Array, labels: Array, missing: Sequence[int]) -> float:
     """ALG: the mean score of seen classes, without the true one, minus that of missing classes.
 

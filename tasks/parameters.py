@@ -30,6 +30,15 @@ class Choices:
     """Name -> what it needs of the source and the target, for the names that need something."""
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Marks a parameter that was added to a method which already had trials.
+
+    It is left out of a resolved config at its default, which is how the method was before.
+    """
+
+
 def settings_of(
     function: Callable[..., Any],
     start: str,

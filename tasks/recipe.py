@@ -145,7 +145,11 @@ def measurements(epochs: int, every: int) -> int:
 
 
 def canonical(config: dict[str, Any]) -> dict[str, Any]:
-    """The config without recipe settings that are at their defaults or have no effect."""
+    """The config without recipe settings that are at their defaults or have no effect.
+
+    So too the parameters that a method got later.
+    """
+    config = methods.without_later(config)
     for key in ("optimizer", "augmentation", "test_transform"):
         if isinstance(config.get(key), str):
             config[key] = calls.canonical(config[key])

@@ -298,7 +298,11 @@ def learnt_stage(
     return {
         name: (
             f"{task}:learnt",
-            {**shared, "method": name, **{key: config[key] for key in methods.learnt_keys(name)}},
+            {
+                **shared,
+                "method": name,
+                **{key: config[key] for key in methods.learnt_keys(name) if key in config},
+            },
         )
         for name in methods.learning(config["method"], config)
     }

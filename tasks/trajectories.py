@@ -52,7 +52,8 @@ def trajectory_of(
     recorded: dict[str, Any] = {}
     watching = methods.observing(after, config)
     if watching:
-        own = {key: config[key] for name in watching for key in methods.parameters(name)}
+        keys = [key for name in watching for key in methods.parameters(name)]
+        own = {key: config[key] for key in keys if key in config}
         recorded = {"method": "+".join(watching), **own}
     measured_otherwise = bool(config.get("pcv")) or any(key in config for key in recipe.VIEWS)
     plain = recipe.is_plain(config) and precision.is_plain(config)

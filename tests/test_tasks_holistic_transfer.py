@@ -456,7 +456,12 @@ def test_the_mean_constant_of_pseudo_runs_is_applied(prepared, own_cache, tmp_pa
     for number, gamma in enumerate((0.5, 1.5)):
         folder = tmp_path / f"made-{number}"
         folder.mkdir()
-        told = {"validation/pseudo_gamma": gamma, "validation/pseudo_missing_accuracy": gamma / 2}
+        told = {
+            "validation/pseudo_gamma": gamma,
+            "validation/pseudo_missing_accuracy": gamma / 2,
+            # The released code skips a run in which no constant reaches the source's accuracy.
+            **({"validation/pseudo_code_gamma": 0.25} if number else {}),
+        }
         (folder / "told.json").write_text(
             json.dumps([told] * (config["epochs"] + 1)), encoding="utf-8"
         )
@@ -464,6 +469,8 @@ def test_the_mean_constant_of_pseudo_runs_is_applied(prepared, own_cache, tmp_pa
     workspace.stages = {**workspace.stages, "pseudo-0": found[0], "pseudo-1": found[1]}
     row = list(holistic_transfer(config, workspace))[-1]
     assert row["validation/pcv_gamma"] == 1.0
+    assert row["validation/pcv_code_gamma"] == 0.25
+    assert row["test/pcv_code_missing_accuracy"] <= row["test/pcv_missing_accuracy"]
     assert row["test/pcv_missing_accuracy"] >= row["test/missing_accuracy"]
     assert row["validation/pseudo_missing_accuracy"] == 0.5
     assert "validation/pseudo_seen_accuracy" not in row, "no run told it"

@@ -7,6 +7,7 @@ import trained_here
 from trained_here import run_of
 
 from tasks import methods
+from tasks.holistic_transfer import holistic_transfer
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +35,24 @@ def test_wise_ft_formula(source, training, alpha):
             assert np.allclose(value.numpy(), expected, atol=1e-7), name
         else:
             assert torch.equal(value, before[name]), f"{name} counts batches"
+
+
+def test_alpha_may_be_the_share_of_the_trained_model_as_in_the_paper(source, training):
+    ours, papers = (
+        run_of(methods.find("wise_ft")(**given), source, training)
+        for given in ({"alpha": 0.25}, {"alpha": 0.75, "of": "trained"})
+    )
+    for run in (ours, papers):
+        run.advance(0, 8)
+    one, other = (run.finished().state_dict() for run in (ours, papers))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_old_meaning_is_not_written_out():
+    resolved = holistic_transfer.resolve({"method": "wise_ft", "wise_ft.of": "source"})
+    assert resolved == holistic_transfer.resolve({"method": "wise_ft"})
+    assert "wise_ft.of" not in resolved
+    given = {"method": "wise_ft", "wise_ft.of": "trained"}
+    assert holistic_transfer.resolve(given)["wise_ft.of"] == "trained"
+    wrong = holistic_transfer.resolve({**given, "wise_ft.of": "both"})
+    assert wrong["wise_ft.of"] == "both"

@@ -257,3 +257,34 @@ def test_without_a_group_there_is_no_constant():
     scores, labels = np.random.default_rng(0).normal(size=(9, 3)), np.arange(9) % 3
     for rule in (metrics.oracle_gamma, metrics.balancing_gamma, metrics.average_logit_gap):
         assert np.isnan(rule(scores, labels, []))
+
+
+@given(scored(distinct=True), st.floats(0, 1))
+@settings(max_examples=60, deadline=None)
+def test_the_released_rule_is_the_best_overall_above_a_floor(drawn, floor):
+    """By trying a constant between any two neighbouring gaps, and beyond the outer ones."""
+    scores, labels, missing = drawn
+    of_missing = np.isin(labels, missing)
+    found = metrics.released_gamma(scores, labels, missing, floor)
+    if not of_missing.any() or of_missing.all():
+        assert np.isnan(found)
+        return
+    is_missing = np.isin(np.arange(CLASSES), missing)
+    gaps = np.sort(
+        np.where(is_missing, -np.inf, scores).max(1) - np.where(is_missing, scores, -np.inf).max(1)
+    )
+    tried = np.concatenate([[gaps[0] - 1], (gaps[1:] + gaps[:-1]) / 2, [gaps[-1] + 1]])
+
+    def counts(gamma):
+        right = (scores + gamma * is_missing).argmax(1) == labels
+        return right.sum(), right[of_missing].sum()
+
+    enough = [
+        counts(gamma)[0] for gamma in tried if counts(gamma)[1] >= floor * of_missing.sum() - 1e-9
+    ]
+    if not enough:
+        assert np.isnan(found)
+        return
+    overall, gained = counts(found)
+    assert overall == max(enough)
+    assert gained >= floor * of_missing.sum() - 1e-9

@@ -14,6 +14,7 @@ from transferred import any_problem, any_transform, euclidean, program
 from tasks.scores.task_transfer_terms import (
     conditional_entropy,
     joint_weights,
+    steepness_at_labels,
     supremum,
     terms,
     uncovered,
@@ -147,3 +148,40 @@ class TestTerms:
         )
         with pytest.raises(ValueError, match="no source class maps to the target's class 2"):
             joint_weights(transform, np.full(3, 1 / 3))
+
+
+class TestTheReleasedCodesSteepness:
+    @pytest.mark.parametrize("seed", range(4))
+    def test_it_is_the_largest_slope_of_the_loss_by_differences(self, seed):
+        classifier, transform, source, target = any_problem(seed)
+        drawn = np.random.default_rng(seed).integers(0, 3, len(target.labels))
+
+        def loss(x, label):
+            return -transform.log_probabilities(classifier, x[None])[0, label]
+
+        step = 1e-6
+        slopes = [
+            np.linalg.norm(
+                [
+                    (loss(x + step * way, label) - loss(x - step * way, label)) / (2 * step)
+                    for way in np.eye(len(x))
+                ]
+            )
+            for labels in (target.labels, drawn)
+            for x, label in zip(target.features, labels, strict=True)
+        ]
+        found = steepness_at_labels(classifier, transform, target, drawn)
+        assert found == pytest.approx(max(slopes), rel=1e-5)
+        numbers = terms(classifier, transform, source, target, drawn)
+        assert numbers["lipschitz_code"] == found <= numbers["lipschitz"] + 1e-9
+        assert numbers["bound_code"] == pytest.approx(
+            numbers["bound"] + (found - numbers["lipschitz"]) * numbers["wasserstein"]
+        )
+        assert "bound_code" not in terms(classifier, transform, source, target)
+
+    def test_a_label_of_no_source_class_has_no_slope(self):
+        classifier, transform, _, target = any_problem(1)
+        lost = replace(transform, log_labels=np.vstack([transform.log_labels, [-np.inf] * 5]))
+        drawn = np.full(len(target.labels), 3)
+        own = steepness_at_labels(classifier, transform, target, target.labels)
+        assert steepness_at_labels(classifier, lost, target, drawn) == pytest.approx(own)

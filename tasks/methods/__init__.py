@@ -6,6 +6,7 @@ chain. Parameter `p` of method `m` is the config key `m.p`. Nothing here imports
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import importlib
@@ -20,6 +21,7 @@ from tasks.methods.method import (
     NEEDS,
     PARTS,
     Choices,
+    Later,
     Learnt,
     Method,
     Range,
@@ -36,6 +38,7 @@ from tasks.task import Setting
 __all__ = [
     "EMPTY",
     "Choices",
+    "Later",
     "Learnt",
     "Method",
     "Range",
@@ -51,6 +54,7 @@ __all__ = [
     "find",
     "head_alone",
     "known",
+    "later_keys",
     "learning",
     "learnt_keys",
     "measures",
@@ -70,6 +74,7 @@ __all__ = [
     "trains",
     "trains_norms_alone",
     "unmet",
+    "without_later",
 ]
 
 NAMES = (
@@ -174,6 +179,22 @@ def parameters(name: str) -> Mapping[str, Setting]:
 def learnt_keys(name: str) -> tuple[str, ...]:
     """The config keys of the parameters that a method's learning stage depends on."""
     return _marked(name, Learnt)
+
+
+@functools.cache
+def later_keys(name: str) -> tuple[str, ...]:
+    """The config keys of the parameters that a resolved config lacks at their defaults."""
+    return _marked(name, Later)
+
+
+def without_later(config: dict[str, Any]) -> dict[str, Any]:
+    """The config of a canonical chain without such parameters at their defaults."""
+    for name in str(config["method"]).split("+"):
+        with contextlib.suppress(ValueError):  # an unknown name, for `problems` to report
+            for key in later_keys(name):
+                if key in config and config[key] == parameters(name)[key].default:
+                    del config[key]
+    return config
 
 
 def learning(method: str, config: Mapping[str, Any]) -> tuple[str, ...]:

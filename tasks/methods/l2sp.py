@@ -18,15 +18,15 @@ def l2sp(
 ) -> Method:
     """Pulls the weights to the source's: backbone/2 |w - w0|^2 + head/2 |v - v0|^2 in the loss.
 
-    w0 and v0 are the source's backbone and head. v0 is zero if the head is new, as in the paper
-    (with a factor of 0.01 there); if the head is the source's own, it is pulled to that like the
-    backbone, as in Holistic Transfer. Batch-norm weights and biases are included, as in mode 101 of
-    the released code. The optimiser's weight decay is off: a decay towards zero would counteract
-    the pull. (arXiv:1802.01483)
+    w0 and v0 are the source's backbone and head. v0 is zero if the head is new, as in the paper,
+    whose factors are then 0.1 and 0.01: give `l2sp.head: 0.01` there. If the head is the source's
+    own, it is pulled to that like the backbone, as in Holistic Transfer. Batch-norm weights and
+    biases are included, as in mode 101 of the released code. The optimiser's weight decay is off: a
+    decay towards zero would counteract the pull. (arXiv:1802.01483)
 
     Args:
         backbone: pull to the source's backbone.
-        head: pull to the source's head.
+        head: pull to the source's head; 0.01 in the paper, to zero, where the head is new.
     """
 
     def prepare(student: Model, transfer: Transfer, _: Any) -> list[dict[str, Tensor]]:

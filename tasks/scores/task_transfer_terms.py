@@ -109,6 +109,29 @@ def steepness(classifier: Linear, transform: Transform, features: Array) -> floa
     return float(cdist(means, rows).max())
 
 
+def steepness_at_labels(
+    classifier: Linear, transform: Transform, target: Sample, drawn: NDArray[np.int64]
+) -> float:
+    """The largest gradient norm of -log q_t at target images, for their label or a drawn one [N].
+
+    The released code takes this for τ. It is at most `steepness`, whose maximum is over all labels,
+    and the bound need not hold with it.
+    """
+    rows = classifier.weight @ transform.inverse
+    log_p = classifier.log_probabilities(transform.back(target.features))
+    log_q = mixed(transform.log_labels, log_p)
+    images = np.arange(len(log_q))
+    largest = 0.0
+    for labels in (target.labels, drawn):
+        # -log q_t = -log Σ_k B_tk p_k: its gradient is Σ_k (p_k - B_tk p_k / q_t) w_k.
+        known = np.isfinite(log_q[images, labels])  # no source class may map to a label
+        at = log_q[images, labels][known]
+        share = np.exp(transform.log_labels[labels[known]] + log_p[known] - at[:, None])
+        slopes = np.linalg.norm((np.exp(log_p[known]) - share) @ rows, axis=1)
+        largest = max(largest, float(slopes.max(initial=0.0)))
+    return largest
+
+
 def supremum(weight: Array) -> float:
     """The supremum of the gradient norm |W'(p - e_k)|: the largest distance between two rows.
 
@@ -172,7 +195,11 @@ def transport(points: Array, weights: Array, others: Array) -> float:
 
 
 def terms(
-    classifier: Linear, transform: Transform, source: Sample, target: Sample
+    classifier: Linear,
+    transform: Transform,
+    source: Sample,
+    target: Sample,
+    drawn: NDArray[np.int64] | None = None,
 ) -> dict[str, float]:
     """The terms of the bound on a sample of the target task, by name.
 
@@ -183,13 +210,16 @@ def terms(
         transform: the transform from the source task to the target task.
         source: images of all source classes, in the source's features.
         target: images of the target task, in the target's features.
+        drawn: a label drawn for each of these images, [N], for the released code's τ.
 
     Returns:
         `reweighted_source_loss`; `conditional_entropy` (a cross-entropy if the marginals BD differ
         from the sample's); `lipschitz`; `wasserstein`; `bound`, the sum of the first two and the
         product of the other two; `transformed_source_loss`; `tighter_bound`; the loss and accuracy
         of the transformed classifier; `prior_gap`, by how much the sum of the first two changes
-        when it is weighted by the sample's class marginals instead of BD; `uncovered_classes`.
+        when it is weighted by the sample's class marginals instead of BD; `uncovered_classes`. With
+        `drawn`, also `lipschitz_code` and `bound_code`: τ as the released code takes it, and the
+        bound with that, which may be violated.
     """
     counts = np.bincount(target.labels, minlength=len(transform.log_labels))
     weights = joint_weights(transform, counts / counts.sum())
@@ -216,7 +246,12 @@ def terms(
     unmatched = float(transform.prior @ losses) + conditional_entropy(
         transform.log_labels, transform.prior
     )
-    return {
+    released: dict[str, float] = {}
+    if drawn is not None:
+        code = steepness_at_labels(classifier, transform, target, drawn)
+        together = reweighted + mismatch + code * float(distance)
+        released = {"lipschitz_code": code, "bound_code": together}
+    return released | {
         "reweighted_source_loss": reweighted,
         "conditional_entropy": mismatch,
         "lipschitz": slope,
