@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -164,7 +165,19 @@ def _loaded(
     missing, split = target_of(config, target_name, domain.labels, workspace, domain.classes)
     source = source_model(config, source_name, domain, workspace)
     transfer = _transfer(source, domain, split, missing, new_head=new_head, workspace=workspace)
+    if source_name != data.PRETRAINED:
+        held = functools.partial(_held_source, config, source_name, workspace)
+        transfer = dataclasses.replace(transfer, held_source=held)
     return transfer, domain, split
+
+
+def _held_source(
+    config: Mapping[str, Any], source: str, workspace: Workspace
+) -> tuple[Tensor, Tensor]:
+    rows = np.load(workspace.artifact("source") / "validation.npy")
+    domain = images_of(config, source, workspace)
+    images = torch.from_numpy(np.ascontiguousarray(domain.pixels[rows]))
+    return images, torch.from_numpy(domain.labels[rows])
 
 
 def with_hidden(

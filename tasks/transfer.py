@@ -37,6 +37,8 @@ class Transfer:
     device: str
     seed: Callable[..., int]
     """Returns a seed for the given names."""
+    held_source: Callable[[], tuple[Tensor, Tensor]] | None = None
+    """Returns the images held out of source training and their labels; None: there are none."""
 
     @property
     def source_model(self) -> Model:

@@ -127,7 +127,7 @@ def test_its_search_space_fits_its_parameters(name):
 def test_a_parameters_range_is_read_from_its_annotation():
     setting = methods.parameters("wise_ft")["wise_ft.alpha"]
     assert (setting.type, setting.default, setting.low, setting.high) == (float, 0.5, 0, 1)
-    assert setting.doc == "share of the source model."
+    assert setting.doc == "share of the model that `of` names."
     assert Range(0, 1) == Range(0, 1)
 
 

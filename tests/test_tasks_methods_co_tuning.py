@@ -1,5 +1,7 @@
 """Co-Tuning: the relationship of the classes, and the loss against its equation."""
 
+import dataclasses
+
 import learnt
 import numpy as np
 import pytest
@@ -17,8 +19,12 @@ from learnt import (
 )
 from scipy.special import log_softmax
 from torch import nn
+from workspace import Workspace, stage
 
 from tasks import methods
+from tasks.fine_tuning import fine_tuning
+from tasks.fine_tuning import learnt as fine_tuning_learnt
+from tasks.holistic_transfer import source as source_task
 from tasks.methods import co_tuning as relating
 from tasks.model import Model
 from tasks.transfer import Transfer
@@ -220,3 +226,77 @@ def test_a_relationship_that_does_not_fit_is_said(transfer):
         methods.find("co_tuning")().prepare(
             student_of(transfer), transfer, {"relationship": torch.ones(4, 5)}
         )
+
+
+def test_the_temperature_is_fitted_on_images_held_out_of_the_source():
+    """The stationary point of the likelihood: the mean logit of the label is the expected one."""
+    rng = np.random.default_rng(0)
+    # The true labels follow softmax(0.3 logits), so that the scale is about 0.3.
+    logits = 5 * rng.normal(size=(300, 4))
+    labels = (0.3 * logits + rng.gumbel(size=(300, 4))).argmax(1)
+    target, answers, _ = separable()
+    transfer = flat(target, answers, 6)
+    width = target.shape[1]
+    held = np.zeros((300, width))
+    held[:, :4] = logits
+    held[:, 4:] = -50  # classes that never win
+    transfer = dataclasses.replace(
+        transfer,
+        held_source=lambda: (
+            torch.from_numpy(held).float()[:, :, None, None],
+            torch.from_numpy(labels),
+        ),
+    )
+    method = methods.find("co_tuning")(relationship="direct", temperature="fitted")
+    learnt_tensors, measured = method.learn(transfer)
+    scale = measured["calibration"]
+    assert 0.2 < scale < 0.4
+    p = np.exp(log_softmax(scale * held, axis=1))
+    assert (p * held).sum(1).mean() == pytest.approx(held[range(300), labels].mean(), abs=1e-3)
+    same = methods.find("co_tuning")(relationship="direct", calibration=scale).learn(transfer)[0][
+        "relationship"
+    ]
+    assert torch.allclose(learnt_tensors["relationship"], same)
+    other = methods.find("co_tuning")(relationship="direct").learn(transfer)[0]["relationship"]
+    assert not torch.allclose(learnt_tensors["relationship"], other, atol=1e-3)
+
+
+def test_a_fitted_temperature_needs_images_of_the_source():
+    def problems(**given):
+        config = {"method": "co_tuning", "co_tuning.temperature": "fitted", **given}
+        return fine_tuning.problems(fine_tuning.resolve(config))
+
+    assert not problems()
+    pretrained = {
+        "dataset": "pretrained-uci",
+        "backbone": "tf_efficientnet_lite0",
+        "weights": "efficientnet-lite0",
+        "image_size": 64,
+    }
+    for given in ({"source_validation": 0.0}, pretrained):
+        ((key, text),) = problems(**given)
+        assert key == "co_tuning.temperature"
+        assert "needs `source_validation` above 0" in text
+    resolved = fine_tuning.resolve({"method": "co_tuning", "co_tuning.temperature": "fitted"})
+    stage = fine_tuning.stages(resolved)["co_tuning"][1]
+    assert stage["co_tuning.temperature"] == "fitted"
+    plain = fine_tuning.resolve({"method": "co_tuning"})
+    assert "co_tuning.temperature" not in {**plain, **fine_tuning.stages(plain)["co_tuning"][1]}
+
+
+def test_its_stage_finds_the_images_of_the_source(tmp_path):
+    config = fine_tuning.resolve(
+        {
+            "method": "co_tuning",
+            "co_tuning.temperature": "fitted",
+            "source_epochs": 1,
+            "source_steps_per_epoch": 5,
+            "fraction": 0.1,
+        }
+    )
+    stages = fine_tuning.stages(config)
+    workspace = Workspace(tmp_path / "learnt")
+    workspace.stages = {"source": stage(source_task, stages["source"][1], tmp_path / "source")}
+    (row,) = fine_tuning_learnt(stages["co_tuning"][1], workspace)
+    assert 1e-2 < row["co_tuning/calibration"] < 1e2
+    assert row["co_tuning/calibration"] != 1

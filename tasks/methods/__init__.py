@@ -48,6 +48,7 @@ __all__ = [
     "build",
     "canonical",
     "chain",
+    "choice_problems",
     "counts_seen_classes",
     "decays",
     "describe",
@@ -263,6 +264,26 @@ def stage_problems(config: Mapping[str, Any], count: Callable[[], int]) -> list[
                     )
                 )
     return problems_found
+
+
+def choice_problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(key, what is wrong) for each parameter whose value needs a setting that is off or absent."""
+    found = []
+    for name in str(config["method"]).split("+"):
+        for key, setting in parameters(name).items():
+            value = config.get(key, setting.default)
+            marks = _marks(name)[key.rpartition(".")[2]][1]
+            choices = next((mark for mark in marks if isinstance(mark, Choices)), None)
+            need = choices.needs.get(value) if choices else None
+            if need and not config.get(need):
+                found.append(
+                    (
+                        key,
+                        f"'{value}' needs `{need}` above 0, and a source model that is trained "
+                        "here; take another value",
+                    )
+                )
+    return found
 
 
 @functools.cache

@@ -9,7 +9,7 @@ import copy
 import warnings
 from typing import TYPE_CHECKING, Annotated
 
-from tasks.methods.method import Choices, Learnt, Method, Range, View
+from tasks.methods.method import Choices, Later, Learnt, Method, Range, View
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -47,6 +47,9 @@ def co_tuning(
     weight: Annotated[float, Range(0, 1e4)] = 2.3,
     relationship: Annotated[str, Choices(("reverse", "direct")), Learnt()] = "reverse",
     calibration: Annotated[float, Range(1e-2, 1e2), Learnt()] = 1.0,
+    temperature: Annotated[
+        str, Choices(("given", "fitted"), needs={"fitted": "source_validation"}), Learnt(), Later()
+    ] = "given",
 ) -> Method:
     """Also trains the source's head, on soft labels that relate its classes to the target's.
 
@@ -63,24 +66,29 @@ def co_tuning(
         log likelihood on validation images.
 
     Weight 2.3 and both relationships are those of the released code. Its calibration, 0.884, is for
-    torchvision's ResNet-50. It has to be fitted on source validation data, which a target does not
-    have, so that the default is 1, without effect. The row of a target class without images is
-    zero, which adds nothing; in `reverse` also if the class has validation images only. Without
-    validation images the training images replace them, and C and s become too large.
+    torchvision's ResNet-50, and was fitted on source validation data, as the paper says; `fitted`
+    does that for the source model at hand: it minimises the negative log likelihood on the images
+    held out of source training, and `calibration` has no effect. By default it is 1.
+
+    The row of a target class without images is zero, which adds nothing; in `reverse` also if the
+    class has validation images only. Without validation images the training images replace them,
+    and C and s become too large.
 
     Args:
         weight: factor of the term.
         relationship: how the source's classes given a label are found: Bayes' rule or a mean.
         calibration: inverse temperature of the source's probabilities; 0.884 for ResNet-50.
+        temperature: whether that is given, or fitted on images held out of source training, as in
+            the paper.
     """
 
     def learn(transfer: Transfer) -> tuple[dict[str, Tensor], dict[str, float]]:
         import numpy as np
         from torch import from_numpy
 
+        scale = calibration if temperature == "given" else _fitted(transfer)
         (train, labels), (held, held_labels) = (
-            _probabilities(transfer, rows, calibration)
-            for rows in (transfer.train, transfer.validation)
+            _probabilities(transfer, rows, scale) for rows in (transfer.train, transfer.validation)
         )
         if relationship == "reverse":
             relation, measured = reverse(train, labels, held, held_labels, classes=transfer.classes)
@@ -91,6 +99,8 @@ def co_tuning(
                 transfer.classes,
             )
             measured = {}
+        if temperature == "fitted":
+            measured |= {"calibration": scale}
         return {"relationship": from_numpy(relation).float()}, measured
 
     def prepare(
@@ -121,7 +131,7 @@ def co_tuning(
         penalty=penalty,
         needs=frozenset({"source_head"}),
         reads_labels=True,
-        measures=("classifier_c", "classifier_accuracy", "scale"),
+        measures=("classifier_c", "classifier_accuracy", "scale", "calibration"),
     )
 
 
@@ -198,6 +208,32 @@ def _regression(train: ndarray, labels: ndarray, inverse_penalty: float) -> ndar
         weights = regression.fit(train, labels).coef_
     # For two classes, scikit-learn returns the weights of the second only.
     return weights if len(weights) > 1 else np.concatenate([0 * weights, weights])
+
+
+def _fitted(transfer: Transfer) -> float:
+    """The inverse temperature of least negative log likelihood on images held out of the source."""
+    import numpy as np
+    from scipy.optimize import minimize_scalar
+    from torch import cat, no_grad
+    from torch.nn.functional import cross_entropy
+
+    images, labels = (None, None) if transfer.held_source is None else transfer.held_source()
+    if images is None or labels is None or not len(images):
+        raise ValueError(
+            "co_tuning.temperature 'fitted' needs images held out of source training, but there "
+            "are none; give source_validation above 0, or take 'given'"
+        )
+    with no_grad():
+        batches = images.split(CHUNK)
+        logits = cat(
+            [transfer.source_model(batch.to(transfer.device))[1].cpu() for batch in batches]
+        ).double()
+
+    def surprise(exponent: float) -> float:
+        return float(cross_entropy(float(np.exp(exponent)) * logits, labels))
+
+    found = minimize_scalar(surprise, bounds=np.log(SCALES), method="bounded")
+    return float(np.exp(found.x))
 
 
 def _probabilities(transfer: Transfer, rows: Tensor, calibration: float) -> tuple[ndarray, ndarray]:
