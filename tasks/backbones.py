@@ -37,6 +37,8 @@ class Traits:
     """Whether it has attention layers."""
     blocks: bool = False
     """Whether it is timm's vision transformer, with an MLP after attention in each block."""
+    convolutions: bool = False
+    """Whether each stage ends with a convolution that a norm follows."""
 
 
 def known() -> dict[str, str]:
@@ -180,7 +182,7 @@ def traits(name: str) -> Traits:
     A timm model is built for this once per machine, without weights: importing timm takes seconds.
     """
     if name == "lenet_bn":
-        return Traits(stages=2, batch_norm=True, classifier=True)
+        return Traits(stages=2, batch_norm=True, classifier=True, convolutions=True)
 
     def ask() -> list[Any]:
         import timm
@@ -205,9 +207,14 @@ def traits(name: str) -> Traits:
             ),
             isinstance(trunk, VisionTransformer)
             and all(isinstance(block, Block) for block in trunk.blocks),
+            timm_models.has_convolutions(trunk),
         ]
 
-    question = ["traits of norms, attention, projections and blocks", *timm_models.versions(), name]
+    question = [
+        "traits of norms, attention, heads, blocks, stages",
+        *timm_models.versions(),
+        name,
+    ]
     return Traits(*cache.remembered(question, ask))
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import final
 
 import torch
@@ -24,6 +25,8 @@ NORMS = (
 )
 
 
+BETWEEN = (nn.Identity, nn.MaxPool2d, nn.AvgPool2d)
+"""Layers that may stand between a convolution and its norm."""
 MADE = ".parametrizations."
 """In the names of tensors that make another, as torch's parametrizations name them."""
 
@@ -31,16 +34,21 @@ MADE = ".parametrizations."
 @final
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """A batch's features [B, width], logits [B, classes] and maps [B, channels, h, w]."""
+    """A batch's features [B, width], logits [B, classes] and maps [B, channels, h, w] of stages."""
 
     features: Tensor
     logits: Tensor
     maps: Sequence[Tensor] = ()
+    convolutions: Sequence[Tensor] = ()
+    """What each stage's last convolution gives, before its norm, [B, channels, h, w]."""
 
     def in_full_precision(self) -> Outputs:
         """The same outputs in float32."""
         return Outputs(
-            self.features.float(), self.logits.float(), [maps.float() for maps in self.maps]
+            self.features.float(),
+            self.logits.float(),
+            [maps.float() for maps in self.maps],
+            [maps.float() for maps in self.convolutions],
         )
 
 
@@ -68,23 +76,53 @@ class Model(nn.Module):
         features = self.backbone(as_float(images))
         return features, self.head(self.dropout(features))
 
-    def outputs(self, images: Tensor, *, maps: bool = False) -> Outputs:
-        """Features and logits of a batch, and with `maps` the feature maps of the stages."""
+    def outputs(self, images: Tensor, *, maps: bool = False, convolutions: bool = False) -> Outputs:
+        """Features and logits of a batch, and with `maps` the feature maps of the stages.
+
+        With `convolutions`, also the output of the last convolution of each stage.
+        """
+        if convolutions:
+            found: list[Tensor] = []
+            with ExitStack() as hooks:
+                for layer in self.convolutions():
+                    handle = layer.register_forward_hook(lambda _, __, made: found.append(made))
+                    hooks.callback(handle.remove)
+                outputs = self.outputs(images, maps=maps)
+            return replace(outputs, convolutions=found)
         if not maps:
             return Outputs(*self(images))
         assert self._tap is not None, "this backbone gives no feature maps"
         features, stages = self._tap(self.backbone, as_float(images))
         return Outputs(features, self.head(self.dropout(features)), stages)
 
+    def convolutions(self) -> list[nn.Module]:
+        """The last convolution of each stage that a norm follows."""
+        assert self._stages is not None, "this backbone gives no feature maps"
+        found = last_convolutions(
+            self.backbone, [module for module, _ in self._stages(self.backbone)]
+        )
+        assert found is not None, "planning rejects backbones without them"
+        return found
+
     @contextmanager
-    def changed(self, stage: int, change: Callable[[Tensor, int], Tensor | None]) -> Iterator[None]:
+    def changed(
+        self,
+        stage: int,
+        change: Callable[[Tensor, int], Tensor | None],
+        *,
+        convolution: bool = False,
+    ) -> Iterator[None]:
         """A context in which `change(output, channel dimension)` replaces a stage's output.
+
+        With `convolution`, that of the stage's last convolution.
 
         The output has the backbone's own layout: [B, channels, h, w], [B, h, w, channels] or [B,
         tokens, channels]. If `change` returns None, the output stays as it is.
         """
         assert self._stages is not None, "this backbone gives no feature maps"
         module, channels = self._stages(self.backbone)[stage]
+        if convolution:
+            module, channels = self.convolutions()[stage], 1
         handle = module.register_forward_hook(
             lambda _, __, output: change(output, channels if output.ndim == 4 else output.ndim - 1)
         )
@@ -144,6 +182,36 @@ class Model(nn.Module):
             return norms
         held = {id(parameter) for parameter in norms}
         return [parameter for parameter in self.backbone.parameters() if id(parameter) not in held]
+
+
+def last_convolutions(backbone: nn.Module, stages: Sequence[nn.Module]) -> list[nn.Module] | None:
+    """For each stage, in it or else before it, the last convolution that a norm follows.
+
+    Shortcuts are passed over, and pooling between the two. None if they are not one for each stage.
+    """
+    leaves = [
+        (place, module)
+        for place, module in backbone.named_modules()
+        if (isinstance(module, (nn.Conv2d, *NORMS)) or not [*module.children()])
+        and not isinstance(module, BETWEEN)
+        and "parametrizations" not in place
+    ]
+    convolutions = [
+        (place, module)
+        for (place, module), (_, behind) in pairwise(leaves)
+        if isinstance(module, nn.Conv2d)
+        and isinstance(behind, NORMS)
+        and not {"downsample", "shortcut"} & {*place.split(".")}
+    ]
+    order = {id(module): number for number, module in enumerate(backbone.modules())}
+    found: list[nn.Module] = []
+    for stage in stages:
+        within = {id(module) for module in stage.modules()}
+        inner = [module for _, module in convolutions if id(module) in within]
+        before = [module for _, module in convolutions if order[id(module)] < order[id(stage)]]
+        found += (inner or before)[-1:]
+    alone = len(found) == len(stages) == len({id(module) for module in found})
+    return found if alone and found else None
 
 
 def weights_of(part: nn.Module, names: Iterable[str] | None = None) -> list[Tensor]:

@@ -98,7 +98,7 @@ def problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             f"'{own[0]}' optimises in its own way, in which a gradient that overflows float16 "
             "cannot be left out; take bfloat16",
         )
-    mapping = [name for name, member in members.items() if member.maps]
+    mapping = [name for name, member in members.items() if member.maps or member.convolutions]
     if config.get("compile") and mapping:
         yield (
             "compile",

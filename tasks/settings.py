@@ -212,7 +212,9 @@ def fitting(config: Mapping[str, Any], offers: Collection[str]) -> list[tuple[st
     ):
         offered.add("source_head")
     wrong += [("method", text) for text in methods.unmet(method, offered)]
-    wrong += methods.choice_problems(config)
+    wrong += methods.choice_problems(
+        config, lambda need: bool(getattr(backbones.traits(backbone), need))
+    )
     return wrong + methods.stage_problems(config, lambda: backbones.traits(backbone).stages)
 
 

@@ -113,6 +113,17 @@ def stages(backbone: nn.Module) -> list[tuple[nn.Module, int]]:
     return [(trunk.get_submodule(stage["module"]), channels) for stage in trunk.feature_info]
 
 
+def has_convolutions(trunk: Any) -> bool:
+    """Whether each stage of a model ends with a convolution that a norm follows."""
+    from tasks.model import last_convolutions
+
+    try:
+        modules = [module for module, _ in stages(trunk)]
+    except (AttributeError, KeyError, TypeError):  # a model may tell nothing of its stages
+        return False
+    return last_convolutions(trunk, modules) is not None
+
+
 def drop_paths(name: str, rate: float) -> dict[str, float]:
     """The modules of stochastic depth that timm gives a model at this rate: name -> own rate."""
     import timm

@@ -210,6 +210,7 @@ class Run:
             shown,
             targets,
             maps=self.method.maps,
+            convolutions=self.method.convolutions,
             amp=self.recipe.amp,
             amp_dtype=self.recipe.amp_dtype,
             compiled=self._compiled,

@@ -100,6 +100,12 @@ for _name in (*NAMES, *CHAINS):
     globals()[f"Test_{_name}"] = suite_of(_name)
 
 
+class Test_delta_of_convolutions(
+    suite_of("delta", parameters={"delta.maps": "convolutions", "delta.head_epochs": 1})
+):
+    """DELTA on the paper's layers."""
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if methods.parameters(name)])
 def test_it_is_known_what_switches_a_method_off(name):
     said = f"{name}: say in ZERO what switches it off, or in ALWAYS_ON why nothing does"

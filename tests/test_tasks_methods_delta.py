@@ -11,7 +11,8 @@ from regularised import CLASSES, arrays, run_of, view_of
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from tasks import methods
+from tasks import backbones, methods
+from tasks.fine_tuning import fine_tuning
 from tasks.methods.delta import _increases, _shares
 from tasks.model import Model
 
@@ -173,4 +174,89 @@ def test_delta_of_a_stage_is_delta_by_itself(transfer):
         "delta.head_epochs",
         "delta.head_learning_rate",
         "delta.batches",
+        "delta.maps",
     )
+
+
+PAPERS = {"maps": "convolutions", "stages": "1,2"}
+
+
+def test_the_papers_layers_are_the_convolutions_before_batch_norm(transfer):
+    run = run_of(
+        methods.find("delta")(weight=0.3, head=0.0, attention="uniform", **PAPERS), transfer
+    )
+    run.advance(0, 3)
+    view = run.view(run.batch(0))
+    found = run.method.penalty(view, run.prepared)
+    expected = 0.0
+    made = []
+    for model in (run.student, transfer.source):
+        layers, modes = model.backbone, [module.training for module in model.modules()]
+        first = layers[0](view.images)
+        norm = layers[2](torch.max_pool2d(first, 2))
+        made.append((first, layers[4](torch.relu(norm))))
+        assert modes == [module.training for module in model.modules()]
+    for ours, theirs in zip(*made, strict=True):
+        away = ((ours - theirs) ** 2).sum() / (ours.shape[2] * ours.shape[3])
+        expected += 0.3 * 0.5 * float(away.detach())
+    assert float(found.detach()) == pytest.approx(expected, rel=1e-4)
+    assert expected > 0
+
+
+def test_its_attention_is_of_those_layers(transfer):
+    model = transfer.source
+    images, labels = transfer.take(transfer.train[:6])
+    labels = labels % model.head.out_features
+    found = _increases(model, 0, images, labels, convolution=True)
+    layers = model.backbone
+
+    def loss(maps):
+        first = torch.relu(layers[2](torch.max_pool2d(maps, 2)))
+        second = torch.relu(layers[6](torch.max_pool2d(layers[4](first), 2)))
+        if second.shape[-1] != 4:
+            second = torch.nn.functional.adaptive_avg_pool2d(second, 4)
+        hidden = torch.relu(second.flatten(1) @ layers[-2].weight.T + layers[-2].bias)
+        return cross_entropy(hidden @ model.head.weight.T + model.head.bias, labels)
+
+    whole = layers[0](images)
+    for channel in range(8):
+        without = whole.clone()
+        without[:, channel] = 0
+        assert float(found[channel]) == pytest.approx(float(loss(without) - loss(whole)), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "resnet50",
+            [f"layer{stage}.{block}.conv3" for stage, block in ((1, 2), (2, 3), (3, 5), (4, 2))],
+        ),
+        ("resnet18", [f"layer{stage}.1.conv2" for stage in (1, 2, 3, 4)]),
+        ("seresnet50", ["layer4.2.conv3"]),
+        ("tf_efficientnet_lite0", None),
+    ],
+)
+def test_they_are_the_released_codes_in_a_resnet(name, expected):
+    with torch.device("meta"):
+        model = backbones.build(name, 3, 224, 5)
+    places = {id(module): place for place, module in model.backbone.named_modules()}
+    found = [places[id(module)] for module in model.convolutions()]
+    assert len(found) == len(model._stages(model.backbone))
+    if expected is None:
+        assert all(
+            place.endswith(("conv_pw", "conv_pwl", "conv_stem", "conv_dw")) for place in found
+        )
+    else:
+        assert found[-len(expected) :] == expected
+
+
+def test_a_backbone_without_them_is_refused_and_the_old_meaning_not_written_out():
+    given = {"method": "delta", "delta.maps": "convolutions", "backbone": "test_vit"}
+    ((key, text),) = fine_tuning.problems(fine_tuning.resolve({**given, "image_size": 160}))
+    assert key == "delta.maps"
+    assert "convolution before a norm" in text
+    assert not fine_tuning.problems(fine_tuning.resolve({**given, "backbone": "lenet_bn"}))
+    assert "delta.maps" not in fine_tuning.resolve({"method": "delta", "delta.maps": "stages"})
+    stage = fine_tuning.stages(fine_tuning.resolve({**given, "backbone": "lenet_bn"}))["delta"][1]
+    assert stage["delta.maps"] == "convolutions"

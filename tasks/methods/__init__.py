@@ -19,6 +19,7 @@ from typing import Any
 
 from tasks.methods.method import (
     NEEDS,
+    OF_BACKBONE,
     PARTS,
     Choices,
     Later,
@@ -266,8 +267,11 @@ def stage_problems(config: Mapping[str, Any], count: Callable[[], int]) -> list[
     return problems_found
 
 
-def choice_problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(key, what is wrong) for each parameter whose value needs a setting that is off or absent."""
+def choice_problems(config: Mapping[str, Any], has: Callable[[str], bool]) -> list[tuple[str, str]]:
+    """(key, what is wrong) for each parameter whose value needs what is not there.
+
+    That is a trait of the backbone, of which `has` tells, or a setting that is above 0.
+    """
     found = []
     for name in str(config["method"]).split("+"):
         for key, setting in parameters(name).items():
@@ -275,7 +279,10 @@ def choice_problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
             marks = _marks(name)[key.rpartition(".")[2]][1]
             choices = next((mark for mark in marks if isinstance(mark, Choices)), None)
             need = choices.needs.get(value) if choices else None
-            if need and not config.get(need):
+            if need in OF_BACKBONE:
+                if not has(need):
+                    found.append((key, f"'{value}' {NEEDS[need]}; take another value"))
+            elif need and not config.get(need):
                 found.append(
                     (
                         key,

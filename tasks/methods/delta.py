@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Annotated
 
-from tasks.methods.method import Choices, Learnt, Method, Range, Stages, View, stage_indices
+from tasks.methods.method import Choices, Later, Learnt, Method, Range, Stages, View, stage_indices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,12 @@ def delta(
     head_epochs: Annotated[int, Range(1, 10_000), Learnt()] = 10,
     head_learning_rate: Annotated[float, Range(1e-8, 10), Learnt()] = 0.01,
     batches: Annotated[int, Range(1, 10_000), Learnt()] = 4,
+    maps: Annotated[
+        str,
+        Choices(("stages", "convolutions"), needs={"convolutions": "convolutions"}),
+        Learnt(),
+        Later(),
+    ] = "stages",
 ) -> Method:
     """Pulls feature maps to the source's, with an attention weight for each channel.
 
@@ -43,8 +50,8 @@ def delta(
     decays towards zero. Images are summed, not averaged, as in the released code, so that the
     weight depends on the batch size, 64 there. The attention a sums to 1, so that a uniform one
     gives each channel the factor 1. The optimiser's weight decay is off. The paper takes the last
-    convolution of all four stages of a ResNet, before batch norm; here it is the outputs of stages,
-    of which lenet_bn has two.
+    convolution of all four stages of a ResNet, before batch norm: `maps: convolutions` and `stages:
+    1,2,3,4`. By default it is the outputs of the last two stages.
 
     The attention is learnt on the target's training images from the source's frozen backbone in
     evaluation mode. A linear head is trained on its features by SGD, starting at zero; then each
@@ -59,8 +66,9 @@ def delta(
         head_epochs: epochs of the linear head with which the attention is learnt.
         head_learning_rate: initial learning rate of that head.
         batches: batches of 64 images over which a channel's increase is averaged.
+        maps: what is compared of a stage: its output, or as in the paper its last convolution.
     """
-    indices = stage_indices(stages)
+    indices, of_convolutions = stage_indices(stages), maps == "convolutions"
 
     def learn(transfer: Transfer) -> tuple[dict[str, Tensor], dict[str, float]]:
         from torch import arange, no_grad, stack
@@ -89,7 +97,12 @@ def delta(
                 for number in range(batches)
             ]
             increases = [
-                stack([_increases(model, index, *layer) for layer in taken]).mean(0)
+                stack(
+                    [
+                        _increases(model, index, *layer, convolution=of_convolutions)
+                        for layer in taken
+                    ]
+                ).mean(0)
                 for index in indices
             ]
             correct = (model.head(features).argmax(1) == labels).float().mean().item()
@@ -114,8 +127,13 @@ def delta(
     def penalty(view: View, factors: tuple[Tensor | None, ...]) -> Tensor:
         squares = [parameter.square().sum() for parameter in view.student.head.parameters()]
         total = head / 2 * sum(squares[1:], start=squares[0])
+        pair = (
+            (view.convolutions, view.source_convolutions)
+            if of_convolutions
+            else (view.maps, view.source_maps)
+        )
         for index, factor in zip(indices, factors, strict=True):
-            away = (view.maps[index] - view.source_maps[index]).square().mean((2, 3))
+            away = (pair[0][index] - pair[1][index]).square().mean((2, 3))
             total = total + weight / 2 * (away if factor is None else away * factor).sum()
         return total
 
@@ -124,7 +142,8 @@ def delta(
         measures=("head_accuracy", "largest_factor"),
         prepare=prepare,
         penalty=penalty,
-        maps=True,
+        maps=not of_convolutions,
+        convolutions=of_convolutions,
         decays=True,
     )
 
@@ -166,19 +185,22 @@ def _head(
     return head.requires_grad_(False)
 
 
-def _increases(model: Model, stage: int, images: Tensor, labels: Tensor) -> Tensor:
+def _increases(
+    model: Model, stage: int, images: Tensor, labels: Tensor, *, convolution: bool = False
+) -> Tensor:
     """The increase of the cross-entropy when a channel of a stage is set to zero, [C]."""
     from torch import allclose, stack
     from torch.nn.functional import cross_entropy
 
     kept: list[tuple[Tensor, int]] = []
     # A copy: later layers may work in place.
-    with model.changed(stage, lambda output, channels: kept.append((output.clone(), channels))):
+    changed = functools.partial(model.changed, stage, convolution=convolution)
+    with changed(lambda output, channels: kept.append((output.clone(), channels))):
         logits = model(images)[1]
     whole, channels = kept[0]
 
     def logits_after(output: Tensor, images: Tensor) -> Tensor:
-        with model.changed(stage, lambda _, __: output.clone()):
+        with changed(lambda _, __: output.clone()):
             logits: Tensor = model(images)[1]
             return logits
 

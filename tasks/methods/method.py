@@ -30,10 +30,12 @@ NEEDS = {
     "batch_norm": "works on batch norm, of which this backbone has none",
     "norms": "works on norm layers, of which this backbone has none",
     "attention": "works on attention layers, of which this backbone has none",
+    "convolutions": "works on a convolution before a norm at the end of each stage, which this "
+    "backbone does not have",
     "blocks": "adds to the blocks of timm's vision transformer, which this backbone is not",
 }
 """What a method may need -> the message if it is not available."""
-OF_BACKBONE = ("batch_norm", "norms", "attention", "blocks")
+OF_BACKBONE = ("batch_norm", "norms", "attention", "blocks", "convolutions")
 """The needs that are traits of the backbone."""
 
 
@@ -112,6 +114,8 @@ class Method:
     """What it needs, of `NEEDS`."""
     maps: bool = False
     """Whether its penalty uses feature maps."""
+    convolutions: bool = False
+    """Whether its penalty uses what the last convolutions of stages give."""
     gradient: bool = True
     """Whether it follows the gradient of the loss, so that a penalty has an effect."""
     decays: bool = False
@@ -207,6 +211,7 @@ class View:
         labels: Tensor,
         *,
         maps: bool = False,
+        convolutions: bool = False,
         amp: bool = False,
         amp_dtype: str = "bfloat16",
         compiled: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None,
@@ -219,6 +224,7 @@ class View:
         self.targets = labels
         """What the cross-entropy is taken to: labels [B], or where they are mixed [B, classes]."""
         self._maps, self._amp = maps, amp
+        self._convolutions = convolutions
 
     @property
     def source(self) -> Model:
@@ -265,6 +271,16 @@ class View:
         return self._student.maps
 
     @property
+    def convolutions(self) -> Sequence[Tensor]:
+        """What the student's last convolution of each stage gives, [B, channels, height, width]."""
+        return self._student.convolutions
+
+    @property
+    def source_convolutions(self) -> Sequence[Tensor]:
+        """What the frozen source model's last convolution of each stage gives."""
+        return self._source.convolutions
+
+    @property
     def source_features(self) -> Tensor:
         """The frozen source model's features, [B, width], without gradient."""
         return self._source.features
@@ -284,14 +300,16 @@ class View:
         """The same images under another draw of the augmentation; without one, `images`."""
         return self.images if self._again is None else self._again()
 
-    def run(self, model: Model, *, maps: bool = False, other: bool = False) -> Outputs:
+    def run(
+        self, model: Model, *, maps: bool = False, convolutions: bool = False, other: bool = False
+    ) -> Outputs:
         """A model's outputs for the batch, computed in training precision, returned in float32.
 
         With `other`, for `other_images`.
         """
         images = self.other_images if other else self.images
         with self._precision():
-            outputs = model.outputs(images, maps=maps)
+            outputs = model.outputs(images, maps=maps, convolutions=convolutions)
         return outputs.in_full_precision() if self._amp else outputs
 
     def _precision(self) -> AbstractContextManager[Any]:
@@ -302,8 +320,8 @@ class View:
 
     @cached_property
     def _student(self) -> Outputs:
-        if self._compiled is None or self._maps:
-            return self.run(self.student, maps=self._maps)
+        if self._compiled is None or self._maps or self._convolutions:
+            return self.run(self.student, maps=self._maps, convolutions=self._convolutions)
         from tasks.model import Outputs
 
         with self._precision():
@@ -318,7 +336,7 @@ class View:
             "a teacher in train mode would follow the batch's statistics"
         )
         with no_grad():
-            return self.run(self.source, maps=self._maps)
+            return self.run(self.source, maps=self._maps, convolutions=self._convolutions)
 
 
 def prepared(method: Method, student: Model, transfer: Transfer) -> Any:
@@ -407,6 +425,7 @@ def chain(*methods: Method) -> Method:
         output=output if any_has("output") else None,
         needs=frozenset().union(*(method.needs for method in methods)),
         maps=any(method.maps for method in methods),
+        convolutions=any(method.convolutions for method in methods),
         gradient=all(method.gradient for method in methods),
         decays=any(method.decays for method in methods),
         all_classes=any(method.all_classes for method in methods),
