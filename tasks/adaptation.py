@@ -15,7 +15,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks import backbones, clip, data, heads, methods, metrics, precision, process, text_heads
+from tasks import (
+    backbones,
+    clip,
+    data,
+    given,
+    heads,
+    methods,
+    metrics,
+    precision,
+    problem,
+    process,
+    text_heads,
+)
 from tasks.augmentation import Views
 from tasks.data import splits
 from tasks.evaluation import measure, measure_all, outputs
@@ -121,7 +133,7 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
 
     def on_target(model: Any, step: int) -> Measurement:
         model = _viewing(model, config)
-        kept = Collected(data.domains(config["dataset"])[1], features=keeps_features(workspace))
+        kept = Collected(problem.target(config), features=keeps_features(workspace))
         measured = measure(
             model,
             transfer.images,
@@ -182,7 +194,7 @@ def train_heads(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Mea
     student, transfer = _before_training(config, workspace)
     student.requires_grad_(False).eval()
     features = {"target": outputs(student, transfer.images, workspace.device)[0]}
-    if "fraction" not in config:
+    if "fraction" not in config and not given.is_given(config):
         held = np.load(workspace.artifact("source") / "validation.npy")
         if len(held):
             images = source_images(config, workspace, held)[1]
@@ -419,6 +431,8 @@ def _on_source(
     They show how much of the missing classes is retained. The function also adds the model's
     outputs to the given `Collected`.
     """
+    if given.is_given(config):
+        return lambda *_: {}, torch.empty(0)
     held = np.load(workspace.artifact("source") / "validation.npy")
     source, images, labels = source_images(config, workspace, held)
 

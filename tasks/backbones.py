@@ -289,13 +289,14 @@ def build(
     return Model(trunk, nn.Linear(width, classes), tap, stages).to(memory_format=channels_last)
 
 
-def pretrained(name: str, image_size: int, source: str) -> Model:
+def pretrained(name: str, image_size: int, source: str, classes: int = 0) -> Model:
     """A timm model with pretrained weights and its classifier, for grey or RGB images of any size.
 
     Args:
         name: the timm model.
         image_size: pixels a side that images are resized to; 0 leaves them as they are.
         source: where the weights are from: `timm`, a name in `weights.SHIPPED`, or a file.
+        classes: outputs of the classifier in a file; 0: the model's own number.
 
     Raises:
         ValueError: the weights do not fit the model, or its classifier is not one linear layer.
@@ -306,7 +307,7 @@ def pretrained(name: str, image_size: int, source: str) -> Model:
     from tasks.model import Fitted, Model
 
     settings = timm.get_pretrained_cfg(name)
-    trunk: Any = timm_models.whole(name, image_size, pretrained=source == "timm")
+    trunk: Any = timm_models.whole(name, image_size, pretrained=source == "timm", classes=classes)
     head = trunk.get_classifier()
     if source != "timm":
         fit = checkpoints.fit(trunk, weights.file_of(source))

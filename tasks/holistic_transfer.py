@@ -10,7 +10,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks import data, methods, problem, recipe, text_heads
+from tasks import data, given, methods, problem, recipe, text_heads
 from tasks.data import splits
 from tasks.methods.method import NEEDS, OF_BACKBONE
 from tasks.settings import (
@@ -58,6 +58,7 @@ PROBLEM = {
     ),
     **problem.CLASSES,
     **problem.DIVISION,
+    "source": given.SETTING,
 }
 BASE = {
     **PROBLEM,
@@ -170,10 +171,12 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     full["method"] = method
     full |= canonical_model(full)
     full["dataset"] = data.canonical(full["dataset"])
-    full = problem.canonical(full)
+    full = given.canonical(problem.canonical(full))
     if not full.get("pcv") or not methods.trains(method):
         full.pop("pcv", None)
-    full = text_heads.canonical(recipe.canonical(full), lambda: data.domains(full["dataset"])[0])
+    full = text_heads.canonical(
+        recipe.canonical(full), lambda: data.fine_tuning_domains(full["dataset"])[0]
+    )
     return without_idle(full, data.resized(full["dataset"]))
 
 
@@ -186,8 +189,12 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         if key not in own
     ]
     dropping = "drop" in config
-    wrong += [("dataset", text) for text in data.problems(config["dataset"], dropping=dropping)]
-    if not wrong:
+    is_given = given.is_given(config)
+    found = data.problems(config["dataset"], dropping=dropping, pretrained=is_given)
+    wrong += [("dataset", text) for text in found]
+    if not wrong and is_given:
+        wrong += given.problems(config, problem.space(config))
+    elif not wrong:
         wrong += text_heads.problems(config, data.domains(config["dataset"])[0])
     wrong += fitting(config, OFFERS)
     if not any(key == "dataset" for key, _ in wrong):
@@ -205,7 +212,8 @@ def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
 
     The reason is always a set of images that is empty in every repetition.
     """
-    source, target = data.counts(data.domains(config["dataset"])[0]), problem.sizes(config)
+    source = {} if given.is_given(config) else data.counts(_trained_on(config))
+    target = problem.sizes(config)
     missing, seen = problem.missing_and_seen(config)
     reasons: dict[str, str] = {}
     if not missing:
@@ -218,6 +226,11 @@ def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
         reasons |= dict.fromkeys(
             OF_VALIDATION,
             "no seen class has an image to validate with: that takes three images of a class",
+        )
+    if given.is_given(config):
+        held = (name for name in METRICS if name.startswith("validation/source_"))
+        return reasons | dict.fromkeys(
+            held, "the source model is given, so that no image was held out of its training"
         )
     groups = {"overall": list(source), "seen": seen, "missing": missing}
     reasons |= {
@@ -235,12 +248,10 @@ def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
 
 def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
     """The resolved config with data and weights identified by content, not by location."""
-    source, target = data.domains(config["dataset"])
-    return {
-        **config,
-        "dataset": [data.fingerprint(source), data.fingerprint(target)],
-        **by_content(config),
-    }
+    source, target = data.fine_tuning_domains(config["dataset"])
+    # Of the source of a given model only the names of the classes matter.
+    start = list(problem.space(config)) if given.is_given(config) else data.fingerprint(source)
+    return {**config, "dataset": [start, data.fingerprint(target)], **by_content(config)}
 
 
 def stages(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -248,10 +259,7 @@ def stages(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
 
     The source model is the same for all targets, ratios and methods.
     """
-    own = {key: config[key] for key in SOURCE if key in config}
-    needed = {
-        "source": ("holistic_transfer:source", {"domain": data.domains(config["dataset"])[0]} | own)
-    }
+    needed = stages_of_part(config)
     needed |= learnt_stage("holistic_transfer", config, {**PROBLEM, **SOURCE})
     alone = {key: value for key, value in config.items() if key != "pcv"}
     return needed | {
@@ -288,7 +296,7 @@ def evidence(config: Mapping[str, Any]) -> Evidence:
 
 def keeps(config: Mapping[str, Any]) -> Keeps | None:
     """The outputs that a trial of a resolved config passes on."""
-    return problem.kept(config, data.domains(config["dataset"])[0])
+    return problem.kept(config, _trained_on(config))
 
 
 def resolve_source(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -304,8 +312,12 @@ def meaning_of_source(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Source training only: the stage that parts of a trial need."""
-    return {"source": stages(config)["source"]}
+    """Source training only, unless the source model is given: what parts of a trial need."""
+    if given.is_given(config):
+        return {}
+    own = {key: config[key] for key in SOURCE if key in config}
+    source = data.domains(config["dataset"])[0]
+    return {"source": ("holistic_transfer:source", {"domain": source} | own)}
 
 
 @declare(
@@ -383,9 +395,14 @@ def _settings_of(method: str) -> Mapping[str, Setting]:
     return of_method(BASE, TRAINING_SETTINGS, method)
 
 
+def _trained_on(config: Mapping[str, Any]) -> str:
+    """The domain that the source model is trained on; `data.PRETRAINED` if it is given."""
+    return data.PRETRAINED if given.is_given(config) else data.domains(config["dataset"])[0]
+
+
 def _untrainable(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Why an otherwise valid config cannot train, in at least one repetition."""
-    source, target = data.domains(config["dataset"])
+    source, target = _trained_on(config), problem.target(config)
     sizes = problem.sizes(config)
     _, seen = problem.missing_and_seen(config)
     wrong: list[tuple[str, str]] = []

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tasks import backbones, clip, data, methods, text_heads, timm_models
+from tasks import backbones, clip, data, given, methods, problem, text_heads, timm_models
 from tasks.data import Images, listing, parts, splits
 from tasks.data.parts import Way
 from tasks.data.splits import Split
@@ -71,6 +71,8 @@ def source_model(
         domain: the target's images, which have the shape of the source's.
         workspace: the trial's workspace.
     """
+    if given.is_given(config):
+        return given.model(config, problem.space(config)).to(workspace.device)
     if source == data.PRETRAINED:
         pretrained = backbones.pretrained(
             config["backbone"], config.get("image_size", 0), config["weights"]
@@ -147,7 +149,7 @@ def in_space(domain: Images, space: tuple[str, ...]) -> Images:
 
 def holistic(config: Mapping[str, Any], workspace: Workspace) -> tuple[Transfer, Images, Split]:
     """A target with the source's label space, some of whose classes are missing."""
-    return _loaded(config, workspace, data.domains(config["dataset"]), new_head=False)
+    return _loaded(config, workspace, data.fine_tuning_domains(config["dataset"]), new_head=False)
 
 
 def new_task(config: Mapping[str, Any], workspace: Workspace) -> tuple[Transfer, Images, Split]:
@@ -161,7 +163,7 @@ def _loaded(
     source_name, target_name = domains
     domain = images_of(config, target_name, workspace)
     if not new_head:
-        domain = in_space(domain, data.classes(source_name))
+        domain = in_space(domain, problem.space(config))
     missing, split = target_of(config, target_name, domain.labels, workspace, domain.classes)
     source = source_model(config, source_name, domain, workspace)
     transfer = _transfer(source, domain, split, missing, new_head=new_head, workspace=workspace)

@@ -109,7 +109,11 @@ def target(config: Mapping[str, Any]) -> str:
 
 
 def space(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The classes that labels are places in: the target's own if none of them may be missing."""
+    """The classes that labels are places in.
+
+    They are the source's; the target's own where none of them may be missing, or where the source
+    model is given and no domain says what it was trained on.
+    """
     if not _may_miss(config):
         return data.classes(target(config))
     return data.label_space(config["dataset"], dropping="drop" in config)
@@ -216,7 +220,7 @@ def notes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     count = splits.missing_count(present, ratio) if present else 0
     if abs(ratio * present - count) > 1e-9:
         said.append(("missing_ratio", f"{ratio:g}: {count} of {present} classes are missing"))
-    if text_heads.is_text(config):
+    if text_heads.is_text(config) or config.get("source"):
         return said
     weight_notes = weights.notes(
         config["backbone"], config.get("weights", ""), config.get("image_size", 0)

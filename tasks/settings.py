@@ -223,6 +223,8 @@ def model_problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     wrong = backbones.problem(config["backbone"])
     if wrong:
         return [("backbone", wrong)]
+    if config.get("source"):  # a given classifier may have any number of outputs (given.py)
+        return []
     if text_heads.is_text(config):  # its folder of weights is compared with the backbone there
         return []
     misfit = weights.problem(

@@ -18,8 +18,11 @@ def versions() -> list[str]:
     return [version("timm"), version("torch")]
 
 
-def whole(name: str, image_size: int, pretrained: bool = False) -> nn.Module:
-    """The timm model with its classifier, for images of this size; 0 is the model's own."""
+def whole(name: str, image_size: int, pretrained: bool = False, classes: int = 0) -> nn.Module:
+    """The timm model with its classifier, for images of this size; 0 is the model's own.
+
+    With `classes`, the classifier has that many outputs in place of the model's own number.
+    """
     import timm
 
     settings = timm.get_pretrained_cfg(name)
@@ -28,7 +31,20 @@ def whole(name: str, image_size: int, pretrained: bool = False) -> nn.Module:
         if settings is not None and settings.fixed_input_size and image_size
         else {}
     )
-    return timm.create_model(name, pretrained=pretrained, **size)
+    outputs: dict[str, Any] = {"num_classes": classes} if classes else {}
+    return timm.create_model(name, pretrained=pretrained, **size, **outputs)
+
+
+def classes(name: str) -> int:
+    """How many classes the weights that timm has for this name tell apart."""
+
+    def ask() -> int:
+        import timm
+
+        settings = timm.get_pretrained_cfg(name)
+        return 0 if settings is None else int(settings.num_classes)
+
+    return int(cache.remembered(["classes", *versions(), name], ask))
 
 
 def has_weights(name: str) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tasks import backbones, data, precision, problem, scores
+from tasks import backbones, data, given, precision, problem, scores
 from tasks.data import splits
 from tasks.scores import solver
 from tasks.settings import (
@@ -41,6 +41,7 @@ BASE = {
     **problem.CLASSES,
     "missing_ratio": replace(problem.CLASSES["missing_ratio"], default=0.0),
     **problem.DIVISION,
+    "source": given.SETTING,
     "fraction": Setting(
         float, 1.0, low=0.001, high=1.0, doc="share of each class's training images"
     ),
@@ -73,6 +74,8 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     full |= canonical_model(full)
     full["dataset"] = data.canonical(full["dataset"])
     full = problem.canonical(full)
+    if not full.get("source"):
+        full.pop("source", None)
     if full.get("missing_classes") == []:
         # An empty list of missing classes means the same as a ratio of 0.
         del full["missing_classes"]
@@ -99,6 +102,14 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         if key not in own
     ]
     problems_found += [("dataset", text) for text in data.fine_tuning_problems(config["dataset"])]
+    if config.get("source"):
+        problems_found.append(
+            (
+                "source",
+                "a score takes a given model by its dataset, "
+                f"{data.PRETRAINED}-TARGET, with `weights`; leave `source` out",
+            )
+        )
     problems_found += weightless(config) + model_problems(config)
     wrong = scores.problem(config["score"])
     problems_found += [("score", wrong)] if wrong else []

@@ -35,11 +35,11 @@ def canonical(weights: str) -> str:
     return weights
 
 
-def problem(backbone: str, name: str, image_size: int = 0) -> str | None:
+def problem(backbone: str, name: str, image_size: int = 0, classes: int = 0) -> str | None:
     """What is wrong with pretrained weights (`timm`, `efficientnet-lite0`, a file), or None.
 
     A file is compared with the backbone once per content: this takes the seconds that it takes to
-    import timm.
+    import timm. With `classes`, its classifier must have that many outputs.
     """
     if not name:
         return None
@@ -66,7 +66,7 @@ def problem(backbone: str, name: str, image_size: int = 0) -> str | None:
         )
     file = file_of(name)
     if file.is_file():
-        return checkpoints.file_problem(file) or _misfit(backbone, file, image_size)
+        return checkpoints.file_problem(file) or _misfit(backbone, file, image_size, classes)
     if file.is_dir():
         return f"the weights {name!r} are a folder; name the file in it"
     near = difflib.get_close_matches(name, ["timm", *SHIPPED], n=1)
@@ -105,28 +105,28 @@ def file_of(name: str) -> Path:
     return next(path for path in sorted(folder.rglob("*")) if path.suffix in (".pth", ".pt"))
 
 
-def headless(backbone: str, name: str, image_size: int = 0) -> bool:
+def headless(backbone: str, name: str, image_size: int = 0, classes: int = 0) -> bool:
     """Whether a weights file lacks the backbone's classifier; False for other weights.
 
     Raises:
         ValueError: the weights do not fit the backbone.
     """
     return name not in ("", "timm", *SHIPPED) and bool(
-        _fit(backbone, file_of(name), image_size)["headless"]
+        _fit(backbone, file_of(name), image_size, classes)["headless"]
     )
 
 
 @contents.for_a_moment
-def _misfit(backbone: str, file: Path, image_size: int) -> str | None:
+def _misfit(backbone: str, file: Path, image_size: int, classes: int) -> str | None:
     """Why the weights in a file do not fit a backbone, or None."""
     try:
-        _fit(backbone, file, image_size)
+        _fit(backbone, file, image_size, classes)
     except (ValueError, OSError) as error:
         return str(error)
     return None
 
 
-def _fit(backbone: str, file: Path, image_size: int) -> dict[str, Any]:
+def _fit(backbone: str, file: Path, image_size: int, classes: int = 0) -> dict[str, Any]:
     """How the weights in a file fit a backbone, as `said` and `headless`; cached by content.
 
     Raises:
@@ -135,7 +135,7 @@ def _fit(backbone: str, file: Path, image_size: int) -> dict[str, Any]:
 
     def found() -> dict[str, Any]:
         try:
-            model = timm_models.whole(backbone, image_size)
+            model = timm_models.whole(backbone, image_size, classes=classes)
         except Exception as error:  # timm's models reject image sizes with many kinds of errors
             raise ValueError(
                 f"'{backbone}' cannot be built for images of {image_size} pixels: {error}"
@@ -151,6 +151,7 @@ def _fit(backbone: str, file: Path, image_size: int) -> dict[str, Any]:
             backbone,
             image_size,
             contents.digest(file),
+            *([classes] if classes else []),
         ],
         found,
     )

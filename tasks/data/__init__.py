@@ -171,13 +171,16 @@ def rows(domain: str) -> Rows | None:
     return registry.find(domain).rows()
 
 
-def problems(dataset: str, *, dropping: bool = False) -> list[str]:
+def problems(dataset: str, *, dropping: bool = False, pretrained: bool = False) -> list[str]:
     """What is wrong with a dataset whose label space is the source's, each with the remedy.
 
     Args:
         dataset: its name.
         dropping: whether images of classes that the source lacks are dropped.
+        pretrained: whether the source may be `PRETRAINED`.
     """
+    if pretrained and dataset.startswith(f"{PRETRAINED}-"):
+        return fine_tuning_problems(dataset)
     texts = _problems(dataset, domains)
     with contextlib.suppress(ValueError, OSError):  # already reported by `_problems`
         texts += _unknown_classes(*domains(dataset), dropping)
