@@ -18,6 +18,8 @@ FAKES = {
     "cub": benchmarked.of_library,
     "dogs": benchmarked.dogs,
     "femnist": lambda root: benchmarked.femnist(root, writers=52),
+    "imagenet_r": lambda root: benchmarked.by_wordnet(root, 4),
+    "imagenet_s": lambda root: benchmarked.by_wordnet(root, 6),
     "iwildcam": benchmarked.iwildcam,
     "office_home": benchmarked.office_home_in_lists,
 }
@@ -38,6 +40,8 @@ TARGETS = {
     "cub": 4,
     "dogs": 1,
     "femnist": 10,
+    "imagenet_r": 1,
+    "imagenet_s": 1,
     "iwildcam": 3,
     "office_home": 6,
 }

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from benchmarked import (
     aircraft,
+    by_wordnet,
     cars,
     cub,
     dogs,
@@ -321,3 +322,10 @@ def test_every_benchmark_says_what_it_is(tmp_path):
         assert described.line
         assert "ROOT" in described.layout
         assert described.get
+
+
+def test_folders_by_wordnet_id_are_one_domain(tmp_path):
+    classes, parts = read(f"imagenet_r:{by_wordnet(tmp_path, 3)}:all")
+    assert parts is None
+    assert classes == tuple(sorted(path.name for path in tmp_path.iterdir()))
+    assert classes[0].startswith("n0")

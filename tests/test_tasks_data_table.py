@@ -225,7 +225,12 @@ def test_a_class_that_only_the_newest_images_show_is_missing(tmp_path):
     ("rows", "header", "said"),
     [
         (["x.png,ant"], "file,size", "has no column for the label of an image; it has file, size"),
-        (["-x.png,ant"], "file,class", "are listed and not there: -x.png (metadata.csv, line 2)"),
+        (
+            ["y.png,bee", "-x.png,ant"],
+            "file,class",
+            "are listed and not there: -x.png (metadata.csv, line 3)",
+        ),
+        (["-x.png,ant"], "file,class", "none of the 1 images of 'all' is there"),
         (["x.png,"], "file,class", "metadata.csv, line 2: an image needs a path"),
         (["x.png,ant,soon"], "file,class,time", "metadata.csv, line 2: 'soon' is no time"),
         (["x.png,ant,tset"], "file,class,split", "a part that is none: 'tset' at metadata.csv"),

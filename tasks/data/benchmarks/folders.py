@@ -45,6 +45,23 @@ def read(root: Path, names: Sequence[str] | None = None) -> Table:
     return Table(root, tuple(rows), (), tuple(wrong + checked(rows)), left_out)
 
 
+def whole(root: Path) -> Table:
+    """The images of class folders in one place, ROOT/CLASS/IMAGE, as one domain.
+
+    Raises:
+        ValueError: there is no such folder, or it holds no class folders with images.
+    """
+    held = listing.of(root)
+    if not held.files:
+        raise ValueError(f"{shown(root)} holds no images in class folders, as ROOT/CLASS/IMAGE")
+    rows = [Row(path.relative_to(root).as_posix(), label, WHOLE) for label, path in held.files]
+    left_out = {
+        reason: [path.relative_to(root).as_posix() for path in paths]
+        for reason, paths in held.left_out.items()
+    }
+    return Table(root, tuple(rows), (), (*held.wrong, *checked(rows)), left_out)
+
+
 def _read(names: Sequence[str]) -> Callable[[Path], Table]:
     return lambda root: read(root, names)
 
@@ -56,6 +73,7 @@ def _domainnet(root: Path) -> Table:
     return read(root, tuple(DOMAINNET_IMAGES))
 
 
+WHOLE = "all"
 PACS_IMAGES = {"art_painting": 2048, "cartoon": 2344, "photo": 1670, "sketch": 3929}
 VLCS_IMAGES = {"Caltech101": 1415, "LabelMe": 2656, "SUN09": 3282, "VOC2007": 3376}
 DOMAINNET_IMAGES = {
@@ -95,4 +113,20 @@ DOMAINNET = Benchmark(
         name: Expected(classes=345, train=train, test=test, images=train + test)
         for name, (train, test) in DOMAINNET_IMAGES.items()
     },
+)
+IMAGENET_R = Benchmark(
+    name="imagenet_r",
+    line="ImageNet-R: renditions of 200 of ImageNet's classes (Hendrycks et al., ICCV 2021)",
+    layout="ROOT/n01443537/art_0.jpg, folders by WordNet id",
+    get="from its authors' page",
+    open=of(whole),
+    expected={WHOLE: Expected(classes=200, images=30000)},
+)
+IMAGENET_S = Benchmark(
+    name="imagenet_s",
+    line="ImageNet-Sketch: sketches of ImageNet's 1,000 classes (Wang et al., NeurIPS 2019)",
+    layout="ROOT/n01440764/sketch_0.JPEG, folders by WordNet id",
+    get="from its authors' page",
+    open=of(whole),
+    expected={WHOLE: Expected(classes=1000, images=50889)},
 )
