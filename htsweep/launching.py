@@ -22,6 +22,7 @@ from htsweep.execution.conditions import conditions_of, stopped_as
 from htsweep.execution.executor import Executor
 from htsweep.execution.loop import run_agenda
 from htsweep.execution.shared_stages import SharedStages
+from htsweep.execution.shipping import collect
 from htsweep.execution.watch import Silent, Watch
 from htsweep.execution.work import Conditions
 from htsweep.execution.workspace import SAVE_SECONDS
@@ -120,7 +121,15 @@ def launch(
         metrics=tuple(study.metrics),
     )
     store = before.store
-    options = registry.Options(study.resources.cpu, study.resources.gpu, address, wait_for_nodes)
+    shipped = None
+    if address is not None:
+        shipped = collect(study.file.resolve().parent, results)
+        conditions = replace(conditions, code=shipped.code)
+        if shipped.note():
+            watch.note(shipped.note())
+    options = registry.Options(
+        study.resources.cpu, study.resources.gpu, address, wait_for_nodes, shipped
+    )
     executor = registry.make(on, options)
     # In this process a trial would have to share the interpreter with it.
     warming = Warming(watch, before) if getattr(executor, "elsewhere", True) else None

@@ -92,6 +92,7 @@ def record(
         version=conditions.version,
         commit=conditions.commit,
         dirty=conditions.dirty,
+        code=conditions.code,
         artifact=json.dumps(dict(artifact)) if artifact else None,
         stages=json.dumps(dict(job.stages)),
         steps=len(measured),

@@ -16,8 +16,9 @@ from htsweep import errors
 from htsweep.errors import ExecutorLost, HtsweepError
 from htsweep.execution import scratch
 from htsweep.execution.executor import Died, Ended, Event, Notice, Returned, Started
-from htsweep.execution.ray_process import AHEAD, RayProcess
+from htsweep.execution.ray_process import AHEAD, Cluster, RayProcess
 from htsweep.execution.registry import Options
+from htsweep.execution.shipping import Shipped
 from htsweep.execution.work import Outcome, Work, to_json
 
 ORPHAN_SECONDS = 5.0
@@ -33,7 +34,13 @@ def on_ray(options: Options) -> Ray:
     """An executor that runs trials on a local Ray, or on the cluster at `--address`."""
     if options.address is None:  # what a cluster has is checked once it answers
         options.require_this_machine()
-    return Ray(options.cpu, options.gpu, options.address, wait_minutes=options.wait_minutes)
+    return Ray(
+        options.cpu,
+        options.gpu,
+        options.address,
+        wait_minutes=options.wait_minutes,
+        shipped=options.shipped,
+    )
 
 
 @final
@@ -47,6 +54,7 @@ class Ray:
         address: str | None = None,
         *,
         wait_minutes: float | None = None,
+        shipped: Shipped | None = None,
     ) -> None:
         """Prepares an executor; Ray starts when its context is entered.
 
@@ -57,8 +65,9 @@ class Ray:
                 with this executor.
             wait_minutes: the longest wait for a node that a trial fits on; None: half an hour where
                 an autoscaler may start one, else none.
+            shipped: the files that go along to the nodes of a cluster.
         """
-        self._wait_minutes = wait_minutes
+        self._cluster = Cluster(address, wait_minutes, shipped)
         self._resources = {"cpu": cpu, "gpu": gpu}
         self._address = address
         self._slots: int | None = None
@@ -70,7 +79,7 @@ class Ray:
 
     def __enter__(self) -> Self:
         scratch.remove_abandoned()
-        self._driver = RayProcess(self._resources, self._address, self._wait_minutes)
+        self._driver = RayProcess(self._resources, self._cluster)
         return self
 
     def __exit__(
@@ -195,6 +204,6 @@ class Ray:
         self._driver.close()
         time.sleep(ORPHAN_SECONDS)
         self._slots = None
-        self._driver = RayProcess(self._resources, self._address, self._wait_minutes)
+        self._driver = RayProcess(self._resources, self._cluster)
         for trial in unfinished:
             yield Returned(trial, again=True)

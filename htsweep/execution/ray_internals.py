@@ -69,6 +69,13 @@ def told(name: str) -> str:
     return bytes(value or b"").decode()
 
 
+def words(prefix: str) -> list[str]:
+    """The names, beginning with `prefix`, of the words of this job."""
+    own = len(_key(""))
+    keys = _part("ray.experimental.internal_kv", "_internal_kv_list")(_key(prefix))
+    return sorted(bytes(key).decode()[own:] for key in keys)
+
+
 def forget(name: str) -> None:
     """Removes all words of this job whose names begin with `name`."""
     _part("ray.experimental.internal_kv", "_internal_kv_del")(_key(name), del_by_prefix=True)

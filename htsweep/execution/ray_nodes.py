@@ -165,6 +165,15 @@ def living() -> list[dict[str, float]]:
     ]
 
 
+def living_ids() -> set[str]:
+    """The ids of the nodes that are alive."""
+    return {
+        node["NodeID"]
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        if node["Alive"]
+    }
+
+
 def _holds(node: Shape, shape: Shape) -> int:
     ratios = [node.get(name, 0) / amount for name, amount in shape.items() if amount]
     return int(min(ratios) + 1e-9) if ratios else 1
@@ -227,10 +236,17 @@ def configured(port: str) -> list[tuple[str, dict[str, float], int]] | None:
             config: Any = yaml.safe_load(Path(path).expanduser().read_text(encoding="utf-8"))
         except OSError:
             return None
-        most = int(config.get("max_workers", 2))
-        return [
-            (name, dict(one.get("resources") or {}), int(one.get("max_workers", most)))
-            for name, one in config.get("available_node_types", {}).items()
-            if name != config.get("head_node_type") and one.get("max_workers", most) > 0
-        ]
+        return _types(config)
     return None
+
+
+def _types(config: Mapping[str, Any]) -> list[tuple[str, dict[str, float], int]]:
+    """The node types of an autoscaler's configuration, without those of which there may be none."""
+    most, head = int(config.get("max_workers", 2)), config.get("head_node_type")
+    found = []
+    for name, one in config.get("available_node_types", {}).items():
+        # On machines of one's own, the head's type is that of the workers too, and says how many.
+        limit = int(one.get("max_workers", 0 if name == head else most))
+        if limit > 0:
+            found.append((name, dict(one.get("resources") or {}), limit))
+    return found

@@ -15,12 +15,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, final
 
 from htsweep.execution import scratch
 from htsweep.execution.machine import cores, gpus
 from htsweep.execution.scratch import Scratch
+from htsweep.execution.shipping import Shipped
 from htsweep.execution.worker import environment
 
 SILENT_SECONDS = 300.0
@@ -54,12 +56,20 @@ _QUIET = {
 
 
 @final
+@dataclass(frozen=True)
+class Cluster:
+    """The Ray to use, and what its nodes need; without an address, a local Ray."""
+
+    address: str | None = None
+    wait_minutes: float | None = None
+    shipped: Shipped | None = None
+
+
+@final
 class RayProcess:
     """Ray's process, its pipes, and the folder that it writes to."""
 
-    def __init__(
-        self, resources: Mapping[str, Any], address: str | None, wait: float | None = None
-    ) -> None:
+    def __init__(self, resources: Mapping[str, float], cluster: Cluster) -> None:
         self.lost = ""
         """Why the process can no longer be used; "" while it can."""
         self._scratch = Scratch(scratch.with_room_for(SOCKET))
@@ -82,7 +92,7 @@ class RayProcess:
                 stderr=log,
                 start_new_session=True,
                 pass_fds=(commands, events),
-                env=self._environment({**resources, "wait": wait}, address),
+                env=self._environment(resources, cluster),
             )
         os.close(commands)
         os.close(events)
@@ -168,12 +178,18 @@ class RayProcess:
         said = f": {lines[-1][:300]}" if lines else ""
         return f"its process ended with code {self._process.poll()}{said}"
 
-    def _environment(self, resources: Mapping[str, Any], address: str | None) -> dict[str, str]:
-        folder = self._scratch.path
+    def _environment(self, resources: Mapping[str, float], cluster: Cluster) -> dict[str, str]:
+        folder, address = self._scratch.path, cluster.address
         (folder / "tune").mkdir()
+        ships = cluster.shipped if address is not None else None
+        if ships is not None and ships.files:
+            ships.copy(folder / "ships")
         options = {
             **resources,
             "address": address,
+            "wait": cluster.wait_minutes,
+            "ships": str(folder / "ships") if ships is not None and ships.files else "",
+            "origin": str(ships.folder) if ships is not None else "",
             "cores": cores(),
             "gpus": gpus(),
             "folder": str(folder),

@@ -16,6 +16,7 @@ from typing import final
 from htsweep.errors import HtsweepError, did_you_mean
 from htsweep.execution import machine
 from htsweep.execution.executor import Executor
+from htsweep.execution.shipping import Shipped
 from htsweep.execution.workspace import cache_folder
 
 BUILT_IN = {
@@ -46,6 +47,8 @@ class Options:
     """What the user gave as `--address`."""
     wait_minutes: float | None = None
     """What the user gave as `--wait-for-nodes`."""
+    shipped: Shipped | None = None
+    """The files beside the study, which a node elsewhere may lack."""
 
     def require_this_machine(self) -> None:
         """Checks that trials can run on this machine.

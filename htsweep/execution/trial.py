@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from htsweep.errors import HtsweepError, LedgerError
+from htsweep.execution import shipping
 from htsweep.execution.ending import End, device_of, failure, log_of, record
 from htsweep.execution.isolation import fresh
 from htsweep.execution.measured import Measured, undefined
@@ -162,7 +163,10 @@ def _end(
 
 def _drive(work: Work, store: Store, space: Workspace, measured: Measured) -> bool:
     """Runs the task to its end; False if it was stopped at a rung."""
-    yielded = task.find(work.job.task).run(work.job.config, space)
+    config = work.job.config
+    if work.conditions.moved is not None:
+        config = shipping.moved(dict(config), *work.conditions.moved)
+    yielded = task.find(work.job.task).run(config, space)
     close = getattr(yielded, "close", lambda: None)
     try:
         survived = _survived(yielded, work, store, space, measured=measured)

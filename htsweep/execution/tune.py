@@ -15,26 +15,20 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from htsweep.errors import HtsweepError, LedgerError, ResourceError
-from htsweep.execution import ray_internals, ray_nodes
+from htsweep.errors import HtsweepError, LedgerError
+from htsweep.execution import ray_checks, ray_internals, ray_nodes, shipping
 from htsweep.execution.channel import Channel, Commands
-from htsweep.execution.work import from_json
-from htsweep.execution.worker import Worker
+from htsweep.execution.observer import Observer
+from htsweep.execution.trainee import RECALLED, Trainee
 
-WAIT_SECONDS = 60.0
-"""How often the user is informed while no trial has a worker."""
 LOST_EXIT = 70
-RECALLED = "recalled"
-"""The word that is set once no work should start any more."""
 
 
 def serve(work: Commands, channel: Channel, options: Mapping[str, Any]) -> None:
@@ -56,6 +50,8 @@ def serve(work: Commands, channel: Channel, options: Mapping[str, Any]) -> None:
         if waits_for:
             channel.send("notice", text=waits_for)
         threading.Thread(target=_recall, args=[channel], daemon=True).start()
+        if options["address"] is not None:
+            _check_nodes(channel, ending)
         with ray_internals.without_callback_statistics():
             _place(work, channel, options, nodes)
         ray_internals.forget("")
@@ -68,6 +64,19 @@ def _recall(channel: Channel) -> None:
     """Tells the workers, once the launch takes work back, to start none."""
     channel.recalled.wait()
     ray_internals.tell(RECALLED, "yes")
+
+
+def _check_nodes(channel: Channel, ending: threading.Event) -> None:
+    """Answers, in a thread, each node of a cluster that asks whether trials may run on it."""
+
+    def refuse(reason: str) -> None:
+        channel.send("refused", kind=HtsweepError.__name__, text=reason)
+
+    def note(text: str) -> None:
+        channel.send("notice", text=text)
+
+    arguments = (refuse, note, ending)
+    threading.Thread(target=ray_checks.answer, args=arguments, daemon=True).start()
 
 
 def _connect(options: Mapping[str, Any]) -> None:
@@ -91,7 +100,12 @@ def _connect(options: Mapping[str, Any]) -> None:
     else:
         _answers(address)
         try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"working_dir": options["ships"]} if options["ships"] else None,
+            )
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise HtsweepError(_unreachable(address, str(error))) from None
 
@@ -102,7 +116,7 @@ def _place(
     """Runs Tune until the launch says that no more work comes, or stops it."""
     # Tune would log every failed trial as an error.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    feed = Feed(work, channel)
+    feed = Feed(work, channel, options)
     tune.Tuner(
         tune.with_resources(Trainee, {"cpu": options["cpu"], "gpu": options["gpu"]}),
         tune_config=tune.TuneConfig(
@@ -117,7 +131,7 @@ def _place(
             storage_path=options["storage"],
             verbose=0,
             log_to_file=False,
-            callbacks=[Observer(feed, channel, nodes)],
+            callbacks=[Observer(feed.running, channel, nodes)],
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
@@ -126,43 +140,15 @@ def _place(
         channel.send("returned", trial=trial, again=False)
 
 
-class Trainee(tune.Trainable):
-    """The Tune trainable: one step is one whole trial, run by a process beside this one.
-
-    It is reused for one trial after another.
-    """
-
-    def setup(self, config: dict[str, Any]) -> None:
-        """Keeps the first work."""
-        self._work, self._worker = config["work"], Worker()
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Keeps the next work."""
-        self._work = new_config["work"]
-        return True
-
-    def step(self) -> dict[str, Any]:
-        """Runs the work to its end."""
-        work = from_json(self._work)
-        if work.deadline is not None and time.time() > work.deadline:
-            return {"done": True}  # the budget ran out while it waited for a slot
-        if ray_internals.told(RECALLED):
-            return {"done": True}
-        try:
-            return {"outcome": json.dumps(asdict(self._worker.run(work))), "done": True}
-        except LedgerError as error:
-            return {"refused": str(error), "done": True}
-
-    def cleanup(self) -> None:
-        """Ends the process that runs the trials."""
-        self._worker.close()
-
-
 class Feed(Searcher):
     """The searcher through which Tune gets the launch's work."""
 
-    def __init__(self, work: Commands, channel: Channel) -> None:
+    def __init__(self, work: Commands, channel: Channel, options: Mapping[str, Any]) -> None:
         super().__init__(metric=None, mode=None)
+        self._shared = {
+            "elsewhere": options["address"] is not None,
+            "ships": options["origin"] if options["ships"] else "",
+        }
         self.running: dict[str, str] = {}
         """Tune's id -> our id, for all trials that Tune has been given."""
         self._work, self._channel = work, channel
@@ -185,7 +171,8 @@ class Feed(Searcher):
             self._over = True
             return self.FINISHED
         self.running[trial_id], text = work
-        return {"work": text}
+        paths = sorted(set(shipping.paths_in(json.loads(text)["job"]["config"])))
+        return {"work": text, "paths": paths if self._shared["elsewhere"] else [], **self._shared}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -207,69 +194,6 @@ class Feed(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Does nothing: what to run follows from the ledger."""
-
-
-class Observer(tune.Callback):
-    """Reports starts, why an actor died, that Tune's loop is alive, and what it waits for."""
-
-    def __init__(self, feed: Feed, channel: Channel, nodes: ray_nodes.Nodes) -> None:
-        self._feed, self._channel, self._nodes = feed, channel, nodes
-        self._slots = 0
-        self._started: set[str] = set()
-        self._reported = self._busy = time.monotonic()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
-
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Reports that a trial got a slot."""
-        self._started.add(trial.trial_id)
-        self._channel.send("started", trial=self._feed.running[trial.trial_id])
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Reports that the actor of a trial died, and why."""
-        why = str(trial.get_error() or "the worker's process ended")
-        self._channel.send("died", trial=self._feed.running.pop(trial.trial_id), why=why)
-
-    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Reports once a second that the loop is alive; once a minute without a worker, why."""
-        now = time.monotonic()
-        if now - self._reported < 1:
-            return
-        self._reported = now
-        self._started &= self._feed.running.keys()
-        slots = self._nodes.slots
-        self._channel.send("alive", **({"slots": slots} if slots != self._slots else {}))
-        self._slots = slots
-        if self._started or not self._feed.running:
-            self._busy = now
-            return
-        in_vain = self._nodes.overdue()
-        if in_vain:
-            self._channel.send("refused", kind=ResourceError.__name__, text=in_vain)
-        elif now - self._busy >= WAIT_SECONDS:
-            self._busy = now
-            waits_for = self._nodes.waits_for() or _waits_for()
-            self._channel.send(
-                "notice", text=f"no trial has a worker yet after {WAIT_SECONDS:.0f} s: {waits_for}"
-            )
-
-
-def _waits_for() -> str:
-    """What a launch without workers waits for, and where to find the logs."""
-    free = ray.available_resources()  # type: ignore[no-untyped-call]
-    nodes = len(ray_nodes.living())
-    offer = (
-        ", ".join(
-            f"{name} {amount:g}" for name, amount in sorted(free.items()) if name in ("CPU", "GPU")
-        )
-        or "no CPU"
-    )
-    return (
-        f"Ray has {nodes} node{'s' if nodes != 1 else ''} with {offer} free, and its workers have "
-        "not started; their logs "
-        f"are in {ray_internals.logs_folder()}"
-    )
 
 
 def _watch_daemons(channel: Channel, ending: threading.Event) -> None:

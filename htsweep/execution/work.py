@@ -63,6 +63,13 @@ class Conditions:
     """(metric, `maximize` or `minimize`): what is compared at a rung."""
     grace: float = GRACE_SECONDS
     """Seconds past the time limit after which an unresponsive trial's process is ended."""
+    code: str | None = None
+    """A hash of the files that were sent along with the study; None: none were."""
+    moved: tuple[str, str] | None = None
+    """(the study's folder on the launch's machine, the folder of its files here), if they differ.
+
+    Paths in the config are changed accordingly for the task, and not in the record.
+    """
     own_process: bool = False
     """Whether the process may be ended in order to end a trial that hangs."""
 
@@ -136,7 +143,7 @@ def from_json(text: str | bytes, name: str = "the job") -> Work:
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
         raise HtsweepError("\n  ".join([f"{name}: {count}, nothing was run", *problems]))
     conditions = dict(content["conditions"])
-    for key in ("paths", "objectives", "metrics"):  # JSON has no tuples
+    for key in ("paths", "objectives", "metrics", "moved"):  # JSON has no tuples
         if key in conditions:
             conditions[key] = _tuples(conditions[key])
     return Work(**{**content, "job": Job(**content["job"]), "conditions": Conditions(**conditions)})
@@ -235,6 +242,8 @@ _CONDITIONS = {
         lambda value: isinstance(value, list) and all(map(_is_pair, value)),
     ),
     "grace": _FROM_0,
+    "code": _or_null(_TEXT),
+    "moved": _or_null(_Rule("a pair of texts", _is_pair)),
     "own_process": _YES_OR_NO,
 }
 

@@ -39,6 +39,7 @@ class Record:
     version: str = ""
     commit: str | None = None
     dirty: bool | None = None
+    code: str | None = None
     artifact: str | None = None
     stages: str = "{}"
     steps: int = 0

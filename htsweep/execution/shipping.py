@@ -1,0 +1,148 @@
+"""The files beside a study that go along to the nodes of a cluster, which may not have them.
+
+These are a user's own modules, and small files such as weights and tables. What is too large is
+left out, and has to be at the same path on every node.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+FOLDER = "htsweep_study_files"
+"""The name under which the files are on a node: a folder of the name hides no module."""
+MOST_BYTES = 100 * 2**20
+MOST_FILES = 2_000
+LOOKED_AT = 20_000
+"""How many files of the study's folder are looked at, at most."""
+NAMED = 5
+
+
+@final
+@dataclass(frozen=True)
+class Shipped:
+    """What goes along, and what does not."""
+
+    folder: Path
+    """The study's folder."""
+    files: Sequence[Path] = ()
+    """Relative to it."""
+    left_out: Sequence[str] = field(default=())
+    """In words, the largest first."""
+    code: str = ""
+    """A hash of the names and contents of the files."""
+
+    def copy(self, to: Path) -> None:
+        """Copies the files to a folder."""
+        for name in self.files:
+            target = to / FOLDER / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.folder / name, target)
+
+    def note(self) -> str:
+        """What is left out, in a sentence; "" if nothing is."""
+        if not self.left_out:
+            return ""
+        more = len(self.left_out) - NAMED
+        names = ", ".join(self.left_out[:NAMED]) + (f" and {more} more" if more > 0 else "")
+        return (
+            f"the files of {self.folder} go along to the nodes, but for {names}: at most "
+            f"{MOST_BYTES >> 20} MiB and {MOST_FILES:,} files do. A trial that reads these needs "
+            "them at the same path on its node"
+        )
+
+
+def collect(folder: Path, results: str = "") -> Shipped:
+    """The files of the study's folder that go along: Python first, then the smallest first.
+
+    Hidden files and folders, virtual environments, compiled Python and the results stay behind.
+    """
+    apart = Path(results).resolve() if results and "://" not in results else None
+    found, looked = [], 0
+    for path, size in _files(folder, apart):
+        looked += 1
+        if looked > LOOKED_AT:
+            break
+        found.append((path.suffix != ".py", size, path))
+    taken: list[Path] = []
+    left: list[tuple[int, Path]] = []
+    total = 0
+    for _, size, path in sorted(found):
+        if total + size <= MOST_BYTES and len(taken) < MOST_FILES:
+            taken.append(path)
+            total += size
+        else:
+            left.append((size, path))
+    digest = hashlib.sha256()
+    kept = []
+    for path in sorted(taken):
+        try:
+            content = hashlib.sha256((folder / path).read_bytes()).hexdigest()
+        except OSError:  # not readable, or just removed
+            left.append((0, path))
+            continue
+        digest.update(f"{path.as_posix()}\0{content}\n".encode(errors="surrogateescape"))
+        kept.append(path)
+    words = [f"{path} ({size / 2**20:.1f} MiB)" for size, path in sorted(left, reverse=True)]
+    if looked > LOOKED_AT:
+        words.insert(0, f"whatever follows the first {LOOKED_AT:,} files")
+    return Shipped(folder, kept, words, digest.hexdigest()[:16])
+
+
+def unpacked(places: Iterable[str]) -> Path | None:
+    """Where the files are on this node, given its search path for modules; None if they are not."""
+    return next((Path(one) / FOLDER for one in places if (Path(one) / FOLDER).is_dir()), None)
+
+
+def moved(value: Any, origin: str, here: str) -> Any:
+    """A config in which paths below the folder `origin` are below `here`, if they exist there.
+
+    A path may be within a text, as in `folder:/study/data:a-b`.
+    """
+    if isinstance(value, str) and origin in value:
+        before, _, after = value.partition(origin)
+        rest = after.partition(":")[0]
+        if (not rest or rest.startswith("/")) and Path(here + rest).exists():
+            return f"{before}{here}{after}"
+    elif isinstance(value, dict):
+        return {key: moved(one, origin, here) for key, one in value.items()}
+    elif isinstance(value, list | tuple):
+        return [moved(one, origin, here) for one in value]
+    return value
+
+
+def paths_in(value: Any) -> Iterator[str]:
+    """The absolute paths in a config that exist on this machine."""
+    if isinstance(value, str):
+        for part in value.split(":"):
+            if part.startswith("/") and len(part) > 1 and Path(part).exists():
+                yield part
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from paths_in(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from paths_in(one)
+
+
+def _files(folder: Path, apart: Path | None) -> Iterator[tuple[Path, int]]:
+    """(path below the folder, size) of its files, in the order of their names."""
+    for place, folders, files in os.walk(folder):
+        here = Path(place)
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".")
+            and name not in ("__pycache__", "node_modules")
+            and not (here / name / "pyvenv.cfg").exists()
+            and (here / name).resolve() != apart
+        )
+        for name in sorted(files):
+            path = here / name
+            if not name.startswith(".") and path.is_file():
+                yield path.relative_to(folder), path.stat().st_size

@@ -1,0 +1,95 @@
+"""What Ray runs on a node for trials: one actor, which is given one trial after another.
+
+The trials themselves run in a process beside it (htsweep/execution/worker.py).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict, replace
+from typing import Any
+
+import ray
+from ray import tune
+
+from htsweep.errors import LedgerError
+from htsweep.execution import ray_checks, ray_internals, shipping
+from htsweep.execution.work import Work, from_json
+from htsweep.execution.worker import Worker
+
+RECALLED = "recalled"
+"""The word that is set once no work should start any more."""
+PLACE = "place/"
+"""Before a trial's id: the word that says on which node of a cluster it runs."""
+
+
+class Trainee(tune.Trainable):
+    """The Tune trainable: one step is one whole trial, run by a process beside this one.
+
+    It is reused for one trial after another.
+    """
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Keeps the first work."""
+        self._config, self._worker = config, Worker()
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Keeps the next work."""
+        self._config = new_config
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Runs the work to its end."""
+        work = from_json(self._config["work"])
+        if work.deadline is not None and time.time() > work.deadline:
+            return {"done": True}  # the budget ran out while it waited for a slot
+        if ray_internals.told(RECALLED):
+            return {"done": True}
+        if self._config["elsewhere"]:
+            place = str(ray.get_runtime_context().get_node_id())
+            ray_internals.tell(f"{PLACE}{work.job.trial}", place)
+            conditions = work.conditions
+            if not ray_checks.admitted(conditions.results, conditions.gpu):
+                return {"done": True}  # the launch says why
+            work = _moved(work, self._config["ships"])
+            lacks = ray_checks.missing(self._paths(work))
+            if lacks:
+                return {"refused": lacks, "done": True}
+        try:
+            return {"outcome": json.dumps(asdict(self._worker.run(work))), "done": True}
+        except LedgerError as error:
+            return {"refused": str(error), "done": True}
+
+    def _paths(self, work: Work) -> list[str]:
+        """The paths that the trial's config names, as they are on this node."""
+        origin, here = work.conditions.moved or ("", "")
+        paths: list[str] = self._config["paths"]
+        return [shipping.moved(path, origin, here) if origin else path for path in paths]
+
+    def cleanup(self) -> None:
+        """Ends the process that runs the trials."""
+        self._worker.close()
+
+
+def _moved(work: Work, origin: str) -> Work:
+    """The work with the paths that it has on this node of a cluster.
+
+    Args:
+        work: as the launch's machine made it.
+        origin: the study's folder there, whose files were sent along; "": none were.
+    """
+    here = shipping.unpacked(sys.path) if origin else None
+    if here is None:
+        return work
+    conditions = work.conditions
+    return replace(
+        work,
+        conditions=replace(
+            conditions,
+            paths=(str(here), *conditions.paths),
+            folder=shipping.moved(conditions.folder, origin, str(here)),
+            moved=(origin, str(here)),
+        ),
+    )

@@ -1,0 +1,184 @@
+"""Nodes of a cluster that lack what trials need: said before a trial fails there; what lies beside a study goes along."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from autoscaled import autoscaling
+
+from htsweep.execution import ray_checks, ray_internals
+from htsweep.ledger import Ledger, Store
+
+RAY = str(Path(sys.executable).parent / "ray")
+HTSWEEP = str(Path(sys.executable).parent / "htsweep")
+
+
+@pytest.fixture
+def words(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The words that the processes of a job tell each other."""
+    told: dict[str, str] = {}
+    monkeypatch.setattr(ray_internals, "tell", told.__setitem__)
+    monkeypatch.setattr(ray_internals, "told", lambda name: told.get(name, ""))
+    monkeypatch.setattr(
+        ray_internals, "words", lambda prefix: [name for name in told if name.startswith(prefix)]
+    )
+    monkeypatch.setattr(ray_checks, "SEEN_SECONDS", 0.5)
+    return told
+
+
+def answered(words: dict[str, str], results: Path, **changes: Any) -> tuple[str, list[str]]:
+    """The answer to a node that finds what this machine has, but for the changes; and the notes."""
+    facts = {
+        "host": "far (10.0.0.7)",
+        "version": ray_checks._version(),
+        "source": ray_checks._source(),
+        "results": str(results),
+        "probe": "probes/n1",
+        "wrong": "",
+        "no_gpu": False,
+    }
+    words["facts/n1"] = json.dumps({**facts, **changes})
+    refused: list[str] = []
+    notes: list[str] = []
+    over = threading.Event()
+    thread = threading.Thread(target=ray_checks.answer, args=(refused.append, notes.append, over))
+    thread.start()
+    while "answer/n1" not in words:
+        assert thread.is_alive()
+    over.set()
+    thread.join()
+    assert refused == ([] if words["answer/n1"] == ray_checks.FINE else [words["answer/n1"]])
+    return words["answer/n1"], notes
+
+
+def test_a_node_that_reaches_the_results_is_fine(words: dict[str, str], tmp_path: Path) -> None:
+    Store(tmp_path).write("probes/n1", b"n1")
+    assert answered(words, tmp_path) == (ray_checks.FINE, [])
+    assert Store(tmp_path).list("probes") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "what far (10.0.0.7) writes to the results"),
+        ({"version": "0.0.1"}, "far (10.0.0.7) has htsweep 0.0.1, but this launch has"),
+        ({"wrong": "no space"}, "far (10.0.0.7) cannot write to the results: no space"),
+        ({"no_gpu": True}, "far (10.0.0.7) offers Ray a GPU, but it has no device of one"),
+    ],
+)
+def test_what_a_node_lacks_ends_the_launch(
+    words: dict[str, str], tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    reason, _ = answered(words, tmp_path, **changes)
+    assert reason.startswith(said)
+
+
+def test_other_files_of_one_version_are_said(words: dict[str, str], tmp_path: Path) -> None:
+    Store(tmp_path).write("probes/n1", b"n1")
+    answer, [note] = answered(words, tmp_path, source="another")
+    assert answer == ray_checks.FINE
+    assert "its files differ from those here" in note
+
+
+def test_paths_that_a_node_lacks(tmp_path: Path) -> None:
+    assert ray_checks.missing([str(tmp_path)]) == ""
+    assert f"has no {tmp_path}/data, which the study names" in ray_checks.missing(
+        [str(tmp_path), f"{tmp_path}/data"]
+    )
+
+
+# -- a second node that does not see what the launch sees: its folders are hidden by a mount of its own
+
+
+@pytest.fixture
+def far(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """The address of a Ray whose one worker node has an empty folder where the test's own is."""
+    if subprocess.run(["unshare", "-m", "true"], check=False).returncode:
+        pytest.skip("mount namespaces cannot be made here")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    folder = tmp_path_factory.mktemp("r")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    with autoscaling(folder) as address:
+        start = f"{RAY} start --block --address={address} --num-cpus=2 --num-gpus=1"
+        inside = (
+            f"mount -t tmpfs none {tmp_path} && cd {elsewhere} && for _ in 1 2 3; do {start}; done"
+        )
+        clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        node = subprocess.Popen(
+            ["unshare", "-m", "--propagation", "private", "sh", "-c", inside],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=clean,
+        )
+        yield address
+        family = psutil.Process(node.pid).children(recursive=True)
+        node.terminate()
+        node.wait(20)
+        for one in psutil.wait_procs(family, timeout=5)[1]:
+            one.kill()
+
+
+def launched(study: Path, results: Path, address: str, *words: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [
+            *(HTSWEEP, "launch", str(study), "--results", str(results), "--no-mirror"),
+            *("--address", address, "--wait-for-nodes", "5", *words),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+        cwd=study.parent,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(900)
+def test_what_lies_beside_a_study_goes_along_and_what_is_not_shared_is_said(
+    study_file: Callable[..., Path],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    far: str,
+) -> None:
+    (tmp_path / "own_task.py").write_text(
+        "import own_numbers\ndef read(config, workspace):\n"
+        "    text = open(config['table']).read() + open('beside.txt').read()\n"
+        "    yield {'step': 0, 'sum': own_numbers.total(text)}\n"
+    )
+    (tmp_path / "own_numbers.py").write_text(
+        "def total(text): return sum(map(float, text.split()))"
+    )
+    (tmp_path / "table.txt").write_text("1 2 ")
+    (tmp_path / "beside.txt").write_text("4")
+    table = tmp_path / "table.txt"
+    path = study_file(f"task: own_task:read\nfixed: {{table: {table}}}\nrepetitions: 2\n")
+    # The results are beside the study, where the node has an empty folder of its own.
+    code, said = launched(path, tmp_path / "results", far)
+    assert code == 2, said
+    assert "does not show here: the folder is on a disk of its own there" in said
+    assert not Ledger(Store(tmp_path / "results")).records()
+    shared = tmp_path_factory.mktemp("shared")
+    code, said = launched(path, shared, far, "--set", "resources.gpu=1")
+    assert code == 2, said
+    assert "offers Ray a GPU, but it has no device of one in /dev" in said
+    large = tmp_path_factory.mktemp("large") / "data"
+    large.write_text("1")
+    code, said = launched(path, shared, far)
+    assert code == 0, said
+    rows = Ledger(Store(shared)).trials(every=True).to_pylist()
+    assert [(row["status"], len(row["code"])) for row in rows] == [("done", 16)] * 2
+    assert all(json.loads(row["config"])["table"] == str(table) for row in rows)
+    measured = Ledger(Store(shared)).measurements(["sum"], Ledger(Store(shared)).trials())
+    assert measured.column("sum").to_pylist() == [7.0, 7.0]

@@ -1,0 +1,84 @@
+"""What goes along to the nodes of a cluster, and how a config finds it there."""
+
+from pathlib import Path
+
+import pytest
+
+from htsweep.execution import shipping
+from htsweep.execution.shipping import collect, moved, paths_in, unpacked
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    for name, text in {
+        "study.yaml": "task: toy\n",
+        "my_tasks.py": "x = 1\n",
+        "lib/deep.py": "",
+        "weights/small.pth": "w" * 2000,
+        ".git/config": "",
+        ".hidden": "",
+        "env/pyvenv.cfg": "",
+        "env/lib.py": "",
+        "__pycache__/my_tasks.pyc": "",
+        "results/trials/one.parquet": "",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_the_user_s_files_go_along_and_nothing_else(study: Path, tmp_path: Path) -> None:
+    found = collect(study, str(study / "results"))
+    names = [str(path) for path in found.files]
+    assert names == ["lib/deep.py", "my_tasks.py", "study.yaml", "weights/small.pth"]
+    assert found.left_out == []
+    assert found.note() == ""
+    found.copy(tmp_path / "there")
+    here = unpacked(["/nowhere", str(tmp_path / "there")])
+    assert here is not None
+    assert (here / "my_tasks.py").read_text() == "x = 1\n"
+    assert unpacked(["/nowhere"]) is None
+
+
+def test_the_hash_is_of_names_and_contents(study: Path) -> None:
+    before = collect(study).code
+    assert collect(study).code == before
+    (study / "my_tasks.py").write_text("x = 2\n")
+    changed = collect(study).code
+    (study / "my_tasks.py").rename(study / "their_tasks.py")
+    assert len({before, changed, collect(study).code}) == 3
+
+
+def test_too_much_is_left_out_and_named(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipping, "MOST_BYTES", 1000)
+    found = collect(study, str(study / "results"))
+    assert Path("my_tasks.py") in found.files
+    assert found.left_out == ["weights/small.pth (0.0 MiB)"]
+    assert "weights/small.pth (0.0 MiB)" in found.note()
+    assert "at the same path on its node" in found.note()
+    monkeypatch.setattr(shipping, "LOOKED_AT", 2)
+    assert "whatever follows the first 2 files" in collect(study).note()
+    monkeypatch.setattr(shipping, "LOOKED_AT", 20_000)
+    monkeypatch.setattr(shipping, "MOST_FILES", 2)
+    assert [path.suffix for path in collect(study).files] == [".py", ".py"]
+
+
+def test_a_config_finds_what_was_sent_along(study: Path, tmp_path: Path) -> None:
+    here, origin = str(tmp_path / "there" / shipping.FOLDER), str(study)
+    collect(study, str(study / "results")).copy(tmp_path / "there")
+    config = {
+        "weights": f"{origin}/weights/small.pth",
+        "dataset": f"folder:{origin}/lib:a-b",
+        "large": [f"{origin}/data/large", f"{origin}er/lib", 3, None],
+    }
+    assert moved(config, origin, here) == {
+        "weights": f"{here}/weights/small.pth",
+        "dataset": f"folder:{here}/lib:a-b",
+        "large": [f"{origin}/data/large", f"{origin}er/lib", 3, None],
+    }
+    assert moved(origin, origin, here) == here
+
+
+def test_the_paths_that_a_config_names(study: Path) -> None:
+    config = {"a": f"folder:{study}/lib:x-y", "b": [f"{study}/gone", "/", 1], "c": "toy"}
+    assert list(paths_in(config)) == [f"{study}/lib"]
