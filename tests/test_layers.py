@@ -27,7 +27,7 @@ HOMES = {
     "sqlalchemy": ("htsweep/mirror/",),
     "alembic": ("htsweep/mirror/",),
     "typer": ("htsweep/cli/app.py", "htsweep/cli/data.py"),
-    "rich": ("htsweep/cli/progress.py",),
+    "rich": ("htsweep/cli/progress.py", "htsweep/cli/printing.py"),
     "jinja2": ("htsweep/report/html.py",),
     "markupsafe": ("htsweep/report/html.py",),
     "matplotlib": ("htsweep/report/",),

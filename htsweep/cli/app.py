@@ -65,7 +65,15 @@ Overrides = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study file."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Output = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write to.")]
+OwnFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="Folder to write to.",
+        show_default="the study's folder in the results",
+    ),
+]
 
 
 @_command()
@@ -257,16 +265,17 @@ def rerun(
 def pareto(
     study: StudyFile,
     results: Results = "results",
-    out: Output = Path("frontier"),
+    out: OwnFolder = None,
     overrides: Overrides = None,
 ) -> None:
     """Draw the frontier of seen against missing accuracy.
 
     As PNG, SVG, PDF, interactive HTML and CSV.
     """
-    from htsweep.report.build import draw
+    from htsweep.report.build import draw, folder_of
 
-    for path in draw(results_of(study, overrides, results), out):
+    checked = results_of(study, overrides, results)
+    for path in draw(checked, out or folder_of(checked)):
         typer.echo(path)
 
 
@@ -314,9 +323,14 @@ def report(
         widths = [name.strip() for name in figures.split(",") if name.strip()]
         typer.echo("\n".join(build.written(checked, out, metrics, widths)))
     else:
-        typer.echo((build.latex if as_latex else build.tell)(checked, metrics=metrics))
-        if not as_latex and not metrics:
-            typer.echo(build.answer(checked))
+        if as_latex:
+            typer.echo(build.latex(checked, metrics=metrics))
+            return
+        from htsweep.cli.printing import show as printed
+
+        printed(build.tell(checked, metrics=metrics))
+        if not metrics:
+            typer.echo(f"\n{build.answer(checked)}")
 
 
 @_command()
@@ -499,16 +513,17 @@ def gather(
 def export(
     study: StudyFile,
     results: Results = "results",
-    out: Output = Path("export"),
+    out: OwnFolder = None,
     overrides: Overrides = None,
     format: Annotated[
         str, typer.Option(help="parquet, csv and json, separated by commas.")
     ] = "parquet,csv,json",
 ) -> None:
     """Write the tables of trials and measurements to files."""
-    from htsweep.report.build import export
+    from htsweep.report.build import export, folder_of
 
-    for path in export(results_of(study, overrides, results), out, format):
+    checked = results_of(study, overrides, results)
+    for path in export(checked, out or folder_of(checked) / "export", format):
         typer.echo(path)
 
 

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from htsweep.cli.printing import show
 from htsweep.cli.standing import Standing, named, shown, title
 from htsweep.execution.agenda import Agenda
 from htsweep.execution.work import Outcome
@@ -122,7 +123,9 @@ class Progress:
         if self._live is not None:
             # The live table is on stderr; the results belong on stdout.
             self._live.stop()
-        sys.stdout.write(f"\n{table}\n\n")
+        sys.stdout.write("\n")
+        show(table)
+        sys.stdout.write("\n")
         sys.stdout.flush()
 
     def last(self, agenda: Agenda) -> None:
