@@ -90,10 +90,9 @@ def test_a_launch_ends_with_a_table_and_paths(
     assert code == 0
     for ending in ("png", "svg", "pdf", "html", "csv"):
         file = tmp_path / "results" / "studies" / "study" / f"frontier.{ending}"
-        assert file.exists()
+        assert file.stat().st_size > 200
     page = tmp_path / "results" / "studies" / "study" / "report.html"
     assert f"report: {page} (7 files beside it)" in said.splitlines()
-        assert file.stat().st_size > 200
     assert "ran 6 trials and 0 stages" in said
     code, said, _ = call("launch", path, "--on", "inline", "--no-mirror")
     assert "ran 0 trials and 0 stages" in said

@@ -37,6 +37,8 @@ class Findings:
     repetitions: int
     baseline: str
     """The value of the compared factor that the others are compared with."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What values of factors are called in tables and figures; the tables here have the values."""
     trials: int = 0
     parameters: Sequence[str] = ()
     """The searched parameters: columns of `points`."""

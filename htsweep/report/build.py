@@ -124,7 +124,12 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
         answered=answered(results, measured) if keeps else None,
     )
     answers, why = each_trial(results) if keeps else (None, "")
-    return replace(made, unanswered=why, answers=made.answers if answers is None else answers)
+    return replace(
+        made,
+        labels=study.labels,
+        unanswered=why,
+        answers=made.answers if answers is None else answers,
+    )
 
 
 def _of_scores(results: Results) -> Findings:
@@ -214,15 +219,16 @@ def write(
     figures under `figures/two_column/` or `figures/one_column/`, as `widths` says.
     """
     from htsweep.files import put
-    from htsweep.report import document, figures
+    from htsweep.report import document, figures, names
 
     report = findings(results, metrics)
-    made: dict[str, str | bytes] = {"report.html": page(report), **document.document(report)}
-    for width in widths:
-        made |= {
-            f"figures/{width}_column/{name}": content
-            for name, content in figures.figures(report, width).items()
-        }
+    with names.labelled(report.labels):
+        made: dict[str, str | bytes] = {"report.html": page(report), **document.document(report)}
+        for width in widths:
+            made |= {
+                f"figures/{width}_column/{name}": content
+                for name, content in figures.figures(report, width).items()
+            }
     return report, [put(out / name, content) for name, content in made.items()]
 
 
@@ -233,14 +239,16 @@ def written(
     widths: Sequence[str] = (),
 ) -> list[str]:
     """Writes the report; returns lines with its answers and where everything is."""
-    from htsweep.report import answers, answers_first
+    from htsweep.report import answers, answers_first, names
 
     report, paths = write(results, out, metrics, widths)
     drawn = [path for path in paths if path.parent != out]
-    first = answers_first.first(report)
+    with names.labelled(report.labels):
+        first = answers_first.first(report)
+        said = answers.answers(report) or [answers.question(report)]
     lines = [
         *([first, ""] if first else []),
-        *(answers.answers(report) or [answers.question(report)]),
+        *said,
         "",
         f"{out / 'report.html'}",
         f"and {len(paths) - len(drawn) - 1} tables beside it, as Markdown, LaTeX and CSV",
@@ -256,33 +264,37 @@ def written(
 @with_infinities
 def page(found: Findings) -> str:
     """The report's page as HTML."""
-    from htsweep.report import answers, answers_first
+    from htsweep.report import answers, answers_first, names
     from htsweep.report import page as drawn
 
-    return drawn.page(
-        found,
-        first=answers_first.first(found),
-        question=answers.question(found),
-        answers=answers.answers(found),
-    )
+    with names.labelled(found.labels):
+        return drawn.page(
+            found,
+            first=answers_first.first(found),
+            question=answers.question(found),
+            answers=answers.answers(found),
+        )
 
 
 @with_infinities
 def answer(results: Results) -> str:
     """The answer to the study's question, in two or three sentences; "" if there is none yet."""
-    from htsweep.report import answers_first
+    from htsweep.report import answers_first, names
 
-    return answers_first.first(findings(results))
+    found = findings(results)
+    with names.labelled(found.labels):
+        return answers_first.first(found)
 
 
 @with_infinities
 def draw(results: Results, out: Path) -> list[Path]:
     """Writes the frontier below `out` as PNG, SVG, PDF, HTML and CSV and returns the paths."""
-    from htsweep.report import pareto
+    from htsweep.report import names, pareto
 
     study = results.study
     measured = _measured(results, pareto.columns(study.select, yields=_yields(study)))
-    return pareto.pareto(results.trials, measured, out, **_about(results))
+    with names.labelled(study.labels):
+        return pareto.pareto(results.trials, measured, out, **_about(results))
 
 
 def tell(results: Results, metrics: Sequence[str] = ()) -> str:
@@ -310,21 +322,22 @@ def export(results: Results, out: Path, formats: str) -> list[Path]:
 
 @with_infinities
 def _texts(results: Results, metrics: Sequence[str]) -> dict[str, str]:
-    from htsweep.report import text
+    from htsweep.report import names, text
 
     study = results.study
     predicts = task.find(study.task).predicts
     metrics = metrics or ([predicts] if predicts else [])
     columns = None if metrics else text.columns(study.select, yields=_yields(study))
     measured = _measured(results, columns)
-    return text.report(
-        results.trials,
-        measured,
-        planned=_sweeps(results),
-        to_come=_not_run_yet(results),
-        metrics=metrics,
-        **_about(results),
-    )
+    with names.labelled(study.labels):
+        return text.report(
+            results.trials,
+            measured,
+            planned=_sweeps(results),
+            to_come=_not_run_yet(results),
+            metrics=metrics,
+            **_about(results),
+        )
 
 
 def _sweeps(results: Results) -> pd.DataFrame:

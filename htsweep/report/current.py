@@ -62,7 +62,7 @@ class Report:
 
     def make(self, tell: Callable[[str], None]) -> None:
         """Writes the report if needed; `tell` gets the table before figures and pages are drawn."""
-        from htsweep.report import answers_first, build
+        from htsweep.report import answers_first, build, names
 
         results, out = self._results, build.folder_of(self._results)
         try:
@@ -78,7 +78,9 @@ class Report:
             paths = list(build.draw(results, out))
             findings, files = build.write(results, out)
             pages = [path for path in files if path.name in PAGES]
-            self.written = Written(table, (*paths, *pages), answer=answers_first.first(findings))
+            with names.labelled(findings.labels):
+                answer = answers_first.first(findings)
+            self.written = Written(table, (*paths, *pages), answer=answer)
             keep(out, self._stamp, self.written)
         except HtsweepError as error:
             # The trials are done and recorded, whatever becomes of their report.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -19,8 +21,26 @@ HEADLINES = ("test/overall_accuracy", "test/harmonic_mean", "test/ausuc")
 """A method is judged first by the first of these that was measured, else by the first metric."""
 
 
+_LABELS: ContextVar[Mapping[str, str]] = ContextVar("labels", default={})  # noqa: B039  (never changed)
+
+
+@contextlib.contextmanager
+def labelled(labels: Mapping[str, str]) -> Iterator[None]:
+    """Within this block, `value` gives these labels in place of the values that have one."""
+    token = _LABELS.set(labels)
+    try:
+        yield
+    finally:
+        _LABELS.reset(token)
+
+
 def value(given: Any) -> str:
-    """A factor's value as text: `0.5`, `lenet_bn`, and `lolsgd + frozen` for a list as JSON."""
+    """A factor's value as text: its label, else `0.5`, `lenet_bn`, `lolsgd + frozen` for a list."""
+    text = _text(given)
+    return _LABELS.get().get(text, text)
+
+
+def _text(given: Any) -> str:
     if isinstance(given, float) and given != given:
         return "none"
     if isinstance(given, float):

@@ -172,6 +172,8 @@ class Study(Section):
     select: str = "last"
     baseline: Any = None
     """The value of `compared` to compare the others with; None: the report decides."""
+    labels: dict[str, str] = {}
+    """What values of factors are called in tables and figures: `{l2sp: L2-SP}`."""
     blocks: list[str] = []
     """The factors whose values are independent of each other, for the report's mean ranks.
 

@@ -54,6 +54,7 @@ def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
     if not large:
         problems += left.certain(cells.problems(left.study, study_task, where))
     problems += _blocks(study, where)
+    problems += _labels(study, study_task, where)
     if not large and not left.changed and not set(broken) & {"search", "fixed"}:
         problems += _unmeasured(study, study_task, where)
         problems += configurations.problems(study, study_task, where)
@@ -308,6 +309,28 @@ def _blocks(study: Study, where: Located) -> Iterator[Problem]:
                 if known
                 else f"got '{name}', but the grid has no factor besides what is compared; add one, "
                 "or leave `blocks` out",
+            )
+
+
+def _labels(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
+    """Labels of values that the study does not have, and labels that do not tell values apart."""
+    if not study.labels:
+        return
+    given = {str(value) for values in study.grid.values() for value in values}
+    given |= {str(value) for value in study.fixed.values()}
+    for cell in cells_of(study):
+        config = _resolved(study, study_task, cell)
+        given |= {str(config[key]) for key in study.factors if key in config}
+    for value, label in study.labels.items():
+        if value not in given:
+            yield where.problem(
+                ("labels", value),
+                f"no factor of the study has this value; {did_you_mean(value, given)}",
+            )
+        twins = [other for other, same in study.labels.items() if same == label]
+        if twins[0] != value or label in given - {value}:
+            yield where.problem(
+                ("labels", value), f"another value is called '{label}' too; give it its own"
             )
 
 
