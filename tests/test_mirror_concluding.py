@@ -20,7 +20,7 @@ from htsweep.mirror.run import SELECTED
 from htsweep.mirror.updating import copy, selected
 from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
-from htsweep.report import build
+from htsweep.report import build, current
 from htsweep.results import Results
 from htsweep.study.schema import Study
 
@@ -150,3 +150,16 @@ def test_who_is_no_longer_selected_loses_the_tag(
 def dump(database: Path) -> list[str]:
     with sqlite3.connect(database) as connection:
         return sorted(connection.iterdump())
+
+
+def test_the_answer_is_the_experiments_description(
+    study: Study, tmp_path: Path, reported: list[Path]
+) -> None:
+    results = Results(study, str(tmp_path / "results"))
+    folder = build.folder_of(results)
+    folder.mkdir(parents=True)
+    (folder / current.NAME).write_text(json.dumps({"answer": "l2sp is best."}))
+    copy(results)
+    with sqlite3.connect(tmp_path / "results" / "mlflow.db") as connection:
+        query = "SELECT value FROM experiment_tags WHERE key = 'mlflow.note.content'"
+        assert connection.execute(query).fetchall() == [("l2sp is best.",)]

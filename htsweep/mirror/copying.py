@@ -66,6 +66,10 @@ class Runs(Protocol):
         """Removes runs."""
 
 
+DESCRIPTION = "mlflow.note.content"
+"""The tag that MLflow shows as an experiment's description."""
+
+
 @final
 class Mirror:
     """The copy of one study in MLflow."""
@@ -191,14 +195,19 @@ class Mirror:
             self._runs.tag(SELECTED, changed)
         return len(changed)
 
-    def write_study(self, text: str, artifacts: Mapping[str, Path] | None = None) -> None:
+    def write_study(
+        self, text: str, artifacts: Mapping[str, Path] | None = None, answer: str = ""
+    ) -> None:
         """Writes the study's YAML, as `study.yaml`, and its files to the study's own run.
 
         Args:
             text: the study's YAML.
             artifacts: `figures/frontier.png` -> the file, whose own name is the last part.
+            answer: what the study found, for the experiment's description; "" leaves that alone.
         """
         with self._guarded():
+            if answer:
+                self._tag(DESCRIPTION, answer)
             run = self._own_run()
             self._keep(run, text, artifacts or {})
             if run.info.end_time is None:

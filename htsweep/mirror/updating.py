@@ -21,7 +21,7 @@ from htsweep.mirror.coverage import (
     record_of,
     uri_of,
 )
-from htsweep.report import build
+from htsweep.report import build, current
 from htsweep.results import Results
 
 if TYPE_CHECKING:
@@ -191,7 +191,8 @@ def runs_of(
 
 def _conclude(mirror: Mirror, results: Results) -> None:
     """Writes the study's report and figures, and the tags of selected trials."""
-    mirror.write_study(results.study.text, _artifacts(results))
+    answer = current.answer_in(build.folder_of(results))
+    mirror.write_study(results.study.text, _artifacts(results), answer)
     mirror.select(selected(results))
 
 

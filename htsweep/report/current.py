@@ -119,6 +119,14 @@ def find(out: Path, stamp: str) -> Written | None:
         return None  # it is not there, or an earlier version wrote it
 
 
+def answer_in(out: Path) -> str:
+    """The answer of the report below `out`; "" if there is none, or of an earlier version."""
+    try:
+        return str(json.loads((out / NAME).read_text(encoding="utf-8"))["answer"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def keep(out: Path, stamp: str, written: Written) -> None:
     """Says beside the report what it was made of."""
     content = {

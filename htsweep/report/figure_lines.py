@@ -99,7 +99,7 @@ def sensitivity(findings: Findings, width: float, look: Mapping[str, Look]) -> l
 
 def costs(findings: Findings, width: float, look: Mapping[str, Look], cost: str) -> list[Figure]:
     """What each point gives against its cost, with intervals and the front; a panel per group."""
-    frame = findings.costs[findings.costs["cost"] == cost]
+    frame = names.priced(findings.costs[findings.costs["cost"] == cost])
     compared, metric = findings.design.compared, str(frame["metric"].iloc[0])
     parts = paper.grouped(frame, findings.design)
     figure, panels, note = _panels(parts, width, True, (names.cost(cost), _axis(metric)))

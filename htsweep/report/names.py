@@ -189,7 +189,7 @@ def axis(name: str) -> str:
 _COSTS = {
     "seconds": "seconds of training",
     "gpu_hours": "GPU hours",
-    "peak_memory_bytes": "peak memory (bytes)",
+    "peak_memory_bytes": "peak memory (MB)",
     "trainable_parameters": "trainable parameters",
 }
 
@@ -197,3 +197,16 @@ _COSTS = {
 def cost(name: str) -> str:
     """A cost as the title of an axis: `GPU hours`."""
     return _COSTS.get(name, name)
+
+
+_UNITS = {"peak_memory_bytes": 1e-6}
+"""Cost -> the factor by which it is shown; 1 for others."""
+
+
+def priced(costs: pd.DataFrame) -> pd.DataFrame:
+    """The table of costs with `value` and its interval in the unit of `cost`'s title."""
+    if costs.empty:
+        return costs
+    factors = costs["cost"].astype(str).map(_UNITS).fillna(1.0).astype(float)
+    columns = [name for name in ("value", "value low", "value high") if name in costs]
+    return costs.assign(**{name: costs[name].astype(float) * factors for name in columns})

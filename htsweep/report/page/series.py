@@ -160,7 +160,7 @@ def _volumes(findings: Findings, key: Key) -> dict[str, Any]:
 
 
 def _costs(findings: Findings, key: Key, notes: dict[str, str]) -> dict[str, Any] | None:
-    frame = findings.costs
+    frame = names.priced(findings.costs)
     if frame.empty:
         return None
     panel = (

@@ -55,7 +55,7 @@ def fronts(findings: Findings, key: Key, configurations: Mapping[str, str]) -> T
 
 def costs(findings: Findings, key: Key) -> Table:
     """The points on the front of cost and gain: on paper, a block per group and cost, by cost."""
-    frame = findings.costs
+    frame = names.priced(findings.costs)
     if len(frame):
         frame = frame[frame["front"].astype(bool)]
         order = [*key.design.groups, "cost"]
