@@ -26,6 +26,14 @@ def test_archives_that_are_missing_are_a_mistake_with_the_command_that_gets_them
     assert "npm pack @iconify-json/noto@1.2.9" in said
 
 
+def test_a_folder_that_cannot_be_made_is_a_mistake_that_names_it(capsys, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    code, _, said = run(capsys, "emoji", "--out", str(tmp_path / "file"))
+    assert code == 2
+    assert said.startswith(f"error: {tmp_path / 'file' / 'emoji'}: Not a directory")
+    assert "--out" in said
+
+
 def test_what_is_done_is_said_line_by_line(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(made, "get", lambda name, out, given, say: say(f"{name} {out} {given}"))
     monkeypatch.chdir(tmp_path)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from htsweep.errors import HtsweepError, did_you_mean
+from htsweep.errors import HtsweepError, did_you_mean, why
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -38,9 +38,12 @@ def get(
     if name not in made.MADE:
         raise HtsweepError(f"no dataset '{name}' can be made; {did_you_mean(name, made.MADE)}")
     try:
-        made.get(name, out.expanduser().absolute(), source, _say)
+        made.get(name, out.expanduser().absolute(), source and source.expanduser(), _say)
     except ValueError as error:
         raise HtsweepError(str(error)) from error
+    except OSError as error:
+        where = error.filename or out
+        raise HtsweepError(f"{where}: {why(error, '--out', str(out))}") from error
 
 
 @app.command()
