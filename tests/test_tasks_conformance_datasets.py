@@ -10,6 +10,7 @@ from PIL import Image
 from tasks import data
 from tasks.conformance import DatasetConformance
 from tasks.data import Domain, Images, contents, registry
+from tasks.data.splits import Order
 
 
 class TestMnist(DatasetConformance):
@@ -62,6 +63,9 @@ class Pictures(Domain):
     def official_test(self):
         return self.other.get("test")
 
+    def order(self, seed):
+        return self.other.get("order", lambda seed: None)(seed)
+
     def counts(self):
         return self.other.get("counts", {})
 
@@ -82,7 +86,30 @@ def forgotten():
     contents.forget()
 
 
+def drawn(seed):
+    """An order of forty groups, twenty of each class, by a seed."""
+    places = np.empty(40, int)
+    for label in (0, 1):
+        places[label::2] = np.random.default_rng((seed, label)).permutation(20)
+    return Order(places, np.full(40, 20))
+
+
 BROKEN = [
+    (
+        {"order": lambda seed: drawn(0)},
+        "test_its_order_of_groups_follows_from_the_seed",
+        "another one for each",
+    ),
+    (
+        {"order": lambda seed: Order(drawn(seed).place + 1, drawn(seed).groups)},
+        "test_its_order_of_groups_follows_from_the_seed",
+        "not below the number",
+    ),
+    (
+        {"order": lambda seed: Order(drawn(seed).place[:3], drawn(seed).groups[:3])},
+        "test_its_order_of_groups_follows_from_the_seed",
+        "places for 40",
+    ),
     ({"factor": 200}, "test_its_images_are_as_promised", "bring them into"),
     ({"factor": np.nan}, "test_its_images_are_as_promised", "bring them into"),
     ({"factor": 0}, "test_its_images_are_as_promised", "every pixel of every image is 0"),
@@ -107,6 +134,12 @@ BROKEN = [
     ({"size": 8.0}, "test_a_study_can_name_it", "number of pixels or None"),
     ({"content": dict}, "test_a_study_can_name_it", "must have a text"),
 ]
+
+
+def test_a_sound_one_with_groups_passes(monkeypatch, tmp_path):
+    named(monkeypatch, pictures=lambda: Pictures(order=drawn))
+    suite = type("Suite", (DatasetConformance,), {"domain": "ours:pictures"})()
+    suite.test_its_order_of_groups_follows_from_the_seed(tmp_path)
 
 
 def test_a_sound_one_passes(monkeypatch, tmp_path):

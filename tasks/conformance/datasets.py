@@ -152,6 +152,28 @@ class DatasetConformance:
                 "each class needs images in it and images outside of it",
             )
 
+    def test_its_order_of_groups_follows_from_the_seed(self, tmp_path: Path) -> None:
+        """Each image has a place among the groups of its class, the same for the same seed."""
+        orders = [data.order(self.domain, seed) for seed in (0, *range(8))]
+        if orders[0] is None:
+            raise SkipTest("its images are drawn one by one")
+        labels = np.asarray(self._loaded(tmp_path).labels)
+        for order in orders:
+            assert order is not None
+            assert order.place.shape == order.groups.shape == labels.shape, self._said(
+                f"`order` has {order.place.shape} places for {len(labels)} images",
+                "give a place for each image, in the order of `load`",
+            )
+            assert ((order.place >= 0) & (order.place < order.groups)).all(), self._said(
+                "`order` has a place that is not below the number of groups",
+                "count places from 0, and all groups of a class, also those without an image here",
+            )
+        places = [order.place.tolist() for order in orders if order is not None]
+        assert places[0] == places[1] and any(own != places[0] for own in places), self._said(  # noqa: PT018
+            "`order` does not follow from the seed",
+            "draw the order from the seed alone, another one for each",
+        )
+
     def test_a_model_trains_on_it(self, tmp_path: Path) -> None:
         """A source model trains for two steps with finite losses."""
         from tasks.holistic_transfer import source
