@@ -1,6 +1,9 @@
 """Benchmarks by name: the authors' layouts, official splits and missing classes."""
 
+import contextlib
+import inspect
 import json
+import unittest
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +19,15 @@ from benchmarked import (
     inaturalist,
     iwildcam,
     leaf,
+    listed,
     of_library,
     office_home,
+    office_home_in_lists,
 )
 from workspace import Workspace
 
 from tasks import data
+from tasks.conformance import DatasetConformance
 from tasks.data import benchmarks, contents, splits
 from tasks.data.benchmarks.office_home import facts
 from tasks.holistic_transfer import holistic_transfer
@@ -329,3 +335,29 @@ def test_folders_by_wordnet_id_are_one_domain(tmp_path):
     assert parts is None
     assert classes == tuple(sorted(path.name for path in tmp_path.iterdir()))
     assert classes[0].startswith("n0")
+
+
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [
+        (listed, "lists:{}:photo"),
+        (femnist, "femnist:{}:f0005_05"),
+        (femnist, "femnist:{}:first3"),
+        (iwildcam, "iwildcam:{}:train"),
+        (iwildcam, "iwildcam:{}:location_2"),
+        (aircraft, "aircraft:{}:all"),
+        (office_home_in_lists, "office_home:{}:Art"),
+    ],
+)
+def test_their_domains_are_domains(tmp_path, made, name):
+    """The suite that every domain has to pass."""
+    suite = type("Suite", (DatasetConformance,), {"domain": name.format(made(tmp_path / "data"))})()
+    tests = [test for test in dir(suite) if test.startswith("test_")]
+    assert len(tests) > 5
+    for test in tests:
+        place = tmp_path / test
+        place.mkdir()
+        run = getattr(suite, test)
+        # What does not apply to a domain, such as an official split, is skipped by the suite.
+        with contextlib.suppress(unittest.SkipTest):
+            run(place) if "tmp_path" in inspect.signature(run).parameters else run()

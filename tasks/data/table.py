@@ -75,8 +75,17 @@ class Table:
 
     def classes_of(self, domain: str) -> tuple[str, ...]:
         """The classes that a domain has images of, in the table's order."""
-        own = {row.label for row in self.of(domain)}
-        return tuple(name for name in self.classes or sorted(own) if name in own)
+        if domain not in self._classes:
+            own = {row.label for row in self.of(domain)}
+            self._classes[domain] = tuple(
+                name for name in self.classes or sorted(own) if name in own
+            )
+        return self._classes[domain]
+
+    @functools.cached_property
+    def _classes(self) -> dict[str, tuple[str, ...]]:
+        """Domain -> its classes, for those that were asked about: a plan asks for each trial."""
+        return {}
 
 
 @final

@@ -24,6 +24,10 @@ class Tabled(Benchmarked):
         self.names = tuple(table.by_domain)
         self.wrong = table.wrong
 
+    def has(self, name: str) -> bool:
+        """Whether the table has images of this domain."""
+        return name in self.table.by_domain
+
     def domain(self, name: str, whole: str) -> Domain:
         """The domain of this name."""
         return Listed(whole, self.table, self.missing)
