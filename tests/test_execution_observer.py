@@ -18,16 +18,18 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(observer.time, "monotonic", lambda: state.now)
     monkeypatch.setattr(ray_nodes, "living_ids", lambda: state.alive)
     monkeypatch.setattr(ray_internals, "told", lambda name: state.places.get(name, ""))
+    monkeypatch.setattr(ray_internals, "forget", lambda name: None)
     return state
 
 
-def watched(running: dict[str, str]) -> tuple[Observer, Sent]:
+def watched(running: dict[str, str], elsewhere: bool = True) -> tuple[Observer, Sent]:
     sent: Sent = []
     channel = SimpleNamespace(
         send=lambda event, **content: sent.append({"event": event, **content})
     )
     nodes = SimpleNamespace(slots=2, overdue=lambda: "", waits_for=lambda: "")
-    return Observer(running, channel, nodes), sent  # type: ignore[arg-type]
+    watch = Observer(running, channel, nodes, elsewhere=elsewhere)  # type: ignore[arg-type]
+    return watch, sent
 
 
 def dies(watch: Observer, state: SimpleNamespace) -> None:
@@ -43,7 +45,7 @@ def told(sent: Sent) -> list[dict[str, Any]]:
 
 def test_on_this_machine_a_death_is_told_at_once(cluster: SimpleNamespace) -> None:
     cluster.places = {}
-    watch, sent = watched({"tune1": "t1"})
+    watch, sent = watched({"tune1": "t1"}, elsewhere=False)
     dies(watch, cluster)
     assert told(sent) == [{"event": "died", "trial": "t1", "why": "the actor died"}]
 
@@ -59,6 +61,13 @@ def test_a_death_by_the_end_of_a_node_is_no_attempt(cluster: SimpleNamespace) ->
     notice, returned = told(sent)
     assert "a node of the cluster ended (n1)" in notice["text"]
     assert returned == {"event": "returned", "trial": "t1", "again": True}
+
+
+def test_a_death_before_the_trial_began_is_no_attempt(cluster: SimpleNamespace) -> None:
+    cluster.places = {}
+    watch, sent = watched({"tune1": "t1"})
+    dies(watch, cluster)
+    assert told(sent) == [{"event": "returned", "trial": "t1", "again": True}]
 
 
 def test_a_death_on_a_node_that_lives_is_the_trial_s_own(cluster: SimpleNamespace) -> None:

@@ -178,7 +178,7 @@ def test_from_no_worker_to_some_and_back(
     assert code == 0, said
     assert "waiting for the autoscaler, which can start small (CPU 2, at most 4)" in said
     rows = Ledger(Store(tmp_path / "results")).trials(every=True).to_pylist()
-    assert [row["status"] for row in rows] == ["done"] * 4
+    assert [(row["status"], row["reason"]) for row in rows] == [("done", None)] * 4, said
     assert most[0] == 3  # the head, and two nodes of two cores for four trials
     deadline = time.monotonic() + 60
     while nodes(folder) > 1:

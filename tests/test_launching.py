@@ -366,8 +366,8 @@ def test_a_resource_that_is_not_there_is_named_before_anything_starts(
 ) -> None:
     with pytest.raises(ResourceError, match=r"resources\.cpu: a trial takes 4096"):
         run(TOY, "resources.cpu=4096")
-    with pytest.raises(ResourceError, match=r"resources\.gpu: a trial takes 64"):
-        run(TOY, "resources.gpu=64")
+    with pytest.raises(ResourceError, match=r"resources\.gpu: a trial takes 1"):
+        run(TOY, "resources.gpu=1")
     assert not (tmp_path / "results").exists()
     study = read(tmp_path / "study.yaml")
     with pytest.raises(HtsweepError, match="unknown executor 'slurm'; choose inline or ray, or"):

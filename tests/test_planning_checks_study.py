@@ -33,6 +33,7 @@ def problems(path: Path, *overrides: str) -> dict[str, tuple[int | None, str]]:
         ("task: toy\nstudy: ..\n", "a study's name"),
         ("task: toy\ngrid: {x: [0.1, 0.1]}\n", "is listed twice; remove one"),
         ("task: toy\nrepetitions: 2.5\n", "whole number"),
+        ("task: toy\nresources: {gpu: 2}\n", "a trial uses one GPU"),
         ("task: toy\nsearch: {sampler: tpe, trials: 3}\n", "needs `objectives`"),
         ("task: toy\nstop: {first: 1}\n", "needs `objectives`"),
         (

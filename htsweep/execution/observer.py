@@ -36,8 +36,15 @@ class Observer(tune.Callback):
     """Reports starts, why an actor died, that Tune's loop is alive, and what it waits for."""
 
     def __init__(
-        self, running: MutableMapping[str, str], channel: Channel, nodes: ray_nodes.Nodes
+        self,
+        running: MutableMapping[str, str],
+        channel: Channel,
+        nodes: ray_nodes.Nodes,
+        *,
+        elsewhere: bool,
     ) -> None:
+        """Watches the trials that run, by Tune's ids; `elsewhere`: on nodes of a cluster."""
+        self._elsewhere = elsewhere
         self._running, self._channel, self._nodes = running, channel, nodes
         self._slots = 0
         self._deaths: list[_Death] = []
@@ -59,7 +66,8 @@ class Observer(tune.Callback):
         why = str(trial.get_error() or "the worker's process ended")
         ours = self._running.pop(trial.trial_id)
         death = _Death(ours, why, ray_internals.told(f"{PLACE}{ours}"), time.monotonic())
-        if death.node:
+        ray_internals.forget(f"{PLACE}{ours}")  # the next attempt may be elsewhere
+        if self._elsewhere:
             self._deaths.append(death)
         else:
             self._channel.send("died", trial=death.trial, why=why)
@@ -90,9 +98,10 @@ class Observer(tune.Callback):
 
     def _explained(self, death: _Death, now: float) -> bool:
         """Reports how a trial came to lose its actor; False while that is not known yet."""
+        # Without a node, the actor died before it had begun the trial.
         if death.node not in ray_nodes.living_ids() and self._losses[death.trial] < LOSSES:
             self._losses[death.trial] += 1
-            if death.node not in self._lost:
+            if death.node and death.node not in self._lost:
                 self._lost.add(death.node)
                 self._channel.send(
                     "notice",

@@ -131,7 +131,9 @@ def _place(
             storage_path=options["storage"],
             verbose=0,
             log_to_file=False,
-            callbacks=[Observer(feed.running, channel, nodes)],
+            callbacks=[
+                Observer(feed.running, channel, nodes, elsewhere=options["address"] is not None)
+            ],
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),

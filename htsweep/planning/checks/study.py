@@ -11,7 +11,7 @@ from htsweep import selection
 from htsweep.errors import HtsweepError, Problem, did_you_mean
 from htsweep.planning import configurations, metrics, task
 from htsweep.planning.ablation import cells_of
-from htsweep.planning.checks import ablation, cells, kept, screen, size
+from htsweep.planning.checks import ablation, cells, kept, resources, screen, size
 from htsweep.planning.checks.cells import MOST_SAID
 from htsweep.planning.checks.remaining import Recorded, remaining
 from htsweep.planning.dimension import repeated, text_of
@@ -29,7 +29,7 @@ def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
         where: the lines of its keys.
         broken: the top-level keys that are already reported.
     """
-    problems = list(_name(study, where))
+    problems = [*_name(study, where), *resources.problems(study, where)]
     task.beside(study.file.parent)
     try:
         study_task = task.find(study.task)
