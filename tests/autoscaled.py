@@ -116,6 +116,7 @@ def autoscaling(
                 one.kill()
         if head.poll() is None:
             head.kill()
+        head.wait()
 
 
 def raylets(folder: Path) -> list[psutil.Process]:
