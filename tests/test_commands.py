@@ -101,8 +101,11 @@ def test_what_a_launch_offers_works_as_it_stands(folder: str, call: Call, tmp_pa
     assert code == 0
     # The trials of this override, on these results
     assert "4: 2 done, 0 stopped early, 2 failed, 0 to run" in said
-    [mirror] = offered(said)
+    [rerun, mirror] = offered(said)
     assert mirror == ["htsweep", "mirror", *given]
+    code, said = call(*rerun[1:])
+    assert code == 3
+    assert "nothing is recorded" in said
     code, said = call(*again[1:])
     assert code == 3
     assert "(2 reused, 2 failed, 0 remaining)" in said
