@@ -3,7 +3,7 @@
 # Compiled bytecode is what makes the worker processes of the tests start fast.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help test one lint types fix
+.PHONY: help test one lint types fix site
 
 help:
 	@echo "make test                     run all tests, two at a time"
@@ -11,6 +11,7 @@ help:
 	@echo "make lint                     check formatting and lint"
 	@echo "make types                    check types (mypy --strict)"
 	@echo "make fix                      format, and fix what the linter can fix"
+	@echo "make site                     show the documentation on 127.0.0.1:8000, and follow changes"
 
 test:
 	uv run pytest -n 2
@@ -29,3 +30,6 @@ types:
 fix:
 	uv run ruff format .
 	uv run ruff check --fix .
+
+site:
+	NO_MKDOCS_2_WARNING=1 uv run mkdocs serve
