@@ -71,7 +71,7 @@ TABLES: dict[str, list[tuple[str, ...]]] = {
 """The tables of each study by their columns; no columns: the report's own."""
 PARTS = {
     "emoji": (
-        "grid.dataset=[folder:data/emoji:noto-twemoji]",
+        "grid.dataset=[folder:data/emoji:noto-twemoji,folder:data/emoji:noto-fluent_3d]",
         "grid.missing_ratio=[0.5]",
         "repetitions=2",
     ),
