@@ -38,7 +38,7 @@ def answered(words: dict[str, str], results: Path, **changes: Any) -> tuple[str,
     facts = {
         "host": "far (10.0.0.7)",
         "version": ray_checks._version(),
-        "source": ray_checks._source(),
+        "program": ray_checks._program(),
         "results": str(results),
         "probe": "probes/n1",
         "wrong": "",
@@ -82,7 +82,7 @@ def test_what_a_node_lacks_ends_the_launch(
 
 def test_other_files_of_one_version_are_said(words: dict[str, str], tmp_path: Path) -> None:
     Store(tmp_path).write("probes/n1", b"n1")
-    answer, [note] = answered(words, tmp_path, source="another")
+    answer, [note] = answered(words, tmp_path, program="another")
     assert answer == ray_checks.FINE
     assert "its files differ from those here" in note
 
@@ -173,8 +173,6 @@ def test_what_lies_beside_a_study_goes_along_and_what_is_not_shared_is_said(
     code, said = launched(path, shared, far, "--set", "resources.gpu=1")
     assert code == 2, said
     assert "offers Ray a GPU, but it has no device of one in /dev" in said
-    large = tmp_path_factory.mktemp("large") / "data"
-    large.write_text("1")
     code, said = launched(path, shared, far)
     assert code == 0, said
     rows = Ledger(Store(shared)).trials(every=True).to_pylist()

@@ -53,8 +53,8 @@ def test_too_much_is_left_out_and_named(study: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(shipping, "MOST_BYTES", 1000)
     found = collect(study, str(study / "results"))
     assert Path("my_tasks.py") in found.files
-    assert found.left_out == ["weights/small.pth (0.0 MiB)"]
-    assert "weights/small.pth (0.0 MiB)" in found.note()
+    assert found.left_out == ["weights (0.0 MiB)"]
+    assert "weights (0.0 MiB)" in found.note()
     assert "at the same path on its node" in found.note()
     monkeypatch.setattr(shipping, "LOOKED_AT", 2)
     assert "whatever follows the first 2 files" in collect(study).note()
@@ -77,6 +77,28 @@ def test_a_config_finds_what_was_sent_along(study: Path, tmp_path: Path) -> None
         "large": [f"{origin}/data/large", f"{origin}er/lib", 3, None],
     }
     assert moved(origin, origin, here) == here
+
+
+def test_no_part_of_a_folder_is_taken_for_it(
+    study: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dataset of which some images went along would give other numbers."""
+    for number in range(5):
+        (study / "weights" / f"{number}.png").write_text("i" * number * 100)
+    (study / "weights" / "load.py").write_text("")
+    (study / "linked").mkdir()
+    (study / "linked" / "whole.png").write_text("")
+    (study / "linked" / "more").symlink_to(tmp_path_factory.mktemp("more"))
+    monkeypatch.setattr(shipping, "MOST_BYTES", 2500)
+    found = collect(study, str(study / "results"))
+    assert not [path for path in found.files if path.suffix in (".png", ".pth")]
+    assert Path("weights/load.py") in found.files
+    there = tmp_path_factory.mktemp("there")
+    found.copy(there)
+    here = str(there / shipping.FOLDER)
+    for name in ("weights", "linked"):
+        assert moved(f"{study}/{name}", str(study), here) == f"{study}/{name}"
+    assert moved(f"{study}/weights/load.py", str(study), here) == f"{here}/weights/load.py"
 
 
 def test_the_paths_that_a_config_names(study: Path) -> None:

@@ -63,7 +63,7 @@ def answer(
             answered.add(node)
             facts = json.loads(ray_internals.told(name))
             reason = _problem(facts)
-            if not reason and facts["source"] != _source():
+            if not reason and facts["program"] != _program():
                 note(
                     f"{facts['host']} has the same version of htsweep, but its files differ from "
                     "those here; what its trials measure may differ too"
@@ -97,7 +97,7 @@ def _facts(node: str, results: str, gpu: float) -> dict[str, Any]:
     return {
         "host": f"{platform.node()} ({address})",
         "version": _version(),
-        "source": _source(),
+        "program": _program(),
         "results": results,
         "probe": name,
         "wrong": wrong,
@@ -143,7 +143,7 @@ def _version() -> str:
 
 
 @functools.cache
-def _source() -> str:
+def _program() -> str:
     """A hash of the installed program's files."""
     root = Path(__file__).resolve().parents[2]
     files = sorted([*root.glob("htsweep/**/*.py"), *root.glob("tasks/**/*.py")])

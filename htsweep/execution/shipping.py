@@ -7,6 +7,7 @@ left out, and has to be at the same path on every node.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +17,8 @@ from typing import Any, final
 
 FOLDER = "htsweep_study_files"
 """The name under which the files are on a node: a folder of the name hides no module."""
+LIST = "htsweep_left_out.json"
+"""Beside it: the names of what is not there as a whole."""
 MOST_BYTES = 100 * 2**20
 MOST_FILES = 2_000
 LOOKED_AT = 20_000
@@ -36,9 +39,13 @@ class Shipped:
     """In words, the largest first."""
     code: str = ""
     """A hash of the names and contents of the files."""
+    partial: Sequence[str] = ()
+    """The files and folders, directly in the study's, of which not all goes along."""
 
     def copy(self, to: Path) -> None:
         """Copies the files to a folder."""
+        to.mkdir(parents=True, exist_ok=True)
+        (to / LIST).write_text(json.dumps(list(self.partial)), encoding="utf-8")
         for name in self.files:
             target = to / FOLDER / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -60,24 +67,48 @@ class Shipped:
 def collect(folder: Path, results: str = "") -> Shipped:
     """The files of the study's folder that go along: Python first, then the smallest first.
 
+    A folder beside the study goes along as a whole or, but for its Python, not at all.
+
     Hidden files and folders, virtual environments, compiled Python and the results stay behind.
     """
     apart = Path(results).resolve() if results and "://" not in results else None
-    found, looked = [], 0
+    single: list[tuple[int, Path]] = []
+    groups: dict[str, list[tuple[int, Path]]] = {}
+    partial: set[str] = set()
+    looked = 0
     for path, size in _files(folder, apart):
         looked += 1
+        group = path.parts[0] if len(path.parts) > 1 else ""
+        if looked > LOOKED_AT or size is None:
+            partial.add(group)
+        elif path.suffix == ".py" or not group:
+            single.append((size, path))
+        else:
+            groups.setdefault(group, []).append((size, path))
         if looked > LOOKED_AT:
             break
-        found.append((path.suffix != ".py", size, path))
     taken: list[Path] = []
     left: list[tuple[int, Path]] = []
     total = 0
-    for _, size, path in sorted(found):
-        if total + size <= MOST_BYTES and len(taken) < MOST_FILES:
-            taken.append(path)
-            total += size
-        else:
+
+    def take(files: list[tuple[int, Path]]) -> bool:
+        nonlocal total
+        size = sum(one for one, _ in files)
+        if total + size > MOST_BYTES or len(taken) + len(files) > MOST_FILES:
+            return False
+        total += size
+        taken.extend(path for _, path in files)
+        return True
+
+    for size, path in sorted(single, key=lambda one: (one[1].suffix != ".py", one)):
+        if not take([(size, path)]):
             left.append((size, path))
+    # A folder goes along as a whole or not at all: a part of a dataset would be taken for it.
+    sizes = {group: sum(size for size, _ in files) for group, files in groups.items()}
+    for group in sorted(sizes, key=lambda name: (sizes[name], name)):
+        if group in partial or not take(groups[group]):
+            left.append((sizes[group], Path(group)))
+    left += [(0, Path(group)) for group in sorted(partial - groups.keys() - {""})]
     digest = hashlib.sha256()
     kept = []
     for path in sorted(taken):
@@ -91,7 +122,8 @@ def collect(folder: Path, results: str = "") -> Shipped:
     words = [f"{path} ({size / 2**20:.1f} MiB)" for size, path in sorted(left, reverse=True)]
     if looked > LOOKED_AT:
         words.insert(0, f"whatever follows the first {LOOKED_AT:,} files")
-    return Shipped(folder, kept, words, digest.hexdigest()[:16])
+    apart_from = sorted({path.parts[0] for _, path in left})
+    return Shipped(folder, kept, words, digest.hexdigest()[:16], apart_from)
 
 
 def unpacked(places: Iterable[str]) -> Path | None:
@@ -107,13 +139,22 @@ def moved(value: Any, origin: str, here: str) -> Any:
     if isinstance(value, str) and origin in value:
         before, _, after = value.partition(origin)
         rest = after.partition(":")[0]
-        if (not rest or rest.startswith("/")) and Path(here + rest).exists():
+        if (not rest or rest.startswith("/")) and _is_whole(Path(here), rest.strip("/")):
             return f"{before}{here}{after}"
     elif isinstance(value, dict):
         return {key: moved(one, origin, here) for key, one in value.items()}
     elif isinstance(value, list | tuple):
         return [moved(one, origin, here) for one in value]
     return value
+
+
+def _is_whole(here: Path, rest: str) -> bool:
+    """Whether a file, or a folder with all that is in it, was sent along."""
+    path = here / rest
+    if not path.is_dir() or not rest:
+        return path.exists()
+    left_out: list[str] = json.loads((here.parent / LIST).read_text(encoding="utf-8"))
+    return Path(rest).parts[0] not in left_out
 
 
 def paths_in(value: Any) -> Iterator[str]:
@@ -130,10 +171,17 @@ def paths_in(value: Any) -> Iterator[str]:
             yield from paths_in(one)
 
 
-def _files(folder: Path, apart: Path | None) -> Iterator[tuple[Path, int]]:
-    """(path below the folder, size) of its files, in the order of their names."""
-    for place, folders, files in os.walk(folder):
+def _files(folder: Path, apart: Path | None) -> Iterator[tuple[Path, int | None]]:
+    """(path below the folder, size) of its files, in the order of their names.
+
+    The size is None for what cannot be sent along: a link to a folder, what cannot be read.
+    """
+    unread: list[OSError] = []
+    for place, folders, files in os.walk(folder, onerror=unread.append):
         here = Path(place)
+        for name in folders:
+            if (here / name).is_symlink() and not name.startswith("."):
+                yield (here / name).relative_to(folder), None
         folders[:] = sorted(
             name
             for name in folders
@@ -144,5 +192,7 @@ def _files(folder: Path, apart: Path | None) -> Iterator[tuple[Path, int]]:
         )
         for name in sorted(files):
             path = here / name
-            if not name.startswith(".") and path.is_file():
-                yield path.relative_to(folder), path.stat().st_size
+            if not name.startswith("."):
+                yield path.relative_to(folder), path.stat().st_size if path.is_file() else None
+    for error in unread:
+        yield Path(error.filename).relative_to(folder) / "unread", None
