@@ -10,8 +10,8 @@ from typing import final
 from tasks.data import benchmarks, contents, listing, parts, registry
 from tasks.data.benchmarks import Benchmark, Expected
 from tasks.data.domain import Domain
+from tasks.data.listed import Listed
 from tasks.data.listing import shown, some
-from tasks.data.table import Listed
 
 FOLDER = "folder"
 NAMED = 10

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tasks.data.benchmarks import Benchmark, Benchmarked, lists, metadata
 from tasks.data.domain import Domain
-from tasks.data.table import Listed, Table
+from tasks.data.listed import Listed
+from tasks.data.table import Table
 
 
 class Tabled(Benchmarked):
