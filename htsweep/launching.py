@@ -83,7 +83,7 @@ class Launched:
 
 def launch(
     study: Study,
-    results: str = "results",
+    results: str | Path = "results",
     *,
     on: str = "ray",
     address: str | None = None,
@@ -110,7 +110,7 @@ def launch(
         ResourceError: no node has, or can get, what a trial takes.
         LedgerError: the results cannot be read or written; what is recorded is kept.
     """
-    watch = watch or Silent()
+    watch, results = watch or Silent(), str(results)
     began = time.monotonic()
     before = Results(study, results)
     kept = keeping(before.full_plan)

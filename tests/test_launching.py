@@ -577,3 +577,15 @@ def test_weights_that_were_removed_are_made_again_where_a_trial_needs_them(
     after = numbers(extended, tmp_path / "results")
     assert [row for row in after if row in before] == before
     assert len(after) == len(before) + 4 * 8
+
+
+def test_results_may_be_given_as_a_path_everywhere(
+    study_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    study, place = htsweep.read(study_file("task: toy\ngrid: {x: [0.5]}\n")), tmp_path / "r"
+    assert not htsweep.launch(study, place, on="inline", mirror=None).failed
+    assert len(htsweep.trials(study, place)) == 1
+    assert not htsweep.measurements(study, place).empty
+    assert htsweep.query(study, "SELECT count(*) AS n FROM trials", place)["n"].tolist() == [1]
+    assert len(htsweep.open(str(study.file), results=place).trials) == 1
+    assert htsweep.compare(study, results=place, results_b=place).equal == 1

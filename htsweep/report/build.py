@@ -27,7 +27,7 @@ def folder_of(results: Results) -> Path:
 
 
 @with_infinities
-def frontier(study: Study, results: str = "results") -> pd.DataFrame:
+def frontier(study: Study, results: str | Path = "results") -> pd.DataFrame:
     """One row per whole point: its means over repetitions, and whether it is on the front.
 
     The columns include its factors and 95 % intervals. The axes are those of the study's task:
@@ -36,7 +36,7 @@ def frontier(study: Study, results: str = "results") -> pd.DataFrame:
     from htsweep.analysis import frontier as analysis
     from htsweep.analysis.design import design
 
-    read = Results(study, results)
+    read = Results(study, str(results))
     measured = _measured(read, None)
     axes = analysis.axes([str(name) for name in measured.columns if str(name).startswith("test/")])
     if axes is None:

@@ -7,6 +7,7 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from htsweep.planning.reading import read
@@ -216,7 +217,7 @@ def open(  # noqa: A001 (users call it as htsweep.open)
     file: str,
     overrides: Sequence[str] = (),
     *,
-    results: str = "results",
+    results: str | Path = "results",
 ) -> View:
     """The study in `file` with its results, to explore in a notebook.
 
@@ -230,7 +231,7 @@ def open(  # noqa: A001 (users call it as htsweep.open)
     Raises:
         StudyError: the study is not valid.
     """
-    return View(Results(read(file, list(overrides)), results))
+    return View(Results(read(file, list(overrides)), str(results)))
 
 
 def _table(table: pd.DataFrame) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from htsweep.commands import given
@@ -130,8 +131,8 @@ class _State:
 def compare(
     a: Study,
     b: Study | None = None,
-    results: str = "results",
-    results_b: str | None = None,
+    results: str | Path = "results",
+    results_b: str | Path | None = None,
     *,
     before: str | None = None,
     commit: str | None = None,
@@ -160,6 +161,7 @@ def compare(
     from htsweep.analysis import matching
     from htsweep.analysis.design import design
 
+    results, results_b = str(results), None if results_b is None else str(results_b)
     here, other_results = _sides(
         a, b, results, results_b, by_time=bool(before), by_commit=bool(commit)
     )

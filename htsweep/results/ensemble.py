@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from htsweep import selection
@@ -38,7 +39,7 @@ class _Member:
     """The factors that the name gives; the others are paired."""
 
 
-def ensemble(study: Study, members: Sequence[str], results: str = RESULTS) -> pd.DataFrame:
+def ensemble(study: Study, members: Sequence[str], results: str | Path = RESULTS) -> pd.DataFrame:
     """The test accuracies of each member and of the mean of their probabilities, from kept logits.
 
     A member is a trial's id (or its first letters), or which trials are meant: `KEY=VALUE`, several
@@ -55,7 +56,7 @@ def ensemble(study: Study, members: Sequence[str], results: str = RESULTS) -> pd
         HtsweepError: a name means no trial or too many, no logits were kept, or members were tested
             on other images.
     """
-    of = Results(study, results)
+    of = Results(study, str(results))
     if len(members) < 2:
         raise HtsweepError(f"an ensemble takes two trials or more, but got {len(members)}")
     meant = [_member(of, name) for name in members]

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from htsweep.errors import HtsweepError, did_you_mean
@@ -48,7 +49,7 @@ class _Asked:
         return self.tables is None or bool(self.tables & set(tables))
 
 
-def query(study: Study, sql: str, results: str = "results") -> pd.DataFrame:
+def query(study: Study, sql: str, results: str | Path = "results") -> pd.DataFrame:
     """The result of one SELECT (or EXPLAIN, DESCRIBE, SUMMARIZE) over the tables of `TABLES`.
 
     The SQL is DuckDB's. A name with a slash needs double quotes: `SELECT avg("test/seen_accuracy")
@@ -64,7 +65,7 @@ def query(study: Study, sql: str, results: str = "results") -> pd.DataFrame:
         HtsweepError: it is no such statement, or DuckDB rejects it: with DuckDB's message and the
             available names.
     """
-    return answer(Results(study, results), sql)
+    return answer(Results(study, str(results)), sql)
 
 
 def answer(results: Results, sql: str) -> pd.DataFrame:

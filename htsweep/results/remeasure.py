@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from htsweep.commands import RESULTS
@@ -90,7 +91,7 @@ class _Tally:
     unreadable: list[str] = field(default_factory=list)
 
 
-def remeasure(study: Study, results: str = RESULTS, *, replace: bool = False) -> Remeasured:
+def remeasure(study: Study, results: str | Path = RESULTS, *, replace: bool = False) -> Remeasured:
     """Adds to the ledger what it lacks of the study's metrics of finished trials.
 
     All of them are measured, whatever the ledger has, so that a metric whose function was changed
@@ -110,7 +111,7 @@ def remeasure(study: Study, results: str = RESULTS, *, replace: bool = False) ->
             f"study '{study.name}' names no metrics; add a line such as `metrics: [ece]` to "
             f"{study.file}. There are {', '.join(metrics.known())}, and your own as module:function"
         )
-    began, of = time.monotonic(), Results(study, results)
+    began, of = time.monotonic(), Results(study, str(results))
     asked, tally = [metrics.find(name) for name in study.metrics], _Tally()
     waiting: list[dict[str, Any]] = []
     for row in _new_rows(of, asked, tally, replace=replace):

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from htsweep import selection
@@ -28,19 +29,19 @@ if TYPE_CHECKING:
     from tasks.outputs import Outputs
 
 
-def trials(study: Study, results: str = RESULTS) -> pd.DataFrame:
+def trials(study: Study, results: str | Path = RESULTS) -> pd.DataFrame:
     """One row per ended trial of the study: how it ended, its sweep, point, factors, parameters."""
-    return Results(study, results).trials
+    return Results(study, str(results)).trials
 
 
 def measurements(
-    study: Study, results: str = RESULTS, columns: Sequence[str] | None = None
+    study: Study, results: str | Path = RESULTS, columns: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """One row per measurement of the study's trials: what was varied, `step`, what was measured.
 
     `columns` are the measured columns to read; None: all.
     """
-    return Results(study, results).measurements(columns)
+    return Results(study, str(results)).measurements(columns)
 
 
 @final
