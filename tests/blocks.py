@@ -22,7 +22,8 @@ FENCE = re.compile(
     r"(?:^<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<language>[^\n]*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-SNIPPET = re.compile(r'^--8<-- "(.+)"$', re.MULTILINE)
+SNIPPET = re.compile(r"^--8<--\n(.+)\n--8<--\n", re.MULTILINE)
+"""An included file. On three lines, since ruff takes the form on one line for Python, and spaces it."""
 COMMANDS = ("sh", "bash")
 
 

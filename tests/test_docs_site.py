@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import http.server
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -145,6 +150,44 @@ def test_a_browser_asks_no_other_host(site: Path, page: str) -> None:
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
 
 
+@pytest.mark.browser
+def test_the_search_works_from_this_host_alone(site: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    assert chromium is not None, "no Chromium: `apt-get install chromium`"
+    asked: list[str] = []
+    with served(site) as address, sync_playwright() as playwright:
+        browser: Any = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        shown = browser.new_page()
+        shown.on("request", lambda request: asked.append(request.url))
+        shown.goto(f"{address}/index.html")
+        shown.locator("input.md-search__input").click()
+        shown.keyboard.type("l2sp")
+        shown.locator(".md-search-result__item a").first.wait_for(timeout=60_000)
+        found = shown.locator(".md-search-result__list").inner_text()
+        browser.close()
+    assert "l2sp" in found.lower()
+    assert [url for url in asked if not url.startswith((f"{address}/", "data:", "blob:"))] == []
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address at which the files of a folder can be had."""
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Files, without a line for each."""
+
+    def log_message(self, *_: object) -> None:
+        """Prints nothing."""
+
+
 def text_of(site: Path, page: str) -> str:
     return (site / page).read_text("utf-8")
 
@@ -198,11 +241,12 @@ def test_the_reference_has_every_verb_of_python(site: Path) -> None:
     assert set(htsweep.__all__) <= shown
 
 
-def test_sections_of_the_readme_are_brought(site: Path) -> None:
+def test_what_is_included_is_there(site: Path) -> None:
     assert "Tuned alike, no method is shown" in text_of(site, "index.html")
     assert "share_trainings" in text_of(site, "reference/study_file.html")
-    pages = [page for page in site.rglob("*.html") if "<!-- README:" in page.read_text("utf-8")]
-    assert pages == []
+    assert "Pereyra et al." in text_of(site, "tutorial/method.html")
+    for page in site.rglob("*.html"):
+        assert not re.search("<!-- README:|--8", page.read_text("utf-8")), page
 
 
 def test_every_generated_text_is_as_it_was_printed(site: Path) -> None:
