@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -588,4 +589,5 @@ def test_results_may_be_given_as_a_path_everywhere(
     assert not htsweep.measurements(study, place).empty
     assert htsweep.query(study, "SELECT count(*) AS n FROM trials", place)["n"].tolist() == [1]
     assert len(htsweep.open(str(study.file), results=place).trials) == 1
-    assert htsweep.compare(study, results=place, results_b=place).equal == 1
+    shutil.copytree(place, tmp_path / "other")
+    assert htsweep.compare(study, results=place, results_b=tmp_path / "other").equal == 1
