@@ -66,6 +66,12 @@ def test_twelve_mistakes_take_one_round(study_file: Callable[..., Path]) -> None
             "grid: {method: [plain, l2ps]}\nsearch: {spaces: {l2sp: {backbone: [0.1]}}}\n",
             ["2 grid.method"],
         ),
+        # Data that is not there says nothing about the methods' spaces.
+        (
+            "grid: {dataset: ['folder:none:a-b'], method: [plain, l2sp]}\n"
+            "search: {spaces: {l2sp: {backbone: [0.1]}, ewc: {weight: [1.0]}}}\n",
+            ["2 grid.dataset", "3 search.spaces.ewc"],
+        ),
         # The default data has three channels less than the backbone may want: not the user's mistake.
         ("grid: {dataset: [1], backbone: [vit_tiny_patch16_224]}\n", ["2 grid.dataset.0"]),
         # A sampler that does not exist hides no name.

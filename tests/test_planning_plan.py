@@ -152,7 +152,13 @@ scores of its screen too.
 """
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in STUDIES.glob("*.yaml")))
+READY = sorted(
+    path.stem for path in STUDIES.glob("*.yaml") if "folder:" not in path.read_text("utf-8")
+)
+"""The ready studies whose data comes with htsweep: a trial's id depends on its images' content."""
+
+
+@pytest.mark.parametrize("name", READY)
 def test_the_ready_studies_have_the_trials_that_they_always_had(name: str) -> None:
     """What was run of them stays theirs. A study that is new, or changed on purpose, is written into tests/golden/ids.json."""
     # Shared trainings spare work, and change the id of no trial and of no other stage.

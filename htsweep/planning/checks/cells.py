@@ -36,13 +36,20 @@ def problems(study: Study, study_task: Task, where: Located) -> list[Problem]:
     )
     known = Spaces(study.search, study_task.settings)
     searched: list[tuple[Mapping[str, Any], Space]] = []
-    cells = 0
+    cells, unsure = 0, False
     for cell in cells_of(study):
         cells += 1
         config, wrong = _judged(study_task, {**study.fixed, **cell})
         for key, message in wrong:
             said.add(_place(study, key, cell), message)
         if config is None or wrong:
+            # Its method has its spaces, whatever else is wrong with the cell.
+            names = _spaces(study_task, {**study.fixed, **cell} if config is None else config)
+            fresh = [name for name in names or () if name not in asked]
+            asked.update(fresh)
+            unsure |= names is None
+            if study.search is not None:
+                wrong_spaces += spaces.check(study.search, fresh, study_task.settings, where)
             continue
         for place, message in _empty(study, study_task.unmeasured(config)):
             said.add(place, message)
@@ -56,7 +63,7 @@ def problems(study: Study, study_task: Task, where: Located) -> list[Problem]:
             searched.append((cell, known.of(names, cell)))
     if study.search is not None:
         unused = [name for name in study.search.spaces if name not in asked]
-        if said.of(CHAIN):
+        if unsure or said.of(CHAIN):
             # A name of a method is wrong: it may be the one that has the space.
             wrong_spaces += spaces.check(study.search, unused, study_task.settings, where)
         else:
@@ -80,6 +87,14 @@ def _judged(
         return None, [("", str(error))]
     except Exception as error:  # a value of a type that the task does not expect may raise anything
         return None, [("", f"the task cannot read a value: {type(error).__name__}: {error}")]
+
+
+def _spaces(study_task: Task, config: Mapping[str, Any]) -> list[str] | None:
+    """The spaces of a config that has a problem; None if the task cannot say."""
+    try:
+        return list(study_task.spaces(config))
+    except Exception:  # what cannot be resolved may raise anything
+        return None
 
 
 def _empty(study: Study, unmeasured: Mapping[str, str]) -> Iterator[tuple[Place, str]]:
