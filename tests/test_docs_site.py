@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -192,10 +193,10 @@ def text_of(site: Path, page: str) -> str:
     return (site / page).read_text("utf-8")
 
 
-def section(text: str, anchor: str) -> str:
+def section(text: str, anchor: str, level: int = 2) -> str:
     """The part of a page from a heading to the next one of its level."""
-    start = text.index(f'<h2 id="{anchor}"')
-    return text[start:].partition("</h2>")[2].partition("<h2 ")[0]
+    start = text.index(f'<h{level} id="{anchor}"')
+    return text[start:].partition(f"</h{level}>")[2].partition(f"<h{level} ")[0]
 
 
 @pytest.mark.parametrize("kind", ["methods", "scores", "protocols", "metrics"])
@@ -236,9 +237,13 @@ def test_the_reference_has_every_command_with_its_options(site: Path) -> None:
 
 
 def test_the_reference_has_every_verb_of_python(site: Path) -> None:
-    text = (ROOT / "docs" / "reference" / "python.md").read_text("utf-8")
-    shown = {line.rpartition(".")[2] for line in text.splitlines() if line.startswith(":::")}
-    assert set(htsweep.__all__) <= shown
+    text = text_of(site, "reference/python.html")
+    for name in htsweep.__all__:
+        found = section(text, f"htsweep.{name}", level=3)
+        summary = (getattr(htsweep, name).__doc__ or "").strip().splitlines()[0]
+        said = " ".join(unescape(re.sub(r"<[^>]+>", "", found)).split())
+        assert said.startswith(f"{name}("), "its signature"
+        assert " ".join(summary.replace("`", "").split()) in said
 
 
 def test_what_is_included_is_there(site: Path) -> None:
@@ -251,8 +256,6 @@ def test_what_is_included_is_there(site: Path) -> None:
 
 def test_every_generated_text_is_as_it_was_printed(site: Path) -> None:
     """Formulas have characters that Markdown would take for its own."""
-    from html import unescape
-
     text = re.sub(r"<[^>]+>", "", text_of(site, "reference/methods.html"))
     line = KINDS["methods"].entries()["l2sp"]
     assert line in unescape(text)

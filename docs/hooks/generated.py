@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import typer
 
+import htsweep
 from htsweep.cli.app import app
 from htsweep.cli.listing import KINDS
 from htsweep.cli.showing import show
@@ -201,6 +202,14 @@ GENERATED: Mapping[str, Callable[[], Iterator[str]]] = {
     },
 }
 """Path in the site -> the lines of the page."""
+
+
+VERBS = "<!-- every verb of htsweep -->"
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+    """The page's text with the verbs of the package in Python, for mkdocstrings to describe."""
+    return markdown.replace(VERBS, "\n\n".join(f"::: htsweep.{name}" for name in htsweep.__all__))
 
 
 def on_files(files: Files, config: Any) -> Files:
