@@ -26,7 +26,10 @@ HOMES = {
     "mlflow": ("htsweep/mirror/",),
     "sqlalchemy": ("htsweep/mirror/",),
     "alembic": ("htsweep/mirror/",),
-    "typer": ("htsweep/cli/app.py", "htsweep/cli/data.py"),
+    "typer": tuple(
+        f"htsweep/cli/{name}.py"
+        for name in ("app", "data", "keeping", "options", "reading", "running")
+    ),
     "rich": ("htsweep/cli/progress.py", "htsweep/cli/printing.py"),
     "jinja2": ("htsweep/report/html.py",),
     "markupsafe": ("htsweep/report/html.py",),

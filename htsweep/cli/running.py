@@ -1,0 +1,203 @@
+"""Commands that write, plan, run and watch a study."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from htsweep.cli.options import (
+    AsJson,
+    Overrides,
+    Results,
+    StudyFile,
+    command,
+    results_of,
+)
+
+
+@command()
+def new(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The study file to write.")],
+    task: Annotated[
+        str, typer.Option(help="What a trial does (htsweep list tasks).")
+    ] = "holistic_transfer",
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="Datasets, separated by commas; your own images as folder:ROOT:SOURCE-TARGET.",
+            show_default="the task's",
+        ),
+    ] = "",
+    missing_ratio: Annotated[
+        str,
+        typer.Option(
+            help="Shares of the classes that are missing, separated by commas.",
+            show_default="the task's",
+        ),
+    ] = "",
+    backbone: Annotated[
+        str, typer.Option(help="Backbones, separated by commas.", show_default="the task's")
+    ] = "",
+    method: Annotated[
+        str,
+        typer.Option(
+            help="Methods, separated by commas; a+b is a chain.", show_default="a few of the task's"
+        ),
+    ] = "",
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUES",
+            help="Values of a method's parameter: METHOD.PARAMETER=0.01,0.1.",
+        ),
+    ] = None,
+    search: Annotated[
+        str,
+        typer.Option(
+            metavar="SAMPLER[:TRIALS]",
+            help="Search the methods' parameters and the learning rate: grid, random:20, tpe:20.",
+        ),
+    ] = "",
+    select: Annotated[
+        str, typer.Option(metavar="PROTOCOL", help="What picks one configuration of each sweep.")
+    ] = "",
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs of each training.", show_default="the task's")
+    ] = None,
+    repetitions: Annotated[int, typer.Option(help="Number of repetitions of each point.")] = 6,
+    force: Annotated[bool, typer.Option(help="Overwrite the file if it exists.")] = False,
+) -> None:
+    """Write a commented study file from these options."""
+    from htsweep.cli.template import Options, write
+
+    grid = {
+        "dataset": dataset,
+        "missing_ratio": missing_ratio,
+        "backbone": backbone,
+        "method": method,
+    }
+    options = Options(grid, weight or [], repetitions, task, search, select, epochs)
+    typer.echo(write(file, options, force=force))
+
+
+@command()
+def plan(
+    study: StudyFile,
+    results: Results = "results",
+    overrides: Overrides = None,
+    json: AsJson = False,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure", help="Time a short run of each kind that has no past run, in this process."
+        ),
+    ] = False,
+) -> None:
+    """Show what a launch would run and cost; only --measure runs anything."""
+    from htsweep.results.estimate import estimate
+
+    checked = results_of(study, overrides, results)
+    measured = []
+    if measure:
+        from htsweep.cli import measuring
+        from htsweep.cli.progress import Progress
+
+        with Progress(checked.study.name) as progress:
+            measured = measuring.measure(checked, progress)
+    estimated = estimate(checked, measured)
+    typer.echo(estimated.json() if json else "\n".join(estimated.lines()))
+
+
+@command()
+def launch(
+    study: StudyFile,
+    on: Annotated[
+        str,
+        typer.Option(
+            metavar="EXECUTOR",
+            help="ray, inline (in this process), or your own as module:function.",
+        ),
+    ] = "ray",
+    address: Annotated[
+        str | None,
+        typer.Option(help="Address of an existing Ray cluster, such as HOST:6379 or auto."),
+    ] = None,
+    wait_for_nodes: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MINUTES",
+            min=0,
+            help="Wait this long for a node that can run a trial (default: 30 if the cluster has "
+            "an autoscaler, else 0).",
+        ),
+    ] = None,
+    results: Results = "results",
+    overrides: Overrides = None,
+    tracking_uri: Annotated[
+        str, typer.Option(help="MLflow tracking URI (default: a database in the results).")
+    ] = "",
+    mirror: Annotated[bool, typer.Option(help="Copy the results to MLflow.")] = True,
+) -> None:
+    """Run the trials of a study that have no result yet."""
+    from htsweep.cli.launch import launch_and_tell
+    from htsweep.commands import Given
+
+    given = Given(
+        study,
+        tuple(overrides or ()),
+        results,
+        on,
+        address,
+        tracking_uri if mirror else None,
+        wait_for_nodes,
+    )
+    sys.exit(launch_and_tell(given))
+
+
+@command()
+def status(
+    study: StudyFile,
+    results: Results = "results",
+    overrides: Overrides = None,
+    json: AsJson = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            help="Print the status again whenever it changes, until nothing is left to run."
+        ),
+    ] = False,
+) -> None:
+    """Show what is done, failed and left, with reasons and log files."""
+    from htsweep.cli.status import follow, status
+
+    checked = results_of(study, overrides, results)
+    if watch:
+        follow(checked, json)
+    else:
+        state = status(checked)
+        typer.echo(state.json() if json else "\n".join(state.lines()))
+
+
+@command()
+def rerun(
+    study: StudyFile,
+    trial: Annotated[
+        str, typer.Argument(metavar="TRIAL", help="The trial's id, or its beginning.")
+    ],
+    results: Results = "results",
+    overrides: Overrides = None,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Open Python's debugger where it fails.")
+    ] = False,
+) -> None:
+    """Run one trial again in this process, to see why it fails.
+
+    It has the seeds and the stages that it had. Nothing is recorded.
+    """
+    from htsweep.cli.rerunning import rerun
+
+    checked = results_of(study, overrides, results)
+    sys.exit(rerun(checked, trial, typer.echo, debug=debug))
