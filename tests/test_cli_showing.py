@@ -67,3 +67,7 @@ def test_what_is_not_known_is_told_with_what_may_be_meant(name: str, said: str) 
     with pytest.raises(HtsweepError) as caught:
         show(name)
     assert str(caught.value).startswith(said)
+
+
+def test_an_optimizer_is_said_so() -> None:
+    assert show("sgd")[0].startswith("sgd: an optimizer of ")

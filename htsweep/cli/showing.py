@@ -92,7 +92,8 @@ def _as_value(name: str) -> Iterator[str]:
             own = f"{name}."
             parameters |= {each: made for each, made in settings.items() if each.startswith(own)}
     for key, names in keys.items():
-        yield f"{name}: a {key} of {', '.join(names)}"
+        article = "an" if key[0] in "aeiou" else "a"
+        yield f"{name}: {article} {key} of {', '.join(names)}"
     if not keys:
         return
     for paragraph in (describe(name) if describe else line).split("\n\n"):
