@@ -107,7 +107,10 @@ def target_of(
     """
     classes = data.classes(domain) if space is None else tuple(space)
     way = Way.of(config)
-    marks = parts.marks(domain, way, workspace.seed("split"))
+    if way.split == parts.DISJOINT:
+        marks: splits.Marks | None = parts.disjoint(labels, way, workspace.repetition)
+    else:
+        marks = parts.marks(domain, way, workspace.seed("split"))
 
     def divided(missing: Sequence[int]) -> Split:
         return splits.split(

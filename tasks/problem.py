@@ -236,11 +236,14 @@ def evidence(config: Mapping[str, Any], model: Mapping[str, Any]) -> Evidence:
         model: the settings of the source model.
     """
     source, name = data.fine_tuning_domains(config["dataset"])
+    way = Way.of(config)
     return Evidence(
         corruptions.base(name),
         corruptions.base(source),
         json.dumps(model, sort_keys=True),
-        parts.tested_share(name, Way.of(config)),
+        # Parts of their own are independent draws: nothing is tested twice.
+        None if way.split == parts.DISJOINT else parts.tested_share(name, way),
+        way.repetitions,
     )
 
 

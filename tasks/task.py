@@ -159,8 +159,10 @@ class Evidence:
     tested: float | None = None
     """The share of the target's images that each repetition tests, drawn anew.
 
-    1: all repetitions test the same images; None: not known.
+    1: all repetitions test the same images; None: not known, or each tests images of its own.
     """
+    repetitions: int | None = None
+    """How many repetitions there are data for; None: as many as are wanted."""
 
 
 def declare(

@@ -8,6 +8,8 @@ by nature.
 
 from __future__ import annotations
 
+import math
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
@@ -18,15 +20,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-OFFICIAL, RANDOM, GROUP, TIME = "", "random", "group", "time"
+OFFICIAL, RANDOM, GROUP, TIME, DISJOINT = "", "random", "group", "time", "disjoint"
 SPLITS = {
     OFFICIAL: "the official split where there is one, otherwise drawn within each class",
     RANDOM: "drawn within each class, even where there is an official split",
     GROUP: "whole groups, such as writers or locations, test and validate",
     TIME: "the newest images test, and of the others the newest validate",
+    DISJOINT: "each repetition tests images that no other repetition tests",
 }
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 UNKNOWN_CLASSES = "unknown_classes"
+_DISJOINT_SEED = zlib.crc32(b"disjoint")
 
 
 @final
@@ -62,6 +66,11 @@ class Way:
         """The shares of images that test and that validate, where they are drawn."""
         return self.test, self.validation
 
+    @property
+    def repetitions(self) -> int | None:
+        """How many repetitions have test images of their own; None: as many as are wanted."""
+        return math.floor(1 / self.test + 1e-9) if self.split == DISJOINT else None
+
 
 USUAL = Way()
 
@@ -70,7 +79,8 @@ def marks(domain: str, way: Way, seed: int) -> splits.Marks | None:
     """Which images of a domain test and validate; None if that is drawn within each class.
 
     Raises:
-        ValueError: the domain does not know the group or the time of its images.
+        ValueError: the domain does not know the group or the time of its images, or draws them by
+            group where disjoint parts are asked for.
     """
     found = registry.find(domain)
     rows = found.rows()
@@ -88,6 +98,13 @@ def marks(domain: str, way: Way, seed: int) -> splits.Marks | None:
                 f"'{domain.rpartition(':')[2]}' are of one; leave `split` out"
             )
         return _by_group(known, way, seed) if way.split == GROUP else _by_time(known, way)
+    if way.split == DISJOINT:
+        if found.order(seed) is not None:
+            raise ValueError(
+                f"images of '{domain.rpartition(':')[2]}' are drawn by group (groups.json), so "
+                "that `split: disjoint` cannot divide them; leave `split` out"
+            )
+        return None
     if way.split == OFFICIAL and rows is not None and rows.split is not None:
         test, validation = rows.split == TEST, rows.split == VALIDATION
         return splits.Marks(test, validation if validation.any() else None)
@@ -104,6 +121,34 @@ def marks(domain: str, way: Way, seed: int) -> splits.Marks | None:
             "source training leaves these groups out; leave them at that"
         )
     return splits.Marks.by(order)
+
+
+def disjoint(labels: NDArray[np.int64], way: Way, repetition: int) -> splits.Marks:
+    """A repetition's part of the images of each class tests; the parts are the same in all.
+
+    Over all repetitions that `way` has parts for, each image tests once. A class of one image never
+    tests.
+
+    Raises:
+        ValueError: the repetition has no part of its own.
+    """
+    import numpy as np
+
+    count = way.repetitions or 1
+    if repetition >= count:
+        raise ValueError(
+            f"repetition {repetition} has no test images of its own: a test_share of {way.test:g} "
+            f"makes {count} disjoint parts"
+        )
+    test = np.zeros(len(labels), bool)
+    for index in range(int(labels.max()) + 1):
+        order = np.random.default_rng([_DISJOINT_SEED, index]).permutation(
+            np.flatnonzero(labels == index)
+        )
+        if len(order) > 1:
+            # Turned by the class, so that the larger parts are not all of one repetition.
+            test[np.array_split(order, count)[(repetition + index) % count]] = True
+    return splits.Marks(test)
 
 
 def labels_in(

@@ -62,6 +62,7 @@ def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
         problems += _baseline(left.study, study_task, where)
     if not problems and not broken:
         problems = [
+            *_repetitions(study, study_task, where),
             *ablation.without_effect(study, study_task, where),
             *screen.of_pairs(study, study_task, where),
         ]
@@ -289,6 +290,28 @@ def _unmeasured(study: Study, study_task: Task, where: Located) -> Iterator[Prob
                 f"protocol {study.select} reads {name}, which {study.task} measures only if "
                 f"`{key}` is above 0 ({setting.doc}); set it, for example under `fixed`",
             )
+
+
+def _repetitions(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
+    """More repetitions than the task has data for."""
+    seen: set[tuple[str, ...]] = set()
+    for cell in cells_of(study):
+        # Data does not depend on what is compared.
+        key = tuple(text_of(value) for name, value in cell.items() if name != study.compared)
+        if key in seen:
+            continue
+        seen.add(key)
+        rests = study_task.evidence(_resolved(study, study_task, cell))
+        most = getattr(rests, "repetitions", None)
+        if most is not None and study.repetitions > most:
+            yield where.problem(
+                ("repetitions",),
+                f"got {study.repetitions}, but there are test images of their own for {most} "
+                "repetitions (in "
+                f"{', '.join(f'{name}={text_of(value)}' for name, value in cell.items())}); lower "
+                "it, or make smaller parts by a lower test_share",
+            )
+            return
 
 
 def _resolved(study: Study, study_task: Task, cell: Mapping[str, Any]) -> Mapping[str, Any]:
