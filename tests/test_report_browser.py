@@ -244,8 +244,8 @@ def test_hiding_the_front_shows_the_front_of_the_others(open_page: Open) -> None
             Findings("t", design(table.columns), (SEEN, MISSING), [], "last", 3, "a", points=table)
         )
     )
-    symbols = f"""() => document.querySelector('{PLOTS}').data.filter(trace => trace.mode === 'markers')
-        .map(trace => [trace.name, trace.marker.symbol[0]])"""
+    symbols = f"""() => document.querySelector('{PLOTS}').data.filter(trace => trace.mode === 'markers'
+        && trace.name !== 'chosen').map(trace => [trace.name, trace.marker.symbol[0]])"""
     opens = {name: symbol.endswith("-open") for name, symbol in made.evaluate(symbols)}
     assert opens == {"best": False, "a": True, "b": True}
     made.locator("#frontiers .legend button", has_text="best").click()
