@@ -17,7 +17,7 @@ from htsweep.analysis import frontier
 from htsweep.analysis.design import design
 from htsweep.analysis.findings import Findings
 from htsweep.analysis.frontier import MISSING, SEEN
-from htsweep.report import interactive
+from htsweep.report import answers_first, interactive
 from htsweep.report.page import page
 from htsweep.selection.fronts import non_dominated
 
@@ -478,6 +478,53 @@ def test_a_phone_scrolls_no_page_sideways(open_page: Open, html: str) -> None:
     )
     made.locator("#filters summary", has_text="missing ratio").click()
     assert made.evaluate("() => document.documentElement.scrollWidth") <= 360
+
+
+def test_filters_and_headers_stay_on_a_phone_s_screen(open_page: Open) -> None:
+    long = [(f"{'photos-of-many-kinds' * 2}-{place}", 0.5, f"net{place}") for place in range(2)]
+    made = open_page(page(synthetic(groups=long)), viewport={"width": 380, "height": 740})
+    for summary in made.locator("#filters summary").all():
+        summary.click()
+        box = made.locator("#filters details[open] .choices").bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 380
+    made.keyboard.press("Escape")
+    see(made, "curves")
+    assert made.locator("#filters").bounding_box()["y"] == 0
+    made.evaluate(
+        """() => { const box = document.querySelector('#methods .box')
+        box.scrollIntoView({behavior: 'instant', block: 'end'})
+        box.scrollTo({left: 150, top: 200, behavior: 'instant'}) }"""
+    )
+    at = made.evaluate(
+        """() => { const box = document.querySelector('#methods .box')
+        const heads = [...box.querySelectorAll('thead th')].map(head => head.getBoundingClientRect())
+        const cells = [...box.querySelectorAll('tbody tr')].map(row => [...row.cells].map(
+            cell => cell.getBoundingClientRect().left))
+        const [{x, y, top, left}] = heads, edge = box.getBoundingClientRect()
+        return {
+            scrolled: [box.scrollLeft, box.scrollTop], corner: [left - edge.left, top - edge.top],
+            apart: heads.map((head, place) => Math.abs(head.left - cells[0][place])),
+            front: document.elementFromPoint(x + 5, y + 5).closest('th').matches('thead th:first-child') }
+        }"""
+    )
+    assert at["scrolled"] == [150, 200]
+    assert at["corner"] == pytest.approx([0, 0], abs=1)
+    assert max(at["apart"]) < 1
+    assert at["front"]
+
+
+def test_the_answer_and_the_frontier_are_above_the_fold(open_page: Open) -> None:
+    found = synthetic()
+    # As long as an answer is that names two methods with long names.
+    first = answers_first.first(found)
+    first += " " + first[: 400 - len(first)]
+    assert len(first) > 390
+    made = open_page(page(found, first=first), viewport={"width": 1400, "height": 900})
+    assert made.locator(".first").bounding_box()["y"] > 0
+    for plot in made.locator(PLOTS).all():
+        box = plot.bounding_box()
+        assert box["y"] + box["height"] <= 900
 
 
 def test_paper_has_no_controls_and_all_charts_in_white(open_page: Open, html: str) -> None:

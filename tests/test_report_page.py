@@ -4,6 +4,7 @@ import base64
 import gzip
 import re
 from dataclasses import replace
+from importlib import resources
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from htsweep.analysis.frontier import MISSING, SEEN
 from htsweep.report.key import key
 from htsweep.report.page import page
 from htsweep.report.page.series import series
+from htsweep.report.script import lean
 from htsweep.report.table import Cell, Column, Row, Table
 
 
@@ -272,3 +274,14 @@ def test_all_that_the_charts_need_is_there() -> None:
     places = set(re.findall(r'data-chart="(\w+)"', html))
     assert places == set(re.findall(r"^charts\.(\w+) =", html, re.MULTILINE))
     assert places <= set(series(synthetic(), key(synthetic())))
+
+
+def test_no_text_of_a_script_goes_over_lines() -> None:
+    """`lean` takes the indentation of each line, which must not be part of a text."""
+    folder = resources.files("htsweep.report") / "assets"
+    files = [file for file in folder.iterdir() if file.name.endswith(".js")]
+    assert len(files) > 8
+    for file in files:
+        for line in file.read_text(encoding="utf-8").splitlines():
+            assert line.count("`") % 2 == 0, (file.name, line)
+    assert lean("a {\n  // why\n\n  b // c\n}\n") == "a {\nb // c\n}"

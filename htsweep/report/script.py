@@ -27,7 +27,16 @@ def asset(name: str) -> str:
 
 def scripts(*files: str) -> Html:
     """Files of `htsweep/report/assets`, joined into a page's single script."""
-    return Html("\n".join(["'use strict';", *map(asset, files)]))
+    return Html("\n".join(["'use strict';", *(lean(asset(file)) for file in files)]))
+
+
+def lean(source: str) -> str:
+    """The script or style without its indentation, empty lines and lines of comments alone.
+
+    No text in it may go over several lines.
+    """
+    lines = (line.strip() for line in source.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
 def plotly() -> Html:
@@ -37,7 +46,7 @@ def plotly() -> Html:
     """
     return Html(
         f'<script type="text/plain" id="plotly-packed">{_packed()}</script>\n'
-        f"<script>\n{asset('unpack.js')}</script>"
+        f"<script>\n{lean(asset('unpack.js'))}\n</script>"
     )
 
 

@@ -21,17 +21,13 @@ function filters() {
       element("button", { type: "button", onclick: all(true) }, "all"),
       element("button", { type: "button", onclick: all(false) }, "none"),
     )
-    const menu = element(
-      "details",
-      {},
-      summary,
-      element(
-        "div",
-        { class: "choices", role: "group", "aria-label": name },
-        buttons,
-        ...boxes.map(([label]) => label),
-      ),
+    const choices = element(
+      "div",
+      { class: "choices", role: "group", "aria-label": name },
+      buttons,
+      ...boxes.map(([label]) => label),
     )
+    const menu = element("details", { ontoggle: () => keepOnScreen(choices) }, summary, choices)
     const tell = () => {
       boxes.forEach(([, box], place) => {
         box.checked = !set.has(place)
@@ -80,6 +76,13 @@ function filters() {
   if (bar.children.length) bar.append(reset)
   tell()
   listeners.push(tell)
+}
+
+// Moves an open menu to the left as far as it leaves the screen on the right.
+function keepOnScreen(choices) {
+  choices.style.left = "0"
+  const over = choices.getBoundingClientRect().right - document.documentElement.clientWidth + 8
+  choices.style.left = `${Math.min(0, -over)}px`
 }
 
 // Hides filtered rows, and rows of other metrics than the chosen one; the latter are still printed.

@@ -48,7 +48,7 @@ def page(
         "page.html",
         policy=script.POLICY,
         title=findings.title or "Report",
-        style=Html(script.asset("page.css")),
+        style=Html(script.lean(script.asset("page.css"))),
         first=first,
         question=question,
         answers=answers,
