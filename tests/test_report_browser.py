@@ -574,4 +574,38 @@ def test_the_frontier_alone_opens_too(open_page: Open) -> None:
     assert len(html) < 2_500_000
     made = open_page(html, wait="#frontier .main-svg")
     assert made.locator("#frontier .scatterlayer path.point").count() == 4
-    assert set(HOSTILE) <= set(made.locator("#frontier .legendtext").all_text_contents())
+    legend = made.locator("#frontier .legend button")
+    assert set(HOSTILE) <= {text.strip() for text in legend.all_inner_texts()}
+    legend.filter(has_text="plain").click()
+    assert made.locator("#frontier .scatterlayer path.point").count() == 3
+    bare = open_page(html, wait="", java_script_enabled=False)
+    assert bare.get_by_text("The numbers are in frontier.csv").is_visible()
+
+
+def test_the_frontier_alone_fits_a_phone_and_the_dark(open_page: Open) -> None:
+    frame = digits(datasets=("mnist-uci", "uci-mnist"))
+    table = frontier.frontier(frame)
+    table = table.assign(chosen=table["method"] == "l2sp")
+    made = open_page(
+        interactive.page(table, SEEN, MISSING, design(frame.columns), note="Means."),
+        wait="#frontier .main-svg",
+        viewport={"width": 380, "height": 740},
+        color_scheme="dark",
+    )
+    assert made.evaluate("() => document.documentElement.scrollWidth") <= 380
+    plots = made.locator("#frontier .plot")
+    widths = [plot.bounding_box()["width"] for plot in plots.all()]
+    assert len(widths) == 2  # one below the other
+    assert min(widths) > 340
+    colours = """() => [...document.querySelectorAll('#frontier .plot')].map(plot => [
+        plot.data.find(trace => trace.name === 'source').marker.color,
+        plot.data.find(trace => trace.name === 'chosen by the protocol').marker.color])"""
+    assert made.evaluate(colours) == [["#F5F5F5", "#e6e8eb"]] * 2
+    paper = "() => getComputedStyle(document.querySelector('#frontier .main-svg')).backgroundColor"
+    assert made.evaluate(paper) == "rgb(21, 24, 28)"
+    made.emulate_media(color_scheme="light")
+    made.wait_for_function(f"() => ({paper})() === 'rgb(255, 255, 255)'")
+    assert made.evaluate(colours) == [["#000000", "#1f2328"]] * 2
+    made.locator("#filters summary", has_text="dataset").click()
+    made.get_by_role("group", name="dataset").get_by_label("mnist-uci").uncheck()
+    assert plots.count() == 1

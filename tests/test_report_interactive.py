@@ -11,8 +11,10 @@ from frames import METHODS, digits
 from htsweep import selection
 from htsweep.analysis import frontier
 from htsweep.analysis.design import design
+from htsweep.analysis.findings import Findings
 from htsweep.analysis.frontier import MISSING, SEEN
 from htsweep.report import interactive
+from htsweep.report.key import key
 
 
 @pytest.fixture(scope="module")
@@ -46,17 +48,18 @@ def test_the_page_is_self_contained_and_its_names_inert(drawn: Path) -> None:
 def test_the_page_has_every_method_and_what_hovering_tells() -> None:
     frame = digits()
     found = frontier.frontier(frame, choice=selection.choice(frame), parameters=["l2sp.backbone"])
-    figure = interactive.figure(
-        found, SEEN, MISSING, design(frame.columns), parameters=["l2sp.backbone"]
-    )
-    traces = {trace.name: trace for trace in figure.data if trace.name}
-    assert list(traces) == list(METHODS)
-    assert traces["l2sp"].y == (35.0,)
-    assert traces["l2sp"].text == (
+    cells = design(frame.columns)
+    about = Findings("", cells, (SEEN, MISSING), (SEEN, MISSING), "", 1, "", points=found)
+    numbers = key(about)
+    (panel,) = interactive.panels(found, SEEN, MISSING, numbers, parameters=["l2sp.backbone"])
+    traces = {trace["name"]: trace for trace in panel["traces"] if trace.get("hovertext")}
+    assert set(traces) == set(METHODS) == {numbers.methods[of["m"]] for of in traces.values()}
+    assert traces["l2sp"]["y"] == [35.0]
+    assert traces["l2sp"]["hovertext"] == [
         "<b>l2sp</b><br>l2sp.backbone=0.1<br>seen: 98.6 [98.2, 99.0] %<br>missing: 35.0 [34.6, "
         "35.4] %<br>n = 3, step 1<br>"
         "on the front in 100% of bootstrap samples<br>chosen by the protocol",
-    )
-    assert "upper bound" in traces["oracle"].text[0]
-    assert traces["l2sp"].marker.symbol == ("square",)
-    assert traces["selective_distillation"].marker.symbol == ("triangle-up-open",)
+    ]
+    assert "upper bound" in traces["oracle"]["hovertext"][0]
+    assert traces["l2sp"]["marker"]["symbol"] == ["square"]
+    assert traces["selective_distillation"]["marker"]["symbol"] == ["triangle-up-open"]

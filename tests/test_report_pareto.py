@@ -3,6 +3,7 @@
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import Any
 
 import drawn_points
 import numpy as np
@@ -13,10 +14,12 @@ from frames import METHODS, digits, measured, trials_of
 
 from htsweep.analysis import frontier
 from htsweep.analysis.design import design
+from htsweep.analysis.findings import Findings
 from htsweep.analysis.frontier import MISSING, SEEN
 from htsweep.errors import HtsweepError
 from htsweep.files import put
 from htsweep.report import interactive, static, stretch
+from htsweep.report.key import key
 from htsweep.report.look import looks
 from htsweep.report.pareto import columns, pareto
 
@@ -70,22 +73,30 @@ def test_the_png_has_the_size_of_print(drawn: Path) -> None:
     assert int.from_bytes(data[16:20], "big") > 1000
 
 
+def panel_of(points: pd.DataFrame) -> dict[str, Any]:
+    """The only panel of the page of these points."""
+    cells = design(points.columns)
+    found = Findings("", cells, (SEEN, MISSING), (SEEN, MISSING), "", 1, "", points=points)
+    (panel,) = interactive.panels(points, SEEN, MISSING, key(found))
+    return panel
+
+
 def test_what_the_protocol_chose_is_ringed_where_there_is_more() -> None:
     frame = digits()
     found = frontier.frontier(frame)
     cells = design(frame.columns)
     every = found.assign(chosen=True)
     some = found.assign(chosen=found["method"].isin(["plain", "l2sp"]))
-    name = "chosen by the protocol"
-    assert not [
-        trace
-        for trace in interactive.figure(every, SEEN, MISSING, cells).data
-        if trace.name == name
+    rings = [
+        [trace for trace in panel_of(points)["traces"] if trace["name"] == interactive.RING]
+        for points in (every, some)
     ]
-    (ring,) = [
-        trace for trace in interactive.figure(some, SEEN, MISSING, cells).data if trace.name == name
-    ]
-    assert sorted(ring.y) == pytest.approx(sorted(100 * some[some["chosen"]][MISSING]))
+    assert rings[0] == []
+    # A trace per method, so that a ring goes with its point.
+    assert [len(ring["y"]) for ring in rings[1]] == [1, 1]
+    assert sorted(ring["y"][0] for ring in rings[1]) == pytest.approx(
+        sorted(100 * some[some["chosen"]][MISSING])
+    )
     svg = {
         label: static.render(points, SEEN, MISSING, cells)["svg"].decode()
         for label, points in (("every", every), ("some", some))
@@ -97,11 +108,11 @@ def test_what_the_protocol_chose_is_ringed_where_there_is_more() -> None:
 def test_bars_reach_from_the_mean_to_both_ends() -> None:
     frame = digits()
     found = frontier.frontier(frame)
-    figure = interactive.figure(found, SEEN, MISSING, design(frame.columns))
-    trace = next(trace for trace in figure.data if trace.name == "l2sp")
+    trace = next(trace for trace in panel_of(found)["traces"] if trace["name"] == "l2sp")
     row = found.set_index("method").loc["l2sp"]
     ends = stretch.inverse(
-        np.array([trace.x[0] - trace.error_x.arrayminus[0], trace.x[0] + trace.error_x.array[0]])
+        trace["x"][0]
+        + np.array([-1, 1]) * [trace["error_x"][end][0] for end in ("arrayminus", "array")]
     )
     assert ends == pytest.approx([100 * row[f"{SEEN} low"], 100 * row[f"{SEEN} high"]])
 

@@ -5,28 +5,28 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import numpy as np
 import pandas as pd
 
 from htsweep.analysis.design import Design
+from htsweep.analysis.findings import Findings
 from htsweep.planning.task import BOUND
 from htsweep.report import names, script, stretch
-from htsweep.report.html import render
-from htsweep.report.look import Look, looks
+from htsweep.report.html import Html, render
+from htsweep.report.key import Key, key
+from htsweep.report.look import Look
+from htsweep.report.page.sections import Part, Section
+from htsweep.report.page.series import shared
 from htsweep.selection.fronts import Directions, staircase
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
-PANELS = 30
-"""How many panels a page has at most: more take long to open; the rest is in the CSV."""
-_FRONT = "#8c8c8c"
+SCRIPTS = ("state.js", "draw.js", "legend.js", "frontier.js", "page.js")
+"""The files that are joined, in one scope, into the script of the page."""
+RING = "chosen by the protocol"
 _READING = (
     "Filled points are on the front, open ones are dominated.{scale} Click a method in the legend "
-    "to hide it, twice "
-    "to see it alone; drag to zoom, click twice into a panel to zoom out."
+    "to hide it; drag to zoom, double-click to zoom out."
 )
 
 
@@ -47,103 +47,70 @@ def page(
     `report.static.render`; `parameters` are the columns of a configuration. Names are escaped: none
     is read as HTML.
     """
-    same, _ = names.split(points, design)
-    count = len(points[list(design.groups)].drop_duplicates()) if design.groups else 1
-    if count > PANELS:
-        note = f"{PANELS} of {count} groups are drawn. {note}"
-    common = names.group({name: points[name].iloc[0] for name in same})
-    heading = ", ".join(part for part in (title, common) if part) or "Frontier"
-    drawn = figure(points, x, y, design, maximise=maximise, parameters=parameters)
+    findings = Findings(title, design, (x, y), (x, y), "", 1, "", points=points)
+    numbers = key(findings)
+    heading = ", ".join(part for part in (title, numbers.common) if part) or "Frontier"
+    drawn = panels(points, x, y, numbers, maximise=maximise, parameters=parameters)
     stretched = _Axis(names.shown(points, x), names.is_percent(x), maximise[0]).stretched
+    reading = _READING.format(
+        scale=" The horizontal scale is stretched towards 100 %." if stretched else ""
+    )
+    elsewhere = "The numbers are in frontier.csv, which is written beside this file."
     return render(
-        "frontier.html",
+        "page.html",
         policy=script.POLICY,
         title=heading,
-        note=note,
-        reading=_READING.format(
-            scale=" The horizontal scale is stretched towards 100 %." if stretched else ""
+        style=Html(script.lean(script.asset("page.css"))),
+        first="",
+        question="",
+        answers=[],
+        warnings=[],
+        facts=[note.removesuffix(".")] if note else [],
+        scriptless=f"The figure needs scripts. {elsewhere}",
+        sections=[Section("frontier", "Frontier", [Part(chart="frontier", text=reading)])],
+        absent=[],
+        data=script.data(
+            "findings", {**shared(numbers), "notes": {}, "elsewhere": elsewhere, "panels": drawn}
         ),
-        figure=script.data("figure", drawn.to_plotly_json()),
         plotly=script.plotly(),
-        script=script.scripts("frontier.js"),
+        script=script.scripts(*SCRIPTS),
     )
 
 
-def figure(
+def panels(
     points: pd.DataFrame,
     x: str,
     y: str,
-    design: Design,
+    numbers: Key,
     *,
     maximise: Directions = (True, True),
     parameters: Sequence[str] = (),
-) -> go.Figure:
-    """The figure of `page`: a panel per group, with a trace per method."""
-    from plotly.subplots import make_subplots
+) -> list[dict[str, Any]]:
+    """The panels of `page`, one per group: its number `g`, and plotly's `traces` and `layout`.
 
-    _, differ = names.split(points, design)
-    keys = list(design.groups)
-    grouped = (
-        list(points.groupby(keys, sort=False, dropna=False, observed=True))[:PANELS]
-        if keys
-        else [((), points)]
-    )
-    columns = min(len(grouped), 2 if len(grouped) in (2, 4) else 3)
-    rows = math.ceil(len(grouped) / columns)
-    titles = [
-        _inert(
-            names.group({name: of for name, of in zip(keys, key, strict=False) if name in differ})
-        )
-        for key, _ in grouped
-    ]
-    made = make_subplots(
-        rows,
-        columns,
-        subplot_titles=titles,
-        shared_xaxes="all",
-        shared_yaxes="all",
-        horizontal_spacing=0.03,
-        vertical_spacing=min(0.1, 0.16 / rows),
-    )
-    look, shown = looks(points, design.compared), set[str]()
+    A trace of a method has the method's number as `m`; colours are the page's matter.
+    """
     place = _Axis(names.shown(points, x), names.is_percent(x), maximise[0])
-    for index, (_, inside) in enumerate(grouped):
-        cell = {"row": index // columns + 1, "col": index % columns + 1}
-        for trace in _front(inside, x, y, points, maximise=maximise, place=place):
-            made.add_trace(trace, **cell)
-        for name, some in inside.groupby(design.compared, sort=False, observed=True, dropna=False):
-            trace = _trace(
-                some,
-                x,
-                y,
-                names.factor(design.compared, name),
-                style=look[str(name)],
-                parameters=parameters,
-                place=place,
-            )
-            made.add_trace(trace.update(showlegend=str(name) not in shown), **cell)
-            shown.add(str(name))
-        ring = _ring(inside, x, y, place)
-        if ring is not None:
-            made.add_trace(ring.update(showlegend="" not in shown), **cell)
-            shown.add("")
-        made.update_xaxes(**place.settings, **cell)
-        # plotly.js 3 loses the automatic range of y once x has an explicit one and panels share
-        # both.
-        made.update_yaxes(
-            range=list(stretch.even_limits(names.shown(points, y), names.is_percent(y))), **cell
-        )
-        if index + columns >= len(grouped):
-            made.update_xaxes(title_text=_inert(names.axis(x)), showticklabels=True, **cell)
-        if index % columns == 0:
-            made.update_yaxes(title_text=_inert(names.axis(y)), **cell)
-    made.update_layout(
-        template="plotly_white",
-        height=360 * rows + 100,
-        legend={"itemsizing": "constant", "groupclick": "togglegroup"},
-        margin={"t": 40, "l": 60, "r": 20, "b": 60},
-        hoverlabel={"align": "left"},
-    )
+    groups, methods = np.array(numbers.group_of(points)), np.array(numbers.method_of(points))
+    # All panels have the same axes, so that they compare.
+    layout = {
+        "xaxis": {"title": names.axis(x), **place.settings},
+        "yaxis": {
+            "title": names.axis(y),
+            "range": list(stretch.even_limits(names.shown(points, y), names.is_percent(y))),
+        },
+    }
+    made = []
+    for group in dict.fromkeys(groups.tolist()):
+        inside = points[groups == group]
+        traces = _front(inside, x, y, points, maximise=maximise, place=place)
+        for method in dict.fromkeys(methods[groups == group].tolist()):
+            mine = points[(groups == group) & (methods == method)]
+            name, style = numbers.methods[method], numbers.styles[method]
+            trace = _trace(mine, x, y, name, style=style, parameters=parameters, place=place)
+            traces.append({**trace, "m": method})
+        traces += _rings(inside, x, y, methods[groups == group].tolist(), place)
+        made.append({"g": group, "traces": traces, "layout": layout})
     return made
 
 
@@ -172,23 +139,27 @@ class _Axis:
         return places
 
 
-def _ring(points: pd.DataFrame, x: str, y: str, place: _Axis) -> go.Scatter | None:
-    """Rings around the chosen points; None if all points that compete are chosen."""
-    import plotly.graph_objects as go
-
-    chosen = points["chosen"].astype(bool)
-    if chosen[points["role"] != BOUND].all():
-        return None
-    ringed = points[chosen]
-    return go.Scatter(
-        x=place(names.shown(ringed, x)),
-        y=names.shown(ringed, y).tolist(),
-        mode="markers",
-        name="chosen by the protocol",
-        legendgroup="chosen by the protocol",
-        hoverinfo="skip",
-        marker={"symbol": "circle-open", "size": 17, "color": "#777", "line": {"width": 1.2}},
-    )
+def _rings(
+    points: pd.DataFrame, x: str, y: str, methods: Sequence[int], place: _Axis
+) -> list[dict[str, Any]]:
+    """Rings around the chosen points, a trace per method; none if all that compete are chosen."""
+    chosen = points["chosen"].astype(bool).to_numpy()
+    if chosen[(points["role"] != BOUND).to_numpy()].all():
+        return []
+    made = []
+    for method in dict.fromkeys(methods):
+        ringed = points[chosen & (np.array(methods) == method)]
+        trace = {
+            "x": place(names.shown(ringed, x)),
+            "y": names.shown(ringed, y).tolist(),
+            "mode": "markers",
+            "name": RING,
+            "hoverinfo": "skip",
+            "marker": {"symbol": "circle-open", "size": 17, "line": {"width": 1.2}},
+            "m": method,
+        }
+        made += [trace] if len(ringed) else []
+    return made
 
 
 def _trace(
@@ -200,38 +171,33 @@ def _trace(
     style: Look,
     parameters: Sequence[str],
     place: _Axis,
-) -> go.Scatter:
-    import plotly.graph_objects as go
-
+) -> dict[str, Any]:
     symbols = np.where(points["front"].to_numpy(), style.symbol, f"{style.symbol}-open")
-    return go.Scatter(
-        x=place(names.shown(points, x)),
-        y=names.shown(points, y).tolist(),
-        mode="markers",
-        name=_inert(name),
-        legendgroup=_inert(name),
-        error_x=_bars(points, x, style, place),
-        error_y=_bars(points, y, style, list),
-        marker={
+    return {
+        "x": place(names.shown(points, x)),
+        "y": names.shown(points, y).tolist(),
+        "mode": "markers",
+        "name": _inert(name),
+        "error_x": _bars(points, x, place),
+        "error_y": _bars(points, y, list),
+        "marker": {
             "symbol": symbols.tolist(),
-            "color": style.colour,
             "size": 9 * style.size,
-            "line": {"width": 1.3, "color": style.colour},
+            "line": {"width": 1.3},
         },
-        text=[
+        "hoverinfo": "text",
+        "hovertext": [
             _hover(
                 {str(key): value for key, value in row.items()}, x, y, name, parameters=parameters
             )
             for row in points.to_dict("records")
         ],
-        hovertemplate="%{text}<extra></extra>",
-    )
+    }
 
 
 def _bars(
     points: pd.DataFrame,
     metric: str,
-    style: Look,
     place: Callable[[np.ndarray], Sequence[float]],
 ) -> dict[str, Any]:
     """Error bars from the mean to both ends of the interval, as lengths on the axis."""
@@ -251,7 +217,6 @@ def _bars(
         "symmetric": False,
         "thickness": 1,
         "width": 0,
-        "color": style.colour,
     }
 
 
@@ -263,9 +228,7 @@ def _front(
     *,
     maximise: Directions,
     place: _Axis,
-) -> list[go.Scatter]:
-    import plotly.graph_objects as go
-
+) -> list[dict[str, Any]]:
     front = points[points["front"]]
     if front.empty:
         return []
@@ -277,14 +240,14 @@ def _front(
         names.shown(front, x), names.shown(front, y), (ends[0], ends[1]), maximise
     )
     return [
-        go.Scatter(
-            x=place(along),
-            y=up.tolist(),
-            mode="lines",
-            hoverinfo="skip",
-            showlegend=False,
-            line={"color": _FRONT, "width": 1.5},
-        )
+        {
+            "x": place(along),
+            "y": up.tolist(),
+            "mode": "lines",
+            "name": "front",
+            "hoverinfo": "skip",
+            "line": {"width": 1.5},
+        }
     ]
 
 

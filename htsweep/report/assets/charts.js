@@ -47,6 +47,9 @@ charts.frontiers = {
   methods: () => methodsOf(data.frontiers),
   keys: () => [
     [theme().front, "front"],
+    ...(ringed(data.frontiers, rowsOf(data.frontiers))
+      ? [[theme().ink, "chosen by the protocol", "ring"]]
+      : []),
     ...(data.frontiers.disrupts.some(Boolean) ? [[theme().ink, "breaks the constraint", "x"]] : []),
   ],
   panels(options) {
@@ -81,6 +84,10 @@ charts.frontiers = {
     }))
   },
 }
+
+// Whether chosen points are ringed: where some are chosen, and not all that compete.
+const ringed = (table, rows) =>
+  rows.some(row => table.chosen[row]) && rows.some(row => !table.chosen[row] && !table.role[row])
 
 function frontierTraces(table, group, rows, options, place) {
   // The analysis lists the methods that beat a row; hidden ones do not compete.
@@ -145,13 +152,13 @@ function frontierTraces(table, group, rows, options, place) {
     })
   }
   const ring = rows.filter(row => table.chosen[row])
-  if (rows.some(row => !table.chosen[row] && !table.role[row]))
+  if (ringed(table, rows))
     traces.push({
       x: take(table, "x", ring).map(place),
       y: take(table, "y", ring),
       mode: "markers",
       hoverinfo: "skip",
-      name: "chosen",
+      name: "chosen by the protocol",
       marker: { symbol: "circle-open", size: 17, color: theme().ink },
     })
   const broken = rows.filter(row => table.disrupts[row])

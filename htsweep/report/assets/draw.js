@@ -215,7 +215,7 @@ class Chart {
       caption.hidden = !panel.title
       plot.setAttribute(
         "aria-label",
-        `${this.container.closest("section").querySelector("h2").textContent}: ${panel.title || "chart"}; the numbers are in the tables`,
+        `${this.container.closest("section").querySelector("h2").textContent}: ${panel.title || "chart"}. ${data.elsewhere}`,
       )
       Plotly.react(
         plot,

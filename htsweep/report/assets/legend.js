@@ -83,7 +83,8 @@ function sign(symbol, colour) {
     "points",
     (shapes[symbol] ?? shapes.circle).map(point => point.join(",")).join(" "),
   )
-  polygon.setAttribute("fill", colour)
+  polygon.setAttribute("fill", symbol === "ring" ? "none" : colour)
+  if (symbol === "ring") polygon.setAttribute("stroke", colour)
   svg.append(polygon)
   return svg
 }

@@ -159,8 +159,7 @@ async function draw() {
   try {
     await window.plotly
   } catch (error) {
-    document.getElementById("trouble").textContent =
-      `No charts: ${error.message} All tables are below.`
+    document.getElementById("trouble").textContent = `No charts: ${error.message} ${data.elsewhere}`
     return
   }
   const made = [...document.querySelectorAll(".chart")].map(

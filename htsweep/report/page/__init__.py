@@ -54,6 +54,7 @@ def page(
         answers=answers,
         warnings=findings.warnings,
         facts=_facts(findings, numbers),
+        scriptless="Charts, filters and sorting need scripts; all tables are below.",
         sections=[section for section in made if section.parts],
         absent=[section.title.lower() for section in made if not section.parts],
         data=script.data("findings", series(findings, numbers)),

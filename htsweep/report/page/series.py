@@ -32,28 +32,8 @@ def series(findings: Findings, key: Key) -> dict[str, Any]:
     }
     metrics |= {str(name) for name in findings.importance.get("objective", ())}
     return {
-        "compared": key.design.compared,
-        "factors": [
-            {"name": name.replace("_", " "), "values": list(map(_labels(name), values))}
-            for name, values in zip(key.design.groups, key.values, strict=True)
-        ],
-        "groups": [
-            {
-                "at": [values.index(code) for code, values in zip(group, key.values, strict=True)],
-                "title": title,
-            }
-            for group, title in zip(key.groups, key.titles, strict=True)
-        ],
-        "methods": [
-            {
-                "name": name,
-                "colour": look.colour,
-                "dark": dark(look.colour),
-                "symbol": look.symbol,
-                "size": look.size,
-            }
-            for name, look in zip(key.methods, key.styles, strict=True)
-        ],
+        **shared(key),
+        "elsewhere": "All tables are below.",
         "metrics": {
             name: {
                 "name": names.metric(name),
@@ -107,6 +87,34 @@ def series(findings: Findings, key: Key) -> dict[str, Any]:
         "regret": series_scores.regret(findings, key),
         "bounds": series_scores.bounds(findings, key),
         "notes": notes,
+    }
+
+
+def shared(key: Key) -> dict[str, Any]:
+    """What filters and legends are made of: factors, groups and methods, by number."""
+    return {
+        "compared": key.design.compared,
+        "factors": [
+            {"name": name.replace("_", " "), "values": list(map(_labels(name), values))}
+            for name, values in zip(key.design.groups, key.values, strict=True)
+        ],
+        "groups": [
+            {
+                "at": [values.index(code) for code, values in zip(group, key.values, strict=True)],
+                "title": title,
+            }
+            for group, title in zip(key.groups, key.titles, strict=True)
+        ],
+        "methods": [
+            {
+                "name": name,
+                "colour": look.colour,
+                "dark": dark(look.colour),
+                "symbol": look.symbol,
+                "size": look.size,
+            }
+            for name, look in zip(key.methods, key.styles, strict=True)
+        ],
     }
 
 
