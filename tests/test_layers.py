@@ -102,6 +102,7 @@ def test_the_halves_meet_by_name_alone(half: str) -> None:
 
 ORDER = (
     "cli",
+    "submitting",
     "launching",
     "mirror",
     "report",

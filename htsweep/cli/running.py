@@ -201,3 +201,74 @@ def rerun(
 
     checked = results_of(study, overrides, results)
     sys.exit(rerun(checked, trial, typer.echo, debug=debug))
+
+
+@command()
+def submit(
+    study: StudyFile,
+    slurm: Annotated[
+        bool, typer.Option("--slurm", help="As a job of Slurm, with a Ray over its nodes.")
+    ] = False,
+    nodes: Annotated[int, typer.Option(min=1, help="Nodes of the job.")] = 1,
+    gres: Annotated[
+        str, typer.Option(metavar="GRES", help="GPUs of each node, such as gpu:4.")
+    ] = "",
+    time: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            help="Time limit, such as 24:00:00; before it, the job requeues itself and goes on.",
+            show_default="the partition's",
+        ),
+    ] = "",
+    partition: Annotated[
+        str, typer.Option(metavar="NAME", help="Partition.", show_default="the cluster's")
+    ] = "",
+    cpus_per_task: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cores of each node.", show_default="those of one trial"),
+    ] = None,
+    before: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LINE", help="Shell line to run first, such as 'module load cuda'."),
+    ] = None,
+    sbatch: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OPTION", help="Another option of sbatch: --sbatch=--account=lab."),
+    ] = None,
+    signal_seconds: Annotated[
+        int,
+        typer.Option(
+            metavar="SECONDS",
+            min=1,
+            max=65535,
+            help="Interrupt the launch this long before the time limit.",
+        ),
+    ] = 180,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the script; write and submit nothing.")
+    ] = False,
+    results: Results = "results",
+    overrides: Overrides = None,
+    tracking_uri: Annotated[
+        str, typer.Option(help="MLflow tracking URI (default: a database in the results).")
+    ] = "",
+    mirror: Annotated[bool, typer.Option(help="Copy the results to MLflow.")] = True,
+) -> None:
+    """Launch a study as a job of Slurm, which goes on after its time limit."""
+    from htsweep.cli.submit import submit_and_tell
+    from htsweep.commands import Given
+    from htsweep.submitting import Job
+
+    job = Job(
+        nodes,
+        gres,
+        time,
+        partition,
+        cpus_per_task,
+        tuple(before or ()),
+        tuple(sbatch or ()),
+        signal_seconds,
+    )
+    given = Given(study, tuple(overrides or ()), results, mirror=tracking_uri if mirror else None)
+    typer.echo(submit_and_tell(given, job, slurm=slurm, dry=dry_run))

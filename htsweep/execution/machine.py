@@ -18,10 +18,13 @@ GIT_SECONDS = 20.0
 def cores() -> int:
     """The number of cores that this process may use.
 
-    Those that it may be scheduled on, up to the quota of its container.
+    Those that it may be scheduled on, up to the quota of its container and to what Slurm gave its
+    job, which not every Slurm enforces.
     """
     free = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, int(min(free, _quota())))
+    given = os.environ.get("SLURM_CPUS_ON_NODE", "")
+    job = int(given) if given.isdecimal() else math.inf
+    return max(1, int(min(free, _quota(), job)))
 
 
 def _quota() -> float:
