@@ -36,11 +36,17 @@ def screen_of(estimate: Estimate) -> dict[str, Any]:
     return found
 
 
+def _screened(estimated: Estimate) -> list[str]:
+    """The lines of a plan from the one about its screen on."""
+    lines = estimated.lines()
+    return lines[[line.startswith("screen") for line in lines].index(True) :]
+
+
 def test_a_plan_says_what_is_spared_before_and_after(
     run: Callable[..., Launched], study: Callable[..., Study], tmp_path: Path
 ) -> None:
     before = estimate(Results(study(), str(tmp_path / "results")))
-    assert before.lines()[1] == (
+    assert _screened(before)[0] == (
         "screen  worth, contrary over 6 pairs: 24 trials (0 done, 24 to run); keeps 1 of 3 for "
         "each of "
         "2 targets by worth: will spare 16 of 24 trials, counted below until the scores are known"
@@ -48,7 +54,7 @@ def test_a_plan_says_what_is_spared_before_and_after(
     assert (before.trials, before.stages, before.stages_to_run) == (ALL, 6, 6)
     run()
     after = estimate(Results(study(), str(tmp_path / "results")))
-    assert after.lines()[1:3] == [
+    assert _screened(after)[:2] == [
         "screen  worth, contrary over 6 pairs: 24 trials (24 done, 0 to run); keeps 1 of 3 for "
         "each of 2 targets by worth: "
         "spares 16 of 24 trials",
@@ -79,9 +85,9 @@ def test_a_plan_says_what_is_spared_before_and_after(
 def test_a_margin_cannot_say_beforehand_what_it_spares(
     study: Callable[..., Study], tmp_path: Path
 ) -> None:
-    [_, line, *_] = estimate(
-        Results(study("screen.keep=null", "screen.margin=0.1"), str(tmp_path / "results"))
-    ).lines()
+    [line, *_] = _screened(
+        estimate(Results(study("screen.keep=null", "screen.margin=0.1"), str(tmp_path / "results")))
+    )
     assert (
         "keeps those of 3 within 0.1 of the best for each of 2 targets by worth: may spare up to "
         "16 of 24 trials" in line
