@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from mirrored import FEW, STUDY, empty, held, mirror_of, run, tags
 
-from htsweep.mirror.colours import COLOURS
 from htsweep.mirror.copying import Mirror
 from htsweep.mirror.run import SELECTED, copy_of
+from htsweep.report.look import built_in
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_run_says_what_its_trial_says(opened: Callable[[], Mirror], database: 
             "method": "lolsgd",
             "repetition": "1",
             "mlflow.source.git.commit": "c" * 40,
-            "mlflow.runColor": COLOURS[0],
+            "mlflow.runColor": built_in("method")["lolsgd"].colour.lower(),
         }.items()
     )
     assert there["params"] == [
@@ -225,5 +225,5 @@ def test_a_method_keeps_its_colour(database: Path) -> None:
     mirror_of(database).write(FEW[1:2])
     mirror_of(database).write(FEW)
     colours = {tags(one)["method"]: tags(one)["mlflow.runColor"] for one in held(database).values()}
-    assert colours["l2sp"] == COLOURS[0]
+    assert colours["l2sp"] == built_in("method")["l2sp"].colour.lower()
     assert len(set(colours.values())) == 4

@@ -62,4 +62,4 @@ def test_the_page_has_every_method_and_what_hovering_tells() -> None:
     ]
     assert "upper bound" in traces["oracle"]["hovertext"][0]
     assert traces["l2sp"]["marker"]["symbol"] == ["square"]
-    assert traces["selective_distillation"]["marker"]["symbol"] == ["triangle-up-open"]
+    assert traces["selective_distillation"]["marker"]["symbol"] == ["triangle-right-open"]

@@ -1,19 +1,35 @@
-"""The colour and marker of each method, the same in every figure of a study."""
+"""The colour and marker of each method; a built-in one has the same in every study."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+import itertools
+import zlib
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import final
 
 import pandas as pd
 
+from htsweep.planning import task
 from htsweep.planning.task import BOUND, SOURCE
 
-# Okabe and Ito's palette without its yellow, which is too pale on white, and its black, which is
-# for the source model. Colour-blind readers can tell the colours apart; combined with the markers,
-# the first 84 methods all differ.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255")
+COLOURS = (
+    # Okabe and Ito's palette without its yellow, which is too pale on white, and its black, which
+    # is for the source model; then darker colours of Paul Tol's. Colour-blind readers can tell
+    # most of them apart, and the others by their markers.
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#882255",
+    "#332288",
+    "#999933",
+    "#661100",
+)
 MARKERS = (
     ("o", "circle"),
     ("s", "square"),
@@ -49,17 +65,69 @@ ROLES = {
 
 
 def looks(points: pd.DataFrame, compared: str) -> Mapping[str, Look]:
-    """Name (as in the table) -> look, in order of appearance, source model first, bounds last."""
-    look_of: dict[str, Look] = {}
+    """Name (as in the table) -> look, in order of appearance, source model first, bounds last.
+
+    A built-in method looks the same in every study. A chain or a method of one's own has a look
+    that follows from its name, or the next one that no other of the table has.
+    """
     order = {SOURCE: 0, "": 1, BOUND: 2}
-    count = 0
-    for name, role in sorted(roles_of([points], compared).items(), key=lambda pair: order[pair[1]]):
-        if role in ROLES:
-            look_of[name] = ROLES[role]
+    roles = roles_of([points], compared)
+    own = built_in(compared)
+    fixed = {
+        name: ROLES[role] if role in ROLES else own[name]
+        for name, role in roles.items()
+        if role in ROLES or name in own
+    }
+    # By name, since tables list their rows in different orders.
+    for name in sorted(set(roles) - set(fixed)):
+        fixed[name] = _free(name, fixed.values())
+    return {name: fixed[name] for name, _ in sorted(roles.items(), key=lambda pair: order[pair[1]])}
+
+
+@functools.cache
+def built_in(compared: str) -> Mapping[str, Look]:
+    """What the tasks offer for the setting `compared`, such as all methods: name -> look."""
+    roles: dict[str, str] = {}
+    for one in map(task.find, task.known()):
+        settings = one.settings or {}
+        setting = settings.get(compared)
+        if setting is None:
             continue
-        look_of[name] = Look(COLOURS[count % len(COLOURS)], *MARKERS[count % len(MARKERS)])
-        count += 1
-    return look_of
+        choices = setting.choices() if callable(setting.choices) else setting.choices
+        # Examples are what studies compare most: they are the farthest apart.
+        names = [*setting.examples, *(choices or ())]
+        defaults = {key: of.default for key, of in settings.items()}
+        for name in map(str, names):
+            if name not in roles:
+                roles[name] = one.role({**defaults, compared: name})
+    competing = itertools.count()
+    return {
+        name: ROLES[role] if role in ROLES else _numbered(next(competing))
+        for name, role in roles.items()
+    }
+
+
+def _numbered(number: int) -> Look:
+    """The look with this number: of 60 in a row, all differ."""
+    return Look(COLOURS[number % len(COLOURS)], *MARKERS[number % len(MARKERS)])
+
+
+def _free(name: str, taken: Collection[Look]) -> Look:
+    """A look that follows from the name, of the colours and markers that are least taken."""
+    colours = Counter(look.colour for look in taken)
+    markers = Counter(look.marker for look in taken)
+    return min(
+        _from(zlib.crc32(name.encode())),
+        key=lambda look: (look in taken, colours[look.colour], markers[look.marker]),
+    )
+
+
+def _from(start: int) -> Iterator[Look]:
+    """Every combination of a colour and a marker, beginning with the one numbered `start`."""
+    count = len(COLOURS) * len(MARKERS)
+    for number in range(start, start + count):
+        colour, marker = divmod(number % count, len(MARKERS))
+        yield Look(COLOURS[colour], *MARKERS[marker])
 
 
 def roles_of(tables: Iterable[pd.DataFrame], compared: str) -> dict[str, str]:
