@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 from frames import digits
 from paged import DESIGN, HOSTILE, METHODS, synthetic
+from test_report_stretch import DECADES
 
 from htsweep.analysis import frontier
 from htsweep.analysis.design import design
 from htsweep.analysis.findings import Findings
 from htsweep.analysis.frontier import MISSING, SEEN
-from htsweep.report import answers_first, interactive
+from htsweep.report import answers_first, interactive, stretch
+from htsweep.report.names import rounded
 from htsweep.report.page import page
 from htsweep.selection.fronts import non_dominated
 
@@ -196,6 +198,29 @@ def test_it_opens_from_disk_and_draws_every_chart(open_page: Open, html: str) ->
             > 1
         )
     assert made.locator("#trouble").inner_text() == ""
+    # No axis is longer than percent can be, and no marker is cut by an axis.
+    beyond, cut = made.evaluate(
+        """() => {
+        const plots = [...document.querySelectorAll('.js-plotly-plot')]
+        const axes = plots.flatMap(plot => [plot._fullLayout.xaxis, plot._fullLayout.yaxis])
+        const stretched = axis => plots.some(plot => plot._fullLayout.xaxis === axis) && axis.ticktext
+        return [
+            axes.filter(axis => axis?.title.text.endsWith('(%)') && !stretched(axis))
+                .filter(axis => Math.max(...axis.range) > 100 || Math.min(...axis.range) < 0)
+                .map(axis => axis.title.text),
+            plots.flatMap(plot => plot._fullData).filter(
+                trace => trace.mode?.includes('markers') && trace.cliponaxis !== false).length,
+        ] }"""
+    )
+    assert (beyond, cut) == ([], 0)
+    ends = f"() => document.querySelector('{PLOTS}')._fullLayout.xaxis.range[1]"
+    assert made.evaluate(ends) == 0  # 100 %, stretched
+    for low, high, _ in DECADES:
+        assert made.evaluate("ends => logarithmic(ends).tickvals", [low, high]) == stretch.decades(
+            low, high
+        )
+    given = [0.0001, 0.03, 1, 1000, 20_000, 300_000, 2_000_000, 1e9]
+    assert made.evaluate("values => values.map(rounded)", given) == list(map(rounded, given))
 
 
 def test_a_method_that_is_filtered_out_leaves_the_plots_and_tables_and_comes_back(

@@ -38,3 +38,17 @@ def test_memory_is_shown_in_megabytes_and_other_costs_as_they_are() -> None:
     ]
     assert names.cost("peak_memory_bytes") == "peak memory (MB)"
     assert names.priced(costs.iloc[:0]).empty
+
+
+def test_a_tick_is_short() -> None:
+    given = (0.0001, 0.03, 1, 1000, 20_000, 300_000, 2_000_000, 1e9)
+    assert [names.rounded(value) for value in given] == [
+        "0.0001",
+        "0.03",
+        "1",
+        "1000",
+        "20k",
+        "300k",
+        "2M",
+        "1G",
+    ]

@@ -135,6 +135,8 @@ def test_the_printed_figure_draws_the_numbers_of_the_table() -> None:
     along, up = np.asarray(front.get_xdata()), np.asarray(front.get_ydata())
     assert along[1:].tolist() == pytest.approx([60, 60, 98.6, 98.6, 99.4, 99.4])
     assert up[:-1].tolist() == pytest.approx([60, 60, 35, 35, 2, 2])
+    assert panels[0].get_xlim()[1] == panels[0].get_ylim()[1] == 100
+    assert not any(line.get_clip_on() for line in markers)
     # Open markers are dominated, or out of competition.
     filled = {line.get_marker(): line.get_markerfacecolor() != "white" for line in markers}
     assert filled == {"*": True, "o": True, "s": True, ">": False, "d": False}

@@ -344,3 +344,5 @@ def _draw(panel: Axes, block: _Group, side: _Side, look: Mapping[str, Look], *, 
             )
     # One collection per panel: a line per interval takes several times as long to draw.
     panel.add_collection(LineCollection(lines, colors=colours, linewidths=0.9, zorder=3))
+    if bars:
+        paper.within(panel, side.metric, "x")

@@ -13,7 +13,7 @@ import pandas as pd
 from htsweep.analysis.design import Design
 from htsweep.analysis.findings import Findings
 from htsweep.analysis.frontier import MISSING, SEEN
-from htsweep.report import names, paper
+from htsweep.report import names, paper, stretch
 from htsweep.report.look import COLOURS, MARKERS, Look
 from htsweep.selection.fronts import staircase
 
@@ -47,6 +47,8 @@ def curves(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
                 of=("seen", "missing", "low", "high"),
                 band=not many,
             )
+        paper.within(panel, SEEN, "x")
+        paper.within(panel, MISSING)
     note += "Mean over repetitions while the bias between seen and missing classes varies; " + (
         f"bands are left out where there are more than {_BANDS} lines."
         if many
@@ -81,9 +83,9 @@ def sensitivity(findings: Findings, width: float, look: Mapping[str, Look]) -> l
                 of=("value", "mean", "low", "high"),
             )
         if paper.decades(inside["value"].to_numpy(float)):
-            paper.logarithmic(panel)
+            paper.logarithmic(panel, inside["value"].to_numpy(float))
         if names.is_percent(metrics[0]):
-            panel.set_ylim(-4, 104)
+            panel.set_ylim(0, stretch.HIGHEST)
     paper.headline(figure, "sensitivity", paper.common(frame, design), size=7.5)
     handles = [_handle(style, names.metric(metric)) for metric, style in styles.items()]
     paper.grow(
@@ -107,7 +109,7 @@ def costs(findings: Findings, width: float, look: Mapping[str, Look], cost: str)
     log = len(value) > 1 and np.nanmin(value) > 0 and np.nanmax(value) > 3 * np.nanmin(value)
     for panel, (_, inside) in zip(panels, parts, strict=False):
         if log:
-            paper.logarithmic(panel)
+            paper.logarithmic(panel, value)
         for (name, front), some in inside.groupby(
             [compared, "front"], sort=False, observed=True, dropna=False
         ):
@@ -121,6 +123,7 @@ def costs(findings: Findings, width: float, look: Mapping[str, Look], cost: str)
                 **paper.marker(style, filled=bool(front), scale=0.8),
             )
         _cheapest(panel, inside, metric)
+        paper.within(panel, metric)
     paper.headline(figure, "cost and gain", paper.common(frame, findings.design), size=7.5)
     note += (
         "Grey line: no other point of the group is both cheaper and better. "
@@ -160,6 +163,7 @@ def ratios(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
                 band=not many,
             )
         panel.set_xticks(sorted(set(frame["_ratio"])))
+        paper.within(panel, metric)
     paper.headline(figure, "share of missing classes", paper.common(frame, rest), size=7.5)
     note += (
         f"Bands are left out where there are more than {_BANDS} lines."

@@ -71,6 +71,7 @@ def scores(findings: Findings, width: float, look: Mapping[str, Look]) -> list[F
                     zorder=3,
                     **paper.marker(style, scale=0.6),
                 )
+            paper.within(panel, metric)
         paper.headline(figure, f"what scores said, and {names.metric(metric)}", size=7.5)
         drawn = set(inside[compared].astype(str)) if own else set()
         handles = [

@@ -168,6 +168,14 @@ def distance(given: float, name: str) -> str:
     return f"{number(abs(given), name)} points" if is_percent(name) else number(abs(given), name)
 
 
+def rounded(given: float) -> str:
+    """A round number in few letters, for a tick: `1000`, `20k`, `3M`, `0.01`."""
+    for unit, shown, letter in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if given >= unit:
+            return f"{given / shown:g}{letter}"
+    return f"{given:g}"
+
+
 def probability(given: float) -> str:
     """A p value: `0.031`, `< 0.001`, `n/a`."""
     if given != given:

@@ -6,13 +6,13 @@ import io
 import math
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from htsweep.analysis.design import Design
-from htsweep.report import names
+from htsweep.report import names, stretch
 from htsweep.report.look import Look
 
 if TYPE_CHECKING:
@@ -168,6 +168,8 @@ def grow(figure: Figure, inches: float) -> None:
 def marker(look: Look, filled: bool = True, scale: float = 1.0) -> dict[str, Any]:
     """Matplotlib's settings of a method's marker, filled or open."""
     return {
+        # On the edge of a panel it is drawn whole.
+        "clip_on": False,
         "marker": look.marker,
         "markeredgecolor": look.colour,
         "markeredgewidth": 1.0 * scale**0.5,
@@ -209,17 +211,31 @@ def label(panels: np.ndarray, count: int, x: str, y: str) -> None:
             panel.set_ylabel(y)
 
 
-def logarithmic(panel: Axes) -> None:
-    """Makes the horizontal axis logarithmic, with plain numbers as ticks.
+def logarithmic(panel: Axes, values: np.ndarray) -> None:
+    """Makes the horizontal axis logarithmic, with plain round numbers as ticks.
 
     Powers would need math markup, which is switched off because of names (`text.parse_math`).
     """
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+    known = values[values > 0]
     panel.set_xscale("log")
-    panel.xaxis.set_major_locator(LogLocator(numticks=5))
-    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    panel.xaxis.set_minor_formatter(NullFormatter())
+    ticks = stretch.decades(float(known.min()), float(known.max()))
+    panel.xaxis.set_major_locator(FixedLocator(ticks))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: names.rounded(value)))
+    panel.xaxis.set_minor_locator(NullLocator())
+
+
+def within(panel: Axes, metric: str, axis: Literal["x", "y"] = "y") -> None:
+    """Ends a panel's axis at 0 and at 100 % where it goes beyond what percent can be."""
+    if not names.is_percent(metric):
+        return
+    low, high = panel.get_ylim() if axis == "y" else panel.get_xlim()
+    limits = max(0.0, low), min(stretch.HIGHEST, high)
+    if axis == "y":
+        panel.set_ylim(limits)
+    else:
+        panel.set_xlim(limits)
 
 
 def scaled(frame: pd.DataFrame, metric: str, *columns_of: str) -> list[np.ndarray]:

@@ -30,6 +30,7 @@ _BANDS = 6
 other.
 """
 _DISRUPTS: Any = {
+    "clip_on": False,
     "linestyle": "none",
     "marker": "x",
     "markersize": 3.2,
@@ -38,6 +39,7 @@ _DISRUPTS: Any = {
 }
 """The mark on points that break the constraint."""
 _CHOSEN: Any = {
+    "clip_on": False,
     "linestyle": "none",
     "marker": "o",
     "markersize": 10.0,

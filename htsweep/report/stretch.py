@@ -6,6 +6,8 @@ model: on an even axis the methods would overlap. A front is the same on any inc
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 _ROOM = 1.0
@@ -37,23 +39,43 @@ def is_crowded(percent: np.ndarray) -> bool:
 
 
 def limits(percent: np.ndarray) -> tuple[float, float]:
-    """Ends of a stretched axis that shows all values and 100, with equal margins on both sides."""
+    """Ends of a stretched axis that shows all values, with a margin below; it ends at 100."""
     ends = forward(np.array([float(np.nanmin(percent)), HIGHEST]))
     margin = 0.05 * float(ends[1] - ends[0])
-    low, high = inverse(np.array([ends[0] - margin, ends[1] + margin]))
-    return max(0.0, float(low)), float(high)
+    (low,) = inverse(np.array([ends[0] - margin]))
+    return max(0.0, float(low)), HIGHEST
 
 
 def even_limits(values: np.ndarray, percent: bool) -> tuple[float, float]:
     """Ends of an even axis that shows all values with a margin.
 
-    It shows 0 to 100 % where percent values span more than 40.
+    It shows 0 to 100 % where percent values span more than 40, and never more than that.
     """
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if percent and high - low > 40:
         low, high = 0.0, HIGHEST
     margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    if percent and low >= 0 and high <= HIGHEST:
+        return max(0.0, low - margin), min(HIGHEST, high + margin)
     return low - margin, high + margin
+
+
+def decades(low: float, high: float) -> list[float]:
+    """A few round values on a logarithmic axis from `low` to `high`, and just outside."""
+    ends = math.log10(low), math.log10(high)
+    span = ends[1] - ends[0]
+    steps = (
+        (1, 2, 3, 4, 5, 6, 8)
+        if span < 0.8
+        else (1, 2, 5)
+        if span < 1.5
+        else (1, 3)
+        if span < 3
+        else (1,)
+    )
+    apart = max(1, math.ceil(span / 7))
+    exponents = range(math.floor(ends[0]), math.ceil(ends[1]) + 1, apart)
+    return [float(f"{step}e{exponent}") for exponent in exponents for step in steps]
 
 
 def ticks(low: float, high: float) -> list[float]:

@@ -68,7 +68,7 @@ charts.frontiers = {
     const margin = 0.05 * (place(highest) - place(lowest))
     const stretched = options.stretched
       ? {
-          range: [place(lowest) - margin, place(highest) + margin],
+          range: [place(lowest) - margin, place(highest)],
           tickvals: table.ticks.map(place),
           ticktext: table.ticks.map(String),
         }
@@ -261,8 +261,8 @@ charts.curves = {
           ),
         ),
         layout: {
-          xaxis: { title: "accuracy on seen classes (%)", range: [-3, 103] },
-          yaxis: { title: "accuracy on missing classes (%)", range: [-3, 103] },
+          xaxis: { title: "accuracy on seen classes (%)", range: [0, 100] },
+          yaxis: { title: "accuracy on missing classes (%)", range: [0, 100] },
         },
       }))
   },

@@ -37,7 +37,7 @@ charts.classes = {
           title: "class",
           dtick: distinct(take(table, "label", inside)).length > 20 ? 5 : 1,
         },
-        yaxis: { title: "accuracy (%)", range: [-5, 105] },
+        yaxis: { title: "accuracy (%)", range: [0, 100] },
       },
     }))
   },
@@ -193,7 +193,7 @@ charts.matrices = {
         ],
         layout: {
           xaxis: { title: "class", dtick: count > 20 ? 5 : 1 },
-          yaxis: { title: "accuracy (%)", range: [-5, 105] },
+          yaxis: { title: "accuracy (%)", range: [0, 100] },
         },
       },
     ]

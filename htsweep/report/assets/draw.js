@@ -55,12 +55,40 @@ function limits(values, percent) {
   let [low, high] = known.length ? [Math.min(...known), Math.max(...known)] : [0, 1]
   if (percent && high - low > 40) [low, high] = [0, 100]
   const margin = 0.05 * (high - low) || 0.05 * Math.abs(high) || 1
-  return [low - margin, high + margin]
+  const bounded = percent && low >= 0 && high <= 100
+  return bounded
+    ? [Math.max(0, low - margin), Math.min(100, high + margin)]
+    : [low - margin, high + margin]
+}
+
+// A logarithmic axis whose ticks are a few round numbers.
+function logarithmic(values) {
+  const [low, high] = [Math.log10(Math.min(...values)), Math.log10(Math.max(...values))]
+  const span = high - low
+  const steps =
+    span < 0.8 ? [1, 2, 3, 4, 5, 6, 8] : span < 1.5 ? [1, 2, 5] : span < 3 ? [1, 3] : [1]
+  const apart = Math.max(1, Math.ceil(span / 7))
+  const tickvals = []
+  for (let decade = Math.floor(low); decade <= Math.ceil(high); decade += apart)
+    tickvals.push(...steps.map(step => Number(`${step}e${decade}`)))
+  return { type: "log", tickvals, ticktext: tickvals.map(rounded) }
+}
+
+// 1000, 20k, 3M, 0.01: a round number in few letters.
+function rounded(value) {
+  for (const [unit, letter] of [
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e4, "k"],
+  ])
+    if (value >= unit)
+      return `${Number((value / (letter === "k" ? 1e3 : unit)).toPrecision(3))}${letter}`
+  return String(Number(value.toPrecision(3)))
 }
 
 // A dot with its interval per entry, one below the other; an entry is {label, value, low, high,
 // colour, symbol, open, text}.
-function forest(entries, axis, zero) {
+function forest(entries, axis, zero, range) {
   const traces = entries.map((entry, row) => ({
     x: [entry.value],
     y: [row],
@@ -80,7 +108,7 @@ function forest(entries, axis, zero) {
     traces,
     height: 75 + 24 * entries.length,
     layout: {
-      xaxis: { title: axis, zeroline: zero, zerolinewidth: 2 },
+      xaxis: { title: axis, zeroline: zero, zerolinewidth: 2, ...(range ? { range } : {}) },
       yaxis: {
         tickvals: entries.map((_, row) => row),
         ticktext: entries.map(entry => short(entry.label, 26)),
@@ -217,9 +245,11 @@ class Chart {
         "aria-label",
         `${this.container.closest("section").querySelector("h2").textContent}: ${panel.title || "chart"}. ${data.elsewhere}`,
       )
+      // Markers on the edge of a panel are drawn whole.
+      const whole = trace => (trace.mode ? { cliponaxis: false, ...trace } : trace)
       Plotly.react(
         plot,
-        panel.traces,
+        panel.traces.map(whole),
         layoutOf(panel, printing ? (shown.length === 1 ? 500 : 330) : 0),
         CONFIG,
       )

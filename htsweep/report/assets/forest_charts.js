@@ -56,6 +56,10 @@ charts.volumes = {
         }),
         `hypervolume${table.percent ? " (%)" : ""}`,
         false,
+        limits(
+          ["low", "volume", "high"].flatMap(end => take(table, end, rows)),
+          table.percent,
+        ),
       ),
     }))
   },
@@ -145,7 +149,10 @@ charts.importance = {
         layout: {
           barmode: "group",
           bargap: 0.25,
-          xaxis: { title: "share of the variation (%)", rangemode: "tozero" },
+          xaxis: {
+            title: "share of the variation (%)",
+            range: [0, limits([0, ...some.map(row => 100 * table.importance[row])], true)[1]],
+          },
           yaxis: {
             tickvals: parameters.map((_, place) => place),
             ticktext: parameters.map(name => short(name, 26)),

@@ -17,17 +17,15 @@ function scaleOf(values) {
   if (!known.every(value => value >= 0) || Math.max(...positive) / Math.min(...positive) < 20)
     return { place: value => value, axis: {} }
   const zero = Math.min(...positive) / 10
-  const ticks =
-    known.length <= 8
-      ? {
-          tickvals: known.map(value => value || zero),
-          ticktext: known.map(value => String(Number(value.toPrecision(3)))),
-        }
-      : {}
-  return {
-    place: value => value || zero,
-    axis: { type: "log", ...(known.includes(0) || known.length <= 8 ? ticks : { dtick: 1 }) },
+  const few = { type: "log", tickvals: positive, ticktext: positive.map(rounded) }
+  const axis = known.length <= 8 ? few : logarithmic(positive)
+  if (known.includes(0)) {
+    // Ticks of the decade below would stand where 0 is.
+    const kept = axis.tickvals.map(tick => tick > 1.5 * zero)
+    axis.ticktext = ["0", ...axis.ticktext.filter((_, at) => kept[at])]
+    axis.tickvals = [zero, ...axis.tickvals.filter((_, at) => kept[at])]
   }
+  return { place: value => value || zero, axis }
 }
 
 const sensitivityMetrics = () => distinct(data.sensitivity.metric)
@@ -110,7 +108,17 @@ charts.sensitivity = {
         layout: {
           uirevision: JSON.stringify([table.m[first], table.parameter[first], table.g[first]]),
           xaxis: { title: table.parameter[first], ...axis },
-          yaxis: { title: percent ? "accuracy (%)" : "value" },
+          yaxis: {
+            title: percent ? "accuracy (%)" : "value",
+            ...(percent
+              ? {
+                  range: limits(
+                    ["low", "mean", "high"].flatMap(end => take(table, end, some)),
+                    true,
+                  ),
+                }
+              : {}),
+          },
         },
       }
     })
@@ -146,15 +154,7 @@ charts.costs = {
       Math.max(...take(table, "value", rows)) / Math.min(...take(table, "value", rows)) >= 5
     const xaxis = {
       title: data.costs.kinds[options.cost],
-      ...(log
-        ? {
-            type: "log",
-            ...(Math.max(...take(table, "value", rows)) / Math.min(...take(table, "value", rows)) >=
-            100
-              ? { dtick: 1 }
-              : { nticks: 6 }),
-          }
-        : {}),
+      ...(log ? logarithmic(take(table, "value", rows)) : {}),
     }
     const range = limits(take(table, "mean", rows), percent)
     return byGroup(table, rows).map(([group, inside]) => {
@@ -272,7 +272,7 @@ charts.ratios = {
         xaxis: {
           title: "missing classes (%)",
           tickvals: distinct(take(table, "ratio", rows)),
-          range: limits(take(table, "ratio", rows), false),
+          range: limits(take(table, "ratio", rows), true),
         },
         yaxis: { title: axis, range },
       },
