@@ -34,7 +34,7 @@ def test_the_document_has_every_table() -> None:
         "Bounds",
         "Failures",
         "Provenance",
-        "What is missing",
+        "Incomplete results",
     ]
     assert {f"{name}.csv" for name in FRAMES} == set(texts) - {"report.md", "report.tex"}
     first = made().aggregate.iloc[0]

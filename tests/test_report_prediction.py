@@ -101,7 +101,7 @@ def test_a_study_of_scores_has_a_table_of_scores_and_none_of_differences(
     assert set(found.transferability["target"]) == {"uci", "usps"}
     assert found.transferability["seconds"].notna().all()
     headings = re.findall("^## (.*)", document(found)["report.md"], re.MULTILINE)
-    assert headings == ["Scores", "Provenance", "What is missing"]
+    assert headings == ["Scores", "Provenance", "Incomplete results"]
     assert question(found).startswith(
         "Which of 4 pairs of source model and target data will transfer best, for 2 targets"
     )

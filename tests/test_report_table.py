@@ -10,7 +10,7 @@ from paged import synthetic
 
 from htsweep.report import typeset
 from htsweep.report.html import render
-from htsweep.report.table import Cell, Column, Row, Table, fitting, parts, printed
+from htsweep.report.table import Cell, Column, Row, Table, filled, fitting, parts, printed
 from htsweep.report.tables import tables
 
 FOUND = replace(synthetic(), **foretold.told())
@@ -127,3 +127,27 @@ def test_every_row_has_a_cell_for_each_column(name: str) -> None:
     table = tables(FOUND)[name]
     assert {len(row.cells) for row in table.rows} == {len(table.columns)}
     assert table.caption.endswith(".")
+
+
+def test_a_column_without_content_goes() -> None:
+    columns = [Column(name) for name in ("", "blank", "some", "unknown", "interval")]
+    rows = [
+        Row([Cell(""), Cell(" "), Cell("a"), Cell("n/a", detail="[n/a]"), Cell("n/a", detail="x")]),
+        Row([Cell(""), Cell(""), Cell("n/a"), Cell("n/a"), Cell("")]),
+    ]
+    made = filled(Table("T", "", columns, rows))
+    assert [column.title for column in made.columns] == ["", "some", "interval"]
+    assert [[cell.text for cell in row.cells] for row in made.rows] == [
+        ["", "a", "n/a"],
+        ["", "n/a", ""],
+    ]
+    assert filled(Table("T", "", columns, [])).columns == columns
+
+
+def test_a_study_without_parameters_has_no_column_for_them() -> None:
+    with_them = tables(FOUND)["summary"]
+    without = tables(replace(FOUND, parameters=()))["summary"]
+    gone = {column.title for column in with_them.columns} - {
+        column.title for column in without.columns
+    }
+    assert gone == {"configuration"}

@@ -76,7 +76,7 @@ def document(findings: Findings) -> dict[str, str]:
         "\n".join(f"- {_intervals(typeset.plain(said))}" for said in answers.answers(findings)),
         *(f"> **Note.** {warning}" for warning in findings.warnings),
     ]
-    rest = ["## What is missing", findings.missing] if findings.missing else []
+    rest = ["## Incomplete results", findings.missing] if findings.missing else []
     sections = [part for table in shown for part in (f"## {table.title}", *_section(table))]
     frames = {name: getattr(findings, name) for name in FRAMES}
     return {
@@ -96,7 +96,7 @@ def brief(
     """Only the summary, as `report.md` and `report.tex`.
 
     Args:
-        findings: only the summary and what is missing are used.
+        findings: only the summary and the text on incomplete results are used.
         configurations: point -> its configuration in words.
         nothing: the text that replaces a summary without rows.
     """

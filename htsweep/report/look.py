@@ -79,8 +79,8 @@ def looks(points: pd.DataFrame, compared: str) -> Mapping[str, Look]:
         if role in ROLES or name in own
     }
     # By name, since tables list their rows in different orders.
-    for name in sorted(set(roles) - set(fixed)):
-        fixed[name] = _free(name, fixed.values())
+    for name in sorted(set(roles) - set(fixed), key=str):
+        fixed[name] = _free(str(name), fixed.values())
     return {name: fixed[name] for name, _ in sorted(roles.items(), key=lambda pair: order[pair[1]])}
 
 

@@ -109,6 +109,23 @@ class Printed:
     blocks: Sequence[Block]
 
 
+def filled(table: Table) -> Table:
+    """The table without columns in which no row says anything; the first one stays."""
+    said = [
+        place
+        for place in range(len(table.columns))
+        if place == 0 or any(_says(row.cells[place]) for row in table.rows)
+    ]
+    if not table.rows or len(said) == len(table.columns):
+        return table
+    rows = [replace(row, cells=[row.cells[place] for place in said]) for row in table.rows]
+    return replace(table, columns=[table.columns[place] for place in said], rows=rows)
+
+
+def _says(cell: Cell) -> bool:
+    return cell.text.strip() not in ("", "n/a") or cell.detail not in ("", "[n/a]")
+
+
 def printed(table: Table) -> Printed:
     """The table in the form for paper: fewer columns, and rows in blocks under their headings."""
     kept = [place for place, column in enumerate(table.columns) if column.only != "page"]

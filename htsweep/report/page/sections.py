@@ -189,7 +189,7 @@ def sections(findings: Findings, tables: Mapping[str, Table]) -> list[Section]:
                 "What the scores said of each pair, and what was dropped" if judged else "",
             ),
         ],
-        ("failures", "Failures and what is missing"): [
+        ("failures", "Failures and incomplete results"): [
             *text(findings.missing),
             *table("failures"),
         ],

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from htsweep.analysis.findings import Findings
 from htsweep.report import names
 from htsweep.report.key import Key, key
-from htsweep.report.table import Table
+from htsweep.report.table import Table, filled
 from htsweep.report.tables import classes, methods, points, scores, study
 
 
@@ -26,7 +26,7 @@ def tables(
     numbers = numbers or key(findings)
     if configurations is None:
         configurations = _configurations(findings)
-    return {
+    made = {
         "summary": methods.summary(findings, numbers, configurations),
         "effects": methods.effects(findings, numbers),
         "tuned": points.tuned(findings, numbers),
@@ -46,6 +46,7 @@ def tables(
         "failures": study.failures(findings, numbers),
         "provenance": study.provenance(findings),
     }
+    return {name: filled(table) for name, table in made.items()}
 
 
 def _configurations(findings: Findings) -> dict[str, str]:
