@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -238,6 +239,12 @@ def test_a_method_that_is_filtered_out_leaves_the_plots_and_tables_and_comes_bac
     # Of both tables, in three groups
     assert made.locator("#methods tbody tr:visible").count() == rows - 6
     assert "without l2sp" in made.locator("#filtered").inner_text()
+    assert "baseline" not in made.locator("#filtered").inner_text()
+    made.get_by_role("group", name="method").get_by_label("plain").uncheck()
+    told = made.locator("#filtered").inner_text()
+    assert told.endswith(
+        "Differences are still those to plain, the baseline, which is filtered out."
+    )
     made.get_by_role("button", name="Show all").click()
     assert made.evaluate(TRACES) == before
     assert made.locator("#methods tbody tr:visible").count() == rows
@@ -388,32 +395,41 @@ def test_the_table_sorts_by_click_and_by_keyboard(open_page: Open, html: str) ->
     table = made.locator("#methods table").first
     head = table.locator("thead th", has_text="seen (%)")
 
-    def values() -> list[float]:
-        return [
-            float(text.split()[0])
-            for text in table.locator("tbody tr td:nth-child(5)").all_inner_texts()
-        ]
+    def texts() -> list[list[str]]:
+        return table.locator("tbody tr").evaluate_all(
+            "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
+        )
 
-    unsorted = values()
+    def blocks() -> list[tuple[tuple[str, ...], list[float]]]:
+        """The group of each run of rows, and the numbers in them."""
+        runs = itertools.groupby(texts(), lambda cells: tuple(cells[1:4]))
+        return [(group, [float(cells[4].split()[0]) for cells in rows]) for group, rows in runs]
+
+    unsorted = blocks()
+    assert len(unsorted) == 3
     head.locator("button").click()
     assert head.get_attribute("aria-sort") == "ascending"
-    assert values() == sorted(unsorted) != unsorted
+    # Within each group, and the groups where they were.
+    assert blocks() == [(group, sorted(numbers)) for group, numbers in unsorted] != unsorted
     head.locator("button").focus()
     made.keyboard.press("Enter")
     assert head.get_attribute("aria-sort") == "descending"
-    assert values() == sorted(unsorted, reverse=True)
+    assert blocks() == [(group, sorted(numbers, reverse=True)) for group, numbers in unsorted]
+    ratio = table.locator("thead th", has_text="missing ratio")
+    ratio.locator("button").click()
+    assert [group[1] for group, _ in blocks()] == sorted(group[1] for group, _ in unsorted)
     other = table.locator("thead th", has_text="method")
     other.locator("button").focus()
     made.keyboard.press("Space")
-    assert (other.get_attribute("aria-sort"), head.get_attribute("aria-sort")) == (
+    assert (other.get_attribute("aria-sort"), ratio.get_attribute("aria-sort")) == (
         "ascending",
         None,
     )
-    names = [
+    called = [
         text.split(" source model")[0].split(" upper bound")[0]
         for text in table.locator("tbody th").all_inner_texts()
     ]
-    assert names == sorted(names)
+    assert called == 3 * sorted(METHODS)
 
 
 def test_the_keyboard_reaches_the_filters_and_leaves_them(open_page: Open, html: str) -> None:

@@ -70,7 +70,11 @@ function filters() {
         ([name, values, set]) =>
           `${name}: without ${[...set].map(place => values[place]).join(", ")}`,
       )
-    told.textContent = parts.length ? `Filtered. ${parts.join("; ")}` : ""
+    const baseline = data.methods.findIndex(method => method.name === data.baseline)
+    const without = hidden.methods.has(baseline)
+      ? `. Differences are still those to ${data.baseline}, the baseline, which is filtered out.`
+      : ""
+    told.textContent = parts.length ? `Filtered. ${parts.join("; ")}${without}` : ""
     reset.hidden = !parts.length
   }
   if (bar.children.length) bar.append(reset)
@@ -140,6 +144,8 @@ function sortable(table, rows) {
 }
 
 // Sorted by number if the column has numbers (rows without one come last either way), else by text.
+// The rows of a group stay together: what is compared is compared within it. Groups change places
+// only where the column tells them apart.
 function sorted(rows, place, sign) {
   const numeric = rows.some(row => row.cells[place].dataset.v !== undefined)
   const values = new Map(
@@ -148,11 +154,17 @@ function sorted(rows, place, sign) {
       numeric ? Number(row.cells[place].dataset.v ?? NaN) : row.cells[place].textContent,
     ]),
   )
-  return [...rows].sort((a, b) => {
+  const compare = (a, b) => {
     const [one, other] = [values.get(a), values.get(b)]
     if (!numeric) return sign * one.localeCompare(other, "en", { numeric: true })
     return Number.isNaN(one) - Number.isNaN(other) || (Number.isNaN(one) ? 0 : sign * (one - other))
-  })
+  }
+  const groups = [...Map.groupBy(rows, row => row.dataset.g).values()].map(own =>
+    own.toSorted(compare),
+  )
+  if (groups.every(own => compare(own[0], own.at(-1)) === 0))
+    groups.sort(([a], [b]) => compare(a, b))
+  return groups.flat()
 }
 
 async function draw() {
