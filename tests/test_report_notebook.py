@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from frames import digits
+from paged import synthetic
 
 import htsweep
 from htsweep.analysis.design import Design
@@ -18,7 +19,7 @@ from htsweep.analysis.findings import Findings
 from htsweep.analysis.summary import summarise
 from htsweep.errors import HtsweepError, StudyError
 from htsweep.report import build, figures
-from htsweep.report.notebook import ROWS, Figure, View
+from htsweep.report.notebook import MOST, ROWS, Figure, Report, View
 
 FIGURES = (
     "frontier",
@@ -73,8 +74,13 @@ def counted(view: View, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         pages = ("effects", "effects_2") if "effects" in only else ()
         return {f"{page}.{ending}": starts[ending] for page in pages for ending in formats}
 
+    def preview(found: Findings, name: str, most: int) -> tuple[bytes, int]:
+        made.append(f"{name} to show")
+        return (PNG, 2) if name == "effects" else (b"", 0)
+
     monkeypatch.setattr(build, "findings", findings)
     monkeypatch.setattr(figures, "figures", pictures)
+    monkeypatch.setattr(figures, "preview", preview)
     return made
 
 
@@ -90,12 +96,13 @@ def test_open_reads_the_study_with_its_overrides(view: View, tmp_path: Path) -> 
 def test_a_figure_shows_its_picture_and_its_table(view: View, counted: list[str]) -> None:
     figure = view.effects()
     assert figure.table is view.findings.effects
-    assert figure._repr_png_() == PNG
-    assert figure._repr_svg_() == "<svg></svg>"
+    assert figure.images("png") == [PNG] * 2
+    assert figure.images("svg") == [b"<svg></svg>"] * 2
     assert figure.images("pdf") == [b"%PDF"] * 2
     shown = figure._repr_html_()
     pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', shown)
-    assert [base64.b64decode(picture) for picture in pictures] == [PNG] * 2
+    assert [base64.b64decode(picture) for picture in pictures] == [PNG]
+    assert "Page 1 of 2" in shown
     assert f"{len(figure.table)} rows" in shown
 
 
@@ -122,16 +129,13 @@ def test_findings_and_pictures_are_made_once(view: View, counted: list[str]) -> 
         assert isinstance(figure, Figure)
         assert figure.name == name
         figure._repr_html_()
-        figure._repr_png_()
-        figure.images("svg")
-    assert counted == ["findings", *(f"['{name}'] as ['png', 'svg']" for name in FIGURES)]
+        figure._repr_html_()
+    assert counted == ["findings", *(f"{name} to show" for name in FIGURES)]
 
 
 def test_what_has_nothing_to_draw_says_so(view: View, counted: list[str]) -> None:
     figure = view.ablation()
     assert figure.table.empty
-    assert figure._repr_png_() is None
-    assert figure._repr_svg_() is None
     assert "nothing to draw" in figure._repr_html_()
     assert figure.images("pdf") == []
 
@@ -142,17 +146,16 @@ def test_a_long_table_is_cut_where_it_is_shown(counted: list[str], view: View) -
     assert len(long.table) == ROWS + 1
 
 
-def test_the_report_is_a_page_in_a_frame(
-    view: View, counted: list[str], monkeypatch: pytest.MonkeyPatch
+def test_the_report_is_a_page_to_write(
+    view: View, counted: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(
         build, "page", lambda found: f'<html><script>"{found.title}"</script></html>'
     )
     report = view.report()
     assert report.page.startswith("<html>")
-    shown = report._repr_html_()
-    assert "<script" not in shown
-    assert "srcdoc=" in shown
+    assert "<script" not in report._repr_html_()
+    assert report.write(tmp_path / "page.html").read_text() == report.page
 
 
 def test_tables_and_sql_and_figures_of_a_real_study(
@@ -171,8 +174,26 @@ def test_tables_and_sql_and_figures_of_a_real_study(
     assert "9 trials (9 done)" in view._repr_html_()
     frontier = view.frontier()
     assert len(frontier.table) == 3
-    picture = frontier._repr_png_()
-    assert picture is not None
-    assert picture.startswith(PNG)
-    assert "<svg" in (frontier._repr_svg_() or "")
+    assert frontier.images("png")[0].startswith(PNG)
+    assert b"<svg" in frontier.images("svg")[0]
     assert "<html" in view.report().page
+
+
+@pytest.mark.parametrize("name", ["frontier", "curves"])
+def test_a_cell_holds_one_picture_of_at_most_100_kilobytes(name: str) -> None:
+    found = synthetic(groups=[(f"set-{place}", 0.5, "net") for place in range(12)])
+    figure = Figure(name, found.curves, found)
+    assert len(figure.images("png")[0]) > 200_000
+    forms = [form for form in dir(figure) if form.startswith("_repr_")]
+    assert forms == ["_repr_html_"]
+    (picture,) = re.findall(r'base64,([^"]+)"', figure._repr_html_())
+    assert base64.b64decode(picture).startswith(PNG)
+    assert 30_000 < len(picture) <= MOST == 100_000
+
+
+def test_a_report_s_cell_has_the_answer_and_a_picture() -> None:
+    report = Report("<html>", "It <helps>.", synthetic())
+    shown = report._repr_html_()
+    assert "It &lt;helps&gt;." in shown
+    assert shown.count("data:image/png") == 1
+    assert len(shown) < MOST + 1000

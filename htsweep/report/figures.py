@@ -34,6 +34,9 @@ NAMES = (
     "regret",
 )
 
+_RESOLUTIONS = (160, 130, 100, 80, 60, 40, 20)
+"""Of previews on a screen, in dots per inch; a page has 300."""
+
 
 def figures(
     findings: Findings,
@@ -74,6 +77,24 @@ def figures(
                 for ending, content in paper.save(figure, formats).items()
             }
     return made
+
+
+def preview(findings: Findings, name: str, most: int) -> tuple[bytes, int]:
+    """The first page of a figure as a PNG of at most `most` bytes, and how many pages there are.
+
+    It has the highest of some resolutions that fits. Without anything to draw it is empty.
+    """
+    import matplotlib
+
+    with matplotlib.rc_context(paper.style(small=True)):
+        pages = list(draw(findings, "two", [name]).values())
+    made = b""
+    for resolution in _RESOLUTIONS if pages else ():
+        with matplotlib.rc_context({**paper.style(small=True), "savefig.dpi": resolution}):
+            made = paper.save(pages[0], ["png"])["png"]
+        if len(made) <= most:
+            break
+    return made, len(pages)
 
 
 def draw(

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from htsweep.analysis.findings import Findings
     from tasks.outputs import Outputs
 
-ROWS = 200
+ROWS = 50
 """How many rows of a figure's table are shown below it; `table` has all."""
-_SHOWN = ("png", "svg")
+MOST = 100_000
+"""How many bytes a cell's picture takes in the notebook's file, where it is in base64."""
 
 
 @final
@@ -36,47 +37,34 @@ class Figure:
     findings: Findings = field(repr=False)
 
     def images(self, format: str = "png") -> list[bytes]:
-        """The pictures of the report as `png`, `svg` or `pdf`, one per page.
+        """The pictures of the report as `png`, `svg` or `pdf`, one per page, as they are printed.
 
         Empty if there is nothing to draw.
 
         Raises:
             HtsweepError: there is no such format.
         """
+        from htsweep.report import names
         from htsweep.report.figures import figures
 
-        made = (
-            self._shown
-            if format in _SHOWN
-            else figures(self.findings, "two", [self.name], [format])
-        )
+        with names.labelled(self.findings.labels):
+            made = figures(self.findings, "two", [self.name], [format])
         return [content for file, content in made.items() if file.endswith(f".{format}")]
 
     @cached_property
-    def _shown(self) -> dict[str, bytes]:
-        """The pages by file name, drawn once: a notebook asks for every format it can show."""
-        from htsweep.report.figures import figures
-
-        return figures(self.findings, "two", [self.name], _SHOWN)
-
-    def _repr_png_(self) -> bytes | None:
-        return next(iter(self.images("png")), None)
-
-    def _repr_svg_(self) -> str | None:
-        return next((content.decode() for content in self.images("svg")), None)
+    def _shown(self) -> tuple[str, int]:
+        """The first page as an element of HTML, and how many pages there are; drawn once."""
+        return _picture(self.findings, self.name)
 
     def _repr_html_(self) -> str:
+        # Only this: a notebook keeps every form that it is given, and each would hold the picture.
+        picture, pages = self._shown
         title = html.escape(f"{self.findings.title}: {self.name}")
-        pictures = [base64.b64encode(content).decode() for content in self.images("png")]
-        if not pictures:
+        if not picture:
             return f"<p>{title}: nothing to draw</p>{_table(self.table)}"
-        shown = "".join(
-            f'<figure><img alt="{title}" style="max-width: 100%" '
-            f'src="data:image/png;base64,{picture}"></figure>'
-            for picture in pictures
-        )
+        more = f"<p>Page 1 of {pages}; images() has all.</p>" if pages > 1 else ""
         return (
-            f"{shown}<details><summary>{len(self.table)} rows</summary>"
+            f"{picture}{more}<details><summary>{len(self.table)} rows</summary>"
             f"{_table(self.table)}</details>"
         )
 
@@ -84,16 +72,27 @@ class Figure:
 @final
 @dataclass(frozen=True)
 class Report:
-    """The report's page; it displays itself in a notebook."""
+    """The report's page; a notebook shows its answer and the frontier."""
 
     page: str
     """The page as one HTML document."""
+    answer: str = ""
+    """The answer to the study's question; "" if there is none yet."""
+    findings: Findings | None = field(default=None, repr=False)
+
+    def write(self, path: str | Path) -> Path:
+        """Writes the page as a file, which opens in a browser; returns its path."""
+        from htsweep.files import put
+
+        return put(Path(path), self.page)
 
     def _repr_html_(self) -> str:
-        # In a frame, to keep the page's styles and scripts out of the notebook.
+        # The page itself is too large for a notebook: it would be in the file once per cell.
+        picture = _picture(self.findings, "frontier")[0] if self.findings else ""
+        answer = f"<p><b>{html.escape(self.answer)}</b></p>" if self.answer else ""
         return (
-            '<iframe style="width: 100%; height: 80vh; border: 0" '
-            f'srcdoc="{html.escape(self.page, quote=True)}"></iframe>'
+            f"{answer}{picture}<p>The whole page, with charts that filter and zoom: "
+            "<code>.write('report.html')</code>, then open that file.</p>"
         )
 
 
@@ -194,9 +193,11 @@ class View:
 
     def report(self) -> Report:
         """The report's page, from the same findings."""
-        from htsweep.report.build import page
+        from htsweep.report import answers_first, build, names
 
-        return Report(page(self.findings))
+        with names.labelled(self.findings.labels):
+            answer = answers_first.first(self.findings)
+        return Report(build.page(self.findings), answer, self.findings)
 
     def _repr_html_(self) -> str:
         trials = self.trials
@@ -232,6 +233,23 @@ def open(  # noqa: A001 (users call it as htsweep.open)
         StudyError: the study is not valid.
     """
     return View(Results(read(file, list(overrides)), str(results)))
+
+
+def _picture(findings: Findings, name: str) -> tuple[str, int]:
+    """A figure's first page as HTML, of at most `MOST` bytes, and how many pages there are."""
+    from htsweep.report import figures, names
+
+    with names.labelled(findings.labels):
+        content, pages = figures.preview(findings, name, MOST * 3 // 4)
+    if not content:
+        return "", 0
+    title = html.escape(f"{findings.title}: {name}", quote=True)
+    picture = base64.b64encode(content).decode()
+    shown = (
+        f'<figure><img alt="{title}" style="max-width: 100%" '
+        f'src="data:image/png;base64,{picture}"></figure>'
+    )
+    return shown, pages
 
 
 def _table(table: pd.DataFrame) -> str:
