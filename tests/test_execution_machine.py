@@ -56,6 +56,10 @@ def test_a_container_s_quota(
     assert machine._quota() == quota
     free = len(os.sched_getaffinity(0))
     assert machine.cores() == max(1, int(min(free, quota)))
+    monkeypatch.setenv("SLURM_CPUS_ON_NODE", "1")
+    assert machine.cores() == 1
+    monkeypatch.setenv("SLURM_CPUS_ON_NODE", "1000")
+    assert machine.cores() == max(1, int(min(free, quota)))
 
 
 @pytest.mark.parametrize(

@@ -27,21 +27,23 @@ trap 'rm -rf "$folder"' EXIT
 # What each node runs. $1 is its folder ("": a new one), and what follows goes to `ray start`.
 # shellcheck disable=SC2016
 node='
+set -m # Ray ends its whole process group, which must not be that of this script
 folder=${1:-$(mktemp -d /tmp/htsweep-XXXXXXXX)}; shift
 trap "rm -rf \\"$folder\\"" EXIT
-trap : INT TERM
+trap "kill -TERM \\$!" TERM USR2
 own=$(getent ahostsv4 "$SLURMD_NODENAME" | while read -r ip _; do
     case $ip in 127.*) ;; *) echo "$ip"; break ;; esac
 done)
 ray start --block "$@" --temp-dir="$folder" ${own:+--node-ip-address="$own"} \\
     --num-cpus="$SLURM_CPUS_ON_NODE" --object-store-memory=134217728 \\
     --min-worker-port=0 --max-worker-port=0 --dashboard-agent-listen-port=0 \\
-    --disable-usage-stats > "$folder/start.log" 2>&1
-code=$?
-[ "$code" -eq 0 ] || [ "$code" -ge 128 ] || cat "$folder/start.log" >&2
-exit "$code"
+    --disable-usage-stats > "$folder/start.log" 2>&1 &
+exec 3>&2 2> /dev/null # bash would tell how Ray ended
+wait $!; code=$?
+while kill -0 $!; do wait $!; done
+[ "$code" -eq 0 ] || [ "$code" -ge 128 ] || cat "$folder/start.log" >&3
 '
-rays=
+rays=''
 on_nodes() { # FIRST COUNT FOLDER OPTION...: starts Ray on COUNT nodes of the job
     srun --relative="$1" --nodes="$2" --ntasks="$2" --ntasks-per-node=1 --overlap \\
         --cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=0 \\
@@ -50,7 +52,7 @@ on_nodes() { # FIRST COUNT FOLDER OPTION...: starts Ray on COUNT nodes of the jo
 }
 end_rays() {
     # shellcheck disable=SC2086
-    kill -TERM $rays 2> /dev/null
+    kill -USR2 $rays 2> /dev/null # srun passes it on to all processes; it would not pass on SIGTERM
     # shellcheck disable=SC2086
     wait $rays 2> /dev/null
 }
@@ -83,7 +85,7 @@ FRAME = """\
 
 export PATH={programs}:"$PATH"
 {before}
-echo "htsweep: job $SLURM_JOB_ID on $SLURM_JOB_NODELIST, restarted ${SLURM_RESTART_COUNT:-0} times"
+echo "htsweep: job $SLURM_JOB_ID on $SLURM_JOB_NODELIST, start $((${SLURM_RESTART_COUNT:-0} + 1))"
 
 # Without it, bash has what it starts in the background ignore Ctrl-C's signal.
 set -m
