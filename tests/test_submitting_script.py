@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -39,6 +40,9 @@ while kill -0 $task 2> /dev/null; do wait $task; done
 """
 
 
+JOB = "/shared/a job's.sh"
+
+
 class Run:
     """A script that runs, and what its stand-ins saw."""
 
@@ -57,11 +61,11 @@ class Run:
         self.seen = folder / "seen"
         self.seen.touch()
         text = script(
-            "htsweep launch 'a study.yaml' --results 'r s'",
+            shlex.join(["htsweep", "launch", "a study's {before}.yaml", "--results", "r s"]),
             [f"--nodes={nodes}"],
             ["export BEFORE=yes", 'echo "before with $BEFORE" >> "$SEEN"'],
             programs=str(bin_),
-            itself="/shared/a job.sh",
+            itself=JOB,
         )
         self.process = subprocess.Popen(
             ["bash", "-c", text],
@@ -106,7 +110,7 @@ def test_a_launch_that_ends_by_itself_gives_the_job_its_exit_code(
     assert ended == code
     assert seen == [
         "before with yes",
-        "launch launch a study.yaml --results r s",
+        "launch launch a study's {before}.yaml --results r s",
         "finished",
     ]
     assert "htsweep: job 7 on n[1-2], start 1" in out
@@ -130,7 +134,7 @@ def test_a_job_that_slurm_does_not_requeue_says_how_to_go_on(tmp_path: Path) -> 
     run.process.send_signal(signal.SIGUSR1)
     code, _, out = run.end()
     assert code == 130
-    assert "to go on: sbatch '/shared/a job.sh'" in out
+    assert f"to go on: sbatch {shlex.quote(JOB)}" in out
 
 
 def test_a_cancelled_job_interrupts_the_launch_and_is_not_requeued(tmp_path: Path) -> None:
@@ -187,7 +191,7 @@ def test_two_nodes_share_a_ray_that_ends_with_the_launch(tmp_path: Path, how: st
     assert mode == "token"
     assert len(token) == 64
     assert worker.partition(" as ")[2].split()[:2] == [mode, token]
-    launched = "launch launch a study.yaml --results r s --address 10.0.0.1:4242"
+    launched = "launch launch a study's {before}.yaml --results r s --address 10.0.0.1:4242"
     assert launched in seen
     assert seen.count("ray ended") == 2
     assert "srun killed" not in seen

@@ -94,7 +94,7 @@ def test_other_forms_of_times_are_refused(study_file: StudyFile, time: str) -> N
 @pytest.mark.usefixtures("shared")
 @pytest.mark.parametrize("nodes", [1, 3])
 def test_the_script_asks_for_what_was_given_and_is_sound(study_file: StudyFile, nodes: int) -> None:
-    path = study_file(TEXT + "resources: {cpu: 2.5, gpu: 0.5}\n", "a study.yaml")
+    path = study_file(TEXT + "resources: {cpu: 2.5, gpu: 0.5}\n", "a study's {again}.yaml")
     job = Job(
         nodes,
         gres="gpu:4",
@@ -174,6 +174,7 @@ def test_options_that_the_script_relies_on_stay(study_file: StudyFile) -> None:
         assert f"--sbatch={option}: the script relies on" in refused(path, Job(options=(option,)))
     assert "begin with a hyphen" in refused(path, Job(options=("account=lab",)))
     assert "is one line" in refused(path, Job(partition="a\n#SBATCH --nodes=9"))
+    assert "no path with a line break" in refused(path, Job(), results="a\n#SBATCH --nodes=9")
 
 
 def test_a_time_that_the_signal_would_use_up_is_refused(study_file: StudyFile) -> None:
@@ -215,7 +216,7 @@ def test_submitting_writes_the_script_beside_the_results(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    path, results = study_file(TEXT), tmp_path / "r 100%"
+    path, results = study_file(TEXT), tmp_path / "r's 100%"
     with pytest.raises(SystemExit) as caught:
         main(["submit", str(path), "--slurm", "--results", str(results), "--time", "1-0"])
     assert not caught.value.code
@@ -226,7 +227,8 @@ def test_submitting_writes_the_script_beside_the_results(
     assert "--cpus-per-task gives more" in said
     assert said.endswith("scancel 42\n")
     assert sbatch.read_text().splitlines() == ["--parsable", str(script)]
-    assert f"--output={tmp_path}/r 100%%/slurm/my_toy-%j.log" in directives(script.read_text())
+    subprocess.run(["bash", "-n", script], check=True)
+    assert f"--output={tmp_path}/r's 100%%/slurm/my_toy-%j.log" in directives(script.read_text())
 
 
 def test_what_slurm_refuses_is_told_with_its_reason(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 
@@ -17,7 +18,7 @@ SEVERAL_NODES = """\
 # A Ray over the nodes of the job. Its ports are whatever is free, its folder on each node is its
 # own, and it answers only to those who know its token: other jobs may run theirs on these nodes.
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN
-RAY_AUTH_TOKEN=$(python -c 'import secrets; print(secrets.token_hex(32))')
+RAY_AUTH_TOKEN=$(python3 -c 'import secrets; print(secrets.token_hex(32))')
 unset RAY_AUTH_TOKEN_PATH RAY_ADDRESS
 export RAY_USAGE_STATS_ENABLED=0 RAY_ENABLE_UV_RUN_RUNTIME_ENV=0
 export RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0
@@ -80,7 +81,7 @@ PATIENCE_SECONDS = 180
 
 FRAME = """\
 #!/bin/bash
-# Launches a study; written by `htsweep submit`. To submit it again: sbatch {itself}
+# Launches a study; written by `htsweep submit`. To submit it again: {again}
 {directives}
 
 export PATH={programs}:"$PATH"
@@ -113,7 +114,7 @@ fi
 if [ -n "$again" ] && [ -z "$ended" ] && [ "$code" -ge 128 ]; then
     echo "htsweep: the time limit is near; the job goes back to the queue and then goes on"
     scontrol requeue "$SLURM_JOB_ID" && exit 0
-    echo "htsweep: Slurm did not requeue the job; to go on: sbatch {itself}" >&2
+    echo {refused} >&2
 fi
 exit "$code"
 """
@@ -128,20 +129,21 @@ def script(
         launch: the command that launches the study, quoted for a shell, without `--address`.
         options: of sbatch, such as `--nodes=2`; from two nodes on, a Ray is started over them.
         before: lines that the user wants to run first, such as `module load cuda`.
-        programs: the folder that has `htsweep`, `ray` and `python`.
+        programs: the folder that has `htsweep`, `ray` and `python3`.
         itself: the script's own path.
     """
-    several = not {"--nodes=1"}.intersection(options)
-    start = (SEVERAL_NODES if several else ONE_NODE).replace("{launch}", launch)
-    filled = {
-        "{directives}": "\n".join(f"#SBATCH {shlex.quote(option)}" for option in options),
-        "{programs}": shlex.quote(programs),
-        "{before}": "".join(f"{line}\n" for line in before),
-        "{start}": start.replace("{patience}", str(PATIENCE_SECONDS)),
-        "{end}": "end_rays\n" if several else "",
-        "{itself}": shlex.quote(itself),
+    again = shlex.join(["sbatch", itself])
+    several = "--nodes=1" not in options
+    parts = {
+        "directives": "\n".join(f"#SBATCH {shlex.quote(option)}" for option in options),
+        "programs": shlex.quote(programs),
+        "before": "".join(f"{line}\n" for line in before),
+        "launch": launch,
+        "patience": str(PATIENCE_SECONDS),
+        "end": "end_rays\n" if several else "",
+        "again": again,
+        "refused": shlex.quote(f"htsweep: Slurm did not requeue the job; to go on: {again}"),
     }
-    text = FRAME
-    for name in ("{directives}", "{programs}", "{itself}", "{end}", "{before}", "{start}"):
-        text = text.replace(name, filled[name])
-    return text
+    text = FRAME.replace("{start}", SEVERAL_NODES if several else ONE_NODE)
+    # In one pass, so that what the user wrote is never taken for a place to fill.
+    return re.sub(r"\{(" + "|".join(parts) + r")\}", lambda place: parts[place[1]], text)

@@ -123,6 +123,9 @@ def _problems(study: Study, given: Given, job: Job) -> Iterator[str]:
     for option, text in [*texts.items(), *(("--sbatch", one) for one in job.options)]:
         if any(character in text for character in "\r\n\0"):
             yield f"{option} {text!r}: an option of sbatch is one line; leave out the line break"
+    for what, text in (("--results", given.results), ("the current folder", os.getcwd())):
+        if any(character in text for character in "\r\n"):
+            yield f"{what} {text!r}: sbatch takes no path with a line break; rename it"
     for one in job.options:
         key = one.lstrip("-").partition("=")[0]
         if key in OURS or (one[:1] == "-" and one[1:2] in SHORT and one[:2] != "--"):
