@@ -6,11 +6,14 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import htsweep
 from htsweep.submitting.script import script
 
 LAUNCH = """
@@ -207,3 +210,56 @@ def test_a_head_that_does_not_start_ends_the_job_with_its_reason(tmp_path: Path)
     assert "no port" in out
     assert "the head of Ray did not start on n1" in out
     assert not any(line.startswith("launch") for line in seen)
+
+
+def test_a_real_launch_that_is_requeued_ends_with_the_numbers_of_an_undisturbed_one(
+    study_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = study_file(
+        "task: toy\ngrid: {x: [0.1, 0.5, 0.9]}\nrepetitions: 2\nfixed: {steps: 5, seconds: 0.1}\n"
+    )
+    (tmp_path / "bin").mkdir()
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.write_text(f'#!/bin/bash\necho "$@" >> {tmp_path}/requeued\n')
+    scontrol.chmod(0o755)
+    results = tmp_path / "requeued results"
+    words = ["htsweep", "launch", str(path), "--results", str(results), "--no-mirror"]
+    text = script(
+        shlex.join([*words, "--on", "inline"]),
+        ["--nodes=1"],
+        [f'export PATH={tmp_path / "bin"}:"$PATH"'],
+        programs=str(Path(sys.executable).parent),
+        itself=JOB,
+    )
+    environment = {**os.environ, "SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "n1"}
+    printed = tmp_path / "printed"
+    with printed.open("w") as log:
+        job = subprocess.Popen(["bash", "-c", text], env=environment, stdout=log, stderr=log)
+        over = time.monotonic() + 60
+        while not list(results.glob("trials/*")):
+            assert time.monotonic() < over, printed.read_text()
+            time.sleep(0.02)
+        job.send_signal(signal.SIGUSR1)
+        assert job.wait(60) == 0
+    assert (tmp_path / "requeued").read_text() == "requeue 7\n"
+    assert "Interrupted; nothing is lost" in printed.read_text()
+    study = htsweep.read(path)
+    first = len(htsweep.trials(study, results))
+    assert 0 < first < 6
+    again = subprocess.run(
+        ["bash", "-c", text], env=environment, capture_output=True, text=True, check=False
+    )
+    assert again.returncode == 0, again.stderr
+    assert f"({first} reused, 0 failed, 0 remaining)" in again.stdout
+    assert (tmp_path / "requeued").read_text() == "requeue 7\n"
+    htsweep.launch(study, tmp_path / "undisturbed", on="inline", mirror=None)
+    disturbed, undisturbed = (
+        htsweep.measurements(study, folder)
+        .sort_values(["trial", "step"])
+        .filter(regex="^(trial|step)$|/")
+        .reset_index(drop=True)
+        for folder in (results, tmp_path / "undisturbed")
+    )
+    assert len(undisturbed) == 6 * 6  # a trial measures before its first step, too
+    assert "test/seen_accuracy" in undisturbed
+    assert disturbed.equals(undisturbed)

@@ -31,6 +31,8 @@ node='
 set -m # Ray ends its whole process group, which must not be that of this script
 folder=${1:-$(mktemp -d /tmp/htsweep-XXXXXXXX)}; shift
 trap "rm -rf \\"$folder\\"" EXIT
+# By this lock, a later launch knows the folder of a node that was killed, and removes it.
+if command -v flock > /dev/null; then exec 9> "$folder/lock" && flock 9; fi
 trap "kill -TERM \\$!" TERM USR2
 own=$(getent ahostsv4 "$SLURMD_NODENAME" | while read -r ip _; do
     case $ip in 127.*) ;; *) echo "$ip"; break ;; esac
