@@ -17,6 +17,8 @@ import htsweep
 from htsweep.submitting.script import script
 
 LAUNCH = """
+echo $$ > "$SEEN.pid"
+trap 'echo terminated >> "$SEEN"; exit 130' TERM
 trap 'echo interrupted >> "$SEEN"; [ -n "$STUBBORN" ] || exit 130' INT
 echo "launch $*" >> "$SEEN"
 for _ in $(seq "$STEPS"); do sleep 0.05; done
@@ -140,13 +142,14 @@ def test_a_job_that_slurm_does_not_requeue_says_how_to_go_on(tmp_path: Path) -> 
     assert f"to go on: sbatch {shlex.quote(JOB)}" in out
 
 
-def test_a_cancelled_job_interrupts_the_launch_and_is_not_requeued(tmp_path: Path) -> None:
+def test_a_cancelled_job_waits_for_the_launch_and_is_not_requeued(tmp_path: Path) -> None:
     run = Run(tmp_path, 1)
     run.wait_for("launch launch")
-    run.process.send_signal(signal.SIGTERM)
+    run.process.send_signal(signal.SIGTERM)  # Slurm sends it to every process of the job
+    os.kill(int(Path(f"{run.seen}.pid").read_text()), signal.SIGTERM)
     code, seen, _ = run.end()
     assert code == 130
-    assert seen[2:] == ["interrupted"]
+    assert seen[2:] == ["terminated"]
 
 
 @pytest.mark.parametrize("code", [0, 3])
@@ -167,7 +170,7 @@ def test_a_second_signal_does_not_interrupt_again(tmp_path: Path) -> None:
     run.wait_for("launch launch")
     run.process.send_signal(signal.SIGUSR1)
     run.wait_for("interrupted")
-    run.process.send_signal(signal.SIGTERM)
+    run.process.send_signal(signal.SIGUSR1)
     _, seen, _ = run.end()
     assert seen[2:] == ["interrupted", "finished"]
 

@@ -96,9 +96,11 @@ launch='' again='' ended=''
 # shellcheck disable=SC2317
 interrupt() {
     [ -z "$launch" ] || [ -n "$again$ended" ] || kill -INT "$launch"
+    again=yes
 }
-trap 'interrupt; again=yes' USR1 # the time limit is near
-trap 'interrupt; ended=yes' TERM # scancel, or the time limit itself
+trap interrupt USR1 # the time limit is near
+# scancel, or the time limit itself: Slurm sends this to the launch, too, which then ends.
+trap 'ended=yes' TERM
 
 {start}
 code=130
