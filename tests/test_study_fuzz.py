@@ -164,7 +164,7 @@ def answers(path: Path, data: bytes) -> None:
 
 
 @settings(
-    max_examples=2000,
+    max_examples=700,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(st.sampled_from(SEEDS), EDITS)

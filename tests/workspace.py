@@ -25,6 +25,7 @@ class Workspace:
         self.stages: Mapping[str, Path] = {}
         self.trajectory: Path | None = None
         self.kept: dict[int, Mapping[str, Any]] = {}
+        self.keeps_features = False
 
     def seed(self, *names: object) -> int:
         text = repr((self.repetition, *map(str, names)))
