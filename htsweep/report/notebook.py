@@ -247,7 +247,7 @@ def _picture(findings: Findings, name: str) -> tuple[str, int]:
     picture = base64.b64encode(content).decode()
     shown = (
         f'<figure><img alt="{title}" style="max-width: 100%" '
-        f'src="data:image/png;base64,{picture}"></figure>'
+        f'src="data:image/webp;base64,{picture}"></figure>'
     )
     return shown, pages
 
