@@ -8,12 +8,13 @@ import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import final
-
-import pandas as pd
+from typing import TYPE_CHECKING, final
 
 from htsweep.planning import task
 from htsweep.planning.task import BOUND, SOURCE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLOURS = (
     # Okabe and Ito's palette without its yellow, which is too pale on white, and its black, which
