@@ -14,7 +14,7 @@ help:
 	@echo "make site                     show the documentation on 127.0.0.1:8000, and follow changes"
 
 test:
-	uv run pytest -n 2
+	uv run pytest -n 3
 
 one:
 	@test -n "$(T)" || { echo "name a test: make one T=tests/test_planning_search.py"; exit 2; }

@@ -124,7 +124,9 @@ def test_an_autoscaler_that_finds_it_impossible_is_believed_after_a_while(
 # -- a real autoscaler
 
 
-@pytest.fixture(params=["v1", "v2"])
+# The autoscaler v1 is as slow to test and is read by the same task on the head: v2 is what
+# `ray up` starts.
+@pytest.fixture(params=["v2"])
 def from_zero(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,

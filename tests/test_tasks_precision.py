@@ -130,8 +130,8 @@ def weights_that_train(run):
     return torch.cat([weight.detach().flatten() for weight in run.student.parameters()])
 
 
-@pytest.mark.parametrize("changed", [HALF, {"compile": True}], ids=["float16", "compiled"])
-def test_a_killed_run_goes_on_bit_for_bit(transfer, changed):
+def test_a_killed_run_goes_on_bit_for_bit(transfer):
+    changed = HALF
     whole = run_of(transfer, "ema+l2sp", **changed)
     before = weights(whole)
     torch.manual_seed(1)
@@ -150,7 +150,7 @@ def test_a_killed_run_goes_on_bit_for_bit(transfer, changed):
     usual.advance(0, 6)
     assert usual.student.state_dict().keys() == whole.student.state_dict().keys()
     moved, off = (float((weights(usual) - of).norm()) for of in (before, weights(whole)))
-    assert off < (1e-4 if "compile" in changed else 0.02) * moved
+    assert off < 0.02 * moved
 
 
 def test_without_channels_last_the_numbers_are_nearly_the_same(tmp_path):
