@@ -11,6 +11,7 @@ from htsweep.cli.options import (
     Overrides,
     Results,
     StudyFile,
+    TrackingUri,
     command,
     results_of,
 )
@@ -80,9 +81,7 @@ def mirror(
     study: StudyFile,
     results: Results = "results",
     overrides: Overrides = None,
-    tracking_uri: Annotated[
-        str, typer.Option(help="MLflow tracking URI (default: a database in the results).")
-    ] = "",
+    tracking_uri: TrackingUri = "",
 ) -> None:
     """Copy the results to MLflow, or bring the copy up to date.
 

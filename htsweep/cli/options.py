@@ -58,6 +58,10 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study file."),
 ]
+TrackingUri = Annotated[
+    str, typer.Option(help="MLflow tracking URI (default: a database in the results).")
+]
+Mirrored = Annotated[bool, typer.Option(help="Copy the results to MLflow.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OwnFolder = Annotated[
     Path | None,

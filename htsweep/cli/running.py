@@ -10,9 +10,11 @@ import typer
 
 from htsweep.cli.options import (
     AsJson,
+    Mirrored,
     Overrides,
     Results,
     StudyFile,
+    TrackingUri,
     command,
     results_of,
 )
@@ -136,10 +138,8 @@ def launch(
     ] = None,
     results: Results = "results",
     overrides: Overrides = None,
-    tracking_uri: Annotated[
-        str, typer.Option(help="MLflow tracking URI (default: a database in the results).")
-    ] = "",
-    mirror: Annotated[bool, typer.Option(help="Copy the results to MLflow.")] = True,
+    tracking_uri: TrackingUri = "",
+    mirror: Mirrored = True,
 ) -> None:
     """Run the trials of a study that have no result yet."""
     from htsweep.cli.launch import launch_and_tell
@@ -250,10 +250,8 @@ def submit(
     ] = False,
     results: Results = "results",
     overrides: Overrides = None,
-    tracking_uri: Annotated[
-        str, typer.Option(help="MLflow tracking URI (default: a database in the results).")
-    ] = "",
-    mirror: Annotated[bool, typer.Option(help="Copy the results to MLflow.")] = True,
+    tracking_uri: TrackingUri = "",
+    mirror: Mirrored = True,
 ) -> None:
     """Launch a study as a job of Slurm, which goes on after its time limit."""
     from htsweep.cli.submit import submit_and_tell
