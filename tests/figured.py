@@ -173,7 +173,7 @@ def made(
                     "gap low": gap / 2,
                     "gap high": gap * 2,
                 }
-                for protocol, gap in (("last", 0.02), ("oracle", 0.0))
+                for protocol, gap in (("last", 0.02), ("test_accuracy", 0.0))
             ]
     summary, points = pd.DataFrame(tables["summary"]), pd.DataFrame(tables["points"])
     group = points["dataset"] + points["missing_ratio"].astype(str)

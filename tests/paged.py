@@ -178,11 +178,11 @@ def synthetic(
     protocols = rows(
         *(
             {"protocol": name, "metric": metric, "n": repetitions, "mean": 0.7, "gap": 0.02}
-            for name in ("last", "seen_validation", "oracle")
+            for name in ("last", "seen_validation", "test_accuracy")
             for metric in METRICS
         )
     )
-    tuned = protocols[protocols["protocol"] != "oracle"][
+    tuned = protocols[protocols["protocol"] != "test_accuracy"][
         [name for name in protocols.columns if name not in ("mean", "gap")]
     ].assign(default=0.65, tuned=0.7, difference=0.05)
     ranks = pd.DataFrame(

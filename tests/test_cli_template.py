@@ -71,11 +71,11 @@ def test_a_search_is_over_what_all_methods_share_and_their_own(tmp_path: Path) -
 
 def test_another_task_and_protocol(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    write(path, Options({"method": "plain,bss"}, task="fine_tuning", select="oracle"))
+    write(path, Options({"method": "plain,bss"}, task="fine_tuning", select="test_accuracy"))
     study = read(path)
     assert (study.task, study.select, list(study.grid)) == (
         "fine_tuning",
-        "oracle",
+        "test_accuracy",
         ["dataset", "backbone", "method"],
     )
 

@@ -186,9 +186,13 @@ def test_selected_trials_say_by_which_protocols(
     mirror = opened()
     mirror.write(FEW)
     plain = held(database)
-    first = {run(0).trial: ["last", "oracle"], run(2).trial: ["oracle"], "of no trial": ["last"]}
+    first = {
+        run(0).trial: ["last", "test_accuracy"],
+        run(2).trial: ["test_accuracy"],
+        "of no trial": ["last"],
+    }
     assert opened().select(first) == 2
-    assert selected(database) == {run(0).trial: "last,oracle", run(2).trial: "oracle"}
+    assert selected(database) == {run(0).trial: "last,test_accuracy", run(2).trial: "test_accuracy"}
     # As docs/mlflow.md says
     found = mirror._client.search_runs([mirror.experiment], f"tags.`{SELECTED}` LIKE '%last%'")
     assert [one.data.tags["htsweep.trial"] for one in found] == [run(0).trial]
@@ -198,9 +202,10 @@ def test_selected_trials_say_by_which_protocols(
     assert opened().select(first) == 0
     assert held(database, active=False) == before
     assert (
-        opened().select({run(0).trial: ["oracle"], run(1).trial: ["last"], run(2).trial: []}) == 3
+        opened().select({run(0).trial: ["test_accuracy"], run(1).trial: ["last"], run(2).trial: []})
+        == 3
     )
-    assert selected(database) == {run(0).trial: "oracle", run(1).trial: "last"}
+    assert selected(database) == {run(0).trial: "test_accuracy", run(1).trial: "last"}
     assert opened().select({}) == 2
     assert held(database) == plain
 

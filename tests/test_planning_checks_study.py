@@ -114,7 +114,7 @@ def test_a_protocol_that_the_task_cannot_answer_is_told_before_anything_runs(
         study_file("task: fine_tuning\ngrid: {method: [plain]}\nselect: source_validation\n")
     )["select"]
     assert (
-        "task fine_tuning does not measure that; choose one of last, seen_validation, oracle"
+        "task fine_tuning does not measure that; choose one of last, seen_validation, test_accuracy"
         in said
     )
 

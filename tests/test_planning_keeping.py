@@ -15,7 +15,7 @@ from htsweep.planning.reading import read
         ("select: seen_validation\n", "every"),
         ("", "final"),
         ("keep: nothing\n", "nothing"),
-        ("keep: logits\nselect: oracle\n", "every"),
+        ("keep: logits\nselect: test_accuracy\n", "every"),
     ],
 )
 def test_the_steps_are_those_that_the_protocol_may_pick(tmp_path, more, steps):

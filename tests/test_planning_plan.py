@@ -107,7 +107,7 @@ def test_budget_resources_and_name_are_not_identity(planned: Callable[..., Plan]
         "budget.trials=3",
         "resources.cpu=2",
         "study=other",
-        "select=oracle",
+        "select=test_accuracy",
         "retry.attempts=5",
     )
     assert ids(changed) == ids(planned(HOLISTIC))

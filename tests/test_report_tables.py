@@ -64,7 +64,7 @@ def test_the_report_as_a_person_has_read_it() -> None:
 
 def test_it_is_enough_to_read_what_is_declared() -> None:
     frame = digits()
-    for protocol in ("last", "seen_validation", "oracle"):
+    for protocol in ("last", "seen_validation", "test_accuracy"):
         few = frame[
             [name for name in frame.columns if "/" not in name or name in (columns(protocol) or [])]
         ]

@@ -1,4 +1,4 @@
-"""Protocols pick what a person would, by rules that are worked by hand, and none but `oracle` sees a test column."""
+"""Protocols pick what a person would, by rules that are worked by hand, and none but `test_accuracy` sees a test column."""
 
 import sys
 import types
@@ -124,7 +124,7 @@ def test_oracle_takes_the_best_test_mean() -> None:
     frame = measured(
         {("a", 0): [[0.9, 0.1]] * 2}, test__overall_accuracy={("a", 0): [[0.1, 0.8], [0.3, 0.2]]}
     )
-    assert picked(frame, "oracle") == [("a", "a0", 1)]
+    assert picked(frame, "test_accuracy") == [("a", "a0", 1)]
 
 
 SEEN_BY_POINT = {("a", 0): [[0.9, 0.8]] * 2, ("a", 1): [[0.6, 0.7]] * 2, ("b", 0): [[0.5]] * 2}
@@ -195,7 +195,7 @@ def test_a_stand_in_that_nobody_measured_is_named() -> None:
 @given(
     values=st.lists(st.integers(0, 8), min_size=24, max_size=24), order=st.permutations(range(24))
 )
-def test_shuffled_test_columns_change_no_choice_but_oracles(
+def test_shuffled_test_columns_change_no_choice_but_those_of_test_accuracy(
     values: list[int], order: list[int]
 ) -> None:
     numbers = [value / 8 for value in values]
@@ -213,7 +213,7 @@ def test_shuffled_test_columns_change_no_choice_but_oracles(
     )
     test = [name for name in frame.columns if name.startswith("test/")]
     shuffled = frame.assign(**{name: frame[name].to_numpy()[order] for name in test})
-    for protocol in set(selection.NAMES) - {"oracle"}:
+    for protocol in set(selection.NAMES) - {"test_accuracy"}:
         assert picked(frame, protocol) == picked(shuffled, protocol)
     assert selection.submitted(frame, "hypervolume").equals(
         selection.submitted(shuffled, "hypervolume")
@@ -286,6 +286,7 @@ def test_a_protocol_that_breaks_its_contract_is_told_so(
     ("name", "word"),
     [
         ("lats", "did you mean 'last'"),
+        ("oracle", "it is called 'test_accuracy' now"),
         ("no_such_module:f", "importing no_such_module"),
         ("json:nothing", "no function 'nothing'"),
     ],
@@ -297,7 +298,7 @@ def test_unknown_protocols_are_named(name: str, word: str) -> None:
 
 def test_a_missing_metric_is_named() -> None:
     with pytest.raises(HtsweepError, match="'test/overall_accuracy', which no trial measured"):
-        selection.choice(measured({("a", 0): [[0.1]]}), "oracle")
+        selection.choice(measured({("a", 0): [[0.1]]}), "test_accuracy")
 
 
 def test_what_a_protocol_reads_is_declared(own: Callable[..., str]) -> None:
@@ -307,7 +308,7 @@ def test_what_a_protocol_reads_is_declared(own: Callable[..., str]) -> None:
         "source_validation": [SEEN, SOURCE],
         "pseudo_missing": [SEEN, PSEUDO],
         "hypervolume": [SEEN, SOURCE, PSEUDO],
-        "oracle": [OVERALL],
+        "test_accuracy": [OVERALL],
     }
     assert selection.columns(own(lambda frame: frame)) is None
 

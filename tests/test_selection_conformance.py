@@ -108,7 +108,9 @@ def test_only_who_declares_a_test_column_is_handed_them(monkeypatch: pytest.Monk
     suite = ProtocolConformance()
     suite.protocol = "a_lab:PEEKS"
     suite.test_it_picks_at_most_one_point_of_each_sweep()
-    assert [name for name in selection.NAMES if selection.find(name).reads_test] == ["oracle"]
+    assert [name for name in selection.NAMES if selection.find(name).reads_test] == [
+        "test_accuracy"
+    ]
 
 
 def test_the_example_study_picks_by_it(tmp_path: Path) -> None:

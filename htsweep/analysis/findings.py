@@ -100,7 +100,7 @@ class Findings:
     """
     protocols: pd.DataFrame = field(default_factory=_none)
     """groups, compared, protocol, metric, n, mean, low, high, gap, gap low, gap high; gap =
-    oracle's choice - the protocol's.
+    choice by test accuracy - the protocol's.
     """
     ablation: pd.DataFrame = field(default_factory=_none)
     """groups, component, kind (`left out`, `alone`, `main effect`, `interaction`), metric, n,

@@ -1,4 +1,4 @@
-"""What the choice of a protocol costs: test results under each, and their gap to the oracle's."""
+"""What a protocol costs: test results under each, and the gap to the choice by test accuracy."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def protocols(
     choices: Mapping[str, pd.DataFrame] | None = None,
     level: float = LEVEL,
 ) -> pd.DataFrame:
-    """One row per sweep, protocol and metric: the mean and the gap to the oracle's choice.
+    """One row per sweep, protocol and metric: the mean and the gap to the choice by test accuracy.
 
-    `gap` is the mean over repetitions of the oracle's number minus the protocol's, at their points
-    and steps, with its interval. The oracle has the best overall accuracy; for other metrics its
+    `gap` is the mean over repetitions of that choice's number minus the protocol's, at their points
+    and steps, with its interval. It has the best overall accuracy; for other metrics its
     gap may be negative. The metric `hypervolume` is the area in the plane of seen and missing test
-    accuracy, for each repetition separately; there the oracle submits the front of the means on
+    accuracy, for each repetition separately; there it submits the front of the means on
     test data.
 
     Args:

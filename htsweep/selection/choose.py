@@ -19,6 +19,7 @@ from htsweep.selection.protocols import (
     BEST,
     CHOICE,
     DEFAULT,
+    FORMER,
     NAMES,
     PROTOCOLS,
     TEST,
@@ -144,10 +145,12 @@ def find(protocol: str) -> Protocol:
         return PROTOCOLS[protocol]
     module, colon, attribute = protocol.partition(":")
     if not colon:
-        raise HtsweepError(
-            f"no protocol '{protocol}'; {did_you_mean(protocol, NAMES)} (or your own as "
-            "module:function)"
+        known = (
+            f"it is called '{FORMER[protocol]}' now"
+            if protocol in FORMER
+            else f"{did_you_mean(protocol, NAMES)} (or your own as module:function)"
         )
+        raise HtsweepError(f"unknown protocol '{protocol}'; {known}")
     try:
         value = getattr(importlib.import_module(module), attribute, None)
     except Exception as error:  # a user's module may raise anything at import

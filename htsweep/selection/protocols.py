@@ -146,7 +146,7 @@ def front(measurements: pd.DataFrame) -> pd.DataFrame:
     return means[kept][CHOICE].reset_index(drop=True)
 
 
-def oracle(measurements: pd.DataFrame) -> pd.DataFrame:
+def test_accuracy(measurements: pd.DataFrame) -> pd.DataFrame:
     """The point and step with the highest mean test accuracy over all classes.
 
     Ties go to the earlier step, the smaller point id.
@@ -283,10 +283,10 @@ LAST = Protocol(
     reads=(),
     last_step=True,
 )
-ORACLE = Protocol(
-    name="oracle",
+TEST_ACCURACY = Protocol(
+    name="test_accuracy",
     line="the highest mean accuracy on the test data: an upper bound, no result",
-    pick=oracle,
+    pick=test_accuracy,
     reads=(TEST_OVERALL,),
     needs=((TEST_OVERALL,),),
     submit=test_front,
@@ -327,12 +327,14 @@ PROTOCOLS: Mapping[str, Protocol] = {
             needs=((VALIDATION_SEEN, PSEUDO_MISSING), (VALIDATION_SEEN, SOURCE_MISSING)),
             submit=front,
         ),
-        ORACLE,
+        TEST_ACCURACY,
     )
 }
 """The protocols that come with htsweep, by name."""
+FORMER: Mapping[str, str] = {"oracle": TEST_ACCURACY.name}
+"""What a protocol was called before, with its name of today; `oracle` is a method."""
 NAMES: Mapping[str, str] = {name: protocol.line for name, protocol in PROTOCOLS.items()}
 """Their names, with a line on each."""
 DEFAULT = LAST.name
-BEST = ORACLE.name
+BEST = TEST_ACCURACY.name
 """The protocol that the others are compared with: it sees the test data, so none picks better."""

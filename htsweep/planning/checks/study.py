@@ -249,12 +249,6 @@ def _objectives(study: Study, study_task: Task, where: Located) -> Iterator[Prob
 
 
 def _protocol(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
-    if study.select not in selection.NAMES and ":" not in study.select:
-        yield where.problem(
-            ("select",),
-            f"unknown protocol '{study.select}'; {did_you_mean(study.select, selection.NAMES)}",
-        )
-        return
     try:
         selection.find(study.select)
     except HtsweepError as error:

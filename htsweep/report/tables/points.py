@@ -181,7 +181,7 @@ def tuned(findings: Findings, key: Key) -> Table:
 
 
 def protocols(findings: Findings, key: Key) -> Table:
-    """The result of each protocol's choice, and its gap to the oracle's; paper has one metric."""
+    """Each protocol's result, and its gap to the choice by test accuracy; paper has one metric."""
     frame = findings.protocols
     metrics = list(dict.fromkeys(frame["metric"])) if len(frame) else []
     headline = names.headline(metrics)
