@@ -124,6 +124,7 @@ class Estimate:
             for kind, count in self.ablation.items()
         )
         most = "" if self.exact else "at most "
+        again = f"failed (run again{_blocked(self.trials_blocked)})"
         return [
             f"study {self.study}: {self.sweeps} sweeps, {most}{self.points} points, "
             f"{self.repetitions} repetitions",
@@ -131,9 +132,9 @@ class Estimate:
             *self.notes,
             *([f"ablate  {variants}"] if variants else []),
             *(self.screen.lines() if self.screen else []),
-            f"trials  {most}{self.trials}: {self.trials_done} done, {self.trials_stopped} stopped "
-            "early, "
-            f"{self.trials_failed} failed (run again{_blocked(self.trials_blocked)}), "
+            f"trials  {most}{self.trials}: {self.trials_done} done, "
+            f"{f'{self.trials_stopped} stopped early, ' if self.trials_stopped else ''}"
+            f"{f'{self.trials_failed} {again}, ' if self.trials_failed else ''}"
             f"{most}{self.trials_to_run} to run",
             *(
                 []
