@@ -46,7 +46,12 @@ BASE = {
         float, 1.0, low=0.001, high=1.0, doc="share of each class's training images"
     ),
     "score": Setting(
-        str, "logme", choices=scores.known, open=True, doc="or your own as module:function"
+        str,
+        "logme",
+        choices=scores.known,
+        open=True,
+        describe=lambda name: scores.described(scores.find(name)),
+        doc="or your own as module:function",
     ),
     **SOURCE,
 }

@@ -8,7 +8,7 @@ from htsweep.cli.listing import KINDS
 from htsweep.cli.showing import show
 from htsweep.errors import HtsweepError
 from htsweep.planning import task
-from tasks import methods
+from tasks import methods, scores
 
 
 def test_a_method_has_its_paper_formula_tasks_and_parameters() -> None:
@@ -31,6 +31,24 @@ def test_what_a_method_needs_is_told() -> None:
     )
 
 
+def test_a_score_tells_its_formula_its_kind_and_what_it_needs() -> None:
+    assert show("logme")[0] == "logme: a score of transferability"
+    assert "    q = |y|^2 - sum_j t_j^2 s_j / (l + s_j)." in show("logme")
+    told = " ".join(" ".join(show("tta")).split())
+    assert "A bound: has parts GROUP/..." in told
+    assert "It needs the images of the source domain." in told
+    assert "tta.steps: steps of the optimisation." in told
+
+
+def test_a_name_of_two_kinds_is_told_twice_each_with_its_own() -> None:
+    said = show("linear_probe")
+    second = said.index("linear_probe: a score of transferability")
+    assert said[0] == "linear_probe: a method of holistic_transfer, fine_tuning"
+    assert not any("linear_probe.held" in line for line in said[:second])
+    assert any("linear_probe.held" in line for line in said[second:])
+    assert "A control: a simple quantity that a score has to beat." in " ".join(said[second:])
+
+
 def test_a_setting_has_its_default_in_each_task() -> None:
     assert show("learning_rate") == [
         "learning_rate: a setting, for `grid` and `fixed`",
@@ -44,7 +62,7 @@ def test_a_setting_has_its_default_in_each_task() -> None:
 
 def test_every_method_and_setting_can_be_shown() -> None:
     settings = {key for name in task.known() for key in task.find(name).settings or {}}
-    for name in (*methods.NAMES, *settings):
+    for name in (*methods.NAMES, *scores.NAMES, *settings):
         assert show(name)[0].startswith(f"{name}: ")
         assert all(len(line) <= 100 for line in show(name)[1:])
 

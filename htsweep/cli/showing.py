@@ -78,36 +78,54 @@ def _facts(setting: Any) -> Iterator[str]:
 
 
 def _as_value(name: str) -> Iterator[str]:
-    """What a value of some setting is, such as a method, with its own parameters."""
-    keys: dict[str, list[str]] = {}
-    line, describe, parameters = "", None, dict[str, Any]()
+    """What a value of some setting is, such as a method, with its own parameters.
+
+    A name may be a value of two settings: `linear_probe` is a method and a score.
+    """
+    tasks: dict[str, list[str]] = {}
     for task_name, settings in _tasks():
         for key, setting in settings.items():
-            choices = setting.choices() if callable(setting.choices) else setting.choices
-            if not choices or name not in choices or not name:
-                continue
-            keys.setdefault(key, []).append(task_name)
-            line = line or (choices[name] if isinstance(choices, Mapping) else "")
-            describe = describe or getattr(setting, "describe", None)
-            own = f"{name}."
-            parameters |= {each: made for each, made in settings.items() if each.startswith(own)}
-    for key, names in keys.items():
+            if name and name in _choices(setting):
+                tasks.setdefault(key, []).append(task_name)
+    for key, names in tasks.items():
         article = "an" if key[0] in "aeiou" else "a"
         yield f"{name}: {article} {key} of {', '.join(names)}"
-    if not keys:
+        having = [settings for task_name, settings in _tasks() if task_name in names]
+        yield from _said(name, [settings[key] for settings in having])
+        own = {each: made for settings in having for each, made in settings.items()}
+        yield from _parameters({each: own[each] for each in own if each.startswith(f"{name}.")})
+
+
+def _choices(setting: Any) -> Any:
+    return (setting.choices() if callable(setting.choices) else setting.choices) or ()
+
+
+def _said(name: str, settings: Sequence[Any]) -> Iterator[str]:
+    """The description of a value, or else its line among the choices."""
+    choices = _choices(settings[0])
+    said = choices[name] if isinstance(choices, Mapping) else ""
+    for setting in settings:
+        if setting.describe:
+            said = setting.describe(name)
+            break
+    for paragraph in said.split("\n\n"):
+        yield ""
+        # What is indented is a formula, or a list: its lines are its own.
+        as_written = all(line.startswith("    ") for line in paragraph.splitlines())
+        yield from (paragraph.splitlines() if as_written else _wrapped(paragraph))
+
+
+def _parameters(settings: Mapping[str, Any]) -> Iterator[str]:
+    if not settings:
         return
-    for paragraph in (describe(name) if describe else line).split("\n\n"):
-        yield ""
-        yield from _wrapped(paragraph)
-    if parameters:
-        yield ""
-        yield "  parameters"
-        searched = _searched()
-        for key, setting in parameters.items():
-            ends = f", from {setting.low:g} to {setting.high:g}" if setting.low is not None else ""
-            text = f"{key}: {setting.doc.rstrip('.')}. Default {_text(setting.default)}{ends}"
-            text += f"; searched {_range(searched[key])}" if key in searched else ""
-            yield from _hanging("    ", f"{text}.")
+    yield ""
+    yield "  parameters"
+    searched = _searched()
+    for key, setting in settings.items():
+        ends = f", from {setting.low:g} to {setting.high:g}" if setting.low is not None else ""
+        text = f"{key}: {setting.doc.rstrip('.')}. Default {_text(setting.default)}{ends}"
+        text += f"; searched {_range(searched[key])}" if key in searched else ""
+        yield from _hanging("    ", f"{text}.")
 
 
 def _as_listed(name: str) -> Iterator[str]:

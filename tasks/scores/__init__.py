@@ -18,7 +18,14 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from tasks.parameters import Choices, Range, settings_of
-from tasks.scores.declaration import KINDS, Declaration, declaration_of, reads, score
+from tasks.scores.declaration import (
+    KINDS,
+    Declaration,
+    declaration_of,
+    described,
+    reads,
+    score,
+)
 from tasks.scores.evidence import NEEDS, Evidence
 from tasks.task import Setting
 
@@ -34,6 +41,7 @@ __all__ = [
     "combined",
     "compute",
     "declaration",
+    "described",
     "find",
     "group",
     "known",

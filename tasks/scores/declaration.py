@@ -82,6 +82,17 @@ def declaration_of(function: Callable[..., Any]) -> Declaration:
     return declaration if isinstance(declaration, Declaration) else Declaration()
 
 
+def described(function: Callable[..., Any]) -> str:
+    """All that a score says of itself: what it is, where it is from, what it needs and returns."""
+    declared = declaration_of(function)
+    said = inspect.cleandoc(function.__doc__ or "").partition("\nArgs:")[0].strip()
+    kind = f"A {declared.kind}: {KINDS[declared.kind]}." if declared.kind != "score" else ""
+    # What comes after the comma is said where the need is not met.
+    needed = " ".join(f"It {NEEDS[need].partition(',')[0]}." for need in sorted(declared.needs))
+    columns = f"It also measures {', '.join(declared.parts)}." if declared.parts else ""
+    return "\n\n".join(part for part in (said, kind, needed, columns) if part)
+
+
 def reads(function: Callable[..., Any]) -> tuple[str, ...]:
     """The names of the parameters that are filled from the evidence, including `seed`."""
     return tuple(

@@ -84,6 +84,14 @@ def tta(
 ) -> dict[str, float]:
     """Task Transfer Analysis: minus the bound on the target's loss, with all maps learned.
 
+    The bound of Mehra, Zhang and Hamm (NeurIPS 2024, arXiv:2307.00823), whose three terms are
+
+        the source's loss, reweighted to the prior D and through the maps: E_w[-log p_k(ĀAz)]
+        + the conditional entropy of labels: sum_tk w_tk (-log B_tk)
+        + tau * sum_t p(t) W1(Az + b | w_t, x | t), tau the largest gradient of the classifier.
+
+    Learned are a prior D over source classes, a map B of labels, and a map A, b of features.
+
     Args:
         evidence: what the score reads.
         steps: steps of the optimisation
@@ -129,6 +137,9 @@ def tta_features_only(
 ) -> dict[str, float]:
     """Task Transfer Analysis with a fixed label map, only the map of features learned.
 
+    The same bound as `tta`, with B and D fixed: the ablation of Mehra, Zhang and Hamm (NeurIPS
+    2024, arXiv:2307.00823) without the learning of labels.
+
     Args:
         evidence: what the score reads.
         steps: steps of the optimisation
@@ -165,6 +176,9 @@ def tta_fixed(
     label_map: Map = "random",
 ) -> dict[str, float]:
     """Task Transfer Analysis with nothing learned: a fixed label map and A = I.
+
+    The same bound as `tta`, for the source task as it is (Mehra, Zhang and Hamm, NeurIPS 2024,
+    arXiv:2307.00823).
 
     Args:
         evidence: what the score reads.
