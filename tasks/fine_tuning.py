@@ -9,7 +9,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks import data, methods, precision, problem, recipe
+from tasks import data, methods, precision, problem, recipe, revisions
 from tasks.methods.method import OF_BACKBONE
 from tasks.settings import (
     MODEL_SETTINGS,
@@ -70,7 +70,7 @@ BASE = {
     **MODEL_SETTINGS,
     **SOURCE_SETTINGS,
 }
-SETTINGS = {**BASE, **methods.settings()}
+SETTINGS = {**BASE, **methods.settings(new_head=True)}
 COSTS = ("seconds", "peak_memory_bytes", "trainable_parameters")
 METRICS = (
     "test/overall_accuracy",
@@ -149,7 +149,7 @@ def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
         source if source == data.PRETRAINED else data.fingerprint(source),
         data.fingerprint(target),
     ]
-    return {**config, "dataset": held, **by_content(config)}
+    return {**config, "dataset": held, **by_content(config), **revisions.meaning(config)}
 
 
 def stages(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -248,4 +248,4 @@ def heads(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str,
 @functools.cache
 def _settings_of(method: str) -> Mapping[str, Setting]:
     """The settings that affect a canonical chain."""
-    return of_method(BASE, TRAINING_SETTINGS, method)
+    return of_method(BASE, TRAINING_SETTINGS, method, new_head=True)

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks import data, given, methods, problem, recipe, text_heads
+from tasks import data, given, methods, problem, recipe, revisions, text_heads
 from tasks.data import splits
 from tasks.methods.method import NEEDS, OF_BACKBONE
 from tasks.settings import (
@@ -251,7 +251,8 @@ def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
     source, target = data.fine_tuning_domains(config["dataset"])
     # Of the source of a given model only the names of the classes matter.
     start = list(problem.space(config)) if given.is_given(config) else data.fingerprint(source)
-    return {**config, "dataset": [start, data.fingerprint(target)], **by_content(config)}
+    held = [start, data.fingerprint(target)]
+    return {**config, "dataset": held, **by_content(config), **revisions.meaning(config)}
 
 
 def stages(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:

@@ -39,10 +39,20 @@ class Later:
     """
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class NewHead:
+    """Marks a parameter whose default is another one where the head is new."""
+
+    default: Any
+
+
 def settings_of(
     function: Callable[..., Any],
     start: str,
     marked: Iterable[tuple[inspect.Parameter, type, Sequence[Any]]],
+    *,
+    new_head: bool = False,
 ) -> Mapping[str, Setting]:
     """The settings of a function's parameters by config key `START.PARAMETER`.
 
@@ -52,6 +62,7 @@ def settings_of(
         function: the function that has the parameters.
         start: the prefix of the keys.
         marked: each parameter with its type and the marks in its annotation.
+        new_head: whether defaults are those under a new head.
     """
     entries = re.findall(
         r"^( +)(\w+): (.+(?:\n\1 +\S.*)*)", inspect.getdoc(function) or "", re.MULTILINE
@@ -61,9 +72,10 @@ def settings_of(
     for parameter, kind, marks in marked:
         limits = next((mark for mark in marks if isinstance(mark, Range)), None)
         choices = next((mark.names for mark in marks if isinstance(mark, Choices)), None)
+        under_new = [mark.default for mark in marks if new_head and isinstance(mark, NewHead)]
         settings[f"{start}.{parameter.name}"] = Setting(
             kind,
-            parameter.default,
+            under_new[0] if under_new else parameter.default,
             low=limits and limits.low,
             high=limits and limits.high,
             choices=choices,

@@ -148,13 +148,13 @@ def training_settings(
 
 
 def of_method(
-    base: Mapping[str, Setting], training: Collection[str], method: str
+    base: Mapping[str, Setting], training: Collection[str], method: str, *, new_head: bool = False
 ) -> dict[str, Setting]:
     """The settings of a canonical chain: its members' too, and `training` only if it trains."""
     own = dict(base)
     for name in method.split("+"):
         with contextlib.suppress(ValueError):  # an unknown name, for `problems` to report
-            own |= methods.parameters(name)
+            own |= methods.parameters(name, new_head=new_head)
     if not methods.trains(method):
         return {key: own[key] for key in own if key not in training}
     if methods.decays(method):

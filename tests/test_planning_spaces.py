@@ -91,3 +91,19 @@ def test_every_setting_of_a_recipe_can_be_tuned_for_all_methods() -> None:
     assert list(check(search(text), ["training"], SETTINGS, located(text))) == []
     found = {one.key: one for one in Spaces(search(text), SETTINGS).of(["training"])}
     assert {one.default for one in found.values()} >= {0.0002, "sgd", "none", True}
+
+
+@pytest.mark.parametrize(("name", "kept", "new"), [("l2sp", 0.1, 0.01), ("l2", 1e-4, 1e-3)])
+def test_the_usual_range_has_the_default_of_the_task(name: str, kept: float, new: float) -> None:
+    """A grid search of `fine_tuning`, whose head is new, must not take the weight of a kept one."""
+    for task, value in (("holistic_transfer", kept), ("fine_tuning", new)):
+        read = Spaces(search(f"search:\n  spaces:\n    {name}: {{}}\n"), find(task).settings)
+        found = {one.key: one for one in read.of([name])}[f"{name}.head"]
+        assert (found.default, found.grid) == (value, (value,)), task
+    study_s = f"search:\n  spaces:\n    {name}: {{head: {{low: 0.001, high: 1, default: 0.5}}}}\n"
+    (head,) = (
+        one
+        for one in Spaces(search(study_s), find("fine_tuning").settings).of([name])
+        if one.key == f"{name}.head"
+    )
+    assert head.default == 0.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from tasks.parameters import Choices, Range, settings_of
+from tasks.parameters import Choices, NewHead, Range, settings_of
 
 
 def measure(rate: float = 0.5, kind: str = "a", count: int = 3) -> None:
@@ -44,3 +44,24 @@ def test_no_doc_of_a_method_ends_in_the_middle_of_a_sentence() -> None:
     for key, setting in methods.settings().items():
         assert setting.doc, key
         assert setting.doc[-1] not in ",;:(-", (key, setting.doc)
+
+
+def test_a_default_may_be_another_under_a_new_head() -> None:
+    parameters = inspect.signature(measure).parameters
+    marked = [(parameters["rate"], float, (Range(0, 1), NewHead(0.25)))]
+    assert settings_of(measure, "m", marked)["m.rate"].default == 0.5
+    assert settings_of(measure, "m", marked, new_head=True)["m.rate"].default == 0.25
+
+
+def test_constants_of_the_papers_where_the_head_is_new() -> None:
+    """L2-SP: 0.1 and 0.01, its baseline L2: 1e-4 and 1e-3, DELTA, and TRED after it: 0.01."""
+    from tasks import fine_tuning, holistic_transfer
+
+    wanted = {"l2sp.head": 0.01, "l2.head": 1e-3, "delta.head": 0.01, "tred.head": 0.01}
+    for name in ("l2sp", "l2", "delta", "tred"):
+        config = fine_tuning.resolve({"method": name})
+        assert config[f"{name}.head"] == wanted[f"{name}.head"]
+    # What is named stays, with its id.
+    assert fine_tuning.resolve({"method": "l2sp", "l2sp.head": 0.1})["l2sp.head"] == 0.1
+    kept = {name: holistic_transfer.resolve({"method": name}) for name in ("l2sp", "l2")}
+    assert (kept["l2sp"]["l2sp.head"], kept["l2"]["l2.head"]) == (0.1, 1e-4)

@@ -52,10 +52,7 @@ def _as_setting(key: str) -> Iterator[str]:
     doc = first.doc.rstrip(".")
     yield from _wrapped(f"{doc[:1].upper()}{doc[1:]}." if doc else "")
     yield from _facts(first)
-    defaults: dict[str, list[str]] = {}
-    for name, setting in having.items():
-        defaults.setdefault(_text(setting.default), []).append(name)
-    for default, names in defaults.items():
+    for default, names in _defaults(having).items():
         yield f"  default   {default} ({', '.join(names)})"
     searched = _searched().get(key)
     if searched is not None:
@@ -90,10 +87,14 @@ def _as_value(name: str) -> Iterator[str]:
     for key, names in tasks.items():
         article = "an" if key[0] in "aeiou" else "a"
         yield f"{name}: {article} {key} of {', '.join(names)}"
-        having = [settings for task_name, settings in _tasks() if task_name in names]
-        yield from _said(name, [settings[key] for settings in having])
-        own = {each: made for settings in having for each, made in settings.items()}
-        yield from _parameters({each: own[each] for each in own if each.startswith(f"{name}.")})
+        having = {each: settings for each, settings in _tasks() if each in names}
+        yield from _said(name, [settings[key] for settings in having.values()])
+        own: dict[str, dict[str, Any]] = {}
+        for task_name, settings in having.items():
+            for each, made in settings.items():
+                if each.startswith(f"{name}."):
+                    own.setdefault(each, {})[task_name] = made
+        yield from _parameters(own)
 
 
 def _choices(setting: Any) -> Any:
@@ -115,17 +116,31 @@ def _said(name: str, settings: Sequence[Any]) -> Iterator[str]:
         yield from (paragraph.splitlines() if as_written else _wrapped(paragraph))
 
 
-def _parameters(settings: Mapping[str, Any]) -> Iterator[str]:
+def _parameters(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """The lines on parameters: key -> task -> setting."""
     if not settings:
         return
     yield ""
     yield "  parameters"
     searched = _searched()
-    for key, setting in settings.items():
+    for key, having in settings.items():
+        setting = next(iter(having.values()))
         ends = f", from {setting.low:g} to {setting.high:g}" if setting.low is not None else ""
-        text = f"{key}: {setting.doc.rstrip('.')}. Default {_text(setting.default)}{ends}"
+        default = " or ".join(
+            text if len(having) == len(names) else f"{text} ({', '.join(names)})"
+            for text, names in _defaults(having).items()
+        )
+        text = f"{key}: {setting.doc.rstrip('.')}. Default {default}{ends}"
         text += f"; searched {_range(searched[key])}" if key in searched else ""
         yield from _hanging("    ", f"{text}.")
+
+
+def _defaults(having: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Each default of a setting, with the tasks that have it."""
+    defaults: dict[str, list[str]] = {}
+    for name, setting in having.items():
+        defaults.setdefault(_text(setting.default), []).append(name)
+    return defaults
 
 
 def _as_listed(name: str) -> Iterator[str]:
@@ -151,6 +166,8 @@ def _range(dimension: Dimension) -> str:
     """`0.01, 0.1, 1 in a grid; else 0.001 to 1, in logarithms`."""
     listed = dimension.listed
     grid = f"{', '.join(_text(value) for value in listed)} in a grid" if listed else ""
+    if dimension.grid and dimension.grid == (dimension.default,):
+        grid = "its default in a grid"  # which may be another in another task
     if dimension.choices is not None:
         return grid.removesuffix(" in a grid")
     low, high = dimension.ends

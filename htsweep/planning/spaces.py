@@ -42,7 +42,7 @@ class Spaces:
         known = tuple(names)
         if known not in self._read:
             dimensions = [
-                self._with_default(read_dimension(key, value), value, place)
+                self._as_of_task(read_dimension(key, value), value, place)
                 for key, value, place in _entries(self._search, names)
             ]
             self._read[known] = tuple(sorted(dimensions, key=lambda dimension: dimension.key))
@@ -54,15 +54,23 @@ class Spaces:
             )
         return self._without[known, gone] if gone else space
 
-    def _with_default(self, dimension: Dimension, value: Any, place: Place) -> Dimension:
-        """The dimension; a training setting gets the task's default if its range includes that."""
+    def _as_of_task(self, dimension: Dimension, value: Any, place: Place) -> Dimension:
+        """The dimension with the task's default, if it includes that and the study names none.
+
+        So for training settings and for the usual range of a method's parameter, whose default may
+        depend on the task. A grid of the usual default alone becomes that of the task's.
+        """
         setting = self._settings.get(dimension.key)
         named = isinstance(value, Mapping) and "default" in value
-        if place[2] != TRAINING or named or setting is None:
+        of_training = place[2] == TRAINING
+        usual = not of_training and _file(str(place[2])).get(str(place[3])) is value
+        if setting is None or not (usual or (of_training and not named)):
             return dimension
         if not dimension.has(setting.default):
             return dimension
-        return replace(dimension, default=setting.default)
+        alone = usual and dimension.grid == (dimension.default,)
+        grid = (setting.default,) if alone else dimension.grid
+        return replace(dimension, default=setting.default, grid=grid)
 
 
 def training_keys(settings: Mapping[str, Any] | None) -> list[str]:

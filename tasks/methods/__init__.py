@@ -25,6 +25,7 @@ from tasks.methods.method import (
     Later,
     Learnt,
     Method,
+    NewHead,
     Range,
     SeenClasses,
     Stages,
@@ -42,6 +43,7 @@ __all__ = [
     "Later",
     "Learnt",
     "Method",
+    "NewHead",
     "Range",
     "SeenClasses",
     "Stages",
@@ -168,12 +170,18 @@ def find(name: str) -> Callable[..., Method]:
 
 
 @functools.cache
-def parameters(name: str) -> Mapping[str, Setting]:
-    """The settings of a method's parameters by config key: `l2sp.backbone`."""
+def parameters(name: str, *, new_head: bool = False) -> Mapping[str, Setting]:
+    """The settings of a method's parameters by config key: `l2sp.backbone`.
+
+    With `new_head`, the defaults are those under a new head.
+    """
     function = find(name)
     parameters = inspect.signature(function).parameters.values()
     return settings_of(
-        function, name, [(parameter, *_marks(name)[parameter.name]) for parameter in parameters]
+        function,
+        name,
+        [(parameter, *_marks(name)[parameter.name]) for parameter in parameters],
+        new_head=new_head,
     )
 
 
@@ -294,9 +302,13 @@ def choice_problems(config: Mapping[str, Any], has: Callable[[str], bool]) -> li
 
 
 @functools.cache
-def settings() -> Mapping[str, Setting]:
-    """The parameters of all known methods by config key."""
-    return {key: setting for name in NAMES for key, setting in parameters(name).items()}
+def settings(*, new_head: bool = False) -> Mapping[str, Setting]:
+    """The parameters of all known methods by config key, as `parameters` gives them."""
+    return {
+        key: setting
+        for name in NAMES
+        for key, setting in parameters(name, new_head=new_head).items()
+    }
 
 
 def canonical(method: str | Sequence[str]) -> str:

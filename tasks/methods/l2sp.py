@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from tasks.methods.method import Method, Range, View
+from tasks.methods.method import Method, NewHead, Range, View
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,19 +14,20 @@ if TYPE_CHECKING:
 
 
 def l2sp(
-    backbone: Annotated[float, Range(0, 1e4)] = 0.1, head: Annotated[float, Range(0, 1e4)] = 0.1
+    backbone: Annotated[float, Range(0, 1e4)] = 0.1,
+    head: Annotated[float, Range(0, 1e4), NewHead(0.01)] = 0.1,
 ) -> Method:
     """Pulls the weights to the source's: backbone/2 |w - w0|^2 + head/2 |v - v0|^2 in the loss.
 
     w0 and v0 are the source's backbone and head. v0 is zero if the head is new, as in the paper,
-    whose factors are then 0.1 and 0.01: give `l2sp.head: 0.01` there. If the head is the source's
-    own, it is pulled to that like the backbone, as in Holistic Transfer. Batch-norm weights and
+    whose factors, 0.1 and 0.01, are then the defaults. If the head is the source's own, it is
+    pulled to that like the backbone, as in Holistic Transfer. Batch-norm weights and
     biases are included, as in mode 101 of the released code. The optimiser's weight decay is off: a
     decay towards zero would counteract the pull. (arXiv:1802.01483)
 
     Args:
         backbone: pull to the source's backbone.
-        head: pull to the source's head; 0.01 in the paper, to zero, where the head is new.
+        head: pull to the source's head; where the head is new, to zero.
     """
 
     def prepare(student: Model, transfer: Transfer, _: Any) -> list[dict[str, Tensor]]:

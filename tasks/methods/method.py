@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 # Re-exported, so that a method's file can import everything from here.
 from tasks.parameters import Choices as Choices
 from tasks.parameters import Later as Later
+from tasks.parameters import NewHead as NewHead
 from tasks.parameters import Range as Range
 
 if TYPE_CHECKING:
