@@ -209,6 +209,7 @@ def keeps(config: Mapping[str, Any]) -> Keeps | None:
     notes=notes,
     keeps=keeps,
     evidence=evidence,
+    steps=recipe.steps,
 )
 def fine_tuning(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Fine-tunes a source model under a new head to a target with classes of its own."""

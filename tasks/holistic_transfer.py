@@ -337,6 +337,7 @@ def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, 
     notes=notes,
     keeps=keeps,
     evidence=evidence,
+    steps=recipe.steps,
 )
 def holistic_transfer(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Adapts a source model to a target without images of some classes; measures both groups."""

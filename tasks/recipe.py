@@ -12,7 +12,7 @@ from typing import Any
 
 from tasks import augmentation, backbones, calls, methods, optimisers
 from tasks.schedules import COSINE, SCHEDULES, STEADY, STEP
-from tasks.task import Setting
+from tasks.task import Setting, Steps
 
 SHUFFLED, BALANCED = "shuffled", "class_balanced"
 SAMPLINGS = {
@@ -137,6 +137,18 @@ DEFAULTS = {key: setting.default for key, setting in (RECIPE | VIEWS | MEASURING
 def is_measured(epoch: int, epochs: int, every: int) -> bool:
     """Whether an epoch of a run of `epochs` is measured, if every so many are."""
     return epoch % every == 0 or epoch == epochs
+
+
+def steps(config: Mapping[str, Any]) -> Steps:
+    """The steps of a trial of a resolved config; the only one is 0 if it does not train."""
+    epochs, length = config.get("epochs", 0), config.get("steps_per_epoch", 1)
+    every = config.get("measure_every", 1)
+    measured = [epoch for epoch in range(epochs + 1) if is_measured(epoch, epochs, every)]
+    return Steps(
+        range(0, epochs * length + 1, length),
+        [epoch * length for epoch in measured],
+        "measure_every",
+    )
 
 
 def measurements(epochs: int, every: int) -> int:

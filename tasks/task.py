@@ -165,6 +165,19 @@ class Evidence:
     """How many repetitions there are data for; None: as many as are wanted."""
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The steps of a trial, known before it runs; both in rising order."""
+
+    yielded: Sequence[int]
+    """The steps of its rows."""
+    measured: Sequence[int]
+    """Those of them at which the model is measured; its objectives are, too."""
+    left_out_by: str = ""
+    """The setting by which the others are not."""
+
+
 def declare(
     *,
     settings: Mapping[str, Setting] | None = None,
@@ -186,6 +199,7 @@ def declare(
     terms: str | None = None,
     keeps: Callable[[Config], Keeps | None] | None = None,
     evidence: Callable[[Config], Evidence] | None = None,
+    steps: Callable[[Config], Steps | None] | None = None,
 ) -> Callable[[Function], Function]:
     """Decorator that attaches to a task the answers described in docs/contracts.md.
 
@@ -213,6 +227,8 @@ def declare(
         keeps: the outputs that a trial of a resolved config passes on; None if the amount is not
             known.
         evidence: the data that the numbers of a resolved config rest on.
+        steps: the steps at which a trial of a resolved config is measured; None if that is not
+            known.
     """
     answers = {
         "settings": settings,
@@ -234,6 +250,7 @@ def declare(
         "terms": terms,
         "keeps": keeps,
         "evidence": evidence,
+        "steps": steps,
     }
 
     def attach(function: Function) -> Function:

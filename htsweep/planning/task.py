@@ -144,6 +144,10 @@ class Task:
         """The `Evidence` of a resolved config (tasks/task.py); None: the task does not say."""
         return self._ask("evidence", config, None)
 
+    def steps(self, config: Config) -> Any:
+        """The `Steps` of a resolved config (tasks/task.py); None: the task does not say."""
+        return self._ask("steps", config, None)
+
     def _ask(self, question: str, config: Config, otherwise: Any) -> Any:
         answer = getattr(self.run, question, None)
         return otherwise if answer is None else answer(config)

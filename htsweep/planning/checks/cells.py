@@ -9,12 +9,12 @@ from htsweep import selection
 from htsweep.errors import Problem
 from htsweep.planning import spaces
 from htsweep.planning.ablation import cells_of
-from htsweep.planning.checks import ablation, size
+from htsweep.planning.checks import ablation, size, stopping
 from htsweep.planning.dimension import Dimension, Space
 from htsweep.planning.spaces import Spaces
 from htsweep.planning.task import Task
 from htsweep.study.document import Located, Place
-from htsweep.study.schema import CHAIN, Study
+from htsweep.study.schema import CHAIN, Stop, Study
 
 MOST_CONFIGS = 20_000
 """The most searched configs about which a task is asked.
@@ -39,7 +39,7 @@ def problems(study: Study, study_task: Task, where: Located) -> list[Problem]:
     cells, unsure = 0, False
     for cell in cells_of(study):
         cells += 1
-        config, wrong = _judged(study_task, {**study.fixed, **cell})
+        config, wrong = _judged(study_task, {**study.fixed, **cell}, study.stop)
         for key, message in wrong:
             said.add(_place(study, key, cell), message)
         if config is None or wrong:
@@ -76,13 +76,14 @@ def problems(study: Study, study_task: Task, where: Located) -> list[Problem]:
 
 
 def _judged(
-    study_task: Task, config: Mapping[str, Any]
+    study_task: Task, config: Mapping[str, Any], stop: Stop | None
 ) -> tuple[Mapping[str, Any] | None, list[tuple[str, str]]]:
     """The resolved config, or None if it cannot be resolved, and its problems as (key, message)."""
     try:
         resolved = study_task.resolve(config)
         study_task.role(resolved)  # raises ValueError for an answer that is not a role
-        return resolved, [(key, message) for key, message in study_task.problems(resolved)]
+        wrong = [(key, message) for key, message in study_task.problems(resolved)]
+        return resolved, wrong or list(stopping.problems(stop, study_task, resolved))
     except (ValueError, LookupError, OSError) as error:
         return None, [("", str(error))]
     except Exception as error:  # a value of a type that the task does not expect may raise anything
@@ -138,9 +139,8 @@ def _values(
         for dimension in space:
             for value in _tried(dimension, study, left // len(space)):
                 left -= 1
-                _, wrong = _judged(
-                    study_task, {**study.fixed, **cell, **usual, dimension.key: value}
-                )
+                config = {**study.fixed, **cell, **usual, dimension.key: value}
+                _, wrong = _judged(study_task, config, study.stop)
                 for key, message in wrong:
                     place = _searched_place(study, key if key in usual else dimension.key)
                     said.add(place or _place(study, key, cell), message)
