@@ -140,6 +140,7 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
             domain.labels,
             split,
             missing=missing,
+            others=transfer.others,
             device=workspace.device,
             pseudo_gammas=gammas,
             kept=kept,

@@ -14,7 +14,7 @@ from tasks import metrics
 from tasks.data.splits import Split
 from tasks.outputs import TEST, VALIDATION, Collected
 
-CALIBRATED = (*metrics.MAIN, "harmonic_mean")
+CALIBRATED = (*metrics.MAIN, "harmonic_mean", "other_share")
 """The numbers that are measured again after each calibration."""
 CHUNK = 256
 """Images per forward pass, few enough for the activations to stay in the CPU's cache.
@@ -31,6 +31,7 @@ def measure(
     *,
     missing: Sequence[int],
     device: str,
+    others: Sequence[int] = (),
     pseudo_gammas: Mapping[str, Sequence[float]] | None = None,
     kept: Collected | None = None,
 ) -> dict[str, Any]:
@@ -38,6 +39,7 @@ def measure(
 
     `test/...` uses test labels of all classes, `validation/...` seen classes only. The
     nearest-class-mean accuracies use training images of all classes, so they are under `test/` too.
+    `others` are the columns of classes that are neither seen nor missing; none has a mean.
     `pseudo_gammas` come from the runs of pseudo cross-validation, by the rule that chose them. The
     model's outputs are also
     added to `kept`.
@@ -47,15 +49,15 @@ def measure(
     if kept is not None:
         for name, rows in ((TEST, test), (VALIDATION, validation)):
             own = features[rows]
-            kept.add(name, logits[rows], labels, rows, features=own, missing=missing)
+            kept.add(name, logits[rows], labels, rows, features=own, missing=missing, others=others)
     curve_seen, curve_missing = metrics.curve(logits[test], labels[test], missing)
     similarity = metrics.nearest_class_mean(
         features[split.reference], labels[split.reference], features[test], logits.shape[1]
     )
-    near = metrics.accuracies(similarity, labels[test], missing)
+    near = metrics.accuracies(similarity, labels[test], missing, others)
     measured = {
         f"test/{name}": value
-        for name, value in metrics.accuracies(logits[test], labels[test], missing).items()
+        for name, value in metrics.accuracies(logits[test], labels[test], missing, others).items()
     }
     measured |= {f"test/ncm_{name}": near[name] for name in metrics.MAIN if name in near}
     measured |= _loss("test", logits[test], labels[test])
@@ -67,9 +69,11 @@ def measure(
         }
         gammas = {
             "validation/alg_gamma": metrics.average_logit_gap(
-                logits[validation], labels[validation], missing
+                logits[validation], labels[validation], missing, others
             ),
-            "test/alg_code_gamma": metrics.average_logit_gap(logits[test], labels[test], missing),
+            "test/alg_code_gamma": metrics.average_logit_gap(
+                logits[test], labels[test], missing, others
+            ),
             **{
                 f"validation/{rule}_gamma": float(np.mean(known)) if known else float("nan")
                 for rule, known in (pseudo_gammas or {}).items()
@@ -80,11 +84,11 @@ def measure(
             if np.isfinite(gamma):
                 rule = name.partition("/")[2].removesuffix("_gamma")
                 after = metrics.accuracies(
-                    metrics.calibrated(logits[test], gamma, missing), labels[test], missing
+                    metrics.calibrated(logits[test], gamma, missing), labels[test], missing, others
                 )
                 measured |= {
                     name: gamma,
-                    **{f"test/{rule}_{key}": after[key] for key in CALIBRATED},
+                    **{f"test/{rule}_{key}": after[key] for key in CALIBRATED if key in after},
                 }
     return measured | _validation(logits[validation], labels[validation])
 

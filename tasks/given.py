@@ -2,8 +2,8 @@
 
 `source: timm` or `source: FILE` becomes `weights` of that name and `source: given`. The classifier
 names the classes of the label space, in their order; one of ImageNet's 1,000 classes may also serve
-a target whose classes are called by WordNet ids, some of them: the other outputs are cut off, so
-that no class is neither seen nor missing.
+a target whose classes are called by WordNet ids, some of them. The other classes are neither seen
+nor missing: their outputs are cut off, or stay behind those of the label space.
 """
 
 from __future__ import annotations
@@ -29,10 +29,25 @@ SETTING = Setting(
     f"{GIVEN} for that of `weights`; empty: trained on the source domain",
 )
 
+CUT, KEEP = "cut", "keep"
+OTHER_CLASSES = Setting(
+    str,
+    CUT,
+    choices=lambda: {
+        CUT: "their outputs are cut off, so that each class is seen or missing",
+        KEEP: "their outputs compete in the loss and in each prediction, as in the released code "
+        "of Mai et al. (NeurIPS 2024)",
+    },
+    doc="what becomes of the classes of a given classifier that the target lacks, which are "
+    "neither seen nor missing",
+)
+
 
 def canonical(config: dict[str, Any]) -> dict[str, Any]:
     """The config with `source: given` and its `weights`, or without `source`."""
     source = config.get("source", "")
+    if config.get("other_classes") == CUT:
+        config = {key: value for key, value in config.items() if key != "other_classes"}
     if not source:
         return {key: value for key, value in config.items() if key != "source"}
     if source != GIVEN:
@@ -46,7 +61,7 @@ def is_given(config: Mapping[str, Any]) -> bool:
 
 
 def problems(config: Mapping[str, Any], space: Sequence[str]) -> list[tuple[str, str]]:
-    """("source", what is wrong) with a given source model for a label space."""
+    """(key, what is wrong) with a given source model for a label space."""
     if backbones.problem(config["backbone"]):
         return []  # said with the backbone
     if not config.get("weights"):
@@ -55,10 +70,31 @@ def problems(config: Mapping[str, Any], space: Sequence[str]) -> list[tuple[str,
     if misfit:
         return [("source", misfit)]
     try:
-        rows(config, space)
+        chosen = rows(config, space)
     except ValueError as error:
         return [("source", str(error))]
+    if chosen is None and "other_classes" in config:
+        return [
+            (
+                "other_classes",
+                f"the classifier of '{config['weights']}' has an output for each of the "
+                f"{len(space):,} classes of the target and no other; leave `other_classes` out",
+            )
+        ]
     return []
+
+
+def others(config: Mapping[str, Any], space: Sequence[str]) -> list[int]:
+    """Which of the classifier's outputs stay though no class of the label space is theirs.
+
+    None unless the config says `other_classes: keep`; raises as `rows` does.
+    """
+    if "other_classes" not in config:
+        return []
+    chosen = set(rows(config, space) or ())
+    return [
+        place for place in range(timm_models.classes(config["backbone"])) if place not in chosen
+    ]
 
 
 def fits(config: Mapping[str, Any], space: Sequence[str]) -> str | None:
@@ -103,7 +139,7 @@ def rows(config: Mapping[str, Any], space: Sequence[str]) -> list[int] | None:
 
 
 def model(config: Mapping[str, Any], space: Sequence[str]) -> Model:
-    """The given model with an output for each class of the label space."""
+    """The given model with an output for each class of the label space, then those of `others`."""
     import torch
     from torch import nn
 
@@ -116,6 +152,7 @@ def model(config: Mapping[str, Any], space: Sequence[str]) -> Model:
     )
     if chosen is None:
         return whole
+    chosen = [*chosen, *others(config, space)]
     old = whole.head
     head = nn.utils.skip_init(nn.Linear, old.in_features, len(chosen))
     with torch.no_grad():

@@ -59,6 +59,7 @@ PROBLEM = {
     **problem.CLASSES,
     **problem.DIVISION,
     "source": given.SETTING,
+    "other_classes": given.OTHER_CLASSES,
 }
 BASE = {
     **PROBLEM,
@@ -102,13 +103,22 @@ METRICS = (
             "ncm_overall_accuracy",
             "ncm_seen_accuracy",
             "ncm_missing_accuracy",
+            "other_share",
+            "seen_other_share",
+            "missing_other_share",
             "loss",
         )
     ),
     *(
         f"test/{rule}_{name}"
         for rule in CALIBRATIONS
-        for name in ("overall_accuracy", "seen_accuracy", "missing_accuracy", "harmonic_mean")
+        for name in (
+            "overall_accuracy",
+            "seen_accuracy",
+            "missing_accuracy",
+            "harmonic_mean",
+            "other_share",
+        )
     ),
     "validation/alg_gamma",
     "validation/pcv_gamma",
@@ -136,6 +146,8 @@ OF_MISSING = (
     *(name for name in METRICS if name.partition("/")[2].startswith(CALIBRATIONS)),
 )
 """Columns that need test images of missing classes."""
+OF_OTHERS = tuple(name for name in METRICS if name.endswith("other_share"))
+"""Columns that need classes that are neither seen nor missing."""
 OF_VALIDATION = (
     "validation/seen_accuracy",
     "validation/loss",
@@ -194,6 +206,14 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     wrong += [("dataset", text) for text in found]
     if not wrong and is_given:
         wrong += given.problems(config, problem.space(config))
+    elif "other_classes" in config:
+        wrong.append(
+            (
+                "other_classes",
+                "a source model that is trained knows the classes of its domain and no other; "
+                "give `source`, or leave `other_classes` out",
+            )
+        )
     elif not wrong:
         wrong += text_heads.problems(config, data.domains(config["dataset"])[0])
     wrong += fitting(config, OFFERS)
@@ -216,6 +236,12 @@ def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
     target = problem.sizes(config)
     missing, seen = problem.missing_and_seen(config)
     reasons: dict[str, str] = {}
+    if "other_classes" not in config:
+        reasons |= dict.fromkeys(
+            OF_OTHERS,
+            "each class is seen or missing: give `other_classes: keep` with a source model that "
+            "knows more classes",
+        )
     if not missing:
         reasons |= dict.fromkeys(OF_MISSING, "no class is missing")
     elif target and not any(target[name].tested for name in missing):

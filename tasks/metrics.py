@@ -1,8 +1,12 @@
 """Accuracies on seen and missing classes, and the curve between them; numpy only.
 
 Scores are logits [N, C], labels are class indices [N], and `missing` has the indices of the missing
-classes. Accuracies are sample means in [0, 1], as Holistic Transfer (Tu et al., NeurIPS 2023)
-reports them. Accuracies without a sample are left out.
+classes. `others` has those of classes that are neither seen nor missing: columns that the source
+model has and no image of the target belongs to, such as the 800 classes of ImageNet that ImageNet-R
+lacks. They compete in every argmax over all classes, and get no constant.
+
+Accuracies are sample means in [0, 1], as Holistic Transfer (Tu et al., NeurIPS 2023) reports them.
+Accuracies without a sample are left out.
 """
 
 from __future__ import annotations
@@ -17,18 +21,30 @@ Array = NDArray[Any]
 MAIN = ("overall_accuracy", "seen_accuracy", "missing_accuracy")
 
 
-def accuracies(scores: Array, labels: Array, missing: Sequence[int]) -> dict[str, float]:
+def accuracies(
+    scores: Array, labels: Array, missing: Sequence[int], others: Sequence[int] = ()
+) -> dict[str, float]:
     """The five accuracies and the harmonic mean of seen and missing.
 
     `overall` Y/Y, `seen` S/Y and `missing` U/Y take the largest score over all classes,
-    `seen_within` S/S and `missing_within` U/U over the classes of the group.
+    `seen_within` S/S and `missing_within` U/U over the classes of the group. With `others` also
+    `other_share`, `seen_other_share` and `missing_other_share`: how often the largest score is one
+    of theirs, over all samples and over those of the group.
     """
-    is_missing = _mask(missing, scores.shape[1])
+    is_missing, is_other = (_mask(group, scores.shape[1]) for group in (missing, others))
     of_missing = is_missing[labels]
-    right = scores.argmax(1) == labels
+    predicted = scores.argmax(1)
+    right = predicted == labels
     measured = {"overall_accuracy": _mean(right)}
+    if len(others):
+        to_others = is_other[predicted]
+        measured |= {
+            "other_share": _mean(to_others),
+            "seen_other_share": _mean(to_others[~of_missing]),
+            "missing_other_share": _mean(to_others[of_missing]),
+        }
     for name, rows, columns in (
-        ("seen", ~of_missing, ~is_missing),
+        ("seen", ~of_missing, ~is_missing & ~is_other),
         ("missing", of_missing, is_missing),
     ):
         measured[f"{name}_accuracy"] = _mean(right[rows])
@@ -54,6 +70,9 @@ def curve(
     from the highest seen accuracy, (S/S, 0), to (0, U/U), both ends included. Samples with equal
     gaps move together. Repeated and collinear points are dropped, which changes no area. Takes
     O(N log N). ("Fine-Tuning is Fine, if Calibrated", Mai et al., NeurIPS 2024.)
+
+    Classes that are neither get no constant, so that they stand on the side of S: where there are
+    any, the curve begins at the seen accuracy over all classes that are not missing, below S/S.
 
     Returns:
         Two float64 arrays [K]: seen accuracy (falling) and missing accuracy (rising); empty if a
@@ -110,23 +129,26 @@ def released_gamma(scores: Array, labels: Array, missing: Sequence[int], floor: 
     return _best_gamma(scores, labels, missing, overall) if most >= floor - 1e-9 else float("nan")
 
 
-def average_logit_gap(scores: Array, labels: Array, missing: Sequence[int]) -> float:
+def average_logit_gap(
+    scores: Array, labels: Array, missing: Sequence[int], others: Sequence[int] = ()
+) -> float:
     """ALG: the mean score of seen classes, without the true one, minus that of missing classes.
 
     The paper (Mai et al., NeurIPS 2024) computes it on target data of seen classes; its released
-    code on whatever is being evaluated, including test labels of missing classes. NaN if a group
-    has no class.
+    code on whatever is being evaluated, including test labels of missing classes. Classes that are
+    neither are in neither mean. NaN if a group has no class.
     """
     is_missing = _mask(missing, scores.shape[1])
-    if not len(labels) or is_missing.all() or not is_missing.any():
+    is_seen = ~is_missing & ~_mask(others, scores.shape[1])
+    if not len(labels) or not is_seen.any() or not is_missing.any():
         return float("nan")
     scores = scores.astype(np.float64)
-    others = np.tile(~is_missing, (len(labels), 1))
-    others[np.arange(len(labels)), labels] = False
-    rows = others.any(1)
+    compared = np.tile(is_seen, (len(labels), 1))
+    compared[np.arange(len(labels)), labels] = False
+    rows = compared.any(1)
     if not rows.any():
         return float("nan")
-    of_seen = np.where(others, scores, 0).sum(1)[rows] / others.sum(1)[rows]
+    of_seen = np.where(compared, scores, 0).sum(1)[rows] / compared.sum(1)[rows]
     return float(of_seen.mean() - scores[:, is_missing].mean())
 
 

@@ -65,7 +65,7 @@ class Shown:
             None if recipe.augmentation == NONE else Augmentation(recipe.augmentation, size)
         )
         mixes = recipe.mixup or recipe.cutmix
-        self._mix = Mixing(recipe.mixup, recipe.cutmix, transfer.classes) if mixes else None
+        self._mix = Mixing(recipe.mixup, recipe.cutmix, transfer.outputs) if mixes else None
         self._first = self._augmented = self._mixed = 0
 
     @property

@@ -85,11 +85,11 @@ def average_logit_gap(outputs: Outputs, others: Mapping[str, Outputs]) -> Mappin
     if VALIDATION not in others:
         return {}
     held = others[VALIDATION]
-    gamma = metrics.average_logit_gap(held.logits, held.labels, held.missing)
+    gamma = metrics.average_logit_gap(held.logits, held.labels, held.missing, held.others)
     if not np.isfinite(gamma):
         return {}
     after = metrics.calibrated(outputs.logits, gamma, outputs.missing)
-    reached = metrics.accuracies(after, outputs.labels, outputs.missing)
+    reached = metrics.accuracies(after, outputs.labels, outputs.missing, outputs.others)
     names = (*metrics.MAIN, "harmonic_mean")
     return {"gamma": gamma, **{name: reached[name] for name in names if name in reached}}
 

@@ -43,6 +43,8 @@ class Outputs:
     """Identifies the images and their order: equal names mean equal images; "": not known."""
     features: NDArray[np.float32] | None = None
     """[N, width], what the classifier sees, representable in float16; None: not handed over."""
+    others: tuple[int, ...] = ()
+    """The sorted indices of classes that are neither seen nor missing: no label is one of them."""
 
     def __post_init__(self) -> None:
         """Rounds the logits and the features.
@@ -51,7 +53,9 @@ class Outputs:
             ValueError: the arrays do not fit each other.
         """
         logits, labels = np.asarray(self.logits), np.asarray(self.labels)
-        missing = tuple(sorted({int(index) for index in self.missing}))
+        missing, others = (
+            tuple(sorted({int(index) for index in of})) for of in (self.missing, self.others)
+        )
         if logits.ndim != 2 or labels.shape != logits.shape[:1]:
             raise ValueError(
                 f"the outputs on split '{self.split}' are logits [N, C] and labels [N], but got "
@@ -67,7 +71,11 @@ class Outputs:
             raise ValueError(
                 f"the labels of split '{self.split}' are class indices, but got {labels.dtype}"
             )
-        named = [*missing, *(map(int, (labels.min(), labels.max())) if len(labels) else ())]
+        named = [
+            *missing,
+            *others,
+            *(map(int, (labels.min(), labels.max())) if len(labels) else ()),
+        ]
         if any(not 0 <= index < logits.shape[1] for index in named):
             raise ValueError(
                 f"classes of split '{self.split}' are from 0 to {logits.shape[1] - 1}, as there "
@@ -77,6 +85,7 @@ class Outputs:
         object.__setattr__(self, "features", None if features is None else _rounded(features))
         object.__setattr__(self, "labels", _frozen(labels.astype(np.int64)))
         object.__setattr__(self, "missing", missing)
+        object.__setattr__(self, "others", others)
 
 
 @final
@@ -97,6 +106,7 @@ class Collected:
         *,
         features: NDArray[Any] | None = None,
         missing: Sequence[int] = (),
+        others: Sequence[int] = (),
         domain: str = "",
     ) -> None:
         """Adds the outputs on a split, unless it has no images.
@@ -108,6 +118,7 @@ class Collected:
             rows: [N], the positions of the split's images.
             features: [N, width], left out unless the trial keeps features.
             missing: the indices of the missing classes.
+            others: the indices of the classes that are neither seen nor missing.
             domain: the name of the images' domain, if it is a different one.
         """
         if not len(rows):
@@ -122,6 +133,7 @@ class Collected:
             split,
             place.hexdigest()[:16],
             features if self._features else None,
+            tuple(others),
         )
 
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tasks import data, recipe, text_heads, weights
+from tasks import data, given, recipe, text_heads, weights
 from tasks.data import corruptions, listing, parts, splits
 from tasks.data.parts import Part, Way
 from tasks.outputs import SOURCE, TEST, VALIDATION
@@ -220,6 +220,16 @@ def notes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     count = splits.missing_count(present, ratio) if present else 0
     if abs(ratio * present - count) > 1e-9:
         said.append(("missing_ratio", f"{ratio:g}: {count} of {present} classes are missing"))
+    others = given.others(config, names)
+    if others:
+        said.append(
+            (
+                "other_classes",
+                f"{place(name)}: {len(others):,} classes of the source model are neither seen nor "
+                "missing; they compete in each prediction, and test/other_share is how often one "
+                "is predicted",
+            )
+        )
     if text_heads.is_text(config) or config.get("source"):
         return said
     weight_notes = weights.notes(
@@ -268,7 +278,7 @@ def kept(config: Mapping[str, Any], source: str) -> Keeps | None:
     if min(images.values()) < 0:
         return None
     steps = recipe.measurements(config.get("epochs", 0), config.get("measure_every", 1))
-    return Keeps(images, classes, steps)
+    return Keeps(images, classes + len(given.others(config, space(config))), steps)
 
 
 def place(domain: str) -> str:

@@ -47,6 +47,17 @@ class Transfer:
         return self.source
 
     @cached_property
+    def others(self) -> range:
+        """The columns of the head that are no class of the target: neither seen nor missing."""
+        kept = self.source is not None and not self.new_head
+        return range(self.classes, self.source_model.head.out_features if kept else self.classes)
+
+    @property
+    def outputs(self) -> int:
+        """The number of the head's columns: the target's classes, then those of `others`."""
+        return self.classes + len(self.others)
+
+    @cached_property
     def missing(self) -> Tensor:
         """The sorted indices of the missing classes, on the device."""
         return torch.tensor(sorted(self.missing_classes), dtype=torch.long, device=self.device)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 from benchmarked import (
     aircraft,
     by_wordnet,
@@ -26,7 +27,7 @@ from benchmarked import (
 )
 from workspace import Workspace
 
-from tasks import data
+from tasks import data, given
 from tasks.conformance import DatasetConformance
 from tasks.data import benchmarks, contents, splits
 from tasks.data.benchmarks.office_home import facts
@@ -361,3 +362,31 @@ def test_their_domains_are_domains(tmp_path, made, name):
         # What does not apply to a domain, such as an official split, is skipped by the suite.
         with contextlib.suppress(unittest.SkipTest):
             run(place) if "tmp_path" in inspect.signature(run).parameters else run()
+
+
+def test_the_released_lists_split_imagenet_r_and_its_missing_classes_are_the_paper_s(tmp_path):
+    root = by_wordnet(tmp_path, 6)
+    name = f"imagenet_r:{root}:all"
+    assert data.official_missing(f"pretrained-{name}") == ["n01484850", "n01494475", "n01498041"]
+    (root / "image_list").mkdir()
+    files = sorted(file.relative_to(root).as_posix() for file in root.rglob("*.jpg"))
+    places = {label: place for place, label in enumerate(sorted({f[:9] for f in files}))}
+    for word, of in (("training", files[::2]), ("testing", files[1::2])):
+        lines = [f"imagenet-r/{file} {places[file[:9]]}" for file in of]
+        (root / "image_list" / f"R_{word}.txt").write_text("\n".join(lines) + "\n")
+    contents.forget()
+    assert read(name) == (tuple(places), (24, 0, 24))
+    assert len(data.official_missing(f"pretrained-{name}")) == 3
+
+
+def test_half_of_either_imagenet_is_missing():
+    from tasks.data.benchmarks import imagenet
+
+    found = {name: imagenet.missing(name) for name in ("imagenet_r", "imagenet_s")}
+    assert {name: len(set(of)) for name, of in found.items()} == {
+        "imagenet_r": 100,
+        "imagenet_s": 500,
+    }
+    assert set(found["imagenet_s"]) <= set(given.synsets())
+    info = Path(timm.__file__).parent / "data" / "_info" / "imagenet_r_synsets.txt"
+    assert set(found["imagenet_r"]) <= set(info.read_text().split())

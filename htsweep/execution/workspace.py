@@ -143,6 +143,7 @@ class Workspace:
                 split,
                 getattr(given, "images", ""),
                 getattr(given, "features", None) if self.keeps_features else None,
+                getattr(given, "others", ()),
             )
             for split, given in outputs.items()
         }

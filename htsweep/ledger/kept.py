@@ -42,6 +42,7 @@ class Half:
     split: str
     images: str
     features: Any = None
+    others: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, outputs: Outputs) -> Half:
@@ -50,7 +51,15 @@ class Half:
 
         logits = outputs.logits.astype(np.float16)
         features = None if outputs.features is None else outputs.features.astype(np.float16)
-        return cls(logits, outputs.labels, outputs.missing, outputs.split, outputs.images, features)
+        return cls(
+            logits,
+            outputs.labels,
+            outputs.missing,
+            outputs.split,
+            outputs.images,
+            features,
+            outputs.others,
+        )
 
 
 def problem(before: Mapping[str, Outputs | Half], now: Mapping[str, Outputs]) -> str:
@@ -61,7 +70,7 @@ def problem(before: Mapping[str, Outputs | Half], now: Mapping[str, Outputs]) ->
         first, other = before[split], now[split]
         same = (
             first.logits.shape == other.logits.shape
-            and first.missing == other.missing
+            and (first.missing, first.others) == (other.missing, other.others)
             and first.images == other.images
             and np.array_equal(first.labels, other.labels)
         )
@@ -97,6 +106,7 @@ def packed(steps: Steps) -> bytes:
                 "steps": list(own),
                 "missing": list(first.missing),
                 "name": first.images,
+                **({"others": list(first.others)} if first.others else {}),
             }
         )
         labels.append(first.labels)
@@ -142,6 +152,7 @@ def unpacked(data: bytes) -> dict[int, dict[str, Outputs]]:
                         part["split"],
                         part["name"],
                         None if features is None else features[place],
+                        tuple(part.get("others", ())),
                     )
     except (OSError, EOFError, LookupError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"it holds no logits ({type(error).__name__}: {error})") from None

@@ -200,7 +200,7 @@ def _measured(
     named = [(member.name, score) for member, score in zip(meant, scores, strict=True)]
     rows = []
     for name, score in [*named, (TOGETHER, np.mean(scores, axis=0))]:
-        found = accuracies(score, answers[0].labels, answers[0].missing)
+        found = accuracies(score, answers[0].labels, answers[0].missing, answers[0].others)
         values = {short: found.get(long, float("nan")) for short, long in ACCURACIES.items()}
         rows.append({"member": name, **group, **values})
     return rows
@@ -239,7 +239,7 @@ def _same_images(
             f"trials {first['trial']} and {second['trial']} were tested on other images; an "
             "ensemble takes trials of one repetition and one dataset"
         )
-    if one.missing != other.missing:
+    if (one.missing, one.others) != (other.missing, other.others):
         raise HtsweepError(
             f"trials {first['trial']} and {second['trial']} miss other classes, so that seen and "
             "missing are not the same; an ensemble takes trials with the same missing classes"

@@ -27,7 +27,7 @@ def balanced_softmax() -> Method:
         from torch import bincount, finfo
 
         labels = transfer.labels[transfer.train.to(transfer.labels.device)]
-        counts = bincount(labels, minlength=transfer.classes).to(transfer.device).float()
+        counts = bincount(labels, minlength=transfer.outputs).to(transfer.device).float()
         # A finite shift: label smoothing also needs the logarithm of a missing class's share.
         return (counts / counts.sum()).clamp_min(finfo(counts.dtype).tiny).log()
 

@@ -31,8 +31,8 @@ NAMES = {
     "cars": "tasks.data.benchmarks.fine_grained:CARS",
     "aircraft": "tasks.data.benchmarks.fine_grained:AIRCRAFT",
     "dogs": "tasks.data.benchmarks.fine_grained:DOGS",
-    "imagenet_r": "tasks.data.benchmarks.folders:IMAGENET_R",
-    "imagenet_s": "tasks.data.benchmarks.folders:IMAGENET_S",
+    "imagenet_r": "tasks.data.benchmarks.imagenet:IMAGENET_R",
+    "imagenet_s": "tasks.data.benchmarks.imagenet:IMAGENET_S",
     "inat_fungi": "tasks.data.benchmarks.inaturalist:INAT_FUNGI",
 }
 """Name of a benchmark -> the module and the value that describe it; add new ones here."""

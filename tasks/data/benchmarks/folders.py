@@ -130,19 +130,3 @@ DOMAINNET = Benchmark(
         },
     },
 )
-IMAGENET_R = Benchmark(
-    name="imagenet_r",
-    line="ImageNet-R: renditions of 200 of ImageNet's classes (Hendrycks et al., ICCV 2021)",
-    layout="ROOT/n01443537/art_0.jpg, folders by WordNet id",
-    get="from its authors' page",
-    open=of(whole),
-    expected={WHOLE: Expected(classes=200, images=30000)},
-)
-IMAGENET_S = Benchmark(
-    name="imagenet_s",
-    line="ImageNet-Sketch: sketches of ImageNet's 1,000 classes (Wang et al., NeurIPS 2019)",
-    layout="ROOT/n01440764/sketch_0.JPEG, folders by WordNet id",
-    get="from its authors' page",
-    open=of(whole),
-    expected={WHOLE: Expected(classes=1000, images=50889)},
-)

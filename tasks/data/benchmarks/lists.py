@@ -53,8 +53,8 @@ def read(root: Path) -> Table:
     named = files[0].parent / CLASSES
     return table(
         root,
-        [(file.name, *_domain_and_part(file.stem), _lines(file)) for file in files],
-        _lines(named) if named.is_file() else (),
+        [(file.name, *_domain_and_part(file.stem), lines_of(file)) for file in files],
+        lines_of(named) if named.is_file() else (),
     )
 
 
@@ -134,7 +134,7 @@ def _is_list(file: Path) -> bool:
     """Whether a text file is a list: its first line ends in an index, or is a path of an image."""
     if file.name == CLASSES or file.name.startswith((".", "README", "LICENSE")):
         return False
-    first = next((line.strip() for line in _lines(file) if line.strip()), "")
+    first = next((line.strip() for line in lines_of(file) if line.strip()), "")
     return re.fullmatch(r"\S.*\.\w{3,5}(\s+\d+)?", first) is not None and "/" in first
 
 
@@ -145,7 +145,8 @@ def _domain_and_part(stem: str) -> tuple[str, str]:
     return (domain, part) if domain and part else (stem, "")
 
 
-def _lines(file: Path) -> list[str]:
+def lines_of(file: Path) -> list[str]:
+    """The lines of a list; raises ValueError with the file if it is no text."""
     try:
         return file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
