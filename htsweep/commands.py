@@ -38,12 +38,15 @@ class Given:
     """The tracking URI; "": the database beside the results; None: no mirror."""
     wait: float | None = None
     """Minutes to wait for nodes; None: the default."""
+    join: bool = False
+    """Whether the launch shares its trials with others."""
 
     def launch(self) -> str:
         """The command that launches the study again."""
         words = [*self._words("launch"), *([] if self.on == "ray" else ["--on", self.on])]
         words += [] if self.address is None else ["--address", self.address]
         words += [] if self.wait is None else ["--wait-for-nodes", f"{self.wait:g}"]
+        words += ["--join"] if self.join else []
         return quoted([*words, *(["--no-mirror"] if self.mirror is None else self._tracking())])
 
     def mirror_it(self) -> str:

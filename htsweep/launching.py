@@ -21,12 +21,12 @@ from htsweep.execution.agenda import NOTHING, Agenda, EarlierRun
 from htsweep.execution.conditions import conditions_of, stopped_as
 from htsweep.execution.executor import Executor
 from htsweep.execution.loop import run_agenda
-from htsweep.execution.shared_stages import SharedStages
+from htsweep.execution.others import Others
 from htsweep.execution.shipping import collect
 from htsweep.execution.watch import Silent, Watch
 from htsweep.execution.work import Conditions
 from htsweep.execution.workspace import SAVE_SECONDS
-from htsweep.ledger import Lease, Ledger, Store, clear
+from htsweep.ledger import Lease, Ledger, Store
 from htsweep.ledger.tables import PARTS
 from htsweep.mirror.coverage import Mirrored
 from htsweep.mirror.follower import Follower
@@ -91,6 +91,7 @@ def launch(
     watch: Watch | None = None,
     mirror: str | None = "",
     save_seconds: float = SAVE_SECONDS,
+    join: bool = False,
 ) -> Launched:
     """Runs what the ledger in `results` lacks of `study`, and returns what was done.
 
@@ -104,9 +105,10 @@ def launch(
         watch: is notified of every start and end.
         mirror: the MLflow tracking URI; "" for the database beside the results, None for no mirror.
         save_seconds: the least time between two saved states of a trial.
+        join: shares the trials with other launches of the study that were told the same.
 
     Raises:
-        StudyHeld: another launch holds the study.
+        StudyHeld: another launch holds the study, and not both are to share it.
         ResourceError: no node has, or can get, what a trial takes.
         LedgerError: the results cannot be read or written; what is recorded is kept.
     """
@@ -133,23 +135,29 @@ def launch(
     executor = registry.make(on, options)
     # In this process a trial would have to share the interpreter with it.
     warming = Warming(watch, before) if getattr(executor, "elsewhere", True) else None
-    follower = Follower(before, mirror, warming or watch)
-    lease = Lease(store, f"study-{study.name}", about=given(study, results).launch())
-    holder = lease.take()
+    about = given(study, results).launch()
+    lease = Lease(store, f"study-{study.name}", about=about, shared=join)
+    holder = lease.take(watch.note)
     if holder is not None:
-        raise StudyHeld(_held_message(before, holder, lease.folder))
-    stages = SharedStages(store)
+        raise StudyHeld(_held_message(before, holder, lease.folder, join=join))
+    try:
+        others = Others(store, lease, trials=join, metrics=[one.metric for one in study.objectives])
+        # One launch copies to MLflow for all.
+        copies = not join or others.hold(f"mirror-{study.name}")
+        follower = Follower(before, mirror if copies else None, warming or watch)
+    except BaseException:
+        lease.release()
+        raise
     try:
         if lease.after_death:
             time.sleep(ORPHAN_SECONDS)
-        clear(store, "stage-")  # what killed launches held
         try:
             starting = _starting(on, address)
             with _opened_when_needed(executor, follower, starting) as opened:
                 with _ended_by_sigterm():
                     after, done = _run_study(
                         before,
-                        stages,
+                        others,
                         lambda agenda: opened.run(
                             agenda, stopped_as(agenda.plan.study, conditions)
                         ),
@@ -188,7 +196,8 @@ def launch(
         if warming is not None:
             warming.cancel()
         follower.leave()
-        stages.release()
+        with contextlib.suppress(HtsweepError):  # the user sees the first exception
+            others.leave()
         lease.release()
 
 
@@ -221,7 +230,7 @@ def _compact(store: Store) -> None:
 
 
 def _run_study(
-    before: Results, stages: SharedStages, run: Callable[[Agenda], bool]
+    before: Results, others: Others, run: Callable[[Agenda], bool]
 ) -> tuple[Results, Launched]:
     """Runs the scores of the study's screen, if any, and then the trials that they keep.
 
@@ -230,14 +239,14 @@ def _run_study(
 
     Args:
         before: the results so far.
-        stages: shared with other launches.
+        others: the other launches.
         run: runs an agenda, and returns whether it was interrupted.
     """
     results, scores, interrupted = before, None, False
     if before.score_plan is not None:
-        scores = agenda_of(before, before.score_plan, stages)
+        scores = agenda_of(before, before.score_plan, others)
         results, interrupted = _run_agenda(before, scores, run)
-    agenda = agenda_of(results, results.plan, stages)
+    agenda = agenda_of(results, results.plan, others)
     if scores is not None:
         agenda.closed, agenda.deadline = scores.closed, scores.deadline
     # What the scores keep is settled, whatever another launch has scored since.
@@ -330,7 +339,7 @@ def _ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def agenda_of(results: Results, planned: Plan, stages: SharedStages) -> Agenda:
+def agenda_of(results: Results, planned: Plan, others: Others | None = None) -> Agenda:
     """The agenda of a plan, without what the ledger has.
 
     The GPU hours of both the study and its scores count against the budget.
@@ -338,7 +347,7 @@ def agenda_of(results: Results, planned: Plan, stages: SharedStages) -> Agenda:
     Args:
         results: of the study.
         planned: what to run: its `plan`, or its `score_plan`.
-        stages: shared with other launches.
+        others: the other launches; None: there are none.
     """
     if len(results.ledger.records()) > PARTS:
         results.ledger.compact()
@@ -348,7 +357,7 @@ def agenda_of(results: Results, planned: Plan, stages: SharedStages) -> Agenda:
         for other in (results.full_plan, results.score_plan):
             used |= past_of(results, other)
     gpu_hours = sum(end.seconds * end.gpu for end in used.values()) / 3600
-    agenda = Agenda(planned, past, stages.hold, stages.look, gpu_hours=gpu_hours)
+    agenda = Agenda(planned, past, others, gpu_hours=gpu_hours)
     agenda.measured = lambda metrics: measured_before(results, planned, metrics)
     return agenda
 
@@ -418,14 +427,22 @@ def _values(results: Results, planned: Plan) -> Mapping[str, Mapping[str, float]
     return last
 
 
-def _held_message(results: Results, holder: Mapping[str, Any], folder: str) -> str:
+def _held_message(results: Results, holder: Mapping[str, Any], folder: str, *, join: bool) -> str:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"]))
     about = f"\nWhat it runs: {holder['about']}" if holder["about"] else ""
+    shares = (
+        "To share its trials, start both with --join: end that process as Ctrl-C does (nothing is "
+        "lost), and start it again so"
+        if join
+        else "To run trials beside it, launch with --join"
+        if holder.get("shared") is True
+        else "To share the trials of a study, start all of its launches with --join"
+    )
     return (
         f"study '{results.study.name}' is being launched by process {holder['pid']} on "
         f"{holder['host']} since {since}. "
-        "Wait for it, or end that process. A crashed launch releases its lock automatically, one "
-        "on another machine after "
+        f"Wait for it, or end that process. {shares}. A crashed launch releases its lock "
+        "automatically, one on another machine after "
         f"90 s (the lock is {folder} in the results).{about}\nTo watch it: "
         f"{given(results.study, results.location).verb('status', '--watch')}"
     )

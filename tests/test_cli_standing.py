@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from htsweep.cli.standing import HARMONIC, MISSING, SEEN, Standing
-from htsweep.execution.shared_stages import SharedStages
 from htsweep.launching import agenda_of, launch
 from htsweep.planning.plan import Plan, plan
 from htsweep.planning.reading import read
@@ -113,7 +112,7 @@ def test_trials_that_were_there_count(study_file: Callable[..., Path], tmp_path:
     results = str(tmp_path / "results")
     launch(study, results, on="inline", mirror=None)
     again = Results(study, results)
-    agenda = agenda_of(again, again.plan, SharedStages(again.store))
+    agenda = agenda_of(again, again.plan)
     standing = Standing(again.plan)
     standing.take(agenda)
     assert {len(point.values) for point in standing._points.values()} == {2}

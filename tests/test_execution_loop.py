@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -95,16 +94,9 @@ def setting(study_file: Callable[..., Path], tmp_path: Path) -> tuple[Agenda, Co
     )
     store = Store(tmp_path / "results")
 
-    class Stages:
-        def hold(self, stage: str) -> bool:
-            return True
-
-        def look(self, stage: str) -> Any:
-            return None
-
     results = Results(study, store.uri)
     conditions = conditions_of(study, store.uri)
-    return agenda_of(results, results.plan, Stages()), conditions  # type: ignore[arg-type]
+    return agenda_of(results, results.plan), conditions
 
 
 def ends(conditions: Conditions) -> list[tuple[str, int]]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from htsweep.errors import LedgerError
-from htsweep.ledger import Lease, Store, clear, lease
+from htsweep.ledger import Lease, Store, lease
 
 HOLD = (
     "import sys, time; from htsweep.ledger import *; held = Lease(Store(sys.argv[1]), sys.argv[2]);"
@@ -172,27 +172,70 @@ def test_whatever_lies_there_counts_until_it_is_silent(tmp_path: Path, content: 
     mine.release()
 
 
-def test_what_the_dead_held_is_cleared_and_the_living_keep_theirs(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    with holding(tmp_path, "stage-dead") as process:
-        process.kill()
-        process.wait()
-    with holding(tmp_path, "study-dead") as process:
-        process.kill()
-        process.wait()
-    mine = Lease(store, "stage-mine")
-    assert mine.take() is None
-    with holding(tmp_path, "stage-theirs"):
-        assert clear(store, "stage-") == 1
-        assert sorted(path.name for path in (tmp_path / "leases").iterdir()) == [
-            "stage-mine",
-            "stage-theirs",
-            "study-dead",
-        ]
-        assert Lease(store, "stage-theirs").take() is not None
-    mine.check()
-    assert clear(store, "stage-") == 1
+@pytest.mark.parametrize("hours", [-1.0, 1.0])
+def test_clocks_that_differ_by_an_hour_make_nobody_dead(
+    tmp_path: Path, elsewhere: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, hours: float
+) -> None:
+    """Some file systems take an object's time from the machine that writes it."""
+    first = Lease(Store(tmp_path), "x")
+    assert first.take() is None
+    elsewhere()
+    then = time.time() + hours * 3600
+    os.utime(tmp_path / first.object, (then, then))
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 2 * hours * 3600)
+    second = Lease(Store(tmp_path), "x")
+    assert second.take() is not None
+    assert second.holder(sure=True) is not None
+    first.check()
+    first.release()
+
+
+def test_a_holder_elsewhere_is_watched_and_its_next_beat_shows_that_it_lives(
+    tmp_path: Path, elsewhere: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 0.3)
+    monkeypatch.setattr(lease, "STALE_SECONDS", 1.5)
+    first = Lease(Store(tmp_path), "x")
+    assert first.take() is None
+    elsewhere()
+    told: list[str] = []
+    holder = Lease(Store(tmp_path), "x").take(told.append)
+    assert holder is not None
+    assert holder["pid"] == os.getpid()
+    assert len(told) == 1
+    assert "counts as dead after 1.5 s without a sign of life" in told[0]
+    first.release()
+
+
+def test_a_silent_holder_elsewhere_is_dead_after_a_while_by_ones_own_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "STALE_SECONDS", 0.6)
+    write(tmp_path, "x", place="boot pid:[1]")
+    mine = Lease(Store(tmp_path), "x")
+    assert mine.take() is not None
+    began = time.monotonic()
+    assert mine.take(lambda text: None) is None
+    assert time.monotonic() - began >= 0.5
+    assert mine.after_death
     mine.release()
+
+
+def test_shared_ones_stand_beside_each_other_and_no_other_does(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    first, second = Lease(store, "x", shared=True), Lease(store, "x", shared=True)
+    assert first.take() is None
+    assert second.take() is None
+    holder = Lease(store, "x").take()
+    assert holder is not None
+    assert holder["shared"] is True
+    first.release()
+    second.release()
+    alone = Lease(store, "x")
+    assert alone.take() is None
+    assert first.take() is not None
+    alone.release()
 
 
 def test_a_holder_whose_lease_is_gone_is_told_and_does_not_take_it_back(
@@ -243,6 +286,6 @@ def write(folder: Path, name: str, **about: Any) -> None:
 
 
 def silent(folder: Path, name: str) -> None:
-    """Has the holder have said nothing for two minutes."""
-    then = time.time() - 120
+    """Has the holder have said nothing for three hours, which no two clocks differ by."""
+    then = time.time() - 3 * 3600
     os.utime(folder / "leases" / name / "theirs.json", (then, then))

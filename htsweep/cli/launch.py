@@ -45,6 +45,7 @@ def launch_and_tell(given: Given) -> int:
             wait_for_nodes=given.wait,
             watch=progress,
             mirror=given.mirror,
+            join=given.join,
         )
         progress.last(done.agenda)
     for line in closing_lines(study, given, done):
@@ -98,10 +99,12 @@ def closing_lines(study: Study, given: Given, done: Launched) -> list[str]:
     ran = agenda.done["trial done"] + agenda.done["trial stopped"]
     stages = agenda.done["stage done"] + (done.scores.done["stage done"] if done.scores else 0)
     most = "" if agenda.exact else "at most "
+    shared = agenda.elsewhere["done"] + agenda.elsewhere["stopped"]
+    elsewhere = f"{shared} in other launches, " if shared else ""
     lines.append(
         f"{study.name}: ran {counted(ran, 'trial')} and {counted(stages, 'stage')} in "
         f"{done.seconds:.0f} s "
-        f"({agenda.reused} reused, {done.failed} failed, {most}{done.left} remaining)"
+        f"({agenda.reused} reused, {elsewhere}{done.failed} failed, {most}{done.left} remaining)"
     )
     if done.unreported:
         lines += [

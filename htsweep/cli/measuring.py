@@ -9,7 +9,6 @@ from typing import Any
 from htsweep.execution import registry
 from htsweep.execution.conditions import conditions_of
 from htsweep.execution.loop import run_agenda
-from htsweep.execution.shared_stages import SharedStages
 from htsweep.execution.watch import Watch
 from htsweep.launching import agenda_of
 from htsweep.planning.plan import Plan, Sweep, sweep_of
@@ -66,7 +65,7 @@ def _timed(planned: Plan, watch: Watch) -> list[Mapping[str, Any]]:
     study = planned.study
     with tempfile.TemporaryDirectory(prefix="htsweep-measure-") as folder:
         results = Results(study, folder)
-        agenda = agenda_of(results, planned, SharedStages(results.store))
+        agenda = agenda_of(results, planned)
         options = registry.Options(study.resources.cpu, study.resources.gpu, None)
         with registry.make("inline", options) as executor:
             if run_agenda(agenda, executor, conditions_of(study, folder), watch):

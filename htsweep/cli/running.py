@@ -136,6 +136,12 @@ def launch(
             "an autoscaler, else 0).",
         ),
     ] = None,
+    join: Annotated[
+        bool,
+        typer.Option(
+            "--join", help="Share the trials with other launches of the study that have --join."
+        ),
+    ] = False,
     results: Results = "results",
     overrides: Overrides = None,
     tracking_uri: TrackingUri = "",
@@ -153,6 +159,7 @@ def launch(
         address,
         tracking_uri if mirror else None,
         wait_for_nodes,
+        join,
     )
     sys.exit(launch_and_tell(given))
 

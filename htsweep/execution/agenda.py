@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, final
 
+from htsweep.execution.others import Others
 from htsweep.execution.proposing import Proposals
 from htsweep.execution.waiting import Waiting
 from htsweep.execution.work import Outcome
@@ -25,6 +26,8 @@ AHEAD = 10_000
 
 It is large enough to find stages early, so that they are made first.
 """
+CHECK_SECONDS = 1.0
+"""How often jobs that other launches run are looked for."""
 STEPS = 20_000
 """The most steps through the plan in one call, so that the call returns within a second."""
 
@@ -61,8 +64,7 @@ class Agenda:
         self,
         plan: Plan,
         past: Mapping[str, EarlierRun],
-        hold: Callable[[str], bool] = lambda stage: True,
-        look: Callable[[str], EarlierRun | None] = lambda stage: None,
+        others: Others | None = None,
         *,
         gpu_hours: float = 0.0,
     ) -> None:
@@ -71,8 +73,7 @@ class Agenda:
         Args:
             plan: what the study means.
             past: earlier runs of the plan's trials and stages, by id.
-            hold: reserves a stage for this launch; False while another launch is making it.
-            look: what the ledger now has of a stage.
+            others: the other launches that share stages, and maybe trials, with this one.
             gpu_hours: GPU hours of its budget that the study has used.
         """
         self.plan = plan
@@ -96,7 +97,12 @@ class Agenda:
         self.total = plan.trial_count
         """The study's number of trials; an upper bound until `exact`."""
         self.exact = plan.exact
-        self._hold, self._look = hold, look
+        self.elsewhere: Counter[str] = Counter()
+        """How many trials ended in other launches since this one began, by status."""
+        self.others = others
+        self._away: dict[str, Job] = {}
+        """Jobs that another launch runs, or has failed to run so far."""
+        self._next_check = 0.0
         self._past = past
         self._tries: Counter[str] = Counter()
         self._waiting = Waiting(
@@ -112,7 +118,7 @@ class Agenda:
         self._gpu_hours = gpu_hours
         self._counted = 0
         self._proposals = (
-            Proposals(plan, [run.point for run in past.values() if run.point])
+            Proposals(plan, [run.point for run in past.values() if run.point], others)
             if plan.adaptive
             else None
         )
@@ -133,6 +139,7 @@ class Agenda:
         if self.closed:
             return None
         self._take_in()
+        self._check_away()
         job = self._next_stage()
         if job is None and not self._waiting.trials:
             self._propose()
@@ -147,7 +154,8 @@ class Agenda:
     def attempt(self, job: Job) -> int:
         """Which attempt at the job this is, over all launches."""
         past = self._past.get(job.trial)
-        return self._tries[job.trial] + (past.attempt if past else 0)
+        elsewhere = self.others.failures(job.trial) if self.others else 0
+        return self._tries[job.trial] + (past.attempt if past else 0) + elsewhere
 
     def artifacts(self, job: Job) -> dict[str, Mapping[str, str]]:
         """The artifacts of the job's stages, by the task's names for the stages."""
@@ -162,6 +170,8 @@ class Agenda:
             return
         self._check_gpu_hours()
         self._tries.pop(job.trial, None)
+        if self.others:
+            self.others.recorded(job.trial, outcome.record, outcome.status != "failed")
         self.done[f"{job.kind} {outcome.status}"] += 1
         if outcome.status == "failed":
             self.failures.append(outcome)
@@ -200,7 +210,7 @@ class Agenda:
             return False
         if self.closed:
             return True
-        more = self._sources or (self._proposals and self._proposals.open)
+        more = self._sources or self._away or (self._proposals and self._proposals.open)
         return not (self._waiting.trials or self._waiting.stages or more)
 
     @property
@@ -211,7 +221,8 @@ class Agenda:
     @property
     def over(self) -> int:
         """Trials of the study that have a result."""
-        return self.reused + self.done["trial done"] + self.done["trial stopped"]
+        here = self.done["trial done"] + self.done["trial stopped"]
+        return self.reused + here + self.elsewhere["done"] + self.elsewhere["stopped"]
 
     @property
     def left(self) -> int:
@@ -219,7 +230,8 @@ class Agenda:
 
         An upper bound until `exact`.
         """
-        return max(0, self.total - self.over - self.done["trial failed"] - len(self.blocked))
+        failed = self.done["trial failed"] + self.elsewhere["failed"]
+        return max(0, self.total - self.over - failed - len(self.blocked))
 
     # -- inside
 
@@ -292,37 +304,80 @@ class Agenda:
         return None
 
     def _next_trial(self) -> Job | None:
-        """The next trial, or the next shared training that no other launch is making."""
+        """The next trial, or the next shared training, that no other launch runs."""
         for _ in range(len(self._waiting.trials)):
             job = self._waiting.trials.popleft()
-            if job.kind == "trial" or self._is_ours(job):
+            if self._is_ours(job):
                 return job
         return None
 
-    def _is_ours(self, stage: Job) -> bool:
-        """Whether this launch should make the stage; False if it is made, or made elsewhere now."""
-        elsewhere = self._look(stage.trial)
-        if elsewhere is not None and elsewhere.status == "done":
-            self.made[stage.task] += 1
-            self._waiting.made(stage.trial, elsewhere.artifact)
-            return False
-        if self._hold(stage.trial):
+    def _is_ours(self, job: Job) -> bool:
+        """Whether this launch should run the job; False if it is ended, or run elsewhere now."""
+        if self.others is None or (job.kind == "trial" and not self.others.trials):
             return True
-        self._waiting.put_last(stage)
+        if self._is_settled(job, self.others):
+            return False
+        if self.others.hold(job.trial):
+            return True
+        self._away[job.trial] = job
         return False
+
+    def _is_settled(self, job: Job, others: Others) -> bool:
+        """Whether another launch has ended the job for good; then takes in how."""
+        ended = others.look(job.trial)
+        if ended is None:
+            return False
+        if ended.status == "failed":
+            retry = self.plan.study.retry
+            again = _kind(ended.reason) in retry.reasons and ended.failures < retry.attempts
+            if again or not others.trials:
+                return False
+        self._gpu_hours += ended.seconds * ended.gpu / 3600
+        if job.kind == "stage" and ended.status == "failed":
+            self._waiting.failed(job.trial)
+        elif job.kind == "stage":
+            self.made[job.task] += 1
+            self._waiting.made(job.trial, ended.artifact or {})
+        else:
+            self.elsewhere[ended.status] += 1
+            if self._proposals:
+                values = None if ended.status == "failed" else ended.values
+                self._proposals.tell(job.point, job.repetition, values)
+        return True
+
+    def _check_away(self) -> None:
+        """Asks what became of the jobs of other launches; takes over where those are dead.
+
+        Stages are taken over at once, and of trials one at a time, once there are no others: the
+        launches that are left share them.
+        """
+        now = time.monotonic()
+        if self.others is None or not self._away or now < self._next_check:
+            return
+        idle = not (self._waiting.trials or self._waiting.stages)
+        for job in list(self._away.values()):
+            settled = self._is_settled(job, self.others)
+            if settled or ((job.kind == "stage" or idle) and self.others.hold(job.trial)):
+                del self._away[job.trial]
+                if not settled:
+                    self._waiting.put_first(job)
+                    idle = False
+        self._next_check = now + max(CHECK_SECONDS, 10 * (time.monotonic() - now))
 
     def _again(self, job: Job, outcome: Outcome) -> bool:
         retry = self.plan.study.retry
-        kind = (outcome.reason or "").partition(":")[0]
+        elsewhere = self.others.failures(job.trial) if self.others else 0
         return (
             self.closed is None
-            and kind in retry.reasons
-            and self._tries[job.trial] < retry.attempts
+            and _kind(outcome.reason) in retry.reasons
+            and self._tries[job.trial] + elsewhere < retry.attempts
         )
 
     def _check_budget(self) -> None:
         budget = self.plan.study.budget
-        if budget.trials is not None and self.reused + self._counted >= budget.trials:
+        away = sum(job.kind == "trial" for job in self._away.values())
+        counted = self.reused + self._counted + sum(self.elsewhere.values()) + away
+        if budget.trials is not None and counted >= budget.trials:
             self.close(f"budget of {budget.trials} trials")
         if self.deadline is not None and time.time() >= self.deadline:
             self.close(f"budget of {budget.wall_hours:g} wall hours")
@@ -358,3 +413,8 @@ class Agenda:
             self._take_in()
             if self._waiting.trials or self._waiting.stages:
                 return
+
+
+def _kind(reason: str | None) -> str:
+    """The kind of a failure: the first word of its reason."""
+    return (reason or "").partition(":")[0]

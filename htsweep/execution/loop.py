@@ -100,8 +100,12 @@ class _Loop:
         """Whether nothing more may be submitted although the executor has room.
 
         A budget of GPU hours is used up only as results arrive. Unless the executor can take back
-        what has not started, at most one trial waits for a slot under such a budget.
+        what has not started, at most one trial waits for a slot under such a budget. A launch that
+        shares its trials with others leaves to them what it has no slot for.
         """
+        others = self._agenda.others
+        if others is not None and others.trials:
+            return len(self._not_started) >= max(1, self._executor.slots // 2)
         budget = self._agenda.plan.study.budget.gpu_hours
         return budget is not None and bool(self._not_started) and self._recall is None
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import final
 
+from htsweep.execution.others import Others
 from htsweep.planning.plan import Plan, Point, Sweep
 from htsweep.planning.search import propose
 
@@ -17,9 +18,12 @@ Measured = dict[int, tuple[float, ...] | None]
 class Proposals:
     """The searches of a plan with an adaptive sampler, one per sweep."""
 
-    def __init__(self, plan: Plan, points: Iterable[Point]) -> None:
-        """Continues the searches from the `points` that earlier launches proposed."""
-        self._plan = plan
+    def __init__(self, plan: Plan, points: Iterable[Point], others: Others | None = None) -> None:
+        """Continues the searches from the `points` that earlier launches proposed.
+
+        With `others`, launches that share the study propose each point once, for all of them.
+        """
+        self._plan, self._others = plan, others
         self._metrics = [objective.metric for objective in plan.study.objectives]
         self._searches = {sweep.id: _Search(plan, sweep) for sweep in plan.sweeps}
         self._of: dict[str, list[_Search]] = {}
@@ -74,7 +78,7 @@ class Proposals:
         ):
             if idle or search.pending < max(1, search.size // 4):
                 point = search.propose(
-                    [(past.parameters, self._mean(past)) for past in search.points]
+                    [(past.parameters, self._mean(past)) for past in search.points], self._others
                 )
                 if point is not None:
                     self._have(search, point)
@@ -120,10 +124,18 @@ class _Search:
         return not self._exhausted and len(self.points) < self.size
 
     def propose(
-        self, history: list[tuple[Mapping[str, object], tuple[float, ...] | None]]
+        self,
+        history: list[tuple[Mapping[str, object], tuple[float, ...] | None]],
+        others: Others | None,
     ) -> Point | None:
-        """The next point, given the mean of each earlier point over its repetitions."""
+        """The next point, given the mean of each earlier point over its repetitions.
+
+        If another launch was first to propose it, its point.
+        """
         index = max((point.index for point in self.points), default=-1) + 1
+        agreed = others.agreed(self.sweep.id, index) if others else None
+        if agreed is not None:
+            return self._plan.point(self.sweep, index, agreed)
         parameters = propose(
             self.sweep.space,
             self._plan.sampler,
@@ -135,4 +147,5 @@ class _Search:
         if parameters is None:
             self._exhausted = True
             return None
-        return self._plan.point(self.sweep, index, parameters)
+        agreed = others.agree(self.sweep.id, index, parameters) if others else parameters
+        return self._plan.point(self.sweep, index, agreed)

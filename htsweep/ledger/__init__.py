@@ -11,13 +11,14 @@ store all work the same way:
     RESULTS/states/TRIAL/...            states of running trials, so that a killed one continues
     RESULTS/logs/TRIAL-ATTEMPT.txt      what a trial printed
     RESULTS/leases/NAME/OWNER.json      which process holds a name
+    RESULTS/leases/claims/TRIAL.TURN    which of several launches runs a trial or a stage
 
 NAME is `TRIAL-DIGEST` if a worker wrote one trial, `all-DIGEST` if compaction merged many.
 """
 
-from htsweep.ledger.lease import Lease, clear
+from htsweep.ledger.lease import Lease
 from htsweep.ledger.record import Record
 from htsweep.ledger.store import Store
 from htsweep.ledger.tables import Ledger, Table
 
-__all__ = ["Lease", "Ledger", "Record", "Store", "Table", "clear"]
+__all__ = ["Lease", "Ledger", "Record", "Store", "Table"]
