@@ -96,7 +96,7 @@ def training_settings(
             low=0,
             high=100_000,
             varied=_of_epochs,
-            doc="epochs of adaptation; each ends with a measurement",
+            doc="epochs of adaptation, each of `steps_per_epoch` steps, with a measurement at its end",
             repeats="trial",
         ),
         "steps_per_epoch": Setting(
@@ -104,7 +104,8 @@ def training_settings(
             60,
             low=1,
             high=1_000_000,
-            doc="steps that make an epoch, however large the set is",
+            doc="steps that make an epoch, which is no pass over the data: every repetition and "
+            "target trains equally long, however many images it has",
             repeats="trial",
         ),
         "batch_size": Setting(
