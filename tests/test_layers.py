@@ -21,6 +21,7 @@ HOMES = {
         "htsweep/execution/ray_checks.py",
         "htsweep/execution/trainee.py",
         "htsweep/execution/observer.py",
+        "htsweep/submitting/ray_jobs.py",
     ),
     "yaml": ("htsweep/execution/ray_nodes.py",),
     "mlflow": ("htsweep/mirror/",),
@@ -28,7 +29,7 @@ HOMES = {
     "alembic": ("htsweep/mirror/",),
     "typer": tuple(
         f"htsweep/cli/{name}.py"
-        for name in ("app", "data", "keeping", "options", "reading", "running")
+        for name in ("app", "data", "following", "keeping", "options", "reading", "running")
     ),
     "rich": ("htsweep/cli/progress.py", "htsweep/cli/printing.py"),
     "jinja2": ("htsweep/report/html.py",),

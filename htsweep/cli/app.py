@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 # Importing a module of commands adds them, in this order.
-from htsweep.cli import running, reading, keeping, data  # isort: skip
+from htsweep.cli import running, following, reading, keeping, data  # isort: skip
 from htsweep.cli.options import AsJson, Results, app, command
 from htsweep.errors import HtsweepError, is_of_the_disk, why
 
-__all__ = ["app", "data", "keeping", "main", "reading", "running"]
+__all__ = ["app", "data", "following", "keeping", "main", "reading", "running"]
 
 app.add_typer(data.app, name="data", help="Make and check datasets.")
 

@@ -62,6 +62,12 @@ TrackingUri = Annotated[
     str, typer.Option(help="MLflow tracking URI (default: a database in the results).")
 ]
 Mirrored = Annotated[bool, typer.Option(help="Copy the results to MLflow.")]
+JobServer = Annotated[
+    str,
+    typer.Option(
+        "--address", metavar="URL", help="Job server of a Ray cluster, such as http://HEAD:8265."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OwnFolder = Annotated[
     Path | None,

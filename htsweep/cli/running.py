@@ -10,6 +10,7 @@ import typer
 
 from htsweep.cli.options import (
     AsJson,
+    JobServer,
     Mirrored,
     Overrides,
     Results,
@@ -216,6 +217,10 @@ def submit(
     slurm: Annotated[
         bool, typer.Option("--slurm", help="As a job of Slurm, with a Ray over its nodes.")
     ] = False,
+    address: JobServer = "",
+    follow: Annotated[
+        bool, typer.Option("--follow", help="With --address: print the log until the end.")
+    ] = False,
     nodes: Annotated[int, typer.Option(min=1, help="Nodes of the job.")] = 1,
     gres: Annotated[
         str, typer.Option(metavar="GRES", help="GPUs of each node, such as gpu:4.")
@@ -260,11 +265,24 @@ def submit(
     tracking_uri: TrackingUri = "",
     mirror: Mirrored = True,
 ) -> None:
-    """Launch a study as a job of Slurm, which goes on after its time limit."""
+    """Launch a study elsewhere: as a job of a Ray cluster, or of Slurm.
+
+    A job of Ray goes on when this machine is off, one of Slurm after its time limit, too.
+    """
     from htsweep.cli.submit import submit_and_tell
+    from htsweep.cli.submitted import submit_to_ray
     from htsweep.commands import Given
     from htsweep.submitting import Job
 
+    if address and not slurm:
+        to = Given(
+            study,
+            tuple(overrides or ()),
+            results,
+            address=address,
+            mirror=tracking_uri if mirror else None,
+        )
+        sys.exit(submit_to_ray(to, before or [], follow=follow, dry=dry_run))
     job = Job(
         nodes,
         gres,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import time
+from pathlib import Path
 
+from htsweep.cli.submitted import kept, later
 from htsweep.commands import Given, quoted
 from htsweep.errors import HtsweepError
 from htsweep.planning.reading import read
 from htsweep.submitting import Job, submit
+from htsweep.submitting.submission import Submission
 
 
 def submit_and_tell(given: Given, job: Job, *, slurm: bool, dry: bool) -> str:
@@ -16,7 +20,7 @@ def submit_and_tell(given: Given, job: Job, *, slurm: bool, dry: bool) -> str:
     Args:
         given: the arguments of the launch.
         job: what the job asks for.
-        slurm: whether the user named Slurm, the only batch system so far.
+        slurm: whether the user named Slurm.
         dry: print the script instead.
 
     Raises:
@@ -24,13 +28,23 @@ def submit_and_tell(given: Given, job: Job, *, slurm: bool, dry: bool) -> str:
     """
     if not slurm:
         raise HtsweepError(
-            "submit needs to know to what: give --slurm. A Ray cluster that runs already takes a "
-            "launch directly: htsweep launch STUDY --address HOST:6379"
+            "submit needs to know to what: give --slurm, or the job server of a Ray cluster: "
+            "--address http://HEAD:8265"
         )
     study = read(given.file, given.overrides)
     done = submit(study, given, job, dry=dry)
     if dry:
         return done.text.rstrip("\n")
+    kept(
+        study,
+        Submission(
+            "slurm",
+            done.number,
+            str(Path(given.results).resolve()) if "://" not in given.results else given.results,
+            time.time(),
+            log=done.log.replace("%j", done.number).replace("%%", "%"),
+        ),
+    )
     lines = [
         f"submitted job {done.number} ({done.path})",
         f"It writes to {done.log.replace('%j', done.number).replace('%%', '%')}",
@@ -44,6 +58,7 @@ def submit_and_tell(given: Given, job: Job, *, slurm: bool, dry: bool) -> str:
         [
             *lines,
             f"To watch it: {given.verb('status', '--watch')}",
+            f"What the launch prints: {later(given, 'logs', '--follow')}",
             f"To end it, with nothing lost: {quoted(['scancel', done.number])}",
         ]
     )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import sys
+import threading
+import time
 import traceback
 from pathlib import Path
 from typing import final
@@ -12,6 +15,8 @@ from typing import final
 from htsweep.errors import LedgerError
 from htsweep.ledger import Store
 
+SEND_SECONDS = 15.0
+"""How often a log that grows is written to a store that is not a folder."""
 _log = logging.getLogger(__name__)
 
 
@@ -20,8 +25,8 @@ class Log(io.TextIOBase):
     """A text stream whose file is created by the first write; most trials print nothing.
 
     On a local disk each line is written at once, so that it survives a killed process; elsewhere
-    the whole log is written at the end. A log that cannot be written does not fail the trial: its
-    numbers are what counts.
+    the whole log is written at the end and, while it grows, every `SEND_SECONDS`. A log that cannot
+    be written does not fail the trial: its numbers are what counts.
     """
 
     encoding: str = "utf-8"
@@ -32,6 +37,10 @@ class Log(io.TextIOBase):
         self._file: io.TextIOBase | None = None
         self._lost = False
         self.empty = True
+        self._over = threading.Event()
+        if store.folder is None:
+            # Begun before the trial, to which no thread of its own is put down.
+            threading.Thread(target=self._send_now_and_then, name="log", daemon=True).start()
 
     def writable(self) -> bool:
         """Always true."""
@@ -63,6 +72,7 @@ class Log(io.TextIOBase):
 
     def end(self) -> None:
         """Closes the log's file; for a store that is not a folder, writes the whole log to it."""
+        self._over.set()
         file, self._file = self._file, None
         try:
             if isinstance(file, io.StringIO):
@@ -71,6 +81,19 @@ class Log(io.TextIOBase):
                 file.close()
         except (OSError, LedgerError) as error:
             self._lose(error)
+
+    def _send_now_and_then(self) -> None:
+        sent, pause = 0, SEND_SECONDS
+        while not self._over.wait(pause):
+            file = self._file
+            if not isinstance(file, io.StringIO) or file.tell() == sent:
+                continue
+            text, began = file.getvalue(), time.monotonic()
+            with contextlib.suppress(OSError, LedgerError):  # the last one counts
+                self._store.write(self.name, text.encode("utf-8", "backslashreplace"))
+                sent = len(text)
+            # A long log, or a slow store, takes no more than a tenth of this thread's time.
+            pause = max(SEND_SECONDS, 10 * (time.monotonic() - began))
 
     def _opened(self) -> io.TextIOBase:
         if self._file is None:

@@ -39,6 +39,8 @@ _QUIET = {
     # A local worker has the launch's interpreter, files and packages. Under `uv run`, Ray would
     # instead pack the working folder and start each worker with `uv run` in a copy of it.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    # In a job of Ray's job server, the launch sends the study's files again, in place of the job's.
+    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     # Tune would rewrite a snapshot of its whole state, 10 KB per trial, which nothing reads.

@@ -1,0 +1,116 @@
+"""A submitted study, wherever it runs: how it stands, what it prints, its end and its results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol, final
+
+from htsweep.commands import given, on_results, quoted
+from htsweep.errors import HtsweepError
+from htsweep.results.gather import gather
+from htsweep.study.schema import Study
+from htsweep.submitting import ray_jobs, slurm_jobs
+from htsweep.submitting.states import State
+from htsweep.submitting.submission import Submission, recall
+
+PAUSE_SECONDS = 1.0
+
+
+class System(Protocol):
+    """What runs jobs: Ray's job server, or Slurm."""
+
+    def state(self, one: Submission) -> State:
+        """Whether the job waits, runs or has ended, and how."""
+        ...
+
+    def log(self, one: Submission) -> str:
+        """What the job has printed so far."""
+        ...
+
+    def follow(self, one: Submission, pause: float) -> Iterator[str]:
+        """What the job prints, until it ends; "" at least every `pause` seconds."""
+        ...
+
+    def stop(self, one: Submission) -> bool:
+        """Asks the job to end as Ctrl-C does; returns at once, False if it had ended."""
+        ...
+
+
+SYSTEMS: dict[str, System] = {"ray": ray_jobs, "slurm": slurm_jobs}
+
+
+@final
+class Submitted:
+    """A study's job.
+
+    Args:
+        study: which was submitted, from this folder or by anyone.
+        address: of the job server to ask for the study's last job; "": the job that was submitted
+            from the study's folder.
+
+    Raises:
+        HtsweepError: there is no such job.
+    """
+
+    def __init__(self, study: Study, address: str = "") -> None:
+        found = ray_jobs.find(address, study) if address else recall(study)
+        if found is None:
+            where = f"the job server at {address}" if address else str(study.file.resolve().parent)
+            raise HtsweepError(
+                f"study '{study.name}' was not submitted, as far as {where} knows. A job that was "
+                "submitted from another machine is found by --address http://HEAD:8265. To submit "
+                f"it: {given(study).verb('submit')} --address http://HEAD:8265 --results URI"
+            )
+        self.job, self._study = found, study
+        self._system = SYSTEMS[found.system]
+
+    @property
+    def called(self) -> str:
+        """The job in words: `job 42 of Slurm`."""
+        if self.job.system == "slurm":
+            return f"job {self.job.number} of Slurm"
+        return f"job {self.job.number} of Ray at {self.job.address}"
+
+    def state(self) -> State:
+        """How the job stands now."""
+        return self._system.state(self.job)
+
+    def log(self) -> str:
+        """What the launch has printed so far."""
+        return self._system.log(self.job)
+
+    def follow(self) -> Iterator[str]:
+        """What the launch prints, until the job ends; "" at least every second."""
+        return self._system.follow(self.job, PAUSE_SECONDS)
+
+    def stop(self, patience: float) -> State:
+        """Ends the launch as Ctrl-C does, waits for that up to `patience` s; how it stands then."""
+        if self._system.stop(self.job):
+            over = time.monotonic() + patience
+            while not self.state().ended and time.monotonic() < over:
+                time.sleep(PAUSE_SECONDS)
+        return self.state()
+
+    def fetch(self, into: str) -> list[str]:
+        """Copies what the job's results have and `into` lacks; lines that say what was done.
+
+        Raises:
+            HtsweepError: this machine does not see the results; the message says where they are.
+        """
+        place = self.job.results
+        if "://" not in place and not Path(place, "trials").is_dir():
+            copy = quoted(["ray", "rsync-down", "cluster.yaml", f"{place}/", f"{into}/"])
+            raise HtsweepError(
+                f"the results are in {place} where the job ran ({self.called}), and this machine "
+                "has no results there, so that they cannot be copied from here. From a cluster "
+                f"of `ray up`: {copy}"
+            )
+        lines = gather([place], into).lines()
+        report = given(self._study, into).verb("report")
+        return [*lines, f"To read them: {report}"]
+
+    def reading(self) -> list[str]:
+        """The options with which other commands read the job's results where they are."""
+        return on_results(self.job.results)

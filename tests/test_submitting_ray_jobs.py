@@ -1,0 +1,281 @@
+"""A study on a Ray cluster through its job server: a real head, started here, with a token of its own."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import secrets
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from autoscaled import free_port, raylets
+
+from htsweep.cli.app import main
+from htsweep.commands import Given
+from htsweep.errors import HtsweepError
+from htsweep.launching import launch
+from htsweep.planning.reading import read
+from htsweep.results import Results
+from htsweep.submitting import ray_jobs
+from htsweep.submitting.jobs import Submitted
+
+PROGRAMS = Path(sys.executable).parent
+OWN = "export PATH=" + shlex.quote(str(PROGRAMS)) + ':"$PATH"'
+TASK = """\
+def ratio(config, workspace):
+    print("ratio of", config["x"])
+    yield {"step": 0, "validation/ratio": 1 / config["x"]}
+"""
+STUDY = "study: ratios\ntask: my_ratio_task:ratio\ngrid: {x: [1, 2, 4]}\n"
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[str]:
+    """The URL of the job server of a Ray that asks for a token, which is in the environment here."""
+    folder = Path(tempfile.mkdtemp(prefix="jobs", dir="/tmp"))
+    port = free_port()
+    (folder / "token").touch(0o600)
+    (folder / "token").write_text(secrets.token_hex(32))
+    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in own.items():
+            patch.setenv(name, value)
+        words = [
+            str(PROGRAMS / "ray"),
+            *("start", "--head", "--block", "--port=0", "--num-cpus=2", f"--temp-dir={folder}"),
+            *("--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={port}"),
+            *("--dashboard-agent-listen-port=0", "--object-store-memory=80000000"),
+            *("--node-ip-address=127.0.0.1", "--min-worker-port=0", "--max-worker-port=0"),
+        ]
+        quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+        started = subprocess.Popen(
+            words,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **quiet, "PATH": "/usr/bin:/bin"},
+        )
+        try:
+            url, over = f"http://127.0.0.1:{port}", time.monotonic() + 90
+            while not _answers(url):
+                assert started.poll() is None
+                assert time.monotonic() < over
+                time.sleep(0.2)
+            yield url
+        finally:
+            family = {*psutil.Process(started.pid).children(recursive=True), *raylets(folder)}
+            started.terminate()
+            for one in psutil.wait_procs(list(family), timeout=5)[1]:
+                one.kill()
+            started.wait(20)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _answers(url: str) -> bool:
+    try:
+        ray_jobs._version_at(url)
+    except HtsweepError:
+        return False
+    return True
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A study with a task of its own, in the current folder."""
+    (tmp_path / "ratios.yaml").write_text(STUDY)
+    (tmp_path / "my_ratio_task.py").write_text(TASK)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def called(*words: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(list(words))
+    return int(caught.value.code or 0)
+
+
+@pytest.mark.ray
+def test_a_study_runs_on_the_cluster_with_the_numbers_of_this_machine(
+    head: str, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    there = folder / "there"
+    options = ["--address", head, "--results", str(there), "--no-mirror", "--before", OWN]
+    assert called("submit", "ratios.yaml", *options, "--follow") == 0
+    said = capfd.readouterr().out
+    assert "submitted job htsweep-ratios-" in said
+    assert "ratios: ran 3 trials" in said
+    assert said.endswith(f"is done; the results are in {there}\n")
+
+    study = read("ratios.yaml")
+    launch(study, "here", on="inline", mirror=None)
+    columns = ["validation/ratio"]
+    numbers = [
+        Results(study, str(place)).measurements(columns).drop(columns="sweep").values.tolist()
+        for place in (there, "here")
+    ]
+    assert sorted(numbers[0]) == sorted(numbers[1])
+    [ended, *_] = Results(study, str(there)).rows(["trial", "status", "code"])
+    assert ended["status"] == "done"
+    assert ended["code"], "the user's own task went along"
+
+    assert called("fetch", "ratios.yaml", "--results", "copied") == 0
+    fetched = capfd.readouterr().out
+    assert f"{there}: trials done 3, new 3" in fetched
+    assert "htsweep report ratios.yaml --results copied" in fetched
+    # From another machine, which has the study alone, the server knows the job.
+    shutil.rmtree(folder / ".htsweep")
+    assert called("logs", "ratios.yaml", "--address", head) == 0
+    assert "ratios: ran 3 trials" in capfd.readouterr().out
+    assert called("logs", "ratios.yaml") == 2
+    assert "was not submitted" in capfd.readouterr().err
+
+
+@pytest.mark.ray
+def test_what_fails_at_once_is_told_at_once(
+    head: str, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--address", head, "--results", str(folder / "r")]
+    stand_in(folder, "echo htsweep 0.0.1")
+    before = f"export PATH={folder / 'bin'}:$PATH"
+    assert called("submit", "ratios.yaml", *options, "--before", before) == 3
+    out = capfd.readouterr().out
+    assert "the cluster has htsweep 0.0.1, but the study was checked with" in out
+    assert "has ended: failed" in out
+
+
+@pytest.mark.ray
+def test_a_launch_that_goes_on_is_stopped_as_by_ctrl_c(
+    head: str, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program = (
+        '[ "$1" = --version ] && exec ' + shlex.quote(str(PROGRAMS / "htsweep")) + " --version\n"
+        "trap 'echo interrupted; exit 130' TERM\n"
+        "echo first trial started after 0.1 s\n"
+        "while true; do sleep 0.1; done"
+    )
+    stand_in(folder, program)
+    before = f"export PATH={folder / 'bin'}:$PATH"
+    options = ["--address", head, "--results", str(folder / "r"), "--before", before]
+    assert called("submit", "ratios.yaml", *options) == 0
+    said = capfd.readouterr().out
+    assert "It goes on without this machine." in said
+    assert "htsweep logs ratios.yaml --follow" in said
+    submitted = Submitted(read("ratios.yaml"))
+    assert submitted.state().word == "running"
+    assert called("stop", "ratios.yaml") == 0
+    assert "stopped; what has ended is recorded" in capfd.readouterr().out
+    assert "interrupted" in submitted.log()
+    assert called("stop", "ratios.yaml") == 0
+    assert "had ended before: stopped" in capfd.readouterr().out
+
+
+def stand_in(folder: Path, program: str) -> None:
+    """Writes a program that is called as htsweep, to bin/."""
+    (folder / "bin").mkdir()
+    path = folder / "bin" / "htsweep"
+    path.write_text(f"#!/bin/bash\n{program}\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.ray
+def test_a_cluster_that_asks_for_its_token_says_how_to_give_it(head: str, folder: Path) -> None:
+    # In a process of its own: Ray reads the token once.
+    words = ["logs", "ratios.yaml", "--address", head]
+    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
+    environment.pop("RAY_AUTH_TOKEN_PATH")
+    done = subprocess.run(
+        [PROGRAMS / "htsweep", *words], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "the cluster asks for its token. Set RAY_AUTH_MODE=token" in done.stderr
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    """A server that is none of Ray."""
+
+    code, text = 200, b"<html>"
+
+    def do_GET(self) -> None:
+        self.send_response(self.code)
+        self.end_headers()
+        self.wfile.write(self.text)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def other() -> Iterator[Callable[[int, bytes], str]]:
+    """Starts a server that answers with a code and a text; its URL."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+
+    def answering(code: int, text: bytes) -> str:
+        server.RequestHandlerClass = type("Other", (Answer,), {"code": code, "text": text})
+        return f"http://127.0.0.1:{server.server_port}"
+
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield answering
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "why"),
+    [
+        (200, b"<html>", "no job server of Ray"),
+        (200, b"[]", "no job server of Ray"),
+        (404, b"", "it answers with 404"),
+    ],
+)
+def test_another_server_is_told_from_a_job_server(
+    other: Callable[[int, bytes], str], folder: Path, code: int, text: bytes, why: str
+) -> None:
+    given = Given("ratios.yaml", address=other(code, text), results="/shared/results")
+    with pytest.raises(HtsweepError) as caught:
+        ray_jobs.submit(read("ratios.yaml"), given)
+    assert why in str(caught.value)
+    assert "ray dashboard cluster.yaml" in str(caught.value)
+
+
+def test_a_server_that_is_not_reached_is_told_with_the_remedy(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    words = ["submit", "ratios.yaml", "--address", url, "--results", "s3://bucket/results"]
+    assert called(*words) == 2
+    said = capsys.readouterr().err
+    assert f"--address {url}: no job server of Ray answers there" in said
+    assert "ray dashboard cluster.yaml" in said
+
+
+def test_mistakes_are_found_before_anything_is_sent(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to = ["--address", "HEAD:6379", "--tracking-uri", "http://me:hunter2@host"]
+    assert called("submit", "ratios.yaml", *to) == 2
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 4
+    assert "--address HEAD:6379: submit takes the URL of the cluster's job server" in said
+    assert "--results results: the job runs in a folder of its own" in said
+    assert "MLFLOW_TRACKING_PASSWORD" in said
+    assert "hunter2" not in said
+    (folder / "ratios.yaml").write_text(STUDY.replace("grid", "gird"))
+    assert called("submit", "ratios.yaml", "--address", "http://head:8265") == 2
+    assert "nothing was started" in capsys.readouterr().err
+
+
+def test_the_user_s_own_address_counts_whatever_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "http://elsewhere:1")
+    with ray_jobs._address_given():
+        assert "RAY_ADDRESS" not in os.environ
+    assert os.environ["RAY_ADDRESS"] == "http://elsewhere:1"
