@@ -32,6 +32,7 @@ from htsweep.mirror.coverage import Mirrored
 from htsweep.mirror.follower import Follower
 from htsweep.planning.keeping import keeping
 from htsweep.planning.plan import Plan, Point
+from htsweep.planning.resources import amounts_of
 from htsweep.planning.roster import COLUMNS, Roster
 from htsweep.planning.screen import Verdict
 from htsweep.report.current import Report
@@ -130,7 +131,12 @@ def launch(
         if shipped.note():
             watch.note(shipped.note())
     options = registry.Options(
-        study.resources.cpu, study.resources.gpu, address, wait_for_nodes, shipped
+        study.resources.cpu,
+        study.resources.gpu,
+        address,
+        wait_for_nodes,
+        amounts_of(before.full_plan, before.score_plan),
+        shipped,
     )
     executor = registry.make(on, options)
     # In this process a trial would have to share the interpreter with it.

@@ -96,7 +96,7 @@ def training_settings(
             low=0,
             high=100_000,
             varied=_of_epochs,
-            doc="epochs of adaptation, each of `steps_per_epoch` steps, with a measurement at its end",
+            doc="epochs of adaptation, of `steps_per_epoch` steps; each ends with a measurement",
             repeats="trial",
         ),
         "steps_per_epoch": Setting(

@@ -13,6 +13,7 @@ from htsweep.execution.conditions import conditions_of
 from htsweep.execution.executor import Died, Ended, Event, Notice, Returned, Started
 from htsweep.execution.inline import Inline
 from htsweep.execution.loop import run_agenda
+from htsweep.execution.watch import Silent
 from htsweep.execution.work import Conditions, Outcome, Work
 from htsweep.launching import agenda_of
 from htsweep.ledger import Ledger, Store
@@ -278,3 +279,30 @@ def test_an_executor_that_can_take_work_back_sees_the_whole_queue(
     assert agenda.done["trial done"] == 4  # four times half an hour of half a GPU
     assert agenda.closed == "budget of 1 GPU hours"
     assert agenda.left == 2
+
+
+def test_each_trial_is_told_what_it_takes(study_file: Callable[..., Path], tmp_path: Path) -> None:
+    path = study_file(
+        "task: toy\ngrid: {x: [0.1, 0.5]}\nbudget: {gpu_hours: 100}\n"
+        "resources: {cpu: 2, when: [{x: 0.5, cpu: 3, gpu: 0.5, accelerator: T4, "
+        "time_limit_seconds: 60}]}\n"
+    )
+    results = Results(read(path), tmp_path / "results")
+    agenda = agenda_of(results, results.plan)
+
+    def done(given: Work) -> Iterator[Event]:
+        yield Ended(given.job.trial, Outcome(given.job.trial, "done", seconds=7200))
+
+    executor = Scripted(done, done)
+    run_agenda(agenda, executor, conditions_of(results.study, str(tmp_path)), Silent())
+    taken = {
+        work.job.config["x"]: (
+            work.conditions.cpu,
+            work.conditions.gpu,
+            work.conditions.accelerator,
+            work.conditions.time_limit,
+        )
+        for work in executor.submitted
+    }
+    assert taken == {0.1: (2, 0, "", None), 0.5: (3, 0.5, "T4", 60)}
+    assert agenda._gpu_hours == 1.0  # two hours of half a GPU, and none of the other

@@ -27,7 +27,7 @@ def watched(running: dict[str, str], elsewhere: bool = True) -> tuple[Observer, 
     channel = SimpleNamespace(
         send=lambda event, **content: sent.append({"event": event, **content})
     )
-    nodes = SimpleNamespace(slots=2, overdue=lambda: "", waits_for=lambda: "")
+    nodes = SimpleNamespace(slots=2, see=list, overdue=lambda waiting: "", waits_for=lambda: "")
     watch = Observer(running, channel, nodes, elsewhere=elsewhere)  # type: ignore[arg-type]
     return watch, sent
 
@@ -97,7 +97,17 @@ def test_slots_follow_the_nodes_and_vain_waiting_ends(cluster: SimpleNamespace) 
     cluster.now += 1
     watch.on_step_end(2, [])
     assert sent[-1] == {"event": "alive"}
-    watch._nodes.overdue = lambda: "no node came"  # type: ignore[method-assign]
+    watch._nodes.overdue = lambda waiting: "no node came"  # type: ignore[method-assign]
     cluster.now += 1
     watch.on_step_end(3, [])
     assert sent[-1] == {"event": "refused", "kind": "ResourceError", "text": "no node came"}
+
+
+def test_waiting_is_judged_by_the_shapes_of_what_waits(cluster: SimpleNamespace) -> None:
+    watch, _ = watched({"tune1": "t1"})
+    asked: list[Any] = []
+    watch._nodes.overdue = lambda waiting: asked.append(waiting) or ""  # type: ignore[method-assign, func-returns-value]
+    watch._shapes |= {"tune0": {"CPU": 1.0}, "tune1": {"GPU": 1.0}}  # tune0 has ended
+    cluster.now += 1
+    watch.on_step_end(1, [])
+    assert asked == [[{"GPU": 1.0}]]

@@ -121,6 +121,36 @@ def test_an_autoscaler_that_finds_it_impossible_is_believed_after_a_while(
     assert "its autoscaler can start none" in found.overdue()
 
 
+def test_of_several_shapes_those_that_wait_decide(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trials without a GPU are done; those that wait for one do not wait for ever."""
+    now = [1000.0]
+    monkeypatch.setattr(ray_nodes.time, "monotonic", lambda: now[0])
+    cluster([{"CPU": 2.0}], None)
+    found = Nodes([ONE, GPU], 2)
+    assert "no node has CPU 1 GPU 1 yet" in found.begin()
+    now[0] += 121
+    assert found.overdue([ONE, GPU]) == ""  # some can run
+    now[0] += 121
+    assert "no node with CPU 1 GPU 1 came within 2 min" in found.overdue([GPU])
+
+
+def test_a_type_of_gpu_is_asked_for_by_name(cluster: Any) -> None:
+    a100 = {**GPU, "accelerator_type:A100": 0.001}
+    cluster([{"CPU": 8.0, "GPU": 2.0, "accelerator_type:A100": 1.0}], [])
+    assert Nodes([a100]).slots == 2
+    cluster([{"CPU": 8.0, "GPU": 1.0, "accelerator_type:T4": 1.0}], [], autoscales=False)
+    with pytest.raises(ResourceError, match=r"a GPU of type A100 \(the nodes have T4\)"):
+        Nodes([a100]).begin()
+    # A configuration need not say which type its nodes have; one that does is believed.
+    cluster([{}], [NodeType("gpus", {"CPU": 4, "GPU": 1}, 2)])
+    assert "no node has CPU 1 GPU 1 A100 yet" in Nodes([a100]).begin()
+    cluster([{}], [NodeType("gpus", {"CPU": 4, "GPU": 1, "accelerator_type:T4": 1}, 2)])
+    with pytest.raises(ResourceError, match=r"type A100 \(the nodes have T4\)"):
+        Nodes([a100]).begin()
+
+
 # -- a real autoscaler
 
 

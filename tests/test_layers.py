@@ -11,7 +11,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 HOMES = {
     "ruamel": ("htsweep/study/document.py", "htsweep/study/values.py"),
-    "pydantic": ("htsweep/study/schema.py", "htsweep/planning/reading.py"),
+    "pydantic": (
+        "htsweep/study/schema.py",
+        "htsweep/study/resources.py",
+        "htsweep/planning/reading.py",
+    ),
     "optuna": ("htsweep/planning/search.py", "htsweep/analysis/importance.py"),
     "pyarrow": ("htsweep/ledger/", "htsweep/results/tables.py", "htsweep/results/export.py"),
     "ray": (

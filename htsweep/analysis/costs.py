@@ -50,7 +50,7 @@ def costs(
         parameters: columns to carry along: the configuration of each point.
         trials: one row per ended trial. With `device` and `seconds`, GPU hours are counted, only
             for trials on a GPU; where measurements have no `seconds`, those of the trials count.
-        gpus: GPUs, or the share of one, that each trial has.
+        gpus: GPUs, or the share of one, that each trial had, if `trials` has no column `gpu`.
         level: of the intervals.
 
     Returns:
@@ -131,7 +131,9 @@ def _spent(measurements: pd.DataFrame, trials: pd.DataFrame | None, gpus: float)
         else pd.Series(False, spent.index)
     )
     if on_gpu.any():
-        spent[HOURS] = (spent["seconds"] * gpus / 3600).where(on_gpu)
+        # Trials may differ in what they take; what each took is in its record.
+        each = ended.get("gpu", gpus)
+        spent[HOURS] = (spent["seconds"] * each / 3600).where(on_gpu)
     return spent
 
 

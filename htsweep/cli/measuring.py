@@ -14,7 +14,8 @@ from htsweep.launching import agenda_of
 from htsweep.planning.plan import Plan, Sweep, sweep_of
 from htsweep.planning.spaces import Spaces
 from htsweep.results import Results
-from htsweep.results.cost import COLUMNS, Past, first_of, run_of
+from htsweep.results.cost import COLUMNS, first_of, run_of
+from htsweep.results.foreseen import Foreseen
 from htsweep.study.schema import Budget
 
 AMOUNTS = (1, 4)
@@ -31,7 +32,7 @@ def measure(results: Results, watch: Watch) -> list[Mapping[str, Any]]:
     """
     study, planned = results.study, results.full_plan
     rows = results.rows(COLUMNS)
-    past = Past(rows, study.compared, gpu=study.resources.gpu > 0)
+    past = Foreseen(rows, study, planned.task)
     short = study.model_copy(
         update={
             "repetitions": 1,
@@ -75,7 +76,7 @@ def _timed(planned: Plan, watch: Watch) -> list[Mapping[str, Any]]:
         return list(results.reread().rows(COLUMNS))
 
 
-def _unknown(planned: Plan, past: Past) -> Iterator[Sweep]:
+def _unknown(planned: Plan, past: Foreseen) -> Iterator[Sweep]:
     """A cell of each kind of run that has no time of its own yet."""
     seen: set[object] = set()
     for sweep in planned.sweeps:

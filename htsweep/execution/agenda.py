@@ -18,7 +18,9 @@ from htsweep.execution.waiting import Waiting
 from htsweep.execution.work import Outcome
 from htsweep.planning.jobs import Job, Stage, trial_id
 from htsweep.planning.plan import Plan, Point
+from htsweep.planning.resources import Amounts
 from htsweep.planning.sharing import NAME as TRAJECTORY
+from htsweep.study.resources import Amount
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 AHEAD = 10_000
@@ -103,6 +105,7 @@ class Agenda:
         self._away: dict[str, Job] = {}
         """Jobs that another launch runs, or has failed to run so far."""
         self._next_check = 0.0
+        self._amounts = Amounts(plan.study, plan.task)
         self._past = past
         self._tries: Counter[str] = Counter()
         self._waiting = Waiting(
@@ -157,6 +160,10 @@ class Agenda:
         elsewhere = self.others.failures(job.trial) if self.others else 0
         return self._tries[job.trial] + (past.attempt if past else 0) + elsewhere
 
+    def amount(self, job: Job) -> Amount:
+        """What the job takes of a machine."""
+        return self._amounts.of(job.config)
+
     def artifacts(self, job: Job) -> dict[str, Mapping[str, str]]:
         """The artifacts of the job's stages, by the task's names for the stages."""
         return {name: self._waiting.artifacts[stage] for name, stage in job.stages.items()}
@@ -164,7 +171,7 @@ class Agenda:
     def end(self, job: Job, outcome: Outcome) -> None:
         """Records how a job ended: frees the jobs behind it, retries it, or tells its search."""
         self.running.pop(job.trial, None)
-        self._gpu_hours += outcome.seconds * self.plan.study.resources.gpu / 3600
+        self._gpu_hours += outcome.seconds * self.amount(job).gpus / 3600
         if outcome.status == "failed" and self._again(job, outcome):
             self._waiting.put(job)
             return

@@ -12,11 +12,12 @@ from htsweep.execution import machine
 from htsweep.execution.work import Conditions
 from htsweep.execution.workspace import SAVE_SECONDS
 from htsweep.ledger import Store
+from htsweep.study.resources import Amount
 from htsweep.study.schema import Study
 
 
 def conditions_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS) -> Conditions:
-    """What all trials of a launch of `study` share.
+    """What trials of a launch of `study` share, and what they take by default.
 
     Args:
         study: as `htsweep.read` returns it.
@@ -31,9 +32,6 @@ def conditions_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS
         installed = "unknown"
     conditions = Conditions(
         results=Store(results).uri,
-        cpu=study.resources.cpu,
-        gpu=study.resources.gpu,
-        time_limit=study.resources.time_limit_seconds,
         save_seconds=save_seconds,
         paths=tuple(dict.fromkeys([*_own_paths(), str(folder)])),
         folder=os.getcwd(),
@@ -41,7 +39,18 @@ def conditions_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS
         commit=commit,
         dirty=dirty,
     )
-    return stopped_as(study, conditions)
+    return taking(stopped_as(study, conditions), study.resources.default)
+
+
+def taking(conditions: Conditions, amount: Amount) -> Conditions:
+    """The conditions of a trial that takes `amount`."""
+    return replace(
+        conditions,
+        cpu=amount.cpu,
+        gpu=amount.gpus,
+        accelerator=amount.accelerator or "",
+        time_limit=amount.time_limit_seconds,
+    )
 
 
 def stopped_as(study: Study, conditions: Conditions) -> Conditions:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import final
 
 from htsweep.execution.agenda import Agenda
+from htsweep.execution.conditions import taking
 from htsweep.execution.ending import died, recorded
 from htsweep.execution.executor import Died, Ended, Event, Executor, Notice, Returned, Started
 from htsweep.execution.watch import Watch
@@ -85,7 +86,7 @@ class _Loop:
                 return
             work = Work(
                 job,
-                self._conditions,
+                taking(self._conditions, self._agenda.amount(job)),
                 artifacts=self._agenda.artifacts(job),
                 attempt=self._agenda.attempt(job),
                 deadline=self._agenda.deadline,

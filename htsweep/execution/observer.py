@@ -42,8 +42,18 @@ class Observer(tune.Callback):
         nodes: ray_nodes.Nodes,
         *,
         elsewhere: bool,
+        shapes: MutableMapping[str, ray_nodes.Shape] | None = None,
     ) -> None:
-        """Watches the trials that run, by Tune's ids; `elsewhere`: on nodes of a cluster."""
+        """Watches the trials that Tune has.
+
+        Args:
+            running: Tune's id -> our id.
+            channel: to the launch.
+            nodes: of the Ray.
+            elsewhere: whether they run on nodes of a cluster.
+            shapes: Tune's id -> what the trial takes; of ended trials they are removed.
+        """
+        self._shapes = {} if shapes is None else shapes
         self._elsewhere = elsewhere
         self._running, self._channel, self._nodes = running, channel, nodes
         self._slots = 0
@@ -80,13 +90,20 @@ class Observer(tune.Callback):
         self._reported = now
         self._deaths = [death for death in self._deaths if not self._explained(death, now)]
         self._started &= self._running.keys()
+        for ended in self._shapes.keys() - self._running.keys():
+            del self._shapes[ended]
+        waiting: list[ray_nodes.Shape] = []
+        for shape in self._shapes.values():
+            if shape not in waiting:
+                waiting.append(shape)
+        self._nodes.see(waiting)
         slots = self._nodes.slots
         self._channel.send("alive", **({"slots": slots} if slots != self._slots else {}))
         self._slots = slots
         if self._started or not self._running:
             self._busy = now
             return
-        in_vain = self._nodes.overdue()
+        in_vain = self._nodes.overdue(waiting)
         if in_vain:
             self._channel.send("refused", kind=ResourceError.__name__, text=in_vain)
         elif now - self._busy >= WAIT_SECONDS:

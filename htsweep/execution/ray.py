@@ -8,7 +8,7 @@ store, the launch reports it, starts another, and submits the unfinished work ag
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, final
 
@@ -20,6 +20,7 @@ from htsweep.execution.ray_process import AHEAD, Cluster, RayProcess
 from htsweep.execution.registry import Options
 from htsweep.execution.shipping import Shipped
 from htsweep.execution.work import Outcome, Work, to_json
+from htsweep.study.resources import Amount
 
 ORPHAN_SECONDS = 5.0
 """How long to wait for workers that outlive a lost Ray, before work is submitted again.
@@ -35,8 +36,7 @@ def on_ray(options: Options) -> Ray:
     if options.address is None:  # what a cluster has is checked once it answers
         options.require_this_machine()
     return Ray(
-        options.cpu,
-        options.gpu,
+        options.amounts or [Amount(cpu=options.cpu, gpu=options.gpu)],
         options.address,
         wait_minutes=options.wait_minutes,
         shipped=options.shipped,
@@ -49,8 +49,7 @@ class Ray:
 
     def __init__(
         self,
-        cpu: float,
-        gpu: float,
+        amounts: Sequence[Amount],
         address: str | None = None,
         *,
         wait_minutes: float | None = None,
@@ -59,8 +58,7 @@ class Ray:
         """Prepares an executor; Ray starts when its context is entered.
 
         Args:
-            cpu: cores of a trial.
-            gpu: GPUs of a trial, or a fraction of one.
+            amounts: what trials take, each different amount once.
             address: of a cluster, as `ray.init` takes it; None: a local Ray of its own, which ends
                 with this executor.
             wait_minutes: the longest wait for a node that a trial fits on; None: half an hour where
@@ -68,7 +66,7 @@ class Ray:
             shipped: the files that go along to the nodes of a cluster.
         """
         self._cluster = Cluster(address, wait_minutes, shipped)
-        self._resources = {"cpu": cpu, "gpu": gpu}
+        self._amounts = tuple(amounts)
         self._address = address
         self._slots: int | None = None
         self._waiting: dict[str, Work] = {}
@@ -79,7 +77,7 @@ class Ray:
 
     def __enter__(self) -> Self:
         scratch.remove_abandoned()
-        self._driver = RayProcess(self._resources, self._cluster)
+        self._driver = RayProcess(self._amounts, self._cluster)
         return self
 
     def __exit__(
@@ -204,6 +202,6 @@ class Ray:
         self._driver.close()
         time.sleep(ORPHAN_SECONDS)
         self._slots = None
-        self._driver = RayProcess(self._resources, self._cluster)
+        self._driver = RayProcess(self._amounts, self._cluster)
         for trial in unfinished:
             yield Returned(trial, again=True)

@@ -33,8 +33,11 @@ GPU_DEVICES = ("nvidia[0-9]*", "kfd", "dxg")
 
 
 def admitted(results: str, gpu: float) -> bool:
-    """Whether trials may run on this node; waits for the answer of the launch."""
-    node = str(ray.get_runtime_context().get_node_id())
+    """Whether trials may run on this node; waits for the answer of the launch.
+
+    Trials with and without a GPU are asked for apart, since a node may serve only one of them.
+    """
+    node = f"{ray.get_runtime_context().get_node_id()}-{'gpu' if gpu > 0 else 'cpu'}"
     answer = f"answer/{node}"
     if not ray_internals.told(answer):
         ray_internals.tell(f"facts/{node}", json.dumps(_facts(node, results, gpu)))

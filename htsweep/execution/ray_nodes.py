@@ -7,7 +7,7 @@ offer is in its configuration, which is read on the head, or known from its answ
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -17,6 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from htsweep.errors import ResourceError
 from htsweep.execution import ray_internals
+from htsweep.execution.work import ACCELERATOR
 
 WAIT_MINUTES = 30.0
 """How long a launch waits for a node that an autoscaler should start, unless the user says."""
@@ -27,7 +28,7 @@ REFUSED_SECONDS = 5.0
 HEAD = "node:__internal_head__"
 
 Shape = Mapping[str, float]
-"""What a trial takes: `CPU` and `GPU`."""
+"""What a trial takes, by Ray's names: `CPU`, `GPU` and, for a type of GPU, `accelerator_type:X`."""
 
 
 @final
@@ -42,8 +43,13 @@ class NodeType:
     """How many of them there may be."""
 
     def fits(self, shape: Shape) -> bool:
-        """Whether a node of this type has, or may have, what a trial takes."""
-        return not self.resources or _fits(self.resources, shape)
+        """Whether a node of this type has, or may have, what a trial takes.
+
+        A configuration need not say which type of GPU a node has.
+        """
+        says = any(name.startswith(ACCELERATOR) for name in self.resources)
+        known = {name: amount for name, amount in shape.items() if says or name in ("CPU", "GPU")}
+        return not self.resources or _fits(self.resources, known)
 
     def __str__(self) -> str:
         return f"{self.name} ({_words(self.resources) or 'resources unknown'}, at most {self.most})"
@@ -60,7 +66,7 @@ class Nodes:
     """
 
     def __init__(self, shapes: Sequence[Shape], wait_minutes: float | None = None) -> None:
-        self._shapes = shapes
+        self._shapes = list(shapes)
         self._autoscales = True
         self._types: Sequence[NodeType] | None = None
         """What the autoscaler can start; None if that is not known."""
@@ -101,6 +107,10 @@ class Nodes:
             f"for {who}, for at most {self._minutes:g} min (--wait-for-nodes)"
         )
 
+    def see(self, shapes: Iterable[Shape]) -> None:
+        """Takes note of shapes that trials have, which may not have been known before."""
+        self._shapes += [shape for shape in shapes if shape not in self._shapes]
+
     @property
     def slots(self) -> int:
         """How many trials of the smallest shape run at once on the present nodes; at least 1.
@@ -110,11 +120,16 @@ class Nodes:
         nodes = living()
         return max(1, *(sum(_holds(node, shape) for node in nodes) for shape in self._shapes))
 
-    def overdue(self) -> str:
-        """Why waiting any longer is in vain; "" while it is not. Call it every second or so."""
+    def overdue(self, waiting: Sequence[Shape] = ()) -> str:
+        """Why waiting any longer is in vain; "" while it is not. Call it every second or so.
+
+        Args:
+            waiting: the shapes of the trials that wait; none: any of the shapes.
+        """
         now = time.monotonic()
-        missing = self._missing()
-        if len(missing) < len(self._shapes) or not missing:
+        shapes = waiting or self._shapes
+        missing = self._missing(shapes)
+        if len(missing) < len(shapes) or not missing:
             self._since = self._possible = now
             return ""
         if not (self._autoscales and ray_internals.demand_is_impossible()):
@@ -135,10 +150,14 @@ class Nodes:
             return self._asked
         return WAIT_MINUTES if self._autoscales else 0.0
 
-    def _missing(self) -> list[Shape]:
-        """The shapes that no node has at once."""
+    def _missing(self, shapes: Sequence[Shape] = ()) -> list[Shape]:
+        """The shapes that no node has at once; of all shapes, unless some are given."""
         nodes = living()
-        return [shape for shape in self._shapes if not any(_fits(node, shape) for node in nodes)]
+        return [
+            shape
+            for shape in shapes or self._shapes
+            if not any(_fits(node, shape) for node in nodes)
+        ]
 
     def _impossible(self, shape: Shape) -> str:
         offers = [*living(), *(one.resources for one in self._types or ())]
@@ -146,7 +165,12 @@ class Nodes:
         lacking = [
             f"{name.lower()} {amount:g} (the largest node has {best[name]:g})"
             for name, amount in shape.items()
-            if amount > best[name]
+            if amount > best[name] and not name.startswith(ACCELERATOR)
+        ]
+        lacking += [
+            f"a GPU of type {name.removeprefix(ACCELERATOR)} (the nodes have {_types_in(offers)})"
+            for name in shape
+            if name.startswith(ACCELERATOR) and not best[name]
         ]
         start = "its autoscaler can start none" if self._autoscales else "none can be had"
         return (
@@ -184,7 +208,16 @@ def _fits(resources: Shape, shape: Shape) -> bool:
 
 
 def _words(shape: Shape) -> str:
-    return " ".join(f"{name} {shape[name]:g}" for name in ("CPU", "GPU") if shape.get(name))
+    named = [name.removeprefix(ACCELERATOR) for name in shape if name.startswith(ACCELERATOR)]
+    return " ".join(
+        [*(f"{name} {shape[name]:g}" for name in ("CPU", "GPU") if shape.get(name)), *named]
+    )
+
+
+def _types_in(nodes: Sequence[Shape]) -> str:
+    """The types of GPU that nodes have, in words."""
+    names = {name for node in nodes for name in node if name.startswith(ACCELERATOR)}
+    return ", ".join(sorted(name.removeprefix(ACCELERATOR) for name in names)) or "none"
 
 
 def _autoscaler() -> tuple[bool, Sequence[NodeType] | None]:

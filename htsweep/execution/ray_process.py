@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, final
@@ -23,7 +23,9 @@ from htsweep.execution import scratch
 from htsweep.execution.machine import cores, gpus
 from htsweep.execution.scratch import Scratch
 from htsweep.execution.shipping import Shipped
+from htsweep.execution.work import shape
 from htsweep.execution.worker import environment
+from htsweep.study.resources import Amount
 
 SILENT_SECONDS = 300.0
 """If Ray's process, which reports every second, is silent for this long, it counts as lost."""
@@ -71,7 +73,7 @@ class Cluster:
 class RayProcess:
     """Ray's process, its pipes, and the folder that it writes to."""
 
-    def __init__(self, resources: Mapping[str, float], cluster: Cluster) -> None:
+    def __init__(self, amounts: Sequence[Amount], cluster: Cluster) -> None:
         self.lost = ""
         """Why the process can no longer be used; "" while it can."""
         self._scratch = Scratch(scratch.with_room_for(SOCKET))
@@ -94,7 +96,7 @@ class RayProcess:
                 stderr=log,
                 start_new_session=True,
                 pass_fds=(commands, events),
-                env=self._environment(resources, cluster),
+                env=self._environment(amounts, cluster),
             )
         os.close(commands)
         os.close(events)
@@ -180,14 +182,16 @@ class RayProcess:
         said = f": {lines[-1][:300]}" if lines else ""
         return f"its process ended with code {self._process.poll()}{said}"
 
-    def _environment(self, resources: Mapping[str, float], cluster: Cluster) -> dict[str, str]:
+    def _environment(self, amounts: Sequence[Amount], cluster: Cluster) -> dict[str, str]:
         folder, address = self._scratch.path, cluster.address
         (folder / "tune").mkdir()
         ships = cluster.shipped if address is not None else None
         if ships is not None and ships.files:
             ships.copy(folder / "ships")
         options = {
-            **resources,
+            "shapes": [
+                shape(amount.cpu, amount.gpus, amount.accelerator or "") for amount in amounts
+            ],
             "address": address,
             "wait": cluster.wait_minutes,
             "ships": str(folder / "ships") if ships is not None and ships.files else "",

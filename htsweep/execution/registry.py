@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -18,6 +19,7 @@ from htsweep.execution import machine
 from htsweep.execution.executor import Executor
 from htsweep.execution.shipping import Shipped
 from htsweep.execution.workspace import cache_folder
+from htsweep.study.resources import Amount
 
 BUILT_IN = {
     "inline": (
@@ -40,13 +42,15 @@ class Options:
     """What an executor is made from."""
 
     cpu: float = 1.0
-    """Cores that a trial needs."""
+    """The most cores that a trial needs."""
     gpu: float = 0.0
-    """GPUs that a trial needs, or a fraction of one."""
+    """The most GPUs that a trial needs, or a fraction of one."""
     address: str | None = None
     """What the user gave as `--address`."""
     wait_minutes: float | None = None
     """What the user gave as `--wait-for-nodes`."""
+    amounts: Sequence[Amount] = ()
+    """The different amounts that trials need, where they differ."""
     shipped: Shipped | None = None
     """The files beside the study, which a node elsewhere may lack."""
 

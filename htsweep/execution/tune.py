@@ -27,6 +27,7 @@ from htsweep.execution import ray_checks, ray_internals, ray_nodes, shipping
 from htsweep.execution.channel import Channel, Commands
 from htsweep.execution.observer import Observer
 from htsweep.execution.trainee import RECALLED, Trainee
+from htsweep.execution.work import shape
 
 LOST_EXIT = 70
 
@@ -43,8 +44,7 @@ def serve(work: Commands, channel: Channel, options: Mapping[str, Any]) -> None:
     try:
         _connect(options)
         ray_internals.check_node()
-        shapes = [{"CPU": options["cpu"], "GPU": options["gpu"]}]
-        nodes = ray_nodes.Nodes(shapes, options["wait"])
+        nodes = ray_nodes.Nodes(options["shapes"], options["wait"])
         waits_for = nodes.begin()
         channel.send("slots", slots=nodes.slots, logs=ray_internals.logs_folder())
         if waits_for:
@@ -118,7 +118,7 @@ def _place(
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     feed = Feed(work, channel, options)
     tune.Tuner(
-        tune.with_resources(Trainee, {"cpu": options["cpu"], "gpu": options["gpu"]}),
+        tune.with_resources(Trainee, _takes),
         tune_config=tune.TuneConfig(
             search_alg=feed,
             num_samples=-1,
@@ -132,7 +132,13 @@ def _place(
             verbose=0,
             log_to_file=False,
             callbacks=[
-                Observer(feed.running, channel, nodes, elsewhere=options["address"] is not None)
+                Observer(
+                    feed.running,
+                    channel,
+                    nodes,
+                    elsewhere=options["address"] is not None,
+                    shapes=feed.shapes,
+                )
             ],
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
@@ -140,6 +146,13 @@ def _place(
     ).fit()
     for trial in feed.running.values():
         channel.send("returned", trial=trial, again=False)
+
+
+def _takes(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+    """What a trial takes; an actor is reused only for a trial that takes the same."""
+    return tune.PlacementGroupFactory(
+        [{name: amount for name, amount in config["shape"].items() if amount}]
+    )
 
 
 class Feed(Searcher):
@@ -153,6 +166,8 @@ class Feed(Searcher):
         }
         self.running: dict[str, str] = {}
         """Tune's id -> our id, for all trials that Tune has been given."""
+        self.shapes: dict[str, ray_nodes.Shape] = {}
+        """Tune's id -> what the trial takes."""
         self._work, self._channel = work, channel
         self._over = False
 
@@ -173,8 +188,17 @@ class Feed(Searcher):
             self._over = True
             return self.FINISHED
         self.running[trial_id], text = work
-        paths = sorted(set(shipping.paths_in(json.loads(text)["job"]["config"])))
-        return {"work": text, "paths": paths if self._shared["elsewhere"] else [], **self._shared}
+        content = json.loads(text)
+        conditions = content["conditions"]
+        paths = sorted(set(shipping.paths_in(content["job"]["config"])))
+        takes = shape(conditions["cpu"], conditions["gpu"], conditions["accelerator"])
+        self.shapes[trial_id] = takes
+        return {
+            "work": text,
+            "paths": paths if self._shared["elsewhere"] else [],
+            "shape": takes,
+            **self._shared,
+        }
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -16,6 +16,8 @@ from htsweep.execution.workspace import SAVE_SECONDS
 from htsweep.planning.jobs import Job
 from htsweep.planning.keeping import EVERY, FINAL, NOTHING
 
+ACCELERATOR = "accelerator_type:"
+"""Ray's resource for a type of GPU: this, then its name."""
 KEPT = (NOTHING, FINAL, EVERY)
 GRACE_SECONDS = 10.0
 """How long a trial may exceed its time limit before its process is ended."""
@@ -24,7 +26,10 @@ GRACE_SECONDS = 10.0
 @final
 @dataclass(frozen=True)
 class Conditions:
-    """What all trials of a launch share: the place of results, resources, and the code version."""
+    """Under which conditions a trial runs: the place of results, resources, the code version.
+
+    All trials of a launch share them, but for what each takes (htsweep/planning/resources.py).
+    """
 
     results: str
     """The folder or URI of the results."""
@@ -32,6 +37,8 @@ class Conditions:
     """Cores that a trial may use; torch gets as many threads, rounded down."""
     gpu: float = 0.0
     """GPUs that a trial may use; above 0, it runs on `cuda:0`, else on the CPU."""
+    accelerator: str = ""
+    """The type of GPU that a trial needs, as Ray names it; "": any."""
     time_limit: float | None = None
     """Seconds that a trial may take; None: no limit."""
     save_seconds: float = SAVE_SECONDS
@@ -110,6 +117,12 @@ class Outcome:
     """The last value of each number that it measured."""
     artifact: Mapping[str, str] = field(default_factory=dict)
     """What a stage made: file -> object in the results."""
+
+
+def shape(cpu: float, gpu: float, accelerator: str = "") -> dict[str, float]:
+    """What a trial takes, by Ray's names; of the resource for a type of GPU it takes a little."""
+    kind = {f"{ACCELERATOR}{accelerator}": 0.001} if accelerator else {}
+    return {"CPU": cpu, "GPU": gpu, **kind}
 
 
 def to_json(work: Work) -> str:
@@ -221,6 +234,7 @@ _CONDITIONS = {
     "results": _Rule("a text that is not empty", lambda value: _is_text(value) and value != ""),
     "cpu": _FROM_0,
     "gpu": _FROM_0,
+    "accelerator": _TEXT,
     "time_limit": _or_null(_POSITIVE),
     "save_seconds": _FROM_0,
     "paths": _Rule(

@@ -11,7 +11,7 @@ from typing import Any, final
 
 from htsweep.commands import given
 from htsweep.execution.machine import cores
-from htsweep.planning import shape, tuning
+from htsweep.planning import resources, shape, tuning
 from htsweep.planning.ablation import variants_of
 from htsweep.planning.jobs import Stage, with_inner
 from htsweep.planning.keeping import amount, keeping
@@ -23,6 +23,7 @@ from htsweep.planning.sharing import LIMIT
 from htsweep.planning.task import BOUND
 from htsweep.results import cost, tally
 from htsweep.results.cost import Run, first_of, run_of
+from htsweep.results.foreseen import Foreseen
 from htsweep.results.results import Results
 from htsweep.results.spared import Screened, screened
 from htsweep.study.schema import Study
@@ -93,6 +94,8 @@ class Estimate:
     """How many trials run at once on this machine; None if that takes GPUs."""
     grid: Sequence[str] = ()
     """What is compared, a line per factor (htsweep/planning/shape.py)."""
+    takes: Sequence[str] = ()
+    """What trials take, a line per amount; empty if all take the same."""
 
     def lines(self) -> list[str]:
         """The estimate as text."""
@@ -152,6 +155,7 @@ class Estimate:
             *([f"keep    {self.keep}"] if self.keep else []),
             *self._metrics(),
             *([f"shared  {self.shared}"] if self.shared else []),
+            *self.takes,
             f"cost    {self._cost()}",
             f"test    {test}",
             *([f"budget  {caps}"] if caps else []),
@@ -212,8 +216,8 @@ def estimate(results: Results, measured: Iterable[Mapping[str, Any]] = ()) -> Es
     to_run = trials - ended.over
     stages = _stages(both)
     rows = results.rows(cost.COLUMNS)
-    past = cost.Past(itertools.chain(rows, measured), study.compared, gpu=study.resources.gpu > 0)
-    costs = past.of(
+    past = Foreseen(itertools.chain(rows, measured), study, planned.task)
+    costs, gpu_hours = past.of(
         [
             *_trials_to_run(both, known),
             *((_of_stage(stage.stage), stage.to_run) for stage in stages),
@@ -241,7 +245,7 @@ def estimate(results: Results, measured: Iterable[Mapping[str, Any]] = ()) -> Es
         missing,
         hours,
         basis,
-        None if hours is None else hours * study.resources.gpu,
+        gpu_hours,
         repetitions_needed(ALPHA),
         least_p(study.repetitions),
         compared,
@@ -265,6 +269,7 @@ def estimate(results: Results, measured: Iterable[Mapping[str, Any]] = ()) -> Es
         None if hours is None or slots is None else hours / slots,
         slots,
         shape.lines(planned),
+        resources.lines(planned),
     )
 
 

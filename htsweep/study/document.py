@@ -93,6 +93,15 @@ class Located:
         """
         return Located(self._parsed, self._overridden, origins)
 
+    def has(self, place: Place) -> bool:
+        """Whether the file, or an override, gives a value at `place`, which holds keys alone."""
+        key, value = ".".join(map(str, place)), self._parsed.value
+        for part in place:
+            value = value.get(part) if isinstance(value, dict) else None
+        return value is not None or any(
+            f"{name}.".startswith(f"{key}.") for name in self._overridden
+        )
+
     def problem(self, place: Place, message: str) -> Problem:
         """The problem `message` at `place`."""
         if place[:1] == ("grid",) and len(place) > 2 and place[1] in self._origins:

@@ -35,12 +35,15 @@ def said(entry: Mapping[str, Any], sections: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         place = [part for part in entry["loc"] if isinstance(part, str)]
         model = sections.get(place[0] if len(place) > 1 else "", sections[""])
+        known = [*getattr(model, "short", ()), *model.model_fields]
         own = (
             "; a key of your own, for settings that others share, begins with `x-`"
             if len(place) == 1
             else ""
         )
-        return f"unknown key; {did_you_mean(place[-1], model.model_fields)}{own}"
+        return f"unknown key; {did_you_mean(place[-1], known)}{own}"
+    if kind == "value_error":
+        return str(context["error"])
     if kind == "missing":
         return "the key is required, but missing"
     if kind == "literal_error":
@@ -57,6 +60,7 @@ def said(entry: Mapping[str, Any], sections: Mapping[str, Any]) -> str:
         "list_type": "must be a list, such as [a, b]",
         "dict_type": "must be a mapping of keys to values",
         "model_type": "must be a mapping of keys to values",
+        "string_pattern_mismatch": "must be a name of letters, digits and '-', such as A100",
         "too_short": "must have at least one entry",
     }
     rule = rules[kind].format(**context) if kind in rules else entry["msg"]

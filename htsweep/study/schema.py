@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, final
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag
 
+from htsweep.study.resources import Resources
+
 Positive = Annotated[float, Field(gt=0)]
 Reason = Literal["raised", "out_of_memory", "diverged", "time_limit", "died"]
 
@@ -59,15 +61,6 @@ class Stop(Section):
     first: Annotated[int, Field(ge=1)]
     """The step of the first rung; each next one is `eta` times as far."""
     eta: Annotated[int, Field(ge=2)] = 3
-
-
-@final
-class Resources(Section):
-    """What one trial uses."""
-
-    cpu: Positive = 1
-    gpu: Annotated[float, Field(ge=0)] = 0
-    time_limit_seconds: Annotated[float, Field(gt=0, le=1e8)] | None = None
 
 
 @final
@@ -250,7 +243,7 @@ class Study(Section):
         return tuple(objective.direction for objective in self.objectives)
 
 
-SECTIONS: Mapping[str, type[Section]] = {
+SECTIONS: Mapping[str, type[BaseModel]] = {
     "": Study,
     "search": Search,
     "objectives": Objective,

@@ -57,6 +57,7 @@ def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
     problems += _labels(study, study_task, where)
     if not large and not left.changed and not set(broken) & {"search", "fixed"}:
         problems += _unmeasured(study, study_task, where)
+        problems += resources.of_cells(study, study_task, where)
         problems += configurations.problems(study, study_task, where)
     if not large and not left.lacks(study.baseline):
         problems += _baseline(left.study, study_task, where)
