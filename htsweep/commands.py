@@ -107,7 +107,7 @@ def shown(uri: str) -> str:
         r"^([\w+.-]+://|(?!\w+://))([^/@:?]*):(?!\d+/)(?!//)([^?]*)@", rf"\1\2:{PASSWORD}@", uri
     )
     return re.sub(
-        r"([?&][^=&]*(?:pass|pwd|token|secret|key)[^=&]*=)[^&]*",
+        r"([?&][^=&]*(?:pass|pwd|token|secret|key|sig|credential)[^=&]*=)[^&]*",
         rf"\1{PASSWORD}",
         uri,
         flags=re.IGNORECASE,

@@ -8,7 +8,7 @@ import pyarrow.fs as fs
 import pytest
 from ledgered import record, rows
 
-from htsweep.ledger import Lease, Ledger, Store, store
+from htsweep.ledger import Lease, Ledger, Store, remote
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_a_store_that_is_no_local_folder(
     """The way of an object store: only streams and listings."""
     streams = fs.SubTreeFileSystem(str(tmp_path.parent), fs.LocalFileSystem())
     opened = SimpleNamespace(from_uri=lambda uri: (streams, tmp_path.name))
-    monkeypatch.setattr(store, "fs", SimpleNamespace(**{**vars(fs), "FileSystem": opened}))
+    monkeypatch.setattr(remote, "fs", SimpleNamespace(**{**vars(fs), "FileSystem": opened}))
     far = Ledger(Store(f"far://{tmp_path.name}"))
     assert far.store.folder is None
     assert [entry[:2] for entry in far.store.list("trials")] == [

@@ -6,14 +6,27 @@ import contextlib
 import errno
 import os
 import shutil
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, TypeVar, final
 
+import pyarrow as pa
 import pyarrow.fs as fs
 
+from htsweep.commands import shown
 from htsweep.errors import LedgerError, why
+from htsweep.ledger import remote
+from htsweep.ledger.remote import PATIENCE, READING, Patience
+
+_T = TypeVar("_T")
+PASSING = (errno.ESTALE, errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT)
+"""What a network file system answers of a file that another machine has just replaced."""
+PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds after which a folder is asked again that has answered one of `PASSING`."""
+NO_RENAME = (errno.ENOSYS, errno.ENOTSUP, errno.EXDEV)
+"""How a mounted bucket answers that it cannot rename."""
 
 
 @final
@@ -33,14 +46,15 @@ class Store:
     """A folder of objects: `results`, `/data/results`, `s3://bucket/results`.
 
     Whatever the file system refuses raises a `LedgerError` with the path and the remedy; a missing
-    object raises `FileNotFoundError`.
+    object raises `FileNotFoundError`. What may pass is tried again first: see
+    `htsweep.ledger.remote` for file systems elsewhere, `PASSING` for folders.
     """
 
     def __init__(self, uri: str | Path) -> None:
         self.uri = str(uri)
         try:
             if "://" in self.uri:
-                self._files, self._root = fs.FileSystem.from_uri(self.uri)
+                self._files, self._root = remote.opened(self.uri)
             else:
                 self.uri = str(Path(self.uri).resolve())
                 self._files, self._root = fs.LocalFileSystem(), self.uri
@@ -52,7 +66,8 @@ class Store:
             RuntimeError,
         ) as error:  # RuntimeError: links that lead in a circle
             raise LedgerError(
-                f"the results folder {uri} cannot be opened: {why(error, '--results', self.uri)}"
+                f"the results folder {shown(self.uri)} cannot be opened: "
+                f"{why(error, '--results', shown(self.uri))}"
             ) from None
 
     def __reduce__(self) -> tuple[type[Store], tuple[str]]:
@@ -69,7 +84,8 @@ class Store:
         Once this returns, it survives the end of the process and, on a local disk, a power failure.
         """
         path = self._path(name)
-        with self._refused("written", name):
+
+        def write() -> None:
             if self.folder is not None:
                 _place(Path(path), data)
                 return
@@ -79,21 +95,27 @@ class Store:
                 self._files.create_dir(path.rpartition("/")[0], recursive=True)
                 self._stream(path, data)
 
+        self._do("written", name, write, PATIENCE)
+
     def read(self, name: str) -> bytes:
         """The bytes of an object.
 
         Raises:
             FileNotFoundError: there is none of that name.
         """
-        with self._refused("read", name):
+
+        def read() -> bytes:
             if self.folder is not None:
                 return Path(self._path(name)).read_bytes()
             with self._files.open_input_stream(self._path(name)) as stream:
                 return bytes(stream.read())
 
+        return self._do("read", name, read)
+
     def list(self, prefix: str) -> list[Entry]:
         """The objects below the folder `prefix`, by name, without those still being written."""
-        with self._refused("listed", prefix):
+
+        def entries() -> list[Entry]:
             if self.folder is not None:
                 return sorted(_walk(self._path(prefix), prefix))
             selector = fs.FileSelector(self._path(prefix), recursive=True, allow_not_found=True)
@@ -104,13 +126,14 @@ class Store:
                 if info.type == fs.FileType.File
             )
 
+        return self._do("listed", prefix, entries)
+
     def delete(self, name: str) -> None:
         """Removes an object, if it still exists."""
-        with self._refused("deleted", name):
-            try:
-                self._files.delete_file(self._path(name))
-            except FileNotFoundError:
-                return
+        try:
+            self._do("deleted", name, lambda: self._files.delete_file(self._path(name)))
+        except FileNotFoundError:
+            return
         if self.folder is not None and name.count("/") > 1:
             # The folder may be that of a lease or of states. It stays if another process has just
             # written to it.
@@ -130,14 +153,25 @@ class Store:
         Raises:
             FileNotFoundError: there is none of that name.
         """
-        with self._refused("read", name):
-            return self._files.open_input_file(self._path(name))
+        path = self._path(name)
+        if self.folder is not None:
+            return self._do("read", name, lambda: self._files.open_input_file(path))
+        return self._do(
+            "read", name, lambda: pa.PythonFile(remote.RemoteFile(self._files, path), mode="r")
+        )
 
-    @contextlib.contextmanager
-    def _refused(self, doing: str, name: str) -> Iterator[None]:
-        """Turns errors of the file system into `LedgerError`, except for a missing file to read."""
+    def _do(
+        self, doing: str, name: str, call: Callable[[], _T], patience: Patience = READING
+    ) -> _T:
+        """What `call` returns; errors become `LedgerError`, except for an object that is not there.
+
+        Raises:
+            FileNotFoundError: it is not there to read or to delete.
+        """
         try:
-            yield
+            if self.folder is None:
+                return remote.patiently(call, self._shown(name), patience)
+            return _unless_passing(call)
         except FileNotFoundError as error:
             if doing != "written":
                 raise
@@ -146,7 +180,13 @@ class Store:
             raise LedgerError(self._words(doing, name, error)) from error
 
     def _words(self, doing: str, name: str, error: OSError) -> str:
-        path = f"{self.uri.rstrip('/')}/{name}"
+        path = self._shown(name)
+        if remote.forbidden(error):
+            return (
+                f"{path} cannot be {doing}: {why(error, '--results', path)}. The service refuses "
+                "the keys of this machine: see that the environment or the machine's role has "
+                "those that may read, write, list and delete there"
+            )
         if doing in ("read", "listed") and error.errno in (errno.EACCES, errno.EPERM):
             return (
                 f"{path} cannot be {doing}: {os.strerror(errno.EACCES)}; ask its owner for "
@@ -155,12 +195,28 @@ class Store:
         # Not the file name in the error, which is that of the temporary file.
         return f"{path} cannot be {doing}: {why(error, '--results', path)}"
 
+    def _shown(self, name: str) -> str:
+        """An object as messages name it: without the options of the URI."""
+        base = self.uri if self.folder is not None else self.uri.partition("?")[0]
+        return f"{base.rstrip('/')}/{name}"
+
     def _stream(self, path: str, data: bytes) -> None:
         with self._files.open_output_stream(path) as stream:
             stream.write(data)
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"
+
+
+def _unless_passing(call: Callable[[], _T]) -> _T:
+    for pause in PAUSES:
+        try:
+            return call()
+        except OSError as error:
+            if error.errno not in PASSING:
+                raise
+            time.sleep(pause)
+    return call()
 
 
 def _nearest(path: Path) -> Path:
@@ -174,11 +230,18 @@ def _place(target: Path, data: bytes) -> None:
     # others.
     partial = target.parent / f".{uuid.uuid4().hex}.part"
     try:
-        with _created(partial) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
+        _write(partial, data)
+        try:
+            partial.replace(target)
+        except OSError as error:
+            if error.errno not in NO_RENAME:
+                raise
+            # A mounted bucket shows a file once it is closed, and half of a Parquet object is
+            # none: its end is missing.
+            partial.unlink()
+            partial = target
+            target.unlink(missing_ok=True)
+            _write(target, data)
     except BaseException:
         with contextlib.suppress(OSError):
             partial.unlink()
@@ -189,6 +252,17 @@ def _place(target: Path, data: bytes) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with _created(path) as file:
+        file.write(data)
+        file.flush()
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, *NO_RENAME):  # a file system that has no fsync
+                raise
 
 
 def _created(path: Path) -> Any:
