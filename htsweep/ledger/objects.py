@@ -68,10 +68,10 @@ def nothing() -> pa.Table:
     ).empty_table()
 
 
-def ends(store: Store, name: str) -> Held | None:
+def ends(store: Store, name: str, gone: set[str] | None = None) -> Held | None:
     """The ended trials of an object, with the columns of `SCHEMA`.
 
-    None if it does not exist, or is set aside.
+    None if it does not exist, which adds its name to `gone`, or is set aside.
 
     Raises:
         LedgerError: it exists and cannot be read.
@@ -80,6 +80,8 @@ def ends(store: Store, name: str) -> Held | None:
     try:
         data = store.read(path)
     except FileNotFoundError:
+        if gone is not None:
+            gone.add(name)
         return None
     try:
         return _ends(

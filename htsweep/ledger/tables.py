@@ -26,6 +26,8 @@ from htsweep.ledger.store import Store
 
 PARTS = 200
 """With more single-trial objects than this, compaction is worthwhile."""
+LAGS = (0.0, 0.2, 0.4, 0.8, 1.6, 3.0, 6.0, 12.0, 24.0, 40.0)
+"""Seconds to wait before listing again; NFS keeps a listing for up to a minute."""
 Kind = Literal["any", "numbers", "lists"]
 Table = pa.Table
 """The type of a ledger's tables, for their readers."""
@@ -128,7 +130,9 @@ class Ledger:
             table, lacking = self._of(counting, read, columns)
             if not lacking:
                 break
-            # Objects moved during the reading, because another launch compacts.
+            # Objects moved during the reading, because another launch compacts. What was read
+            # before may be of a listing that lags.
+            _LATEST.pop(self.store.uri, None)
             time.sleep(0.2 * (attempt + 1))
         else:
             raise LedgerError(self._lost(lacking))
@@ -219,22 +223,32 @@ class Ledger:
             lease.release()
 
     def read(self) -> Read:
-        """All records, each once, and the object from which each is read."""
-        while True:
-            listed = self.records()
+        """All records, each once, and the object from which each is read.
+
+        Raises:
+            LedgerError: an object exists and cannot be read, or is listed without existing.
+        """
+        for pause in LAGS:
+            listed, gone = self.records(), set[str]()
             known = _LATEST.get(self.store.uri, _NOTHING)
             known = known if known.objects <= listed else _NOTHING  # some were merged and deleted
             parts = self._admitted(
                 known,
                 sorted(listed - known.objects, key=lambda name: (not objects.merged(name), name)),
+                gone,
             )
-            lost = listed - parts.objects
-            # An object that was listed but not read is set aside, or was compacted meanwhile: then
-            # look again.
-            if not lost or not (listed - self.records()):
+            if not gone:
                 _LATEST.clear()
                 _LATEST[self.store.uri] = parts
                 return parts
+            # They were compacted meanwhile; a network file system may list them for a minute yet.
+            time.sleep(pause)
+        some = ", ".join(f"{name}.parquet" for name in sorted(gone)[:3])
+        raise LedgerError(
+            f"{self.store.uri}/trials lists {len(gone)} objects that do not exist ({some}), after "
+            f"{sum(LAGS):.0f} s still: see that its file system is mounted and whole, and run this "
+            "again"
+        )
 
     def measured(
         self, of: Mapping[str, Mapping[str, str]], columns: Sequence[str] | None = None
@@ -291,8 +305,11 @@ class Ledger:
                 break
         return table, lacking
 
-    def _admitted(self, known: Read, listed: Sequence[str]) -> Read:
-        """`known` plus the records of the objects `listed`, which has merged ones first."""
+    def _admitted(self, known: Read, listed: Sequence[str], gone: set[str]) -> Read:
+        """`known` plus the records of the objects `listed`, which has merged ones first.
+
+        Adds to `gone` what no longer exists.
+        """
         tables, sources, used, alone = (
             list(known.tables),
             dict(known.sources),
@@ -322,17 +339,14 @@ class Ledger:
 
         large = [name for name in listed if objects.merged(name)]
         for name in large:
-            admit(name, objects.ends(self.store, name))
+            admit(name, objects.ends(self.store, name, gone))
         spared = [name for name in listed[len(large) :] if name in sources]
         for name in spared:
             copies.setdefault(name, []).append(name)
         parts = [name for name in listed[len(large) :] if name not in sources]
         with ThreadPoolExecutor(8) as pool:
-            single = list(
-                zip(
-                    parts, pool.map(lambda part: objects.ends(self.store, part), parts), strict=True
-                )
-            )
+            ends = pool.map(lambda part: objects.ends(self.store, part, gone), parts)
+            single = list(zip(parts, ends, strict=True))
         # An object has the name of its record; one that does not is a copy of it.
         for name, held in sorted(
             single,
