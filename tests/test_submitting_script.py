@@ -133,6 +133,16 @@ def test_before_the_time_limit_the_launch_is_interrupted_and_the_job_requeued(
     assert "goes back to the queue" in out
 
 
+def test_of_an_array_the_task_alone_is_requeued(tmp_path: Path) -> None:
+    """The number of its last task is the array's, too."""
+    run = Run(tmp_path, 1, SLURM_ARRAY_JOB_ID="7", SLURM_ARRAY_TASK_ID="3")
+    run.wait_for("launch launch")
+    run.process.send_signal(signal.SIGUSR1)
+    code, seen, _ = run.end()
+    assert code == 0
+    assert seen[2:] == ["interrupted", "scontrol requeue 7_3"]
+
+
 def test_a_job_that_slurm_does_not_requeue_says_how_to_go_on(tmp_path: Path) -> None:
     run = Run(tmp_path, 1, REFUSED="1")
     run.wait_for("launch launch")

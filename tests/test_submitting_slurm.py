@@ -132,6 +132,20 @@ def test_the_script_asks_for_what_was_given_and_is_sound(study_file: StudyFile, 
         assert done.stdout == ""
 
 
+@pytest.mark.usefixtures("shared")
+def test_the_tasks_of_an_array_share_the_study(study_file: StudyFile) -> None:
+    text = text_of(study_file(TEXT), Job(array=4, time="1:00:00"))
+    assert "--array=0-3" in directives(text)
+    assert any(option.endswith("/my_toy-%A_%a.log") for option in directives(text))
+    [launch] = [line for line in text.splitlines() if "htsweep launch" in line]
+    assert "--join" in launch
+
+
+def test_the_tasks_of_an_array_need_what_they_share(study_file: StudyFile, tmp_path: Path) -> None:
+    said = refused(study_file(TEXT), Job(array=2), results=str(tmp_path / "results"))
+    assert "each node has a /tmp of its own" in said
+
+
 def test_cores_are_those_of_one_trial_and_never_fewer(study_file: StudyFile) -> None:
     path = study_file(TEXT + "resources: {cpu: 4}\n")
     assert "--cpus-per-task=4" in directives(text_of(path, Job()))

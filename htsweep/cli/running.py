@@ -222,6 +222,15 @@ def submit(
         bool, typer.Option("--follow", help="With --address: print the log until the end.")
     ] = False,
     nodes: Annotated[int, typer.Option(min=1, help="Nodes of the job.")] = 1,
+    array: Annotated[
+        int,
+        typer.Option(
+            metavar="TASKS",
+            min=0,
+            help="Submit an array of this many such jobs that share the trials.",
+            show_default="one job",
+        ),
+    ] = 0,
     gres: Annotated[
         str, typer.Option(metavar="GRES", help="GPUs of each node, such as gpu:4.")
     ] = "",
@@ -292,6 +301,7 @@ def submit(
         tuple(before or ()),
         tuple(sbatch or ()),
         signal_seconds,
+        array,
     )
     given = Given(study, tuple(overrides or ()), results, mirror=tracking_uri if mirror else None)
     typer.echo(submit_and_tell(given, job, slurm=slurm, dry=dry_run))

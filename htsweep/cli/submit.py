@@ -42,12 +42,17 @@ def submit_and_tell(given: Given, job: Job, *, slurm: bool, dry: bool) -> str:
             done.number,
             str(Path(given.results).resolve()) if "://" not in given.results else given.results,
             time.time(),
-            log=done.log.replace("%j", done.number).replace("%%", "%"),
+            # Of an array, that of its first task.
+            log=done.log.replace("%j", done.number)
+            .replace("%A_%a", f"{done.number}_0")
+            .replace("%%", "%"),
         ),
     )
+    log = done.log.replace("%j", done.number).replace("%A_%a", f"{done.number}_TASK")
+    tasks = f", {job.array} tasks that share the study" if job.array else ""
     lines = [
-        f"submitted job {done.number} ({done.path})",
-        f"It writes to {done.log.replace('%j', done.number).replace('%%', '%')}",
+        f"submitted job {done.number}{tasks} ({done.path})",
+        f"It writes to {log.replace('%%', '%')}",
     ]
     if job.cpus_per_task is None:
         lines.append(

@@ -117,7 +117,9 @@ fi
 # An interrupted launch exits with 130. One that has finished meanwhile needs no other start.
 if [ -n "$again" ] && [ -z "$ended" ] && [ "$code" -ge 128 ]; then
     echo "htsweep: the time limit is near; the job goes back to the queue and then goes on"
-    scontrol requeue "$SLURM_JOB_ID" && exit 0
+    # The number of an array's last task is also that of the whole array.
+    task=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
+    scontrol requeue "${task:-$SLURM_JOB_ID}" && exit 0
     echo {refused} >&2
 fi
 exit "$code"

@@ -51,6 +51,8 @@ class Job:
     """Other options of sbatch, such as `--account=lab`."""
     signal_seconds: int = SIGNAL_SECONDS
     """How long before the time limit the launch is interrupted."""
+    array: int = 0
+    """Tasks of a job array, each of which is a launch that shares the study; 0: no array."""
 
 
 @final
@@ -61,7 +63,7 @@ class Submitted:
     text: str
     path: Path
     log: str
-    """The file that the job writes to; `%j` stands for its number."""
+    """The file that the job writes to; `%j` stands for its number, `%A_%a` for a task's."""
     number: str = ""
 
 
@@ -84,7 +86,9 @@ def submit(study: Study, given: Given, job: Job, *, dry: bool = False) -> Submit
         raise HtsweepError("\n".join(["nothing was submitted:", *(f"  {one}" for one in problems)]))
     name = re.sub(r"[^\w.-]", "_", study.name)
     folder = _folder(given.results)
-    path, log = folder / f"{name}.sh", f"{str(folder).replace('%', '%%')}/{name}-%j.log"
+    log = f"{str(folder).replace('%', '%%')}/{name}-{'%A_%a' if job.array else '%j'}.log"
+    path = folder / f"{name}.sh"
+    given = replace(given, join=given.join or job.array > 0)
     text = script(
         given.launch(),
         _options(name, log, job),
@@ -131,7 +135,7 @@ def _problems(study: Study, given: Given, job: Job) -> Iterator[str]:
         if key in OURS or (one[:1] == "-" and one[1:2] in SHORT and one[:2] != "--"):
             yield (
                 f"--sbatch={one}: the script relies on this option as `submit` sets it; leave it "
-                "out (--nodes and --signal-seconds are options of submit)"
+                "out (--nodes, --array and --signal-seconds are options of submit)"
             )
         if not one.startswith("-"):
             yield f"--sbatch {one}: options of sbatch begin with a hyphen: --sbatch=--account=lab"
@@ -165,7 +169,7 @@ def _problems(study: Study, given: Given, job: Job) -> Iterator[str]:
             "script; leave it out and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, "
             "which the job inherits"
         )
-    if job.nodes > 1:
+    if job.nodes > 1 or job.array > 1:
         yield from _on_own_disks(given)
 
 
@@ -211,6 +215,7 @@ def _options(name: str, log: str, job: Job) -> list[str]:
         "chdir": os.getcwd(),
         "output": log,
         "open-mode": "append",  # a job that was requeued goes on in the same log
+        "array": f"0-{job.array - 1}" if job.array else "",
     }
     return [*(f"--{key}={value}" for key, value in own.items() if value), "--requeue", *job.options]
 
