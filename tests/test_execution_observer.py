@@ -14,9 +14,10 @@ Sent = list[dict[str, Any]]
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A clock, the nodes that live, and where trials run."""
-    state = SimpleNamespace(now=1000.0, alive={"n1", "n2"}, places={"place/t1": "n1"})
+    state = SimpleNamespace(now=1000.0, alive={"n1", "n2"}, places={"place/t1": "n1"}, drains=set())
     monkeypatch.setattr(observer.time, "monotonic", lambda: state.now)
     monkeypatch.setattr(ray_nodes, "living_ids", lambda: state.alive)
+    monkeypatch.setattr(ray_internals, "draining", lambda: state.drains)
     monkeypatch.setattr(ray_internals, "told", lambda name: state.places.get(name, ""))
     monkeypatch.setattr(ray_internals, "forget", lambda name: None)
     return state
@@ -60,6 +61,16 @@ def test_a_death_by_the_end_of_a_node_is_no_attempt(cluster: SimpleNamespace) ->
     watch.on_step_end(2, [])
     notice, returned = told(sent)
     assert "a node of the cluster ended (n1)" in notice["text"]
+    assert returned == {"event": "returned", "trial": "t1", "again": True}
+
+
+def test_a_trial_that_leaves_a_node_which_drains_is_no_attempt(cluster: SimpleNamespace) -> None:
+    """The node lives, and the actor ends itself."""
+    cluster.drains = {"n1"}
+    watch, sent = watched({"tune1": "t1"})
+    dies(watch, cluster)
+    notice, returned = told(sent)
+    assert "a node of the cluster drains (n1)" in notice["text"]
     assert returned == {"event": "returned", "trial": "t1", "again": True}
 
 

@@ -116,13 +116,17 @@ class Observer(tune.Callback):
     def _explained(self, death: _Death, now: float) -> bool:
         """Reports how a trial came to lose its actor; False while that is not known yet."""
         # Without a node, the actor died before it had begun the trial.
-        if death.node not in ray_nodes.living_ids() and self._losses[death.trial] < LOSSES:
+        drains = death.node in ray_internals.draining()
+        if (drains or death.node not in ray_nodes.living_ids()) and self._losses[
+            death.trial
+        ] < LOSSES:
             self._losses[death.trial] += 1
             if death.node and death.node not in self._lost:
                 self._lost.add(death.node)
                 self._channel.send(
                     "notice",
-                    text=f"a node of the cluster ended ({death.node[:8]}); its trials go on "
+                    text=f"a node of the cluster {'drains' if drains else 'ended'} "
+                    f"({death.node[:8]}); its trials go on "
                     "elsewhere from what they saved last, as the same attempts",
                 )
             self._channel.send("returned", trial=death.trial, again=True)

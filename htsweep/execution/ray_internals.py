@@ -58,6 +58,11 @@ def demand_is_impossible() -> bool:
     return bool(state.infeasible_gang_resource_requests) and not coming and not others
 
 
+def draining() -> set[str]:
+    """The ids of the nodes that Ray was told will end soon."""
+    return set(_part("ray._private.state", "state.get_draining_nodes")())
+
+
 def tell(name: str, value: str) -> None:
     """Sets a word that all processes of this job can read, wherever they run."""
     _part("ray.experimental.internal_kv", "_internal_kv_put")(_key(name), value.encode())

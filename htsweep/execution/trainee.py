@@ -5,8 +5,10 @@ The trials themselves run in a process beside it (htsweep/execution/worker.py).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+import threading
 import time
 from dataclasses import asdict, replace
 from typing import Any
@@ -16,13 +18,20 @@ from ray import tune
 
 from htsweep.errors import LedgerError
 from htsweep.execution import ray_checks, ray_internals, shipping
+from htsweep.execution.trial import LEFT
 from htsweep.execution.work import Work, from_json
 from htsweep.execution.worker import Worker
 
 RECALLED = "recalled"
 """The word that is set once no work should start any more."""
+DRAIN_SECONDS = 3.0
+"""How often a node of a cluster is asked whether it will end soon."""
 PLACE = "place/"
 """Before a trial's id: the word that says on which node of a cluster it runs."""
+
+
+class NodeDrains(Exception):
+    """The node will end soon, so that this actor ends; the launch then looks for another node."""
 
 
 class Trainee(tune.Trainable):
@@ -34,6 +43,9 @@ class Trainee(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Keeps the first work."""
         self._config, self._worker = config, Worker()
+        self._drains = threading.Event()
+        if config["elsewhere"]:
+            threading.Thread(target=self._watch_node, daemon=True).start()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Keeps the next work."""
@@ -43,6 +55,8 @@ class Trainee(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Runs the work to its end."""
         work = from_json(self._config["work"])
+        if self._drains.is_set():
+            raise NodeDrains
         if work.deadline is not None and time.time() > work.deadline:
             return {"done": True}  # the budget ran out while it waited for a slot
         if ray_internals.told(RECALLED):
@@ -58,9 +72,22 @@ class Trainee(tune.Trainable):
             if lacks:
                 return {"refused": lacks, "done": True}
         try:
-            return {"outcome": json.dumps(asdict(self._worker.run(work))), "done": True}
+            outcome = self._worker.run(work)
         except LedgerError as error:
             return {"refused": str(error), "done": True}
+        if outcome.status == LEFT:
+            raise NodeDrains
+        return {"outcome": json.dumps(asdict(outcome)), "done": True}
+
+    def _watch_node(self) -> None:
+        """Has the trial save its state and leave, once Ray was told that this node will end."""
+        own = str(ray.get_runtime_context().get_node_id())
+        while not self._drains.is_set():
+            time.sleep(DRAIN_SECONDS)
+            with contextlib.suppress(Exception):  # the control store may be away for a while
+                if own in ray_internals.draining():
+                    self._drains.set()
+        self._worker.leave()
 
     def _paths(self, work: Work) -> list[str]:
         """The paths that the trial's config names, as they are on this node."""

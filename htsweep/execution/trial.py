@@ -26,12 +26,14 @@ from htsweep.execution.measured import Measured, undefined
 from htsweep.execution.rungs import missing_objectives, rungs_of, survives
 from htsweep.execution.time_limit import TimeLimit, limited
 from htsweep.execution.work import Outcome, Work, from_json
-from htsweep.execution.workspace import Workspace
+from htsweep.execution.workspace import Left, Workspace
 from htsweep.ledger import Store
 from htsweep.ledger.names import plain
 from htsweep.planning import task
 from htsweep.planning.jobs import seed_for
 
+LEFT = "left"
+"""The status of a trial that has saved its state and leaves its machine, without a record."""
 HUNG_EXIT = 17
 """The exit code of a process that ended itself because its trial ignored its time limit."""
 
@@ -42,6 +44,8 @@ class Diverged(Exception):
 
 def run(work: Work) -> Outcome:
     """Runs the trial, writes its record and returns how it ended, whatever the trial raises.
+
+    A trial that leaves its machine (`LEFT`) has no record yet.
 
     Raises:
         LedgerError: the record cannot be written, so that the trial does not count.
@@ -99,6 +103,10 @@ def run(work: Work) -> Outcome:
             end = _end(work, store, space, measured, artifact=artifact, overdue=overdue)
     except Exception as raised:  # restoring what the trial has changed failed
         end = failure(raised)
+    if end.status == LEFT:
+        log.end()
+        space.close(ended=False)
+        return Outcome(job.trial, LEFT)
     if end.reason:
         log.write(f"{end.error or ''}{end.reason}\n")
     for change in lasting:
@@ -155,6 +163,8 @@ def _end(
         return End("failed", f"time_limit: ran longer than {limit:g} s")
     except Diverged as stop:
         return End("failed", f"diverged: {stop}")
+    except Left:
+        return End(LEFT)
     except KeyboardInterrupt:
         raise
     except BaseException as raised:

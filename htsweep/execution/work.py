@@ -103,7 +103,7 @@ class Outcome:
 
     trial: str
     status: str
-    """`done`, `stopped` (at a rung) or `failed`."""
+    """`done`, `stopped` (at a rung) or `failed`; `left`, without a record, to go on elsewhere."""
     reason: str | None = None
     """Why it failed, in one line."""
     seconds: float = 0.0

@@ -28,6 +28,7 @@ from htsweep.execution import isolation, trial
 from htsweep.execution.ending import died
 from htsweep.execution.scratch import Scratch
 from htsweep.execution.work import Outcome, Work, from_json, to_json
+from htsweep.execution.workspace import LEAVE
 
 START_SECONDS = 300.0
 """How long a process may take to import what it needs: minutes on a busy network drive."""
@@ -42,6 +43,7 @@ class Worker:
     def __init__(self) -> None:
         self._scratch = Scratch()
         self._output = self._scratch.path / "output"
+        self._leave = self._scratch.path / "leave"
         self._process: subprocess.Popen[bytes] | None = None
         self._sends: BinaryIO | None = None
         self._hears: BinaryIO | None = None
@@ -73,6 +75,13 @@ class Worker:
         late = limit is not None and time.time() - sent > limit
         reason = f"time_limit: ran longer than {limit:g} s and did not answer" if late else ""
         return died(work, problem, started, reason)
+
+    def leave(self) -> None:
+        """Has the trial leave this machine when it next saves its state; may come from any thread.
+
+        `run` then returns an outcome whose status is `left`.
+        """
+        self._leave.touch()
 
     def close(self) -> None:
         """Ends the process."""
@@ -106,7 +115,7 @@ class Worker:
                 stderr=output,
                 pass_fds=(commands, answers),
                 start_new_session=True,
-                env=environment(),
+                env={**environment(), LEAVE: str(self._leave)},
             )
         os.close(commands)
         os.close(answers)

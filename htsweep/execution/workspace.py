@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +21,14 @@ from htsweep.planning.sharing import NAME as TRAJECTORY
 from tasks import cache
 from tasks.outputs import Outputs
 
+LEAVE = "HTSWEEP_LEAVE"
+"""The variable that names a file; once it exists, a trial leaves its machine when it next saves."""
 SAVE_SECONDS = 30.0
 """States are saved at most this often, so that a shorter trial never pays for one."""
+
+
+class Left(BaseException):
+    """The trial has saved its state, and goes on from there on another machine."""
 
 
 @final
@@ -51,6 +58,8 @@ class Workspace:
         self._measured = measured
         self._save_seconds = save_seconds
         self._saved = time.monotonic()
+        leave = os.environ.get(LEAVE)
+        self._leave = Path(leave) if leave else None
         self._output: tempfile.TemporaryDirectory[str] | None = None
         self._published: dict[str, tuple[Any, str]] = {}
         """File of `output` -> its version when it was stored, and the object."""
@@ -98,8 +107,12 @@ class Workspace:
         """Saves a state if a save is due, and only then calls `make`.
 
         What was measured so far is saved with it, and what a stage has left in `output`.
+
+        Raises:
+            Left: it is saved, and the trial is to go on elsewhere, because its machine will end.
         """
-        if time.monotonic() - self._saved < self._save_seconds:
+        leave = self._leave is not None and self._leave.exists()
+        if time.monotonic() - self._saved < self._save_seconds and not leave:
             return
         answers = kept.packed(self._kept) if self._kept and self._keep != NOTHING else b""
         content = {
@@ -115,6 +128,8 @@ class Workspace:
         for name in older:
             self._store.delete(name)
         self._saved = time.monotonic()
+        if leave:
+            raise Left
 
     def load(self) -> bytes | None:
         """The last saved state, or None; also restores the files that `output` then had."""

@@ -122,13 +122,17 @@ class Lease:
         return None
 
     def alone(self) -> bool:
-        """Whether no other lease is held, or may be, by a launch of any study."""
-        return not any(
-            entry.name != self.object and _lives(holder) is not False
-            for entry in self._store.list("leases")
-            if entry.name.startswith("leases/study-")
-            and (holder := _holder(self._store, entry)) is not None
-        )
+        """Whether no launch of any study but this one may live; removes what the dead have left."""
+        found = [one for one in self._store.list("leases") if one.name.startswith("leases/study-")]
+        now = max((entry.modified for entry in found), default=0.0)
+        for entry in found:
+            holder = None if entry.name == self.object else _holder(self._store, entry)
+            if holder is not None:
+                if not _dead(self._store, entry, holder, now):
+                    return False
+                with contextlib.suppress(LedgerError):
+                    self._store.delete(entry.name)
+        return True
 
     def check(self) -> None:
         """Checks that this lease still holds the name.
