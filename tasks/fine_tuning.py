@@ -9,7 +9,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks import data, methods, precision, problem, recipe, revisions
+from tasks import data, methods, precision, problem, recipe, revisions, tested
 from tasks.methods.method import OF_BACKBONE
 from tasks.settings import (
     MODEL_SETTINGS,
@@ -210,6 +210,8 @@ def keeps(config: Mapping[str, Any]) -> Keeps | None:
     keeps=keeps,
     evidence=evidence,
     steps=recipe.steps,
+    tested=tested.tested,
+    influence=tested.influence,
 )
 def fine_tuning(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Fine-tunes a source model under a new head to a target with classes of its own."""

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks import data, given, methods, problem, recipe, revisions, text_heads
+from tasks import data, given, methods, problem, recipe, revisions, tested, text_heads
 from tasks.data import splits
 from tasks.methods.method import NEEDS, OF_BACKBONE
 from tasks.settings import (
@@ -364,6 +364,8 @@ def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, 
     keeps=keeps,
     evidence=evidence,
     steps=recipe.steps,
+    tested=tested.tested,
+    influence=tested.influence,
 )
 def holistic_transfer(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Adapts a source model to a target without images of some classes; measures both groups."""

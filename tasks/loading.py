@@ -13,9 +13,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tasks import backbones, clip, data, given, methods, problem, text_heads, timm_models
+from tasks import (
+    backbones,
+    clip,
+    data,
+    given,
+    methods,
+    problem,
+    tested,
+    text_heads,
+    timm_models,
+)
 from tasks.data import Images, listing, parts, splits
-from tasks.data.parts import Way
 from tasks.data.splits import Split
 from tasks.data.undecoded import Undecoded
 from tasks.model import Model
@@ -106,20 +115,15 @@ def target_of(
         ValueError: a class has no training image where none may be missing.
     """
     classes = data.classes(domain) if space is None else tuple(space)
-    way = Way.of(config)
-    if way.split == parts.DISJOINT:
-        marks: splits.Marks | None = parts.disjoint(labels, way, workspace.repetition)
-    else:
-        marks = parts.marks(domain, way, workspace.seed("split"))
 
     def divided(missing: Sequence[int]) -> Split:
-        return splits.split(
+        return tested.divided(
+            config,
+            domain,
             labels,
-            missing,
-            workspace.seed("split"),
-            config.get("fraction", 1.0),
-            marks=marks,
-            shares=way.shares,
+            repetition=workspace.repetition,
+            seed=workspace.seed,
+            missing=missing,
         )
 
     split = divided(())

@@ -180,23 +180,32 @@ def _staircase(
 
     The second and third array count correct seen and missing samples, [K + 1].
     """
+    gap, right = gaps(scores, labels, is_missing)
+    of_missing = is_missing[labels]
+    right_seen, right_missing = right & ~of_missing, right & of_missing
+    order = np.argsort(gap, kind="stable")
+    # The last sample of each distinct gap.
+    ends = np.flatnonzero(np.append(np.diff(gap[order]) > 0, True))
+    # Counts stay integers, so that "collinear" and "equal" are exact.
+    seen = right_seen.sum() - np.append(0, np.cumsum(right_seen[order])[ends])
+    return gap[order][ends], seen, np.append(0, np.cumsum(right_missing[order])[ends])
+
+
+def gaps(
+    scores: Array, labels: Array, is_missing: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Each sample's highest score of seen minus that of missing classes, and whether it is right.
+
+    Right is a sample whose highest score within its own group of classes is the true class's.
+    """
     # float64: in float32, two different gaps may become equal.
     scores = scores.astype(np.float64)
-    of_missing = is_missing[labels]
     to_seen, to_missing = (
         np.where(is_missing, -np.inf, scores),
         np.where(is_missing, scores, -np.inf),
     )
-    gaps = to_seen.max(1) - to_missing.max(1)
-    right_seen = ~of_missing & (to_seen.argmax(1) == labels)
-    right_missing = of_missing & (to_missing.argmax(1) == labels)
-
-    order = np.argsort(gaps, kind="stable")
-    # The last sample of each distinct gap.
-    ends = np.flatnonzero(np.append(np.diff(gaps[order]) > 0, True))
-    # Counts stay integers, so that "collinear" and "equal" are exact.
-    seen = right_seen.sum() - np.append(0, np.cumsum(right_seen[order])[ends])
-    return gaps[order][ends], seen, np.append(0, np.cumsum(right_missing[order])[ends])
+    best = np.where(is_missing[labels], to_missing.argmax(1), to_seen.argmax(1))
+    return to_seen.max(1) - to_missing.max(1), best == labels
 
 
 def area(seen: Array, missing: Array) -> float:

@@ -123,18 +123,29 @@ class Collected:
         """
         if not len(rows):
             return
-        place = hashlib.sha256((domain or self._domain).encode())
-        place.update(np.asarray(labels, np.int64).tobytes())
-        place.update(np.asarray(rows, np.int64).tobytes())
         self.outputs[split] = Outputs(
             logits,
             labels[rows],
             tuple(missing),
             split,
-            place.hexdigest()[:16],
+            name_of(domain or self._domain, labels, rows),
             features if self._features else None,
             tuple(others),
         )
+
+
+def name_of(domain: str, labels: NDArray[Any], rows: NDArray[Any]) -> str:
+    """The name of some images and their order: `Outputs.images`.
+
+    Args:
+        domain: the name of their domain.
+        labels: the labels of all its images.
+        rows: the positions of the images.
+    """
+    place = hashlib.sha256(domain.encode())
+    place.update(np.asarray(labels, np.int64).tobytes())
+    place.update(np.asarray(rows, np.int64).tobytes())
+    return place.hexdigest()[:16]
 
 
 def keeps_features(workspace: Any) -> bool:

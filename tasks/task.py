@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, final
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from tasks.outputs import Outputs
 
 Config = Mapping[str, Any]
@@ -178,6 +181,17 @@ class Steps:
     """The setting by which the others are not."""
 
 
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class ImagesTested:
+    """The images that a trial tests, as places in the pool that all repetitions draw from."""
+
+    name: str
+    """As `Outputs.images` of the trial's test images: equal names mean equal images in order."""
+    units: NDArray[np.int64]
+    """[N], equal numbers for what is no independent draw: an image, or images of one group."""
+
+
 def declare(
     *,
     settings: Mapping[str, Setting] | None = None,
@@ -200,6 +214,8 @@ def declare(
     keeps: Callable[[Config], Keeps | None] | None = None,
     evidence: Callable[[Config], Evidence] | None = None,
     steps: Callable[[Config], Steps | None] | None = None,
+    tested: Callable[[Config, int, Callable[..., int]], ImagesTested | None] | None = None,
+    influence: Callable[[Outputs], Mapping[str, NDArray[np.float64]]] | None = None,
 ) -> Callable[[Function], Function]:
     """Decorator that attaches to a task the answers described in docs/contracts.md.
 
@@ -229,6 +245,8 @@ def declare(
         evidence: the data that the numbers of a resolved config rest on.
         steps: the steps at which a trial of a resolved config is measured; None if that is not
             known.
+        tested: the test images of a resolved config, a repetition and its seeds by name.
+        influence: test column -> how much each test image moves it, from the kept outputs.
     """
     answers = {
         "settings": settings,
@@ -251,6 +269,8 @@ def declare(
         "keeps": keeps,
         "evidence": evidence,
         "steps": steps,
+        "tested": tested,
+        "influence": influence,
     }
 
     def attach(function: Function) -> Function:

@@ -5,7 +5,8 @@ import pytest
 from frames import measured
 
 from htsweep.analysis.design import Design, competitors, is_bound, roles, roles_by
-from htsweep.analysis.effects import effects, pooled
+from htsweep.analysis.effects import effects
+from htsweep.analysis.pooled import pooled
 from htsweep.analysis.ranks import ranks
 from htsweep.analysis.summary import aggregate
 from htsweep.analysis.volumes import volumes

@@ -11,13 +11,12 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from htsweep.analysis.interval import bca
+from htsweep.analysis.new_images import Spread, crossed, resampled, resampled_interval
 from htsweep.analysis.significance import (
     Paired,
     holm,
     judge,
     least_holm,
-    resampled,
-    resampled_interval,
     sign_flip,
     signed_rank,
     verdict,
@@ -165,37 +164,6 @@ def test_what_may_be_said(p: float, low: float, high: float, least: float, said:
     assert verdict(p, low, high, least) == said
 
 
-def test_the_resampled_test_is_a_t_test_with_a_larger_variance() -> None:
-    values = np.array([0.1, 0.2, 0.15, 0.05, 0.12])
-    expected = values.mean() / math.sqrt((1 / 5 + 0.3 / 0.7) * values.var(ddof=1))
-    assert resampled(values, 0.3) == pytest.approx(2 * stats.t.sf(expected, 4))
-    # With nothing shared it would be Student's own test.
-    assert resampled(values, 1e-12) == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
-    assert resampled(np.zeros(4), 0.3) == 1
-    for unknown in (0.0, 1.0, float("nan")):
-        assert math.isnan(resampled(values, unknown))
-    assert math.isnan(resampled(values[:1], 0.3))
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    values=st.lists(st.integers(-30, 50), min_size=2, max_size=12),
-    tested=st.floats(0.05, 0.9),
-    level=st.sampled_from([0.8, 0.95, 0.99]),
-)
-def test_the_resampled_interval_leaves_out_what_its_test_rejects(
-    values: list[int], tested: float, level: float
-) -> None:
-    differences = np.array(values) / 100
-    low, high = resampled_interval(differences, tested, level)
-    assert (low + high) / 2 == pytest.approx(differences.mean())
-    if len(set(values)) > 1:
-        for rejected, end in ((low, -1e-6), (high, 1e-6)):
-            assert resampled(differences - rejected, tested) == pytest.approx(1 - level)
-            assert resampled(differences - rejected - end, tested) < 1 - level
-    assert all(map(math.isnan, resampled_interval(differences, float("nan"))))
-
-
 def test_a_family_is_judged_by_the_larger_p_where_images_are_drawn_anew() -> None:
     strong, weak = np.array([0.1, 0.11, 0.12, 0.1, 0.11, 0.12]), np.linspace(0.01, 0.2, 6)
     [alone] = judge([[Paired(strong), Paired(weak)]])
@@ -210,6 +178,14 @@ def test_a_family_is_judged_by_the_larger_p_where_images_are_drawn_anew() -> Non
     for row, values in zip(anew, (strong, weak), strict=True):
         assert (row["low"], row["high"]) == pytest.approx(resampled_interval(values, 0.3))
     assert [row["low"] for row in alone] == bca(np.array([strong, weak]))[0].tolist()
+    spread = Spread(0.01, 50)
+    [known] = judge([[Paired(strong, 0.3, spread), Paired(weak, 0.3, spread)]])
+    assert [row["p_new_images"] for row in known] == pytest.approx(
+        [crossed(strong, spread), crossed(weak, spread)]
+    )
+    assert [row["new_images"] for row in known] == ["crossed"] * 2
+    larger = [max(2 / 64, crossed(one, spread)) for one in (strong, weak)]
+    assert [row["p_holm"] for row in known] == pytest.approx(holm(np.array(larger)).tolist())
     [[one]] = judge([[Paired(weak)]])
     [[same]] = judge([[Paired(weak, 0.3)]])
     assert (one["verdict"], same["verdict"]) == ("better", "not shown")

@@ -15,16 +15,17 @@ import numpy as np
 import pandas as pd
 
 from htsweep.analysis.design import Design, is_bound
-from htsweep.analysis.effects import shares_of
 from htsweep.analysis.frontier import codes
 from htsweep.analysis.interval import LEVEL
+from htsweep.analysis.new_images import Images, Spread, spread_of
+from htsweep.analysis.paired import shares_of
 from htsweep.analysis.significance import Paired, judge
 
 LEFT_OUT, ALONE, MAIN, INTERACTION = "left out", "alone", "main effect", "interaction"
 KINDS = (LEFT_OUT, ALONE, MAIN, INTERACTION)
 """The kinds of effects, in the order of the table."""
 _VARIANT = ["sweep", "kind", "components", "control"]
-_JUDGED = ["low", "high", "p", "p_holm", "verdict", "p_new_images"]
+_JUDGED = ["low", "high", "p", "p_holm", "verdict", "p_new_images", "new_images"]
 _COLUMNS = ["component", "kind", "metric", "n", "effect", *_JUDGED]
 Values = Mapping[tuple[frozenset[str], str], np.ndarray]
 """(components, control) of a variant -> one number per repetition; NaN where there is none."""
@@ -38,6 +39,8 @@ class Contrast:
     component: str
     kind: str
     values: np.ndarray
+    spread: Spread | None = None
+    """How much other images would change its mean; None: not known."""
     bound: bool = False
     """Whether a variant in it is an upper bound, so that it takes no part in any test."""
 
@@ -49,6 +52,7 @@ def ablation(
     metrics: Sequence[str],
     *,
     tested: pd.Series | None = None,
+    images: Images | None = None,
     level: float = LEVEL,
 ) -> pd.DataFrame:
     """One row per cell, kind, component and metric: the component's effect, its interval and test.
@@ -70,6 +74,7 @@ def ablation(
         variants: which sweep has which components in which cell (`results.variants.variants`).
         metrics: columns of `chosen`.
         tested: sweep -> the share of the target's images that each repetition tests, drawn anew.
+        images: what each image adds to the numbers of `chosen`, as far as it is known.
         level: of the intervals.
     """
     cell = [name for name in variants.columns if name not in _VARIANT]
@@ -97,6 +102,16 @@ def ablation(
                 if sweep in of
             }
             contrast_rows = list(contrasts(values, names, bounds))
+            if images is not None:
+                sweeps = dict(zip(keys, listed["sweep"], strict=True))
+                repetitions = sorted(chosen["repetition"].unique())
+                moved = _moved(images, {key: sweeps[key] for key in values}, repetitions, metric)
+                contrast_rows = [
+                    _with_spread(contrast, total, moved[1])
+                    for contrast, total in zip(
+                        contrast_rows, contrasts(moved[0], names, bounds), strict=True
+                    )
+                ]
             for kind in KINDS:
                 rows += [
                     {**about, "metric": metric, **row}
@@ -107,6 +122,34 @@ def ablation(
                     )
                 ]
     return pd.DataFrame(rows, columns=[*groups, *_COLUMNS, *ends])
+
+
+def _moved(
+    images: Images,
+    sweeps: Mapping[tuple[frozenset[str], str], str],
+    repetitions: Sequence[int],
+    metric: str,
+) -> tuple[Values, int]:
+    """What each image adds to each variant's sum over repetitions, and how many are tested.
+
+    NaNs where it is not known.
+    """
+    totals: dict[tuple[frozenset[str], str], np.ndarray] = {}
+    for key, sweep in sweeps.items():
+        total = images.total([(1.0, sweep, number) for number in repetitions], metric)
+        totals[key] = np.full(images.count, np.nan) if total is None else total
+    trials = {(sweep, number) for sweep in sweeps.values() for number in repetitions}
+    return totals, images.tested(trials)
+
+
+def _with_spread(contrast: Contrast, total: Contrast, images: int) -> Contrast:
+    """A contrast with its spread over images: it is a weighted sum, of images as of repetitions.
+
+    A repetition that a variant lacks leaves nothing to be said about images.
+    """
+    if np.isnan(contrast.values).any() or np.isnan(total.values).any():
+        return contrast
+    return replace(contrast, spread=spread_of(total.values, len(contrast.values), images))
 
 
 def contrasts(
@@ -127,14 +170,14 @@ def contrasts(
         for (had, control), without in values.items():
             if whole is not None and had == full - {name}:
                 bound = (full, "") in bounds or (had, control) in bounds
-                yield Contrast(control or name, LEFT_OUT, whole - without, bound)
+                yield Contrast(control or name, LEFT_OUT, whole - without, bound=bound)
     if len(components) < 2:
         return
     for name in components:
         alone = values.get((frozenset({name}), ""))
         if alone is not None and none is not None:
             bound = bool({(frozenset({name}), ""), (frozenset(), "")} & set(bounds))
-            yield Contrast(name, ALONE, alone - none, bound)
+            yield Contrast(name, ALONE, alone - none, bound=bound)
     settings = [
         frozenset(some)
         for size in range(len(components) + 1)
@@ -173,7 +216,7 @@ def _sign(name: str, had: frozenset[str]) -> int:
 
 def _judged(family: Sequence[Contrast], share: float, level: float) -> Iterator[dict[str, Any]]:
     """The rows of one family of contrasts, over which Holm's correction is made."""
-    [judged] = judge([[Paired(one.values, share, one.bound) for one in family]], level)
+    [judged] = judge([[Paired(one.values, share, one.spread, one.bound) for one in family]], level)
     for member, said in zip(family, judged, strict=True):
         if said["n"]:
             yield {

@@ -17,9 +17,11 @@ from htsweep.analysis.blocks import blocks, described
 from htsweep.analysis.classes import classes, confusion
 from htsweep.analysis.costs import costs
 from htsweep.analysis.design import Design, is_bound, is_source
-from htsweep.analysis.effects import effects, pooled, runners_up
+from htsweep.analysis.effects import effects, runners_up
 from htsweep.analysis.findings import Findings
 from htsweep.analysis.importance import importance
+from htsweep.analysis.new_images import Images
+from htsweep.analysis.pooled import pooled
 from htsweep.analysis.protocols import caution, protocols
 from htsweep.analysis.ranks import cliques, ranks
 from htsweep.analysis.regret import regret
@@ -122,6 +124,7 @@ def conclude(
     lists: pd.DataFrame | None = None,
     screened: ScreenTables | None = None,
     answered: pd.DataFrame | None = None,
+    images: Images | None = None,
 ) -> Findings:
     """The findings of a study.
 
@@ -135,6 +138,7 @@ def conclude(
             there are no curves.
         screened: scores of transferability; None: there are none.
         answered: as `analysis.classes.ANSWERED` says; None: no logits are kept.
+        images: what each test image adds to the numbers that the protocol chose, as far as known.
     """
     design, repetitions = about.design, about.repetitions
     choice = about.choice if len(measurements) else None
@@ -164,13 +168,13 @@ def conclude(
         parameters=about.parameters,
     )
     shared: dict[str, Any] = {"choice": choice, "repetitions": repetitions}
-    tested = _tested(about.evidence)
+    known: dict[str, Any] = {"tested": _tested(about.evidence), "images": images}
     independent = blocks(chosen, design, about.evidence, about.blocks)
     ranked = ranks(chosen, design, metrics_shown, independent)
     made: dict[str, Any] = {
         "summary": summarise(chosen, design, metrics_shown),
-        "effects": effects(chosen, design, metrics_shown, baseline, tested=tested),
-        "runners_up": runners_up(chosen, design, metrics_shown, tested=tested),
+        "effects": effects(chosen, design, metrics_shown, baseline, **known),
+        "runners_up": runners_up(chosen, design, metrics_shown, **known),
         "ranks": ranked,
         "cliques": cliques(ranked, design.compared),
         "protocols": protocols(
@@ -188,7 +192,9 @@ def conclude(
     if len(chosen) and groups > 1:
         made |= {
             "blocks": described(independent, groups),
-            "pooled": pooled(chosen, design, metrics_shown, baseline, tested=tested),
+            "pooled": pooled(
+                chosen, design, metrics_shown, baseline, independent=independent, **known
+            ),
             "aggregate": aggregate(chosen, design, metrics_shown),
         }
     if of.axes is not None and choice is not None:
@@ -250,7 +256,7 @@ def conclude(
         made["classes"] = classes(answered, design)
         made["confusion"] = confusion(answered, design)
     if about.variants is not None and len(about.variants):
-        made["ablation"] = ablation(chosen, design, about.variants, metrics_shown, tested=tested)
+        made["ablation"] = ablation(chosen, design, about.variants, metrics_shown, **known)
     if screened is not None:
         made |= _score_tables(screened, about, metrics_shown)
     return dataclasses.replace(

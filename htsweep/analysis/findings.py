@@ -48,12 +48,14 @@ class Findings:
     """
     effects: pd.DataFrame = field(default_factory=_none)
     """groups, compared, metric, baseline, n, difference, low, high, improvement, p, p_holm,
-    least_p, verdict, wilcoxon, p_new_images; verdict: `better`, `worse`, `not shown`, `too few`
+    least_p, verdict, wilcoxon, p_new_images, new_images (the test: `crossed`, `resampled` or
+    empty); verdict: `better`, `worse`, `not shown`, `too few`
     repetitions to show anything, `bound` (takes no part).
     """
     pooled: pd.DataFrame = field(default_factory=_none)
-    """compared, metric, baseline, groups, n, difference, ... as in `effects`, over all groups: a
-    pair is a repetition's mean over them; empty where there is one group.
+    """compared, metric, baseline, groups, unit, n, difference, ... as in `effects`, over all
+    groups: a pair is a block's mean (unit `block`) where there are six blocks, else a repetition's
+    mean over the groups (`repetition`); empty where there is one group.
     """
     aggregate: pd.DataFrame = field(default_factory=_none)
     """compared, metric, groups, n, mean, mean low, mean high, iqm, iqm low, iqm high: over all
@@ -105,8 +107,8 @@ class Findings:
     ablation: pd.DataFrame = field(default_factory=_none)
     """groups, component, kind (`left out`, `alone`, `main effect`, `interaction`), metric, n,
     effect, low, high, p, p_holm, verdict (`bound` where an upper bound is involved),
-    p_new_images; effect > 0: the component raises the metric; an interaction's component is
-    `a x b`.
+    p_new_images, new_images; effect > 0: the component raises the metric; an interaction's
+    component is `a x b`.
     """
     importance: pd.DataFrame = field(default_factory=_none)
     """compared, objective, parameter, evaluator (`all points`, `best tenth`), importance (share),

@@ -1,10 +1,10 @@
 """Tests of paired differences, and the verdict on each of a family of them.
 
-Repetitions that draw their test images anew from one pool share images, so that a test that takes
-them for independent draws finds differences between models of equal accuracy far too often. Where
-the tested share of the pool is known, a difference therefore counts as shown only if the corrected
-resampled test shows it as well, and its interval is that test's. benchmarks/level.py measures how
-often each is wrong.
+Repetitions that draw their test images from one pool share images, so that a test that takes them
+for independent draws finds differences between models of equal accuracy far too often. Where more
+is known of the images, a difference therefore counts as shown only if a test for new images shows
+it as well (`new_images`), and its interval is that test's. benchmarks/level.py measures how often
+each is wrong.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Any, final
 
 import numpy as np
 
+from htsweep.analysis import new_images
 from htsweep.analysis.interval import LEVEL, bca, stacked
+from htsweep.analysis.new_images import Spread
 from htsweep.planning.power import DRAWS, EXACT, least_p
 from htsweep.planning.task import BOUND
 
@@ -38,6 +40,7 @@ JUDGED = (
     "high",
     "p",
     "p_new_images",
+    "new_images",
     "p_holm",
     "least_p",
     "verdict",
@@ -57,6 +60,8 @@ class Paired:
     """The share of a pool of images that each repetition tests, drawn anew; NaN: not known, or all
     repetitions test the same images.
     """
+    spread: Spread | None = None
+    """How much other images would change the mean; None: not known."""
     bound: bool = False
     """Whether an upper bound, which nobody can choose, has a part in it."""
 
@@ -65,12 +70,13 @@ def judge(families: Sequence[Sequence[Paired]], level: float = LEVEL) -> list[li
     """What may be said of each difference of each family: a dict with the keys of `JUDGED`.
 
     `n` differences and their mean `difference`; `low` and `high`, the ends of the mean's interval:
-    that of the corrected resampled test (`resampled`) where the tested share is known, which is
-    about new images of the same kind, else by the BCa bootstrap; `p` of the exact two-sided
-    sign-flip test; `p_new_images` of the corrected resampled test, NaN where the share is not
-    known; `p_holm`, the larger of the two after Holm's correction for the family; `least_p`, the
-    smallest p that n differences can reach in the sign-flip test, uncorrected; `verdict`;
-    `wilcoxon`, p of the signed-rank test. All are NaN, but for n, where there is no difference.
+    that of the test for new images where there is one, else by the BCa bootstrap; `p` of the exact
+    two-sided sign-flip test; `p_new_images` of the test for new images, and in `new_images` which
+    it is (`crossed` where the spread over images is known, `resampled` where only the tested share
+    is; NaN and empty where neither is); `p_holm`, the larger of the two after Holm's correction for
+    the family; `least_p`, the smallest p that n differences can reach in the sign-flip test,
+    uncorrected; `verdict`; `wilcoxon`, p of the signed-rank test. All numbers are NaN, but for n,
+    where there is no difference.
 
     The larger of two p-values whose tests hold their level holds it too. An upper bound takes no
     part in its family: its `p_holm` is NaN and its verdict `bound`.
@@ -101,9 +107,9 @@ def _family(
 ) -> list[dict[str, Any]]:
     rows = []
     for one, values, (low, high) in zip(family, known, bootstrapped, strict=True):
-        other = resampled(values, one.tested)
-        if other == other:
-            low, high = resampled_interval(values, one.tested, level)
+        other = new_images.judged(values, one.spread, one.tested, level)
+        if other is not None:
+            low, high = other["low"], other["high"]
         rows.append(
             {
                 "n": len(values),
@@ -111,7 +117,8 @@ def _family(
                 "low": low,
                 "high": high,
                 "p": sign_flip(values),
-                "p_new_images": other,
+                "p_new_images": np.nan if other is None else other["p"],
+                "new_images": "" if other is None else other["test"],
                 "least_p": least_p(len(values)),
                 "wilcoxon": signed_rank(values),
             }
@@ -168,56 +175,6 @@ def signed_rank(differences: np.ndarray) -> float:
     # numbers).
     rank = ((sizes[:, None] > sizes).sum(axis=1) + (sizes[:, None] >= sizes).sum(axis=1) + 1) / 2
     return sign_flip(np.sign(known) * rank) if len(known) else 1.0
-
-
-def resampled(differences: np.ndarray, tested: float) -> float:
-    """The two-sided p of the corrected resampled t test (Nadeau and Bengio, Machine Learning 2003).
-
-    Repetitions that draw their test images from one pool overlap, so that the variance of their
-    mean is about (1/n + tested / (1 - tested)) times that of one, not 1/n: t is compared with
-    Student's distribution of n - 1 degrees of freedom. The question is about new images of the same
-    kind. NaN for fewer than two differences, and unless the share is above 0 and below 1.
-
-    Args:
-        differences: one per repetition; NaNs do not count.
-        tested: the share of the pool that a repetition tests.
-    """
-    found = _spread(differences, tested)
-    if found is None:
-        return float("nan")
-    mean, error, count = found
-    if error == 0:
-        return 1.0 if mean == 0 else 0.0
-    from scipy import special  # a tenth of the seconds that scipy.stats takes to import
-
-    return float(2 * special.stdtr(count - 1, -abs(mean) / error))
-
-
-def resampled_interval(
-    differences: np.ndarray, tested: float, level: float = LEVEL
-) -> tuple[float, float]:
-    """Ends of the mean's interval that belongs to `resampled`: it leaves out 0 if p < 1 - level.
-
-    NaNs where `resampled` gives NaN.
-    """
-    found = _spread(differences, tested)
-    if found is None:
-        return float("nan"), float("nan")
-    mean, error, count = found
-    from scipy import special
-
-    reach = float(special.stdtrit(count - 1, (1 + level) / 2)) * error
-    return mean - reach, mean + reach
-
-
-def _spread(differences: np.ndarray, tested: float) -> tuple[float, float, int] | None:
-    """Mean, corrected standard error and number of differences; None where there is no test."""
-    known = np.asarray(differences, float)
-    known = known[~np.isnan(known)]
-    if len(known) < 2 or not 0 < tested < 1 or not np.isfinite(known).all():
-        return None
-    variance = (1 / len(known) + tested / (1 - tested)) * known.var(ddof=1)
-    return float(known.mean()), float(np.sqrt(variance)), len(known)
 
 
 def holm(p: np.ndarray) -> np.ndarray:

@@ -148,6 +148,22 @@ class Task:
         """The `Steps` of a resolved config (tasks/task.py); None: the task does not say."""
         return self._ask("steps", config, None)
 
+    def tested(self, config: Config, repetition: int, seed: Callable[..., int]) -> Any:
+        """The `ImagesTested` (tasks/task.py) of a repetition; None: the task cannot say.
+
+        Args:
+            config: a resolved config.
+            repetition: its number.
+            seed: from names to the repetition's seed.
+        """
+        answer = getattr(self.run, "tested", None)
+        return None if answer is None else answer(config, repetition, seed)
+
+    @property
+    def influence(self) -> Callable[[Any], Mapping[str, Any]] | None:
+        """Kept test outputs -> column -> how much each image moves it; None: not known."""
+        return getattr(self.run, "influence", None)
+
     def _ask(self, question: str, config: Config, otherwise: Any) -> Any:
         answer = getattr(self.run, question, None)
         return otherwise if answer is None else answer(config)

@@ -61,6 +61,7 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
     from htsweep.report import text
     from htsweep.results import scores
     from htsweep.results.answered import answered, each_trial
+    from htsweep.results.images import images_of
     from htsweep.results.variants import variants
 
     study = results.study
@@ -122,6 +123,7 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
         lists=lists,
         screened=scores.screen_tables(results, columns),
         answered=answered(results, measured) if keeps else None,
+        images=images_of(results, measured) if keeps else None,
     )
     answers, why = each_trial(results) if keeps else (None, "")
     return replace(

@@ -16,13 +16,15 @@ ALPHA = 0.05
 EFFECTS = (
     "Each row is compared with the baseline on the repetitions that both have: the mean difference "
     "[low, high] with its 95 % interval. p is that of the exact sign-flip test and, where a "
-    "repetition draws its test images anew from one pool, of the corrected resampled t test "
-    "(Nadeau and Bengio 2003) as well, of which the larger counts; Holm's correction is over the "
-    "rows of a block, separately for each metric. **Bold** differences are shown: p < 0.05, and "
-    "the interval does not contain 0. Where there are too few repetitions to reach p < 0.05, the "
-    "last column says so. Where the page has a p for new images, interval and verdict are about "
-    "new images of the same kind; where it has none, they are about other seeds on the same "
-    "images, and the interval is that of the BCa bootstrap."
+    "repetition draws its test images from one pool, of a test for new images as well, of which "
+    "the larger counts: where logits are kept, a t test with repetitions and images as two crossed "
+    "random factors, else the corrected resampled t test (Nadeau and Bengio 2003). Holm's "
+    "correction is over the rows of a block, separately for each metric. **Bold** differences are "
+    "shown: p < 0.05, and the interval does not contain 0. Where there are too few repetitions to "
+    "reach p < 0.05, the last column says so. Where the page has a p for new images, interval and "
+    "verdict are about new images of the same kind, missing classes and seeds, for the same source "
+    "data; where it has none, they are about other seeds on the same images, and the interval is "
+    "that of the BCa bootstrap."
 )
 TOGETHER = (
     "The mean and the interquartile mean (over the middle half of all runs; Agarwal et al., "

@@ -148,6 +148,10 @@ class Corrupted(Domain):
         """Those of the domain."""
         return self.domain.rows()
 
+    def labels(self) -> NDArray[np.int64] | None:
+        """Those of the domain."""
+        return self.domain.labels()
+
     def official_missing(self, source: str) -> Sequence[str] | None:
         """Those of the domain."""
         return self.domain.official_missing(source)

@@ -64,6 +64,10 @@ class Digits(Domain):
         """The number of images."""
         return IMAGES[self.name]
 
+    def labels(self) -> NDArray[np.int64]:
+        """The labels, read from the package's data file."""
+        return _labels(self.name)
+
     def load(self, cache: Path, image_size: int) -> Images:
         """The images, always 16 pixels a side."""
         return load(self.name, cache)
@@ -103,6 +107,13 @@ def _decode(domain: str) -> dict[str, NDArray[np.generic]]:
     side, largest = (28, 255) if domain == "mnist" else (8, 16)
     images = rows[:, :-1].reshape(-1, side, side) / largest
     return {"pixels": _resized(images)[:, None], "labels": rows[:, -1].astype(np.int64)}
+
+
+@functools.cache
+def _labels(domain: str) -> NDArray[np.int64]:
+    """What comes after the last comma of each line."""
+    lines = gzip.decompress(_file(domain).read_bytes()).split()
+    return np.array([float(line.rpartition(b",")[2]) for line in lines]).astype(np.int64)
 
 
 def _resized(images: NDArray[np.floating]) -> NDArray[np.float32]:

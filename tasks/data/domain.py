@@ -94,6 +94,11 @@ class Domain(Protocol):
         """Labels, official parts, groups and times of the images, where known without decoding."""
         return None
 
+    def labels(self) -> NDArray[np.int64] | None:
+        """[N], places among the classes, in the order of `load`; None: not known undecoded."""
+        known = self.rows()
+        return None if known is None else known.labels
+
     def official_missing(self, source: str) -> Sequence[str] | None:
         """The classes that the paper takes as missing with this source; None: it names none.
 

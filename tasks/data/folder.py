@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.data import contents, corruptions, decoding, groups, listing, pixels
 from tasks.data.contents import Content
@@ -54,6 +55,10 @@ class Folder(Domain):
     def load(self, cache: Path, image_size: int) -> Images:
         """The images, decoded once per node and image size."""
         return load(self.name, cache, image_size)
+
+    def labels(self) -> NDArray[np.int64]:
+        """By the folders' names."""
+        return labels(listed(self.name))
 
     def order(self, seed: int) -> Order | None:
         """That of the groups beside the domain's folder, if there are some."""
@@ -247,9 +252,13 @@ def load(domain: str, cache: Path, image_size: int) -> Images:
     held = listing.of(_place(domain))
     kept = cache / "folders" / f"{_pixels(held, _contents_of(held))}-{image_size}.npy"
     decoded = decoding.fitting(held.paths, kept, image_size)
+    return Images(decoded, labels(held), held.classes)
+
+
+def labels(held: Listing) -> NDArray[np.int64]:
+    """The class of each image of a listing, as a place among the classes, [N]."""
     index = {name: position for position, name in enumerate(held.classes)}
-    labels = np.array([index[name] for name, _ in held.files], dtype=np.int64)
-    return Images(decoded, labels, held.classes)
+    return np.array([index[name] for name, _ in held.files], dtype=np.int64)
 
 
 @contents.for_a_moment

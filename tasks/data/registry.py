@@ -26,6 +26,7 @@ INHERITED = (
     "official_missing",
     "order",
     "rows",
+    "labels",
     "counts",
     "problems",
     "notes",

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from htsweep.analysis.findings import Findings
+from htsweep.analysis.new_images import RESAMPLED
 from htsweep.planning.task import BOUND
 from htsweep.report import captions, names
 from htsweep.report.key import Key
@@ -135,9 +136,13 @@ def effects(findings: Findings, key: Key) -> Table:
 
 
 def _new_images(record: cells.Record) -> Cell:
-    """The p of the corrected resampled test; `n/a` where the share of tested images is unknown."""
+    """The p of the test for new images, which is named if it is the fall-back; `n/a` for none."""
     p = record.get("p_new_images", float("nan"))
-    return cells.probability(p) if p == p else Cell("n/a", float("nan"))
+    if p != p:
+        return Cell("n/a", float("nan"))
+    cell = cells.probability(p)
+    fall_back = record.get("new_images") == RESAMPLED
+    return Cell(f"{cell.text} ({RESAMPLED})", cell.value) if fall_back else cell
 
 
 def together(findings: Findings, key: Key) -> Table:
