@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from tasks import cache, locking
 from tasks.cache import usable
-from tasks.data import cached, pixels, undecoded
+from tasks.data import cached, leftovers, pixels, undecoded
 from tasks.data.contents import cores
 from tasks.data.listing import shown, some
 from tasks.data.undecoded import Undecoded
@@ -47,7 +47,7 @@ def decoded(paths: Sequence[Path], kept: Path, image_size: int) -> NDArray[Any]:
     array = cached.opened(kept, shape, np.uint8)
     if array is None:
         with usable(kept.parent):
-            lock = kept.parent.parent / "locks" / kept.name
+            lock = leftovers.lock_of(kept)
             for place in (kept.parent, lock.parent):
                 place.mkdir(parents=True, exist_ok=True)
             with locking.alone(
@@ -77,6 +77,8 @@ def fitting(paths: Sequence[Path], kept: Path, image_size: int) -> NDArray[Any] 
     shape = (len(paths), 3, image_size, image_size)
     if way != cache.DECODED and cached.opened(kept, shape, np.uint8) is None:
         lacking = "" if way == cache.FILES else cache.lacking(size)
+        if lacking and leftovers.remove(kept.parent, leftovers.HOUR):
+            lacking = cache.lacking(size)
         if way == cache.FILES or lacking:
             _say(f"{_of(paths)} is decoded again for each batch: {lacking or cache.AS_ASKED}")
             return Undecoded(paths, image_size)
@@ -85,7 +87,8 @@ def fitting(paths: Sequence[Path], kept: Path, image_size: int) -> NDArray[Any] 
 
 def _fill(paths: Sequence[Path], kept: Path, shape: tuple[int, ...]) -> None:
     """Decodes what an earlier process has not, and moves the whole to `kept`."""
-    partial, marks = kept.with_suffix(".partial"), kept.with_suffix(".chunks")
+    leftovers.remove(kept.parent)
+    partial, marks = kept.with_suffix(leftovers.PARTIAL), kept.with_suffix(leftovers.MARKS)
     target = cached.opened(partial, shape, np.uint8, mode="r+")
     if target is None:
         marks.unlink(missing_ok=True)
