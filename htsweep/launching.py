@@ -22,6 +22,7 @@ from htsweep.execution.conditions import conditions_of, stopped_as
 from htsweep.execution.executor import Executor
 from htsweep.execution.loop import run_agenda
 from htsweep.execution.others import Others
+from htsweep.execution.pulse import Pulse
 from htsweep.execution.shipping import collect
 from htsweep.execution.watch import Silent, Watch
 from htsweep.execution.work import Conditions
@@ -42,6 +43,8 @@ from htsweep.results.estimate import estimate
 from htsweep.results.tables import rows_of
 from htsweep.study.schema import Study
 
+LOCAL = ("ray", "inline")
+"""The executors that, without an address, run trials on this machine."""
 ORPHAN_SECONDS = 5.0
 """How long to wait for workers that outlive a killed launch.
 
@@ -141,6 +144,7 @@ def launch(
     executor = registry.make(on, options)
     # In this process a trial would have to share the interpreter with it.
     warming = Warming(watch, before) if getattr(executor, "elsewhere", True) else None
+    pulse = Pulse(warming or watch, store, study.name, local=address is None and on in LOCAL)
     about = given(study, results).launch()
     lease = Lease(store, f"study-{study.name}", about=about, shared=join)
     holder = lease.take(watch.note)
@@ -150,7 +154,7 @@ def launch(
         others = Others(store, lease, trials=join, metrics=[one.metric for one in study.objectives])
         # One launch copies to MLflow for all.
         copies = not join or others.hold(f"mirror-{study.name}")
-        follower = Follower(before, mirror if copies else None, warming or watch)
+        follower = Follower(before, mirror if copies else None, pulse)
     except BaseException:
         lease.release()
         raise
@@ -202,6 +206,7 @@ def launch(
         if warming is not None:
             warming.cancel()
         follower.leave()
+        pulse.close()
         with contextlib.suppress(HtsweepError):  # the user sees the first exception
             others.leave()
         lease.release()

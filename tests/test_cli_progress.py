@@ -10,6 +10,7 @@ from rich.console import Console
 
 from htsweep.cli.progress import Progress
 from htsweep.execution.agenda import Agenda
+from htsweep.execution.load import Node
 from htsweep.execution.work import Outcome
 from htsweep.planning.jobs import Job
 from htsweep.planning.plan import Plan, plan
@@ -119,6 +120,24 @@ def test_stages_and_trials_run_apart_and_the_time_left_is_of_both(
         "s: 1 of 3 trials done, 0 running, 0 failed, 40 s elapsed, 80 s left, "
         "stages: source 1 of 3 (2 running)"
     )
+
+
+def test_on_a_cluster_it_says_which_node_runs_what(tmp_path: Path) -> None:
+    said, drawn = io.StringIO(), io.StringIO()
+    agenda = Agenda(grid(), {})
+    jobs = [agenda.next(), agenda.next()]
+    assert jobs[0] is not None
+    assert jobs[1] is not None
+    agenda.nodes = [Node("gpu-1", (jobs[0].trial,)), Node("gpu-2", ())]
+    lines = Progress("s", Console(file=said, width=300))
+    table = Progress("s", Console(file=drawn, width=300, force_terminal=True))
+    with table:
+        for shown in (lines, table):
+            for job in jobs:
+                shown.started(agenda, job)
+            shown.last(agenda)
+    assert ", 2 running on 1 node, 0 failed" in said.getvalue()
+    assert "now: 0.0 (repetition 0) on gpu-1, 0.05 (repetition 0)" in drawn.getvalue()
 
 
 def test_results_are_written_to_standard_output_after_the_last_line(

@@ -15,6 +15,7 @@ from rich.text import Text
 from htsweep.cli.printing import show
 from htsweep.cli.standing import Standing, named, shown, title
 from htsweep.execution.agenda import Agenda
+from htsweep.execution.pace import Pace
 from htsweep.execution.work import Outcome
 from htsweep.planning.jobs import Job
 from htsweep.results.cost import lasting
@@ -48,11 +49,7 @@ class Progress:
         self._over = False
         """Whether the final state was shown."""
         self._running: dict[str, Job] = {}
-        self._of: Agenda | None = None
-        self._since = self._began
-        """When the agenda's first job started; a launch with a screen has two agendas in turn."""
-        self._seconds: dict[str, list[float]] = {}
-        """`trial`, or a stage's task -> the seconds of each that has ended."""
+        self._pace = Pace()
 
     def __enter__(self) -> Progress:
         if self._console.is_terminal:
@@ -67,8 +64,7 @@ class Progress:
     def started(self, agenda: Agenda, job: Job) -> None:
         """Reports the first start at once: it says that the waiting is over."""
         self._running[job.trial] = job
-        if self._of is not agenda:
-            self._of, self._since, self._seconds = agenda, time.monotonic(), {}
+        if self._pace.started(agenda):
             self.standing = Standing(agenda.plan)
             self.standing.take(agenda)
         if self.first_start is None:
@@ -85,9 +81,7 @@ class Progress:
     def ended(self, agenda: Agenda, job: Job, outcome: Outcome) -> None:
         """Reports each failure; everything else is counted in the next line."""
         self._running.pop(job.trial, None)
-        if outcome.status != "failed":
-            kind = "trial" if job.kind == "trial" else job.task
-            self._seconds.setdefault(kind, []).append(outcome.seconds)
+        self._pace.ended(job, outcome)
         if job.kind == "trial" and outcome.status == "done":
             if self.standing is None:
                 self.standing = Standing(agenda.plan)
@@ -140,21 +134,8 @@ class Progress:
 
     def _remaining(self, agenda: Agenda) -> str:
         """How long what is left takes, from what has ended; `UNKNOWN` before a trial has."""
-        trials = self._seconds.get("trial")
-        if self._of is not agenda or not trials or not agenda.left:
-            return UNKNOWN
-        slots = max(1, agenda.slots)
-        stages = [
-            second for kind, each in self._seconds.items() if kind != "trial" for second in each
-        ]
-        work = agenda.left * _mean(trials)
-        for task, count in agenda.stages.items():
-            known = self._seconds.get(task) or stages or trials
-            work += (count - agenda.made[task]) * _mean(known)
-        # What comes on top of the seconds that trials measure themselves, such as starting.
-        spent = sum(trials) + sum(stages)
-        lost = (time.monotonic() - self._since) * min(slots, len(trials) + len(stages)) / spent
-        return lasting(work / slots * max(1.0, lost)) if spent else UNKNOWN
+        left = self._pace.left(agenda)
+        return UNKNOWN if left is None else lasting(left)
 
     def _counts(self, agenda: Agenda) -> dict[str, int]:
         running = sum(job.kind == "trial" for job in self._running.values())
@@ -175,8 +156,12 @@ class Progress:
             eta = ""
         what = "scores" if agenda.plan.task.predicts else "trials"
         total = f"{agenda.total}" if agenda.exact else f"at most {agenda.total}"
+        busy = sum(bool(node.trials) for node in agenda.nodes)
+        running = f"{counts['running']} running"
+        if busy and counts["running"]:
+            running += f" on {busy} node{'s' if busy != 1 else ''}"
         return (
-            f"{self._name}: {counts['done']} of {total} {what} done, {counts['running']} running, "
+            f"{self._name}: {counts['done']} of {total} {what} done, {running}, "
             f"{counts['failed']} failed, {self._elapsed} elapsed{eta}{self._stages(agenda)}"
             + (f"; {best}" if best else "")
         )
@@ -217,10 +202,11 @@ class Progress:
         return Group(head, *texts, table)
 
     def _now(self, agenda: Agenda) -> str:
-        """What runs now: `now: l2sp (repetition 3), plain (repetition 0)`."""
+        """What runs now: `now: l2sp (repetition 3) on gpu-1, plain (repetition 0) on gpu-2`."""
         compared = agenda.plan.study.compared
+        places = {trial: f" on {node.name}" for node in agenda.nodes for trial in node.trials}
         texts = [
-            f"{_text(job, compared)} (repetition {job.repetition})"
+            f"{_text(job, compared)} (repetition {job.repetition}){places.get(job.trial, '')}"
             for job in list(self._running.values())[:NAMED]
         ]
         more = len(self._running) - NAMED
@@ -236,10 +222,6 @@ class Progress:
             if agenda.made[task] < count
         ]
         return f", stages: {', '.join(kinds)}" if kinds else ""
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
 
 
 def _text(job: Job, compared: str | None) -> str:

@@ -173,17 +173,16 @@ def status(
     json: AsJson = False,
     watch: Annotated[
         bool,
-        typer.Option(
-            help="Print the status again whenever it changes, until nothing is left to run."
-        ),
+        typer.Option(help="Show what runs on which node, until nothing is left to run."),
     ] = False,
 ) -> None:
     """Show what is done, failed and left, with reasons and log files."""
-    from htsweep.cli.status import follow, status
+    from htsweep.cli.status import status
+    from htsweep.cli.watching import follow
 
     checked = results_of(study, overrides, results)
     if watch:
-        follow(checked, json)
+        follow(checked, as_json=json)
     else:
         state = status(checked)
         typer.echo(state.json() if json else "\n".join(state.lines()))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, final
 
+from htsweep.cli.now import launch_lines
 from htsweep.commands import given
 from htsweep.errors import LedgerError
+from htsweep.execution.pulse import Beat, beats
 from htsweep.ledger import Lease, Store
 from htsweep.mirror.coverage import Mirrored, coverage
 from htsweep.planning.plan import Plan
@@ -74,6 +74,8 @@ class Status:
     """The command that runs the first failure again in this process; "" without one."""
     exact: bool = True
     """Whether `trials` and `left` are exact counts rather than upper bounds."""
+    launches: tuple[Beat, ...] = ()
+    """What the launches under way said last, some seconds ago."""
 
     @property
     def unfinished(self) -> int:
@@ -97,6 +99,7 @@ class Status:
             f"{most}{self.left} to run",
             f"stages  {self.stages}: {self.stages_done} done"
             + (f", {self.stages_failed} failed" if self.stages_failed else ""),
+            *(line for beat in self.launches for line in launch_lines(beat)),
         ]
         for failure in self.failures:
             lines.append(
@@ -152,6 +155,7 @@ def status(results: Results) -> Status:
         offered,
         given(study, results.location).verb("rerun", failures[0].trial) if failures else "",
         estimated.exact,
+        tuple(beats(store, study.name)) if holder else (),
     )
 
 
@@ -219,21 +223,3 @@ def _waited_for(planned: Plan, over: set[str]) -> set[str] | None:
             if trial not in over
         )
     )
-
-
-def follow(results: Results, as_json: bool, every_seconds: float = 2.0) -> None:
-    """Prints the status whenever it changes, until nothing is left or the user interrupts."""
-    last = None
-    try:
-        while True:
-            now = status(results)
-            if now != last:
-                sys.stdout.write((now.json() if as_json else "\n".join(now.lines())) + "\n")
-                sys.stdout.flush()
-                last = now
-            if not now.unfinished and not now.held_by:
-                return
-            time.sleep(every_seconds)
-            results = results.reread()
-    except KeyboardInterrupt:
-        return

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, final
 
+from htsweep.execution.load import Node
 from htsweep.execution.others import Others
 from htsweep.execution.proposing import Proposals
 from htsweep.execution.waiting import Waiting
@@ -81,6 +82,8 @@ class Agenda:
         self.plan = plan
         self.slots = 1
         """How many trials run at once, as far as is known; set by the executor."""
+        self.nodes: Sequence[Node] = ()
+        """Where they run, as far as the executor knows; empty for this machine alone."""
         self.running: dict[str, Job] = {}
         self.done: Counter[str] = Counter()
         """How many jobs ended in this launch, by kind and status, such as `trial done`."""

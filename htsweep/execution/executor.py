@@ -78,7 +78,8 @@ class Executor(Protocol):
     thread. An executor that takes seconds to end may also have a method `finish`, which is called
     once no more work will come: it begins to end and returns at once. One that can take work back
     may have a method `recall`: called once when a budget is used up, it reports all work that has
-    not started as Returned, as it comes to it, and returns at once.
+    not started as Returned, as it comes to it, and returns at once. One that knows on which
+    machines its trials run may have a property `nodes` with them (htsweep/execution/load.py).
     """
 
     def __enter__(self) -> Any:

@@ -80,6 +80,7 @@ class _Loop:
 
     def _feed(self) -> None:
         self._agenda.slots = self._executor.slots
+        self._agenda.nodes = getattr(self._executor, "nodes", ())
         while self._executor.room() > 0 and not self._must_wait:
             job = self._agenda.next()
             if job is None:

@@ -13,7 +13,7 @@ from ray import tune
 from htsweep.errors import ResourceError
 from htsweep.execution import ray_internals, ray_nodes
 from htsweep.execution.channel import Channel
-from htsweep.execution.trainee import PLACE
+from htsweep.execution.ray_load import PLACE
 
 WAIT_SECONDS = 60.0
 """How often the user is informed while no trial has a worker."""

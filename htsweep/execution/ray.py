@@ -16,6 +16,7 @@ from htsweep import errors
 from htsweep.errors import ExecutorLost, HtsweepError
 from htsweep.execution import scratch
 from htsweep.execution.executor import Died, Ended, Event, Notice, Returned, Started
+from htsweep.execution.load import Node, load_of
 from htsweep.execution.ray_process import AHEAD, Cluster, RayProcess
 from htsweep.execution.registry import Options
 from htsweep.execution.shipping import Shipped
@@ -69,6 +70,8 @@ class Ray:
         self._amounts = tuple(amounts)
         self._address = address
         self._slots: int | None = None
+        self.nodes: Sequence[Node] = ()
+        """The nodes of a cluster with their trials, as of some seconds ago; none of a local Ray."""
         self._waiting: dict[str, Work] = {}
         self._running: dict[str, Work] = {}
         self._losses = 0
@@ -156,6 +159,11 @@ class Ray:
         kind, trial = message["event"], message.get("trial", "")
         if kind in ("slots", "alive"):  # nodes come and go
             self._slots = message["slots"]
+        elif kind == "nodes":
+            self.nodes = [
+                Node(one["name"], tuple(one["trials"]), one["load"] and load_of(one["load"]))
+                for one in message["nodes"]
+            ]
         elif kind == "started":
             if trial in self._waiting:
                 self._running[trial] = self._waiting.pop(trial)
@@ -201,7 +209,7 @@ class Ray:
         )
         self._driver.close()
         time.sleep(ORPHAN_SECONDS)
-        self._slots = None
+        self._slots, self.nodes = None, ()
         self._driver = RayProcess(self._amounts, self._cluster)
         for trial in unfinished:
             yield Returned(trial, again=True)

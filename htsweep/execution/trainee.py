@@ -17,7 +17,8 @@ import ray
 from ray import tune
 
 from htsweep.errors import LedgerError
-from htsweep.execution import ray_checks, ray_internals, shipping
+from htsweep.execution import ray_checks, ray_internals, ray_load, shipping
+from htsweep.execution.ray_load import PLACE
 from htsweep.execution.trial import LEFT
 from htsweep.execution.work import Work, from_json
 from htsweep.execution.worker import Worker
@@ -26,8 +27,6 @@ RECALLED = "recalled"
 """The word that is set once no work should start any more."""
 DRAIN_SECONDS = 3.0
 """How often a node of a cluster is asked whether it will end soon."""
-PLACE = "place/"
-"""Before a trial's id: the word that says on which node of a cluster it runs."""
 
 
 class NodeDrains(Exception):
@@ -46,6 +45,7 @@ class Trainee(tune.Trainable):
         self._drains = threading.Event()
         if config["elsewhere"]:
             threading.Thread(target=self._watch_node, daemon=True).start()
+            ray_load.report_here()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Keeps the next work."""

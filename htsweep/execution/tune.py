@@ -23,7 +23,7 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from htsweep.errors import HtsweepError, LedgerError
-from htsweep.execution import ray_checks, ray_internals, ray_nodes, shipping
+from htsweep.execution import ray_checks, ray_internals, ray_load, ray_nodes, shipping
 from htsweep.execution.channel import Channel, Commands
 from htsweep.execution.observer import Observer
 from htsweep.execution.trainee import RECALLED, Trainee
@@ -53,7 +53,7 @@ def serve(work: Commands, channel: Channel, options: Mapping[str, Any]) -> None:
         if options["address"] is not None:
             _check_nodes(channel, ending)
         with ray_internals.without_callback_statistics():
-            _place(work, channel, options, nodes)
+            _place(work, channel, options, nodes, ending=ending)
         ray_internals.forget("")
     finally:
         ending.set()
@@ -111,12 +111,20 @@ def _connect(options: Mapping[str, Any]) -> None:
 
 
 def _place(
-    work: Commands, channel: Channel, options: Mapping[str, Any], nodes: ray_nodes.Nodes
+    work: Commands,
+    channel: Channel,
+    options: Mapping[str, Any],
+    nodes: ray_nodes.Nodes,
+    *,
+    ending: threading.Event,
 ) -> None:
     """Runs Tune until the launch says that no more work comes, or stops it."""
     # Tune would log every failed trial as an error.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     feed = Feed(work, channel, options)
+    if options["address"] is not None:
+        watching = (feed.running, channel, ending)
+        threading.Thread(target=ray_load.watch, args=watching, name="nodes", daemon=True).start()
     tune.Tuner(
         tune.with_resources(Trainee, _takes),
         tune_config=tune.TuneConfig(

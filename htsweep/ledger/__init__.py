@@ -12,6 +12,7 @@ store all work the same way:
     RESULTS/logs/TRIAL-ATTEMPT.txt      what a trial printed
     RESULTS/leases/NAME/OWNER.json      which process holds a name
     RESULTS/leases/claims/TRIAL.TURN    which of several launches runs a trial or a stage
+    RESULTS/running/STUDY/OWNER.json    what a launch does now (htsweep/execution/pulse.py)
 
 NAME is `TRIAL-DIGEST` if a worker wrote one trial, `all-DIGEST` if compaction merged many.
 """
