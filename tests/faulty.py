@@ -23,6 +23,12 @@ from typing import Any
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 """Headers that are about one connection; the proxy writes its own."""
 
+XML = {"Content-Type": "application/xml"}
+FAILED = (
+    b'<?xml version="1.0"?><Error><Code>InternalError</Code><Message>by proxy</Message></Error>'
+)
+"""What S3 and Azure answer; Azure's client ends the process if it gets anything else."""
+
 
 @dataclass(frozen=True)
 class Faults:
@@ -97,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if drawn == "error":
-            self._answer(faults.status, {}, b"the proxy makes this call fail")
+            self._answer(faults.status, XML, FAILED)
             return
         try:
             status, headers, answer = self._passed(body)
@@ -106,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
         if faults.slow_seconds:
             time.sleep(faults.slow_seconds)
         if drawn == "lost":
-            status, headers, answer = faults.status, {}, b"the proxy has lost the answer"
+            status, headers, answer = faults.status, dict(XML), FAILED
         self._answer(status, headers, answer)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = _any

@@ -121,6 +121,7 @@ ORDER = (
     "commands",
     "study",
     "files",
+    "hiding",
     "errors",
 )
 """The folders and modules of htsweep: each imports only what stands after it."""

@@ -13,7 +13,7 @@ import pytest
 from ledgered import record, rows
 
 from htsweep.errors import LedgerError
-from htsweep.ledger import Lease, Ledger, Store, remote, store, tables
+from htsweep.ledger import Lease, Ledger, Store, passing, remote, store, tables
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_folder_is_deleted_with_what_killed_writers_left_in_it(tmp_path: Path)
     store.delete_all("states/a")  # that it is gone is no error
 
 
-@pytest.mark.parametrize("number", store.PASSING)
+@pytest.mark.parametrize("number", passing.PASSING)
 def test_a_network_file_system_that_forgets_a_handle_is_asked_again(
     filled: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
@@ -74,7 +74,7 @@ def test_a_network_file_system_that_forgets_a_handle_is_asked_again(
 
         return call
 
-    monkeypatch.setattr(store, "PAUSES", (0.0,) * 5)
+    monkeypatch.setattr(passing, "PAUSES", (0.0,) * 5)
     monkeypatch.setattr(Path, "read_bytes", unsteady(Path.read_bytes))
     monkeypatch.setattr(Path, "replace", unsteady(Path.replace))
     monkeypatch.setattr(store, "_walk", unsteady(store._walk))

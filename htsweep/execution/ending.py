@@ -15,6 +15,7 @@ from htsweep.execution.log import Log
 from htsweep.execution.measured import last_values
 from htsweep.execution.raised import account, cut
 from htsweep.execution.work import Conditions, Outcome, Work
+from htsweep.hiding import hidden
 from htsweep.ledger import Ledger, Record, Store
 from htsweep.ledger.names import plain
 
@@ -68,6 +69,7 @@ def record(
     """
     job, conditions, artifact = work.job, work.conditions, artifact or {}
     ended = time.time()
+    reason = None if end.reason is None else hidden(end.reason)
     row = Record(
         trial=job.trial,
         kind=job.kind,
@@ -78,8 +80,8 @@ def record(
         sweep=job.sweep,
         point=job.point,
         point_index=job.index,
-        reason=end.reason,
-        error=end.error,
+        reason=reason,
+        error=None if end.error is None else hidden(end.error),
         attempt=work.attempt,
         started=started,
         ended=ended,
@@ -101,7 +103,7 @@ def record(
     return Outcome(
         trial=job.trial,
         status=end.status,
-        reason=end.reason,
+        reason=reason,
         seconds=ended - started,
         started=started,
         ended=ended,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import final
 
 from htsweep.errors import LedgerError
+from htsweep.hiding import hidden
 from htsweep.ledger import Store
 
 SEND_SECONDS = 15.0
@@ -47,13 +48,13 @@ class Log(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        """Adds `text` to the log."""
+        """Adds `text` to the log, without secrets of the environment."""
         if not isinstance(text, str):
             msg = f"a log takes text, not {type(text).__name__}"
             raise TypeError(msg)
         if text and not self._lost:
             try:
-                self._opened().write(text)
+                self._opened().write(hidden(text))
                 self.empty = False
             except OSError as error:
                 self._lose(error)

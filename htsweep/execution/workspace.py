@@ -94,8 +94,9 @@ class Workspace:
         content = hashlib.sha256(json.dumps(dict(files), sort_keys=True).encode()).hexdigest()[:16]
         folder = self.cache / "artifacts" / content
         for name, source in files.items():
-            if not (folder / name).exists():
-                _place(folder / name, _verified(self._store.read(source), source))
+            path = _within(folder, name)
+            if not path.exists():
+                _place(path, _verified(self._store.read(source), source))
         return folder
 
     @property
@@ -137,7 +138,7 @@ class Workspace:
         if state is None:
             return None
         for name, source in state.files.items():
-            path = self.output / name
+            path = _within(self.output, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(_verified(self._store.read(source), source))
         return state.own
@@ -277,6 +278,14 @@ def cache_folder() -> Path:
         return cache.folder()
     except cache.CacheUnusable as error:
         raise HtsweepError(str(error)) from error
+
+
+def _within(folder: Path, name: str) -> Path:
+    """The file `name` of a folder; names come from records, which others may have written."""
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        msg = f"the file {name!r} of a record would lie outside its folder, and is not written"
+        raise HtsweepError(msg)
+    return folder / name
 
 
 def _place(path: Path, data: bytes) -> None:

@@ -198,9 +198,9 @@ def transient(error: OSError) -> bool:
     return not _PERMANENT.search(str(error))
 
 
-def forbidden(error: OSError) -> bool:
+def forbidden(error: Exception) -> bool:
     """Whether a service refuses the credentials, or what they are used for."""
-    return error.errno is None and bool(_FORBIDDEN.search(str(error)))
+    return getattr(error, "errno", None) is None and bool(_FORBIDDEN.search(str(error)))
 
 
 @final

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -18,13 +17,10 @@ import pyarrow.fs as fs
 from htsweep.commands import shown
 from htsweep.errors import LedgerError, why
 from htsweep.ledger import remote
+from htsweep.ledger.passing import unless_passing
 from htsweep.ledger.remote import PATIENCE, READING, Patience
 
 _T = TypeVar("_T")
-PASSING = (errno.ESTALE, errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT)
-"""What a network file system answers of a file that another machine has just replaced."""
-PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""Seconds after which a folder is asked again that has answered one of `PASSING`."""
 NO_RENAME = (errno.ENOSYS, errno.ENOTSUP, errno.EXDEV)
 """How a mounted bucket answers that it cannot rename."""
 
@@ -47,7 +43,7 @@ class Store:
 
     Whatever the file system refuses raises a `LedgerError` with the path and the remedy; a missing
     object raises `FileNotFoundError`. What may pass is tried again first: see
-    `htsweep.ledger.remote` for file systems elsewhere, `PASSING` for folders.
+    `htsweep.ledger.remote` for file systems elsewhere, `htsweep.ledger.passing` for folders.
     """
 
     def __init__(self, uri: str | Path) -> None:
@@ -171,15 +167,15 @@ class Store:
         try:
             if self.folder is None:
                 return remote.patiently(call, self._shown(name), patience)
-            return _unless_passing(call)
+            return unless_passing(call)
         except FileNotFoundError as error:
             if doing != "written":
                 raise
             raise LedgerError(self._words(doing, name, error)) from error
-        except OSError as error:
+        except (OSError, pa.ArrowException) as error:
             raise LedgerError(self._words(doing, name, error)) from error
 
-    def _words(self, doing: str, name: str, error: OSError) -> str:
+    def _words(self, doing: str, name: str, error: Exception) -> str:
         path = self._shown(name)
         if remote.forbidden(error):
             return (
@@ -187,7 +183,8 @@ class Store:
                 "the keys of this machine: see that the environment or the machine's role has "
                 "those that may read, write, list and delete there"
             )
-        if doing in ("read", "listed") and error.errno in (errno.EACCES, errno.EPERM):
+        number = getattr(error, "errno", None)
+        if doing in ("read", "listed") and number in (errno.EACCES, errno.EPERM):
             return (
                 f"{path} cannot be {doing}: {os.strerror(errno.EACCES)}; ask its owner for "
                 "permission to read it, or give another folder by --results"
@@ -205,18 +202,10 @@ class Store:
             stream.write(data)
 
     def _path(self, name: str) -> str:
+        # Names also come from records, which anyone who may write there may have made.
+        if name.startswith("/") or ".." in name.split("/"):
+            raise LedgerError(f"{self._shown(name)} would lie outside the results, and is not used")
         return f"{self._root.rstrip('/')}/{name}"
-
-
-def _unless_passing(call: Callable[[], _T]) -> _T:
-    for pause in PAUSES:
-        try:
-            return call()
-        except OSError as error:
-            if error.errno not in PASSING:
-                raise
-            time.sleep(pause)
-    return call()
 
 
 def _nearest(path: Path) -> Path:
