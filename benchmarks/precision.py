@@ -1,6 +1,6 @@
-"""Milliseconds of a training step at each precision, on this machine, for a study to name the best.
+"""Milliseconds of a training step at each precision, on this machine.
 
-    uv run python benchmarks/precision.py [lenet_bn] [resnet18] [lite0]
+    uv run python benchmarks/precision.py [lenet_bn] [resnet18] [lite0]      (two minutes on a CPU)
 
 It prints how long the first step takes too (compiling is part of it), and how far the weights are
 from those of full precision after the same steps, over how far they moved.
@@ -23,14 +23,20 @@ from gpu import DEVICE, PROBLEMS, recipe_of, transfer_of
 from tasks.methods.method import Method
 from tasks.training import Run
 
+MOST_STEPS = 20
+"""The most steps that are timed at once."""
 WAYS: dict[str, dict[str, Any]] = {
     "full": {},
     "channels_last: false": {"channels_last": False},
     "amp, bfloat16": {"amp": True},
     "amp, float16": {"amp": True, "amp_dtype": "float16"},
+}
+"""Of those in `tasks.precision.WAYS`, of which `precision: auto` takes the fastest."""
+COMPILED: dict[str, dict[str, Any]] = {
     "compile": {"compile": True},
     "compile, amp, bfloat16": {"compile": True, "amp": True},
 }
+"""With `--compile`: on a CPU compiling takes up to minutes."""
 
 
 def run_of(name: str, steps: int, way: dict[str, Any]) -> Run:
@@ -62,10 +68,13 @@ def main() -> None:
     """Prints a line for each problem and precision."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("problems", nargs="*", default=["lenet_bn"], help="of gpu.py's problems")
-    for name in parser.parse_args().problems:
-        steps = PROBLEMS[name][5]
+    parser.add_argument("--compile", action="store_true", help="also compiled, which takes longer")
+    given = parser.parse_args()
+    ways = {**WAYS, **(COMPILED if given.compile else {})}
+    for name in given.problems:
+        steps = min(MOST_STEPS, PROBLEMS[name][5])
         usual: torch.Tensor | None = None
-        for text, way in WAYS.items():
+        for text, way in ways.items():
             run = run_of(name, steps, way)
             before = weights(run)
             begun = seconds(run, 0, 1)
@@ -75,7 +84,8 @@ def main() -> None:
             off = float((weights(run) - usual).norm() / (usual - before).norm())
             print(
                 f"{name:9} {DEVICE:6} {text:24} {1e3 * each:8.2f} ms a step, first {begun:5.1f} s, "
-                f"off by {off:.1e}"
+                f"off by {off:.1e}",
+                flush=True,
             )
 
 

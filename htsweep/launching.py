@@ -38,7 +38,7 @@ from htsweep.planning.roster import COLUMNS, Roster
 from htsweep.planning.screen import Verdict
 from htsweep.report.current import Report
 from htsweep.report.warming import Warming
-from htsweep.results import Results
+from htsweep.results import Results, chosen
 from htsweep.results.estimate import estimate
 from htsweep.results.tables import rows_of
 from htsweep.study.schema import Study
@@ -119,6 +119,10 @@ def launch(
     watch, results = watch or Silent(), str(results)
     began = time.monotonic()
     before = Results(study, results)
+    study = before.study
+    left = chosen.undecided(before.full_plan)
+    if left:
+        raise HtsweepError(chosen.unmeasured(study, results, left))
     kept = keeping(before.full_plan)
     conditions = replace(
         conditions_of(study, results, save_seconds),

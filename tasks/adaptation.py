@@ -485,6 +485,11 @@ def _state(run: Run, row: Measurement, measurements: Sequence[Measurement]) -> b
 
 def _recipe(config: Mapping[str, Any], prefix: str = "") -> Recipe:
     """The recipe in the config's keys with this prefix; missing keys keep their defaults."""
+    if "precision" in config:
+        raise ValueError(
+            f"precision {config['precision']!r} stands for no way to compute yet; measure it by "
+            f"`htsweep plan STUDY --measure`, or give one of {', '.join(precision.WAYS)}"
+        )
     alike = {"amp", *precision.SETTINGS}
     names = {field.name for field in dataclasses.fields(Recipe)} - alike
     # The config has no weight decay if the method has its own, and no momentum if the optimiser

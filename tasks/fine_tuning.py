@@ -69,6 +69,7 @@ BASE = {
     **recipe.VIEWS,
     **MODEL_SETTINGS,
     **SOURCE_SETTINGS,
+    **precision.PRECISION,
 }
 SETTINGS = {**BASE, **methods.settings(new_head=True)}
 COSTS = ("seconds", "peak_memory_bytes", "trainable_parameters")
@@ -101,8 +102,10 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     full["dataset"] = data.canonical(full["dataset"])
     full = precision.canonical(recipe.canonical(problem.canonical(full)))
     if full["dataset"].startswith(f"{data.PRETRAINED}-"):
-        return {key: value for key, value in full.items() if key not in SOURCE_SETTINGS}
-    return without_idle(full, data.resized(full["dataset"]))
+        full = {key: value for key, value in full.items() if key not in SOURCE_SETTINGS}
+    else:
+        full = without_idle(full, data.resized(full["dataset"]))
+    return precision.chosen(full, lambda: problem.pixels(full))
 
 
 def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -212,6 +215,7 @@ def keeps(config: Mapping[str, Any]) -> Keeps | None:
     steps=recipe.steps,
     tested=tested.tested,
     influence=tested.influence,
+    timed=problem.TIMED,
 )
 def fine_tuning(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Fine-tunes a source model under a new head to a target with classes of its own."""

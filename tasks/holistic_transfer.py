@@ -10,7 +10,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks import data, given, methods, problem, recipe, revisions, tested, text_heads
+from tasks import data, given, methods, precision, problem, recipe, revisions, tested, text_heads
 from tasks.data import splits
 from tasks.methods.method import NEEDS, OF_BACKBONE
 from tasks.settings import (
@@ -83,6 +83,7 @@ BASE = {
     **TRAINING_SETTINGS,
     **recipe.VIEWS,
     **SOURCE,
+    **precision.PRECISION,
 }
 SETTINGS = {**BASE, **methods.settings()}
 COSTS = ("seconds", "peak_memory_bytes", "trainable_parameters")
@@ -189,7 +190,8 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     full = text_heads.canonical(
         recipe.canonical(full), lambda: data.fine_tuning_domains(full["dataset"])[0]
     )
-    return without_idle(full, data.resized(full["dataset"]))
+    full = without_idle(full, data.resized(full["dataset"]))
+    return precision.chosen(full, lambda: problem.pixels(full))
 
 
 def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -366,6 +368,7 @@ def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, 
     steps=recipe.steps,
     tested=tested.tested,
     influence=tested.influence,
+    timed=problem.TIMED,
 )
 def holistic_transfer(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Adapts a source model to a target without images of some classes; measures both groups."""

@@ -1,13 +1,14 @@
 """How models compute: types, memory layout, compilation; imports no torch.
 
 All of them change numbers in their last digits or more. So they are part of what a trial means, and
-none is chosen by measuring on the machine at hand: trials of one study would differ by where they
-ran. `benchmarks/precision.py` measures them, for a study to name what is fastest.
+no trial chooses them by measuring where it runs: trials of one study would differ by that. With
+`precision: auto` a study's fastest way is measured once for each backbone and image size, and from
+then on is what the study says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tasks import methods
@@ -58,6 +59,78 @@ SETTINGS = {
 }
 """Left out of a resolved config at their defaults, so that older configs keep their meaning."""
 
+AUTO, CHANNELS_FIRST, COMPILED = "auto", "channels_first", "compiled"
+TYPE_WAYS: Mapping[str, Mapping[str, Any]] = {
+    "full": {},
+    "bfloat16": {"amp": True},
+    "float16": {"amp": True, "amp_dtype": FLOAT16},
+}
+OTHERS: Mapping[str, Mapping[str, Any]] = {
+    CHANNELS_FIRST: {"channels_last": False},
+    COMPILED: {"compile": True},
+}
+WAYS: Mapping[str, Mapping[str, Any]] = {
+    "+".join([name, *more]): {
+        **ways,
+        **{key: value for part in more for key, value in OTHERS[part].items()},
+    }
+    for name, ways in TYPE_WAYS.items()
+    for more in ((), (CHANNELS_FIRST,), (COMPILED,), (CHANNELS_FIRST, COMPILED))
+}
+"""Names of ways to compute -> the settings that they stand for."""
+PRECISION = {
+    "precision": Setting(
+        str,
+        "",
+        choices=lambda: {
+            **{name: _line(settings) for name, settings in WAYS.items()},
+            AUTO: "the fastest of these, measured once for each backbone and image size",
+        },
+        open=True,
+        doc="all of amp, amp_dtype, channels_last and compile by one name, or a list of "
+        "BACKBONE@PIXELS=NAME; auto: measured once by `htsweep plan STUDY --measure`",
+    )
+}
+
+
+def _line(settings: Mapping[str, Any]) -> str:
+    said = [f"{key}: {str(value).lower()}" for key, value in settings.items()]
+    return ", ".join(said) or "as without the setting"
+
+
+def shape(config: Mapping[str, Any], size: int) -> str:
+    """What the speed of a step depends on: `resnet18@224`."""
+    return f"{config['backbone']}@{size}"
+
+
+def chosen(config: dict[str, Any], size: Callable[[], int]) -> dict[str, Any]:
+    """The config with the settings that its `precision` stands for in its place.
+
+    `auto` stays: it stands for nothing before it is measured. So does what is wrong, for `problems`
+    to report.
+
+    Args:
+        config: a config that is otherwise resolved.
+        size: returns the pixels a side of its images.
+    """
+    given = config.pop("precision", "")
+    if given in ("", [], None):
+        return config
+    try:
+        own = shape(config, size())
+    except (ValueError, LookupError, OSError):  # unknown data, for `problems` to report
+        return {**config, "precision": given}
+    for entry in [given] if isinstance(given, str) else given:
+        of, named, way = str(entry).rpartition("=")
+        if named and of.strip() != own:
+            continue
+        if way.strip() == AUTO:
+            return {**config, "precision": AUTO}
+        if way.strip() in WAYS and is_plain(config):
+            return {**config, **WAYS[way.strip()]}
+        break
+    return {**config, "precision": given}
+
 
 def canonical(config: dict[str, Any]) -> dict[str, Any]:
     """The config without the settings that are at their defaults."""
@@ -82,6 +155,9 @@ def is_plain(config: Mapping[str, Any]) -> bool:
 
 def problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """(key, what is wrong) with these settings of a resolved, otherwise valid config."""
+    if config.get("precision", AUTO) != AUTO:
+        yield "precision", _misnamed(config["precision"], is_plain(config))
+        return
     if "amp_dtype" in config and not config.get("amp"):
         yield (
             "amp_dtype",
@@ -104,3 +180,19 @@ def problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "compile",
             f"'{mapping[0]}' looks at feature maps, whose pass is not compiled; leave it out",
         )
+
+
+def _misnamed(given: Any, plain: bool) -> str:
+    """Why `chosen` could not replace what was given."""
+    if not plain:
+        return (
+            f"got {given!r}, but amp, amp_dtype, channels_last or compile is given as well; give "
+            "either `precision` or these"
+        )
+    names = [
+        str(entry).rpartition("=")[2].strip() for entry in ([given], given)[type(given) is list]
+    ]
+    unknown = [name for name in names if name not in WAYS and name != AUTO]
+    if unknown:
+        return f"got {unknown[0]!r}; known: {', '.join(WAYS)}, or {AUTO}"
+    return f"got {given!r}, which says nothing of this backbone and image size; add it, or {AUTO}"

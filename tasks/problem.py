@@ -9,11 +9,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tasks import data, given, recipe, text_heads, weights
+from tasks import data, given, precision, recipe, speed, text_heads, weights
 from tasks.data import corruptions, listing, parts, splits
 from tasks.data.parts import Part, Way
 from tasks.outputs import SOURCE, TEST, VALIDATION
-from tasks.task import Evidence, Keeps, Setting
+from tasks.task import Evidence, Keeps, Setting, Timed
 
 NATURAL, OFFICIAL = "natural", "official"
 DIVISION = {
@@ -236,6 +236,28 @@ def notes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         config["backbone"], config.get("weights", ""), config.get("image_size", 0)
     )
     return said + [("weights", text) for text in weight_notes]
+
+
+def pixels(config: Mapping[str, Any]) -> int:
+    """Pixels a side of the images of a resolved config; 0 if they are not known."""
+    size: int = config.get("image_size") or data.size(target(config)) or 0
+    return size
+
+
+def timed(config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The shape of a resolved config, and what `tasks.speed` measures it with."""
+    size = pixels(config)
+    return precision.shape(config, size), {
+        "backbone": config["backbone"],
+        "channels": data.channels(target(config)),
+        "pixels": size,
+        "fitted": bool(config.get("weights") or config.get("source")),
+        "classes": len(space(config)),
+        "batch_size": config.get("batch_size", 64),
+    }
+
+
+TIMED = Timed("precision", precision.WAYS, "tasks.speed:steps", timed, speed.fastest)
 
 
 def evidence(config: Mapping[str, Any], model: Mapping[str, Any]) -> Evidence:

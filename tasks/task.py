@@ -192,6 +192,26 @@ class ImagesTested:
     """[N], equal numbers for what is no independent draw: an image, or images of one group."""
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A setting for which a study may say `auto`: the fastest of its values, measured once."""
+
+    key: str
+    """The setting; its value is a name, or a list of `SHAPE=NAME` with a name for each shape."""
+    ways: Mapping[str, Mapping[str, Any]]
+    """Each name with the settings that it stands for; the first is as without the setting."""
+    task: str
+    """The task that measures; it yields a row with the seconds of a step as `seconds/NAME`."""
+    measured: Callable[[Config], tuple[str, Config]]
+    """The shape of a resolved config, on which the speed depends, and what that task is given.
+
+    The orchestrator adds `ways`, the names that all configs of the shape accept.
+    """
+    fastest: Callable[[Mapping[str, float]], str]
+    """The name to take, given the seconds of those that were timed."""
+
+
 def declare(
     *,
     settings: Mapping[str, Setting] | None = None,
@@ -216,6 +236,7 @@ def declare(
     steps: Callable[[Config], Steps | None] | None = None,
     tested: Callable[[Config, int, Callable[..., int]], ImagesTested | None] | None = None,
     influence: Callable[[Outputs], Mapping[str, NDArray[np.float64]]] | None = None,
+    timed: Timed | None = None,
 ) -> Callable[[Function], Function]:
     """Decorator that attaches to a task the answers described in docs/contracts.md.
 
@@ -243,6 +264,7 @@ def declare(
         keeps: the outputs that a trial of a resolved config passes on; None if the amount is not
             known.
         evidence: the data that the numbers of a resolved config rest on.
+        timed: the setting whose fastest value a study may ask for.
         steps: the steps at which a trial of a resolved config is measured; None if that is not
             known.
         tested: the test images of a resolved config, a repetition and its seeds by name.
@@ -271,6 +293,7 @@ def declare(
         "steps": steps,
         "tested": tested,
         "influence": influence,
+        "timed": timed,
     }
 
     def attach(function: Function) -> Function:

@@ -10,7 +10,7 @@ import torch
 from adapted import RECIPE
 from workspace import Workspace, same, stage
 
-from tasks import loading, methods, precision
+from tasks import loading, methods, precision, problem, speed
 from tasks.adaptation import adapt
 from tasks.fine_tuning import fine_tuning
 from tasks.holistic_transfer import holistic_transfer, source
@@ -170,3 +170,64 @@ def test_without_channels_last_the_numbers_are_nearly_the_same(tmp_path):
         assert weight.is_contiguous(memory_format=torch.channels_last) == last
     assert not same(rows[True], rows[False])
     assert rows[True][-1]["test/loss"] == pytest.approx(rows[False][-1]["test/loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("task", [holistic_transfer, fine_tuning])
+@pytest.mark.parametrize("way", precision.WAYS)
+def test_a_way_by_its_name_means_what_its_settings_mean(task, way):
+    wanted = task.resolve(dict(precision.WAYS[way]))
+    assert task.resolve({"precision": way}) == wanted
+    assert task.resolve({"precision": ["resnet18@224=full", f"lenet_bn@16={way}"]}) == wanted
+    assert task.resolve({"precision": [f"lenet_bn@16={way}", "auto"]}) == wanted
+    assert task.resolve(wanted) == wanted
+
+
+def test_the_size_is_that_of_the_images_and_weights_change_it():
+    config = {"backbone": "resnet18", "weights": "timm", "image_size": 64}
+    given = ["resnet18@16=float16", "resnet18@64=bfloat16"]
+    assert holistic_transfer.resolve({**config, "precision": given})["amp"] is True
+    assert "amp_dtype" not in holistic_transfer.resolve({**config, "precision": given})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("half", "got 'half'; known: full, "),
+        (["resnet18@224=full"], "says nothing of this backbone and image size"),
+        (["lenet_bn@16=fast"], "got 'fast'"),
+    ],
+)
+def test_a_name_that_is_no_way_is_said(given, said):
+    ((key, text),) = holistic_transfer.problems(holistic_transfer.resolve({"precision": given}))
+    assert key == "precision"
+    assert said in text
+
+
+def test_a_name_beside_a_setting_is_said_and_what_is_not_measured_does_not_run(tmp_path):
+    config = holistic_transfer.resolve({"precision": "bfloat16", "channels_last": False})
+    assert [key for key, _ in holistic_transfer.problems(config)] == ["precision"]
+    config = holistic_transfer.resolve({"precision": "auto"})
+    assert holistic_transfer.problems(config) == []
+    of_source = source.resolve({"domain": "mnist", "source_epochs": 1, "source_steps_per_epoch": 1})
+    workspace = Workspace(tmp_path)
+    workspace.stages = {"source": stage(source, of_source, tmp_path / "source")}
+    with pytest.raises(ValueError, match="stands for no way to compute yet"):
+        list(adapt(config, workspace))
+
+
+def test_a_step_is_timed_in_each_way_that_may_be_chosen(tmp_path, monkeypatch):
+    monkeypatch.setattr(speed, "ROUND_SECONDS", 0.0)
+    shape, config = problem.timed(holistic_transfer.resolve({"batch_size": 8}))
+    assert shape == "lenet_bn@16"
+    ways = ["full", "bfloat16", "full+channels_first", "bfloat16+channels_first"]
+    (row,) = speed.steps({**config, "ways": ways}, Workspace(tmp_path))
+    took = {key.partition("/")[2]: value for key, value in row.items() if key != "step"}
+    assert {"full", "bfloat16"} <= set(took) <= set(ways)
+    assert len(took) == 3
+    assert all(seconds > 0 for seconds in took.values())
+
+
+def test_the_simpler_way_is_taken_unless_another_is_clearly_faster():
+    assert speed.fastest({"full": 1.0, "bfloat16": 0.96}) == "full"
+    assert speed.fastest({"full": 1.0, "bfloat16": 0.9, "float16": 0.88}) == "bfloat16"
+    assert speed.fastest({"bfloat16": 2.0, "full": 1.0, "full+compiled": 0.5}) == "full+compiled"

@@ -105,9 +105,13 @@ def plan(
     checked = results_of(study, overrides, results)
     measured = []
     if measure:
-        from htsweep.cli import measuring
+        from htsweep.cli import deciding, measuring
         from htsweep.cli.progress import Progress
 
+        decided = deciding.decide(checked)
+        if decided:
+            typer.echo("\n".join(decided), err=json)
+            checked = results_of(study, overrides, results)
         with Progress(checked.study.name) as progress:
             measured = measuring.measure(checked, progress)
     estimated = estimate(checked, measured)

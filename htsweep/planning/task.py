@@ -164,6 +164,11 @@ class Task:
         """Kept test outputs -> column -> how much each image moves it; None: not known."""
         return getattr(self.run, "influence", None)
 
+    @property
+    def timed(self) -> Any:
+        """The setting whose fastest value a study may ask for (`Timed`, tasks/task.py), or None."""
+        return getattr(self.run, "timed", None)
+
     def _ask(self, question: str, config: Config, otherwise: Any) -> Any:
         answer = getattr(self.run, question, None)
         return otherwise if answer is None else answer(config)

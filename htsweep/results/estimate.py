@@ -21,7 +21,7 @@ from htsweep.planning.power import least_p, repetitions_needed
 from htsweep.planning.roster import COLUMNS
 from htsweep.planning.sharing import LIMIT
 from htsweep.planning.task import BOUND
-from htsweep.results import cost, tally
+from htsweep.results import chosen, cost, tally
 from htsweep.results.cost import Run, first_of, run_of
 from htsweep.results.foreseen import Foreseen
 from htsweep.results.results import Results
@@ -259,7 +259,12 @@ def estimate(results: Results, measured: Iterable[Mapping[str, Any]] = ()) -> Es
         screened(results, {**scores.counts, "failed": scores.failed})
         if scored and scores
         else None,
-        [*notes(study), *varied_notes(planned), *tuning.lines(planned)],
+        [
+            *notes(study),
+            *chosen.lines(study, results.location, results.store, results.full_plan),
+            *varied_notes(planned),
+            *tuning.lines(planned),
+        ],
         keeping(results.full_plan).line,
         study.metrics,
         given(study, results.location).verb("remeasure") if study.metrics and ended.over else "",

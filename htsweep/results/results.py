@@ -19,7 +19,7 @@ from htsweep.ledger.tables import Kind
 from htsweep.planning import roster
 from htsweep.planning.plan import Plan, plan
 from htsweep.planning.screen import Verdict, plan_of, without_dropped
-from htsweep.results import tables
+from htsweep.results import chosen, tables
 from htsweep.results.screen import judge
 from htsweep.study.schema import Study
 
@@ -60,6 +60,11 @@ class Results:
         default_factory=dict, init=False, repr=False
     )
     """The measurements that were read, by kind and whether they are of all pairs."""
+
+    def __post_init__(self) -> None:
+        """The study as its trials are named: with what was chosen for it in this place."""
+        if chosen.asked(self.study) is not None:
+            object.__setattr__(self, "study", chosen.settled(self.study, self.store))
 
     def reread(self) -> Results:
         """The same study at the same place with the same plan, which reads the ledger anew."""
