@@ -3,7 +3,8 @@
 `source: timm` or `source: FILE` becomes `weights` of that name and `source: given`. The classifier
 names the classes of the label space, in their order; one of ImageNet's 1,000 classes may also serve
 a target whose classes are called by WordNet ids, some of them. The other classes are neither seen
-nor missing: their outputs are cut off, or stay behind those of the label space.
+nor missing: their outputs are cut off, or stay behind those of the label space. Of a CLIP model's
+folder the classifier is made of the names of the classes (`head: text`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks import backbones, timm_models, weights
+from tasks import backbones, clip, text_heads, timm_models, weights
 from tasks.settings import SOURCE_SETTINGS
 from tasks.task import Setting
 
@@ -25,8 +26,8 @@ GIVEN = "given"
 SETTING = Setting(
     str,
     "",
-    doc="the source model as it is, without source training: timm, a file with a classifier, or "
-    f"{GIVEN} for that of `weights`; empty: trained on the source domain",
+    doc="the source model as it is, without training: timm, a file with a classifier, the "
+    f"folder of a CLIP model, or {GIVEN} for that of `weights`; empty: trained on the source",
 )
 
 CUT, KEEP = "cut", "keep"
@@ -52,6 +53,8 @@ def canonical(config: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in config.items() if key != "source"}
     if source != GIVEN:
         config = {**config, "weights": weights.canonical(source), "source": GIVEN}
+    if clip.is_folder(config.get("weights", "")):
+        config = {**config, "head": text_heads.TEXT}
     return {key: value for key, value in config.items() if key not in SOURCE_SETTINGS}
 
 
@@ -66,6 +69,8 @@ def problems(config: Mapping[str, Any], space: Sequence[str]) -> list[tuple[str,
         return []  # said with the backbone
     if not config.get("weights"):
         return [("source", f"'{GIVEN}' takes the model of `weights`, which is empty; name them")]
+    if text_heads.is_text(config):
+        return text_heads.problems(config, space) or _no_other(config, space)
     misfit = fits(config, space)
     if misfit:
         return [("source", misfit)]
@@ -73,15 +78,20 @@ def problems(config: Mapping[str, Any], space: Sequence[str]) -> list[tuple[str,
         chosen = rows(config, space)
     except ValueError as error:
         return [("source", str(error))]
-    if chosen is None and "other_classes" in config:
-        return [
-            (
-                "other_classes",
-                f"the classifier of '{config['weights']}' has an output for each of the "
-                f"{len(space):,} classes of the target and no other; leave `other_classes` out",
-            )
-        ]
-    return []
+    return _no_other(config, space) if chosen is None else []
+
+
+def _no_other(config: Mapping[str, Any], space: Sequence[str]) -> list[tuple[str, str]]:
+    """What is wrong if other classes are to stay and there are none."""
+    if "other_classes" not in config:
+        return []
+    return [
+        (
+            "other_classes",
+            f"the classifier of '{config['weights']}' has an output for each of the "
+            f"{len(space):,} classes of the target and no other; leave `other_classes` out",
+        )
+    ]
 
 
 def others(config: Mapping[str, Any], space: Sequence[str]) -> list[int]:
@@ -89,7 +99,7 @@ def others(config: Mapping[str, Any], space: Sequence[str]) -> list[int]:
 
     None unless the config says `other_classes: keep`; raises as `rows` does.
     """
-    if "other_classes" not in config:
+    if "other_classes" not in config or text_heads.is_text(config):
         return []
     chosen = set(rows(config, space) or ())
     return [
@@ -143,6 +153,9 @@ def model(config: Mapping[str, Any], space: Sequence[str]) -> Model:
     import torch
     from torch import nn
 
+    if text_heads.is_text(config):
+        named = config["class_names"], config["templates"]
+        return clip.zero_shot(config["backbone"], config["weights"], *named)
     chosen = rows(config, space)
     whole = backbones.pretrained(
         config["backbone"],

@@ -187,9 +187,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     full = given.canonical(problem.canonical(full))
     if not full.get("pcv") or not methods.trains(method):
         full.pop("pcv", None)
-    full = text_heads.canonical(
-        recipe.canonical(full), lambda: data.fine_tuning_domains(full["dataset"])[0]
-    )
+    full = text_heads.canonical(recipe.canonical(full), lambda: _named_by(full["dataset"]))
     full = without_idle(full, data.resized(full["dataset"]))
     return precision.chosen(full, lambda: problem.pixels(full))
 
@@ -217,7 +215,7 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
             )
         )
     elif not wrong:
-        wrong += text_heads.problems(config, data.domains(config["dataset"])[0])
+        wrong += text_heads.problems(config, data.classes(data.domains(config["dataset"])[0]))
     wrong += fitting(config, OFFERS)
     if not any(key == "dataset" for key, _ in wrong):
         wrong += problem.problems(config) or _too_many(config)
@@ -431,6 +429,12 @@ def _settings_of(method: str) -> Mapping[str, Setting]:
 def _trained_on(config: Mapping[str, Any]) -> str:
     """The domain that the source model is trained on; `data.PRETRAINED` if it is given."""
     return data.PRETRAINED if given.is_given(config) else data.domains(config["dataset"])[0]
+
+
+def _named_by(dataset: str) -> str:
+    """The domain whose classes name a head of text: the source, or the target if there is none."""
+    source, target = data.fine_tuning_domains(dataset)
+    return target if source == data.PRETRAINED else source
 
 
 def _untrainable(config: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tasks import clip, data
@@ -63,8 +63,8 @@ def is_text(config: Mapping[str, Any]) -> bool:
     return bool(config.get("head", RANDOM) == TEXT)
 
 
-def problems(config: Mapping[str, Any], domain: str) -> list[tuple[str, str]]:
-    """(key, what is wrong) with the head of a resolved config whose domain is valid."""
+def problems(config: Mapping[str, Any], classes: Sequence[str]) -> list[tuple[str, str]]:
+    """(key, what is wrong) with the head of a resolved config for these classes."""
     if not is_text(config):
         wrong = []
         if config.get("source_epochs") == 0:
@@ -87,7 +87,7 @@ def problems(config: Mapping[str, Any], domain: str) -> list[tuple[str, str]]:
     wrong = [
         (key, text)
         for key, text in (
-            ("class_names", clip.names_problem(config["class_names"], data.classes(domain))),
+            ("class_names", clip.names_problem(config["class_names"], classes)),
             ("templates", clip.templates_problem(config["templates"])),
         )
         if text

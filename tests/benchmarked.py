@@ -232,12 +232,13 @@ def cars(root: Path) -> Path:
     return root
 
 
-def inaturalist(root: Path) -> Path:
-    """iNaturalist's two lists, of two fungi and a plant."""
+def inaturalist(root: Path, more: int = 0) -> Path:
+    """iNaturalist's two lists, of two fungi and a plant, and more fungi."""
     kinds = [
         (7, "Amanita muscaria", "Fungi"),
         (3, "Boletus edulis", "Fungi"),
         (9, "Rosa", "Plants"),
+        *((20 + number, f"Russula {number}", "Fungi") for number in range(more)),
     ]
     categories = [{"id": i, "name": name, "supercategory": kind} for i, name, kind in kinds]
     for number, (name, folder, count) in enumerate(

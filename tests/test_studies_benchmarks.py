@@ -4,6 +4,8 @@ from pathlib import Path
 
 import benchmarked
 import pytest
+from test_tasks_clip import OF_TIMM, saved
+from visual_tasks import vtab
 
 import htsweep
 from htsweep.planning.plan import plan
@@ -12,16 +14,27 @@ from tasks.data import contents
 
 STUDIES = Path(__file__).parent.parent / "studies" / "benchmarks"
 NAMES = sorted(path.stem for path in STUDIES.glob("*.yaml"))
+
+
+def in_folders(root, domains, classes=7):
+    return benchmarked.in_folders(root, domains, classes=classes)
+
+
 FAKES = {
     "aircraft": benchmarked.of_library,
     "cars": benchmarked.of_library,
     "cub": benchmarked.of_library,
     "dogs": benchmarked.dogs,
+    "domainnet": lambda root: in_folders(root, ("clipart", "real", "sketch")),
     "femnist": lambda root: benchmarked.femnist(root, writers=52),
     "imagenet_r": lambda root: benchmarked.by_wordnet(root, 4),
     "imagenet_s": lambda root: benchmarked.by_wordnet(root, 6),
+    "inat_fungi": lambda root: benchmarked.inaturalist(root, 6),
     "iwildcam": benchmarked.iwildcam,
     "office_home": benchmarked.office_home_in_lists,
+    "pacs": lambda root: in_folders(root, ("art_painting", "cartoon", "photo", "sketch")),
+    "vlcs": lambda root: in_folders(root, ("Caltech101", "LabelMe", "SUN09", "VOC2007"), 5),
+    "vtab": vtab,
 }
 SMALL = [
     "repetitions=1",
@@ -39,12 +52,32 @@ TARGETS = {
     "cars": 4,
     "cub": 4,
     "dogs": 1,
+    "domainnet": 6,
     "femnist": 10,
     "imagenet_r": 1,
     "imagenet_s": 1,
+    "inat_fungi": 1,
     "iwildcam": 3,
     "office_home": 6,
+    "pacs": 12,
+    "vlcs": 12,
+    "vtab": 2,
 }
+CLIP = ["fixed.source=weights/tiny", "fixed.backbone=test_vit", "fixed.image_size=160"]
+"""A small CLIP model in the place of ViT-B/32, for the studies that begin with one."""
+THOUSAND = ["fixed.backbone=test_resnet", "fixed.image_size=32", "fixed.pcv=0"]
+"""A small classifier of ImageNet's 1,000 classes in the place of ResNet-50."""
+OF_CLIP = {"inat_fungi": [], "vtab": ['grid.dataset=["pretrained-vtab:data/vtab:c*"]']}
+"""The studies that begin with CLIP, and how they are made smaller."""
+
+
+def thousand(root):
+    """The weights of the small classifier, drawn at random."""
+    import timm
+    import torch
+
+    (root / "weights").mkdir(exist_ok=True)
+    torch.save(timm.create_model("test_resnet").state_dict(), root / "weights" / "thousand.pth")
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +88,9 @@ def place(tmp_path_factory):
     def make(name):
         if not (root / "data" / name).exists():
             FAKES[name](root / "data" / name)
+        if name in OF_CLIP and not (root / "weights").exists():
+            (root / "weights").mkdir()
+            saved(root / "weights" / "tiny", OF_TIMM)
         contents.forget()
         return root
 
@@ -68,7 +104,10 @@ def test_each_study_has_a_fake():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_study_is_valid_on_data_of_the_true_format(name, place, monkeypatch):
     monkeypatch.chdir(place(name))
-    study = read(STUDIES / f"{name}.yaml")
+    few = ["repetitions=1"] if TARGETS[name] > 6 else []
+    study = read(
+        STUDIES / f"{name}.yaml", [*few, *(CLIP + OF_CLIP[name] if name in OF_CLIP else [])]
+    )
     assert f"htsweep launch studies/benchmarks/{name}.yaml" in study.source.splitlines()[0]
     assert len(study.grid["dataset"]) == TARGETS[name]
     assert len(plan(study).sweeps) == TARGETS[name] * len(study.grid["method"])
@@ -99,17 +138,25 @@ def test_office_home_has_its_six_pairs(place, monkeypatch):
             ["grid.dataset=[office_home:data/office_home:Art-Clipart]", *OF_SOURCE],
         ),
         ("cub", ["fixed.schedule=cosine"]),
+        ("domainnet", ["grid.dataset=[domainnet:data/domainnet:real-sketch]", *OF_SOURCE]),
+        ("vtab", ["grid.dataset=[pretrained-vtab:data/vtab:cifar100]", *CLIP, "fixed.pcv=0"]),
+        ("imagenet_r", ["fixed.source=weights/thousand.pth", *THOUSAND]),
     ],
 )
 def test_a_study_runs(name, changed, place, monkeypatch):
     root = place(name)
     monkeypatch.chdir(root)
-    methods = "[plain, l2]" if name == "cub" else "[source, plain, lolsgd]"
+    small = [one for one in SMALL if one.partition("=")[0] not in str(changed)]
+    methods = {"cub": "[plain, l2]", "imagenet_r": "[source, plain, wise_ft]"}.get(
+        name, "[source, plain, lolsgd]"
+    )
+    if name == "imagenet_r":
+        thousand(root)
     searched = [] if name == "cub" else ["search=null"]
     pretrained = ["grid.dataset=[cub:data/cub:share_15-share_100]"] if name == "cub" else []
     study = htsweep.read(
         STUDIES / f"{name}.yaml",
-        [*SMALL, *changed, *searched, *pretrained, f"grid.method={methods}", "select=last"],
+        [*small, *changed, *searched, *pretrained, f"grid.method={methods}", "select=last"],
     )
     results = str(root / "results")
     htsweep.launch(study, results=results, on="inline", mirror=None)

@@ -34,6 +34,7 @@ NAMES = {
     "imagenet_r": "tasks.data.benchmarks.imagenet:IMAGENET_R",
     "imagenet_s": "tasks.data.benchmarks.imagenet:IMAGENET_S",
     "inat_fungi": "tasks.data.benchmarks.inaturalist:INAT_FUNGI",
+    "vtab": "tasks.data.benchmarks.vtab:VTAB",
 }
 """Name of a benchmark -> the module and the value that describe it; add new ones here."""
 
