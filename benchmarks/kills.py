@@ -43,8 +43,8 @@ def adapt(config, workspace):
     first = json.loads(kept) + 1 if kept else 0
     for step in range(first, 4):
         time.sleep(0.1)
-        workspace.save(lambda: json.dumps(step).encode())
         yield {"step": step, "test/overall_accuracy": (model + step * config["x"]) / 1000}
+        workspace.save(lambda: json.dumps(step).encode())
 
 adapt.stages = lambda config: {"source": (__name__ + ":source", {})}
 """
@@ -124,19 +124,21 @@ def launch(study: Path, results: Path) -> subprocess.Popen[str]:
 
 def kill(process: subprocess.Popen[str], victim: str) -> bool:
     """Kills a process of this kind; returns whether there was one."""
-    with contextlib.suppress(psutil.Error):
-        for one in [
-            psutil.Process(process.pid),
-            *psutil.Process(process.pid).children(recursive=True),
-        ]:
-            with contextlib.suppress(psutil.Error):
-                if (
-                    VICTIMS[victim] in " ".join(one.cmdline())
-                    and one.status() != psutil.STATUS_ZOMBIE
-                ):
-                    one.send_signal(signal.SIGKILL)
-                    return True
+    for one in family(process):
+        with contextlib.suppress(psutil.Error):
+            if VICTIMS[victim] in " ".join(one.cmdline()) and one.status() != psutil.STATUS_ZOMBIE:
+                one.send_signal(signal.SIGKILL)
+                return True
     return False
+
+
+def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The process and all that it started, as far as they live."""
+    try:
+        own = psutil.Process(process.pid)
+        return [own, *own.children(recursive=True)]
+    except psutil.Error:
+        return []
 
 
 def numbers(study: Study, results: Path) -> list[dict[str, object]]:

@@ -1,6 +1,8 @@
 """A process for trials: whatever a trial does to it, that is recorded, and the next trial runs as if it were the first."""
 
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,13 @@ import ctypes, json, os, signal, sys, threading, time
 
 def fine(config, workspace):
     yield {"step": 0, "process": os.getpid(), "folder": float(open("mark").read()), "read": float(len(sys.stdin.read()))}
+
+def saving(config, workspace):
+    kept = workspace.load()
+    for step in range(int(kept) + 1 if kept else 0, 200):
+        time.sleep(0.01)
+        yield {"step": step, "process": os.getpid(), "twice": 2.0 * step}
+        workspace.save(lambda: str(step).encode())
 
 def leaves(config, workspace):
     os.open("/dev/null", os.O_RDONLY)
@@ -141,6 +150,29 @@ def test_a_record_that_was_written_before_the_death_counts(
     assert [
         row["status"] for row in Ledger(Store(conditions.results)).trials(every=True).to_pylist()
     ] == ["done"]
+
+
+def test_a_trial_that_leaves_goes_on_elsewhere_from_the_state_that_it_saves_then(
+    conditions: Conditions, tmp_path: Path
+) -> None:
+    """The machine will end; no state was due, and no attempt is used up."""
+    lasting = replace(conditions, time_limit=None, save_seconds=3600.0)
+    work = Work(Job("t", "trial", "worker_tasks:saving", {}, 0), lasting, {}, 1)
+    here, there = Worker(), Worker()
+    try:
+        threading.Timer(0.2, here.leave).start()
+        assert here.run(work).status == "left"
+        assert Ledger(Store(lasting.results)).trials(every=True).num_rows == 0
+        assert len(list((tmp_path / "results" / "states" / "t").iterdir())) == 1
+        outcome = there.run(work)
+    finally:
+        here.close()
+        there.close()
+    assert (outcome.status, outcome.values["step"]) == ("done", 199)
+    rows = Ledger(Store(lasting.results)).measurements().to_pylist()
+    assert [row["twice"] for row in rows] == [2.0 * step for step in range(200)]
+    assert len({row["process"] for row in rows}) == 2
+    assert not list((tmp_path / "results").glob("states/*/*"))
 
 
 def test_an_interpreter_that_cannot_start_is_told(
