@@ -112,7 +112,17 @@ def test_bad_images_are_named_and_odd_ones_are_read(tmp_path, layout):
         for file in (root / "image_list").iterdir():
             file.unlink()
         (root / "image_list").rmdir()
-    assert check(layout, root).problems == []
+    found = check(layout, root)
+    assert found.problems == []
+    # What is read otherwise than it is stored is said, with the file, in every layout.
+    for what, file in (
+        ("turned upright, as the EXIF orientation says", "turned.jpg"),
+        ("transparent parts are read as white", "alpha.png"),
+        ("16 bits of grey are read as 8", "deep.png"),
+        ("only the first of several frames is read", "moves.gif"),
+    ):
+        assert [what in note and f"mug/{file}" in note for note in found.notes].count(True) == 1
+    assert any("copies of another image" in note for note in found.notes)
     for name, spoil in ODD.items():
         path = image(root / "photo" / "mug" / name, 0, 0)
         spoil(path)

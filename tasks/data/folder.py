@@ -18,12 +18,6 @@ from tasks.data.splits import Order
 
 NAMED = 20
 """The number of unreadable files that a message names."""
-DONE = {
-    pixels.TURNED: "turned upright, as the EXIF orientation says",
-    pixels.TRANSPARENT: "transparent parts are read as white",
-    pixels.DEEP: "16 bits of grey are read as 8",
-}
-"""A mark of `pixels.rgb` -> what was done to the image."""
 
 
 @final
@@ -192,13 +186,11 @@ def notes(domain: str) -> list[str]:
     root, first = held.place.parent, dict[str, tuple[str, str]]()
     noted = {
         what: [path for path, content in kept if mark in content.answer[0]]
-        for mark, what in DONE.items()
+        for mark, what in pixels.DONE.items()
     } | {
-        "only the first of several frames is read": [
-            path for path, content in kept if content.answer[1]
-        ],
+        pixels.FIRST: [path for path, content in kept if content.answer[1]],
         # Those of one group are on one side of the split.
-        "copies of another image, so that one may be trained on and its copy tested": [
+        pixels.COPIES: [
             file[1]
             for file, (_, content) in zip(held.files, kept, strict=True)
             if first.setdefault(content.digest, own := groups.group_of(root, file)) != own

@@ -199,16 +199,37 @@ def problems(domain: Listed) -> list[str]:
 
 @contents.for_a_moment
 def notes(domain: Listed) -> list[str]:
-    """How many images a domain has by part, and what is left out of its table."""
+    """How many images a domain has by part, what its table leaves out, and what is converted."""
     rows, name = domain.table.of(domain.line), shown(domain.line)
     counted = [
         f"{count:,} {part}" for part in PARTS if (count := sum(row.split == part for row in rows))
     ]
     by_part = f" ({', '.join(counted)} by the official split)" if counted else ""
     said = [f"{name}: {len(rows):,} images of {len(domain.classes):,} classes{by_part}"]
-    return said + [
+    said += [
         f"{name}: {reason}: {len(files):,} ({some(map(shown, files))})"
         for reason, files in domain.table.left_out.items()
+        if files
+    ]
+    first: dict[str, str] = {}
+    kept = [
+        (row.file, content)
+        for row, content in zip(rows, _contents(domain), strict=True)
+        if not content.problem
+    ]
+    noted = {
+        **{
+            what: [file for file, content in kept if mark in content.answer[0]]
+            for mark, what in pixels.DONE.items()
+        },
+        pixels.FIRST: [file for file, content in kept if content.answer[1]],
+        pixels.COPIES: [
+            file for file, content in kept if first.setdefault(content.digest, file) != file
+        ],
+    }
+    return said + [
+        f"{name}: {what}: {len(files):,} of {len(rows):,} ({some(map(shown, files))})"
+        for what, files in noted.items()
         if files
     ]
 

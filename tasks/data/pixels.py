@@ -47,6 +47,14 @@ All of its data is read nevertheless.
 
 TURNED, TRANSPARENT, DEEP = "turned", "transparent", "16 bits"
 """Marks of what was done to an image beyond `convert("RGB")`."""
+DONE = {
+    TURNED: "turned upright, as the EXIF orientation says",
+    TRANSPARENT: "transparent parts are read as white",
+    DEEP: "16 bits of grey are read as 8",
+}
+"""Mark -> what a user is told of it."""
+FIRST = "only the first of several frames is read"
+COPIES = "copies of another image, so that one may be trained on and its copy tested"
 
 _STARTS = (
     (
