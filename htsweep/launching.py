@@ -16,7 +16,7 @@ from typing import Any, final
 
 from htsweep.commands import given
 from htsweep.errors import HtsweepError, StudyHeld
-from htsweep.execution import registry
+from htsweep.execution import fetching, registry
 from htsweep.execution.agenda import NOTHING, Agenda, EarlierRun
 from htsweep.execution.conditions import conditions_of, stopped_as
 from htsweep.execution.executor import Executor
@@ -167,7 +167,8 @@ def launch(
             time.sleep(ORPHAN_SECONDS)
         try:
             starting = _starting(on, address)
-            with _opened_when_needed(executor, follower, starting) as opened:
+            opening = _opened_when_needed(executor, follower, starting, here=address is None)
+            with opening as opened:
                 with _ended_by_sigterm():
                     after, done = _run_study(
                         before,
@@ -300,9 +301,11 @@ class _Opened:
         watch: Watch,
         stack: contextlib.ExitStack[bool | None],
         starting: str,
+        *,
+        here: bool,
     ) -> None:
         self._executor, self._watch, self._stack = executor, watch, stack
-        self._starting = starting
+        self._starting, self._here = starting, here
         self._open = False
 
     def run(self, agenda: Agenda, conditions: Conditions) -> bool:
@@ -318,6 +321,8 @@ class _Opened:
                 f"to run: {'' if agenda.exact else 'at most '}{agenda.left:,} trials"
                 f"{f' and {stages:,} stages that they need' if stages else ''}; {self._starting}"
             )
+            if self._here:
+                fetching.fetch(agenda.plan, self._watch.note)
             self._stack.enter_context(self._executor)
             self._open = True
         return run_agenda(agenda, self._executor, conditions, self._watch)
@@ -330,10 +335,15 @@ class _Opened:
 
 
 @contextlib.contextmanager
-def _opened_when_needed(executor: Executor, watch: Watch, starting: str) -> Iterator[_Opened]:
-    """The executor as `_Opened`; closed at the end of the block."""
+def _opened_when_needed(
+    executor: Executor, watch: Watch, starting: str, *, here: bool
+) -> Iterator[_Opened]:
+    """The executor as `_Opened`; closed at the end of the block.
+
+    `here`: whether trials run on this machine, so that what they need from elsewhere is had first.
+    """
     with contextlib.ExitStack() as stack:
-        yield _Opened(executor, watch, stack, starting)
+        yield _Opened(executor, watch, stack, starting, here=here)
 
 
 @contextlib.contextmanager

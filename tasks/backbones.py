@@ -268,6 +268,16 @@ def weight(name: str) -> int:
     return int(cache.remembered(["weight", *timm_models.versions(), name], ask))
 
 
+def own_size(name: str) -> int:
+    """Pixels a side of the images that a backbone is made for; of an unknown one, 224.
+
+    For a timm model as its pretrained configuration says; for lenet_bn 32, as LeNet-5.
+    """
+    if name == "lenet_bn":
+        return 32
+    return 224 if problem(name) else timm_models.own_size(name)
+
+
 def build(
     name: str, channels: int, image_size: int, classes: int, *, pretrained: bool = False
 ) -> Model:

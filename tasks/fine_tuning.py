@@ -9,7 +9,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks import data, methods, precision, problem, recipe, revisions, tested
+from tasks import data, fetching, methods, precision, problem, recipe, revisions, tested
 from tasks.methods.method import OF_BACKBONE
 from tasks.settings import (
     MODEL_SETTINGS,
@@ -136,12 +136,12 @@ def notes(config: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
     """Columns that no trial of a resolved config can measure, each with the reason."""
-    sizes = problem.sizes(config)
-    if not sizes or any(part.validated for part in sizes.values()):
+    if problem.validates(config):
         return {}
     return dict.fromkeys(
         ("validation/seen_accuracy", "validation/loss"),
-        "no class has an image to validate with: that takes three images of a class",
+        "no class has an image to validate with: that takes three images of a class, and a "
+        "validation_share above 0",
     )
 
 
@@ -216,6 +216,7 @@ def keeps(config: Mapping[str, Any]) -> Keeps | None:
     tested=tested.tested,
     influence=tested.influence,
     timed=problem.TIMED,
+    fetched=fetching.fetched,
 )
 def fine_tuning(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Fine-tunes a source model under a new head to a target with classes of its own."""

@@ -10,7 +10,18 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks import data, given, methods, precision, problem, recipe, revisions, tested, text_heads
+from tasks import (
+    data,
+    fetching,
+    given,
+    methods,
+    precision,
+    problem,
+    recipe,
+    revisions,
+    tested,
+    text_heads,
+)
 from tasks.data import splits
 from tasks.methods.method import NEEDS, OF_BACKBONE
 from tasks.settings import (
@@ -248,10 +259,11 @@ def unmeasured(config: Mapping[str, Any]) -> dict[str, str]:
         reasons |= dict.fromkeys(
             OF_MISSING, "no missing class has a test image: a class of one image trains with it"
         )
-    if target and not any(target[name].validated for name in seen):
+    if not problem.validates(config, seen):
         reasons |= dict.fromkeys(
             OF_VALIDATION,
-            "no seen class has an image to validate with: that takes three images of a class",
+            "no seen class has an image to validate with: that takes three images of a class, and "
+            "a validation_share above 0",
         )
     if given.is_given(config):
         held = (name for name in METRICS if name.startswith("validation/source_"))
@@ -367,6 +379,7 @@ def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, 
     tested=tested.tested,
     influence=tested.influence,
     timed=problem.TIMED,
+    fetched=fetching.fetched,
 )
 def holistic_transfer(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Adapts a source model to a target without images of some classes; measures both groups."""
@@ -443,12 +456,13 @@ def _untrainable(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     sizes = problem.sizes(config)
     _, seen = problem.missing_and_seen(config)
     wrong: list[tuple[str, str]] = []
-    if sizes and config.get("pcv") and not any(sizes[name].validated for name in seen):
+    if config.get("pcv") and not problem.validates(config, seen):
         wrong.append(
             (
                 "pcv",
                 "pseudo cross-validation needs images of seen classes that validate, which takes "
-                "three images of a class; give more images, or leave `pcv` out",
+                "three images of a class and a validation_share above 0; give more, or leave `pcv` "
+                "out",
             )
         )
     fewest = sorted(sizes[name].trained for name in seen) if sizes else []

@@ -167,12 +167,12 @@ def problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if not methods.trains(method):
         return
     members = methods.members(method, config)
-    own = [name for name, member in members.items() if member.optimise]
+    own = [name for name, member in members.items() if member.optimise and not member.scaled]
     if config.get("amp_dtype") == FLOAT16 and own:
         yield (
             "amp_dtype",
-            f"'{own[0]}' optimises in its own way, in which a gradient that overflows float16 "
-            "cannot be left out; take bfloat16",
+            f"'{own[0]}' optimises in its own way and does not say that gradients that overflow "
+            "float16 are left out (Method.scaled); take bfloat16",
         )
     mapping = [name for name, member in members.items() if member.maps or member.convolutions]
     if config.get("compile") and mapping:

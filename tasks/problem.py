@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from tasks import data, given, precision, recipe, speed, text_heads, weights
@@ -301,6 +301,14 @@ def kept(config: Mapping[str, Any], source: str) -> Keeps | None:
         return None
     steps = recipe.measurements(config.get("epochs", 0), config.get("measure_every", 1))
     return Keeps(images, classes + len(given.others(config, space(config))), steps)
+
+
+def validates(config: Mapping[str, Any], seen: Collection[str] | None = None) -> bool:
+    """Whether any image of these classes, by default of all, may validate in some repetition."""
+    known = sizes(config)
+    if known:
+        return any(part.validated for name, part in known.items() if seen is None or name in seen)
+    return _tested_and_validated(config)[1] != 0
 
 
 def place(domain: str) -> str:

@@ -14,6 +14,8 @@ from tasks.task import Setting
 MANY = 1 << 30
 """More images than any batch."""
 
+AUTO = "auto"
+
 MODEL_SETTINGS = {
     "backbone": Setting(
         str,
@@ -33,7 +35,9 @@ MODEL_SETTINGS = {
         224,
         low=4,
         high=4096,
-        doc="pixels a side that images are brought to; digits alone have 16",
+        words=(AUTO,),
+        doc="pixels a side that images are brought to; digits alone have 16; auto: the backbone's "
+        "own, as timm's configuration says (lenet_bn: 32)",
     ),
     **precision.AMP,
     **precision.SETTINGS,
@@ -177,10 +181,15 @@ def without_idle(config: dict[str, Any], resized: bool) -> dict[str, Any]:
     return config
 
 
-def canonical_model(config: Mapping[str, Any]) -> dict[str, str]:
-    """The backbone by timm's current name, and a weights file by its absolute path."""
+def canonical_model(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The backbone by timm's current name, a weights file by its path, the image size in pixels."""
     ways = {"backbone": backbones.canonical, "weights": weights.canonical}
-    return {key: way(config[key]) for key, way in ways.items() if isinstance(config.get(key), str)}
+    found: dict[str, Any] = {
+        key: way(config[key]) for key, way in ways.items() if isinstance(config.get(key), str)
+    }
+    if config.get("image_size") == AUTO:
+        found["image_size"] = backbones.own_size(str(found.get("backbone")))
+    return found
 
 
 def by_content(config: Mapping[str, Any]) -> dict[str, str]:

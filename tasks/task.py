@@ -128,6 +128,8 @@ class Setting:
     """What others call the key, such as `lr`: not accepted, but suggested for it."""
     describe: Callable[[str], str] | None = None
     """The whole description of one of `choices`; None: its line in `choices` is all there is."""
+    words: Sequence[str] = ()
+    """Texts that it accepts in place of a value, such as `auto`; `resolve` replaces them."""
     repeats: str = ""
     """Whose work it multiplies: `trial`, or the name of a stage such as `source`; "": nobody's.
 
@@ -237,6 +239,7 @@ def declare(
     tested: Callable[[Config, int, Callable[..., int]], ImagesTested | None] | None = None,
     influence: Callable[[Outputs], Mapping[str, NDArray[np.float64]]] | None = None,
     timed: Timed | None = None,
+    fetched: Callable[[Config], Mapping[str, Callable[[], None]]] | None = None,
 ) -> Callable[[Function], Function]:
     """Decorator that attaches to a task the answers described in docs/contracts.md.
 
@@ -264,6 +267,7 @@ def declare(
         keeps: the outputs that a trial of a resolved config passes on; None if the amount is not
             known.
         evidence: the data that the numbers of a resolved config rest on.
+        fetched: what a resolved config needs from elsewhere, with functions that fetch it.
         timed: the setting whose fastest value a study may ask for.
         steps: the steps at which a trial of a resolved config is measured; None if that is not
             known.
@@ -294,6 +298,7 @@ def declare(
         "tested": tested,
         "influence": influence,
         "timed": timed,
+        "fetched": fetched,
     }
 
     def attach(function: Function) -> Function:

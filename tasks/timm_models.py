@@ -47,6 +47,18 @@ def classes(name: str) -> int:
     return int(cache.remembered(["classes", *versions(), name], ask))
 
 
+def own_size(name: str) -> int:
+    """Pixels a side of images as the model's pretrained configuration says; 224 without one."""
+
+    def ask() -> int:
+        import timm
+
+        settings = timm.get_pretrained_cfg(name)
+        return 224 if settings is None else int(settings.input_size[-1])
+
+    return int(cache.remembered(["own size", *versions(), name], ask))
+
+
 def has_weights(name: str) -> bool:
     """Whether timm has pretrained weights for this name; imports timm at most once per machine."""
 

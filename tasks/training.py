@@ -234,14 +234,33 @@ class Run:
             self._scaler.unscale_(self.optimiser)
         return loss.detach()
 
-    def step(self) -> None:
-        """Updates the parameters by the gradients in `.grad`, clipped if the recipe says so."""
+    def settled(self) -> bool:
+        """Whether the gradients in `.grad` may be used; to be asked where no `step` follows.
+
+        Those of a scaled loss may have overflowed; the scale is then lowered, as by `step`.
+        """
+        if self._scaler is None:
+            return True
+        self._scaler.update()
+        gradients = [
+            weight.grad
+            for group in self.optimiser.param_groups
+            for weight in group["params"]
+            if weight.grad is not None
+        ]
+        return all(bool(gradient.isfinite().all()) for gradient in gradients)
+
+    def step(self, *, scaled: bool = True) -> None:
+        """Updates the parameters by the gradients in `.grad`, clipped if the recipe says so.
+
+        `scaled`: whether they are those of `gradient`, so that ones that overflowed are left out.
+        """
         if self.recipe.clip_norm:
             nn.utils.clip_grad_norm_(
                 (weight for group in self.optimiser.param_groups for weight in group["params"]),
                 self.recipe.clip_norm,
             )
-        if self._scaler is None:
+        if self._scaler is None or not scaled:
             self.optimiser.step()
         else:
             self._scaler.step(self.optimiser)

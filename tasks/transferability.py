@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tasks import backbones, data, given, precision, problem, scores
+from tasks import backbones, data, fetching, given, precision, problem, scores
 from tasks.data import splits
 from tasks.scores import solver
 from tasks.settings import (
@@ -189,6 +189,7 @@ def stages_of_features(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[s
     stages=stages,
     metrics=METRICS,
     predicts=PREDICTS,
+    fetched=fetching.fetched,
     combined=scores.combined(),
     terms=scores.terms(),
     comparable=comparable,

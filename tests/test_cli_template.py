@@ -64,7 +64,7 @@ def test_a_search_is_over_what_all_methods_share_and_their_own(tmp_path: Path) -
         "training": {"learning_rate": None},
         "l2sp": {"backbone": [0.01, 0.1]},
     }
-    assert study.fixed == {"epochs": 3}
+    assert study.fixed == {"epochs": 3, "image_size": "auto"}
     assert [objective.metric for objective in study.objectives] == ["validation/seen_accuracy"]
     assert "l2sp.head" in plan(study).searched
 

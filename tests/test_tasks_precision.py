@@ -14,10 +14,15 @@ from tasks import loading, methods, precision, problem, speed
 from tasks.adaptation import adapt
 from tasks.fine_tuning import fine_tuning
 from tasks.holistic_transfer import holistic_transfer, source
-from tasks.training import Run
+from tasks.training import Run, sgd
 from tasks.transferability import transferability
 
 HALF = {"amp": True, "amp_dtype": "float16"}
+
+
+def unscaled():
+    """A method whose optimisation knows nothing of a scaled loss."""
+    return methods.Method(optimise=sgd)
 
 
 @pytest.mark.parametrize("task", [holistic_transfer, fine_tuning, transferability])
@@ -46,7 +51,11 @@ def test_another_value_is_part_of_the_meaning_and_of_the_sources(changed):
     ("config", "key", "said"),
     [
         ({"amp_dtype": "float16"}, "amp_dtype", "no effect without amp"),
-        ({**HALF, "method": "lolsgd"}, "amp_dtype", "'lolsgd' optimises in its own way"),
+        (
+            {**HALF, "method": "test_tasks_precision:unscaled"},
+            "amp_dtype",
+            "'test_tasks_precision:unscaled' optimises in its own way",
+        ),
         ({"compile": True, "method": "delta"}, "compile", "'delta' looks at feature maps"),
     ],
 )
@@ -231,3 +240,25 @@ def test_the_simpler_way_is_taken_unless_another_is_clearly_faster():
     assert speed.fastest({"full": 1.0, "bfloat16": 0.96}) == "full"
     assert speed.fastest({"full": 1.0, "bfloat16": 0.9, "float16": 0.88}) == "bfloat16"
     assert speed.fastest({"bfloat16": 2.0, "full": 1.0, "full+compiled": 0.5}) == "full+compiled"
+
+
+@pytest.mark.parametrize("chain", ["lolsgd", "local_sgd", "lp_ft"])
+def test_own_optimisations_take_float16_where_a_scaled_loss_can_be(transfer, chain):
+    config = {**HALF, "method": chain}
+    assert holistic_transfer.problems(holistic_transfer.resolve(config)) == []
+    full, half = (run_of(transfer, chain, **changed) for changed in ({}, HALF))
+    before = weights(full)
+    for run in (full, half):
+        run.advance(0, 6)
+    moved, off = weights(full) - before, weights(half) - weights(full)
+    assert 0 < float(off.norm()) < 0.02 * float(moved.norm())
+
+
+def test_local_steps_whose_gradients_overflow_are_left_out(transfer):
+    """All of a round overflow: the weights stay, and the scale is halved for each of them."""
+    run = run_of(transfer, "lolsgd", **HALF)
+    run._scaler = torch.amp.GradScaler("cpu", init_scale=2.0**120)
+    before = weights_that_train(run)
+    run.advance(0, run.steps)
+    assert torch.equal(weights_that_train(run), before)
+    assert run._scaler.get_scale() == 2.0 ** (120 - run.steps)

@@ -7,6 +7,7 @@ from workspace import Workspace, stage
 
 from tasks import metrics
 from tasks.data import contents
+from tasks.fine_tuning import fine_tuning
 from tasks.holistic_transfer import METRICS, holistic_transfer, source
 from tasks.scoring import evidence_of
 from tasks.transferability import features, transferability
@@ -171,3 +172,18 @@ def test_numbers_of_a_target_that_lacks_classes_are_those_found_by_hand():
     assert gained.tolist() == pytest.approx([0, 1 / 2, 1 / 2])
     assert metrics.area(seen, gained) == pytest.approx(2 / 3 * 1 / 2)
     assert {f"test/{name}" for name in found} <= set(METRICS)
+
+
+@pytest.mark.parametrize("task", [holistic_transfer, fine_tuning])
+def test_a_share_of_none_validates_nothing_also_where_images_are_not_counted(task):
+    """Of digits no count is known before they are decoded; an objective of theirs failed as it ran."""
+    without = task.resolve({"validation_share": 0.0})
+    assert {"validation/loss", "validation/seen_accuracy"} <= set(task.unmeasured(without))
+    assert "validation/loss" not in task.unmeasured(task.resolve({}))
+
+
+def test_pseudo_cross_validation_without_validation_images_is_refused():
+    config = {"validation_share": 0.0, "pcv": 1}
+    found = holistic_transfer.problems(holistic_transfer.resolve(config))
+    assert [key for key, _ in found] == ["pcv"]
+    assert holistic_transfer.problems(holistic_transfer.resolve({"pcv": 1})) == []

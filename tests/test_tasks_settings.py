@@ -7,6 +7,7 @@ import torch
 from pictures import domains
 from workspace import Workspace, same, stage
 
+from htsweep.planning.settings import refused
 from tasks import backbones, data, timm_models
 from tasks.fine_tuning import fine_tuning
 from tasks.holistic_transfer import METRICS, holistic_transfer, source
@@ -263,3 +264,27 @@ def test_weights_without_a_head_are_no_source_of_one(tmp_path):
     told = fine_tuning.notes(fine_tuning.resolve({**SMALL, **own}))
     assert told == [("weights", f"{tmp_path}/w.pth: the file has no classifier")]
     assert data.notes("pretrained-uci") == []
+
+
+@pytest.mark.parametrize("task", [holistic_transfer, fine_tuning])
+@pytest.mark.parametrize(
+    ("backbone", "size"), [("test_vit", 160), ("resnet18", 224), ("tf_efficientnet_lite1", 240)]
+)
+def test_the_automatic_image_size_is_the_backbones_own(task, backbone, size):
+    """By timm's configuration; the id is that of the number written out."""
+    given = {"backbone": backbone, "weights": "timm"}
+    assert task.resolve({**given, "image_size": "auto"}) == task.resolve(
+        {**given, "image_size": size}
+    )
+
+
+def test_digits_stay_as_they_are_whatever_the_image_size():
+    usual = holistic_transfer.resolve({})
+    assert holistic_transfer.resolve({"image_size": "auto"}) == usual
+    assert "image_size" not in usual
+
+
+def test_a_word_is_accepted_in_place_of_a_number_and_no_other():
+    setting = holistic_transfer.settings["image_size"]
+    assert refused(setting, "auto") is None
+    assert "must be a whole number" in refused(setting, "automatic")

@@ -131,7 +131,8 @@ def _text(file: Path, options: Options) -> str:
     searched = _search(options, weights, sampler, trials)
     # A valid study name from the file's name; a line break in it would end the comment.
     name = re.sub(r"[^A-Za-z0-9._ -]", "_", file.stem).lstrip("._ -") or "study"
-    epochs = {} if options.epochs is None else {"epochs": options.epochs}
+    fixed: dict[str, Any] = {} if options.epochs is None else {"epochs": options.epochs}
+    fixed |= _automatic(options.task)
     commented = "\n".join(f"# {line}" for line in _OBJECTIVES.splitlines())
     return _TEMPLATE.format(
         title=name,
@@ -142,7 +143,7 @@ def _text(file: Path, options: Options) -> str:
         best=selection.BEST,
         select=document.dump(options.select or _protocol(options.task, bool(searched))),
         repetitions=options.repetitions,
-        fixed=document.dump(epochs),
+        fixed=document.dump(fixed),
         search=_SEARCH + (searched or _NO_SEARCH),
         objectives=_OBJECTIVES if sampler in ADAPTIVE else commented,
         grid="\n".join(
@@ -172,6 +173,16 @@ def _factors(file: Path, options: Options, problems: list[Problem]) -> dict[str,
         elif setting is not None:
             factors[key] = list(getattr(setting, "examples", ())) or [setting.default]
     return factors
+
+
+def _automatic(name: str) -> dict[str, str]:
+    """The settings of a task that choose for themselves where a study says so, with that word."""
+    settings = task.find(name).settings or {}
+    return {
+        key: setting.words[0]
+        for key, setting in settings.items()
+        if getattr(setting, "words", ()) and key not in KEYS
+    }
 
 
 def _weights(weights: Sequence[str], problems: list[Problem]) -> dict[str, dict[str, list[Any]]]:

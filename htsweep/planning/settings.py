@@ -34,6 +34,8 @@ def refused(setting: Any, value: Any) -> str | None:
         )
     if value is None and setting.default is None:
         return None
+    if isinstance(value, str) and value in getattr(setting, "words", ()):
+        return None
     if not right and isinstance(value, list) and any(isinstance(name, list) for name in value):
         return f"has a list too many; a chain is one list of names, but got {value!r}"
     if not right:

@@ -169,6 +169,10 @@ class Task:
         """The setting whose fastest value a study may ask for (`Timed`, tasks/task.py), or None."""
         return getattr(self.run, "timed", None)
 
+    def fetched(self, config: Config) -> Mapping[str, Callable[[], None]]:
+        """What a resolved config needs from elsewhere, each with a function that fetches it."""
+        return dict(self._ask("fetched", config, {}))
+
     def _ask(self, question: str, config: Config, otherwise: Any) -> Any:
         answer = getattr(self.run, question, None)
         return otherwise if answer is None else answer(config)

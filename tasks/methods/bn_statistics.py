@@ -46,5 +46,6 @@ def bn_statistics(momentum: Annotated[float, Range(0, 1)] = 0.1) -> Method:
         frozen=frozenset({"weights", "head"}),
         needs=frozenset({"batch_norm"}),
         gradient=False,
+        scaled=True,
         reads_labels=True,
     )

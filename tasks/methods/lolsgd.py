@@ -60,7 +60,7 @@ def lolsgd(
             )
         return sum(losses[1:], start=losses[0]) / len(losses) if losses else None
 
-    return Method(optimise=optimise)
+    return Method(optimise=optimise, scaled=True)
 
 
 def sizes(steps: int, subsets: int, local_steps: int) -> list[tuple[int, int]]:
@@ -101,6 +101,8 @@ def _round(
         kept = _kept(run, left_out, number, subset)
         for step in range(local_steps):
             losses.append(run.gradient(run.batch(start + subset * local_steps + step, kept)))
+            if not run.settled():
+                continue
             for weight, rate in weights:
                 if weight.grad is not None:  # some weights may not affect the output
                     weight.data.add_(weight.grad, alpha=-rate)
@@ -109,7 +111,7 @@ def _round(
     _copy(origins[: len(weights)] + mean[len(weights) :], moving)
     for (weight, rate), origin, average in zip(weights, origins, mean, strict=False):
         weight.grad = (origin - average).mul_(server_rate / max(rate, 1e-30))
-    run.step()
+    run.step(scaled=False)
     return losses
 
 

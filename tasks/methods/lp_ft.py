@@ -35,4 +35,4 @@ def lp_ft(share: Annotated[float, Range(0, 1)] = 0.5) -> Method:
             run.step()
         return sum(losses[1:], start=losses[0]) / len(losses)
 
-    return Method(optimise=optimise)
+    return Method(optimise=optimise, scaled=True)

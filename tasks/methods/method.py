@@ -127,6 +127,11 @@ class Method:
     """Whether it trains at all."""
     reads_labels: bool = False
     """Whether it works with the labels of a batch's images, which then cannot be mixed."""
+    scaled: bool = False
+    """Whether its `optimise` bears a scaled loss (float16), whose gradients may overflow.
+
+    So where each gradient is followed by `Run.step`, or used only if `Run.settled` says so.
+    """
     inserts: bool = False
     """Whether `rebuild` adds layers of which the source has no counterpart: they stay unmerged."""
     pairs_weights: bool = False
