@@ -22,6 +22,8 @@ NAMES = {
     "lists": "tasks.data.benchmarks.generic:LISTS",
     "table": "tasks.data.benchmarks.generic:TABLE",
     "office_home": "tasks.data.benchmarks.office_home:OFFICE_HOME",
+    "idx": "tasks.data.benchmarks.idx:IDX",
+    "fashion_mnist": "tasks.data.benchmarks.idx:FASHION_MNIST",
     "femnist": "tasks.data.benchmarks.femnist:FEMNIST",
     "iwildcam": "tasks.data.benchmarks.iwildcam:IWILDCAM",
     "pacs": "tasks.data.benchmarks.folders:PACS",
