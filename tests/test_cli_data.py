@@ -16,7 +16,9 @@ def run(capsys, *words):
 def test_an_unknown_dataset_is_a_mistake_with_a_hint(capsys):
     code, _, said = run(capsys, "emojy")
     assert code == 2
-    assert said == ("error: no dataset 'emojy' can be made; did you mean 'emoji'? known: emoji\n")
+    assert said == (
+        "error: no dataset 'emojy' can be made; did you mean 'emoji'? known: emoji, glyphs\n"
+    )
 
 
 def test_archives_that_are_missing_are_a_mistake_with_the_command_that_gets_them(capsys, tmp_path):

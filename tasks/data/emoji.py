@@ -8,30 +8,25 @@ a person who do the same are one idea.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import io
-import itertools
 import json
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks import cache, locking
-from tasks.data import groups, npm, vendors
+from tasks.data import drawn, groups, vendors
 from tasks.data.contents import cores
+from tasks.data.drawn import NOTICE, Archives, Collection, Drawn
 from tasks.data.listing import shown, some
 from tasks.data.npm import Say
-from tasks.data.vendors import VENDORS, Drawing, Vendor
+from tasks.data.vendors import VENDORS, Drawing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 SIZE = 128
 """Pixels a side."""
-SUMS, NOTICE, ARCHIVES, LOCK = "SHA256SUMS", "NOTICE", ".archives", ".lock"
 KNOWN = {
     "noto": "0ecb6b25ac7ac8b0852d1aa391ba89ea031b0e22b5d6f9497b6c70a3f69c91da",
     "twemoji": "4c9a224202deae6a4fef8c5ca7bc9498ef31882c1f3ab82dbd949e6cf912061f",
@@ -109,61 +104,39 @@ def get(out: Path, given: Path | None, say: Say) -> None:
         ValueError: archives cannot be had or read; says how to get them.
         OSError: the folder cannot be written.
     """
-    root = out / "emoji"
-    root.mkdir(parents=True, exist_ok=True)
-    with locking.alone(root / LOCK, lambda: say("waiting for another process that does the same")):
-        listed = classes()
-        # Before the first domain, so that no launch can split it in another way.
-        _write(root / groups.FILE, json.dumps(ideas(), indent=1) + "\n")
-        _write(root / NOTICE, _notice())
-        known = _sums(root)
-        sums = {
-            name: known[name] for name in VENDORS if name in known and _whole(root, known, name)
-        }
-        absent = [name for name in VENDORS if name not in sums]
-        for partial in root.glob(".partial-*"):
-            shutil.rmtree(partial)
-        if absent:
-            (root / ARCHIVES).mkdir(exist_ok=True)
-            packages = list(dict.fromkeys(VENDORS[name].package for name in absent))
-            archives = npm.archives(packages, given, root / ARCHIVES, say)
-            for name in absent:
-                vendor = VENDORS[name]
-                say(f"drawing {sum(map(len, listed.values())):,} emoji of {vendor.source}: {name}")
-                sums[name] = _drawn(root, name, vendor, archives[vendor.package])
-                # First, so that a folder without checksums is never one of ours.
-                _write(root / SUMS, _sums_text(sums))
-                _make_way(root, name, known, say)
-                (root / f".partial-{name}").rename(root / name)
-        shutil.rmtree(root / ARCHIVES, ignore_errors=True)
-        for name in VENDORS:
-            say(_line(name, sums[name][0], drawn=name in absent))
-        say(f"licences: {shown(root / NOTICE)}; checksums: {shown(root / SUMS)}")
-        say(f"use: dataset: [folder:{root}:noto-twemoji]")
+    drawn.make(_collection(), out, given, say)
 
 
-Sums = tuple[str, Mapping[str, str]]
-"""The digest of a domain's pixels, and relative path -> SHA-256 of each of its files."""
+def _collection() -> Collection:
+    """What is drawn of the vendors' emoji."""
+    count = sum(map(len, classes().values()))
+    return Collection(
+        name="emoji",
+        packages={name: [vendor.package] for name, vendor in VENDORS.items()},
+        images=lambda _: [f"{kind}/{code}.png" for kind, own in classes().items() for code in own],
+        draw=_draw,
+        # Groups before the first domain, so that no launch can split it in another way.
+        texts={groups.FILE: json.dumps(ideas(), indent=1) + "\n", NOTICE: _notice()},
+        doing=lambda name: f"drawing {count:,} emoji of {VENDORS[name].source}: {name}",
+        known=KNOWN,
+        tools=_tools,
+        use="folder:ROOT:noto-twemoji",
+    )
 
 
-def _drawn(root: Path, name: str, vendor: Vendor, archive: Path) -> Sums:
-    """Draws a domain into a folder beside its place; its checksums."""
+def _draw(name: str, archives: Archives) -> Drawn:
+    """The images of a domain; raises ValueError if the archive lacks any."""
+    vendor = VENDORS[name]
+    archive = archives[vendor.package]
     drawings = vendors.drawings(vendor, archive)
-    partial = root / f".partial-{name}"
     wanted = [(kind, code) for kind, codes in classes().items() for code in codes]
     lacking = [code for _, code in wanted if code not in drawings]
     if lacking:
         raise ValueError(f"{shown(archive)} has no drawing of {some(lacking)}")
-    for kind in classes():
-        (partial / kind).mkdir(parents=True)
-    total, files = hashlib.sha256(), {}
     with ThreadPoolExecutor(cores()) as pool:
         images = pool.map(_encoded, (drawings[code] for _, code in wanted))
         for (kind, code), (pixels, file) in zip(wanted, images, strict=True):
-            total.update(f"{kind}/{code}\0".encode() + pixels)
-            (partial / kind / f"{code}.png").write_bytes(file)
-            files[f"{name}/{kind}/{code}.png"] = hashlib.sha256(file).hexdigest()
-    return total.hexdigest(), files
+            yield f"{kind}/{code}.png", pixels, file
 
 
 def _encoded(drawing: Drawing) -> tuple[bytes, bytes]:
@@ -171,33 +144,6 @@ def _encoded(drawing: Drawing) -> tuple[bytes, bytes]:
     image, file = _image(drawing), io.BytesIO()
     image.save(file, "PNG")
     return image.tobytes(), file.getvalue()
-
-
-def _make_way(root: Path, name: str, known: Mapping[str, Sums], say: Say) -> None:
-    """Removes a domain's folder; one that holds anything else than was drawn is set aside."""
-    place = root / name
-    if not place.exists():
-        return
-    own = known[name][1] if name in known else {}
-    present = (path for path in place.rglob("*") if path.is_symlink() or not path.is_dir())
-    if all(_same(path, own.get(path.relative_to(root).as_posix())) for path in present):
-        shutil.rmtree(place)
-        return
-    aside = next(
-        path
-        for path in (root / f".replaced-{name}-{number}" for number in itertools.count(1))
-        if not path.exists()
-    )
-    place.rename(aside)
-    say(f"{name}: the folder held other files than those drawn; it is now {shown(aside)}")
-
-
-def _same(path: Path, digest: str | None) -> bool:
-    """Whether a file is there and has this SHA-256."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() == digest
-    except OSError:
-        return False
 
 
 def _image(drawing: Drawing) -> Image:
@@ -242,58 +188,9 @@ def _notice() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _line(name: str, pixels: str, *, drawn: bool) -> str:
-    """What is said of a domain at the end, with the checksum of its pixels."""
-    done = "drawn" if drawn else "was there"
-    count = sum(map(len, classes().values()))
-    if pixels == KNOWN[name]:
-        return f"{name}: {count:,} images in {len(classes())} classes, {done}, as expected"
+def _tools() -> str:
+    """What the pixels depend on."""
     import PIL
     import resvg_py
 
-    return (
-        f"{name}: {count:,} images in {len(classes())} classes, {done}; their pixels "
-        f"({pixels[:12]}) differ from those of docs/results ({KNOWN[name][:12]}), so that numbers "
-        f"may differ slightly: other versions of resvg-py ({resvg_py.__version__}) or Pillow "
-        f"({PIL.__version__}) draw otherwise"
-    )
-
-
-def _whole(root: Path, known: Mapping[str, Sums], name: str) -> bool:
-    """Whether a domain has all of its images, and nothing was changed in them."""
-    files = known[name][1]
-    expected = {f"{name}/{kind}/{code}.png" for kind, codes in classes().items() for code in codes}
-    if set(files) != expected:
-        return False
-    return all(_same(root / path, digest) for path, digest in files.items())
-
-
-def _sums_text(sums: Mapping[str, Sums]) -> str:
-    """What `sha256sum --check` reads; the digests of pixels are comments to it."""
-    lines = [f"# pixels {name} {pixels}" for name, (pixels, _) in sums.items()]
-    lines += [f"{digest}  {path}" for _, files in sums.values() for path, digest in files.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _sums(root: Path) -> dict[str, Sums]:
-    """The checksums of the domains that were drawn before."""
-    pixels: dict[str, str] = {}
-    files: dict[str, dict[str, str]] = {}
-    for line in _lines(root / SUMS):
-        digest, _, path = line.partition("  ")
-        if line.startswith("# pixels "):
-            name, _, digest = line.removeprefix("# pixels ").partition(" ")
-            pixels[name] = digest
-        elif path:
-            files.setdefault(path.partition("/")[0], {})[path] = digest
-    return {name: (pixels[name], files[name]) for name in pixels if name in files}
-
-
-def _lines(path: Path) -> Iterator[str]:
-    with contextlib.suppress(OSError, ValueError):
-        yield from path.read_text(encoding="utf-8").splitlines()
-
-
-def _write(path: Path, text: str) -> None:
-    with cache.atomically(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    return f"resvg-py ({resvg_py.__version__}) or Pillow ({PIL.__version__})"

@@ -12,7 +12,11 @@ MADE = {
     "emoji": (
         "tasks.data.emoji:get",
         "1,416 emoji in 66 classes, each drawn by six vendors: six domains",
-    )
+    ),
+    "glyphs": (
+        "tasks.data.glyphs:get",
+        "62 characters, each in 16 families of fonts of four styles: four domains",
+    ),
 }
 """Name -> (function, a line on the dataset)."""
 

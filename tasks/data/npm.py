@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -14,6 +15,10 @@ from typing import final
 from tasks.data.listing import shown
 
 Say = Callable[[str], None]
+AT_ONCE = 4
+"""How many packages are fetched at a time; most of that time is spent waiting."""
+FEW = 8
+"""Up to so many packages each have a line of their own."""
 
 
 @final
@@ -57,11 +62,16 @@ def archives(
         raise ValueError(f"there is no folder {shown(given)}; {_how(packages)}")
     wrong = {package: _wrong(package, place) for package in packages}
     if given is None:
-        for package in packages:
-            if wrong[package]:
+        absent = [package for package in packages if wrong[package]]
+        if len(absent) > FEW:
+            say(f"fetching {len(absent)} packages through npm")
+        else:
+            for package in absent:
                 say(f"fetching {package.spec} through npm")
-                _fetch(package, kept)
-                wrong[package] = _wrong(package, kept)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            # Those that arrive before another fails are kept for the next time.
+            list(pool.map(lambda package: _fetch(package, kept), absent))
+        wrong |= {package: _wrong(package, kept) for package in absent}
     bad = [package for package in packages if wrong[package]]
     if bad:
         listed = "; ".join(f"{package.archive} {wrong[package]}" for package in bad)
