@@ -59,6 +59,61 @@ def fake(monkeypatch):
     return FakeCuda()
 
 
+class LateCuda(FakeCuda):
+    """Copies that are not done before somebody waits for their event, as on a busy GPU.
+
+    Until then the copy holds noise, and what it reads is whatever the buffer holds by then.
+    """
+
+    def __init__(self, monkeypatch):
+        super().__init__()
+        self.under_way, self.local = {}, threading.local()
+        fake, copy = self, torch.Tensor.copy_
+
+        def late(target, source, non_blocking=False):
+            if not non_blocking:
+                return copy(target, source)
+            assert fake.local.on, "copied on the stream that computes"
+            fake.local.begun.append(lambda: copy(target, source))
+            return copy(target, torch.full_like(target, 77))
+
+        monkeypatch.setattr(torch.Tensor, "copy_", late)
+        record, event = self.Event.record, self.Event
+
+        def recorded(self, stream):
+            record(self, stream)
+            with fake.lock:
+                fake.under_way[self.number] = fake.local.begun
+
+        event.record = recorded
+        waited = type(self.current).wait_event
+
+        def wait_event(self, event):
+            waited(self, event)
+            fake.finish(event.number)
+
+        type(self.current).wait_event = wait_event
+        synchronized = event.synchronize
+
+        def synchronize(self):
+            synchronized(self)
+            fake.finish(self.number)
+
+        event.synchronize = synchronize
+
+    def finish(self, number):
+        with self.lock:
+            copies = self.under_way.pop(number, [])
+        for begun in copies:
+            begun()
+
+    @contextlib.contextmanager
+    def stream(self, stream):
+        self.local.on, self.local.begun = True, []
+        yield
+        self.local.on = False
+
+
 def transfer_of(count=90):
     torch.manual_seed(0)
     images = torch.randint(0, 256, (count, 3, 16, 16), dtype=torch.uint8)
@@ -105,6 +160,64 @@ def test_a_buffer_is_not_filled_before_its_latest_copy_is_done(fake):
     for number in range(10):
         lane.send(transfer.images, transfer.labels, torch.arange(number, number + 4))
     assert sum(what[0] == "synchronize" for what in fake.log) == 10 - (prefetch.DEPTH + 1)
+
+
+@pytest.fixture
+def late(monkeypatch):
+    seen = []
+    monkeypatch.setattr(torch.Tensor, "record_stream", lambda self, stream: seen.append(stream))
+    cuda = LateCuda(monkeypatch)
+    cuda.seen = seen
+    return cuda
+
+
+def test_copies_that_take_long_bring_the_right_images(late):
+    """Waiting for too little would show noise, or the images of a later batch."""
+    transfer = transfer_of()
+    feed = Feed(batches(transfer), transfer, CudaLane("cpu", late, pin=False), 40)
+    for number in range(40):
+        rows = feed.batch(number)
+        images, labels = feed.take(rows)
+        assert torch.equal(images, transfer.images[rows])
+        assert torch.equal(labels, transfer.labels[rows])
+    # The memory of images and labels stays with the stream that computes on them.
+    assert late.seen == [late.current] * 80
+
+
+def test_more_batches_than_buffers_are_each_what_was_gathered(late):
+    """The fifth is gathered into the first one's buffer, whose copy has to be done by then."""
+    transfer = transfer_of()
+    lane = CudaLane("cpu", late, pin=False)
+    rows = [torch.arange(number, number + 4) for number in range(3 * prefetch.DEPTH)]
+    sent = [lane.send(transfer.images, transfer.labels, own) for own in rows]
+    for own, one in zip(rows, sent, strict=True):
+        assert torch.equal(lane.arrived(one)[0], transfer.images[own])
+
+
+def test_batches_that_nobody_takes_hold_no_buffer_up(late):
+    """A run that jumps ahead, as one that goes on from a saved state."""
+    transfer = transfer_of()
+    feed = Feed(batches(transfer), transfer, CudaLane("cpu", late, pin=False), 400)
+    for number in range(0, 400, 7):
+        rows = feed.batch(number)
+        assert torch.equal(feed.take(rows)[0], transfer.images[rows])
+
+
+def test_buffers_are_pinned_and_used_again(fake, monkeypatch):
+    asked, empty = [], torch.empty
+
+    def noted(*shape, pin_memory=False, **other):
+        if "device" not in other:
+            asked.append(pin_memory)
+        return empty(*shape, **other)
+
+    monkeypatch.setattr(torch, "empty", noted)
+    transfer = transfer_of()
+    lane = CudaLane("cpu", fake)
+    for number in range(20):
+        lane.send(transfer.images, transfer.labels, torch.arange(number, number + 4))
+    # For images and labels of each of the DEPTH + 1 buffers, and no more.
+    assert asked == [True] * 2 * (prefetch.DEPTH + 1)
 
 
 class Slow:
