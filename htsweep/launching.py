@@ -20,8 +20,10 @@ from htsweep.execution import fetching, registry
 from htsweep.execution.agenda import NOTHING, Agenda, EarlierRun
 from htsweep.execution.conditions import conditions_of, stopped_as
 from htsweep.execution.executor import Executor
+from htsweep.execution.fractions import Fractions
 from htsweep.execution.loop import run_agenda
 from htsweep.execution.others import Others
+from htsweep.execution.probing import probe_missing
 from htsweep.execution.pulse import Pulse
 from htsweep.execution.shipping import collect
 from htsweep.execution.watch import Silent, Watch
@@ -323,6 +325,8 @@ class _Opened:
             )
             if self._here:
                 fetching.fetch(agenda.plan, self._watch.note)
+            if self._here and agenda.fractions is not None:
+                probe_missing(agenda.plan, agenda.fractions, conditions, self._watch.note)
             self._stack.enter_context(self._executor)
             self._open = True
         return run_agenda(agenda, self._executor, conditions, self._watch)
@@ -383,6 +387,8 @@ def agenda_of(results: Results, planned: Plan, others: Others | None = None) -> 
             used |= past_of(results, other)
     gpu_hours = sum(end.seconds * end.gpu for end in used.values()) / 3600
     agenda = Agenda(planned, past, others, gpu_hours=gpu_hours)
+    if planned.study.resources.automatic:
+        agenda.fractions = Fractions(results.store)
     agenda.measured = lambda metrics: measured_before(results, planned, metrics)
     return agenda
 

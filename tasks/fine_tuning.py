@@ -20,6 +20,7 @@ from tasks.settings import (
     learnt_stage,
     of_method,
     recipe_problems,
+    shape,
     training_problems,
     training_settings,
     weightless,
@@ -217,6 +218,7 @@ def keeps(config: Mapping[str, Any]) -> Keeps | None:
     influence=tested.influence,
     timed=problem.TIMED,
     fetched=fetching.fetched,
+    shape=shape,
 )
 def fine_tuning(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Fine-tunes a source model under a new head to a target with classes of its own."""

@@ -34,6 +34,7 @@ from tasks.settings import (
     learnt_stage,
     of_method,
     recipe_problems,
+    shape,
     training_problems,
     training_settings,
     without_idle,
@@ -380,6 +381,7 @@ def stages_of_part(config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, 
     influence=tested.influence,
     timed=problem.TIMED,
     fetched=fetching.fetched,
+    shape=shape,
 )
 def holistic_transfer(config: Mapping[str, Any], workspace: Workspace) -> Iterator[dict[str, Any]]:
     """Adapts a source model to a target without images of some classes; measures both groups."""

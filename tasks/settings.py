@@ -321,3 +321,24 @@ def learnt_stage(
         )
         for name in methods.learning(config["method"], config)
     }
+
+
+SHAPED = ("backbone", "image_size", "amp", "amp_dtype", "channels_last", "compile", "method")
+
+
+def shape(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides how much of a GPU a resolved config, of a trial or a stage, needs.
+
+    That is the backbone, the size of images, of which data of one size only the name is known, the
+    size of a batch, the precision, the method, and numbers of parts that its parameters set.
+    """
+    kept = {key: config[key] for key in SHAPED if key in config}
+    kept |= {
+        key: value
+        for key, value in config.items()
+        if "." in key and isinstance(value, int | str) and not isinstance(value, bool)
+    }
+    kept["batch_size"] = config.get("batch_size", config.get("source_batch_size"))
+    if "image_size" not in config:
+        kept["data"] = config.get("dataset", config.get("domain"))
+    return kept

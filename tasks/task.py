@@ -240,6 +240,7 @@ def declare(
     influence: Callable[[Outputs], Mapping[str, NDArray[np.float64]]] | None = None,
     timed: Timed | None = None,
     fetched: Callable[[Config], Mapping[str, Callable[[], None]]] | None = None,
+    shape: Callable[[Config], dict[str, Any]] | None = None,
 ) -> Callable[[Function], Function]:
     """Decorator that attaches to a task the answers described in docs/contracts.md.
 
@@ -273,6 +274,7 @@ def declare(
             known.
         tested: the test images of a resolved config, a repetition and its seeds by name.
         influence: test column -> how much each test image moves it, from the kept outputs.
+        shape: what decides how much of a GPU a resolved config needs.
     """
     answers = {
         "settings": settings,
@@ -299,6 +301,7 @@ def declare(
         "influence": influence,
         "timed": timed,
         "fetched": fetched,
+        "shape": shape,
     }
 
     def attach(function: Function) -> Function:

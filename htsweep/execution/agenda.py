@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, final
 
+from htsweep.execution.fractions import Fractions
 from htsweep.execution.load import Node
 from htsweep.execution.others import Others
 from htsweep.execution.proposing import Proposals
@@ -21,9 +22,11 @@ from htsweep.planning.jobs import Job, Stage, trial_id
 from htsweep.planning.plan import Plan, Point
 from htsweep.planning.resources import Amounts
 from htsweep.planning.sharing import NAME as TRAJECTORY
-from htsweep.study.resources import Amount
+from htsweep.study.resources import AUTO, Amount
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+OUT_OF_GPU_MEMORY = "out_of_memory: OutOfMemoryError"
+"""How the reason begins of a trial to which a GPU gave no memory; that of a machine differs."""
 AHEAD = 10_000
 """The most trials that are ready or wait for their stages.
 
@@ -108,6 +111,12 @@ class Agenda:
         self._away: dict[str, Job] = {}
         """Jobs that another launch runs, or has failed to run so far."""
         self._next_check = 0.0
+        self.fractions: Fractions | None = None
+        """What is known of the fractions of a GPU under `gpu: auto`."""
+        self._taken: dict[str, float] = {}
+        """The GPUs that each running job takes."""
+        self._spared: Counter[str] = Counter()
+        """How many attempts at a job ran out of memory on too small a fraction of a GPU."""
         self._amounts = Amounts(plan.study, plan.task)
         self._past = past
         self._tries: Counter[str] = Counter()
@@ -153,6 +162,7 @@ class Agenda:
             job = self._next_trial()
         if job is not None:
             self.running[job.trial] = job
+            self._taken[job.trial] = self.amount(job).gpus
             self._tries[job.trial] += 1
             self._counted += job.kind == "trial" and self._tries[job.trial] == 1
         return job
@@ -164,8 +174,13 @@ class Agenda:
         return self._tries[job.trial] + (past.attempt if past else 0) + elsewhere
 
     def amount(self, job: Job) -> Amount:
-        """What the job takes of a machine."""
-        return self._amounts.of(job.config)
+        """What the job takes of a machine; `auto` is the fraction of a GPU that fits now."""
+        amount = self._amounts.of(job.config)
+        if amount.gpu != AUTO:
+            return amount
+        fractions = self.fractions
+        share = fractions and fractions.of(job.task, job.config, amount.accelerator)
+        return amount.model_copy(update={"gpu": share or 1.0})
 
     def artifacts(self, job: Job) -> dict[str, Mapping[str, str]]:
         """The artifacts of the job's stages, by the task's names for the stages."""
@@ -174,7 +189,11 @@ class Agenda:
     def end(self, job: Job, outcome: Outcome) -> None:
         """Records how a job ended: frees the jobs behind it, retries it, or tells its search."""
         self.running.pop(job.trial, None)
-        self._gpu_hours += outcome.seconds * self.amount(job).gpus / 3600
+        taken = self._taken.pop(job.trial, 0.0)
+        self._gpu_hours += outcome.seconds * taken / 3600
+        if self._needs_more(job, outcome, taken):
+            self._waiting.put(job)
+            return
         if outcome.status == "failed" and self._again(job, outcome):
             self._waiting.put(job)
             return
@@ -182,6 +201,7 @@ class Agenda:
         self._tries.pop(job.trial, None)
         if self.others:
             self.others.recorded(job.trial, outcome.record, outcome.status != "failed")
+        self._spared.pop(job.trial, None)
         self.done[f"{job.kind} {outcome.status}"] += 1
         if outcome.status == "failed":
             self.failures.append(outcome)
@@ -380,8 +400,23 @@ class Agenda:
         return (
             self.closed is None
             and _kind(outcome.reason) in retry.reasons
-            and self._tries[job.trial] + elsewhere < retry.attempts
+            and self._tries[job.trial] + elsewhere < retry.attempts + self._spared[job.trial]
         )
+
+    def _needs_more(self, job: Job, outcome: Outcome, taken: float) -> bool:
+        """Whether a job ran out of a GPU's memory on a fraction of it, to run again on a larger.
+
+        That is no fault of the trial, and uses up none of its attempts.
+        """
+        automatic = self._amounts.of(job.config).gpu == AUTO and self.fractions is not None
+        if not automatic or not 0 < taken < 1 or self.closed is not None:
+            return False
+        if outcome.status != "failed" or not (outcome.reason or "").startswith(OUT_OF_GPU_MEMORY):
+            return False
+        assert self.fractions is not None
+        self.fractions.ran_out(job.task, job.config, taken, job.trial)
+        self._spared[job.trial] += 1
+        return True
 
     def _check_budget(self) -> None:
         budget = self.plan.study.budget

@@ -21,6 +21,7 @@ import ray
 
 from htsweep.errors import LedgerError
 from htsweep.execution import ray_internals
+from htsweep.execution.gpu_probe import gpu_facts
 from htsweep.ledger import Store
 
 SEEN_SECONDS = 10.0
@@ -96,7 +97,6 @@ def _facts(node: str, results: str, gpu: float) -> dict[str, Any]:
     except LedgerError as error:
         wrong = str(error)
     address = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
-    devices = any(True for pattern in GPU_DEVICES for _ in Path("/dev").glob(pattern))
     return {
         "host": f"{platform.node()} ({address})",
         "version": _version(),
@@ -104,8 +104,16 @@ def _facts(node: str, results: str, gpu: float) -> dict[str, Any]:
         "results": results,
         "probe": name,
         "wrong": wrong,
-        "no_gpu": gpu > 0 and not devices,
+        "no_gpu": _no_gpu() if gpu > 0 else "",
     }
+
+
+def _no_gpu() -> str:
+    """Why no trial can use a GPU of this machine; "" if one can."""
+    if not any(True for pattern in GPU_DEVICES for _ in Path("/dev").glob(pattern)):
+        return "it has no device of one in /dev: its driver is not installed"
+    gpu = gpu_facts()
+    return "" if gpu["usable"] else str(gpu["why"])
 
 
 def _problem(facts: Mapping[str, Any]) -> str:
@@ -120,8 +128,8 @@ def _problem(facts: Mapping[str, Any]) -> str:
         return f"{host} cannot write to the results: {facts['wrong']}"
     if facts["no_gpu"]:
         return (
-            f"{host} offers Ray a GPU, but it has no device of one in /dev, so that no trial could "
-            "use it. Install its driver, or start its Ray with --num-gpus=0"
+            f"{host} offers Ray a GPU, but {facts['no_gpu']}; no trial could use it. Correct that, "
+            "or start its Ray with --num-gpus=0"
         )
     store, over = Store(facts["results"]), time.monotonic() + SEEN_SECONDS
     while time.monotonic() < over:

@@ -61,12 +61,14 @@ class Trainee(tune.Trainable):
             return {"done": True}  # the budget ran out while it waited for a slot
         if ray_internals.told(RECALLED):
             return {"done": True}
-        if self._config["elsewhere"]:
+        conditions, elsewhere = work.conditions, self._config["elsewhere"]
+        if elsewhere:
             place = str(ray.get_runtime_context().get_node_id())
             ray_internals.tell(f"{PLACE}{work.job.trial}", place)
-            conditions = work.conditions
-            if not ray_checks.admitted(conditions.results, conditions.gpu):
-                return {"done": True}  # the launch says why
+        asked = elsewhere or conditions.gpu > 0
+        if asked and not ray_checks.admitted(conditions.results, conditions.gpu):
+            return {"done": True}  # the launch says why
+        if elsewhere:
             work = _moved(work, self._config["ships"])
             lacks = ray_checks.missing(self._paths(work))
             if lacks:

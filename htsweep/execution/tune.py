@@ -50,7 +50,7 @@ def serve(work: Commands, channel: Channel, options: Mapping[str, Any]) -> None:
         if waits_for:
             channel.send("notice", text=waits_for)
         threading.Thread(target=_recall, args=[channel], daemon=True).start()
-        if options["address"] is not None:
+        if options["address"] is not None or any(each["GPU"] for each in options["shapes"]):
             _check_nodes(channel, ending)
         with ray_internals.without_callback_statistics():
             _place(work, channel, options, nodes, ending=ending)
@@ -67,7 +67,7 @@ def _recall(channel: Channel) -> None:
 
 
 def _check_nodes(channel: Channel, ending: threading.Event) -> None:
-    """Answers, in a thread, each node of a cluster that asks whether trials may run on it."""
+    """Answers, in a thread, each node that asks whether trials may run on it."""
 
     def refuse(reason: str) -> None:
         channel.send("refused", kind=HtsweepError.__name__, text=reason)

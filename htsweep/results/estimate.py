@@ -10,7 +10,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, final
 
 from htsweep.commands import given
+from htsweep.execution.fractions import Fractions
 from htsweep.execution.machine import cores
+from htsweep.execution.probing import lines
 from htsweep.planning import resources, shape, tuning
 from htsweep.planning.ablation import variants_of
 from htsweep.planning.jobs import Stage, with_inner
@@ -274,7 +276,10 @@ def estimate(results: Results, measured: Iterable[Mapping[str, Any]] = ()) -> Es
         None if hours is None or slots is None else hours / slots,
         slots,
         shape.lines(planned),
-        resources.lines(planned),
+        [
+            *resources.lines(planned),
+            *(lines(planned, Fractions(results.store)) if study.resources.automatic else []),
+        ],
     )
 
 

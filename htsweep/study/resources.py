@@ -99,6 +99,11 @@ class Resources(_Section):
         return {**({"default": plain} if plain else {}), **others}
 
     @property
+    def automatic(self) -> bool:
+        """Whether any trial takes `gpu: auto`."""
+        return AUTO in (self.default.gpu, *(one.gpu for one in self.when))
+
+    @property
     def cpu(self) -> float:
         """The most cores that a trial takes."""
         return max([self.default.cpu, *(one.cpu for one in self.when if one.cpu is not None)])

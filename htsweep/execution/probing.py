@@ -1,0 +1,101 @@
+"""Probes the shapes of a launch that take `gpu: auto` and that nothing is known of yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from htsweep.execution.conditions import taking
+from htsweep.execution.fractions import Fractions
+from htsweep.execution.gpu_probe import Measure, Short, gpu_facts, probed
+from htsweep.execution.work import Conditions
+from htsweep.planning import shapes
+from htsweep.planning.jobs import with_inner
+from htsweep.planning.plan import Plan
+from htsweep.planning.resources import Amounts
+from htsweep.study.resources import AUTO, Amount
+
+Made = tuple[str, Mapping[str, Any], Amount]
+"""A task, a config of a shape of its own, and what the study says that it takes."""
+
+
+def automatic(planned: Plan) -> Iterator[Made]:
+    """One config of each shape, of trials and stages, that takes `gpu: auto`."""
+    amounts, seen = Amounts(planned.study, planned.task), set[str]()
+    trials = ((planned.study.task, sweep.base) for sweep in planned.sweeps)
+    stages = [(stage.task, stage.config) for stage in with_inner(planned.known_stages.values())]
+    for reference, config in [*trials, *stages]:
+        amount = amounts.of(config)
+        if amount.gpu != AUTO:
+            continue
+        name = f"{shapes.said(shapes.shape_of(reference, config))} {amount.accelerator}"
+        if name not in seen:
+            seen.add(name)
+            yield reference, config, amount
+
+
+def probe_missing(
+    planned: Plan,
+    fractions: Fractions,
+    conditions: Conditions,
+    note: Callable[[str], None],
+    *,
+    facts: Callable[[], Mapping[str, Any]] = gpu_facts,
+    measure: Callable[[str, Mapping[str, Any], Conditions], Measure] = Short,
+) -> None:
+    """Measures the shapes of a plan that no probe has measured, on this machine's GPU.
+
+    Without a usable GPU nothing is measured, and trials of an unknown shape take a whole one.
+
+    Args:
+        planned: the plan.
+        fractions: what is known; what is measured is added.
+        conditions: of the launch.
+        note: is told what is measured.
+        facts: says what GPU this machine has, as `gpu_facts`.
+        measure: makes the function that runs trials of a config, as `Short`.
+    """
+    unknown = [
+        made
+        for made in automatic(planned)
+        if not fractions.knows(made[0], made[1], made[2].accelerator)
+    ]
+    if not unknown:
+        return
+    gpu = facts()
+    named = f"{len(unknown)} kind{'s' if len(unknown) > 1 else ''} of trial"
+    if not gpu["usable"]:
+        note(
+            f"gpu: auto: {named} not measured yet, and not here: {gpu['why']}. They take a whole "
+            "GPU each; `htsweep plan STUDY --measure` on a machine with a GPU, with the same "
+            "--results, measures them"
+        )
+        return
+    for reference, config, amount in unknown:
+        shape = shapes.shape_of(reference, config)
+        if amount.accelerator and amount.accelerator not in gpu["name"]:
+            note(
+                f"gpu: auto: {shapes.said(shape)} asks for {amount.accelerator}, but the GPU here "
+                f"is a {gpu['name']}; it takes a whole one until it is measured there"
+            )
+            continue
+        note(f"gpu: auto: measuring how many share a {gpu['name']}: {shapes.said(shape)}")
+        run = measure(reference, config, taking(replace(conditions), amount))
+        probe = probed(run, shape, gpu["name"], gpu["total_bytes"], mps=gpu["mps"])
+        fractions.add(probe)
+        failed = next((runs.failed for runs in probe.runs if runs.failed), "")
+        note(f"gpu: auto: {probe}" + (f"; {failed}" if failed else ""))
+
+
+def lines(planned: Plan, fractions: Fractions) -> list[str]:
+    """What is known of each shape that takes `gpu: auto`, a line each, for `plan`."""
+    texts = []
+    for reference, config, amount in automatic(planned):
+        probe = fractions.probe_of(reference, config, amount.accelerator)
+        now = fractions.of(reference, config, amount.accelerator)
+        text = str(probe) if probe else "not measured yet: a whole GPU until then"
+        if probe and now > 1 / probe.count:
+            text += f"; {now:g} of a GPU, since memory ran out on less"
+        texts.append(f"{shapes.said(shapes.shape_of(reference, config))}: {text}")
+    return [f"{'gpu' if number == 0 else '':8}{text}" for number, text in enumerate(texts)]
