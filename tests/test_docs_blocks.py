@@ -31,6 +31,7 @@ NOT_RUN = {
     "docs/how_to/mlflow_server.md": 4,
     "docs/how_to/slurm.md": 2,
     "docs/how_to/storage.md": 3,
+    "docs/how_to/submit.md": 3,
     "docs/tutorial/images.md": 1,
     "docs/tutorial/method.md": 1,
 }

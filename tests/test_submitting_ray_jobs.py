@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -12,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,6 +41,10 @@ def ratio(config, workspace):
 STUDY = "study: ratios\ntask: my_ratio_task:ratio\ngrid: {x: [1, 2, 4]}\n"
 
 
+METRICS = free_port()
+"""Where the head's counts are for Prometheus."""
+
+
 @pytest.fixture(scope="module")
 def head() -> Iterator[str]:
     """The URL of the job server of a Ray that asks for a token, which is in the environment here."""
@@ -55,8 +62,13 @@ def head() -> Iterator[str]:
             *("--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={port}"),
             *("--dashboard-agent-listen-port=0", "--object-store-memory=80000000"),
             *("--node-ip-address=127.0.0.1", "--min-worker-port=0", "--max-worker-port=0"),
+            f"--metrics-export-port={METRICS}",
         ]
-        quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+        quiet = {
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+            "RAY_metrics_report_interval_ms": "500",
+        }
         started = subprocess.Popen(
             words,
             stdout=subprocess.DEVNULL,
@@ -64,17 +76,20 @@ def head() -> Iterator[str]:
             env={**os.environ, **quiet, "PATH": "/usr/bin:/bin"},
         )
         try:
-            url, over = f"http://127.0.0.1:{port}", time.monotonic() + 90
+            url, over = f"http://127.0.0.1:{port}", time.monotonic() + 150
             while not _answers(url):
                 assert started.poll() is None
                 assert time.monotonic() < over
                 time.sleep(0.2)
             yield url
         finally:
-            family = {*psutil.Process(started.pid).children(recursive=True), *raylets(folder)}
+            family = set(raylets(folder))
+            with contextlib.suppress(psutil.NoSuchProcess):
+                family |= set(psutil.Process(started.pid).children(recursive=True))
             started.terminate()
             for one in psutil.wait_procs(list(family), timeout=5)[1]:
-                one.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
             started.wait(20)
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -126,6 +141,12 @@ def test_a_study_runs_on_the_cluster_with_the_numbers_of_this_machine(
     assert ended["status"] == "done"
     assert ended["code"], "the user's own task went along"
 
+    counts = exported()
+    assert counts["trials_total", "done"] == 3
+    assert counts["ledger_rows_total", ""] == 6
+    assert 0 < counts["trial_seconds_total", ""] < 60
+    assert counts["trials_running", ""] == 0
+
     assert called("fetch", "ratios.yaml", "--results", "copied") == 0
     fetched = capfd.readouterr().out
     assert f"{there}: trials done 3, new 3" in fetched
@@ -175,6 +196,19 @@ def test_a_launch_that_goes_on_is_stopped_as_by_ctrl_c(
     assert "interrupted" in submitted.log()
     assert called("stop", "ratios.yaml") == 0
     assert "had ended before: stopped" in capfd.readouterr().out
+
+
+def exported() -> dict[tuple[str, str], float]:
+    """(what is counted, the status) -> the count, as Prometheus gets them of the study."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{METRICS}/metrics", timeout=20) as answer:
+        text = answer.read().decode()
+    found = {}
+    for line in text.splitlines():
+        match = re.fullmatch(r"ray_htsweep_(\w+)\{(.*)\} (\S+)", line)
+        if match is not None and 'study="ratios"' in match[2]:
+            status = re.search(r'status="(\w*)"', match[2])
+            found[match[1], status[1] if status else ""] = float(match[3])
+    return found
 
 
 def stand_in(folder: Path, program: str) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import queue
 import threading
+from collections.abc import Callable, Mapping
 from typing import Any, final
 
 Commands = queue.SimpleQueue[tuple[str, str] | None]
@@ -21,10 +22,13 @@ class Channel:
         self._lock = threading.Lock()
         self.recalled = threading.Event()
         """Set once no work should start that has not started yet."""
+        self.seen: Callable[[str, Mapping[str, Any]], None] = lambda event, content: None
+        """Is given each event that is sent, and its content."""
 
     def send(self, event: str, **content: Any) -> None:
         """Sends an event; if the launch is gone, ends this process."""
         with self._lock:
+            self.seen(event, content)
             try:
                 self._file.write(json.dumps({"event": event, **content}) + "\n")
                 self._file.flush()

@@ -32,6 +32,7 @@ def conditions_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS
         installed = "unknown"
     conditions = Conditions(
         results=Store(results).uri,
+        study=study.name,
         save_seconds=save_seconds,
         paths=tuple(dict.fromkeys([*_own_paths(), str(folder)])),
         folder=os.getcwd(),

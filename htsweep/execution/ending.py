@@ -109,6 +109,7 @@ def record(
         ended=ended,
         attempt=work.attempt,
         record=name,
+        rows=len(measured) + 1,
         values=last_values(measured),
         artifact=artifact,
     )
@@ -134,6 +135,7 @@ def recorded(work: Work) -> Outcome | None:
                 ended=row["ended"],
                 attempt=work.attempt,
                 record=row["record"],
+                rows=table.num_rows + 1,
                 values=last_values(table.to_pylist()),
                 artifact=json.loads(row["artifact"]) if row["artifact"] else {},
             )

@@ -23,7 +23,7 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from htsweep.errors import HtsweepError, LedgerError
-from htsweep.execution import ray_checks, ray_internals, ray_load, ray_nodes, shipping
+from htsweep.execution import ray_checks, ray_internals, ray_load, ray_metrics, ray_nodes, shipping
 from htsweep.execution.channel import Channel, Commands
 from htsweep.execution.observer import Observer
 from htsweep.execution.trainee import RECALLED, Trainee
@@ -177,6 +177,8 @@ class Feed(Searcher):
         self.shapes: dict[str, ray_nodes.Shape] = {}
         """Tune's id -> what the trial takes."""
         self._work, self._channel = work, channel
+        self._metrics = ray_metrics.Metrics()
+        channel.seen = self._metrics.take
         self._over = False
 
     def __getstate__(self) -> dict[str, Any]:
@@ -197,6 +199,7 @@ class Feed(Searcher):
             return self.FINISHED
         self.running[trial_id], text = work
         content = json.loads(text)
+        self._metrics.know(content["job"], content["conditions"])
         conditions = content["conditions"]
         paths = sorted(set(shipping.paths_in(content["job"]["config"])))
         takes = shape(conditions["cpu"], conditions["gpu"], conditions["accelerator"])

@@ -33,6 +33,8 @@ class Conditions:
 
     results: str
     """The folder or URI of the results."""
+    study: str = ""
+    """The study's name, for those who watch."""
     cpu: float = 1.0
     """Cores that a trial may use; torch gets as many threads, rounded down."""
     gpu: float = 0.0
@@ -113,6 +115,8 @@ class Outcome:
     attempt: int = 1
     record: str = ""
     """The record's name in the ledger."""
+    rows: int = 0
+    """The rows that it added to the ledger: its own, and one for each measured step."""
     values: Mapping[str, float] = field(default_factory=dict)
     """The last value of each number that it measured."""
     artifact: Mapping[str, str] = field(default_factory=dict)
@@ -232,6 +236,7 @@ _JOB = {
 }
 _CONDITIONS = {
     "results": _Rule("a text that is not empty", lambda value: _is_text(value) and value != ""),
+    "study": _TEXT,
     "cpu": _FROM_0,
     "gpu": _FROM_0,
     "accelerator": _TEXT,
