@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -40,6 +41,8 @@ def adapt(config, workspace):
 adapt.stages = lambda config: {"source": (__name__ + ":source", {})}
 """
 PROGRAMS = Path(sys.executable).parent
+LAUNCHES: list[subprocess.Popen[str]] = []
+"""All launches that were started."""
 
 
 class Scene:
@@ -62,7 +65,7 @@ class Scene:
         self, *words: str, results: str = "", before: tuple[str, ...] = (), **more: str
     ) -> subprocess.Popen[str]:
         """Starts a launch whose output is read later."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [
                 *before,
                 str(PROGRAMS / "htsweep"),
@@ -78,6 +81,8 @@ class Scene:
             text=True,
             env={**os.environ, "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", **more},
         )
+        LAUNCHES.append(process)
+        return process
 
     def finish(self, *processes: subprocess.Popen[str], code: int = 0) -> str:
         """Waits for launches; what they said."""
@@ -197,21 +202,14 @@ class Cluster:
         self._environment = environment
         self.nodes: dict[str, Node] = {}
         port = self.address.rpartition(":")[2]
-        self._start("head", ip, "--head", f"--port={port}", "--num-cpus=0")
-        wait("the head of Ray", lambda: listens(self.address))
-        time.sleep(3)
+        words = ("--head", f"--port={port}", "--num-cpus=0")
+        self._started("head", lambda: listens(self.address) and "head" in self.ids(), ip, *words)
 
     def add(self, name: str, *words: str, ip: str = "127.0.0.1", **given: object) -> Node:
         """Starts a node and returns once Ray lists it."""
-        before = self.count()
-        words = words or ("--num-cpus=2",)
-        self._start(name, ip, f"--address={self.address}", *words, **given)
-        wait(f"node {name}", lambda: self.count() > before)
+        words = (f"--address={self.address}", *(words or ("--num-cpus=2",)))
+        self._started(name, lambda: name in self.ids(), ip, *words, **given)
         return self.nodes[name]
-
-    def count(self) -> int:
-        """How many nodes live."""
-        return len(self.ids())
 
     def ids(self) -> dict[str, str]:
         """Node's name -> its id, of the nodes that live."""
@@ -229,6 +227,20 @@ class Cluster:
         for node in self.nodes.values():
             node.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _started(
+        self, name: str, there: Callable[[], bool], ip: str, *words: str, **given: Any
+    ) -> None:
+        """Starts a node; on a busy machine, Ray may give up its start after 30 s, so again."""
+        for _ in range(5):
+            self._start(name, ip, *words, **given)
+            node = self.nodes[name]
+            while node.process.poll() is None:
+                if there():
+                    return
+                time.sleep(0.5)
+            node.kill()
+        raise AssertionError((node.folder / "start.log").read_text()[-2000:])
 
     def _start(
         self,
@@ -254,6 +266,15 @@ def cluster(folder: Path, *nodes: str, **given: str) -> Iterator[Cluster]:
         yield made
     finally:
         made.end()
+
+
+def end_launches() -> None:
+    """Ends what a fault that failed has left."""
+    for process in LAUNCHES:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    LAUNCHES.clear()
 
 
 def wait(what: str, until: Callable[[], bool], seconds: float = 300.0) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import faults_storage
 import kills
-from faulting import PROGRAMS, Scene, cluster, wait
+from faulting import PROGRAMS, Scene, cluster, end_launches, wait
 
 FAULTS: dict[str, Callable[[Path], str]] = {}
 """Name -> what plays the fault in a folder, and returns what was measured."""
@@ -61,6 +61,7 @@ def main() -> None:
             figure = f"FAILED: {error}"
             failed.append(name)
         finally:
+            end_launches()
             shutil.rmtree(folder, ignore_errors=True)
         print(f"{name}: {figure} ({time.monotonic() - began:.0f} s)", flush=True)
     if failed:
