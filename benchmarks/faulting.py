@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -41,6 +42,8 @@ def adapt(config, workspace):
 adapt.stages = lambda config: {"source": (__name__ + ":source", {})}
 """
 PROGRAMS = Path(sys.executable).parent
+# Ray asks for a token; nodes, launches and this process share one.
+os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 LAUNCHES: list[subprocess.Popen[str]] = []
 """All launches that were started."""
 
@@ -157,7 +160,7 @@ class Node:
         self.process = subprocess.Popen(
             [
                 *before,
-                *(str(PROGRAMS / "ray"), "start", "--block", "--include-dashboard=false"),
+                *(str(PROGRAMS / "ray"), "start", "--block"),
                 *("--object-store-memory=80000000", "--disable-usage-stats"),
                 *words,
             ],
@@ -202,7 +205,7 @@ class Cluster:
         self._environment = environment
         self.nodes: dict[str, Node] = {}
         port = self.address.rpartition(":")[2]
-        words = ("--head", f"--port={port}", "--num-cpus=0")
+        words = ("--head", f"--port={port}", "--num-cpus=0", "--include-dashboard=false")
         self._started("head", lambda: listens(self.address) and "head" in self.ids(), ip, *words)
 
     def add(self, name: str, *words: str, ip: str = "127.0.0.1", **given: object) -> Node:

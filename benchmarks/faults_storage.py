@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
+from urllib.request import Request, urlopen
 
 from faulting import Scene, cluster, free_port, listens, wait
 
@@ -66,13 +67,13 @@ def thousand(options: object) -> Slots:
 
 
 def slots(folder: Path) -> str:
-    """A thousand slots in which 3,000 trials and two stages take 1 to 3 s each (not Ray's: a
+    """A thousand slots in which 1,400 trials and two stages take 1 to 3 s each (not Ray's: a
     stand-in executor in the launch's process); the launch is killed once, and launched again."""
-    scene = Scene(folder / "s", trials=3000, seconds=0.0)
+    scene = Scene(folder / "s", trials=1400, seconds=0.0)
     here = str(Path(__file__).resolve().parent)
     words = ("--on", "faults_storage:thousand")
     first = scene.launch(*words, PYTHONPATH=here)
-    scene.wait_for(1000)
+    scene.wait_for(200)
     first.kill()
     first.communicate()
     began = time.monotonic()
@@ -130,9 +131,9 @@ def bucket(folder: Path) -> str:
     }
     try:
         wait("moto", lambda: listens(f"127.0.0.1:{port}"))
+        urlopen(Request(f"http://127.0.0.1:{port}/bucket", method="PUT")).close()
         with faulty(f"127.0.0.1:{port}", Faults(error=0.05, lost=0.05)) as proxy:
-            options = f"endpoint_override={proxy.address}&scheme=http&allow_bucket_creation=true"
-            where = f"s3://bucket/results?{options}"
+            where = f"s3://bucket/results?endpoint_override={proxy.address}&scheme=http"
             two = [scene.launch("--on", "inline", "--join", results=where) for _ in range(2)]
             said = scene.finish(*two)
             ends = scene.check(where)
