@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,14 @@ MOST_FILES = 2_000
 LOOKED_AT = 20_000
 """How many files of the study's folder are looked at, at most."""
 NAMED = 5
+_KEYS = re.compile(
+    r"\.(?:pem|key|p12|pfx|jks|keystore|kdbx|env|gpg|asc)$"
+    r"|^id_(?:rsa|dsa|ecdsa|ed25519)$|^(?:auth_token|kubeconfig|htpasswd|netrc|pgpass)$"
+    r"|^(?:credentials?|secrets?|service[-_.]?account.*|client[-_.]?secrets?.*|token)"
+    r"(?:\.(?:json|ya?ml|toml|ini|cfg|txt|csv))?$",
+    re.I,
+)
+"""Names of files with keys or passwords, which are sent to no other machine."""
 
 
 @final
@@ -69,15 +78,21 @@ def collect(folder: Path, results: str = "") -> Shipped:
 
     A folder beside the study goes along as a whole or, but for its Python, not at all.
 
-    Hidden files and folders, virtual environments, compiled Python and the results stay behind.
+    Hidden files and folders, virtual environments, compiled Python, the results, and files that by
+    their names hold keys stay behind.
     """
     apart = Path(results).resolve() if results and "://" not in results else None
     single: list[tuple[int, Path]] = []
     groups: dict[str, list[tuple[int, Path]]] = {}
     partial: set[str] = set()
     looked = 0
+    keys: list[str] = []
     for path, size in _files(folder, apart):
         looked += 1
+        if _KEYS.search(path.name):
+            keys.append(str(path))
+            partial.update(path.parts[:-1][:1])
+            continue
         group = path.parts[0] if len(path.parts) > 1 else ""
         if looked > LOOKED_AT or size is None:
             partial.add(group)
@@ -120,6 +135,9 @@ def collect(folder: Path, results: str = "") -> Shipped:
         digest.update(f"{path.as_posix()}\0{content}\n".encode(errors="surrogateescape"))
         kept.append(path)
     words = [f"{path} ({size / 2**20:.1f} MiB)" for size, path in sorted(left, reverse=True)]
+    if keys:
+        more = f" and {len(keys) - 2} more" if len(keys) > 2 else ""
+        words.insert(0, f"{', '.join(keys[:2])}{more}, which by their names hold keys")
     if looked > LOOKED_AT:
         words.insert(0, f"whatever follows the first {LOOKED_AT:,} files")
     apart_from = sorted({path.parts[0] for _, path in left})

@@ -10,6 +10,7 @@ from htsweep.report import answers, answers_first, typeset
 from htsweep.report.key import key
 from htsweep.report.table import Table, parts
 from htsweep.report.tables import methods, tables
+from htsweep.results import spreadsheet
 
 FRAMES = (
     "summary",
@@ -84,9 +85,7 @@ def document(findings: Findings) -> dict[str, str]:
         "report.tex": _latex(
             {f"{table.title}. {table.caption}": table for table in shown if table}
         ),
-        **{
-            f"{name}.csv": frame.to_csv(index=False) for name, frame in frames.items() if len(frame)
-        },
+        **{f"{name}.csv": spreadsheet.csv(frame) for name, frame in frames.items() if len(frame)},
     }
 
 

@@ -12,6 +12,7 @@ from htsweep.analysis import frontier
 from htsweep.analysis.design import design as design_of
 from htsweep.files import put
 from htsweep.report import interactive, static
+from htsweep.results import spreadsheet
 from htsweep.selection.fronts import Directions
 
 
@@ -96,7 +97,7 @@ def pareto(
     page = interactive.page(
         points, *axes, design, maximise=maximise, title=title, note=note, parameters=parameters
     )
-    files: dict[str, str | bytes] = {**drawn, "html": page, "csv": points.to_csv(index=False)}
+    files: dict[str, str | bytes] = {**drawn, "html": page, "csv": spreadsheet.csv(points)}
     return [put(Path(out) / f"frontier.{ending}", content) for ending, content in files.items()]
 
 

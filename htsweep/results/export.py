@@ -14,6 +14,7 @@ import pandas as pd
 
 from htsweep.errors import HtsweepError, did_you_mean
 from htsweep.files import put
+from htsweep.results.spreadsheet import csv
 
 
 def export(
@@ -22,7 +23,8 @@ def export(
     """Writes trials.* and measurements.* below `out` in each of `formats`, and returns the paths.
 
     Numbers keep their full precision. Curves are lists in Parquet and JSON, and JSON lists in CSV
-    cells; missing values are null, and empty in CSV.
+    cells; missing values are null, and empty in CSV. Text that a spreadsheet would run as a formula
+    has an apostrophe in front in CSV.
 
     Raises:
         HtsweepError: an unknown format.
@@ -54,7 +56,7 @@ def _csv(table: pd.DataFrame) -> bytes:
         for name in table.columns
         if _has_lists(table[name])
     }
-    return with_columns(table, lists).to_csv(index=False).encode()
+    return csv(with_columns(table, lists)).encode()
 
 
 def _json(table: pd.DataFrame) -> bytes:
