@@ -78,6 +78,30 @@ def test_nothing_is_open_to_the_world(cluster: dict[str, Any]) -> None:
         assert node["node_config"]["SecurityGroupIds"]
 
 
+def test_nodes_have_their_keys_by_their_instance_profiles(cluster: dict[str, Any]) -> None:
+    head, workers = types(cluster)
+    profiles = [node["node_config"]["IamInstanceProfile"]["Arn"] for node in (head, *workers)]
+    assert all(profile.startswith("arn:aws:iam::") for profile in profiles)
+    # Whoever breaks into a trial can start no nodes.
+    assert profiles[0] not in profiles[1:]
+    assert not re.search(r"aws_secret|access_key|\.aws/credentials", TEXT, re.IGNORECASE)
+
+
+def test_there_are_spot_and_on_demand_workers(cluster: dict[str, Any]) -> None:
+    _, workers = types(cluster)
+    markets = [node["node_config"].get("InstanceMarketOptions", {}) for node in workers]
+    assert sorted(market.get("MarketType", "on demand") for market in markets) == [
+        "on demand",
+        "spot",
+    ]
+
+
+def test_uv_is_installed_where_pip_is_kept_from_the_system(cluster: dict[str, Any]) -> None:
+    """Ubuntu 24.04 and Debian 12 mark their Python as externally managed (PEP 668)."""
+    [command] = [one for one in cluster["setup_commands"] if "install --quiet --user uv" in one]
+    assert "PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip" in command
+
+
 def test_what_it_copies_is_there(cluster: dict[str, Any]) -> None:
     sources = [source for source in cluster["file_mounts"].values() if not source.startswith("~")]
     missing = [source for source in sources if not (FILE.parent / source).exists()]

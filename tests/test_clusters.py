@@ -1,11 +1,13 @@
 """Each file of `clusters/` against Ray's own reading of it, without a cloud."""
 
+import copy
 import json
 import re
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import kuberay
 import pytest
 import yaml
 from ray.autoscaler._private.kuberay import autoscaling_config
@@ -52,6 +54,12 @@ def test_every_node_asks_for_the_token_and_nothing_is_open(name: str) -> None:
         assert cluster["provider"]["use_internal_ips"] is True
 
 
+@pytest.mark.parametrize("name", BY_SSH)
+def test_uv_is_installed_where_pip_is_kept_from_the_system(name: str) -> None:
+    [command] = [one for one in prepared(name)["setup_commands"] if "--user uv" in one]
+    assert "PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip" in command
+
+
 @pytest.mark.parametrize("name", ["gcp", "azure"])
 def test_workers_come_from_none(name: str) -> None:
     cluster = prepared(name)
@@ -75,8 +83,23 @@ def test_the_commands_in_its_comments_name_the_file(name: str) -> None:
     assert sum(f"clusters/{name}.yaml" in line for line in commands) >= 2
 
 
+def test_the_operator_knows_every_field_of_the_kuberay_file() -> None:
+    resource = yaml.safe_load(text("kuberay"))
+    assert kuberay.problems(resource) == []
+    assert resource["spec"]["authOptions"] == {"mode": "token"}
+    for place, name, value in (
+        ("spec", "gcsFaultTolerance", {}),
+        ("spec", "autoscalerOptions", {"idleTimeoutSeconds": "300"}),
+        ("spec", "authOptions", {"mode": "tokens"}),
+        ("metadata", "annotations", {"ray.io/ft-enabled": True}),
+    ):
+        wrong = copy.deepcopy(resource)
+        wrong[place][name] = value
+        assert kuberay.problems(wrong)
+
+
 def test_ray_s_autoscaler_reads_the_kuberay_file() -> None:
-    """By the code that makes its configuration from the custom resource. The operator's own schema is not at hand."""
+    """By the code that makes its configuration from the custom resource."""
     resource = yaml.safe_load(text("kuberay"))
     resource["metadata"]["namespace"] = "default"
     made = autoscaling_config._derive_autoscaling_config_from_ray_cr(resource)

@@ -25,7 +25,7 @@ from htsweep.execution.workspace import Workspace
 from htsweep.launching import launch
 from htsweep.ledger import Ledger, Record, Store
 from htsweep.mirror.address import of_database
-from htsweep.mirror.copying import copy
+from htsweep.mirror.updating import copy
 from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
 from htsweep.report import build
