@@ -20,7 +20,7 @@ import htsweep
 from htsweep.cli.app import main
 from htsweep.commands import given, quoted
 from htsweep.errors import HtsweepError, LedgerError
-from htsweep.execution import shipping
+from htsweep.execution import ray_process, shipping
 from htsweep.execution.workspace import Workspace
 from htsweep.launching import launch
 from htsweep.ledger import Ledger, Record, Store
@@ -319,6 +319,17 @@ def test_a_record_of_hostile_text_is_a_row_like_any_other(tmp_path: Path) -> Non
         )
     assert ledger.compact() == len(HOSTILE)
     assert set(HOSTILE) <= set(ledger.measurements().column_names)
+
+
+def test_a_ray_of_our_own_asks_for_a_token_that_others_cannot_read(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    given_ = [ray_process._token(tmp_path / name) for name in "ab"]
+    files = [Path(one["RAY_AUTH_TOKEN_PATH"]) for one in given_]
+    assert {one["RAY_AUTH_MODE"] for one in given_} == {"token"}
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+    assert len({file.read_text() for file in files}) == 2
+    assert all(len(file.read_text()) == 64 for file in files)
 
 
 def code(*words: str) -> object:

@@ -127,7 +127,7 @@ def test_a_file_that_is_no_text_is_named_with_its_line(tmp_path: Path) -> None:
         document.text_in(path)
     assert caught.value.problem.line == 2
     assert "0xff is not UTF-8; save the file as UTF-8" in caught.value.problem.message
-    with pytest.raises(document.Unreadable, match="larger than 1 MiB"):
+    with pytest.raises(document.Unreadable, match="larger than 64 KiB"):
         document.text_in(Path("/dev/zero"))
 
 

@@ -38,8 +38,11 @@ __all__ = [
     "text_in",
 ]
 
-MOST_BYTES = 2**20
-"""The size of the largest file that is read: parsing takes about 10 s per megabyte."""
+MOST_BYTES = 2**16
+"""The size of the largest file that is read.
+
+Parsing takes 10 to 25 s per megabyte, and no study may take longer than about a second to read.
+"""
 ENCODINGS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -185,7 +188,7 @@ def text_in(path: Path) -> str:
         raise Unreadable(
             Problem(
                 "",
-                f"the file is larger than {MOST_BYTES // 2**20} MiB, "
+                f"the file is larger than {MOST_BYTES // 2**10} KiB, "
                 "the most that a study may have",
             )
         )
