@@ -1,6 +1,9 @@
 """What a trial hands over is kept at the steps that are wanted, before its record, whatever dies in between."""
 
+import hashlib
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +14,10 @@ from htsweep.errors import HtsweepError
 from htsweep.execution import trial
 from htsweep.execution.conditions import stopped_as
 from htsweep.execution.work import Conditions, Work
+from htsweep.execution.workspace import Workspace
 from htsweep.ledger import Ledger, Store, kept
 from htsweep.planning import metrics
+from htsweep.planning.jobs import Job
 from htsweep.planning.plan import plan
 from htsweep.results import Results
 
@@ -206,3 +211,25 @@ def test_a_trial_is_stopped_by_a_metric_and_keeps_its_last_step(tmp_path):
         steps = [row["step"] for row in rows(tmp_path / "r") if row["trial"] == end.trial]
         assert step == max(steps)
         assert (step < 5) == (end.status == "stopped")
+
+
+def test_an_artifact_is_fetched_once_by_trials_that_start_at_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("HTSWEEP_CACHE", str(tmp_path / "cache"))
+    store, data = Store(tmp_path / "r"), b"weights"
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    store.write(f"artifacts/s/{digest}-model", data)
+    fetched = []
+
+    class Slow:
+        def read(self, name):
+            fetched.append(name)
+            time.sleep(0.2)
+            return store.read(name)
+
+    artifacts = {"source": {"model": f"artifacts/s/{digest}-model"}}
+    job = Job("t", "trial", "toy", {}, 0)
+    spaces = [Workspace(job, Slow(), artifacts, list) for _ in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        folders = list(pool.map(lambda space: space.artifact("source"), spaces))
+    assert {(folder / "model").read_bytes() for folder in folders} == {data}
+    assert len(fetched) == 1

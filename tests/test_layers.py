@@ -28,6 +28,7 @@ HOMES = {
         "htsweep/execution/trainee.py",
         "htsweep/execution/observer.py",
         "htsweep/submitting/ray_jobs.py",
+        "htsweep/execution/near.py",
     ),
     "yaml": ("htsweep/execution/ray_nodes.py",),
     "mlflow": ("htsweep/mirror/",),

@@ -62,8 +62,8 @@ class Trainee(tune.Trainable):
         if ray_internals.told(RECALLED):
             return {"done": True}
         conditions, elsewhere = work.conditions, self._config["elsewhere"]
+        place = str(ray.get_runtime_context().get_node_id())
         if elsewhere:
-            place = str(ray.get_runtime_context().get_node_id())
             ray_internals.tell(f"{PLACE}{work.job.trial}", place)
         asked = elsewhere or conditions.gpu > 0
         if asked and not ray_checks.admitted(conditions.results, conditions.gpu):
@@ -79,7 +79,7 @@ class Trainee(tune.Trainable):
             return {"refused": str(error), "done": True}
         if outcome.status == LEFT:
             raise NodeDrains
-        return {"outcome": json.dumps(asdict(outcome)), "done": True}
+        return {"outcome": json.dumps(asdict(outcome)), "node": place, "done": True}
 
     def _watch_node(self) -> None:
         """Has the trial save its state and leave, once Ray was told that this node will end."""

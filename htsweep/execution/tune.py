@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
@@ -25,6 +25,7 @@ from ray.tune.search import Searcher
 from htsweep.errors import HtsweepError, LedgerError
 from htsweep.execution import ray_checks, ray_internals, ray_load, ray_metrics, ray_nodes, shipping
 from htsweep.execution.channel import Channel, Commands
+from htsweep.execution.near import Near
 from htsweep.execution.observer import Observer
 from htsweep.execution.trainee import RECALLED, Trainee
 from htsweep.execution.work import shape
@@ -129,6 +130,7 @@ def _place(
         tune.with_resources(Trainee, _takes),
         tune_config=tune.TuneConfig(
             search_alg=feed,
+            scheduler=Near(),
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=lambda trial: trial.trial_id,
@@ -161,6 +163,11 @@ def _takes(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
     return tune.PlacementGroupFactory(
         [{name: amount for name, amount in config["shape"].items() if amount}]
     )
+
+
+def _needs(artifacts: Mapping[str, Mapping[str, str]], paths: Sequence[str]) -> list[str]:
+    """What a node caches for a trial: the artifacts of its stages, and data in folders."""
+    return [*paths, *sorted(name for files in artifacts.values() for name in files.values())]
 
 
 class Feed(Searcher):
@@ -208,6 +215,7 @@ class Feed(Searcher):
             "work": text,
             "paths": paths if self._shared["elsewhere"] else [],
             "shape": takes,
+            "needs": _needs(content["artifacts"], paths),
             **self._shared,
         }
 

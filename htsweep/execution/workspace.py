@@ -18,7 +18,7 @@ from htsweep.planning import metrics
 from htsweep.planning.jobs import Job, seed_for
 from htsweep.planning.keeping import EVERY, NOTHING
 from htsweep.planning.sharing import NAME as TRAJECTORY
-from tasks import cache
+from tasks import cache, locking
 from tasks.outputs import Outputs
 
 LEAVE = "HTSWEEP_LEAVE"
@@ -93,10 +93,16 @@ class Workspace:
         files = self._artifacts[stage]
         content = hashlib.sha256(json.dumps(dict(files), sort_keys=True).encode()).hexdigest()[:16]
         folder = self.cache / "artifacts" / content
-        for name, source in files.items():
-            path = _within(folder, name)
-            if not path.exists():
-                _place(path, _verified(self._store.read(source), source))
+        if all(_within(folder, name).exists() for name in files):
+            return folder
+        with cache.usable(folder, 0):
+            folder.mkdir(parents=True, exist_ok=True)
+        # The first trials of a node start at once, and one of them fetches for all.
+        with locking.alone(folder.with_suffix(".lock")):
+            for name, source in files.items():
+                path = _within(folder, name)
+                if not path.exists():
+                    _place(path, _verified(self._store.read(source), source))
         return folder
 
     @property
