@@ -1,10 +1,14 @@
 """Trials an hour of same-shape trials: sequential, fused, compiled, packed and as CUDA graphs.
 
     uv run python benchmarks/gpu.py [lenet_bn] [resnet18] [lite0] [--trials 2,4,8]
+    uv run python benchmarks/gpu.py --shared [lenet_bn] [resnet18] [lite0]
 
 The trials are plain fine-tuning at different learning rates; "one at a time" uses the program's own
 loop. Fused: `torch.func` stacks the weights, and each model has its own rate. Without a GPU the
 same runs on the CPU, without packing and graphs.
+
+`--shared` needs a GPU: trials an hour at 1, 2, 4 and 8 at once on it, each in a process of its own,
+and the memory that torch counts in one. It says whether NVIDIA's Multi-Process Service runs.
 
 Each line says how far the fused weights are from the sequential ones after the same steps.
 """
@@ -15,6 +19,8 @@ import argparse
 import copy
 import functools
 import multiprocessing
+import os
+import statistics
 import sys
 import time
 import zlib
@@ -28,7 +34,7 @@ from torch import Tensor
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.nn.functional import cross_entropy
 
-from tasks import backbones, process
+from tasks import backbones, gpu, process
 from tasks.methods.method import Method
 from tasks.model import Model
 from tasks.schedules import rate_at
@@ -195,6 +201,23 @@ def packed(name: str, count: int) -> float:
     return time.perf_counter() - began
 
 
+def shared(name: str) -> None:
+    """Prints trials an hour of 300 steps, by how many run at once."""
+    steps, alone = PROBLEMS[name][5], 0.0
+    torch.cuda.reset_peak_memory_stats()
+    one_at_a_time(name, 1)
+    peak = torch.cuda.max_memory_allocated() / 2**30
+    for count in (1, 2, 4, 8):
+        seconds = statistics.median(packed(name, count) for _ in range(3))
+        hourly = 3600 * count * steps / 300 / seconds
+        alone = alone or hourly
+        print(
+            f"{name}: {count} at once: {hourly:.0f} trials of 300 steps an hour, "
+            f"{hourly / alone:.2f} times; {peak:.2f} GiB each",
+            flush=True,
+        )
+
+
 def _pack(name: str, ready: multiprocessing.Queue[int], gate: multiprocessing.Event) -> None:
     one_at_a_time(name, 1)  # warm
     ready.put(1)
@@ -218,7 +241,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("problems", nargs="*", default=list(PROBLEMS))
     parser.add_argument("--trials", default="2,4,8,16" if DEVICE != "cpu" else "2,4,8")
+    parser.add_argument("--shared", action="store_true", help="1, 2, 4 and 8 trials on a GPU")
     chosen = parser.parse_args()
+    if chosen.shared:
+        if DEVICE == "cpu":
+            sys.exit(f"--shared needs a GPU: {gpu.facts()['why']}")
+        service = "runs" if gpu.mps(os.environ) else "does not run"
+        print(f"{torch.cuda.get_device_name()}; the Multi-Process Service {service}")
+        for name in chosen.problems:
+            shared(name)
+        return
     print(machine.said() if DEVICE == "cpu" else torch.cuda.get_device_name())
     for name in chosen.problems:
         one_at_a_time(name, 1)  # warm
