@@ -67,7 +67,7 @@ def test_points_are_means_with_the_interval_of_means() -> None:
     table = {("a", 0): [[0.0, 0.5], [0.0, 0.7], [0.0, 0.6]]}
     frame = measured(table, SEEN, test__missing_accuracy=table)
     row = frontier.points(frame).iloc[0]
-    low, high = interval.bca(np.array([[0.5, 0.7, 0.6]]))
+    low, high = interval.student(np.array([[0.5, 0.7, 0.6]]))
     assert (row["step"], row["n"]) == (1, 3)
     assert row[SEEN] == pytest.approx(0.6)
     assert row[[f"{SEEN} low", f"{SEEN} high"]].tolist() == [low[0], high[0]]

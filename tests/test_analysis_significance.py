@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from htsweep.analysis.interval import bca
+from htsweep.analysis.interval import student
 from htsweep.analysis.new_images import Spread, crossed, resampled, resampled_interval
 from htsweep.analysis.significance import (
     Paired,
@@ -177,7 +177,7 @@ def test_a_family_is_judged_by_the_larger_p_where_images_are_drawn_anew() -> Non
     )
     for row, values in zip(anew, (strong, weak), strict=True):
         assert (row["low"], row["high"]) == pytest.approx(resampled_interval(values, 0.3))
-    assert [row["low"] for row in alone] == bca(np.array([strong, weak]))[0].tolist()
+    assert [row["low"] for row in alone] == student(np.array([strong, weak]))[0].tolist()
     spread = Spread(0.01, 50)
     [known] = judge([[Paired(strong, 0.3, spread), Paired(weak, 0.3, spread)]])
     assert [row["p_new_images"] for row in known] == pytest.approx(

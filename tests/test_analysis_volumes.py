@@ -10,7 +10,7 @@ from frames import digits, measured
 from hypothesis import given
 from hypothesis import strategies as st
 
-from htsweep.analysis import interval, volumes
+from htsweep.analysis import halves, interval, volumes
 from htsweep.analysis.design import Design
 from htsweep.analysis.frontier import SEEN
 
@@ -36,19 +36,13 @@ def array(points: list[tuple[float, float]]) -> np.ndarray:
 def test_an_area_is_the_number_of_its_cells(
     points: list[tuple[float, float]], reference: tuple[int, int]
 ) -> None:
-    assert volumes.above(array(points), reference) == cells(points, reference)
-    assert volumes.above(array(points + points[:3]), reference) == cells(points, reference)
-
-
-@given(sets=st.lists(POINTS, min_size=1, max_size=5), reference=REFERENCE)
-def test_a_contribution_is_what_only_that_set_covers(
-    sets: list[list[tuple[float, float]]],
-    reference: tuple[int, int],
-) -> None:
-    found = volumes.contributions([array(one) for one in sets], reference)
-    for mine, contribution in enumerate(found):
-        rest = [point for place, one in enumerate(sets) if place != mine for point in one]
-        assert contribution == cells([*rest, *sets[mine]], reference) - cells(rest, reference)
+    start = np.array(reference, float)
+    known = array([point for point in points + points[:3] if not any(map(math.isnan, point))])
+    chosen = known[halves.front(known[:, 0], known[:, 1], start)]
+    assert halves.staircase(chosen[:, 0], chosen[:, 1], start) == cells(points, reference)
+    # No point of the front beats another.
+    assert (np.diff(chosen[:, 0]) > 0).all()
+    assert (np.diff(chosen[:, 1]) < 0).all()
 
 
 def study(**methods: list[list[tuple[float, float]]]) -> pd.DataFrame:
@@ -71,14 +65,19 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_a_study_worked_by_hand() -> None:
-    # Repetition 0: a covers 4x1 + 2x3 - 2x1 = 8, b covers 3x2 = 6, both 9, of which only a 3 and
-    # only b 1 (3x2 less 2x2, 3x1). Repetition 1: a covers 4x2 = 8 with either point, b covers 2x5 =
-    # 10, both 14: only a 4, only b 6.
-    found = table(study(a=[[(4, 1), (4, 2)], [(2, 3), (4, 2)]], b=[[(3, 2), (2, 5)]]))
-    assert found.loc[("a", "origin"), ["n", "volume", "contribution"]].tolist() == [2, 8, 3.5]
-    assert found.loc[("b", "origin"), ["n", "volume", "contribution"]].tolist() == [2, 8, 3.5]
-    # Means of a: (4, 1.5) and (3, 2.5): 6 + 7.5 - 4.5; of b: (2.5, 3.5).
-    assert found["volume of means"].to_numpy() == pytest.approx([9, 8.75])
+    found = table(study(a=[[(4, 1), (4, 2)], [(2, 3), (3, 2)]], b=[[(3, 2), (2, 5)]]))
+    # Repetition 1 finds a's (4, 2), which covers 4x1 in repetition 0. Repetition 0 finds (2, 3) and
+    # (4, 1), which in repetition 1 are (3, 2) and (4, 2): 3x2 + 1x2.
+    assert found.loc[("a", "origin"), ["n", "volume"]].tolist() == [2, 6]
+    # One point is measured in both: 3x2 and 2x5.
+    assert found.loc[("b", "origin"), ["n", "volume"]].tolist() == [2, 8]
+    # Of all, repetition 1 finds (2, 5) of b and (4, 2) of a, which in repetition 0 are (3, 2) and
+    # (4, 1): 3x2 + 1x1 = 7. Repetition 0 finds (2, 3) of a, (3, 2) of b and (4, 1) of a, which in
+    # repetition 1 are (3, 2), (2, 5) and (4, 2): 3x2 - 1x5 + 2x2 = 5.
+    assert found.loc[("a", "origin"), "contribution"] == 6 - 8
+    assert found.loc[("b", "origin"), "contribution"] == 6 - 6
+    # Means of a: (4, 1.5) and (2.5, 2.5): 2.5x2.5 + 1.5x1.5; of b: (2.5, 3.5).
+    assert found["volume of means"].to_numpy() == pytest.approx([8.5, 8.75])
     assert set(found.index.get_level_values("reference")) == {"origin"}
 
 
@@ -102,13 +101,43 @@ def test_a_bound_takes_nothing_from_anybody() -> None:
     assert math.isnan(found.loc[("oracle", "origin"), "contribution"])
 
 
-def test_what_luck_gives_is_the_distance_between_the_two_volumes() -> None:
-    # Points that differ by chance alone: each repetition's best is lucky, the mean of none is.
-    chance = np.random.default_rng(0).uniform(0.4, 0.6, (20, 8, 2))
-    row = table(study(a=[[tuple(pair) for pair in point] for point in chance])).loc[("a", "origin")]
-    assert row["volume"] > row["high"] - 0.05 > row["volume of means"]
-    alone = table(study(a=[[(0.5, 0.4), (0.5, 0.4)]])).loc[("a", "origin")]
-    assert alone["volume"] == alone["volume of means"] == pytest.approx(0.2)
+def chance(seed: int, repetitions: int = 8) -> pd.DataFrame:
+    """Ten points at (0.8, 0.5) that differ by chance alone: the true area is 0.4."""
+    random = np.random.default_rng([seed, 3])
+    drawn = random.normal((0.8, 0.5), 0.02, (10, repetitions, 2))
+    return study(a=[[tuple(pair) for pair in point] for point in drawn])
+
+
+def test_luck_does_not_count() -> None:
+    """The interval holds the true area about as often as it says; what a single repetition covers, never."""
+    found = [table(chance(seed)).loc[("a", "origin")] for seed in range(25)]
+    assert np.mean([row["volume"] for row in found]) == pytest.approx(0.4, abs=0.007)
+    missed = sum(not row["low"] <= 0.4 <= row["high"] for row in found)
+    assert missed <= 25 * 0.05 + 4 * math.sqrt(25 * 0.05 * 0.95)
+    assert all(table(chance(seed, 1)).loc[("a", "origin"), "volume"] > 0.41 for seed in range(5))
+
+
+def test_without_luck_both_halves_agree() -> None:
+    front = [[(0.5, 0.4)] * 6, [(0.3, 0.6)] * 6, [(0.2, 0.1)] * 6]
+    row = table(study(a=front)).loc[("a", "origin")]
+    expected = pytest.approx(0.3 * 0.6 + 0.2 * 0.4)
+    assert row[["volume", "low", "high", "volume of means"]].tolist() == [expected] * 4
+
+
+@pytest.mark.parametrize("repetitions", [2, 3, 4])
+def test_an_interval_takes_two_repetitions_in_each_half(repetitions: int) -> None:
+    row = table(chance(1, repetitions)).loc[("a", "origin")]
+    assert row["n"] == repetitions
+    assert math.isnan(row["low"]) == math.isnan(row["high"]) == (repetitions < 4)
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    frame = chance(2)
+    mixed = frame.sample(frac=1, random_state=0)
+    row, other = (table(one).loc[("a", "origin")] for one in (frame, mixed))
+    assert row[["volume", "low", "high"]].tolist() == pytest.approx(
+        other[["volume", "low", "high"]].tolist(), abs=1e-12
+    )
 
 
 def test_the_interval_is_that_of_the_mean_over_repetitions() -> None:

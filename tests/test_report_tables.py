@@ -11,12 +11,10 @@ from htsweep.report import typeset
 from htsweep.report.text import columns, report
 
 HOW = (
-    "Numbers are means over 3 repetitions, in percent, with 95 % intervals [low, high] (BCa "
-    "bootstrap). Bootstrap intervals of few repetitions are too narrow: with 3, one that is meant "
-    "to hold the true mean 95 % of the time holds it about 73 % of the time. Claims rest on the "
-    "exact test. Chosen by `last`: the first configuration of each sweep (its defaults) at its "
-    "last step. The highest mean of each group is **bold**; upper bounds do not compete. With 3 "
-    "repetitions, a paired sign-flip test cannot reach p < 0.05; at least 6 are needed."
+    "Numbers are means over 3 repetitions, in percent, with 95 % intervals [low, high] (Student's "
+    "t). Chosen by `last`: the first configuration of each sweep (its defaults) at its last step. "
+    "The highest mean of each group is **bold**; upper bounds do not compete. With 3 repetitions, "
+    "a paired sign-flip test cannot reach p < 0.05; at least 6 are needed."
 )
 MARKDOWN = f"""# digits
 
@@ -24,13 +22,13 @@ MARKDOWN = f"""# digits
 
 ### mnist-uci, 50 % missing, lenet_bn
 
-| method                 |   n |                  seen |               missing |               overall |         harmonic mean |                 AUSUC |
-| ---------------------- | --: | --------------------: | --------------------: | --------------------: | --------------------: | --------------------: |
-| source                 |   3 |     60.0 [59.6, 60.4] | **60.0** [59.6, 60.4] |     60.0 [59.6, 60.4] | **60.0** [59.6, 60.4] | **36.0** [35.5, 36.5] |
-| plain                  |   3 | **99.4** [99.0, 99.8] |        2.0 [1.6, 2.4] |     50.7 [50.3, 51.1] |        3.9 [3.1, 4.7] |        2.0 [1.6, 2.4] |
-| l2sp                   |   3 |     98.6 [98.2, 99.0] |     35.0 [34.6, 35.4] | **66.8** [66.4, 67.2] |     51.7 [51.2, 52.2] |     34.5 [34.0, 35.0] |
-| selective_distillation |   3 |     98.0 [97.6, 98.4] |     30.0 [29.6, 30.4] |     64.0 [63.6, 64.4] |     45.9 [45.4, 46.4] |     29.4 [28.9, 29.9] |
-| oracle                 |   3 |     98.0 [97.6, 98.4] |     98.0 [97.6, 98.4] |     98.0 [97.6, 98.4] |     98.0 [97.6, 98.4] |     96.0 [95.3, 96.8] |
+| method                 |   n |                   seen |               missing |               overall |         harmonic mean |                 AUSUC |
+| ---------------------- | --: | ---------------------: | --------------------: | --------------------: | --------------------: | --------------------: |
+| source                 |   3 |      60.0 [59.0, 61.0] | **60.0** [59.0, 61.0] |     60.0 [59.0, 61.0] | **60.0** [59.0, 61.0] | **36.0** [34.8, 37.2] |
+| plain                  |   3 | **99.4** [98.4, 100.0] |        2.0 [1.0, 3.0] |     50.7 [49.7, 51.7] |        3.9 [2.0, 5.8] |        2.0 [1.0, 3.0] |
+| l2sp                   |   3 |      98.6 [97.6, 99.6] |     35.0 [34.0, 36.0] | **66.8** [65.8, 67.8] |     51.7 [50.4, 52.9] |     34.5 [33.2, 35.8] |
+| selective_distillation |   3 |      98.0 [97.0, 99.0] |     30.0 [29.0, 31.0] |     64.0 [63.0, 65.0] |     45.9 [44.7, 47.2] |     29.4 [28.1, 30.7] |
+| oracle                 |   3 |      98.0 [97.0, 99.0] |     98.0 [97.0, 99.0] |     98.0 [97.0, 99.0] |     98.0 [97.0, 99.0] |     96.0 [94.1, 98.0] |
 
 Nothing is missing: every point has its 3 repetitions.
 """
@@ -38,17 +36,17 @@ LATEX = r"""% \usepackage{booktabs}
 \begin{table}[t]
 \centering
 \small
-\caption{Numbers are means over 3 repetitions, in percent, with 95 \% intervals [low, high] (BCa bootstrap). Bootstrap intervals of few repetitions are too narrow: with 3, one that is meant to hold the true mean 95 \% of the time holds it about 73 \% of the time. Claims rest on the exact test. Chosen by last: the first configuration of each sweep (its defaults) at its last step. The highest mean of each group is bold; upper bounds do not compete. With 3 repetitions, a paired sign-flip test cannot reach p \textless{} 0.05; at least 6 are needed.}
+\caption{Numbers are means over 3 repetitions, in percent, with 95 \% intervals [low, high] (Student's t). Chosen by last: the first configuration of each sweep (its defaults) at its last step. The highest mean of each group is bold; upper bounds do not compete. With 3 repetitions, a paired sign-flip test cannot reach p \textless{} 0.05; at least 6 are needed.}
 \begin{tabular}{lrrrrrr}
 \toprule
 method & $n$ & seen & missing & overall & harmonic mean & AUSUC \\
 \midrule
 \multicolumn{7}{l}{\emph{mnist-uci, 50 \% missing, lenet\_bn}} \\
-source & 3 & 60.0 {\scriptsize [59.6, 60.4]} & \textbf{60.0} {\scriptsize [59.6, 60.4]} & 60.0 {\scriptsize [59.6, 60.4]} & \textbf{60.0} {\scriptsize [59.6, 60.4]} & \textbf{36.0} {\scriptsize [35.5, 36.5]} \\
-plain & 3 & \textbf{99.4} {\scriptsize [99.0, 99.8]} & 2.0 {\scriptsize [1.6, 2.4]} & 50.7 {\scriptsize [50.3, 51.1]} & 3.9 {\scriptsize [3.1, 4.7]} & 2.0 {\scriptsize [1.6, 2.4]} \\
-l2sp & 3 & 98.6 {\scriptsize [98.2, 99.0]} & 35.0 {\scriptsize [34.6, 35.4]} & \textbf{66.8} {\scriptsize [66.4, 67.2]} & 51.7 {\scriptsize [51.2, 52.2]} & 34.5 {\scriptsize [34.0, 35.0]} \\
-selective\_distillation & 3 & 98.0 {\scriptsize [97.6, 98.4]} & 30.0 {\scriptsize [29.6, 30.4]} & 64.0 {\scriptsize [63.6, 64.4]} & 45.9 {\scriptsize [45.4, 46.4]} & 29.4 {\scriptsize [28.9, 29.9]} \\
-oracle & 3 & 98.0 {\scriptsize [97.6, 98.4]} & 98.0 {\scriptsize [97.6, 98.4]} & 98.0 {\scriptsize [97.6, 98.4]} & 98.0 {\scriptsize [97.6, 98.4]} & 96.0 {\scriptsize [95.3, 96.8]} \\
+source & 3 & 60.0 {\scriptsize [59.0, 61.0]} & \textbf{60.0} {\scriptsize [59.0, 61.0]} & 60.0 {\scriptsize [59.0, 61.0]} & \textbf{60.0} {\scriptsize [59.0, 61.0]} & \textbf{36.0} {\scriptsize [34.8, 37.2]} \\
+plain & 3 & \textbf{99.4} {\scriptsize [98.4, 100.0]} & 2.0 {\scriptsize [1.0, 3.0]} & 50.7 {\scriptsize [49.7, 51.7]} & 3.9 {\scriptsize [2.0, 5.8]} & 2.0 {\scriptsize [1.0, 3.0]} \\
+l2sp & 3 & 98.6 {\scriptsize [97.6, 99.6]} & 35.0 {\scriptsize [34.0, 36.0]} & \textbf{66.8} {\scriptsize [65.8, 67.8]} & 51.7 {\scriptsize [50.4, 52.9]} & 34.5 {\scriptsize [33.2, 35.8]} \\
+selective\_distillation & 3 & 98.0 {\scriptsize [97.0, 99.0]} & 30.0 {\scriptsize [29.0, 31.0]} & 64.0 {\scriptsize [63.0, 65.0]} & 45.9 {\scriptsize [44.7, 47.2]} & 29.4 {\scriptsize [28.1, 30.7]} \\
+oracle & 3 & 98.0 {\scriptsize [97.0, 99.0]} & 98.0 {\scriptsize [97.0, 99.0]} & 98.0 {\scriptsize [97.0, 99.0]} & 98.0 {\scriptsize [97.0, 99.0]} & 96.0 {\scriptsize [94.1, 98.0]} \\
 \bottomrule
 \end{tabular}
 \end{table}

@@ -442,7 +442,7 @@ def _claims(rows: list[str]) -> str:
             "exact sign-flip test and, where repetitions draw their test images anew from one pool "
             "(all but the rows on fractions), the corrected resampled t test",
             "have p < 0.05 after Holm's correction over the claims about one place of a study, and "
-            "the interval (of the second test; else by BCa bootstrap) is above 0;",
+            "the interval (of the second test; else Student's) is above 0;",
             "**does not hold**: the same below 0; *not shown*: neither; *too few*: so few "
             "repetitions cannot show it. Studies of",
             "two repetitions are left out.",

@@ -21,7 +21,7 @@ def classes(answered: pd.DataFrame, design: Design) -> pd.DataFrame:
 
     The mean is over the `n` repetitions that tested the class, of its share of images that were
     taken for what they are; in `missing` of them it was a missing class. The interval is
-    `interval.bca`.
+    `interval.student`, cut off at 0 and 1.
     """
     keys = list(dict.fromkeys([*design.factors, "sweep", "label"]))
     right = answered["images"].where(answered["predicted"] == answered["label"], 0)
@@ -33,6 +33,7 @@ def classes(answered: pd.DataFrame, design: Design) -> pd.DataFrame:
     )
     trials["mean"] = trials["_right"] / trials["_of"]
     table = means(trials, keys, ["mean"])
+    table[["mean low", "mean high"]] = table[["mean low", "mean high"]].clip(0.0, 1.0)
     missing = trials.groupby(keys, sort=False, observed=True, dropna=False)["missing"].sum()
     return (
         table.assign(missing=missing.to_numpy().astype(int))

@@ -10,7 +10,7 @@ from typing import Any, final
 import pandas as pd
 
 from htsweep import selection
-from htsweep.analysis import curves, frontier, interval, prediction
+from htsweep.analysis import curves, frontier, prediction
 from htsweep.analysis.ablation import ablation
 from htsweep.analysis.attainment import attainment
 from htsweep.analysis.blocks import blocks, described
@@ -277,8 +277,6 @@ def conclude_scores(trials: pd.DataFrame, scored: pd.DataFrame, about: StudyCont
         about: what the tables do not say; `score` is compared.
     """
     factors = _pair_factors(scored, about.design)
-    # Without outcomes there is no test for claims to rest on.
-    few = interval.caution(about.repetitions).removesuffix(" Claims rest on the exact test.")
     return Findings(
         about.title,
         about.design,
@@ -293,7 +291,6 @@ def conclude_scores(trials: pd.DataFrame, scored: pd.DataFrame, about: StudyCont
         failures=failures(trials, about),
         missing=about.missing,
         provenance=about.provenance,
-        warnings=[few] if few else [],
     )
 
 
@@ -418,7 +415,7 @@ def _warnings(
     about: StudyContext, summary: pd.DataFrame, tables: pd.DataFrame, compared: pd.DataFrame
 ) -> list[str]:
     """What the reader must know before believing a table."""
-    warnings = [about.tuning, interval.caution(about.repetitions)] if len(summary) else []
+    warnings = [about.tuning] if len(summary) else []
     if len(summary) and about.repetitions < 2:
         warnings.append("One repetition: there is no interval, and no difference can be tested.")
     elif (

@@ -65,6 +65,8 @@ def curves(
             for corner in corners
         ]
     averages = means(pd.concat(parts, ignore_index=True), [*names, "seen"], ["missing"], level)
+    ends = ["missing low", "missing high"]
+    averages[ends] = averages[ends].clip(0.0, 1.0)
     return averages.rename(
         columns={"missing low": "low", "missing high": "high", "missing n": "n"}
     )[columns]

@@ -127,8 +127,8 @@ def differences(
     Columns: `trials`, `n`, `a`, `b`, `difference` (B - A), `low`, `high`, `p`, `p_holm`, `verdict`
     (`equal`, `higher`, `lower`, `not shown`, `too few`). Trials that are done on both sides are
     compared, each at its own last step. The unit is the repetition: its difference is the mean over
-    its pairs, since points of one repetition share classes and data. The interval is the
-    bootstrap's (BCa), p is the exact sign-flip test's, and Holm's family is the compared values of
+    its pairs, since points of one repetition share classes and data. The interval is
+    Student's, p is the exact sign-flip test's, and Holm's family is the compared values of
     one group and metric.
     """
     from htsweep.analysis.significance import holm, least_holm

@@ -17,7 +17,7 @@ from typing import Any, final
 import numpy as np
 
 from htsweep.analysis import new_images
-from htsweep.analysis.interval import LEVEL, bca, stacked
+from htsweep.analysis.interval import LEVEL, stacked, student
 from htsweep.analysis.new_images import Spread
 from htsweep.planning.power import DRAWS, EXACT, least_p
 from htsweep.planning.task import BOUND
@@ -70,7 +70,7 @@ def judge(families: Sequence[Sequence[Paired]], level: float = LEVEL) -> list[li
     """What may be said of each difference of each family: a dict with the keys of `JUDGED`.
 
     `n` differences and their mean `difference`; `low` and `high`, the ends of the mean's interval:
-    that of the test for new images where there is one, else by the BCa bootstrap; `p` of the exact
+    that of the test for new images where there is one, else by Student's t; `p` of the exact
     two-sided sign-flip test; `p_new_images` of the test for new images, and in `new_images` which
     it is (`crossed` where the spread over images is known, `resampled` where only the tested share
     is; NaN and empty where neither is); `p_holm`, the larger of the two after Holm's correction for
@@ -86,7 +86,7 @@ def judge(families: Sequence[Sequence[Paired]], level: float = LEVEL) -> list[li
     ends = np.full((2, len(flat)), np.nan)
     cell = np.repeat(np.arange(len(flat)), [len(values) for values in flat])
     for which, numbers in stacked(np.concatenate([np.array([]), *flat]), cell):
-        ends[:, which] = bca(numbers, level)
+        ends[:, which] = student(numbers, level)
     interval = iter(ends.T)
     return [
         _family(family, values, [next(interval) for _ in family], level)

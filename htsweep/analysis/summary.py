@@ -51,7 +51,7 @@ def summarise(
     """One row per sweep and metric: its mean over repetitions with the interval.
 
     Columns: the factors, `sweep`, `point`, `step`, `metric`, `n`, `mean`, `low`, `high` (of the
-    mean, by `interval.bca`), `iqm` (the interquartile mean of the repetitions) and `role`
+    mean, by `interval.student`), `iqm` (the interquartile mean of the repetitions) and `role`
     (`source`, `bound` or empty).
 
     Args:

@@ -1,27 +1,37 @@
 """Hypervolume: the area that a method's points dominate, and what the joint front loses without it.
 
-There are two volumes, which answer two questions. `volume` is the mean over repetitions of what the
-points of one repetition dominate: it has an interval, and its reference can be the source model of
-the same repetition. But a repetition's best points are in part its lucky ones, the more so the more
-points a method was given; `volume of means` is what the means over repetitions dominate, which is
-the front as drawn. The difference between the two is due to luck.
+The best of several points is in part the luckiest one: what the points of one repetition dominate
+is too large on average, the more so the more points there are, and so is, less, what the means over
+repetitions dominate. `volume` therefore finds the front on one half of the repetitions and measures
+its area in the other, then the other way round, so that no luck is counted. It is the area that a
+front found with half as many repetitions has in new ones: what the true front has, less what is
+lost by not knowing it. `volume of means` is that of the front as drawn. Where nothing is selected
+(one point, above the origin) all repetitions measure at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from htsweep.analysis.design import Design, is_bound, is_source, roles
+from htsweep.analysis.design import Design, roles
 from htsweep.analysis.design import design as design_of
 from htsweep.analysis.frontier import MISSING, SEEN, codes, points_of, rows_at
-from htsweep.analysis.interval import LEVEL, means
+from htsweep.analysis.halves import REFERENCES, Estimate, Fronts, fronts_of
+from htsweep.analysis.interval import LEVEL
 
-REFERENCES = ("origin", "source")
-"""Where the areas begin: at (0, 0), or at the source model's accuracies before adaptation."""
-Reference = tuple[float, float]
+_COLUMNS = (
+    "n",
+    "volume",
+    "low",
+    "high",
+    "contribution",
+    "contribution low",
+    "contribution high",
+)
 
 
 def volumes(
@@ -37,12 +47,16 @@ def volumes(
     """One row per method and reference: the area that its points dominate above the reference.
 
     For both metrics more must be better. The contribution of a method is what all methods of its
-    group dominate together, minus what they dominate without it; upper bounds take no part in that
-    and have none, and only repetitions that all participants have count. The reference `source` is
+    group dominate together, minus what they dominate without it: about 0, on either side of it, for
+    one that adds nothing. Upper bounds take no part in that and have none, and only repetitions
+    that all participants have count. The reference `source` is
     the source model of the same group and repetition (for `volume of means` its mean); a group
     without a source has no such rows.
 
-    Arguments as for `frontier.points`; the intervals are over repetitions.
+    Arguments as for `frontier.points`. The interval is Student's over repetitions: of each half
+    given the front that the other found, and around their mean as wide as the two are on average,
+    as if one told nothing that the other does not (benchmarks/level.py, `areas`). That takes four
+    repetitions; with fewer, its ends are NaN. With one repetition, the area is that of its points.
 
     Returns:
         The design's factors, `reference`, `n`, `volume`, `low`, `high`, `contribution`,
@@ -51,17 +65,14 @@ def volumes(
     """
     design = design or design_of(measurements.columns)
     rows = rows_at(measurements, (x, y), choice, repetitions)
-    single = _areas(rows, x, y, design)
     keys = [*design.factors, "reference"]
-    volume_means = means(single, [*keys, "role"], ["volume", "contribution"], level)
+    volume_means = _areas(rows, x, y, design, level)
     averages = points_of(rows, (x, y), design).assign(repetition=0)
-    together = _areas(averages, x, y, design)[[*keys, "role", "volume"]].rename(
+    together = _areas(averages, x, y, design, level)[[*keys, "role", "volume"]].rename(
         columns={"volume": "volume of means"}
     )
     volume_means = volume_means.merge(together, on=[*keys, "role"], how="left")
-    return volume_means.rename(
-        columns={"volume n": "n", "volume low": "low", "volume high": "high"}
-    )[
+    return volume_means[
         [
             *keys,
             "n",
@@ -77,34 +88,10 @@ def volumes(
     ]
 
 
-def above(points: np.ndarray, reference: Reference) -> float:
-    """The area above `reference` that the points (n x 2) dominate, where more is better.
+def _areas(rows: pd.DataFrame, x: str, y: str, design: Design, level: float) -> pd.DataFrame:
+    """Each method's volume and contribution with their intervals, for each reference.
 
-    Points with a NaN are left out.
-    """
-    import moocore
-
-    known = points[~np.isnan(points).any(axis=1)]
-    return float(moocore.hypervolume(known, ref=reference, maximise=True)) if len(known) else 0.0
-
-
-def contributions(sets: Sequence[np.ndarray], reference: Reference) -> list[float]:
-    """What the area of all sets together loses without each of them; never below 0."""
-    every = above(np.concatenate(sets), reference)
-    others = (
-        [other for place, other in enumerate(sets) if place != mine] for mine in range(len(sets))
-    )
-    # The area of the same points in another order may differ in its last digits.
-    return [
-        max(0.0, every - above(np.concatenate(rest), reference)) if rest else every
-        for rest in others
-    ]
-
-
-def _areas(rows: pd.DataFrame, x: str, y: str, design: Design) -> pd.DataFrame:
-    """Each method's volume and contribution in each repetition of `rows`, for each reference.
-
-    Columns: the factors, `role`, `reference`, `volume`, `contribution`. Points of a method that are
+    Columns: the factors, `role`, `reference` and those of `_COLUMNS`. Points of a method that are
     upper bounds count as a method of their own.
     """
     rows = rows.assign(role=roles(rows))
@@ -114,44 +101,38 @@ def _areas(rows: pd.DataFrame, x: str, y: str, design: Design) -> pd.DataFrame:
         {
             "group": codes(rows, design.groups),
             "method": of_method,
+            "point": codes(rows, [*factors, "sweep", "point"]),
             "repetition": rows["repetition"],
             "role": rows["role"],
             "x": rows[x].astype(float),
             "y": rows[y].astype(float),
         }
     )
-    parts = [row for _, group in table.groupby("group", sort=False) for row in _group(group)]
-    area_table = pd.DataFrame(
-        parts, columns=["method", "reference", "volume", "contribution"]
-    ).set_index("method")
+    parts = [
+        row
+        for _, group in table.groupby("group", sort=False)
+        for row in _group(fronts_of(group), level)
+    ]
+    area_table = pd.DataFrame(parts, columns=["method", "reference", *_COLUMNS])
     # Codes are numbered in order of appearance, so each is its method's place among the distinct.
     methods = rows[~pd.Series(of_method, rows.index).duplicated()][factors]
-    return methods.reset_index(drop=True).join(area_table, how="inner").reset_index(drop=True)
+    return (
+        methods.reset_index(drop=True)
+        .join(area_table.set_index("method"), how="inner")
+        .reset_index(drop=True)
+    )
 
 
-def _group(group: pd.DataFrame) -> Iterator[tuple[int, str, float, float]]:
-    enter = set(group["method"][~is_bound(group)])
-    for _, inside in group.groupby("repetition", sort=False):
-        points, of_method = inside[["x", "y"]].to_numpy(), inside["method"].to_numpy()
-        sets = {int(method): points[of_method == method] for method in np.unique(of_method)}
-        rivals = [method for method in sets if method in enter]
-        for name, reference in _references(points[is_source(inside).to_numpy()]):
-            lost = dict.fromkeys(sets, float("nan"))
-            if rivals and len(rivals) == len(enter):
-                lost |= dict(
-                    zip(
-                        rivals,
-                        contributions([sets[rival] for rival in rivals], reference),
-                        strict=True,
-                    )
+def _group(group: Fronts, level: float) -> Iterator[tuple[Any, ...]]:
+    """A row per reference and method."""
+    for name in REFERENCES:
+        if name == REFERENCES[1] and not group.has_source:
+            continue
+        for method in group.methods:
+            own = group.estimate(name, group.of == method, None, level)
+            lost = Estimate(0)
+            if method in group.entrants:
+                lost = group.estimate(
+                    name, np.isin(group.of, group.entrants), group.of != method, level
                 )
-            for method, own in sets.items():
-                yield method, name, above(own, reference), lost[method]
-
-
-def _references(source: np.ndarray) -> Iterator[tuple[str, Reference]]:
-    """The references of a repetition; of several source points, the one with the highest sum."""
-    yield REFERENCES[0], (0.0, 0.0)
-    if len(source):
-        best = source[source.sum(axis=1).argmax()]
-        yield REFERENCES[1], (float(best[0]), float(best[1]))
+            yield (method, name, own.n, *own.numbers, *lost.numbers)

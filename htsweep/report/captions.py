@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from htsweep import selection
-from htsweep.analysis.interval import caution
 from htsweep.planning.power import least_p, repetitions_needed
 from htsweep.report import names
 from htsweep.report.words import count
@@ -24,7 +23,7 @@ EFFECTS = (
     "reach p < 0.05, the last column says so. Where the page has a p for new images, interval and "
     "verdict are about new images of the same kind, missing classes and seeds, for the same source "
     "data; where it has none, they are about other seeds on the same images, and the interval is "
-    "that of the BCa bootstrap."
+    "that of Student's t."
 )
 TOGETHER = (
     "The mean and the interquartile mean (over the middle half of all runs; Agarwal et al., "
@@ -39,9 +38,10 @@ RANKS = (
 )
 VOLUMES = (
     "The area that the front dominates above the reference (the source model's accuracies, or the "
-    "origin): the mean over repetitions with its 95 % interval. Where both axes are accuracies, it "
-    "is in percent of the whole plane. The contribution is what the joint front of all rows loses "
-    "without this one."
+    "origin), with its 95 % interval: one half of the repetitions finds the front and the other "
+    "measures it, so that luck does not count; it takes four repetitions. Where both axes are "
+    "accuracies, it is in percent of the whole plane. The contribution is what the joint front of "
+    "all rows loses without this one."
 )
 FRONTS = (
     "The points that are on a front or were chosen by the protocol: mean [low, high] over "
@@ -112,23 +112,19 @@ FAILURES = "The trials that gave no result, and why."
 PROVENANCE = "Where the results come from."
 
 
-def summary(
-    metrics: Sequence[str], protocol: str, repetitions: int, *, cautious: bool = True
-) -> str:
+def summary(metrics: Sequence[str], protocol: str, repetitions: int) -> str:
     """How the numbers of the summary were found and what they can show.
 
     Args:
         metrics: the columns of the summary.
         protocol: the one that chose the configurations and steps.
         repetitions: how many each point has.
-        cautious: whether to say how reliable intervals of so few repetitions are.
     """
     percent = [name for name in metrics if names.is_percent(name)]
     unit = "in percent, " if len(percent) == len(metrics) else ""
     parts = [
         f"Numbers are means over {count(repetitions, 'repetition')}, {unit}with 95 % intervals "
-        "[low, high] (BCa bootstrap).",
-        caution(repetitions) if cautious else "",
+        "[low, high] (Student's t).",
         f"Chosen by `{protocol}`: {selection.line(protocol)}.",
         "The highest mean of each group is **bold**; upper bounds do not compete." * bool(percent),
     ]

@@ -82,7 +82,7 @@ class Comparison:
             table,
             "",
             "n: repetitions, the unit of pairing (means over their trials, each at its last step); "
-            "low, high: 95 % BCa bootstrap; p: exact sign-flip test; p_holm: of a group and metric",
+            "low, high: 95 %, Student's t; p: exact sign-flip test; p_holm: of a group and metric",
         ]
 
     def json(self) -> str:

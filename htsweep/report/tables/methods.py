@@ -69,9 +69,7 @@ def summary(findings: Findings, key: Key, configurations: Mapping[str, str]) -> 
         *(Column(names.metric(name), right=True, unit=cells.unit(name)) for name in metrics),
         *([Column("configuration", long=True)] if described else []),
     ]
-    caption = captions.summary(
-        metrics, findings.protocol, findings.repetitions, cautious=not findings.warnings
-    )
+    caption = captions.summary(metrics, findings.protocol, findings.repetitions)
     return Table("Summary", caption, columns, rows)
 
 
