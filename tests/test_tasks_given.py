@@ -1,5 +1,7 @@
 """Source models that are given: no source training, their classifier, and what needs source images."""
 
+import json
+
 import numpy as np
 import pytest
 import timm
@@ -8,6 +10,8 @@ from benchmarked import in_folders
 from pictures import domains
 from workspace import Workspace
 
+from htsweep.errors import StudyError
+from htsweep.planning.reading import read
 from tasks import given
 from tasks.evaluation import outputs
 from tasks.holistic_transfer import holistic_transfer
@@ -79,6 +83,18 @@ def test_what_needs_source_images_says_so(three):
     assert "no image was held out" in reasons["validation/source_missing_accuracy"]
     found = transferability.resolve({"dataset": three["dataset"], "source": three["source"]})
     assert "source" in dict(transferability.problems(found))
+
+
+def test_a_protocol_that_needs_source_images_is_refused_for_one_reason(tmp_path, three):
+    config = {"fixed": {**SMALL, "source": three["source"]}, "select": "source_validation"}
+    grid = {"dataset": [three["dataset"]], "method": ["plain"]}
+    (tmp_path / "study.yaml").write_text(
+        json.dumps({"task": "holistic_transfer", "grid": grid, **config})
+    )
+    with pytest.raises(StudyError) as raised:
+        read(tmp_path / "study.yaml")
+    (problem,) = raised.value.problems
+    assert "no image was held out of its training" in problem.message
 
 
 def test_a_target_alone_has_its_own_classes(tmp_path, three):

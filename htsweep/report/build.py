@@ -58,7 +58,7 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
     from htsweep import selection
     from htsweep.analysis import conclusions
     from htsweep.analysis.design import design
-    from htsweep.report import text
+    from htsweep.report import neither, text
     from htsweep.results import scores
     from htsweep.results.answered import answered, each_trial
     from htsweep.results.images import images_of
@@ -69,7 +69,8 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
         return _of_scores(results)
     yields = _yields(study)
     reads = selection.columns(study.select)
-    known = [name for name in conclusions.READS if name in yields]
+    # What the provenance reads is read along with the rest.
+    known = [name for name in (*conclusions.READS, neither.SHARE) if name in yields]
     columns = (
         None if reads is None or not known else list(dict.fromkeys([*known, *reads, *metrics]))
     )
@@ -180,6 +181,8 @@ def provenance(results: Results) -> dict[str, str]:
     """The origin of the numbers, by name: the study, code, machines and dates."""
     import datetime
 
+    from htsweep.report import neither
+
     study, ended = results.study, results.trials
 
     def listed(column: str) -> str:
@@ -204,6 +207,7 @@ def provenance(results: Results) -> dict[str, str]:
         "uncommitted changes": f"in {dirty} trials" if dirty else "none",
         "nodes": listed("node"),
         "devices": listed("device"),
+        "neither seen nor missing": neither.told(results),
     }
     return {name: value for name, value in sources.items() if value}
 

@@ -116,7 +116,7 @@ def area(axes: tuple[str, str] | None) -> str:
 
 def is_percent(metric: str) -> bool:
     """Whether the metric is a fraction that is shown in percent."""
-    return metric in METRICS or metric.endswith("_accuracy")
+    return metric in METRICS or metric.endswith(("_accuracy", "_share"))
 
 
 def scale(metric: str) -> float:

@@ -277,14 +277,24 @@ def _unmeasured(study: Study, study_task: Task, where: Located) -> Iterator[Prob
         if all(name in needed for needed in selection.needs(study.select))
     }
     for name, key in asked.items():
-        configs = (_resolved(study, study_task, cell) for cell in cells_of(study))
-        if not any(config.get(key) for config in configs):
+        configs = [_resolved(study, study_task, cell) for cell in cells_of(study)]
+        if any(config.get(key) for config in configs):
+            continue
+        # Where it cannot be measured for another reason, that is said instead.
+        if not all(_cannot_measure(study_task, config, name) for config in configs):
             setting = (study_task.settings or {})[key]
             yield where.problem(
                 ("select",),
                 f"protocol {study.select} reads {name}, which {study.task} measures only if "
                 f"`{key}` is above 0 ({setting.doc}); set it, for example under `fixed`",
             )
+
+
+def _cannot_measure(study_task: Task, config: Mapping[str, Any], name: str) -> bool:
+    try:
+        return name in study_task.unmeasured(config)
+    except Exception:  # data that is not there may raise anything; `cells` reports it
+        return False
 
 
 def _repetitions(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
