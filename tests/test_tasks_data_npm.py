@@ -22,9 +22,15 @@ def fake_npm(tmp_path, monkeypatch):
     script.write_text(
         "#!/bin/sh\n"
         f'echo "$@" >> {tmp_path}/calls\n'
-        f'if [ -e {tmp_path}/broken ]; then echo "npm error 404 Not Found" >&2; exit 1; fi\n'
-        'name=$(echo "$2" | sed "s/^@//; s|/|-|; s/@/-/")\n'
-        f'printf "{CONTENT.decode()}" > "$4/$name.tgz"\n'
+        "shift\n"
+        'for spec in "$@"; do last=$to; to=$spec; [ "$last" = --pack-destination ] && break; done\n'
+        'while [ "$1" != --pack-destination ]; do\n'
+        f'  if [ -e {tmp_path}/broken ] && grep -q "^$1$" {tmp_path}/broken; then\n'
+        '    echo "npm error 404 Not Found" >&2; exit 1; fi\n'
+        '  name=$(echo "$1" | sed "s/^@//; s|/|-|; s/@/-/")\n'
+        f'  printf "{CONTENT.decode()}" > "$to/$name.tgz"\n'
+        "  shift\n"
+        "done\n"
     )
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{place}{os.pathsep}/usr/bin{os.pathsep}/bin")
@@ -45,8 +51,9 @@ def test_what_is_missing_is_fetched_once_and_runs_no_scripts(fake_npm):
     for _ in range(2):
         found = npm.archives([ONE, TWO], None, fake_npm / "kept", said.append)
         assert [path.read_bytes() for path in found.values()] == [CONTENT, CONTENT]
-    assert len(calls(fake_npm)) == 2
-    assert all("--ignore-scripts" in call for call in calls(fake_npm))
+    (call,) = calls(fake_npm)
+    assert "@scope/one@1.2.3 two@4.0.0" in call
+    assert "--ignore-scripts" in call
     assert said == ["fetching @scope/one@1.2.3 through npm", "fetching two@4.0.0 through npm"]
 
 
@@ -58,9 +65,29 @@ def test_half_an_archive_is_fetched_again(fake_npm):
 
 
 def test_a_registry_that_fails_is_quoted_with_the_way_round_it(fake_npm):
-    (fake_npm / "broken").touch()
+    (fake_npm / "broken").write_text(f"{ONE.spec}\n")
     with pytest.raises(ValueError, match=r"404 Not Found.*npm pack @scope/one@1\.2\.3.*--from"):
         npm.archives([ONE], None, fake_npm, lambda _: None)
+
+
+def test_what_arrived_before_npm_failed_is_not_fetched_again(fake_npm):
+    (fake_npm / "kept").mkdir()
+    (fake_npm / "broken").write_text(f"{TWO.spec}\n")
+    with pytest.raises(ValueError, match=r"^npm cannot fetch two@4\.0\.0: npm error 404.*--from"):
+        npm.archives([ONE, TWO], None, fake_npm / "kept", lambda _: None)
+    (fake_npm / "broken").unlink()
+    npm.archives([ONE, TWO], None, fake_npm / "kept", lambda _: None)
+    first, second = calls(fake_npm)
+    assert ONE.spec in first
+    assert ONE.spec not in second
+
+
+def test_many_packages_are_named_by_their_number(fake_npm):
+    (fake_npm / "kept").mkdir()
+    many = [Package(f"p{number}", "1.0.0", ONE.sha256) for number in range(npm.FEW + 1)]
+    said = []
+    assert len(npm.archives(many, None, fake_npm / "kept", said.append)) == 9
+    assert said == ["fetching 9 packages through npm"]
 
 
 def test_without_npm_the_remedy_is_named(tmp_path, monkeypatch):

@@ -7,16 +7,13 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from tasks.data.listing import shown
+from tasks.data.listing import shown, some
 
 Say = Callable[[str], None]
-AT_ONCE = 4
-"""How many packages are fetched at a time; most of that time is spent waiting."""
 FEW = 8
 """Up to so many packages each have a line of their own."""
 
@@ -68,9 +65,8 @@ def archives(
         else:
             for package in absent:
                 say(f"fetching {package.spec} through npm")
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            # Those that arrive before another fails are kept for the next time.
-            list(pool.map(lambda package: _fetch(package, kept), absent))
+        if absent:
+            _fetch(absent, kept)
         wrong |= {package: _wrong(package, kept) for package in absent}
     bad = [package for package in packages if wrong[package]]
     if bad:
@@ -94,20 +90,27 @@ def _wrong(package: Package, folder: Path) -> str:
     return f"has the SHA-256 {found[:16]}..., not {package.sha256[:16]}..."
 
 
-def _fetch(package: Package, folder: Path) -> None:
+def _fetch(packages: Sequence[Package], folder: Path) -> None:
+    """Fetches archives in one call of npm, which starts slowly; what came before a failure stays."""
     npm = shutil.which("npm")
     if npm is None:
-        raise ValueError(f"npm is not installed (Debian: apt install npm); {_how([package])}")
-    (folder / package.archive).unlink(missing_ok=True)
+        raise ValueError(f"npm is not installed (Debian: apt install npm); {_how(packages)}")
+    for package in packages:
+        (folder / package.archive).unlink(missing_ok=True)
+    specs = [package.spec for package in packages]
     done = subprocess.run(
-        [npm, "pack", package.spec, "--pack-destination", str(folder), "--ignore-scripts"],
+        [npm, "pack", *specs, "--pack-destination", str(folder), "--ignore-scripts"],
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
         said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise ValueError(f"npm cannot fetch {package.spec}: {said[-600:]}; {_how([package])}")
+        left = [package for package in packages if _wrong(package, folder)]
+        raise ValueError(
+            f"npm cannot fetch {some(package.spec for package in left)}: {said[-600:]}; "
+            f"{_how(left or packages)}"
+        )
 
 
 def _how(packages: Sequence[Package]) -> str:
