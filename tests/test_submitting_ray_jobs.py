@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.server
 import os
 import re
-import secrets
 import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
-from autoscaled import free_port, raylets
+from autoscaled import free_port
+from jobserving import Head, job_server
 
 from htsweep.cli.app import main
 from htsweep.commands import Given
@@ -41,65 +37,10 @@ def ratio(config, workspace):
 STUDY = "study: ratios\ntask: my_ratio_task:ratio\ngrid: {x: [1, 2, 4]}\n"
 
 
-METRICS = free_port()
-"""Where the head's counts are for Prometheus."""
-
-
 @pytest.fixture(scope="module")
-def head() -> Iterator[str]:
-    """The URL of the job server of a Ray that asks for a token, which is in the environment here."""
-    folder = Path(tempfile.mkdtemp(prefix="jobs", dir="/tmp"))
-    port = free_port()
-    (folder / "token").touch(0o600)
-    (folder / "token").write_text(secrets.token_hex(32))
-    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in own.items():
-            patch.setenv(name, value)
-        words = [
-            str(PROGRAMS / "ray"),
-            *("start", "--head", "--block", "--port=0", "--num-cpus=2", f"--temp-dir={folder}"),
-            *("--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={port}"),
-            *("--dashboard-agent-listen-port=0", "--object-store-memory=80000000"),
-            *("--node-ip-address=127.0.0.1", "--min-worker-port=0", "--max-worker-port=0"),
-            f"--metrics-export-port={METRICS}",
-        ]
-        quiet = {
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-            "RAY_metrics_report_interval_ms": "500",
-        }
-        started = subprocess.Popen(
-            words,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, **quiet, "PATH": "/usr/bin:/bin"},
-        )
-        try:
-            url, over = f"http://127.0.0.1:{port}", time.monotonic() + 150
-            while not _answers(url):
-                assert started.poll() is None
-                assert time.monotonic() < over
-                time.sleep(0.2)
-            yield url
-        finally:
-            family = set(raylets(folder))
-            with contextlib.suppress(psutil.NoSuchProcess):
-                family |= set(psutil.Process(started.pid).children(recursive=True))
-            started.terminate()
-            for one in psutil.wait_procs(list(family), timeout=5)[1]:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    one.kill()
-            started.wait(20)
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _answers(url: str) -> bool:
-    try:
-        ray_jobs._version_at(url)
-    except HtsweepError:
-        return False
-    return True
+def head() -> Iterator[Head]:
+    with job_server() as started:
+        yield started
 
 
 @pytest.fixture
@@ -119,10 +60,10 @@ def called(*words: str) -> int:
 
 @pytest.mark.ray
 def test_a_study_runs_on_the_cluster_with_the_numbers_of_this_machine(
-    head: str, folder: Path, capfd: pytest.CaptureFixture[str]
+    head: Head, folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     there = folder / "there"
-    options = ["--address", head, "--results", str(there), "--no-mirror", "--before", OWN]
+    options = ["--address", head.url, "--results", str(there), "--no-mirror", "--before", OWN]
     assert called("submit", "ratios.yaml", *options, "--follow") == 0
     said = capfd.readouterr().out
     assert "submitted job htsweep-ratios-" in said
@@ -141,7 +82,7 @@ def test_a_study_runs_on_the_cluster_with_the_numbers_of_this_machine(
     assert ended["status"] == "done"
     assert ended["code"], "the user's own task went along"
 
-    counts = exported()
+    counts = exported(head)
     assert counts["trials_total", "done"] == 3
     assert counts["ledger_rows_total", ""] == 6
     assert 0 < counts["trial_seconds_total", ""] < 60
@@ -153,7 +94,7 @@ def test_a_study_runs_on_the_cluster_with_the_numbers_of_this_machine(
     assert "htsweep report ratios.yaml --results copied" in fetched
     # From another machine, which has the study alone, the server knows the job.
     shutil.rmtree(folder / ".htsweep")
-    assert called("logs", "ratios.yaml", "--address", head) == 0
+    assert called("logs", "ratios.yaml", "--address", head.url) == 0
     assert "ratios: ran 3 trials" in capfd.readouterr().out
     assert called("logs", "ratios.yaml") == 2
     assert "was not submitted" in capfd.readouterr().err
@@ -161,9 +102,9 @@ def test_a_study_runs_on_the_cluster_with_the_numbers_of_this_machine(
 
 @pytest.mark.ray
 def test_what_fails_at_once_is_told_at_once(
-    head: str, folder: Path, capfd: pytest.CaptureFixture[str]
+    head: Head, folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--address", head, "--results", str(folder / "r")]
+    options = ["--address", head.url, "--results", str(folder / "r")]
     stand_in(folder, "echo htsweep 0.0.1")
     before = f"export PATH={folder / 'bin'}:$PATH"
     assert called("submit", "ratios.yaml", *options, "--before", before) == 3
@@ -174,7 +115,7 @@ def test_what_fails_at_once_is_told_at_once(
 
 @pytest.mark.ray
 def test_a_launch_that_goes_on_is_stopped_as_by_ctrl_c(
-    head: str, folder: Path, capfd: pytest.CaptureFixture[str]
+    head: Head, folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     program = (
         '[ "$1" = --version ] && exec ' + shlex.quote(str(PROGRAMS / "htsweep")) + " --version\n"
@@ -184,7 +125,7 @@ def test_a_launch_that_goes_on_is_stopped_as_by_ctrl_c(
     )
     stand_in(folder, program)
     before = f"export PATH={folder / 'bin'}:$PATH"
-    options = ["--address", head, "--results", str(folder / "r"), "--before", before]
+    options = ["--address", head.url, "--results", str(folder / "r"), "--before", before]
     assert called("submit", "ratios.yaml", *options) == 0
     said = capfd.readouterr().out
     assert "It goes on without this machine." in said
@@ -198,9 +139,9 @@ def test_a_launch_that_goes_on_is_stopped_as_by_ctrl_c(
     assert "had ended before: stopped" in capfd.readouterr().out
 
 
-def exported() -> dict[tuple[str, str], float]:
+def exported(head: Head) -> dict[tuple[str, str], float]:
     """(what is counted, the status) -> the count, as Prometheus gets them of the study."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{METRICS}/metrics", timeout=20) as answer:
+    with urllib.request.urlopen(head.metrics, timeout=20) as answer:
         text = answer.read().decode()
     found = {}
     for line in text.splitlines():
@@ -220,9 +161,9 @@ def stand_in(folder: Path, program: str) -> None:
 
 
 @pytest.mark.ray
-def test_a_cluster_that_asks_for_its_token_says_how_to_give_it(head: str, folder: Path) -> None:
+def test_a_cluster_that_asks_for_its_token_says_how_to_give_it(head: Head, folder: Path) -> None:
     # In a process of its own: Ray reads the token once.
-    words = ["logs", "ratios.yaml", "--address", head]
+    words = ["logs", "ratios.yaml", "--address", head.url]
     environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
     environment.pop("RAY_AUTH_TOKEN_PATH")
     done = subprocess.run(
