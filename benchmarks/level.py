@@ -19,6 +19,7 @@ from typing import final
 
 import numpy as np
 import pandas as pd
+from worlds import METRIC, learners, missing_classes, one_pool, table
 
 from htsweep.analysis.blocks import blocks
 from htsweep.analysis.correlation import correlate, side
@@ -26,10 +27,10 @@ from htsweep.analysis.design import Design
 from htsweep.analysis.effects import effects
 from htsweep.analysis.importance import importance
 from htsweep.analysis.interval import interval_of
+from htsweep.analysis.new_images import Images
 from htsweep.analysis.ranks import ALPHA, ranks
 from htsweep.analysis.volumes import volumes
 
-METRIC = "test/overall_accuracy"
 SEEN, MISSING = "test/seen_accuracy", "test/missing_accuracy"
 DRAWS = 200
 Answers = dict[str, bool]
@@ -54,19 +55,6 @@ def generator(null: str, draw: int) -> np.random.Generator:
 
 
 # -- worlds of methods
-
-
-def table(
-    values: np.ndarray, datasets: list[str], ratios: list[float], methods: list[str]
-) -> pd.DataFrame:
-    """What a protocol chose, from accuracies [dataset, ratio, method, repetition]."""
-    index = pd.MultiIndex.from_product(
-        [datasets, ratios, methods, range(values.shape[-1])],
-        names=["dataset", "missing_ratio", "method", "repetition"],
-    )
-    rows = pd.DataFrame({METRIC: values.reshape(-1)}, index).reset_index()
-    sweep = rows["dataset"] + rows["missing_ratio"].astype(str) + rows["method"]
-    return rows.assign(sweep=sweep, role="")
 
 
 def over_datasets(
@@ -119,20 +107,33 @@ def ranked(rows: pd.DataFrame) -> Answers:
     }
 
 
-def compared(rows: pd.DataFrame, tested: float | None = None) -> Answers:
+def compared(
+    rows: pd.DataFrame, tested: float | None = None, images: Images | None = None
+) -> Answers:
     """What is claimed of methods that all equal the baseline; `tested` is the share of a pool."""
     design = Design(("dataset", "missing_ratio"), "method")
     shares = None if tested is None else pd.Series(tested, rows["sweep"].unique())
-    found = effects(rows, design, [METRIC], "plain", tested=shares)
+    found = effects(rows, design, [METRIC], "plain", tested=shares, images=images)
     first = found.iloc[0]
-    resampled = {"corrected resampled test, one method": bool(first["p_new_images"] < ALPHA)}
+    new_images: Answers = {}
+    if images is not None:
+        new_images["crossed test, one method"] = bool(first["p_new_images"] < ALPHA)
+    if tested is not None:
+        without = effects(rows, design, [METRIC], "plain", tested=shares).iloc[0]
+        new_images["corrected resampled test, one method"] = bool(without["p_new_images"] < ALPHA)
     return {
-        **(resampled if tested is not None else {}),
+        **new_images,
         "sign-flip test, one method": bool(first["p"] < ALPHA),
         "signed-rank test, one method": bool(first["wilcoxon"] < ALPHA),
         "interval of a difference misses": not first["low"] <= 0 <= first["high"],
         "shown, any method (Holm)": bool(found["verdict"].isin(["better", "worse"]).any()),
     }
+
+
+def on_pool(world: tuple[pd.DataFrame, Images]) -> Answers:
+    """What is claimed of two equal models that are tested on 30 % of one pool, drawn anew."""
+    rows, images = world
+    return compared(rows, 0.3, images)
 
 
 def alike(
@@ -153,13 +154,17 @@ def alike(
     return table(0.8 + shared + noise, ["a-b"], [0.5], names)
 
 
-def one_pool(random: np.random.Generator, tested: float = 0.3) -> pd.DataFrame:
-    """Two fixed models of equal accuracy in the population, on re-splits of 600 images of it."""
-    images, repetitions = 600, 8
-    right = random.random((2, images)) < 0.8
-    tests = [random.permutation(images)[: round(tested * images)] for _ in range(repetitions)]
-    values = np.array([[right[model, test].mean() for test in tests] for model in range(2)])
-    return table(values[None, None], ["a-b"], [0.5], ["plain", "m1"])
+def power(random: np.random.Generator) -> Answers:
+    """What is found of a model that is 4 points better, which is no error but what is wanted."""
+    found = {}
+    for split in (0.1, 0.5):
+        rows, images = missing_classes(random, 1800, 10, split=split, better=0.2)
+        answers = compared(rows, 0.3, images)
+        found |= {
+            f"{test}, split {split:g} (found)": answers[test]
+            for test in ("crossed test, one method", "corrected resampled test, one method")
+        }
+    return found
 
 
 # -- worlds of points, parameters and scores
@@ -279,8 +284,29 @@ NULLS = (
     Null(
         "one pool",
         "2 fixed models of equal accuracy, 8 re-splits (30 % tested) of one pool of 600 images",
-        lambda random: compared(one_pool(random), tested=0.3),
+        lambda random: on_pool(one_pool(random)),
     ),
+    Null(
+        "missing classes",
+        "2 models alike, but for which classes are missing; 10 re-splits of 1,800 images",
+        lambda random: on_pool(missing_classes(random, 1800, 10, split=0.5)),
+    ),
+    Null(
+        "missing classes with few images",
+        "the same, 8 re-splits of 200 images, less spread of missing classes",
+        lambda random: on_pool(missing_classes(random, 200, 8, split=0.2)),
+    ),
+    Null(
+        "learners",
+        "2 learners alike (class means of 20 numbers), trained on splits of one pool of 600 images",
+        lambda random: on_pool(learners(random, 600, 20, "means")),
+    ),
+    Null(
+        "unstable learners",
+        "the same (nearest neighbours of 20 numbers) on one pool of 200 images",
+        lambda random: on_pool(learners(random, 200, 20, "neighbour")),
+    ),
+    Null("power", "no null: one of 2 models is 4 points better; how often it is found", power),
     Null(
         "equal methods",
         "18 methods like the baseline, 10 repetitions",

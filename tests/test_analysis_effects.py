@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from htsweep import selection
+from htsweep.analysis.blocks import blocks
 from htsweep.analysis.design import Design, design
 from htsweep.analysis.effects import effects, runners_up
 from htsweep.analysis.new_images import resampled
@@ -342,6 +343,56 @@ def test_the_runner_up_is_tested_against_the_winner_among_all_its_rivals() -> No
     assert found["p"] == pytest.approx(2 / 256)
     assert found["p_holm"] == pytest.approx(4 / 256)  # of two rivals
     assert found["verdict"] == "worse"
+
+
+def many_targets(targets: int, gain: float, repetitions: int = 3) -> pd.DataFrame:
+    """A method that is `gain` better on each target, with what suits a target on top of it."""
+    random = np.random.default_rng(targets)
+    of_target = random.normal(0, 0.01, targets)
+    rows = []
+    for target in range(targets):
+        base = random.normal(0.5, 0.05, repetitions)
+        rows += [
+            (f"t{target}", "plain", list(base)),
+            (f"t{target}", "l2sp", list(base + gain + of_target[target])),
+        ]
+    table = runs(*rows)
+    return table.assign(sweep=table["dataset"] + table["method"])
+
+
+def test_of_many_targets_the_target_is_the_unit() -> None:
+    table = many_targets(10, 0.05)
+    independent = blocks(table, DESIGN)
+    [row] = pooled(table, DESIGN, [METRIC], "plain", independent=independent).to_dict("records")
+    change = effects(table, DESIGN, [METRIC], "plain")["difference"].to_numpy()
+    assert (row["unit"], row["n"], row["groups"]) == ("block", 10, 10)
+    assert row["difference"] == pytest.approx(change.mean())
+    assert row["p"] == pytest.approx(sign_flip(change))
+    assert row["verdict"] == "better"
+    # Three repetitions of the same table could show nothing.
+    [other] = pooled(table, DESIGN, [METRIC], "plain").to_dict("records")
+    assert (other["unit"], other["n"], other["verdict"]) == ("repetition", 3, "too few")
+    assert other["difference"] == pytest.approx(row["difference"])
+
+
+def test_what_suits_some_targets_alone_is_not_shown_for_targets() -> None:
+    """Repetitions agree on these targets, and say nothing of others."""
+    table = many_targets(8, 0.0, repetitions=8)
+    [row] = pooled(table, DESIGN, [METRIC], "plain", independent=blocks(table, DESIGN)).to_dict(
+        "records"
+    )
+    assert (row["unit"], row["verdict"]) == ("block", "not shown")
+    [other] = pooled(table, DESIGN, [METRIC], "plain").to_dict("records")
+    assert other["verdict"] in ("better", "worse")
+
+
+@pytest.mark.parametrize(("targets", "unit"), [(5, "repetition"), (6, "block")])
+def test_fewer_targets_than_can_show_something_leave_the_repetition(
+    targets: int, unit: str
+) -> None:
+    table = many_targets(targets, 0.05)
+    found = pooled(table, DESIGN, [METRIC], "plain", independent=blocks(table, DESIGN))
+    assert set(found["unit"]) == {unit}
 
 
 def test_one_method_has_no_runner_up() -> None:

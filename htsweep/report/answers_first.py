@@ -11,6 +11,7 @@ import pandas as pd
 from htsweep.analysis.design import is_bound, is_source
 from htsweep.analysis.findings import Findings
 from htsweep.analysis.frontier import MISSING, SEEN
+from htsweep.analysis.pooled import REPETITION
 from htsweep.planning.task import BOUND
 from htsweep.report import names
 from htsweep.report.tables.cells import equal
@@ -76,7 +77,7 @@ def _won(over: _Over, findings: Findings, metric: str, ranked: list[tuple[str, f
     if row["verdict"] == "better":
         p = names.probability(row["p_holm"])
         best = "is best in" if names.is_percent(metric) else "is highest in"
-        return f"{winner} {best} {reached}: {gap} (p {equal(p)}).{runner}"
+        return f"{winner} {best} {reached}: {gap} (p {equal(p)}{_unit(row)}).{runner}"
     shown = _shown(tests, compared)
     head = (
         f"No {compared} is shown to be better than {baseline}"
@@ -84,11 +85,17 @@ def _won(over: _Over, findings: Findings, metric: str, ranked: list[tuple[str, f
         else f"Shown to be better than {baseline}: {listed(shown)}"
     )
     sure = (
-        f"{count(int(row['n']), 'repetition')} are too few to show it"
+        f"{count(int(row['n']), str(row.get('unit', REPETITION)))} are too few to show it"
         if row["verdict"] == "too few"
-        else f"p {equal(names.probability(row['p_holm']))}, not shown"
+        else f"p {equal(names.probability(row['p_holm']))}{_unit(row)}, not shown"
     )
     return f"{head}. {winner} has the highest {reached}: {gap} ({sure}).{runner}"
+
+
+def _unit(row: pd.Series) -> str:
+    """` over 10 independent blocks`, such as targets, where they are what is counted."""
+    counted = row.get("unit", REPETITION) != REPETITION
+    return f" over {count(int(row['n']), 'independent block')}" if counted else ""
 
 
 def _unbeaten(over: _Over, findings: Findings, metric: str, ranked: list[tuple[str, float]]) -> str:

@@ -28,8 +28,10 @@ EFFECTS = (
 TOGETHER = (
     "The mean and the interquartile mean (over the middle half of all runs; Agarwal et al., "
     "NeurIPS 2021) over all groups and repetitions, with stratified bootstrap intervals. The "
-    "difference to the baseline is paired: a pair compares one repetition's means over all groups, "
-    "which share a class split and seeds. p is corrected by Holm's method over the rows of a block."
+    "difference to the baseline is paired. Where there are six independent blocks (such as "
+    "targets), a pair is a block's mean, and what is shown holds for others of the kind; else a "
+    "pair compares one repetition's means over all groups, which share a class split and seeds. p "
+    "is corrected by Holm's method over the rows of a block."
 )
 RANKS = (
     "The mean rank over independent blocks, where 1 is best; upper bounds are left out. Two rows "
