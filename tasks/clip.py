@@ -146,16 +146,19 @@ def untrained(backbone: str, name: str, classes: int) -> Model:
     """
     from torch import channels_last, nn
 
-    from tasks.model import Fitted, Model, Projected
+    from tasks.model import Fitted, Model, Normalised, Projected
 
     config = _config(Path(name).expanduser())
     about, vision = config.get("preprocess_cfg", {}), config["model_cfg"]["vision_cfg"]
     width = int(config["model_cfg"]["embed_dim"])
     trunk = _trunk(backbone, vision)
+    features = timm_models.width(trunk)
+    if not _projects(vision) and features != width:
+        raise Unusable(f"its image encoder gives {features} features, not {width}")
     backbone_module = nn.Sequential(
         Fitted(about.get("mean", MEAN), about.get("std", SPREAD), _size(vision)),
         trunk,
-        Projected(timm_models.width(trunk), width),
+        Projected(features, width) if _projects(vision) else Normalised(),
     )
     model = Model(backbone_module, nn.Linear(width, classes), timm_models.tap, timm_models.stages)
     return model.to(memory_format=channels_last)
@@ -166,8 +169,9 @@ def zero_shot(backbone: str, name: str, names: Sequence[str], templates: Sequenc
 
     Row c is s t_c / |t_c|, where t_c is the mean over the templates of the text's embeddings of
     length one, and s CLIP's logit scale (a factor of 100 in OpenAI's models): so the logits are
-    those of CLIP's zero-shot classifier (section 3.1.4 of the paper). Biases are zero. In training
-    the rows move with the head, and s in them; `frozen_classifier` keeps both.
+    those of CLIP's zero-shot classifier (section 3.1.4 of the paper). Biases are zero, or SigLIP's
+    (Zhai et al., ICCV 2023, arXiv:2303.15343), the same for all classes. In training the rows move
+    with the head, and s in them; `frozen_classifier` keeps both.
     """
     import torch
 
@@ -176,7 +180,8 @@ def zero_shot(backbone: str, name: str, names: Sequence[str], templates: Sequenc
     _fill(model.backbone, clip)
     with torch.no_grad():
         model.head.weight.copy_(_rows(clip, tokenizer, names, templates))
-        model.head.bias.zero_()
+        bias = getattr(clip, "logit_bias", None)
+        model.head.bias.fill_(0.0 if bias is None else float(bias))
     return model
 
 
@@ -268,18 +273,26 @@ def _size(vision: Mapping[str, Any]) -> int:
     return int(size[0] if isinstance(size, list) else size)
 
 
+def _projects(vision: Mapping[str, Any]) -> bool:
+    """Whether features are projected; those of SigLIP are the embeddings, not yet of length one."""
+    return bool(not vision.get("timm_model_name") or vision.get("timm_proj", "linear") != "none")
+
+
 def _trunk(backbone: str, vision: Mapping[str, Any]) -> Any:
     """The timm model without a classifier, pooling as open_clip does."""
     import timm
 
     if vision.get("timm_model_name"):
-        if vision.get("timm_proj", "linear") != "linear" or vision.get("timm_proj_bias"):
+        linear = vision.get("timm_proj", "linear") == "linear"
+        if (_projects(vision) and not linear) or vision.get("timm_proj_bias"):
             raise Unusable(
-                "its embeddings are not one linear projection of the image encoder's features, "
-                "which is all that is supported"
+                "its embeddings are neither the image encoder's features nor one linear projection "
+                "of them, which is all that is supported"
             )
-        trunk: Any = timm.create_model(backbone)
         pool = vision.get("timm_pool", "avg")
+        if not _projects(vision):
+            return timm.create_model(backbone, num_classes=0, global_pool=pool)
+        trunk: Any = timm.create_model(backbone)
         trunk.reset_classifier(0, **({"global_pool": pool} if pool else {}))
         return trunk
     return timm.create_model(backbone, num_classes=0)
@@ -303,7 +316,8 @@ def _fill(backbone: nn.Module, clip: Any) -> None:
     projected: Any = backbone[2]
     if hasattr(clip.visual, "trunk"):
         trunk.load_state_dict(clip.visual.trunk.state_dict())
-        projected.weight.data.copy_(clip.visual.head.proj.weight)
+        if hasattr(projected, "weight"):
+            projected.weight.data.copy_(clip.visual.head.proj.weight)
         return
     from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 

@@ -280,6 +280,15 @@ class Projected(nn.Module):
         return normalize(linear(features, self.weight), dim=-1)
 
 
+@final
+class Normalised(nn.Module):
+    """Features brought to length one, which are SigLIP's embedding of an image."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Embeddings of length one, of the shape of `features`."""
+        return normalize(features, dim=-1)
+
+
 def as_float(images: Tensor) -> Tensor:
     """Images as float32 in [0, 1]; large sets are stored as uint8."""
     return images.float() / 255 if images.dtype == torch.uint8 else images

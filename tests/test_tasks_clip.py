@@ -20,10 +20,15 @@ OWN = {"image_size": 224, "layers": 10, "width": 256, "head_width": 64, "patch_s
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
 
-def saved(folder, vision, text=TINY_TEXT, width=48):
+OF_SIGLIP = {**OF_TIMM, "timm_pool": "map", "timm_proj": "none"}
+SIGLIP = {"init_logit_bias": -10, "custom_text": True}
+"""As open_clip configures SigLIP, whose logits have a bias beside the scale."""
+
+
+def saved(folder, vision, text=TINY_TEXT, width=48, **more):
     """A randomly initialised CLIP model, as open_clip publishes them."""
     folder.mkdir()
-    config = {"model_cfg": {"embed_dim": width, "vision_cfg": vision, "text_cfg": text}}
+    config = {"model_cfg": {"embed_dim": width, "vision_cfg": vision, "text_cfg": text, **more}}
     (folder / "open_clip_config.json").write_text(json.dumps(config))
     torch.manual_seed(7)
     model = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
@@ -68,16 +73,22 @@ def theirs(folder, images, names, templates):
             [model.encode_text(tokenizer(each), normalize=True).mean(0) for each in texts]
         )
         rows = rows / rows.norm(dim=1, keepdim=True)
-        return features, model.logit_scale.exp() * features @ rows.T
+        bias = getattr(model, "logit_bias", None)
+        logits = model.logit_scale.exp() * features @ rows.T
+        return features, logits if bias is None else logits + bias
 
 
 @pytest.mark.parametrize(
-    ("backbone", "vision"),
-    [("test_vit", OF_TIMM), ("vit_xsmall_patch16_clip_224", OWN)],
-    ids=["timm's encoder", "open_clip's encoder"],
+    ("backbone", "vision", "more"),
+    [
+        ("test_vit", OF_TIMM, {}),
+        ("vit_xsmall_patch16_clip_224", OWN, {}),
+        ("test_vit", OF_SIGLIP, {"width": 64, **SIGLIP}),
+    ],
+    ids=["timm's encoder", "open_clip's encoder", "SigLIP"],
 )
-def test_zero_shot_answers_are_open_clips(tmp_path, backbone, vision):
-    where = saved(tmp_path / "model", vision)
+def test_zero_shot_answers_are_open_clips(tmp_path, backbone, vision, more):
+    where = saved(tmp_path / "model", vision, **more)
     names, templates = ["cat", "fire truck"], ["a photo of a {}.", "a drawing of a {}."]
     size = vision["image_size"]
     model = clip.zero_shot(backbone, str(where), names, templates).eval()
@@ -91,6 +102,7 @@ def test_zero_shot_answers_are_open_clips(tmp_path, backbone, vision):
     assert torch.allclose(logits, expected[1], atol=1e-3)
     assert torch.allclose(tapped.features, features, atol=1e-6)
     assert len(tapped.maps) == len(timm_models.stages(model.backbone))
+    assert set(model.head.bias.tolist()) == {-10.0 if more else 0.0}
 
 
 def test_the_default_mean_and_spread_are_open_clips():
@@ -227,3 +239,10 @@ def test_zero_shot_clip_is_a_source_model_and_adapts(folder, tmp_path):
     rows = [next(cut), next(cut), next(cut)][:2]
     cut.close()
     assert same([*rows, *adapt(resolved, workspace)], whole)
+
+
+def test_a_plan_accepts_siglip_and_refuses_embeddings_of_another_width(tmp_path):
+    assert not problems(saved(tmp_path / "siglip", OF_SIGLIP, width=64, **SIGLIP))
+    ((key, text),) = problems(saved(tmp_path / "wider", OF_SIGLIP, width=96, **SIGLIP))
+    assert key == "weights"
+    assert "gives 64 features, not 96" in text
