@@ -260,5 +260,9 @@ def test_local_steps_whose_gradients_overflow_are_left_out(transfer):
     run._scaler = torch.amp.GradScaler("cpu", init_scale=2.0**120)
     before = weights_that_train(run)
     run.advance(0, run.steps)
-    assert torch.equal(weights_that_train(run), before)
+    # The mean of equal models is rounded, and no more than that.
+    assert float((weights_that_train(run) - before).abs().max()) < 1e-6
     assert run._scaler.get_scale() == 2.0 ** (120 - run.steps)
+    usual = run_of(transfer, "lolsgd")
+    usual.advance(0, usual.steps)
+    assert float((weights_that_train(usual) - before).abs().max()) > 1e-3
