@@ -1,6 +1,6 @@
 """Every two settings of a task together: what `plan` accepts, launched in this process for a step.
 
-    uv run python benchmarks/pairs.py holistic_transfer [--most SECONDS] [--seed N]
+    uv run python benchmarks/setting_pairs.py holistic_transfer [--most SECONDS] [--seed N]
 
 What `plan` refuses is not run. Accepted values are put together, as many as go together, until each
 two of them were in a run; a run that fails is made smaller for as long as it still fails, so that

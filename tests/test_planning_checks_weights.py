@@ -66,7 +66,11 @@ def test_weights_in_any_form_are_accepted(
     ("backbone", "classes", "said"),
     [
         ("test_resnet", 31, "fc.weight is [31, "),
-        ("test_efficientnet", 1000, "does not fit test_resnet: it lacks "),
+        (
+            "test_efficientnet",
+            1000,
+            "does not fit test_resnet: it has 88 tensors, 92 were expected",
+        ),
     ],
 )
 def test_what_does_not_fit_is_said_with_its_line(
