@@ -1,21 +1,26 @@
 """Images a second of the data path alone, and the share of a step that waits for it.
 
-    uv run python benchmarks/data.py [--images 2000] [--sizes 64,224] [--batch 64]
+    uv run python benchmarks/data.py [--images 2000] [--sizes 64,224] [--batch 64] [--rounds 5]
 
 Beside the path (decoded once by all cores, then gathered from a memory map, warm and cold) stands a
 plain torch DataLoader that decodes a folder of JPEG files in every epoch. The images are made here:
-smooth noise of 500 x 375 pixels, about as large in JPEG as photographs of that size.
+smooth noise of 500 x 375 pixels, about as large in JPEG as photographs of that size. Steps that are
+fed from the map take turns with steps whose batch is in memory already; medians are compared.
 """
 
 from __future__ import annotations
 
 import argparse
+import operator
 import os
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
 sys.path.insert(0, str(Path(__file__).parent))
 import machine
@@ -97,11 +102,10 @@ def forget(path: Path) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def step_seconds(name: str, transfer: Transfer, batch: int, steps: int) -> tuple[float, float]:
-    """Seconds of a training step, and those of them that wait for the batch."""
+def run_of(name: str, transfer: Transfer, batch: int, steps: int) -> Run:
+    """A training of the backbone from scratch, warm."""
     torch.manual_seed(0)
-    size = transfer.images.shape[-1]
-    model = backbones.build(BACKBONES[name], 3, size, CLASSES)
+    model = backbones.build(BACKBONES[name], 3, transfer.images.shape[-1], CLASSES)
     recipe = Recipe(
         epochs=1,
         steps_per_epoch=steps + 1,
@@ -111,23 +115,61 @@ def step_seconds(name: str, transfer: Transfer, batch: int, steps: int) -> tuple
         weight_decay=0.0,
     )
     run = Run(model, transfer, Method(), recipe)
-    waited = 0.0
-    take = transfer.take
+    run.advance(0, 1)
+    return run
 
-    def timed(rows: Tensor) -> tuple[Tensor, Tensor]:
-        nonlocal waited
+
+@final
+@dataclass(frozen=True)
+class Steps:
+    """Seconds of each step, on the clock and of the processor, and of those that wait."""
+
+    wall: list[float]
+    cpu: list[float]
+    waiting: list[float]
+
+
+def by_turns(run: Run, rounds: int) -> tuple[Steps, Steps]:
+    """Steps fed from the images of the run, and from one batch in memory, one after the other.
+
+    What takes turns meets the same other work on the machine.
+    """
+    transfer = run.transfer
+    take, held = transfer.take, transfer.take(run.batch(0))
+    waiting = 0.0
+
+    def fed(rows: Tensor) -> tuple[Tensor, Tensor]:
+        nonlocal waiting
         began = time.perf_counter()
         taken = take(rows)
-        waited += time.perf_counter() - began
+        waiting += time.perf_counter() - began
         return taken
 
-    run.advance(0, 1)
-    object.__setattr__(transfer, "take", timed)
-    began = time.perf_counter()
-    run.advance(1, steps + 1)
-    seconds = time.perf_counter() - began
+    ways = [(Steps([], [], []), fed), (Steps([], [], []), lambda rows: held)]
+    for number in range(rounds):
+        # Which goes first changes: what the first leaves in the processor's cache helps the second.
+        for place, (steps, way) in enumerate(ways if number % 2 else ways[::-1]):
+            object.__setattr__(transfer, "take", way)
+            waiting = 0.0
+            wall, cpu = time.perf_counter(), time.process_time()
+            run.advance(2 * number + place + 1, 2 * number + place + 2)
+            steps.wall.append(time.perf_counter() - wall)
+            steps.cpu.append(time.process_time() - cpu)
+            steps.waiting.append(waiting)
     object.__delattr__(transfer, "take")
-    return seconds / steps, waited / steps
+    return ways[0][0], ways[1][0]
+
+
+def against_memory(mapped: Steps, held: Steps) -> str:
+    """The medians of both, and their ratio: how much slower it is to be fed from the map."""
+    wall = [statistics.median(steps.wall) for steps in (mapped, held)]
+    cpu = [statistics.median(steps.cpu) for steps in (mapped, held)]
+    paired = [statistics.median(map(operator.truediv, mapped.cpu, held.cpu))]
+    return (
+        f"fed from the map {1e3 * wall[0]:,.0f} ms ({1e3 * cpu[0]:,.0f} of the processor), from "
+        f"memory {1e3 * wall[1]:,.0f} ms ({1e3 * cpu[1]:,.0f}): {wall[0] / wall[1]:.3f} times the "
+        f"clock, {cpu[0] / cpu[1]:.3f} the processor, {paired[0]:.3f} pair by pair"
+    )
 
 
 def main() -> None:
@@ -136,7 +178,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--sizes", default="64,224")
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     torch.set_num_threads(1)  # as a trial of one core
     print(machine.said(), f"pillow {Image.__version__}", sep=", ")
@@ -165,11 +207,15 @@ def main() -> None:
                 f"warm / DataLoader {warm / plain:.0f}, cold / DataLoader {cold / plain:.0f}"
             )
             for name in BACKBONES:
-                whole, waiting = step_seconds(name, transfer, given.batch, given.steps)
+                run = run_of(name, transfer, given.batch, 2 * given.rounds)
+                mapped, held = by_turns(run, given.rounds)
+                waiting = statistics.median(mapped.waiting)
+                share = waiting / statistics.median(mapped.wall)
                 print(
-                    f"{size} px, {name}, batch {given.batch}: step {1e3 * whole:,.0f} ms, of which "
-                    f"{1e3 * waiting:.1f} ms ({waiting / whole:.1%}) wait for the batch; beside "
-                    f"it the DataLoader takes {1e3 * given.batch / plain:,.0f} ms a batch"
+                    f"{size} px, {name}, batch {given.batch}: {against_memory(mapped, held)}; "
+                    f"{1e3 * waiting:.1f} ms ({share:.1%}) wait for the batch; beside it the "
+                    f"DataLoader takes {1e3 * given.batch / plain:,.0f} ms a batch",
+                    flush=True,
                 )
 
 

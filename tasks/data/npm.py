@@ -91,7 +91,7 @@ def _wrong(package: Package, folder: Path) -> str:
 
 
 def _fetch(packages: Sequence[Package], folder: Path) -> None:
-    """Fetches archives in one call of npm, which starts slowly; what came before a failure stays."""
+    """Fetches archives in one call of npm; what came before a failure stays."""
     npm = shutil.which("npm")
     if npm is None:
         raise ValueError(f"npm is not installed (Debian: apt install npm); {_how(packages)}")
