@@ -24,10 +24,15 @@ HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 """Headers that are about one connection; the proxy writes its own."""
 
 XML = {"Content-Type": "application/xml"}
-FAILED = (
-    b'<?xml version="1.0"?><Error><Code>InternalError</Code><Message>by proxy</Message></Error>'
-)
-"""What S3 and Azure answer; Azure's client ends the process if it gets anything else."""
+CODES = {403: "AccessDenied", 404: "NoSuchKey", 429: "SlowDown", 503: "SlowDown"}
+
+
+def failed(status: int) -> bytes:
+    """What S3 and Azure answer; Azure's client ends the process if it gets anything else."""
+    code = CODES.get(status, "InternalError")
+    return (
+        f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>by proxy</Message></Error>'
+    ).encode()
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if drawn == "error":
-            self._answer(faults.status, XML, FAILED)
+            self._answer(faults.status, XML, failed(faults.status))
             return
         try:
             status, headers, answer = self._passed(body)
@@ -112,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         if faults.slow_seconds:
             time.sleep(faults.slow_seconds)
         if drawn == "lost":
-            status, headers, answer = faults.status, dict(XML), FAILED
+            status, headers, answer = faults.status, dict(XML), failed(faults.status)
         self._answer(status, headers, answer)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = _any
