@@ -64,8 +64,6 @@ def job_server() -> Iterator[Head]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
         "RAY_metrics_report_interval_ms": "500",
-        # By default Ray's workers give way to everything else that runs here.
-        "RAY_worker_niceness": "0",
         # On a busy machine, processes take long to start.
         "RAY_DASHBOARD_STARTUP_TIMEOUT_S": str(PATIENCE),
         "RAY_DASHBOARD_SUBPROCESS_MODULE_WAIT_READY_TIMEOUT": str(PATIENCE),

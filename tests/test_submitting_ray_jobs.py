@@ -82,12 +82,6 @@ def test_a_study_runs_on_the_cluster_with_the_numbers_of_this_machine(
     assert ended["status"] == "done"
     assert ended["code"], "the user's own task went along"
 
-    counts = exported(head)
-    assert counts["trials_total", "done"] == 3
-    assert counts["ledger_rows_total", ""] == 6
-    assert 0 < counts["trial_seconds_total", ""] < 60
-    assert counts["trials_running", ""] == 0
-
     assert called("fetch", "ratios.yaml", "--results", "copied") == 0
     fetched = capfd.readouterr().out
     assert f"{there}: trials done 3, new 3" in fetched
@@ -98,6 +92,16 @@ def test_a_study_runs_on_the_cluster_with_the_numbers_of_this_machine(
     assert "ratios: ran 3 trials" in capfd.readouterr().out
     assert called("logs", "ratios.yaml") == 2
     assert "was not submitted" in capfd.readouterr().err
+
+
+@pytest.mark.ray
+def test_the_head_has_the_counts_of_that_launch_for_prometheus(head: Head) -> None:
+    """Of the study that the test before has run to its end."""
+    counts = exported(head)
+    assert counts["trials_total", "done"] == 3
+    assert counts["ledger_rows_total", ""] == 6
+    assert 0 < counts["trial_seconds_total", ""] < 60
+    assert counts["trials_running", ""] == 0
 
 
 @pytest.mark.ray
