@@ -224,7 +224,9 @@ class Cluster:
         done = subprocess.run(
             [sys.executable, "-c", code, self.address], capture_output=True, text=True, check=False
         )
-        return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
+        # Ray may print lines of its own.
+        told = [line for line in done.stdout.splitlines() if line.startswith("{")]
+        return dict(json.loads(told[0])) if done.returncode == 0 and told else {}
 
     def end(self) -> None:
         for node in self.nodes.values():

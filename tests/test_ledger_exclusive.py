@@ -11,7 +11,7 @@ import pyarrow.fs as fs
 import pytest
 
 from htsweep.errors import LedgerError
-from htsweep.ledger import Store, exclusive, store
+from htsweep.ledger import Store, exclusive, remote
 from htsweep.ledger.exclusive import create, created
 
 
@@ -23,7 +23,7 @@ def place(
     if request.param == "objects":
         streams = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
         opened = SimpleNamespace(from_uri=lambda uri: (streams, "r"))
-        monkeypatch.setattr(store, "fs", SimpleNamespace(**{**vars(fs), "FileSystem": opened}))
+        monkeypatch.setattr(remote, "fs", SimpleNamespace(**{**vars(fs), "FileSystem": opened}))
         return lambda: Store("far://r")
     if request.param == "no links":
 
@@ -72,7 +72,7 @@ def test_one_that_was_killed_while_it_tried_does_not_block_the_others_for_good(
     monkeypatch.setattr(exclusive, "STALE_SECONDS", 0.5)
     streams = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
     opened = SimpleNamespace(from_uri=lambda uri: (streams, "r"))
-    monkeypatch.setattr(store, "fs", SimpleNamespace(**{**vars(fs), "FileSystem": opened}))
+    monkeypatch.setattr(remote, "fs", SimpleNamespace(**{**vars(fs), "FileSystem": opened}))
     far = Store("far://r")
     far.write("x.0/try-killed", b"")
     assert create(far, "x.0", b"mine") is True
