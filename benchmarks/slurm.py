@@ -186,7 +186,7 @@ def _squeue(*words: str) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def _wait(what: str, until: Callable[[], bool], seconds: float = 300) -> None:
+def _wait(what: str, until: Callable[[], bool], seconds: float = 900) -> None:
     over = time.monotonic() + seconds
     while not until():
         assert time.monotonic() < over, f"waited {seconds:.0f} s for {what}"
