@@ -78,6 +78,10 @@ def test_what_a_killed_launch_claimed_goes_to_one_other_once_its_workers_are_gon
     with ThreadPoolExecutor(2) as pool:
         taken = list(pool.map(lambda claims: claims.take("t"), [own, other]))
     assert sorted(taken, key=str) == [1, None]
+    other._own.release()
+    own.clear()  # the last one removes what the dead have left, too
+    left = [path.name for path in (tmp_path / "leases").rglob("*") if path.is_file()]
+    assert left == [Path(own._own.object).name]
 
 
 def test_a_launch_elsewhere_is_dead_when_it_was_seen_to_do_nothing_for_a_while(
