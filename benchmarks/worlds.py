@@ -70,10 +70,11 @@ def missing_classes(
 
     An image is right where its ease, what its class and the repetition's missing classes do to the
     model (standard deviation `split`) and chance add up to more than 0; `better` is added for one.
+    What a model has on a class whichever are missing is no part of it: these ten classes are given,
+    so that such a difference is a true one.
     """
     classes = np.arange(images) % 10
     ease = random.normal(0, 1, images) + random.normal(0, 1, (2, 2, images))
-    own = random.normal(0, split, (2, 2, 10))
     tests = [random.permutation(images)[: round(tested * images)] for _ in range(repetitions)]
     missing = [np.isin(np.arange(10), random.permutation(10)[:5]) for _ in tests]
     drawn = random.normal(0, split, (repetitions, 2, 2, 10))
@@ -85,7 +86,6 @@ def missing_classes(
             [
                 level[state]
                 + ease[model, state, test]
-                + own[model, state, of]
                 + drawn[repetition, model, state, of]
                 + random.normal(0, 0.5, len(test))
                 + better * model

@@ -48,6 +48,7 @@ HOMES = {
     "torch": ("tasks/",),
     "timm": ("tasks/",),
     "open_clip": ("tasks/clip.py",),
+    "huggingface_hub": ("tasks/fetching.py",),
     "kornia": ("tasks/augmentation.py",),
     "torchvision": ("tasks/",),
     "sklearn": ("tasks/",),
