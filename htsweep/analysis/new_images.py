@@ -128,8 +128,8 @@ def crossed(differences: np.ndarray, spread: Spread) -> float:
     The variance of the mean is that between repetitions plus that over images (Owen, Annals of
     Applied Statistics 2007, whose pigeonhole bootstrap has this expectation); t is compared with
     Student's distribution of Satterthwaite's degrees of freedom (Biometrics Bulletin 1946). The
-    question is about new images, missing classes and seeds; the classes and the source model stay. NaN for fewer
-    than two differences.
+    question is about new images, missing classes and seeds; the classes and the source model stay.
+    NaN for fewer than two differences.
 
     Args:
         differences: one per repetition; NaNs do not count.
