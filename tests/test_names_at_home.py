@@ -18,7 +18,7 @@ ALLOWED = {
     ("source", "htsweep/planning/task.py"): "a role that a task may answer",
     (
         "source",
-        "htsweep/analysis/volumes.py",
+        "htsweep/analysis/halves.py",
     ): "a reference of areas: what the source model reaches",
     ("hypervolume", "htsweep/analysis/protocols.py"): "a metric: the area of a front",
     ("hypervolume", "htsweep/report/"): "the metric's title",
@@ -32,6 +32,7 @@ ALLOWED = {
     ("last", "htsweep/analysis/frontier.py"): "pandas' word for which duplicate stays",
     ("oracle", "htsweep/cli/template.py"): "the key of an objective that owns up to a test column",
     ("oracle", "htsweep/planning/checks/study.py"): "the same key",
+    ("at", "htsweep/execution/ray_load.py"): "a key of what a node says: when it said it",
     ("oracle", "htsweep/selection/protocols.py"): "what a protocol was called before",
     ("at", "htsweep/selection/"): "the function that takes rows at chosen steps",
 }
