@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 import htsweep
+from htsweep.analysis.new_images import Images, Spread, spread_of
 from htsweep.analysis.significance import Paired, judge
 from htsweep.report import build
 from htsweep.report.document import document
 from htsweep.report.figures import figures
 from htsweep.results import Results
+from htsweep.results.images import images_at
 from htsweep.selection.choose import choose, last_steps
 from htsweep.study.schema import Study
 
@@ -95,7 +98,7 @@ FIGURES = {
     "emoji": (),
 }
 """And its figures, at the width of two columns."""
-Claim = tuple[str, str, pd.Series]
+Claim = tuple[str, str, "Numbers"]
 """What is claimed; where; the differences, which the claim says are above 0, one per repetition."""
 
 
@@ -140,7 +143,7 @@ def main() -> None:
         (HERE / f"{name}.md").write_text(text, encoding="utf-8")
         if name in CLAIMS:
             measured = htsweep.measurements(study, given.results)
-            rows += tested(name, study, measured, _share(results))
+            rows += tested(name, results, measured)
     if set(CLAIMS) <= set(given.only.split(",")):
         (HERE / "claims.md").write_text(_claims(rows), encoding="utf-8")
     print("\n".join(rows))
@@ -195,16 +198,66 @@ def regrets(found: pd.DataFrame, metric: str = "test/overall_accuracy") -> str:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """A number of each repetition, and the trials' numbers that it is a weighted sum of."""
+
+    values: pd.Series
+    """By repetition."""
+    terms: tuple[tuple[str, tuple[float, str, int]], ...] = ()
+    """(metric, (weight, sweep, repetition)) of each summand; empty where it is no such sum."""
+
+    def __sub__(self, other: Numbers) -> Numbers:
+        return self + -other
+
+    def __neg__(self) -> Numbers:
+        return self.times(-1.0)
+
+    def __add__(self, other: Numbers | float) -> Numbers:
+        if not isinstance(other, Numbers):
+            return Numbers(self.values + other, self.terms)
+        both = self.terms and other.terms
+        return Numbers(self.values + other.values, self.terms + other.terms if both else ())
+
+    def times(self, weight: float) -> Numbers:
+        """The number times a constant."""
+        terms = ((name, (weight * times, *trial)) for name, (times, *trial) in self.terms)
+        return Numbers(self.values * weight, tuple(terms))  # type: ignore[arg-type]
+
+    def spread(self, images: Images | None) -> Spread | None:
+        """How much other test images would change the mean; None where that is not known."""
+        runs = set(self.values.dropna().index)
+        terms = [(name, term) for name, term in self.terms if term[2] in runs]
+        if images is None or not terms:
+            return None
+        total = None
+        for metric in {name for name, _ in terms}:
+            part = images.total([term for name, term in terms if name == metric], metric)
+            if part is None:
+                return None
+            total = part if total is None else total + part
+        tested = images.tested({(sweep, run) for _, (_, sweep, run) in terms})
+        return spread_of(total, len(runs), tested)
+
+
+def mean_of(rows: pd.DataFrame, column: str) -> Numbers:
+    """The mean of a column over the rows of each repetition, one row for each sweep."""
+    share = 1 / rows.groupby("repetition")["sweep"].transform("size")
+    trials = zip(share, rows["sweep"].astype(str), rows["repetition"], strict=True)
+    terms = tuple((column, (float(w), sweep, int(run))) for w, sweep, run in trials)
+    return Numbers(rows.groupby("repetition")[column].mean(), terms)
+
+
 def on_digits(study: Study, ends: pd.DataFrame) -> Iterator[Claim]:
     """What Holistic Transfer and its successor say, on each pair of domains."""
 
-    def of(method: str, column: str, dataset: str) -> pd.Series:
+    def of(method: str, column: str, dataset: str) -> Numbers:
         rows = ends[(ends["method"] == method) & (ends["dataset"] == dataset)]
-        return rows.groupby("repetition")[f"test/{column}"].mean()
+        return mean_of(rows, f"test/{column}")
 
     for dataset in study.grid["dataset"]:
 
-        def gain(method: str, other: str, column: str, dataset: str = dataset) -> pd.Series:
+        def gain(method: str, other: str, column: str, dataset: str = dataset) -> Numbers:
             return of(method, column, dataset) - of(other, column, dataset)
 
         yield (
@@ -235,7 +288,7 @@ def on_digits(study: Study, ends: pd.DataFrame) -> Iterator[Claim]:
         yield (
             "the oracle constant recovers most of what plain lacks to the oracle (share - 1/2)",
             dataset,
-            recovered / lost - 0.5,
+            Numbers(recovered.values / lost.values - 0.5),
         )
         yield (
             "the average logit gap raises plain's overall accuracy",
@@ -284,11 +337,13 @@ def on_digits(study: Study, ends: pd.DataFrame) -> Iterator[Claim]:
 def on_ablation(study: Study, ends: pd.DataFrame) -> Iterator[Claim]:
     """What each component adds to the full chain."""
     for dataset in study.grid["dataset"]:
-        wide = ends[ends["dataset"] == dataset].pivot_table(
-            index="repetition", columns="method", values="test/overall_accuracy", observed=True
-        )
+        of_dataset = ends[ends["dataset"] == dataset]
+        wide = {
+            str(method): mean_of(rows, "test/overall_accuracy")
+            for method, rows in of_dataset.groupby("method", observed=True)
+        }
         full = max(
-            (name for name in wide.columns if "local_sgd" not in name),
+            (name for name in wide if "local_sgd" not in name),
             key=lambda name: name.count("+"),
         )
         for component in str(full).split("+"):
@@ -309,8 +364,8 @@ def on_ablation(study: Study, ends: pd.DataFrame) -> Iterator[Claim]:
 
 def on_calibration(study: Study, ends: pd.DataFrame) -> Iterator[Claim]:
     """What calibration recovers of plain fine-tuning; a difference is the mean over the ratios."""
-    plain = ends[ends["method"] == "plain"].groupby("repetition").mean(numeric_only=True)
-    overall = {name: plain[f"test/{name}_accuracy"] for name in CALIBRATED}
+    plain = ends[ends["method"] == "plain"]
+    overall = {name: mean_of(plain, f"test/{name}_accuracy") for name in CALIBRATED}
     yield (
         "pseudo cross-validation raises plain's overall accuracy",
         "mnist-uci",
@@ -328,12 +383,11 @@ def on_fractions(study: Study, ends: pd.DataFrame) -> Iterator[Claim]:
 
     def gain(
         method: str, fraction: float, column: str = "test/overall_accuracy", other: str = "plain"
-    ) -> pd.Series:
-        of_fraction = ends[ends["fraction"] == fraction]
-        wide = of_fraction.pivot_table(
-            index="repetition", columns="method", values=column, observed=True
+    ) -> Numbers:
+        rows = ends[ends["fraction"] == fraction]
+        return mean_of(rows[rows["method"] == method], column) - mean_of(
+            rows[rows["method"] == other], column
         )
-        return wide[method] - wide[other]
 
     fractions = sorted(study.grid["fraction"])
     low, high = fractions[0], fractions[-1]
@@ -373,13 +427,12 @@ UNTUNED = 0.02
 """The learning rate that was the default before a protocol chose one."""
 
 
-def tested(name: str, study: Study, measured: pd.DataFrame, share: float) -> list[str]:
-    """The rows of a study's claims, as its protocol chose and as they were without tuning.
-
-    `share` is that of the target's images which each repetition tests, drawn anew; NaN: not known.
-    """
-    chosen = list(CLAIMS[name](study, choose(measured, study.select, study.repetitions)))
-    verdicts = _verdicts(chosen, share)
+def tested(name: str, results: Results, measured: pd.DataFrame) -> list[str]:
+    """The rows of a study's claims, as its protocol chose and as they were without tuning."""
+    study, share = results.study, _share(results)
+    ends = choose(measured, study.select, study.repetitions)
+    chosen = list(CLAIMS[name](study, ends))
+    verdicts = _verdicts(chosen, share, images_at(results, ends))
     rate = measured.get("learning_rate")
     searched = study.search is not None and rate is not None
     before: dict[tuple[str, str], str] = {}
@@ -389,13 +442,15 @@ def tested(name: str, study: Study, measured: pd.DataFrame, share: float) -> lis
         untuned = list(CLAIMS[name](study, ends))
         before = {
             (claim, where): found
-            for (claim, where, _), found in zip(untuned, _verdicts(untuned, share), strict=True)
+            for (claim, where, _), found in zip(
+                untuned, _verdicts(untuned, share, images_at(results, ends)), strict=True
+            )
         }
     rows = []
     for (claim, where, differences), found in zip(chosen, verdicts, strict=True):
         sign = "†" if any(part in claim for part in RECONSTRUCTED) else ""
         sides = [found, before[claim, where]] if searched else ["", found]
-        count = len(differences.dropna())
+        count = len(differences.values.dropna())
         rows.append(f"| {claim}{sign} | {name}, {where} | {count} | {' | '.join(sides)} |")
     return rows
 
@@ -407,12 +462,18 @@ def _share(results: Results) -> float:
     return float(np.max(shares))
 
 
-def _verdicts(claims: list[Claim], share: float) -> list[str]:
+def _verdicts(claims: list[Claim], share: float, images: Images | None) -> list[str]:
     """Each claim's difference, interval and verdict; claims about one place are one family."""
     places = np.array([where for _, where, _ in claims])
     families = [np.flatnonzero(places == place) for place in dict.fromkeys(places)]
     judged = judge(
-        [[Paired(claims[index][2].to_numpy(float), share) for index in some] for some in families]
+        [
+            [
+                Paired(numbers.values.to_numpy(float), share, numbers.spread(images))
+                for numbers in (claims[index][2] for index in some)
+            ]
+            for some in families
+        ]
     )
     said = [""] * len(claims)
     for family, found in zip(families, judged, strict=True):
@@ -439,8 +500,9 @@ def _claims(rows: list[str]) -> str:
             "",
             "Each claim is put as a difference that should be above 0, paired by repetition: its "
             "mean in points (singular values as they are), with its 95 % interval. *Holds*: the",
-            "exact sign-flip test and, where repetitions draw their test images anew from one pool "
-            "(all but the rows on fractions), the corrected resampled t test",
+            "exact sign-flip test and, where repetitions draw their test images anew from one "
+            "pool, the test for new images (crossed factors; where a number is no sum over",
+            "images, the corrected resampled t test)",
             "have p < 0.05 after Holm's correction over the claims about one place of a study, and "
             "the interval (of the second test; else Student's) is above 0;",
             "**does not hold**: the same below 0; *not shown*: neither; *too few*: so few "
