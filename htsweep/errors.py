@@ -92,6 +92,8 @@ def untested(library: str, part: str | ImportError) -> HtsweepError:
     tested = library
     for requirement in wanted:
         name = re.split(r"[^\w.-]", requirement)[0]
+        if "extra ==" in requirement:  # of an option; what everyone needs comes without
+            continue
         if re.sub(r"[-_.]+", "-", name) == re.sub(r"[-_.]+", "-", library):
             tested = requirement
     return HtsweepError(

@@ -60,7 +60,9 @@ def test_what_repetitions_cannot_show_is_said_first(repetitions: int, said: str)
 def test_an_oracle_and_a_sampler_that_looked_are_warned_of() -> None:
     frame = digits(repetitions=8)
     told = conclude(
-        trials_of(frame), frame, about(protocol="oracle", sampler="tpe", objectives=["test/ausuc"])
+        trials_of(frame),
+        frame,
+        about(protocol="test_accuracy", sampler="tpe", objectives=["test/ausuc"]),
     ).warnings
     assert any("upper bound" in one for one in told)
     assert any("optimised test columns (test/ausuc)" in one for one in told)

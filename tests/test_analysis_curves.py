@@ -82,7 +82,7 @@ def test_two_curves_worked_by_hand() -> None:
     assert found["n"].tolist() == [2] * 5
     expected = interval.means(pd.DataFrame({"k": 0, "v": [0.7, 0.2]}), ["k"], ["v"]).iloc[0]
     assert found.loc[1, ["low", "high"]].tolist() == pytest.approx(
-        expected[["v low", "v high"]].tolist()
+        expected[["v low", "v high"]].clip(0, 1).tolist()  # an accuracy lies in [0, 1]
     )
 
 

@@ -5,10 +5,12 @@ import runpy
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import painted
 import pandas as pd
 import pytest
 
+from htsweep.analysis.new_images import Contributions, Images
 from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
 
@@ -86,15 +88,17 @@ def test_every_module_is_on_the_map() -> None:
 def test_a_claim_holds_where_the_reports_standard_says_so(
     differences: list[float], verdict: str
 ) -> None:
-    verdicts = runpy.run_path(str(ROOT / "docs" / "results" / "make.py"))["_verdicts"]
-    (found,) = verdicts([("a claim", "here", pd.Series(differences))], float("nan"))
+    made = runpy.run_path(str(ROOT / "docs" / "results" / "make.py"))
+    verdicts, numbers = made["_verdicts"], made["Numbers"]
+    (found,) = verdicts([("a claim", "here", numbers(pd.Series(differences)))], float("nan"))
     assert found.endswith(f"] {verdict}")
 
 
 def test_claims_about_one_place_are_corrected_together() -> None:
-    verdicts = runpy.run_path(str(ROOT / "docs" / "results" / "make.py"))["_verdicts"]
-    sure = pd.Series([0.1 + 0.001 * place for place in range(7)])  # p = 2/128 alone
-    vague = pd.Series([0.1, -0.1, 0.2, -0.2, 0.1, -0.1, 0.0])
+    made = runpy.run_path(str(ROOT / "docs" / "results" / "make.py"))
+    verdicts, numbers = made["_verdicts"], made["Numbers"]
+    sure = numbers(pd.Series([0.1 + 0.001 * place for place in range(7)]))  # p = 2/128 alone
+    vague = numbers(pd.Series([0.1, -0.1, 0.2, -0.2, 0.1, -0.1, 0.0]))
     together = verdicts(
         [(f"claim {number}", "here", vague) for number in range(3)] + [("a", "here", sure)],
         float("nan"),
@@ -105,10 +109,36 @@ def test_claims_about_one_place_are_corrected_together() -> None:
 
 
 def test_a_claim_holds_for_new_images_where_they_are_drawn_anew() -> None:
-    verdicts = runpy.run_path(str(ROOT / "docs" / "results" / "make.py"))["_verdicts"]
-    uneven = [("a", "here", pd.Series([0.01, 0.2, 0.15, 0.02, 0.03, 0.05, 0.01]))]
-    assert verdicts(uneven, float("nan"))[0].endswith(" holds")
-    assert verdicts(uneven, 0.3)[0].endswith("not shown")
+    made = runpy.run_path(str(ROOT / "docs" / "results" / "make.py"))
+    verdicts, numbers = made["_verdicts"], made["Numbers"]
+    uneven = [("a", "here", numbers(pd.Series([0.05, 0.12, 0.1, 0.06, 0.07, 0.08, 0.05])))]
+    assert verdicts(uneven, float("nan"), None)[0].endswith(" holds")
+    assert verdicts(uneven, 0.9, None)[0].endswith("not shown")
+
+
+def test_a_claim_is_a_weighted_sum_of_trials_numbers() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "results" / "make.py"))
+    rows = pd.DataFrame(
+        {"sweep": ["s", "t", "s", "t"], "repetition": [0, 0, 1, 1], "x": [1, 3, 5, 9]}
+    )
+    mean = made["mean_of"](rows, "x")
+    assert mean.values.tolist() == [2, 7]
+    assert (mean - mean).values.tolist() == [0, 0]
+    images = Images(
+        {
+            ("s", 0): Contributions(np.array([0, 1]), {"x": np.array([0.5, -0.5])}),
+            ("t", 0): Contributions(np.array([0, 1]), {"x": np.array([0.1, -0.1])}),
+            ("s", 1): Contributions(np.array([1, 2]), {"x": np.array([0.2, -0.2])}),
+            ("t", 1): Contributions(np.array([1, 2]), {"x": np.array([0.0, 0.0])}),
+        },
+        3,
+    )
+    # Image 0 adds (0.5 + 0.1) / 2, image 1 (-0.6 + 0.2) / 2, image 2 -0.2 / 2, to a sum of two runs.
+    expected = (0.3**2 + 0.2**2 + 0.1**2) / 4 * 3 / 2
+    assert mean.spread(images).variance == pytest.approx(expected)
+    assert (-mean).spread(images).variance == pytest.approx(expected)
+    assert (mean - mean).spread(images).variance == pytest.approx(0)
+    assert made["Numbers"](mean.values).spread(images) is None
 
 
 def test_every_ready_study_has_its_tables() -> None:

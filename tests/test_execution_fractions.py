@@ -96,15 +96,8 @@ def study(study_file: Callable[..., Path], tmp_path: Path) -> Callable[..., Resu
     return lambda: Results(read(study_file(text)), str(tmp_path / "results"))
 
 
-class Held:
-    """Stages of no other launch."""
-
-    hold = staticmethod(lambda stage: True)
-    look = staticmethod(lambda stage: None)
-
-
 def agenda(results: Results) -> Agenda:
-    return agenda_of(results, results.plan, Held())  # type: ignore[arg-type]
+    return agenda_of(results, results.plan)
 
 
 def ended(job: Job, reason: str | None = None) -> Outcome:

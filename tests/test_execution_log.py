@@ -12,7 +12,7 @@ import pytest
 
 from htsweep.execution import log as module
 from htsweep.execution.log import Log
-from htsweep.ledger import Store, store
+from htsweep.ledger import Store, remote
 
 
 def test_on_a_disk_each_line_is_there_at_once(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_elsewhere_a_log_that_grows_is_written_while_the_trial_runs(
 ) -> None:
     streams = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
     opened = SimpleNamespace(from_uri=lambda uri: (streams, "far"))
-    monkeypatch.setattr(store, "fs", SimpleNamespace(**{**vars(fs), "FileSystem": opened}))
+    monkeypatch.setattr(remote, "fs", SimpleNamespace(**{**vars(fs), "FileSystem": opened}))
     monkeypatch.setattr(module, "SEND_SECONDS", 0.02)
     (tmp_path / "far" / "logs").mkdir(parents=True)
     path, before = tmp_path / "far" / "logs" / "a-1.txt", threading.active_count()

@@ -11,6 +11,7 @@ from htsweep.execution.executor import Ended, Event, Notice, Returned, Started
 from htsweep.execution.ray import Ray
 from htsweep.execution.work import Conditions, Work
 from htsweep.planning.jobs import Job
+from htsweep.study.resources import Amount
 
 SPEAKS = """
 import json, os, sys, time
@@ -56,7 +57,7 @@ def use(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
 
 def test_work_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, WORKS)
-    with Ray(1, 0) as executor:
+    with Ray([Amount()]) as executor:
         assert executor.slots == 1
         assert executor.started() == 2
         executor.submit(WORK)
@@ -73,7 +74,7 @@ def test_a_process_that_ends_is_replaced_and_its_work_returned(
         monkeypatch,
         READY + 'lines.readline(); say(event="started", trial="t1"); sys.exit("no more memory")',
     )
-    with Ray(1, 0) as executor:
+    with Ray([Amount()]) as executor:
         executor.started()
         executor.submit(WORK)
         started, notice, returned = events(executor, Returned)
@@ -98,7 +99,7 @@ def test_a_ray_that_is_lost_again_and_again_ends_the_launch_in_our_words(
             ExecutorLost,
             match=r"lost 4 times in a row: Ray's control store .* the next launch goes on",
         ) as error,
-        Ray(1, 0, "head:6379") as executor,
+        Ray([Amount()], "head:6379") as executor,
     ):
         events(executor, Ended)
     assert "the Ray cluster at head:6379" in str(error.value)
@@ -112,14 +113,14 @@ def test_what_cannot_be_placed_is_told_as_the_error_that_it_is(
         monkeypatch,
         SPEAKS + 'say(event="refused", kind="ResourceError", text="gpu 8: no node has that")',
     )
-    with pytest.raises(ResourceError, match="gpu 8"), Ray(1, 8) as executor:
+    with pytest.raises(ResourceError, match="gpu 8"), Ray([Amount(gpu=8)]) as executor:
         events(executor, Ended)
 
 
 def test_a_ray_that_does_not_start_is_told_with_its_logs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_process, "START_SECONDS", 0.2)
     use(monkeypatch, SPEAKS + "lines.read()")
-    with Ray(1, 0) as executor:
+    with Ray([Amount()]) as executor:
         [notice] = events(executor, Notice)
         assert isinstance(notice, Notice)
         assert "Ray has not started after" in notice.text
@@ -129,7 +130,7 @@ def test_a_ray_that_does_not_start_is_told_with_its_logs(monkeypatch: pytest.Mon
 def test_a_silent_process_counts_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_process, "SILENT_SECONDS", 0.5)
     use(monkeypatch, READY + "time.sleep(60)")
-    with Ray(1, 0) as executor:
+    with Ray([Amount()]) as executor:
         executor.started()
         [notice] = events(executor, Notice)
         assert isinstance(notice, Notice)
@@ -139,7 +140,7 @@ def test_a_silent_process_counts_as_lost(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_temporary_files_go_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, WORKS)
-    with Ray(1, 0) as executor:
+    with Ray([Amount()]) as executor:
         executor.started()
         assert executor._driver is not None
         folder = Path(executor._driver._scratch.path)

@@ -42,7 +42,7 @@ def answered(words: dict[str, str], results: Path, **changes: Any) -> tuple[str,
         "results": str(results),
         "probe": "probes/n1",
         "wrong": "",
-        "no_gpu": False,
+        "no_gpu": "",
     }
     words["facts/n1"] = json.dumps({**facts, **changes})
     refused: list[str] = []
@@ -70,7 +70,7 @@ def test_a_node_that_reaches_the_results_is_fine(words: dict[str, str], tmp_path
         ({}, "what far (10.0.0.7) writes to the results"),
         ({"version": "0.0.1"}, "far (10.0.0.7) has htsweep 0.0.1, but this launch has"),
         ({"wrong": "no space"}, "far (10.0.0.7) cannot write to the results: no space"),
-        ({"no_gpu": True}, "far (10.0.0.7) offers Ray a GPU, but it has no device of one"),
+        ({"no_gpu": "it has none"}, "far (10.0.0.7) offers Ray a GPU, but it has none; no trial"),
     ],
 )
 def test_what_a_node_lacks_ends_the_launch(

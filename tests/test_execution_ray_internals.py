@@ -9,6 +9,7 @@ import pytest
 from htsweep.errors import HtsweepError
 from htsweep.execution import ray_internals, ray_process
 from htsweep.execution.ray import Ray
+from htsweep.study.resources import Amount
 
 REMEDY = r"htsweep is tested with ray\[tune\].*<2\.61.* Install that: pip install 'ray\[tune\]"
 
@@ -132,7 +133,7 @@ def test_a_ray_that_cannot_be_used_ends_the_launch_in_words(
     monkeypatch.setattr(ray_process, "PROGRAM", program)
     with (
         pytest.raises(HtsweepError, match=rf"ray 2\.60\.\d+ {said}.*{REMEDY}"),
-        Ray(1, 0) as executor,
+        Ray([Amount()]) as executor,
     ):
         executor.started()
 
@@ -143,6 +144,6 @@ def test_the_environment_of_the_launch_is_left_alone(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(ray_process, "PROGRAM", "import sys; sys.exit('no Ray')")
     before = dict(os.environ)
-    with pytest.raises(HtsweepError, match="no Ray"), Ray(1, 0) as executor:
+    with pytest.raises(HtsweepError, match="no Ray"), Ray([Amount()]) as executor:
         executor.started()
     assert dict(os.environ) == before

@@ -70,7 +70,7 @@ def test_every_table_that_has_something_to_tell_has_rows(found: Findings) -> Non
         "seen_validation",
         "source_validation",
         "hypervolume",
-        "oracle",
+        "test_accuracy",
     }
     # Two groups, which share their domains, are too few blocks for ranks.
     assert found.ranks.empty

@@ -462,7 +462,7 @@ def _share(results: Results) -> float:
     return float(np.max(shares))
 
 
-def _verdicts(claims: list[Claim], share: float, images: Images | None) -> list[str]:
+def _verdicts(claims: list[Claim], share: float, images: Images | None = None) -> list[str]:
     """Each claim's difference, interval and verdict; claims about one place are one family."""
     places = np.array([where for _, where, _ in claims])
     families = [np.flatnonzero(places == place) for place in dict.fromkeys(places)]
