@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pictures import domains
 
 from htsweep.errors import StudyError
+from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
 
 TOY = "task: toy\ngrid: {x: [0.1, 0.9]}\n"
@@ -164,3 +166,42 @@ def test_what_was_read_is_read_again_from_its_text(study_file: Callable[..., Pat
     study = read(path, ["repetitions=3"])
     path.write_text("nonsense")
     assert read(path, study.overrides, text=study.source) == study
+
+
+def test_values_of_the_grid_may_be_named(
+    study_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    domains(tmp_path / "pictures", {"a": 2, "b": 2})
+    study = read(
+        study_file(
+            "task: holistic_transfer\n"
+            "grid:\n"
+            "  dataset: {photos: folder:pictures:art-photo}\n"
+            "  method: {Plain: plain, L2-SP: l2sp}\n"
+            "labels: {l2sp: ours}\n"
+        )
+    )
+    listed = read(
+        study_file(
+            "task: holistic_transfer\n"
+            "grid: {dataset: [folder:pictures:art-photo], method: [plain, l2sp]}\n"
+        )
+    )
+    assert study.grid == listed.grid
+    assert study.labels == {
+        "folder:pictures:art-photo": "photos",
+        "plain": "Plain",
+        "l2sp": "ours",  # `labels` goes before
+    }
+    assert [sweep.id for sweep in plan(study).sweeps] == [sweep.id for sweep in plan(listed).sweeps]
+    whole = f"folder:{tmp_path / 'pictures'}:art-photo"
+    assert plan(study).labels[whole] == "photos"
+    assert plan(listed).labels == {}
+
+
+def test_a_mistake_in_a_named_value_has_its_line(study_file: Callable[..., Path]) -> None:
+    with pytest.raises(StudyError) as error:
+        read(study_file("task: toy\ngrid:\n  x:\n    low: 0.1\n    high: much\n"))
+    (problem,) = error.value.problems
+    assert (problem.key, problem.line) == ("grid.x.high", 5)

@@ -109,6 +109,21 @@ class Plan:
         """The sweeps by their ids."""
         return {sweep.id: sweep for sweep in self.sweeps}
 
+    @cached_property
+    def labels(self) -> Mapping[str, str]:
+        """What values of factors are called, under what a task makes of them, too.
+
+        A folder of images is resolved to its whole path, which nobody wants to read.
+        """
+        found = dict(self.study.labels)
+        for cell in cells_of(self.study) if found else ():
+            config = self.task.resolve({**self.study.fixed, **cell})
+            for key, value in cell.items():
+                label = self.study.labels.get(str(value))
+                if label is not None and key in config:
+                    found.setdefault(str(config[key]), label)
+        return found
+
     # -- points
 
     @cached_property

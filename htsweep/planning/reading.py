@@ -53,6 +53,7 @@ def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = 
     value.setdefault("study", path.stem)
     where = Located(parsed, apply(value, overrides, problems))
     value = {key: item for key, item in value.items() if not key.startswith(OWN)}
+    value, where = _named(value, where)
     unread = list(problems)
     study, broken = _validated(value, where, problems)
     if study is not None:
@@ -72,6 +73,29 @@ def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = 
             [*unread, *(problem for problem in problems[len(unread) :] if problem.key not in said)],
         )
     return gathered(study, task.find(study.task))
+
+
+def _named(value: dict[str, Any], where: Located) -> tuple[dict[str, Any], Located]:
+    """The study with its named values as a list and labels: `dataset: {photos: folder:a:b-c}`.
+
+    What a study says in `labels` itself goes before.
+    """
+    grid, labels = value.get("grid"), value.get("labels", {})
+    if not isinstance(grid, dict) or not isinstance(labels, dict):
+        return value, where
+    named = {
+        key: values
+        for key, values in grid.items()
+        if isinstance(values, dict)
+        and values
+        and not any(isinstance(one, (dict, list)) for one in values.values())
+    }
+    if not named:
+        return value, where
+    lists = {key: list(values.values()) for key, values in named.items()}
+    made = {str(one): str(name) for values in named.values() for name, one in values.items()}
+    value = {**value, "grid": {**grid, **lists}, "labels": {**made, **labels}}
+    return value, where.with_names({key: list(values) for key, values in named.items()})
 
 
 def _checked(study: Study, where: Located, broken: set[str]) -> list[Problem]:

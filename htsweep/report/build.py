@@ -129,7 +129,7 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
     answers, why = each_trial(results) if keeps else (None, "")
     return replace(
         made,
-        labels=study.labels,
+        labels=results.full_plan.labels,
         unanswered=why,
         answers=made.answers if answers is None else answers,
     )
@@ -299,7 +299,7 @@ def draw(results: Results, out: Path) -> list[Path]:
 
     study = results.study
     measured = _measured(results, pareto.columns(study.select, yields=_yields(study)))
-    with names.labelled(study.labels):
+    with names.labelled(results.full_plan.labels):
         return pareto.pareto(results.trials, measured, out, **_about(results))
 
 
@@ -335,7 +335,7 @@ def _texts(results: Results, metrics: Sequence[str]) -> dict[str, str]:
     metrics = metrics or ([predicts] if predicts else [])
     columns = None if metrics else text.columns(study.select, yields=_yields(study))
     measured = _measured(results, columns)
-    with names.labelled(study.labels):
+    with names.labelled(results.full_plan.labels):
         return text.report(
             results.trials,
             measured,

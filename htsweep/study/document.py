@@ -83,10 +83,12 @@ class Located:
         parsed: Document,
         overridden: set[str],
         origins: Mapping[str, Sequence[int]] | None = None,
+        names: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._parsed = parsed
         self._overridden = overridden
         self._origins = origins or {}
+        self._names = names or {}
 
     def expanded(self, origins: Mapping[str, Sequence[int]]) -> Located:
         """The same for a grid in which some values stood for several.
@@ -94,7 +96,15 @@ class Located:
         Args:
             origins: key of the grid -> of each of its values, the place of what it came from.
         """
-        return Located(self._parsed, self._overridden, origins)
+        return Located(self._parsed, self._overridden, origins, self._names)
+
+    def with_names(self, names: Mapping[str, Sequence[str]]) -> Located:
+        """The same for a grid in which some values are named.
+
+        Args:
+            names: key of the grid -> the names of its values.
+        """
+        return Located(self._parsed, self._overridden, self._origins, names)
 
     def has(self, place: Place) -> bool:
         """Whether the file, or an override, gives a value at `place`, which holds keys alone."""
@@ -109,6 +119,8 @@ class Located:
         """The problem `message` at `place`."""
         if place[:1] == ("grid",) and len(place) > 2 and place[1] in self._origins:
             place = ("grid", place[1], self._origins[str(place[1])][int(place[2])], *place[3:])
+        if place[:1] == ("grid",) and len(place) > 2 and place[1] in self._names:
+            place = ("grid", place[1], self._names[str(place[1])][int(place[2])], *place[3:])
         key = ".".join(map(str, place))
         if any(key == name or key.startswith(f"{name}.") for name in self._overridden):
             return Problem(f"--set {key}", message)

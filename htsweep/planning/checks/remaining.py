@@ -22,7 +22,7 @@ class Recorded(Located):
     """As another `Located`, but remembers the places of the problems."""
 
     def __init__(self, where: Located) -> None:
-        super().__init__(where._parsed, where._overridden)
+        super().__init__(where._parsed, where._overridden, where._origins, where._names)
         self.places: list[Place] = []
 
     def problem(self, place: Place, message: str) -> Problem:
