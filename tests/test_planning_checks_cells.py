@@ -65,7 +65,7 @@ def asked(folder: Path) -> int:
     )
 
 
-NUMBERS = ", ".join(f"{number / 9_000:.5f}" for number in range(9_000))
+NUMBERS = ",".join(f"{number / 9_000:.4f}"[1:] for number in range(9_000))
 
 
 def test_a_mistake_in_the_last_cell_of_many_is_found(
@@ -118,8 +118,9 @@ def test_of_long_lists_the_ends_and_all_names_are_tried(
     assert asked(tmp_path) <= 25_000
     [found] = problems(fine.replace("{}", "bad"))
     assert (found.key, found.message) == ("search.spaces.all.b", "no such thing as bad")
-    many = ", ".join(map(str, [*range(-30_000, 0), 8]))
-    [found] = problems(fine.replace("[1, 2]", f"[{many}]").replace("{}", "last"))
+    many = ",".join(map(str, [*range(-10_000, 0), 8]))
+    few = fine.replace(NUMBERS, "0.1")
+    [found] = problems(few.replace("[1, 2]", f"[{many}]").replace("{}", "last"))
     assert (found.key, found.message) == ("search.spaces.all.c", "at most 7")
 
 
