@@ -31,7 +31,7 @@ from htsweep.execution.work import Conditions
 from htsweep.execution.workspace import SAVE_SECONDS
 from htsweep.ledger import Lease, Ledger, Store
 from htsweep.ledger.tables import PARTS
-from htsweep.mirror.coverage import Mirrored
+from htsweep.mirror.coverage import Mirrored, uri_of
 from htsweep.mirror.follower import Follower
 from htsweep.planning.keeping import keeping
 from htsweep.planning.plan import Plan, Point
@@ -147,6 +147,8 @@ def launch(
         amounts_of(before.full_plan, before.score_plan),
         shipped,
     )
+    if mirror:
+        uri_of(store, mirror)  # reports a mistake in it before anything starts
     executor = registry.make(on, options)
     # In this process a trial would have to share the interpreter with it.
     warming = Warming(watch, before) if getattr(executor, "elsewhere", True) else None

@@ -87,12 +87,12 @@ def test_selected_are_the_trials_of_each_protocols_choice(study: Study, tmp_path
     place = str(tmp_path / "results")
     measured = results.measurements(study, place)
     found = selected(Results(study, place))
-    for protocol in ("last", "seen_validation", "oracle"):
+    for protocol in ("last", "seen_validation", "test_accuracy"):
         chosen = set(selection.choose(measured, protocol, 2)["trial"])
         assert {trial for trial, names in found.items() if protocol in names} == chosen
         assert len(chosen) == 4
     # No source accuracy: no other
-    assert set(map(tuple, found.values())) == {("last", "oracle"), ("seen_validation",)}
+    assert set(map(tuple, found.values())) == {("last", "test_accuracy"), ("seen_validation",)}
 
 
 def test_a_study_without_trials_selects_none(study: Study, tmp_path: Path) -> None:

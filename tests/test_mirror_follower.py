@@ -269,8 +269,8 @@ def test_a_launch_that_raises_leaves_the_rest_to_the_follower(
 
 
 def test_a_long_study_reaches_the_follower(tmp_path: Path) -> None:
-    """Longer than a pipe holds: it is written while the process starts."""
-    study = toy(tmp_path, TEXT + "x-long:\n" + "".join(f"  - {'y' * 100}\n" for _ in range(2000)))
+    """As long as a study may be, and nearly as a pipe holds: it is written while the process starts."""
+    study = toy(tmp_path, TEXT + "x-long:\n" + "".join(f"  - {'y' * 100}\n" for _ in range(600)))
     fill(study, tmp_path / "results")
     results = Results(study, str(tmp_path / "results"))
     follower = Follower(results, "", Silent())

@@ -56,8 +56,8 @@ def test_the_page_has_every_method_and_what_hovering_tells() -> None:
     assert set(traces) == set(METHODS) == {numbers.methods[of["m"]] for of in traces.values()}
     assert traces["l2sp"]["y"] == [35.0]
     assert traces["l2sp"]["hovertext"] == [
-        "<b>l2sp</b><br>l2sp.backbone=0.1<br>seen: 98.6 [98.2, 99.0] %<br>missing: 35.0 [34.6, "
-        "35.4] %<br>n = 3, step 1<br>"
+        "<b>l2sp</b><br>l2sp.backbone=0.1<br>seen: 98.6 [97.6, 99.6] %<br>missing: 35.0 [34.0, "
+        "36.0] %<br>n = 3, step 1<br>"
         "on the front in 100% of bootstrap samples<br>chosen by the protocol",
     ]
     assert "upper bound" in traces["oracle"]["hovertext"][0]

@@ -14,12 +14,15 @@ from tasks.tested import influence
 
 
 @pytest.fixture
-def results(tmp_path, monkeypatch):
+def results(tmp_path):
     """Of trials that name their test images by their repetition's seed."""
     named = answering.MODULE.replace('split, "",', 'split, f"{seed}{split}",')
     assert named != answering.MODULE
-    monkeypatch.setattr(answering, "MODULE", named)
-    study = answering.answering(tmp_path)
+    # Under a name of its own: a process imports a module once.
+    (tmp_path / "naming_task.py").write_text(named, encoding="utf-8")
+    study = answering.answering(
+        tmp_path, text=answering.STUDY.replace("quick_task:", "naming_task:")
+    )
     answering.run(study, tmp_path / "r")
     return Results(study, str(tmp_path / "r"))
 

@@ -161,7 +161,7 @@ def test_merging_is_what_ruamel_makes_of_it(
         ("1e-400", "would become 0.0"),
         ("9" * 5000, "cannot be read"),
         (str(2**63), "64 bits"),
-        ("0x" + "f" * 100_000, "64 bits"),
+        ("0x" + "f" * 50_000, "64 bits"),
         ("!!int x", "cannot be read"),
         ("!!int ''", "cannot be read"),
         ("!!bool maybe", "cannot be read"),

@@ -54,6 +54,8 @@ def test_the_settings_of_a_trial_take_the_official_split():
     from tasks.loading import target_of
 
     class Alone:
+        repetition = 0
+
         def seed(self, *names):
             return 3
 
