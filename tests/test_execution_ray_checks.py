@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -106,9 +107,12 @@ def far(
         pytest.skip("mount namespaces cannot be made here")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    folder = tmp_path_factory.mktemp("r")
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    with autoscaling(folder) as address:
+    with (
+        # Short: the path of a socket has at most 107 bytes.
+        tempfile.TemporaryDirectory(prefix="r", ignore_cleanup_errors=True) as place,
+        autoscaling(Path(place)) as address,
+    ):
         start = f"{RAY} start --block --address={address} --num-cpus=2 --num-gpus=1"
         inside = (
             f"mount -t tmpfs none {tmp_path} && cd {elsewhere} && for _ in 1 2 3; do {start}; done"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -158,16 +159,16 @@ def test_a_type_of_gpu_is_asked_for_by_name(cluster: Any) -> None:
 # `ray up` starts.
 @pytest.fixture(params=["v2"])
 def from_zero(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[str, Path]]:
     """The address and folder of a Ray whose head has no core and which may start four nodes of two."""
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    folder = tmp_path_factory.mktemp("r")
-    with autoscaling(folder, {"small": {"CPU": 2}}, v2=request.param == "v2") as address:
-        yield address, folder
+    # Short: the path of a socket has at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="r", ignore_cleanup_errors=True) as place:
+        folder = Path(place)
+        with autoscaling(folder, {"small": {"CPU": 2}}, v2=request.param == "v2") as address:
+            yield address, folder
 
 
 def launched(study: Path, results: Path, address: str, *words: str) -> tuple[int, str]:
