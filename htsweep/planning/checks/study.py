@@ -18,7 +18,7 @@ from htsweep.planning.dimension import repeated, text_of
 from htsweep.planning.settings import meant, refused
 from htsweep.planning.task import BOUND, Task
 from htsweep.study.document import Located, Place
-from htsweep.study.schema import Study
+from htsweep.study.schema import CHAIN, Study
 
 
 def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
@@ -198,7 +198,7 @@ def _settings(study: Study, study_task: Task, where: Located) -> Iterator[Proble
                     at, f"task '{study.task}' has no such key; {meant(key, settings)}"
                 )
             continue
-        wrong = refused(settings[key], value)
+        wrong = refused(settings[key], value, chain=key == CHAIN)
         if wrong:
             refusals[key] += 1
             if refusals[key] <= MOST_SAID:
