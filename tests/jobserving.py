@@ -19,7 +19,6 @@ from pathlib import Path
 import psutil
 import pytest
 from autoscaled import free_port, raylets
-from ray._raylet import AuthenticationTokenLoader
 
 START = """\
 import sys
@@ -73,8 +72,6 @@ def job_server() -> Iterator[Head]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN_PATH", str(folder / "token"))
-        # Ray reads a token once in a process, and another test may have had one.
-        AuthenticationTokenLoader.instance().reset_cache()
         with (folder / "said").open("w") as said:
             started = subprocess.Popen(
                 words, stdout=said, stderr=said, env={**os.environ, **settings}
@@ -88,7 +85,6 @@ def job_server() -> Iterator[Head]:
                 time.sleep(0.1)
             yield Head(url, f"http://127.0.0.1:{metrics}/metrics")
         finally:
-            AuthenticationTokenLoader.instance().reset_cache()
             family = set(raylets(folder))
             with contextlib.suppress(psutil.NoSuchProcess):
                 family |= set(psutil.Process(started.pid).children(recursive=True))

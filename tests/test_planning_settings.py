@@ -41,9 +41,9 @@ SETTINGS = task.find("holistic_transfer").settings or {}
 @pytest.mark.parametrize("key", ["schedule", "test_transform", "augmentation", "backbone"])
 def test_several_names_are_a_chain_of_methods_alone(key: str) -> None:
     name = SETTINGS[key].default
-    assert refused(SETTINGS[key], name, chain=False) is None
+    assert refused(SETTINGS[key], name, several=False) is None
     said = f"must be text, but got ['{name}']; write it without the brackets"
-    assert refused(SETTINGS[key], [name], chain=False) == said
+    assert refused(SETTINGS[key], [name], several=False) == said
     assert refused(SETTINGS["method"], ["plain", "l2sp"]) is None
 
 

@@ -1,10 +1,12 @@
 """Trials under a real Ray: the same numbers as inline, and whatever dies in between."""
 
 import contextlib
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -230,11 +232,10 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(
 
 
 @pytest.fixture
-def cluster(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[str]:
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A cluster started by hand, with a token, as `cluster.yaml` starts one; ended by its own process alone."""
-    folder = tmp_path_factory.mktemp("ray")
+    # Short: the path of a socket has at most 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))
     token = folder / "token"
     token.write_text("a" * 64)
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
@@ -272,6 +273,7 @@ def cluster(
     head.wait(30)
     for one in psutil.wait_procs(family, timeout=10)[1]:
         one.kill()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_an_existing_cluster(study_file: Callable[..., Path], tmp_path: Path, cluster: str) -> None:

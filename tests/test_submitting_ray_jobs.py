@@ -25,7 +25,6 @@ from htsweep.launching import launch
 from htsweep.planning.reading import read
 from htsweep.results import Results
 from htsweep.submitting import ray_jobs
-from htsweep.submitting.jobs import Submitted
 
 PROGRAMS = Path(sys.executable).parent
 OWN = "export PATH=" + shlex.quote(str(PROGRAMS)) + ':"$PATH"'
@@ -58,14 +57,27 @@ def called(*words: str) -> int:
     return int(caught.value.code or 0)
 
 
+def at_head(*words: str, **variables: str) -> tuple[int, str]:
+    """The exit code of a command, and what it printed; in a process of its own, since Ray reads once whether it has a token."""
+    done = subprocess.run(
+        [PROGRAMS / "htsweep", *words],
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
 @pytest.mark.ray
 def test_a_study_runs_on_the_cluster_with_the_numbers_of_this_machine(
-    head: Head, folder: Path, capfd: pytest.CaptureFixture[str]
+    head: Head, folder: Path
 ) -> None:
     there = folder / "there"
     options = ["--address", head.url, "--results", str(there), "--no-mirror", "--before", OWN]
-    assert called("submit", "ratios.yaml", *options, "--follow") == 0
-    said = capfd.readouterr().out
+    code, said = at_head("submit", "ratios.yaml", *options, "--follow")
+    assert code == 0, said
     assert "submitted job htsweep-ratios-" in said
     assert "ratios: ran 3 trials" in said
     assert said.endswith(f"is done; the results are in {there}\n")
@@ -82,16 +94,18 @@ def test_a_study_runs_on_the_cluster_with_the_numbers_of_this_machine(
     assert ended["status"] == "done"
     assert ended["code"], "the user's own task went along"
 
-    assert called("fetch", "ratios.yaml", "--results", "copied") == 0
-    fetched = capfd.readouterr().out
-    assert f"{there}: trials done 3, new 3" in fetched
-    assert "htsweep report ratios.yaml --results copied" in fetched
+    code, said = at_head("fetch", "ratios.yaml", "--results", "copied")
+    assert code == 0, said
+    assert f"{there}: trials done 3, new 3" in said
+    assert "htsweep report ratios.yaml --results copied" in said
     # From another machine, which has the study alone, the server knows the job.
     shutil.rmtree(folder / ".htsweep")
-    assert called("logs", "ratios.yaml", "--address", head.url) == 0
-    assert "ratios: ran 3 trials" in capfd.readouterr().out
-    assert called("logs", "ratios.yaml") == 2
-    assert "was not submitted" in capfd.readouterr().err
+    code, said = at_head("logs", "ratios.yaml", "--address", head.url)
+    assert code == 0, said
+    assert "ratios: ran 3 trials" in said
+    code, said = at_head("logs", "ratios.yaml")
+    assert code == 2
+    assert "was not submitted" in said
 
 
 @pytest.mark.ray
@@ -104,22 +118,18 @@ def test_the_head_has_the_counts_of_that_launch_for_prometheus(head: Head) -> No
 
 
 @pytest.mark.ray
-def test_what_fails_at_once_is_told_at_once(
-    head: Head, folder: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_what_fails_at_once_is_told_at_once(head: Head, folder: Path) -> None:
     options = ["--address", head.url, "--results", str(folder / "r")]
     stand_in(folder, "echo htsweep 0.0.1")
     before = f"export PATH={folder / 'bin'}:$PATH"
-    assert called("submit", "ratios.yaml", *options, "--before", before) == 3
-    out = capfd.readouterr().out
-    assert "the cluster has htsweep 0.0.1, but the study was checked with" in out
-    assert "has ended: failed" in out
+    code, said = at_head("submit", "ratios.yaml", *options, "--before", before)
+    assert code == 3, said
+    assert "the cluster has htsweep 0.0.1, but the study was checked with" in said
+    assert "has ended: failed" in said
 
 
 @pytest.mark.ray
-def test_a_launch_that_goes_on_is_stopped_as_by_ctrl_c(
-    head: Head, folder: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_launch_that_goes_on_is_stopped_as_by_ctrl_c(head: Head, folder: Path) -> None:
     program = (
         '[ "$1" = --version ] && exec ' + shlex.quote(str(PROGRAMS / "htsweep")) + " --version\n"
         "trap 'echo interrupted; exit 130' TERM\n"
@@ -129,17 +139,15 @@ def test_a_launch_that_goes_on_is_stopped_as_by_ctrl_c(
     stand_in(folder, program)
     before = f"export PATH={folder / 'bin'}:$PATH"
     options = ["--address", head.url, "--results", str(folder / "r"), "--before", before]
-    assert called("submit", "ratios.yaml", *options) == 0
-    said = capfd.readouterr().out
+    code, said = at_head("submit", "ratios.yaml", *options)
+    assert code == 0, said
     assert "It goes on without this machine." in said
     assert "htsweep logs ratios.yaml --follow" in said
-    submitted = Submitted(read("ratios.yaml"))
-    assert submitted.state().word == "running"
-    assert called("stop", "ratios.yaml") == 0
-    assert "stopped; what has ended is recorded" in capfd.readouterr().out
-    assert "interrupted" in submitted.log()
-    assert called("stop", "ratios.yaml") == 0
-    assert "had ended before: stopped" in capfd.readouterr().out
+    code, said = at_head("stop", "ratios.yaml")
+    assert code == 0, said
+    assert "stopped; what has ended is recorded" in said
+    assert "interrupted" in at_head("logs", "ratios.yaml")[1]
+    assert "had ended before: stopped" in at_head("stop", "ratios.yaml")[1]
 
 
 def exported(head: Head) -> dict[tuple[str, str], float]:
@@ -165,15 +173,10 @@ def stand_in(folder: Path, program: str) -> None:
 
 @pytest.mark.ray
 def test_a_cluster_that_asks_for_its_token_says_how_to_give_it(head: Head, folder: Path) -> None:
-    # In a process of its own: Ray reads the token once.
-    words = ["logs", "ratios.yaml", "--address", head.url]
-    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
-    environment.pop("RAY_AUTH_TOKEN_PATH")
-    done = subprocess.run(
-        [PROGRAMS / "htsweep", *words], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert "the cluster asks for its token. Set RAY_AUTH_MODE=token" in done.stderr
+    environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64, "RAY_AUTH_TOKEN_PATH": ""}
+    code, said = at_head("logs", "ratios.yaml", "--address", head.url, **environment)
+    assert code == 2
+    assert "the cluster asks for its token. Set RAY_AUTH_MODE=token" in said
 
 
 class Answer(http.server.BaseHTTPRequestHandler):

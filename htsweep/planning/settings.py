@@ -11,10 +11,10 @@ from typing import Any
 from htsweep.errors import did_you_mean
 
 
-def refused(setting: Any, value: Any, *, chain: bool = True) -> str | None:
+def refused(setting: Any, value: Any, *, several: bool = True) -> str | None:
     """Why `setting` does not accept `value`; None if it does.
 
-    `chain`: whether several names may stand in a list, as of methods; of other texts one is given.
+    `several`: whether names may stand in a list, as of methods; of other texts one is given.
     """
     kinds = {
         int: "a whole number",
@@ -39,7 +39,7 @@ def refused(setting: Any, value: Any, *, chain: bool = True) -> str | None:
         return None
     if isinstance(value, str) and value in getattr(setting, "words", ()):
         return None
-    if wanted is str and isinstance(value, list) and not chain:
+    if wanted is str and isinstance(value, list) and not several:
         return f"must be text, but got {value!r}; write it without the brackets"
     if not right and isinstance(value, list) and any(isinstance(name, list) for name in value):
         return f"has a list too many; a chain is one list of names, but got {value!r}"

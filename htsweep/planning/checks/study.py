@@ -186,6 +186,8 @@ def _settings(study: Study, study_task: Task, where: Located) -> Iterator[Proble
         for index, value in enumerate(values)
     ]
     places += ablation.given(study)
+    # Of methods, and of what is measured (a value for each shape), a list is one value.
+    listed = {CHAIN, *([study_task.timed.key] if study_task.timed else [])}
     unknown: set[str] = set()
     refusals: Counter[str] = Counter()
     for key, place, value in places:
@@ -198,7 +200,7 @@ def _settings(study: Study, study_task: Task, where: Located) -> Iterator[Proble
                     at, f"task '{study.task}' has no such key; {meant(key, settings)}"
                 )
             continue
-        wrong = refused(settings[key], value, chain=key == CHAIN)
+        wrong = refused(settings[key], value, several=key in listed)
         if wrong:
             refusals[key] += 1
             if refusals[key] <= MOST_SAID:
