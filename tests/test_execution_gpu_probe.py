@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+from typing import Any
+
 import pytest
 
-from htsweep.execution import gpu_probe
+from htsweep.execution import gpu_probe, worker
 from htsweep.execution.gpu_probe import (
     CONTEXT_BYTES,
     Probe,
@@ -76,11 +79,22 @@ def test_a_short_config_repeats_each_part_little() -> None:
     assert (short["epochs"], short["source_epochs"], short["batch_size"]) == (4, 4, 32)
 
 
-def test_short_trials_run_at_once_in_processes_of_their_own() -> None:
+def test_short_trials_run_at_once_in_processes_that_are_started_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[object] = []
+
+    class Started(subprocess.Popen[bytes]):
+        def __init__(self, *words: Any, **options: Any) -> None:
+            started.append(self)
+            super().__init__(*words, **options)
+
+    monkeypatch.setattr(worker.subprocess, "Popen", Started)
     config = {"seconds": 0.2, "steps": 1}  # 0.4 s each
     runs = Short("toy", config, Conditions("unused"))(2)
     assert (runs.at_once, runs.failed) == (2, "")
     assert runs.seconds >= 0.4
+    assert len(started) == 2, "what is timed runs in the processes that ran before"
 
 
 def test_torch_that_does_not_answer_is_no_usable_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,9 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, final
 
@@ -170,14 +170,18 @@ class Short:
                 return Runs(at_once, 0.0, 0, f"a stage failed: {error}")
             work = self._work(self._task, self._config, conditions, artifacts)
             workers = [Worker() for _ in range(at_once)]
-            try:
-                warm = _at_once(workers, work)
-                began = time.perf_counter()
-                ended = warm if any(_wrong(end) for end in warm) else _at_once(workers, work)
-                seconds = time.perf_counter() - began
-            finally:
-                for worker in workers:
-                    worker.close()
+            # A process ends with the thread that started it, so threads stay for both rounds.
+            with ThreadPoolExecutor(at_once) as threads:
+                try:
+                    ended = _round(threads, workers, work, first_attempt=1)
+                    began = time.perf_counter()
+                    if not any(map(_wrong, ended)):
+                        # Under attempts of its own, lest the first round's records be taken for it.
+                        ended = _round(threads, workers, work, first_attempt=1 + at_once)
+                    seconds = time.perf_counter() - began
+                finally:
+                    for worker in workers:
+                        worker.close()
         peak = max(end.values.get("peak_memory_bytes", 0.0) for end in ended)
         return Runs(at_once, seconds, int(peak), next(filter(None, map(_wrong, ended)), ""))
 
@@ -237,19 +241,15 @@ def _settings(reference: str) -> Mapping[str, Any]:
     return {}
 
 
-def _at_once(workers: Sequence[Worker], work: Work) -> list[Outcome]:
-    """Runs the work in all workers at once."""
-    ended: dict[int, Outcome] = {}
-
-    def run(number: int) -> None:
-        ended[number] = workers[number].run(replace(work, attempt=number + 1))
-
-    threads = [threading.Thread(target=run, args=[number]) for number in range(len(workers))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return [ended[number] for number in range(len(workers))]
+def _round(
+    threads: Executor, workers: Sequence[Worker], work: Work, *, first_attempt: int
+) -> list[Outcome]:
+    """Runs the work in all workers at once, each as an attempt of its own."""
+    runs = [
+        threads.submit(worker.run, replace(work, attempt=attempt))
+        for attempt, worker in enumerate(workers, first_attempt)
+    ]
+    return [run.result() for run in runs]
 
 
 def _wrong(end: Outcome) -> str:

@@ -38,7 +38,10 @@ TAIL_BYTES = 20_000
 
 @final
 class Worker:
-    """Runs trials in one process at a time; replaces it when it died or cannot be reused."""
+    """Runs trials in one process at a time; replaces it when it died or cannot be reused.
+
+    The process ends with the thread that called `run`, as the kernel ends it with its parent's.
+    """
 
     def __init__(self) -> None:
         self._scratch = Scratch()
