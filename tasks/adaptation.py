@@ -130,10 +130,11 @@ def adapt(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measureme
         for rule, name in (("pcv", PSEUDO_GAMMA), ("pcv_code", PSEUDO_CODE_GAMMA))
     }
     on_source, held = _on_source(config, missing, workspace)
+    identity = data.identity(problem.target(config))
 
     def on_target(model: Any, step: int) -> Measurement:
         model = _viewing(model, config)
-        kept = Collected(problem.target(config), features=keeps_features(workspace))
+        kept = Collected(identity, features=keeps_features(workspace))
         measured = measure(
             model,
             transfer.images,
@@ -289,12 +290,11 @@ def fine_tune(config: Mapping[str, Any], workspace: Workspace) -> Iterator[Measu
     for name in methods.learning(config["method"], config):
         shared |= torch.load(workspace.artifact(name) / "told.pt", weights_only=True)
     probe = transfer.train[: config["batch_size"]]
+    identity = data.identity(data.fine_tuning_domains(config["dataset"])[1])
 
     def on_target(model: Any, step: int) -> Measurement:
         model = _viewing(model, config)
-        kept = Collected(
-            data.fine_tuning_domains(config["dataset"])[1], features=keeps_features(workspace)
-        )
+        kept = Collected(identity, features=keeps_features(workspace))
         measured = measure_all(
             model,
             transfer.images,
@@ -436,12 +436,13 @@ def _on_source(
         return lambda *_: {}, torch.empty(0)
     held = np.load(workspace.artifact("source") / "validation.npy")
     source, images, labels = source_images(config, workspace, held)
+    identity = data.identity(source)
 
     def measured(model: Any, kept: Collected) -> Measurement:
         if not len(held):
             return {}
         features, logits = outputs(model, images, workspace.device)
-        kept.add(SOURCE, logits, labels, held, features=features, missing=missing, domain=source)
+        kept.add(SOURCE, logits, labels, held, features=features, missing=missing, domain=identity)
         reached = metrics.accuracies(logits, labels[held], missing)
         return {
             f"validation/source_{name}": reached[name] for name in metrics.MAIN if name in reached

@@ -119,7 +119,7 @@ class Collected:
             features: [N, width], left out unless the trial keeps features.
             missing: the indices of the missing classes.
             others: the indices of the classes that are neither seen nor missing.
-            domain: the name of the images' domain, if it is a different one.
+            domain: what identifies the images' domain (`tasks.data.identity`), if it is another.
         """
         if not len(rows):
             return
@@ -138,7 +138,7 @@ def name_of(domain: str, labels: NDArray[Any], rows: NDArray[Any]) -> str:
     """The name of some images and their order: `Outputs.images`.
 
     Args:
-        domain: the name of their domain.
+        domain: what identifies their domain (`tasks.data.identity`).
         labels: the labels of all its images.
         rows: the positions of the images.
     """

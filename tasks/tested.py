@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks import metrics, problem
+from tasks import data, metrics, problem
 from tasks.data import parts, registry, splits
 from tasks.data.parts import Way
 from tasks.outputs import Outputs, name_of
@@ -77,7 +77,9 @@ def tested(
         return None
     labels = parts.labels_in(problem.space(config), found.classes, own)
     rows = divided(config, domain, labels, repetition=repetition, seed=seed).test
-    return ImagesTested(name_of(domain, labels, rows), _units(domain, way, labels)[rows])
+    return ImagesTested(
+        name_of(data.identity(domain), labels, rows), _units(domain, way, labels)[rows]
+    )
 
 
 def _units(domain: str, way: Way, labels: NDArray[np.int64]) -> NDArray[np.int64]:

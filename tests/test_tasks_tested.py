@@ -1,6 +1,7 @@
 """What each image adds to a trial's numbers, by leaving it out; and which images a trial tests."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from workspace import Workspace
 
-from tasks import holistic_transfer, metrics, tested
+from tasks import data, holistic_transfer, metrics, tested
 from tasks.data import contents, groups, registry
 from tasks.loading import target_of
 from tasks.outputs import Outputs, name_of
@@ -106,7 +107,7 @@ def test_they_are_those_that_a_trial_tests(tmp_path, dataset, repetition) -> Non
     assert np.array_equal(registry.find(domain).labels(), labels)
     _, split = target_of(config, domain, labels, workspace)
     found = tested.tested(config, repetition, workspace.seed)
-    assert found.name == name_of(domain, labels, split.test)
+    assert found.name == name_of(data.identity(domain), labels, split.test)
     assert found.units.tolist() == split.test.tolist()
 
 
@@ -130,6 +131,10 @@ def test_images_of_a_group_are_one_draw(tmp_path) -> None:
         counts = np.unique(found.units, return_counts=True)[1]
         assert set(counts) == {2}
         units[repetition] = set(found.units.tolist())
+    shutil.copytree(root, tmp_path / "moved")
+    moved = holistic_transfer.resolve({**config, "dataset": f"folder:{tmp_path}/moved:art-photo"})
+    again = tested.tested(moved, 3, workspace.seed)
+    assert again.name == found.name, "the same images, wherever they lie"
     # Which group is which does not depend on the repetition.
     assert len(set().union(*units.values())) <= 12
     assert units[0] != units[1]

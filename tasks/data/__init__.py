@@ -45,6 +45,7 @@ __all__ = [
     "fine_tuning_domains",
     "fine_tuning_problems",
     "fingerprint",
+    "identity",
     "images",
     "known",
     "known_for_fine_tuning",
@@ -140,6 +141,11 @@ def fingerprint(domain: str) -> str:
     if test is None:
         return content
     return hashlib.sha256(content.encode() + b" " + test.tobytes()).hexdigest()[:16]
+
+
+def identity(domain: str) -> str:
+    """What the domain is called, wherever it lies: its name, or its content if that says where."""
+    return fingerprint(domain) if ":" in domain else domain
 
 
 def load(domain: str, cache: Path, image_size: int) -> Images:
