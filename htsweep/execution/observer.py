@@ -83,7 +83,14 @@ class Observer(tune.Callback):
             self._channel.send("died", trial=death.trial, why=why)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Reports once a second that the loop is alive; once a minute without a worker, why."""
+        """Reports what there is to report."""
+        self.look()
+
+    def look(self) -> None:
+        """Reports once a second that the loop is alive; once a minute without a worker, why.
+
+        Tune's steps alone are not enough: without a trial, a step lasts until the next one comes.
+        """
         now = time.monotonic()
         if now - self._reported < 1:
             return

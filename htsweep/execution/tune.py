@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -123,6 +123,14 @@ def _place(
     # Tune would log every failed trial as an error.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     feed = Feed(work, channel, options)
+    observer = Observer(
+        feed.running,
+        channel,
+        nodes,
+        elsewhere=options["address"] is not None,
+        shapes=feed.shapes,
+    )
+    feed.idle = observer.look
     if options["address"] is not None:
         watching = (feed.running, channel, ending)
         threading.Thread(target=ray_load.watch, args=watching, name="nodes", daemon=True).start()
@@ -141,15 +149,7 @@ def _place(
             storage_path=options["storage"],
             verbose=0,
             log_to_file=False,
-            callbacks=[
-                Observer(
-                    feed.running,
-                    channel,
-                    nodes,
-                    elsewhere=options["address"] is not None,
-                    shapes=feed.shapes,
-                )
-            ],
+            callbacks=[observer],
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
@@ -183,6 +183,12 @@ class Feed(Searcher):
         """Tune's id -> our id, for all trials that Tune has been given."""
         self.shapes: dict[str, ray_nodes.Shape] = {}
         """Tune's id -> what the trial takes."""
+        self.idle: Callable[[], None] = lambda: None
+        """Is called when there is no work; Tune asks again every second, and does nothing else.
+
+        What a launch must learn in that time, such as that a trial lost its node and should run
+        again, would come only once Tune had another trial, which may be never.
+        """
         self._work, self._channel = work, channel
         self._metrics = ray_metrics.Metrics()
         channel.seen = self._metrics.take
@@ -200,6 +206,7 @@ class Feed(Searcher):
         try:
             work = None if self._over else self._work.get_nowait()
         except queue.Empty:
+            self.idle()
             return None
         if work is None:
             self._over = True
