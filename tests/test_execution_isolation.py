@@ -195,6 +195,30 @@ def test_what_cannot_be_put_back_is_told(
     RELEASE.clear()
 
 
+def test_each_trial_is_compared_with_what_it_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after a first trial, and where the process itself replaced a function in between."""
+    replace = "time.time of the standard library was replaced"
+    original = time.time
+    try:
+        assert after(lambda: setattr(time, "time", lambda: 0.0)) == [replace]
+        assert after(lambda: None) == []
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "time", lambda: 1.0)
+            assert after(lambda: None) == []
+            assert time.time() == 1.0
+            assert after(lambda: setattr(time, "time", original)) == [replace]
+            assert time.time() == 1.0
+            patch.setattr(time, "made", lambda: 1, raising=False)
+            assert after(lambda: setattr(time, "made", lambda: 2)) == [
+                "time.made of the standard library was replaced"
+            ]
+            assert time.made() == 1  # type: ignore[attr-defined]
+    finally:
+        time.time = original
+    assert after(lambda: None) == []
+    assert time.time is original
+
+
 def test_a_lowered_hard_limit_and_a_closed_output_last() -> None:
     """In a process of its own, which they would spoil."""
     code = """

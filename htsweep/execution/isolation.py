@@ -21,17 +21,17 @@ import os
 import random
 import resource
 import signal
-import site
 import sys
 import threading
 import time
-import types
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
+
+from htsweep.execution.modules import Modules
 
 JOIN_SECONDS = 0.5
 """How long to wait for a trial's threads to end, before they count as left behind."""
@@ -66,7 +66,7 @@ def fresh(seed: int, threads: int, device: str, own: Sequence[str] = ()) -> Iter
     running = set(threading.enumerate())
     children = _children()
     files = _open_files()
-    modules = _Modules(own)
+    modules = Modules(own)
     idle = [timer for timer in _TIMERS if not signal.getitimer(timer)[0]]
     _reset(seed, threads, device)
     try:
@@ -137,6 +137,7 @@ def _read_umask() -> int:
 
 
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+_SIGNALS = tuple(sorted(signal.valid_signals()))
 _LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
 
 
@@ -151,7 +152,7 @@ def _write_limits(value: dict[int, tuple[int, int]]) -> None:
 
 
 def _read_handlers() -> dict[int, Any]:
-    return {number: signal.getsignal(number) for number in signal.valid_signals()}
+    return {number: signal.getsignal(number) for number in _SIGNALS}
 
 
 def _write_handlers(value: dict[int, Any]) -> None:
@@ -309,75 +310,3 @@ def _changed_files(before: tuple[list[tuple[int, int] | None], int]) -> list[str
     if count - before[1] > LEAKED_FILES:
         changes.append(f"{count - before[1]} files were left open")
     return changes
-
-
-# -- modules
-
-_STANDARD = frozenset(sys.stdlib_module_names) | {"builtins"}
-_INSTALLED = tuple({*site.getsitepackages(), site.getusersitepackages()})
-_CALLABLE = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type)
-
-
-@final
-class _Modules:
-    """What modules hold when a trial begins, so that its changes can be undone."""
-
-    def __init__(self, own: Sequence[str]) -> None:
-        self._own = tuple(f"{folder.rstrip('/')}/" for folder in own)
-        self._values: dict[types.ModuleType, dict[str, Any]] = {}
-        self._functions: dict[str, tuple[Any, dict[str, Any]]] = {}
-        for name, module in list(sys.modules.items()):
-            if name.partition(".")[0] in _STANDARD:
-                functions = self._keep(name, module)
-                for key, value in functions.items():
-                    if isinstance(value, type) and value.__module__ == name:
-                        self._keep(f"{name}.{key}", value)
-            elif self._is_own(module):
-                self._values[module] = dict(vars(module))
-
-    def _keep(self, name: str, holder: Any) -> dict[str, Any]:
-        functions = {
-            key: value for key, value in vars(holder).items() if isinstance(value, _CALLABLE)
-        }
-        self._functions[name] = holder, functions
-        return functions
-
-    def changes(self) -> list[str]:
-        """Restores all modules, and describes what was replaced in the standard library.
-
-        The latter is reported although it is restored: other modules may have imported it
-        meanwhile.
-        """
-        for module, values in self._values.items():
-            self._put_back(module, values)
-        changes = []
-        for name, (holder, functions) in self._functions.items():
-            for key, value in functions.items():
-                now = vars(holder).get(key)
-                if now is not value and not _by_a_library(now):
-                    setattr(holder, key, value)
-                    changes.append(f"{name}.{key} of the standard library was replaced")
-        return changes
-
-    def _is_own(self, module: types.ModuleType) -> bool:
-        file = getattr(module, "__file__", None)
-        return (
-            isinstance(file, str) and file.startswith(self._own) and not file.startswith(_INSTALLED)
-        )
-
-    def _put_back(self, module: types.ModuleType, values: dict[str, Any]) -> None:
-        for name, value in list(vars(module).items()):
-            if name not in values and not isinstance(value, types.ModuleType):
-                delattr(module, name)
-        for name, value in values.items():
-            if vars(module).get(name) is not value:
-                setattr(module, name, value)
-
-
-def _by_a_library(value: Any) -> bool:
-    """Whether `value` comes from an installed library.
-
-    Some libraries replace functions of the standard library when they are imported.
-    """
-    module = sys.modules.get(getattr(value, "__module__", None) or "")
-    return str(getattr(module, "__file__", None) or "").startswith(_INSTALLED)
