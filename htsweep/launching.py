@@ -135,7 +135,7 @@ def launch(
     store = before.store
     shipped = None
     if address is not None:
-        shipped = collect(study.file.resolve().parent, results)
+        shipped = collect(study.folder, results)
         conditions = replace(conditions, code=shipped.code)
         if shipped.note():
             watch.note(shipped.note())

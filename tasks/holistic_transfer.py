@@ -65,6 +65,7 @@ PROBLEM = {
         "mnist-uci",
         choices=data.known,
         each=data.each,
+        path=data.root_of,
         open=True,
         doc="the source and the target domain",
     ),

@@ -27,8 +27,9 @@ MODEL_SETTINGS = {
     "weights": Setting(
         str,
         "",
+        path=weights.path_of,
         doc="the backbone's pretrained weights: timm, efficientnet-lite0, or a file by its path "
-        "from the working folder; empty: random",
+        "from the study's folder; empty: random",
     ),
     "image_size": Setting(
         int,

@@ -130,6 +130,11 @@ class Setting:
     """The whole description of one of `choices`; None: its line in `choices` is all there is."""
     words: Sequence[str] = ()
     """Texts that it accepts in place of a value, such as `auto`; `resolve` replaces them."""
+    path: Callable[[str], tuple[str, str, str] | None] | None = None
+    """Where a path stands in a text: what is before it, the path, and what follows; None: none.
+
+    A relative one is taken from the folder of the study's file.
+    """
     repeats: str = ""
     """Whose work it multiplies: `trial`, or the name of a stage such as `source`; "": nobody's.
 

@@ -35,6 +35,7 @@ BASE = {
         "mnist-uci",
         choices=data.known_for_fine_tuning,
         each=data.each,
+        path=data.root_of,
         open=True,
         doc="the source and the target domain",
     ),

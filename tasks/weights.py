@@ -35,6 +35,11 @@ def canonical(weights: str) -> str:
     return weights
 
 
+def path_of(weights: str) -> tuple[str, str, str] | None:
+    """The path in the name of weights, with nothing around it; None if they have a name."""
+    return None if weights in ("", "timm", *SHIPPED) else ("", weights, "")
+
+
 def problem(backbone: str, name: str, image_size: int = 0, classes: int = 0) -> str | None:
     """What is wrong with pretrained weights (`timm`, `efficientnet-lite0`, a file), or None.
 
@@ -73,7 +78,7 @@ def problem(backbone: str, name: str, image_size: int = 0, classes: int = 0) -> 
     hint = f"did you mean '{near[0]}'? " if near else ""
     return (
         f"no weights {name!r}; {hint}give timm, {', '.join(SHIPPED)}, or a file that exists, by "
-        f"its path from the working folder, {Path.cwd()}"
+        f"its path from the study's folder or from the working folder, {Path.cwd()}"
     )
 
 

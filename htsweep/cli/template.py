@@ -11,7 +11,7 @@ from typing import Any, final
 from htsweep import selection
 from htsweep.commands import Given
 from htsweep.errors import HtsweepError, Problem, StudyError
-from htsweep.planning import task
+from htsweep.planning import paths, task
 from htsweep.planning.plan import ADAPTIVE
 from htsweep.planning.spaces import TRAINING, training_keys
 from htsweep.study import document
@@ -169,7 +169,7 @@ def _factors(file: Path, options: Options, problems: list[Problem]) -> dict[str,
             option = f"--{key.replace('_', '-')}"
             problems.append(Problem(option, f"task '{options.task}' has no key '{key}'"))
         elif values:
-            factors[key] = values
+            factors[key] = [paths.seen_from(settings, key, one, file.parent) for one in values]
         elif setting is not None:
             factors[key] = list(getattr(setting, "examples", ())) or [setting.default]
     return factors

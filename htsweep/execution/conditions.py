@@ -24,7 +24,7 @@ def conditions_of(study: Study, results: str, save_seconds: float = SAVE_SECONDS
         results: a folder or a URI.
         save_seconds: the least time between two saved states of a trial.
     """
-    folder = study.file.resolve().parent
+    folder = study.folder
     commit, dirty = machine.commit(folder)
     try:
         installed = version("htsweep")

@@ -80,7 +80,7 @@ def cells_of(study: Study) -> Iterator[Mapping[str, Any]]:
     If the grid lists values of a key that the ablation sets too (`method: [plain]`), they are cells
     of their own beside the variants.
     """
-    listed = variants_of(study.ablate, task.find(study.task).empty) if study.ablate else ()
+    listed = variants_of(study.ablate, task.of(study).empty) if study.ablate else ()
     for rest in rests_of(study):
         if study.ablate is None:
             yield rest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from htsweep.planning import task
+from htsweep.planning import paths, task
 from htsweep.planning.ablation import cells_of
 from htsweep.planning.dimension import text_of
 from htsweep.planning.plan import Plan
@@ -17,12 +17,18 @@ Cells = list[tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]]
 
 def notes(study: Study) -> list[str]:
     """A line for each note of its task, and for each set of values that mean the same."""
-    study_task = task.find(study.task)
+    study_task = task.of(study)
     cells: Cells = []
     for cell in cells_of(study):
         given = {**study.fixed, **cell}
         cells.append((cell, given, study_task.resolve(given)))
-    lines = [f"{key:7} {text}" for _, _, config in cells for key, text in study_task.notes(config)]
+    lines = [
+        f"{key:7} {own.resolve()} is used, by its path from the study's file; "
+        f"{other.resolve()} in the working folder is not"
+        for _, given, _ in cells
+        for key, own, other in paths.shadowed(study_task.settings, given, study.folder)
+    ]
+    lines += [f"{key:7} {text}" for _, _, config in cells for key, text in study_task.notes(config)]
     # Values can only coincide if resolving changed some of them.
     changed = [
         key

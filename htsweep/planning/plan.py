@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
-from htsweep.planning import counting, sequences, task
+from htsweep.planning import counting, paths, sequences, task
 from htsweep.planning.ablation import cells_of
 from htsweep.planning.dimension import Space, text_of
 from htsweep.planning.jobs import Job, Stage, digest, point_id, stages_of, trial_id, with_inner
@@ -113,15 +113,24 @@ class Plan:
     def labels(self) -> Mapping[str, str]:
         """What values of factors are called, under what a task makes of them, too.
 
-        A folder of images is resolved to its whole path, which nobody wants to read.
+        A folder of images is resolved to its whole path, which nobody wants to read: it is called
+        as the study calls it, without what is outside of the study's folder.
         """
-        found = dict(self.study.labels)
-        for cell in cells_of(self.study) if found else ():
+        found, settings = dict(self.study.labels), self.task.settings
+        placed = any(paths.has_place(settings, key) for key in self.study.factors)
+        shortened: dict[str, dict[str, None]] = {}
+        for cell in cells_of(self.study) if found or placed else ():
             config = self.task.resolve({**self.study.fixed, **cell})
             for key, value in cell.items():
                 label = self.study.labels.get(str(value))
+                short = paths.short(settings, key, value) if label is None else None
                 if label is not None and key in config:
                     found.setdefault(str(config[key]), label)
+                elif short is not None and key in config:
+                    shortened.setdefault(short, {})[str(config[key])] = None
+        for short, texts in shortened.items():
+            if len(texts) == 1:  # else it would name two things
+                found.setdefault(next(iter(texts)), short)
         return found
 
     # -- points
@@ -363,7 +372,7 @@ class Plan:
 
 def plan(study: Study) -> Plan:
     """The plan of `study`; extending a study only adds to its plan."""
-    study_task = task.find(study.task)
+    study_task = task.of(study)
     spaces = Spaces(study.search, study_task.settings)
     sweeps: dict[str, Sweep] = {}
     for cell in cells_of(study):

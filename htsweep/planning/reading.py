@@ -57,7 +57,7 @@ def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = 
     unread = list(problems)
     study, broken = _validated(value, where, problems)
     if study is not None:
-        study._file = path
+        study._file, study._folder = path, path.resolve().parent
         study._overrides = tuple(overrides)
         study._source = text
         study._text = text + "".join(
@@ -72,7 +72,7 @@ def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = 
             str(file),
             [*unread, *(problem for problem in problems[len(unread) :] if problem.key not in said)],
         )
-    return gathered(study, task.find(study.task))
+    return gathered(study, task.of(study))
 
 
 def _named(value: dict[str, Any], where: Located) -> tuple[dict[str, Any], Located]:

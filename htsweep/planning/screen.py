@@ -63,7 +63,7 @@ def pairs_of(study: Study, sweeps: Iterable[Sweep]) -> tuple[Pair, ...]:
     """The pairs from which `sweeps` start, in their order; `study` must have a screen."""
     screen = study.screen
     assert screen is not None
-    scoring = task.find(screen.task)
+    scoring = task.of(study, screen.task)
     starts: dict[str, list[Sweep]] = {}
     for sweep in sweeps:
         starts.setdefault(json.dumps(given_of(scoring, sweep.base), sort_keys=True), []).append(
@@ -147,7 +147,7 @@ def plan_of(planned: Plan) -> Plan | None:
     pairs = pairs_of(planned.study, planned.sweeps)
     study = study_of(planned.study, pairs)
     assert study is not None
-    scoring = task.find(study.task)
+    scoring = task.of(study)
     sweeps: dict[str, Sweep] = {}
     for score in planned.study.screen.scores:
         for pair in pairs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from htsweep.planning import task
+from htsweep.planning import paths, task
 from htsweep.study.document import Located
 from htsweep.study.schema import Study
 
@@ -21,20 +21,25 @@ def expanded(study: Study, where: Located) -> tuple[Study, Located]:
     """
     task.beside(study.file.parent)
     try:
-        settings = task.find(study.task).settings or {}
+        settings = task.of(study).settings or {}
     except Exception:  # a user's module may raise anything; `check` reports it
         return study, where
+
+    def several(key: str, value: str) -> list[Any]:
+        """What a text stands for, with paths as it has them."""
+        whole = paths.located(settings, {key: value}, study.folder)[key]
+        return [paths.as_in(settings, key, value, other) for other in settings[key].each(whole)]
+
     grid: dict[str, list[Any]] = {}
     origins: dict[str, list[int]] = {}
     for key, values in study.grid.items():
-        each = getattr(settings.get(key), "each", None)
-        if each is None:
+        if getattr(settings.get(key), "each", None) is None:
             grid[key] = values
             continue
         meant = [
             (other, index)
             for index, value in enumerate(values)
-            for other in (each(value) if isinstance(value, str) else [value])
+            for other in (several(key, value) if isinstance(value, str) else [value])
         ]
         grid[key] = [value for value, _ in meant]
         origins[key] = [index for _, index in meant]

@@ -7,11 +7,13 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
 from htsweep.errors import did_you_mean
+from htsweep.planning import paths
+from htsweep.study.schema import Study
 
 Config = Mapping[str, Any]
 Measurement = Mapping[str, Any]
@@ -36,6 +38,9 @@ class Task:
 
     name: str
     run: Callable[[Config, Any], Iterator[Measurement]]
+    folder: Path | None = None
+    """The folder of the study that asks, from which relative paths are taken; None: they are left
+    to the task, which takes them from the working folder."""
 
     @property
     def settings(self) -> Mapping[str, Any] | None:
@@ -63,6 +68,8 @@ class Task:
 
     def resolve(self, config: Config) -> dict[str, Any]:
         """The canonical config: configs that mean the same become equal."""
+        if self.folder is not None:
+            config = paths.located(self.settings, config, self.folder)
         return dict(self._ask("resolve", config, config))
 
     def meaning(self, config: Config) -> dict[str, Any]:
@@ -199,6 +206,15 @@ def find(name: str) -> Task:
             f"{module.__name__} has no task '{function}'; {did_you_mean(function, names)}"
         )
     return Task(name, run)
+
+
+def of(study: Study, name: str = "") -> Task:
+    """The task of a study, or another one that it names, with relative paths of the study's folder.
+
+    Raises:
+        UnknownTask: there is no such task.
+    """
+    return replace(find(name or study.task), folder=study.folder)
 
 
 def known() -> dict[str, str]:

@@ -65,7 +65,7 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
     from htsweep.results.variants import variants
 
     study = results.study
-    if task.find(study.task).predicts:
+    if task.of(study).predicts:
         return _of_scores(results)
     yields = _yields(study)
     reads = selection.columns(study.select)
@@ -88,7 +88,7 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
         defaults=_defaults(results),
         tuning=tuning.unequal(results.plan),
         baseline=tables.baseline(study),
-        empty=task.find(study.task).empty,
+        empty=task.of(study).empty,
         non_disruption=study.non_disruption,
         by=study.screen.decisive if study.screen else "",
         gpus=study.resources.gpu,
@@ -115,7 +115,7 @@ def findings(results: Results, metrics: Sequence[str] = ()) -> Findings:
         trials = ended[ended["point"].isin(chosen["point"])]["trial"].tolist()
         lists = results.lists(conclusions.CURVES, trials)
         lists = lists if set(conclusions.CURVES) <= set(lists.columns) else None
-    keeps = task.find(study.task).keeps
+    keeps = task.of(study).keeps
     made = conclusions.conclude(
         ended,
         measured,
@@ -162,7 +162,7 @@ def _of_scores(results: Results) -> Findings:
         design=cells,
         protocol=study.select,
         repetitions=study.repetitions,
-        terms=task.find(study.task).terms,
+        terms=task.of(study).terms,
         planned=sweeps,
         missing=text.missing(
             ended,
@@ -331,7 +331,7 @@ def _texts(results: Results, metrics: Sequence[str]) -> dict[str, str]:
     from htsweep.report import names, text
 
     study = results.study
-    predicts = task.find(study.task).predicts
+    predicts = task.of(study).predicts
     metrics = metrics or ([predicts] if predicts else [])
     columns = None if metrics else text.columns(study.select, yields=_yields(study))
     measured = _measured(results, columns)
@@ -407,7 +407,7 @@ def _about(results: Results) -> dict[str, Any]:
 
 def _yields(study: Study) -> Sequence[str]:
     """The columns that the study's task may yield; none if it does not declare them."""
-    return task.find(study.task).metrics
+    return task.of(study).metrics
 
 
 def _measured(

@@ -43,7 +43,7 @@ class Choice:
 def asked(study: Study) -> str | None:
     """The setting for which a study asks for the fastest value, or None."""
     try:
-        timed = task.find(study.task).timed
+        timed = task.of(study).timed
     except Exception:  # a task that is not there; reading the study reports it
         return None
     if timed is None:

@@ -94,7 +94,7 @@ def baseline(study: Study) -> Any:
     """The study's `baseline` as tables have it, a chain by its single name; None without one."""
     if study.baseline is None or study.compared is None:
         return None
-    config = task.find(study.task).resolve({**study.fixed, study.compared: study.baseline})
+    config = task.of(study).resolve({**study.fixed, study.compared: study.baseline})
     return cell(config.get(study.compared, study.baseline))
 
 

@@ -32,7 +32,7 @@ def variants(results: Results) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     planned = results.full_plan
     ids = {sweep.id for sweep in planned.sweeps}
-    study_task = task.find(study.task)
+    study_task = task.of(study)
     listed = list(variants_of(study.ablate, study_task.empty))
     if all(variant.components for variant in listed):
         listed.append(variant_with(study.ablate, NONE, frozenset(), study_task.empty))

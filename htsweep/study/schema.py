@@ -198,6 +198,7 @@ class Study(Section):
     budget: Budget = Budget()
     retry: Retry = Retry()
     _file: Path = PrivateAttr(default=Path())
+    _folder: Path = PrivateAttr(default=Path())
     _source: str = PrivateAttr(default="")
     _text: str = PrivateAttr(default="")
     _overrides: tuple[str, ...] = PrivateAttr(default=())
@@ -211,6 +212,11 @@ class Study(Section):
     def file(self) -> Path:
         """The file it was read from."""
         return self._file
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its file, from which relative paths in it are taken; a link is followed."""
+        return self._folder
 
     @property
     def source(self) -> str:

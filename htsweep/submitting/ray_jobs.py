@@ -21,6 +21,8 @@ from typing import Any
 from htsweep.commands import Given, shown
 from htsweep.errors import HtsweepError
 from htsweep.execution import shipping
+from htsweep.planning import paths, task
+from htsweep.planning.ablation import cells_of
 from htsweep.study.schema import Study
 from htsweep.submitting.ray_script import script
 from htsweep.submitting.states import State
@@ -55,7 +57,7 @@ def submit(study: Study, given: Given, before: Sequence[str] = ()) -> Submission
     address = str(given.address).rstrip("/")
     client = _client(address)
     name = re.sub(r"[^\w.-]", "_", study.name)
-    shipped = shipping.collect(study.file.resolve().parent, given.results)
+    shipped = shipping.collect(study.folder, given.results)
     with tempfile.TemporaryDirectory() as folder, _told(address):
         shipped.copy(Path(folder))
         Path(folder, SCRIPT).write_text(script(study, given, before), encoding="utf-8")
@@ -79,7 +81,17 @@ def notes(study: Study, given: Given) -> list[str]:
         HtsweepError: as for `submit`.
     """
     _check(given)
-    lines = [shipping.collect(study.file.resolve().parent, given.results).note()]
+    lines = [shipping.collect(study.folder, given.results).note()]
+    settings = task.of(study).settings
+    for path in dict.fromkeys(
+        path
+        for cell in cells_of(study)
+        for path in paths.elsewhere(settings, {**study.fixed, **cell}, study.folder)
+    ):
+        lines.append(
+            f"{path} is in the working folder, not beside the study, and the cluster has neither: "
+            "give it as an absolute path that all nodes have, or put it beside the study"
+        )
     there, here = _version_at(str(given.address).rstrip("/")), version("ray")
     if there and there != here:
         lines.append(

@@ -22,7 +22,15 @@ from tasks.data.class_names import (
     official_missing,
 )
 from tasks.data.domain import Domain, Images, Rows
-from tasks.data.names import PRETRAINED, canonical, domains, each, fine_tuning_domains, pairs
+from tasks.data.names import (
+    PRETRAINED,
+    canonical,
+    domains,
+    each,
+    fine_tuning_domains,
+    pairs,
+    root_of,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,6 +68,7 @@ __all__ = [
     "order",
     "problems",
     "resized",
+    "root_of",
     "rows",
     "size",
 ]

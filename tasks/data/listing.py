@@ -193,7 +193,8 @@ def some(names: Iterable[str], most: int = NAMED) -> str:
 def _there(place: Path) -> Path:
     if not place.is_dir():
         raise ValueError(
-            f"there is no folder {shown(place)}; images lie at ROOT/DOMAIN/CLASS/IMAGE"
+            f"there is no folder {shown(place)}; images lie at ROOT/DOMAIN/CLASS/IMAGE, and a "
+            "relative ROOT is beside the study's file, or else in the working folder"
         )
     return place
 

@@ -29,15 +29,21 @@ def canonical(dataset: str) -> str:
     return _canonical(dataset, os.getcwd() if _ROOTED.search(dataset) else "")
 
 
+def root_of(dataset: str) -> tuple[str, str, str] | None:
+    """The root in a dataset's name, with what is before and after it; None if it has no root."""
+    layout = _ROOTED.search(dataset)
+    root, colon, pair = dataset[layout.end() :].rpartition(":") if layout else ("", "", "")
+    return (dataset[: layout.end()], root, f"{colon}{pair}") if layout and root else None
+
+
 @functools.cache
 def _canonical(dataset: str, working: str) -> str:
-    layout = _ROOTED.search(dataset)
-    root, _, pair = dataset[layout.end() :].rpartition(":") if layout else ("", "", "")
-    if layout and root:
+    parts = root_of(dataset)
+    if parts is not None:
         # No such user, or a circular link: `problems` reports it.
         with contextlib.suppress(RuntimeError, OSError, ValueError):
-            place = (Path(working) / Path(root).expanduser()).resolve()
-            dataset = f"{dataset[: layout.end()]}{place}:{pair}"
+            place = (Path(working) / Path(parts[1]).expanduser()).resolve()
+            dataset = f"{parts[0]}{place}{parts[2]}"
     return _with_severities(dataset) if "@" in dataset else dataset
 
 

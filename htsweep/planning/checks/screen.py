@@ -34,7 +34,7 @@ def problems(study: Study, study_task: Task, where: Located) -> Iterator[Problem
         )
     yield from _rule(screen, where)
     try:
-        scoring = task.find(screen.task)
+        scoring = task.of(study, screen.task)
     except task.UnknownTask as error:
         yield where.problem(("screen", "task"), str(error))
         return
@@ -63,7 +63,7 @@ def of_pairs(study: Study, study_task: Task, where: Located) -> Iterator[Problem
     screen = study.screen
     if screen is None:
         return
-    scoring = task.find(screen.task)
+    scoring = task.of(study, screen.task)
     spaces = Spaces(study.search, study_task.settings)
     sweeps: dict[str, Sweep] = {}
     for cell in cells_of(study):

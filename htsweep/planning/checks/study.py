@@ -32,7 +32,7 @@ def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
     problems = [*_name(study, where), *resources.problems(study, where)]
     task.beside(study.file.parent)
     try:
-        study_task = task.find(study.task)
+        study_task = task.of(study)
     except task.UnknownTask as error:
         return [*problems, where.problem(("task",), str(error))]
     except Exception as error:  # a user's module may raise anything at import
