@@ -44,6 +44,7 @@ from htsweep.results import Results, chosen
 from htsweep.results.estimate import estimate
 from htsweep.results.tables import rows_of
 from htsweep.study.schema import Study
+from tasks import buckets
 
 LOCAL = ("ray", "inline")
 """The executors that, without an address, run trials on this machine."""
@@ -131,6 +132,7 @@ def launch(
         keep=kept.steps,
         features=kept.features,
         metrics=tuple(study.metrics),
+        copies=tuple(sorted(buckets.versions().items())),
     )
     store = before.store
     shipped = None

@@ -10,9 +10,10 @@ from types import SimpleNamespace
 import pyarrow.fs as fs
 import pytest
 
+from htsweep import remote
 from htsweep.execution import log as module
 from htsweep.execution.log import Log
-from htsweep.ledger import Store, remote
+from htsweep.ledger import Store
 
 
 def test_on_a_disk_each_line_is_there_at_once(tmp_path: Path) -> None:

@@ -17,7 +17,13 @@ HOMES = {
         "htsweep/planning/reading.py",
     ),
     "optuna": ("htsweep/planning/search.py", "htsweep/analysis/importance.py"),
-    "pyarrow": ("htsweep/ledger/", "htsweep/results/tables.py", "htsweep/results/export.py"),
+    "pyarrow": (
+        "htsweep/ledger/",
+        "htsweep/remote.py",
+        "htsweep/buckets.py",
+        "htsweep/results/tables.py",
+        "htsweep/results/export.py",
+    ),
     "ray": (
         "htsweep/execution/tune.py",
         "htsweep/execution/ray_internals.py",
@@ -121,6 +127,8 @@ ORDER = (
     "ledger",
     "planning",
     "selection",
+    "buckets",
+    "remote",
     "commands",
     "study",
     "files",

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import pyarrow.fs as fs
 import pytest
 
+from htsweep import remote
 from htsweep.errors import LedgerError
-from htsweep.ledger import Store, exclusive, remote
+from htsweep.ledger import Store, exclusive
 from htsweep.ledger.exclusive import create, created
 
 

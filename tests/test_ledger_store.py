@@ -12,8 +12,9 @@ import pyarrow.fs as fs
 import pytest
 from ledgered import record, rows
 
+from htsweep import remote
 from htsweep.errors import LedgerError
-from htsweep.ledger import Lease, Ledger, Store, passing, remote, store, tables
+from htsweep.ledger import Lease, Ledger, Store, passing, store, tables
 
 
 @pytest.fixture

@@ -179,7 +179,12 @@ def paths_in(value: Any) -> Iterator[str]:
     """The absolute paths in a config that exist on this machine."""
     if isinstance(value, str):
         for part in value.split(":"):
-            if part.startswith("/") and len(part) > 1 and Path(part).exists():
+            if (
+                part.startswith("/")
+                and not part.startswith("//")
+                and len(part) > 1
+                and Path(part).exists()
+            ):
                 yield part
     elif isinstance(value, dict):
         for one in value.values():

@@ -31,6 +31,7 @@ from htsweep.ledger import Store
 from htsweep.ledger.names import plain
 from htsweep.planning import task
 from htsweep.planning.jobs import seed_for
+from tasks import buckets
 
 LEFT = "left"
 """The status of a trial that has saved its state and leaves its machine, without a record."""
@@ -55,6 +56,7 @@ def run(work: Work) -> Outcome:
     for path in conditions.paths:
         if path not in sys.path:
             sys.path.append(path)
+    buckets.pin(dict(conditions.copies))
     store = Store(conditions.results)
     measured = Measured(job.config)
     threads, device = max(1, int(conditions.cpu)), device_of(conditions)

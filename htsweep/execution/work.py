@@ -79,6 +79,8 @@ class Conditions:
 
     Paths in the config are changed accordingly for the task, and not in the record.
     """
+    copies: tuple[tuple[str, str], ...] = ()
+    """(URI, version) of each bucket with data: trials read no other version of it."""
     own_process: bool = False
     """Whether the process may be ended in order to end a trial that hangs."""
 
@@ -160,7 +162,7 @@ def from_json(text: str | bytes, name: str = "the job") -> Work:
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
         raise HtsweepError("\n  ".join([f"{name}: {count}, nothing was run", *problems]))
     conditions = dict(content["conditions"])
-    for key in ("paths", "objectives", "metrics", "moved"):  # JSON has no tuples
+    for key in ("paths", "objectives", "metrics", "moved", "copies"):  # JSON has no tuples
         if key in conditions:
             conditions[key] = _tuples(conditions[key])
     return Work(**{**content, "job": Job(**content["job"]), "conditions": Conditions(**conditions)})
@@ -207,6 +209,10 @@ def _is_pair(value: Any) -> bool:
 
 _OBJECT = _Rule("an object", lambda value: isinstance(value, dict))
 _TEXT = _Rule("a text", _is_text)
+_PAIRS = _Rule(
+    "a list of pairs of texts",
+    lambda value: isinstance(value, list) and all(map(_is_pair, value)),
+)
 _NAME = _Rule(
     "a text that is not empty and has no '/'",
     lambda value: _is_text(value) and value not in ("", ".", "..") and "/" not in value,
@@ -256,13 +262,11 @@ _CONDITIONS = {
     "metrics": _Rule(
         "a list of texts", lambda value: isinstance(value, list) and all(map(_is_text, value))
     ),
-    "objectives": _Rule(
-        "a list of pairs of texts",
-        lambda value: isinstance(value, list) and all(map(_is_pair, value)),
-    ),
+    "objectives": _PAIRS,
     "grace": _FROM_0,
     "code": _or_null(_TEXT),
     "moved": _or_null(_Rule("a pair of texts", _is_pair)),
+    "copies": _PAIRS,
     "own_process": _YES_OR_NO,
 }
 

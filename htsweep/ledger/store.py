@@ -14,11 +14,11 @@ from typing import Any, NamedTuple, TypeVar, final
 import pyarrow as pa
 import pyarrow.fs as fs
 
+from htsweep import remote
 from htsweep.commands import shown
 from htsweep.errors import LedgerError, why
-from htsweep.ledger import remote
 from htsweep.ledger.passing import unless_passing
-from htsweep.ledger.remote import PATIENCE, READING, Patience
+from htsweep.remote import PATIENCE, READING, Patience
 
 _T = TypeVar("_T")
 NO_RENAME = (errno.ENOSYS, errno.ENOTSUP, errno.EXDEV)
@@ -43,7 +43,7 @@ class Store:
 
     Whatever the file system refuses raises a `LedgerError` with the path and the remedy; a missing
     object raises `FileNotFoundError`. What may pass is tried again first: see
-    `htsweep.ledger.remote` for file systems elsewhere, `htsweep.ledger.passing` for folders.
+    `htsweep.remote` for file systems elsewhere, `htsweep.ledger.passing` for folders.
     """
 
     def __init__(self, uri: str | Path) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from typing import Any, Literal, final
+from typing import Any, Literal, TypeAlias, final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,7 +29,7 @@ PARTS = 200
 LAGS = (0.0, 0.2, 0.4, 0.8, 1.6, 3.0, 6.0, 12.0, 24.0, 40.0)
 """Seconds to wait before listing again; NFS keeps a listing for up to a minute."""
 Kind = Literal["any", "numbers", "lists"]
-Table = pa.Table
+Table: TypeAlias = pa.Table
 """The type of a ledger's tables, for their readers."""
 
 

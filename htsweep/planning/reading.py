@@ -20,6 +20,7 @@ from htsweep.study import document, messages
 from htsweep.study.document import Located, Place
 from htsweep.study.overrides import OWN, apply
 from htsweep.study.schema import SECTIONS, Study
+from tasks import buckets
 
 _WRITE_ONE = f"To write one to start from: {quoted(['htsweep', 'new', 'study.yaml'])}"
 
@@ -38,6 +39,7 @@ def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = 
     Raises:
         StudyError: lists every mistake, with lines; nothing has been started.
     """
+    buckets.forget()  # what is planned is what buckets hold now
     path = Path(file)
     text = _text_of(path) if text is None else text
     parsed = document.parse(text)

@@ -11,13 +11,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
+from htsweep.buckets import Reader
 from htsweep.errors import did_you_mean
 from htsweep.planning import paths
 from htsweep.study.schema import Study
+from tasks import buckets
 
 Config = Mapping[str, Any]
 Measurement = Mapping[str, Any]
 SOURCE, BOUND = "source", "bound"
+buckets.reader = Reader()  # whoever asks tasks for anything comes by here
 ROLES = (SOURCE, BOUND)
 """The roles of configs that are not competitors.
 

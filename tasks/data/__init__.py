@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks import buckets
 from tasks.data import contents, corruptions, listing, parts, registry
 from tasks.data.class_names import (
     class_indices,
@@ -210,7 +211,10 @@ def fine_tuning_problems(dataset: str) -> list[str]:
 def notes(dataset: str) -> list[str]:
     """What is used and what is left out of a dataset's folders; empty for digits."""
     bases = _bases(fine_tuning_domains(dataset))
-    said = [text for name in bases for text in registry.find(name).notes()]
+    said = [
+        text for root in dict.fromkeys(map(registry.root, bases)) if (text := buckets.note(root))
+    ]
+    said += [text for name in bases for text in registry.find(name).notes()]
     if len(bases) == 2 and all(map(registry.is_folder, bases)):
         from tasks.data import folder
 

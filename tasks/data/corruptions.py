@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from tasks import buckets
 from tasks.data.domain import Domain
 
 if TYPE_CHECKING:
@@ -295,4 +296,4 @@ def _hint(text: str) -> str:
 def _is_folder(domain: str) -> bool:
     """Whether a folder has exactly this name, even if it looks like a corruption."""
     root, _, name = domain.removeprefix("folder:").rpartition(":")
-    return domain.startswith("folder:") and (Path(root) / name).is_dir()
+    return domain.startswith("folder:") and (buckets.place(root) / name).is_dir()

@@ -10,6 +10,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks import buckets
 from tasks.data import contents, corruptions, decoding, groups, listing, pixels
 from tasks.data.contents import Content
 from tasks.data.domain import Domain, Images
@@ -80,13 +81,14 @@ def domains(dataset: str) -> tuple[str, str]:
         ValueError: the text is malformed or ambiguous, or a folder is missing; lists existing ones.
     """
     root, _, pair = dataset.removeprefix("folder:").rpartition(":")
-    if not root or "-" not in pair:
+    if not root or "-" not in pair or pair.startswith("//"):
         raise ValueError(
             f"'{dataset}' must be folder:ROOT:SOURCE-TARGET, as in "
             "folder:data/office_home:Art-Clipart"
         )
-    present = set(listing.folders(Path(root)))
-    parts = pair.split("-")
+    place = buckets.place(root)
+    present = set(listing.folders(place))
+    parts, said = pair.split("-"), shown(place)
     ways = [("-".join(parts[:cut]), "-".join(parts[cut:])) for cut in range(1, len(parts))]
     fitting = [way for way in ways if {_decoded(root, name) for name in way} <= present]
     if not fitting:
@@ -98,19 +100,17 @@ def domains(dataset: str) -> tuple[str, str]:
         fewest = min(lacking, key=len)
         absent = sorted(fewest)
         raise ValueError(
-            f"{shown(root)} has no domain {' and no domain '.join(map(repr, absent))}; "
+            f"{said} has no domain {' and no domain '.join(map(repr, absent))}; "
             f"its folders are {', '.join(map(shown, sorted(present))) or 'none'}"
         )
     if len(fitting) > 1:
         ways_said = ", or ".join(f"'{source}' to '{target}'" for source, target in fitting)
         raise ValueError(
-            f"'{pair}' could be {ways_said}: {shown(root)} has all these folders; rename one, "
+            f"'{pair}' could be {ways_said}: {said} has all these folders; rename one, "
             "without a '-'"
         )
     source, target = fitting[0]
-    if (Path(root) / _decoded(root, source)).resolve() == (
-        Path(root) / _decoded(root, target)
-    ).resolve():
+    if (place / _decoded(root, source)).resolve() == (place / _decoded(root, target)).resolve():
         raise ValueError(corruptions.SAME_IMAGES.format(dataset=pair))
     return corruptions.canonical(f"folder:{root}:{source}"), corruptions.canonical(
         f"folder:{root}:{target}"
@@ -305,4 +305,4 @@ def _decoded(root: str, name: str) -> str:
 
 def _place(domain: str) -> Path:
     root, _, name = domain.removeprefix("folder:").rpartition(":")
-    return Path(root) / name
+    return buckets.place(root) / name

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
+from tasks import buckets
+
 SUFFIXES = frozenset(
     {
         ".png",
@@ -175,8 +177,12 @@ def hidden(name: str) -> bool:
 
 
 def shown(path: str | Path) -> str:
-    """The path in printable form: invalid UTF-8 and control characters are escaped."""
-    text = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """The path in printable form: invalid UTF-8 and control characters are escaped.
+
+    A path in the copy of a bucket is shown as in the bucket.
+    """
+    named = buckets.with_uris(str(path))
+    text = named.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text

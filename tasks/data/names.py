@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tasks import buckets
 from tasks.data import benchmarks, contents, corruptions, listing, registry
 
 _ROOTED = re.compile(rf"(?:^|-)(?:folder|{'|'.join(benchmarks.NAMES)}):(?=.*:)")
@@ -39,7 +40,10 @@ def root_of(dataset: str) -> tuple[str, str, str] | None:
 @functools.cache
 def _canonical(dataset: str, working: str) -> str:
     parts = root_of(dataset)
-    if parts is not None:
+    if parts is not None and buckets.is_uri(parts[1]):
+        bare, mark, options = parts[1].partition("?")
+        dataset = f"{parts[0]}{bare.rstrip('/')}{mark}{options}{parts[2]}"
+    elif parts is not None:
         # No such user, or a circular link: `problems` reports it.
         with contextlib.suppress(RuntimeError, OSError, ValueError):
             place = (Path(working) / Path(parts[1]).expanduser()).resolve()
@@ -169,7 +173,7 @@ def _all_domains(start: str) -> tuple[Sequence[str], Callable[[str], Sequence[st
     name, _, root = canonical(start).removeprefix(f"{PRETRAINED}-").partition(":")
     root = root.removesuffix(":")
     if name == "folder":
-        known = sorted(listing.folders(Path(root)))
+        known = sorted(listing.folders(buckets.place(root)))
         return (
             known,
             lambda source: [other for other in known if other != source] if source in known else [],

@@ -59,6 +59,12 @@ def is_own(name: str) -> bool:
     return ":" in name and not is_folder(name) and not is_benchmark(name)
 
 
+def root(name: str) -> str:
+    """The place of a domain's files as its name says it, a folder or a URI; "" if it has none."""
+    placed = is_folder(name) or is_benchmark(name)
+    return name.partition(":")[2].rpartition(":")[0] if placed else ""
+
+
 def _folder(name: str) -> Domain:
     from tasks.data.folder import Folder
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
+from tasks import buckets
 from tasks.data import contents
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def opened(name: str, root: str) -> Benchmarked:
     Raises:
         ValueError: the folder does not hold it.
     """
-    return described(name).open(Path(root))
+    return described(name).open(buckets.place(root))
 
 
 def find(name: str) -> Domain:

@@ -14,11 +14,12 @@ from buckets import KEYS, Bucket, bucket
 from faulty import Faults, faulty
 from ledgered import record
 
+from htsweep import remote
 from htsweep.errors import LedgerError
 from htsweep.launching import launch
-from htsweep.ledger import Lease, Ledger, Store, remote, store
-from htsweep.ledger.remote import Patience
+from htsweep.ledger import Lease, Ledger, Store, store
 from htsweep.planning.reading import read
+from htsweep.remote import Patience
 from htsweep.report.current import Report
 from htsweep.results import trials
 
