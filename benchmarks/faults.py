@@ -10,7 +10,6 @@ undisturbed launch. docs/reliability.md has the table of what was measured."""
 from __future__ import annotations
 
 import argparse
-import random
 import re
 import shutil
 import signal
@@ -21,9 +20,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import faults_kills
 import faults_storage
 import kills
-from faulting import PROGRAMS, Scene, cluster, end_launches, wait
+from faulting import PROGRAMS, Cluster, Scene, cluster, end_launches, wait
 
 FAULTS: dict[str, Callable[[Path], str]] = {}
 """Name -> what plays the fault in a folder, and returns what was measured."""
@@ -66,50 +66,6 @@ def main() -> None:
         print(f"{name}: {figure} ({time.monotonic() - began:.0f} s)", flush=True)
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
-
-
-def _killed(victim: str, folder: Path) -> str:
-    """Kills a process of a launch on a local Ray at a random moment, and launches until done."""
-    scene = Scene(folder / "s", seconds=1.0)
-    process = scene.launch()
-    delay = random.uniform(1, 25)
-    time.sleep(delay)
-    hit = kills.kill(process, victim)
-    said, _ = process.communicate(timeout=600)
-    launches = 1
-    while process.returncode:
-        assert "Traceback" not in said, said
-        assert launches < 5, said
-        process = scene.launch()
-        said, _ = process.communicate(timeout=600)
-        launches += 1
-    ends = scene.check()
-    when = f"killed after {delay:.1f} s" if hit else "had ended before it was killed"
-    return f"{when}; {launches} launches, {ends['failed']} attempts failed, none run twice"
-
-
-@fault("driver")
-def driver(folder: Path) -> str:
-    """SIGKILL of the launch at a random moment, on a local Ray; kills.py repeats it."""
-    return _killed("launch", folder)
-
-
-@fault("worker")
-def worker(folder: Path) -> str:
-    """SIGKILL of a Ray worker."""
-    return _killed("worker", folder)
-
-
-@fault("raylet")
-def raylet(folder: Path) -> str:
-    """SIGKILL of Ray's node manager."""
-    return _killed("node manager", folder)
-
-
-@fault("gcs")
-def gcs(folder: Path) -> str:
-    """SIGKILL of Ray's control store."""
-    return _killed("control store", folder)
 
 
 @fault("two-launches")
@@ -179,16 +135,31 @@ def silent_launch(folder: Path) -> str:
 @fault("drain")
 def drain(folder: Path) -> str:
     """Ray is told that a node ends in 60 s (`ray drain-node`), as for a spot notice."""
+
+    def told(ray: Cluster) -> None:
+        words = ["drain-node", "--address", ray.address, "--node-id", ray.ids()["n1"]]
+        words += ["--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "spot"]
+        words += ["--deadline-remaining-seconds", "60"]
+        subprocess.run([str(PROGRAMS / "ray"), *words], check=True, capture_output=True)
+
+    return _leaving(folder, told)
+
+
+@fault("sigterm")
+def sigterm(folder: Path) -> str:
+    """SIGTERM of a node's `ray start --block`, which then drains for up to 30 s."""
+    return _leaving(folder, lambda ray: ray.nodes["n1"].process.terminate())
+
+
+def _leaving(folder: Path, told: Callable[[Cluster], None]) -> str:
+    """Has a node of two end after a notice, while trials of 20 s run there."""
     scene = Scene(folder / "s", seconds=20.0)
     with cluster(folder / "r", "n1", "n2") as ray:
         launch = scene.launch("--address", ray.address)
         scene.wait_for(2)  # the stages; then trials fill all four slots
         time.sleep(8)
         began = time.monotonic()
-        words = ["drain-node", "--address", ray.address, "--node-id", ray.ids()["n1"]]
-        words += ["--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "spot"]
-        words += ["--deadline-remaining-seconds", "60"]
-        subprocess.run([str(PROGRAMS / "ray"), *words], check=True, capture_output=True)
+        told(ray)
         wait("the node to end", lambda: "n1" not in ray.ids())
         gone = time.monotonic() - began
         said = scene.finish(launch)
@@ -255,6 +226,7 @@ def no_nodes(folder: Path) -> str:
 
 
 FAULTS |= {
+    **faults_kills.FAULTS,
     "disk-full": faults_storage.disk_full,
     "bucket": faults_storage.bucket,
     "slots": faults_storage.slots,

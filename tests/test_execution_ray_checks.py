@@ -43,6 +43,7 @@ def answered(words: dict[str, str], results: Path, **changes: Any) -> tuple[str,
         "results": str(results),
         "probe": "probes/n1",
         "wrong": "",
+        "full": "",
         "no_gpu": "",
     }
     words["facts/n1"] = json.dumps({**facts, **changes})
@@ -71,6 +72,7 @@ def test_a_node_that_reaches_the_results_is_fine(words: dict[str, str], tmp_path
         ({}, "what far (10.0.0.7) writes to the results"),
         ({"version": "0.0.1"}, "far (10.0.0.7) has htsweep 0.0.1, but this launch has"),
         ({"wrong": "no space"}, "far (10.0.0.7) cannot write to the results: no space"),
+        ({"full": "/c: free some"}, "far (10.0.0.7) has no room for what a trial writes: /c: free"),
         ({"no_gpu": "it has none"}, "far (10.0.0.7) offers Ray a GPU, but it has none; no trial"),
     ],
 )
@@ -167,16 +169,22 @@ def test_what_lies_beside_a_study_goes_along_and_what_is_not_shared_is_said(
     (tmp_path / "table.txt").write_text("1 2 ")
     (tmp_path / "beside.txt").write_text("4")
     table = tmp_path / "table.txt"
-    path = study_file(f"task: own_task:read\nfixed: {{table: {table}}}\nrepetitions: 2\n")
+    path = study_file(f"task: own_task:read\nfixed: {{table: {table}}}\ngrid: {{part: [1, 2]}}\n")
     # The results are beside the study, where the node has an empty folder of its own.
     code, said = launched(path, tmp_path / "results", far)
     assert code == 2, said
     assert "does not show here: the folder is on a disk of its own there" in said
     assert not Ledger(Store(tmp_path / "results")).records()
     shared = tmp_path_factory.mktemp("shared")
-    code, said = launched(path, shared, far, "--set", "resources.gpu=1")
+    # Only some trials take a GPU, which the node offers Ray without having one.
+    some = path.with_name("some.yaml")
+    some.write_text(path.read_text() + "resources: {when: [{part: 2, gpu: 1}]}\n")
+    code, said = launched(some, shared, far)
     assert code == 2, said
-    assert "offers Ray a GPU, but it has no device of one in /dev" in said
+    assert said.count("offers Ray a GPU, but it has no device of one in /dev") == 1
+    assert {row["status"] for row in Ledger(Store(shared)).trials(every=True).to_pylist()} <= {
+        "done"
+    }
     code, said = launched(path, shared, far)
     assert code == 0, said
     rows = Ledger(Store(shared)).trials(every=True).to_pylist()

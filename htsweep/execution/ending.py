@@ -11,6 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, final
 
+from htsweep.errors import LedgerError
+from htsweep.execution.disk import fault_of_this_machine
 from htsweep.execution.log import Log
 from htsweep.execution.measured import last_values
 from htsweep.execution.raised import account, cut
@@ -27,12 +29,14 @@ class End(NamedTuple):
     status: str
     reason: str | None = None
     error: str | None = None
+    machine: str = ""
+    """Why the machine is to blame, so that this end does not count; "" if it is not."""
 
 
 def failure(raised: BaseException) -> End:
     """The end of a trial that raised an exception."""
     reason, error = account(raised)
-    return End("failed", reason, error)
+    return End("failed", reason, error, fault_of_this_machine(raised))
 
 
 def device_of(conditions: Conditions) -> str:
@@ -65,8 +69,11 @@ def record(
         artifact: what a stage made: file -> object.
 
     Raises:
-        LedgerError: the record cannot be written, so that the trial does not count.
+        LedgerError: the record cannot be written, or must not be since the machine is to blame, so
+            that the trial does not count.
     """
+    if end.machine:
+        raise LedgerError(end.machine)
     job, conditions, artifact = work.job, work.conditions, artifact or {}
     ended = time.time()
     reason = None if end.reason is None else hidden(end.reason)

@@ -20,7 +20,7 @@ from typing import Any
 import ray
 
 from htsweep.errors import LedgerError
-from htsweep.execution import ray_internals
+from htsweep.execution import disk, ray_internals
 from htsweep.execution.gpu_probe import gpu_facts
 from htsweep.ledger import Store
 
@@ -104,6 +104,7 @@ def _facts(node: str, results: str, gpu: float) -> dict[str, Any]:
         "results": results,
         "probe": name,
         "wrong": wrong,
+        "full": disk.full(),
         "no_gpu": _no_gpu() if gpu > 0 else "",
     }
 
@@ -126,6 +127,8 @@ def _problem(facts: Mapping[str, Any]) -> str:
         )
     if facts["wrong"]:
         return f"{host} cannot write to the results: {facts['wrong']}"
+    if facts["full"]:
+        return f"{host} has no room for what a trial writes: {facts['full']}; then launch again"
     if facts["no_gpu"]:
         return (
             f"{host} offers Ray a GPU, but {facts['no_gpu']}; no trial could use it. Correct that, "
