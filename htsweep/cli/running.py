@@ -98,6 +98,14 @@ def plan(
             "--measure", help="Time a short run of each kind that has no past run, in this process."
         ),
     ] = False,
+    slots: Annotated[
+        int | None,
+        typer.Option(
+            help="How many trials run at once where you will launch it, such as on a cluster, to "
+            "tell how long it takes there; default: as many as this machine has room for.",
+            min=1,
+        ),
+    ] = None,
 ) -> None:
     """Show what a launch would run and cost; only --measure runs anything."""
     from htsweep.results.estimate import estimate
@@ -114,7 +122,7 @@ def plan(
             checked = results_of(study, overrides, results)
         with Progress(checked.study.name) as progress:
             measured = measuring.measure(checked, progress)
-    estimated = estimate(checked, measured)
+    estimated = estimate(checked, measured, slots)
     typer.echo(estimated.json() if json else "\n".join(estimated.lines()))
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 
-def located(settings: Mapping[str, Any] | None, config: Mapping[str, Any], folder: Path) -> Any:
+def located(
+    settings: Mapping[str, Any] | None, config: Mapping[str, Any], folder: Path
+) -> Mapping[str, Any]:
     """The config with its relative paths made absolute.
 
     A path is below `folder`, the study's. Only what is not there is looked for below the working

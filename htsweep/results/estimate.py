@@ -11,7 +11,6 @@ from typing import Any, final
 
 from htsweep.commands import given
 from htsweep.execution.fractions import Fractions
-from htsweep.execution.machine import cores
 from htsweep.execution.probing import lines
 from htsweep.planning import resources, shape, tuning
 from htsweep.planning.ablation import variants_of
@@ -27,8 +26,8 @@ from htsweep.results import chosen, cost, tally
 from htsweep.results.cost import Run, first_of, run_of
 from htsweep.results.foreseen import Foreseen
 from htsweep.results.results import Results
+from htsweep.results.room import Room
 from htsweep.results.spared import Screened, screened
-from htsweep.study.schema import Study
 
 ALPHA = 0.05
 
@@ -91,13 +90,17 @@ class Estimate:
     stages lower bounds.
     """
     wall_hours: float | None = None
-    """Hours on this machine, whose slots run at once; None if unknown, or if it takes GPUs."""
+    """Hours with all slots at once; None if unknown, or if it takes a GPU that is not here."""
     slots: int | None = None
-    """How many trials run at once on this machine; None if that takes GPUs."""
+    """How many trials run at once, on this machine or as was asked; None: it has no GPU for one."""
     grid: Sequence[str] = ()
     """What is compared, a line per factor (htsweep/planning/shape.py)."""
     takes: Sequence[str] = ()
     """What trials take, a line per amount; empty if all take the same."""
+    slots_given: bool = False
+    """Whether the number of slots was given, so that it says nothing of this machine."""
+    elsewhere: str = ""
+    """The command that tells the hours of other slots."""
 
     def lines(self) -> list[str]:
         """The estimate as text."""
@@ -169,11 +172,14 @@ class Estimate:
             return self.compute_hours_basis
         seconds = 3600 * self.compute_hours
         text = f"{cost.lasting(seconds)} of one slot"
-        if self.slots is not None and self.slots > 1 and self.wall_hours is not None:
-            wall = cost.lasting(3600 * self.wall_hours)
-            text += f", about {wall} on the {self.slots} slots of this machine"
         if self.gpu_hours:
             text += f", {self.gpu_hours:.3g} GPU hours"
+        if self.slots is None and self.left:
+            text += f"; no GPU here: {self.elsewhere} tells how long it takes with 8 trials at once"
+        elif self.wall_hours is not None and (self.slots_given or (self.slots or 1) > 1):
+            wall = cost.lasting(3600 * self.wall_hours)
+            on = f"{self.slots} slot{'s' if self.slots != 1 else ''}"
+            text += f", about {wall} on {on if self.slots_given else f'the {on} of this machine'}"
         return f"{text} ({self.compute_hours_basis})"
 
     def _metrics(self) -> list[str]:
@@ -197,12 +203,15 @@ class Estimate:
         return json.dumps(asdict(self), indent=2)
 
 
-def estimate(results: Results, measured: Iterable[Mapping[str, Any]] = ()) -> Estimate:
+def estimate(
+    results: Results, measured: Iterable[Mapping[str, Any]] = (), slots: int | None = None
+) -> Estimate:
     """What launching the study of `results` would do and cost; changes nothing.
 
     Args:
         results: of the study.
         measured: rows of further past runs, as `measure` returns them.
+        slots: how many trials run at once where it will run; None: on this machine.
     """
     study, planned, scored = results.study, results.plan, results.score_plan
 
@@ -219,13 +228,13 @@ def estimate(results: Results, measured: Iterable[Mapping[str, Any]] = ()) -> Es
     stages = _stages(both)
     rows = results.rows(cost.COLUMNS)
     past = Foreseen(itertools.chain(rows, measured), study, planned.task)
-    costs, gpu_hours = past.of(
-        [
-            *_trials_to_run(both, known),
-            *((_of_stage(stage.stage), stage.to_run) for stage in stages),
-        ]
-    )
-    hours, slots = costs.hours, _slots(study)
+    wanted = [
+        *_trials_to_run(both, known),
+        *((_of_stage(stage.stage), stage.to_run) for stage in stages),
+    ]
+    costs, gpu_hours = past.of(wanted)
+    hours, room = costs.hours, Room.here(slots)
+    at_once = room.slots(resources.amounts_of(planned, scored))
     basis = costs.basis(given(study, results.location).verb("plan", "--measure"))
     compared = _comparisons(planned)
     all_stages, missing = (
@@ -273,21 +282,16 @@ def estimate(results: Results, measured: Iterable[Mapping[str, Any]] = ()) -> Es
         *_trainings(planned),
         _shared(planned),
         planned.exact or known is not None,
-        None if hours is None or slots is None else hours / slots,
-        slots,
+        None if hours is None or not at_once else past.wall(wanted, room),
+        at_once or None,
         shape.lines(planned),
         [
             *resources.lines(planned),
             *(lines(planned, Fractions(results.store)) if study.resources.automatic else []),
         ],
+        slots is not None,
+        given(study, results.location).verb("plan", "--slots", "8"),
     )
-
-
-def _slots(study: Study) -> int | None:
-    """How many trials run at once on this machine; None where they need a GPU."""
-    if study.resources.gpu:
-        return None
-    return max(1, int(cores() / study.resources.cpu))
 
 
 @final

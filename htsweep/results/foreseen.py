@@ -8,6 +8,7 @@ from typing import Any, final
 from htsweep.planning.resources import Amounts
 from htsweep.planning.task import Task
 from htsweep.results.cost import Cost, Past, Run
+from htsweep.results.room import Room
 from htsweep.study.schema import Study
 
 
@@ -48,6 +49,18 @@ class Foreseen:
             sum(cost.past for cost in costs),
         )
         return total, gpu_hours if hours else None
+
+    def wall(self, wanted: Iterable[tuple[Run, int]], room: Room) -> float | None:
+        """About how many hours runs take side by side, as far as their time is known.
+
+        None if no time is known, or the room lacks a GPU that a run takes.
+        """
+        runs = [
+            (self._amounts.of(run.config), seconds, many)
+            for run, many in wanted
+            if (seconds := self.seconds(run)[0]) is not None
+        ]
+        return room.hours(runs) if runs else None
 
     def _gpus(self, run: Run) -> float:
         return self._amounts.of(run.config).gpus
