@@ -39,6 +39,8 @@ OUTAGES = (MlflowException, SQLAlchemyError, sqlite3.Error, OSError)
 """What is raised if a tracking store, its database or its disk fails."""
 PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR)
 LASTING = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG)
+PACKAGES = {"psycopg": "'psycopg[binary]'"}
+"""A module -> the argument that installs it, where its name alone installs only half of it."""
 COLOURS = "htsweep.colours"
 """The experiment's tag with the colour of each method."""
 KIND = ("mlflow.experimentKind", "custom_model_development")
@@ -296,9 +298,10 @@ def explained(error: BaseException, uri: str) -> str:
     if isinstance(error, HtsweepError):
         text = str(error)
     elif isinstance(error, ModuleNotFoundError):
+        package = PACKAGES.get(error.name or "", error.name)
         text = (
             f"MLflow needs the package {error.name} for this tracking URI, which is not installed: "
-            f"uv pip install {error.name}"
+            f"uv pip install {package}"
         )
     elif not isinstance(error, OUTAGES):
         text = _first_line(error)
