@@ -89,7 +89,7 @@ def glyph(label: int, rng: np.random.Generator) -> list[float]:
     paper = rng.uniform(0.8, 1.0, (28, 28))
     start = 2 + 4 * (label - 10)
     paper[4:24, start : start + 3] = rng.uniform(0.0, 0.2, (20, 3))
-    return [round(float(value), 3) for value in paper.ravel()]
+    return np.round(paper, 3).ravel().tolist()
 
 
 def leaf(file: Path, data: dict[str, dict[str, list]]) -> None:
