@@ -1,10 +1,12 @@
 """What `htsweep data check` finds: counts beside the paper's, the first differences, bad files."""
 
+import os
+
 import pytest
-from benchmarked import femnist, image, listed, office_home
+from benchmarked import femnist, image, in_folders, listed, office_home
 from PIL import Image
 
-from tasks.data import contents
+from tasks.data import benchmarks, checking, contents
 from tasks.data.checking import check
 
 
@@ -56,6 +58,18 @@ def test_a_benchmark_without_its_classes_is_told(tmp_path):
     assert check("femnist", femnist(tmp_path)).differences == [
         "all domains: 6 classes, the paper has 62"
     ]
+
+
+@pytest.mark.parametrize(
+    ("count", "differs"),
+    [(17050, 0), (90048, 0), (17051, 1)],
+)
+def test_either_of_the_authors_lists_may_be_there(count, differs):
+    """iNaturalist's two lists of training images; both are counted beside what is stated."""
+    domain = benchmarks.described("inat_fungi").expected["fungi"]
+    found = checking._differences(None, "fungi", {"x": count}, (count, 0, 3410), domain)
+    said = [text for text in found if "train" in text]
+    assert said == ["fungi: 17,051 train images, the paper has 17,050 or 90,048"][:differs]
 
 
 def test_a_users_own_data_is_checked_too(tmp_path):
@@ -133,6 +147,27 @@ def test_bad_images_are_named_and_odd_ones_are_read(tmp_path, layout):
     for name in ODD:
         assert f"mug/{name}" in said, (name, said)
     assert "Thumbs.db" not in said
+
+
+@pytest.mark.parametrize("layout", ["folder", "lists"])
+def test_a_pipe_with_the_name_of_an_image_is_named_and_not_waited_for(tmp_path, layout):
+    root = listed(tmp_path, train=2, test=1)
+    pipe = root / "photo" / "mug" / "00001.jpg"
+    pipe.unlink()
+    os.mkfifo(pipe)
+    said = "\n".join(check(layout, root).problems)
+    assert "mug/00001.jpg is a pipe or a device, not a file" in said
+
+
+def test_what_lies_beside_the_domains_is_told(tmp_path):
+    root = in_folders(tmp_path, ("art", "photo"), classes=2, each=2)
+    image(root / "alone.png", 0, 0)
+    (root / "sketch").symlink_to("sketch")
+    found = check("folder", root)
+    assert found.notes[0] == "left out: images beside the domains' folders (1: alone.png)"
+    (problem,) = found.problems
+    assert "holds a link that leads nowhere" in problem
+    assert problem.endswith(": sketch; fix what it names, or remove it")
 
 
 def test_a_class_of_one_image_and_a_thousand_classes_are_read(tmp_path):

@@ -11,7 +11,7 @@ from tasks.data import benchmarks, contents, listing, parts, registry
 from tasks.data.benchmarks import Benchmark, Expected
 from tasks.data.domain import Domain
 from tasks.data.listed import Listed
-from tasks.data.listing import shown, some
+from tasks.data.listing import SUFFIXES, shown, some
 
 FOLDER = "folder"
 NAMED = 10
@@ -109,9 +109,14 @@ def check(name: str, root: Path, *, images: bool = True) -> Checked:
         ValueError: the folder does not hold the benchmark at all; with the remedy.
     """
     contents.forget()
+    problems: dict[str, None] = {}
+    notes: list[str] = []
     if name == FOLDER:
         described = None
         domains = sorted(listing.folders(root))
+        beside = [path for path in sorted(root.iterdir()) if not listing.hidden(path.name)]
+        problems |= dict.fromkeys(_leading_nowhere(root, beside))
+        notes += _alone(beside)
     else:
         described = benchmarks.described(name)
         held = benchmarks.opened(name, str(root))
@@ -124,8 +129,6 @@ def check(name: str, root: Path, *, images: bool = True) -> Checked:
             f"{described.layout if described else 'DOMAIN/CLASS/IMAGE'}"
         )
     counts: list[Count] = []
-    problems: dict[str, None] = {}
-    notes: list[str] = []
     seen: set[str] = set()
     for domain_name in domains:
         domain = registry.find(f"{name}:{root}:{domain_name}")
@@ -150,6 +153,24 @@ def check(name: str, root: Path, *, images: bool = True) -> Checked:
         list(problems),
         notes if len(domains) <= MOST_ROWS else [],
     )
+
+
+def _leading_nowhere(root: Path, beside: Sequence[Path]) -> Iterator[str]:
+    """A problem for each link in the place of a domain's folder that leads nowhere."""
+    for path in beside:
+        if path.is_symlink() and not path.exists():
+            yield (
+                f"{shown(root)} holds a link that leads nowhere: {shown(path.name)}; fix what it "
+                "names, or remove it"
+            )
+
+
+def _alone(beside: Sequence[Path]) -> Iterator[str]:
+    """A note on images that lie beside the folders of domains, if there are some."""
+    images = [path for path in beside if path.suffix.lower() in SUFFIXES and path.is_file()]
+    if images:
+        names = some(shown(path.name) for path in images)
+        yield f"left out: images beside the domains' folders ({len(images):,}: {names})"
 
 
 def _expected(described: Benchmark | None, domain: str) -> Expected | None:
@@ -203,8 +224,11 @@ def _differences(
         (expected.train, expected.test),
         strict=True,
     ):
-        if wanted is not None and number is not None and number != wanted:
-            yield f"{place}: {number:,} {what} images, the paper has {wanted:,}"
+        either = (wanted, expected.other_train if what == "train" else None)
+        known = [one for one in either if one is not None]
+        if known and number is not None and number not in known:
+            said = " or ".join(f"{one:,}" for one in known)
+            yield f"{place}: {number:,} {what} images, the paper has {said}"
     other = [
         f"{shown(label)} has {held.get(label, 0):,} of {count:,}"
         for label, count in expected.by_class.items()

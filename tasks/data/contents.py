@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -172,6 +173,8 @@ def _read(
 def _content(path: Path, examine: Examine | None) -> tuple[list[int] | None, Content]:
     stamp = _stamp(path)
     try:
+        if not _ends(path):
+            return stamp, Content("", problem="is a pipe or a device, not a file")
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             if examine is None:
@@ -183,6 +186,12 @@ def _content(path: Path, examine: Examine | None) -> tuple[list[int] | None, Con
                 return stamp, Content(digest, problem=str(error))
     except OSError as error:
         return stamp, Content("", problem=f"cannot be read: {error.strerror or error}")
+
+
+def _ends(path: Path) -> bool:
+    """Whether reading a path comes to an end: opening a pipe waits for somebody who writes."""
+    mode = path.stat().st_mode
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
 def _stamp(path: Path) -> list[int] | None:

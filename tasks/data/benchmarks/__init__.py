@@ -51,6 +51,8 @@ class Expected:
     train: int | None = None
     test: int | None = None
     images: int | None = None
+    other_train: int | None = None
+    """The training images of the authors' other list, which may be there instead."""
     by_class: Mapping[str, int] = field(default_factory=dict)
     """Class -> its number of images; empty: not known."""
 

@@ -20,6 +20,25 @@ from tasks.data.table import Row, Table, checked
 TRAIN = ("train_mini.json", "train.json")
 TEST = "val.json"
 
+SPECIES = {
+    "plants": (4271, 1148702),
+    "insects": (2526, 663682),
+    "birds": (1486, 414847),
+    "fungi": (341, 90048),
+    "reptiles": (313, 86830),
+    "mammals": (246, 68917),
+    "ray-finned fishes": (183, 45166),
+    "amphibians": (170, 46252),
+    "mollusks": (169, 44670),
+    "arachnids": (153, 40687),
+    "animalia": (142, 37042),
+}
+"""Supercategory -> its species, and its images in `train.json`.
+
+From the competition's page (visipedia/inat_comp, 2021/README.md): 50 of each species are in
+`train_mini.json`, and 10 in `val.json`.
+"""
+
 
 def read(root: Path) -> Table:
     """The images of both files.
@@ -66,5 +85,8 @@ INAT_FUNGI = Benchmark(
     layout="ROOT/train_mini.json, ROOT/val.json, and the folders train_mini and val that they name",
     get="by torchvision.datasets.INaturalist, or from the competition's page",
     open=of(read),
-    expected={"fungi": Expected()},
+    expected={
+        name: Expected(classes=species, train=50 * species, other_train=images, test=10 * species)
+        for name, (species, images) in SPECIES.items()
+    },
 )

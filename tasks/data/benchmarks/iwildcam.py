@@ -97,5 +97,10 @@ IWILDCAM = Benchmark(
     layout="ROOT/metadata.csv, ROOT/categories.csv and ROOT/train/FILE, as in iwildcam_v2.0",
     get="by the package wilds: wilds.get_dataset('iwildcam', download=True)",
     open=of(read),
-    expected={"": Expected()},
+    expected={
+        # Koh et al., 2021, appendix E.1: 129,809 images train, 7,314 validate and 8,154 test in the
+        # pool, and new locations have 14,961 to validate and 42,791 to test.
+        "": Expected(images=203029),
+        POOL: Expected(images=145277, train=137123, test=8154),
+    },
 )
