@@ -282,7 +282,7 @@ def end_launches() -> None:
     LAUNCHES.clear()
 
 
-def wait(what: str, until: Callable[[], bool], seconds: float = 300.0) -> None:
+def wait(what: str, until: Callable[[], bool], seconds: float = 900.0) -> None:
     over = time.monotonic() + seconds
     while not until():
         assert time.monotonic() < over, f"waited {seconds:.0f} s for {what}"

@@ -49,4 +49,5 @@ def test_a_trial_that_lost_its_node_is_returned_while_tune_has_no_other(
     )
     assert TuneController._update_trial_queue(controller, blocking=True, timeout=600)
     assert ("returned", {"trial": "t1", "again": True}) in sent
+    assert ("alive", {"slots": 2}) in sent
     assert clock.now < 1000 + observer.NODE_SECONDS

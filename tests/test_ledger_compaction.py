@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import ledgered
@@ -131,3 +133,30 @@ def test_trials_that_each_measure_their_own_names_do_not_fill_the_memory(
     )
     assert ledger.compact() == 0
     assert ledger.measurements().to_pylist() == before
+
+
+def test_unfinished_files_of_killed_writers_are_removed_after_a_day(
+    filled: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = filled.store.folder
+    assert root is not None
+
+    def killed(partial: Path, target: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("artifacts/t1/0123-model", "leases/study-s/1.json"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", killed)
+            patch.setattr(Path, "unlink", lambda path: None)  # a killed process tidies nothing
+            with pytest.raises(KeyboardInterrupt):
+                filled.store.write(name, b"half of a model")
+    old, young = sorted(root.rglob("*.part"))
+    kept = root / "artifacts" / "t1" / "0123-finished.part"
+    kept.write_bytes(b"a task's own file")
+    for path, days in ((old, 1.1), (young, 0.9), (kept, 2)):
+        then = time.time() - days * 86_400
+        os.utime(path, (then, then))
+    before = rows(filled)
+    filled.compact()
+    assert sorted(root.rglob("*.part")) == [kept, young]
+    assert rows(filled) == before

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
+import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 import pyarrow as pa
@@ -25,6 +29,8 @@ SPARSE = 2
 
 So tasks that measure different things are not merged into one wide table.
 """
+UNFINISHED_SECONDS = 86_400.0
+"""The age at which the file of an unfinished write is a killed writer's, though clocks differ."""
 _TRIED = 4
 """How many of the latest groups are tried for the next part."""
 _log = logging.getLogger(__name__)
@@ -80,7 +86,8 @@ def grouped(parts: Iterable[Part]) -> list[Part]:
 def compact(ledger: Ledger) -> int:
     """Merges what can be merged, and returns how many objects were replaced.
 
-    The caller holds the lease.
+    In a folder, it also removes the unfinished files that killed writers left. The caller holds
+    the lease.
 
     Raises:
         LedgerError: the store cannot be read or written.
@@ -110,6 +117,8 @@ def compact(ledger: Ledger) -> int:
         for group in grouped(parts)
         if len(group.names) > 1
     )
+    if ledger.store.folder is not None:
+        _remove_unfinished(ledger.store.folder)
     return replaced + _delete(ledger, _copies(ledger, read, of))
 
 
@@ -235,3 +244,17 @@ def _delete(ledger: Ledger, names: Iterable[str]) -> int:
             _log.warning("%s", error)
             break
     return count
+
+
+def _remove_unfinished(root: Path) -> None:
+    """Removes files below a folder that a writer never finished; each may be as large as a model.
+
+    They are hidden, so that nobody has taken one for an object.
+    """
+    for folder, _, files in os.walk(root):
+        for name in files:
+            if name.startswith(".") and name.endswith(".part"):
+                path = Path(folder, name)
+                with contextlib.suppress(OSError):  # perhaps another user's
+                    if time.time() - path.stat().st_mtime > UNFINISHED_SECONDS:
+                        path.unlink()
