@@ -33,6 +33,7 @@ from htsweep.ledger import Lease, Ledger, Store
 from htsweep.ledger.tables import PARTS
 from htsweep.mirror.coverage import Mirrored, uri_of
 from htsweep.mirror.follower import Follower
+from htsweep.planning import metrics
 from htsweep.planning.keeping import keeping
 from htsweep.planning.plan import Plan, Point
 from htsweep.planning.resources import amounts_of
@@ -134,6 +135,8 @@ def launch(
         metrics=tuple(study.metrics),
         copies=tuple(sorted(buckets.versions().items())),
     )
+    for name in study.metrics:
+        metrics.find(name)  # before anything starts; planning has not run a user's module
     store = before.store
     shipped = None
     if address is not None:

@@ -104,3 +104,42 @@ def test_no_part_of_a_folder_is_taken_for_it(
 def test_the_paths_that_a_config_names(study: Path) -> None:
     config = {"a": f"folder:{study}/lib:x-y", "b": [f"{study}/gone", "/", 1], "c": "toy"}
     assert list(paths_in(config)) == [f"{study}/lib"]
+
+
+def test_a_file_that_vanishes_meanwhile_is_not_missed(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_file = Path.is_file
+
+    def vanishing(path: Path) -> bool:
+        there = is_file(path)
+        if path.name == "deep.py":
+            path.unlink(missing_ok=True)
+        return there
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "is_file", vanishing)
+        found = collect(study, str(study / "results"))
+    assert [str(path) for path in found.files] == ["my_tasks.py", "study.yaml", "weights/small.pth"]
+    (study / "weights" / "small.pth").unlink()
+    found.copy(tmp_path / "there")
+    here = tmp_path / "there" / shipping.FOLDER
+    assert sorted(path.name for path in here.iterdir()) == ["my_tasks.py", "study.yaml", "weights"]
+    origin = str(study)
+    assert moved(f"{origin}/weights", origin, str(here)) == f"{origin}/weights"  # not whole there
+
+
+@pytest.mark.parametrize("kind", ["home", "of all"])
+def test_of_a_folder_that_is_no_study_s_only_modules_go_along(
+    study: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "home":
+        monkeypatch.setenv("HOME", str(study))
+    else:
+        study.chmod(0o1777)
+    found = collect(study, str(study / "results"))
+    assert [str(path) for path in found.files] == ["my_tasks.py", "study.yaml"]
+    assert f"the study lies in {study}, among files that are not its own" in found.note()
+    monkeypatch.setattr(shipping.os, "getuid", lambda: -1)  # the files of somebody else
+    assert found.code != collect(study).code
+    assert collect(study).files == []

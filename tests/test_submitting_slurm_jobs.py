@@ -119,7 +119,7 @@ def test_a_submission_is_found_from_the_study_s_folder(
         str(tmp_path / "r 100%"),
         f"{tmp_path}/r 100%/slurm/study-42.log",
     )
-    with pytest.raises(HtsweepError, match=r"has no results there, so that.*rsync-down"):
+    with pytest.raises(HtsweepError, match=r"has no results there, so that.*rsync -a 'LOGIN_HOST"):
         found.fetch("results")
     (tmp_path / ".htsweep" / "study.json").write_text("{}")
     with pytest.raises(HtsweepError, match=r"study\.json.*cannot be read.*--address"):

@@ -6,11 +6,13 @@ left out, and has to be at the same path on every node.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,18 +52,32 @@ class Shipped:
     """A hash of the names and contents of the files."""
     partial: Sequence[str] = ()
     """The files and folders, directly in the study's, of which not all goes along."""
+    shared: bool = False
+    """Whether the study's folder is no study's: the home folder, or one for all users."""
 
     def copy(self, to: Path) -> None:
         """Copies the files to a folder."""
-        to.mkdir(parents=True, exist_ok=True)
-        (to / LIST).write_text(json.dumps(list(self.partial)), encoding="utf-8")
+        (to / FOLDER).mkdir(parents=True, exist_ok=True)
+        partial = set(self.partial)
         for name in self.files:
             target = to / FOLDER / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self.folder / name, target)
+            try:
+                shutil.copyfile(self.folder / name, target)
+            except (
+                FileNotFoundError
+            ):  # removed since it was listed, such as someone's temporary one
+                partial.add(name.parts[0])
+        (to / LIST).write_text(json.dumps(sorted(partial)), encoding="utf-8")
 
     def note(self) -> str:
         """What is left out, in a sentence; "" if nothing is."""
+        if self.shared:
+            return (
+                f"the study lies in {self.folder}, among files that are not its own, so that only "
+                "your Python and YAML files directly there go along to the nodes. Move it into a "
+                "folder of its own, with what it needs, and all of that goes along"
+            )
         if not self.left_out:
             return ""
         more = len(self.left_out) - NAMED
@@ -87,7 +103,8 @@ def collect(folder: Path, results: str = "") -> Shipped:
     partial: set[str] = set()
     looked = 0
     keys: list[str] = []
-    for path, size in _files(folder, apart):
+    shared = _is_shared(folder)
+    for path, size in _beside(folder) if shared else _files(folder, apart):
         looked += 1
         if _KEYS.search(path.name):
             keys.append(str(path))
@@ -141,7 +158,7 @@ def collect(folder: Path, results: str = "") -> Shipped:
     if looked > LOOKED_AT:
         words.insert(0, f"whatever follows the first {LOOKED_AT:,} files")
     apart_from = sorted({path.parts[0] for _, path in left})
-    return Shipped(folder, kept, words, digest.hexdigest()[:16], apart_from)
+    return Shipped(folder, kept, words, digest.hexdigest()[:16], apart_from, shared)
 
 
 def unpacked(places: Iterable[str]) -> Path | None:
@@ -194,6 +211,28 @@ def paths_in(value: Any) -> Iterator[str]:
             yield from paths_in(one)
 
 
+def _is_shared(folder: Path) -> bool:
+    """Whether a folder is no study's own: the home folder, the system's, or one like /tmp."""
+    here = folder.resolve()
+    try:
+        mode = here.stat().st_mode
+        home = Path.home().resolve()
+    except (OSError, RuntimeError):  # a user without a home
+        return False
+    of_all = bool(mode & stat.S_ISVTX and mode & stat.S_IWOTH)
+    return of_all or here in (Path(here.anchor), home)
+
+
+def _beside(folder: Path) -> Iterator[tuple[Path, int | None]]:
+    """(name, size) of the user's own Python and YAML files directly in a folder."""
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".py", ".yaml", ".yml") and not path.name.startswith("."):
+            with contextlib.suppress(OSError):
+                about = path.stat()
+                if stat.S_ISREG(about.st_mode) and about.st_uid == os.getuid():
+                    yield Path(path.name), about.st_size
+
+
 def _files(folder: Path, apart: Path | None) -> Iterator[tuple[Path, int | None]]:
     """(path below the folder, size) of its files, in the order of their names.
 
@@ -216,6 +255,10 @@ def _files(folder: Path, apart: Path | None) -> Iterator[tuple[Path, int | None]
         for name in sorted(files):
             path = here / name
             if not name.startswith("."):
-                yield path.relative_to(folder), path.stat().st_size if path.is_file() else None
+                try:
+                    size = path.stat().st_size if path.is_file() else None
+                except FileNotFoundError:  # removed since it was listed
+                    continue
+                yield path.relative_to(folder), size
     for error in unread:
         yield Path(error.filename).relative_to(folder) / "unread", None

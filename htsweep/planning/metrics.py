@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from htsweep.errors import HtsweepError, did_you_mean
+from htsweep.planning import unrun
 
 if TYPE_CHECKING:
     from tasks.outputs import Outputs
@@ -36,7 +37,7 @@ class Metric:
     @property
     def label(self) -> str:
         """The name of its columns, after that of the split."""
-        return self.name.rpartition(":")[2]
+        return label(self.name)
 
     def measured(
         self, outputs: Outputs, others: Mapping[str, Outputs] | None = None
@@ -82,6 +83,11 @@ class Metric:
         return float(value)
 
 
+def label(name: str) -> str:
+    """The name of a metric's columns, after that of the split."""
+    return name.rpartition(":")[2]
+
+
 def find(name: str) -> Metric:
     """The metric called `name`: one that comes with htsweep, or a user's own as `module:function`.
 
@@ -101,12 +107,28 @@ def find(name: str) -> Metric:
     try:
         function = getattr(importlib.import_module(module), attribute, None)
     except Exception as error:  # a user's module may raise anything at import
-        raise HtsweepError(
-            f"metric '{name}': importing {module} raised {type(error).__name__}: {error}"
-        ) from None
+        raise _not_imported(name, module, error) from None
     if not callable(function):
         raise HtsweepError(f"metric '{name}': {module} has no function '{attribute}'")
     return Metric(name, function)
+
+
+def check(name: str) -> None:
+    """Raises what `find` would raise, as far as that shows without running a user's module.
+
+    Raises:
+        HtsweepError: there is no such metric.
+    """
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        find(name)
+        return
+    try:
+        there = unrun.defines(module, attribute)
+    except Exception as error:  # whatever is not a module
+        raise _not_imported(name, module, error) from None
+    if not there:
+        raise HtsweepError(f"metric '{name}': {module} has no function '{attribute}'")
 
 
 def known() -> dict[str, str]:
@@ -181,6 +203,12 @@ def _prefixes() -> Sequence[str]:
     from tasks.outputs import COLUMNS
 
     return tuple(COLUMNS.values())
+
+
+def _not_imported(name: str, module: str, error: Exception) -> HtsweepError:
+    return HtsweepError(
+        f"metric '{name}': importing {module} raised {type(error).__name__}: {error}"
+    )
 
 
 @contextmanager

@@ -101,15 +101,27 @@ class Submitted:
         """
         place = self.job.results
         if "://" not in place and not Path(place, "trials").is_dir():
-            copy = quoted(["ray", "rsync-down", "cluster.yaml", f"{place}/", f"{into}/"])
             raise HtsweepError(
                 f"the results are in {place} where the job ran ({self.called}), and this machine "
-                "has no results there, so that they cannot be copied from here. From a cluster "
-                f"of `ray up`: {copy}"
+                "has no results there, so that they cannot be copied from here. "
+                f"{self._by_hand(f'{place}/', f'{into}/')}. Submitted with --results in a bucket, "
+                "such as s3://BUCKET/results, a study can be read from anywhere"
             )
         lines = gather([place], into).lines()
         report = given(self._study, into).verb("report")
         return [*lines, f"To read them: {report}"]
+
+    def _by_hand(self, place: str, into: str) -> str:
+        """How a folder of the machine that the job runs on is copied here."""
+        sync = quoted(["rsync", "-a", f"LOGIN_HOST:{place}", into])
+        if self.job.system == "slurm":
+            return f"Copy them from a machine that mounts that folder: {sync}"
+        up = quoted(["ray", "rsync-down", "cluster.yaml", place, into])
+        pod = quoted(["kubectl", "cp", f"HEAD_POD:{place}", into])
+        return (
+            f"Copy them from the head of the cluster: {up} (a cluster of `ray up`), {pod} (KubeRay)"
+            f" or {sync.replace('LOGIN_HOST', 'HEAD')}"
+        )
 
     def reading(self) -> list[str]:
         """The options with which other commands read the job's results where they are."""

@@ -28,11 +28,11 @@ def problems(study: Study, study_task: Task, where: Located) -> Iterator[Problem
     for index, name in enumerate(study.metrics):
         place = ("metrics", index)
         try:
-            metric = metrics.find(name)
+            metrics.check(name)
         except HtsweepError as error:
             yield where.problem(place, str(error))
             continue
-        other = labels.setdefault(metric.label, name)
+        other = labels.setdefault(metrics.label(name), name)
         taken = set(metrics.columns([name])) & set(study_task.metrics)
         if index != study.metrics.index(name):
             yield where.problem(place, f"the metric {name} is listed twice; remove one")
