@@ -79,6 +79,37 @@ def test_twelve_mistakes_take_one_round(study_file: Callable[..., Path]) -> None
             "grid: {method: [l2ps]}\nsearch: {sampler: tpee}\n",
             ["2 grid.method", "3 search.sampler"],
         ),
+        # A wrong word in a section hides no other name in it, nor in another section.
+        (
+            "grid: {method: [plain, l2sp]}\nfixed: {epoch: 1, epochs: few}\nsearch: {sampler: gird,"
+            " trials: 0, spaces: {l2sp: {bakcbone: [1]}}}\nobjectives:\n"
+            "  - {metric: validation/seen, direction: up}\n",
+            [
+                "3 fixed.epoch",
+                "3 fixed.epochs",
+                "4 search.sampler",
+                "4 search.trials",
+                "4 search.spaces.l2sp.bakcbone",
+                "6 objectives.0.direction",
+                "6 objectives.0.metric",
+            ],
+        ),
+        (
+            "grid: {dataset: [mnist-uci]}\nablate: {full: {method: [lolsgd, wise_fit]}, components:"
+            " [lolsg]}\nscreen: {scores: [logmee], keep: 1}\n",
+            ["3 ablate.components.0", "3 ablate.full.method", "4 screen.scores.0"],
+        ),
+        # What is left out of a section is not missed there.
+        ("grid: {method: [plain]}\nscreen: {scores: [logme], keep: x}\n", ["3 screen.keep"]),
+        (
+            "grid: {method: [l2sp]}\nsearch: {sampler: tpe, trials: x}\nobjectives: "
+            "[{metric: validation/seen_accuracy}]\n",
+            ["3 search.trials"],
+        ),
+        (
+            "grid: {method: [l2sp]}\nobjectives: [{metric: test/seen_accuracy, oracle: 1}]\n",
+            ["3 objectives.0.oracle"],
+        ),
         # A key that is no key hides no conflict of others.
         (
             "grid: {method: [[linear_probe, frozen_classifier]]}\nfixed: {colour: 1}\n",

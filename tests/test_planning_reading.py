@@ -197,7 +197,7 @@ def test_values_of_the_grid_may_be_named(
     assert [sweep.id for sweep in plan(study).sweeps] == [sweep.id for sweep in plan(listed).sweeps]
     whole = f"folder:{tmp_path / 'pictures'}:art-photo"
     assert plan(study).labels[whole] == "photos"
-    assert plan(listed).labels == {}
+    assert plan(listed).labels == {whole: "folder:pictures:art-photo"}
 
 
 def test_a_mistake_in_a_named_value_has_its_line(study_file: Callable[..., Path]) -> None:

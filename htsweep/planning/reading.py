@@ -57,7 +57,7 @@ def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = 
     value = {key: item for key, item in value.items() if not key.startswith(OWN)}
     value, where = _named(value, where)
     unread = list(problems)
-    study, broken = _validated(value, where, problems)
+    study, broken, gone = _validated(value, where, problems)
     if study is not None:
         study._file, study._folder = path, path.resolve().parent
         study._overrides = tuple(overrides)
@@ -66,14 +66,14 @@ def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = 
             f"\n# --set {' '.join(override.splitlines())}" for override in overrides
         )
         study, where = expanded(study, where)
-        problems += _checked(study, where, broken)
+        # What the whole of a section lacks may be what was left out of it.
+        around = {".".join(map(str, place[:cut])) for place in gone for cut in range(1, len(place))}
+        problems += [one for one in _checked(study, where, broken) if one.key not in around]
     if problems or study is None:
         # Further problems of a value that could not be read only follow from that.
         said = {problem.key for problem in unread}
-        raise StudyError(
-            str(file),
-            [*unread, *(problem for problem in problems[len(unread) :] if problem.key not in said)],
-        )
+        after = [problem for problem in problems[len(unread) :] if problem.key not in said]
+        raise StudyError(str(file), [*unread, *after])
     return gathered(study, task.of(study))
 
 
@@ -130,23 +130,49 @@ def _text_of(path: Path) -> str:
         raise StudyError(str(path), [Problem("", message)]) from None
 
 
+ROUNDS = 4
+"""How often a study is read again without what was wrong with it."""
+TOGETHER = ("oracle",)
+"""Keys without which what is beside them would mean something else."""
+
+
 def _validated(
     value: dict[str, Any], where: Located, problems: list[Problem]
-) -> tuple[Study | None, set[str]]:
-    """The study without its broken keys, so that the rest can be checked too; and those keys."""
-    broken: set[str] = set()
-    for _ in range(2):
+) -> tuple[Study | None, set[str], set[Place]]:
+    """The study without what is broken, so that the rest can be checked too.
+
+    Also the top-level keys in which something is broken, and the places that were left out.
+    """
+    gone: set[Place] = set()
+    for attempt in range(ROUNDS):
         try:
-            return Study.model_validate(value), broken
+            return Study.model_validate(value), {str(place[0]) for place in gone}, gone
         except ValidationError as error:
+            value, wrong = copy.deepcopy(value), []
             for entry in error.errors():
-                place: Place = tuple(part for part in entry["loc"])
-                problems.append(
-                    where.problem(messages.real(place, value), messages.said(dict(entry), SECTIONS))
-                )
-                broken.add(str(place[0]))
-        if "task" in broken:  # without it the rest cannot be checked
-            return None, broken
-        value = {key: item for key, item in value.items() if key not in broken}
+                place = messages.real(tuple(entry["loc"]), value)
+                wrong.append(place)
+                if not attempt:  # what is wrong later only follows from what was left out
+                    problems.append(where.problem(place, messages.said(dict(entry), SECTIONS)))
+        gone.update(_left_out(value, place, attempt == ROUNDS - 2) for place in wrong)
+        if ("task",) in gone:  # without it the rest cannot be checked
+            break
         value.setdefault("study", "unnamed")
-    return None, broken
+    return None, {str(place[0]) for place in gone}, gone
+
+
+def _left_out(value: dict[str, Any], place: Place, whole: bool) -> Place:
+    """Removes what is wrong from a study, and no more than that where it can; says what."""
+    inner: Any = value
+    for key in place[:-1]:
+        inner = inner[key] if _has(inner, key) else None
+    alone = isinstance(inner, dict) and place[-1] in inner and place[-1] not in TOGETHER
+    if len(place) > 1 and alone and not whole:
+        del inner[place[-1]]
+        return place
+    value.pop(str(place[0]), None)
+    return place[:1]
+
+
+def _has(inner: Any, key: Any) -> bool:
+    return key in inner if isinstance(inner, dict) else isinstance(inner, list) and key < len(inner)

@@ -101,6 +101,15 @@ def check(
         yield from _wrong(search, [] if name in SHARED else [name], settings, where, only=name)
 
 
+def listed(
+    search: Search | None, settings: Mapping[str, Any] | None, where: Located
+) -> list[Problem]:
+    """What is wrong with the overrides of spaces that exist, whatever the sweeps are."""
+    if search is None:
+        return []
+    return list(check(search, [name for name in search.spaces if _exists(name)], settings, where))
+
+
 def unknown(search: Search, used: Iterable[str], where: Located) -> Iterator[Problem]:
     """Overrides of spaces that no sweep uses."""
     names = set(used)
@@ -168,6 +177,10 @@ def _entries(search: Search, names: Sequence[str]) -> Iterator[tuple[str, Any, P
     for key, value in search.spaces.get(TRAINING, {}).items():
         usual = _file(TRAINING).get(key) if value is None else value
         yield key, usual, ("search", "spaces", TRAINING, key)
+
+
+def _exists(name: str) -> bool:
+    return name in SHARED or bool(_file(name))
 
 
 @functools.cache

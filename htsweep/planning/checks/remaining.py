@@ -52,30 +52,46 @@ class Remaining:
         """Whether `value` is one of those that were left out."""
         return text_of(value) in self.gone
 
-    def certain(self, problems: Iterable[Problem]) -> list[Problem]:
+    def certain(self, problems: Iterable[Problem], names: Iterable[Problem]) -> list[Problem]:
         """The problems that do not follow from what was left out.
 
         If a setting is at its default in place of what was meant, only problems of single values
-        are certain: those that a value has by itself too.
+        are certain: those that a value has by itself too, and wrong names.
+
+        Args:
+            problems: of what is left.
+            names: those of them that no value of a setting makes.
         """
         if not self.lost:
             return list(problems)
-        alone = {message for key, value in self._values() for message in self._said(key, value)}
-        return [problem for problem in problems if problem.message.partition(" (in ")[0] in alone]
+        sure = {(problem.key, problem.message) for problem in names}
+        alone = {
+            message
+            for key, value in self._values()
+            for message in said_alone(self.task, key, value)
+        }
+        return [
+            problem
+            for problem in problems
+            if problem.message.partition(" (in ")[0] in alone
+            or (problem.key, problem.message) in sure
+        ]
 
     def _values(self) -> Iterable[tuple[str, Any]]:
         yield from self.study.fixed.items()
         for key, values in self.study.grid.items():
             yield from ((key, value) for value in values)
 
-    def _said(self, key: str, value: Any) -> Iterable[str]:
-        try:
-            config = self.task.resolve({key: value})
-            return [message for at, message in self.task.problems(config) if at == key]
-        except (ValueError, LookupError, OSError) as error:
-            return [str(error)]
-        except Exception:  # a value that the task does not expect may raise anything
-            return []
+
+def said_alone(study_task: Task, key: str, value: Any) -> list[str]:
+    """What the task says of a value when all other settings are at their defaults."""
+    try:
+        config = study_task.resolve({key: value})
+        return [message for at, message in study_task.problems(config) if at == key]
+    except (ValueError, LookupError, OSError) as error:
+        return [str(error)]
+    except Exception:  # a value that the task does not expect may raise anything
+        return []
 
 
 def remaining(

@@ -10,6 +10,7 @@ from typing import Any
 from htsweep.errors import Problem, did_you_mean
 from htsweep.planning import ablation, task
 from htsweep.planning.ablation import cells_of
+from htsweep.planning.checks.remaining import said_alone
 from htsweep.planning.checks.size import MOST_CELLS
 from htsweep.planning.dimension import repeated
 from htsweep.planning.plan import Sweep, sweep_of
@@ -114,12 +115,16 @@ def _rule(screen: Screen, where: Located) -> Iterator[Problem]:
 
 def _scores(screen: Screen, scoring: Task, where: Located) -> Iterator[Problem]:
     setting = (scoring.settings or {})[SCORE]
-    twice = set(repeated(screen.scores))
+    twice, known = (
+        set(repeated(screen.scores)),
+        setting.choices() if callable(setting.choices) else setting.choices or (),
+    )
     for index, score in enumerate(screen.scores):
         wrong = (
             f"the score '{score}' is listed twice; remove one"
             if index in twice
             else refused(setting, score)
+            or ("" if score in known else " ".join(said_alone(scoring, SCORE, score)))
         )
         if wrong:
             yield where.problem(("screen", "scores", index), wrong)

@@ -9,11 +9,11 @@ from typing import Any
 
 from htsweep import selection
 from htsweep.errors import HtsweepError, Problem, did_you_mean
-from htsweep.planning import configurations, metrics, task
+from htsweep.planning import configurations, metrics, spaces, task
 from htsweep.planning.ablation import cells_of
 from htsweep.planning.checks import ablation, cells, kept, resources, screen, size
 from htsweep.planning.checks.cells import MOST_SAID
-from htsweep.planning.checks.remaining import Recorded, remaining
+from htsweep.planning.checks.remaining import Recorded, remaining, said_alone
 from htsweep.planning.dimension import repeated, text_of
 from htsweep.planning.settings import meant, refused
 from htsweep.planning.task import BOUND, Task
@@ -47,12 +47,15 @@ def check(study: Study, where: Located, broken: Iterable[str]) -> list[Problem]:
     problems += _protocol(study, study_task, where)
     problems += screen.problems(study, study_task, where)
     if {"grid", "ablate"} & set(broken) or any(place[0] == "ablate" for place in seen.places):
-        return problems
+        # The cells are not known, but what is listed has names of its own.
+        problems += spaces.listed(study.search, study_task.settings, where)
+        return problems + list(_alone(study, study_task, seen))
     left = remaining(study, study_task, seen.places, "fixed" in broken)
     large = list(size.of_grid(left.study, where))
     problems += large
     if not large:
-        problems += left.certain(cells.problems(left.study, study_task, where))
+        names = spaces.listed(study.search, study_task.settings, where)
+        problems += left.certain(cells.problems(left.study, study_task, where), names)
     problems += _blocks(study, where)
     problems += _labels(study, study_task, where)
     if not large and not left.changed and not set(broken) & {"search", "fixed"}:
@@ -217,6 +220,18 @@ def _settings(study: Study, study_task: Task, where: Located) -> Iterator[Proble
                 ("grid",),
                 f"task '{study.task}' requires the key '{key}'; set it under `grid` or `fixed`",
             )
+
+
+def _alone(study: Study, study_task: Task, seen: Recorded) -> Iterator[Problem]:
+    """What is wrong with chains of methods whatever the cells are."""
+    places: list[tuple[Place, Any]] = [
+        (("grid", CHAIN, index), value) for index, value in enumerate(study.grid.get(CHAIN, []))
+    ]
+    places += [(place, value) for key, place, value in ablation.given(study) if key == CHAIN]
+    for place, value in places if CHAIN in (study_task.settings or {}) else ():
+        if place not in seen.places:
+            for message in said_alone(study_task, CHAIN, value):
+                yield seen.problem(place, message)
 
 
 def _objectives(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
