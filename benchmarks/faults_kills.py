@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
+import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -16,33 +20,83 @@ KILLS = 100
 DAEMONS = {"worker": "worker", "raylet": "node manager", "gcs": "control store"}
 
 
+LAUNCHER = """
+import json, os, signal, sys, threading, time
+import matplotlib.pyplot, pandas, pyarrow.dataset
+import htsweep, htsweep.cli.launch, htsweep.launching, htsweep.report
+from htsweep.cli.app import main
+assert threading.active_count() == 1
+for line in sys.stdin:
+    words, log, delay = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        sys.argv = ["htsweep", *words]
+        try:
+            main()
+        except SystemExit as end:
+            sys.stdout.flush()
+            os._exit(end.code or 0)
+        os._exit(0)
+    if delay is not None:
+        time.sleep(delay)
+        os.kill(child, signal.SIGKILL)  # nobody has waited for it, so that the id is still its own
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+"""Has imported the program, and forks a process for each launch, which so begins at once."""
+
+
 def driver(folder: Path) -> str:
-    """SIGKILL of the launch, 100 times, at moments drawn from its whole life, start and end
-    included; each study is launched again until a launch lives to its end (trials run inline)."""
-    scene, draw = Scene(folder / "s", trials=8, seconds=0.3), random.Random()
-    began = time.monotonic()
-    scene.finish(scene.launch("--on", "inline"))
-    life = time.monotonic() - began
+    """SIGKILL of the launch, 100 times, at moments drawn from its whole life once the program is
+    imported, its end included; each study is launched again until a launch lives to its end. Trials
+    run inline."""
+    scene, draw = Scene(folder / "s", trials=8, seconds=0.1), random.Random()
+    launcher = subprocess.Popen(
+        [sys.executable, "-c", LAUNCHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert launcher.stdin is not None
+    assert launcher.stdout is not None
+    log = folder / "said.txt"
+
+    def launched(delay: float | None) -> int:
+        """The exit code of a launch that is killed after so many seconds, if it lives so long."""
+        words = ["launch", str(scene.path), "--no-mirror", "--on", "inline"]
+        log.unlink(missing_ok=True)
+        words += ["--results", str(scene.results)]
+        launcher.stdin.write(json.dumps([words, str(log), delay]) + "\n")
+        launcher.stdin.flush()
+        code = int(launcher.stdout.readline())
+        assert code in (0, -signal.SIGKILL), f"exit code {code}:\n{log.read_text()}"
+        assert not log.exists() or "Traceback" not in log.read_text(), log.read_text()
+        return code
+
+    launched(None)  # what comes first may take longer
     _right(scene)
+    scene.results = folder / "s" / "again"
+    began = time.monotonic()
+    launched(None)
+    life = time.monotonic() - began
     moments: Counter[str] = Counter()
     studies, most = 0, 0
-    while moments.total() < KILLS:
-        scene.results = folder / "s" / f"results{studies}"
-        studies, launches, code = studies + 1, 0, -1
-        while code:
-            launches += 1
-            process = scene.launch("--on", "inline")
-            time.sleep(draw.uniform(0, 1.1 * life))
-            if moments.total() < KILLS and process.poll() is None:
-                process.kill()
-                moments[_moment(scene)] += 1
-            said, _ = process.communicate(timeout=600)
-            code = process.returncode
-            assert "Traceback" not in said, said
-            assert code in (0, -9), f"exit code {code}:\n{said}"
-        _right(scene)
-        most = max(most, launches)
-        print(f"  {studies} studies: {dict(moments)}", flush=True)
+    try:
+        while moments.total() < KILLS:
+            scene.results = folder / "s" / f"results{studies}"
+            studies, launches, code = studies + 1, 0, -1
+            while code:
+                launches += 1
+                more = moments.total() < KILLS
+                code = launched(draw.uniform(0, life) if more else None)
+                if code:
+                    moments[_moment(scene)] += 1
+            _right(scene)
+            most = max(most, launches)
+            print(f"  {studies} studies: {dict(moments)}", flush=True)
+    finally:
+        launcher.kill()
+        launcher.wait()
     told = ", ".join(f"{moments[name]} {name}" for name in sorted(moments))
     return (
         f"{moments.total()} kills ({told}) of launches that live {life:.1f} s, over {studies} "
