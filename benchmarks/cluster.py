@@ -1,13 +1,13 @@
-"""What a cluster costs: dispatch to many slots, nodes that come and go, and many trials.
+"""What a cluster costs: dispatch to many slots, and nodes that come and go.
 
-    uv run python benchmarks/cluster.py dispatch [--slots 200] [--seconds 1,0.25] [--rounds 5]
-    uv run python benchmarks/cluster.py scale [--nodes 4] [--times 3]
-    uv run python benchmarks/cluster.py many [--trials 10000]
+    uv run python benchmarks/cluster.py dispatch [--slots 8] [--trials 400] [--seconds 0.05]
+    uv run python benchmarks/cluster.py scale [--nodes 2] [--times 1] [--seconds 5]
 
-Each stands beside a bare Ray Tune script: a function that sleeps, in Tune's default settings but
-silent. Slots are virtual: a Ray on this machine that claims more cores than there are, which suits
+Each stands beside a bare Ray Tune script: a function that sleeps, silent, which may reuse its
+actors. Slots are virtual: a Ray on this machine that claims more cores than there are, which suits
 trials that sleep. A slot takes two processes, 150 MiB together; the bare script's takes one.
-`scale` has Ray's own autoscaler start and end nodes, which are processes here.
+`--only htsweep` or `--only bare` runs one of the two. `scale` has Ray's own autoscaler start and
+end nodes, which are processes here. Many trials in a bucket: benchmarks/many.py.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "tests")]
 import machine  # noqa: E402
+import spent  # noqa: E402
 from autoscaled import autoscaling, raylets  # noqa: E402
 
 from htsweep.ledger import Ledger, Store  # noqa: E402
@@ -46,6 +48,7 @@ done = tune.Tuner(
     tune.with_resources(sleeps, {"cpu": 1}),
     param_space={"number": tune.grid_search(list(range(count)))},
     run_config=tune.RunConfig(storage_path=out, verbose=0),
+    tune_config=tune.TuneConfig(reuse_actors=True),
 ).fit()
 rows = [[each.metrics["began"], each.metrics["ended"]] for each in done if each.metrics]
 print(json.dumps(rows))
@@ -111,37 +114,32 @@ def busy(spans: Spans, slots: int) -> tuple[float, float]:
 @contextlib.contextmanager
 def a_ray(slots: int) -> Iterator[tuple[str, Path]]:
     """The address of a Ray whose one node claims `slots` cores, and a folder for results."""
-    ray_program = str(Path(sys.executable).parent / "ray")
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory(dir="/tmp") as temporary:
         folder = Path(temporary)
         (folder / "r").mkdir()
-        with autoscaling(folder / "r") as address:
-            words = [ray_program, "start", "--block", f"--address={address}"]
-            node = subprocess.Popen(
-                [*words, f"--num-cpus={slots}", "--object-store-memory=80000000"],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            ready(address, 2)
-            try:
-                yield address, folder
-            finally:
-                node.terminate()
-                node.wait(30)
+        with autoscaling(folder / "r", cores=slots) as address:
+            yield address, folder
 
 
-def dispatch(slots: int, lengths: Sequence[float], rounds: int) -> None:
-    """Prints which share of the slots is busy, by the length of a trial."""
-    for seconds in lengths:
-        for name, run in (("htsweep", ours), ("bare Tune", bare)):
-            with a_ray(slots) as (address, folder):
-                spans = run(address, slots * (rounds + 1), seconds, folder / "results")
-            share, rate = busy(spans, slots)
-            print(
-                f"{name}: {slots} slots, trials of {seconds:g} s: {100 * share:.0f} % of slots "
-                f"busy, {rate:.1f} trials/s; load {os.getloadavg()[0]:.0f}",
-                flush=True,
-            )
+def dispatch(slots: int, trials: int, seconds: float, only: Sequence[str]) -> None:
+    """Prints which share of the slots is busy, and the processor time that a trial takes."""
+    for name in only:
+        with a_ray(slots) as (address, folder):
+            watch = spent.Spent(0.5)
+            spans = RUN[name](address, trials, seconds, folder / "results")
+            watch.end()
+        share, rate = busy(spans, slots)
+        starts = sorted(began for began, _ in spans)
+        # Actors have started, and what a launch does once is over, when a quarter has begun.
+        opens, ends = starts[len(starts) // 4], starts[-slots]
+        begun = sum(opens < began <= ends for began in starts)
+        print(
+            f"{name}: {len(spans)} trials of {seconds:g} s on {slots} slots: {100 * share:.0f} % "
+            f"of slots busy, {rate:.1f} trials/s, where slots that never wait would start "
+            f"{slots / seconds:.0f}; load {os.getloadavg()[0]:.0f}\n"
+            f"  {spent.said(watch.between(opens, ends), begun)}",
+            flush=True,
+        )
 
 
 def looking(address: str) -> Callable[[], Any]:
@@ -162,17 +160,19 @@ def looking(address: str) -> Callable[[], Any]:
 
 def ready(address: str, count: int) -> None:
     """Waits until as many nodes have come."""
-    look = looking(address)
+    look, deadline = looking(address), time.monotonic() + 120
     while sum(node.status != 4 for node in look().node_states) < count:
+        if time.monotonic() > deadline:
+            sys.exit("the head did not start, or has ended, within two minutes")
         time.sleep(0.2)
 
 
 class Watched:
     """When a cluster first has demand, all its nodes, and none again, in seconds from a start."""
 
-    def __init__(self, address: str, folder: Path, most: int) -> None:
+    def __init__(self, address: str, most: int) -> None:
         self.demand = self.whole = self.empty = 0.0
-        self._address, self._folder, self._most = address, folder, most
+        self._address, self._most = address, most
         self._began, self._over = time.time(), threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -209,65 +209,56 @@ class Watched:
         }
 
 
-def scale(count: int, times: int) -> None:
+def scale(count: int, times: int, seconds: float, only: Sequence[str]) -> None:
     """Prints when nodes of two cores came and went, for enough trials to need `count` of them."""
-    found: dict[str, list[dict[str, float]]] = {}
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in only}
     for number in range(times):
-        order = [("htsweep", ours), ("bare Tune", bare)]
-        for name, run in order if number % 2 == 0 else reversed(order):
-            with tempfile.TemporaryDirectory() as temporary:
+        for name in only if number % 2 == 0 else reversed(only):
+            with tempfile.TemporaryDirectory(dir="/tmp") as temporary:
                 folder = Path(temporary)
                 (folder / "r").mkdir()
                 types = {"small": {"CPU": 2}}
                 with autoscaling(folder / "r", types, most=count, v2=True) as address:
                     ready(address, 1)
-                    watched = Watched(address, folder / "r", count)
-                    spans = run(address, 4 * count, 10.0, folder / "results")
+                    watched = Watched(address, count)
+                    spans = RUN[name](address, 4 * count, seconds, folder / "results")
                     times_of = watched.end(spans)
                     left = len(raylets(folder / "r"))
-            found.setdefault(name, []).append(times_of)
+            found[name].append(times_of)
             said = ", ".join(f"{key} {value:.1f} s" for key, value in times_of.items())
             print(f"{name}: {said}; load {os.getloadavg()[0]:.0f}; {left} processes", flush=True)
+    if len(only) < 2:
+        return
     for key in found["htsweep"][0]:
-        medians = {
-            name: statistics.median(each[key] for each in all_) for name, all_ in found.items()
-        }
-        print(
-            f"median of {times}, {key}: htsweep {medians['htsweep']:.1f} s, bare Tune "
-            f"{medians['bare Tune']:.1f} s, ratio {medians['htsweep'] / medians['bare Tune']:.2f}"
-        )
+        ours_, theirs = (statistics.median(each[key] for each in found[name]) for name in only)
+        print(f"median of {times}, {key}: {ours_:.1f} s, bare {theirs:.1f} s: {ours_ / theirs:.2f}")
 
 
-def many(trials: int) -> None:
-    """Prints milliseconds a trial and the driver's growth, with ledger and MLflow."""
-    import overhead
-
-    with tempfile.TemporaryDirectory() as temporary:
-        overhead.ours(trials, Path(temporary))
+RUN = {"htsweep": ours, "bare": bare}
 
 
 def main() -> None:
-    """Runs one of the three."""
+    """Runs one of the two."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["dispatch", "scale", "many"])
-    parser.add_argument("--slots", type=int, default=200)
-    parser.add_argument("--seconds", default="1")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--nodes", type=int, default=4)
-    parser.add_argument("--times", type=int, default=3)
-    parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("what", choices=["dispatch", "scale"])
+    parser.add_argument("--slots", type=int, default=8)
+    parser.add_argument("--trials", type=int, default=400)
+    parser.add_argument("--seconds", type=float, default=None)
+    parser.add_argument("--nodes", type=int, default=2)
+    parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--only", choices=[*RUN])
     chosen = parser.parse_args()
     os.environ.update(QUIET)
+    # What has been started is ended, also if this is told to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     print(machine.said(), flush=True)
+    only = [chosen.only] if chosen.only else [*RUN]
     if chosen.what == "dispatch":
-        lengths: list[Any] = [float(text) for text in chosen.seconds.split(",")]
-        dispatch(chosen.slots, lengths, chosen.rounds)
-    elif chosen.what == "scale":
-        scale(chosen.nodes, chosen.times)
+        dispatch(chosen.slots, chosen.trials, chosen.seconds or 0.05, only)
     else:
-        many(chosen.trials)
+        scale(chosen.nodes, chosen.times, chosen.seconds or 5.0, only)
 
 
 if __name__ == "__main__":

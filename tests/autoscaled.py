@@ -69,15 +69,16 @@ def autoscaling(
     *,
     most: int = 4,
     v2: bool = False,
+    cores: int = 0,
 ) -> Iterator[str]:
     """The address of a Ray with no worker yet; ended with all that it started, by their ids alone.
 
-    `types`: the node types; None: no autoscaler.
+    `types`: the node types; None: no autoscaler. `cores`: of the head.
     """
     port = free_port()
     words = [
         str(Path(sys.executable).parent / "ray"),
-        *("start", "--head", "--block", f"--port={port}", "--num-cpus=0"),
+        *("start", "--head", "--block", f"--port={port}", f"--num-cpus={cores}"),
         *("--node-ip-address=127.0.0.1", "--include-dashboard=false", f"--temp-dir={folder}"),
         "--object-store-memory=80000000",
     ]

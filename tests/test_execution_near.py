@@ -7,21 +7,18 @@ import random
 from types import SimpleNamespace
 from typing import Any
 
-from ray import tune
 from ray.tune.schedulers import FIFOScheduler
 
 from htsweep.execution.near import Near
 
-ONE = tune.PlacementGroupFactory([{"CPU": 1}])
-TWO = tune.PlacementGroupFactory([{"CPU": 2}])
+ONE, TWO = {"CPU": 1}, {"CPU": 2}
 
 
 def trial(name: str, *needs: str, takes: Any = ONE) -> Any:
     return SimpleNamespace(
         trial_id=name,
         status="PENDING",
-        config={"needs": list(needs)},
-        placement_group_factory=takes,
+        config={"needs": list(needs), "shape": takes},
     )
 
 

@@ -2,12 +2,24 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from ray import tune
+from ray._private import auto_init_hook
+from ray.air.execution import ResourceManager, ResourceRequest
+from ray.air.execution._internal.tracked_actor import TrackedActor
+from ray.train._internal import storage as storage_module
+from ray.train._internal.storage import StorageContext
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Trial
+from ray.tune.registry import _Registry
 
 from htsweep.errors import HtsweepError
 from htsweep.execution import ray_internals, ray_process
+from htsweep.execution.near import Near
 from htsweep.execution.ray import Ray
 from htsweep.study.resources import Amount
 
@@ -116,6 +128,131 @@ def test_the_patch_is_undone_whatever_happens(monkeypatch: pytest.MonkeyPatch) -
     with ray_internals.without_callback_statistics():  # then it only takes a second more
         assert not hasattr(usage, "tag_callbacks")
     assert not hasattr(usage, "tag_callbacks")
+
+
+class Requests(ResourceManager):
+    """Counts the requests for resources, each of which would be a placement group."""
+
+    def __init__(self) -> None:
+        self.made = self.cancelled = 0
+
+    def request_resources(self, resource_request: ResourceRequest) -> None:
+        self.made += 1
+
+    def cancel_resource_request(self, resource_request: ResourceRequest) -> None:
+        self.cancelled += 1
+
+    def has_resources_ready(self, resource_request: ResourceRequest) -> bool:
+        return False
+
+    def acquire_resources(self, resource_request: ResourceRequest) -> Any:
+        return None
+
+    def free_resources(self, acquired_resource: Any) -> None:
+        raise AssertionError
+
+    def get_resource_futures(self) -> list[Any]:
+        return []
+
+
+def test_a_trial_that_gets_a_freed_actor_hands_on_the_one_that_it_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In Tune's own loop, but for the call to the actor: no Ray runs."""
+    monkeypatch.setattr(auto_init_hook, "enable_auto_connect", False)
+    monkeypatch.setattr(storage_module, "_get_ray_train_session_dir", lambda: str(tmp_path))
+    monkeypatch.setenv("TUNE_MAX_PENDING_TRIALS_PG", "16")
+    requests, started = Requests(), list[str]()
+    ray_actor = object()  # which nobody may call
+    storage = StorageContext(storage_path=str(tmp_path), experiment_dir_name="launch")
+    controller = TuneController(
+        scheduler=Near(),
+        storage=storage,
+        reuse_actors=True,
+        resource_manager_factory=lambda: requests,
+    )
+    monkeypatch.setattr(
+        controller, "_schedule_trial_reset", lambda trial, *_: started.append(trial.trial_id)
+    )
+    tune.register_trainable("handed_on", lambda config: None)
+    takes = tune.PlacementGroupFactory([{"CPU": 1}])
+
+    def add(name: str) -> Trial:
+        trial = Trial(
+            "handed_on",
+            trial_id=name,
+            config={"shape": {"CPU": 1}, "needs": [], "name": name},
+            placement_group_factory=takes,
+            storage=storage,
+        )
+        controller.add_trial(trial)
+        return trial
+
+    def free_an_actor() -> None:
+        actor = TrackedActor(len(started))
+        controller._actor_manager._live_actors_to_ray_actors_resources[actor] = ray_actor, None
+        assert controller._actor_cache.cache_object(takes, actor)
+
+    with ray_internals.with_actors_handed_on(), ray_internals.without_calls_for_the_place():
+        first, second = add("first"), add("second")
+        controller._maybe_add_actors()
+        assert requests.made == 2
+        asked = controller._trial_to_actor[first]
+        third = add("third")
+        free_an_actor()
+        controller._maybe_add_actors()
+        assert started == ["first"]
+        assert (requests.made, requests.cancelled) == (2, 0)
+        assert controller._trial_to_actor[third] is asked
+        assert controller._actor_to_trial[asked] is third
+        _, given, _ = controller._actor_manager._pending_actors_to_attrs[asked]
+        assert given["config"]["name"] == "third"
+        assert {first, second, third} == controller._staged_trials
+        # Nobody needs the next one: its request is taken back.
+        controller._resetting_trials.add(first)
+        free_an_actor()
+        controller._scheduler_alg.on_trial_remove(None, first)
+        controller._maybe_add_actors()
+        assert started == ["first", "second"]
+        assert (requests.made, requests.cancelled) == (2, 1)
+
+
+def test_what_a_trial_runs_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(
+        _Registry, "get", lambda self, category, key: asked.append(key) or (category, key)
+    )
+    monkeypatch.setattr(_Registry, "contains", lambda self, category, key: key == "there")
+    with ray_internals.with_the_trainable_kept():
+        registry = _Registry()
+        assert not registry.contains("trainable_class", "gone")
+        for _ in range(3):
+            assert registry.contains("trainable_class", "there")
+            assert registry.get("trainable_class", "there") == ("trainable_class", "there")
+        assert registry.get("trainable_class", "other") == ("trainable_class", "other")
+    assert asked == ["there", "other"]
+
+
+@pytest.mark.parametrize(
+    ("patch", "owner", "name"),
+    [
+        (ray_internals.with_actors_handed_on, TuneController, "_maybe_reuse_cached_actor"),
+        (ray_internals.without_calls_for_the_place, Trial, "set_ray_actor"),
+        (ray_internals.with_the_trainable_kept, _Registry, "get"),
+        (ray_internals.with_the_trainable_kept, _Registry, "contains"),
+    ],
+)
+def test_without_a_part_a_saving_is_lost_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, patch: Any, owner: type, name: str
+) -> None:
+    original = getattr(owner, name)
+    with patch():
+        assert getattr(owner, name) is not original
+    assert getattr(owner, name) is original
+    monkeypatch.delattr(owner, name)
+    with patch():
+        assert not hasattr(owner, name)
+    assert not hasattr(owner, name)
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ class Near(FIFOScheduler):
         self._waiting.pop(trial.trial_id, None)
         node = str(result.get("node", ""))
         self._held.setdefault(node, set()).update(trial.config.get("needs", ()))
-        self._freed.append((node, trial.placement_group_factory))
+        self._freed.append((node, _takes(trial)))
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         """The trial for the slot that has been free for longest, else the first that waits."""
@@ -66,7 +66,7 @@ class Near(FIFOScheduler):
             return next(self._pending(), None)
         node, takes = self._freed.popleft()
         chosen = best(
-            [each for each in self._pending() if each.placement_group_factory == takes],
+            [each for each in self._pending() if _takes(each) == takes],
             self._held.get(node, ()),
         )
         if chosen is None:
@@ -76,6 +76,11 @@ class Near(FIFOScheduler):
 
     def _pending(self) -> Any:
         return (trial for trial in islice(self._waiting.values(), LOOK) if trial.status == PENDING)
+
+
+def _takes(trial: Any) -> Any:
+    """What a trial takes; Tune compares its own account of that through `inspect`, slowly."""
+    return trial.config.get("shape")
 
 
 def best(trials: Collection[Any], held: Collection[str]) -> Any:

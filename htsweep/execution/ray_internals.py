@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Iterator
 from typing import Any
 
-from htsweep.errors import untested
+from htsweep.errors import HtsweepError, untested
 
 DAEMONS = {"gcs_server": "control store (GCS)", "raylet": "node manager (raylet)"}
 
@@ -110,6 +110,123 @@ def without_callback_statistics() -> Iterator[None]:
         yield
     finally:
         usage.tag_callbacks = original
+
+
+@contextlib.contextmanager
+def with_actors_handed_on() -> Iterator[None]:
+    """Inside the block, a trial that gets a freed actor hands on the one that it had asked for.
+
+    Ray 2.60 cancels the trial's request for resources instead, and makes another for the next
+    trial: a placement group for each trial, which takes more processor time than all else that
+    Tune's loop does. If a later Ray lacks one of the parts, only this saving is lost.
+    """
+    try:
+        controller: Any = _part("ray.tune.execution.tune_controller", "TuneController")
+        original = controller._maybe_reuse_cached_actor
+        arguments: Any = _part("ray.tune.experiment.trial", "_get_trainable_kwargs")
+    except (HtsweepError, AttributeError):
+        yield
+        return
+
+    def reuse(self: Any, trial: Any) -> bool:
+        heir = _heir(self, trial)
+        if heir is None:
+            return bool(original(self, trial))
+        asked = self._trial_to_actor.pop(trial)
+        self._actor_to_trial.pop(asked)
+        attributes = self._actor_manager._pending_actors_to_attrs
+        cls, _, request = attributes[asked]
+        attributes[asked] = cls, arguments(heir), request
+        self._trial_to_actor[heir] = asked
+        self._actor_to_trial[asked] = heir
+        self._staged_trials.add(heir)
+        self._actor_cache.increase_max(heir.placement_group_factory)
+        return bool(original(self, trial))
+
+    controller._maybe_reuse_cached_actor = reuse
+    try:
+        yield
+    finally:
+        controller._maybe_reuse_cached_actor = original
+
+
+@contextlib.contextmanager
+def without_calls_for_the_place() -> Iterator[None]:
+    """Inside the block, keeps Tune from asking an actor where it is, twice a trial.
+
+    That is half of the calls that a trial takes, and nothing here reads the answers. If a later Ray
+    lacks the part, only this saving is lost.
+    """
+    try:
+        trials: Any = _part("ray.tune.experiment.trial", "Trial")
+        original = trials.set_ray_actor
+    except (HtsweepError, AttributeError):
+        yield
+        return
+
+    def keep(self: Any, ray_actor: Any) -> None:
+        self.temporary_state.ray_actor = ray_actor
+
+    trials.set_ray_actor = keep
+    try:
+        yield
+    finally:
+        trials.set_ray_actor = original
+
+
+@contextlib.contextmanager
+def with_the_trainable_kept() -> Iterator[None]:
+    """Inside the block, Tune asks the control store once what a trial runs, not thrice a trial.
+
+    If a later Ray lacks the part, only this saving is lost.
+    """
+    try:
+        registry: Any = _part("ray.tune.registry", "_Registry")
+        original = registry.get, registry.contains
+    except (HtsweepError, AttributeError):
+        yield
+        return
+    kept: dict[tuple[str, str], Any] = {}
+
+    def get(self: Any, category: str, key: str) -> Any:
+        if (category, key) not in kept:
+            kept[category, key] = original[0](self, category, key)
+        return kept[category, key]
+
+    def contains(self: Any, category: str, key: str) -> bool:
+        return (category, key) in kept or bool(original[1](self, category, key))
+
+    registry.get, registry.contains = get, contains
+    try:
+        yield
+    finally:
+        registry.get, registry.contains = original
+
+
+def _heir(controller: Any, trial: Any) -> Any:
+    """The trial that takes over the actor for which `trial` waits; None: it waits for none.
+
+    None also if no actor has been freed for it, or if no trial that takes the same lacks one.
+    """
+    try:
+        takes, asked = trial.placement_group_factory, controller._trial_to_actor.get(trial)
+        if (
+            asked not in controller._actor_manager._pending_actors_to_attrs
+            or trial in controller._resetting_trials
+            or not controller._actor_cache.has_cached_object(takes)
+        ):
+            return None
+        for other in controller._pending_trials_list:
+            staged = other in controller._staged_trials or other in controller._trial_to_actor
+            if (
+                not staged
+                and other in controller._pending_trials
+                and other.placement_group_factory == takes
+            ):
+                return other
+    except AttributeError:  # another version of Ray
+        pass
+    return None
 
 
 def _own_node() -> Any:

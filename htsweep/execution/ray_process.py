@@ -33,6 +33,11 @@ START_SECONDS = 60.0
 """How often the user is informed while Ray has not started."""
 AHEAD = 200
 """The most jobs that wait inside Ray for a slot, so that an autoscaler sees the demand."""
+FEW = 16
+"""The most trials that Tune itself holds while they wait, where more would only cost time.
+
+That is on a local Ray, which cannot grow, if all trials take the same.
+"""
 SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 """The longest path that Ray binds a socket to, relative to its folder."""
 PROGRAM = "import sys; from htsweep.execution.driver import main; sys.exit(main())"
@@ -51,7 +56,6 @@ _QUIET = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_WARN_THRESHOLD_S": "1000",
-    "TUNE_MAX_PENDING_TRIALS_PG": str(2 * AHEAD),
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -210,6 +214,7 @@ class RayProcess:
             **environment(),
             **quiet,
             **({} if address else _token(folder)),
+            "TUNE_MAX_PENDING_TRIALS_PG": str(2 * AHEAD if address or len(amounts) > 1 else FEW),
             "HTSWEEP_RAY": json.dumps(options),
         }
 

@@ -7,6 +7,7 @@ snapshots and loggers are off. The ledger is the record.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -53,7 +54,12 @@ def serve(work: Commands, channel: Channel, options: Mapping[str, Any]) -> None:
         threading.Thread(target=_recall, args=[channel], daemon=True).start()
         if options["address"] is not None or any(each["GPU"] for each in options["shapes"]):
             _check_nodes(channel, ending)
-        with ray_internals.without_callback_statistics():
+        with (
+            ray_internals.without_callback_statistics(),
+            ray_internals.with_actors_handed_on(),
+            ray_internals.without_calls_for_the_place(),
+            ray_internals.with_the_trainable_kept(),
+        ):
             _place(work, channel, options, nodes, ending=ending)
         ray_internals.forget("")
     finally:
@@ -154,7 +160,7 @@ def _place(
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     ).fit()
-    for trial in feed.running.values():
+    for trial in [*feed.running.values(), *feed.left()]:
         channel.send("returned", trial=trial, again=False)
 
 
@@ -225,6 +231,15 @@ class Feed(Searcher):
             "needs": _needs(content["artifacts"], paths),
             **self._shared,
         }
+
+    def left(self) -> list[str]:
+        """Our ids of the work that Tune has not asked for."""
+        left = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                work = self._work.get_nowait()
+                left += [work[0]] if work is not None else []
+        return left
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
