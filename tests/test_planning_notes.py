@@ -52,6 +52,14 @@ def test_a_value_that_is_planned_as_another_is_said(study_file, section):
     assert notes(study) == ["missing_ratio 0.28 means the same as 0.3, and is planned as 0.3"]
 
 
+def test_what_has_no_effect_is_said(study_file):
+    text = "task: holistic_transfer\ngrid: {{missing_ratio: [0.5]{}}}\n"
+    said = "missing_ratio has no effect in this study, given its other settings"
+    assert notes(read(study_file(text.format(", missing_classes: [[0, 1]]")))) == [said]
+    # In one cell it has.
+    assert notes(read(study_file(text.format(", missing_classes: [null, [0, 1]]")))) == []
+
+
 def test_they_are_said_where_they_do(study_file, tmp_path):
     """Of four classes a quarter is one, as a third is; of ten they differ."""
     dataset = domains(tmp_path / "data", dict.fromkeys("abcd", 3))

@@ -9,6 +9,7 @@ from htsweep.planning import paths, task
 from htsweep.planning.ablation import cells_of
 from htsweep.planning.dimension import text_of
 from htsweep.planning.plan import Plan
+from htsweep.planning.task import Task
 from htsweep.study.schema import Study
 
 Cells = list[tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]]
@@ -29,6 +30,7 @@ def notes(study: Study) -> list[str]:
         for key, own, other in paths.shadowed(study_task.settings, given, study.folder)
     ]
     lines += [f"{key:7} {text}" for _, _, config in cells for key, text in study_task.notes(config)]
+    lines += _idle(study_task, cells)
     # Values can only coincide if resolving changed some of them.
     changed = [
         key
@@ -52,6 +54,19 @@ def varied_notes(planned: Plan) -> list[str]:
                 f"{key:7} {text}" for sweep in planned.sweeps if (text := entails(sweep.base))
             ]
     return list(dict.fromkeys(lines))
+
+
+def _idle(study_task: Task, cells: Cells) -> Iterator[str]:
+    """Lines on settings that were given and have no effect in any cell, so that nobody trusts them.
+
+    Such as a `missing_ratio` beside `missing_classes`.
+    """
+    settings = study_task.settings or {}
+    given = dict.fromkeys(key for _, config, _ in cells for key in config if key in settings)
+    for key in given:
+        asked = any(config.get(key) for _, config, _ in cells)
+        if asked and not any(key in resolved for _, _, resolved in cells):
+            yield f"{key:7} has no effect in this study, given its other settings"
 
 
 def _alike(key: str, cells: Cells) -> Iterator[str]:
