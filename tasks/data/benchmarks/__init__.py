@@ -38,6 +38,7 @@ NAMES = {
     "imagenet_s": "tasks.data.benchmarks.imagenet:IMAGENET_S",
     "inat_fungi": "tasks.data.benchmarks.inaturalist:INAT_FUNGI",
     "vtab": "tasks.data.benchmarks.vtab:VTAB",
+    "writers": "tasks.data.benchmarks.writers:WRITERS",
 }
 """Name of a benchmark -> the module and the value that describe it; add new ones here."""
 
