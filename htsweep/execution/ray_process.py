@@ -36,7 +36,7 @@ AHEAD = 200
 FEW = 16
 """The most trials that Tune itself holds while they wait, where more would only cost time.
 
-That is on a local Ray, which cannot grow, if all trials take the same.
+That is on a local Ray, which cannot grow, if all trials take the same, and no GPU.
 """
 SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 """The longest path that Ray binds a socket to, relative to its folder."""
@@ -192,6 +192,8 @@ class RayProcess:
         ships = cluster.shipped if address is not None else None
         if ships is not None and ships.files:
             ships.copy(folder / "ships")
+        # Under `gpu: auto`, what a trial takes may change.
+        mixed = len(amounts) > 1 or any(amount.gpu for amount in amounts)
         options = {
             "shapes": [
                 shape(amount.cpu, amount.gpus, amount.accelerator or "") for amount in amounts
@@ -214,7 +216,7 @@ class RayProcess:
             **environment(),
             **quiet,
             **({} if address else _token(folder)),
-            "TUNE_MAX_PENDING_TRIALS_PG": str(2 * AHEAD if address or len(amounts) > 1 else FEW),
+            "TUNE_MAX_PENDING_TRIALS_PG": str(2 * AHEAD if address or mixed else FEW),
             "HTSWEEP_RAY": json.dumps(options),
         }
 
