@@ -96,9 +96,12 @@ def versions() -> dict[str, str]:
 
 def pin(only: Mapping[str, str]) -> None:
     """Lets this process use no other versions of these URIs: what `versions` returned elsewhere."""
-    forget()
     _pinned.clear()
     _pinned.update(only)
+    for (uri, where), held in list(_held.items()):
+        # A worker runs one trial after another: what it uses already is not looked at again.
+        if isinstance(held, str) or only.get(uri) != held.name:
+            del _held[uri, where]
 
 
 def forget() -> None:

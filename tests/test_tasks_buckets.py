@@ -13,7 +13,7 @@ from pictures import domains
 
 from tasks import buckets, data
 from tasks.buckets import BucketUnusable, File
-from tasks.data import contents
+from tasks.data import contents, corruptions
 
 URI = "s3://key@bucket/photos?region=there"
 
@@ -101,12 +101,16 @@ def test_a_worker_uses_the_version_that_was_planned_with_or_none(shelf: Shelf) -
     place, planned = buckets.place(URI), buckets.versions()
     shelf.put("a/1.png", b"y")
     listed = shelf.listed
+    buckets.forget()
     buckets.pin({URI: planned[URI]})
     assert (buckets.place(URI), shelf.listed) == (place, listed)  # without a look at the bucket
     (place / "a" / "0.png").unlink()  # as on a node that never had it
+    buckets.forget()
     buckets.pin({URI: planned[URI]})
     with pytest.raises(BucketUnusable, match=r"has changed since the launch planned its trials"):
         buckets.place(URI)
+    buckets.pin({})  # the next launch
+    assert sorted(content(buckets.place(URI))) == ["a/0.png", "a/1.png"]
 
 
 def test_others_wait_for_the_one_that_copies(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,3 +228,11 @@ def test_a_dataset_in_a_bucket_is_the_one_in_a_folder(shelf: Shelf, tmp_path: Pa
 def test_the_copy_of_a_bucket_is_not_needed_to_name_a_dataset(shelf: Shelf) -> None:
     assert data.canonical("office_home:gs://b/o/:Art-Clipart") == "office_home:gs://b/o:Art-Clipart"
     assert shelf.listed == 0
+
+
+def test_the_at_of_a_container_is_no_corruption() -> None:
+    art = "office_home:abfss://box@lab.dfs.core.windows.net/oh:Art"
+    assert corruptions.canonical(art) == art
+    assert corruptions.canonical(f"{art}@blur") == f"{art}@blur3"
+    with pytest.raises(ValueError, match="'Art@blurr' is no corrupted domain"):
+        corruptions.canonical(f"{art}@blurr")

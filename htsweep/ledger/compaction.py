@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from htsweep.errors import LedgerError
 from htsweep.ledger import objects
+from htsweep.ledger.deleting import delete_each
 
 if TYPE_CHECKING:
     from htsweep.ledger.tables import Ledger, Read
@@ -235,14 +236,12 @@ def _copies(ledger: Ledger, read: Read, of: Records) -> set[str]:
 def _delete(ledger: Ledger, names: Iterable[str]) -> int:
     """Removes objects that others replace, and returns how many."""
     count = 0
-    for name in sorted(names):
-        try:
-            ledger.store.delete(f"trials/{name}.parquet")
-            ledger.store.delete(f"measurements/{name}.parquet")
+    pairs = [(f"trials/{name}.parquet", f"measurements/{name}.parquet") for name in sorted(names)]
+    try:
+        for _ in delete_each(ledger.store, pairs):
             count += 1
-        except LedgerError as error:  # perhaps another user's; its records still count once
-            _log.warning("%s", error)
-            break
+    except LedgerError as error:  # perhaps another user's; its records still count once
+        _log.warning("%s", error)
     return count
 
 

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from htsweep.ledger import objects
+from htsweep.ledger.deleting import delete_each
 from htsweep.ledger.names import LISTS
 from htsweep.ledger.objects import KEYS, NUMBER
 from htsweep.ledger.store import Store
@@ -132,9 +133,8 @@ def merge(store: Store) -> int:
     table = _last(list(held.values()), trial=True)
     # Dated like the last of them, so that objects added meanwhile count after it.
     name = _put(store, table, max(int(name.split("-")[1]) for name in held))
-    for replaced in held.keys() - {name}:
-        store.delete(f"{FOLDER}/{replaced}.parquet")
-    return len(held.keys() - {name})
+    replaced = held.keys() - {name}
+    return sum(1 for _ in delete_each(store, [(f"{FOLDER}/{one}.parquet",) for one in replaced]))
 
 
 def _put(store: Store, table: pa.Table, at: int) -> str:

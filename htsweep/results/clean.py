@@ -9,6 +9,7 @@ from typing import Any
 
 from htsweep.errors import HtsweepError
 from htsweep.ledger import Lease, Ledger, Store, kept
+from htsweep.ledger.deleting import delete_each
 from htsweep.ledger.store import Entry
 from htsweep.planning.keeping import amount
 from htsweep.planning.sharing import NAME as TRAJECTORY
@@ -55,8 +56,8 @@ def clean(
     if not yes:
         return [*lines, f"nothing was removed; --yes removes these {len(found)} objects, {total}"]
     _refuse_while_launching(store)
-    for _, entry in found:
-        store.delete(entry.name)
+    for _ in delete_each(store, [(entry.name,) for _, entry in found]):
+        pass
     return [*lines, f"removed {len(found)} objects, {total}"]
 
 

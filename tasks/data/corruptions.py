@@ -78,6 +78,8 @@ def canonical(domain: str) -> str:
     if corruption is not None:
         return f"{whole}@{corruption}"
     bare, _, text = domain.rpartition("@")
+    if ":" in text:  # the '@' is one of the root's, as in abfss://container@account
+        return domain
     if bare and not _is_folder(domain) and (not bare.startswith("folder:") or _is_folder(bare)):
         raise ValueError(f"'{domain.rpartition(':')[2]}' is no corrupted domain: " + _hint(text))
     return domain
