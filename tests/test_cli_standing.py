@@ -60,6 +60,16 @@ def test_the_best_of_each_group_is_beside_the_baseline(study_file: Callable[...,
     )
 
 
+def test_methods_have_the_names_that_the_study_gives_them(study_file: Callable[..., Path]) -> None:
+    text = HOLISTIC.replace("[0.3, 0.5]", "[0.5]") + "labels: {l2sp: L2-SP, plain: Plain}\n"
+    standing = filled(plan(read(study_file(text))), measured)
+    assert {place.best.label for place in standing.places()} == {"L2-SP l2sp.backbone=0.1"}
+    assert standing.line() == (
+        "best so far: L2-SP l2sp.backbone=0.1 with harmonic mean 53.3% (seen 80.0%, missing "
+        "40.0%); baseline Plain 18.0%"
+    )
+
+
 def test_where_the_baseline_is_best_the_next_is_named(study_file: Callable[..., Path]) -> None:
     text = HOLISTIC.replace("[0.3, 0.5]", "[0.5]")
     standing = filled(

@@ -62,7 +62,7 @@ class Standing:
         if study.compared is not None and study.baseline is not None:
             config = plan.task.resolve({**study.fixed, study.compared: study.baseline})
             wanted = config.get(study.compared, wanted)
-        self.baseline = _text(wanted)
+        self.baseline = self._called(_text(wanted))
         """The compared value that others are compared with; "" if the task names none."""
 
     @property
@@ -146,12 +146,16 @@ class Standing:
         total = values[SEEN] + values[MISSING]
         return 2 * values[SEEN] * values[MISSING] / total if total else 0.0
 
+    def _called(self, text: str) -> str:
+        """What the study calls a value; a folder of images never by where it lies."""
+        return self._plan.labels.get(text, text)
+
     def _new(self, sweep: str, config: Mapping[str, Any]) -> Point:
         made = self._plan.by_id[sweep]
         compared = self._plan.study.compared
 
         def value(name: str) -> str:
-            return _text(config.get(name, made.factors.get(name)))
+            return self._called(_text(config.get(name, made.factors.get(name))))
 
         group = tuple((name, value(name)) for name in self._plan.factors if name != compared)
         method = value(compared) if compared else ""
