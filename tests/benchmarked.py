@@ -276,3 +276,25 @@ def by_wordnet(root: Path, classes: int) -> Path:
             image(root / name / f"art_{place}.jpg", index, place)
     contents.forget()
     return root
+
+
+FONTS = {"sans": ["Exo 2", "Arimo"], "hand": ["Caveat", "Kalam", "Indie Flower"]}
+"""Style -> families; the last has one face, and is no writer."""
+LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def writers(root: Path) -> Path:
+    """A folder like that of `htsweep data get glyphs`, of 36 characters."""
+    lines = ["file,class,domain,group"]
+    for style, families in FONTS.items():
+        for number, family in enumerate(families):
+            for bold, face in enumerate(("400Regular", "700Bold")):
+                if bold and family == "Indie Flower":
+                    continue
+                for index, letter in enumerate(LETTERS):
+                    file = f"{style}/{letter}/{family.replace(' ', '')}_{face}.png"
+                    image(root / file, index, 10 * number + bold, 4)
+                    lines.append(f"{file},{letter},{style},{family}")
+    (root / "metadata.csv").write_text("\n".join(lines) + "\n")
+    contents.forget()
+    return root

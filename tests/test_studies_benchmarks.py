@@ -36,6 +36,7 @@ FAKES = {
     "pacs": lambda root: in_folders(root, ("art_painting", "cartoon", "photo", "sketch")),
     "vlcs": lambda root: in_folders(root, ("Caltech101", "LabelMe", "SUN09", "VOC2007"), 5),
     "vtab": vtab,
+    "writers": lambda root: benchmarked.writers(root.parent / "glyphs"),
 }
 SMALL = [
     "repetitions=1",
@@ -63,6 +64,7 @@ TARGETS = {
     "pacs": 12,
     "vlcs": 12,
     "vtab": 2,
+    "writers": 2,
 }
 CLIP = ["fixed.source=weights/tiny", "fixed.backbone=test_vit", "fixed.image_size=160"]
 """A small CLIP model in the place of ViT-B/32, for the studies that begin with one."""
@@ -89,11 +91,12 @@ def thousand(root):
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A folder with `data`, where each benchmark is made when it is first asked for."""
-    root = tmp_path_factory.mktemp("benchmarks")
+    root, made = tmp_path_factory.mktemp("benchmarks"), set()
 
     def make(name):
-        if not (root / "data" / name).exists():
+        if name not in made:
             FAKES[name](root / "data" / name)
+            made.add(name)
         if name in OF_CLIP and not (root / "weights" / "tiny").exists():
             (root / "weights").mkdir(exist_ok=True)
             saved(root / "weights" / "tiny", OF_TIMM)
@@ -152,6 +155,7 @@ RUNS = {
     "pacs": ["grid.dataset=[pacs:data/pacs:photo-sketch]", *OF_SOURCE],
     "vlcs": ["grid.dataset=[vlcs:data/vlcs:VOC2007-SUN09]", *OF_SOURCE],
     "vtab": ["grid.dataset=[pretrained-vtab:data/vtab:cifar100]", *CLIP, "fixed.pcv=0"],
+    "writers": OF_SOURCE,
 }
 """How each study is made small enough to run in a test: one pair of domains, a few steps."""
 METHODS = {

@@ -1,39 +1,17 @@
-"""Fonts as writers: what trains, what tests, whom a source may teach, and the study of them."""
-
-from pathlib import Path
+"""Fonts as writers: what trains, what tests, and whom a source may teach."""
 
 import pytest
-from benchmarked import image
+from benchmarked import LETTERS
+from benchmarked import writers as writers_of
 
-import htsweep
-from htsweep import launching
 from tasks import data
-from tasks.data import contents, parts
+from tasks.data import parts
 from tasks.data.benchmarks import writers
-
-STUDY = Path(__file__).parent.parent / "studies" / "glyphs.yaml"
-FAMILIES = {"sans": ["Exo 2", "Arimo"], "hand": ["Caveat", "Kalam", "Indie Flower"]}
-"""The last has one face, and is no writer."""
-LETTERS = [f"{letter}" for letter in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """A folder like that of `htsweep data get glyphs`, of 36 characters."""
-    place = tmp_path_factory.mktemp("writers") / "data" / "glyphs"
-    lines = ["file,class,domain,group"]
-    for style, families in FAMILIES.items():
-        for number, family in enumerate(families):
-            for bold, face in enumerate(
-                ["400Regular", "700Bold"][: 1 if " Flower" in family else 2]
-            ):
-                for index, letter in enumerate(LETTERS):
-                    file = f"{style}/{letter}/{family.replace(' ', '')}_{face}.png"
-                    image(place / file, index, 10 * number + bold, 4)
-                    lines.append(f"{file},{letter},{style},{family}")
-    (place / "metadata.csv").write_text("\n".join(lines) + "\n")
-    contents.forget()
-    return place
+    return writers_of(tmp_path_factory.mktemp("writers") / "data" / "glyphs")
 
 
 def test_a_writer_trains_on_a_part_of_the_characters_and_tests_all(root):
@@ -70,15 +48,3 @@ def test_a_table_without_families_is_told(tmp_path):
     (tmp_path / "metadata.csv").write_text("file,class\na.png,a\n")
     with pytest.raises(ValueError, match="htsweep data get glyphs"):
         writers.open_(tmp_path)
-
-
-def test_the_study_runs(root, tmp_path, monkeypatch):
-    monkeypatch.chdir(root.parent.parent)
-    monkeypatch.setattr(launching.Report, "make", lambda *_: None)
-    small = ["repetitions=1", "fixed.image_size=8", "fixed.epochs=1", "fixed.source_epochs=1"]
-    study = htsweep.read(
-        STUDY, [*small, "fixed.source_steps_per_epoch=2", "grid.method=[source, plain]"]
-    )
-    htsweep.launch(study, results=str(tmp_path), on="inline", mirror=None)
-    trials = htsweep.trials(study, results=str(tmp_path))
-    assert sorted(trials["status"]) == 4 * ["done"]
