@@ -5,6 +5,7 @@ import os
 import pytest
 from benchmarked import femnist, image, in_folders, listed, office_home
 from PIL import Image
+from visual_tasks import svhn
 
 from tasks.data import benchmarks, checking, contents
 from tasks.data.checking import check
@@ -157,6 +158,18 @@ def test_a_pipe_with_the_name_of_an_image_is_named_and_not_waited_for(tmp_path, 
     os.mkfifo(pipe)
     said = "\n".join(check(layout, root).problems)
     assert "mug/00001.jpg is a pipe or a device, not a file" in said
+
+
+def test_pcam_in_hdf5_is_told_with_the_remedy(tmp_path):
+    (tmp_path / "pcam").mkdir()
+    (tmp_path / "pcam" / "camelyonpatch_level_2_split_train_x.h5").write_bytes(b"HDF")
+    with pytest.raises(ValueError, match="HDF5 files, which are not read: write their images to"):
+        benchmarks.opened("vtab", str(tmp_path))
+    svhn(tmp_path, train=2, test=1)
+    (problem,) = check("vtab", tmp_path, images=False).problems
+    assert "patch_camelyon/train/CLASS/IMAGE" in problem
+    with pytest.raises(ValueError, match=r"no domain 'patch_camelyon'; .*svhn; .*HDF5"):
+        benchmarks.find(f"vtab:{tmp_path}:patch_camelyon")
 
 
 def test_what_lies_beside_the_domains_is_told(tmp_path):

@@ -121,6 +121,7 @@ def check(name: str, root: Path, *, images: bool = True) -> Checked:
         described = benchmarks.described(name)
         held = benchmarks.opened(name, str(root))
         domains = list(held.names)
+        problems |= dict.fromkeys(held.wrong)
         if not domains and held.wrong:
             raise ValueError("; ".join(held.wrong))
     if not domains:

@@ -153,4 +153,5 @@ def no_domain(benchmark: str, root: str, names: Sequence[str]) -> str:
     if not held.names and held.wrong:
         return "; ".join(held.wrong)
     absent = " and no domain ".join(repr(shown(name)) for name in names)
-    return f"{benchmark} in {shown(root)} has no domain {absent}; its domains are {known}"
+    wrong = "".join(f"; {text}" for text in held.wrong)
+    return f"{benchmark} in {shown(root)} has no domain {absent}; its domains are {known}{wrong}"

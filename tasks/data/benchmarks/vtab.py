@@ -36,6 +36,8 @@ OTHERS = (
     "smallnorb_elevation",
 )
 """The tasks that are read from class folders alone."""
+PCAM, PCAM_FILES = "patch_camelyon", "pcam/camelyonpatch_*.h5"
+"""The task that torchvision keeps in HDF5, which is not read here, and its files."""
 
 
 class Tasks(Benchmarked):
@@ -49,11 +51,20 @@ class Tasks(Benchmarked):
             for name in sorted({*TASKS, *OTHERS})
             if (name in TASKS and (root / TASKS[name].mark).exists()) or name in present
         )
+        if PCAM not in self.names and any(root.glob(PCAM_FILES)):
+            self.wrong = (
+                f"{shown(root / PCAM_FILES)} are HDF5 files, which are not read: write their "
+                f"images to {PCAM}/train/CLASS/IMAGE, and so for val and test, with the classes 0 "
+                "and 1",
+            )
         if not self.names:
             raise ValueError(
-                f"{shown(root)} holds no task of VTAB: neither torchvision's files, such as "
-                f"{', '.join(task.mark for task in TASKS.values())}, nor class folders, "
-                f"TASK/CLASS/IMAGE, of one of {', '.join(sorted({*TASKS, *OTHERS}))}"
+                *self.wrong
+                or (
+                    f"{shown(root)} holds no task of VTAB: neither torchvision's files, such as "
+                    f"{', '.join(task.mark for task in TASKS.values())}, nor class folders, "
+                    f"TASK/CLASS/IMAGE, of one of {', '.join(sorted({*TASKS, *OTHERS}))}",
+                )
             )
 
     def domain(self, name: str, whole: str) -> Domain:
