@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "tests")]
 import machine  # noqa: E402
+import psutil  # noqa: E402
 import pyarrow.fs as fs  # noqa: E402
 import spent  # noqa: E402
 from buckets import KEYS, Bucket  # noqa: E402
@@ -40,7 +42,12 @@ def server(words: Sequence[str], port: int, path: str, folder: Path) -> Iterator
     """A server's process, once a path of it answers; ended after the block."""
     with (folder / f"{port}.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", *words], cwd=folder, stdout=log, stderr=log
+            [sys.executable, "-P", "-m", *words],
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            # MLflow's job runner would start a dozen processes, for judging language models.
+            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         )
     try:
         deadline = time.monotonic() + START_SECONDS
@@ -54,10 +61,12 @@ def server(words: Sequence[str], port: int, path: str, folder: Path) -> Iterator
                 time.sleep(0.2)
         yield
     finally:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(30)
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            whole = psutil.Process(process.pid)
+            family = [whole, *whole.children(recursive=True)]
+            whole.terminate()
+            for one in psutil.wait_procs(family, timeout=30)[1]:
+                one.kill()
         process.wait()
 
 
@@ -70,7 +79,7 @@ def servers(folder: Path) -> Iterator[tuple[str, str, Postgres]]:
         server(["moto.server", "-H", "127.0.0.1", "-p", str(ports[0])], ports[0], "/", folder),
         server(
             [
-                *("mlflow", "server", "--backend-store-uri", database.uri, "--workers", "2"),
+                *("mlflow", "server", "--backend-store-uri", database.uri, "--workers", "1"),
                 *("--artifacts-destination", str(folder / "artifacts")),
                 *("--host", "127.0.0.1", "--port", str(ports[1])),
             ],
@@ -141,6 +150,8 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=10_000)
     os.environ.update(KEYS)
     os.environ.update(QUIET)
+    # What has been started is ended, also if this is told to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     print(machine.said(), flush=True)
     run(parser.parse_args().trials)
 
