@@ -154,3 +154,11 @@ def test_a_folder_on_the_command_line_is_written_as_the_study_has_it(places):
     )
     assert seen("mnist-uci") == "mnist-uci"
     assert seen("folder:/data:a-b") == "folder:/data:a-b"
+
+
+def test_a_bucket_is_no_relative_path_and_is_shown_by_its_last_folder(tmp_path: Path) -> None:
+    place = "folder:s3://bucket/mine/photos?region=there:art-photo"
+    (tmp_path / "s3:" / "bucket" / "mine" / "photos?region=there").mkdir(parents=True)
+    config = {"dataset": place}
+    assert paths.located(SETTINGS, config, tmp_path) == config
+    assert paths.short(SETTINGS, "dataset", place) == "folder:photos:art-photo"

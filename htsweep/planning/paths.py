@@ -61,8 +61,9 @@ def short(settings: Mapping[str, Any] | None, key: str, value: Any) -> str | Non
     if parts is None:
         return None
     before, path, after = parts
-    outside = Path(path).is_absolute() or path.startswith(("~", ".."))
-    return f"{before}{Path(path).name if outside else path}{after}"
+    bare = path.partition("?")[0] if "://" in path else path  # a bucket, perhaps with options
+    outside = _is_fixed(path) or path.startswith("..")
+    return f"{before}{Path(bare).name if outside else path}{after}"
 
 
 def as_in(settings: Mapping[str, Any] | None, key: str, value: str, other: Any) -> Any:
@@ -101,7 +102,7 @@ def _parts(
 
 def _is_fixed(path: str) -> bool:
     """Whether a path is the same from every folder."""
-    return path.startswith("~") or Path(path).is_absolute()
+    return path.startswith("~") or "://" in path or Path(path).is_absolute()
 
 
 def _split(settings: Mapping[str, Any] | None, key: str, value: Any) -> tuple[str, str, str] | None:
