@@ -30,7 +30,7 @@ from tasks import (
 )
 from tasks.augmentation import Views
 from tasks.data import splits
-from tasks.evaluation import measure, measure_all, outputs
+from tasks.evaluation import Halved, measure, measure_all, outputs
 from tasks.loading import (
     fresh_model,
     holistic,
@@ -373,7 +373,9 @@ def _trial_rows(
 
 
 def _viewing(model: Any, config: Mapping[str, Any]) -> Any:
-    """The model as it is measured: on the views of each image that the config names."""
+    """The model as it is measured: in the precision, and on the views, that the config names."""
+    if config.get(precision.EVALUATION) == precision.TRAINED:
+        model = Halved(model, config.get("amp_dtype", precision.BFLOAT16))
     return Views(model, config["test_transform"]) if "test_transform" in config else model
 
 

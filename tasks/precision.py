@@ -21,6 +21,13 @@ TYPES = {
     "gradient overflows is left out (Micikevicius et al., ICLR 2018, arXiv:1710.03740)",
 }
 
+EVALUATION, FLOAT32, TRAINED = "evaluation_precision", "float32", "trained"
+MEASURED = {
+    FLOAT32: "in full precision, whatever it is trained in",
+    TRAINED: "in the half precision of `amp`, as it is trained; without `amp` in full precision",
+}
+"""The precisions in which a model may be measured."""
+
 
 def _apart(config: Mapping[str, Any]) -> str:
     return (
@@ -106,13 +113,21 @@ def shape(config: Mapping[str, Any], size: int) -> str:
 def chosen(config: dict[str, Any], size: Callable[[], int]) -> dict[str, Any]:
     """The config with the settings that its `precision` stands for in its place.
 
-    `auto` stays: it stands for nothing before it is measured. So does what is wrong, for `problems`
-    to report.
+    A model is measured as it is trained only where that is half precision, so that what means the
+    same has the same id. `auto` stays: it stands for nothing before it is measured. So does what is
+    wrong, for `problems` to report.
 
     Args:
         config: a config that is otherwise resolved.
         size: returns the pixels a side of its images.
     """
+    found = _chosen(config, size)
+    if not found.get("amp") and "precision" not in found:
+        found.pop(EVALUATION, None)
+    return found
+
+
+def _chosen(config: dict[str, Any], size: Callable[[], int]) -> dict[str, Any]:
     given = config.pop("precision", "")
     if given in ("", [], None):
         return config

@@ -7,7 +7,8 @@ without it: which images are in a batch is decided elsewhere, and copies change 
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, final
@@ -161,8 +162,37 @@ class Feed:
         return self._transfer.take(rows)
 
 
+def in_order(images: Tensor, rows: Tensor, size: int, lane: Lane) -> Iterator[Tensor]:
+    """The images at `rows` on the device, `size` at a time; the next ones are under way already.
+
+    Args:
+        images: images [N, C, H, W] on the host.
+        rows: positions among them.
+        size: how many come at a time.
+        lane: the way to the device.
+    """
+    places = torch.arange(len(images))  # a lane takes labels, too
+    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="chunks")
+    sent: deque[Future[Any]] = deque()
+    try:
+        for piece in rows.split(size):
+            sent.append(pool.submit(lane.send, images, places, piece))
+            if len(sent) > DEPTH:
+                yield lane.arrived(sent.popleft().result())[0]
+        while sent:
+            yield lane.arrived(sent.popleft().result())[0]
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def lane_of(images: Tensor, device: str) -> Lane | None:
+    """The way of images that stay on the host to a GPU; None where there is none to go."""
+    if not device.startswith("cuda") or images.is_cuda:
+        return None
+    return CudaLane(device)
+
+
 def feed_of(batch: Batch, transfer: Transfer, steps: int) -> Feed | None:
     """The feed of a run on a GPU whose images stay on the host; None where there is none to do."""
-    if not transfer.device.startswith("cuda") or transfer.images.is_cuda:
-        return None
-    return Feed(batch, transfer, CudaLane(transfer.device), steps)
+    lane = lane_of(transfer.images, transfer.device)
+    return None if lane is None else Feed(batch, transfer, lane, steps)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks import augmentation, backbones, calls, methods, optimisers
+from tasks import augmentation, backbones, calls, methods, optimisers, precision
 from tasks.schedules import COSINE, SCHEDULES, STEADY, STEP
 from tasks.task import Setting, Steps
 
@@ -117,6 +117,12 @@ VIEWS = {
         choices=lambda: augmentation.VIEWS,
         open=True,
         doc="what a model sees of an image that is measured",
+    ),
+    precision.EVALUATION: Setting(
+        str,
+        precision.FLOAT32,
+        choices=lambda: precision.MEASURED,
+        doc="the precision in which a model is measured",
     ),
 }
 """Settings that act without training too."""
