@@ -74,9 +74,9 @@ TABLES: dict[str, list[tuple[str, ...]]] = {
 """The tables of each study by their columns; no columns: the report's own."""
 PARTS = {
     "emoji": (
-        "grid.dataset=[folder:data/emoji:noto-twemoji,folder:data/emoji:noto-fluent_3d]",
+        "grid.dataset=[{Twemoji: folder:data/emoji:noto-twemoji},"
+        "{Fluent 3D: folder:data/emoji:noto-fluent_3d}]",
         "grid.missing_ratio=[0.5]",
-        "repetitions=2",
     ),
 }
 """What was run of a study of which only a part was: as `--set` takes it."""
@@ -86,7 +86,7 @@ CONCLUSIONS = {
     "digits_ablation": ("Default against tuned", "Ablation"),
     "digits_protocols": ("Default against tuned", "Protocols"),
     "transferability": ("Predictions", "Bounds"),
-    "emoji": ("Default against tuned",),
+    "emoji": ("Default against tuned", "Over all groups", "Hypervolume"),
 }
 """What else of the report is kept: its sections."""
 FIGURES = {
@@ -95,7 +95,7 @@ FIGURES = {
     "digits_ablation": ("ablation",),
     "digits_protocols": ("sensitivity",),
     "transferability": ("scores", "scores_2", "bounds"),
-    "emoji": (),
+    "emoji": ("frontier",),
 }
 """And its figures, at the width of two columns."""
 Claim = tuple[str, str, "Numbers"]
