@@ -74,8 +74,8 @@ TABLES: dict[str, list[tuple[str, ...]]] = {
 """The tables of each study by their columns; no columns: the report's own."""
 PARTS = {
     "emoji": (
-        "grid.dataset=[{Twemoji: folder:data/emoji:noto-twemoji},"
-        "{Fluent 3D: folder:data/emoji:noto-fluent_3d}]",
+        "grid.dataset={Twemoji: folder:data/emoji:noto-twemoji, "
+        "Fluent 3D: folder:data/emoji:noto-fluent_3d}",
         "grid.missing_ratio=[0.5]",
     ),
 }
