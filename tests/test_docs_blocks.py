@@ -25,9 +25,9 @@ BASE = {"task": "task: holistic_transfer\n", "grid": "grid: {method: [plain, l2s
 LANGUAGES = (*COMMANDS, "yaml", "python", "text", "")
 NOT_RUN = {
     "CONTRIBUTING.md": 1,
-    "README.md": 2,
-    "docs/datasets.md": 1,
-    "docs/how_to/cluster.md": 6,
+    "README.md": 3,
+    "docs/datasets.md": 2,
+    "docs/how_to/cluster.md": 7,
     "docs/how_to/metrics.md": 1,
     "docs/how_to/mlflow_server.md": 4,
     "docs/how_to/slurm.md": 3,

@@ -16,7 +16,7 @@ import pandas as pd
 import htsweep
 from htsweep.analysis.new_images import Images, Spread, spread_of
 from htsweep.analysis.significance import Paired, judge
-from htsweep.report import build
+from htsweep.report import build, names
 from htsweep.report.document import document
 from htsweep.report.figures import figures
 from htsweep.results import Results
@@ -124,7 +124,8 @@ def main() -> None:
         ]
         if name in CONCLUSIONS:
             found = build.findings(results)
-            page += list(sections(document(found)["report.md"], CONCLUSIONS[name]))
+            with names.labelled(found.labels):
+                page += list(sections(document(found)["report.md"], CONCLUSIONS[name]))
             page += [regrets(found.regret)] if len(found.regret) else []
             wanted = {figure.partition("_")[0] for figure in FIGURES[name]}
             for file, content in figures(found, only=wanted, formats=["svg"]).items():
@@ -149,10 +150,10 @@ def main() -> None:
     print("\n".join(rows))
 
 
-def sections(report: str, names: Collection[str]) -> Iterator[str]:
+def sections(report: str, titles: Collection[str]) -> Iterator[str]:
     """Those of the sections of a report that are called so."""
     for part in report.split("\n## ")[1:]:
-        if part.partition("\n")[0] in names:
+        if part.partition("\n")[0] in titles:
             yield f"## {part.strip()}\n"
 
 
