@@ -54,16 +54,19 @@ def test_each_kind_is_timed_twice_and_the_estimate_rests_on_it(
     results: Results, tmp_path: Path
 ) -> None:
     rows = measure(results, Silent())
-    ran = sorted(
-        (config["size"], config["epochs"]) for config in (json.loads(row["config"]) for row in rows)
-    )
+    configs = [json.loads(row["config"]) for row in rows]
+    ran = sorted((config["size"], config["epochs"]) for config in configs)
     assert ran == [(1, 1), (1, 4), (2, 1), (2, 4)]
     assert not (tmp_path / "results").exists()
     assert estimate(results).compute_hours is None
-    found = estimate(results, rows).compute_hours
+    slept = [0.1 * config["size"] * config["epochs"] for config in configs]
+    assert all(row["seconds"] >= least for row, least in zip(rows, slept, strict=True))
+    # With the times of a machine that does nothing else, and takes half a second for each start.
+    exact = [{**row, "seconds": 0.5 + least} for row, least in zip(rows, slept, strict=True)]
+    found = estimate(results, exact).compute_hours
     assert found is not None
-    # 40 epochs of 0.1 s and of 0.2 s, at two rates, three times; a busy machine takes longer.
-    assert 72 * 0.9 < 3600 * found < 72 * 2
+    # 40 epochs of 0.1 s and of 0.2 s, at two rates, three times, and twelve starts.
+    assert 3600 * found == pytest.approx(72 + 6)
 
 
 def test_what_has_run_is_not_timed_again(results: Results) -> None:

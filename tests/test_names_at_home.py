@@ -32,6 +32,7 @@ ALLOWED = {
     ("last", "htsweep/analysis/frontier.py"): "pandas' word for which duplicate stays",
     ("oracle", "htsweep/cli/template.py"): "the key of an objective that owns up to a test column",
     ("oracle", "htsweep/planning/checks/study.py"): "the same key",
+    ("oracle", "htsweep/planning/reading.py"): "the same key",
     ("at", "htsweep/execution/ray_load.py"): "a key of what a node says: when it said it",
     ("oracle", "htsweep/selection/protocols.py"): "what a protocol was called before",
     ("at", "htsweep/selection/"): "the function that takes rows at chosen steps",

@@ -32,9 +32,13 @@ def canonical(dataset: str) -> str:
 
 def root_of(dataset: str) -> tuple[str, str, str] | None:
     """The root in a dataset's name, with what is before and after it; None if it has no root."""
-    layout = _ROOTED.search(dataset)
-    root, colon, pair = dataset[layout.end() :].rpartition(":") if layout else ("", "", "")
-    return (dataset[: layout.end()], root, f"{colon}{pair}") if layout and root else None
+    layout, cut = _ROOTED.search(dataset), _FIRST.search(dataset)
+    if layout is None:
+        return None
+    end = cut.start() if cut else len(dataset)
+    root, colon, _ = dataset[layout.end() : end].rpartition(":")
+    after = layout.end() + len(root)
+    return (dataset[: layout.end()], root, dataset[after:]) if colon and root else None
 
 
 @functools.cache
