@@ -249,7 +249,7 @@ def plain(found: dict[int, dict[str, Any]]) -> str:
     )
 
 
-@settings(FUZZ, max_examples=40 * MORE)
+@settings(FUZZ, max_examples=25 * MORE)
 @given(rows=ROWS | GOOD, more=GOOD)
 def test_what_a_task_yields_is_kept_as_it_was_or_fails_its_trial_and_no_other_study(
     tmp_path_factory: pytest.TempPathFactory, rows: list, more: list

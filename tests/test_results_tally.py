@@ -163,7 +163,7 @@ def test_plan_and_status_count_as_one_would_by_hand(folder: Path, data: st.DataO
 
 
 @settings(
-    max_examples=10,
+    max_examples=5,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(st.tuples(st.integers(1, 12), st.integers(1, 2)), min_size=1, max_size=3))
