@@ -128,7 +128,9 @@ def main() -> None:
                 page += list(sections(document(found)["report.md"], CONCLUSIONS[name]))
             page += [regrets(found.regret)] if len(found.regret) else []
             wanted = {figure.partition("_")[0] for figure in FIGURES[name]}
-            for file, content in figures(found, only=wanted, formats=["svg"]).items():
+            with names.labelled(found.labels):
+                drawn = figures(found, only=wanted, formats=["svg"])
+            for file, content in drawn.items():
                 if file.partition(".")[0] not in FIGURES[name]:
                     continue
                 (HERE / f"{name}_{file}").write_bytes(content)
