@@ -16,7 +16,7 @@ import pandas as pd
 import htsweep
 from htsweep.analysis.new_images import Images, Spread, spread_of
 from htsweep.analysis.significance import Paired, judge
-from htsweep.report import build, names
+from htsweep.report import build
 from htsweep.report.document import document
 from htsweep.report.figures import figures
 from htsweep.results import Results
@@ -124,13 +124,10 @@ def main() -> None:
         ]
         if name in CONCLUSIONS:
             found = build.findings(results)
-            with names.labelled(found.labels):
-                page += list(sections(document(found)["report.md"], CONCLUSIONS[name]))
+            page += list(sections(document(found)["report.md"], CONCLUSIONS[name]))
             page += [regrets(found.regret)] if len(found.regret) else []
             wanted = {figure.partition("_")[0] for figure in FIGURES[name]}
-            with names.labelled(found.labels):
-                drawn = figures(found, only=wanted, formats=["svg"])
-            for file, content in drawn.items():
+            for file, content in figures(found, only=wanted, formats=["svg"]).items():
                 if file.partition(".")[0] not in FIGURES[name]:
                     continue
                 (HERE / f"{name}_{file}").write_bytes(content)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from htsweep.errors import HtsweepError, untested
@@ -93,114 +93,103 @@ def _key(name: str) -> bytes:
 
 
 @contextlib.contextmanager
-def without_callback_statistics() -> Iterator[None]:
-    """Inside the block, keeps Ray from counting callbacks for its usage statistics.
+def _replaced(module: str, path: str, made: Callable[..., Mapping[str, Any]]) -> Iterator[None]:
+    """Inside the block, attributes of a private part of Ray are others.
 
-    Ray 2.60 imports MLflow for that, which takes a second and 100 MB. If a later Ray counts in
-    another way, only this saving is lost.
+    If a later Ray lacks the part, nothing is replaced: only what that saves is lost.
+
+    Args:
+        module: the module.
+        path: the part within it, such as a class; "": the module itself.
+        made: from the part to its attributes in the block.
     """
     try:
-        usage: Any = importlib.import_module("ray.air._internal.usage")
-        original = usage.tag_callbacks
-    except (ImportError, AttributeError):
+        owner: Any = _part(module, path) if path else importlib.import_module(module)
+        new = made(owner)
+        old = {name: getattr(owner, name) for name in new}
+    except (HtsweepError, ImportError, AttributeError):
         yield
         return
-    usage.tag_callbacks = lambda callbacks: False
     try:
+        for name, value in new.items():
+            setattr(owner, name, value)
         yield
     finally:
-        usage.tag_callbacks = original
+        for name, value in old.items():
+            setattr(owner, name, value)
 
 
-@contextlib.contextmanager
-def with_actors_handed_on() -> Iterator[None]:
+def without_callback_statistics() -> contextlib.AbstractContextManager[None]:
+    """Inside the block, keeps Ray from counting callbacks for its usage statistics.
+
+    Ray 2.60 imports MLflow for that, which takes a second and 100 MB.
+    """
+    nothing = {"tag_callbacks": lambda callbacks: False}
+    return _replaced("ray.air._internal.usage", "", lambda usage: nothing)
+
+
+def with_actors_handed_on() -> contextlib.AbstractContextManager[None]:
     """Inside the block, a trial that gets a freed actor hands on the one that it had asked for.
 
     Ray 2.60 cancels the trial's request for resources instead, and makes another for the next
     trial: a placement group for each trial, which takes more processor time than all else that
-    Tune's loop does. If a later Ray lacks one of the parts, only this saving is lost.
+    Tune's loop does.
     """
-    try:
-        controller: Any = _part("ray.tune.execution.tune_controller", "TuneController")
+
+    def made(controller: Any) -> Mapping[str, Any]:
         original = controller._maybe_reuse_cached_actor
         arguments: Any = _part("ray.tune.experiment.trial", "_get_trainable_kwargs")
-    except (HtsweepError, AttributeError):
-        yield
-        return
 
-    def reuse(self: Any, trial: Any) -> bool:
-        heir = _heir(self, trial)
-        if heir is None:
+        def reuse(self: Any, trial: Any) -> bool:
+            heir = _heir(self, trial)
+            if heir is None:
+                return bool(original(self, trial))
+            asked = self._trial_to_actor.pop(trial)
+            self._actor_to_trial.pop(asked)
+            attributes = self._actor_manager._pending_actors_to_attrs
+            cls, _, request = attributes[asked]
+            attributes[asked] = cls, arguments(heir), request
+            self._trial_to_actor[heir] = asked
+            self._actor_to_trial[asked] = heir
+            self._staged_trials.add(heir)
+            self._actor_cache.increase_max(heir.placement_group_factory)
             return bool(original(self, trial))
-        asked = self._trial_to_actor.pop(trial)
-        self._actor_to_trial.pop(asked)
-        attributes = self._actor_manager._pending_actors_to_attrs
-        cls, _, request = attributes[asked]
-        attributes[asked] = cls, arguments(heir), request
-        self._trial_to_actor[heir] = asked
-        self._actor_to_trial[asked] = heir
-        self._staged_trials.add(heir)
-        self._actor_cache.increase_max(heir.placement_group_factory)
-        return bool(original(self, trial))
 
-    controller._maybe_reuse_cached_actor = reuse
-    try:
-        yield
-    finally:
-        controller._maybe_reuse_cached_actor = original
+        return {"_maybe_reuse_cached_actor": reuse}
+
+    return _replaced("ray.tune.execution.tune_controller", "TuneController", made)
 
 
-@contextlib.contextmanager
-def without_calls_for_the_place() -> Iterator[None]:
+def without_calls_for_the_place() -> contextlib.AbstractContextManager[None]:
     """Inside the block, keeps Tune from asking an actor where it is, twice a trial.
 
-    That is half of the calls that a trial takes, and nothing here reads the answers. If a later Ray
-    lacks the part, only this saving is lost.
+    That is half of the calls that a trial takes, and nothing here reads the answers.
     """
-    try:
-        trials: Any = _part("ray.tune.experiment.trial", "Trial")
-        original = trials.set_ray_actor
-    except (HtsweepError, AttributeError):
-        yield
-        return
 
     def keep(self: Any, ray_actor: Any) -> None:
         self.temporary_state.ray_actor = ray_actor
 
-    trials.set_ray_actor = keep
-    try:
-        yield
-    finally:
-        trials.set_ray_actor = original
+    return _replaced("ray.tune.experiment.trial", "Trial", lambda trials: {"set_ray_actor": keep})
 
 
-@contextlib.contextmanager
-def with_the_trainable_kept() -> Iterator[None]:
-    """Inside the block, Tune asks the control store once what a trial runs, not thrice a trial.
+def with_the_trainable_kept() -> contextlib.AbstractContextManager[None]:
+    """Inside the block, Tune asks the control store once what a trial runs, not thrice a trial."""
 
-    If a later Ray lacks the part, only this saving is lost.
-    """
-    try:
-        registry: Any = _part("ray.tune.registry", "_Registry")
-        original = registry.get, registry.contains
-    except (HtsweepError, AttributeError):
-        yield
-        return
-    kept: dict[tuple[str, str], Any] = {}
+    def made(registry: Any) -> Mapping[str, Any]:
+        original_get, original_contains = registry.get, registry.contains
+        kept: dict[tuple[str, str], Any] = {}
 
-    def get(self: Any, category: str, key: str) -> Any:
-        if (category, key) not in kept:
-            kept[category, key] = original[0](self, category, key)
-        return kept[category, key]
+        def get(self: Any, category: str, key: str) -> Any:
+            if (category, key) not in kept:
+                kept[category, key] = original_get(self, category, key)
+            return kept[category, key]
 
-    def contains(self: Any, category: str, key: str) -> bool:
-        return (category, key) in kept or bool(original[1](self, category, key))
+        def contains(self: Any, category: str, key: str) -> bool:
+            return (category, key) in kept or bool(original_contains(self, category, key))
 
-    registry.get, registry.contains = get, contains
-    try:
-        yield
-    finally:
-        registry.get, registry.contains = original
+        return {"get": get, "contains": contains}
+
+    return _replaced("ray.tune.registry", "_Registry", made)
 
 
 def _heir(controller: Any, trial: Any) -> Any:

@@ -120,10 +120,17 @@ class Plan:
         placed = any(paths.has_place(settings, key) for key in self.study.factors)
         shortened: dict[str, dict[str, None]] = {}
         for cell in cells_of(self.study) if found or placed else ():
+            given = {key: self.study.labels.get(str(value)) for key, value in cell.items()}
+            shorter = {
+                key: paths.short(settings, key, cell[key])
+                for key, label in given.items()
+                if label is None
+            }
+            if all(text is None for text in (given | shorter).values()):
+                continue  # resolving takes the most of the time
             config = self.task.resolve({**self.study.fixed, **cell})
-            for key, value in cell.items():
-                label = self.study.labels.get(str(value))
-                short = paths.short(settings, key, value) if label is None else None
+            for key in cell:
+                label, short = given[key], shorter.get(key)
                 if label is not None and key in config:
                     found.setdefault(str(config[key]), label)
                 elif short is not None and key in config:

@@ -225,16 +225,15 @@ def write(
     figures under `figures/two_column/` or `figures/one_column/`, as `widths` says.
     """
     from htsweep.files import put
-    from htsweep.report import document, figures, names
+    from htsweep.report import document, figures
 
     report = findings(results, metrics)
-    with names.labelled(report.labels):
-        made: dict[str, str | bytes] = {"report.html": page(report), **document.document(report)}
-        for width in widths:
-            made |= {
-                f"figures/{width}_column/{name}": content
-                for name, content in figures.figures(report, width).items()
-            }
+    made: dict[str, str | bytes] = {"report.html": page(report), **document.document(report)}
+    for width in widths:
+        made |= {
+            f"figures/{width}_column/{name}": content
+            for name, content in figures.figures(report, width).items()
+        }
     return report, [put(out / name, content) for name, content in made.items()]
 
 

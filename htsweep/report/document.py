@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from htsweep.analysis.findings import Findings
-from htsweep.report import answers, answers_first, typeset
+from htsweep.report import answers, answers_first, names, typeset
 from htsweep.report.key import key
 from htsweep.report.table import Table, parts
 from htsweep.report.tables import methods, tables
@@ -65,6 +65,11 @@ _BESIDE = 6
 
 def document(findings: Findings) -> dict[str, str]:
     """The report by file name: `report.md`, `report.tex`, and a CSV for each table with rows."""
+    with names.labelled(findings.labels):
+        return _document(findings)
+
+
+def _document(findings: Findings) -> dict[str, str]:
     made = tables(findings)
     shown: list[Table] = []
     for name in PRINTED:

@@ -10,7 +10,15 @@ import pandas as pd
 
 from htsweep.analysis.findings import Findings
 from htsweep.errors import HtsweepError, did_you_mean
-from htsweep.report import figure_forest, figure_lines, figure_ranks, figure_scores, paper, static
+from htsweep.report import (
+    figure_forest,
+    figure_lines,
+    figure_ranks,
+    figure_scores,
+    names,
+    paper,
+    static,
+)
 from htsweep.report.look import Look, looks, roles_of
 
 if TYPE_CHECKING:
@@ -70,7 +78,8 @@ def figures(
                 msg = f"no {what} '{name}'; {did_you_mean(name, known)}"
                 raise HtsweepError(msg)
     made: dict[str, bytes] = {}
-    with matplotlib.rc_context(paper.style(small=True)):
+    labels = names.labelled(findings.labels)
+    with labels, matplotlib.rc_context(paper.style(small=True)):
         for name, figure in draw(findings, width, only).items():
             made |= {
                 f"{name}.{ending}": content

@@ -173,7 +173,7 @@ def _read(
 def _content(path: Path, examine: Examine | None) -> tuple[list[int] | None, Content]:
     stamp = _stamp(path)
     try:
-        if not _ends(path):
+        if not _is_file_or_folder(path):
             return stamp, Content("", problem="is a pipe or a device, not a file")
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -188,8 +188,8 @@ def _content(path: Path, examine: Examine | None) -> tuple[list[int] | None, Con
         return stamp, Content("", problem=f"cannot be read: {error.strerror or error}")
 
 
-def _ends(path: Path) -> bool:
-    """Whether reading a path comes to an end: opening a pipe waits for somebody who writes."""
+def _is_file_or_folder(path: Path) -> bool:
+    """Whether a path is a file or a folder: opening a pipe waits for somebody who writes."""
     mode = path.stat().st_mode
     return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
