@@ -158,10 +158,17 @@ def looking(address: str) -> Callable[[], Any]:
     return look
 
 
+def alive(state: Any) -> int:
+    """How many nodes there are, the head and those that drain included."""
+    from ray.core.generated.autoscaler_pb2 import NodeStatus
+
+    return sum(node.status != NodeStatus.DEAD for node in state.node_states)
+
+
 def ready(address: str, count: int) -> None:
     """Waits until as many nodes have come."""
     look, deadline = looking(address), time.monotonic() + 120
-    while sum(node.status != 4 for node in look().node_states) < count:
+    while alive(look()) < count:
         if time.monotonic() > deadline:
             sys.exit("the head did not start, or has ended, within two minutes")
         time.sleep(0.2)
@@ -182,12 +189,12 @@ class Watched:
         while not self._over.wait(0.1):
             state, now = look(), time.time()
             waits = state.pending_resource_requests or state.pending_gang_resource_requests
-            alive = sum(node.status != 4 for node in state.node_states) - 1
+            workers = alive(state) - 1
             if waits and not self.demand:
                 self.demand = now
-            if alive >= self._most and not self.whole:
+            if workers >= self._most and not self.whole:
                 self.whole = now
-            if self.whole and alive <= 0 and not self.empty:
+            if self.whole and workers <= 0 and not self.empty:
                 self.empty = now
 
     def end(self, spans: Spans) -> dict[str, float]:
