@@ -143,3 +143,15 @@ def test_of_a_folder_that_is_no_study_s_only_modules_go_along(
     monkeypatch.setattr(shipping.os, "getuid", lambda: -1)  # the files of somebody else
     assert found.code != collect(study).code
     assert collect(study).files == []
+
+
+def test_studies_alone_are_not_sent_for_no_trial_reads_them(tmp_path: Path) -> None:
+    assert not collect(tmp_path).needed
+    (tmp_path / "one.yaml").write_text("study: one\ntask: toy\n")
+    (tmp_path / "two.yml").write_text('"task" : toy\n')
+    assert not collect(tmp_path).needed
+    (tmp_path / "labels.yaml").write_text("names: [a, b]\nsubtask: none\n")
+    assert collect(tmp_path).needed
+    (tmp_path / "labels.yaml").unlink()
+    (tmp_path / "my_task.py").touch()
+    assert collect(tmp_path).needed

@@ -190,7 +190,9 @@ class RayProcess:
         folder, address = self._scratch.path, cluster.address
         (folder / "tune").mkdir()
         ships = cluster.shipped if address is not None else None
-        if ships is not None and ships.files:
+        if ships is not None and not ships.needed:
+            ships = None
+        if ships is not None:
             ships.copy(folder / "ships")
         # Under `gpu: auto`, what a trial takes may change.
         mixed = len(amounts) > 1 or any(amount.gpu for amount in amounts)
@@ -200,7 +202,7 @@ class RayProcess:
             ],
             "address": address,
             "wait": cluster.wait_minutes,
-            "ships": str(folder / "ships") if ships is not None and ships.files else "",
+            "ships": str(folder / "ships") if ships is not None else "",
             "origin": str(ships.folder) if ships is not None else "",
             "cores": cores(),
             "gpus": gpus(),
