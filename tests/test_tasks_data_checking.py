@@ -135,6 +135,7 @@ def test_bad_images_are_named_and_odd_ones_are_read(tmp_path, layout):
         ("transparent parts are read as white", "alpha.png"),
         ("16 bits of grey are read as 8", "deep.png"),
         ("only the first of several frames is read", "moves.gif"),
+        ("are converted without their profile", "cmyk.tiff"),
     ):
         assert [what in note and f"mug/{file}" in note for note in found.notes].count(True) == 1
     assert any("copies of another image" in note for note in found.notes)

@@ -26,16 +26,20 @@ def root(tmp_path):
             for number in range(12):
                 pixels = rng.integers(0, 256, (20, 16, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(place / f"{number}.png")
-    return tmp_path / "root"
+    root = tmp_path / "root"
+    files = sorted(path.relative_to(root) for path in root.glob("*/*/*.png"))
+    lines = [f"{file},{file.parts[1]},{file.parts[0]}" for file in files]
+    (root / "metadata.csv").write_text("\n".join(["file,class,domain", *lines]))
+    return root
 
 
-@pytest.fixture
-def ways(root, tmp_path, monkeypatch):
+@pytest.fixture(params=["folder", "table"])
+def ways(request, root, tmp_path, monkeypatch):
     """The images of a domain decoded into the cache, and left in their files."""
 
     def load(way):
         monkeypatch.setenv(cache.IMAGES, way)
-        return data.load(f"folder:{root}:art", tmp_path / way, 8)
+        return data.load(f"{request.param}:{root}:art", tmp_path / way, 8)
 
     return load("decoded"), load("files")
 

@@ -188,7 +188,10 @@ def notes(domain: str) -> list[str]:
         what: [path for path, content in kept if mark in content.answer[0]]
         for mark, what in pixels.DONE.items()
     } | {
-        pixels.FIRST: [path for path, content in kept if content.answer[1]],
+        **{
+            remark: [path for path, content in kept if remark in content.answer[1]]
+            for remark in pixels.REMARKS
+        },
         # Those of one group are on one side of the split.
         pixels.COPIES: [
             file[1]
@@ -261,7 +264,7 @@ def _contents(domain: str) -> list[Content]:
 def _contents_of(held: Listing) -> list[Content]:
     """The content of each image: its digest, and the answer of `pixels.examine`."""
     with pixels.quiet():
-        return contents.of(held.paths, pixels.examine, pixels.VERSION)
+        return contents.of(held.paths, pixels.examine, pixels.EXAMINED)
 
 
 def _pixels(held: Listing, kept: Sequence[Content], grouped: str = "") -> str:

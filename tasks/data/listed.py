@@ -61,9 +61,12 @@ class Listed(Domain):
         return fingerprint(self)
 
     def load(self, cache: Path, image_size: int) -> Images:
-        """The images, decoded once per node and image size."""
+        """The images, decoded once per node and image size.
+
+        Where the cache has no room for them, they are decoded as they are asked for.
+        """
         kept = cache / "tables" / f"{self.fingerprint()}-{image_size}.npy"
-        decoded = decoding.decoded(self.paths, kept, image_size)
+        decoded = decoding.fitting(self.paths, kept, image_size)
         return Images(decoded, self.rows().labels, self.classes)
 
     def rows(self) -> Rows:
@@ -222,7 +225,10 @@ def notes(domain: Listed) -> list[str]:
             what: [file for file, content in kept if mark in content.answer[0]]
             for mark, what in pixels.DONE.items()
         },
-        pixels.FIRST: [file for file, content in kept if content.answer[1]],
+        **{
+            remark: [file for file, content in kept if remark in content.answer[1]]
+            for remark in pixels.REMARKS
+        },
         pixels.COPIES: [
             file for file, content in kept if first.setdefault(content.digest, file) != file
         ],
@@ -237,7 +243,7 @@ def notes(domain: Listed) -> list[str]:
 def _contents(domain: Listed) -> list[Content]:
     """The content of each image: its digest, and the answer of `pixels.examine`."""
     with pixels.quiet():
-        return contents.of(domain.paths, pixels.examine, pixels.VERSION, domain.name)
+        return contents.of(domain.paths, pixels.examine, pixels.EXAMINED, domain.name)
 
 
 def _named(rows: Sequence[Row]) -> str:

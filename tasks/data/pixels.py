@@ -54,6 +54,11 @@ DONE = {
 }
 """Mark -> what a user is told of it."""
 FIRST = "only the first of several frames is read"
+CONVERTED = "colours that are not RGB (CMYK, LAB, HSV) are converted without their profile"
+REMARKS = (FIRST, CONVERTED)
+"""What a user is told of an image beyond its marks."""
+EXAMINED = VERSION + 1
+"""To be raised when `examine` says something else of some files: what is stored is asked again."""
 COPIES = "copies of another image, so that one may be trained on and its copy tested"
 
 _STARTS = (
@@ -78,8 +83,8 @@ class Unreadable(ValueError):
     """The file cannot be read reliably as an image; the message continues after the file's name."""
 
 
-def examine(file: BinaryIO) -> tuple[list[str], bool]:
-    """The marks of an image, and whether it has several frames, of which only the first is read.
+def examine(file: BinaryIO) -> tuple[list[str], list[str]]:
+    """The marks of an image, and the remarks on it.
 
     Raises:
         Unreadable: the image cannot be read to its end.
@@ -88,7 +93,9 @@ def examine(file: BinaryIO) -> tuple[list[str], bool]:
         several = image.format != "MPO" and bool(getattr(image, "is_animated", False))
         if image.format in ("JPEG", "MPO"):
             image.draft(None, (PREVIEW, PREVIEW))
-        return sorted(rgb(image)[1]), several
+        remarks = [FIRST] if several else []
+        remarks += [CONVERTED] if image.mode in ("CMYK", "LAB", "HSV") else []
+        return sorted(rgb(image)[1]), remarks
 
 
 def read(file: BinaryIO, size: int) -> NDArray[np.uint8]:
