@@ -155,15 +155,19 @@ def remedy_of(error: Exception, setting: str = "", path: str = "") -> str:
     )
 
 
+def nearest(came: str, known: Iterable[str]) -> str | None:
+    """The most similar name that is known; None if none is similar."""
+    names = sorted(set(known))
+    if len(names) > MOST_COMPARED:
+        return None
+    return next(iter(difflib.get_close_matches(came, names, n=1, cutoff=0.5)), None)
+
+
 def did_you_mean(came: str, known: Iterable[str]) -> str:
     """`did you mean 'l2sp'? known: ...`, without the question if no name is similar."""
     names = sorted(set(known))
-    near = (
-        difflib.get_close_matches(came, names, n=1, cutoff=0.5)
-        if len(names) <= MOST_COMPARED
-        else []
-    )
-    hint = f"did you mean '{near[0]}'? " if near else ""
+    near = nearest(came, names)
+    hint = f"did you mean '{near}'? " if near else ""
     listed = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
     return f"{hint}known: {listed}" if names else hint.strip()
 

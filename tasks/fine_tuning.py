@@ -123,10 +123,13 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     pretrained = config["dataset"].startswith(f"{data.PRETRAINED}-")
     # A source model trained here has a classifier even if the pretrained weights lack it.
     wrong += fitting(config, () if pretrained else ("source_head",))
+    known = not any(key == "dataset" for key, _ in wrong)
+    if known:
+        wrong += problem.problems(config)
+    wrong += recipe_problems(config, problem.target(config) if known else None, wrong)
     if not wrong:
         source, target = data.fine_tuning_domains(config["dataset"])
         moving = methods.moves_norms(config["method"]) and not config.get("freeze_bn")
-        wrong += problem.problems(config) + recipe_problems(config, target)
         wrong += training_problems(config, source, target if moving else None)
     return wrong
 

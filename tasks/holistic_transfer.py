@@ -230,8 +230,10 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     elif not wrong:
         wrong += text_heads.problems(config, data.classes(data.domains(config["dataset"])[0]))
     wrong += fitting(config, OFFERS)
-    if not any(key == "dataset" for key, _ in wrong):
-        wrong += problem.problems(config) or _too_many(config)
+    known = not any(key == "dataset" for key, _ in wrong)
+    if known:
+        wrong += problem.problems(config) or [*_too_many(config), *_unvalidated(config)]
+    wrong += recipe_problems(config, problem.target(config) if known else None, wrong)
     return wrong or _untrainable(config)
 
 
@@ -458,16 +460,6 @@ def _untrainable(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     source, target = _trained_on(config), problem.target(config)
     sizes = problem.sizes(config)
     _, seen = problem.missing_and_seen(config)
-    wrong: list[tuple[str, str]] = []
-    if config.get("pcv") and not problem.validates(config, seen):
-        wrong.append(
-            (
-                "pcv",
-                "pseudo cross-validation needs images of seen classes that validate, which takes "
-                "three images of a class and a validation_share above 0; give more, or leave `pcv` "
-                "out",
-            )
-        )
     fewest = sorted(sizes[name].trained for name in seen) if sizes else []
     own = (
         len(seen)
@@ -476,8 +468,20 @@ def _untrainable(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     )
     moving = methods.moves_norms(config["method"]) and not config.get("freeze_bn")
     trained = target if moving else None
-    wrong += recipe_problems(config, target)
-    return wrong + training_problems(config, source, trained, sum(fewest[:own]) or MANY)
+    return training_problems(config, source, trained, sum(fewest[:own]) or MANY)
+
+
+def _unvalidated(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Why there is nothing for pseudo cross-validation to measure, if it is asked for."""
+    if not config.get("pcv") or problem.validates(config, problem.missing_and_seen(config)[1]):
+        return []
+    return [
+        (
+            "pcv",
+            "pseudo cross-validation needs images of seen classes that validate, which takes three "
+            "images of a class and a validation_share above 0; give more, or leave `pcv` out",
+        )
+    ]
 
 
 def _too_many(config: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ their meaning. How they act: `tasks/training.py`, `tasks/optimisers.py`, `tasks/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from tasks import augmentation, backbones, calls, methods, optimisers, precision
@@ -199,17 +199,19 @@ def is_plain(config: Mapping[str, Any]) -> bool:
     )
 
 
-def problems(config: Mapping[str, Any], *, channels: int, size: int) -> Iterator[tuple[str, str]]:
+def problems(
+    config: Mapping[str, Any], images: tuple[int, int] | None, wrong: Collection[str] = ()
+) -> Iterator[tuple[str, str]]:
     """(key, what is wrong) with the recipe of a resolved config.
 
     Args:
-        config: a resolved config whose backbone, method and data are valid.
-        channels: those of the images.
-        size: pixels a side of the images.
+        config: a resolved config.
+        images: the channels of the images, and their pixels a side; None: these are not known.
+        wrong: the keys that are wrong: `backbone` and `method` decide what a recipe may have.
     """
-    wrong = optimisers.problem(config.get("optimizer", optimisers.DEFAULT))
-    if wrong:
-        yield "optimizer", wrong
+    text = optimisers.problem(config.get("optimizer", optimisers.DEFAULT))
+    if text:
+        yield "optimizer", text
     elif config.get("weight_decay") and not optimisers.takes(
         config.get("optimizer", optimisers.DEFAULT), "weight_decay"
     ):
@@ -218,15 +220,18 @@ def problems(config: Mapping[str, Any], *, channels: int, size: int) -> Iterator
             f"got {config['weight_decay']:g}, but '{config['optimizer']}' has no weight decay; "
             "give 0",
         )
-    wrong = augmentation.problem(config.get("augmentation", augmentation.NONE), channels, size)
-    if wrong:
-        yield "augmentation", wrong
-    wrong = augmentation.view_problem(config.get("test_transform", augmentation.RESIZE))
-    if wrong:
-        yield "test_transform", wrong
-    yield from _mixing_problems(config)
+    if images is not None:
+        text = augmentation.problem(config.get("augmentation", augmentation.NONE), *images)
+        if text:
+            yield "augmentation", text
+    text = augmentation.view_problem(config.get("test_transform", augmentation.RESIZE))
+    if text:
+        yield "test_transform", text
     yield from _schedule_problems(config)
-    yield from _backbone_problems(config)
+    if "method" not in wrong:
+        yield from _mixing_problems(config)
+    if not {"method", "backbone"} & {*wrong}:
+        yield from _backbone_problems(config)
 
 
 def _mixing_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

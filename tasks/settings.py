@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from tasks import backbones, clip, data, methods, precision, recipe, text_heads, weights
@@ -244,11 +244,21 @@ def model_problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [("weights", misfit)] if misfit else []
 
 
-def recipe_problems(config: Mapping[str, Any], target: str) -> list[tuple[str, str]]:
-    """(key, what is wrong) with the recipe that a resolved, otherwise valid config trains by."""
-    size: int = config.get("image_size", data.size(target) or 0)
-    wrong = list(recipe.problems(config, channels=data.channels(target), size=size))
-    return wrong + list(precision.problems(config))
+def recipe_problems(
+    config: Mapping[str, Any], target: str | None, wrong: Iterable[tuple[str, str]] = ()
+) -> list[tuple[str, str]]:
+    """(key, what is wrong) with the recipe that a resolved config trains by.
+
+    Args:
+        config: a resolved config.
+        target: the domain that is trained on; None: there is none of this name.
+        wrong: the other problems of the config; what depends on their keys is not told.
+    """
+    unsure = {key for key, _ in wrong}
+    size: int = config.get("image_size", (data.size(target) if target else 0) or 0)
+    images = (data.channels(target), size) if target else None
+    found = list(recipe.problems(config, images, unsure))
+    return found if "method" in unsure else found + list(precision.problems(config))
 
 
 def training_problems(

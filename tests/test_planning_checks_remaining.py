@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+import itertools
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,3 +125,100 @@ def test_what_only_follows_is_not_told(
     text: str, expected: list[str], study_file: Callable[..., Path]
 ) -> None:
     assert told(study_file(f"task: holistic_transfer\n{text}")) == expected
+
+
+RIGHT: dict[str, Any] = {
+    "task": "holistic_transfer",
+    "grid": {"dataset": ["mnist-uci"], "method": ["plain", "l2sp"]},
+    "fixed": {},
+    "search": {"spaces": {"l2sp": {"backbone": [0.1]}}},
+    "objectives": [{"metric": "validation/seen_accuracy"}],
+    "baseline": "plain",
+}
+MISTAKES: list[dict[str, Any]] = [
+    {"fixed.learning_rate": "fast"},
+    {"fixed.leaning_rate": 0.1},
+    {"fixed.optimizer": 3},
+    {"grid.missing_ratio": [1.5]},
+    {"grid.missing_ratio": 0.3},
+    {"grid.dataset": ["mnist-uic"]},
+    {"grid.backbone": ["lenet_bm"]},
+    {"repetitions": "three"},
+    {"repetition": 3},
+    {"select": "seen_valid"},
+    {"objectives": [{"metric": "validation/seen_acc"}]},
+    {"search.sampler": "gird"},
+    {"resources": {"cpu": 0}},
+]
+CONFLICTS: list[dict[str, Any]] = [
+    {"fixed.warmup_steps": 50, "fixed.epochs": 2, "fixed.steps_per_epoch": 5},
+    {"fixed.schedule": "step", "fixed.milestones": [7], "fixed.epochs": 4},
+    {"fixed.schedule": "step"},
+    {"fixed.amp_dtype": "float16"},
+    {"fixed.epochs": 3, "grid.epochs": [3]},
+    {"grid.method": ["plain", "l2sp", ["linear_probe", "frozen_classifier"]]},
+    {"grid.ewc.weight": [1.0]},
+    {"fixed.other_classes": "keep"},
+    {"resources": {"when": [{"method": "ewc", "gpu": 0.5}]}},
+    {"search.spaces": {"all": {"warmup_steps": [5000]}, "l2sp": {"backbone": [0.1]}}},
+]
+
+
+def made_with(changes: Mapping[str, Any]) -> str:
+    study = copy.deepcopy(RIGHT)
+    for place, value in changes.items():
+        section, _, key = place.partition(".")
+        if key:
+            study[section][key] = value
+        else:
+            study[section] = value
+    return json.dumps(study)
+
+
+def messages(path: Path) -> set[tuple[str, str]]:
+    """Without the names that there are to choose from, which the other mistake may add to."""
+    try:
+        read(path)
+    except StudyError as error:
+        return {
+            (
+                one.key,
+                one.message.partition("known:")[0].partition("did you")[0].partition(" (in")[0],
+            )
+            for one in error.problems
+        }
+    return set()
+
+
+def test_two_mistakes_at_once_are_told_as_each_is_alone(study_file: Callable[..., Path]) -> None:
+    assert messages(study_file(made_with({}))) == set()
+    alone = [messages(study_file(made_with(one))) for one in (*MISTAKES, *CONFLICTS)]
+    assert all(alone)
+    pairs = itertools.product(enumerate(MISTAKES), enumerate(CONFLICTS, len(MISTAKES)))
+    for (first, mistake), (second, conflict) in pairs:
+        if not {*mistake} & {*conflict}:
+            both = messages(study_file(made_with({**mistake, **conflict})))
+            assert both == alone[first] | alone[second], (mistake, conflict)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # How many epochs there are to be is not known, whether misspelt or no number.
+        ("fixed: {epoch: 20, schedule: step, milestones: [7]}\n", ["2 fixed.epoch"]),
+        ("fixed: {epochs: many, schedule: step, milestones: [7]}\n", ["2 fixed.epochs"]),
+        ("fixed: {weights: 5}\ngrid: {dataset: [pretrained-uci]}\n", ["2 fixed.weights"]),
+        # A value alone is a list of one, and is checked as that.
+        (
+            "grid: {method: l2ps, epochs: 2}\nfixed: {warmup_steps: 500}\n",
+            ["2 grid.epochs", "2 grid.method", "2 grid.method", "3 fixed.warmup_steps"],
+        ),
+        # The parameter is that of the method whose name is wrong.
+        ("grid: {method: [plain, l2ps], l2sp.backbone: [0.1]}\n", ["2 grid.method"]),
+    ],
+)
+def test_what_depends_on_what_is_not_known_is_not_told(
+    text: str, expected: list[str], study_file: Callable[..., Path]
+) -> None:
+    task = "fine_tuning" if "pretrained" in text else "holistic_transfer"
+    assert sorted(told(study_file(f"task: {task}\n{text}"))) == expected

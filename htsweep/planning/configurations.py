@@ -20,7 +20,7 @@ from htsweep.study.schema import Search, Study
 
 def gathered(study: Study, study_task: Task) -> Study:
     """The study with the parameters of its methods in `search` instead of in `grid`."""
-    own = _of_methods(study, _used(study, study_task))
+    own = _of_methods(study, _used(study, study_task)[0])
     if not own:
         return study
     search = study.search or Search(only_listed=True)
@@ -38,11 +38,12 @@ def problems(study: Study, study_task: Task, where: Located) -> Iterator[Problem
 
     `study` is as it was read, before `gathered`.
     """
-    used = _used(study, study_task)
+    used, whole = _used(study, study_task)
     known = study_task.settings or {}
     for key in study.grid:
         name, dot, _ = key.rpartition(".")
-        if dot and used and name not in used and key in known:
+        # A method whose name is wrong may be the one that has the parameter.
+        if dot and whole and used and name not in used and key in known:
             yield where.problem(
                 ("grid", key),
                 f"no cell of the grid has '{name}', so that its parameter would do nothing; add "
@@ -75,22 +76,28 @@ def _of_methods(study: Study, used: set[str]) -> dict[str, tuple[str, str]]:
     }
 
 
-def _used(study: Study, study_task: Task) -> set[str]:
-    """The spaces of the grid's cells; as far as the parameters in the grid need to know."""
+def _used(study: Study, study_task: Task) -> tuple[set[str], bool]:
+    """The spaces of the grid's cells, as far as the parameters in the grid need to know.
+
+    And whether these are all: not if the task cannot say of some cell.
+    """
     wanted = {key.rpartition(".")[0] for key in study.grid if "." in key}
     used: set[str] = set()
     if not wanted:
-        return used
+        return used, True
+    whole = True
     rest = {key: values for key, values in study.grid.items() if "." not in key}
     for cell in cells_of(study.model_copy(update={"grid": rest})):
-        used.update(_spaces(study_task, {**study.fixed, **cell}))
+        names = _spaces(study_task, {**study.fixed, **cell})
+        used.update(names or ())
+        whole &= names is not None
         if wanted <= used:
             break
-    return used
+    return used, whole
 
 
-def _spaces(study_task: Task, config: Mapping[str, Any]) -> list[str]:
+def _spaces(study_task: Task, config: Mapping[str, Any]) -> list[str] | None:
     try:
         return study_task.spaces(study_task.resolve(config))
     except Exception:  # a value of a wrong type may raise anything; the checks of cells report it
-        return []
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = 
     value = {key: item for key, item in value.items() if not key.startswith(OWN)}
     value, where = _named(value, where)
     unread = list(problems)
-    study, broken, gone = _validated(value, where, problems)
+    study, gone = _validated(value, where, problems)
     if study is not None:
         study._file, study._folder = path, path.resolve().parent
         study._overrides = tuple(overrides)
@@ -67,8 +67,13 @@ def read(file: str | Path, overrides: Sequence[str] = (), *, text: str | None = 
         )
         study, where = expanded(study, where)
         # What the whole of a section lacks may be what was left out of it.
-        around = {".".join(map(str, place[:cut])) for place in gone for cut in range(1, len(place))}
-        problems += [one for one in _checked(study, where, broken) if one.key not in around]
+        around = {
+            ".".join(map(str, place[:cut]))
+            for place in gone
+            for cut in range(1, len(place))
+            if place[0] not in ("grid", "fixed")
+        }
+        problems += [one for one in _checked(study, where, gone) if one.key not in around]
     if problems or study is None:
         # Further problems of a value that could not be read only follow from that.
         said = {problem.key for problem in unread}
@@ -100,9 +105,9 @@ def _named(value: dict[str, Any], where: Located) -> tuple[dict[str, Any], Locat
     return value, where.with_names({key: list(values) for key, values in named.items()})
 
 
-def _checked(study: Study, where: Located, broken: set[str]) -> list[Problem]:
+def _checked(study: Study, where: Located, gone: Mapping[Place, Any]) -> list[Problem]:
     try:
-        return check(study, where, broken)
+        return check(study, where, gone)
     except HtsweepError:
         raise
     except Exception as error:  # a user's own task may raise anything
@@ -138,15 +143,12 @@ TOGETHER = ("oracle",)
 
 def _validated(
     value: dict[str, Any], where: Located, problems: list[Problem]
-) -> tuple[Study | None, set[str], set[Place]]:
-    """The study without what is broken, so that the rest can be checked too.
-
-    Also the top-level keys in which something is broken, and the places that were left out.
-    """
-    gone: set[Place] = set()
+) -> tuple[Study | None, dict[Place, Any]]:
+    """The study without what is broken, so that the rest can be checked too; and what that was."""
+    gone: dict[Place, Any] = {}
     for attempt in range(ROUNDS):
         try:
-            return Study.model_validate(value), {str(place[0]) for place in gone}, gone
+            return Study.model_validate(value), gone
         except ValidationError as error:
             value, wrong = copy.deepcopy(value), []
             for entry in error.errors():
@@ -154,24 +156,37 @@ def _validated(
                 wrong.append(place)
                 if not attempt:  # what is wrong later only follows from what was left out
                     problems.append(where.problem(place, messages.said(dict(entry), SECTIONS)))
-        gone.update(_left_out(value, place, attempt == ROUNDS - 2) for place in wrong)
+        for place in wrong:
+            if attempt or not _listed(value, place):
+                left_out, was = _left_out(value, place, attempt == ROUNDS - 2)
+                gone.setdefault(left_out, was)
         if ("task",) in gone:  # without it the rest cannot be checked
             break
         value.setdefault("study", "unnamed")
-    return None, {str(place[0]) for place in gone}, gone
+    return None, gone
 
 
-def _left_out(value: dict[str, Any], place: Place, whole: bool) -> Place:
+def _listed(value: dict[str, Any], place: Place) -> bool:
+    """Makes a list of a factor's only value, which is what was meant; whether it did."""
+    head, *rest = place
+    grid = value.get("grid")
+    if head != "grid" or len(rest) != 1 or not isinstance(grid, dict):
+        return False
+    alone = rest[0] in grid and not isinstance(grid[rest[0]], (dict, list))
+    if alone:
+        grid[rest[0]] = [grid[rest[0]]]
+    return alone
+
+
+def _left_out(value: dict[str, Any], place: Place, whole: bool) -> tuple[Place, Any]:
     """Removes what is wrong from a study, and no more than that where it can; says what."""
     inner: Any = value
     for key in place[:-1]:
         inner = inner[key] if _has(inner, key) else None
     alone = isinstance(inner, dict) and place[-1] in inner and place[-1] not in TOGETHER
     if len(place) > 1 and alone and not whole:
-        del inner[place[-1]]
-        return place
-    value.pop(str(place[0]), None)
-    return place[:1]
+        return place, inner.pop(place[-1])
+    return place[:1], value.pop(str(place[0]), None)
 
 
 def _has(inner: Any, key: Any) -> bool:

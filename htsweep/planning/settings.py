@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from htsweep.errors import did_you_mean
+from htsweep.errors import did_you_mean, nearest
 
 
 def refused(setting: Any, value: Any, *, several: bool = True) -> str | None:
@@ -54,24 +54,39 @@ def refused(setting: Any, value: Any, *, several: bool = True) -> str | None:
     return _unknown_name(setting, value)
 
 
-def meant(key: str, settings: Mapping[str, Any]) -> str:
-    """What may be meant by a key that a task does not have.
+def nearest_key(key: str, settings: Mapping[str, Any]) -> str | None:
+    """The key that may be meant by one that a task does not have; None if none is similar.
 
-    The key that has it as an alias; the keys of the method or score that it names; else the most
-    similar key.
+    It is the key that has it as an alias; else one of the method or score that it names; else the
+    most similar one.
     """
     for name, setting in settings.items():
         if key in getattr(setting, "aliases", ()):
-            return f"did you mean '{name}'?"
+            return name
+    start, dot, last = key.rpartition(".")
+    own = [name.rpartition(".")[2] for name in settings if dot and name.startswith(f"{start}.")]
+    if own:
+        near = difflib.get_close_matches(last, own, n=1)
+        return f"{start}.{near[0]}" if near else None
+    return nearest(key, _alike(key, settings))
+
+
+def meant(key: str, settings: Mapping[str, Any]) -> str:
+    """`nearest_key` as a question, with the keys that there are unless it is by an alias."""
+    near = nearest_key(key, settings)
+    hint = f"did you mean '{near}'?" if near else ""
+    if near and key in getattr(settings[near], "aliases", ()):
+        return hint
     start, dot, _ = key.rpartition(".")
     own = [name for name in settings if dot and name.startswith(f"{start}.")]
     if own:
-        parameters = [name.rpartition(".")[2] for name in own]
-        near = difflib.get_close_matches(key.rpartition(".")[2], parameters, n=1)
-        hint = f"did you mean '{start}.{near[0]}'? " if near else ""
-        return f"{hint}'{start}' has {', '.join(own)}"
-    shared = [name for name in settings if "." not in name]
-    return did_you_mean(key, settings if dot else shared)
+        return f"{hint} '{start}' has {', '.join(own)}".strip()
+    return did_you_mean(key, _alike(key, settings))
+
+
+def _alike(key: str, settings: Mapping[str, Any]) -> list[str]:
+    """The keys among which one is looked for: those of methods only if it has a dot as well."""
+    return [name for name in settings if "." in key or "." not in name]
 
 
 def _unknown_name(setting: Any, value: Any) -> str | None:

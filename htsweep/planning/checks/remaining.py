@@ -6,12 +6,13 @@ follows from it is not told.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
 from htsweep.errors import Problem
 from htsweep.planning.dimension import text_of
+from htsweep.planning.settings import nearest_key
 from htsweep.planning.task import Task
 from htsweep.study.document import Located, Place
 from htsweep.study.schema import Study
@@ -34,68 +35,21 @@ class Recorded(Located):
 @final
 @dataclass(frozen=True)
 class Remaining:
-    """A study without its wrong values, and what may be said of it."""
+    """A study without its wrong values."""
 
     study: Study
-    task: Task
-    gone: tuple[str, ...]
-    """The texts of the values that were left out."""
-    lost: bool
-    """Whether a setting has no value of the study's left, so that its default stands for it."""
-
-    @property
-    def changed(self) -> bool:
-        """Whether anything was left out."""
-        return bool(self.gone) or self.lost
+    gone: Mapping[str, Sequence[str]]
+    """Key -> the texts of its values that were left out."""
+    lost: frozenset[str] | None
+    """The settings that have no value of the study's left; None: not even which is known."""
 
     def lacks(self, value: Any) -> bool:
         """Whether `value` is one of those that were left out."""
-        return text_of(value) in self.gone
-
-    def certain(self, problems: Iterable[Problem], names: Iterable[Problem]) -> list[Problem]:
-        """The problems that do not follow from what was left out.
-
-        If a setting is at its default in place of what was meant, only problems of single values
-        are certain: those that a value has by itself too, and wrong names.
-
-        Args:
-            problems: of what is left.
-            names: those of them that no value of a setting makes.
-        """
-        if not self.lost:
-            return list(problems)
-        sure = {(problem.key, problem.message) for problem in names}
-        alone = {
-            message
-            for key, value in self._values()
-            for message in said_alone(self.task, key, value)
-        }
-        return [
-            problem
-            for problem in problems
-            if problem.message.partition(" (in ")[0] in alone
-            or (problem.key, problem.message) in sure
-        ]
-
-    def _values(self) -> Iterable[tuple[str, Any]]:
-        yield from self.study.fixed.items()
-        for key, values in self.study.grid.items():
-            yield from ((key, value) for value in values)
-
-
-def said_alone(study_task: Task, key: str, value: Any) -> list[str]:
-    """What the task says of a value when all other settings are at their defaults."""
-    try:
-        config = study_task.resolve({key: value})
-        return [message for at, message in study_task.problems(config) if at == key]
-    except (ValueError, LookupError, OSError) as error:
-        return [str(error)]
-    except Exception:  # a value that the task does not expect may raise anything
-        return []
+        return any(text_of(value) in texts for texts in self.gone.values())
 
 
 def remaining(
-    study: Study, study_task: Task, wrong: Collection[Place], lost: bool = False
+    study: Study, study_task: Task, wrong: Collection[Place], gone: Collection[Place] = ()
 ) -> Remaining:
     """What is left of a study.
 
@@ -103,24 +57,51 @@ def remaining(
         study: as it was read.
         study_task: its task.
         wrong: the places of values that are known to be wrong.
-        lost: whether settings were lost already, because a section could not be read.
+        gone: the places of what could not be read, and is not in `study`.
     """
     places = {place[:3] if place[:1] == ("grid",) else place[:2] for place in wrong}
     grid: dict[str, list[Any]] = {}
-    gone: list[str] = []
+    left_out: dict[str, list[str]] = {}
     for key, values in study.grid.items():
         kept = [
             value
             for index, value in enumerate(values)
             if not {("grid", key), ("grid", key, index)} & places
         ]
-        gone += [text_of(value) for value in values if value not in kept]
+        if len(kept) < len(values):
+            left_out[key] = [text_of(value) for value in values if value not in kept]
         if kept:
             grid[key] = kept
     fixed = {key: value for key, value in study.fixed.items() if ("fixed", key) not in places}
-    gone += [text_of(value) for key, value in study.fixed.items() if key not in fixed]
+    left_out |= {key: [text_of(study.fixed[key])] for key in study.fixed if key not in fixed}
+    update: dict[str, Any] = {"grid": grid, "fixed": fixed} if left_out else {}
+    # Of an ablation with a mistake it is not known which cells it makes, but of what.
+    ablate = study.ablate if any(place[0] == "ablate" for place in wrong) else None
+    if ablate:
+        update["ablate"] = None
+    lost = _lost(study_task, {*study.grid, *study.fixed} - {*grid, *fixed}, {*grid, *fixed}, gone)
+    if lost is not None and ablate:
+        lost |= {*ablate.keys}
+    made = study.model_copy(update=update) if update else study
+    return Remaining(made, left_out, lost)
+
+
+def _lost(
+    study_task: Task, without: Collection[str], given: Collection[str], gone: Collection[Place]
+) -> frozenset[str] | None:
+    """The settings that are not known; None if a section is gone of which these are not known.
+
+    Args:
+        study_task: the study's task.
+        without: the keys that have no value left, or are no keys of the task.
+        given: the keys that have one.
+        gone: the places of what could not be read.
+    """
+    sections = [place for place in gone if place[0] in ("grid", "fixed", "ablate")]
+    if any(len(place) < 2 or place[0] == "ablate" for place in sections):
+        return None
     known = study_task.settings or {}
-    before, after = {*study.grid, *study.fixed}, {*grid, *fixed}
-    lost = lost or any(key in known for key in before - after)
-    made = study.model_copy(update={"grid": grid, "fixed": fixed}) if gone else study
-    return Remaining(made, study_task, tuple(gone), lost)
+    keys = {*without, *(str(place[1]) for place in sections)}
+    # What a misspelt key is to be is the value of the key that was meant.
+    meant = {key if key in known else nearest_key(key, known) for key in keys}
+    return frozenset(key for key in meant if key is not None and key not in given)

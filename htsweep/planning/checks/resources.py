@@ -8,6 +8,7 @@ from typing import Any
 from htsweep.errors import Problem, did_you_mean
 from htsweep.planning import task
 from htsweep.planning.ablation import cells_of
+from htsweep.planning.checks.remaining import Remaining
 from htsweep.planning.dimension import Space, text_of
 from htsweep.planning.jobs import stages_of, with_inner
 from htsweep.planning.resources import Amounts
@@ -52,12 +53,25 @@ def problems(study: Study, where: Located) -> Iterator[Problem]:
             yield where.problem((*place, "accelerator"), _no_gpu(one.accelerator))
 
 
-def of_cells(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
-    """Conditions that no trial and no stage meets, and entries that contradict each other."""
-    if not study.resources.when:
+def of_cells(left: Remaining, study_task: Task, where: Located) -> Iterator[Problem]:
+    """Conditions that no trial and no stage meets, and entries that contradict each other.
+
+    Nothing is told of entries whose conditions are about what is not left of the study.
+    """
+    study = left.study
+    unsure = {
+        number
+        for number, clause in enumerate(study.resources.when)
+        if {*clause.conditions} & {*(left.lost or ()), *left.gone}
+    }
+    if len(unsure) == len(study.resources.when):
         return
     had, amounts = _had(study, study_task), Amounts(study, study_task)
+    if had is None:
+        return
     for number, clause in enumerate(study.resources.when):
+        if number in unsure:
+            continue
         place = ("resources", "when", number)
         wrong = list(_unknown(amounts, number, clause.conditions, had, place=place, where=where))
         yield from wrong
@@ -70,7 +84,7 @@ def of_cells(study: Study, study_task: Task, where: Located) -> Iterator[Problem
     said: set[tuple[int, int, str]] = set()
     for config, space in had:
         for first, second, key in amounts.clashes(config, space):
-            if (first, second, key) in said:
+            if (first, second, key) in said or {first, second} & unsure:
                 continue
             said.add((first, second, key))
             one, other = (_shown(getattr(study.resources.when[n], key)) for n in (first, second))
@@ -119,17 +133,24 @@ def study_keys(keys: set[str]) -> list[str]:
     return sorted(key for key in keys if "." not in key)
 
 
-def _had(study: Study, study_task: Task) -> list[Had]:
-    """The configs of the study's cells, each with its search, and of the stages that they need."""
+def _had(study: Study, study_task: Task) -> list[Had] | None:
+    """The configs of the study's cells, each with its search, and of the stages that they need.
+
+    None if the task cannot say of one: `cells` reports what is wrong with it.
+    """
     spaces, found, stages = Spaces(study.search, study_task.settings), [], {}
     for cell in cells_of(study):
         try:
             config = study_task.resolve({**study.fixed, **cell})
-            found.append((config, spaces.of(study_task.spaces(config), cell)))
+            names = study_task.spaces(config) if study.search else ()
+            found.append((config, spaces.of(names, cell)))
+        except (ValueError, LookupError, OSError, TypeError):
+            return None
+        try:
             for stage in with_inner(stages_of(study_task, config).values()):
                 stages[stage.point] = stage.config
         except (task.UnknownTask, ValueError, LookupError, OSError, TypeError):
-            continue  # `cells` reports what is wrong with it
+            continue  # one of its names is wrong, which decides what it needs
     nothing: Space = ()
     return [*found, *((config, nothing) for config in stages.values())]
 

@@ -10,7 +10,7 @@ from typing import Any
 from htsweep.errors import Problem, did_you_mean
 from htsweep.planning import ablation, task
 from htsweep.planning.ablation import cells_of
-from htsweep.planning.checks.remaining import said_alone
+from htsweep.planning.checks.asking import said_alone
 from htsweep.planning.checks.size import MOST_CELLS
 from htsweep.planning.dimension import repeated
 from htsweep.planning.plan import Sweep, sweep_of
