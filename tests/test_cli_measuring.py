@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from htsweep.cli.measuring import measure
+from htsweep.cli.measuring import measure, room_of
+from htsweep.errors import HtsweepError
 from htsweep.execution.watch import Silent
 from htsweep.launching import launch
 from htsweep.planning.reading import read
@@ -74,3 +75,35 @@ def test_what_has_run_is_not_timed_again(results: Results) -> None:
     launch(results.study.model_copy(update=short), results.location, on="inline", mirror=None)
     rows = measure(results.reread(), Silent())
     assert {json.loads(row["config"])["size"] for row in rows} == {2}
+
+
+def test_slots_and_a_cluster_both_say_how_much_room_there_is(results: Results) -> None:
+    assert room_of(results, None, None) is None
+    given = room_of(results, 4, None)
+    assert given is not None
+    assert given.given == 4
+    with pytest.raises(HtsweepError, match=r"--slots 4 and --address auto.*give one of them"):
+        room_of(results, 4, "auto")
+
+
+def test_a_cluster_is_asked_what_its_nodes_have(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = [{"CPU": 8.0, "memory": 1e9}, {"CPU": 2.0, "GPU": 1.0}]
+    monkeypatch.setattr(
+        "htsweep.execution.ray_process.PROGRAM",
+        "import json, os, sys; commands, events = map(int, sys.argv[1:])\n"
+        "said = json.loads(os.environ['HTSWEEP_RAY'])\n"
+        "assert (said['address'], said['wait']) == ('head:6379', 0)\n"
+        f"said = json.dumps({{'event': 'slots', 'slots': 10, 'logs': '/logs', 'had': {nodes}}})\n"
+        "os.write(events, (said + chr(10)).encode()); os.fdopen(commands).read()",
+    )
+    room = room_of(results, None, "head:6379")
+    assert room is not None
+    assert [(one.cores, one.gpus) for one in room.machines] == [(8, 0), (2, 1)]
+    line = next(
+        line
+        for line in estimate(results, measure(results, Silent()), room).lines()
+        if "cost" in line
+    )
+    assert "on the 10 slots of the cluster at head:6379, as it is now (" in line

@@ -17,11 +17,14 @@ import psutil
 import pytest
 
 from htsweep import results
+from htsweep.cli.measuring import room_of
 from htsweep.cli.status import status
 from htsweep.launching import launch
 from htsweep.ledger import Ledger, Store
 from htsweep.planning.reading import read
 from htsweep.results import Results
+from htsweep.results.estimate import estimate
+from htsweep.results.room import Machine
 from htsweep.study.schema import Study
 
 pytestmark = pytest.mark.ray
@@ -295,6 +298,13 @@ def test_an_existing_cluster(study_file: Callable[..., Path], tmp_path: Path, cl
     said, _ = greedy.communicate(timeout=120)
     assert greedy.returncode == 2, said
     assert "gpu 1 (the largest node has 0)" in said
+    larger = Results(read(path, ["repetitions=10"]), str(tmp_path / "results"))
+    there = room_of(larger, None, cluster)
+    assert there is not None
+    assert list(there.machines) == [Machine(2, 0)]
+    assert f"on the 2 slots of the cluster at {cluster}, as it is now" in "\n".join(
+        estimate(larger, room=there).lines()
+    )
 
 
 def test_an_address_where_nothing_answers(study_file: Callable[..., Path], tmp_path: Path) -> None:

@@ -15,8 +15,12 @@ from htsweep.results import Results
 from htsweep.results.cost import run_of
 from htsweep.results.estimate import estimate
 from htsweep.results.foreseen import Foreseen
-from htsweep.results.room import Room
+from htsweep.results.room import Machine, Room
 from htsweep.study.resources import Amount
+
+
+def room(*machines: tuple[float, float], given: int | None = None) -> Room:
+    return Room([Machine(cores, gpus) for cores, gpus in machines], given)
 
 
 def test_runs_on_gpus_and_without_are_foreseen_apart(study_file: Callable[..., Path]) -> None:
@@ -44,13 +48,13 @@ def test_runs_on_gpus_and_without_are_foreseen_apart(study_file: Callable[..., P
     assert Foreseen([], study, planned.task).of([(small, 1)])[1] is None
     both = [(small, 10), (large, 5)]
     # Two GPUs hold four at half of one each; ten cores ten trials.
-    assert foreseen.wall(both, Room(10, 2)) == pytest.approx(max(600 / 10 + 360, 900) / 3600)
-    assert foreseen.wall(both, Room(2, 2)) == pytest.approx((600 + 3600) / 2 / 3600)
-    assert foreseen.wall(both, Room(10, 0)) is None
-    assert foreseen.wall([(small, 10)], Room(10, 0)) == pytest.approx(60 / 3600)
-    assert foreseen.wall(both, Room(1, 0, given=6)) == pytest.approx(720 / 3600)
-    assert foreseen.wall(both, Room(1, 0, given=3)) == pytest.approx(4200 / 3 / 3600)
-    assert Foreseen([], study, planned.task).wall(both, Room(10, 2)) is None
+    assert foreseen.wall(both, room((10, 2))) == pytest.approx(max(600 / 10 + 360, 900) / 3600)
+    assert foreseen.wall(both, room((2, 2))) == pytest.approx((600 + 3600) / 2 / 3600)
+    assert foreseen.wall(both, room((10, 0))) is None
+    assert foreseen.wall([(small, 10)], room((10, 0))) == pytest.approx(60 / 3600)
+    assert foreseen.wall(both, room((1, 0), given=6)) == pytest.approx(720 / 3600)
+    assert foreseen.wall(both, room((1, 0), given=3)) == pytest.approx(4200 / 3 / 3600)
+    assert Foreseen([], study, planned.task).wall(both, room((10, 2))) is None
 
 
 @pytest.mark.parametrize(
@@ -67,8 +71,20 @@ def test_runs_on_gpus_and_without_are_foreseen_apart(study_file: Callable[..., P
     ],
 )
 def test_a_machine_has_room_for_so_many(amount: Any, cores: int, gpus: int, slots: int) -> None:
-    assert Room(cores, gpus).slots([Amount(**amount)]) == slots
-    assert Room(cores, gpus, given=7).slots([Amount(**amount)]) == 7
+    assert room((cores, gpus)).slots([Amount(**amount)]) == slots
+    assert room((cores, gpus), given=7).slots([Amount(**amount)]) == 7
+
+
+def test_a_run_takes_one_node_of_a_cluster() -> None:
+    nodes = room((8, 0), (8, 1), (2, 2))
+    assert nodes.slots([Amount(cpu=3)]) == 2 + 2
+    assert nodes.slots([Amount(cpu=2, gpu=0.5)]) == 0 + 2 + 1
+    assert nodes.slots([Amount(cpu=3), Amount(cpu=1, gpu=1)]) == 0 + 1 + 2
+    assert nodes.slots([]) == 18
+    large, small = Amount(cpu=2, gpu=1), Amount(cpu=1)
+    # Three GPUs, but the third node has the cores for one of them; all cores take the small ones.
+    hours = nodes.hours([(large, 3600, 6), (small, 360, 180)])
+    assert hours == pytest.approx(max(6 / (4 + 4 + 1) + 180 * 0.1 / 18, 6 / 3, 1))
 
 
 @pytest.mark.parametrize(
@@ -98,5 +114,7 @@ def test_a_plan_tells_gpu_hours_and_how_long_it_takes(
         }
         for point in results.plan.points
     ]  # fmt: skip
-    line = next(line for line in estimate(results, past, slots).lines() if line[:4] == "cost")
+    line = next(
+        line for line in estimate(results, past, Room.here(slots)).lines() if line[:4] == "cost"
+    )
     assert line.startswith(f"cost    3.3 h of one slot, {told}")

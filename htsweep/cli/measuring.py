@@ -1,4 +1,4 @@
-"""`htsweep plan --measure`: times a short run of each kind that has no past run yet."""
+"""`htsweep plan`: times a short run of each kind for --measure, and asks what a cluster has."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from htsweep.errors import HtsweepError
 from htsweep.execution import registry
 from htsweep.execution.conditions import conditions_of
 from htsweep.execution.fractions import Fractions
@@ -14,10 +15,12 @@ from htsweep.execution.probing import probe_missing
 from htsweep.execution.watch import Watch
 from htsweep.launching import agenda_of
 from htsweep.planning.plan import Plan, Sweep, sweep_of
+from htsweep.planning.resources import amounts_of
 from htsweep.planning.spaces import Spaces
 from htsweep.results import Results
 from htsweep.results.cost import COLUMNS, first_of, run_of
 from htsweep.results.foreseen import Foreseen
+from htsweep.results.room import Room
 from htsweep.study.schema import Budget
 
 AMOUNTS = (1, 4)
@@ -68,6 +71,27 @@ def measure(results: Results, watch: Watch) -> list[Mapping[str, Any]]:
     both = Plan(short, planned.task, tuple({**warm, **timed}.values()))
     kinds = {point.id for point in counted.points} | set(counted.known_stages)
     return [row for row in _timed(both, watch) if row["point"] in kinds]
+
+
+def room_of(results: Results, slots: int | None, address: str | None) -> Room | None:
+    """What trials share where a launch will run them; None: this machine.
+
+    Args:
+        results: of the study.
+        slots: how many trials run at once, as the user says.
+        address: of the Ray cluster that is asked what its nodes have.
+
+    Raises:
+        HtsweepError: both are given; or the cluster does not answer, or can run no trial.
+    """
+    if address is None:
+        return None if slots is None else Room.here(slots)
+    if slots is not None:
+        raise HtsweepError(
+            f"got --slots {slots} and --address {address}, which both say how many trials run at "
+            "once; give one of them"
+        )
+    return Room.at(address, amounts_of(results.full_plan, results.score_plan))
 
 
 def _timed(planned: Plan, watch: Watch) -> list[Mapping[str, Any]]:

@@ -106,11 +106,20 @@ def plan(
             min=1,
         ),
     ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a Ray cluster, such as HOST:6379 or auto: tells how long it takes on "
+            "the nodes that it has now.",
+        ),
+    ] = None,
 ) -> None:
     """Show what a launch would run and cost; only --measure runs anything."""
+    from htsweep.cli.measuring import room_of
     from htsweep.results.estimate import estimate
 
     checked = results_of(study, overrides, results)
+    room = room_of(checked, slots, address)
     measured = []
     if measure:
         from htsweep.cli import deciding, measuring
@@ -122,7 +131,7 @@ def plan(
             checked = results_of(study, overrides, results)
         with Progress(checked.study.name) as progress:
             measured = measuring.measure(checked, progress)
-    estimated = estimate(checked, measured, slots)
+    estimated = estimate(checked, measured, room)
     typer.echo(estimated.json() if json else "\n".join(estimated.lines()))
 
 

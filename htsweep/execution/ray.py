@@ -70,6 +70,8 @@ class Ray:
         self._amounts = tuple(amounts)
         self._address = address
         self._slots: int | None = None
+        self.had: Sequence[Mapping[str, float]] = ()
+        """What each node had when Ray had started, by Ray's names: `CPU`, `GPU`."""
         self.nodes: Sequence[Node] = ()
         """The nodes of a cluster with their trials, as of some seconds ago; none of a local Ray."""
         self._waiting: dict[str, Work] = {}
@@ -159,6 +161,7 @@ class Ray:
         kind, trial = message["event"], message.get("trial", "")
         if kind in ("slots", "alive"):  # nodes come and go
             self._slots = message["slots"]
+            self.had = message.get("had", self.had)
         elif kind == "nodes":
             self.nodes = [
                 Node(one["name"], tuple(one["trials"]), one["load"] and load_of(one["load"]))

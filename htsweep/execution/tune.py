@@ -48,7 +48,8 @@ def serve(work: Commands, channel: Channel, options: Mapping[str, Any]) -> None:
         ray_internals.check_node()
         nodes = ray_nodes.Nodes(options["shapes"], options["wait"])
         waits_for = nodes.begin()
-        channel.send("slots", slots=nodes.slots, logs=ray_internals.logs_folder())
+        logs, had = ray_internals.logs_folder(), ray_nodes.living()
+        channel.send("slots", slots=nodes.slots, logs=logs, had=had)
         if waits_for:
             channel.send("notice", text=waits_for)
         threading.Thread(target=_recall, args=[channel], daemon=True).start()

@@ -26,7 +26,7 @@ from htsweep.results import chosen, cost, tally
 from htsweep.results.cost import Run, first_of, run_of
 from htsweep.results.foreseen import Foreseen
 from htsweep.results.results import Results
-from htsweep.results.room import Room
+from htsweep.results.room import HERE, Room
 from htsweep.results.spared import Screened, screened
 
 ALPHA = 0.05
@@ -101,6 +101,8 @@ class Estimate:
     """Whether the number of slots was given, so that it says nothing of this machine."""
     elsewhere: str = ""
     """The command that tells the hours of other slots."""
+    where: str = HERE
+    """What has the slots, unless their number was given."""
 
     def lines(self) -> list[str]:
         """The estimate as text."""
@@ -175,11 +177,16 @@ class Estimate:
         if self.gpu_hours:
             text += f", {self.gpu_hours:.3g} GPU hours"
         if self.slots is None and self.left:
-            text += f"; no GPU here: {self.elsewhere} tells how long it takes with 8 trials at once"
-        elif self.wall_hours is not None and (self.slots_given or (self.slots or 1) > 1):
+            lacks = "here" if self.where == HERE else f"in {self.where}"
+            text += (
+                f"; no GPU {lacks}: {self.elsewhere} tells how long it takes with 8 trials at once"
+            )
+        elif self.wall_hours is not None and (
+            self.slots_given or self.where != HERE or (self.slots or 1) > 1
+        ):
             wall = cost.lasting(3600 * self.wall_hours)
             on = f"{self.slots} slot{'s' if self.slots != 1 else ''}"
-            text += f", about {wall} on {on if self.slots_given else f'the {on} of this machine'}"
+            text += f", about {wall} on {on if self.slots_given else f'the {on} of {self.where}'}"
         return f"{text} ({self.compute_hours_basis})"
 
     def _metrics(self) -> list[str]:
@@ -204,14 +211,14 @@ class Estimate:
 
 
 def estimate(
-    results: Results, measured: Iterable[Mapping[str, Any]] = (), slots: int | None = None
+    results: Results, measured: Iterable[Mapping[str, Any]] = (), room: Room | None = None
 ) -> Estimate:
     """What launching the study of `results` would do and cost; changes nothing.
 
     Args:
         results: of the study.
         measured: rows of further past runs, as `measure` returns them.
-        slots: how many trials run at once where it will run; None: on this machine.
+        room: what trials share where they will run; None: this machine.
     """
     study, planned, scored = results.study, results.plan, results.score_plan
 
@@ -233,7 +240,7 @@ def estimate(
         *((_of_stage(stage.stage), stage.to_run) for stage in stages),
     ]
     costs, gpu_hours = past.of(wanted)
-    hours, room = costs.hours, Room.here(slots)
+    hours, room = costs.hours, room or Room.here()
     at_once = room.slots(resources.amounts_of(planned, scored))
     basis = costs.basis(given(study, results.location).verb("plan", "--measure"))
     compared = _comparisons(planned)
@@ -289,8 +296,9 @@ def estimate(
             *resources.lines(planned),
             *(lines(planned, Fractions(results.store)) if study.resources.automatic else []),
         ],
-        slots is not None,
+        room.given is not None,
         given(study, results.location).verb("plan", "--slots", "8"),
+        room.where,
     )
 
 
