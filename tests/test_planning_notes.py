@@ -44,6 +44,30 @@ def test_values_that_mean_the_same_are_said_and_planned_once(study_file):
     assert {sweep.factors["missing_ratio"] for sweep in plan(study).sweeps} == {0.3, 0.5}
 
 
+def test_an_image_size_that_is_not_the_backbone_s_own_is_said_where_none_is_given(
+    study_file, tmp_path
+):
+    dataset = domains(tmp_path / "images", {"cat": 4, "dog": 4})
+    text = (
+        f"task: holistic_transfer\ngrid: {{dataset: ['{dataset}'], backbone: "
+        "[lenet_bn, resnet10t, resnet18]}\n"
+    )
+
+    def said(more: str) -> list[str]:
+        return [line for line in notes(read(study_file(text + more))) if "image_size" in line]
+
+    start = (
+        "image_size is 224, the default, since the study gives none; `image_size: auto` makes it"
+    )
+    assert said("") == [
+        f'{start} 32 (where backbone "lenet_bn")',
+        f'{start} 176 (where backbone "resnet10t")',
+    ]
+    assert said("fixed: {image_size: 224}\n") == []
+    assert said("fixed: {image_size: auto}\n") == []
+    assert said("search: {spaces: {all: {image_size: [64, 96]}}}\n") == []
+
+
 @pytest.mark.parametrize(
     "section", ["fixed: {missing_ratio: 0.28}", "grid: {missing_ratio: [0.28, 0.5]}"]
 )

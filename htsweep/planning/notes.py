@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from htsweep.planning import paths, task
@@ -30,6 +30,10 @@ def notes(study: Study) -> list[str]:
         for key, own, other in paths.shadowed(study_task.settings, given, study.folder)
     ]
     lines += [f"{key:7} {text}" for _, _, config in cells for key, text in study_task.notes(config)]
+    searched = {
+        key for keys in (study.search.spaces if study.search else {}).values() for key in keys
+    }
+    lines += _not_given(study_task, cells, searched)
     lines += _idle(study_task, cells)
     # Values can only coincide if resolving changed some of them.
     changed = [
@@ -69,6 +73,39 @@ def _idle(study_task: Task, cells: Cells) -> Iterator[str]:
             yield f"{key:7} has no effect in this study, given its other settings"
 
 
+def _not_given(study_task: Task, cells: Cells, searched: Collection[str]) -> Iterator[str]:
+    """Lines on settings at their default where a word such as `auto` would make them another.
+
+    The default stays what it was, so that ids do; a study that gives none may have meant the word.
+    """
+    for key, setting in (study_task.settings or {}).items():
+        for word in () if key in searched else getattr(setting, "words", ()):
+            where: dict[str, list[Mapping[str, Any]]] = {}
+            for cell, given, config in cells:
+                if key in given or key not in config:
+                    continue
+                would = study_task.resolve({**given, key: word})[key]
+                if would != config[key]:
+                    line = (
+                        f"{key} is {text_of(config[key])}, the default, since the study gives "
+                        f"none; `{key}: {word}` makes it {text_of(would)}"
+                    )
+                    where.setdefault(line, []).append(cell)
+            for line, own in where.items():
+                yield line + _where(own, [cell for cell, _, _ in cells])
+
+
+def _where(own: Sequence[Mapping[str, Any]], cells: Sequence[Mapping[str, Any]]) -> str:
+    """` (where backbone "a", "b")`: what tells some cells from all; "" if nothing does."""
+    conditions = []
+    for name in own[0] if len(own) < len(cells) else {}:
+        values = dict.fromkeys(text_of(cell[name]) for cell in own)
+        # A factor all of whose values occur is no condition.
+        if len(values) < len({text_of(cell[name]) for cell in cells}):
+            conditions.append(f"{name} {', '.join(values)}")
+    return f" (where {' and '.join(conditions)})" if conditions else ""
+
+
 def _alike(key: str, cells: Cells) -> Iterator[str]:
     """Lines such as `missing_ratio 0.2, 0.25 mean the same and are planned once, as 0.25`.
 
@@ -78,7 +115,7 @@ def _alike(key: str, cells: Cells) -> Iterator[str]:
     came: dict[tuple[str, str], list[Any]] = {}
     for cell, given, config in cells:
         if key in given and key in config:
-            rest = {name: text_of(value) for name, value in cell.items() if name != key}
+            rest = {name: value for name, value in cell.items() if name != key}
             place = text_of(list(rest.items()))
             rests[place] = rest
             came.setdefault((place, text_of(config[key])), []).append(given[key])
@@ -94,10 +131,4 @@ def _alike(key: str, cells: Cells) -> Iterator[str]:
                 f"{key} {texts[0]} means the same as {meant}, and is planned as {meant}", []
             ).append(place)
     for line, places in where.items():
-        conditions = []
-        # A factor all of whose values occur is no condition.
-        for name in rests[places[0]] if len(places) < len(rests) else {}:
-            own = list(dict.fromkeys(rests[place][name] for place in places))
-            if len(own) < len({rest[name] for rest in rests.values()}):
-                conditions.append(f"{name} {', '.join(own)}")
-        yield line + (f" (where {' and '.join(conditions)})" if conditions else "")
+        yield line + _where([rests[place] for place in places], list(rests.values()))
