@@ -37,6 +37,7 @@ def test_the_study_has_what_the_options_say(tmp_path: Path) -> None:
     said = write(path, Options(GRID, ["l2sp.backbone=0.01,0.1"], 5))
     assert f"htsweep plan {path}" in said
     assert f"htsweep launch {path}" in said
+    assert "image_size" not in said  # digits have one size, so that it would have no effect
     study = read(path)
     assert study.grid == {
         "dataset": ["mnist-uci"],
@@ -64,7 +65,7 @@ def test_a_search_is_over_what_all_methods_share_and_their_own(tmp_path: Path) -
         "training": {"learning_rate": None},
         "l2sp": {"backbone": [0.01, 0.1]},
     }
-    assert study.fixed == {"epochs": 3, "image_size": "auto"}
+    assert study.fixed == {"epochs": 3}
     assert [objective.metric for objective in study.objectives] == ["validation/seen_accuracy"]
     assert "l2sp.head" in plan(study).searched
 
@@ -84,6 +85,7 @@ def test_a_folder_of_images_is_looked_into(tmp_path: Path) -> None:
     root = folder_of(tmp_path)
     said = write(tmp_path / "mine.yaml", Options({"dataset": f"folder:{root}:a-b"}))
     assert "images" in said.splitlines()[1]
+    assert read(tmp_path / "mine.yaml").fixed == {"image_size": "auto"}
 
 
 def test_a_file_is_overwritten_only_on_demand(tmp_path: Path) -> None:
@@ -99,15 +101,17 @@ def test_a_file_is_overwritten_only_on_demand(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("method", "weight", "more", "hint"),
     [
-        ("l2ps", [], {}, "did you mean 'l2sp'?"),
+        ("l2ps", [], {}, "--method: no method 'l2ps'; did you mean 'l2sp'?"),
         ("plain", ["l2sp.backbone"], {}, "must be METHOD.PARAMETER=VALUES"),
         ("plain", ["l2sp.backbone="], {}, "must be METHOD.PARAMETER=VALUES"),
-        ("plain", ["l2sp.backbone=1"], {}, "no method of the grid has this space"),
+        ("plain", ["l2sp.backbone=1"], {}, "--weight l2sp: the study has no method 'l2sp'"),
+        ("l2sp", ["l2sp.bakcbone=1"], {}, "--weight l2sp.bakcbone: the task has no key"),
         ("plain", [], {"task": "fine_tunning"}, "did you mean 'fine_tuning'?"),
         ("plain", [], {"task": "fine_tuning"}, "--missing-ratio: task 'fine_tuning' has no key"),
         ("plain", [], {"search": "tpe:many"}, "must be SAMPLER or SAMPLER:TRIALS"),
-        ("plain", [], {"search": "randm:2"}, "did you mean 'random'?"),
-        ("plain", [], {"select": "seen"}, "unknown protocol 'seen'"),
+        ("plain", [], {"search": "randm:2"}, "--search: got 'randm'; did you mean 'random'?"),
+        ("plain", [], {"select": "seen"}, "--select: unknown protocol 'seen'"),
+        ("plain", [], {"epochs": 10**9}, "--epochs: must be at most 100000"),
     ],
 )
 def test_a_wrong_option_writes_nothing(
@@ -117,6 +121,7 @@ def test_a_wrong_option_writes_nothing(
     with pytest.raises(StudyError) as caught:
         write(path, Options({**GRID, "method": method}, weight, 5, **more))
     assert hint in str(caught.value)
+    assert "  line " not in str(caught.value)  # of a file that is not there
     assert not path.exists()
 
 

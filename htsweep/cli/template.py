@@ -106,7 +106,10 @@ def write(file: Path, options: Options, *, force: bool = False) -> str:
     if file.exists() and not force:
         raise HtsweepError(f"{file} already exists; give another name, or --force to overwrite it")
     text = _text(file, options)
-    study = read(file, text=text)  # reports a mistake in an option now, not at the launch
+    try:
+        study = read(file, text=text)  # reports a mistake in an option now, not at the launch
+    except StudyError as error:
+        raise StudyError(str(file), list(map(_of_option, error.problems))) from None
     put(file, text)
     given = Given(str(file))
     return "\n".join(
@@ -117,6 +120,28 @@ def write(file: Path, options: Options, *, force: bool = False) -> str:
             f"To run it: {given.launch()}",
         ]
     )
+
+
+def _of_option(problem: Problem) -> Problem:
+    """The problem at the option that made what is wrong: nobody has seen a line of the file."""
+    section, _, key = problem.key.partition(".")
+    key = key.removeprefix("spaces.")
+    if section == "grid" or (section, key) == ("fixed", "epochs"):
+        key = f"--{key.partition('.')[0].replace('_', '-')}"
+    elif section == "search" and problem.key.startswith("search.spaces."):
+        name = key.partition(".")[0]
+        if "." not in key:
+            return Problem(
+                f"--weight {name}",
+                f"the study has no method '{name}', so that its weight would do nothing; add it to "
+                "--method, or leave the weight out",
+            )
+        key = f"--weight {key}"
+    elif section in ("search", "select", "repetitions", "task"):
+        key = f"--{section}"
+    else:
+        return problem
+    return Problem(key, problem.message)
 
 
 def _text(file: Path, options: Options) -> str:
@@ -132,7 +157,7 @@ def _text(file: Path, options: Options) -> str:
     # A valid study name from the file's name; a line break in it would end the comment.
     name = re.sub(r"[^A-Za-z0-9._ -]", "_", file.stem).lstrip("._ -") or "study"
     fixed: dict[str, Any] = {} if options.epochs is None else {"epochs": options.epochs}
-    fixed |= _automatic(options.task)
+    fixed |= _automatic(options.task, factors)
     commented = "\n".join(f"# {line}" for line in _OBJECTIVES.splitlines())
     return _TEMPLATE.format(
         title=name,
@@ -175,14 +200,32 @@ def _factors(file: Path, options: Options, problems: list[Problem]) -> dict[str,
     return factors
 
 
-def _automatic(name: str) -> dict[str, str]:
-    """The settings of a task that choose for themselves where a study says so, with that word."""
-    settings = task.find(name).settings or {}
+def _automatic(name: str, factors: Mapping[str, Sequence[Any]]) -> dict[str, str]:
+    """The settings of a task that choose for themselves where a study says so, with that word.
+
+    Only those that have an effect with one of the study's values: digits have one image size.
+    """
+    new = task.find(name)
     return {
         key: setting.words[0]
-        for key, setting in settings.items()
-        if getattr(setting, "words", ()) and key not in KEYS
+        for key, setting in (new.settings or {}).items()
+        if getattr(setting, "words", ())
+        and key not in KEYS
+        and any(
+            _keeps(new, {**usual, factor: value}, key, setting.words[0])
+            for usual in [{one: values[0] for one, values in factors.items()}]
+            for factor, values in factors.items()
+            for value in values
+        )
     }
+
+
+def _keeps(new: task.Task, config: Mapping[str, Any], key: str, word: str) -> bool:
+    """Whether a setting has an effect; as far as that is known, since a value may be wrong."""
+    try:
+        return key in new.resolve({**config, key: word})
+    except Exception:  # reading the study says what is wrong
+        return True
 
 
 def _weights(weights: Sequence[str], problems: list[Problem]) -> dict[str, dict[str, list[Any]]]:
