@@ -76,6 +76,16 @@ def test_what_a_first_problem_hides_is_asked_for_without_it() -> None:
     assert lost == {"warmup", "model"}
 
 
+def test_a_task_that_cannot_do_without_a_setting_is_not_quoted_on_its_default() -> None:
+    def needs_all(config: Mapping[str, Any]) -> dict[str, Any]:
+        return {"epochs": config["epochs"], "model": config["model"]}
+
+    kept = {key: SETTINGS[key] for key in ("epochs", "model")}
+    trains_all = declare(settings=kept, resolve=needs_all)(lambda config, workspace: iter(()))
+    asked = Asked(Task("trains_all", trains_all), lambda config: [])
+    assert asked.certain({"model": "large", "epochs": "few"}, {"epochs"}) == (None, [])
+
+
 def test_an_answer_is_settled_if_nothing_that_is_not_known_changes_it() -> None:
     asked = Asked(TASK, lambda config: [("name", config["model"])])
     assert asked.settled({"model": "large"}, {"warmup", "images"})

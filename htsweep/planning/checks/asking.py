@@ -68,6 +68,8 @@ class Asked:
                 return self.about(config)
             return resolved, list(self._question(resolved))
         (resolved, said), *rest = self._variants(config, lost)
+        if resolved is None:  # perhaps only for want of what is lost
+            return None, []
         held = set(said)
         for other, also in rest:
             held &= set() if other is None else set(also)
