@@ -12,6 +12,7 @@ from faulty import Faults, faulty
 from pictures import domains
 
 from htsweep import buckets as module
+from htsweep.cli.app import main
 from htsweep.errors import StudyError
 from htsweep.execution.conditions import conditions_of
 from htsweep.execution.trial import run
@@ -157,3 +158,21 @@ def test_large_objects_are_read_in_pieces(
     data = bytes(range(256)) * 10
     Store(made.uri("large")).write("one.bin", data)
     assert (buckets.place(made.uri("large")) / "one.bin").read_bytes() == data
+
+
+def test_data_check_reads_a_copy_and_names_the_bucket(
+    there: tuple[Bucket, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = there[0].uri("photos")
+    with pytest.raises(SystemExit) as caught:
+        main(["data", "check", "folder", "--root", uri])
+    said = capsys.readouterr()
+    assert caught.value.code == 0, said.err
+    assert said.out.startswith(f"folder in s3://{there[0].name}/photos: ")
+    assert "cache" not in said.out
+    with pytest.raises(SystemExit) as caught:
+        main(["data", "check", "folder", "--root", there[0].uri("phtos")])
+    said = capsys.readouterr()
+    assert caught.value.code == 2
+    assert said.err.startswith(f"error: s3://{there[0].name}/phtos: ")
+    assert "see that bucket and path are spelt" in said.err

@@ -52,7 +52,9 @@ def check(
         str,
         typer.Argument(metavar="NAME", help="The benchmark, such as office_home; or folder."),
     ],
-    root: Annotated[Path, typer.Option(metavar="DIR", help="The folder that holds it.")],
+    root: Annotated[
+        str, typer.Option(metavar="DIR", help="The folder that holds it, or a URI of a bucket.")
+    ],
     images: Annotated[
         bool, typer.Option(help="Read every image once, to find broken ones.")
     ] = True,
@@ -62,15 +64,19 @@ def check(
     Shows the images of each domain by part, the first differences from the paper, and whatever
     would keep a study from using them. Exit code 2 if there is any.
     """
+    from htsweep.buckets import Reader
+    from tasks import buckets
     from tasks.data import checking
 
     if name not in checking.names():
         raise HtsweepError(f"no benchmark '{name}'; {did_you_mean(name, checking.names())}")
+    buckets.reader = Reader()
     try:
-        found = checking.check(name, root.expanduser().absolute(), images=images)
+        folder = buckets.place(root) if buckets.is_uri(root) else Path(root).expanduser().absolute()
+        found = checking.check(name, folder, images=images)
     except ValueError as error:
-        raise HtsweepError(str(error)) from error
-    typer.echo("\n".join(found.lines()))
+        raise HtsweepError(buckets.with_uris(str(error))) from error
+    typer.echo(buckets.with_uris("\n".join(found.lines())))
     if found.wrong:
         raise typer.Exit(2)
 
