@@ -57,10 +57,24 @@ def called(*words: str) -> int:
     return int(caught.value.code or 0)
 
 
+ELSEWHERE = """\
+import sys
+from htsweep.cli.app import main
+from htsweep.submitting import jobs
+jobs.is_here = lambda place: False
+main(sys.argv[1:])
+"""
+"""Htsweep on a machine that does not see the results' folder."""
+
+
 def at_head(*words: str, **variables: str) -> tuple[int, str]:
     """The exit code of a command, and what it printed; in a process of its own, since Ray reads once whether it has a token."""
+    return answered([str(PROGRAMS / "htsweep"), *words], **variables)
+
+
+def answered(words: list[str], **variables: str) -> tuple[int, str]:
     done = subprocess.run(
-        [PROGRAMS / "htsweep", *words],
+        words,
         env={**os.environ, **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -98,6 +112,16 @@ def test_a_study_runs_on_the_cluster_with_the_numbers_of_this_machine(
     assert code == 0, said
     assert f"{there}: trials done 3, new 3" in said
     assert "htsweep report ratios.yaml --results copied" in said
+    # The same for a machine that does not see that folder: a job of the cluster prints what is new.
+    apart = [sys.executable, "-c", ELSEWHERE, "fetch", "ratios.yaml", "--results", "sent"]
+    for new in (3, 0):
+        code, said = answered(apart)
+        assert code == 0, said
+        assert (f"{there} on the cluster: trials done 3, new 3" in said) == bool(new)
+        assert (f"sent has all that {there} at {head.url} has" in said) == (not new)
+    assert {path.name for path in (folder / "sent/trials").iterdir()} == {
+        path.name for path in (folder / "copied/trials").iterdir()
+    }
     # From another machine, which has the study alone, the server knows the job.
     shutil.rmtree(folder / ".htsweep")
     code, said = at_head("logs", "ratios.yaml", "--address", head.url)

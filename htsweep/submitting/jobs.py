@@ -9,9 +9,10 @@ from typing import Protocol, final
 
 from htsweep.commands import given, on_results, quoted
 from htsweep.errors import HtsweepError
-from htsweep.results.gather import gather
+from htsweep.ledger import Store
+from htsweep.results.gather import FOLDERS, gather
 from htsweep.study.schema import Study
-from htsweep.submitting import ray_jobs, slurm_jobs
+from htsweep.submitting import ray_fetching, ray_jobs, slurm_jobs
 from htsweep.submitting.states import State
 from htsweep.submitting.submission import Submission, recall
 
@@ -39,6 +40,11 @@ class System(Protocol):
 
 
 SYSTEMS: dict[str, System] = {"ray": ray_jobs, "slurm": slurm_jobs}
+
+
+def is_here(place: str) -> bool:
+    """Whether this machine sees results in the folder."""
+    return Path(place, "trials").is_dir()
 
 
 @final
@@ -97,19 +103,42 @@ class Submitted:
         """Copies what the job's results have and `into` lacks; lines that say what was done.
 
         Raises:
-            HtsweepError: this machine does not see the results; the message says where they are.
+            HtsweepError: this machine does not see the results, and no job server can send them;
+                the message says where they are.
         """
         place = self.job.results
-        if "://" not in place and not Path(place, "trials").is_dir():
-            raise HtsweepError(
-                f"the results are in {place} where the job ran ({self.called}), and this machine "
-                "has no results there, so that they cannot be copied from here. "
-                f"{self._by_hand(f'{place}/', f'{into}/')}. Submitted with --results in a bucket, "
-                "such as s3://BUCKET/results, a study can be read from anywhere"
-            )
-        lines = gather([place], into).lines()
+        if "://" in place or is_here(place):
+            lines = gather([place], into).lines()
+        elif self.job.system == "ray":
+            lines = self._sent(into)
+        else:
+            raise HtsweepError(self._elsewhere(into))
         report = given(self._study, into).verb("report")
         return [*lines, f"To read them: {report}"]
+
+    def _sent(self, into: str) -> list[str]:
+        """Copies the results from the machine that runs jobs; lines that say what was done."""
+        store = Store(into)
+        have = {entry.name for folder in FOLDERS for entry in store.list(folder)}
+        try:
+            with ray_fetching.fetched(self.job, have) as (folder, left):
+                if not any(folder.iterdir()):
+                    return [f"{into} has all that {self.job.results} at {self.job.address} has"]
+                said = gather([str(folder)], into).lines()
+        except HtsweepError as error:
+            raise HtsweepError(f"{self._elsewhere(into)}. The reason: {error}") from None
+        return [
+            line.replace(str(folder), f"{self.job.results} on the cluster") for line in said
+        ] + left
+
+    def _elsewhere(self, into: str) -> str:
+        place = self.job.results
+        return (
+            f"the results are in {place} where the job ran ({self.called}), and this machine "
+            "has no results there, so that they cannot be copied from here. "
+            f"{self._by_hand(f'{place}/', f'{into}/')}. Submitted with --results in a bucket, "
+            "such as s3://BUCKET/results, a study can be read from anywhere"
+        )
 
     def _by_hand(self, place: str, into: str) -> str:
         """How a folder of the machine that the job runs on is copied here."""

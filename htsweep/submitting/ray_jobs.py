@@ -55,10 +55,10 @@ def submit(study: Study, given: Given, before: Sequence[str] = ()) -> Submission
     """
     _check(given)
     address = str(given.address).rstrip("/")
-    client = _client(address)
+    client = client_of(address)
     name = re.sub(r"[^\w.-]", "_", study.name)
     shipped = shipping.collect(study.folder, given.results)
-    with tempfile.TemporaryDirectory() as folder, _told(address):
+    with tempfile.TemporaryDirectory() as folder, told(address):
         shipped.copy(Path(folder))
         Path(folder, SCRIPT).write_text(script(study, given, before), encoding="utf-8")
         number = client.submit_job(
@@ -103,8 +103,8 @@ def notes(study: Study, given: Given) -> list[str]:
 def find(address: str, study: Study) -> Submission | None:
     """The last job of the study that the server at the address knows; None if there is none."""
     address = address.rstrip("/")
-    with _told(address):
-        known = _client(address).list_jobs()
+    with told(address):
+        known = client_of(address).list_jobs()
     own = [job for job in known if (job.metadata or {}).get(STUDY_KEY) == study.name]
     if not own:
         return None
@@ -115,8 +115,8 @@ def find(address: str, study: Study) -> Submission | None:
 
 def state(one: Submission) -> State:
     """Whether the job waits, runs or has ended, and how."""
-    with _told(one.address, one.number):
-        info = _client(one.address).get_job_info(one.number)
+    with told(one.address, one.number):
+        info = client_of(one.address).get_job_info(one.number)
     words = {
         "PENDING": "waiting",
         "RUNNING": "running",
@@ -129,8 +129,8 @@ def state(one: Submission) -> State:
 
 def log(one: Submission) -> str:
     """What the job has printed so far."""
-    with _told(one.address, one.number):
-        return str(_client(one.address).get_job_logs(one.number))
+    with told(one.address, one.number):
+        return str(client_of(one.address).get_job_logs(one.number))
 
 
 def follow(one: Submission, pause: float) -> Iterator[str]:
@@ -160,8 +160,8 @@ def follow(one: Submission, pause: float) -> Iterator[str]:
 
 def stop(one: Submission) -> bool:
     """Asks the job to end as Ctrl-C does; returns at once, False if it had ended."""
-    with _told(one.address, one.number):
-        return bool(_client(one.address).stop_job(one.number))
+    with told(one.address, one.number):
+        return bool(client_of(one.address).stop_job(one.number))
 
 
 def _check(given: Given) -> None:
@@ -196,7 +196,7 @@ def _problems(given: Given) -> Iterator[str]:
 def _tail(one: Submission, pause: float) -> Iterator[str]:
     """The pieces of the log from its beginning, "" after a pause; ends with the job."""
     loop = asyncio.new_event_loop()
-    pieces = _client(one.address).tail_job_logs(one.number)
+    pieces = client_of(one.address).tail_job_logs(one.number)
     quiet = 0.0
     try:
         while True:
@@ -227,7 +227,7 @@ async def _next(pieces: Any) -> str | None:
     return await anext(pieces, None)
 
 
-def _client(address: str) -> Any:
+def client_of(address: str) -> Any:
     """Ray's client of the job server, which answers.
 
     Raises:
@@ -239,7 +239,7 @@ def _client(address: str) -> Any:
     # Each upload and each end of a log would be a line in Ray's format.
     for name in ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk", *PACKING):
         logging.getLogger(f"ray.{name}").setLevel(logging.WARNING)
-    with _told(address), _address_given():
+    with told(address), _address_given():
         return JobSubmissionClient(address)
 
 
@@ -273,7 +273,7 @@ def _unreachable(address: str, why: str) -> str:
 
 
 @contextlib.contextmanager
-def _told(address: str, number: str = "") -> Iterator[None]:
+def told(address: str, number: str = "") -> Iterator[None]:
     """Turns what Ray's client raises into an HtsweepError with the remedy."""
     try:
         yield
