@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import jsonschema
 import kuberay
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from ray.autoscaler._private import providers
 from ray.autoscaler._private.kuberay import autoscaling_config
 from ray.autoscaler._private.util import prepare_config, validate_config
 
@@ -62,6 +65,27 @@ def test_nothing_is_installed_by_the_system_s_pip(name: str) -> None:
         [command] = [one for one in cluster[node] if "--user uv" in one]
         assert "PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip" in command
         assert not [one for one in cluster[node] if re.match(r"pip3? ", one)]
+
+
+@pytest.mark.parametrize("name", ["aws", "gcp", "azure"])
+def test_this_machine_and_the_nodes_get_what_ray_needs_for_the_cloud(name: str) -> None:
+    """The versions that Ray was made for among them, as its defaults for the cloud say."""
+    file = FOLDER.parent / "cluster.yaml" if name == "aws" else FOLDER / f"{name}.yaml"
+    [here] = re.findall(r"^#   uv run (.*) ray up", file.read_text(encoding="utf-8"), re.MULTILINE)
+    given = [word for word in shlex.split(here) if word != "--with"]
+    cluster = yaml.safe_load(file.read_text(encoding="utf-8"))
+    [there] = [one for one in cluster["setup_commands"] if "uv pip install" in one]
+    assert shlex.split(there)[-len(given) :] == given
+    own = Path(providers.__file__).parents[1] / name / "defaults.yaml"
+    [install] = yaml.safe_load(own.read_text(encoding="utf-8"))["head_setup_commands"]
+    known = {one.name: one for one in map(Requirement, given)}
+    # These two come with the others.
+    needed = {Requirement(word) for word in shlex.split(install) if re.match(r"\w.*=", word)}
+    assert {one.name for one in needed} - known.keys() <= {"azure-core", "msrest"}
+    for one in needed:
+        [version] = [each.version for each in one.specifier]
+        if one.name in known:
+            assert known[one.name].specifier.contains(version)
 
 
 @pytest.mark.parametrize("name", ["gcp", "azure"])
