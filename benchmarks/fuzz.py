@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import collections
-import contextlib
+import itertools
 import random
 import shutil
 import signal
@@ -160,28 +160,34 @@ def warm(file: Path) -> int:
     return len(fuzzing.RIGHT)
 
 
+def instrument() -> None:
+    """Lets libFuzzer see which lines of the reader an input reaches; before it is imported."""
+    import atheris
+
+    with atheris.instrument_imports(include=["htsweep.study", "htsweep.planning"]):
+        import htsweep.planning.reading  # noqa: F401
+
+
 def led(examples: int, seed: int, file: Path, seen: Seen) -> None:
     """Inputs by libFuzzer, which keeps those that reach new lines; ends this process."""
     import atheris
+    import fuzzing
 
-    with atheris.instrument_imports(
-        include=["htsweep.study", "htsweep.planning", "tasks.settings"]
-    ):
-        import fuzzing
-
-        import htsweep.planning.reading  # noqa: F401
     corpus = file.parent / "corpus"
     corpus.mkdir()
-    for index, text in enumerate(fuzzing.SEEDS):
+    for index, text in enumerate((*fuzzing.RIGHT, *fuzzing.SEEDS)):
         (corpus / str(index)).write_text(text, encoding="utf-8")
+
+    began, runs = time.perf_counter(), itertools.count(1)
 
     def one(data: bytes) -> None:
         read_one(file, data, seen)
+        if next(runs) == examples:  # libFuzzer ends the process without a word to Python
+            print(said(seen, time.perf_counter() - began), flush=True)
 
     words = [sys.argv[0], f"-runs={examples}", f"-seed={seed + 1}", "-max_len=8192", "-timeout=60"]
     atheris.Setup([*words, "-rss_limit_mb=0", str(corpus)], one)
-    with contextlib.suppress(SystemExit):
-        atheris.Fuzz()
+    atheris.Fuzz()
 
 
 def said(seen: Seen, seconds: float) -> str:
@@ -211,6 +217,8 @@ def main() -> int:
         raise Hangs
 
     signal.signal(signal.SIGALRM, hangs)
+    if given.atheris:
+        instrument()
     seen, began = Seen(given.keep), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         for module in (Path(__file__).parent.parent / "docs/examples").glob("*.py"):
