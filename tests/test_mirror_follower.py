@@ -212,8 +212,9 @@ def test_what_a_user_s_module_prints_is_no_answer(
 
 
 def test_a_password_stands_on_no_command_line_and_in_no_message(
-    run: Callable[..., Launched], tmp_path: Path
+    run: Callable[..., Launched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("htsweep.mirror.follower.RETRY_SECONDS", 1.0)
     seen: list[str] = []
     done = run(
         At(2, lambda: seen.extend(children().values())),

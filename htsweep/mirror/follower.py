@@ -22,6 +22,9 @@ PATIENCE_SECONDS = 60.0
 
 What MLflow lacks after that, the next launch or mirror brings.
 """
+RETRY_SECONDS = 30.0
+"""How long the process retries a tracking store that does not answer, after the launch has ended.
+"""
 
 
 @final
@@ -156,6 +159,7 @@ class Follower(Relay):
             "overrides": list(self._study.overrides),
             "results": self._store.uri,
             "uri": self._uri,
+            "retry_seconds": RETRY_SECONDS,
         }
         try:
             # A separate session, so that Ctrl-C reaches only the launch, which lets it finish. -P,

@@ -21,9 +21,6 @@ from htsweep.results import Results
 if TYPE_CHECKING:
     from htsweep.mirror.run import Run
 
-PATIENCE_SECONDS = 30.0
-"""How long to retry a tracking store that does not answer, after a launch has ended."""
-
 
 def main() -> int:
     """Follows a launch until standard input ends; then prints what MLflow has, as JSON.
@@ -45,7 +42,8 @@ def main() -> int:
     threading.Thread(target=wait_for_the_end, daemon=True).start()
     try:
         study = read(asked["file"], asked["overrides"], text=asked["text"])
-        answer = asdict(_followed(Results(study, asked["results"]), asked["uri"], over))
+        results, retries = Results(study, asked["results"]), asked["retry_seconds"]
+        answer = asdict(_followed(results, asked["uri"], retries, over))
     except Exception as error:  # the launch must report any error, since nobody sees this process
         answer = {"trouble": f"{type(error).__name__}: {error}"}
     json.dump(answer, answers)
@@ -53,8 +51,15 @@ def main() -> int:
     return 0
 
 
-def _followed(results: Results, uri: str, over: threading.Event) -> Mirrored:
-    """Copies trials as they end until `over`, and then whatever is missing for any reason."""
+def _followed(results: Results, uri: str, retries: float, over: threading.Event) -> Mirrored:
+    """Copies trials as they end until `over`, and then whatever is missing for any reason.
+
+    Args:
+        results: of the study.
+        uri: the tracking URI; "" for the database beside the results.
+        retries: seconds given to a tracking store that does not answer, after `over`.
+        over: set once no more trials end.
+    """
     ledger, members = results.ledger, MirroredRows(results)
     before = ledger.records()
     while not over.wait(LOOK_SECONDS) and ledger.records() == before:
@@ -74,9 +79,9 @@ def _followed(results: Results, uri: str, over: threading.Event) -> Mirrored:
         for row, measured in ledger.fresh(seen):
             yield from runs_of(members, row, measured)
 
-    behind = stream(read_new, over.is_set, opened, pause=LOOK_SECONDS, patience=PATIENCE_SECONDS)
+    behind = stream(read_new, over.is_set, opened, pause=LOOK_SECONDS, patience=retries)
     over.wait()
-    mirrored = settle(results.reread(), uri, 0.0 if behind else PATIENCE_SECONDS)[1]
+    mirrored = settle(results.reread(), uri, 0.0 if behind else retries)[1]
     return replace(mirrored, notes=(*notes, *mirrored.notes))
 
 
