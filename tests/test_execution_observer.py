@@ -33,8 +33,8 @@ def watched(running: dict[str, str], elsewhere: bool = True) -> tuple[Observer, 
     return watch, sent
 
 
-def dies(watch: Observer, state: SimpleNamespace) -> None:
-    trial = SimpleNamespace(trial_id="tune1", get_error=lambda: "the actor died")
+def dies(watch: Observer, state: SimpleNamespace, why: str = "the actor died") -> None:
+    trial = SimpleNamespace(trial_id="tune1", get_error=lambda: why)
     watch.on_trial_error(1, [], trial)
     state.now += 1
     watch.on_step_end(1, [])
@@ -69,6 +69,16 @@ def test_a_trial_that_leaves_a_node_which_drains_is_no_attempt(cluster: SimpleNa
     cluster.drains = {"n1"}
     watch, sent = watched({"tune1": "t1"})
     dies(watch, cluster)
+    notice, returned = told(sent)
+    assert "a node of the cluster drains (n1)" in notice["text"]
+    assert returned == {"event": "returned", "trial": "t1", "again": True}
+
+
+def test_a_node_that_has_drained_and_gone_is_said_to_drain(cluster: SimpleNamespace) -> None:
+    """It ends as soon as its trials have left, which may be before anyone looks."""
+    cluster.alive = {"n2"}
+    watch, sent = watched({"tune1": "t1"})
+    dies(watch, cluster, "ray.exceptions.RayTaskError(NodeDrains): ray::Trainee.train()")
     notice, returned = told(sent)
     assert "a node of the cluster drains (n1)" in notice["text"]
     assert returned == {"event": "returned", "trial": "t1", "again": True}

@@ -14,6 +14,7 @@ from htsweep.errors import ResourceError
 from htsweep.execution import ray_internals, ray_nodes
 from htsweep.execution.channel import Channel
 from htsweep.execution.ray_load import PLACE
+from htsweep.execution.trainee import NodeDrains
 
 WAIT_SECONDS = 60.0
 """How often the user is informed while no trial has a worker."""
@@ -123,7 +124,8 @@ class Observer(tune.Callback):
     def _explained(self, death: _Death, now: float) -> bool:
         """Reports how a trial came to lose its actor; False while that is not known yet."""
         # Without a node, the actor died before it had begun the trial.
-        drains = death.node in ray_internals.draining()
+        # A node that has drained may be gone by now, but its actors said why they ended.
+        drains = NodeDrains.__name__ in death.why or death.node in ray_internals.draining()
         if (drains or death.node not in ray_nodes.living_ids()) and self._losses[
             death.trial
         ] < LOSSES:
