@@ -68,6 +68,23 @@ def test_trials_share_a_process_in_the_launch_s_folder(
     assert first.values["process"] == second.values["process"]
 
 
+def test_a_slow_import_of_the_task_is_not_the_trial_s_time(
+    worker: Worker, conditions: Conditions, tmp_path: Path
+) -> None:
+    (tmp_path / "slow_tasks.py").write_text(f"import time\ntime.sleep(2.5)\n{TASKS}")
+    hasty = replace(conditions, time_limit=1.5, grace=0.2)
+    outcome = worker.run(Work(Job("t", "trial", "slow_tasks:fine", {}, 0), hasty, {}, 1))
+    assert (outcome.status, outcome.reason) == ("done", None)
+
+
+def test_an_import_that_ends_its_process_is_a_death(
+    worker: Worker, conditions: Conditions, tmp_path: Path
+) -> None:
+    (tmp_path / "deadly_tasks.py").write_text("import os\nos._exit(4)\n")
+    outcome = worker.run(Work(Job("t", "trial", "deadly_tasks:fine", {}, 0), conditions, {}, 1))
+    assert outcome.reason == "died: its process ended with exit code 4"
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [

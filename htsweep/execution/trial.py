@@ -53,9 +53,9 @@ def run(work: Work) -> Outcome:
         KeyboardInterrupt: the user interrupts the launch.
     """
     job, conditions = work.job, work.conditions
-    for path in conditions.paths:
-        if path not in sys.path:
-            sys.path.append(path)
+    # Import the task's module before `fresh` records modules, so that the trial's changes to it are
+    # seen.
+    _imported(work)
     buckets.pin(dict(conditions.copies))
     store = Store(conditions.results)
     measured = Measured(job.config)
@@ -90,10 +90,6 @@ def run(work: Work) -> Outcome:
             os._exit(HUNG_EXIT)
 
     lasting: list[str] = []
-    # Import the task's module before `fresh` records modules, so that the trial's changes to it are
-    # seen.
-    with suppress(Exception):
-        task.find(job.task)
     try:
         with (
             redirect_stdout(log),
@@ -125,14 +121,32 @@ def run(work: Work) -> Outcome:
     return outcome
 
 
+def prepare(work: Work) -> None:
+    """Moves this process into the launch's folder and imports the task, which may take minutes.
+
+    The time of a trial, and so its limit, begins after that.
+    """
+    if Path(work.conditions.folder or ".").is_dir():
+        os.chdir(work.conditions.folder or ".")
+    _imported(work)
+
+
+def _imported(work: Work) -> None:
+    """Imports the task's module; what it raises, the trial raises when it begins."""
+    for path in work.conditions.paths:
+        if path not in sys.path:
+            sys.path.append(path)
+    with suppress(Exception):
+        task.find(work.job.task)
+
+
 def run_in_own_process(work: Work) -> Outcome:
     """As `run`, in the launch's folder, for a process that runs nothing else at the time.
 
     The process may be ended in order to end a trial that hangs.
     """
+    prepare(work)
     conditions = work.conditions
-    if Path(conditions.folder or ".").is_dir():
-        os.chdir(conditions.folder or ".")
     if conditions.time_limit is not None:
         # If the trial holds the interpreter's lock, not even the thread that watches the limit gets
         # to run. This timer is a thread without Python: it writes all stacks and ends the process.

@@ -32,6 +32,8 @@ from htsweep.execution.workspace import LEAVE
 
 START_SECONDS = 300.0
 """How long a process may take to import what it needs: minutes on a busy network drive."""
+BEGINS = {"begins": True}
+"""The answer of a process that has imported the task of its work."""
 TAIL_BYTES = 20_000
 """How much of a dead process's output, as printed outside Python, is kept."""
 
@@ -61,12 +63,15 @@ class Worker:
         started = time.time()
         limit = work.conditions.time_limit
         problem = self._ready()
-        sent = time.time()  # a process may take long to start, which is not the trial's time
+        begun: float | None = None
         if problem is None:
             self._output.write_bytes(b"")
             self._send(work)
-            # A process past its time limit ends itself, if it still can.
-            answer = self._hear(None if limit is None else limit + 2 * work.conditions.grace)
+            answer = self._hear(START_SECONDS)
+            if answer == BEGINS:
+                begun = time.time()
+                # A process past its time limit ends itself, if it still can.
+                answer = self._hear(None if limit is None else limit + 2 * work.conditions.grace)
             if answer is not None and answer:
                 if not answer["again"]:
                     self._end()
@@ -75,7 +80,8 @@ class Worker:
                 return Outcome(**answer["outcome"])
             problem = self._why(answer)
         self._end()
-        late = limit is not None and time.time() - sent > limit
+        # A process may take long to start and to import the task, which is not the trial's time.
+        late = limit is not None and begun is not None and time.time() - begun > limit
         reason = f"time_limit: ran longer than {limit:g} s and did not answer" if late else ""
         return died(work, problem, started, reason)
 
@@ -217,7 +223,10 @@ def main(arguments: list[str] | None = None) -> int:
         _answer(replies, {"ready": True})
         for line in lines:
             try:
-                outcome = trial.run_in_own_process(from_json(line))
+                work = from_json(line)
+                trial.prepare(work)
+                _answer(replies, BEGINS)
+                outcome = trial.run_in_own_process(work)
             except LedgerError as error:
                 _answer(replies, {"refused": str(error), "again": False})
                 break
