@@ -23,6 +23,10 @@ class HtsweepError(Exception):
     """A mistake that the user can fix; the message says how."""
 
 
+LONGEST = 6000
+"""Characters of a message about a study, at most."""
+
+
 @final
 @dataclass(frozen=True)
 class Problem:
@@ -32,9 +36,22 @@ class Problem:
     message: str
     line: int | None = None
 
+    def __post_init__(self) -> None:
+        # A name or a text of the study may fill its whole file; the rule stands at the beginning of
+        # a message, the remedy at its end.
+        object.__setattr__(self, "message", _short(self.message, LONGEST))
+
     def __str__(self) -> str:
         where = f"line {self.line}: " if self.line else ""
-        return f"{where}{self.key}: {self.message}" if self.key else f"{where}{self.message}"
+        key = _short(self.key, LONGEST // 20)
+        return f"{where}{key}: {self.message}" if key else f"{where}{self.message}"
+
+
+def _short(text: str, most: int) -> str:
+    """The text without its middle, if it has more characters than that."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 2]} ... ({len(text):,} characters) ... {text[-most // 2 :]}"
 
 
 @final

@@ -75,6 +75,18 @@ def test_problems_come_in_the_order_of_the_file() -> None:
     )
 
 
+def test_a_message_that_repeats_a_long_text_keeps_its_rule_and_its_remedy() -> None:
+    """A name in a study may fill the whole file."""
+    name = "x" * 60_000
+    said = str(Problem(name, f"unknown protocol '{name}'; known: last"))
+    assert len(said) < 7_000
+    assert "(60,000 characters)" in said
+    assert "unknown protocol 'xxx" in said
+    assert said.endswith("x'; known: last")
+    short = "y" * 6_000
+    assert Problem("", short).message == short
+
+
 def test_the_remedy_is_what_the_package_asks_for() -> None:
     for library in ("ray", "mlflow", "ruamel.yaml"):
         said = str(untested(library, "a.part"))
