@@ -98,9 +98,9 @@ def test_a_sentence_says_who_wins_by_how_much_and_how_sure() -> None:
     assert answers(small("better")) == [
         "mnist-uci, 50 % missing: l2sp has the highest overall accuracy, 66.4 % [64.9, 68.0], 15.8 "
         "points above plain "
-        "(p = 0.03: shown); shown to be better than plain: l2sp; highest on the other metrics: "
+        "(p = 0.03: shown). Shown to be better than plain: l2sp. Highest on the other metrics: "
         "seen: plain (99.3 %), missing: l2sp "
-        "(35.0 %); 2 of 2 methods are on the front: plain, l2sp."
+        "(35.0 %). 2 of 2 methods are on the front: plain, l2sp."
     ]
 
 
@@ -136,13 +136,13 @@ def test_the_front_is_of_what_was_chosen_and_of_all_where_that_differs() -> None
 
 def test_what_is_not_shown_is_said_to_be_so() -> None:
     (text,) = answers(small("not shown", p=0.2))
-    assert "(p = 0.2: not shown); no method is shown to be better than plain;" in text
+    assert "(p = 0.2: not shown). No method is shown to be better than plain." in text
 
 
 def test_too_few_repetitions_show_nothing() -> None:
     (text,) = answers(small("too few", p=0.0625, n=5))
     assert (
-        "no difference to plain can be shown: 5 repetitions cannot reach p < 0.05 (n = 5: p >= 0.0625)"
+        "No difference to plain can be shown: 5 repetitions cannot reach p < 0.05 (n = 5: p >= 0.0625)"
         in text
     )
     assert "p = " not in text
@@ -156,7 +156,7 @@ def test_too_few_repetitions_show_nothing() -> None:
 @pytest.mark.parametrize("verdict", ["not shown", "too few"])
 def test_no_sentence_claims_what_no_verdict_says(verdict: str) -> None:
     for text in answers(made(verdict=verdict)):
-        assert not re.search(r"(?<!no method is )shown to be|: shown\)", text)
+        assert not re.search(r"(?<![Nn]o method is )[Ss]hown to be|: shown\)", text)
 
 
 def test_upper_bounds_are_never_the_answer() -> None:
@@ -242,7 +242,7 @@ def test_tasks_of_other_kinds_are_answered_without_knowing_which_way_is_up() -> 
         effects=effects,
     )
     assert answers(found) == [
-        "b has the highest test/loss, 4 [3, 5], 3 above a (p = 0.01: shown); shown to be higher "
+        "b has the highest test/loss, 4 [3, 5], 3 above a (p = 0.01: shown). Shown to be higher "
         "than a: b."
     ]
     assert question(found).startswith(

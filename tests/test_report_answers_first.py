@@ -123,6 +123,21 @@ def test_the_baseline_may_win() -> None:
     )
 
 
+def test_what_is_as_high_is_not_called_lower() -> None:
+    found = made()
+    summary = found.summary.copy()
+    for method in ("plain", "l2sp"):
+        at = (summary["method"] == method) & (summary["metric"] == OVERALL)
+        summary.loc[at, "mean"] = 0.7 if method == "plain" else 0.69998
+    assert "70.0 %; next is l2sp, as high." in first(replace(found, summary=summary))
+    at = (found.summary["method"] == "lwf") & (found.summary["metric"] == OVERALL)
+    summary = found.summary.copy()
+    summary.loc[at, "mean"] = 0.65998
+    assert "The runner-up, lwf, is as high (p = 0.3, not shown)." in first(
+        replace(found, summary=summary)
+    )
+
+
 def test_a_value_that_a_group_lacks_wins_nothing() -> None:
     found = made(2)
     lacks = (found.summary["method"] == "l2sp") & (found.summary["dataset"] == "b-a")

@@ -1,4 +1,4 @@
-"""The question, and its answer in a sentence per group; only what a test has shown is claimed."""
+"""The question, and its answer per group in short sentences; only what is shown is claimed."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ def question(findings: Findings) -> str:
 
 
 def answers(findings: Findings) -> list[str]:
-    """A sentence per group, in the summary's order: which value is highest, and by how much.
+    """A paragraph per group, in the summary's order: which value is highest, and by how much.
 
     It also says what is shown, and which values are on the front. Upper bounds take no part.
     `shown` and `not shown` are the verdicts of `findings.effects`; without a test, a value is only
-    said to be highest. No rows give no sentences. Sentences on scores come first.
+    said to be highest. No rows give nothing. Sentences on scores come first.
     """
     made = []
     for title, inside in names.groups(findings.summary, findings.design):
@@ -81,7 +81,9 @@ def answers(findings: Findings) -> list[str]:
             ),
             _front(_of_group(findings.points, findings, key), findings),
         ]
-        made.append(f"{title}: " * bool(title) + "; ".join(part for part in parts if part) + ".")
+        # The first begins with a name, which keeps its letters; the others with a word.
+        sentences = [parts[0], *(part[0].upper() + part[1:] for part in parts[1:] if part)]
+        made.append(f"{title}: " * bool(title) + ". ".join(sentences) + ".")
     # The sentences on scores are few, and would be lost after those of dozens of pairs.
     return [*answers_scores.answers(findings), *made]
 

@@ -72,7 +72,8 @@ def _won(over: _Over, findings: Findings, metric: str, ranked: list[tuple[str, f
         return f"{winner} has the highest {reached}.{_runner_up(over, metric, ranked, baseline)}"
     row = mine.iloc[0]
     side = "above" if row["difference"] >= 0 else "below"
-    gap = f"{names.distance(row['difference'], metric)} {side} {baseline}"
+    apart = _apart(row["difference"], metric, side)
+    gap = f"{apart} {baseline}" if apart else f"as high as {baseline}"
     runner = _runner_up(over, metric, ranked, baseline)
     if row["verdict"] == "better":
         p = names.probability(row["p_holm"])
@@ -92,6 +93,12 @@ def _won(over: _Over, findings: Findings, metric: str, ranked: list[tuple[str, f
     return f"{head}. {winner} has the highest {reached}: {gap} ({sure}).{runner}"
 
 
+def _apart(difference: float, metric: str, side: str) -> str:
+    """`2.1 points below`; "" if nothing is left of it in the digits that are shown."""
+    distance = names.distance(difference, metric)
+    return "" if distance == names.distance(0.0, metric) else f"{distance} {side}"
+
+
 def _unit(row: pd.Series) -> str:
     """` over 10 independent blocks`, such as targets, where they are what is counted."""
     counted = row.get("unit", REPETITION) != REPETITION
@@ -106,7 +113,7 @@ def _unbeaten(over: _Over, findings: Findings, metric: str, ranked: list[tuple[s
     )
     if len(ranked) > 1:
         name, other = ranked[1]
-        text += f"; next is {name}, {names.distance(mean - other, metric)} below"
+        text += f"; next is {name}, {_apart(mean - other, metric, 'below') or 'as high'}"
     return f"{text}."
 
 
@@ -115,7 +122,9 @@ def _runner_up(over: _Over, metric: str, ranked: list[tuple[str, float]], baseli
     if len(ranked) < 2 or ranked[1][0] == baseline:
         return ""
     name, mean = ranked[1]
-    text = f" The runner-up, {name}, is {names.distance(ranked[0][1] - mean, metric)} behind"
+    text = (
+        f" The runner-up, {name}, is {_apart(ranked[0][1] - mean, metric, 'behind') or 'as high'}"
+    )
     rows = over.rivals[over.rivals["metric"] == metric] if len(over.rivals) else over.rivals
     if len(rows) and rows.iloc[0]["verdict"] in (*SHOWN, "not shown"):
         p = names.probability(rows.iloc[0]["p_holm"])
