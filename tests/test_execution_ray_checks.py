@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow.fs as fs
 import pytest
 from autoscaled import autoscaling
+from buckets import KEYS, bucket
+from pictures import domains
 
 from htsweep.execution import ray_checks, ray_internals
 from htsweep.ledger import Ledger, Store
+from tasks import data
 
 RAY = str(Path(sys.executable).parent / "ray")
 HTSWEEP = str(Path(sys.executable).parent / "htsweep")
@@ -103,8 +107,8 @@ def test_paths_that_a_node_lacks(tmp_path: Path) -> None:
 @pytest.fixture
 def far(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[str]:
-    """The address of a Ray whose one worker node has an empty folder where the test's own is."""
+) -> Iterator[tuple[str, Path]]:
+    """The address of a Ray whose one worker node has an empty folder where the test's own is, and that node's cache."""
     if subprocess.run(["unshare", "-m", "true"], check=False).returncode:
         pytest.skip("mount namespaces cannot be made here")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
@@ -120,18 +124,44 @@ def far(
             f"mount -t tmpfs none {tmp_path} && cd {elsewhere} && for _ in 1 2 3; do {start}; done"
         )
         clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        clean |= {**KEYS, "HTSWEEP_CACHE": str(elsewhere / "cache")}
         node = subprocess.Popen(
             ["unshare", "-m", "--propagation", "private", "sh", "-c", inside],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env=clean,
         )
-        yield address
+        yield address, elsewhere / "cache"
         family = psutil.Process(node.pid).children(recursive=True)
         node.terminate()
         node.wait(20)
         for one in psutil.wait_procs(family, timeout=5)[1]:
             one.kill()
+
+
+TASK = """\
+import own_numbers
+from tasks import data
+from tasks.task import declare
+
+@declare(meaning=lambda config: {**config, "domain": data.fingerprint(config["domain"])})
+def read(config, workspace):
+    text = open(config["table"]).read() + open("beside.txt").read()
+    images = data.load(config["domain"], workspace.cache, 8)
+    pixels = float(images.pixels.sum())
+    yield {"step": 0, "sum": own_numbers.total(text), "pixels": pixels}
+"""
+
+
+@pytest.fixture
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A folder of images, and its URI in a bucket, which any node reads."""
+    root = tmp_path_factory.mktemp("photos")
+    domains(root, {"ant": 3, "bee": 3})
+    with bucket() as made:
+        files, place = fs.FileSystem.from_uri(made.uri("photos"))
+        fs.copy_files(str(root), place, destination_filesystem=files)
+        yield root, made.uri("photos")
 
 
 def launched(study: Path, results: Path, address: str, *words: str) -> tuple[int, str]:
@@ -156,22 +186,24 @@ def test_what_lies_beside_a_study_goes_along_and_what_is_not_shared_is_said(
     study_file: Callable[..., Path],
     tmp_path: Path,
     tmp_path_factory: pytest.TempPathFactory,
-    far: str,
+    photos: tuple[Path, str],
+    far: tuple[str, Path],
 ) -> None:
-    (tmp_path / "own_task.py").write_text(
-        "import own_numbers\ndef read(config, workspace):\n"
-        "    text = open(config['table']).read() + open('beside.txt').read()\n"
-        "    yield {'step': 0, 'sum': own_numbers.total(text)}\n"
-    )
+    address, cache = far
+    root, uri = photos
+    (tmp_path / "own_task.py").write_text(TASK)
     (tmp_path / "own_numbers.py").write_text(
         "def total(text): return sum(map(float, text.split()))"
     )
     (tmp_path / "table.txt").write_text("1 2 ")
     (tmp_path / "beside.txt").write_text("4")
     table = tmp_path / "table.txt"
-    path = study_file(f"task: own_task:read\nfixed: {{table: {table}}}\ngrid: {{part: [1, 2]}}\n")
+    path = study_file(
+        f"task: own_task:read\nfixed: {{table: {table}, domain: 'folder:{uri}:art'}}\n"
+        "grid: {part: [1, 2]}\n"
+    )
     # The results are beside the study, where the node has an empty folder of its own.
-    code, said = launched(path, tmp_path / "results", far)
+    code, said = launched(path, tmp_path / "results", address)
     assert code == 2, said
     assert "does not show here: the folder is on a disk of its own there" in said
     assert not Ledger(Store(tmp_path / "results")).records()
@@ -179,16 +211,22 @@ def test_what_lies_beside_a_study_goes_along_and_what_is_not_shared_is_said(
     # Only some trials take a GPU, which the node offers Ray without having one.
     some = path.with_name("some.yaml")
     some.write_text(path.read_text() + "resources: {when: [{part: 2, gpu: 1}]}\n")
-    code, said = launched(some, shared, far)
+    code, said = launched(some, shared, address)
     assert code == 2, said
     assert said.count("offers Ray a GPU, but it has no device of one in /dev") == 1
     assert {row["status"] for row in Ledger(Store(shared)).trials(every=True).to_pylist()} <= {
         "done"
     }
-    code, said = launched(path, shared, far)
+    code, said = launched(path, shared, address)
     assert code == 0, said
     rows = Ledger(Store(shared)).trials(every=True).to_pylist()
     assert [(row["status"], len(row["code"])) for row in rows] == [("done", 16)] * 2
     assert all(json.loads(row["config"])["table"] == str(table) for row in rows)
-    measured = Ledger(Store(shared)).measurements(["sum"], Ledger(Store(shared)).trials())
+    ledger = Ledger(Store(shared))
+    measured = ledger.measurements(["sum", "pixels"], ledger.trials())
     assert measured.column("sum").to_pylist() == [7.0, 7.0]
+    # The node has copied the bucket's images itself, once.
+    [copy] = cache.glob("buckets/*/*/")
+    assert sorted(path.name for path in copy.iterdir()) == ["art", "photo"]
+    here = float(data.load(f"folder:{root}:art", tmp_path / "own", 8).pixels.sum())
+    assert measured.column("pixels").to_pylist() == [here, here]
