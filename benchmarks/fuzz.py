@@ -34,7 +34,7 @@ BATCH = 1000
 
 
 class Hangs(BaseException):
-    """Reading took too long to be waited for."""
+    """Reading took more of the processor than is waited for."""
 
 
 @dataclass
@@ -72,7 +72,7 @@ def read_one(file: Path, data: bytes, seen: Seen) -> None:
     file.write_bytes(data)
     modules = len(sys.modules)
     before = _highest(anew=True)
-    signal.setitimer(signal.ITIMER_REAL, HANGS_AFTER)
+    signal.setitimer(signal.ITIMER_PROF, HANGS_AFTER)
     began = time.process_time()
     try:
         try:
@@ -86,7 +86,7 @@ def read_one(file: Path, data: bytes, seen: Seen) -> None:
     except BaseException as error:
         seen.breaks(f"{type(error).__name__} in {_place(error)}", str(error)[:200], data)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     took, grew = time.process_time() - began, _highest() - before
     if (took > MOST_SECONDS or grew > MOST_MIB) and len(sys.modules) > modules:
         print(f"imported in {took:.1f} s: {len(sys.modules) - modules} modules", flush=True)
@@ -115,7 +115,8 @@ def _check(error: object, file: Path, data: bytes, seen: Seen) -> None:
 
 def _place(error: BaseException) -> str:
     """The innermost line that an error comes from."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
+    frames = traceback.extract_tb(error.__traceback__)
+    last = frames[-2 if isinstance(error, Hangs) else -1]
     return f"{Path(last.filename).name}:{last.lineno}"
 
 
@@ -216,7 +217,7 @@ def main() -> int:
     def hangs(_: int, frame: FrameType | None) -> None:
         raise Hangs
 
-    signal.signal(signal.SIGALRM, hangs)
+    signal.signal(signal.SIGPROF, hangs)
     if given.atheris:
         instrument()
     seen, began = Seen(given.keep), time.perf_counter()
@@ -230,7 +231,7 @@ def main() -> int:
         else:
             for index, data in enumerate(inputs(given.examples, given.seed), 1):
                 read_one(file, data, seen)
-                if index % 5000 == 0:
+                if index % 1000 == 0:
                     print(said(seen, time.perf_counter() - began).partition("\n")[0], flush=True)
     print(said(seen, time.perf_counter() - began))
     return 1 if seen.broken else 0

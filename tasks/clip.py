@@ -45,7 +45,10 @@ class Unusable(ValueError):
 
 def is_folder(name: object) -> bool:
     """Whether the weights `name`, which a user may have given any value, are a model's folder."""
-    return isinstance(name, str) and bool(name) and (Path(name).expanduser() / CONFIG).is_file()
+    try:
+        return isinstance(name, str) and bool(name) and (Path(name).expanduser() / CONFIG).is_file()
+    except (OSError, RuntimeError):  # a name that no file may have, or `~` of nobody
+        return False
 
 
 def meaning(name: str) -> str:

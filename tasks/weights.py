@@ -69,10 +69,14 @@ def problem(backbone: str, name: str, image_size: int = 0, classes: int = 0) -> 
             if timm_models.has_weights(backbone)
             else f"timm has no weights for '{backbone}'; take another, or a file"
         )
-    file = file_of(name)
-    if file.is_file():
+    try:
+        file = file_of(name)
+        is_file, is_folder = file.is_file(), file.is_dir()
+    except (OSError, RuntimeError) as error:  # a name that no file may have, or `~` of nobody
+        return f"no weights {name!r}: {getattr(error, 'strerror', None) or error}"
+    if is_file:
         return checkpoints.file_problem(file) or _misfit(backbone, file, image_size, classes)
-    if file.is_dir():
+    if is_folder:
         return f"the weights {name!r} are a folder; name the file in it"
     near = difflib.get_close_matches(name, ["timm", *SHIPPED], n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""

@@ -91,3 +91,18 @@ def test_what_does_not_fit_is_said_with_its_line(
         assert (problem.key, problem.line) == ("fixed.weights", 6)
         assert said in problem.message
         assert name in problem.message
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("x" * 300, "File name too long"), ("~nobody-here/x", "a file that exists")]
+)
+@pytest.mark.parametrize("key", ["weights", "source"])
+def test_a_name_that_no_file_may_have(
+    key: str, name: str, said: str, study_file: Callable[..., Path]
+) -> None:
+    text = STUDY.format(task="holistic_transfer", dataset="mnist-uci", file=f'"{name}"')
+    with pytest.raises(StudyError) as raised:
+        read(study_file(f"{text}baseline: plain\n".replace("weights:", f"{key}:")))
+    (problem,) = raised.value.problems
+    assert problem.key == f"fixed.{key}"
+    assert said in problem.message
