@@ -48,13 +48,14 @@ class Head:
 
 @contextlib.contextmanager
 def job_server() -> Iterator[Head]:
-    """A head of two cores whose token is in the environment of this process."""
+    """A head of two cores, and a GPU that it does not have, whose token is in the environment of this process."""
     folder = Path(tempfile.mkdtemp(prefix="jobs", dir="/tmp"))
     port, metrics = free_port(), free_port()
     (folder / "token").touch(0o600)
     (folder / "token").write_text(secrets.token_hex(32))
     words = [
         *(sys.executable, "-c", START, "start", "--head", "--block", "--port=0", "--num-cpus=2"),
+        "--num-gpus=1",  # which is not there
         *(f"--temp-dir={folder}", "--include-dashboard=true", "--dashboard-host=127.0.0.1"),
         *(f"--dashboard-port={port}", "--dashboard-agent-listen-port=0"),
         *("--node-ip-address=127.0.0.1", "--min-worker-port=0", "--max-worker-port=0"),

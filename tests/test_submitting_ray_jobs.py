@@ -142,6 +142,22 @@ def test_the_head_has_the_counts_of_that_launch_for_prometheus(head: Head) -> No
 
 
 @pytest.mark.ray
+def test_a_job_measures_where_a_gpu_is(head: Head, folder: Path) -> None:
+    """Here, that the node has none is what it finds."""
+    study = f"{STUDY}resources: {{cpu: 1, gpu: auto}}\n"
+    (folder / "ratios.yaml").write_text(study)
+    options = ["--address", head.url, "--results", str(folder / "r"), "--before", OWN]
+    code, said = at_head("submit", "ratios.yaml", *options, "--measure")
+    assert code == 0, said
+    assert "It waits for a node with a GPU, and measures there." in said
+    assert "kinds of trial not measured yet, and not here: " in said
+    assert not (folder / ".htsweep").exists(), "it is not the launch that `logs` speaks of"
+    code, said = at_head("submit", "ratios.yaml", "--slurm", "--measure")
+    assert code == 2
+    assert "--measure goes with the job server of a Ray cluster" in said
+
+
+@pytest.mark.ray
 def test_what_fails_at_once_is_told_at_once(head: Head, folder: Path) -> None:
     options = ["--address", head.url, "--results", str(folder / "r")]
     stand_in(folder, "echo htsweep 0.0.1")

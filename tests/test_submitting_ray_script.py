@@ -56,6 +56,12 @@ def test_it_launches_the_study_from_the_folder_of_its_files(
     ]
 
 
+def test_it_only_measures_where_that_is_asked_for(study_file: Callable[..., Path]) -> None:
+    path = study_file("study: toy\ntask: toy\ngrid: {x: [0.1, 0.5]}\n")
+    text = script(read(path), Given(str(path), results="s3://b/r"), (), measure=True)
+    assert text.endswith(f"exec htsweep plan {path.name} --results s3://b/r --measure\n")
+
+
 @pytest.mark.parametrize(
     ("htsweep", "told"),
     [

@@ -241,6 +241,13 @@ def submit(
     follow: Annotated[
         bool, typer.Option("--follow", help="With --address: print the log until the end.")
     ] = False,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure",
+            help="With --address: only measure, on a node with a GPU, how many trials share one.",
+        ),
+    ] = False,
     nodes: Annotated[int, typer.Option(min=1, help="Nodes of the job.")] = 1,
     array: Annotated[
         int,
@@ -301,6 +308,7 @@ def submit(
     from htsweep.cli.submit import submit_and_tell
     from htsweep.cli.submitted import submit_to_ray
     from htsweep.commands import Given
+    from htsweep.errors import HtsweepError
     from htsweep.submitting import Job
 
     if address and not slurm:
@@ -311,7 +319,12 @@ def submit(
             address=address,
             mirror=tracking_uri if mirror else None,
         )
-        sys.exit(submit_to_ray(to, before or [], follow=follow, dry=dry_run))
+        sys.exit(submit_to_ray(to, before or [], follow=follow, dry=dry_run, measure=measure))
+    if measure:
+        raise HtsweepError(
+            "--measure goes with the job server of a Ray cluster, --address http://HEAD:8265; a "
+            "launch on Slurm runs on a node with a GPU, and measures there by itself"
+        )
     job = Job(
         nodes,
         gres,

@@ -12,7 +12,7 @@ from htsweep.errors import HtsweepError
 from htsweep.planning.reading import read
 from htsweep.study.schema import Study
 from htsweep.submitting import ray_jobs
-from htsweep.submitting.jobs import Submitted
+from htsweep.submitting.jobs import PAUSE_SECONDS, Submitted
 from htsweep.submitting.ray_script import script
 from htsweep.submitting.submission import Submission, remember
 
@@ -25,24 +25,32 @@ FAILED = 3
 
 
 def submit_to_ray(
-    given: Given, before: Sequence[str], *, follow: bool = False, dry: bool = False
+    given: Given,
+    before: Sequence[str],
+    *,
+    follow: bool = False,
+    dry: bool = False,
+    measure: bool = False,
 ) -> int:
     """Submits the study to the job server at `given.address`; returns the exit code.
 
     Prints what the launch prints, until a trial has started, or with `follow` until the end. With
-    `dry`, it prints only the script that the job would run.
+    `dry`, it prints only the script that the job would run. With `measure`, the job only measures
+    how many trials share a GPU, and is followed to its end.
 
     Raises:
         HtsweepError: the study is wrong, or no server takes it; nothing was submitted.
     """
     study = read(given.file, given.overrides)
     if dry:
-        _write(script(study, given, before))
+        _write(script(study, given, before, measure=measure))
         return 0
     for line in ray_jobs.notes(study, given):
         _print(line)
-    submission = ray_jobs.submit(study, given, before)
+    submission = ray_jobs.submit(study, given, before, measure=measure)
     _print(f"submitted job {submission.number} to {submission.address}")
+    if measure:
+        return _measured(submission)
     kept(study, submission)
     submitted = Submitted(study, submission.address)
     if follow:
@@ -53,6 +61,18 @@ def submit_to_ray(
             _print(line)
         return 0
     return _ended(submitted)
+
+
+def _measured(submission: Submission) -> int:
+    """Prints what a job that measures prints, to its end; 0 if it is done, else 3."""
+    _print("It waits for a node with a GPU, and measures there.")
+    for piece in ray_jobs.follow(submission, PAUSE_SECONDS):
+        _write(piece)
+    state = ray_jobs.state(submission)
+    if state.word == "done":
+        return 0
+    _print(f"job {submission.number} has ended: {state.word}. {state.why.partition(', last')[0]}")
+    return FAILED
 
 
 def kept(study: Study, submission: Submission) -> None:

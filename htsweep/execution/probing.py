@@ -69,7 +69,8 @@ def probe_missing(
         note(
             f"gpu: auto: {named} not measured yet, and not here: {gpu['why']}. They take a whole "
             "GPU each; `htsweep plan STUDY --measure` on a machine with a GPU, with the same "
-            "--results, measures them"
+            "--results, measures them, or `htsweep submit STUDY --measure --address "
+            "http://HEAD:8265` on a cluster"
         )
         return
     for reference, config, amount in unknown:

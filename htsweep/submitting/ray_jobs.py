@@ -42,13 +42,16 @@ STUDY_KEY, RESULTS_KEY = "htsweep_study", "htsweep_results"
 SCRIPT = "htsweep_submitted.sh"
 
 
-def submit(study: Study, given: Given, before: Sequence[str] = ()) -> Submission:
+def submit(
+    study: Study, given: Given, before: Sequence[str] = (), *, measure: bool = False
+) -> Submission:
     """Sends the study and the files beside it to the job server at `given.address`.
 
     Args:
         study: what to launch; it was read, so that its mistakes are known before.
         given: the arguments of the launch.
         before: lines of shell that run first, such as one that activates an environment.
+        measure: whether the job takes a GPU, and only measures how many trials share it.
 
     Raises:
         HtsweepError: the job cannot work, with every reason; or no server answers, or it refuses.
@@ -60,7 +63,8 @@ def submit(study: Study, given: Given, before: Sequence[str] = ()) -> Submission
     shipped = shipping.collect(study.folder, given.results)
     with tempfile.TemporaryDirectory() as folder, told(address):
         shipped.copy(Path(folder))
-        Path(folder, SCRIPT).write_text(script(study, given, before), encoding="utf-8")
+        text = script(study, given, before, measure=measure)
+        Path(folder, SCRIPT).write_text(text, encoding="utf-8")
         number = client.submit_job(
             entrypoint=f"bash {SCRIPT}",
             submission_id=f"htsweep-{name}-{secrets.token_hex(4)}",
@@ -69,7 +73,9 @@ def submit(study: Study, given: Given, before: Sequence[str] = ()) -> Submission
                 # Read by the process that stops the job; by default Ray kills it after 3 s.
                 "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)},
             },
-            metadata={STUDY_KEY: study.name, RESULTS_KEY: given.results},
+            # What measures is not the study's launch, which later commands ask for.
+            metadata={} if measure else {STUDY_KEY: study.name, RESULTS_KEY: given.results},
+            entrypoint_num_gpus=1 if measure else None,
         )
     return Submission("ray", number, given.results, time.time(), address)
 

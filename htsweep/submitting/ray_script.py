@@ -12,7 +12,7 @@ from htsweep.execution.shipping import FOLDER
 from htsweep.study.schema import Study
 
 SCRIPT = """\
-# Launches a study; sent along by `htsweep submit`.
+# Sent along with a study by `htsweep submit`.
 export RAY_OVERRIDE_JOB_RUNTIME_ENV=1
 {before}if ! command -v htsweep > /dev/null; then
     echo {lacking} >&2
@@ -23,7 +23,7 @@ if [ "$have" != {wanted} ]; then
     echo "the cluster has $have, but the study was checked with "{wanted}{other} >&2
     exit 2
 fi
-cd {folder} && exec {launch} --address "$RAY_ADDRESS"
+cd {folder} && exec {command}
 """
 LACKING = (
     "htsweep is not found where Ray runs jobs. Start Ray on the head in an environment that has "
@@ -32,20 +32,22 @@ LACKING = (
 OTHER = "; install one version on both, then submit again"
 
 
-def script(study: Study, given: Given, before: Sequence[str]) -> str:
+def script(study: Study, given: Given, before: Sequence[str], *, measure: bool = False) -> str:
     """The script, as text for bash, which runs beside the folder of the study's files.
 
     Args:
         study: what is launched.
         given: the arguments of the launch.
         before: lines of shell that run first.
+        measure: whether it only measures how many trials share a GPU.
     """
-    launch = replace(given, file=study.file.name, address=None).launch()
+    there = replace(given, file=study.file.name, address=None)
+    launches = f'{there.launch()} --address "$RAY_ADDRESS"'
     return SCRIPT.format(
         before="".join(f"{line}\n" for line in before),
         lacking=shlex.quote(LACKING),
         wanted=shlex.quote(f"htsweep {version('htsweep')}"),
         other=shlex.quote(OTHER),
         folder=FOLDER,
-        launch=launch,
+        command=there.verb("plan", "--measure") if measure else launches,
     )
