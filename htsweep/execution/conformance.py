@@ -82,7 +82,7 @@ def shares_its_process(config, workspace):
 
 def counts(config, workspace):
     """Leaves a mark every 50 ms while it runs."""
-    for step in range(40):
+    for step in range(20):
         with open(pathlib.Path(config["folder"], "marks"), "a") as marks:
             marks.write("x")
         time.sleep(0.05)
