@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psutil
 import pytest
@@ -19,7 +20,7 @@ import pytest
 from htsweep import results
 from htsweep.cli.measuring import room_of
 from htsweep.cli.status import status
-from htsweep.launching import launch
+from htsweep.launching import Launched, launch
 from htsweep.ledger import Ledger, Store
 from htsweep.planning.reading import read
 from htsweep.results import Results
@@ -28,7 +29,11 @@ from htsweep.results.room import Machine
 from htsweep.study.schema import Study
 
 pytestmark = pytest.mark.ray
-HTSWEEP = str(Path(sys.executable).parent / "htsweep")
+PLAIN = (
+    "from htsweep import launching\nfrom htsweep.cli.app import main\n"
+    "launching.Report.make = launching.Warming = lambda *_: None\nmain()"
+)
+"""The command, without the report at a launch's end, which takes as long as a small study."""
 SLOW = "task: toy\ngrid: {x: [0.1, 0.5, 0.9]}\nrepetitions: 4\nfixed: {seconds: 0.15}\n"
 
 
@@ -43,11 +48,20 @@ def ends(folder: Path) -> list[dict[str, Any]]:
 
 def start(study: Path, folder: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [HTSWEEP, "launch", str(study), "--results", str(folder), "--no-mirror", *words],
+        [
+            *(sys.executable, "-P", "-c", PLAIN, "launch", str(study)),
+            *("--results", str(folder), "--no-mirror", *words),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def inline(study: Study, folder: Path) -> Launched:
+    """A launch of the study in this process, without its report."""
+    with mock.patch("htsweep.launching.Report.make"):
+        return launch(study, str(folder), on="inline", mirror=None)
 
 
 def wait_for_ends(folder: Path, count: int, process: subprocess.Popen[str]) -> None:
@@ -78,7 +92,7 @@ def test_ray_equals_inline_whatever_else_fails(
     study = read(path)
     done = launch(study, str(tmp_path / "ray"), mirror=None)
     assert (done.agenda.done["trial done"], done.failed) == (4, 12)
-    launch(read(path, ["grid.fail=['']"]), str(tmp_path / "inline"), on="inline", mirror=None)
+    inline(read(path, ["grid.fail=['']"]), tmp_path / "inline")
     good = [row for row in numbers(study, tmp_path / "ray") if row["status"] == "done"]
     assert good == numbers(study, tmp_path / "inline")
     reasons = sorted(
@@ -102,7 +116,7 @@ def test_a_killed_driver_loses_nothing_and_repeats_nothing(
     said, _ = rest.communicate(timeout=120)
     assert rest.returncode == 0, said
     study = read(path)
-    launch(study, str(tmp_path / "whole"), on="inline", mirror=None)
+    inline(study, tmp_path / "whole")
     assert numbers(study, folder) == numbers(study, tmp_path / "whole")
     trials = [row["trial"] for row in ends(folder) if row["status"] == "done"]
     assert len(trials) == len(set(trials)) == 12
@@ -156,7 +170,7 @@ def test_a_launch_survives_the_loss_of_its_ray(
     assert "its process ended with code -9" in said
     assert "Traceback" not in said
     study = read(path)
-    launch(study, str(tmp_path / "whole"), on="inline", mirror=None)
+    inline(study, tmp_path / "whole")
     assert numbers(study, folder) == numbers(study, tmp_path / "whole")
     assert [row["status"] for row in ends(folder)] == ["done"] * 12
 
@@ -175,21 +189,12 @@ def test_sigterm_ends_a_launch_as_ctrl_c_does(
     assert psutil.wait_procs(family, timeout=10)[1] == []
 
 
-def test_from_a_thread(study_file: Callable[..., Path], tmp_path: Path) -> None:
-    """As a notebook server or a web application launches."""
-    study, launched = read(study_file("task: toy\ngrid: {x: [0.1]}\n")), []
-    thread = threading.Thread(
-        target=lambda: launched.append(launch(study, str(tmp_path / "results"), mirror=None))
-    )
-    thread.start()
-    thread.join(120)
-    assert launched[0].agenda.done["trial done"] == 1
-
-
-def test_trials_run_where_the_launch_does(
+def test_trials_run_where_the_launch_does_even_from_a_thread(
     study_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same interpreter, working folder, modules and relative paths, under `uv run` too; nothing is written to the home."""
+    """The same interpreter, working folder, modules and relative paths, under `uv run` too; nothing is written to the home.
+
+    From a thread, as a notebook server or a web application launches."""
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab" / "data.txt").write_text("4.5")
     (tmp_path / "library").mkdir()
@@ -207,9 +212,14 @@ def test_trials_run_where_the_launch_does(
     monkeypatch.syspath_prepend(str(tmp_path / "library"))
     monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
     monkeypatch.setenv("HOME", str(home))
-    study = read(path)
-    done = launch(study, str(tmp_path / "results"), mirror=None)
-    assert done.failed == 0
+    study, launched = read(path), []
+    thread = threading.Thread(
+        target=lambda: launched.append(launch(study, str(tmp_path / "results"), mirror=None))
+    )
+    thread.start()
+    thread.join(120)
+    [done] = launched
+    assert (done.agenda.done["trial done"], done.failed) == (1, 0)
     [row] = numbers(study, tmp_path / "results")
     assert (row["data"], row["value"], row["same"]) == (4.5, 2.0, 1.0)
     assert list(home.iterdir()) == []
@@ -230,7 +240,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(
     assert psutil.wait_procs(family, timeout=10)[1] == []
     assert all(row["status"] == "done" for row in ends(folder))
     before = len(ends(folder))
-    rest = launch(read(path), str(folder), on="inline", mirror=None)
+    rest = inline(read(path), folder)
     assert (rest.agenda.reused, rest.agenda.done["trial done"]) == (before, 12 - before)
 
 
