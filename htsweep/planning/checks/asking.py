@@ -23,7 +23,7 @@ UNKNOWN = "?"
 """A name that nothing has: what a task says all the same does not depend on it."""
 MOST_NAMES = 4
 """The most names of a setting that stand in for the one that is not known."""
-MOST_UNSURE = 500
+MOST_UNSURE = 200
 """The most configs with something wrong and something unknown for which others stand in.
 
 Of further ones only what single values have wrong by themselves is told.
@@ -67,13 +67,14 @@ class Asked:
             if resolved is None:
                 return self.about(config)
             return resolved, list(self._question(resolved))
-        (resolved, said), *rest = self._variants(config, lost)
-        if resolved is None:  # perhaps only for want of what is lost
-            return None, []
-        held = set(said)
+        variants = self._variants(config, lost)
+        resolved, said = next(variants)
+        if resolved is None or not said:  # it may need what is lost to be resolved at all
+            return resolved, []
+        held, rest = set(said), list(variants)
         for other, also in rest:
             held &= set() if other is None else set(also)
-        if said and not rest:
+        if not rest:
             alone = (self.alone(*item) for item in self._given(config, lost).items())
             texts = {message for messages in alone for message in messages}
             held = {(key, message) for key, message in said if message in texts}
@@ -88,13 +89,17 @@ class Asked:
             other is not None and set(also) == set(said) for other, also in rest
         )
 
+    @property
+    def _tired(self) -> bool:
+        return self._unsure > MOST_UNSURE
+
     def _variants(self, config: Config, lost: Lost) -> Iterator[tuple[Config | None, Said]]:
         """`about` the config with `lost` at their defaults, then with what stands in for each."""
         given = self._given(config, lost)
         first = self.about(given)
         yield first
         self._unsure += bool(first[1])
-        if lost is None or self._unsure > MOST_UNSURE:
+        if lost is None or self._tired:
             return
         for key in lost:
             for value in others((self._task.settings or {}).get(key)):
@@ -115,7 +120,7 @@ class Asked:
         """
         resolved, said = self.certain(config, lost)
         found = list(said)
-        while lost is not None and {key for key, _ in said} - {"", *lost}:
+        while lost is not None and not self._tired and {key for key, _ in said} - {"", *lost}:
             lost = {*lost, *(key for key, _ in said if key)}
             said = [one for one in self.certain(config, lost)[1] if one not in found]
             found += said
