@@ -45,3 +45,17 @@ def test_at_a_terminal_it_is_a_table_and_no_name_is_cut(monkeypatch: pytest.Monk
     )
     assert "l2sp.backbone=0.1" in column
     assert max(map(len, text.splitlines())) <= 40
+
+
+def test_a_table_that_is_too_wide_breaks_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    head = "| method | seen | missing | overall | configuration |\n| - | -: | -: | -: | - |\n"
+    row = "| wise_ft | 97.0 [78.2, 100.0] | 28.5 [0.0, 100.0] | 62.9 [4.0, 100.0] | {} |\n"
+    values = ["wise_ft.alpha=0.3", "l2sp.backbone=0.1, l2sp.head=0.01"]
+    for width in (75, 90, 130):
+        monkeypatch.setenv("COLUMNS", str(width))
+        said = Terminal()
+        show(head + "".join(map(row.format, values)), said)
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", said.getvalue()).splitlines()
+        assert max(map(len, lines)) <= width
+        words = {word for line in lines for word in line.split()}
+        assert {"wise_ft", "97.0", "100.0]", *" ".join(values).split()} <= words

@@ -22,7 +22,26 @@ class _WholeTable(TableElement):
                 made.pad_edge = False
                 for column in made.columns:
                     column.overflow = "fold"  # never cut a name
+                _keep_words(made, options.max_width)
             yield made
+
+
+def _keep_words(table: Table, width: int) -> None:
+    """Sets widths with which cells break between words alone, if all words fit side by side.
+
+    Else a value such as `l2sp.backbone=0.1` may be broken, while intervals beside it have room.
+    """
+    columns = [[str(one) for one in (each.header, *each.cells)] for each in table.columns]
+    whole = [max(map(len, cells)) for cells in columns]
+    words = [
+        max(len(word) for cell in cells for word in (cell.split() or [""])) for cells in columns
+    ]
+    room = width - 3 * len(columns) - 1  # beside what is between columns
+    if sum(whole) <= room or sum(words) > room:
+        return
+    share = (room - sum(words)) / (sum(whole) - sum(words))
+    for column, most, least in zip(table.columns, whole, words, strict=True):
+        column.width = least + int(share * (most - least))
 
 
 class _Text(Markdown):
