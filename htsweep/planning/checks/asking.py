@@ -104,9 +104,9 @@ class Asked:
         for key in lost:
             for value in others((self._task.settings or {}).get(key)):
                 answer = self.about({**given, key: value})
-                # What was meant is right: a value that is wrong here does not stand for it.
-                if value == UNKNOWN or not any(at == key for at, _ in answer[1]):
-                    yield answer
+                # What was meant is right: a value that is wrong here says nothing of it.
+                wrong = value != UNKNOWN and any(at == key for at, _ in answer[1])
+                yield first if wrong else answer
 
     def _given(self, config: Config, lost: Lost) -> Config:
         """What is known: which other keys there may be can depend on what was lost, as a method."""
