@@ -73,7 +73,8 @@ def problem(backbone: str, name: str, image_size: int = 0, classes: int = 0) -> 
         file = file_of(name)
         is_file, is_folder = file.is_file(), file.is_dir()
     except (OSError, RuntimeError) as error:  # a name that no file may have, or `~` of nobody
-        return f"no weights {name!r}: {getattr(error, 'strerror', None) or error}"
+        why = error.strerror if isinstance(error, OSError) else "no user here is called so"
+        return f"no weights {name!r}: {why}; give the path of a file that exists"
     if is_file:
         return checkpoints.file_problem(file) or _misfit(backbone, file, image_size, classes)
     if is_folder:

@@ -94,7 +94,8 @@ def test_what_does_not_fit_is_said_with_its_line(
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("x" * 300, "File name too long"), ("~nobody-here/x", "a file that exists")]
+    ("name", "said"),
+    [("x" * 300, "File name too long"), ("~nobody-here/x", "no user here is called so")],
 )
 @pytest.mark.parametrize("key", ["weights", "source"])
 def test_a_name_that_no_file_may_have(
