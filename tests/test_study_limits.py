@@ -19,6 +19,8 @@ def grown(start: str, unit: str, end: str = "") -> str:
 TEXTS = {
     "small mappings": grown("a: [", "{a: 1},", "]"),
     "a grid": grown("task: toy\ngrid: {x: [", "0.5,", "]}"),
+    "names": "task: fine_tuning\ngrid: {fraction: [0.1, 0.2, 0.3, 0.4], method: [plain, l2, l2sp, at, "
+    "delta, bss, lwf], dataset: {" + ", ".join(f"k{one}: {one}" for one in range(4000)) + "}}\n",
 }
 """The slowest ones that are YAML; what expands, nests or never ends is in test_study_document.py."""
 

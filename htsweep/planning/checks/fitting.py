@@ -8,8 +8,8 @@ from typing import Any
 from htsweep import selection
 from htsweep.errors import HtsweepError, Problem, did_you_mean
 from htsweep.planning import configurations, metrics
-from htsweep.planning.ablation import cells_of
-from htsweep.planning.checks import resources
+from htsweep.planning.ablation import cell_count, cells_of
+from htsweep.planning.checks import resources, size
 from htsweep.planning.checks.remaining import Remaining
 from htsweep.planning.dimension import text_of
 from htsweep.planning.settings import refused
@@ -133,8 +133,8 @@ def _labels(
 
     `unread` has values that it has as well, but which could not be read.
     """
-    if not study.labels:
-        return
+    if not study.labels or cell_count(study) > size.MOST_CELLS:
+        return  # what is too large, or has so many wrong values, is told
     given = {
         str(one) for value in unread for one in (value if isinstance(value, list) else [value])
     }
@@ -143,14 +143,14 @@ def _labels(
     for cell in cells_of(study):
         config = _resolved(study, study_task, cell)
         given |= {str(config[key]) for key in study.factors if key in config}
+    first: dict[str, str] = {}
     for value, label in study.labels.items():
         if value not in given:
             yield where.problem(
                 ("labels", value),
                 f"no factor of the study has this value; {did_you_mean(value, given)}",
             )
-        twins = [other for other, same in study.labels.items() if same == label]
-        if twins[0] != value or label in given - {value}:
+        if first.setdefault(label, value) != value or (label in given and label != value):
             yield where.problem(
                 ("labels", value), f"another value is called '{label}' too; give it its own"
             )
