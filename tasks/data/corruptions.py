@@ -10,6 +10,7 @@ the severity: a higher severity goes further in the same direction.
 from __future__ import annotations
 
 import difflib
+import functools
 import hashlib
 import re
 import zlib
@@ -62,10 +63,15 @@ def base(domain: str) -> str:
 def parts(domain: str) -> tuple[str, Corruption | None]:
     """A domain's name without its corruption, and the corruption; None if it has no valid one."""
     whole, _, text = domain.rpartition("@")
-    match = re.fullmatch(rf"({'|'.join(KINDS)})([1-5]?)", text) if whole else None
+    match = _pattern().fullmatch(text) if whole else None
     if match is None or _is_folder(domain):
         return domain, None
     return whole, Corruption(match[1], int(match[2] or DEFAULT))
+
+
+@functools.cache
+def _pattern() -> re.Pattern[str]:
+    return re.compile(rf"({'|'.join(KINDS)})([1-5]?)")
 
 
 def canonical(domain: str) -> str:

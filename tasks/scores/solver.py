@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 from typing import Any
 
 
+@functools.cache
 def installed() -> bool:
     """Whether POT is installed; does not import it."""
     return importlib.util.find_spec("ot") is not None
