@@ -151,7 +151,7 @@ class Hosts:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=90,
+            timeout=300,
             check=False,
             # Ray asks for interactive shells, which would take the terminal of the tests.
             start_new_session=True,

@@ -19,6 +19,8 @@ import pytest
 import yaml
 from hosts import Hosts
 
+# Ray's command and Amazon's take seconds of the processor to start, each time.
+pytestmark = pytest.mark.timeout(600)
 ROOT = Path(__file__).parent.parent
 REGION = "us-west-2"
 AUTOSCALER = """\
