@@ -1,5 +1,6 @@
 """A launch does what is missing, records every end, and goes on where it was stopped."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -57,10 +59,18 @@ adapt.stages = stages
 @pytest.fixture
 def run(study_file: Callable[..., Path], tmp_path: Path) -> Callable[..., tuple[Study, Launched]]:
     def go(
-        text: str = TOY, *overrides: str, folder: str = "results", **options: Any
+        text: str = TOY,
+        *overrides: str,
+        folder: str = "results",
+        report: bool = False,
+        **options: Any,
     ) -> tuple[Study, Launched]:
+        """A launch; a report, which takes longer than all else, ends those that leave what is not in every ledger."""
         study = read(study_file(text), overrides)
-        return study, launch(study, str(tmp_path / folder), on="inline", mirror=None, **options)
+        with contextlib.nullcontext() if report else mock.patch("htsweep.launching.Report.make"):
+            done = launch(study, str(tmp_path / folder), on="inline", mirror=None, **options)
+        assert not done.unreported
+        return study, done
 
     return go
 
@@ -107,7 +117,8 @@ def test_a_trial_that_fails_is_recorded_with_its_reason_and_log(
 ) -> None:
     study, done = run(
         f"task: toy\ngrid: {{fail: ['', {how}]}}\nresources: {{time_limit_seconds: 0.3}}\n"
-        "retry: {attempts: 2, reasons: [raised, diverged, time_limit, out_of_memory]}\n"
+        "retry: {attempts: 2, reasons: [raised, diverged, time_limit, out_of_memory]}\n",
+        report=how == "nan",
     )
     assert (done.failed, done.agenda.done["trial done"]) == (1, 1)
     [failure] = status(Results(study, str(tmp_path / "results"))).failures
@@ -129,7 +140,7 @@ def test_what_failed_is_run_again_by_the_next_launch(
         f"pathlib.Path({str(flag)!r}).exists():\n"
         "        raise OSError('not yet')\n    yield {'step': 0, 'score': 1.0}\n"
     )
-    _, first = run("task: flaky_module:flaky\n")
+    _, first = run("task: flaky_module:flaky\n", report=True)
     assert first.failed == 1
     flag.touch()
     study, second = run("task: flaky_module:flaky\n")
@@ -142,7 +153,7 @@ def test_stages_are_made_once_and_shared(
 ) -> None:
     (tmp_path / "chain_module.py").write_text(CHAIN)
     text = "task: chain_module:adapt\ngrid: {x: [0, 1, 2]}\nrepetitions: 2\n"
-    study, done = run(text)
+    study, done = run(text, report=True)
     assert (done.agenda.done["stage done"], done.agenda.done["trial done"]) == (2, 6)
     _, other = run(text.replace("[0, 1, 2]", "[5]").replace("task:", "study: other\ntask:"))
     assert (other.agenda.done["stage done"], other.agenda.done["trial done"]) == (0, 2)
@@ -161,7 +172,9 @@ def test_a_stage_that_fails_blocks_its_trials_and_no_others(
 ) -> None:
     (tmp_path / "chain_module.py").write_text(CHAIN)
     sys.modules.pop("chain_module", None)
-    _, done = run("task: chain_module:adapt\ngrid: {x: [0, 1], broken: [true, false]}\n")
+    _, done = run(
+        "task: chain_module:adapt\ngrid: {x: [0, 1], broken: [true, false]}\n", report=True
+    )
     assert done.agenda.done["trial done"] == 2
     assert len(done.agenda.blocked) == 2
     assert (done.failed, done.left) == (2, 0)  # those that could not run, and not the stage as well
@@ -175,7 +188,8 @@ def test_a_user_s_bare_generator_may_yield_nonsense(
         "def text(config, workspace):\n    yield {'step': 0, 'score': 'high'}\n"
         "def bare(config, workspace):\n    yield 3\n"
     )
-    assert run("task: odd_module:nothing\nstudy: a\n")[1].agenda.done["trial done"] == 1
+    _, nothing = run("task: odd_module:nothing\nstudy: a\n", report=True)
+    assert nothing.agenda.done["trial done"] == 1
     for name in ("text", "bare"):
         study, done = run(f"task: odd_module:{name}\nstudy: {name}\n")
         assert done.failed == 1
@@ -264,7 +278,7 @@ def test_trials_that_share_a_training_equal_those_that_do_not(
     run: Callable[..., tuple[Study, Launched]], tmp_path: Path
 ) -> None:
     (tmp_path / "shared_module.py").write_text(SHARED)
-    study, together = run(SHARING, folder="together")
+    study, together = run(SHARING, folder="together", report=True)
     runs = sys.modules["shared_module"].RUNS
     assert [run[0] for run in runs].count("train") == 4
     assert all(run[2] for run in runs if run[0] == "measure")
@@ -377,7 +391,7 @@ def test_a_resource_that_is_not_there_is_named_before_anything_starts(
 
 
 def test_budgets(run: Callable[..., tuple[Study, Launched]]) -> None:
-    assert run(TOY, "budget.trials=0")[1].agenda.done["trial done"] == 0
+    assert run(TOY, "budget.trials=0", report=True)[1].agenda.done["trial done"] == 0
     _, some = run(TOY, "budget.wall_hours=0.0001", "fixed.seconds=0.1")
     assert 0 < some.agenda.done["trial done"] < 6
     assert some.agenda.closed == "budget of 0.0001 wall hours"
@@ -398,7 +412,7 @@ def test_adaptive_samplers_learn_and_go_on(
         f"search: {{sampler: {sampler}, trials: 8, spaces: {{all: {{x: {{low: 0, high: 1}}, y: "
         f"{{low: 0, high: 1}}}}}}}}\n"
     )
-    study, whole = run(text, folder="whole")
+    study, whole = run(text, folder="whole", report=True)
     assert whole.agenda.done["trial done"] == 16
     _, part = run(text, "search.trials=4", folder="parts")
     assert part.agenda.done["trial done"] == 8
@@ -414,7 +428,8 @@ def test_stopping_early_is_inside_a_sweep_and_recorded(
 ) -> None:
     study, done = run(
         "task: toy\nfixed: {steps: 9, noise: 0}\nobjectives: [{metric: validation/score}]\n"
-        "stop: {first: 3, eta: 3}\nsearch: {spaces: {all: {x: [0.7, 0.69, 0.1, 0.2, 0.0, 1.0]}}}\n"
+        "stop: {first: 3, eta: 3}\nsearch: {spaces: {all: {x: [0.7, 0.69, 0.1, 0.2, 0.0, 1.0]}}}\n",
+        report=True,
     )
     assert done.agenda.done["trial stopped"] >= 2
     ended = results.trials(study, str(tmp_path / "results")).set_index("x")
