@@ -1,5 +1,9 @@
 """What the tests of the orchestrator share."""
 
+import frugal  # noqa: F401  (before numpy)
+
+# isort: split
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +17,28 @@ from htsweep.planning.plan import Plan
 
 settings.register_profile("htsweep", max_examples=50, deadline=None)
 settings.load_profile("htsweep")
+# Until all tests are collected there is no garbage.
+gc.disable()
 # Tests never touch the user's cache or account.
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "1")
+
+
+def pytest_collection_finish() -> None:
+    """Leaves thousands of tests, and what they import, out of every later search for garbage: a fifth of the suite's time."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Again, after the check of methods that thaws all."""
+    if item.name == "test_memory_is_given_back":
+        gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Lets the process end as any other does."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
