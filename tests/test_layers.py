@@ -134,6 +134,7 @@ ORDER = (
     "files",
     "hiding",
     "errors",
+    "words",
 )
 """The folders and modules of htsweep: each imports only what stands after it."""
 

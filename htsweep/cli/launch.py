@@ -16,6 +16,7 @@ from htsweep.planning.notes import notes
 from htsweep.planning.reading import read
 from htsweep.results.screen import verdict_lines
 from htsweep.study.schema import Study
+from htsweep.words import count
 
 PAGE = "report.html"
 """Of a report's files, the one to open."""
@@ -92,9 +93,7 @@ def closing_lines(study: Study, given: Given, done: Launched) -> list[str]:
     agenda = done.agenda
     lines = [done.answer, ""] if done.answer else []
     pages = [path for path in done.paths if path.name == PAGE] or list(done.paths[:1])
-    lines += [
-        f"report: {path} ({counted(len(done.paths) - 1, 'file')} beside it)" for path in pages
-    ]
+    lines += [f"report: {path} ({count(len(done.paths) - 1, 'file')} beside it)" for path in pages]
     lines += screened(study, done)
     ran = agenda.done["trial done"] + agenda.done["trial stopped"]
     stages = agenda.done["stage done"] + (done.scores.done["stage done"] if done.scores else 0)
@@ -102,7 +101,7 @@ def closing_lines(study: Study, given: Given, done: Launched) -> list[str]:
     shared = agenda.elsewhere["done"] + agenda.elsewhere["stopped"]
     elsewhere = f"{shared} in other launches, " if shared else ""
     lines.append(
-        f"{study.name}: ran {counted(ran, 'trial')} and {counted(stages, 'stage')} in "
+        f"{study.name}: ran {count(ran, 'trial')} and {count(stages, 'stage')} in "
         f"{done.seconds:.0f} s "
         f"({agenda.reused} reused, {elsewhere}{done.failed} failed, {most}{done.left} remaining)"
     )
@@ -122,18 +121,13 @@ def closing_lines(study: Study, given: Given, done: Launched) -> list[str]:
         lines.append(f"Interrupted; nothing is lost. To continue{given.secret}: {given.launch()}")
     elif agenda.closed:
         lines.append(
-            f"Ended by the {agenda.closed}, with {most}{counted(done.left, 'trial')} remaining. "
+            f"Ended by the {agenda.closed}, with {most}{count(done.left, 'trial')} remaining. "
             "Raise it, then "
             f"continue{given.secret}: {given.launch()}"
         )
     if done.mirrored is not None:
         lines += [*done.mirrored.notes, *done.mirrored.lacking(given)]
     return lines
-
-
-def counted(number: int, what: str) -> str:
-    """A number with its noun: `1 trial`, `2 trials`."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def screened(study: Study, done: Launched) -> list[str]:
@@ -144,9 +138,9 @@ def screened(study: Study, done: Launched) -> list[str]:
     ran = scores.done["trial done"] + scores.done["trial stopped"]
     by = study.screen.decisive
     return [
-        f"screen: ran {counted(ran, 'score')} ({scores.reused} reused, {scores.left} remaining); "
+        f"screen: ran {count(ran, 'score')} ({scores.reused} reused, {scores.left} remaining); "
         f"{by} drops {dropped} of "
-        f"{counted(len(done.verdicts), 'pair')}, which spares {done.spared} of "
+        f"{count(len(done.verdicts), 'pair')}, which spares {done.spared} of "
         f"{done.spared + done.agenda.total} trials",
         *(f"  {line}" for line in verdict_lines(done.verdicts, by)),
     ]

@@ -12,8 +12,9 @@ from htsweep.planning.task import BOUND
 from htsweep.report import answers_scores, names
 from htsweep.report.captions import ALPHA
 from htsweep.report.tables.cells import equal, unreachable
-from htsweep.report.words import count, listed, noun, plural
+from htsweep.report.words import listed, noun
 from htsweep.selection.fronts import non_dominated
+from htsweep.words import count, plural
 
 
 def question(findings: Findings) -> str:

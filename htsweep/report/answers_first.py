@@ -15,7 +15,8 @@ from htsweep.analysis.pooled import REPETITION
 from htsweep.planning.task import BOUND
 from htsweep.report import names
 from htsweep.report.tables.cells import equal
-from htsweep.report.words import count, listed, noun
+from htsweep.report.words import listed, noun
+from htsweep.words import count
 
 SHOWN = ("better", "worse")
 

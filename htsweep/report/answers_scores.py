@@ -8,7 +8,8 @@ from htsweep.analysis.findings import Findings
 from htsweep.analysis.prediction import WITHIN
 from htsweep.report import names, pairs
 from htsweep.report.tables.scores import tau
-from htsweep.report.words import count, listed, noun
+from htsweep.report.words import listed, noun
+from htsweep.words import count
 
 
 def question(findings: Findings) -> str:

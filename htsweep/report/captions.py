@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from htsweep import selection
 from htsweep.planning.power import least_p, repetitions_needed
 from htsweep.report import names
-from htsweep.report.words import count
+from htsweep.words import count
 
 ALPHA = 0.05
 """The p below which a difference counts as shown."""

@@ -14,7 +14,7 @@ from htsweep.analysis.summary import METRICS, metrics_of, summarise
 from htsweep.errors import HtsweepError, did_you_mean
 from htsweep.report import names
 from htsweep.report.document import brief
-from htsweep.report.words import count
+from htsweep.words import count
 
 _LINES = 20
 """How many lines say what is missing; the rest is counted."""

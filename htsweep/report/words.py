@@ -1,4 +1,4 @@
-"""Numbers and lists in sentences."""
+"""Metrics and lists in sentences."""
 
 from __future__ import annotations
 
@@ -14,16 +14,6 @@ def noun(metric: str) -> str:
     """A metric in a sentence: `overall accuracy`, `AUSUC`."""
     title = names.metric(metric)
     return f"{title} accuracy" if metric.endswith("_accuracy") and title != metric else title
-
-
-def count(number: int, what: str) -> str:
-    """`1 trial`, `1,200 trials`."""
-    return f"{number:,} {plural(what, number)}"
-
-
-def plural(what: str, number: int) -> str:
-    """The singular or the plural of a word."""
-    return what if number == 1 else f"{what}s"
 
 
 def listed(texts: Sequence[str], between: str = ", ") -> str:

@@ -28,6 +28,7 @@ from htsweep.results.foreseen import Foreseen
 from htsweep.results.results import Results
 from htsweep.results.room import HERE, Room
 from htsweep.results.spared import Screened, screened
+from htsweep.words import count
 
 ALPHA = 0.05
 
@@ -111,7 +112,8 @@ class Estimate:
             and self.repetitions >= self.repetitions_for_significance
         )
         test = (
-            f"{self.repetitions} repetitions: a paired test can reach p = {self.smallest_p:.3g}"
+            f"{count(self.repetitions, 'repetition')}: a paired test can reach p = "
+            f"{self.smallest_p:.3g}"
             + (
                 ""
                 if enough
@@ -130,14 +132,14 @@ class Estimate:
             )
         caps = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in self.budget.items())
         variants = ", ".join(
-            kind if count == 1 and kind in ("full", "none") else f"{count} {kind}"
-            for kind, count in self.ablation.items()
+            kind if number == 1 and kind in ("full", "none") else f"{number} {kind}"
+            for kind, number in self.ablation.items()
         )
         most = "" if self.exact else "at most "
         again = f"failed (run again{_blocked(self.trials_blocked)})"
         return [
-            f"study {self.study}: {self.sweeps} sweeps, {most}{self.points} points, "
-            f"{self.repetitions} repetitions",
+            f"study {self.study}: {count(self.sweeps, 'sweep')}, {most}"
+            f"{count(self.points, 'point')}, {count(self.repetitions, 'repetition')}",
             *self.grid,
             *self.notes,
             *([f"ablate  {variants}"] if variants else []),
@@ -333,7 +335,7 @@ def _stages(plans: Sequence[tuple[Plan, tally.Ended]]) -> list[_Staged]:
             )
     counted = []
     for name, stage in known.items():
-        count = max(repetitions for repetitions, _ in needs[name])
+        largest = max(repetitions for repetitions, _ in needs[name])
         done = frozenset[int]().union(*(ended.stages.get(name, frozenset()) for _, ended in plans))
         looked_at = done.union(*(idle for _, idle in needs[name]))
         spared = sum(
@@ -342,7 +344,7 @@ def _stages(plans: Sequence[tuple[Plan, tally.Ended]]) -> list[_Staged]:
                 repetition >= repetitions or repetition in idle for repetitions, idle in needs[name]
             )
             for repetition in looked_at
-            if repetition < count
+            if repetition < largest
         )
         failed = (
             frozenset[int]().union(
@@ -357,7 +359,7 @@ def _stages(plans: Sequence[tuple[Plan, tally.Ended]]) -> list[_Staged]:
             )
             for repetition in failed
         )
-        counted.append(_Staged(stage, count, count - spared, waited_for))
+        counted.append(_Staged(stage, largest, largest - spared, waited_for))
     return counted
 
 
@@ -389,8 +391,8 @@ def _trials_to_run(
             yield run_of(planned, first_of(planned, made)), max(0, many)
 
 
-def _blocked(count: int) -> str:
-    return f"; {count} of them could not run, since a stage failed" if count else ""
+def _blocked(number: int) -> str:
+    return f"; {number} of them could not run, since a stage failed" if number else ""
 
 
 def _trainings(planned: Plan) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from htsweep.report.key import Key, key
 from htsweep.report.page.sections import sections
 from htsweep.report.page.series import series
 from htsweep.report.tables import tables
-from htsweep.report.words import count
+from htsweep.words import count
 
 SCRIPTS = (
     "state.js",
