@@ -60,17 +60,17 @@ class Seen:
             print(f"broken: {where}: {self.broken[where]}", flush=True)
 
 
-def read_one(file: Path, data: bytes, seen: Seen) -> None:
+def read_one(file: Path, data: bytes, seen: Seen, *, again: bool = False) -> None:
     """Reads one input, and notes what came of it and what that took.
 
-    Where it was the first to need a library, such as torch, it is read again: importing is not
-    measured.
+    What took too much is read again, and that counts: the first to need a library, such as torch,
+    has imported it, and a busy machine may be slow for a moment.
     """
     from htsweep.errors import StudyError
     from htsweep.planning.reading import read
 
     file.write_bytes(data)
-    modules = len(sys.modules)
+    counts = seen.counts.copy()
     before = _highest(anew=True)
     signal.setitimer(signal.ITIMER_PROF, HANGS_AFTER)
     began = time.process_time()
@@ -88,9 +88,9 @@ def read_one(file: Path, data: bytes, seen: Seen) -> None:
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
     took, grew = time.process_time() - began, _highest() - before
-    if (took > MOST_SECONDS or grew > MOST_MIB) and len(sys.modules) > modules:
-        print(f"imported in {took:.1f} s: {len(sys.modules) - modules} modules", flush=True)
-        read_one(file, data, seen)
+    if (took > MOST_SECONDS or grew > MOST_MIB) and not again:
+        seen.counts = counts
+        read_one(file, data, seen, again=True)
         return
     seen.slowest = max(seen.slowest, (took, _short(data)))
     seen.largest = max(seen.largest, (grew, _short(data)))
