@@ -62,6 +62,8 @@ def base(domain: str) -> str:
 
 def parts(domain: str) -> tuple[str, Corruption | None]:
     """A domain's name without its corruption, and the corruption; None if it has no valid one."""
+    if "@" not in domain:  # as almost all, and this is asked for each cell of a grid
+        return domain, None
     whole, _, text = domain.rpartition("@")
     match = _pattern().fullmatch(text) if whole else None
     if match is None or _is_folder(domain):

@@ -39,6 +39,8 @@ def find(name: str) -> Domain:
     Raises:
         ValueError: there is none, or a user's function does not return one; says why.
     """
+    if name in BUILT_IN:
+        return _named(name)
     whole, corruption = corruptions.parts(name)
     if is_folder(whole):
         domain = _folder(whole)
