@@ -6,7 +6,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help test one lint types fix site
 
 help:
-	@echo "make test                     run all tests, two at a time"
+	@echo "make test                     run all tests, three at a time"
 	@echo "make one T=tests/test_x.py    run one file, or one test by T=tests/test_x.py::test_name"
 	@echo "make lint                     check formatting and lint"
 	@echo "make types                    check types (mypy --strict)"
