@@ -23,7 +23,8 @@ gc.disable()
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "1")
 
 
-def pytest_collection_finish() -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
     """Leaves thousands of tests, and what they import, out of every later search for garbage: a fifth of the suite's time."""
     gc.collect()
     gc.freeze()
