@@ -255,6 +255,8 @@ def recipe_problems(
         wrong: the other problems of the config; what depends on their keys is not told.
     """
     unsure = {key for key, _ in wrong}
+    # What a method does is not known where one of its own settings is wrong.
+    unsure |= {"method"} if any("." in key for key in unsure) else set()
     size: int = config.get("image_size", (data.size(target) if target else 0) or 0)
     images = (data.channels(target), size) if target else None
     found = list(recipe.problems(config, images, unsure))

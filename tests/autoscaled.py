@@ -135,7 +135,8 @@ def nodes(folder: Path) -> int:
     count = 0
     for one in raylets(folder):
         with contextlib.suppress(psutil.Error):
-            count += Path(one.cmdline()[0]).name == "raylet"
+            words = one.cmdline()  # none of a process that has ended
+            count += bool(words) and Path(words[0]).name == "raylet"
     return count
 
 

@@ -49,6 +49,8 @@ def bucket(name: str = "bucket") -> Iterator[Bucket]:
             made = Bucket("127.0.0.1:{1}".format(*server.get_host_and_port()), name)
             files, _ = fs.FileSystem.from_uri(made.uri("") + "&allow_bucket_creation=true")
             files.create_dir(name)
+            # All of moto's servers in a process hold the same objects.
+            files.delete_dir_contents(name)
             yield made
     finally:
         server.stop()

@@ -172,7 +172,7 @@ def test_what_no_repetitions_can_show_is_said(study: Callable[..., Study], tmp_p
     )
     assert (found.comparisons, found.repetitions_for_all, found.smallest_p) == (5_999, None, 1e-5)
     assert found.lines()[-1] == (
-        "test    2000 repetitions: a paired test can reach p = 1e-05; corrected for 5999 "
+        "test    2,000 repetitions: a paired test can reach p = 1e-05; corrected for 5999 "
         "comparisons "
         "(Holm), no number of repetitions reaches p < 0.05"
     )

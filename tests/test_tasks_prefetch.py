@@ -102,10 +102,10 @@ class LateCuda(FakeCuda):
         event.synchronize = synchronize
 
     def finish(self, number):
+        # Whoever else waits for the event goes on once the copies are done, not while they are made.
         with self.lock:
-            copies = self.under_way.pop(number, [])
-        for begun in copies:
-            begun()
+            for begun in self.under_way.pop(number, []):
+                begun()
 
     @contextlib.contextmanager
     def stream(self, stream):
