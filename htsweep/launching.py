@@ -194,6 +194,10 @@ def launch(
                 report = Report(after)
                 # Who interrupts wants the prompt back, not a page.
                 if done.agenda.over and not done.interrupted:
+                    # The report reads what was measured several times: in a bucket that is a wait
+                    # for each object.
+                    with contextlib.suppress(HtsweepError):  # it is tried again, and said, below
+                        _compact(store, more_than=PARTS)
                     report.make(lambda table: follower.reported(done.agenda, table))
         except BaseException:
             with contextlib.suppress(HtsweepError):  # the user sees the first exception
@@ -248,9 +252,10 @@ def _first_time() -> str:
     )
 
 
-def _compact(store: Store) -> None:
+def _compact(store: Store, *, more_than: int = 1) -> None:
+    """Merges the ledger's objects, if there are more than so many."""
     ledger = Ledger(store)
-    if len(ledger.records()) > 1:
+    if len(ledger.records()) > more_than:
         ledger.compact()
 
 
@@ -385,8 +390,7 @@ def agenda_of(results: Results, planned: Plan, others: Others | None = None) -> 
         planned: what to run: its `plan`, or its `score_plan`.
         others: the other launches; None: there are none.
     """
-    if len(results.ledger.records()) > PARTS:
-        results.ledger.compact()
+    _compact(results.store, more_than=PARTS)
     past = past_of(results, planned)
     used = dict(past)
     if results.score_plan is not None:

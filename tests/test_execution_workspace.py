@@ -233,3 +233,42 @@ def test_an_artifact_is_fetched_once_by_trials_that_start_at_once(tmp_path, monk
         folders = list(pool.map(lambda space: space.artifact("source"), spaces))
     assert {(folder / "model").read_bytes() for folder in folders} == {data}
     assert len(fetched) == 1
+
+
+def test_a_cut_off_attempt_does_not_change_what_another_goes_on_from(tmp_path):
+    """Rows and state are of one moment, although the first attempt still saves, and deletes what it saved before."""
+    store = Store(tmp_path / "r")
+    planned = plan(answering(tmp_path))
+    job = planned.job(next(iter(planned.points)), 0)
+    first_rows = [{"step": 0, "a": 1.0}]
+    first = Workspace(job, store, {}, lambda: first_rows, save_seconds=0.0)
+    first.save(lambda: b"first")
+    second = Workspace(job, store, {}, list)
+    assert second.measured_before() == first_rows
+    first_rows.append({"step": 1, "a": 2.0})
+    first.save(lambda: b"later")
+    assert second.load() == b"first"
+    first.close(ended=False)
+    second.close(ended=True)
+    assert list(store.list("states")) == []
+
+
+def test_a_trial_lists_its_states_in_a_bucket_once(tmp_path, monkeypatch):
+    listed = []
+    store = Store(tmp_path / "r")
+    planned = plan(answering(tmp_path))
+    job = planned.job(next(iter(planned.points)), 0)
+    whole = Store.list
+    monkeypatch.setattr(Store, "folder", None)
+    monkeypatch.setattr(
+        Store, "list", lambda self, prefix: listed.append(prefix) or whole(self, prefix)
+    )
+    space = Workspace(job, store, {}, list, save_seconds=0.0)
+    assert space.measured_before() == []
+    assert space.load() is None
+    for state in (b"1", b"2"):
+        space.save(lambda state=state: state)
+    assert [entry.name.split("/")[1] for entry in whole(store, "states")] == [job.trial]
+    space.close(ended=True)
+    assert listed == [f"states/{job.trial}"]
+    assert list(whole(store, "states")) == []

@@ -92,6 +92,20 @@ def test_it_runs_all_then_only_what_is_new(run: Callable[..., tuple[Study, Launc
     assert (more.agenda.done["trial done"], more.agenda.reused) == (2, 6)
 
 
+def test_the_report_of_many_trials_reads_what_is_merged(
+    run: Callable[..., tuple[Study, Launched]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a bucket each object is a wait, and a report reads what was measured several times."""
+    monkeypatch.setattr("htsweep.launching.PARTS", 5)
+    ledger, there = Ledger(Store(tmp_path / "results")), []
+    with mock.patch("htsweep.launching.Report") as report:
+        report.return_value.make.side_effect = lambda _: there.append(ledger.records())
+        report.return_value.trouble = ""
+        run(report=True)
+    assert [len(names) for names in there] == [1]
+    assert len(ledger.trials()) == 6
+
+
 def test_two_parts_equal_the_whole(
     run: Callable[..., tuple[Study, Launched]], tmp_path: Path
 ) -> None:

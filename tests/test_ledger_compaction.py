@@ -160,3 +160,24 @@ def test_unfinished_files_of_killed_writers_are_removed_after_a_day(
     filled.compact()
     assert sorted(root.rglob("*.part")) == [kept, young]
     assert rows(filled) == before
+
+
+@pytest.mark.parametrize("merged", [True, False])
+def test_what_is_new_is_read_in_parts_and_again_after_an_error(
+    filled: Ledger, monkeypatch: pytest.MonkeyPatch, merged: bool
+) -> None:
+    """A follower that stops in between gets the rest later, and nothing twice."""
+    whole = sorted((row["record"], measured) for row, measured in filled.fresh(set()))
+    assert len(whole) > 4
+    monkeypatch.setattr(tables, "AT_ONCE", 2)
+    if merged:
+        filled.compact()
+        assert len(filled.records()) == 1
+    seen: set[str] = set()
+    coming = filled.fresh(seen)
+    got = [next(coming) for _ in range(3)]
+    coming.close()
+    got += filled.fresh(seen)
+    assert sorted((row["record"], measured) for row, measured in got) == whole
+    assert list(filled.fresh(seen)) == []
+    assert filled.records() <= seen

@@ -506,7 +506,7 @@ def test_the_ledger_gives_back_what_it_was_given_whatever_lies_beside_it(
     given_back(ledger, whole)
     ledger.compact()
     given_back(ledger, whole)
-    ledger.fresh(set())
+    list(ledger.fresh(set()))
     assert {path.name for path in (folder / "trials").rglob("*.txt")} == {
         f"{number}.txt"
         for number, (act, how) in enumerate(acts)

@@ -136,7 +136,9 @@ def test_a_writer_that_dies_between_requests_is_made_up_for(database: Path) -> N
     mirror._client.log_batch = dies  # type: ignore[method-assign,assignment]
     with pytest.raises(ConnectionError):
         mirror.write(FEW)
-    assert mirror.write(FEW) == 3
+    whole_ones = [one["run"][5] for one in held(database).values()].count("FINISHED")
+    assert whole_ones < 5
+    assert mirror.write(FEW) == 5 - whole_ones
     assert [one["run"][5] for one in held(database).values()] == ["FINISHED"] * 5
 
 

@@ -58,6 +58,10 @@ class Workspace:
         self._measured = measured
         self._save_seconds = save_seconds
         self._saved = time.monotonic()
+        self._known: list[str] | None = None
+        """The objects of the trial's saved states, oldest first; None: not listed yet."""
+        self._resumed: _State | None = None
+        """The state whose rows were taken, until the task loads the rest of it."""
         leave = os.environ.get(LEAVE)
         self._leave = Path(leave) if leave else None
         self._output: tempfile.TemporaryDirectory[str] | None = None
@@ -130,17 +134,19 @@ class Workspace:
         header = json.dumps(content).encode()
         data = len(header).to_bytes(8) + header + answers + make()
         digest = hashlib.sha256(data).hexdigest()[:16]
-        older = self._states()
-        self._store.write(f"{self._states_folder}/{time.time_ns():020d}-{digest}", data)
-        for name in older:
-            self._store.delete(name)
+        older, name = self._states(), f"{self._states_folder}/{time.time_ns():020d}-{digest}"
+        self._known = [*older, name]
+        self._store.write(name, data)
+        for old in older:
+            self._store.delete(old)
+        self._known = [name]
         self._saved = time.monotonic()
         if leave:
             raise Left
 
     def load(self) -> bytes | None:
         """The last saved state, or None; also restores the files that `output` then had."""
-        state = self._last()
+        state, self._resumed = self._resumed or self._last(), None
         if state is None:
             return None
         for name, source in state.files.items():
@@ -190,7 +196,8 @@ class Workspace:
 
     def measured_before(self) -> list[dict[str, Any]]:
         """What the trial had measured when its last state was saved; also restores kept outputs."""
-        state = self._last()
+        # Kept for `load`, which must not take another: a cut-off attempt may still save its own.
+        state = self._resumed = self._last()
         if state is None:
             return []
         for step, outputs in (kept.unpacked(state.answers) if state.answers else {}).items():
@@ -231,19 +238,31 @@ class Workspace:
         """Cleans up; if the trial has `ended`, also removes its states."""
         if self._output is not None:
             self._output.cleanup()
-        if ended:
+        if not ended:
+            return
+        if self._store.folder is not None:
             self._store.delete_all(self._states_folder)
+            return
+        # A bucket has no unfinished files, and each listing of one is a wait.
+        for name in self._states():
+            self._store.delete(name)
 
     @property
     def _states_folder(self) -> str:
         return f"states/{self._job.trial}"
 
     def _states(self) -> list[str]:
-        return [entry.name for entry in self._store.list(self._states_folder)]
+        """The trial's saved states when this attempt first asked, and its own; oldest first."""
+        if self._known is None:
+            self._known = [entry.name for entry in self._store.list(self._states_folder)]
+        return self._known
 
     def _last(self) -> _State | None:
         for name in reversed(self._states()):
-            data = self._store.read(name)
+            try:
+                data = self._store.read(name)
+            except FileNotFoundError:  # an attempt that was cut off has just saved another
+                continue
             # A killed writer may leave a state whose content does not match the hash in its name.
             if hashlib.sha256(data).hexdigest()[:16] == name.rpartition("-")[2]:
                 return _State.of(data)

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias, final
@@ -26,6 +26,8 @@ from htsweep.ledger.store import Store
 
 PARTS = 200
 """With more single-trial objects than this, compaction is worthwhile."""
+AT_ONCE = 2_000
+"""How many trials of a merged object `fresh` reads at a time."""
 LAGS = (0.0, 0.2, 0.4, 0.8, 1.6, 3.0, 6.0, 12.0, 24.0, 40.0)
 """Seconds to wait before listing again; NFS keeps a listing for up to a minute."""
 Kind = Literal["any", "numbers", "lists"]
@@ -140,13 +142,13 @@ class Ledger:
             table = remeasured.joined(self.store, table, columns)
         return _named(table, kind)
 
-    def fresh(self, seen: set[str]) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    def fresh(self, seen: set[str]) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
         """The (row, measurements) of records not in `seen`, without lists; adds them to `seen`.
 
         `seen` holds names of objects and of records, so that repeated calls cost one listing each.
         A row also has `later`: a digest of what was measured of its trial after it ended, or "".
+        Of a merged object `AT_ONCE` records are in memory at a time.
         """
-        new_rows = []
         new = sorted(self.records() - seen)
         # The digests first: what is added in between may be missing from a digest, not from the
         # numbers.
@@ -156,31 +158,38 @@ class Ledger:
             held = objects.ends(self.store, name)
             if held is None:
                 continue
-            rows = [row for row in held.table.to_pylist() if row["record"] not in seen]
-            inside = (
-                objects.measured(self.store, name, {row["record"]: row["trial"] for row in rows})
-                if rows
-                else None
-            )
-            steps: dict[str, list[dict[str, Any]]] = {}
-            numbers = None if inside is None else inside.table.drop_columns(_lists(inside.table))
-            for step in [] if numbers is None else remeasured.join(numbers, later).to_pylist():
-                record = step.pop("record")
-                steps.setdefault(record, []).append(
-                    {key: value for key, value in step.items() if value is not None}
-                )
-            # A record without all its measurements was compacted during the reading, and is in the
-            # merged object, or it is damaged; either way it does not hold up the others of its
-            # object.
-            whole = [row for row in rows if len(steps.get(row["record"], ())) == row["steps"]]
-            if len(whole) == len(rows):
+            rows, complete = [row for row in held.table.to_pylist() if row["record"] not in seen], 0
+            for start in range(0, len(rows), AT_ONCE):
+                part = rows[start : start + AT_ONCE]
+                of = {row["record"]: row["trial"] for row in part}
+                steps = self._steps(name, of, later)
+                for row in part:
+                    measured = steps.get(row["record"], [])
+                    # A record without all its measurements was compacted during the reading, and
+                    # is in the merged object, or it is damaged; either way it does not hold up the
+                    # others of its object.
+                    if len(measured) == row["steps"]:
+                        complete += 1
+                        seen.add(row["record"])
+                        yield {**row, "later": marks.get(row["record"], "")}, measured
+            if complete == len(rows):
                 seen.add(name)
-            seen.update(row["record"] for row in whole)
-            new_rows += [
-                ({**row, "later": marks.get(row["record"], "")}, steps.get(row["record"], []))
-                for row in whole
-            ]
-        return new_rows
+
+    def _steps(
+        self, name: str, of: Mapping[str, str], later: pa.Table | None
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Record -> the numbers of its steps, of records of one object."""
+        inside = objects.measured(self.store, name, of)
+        if inside is None:
+            return {}
+        steps: dict[str, list[dict[str, Any]]] = {}
+        numbers = inside.table.drop_columns(_lists(inside.table))
+        for step in remeasured.join(numbers, later).to_pylist():
+            record = step.pop("record")
+            steps.setdefault(record, []).append(
+                {key: value for key, value in step.items() if value is not None}
+            )
+        return steps
 
     def later(self) -> dict[str, str]:
         """Record -> a digest of what was measured of it after it ended, if anything was."""

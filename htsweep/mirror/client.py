@@ -1,10 +1,15 @@
-"""Writes runs through MLflow's client, wherever the tracking store is: three requests a run."""
+"""Writes runs through MLflow's client, wherever the tracking store is: three requests a run.
+
+A server answers each after a while, and several at a time, so that several runs are written at a
+time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import final
+from typing import TypeVar, final
 
 import htsweep.mirror.internals  # noqa: F401  (before MLflow: says what it lacks)
 
@@ -14,12 +19,16 @@ from mlflow.tracking import MlflowClient
 
 from htsweep.mirror.run import RECORD, TRIAL, Copy
 
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 METRICS, PARAMETERS = 900, 100
 """The most metrics and parameters of a request.
 
 MLflow takes 1,000 metrics, 100 parameters, and 1,000 of both together.
 """
 PAGE = 1000
+AT_ONCE = 4
+"""How many runs are written at a time: as many as a server of MLflow has workers by default."""
 
 
 @final
@@ -75,18 +84,21 @@ class Requests:
         A run that dies between its first and last request stays RUNNING, by which `kept` recognises
         it.
         """
-        for copy in copies:
-            run = self._client.create_run(
-                self._experiment, copy.started, copy.tags, copy.name
-            ).info.run_id
-            parameters = [Param(key, value) for key, value in copy.parameters.items()]
-            # A step has no time of its own; all steps become known when the trial ends.
-            metrics = [Metric(key, value, copy.ended, step) for key, value, step in copy.points]
-            while parameters or metrics:
-                self._client.log_batch(run, metrics[:METRICS], parameters[:PARAMETERS])
-                metrics, parameters = metrics[METRICS:], parameters[PARAMETERS:]
-            self._client.set_terminated(run, copy.status, copy.ended)
-            added(Kept(run, copy.tags[TRIAL], copy.tags[RECORD], True))
+        for kept in _each(self._add, copies):
+            added(kept)
+
+    def _add(self, copy: Copy) -> Kept:
+        run = self._client.create_run(
+            self._experiment, copy.started, copy.tags, copy.name
+        ).info.run_id
+        parameters = [Param(key, value) for key, value in copy.parameters.items()]
+        # A step has no time of its own; all steps become known when the trial ends.
+        metrics = [Metric(key, value, copy.ended, step) for key, value, step in copy.points]
+        while parameters or metrics:
+            self._client.log_batch(run, metrics[:METRICS], parameters[:PARAMETERS])
+            metrics, parameters = metrics[METRICS:], parameters[PARAMETERS:]
+        self._client.set_terminated(run, copy.status, copy.ended)
+        return Kept(run, copy.tags[TRIAL], copy.tags[RECORD], True)
 
     def tagged(self, key: str) -> dict[str, str]:
         """The value of tag `key` of each run that has it."""
@@ -103,13 +115,30 @@ class Requests:
 
     def tag(self, key: str, values: Mapping[str, str | None]) -> None:
         """Sets the tag `key` of each run; None removes it."""
-        for run, value in values.items():
+
+        def set_one(pair: tuple[str, str | None]) -> None:
+            run, value = pair
             if value is None:
                 self._client.delete_tag(run, key)
             else:
                 self._client.set_tag(run, key, value)
 
+        for _ in _each(set_one, values.items()):
+            pass
+
     def remove(self, runs: Sequence[str]) -> None:
         """Moves incomplete or outdated runs to MLflow's bin."""
-        for run in runs:
-            self._client.delete_run(run)
+        for _ in _each(self._client.delete_run, runs):
+            pass
+
+
+def _each(do: Callable[[_T], _R], values: Collection[_T]) -> Iterator[_R]:
+    """What `do` returns of each value, in their order; several are done at a time.
+
+    After an error nothing more begins, and the first error is raised.
+    """
+    pool = ThreadPoolExecutor(max(1, min(AT_ONCE, len(values))))
+    try:
+        yield from pool.map(do, values)
+    finally:
+        pool.shutdown(cancel_futures=True)
