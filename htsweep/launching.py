@@ -197,7 +197,7 @@ def launch(
                     # The report reads what was measured several times: in a bucket that is a wait
                     # for each object.
                     with contextlib.suppress(HtsweepError):  # it is tried again, and said, below
-                        _compact(store, more_than=PARTS)
+                        _merge(store)
                     report.make(lambda table: follower.reported(done.agenda, table))
         except BaseException:
             with contextlib.suppress(HtsweepError):  # the user sees the first exception
@@ -250,6 +250,13 @@ def _first_time() -> str:
         "first launch after installing: Python compiles what it imports, once, which takes a while "
         "longer"
     )
+
+
+def _merge(store: Store) -> None:
+    """Merges the ledger's objects if they are many; those that it replaces stay for now."""
+    ledger = Ledger(store)
+    if len(ledger.records()) > PARTS:
+        ledger.merge()
 
 
 def _compact(store: Store, *, more_than: int = 1) -> None:

@@ -181,3 +181,47 @@ def test_what_is_new_is_read_in_parts_and_again_after_an_error(
     assert sorted((row["record"], measured) for row, measured in got) == whole
     assert list(filled.fresh(seen)) == []
     assert filled.records() <= seen
+
+
+def test_what_is_merged_is_read_from_there_and_removed_later(
+    filled: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, single, read = rows(filled), filled.records(), []
+    assert filled.merge() == 5
+    whole = Store.read
+    monkeypatch.setattr(Store, "read", lambda self, name: read.append(name) or whole(self, name))
+    assert rows(filled) == before
+    assert not [name for name in read if any(one in name for one in single)]
+    assert len(list(filled.fresh(set()))) == 5
+    [merged] = filled.records() - single
+    filled.append(record("t9"), [])
+    assert filled.compact() == 7  # the five, and what was merged with the new one
+    assert len(filled.records()) == 1
+    assert merged not in filled.records()
+    assert rows(filled) == before
+
+
+def test_who_read_before_another_s_merge_loses_nothing(tmp_path: Path, filled: Ledger) -> None:
+    before = rows(filled)
+    stale = tables._LATEST[filled.store.uri]
+    for also in (None, record("t9")):
+        if also is not None:
+            filled.append(also, [])
+        filled.merge()
+        tables._LATEST[filled.store.uri] = stale
+        filled.compact()
+        stale = tables._LATEST[filled.store.uri]
+        assert rows(filled) == before
+        filled.compact()
+        assert rows(filled) == before
+    assert len(filled.records()) == 1
+
+
+def test_a_damaged_merge_keeps_the_objects_that_it_was_made_of(filled: Ledger) -> None:
+    before = rows(filled)
+    filled.merge()
+    [path] = (Path(filled.store.uri) / "measurements").glob("all-*")
+    path.write_bytes(b"broken")
+    filled.compact()
+    tables._LATEST.clear()
+    assert rows(filled) == before

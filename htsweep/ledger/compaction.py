@@ -85,7 +85,7 @@ def grouped(parts: Iterable[Part]) -> list[Part]:
 
 
 def compact(ledger: Ledger) -> int:
-    """Merges what can be merged, and returns how many objects were replaced.
+    """Merges what can be merged, removes what was, and returns how many objects it removed.
 
     In a folder, it also removes the unfinished files that killed writers left. The caller holds
     the lease.
@@ -94,7 +94,26 @@ def compact(ledger: Ledger) -> int:
         LedgerError: the store cannot be read or written.
     """
     read = ledger.read()
-    of = _records(read)
+    count = _delete(ledger, _merged(ledger, read, _records(read)))
+    if ledger.store.folder is not None:
+        _remove_unfinished(ledger.store.folder)
+    return count + _delete(ledger, _copies(ledger))
+
+
+def merge(ledger: Ledger) -> int:
+    """Merges what can be merged, and returns how many objects a `compact` may now remove.
+
+    The caller holds the lease.
+
+    Raises:
+        LedgerError: the store cannot be read or written.
+    """
+    read = ledger.read()
+    return len(_merged(ledger, read, _records(read)))
+
+
+def _merged(ledger: Ledger, read: Read, of: Records) -> set[str]:
+    """Merges what can be merged; returns the objects that have been replaced."""
     tables: dict[str, pa.Table] = {}
     parts = [
         part
@@ -113,14 +132,11 @@ def compact(ledger: Ledger) -> int:
                 tables[name] = table
                 filled = sum(table.num_rows - column.null_count for column in table.columns)
                 parts.append(Part((name,), frozenset(table.column_names), table.num_rows, filled))
-    replaced = sum(
-        _merge(ledger, read, of, group.names, tables=tables)
-        for group in grouped(parts)
-        if len(group.names) > 1
-    )
-    if ledger.store.folder is not None:
-        _remove_unfinished(ledger.store.folder)
-    return replaced + _delete(ledger, _copies(ledger, read, of))
+    replaced = set[str]()
+    for group in grouped(parts):
+        if len(group.names) > 1:
+            replaced |= _merge(ledger, read, of, group.names, tables=tables)
+    return replaced
 
 
 def _records(read: Read) -> Records:
@@ -170,14 +186,14 @@ def _whole(ledger: Ledger, name: str, records: Mapping[str, tuple[str, int]]) ->
 
 def _merge(
     ledger: Ledger, read: Read, of: Records, names: Sequence[str], *, tables: Mapping[str, pa.Table]
-) -> int:
-    """Merges the objects called `names`, and returns how many it replaced."""
+) -> set[str]:
+    """Merges the objects called `names`, and returns those that this has replaced."""
     whole = {
         name: tables[name] if name in tables else _whole(ledger, name, of[name]) for name in names
     }
     sound = {name: table for name, table in whole.items() if table is not None}
     if len(sound) < 2:
-        return 0
+        return set()
     records = sorted(record for name in sound for record in of[name])
     target = "all-" + hashlib.sha256("".join(records).encode()).hexdigest()[:16]
     if not _stands(
@@ -197,7 +213,7 @@ def _merge(
         ledger.put(
             "trials", target, mine.sort_by([("trial", "ascending"), ("record", "ascending")])
         )
-    return _delete(ledger, set(sound) - {target})
+    return set(sound) - {target}
 
 
 def _stands(ledger: Ledger, name: str, records: Mapping[str, tuple[str, int]]) -> bool:
@@ -213,24 +229,30 @@ def _stands(ledger: Ledger, name: str, records: Mapping[str, tuple[str, int]]) -
     )
 
 
-def _copies(ledger: Ledger, read: Read, of: Records) -> set[str]:
+def _copies(ledger: Ledger) -> set[str]:
     """The objects whose records are all complete in other objects.
 
-    A compaction that died has left them.
+    A merge, or a compaction that died, has left them.
     """
-    left = {name for name in read.objects - read.alone if name not in of}
-    copies = set()
-    for name in sorted(left):
-        held = objects.ends(ledger.store, name) if objects.merged(name) else None
-        records = [name] if held is None else held.table.column("record").to_pylist()
-        sources = {read.sources[record] for record in records if record in read.sources}
-        wanted = {
-            source: {record: of[source][record] for record in records if record in of[source]}
-            for source in sources
-        }
-        if all(_whole(ledger, source, mine) is not None for source, mine in wanted.items()):
-            copies.add(name)
-    return copies
+    read = ledger.read(anew=True)  # what was read before may be of objects that are gone now
+    of = _records(read)
+    left: dict[str, set[str]] = {}
+    for name in read.objects - read.alone:
+        if name not in of:
+            held = objects.ends(ledger.store, name) if objects.merged(name) else None
+            records = [name] if held is None else held.table.column("record").to_pylist()
+            left[name] = {record for record in records if record in read.sources}
+    wanted: dict[str, dict[str, tuple[str, int]]] = {}
+    for record in set[str]().union(*left.values()):
+        source = read.sources[record]
+        wanted.setdefault(source, {})[record] = of[source][record]
+    # One that lacks anything may be all that is left of something, and so may its copies.
+    sound = {source for source, mine in wanted.items() if _whole(ledger, source, mine) is not None}
+    return {
+        name
+        for name, records in left.items()
+        if all(read.sources[record] in sound for record in records)
+    }
 
 
 def _delete(ledger: Ledger, names: Iterable[str]) -> int:

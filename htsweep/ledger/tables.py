@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias, final
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from htsweep.errors import LedgerError
 from htsweep.ledger import names, objects, remeasured
-from htsweep.ledger.compaction import compact
+from htsweep.ledger.compaction import compact, merge
 from htsweep.ledger.lease import Lease
 from htsweep.ledger.names import LISTS
 from htsweep.ledger.objects import KEYS, LIST, NUMBER
@@ -149,12 +149,14 @@ class Ledger:
         A row also has `later`: a digest of what was measured of its trial after it ended, or "".
         Of a merged object `AT_ONCE` records are in memory at a time.
         """
-        new = sorted(self.records() - seen)
+        new = sorted(self.records() - seen, key=_merged_first)
         # The digests first: what is added in between may be missing from a digest, not from the
         # numbers.
         marks = remeasured.marks(self.store) if new else {}
         later = remeasured.later(self.store) if marks else None
         for name in new:
+            if name in seen:  # a merged object had it
+                continue
             held = objects.ends(self.store, name)
             if held is None:
                 continue
@@ -223,27 +225,45 @@ class Ledger:
         Raises:
             LedgerError: the store cannot be written.
         """
+        return self._compacting(compact)
+
+    def merge(self) -> int:
+        """As `compact`, without removing what it merges; returns how many objects those are.
+
+        From then on few objects are read. Removing many takes a bucket long, and may wait.
+
+        Raises:
+            LedgerError: the store cannot be written.
+        """
+        count = self._compacting(merge)
+        _LATEST.pop(self.store.uri, None)  # what is read next is read from what is merged
+        return count
+
+    def _compacting(self, do: Callable[[Ledger], int]) -> int:
         lease = Lease(self.store, "compaction")
         if len(self.records()) < 2 or lease.take() is not None:
             return 0
         try:
-            return compact(self)
+            return do(self)
         finally:
             lease.release()
 
-    def read(self) -> Read:
+    def read(self, *, anew: bool = False) -> Read:
         """All records, each once, and the object from which each is read.
+
+        Args:
+            anew: whether to read also what this process has read before.
 
         Raises:
             LedgerError: an object exists and cannot be read, or is listed without existing.
         """
         for pause in LAGS:
             listed, gone = self.records(), set[str]()
-            known = _LATEST.get(self.store.uri, _NOTHING)
+            known = _NOTHING if anew else _LATEST.get(self.store.uri, _NOTHING)
             known = known if known.objects <= listed else _NOTHING  # some were merged and deleted
             parts = self._admitted(
                 known,
-                sorted(listed - known.objects, key=lambda name: (not objects.merged(name), name)),
+                sorted(listed - known.objects, key=_merged_first),
                 gone,
             )
             if not gone:
@@ -382,6 +402,11 @@ class Ledger:
             "measurements/ and from trials/, "
             "and the next launch runs these trials again"
         )
+
+
+def _merged_first(name: str) -> tuple[bool, str]:
+    """The order in which objects are read: what a merged one has need not be read again."""
+    return not objects.merged(name), name
 
 
 def _counting(table: pa.Table) -> pa.Table:
