@@ -18,7 +18,9 @@ from htsweep.analysis.significance import (
     judge,
     least_holm,
     sign_flip,
+    sign_flips,
     signed_rank,
+    signed_ranks,
     verdict,
 )
 from htsweep.planning.power import least_p
@@ -223,3 +225,15 @@ def test_on_splits_of_one_pool_a_verdict_holds_its_level() -> None:
     # Three standard deviations of a count at the level that is meant.
     assert abs(known / draws - 0.05) < 3 * math.sqrt(0.05 * 0.95 / draws)
     assert unknown > 0.15 * draws
+
+
+def test_many_tests_at_once_are_each_alone() -> None:
+    """Of several lengths, on both sides of where all patterns are counted, with what has no p among them."""
+    random = np.random.default_rng(1)
+    many = [random.normal(0.3, 1, count).round(1) for count in [3, 16, 17, 3, 120, 1, 17, 3, 3, 3]]
+    many += [np.array([]), np.zeros(4), np.array([np.nan, 1.0, 2.0]), np.array([np.inf, 1.0])]
+    alone = np.array([sign_flip(one) for one in many])
+    assert np.array_equal(sign_flips(many), alone, equal_nan=True)
+    assert np.isnan(alone).nonzero()[0].tolist() == [10, 13]
+    ranked = np.array([signed_rank(one) for one in many])
+    assert np.array_equal(signed_ranks(many), ranked, equal_nan=True)

@@ -87,9 +87,9 @@ def judge(families: Sequence[Sequence[Paired]], level: float = LEVEL) -> list[li
     cell = np.repeat(np.arange(len(flat)), [len(values) for values in flat])
     for which, numbers in stacked(np.concatenate([np.array([]), *flat]), cell):
         ends[:, which] = student(numbers, level)
-    interval = iter(ends.T)
+    told = iter(zip(ends.T, sign_flips(flat), signed_ranks(flat), strict=True))
     return [
-        _family(family, values, [next(interval) for _ in family], level)
+        _family(family, values, [next(told) for _ in family], level)
         for family, values in zip(families, known, strict=True)
     ]
 
@@ -102,11 +102,15 @@ def _known(values: np.ndarray) -> np.ndarray:
 def _family(
     family: Sequence[Paired],
     known: Sequence[np.ndarray],
-    bootstrapped: Sequence[np.ndarray],
+    told: Sequence[tuple[np.ndarray, float, float]],
     level: float,
 ) -> list[dict[str, Any]]:
+    """What is said of each difference of a family.
+
+    `told`: of each, the ends of its interval, and its p by the sign-flip and signed-rank tests.
+    """
     rows = []
-    for one, values, (low, high) in zip(family, known, bootstrapped, strict=True):
+    for one, values, ((low, high), p, ranked) in zip(family, known, told, strict=True):
         other = new_images.judged(values, one.spread, one.tested, level)
         if other is not None:
             low, high = other["low"], other["high"]
@@ -116,11 +120,11 @@ def _family(
                 "difference": round(float(values.mean()), _DIGITS) if len(values) else np.nan,
                 "low": low,
                 "high": high,
-                "p": sign_flip(values),
+                "p": p,
                 "p_new_images": np.nan if other is None else other["p"],
                 "new_images": "" if other is None else other["test"],
                 "least_p": least_p(len(values)),
-                "wilcoxon": signed_rank(values),
+                "wilcoxon": ranked,
             }
         )
     bound = np.array([one.bound for one in family], bool)
@@ -146,17 +150,40 @@ def sign_flip(differences: np.ndarray) -> float:
     of all 2^n up to 16 differences, beyond that of 99,999 random ones and the given one (fixed
     seed). NaNs do not count. No differences, or infinite ones, give NaN; only zeros give 1.
     """
-    sizes = np.asarray(differences, float)
-    sizes = sizes[~np.isnan(sizes)]
-    if len(sizes) == 0 or not np.isfinite(np.abs(sizes).sum()):
-        return float("nan")
-    seen, total = abs(sizes.sum()), np.abs(sizes).sum()
+    return float(sign_flips([np.asarray(differences, float)])[0])
+
+
+def sign_flips(many: Sequence[np.ndarray]) -> np.ndarray:
+    """The p of `sign_flip` of each array; of equally many differences, all at once."""
+    p = np.full(len(many), np.nan)
+    alike: dict[int, list[tuple[int, np.ndarray]]] = {}
+    for place, differences in enumerate(many):
+        sizes = differences[~np.isnan(differences)]
+        if len(sizes) and np.isfinite(np.abs(sizes).sum()):
+            alike.setdefault(len(sizes), []).append((place, sizes))
+    for count, tests in alike.items():
+        # As many at a time as leave the sums no larger than the signs.
+        for start in range(0, len(tests), count):
+            part = tests[start : start + count]
+            values = np.array([sizes for _, sizes in part])
+            p[[place for place, _ in part]] = _extreme(values)
+    return p
+
+
+def _extreme(values: np.ndarray) -> np.ndarray:
+    """The share of sign patterns as extreme as the given one, of each row of differences."""
+    count = values.shape[1]
+    bound = np.abs(values.sum(axis=1)) - _TIE * np.abs(values).sum(axis=1)
     # The sums are the same whatever signs the differences have: sorted by size, neither order nor
     # direction matters.
-    ordered, extreme = np.sort(np.abs(sizes)), 0
-    for signs in _blocks(len(sizes)):
-        extreme += int((np.abs(signs @ ordered) >= seen - _TIE * total).sum())
-    return extreme / 2 ** (len(sizes) - 1) if len(sizes) <= EXACT else (extreme + 1) / (DRAWS + 1)
+    ordered = np.sort(np.abs(values), axis=1).T
+    extreme = np.zeros(len(values), int)
+    for signs in _blocks(count):
+        extreme += (np.abs(signs @ ordered) >= bound).sum(axis=0)
+    share: np.ndarray = (
+        extreme / 2 ** (count - 1) if count <= EXACT else (extreme + 1) / (DRAWS + 1)
+    )
+    return share
 
 
 def signed_rank(differences: np.ndarray) -> float:
@@ -165,16 +192,25 @@ def signed_rank(differences: np.ndarray) -> float:
     It is the sign-flip test of the signed ranks, and thus exact with ties too, unlike the tables of
     scipy.
     """
-    known = np.asarray(differences, float)
-    known = known[~np.isnan(known)]
-    if len(known) == 0:
-        return float("nan")
-    known = known[known != 0]
+    return float(signed_ranks([np.asarray(differences, float)])[0])
+
+
+def signed_ranks(many: Sequence[np.ndarray]) -> np.ndarray:
+    """The p of `signed_rank` of each array."""
+    known = [differences[~np.isnan(differences)] for differences in many]
+    p = sign_flips([_ranked(differences[differences != 0]) for differences in known])
+    zeros = [len(differences) > 0 and not differences.any() for differences in known]
+    p[zeros] = 1.0
+    return p
+
+
+def _ranked(known: np.ndarray) -> np.ndarray:
+    """Each difference's rank by size, with the difference's sign; ties share their mean rank."""
     sizes = np.abs(known)
-    # Ties share the mean of their ranks (scipy's rankdata, at a tenth of its cost for so few
-    # numbers).
+    # scipy's rankdata, at a tenth of its cost for so few numbers.
     rank = ((sizes[:, None] > sizes).sum(axis=1) + (sizes[:, None] >= sizes).sum(axis=1) + 1) / 2
-    return sign_flip(np.sign(known) * rank) if len(known) else 1.0
+    signed: np.ndarray = np.sign(known) * rank
+    return signed
 
 
 def holm(p: np.ndarray) -> np.ndarray:
