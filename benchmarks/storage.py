@@ -85,7 +85,11 @@ def server(words: list[str], port: int, env: dict[str, str]) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(20)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:  # SeaweedFS waits for its own parts
+            process.kill()
+            process.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache as once
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,11 @@ if TYPE_CHECKING:
     from tasks.model import Stages, Tap
 
 
-def versions() -> list[str]:
+@once
+def versions() -> tuple[str, str]:
     """The versions that a timm model depends on; neither package is imported."""
-    return [version("timm"), version("torch")]
+    # Reading a package's metadata takes 2 ms, and each cell of a study's grid asks.
+    return version("timm"), version("torch")
 
 
 def whole(name: str, image_size: int, pretrained: bool = False, classes: int = 0) -> nn.Module:
